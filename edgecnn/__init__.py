@@ -1,0 +1,24 @@
+"""edgecnn: a recipe and a device go in; a bundle that tests itself and its evidence come out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from edgecnn.building.build import build
+    from edgecnn.values.recipe import Recipe
+    from edgecnn.values.report import BuildReport
+
+__all__ = ["BuildReport", "Recipe", "__version__", "build"]
+
+_HOME = {"build": "edgecnn.building.build", "Recipe": "edgecnn.values.recipe", "BuildReport": "edgecnn.values.report"}
+
+
+def __getattr__(name: str) -> Any:  # lazily, so that `edgecnn --help` loads neither pydantic nor the planner
+    if name not in _HOME:
+        raise AttributeError(f"module 'edgecnn' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOME[name]), name)

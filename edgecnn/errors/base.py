@@ -1,0 +1,57 @@
+"""The one shape of a failure that a user can see: what, because of what, and the command that mends it.
+
+Subclasses take the objects concerned and write their own text, so that a raise stays one line. This package imports nothing
+of edgecnn, so that everything may import it.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import IntEnum
+from typing import ClassVar
+
+
+class ExitCode(IntEnum):
+    """What a process says when it ends. ``cli`` alone turns reports and errors into one of these."""
+
+    OK = 0
+    GATE_FAILED = 1
+    BAD_INPUT = 2
+    MISSING = 3
+    UNSURE = 4
+    OWN_FAULT = 70
+    INTERRUPTED = 130
+
+
+class EdgecnnError(Exception):
+    """Base of every failure with a name. Raised only through its subclasses."""
+
+    ref: ClassVar[str]
+    exit_code: ClassVar[ExitCode] = ExitCode.BAD_INPUT
+
+    def __init__(self, *, what: str, because: str | None = None, hint: str | None = None) -> None:
+        if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", self.ref):
+            raise TypeError(f"{type(self).__name__}.ref must be kebab-case, not {self.ref!r}")
+        self.what = what
+        self.because = because
+        self.hint = hint
+        super().__init__(self.line())
+
+    def line(self) -> str:
+        """The whole error on one line, as stderr shows it."""
+        cause = f": {self.because}" if self.because else ""
+        remedy = f" — {self.hint}" if self.hint else ""
+        return f"{self.what}{cause}{remedy} [{self.ref}]"
+
+    def facts(self) -> dict[str, str | None]:
+        """The error for ``--json``."""
+        return {"ref": self.ref, "what": self.what, "because": self.because, "hint": self.hint}
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_again, (type(self), self.what, self.because, self.hint))
+
+
+def _again(kind: type[EdgecnnError], what: str, because: str | None, hint: str | None) -> EdgecnnError:
+    error = kind.__new__(kind)
+    EdgecnnError.__init__(error, what=what, because=because, hint=hint)
+    return error

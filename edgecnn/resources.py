@@ -1,0 +1,18 @@
+"""Where the shipped folders are: inside the wheel, or at the root of a checkout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def resource_folder(name: Literal["devices", "pipelines", "baselines"]) -> Path:
+    """The folder of shipped TOML and JSON files.
+
+    An editable install has no package data (hatchling's ``force-include`` acts on wheels alone), so the checkout is the
+    second place.
+    """
+    packaged = _PACKAGE / "_resources" / name
+    return packaged if packaged.is_dir() else _PACKAGE.parent / name

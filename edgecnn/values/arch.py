@@ -1,0 +1,45 @@
+"""One row of the catalogue: where a network comes from and the facts that tests hold it to."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import PositiveInt
+
+from edgecnn.values.base import Value
+from edgecnn.values.preprocessing import Normalization
+
+
+class PretrainedWeights(Value):
+    """Weights that somebody published, with what is needed to find, check and feed them."""
+
+    origin: Literal["torchvision", "package"]
+    name: str
+    """torchvision: the weights enum's entry (``EfficientNet_B0_Weights.IMAGENET1K_V1``). package: the distribution."""
+    file: str | None = None
+    """package: the file inside the distribution."""
+    licence: str
+    trained_on: str = "ImageNet-1k"
+    source: str
+    """Page or paper that publishes them."""
+
+
+class ArchSpec(Value):
+    """A network as one row. ``parameters`` counts those of the published 1,000-class network."""
+
+    name: str
+    family: str
+    origin: Literal["torchvision", "table"]
+    builder: str
+    """torchvision: its function. table: a name in ``models/families``."""
+    parameters: PositiveInt
+    resolution_px: PositiveInt
+    resize_px: PositiveInt
+    """Short side before the centre crop, at the native resolution."""
+    interpolation: Literal["bilinear", "bicubic"]
+    normalization: Normalization
+    head: str
+    """Dotted name of the last Linear layer, which a new set of classes replaces."""
+    year: int
+    paper: str
+    weights: PretrainedWeights | None = None

@@ -1,0 +1,113 @@
+"""What the store holds, and what lies beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from edgecnn.values.base import Value
+from edgecnn.values.key import Key, digest_of
+
+
+class FileFact(Value):
+    """One file of an artifact, as it was when it was published."""
+
+    sha256: str
+    bytes: int
+
+
+class InputFact(Value):
+    """What an artifact was made from: the key that was asked for and the digest of the bytes that were there."""
+
+    key: Key
+    content: str
+
+
+class Record(Value):
+    """Beside every artifact: what was asked, what it was made from, and what came out."""
+
+    schema_: Literal["edgecnn.record/1"] = "edgecnn.record/1"
+    key: Key
+    payload: Mapping[str, Any]
+    """What the key is the digest of, so that a miss is explained field by field."""
+    inputs: Mapping[str, InputFact]
+    files: Mapping[str, FileFact]
+    environment: Mapping[str, str]
+    made_at: str
+    seconds: float
+    notes: tuple[str, ...] = ()
+
+    @property
+    def content(self) -> str:
+        """Digest of the files' names and bytes: two artifacts with this in common are the same files."""
+        return content_digest(self.files)
+
+
+def content_digest(files: Mapping[str, FileFact]) -> str:
+    """SHA-256 over the sorted names and digests of files."""
+    return digest_of({name: fact.sha256 for name, fact in files.items()})
+
+
+class Artifact(Value):
+    """A finished entry of the store."""
+
+    kind: str
+    key: Key
+    folder: Path
+    """The folder of its files."""
+    record: Record
+
+    @property
+    def content(self) -> str:
+        """The digest of its files."""
+        return self.record.content
+
+
+class Ran(Value):
+    """A stage was executed now."""
+
+    outcome: Literal["ran"] = "ran"
+    seconds: float
+    why: tuple[str, ...]
+    """Why the store did not already have it, a field a line."""
+
+
+class Cached(Value):
+    """The store had it."""
+
+    outcome: Literal["cached"] = "cached"
+
+
+class Skipped(Value):
+    """Not needed."""
+
+    outcome: Literal["skipped"] = "skipped"
+    why: str
+
+
+class Failed(Value):
+    """It was tried and an error of ours says what went wrong."""
+
+    outcome: Literal["failed"] = "failed"
+    ref: str
+    what: str
+    hint: str | None = None
+
+
+class Blocked(Value):
+    """Something that it needs failed."""
+
+    outcome: Literal["blocked"] = "blocked"
+    by: str
+
+
+class Unavailable(Value):
+    """It cannot be had on this machine, and this command would bring it."""
+
+    outcome: Literal["unavailable"] = "unavailable"
+    why: str
+    command: str | None = None
+
+
+Outcome = Ran | Cached | Skipped | Failed | Blocked | Unavailable

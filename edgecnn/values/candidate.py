@@ -1,0 +1,76 @@
+"""What can be built for one runtime: a precision reached by a method, in the scheme that the runtime wants."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+from typing import Literal
+
+from edgecnn.values.base import Value
+
+
+class Runtime(str, Enum):
+    """An inference runtime, by the name of its distribution."""
+
+    ONNXRUNTIME = "onnxruntime"
+    OPENVINO = "openvino"
+    TENSORRT = "tensorrt"
+
+
+class Precision(str, Enum):
+    """The arithmetic that a candidate asks its runtime for; residency says what really ran."""
+
+    FP32 = "fp32"
+    FP16 = "fp16"
+    BF16 = "bf16"
+    INT8 = "int8"
+
+    @property
+    def is_float(self) -> bool:
+        """True for every precision that needs no calibration."""
+        return self is not Precision.INT8
+
+
+class Method(str, Enum):
+    """How the precision is reached."""
+
+    FLOAT = "float"
+    POST_TRAINING = "post-training"
+
+
+class Scheme(Value):
+    """How INT8 numbers stand for real ones, in one runtime's wish."""
+
+    activation_dtype: Literal["uint8", "int8"]
+    activation_symmetric: bool
+    weight_granularity: Literal["per-channel", "per-tensor"] = "per-channel"
+    weight_dtype: Literal["int8"] = "int8"
+    bias: Literal["int32", "float"] = "int32"
+    reduced_range: bool = False
+    """7-bit weights, where the processor's u8×s8 multiply-add saturates at 16 bits (x86 without VNNI)."""
+
+
+class Candidate(Value):
+    """One artifact that may be shipped. ``session_options`` reach the runtime unchanged, through the kit."""
+
+    id: str
+    runtime: Runtime
+    precision: Precision
+    method: Method = Method.FLOAT
+    scheme: Scheme | None = None
+    session_options: Mapping[str, str] = {}
+
+
+class Unsupported(Value):
+    """A precision that a runtime does not really compute in on this device, and why."""
+
+    runtime: Runtime
+    precision: Precision
+    why: str
+
+
+class Rung(Value):
+    """A step of the ladder: candidates of equal standing, tried together."""
+
+    name: str
+    candidates: tuple[Candidate, ...]

@@ -1,0 +1,83 @@
+"""A device as its file states it: nominal facts, each with a source. What one machine really is, is an Environment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from pydantic import Field, PositiveInt
+
+from edgecnn.values.base import Value
+from edgecnn.values.candidate import Precision, Runtime
+
+Support = Literal["native", "slow", "none"]
+"""native: the arithmetic exists in hardware; slow: accepted, then computed in something wider; none: refused."""
+
+
+class Sourced(Value):
+    """A fact and the page that states it."""
+
+    source: str = Field(min_length=1)
+
+
+class Processor(Sourced):
+    """The CPU."""
+
+    architecture: Literal["x86_64", "aarch64", "any"]
+    model: str
+    cores: PositiveInt | None = None
+    isa: tuple[str, ...] = ()
+    """Flags that decide a scheme, in Linux's spelling: avx2 avx512_vnni avx_vnni avx512_bf16 amx_int8 asimddp asimdhp i8mm bf16."""
+
+
+class Accelerator(Sourced):
+    """The GPU."""
+
+    model: str
+    vendor: Literal["nvidia", "intel", "arm", "broadcom"]
+    compute_capability: str | None = None
+
+
+class Memory(Sourced):
+    """Main memory, shared with the GPU where ``shared``."""
+
+    mib: PositiveInt
+    shared: bool = False
+
+
+class RuntimeFacts(Sourced):
+    """What one runtime is on this device, and what it can read."""
+
+    versions: str
+    """A PEP 440 range."""
+    python: str
+    """The device's Python for this runtime, as a PEP 440 range."""
+    onnx_opset_max: PositiveInt
+    onnx_ir_max: PositiveInt
+    precisions: Mapping[Precision, Support]
+
+
+class Match(Value):
+    """How a machine is recognised as this device; every stated field must hold. Empty: any machine."""
+
+    architecture: Literal["x86_64", "aarch64"] | None = None
+    cpu_vendor: str | None = None
+    model_contains: str | None = None
+    """Of ``/proc/device-tree/model``, or of the GPU's name."""
+
+
+class Device(Value):
+    """One file in ``devices/``."""
+
+    name: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")
+    title: str
+    aliases: tuple[str, ...] = ()
+    role: Literal["target", "baseline"] = "target"
+    usually_attached: bool
+    """True for machines that builds run on; False for boards reached later. Decides the default of latency gates."""
+    match: Match
+    processor: Processor
+    accelerator: Accelerator | None = None
+    memory: Memory | None = None
+    runtimes: Mapping[Runtime, RuntimeFacts]
+    notes: tuple[str, ...] = ()

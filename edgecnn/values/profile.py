@@ -1,0 +1,63 @@
+"""What was observed: where, when, under which conditions, and every raw sample."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from edgecnn.values.base import Value
+from edgecnn.values.residency import Residency
+from edgecnn.values.verdict import Fidelity
+
+CONDITIONS_THAT_MUST_MATCH = (
+    "machine", "cpu", "isa", "cores", "kernel", "governor", "power_mode", "python", "runtime", "runtime_version", "driver",
+)  # fmt: skip
+"""Runs may be joined, and a stored profile reused, only where all of these agree."""
+
+
+class Environment(Value):
+    """What one machine really was that day. ``conditions`` holds the names above; what could not be read is absent."""
+
+    conditions: Mapping[str, str]
+    observed: Mapping[str, str]
+    """What changes from minute to minute: load, temperature, free memory."""
+
+
+class Run(Value):
+    """One process: the statistical unit. Times are in nanoseconds of a monotonic clock."""
+
+    round: int
+    position: int
+    """Place inside its round: neighbours in time share the machine's weather."""
+    load_ns: int
+    first_ns: int
+    """The first inference, which allocates."""
+    warmup_ns: tuple[int, ...]
+    samples_ns: tuple[int, ...]
+    started_at: str
+
+
+class Profile(Value):
+    """Filed under the sha256 of the kit that ran. One of evaluation, race or residency."""
+
+    schema_: Literal["edgecnn.profile/1"] = "edgecnn.profile/1"
+    what: Literal["evaluation", "race", "residency"]
+    subject: str
+    """sha256 of the kit's manifest, which holds the sha256 of every file in the kit."""
+    device: str
+    """The device file that the machine matched, or ``this machine``."""
+    host: str
+    environment: Environment
+    fidelity: Fidelity
+    observed_at: str
+    knobs: Mapping[str, str] = {}
+    pixels: str | None = None
+    """evaluation: content digest of the pixels that were shown."""
+    images: int | None = None
+    logits_file: str | None = None
+    """evaluation: float32 array (images, classes), beside this record."""
+    race: str | None = None
+    """race: identity shared by all that ran interleaved; ratios are taken only inside one race."""
+    purpose: Literal["screen", "select", "report"] | None = None
+    runs: tuple[Run, ...] = ()
+    residency: Residency | None = None

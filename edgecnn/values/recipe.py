@@ -1,0 +1,91 @@
+"""A user's choices. Unset means 'as resolved', and ``plan.json`` shows what that became."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+
+from edgecnn.values.base import Value
+from edgecnn.values.candidate import Runtime
+
+
+class ModelChoice(Value):
+    """``[model]``: which network, from which weights, at which resolution."""
+
+    arch: str = "efficientnet-b0"
+    weights: str = "auto"
+    """auto, imagenet, none, or the path of a safetensors or weights-only file."""
+    resolution_px: PositiveInt | None = None
+    """Unset: the network's native one, or 64 for the demo, whose images are 28 pixels wide."""
+
+
+class DataChoice(Value):
+    """``[data]``: which images. ``demo`` is the embedded Fashion-MNIST."""
+
+    path: str = "demo"
+    seed: NonNegativeInt = 0
+    calibrate_images: PositiveInt = 300
+    """Taken out of the training images, stratified, and never trained on."""
+    choose_share: Annotated[float, Field(gt=0, lt=0.5)] = 0.15
+    """Share of the images without a role of their own that chooses among candidates."""
+    report_share: Annotated[float, Field(gt=0, lt=0.5)] = 0.2
+
+
+class TrainChoice(Value):
+    """``[train]``. Pretrained: a head on cached features, then ``epochs`` of the whole network. Scratch: ``epochs``."""
+
+    epochs: NonNegativeInt | None = None
+    head_epochs: PositiveInt = 30
+    batch_size: PositiveInt = 64
+    learning_rate: PositiveFloat | None = None
+    weight_decay: Annotated[float, Field(ge=0)] = 1e-4
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    patience: PositiveInt = 5
+    """Epochs without a better ``choose`` accuracy after which training stops."""
+    seed: NonNegativeInt = 0
+
+
+class QuantizeChoice(Value):
+    """``[quantize]``: how many of the calibration images are used."""
+
+    images: PositiveInt = 300
+
+
+class TargetChoice(Value):
+    """``[target]``: DEVICE or DEVICE:RUNTIME."""
+
+    device: str = "cpu"
+    runtime: Runtime | None = None
+
+
+class RaceChoice(Value):
+    """``[race]``: how latency is measured."""
+
+    rounds: Annotated[int, Field(ge=8)] = 8
+    """Interleaved fresh processes of each kit; the interval is taken over these."""
+    samples: Annotated[int, Field(ge=50)] = 1000
+    """Timed inferences of each process."""
+    max_age_h: PositiveFloat = 24.0
+
+
+class GateChoice(Value):
+    """``[gates]``: bounds. An empty table means the default: a drop of at most 1 pp, advisory."""
+
+    max: Mapping[str, float] = {}
+    min: Mapping[str, float] = {}
+    require_measured: bool = False
+
+
+class Recipe(Value):
+    """Everything a user may ask. Unknown keys are errors that name the nearest right one."""
+
+    schema_: Literal["edgecnn.recipe/1"] = Field(default="edgecnn.recipe/1", alias="schema")
+    model: ModelChoice = ModelChoice()
+    data: DataChoice = DataChoice()
+    train: TrainChoice = TrainChoice()
+    quantize: QuantizeChoice = QuantizeChoice()
+    target: TargetChoice = TargetChoice()
+    race: RaceChoice = RaceChoice()
+    gates: GateChoice = GateChoice()

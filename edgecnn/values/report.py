@@ -1,0 +1,133 @@
+"""What a build found, as facts. Rendering is somewhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from pydantic import Field
+
+from edgecnn.values.artifact import Outcome
+from edgecnn.values.base import Value
+from edgecnn.values.candidate import Candidate, Unsupported
+from edgecnn.values.profile import Environment
+from edgecnn.values.residency import Residency
+from edgecnn.values.verdict import Fidelity, GateResult, Interval, Verdict
+
+
+class Accuracy(Value):
+    """Top-1 on one split, 0…1, with a 95 % score interval, and the paired drop against fp32 in percentage points."""
+
+    split: Literal["choose", "report"]
+    images: int
+    top1: Interval
+    drop_pp: Interval | None
+    """Positive: worse than the baseline network. None for the baseline itself."""
+    discordant: int | None
+    fidelity: Fidelity
+    machine: str
+    pixels: str
+
+
+class Latency(Value):
+    """Of one race: medians over process runs. ``None`` where the sample cannot support the figure."""
+
+    p50_ms: Interval | None
+    p99_ms: Interval | None
+    ratio_to_fp32: Interval | None
+    """Paired ratio fp32 / this one, from interleaved runs of one race: above 1 is faster."""
+    runs: int
+    samples: int
+    fidelity: Fidelity
+    machine: str
+    observed_at: str
+    reason: str | None = None
+    """Why there is no figure, and the command that would make it."""
+
+
+class CandidateFacts(Value):
+    """One row of the table."""
+
+    candidate: Candidate
+    chosen: bool = False
+    is_baseline: bool = False
+    report: Accuracy | None = None
+    choose: Accuracy | None = None
+    latency: Latency | None = None
+    size_mib: float | None = None
+    residency: Residency | None = None
+    verdict: Verdict = Verdict.MISSING
+    gates: tuple[GateResult, ...] = ()
+    kit: str | None = None
+    """sha256 of the kit's manifest."""
+    evaluated_kit: str | None = None
+    """sha256 of the kit whose accuracy is shown, where an emulated twin stands in."""
+    outcomes: Mapping[str, Outcome] = {}
+    """Stage kind to what became of it."""
+    reason: str = ""
+    """Why this candidate was, or was not, chosen."""
+
+
+class Choice(Value):
+    """Which kit ships, and whether that is settled."""
+
+    state: Literal["settled", "provisional", "none"]
+    candidate: str | None
+    why: str
+    settle_command: str | None = None
+    carried: tuple[str, ...] = ()
+    """Candidates whose kits the bundle carries."""
+
+
+class BaselineFacts(Value):
+    """The desktop GPU's part."""
+
+    device: str
+    accuracy_from: str
+    latency: Latency
+
+
+class Build(Value):
+    """What was asked, resolved."""
+
+    name: str
+    arch: str
+    parameters: int
+    macs: int | None
+    resolution_px: int
+    weights: str
+    """One sentence: which weights training began from, with their sha256, or from scratch and why."""
+    weights_sha256: str | None
+    data: str
+    classes: int
+    splits: Mapping[str, int]
+    device: str
+    device_attached: bool
+    command: str
+    """The command that makes this build again."""
+
+
+class BuildReport(Value):
+    """``report.json``, schema edgecnn.report/1."""
+
+    schema_: Literal["edgecnn.report/1"] = Field(default="edgecnn.report/1", alias="schema")
+    version: str
+    made_at: str
+    build: Build
+    environment: Environment
+    candidates: tuple[CandidateFacts, ...]
+    unsupported: tuple[Unsupported, ...]
+    skipped_rungs: Mapping[str, str]
+    choice: Choice
+    verdict: Verdict
+    gates: tuple[GateResult, ...]
+    """Of the chosen candidate."""
+    baseline: BaselineFacts
+    notices: tuple[str, ...]
+    """What a reader must know before believing the table: scratch training, emulation, stand-ins."""
+    unexecuted: tuple[str, ...]
+    """What ships but was not run here, and what would run it."""
+    outcomes: Mapping[str, Outcome]
+    seconds: float
+    timings_s: Mapping[str, float] = {}
+    output: str | None = None

@@ -1,0 +1,61 @@
+"""A step is a value: what it is, what it was asked, what it reads. It never sees a Device or a Recipe."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+from edgecnn.values.base import Value
+from edgecnn.values.key import Key, digest_of
+
+Role = str
+
+
+class Progress(Protocol):
+    """Where a stage says how far it is. Deciding what a person sees is the renderer's work."""
+
+    def step(self, what: str, done: int, total: int | None = None, unit: str = "") -> None:
+        """Report that ``done`` of ``total`` units of ``what`` are finished."""
+
+    def note(self, text: str) -> None:
+        """Say one sentence that belongs in the record of this run."""
+
+
+class Stage(Value):
+    """One kind of step. Every field but ``inputs`` is a setting, and every setting enters the key.
+
+    ``revision`` is raised by hand when the code would make other bytes from the same settings;
+    ``tests/revisions.lock`` notices when that was forgotten.
+    """
+
+    kind: ClassVar[str]
+    revision: ClassVar[int]
+    resumable: ClassVar[bool] = False
+    """True when ``make`` continues from what an interrupted call left in ``out``; otherwise ``out`` starts empty."""
+
+    inputs: Mapping[Role, Key] = {}
+
+    @property
+    def tools(self) -> tuple[str, ...]:
+        """Distributions whose versions bind the bytes that this stage makes."""
+        return ()
+
+    @abstractmethod
+    def make(self, given: Mapping[Role, Path], out: Path, tell: Progress) -> None:
+        """Write the artifact's files into the folder ``out``; ``given`` maps each input's role to its folder."""
+
+    def payload(self, versions: Mapping[str, str]) -> dict[str, Any]:
+        """Everything that decides the bytes: this is what the key is the digest of, and what lies in the record."""
+        return {
+            "kind": self.kind,
+            "revision": self.revision,
+            "settings": self.model_dump(mode="json", exclude={"inputs"}),
+            "inputs": dict(self.inputs),
+            "tools": {name: versions[name] for name in sorted(self.tools)},
+        }
+
+    def key(self, versions: Mapping[str, str]) -> Key:
+        """The identity of the artifact that this stage makes under these tool versions."""
+        return digest_of(self.payload(versions))

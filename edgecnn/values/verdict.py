@@ -1,0 +1,69 @@
+"""Bounds, intervals and the four words of judgement."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Literal
+
+from edgecnn.values.base import Value
+
+
+class Verdict(str, Enum):
+    """PASS and FAIL need the whole interval; UNSURE straddles the bound; MISSING was not measured."""
+
+    PASS = "PASS"
+    FAIL = "FAIL"
+    UNSURE = "UNSURE"
+    MISSING = "MISSING"
+
+
+class Fidelity(str, Enum):
+    """Where a figure comes from."""
+
+    MEASURED = "measured"
+    PREDICTED = "predicted"
+    EMULATED = "emulated"
+    MISSING = "missing"
+
+
+class Interval(Value):
+    """An estimate with its bounds; ``confidence`` is that of the two-sided interval, 0…1."""
+
+    estimate: float
+    low: float
+    high: float
+    confidence: float
+
+
+class Metric(Value):
+    """What a gate can bound."""
+
+    name: str
+    unit: str
+    source: Literal["accuracy", "latency", "size", "residency"]
+    better: Literal["lower", "higher"]
+
+
+class Gate(Value):
+    """A bound on one metric. ``side`` says whether the bound is the largest or the smallest allowed."""
+
+    metric: str
+    side: Literal["max", "min"]
+    bound: float
+    required: Literal["always", "when-measured", "advisory"]
+    """``advisory``: FAIL counts, UNSURE and MISSING do not. ``when-measured``: MISSING does not count."""
+    stated_by: Literal["default", "recipe", "command line"] = "default"
+
+
+class GateResult(Value):
+    """A gate, held against what is known about one candidate."""
+
+    gate: Gate
+    candidate: str
+    verdict: Verdict
+    figure: Interval | None
+    fidelity: Fidelity
+    reason: str
+    """One sentence with the figures."""
+    images_to_settle: int | None = None
+    """For an UNSURE accuracy gate: about how many report images would settle it at the disagreement seen."""
