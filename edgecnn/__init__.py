@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from edgecnn.building.build import build
+    from edgecnn.api import build
     from edgecnn.values.recipe import Recipe
     from edgecnn.values.report import BuildReport
 
 __all__ = ["BuildReport", "Recipe", "__version__", "build"]
 
-_HOME = {"build": "edgecnn.building.build", "Recipe": "edgecnn.values.recipe", "BuildReport": "edgecnn.values.report"}
+_HOME = {"build": "edgecnn.api", "Recipe": "edgecnn.values.recipe", "BuildReport": "edgecnn.values.report"}
 
 
 def __getattr__(name: str) -> Any:  # lazily, so that `edgecnn --help` loads neither pydantic nor the planner

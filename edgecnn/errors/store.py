@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from edgecnn.errors.base import EdgecnnError, ExitCode
 
 
@@ -16,3 +18,39 @@ class UnstableValue(EdgecnnError):
             what=f"{where} cannot enter a key: {type(value).__name__} {value!r} has no stable form",
             hint="use None, bool, int, a finite float, str, or mappings and sequences of these",
         )
+
+
+class StoreUnusable(EdgecnnError):
+    """Raised when the store's folder cannot be read, made or written for another reason than space."""
+
+    ref = "store-unusable"
+
+    def __init__(self, *, root: Path, because: str) -> None:
+        super().__init__(
+            what=f"the store {root} cannot be used",
+            because=because,
+            hint="set EDGECNN_STORE=FOLDER to a folder that you can write to",
+        )
+
+
+class StoreFull(EdgecnnError):
+    """Raised when the disk of the store has no space left, or the user's quota is used up."""
+
+    ref = "store-full"
+
+    def __init__(self, *, root: Path, free_bytes: int, doing: str) -> None:
+        super().__init__(
+            what=f"no space left for the store {root}",
+            because=f"{free_bytes / 2**20:.1f} MiB free while {doing}; what was stored before is intact",
+            hint="run `edgecnn store gc`, or set EDGECNN_STORE=FOLDER to a folder on another disk",
+        )
+
+
+class StageUnfinished(EdgecnnError):
+    """Raised when a stage returned without leaving files that can be stored."""
+
+    ref = "stage-unfinished"
+    exit_code = ExitCode.OWN_FAULT
+
+    def __init__(self, *, kind: str, because: str) -> None:
+        super().__init__(what=f"{kind} returned without a result", because=because, hint="nothing was stored; please report this")

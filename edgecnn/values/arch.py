@@ -16,8 +16,12 @@ class PretrainedWeights(Value):
     origin: Literal["torchvision", "package"]
     name: str
     """torchvision: the weights enum's entry (``EfficientNet_B0_Weights.IMAGENET1K_V1``). package: the distribution."""
-    file: str | None = None
-    """package: the file inside the distribution."""
+    file: str
+    """torchvision: the name under which the file is published and cached. package: its path inside the distribution's module."""
+    sha256_prefix: str
+    """First hexadecimal digits of the file's SHA-256, as its publisher put them into its name; checked after every fetch."""
+    url: str | None = None
+    """torchvision: where it can be downloaded. None for a package, which pip brings."""
     licence: str
     trained_on: str = "ImageNet-1k"
     source: str

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+from pydantic import AliasChoices, Field
+
 from edgecnn.values.base import Value
 from edgecnn.values.key import Key, digest_of
 
@@ -27,7 +29,9 @@ class InputFact(Value):
 class Record(Value):
     """Beside every artifact: what was asked, what it was made from, and what came out."""
 
-    schema_: Literal["edgecnn.record/1"] = "edgecnn.record/1"
+    schema_: Literal["edgecnn.record/1"] = Field(
+        default="edgecnn.record/1", validation_alias=AliasChoices("schema", "schema_"), serialization_alias="schema"
+    )
     key: Key
     payload: Mapping[str, Any]
     """What the key is the digest of, so that a miss is explained field by field."""
@@ -49,6 +53,17 @@ def content_digest(files: Mapping[str, FileFact]) -> str:
     return digest_of({name: fact.sha256 for name, fact in files.items()})
 
 
+class Given(Value):
+    """One input of a stage, found: where it lies, the key that names it, and the digest of the bytes that are there.
+
+    A source (the data manifest, a user's weights) is named by its content, so there ``content`` is the key.
+    """
+
+    path: Path
+    key: Key
+    content: str
+
+
 class Artifact(Value):
     """A finished entry of the store."""
 
@@ -62,6 +77,18 @@ class Artifact(Value):
     def content(self) -> str:
         """The digest of its files."""
         return self.record.content
+
+    @property
+    def given(self) -> Given:
+        """This artifact as an input of another stage."""
+        return Given(path=self.folder, key=self.key, content=self.content)
+
+
+class Miss(Value):
+    """The store does not have it."""
+
+    why: tuple[str, ...]
+    """What differs from the nearest stored entry of this kind, a field a line."""
 
 
 class Ran(Value):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import Enum
+from enum import StrEnum
 from typing import Literal
 
 from edgecnn.values.base import Value
 
 
-class Runtime(str, Enum):
+class Runtime(StrEnum):
     """An inference runtime, by the name of its distribution."""
 
     ONNXRUNTIME = "onnxruntime"
@@ -17,7 +17,7 @@ class Runtime(str, Enum):
     TENSORRT = "tensorrt"
 
 
-class Precision(str, Enum):
+class Precision(StrEnum):
     """The arithmetic that a candidate asks its runtime for; residency says what really ran."""
 
     FP32 = "fp32"
@@ -31,7 +31,7 @@ class Precision(str, Enum):
         return self is not Precision.INT8
 
 
-class Method(str, Enum):
+class Method(StrEnum):
     """How the precision is reached."""
 
     FLOAT = "float"
@@ -59,6 +59,8 @@ class Candidate(Value):
     method: Method = Method.FLOAT
     scheme: Scheme | None = None
     session_options: Mapping[str, str] = {}
+    needs_engine: bool = False
+    """True where the device builds its own engine from the kit's ONNX; accuracy then comes from a twin or the device."""
 
 
 class Unsupported(Value):

@@ -27,7 +27,7 @@ class Processor(Sourced):
     model: str
     cores: PositiveInt | None = None
     isa: tuple[str, ...] = ()
-    """Flags that decide a scheme, in Linux's spelling: avx2 avx512_vnni avx_vnni avx512_bf16 amx_int8 asimddp asimdhp i8mm bf16."""
+    """Flags that decide a scheme, in Linux's spelling: avx2, avx512_vnni, avx_vnni, avx512_bf16, asimddp, asimdhp, i8mm, …"""
 
 
 class Accelerator(Sourced):
@@ -36,6 +36,8 @@ class Accelerator(Sourced):
     model: str
     vendor: Literal["nvidia", "intel", "arm", "broadcom"]
     compute_capability: str | None = None
+    memory_mib: PositiveInt | None = None
+    """The card's own; None where it shares main memory."""
 
 
 class Memory(Sourced):
@@ -55,6 +57,8 @@ class RuntimeFacts(Sourced):
     onnx_opset_max: PositiveInt
     onnx_ir_max: PositiveInt
     precisions: Mapping[Precision, Support]
+    offered: bool = True
+    """False: built only where a target names this runtime (``jetson:onnxruntime``), as for a CPU beside a GPU."""
 
 
 class Match(Value):

@@ -48,9 +48,9 @@ class TrainChoice(Value):
 
 
 class QuantizeChoice(Value):
-    """``[quantize]``: how many of the calibration images are used."""
+    """``[quantize]``: how many of the calibration images are used; unset: all of them."""
 
-    images: PositiveInt = 300
+    images: PositiveInt | None = None
 
 
 class TargetChoice(Value):

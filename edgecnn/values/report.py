@@ -16,7 +16,10 @@ from edgecnn.values.verdict import Fidelity, GateResult, Interval, Verdict
 
 
 class Accuracy(Value):
-    """Top-1 on one split, 0…1, with a 95 % score interval, and the paired drop against fp32 in percentage points."""
+    """Top-1 on one split, 0…1, with a 95 % score interval, and the paired drop against fp32 in percentage points.
+
+    The drop's interval is two-sided 90 %, so that each of its bounds is the one-sided 95 % that the gate is judged by.
+    """
 
     split: Literal["choose", "report"]
     images: int
@@ -24,9 +27,14 @@ class Accuracy(Value):
     drop_pp: Interval | None
     """Positive: worse than the baseline network. None for the baseline itself."""
     discordant: int | None
+    """Images that exactly one of the two networks gets right."""
     fidelity: Fidelity
     machine: str
     pixels: str
+    lost: int | None = None
+    """Discordant images that the baseline network gets right."""
+    gained: int | None = None
+    """Discordant images that this candidate gets right."""
 
 
 class Latency(Value):

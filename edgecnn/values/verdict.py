@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import StrEnum
 from typing import Literal
 
 from edgecnn.values.base import Value
 
 
-class Verdict(str, Enum):
+class Verdict(StrEnum):
     """PASS and FAIL need the whole interval; UNSURE straddles the bound; MISSING was not measured."""
 
     PASS = "PASS"
@@ -17,7 +17,7 @@ class Verdict(str, Enum):
     MISSING = "MISSING"
 
 
-class Fidelity(str, Enum):
+class Fidelity(StrEnum):
     """Where a figure comes from."""
 
     MEASURED = "measured"

@@ -1,0 +1,31 @@
+"""Which instructions a device's file promises, and what they decide about numbers."""
+
+from __future__ import annotations
+
+from edgecnn.values.device import Device, Processor
+
+_EXACT_BYTE_PRODUCTS = frozenset({"avx512_vnni", "avx_vnni", "amx_int8"})
+"""x86 instructions that add four u8×s8 products in 32 bits. Without them ``vpmaddubsw`` adds two in 16 bits, and saturates:
+Intel 64 and IA-32 Architectures Software Developer's Manual, volume 2, PMADDUBSW and VPDPBUSD."""
+_BF16_PRODUCTS = frozenset({"avx512_bf16", "amx_bf16"})
+
+
+def byte_products_saturate(processor: Processor) -> bool:
+    """True where 8-bit weights must keep to 7 bits, lest sums saturate unseen.
+
+    aarch64 is exact with or without ``asimddp``: without it the sums are widened in steps, which is slower. A processor of which
+    neither architecture nor instructions are stated is taken for the worst.
+    """
+    if processor.architecture == "aarch64":
+        return False
+    return not _EXACT_BYTE_PRODUCTS.intersection(processor.isa)
+
+
+def multiplies_bf16(processor: Processor) -> bool:
+    """True where bf16 products exist in hardware; elsewhere bf16 would only be a rounding of fp32."""
+    return bool(_BF16_PRODUCTS.intersection(processor.isa))
+
+
+def names_processor(device: Device) -> str:
+    """How reasons call the processor: its model and what its file states of its instructions."""
+    return f"{device.processor.model} ({' '.join(device.processor.isa) or 'no instructions stated'})"

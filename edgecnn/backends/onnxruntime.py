@@ -1,0 +1,108 @@
+"""ONNX Runtime on a CPU: fp32, and INT8 with unsigned asymmetric activations, the one scheme that its kernels fuse well.
+
+fp16 and bf16 are refused: the CPU provider inserts casts and computes in fp32, so that such a file would be smaller and no more.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from edgecnn.backends.installed import require_packages
+from edgecnn.backends.isa import byte_products_saturate
+from edgecnn.backends.protocol import TRUNK_IR, TRUNK_OPSET
+from edgecnn.values.candidate import Candidate, Method, Precision, Runtime, Scheme, Unsupported
+from edgecnn.values.device import Device, Processor, RuntimeFacts
+from edgecnn.values.mac_table import MacTable
+from edgecnn.values.model_file import (
+    LOGITS_TOLERANCE,
+    MODEL_FILE_NAME,
+    ModelFile,
+    ModelOutput,
+    ModelRequirements,
+    ModelSpec,
+    SessionSpec,
+)
+from edgecnn.values.residency import Residency
+
+
+class OnnxRuntimeBackend:
+    """``onnxruntime`` with its CPU execution provider."""
+
+    runtime = Runtime.ONNXRUNTIME
+    extra = "onnxruntime"
+    session_module = "onnxruntime_cpu"
+    packages: tuple[str, ...] = ("onnx", "onnxruntime")
+    runtime_packages: Mapping[str, str] = {"onnxruntime": ">=1.19,<2"}
+
+    def supports(self, device: Device) -> tuple[Candidate | Unsupported, ...]:
+        """See ``Backend.supports``."""
+        facts = device.runtimes.get(self.runtime)
+        if facts is None:
+            return ()
+        if (too_old := _too_old(facts)) is not None:
+            return tuple(Unsupported(runtime=self.runtime, precision=each, why=too_old) for each in Precision)
+        return (
+            Candidate(id="onnxruntime-fp32", runtime=self.runtime, precision=Precision.FP32),
+            *(self._refused(precision, device.processor) for precision in (Precision.FP16, Precision.BF16)),
+            self._int8(device.processor, facts),
+        )
+
+    def model_file(self, candidate: Candidate, classes: int) -> ModelFile:
+        """``model.json`` of a candidate whose file is ``model.onnx``."""
+        return ModelFile(
+            session=SessionSpec(module=self.session_module, options=candidate.session_options),
+            model=ModelSpec(entry="model.onnx", files=("model.onnx",), output=ModelOutput(classes=classes)),
+            requirements=ModelRequirements(packages=self.runtime_packages),
+            logits_tolerance=LOGITS_TOLERANCE[candidate.precision],
+        )
+
+    def convert(self, onnx: Path, candidate: Candidate, out: Path) -> None:
+        """See ``Backend.convert``. The trunk is what ONNX Runtime reads: its bytes are copied."""
+        require_packages(self.packages, extra=self.extra, needed_for=candidate.id)
+        from onnx import load
+
+        shutil.copyfile(onnx, out / "model.onnx")
+        classes = load(onnx, load_external_data=False).graph.output[0].type.tensor_type.shape.dim[1].dim_value
+        (out / MODEL_FILE_NAME).write_text(self.model_file(candidate, classes).to_json(), encoding="utf-8")
+
+    def read_residency(self, trace: Path, macs: MacTable) -> Residency:
+        """See ``Backend.read_residency``; the trace is ``profile.json`` and ``optimized.onnx``."""
+        from edgecnn.backends.onnxruntime_trace import residency_of
+
+        return residency_of(trace, macs)
+
+    def _refused(self, precision: Precision, processor: Processor) -> Unsupported:
+        if processor.architecture == "aarch64" and precision is Precision.FP16 and "asimdhp" in processor.isa:
+            why = "no run of its half-precision kernels on this processor has been read, so what they compute is not known"
+        elif precision is Precision.FP16:
+            why = "the CPU provider runs an fp16 model in fp32 with casts: a smaller file, not another arithmetic"
+        else:
+            why = "the CPU provider has no bf16 convolution"
+        return Unsupported(runtime=self.runtime, precision=precision, why=why)
+
+    def _int8(self, processor: Processor, facts: RuntimeFacts) -> Candidate | Unsupported:
+        if facts.precisions.get(Precision.INT8) == "none":
+            return Unsupported(runtime=self.runtime, precision=Precision.INT8, why=f"the device's file says none: {facts.source}")
+        return Candidate(
+            id="onnxruntime-int8",
+            runtime=self.runtime,
+            precision=Precision.INT8,
+            method=Method.POST_TRAINING,
+            scheme=Scheme(
+                activation_dtype="uint8", activation_symmetric=False, reduced_range=byte_products_saturate(processor)
+            ),
+        )
+
+
+def _too_old(facts: RuntimeFacts) -> str | None:
+    """Why the trunk cannot be read on the device, or None where it can."""
+    if facts.onnx_opset_max < TRUNK_OPSET:
+        return f"onnxruntime {facts.versions} reads ONNX up to opset {facts.onnx_opset_max}, the model has {TRUNK_OPSET}"
+    if facts.onnx_ir_max < TRUNK_IR:
+        return f"onnxruntime {facts.versions} reads ONNX up to IR {facts.onnx_ir_max}, the model has {TRUNK_IR}"
+    return None
+
+
+BACKEND = OnnxRuntimeBackend()

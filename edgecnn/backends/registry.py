@@ -1,0 +1,19 @@
+"""From a runtime's name to its module: a new runtime is one module, and nothing here changes."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import cast
+
+from edgecnn.backends.protocol import Backend
+from edgecnn.values.candidate import Runtime
+
+
+def backend_for(runtime: Runtime) -> Backend:
+    """The backend of a runtime: ``BACKEND`` of the module of that name."""
+    return cast(Backend, import_module(f"edgecnn.backends.{runtime.value}").BACKEND)
+
+
+def all_backends() -> tuple[Backend, ...]:
+    """One backend for each runtime, in the order of ``Runtime``."""
+    return tuple(backend_for(runtime) for runtime in Runtime)

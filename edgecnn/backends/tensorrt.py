@@ -1,0 +1,145 @@
+"""TensorRT: kits whose engine is built on the device, and the fp32-carrier twin that answers for their accuracy elsewhere.
+
+The kit ships ONNX, typed fp16 throughout; the device's own builder makes the engine from it. No fp32 candidate is offered: the
+network in fp32 is ONNX Runtime's, and half precision takes its place on the GPU.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from packaging.specifiers import SpecifierSet
+
+from edgecnn.backends.installed import require_packages
+from edgecnn.backends.onnxruntime import BACKEND as CARRIER
+from edgecnn.backends.protocol import TRUNK_IR, TRUNK_OPSET
+from edgecnn.values.candidate import Candidate, Method, Precision, Runtime, Scheme, Unsupported
+from edgecnn.values.device import Device, RuntimeFacts
+from edgecnn.values.mac_table import MacTable
+from edgecnn.values.model_file import (
+    LOGITS_TOLERANCE,
+    MODEL_FILE_NAME,
+    EngineSpec,
+    ModelFile,
+    ModelOutput,
+    ModelRequirements,
+    ModelSpec,
+    SessionSpec,
+)
+from edgecnn.values.residency import Residency
+
+LEAST_VERSION = "10.3"
+"""JetPack 6.1's. Strongly typed networks came with TensorRT 10.0; nothing below 10.3 has been written against."""
+_PROBED_RELEASES = ("10.3.0.30", *(f"10.{minor}" for minor in range(3, 40)))
+UNFUSED = {"session.disable_quant_qdq": "1"}
+"""ONNX Runtime then runs Q and DQ as written, in fp32, and folds weights: TensorRT's arithmetic but for half outputs."""
+_NOT_OFFERED = {
+    Precision.FP32: "not offered: fp16 takes its place on the GPU, and the network in fp32 is ONNX Runtime's",
+    Precision.BF16: "not offered: fp16 is as fast and keeps three bits more of every number",
+}
+
+
+class TensorRtBackend:
+    """``tensorrt`` on NVIDIA GPUs."""
+
+    runtime = Runtime.TENSORRT
+    extra = "tensorrt-rtx"
+    session_module = "tensorrt_gpu"
+    packages: tuple[str, ...] = ("onnx",)
+    runtime_packages: Mapping[str, str] = {"tensorrt": f">={LEAST_VERSION},<11"}
+
+    def supports(self, device: Device) -> tuple[Candidate | Unsupported, ...]:
+        """See ``Backend.supports``."""
+        facts = device.runtimes.get(self.runtime)
+        if facts is None:
+            return ()
+        if (too_old := _too_old(facts)) is not None:
+            return tuple(Unsupported(runtime=self.runtime, precision=each, why=too_old) for each in Precision)
+        half = Candidate(id="tensorrt-fp16", runtime=self.runtime, precision=Precision.FP16, needs_engine=True)
+        int8 = Candidate(
+            id="tensorrt-int8",
+            runtime=self.runtime,
+            precision=Precision.INT8,
+            method=Method.POST_TRAINING,
+            scheme=Scheme(activation_dtype="int8", activation_symmetric=True, bias="float"),
+            needs_engine=True,
+        )
+        refused = tuple(Unsupported(runtime=self.runtime, precision=each, why=why) for each, why in _NOT_OFFERED.items())
+        return (_if_native(half, facts), *refused, _if_native(int8, facts))
+
+    def model_file(self, candidate: Candidate, classes: int) -> ModelFile:
+        """``model.json`` of what ships: ONNX that the device makes an engine from."""
+        return ModelFile(
+            session=SessionSpec(module=self.session_module, options=candidate.session_options),
+            model=_model_spec(classes),
+            requirements=ModelRequirements(packages=self.runtime_packages),
+            logits_tolerance=LOGITS_TOLERANCE[candidate.precision],
+            engine=EngineSpec(builder="tensorrt", onnx="model.onnx", min_version=LEAST_VERSION),
+        )
+
+    def twin_file(self, candidate: Candidate, classes: int) -> ModelFile:
+        """``model.json`` of the fp32-carrier twin, which ONNX Runtime runs."""
+        return ModelFile(
+            session=SessionSpec(module=CARRIER.session_module, options={} if candidate.precision.is_float else UNFUSED),
+            model=_model_spec(classes),
+            requirements=ModelRequirements(packages=CARRIER.runtime_packages),
+            logits_tolerance=LOGITS_TOLERANCE[candidate.precision],
+        )
+
+    def convert(self, onnx: Path, candidate: Candidate, out: Path) -> None:
+        """Copy the trunk for an fp32 candidate; fp16 is made by ``quantization/float16``, which makes its twin with it."""
+        if candidate.precision is not Precision.FP32:
+            raise LookupError(f"{candidate.id} is made by the quantization module of its method, which makes its twin too")
+        require_packages(self.packages, extra=self.extra, needed_for=candidate.id)
+        from onnx import load
+
+        shutil.copyfile(onnx, out / "model.onnx")
+        classes = load(onnx, load_external_data=False).graph.output[0].type.tensor_type.shape.dim[1].dim_value
+        (out / MODEL_FILE_NAME).write_text(self.model_file(candidate, classes).to_json(), encoding="utf-8")
+
+    def read_residency(self, trace: Path, macs: MacTable) -> Residency:
+        """See ``Backend.read_residency``; the trace is ``layers.txt`` and ``times.json`` of a session that ran an engine."""
+        from edgecnn.backends.tensorrt_layers import executed_residency
+
+        return executed_residency(trace, macs)
+
+    def read_planned(self, log: Path, macs: MacTable) -> Residency:
+        """What the builder planned, from ``build.log``; of the first engine in it where it holds several.
+
+        Raises:
+            BuildLogUnreadable: the log does not name the planned layers.
+        """
+        from edgecnn.backends.tensorrt_layers import planned_residency
+
+        return planned_residency(log, macs)
+
+
+def _model_spec(classes: int) -> ModelSpec:
+    return ModelSpec(entry="model.onnx", files=("model.onnx",), output=ModelOutput(classes=classes))
+
+
+def _if_native(candidate: Candidate, facts: RuntimeFacts) -> Candidate | Unsupported:
+    """The candidate where the device computes in its precision; else why not."""
+    support = facts.precisions.get(candidate.precision)
+    if support == "native":
+        return candidate
+    says = "does not name it" if support is None else f"says {support}"
+    why = f"the device's file {says}: {facts.source}"
+    return Unsupported(runtime=candidate.runtime, precision=candidate.precision, why=why)
+
+
+def _too_old(facts: RuntimeFacts) -> str | None:
+    """Why the device's TensorRT cannot take these kits, or None where it can."""
+    allowed = SpecifierSet(facts.versions)
+    if not any(release in allowed for release in _PROBED_RELEASES):
+        return f"TensorRT {facts.versions} has no strongly typed networks as they are since {LEAST_VERSION}"
+    if facts.onnx_opset_max < TRUNK_OPSET:
+        return f"TensorRT {facts.versions} reads ONNX up to opset {facts.onnx_opset_max}, the model has {TRUNK_OPSET}"
+    if facts.onnx_ir_max < TRUNK_IR:
+        return f"TensorRT {facts.versions} reads ONNX up to IR {facts.onnx_ir_max}, the model has {TRUNK_IR}"
+    return None
+
+
+BACKEND = TensorRtBackend()

@@ -1,0 +1,131 @@
+"""From what was made and seen to rows of figures: arithmetic over stored facts, so that a cached build judges in no time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from edgecnn.building.execute import Execution
+from edgecnn.building.observe import SPLITS, Observations, Split
+from edgecnn.building.plan import BASELINE_ID
+from edgecnn.judging.accuracy import Answers, accuracy
+from edgecnn.judging.latency import latency, missing_latency
+from edgecnn.measure.evaluate import Bench
+from edgecnn.values.artifact import Outcome
+from edgecnn.values.candidate import Candidate
+from edgecnn.values.report import Accuracy, CandidateFacts, Latency
+from edgecnn.values.verdict import Fidelity
+
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What assembling reads: the execution, what was seen, and where."""
+
+    execution: Execution
+    seen: Observations
+    bench: Bench
+
+    @property
+    def attached(self) -> bool:
+        """True when this machine is the device."""
+        return self.execution.plan.resolved.attachment.attached
+
+
+def candidate_facts(scene: Scene, settle_command: str) -> dict[str, CandidateFacts]:
+    """Every candidate's row before anything is chosen, in the plan's order."""
+    candidates = scene.execution.plan.resolved.candidates
+    answers = {split: _answers(scene, split) for split in SPLITS}
+    labels = {split: _labels(scene, split) for split in SPLITS}
+    return {c.id: _facts(c, scene, answers, labels, settle_command) for c in candidates}
+
+
+def _facts(
+    candidate: Candidate, scene: Scene, answers: Mapping[Split, Mapping[str, Answers]], labels: Mapping[Split, Any], settle: str
+) -> CandidateFacts:
+    seen, name = scene.seen, candidate.id
+    kit, answering = seen.kits.get(name), seen.answering.get(name)
+
+    def of(split: Split) -> Accuracy | None:
+        mine = answers[split].get(name)
+        baseline = None if name == BASELINE_ID else answers[split].get(BASELINE_ID)
+        return None if mine is None else accuracy(mine, labels[split], split, baseline)
+
+    return CandidateFacts(
+        candidate=candidate,
+        is_baseline=name == BASELINE_ID,
+        report=of("report"),
+        choose=of("choose"),
+        latency=_latency(name, scene, settle),
+        size_mib=kit.model_bytes / MIB if kit else None,
+        residency=seen.residency.get(name),
+        kit=kit.digest if kit else None,
+        evaluated_kit=answering.digest if answering else None,
+        outcomes=outcomes_of(candidate, scene),
+    )
+
+
+def outcomes_of(candidate: Candidate, scene: Scene) -> dict[str, Outcome]:
+    """What became of each step of one candidate, and of measuring it."""
+    found = {
+        step.stage.kind if step.id.startswith(step.stage.kind + ":") else step.id.split(":")[0]: outcome
+        for step in scene.execution.plan.of_candidate(candidate.id)
+        if (outcome := scene.execution.outcomes.get(step.id)) is not None
+    }
+    if (failure := scene.seen.failures.get(candidate.id)) is not None:
+        found["measure"] = failure
+    return found
+
+
+def _answers(scene: Scene, split: Split) -> dict[str, Answers]:
+    import numpy as np
+
+    found = {}
+    for name in scene.seen.answering:
+        stored = scene.seen.evaluations.get((name, split))
+        if stored is None or stored.profile.logits_file is None:
+            continue
+        fidelity = stored.profile.fidelity if scene.attached or name == BASELINE_ID else Fidelity.EMULATED
+        found[name] = Answers(
+            candidate=name,
+            logits=np.load(stored.file(stored.profile.logits_file), allow_pickle=False),
+            pixels=stored.profile.pixels or "",
+            machine=stored.profile.host,
+            fidelity=fidelity,
+        )
+    return found
+
+
+def _labels(scene: Scene, split: Split) -> Any:
+    import numpy as np
+
+    return np.load(scene.execution.artifacts["prepare"].folder / f"{split}.labels.npy", allow_pickle=False)
+
+
+def _latency(name: str, scene: Scene, settle: str) -> Latency:
+    """From the last race where it ran in it, else from the selection, else said to be missing, with why."""
+    seen, machine = scene.seen, scene.bench.machine
+    for purpose in ("report", "select"):
+        raced = seen.raced(purpose)
+        if name in raced:
+            fp32 = None if name == BASELINE_ID else raced.get(BASELINE_ID)
+            return latency(raced[name], fp32=fp32, machine=machine)
+    if name in seen.screen_ms:
+        reason = f"one screening run: {seen.screen_ms[name]:.2f} ms; not among the finalists, and one run has no interval"
+        return missing_latency(reason=reason, machine=machine)
+    device = scene.execution.plan.resolved.device.name
+    if not scene.attached:
+        return missing_latency(reason=f"not measured on {device}; on the device: {settle}", machine=device)
+    why = seen.failures[name].what if name in seen.failures else "not raced"
+    return missing_latency(reason=why, machine=machine)
+
+
+def weights_sha256(scene: Scene) -> str | None:
+    """Of the original pretrained file, as fetched; None when training began from scratch."""
+    fetched = scene.execution.artifacts.get("fetch")
+    if fetched is None:
+        return None
+    return str(json.loads((fetched.folder / "weights.json").read_text())["sha256"])

@@ -1,0 +1,134 @@
+"""resolve → plan → execute → observe → judge → publish, in that order and in one place."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from edgecnn.building.assemble import Scene
+from edgecnn.building.devices import local_facts
+from edgecnn.building.execute import Execution, Workshop, execute
+from edgecnn.building.observe import Observer, finalists, pixel_sets
+from edgecnn.building.plan import BASELINE_ID, Plan, plan
+from edgecnn.building.publish import check_output, publish_bundle, publish_plan, publish_report
+from edgecnn.building.reporting import decide, last_race, report_of
+from edgecnn.building.request import BuildRequest
+from edgecnn.building.resolve import python_version, resolve
+from edgecnn.errors.building import EveryCandidateFailed
+from edgecnn.hosts.local import LocalHost
+from edgecnn.judging.resolution import resolution_sentence
+from edgecnn.measure.evaluate import Bench
+from edgecnn.store.store import Store
+from edgecnn.values.artifact import Artifact, Given, Miss
+from edgecnn.values.key import Key
+from edgecnn.values.report import BuildReport
+from edgecnn.values.stage import Progress
+
+
+@dataclass(frozen=True)
+class PlannedStep:
+    """One step and what the store says of it: None where it is there, else why not."""
+
+    id: str
+    key: Key
+    missing: tuple[str, ...] | None
+
+
+@dataclass(frozen=True)
+class PlannedBuild:
+    """What ``edgecnn plan`` shows."""
+
+    plan: Plan
+    steps: tuple[PlannedStep, ...]
+    test_set: str
+
+    def facts(self) -> dict[str, Any]:
+        """For ``--json``: the plan, what is stored, and what the test set can show."""
+        stored = [{"id": s.id, "key": s.key, "cached": s.missing is None, "why": list(s.missing or ())} for s in self.steps]
+        return {**self.plan.facts(), "stored": stored, "test_set": self.test_set}
+
+
+def plan_build(request: BuildRequest, store: Store, tell: Progress) -> PlannedBuild:
+    """Resolve and plan, and look what is stored. Runs no stage and writes no result."""
+    planned = plan(resolve(request, store, tell))
+    found: dict[Key, Artifact] = {}
+    steps = []
+    for step in planned.steps:
+        given = {
+            role: Given(path=found[key].folder, key=key, content=found[key].content)
+            for role, key in step.stage.inputs.items()
+            if key in found
+        }
+        answer = store.artifacts.find(step.stage, planned.resolved.versions, given)
+        if isinstance(answer, Artifact):
+            found[step.key] = answer
+        steps.append(PlannedStep(id=step.id, key=step.key, missing=answer.why if isinstance(answer, Miss) else None))
+    counts = planned.resolved.data.counts
+    return PlannedBuild(plan=planned, steps=tuple(steps), test_set=resolution_sentence(counts["report"]))
+
+
+def run_build(request: BuildRequest, store: Store, tell: Progress) -> BuildReport:
+    """Build, measure, judge and write the results.
+
+    Raises:
+        EdgecnnError: a named failure. What was finished before it is in the store, and the same call goes on from there.
+    """
+    started = time.perf_counter()
+    check_output(request.out)
+    planned = plan(resolve(request, store, tell))
+    publish_plan(planned, request.out)
+    host = LocalHost()
+    here = host.identify()
+    environment = {"python": python_version(), **here.conditions}
+    workshop = Workshop(store=store, host=host, environment=environment, tell=tell)
+    execution = execute(planned, workshop, request.goal)
+    bench = Bench(device=_device_here(planned), machine=local_facts().describe(), environment=here)
+    scene = observe(request, execution, workshop, bench)
+    report = report_of(scene, request, seconds=time.perf_counter() - started)
+    publish_report(report, request.out)
+    if request.goal == "judge":
+        publish_bundle(report, scene.seen.kits, request.out)
+    return report
+
+
+def _device_here(planned: Plan) -> str:
+    attached = planned.resolved.attachment.attached
+    return planned.resolved.device.name if attached else "this machine"
+
+
+def observe(request: BuildRequest, execution: Execution, workshop: Workshop, bench: Bench) -> Scene:
+    """Evaluate, and race where this machine is the device, as far as the goal asks for it."""
+    observer = Observer(execution, workshop, bench)
+    scene = Scene(execution=execution, seen=observer.seen, bench=bench)
+    observer.collect_kits()
+    if request.goal not in ("profile", "judge"):
+        return scene
+    if BASELINE_ID not in observer.seen.answering:
+        raise EveryCandidateFailed(reasons=_reasons(execution))
+    observer.evaluate_all(pixel_sets(execution))
+    observer.read_residency()
+    if scene.attached:
+        _race(observer, scene, request)
+    return scene
+
+
+def _race(observer: Observer, scene: Scene, request: BuildRequest) -> None:
+    """Screen, select among the finalists, and race the winner once more for the figures."""
+    anew = request.stored_race == "never"
+    observer.race([name for name in observer.seen.answering if name not in observer.seen.failures], "screen", anew=anew)
+    inside = decide(scene, request).inside_budget
+    final = finalists(observer.seen.screen_ms, inside, scene.execution.plan.resolved.candidates)
+    if len(final) > 1:
+        observer.race(final, "select", anew=anew)
+    pair = last_race(decide(scene, request))
+    if pair:
+        observer.race(pair, "report", anew=anew)
+
+
+def _reasons(execution: Execution) -> tuple[str, ...]:
+    return tuple(
+        f"{name}: {getattr(outcome, 'what', outcome.outcome)}"
+        for name, outcome in execution.outcomes.items()
+        if outcome.outcome == "failed"
+    )

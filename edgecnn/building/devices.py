@@ -1,0 +1,204 @@
+"""Devices are files, and this is the one place that reads them: shipped ones by name, a user's own by path."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+from edgecnn.building.toml_file import checked, read_table
+from edgecnn.errors.devices import DeviceFileInvalid, DeviceNameTaken, RuntimeNotOnDevice, UnknownDevice, UnknownRuntime
+from edgecnn.resources import resource_folder
+from edgecnn.values.base import Value
+from edgecnn.values.candidate import Runtime
+from edgecnn.values.device import Device, Memory
+
+ISA_FLAGS = (
+    "avx2", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_int8", "amx_bf16", "asimddp", "asimdhp", "i8mm", "bf16",
+)  # fmt: skip
+"""The CPU flags, in Linux's spelling, that decide a quantization scheme or whether a precision is really computed in."""
+
+
+class Target(NamedTuple):
+    """``DEVICE[:RUNTIME]``; without a runtime all that the device has are meant."""
+
+    device: Device
+    runtime: Runtime | None
+
+
+class LocalFacts(Value):
+    """What this machine says of itself, as far as devices are told apart and schemes chosen by it."""
+
+    architecture: str
+    """``platform.machine()``: x86_64, aarch64, …"""
+    cpu_vendor: str | None
+    """``vendor_id`` of /proc/cpuinfo (GenuineIntel, AuthenticAMD), or ``CPU implementer`` (0x41) on ARM."""
+    models: tuple[str, ...]
+    """The board's name from its device tree, and the names of NVIDIA GPUs that the driver lists."""
+    isa: tuple[str, ...]
+    """Those of ``ISA_FLAGS`` that every core has."""
+    cores: int
+    """Cores that this process may use."""
+    memory_mib: int | None
+
+    def describe(self) -> str:
+        """The machine in a few words, as a sentence may contain them."""
+        processor = " ".join(part for part in (self.cpu_vendor, self.architecture) if part)
+        return ", ".join((f"{processor} with {self.cores} {'core' if self.cores == 1 else 'cores'}", *self.models))
+
+
+@cache
+def load_devices() -> Mapping[str, Device]:
+    """Every shipped device by its name, in alphabetical order.
+
+    Raises:
+        DeviceFileInvalid: a shipped file is no device.
+        DeviceNameTaken: two files answer to one name or alias.
+    """
+    devices = [load_device_file(path) for path in sorted(resource_folder("devices").glob("*.toml"))]
+    owner: dict[str, str] = {}
+    for device in devices:
+        for name in (device.name, *device.aliases):
+            if name in owner:
+                raise DeviceNameTaken(name=name, first=owner[name], second=device.name)
+            owner[name] = device.name
+    return {device.name: device for device in devices}
+
+
+def device_named(name: str) -> Device:
+    """The shipped device of this name or alias.
+
+    Raises:
+        UnknownDevice: there is none; names the nearest.
+    """
+    devices = load_devices()
+    by_name = {alias: device for device in devices.values() for alias in (device.name, *device.aliases)}
+    if name not in by_name:
+        raise UnknownDevice(name=name, known=sorted(by_name))
+    return by_name[name]
+
+
+def load_device_file(path: Path) -> Device:
+    """A device from a TOML file.
+
+    Raises:
+        FileUnreadable: the file cannot be opened.
+        NotToml: it breaks TOML's grammar.
+        DeviceFileInvalid: it is no device; names every problem with its key.
+    """
+    table = read_table(path)
+    device = checked(Device, table, lambda problems: DeviceFileInvalid(path=path, problems=problems))
+    if not device.runtimes:
+        raise DeviceFileInvalid(path=path, problems=["runtimes must list at least one runtime"])
+    return device
+
+
+def parse_target(text: str) -> Target:
+    """``intel-cpu``, ``jetson:tensorrt``, ``./my-board.toml`` or ``./my-board.toml:openvino``.
+
+    Raises:
+        UnknownDevice: the device is neither a shipped name nor a path.
+        UnknownRuntime: what follows the colon is no runtime.
+        RuntimeNotOnDevice: the device file does not list that runtime.
+        FileUnreadable, NotToml, DeviceFileInvalid: of a device file given by its path.
+    """
+    name, colon, runtime = text.rpartition(":")
+    if not colon:
+        name, runtime = text, ""
+    device = load_device_file(Path(name)) if _is_path(name) else device_named(name)
+    return Target(device, runtime_of(device, runtime) if colon else None)
+
+
+def runtime_of(device: Device, name: str) -> Runtime:
+    """The runtime of this name, if the device has it.
+
+    Raises:
+        UnknownRuntime: edgecnn has no such runtime.
+        RuntimeNotOnDevice: the device file does not list it.
+    """
+    has = [runtime.value for runtime in device.runtimes]
+    known = [runtime.value for runtime in Runtime]
+    if name not in known:
+        raise UnknownRuntime(name=name, device=device.name, known=known, on_device=has)
+    if name not in has:
+        raise RuntimeNotOnDevice(device=device.name, runtime=name, has=has)
+    return Runtime(name)
+
+
+def matches(device: Device, facts: LocalFacts) -> bool:
+    """True when a machine with these facts is this device: every field that the device's ``[match]`` states holds."""
+    match = device.match
+    return (
+        (match.architecture is None or match.architecture == facts.architecture)
+        and (match.cpu_vendor is None or match.cpu_vendor == facts.cpu_vendor)
+        and (match.model_contains is None or any(match.model_contains in model for model in facts.models))
+    )
+
+
+def with_local_facts(device: Device, facts: LocalFacts) -> Device:
+    """The device with what its file leaves to the machine filled in from the machine, and nothing else changed.
+
+    A file leaves it to the machine by ``architecture = "any"``; the ISA flags, cores and memory then come from ``facts``.
+    """
+    if device.processor.architecture != "any" or facts.architecture not in ("x86_64", "aarch64"):
+        return device
+    source = "read from this machine: /proc/cpuinfo, /proc/meminfo"
+    processor = device.processor.model_copy(
+        update={"architecture": facts.architecture, "isa": facts.isa, "cores": facts.cores, "source": source}
+    )
+    memory = Memory(mib=facts.memory_mib, source=source) if facts.memory_mib else device.memory
+    return device.model_copy(update={"processor": processor, "memory": memory})
+
+
+def local_facts(root: Path = Path("/")) -> LocalFacts:
+    """Read this machine's facts. ``root`` is where ``proc`` lies; what cannot be read there is absent, never guessed."""
+    cores = _cores_of(_text(root / "proc/cpuinfo"))
+    flags = [set((core.get("flags") or core.get("Features") or "").split()) for core in cores]
+    common = set.intersection(*flags) if flags else set()
+    first = cores[0] if cores else {}
+    return LocalFacts(
+        architecture=platform.machine(),
+        cpu_vendor=first.get("vendor_id") or first.get("CPU implementer"),
+        models=_models(root),
+        isa=tuple(flag for flag in ISA_FLAGS if flag in common),
+        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        memory_mib=_memory_mib(_text(root / "proc/meminfo")),
+    )
+
+
+def _is_path(name: str) -> bool:
+    return name.endswith(".toml") or "/" in name or os.sep in name
+
+
+def _cores_of(cpuinfo: str) -> list[dict[str, str]]:
+    """One table a core; blocks without flags (ARM's trailing board lines) are no cores."""
+    blocks = [
+        {name.strip(): value.strip() for name, colon, value in (line.partition(":") for line in block.splitlines()) if colon}
+        for block in cpuinfo.split("\n\n")
+    ]
+    return [block for block in blocks if "flags" in block or "Features" in block]
+
+
+def _models(root: Path) -> tuple[str, ...]:
+    board = _text(root / "proc/device-tree/model").rstrip("\0").strip()
+    gpus = []
+    for information in sorted((root / "proc/driver/nvidia/gpus").glob("*/information")):
+        gpus += [line.partition(":")[2].strip() for line in _text(information).splitlines() if line.startswith("Model:")]
+    return (*([board] if board else []), *gpus)
+
+
+def _memory_mib(meminfo: str) -> int | None:
+    for line in meminfo.splitlines():
+        if line.startswith("MemTotal:"):
+            return int(line.split()[1]) // 1024
+    return None
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:  # absent on this kind of machine, which is itself the fact
+        return ""

@@ -1,0 +1,146 @@
+"""Runs the stages of a plan against the store, rung by rung.
+
+A failure on the trunk ends the build. A failure on a candidate's branch ends that candidate: the others go on, and the report
+says what happened to it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from edgecnn.building.ladder import Limits, Stop, next_rung
+from edgecnn.building.plan import Plan, Step
+from edgecnn.building.request import Goal
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.hosts.protocol import Host
+from edgecnn.stages.compile import CompileStage
+from edgecnn.store.making import Maker
+from edgecnn.store.store import Store
+from edgecnn.values.artifact import Artifact, Blocked, Failed, Given, Outcome
+from edgecnn.values.key import Key
+from edgecnn.values.stage import Progress, Role
+
+TRUNK = ("prepare", "fetch", "train", "export")
+BRANCH = ("quantize", "package", "compile")
+_LAST_STEP: Mapping[Goal, tuple[str, ...]] = {
+    "fetch": ("fetch",),
+    "prepare": ("prepare",),
+    "train": ("prepare", "fetch", "train"),
+    "export": TRUNK,
+    "quantize": (*TRUNK, "quantize"),
+    "package": (*TRUNK, "quantize", "package"),
+    "compile": (*TRUNK, *BRANCH),
+    "profile": (*TRUNK, *BRANCH),
+    "judge": (*TRUNK, *BRANCH),
+}
+
+
+@dataclass
+class Execution:
+    """What became of each step. Filled in while it runs, so that an interrupted build can still be described."""
+
+    plan: Plan
+    artifacts: dict[str, Artifact] = field(default_factory=dict)
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    skipped_rungs: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def ran_anything(self) -> bool:
+        """False when the store had every artifact."""
+        return any(outcome.outcome == "ran" for outcome in self.outcomes.values())
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """What stages are run with: where results go, who runs kits, and who is told."""
+
+    store: Store
+    host: Host
+    environment: Mapping[str, str]
+    tell: Progress
+
+
+def execute(plan: Plan, workshop: Workshop, goal: Goal = "judge", limits: Limits | None = None) -> Execution:
+    """Run the trunk, then climb the rungs.
+
+    Raises:
+        EdgecnnError: a step of the trunk failed; finished steps stay in the store.
+    """
+    execution = Execution(plan=plan)
+    wanted = _LAST_STEP[goal]
+    for step in plan.steps:
+        if step.candidate is None and step.stage.kind in wanted:
+            _run(step, execution, workshop)
+    if any(kind in wanted for kind in BRANCH):
+        _climb(execution, workshop, wanted, limits or Limits())
+    return execution
+
+
+def _climb(execution: Execution, workshop: Workshop, wanted: tuple[str, ...], limits: Limits) -> None:
+    seen: dict[str, float] = {}
+    while not isinstance(move := next_rung(execution.plan.rungs, seen, limits), Stop):
+        started = time.perf_counter()
+        for candidate in move.rung.candidates:
+            for step in execution.plan.of_candidate(candidate.id):
+                if step.stage.kind in wanted:
+                    _try(step, execution, workshop)
+        seen[move.rung.name] = time.perf_counter() - started
+    for rung in execution.plan.rungs:
+        if rung.name not in seen:
+            execution.skipped_rungs[rung.name] = move.why
+
+
+def _try(step: Step, execution: Execution, workshop: Workshop) -> None:
+    missing = [key for key in step.stage.inputs.values() if key not in _available(execution)]
+    if missing:
+        failed = next((other.id for other in execution.plan.steps if other.key in missing), missing[0])
+        execution.outcomes[step.id] = Blocked(by=failed)
+        return
+    try:
+        _run(step, execution, workshop)
+    except EdgecnnError as error:
+        execution.outcomes[step.id] = Failed(ref=error.ref, what=error.line(), hint=error.hint)
+        workshop.tell.note(f"{step.id} failed: {error.line()}")
+
+
+def _available(execution: Execution) -> set[Key]:
+    return {artifact.key for artifact in execution.artifacts.values()} | set(execution.plan.resolved.sources)
+
+
+def _run(step: Step, execution: Execution, workshop: Workshop) -> None:
+    versions = execution.plan.resolved.versions
+    given = _given(step, execution)
+    started = time.perf_counter()
+    artifact, outcome = workshop.store.artifacts.obtain(
+        step.stage,
+        versions=versions,
+        given=given,
+        environment=workshop.environment,
+        tell=workshop.tell,
+        maker=_maker(step, workshop),
+    )
+    execution.artifacts[step.id] = artifact
+    execution.outcomes[step.id] = outcome
+    execution.seconds[step.id] = time.perf_counter() - started
+
+
+def _given(step: Step, execution: Execution) -> dict[Role, Given]:
+    resolved = execution.plan.resolved
+    by_key = {artifact.key: artifact for artifact in execution.artifacts.values()}
+    given: dict[Role, Given] = {}
+    for role, key in step.stage.inputs.items():
+        if key in by_key:
+            given[role] = Given(path=by_key[key].folder, key=key, content=by_key[key].content)
+        else:
+            given[role] = Given(path=resolved.sources[key], key=key, content=key)
+    return given
+
+
+def _maker(step: Step, workshop: Workshop) -> Maker | None:
+    if not isinstance(step.stage, CompileStage):
+        return None
+    stage = step.stage
+    return lambda given, out, tell: stage.make_on(workshop.host, given, out, tell)

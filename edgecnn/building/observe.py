@@ -1,0 +1,154 @@
+"""Asks every kit what it answers, how fast it is and what really ran: the part of a build that touches a Host.
+
+Accuracy comes first, on ``choose`` and on ``report``; then, only where this machine is the device, the race: a screen of one run
+each, the finalists interleaved, and a last race of the winner against fp32, since the winner of a selection flatters itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from edgecnn.building.execute import Execution, Workshop
+from edgecnn.building.plan import BASELINE_ID
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.judging.latency import run_ms
+from edgecnn.measure.evaluate import Bench, PixelSet, evaluate
+from edgecnn.measure.kits import KitRef
+from edgecnn.measure.race import Purpose, RaceRequest, RaceResult, race
+from edgecnn.measure.residency import residency
+from edgecnn.store.profiles import StoredProfile
+from edgecnn.values.artifact import Failed
+from edgecnn.values.candidate import Candidate
+from edgecnn.values.mac_table import MacTable
+from edgecnn.values.profile import Profile
+from edgecnn.values.residency import Residency
+
+Split = Literal["choose", "report"]
+SPLITS: tuple[Split, ...] = ("choose", "report")
+
+
+@dataclass
+class Observations:
+    """Everything that was seen, by candidate. What is absent was not measured, and ``failures`` says where it was tried."""
+
+    kits: dict[str, KitRef] = field(default_factory=dict)
+    """What ships."""
+    answering: dict[str, KitRef] = field(default_factory=dict)
+    """What answered: the same kit, or its emulated twin."""
+    evaluations: dict[tuple[str, Split], StoredProfile] = field(default_factory=dict)
+    residency: dict[str, Residency] = field(default_factory=dict)
+    screen_ms: dict[str, float] = field(default_factory=dict)
+    races: dict[Purpose, RaceResult] = field(default_factory=dict)
+    failures: dict[str, Failed] = field(default_factory=dict)
+
+    def raced(self, purpose: Purpose) -> dict[str, Profile]:
+        """Profiles of one race by candidate."""
+        result = self.races.get(purpose)
+        if result is None:
+            return {}
+        return {name: result.profiles[kit.digest] for name, kit in self.kits.items() if kit.digest in result.profiles}
+
+
+class Observer:
+    """Measures the kits of one execution."""
+
+    def __init__(self, execution: Execution, workshop: Workshop, bench: Bench) -> None:
+        self.execution, self.workshop, self.bench = execution, workshop, bench
+        self.seen = Observations()
+
+    def _macs(self) -> MacTable:
+        return MacTable.model_validate_json((self.execution.artifacts["export"].folder / "macs.json").read_text())
+
+    def collect_kits(self) -> None:
+        """Find each candidate's kit, and the kit that answers for it here."""
+        for candidate in self.execution.plan.resolved.candidates:
+            made = self.execution.artifacts.get(f"package:{candidate.id}")
+            if made is None:
+                continue
+            kit = KitRef.of(candidate, made)
+            twin = self.execution.artifacts.get(f"package-twin:{candidate.id}")
+            self.seen.kits[candidate.id] = kit
+            if twin is not None or not candidate.needs_engine:
+                self.seen.answering[candidate.id] = KitRef.of(candidate, twin) if twin is not None else kit
+
+    def evaluate_all(self, pixels: Mapping[Split, PixelSet]) -> None:
+        """Logits of every kit on both splits; a kit that fails is out, with its own words."""
+        for name, kit in list(self.seen.answering.items()):
+            for split in SPLITS:
+                try:
+                    self.seen.evaluations[name, split] = self._evaluate(kit, pixels[split])
+                except EdgecnnError as error:
+                    self._fail(name, error)
+                    break
+
+    def _evaluate(self, kit: KitRef, pixels: PixelSet) -> StoredProfile:
+        return evaluate(kit, pixels, self.workshop.host, self.bench, self.workshop.store, self.workshop.tell)
+
+    def read_residency(self) -> None:
+        """What really ran; for engines, what their builder planned."""
+        macs = self._macs()
+        for name, kit in list(self.seen.kits.items()):
+            try:
+                if kit.candidate.needs_engine:
+                    planned = self.execution.artifacts.get(f"compile:{name}")
+                    if planned is not None:
+                        self.seen.residency[name] = Residency.model_validate_json((planned.folder / "planned.json").read_text())
+                    continue
+                stored = residency(kit, macs, self.workshop.host, self.bench, self.workshop.store, self.workshop.tell)
+                if stored.profile.residency is not None:
+                    self.seen.residency[name] = stored.profile.residency
+            except EdgecnnError as error:
+                self._fail(name, error)
+
+    def race(self, names: Iterable[str], purpose: Purpose, *, anew: bool = False) -> None:
+        """Race these candidates' kits; whoever does not finish is out."""
+        choice = self.execution.plan.resolved.recipe.race
+        request = RaceRequest(
+            kits=tuple(self.seen.kits[name] for name in names),
+            purpose=purpose,
+            rounds=1 if purpose == "screen" else choice.rounds,
+            samples=choice.samples,
+            max_age_h=0.0 if anew else choice.max_age_h,
+        )
+        result = race(request, self.workshop.host, self.bench, self.workshop.store, self.workshop.tell)
+        self.seen.races[purpose] = result
+        for kit in request.kits:
+            if kit.digest in result.failed:
+                self.seen.failures[kit.candidate.id] = Failed(ref="run-failed", what=result.failed[kit.digest])
+        if purpose == "screen":
+            for name, profile in self.seen.raced("screen").items():
+                median = run_ms(profile.runs[0])
+                if median is not None:
+                    self.seen.screen_ms[name] = median
+
+    def _fail(self, name: str, error: EdgecnnError) -> None:
+        self.seen.failures[name] = Failed(ref=error.ref, what=error.line(), hint=error.hint)
+        self.workshop.tell.note(f"{name} failed: {error.line()}")
+
+
+def finalists(screen_ms: Mapping[str, float], inside_budget: Iterable[str], candidates: Iterable[Candidate]) -> tuple[str, ...]:
+    """Who races for the choice: the baseline network's fp32, the best float candidate, and the best two inside the budget.
+
+    The best float one must be among them even when it is not in the best two: a lower precision is chosen only where it is
+    measured faster than that one.
+    """
+    by_id = {candidate.id: candidate for candidate in candidates}
+    ranked = sorted((name for name in inside_budget if name in screen_ms), key=lambda name: screen_ms[name])
+    best_float = [name for name in ranked if by_id[name].precision.is_float][:1]
+    chosen = [BASELINE_ID, *best_float, *ranked[:2]]
+    return tuple(dict.fromkeys(name for name in chosen if name in screen_ms))
+
+
+def pixel_sets(execution: Execution) -> dict[Split, PixelSet]:
+    """The two evaluated splits of the prepare artifact."""
+    import json
+
+    counts = execution.plan.resolved.data.counts
+    folder = execution.artifacts["prepare"].folder
+    digests = json.loads((folder / "pixels.json").read_text())
+    return {
+        split: PixelSet(split=split, file=folder / f"{split}.pixels.npy", sha256=digests[split], images=counts[split])
+        for split in SPLITS
+    }

@@ -1,0 +1,161 @@
+"""The pure middle: what would be done, under which keys, before anything is.
+
+Every key is known here, those of rungs that may never be climbed too. Nothing in this module reads a disk, a clock or a
+network, so a plan can be tested, printed and compared without running it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from edgecnn.building.resolved import Resolved
+from edgecnn.stages.compile import CompileStage
+from edgecnn.stages.export import ExportStage
+from edgecnn.stages.fetch import FetchStage
+from edgecnn.stages.package import PackageStage
+from edgecnn.stages.prepare import PrepareStage
+from edgecnn.stages.quantize import QuantizeStage
+from edgecnn.stages.train import TrainStage
+from edgecnn.values.candidate import Candidate, Precision, Rung
+from edgecnn.values.key import Key
+from edgecnn.values.stage import Stage
+
+BASELINE_ID = "onnxruntime-fp32"
+"""The network that every drop is counted from: fp32 in ONNX Runtime, whatever the device."""
+AHEAD_OF_TIME_CAPABILITIES = ("8.6", "8.9")
+"""GPUs that the ahead-of-time proof builds for: RTX 30 and RTX 40. Nothing in the RTX package builds for Orin's 8.7."""
+RUNGS = (("fp32", (Precision.FP32,)), ("half", (Precision.FP16, Precision.BF16)), ("int8", (Precision.INT8,)))
+
+
+@dataclass(frozen=True)
+class Step:
+    """One stage of a plan. ``candidate`` is None on the trunk that all candidates share."""
+
+    id: str
+    stage: Stage
+    key: Key
+    candidate: str | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Trunk, branches and rungs. Steps stand in an order in which each one's inputs come before it."""
+
+    resolved: Resolved
+    steps: tuple[Step, ...]
+    rungs: tuple[Rung, ...]
+
+    def step(self, step_id: str) -> Step | None:
+        """The step of this name, or None where the plan has none."""
+        return next((step for step in self.steps if step.id == step_id), None)
+
+    def of_candidate(self, candidate: str) -> tuple[Step, ...]:
+        """The branch of one candidate, in order."""
+        return tuple(step for step in self.steps if step.candidate == candidate)
+
+    def facts(self) -> dict[str, Any]:
+        """The plan for ``plan.json`` and ``--json``: what was resolved, and each step with the payload of its key."""
+        return {
+            "schema": "edgecnn.plan/1",
+            "resolved": self.resolved.model_dump(mode="json", by_alias=True),
+            "rungs": [rung.model_dump(mode="json") for rung in self.rungs],
+            "steps": [
+                {
+                    "id": step.id,
+                    "kind": step.stage.kind,
+                    "key": step.key,
+                    "candidate": step.candidate,
+                    "payload": step.stage.payload(self.resolved.versions),
+                }
+                for step in self.steps
+            ],
+        }
+
+
+class _Steps:
+    """Collects steps and the keys that later ones name as inputs."""
+
+    def __init__(self, versions: Mapping[str, str]) -> None:
+        self.versions = versions
+        self.steps: list[Step] = []
+
+    def add(self, step_id: str, stage: Stage, candidate: str | None = None) -> Key:
+        key = stage.key(self.versions)
+        self.steps.append(Step(id=step_id, stage=stage, key=key, candidate=candidate))
+        return key
+
+
+def plan(resolved: Resolved) -> Plan:
+    """Lay out every stage with its key."""
+    steps = _Steps(resolved.versions)
+    prepared, exported = _trunk(resolved, steps)
+    for candidate in resolved.candidates:
+        _branch(resolved, candidate, steps, {"pixels": prepared, "model": exported})
+    rungs = tuple(
+        Rung(name=name, candidates=members)
+        for name, precisions in RUNGS
+        if (members := tuple(c for c in resolved.candidates if c.precision in precisions))
+    )
+    return Plan(resolved=resolved, steps=tuple(steps.steps), rungs=rungs)
+
+
+def _trunk(resolved: Resolved, steps: _Steps) -> tuple[Key, Key]:
+    recipe, arch = resolved.recipe, resolved.arch
+    images = resolved.data.content
+    prepared = steps.add("prepare", PrepareStage(inputs={"images": images}, pixels=resolved.preprocessing.pixels))
+    train_inputs = {"images": images, "pixels": prepared}
+    if resolved.mode == "finetune":
+        train_inputs["weights"] = steps.add("fetch", FetchStage.from_answer(arch, resolved.weights))
+    train = TrainStage(
+        inputs=train_inputs,
+        arch=arch.name,
+        classes=len(resolved.data.classes),
+        preprocessing=resolved.preprocessing,
+        mode=resolved.mode,
+        **_train_settings(resolved),
+    )
+    trained = steps.add("train", train)
+    export = ExportStage(
+        inputs={"weights": trained, "pixels": prepared},
+        arch=arch.name,
+        classes=len(resolved.data.classes),
+        resolution_px=recipe.model.resolution_px or arch.resolution_px,
+        normalization=resolved.preprocessing.normalization,
+    )
+    return prepared, steps.add("export", export)
+
+
+def _train_settings(resolved: Resolved) -> dict[str, Any]:
+    settings = resolved.recipe.train.model_dump()
+    if settings["epochs"] is None or settings["learning_rate"] is None:
+        raise ValueError("resolve fills in epochs and learning_rate before anything is planned")
+    return settings
+
+
+def _branch(resolved: Resolved, candidate: Candidate, steps: _Steps, trunk: Mapping[str, Key]) -> None:
+    quantize = QuantizeStage(
+        inputs={"model": trunk["model"], "pixels": trunk["pixels"]},
+        candidate=candidate,
+        images=resolved.recipe.quantize.images,
+        normalization=resolved.preprocessing.normalization,
+    )
+    quantized = steps.add(f"quantize:{candidate.id}", quantize, candidate.id)
+    package = PackageStage(
+        inputs={"model": quantized, "pixels": trunk["pixels"]},
+        name=f"{resolved.arch.name}--{candidate.id}",
+        candidate=candidate,
+        preprocessing=resolved.preprocessing,
+        runner_sha256=resolved.runner_sha256,
+    )
+    packaged = steps.add(f"package:{candidate.id}", package, candidate.id)
+    if not candidate.needs_engine:
+        return
+    twin = package.model_copy(
+        update={"name": f"{package.name}--twin", "variant": "twin", "inputs": {**package.inputs, "kit": packaged}}
+    )
+    steps.add(f"package-twin:{candidate.id}", twin, candidate.id)
+    if resolved.builder is not None:
+        compile_ = CompileStage(inputs={"kit": packaged}, package=resolved.builder, capabilities=AHEAD_OF_TIME_CAPABILITIES)
+        steps.add(f"compile:{candidate.id}", compile_, candidate.id)

@@ -1,0 +1,139 @@
+"""Chooses, judges and words the report from assembled facts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import edgecnn
+from edgecnn.building.assemble import Scene, candidate_facts, weights_sha256
+from edgecnn.building.baselines import load_baselines
+from edgecnn.building.plan import BASELINE_ID
+from edgecnn.building.request import BuildRequest
+from edgecnn.building.wording import notices, settle_command, unexecuted
+from edgecnn.judging.baseline import BaselineQuestion, baseline_facts
+from edgecnn.judging.choice import ChoiceRules, choose
+from edgecnn.judging.gates import budget_pp, gates_for, judge_candidate, overall
+from edgecnn.judging.latency import pairwise_ratios
+from edgecnn.judging.standings import field_of
+from edgecnn.values.candidate import Precision
+from edgecnn.values.mac_table import MacTable
+from edgecnn.values.report import Build, BuildReport, CandidateFacts, Choice
+from edgecnn.values.verdict import Gate, GateResult
+
+BASELINE_ROLE = "rtx-4090"
+"""The desktop GPU that the role is named after."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Facts with the choice made on them."""
+
+    facts: Mapping[str, CandidateFacts]
+    choice: Choice
+    inside_budget: tuple[str, ...]
+    gates: tuple[Gate, ...]
+
+
+def decide(scene: Scene, request: BuildRequest) -> Decision:
+    """The rows so far, and who is ahead: asked once before each race, and once for the report."""
+    resolved = scene.execution.plan.resolved
+    settle = settle_command(request)
+    gates = gates_for(resolved.recipe.gates, device_usually_attached=resolved.device.usually_attached, command_line=request.gates)
+    facts = candidate_facts(scene, settle)
+    budget = budget_pp(gates)
+    shippable = tuple(name for name, row in facts.items() if resolved.recipe.target.runtime in (None, row.candidate.runtime))
+    rules = ChoiceRules(
+        budget_pp=budget, attached=scene.attached, device=resolved.device.name, settle_command=settle, shippable=shippable
+    )
+    ratios = pairwise_ratios(scene.seen.raced("select"))
+    chosen = choose(tuple(facts.values()), rules, ratios)
+    inside = tuple(row.candidate.id for row in field_of(tuple(facts.values()), budget, shippable).inside)
+    rows = {
+        name: row.model_copy(update={"reason": chosen.reasons.get(name, ""), "chosen": name == chosen.choice.candidate})
+        for name, row in facts.items()
+    }
+    return Decision(facts=rows, choice=chosen.choice, inside_budget=inside, gates=gates)
+
+
+def last_race(decision: Decision) -> tuple[str, ...]:
+    """Who runs for the reported figures: the winner against fp32, since a selection flatters its winner."""
+    winner = decision.choice.candidate
+    return () if winner is None or decision.choice.state != "settled" else tuple(dict.fromkeys((BASELINE_ID, winner)))
+
+
+def report_of(scene: Scene, request: BuildRequest, seconds: float) -> BuildReport:
+    """The report as it is written."""
+    decision = decide(scene, request)
+    judged = {name: judge_candidate(decision.gates, row) for name, row in decision.facts.items()}
+    rows = {
+        name: row.model_copy(update={"gates": judged[name], "verdict": overall(judged[name])})
+        for name, row in decision.facts.items()
+    }
+    gates: tuple[GateResult, ...] = judged.get(decision.choice.candidate or "", ())
+    execution = scene.execution
+    return BuildReport(
+        version=edgecnn.__version__,
+        made_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        build=_build(scene, request),
+        environment=scene.bench.environment,
+        candidates=tuple(rows.values()),
+        unsupported=execution.plan.resolved.unsupported,
+        skipped_rungs=execution.skipped_rungs,
+        choice=decision.choice,
+        verdict=overall(gates),
+        gates=gates,
+        baseline=_baseline(scene),
+        notices=notices(scene),
+        unexecuted=unexecuted(scene),
+        outcomes=execution.outcomes,
+        seconds=round(seconds, 2),
+        timings_s={name: round(spent, 3) for name, spent in execution.seconds.items()},
+        output=str(request.out),
+    )
+
+
+def _build(scene: Scene, request: BuildRequest) -> Build:
+    resolved = scene.execution.plan.resolved
+    data = resolved.data
+    return Build(
+        name=request.out.name,
+        arch=resolved.arch.name,
+        parameters=resolved.arch.parameters,
+        macs=_macs(scene),
+        resolution_px=resolved.preprocessing.pixels.crop_px,
+        weights=resolved.weights.why,
+        weights_sha256=weights_sha256(scene),
+        data="the embedded demo, Fashion-MNIST" if data.origin == "demo" else data.root,
+        classes=len(data.classes),
+        splits=data.counts,
+        device=resolved.device.name,
+        device_attached=scene.attached,
+        command=request.command,
+    )
+
+
+def _macs(scene: Scene) -> int | None:
+    exported = scene.execution.artifacts.get("export")
+    if exported is None:
+        return None
+    return MacTable.model_validate_json((exported.folder / "macs.json").read_text()).total
+
+
+def _baseline(scene: Scene) -> Any:
+    resolved = scene.execution.plan.resolved
+    question = BaselineQuestion(
+        device=BASELINE_ROLE,
+        arch=resolved.arch.name,
+        resolution_px=resolved.preprocessing.pixels.crop_px,
+        accuracy_machine=scene.bench.machine,
+        command=None,
+    )
+    return baseline_facts(question, records=load_baselines())
+
+
+def is_lower_precision(row: CandidateFacts) -> bool:
+    """True for what needs to earn its place against fp32."""
+    return row.candidate.precision is not Precision.FP32

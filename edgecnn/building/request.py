@@ -1,0 +1,29 @@
+"""What a verb asks of a build, beyond the recipe: where results go and how fresh they must be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from edgecnn.values.base import Value
+from edgecnn.values.device import Device
+from edgecnn.values.recipe import GateChoice, Recipe
+
+Goal = Literal["fetch", "prepare", "train", "export", "quantize", "package", "compile", "profile", "judge"]
+"""The last kind of step that is run; ``judge`` is the whole way."""
+
+
+class BuildRequest(Value):
+    """One call. Nothing here enters a key."""
+
+    recipe: Recipe
+    device: Device
+    out: Path
+    goal: Goal = "judge"
+    refresh_weights: bool = False
+    stored_race: Literal["fresh-enough", "never"] = "fresh-enough"
+    """fresh-enough: a race younger than ``max_age_h`` serves. never: race anew."""
+    gates: GateChoice | None = None
+    """Bounds of the command line, which replace the recipe's for this call."""
+    command: str = ""
+    """The command that asks this again."""

@@ -1,0 +1,175 @@
+"""The asking phase: reads disk and versions, asks the network at most once, and leaves nothing open.
+
+A request is never edited: what the user left unset is filled in here, visibly, and ``plan.json`` shows both.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from edgecnn.backends.installed import installed_version
+from edgecnn.backends.registry import all_backends, backend_for
+from edgecnn.building.devices import LocalFacts, local_facts, matches, with_local_facts
+from edgecnn.building.plan import BASELINE_ID
+from edgecnn.building.request import BuildRequest
+from edgecnn.building.resolved import Attachment, Resolved
+from edgecnn.data.manifest import summarize
+from edgecnn.errors.building import NothingToBuild
+from edgecnn.models.catalogue import arch_named, pixel_recipe
+from edgecnn.models.weights import answer_weights
+from edgecnn.stages.fetch import FetchStage
+from edgecnn.stages.package import runner_digest
+from edgecnn.store.store import Store
+from edgecnn.training.defaults import default_epochs, default_learning_rate
+from edgecnn.values.arch import ArchSpec
+from edgecnn.values.artifact import Artifact, Unavailable
+from edgecnn.values.candidate import Candidate, Precision, Runtime, Unsupported
+from edgecnn.values.dataset import DataSummary
+from edgecnn.values.device import Device
+from edgecnn.values.key import Key
+from edgecnn.values.preprocessing import Preprocessing
+from edgecnn.values.recipe import Recipe
+from edgecnn.values.stage import Progress
+from edgecnn.values.weights import WeightsAnswer
+
+DEMO_RESOLUTION_PX = 64
+"""The demo's images are 28 pixels wide: a larger input would cost time and show nothing more."""
+DISTRIBUTIONS = (
+    "torch", "torchvision", "safetensors", "onnx", "onnxscript", "onnxruntime", "onnxconverter-common", "openvino", "nncf",
+    "pillow", "numpy", "tensorrt", "tensorrt-rtx-cu13-bindings",
+)  # fmt: skip
+"""Everything whose version can bind an artifact's bytes."""
+ABSENT = "absent"
+"""The version of a distribution that is not installed: it enters the key, so that installing it makes another."""
+BASELINE = Candidate(id=BASELINE_ID, runtime=Runtime.ONNXRUNTIME, precision=Precision.FP32)
+AHEAD_OF_TIME_BUILDERS = {"tensorrt-rtx-cu13-bindings": "tensorrt_rtx_bindings", "tensorrt": "tensorrt"}
+
+
+def resolve(request: BuildRequest, store: Store, tell: Progress) -> Resolved:
+    """Settle everything that planning needs.
+
+    Raises:
+        EdgecnnError: an unknown network, unusable data, weights that cannot be had, a device without any candidate.
+    """
+    asked = request.recipe
+    arch = arch_named(asked.model.arch)
+    versions = {name: installed_version(name) or ABSENT for name in DISTRIBUTIONS}
+    facts = local_facts()
+    candidates, unsupported, unavailable = _candidates(request.device, asked.target.runtime, facts)
+    data = summarize(asked.data, store.root, tell)
+    weights = _answer(request, arch, store, versions)
+    recipe = _completed(asked, arch, data, weights)
+    sources: dict[Key, Path] = {data.content: Path(data.manifest_path)}
+    if weights.kind == "file" and weights.path is not None and weights.sha256 is not None:
+        sources[Key(weights.sha256)] = Path(weights.path)
+    return Resolved(
+        asked=asked,
+        recipe=recipe,
+        device=request.device,
+        attachment=_attachment(request.device, facts),
+        arch=arch,
+        data=data,
+        weights=weights,
+        mode="scratch" if weights.kind == "none" else "finetune",
+        preprocessing=_preprocessing(recipe, arch),
+        candidates=candidates,
+        unsupported=unsupported,
+        unavailable=unavailable,
+        builder=next((module for name, module in AHEAD_OF_TIME_BUILDERS.items() if versions[name] != ABSENT), None),
+        versions=versions,
+        runner_sha256=runner_digest(),
+        sources=sources,
+    )
+
+
+def _attachment(device: Device, facts: LocalFacts) -> Attachment:
+    attached = matches(device, facts)
+    here = f"this machine is {facts.describe()}"
+    return Attachment(attached=attached, why=f"{here}, which {'is' if attached else 'is not'} {device.title}")
+
+
+def _candidates(
+    device: Device, runtime: Runtime | None, facts: LocalFacts
+) -> tuple[tuple[Candidate, ...], tuple[Unsupported, ...], dict[str, Unavailable]]:
+    """The baseline network's fp32 always comes first, since every drop is counted from it."""
+    built: dict[str, Candidate] = {BASELINE_ID: BASELINE}
+    unsupported: list[Unsupported] = []
+    unavailable: dict[str, Unavailable] = {}
+    for backend in all_backends():
+        if runtime not in (None, backend.runtime) or (runtime is None and not _offered(device, backend.runtime)):
+            continue
+        absent = [name for name in backend.packages if installed_version(name) is None]
+        for entry in backend.supports(with_local_facts(device, facts)):
+            if isinstance(entry, Unsupported):
+                unsupported.append(entry)
+            elif absent:
+                unavailable[entry.id] = _unavailable(absent, backend.extra)
+            else:
+                built[entry.id] = entry
+    needed = [name for name in backend_for(BASELINE.runtime).packages if installed_version(name) is None]
+    if needed:
+        lacking = _unavailable(needed, backend_for(BASELINE.runtime).extra)
+        raise NothingToBuild(device=device.name, reasons=(lacking.why,), command=lacking.command)
+    return tuple(built.values()), tuple(unsupported), unavailable
+
+
+def _offered(device: Device, runtime: Runtime) -> bool:
+    return runtime in device.runtimes and device.runtimes[runtime].offered
+
+
+def _unavailable(absent: list[str], extra: str) -> Unavailable:
+    verb = "is" if len(absent) == 1 else "are"
+    return Unavailable(why=f"{', '.join(absent)} {verb} not installed", command=f'pip install "edgecnn[{extra}]"')
+
+
+def _answer(request: BuildRequest, arch: ArchSpec, store: Store, versions: Mapping[str, str]) -> WeightsAnswer:
+    """Asked of this machine every time, of the network only where the last build of this folder was not answered already."""
+    found = store.artifacts.find(FetchStage.published(arch), versions, {}) if arch.weights is not None else None
+    choice = request.recipe.model.weights
+    if not isinstance(found, Artifact) and not request.refresh_weights:
+        previous = _previous_answer(request.out / "plan.json", arch.name, choice)
+        if previous is not None:
+            return previous
+    return answer_weights(arch, choice, cached=found.folder if isinstance(found, Artifact) else None)
+
+
+def _previous_answer(plan_file: Path, arch: str, choice: str) -> WeightsAnswer | None:
+    """What the network answered the last build of this folder; None unless it was asked this very question."""
+    try:
+        before = json.loads(plan_file.read_text())["resolved"]
+        if before["arch"]["name"] != arch or before["asked"]["model"]["weights"] != choice:
+            return None
+        answer = WeightsAnswer.model_validate(before["weights"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # no plan.json, or an older or damaged one: that only costs one more question
+    return answer if answer.asked else None
+
+
+def _completed(asked: Recipe, arch: ArchSpec, data: DataSummary, weights: WeightsAnswer) -> Recipe:
+    """Every default, filled in once."""
+    demo = data.origin == "demo"
+    resolution = asked.model.resolution_px or (DEMO_RESOLUTION_PX if demo else arch.resolution_px)
+    mode = "scratch" if weights.kind == "none" else "finetune"
+    train = asked.train
+    epochs = train.epochs if train.epochs is not None else default_epochs(mode, data.counts["train"])
+    rate = train.learning_rate if train.learning_rate is not None else default_learning_rate(mode)
+    return asked.model_copy(
+        update={
+            "model": asked.model.model_copy(update={"resolution_px": resolution}),
+            "train": train.model_copy(update={"epochs": epochs, "learning_rate": rate}),
+            "quantize": asked.quantize.model_copy(update={"images": asked.quantize.images or data.counts["calibrate"]}),
+        }
+    )
+
+
+def _preprocessing(recipe: Recipe, arch: ArchSpec) -> Preprocessing:
+    pixels = pixel_recipe(arch, recipe.model.resolution_px)
+    return Preprocessing(pixels=pixels, normalization=arch.normalization)
+
+
+def python_version() -> str:
+    """Of this process, for records."""
+    return ".".join(str(part) for part in sys.version_info[:3])

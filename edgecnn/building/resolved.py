@@ -1,0 +1,51 @@
+"""What resolve found out, as one value: planning reads this and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from edgecnn.values.arch import ArchSpec
+from edgecnn.values.artifact import Unavailable
+from edgecnn.values.base import Value
+from edgecnn.values.candidate import Candidate, Unsupported
+from edgecnn.values.dataset import DataSummary
+from edgecnn.values.device import Device
+from edgecnn.values.key import Key
+from edgecnn.values.preprocessing import Preprocessing
+from edgecnn.values.recipe import Recipe
+from edgecnn.values.weights import WeightsAnswer
+
+
+class Attachment(Value):
+    """Whether this machine is the device, and how it was told."""
+
+    attached: bool
+    why: str
+
+
+class Resolved(Value):
+    """A request with nothing left open. ``recipe`` has every default filled in, visibly."""
+
+    asked: Recipe
+    recipe: Recipe
+    device: Device
+    attachment: Attachment
+    arch: ArchSpec
+    data: DataSummary
+    weights: WeightsAnswer
+    mode: Literal["finetune", "scratch"]
+    preprocessing: Preprocessing
+    candidates: tuple[Candidate, ...]
+    """All that can be built here for the device, the baseline network's fp32 first."""
+    unsupported: tuple[Unsupported, ...]
+    unavailable: Mapping[str, Unavailable]
+    """Candidate, or ``compile``, to why it cannot be had on this machine."""
+    builder: str | None
+    """Distribution that builds engines ahead of time here, where one is installed."""
+    versions: Mapping[str, str]
+    runner_sha256: str
+    """Of the runner's source, which every kit carries."""
+    sources: Mapping[Key, Path]
+    """Inputs that no stage makes: the data manifest, and a user's own weights."""

@@ -1,0 +1,94 @@
+"""From flags to a request: recipe file, then --set, then the named flags, each winning over the one before."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from edgecnn.building.request import BuildRequest, Goal
+    from edgecnn.values.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The flags that say what to build."""
+
+    recipe: str | None = None
+    arch: str | None = None
+    target: str | None = None
+    data: str | None = None
+    weights: str | None = None
+    overrides: tuple[str, ...] = ()
+    out: Path | None = None
+    at_most: tuple[str, ...] = ()
+    at_least: tuple[str, ...] = ()
+    require_measured: bool = False
+    refresh_weights: bool = False
+    verb: str = field(default="build")
+
+
+def request_from(asked: Asked, goal: Goal) -> BuildRequest:
+    """Everything the flags say, as one value.
+
+    Raises:
+        EdgecnnError: an unknown network, target, key or metric, each with the nearest right one.
+    """
+    from edgecnn.building.devices import parse_target
+    from edgecnn.building.request import BuildRequest
+    from edgecnn.judging.bounds import parse_bounds
+    from edgecnn.models.catalogue import arch_named
+
+    recipe = _recipe(asked)
+    arch = arch_named(recipe.model.arch)
+    device, runtime = parse_target(asked.target or recipe.target.device)
+    target = recipe.target.model_copy(
+        update={"device": device.name, "runtime": runtime or (None if asked.target else recipe.target.runtime)}
+    )
+    return BuildRequest.model_validate(
+        {
+            "recipe": recipe.model_copy(update={"target": target}),
+            "device": device,
+            "out": asked.out or Path("builds") / f"{arch.name}-{device.name}",
+            "goal": goal,
+            "refresh_weights": asked.refresh_weights,
+            "gates": parse_bounds(asked.at_most, asked.at_least, require_measured=asked.require_measured),
+            "command": command_line(asked),
+        }
+    )
+
+
+def _recipe(asked: Asked) -> Recipe:
+    from edgecnn.building.recipes import apply_overrides, load_recipe
+    from edgecnn.values.recipe import Recipe
+
+    recipe = apply_overrides(load_recipe(asked.recipe) if asked.recipe else Recipe(), list(asked.overrides))
+    if asked.arch is not None or asked.weights is not None:
+        given = {"arch": asked.arch, "weights": asked.weights}
+        recipe = recipe.model_copy(
+            update={"model": recipe.model.model_copy(update={k: v for k, v in given.items() if v is not None})}
+        )
+    if asked.data is not None:
+        recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update={"path": asked.data})})
+    return recipe
+
+
+def command_line(asked: Asked) -> str:
+    """The command that asks this again, quoted for a POSIX shell."""
+    import shlex
+
+    words = ["edgecnn", asked.verb]
+    if asked.recipe:
+        words.append(asked.recipe)
+    named = {"--arch": asked.arch, "--target": asked.target, "--data": asked.data, "--weights": asked.weights}
+    words += [word for flag, value in named.items() if value is not None for word in (flag, value)]
+    words += [
+        word
+        for flag, values in (("--set", asked.overrides), ("--max", asked.at_most), ("--min", asked.at_least))
+        for v in values
+        for word in (flag, v)
+    ]
+    words += ["--require-measured"] if asked.require_measured else []
+    words += ["--out", str(asked.out)] if asked.out else []
+    return shlex.join(words)

@@ -1,0 +1,36 @@
+"""The one place where outcomes become exit codes, and where an exception becomes a line.
+
+A crash must never be read as a verdict: what is not an error of ours ends with 70, whatever it was.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Callable
+
+from edgecnn.errors.base import EdgecnnError, ExitCode
+
+
+def guarded(body: Callable[[], ExitCode], *, as_json: bool, debug: bool) -> ExitCode:
+    """Run a command's body and turn whatever ends it into an exit code."""
+    from edgecnn.render.terminal import show_error
+
+    try:
+        return body()
+    except EdgecnnError as error:
+        if debug:
+            traceback.print_exc()
+        show_error(error, as_json=as_json)
+        return error.exit_code
+    except KeyboardInterrupt:
+        sys.stderr.write("edgecnn: interrupted; what was finished is kept, and the same command goes on from there\n")
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the last clause: our own fault keeps its traceback and its own code
+        from edgecnn.errors.fault import OwnFault
+
+        traceback.print_exc()
+        show_error(OwnFault(error=error), as_json=as_json)
+        return ExitCode.OWN_FAULT

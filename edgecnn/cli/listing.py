@@ -1,0 +1,95 @@
+"""`edgecnn list`: what can be asked for by name."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+from edgecnn.cli import options as opt
+from edgecnn.cli.exits import guarded
+from edgecnn.errors.base import ExitCode
+
+
+class What(StrEnum):
+    """The four lists."""
+
+    ARCHS = "archs"
+    DEVICES = "devices"
+    PIPELINES = "pipelines"
+    RUNTIMES = "runtimes"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command("list", help="List networks, devices, pipelines or runtimes.")(_list)
+
+
+def _list(
+    what: Annotated[What, typer.Argument(help="Which list.")], as_json: opt.JsonOpt = False, debug: opt.DebugOpt = False
+) -> None:
+    raise typer.Exit(guarded(lambda: _show(what, as_json), as_json=as_json, debug=debug))
+
+
+def _show(what: What, as_json: bool) -> ExitCode:
+    from edgecnn.render.terminal import show_json, show_rows
+
+    rows = {What.ARCHS: _archs, What.DEVICES: _devices, What.PIPELINES: _pipelines, What.RUNTIMES: _runtimes}[what]()
+    if as_json:
+        show_json(rows)
+    else:
+        columns = tuple(rows[0]) if rows else ()
+        show_rows(columns, [tuple(_cell(row[column]) for column in columns) for row in rows])
+    return ExitCode.OK
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return ", ".join(value) if isinstance(value, list) else "–" if value is None else str(value)
+
+
+def _archs() -> list[dict[str, Any]]:
+    from edgecnn.models.catalogue import all_archs
+
+    return [
+        {
+            "name": spec.name, "family": spec.family, "year": str(spec.year), "parameters": spec.parameters,
+            "resolution_px": spec.resolution_px, "weights": spec.weights.origin if spec.weights else None, "paper": spec.paper,
+        }
+        for spec in all_archs()
+    ]  # fmt: skip
+
+
+def _devices() -> list[dict[str, Any]]:
+    from edgecnn.building.devices import load_devices
+
+    return [
+        {
+            "name": device.name, "aliases": list(device.aliases), "title": device.title, "role": device.role,
+            "runtimes": [f"{name.value} {facts.versions}" for name, facts in device.runtimes.items()],
+        }
+        for device in load_devices().values()
+    ]  # fmt: skip
+
+
+def _pipelines() -> list[dict[str, Any]]:
+    from edgecnn.building.recipes import load_pipelines
+
+    return [{"name": name, "summary": pipeline.summary} for name, pipeline in load_pipelines().items()]
+
+
+def _runtimes() -> list[dict[str, Any]]:
+    from edgecnn.backends.installed import installed_version
+    from edgecnn.backends.registry import all_backends
+
+    return [
+        {
+            "name": backend.runtime.value,
+            "needs": [f"{name}{versions}" for name, versions in backend.runtime_packages.items()],
+            "installed": [f"{name} {installed_version(name) or 'absent'}" for name in backend.packages],
+            "extra": backend.extra,
+        }
+        for backend in all_backends()
+    ]

@@ -1,0 +1,61 @@
+"""Options that several verbs share, each defined once. A command's flags mean the same everywhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+RecipeArg = Annotated[
+    str | None, typer.Argument(metavar="[RECIPE]", help="A recipe file (TOML) or the name of a shipped pipeline.")
+]
+ArchOpt = Annotated[
+    str | None, typer.Option("--arch", help="Network, as in `edgecnn list archs`.", rich_help_panel="What to build")
+]
+TargetOpt = Annotated[
+    str | None,
+    typer.Option(
+        "--target",
+        metavar="DEVICE[:RUNTIME]",
+        help="Device, as in `edgecnn list devices`, or a device file.",
+        rich_help_panel="What to build",
+    ),
+]
+DataOpt = Annotated[
+    str | None,
+    typer.Option(
+        "--data", metavar="FOLDER", help="Images, a sub-folder a class; `demo` is the default.", rich_help_panel="What to build"
+    ),
+]
+WeightsOpt = Annotated[
+    str | None,
+    typer.Option("--weights", metavar="auto|imagenet|none|FILE", help="Where training begins.", rich_help_panel="What to build"),
+]
+SetOpt = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Any recipe value, such as train.epochs=3.", rich_help_panel="What to build"),
+]
+OutOpt = Annotated[
+    Path | None, typer.Option("--out", help="Folder of the results; default builds/ARCH-DEVICE.", rich_help_panel="Results")
+]
+MaxOpt = Annotated[
+    list[str] | None,
+    typer.Option("--max", metavar="METRIC=NUMBER", help="Gate: at most, such as p99_ms=20.", rich_help_panel="Gates"),
+]
+MinOpt = Annotated[
+    list[str] | None,
+    typer.Option("--min", metavar="METRIC=NUMBER", help="Gate: at least, such as top1=0.8.", rich_help_panel="Gates"),
+]
+RequireMeasuredOpt = Annotated[
+    bool,
+    typer.Option(
+        "--require-measured", help="Exit 3 where a gated figure was not measured, as a CI job should.", rich_help_panel="Gates"
+    ),
+]
+RefreshWeightsOpt = Annotated[
+    bool, typer.Option("--refresh-weights", help="Ask the network again for pretrained weights.", rich_help_panel="What to build")
+]
+JsonOpt = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.", rich_help_panel="Results")]
+QuietOpt = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.", rich_help_panel="Results")]
+DebugOpt = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.", rich_help_panel="Results")]

@@ -1,0 +1,153 @@
+"""`build`, the verbs that stop earlier, `judge` and `plan`: the same settings, so the same keys and the same store."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edgecnn.cli import options as opt
+from edgecnn.cli.asking import Asked, request_from
+from edgecnn.cli.exits import guarded
+from edgecnn.errors.base import ExitCode
+
+if TYPE_CHECKING:
+    from edgecnn.building.request import BuildRequest
+
+UP_TO: dict[str, tuple[str, str]] = {
+    "train": ("train", "Train or fine-tune, and stop."),
+    "export": ("export", "Go as far as the ONNX trunk, checked against torch."),
+    "quantize": ("quantize", "Go as far as every candidate's model file."),
+    "package": ("package", "Go as far as one kit a candidate."),
+    "compile": ("compile", "Go as far as engines built ahead of time, where a builder is installed."),
+    "profile": ("profile", "Measure every kit: accuracy, latency, residency. Judges nothing."),
+}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs, `build` first."""
+    app.command("build", help="Train, export, quantize, package, measure and judge: from images to a bundle with its report.")(
+        _verb("build", "judge")
+    )
+    app.command(
+        "plan", help="Show what `build` would do: steps, keys, what is cached, what the test set can show. Runs nothing."
+    )(_verb("plan", "judge"))
+    for verb, (goal, text) in UP_TO.items():
+        app.command(verb, help=text)(_verb(verb, goal))
+    app.command(
+        "judge", help="Judge again: accuracy, size and residency from the store, latency raced anew where the device is at hand."
+    )(_judge)
+
+
+def _verb(verb: str, goal: str) -> Callable[..., None]:
+    def command(  # noqa: PLR0913 - a command line's options are its parameters
+        recipe: opt.RecipeArg = None,
+        arch: opt.ArchOpt = None,
+        target: opt.TargetOpt = None,
+        data: opt.DataOpt = None,
+        weights: opt.WeightsOpt = None,
+        set_: opt.SetOpt = None,
+        at_most: opt.MaxOpt = None,
+        at_least: opt.MinOpt = None,
+        require_measured: opt.RequireMeasuredOpt = False,
+        refresh_weights: opt.RefreshWeightsOpt = False,
+        out: opt.OutOpt = None,
+        as_json: opt.JsonOpt = False,
+        quiet: opt.QuietOpt = False,
+        debug: opt.DebugOpt = False,
+    ) -> None:
+        asked = Asked(
+            recipe=recipe, arch=arch, target=target, data=data, weights=weights, overrides=tuple(set_ or ()), out=out,
+            at_most=tuple(at_most or ()), at_least=tuple(at_least or ()), require_measured=require_measured,
+            refresh_weights=refresh_weights, verb=verb,
+        )  # fmt: skip
+        shown = _Shown(as_json=as_json, quiet=quiet, debug=debug)
+        body = _plan if verb == "plan" else _build
+        shown.run(lambda: body(request_from(asked, goal), shown))  # type: ignore[arg-type]
+
+    return command
+
+
+def _judge(  # noqa: PLR0913 - a command line's options are its parameters
+    recipe: opt.RecipeArg = None,
+    arch: opt.ArchOpt = None,
+    target: opt.TargetOpt = None,
+    data: opt.DataOpt = None,
+    weights: opt.WeightsOpt = None,
+    set_: opt.SetOpt = None,
+    at_most: opt.MaxOpt = None,
+    at_least: opt.MinOpt = None,
+    require_measured: opt.RequireMeasuredOpt = False,
+    out: opt.OutOpt = None,
+    allow_stored: Annotated[
+        bool, typer.Option("--allow-stored", help="Let a stored race serve, in CI too.", rich_help_panel="Gates")
+    ] = False,
+    as_json: opt.JsonOpt = False,
+    quiet: opt.QuietOpt = False,
+    debug: opt.DebugOpt = False,
+) -> None:
+    asked = Asked(
+        recipe=recipe, arch=arch, target=target, data=data, weights=weights, overrides=tuple(set_ or ()), out=out,
+        at_most=tuple(at_most or ()), at_least=tuple(at_least or ()), require_measured=require_measured, verb="judge",
+    )  # fmt: skip
+    shown = _Shown(as_json=as_json, quiet=quiet, debug=debug)
+    shown.run(lambda: _build(_judging_anew(request_from(asked, "judge"), allow_stored), shown))
+
+
+def _judging_anew(request: BuildRequest, allow_stored: bool) -> BuildRequest:
+    """A gated latency wants a race of now, and in CI every latency does: a stored one is no evidence about this job's machine."""
+    from edgecnn.judging.bounds import METRICS
+
+    bounds = [*(request.gates or request.recipe.gates).max, *request.recipe.gates.max]
+    gated = any(METRICS[name].source == "latency" for name in bounds if name in METRICS)
+    anew = not allow_stored and (gated or bool(os.environ.get("CI")))
+    return request.model_copy(update={"stored_race": "never" if anew else "fresh-enough"})
+
+
+class _Shown:
+    """How this call wants to be shown."""
+
+    def __init__(self, *, as_json: bool, quiet: bool, debug: bool) -> None:
+        self.as_json, self.quiet, self.debug = as_json, quiet, debug
+
+    def run(self, body: Callable[[], ExitCode]) -> None:
+        raise typer.Exit(guarded(body, as_json=self.as_json, debug=self.debug))
+
+
+def _build(request: BuildRequest, shown: _Shown) -> ExitCode:
+    from edgecnn.api import build_and_write
+    from edgecnn.judging.gates import standing
+    from edgecnn.render.progress import progress_for
+    from edgecnn.render.terminal import show_json, show_report
+
+    tell = progress_for(quiet=shown.quiet or shown.as_json)
+    try:
+        report = build_and_write(request, tell)
+    finally:
+        tell.close()
+    if shown.as_json:
+        show_json(report.model_dump(mode="json", by_alias=True))
+    else:
+        show_report(report)
+    return standing(report.gates, require_measured=request.recipe.gates.require_measured)
+
+
+def _plan(request: BuildRequest, shown: _Shown) -> ExitCode:
+    from edgecnn.building.build import plan_build
+    from edgecnn.render.planned import show_plan
+    from edgecnn.render.progress import progress_for
+    from edgecnn.render.terminal import show_json
+    from edgecnn.store.store import Store
+
+    tell = progress_for(quiet=shown.quiet or shown.as_json)
+    try:
+        planned = plan_build(request, Store.open(), tell)
+    finally:
+        tell.close()
+    if shown.as_json:
+        show_json(planned.facts())
+    else:
+        show_plan(planned)
+    return ExitCode.OK

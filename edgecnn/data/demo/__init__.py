@@ -1,0 +1,46 @@
+"""The embedded demo: 15,000 images of Fashion-MNIST (MIT, see LICENSE beside this file), so that a first build needs no data.
+
+``fashion-mnist.npz`` holds ``images`` uint8 (15000, 28, 28) and ``labels`` uint8 (15000,): the first 500 images of each class
+of the training files in file order (4,000 of them, 400 a class, to train and 1,000 to choose), then the 10,000 images of the
+test files as they are (to report). It was made from the four IDX files, Debian's package ``dataset-fashion-mnist``, with::
+
+    def idx(name, header):
+        with gzip.open(folder / name) as file:
+            return np.frombuffer(file.read(), np.uint8, offset=header)
+
+    train, train_labels = idx("train-images-idx3-ubyte.gz", 16).reshape(-1, 28, 28), idx("train-labels-idx1-ubyte.gz", 8)
+    test, test_labels = idx("t10k-images-idx3-ubyte.gz", 16).reshape(-1, 28, 28), idx("t10k-labels-idx1-ubyte.gz", 8)
+    of_class = [np.flatnonzero(train_labels == label) for label in range(10)]
+    first = np.sort(np.concatenate([indices[:400] for indices in of_class]))
+    next_ = np.sort(np.concatenate([indices[400:500] for indices in of_class]))
+    np.savez_compressed(
+        "fashion-mnist.npz",
+        images=np.concatenate([train[first], train[next_], test]),
+        labels=np.concatenate([train_labels[first], train_labels[next_], test_labels]),
+    )
+
+No two of these images are the same bytes.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+DEMO_FILE: Final = Path(__file__).resolve().parent / "fashion-mnist.npz"
+DEMO_CLASSES: Final = (
+    "T-shirt/top",
+    "Trouser",
+    "Pullover",
+    "Dress",
+    "Coat",
+    "Sandal",
+    "Shirt",
+    "Sneaker",
+    "Bag",
+    "Ankle boot",
+)
+"""In the order of the data set's labels, which is not alphabetical."""
+
+DEMO_PARTS: Final = (("train", 4000), ("validation", 1000), ("test", 10000))
+"""Consecutive ranges of the file, under the names that split folders have."""

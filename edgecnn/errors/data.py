@@ -1,0 +1,185 @@
+"""Failures of a folder of images: what is wrong with it, which file or class, and what to do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+
+from edgecnn.errors.base import EdgecnnError, ExitCode
+
+_SHAPE = "it should hold one sub-folder of images a class, or train/, val/ and test/ that do"
+_NAMED = 5
+
+
+class DataFolderMissing(EdgecnnError):
+    """Raised when --data names nothing."""
+
+    ref = "data-folder-missing"
+
+    def __init__(self, *, folder: Path) -> None:
+        super().__init__(
+            what=f"{folder}: no such folder", hint="point --data at a folder of images, or leave it out for the demo"
+        )
+
+
+class DataNotAFolder(EdgecnnError):
+    """Raised when --data names a file."""
+
+    ref = "data-not-a-folder"
+
+    def __init__(self, *, path: Path) -> None:
+        super().__init__(what=f"{path}: not a folder", hint=_SHAPE)
+
+
+class DataFolderUnreadable(EdgecnnError):
+    """Raised when a folder may not be listed."""
+
+    ref = "data-folder-unreadable"
+
+    def __init__(self, *, folder: Path, because: str) -> None:
+        super().__init__(what=f"{folder}: cannot be read", because=because)
+
+
+class NoClassFolders(EdgecnnError):
+    """Raised when a folder has no sub-folder to name a class."""
+
+    ref = "no-class-folders"
+
+    def __init__(self, *, folder: Path, files: int) -> None:
+        found = f"{files:,} files but no sub-folder" if files else "it is empty"
+        super().__init__(what=f"{folder}: no classes", because=found, hint=_SHAPE)
+
+
+class OneClass(EdgecnnError):
+    """Raised when there is nothing to tell apart."""
+
+    ref = "one-class"
+
+    def __init__(self, *, folder: Path, name: str) -> None:
+        super().__init__(what=f"{folder}: only one class, {name!r}", hint="a classifier needs at least two sub-folders of images")
+
+
+class TooFewImages(EdgecnnError):
+    """Raised when a class cannot fill the roles that have to come out of its images."""
+
+    ref = "too-few-images"
+
+    def __init__(self, *, folder: Path, name: str, found: int, needed: int, roles: Sequence[str]) -> None:
+        images = "image" if found == 1 else "images"
+        super().__init__(
+            what=f"{folder}: class {name!r} has {found} usable {images} to {_and(roles)} with, and needs {needed}",
+            hint="add images to the class, or remove its folder",
+        )
+
+
+class ClassesDiffer(EdgecnnError):
+    """Raised when two split folders do not hold the same classes."""
+
+    ref = "classes-differ"
+
+    def __init__(self, *, folder: Path, other: Path, only_here: Sequence[str], only_there: Sequence[str]) -> None:
+        facts = [
+            f"{where.name}/ alone has {', '.join(map(repr, names[:_NAMED]))}{_more(len(names))}"
+            for where, names in ((folder, only_here), (other, only_there))
+            if names
+        ]
+        near = [(name, close[0]) for name in only_there if (close := difflib.get_close_matches(name, only_here, n=1))]
+        remedy = f"rename {other.name}/{near[0][0]} to {near[0][1]}?" if near else "give every split folder the same sub-folders"
+        super().__init__(
+            what=f"{folder.parent}: the classes of {folder.name}/ and {other.name}/ differ", because="; ".join(facts), hint=remedy
+        )
+
+
+class SplitNamedTwice(EdgecnnError):
+    """Raised when two folders claim one split."""
+
+    ref = "split-named-twice"
+
+    def __init__(self, *, folder: Path, names: Sequence[str]) -> None:
+        super().__init__(what=f"{folder}: {_and([f'{name}/' for name in names])} mean the same", hint="keep one of them")
+
+
+class TrainFolderMissing(EdgecnnError):
+    """Raised when there are split folders, but none to train on."""
+
+    ref = "train-folder-missing"
+
+    def __init__(self, *, folder: Path, found: Sequence[str]) -> None:
+        super().__init__(
+            what=f"{folder}: has {_and([f'{name}/' for name in found])} but no train/",
+            hint=f"name the folder of training images {folder / 'train'}",
+        )
+
+
+class NothingReadable(EdgecnnError):
+    """Raised when there are files, but no picture among them."""
+
+    ref = "nothing-readable"
+
+    def __init__(self, *, folder: Path, skipped: Sequence[str]) -> None:
+        super().__init__(
+            what=f"{folder}: none of {len(skipped):,} files is a readable image",
+            because="; ".join(skipped[:_NAMED]) + _more(len(skipped)),
+        )
+
+
+class CorruptImages(EdgecnnError):
+    """Raised when files look like pictures but cannot be decoded to the end."""
+
+    ref = "corrupt-images"
+
+    def __init__(self, *, root: str, broken: Sequence[tuple[str, str]], checked: int) -> None:
+        super().__init__(
+            what=f"{root}: {len(broken):,} of {checked:,} images cannot be decoded",
+            because="; ".join(f"{path}: {why}" for path, why in broken[:_NAMED]) + _more(len(broken)),
+            hint="replace or remove them and run again; what is finished is kept",
+        )
+
+
+class ImageGone(EdgecnnError):
+    """Raised when an image of the manifest is no longer there, or may no longer be read."""
+
+    ref = "image-gone"
+
+    def __init__(self, *, path: Path, because: str) -> None:
+        super().__init__(what=f"{path}: cannot be read any more", because=because, hint="run the same command again")
+
+
+class ImageChanged(EdgecnnError):
+    """Raised when an image is no longer the one that was planned with."""
+
+    ref = "image-changed"
+
+    def __init__(self, *, path: Path) -> None:
+        super().__init__(what=f"{path}: changed since this run began", hint="run the same command again")
+
+
+class ManifestUnreadable(EdgecnnError):
+    """Raised when the list of images that a run was planned with cannot be read back."""
+
+    ref = "manifest-unreadable"
+    exit_code = ExitCode.OWN_FAULT
+
+    def __init__(self, *, path: Path, because: str) -> None:
+        super().__init__(what=f"{path}: cannot be read as a list of images", because=because, hint=f"rm {path}, then run again")
+
+
+class DemoDamaged(EdgecnnError):
+    """Raised when the embedded demo is not the file that was shipped."""
+
+    ref = "demo-damaged"
+    exit_code = ExitCode.OWN_FAULT
+
+    def __init__(self, *, path: Path, because: str) -> None:
+        super().__init__(
+            what=f"{path}: not the demo that was shipped", because=because, hint="pip install --force-reinstall --no-deps edgecnn"
+        )
+
+
+def _and(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _more(count: int) -> str:
+    return f" and {count - _NAMED:,} more" if count > _NAMED else ""

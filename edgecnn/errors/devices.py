@@ -1,0 +1,104 @@
+"""Failures of ``--target`` and of device files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Protocol
+
+from edgecnn.errors.base import EdgecnnError, ExitCode
+
+
+class _Named(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
+class _Lacking(Protocol):
+    @property
+    def why(self) -> str: ...
+    @property
+    def command(self) -> str | None: ...
+
+
+class UnknownDevice(EdgecnnError):
+    """Raised when a target names no shipped device and is no path of a device file."""
+
+    ref = "unknown-device"
+
+    def __init__(self, *, name: str, known: Sequence[str]) -> None:
+        near = get_close_matches(name, known, n=1, cutoff=0.5)
+        remedy = f"did you mean {near[0]}? " if near else ""
+        super().__init__(
+            what=f"there is no device {name!r}",
+            because=f"known are {', '.join(known)}",
+            hint=f"{remedy}`edgecnn list devices` describes them; a board of your own is one TOML file: --target ./my-board.toml",
+        )
+
+
+class UnknownRuntime(EdgecnnError):
+    """Raised when the part of a target after the colon is no runtime that edgecnn has."""
+
+    ref = "unknown-runtime"
+
+    def __init__(self, *, name: str, device: str, known: Sequence[str], on_device: Sequence[str]) -> None:
+        near = get_close_matches(name, known, n=1, cutoff=0.4)
+        choice = near[0] if near and near[0] in on_device else on_device[0]
+        super().__init__(
+            what=f"there is no runtime {name!r}",
+            because=f"known are {', '.join(known)}",
+            hint=f"--target {device}:{choice}",
+        )
+
+
+class RuntimeNotOnDevice(EdgecnnError):
+    """Raised when a target asks for a runtime that its device file does not list."""
+
+    ref = "runtime-not-on-device"
+
+    def __init__(self, *, device: str, runtime: str, has: Sequence[str]) -> None:
+        super().__init__(
+            what=f"{device} has no {runtime}",
+            because=f"its device file lists {', '.join(has)}",
+            hint=f"--target {device}:{has[0]}, or --target {device} for all of them",
+        )
+
+
+class DeviceFileInvalid(EdgecnnError):
+    """Raised when a device file is TOML but no device; names every problem at once."""
+
+    ref = "device-file-invalid"
+
+    def __init__(self, *, path: Path, problems: Sequence[str]) -> None:
+        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        super().__init__(
+            what=f"device file {path} has {count}",
+            because="; ".join(problems),
+            hint="docs/schemas/device.json lists every key",
+        )
+
+
+class DeviceNameTaken(EdgecnnError):
+    """Raised when two shipped device files answer to one name or alias."""
+
+    ref = "device-name-taken"
+
+    def __init__(self, *, name: str, first: str, second: str) -> None:
+        super().__init__(what=f"the devices {first} and {second} both answer to {name!r}")
+
+
+class NothingToBuild(EdgecnnError):
+    """Raised when the baseline network cannot be built for a device here; ``unavailable`` maps candidates to what they lack."""
+
+    ref = "nothing-to-build"
+    exit_code = ExitCode.MISSING
+
+    def __init__(self, *, device: _Named, unavailable: Mapping[str, _Lacking]) -> None:
+        commands = dict.fromkeys(lacking.command for lacking in unavailable.values() if lacking.command is not None)
+        super().__init__(
+            what=f"nothing can be built for {device.name}",
+            because="; ".join(f"{candidate}: {lacking.why}" for candidate, lacking in unavailable.items())
+            or "its file lists no runtime that the fp32 baseline runs on; onnxruntime is one",
+            hint=" && ".join(commands) or None,
+        )

@@ -1,0 +1,67 @@
+"""Failures of reading, making and checking the ONNX trunk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edgecnn.errors.base import EdgecnnError, ExitCode
+
+
+class NotAnOnnxModel(EdgecnnError):
+    """Raised when a file cannot be parsed as an ONNX model."""
+
+    ref = "not-an-onnx-model"
+
+    def __init__(self, *, path: Path, why: str) -> None:
+        super().__init__(what=f"{path} is no ONNX model", because=why)
+
+
+class ExternalDataOutside(EdgecnnError):
+    """Raised when a model's weights lie outside its own folder: reading them would follow a path that somebody else wrote."""
+
+    ref = "external-data-outside"
+
+    def __init__(self, *, path: Path, tensor: str, location: str) -> None:
+        super().__init__(
+            what=f"{path}: the weights {tensor!r} are said to lie at {location!r}, outside the model's folder",
+            hint="save the model with its weights inside the file, or beside it",
+        )
+
+
+class WrongOpset(EdgecnnError):
+    """Raised when the exporter left another opset than the one asked for, which it does without saying so."""
+
+    ref = "wrong-opset"
+    exit_code = ExitCode.OWN_FAULT
+
+    def __init__(self, *, wanted: int, found: int, exporter: str) -> None:
+        super().__init__(
+            what=f"{exporter} left ONNX opset {found} where {wanted} was asked for",
+            hint=f"install a torch and onnxscript that write opset {wanted}; edgecnn's own ranges are tested",
+        )
+
+
+class ExportDisagrees(EdgecnnError):
+    """Raised when the exported graph does not compute what the network computes on real images."""
+
+    ref = "export-disagrees"
+    exit_code = ExitCode.OWN_FAULT
+
+    def __init__(self, *, max_abs_diff: float, allowed: float, images: int, top1_agreement: float) -> None:
+        super().__init__(
+            what=f"the exported graph differs from the network by {max_abs_diff:.3g} in a logit, {allowed:.3g} is allowed",
+            because=f"on {images} images they name the same class for {top1_agreement:.1%}",
+        )
+
+
+class MacsUnknown(EdgecnnError):
+    """Raised when a layer's multiply-adds cannot be counted; a table without it would make every share wrong."""
+
+    ref = "macs-unknown"
+    exit_code = ExitCode.OWN_FAULT
+
+    def __init__(self, *, node: str, op: str, tensor: str) -> None:
+        super().__init__(
+            what=f"the multiply-adds of {op} {node} cannot be counted",
+            because=f"shape inference at batch 1 does not give the shape of {tensor!r}",
+        )

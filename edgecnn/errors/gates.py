@@ -1,0 +1,129 @@
+"""Failures of bounds that a user states, and of evidence that must not be judged."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+
+from edgecnn.errors.base import EdgecnnError, ExitCode
+
+
+class UnknownMetric(EdgecnnError):
+    """Raised when a bound names a metric that no gate knows."""
+
+    ref = "unknown-metric"
+
+    def __init__(self, *, where: str, name: str, known: Sequence[str]) -> None:
+        near = get_close_matches(name, known, n=1, cutoff=0.4)
+        guess = f"did you mean {near[0]}? " if near else ""
+        super().__init__(what=f"{where}: no metric is called {name!r}", hint=f"{guess}known: {', '.join(known)}")
+
+
+class BoundMissing(EdgecnnError):
+    """Raised when an option that wants ``name=number`` got something else."""
+
+    ref = "bound-missing"
+
+    def __init__(self, *, where: str, text: str, example: str) -> None:
+        super().__init__(what=f"{where}: {text!r} states no bound", hint=f"write name=number, such as {example}")
+
+
+class BoundOutOfRange(EdgecnnError):
+    """Raised when a bound is not a finite number inside the metric's range."""
+
+    ref = "bound-out-of-range"
+
+    def __init__(self, *, where: str, metric: str, bound: object, allowed: str) -> None:
+        super().__init__(what=f"{where}: {metric} cannot be bounded by {bound}", because=f"it must be {allowed}")
+
+
+class BoundOnWrongSide(EdgecnnError):
+    """Raised when a largest value is stated for what should be large, or a smallest for what should be small."""
+
+    ref = "bound-on-wrong-side"
+
+    def __init__(self, *, where: str, metric: str, better: str, right_way: str) -> None:
+        super().__init__(
+            what=f"{where}: of {metric} {better} is better, so this bound would refuse the best", hint=f"write {right_way}"
+        )
+
+
+class BoundTwice(EdgecnnError):
+    """Raised when one command line bounds one metric twice."""
+
+    ref = "bound-twice"
+
+    def __init__(self, *, where: str, metric: str, first: float, second: float) -> None:
+        super().__init__(what=f"{where}: {metric} is bounded by both {first:g} and {second:g}", hint="state it once")
+
+
+class NoImages(EdgecnnError):
+    """Raised when an accuracy is asked of no images: nothing right out of nothing is not 100 %."""
+
+    ref = "no-images"
+
+    def __init__(self, *, candidate: str, split: str) -> None:
+        super().__init__(what=f"{candidate}: there is no accuracy of 0 images in {split}")
+
+
+class LogitsNotFinite(EdgecnnError):
+    """Raised when a candidate answered with NaN or infinity, which an argmax would silently turn into a class."""
+
+    ref = "logits-not-finite"
+
+    def __init__(self, *, candidate: str, image: int, value: float, bad: int, images: int) -> None:
+        super().__init__(
+            what=f"{candidate}: logits of image {image} hold {value}",
+            because=f"{bad} of {images} images got an answer that is no number",
+            hint="the arithmetic overflows: leave this precision out, or keep the last layers in fp32",
+        )
+
+
+class LogitsDoNotMatch(EdgecnnError):
+    """Raised when logits, labels and baseline logits are not about the same images and classes."""
+
+    ref = "logits-do-not-match"
+    exit_code = ExitCode.OWN_FAULT
+
+    def __init__(self, *, candidate: str, ours: str, theirs: str) -> None:
+        super().__init__(
+            what=f"{candidate}: {ours} cannot be held against {theirs}", hint="evaluate both again on the same images"
+        )
+
+
+class RacesDiffer(EdgecnnError):
+    """Raised when a ratio is asked of runs that were not interleaved."""
+
+    ref = "races-differ"
+
+    def __init__(self, *, ours: str, theirs: str, our_race: str | None, their_race: str | None) -> None:
+        super().__init__(
+            what=f"no ratio of {ours} to {theirs}",
+            because=f"they ran in different races ({our_race or 'none'} and {their_race or 'none'}), under different weather",
+            hint="race them together: edgecnn bench",
+        )
+
+
+class ConditionsDiffer(EdgecnnError):
+    """Raised when runs were made under conditions that must match."""
+
+    ref = "conditions-differ"
+
+    def __init__(self, *, condition: str, ours: str | None, theirs: str | None) -> None:
+        super().__init__(
+            what=f"runs cannot be compared: {condition} differs",
+            because=f"{ours or 'unknown'} against {theirs or 'unknown'}",
+            hint="measure both again on one machine in one state: edgecnn bench",
+        )
+
+
+class RoundTwice(EdgecnnError):
+    """Raised when a race holds two runs of one kit in one round, so that pairing would be a matter of luck."""
+
+    ref = "round-twice"
+    exit_code = ExitCode.OWN_FAULT
+
+    def __init__(self, *, subject: str, round_: int) -> None:
+        super().__init__(
+            what=f"{subject} has two runs in round {round_}", hint="delete the run files of this race and race again"
+        )

@@ -1,0 +1,64 @@
+"""Failures of recipes, of shipped pipelines and of ``--set``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+from pathlib import Path
+
+from edgecnn.errors.base import EdgecnnError
+
+
+class UnknownPipeline(EdgecnnError):
+    """Raised when a recipe is named, not given as a path, and no pipeline of that name is shipped."""
+
+    ref = "unknown-pipeline"
+
+    def __init__(self, *, name: str, known: Sequence[str]) -> None:
+        near = get_close_matches(name, known, n=1, cutoff=0.4)
+        remedy = f"did you mean {near[0]}? " if near else ""
+        super().__init__(
+            what=f"there is no pipeline {name!r}",
+            because=f"shipped are {', '.join(known)}",
+            hint=f"{remedy}a recipe of your own is given by its path: edgecnn build ./my-recipe.toml",
+        )
+
+
+class RecipeInvalid(EdgecnnError):
+    """Raised when a recipe is TOML but asks for what no recipe can; names every problem at once."""
+
+    ref = "recipe-invalid"
+
+    def __init__(self, *, path: Path, problems: Sequence[str]) -> None:
+        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        super().__init__(
+            what=f"recipe {path} has {count}",
+            because="; ".join(problems),
+            hint="docs/schemas/recipe.json lists every key",
+        )
+
+
+class RecipeTooNew(EdgecnnError):
+    """Raised when a recipe's schema is of a later edgecnn, whose keys this one cannot judge."""
+
+    ref = "recipe-too-new"
+
+    def __init__(self, *, path: Path, schema: str, newest: str) -> None:
+        super().__init__(
+            what=f"recipe {path} is written for a later edgecnn",
+            because=f"its schema is {schema}, the newest known here is {newest}",
+            hint="pip install --upgrade edgecnn",
+        )
+
+
+class OverridesInvalid(EdgecnnError):
+    """Raised when ``--set`` names no key of a recipe, or gives it what it cannot hold; names every problem at once."""
+
+    ref = "overrides-invalid"
+
+    def __init__(self, *, problems: Sequence[str]) -> None:
+        super().__init__(
+            what="--set cannot be applied",
+            because="; ".join(problems),
+            hint="write --set TABLE.KEY=VALUE, as in --set train.epochs=3",
+        )

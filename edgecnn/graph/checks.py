@@ -1,0 +1,70 @@
+"""Does the exported graph compute what the network computes? Asked on real images, because random ones hide folded mistakes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+import torch
+from torch import nn
+
+from edgecnn.errors.export import ExportDisagrees
+from edgecnn.values.base import Value
+
+TOLERANCE = 1e-3
+"""Allowed difference as a share of the logits' spread: folding a batch norm reorders fp32 sums (1e-6 of the spread is usual, and
+a wrong padding or a forgotten layer differs by 1e-1)."""
+
+
+class ExportCheck(Value):
+    """``check.json``: how far graph and network are apart on these images."""
+
+    images: int
+    max_abs_diff: float
+    top1_agreement: float
+    """0…1."""
+
+
+def torch_logits(network: nn.Module, feed: npt.NDArray[np.float32], batch: int = 16) -> npt.NDArray[np.float32]:
+    """The network's answers in evaluation mode, float32 (N, classes), for a feed (N, 3, H, W)."""
+    network.eval()
+    with torch.inference_mode():
+        parts = [network(torch.from_numpy(feed[start : start + batch])).numpy() for start in range(0, len(feed), batch)]
+    return np.concatenate(parts).astype(np.float32)
+
+
+def onnx_logits(path: Path, feed: npt.NDArray[Any], batch: int = 16) -> npt.NDArray[np.float32]:
+    """The graph's answers, computed by ONNX Runtime with its plainest kernels, float32 (N, classes).
+
+    The first image goes alone, so that both a batch of one and a larger one are tried.
+    """
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    edges = [0, *range(1, len(feed), batch), len(feed)]
+    parts = [session.run(None, {name: feed[start:end]})[0] for start, end in zip(edges, edges[1:], strict=False)]
+    return np.concatenate(parts).astype(np.float32)
+
+
+def compare_logits(network: npt.NDArray[np.float32], graph: npt.NDArray[np.float32]) -> ExportCheck:
+    """Hold two sets of answers (N, classes) to the same images against each other.
+
+    Raises:
+        ExportDisagrees: beyond ``TOLERANCE``, or a NaN on either side.
+    """
+    check = ExportCheck(
+        images=len(network),
+        max_abs_diff=float(np.max(np.abs(network - graph))),
+        top1_agreement=float(np.mean(network.argmax(axis=1) == graph.argmax(axis=1))),
+    )
+    allowed = TOLERANCE * float(network.max() - network.min())
+    # Written so that a NaN, which is neither above nor below, is refused too.
+    if not check.max_abs_diff <= allowed:
+        raise ExportDisagrees(
+            max_abs_diff=check.max_abs_diff, allowed=allowed, images=check.images, top1_agreement=check.top1_agreement
+        )
+    return check

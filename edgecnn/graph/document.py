@@ -1,0 +1,113 @@
+"""The one way an ONNX model is read and written: the same graph is the same bytes, whoever exported it from wherever.
+
+Exporters leave stack traces with absolute paths in ``metadata_props`` (254 KB for a small network), so that hashes would change
+with the folder; nothing that computes reads them, and they are removed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import onnx
+from google.protobuf.message import DecodeError
+
+from edgecnn.errors.export import ExternalDataOutside, NotAnOnnxModel
+
+IR_VERSION = 10
+"""onnxruntime 1.19, the last for Python 3.8, reads IR 10; onnx itself would write a newer one."""
+
+
+def load_model(path: Path) -> onnx.ModelProto:
+    """Read a model with all its weights in memory.
+
+    Raises:
+        NotAnOnnxModel: the file cannot be parsed, or holds no graph.
+        ExternalDataOutside: its weights would be read from outside its folder.
+    """
+    try:
+        model = onnx.load(path, load_external_data=False)
+    except DecodeError as error:
+        raise NotAnOnnxModel(path=path, why=str(error) or "it does not parse") from error
+    if not model.graph.output:
+        raise NotAnOnnxModel(path=path, why="it holds no graph with an output")
+    for tensor in _external(model.graph):
+        _require_inside(path, tensor)
+    onnx.load_external_data_for_model(model, str(path.parent))
+    return model
+
+
+def save_model(model: onnx.ModelProto, path: Path) -> None:
+    """Write a model as one file: IR 10, no metadata, no doc strings, unique node names, deterministic bytes."""
+    clean = onnx.ModelProto()
+    clean.CopyFrom(model)
+    clean.ir_version = IR_VERSION
+    _strip(clean)
+    _name_nodes(clean.graph)
+    path.write_bytes(clean.SerializeToString(deterministic=True))
+
+
+def opset_of(model: onnx.ModelProto) -> int:
+    """The version of ONNX's own operators that the model uses."""
+    return int(next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")))
+
+
+def _strip(model: onnx.ModelProto) -> None:
+    for message in (model, *model.functions, *_parts(model.graph)):
+        message.ClearField("metadata_props")
+        message.ClearField("doc_string")
+    for function in model.functions:
+        for node in function.node:
+            node.ClearField("metadata_props")
+            node.ClearField("doc_string")
+
+
+def _parts(graph: onnx.GraphProto) -> Iterator[Any]:
+    """Every message of a graph that can carry metadata, subgraphs included."""
+    yield graph
+    yield from (*graph.initializer, *graph.input, *graph.output, *graph.value_info, *graph.node)
+    for inner in _subgraphs(graph.node):
+        yield from _parts(inner)
+
+
+def _subgraphs(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.GraphProto]:
+    for node in nodes:
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                yield attribute.g
+            yield from attribute.graphs
+
+
+def _name_nodes(graph: onnx.GraphProto) -> None:
+    """Runtimes report layers by node name, and exporters leave some nodes without one, or with one twice."""
+    taken = {node.name for node in graph.node}
+    seen = {""}
+    for index, node in enumerate(graph.node):
+        if node.name in seen:
+            name = f"{node.op_type}_{index}"
+            while name in taken:
+                name = f"{name}_"
+            taken.add(name)
+            node.name = name
+        seen.add(node.name)
+
+
+def _external(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
+    for tensor in graph.initializer:
+        if tensor.data_location == onnx.TensorProto.EXTERNAL:
+            yield tensor
+    for node in graph.node:
+        for attribute in node.attribute:
+            for tensor in (attribute.t, *attribute.tensors):
+                if tensor.data_location == onnx.TensorProto.EXTERNAL:
+                    yield tensor
+    for inner in _subgraphs(graph.node):
+        yield from _external(inner)
+
+
+def _require_inside(path: Path, tensor: onnx.TensorProto) -> None:
+    location = next((entry.value for entry in tensor.external_data if entry.key == "location"), "")
+    folder = path.parent.resolve()
+    if not location or not (folder / location).resolve().is_relative_to(folder):
+        raise ExternalDataOutside(path=path, tensor=tensor.name, location=location)

@@ -1,0 +1,85 @@
+"""The one counter of multiply-adds, on the ONNX trunk: residency is a share of what this counts.
+
+Convolutions, transposed convolutions, Gemm and MatMul are counted; additions, activations and pooling are not multiply-adds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import onnx
+from onnx import shape_inference
+
+from edgecnn.errors.export import MacsUnknown
+from edgecnn.graph.document import load_model
+from edgecnn.values.mac_table import LayerMacs, MacTable
+
+_COUNTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+
+
+def mac_table(model: onnx.ModelProto | Path) -> MacTable:
+    """Multiply-adds of each layer for one image, in graph order.
+
+    Args:
+        model: a float model, or its path; the first input is (batch, 3, H, W).
+
+    Raises:
+        MacsUnknown: a counted node whose shapes cannot be inferred at batch 1.
+    """
+    whole = load_model(model) if isinstance(model, Path) else model
+    shapes = _shapes_at_batch_one(whole)
+    layers = tuple(_layer(node, shapes) for node in whole.graph.node if node.op_type in _COUNTED)
+    return MacTable(resolution_px=shapes[_image_input(whole).name][2], layers=layers)
+
+
+def _layer(node: onnx.NodeProto, shapes: dict[str, list[int]]) -> LayerMacs:
+    for tensor in (*node.input[:2], node.output[0]):
+        if tensor not in shapes:
+            raise MacsUnknown(node=node.name, op=node.op_type, tensor=tensor)
+    count = {"Conv": _conv, "ConvTranspose": _conv_transpose, "Gemm": _gemm, "MatMul": _matmul}[node.op_type]
+    first, second, output = shapes[node.input[0]], shapes[node.input[1]], shapes[node.output[0]]
+    return LayerMacs(name=node.name, op=node.op_type, macs=count(node, first, second, output), outputs=tuple(node.output))
+
+
+def _conv(_: onnx.NodeProto, __: Sequence[int], weight: Sequence[int], output: Sequence[int]) -> int:
+    """Weights are (M, C / groups, kernel…): each output element sums over the last axes. Dilation adds none."""
+    return prod(output) * prod(weight[1:])
+
+
+def _conv_transpose(_: onnx.NodeProto, image: Sequence[int], weight: Sequence[int], __: Sequence[int]) -> int:
+    """Weights are (C, M / groups, kernel…): each input element is spread over the last axes."""
+    return prod(image) * prod(weight[1:])
+
+
+def _gemm(node: onnx.NodeProto, first: Sequence[int], _: Sequence[int], output: Sequence[int]) -> int:
+    transposed = any(attribute.name == "transA" and attribute.i for attribute in node.attribute)
+    return prod(output) * (first[0] if transposed else first[-1])
+
+
+def _matmul(_: onnx.NodeProto, first: Sequence[int], __: Sequence[int], output: Sequence[int]) -> int:
+    return prod(output) * first[-1]
+
+
+def _image_input(model: onnx.ModelProto) -> Any:
+    constants = {tensor.name for tensor in model.graph.initializer}
+    return next(value for value in model.graph.input if value.name not in constants)
+
+
+def _shapes_at_batch_one(model: onnx.ModelProto) -> dict[str, list[int]]:
+    """Every tensor with a known shape. Shapes that the exporter noted name the batch, so they are inferred anew."""
+    at_one = onnx.ModelProto()
+    at_one.CopyFrom(model)
+    at_one.graph.ClearField("value_info")
+    for output in at_one.graph.output:
+        output.type.tensor_type.ClearField("shape")
+    _image_input(at_one).type.tensor_type.shape.dim[0].dim_value = 1
+    graph = shape_inference.infer_shapes(at_one, data_prop=True).graph
+    shapes = {tensor.name: list(tensor.dims) for tensor in graph.initializer}
+    for value in (*graph.input, *graph.output, *graph.value_info):
+        dims = value.type.tensor_type.shape.dim
+        if all(dim.HasField("dim_value") for dim in dims):
+            shapes.setdefault(value.name, [dim.dim_value for dim in dims])
+    return shapes

@@ -1,0 +1,102 @@
+"""From logits to accuracy, paired image by image with the baseline network.
+
+The pairing is what makes a small drop visible: two networks that disagree on 2 % of the images are compared on those 2 %,
+not through two intervals that are each ± 2 points wide.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecnn.errors.gates import LogitsDoNotMatch, LogitsNotFinite, NoImages
+from edgecnn.judging.intervals import tango_drop_pp, wilson
+from edgecnn.values.report import Accuracy
+from edgecnn.values.verdict import Fidelity
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What one kit answered to one array of pixels."""
+
+    candidate: str
+    logits: NDArray[np.float32]
+    """(images, classes)"""
+    pixels: str
+    """Content digest of the pixels that were shown."""
+    machine: str
+    fidelity: Fidelity = Fidelity.MEASURED
+
+
+def accuracy(
+    answers: Answers, labels: NDArray[Any], split: Literal["choose", "report"], baseline: Answers | None = None
+) -> Accuracy:
+    """Top-1 of answers, and their drop against the baseline network's where that is given.
+
+    Args:
+        answers: logits (images, classes).
+        labels: class indices (images,), integers.
+        split: the role of these images.
+        baseline: the fp32 baseline network's answers to the same pixels; None for the baseline itself.
+
+    Raises:
+        NoImages: of zero images.
+        LogitsNotFinite: where an answer holds NaN or infinity; names the candidate and the first such image.
+        LogitsDoNotMatch: where logits, labels and baseline are not about the same images and classes.
+    """
+    right = _right(answers, labels, split)
+    if (top1 := wilson(int(right.sum()), len(right))) is None:
+        raise NoImages(candidate=answers.candidate, split=split)
+    alone = Accuracy(
+        split=split,
+        images=len(right),
+        top1=top1,
+        drop_pp=None,
+        discordant=None,
+        fidelity=answers.fidelity,
+        machine=answers.machine,
+        pixels=answers.pixels,
+    )
+    if baseline is None:
+        return alone
+    _check_same_pixels(answers, baseline)
+    theirs = _right(baseline, labels, split)
+    lost, gained = int((theirs & ~right).sum()), int((right & ~theirs).sum())
+    drop = tango_drop_pp(lost, gained, len(right))
+    return alone.model_copy(update={"drop_pp": drop, "discordant": lost + gained, "lost": lost, "gained": gained})
+
+
+def _right(answers: Answers, labels: NDArray[Any], split: str) -> NDArray[np.bool_]:
+    logits = np.asarray(answers.logits)
+    if logits.ndim != 2 or labels.ndim != 1 or len(logits) != len(labels):
+        raise LogitsDoNotMatch(
+            candidate=answers.candidate, ours=f"logits of shape {logits.shape}", theirs=f"labels of shape {labels.shape}"
+        )
+    if len(labels) and (labels.min() < 0 or labels.max() >= logits.shape[1]):
+        ours, theirs = f"logits of {logits.shape[1]} classes", f"labels {labels.min()} to {labels.max()}"
+        raise LogitsDoNotMatch(candidate=answers.candidate, ours=ours, theirs=theirs)
+    _check_finite(answers.candidate, logits)
+    right: NDArray[np.bool_] = logits.argmax(axis=1) == labels
+    return right
+
+
+def _check_finite(candidate: str, logits: NDArray[Any]) -> None:
+    finite = np.isfinite(logits)
+    if finite.all():
+        return
+    bad = ~finite.all(axis=1)
+    image = int(bad.argmax())
+    value = float(logits[image][~finite[image]][0])
+    raise LogitsNotFinite(candidate=candidate, image=image, value=value, bad=int(bad.sum()), images=len(logits))
+
+
+def _check_same_pixels(ours: Answers, theirs: Answers) -> None:
+    if ours.pixels != theirs.pixels:
+        raise LogitsDoNotMatch(
+            candidate=ours.candidate,
+            ours=f"answers to pixels {ours.pixels[:12]}",
+            theirs=f"those of {theirs.candidate} to pixels {theirs.pixels[:12]}",
+        )

@@ -1,0 +1,135 @@
+"""Which gates hold for a call: what can be bounded, and who stated each bound.
+
+A misspelt metric, a NaN or a bound on the wrong side is refused here, before any work: a gate that can never fail is worse
+than none.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from edgecnn.errors.gates import BoundMissing, BoundOnWrongSide, BoundOutOfRange, BoundTwice, UnknownMetric
+from edgecnn.values.recipe import GateChoice
+from edgecnn.values.verdict import Gate, Metric
+
+DEFAULT_DROP_PP = 1.0
+"""The accuracy budget, and the bound of the default gate."""
+
+METRICS: Mapping[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        Metric(name="drop_pp", unit="pp", source="accuracy", better="lower"),
+        Metric(name="top1", unit="share", source="accuracy", better="higher"),
+        Metric(name="p50_ms", unit="ms", source="latency", better="lower"),
+        Metric(name="p99_ms", unit="ms", source="latency", better="lower"),
+        Metric(name="size_mib", unit="MiB", source="size", better="lower"),
+        Metric(name="int8_mac_share", unit="share", source="residency", better="higher"),
+        Metric(name="int8_time_share", unit="share", source="residency", better="higher"),
+    )
+}
+
+Side = Literal["max", "min"]
+_SIDE_OF: Mapping[str, Side] = {"lower": "max", "higher": "min"}
+_LARGEST = {"share": 1.0, "pp": 100.0}
+"""Of units that have an end: 0.95 and not 95 is what a share is written as."""
+
+
+def parse_bounds(largest: Sequence[str], smallest: Sequence[str], *, require_measured: bool = False) -> GateChoice:
+    """The bounds of a command line, from the texts after ``--max`` and ``--min``.
+
+    Raises:
+        BoundMissing: for a text that is not ``name=number``.
+        BoundTwice: for two different bounds of one metric.
+        UnknownMetric, BoundOutOfRange, BoundOnWrongSide: see ``check_bounds``.
+    """
+    sides: tuple[tuple[Side, Sequence[str]], ...] = (("max", largest), ("min", smallest))
+    parsed = {side: _parse_side(side, texts) for side, texts in sides}
+    choice = GateChoice(max=parsed["max"], min=parsed["min"], require_measured=require_measured)
+    check_bounds(choice, stated_by="command line")
+    return choice
+
+
+def check_bounds(choice: GateChoice, *, stated_by: Literal["recipe", "command line"] = "recipe") -> None:
+    """Refuse bounds that could not be held against anything.
+
+    Raises:
+        UnknownMetric: with the nearest known name.
+        BoundOutOfRange: for NaN, infinity, a negative number, or a share above 1.
+        BoundOnWrongSide: for ``max`` of what should be large, ``min`` of what should be small.
+    """
+    sides: tuple[tuple[Side, Mapping[str, float]], ...] = (("max", choice.max), ("min", choice.min))
+    for side, bounds in sides:
+        for name, bound in bounds.items():
+            _check_bound(_where(side, stated_by), side, name, bound)
+
+
+def gates_for(choice: GateChoice, *, device_usually_attached: bool, command_line: GateChoice | None = None) -> tuple[Gate, ...]:
+    """The gates of one call: those of the command line, else those of the recipe, else the default.
+
+    The default (a drop of at most 1 pp) is advisory. Stated gates are required: ``always``, save for latency on a device that
+    may not be attached, which is required ``when-measured`` unless ``require_measured``.
+    """
+    asked_on_line = command_line is not None and bool(command_line.max or command_line.min)
+    stated = command_line if command_line is not None and asked_on_line else choice
+    stated_by: Literal["recipe", "command line"] = "command line" if asked_on_line else "recipe"
+    check_bounds(stated, stated_by=stated_by)
+    strict = choice.require_measured or (command_line is not None and command_line.require_measured)
+    sides: tuple[tuple[Side, Mapping[str, float]], ...] = (("max", stated.max), ("min", stated.min))
+    gates = tuple(
+        Gate(
+            metric=name,
+            side=side,
+            bound=bound,
+            required=_required(METRICS[name], strict=strict, attached=device_usually_attached),
+            stated_by=stated_by,
+        )
+        for side, bounds in sides
+        for name, bound in sorted(bounds.items())
+    )
+    return gates or (Gate(metric="drop_pp", side="max", bound=DEFAULT_DROP_PP, required="advisory"),)
+
+
+def budget_pp(gates: Sequence[Gate]) -> float:
+    """The accuracy budget of the choice: the bound of the drop_pp gate, else 1 pp."""
+    return next((gate.bound for gate in gates if gate.metric == "drop_pp"), DEFAULT_DROP_PP)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _required(metric: Metric, *, strict: bool, attached: bool) -> Literal["always", "when-measured"]:
+    return "when-measured" if metric.source == "latency" and not attached and not strict else "always"
+
+
+def _parse_side(side: Side, texts: Sequence[str]) -> dict[str, float]:
+    where, bounds = f"--{side}", dict[str, float]()
+    for text in texts:
+        name, _, number = (part.strip() for part in text.partition("="))
+        try:
+            bound = float(number)
+        except ValueError:
+            example = "p99_ms=20" if side == "max" else "int8_mac_share=0.95"
+            raise BoundMissing(where=where, text=text, example=example) from None
+        if bounds.setdefault(name, bound) != bound and not math.isnan(bound):
+            raise BoundTwice(where=where, metric=name, first=bounds[name], second=bound)
+    return bounds
+
+
+def _where(side: Side, stated_by: str) -> str:
+    return f"--{side}" if stated_by == "command line" else f"[gates] {side}"
+
+
+def _check_bound(where: str, side: Side, name: str, bound: float) -> None:
+    if name not in METRICS:
+        raise UnknownMetric(where=where, name=name, known=tuple(METRICS))
+    metric = METRICS[name]
+    largest = _LARGEST.get(metric.unit, math.inf)
+    if not math.isfinite(bound) or not 0 <= bound <= largest:
+        allowed = "a finite number of at least 0" if math.isinf(largest) else f"between 0 and {largest:g}"
+        raise BoundOutOfRange(where=where, metric=name, bound=bound, allowed=allowed)
+    right = _SIDE_OF[metric.better]
+    if side != right:
+        way = f"--{right} {name}={bound:g}" if where.startswith("--") else f"{name} under [gates] {right}"
+        raise BoundOnWrongSide(where=where, metric=name, better=metric.better, right_way=way)

@@ -1,0 +1,68 @@
+"""Where each candidate stands before the choice: inside the accuracy budget, over it, unknown, or not to be shipped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from edgecnn.values.base import Value
+from edgecnn.values.report import CandidateFacts
+from edgecnn.values.verdict import Fidelity
+
+
+class Field(Value):
+    """All candidates, those that the target allows, and those of them that were shown to be inside the budget."""
+
+    candidates: tuple[CandidateFacts, ...]
+    allowed: tuple[str, ...]
+    inside: tuple[CandidateFacts, ...]
+    budget_pp: float
+
+
+def field_of(candidates: Sequence[CandidateFacts], budget_pp: float, shippable: Sequence[str] | None) -> Field:
+    """Sort candidates by what ``choose`` showed. Only what has a kit, and answered on ``choose``, can be inside."""
+    allowed = tuple(facts.candidate.id for facts in candidates if shippable is None or facts.candidate.id in shippable)
+    inside = tuple(
+        facts
+        for facts in candidates
+        if facts.candidate.id in allowed
+        and facts.kit is not None
+        and (drop := drop_on_choose(facts)) is not None
+        and drop <= budget_pp
+    )
+    return Field(candidates=tuple(candidates), allowed=allowed, inside=inside, budget_pp=budget_pp)
+
+
+def drop_on_choose(facts: CandidateFacts) -> float | None:
+    """The estimated drop in percentage points; 0 of the baseline itself, None of what was not evaluated."""
+    if facts.choose is None or facts.choose.images < 1:
+        return None
+    if facts.is_baseline:
+        return 0.0
+    return None if facts.choose.drop_pp is None else facts.choose.drop_pp.estimate
+
+
+def measured_ms(facts: CandidateFacts) -> float | None:
+    """The measured p50 in milliseconds, or None: a predicted or emulated time chooses nothing."""
+    seen = facts.latency
+    if seen is None or seen.fidelity is not Fidelity.MEASURED or seen.p50_ms is None:
+        return None
+    return seen.p50_ms.estimate
+
+
+def describe(field: Field, decided: Mapping[str, str]) -> dict[str, str]:
+    """One sentence a candidate: what decided, or else why it was never in question."""
+    return {facts.candidate.id: decided.get(facts.candidate.id) or _why_out(field, facts) for facts in field.candidates}
+
+
+def _why_out(field: Field, facts: CandidateFacts) -> str:
+    drop = drop_on_choose(facts)
+    if facts.kit is None:
+        return "no kit was made"
+    if facts.candidate.id not in field.allowed:
+        return f"a reference: {facts.candidate.runtime.value} is not what the target asks for"
+    if drop is None:
+        return "not evaluated on choose, so nothing says that it is inside the budget"
+    if drop > field.budget_pp:
+        over = drop - field.budget_pp
+        return f"over the budget on choose by {over:.2f} pp: a drop of {drop:.2f} against {field.budget_pp:g}"
+    return f"inside the budget on choose: a drop of {drop:.2f} pp"

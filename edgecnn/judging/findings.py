@@ -1,0 +1,116 @@
+"""What is known of one metric of one candidate, as the interval that a gate judges, or why nothing is known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Literal
+
+from edgecnn.judging.intervals import NON_INFERIORITY_CONFIDENCE, tango_drop_pp, wilson
+from edgecnn.values.base import Value
+from edgecnn.values.report import Accuracy, CandidateFacts
+from edgecnn.values.verdict import Fidelity, Interval, Verdict
+
+
+class Finding(Value):
+    """``absent`` is None where there is a figure (or where none is needed, as for the baseline's own drop)."""
+
+    figure: Interval | None
+    fidelity: Fidelity
+    absent: Literal[Verdict.MISSING, Verdict.UNSURE] | None = None
+    note: str = ""
+
+
+def find(metric: str, facts: CandidateFacts) -> Finding:
+    """What is known of ``metric`` (a name of ``METRICS``)."""
+    return _FINDERS[metric](facts)
+
+
+def _missing(note: str) -> Finding:
+    return Finding(figure=None, fidelity=Fidelity.MISSING, absent=Verdict.MISSING, note=note)
+
+
+def _drop(facts: CandidateFacts) -> Finding:
+    report = facts.report
+    if report is None or report.images < 1:
+        return _missing("accuracy was not measured on report")
+    if facts.is_baseline:
+        return Finding(figure=None, fidelity=report.fidelity, note="it is the baseline network itself: no drop by definition")
+    if report.drop_pp is None or report.discordant is None:
+        return _missing("the baseline network was not evaluated on the same images")
+    # Counts are whole, so the interval can be taken again at the confidence of the test, whatever was shown.
+    net = round(report.drop_pp.estimate * report.images / 100)
+    lost, gained = (report.discordant + net) // 2, (report.discordant - net) // 2
+    figure = tango_drop_pp(lost, gained, report.images, NON_INFERIORITY_CONFIDENCE)
+    return Finding(figure=figure, fidelity=report.fidelity, note=_where(report))
+
+
+def _top1(facts: CandidateFacts) -> Finding:
+    report = facts.report
+    if report is None or report.images < 1:
+        return _missing("accuracy was not measured on report")
+    figure = wilson(round(report.top1.estimate * report.images), report.images, NON_INFERIORITY_CONFIDENCE)
+    return Finding(figure=figure, fidelity=report.fidelity, note=_where(report))
+
+
+def _where(report: Accuracy) -> str:
+    return f"emulated on {report.machine}" if report.fidelity is Fidelity.EMULATED else ""
+
+
+def _latency(percent: Literal[50, 99]) -> Callable[[CandidateFacts], Finding]:
+    def find_latency(facts: CandidateFacts) -> Finding:
+        seen = facts.latency
+        if seen is None or seen.runs < 1:
+            return _missing((seen.reason if seen else None) or "latency was not measured")
+        if seen.fidelity is not Fidelity.MEASURED:
+            return _missing(f"latency is {seen.fidelity.value}, and only a measured one is judged")
+        figure = seen.p50_ms if percent == 50 else seen.p99_ms
+        if figure is None:
+            note = f"p{percent} is open: {seen.reason or 'the runs are too few or too short'}"
+            return Finding(figure=None, fidelity=seen.fidelity, absent=Verdict.UNSURE, note=note)
+        return Finding(figure=figure, fidelity=seen.fidelity, note=f"on {seen.machine}")
+
+    return find_latency
+
+
+def _size(facts: CandidateFacts) -> Finding:
+    size = facts.size_mib
+    if size is None:
+        return _missing("there is no kit to weigh")
+    return Finding(figure=Interval(estimate=size, low=size, high=size, confidence=1.0), fidelity=Fidelity.MEASURED)
+
+
+def _int8_share(of: Literal["multiply-adds", "time"]) -> Callable[[CandidateFacts], Finding]:
+    def find_share(facts: CandidateFacts) -> Finding:
+        seen = facts.residency
+        if seen is None:
+            return _missing("residency was not measured")
+        if seen.basis != "executed":
+            return _missing("residency is the builder's plan, and only what a runtime executed is judged")
+        shares = seen.mac_share if of == "multiply-adds" else seen.time_share
+        if not shares:
+            return _missing(f"the runtime gave no {of} by precision")
+        return Finding(figure=_between(shares), fidelity=Fidelity.MEASURED, note=_unjoined(shares, of))
+
+    return find_share
+
+
+def _between(shares: Mapping[str, float]) -> Interval:
+    """What could not be joined may or may not be INT8: both ends are kept."""
+    known = shares.get("int8", 0.0)
+    return Interval(estimate=known, low=known, high=min(1.0, known + shares.get("unknown", 0.0)), confidence=1.0)
+
+
+def _unjoined(shares: Mapping[str, float], of: str) -> str:
+    unknown = shares.get("unknown", 0.0)
+    return f"the precision of {100 * unknown:.1f} % of {of} is not known" if unknown else ""
+
+
+_FINDERS: Mapping[str, Callable[[CandidateFacts], Finding]] = {
+    "drop_pp": _drop,
+    "top1": _top1,
+    "p50_ms": _latency(50),
+    "p99_ms": _latency(99),
+    "size_mib": _size,
+    "int8_mac_share": _int8_share("multiply-adds"),
+    "int8_time_share": _int8_share("time"),
+}

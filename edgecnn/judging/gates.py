@@ -1,0 +1,96 @@
+"""Bounds held against what is known: the whole interval passes or fails, straddling is UNSURE, unmeasured is MISSING.
+
+Accuracy gates are non-inferiority tests at one-sided 95 %. Latency gates take measured figures only. Residency gates take
+what a runtime executed, never what a builder planned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from edgecnn.judging.bounds import METRICS, budget_pp, check_bounds, gates_for, parse_bounds
+from edgecnn.judging.findings import Finding, find
+from edgecnn.judging.resolution import images_for_proportion, images_needed
+from edgecnn.judging.standing import overall, standing
+from edgecnn.values.report import Accuracy, CandidateFacts
+from edgecnn.values.verdict import Gate, GateResult, Interval, Verdict
+
+__all__ = [
+    "METRICS", "budget_pp", "check_bounds", "gates_for", "judge", "judge_candidate", "overall", "parse_bounds", "standing",
+]  # fmt: skip
+
+
+def judge_candidate(gates: Sequence[Gate], facts: CandidateFacts) -> tuple[GateResult, ...]:
+    """Every gate against one candidate, in the gates' order."""
+    return tuple(judge(gate, facts) for gate in gates)
+
+
+def judge(gate: Gate, facts: CandidateFacts) -> GateResult:
+    """One gate against one candidate."""
+    finding = find(gate.metric, facts)
+    verdict = _verdict(gate, finding)
+    settle = _images_to_settle(gate, facts) if verdict is Verdict.UNSURE else None
+    return GateResult(
+        gate=gate,
+        candidate=facts.candidate.id,
+        verdict=verdict,
+        figure=finding.figure,
+        fidelity=finding.fidelity,
+        reason=_reason(gate, finding, verdict, settle),
+        images_to_settle=settle,
+    )
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _verdict(gate: Gate, finding: Finding) -> Verdict:
+    if finding.absent is not None:
+        return finding.absent
+    low, high = (0.0, 0.0) if finding.figure is None else (finding.figure.low, finding.figure.high)
+    if gate.side == "max":
+        return Verdict.PASS if high <= gate.bound else Verdict.FAIL if low > gate.bound else Verdict.UNSURE
+    return Verdict.PASS if low >= gate.bound else Verdict.FAIL if high < gate.bound else Verdict.UNSURE
+
+
+def _images_to_settle(gate: Gate, facts: CandidateFacts) -> int | None:
+    report = facts.report
+    if report is None or report.images < 1 or METRICS[gate.metric].source != "accuracy":
+        return None
+    if gate.metric == "top1":
+        needed = images_for_proportion(gate.bound, report.top1.estimate)
+    else:
+        needed = _images_for_drop(gate.bound, report)
+    # What was seen rounds to whole images, so the formula may name the number already there.
+    return None if needed is None else max(needed, report.images + 1)
+
+
+def _images_for_drop(bound: float, report: Accuracy) -> int | None:
+    if report.drop_pp is None or report.discordant is None:
+        return None
+    return images_needed(bound, report.discordant / report.images, report.drop_pp.estimate)
+
+
+def _reason(gate: Gate, finding: Finding, verdict: Verdict, settle: int | None) -> str:
+    if finding.figure is None:
+        return finding.note
+    sign = "≤" if gate.side == "max" else "≥"
+    says = {
+        Verdict.PASS: f"meets {gate.metric} {sign} {gate.bound:g}",
+        Verdict.FAIL: f"breaks {gate.metric} {sign} {gate.bound:g}",
+        Verdict.UNSURE: f"leaves {gate.metric} {sign} {gate.bound:g} open",
+        Verdict.MISSING: f"is not held against {gate.metric} {sign} {gate.bound:g}",
+    }[verdict]
+    note = f" ({finding.note})" if finding.note else ""
+    more = f"; about {settle:,} images would settle it" if settle else ""
+    return f"{_shown(gate.metric, finding.figure)}{note} {says}{more}"
+
+
+def _shown(metric: str, figure: Interval) -> str:
+    unit = METRICS[metric].unit
+    scale, suffix, digits = (100.0, " %", 1) if unit == "share" else (1.0, f" {unit}", 2)
+    name = {"drop_pp": "drop", "top1": "top-1"}.get(metric, metric.rsplit("_", 1)[0] if unit in ("ms", "MiB") else metric)
+    low, centre, high = (scale * value for value in (figure.low, figure.estimate, figure.high))
+    if figure.low == figure.high:
+        return f"{name} {centre:.{digits}f}{suffix}"
+    return f"{name} {centre:.{digits}f}{suffix} [{low:.{digits}f}, {high:.{digits}f}] at {100 * figure.confidence:.4g} %"

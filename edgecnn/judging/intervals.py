@@ -1,0 +1,180 @@
+"""Intervals that hold what they promise: nothing Gaussian is fitted to times, and no figure that the sample cannot support.
+
+Proportions use score intervals, which stay inside 0…1 and keep their coverage at few errors, where the familiar
+estimate ± 2 standard errors has width 0. Times use ranks alone. Where a sample is too small for the confidence asked, the
+answer is None. Every Interval carries the confidence that it really has.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import lru_cache
+from statistics import NormalDist, median
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from edgecnn.values.verdict import Interval
+
+ACCURACY_CONFIDENCE = 0.95
+"""Two-sided, for figures that are shown."""
+NON_INFERIORITY_CONFIDENCE = 0.90
+"""Two-sided, so that each bound is one-sided 95 %: what a non-inferiority test is judged by."""
+LATENCY_CONFIDENCE = 0.98
+"""Two-sided, so that each bound errs at most once in a hundred: two runs of one and the same kit must not disagree more often."""
+
+_HALVINGS = 60
+"""Of an interval at most 2 wide: the bound is then exact to the last bit of a double."""
+
+
+def wilson(successes: float, trials: float, confidence: float = ACCURACY_CONFIDENCE) -> Interval | None:
+    """The score interval of a proportion, 0…1; None of no trials.
+
+    Source: Wilson, Journal of the American Statistical Association 22 (1927) 209-212.
+    """
+    if trials < 1:
+        return None
+    z = two_sided_z(confidence)
+    share = successes / trials
+    centre = (share + z * z / (2 * trials)) / (1 + z * z / trials)
+    half = z / (1 + z * z / trials) * math.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))
+    # At 0 and all successes the bound is exactly 0 or 1, which rounding may miss.
+    low = 0.0 if successes == 0 else max(0.0, centre - half)
+    high = 1.0 if successes == trials else min(1.0, centre + half)
+    return Interval(estimate=share, low=low, high=high, confidence=confidence)
+
+
+def tango_drop_pp(lost: int, gained: int, images: int, confidence: float = NON_INFERIORITY_CONFIDENCE) -> Interval | None:
+    """Tango's score interval of a paired drop, in percentage points; None of no images.
+
+    Args:
+        lost: images that the baseline gets right and the candidate wrong.
+        gained: images that the candidate gets right and the baseline wrong.
+        images: all images, the concordant ones included.
+        confidence: of the two-sided interval.
+
+    Source: Tango, Statistics in Medicine 17 (1998) 891-908.
+    """
+    if images < 1:
+        return None
+    low, high = tango_bounds(lost, gained, images, two_sided_z(confidence))
+    return Interval(estimate=100 * (lost - gained) / images, low=100 * float(low), high=100 * float(high), confidence=confidence)
+
+
+def tango_bounds(
+    lost: ArrayLike, gained: ArrayLike, images: ArrayLike, z: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Both bounds of the drop, -1…1, for whole arrays of counts at once (counts may be fractional, for planning)."""
+    b, c, n = np.broadcast_arrays(np.asarray(lost, float), np.asarray(gained, float), np.asarray(images, float))
+    estimate = (b - c) / n
+    high = _edge(b, c, n, z, inside=estimate, outside=np.ones_like(estimate))
+    low = _edge(b, c, n, z, inside=estimate, outside=-np.ones_like(estimate))
+    return low, high
+
+
+def discordance_under(drop: ArrayLike, lost: ArrayLike, gained: ArrayLike, images: ArrayLike) -> NDArray[np.float64]:
+    """Share of gained images by maximum likelihood, were the true drop ``drop``: the root of Tango's quadratic."""
+    d, b, c, n = (np.asarray(value, float) for value in (drop, lost, gained, images))
+    linear = (2 * n - b + c) * d - b - c
+    root = np.sqrt(np.maximum(linear * linear + 8 * n * c * d * (1 - d), 0))
+    share: NDArray[np.float64] = np.maximum((root - linear) / (4 * n), 0)
+    return share
+
+
+def score_variance(drop: ArrayLike, lost: ArrayLike, gained: ArrayLike, images: ArrayLike) -> NDArray[np.float64]:
+    """Variance of one image's contribution to the drop, were the true drop ``drop``."""
+    d = np.asarray(drop, float)
+    variance: NDArray[np.float64] = np.maximum(2 * discordance_under(d, lost, gained, images) + d * (1 - d), 0)
+    return variance
+
+
+def median_interval(values: Sequence[float], confidence: float = LATENCY_CONFIDENCE) -> Interval | None:
+    """The interval of a median between two order statistics, whatever the distribution; None below 7 values at 98 %.
+
+    ``confidence`` of the answer is what was reached, at least what was asked: binomial, hence in steps.
+    """
+    ordered = sorted(values)
+    rank = _sign_rank(len(ordered), confidence)
+    if rank is None:
+        return None
+    reached = 1 - 2 * sum(math.comb(len(ordered), below) for below in range(rank)) / 2 ** len(ordered)
+    return Interval(estimate=float(median(ordered)), low=ordered[rank - 1], high=ordered[-rank], confidence=reached)
+
+
+def ratio_interval(slow: Sequence[float], fast: Sequence[float], confidence: float = LATENCY_CONFIDENCE) -> Interval | None:
+    """The ratio slow / fast of paired positive values: Hodges-Lehmann, with Wilcoxon's exact signed-rank bounds on logarithms.
+
+    At 8 pairs the 98 % asked become 98.4 %. None below 7 pairs. The bounds are exact where the logarithms of the ratios are
+    spread symmetrically about their centre. Source: Hollander and Wolfe, Nonparametric Statistical Methods, sections 3.1-3.3.
+    """
+    if len(slow) != len(fast):
+        raise ValueError(f"{len(slow)} values cannot be paired with {len(fast)}")
+    count = len(slow)
+    found = _signed_rank(count, confidence)
+    if found is None:
+        return None
+    rank, reached = found
+    logs = np.log(np.asarray(slow, float)) - np.log(np.asarray(fast, float))
+    first, second = np.triu_indices(count)
+    averages = np.sort((logs[first] + logs[second]) / 2)
+    low, centre, high = np.exp([averages[rank - 1], np.median(averages), averages[-rank]])
+    return Interval(estimate=float(centre), low=float(low), high=float(high), confidence=reached)
+
+
+def tail(samples: Sequence[float], percent: int) -> float | None:
+    """A percentile of one run, or None when fewer than ten samples lie beyond it: 20 for a median, 1,000 for a p99."""
+    if len(samples) * (100 - percent) < 10 * 100:  # in whole numbers: 1 - 0.9 is not 0.1
+        return None
+    return float(np.percentile(np.asarray(samples, float), percent))
+
+
+@lru_cache(maxsize=32)
+def two_sided_z(confidence: float) -> float:
+    """The normal quantile of a two-sided confidence: 1.96 of 0.95, 1.645 of 0.90."""
+    return NormalDist().inv_cdf((1 + confidence) / 2)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _edge(
+    b: NDArray[np.float64],
+    c: NDArray[np.float64],
+    n: NDArray[np.float64],
+    z: float,
+    *,
+    inside: NDArray[np.float64],
+    outside: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Bisect between the estimate, which the score test never rejects, and the end of the range."""
+    for _ in range(_HALVINGS):
+        middle = (inside + outside) / 2
+        kept = (b - c - n * middle) ** 2 <= z * z * n * score_variance(middle, b, c, n)
+        inside, outside = np.where(kept, middle, inside), np.where(kept, outside, middle)
+    return inside
+
+
+def _sign_rank(count: int, confidence: float) -> int | None:
+    """The largest rank k for which the k-th smallest and k-th largest value still hold the median often enough."""
+    allowed = (1 - confidence) / 2 * 2**count
+    beyond, rank = 0, 0
+    while rank < count and beyond + math.comb(count, rank) <= allowed:
+        beyond += math.comb(count, rank)
+        rank += 1
+    return rank or None
+
+
+@lru_cache(maxsize=128)
+def _signed_rank(count: int, confidence: float) -> tuple[int, float] | None:
+    """As above for the sorted Walsh averages, and the confidence reached, from the exact distribution of the statistic."""
+    ways = [1]
+    for rank in range(1, count + 1):
+        shifted = [0] * rank + ways
+        ways = [a + b for a, b in zip(ways + [0] * rank, shifted, strict=True)]
+    allowed = (1 - confidence) / 2 * 2**count
+    beyond, rank = 0, 0
+    while rank < len(ways) and beyond + ways[rank] <= allowed:
+        beyond += ways[rank]
+        rank += 1
+    return (rank, 1 - 2 * beyond / 2**count) if rank else None

@@ -1,0 +1,134 @@
+"""From runs to latency. The process run is the unit: samples inside one hang together, so intervals are taken over runs.
+
+A run gives one median (and one p99, where it has 1,000 samples). Ratios are taken round by round inside one race, where both
+kits met the same weather.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from edgecnn.errors.gates import ConditionsDiffer, RacesDiffer, RoundTwice
+from edgecnn.judging.intervals import median_interval, ratio_interval, tail
+from edgecnn.values.profile import CONDITIONS_THAT_MUST_MATCH, Environment, Profile, Run
+from edgecnn.values.report import Latency
+from edgecnn.values.verdict import Fidelity, Interval
+
+RUNS_NEEDED = 7
+"""Below this, no distribution-free 98 % interval of a median exists: 1 - 2 / 2^6 is 96.9 %."""
+
+CONDITIONS_OF_THE_MACHINE = tuple(name for name in CONDITIONS_THAT_MUST_MATCH if name not in ("runtime", "runtime_version"))
+"""What two kits of one race must share. Comparing runtimes is what a race is for."""
+
+
+def run_ms(run: Run, percent: int = 50) -> float | None:
+    """A warm percentile of one run in milliseconds, or None when fewer than ten samples lie beyond it."""
+    found = tail(run.samples_ns, percent)
+    return None if found is None else found / 1e6
+
+
+def latency_interval_ms(runs: Sequence[Run], percent: int = 50) -> Interval | None:
+    """The median over runs of each run's percentile; None where the runs are too few or one is too short."""
+    values = [value for run in runs if (value := run_ms(run, percent)) is not None]
+    return median_interval(values) if len(values) == len(runs) else None
+
+
+def latency(profile: Profile, *, fp32: Profile | None = None, machine: str | None = None) -> Latency:
+    """One race's figures for one kit.
+
+    Args:
+        profile: a race profile with its runs.
+        fp32: the profile of the fp32 kit in the same race, for ``ratio_to_fp32``; None for fp32 itself.
+        machine: how a reader would name the machine; the processor's name unless stated.
+
+    Raises:
+        RacesDiffer, ConditionsDiffer: where ``fp32`` did not run interleaved with this profile.
+    """
+    runs = profile.runs
+    p50, p99 = latency_interval_ms(runs, 50), latency_interval_ms(runs, 99)
+    return Latency(
+        p50_ms=p50,
+        p99_ms=p99,
+        ratio_to_fp32=paired_ratio(fp32, profile) if fp32 else None,
+        runs=len(runs),
+        samples=sum(len(run.samples_ns) for run in runs),
+        fidelity=profile.fidelity if runs else Fidelity.MISSING,
+        machine=machine or profile.environment.conditions.get("cpu", profile.host),
+        observed_at=profile.observed_at,
+        reason=_why_incomplete(runs, p50, p99),
+    )
+
+
+def missing_latency(*, reason: str, machine: str) -> Latency:
+    """The figure that was not measured, with the sentence and the command that say so."""
+    return Latency(
+        p50_ms=None,
+        p99_ms=None,
+        ratio_to_fp32=None,
+        runs=0,
+        samples=0,
+        fidelity=Fidelity.MISSING,
+        machine=machine,
+        observed_at="",
+        reason=reason,
+    )
+
+
+def paired_ratio(reference: Profile, ours: Profile) -> Interval | None:
+    """How many times faster ``ours`` is than ``reference``: the paired ratio of their run medians, above 1 where faster.
+
+    Rounds in which only one of the two ran are left out. None where fewer than 7 pairs remain.
+
+    Raises:
+        RacesDiffer: unless both ran in one race.
+        ConditionsDiffer: where the machine was not in the same state.
+        RoundTwice: where a round holds two runs of one kit.
+    """
+    if reference.race is None or reference.race != ours.race:
+        raise RacesDiffer(ours=ours.subject, theirs=reference.subject, our_race=ours.race, their_race=reference.race)
+    check_conditions(ours.environment, reference.environment, CONDITIONS_OF_THE_MACHINE)
+    slow, fast = _medians_by_round(reference), _medians_by_round(ours)
+    rounds = sorted(slow.keys() & fast.keys())
+    return ratio_interval([slow[round_] for round_ in rounds], [fast[round_] for round_ in rounds])
+
+
+def pairwise_ratios(profiles: Mapping[str, Profile]) -> dict[tuple[str, str], Interval]:
+    """Every paired ratio of one race, as ``choice.choose`` wants it: (candidate, reference) to reference / candidate."""
+    return {
+        (ours, reference): found
+        for ours in profiles
+        for reference in profiles
+        if ours != reference and (found := paired_ratio(profiles[reference], profiles[ours])) is not None
+    }
+
+
+def check_conditions(ours: Environment, theirs: Environment, names: Sequence[str] = CONDITIONS_THAT_MUST_MATCH) -> None:
+    """Raise ConditionsDiffer with the first condition, and both its values, that is not the same on both sides."""
+    for name in names:
+        mine, other = ours.conditions.get(name), theirs.conditions.get(name)
+        if mine != other:
+            raise ConditionsDiffer(condition=name, ours=mine, theirs=other)
+
+
+def _medians_by_round(profile: Profile) -> dict[int, float]:
+    medians: dict[int, float] = {}
+    for run in profile.runs:
+        if run.round in medians:
+            raise RoundTwice(subject=profile.subject, round_=run.round)
+        found = run_ms(run)
+        if found is not None:
+            medians[run.round] = found
+    return medians
+
+
+def _why_incomplete(runs: Sequence[Run], p50: Interval | None, p99: Interval | None) -> str | None:
+    if not runs:
+        return "nothing ran"
+    if len(runs) < RUNS_NEEDED:
+        medians = sorted(value for run in runs if (value := run_ms(run)) is not None)
+        seen = f", seen {medians[len(medians) // 2]:.2f} ms" if medians else ""
+        return f"{len(runs)} {'run' if len(runs) == 1 else 'runs'}{seen}; an interval needs {RUNS_NEEDED}"
+    fewest = min(len(run.samples_ns) for run in runs)
+    if p50 is None:
+        return f"a run has only {fewest} samples; a median needs 20"
+    return f"p99: a run has only {fewest} samples; it needs 1000" if p99 is None else None

@@ -1,0 +1,89 @@
+"""Accuracy is asked of the kit, by its own runner in a fresh process, and filed as logits.
+
+Chunks are files: what an interrupted evaluation finished is not run again, and a stored evaluation of the same kit on the
+same pixels serves as long as the conditions agree, since logits do not age.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from edgecnn.hosts.protocol import Host
+from edgecnn.measure.conditions import same_conditions
+from edgecnn.measure.kits import KitRef
+from edgecnn.store.profiles import StoredProfile
+from edgecnn.store.store import Store
+from edgecnn.values.base import Value
+from edgecnn.values.profile import Environment, Profile
+from edgecnn.values.stage import Progress
+from edgecnn.values.verdict import Fidelity
+
+LOGITS = "logits.npy"
+LEASE_S = 3600.0
+
+
+class PixelSet(Value):
+    """One split's pixels in a prepare artifact."""
+
+    split: Literal["choose", "report"]
+    file: Path
+    sha256: str
+    images: int
+
+
+class Bench(Value):
+    """Where measuring happens and what it counts as."""
+
+    device: str
+    """The device file that the host matches, or ``this machine``."""
+    machine: str
+    """The concrete machine, for people."""
+    environment: Environment
+
+
+def evaluate(kit: KitRef, pixels: PixelSet, host: Host, bench: Bench, store: Store, tell: Progress) -> StoredProfile:
+    """The stored evaluation of a kit on these pixels, made now where there is none.
+
+    Raises:
+        RunnerFailed: the kit refused, with its own words.
+    """
+    stored = stored_evaluation(kit, pixels, bench, store)
+    if stored is not None:
+        return stored
+    tell.note(f"evaluate {kit.candidate.id} on {pixels.split}: {pixels.images} images")
+    with store.workspace("evaluation", f"{kit.digest[:32]}-{pixels.sha256[:32]}", tell) as work:
+        argv = ["evaluate", "--pixels", str(pixels.file), "--out", str(work)]
+        host.run(kit.folder, argv, lease_s=LEASE_S, tell=tell)
+        facts: dict[str, Any] = json.loads((work / "evaluation.json").read_text())
+        profile = Profile(
+            what="evaluation",
+            subject=kit.digest,
+            device=bench.device,
+            host=bench.machine,
+            environment=Environment.model_validate(facts["environment"]),
+            fidelity=Fidelity.EMULATED if kit.stands_for else Fidelity.MEASURED,
+            observed_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            pixels=pixels.sha256,
+            images=pixels.images,
+            logits_file=LOGITS,
+        )
+        return store.profiles.add(profile, {LOGITS: _joined(sorted(work.glob("logits-*.npy")), work / LOGITS)})
+
+
+def stored_evaluation(kit: KitRef, pixels: PixelSet, bench: Bench, store: Store) -> StoredProfile | None:
+    """The newest evaluation of this kit on these pixels whose conditions are this machine's, if there is one."""
+    for stored in store.profiles.of(kit.digest, "evaluation"):
+        if stored.profile.pixels == pixels.sha256 and same_conditions(stored.profile.environment, bench.environment):
+            return stored
+    return None
+
+
+def _joined(chunks: Sequence[Path], target: Path) -> Path:
+    import numpy as np
+
+    np.save(target, np.concatenate([np.load(chunk, allow_pickle=False) for chunk in chunks]).astype(np.float32, copy=False))
+    return target

@@ -1,0 +1,63 @@
+"""What really ran in which precision: one traced process of a kit, read back by its runtime's backend.
+
+A traced run is slower than an untraced one, so its times are used as shares and never as latency.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+from edgecnn.backends.registry import backend_for
+from edgecnn.errors.host import RunnerFailed
+from edgecnn.hosts.protocol import Host
+from edgecnn.measure.conditions import same_conditions
+from edgecnn.measure.evaluate import Bench
+from edgecnn.measure.kits import KitRef
+from edgecnn.measure.race import RUN_TIMEOUT_S
+from edgecnn.store.profiles import StoredProfile
+from edgecnn.store.store import Store
+from edgecnn.values.mac_table import MacTable
+from edgecnn.values.profile import Environment, Profile
+from edgecnn.values.stage import Progress
+from edgecnn.values.verdict import Fidelity
+
+TRACED_SAMPLES = 50
+
+
+def residency(kit: KitRef, macs: MacTable, host: Host, bench: Bench, store: Store, tell: Progress) -> StoredProfile:
+    """The stored residency of this kit on this machine, traced now where there is none.
+
+    Raises:
+        RunnerFailed: the traced run failed.
+    """
+    for stored in store.profiles.of(kit.digest, "residency"):
+        if same_conditions(stored.profile.environment, bench.environment):
+            return stored
+    item = {
+        "kit": str(kit.folder),
+        "round": 0,
+        "position": 0,
+        "samples": TRACED_SAMPLES,
+        "warmup_s": 0.1,
+        "knobs": {},
+        "trace": True,
+    }
+    with store.workspace("trace", kit.digest[:32], tell) as work:
+        schedule = work / "schedule.json"
+        schedule.write_text(json.dumps({"schema": "edgecnn.schedule/1", "timeout_s": RUN_TIMEOUT_S, "items": [item]}))
+        host.run(kit.folder, ["bench", "--schedule", str(schedule), "--out", str(work)], lease_s=RUN_TIMEOUT_S, tell=tell)
+        run = json.loads((work / "run-00000.json").read_text())
+        if "error" in run:
+            raise RunnerFailed(**run["error"])
+        profile = Profile(
+            what="residency",
+            subject=kit.digest,
+            device=bench.device,
+            host=bench.machine,
+            environment=Environment.model_validate(run["environment"]),
+            fidelity=Fidelity.MEASURED,
+            observed_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            residency=backend_for(kit.candidate.runtime).read_residency(work / run["trace"], macs),
+        )
+        return store.profiles.add(profile, {})

@@ -1,0 +1,42 @@
+"""Every network that can be asked for by name. Rows only: nothing here imports torch, so listing them is instant."""
+
+from __future__ import annotations
+
+import difflib
+
+from edgecnn.errors.models import UnknownArch
+from edgecnn.models.rows.efficientnet import EFFICIENTNETS
+from edgecnn.models.rows.efficientnet_lite import EFFICIENTNET_LITES
+from edgecnn.models.rows.mobilenet import MOBILENETS
+from edgecnn.models.rows.resnet import RESNETS
+from edgecnn.values.arch import ArchSpec
+from edgecnn.values.preprocessing import PixelRecipe
+
+
+def all_archs() -> tuple[ArchSpec, ...]:
+    """Every row, in the order in which they are listed."""
+    return (*MOBILENETS, *EFFICIENTNETS, *EFFICIENTNET_LITES, *RESNETS)
+
+
+def arch_named(name: str) -> ArchSpec:
+    """The row of that name.
+
+    Raises:
+        UnknownArch: with the nearest names.
+    """
+    rows = {spec.name: spec for spec in all_archs()}
+    if name in rows:
+        return rows[name]
+    nearest = difflib.get_close_matches(name.lower().replace("_", "-"), rows, n=3, cutoff=0.6)
+    raise UnknownArch(name=name, nearest=tuple(nearest))
+
+
+def pixel_recipe(spec: ArchSpec, resolution_px: int | None = None) -> PixelRecipe:
+    """How a photograph becomes this network's pixels.
+
+    At the native resolution (or None) this is the published recipe, margin included. At any other one the centre crop takes
+    the whole short side: the margin belongs to the published weights, and small images have no border to spare.
+    """
+    if resolution_px is None or resolution_px == spec.resolution_px:
+        return PixelRecipe(resize_px=spec.resize_px, crop_px=spec.resolution_px, interpolation=spec.interpolation)
+    return PixelRecipe(resize_px=resolution_px, crop_px=resolution_px, interpolation=spec.interpolation)

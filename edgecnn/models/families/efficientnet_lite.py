@@ -1,0 +1,160 @@
+"""EfficientNet-Lite: EfficientNet without squeeze-and-excitation and with ReLU6, which quantizes well.
+
+The published weights were trained with TensorFlow's "same" padding, which pads more on the right and bottom where a stride
+of 2 meets an even size; symmetric padding would shift every feature map by a pixel. Sizes are known while tracing, so an
+exported graph holds constant paddings only.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torchvision.ops import StochasticDepth
+
+from edgecnn.models.families.scaling import BlockGroup, CompoundScale
+from edgecnn.values.base import Value
+
+STEM_WIDTH = 32
+HEAD_WIDTH = 1280
+DROP_PATH = 0.2
+"""Probability of leaving out the last block while training; it rises linearly from 0 (efficientnet_lite_builder.py)."""
+
+GROUPS = (
+    BlockGroup(expand=1, kernel=3, stride=1, width=16, repeats=1),
+    BlockGroup(expand=6, kernel=3, stride=2, width=24, repeats=2),
+    BlockGroup(expand=6, kernel=5, stride=2, width=40, repeats=2),
+    BlockGroup(expand=6, kernel=3, stride=2, width=80, repeats=3),
+    BlockGroup(expand=6, kernel=5, stride=1, width=112, repeats=3),
+    BlockGroup(expand=6, kernel=5, stride=2, width=192, repeats=4),
+    BlockGroup(expand=6, kernel=3, stride=1, width=320, repeats=1),
+)
+"""Table 1 of arXiv:1905.11946, without its squeeze-and-excitation."""
+
+
+class LiteVariant(Value):
+    """One member of the family: how much of ``GROUPS`` it takes. Stem and head are never scaled."""
+
+    scale: CompoundScale
+    dropout: float
+
+
+VARIANTS: Mapping[str, LiteVariant] = {
+    "efficientnet_lite0": LiteVariant(scale=CompoundScale(width=1.0, depth=1.0, fixed_ends=True), dropout=0.2),
+    "efficientnet_lite1": LiteVariant(scale=CompoundScale(width=1.0, depth=1.1, fixed_ends=True), dropout=0.2),
+    "efficientnet_lite2": LiteVariant(scale=CompoundScale(width=1.1, depth=1.2, fixed_ends=True), dropout=0.3),
+}
+
+
+class SameConv(nn.Conv2d):
+    """A convolution whose output has ``ceil(size / stride)`` rows and columns, the odd padding at the right and bottom."""
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(N, C, H, W) float → (N, C', ceil(H / stride), ceil(W / stride)) float."""
+        kernel, stride = self.kernel_size[0], self.stride[0]
+        vertical, horizontal = (_padding(int(size), kernel, stride) for size in image.shape[-2:])
+        if vertical % 2 == 0 and horizontal % 2 == 0:
+            symmetric = (vertical // 2, horizontal // 2)
+            return functional.conv2d(image, self.weight, self.bias, self.stride, symmetric, self.dilation, self.groups)
+        sides = (horizontal // 2, horizontal - horizontal // 2, vertical // 2, vertical - vertical // 2)
+        padded = functional.pad(image, sides)
+        return functional.conv2d(padded, self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
+
+
+def _padding(size: int, kernel: int, stride: int) -> int:
+    return max((-(-size // stride) - 1) * stride + kernel - size, 0)
+
+
+class ConvUnit(nn.Sequential):
+    """Convolution without bias, batch norm, and ReLU6 unless ``linear``."""
+
+    def __init__(
+        self, before: int, after: int, *, kernel: int = 1, stride: int = 1, depthwise: bool = False, linear: bool = False
+    ) -> None:
+        groups = before if depthwise else 1
+        layers: list[nn.Module] = [
+            SameConv(before, after, kernel, stride, groups=groups, bias=False),
+            nn.BatchNorm2d(after, eps=1e-3, momentum=0.01),
+        ]
+        super().__init__(*layers, *([] if linear else [nn.ReLU6(inplace=True)]))
+
+
+class InvertedResidual(nn.Module):
+    """Expand, filter each channel, project; added to its input where the shapes allow."""
+
+    def __init__(self, before: int, group: BlockGroup, *, stride: int, drop_path: float) -> None:
+        super().__init__()
+        inner = before * group.expand
+        units = [ConvUnit(before, inner)] if group.expand != 1 else []
+        units.append(ConvUnit(inner, inner, kernel=group.kernel, stride=stride, depthwise=True))
+        units.append(ConvUnit(inner, group.width, linear=True))
+        self.block = nn.Sequential(*units)
+        self.residual = stride == 1 and before == group.width
+        self.drop_path = StochasticDepth(drop_path, "row")
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(N, C, H, W) float → (N, C', H / stride, W / stride) float."""
+        changed: Tensor = self.block(image)
+        return image + self.drop_path(changed) if self.residual else changed
+
+
+class EfficientNetLite(nn.Module):
+    """The whole network. ``features.0`` is the stem, ``features.1`` … the blocks, the last the head convolution."""
+
+    def __init__(self, variant: LiteVariant, classes: int) -> None:
+        super().__init__()
+        groups = variant.scale.groups(GROUPS)
+        total = sum(group.repeats for group in groups)
+        layers: list[nn.Module] = [ConvUnit(3, STEM_WIDTH, kernel=3, stride=2)]
+        width = STEM_WIDTH
+        for group in groups:
+            for repeat in range(group.repeats):
+                drop_path = DROP_PATH * (len(layers) - 1) / total
+                layers.append(InvertedResidual(width, group, stride=group.stride if repeat == 0 else 1, drop_path=drop_path))
+                width = group.width
+        layers.append(ConvUnit(width, HEAD_WIDTH))
+        self.features = nn.Sequential(*layers)
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.classifier = nn.Sequential(nn.Dropout(variant.dropout), nn.Linear(HEAD_WIDTH, classes))
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out")
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(N, 3, H, W) float, normalized → (N, classes) float logits."""
+        pooled = torch.flatten(self.pool(self.features(image)), 1)
+        logits: Tensor = self.classifier(pooled)
+        return logits
+
+
+_UNITS = {"_expand_conv": ("expand", 0), "_bn0": ("expand", 1), "_depthwise_conv": ("filter", 0), "_bn1": ("filter", 1)}
+_UNITS |= {"_project_conv": ("project", 0), "_bn2": ("project", 1)}
+_ENDS = {"_conv_stem": "stem.0", "_bn0": "stem.1", "_conv_head": "head.0", "_bn1": "head.1", "_fc": "classifier.1"}
+
+
+def from_published(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Rename the published packages' tensors to ours by rule; names that fit no rule are kept, so that a check names them."""
+    blocks = {int(found[1]) for name in state if (found := re.match(r"_blocks\.(\d+)\.", name))}
+    expanded = {number for number in blocks if f"_blocks.{number}._expand_conv.weight" in state}
+    last = len(blocks) + 1
+    return {_our_name(name, expanded, last): tensor for name, tensor in state.items()}
+
+
+def _our_name(name: str, expanded: set[int], last: int) -> str:
+    if found := re.fullmatch(r"_blocks\.(\d+)\.(\w+)\.(\w+)", name):
+        number, part, tensor = int(found[1]), found[2], found[3]
+        if part in _UNITS:
+            unit, layer = _UNITS[part]
+            order = ["expand", "filter", "project"] if number in expanded else ["filter", "project"]
+            return f"features.{number + 1}.block.{order.index(unit)}.{layer}.{tensor}" if unit in order else name
+    elif (found := re.fullmatch(r"(\w+)\.(\w+)", name)) and found[1] in _ENDS:
+        return f"{_ENDS[found[1]]}.{found[2]}".replace("stem.", "features.0.").replace("head.", f"features.{last}.")
+    return name
+
+
+def is_published(state: Mapping[str, Tensor]) -> bool:
+    """True for the naming of the published packages."""
+    return "_conv_stem.weight" in state

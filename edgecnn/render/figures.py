@@ -1,0 +1,91 @@
+"""How each figure is spelt, once, for every place that shows it."""
+
+from __future__ import annotations
+
+from edgecnn.values.report import Accuracy, CandidateFacts, Latency
+from edgecnn.values.verdict import Fidelity, Interval
+
+NONE = "–"
+MARKS = {Fidelity.EMULATED: "ᵉ", Fidelity.PREDICTED: "ᵖ", Fidelity.MEASURED: "", Fidelity.MISSING: ""}
+LEGEND = {
+    Fidelity.EMULATED: "ᵉ emulated: computed here on a stand-in for what the device will run",
+    Fidelity.PREDICTED: "ᵖ predicted from a model, not measured",
+}
+
+
+def percent_interval(interval: Interval) -> str:
+    """0.8623 [0.855, 0.869] → '86.2 % [85.5, 86.9]'."""
+    return f"{interval.estimate * 100:.1f} % [{interval.low * 100:.1f}, {interval.high * 100:.1f}]"
+
+
+def accuracy(value: Accuracy | None) -> str:
+    """Top-1 with its interval and the mark of where it comes from."""
+    return NONE if value is None else percent_interval(value.top1) + MARKS[value.fidelity]
+
+
+def drop(value: Accuracy | None) -> str:
+    """The paired drop in percentage points, positive for worse."""
+    if value is None or value.drop_pp is None:
+        return NONE
+    figure = value.drop_pp
+    return f"{figure.estimate:+.2f} [{figure.low:+.2f}, {figure.high:+.2f}] pp{MARKS[value.fidelity]}"
+
+
+def milliseconds(interval: Interval | None) -> str:
+    """A latency with its interval, or a dash."""
+    return NONE if interval is None else f"{interval.estimate:.2f} [{interval.low:.2f}, {interval.high:.2f}]"
+
+
+def p50(value: Latency | None) -> str:
+    """The median latency in ms."""
+    return NONE if value is None else milliseconds(value.p50_ms)
+
+
+def p99(value: Latency | None) -> str:
+    """The 99th percentile in ms."""
+    return NONE if value is None else milliseconds(value.p99_ms)
+
+
+def speed(value: Latency | None) -> str:
+    """How many times faster than fp32 in the same race."""
+    if value is None or value.ratio_to_fp32 is None:
+        return NONE
+    ratio = value.ratio_to_fp32
+    return f"{ratio.estimate:.2f}× [{ratio.low:.2f}, {ratio.high:.2f}]"
+
+
+def size(value: float | None) -> str:
+    """MiB of the model's files."""
+    return NONE if value is None else f"{value:.1f}"
+
+
+def residency(facts: CandidateFacts) -> str:
+    """The share of multiply-adds that ran in the candidate's precision, with the word 'planned' where nothing ran."""
+    if facts.residency is None:
+        return NONE
+    share = facts.residency.mac_share.get(facts.candidate.precision.value, 0.0)
+    planned = " planned" if facts.residency.basis == "planned" else ""
+    return f"{share * 100:.0f} % {facts.candidate.precision.value}{planned}"
+
+
+COLUMNS = ("candidate", "top-1 (95 %)", "drop", "p50 ms", "p99 ms", "speed-up", "MiB", "MACs in precision", "verdict", "chosen")
+
+
+def row(facts: CandidateFacts) -> tuple[str, ...]:
+    """One candidate's cells, in the order of ``COLUMNS``."""
+    failed = next(
+        (outcome for outcome in facts.outcomes.values() if outcome.outcome in ("failed", "blocked", "unavailable")), None
+    )
+    verdict = facts.verdict.value if failed is None else failed.outcome
+    return (
+        facts.candidate.id,
+        accuracy(facts.report),
+        "baseline" if facts.is_baseline else drop(facts.report),
+        p50(facts.latency),
+        p99(facts.latency),
+        speed(facts.latency),
+        size(facts.size_mib),
+        residency(facts),
+        verdict,
+        "◀" if facts.chosen else "",
+    )

@@ -1,0 +1,73 @@
+"""``report.md``: the whole report as text that can be pasted into a review."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from edgecnn.render import figures
+from edgecnn.values.report import BuildReport
+
+
+def report_markdown(report: BuildReport) -> str:
+    """The report, verdict first."""
+    build, choice = report.build, report.choice
+    parts = [
+        f"# {build.arch} on {build.device}: {report.verdict.value}",
+        choice.why,
+        _table(report),
+        _legend(report),
+        _section(
+            "Gates",
+            [
+                f"**{g.verdict.value}** {g.gate.side} {g.gate.metric} {g.gate.bound:g} ({g.gate.required}): {g.reason}"
+                for g in report.gates
+            ],
+        ),
+        _section(
+            "Why each candidate stands where it does", [f"`{c.candidate.id}`: {c.reason}" for c in report.candidates if c.reason]
+        ),
+        _section("What to know before believing the table", report.notices),
+        _section("Ships, but was not run here", report.unexecuted),
+        _section("To settle the choice", [f"`{choice.settle_command}`"] if choice.settle_command else []),
+        _section("Not offered", [f"{u.runtime.value} {u.precision.value}: {u.why}" for u in report.unsupported]),
+        _section("Rungs not climbed", [f"{name}: {why}" for name, why in report.skipped_rungs.items()]),
+        _section("The build", _build_lines(report)),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _table(report: BuildReport) -> str:
+    rows = [figures.COLUMNS, tuple("---" for _ in figures.COLUMNS), *(figures.row(facts) for facts in report.candidates)]
+    return "\n".join("| " + " | ".join(_cell(cell) for cell in cells) + " |" for cells in rows)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def _legend(report: BuildReport) -> str:
+    split = report.build.splits.get("report", 0)
+    lines = [f"Accuracy and drop on the report split ({split} images); nothing was chosen on it. Drop is paired, against fp32."]
+    seen = {facts.report.fidelity for facts in report.candidates if facts.report}
+    lines += [text for fidelity, text in figures.LEGEND.items() if fidelity in seen]
+    return "  \n".join(lines)
+
+
+def _section(title: str, lines: Iterable[str]) -> str:
+    items = [f"- {_cell(line)}" for line in lines]
+    return "\n".join([f"## {title}", "", *items]) if items else ""
+
+
+def _build_lines(report: BuildReport) -> list[str]:
+    build = report.build
+    macs = f", {build.macs / 1e6:.0f} M multiply-adds" if build.macs else ""
+    splits = ", ".join(f"{role} {count}" for role, count in build.splits.items())
+    gpu = report.baseline.latency.reason or figures.p50(report.baseline.latency)
+    return [
+        f"{build.arch}, {build.parameters:,} parameters{macs} at {build.resolution_px} px",
+        f"weights: {build.weights}",
+        f"data: {build.data}; {build.classes} classes; {splits}",
+        f"desktop-GPU baseline: {report.baseline.device}: {gpu}; {report.baseline.accuracy_from}",
+        f"edgecnn {report.version}, {report.made_at}, {report.seconds:.0f} s",
+        f"again: `{build.command}`",
+    ]

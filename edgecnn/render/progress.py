@@ -1,0 +1,108 @@
+"""What a person sees while something runs: a live bar on a terminal, plain lines elsewhere, nothing when quiet. Always stderr."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TextIO
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+PLAIN_EVERY_S = 5.0
+"""Plain logs get a line this often: often enough to see life, seldom enough to read."""
+
+
+class Quiet:
+    """Says nothing."""
+
+    def step(self, what: str, done: int, total: int | None = None, unit: str = "") -> None:
+        """Ignore it."""
+
+    def note(self, text: str) -> None:
+        """Ignore it."""
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class PlainLines:
+    """For logs: one line when a step is first heard of, when it ends, and every few seconds in between."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stderr
+        self._began: dict[str, float] = {}
+        self._said: dict[str, float] = {}
+
+    def step(self, what: str, done: int, total: int | None = None, unit: str = "") -> None:
+        """Print where it is, with rate and time left, if it is time to."""
+        now = time.monotonic()
+        began = self._began.setdefault(what, now)
+        finished = total is not None and done >= total
+        if not finished and now - self._said.get(what, began) < PLAIN_EVERY_S:
+            self._said.setdefault(what, began)
+            return
+        seconds = now - began
+        if finished:
+            self._began.pop(what)
+            self._said.pop(what, None)
+            if seconds < PLAIN_EVERY_S:
+                return
+        self._said[what] = now
+        of = f"/{total}" if total is not None else ""
+        rate = f", {done / seconds:.0f} {unit}/s" if seconds > 0 and unit else ""
+        left = f", {(total - done) * seconds / done:.0f} s left" if total and 0 < done < total else ""
+        self._print(f"{what}: {done}{of} {unit}{rate}{left}".rstrip())
+
+    def note(self, text: str) -> None:
+        """Print it."""
+        self._print(text)
+
+    def _print(self, line: str) -> None:
+        print(f"edgecnn: {line}", file=self._stream, flush=True)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class LiveBars:
+    """For a terminal: one bar for each step under way."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True)
+        columns = (
+            TextColumn("{task.description}", table_column=None),
+            BarColumn(bar_width=24),
+            TextColumn("{task.completed:.0f}/{task.total:.0f} {task.fields[unit]}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+        )
+        self._progress = Progress(*columns, console=self._console, transient=True)
+        self._tasks: dict[str, TaskID] = {}
+        self._progress.start()
+
+    def step(self, what: str, done: int, total: int | None = None, unit: str = "") -> None:
+        """Move this step's bar; a finished one disappears."""
+        if what not in self._tasks:
+            self._tasks[what] = self._progress.add_task(what, total=total or 1, unit=unit)
+        self._progress.update(self._tasks[what], completed=done, total=total or max(done, 1))
+        if total is not None and done >= total:
+            self._progress.remove_task(self._tasks.pop(what))
+
+    def note(self, text: str) -> None:
+        """Print a line above the bars."""
+        self._console.print(text, markup=False, highlight=False, style="dim")
+
+    def close(self) -> None:
+        """Take the bars away."""
+        self._progress.stop()
+
+
+Shown = Quiet | PlainLines | LiveBars
+
+
+def progress_for(*, quiet: bool) -> Shown:
+    """The right one for this process's stderr."""
+    if quiet:
+        return Quiet()
+    return LiveBars() if sys.stderr.isatty() else PlainLines()

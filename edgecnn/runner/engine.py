@@ -1,0 +1,158 @@
+"""``build-engine``: from the kit's ONNX to engines, each by a fresh process without address randomization.
+
+TensorRT orders some of its work by pointer values, so that quantized engines are the same bytes again only where addresses are.
+``setarch -R`` gives that; where it is missing or forbidden the record says that addresses were random.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Optional, Sequence
+
+from .engine_build import KEEP_LOG, Order
+from .failure import RunnerError
+from .files import make_folder, read_json, sha256_of, write_json
+
+SCHEMA = "edgecnn.engine-build/1"
+LOG = "build.log"
+RECORD = "build.json"
+Tell = Callable[[str, int, int, str], None]
+
+
+def build_engines(
+    kit_folder: Path, out: Path, package: Optional[str] = None, capabilities: Sequence[str] = (), tell: Optional[Tell] = None
+) -> Dict[str, Any]:
+    """Build the kit's network; ``build.json`` is written last, and returned.
+
+    Args:
+        kit_folder: folder of ``kit.json``; nothing is written there.
+        out: folder of the engines, ``build.log`` and ``build.json``; made where absent.
+        package: the builder's module; the kit's own where None.
+        capabilities: an engine for each, as ``8.6``; none: one engine for the GPU of this machine.
+        tell: called with (what, done, total, unit).
+
+    Raises:
+        RunnerError: see ``engine_build``; also for a kit that needs no engine, and for a builder that died.
+    """
+    kit = read_json(kit_folder / "kit.json")
+    if not kit.get("engine"):
+        raise RunnerError("kit-needs-no-engine", "%s runs as it is: there is no engine to build" % kit["name"])
+    make_folder(out)
+    began = time.monotonic()
+    targets = list(capabilities) or [None]  # type: List[Optional[str]]
+    orders = [_order(kit, kit_folder.resolve(), out.resolve(), package, target) for target in targets]
+    prefix = steady_addresses()
+    made = []  # type: List[Dict[str, Any]]
+    with (out / LOG).open("w", encoding="utf-8") as log:
+        for order in orders:
+            if tell is not None:
+                tell("build-engine", len(made), len(orders), "engines")
+            made.append(_in_a_process(order, prefix, log))
+    record = _record(kit["engine"]["onnx"], orders, made)
+    record.update(address_randomization="off" if prefix else "on", seconds=round(time.monotonic() - began, 3))
+    write_json(out / RECORD, record)
+    return record
+
+
+def _order(kit: Dict[str, Any], kit_folder: Path, out: Path, package: Optional[str], capability: Optional[str]) -> Order:
+    return Order(
+        package=package or kit["engine"]["builder"],
+        onnx=str(kit_folder / kit["engine"]["onnx"]),
+        engine=str(out / engine_name(capability)),
+        log=str(out / "part.log"),
+        capability=capability,
+        batch_max=int(kit["model"]["batch_max"]),
+        min_version=kit["engine"].get("min_version"),
+    )
+
+
+def _record(onnx: str, orders: Sequence[Order], made: Sequence[Dict[str, Any]]) -> Dict[str, Any]:
+    warnings = {}  # type: Dict[str, int]
+    for each in made:
+        for text in each["warnings"]:
+            warnings[text] = warnings.get(text, 0) + 1
+    return {
+        "schema": SCHEMA,
+        "package": orders[0].package,
+        "version": made[0]["version"],
+        "capabilities": [order.capability for order in orders if order.capability is not None],
+        "batch_max": orders[0].batch_max,
+        "onnx": onnx,
+        "network_sha256": sha256_of(Path(orders[0].onnx)),
+        "engines": [_engine_facts(order, each) for order, each in zip(orders, made)],
+        "warnings": [{"text": text, "times": times} for text, times in warnings.items()],
+    }
+
+
+def _engine_facts(order: Order, made: Dict[str, Any]) -> Dict[str, Any]:
+    return {
+        "file": Path(order.engine).name,
+        "capability": order.capability,
+        "bytes": made["bytes"],
+        "sha256": sha256_of(Path(order.engine)),
+        "seconds": made["seconds"],
+    }
+
+
+def engine_name(capability: Optional[str]) -> str:
+    """``engine-sm86.plan`` for a named GPU, ``engine.plan`` for this machine's."""
+    return "engine.plan" if capability is None else "engine-sm%s.plan" % capability.replace(".", "")
+
+
+def steady_addresses() -> List[str]:
+    """The command that starts another one without address randomization, or nothing where that is not allowed here."""
+    setarch, true = shutil.which("setarch"), shutil.which("true")
+    if setarch is None or true is None:
+        return []
+    prefix = [setarch, platform.machine(), "-R"]
+    tried = subprocess.run(prefix + [true], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+    return prefix if tried.returncode == 0 else []
+
+
+def _in_a_process(order: Order, prefix: List[str], log: Any) -> Dict[str, Any]:
+    """Run the build in a child; its log is appended to ``log`` whatever becomes of it."""
+    package = __package__ or "runner"
+    root = str(Path(__file__).resolve().parents[len(package.split("."))])
+    environment = dict(os.environ, PYTHONDONTWRITEBYTECODE="1", PYTHONHASHSEED="0")
+    environment["PYTHONPATH"] = os.pathsep.join([root] + [path for path in [os.environ.get("PYTHONPATH")] if path])
+    done = subprocess.run(
+        prefix + [sys.executable, "-m", package + ".engine_build"],
+        input=json.dumps(order._asdict()),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment,
+        universal_newlines=True,
+        check=False,
+    )
+    log.write("== %s for %s\n" % (Path(order.engine).name, order.capability or "the GPU of this machine"))
+    part = Path(order.log)
+    if part.exists():
+        with part.open(encoding="utf-8", errors="replace") as said:
+            shutil.copyfileobj(said, log)
+        part.unlink()
+    return _result(order, done)
+
+
+def _result(order: Order, done: "subprocess.CompletedProcess[str]") -> Dict[str, Any]:
+    lines = [line for line in done.stdout.splitlines() if line.strip()]
+    try:
+        result = json.loads(lines[-1])  # type: Dict[str, Any]
+    except (IndexError, ValueError):
+        ending = "signal %d" % -done.returncode if done.returncode < 0 else "exit code %d" % done.returncode
+        said = [line for line in done.stderr.splitlines() if line.strip()]
+        raise RunnerError(
+            "builder-died",
+            "%s ended by %s while it built %s" % (order.package, ending, Path(order.engine).name),
+            said[-1] if said else None,
+            KEEP_LOG % order.package,
+        ) from None
+    if not result.get("ok"):
+        raise RunnerError(**result["error"])
+    return result

@@ -1,0 +1,253 @@
+"""One engine in one process: written against what ``tensorrt`` (10.3 and later) and ``tensorrt_rtx_bindings`` share.
+
+A builder that has failed leaves later engines of its process bloated, and a native crash takes the process with it; so the one
+that starts this (``engine``) reads the last line of its output and nothing else. The whole conversation goes to a log file.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+
+from .failure import RunnerError
+from .files import write_bytes
+from .versions import matches
+
+WORKSPACE_BYTES = 1 << 30
+"""What the builder may use besides the network: half of what a 4 GB board has left under its desktop."""
+MISREAD = "Defaulting to INT8"
+"""The one warning that is an error: uint8 is then read as int8 with the scale of uint8, and the answers are random."""
+KEEP_LOG = (
+    "python -m runner build-engine --package %s --out build, inside the kit, keeps all that the builder says in build/build.log"
+)
+
+
+class Order(NamedTuple):
+    """What to build. ``capability`` as ``8.6``, or None for the GPU of this machine."""
+
+    package: str
+    onnx: str
+    engine: str
+    log: str
+    capability: Optional[str]
+    batch_max: int
+    min_version: Optional[str]
+
+
+class Heard:
+    """What the builder said. Warnings and errors are kept, all of it goes to the log."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+        self.warnings = []  # type: List[str]
+        self.errors = []  # type: List[str]
+
+    def hear(self, severity: str, text: str) -> None:
+        """File one message; ``severity`` is the name of the builder's own level."""
+        self._file.write("[%s] %s\n" % (severity, text))
+        if severity == "WARNING":
+            self.warnings.append(text)
+        elif severity in ("ERROR", "INTERNAL_ERROR"):
+            self.errors.append(text)
+
+    def last_error(self) -> Optional[str]:
+        """The last error on one line, without the builder's source positions in front of it, or None."""
+        return " ".join(self.errors[-1].split()) if self.errors else None
+
+
+def build(order: Order) -> Dict[str, Any]:
+    """Parse and build; returns version, bytes, seconds and warnings.
+
+    Raises:
+        RunnerError: the package is absent or too old, the GPU unknown, the file does not parse or build, or uint8 was misread.
+    """
+    began = time.monotonic()
+    trt = import_builder(order.package, order.min_version)
+    # Line-buffered: after a native crash the log ends where the builder ended.
+    with Path(order.log).open("w", encoding="utf-8", errors="replace", buffering=1) as file:
+        heard = Heard(file)
+        builder, network, parser = _parsed(trt, order, _logger(trt, heard))
+        _refuse_misreading(order, heard)
+        config = _configured(trt, order, builder, network)
+        serialized = builder.build_serialized_network(network, config)
+        _refuse_misreading(order, heard)
+        if serialized is None:
+            raise RunnerError(
+                "engine-build-failed",
+                "%s: %s builds no engine%s" % (_name(order), order.package, _for(order)),
+                heard.last_error(),
+                KEEP_LOG % order.package,
+            )
+        write_bytes(Path(order.engine), bytes(memoryview(serialized)))
+        del parser
+    return {
+        "version": str(trt.__version__),
+        "bytes": serialized.nbytes,
+        "seconds": round(time.monotonic() - began, 3),
+        "warnings": heard.warnings,
+    }
+
+
+def import_builder(package: str, min_version: Optional[str]) -> Any:
+    """The builder's module.
+
+    Raises:
+        RunnerError: not importable, or older than ``min_version`` (which counts for ``tensorrt`` alone: RTX has its own numbers).
+    """
+    try:
+        trt = importlib.import_module(package)
+    except (ImportError, OSError) as error:
+        raise RunnerError(
+            "builder-missing",
+            "the builder %s cannot be imported by %s" % (package, sys.executable),
+            str(error),
+            "on a Jetson it belongs to the system's own python3; elsewhere: pip install %s" % _distributions(package),
+            missing=True,
+        ) from error
+    if package == "tensorrt" and min_version and not matches(trt.__version__, ">=" + min_version):
+        raise RunnerError(
+            "builder-too-old",
+            "tensorrt %s is older than %s, which this kit's network needs" % (trt.__version__, min_version),
+            None,
+            "on a Jetson, TensorRT comes with JetPack: 6.1 has 10.3",
+            missing=True,
+        )
+    return trt
+
+
+def _distributions(package: str) -> str:
+    rtx = "tensorrt-rtx-cu13-libs tensorrt-rtx-cu13-bindings"
+    return rtx if "rtx" in package else package
+
+
+def _logger(trt: Any, heard: Heard) -> Any:
+    class Log(trt.ILogger):  # type: ignore[misc]
+        """Passes every level on: the plan of the layers is said at the lowest one."""
+
+        def __init__(self) -> None:
+            trt.ILogger.__init__(self)
+
+        def log(self, severity: Any, msg: str) -> None:
+            heard.hear(str(severity).rsplit(".", 1)[-1], msg)
+
+    log = Log()
+    log.heard = heard
+    return log
+
+
+def _parsed(trt: Any, order: Order, log: Any) -> Tuple[Any, Any, Any]:
+    """Builder, network and parser; the parser owns the weights, so it must outlive the build."""
+    try:
+        builder = trt.Builder(log)
+    except (TypeError, RuntimeError) as error:
+        raise RunnerError(
+            "builder-not-started",
+            "%s cannot start its builder" % order.package,
+            log.heard.last_error() or str(error),
+            "tensorrt builds on a machine with an NVIDIA GPU and its driver; tensorrt_rtx_bindings also without",
+            missing=True,
+        ) from error
+    network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
+    parser = trt.OnnxParser(network, log)
+    if parser.parse_from_file(order.onnx) and parser.num_errors == 0:
+        return builder, network, parser
+    said = [_parser_error(parser.get_error(index)) for index in range(parser.num_errors)]
+    raise RunnerError(
+        "engine-parse-failed",
+        "%s: %s cannot read it" % (_name(order), order.package),
+        "; ".join(said) or log.heard.last_error(),
+        KEEP_LOG % order.package,
+    )
+
+
+def _parser_error(error: Any) -> str:
+    code = str(error.code()).rsplit(".", 1)[-1]
+    return "node %s (%s): %s, %s" % (
+        error.node_name() or error.node(),
+        error.node_operator(),
+        code,
+        " ".join(error.desc().split()),
+    )
+
+
+def _configured(trt: Any, order: Order, builder: Any, network: Any) -> Any:
+    config = builder.create_builder_config()
+    config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
+    config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, WORKSPACE_BYTES)
+    # What is typed fp32 is computed in fp32: TF32 rounds products to 10 bits and is on by default.
+    config.clear_flag(trt.BuilderFlag.TF32)
+    if order.capability is not None:
+        _aim(trt, order, config)
+    profile = builder.create_optimization_profile()
+    for index in range(network.num_inputs):
+        tensor = network.get_input(index)
+        shape = tuple(tensor.shape)
+        if -1 in shape:
+            smallest, largest = (tuple(size if axis == -1 else axis for axis in shape) for size in (1, order.batch_max))
+            profile.set_shape(tensor.name, smallest, smallest, largest)
+    config.add_optimization_profile(profile)
+    return config
+
+
+def _aim(trt: Any, order: Order, config: Any) -> None:
+    """Build for a GPU that need not be here. Only TensorRT-RTX can."""
+    known = getattr(trt, "ComputeCapability", None)
+    if known is None or not hasattr(config, "set_compute_capability"):
+        raise RunnerError(
+            "capability-not-selectable",
+            "%s builds for the GPU of this machine only, not for %s" % (order.package, order.capability),
+            None,
+            "leave out --capability, or build ahead of time with --package tensorrt_rtx_bindings",
+        )
+    target = getattr(known, "SM%s" % str(order.capability).replace(".", ""), None)
+    if target is None:
+        names = [name[2:] for name in dir(known) if name.startswith("SM")]
+        listed = ", ".join("%s.%s" % (digits[:-1], digits[-1]) for digits in sorted(names, key=int))
+        raise RunnerError(
+            "capability-unknown",
+            "%s %s knows no GPU of compute capability %s" % (order.package, trt.__version__, order.capability),
+            "it builds for %s" % listed,
+            "a Jetson's engine is built on the Jetson, by the kit's build-engine",
+        )
+    config.num_compute_capabilities = 1
+    if not config.set_compute_capability(target, 0):
+        raise RunnerError("capability-unknown", "%s refuses compute capability %s" % (order.package, order.capability))
+
+
+def _refuse_misreading(order: Order, heard: Heard) -> None:
+    misread = [text for text in heard.warnings + heard.errors if MISREAD in text]
+    if misread:
+        raise RunnerError(
+            "uint8-read-as-int8",
+            "%s: %s reads uint8 numbers as int8 with the same scale, so that the engine would answer at random"
+            % (_name(order), order.package),
+            " ".join(misread[0].split()),
+            "quantize activations to int8 with zero-point 0",
+        )
+
+
+def _name(order: Order) -> str:
+    return Path(order.onnx).name
+
+
+def _for(order: Order) -> str:
+    return "" if order.capability is None else " for compute capability %s" % order.capability
+
+
+def main() -> int:
+    """Read the order from standard input as JSON; the last line of output is the result."""
+    order = Order(**json.loads(sys.stdin.read()))
+    try:
+        result = dict(build(order), ok=True)  # type: Dict[str, Any]
+    except RunnerError as refused:
+        result = {"ok": False, "error": refused.facts()}
+    print("\n" + json.dumps(result), flush=True)
+    return 0 if result["ok"] else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

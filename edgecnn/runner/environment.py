@@ -1,0 +1,142 @@
+"""What this machine is today: conditions under which runs may be compared, and what merely happened meanwhile.
+
+Only what was read is stated; a condition that cannot be read is absent, never guessed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+from pathlib import Path
+from typing import Dict, List, Optional
+
+from .runtimes import installed_version
+from .sensors import observe
+
+_ISA = (
+    "avx2", "fma", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "avx512_fp16", "amx_int8", "amx_bf16",
+    "neon", "asimd", "asimddp", "asimdhp", "i8mm", "bf16", "sve", "sve2",
+)  # fmt: skip
+"""Flags of /proc/cpuinfo that decide which kernels a runtime takes."""
+
+_ROOT = Path("/")
+
+
+def read_environment(runtime: Optional[str] = None, root: Path = _ROOT) -> Dict[str, Dict[str, str]]:
+    """``{"conditions": …, "observed": …}``.
+
+    Args:
+        runtime: adds ``runtime`` and ``runtime_version``.
+        root: where ``proc``, ``sys`` and ``etc`` are; another folder for recorded trees.
+    """
+    return {"conditions": read_conditions(runtime, root), "observed": observe(root)}
+
+
+def read_conditions(runtime: Optional[str] = None, root: Path = _ROOT) -> Dict[str, str]:
+    """What must agree before two runs may be joined.
+
+    ``machine`` is the first 16 hexadecimal digits of SHA-256 over the board's serial number, or else /etc/machine-id, and the
+    host name: the same name twice for one machine, and nothing to read back. ``cores`` is how many this process may use.
+    """
+    found: Dict[str, Optional[str]] = {
+        "machine": _machine(root),
+        "cpu": _cpu(root),
+        "isa": _isa(root),
+        "cores": str(available_cores(root)),
+        "kernel": platform.release(),
+        "governor": _governor(root),
+        "power_mode": _power_mode(root),
+        "python": platform.python_version(),
+        "driver": _driver(root),
+    }
+    if runtime is not None:
+        found["runtime"] = runtime
+        found["runtime_version"] = installed_version(runtime)
+    return {name: value for name, value in found.items() if value}
+
+
+def available_cores(root: Path = _ROOT) -> int:
+    """Cores that this process may use: its affinity, and not more than its control group's quota, rounded down to at least 1."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = _quota(root)
+    return cores if quota is None else max(1, min(cores, int(quota)))
+
+
+def read_text(path: Path) -> Optional[str]:
+    """A small file's text without surrounding spaces and zero bytes, or None where it is absent, refused or empty."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").strip("\0 \n\t") or None
+    except OSError:
+        return None
+
+
+def cpuinfo(root: Path = _ROOT) -> Dict[str, str]:
+    """The first processor's fields of /proc/cpuinfo."""
+    fields: Dict[str, str] = {}
+    for line in (read_text(root / "proc/cpuinfo") or "").splitlines():
+        name, colon, value = line.partition(":")
+        if colon:
+            fields.setdefault(name.strip(), value.strip())
+    return fields
+
+
+def _machine(root: Path) -> Optional[str]:
+    serial = read_text(root / "proc/device-tree/serial-number") or read_text(root / "etc/machine-id")
+    name = "{}\n{}".format(serial or "", platform.node())
+    return hashlib.sha256(name.encode("utf-8")).hexdigest()[:16] if serial or platform.node() else None
+
+
+def _cpu(root: Path) -> Optional[str]:
+    fields = cpuinfo(root)
+    if "model name" in fields:
+        numbers = [fields[name] for name in ("cpu family", "model", "stepping") if name in fields]
+        return "{} ({})".format(fields["model name"], "/".join(numbers)) if numbers else fields["model name"]
+    if "CPU part" in fields:  # arm64 says who designed the core and which one it is
+        return "arm implementer {} part {}".format(fields.get("CPU implementer", "?"), fields["CPU part"])
+    return None
+
+
+def _isa(root: Path) -> Optional[str]:
+    fields = cpuinfo(root)
+    flags = set((fields.get("flags") or fields.get("Features") or "").split())
+    return " ".join(flag for flag in _ISA if flag in flags) or None
+
+
+def _quota(root: Path) -> Optional[float]:
+    unified = (read_text(root / "sys/fs/cgroup/cpu.max") or "").split()
+    if len(unified) == 2 and unified[0] != "max":
+        return float(unified[0]) / float(unified[1])
+    quota = read_text(root / "sys/fs/cgroup/cpu/cpu.cfs_quota_us")
+    period = read_text(root / "sys/fs/cgroup/cpu/cpu.cfs_period_us")
+    if quota and period and int(quota) > 0:
+        return float(quota) / float(period)
+    return None
+
+
+def _governor(root: Path) -> Optional[str]:
+    files = sorted((root / "sys/devices/system/cpu").glob("cpu[0-9]*/cpufreq/scaling_governor"))
+    return " ".join(sorted({text for text in map(read_text, files) if text})) or None
+
+
+def _power_mode(root: Path) -> Optional[str]:
+    # Jetson keeps the mode that nvpmodel set; laptops have a platform profile; either may come with turbo switched off.
+    sources = (
+        ("", "var/lib/nvpmodel/status"),
+        ("profile:", "sys/firmware/acpi/platform_profile"),
+        ("no_turbo:", "sys/devices/system/cpu/intel_pstate/no_turbo"),
+        ("boost:", "sys/devices/system/cpu/cpufreq/boost"),
+    )
+    found = [(label, read_text(root / path)) for label, path in sources]
+    return " ".join(label + text for label, text in found if text) or None
+
+
+def _driver(root: Path) -> Optional[str]:
+    found: List[str] = []
+    version = read_text(root / "sys/module/nvidia/version")
+    if version:
+        found.append("nvidia " + version)
+    tegra = read_text(root / "etc/nv_tegra_release")
+    if tegra:
+        found.append(tegra.splitlines()[0].lstrip("# "))
+    return "; ".join(found) or None

@@ -1,0 +1,75 @@
+"""The one place where a feed is held against what the model says it takes: runtimes differ in what they silently accept."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Dict, Mapping, NamedTuple, Optional, Sequence, Tuple
+
+import numpy as np
+
+from .failure import RunnerError
+from .pixels import to_feed
+
+if TYPE_CHECKING:
+    from .kit import Kit
+    from .sessions import Session
+
+
+class TensorSpec(NamedTuple):
+    """A tensor as the runtime reports it; None stands for a size that the caller chooses."""
+
+    name: str
+    dtype: str
+    shape: Tuple[Optional[int], ...]
+
+
+def feed_of(kit: Kit, pixels: Any) -> Dict[str, Any]:
+    """The model's feed from pixels.
+
+    Args:
+        kit: says name, dtype, layout and normalization.
+        pixels: uint8 (N, crop_px, crop_px, 3).
+    """
+    manifest = kit.manifest
+    wanted = manifest.model.input
+    return {wanted.name: to_feed(pixels, wanted.dtype, wanted.layout, manifest.mean, manifest.std)}
+
+
+def run_checked(session: Session, kit: Kit, feed: Mapping[str, Any]) -> Any:
+    """Run a feed after comparing it with the model's inputs.
+
+    Returns:
+        logits, float32 (N, classes).
+
+    Raises:
+        RunnerError: wrong-feed or wrong-output, naming the tensor.
+    """
+    check_feed(session.inputs(), feed)
+    batch = len(next(iter(feed.values())))
+    wanted = kit.manifest.model.output
+    outputs = session.run(feed)
+    if wanted.name not in outputs:
+        raise RunnerError("wrong-output", "the model gives {}, not {!r}".format(", ".join(outputs) or "nothing", wanted.name))
+    logits = np.asarray(outputs[wanted.name])
+    if logits.shape != (batch, wanted.classes):
+        seen = "shape {}, expected {}".format(list(logits.shape), [batch, wanted.classes])
+        raise RunnerError("wrong-output", "output {!r} does not fit the kit".format(wanted.name), seen)
+    return logits.astype(np.float32, copy=False)
+
+
+def check_feed(specs: Sequence[TensorSpec], feed: Mapping[str, Any]) -> None:
+    """Compare a feed with the inputs of a model.
+
+    Raises:
+        RunnerError: wrong-feed, naming the tensor, what it is and what it should be.
+    """
+    names = [spec.name for spec in specs]
+    if sorted(names) != sorted(feed):
+        raise RunnerError("wrong-feed", "the model takes {}, and was given {}".format(", ".join(names), ", ".join(sorted(feed))))
+    for spec in specs:
+        array = feed[spec.name]
+        fits = len(array.shape) == len(spec.shape) and all(
+            size is None or size == given for size, given in zip(spec.shape, array.shape)
+        )
+        if str(array.dtype) != spec.dtype or not fits:
+            seen = "{} {}, expected {} {}".format(array.dtype, list(array.shape), spec.dtype, list(spec.shape))
+            raise RunnerError("wrong-feed", "input {!r} does not fit the model".format(spec.name), seen)

@@ -1,0 +1,161 @@
+"""A kit is a folder that proves itself: every byte in it is named, with its hash, in ``kit.json``, whose own hash is the kit's name."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+from pathlib import Path, PurePosixPath
+from typing import Any, Dict, List, Optional
+
+from .failure import RunnerError
+from .files import sha256_of
+from .manifest import Manifest, parse_manifest
+from .runtimes import installed_version
+from .versions import matches
+
+MANIFEST = "kit.json"
+_CODE = (".py", ".pyc", ".pth", ".so")
+_HINT = "copy the kit again, or package it again"
+
+
+class Kit:
+    """An opened kit.
+
+    Attributes:
+        folder: where it lies, absolute.
+        sha256: SHA-256 of ``kit.json``; under it every observation of this kit is filed.
+        manifest: its contents.
+    """
+
+    def __init__(self, folder: Path, sha256: str, manifest: Manifest) -> None:
+        self.folder = folder
+        self.sha256 = sha256
+        self.manifest = manifest
+
+    @classmethod
+    def open(cls, folder: Path) -> Kit:
+        """Read and check ``kit.json``; no other file is read.
+
+        Raises:
+            RunnerError: no-kit, bad-manifest, or outside-the-kit for a name that leaves the folder.
+        """
+        path = folder / MANIFEST
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise RunnerError("no-kit", "{}: no kit here".format(folder), str(error), "run this inside a kit's folder") from error
+        try:
+            value = json.loads(content.decode("utf-8"))
+        except ValueError as error:
+            raise RunnerError("bad-manifest", "{}: not JSON".format(path), str(error), _HINT) from error
+        manifest = parse_manifest(value)
+        for name in manifest.files:
+            _check_name(name)
+        return cls(folder.resolve(), hashlib.sha256(content).hexdigest(), manifest)
+
+    def path(self, name: str) -> Path:
+        """The file of that name, which ``kit.json`` must list.
+
+        Raises:
+            RunnerError: outside-the-kit.
+        """
+        if name not in self.manifest.files:
+            raise RunnerError("outside-the-kit", "{}: not a file that kit.json lists".format(name))
+        return self.folder.joinpath(*PurePosixPath(name).parts)
+
+    def verify_files(self) -> int:
+        """Compare every listed file with its size and SHA-256, and refuse links and code that is not listed.
+
+        Returns:
+            the number of bytes compared.
+
+        Raises:
+            RunnerError: kit-file-missing, kit-file-changed, kit-file-link or kit-file-unlisted, naming the file.
+        """
+        total = 0
+        for name in sorted(self.manifest.files):
+            fact, path = self.manifest.files[name], self.path(name)
+            self._refuse_links(name)
+            if not path.is_file():
+                raise RunnerError("kit-file-missing", "{}: listed in kit.json, and not here".format(name), hint=_HINT)
+            size = path.stat().st_size
+            if size != fact.bytes:
+                why = "{} bytes here, {} in kit.json".format(size, fact.bytes)
+                raise RunnerError("kit-file-changed", "{}: not the file that was packaged".format(name), why, _HINT)
+            found = sha256_of(path)
+            if found != fact.sha256:
+                why = "its SHA-256 is {}…, in kit.json {}…".format(found[:12], fact.sha256[:12])
+                raise RunnerError("kit-file-changed", "{}: not the file that was packaged".format(name), why, _HINT)
+            total += size
+        self._refuse_foreign_code()
+        return total
+
+    def check_requirements(self) -> Dict[str, str]:
+        """Whether this machine, Python and packages are those that the kit needs.
+
+        Returns:
+            the needed packages and their versions here.
+
+        Raises:
+            RunnerError: wrong-machine, wrong-python, missing-package or wrong-package-version.
+        """
+        manifest, here = self.manifest, platform.machine()
+        if manifest.machines and here not in manifest.machines:
+            why = "it runs on {}".format(", ".join(manifest.machines))
+            raise RunnerError("wrong-machine", "this kit does not run on {}".format(here), why, missing=True)
+        if not matches(platform.python_version(), manifest.python):
+            why = "this is {}".format(platform.python_version())
+            raise RunnerError("wrong-python", "this kit needs Python {}".format(manifest.python), why, missing=True)
+        return {name: _package_version(name, wanted) for name, wanted in sorted(manifest.packages.items())}
+
+    def _refuse_links(self, name: str) -> None:
+        path = self.folder
+        for part in PurePosixPath(name).parts:
+            path = path / part
+            if path.is_symlink():
+                raise RunnerError("kit-file-link", "{}: a link, which could lead out of the kit".format(name), hint=_HINT)
+
+    def _refuse_foreign_code(self) -> None:
+        # A numpy.py beside kit.json would be imported in NumPy's place.
+        for folder, folders, names in os.walk(str(self.folder)):
+            folders[:] = [name for name in folders if name != "__pycache__"]
+            for name in names:
+                relative = (Path(folder) / name).relative_to(self.folder).as_posix()
+                if name.endswith(_CODE) and relative not in self.manifest.files:
+                    raise RunnerError("kit-file-unlisted", "{}: code that kit.json does not list".format(relative), hint=_HINT)
+
+
+def open_kit(folder: Optional[Path] = None) -> Kit:
+    """The kit in a folder, by default the current one."""
+    return Kit.open(Path.cwd() if folder is None else folder)
+
+
+def model_facts(kit: Kit) -> Dict[str, Any]:
+    """What a reader of results wants to know of the kit."""
+    return {"kit": kit.sha256, "name": kit.manifest.name, "stands_for": kit.manifest.stands_for}
+
+
+def _check_name(name: str) -> None:
+    parts: List[str] = name.split("/")
+    if "\\" in name or ":" in name or not name or any(part in ("", ".", "..") for part in parts):
+        raise RunnerError("outside-the-kit", "kit.json: files lists {!r}, which leaves the kit's folder".format(name), hint=_HINT)
+
+
+def _package_version(name: str, wanted: str) -> str:
+    found = installed_version(name)
+    needed = "{}{}".format(name, wanted)
+    if found is None:
+        raise RunnerError(
+            "missing-package", "this kit needs {}, which is not installed".format(needed), hint="pip install '{}'".format(needed), missing=True
+        )
+    if not matches(found, wanted):
+        raise RunnerError(
+            "wrong-package-version",
+            "this kit needs {}".format(needed),
+            "{} is installed".format(found),
+            "pip install '{}'".format(needed),
+            missing=True,
+        )
+    return found

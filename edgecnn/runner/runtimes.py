@@ -1,0 +1,35 @@
+"""Which runtimes are installed, without importing any: what they are called differs by vendor and board."""
+
+from __future__ import annotations
+
+from importlib import metadata
+from typing import Dict, Optional, Tuple
+
+DISTRIBUTIONS: Dict[str, Tuple[str, ...]] = {
+    "onnxruntime": ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino"),
+    "openvino": ("openvino",),
+    "tensorrt": ("tensorrt", "tensorrt-cu12", "tensorrt-cu13", "nvidia-tensorrt"),
+    "tensorrt-rtx": ("tensorrt-rtx", "tensorrt-rtx-cu13-bindings", "tensorrt-rtx-cu12-bindings"),
+}
+"""A requirement's name to the distributions that satisfy it."""
+
+
+def installed_version(name: str) -> Optional[str]:
+    """The version of an installed distribution that satisfies a requirement of this name, or None."""
+    for distribution in DISTRIBUTIONS.get(name, (name,)):
+        try:
+            return metadata.version(distribution)
+        except metadata.PackageNotFoundError:
+            continue
+    return None
+
+
+def installed_runtimes() -> Dict[str, str]:
+    """Every known runtime that is installed, and its version."""
+    found = {name: installed_version(name) for name in DISTRIBUTIONS}
+    return {name: version for name, version in found.items() if version is not None}
+
+
+def runtime_of(session_module: str) -> str:
+    """The runtime of a module of ``sessions/``, which is named after it: ``openvino_cpu`` opens ``openvino``."""
+    return session_module.rsplit("_", 1)[0]

@@ -1,0 +1,102 @@
+"""What changes from minute to minute. A sensor that is absent is left out; nothing stands in for it."""
+
+from __future__ import annotations
+
+import platform
+from pathlib import Path
+from typing import Dict, List, NamedTuple, Optional
+
+_ROOT = Path("/")
+
+
+class CpuTicks(NamedTuple):
+    """Of /proc/stat since boot: clock ticks of all processors, and those that the hypervisor gave to others."""
+
+    total: int
+    stolen: int
+
+
+def observe(root: Path = _ROOT, since: Optional[CpuTicks] = None) -> Dict[str, str]:
+    """Load, stolen time, temperature, frequency and memory, and what kind of machine this is.
+
+    Args:
+        root: where ``proc`` and ``sys`` are.
+        since: an earlier reading, so that ``steal_percent`` is of the time since then; without it, since boot.
+    """
+    found = {
+        "architecture": platform.machine(),
+        "cpu_vendor": _cpuinfo(root, "vendor_id"),
+        "model": _text(root / "proc/device-tree/model") or _text(root / "sys/class/dmi/id/product_name"),
+        "gpu": _gpu(root),
+        "load_1min": (_text(root / "proc/loadavg") or "").partition(" ")[0],
+        "steal_percent": _steal(root, since),
+        "temperature_c": _hottest(root),
+        "frequency_mhz": _frequency(root),
+        "memory_total_mib": _memory(root, "MemTotal"),
+        "memory_available_mib": _memory(root, "MemAvailable"),
+    }
+    return {name: value for name, value in found.items() if value}
+
+
+def cpu_ticks(root: Path = _ROOT) -> Optional[CpuTicks]:
+    """The first line of /proc/stat, or None where there is none."""
+    fields = (_text(root / "proc/stat") or "").split("\n", 1)[0].split()
+    if len(fields) < 9 or fields[0] != "cpu":
+        return None
+    ticks = [int(field) for field in fields[1:9]]  # user nice system idle iowait irq softirq steal
+    return CpuTicks(sum(ticks), ticks[7])
+
+
+def _steal(root: Path, since: Optional[CpuTicks]) -> Optional[str]:
+    now = cpu_ticks(root)
+    before = since or CpuTicks(0, 0)
+    if now is None or now.total <= before.total:
+        return None
+    return "{:.2f}".format(100.0 * (now.stolen - before.stolen) / (now.total - before.total))
+
+
+def _hottest(root: Path) -> Optional[str]:
+    degrees: List[float] = []
+    for path in sorted((root / "sys/class/thermal").glob("thermal_zone*/temp")):
+        text = _text(path)
+        if text and text.lstrip("-").isdigit():
+            degrees.append(int(text) / 1000.0)
+    return "{:.1f}".format(max(degrees)) if degrees else None
+
+
+def _frequency(root: Path) -> Optional[str]:
+    files = sorted((root / "sys/devices/system/cpu").glob("cpu[0-9]*/cpufreq/scaling_cur_freq"))
+    kilohertz = [int(text) for text in map(_text, files) if text and text.isdigit()]
+    if kilohertz:
+        return "{:.0f}".format(sum(kilohertz) / len(kilohertz) / 1000.0)
+    return _cpuinfo(root, "cpu MHz")
+
+
+def _memory(root: Path, field: str) -> Optional[str]:
+    for line in (_text(root / "proc/meminfo") or "").splitlines():
+        if line.startswith(field + ":"):
+            return str(int(line.split()[1]) // 1024)
+    return None
+
+
+def _gpu(root: Path) -> Optional[str]:
+    for path in sorted((root / "proc/driver/nvidia/gpus").glob("*/information")):
+        for line in (_text(path) or "").splitlines():
+            if line.startswith("Model:"):
+                return line.partition(":")[2].strip()
+    return None
+
+
+def _cpuinfo(root: Path, field: str) -> Optional[str]:
+    for line in (_text(root / "proc/cpuinfo") or "").splitlines():
+        name, _, value = line.partition(":")
+        if name.strip() == field:
+            return value.strip()
+    return None
+
+
+def _text(path: Path) -> Optional[str]:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").strip("\0 \n\t") or None
+    except OSError:
+        return None

@@ -1,0 +1,73 @@
+"""The only place where a runtime executes: one module a runtime, found by its name in the kit, so that adding one touches no other."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional, Sequence
+
+from ..failure import RunnerError
+
+if TYPE_CHECKING:
+    from ..feeds import TensorSpec
+    from ..kit import Kit
+
+
+class Session:
+    """An opened model. One thread at a time may call ``run``; what it returned stays valid."""
+
+    def inputs(self) -> Sequence[TensorSpec]:
+        """The tensors that ``run`` takes."""
+        raise NotImplementedError
+
+    def run(self, feed: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Arrays by output name, from arrays by input name."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Release the model; of a traced session this writes the trace."""
+        raise NotImplementedError
+
+
+def open_session(
+    kit: Kit, knobs: Optional[Mapping[str, str]] = None, batch: Optional[int] = None, trace_folder: Optional[Path] = None
+) -> Session:
+    """Open the kit's model in the kit's runtime.
+
+    Args:
+        kit: whose session module and options are used.
+        knobs: options that override the kit's.
+        batch: images in every call, so that a runtime may compile for that shape alone; None: any number.
+        trace_folder: an existing folder for the runtime's profile; a traced session is no measure of latency.
+
+    Raises:
+        RunnerError: unknown-session, missing-package, or the runtime's own refusal.
+    """
+    name = kit.manifest.session.module
+    try:
+        module = import_module("." + name, __name__)
+    except ModuleNotFoundError as error:
+        if error.name == "{}.{}".format(__name__, name):
+            raise RunnerError("unknown-session", "kit.json: session.module {!r} is not in this runner".format(name)) from error
+        hint = "pip install {}".format(error.name)
+        raise RunnerError("missing-package", "{} needs the package {}".format(name, error.name), hint=hint, missing=True) from error
+    options: Dict[str, str] = dict(kit.manifest.session.options)
+    options.update(knobs or {})
+    session: Session = module.open_session(kit, options, trace_folder=trace_folder, batch=batch)
+    return session
+
+
+def threads_of(options: Dict[str, str]) -> int:
+    """Take ``threads`` out of the options; without it, the cores that this process may use.
+
+    Raises:
+        RunnerError: bad-option, unless it is a whole number of at least 1.
+    """
+    text = options.pop("threads", None)
+    if text is None:
+        from ..environment import available_cores
+
+        return available_cores()
+    if not text.isdigit() or int(text) < 1:
+        raise RunnerError("bad-option", "session option threads = {!r} is not a whole number of at least 1".format(text))
+    return int(text)

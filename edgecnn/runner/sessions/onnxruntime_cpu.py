@@ -1,0 +1,97 @@
+"""ONNX Runtime on the CPU, with nothing set behind the kit's back: what is not in its options is the runtime's default."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence
+
+import onnxruntime
+
+from ..failure import RunnerError
+from ..feeds import TensorSpec
+from . import Session, threads_of
+
+if TYPE_CHECKING:
+    from ..kit import Kit
+
+_LEVELS = {
+    "disable": onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL,
+    "basic": onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC,
+    "extended": onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED,
+    "all": onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL,
+}
+_DTYPES = {"tensor(float)": "float32", "tensor(uint8)": "uint8", "tensor(float16)": "float16", "tensor(int8)": "int8"}
+_ERRORS_ONLY = 3
+
+
+class OnnxRuntimeSession(Session):
+    """A model in ONNX Runtime's CPU provider."""
+
+    def __init__(self, model: Path, options: Dict[str, str], trace_folder: Optional[Path]) -> None:
+        settings = _settings(dict(options))
+        self._trace_folder = trace_folder
+        if trace_folder is not None:
+            settings.enable_profiling = True
+            settings.profile_file_prefix = str(trace_folder / "raw")
+            settings.optimized_model_filepath = str(trace_folder / "optimized.onnx")
+        try:
+            self._session = onnxruntime.InferenceSession(str(model), settings, providers=["CPUExecutionProvider"])
+        except Exception as error:  # noqa: BLE001 - the runtime's exceptions share no public base class
+            raise RunnerError("runtime-refused-model", "{}: ONNX Runtime cannot open it".format(model.name), _line(error)) from error
+        self._outputs: List[str] = [output.name for output in self._session.get_outputs()]
+        self._run = self._session.run
+
+    def inputs(self) -> Sequence[TensorSpec]:
+        """As the model file declares them."""
+        return [
+            TensorSpec(
+                each.name, _DTYPES.get(each.type, each.type), tuple(size if isinstance(size, int) else None for size in each.shape)
+            )
+            for each in self._session.get_inputs()
+        ]
+
+    def run(self, feed: Mapping[str, Any]) -> Mapping[str, Any]:
+        """One call of the runtime; the arrays are the caller's."""
+        return dict(zip(self._outputs, self._run(None, feed)))
+
+    def close(self) -> None:
+        """A traced session leaves ``profile.json`` and ``optimized.onnx``."""
+        if self._trace_folder is not None:
+            os.replace(self._session.end_profiling(), str(self._trace_folder / "profile.json"))
+            self._trace_folder = None
+
+
+def open_session(
+    kit: Kit, options: Mapping[str, str], trace_folder: Optional[Path] = None, batch: Optional[int] = None
+) -> OnnxRuntimeSession:
+    """Open the kit's ONNX file.
+
+    Options: ``threads``; ``graph_optimization_level`` (disable, basic, extended, all); every name with a dot, such as
+    ``session.disable_quant_qdq``, goes to ``SessionOptions.add_session_config_entry``. ``batch`` is not used: the
+    provider plans each shape as it comes.
+
+    Raises:
+        RunnerError: bad-option or runtime-refused-model.
+    """
+    return OnnxRuntimeSession(kit.path(kit.manifest.model.entry), dict(options), trace_folder)
+
+
+def _settings(options: Dict[str, str]) -> Any:
+    settings = onnxruntime.SessionOptions()
+    settings.log_severity_level = _ERRORS_ONLY
+    settings.intra_op_num_threads = threads_of(options)
+    settings.inter_op_num_threads = 1
+    level = options.pop("graph_optimization_level", "all")
+    if level not in _LEVELS:
+        raise RunnerError("bad-option", "graph_optimization_level = {!r} is not one of {}".format(level, ", ".join(_LEVELS)))
+    settings.graph_optimization_level = _LEVELS[level]
+    for name, value in sorted(options.items()):
+        if "." not in name:
+            raise RunnerError("bad-option", "session option {!r} is not one that onnxruntime_cpu knows".format(name))
+        settings.add_session_config_entry(name, value)
+    return settings
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:500] or type(error).__name__

@@ -1,0 +1,108 @@
+"""OpenVINO on the CPU. The precision is the kit's to say: left alone, this runtime computes in bf16 where the processor can."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence
+
+import openvino
+
+from ..failure import RunnerError
+from ..feeds import TensorSpec
+from ..files import write_bytes
+from . import Session, threads_of
+
+if TYPE_CHECKING:
+    from ..kit import Kit
+
+_DTYPES = {"f32": "float32", "u8": "uint8", "f16": "float16", "i8": "int8"}
+
+
+class OpenVinoSession(Session):
+    """A model in OpenVINO's CPU plugin, compiled for one batch size where that is known."""
+
+    def __init__(self, model: Path, options: Dict[str, str], trace_folder: Optional[Path], batch: Optional[int]) -> None:
+        config = _config(dict(options), traced=trace_folder is not None)
+        try:
+            graph = openvino.Core().read_model(str(model))
+            if batch is not None:
+                # With a batch that may vary, shapes are inferred anew in every call.
+                graph.reshape({each: [batch] + list(each.partial_shape)[1:] for each in graph.inputs})
+            self._compiled = openvino.Core().compile_model(graph, "CPU", config)
+        except Exception as error:  # noqa: BLE001 - the runtime raises RuntimeError, TypeError and others without a base class
+            raise RunnerError("runtime-refused-model", "{}: OpenVINO cannot open it".format(model.name), _line(error)) from error
+        self._trace_folder = trace_folder
+        self._request = self._compiled.create_infer_request()
+        self._outputs: List[str] = [output.get_any_name() for output in self._compiled.outputs]
+
+    def inputs(self) -> Sequence[TensorSpec]:
+        """As compiled."""
+        return [
+            TensorSpec(
+                each.get_any_name(),
+                _DTYPES.get(each.element_type.get_type_name(), each.element_type.get_type_name()),
+                tuple(size.get_length() if size.is_static else None for size in each.partial_shape),
+            )
+            for each in self._compiled.inputs
+        ]
+
+    def run(self, feed: Mapping[str, Any]) -> Mapping[str, Any]:
+        """One synchronous call. The feed is read in place; the outputs are copies of the request's memory."""
+        values = self._request.infer(feed, share_inputs=True)
+        return {name: values[index] for index, name in enumerate(self._outputs)}
+
+    def close(self) -> None:
+        """A traced session leaves ``layers.json``: the executed layers, each with the mean time of its calls."""
+        if self._trace_folder is not None:
+            text = json.dumps(_layers(self._compiled, self._request), indent=1)
+            write_bytes(self._trace_folder / "layers.json", text.encode("utf-8"))
+            self._trace_folder = None
+
+
+def open_session(
+    kit: Kit, options: Mapping[str, str], trace_folder: Optional[Path] = None, batch: Optional[int] = None
+) -> OpenVinoSession:
+    """Open the kit's IR or ONNX file.
+
+    Options: ``threads`` (``INFERENCE_NUM_THREADS``); ``PERFORMANCE_HINT`` is ``LATENCY`` unless given; every other name,
+    such as ``INFERENCE_PRECISION_HINT``, goes to ``compile_model``, which refuses what it does not know.
+
+    Raises:
+        RunnerError: bad-option or runtime-refused-model.
+    """
+    return OpenVinoSession(kit.path(kit.manifest.model.entry), dict(options), trace_folder, batch)
+
+
+def _config(options: Dict[str, str], traced: bool) -> Dict[str, str]:
+    config = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": str(threads_of(options))}
+    config.update(options)
+    if traced:
+        config["PERF_COUNT"] = "YES"
+    return config
+
+
+def _layers(compiled: Any, request: Any) -> List[Dict[str, Any]]:
+    spent = {each.node_name: each.real_time.total_seconds() * 1e6 for each in request.profiling_info}
+    layers = []
+    for op in compiled.get_runtime_model().get_ordered_ops():
+        facts = op.get_rt_info()
+        layers.append(
+            {
+                "name": op.get_friendly_name(),
+                "layer_type": _fact(facts, "layerType"),
+                "runtime_precision": _fact(facts, "runtimePrecision"),
+                "primitive_type": _fact(facts, "primitiveType"),
+                "original_names": [name for name in _fact(facts, "originalLayersNames").split(",") if name],
+                "time_us": spent.get(op.get_friendly_name()),
+            }
+        )
+    return layers
+
+
+def _fact(facts: Any, name: str) -> str:
+    return str(facts[name].astype(str)) if name in facts else ""
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:500] or type(error).__name__

@@ -1,0 +1,68 @@
+"""PEP 440 ranges without the ``packaging`` distribution, which a board may lack: releases and pre-releases, no local parts."""
+
+from __future__ import annotations
+
+import re
+from typing import Callable, Dict, Optional, Tuple
+
+from .failure import RunnerError
+
+Release = Tuple[Tuple[int, ...], int]
+"""The numbers, and 0 for a final release or -1 for anything before it."""
+
+_VERSION = re.compile(r"v?(\d+(?:\.\d+)*)((?:[-_.]?(?:a|b|c|rc|alpha|beta|pre|preview|dev)[-_.]?\d*)*)(?:[-_.]?post\d*)?(?:[+-].*)?")
+_LEADING = re.compile(r"(\d+(?:\.\d+)*)()")
+"""Vendors of boards append suffixes of their own, as in ``8.5.2.nv1``."""
+_CLAUSE = re.compile(r"\s*(>=|<=|==|!=|~=|>|<)\s*([^\s,]+?)(\.\*)?\s*")
+_LENGTH = 6
+
+
+def parse_version(text: str) -> Optional[Release]:
+    """The comparable part of a version, or None when it does not begin with a release number."""
+    lower = text.strip().lower()
+    match = _VERSION.fullmatch(lower) or _LEADING.match(lower)
+    if match is None:
+        return None
+    numbers = tuple(int(part) for part in match.group(1).split("."))
+    return (numbers + (0,) * (_LENGTH - len(numbers)), -1 if match.group(2) else 0)
+
+
+def matches(version: str, wanted: str) -> bool:
+    """Whether a version lies in a range such as ``>=1.19,<2``; an empty range holds every version.
+
+    As in PEP 440, ``<2`` does not hold ``2.0rc1``; unlike there, pre-releases need no permission.
+
+    Raises:
+        RunnerError: bad-version-range, when the range or the version cannot be understood.
+    """
+    found = parse_version(version)
+    if found is None:
+        raise RunnerError("bad-version", "version {!r} does not begin with a release number".format(version))
+    return all(_holds(found, clause, wanted) for clause in wanted.split(",") if clause.strip())
+
+
+def _holds(found: Release, clause: str, wanted: str) -> bool:
+    match = _CLAUSE.fullmatch(clause)
+    bound = parse_version(match.group(2)) if match else None
+    if match is None or bound is None:
+        raise RunnerError("bad-version-range", "version range {!r}: cannot understand {!r}".format(wanted, clause.strip()))
+    operator = match.group(1)
+    length = len(match.group(2).split("."))
+    if match.group(3):  # ==1.2.*
+        same = found[0][:length] == bound[0][:length]
+        return same if operator == "==" else not same
+    if operator == "~=":
+        return found >= bound and found[0][: length - 1] == bound[0][: length - 1]
+    if operator == "<" and found[0] == bound[0]:
+        return False  # a pre-release of the bound itself is not below it
+    return _COMPARE[operator](found, bound)
+
+
+_COMPARE: Dict[str, Callable[[Release, Release], bool]] = {
+    ">=": lambda found, bound: found >= bound,
+    "<=": lambda found, bound: found <= bound,
+    "==": lambda found, bound: found == bound,
+    "!=": lambda found, bound: found != bound,
+    ">": lambda found, bound: found > bound,
+    "<": lambda found, bound: found < bound,
+}

@@ -1,0 +1,59 @@
+"""Makes the one ONNX trunk that every candidate comes from, and holds it against torch on real images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from pydantic import PositiveInt
+
+from edgecnn.backends.installed import require_packages
+from edgecnn.values.preprocessing import Normalization
+from edgecnn.values.stage import Progress, Role, Stage
+
+_MAKES_GRAPH = ("onnx", "onnxscript", "torch", "torchvision")
+_CHECKS_GRAPH = "onnxruntime"
+
+
+class ExportStage(Stage):
+    """Trained weights → ``model.onnx``, ``macs.json``, ``check.json`` and ``golden_logits.npy`` from torch in fp32.
+
+    Inputs: ``weights`` (train) and ``pixels`` (prepare).
+    """
+
+    kind: ClassVar[str] = "export"
+    revision: ClassVar[int] = 1
+
+    arch: str
+    classes: PositiveInt
+    resolution_px: PositiveInt
+    normalization: Normalization
+    opset: Literal[20] = 20
+
+    @property
+    def tools(self) -> tuple[str, ...]:
+        """The exporter and what it writes with, the network's source, and the runtime that checks the result."""
+        return (*_MAKES_GRAPH, _CHECKS_GRAPH)
+
+    def make(self, given: Mapping[Role, Path], out: Path, tell: Progress) -> None:
+        """Write the trunk.
+
+        Raises:
+            MissingPackage: torch or onnx is not installed.
+            WrongOpset: the exporter left another opset than the one asked for.
+            ExportDisagrees: the graph does not compute what the network computes.
+        """
+        require_packages(_MAKES_GRAPH, extra="train", needed_for="export")
+        require_packages((_CHECKS_GRAPH,), extra="onnxruntime", needed_for="export's check")
+        from edgecnn.graph.trunk import TrunkRequest, make_trunk
+        from edgecnn.models.catalogue import arch_named
+        from edgecnn.models.networks import build_network, load_state
+
+        tell.step("export", 0, 3)
+        network = build_network(arch_named(self.arch), self.classes)
+        load_state(network, given["weights"] / "weights.safetensors")
+        request = TrunkRequest(
+            pixels=given["pixels"], resolution_px=self.resolution_px, normalization=self.normalization, opset=self.opset
+        )
+        make_trunk(network, request, out, tell)

@@ -1,0 +1,92 @@
+"""fetch: published or given weights become one safetensors file under this project's names, checked against their digest.
+
+Settings say which weights; where they lie on this machine is looked up while making, so that a cached, a packaged and a
+downloaded copy have one key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from edgecnn.backends.installed import require_packages
+from edgecnn.models.catalogue import arch_named
+from edgecnn.values.arch import ArchSpec
+from edgecnn.values.key import Key
+from edgecnn.values.stage import Progress, Role, Stage
+from edgecnn.values.weights import WeightsAnswer
+
+
+class FetchStage(Stage):
+    """Writes ``weights.safetensors`` and ``weights.json`` {source, licence, sha256, file, arch, classes, parameters}.
+
+    ``resume/`` holds a partial download; it is gone when the stage is finished. Role ``weights_file`` is the user's file, whose
+    key is its SHA-256.
+    """
+
+    kind: ClassVar[str] = "fetch"
+    revision: ClassVar[int] = 1
+    resumable: ClassVar[bool] = True
+
+    arch: str
+    origin: Literal["torchvision", "package", "file"]
+    name: str = ""
+    """The weights enum's entry, or the distribution; empty for a file."""
+    file: str = ""
+    url: str | None = None
+    sha256_prefix: str = ""
+    licence: str = "as its owner says"
+    source: str = "a file of the user"
+
+    @property
+    def tools(self) -> tuple[str, ...]:
+        """Only the file format binds the bytes."""
+        return ("safetensors",)
+
+    def make(self, given: Mapping[Role, Path], out: Path, tell: Progress) -> None:
+        """Find or download the original, check it, rename its tensors, and write them.
+
+        Raises:
+            MissingPackage: torch is not installed.
+            DownloadFailed: the connection broke; what arrived stays in ``resume/``.
+            WeightsCorrupt: the digest is not the published one.
+            WeightsUnavailable: the package that had them at planning time is gone.
+            WeightsUnreadable, WeightsDoNotFit: the file is damaged, or of another network.
+        """
+        require_packages(("torch", "torchvision", "safetensors"), extra="train", needed_for="fetch")
+        from edgecnn.models.fetching import fetch_weights
+
+        fetch_weights(self.spec(), given.get("weights_file"), out, tell)
+
+    @classmethod
+    def from_answer(cls, spec: ArchSpec, answer: WeightsAnswer) -> FetchStage:
+        """The stage for an answer that is not ``none``; cached, packaged and downloaded weights give the same one."""
+        if answer.kind == "file" and answer.sha256 is not None:
+            return cls(arch=spec.name, origin="file", inputs={"weights_file": Key(answer.sha256)})
+        return cls.published(spec)
+
+    @classmethod
+    def published(cls, spec: ArchSpec) -> FetchStage:
+        """The stage that fetches a row's published weights, whatever this machine holds: its key tells whether the store has them."""
+        weights = spec.weights
+        if weights is None:
+            raise ValueError(f"{spec.name} has no published weights: an answer of kind none needs no fetch")
+        return cls(
+            arch=spec.name,
+            origin=weights.origin,
+            name=weights.name,
+            file=weights.file,
+            url=weights.url,
+            sha256_prefix=weights.sha256_prefix,
+            licence=weights.licence,
+            source=weights.source,
+        )
+
+    def spec(self) -> ArchSpec:
+        """The catalogue's row, with the weights that this stage was asked for in place of the row's own."""
+        row = arch_named(self.arch)
+        if self.origin == "file" or row.weights is None:
+            return row
+        names = ("origin", "name", "file", "url", "sha256_prefix", "licence", "source")
+        return row.model_copy(update={"weights": row.weights.model_copy(update={name: getattr(self, name) for name in names})})

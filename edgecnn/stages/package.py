@@ -1,0 +1,114 @@
+"""Copies one candidate into the folder that is measured here and shipped there: the kit.
+
+Nothing runs here. What is in the kit is what ships, the runner's own source included, so the manifest's digest names exactly
+the code and the bytes that a figure belongs to.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import edgecnn.runner
+from edgecnn.values.candidate import Candidate
+from edgecnn.values.preprocessing import Preprocessing
+from edgecnn.values.stage import Progress, Role, Stage
+
+KIT_SCHEMA = "edgecnn.kit/1"
+
+
+def runner_source() -> Path:
+    """The folder of the runner that is copied into kits."""
+    return Path(next(iter(edgecnn.runner.__path__)))
+
+
+def runner_digest() -> str:
+    """SHA-256 over the runner's files: a kit with another runner is another kit."""
+    whole = hashlib.sha256()
+    for path in _runner_files(runner_source()):
+        whole.update(path.relative_to(runner_source()).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return whole.hexdigest()
+
+
+def _runner_files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*.py"))
+
+
+class PackageStage(Stage):
+    """Model, preprocessing, labels, golden inputs and runner, under one manifest.
+
+    Inputs: ``model`` (quantize), ``pixels`` (prepare) and, for a twin, ``kit``: the device kit that it stands for.
+    """
+
+    kind: ClassVar[str] = "package"
+    revision: ClassVar[int] = 1
+
+    name: str
+    candidate: Candidate
+    preprocessing: Preprocessing
+    variant: Literal["device", "twin"] = "device"
+    """twin: the fp32-carrier form of an engine's model, run by a CPU runtime to emulate its accuracy."""
+    runner_sha256: str
+    """``runner_digest()`` at resolve time: the runner's own bytes are part of what a kit is."""
+
+    def make(self, given: Mapping[Role, Path], out: Path, tell: Progress) -> None:
+        """Write the kit; ``kit.json`` last."""
+        model = given["model"] / "twin" if self.variant == "twin" else given["model"]
+        described = json.loads((model / "model.json").read_text())
+        for name in described["model"]["files"]:
+            shutil.copyfile(model / name, out / name)
+        golden = self._copy_golden(given, out, described["logits_tolerance"])
+        self._copy_runner(out)
+        manifest = {
+            "schema": KIT_SCHEMA,
+            "name": self.name,
+            "candidate": self.candidate.model_dump(mode="json"),
+            "session": described["session"],
+            "model": described["model"],
+            "preprocessing": self.preprocessing.model_dump(mode="json"),
+            "labels": json.loads((given["pixels"] / "labels.json").read_text()),
+            "golden": golden,
+            "requirements": {"python": ">=3.8", **described["requirements"]},
+            "stands_for": self._stands_for(given),
+            "engine": described.get("engine"),
+            "files": _file_facts(out),
+        }
+        (out / "kit.json").write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n")
+
+    def _copy_golden(self, given: Mapping[Role, Path], out: Path, tolerance: float) -> dict[str, Any]:
+        source = given["pixels"] / "golden"
+        described: dict[str, Any] = json.loads((source / "golden.json").read_text())
+        (out / "golden").mkdir()
+        names = [entry["file"] for entry in described["png"]] + [described["jpeg"]["file"], described["jpeg"]["pixels"]]
+        for name in names:
+            shutil.copyfile(given["pixels"] / name, out / name)
+        shutil.copyfile(given["model"] / "golden_logits.npy", out / "golden" / "logits.npy")
+        return {**described, "logits": "golden/logits.npy", "logits_tolerance": tolerance}
+
+    def _copy_runner(self, out: Path) -> None:
+        source = runner_source()
+        for path in _runner_files(source):
+            target = out / "runner" / path.relative_to(source)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target)
+
+    def _stands_for(self, given: Mapping[Role, Path]) -> dict[str, str] | None:
+        if self.variant == "device":
+            return None
+        kit = hashlib.sha256((given["kit"] / "kit.json").read_bytes()).hexdigest()
+        return {"kit": kit, "why": "accuracy is emulated on an fp32-carrier twin, since the engine is built on the device"}
+
+
+def _file_facts(folder: Path) -> dict[str, dict[str, object]]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {
+        path.relative_to(folder).as_posix(): {
+            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+            "bytes": path.stat().st_size,
+        }
+        for path in files
+    }

@@ -1,0 +1,43 @@
+"""train: images and starting weights become the network's trained weights, and a history of how they came to be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar
+
+from edgecnn.backends.installed import require_packages
+from edgecnn.training.settings import TrainSettings
+from edgecnn.values.stage import Progress, Role, Stage
+
+
+class TrainStage(Stage, TrainSettings):
+    """Writes ``weights.safetensors`` and ``history.json``.
+
+    Roles: ``images`` (a manifest), ``pixels`` (of prepare; only ``choose`` is read, ``report`` never), and for ``finetune``
+    ``weights`` (of fetch). ``resume/`` holds features and checkpoints and is gone when the stage is finished; a call that finds
+    it continues there and ends with the same bytes as an uninterrupted one.
+    """
+
+    kind: ClassVar[str] = "train"
+    revision: ClassVar[int] = 1
+    resumable: ClassVar[bool] = True
+
+    @property
+    def tools(self) -> tuple[str, ...]:
+        """Arithmetic, network definitions and decoding."""
+        return ("torch", "torchvision", "safetensors", "pillow", "numpy")
+
+    def make(self, given: Mapping[Role, Path], out: Path, tell: Progress) -> None:
+        """Train, or continue training.
+
+        Raises:
+            MissingPackage: torch is not installed.
+            TrainingDiverged: the loss is no finite number; the best checkpoint stays in ``resume/``.
+            NothingToTrainOn, ClassesDiffer: the images are not those that were planned for.
+        """
+        require_packages(self.tools, extra="train", needed_for="train")
+        from edgecnn.training.run import TrainingInputs, train
+
+        inputs = TrainingInputs(images=given["images"], pixels=given["pixels"], weights=given.get("weights"))
+        train(self, inputs, out, tell)

@@ -1,0 +1,112 @@
+"""Made things, each under the key of what was asked for. A key that is stored is never made again."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+
+from edgecnn.store.disk import discard
+from edgecnn.store.entry import Damage, read_entry, trusted_entry
+from edgecnn.store.failures import named_failures
+from edgecnn.store.layout import RECORD, Layout
+from edgecnn.store.locks import Locks
+from edgecnn.store.making import Maker, Making
+from edgecnn.store.miss import explain_miss, stored_payloads
+from edgecnn.store.wanted import Wanted
+from edgecnn.values.artifact import Artifact, Cached, Given, Miss, Ran
+from edgecnn.values.stage import Progress, Role, Stage
+
+
+class Artifacts:
+    """The finished artifacts of one store."""
+
+    def __init__(self, layout: Layout, locks: Locks) -> None:
+        self._layout = layout
+        self._locks = locks
+
+    def find(self, stage: Stage, versions: Mapping[str, str], given: Mapping[Role, Given]) -> Artifact | Miss:
+        """Look without changing anything: for planning, and before making.
+
+        Args:
+            stage: what is wanted.
+            versions: version of each distribution that the stage names in ``tools``.
+            given: the inputs found so far. Bytes of a role that is left out are not compared, as when planning.
+
+        Raises:
+            StoreUnusable: the store cannot be read.
+        """
+        return self._looked_up(Wanted.of(stage, versions, given))
+
+    def obtain(
+        self,
+        stage: Stage,
+        *,
+        versions: Mapping[str, str],
+        given: Mapping[Role, Given],
+        environment: Mapping[str, str],
+        tell: Progress,
+        maker: Maker | None = None,
+    ) -> tuple[Artifact, Ran | Cached]:
+        """The stored artifact, or one made now, by one process at a time.
+
+        Args:
+            stage: what is wanted; ``stage.make`` makes it unless ``maker`` is given.
+            versions: as for ``find``.
+            given: every input of the stage.
+            environment: what this machine is, for the record; it does not enter the key.
+            tell: hears the maker's progress, and of waiting for another process after 2 s.
+            maker: called instead of ``stage.make``, for stages that run through a host.
+
+        Raises:
+            StoreFull, StoreUnusable: the store cannot take the result.
+            StageUnfinished: the maker left nothing that can be stored.
+            ValueError: ``given`` lacks an input.
+            Exception: whatever the maker raises; nothing is stored then.
+        """
+        if lacking := sorted(set(stage.inputs) - set(given)):
+            raise ValueError(f"{stage.kind}: inputs not given: {', '.join(lacking)}")
+        wanted = Wanted.of(stage, versions, given)
+        found = self._looked_up(wanted)
+        if isinstance(found, Artifact):
+            return self._used(found), Cached()
+        with self._locks.held(wanted.kind, wanted.key, tell):
+            found = self._looked_up(wanted, discard_damaged=True)  # another process may have made it while this one waited
+            if isinstance(found, Artifact):
+                return self._used(found), Cached()
+            making = Making(self._layout, wanted, resumable=stage.resumable, environment=environment)
+            artifact = making.made(maker or stage.make, {role: found.path for role, found in given.items()}, tell)
+        return artifact, Ran(seconds=artifact.record.seconds, why=found.why)
+
+    def entries(self) -> Iterator[Artifact]:
+        """Every artifact with a readable record, files unchecked, by kind and key. ``verify`` reports the others."""
+        for kind, key in self.names():
+            found = read_entry(self._layout, kind, key)
+            if isinstance(found, Artifact):
+                yield found
+
+    def names(self) -> Iterator[tuple[str, str]]:
+        """(kind, key) of every entry, damaged ones too, sorted."""
+        with named_failures(self._layout.root, "listing artifacts"):
+            folder = self._layout.artifacts
+            kinds = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+            found = [(kind, path.name) for kind in kinds for path in sorted((folder / kind).iterdir())]
+        yield from found
+
+    def _looked_up(self, wanted: Wanted, *, discard_damaged: bool = False) -> Artifact | Miss:
+        with named_failures(self._layout.root, f"looking for {wanted.name}"):
+            found = trusted_entry(self._layout, wanted.kind, wanted.key)
+            if isinstance(found, Damage):
+                if discard_damaged:  # only under the lock: else this could be the entry that another just rebuilt
+                    discard(self._layout.entry(wanted.kind, wanted.key), self._layout.trash)
+                return Miss(why=(f"stored entry is damaged: {found.why}; rebuilding",))
+            if found is None:
+                return Miss(why=explain_miss(stored_payloads(self._layout.artifacts / wanted.kind), wanted.payload))
+        changed = wanted.changed_inputs(found)
+        return Miss(why=changed) if changed else found
+
+    def _used(self, artifact: Artifact) -> Artifact:
+        """Date the last use, by which gc goes, on the record's mtime. A store that is only read goes undated."""
+        with suppress(OSError):
+            os.utime(artifact.folder.parent / RECORD)
+        return artifact

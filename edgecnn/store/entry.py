@@ -1,0 +1,98 @@
+"""Whether one finished entry is still what was stored.
+
+Every lookup compares each file's stat with the index; only where that differs are the bytes read again. So a cached build
+costs stats, not hashes, and yet an overwritten, truncated or missing file is never handed out. Files stay writable, and
+nothing hands out links to them: a user who edits a copied bundle cannot reach into the store, copies keep ordinary modes, and
+an edit in place is caught here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from edgecnn.store.disk import Stamp, sha256_of, stamp_of
+from edgecnn.store.layout import FILES, RECORD, Layout
+from edgecnn.values.artifact import Artifact, FileFact, Record
+from edgecnn.values.key import Key, digest_of
+
+
+@dataclass(frozen=True)
+class Damage:
+    """What is wrong with a stored entry, as the rest of a sentence: ``model.onnx is missing``."""
+
+    why: str
+
+
+def read_entry(layout: Layout, kind: str, key: str) -> Artifact | Damage | None:
+    """The entry as its record describes it, files unchecked; None where nothing is stored under this key."""
+    folder = layout.entry(kind, key)
+    try:
+        text = (folder / RECORD).read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return Damage(f"{RECORD} is missing") if folder.exists() else None
+    try:
+        record = Record.model_validate_json(text)
+    except ValidationError:
+        return Damage(f"{RECORD} is truncated or no record")
+    if not record.key == key == digest_of(record.payload):
+        return Damage(f"{RECORD} is that of another key")
+    return Artifact(kind=kind, key=Key(key), folder=folder / FILES, record=record)
+
+
+def trusted_entry(layout: Layout, kind: str, key: str) -> Artifact | Damage | None:
+    """The entry with every file checked: by stat where the index knows it, else by its bytes, which are then indexed."""
+    found = read_entry(layout, kind, key)
+    if not isinstance(found, Artifact):
+        return found
+    known = read_stamps(layout.stamps(kind, key))
+    now: dict[str, Stamp] = {}
+    for name, fact in found.record.files.items():
+        stamp = stamp_of(found.folder / name)
+        damage = None if stamp is not None and stamp == known.get(name) else file_damage(found.folder, name, fact)
+        if damage is not None:
+            return damage
+        if stamp is not None:
+            now[name] = stamp
+    if now != known:
+        write_stamps(layout.stamps(kind, key), now)
+    return found
+
+
+def file_damage(folder: Path, name: str, fact: FileFact) -> Damage | None:
+    """Compare one file's size, then its bytes, with what was recorded."""
+    stamp = stamp_of(folder / name)
+    if stamp is None:
+        return Damage(f"{name} is missing")
+    if stamp[0] != fact.bytes:
+        return Damage(f"{name} has {stamp[0]:,} bytes instead of {fact.bytes:,}")
+    if sha256_of(folder / name) != fact.sha256:
+        return Damage(f"{name} has other bytes than when it was stored")
+    return None
+
+
+def read_stamps(path: Path) -> dict[str, Stamp]:
+    """The stat index of one entry; empty where there is none that can be read, which only costs hashing."""
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    if not isinstance(content, dict):
+        return {}
+    return {
+        name: (stamp[0], stamp[1], stamp[2]) for name, stamp in content.items() if isinstance(stamp, list) and len(stamp) == 3
+    }
+
+
+def write_stamps(path: Path, stamps: dict[str, Stamp]) -> None:
+    """Keep the stat index of one entry. A store that cannot be written still answers, only more slowly."""
+    aside = path.with_suffix(f".{os.getpid()}")
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside.write_text(json.dumps(stamps))
+        aside.replace(path)

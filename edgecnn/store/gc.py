@@ -1,0 +1,187 @@
+"""Taking things out of the store without taking them from under anybody.
+
+What is locked is in use and stays; so does what was used within the last hour, since a running build reads artifacts long
+after it found them. Removal is a rename into the trash and then a deletion, so that a lookup never sees half an entry.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Literal
+
+from edgecnn.store.disk import bytes_of, discard, files_under, remove, stamp_of
+from edgecnn.store.failures import named_failures
+from edgecnn.store.layout import RECORD
+from edgecnn.store.store import Store
+from edgecnn.values.artifact import Artifact
+from edgecnn.values.base import Value
+from edgecnn.values.key import Key
+
+_What = Literal["artifact", "profile", "work", "trash"]
+
+
+class GcPolicy(Value):
+    """What may go. Trash always goes; artifacts only by the rules that are stated here."""
+
+    keep: tuple[Key, ...] = ()
+    """These artifacts stay, and all that they were made from."""
+    unreachable: bool = False
+    """Every artifact goes that ``keep`` does not reach."""
+    unused_for_s: float | None = None
+    """Artifacts that were neither made nor used for so long go."""
+    max_bytes: int | None = None
+    """The least recently used artifacts go until the others fit."""
+    profiles_older_than_s: float | None = None
+    """Profiles go that were filed longer ago; unset: all stay, for they are the history."""
+    work_older_than_s: float = 24 * 3600.0
+    """Work that no process holds and none has touched for so long goes."""
+    grace_s: float = 3600.0
+    """Artifacts used within this time stay whatever else is stated."""
+
+
+class Removal(Value):
+    """One thing that went, or in a dry run would go."""
+
+    what: _What
+    name: str
+    """Below the store's root."""
+    bytes: int
+    why: str
+
+
+class GcReport(Value):
+    """What was taken out and what stayed."""
+
+    dry_run: bool
+    removed: tuple[Removal, ...]
+    busy: tuple[str, ...]
+    """Would have gone, but another process holds it."""
+    freed_bytes: int
+    kept_bytes: int
+    """Of the artifacts that stay."""
+
+
+def collect(store: Store, policy: GcPolicy, *, dry_run: bool = False) -> GcReport:
+    """Take out what the policy names.
+
+    Raises:
+        StoreUnusable: something cannot be read or moved.
+    """
+    removed: list[Removal] = []
+    busy: list[str] = []
+    with named_failures(store.root, "collecting garbage"):
+        artifacts = list(store.artifacts.entries())
+        for removal in _planned(store, artifacts, policy):
+            if dry_run or _taken(store, removal, policy):
+                removed.append(removal)
+            else:
+                busy.append(removal.name)
+    total = sum(bytes_of(artifact.record.files) for artifact in artifacts)
+    return GcReport(
+        dry_run=dry_run,
+        removed=tuple(removed),
+        busy=tuple(busy),
+        freed_bytes=sum(removal.bytes for removal in removed),
+        kept_bytes=total - sum(removal.bytes for removal in removed if removal.what == "artifact"),
+    )
+
+
+def _planned(store: Store, artifacts: Sequence[Artifact], policy: GcPolicy) -> Iterator[Removal]:
+    for path in _inside(store.layout.trash):
+        yield _removal(store, "trash", path, "damaged, replaced or removed before")
+    for path in (work for kind in _inside(store.layout.works) for work in _inside(kind)):
+        if (idle := time.time() - _touched(path)) > policy.work_older_than_s:
+            yield _removal(store, "work", path, f"left unfinished {_days(idle)} ago")
+    if policy.profiles_older_than_s is not None:
+        for path in store.profiles.folders():
+            if (age := time.time() - _touched(path)) > policy.profiles_older_than_s:
+                yield _removal(store, "profile", path, f"filed {_days(age)} ago")
+    yield from _artifacts_to_go(store, artifacts, policy)
+
+
+def _artifacts_to_go(store: Store, artifacts: Sequence[Artifact], policy: GcPolicy) -> Iterator[Removal]:
+    """By age of last use, oldest first, so that ``max_bytes`` keeps what was used most recently."""
+    reached = _reached(artifacts, policy.keep)
+    idle = {artifact.key: time.time() - _used(artifact) for artifact in artifacts}
+    left = sum(bytes_of(artifact.record.files) for artifact in artifacts)
+    for artifact in sorted(artifacts, key=lambda artifact: -idle[artifact.key]):
+        unused_s = idle[artifact.key]
+        why = None
+        if artifact.key in reached or unused_s < policy.grace_s:
+            continue
+        if policy.unreachable:
+            why = "not reached from what is kept"
+        elif policy.unused_for_s is not None and unused_s > policy.unused_for_s:
+            why = f"not used for {_days(unused_s)}"
+        elif policy.max_bytes is not None and left > policy.max_bytes:
+            why = f"the least recently used above {policy.max_bytes:,} bytes"
+        if why is not None:
+            left -= bytes_of(artifact.record.files)
+            yield _removal(store, "artifact", artifact.folder.parent, why, bytes_of(artifact.record.files))
+
+
+def _reached(artifacts: Sequence[Artifact], keep: Sequence[Key]) -> set[str]:
+    inputs = {artifact.key: [fact.key for fact in artifact.record.inputs.values()] for artifact in artifacts}
+    reached: set[str] = set()
+    ahead = list(keep)
+    while ahead:
+        key = ahead.pop()
+        if key not in reached:
+            reached.add(key)
+            ahead.extend(inputs.get(key, ()))
+    return reached
+
+
+def _taken(store: Store, removal: Removal, policy: GcPolicy) -> bool:
+    """Remove one thing unless it is in use; False where it is."""
+    path = store.root / removal.name
+    if removal.what == "trash":
+        remove(path)
+        return True
+    if removal.what == "profile":  # never written again once filed, and so never locked
+        _dispose(store, path)
+        return True
+    with store.locks.held_if_free(path.parent.name, path.name) as free:
+        if not free or (removal.what == "artifact" and time.time() - _touched(path / RECORD) < policy.grace_s):
+            return False
+        _dispose(store, path)
+    if removal.what == "artifact":
+        remove(store.layout.stamps(path.parent.name, path.name))
+    return True
+
+
+def _dispose(store: Store, path: Path) -> None:
+    """Out of sight by one rename, then away."""
+    hidden = discard(path, store.layout.trash)
+    if hidden is not None:
+        remove(hidden)
+
+
+def _removal(store: Store, what: _What, path: Path, why: str, size: int | None = None) -> Removal:
+    if size is None:
+        size = sum(stamp[0] for _, inner in files_under(path) if (stamp := stamp_of(inner)) is not None)
+    return Removal(what=what, name=path.relative_to(store.root).as_posix(), bytes=size, why=why)
+
+
+def _inside(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir()) if folder.is_dir() else []
+
+
+def _touched(path: Path) -> float:
+    """When anything at or below ``path`` was last written, in seconds since 1970; 0 where it is gone."""
+    moments = [0.0]
+    for place in (path, *(inner for _, inner in files_under(path))):
+        with suppress(FileNotFoundError):  # its owner may be finishing just now
+            moments.append(place.lstat().st_mtime)
+    return max(moments)
+
+
+def _used(artifact: Artifact) -> float:
+    return _touched(artifact.folder.parent / RECORD)
+
+
+def _days(seconds: float) -> str:
+    return f"{seconds / 86400:.1f} days" if seconds >= 86400 else f"{seconds / 3600:.1f} hours"

@@ -1,0 +1,147 @@
+"""From a stage to a finished entry: the one place where artifacts come into being.
+
+Made in ``work/<kind>/<key>/files``, described beside it, forced onto the disk, and published by one rename: whatever is killed
+when, there is either a whole entry or none.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from edgecnn.errors.store import StageUnfinished
+from edgecnn.store.disk import discard, files_under, publish, remove, settle_all, settle_folders, stamp_of, write_settled
+from edgecnn.store.entry import trusted_entry, write_stamps
+from edgecnn.store.failures import failure_of_maker, named_failures
+from edgecnn.store.layout import FILES, RECORD, STARTED, Layout
+from edgecnn.store.wanted import Wanted
+from edgecnn.values.artifact import Artifact, Record
+from edgecnn.values.stage import Progress, Role
+
+Maker = Callable[[Mapping[Role, Path], Path, Progress], None]
+
+
+class NoteTaker:
+    """Progress that passes everything on and keeps the notes for the record."""
+
+    def __init__(self, tell: Progress) -> None:
+        self._tell = tell
+        self.notes: list[str] = []
+
+    def step(self, what: str, done: int, total: int | None = None, unit: str = "") -> None:
+        """Pass on."""
+        self._tell.step(what, done, total, unit)
+
+    def note(self, text: str) -> None:
+        """Keep and pass on."""
+        self.notes.append(text)
+        self._tell.note(text)
+
+
+@dataclass(frozen=True)
+class Making:
+    """One artifact about to be made, under its lock."""
+
+    layout: Layout
+    wanted: Wanted
+    resumable: bool
+    environment: Mapping[str, str]
+
+    def made(self, maker: Maker, given: Mapping[Role, Path], tell: Progress) -> Artifact:
+        """Run the maker and publish what it left.
+
+        Raises:
+            StoreFull, StoreUnusable: the store could not take it. Work that cannot be resumed is removed.
+            StageUnfinished: the maker left nothing, or a link.
+            Exception: whatever else the maker raised, unchanged.
+        """
+        notes = NoteTaker(tell)
+        started = time.perf_counter()
+        try:
+            with named_failures(self.layout.root, f"starting {self.wanted.name}"):
+                out = self._opened()
+            self._run(maker, given, out, notes)
+            seconds = time.perf_counter() - started
+            with named_failures(self.layout.root, f"storing {self.wanted.name}"):
+                return self._published(self._settled(seconds, notes))
+        except BaseException:
+            if not self.resumable:  # also after Ctrl-C; what can be resumed waits for the next call or for gc
+                shutil.rmtree(self._work, ignore_errors=True)
+            raise
+
+    @property
+    def _work(self) -> Path:
+        return self.layout.work(self.wanted.kind, self.wanted.key)
+
+    def _run(self, maker: Maker, given: Mapping[Role, Path], out: Path, notes: NoteTaker) -> None:
+        try:
+            maker(given, out, notes)
+        except Exception as error:
+            named = failure_of_maker(error, self.layout.root, f"making {self.wanted.name}")
+            if named is None:
+                raise
+            raise named from error
+
+    def _opened(self) -> Path:
+        """The ``out`` folder: what an interrupted call left where that may be resumed, else empty."""
+        began = json.dumps({role: fact.content for role, fact in sorted(self.wanted.inputs.items())}, indent=1)
+        marker = self._work / STARTED
+        out = self._work / FILES
+        if self.resumable and out.is_dir() and marker.is_file() and marker.read_text() == began:
+            return out
+        remove(self._work)
+        out.mkdir(parents=True)
+        marker.write_text(began)
+        return out
+
+    def _settled(self, seconds: float, notes: NoteTaker) -> Record:
+        """Force every file onto the disk and write the record beside them."""
+        out = self._work / FILES
+        _drop_leftovers(out)
+        found = dict(sorted(files_under(out)))
+        if strange := [name for name, path in found.items() if stamp_of(path) is None]:
+            raise StageUnfinished(kind=self.wanted.kind, because=f"{strange[0]} is a link or no regular file")
+        if not found:
+            raise StageUnfinished(kind=self.wanted.kind, because="its folder is empty")
+        record = Record(
+            key=self.wanted.key,
+            payload=self.wanted.payload,
+            inputs=self.wanted.inputs,
+            files=settle_all(found),
+            environment=self.environment,
+            made_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            seconds=round(seconds, 3),
+            notes=tuple(notes.notes),
+        )
+        write_settled(self._work / RECORD, record.model_dump_json(indent=1, by_alias=True) + "\n")
+        (self._work / STARTED).unlink()
+        settle_folders(self._work)
+        return record
+
+    def _published(self, record: Record) -> Artifact:
+        """Rename into place. Where another got there first with the same inputs, theirs stays and ours is dropped."""
+        kind, key = self.wanted.kind, self.wanted.key
+        entry = self.layout.entry(kind, key)
+        if not publish(self._work, entry):
+            theirs = trusted_entry(self.layout, kind, key)
+            if isinstance(theirs, Artifact) and theirs.record.inputs == record.inputs:
+                remove(self._work)
+                return theirs
+            discard(entry, self.layout.trash)
+            publish(self._work, entry)
+        stamps = {name: stamp for name in record.files if (stamp := stamp_of(entry / FILES / name)) is not None}
+        write_stamps(self.layout.stamps(kind, key), stamps)
+        return Artifact(kind=kind, key=key, folder=entry / FILES, record=record)
+
+
+def _drop_leftovers(out: Path) -> None:
+    """What a stage keeps only for itself: names that begin with a dot at the top, and byte-code caches anywhere."""
+    for path in out.glob(".*"):
+        remove(path)
+    for path in sorted(out.rglob("__pycache__")):
+        remove(path)

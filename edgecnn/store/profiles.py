@@ -1,0 +1,139 @@
+"""What was observed: filed under the digest of what ran, dated, many per subject, never overwritten."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from edgecnn.store.disk import fsync_folder, publish, remove, settle, sha256_of, stamp_of, write_settled
+from edgecnn.store.entry import Damage, file_damage
+from edgecnn.store.failures import named_failures
+from edgecnn.store.layout import Layout
+from edgecnn.store.locks import Locks
+from edgecnn.values.artifact import FileFact
+from edgecnn.values.base import Value
+from edgecnn.values.key import digest_of
+from edgecnn.values.profile import Profile
+
+PROFILE = "profile.json"
+FACTS = "files.json"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+class ProfileFiles(Value):
+    """``files.json``: every other file of a profile's folder, so that damage is noticed."""
+
+    files: Mapping[str, FileFact]
+
+
+class StoredProfile(Value):
+    """A profile and where it lies."""
+
+    id: str
+    """Date and digest: names sort by the time of observation."""
+    folder: Path
+    profile: Profile
+    files: Mapping[str, FileFact]
+
+    def file(self, name: str) -> Path:
+        """The path of one of its files, such as ``profile.logits_file``."""
+        return self.folder / name
+
+
+class Profiles:
+    """The profiles of one store."""
+
+    def __init__(self, layout: Layout, locks: Locks) -> None:
+        self._layout = layout
+        self._locks = locks
+
+    def add(self, profile: Profile, files: Mapping[str, Path] | None = None) -> StoredProfile:
+        """File a profile with copies of the files that belong to it. The same profile again is the same entry.
+
+        Args:
+            profile: ``observed_at`` is ISO 8601; without a zone it is taken as UTC.
+            files: name beside the profile to the file that is copied there.
+
+        Raises:
+            StoreFull, StoreUnusable: the store cannot take it.
+            UnstableValue: the profile holds a NaN or an infinity.
+            ValueError: a name that is no plain file name.
+        """
+        named = dict(files or {})
+        for name in (profile.subject, *named):
+            if not _NAME.fullmatch(name) or name in (PROFILE, FACTS):
+                raise ValueError(f"{name!r} cannot name a profile's subject or file")
+        digest = digest_of([profile.model_dump(mode="json"), {name: sha256_of(path) for name, path in named.items()}])
+        entry = self._layout.profiles / profile.subject / profile.what / f"{_moment(profile):%Y%m%dT%H%M%SZ}-{digest[:12]}"
+        with named_failures(self._layout.root, f"filing a profile of {profile.subject[:12]}"):
+            found = read_profile(entry)
+            if isinstance(found, StoredProfile):
+                return found
+            work = self._layout.work("profile", f"{entry.name}-{datetime.now(UTC).timestamp():.6f}")
+            try:
+                stored = _written(work, profile, named)
+                if not publish(work, entry):
+                    remove(work)
+            except BaseException:
+                shutil.rmtree(work, ignore_errors=True)
+                raise
+        return StoredProfile(id=entry.name, folder=entry, profile=profile, files=stored.files)
+
+    def of(self, subject: str, what: str) -> tuple[StoredProfile, ...]:
+        """Profiles of one subject, newest first. One that is damaged counts as not measured; ``verify`` reports it."""
+        folder = self._layout.profiles / subject / what
+        with named_failures(self._layout.root, f"reading profiles of {subject[:12]}"):
+            entries = sorted(folder.iterdir(), reverse=True) if folder.is_dir() else []
+            found = [profile for entry in entries if isinstance(profile := read_profile(entry), StoredProfile)]
+        return tuple(sorted(found, key=lambda stored: _moment(stored.profile), reverse=True))
+
+    def entries(self) -> Iterator[StoredProfile]:
+        """Every readable profile, by subject and kind, oldest first."""
+        for folder in self.folders():
+            found = read_profile(folder)
+            if isinstance(found, StoredProfile):
+                yield found
+
+    def folders(self) -> Iterator[Path]:
+        """The folder of every profile, damaged ones too, sorted."""
+        with named_failures(self._layout.root, "listing profiles"):
+            found = sorted(self._layout.profiles.glob("*/*/*"))
+        yield from found
+
+
+def read_profile(folder: Path) -> StoredProfile | Damage | None:
+    """A profile whose files are all there at their recorded sizes, what is wrong with it, or None where there is none."""
+    try:
+        facts = ProfileFiles.model_validate_json((folder / FACTS).read_bytes())
+        profile = Profile.model_validate_json((folder / PROFILE).read_bytes())
+    except (FileNotFoundError, NotADirectoryError) as error:
+        return Damage(f"{Path(str(error.filename)).name} is missing") if folder.exists() else None
+    except ValidationError as error:
+        return Damage(f"{FACTS if error.title == ProfileFiles.__name__ else PROFILE} is truncated or no record")
+    for name, fact in facts.files.items():
+        stamp = stamp_of(folder / name)
+        if stamp is None or stamp[0] != fact.bytes:
+            return file_damage(folder, name, fact)
+    return StoredProfile(id=folder.name, folder=folder, profile=profile, files=facts.files)
+
+
+def _written(work: Path, profile: Profile, files: Mapping[str, Path]) -> ProfileFiles:
+    work.mkdir(parents=True)
+    write_settled(work / PROFILE, profile.model_dump_json(by_alias=True) + "\n")
+    for name, source in files.items():
+        shutil.copyfile(source, work / name)
+    facts = ProfileFiles(files={name: settle(work / name) for name in (PROFILE, *files)})
+    write_settled(work / FACTS, json.dumps(facts.model_dump(mode="json"), indent=1, sort_keys=True) + "\n")
+    fsync_folder(work)
+    return facts
+
+
+def _moment(profile: Profile) -> datetime:
+    stated = datetime.fromisoformat(profile.observed_at)
+    return stated.astimezone(UTC) if stated.tzinfo else stated.replace(tzinfo=UTC)

@@ -1,0 +1,75 @@
+"""The local store: made things by key, observed things by subject. It moves bytes and records, and knows nothing else."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from edgecnn.errors.store import StoreUnusable
+from edgecnn.store.artifacts import Artifacts
+from edgecnn.store.disk import remove
+from edgecnn.store.failures import named_failures, nearest_existing
+from edgecnn.store.layout import Layout
+from edgecnn.store.locks import Locks
+from edgecnn.store.profiles import Profiles
+from edgecnn.values.stage import Progress
+
+
+class Store:
+    """One folder with its artifacts, profiles and locks."""
+
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
+        self.locks = Locks(layout)
+        self.artifacts = Artifacts(layout, self.locks)
+        self.profiles = Profiles(layout, self.locks)
+
+    @classmethod
+    def open(cls, root: Path | None = None) -> Store:
+        """The store at ``root``, else at $EDGECNN_STORE, $XDG_CACHE_HOME/edgecnn or ~/.cache/edgecnn.
+
+        Nothing is created before something is stored. A store that can only be read still serves what it has.
+
+        Raises:
+            StoreUnusable: the place is no folder, cannot be read, or cannot be created.
+        """
+        place = (root or default_root()).expanduser().absolute()
+        with named_failures(place, "opening the store"):
+            existing = nearest_existing(place)
+            if not existing.is_dir():
+                raise StoreUnusable(root=place, because=f"{existing} is not a folder")
+            needed = os.R_OK | os.X_OK if existing == place else os.W_OK | os.X_OK
+            if not os.access(existing, needed):
+                raise StoreUnusable(root=place, because=f"permission denied: {existing}")
+        return cls(Layout(place))
+
+    @property
+    def root(self) -> Path:
+        """The store's folder, absolute."""
+        return self.layout.root
+
+    @contextmanager
+    def workspace(self, kind: str, name: str, tell: Progress) -> Iterator[Path]:
+        """A locked folder for work whose finished part is worth keeping, such as runs of a race.
+
+        What an interrupted process left in it is still there; it is removed when the block ends without an exception.
+
+        Raises:
+            StoreFull, StoreUnusable: the folder cannot be made.
+        """
+        folder = self.layout.work(kind, name)
+        with self.locks.held(kind, name, tell):
+            with named_failures(self.root, f"starting {kind} {name[:12]}"):
+                folder.mkdir(parents=True, exist_ok=True)
+            yield folder
+            remove(folder)
+
+
+def default_root() -> Path:
+    """$EDGECNN_STORE, else ``edgecnn`` in the XDG cache folder; a relative $XDG_CACHE_HOME is ignored, as XDG demands."""
+    if stated := os.environ.get("EDGECNN_STORE"):
+        return Path(stated)
+    cache = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    return (cache if cache.is_absolute() else Path("~/.cache")) / "edgecnn"

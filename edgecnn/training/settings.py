@@ -1,0 +1,32 @@
+"""What a training is asked: the part of the train stage's settings that decides how, light at import."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+
+from edgecnn.values.base import Value
+from edgecnn.values.preprocessing import Preprocessing
+
+
+class TrainSettings(Value):
+    """Every field enters the key of the train stage."""
+
+    arch: str
+    classes: Annotated[int, Field(ge=2)]
+    preprocessing: Preprocessing
+    """Resolution, and how pixels become the network's input; that of the shipped kit."""
+    mode: Literal["finetune", "scratch"]
+    epochs: NonNegativeInt
+    """Of the whole network: from scratch, or after the head was trained on frozen features."""
+    head_epochs: PositiveInt = 30
+    """finetune only: passes of the head over cached features, which cost almost nothing."""
+    batch_size: PositiveInt = 64
+    learning_rate: PositiveFloat
+    """Peak rate: of the whole network from scratch; of the head when fine-tuning, whose body learns at a tenth of it."""
+    weight_decay: Annotated[float, Field(ge=0)] = 1e-4
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    patience: PositiveInt = 5
+    """Epochs without a better ``choose`` accuracy after which a phase stops."""
+    seed: NonNegativeInt = 0

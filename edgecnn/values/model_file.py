@@ -1,0 +1,82 @@
+"""``model.json``: how a converted model is opened, fed and judged to be itself. ``package`` copies it into the kit's manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from pydantic import PositiveFloat, PositiveInt
+
+from edgecnn.values.base import Value
+from edgecnn.values.candidate import Precision
+
+MODEL_FILE_NAME = "model.json"
+
+LOGITS_TOLERANCE: Mapping[Precision, float] = {
+    Precision.FP32: 0.01,
+    Precision.BF16: 0.1,
+    Precision.FP16: 0.1,
+    Precision.INT8: 0.15,
+}
+"""Share of the golden logits' spread by which another machine may differ: fp32 sums in another order, INT8 rounds at other places."""
+
+
+class SessionSpec(Value):
+    """Which module of ``runner/sessions`` opens the model, with which options of its runtime."""
+
+    module: str
+    options: Mapping[str, str] = {}
+
+
+class ModelInput(Value):
+    """The tensor that the model file wants; ``dtype`` uint8 means that the file normalizes by itself."""
+
+    name: str = "image"
+    dtype: Literal["float32", "uint8"] = "float32"
+    layout: Literal["NCHW", "NHWC"] = "NCHW"
+
+
+class ModelOutput(Value):
+    """The tensor that comes back: float32 (batch, classes)."""
+
+    name: str = "logits"
+    classes: PositiveInt
+
+
+class ModelSpec(Value):
+    """The model's files, relative to the folder of ``model.json``; ``entry`` is the one that the runtime is given."""
+
+    entry: str
+    files: tuple[str, ...]
+    input: ModelInput = ModelInput()
+    output: ModelOutput
+    batch_max: PositiveInt = 64
+
+
+class ModelRequirements(Value):
+    """What must be installed where the model runs: distribution to PEP 440 range, and the processors it may run on."""
+
+    packages: Mapping[str, str]
+    machines: tuple[Literal["x86_64", "aarch64"], ...] = ("x86_64", "aarch64")
+
+
+class EngineSpec(Value):
+    """An engine that is made on the device, from which file, by which builder, of which least version."""
+
+    builder: str
+    onnx: str
+    min_version: str
+
+
+class ModelFile(Value):
+    """Everything in a kit's manifest that the model itself decides."""
+
+    session: SessionSpec
+    model: ModelSpec
+    requirements: ModelRequirements
+    logits_tolerance: PositiveFloat
+    engine: EngineSpec | None = None
+
+    def to_json(self) -> str:
+        """The bytes of ``model.json``: one space of indentation, a line feed at the end."""
+        return self.model_dump_json(indent=1) + "\n"

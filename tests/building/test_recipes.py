@@ -1,0 +1,236 @@
+"""Recipes are read whole or refused whole: every problem at once, the nearest right key, never a traceback."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from edgecnn.building.devices import parse_target
+from edgecnn.building.recipes import SCHEMA, apply_overrides, load_pipelines, load_recipe
+from edgecnn.building.toml_file import dotted_keys
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.recipes import OverridesInvalid, RecipeInvalid, RecipeTooNew, UnknownPipeline
+from edgecnn.errors.toml import FileUnreadable, NotToml
+from edgecnn.values.candidate import Runtime
+from edgecnn.values.recipe import Recipe
+
+SHIPPED = ("ci-gate", "demo", "efficientnet-on-jetson", "mobilenet-on-raspberry-pi", "resnet-on-openvino")
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "my.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_the_five_pipelines_are_shipped_each_with_a_summary() -> None:
+    pipelines = load_pipelines()
+    assert tuple(pipelines) == SHIPPED
+    assert all(pipeline.summary.endswith(".") for pipeline in pipelines.values())
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_pipeline_is_a_recipe_for_a_shipped_device_that_has_its_runtime(name: str) -> None:
+    recipe = load_recipe(name)
+    target = recipe.target
+    asked = target.device if target.runtime is None else f"{target.device}:{target.runtime.value}"
+    assert parse_target(asked).runtime is target.runtime
+
+
+def test_the_demo_says_its_resolution_and_its_epochs() -> None:
+    demo = load_recipe("demo")
+    assert demo.data.path == "demo"
+    assert demo.model.resolution_px == 64
+    assert demo.train.epochs is not None
+
+
+def test_the_ci_gate_states_bounds_and_requires_measurements() -> None:
+    gates = load_recipe("ci-gate").gates
+    assert gates.require_measured
+    assert {"drop_pp", "p99_ms", "size_mib"} <= set(gates.max)
+
+
+def test_a_recipe_is_read_from_a_path(tmp_path: Path) -> None:
+    recipe = load_recipe(written(tmp_path, '[target]\ndevice = "intel-cpu"\nruntime = "openvino"\n[gates.max]\np99_ms = 20\n'))
+    assert recipe.target.runtime is Runtime.OPENVINO
+    assert recipe.gates.max == {"p99_ms": 20.0}
+    assert recipe.model.arch == "efficientnet-b0", "what is unset keeps its default"
+
+
+def test_a_path_and_a_name_are_told_apart_by_their_form(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "demo").write_text("no recipe", encoding="utf-8")
+    assert load_recipe("demo").data.path == "demo", "a bare name is always a shipped pipeline"
+    with pytest.raises(NotToml):
+        load_recipe("./demo")
+
+
+def test_an_unknown_pipeline_names_the_nearest() -> None:
+    with pytest.raises(UnknownPipeline) as caught:
+        load_recipe("ci-gates")
+    assert caught.value.line() == (
+        "there is no pipeline 'ci-gates': shipped are ci-gate, demo, efficientnet-on-jetson, mobilenet-on-raspberry-pi, "
+        "resnet-on-openvino — did you mean ci-gate? a recipe of your own is given by its path: edgecnn build ./my-recipe.toml "
+        "[unknown-pipeline]"
+    )
+
+
+def test_every_problem_is_named_at_once_with_the_nearest_right_key(tmp_path: Path) -> None:
+    path = written(
+        tmp_path,
+        "epochs = 3\n[train]\nepoch = 3\nbatch_size = 0\nlearning_rate = nan\nseed = 99999999999999999999\n[model]\narch = 18\n"
+        '[target]\nruntime = "onnx"\n[race]\nrounds = 4\nsamples = "many"\n[gates]\nmax = { p99_ms = "20" }\n[dta]\npath = "x"\n',
+    )
+    with pytest.raises(RecipeInvalid) as caught:
+        load_recipe(path)
+    assert caught.value.line() == (
+        f"recipe {path} has 11 problems: "
+        "train.learning_rate must be a finite number, not nan; "
+        "train.seed must fit in 64 bits; "
+        "model.arch must be text in quotes, not 18; "
+        "train.batch_size must be greater than 0, not 0; "
+        "train.epoch is no key, the nearest is train.epochs; "
+        "target.runtime must be 'onnxruntime', 'openvino' or 'tensorrt', not \"onnx\"; "
+        "race.rounds must be at least 8, not 4; "
+        'race.samples must be a whole number, not "many"; '
+        'gates.max.p99_ms must be a number, not "20"; '
+        "epochs is no key, the nearest is train.epochs; "
+        "dta is no key, the nearest is data "
+        "— docs/schemas/recipe.json lists every key [recipe-invalid]"
+    )
+
+
+def test_a_table_where_a_value_belongs_and_a_value_where_a_table_belongs(tmp_path: Path) -> None:
+    with pytest.raises(RecipeInvalid) as caught:
+        load_recipe(written(tmp_path, 'train = 3\n[model.arch]\nname = "x"\n'))
+    assert caught.value.because == 'model.arch must be text in quotes, not {"name": "x"}; train must be a table, not 3'
+
+
+def test_broken_toml_names_the_line(tmp_path: Path) -> None:
+    path = written(tmp_path, "[model]\narch = resnet-18\n")
+    with pytest.raises(NotToml) as caught:
+        load_recipe(path)
+    assert caught.value.line().startswith(f"{path}:2 is not valid TOML: Invalid value")
+
+
+def test_a_file_that_is_no_text_or_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileUnreadable, match=r"nowhere\.toml cannot be read: No such file or directory"):
+        load_recipe("nowhere.toml")
+    path = tmp_path / "my.toml"
+    path.write_bytes(b"a = '\xff'")
+    with pytest.raises(FileUnreadable) as caught:
+        load_recipe(path)
+    assert caught.value.line() == f"{path} cannot be read: byte 5 is no UTF-8 [file-unreadable]"
+
+
+def test_a_recipe_of_a_later_edgecnn_is_refused_before_its_keys_are_judged(tmp_path: Path) -> None:
+    path = written(tmp_path, 'schema = "edgecnn.recipe/2"\nfuture = true\n')
+    with pytest.raises(RecipeTooNew) as caught:
+        load_recipe(path)
+    assert caught.value.line() == (
+        f"recipe {path} is written for a later edgecnn: its schema is edgecnn.recipe/2, the newest known here is {SCHEMA} "
+        "— pip install --upgrade edgecnn [recipe-too-new]"
+    )
+
+
+def test_a_schema_of_something_else_is_an_invalid_recipe(tmp_path: Path) -> None:
+    with pytest.raises(RecipeInvalid, match="schema must be 'edgecnn.recipe/1'"):
+        load_recipe(written(tmp_path, 'schema = "edgecnn.device/2"\n'))
+
+
+def test_overrides_change_what_they_name_and_nothing_else() -> None:
+    recipe = load_recipe("demo")
+    changed = apply_overrides(recipe, ["train.epochs=3", "model.arch=resnet-18", 'target.device="jetson"', "gates.max.p99_ms=20"])
+    assert (changed.train.epochs, changed.model.arch, changed.target.device) == (3, "resnet-18", "jetson")
+    assert changed.gates.max == {"p99_ms": 20.0}
+    assert changed.model.resolution_px == recipe.model.resolution_px
+    assert recipe.train.epochs != 3, "the recipe given is not edited"
+
+
+def test_overrides_apply_in_order_and_none_is_none() -> None:
+    assert apply_overrides(Recipe(), ["train.epochs=3", "train.epochs=4"]).train.epochs == 4
+    assert apply_overrides(load_recipe("demo"), []) == load_recipe("demo")
+
+
+def test_what_is_unset_stays_unset_after_an_override() -> None:
+    assert apply_overrides(Recipe(), ["train.epochs=3"]).model_fields_set == {"train"}
+
+
+def test_every_problem_of_overrides_is_named_at_once() -> None:
+    with pytest.raises(OverridesInvalid) as caught:
+        apply_overrides(Recipe(), ["train.epoch=3", "train", "train=3", "train.batch_size=none", "colour=red"])
+    assert caught.value.line() == (
+        "--set cannot be applied: train.epoch is no key, the nearest is train.epochs; 'train' is not KEY=VALUE; "
+        "train is a table; its keys are set one by one; colour is no key; "
+        'train.batch_size must be a whole number, not "none" — write --set TABLE.KEY=VALUE, as in --set train.epochs=3 '
+        "[overrides-invalid]"
+    )
+
+
+def test_a_second_line_in_a_value_is_text_and_sets_nothing_more() -> None:
+    with pytest.raises(OverridesInvalid, match="train.epochs must be a whole number"):
+        apply_overrides(Recipe(), ["train.epochs=3\ntrain.seed = 5"])
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(content=st.one_of(st.binary(max_size=80), st.text(max_size=80).map(lambda text: text.encode("utf-8", "surrogatepass"))))
+def test_no_bytes_in_a_recipe_file_end_in_a_traceback(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "fuzz.toml"
+    path.write_bytes(content)
+    read_or_refused(path)
+
+
+SCALARS = st.sampled_from(
+    [
+        "3",
+        "-1",
+        "0.5",
+        "nan",
+        "-inf",
+        "1e400",
+        "true",
+        '"text"',
+        '""',
+        "[]",
+        "[[1], 'a']",
+        "{}",
+        "{a = 1}",
+        "1979-05-27",
+        "07:32:00",
+    ]
+    + ["0x" + "f" * 20, "'''\n'''", "9223372036854775808", "[" * 40 + "]" * 40]
+)
+TABLES = st.sampled_from(
+    ["schema", "model", "data", "train", "quantize", "target", "race", "gates", "gates.max", "gates.min", "other"]
+)
+NAMES = st.sampled_from(sorted({key.rpartition(".")[2] for key in dotted_keys(Recipe)} | {"typo", '"with space"', '""'}))
+
+
+@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(tables=st.dictionaries(TABLES, st.one_of(SCALARS, st.dictionaries(NAMES, SCALARS, max_size=4)), max_size=4))
+def test_no_toml_in_a_recipe_file_ends_in_a_traceback(tmp_path: Path, tables: dict[str, str | dict[str, str]]) -> None:
+    lines = [f"{name} = {value}" for name, value in tables.items() if isinstance(value, str)]
+    for name, inner in tables.items():
+        if isinstance(inner, dict):
+            lines += [f"[{name}]", *(f"{key} = {value}" for key, value in inner.items())]
+    read_or_refused(written(tmp_path, "\n".join(lines)))
+
+
+@settings(max_examples=250, deadline=None)
+@given(key=st.one_of(st.sampled_from(dotted_keys(Recipe)), st.text(max_size=20)), value=st.one_of(SCALARS, st.text(max_size=20)))
+def test_no_override_ends_in_a_traceback(key: str, value: str) -> None:
+    try:
+        apply_overrides(Recipe(), [f"{key}={value}"])
+    except EdgecnnError as error:
+        assert "\n" not in error.line().replace(value, "")
+
+
+def read_or_refused(path: Path) -> None:
+    try:
+        assert isinstance(load_recipe(path), Recipe)
+    except EdgecnnError as error:
+        assert str(path) in error.line()
+        assert error.ref in {"file-unreadable", "not-toml", "recipe-invalid", "recipe-too-new"}
