@@ -90,9 +90,7 @@ class OnnxRuntimeBackend:
             runtime=self.runtime,
             precision=Precision.INT8,
             method=Method.POST_TRAINING,
-            scheme=Scheme(
-                activation_dtype="uint8", activation_symmetric=False, reduced_range=byte_products_saturate(processor)
-            ),
+            scheme=Scheme(activation_dtype="uint8", activation_symmetric=False, reduced_range=byte_products_saturate(processor)),
         )
 
 

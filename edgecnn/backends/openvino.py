@@ -90,7 +90,10 @@ class OpenVinoBackend:
             precision=Precision.INT8,
             method=Method.POST_TRAINING,
             scheme=Scheme(
-                activation_dtype="uint8", activation_symmetric=False, bias="float", reduced_range=byte_products_saturate(processor)
+                activation_dtype="uint8",
+                activation_symmetric=False,
+                bias="float",
+                reduced_range=byte_products_saturate(processor),
             ),
             session_options=_BF16 if multiplies_bf16(processor) else _F32,
         )

@@ -10,6 +10,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+from edgecnn.backends.openvino_import import import_openvino
+
 _GENERATED = re.compile(r"^(?!Conv_|ConvTranspose_|Gemm_|MatMul_)([A-Z][A-Za-z0-9]*)_([0-9]+)(?=$|/)")
 """Kind and count, alone or before what NNCF appends. Multiplying layers keep their names: residency joins by them."""
 
@@ -20,19 +22,15 @@ def convert_trunk(onnx: Path) -> Any:
     ``read_model`` would not fuse Sigmoid and Mul to Swish before quantizers are placed, which then keep the two apart: measured
     on EfficientNet-B0, INT8 is a third slower so.
     """
-    import openvino
-
-    return openvino.convert_model(onnx)
+    return import_openvino().convert_model(onnx)
 
 
 def save_ir(model: Any, path: Path) -> int:
     """Write ``path`` (``.xml``) and its ``.bin`` with weights as they are, not halved to fp16; returns the number of classes."""
-    import openvino
-
     number_names_anew(model)
     if model.has_rt_info(["conversion_parameters"]):
         del model.get_rt_info()["conversion_parameters"]
-    openvino.save_model(model, path, compress_to_fp16=False)
+    import_openvino().save_model(model, path, compress_to_fp16=False)
     return int(model.output(0).get_partial_shape()[1].get_length())
 
 

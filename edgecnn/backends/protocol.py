@@ -1,4 +1,4 @@
-"""What a runtime must say of itself at build time: what it computes on a device, how its model files are made, how its traces read.
+"""What a runtime says of itself at build time: what it computes on a device, how its files are made, how its traces are read.
 
 No runtime runs here: that is the runner's part, inside the kit. A module of this package is named as its runtime's ``Runtime``
 value and holds one ``BACKEND``; importing it imports no runtime.

@@ -17,7 +17,7 @@ from edgecnn.judging.baseline import BaselineQuestion, baseline_facts
 from edgecnn.judging.choice import ChoiceRules, choose
 from edgecnn.judging.gates import budget_pp, gates_for, judge_candidate, overall
 from edgecnn.judging.latency import pairwise_ratios
-from edgecnn.judging.standings import field_of
+from edgecnn.judging.field import field_of
 from edgecnn.values.candidate import Precision
 from edgecnn.values.mac_table import MacTable
 from edgecnn.values.report import Build, BuildReport, CandidateFacts, Choice

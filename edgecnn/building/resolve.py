@@ -19,11 +19,11 @@ from edgecnn.building.resolved import Attachment, Resolved
 from edgecnn.data.manifest import summarize
 from edgecnn.errors.building import NothingToBuild
 from edgecnn.models.catalogue import arch_named, pixel_recipe
+from edgecnn.models.defaults import Mode, default_epochs, default_learning_rate
 from edgecnn.models.weights import answer_weights
 from edgecnn.stages.fetch import FetchStage
 from edgecnn.stages.package import runner_digest
 from edgecnn.store.store import Store
-from edgecnn.training.defaults import default_epochs, default_learning_rate
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.artifact import Artifact, Unavailable
 from edgecnn.values.candidate import Candidate, Precision, Runtime, Unsupported
@@ -152,7 +152,7 @@ def _completed(asked: Recipe, arch: ArchSpec, data: DataSummary, weights: Weight
     """Every default, filled in once."""
     demo = data.origin == "demo"
     resolution = asked.model.resolution_px or (DEMO_RESOLUTION_PX if demo else arch.resolution_px)
-    mode = "scratch" if weights.kind == "none" else "finetune"
+    mode: Mode = "scratch" if weights.kind == "none" else "finetune"
     train = asked.train
     epochs = train.epochs if train.epochs is not None else default_epochs(mode, data.counts["train"])
     rate = train.learning_rate if train.learning_rate is not None else default_learning_rate(mode)

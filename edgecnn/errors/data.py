@@ -130,6 +130,7 @@ class CorruptImages(EdgecnnError):
     ref = "corrupt-images"
 
     def __init__(self, *, root: str, broken: Sequence[tuple[str, str]], checked: int) -> None:
+        self.broken = tuple(broken)
         super().__init__(
             what=f"{root}: {len(broken):,} of {checked:,} images cannot be decoded",
             because="; ".join(f"{path}: {why}" for path, why in broken[:_NAMED]) + _more(len(broken)),

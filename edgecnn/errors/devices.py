@@ -2,24 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Protocol
 
-from edgecnn.errors.base import EdgecnnError, ExitCode
-
-
-class _Named(Protocol):
-    @property
-    def name(self) -> str: ...
-
-
-class _Lacking(Protocol):
-    @property
-    def why(self) -> str: ...
-    @property
-    def command(self) -> str | None: ...
+from edgecnn.errors.base import EdgecnnError
 
 
 class UnknownDevice(EdgecnnError):
@@ -86,19 +73,3 @@ class DeviceNameTaken(EdgecnnError):
 
     def __init__(self, *, name: str, first: str, second: str) -> None:
         super().__init__(what=f"the devices {first} and {second} both answer to {name!r}")
-
-
-class NothingToBuild(EdgecnnError):
-    """Raised when the baseline network cannot be built for a device here; ``unavailable`` maps candidates to what they lack."""
-
-    ref = "nothing-to-build"
-    exit_code = ExitCode.MISSING
-
-    def __init__(self, *, device: _Named, unavailable: Mapping[str, _Lacking]) -> None:
-        commands = dict.fromkeys(lacking.command for lacking in unavailable.values() if lacking.command is not None)
-        super().__init__(
-            what=f"nothing can be built for {device.name}",
-            because="; ".join(f"{candidate}: {lacking.why}" for candidate, lacking in unavailable.items())
-            or "its file lists no runtime that the fp32 baseline runs on; onnxruntime is one",
-            hint=" && ".join(commands) or None,
-        )

@@ -83,14 +83,27 @@ class OpsetTooLowForHalf(EdgecnnError):
 
 
 class HalfOverflow(EdgecnnError):
-    """Raised when a weight is finite in fp32 and infinite in fp16."""
+    """Raised when a weight, or an activation that calibration saw, is finite in fp32 and infinite in fp16."""
 
     ref = "half-overflow"
 
     def __init__(self, *, tensor: str, largest: float) -> None:
         super().__init__(
-            what=f"{tensor} holds {largest:.6g}, and fp16 ends at 65504",
+            what=f"tensor {tensor} reaches {largest:.6g}, and fp16 ends at 65504",
             hint="train with weight decay, or leave this network out of TensorRT's half-precision candidates",
+        )
+
+
+class TwinDisagrees(EdgecnnError):
+    """Raised when the file that ships and the twin that answers for it do not compute the same."""
+
+    ref = "twin-disagrees"
+
+    def __init__(self, *, candidate: str, difference: float, allowed: float, images: int) -> None:
+        super().__init__(
+            what=f"{candidate}: the fp16 file and its fp32 twin differ by {difference:.3g} of the logits' spread, {allowed:.3g} is allowed",
+            because=f"seen on {images} calibration images, as a root mean square",
+            hint="an activation probably leaves fp16's range; choose another candidate for this network",
         )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import onnx
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from edgecnn.errors.export import ExternalDataOutside, NotAnOnnxModel
 

@@ -5,7 +5,8 @@ Convolutions, transposed convolutions, Gemm and MatMul are counted; additions, a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from edgecnn.graph.document import load_model
 from edgecnn.values.mac_table import LayerMacs, MacTable
 
 _COUNTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+_ACTIVATIONS = ("Relu", "LeakyRelu", "Clip", "Sigmoid", "Tanh", "HardSigmoid", "HardSwish")
 
 
 def mac_table(model: onnx.ModelProto | Path) -> MacTable:
@@ -31,17 +33,30 @@ def mac_table(model: onnx.ModelProto | Path) -> MacTable:
     """
     whole = load_model(model) if isinstance(model, Path) else model
     shapes = _shapes_at_batch_one(whole)
-    layers = tuple(_layer(node, shapes) for node in whole.graph.node if node.op_type in _COUNTED)
+    follows = _activations_by_input(whole.graph)
+    layers = tuple(_layer(node, shapes, follows) for node in whole.graph.node if node.op_type in _COUNTED)
     return MacTable(resolution_px=shapes[_image_input(whole).name][2], layers=layers)
 
 
-def _layer(node: onnx.NodeProto, shapes: dict[str, list[int]]) -> LayerMacs:
+def _layer(node: onnx.NodeProto, shapes: Mapping[str, list[int]], follows: Mapping[str, str]) -> LayerMacs:
     for tensor in (*node.input[:2], node.output[0]):
         if tensor not in shapes:
             raise MacsUnknown(node=node.name, op=node.op_type, tensor=tensor)
     count = {"Conv": _conv, "ConvTranspose": _conv_transpose, "Gemm": _gemm, "MatMul": _matmul}[node.op_type]
     first, second, output = shapes[node.input[0]], shapes[node.input[1]], shapes[node.output[0]]
-    return LayerMacs(name=node.name, op=node.op_type, macs=count(node, first, second, output), outputs=tuple(node.output))
+    outputs = [node.output[0]]
+    while outputs[-1] in follows:
+        outputs.append(follows[outputs[-1]])
+    return LayerMacs(name=node.name, op=node.op_type, macs=count(node, first, second, output), outputs=tuple(outputs))
+
+
+def _activations_by_input(graph: onnx.GraphProto) -> dict[str, str]:
+    """Tensor to the output of the activation that alone reads it: a fused layer is called after that one."""
+    readers: dict[str, list[onnx.NodeProto]] = defaultdict(list)
+    for node in graph.node:
+        for name in node.input:
+            readers[name].append(node)
+    return {name: nodes[0].output[0] for name, nodes in readers.items() if len(nodes) == 1 and nodes[0].op_type in _ACTIVATIONS}
 
 
 def _conv(_: onnx.NodeProto, __: Sequence[int], weight: Sequence[int], output: Sequence[int]) -> int:

@@ -23,7 +23,8 @@ from edgecnn.values.stage import Progress
 from edgecnn.values.verdict import Fidelity
 
 LOGITS = "logits.npy"
-LEASE_S = 3600.0
+LEASE_S = 600.0
+"""Silence for so long ends an evaluation: one chunk of images takes seconds."""
 
 
 class PixelSet(Value):

@@ -46,7 +46,7 @@ def residency(kit: KitRef, macs: MacTable, host: Host, bench: Bench, store: Stor
     with store.workspace("trace", kit.digest[:32], tell) as work:
         schedule = work / "schedule.json"
         schedule.write_text(json.dumps({"schema": "edgecnn.schedule/1", "timeout_s": RUN_TIMEOUT_S, "items": [item]}))
-        host.run(kit.folder, ["bench", "--schedule", str(schedule), "--out", str(work)], lease_s=RUN_TIMEOUT_S, tell=tell)
+        host.run(kit.folder, ["bench", "--schedule", str(schedule), "--out", str(work)], lease_s=2 * RUN_TIMEOUT_S, tell=tell)
         run = json.loads((work / "run-00000.json").read_text())
         if "error" in run:
             raise RunnerFailed(**run["error"])

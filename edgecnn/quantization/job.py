@@ -25,7 +25,14 @@ class Job:
     normalization: Normalization
     pixels: npt.NDArray[np.uint8]
 
-    def feeds(self) -> Iterator[npt.NDArray[Any]]:
-        """The calibration images one by one, as the model wants them: float32 (1, 3, H, W)."""
-        for index in range(len(self.pixels)):
-            yield to_feed(self.pixels[index : index + 1], "float32", "NCHW", self.normalization.mean, self.normalization.std)
+    def feed(self, index: int) -> npt.NDArray[Any]:
+        """One calibration image, counted from 0: float32 (1, 3, H, W)."""
+        return self._fed(self.pixels[index : index + 1])
+
+    def feeds(self, batch: int = 1) -> Iterator[npt.NDArray[Any]]:
+        """The calibration images in batches, as the model wants them: float32 (batch, 3, H, W), the last one perhaps smaller."""
+        for start in range(0, len(self.pixels), batch):
+            yield self._fed(self.pixels[start : start + batch])
+
+    def _fed(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
+        return to_feed(pixels, "float32", "NCHW", self.normalization.mean, self.normalization.std)

@@ -33,5 +33,7 @@ def way_to(candidate: Candidate) -> Way:
     if found is None and candidate.precision.is_float:
         return Way(None)
     if found is None:
-        raise LookupError(f"no module of quantization makes {candidate.id}: add a row for {candidate.runtime}, {candidate.method}")
+        raise LookupError(
+            f"no module of quantization makes {candidate.id}: add a row for {candidate.runtime}, {candidate.method}"
+        )
     return found

@@ -46,10 +46,10 @@ def build_engines(
         raise RunnerError("kit-needs-no-engine", "%s runs as it is: there is no engine to build" % kit["name"])
     make_folder(out)
     began = time.monotonic()
-    targets = list(capabilities) or [None]  # type: List[Optional[str]]
+    targets: List[Optional[str]] = list(capabilities) or [None]
     orders = [_order(kit, kit_folder.resolve(), out.resolve(), package, target) for target in targets]
     prefix = steady_addresses()
-    made = []  # type: List[Dict[str, Any]]
+    made: List[Dict[str, Any]] = []
     with (out / LOG).open("w", encoding="utf-8") as log:
         for order in orders:
             if tell is not None:
@@ -74,7 +74,7 @@ def _order(kit: Dict[str, Any], kit_folder: Path, out: Path, package: Optional[s
 
 
 def _record(onnx: str, orders: Sequence[Order], made: Sequence[Dict[str, Any]]) -> Dict[str, Any]:
-    warnings = {}  # type: Dict[str, int]
+    warnings: Dict[str, int] = {}
     for each in made:
         for text in each["warnings"]:
             warnings[text] = warnings.get(text, 0) + 1
@@ -143,7 +143,7 @@ def _in_a_process(order: Order, prefix: List[str], log: Any) -> Dict[str, Any]:
 def _result(order: Order, done: "subprocess.CompletedProcess[str]") -> Dict[str, Any]:
     lines = [line for line in done.stdout.splitlines() if line.strip()]
     try:
-        result = json.loads(lines[-1])  # type: Dict[str, Any]
+        result: Dict[str, Any] = json.loads(lines[-1])
     except (IndexError, ValueError):
         ending = "signal %d" % -done.returncode if done.returncode < 0 else "exit code %d" % done.returncode
         said = [line for line in done.stderr.splitlines() if line.strip()]

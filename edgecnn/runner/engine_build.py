@@ -43,8 +43,8 @@ class Heard:
 
     def __init__(self, file: Any) -> None:
         self._file = file
-        self.warnings = []  # type: List[str]
-        self.errors = []  # type: List[str]
+        self.warnings: List[str] = []
+        self.errors: List[str] = []
 
     def hear(self, severity: str, text: str) -> None:
         """File one message; ``severity`` is the name of the builder's own level."""
@@ -242,7 +242,7 @@ def main() -> int:
     """Read the order from standard input as JSON; the last line of output is the result."""
     order = Order(**json.loads(sys.stdin.read()))
     try:
-        result = dict(build(order), ok=True)  # type: Dict[str, Any]
+        result: Dict[str, Any] = dict(build(order), ok=True)
     except RunnerError as refused:
         result = {"ok": False, "error": refused.facts()}
     print("\n" + json.dumps(result), flush=True)

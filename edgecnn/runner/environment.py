@@ -11,6 +11,7 @@ import platform
 from pathlib import Path
 from typing import Dict, List, Optional
 
+from .procfs import ROOT, cpuinfo, read_text
 from .runtimes import installed_version
 from .sensors import observe
 
@@ -20,10 +21,8 @@ _ISA = (
 )  # fmt: skip
 """Flags of /proc/cpuinfo that decide which kernels a runtime takes."""
 
-_ROOT = Path("/")
 
-
-def read_environment(runtime: Optional[str] = None, root: Path = _ROOT) -> Dict[str, Dict[str, str]]:
+def read_environment(runtime: Optional[str] = None, root: Path = ROOT) -> Dict[str, Dict[str, str]]:
     """``{"conditions": …, "observed": …}``.
 
     Args:
@@ -33,7 +32,7 @@ def read_environment(runtime: Optional[str] = None, root: Path = _ROOT) -> Dict[
     return {"conditions": read_conditions(runtime, root), "observed": observe(root)}
 
 
-def read_conditions(runtime: Optional[str] = None, root: Path = _ROOT) -> Dict[str, str]:
+def read_conditions(runtime: Optional[str] = None, root: Path = ROOT) -> Dict[str, str]:
     """What must agree before two runs may be joined.
 
     ``machine`` is the first 16 hexadecimal digits of SHA-256 over the board's serial number, or else /etc/machine-id, and the
@@ -56,29 +55,11 @@ def read_conditions(runtime: Optional[str] = None, root: Path = _ROOT) -> Dict[s
     return {name: value for name, value in found.items() if value}
 
 
-def available_cores(root: Path = _ROOT) -> int:
+def available_cores(root: Path = ROOT) -> int:
     """Cores that this process may use: its affinity, and not more than its control group's quota, rounded down to at least 1."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quota = _quota(root)
     return cores if quota is None else max(1, min(cores, int(quota)))
-
-
-def read_text(path: Path) -> Optional[str]:
-    """A small file's text without surrounding spaces and zero bytes, or None where it is absent, refused or empty."""
-    try:
-        return path.read_text(encoding="utf-8", errors="replace").strip("\0 \n\t") or None
-    except OSError:
-        return None
-
-
-def cpuinfo(root: Path = _ROOT) -> Dict[str, str]:
-    """The first processor's fields of /proc/cpuinfo."""
-    fields: Dict[str, str] = {}
-    for line in (read_text(root / "proc/cpuinfo") or "").splitlines():
-        name, colon, value = line.partition(":")
-        if colon:
-            fields.setdefault(name.strip(), value.strip())
-    return fields
 
 
 def _machine(root: Path) -> Optional[str]:

@@ -30,7 +30,7 @@ def write_bytes(path: Path, content: bytes) -> None:
         stream.write(content)
         stream.flush()
         os.fsync(stream.fileno())
-    os.replace(str(partial), str(path))
+    partial.replace(path)
 
 
 def write_json(path: Path, value: Any) -> None:

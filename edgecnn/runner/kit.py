@@ -1,4 +1,4 @@
-"""A kit is a folder that proves itself: every byte in it is named, with its hash, in ``kit.json``, whose own hash is the kit's name."""
+"""A kit is a folder that proves itself: ``kit.json`` names every file with its hash, and its own hash is the kit's."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import os
 import platform
 from pathlib import Path, PurePosixPath
-from typing import Any, Dict, List, Optional
+from typing import Dict, List
 
 from .failure import RunnerError
 from .files import sha256_of
@@ -127,16 +127,6 @@ class Kit:
                     raise RunnerError("kit-file-unlisted", "{}: code that kit.json does not list".format(relative), hint=_HINT)
 
 
-def open_kit(folder: Optional[Path] = None) -> Kit:
-    """The kit in a folder, by default the current one."""
-    return Kit.open(Path.cwd() if folder is None else folder)
-
-
-def model_facts(kit: Kit) -> Dict[str, Any]:
-    """What a reader of results wants to know of the kit."""
-    return {"kit": kit.sha256, "name": kit.manifest.name, "stands_for": kit.manifest.stands_for}
-
-
 def _check_name(name: str) -> None:
     parts: List[str] = name.split("/")
     if "\\" in name or ":" in name or not name or any(part in ("", ".", "..") for part in parts):
@@ -148,7 +138,10 @@ def _package_version(name: str, wanted: str) -> str:
     needed = "{}{}".format(name, wanted)
     if found is None:
         raise RunnerError(
-            "missing-package", "this kit needs {}, which is not installed".format(needed), hint="pip install '{}'".format(needed), missing=True
+            "missing-package",
+            "this kit needs {}, which is not installed".format(needed),
+            hint="pip install '{}'".format(needed),
+            missing=True,
         )
     if not matches(found, wanted):
         raise RunnerError(

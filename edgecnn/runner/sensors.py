@@ -6,7 +6,7 @@ import platform
 from pathlib import Path
 from typing import Dict, List, NamedTuple, Optional
 
-_ROOT = Path("/")
+from .procfs import ROOT, cpuinfo, read_text
 
 
 class CpuTicks(NamedTuple):
@@ -16,7 +16,7 @@ class CpuTicks(NamedTuple):
     stolen: int
 
 
-def observe(root: Path = _ROOT, since: Optional[CpuTicks] = None) -> Dict[str, str]:
+def observe(root: Path = ROOT, since: Optional[CpuTicks] = None) -> Dict[str, str]:
     """Load, stolen time, temperature, frequency and memory, and what kind of machine this is.
 
     Args:
@@ -25,10 +25,10 @@ def observe(root: Path = _ROOT, since: Optional[CpuTicks] = None) -> Dict[str, s
     """
     found = {
         "architecture": platform.machine(),
-        "cpu_vendor": _cpuinfo(root, "vendor_id"),
-        "model": _text(root / "proc/device-tree/model") or _text(root / "sys/class/dmi/id/product_name"),
+        "cpu_vendor": cpuinfo(root).get("vendor_id"),
+        "model": read_text(root / "proc/device-tree/model") or read_text(root / "sys/class/dmi/id/product_name"),
         "gpu": _gpu(root),
-        "load_1min": (_text(root / "proc/loadavg") or "").partition(" ")[0],
+        "load_1min": (read_text(root / "proc/loadavg") or "").partition(" ")[0],
         "steal_percent": _steal(root, since),
         "temperature_c": _hottest(root),
         "frequency_mhz": _frequency(root),
@@ -38,9 +38,9 @@ def observe(root: Path = _ROOT, since: Optional[CpuTicks] = None) -> Dict[str, s
     return {name: value for name, value in found.items() if value}
 
 
-def cpu_ticks(root: Path = _ROOT) -> Optional[CpuTicks]:
+def cpu_ticks(root: Path = ROOT) -> Optional[CpuTicks]:
     """The first line of /proc/stat, or None where there is none."""
-    fields = (_text(root / "proc/stat") or "").split("\n", 1)[0].split()
+    fields = (read_text(root / "proc/stat") or "").split("\n", 1)[0].split()
     if len(fields) < 9 or fields[0] != "cpu":
         return None
     ticks = [int(field) for field in fields[1:9]]  # user nice system idle iowait irq softirq steal
@@ -58,7 +58,7 @@ def _steal(root: Path, since: Optional[CpuTicks]) -> Optional[str]:
 def _hottest(root: Path) -> Optional[str]:
     degrees: List[float] = []
     for path in sorted((root / "sys/class/thermal").glob("thermal_zone*/temp")):
-        text = _text(path)
+        text = read_text(path)
         if text and text.lstrip("-").isdigit():
             degrees.append(int(text) / 1000.0)
     return "{:.1f}".format(max(degrees)) if degrees else None
@@ -66,14 +66,14 @@ def _hottest(root: Path) -> Optional[str]:
 
 def _frequency(root: Path) -> Optional[str]:
     files = sorted((root / "sys/devices/system/cpu").glob("cpu[0-9]*/cpufreq/scaling_cur_freq"))
-    kilohertz = [int(text) for text in map(_text, files) if text and text.isdigit()]
+    kilohertz = [int(text) for text in map(read_text, files) if text and text.isdigit()]
     if kilohertz:
         return "{:.0f}".format(sum(kilohertz) / len(kilohertz) / 1000.0)
-    return _cpuinfo(root, "cpu MHz")
+    return cpuinfo(root).get("cpu MHz")
 
 
 def _memory(root: Path, field: str) -> Optional[str]:
-    for line in (_text(root / "proc/meminfo") or "").splitlines():
+    for line in (read_text(root / "proc/meminfo") or "").splitlines():
         if line.startswith(field + ":"):
             return str(int(line.split()[1]) // 1024)
     return None
@@ -81,22 +81,7 @@ def _memory(root: Path, field: str) -> Optional[str]:
 
 def _gpu(root: Path) -> Optional[str]:
     for path in sorted((root / "proc/driver/nvidia/gpus").glob("*/information")):
-        for line in (_text(path) or "").splitlines():
+        for line in (read_text(path) or "").splitlines():
             if line.startswith("Model:"):
                 return line.partition(":")[2].strip()
     return None
-
-
-def _cpuinfo(root: Path, field: str) -> Optional[str]:
-    for line in (_text(root / "proc/cpuinfo") or "").splitlines():
-        name, _, value = line.partition(":")
-        if name.strip() == field:
-            return value.strip()
-    return None
-
-
-def _text(path: Path) -> Optional[str]:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace").strip("\0 \n\t") or None
-    except OSError:
-        return None

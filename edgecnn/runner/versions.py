@@ -10,7 +10,9 @@ from .failure import RunnerError
 Release = Tuple[Tuple[int, ...], int]
 """The numbers, and 0 for a final release or -1 for anything before it."""
 
-_VERSION = re.compile(r"v?(\d+(?:\.\d+)*)((?:[-_.]?(?:a|b|c|rc|alpha|beta|pre|preview|dev)[-_.]?\d*)*)(?:[-_.]?post\d*)?(?:[+-].*)?")
+_VERSION = re.compile(
+    r"v?(\d+(?:\.\d+)*)((?:[-_.]?(?:a|b|c|rc|alpha|beta|pre|preview|dev)[-_.]?\d*)*)(?:[-_.]?post\d*)?(?:[+-].*)?"
+)
 _LEADING = re.compile(r"(\d+(?:\.\d+)*)()")
 """Vendors of boards append suffixes of their own, as in ``8.5.2.nv1``."""
 _CLAUSE = re.compile(r"\s*(>=|<=|==|!=|~=|>|<)\s*([^\s,]+?)(\.\*)?\s*")

@@ -68,7 +68,7 @@ class FetchStage(Stage):
 
     @classmethod
     def published(cls, spec: ArchSpec) -> FetchStage:
-        """The stage that fetches a row's published weights, whatever this machine holds: its key tells whether the store has them."""
+        """The stage for a row's published weights, whatever this machine holds; its key tells whether the store has them."""
         weights = spec.weights
         if weights is None:
             raise ValueError(f"{spec.name} has no published weights: an answer of kind none needs no fetch")

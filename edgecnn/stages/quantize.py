@@ -30,7 +30,7 @@ class QuantizeStage(Stage):
 
     candidate: Candidate
     images: NonNegativeInt
-    """Calibration images. A float candidate reads none: for it this is 0 whatever was asked, so that another number is no miss."""
+    """Calibration images. A float candidate reads none: its number is 0 whatever was asked, so that another one is no miss."""
     normalization: Normalization
 
     def model_post_init(self, _context: Any) -> None:

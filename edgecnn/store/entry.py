@@ -31,7 +31,11 @@ class Damage:
 
 def read_entry(layout: Layout, kind: str, key: str) -> Artifact | Damage | None:
     """The entry as its record describes it, files unchecked; None where nothing is stored under this key."""
-    folder = layout.entry(kind, key)
+    return read_folder(layout.entry(kind, key), kind, key)
+
+
+def read_folder(folder: Path, kind: str, key: str) -> Artifact | Damage | None:
+    """The same for a folder that need not be published yet."""
     try:
         text = (folder / RECORD).read_bytes()
     except (FileNotFoundError, NotADirectoryError):

@@ -16,13 +16,14 @@ from pathlib import Path
 
 from edgecnn.errors.store import StageUnfinished
 from edgecnn.store.disk import discard, files_under, publish, remove, settle_all, settle_folders, stamp_of, write_settled
-from edgecnn.store.entry import trusted_entry, write_stamps
+from edgecnn.store.entry import file_damage, read_folder, trusted_entry, write_stamps
 from edgecnn.store.failures import failure_of_maker, named_failures
 from edgecnn.store.layout import FILES, RECORD, STARTED, Layout
 from edgecnn.store.wanted import Wanted
 from edgecnn.values.artifact import Artifact, Record
 from edgecnn.values.stage import Progress, Role
 
+_BYTE_CODE = "__pycache__"
 Maker = Callable[[Mapping[Role, Path], Path, Progress], None]
 
 
@@ -64,11 +65,14 @@ class Making:
         started = time.perf_counter()
         try:
             with named_failures(self.layout.root, f"starting {self.wanted.name}"):
+                finished = self._finished()
+                if finished is not None:
+                    return self._published(finished)
                 out = self._opened()
             self._run(maker, given, out, notes)
             seconds = time.perf_counter() - started
             with named_failures(self.layout.root, f"storing {self.wanted.name}"):
-                return self._published(self._settled(seconds, notes))
+                return self._published(self._described(seconds, tuple(notes.notes)))
         except BaseException:
             if not self.resumable:  # also after Ctrl-C; what can be resumed waits for the next call or for gc
                 shutil.rmtree(self._work, ignore_errors=True)
@@ -87,6 +91,14 @@ class Making:
                 raise
             raise named from error
 
+    def _finished(self) -> Record | None:
+        """The record of work that was killed between its last byte and its publication, where every file is as recorded."""
+        found = read_folder(self._work, self.wanted.kind, self.wanted.key)
+        if not isinstance(found, Artifact) or found.record.inputs != self.wanted.inputs:
+            return None
+        damaged = any(file_damage(found.folder, name, fact) for name, fact in found.record.files.items())
+        return None if damaged else found.record
+
     def _opened(self) -> Path:
         """The ``out`` folder: what an interrupted call left where that may be resumed, else empty."""
         began = json.dumps({role: fact.content for role, fact in sorted(self.wanted.inputs.items())}, indent=1)
@@ -99,11 +111,9 @@ class Making:
         marker.write_text(began)
         return out
 
-    def _settled(self, seconds: float, notes: NoteTaker) -> Record:
-        """Force every file onto the disk and write the record beside them."""
-        out = self._work / FILES
-        _drop_leftovers(out)
-        found = dict(sorted(files_under(out)))
+    def _described(self, seconds: float, notes: tuple[str, ...]) -> Record:
+        """Force every file onto the disk, then write the record beside them: where that stands, the work is finished."""
+        found = {name: path for name, path in sorted(files_under(self._work / FILES)) if not _is_leftover(name)}
         if strange := [name for name, path in found.items() if stamp_of(path) is None]:
             raise StageUnfinished(kind=self.wanted.kind, because=f"{strange[0]} is a link or no regular file")
         if not found:
@@ -116,17 +126,16 @@ class Making:
             environment=self.environment,
             made_at=datetime.now(UTC).isoformat(timespec="seconds"),
             seconds=round(seconds, 3),
-            notes=tuple(notes.notes),
+            notes=notes,
         )
         write_settled(self._work / RECORD, record.model_dump_json(indent=1, by_alias=True) + "\n")
-        (self._work / STARTED).unlink()
-        settle_folders(self._work)
         return record
 
     def _published(self, record: Record) -> Artifact:
         """Rename into place. Where another got there first with the same inputs, theirs stays and ours is dropped."""
         kind, key = self.wanted.kind, self.wanted.key
         entry = self.layout.entry(kind, key)
+        self._cleaned()
         if not publish(self._work, entry):
             theirs = trusted_entry(self.layout, kind, key)
             if isinstance(theirs, Artifact) and theirs.record.inputs == record.inputs:
@@ -138,10 +147,14 @@ class Making:
         write_stamps(self.layout.stamps(kind, key), stamps)
         return Artifact(kind=kind, key=key, folder=entry / FILES, record=record)
 
+    def _cleaned(self) -> None:
+        remove(self._work / STARTED)
+        out = self._work / FILES
+        for path in [*out.glob(".*"), *sorted(out.rglob(_BYTE_CODE))]:
+            remove(path)
+        settle_folders(self._work)
 
-def _drop_leftovers(out: Path) -> None:
+
+def _is_leftover(name: str) -> bool:
     """What a stage keeps only for itself: names that begin with a dot at the top, and byte-code caches anywhere."""
-    for path in out.glob(".*"):
-        remove(path)
-    for path in sorted(out.rglob("__pycache__")):
-        remove(path)
+    return name.startswith(".") or _BYTE_CODE in name.split("/")

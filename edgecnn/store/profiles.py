@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from edgecnn.store.disk import fsync_folder, publish, remove, settle, sha256_of, stamp_of, write_settled
+from edgecnn.store.disk import discard, fsync_folder, publish, remove, settle, sha256_of, stamp_of, write_settled
 from edgecnn.store.entry import Damage, file_damage
 from edgecnn.store.failures import named_failures
 from edgecnn.store.layout import Layout
@@ -78,8 +78,10 @@ class Profiles:
             work = self._layout.work("profile", f"{entry.name}-{datetime.now(UTC).timestamp():.6f}")
             try:
                 stored = _written(work, profile, named)
-                if not publish(work, entry):
-                    remove(work)
+                if not publish(work, entry) and not isinstance(read_profile(entry), StoredProfile):
+                    discard(entry, self._layout.trash)
+                    publish(work, entry)
+                remove(work)
             except BaseException:
                 shutil.rmtree(work, ignore_errors=True)
                 raise

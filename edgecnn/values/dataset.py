@@ -31,6 +31,8 @@ class DataManifest(Value):
     images: tuple[ImageEntry, ...]
     skipped: tuple[str, ...] = ()
     """Files that are no readable image, with the reason."""
+    copies: tuple[str, ...] = ()
+    """Images left out because the same bytes stand in another split or under another class."""
 
 
 class DataSummary(Value):
@@ -44,5 +46,6 @@ class DataSummary(Value):
     classes: tuple[str, ...]
     counts: Mapping[SplitRole, int]
     skipped: tuple[str, ...] = ()
+    copies: tuple[str, ...] = ()
     splits_from: str
     """One sentence: which folder became which role."""

@@ -46,6 +46,6 @@ def _stable(value: Any, where: str) -> Any:
         if not all(isinstance(name, str) for name in value):
             raise UnstableValue(where=where, value=value)
         return {name: _stable(inner, f"{where}.{name}") for name, inner in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, (bytes, bytearray)):
+    if isinstance(value, Sequence) and not isinstance(value, (bytes, bytearray, memoryview)):
         return [_stable(inner, f"{where}[{index}]") for index, inner in enumerate(value)]
     raise UnstableValue(where=where, value=value)

@@ -15,7 +15,7 @@ class LayerMacs(Value):
     op: Literal["Conv", "ConvTranspose", "Gemm", "MatMul"]
     macs: int
     outputs: tuple[str, ...]
-    """Names of the tensors it makes: some runtimes keep those rather than the node's name."""
+    """Names of the tensors it makes, through activations that a runtime may fuse: some keep those, not the node's name."""
 
 
 class MacTable(Value):

@@ -18,7 +18,7 @@ LOGITS_TOLERANCE: Mapping[Precision, float] = {
     Precision.FP16: 0.1,
     Precision.INT8: 0.15,
 }
-"""Share of the golden logits' spread by which another machine may differ: fp32 sums in another order, INT8 rounds at other places."""
+"""Share of the golden logits' spread by which another machine may differ: it adds in another order and rounds at other places."""
 
 
 class SessionSpec(Value):

@@ -14,7 +14,7 @@ class LayerResidency(Value):
     name: str
     op: str
     precision: str
-    """fp32, fp16, bf16, int8, or ``unknown`` where the runtime does not say."""
+    """fp32, fp16, bf16, int8; ``overhead``: only converts or moves numbers; ``unknown``: the runtime does not say."""
     macs: int
     """0 for what is not a multiply-add layer."""
     time_us: float | None

@@ -20,18 +20,16 @@ from edgecnn.building.devices import (
     runtime_of,
     with_local_facts,
 )
-from edgecnn.errors.base import EdgecnnError, ExitCode
+from edgecnn.errors.base import ExitCode
 from edgecnn.errors.devices import (
     DeviceFileInvalid,
     DeviceNameTaken,
-    NothingToBuild,
     RuntimeNotOnDevice,
     UnknownDevice,
     UnknownRuntime,
 )
 from edgecnn.errors.toml import FileUnreadable, NotToml
 from edgecnn.resources import resource_folder
-from edgecnn.values.artifact import Unavailable
 from edgecnn.values.candidate import Precision, Runtime
 from edgecnn.values.device import Device, Sourced
 
@@ -248,17 +246,6 @@ def test_a_machine_describes_itself_in_a_few_words() -> None:
     assert THIS_MACHINE.describe() == "GenuineIntel x86_64 with 2 cores"
     board = THIS_MACHINE.model_copy(update={"cpu_vendor": None, "cores": 1, "models": ("A board",)})
     assert board.describe() == "x86_64 with 1 core, A board"
-
-
-def test_nothing_to_build_says_what_is_missing_and_how_to_get_it() -> None:
-    lacking = Unavailable(why="onnxruntime is not installed", command='pip install "edgecnn[onnxruntime]"')
-    error = NothingToBuild(device=device_named("cpu"), unavailable={"onnxruntime-fp32": lacking, "onnxruntime-int8": lacking})
-    assert error.line() == (
-        "nothing can be built for cpu: onnxruntime-fp32: onnxruntime is not installed; onnxruntime-int8: onnxruntime is not "
-        'installed — pip install "edgecnn[onnxruntime]" [nothing-to-build]'
-    )
-    assert error.exit_code is ExitCode.MISSING
-    assert isinstance(error, EdgecnnError)
 
 
 def write_proc(root: Path, name: str, text: str) -> None:

@@ -27,6 +27,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+from edgecnn.data.layout import Part
+
 DEMO_FILE: Final = Path(__file__).resolve().parent / "fashion-mnist.npz"
 DEMO_CLASSES: Final = (
     "T-shirt/top",
@@ -42,5 +44,5 @@ DEMO_CLASSES: Final = (
 )
 """In the order of the data set's labels, which is not alphabetical."""
 
-DEMO_PARTS: Final = (("train", 4000), ("validation", 1000), ("test", 10000))
+DEMO_PARTS: Final[tuple[tuple[Part, int], ...]] = (("train", 4000), ("validation", 1000), ("test", 10000))
 """Consecutive ranges of the file, under the names that split folders have."""

@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 from onnx import ModelProto, NodeProto, TensorProto, numpy_helper
 
-from edgecnn.errors.tensorrt import OpsetTooLowForHalf
-from edgecnn.graph.passes.half import carry_half, through_half, type_half
+from edgecnn.errors.tensorrt import HalfOverflow, OpsetTooLowForHalf
+from edgecnn.graph.document import opset_of
+from edgecnn.graph.passes.half import LARGEST_HALF, carry_half, through_half, type_half
 
 SMALLEST_NORMAL_HALF = 2.0**-14
 LEAST_OPSET = 19
@@ -26,7 +27,7 @@ def carry_half_qdq(model: ModelProto) -> ModelProto:
 
     Raises:
         OpsetTooLowForHalf: the opset is below 19.
-        HalfOverflow: a weight or a scale is beyond fp16's range.
+        HalfOverflow: a weight, or a calibrated activation, is beyond fp16's range.
     """
     _check_opset(model)
     carried = ModelProto()
@@ -35,6 +36,8 @@ def carry_half_qdq(model: ModelProto) -> ModelProto:
     asked = {name: numpy_helper.to_array(tensors[name]) for name in _scale_names(carried, tensors)}
     held = {name: half_scale(scale, name) for name, scale in asked.items()}
     for node in carried.graph.node:
+        if node.op_type == "QuantizeLinear" and node.input[1] in asked:
+            _refuse_overflow(node.input[0], asked[node.input[1]])
         if node.op_type == "DequantizeLinear" and node.input[0] in tensors:
             _requantize(node, tensors[node.input[0]], asked[node.input[1]], held[node.input[1]])
     for name, scale in held.items():
@@ -58,9 +61,15 @@ def half_scale(scale: npt.NDArray[np.float32], name: str) -> npt.NDArray[np.floa
 
 
 def _check_opset(model: ModelProto) -> None:
-    found = next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), 0)
-    if found < LEAST_OPSET:
-        raise OpsetTooLowForHalf(found=found)
+    if opset_of(model) < LEAST_OPSET:
+        raise OpsetTooLowForHalf(found=opset_of(model))
+
+
+def _refuse_overflow(tensor: str, scale: npt.NDArray[np.float32]) -> None:
+    """What calibration saw is at most 127 steps; the tensor itself lies in half before it is quantized."""
+    largest = 127.0 * float(np.max(scale))
+    if largest > LARGEST_HALF:
+        raise HalfOverflow(tensor=tensor, largest=largest)
 
 
 def _scale_names(model: ModelProto, tensors: dict[str, TensorProto]) -> list[str]:

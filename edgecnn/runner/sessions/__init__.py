@@ -1,4 +1,4 @@
-"""The only place where a runtime executes: one module a runtime, found by its name in the kit, so that adding one touches no other."""
+"""The only place where a runtime executes: one module a runtime, found by its name in the kit."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional, Sequence
 
+from ..environment import available_cores
 from ..failure import RunnerError
 
 if TYPE_CHECKING:
@@ -29,6 +30,24 @@ class Session:
         raise NotImplementedError
 
 
+def load_runtime(kit: Kit) -> Any:
+    """Import the kit's session module and with it the runtime.
+
+    Raises:
+        RunnerError: unknown-session or missing-package.
+    """
+    name = kit.manifest.session.module
+    try:
+        return import_module("." + name, __name__)
+    except ModuleNotFoundError as error:
+        if error.name == "{}.{}".format(__name__, name):
+            raise RunnerError("unknown-session", "kit.json: session.module {!r} is not in this runner".format(name)) from error
+        hint = "pip install {}".format(error.name)
+        raise RunnerError(
+            "missing-package", "{} needs the package {}".format(name, error.name), hint=hint, missing=True
+        ) from error
+
+
 def open_session(
     kit: Kit, knobs: Optional[Mapping[str, str]] = None, batch: Optional[int] = None, trace_folder: Optional[Path] = None
 ) -> Session:
@@ -43,17 +62,9 @@ def open_session(
     Raises:
         RunnerError: unknown-session, missing-package, or the runtime's own refusal.
     """
-    name = kit.manifest.session.module
-    try:
-        module = import_module("." + name, __name__)
-    except ModuleNotFoundError as error:
-        if error.name == "{}.{}".format(__name__, name):
-            raise RunnerError("unknown-session", "kit.json: session.module {!r} is not in this runner".format(name)) from error
-        hint = "pip install {}".format(error.name)
-        raise RunnerError("missing-package", "{} needs the package {}".format(name, error.name), hint=hint, missing=True) from error
     options: Dict[str, str] = dict(kit.manifest.session.options)
     options.update(knobs or {})
-    session: Session = module.open_session(kit, options, trace_folder=trace_folder, batch=batch)
+    session: Session = load_runtime(kit).open_session(kit, options, trace_folder=trace_folder, batch=batch)
     return session
 
 
@@ -65,8 +76,6 @@ def threads_of(options: Dict[str, str]) -> int:
     """
     text = options.pop("threads", None)
     if text is None:
-        from ..environment import available_cores
-
         return available_cores()
     if not text.isdigit() or int(text) < 1:
         raise RunnerError("bad-option", "session option threads = {!r} is not a whole number of at least 1".format(text))

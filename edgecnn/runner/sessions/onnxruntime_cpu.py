@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence
 
@@ -38,7 +37,9 @@ class OnnxRuntimeSession(Session):
         try:
             self._session = onnxruntime.InferenceSession(str(model), settings, providers=["CPUExecutionProvider"])
         except Exception as error:  # noqa: BLE001 - the runtime's exceptions share no public base class
-            raise RunnerError("runtime-refused-model", "{}: ONNX Runtime cannot open it".format(model.name), _line(error)) from error
+            raise RunnerError(
+                "runtime-refused-model", "{}: ONNX Runtime cannot open it".format(model.name), _line(error)
+            ) from error
         self._outputs: List[str] = [output.name for output in self._session.get_outputs()]
         self._run = self._session.run
 
@@ -46,7 +47,9 @@ class OnnxRuntimeSession(Session):
         """As the model file declares them."""
         return [
             TensorSpec(
-                each.name, _DTYPES.get(each.type, each.type), tuple(size if isinstance(size, int) else None for size in each.shape)
+                each.name,
+                _DTYPES.get(each.type, each.type),
+                tuple(size if isinstance(size, int) else None for size in each.shape),
             )
             for each in self._session.get_inputs()
         ]
@@ -58,7 +61,7 @@ class OnnxRuntimeSession(Session):
     def close(self) -> None:
         """A traced session leaves ``profile.json`` and ``optimized.onnx``."""
         if self._trace_folder is not None:
-            os.replace(self._session.end_profiling(), str(self._trace_folder / "profile.json"))
+            Path(self._session.end_profiling()).replace(self._trace_folder / "profile.json")
             self._trace_folder = None
 
 

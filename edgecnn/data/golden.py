@@ -1,0 +1,88 @@
+"""The images that a kit carries to prove itself: a drawn card and real images as PNG, and one JPEG with the pixels it gave here.
+
+The card is made so that no common mistake passes: every channel differs from the others (a swap shows), no symmetry maps it to
+itself (a flip or a transposition shows), it is larger than the resize, and its rings are finer than the resize can hold (another
+filter shows).
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from PIL import Image
+
+from edgecnn.data.images import ImageSource
+from edgecnn.runner.pixels import PixelRecipe, decode, pixels_sha256, to_pixels
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+LONG_SIDE_PX: Final = 512
+"""Real images are shrunk to this before they are kept: enough for what networks see, and a kit stays small."""
+JPEG_MAX_LEVELS: Final = 2
+"""Decoders of different builds differ by this much a pixel, and no more."""
+_PHOTO_MIN_PX: Final = 64
+
+
+def write_golden(source: ImageSource, recipe: PixelRecipe, images: int, out: Path) -> None:
+    """Write ``out/golden``: ``card.png``, ``0.png``…, ``photo.jpg`` with ``photo.pixels.png``, ``golden.json``, ``pixels.npy``.
+
+    ``pixels.npy`` is uint8 (1 + images, crop, crop, 3): the pixels of the PNGs in the order of ``golden.json``. Fewer images are
+    taken where choose has no more.
+    """
+    folder = out / "golden"
+    folder.mkdir()
+    real = [shrunk(source.read(entry)) for entry in source.entries("choose")[:images]]
+    files = {"golden/card.png": card(recipe)} | {f"golden/{number}.png": image for number, image in enumerate(real)}
+    pixels = []
+    for name, image in files.items():
+        image.save(out / name, "PNG", optimize=True)
+        pixels.append(to_pixels(decode(out / name), recipe))
+    np.save(folder / "pixels.npy", np.stack(pixels))
+    facts: dict[str, Any] = {
+        "png": [{"file": name, "pixels_sha256": pixels_sha256(array)} for name, array in zip(files, pixels, strict=True)],
+        "jpeg": _write_photo(real, recipe, out),
+    }
+    (folder / "golden.json").write_text(json.dumps(facts, indent=1, sort_keys=True), encoding="utf-8")
+
+
+def card(recipe: PixelRecipe) -> Image.Image:
+    """The drawn card: RGB, a quarter higher and half wider than the resize. In whole numbers: the same everywhere."""
+    height, width = recipe.resize_px + recipe.resize_px // 4 + 4, recipe.resize_px + recipe.resize_px // 2 + 6
+    y, x = np.mgrid[0:height, 0:width].astype(np.int64)
+    rings = ((x - width // 3) ** 2 + (y - height // 4) ** 2) * 256 // (3 * recipe.resize_px)
+    red = np.where(rings % 256 < 128, 235, 40) * x // width + 10
+    green = 220 * y // height + (x * 5 + y * 3) // 4 % 2 * 25
+    blue = np.where((x * 16 // width + y * 9 // height) % 2 == 0, 200, 30) * (width - x) // width + rings % 32
+    canvas = np.stack([red, green, blue], axis=2)
+    _patch(canvas, (0, 0), (255, 0, 0))
+    _patch(canvas, (1, 2), (0, 255, 0))
+    _patch(canvas, (2, 1), (0, 0, 255))
+    _patch(canvas, (2, 3), (250, 240, 20))
+    return Image.fromarray(np.clip(canvas, 0, 255).astype(np.uint8))
+
+
+def _patch(canvas: npt.NDArray[np.int64], place: tuple[int, int], colour: tuple[int, int, int]) -> None:
+    height, width = canvas.shape[0] // 8, canvas.shape[1] // 8
+    top, left = (place[0] * 2 + 1) * height, (place[1] * 2 + 1) * width
+    canvas[top : top + height, left : left + width] = colour
+
+
+def shrunk(image: Image.Image) -> Image.Image:
+    """The image with its long side at most ``LONG_SIDE_PX``."""
+    if max(image.size) <= LONG_SIDE_PX:
+        return image
+    width, height = (max(1, side * LONG_SIDE_PX // max(image.size)) for side in image.size)
+    return image.resize((width, height), Image.Resampling.BICUBIC)
+
+
+def _write_photo(real: list[Image.Image], recipe: PixelRecipe, out: Path) -> dict[str, Any]:
+    """A real image where one is large enough for a JPEG decoder to have work to do; else the card."""
+    photo = next((image for image in real if min(image.size) >= _PHOTO_MIN_PX), card(recipe))
+    photo.save(out / "golden" / "photo.jpg", "JPEG", quality=90)
+    pixels = to_pixels(decode(out / "golden" / "photo.jpg"), recipe)
+    Image.fromarray(pixels).save(out / "golden" / "photo.pixels.png", "PNG", optimize=True)
+    return {"file": "golden/photo.jpg", "pixels": "golden/photo.pixels.png", "max_levels": JPEG_MAX_LEVELS}

@@ -1,0 +1,83 @@
+"""A cheap look at a file before it is given a role: is it a picture at all, and is its end there?
+
+Decoding every image at planning would cost minutes. A file that passes here and still cannot be decoded is named by the stage
+that decodes it.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from pathlib import Path
+
+from PIL import Image, UnidentifiedImageError
+
+from edgecnn.runner.pixels import MAX_PIXELS
+
+_BROKEN = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    EOFError,
+    AttributeError,
+    OverflowError,
+    struct.error,
+    zlib.error,
+)
+"""What Pillow's format readers raise on damaged headers."""
+
+
+def problem_of(path: Path) -> tuple[str, bytes]:
+    """Why a file is no usable picture (empty where it is one), and its bytes (read only where it is one).
+
+    Raises:
+        OSError: the file cannot be opened or read.
+    """
+    with path.open("rb") as file:
+        if not (problem := _header_problem(file)):
+            file.seek(0)
+            data = file.read()
+            return _end_problem(data), data
+    return problem, b""
+
+
+def _header_problem(file: io.BufferedReader) -> str:
+    if not file.peek(1):
+        return "an empty file"
+    try:
+        width, height = Image.open(file).size
+    except UnidentifiedImageError:
+        return "not a picture in a format that Pillow reads"
+    except Image.DecompressionBombError:
+        return f"more than {MAX_PIXELS:,} pixels"
+    except _BROKEN as error:
+        return f"a damaged header ({str(error).partition(chr(10))[0] or type(error).__name__})"
+    if width * height > MAX_PIXELS:
+        return f"more than {MAX_PIXELS:,} pixels"
+    return ""
+
+
+def _end_problem(data: bytes) -> str:
+    """Pillow refuses a JPEG without its end marker, and nearly every PNG without its end chunk."""
+    if data.startswith(b"\xff\xd8") and data.rfind(b"\xff\xd9", _scan_start(data)) < 0:
+        return "breaks off before its end"
+    if data.startswith(b"\x89PNG") and data.rfind(b"IEND") < 0:
+        return "breaks off before its end"
+    return ""
+
+
+def _scan_start(data: bytes) -> int:
+    """Where a JPEG's compressed picture begins (ITU T.81, B.1.1): segments before it may hold thumbnails with their own ends."""
+    at = 2
+    while at + 4 <= len(data) and data[at] == 0xFF:
+        marker, length = data[at + 1], int.from_bytes(data[at + 2 : at + 4], "big")
+        if marker == 0xFF:  # a fill byte
+            at += 1
+            continue
+        at += 2 + length
+        if marker == 0xDA:  # start of scan
+            break
+    return at

@@ -1,0 +1,109 @@
+"""The images of a manifest, by role: from a folder or from the demo alike, and never other bytes than were planned with."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from abc import ABC, abstractmethod
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from pydantic import ValidationError
+
+from edgecnn.data.demo import DEMO_FILE, DEMO_PARTS
+from edgecnn.data.demo.images import demo_images
+from edgecnn.errors.data import CorruptImages, DemoDamaged, ImageChanged, ImageGone, ManifestUnreadable
+from edgecnn.runner.pixels import UnreadableImage, decode
+from edgecnn.values.dataset import SPLIT_ROLES, DataManifest, ImageEntry, SplitRole
+
+
+class ImageSource(ABC):
+    """Images with labels and roles. Reading is safe from several threads at once."""
+
+    def __init__(self, manifest: DataManifest) -> None:
+        self.manifest = manifest
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names, in the order of the labels."""
+        return self.manifest.classes
+
+    def entries(self, role: SplitRole) -> tuple[ImageEntry, ...]:
+        """The images of one role, ordered so that every prefix holds the classes in their proportions."""
+        return self._by_role[role]
+
+    @cached_property
+    def _by_role(self) -> dict[SplitRole, tuple[ImageEntry, ...]]:
+        return {role: tuple(image for image in self.manifest.images if image.role == role) for role in SPLIT_ROLES}
+
+    @abstractmethod
+    def read(self, entry: ImageEntry) -> Image.Image:
+        """One image, upright RGB at its own resolution, as ``runner.pixels.decode`` defines it.
+
+        Raises:
+            ImageGone: the file is not there any more, or may not be read.
+            ImageChanged: its bytes are not those of the manifest.
+            CorruptImages: it cannot be decoded to the end.
+        """
+
+
+class FolderImages(ImageSource):
+    """Images in files."""
+
+    def read(self, entry: ImageEntry) -> Image.Image:
+        """See ``ImageSource.read``."""
+        path = Path(self.manifest.root, entry.path)
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise ImageGone(path=path, because=(error.strerror or str(error)).lower()) from error
+        if hashlib.sha256(data).hexdigest() != entry.sha256:
+            raise ImageChanged(path=path)
+        try:
+            return decode(io.BytesIO(data))
+        except UnreadableImage as error:
+            raise CorruptImages(root=self.manifest.root, broken=[(entry.path, error.why)], checked=1) from error
+
+
+class DemoImages(ImageSource):
+    """The embedded images: grey levels, the same in all three channels."""
+
+    def read(self, entry: ImageEntry) -> Image.Image:
+        """See ``ImageSource.read``.
+
+        Raises:
+            DemoDamaged: the embedded file is not the one that was planned with.
+        """
+        part, _, number = entry.path.partition("/")
+        grey = demo_images()[_DEMO_STARTS[part] + int(number)]
+        if hashlib.sha256(grey.data).hexdigest() != entry.sha256:
+            raise DemoDamaged(path=DEMO_FILE, because=f"{entry.path} is another image")
+        return Image.fromarray(np.repeat(grey[..., None], 3, axis=2))
+
+
+def _demo_starts() -> dict[str, int]:
+    starts, at = {}, 0
+    for part, count in DEMO_PARTS:
+        starts[str(part)] = at
+        at += count
+    return starts
+
+
+_DEMO_STARTS = _demo_starts()
+
+
+def open_source(manifest_path: Path) -> ImageSource:
+    """The images that a manifest lists.
+
+    Raises:
+        ManifestUnreadable: the file is absent, damaged or of another version.
+    """
+    try:
+        manifest = DataManifest.model_validate_json(manifest_path.read_bytes())
+    except OSError as error:
+        raise ManifestUnreadable(path=manifest_path, because=(error.strerror or str(error)).lower()) from error
+    except ValidationError as error:
+        raise ManifestUnreadable(path=manifest_path, because=f"{error.error_count()} faults") from error
+    return DemoImages(manifest) if manifest.origin == "demo" else FolderImages(manifest)

@@ -1,0 +1,170 @@
+"""A file that has not changed is not read again: its digest is filed under path, size, modification time and inode.
+
+100,000 files are stamped in about a third of a second of processor time, which is what a cached build waits for. Nothing here
+imports Pillow or numpy before a file has to be read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from edgecnn.data.layout import is_data
+from edgecnn.data.settled import read_json, write_json
+from edgecnn.errors.data import DataFolderUnreadable
+from edgecnn.values.stage import Progress
+
+_SCHEMA: Final = "edgecnn.index/1"
+_FRESH_NS: Final = 2_000_000_000
+"""A file changed within these of being read may change once more under the same stamp (the coarsest file systems count
+modification times in steps of 2 s), so what was read of it is not kept."""
+_BATCH: Final = 64
+
+
+class Stamped(NamedTuple):
+    """A file as a folder lists it. ``stamp`` holds path, size, mtime_ns and inode, separated by slashes."""
+
+    path: str
+    stamp: str
+    mtime_ns: int
+
+
+class Fact(NamedTuple):
+    """What reading a file told: its digest, or why it is no usable picture."""
+
+    sha256: str
+    problem: str
+
+
+def stamps_in(root: Path, folder: str) -> list[str]:
+    """The stamps of all files under ``root/folder``, sub-folders included, sorted; paths are relative to ``root``.
+
+    A file that cannot be stamped (a link to nothing) has a size of -1.
+
+    Raises:
+        DataFolderUnreadable: a folder may not be listed.
+    """
+    stamps: list[str] = []
+    try:
+        _collect(root / folder, folder, stamps, frozenset())
+    except OSError as error:
+        where = Path(error.filename) if isinstance(error.filename, str) else root / folder
+        raise DataFolderUnreadable(folder=where, because=(error.strerror or str(error)).lower()) from error
+    stamps.sort()
+    return stamps
+
+
+def _collect(place: Path, prefix: str, stamps: list[str], above: frozenset[tuple[int, int]]) -> None:
+    here = place.stat()
+    identity = (here.st_dev, here.st_ino)
+    if identity in above:  # a link to one of its own parents
+        return
+    with os.scandir(place) as entries:
+        for entry in entries:
+            name = entry.name
+            if not is_data(name):
+                continue
+            if entry.is_dir():
+                _collect(place / name, f"{prefix}/{name}", stamps, above | {identity})
+                continue
+            try:
+                facts = entry.stat()
+            except OSError:
+                stamps.append(f"{prefix}/{name}/-1/0/0")
+            else:
+                stamps.append(f"{prefix}/{name}/{facts.st_size}/{facts.st_mtime_ns}/{facts.st_ino}")
+
+
+def parse(stamp: str) -> Stamped:
+    """A stamp's parts."""
+    path, _, mtime_ns, _ = stamp.rsplit("/", 3)
+    return Stamped(path, stamp, int(mtime_ns))
+
+
+def now_ns() -> int:
+    """The wall clock, which files are stamped with."""
+    return time.time_ns()
+
+
+def is_fresh(mtime_ns: int, read_ns: int) -> bool:
+    """Whether a file was changed so lately that its stamp proves nothing yet. Times far in the future do not count."""
+    return abs(read_ns - mtime_ns) < _FRESH_NS
+
+
+def read_facts(root: Path, files: Sequence[Stamped], index_file: Path, tell: Progress) -> Mapping[str, Fact]:
+    """The fact of every file by its path: from the index where the stamp is known, else read now.
+
+    What was read is kept when the reading is interrupted too, so that a first run over many files can be continued.
+    """
+    known = _load(index_file, tell)
+    facts = {file.path: known[file.stamp] for file in files if file.stamp in known}
+    unknown = [file for file in files if file.path not in facts]
+    if unknown:
+        began_ns = now_ns()
+        try:
+            _read(root, unknown, facts, tell)
+        finally:
+            kept = {
+                file.stamp: facts[file.path] for file in files if file.path in facts and not is_fresh(file.mtime_ns, began_ns)
+            }
+            write_json(index_file, {"schema": _SCHEMA, "files": kept})
+    return facts
+
+
+def _read(root: Path, files: Sequence[Stamped], facts: dict[str, Fact], tell: Progress) -> None:
+    batches = [files[start : start + _BATCH] for start in range(0, len(files), _BATCH)]
+    with ThreadPoolExecutor(max_workers=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2) as pool:
+        try:
+            done = 0
+            for found in pool.map(lambda batch: [(file.path, _fact(root / file.path)) for file in batch], batches):
+                facts.update(found)
+                done += len(found)
+                tell.step("reading images", done, len(files), "images")
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _fact(path: Path) -> Fact:
+    from edgecnn.data.headers import problem_of  # Pillow costs 60 ms, which a cached build need not pay
+
+    try:
+        path.name.encode("utf-8")
+        problem, data = problem_of(path)
+    except UnicodeEncodeError:
+        return Fact("", "its name is not UTF-8")
+    except OSError as error:
+        return Fact("", (error.strerror or str(error)).lower())
+    return Fact("", problem) if problem else Fact(hashlib.sha256(data).hexdigest(), "")
+
+
+def _load(index_file: Path, tell: Progress) -> dict[str, Fact]:
+    stored = read_json(index_file)
+    if stored is None:
+        return {}
+    try:
+        if stored["schema"] != _SCHEMA:
+            return {}
+        return {stamp: Fact(sha256, problem) for stamp, (sha256, problem) in stored["files"].items()}
+    except (KeyError, TypeError, ValueError, AttributeError):
+        tell.note(f"{index_file} was damaged; every image is read again")
+        return {}
+
+
+def digest_of_stamps(parts: Iterable[Sequence[str]]) -> str:
+    """One digest over all stamps: equal only while no file was added, removed or changed."""
+    digest = hashlib.sha256()
+    for stamps in parts:
+        digest.update("\n".join(stamps).encode("utf-8", "surrogateescape"))
+        digest.update(b"\0\n")
+    return digest.hexdigest()
+
+
+def index_file_for(cache: Path, root: Path) -> Path:
+    """Where the facts of one root are kept."""
+    return cache / "manifests" / "index" / f"{hashlib.sha256(os.fsencode(root)).hexdigest()[:32]}.json"

@@ -1,0 +1,161 @@
+"""Which sub-folder is a class and which a split, told from names alone.
+
+A class may itself be called ``train`` (a vehicle, say), so names of splits count as such only together: ``train`` beside a
+validation or a test folder, or alone with nothing but folders in it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final, Literal, NamedTuple
+
+from edgecnn.errors.data import (
+    ClassesDiffer,
+    DataFolderMissing,
+    DataFolderUnreadable,
+    DataNotAFolder,
+    NoClassFolders,
+    OneClass,
+    SplitNamedTwice,
+    TrainFolderMissing,
+)
+
+Part = Literal["train", "validation", "test"]
+
+PART_NAMES: Final[Mapping[str, Part]] = {
+    "train": "train",
+    "training": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "test": "test",
+    "testing": "test",
+}
+"""Compared without regard to case."""
+
+_NOT_DATA = frozenset({"__MACOSX", "@eaDir", "Thumbs.db", "desktop.ini"})
+
+
+class ClassFolder(NamedTuple):
+    """One class of one split: where its images are. ``path`` is relative to the root, with slashes."""
+
+    part: Part
+    label: int
+    path: str
+
+
+class Layout(NamedTuple):
+    """What a folder of images is made of."""
+
+    root: Path
+    classes: tuple[str, ...]
+    parts: Mapping[Part, str]
+    """Each split that is there, and the name of its folder; empty where the root itself holds the classes."""
+    folders: tuple[ClassFolder, ...]
+    ignored: tuple[str, ...]
+    """Folders beside the splits that are none."""
+
+
+def find_layout(root: Path) -> Layout:
+    """Read the names of one or two levels of folders.
+
+    Args:
+        root: an absolute path.
+
+    Raises:
+        DataFolderMissing: no such folder.
+        DataNotAFolder: a file.
+        DataFolderUnreadable: not permitted.
+        NoClassFolders: no sub-folder in it, or in one of its splits.
+        OneClass: a single one.
+        ClassesDiffer: two splits with other classes.
+        SplitNamedTwice: for instance val/ and validation/.
+        TrainFolderMissing: splits, but none to train on.
+    """
+    names = _folders_in(root)
+    parts = _parts(root, names)
+    if not parts:
+        return Layout(root, _classes(root, names), {}, tuple(_class_folders(names, "train", "")), ())
+    inside = {part: natural_order(_folders_in(root / name)) for part, name in parts.items()}
+    classes = _classes(root / parts["train"], inside["train"])
+    for part, name in parts.items():
+        _same_classes(root, parts["train"], classes, name, inside[part])
+    folders = [folder for part, name in parts.items() for folder in _class_folders(classes, part, f"{name}/")]
+    return Layout(root, classes, parts, tuple(folders), tuple(name for name in names if name not in parts.values()))
+
+
+def natural_order(names: Sequence[str]) -> tuple[str, ...]:
+    """Sorted as a person would: by the numbers in them, and without regard to case."""
+    return tuple(sorted(names, key=_natural))
+
+
+def is_data(name: str) -> bool:
+    """False for hidden files and those that file managers leave behind."""
+    return not name.startswith(".") and name not in _NOT_DATA
+
+
+def _natural(name: str) -> tuple[object, ...]:
+    pieces = re.split(r"([0-9]+)", name.casefold())
+    return (tuple(int(piece) if index % 2 else piece for index, piece in enumerate(pieces)), name)
+
+
+def _folders_in(folder: Path) -> tuple[str, ...]:
+    try:
+        with os.scandir(folder) as entries:
+            visible = [(entry.name, entry.is_dir()) for entry in entries if is_data(entry.name)]
+    except FileNotFoundError:
+        raise DataFolderMissing(folder=folder) from None
+    except NotADirectoryError:
+        raise DataNotAFolder(path=folder) from None
+    except OSError as error:
+        raise DataFolderUnreadable(folder=folder, because=(error.strerror or str(error)).lower()) from error
+    folders = natural_order([name for name, is_folder in visible if is_folder])
+    if not folders:
+        raise NoClassFolders(folder=folder, files=len(visible))
+    return folders
+
+
+def _parts(root: Path, names: Sequence[str]) -> dict[Part, str]:
+    found: dict[Part, list[str]] = {"train": [], "validation": [], "test": []}
+    for name in names:
+        if name.lower() in PART_NAMES:
+            found[PART_NAMES[name.lower()]].append(name)
+    present = [part for part, claimed in found.items() if claimed]
+    if present == ["train"] and not (len(names) == 1 and _holds_folders(root / names[0])):
+        return {}
+    if "train" not in present:
+        if present and len(names) == sum(map(len, found.values())):
+            raise TrainFolderMissing(folder=root, found=names)
+        return {}
+    for claimed in found.values():
+        if len(claimed) > 1:
+            raise SplitNamedTwice(folder=root, names=claimed)
+    return {part: found[part][0] for part in present}
+
+
+def _holds_folders(folder: Path) -> bool:
+    try:
+        return bool(_folders_in(folder))
+    except NoClassFolders:
+        return False
+
+
+def _classes(folder: Path, names: Sequence[str]) -> tuple[str, ...]:
+    if len(names) == 1:
+        raise OneClass(folder=folder, name=names[0])
+    return tuple(names)
+
+
+def _same_classes(root: Path, train: str, classes: Sequence[str], other: str, there: Sequence[str]) -> None:
+    only_here = [name for name in classes if name not in there]
+    only_there = [name for name in there if name not in classes]
+    if only_here or only_there:
+        raise ClassesDiffer(folder=root / train, other=root / other, only_here=only_here, only_there=only_there)
+
+
+def _class_folders(classes: Sequence[str], part: Part, prefix: str) -> Iterator[ClassFolder]:
+    for label, name in enumerate(classes):
+        yield ClassFolder(part, label, f"{prefix}{name}")

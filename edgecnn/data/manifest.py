@@ -1,0 +1,173 @@
+"""From a folder, or the demo, to a list of images with roles; and from an unchanged folder back to the list it had.
+
+The list is filed under its content and the root it was read from. Content alone is the key that stages name the data by, so
+that a moved folder costs no re-making.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from pydantic import ValidationError
+
+from edgecnn.data.demo import DEMO_CLASSES, DEMO_FILE, DEMO_PARTS
+from edgecnn.data.index import Fact, digest_of_stamps, index_file_for, is_fresh, now_ns, parse, read_facts, stamps_in
+from edgecnn.data.layout import Layout, find_layout
+from edgecnn.data.settled import read_json, write_json, write_text
+from edgecnn.data.splits import Assigned, Found, assign_roles, describe
+from edgecnn.errors.data import NothingReadable
+from edgecnn.values.dataset import SPLIT_ROLES, DataManifest, DataSummary, SplitRole
+from edgecnn.values.key import Key, digest_of
+from edgecnn.values.recipe import DataChoice
+from edgecnn.values.stage import Progress
+
+DEMO: Final = "demo"
+_REVISION: Final = 1
+"""Raised by hand when the same files would get other roles; summaries kept by older code are then made anew."""
+
+
+class _Listed(NamedTuple):
+    """Usable images, and what was skipped, with the reason."""
+
+    found: Sequence[Found]
+    skipped: tuple[str, ...]
+
+
+def summarize(choice: DataChoice, cache: Path, tell: Progress) -> DataSummary:
+    """List the images of a choice, give them roles, and keep the list in ``cache/manifests``.
+
+    Files are read once; as long as path, size, modification time and inode of every file are what they were, the summary that
+    was kept is answered. The same bytes with another seed, or under other names, make another ``content``.
+
+    Args:
+        choice: a folder, or ``demo`` for the embedded images (``./demo`` is a folder of that name).
+        cache: the store's root.
+        tell: shown progress while files are read for the first time.
+
+    Raises:
+        EdgecnnError: one of ``errors.data``, where the folder cannot be used; StoreFull or StoreUnusable for the cache.
+    """
+    if choice.path == DEMO:
+        return _summarize_demo(choice, cache)
+    root = Path(choice.path).expanduser().absolute()
+    layout = find_layout(root)
+    stamps = [stamps_in(root, folder.path) for folder in layout.folders]
+    state = digest_of_stamps([[folder.path for folder in layout.folders], list(layout.ignored), *stamps])
+    kept_in = _summary_file(cache, choice, str(root))
+    if (kept := _kept_summary(kept_in, state)) is not None:
+        return kept
+    began_ns = now_ns()
+    listed = _listed(layout, stamps, index_file_for(cache, root), tell)
+    summary = _settled(choice, layout, listed, cache)
+    if not any(is_fresh(parse(stamp).mtime_ns, began_ns) for folder in stamps for stamp in folder):
+        write_json(kept_in, {"state": state, "summary": summary.model_dump(mode="json")})
+    return summary
+
+
+def content_of(classes: Sequence[str], rows: Sequence[tuple[str, int, str, str]]) -> Key:
+    """The digest that names data: over classes and, in order, each image's path, label, role and sha256."""
+    return digest_of({"classes": classes, "images": rows})
+
+
+def _listed(layout: Layout, stamps: Sequence[Sequence[str]], index_file: Path, tell: Progress) -> _Listed:
+    files = [[parse(stamp) for stamp in folder] for folder in stamps]
+    facts = read_facts(layout.root, [file for folder in files for file in folder], index_file, tell)
+    found = [
+        Found(file.path, folder.label, folder.part, facts[file.path].sha256)
+        for folder, inside in zip(layout.folders, files, strict=True)
+        for file in inside
+        if not facts[file.path].problem
+    ]
+    skipped = tuple(f"{_shown(path)}: {fact.problem}" for path, fact in _in_order(facts) if fact.problem)
+    if skipped and not found:
+        raise NothingReadable(folder=layout.root, skipped=skipped)
+    return _Listed(found, skipped)
+
+
+def _in_order(facts: Mapping[str, Fact]) -> list[tuple[str, Fact]]:
+    return sorted(facts.items())
+
+
+def _shown(path: str) -> str:
+    return path.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _settled(choice: DataChoice, layout: Layout, listed: _Listed, cache: Path) -> DataSummary:
+    assigned = assign_roles(listed.found, layout.classes, choice, layout.root)
+    manifest = DataManifest(
+        origin="folder",
+        root=str(layout.root),
+        classes=layout.classes,
+        images=assigned.images,
+        skipped=listed.skipped,
+        copies=assigned.copies,
+    )
+    splits_from = describe(_counts(assigned), assigned.own, layout.parts, choice.calibrate_images)
+    if layout.ignored:
+        splits_from += f"; not used: {', '.join(f'{name}/' for name in layout.ignored)}"
+    return _filed(manifest, splits_from, cache)
+
+
+def _summarize_demo(choice: DataChoice, cache: Path) -> DataSummary:
+    state = hashlib.sha256(DEMO_FILE.read_bytes()).hexdigest()
+    kept_in = _summary_file(cache, choice, DEMO)
+    if (kept := _kept_summary(kept_in, state)) is not None:
+        return kept
+    from edgecnn.data.demo.images import demo_digests  # numpy, which a cached build need not import
+
+    parts = {part: part for part, _ in DEMO_PARTS}
+    places = [(part, f"{part}/{number:05d}") for part, count in DEMO_PARTS for number in range(count)]
+    found = [Found(path, label, part, sha256) for (part, path), (label, sha256) in zip(places, demo_digests(), strict=True)]
+    assigned = assign_roles(found, DEMO_CLASSES, choice, Path(DEMO))
+    manifest = DataManifest(origin="demo", root=DEMO, classes=DEMO_CLASSES, images=assigned.images, copies=assigned.copies)
+    summary = _filed(manifest, describe(_counts(assigned), assigned.own, parts, choice.calibrate_images), cache)
+    write_json(kept_in, {"state": state, "summary": summary.model_dump(mode="json")})
+    return summary
+
+
+def _counts(assigned: Assigned) -> dict[SplitRole, int]:
+    counts: dict[SplitRole, int] = dict.fromkeys(SPLIT_ROLES, 0)
+    for image in assigned.images:
+        counts[image.role] += 1
+    return counts
+
+
+def _filed(manifest: DataManifest, splits_from: str, cache: Path) -> DataSummary:
+    content = content_of(manifest.classes, [(image.path, image.label, image.role, image.sha256) for image in manifest.images])
+    # Two folders with one content must not answer for each other's files.
+    place = hashlib.sha256(manifest.root.encode("utf-8")).hexdigest()[:12]
+    path = cache / "manifests" / f"{content}-{place}.json"
+    write_text(path, manifest.model_dump_json())
+    counts: dict[SplitRole, int] = dict.fromkeys(SPLIT_ROLES, 0)
+    for image in manifest.images:
+        counts[image.role] += 1
+    return DataSummary(
+        origin=manifest.origin,
+        root=manifest.root,
+        content=content,
+        manifest_path=str(path),
+        classes=manifest.classes,
+        counts=counts,
+        skipped=manifest.skipped,
+        copies=manifest.copies,
+        splits_from=splits_from,
+    )
+
+
+def _summary_file(cache: Path, choice: DataChoice, root: str) -> Path:
+    asked: dict[str, Any] = choice.model_dump(mode="json", exclude={"path"})
+    return cache / "manifests" / "summaries" / f"{digest_of({'root': root, 'asked': asked, 'revision': _REVISION})}.json"
+
+
+def _kept_summary(path: Path, state: str) -> DataSummary | None:
+    kept = read_json(path)
+    if not isinstance(kept, dict) or kept.get("state") != state:
+        return None
+    try:
+        summary = DataSummary.model_validate(kept["summary"])
+    except (KeyError, ValidationError):
+        return None  # kept by other code: made anew
+    return summary if Path(summary.manifest_path).is_file() else None

@@ -1,0 +1,182 @@
+"""Which image plays which role: decided by bytes and seed alone, so that renaming, copying or re-ordering files changes nothing.
+
+Within a class, images are ranked by a hash of seed and content, and the roles that have no folder of their own are cut off
+the top in a fixed order: report, choose, calibrate; the rest trains. No bytes are in two roles.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from edgecnn.data.layout import Part
+from edgecnn.errors.data import TooFewImages
+from edgecnn.values.dataset import SPLIT_ROLES, ImageEntry, SplitRole
+from edgecnn.values.recipe import DataChoice
+
+_PRECEDENCE: Final[Mapping[Part, int]] = {"test": 0, "validation": 1, "train": 2}
+"""Of copies in several splits the one that is judged on stays, so that the reported images are those of the user's folder."""
+
+_CALIBRATE_AT_MOST = 4
+"""Calibration takes at most a quarter of what a class has to train on: a small folder would otherwise train on nothing."""
+
+
+class Found(NamedTuple):
+    """A usable image before it has a role."""
+
+    path: str
+    label: int
+    part: Part
+    sha256: str
+
+
+class Assigned(NamedTuple):
+    """Images with roles. ``copies`` names those left out, and why."""
+
+    images: tuple[ImageEntry, ...]
+    copies: tuple[str, ...]
+    own: Mapping[SplitRole, Part]
+    """Roles that are a whole split; the others come out of train."""
+
+
+def assign_roles(found: Sequence[Found], classes: Sequence[str], choice: DataChoice, root: Path) -> Assigned:
+    """Give every image one role.
+
+    With a test split: report is test, and choose is validation, or comes out of train where there is none. With train and
+    validation: report is validation. With neither: all come out of the same images. Shares are of each class, rounded to the
+    nearest, and at least one image. The images of a role are ordered so that every prefix holds the classes in their
+    proportions.
+
+    Raises:
+        TooFewImages: a class cannot fill its roles.
+    """
+    kept, copies = _without_copies(found, classes)
+    own = _own_roles({image.part for image in found})
+    by_place: dict[tuple[Part, int], dict[str, list[Found]]] = defaultdict(lambda: defaultdict(list))
+    for image in kept:
+        by_place[image.part, image.label][image.sha256].append(image)
+    cut = _Cut(0.0 if "report" in own else choice.report_share, 0.0 if "choose" in own else choice.choose_share)
+    _refuse_too_few(by_place, own, classes, cut, root)
+
+    def ranked(part: Part) -> list[list[str]]:
+        return [_ranked(by_place[part, label], choice.seed) for label in range(len(classes))]
+
+    roles = _divided(ranked("train"), cut, choice.calibrate_images) | {role: ranked(part) for role, part in own.items()}
+    copies_of = {(part, digest): group for (part, _), groups in by_place.items() for digest, group in groups.items()}
+    images = [
+        ImageEntry(path=image.path, label=image.label, role=role, sha256=digest)
+        for role in SPLIT_ROLES
+        for digest in _interleaved(roles[role])
+        for image in sorted(copies_of[own.get(role, "train"), digest])
+    ]
+    return Assigned(tuple(images), copies, own)
+
+
+def _own_roles(parts: set[Part]) -> dict[SplitRole, Part]:
+    if "test" in parts:
+        return {"choose": "validation", "report": "test"} if "validation" in parts else {"report": "test"}
+    return {"report": "validation"} if "validation" in parts else {}
+
+
+def _without_copies(found: Sequence[Found], classes: Sequence[str]) -> tuple[list[Found], tuple[str, ...]]:
+    """Copies within one split and class stay: they can only land in one role, and doubling an image may be meant."""
+    groups: dict[str, list[Found]] = defaultdict(list)
+    for image in found:
+        groups[image.sha256].append(image)
+    kept: list[Found] = []
+    copies: list[str] = []
+    for group in groups.values():
+        first = min(group, key=lambda image: (_PRECEDENCE[image.part], image.path))
+        contradiction = next((image for image in group if image.label != first.label), None)
+        for image in group:
+            if contradiction is not None:
+                other = contradiction if image.label == first.label else first
+                copies.append(f"{image.path}: the same bytes as {other.path}, which is another class ({classes[other.label]})")
+            elif image.part != first.part:
+                copies.append(f"{image.path}: the same bytes as {first.path}")
+            else:
+                kept.append(image)
+    return kept, tuple(sorted(copies))
+
+
+def _refuse_too_few(
+    by_place: Mapping[tuple[Part, int], Mapping[str, object]],
+    own: Mapping[SplitRole, Part],
+    classes: Sequence[str],
+    cut: _Cut,
+    root: Path,
+) -> None:
+    roles_of: dict[Part, list[SplitRole]] = {"train": [role for role in SPLIT_ROLES if role not in own]}
+    roles_of |= {part: [role] for role, part in own.items()}
+    for part, roles in roles_of.items():
+        needed = cut.smallest_class() if part == "train" else 1
+        for label, name in enumerate(classes):
+            if (count := len(by_place.get((part, label), ()))) < needed:
+                raise TooFewImages(folder=root, name=name, found=count, needed=needed, roles=roles)
+
+
+def _ranked(digests: Iterable[str], seed: int) -> list[str]:
+    return sorted(digests, key=lambda digest: hashlib.sha256(f"{seed}:{digest}".encode("ascii")).digest())
+
+
+class _Cut(NamedTuple):
+    """How many of a class's images go to report and to choose, where these have no folder of their own (a share of 0)."""
+
+    report_share: float
+    choose_share: float
+
+    def sizes(self, count: int) -> tuple[int, int]:
+        report, choose = (max(1, int(count * share + 0.5)) if share else 0 for share in self)
+        return report, choose
+
+    def smallest_class(self) -> int:
+        """The fewest images that leave two: one to calibrate, one to train."""
+        return next(count for count in range(2, 10_000) if count - sum(self.sizes(count)) >= 2)
+
+
+def _divided(ranked: Sequence[Sequence[str]], cut: _Cut, calibrate_images: int) -> dict[SplitRole, list[list[str]]]:
+    sizes = [cut.sizes(len(digests)) for digests in ranked]
+    calibrate = _proportional(calibrate_images, [len(digests) - sum(size) for digests, size in zip(ranked, sizes, strict=True)])
+    roles: dict[SplitRole, list[list[str]]] = {role: [] for role in SPLIT_ROLES}
+    for digests, (report, choose), count in zip(ranked, sizes, calibrate, strict=True):
+        start = report + choose
+        roles["report"].append(list(digests[:report]))
+        roles["choose"].append(list(digests[report:start]))
+        roles["calibrate"].append(list(digests[start : start + count]))
+        roles["train"].append(list(digests[start + count :]))
+    return roles
+
+
+def _proportional(asked: int, counts: Sequence[int]) -> list[int]:
+    """``asked`` divided in proportion to ``counts`` by largest remainders, each at most its quarter (and at least one)."""
+    limits = [max(1, count // _CALIBRATE_AT_MOST) for count in counts]
+    total = sum(counts)
+    exact = [asked * count / total for count in counts]
+    given = [min(int(quota), limit) for quota, limit in zip(exact, limits, strict=True)]
+    by_remainder = sorted(range(len(counts)), key=lambda label: (int(exact[label]) - exact[label], label))
+    for label in by_remainder:
+        if sum(given) < min(asked, sum(limits)) and given[label] < limits[label]:
+            given[label] += 1
+    return given
+
+
+def _interleaved(by_label: Sequence[Sequence[str]]) -> list[str]:
+    placed = [
+        ((place + 0.5) / len(digests), label, digest)
+        for label, digests in enumerate(by_label)
+        for place, digest in enumerate(digests)
+    ]
+    return [digest for _, _, digest in sorted(placed)]
+
+
+def describe(counts: Mapping[SplitRole, int], own: Mapping[SplitRole, Part], parts: Mapping[Part, str], asked: int) -> str:
+    """One sentence: which folder became which role."""
+    pieces = [f"{role} is {parts[part]}/ ({counts[role]:,})" for role, part in sorted(own.items(), reverse=True)]
+    rest = ", ".join(f"{role} {counts[role]:,}" for role in reversed(SPLIT_ROLES) if role not in own)
+    pieces.append(f"out of {parts['train']}/ by content: {rest}" if "train" in parts else f"by content, no split folders: {rest}")
+    if counts["calibrate"] < asked:
+        pieces.append(f"to calibrate is a quarter of each class's training images, not the {asked:,} asked")
+    return "; ".join(pieces)

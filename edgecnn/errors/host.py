@@ -1,0 +1,66 @@
+"""Failures of a process on a host: the runner's own words where it had any, the bare facts where it died."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from edgecnn.errors.base import EdgecnnError, ExitCode
+
+
+class RunnerFailed(EdgecnnError):
+    """Raised when the runner ended with an error of its own; ``ref`` and text are the runner's."""
+
+    ref = "runner-failed"
+
+    def __init__(self, *, ref: str, what: str, because: str | None, hint: str | None, missing: bool = False) -> None:
+        self.__dict__["ref"] = ref  # the runner names its failures, so the class cannot
+        self.missing = missing
+        if missing:
+            self.__dict__["exit_code"] = ExitCode.MISSING
+        super().__init__(what=what, because=because, hint=hint)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_failed_again, (self.ref, self.what, self.because, self.hint, self.missing))
+
+
+class RunnerCrashed(EdgecnnError):
+    """Raised when the runner's process ended without a result line, whatever its exit status was."""
+
+    ref = "runner-crashed"
+    exit_code = ExitCode.OWN_FAULT
+
+    def __init__(self, *, argv: Sequence[str], ending: str, last_lines: Sequence[str]) -> None:
+        super().__init__(
+            what=f"runner {_command(argv)} ended without a result ({ending})",
+            because=" | ".join(last_lines) or "it said nothing on standard error",
+        )
+
+
+class RunnerTimedOut(EdgecnnError):
+    """Raised when the runner said nothing for as long as its lease; it was killed."""
+
+    ref = "runner-timed-out"
+    exit_code = ExitCode.OWN_FAULT
+
+    def __init__(self, *, argv: Sequence[str], lease_s: float, last_lines: Sequence[str]) -> None:
+        super().__init__(
+            what=f"runner {_command(argv)} said nothing for {lease_s:g} s and was killed",
+            because=f"last on standard error: {' | '.join(last_lines)}" if last_lines else None,
+        )
+
+
+class RunnerNotStarted(EdgecnnError):
+    """Raised when no process could be started in a kit's folder."""
+
+    ref = "runner-not-started"
+
+    def __init__(self, *, folder: object, why: OSError) -> None:
+        super().__init__(what=f"{folder}: no runner could be started here", because=why.strerror or str(why))
+
+
+def _command(argv: Sequence[str]) -> str:
+    return argv[0] if argv else "without a command"
+
+
+def _failed_again(ref: str, what: str, because: str | None, hint: str | None, missing: bool) -> RunnerFailed:
+    return RunnerFailed(ref=ref, what=what, because=because, hint=hint, missing=missing)

@@ -1,0 +1,140 @@
+"""This machine as a Host. The runner is another process here too: what it says is believed, how it exits is not."""
+
+from __future__ import annotations
+
+import json
+import queue
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from edgecnn.errors.host import RunnerCrashed, RunnerFailed, RunnerNotStarted, RunnerTimedOut
+from edgecnn.runner.environment import read_environment
+from edgecnn.runner.schedule import clean_environment, ending, kill_group
+from edgecnn.values.profile import Environment
+from edgecnn.values.stage import Progress
+
+_BEATS_PER_LEASE = 4
+_LAST_LINES = 3
+
+
+class LocalHost:
+    """Starts runners with this Python, each leading a process group that is gone when ``run`` returns or raises."""
+
+    def identify(self) -> Environment:
+        """This machine now."""
+        return Environment.model_validate(read_environment())
+
+    def run(self, kit: Path, argv: Sequence[str], *, lease_s: float, tell: Progress) -> Mapping[str, Any]:
+        """See ``Host.run``. An interruption here kills the runner before it goes on."""
+        with tempfile.TemporaryFile() as said:
+            process = _start(kit, argv, lease_s, said)
+            try:
+                result = _Listener(process, lease_s, tell).result()
+            finally:
+                kill_group(process)
+            return _judged(result, argv, process.returncode, lease_s, said)
+
+
+class _Silence(Exception):
+    """Nothing was heard for a whole lease."""
+
+
+class _Listener:
+    """Reads a runner's lines, keeps its lease alive, and gives up after a lease of silence."""
+
+    def __init__(self, process: subprocess.Popen[bytes], lease_s: float, tell: Progress) -> None:
+        self._process = process
+        self._lease_s = lease_s
+        self._tell = tell
+        self._lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._done = threading.Event()
+
+    def result(self) -> Mapping[str, Any] | _Silence | None:
+        """The last JSON object, None where there was none, or _Silence."""
+        threads = [threading.Thread(target=work, daemon=True) for work in (self._read, self._beat)]
+        for thread in threads:
+            thread.start()
+        try:
+            return self._listen()
+        finally:
+            self._done.set()
+
+    def _listen(self) -> Mapping[str, Any] | _Silence | None:
+        last: Mapping[str, Any] | None = None
+        while True:
+            try:
+                line = self._lines.get(timeout=self._lease_s)
+            except queue.Empty:
+                return _Silence()
+            if line is None:
+                return last
+            last = self._heard(line)
+
+    def _heard(self, line: bytes) -> Mapping[str, Any] | None:
+        try:
+            value = json.loads(line)
+        except ValueError:
+            return None  # a runtime may print too
+        if not isinstance(value, dict):
+            return None
+        if isinstance(value.get("progress"), dict):
+            said = value["progress"]
+            self._tell.step(str(said.get("what")), int(said.get("done", 0)), said.get("total"), str(said.get("unit", "")))
+        elif "note" in value:
+            self._tell.note(str(value["note"]))
+        return value
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            self._lines.put(line)
+        self._lines.put(None)
+
+    def _beat(self) -> None:
+        assert self._process.stdin is not None
+        while not self._done.wait(self._lease_s / _BEATS_PER_LEASE):
+            try:
+                self._process.stdin.write(b"\n")
+                self._process.stdin.flush()
+            except OSError:
+                return  # it has ended, which the reader notices
+
+
+def _start(kit: Path, argv: Sequence[str], lease_s: float, said: IO[bytes]) -> subprocess.Popen[bytes]:
+    folder = kit.absolute()
+    try:
+        return subprocess.Popen(
+            [sys.executable, "-m", "runner", "--lease-s", str(lease_s), *argv],
+            cwd=folder,
+            env=clean_environment(folder),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=said,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise RunnerNotStarted(folder=folder, why=error) from error
+
+
+def _judged(
+    result: Mapping[str, Any] | _Silence | None, argv: Sequence[str], returncode: int, lease_s: float, said: IO[bytes]
+) -> Mapping[str, Any]:
+    if isinstance(result, _Silence):
+        raise RunnerTimedOut(argv=argv, lease_s=lease_s, last_lines=_last_lines(said))
+    if result is not None and result.get("ok") is True:
+        return {name: value for name, value in result.items() if name != "ok"}
+    if result is not None and result.get("ok") is False:
+        raise RunnerFailed(**result["error"])
+    raise RunnerCrashed(argv=argv, ending=ending(returncode), last_lines=_last_lines(said))
+
+
+def _last_lines(said: IO[bytes]) -> list[str]:
+    said.seek(0)
+    lines = said.read().decode("utf-8", errors="replace").splitlines()
+    return [line.strip() for line in lines if line.strip()][-_LAST_LINES:]

@@ -1,0 +1,43 @@
+"""Which images ranges are taken from, and the refusals that keep a bad set from looking like a good model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from edgecnn.errors.quantization import CalibrationNotFinite, CalibrationSetTooSmall
+
+
+def calibration_pixels(prepared: Path, images: int) -> npt.NDArray[np.uint8]:
+    """``images`` pictures spread evenly over the calibration role, uint8 (images, H, W, 3); the same ones every time.
+
+    Raises:
+        CalibrationSetTooSmall: the role holds fewer.
+    """
+    pixels = np.load(prepared / "calibrate.pixels.npy", mmap_mode="r")
+    return np.ascontiguousarray(pixels[_places(len(pixels), images)])
+
+
+def calibration_classes(prepared: Path, images: int) -> int:
+    """How many classes the pictures of ``calibration_pixels`` are of."""
+    labels = np.load(prepared / "calibrate.labels.npy")
+    return len(np.unique(labels[_places(len(labels), images)]))
+
+
+def require_finite(logits: npt.NDArray[np.float32], images: int, first: int = 0) -> None:
+    """Hold the float network's answers (N, classes) to calibration images ``first`` … to being numbers.
+
+    Raises:
+        CalibrationNotFinite: naming the first image, counted from 0, whose answer is not.
+    """
+    broken = np.flatnonzero(~np.isfinite(logits).all(axis=1))
+    if len(broken):
+        raise CalibrationNotFinite(image=first + int(broken[0]), images=images)
+
+
+def _places(found: int, asked: int) -> npt.NDArray[np.int64]:
+    if found < asked:
+        raise CalibrationSetTooSmall(asked=asked, found=found)
+    return np.arange(asked, dtype=np.int64) * found // asked

@@ -1,0 +1,62 @@
+"""The quantize stage's work in order: calibration images, the candidate's own method, golden answers, the facts."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgecnn.backends.registry import backend_for
+from edgecnn.quantization.calibration import calibration_classes, calibration_pixels
+from edgecnn.quantization.golden import golden_logits
+from edgecnn.quantization.job import Job
+from edgecnn.quantization.registry import way_to
+from edgecnn.values.candidate import Candidate
+from edgecnn.values.preprocessing import Normalization
+from edgecnn.values.stage import Progress
+
+
+@dataclass(frozen=True)
+class CandidateRequest:
+    """``pixels`` is the folder that ``prepare`` made, ``images`` how many calibration pictures are used (0: none)."""
+
+    onnx: Path
+    pixels: Path
+    candidate: Candidate
+    images: int
+    normalization: Normalization
+
+
+def make_candidate(request: CandidateRequest, out: Path, tell: Progress) -> None:
+    """Write model files, ``model.json``, ``golden_logits.npy`` and ``quantize.json`` into ``out``.
+
+    Raises:
+        CalibrationSetTooSmall, CalibrationNotFinite, AlreadyQuantized, GoldenNotTelling: see their modules.
+    """
+    candidate = request.candidate
+    tell.step(f"make {candidate.id}", 0, 2)
+    facts = {"candidate": candidate.model_dump(mode="json"), **_make(request, out, tell)}
+    tell.step(f"make {candidate.id}", 1, 2)
+    np.save(out / "golden_logits.npy", golden_logits(out, request.pixels, request.normalization, candidate.id))
+    (out / "quantize.json").write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    tell.step(f"make {candidate.id}", 2, 2)
+
+
+def _make(request: CandidateRequest, out: Path, tell: Progress) -> dict[str, Any]:
+    way = way_to(request.candidate)
+    if way.module is None:
+        backend_for(request.candidate.runtime).convert(request.onnx, request.candidate, out)
+        return {}
+    pixels = calibration_pixels(request.pixels, request.images)
+    job = Job(request.onnx, out, request.candidate, request.normalization, pixels)
+    made: dict[str, Any] = import_module(way.module).quantize(job)
+    if not request.images:
+        return made
+    classes = calibration_classes(request.pixels, request.images)
+    if classes == 1:
+        tell.note(f"{request.candidate.id}: all {request.images} calibration images are of one class, so ranges fit that class")
+    return {"calibration_images": request.images, "calibration_classes": classes, **made}

@@ -1,0 +1,29 @@
+"""ONNX Runtime, for golden logits and for the float network's answers to calibration images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+
+from edgecnn.values.model_file import ModelFile
+
+
+def run(folder: Path, model: ModelFile, feed: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    """Logits (N, classes) of a feed as the model wants it."""
+    return logits_of(folder / model.model.entry, feed, model.session.options)
+
+
+def logits_of(path: Path, feed: npt.NDArray[Any], options: Mapping[str, str] | None = None) -> npt.NDArray[np.float32]:
+    """Logits (N, classes) of an ONNX file; ``options`` are session configuration entries (``session.…``)."""
+    settings = onnxruntime.SessionOptions()
+    settings.log_severity_level = 3
+    for name, value in (options or {}).items():
+        settings.add_session_config_entry(name, value)
+    session = onnxruntime.InferenceSession(path, settings, providers=["CPUExecutionProvider"])
+    answer = session.run(None, {session.get_inputs()[0].name: feed})[0]
+    return np.asarray(answer, np.float32)

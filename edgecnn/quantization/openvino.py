@@ -1,0 +1,77 @@
+"""INT8 for OpenVINO: NNCF's post-training quantization of the converted model, asymmetric activations included.
+
+The ``mixed`` preset lets activations be asymmetric, which Swish and hard-swish networks need; convolutions run no slower so.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from typing import Any
+
+from edgecnn.backends.openvino import BACKEND
+from edgecnn.backends.openvino_import import import_nncf
+from edgecnn.backends.openvino_ir import convert_trunk, save_ir
+from edgecnn.errors.quantization import AlreadyQuantized
+from edgecnn.quantization.calibration import require_finite
+from edgecnn.quantization.executors.openvino_cpu import logits_of
+from edgecnn.quantization.job import Job
+from edgecnn.values.candidate import Scheme
+from edgecnn.values.model_file import MODEL_FILE_NAME
+
+_MULTIPLIERS = ("Convolution", "GroupConvolution", "ConvolutionBackpropData", "GroupConvolutionBackpropData", "MatMul")
+_PASS_THROUGH = ("MaxPool", "Reshape", "Squeeze", "Unsqueeze", "Transpose")
+_BATCH = 16
+_F32 = {"INFERENCE_PRECISION_HINT": "f32"}
+
+
+def quantize(job: Job) -> dict[str, Any]:
+    """Write ``model.xml``, ``model.bin`` and ``model.json``; returns which multiplying layers stayed in float.
+
+    Raises:
+        AlreadyQuantized: the trunk holds quantization nodes.
+        CalibrationNotFinite: the float network answers a calibration image with NaN or infinity.
+    """
+    if job.candidate.scheme is None:
+        raise ValueError(f"{job.candidate.id} has no scheme")
+    model = convert_trunk(job.onnx)
+    for op in model.get_ordered_ops():
+        if op.get_type_name() == "FakeQuantize":
+            raise AlreadyQuantized(path=job.onnx, node=op.get_friendly_name(), op="FakeQuantize")
+    first = 0
+    for feed in job.feeds(_BATCH):
+        require_finite(logits_of(model, feed, _F32), len(job.pixels), first)
+        first += len(feed)
+    made = _post_training(model, job, job.candidate.scheme)
+    kept = _float_layers(made)
+    classes = save_ir(made, job.out / "model.xml")
+    (job.out / MODEL_FILE_NAME).write_text(BACKEND.model_file(job.candidate, classes).to_json(), encoding="utf-8")
+    return {"format": "OpenVINO IR", "calibration": "NNCF's default ranges, fast bias correction", "float_layers": kept}
+
+
+def _post_training(model: Any, job: Job, scheme: Scheme) -> Any:
+    nncf = import_nncf()
+    presets = {True: nncf.QuantizationPreset.PERFORMANCE, False: nncf.QuantizationPreset.MIXED}
+    # Half-range weights keep u8 x s8 sums inside 16 bits on processors without VNNI, and cost accuracy elsewhere.
+    overflow = nncf.OverflowFix.ENABLE if scheme.reduced_range else nncf.OverflowFix.DISABLE
+    with contextlib.redirect_stdout(io.StringIO()):  # its progress bars go to stdout, where results belong
+        return nncf.quantize(
+            model,
+            nncf.Dataset(range(len(job.pixels)), job.feed),
+            preset=presets[scheme.activation_symmetric],
+            target_device=nncf.TargetDevice.CPU,
+            subset_size=len(job.pixels),
+            advanced_parameters=nncf.AdvancedQuantizationParameters(overflow_fix=overflow),
+        )
+
+
+def _float_layers(model: Any) -> list[str]:
+    """Multiplying layers whose activations do not come from a FakeQuantize."""
+    multiplying = [op for op in model.get_ordered_ops() if op.get_type_name() in _MULTIPLIERS]
+    return [op.get_friendly_name() for op in multiplying if _source(op).get_type_name() != "FakeQuantize"]
+
+
+def _source(op: Any) -> Any:
+    """What makes an op's numbers, seen through layers that only move them and keep their precision."""
+    before = op.input_value(0).get_node()
+    return _source(before) if before.get_type_name() in _PASS_THROUGH else before

@@ -1,0 +1,135 @@
+"""The command line of a kit. The last line on standard output is one JSON object, by which alone success is known."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import traceback
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Optional
+
+from .failure import RunnerError
+from .say import progress, say
+
+
+def main(arguments: Optional[List[str]] = None) -> int:
+    """Run one command; 0 when its last line says ``"ok": true``, else 1."""
+    given = _parser().parse_args(arguments)
+    if given.lease_s is not None:
+        from .lease import hold_lease
+
+        hold_lease(given.lease_s)
+    try:
+        result = given.command(given)
+    except RunnerError as error:
+        say({"ok": False, "error": error.facts()})
+        return 1
+    except Exception as error:  # noqa: BLE001 - the boundary of the process: whatever it was becomes the last line
+        traceback.print_exc()
+        seen = "{}: {}".format(type(error).__name__, error)
+        say({"ok": False, "error": RunnerError("runner-fault", "the runner failed in {}".format(given.name), seen).facts()})
+        return 1
+    say(dict(result, ok=True))
+    return 0
+
+
+def _info(given: argparse.Namespace) -> Dict[str, Any]:
+    from .environment import read_environment
+    from .runtimes import installed_runtimes, runtime_of
+
+    if not (given.kit / "kit.json").exists():
+        return {"environment": read_environment(), "runtimes": installed_runtimes()}
+    kit = _kit(given)
+    environment = read_environment(runtime_of(kit.manifest.session.module))
+    about = {"sha256": kit.sha256, "name": kit.manifest.name, "stands_for": kit.manifest.stands_for}
+    return {"environment": environment, "runtimes": installed_runtimes(), "kit": about}
+
+
+def _selftest(given: argparse.Namespace) -> Dict[str, Any]:
+    from .selftest import selftest
+
+    return {"selftest": selftest(_kit(given))}
+
+
+def _build_engine(given: argparse.Namespace) -> Dict[str, Any]:
+    from . import engine
+
+    kit = _kit(given)
+    kit.verify_files()
+    return {"engine": engine.build_engines(kit.folder, given.out, given.package, given.capability, progress)}
+
+
+def _evaluate(given: argparse.Namespace) -> Dict[str, Any]:
+    from .evaluate import evaluate
+
+    return {"evaluation": evaluate(_kit(given), given.pixels, given.out, given.chunk, given.batch)}
+
+
+def _bench(given: argparse.Namespace) -> Dict[str, Any]:
+    from .schedule import bench
+
+    return {"bench": bench(given.schedule, given.out)}
+
+
+def _predict(given: argparse.Namespace) -> Dict[str, Any]:
+    from .classifier import Classifier
+
+    classifier = Classifier(given.kit)
+    answers = []
+    for file in given.files:
+        best = [{"label": label, "probability": share} for label, share in classifier.predict(file)[: given.top]]
+        answers.append({"file": str(file), "labels": best})
+    return {"predictions": answers}
+
+
+def _kit(given: argparse.Namespace) -> Any:
+    from .kit import Kit
+
+    return Kit.open(given.kit)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="runner", description="Tests, measures and uses the kit in this folder.")
+    parser.add_argument("--kit", type=Path, default=Path(), metavar="FOLDER", help="the kit, unless it is the current folder")
+    parser.add_argument(
+        "--lease-s",
+        type=float,
+        metavar="SECONDS",
+        help="end when standard input closes, or brings no byte for so long",
+    )
+    commands = parser.add_subparsers(dest="name", required=True, metavar="COMMAND")
+    _add(commands, "info", _info, "what this machine is")
+    _add(commands, "selftest", _selftest, "whether this is the kit that was packaged, and computes the same here")
+    build = _add(commands, "build-engine", _build_engine, "make the engine that a device runs")
+    build.add_argument("--package", metavar="NAME", help="the Python package that builds it")
+    build.add_argument("--capability", action="append", default=[], metavar="X.Y", help="a GPU to build for; may be repeated")
+    build.add_argument("--out", type=Path, required=True, metavar="FOLDER")
+    evaluation = _add(commands, "evaluate", _evaluate, "logits of an array of pixels")
+    evaluation.add_argument("--pixels", type=Path, required=True, metavar="FILE.npy", help="uint8 (N, H, W, 3)")
+    evaluation.add_argument("--out", type=Path, required=True, metavar="FOLDER")
+    evaluation.add_argument("--chunk", type=_positive, default=256, metavar="IMAGES", help="images a file (default 256)")
+    evaluation.add_argument("--batch", type=_positive, metavar="IMAGES", help="images a call")
+    bench = _add(commands, "bench", _bench, "time kits, a fresh process a run")
+    bench.add_argument("--schedule", type=Path, required=True, metavar="FILE.json")
+    bench.add_argument("--out", type=Path, required=True, metavar="FOLDER")
+    predict = _add(commands, "predict", _predict, "labels and probabilities of pictures")
+    predict.add_argument("files", type=Path, nargs="+", metavar="PICTURE")
+    predict.add_argument("--top", type=_positive, default=5, metavar="LABELS", help="how many labels (default 5)")
+    return parser
+
+
+def _add(commands: Any, name: str, command: Callable[[argparse.Namespace], Dict[str, Any]], text: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
+    parser.set_defaults(command=command)
+    return parser
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return value
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,74 @@
+"""A kit as a function from pictures to labels, for programs that embed it."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any, List, Tuple, Union
+
+import numpy as np
+from PIL import Image
+
+from .failure import RunnerError
+from .feeds import feed_of, run_checked
+from .kit import Kit
+from .pixels import UnreadableImage, decode, to_pixels
+from .sessions import open_session
+
+
+class Classifier:
+    """Opens the kit once; any number of threads may then call ``predict``, one of which computes at a time.
+
+    Args:
+        folder: a kit's folder; its files are compared with ``kit.json`` first.
+
+    Raises:
+        RunnerError: what ``Kit`` and the runtime refuse.
+    """
+
+    def __init__(self, folder: Union[str, Path]) -> None:
+        self._kit = Kit.open(Path(folder))
+        self._kit.verify_files()
+        self._kit.check_requirements()
+        self._session = open_session(self._kit, batch=1)
+        self._lock = threading.Lock()
+
+    @property
+    def labels(self) -> Tuple[str, ...]:
+        """All classes, in the order of the model's output."""
+        return self._kit.manifest.labels
+
+    def predict(self, image: Any) -> List[Tuple[str, float]]:
+        """Labels with softmax probabilities, most probable first.
+
+        Args:
+            image: a path, a PIL image, or uint8 RGB pixels (H, W, 3) of any size.
+
+        Raises:
+            RunnerError: unreadable-image.
+        """
+        pixels = to_pixels(_picture(image), self._kit.manifest.recipe)[None]
+        feed = feed_of(self._kit, pixels)
+        with self._lock:
+            logits = run_checked(self._session, self._kit, feed)[0].astype(np.float64)
+        shares = np.exp(logits - logits.max())
+        shares /= shares.sum()
+        return [(self.labels[index], float(shares[index])) for index in np.argsort(-shares, kind="stable")]
+
+    def close(self) -> None:
+        """Release the model."""
+        self._session.close()
+
+
+def _picture(image: Any) -> Any:
+    if isinstance(image, Image.Image):
+        return image.convert("RGB")
+    if isinstance(image, np.ndarray):
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+            seen = "{} {}".format(image.dtype, list(image.shape))
+            raise RunnerError("unreadable-image", "an array must be uint8 RGB pixels (H, W, 3)", seen)
+        return Image.fromarray(image)
+    try:
+        return decode(image)
+    except (UnreadableImage, OSError) as error:
+        raise RunnerError("unreadable-image", "{}: cannot be read as a picture".format(image), str(error)) from error

@@ -1,0 +1,151 @@
+"""Logits of every image, through the kit that ships, in chunks that a second call does not repeat."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any, Dict, Iterator, NamedTuple, Optional
+
+import numpy as np
+
+from .environment import read_environment
+from .failure import RunnerError
+from .feeds import feed_of, run_checked
+from .files import make_folder, read_json, write_array, write_json
+from .kit import Kit
+from .pixels import pixels_sha256
+from .runtimes import runtime_of
+from .say import Teller, note
+from .sessions import Session, open_session
+
+SCHEMA = "edgecnn.evaluation/1"
+REQUEST = "request.json"
+RESULT = "evaluation.json"
+DEFAULT_CHUNK = 256
+DEFAULT_BATCH = 16
+
+
+class Work(NamedTuple):
+    """What is to be evaluated: uint8 pixels (N, crop_px, crop_px, 3), images a file, images a call."""
+
+    pixels: Any
+    chunk: int
+    batch: int
+
+
+def evaluate(kit: Kit, pixels_path: Path, out: Path, chunk: int = DEFAULT_CHUNK, batch: Optional[int] = None) -> Dict[str, Any]:
+    """Write ``logits-00000.npy``… (float32, (at most ``chunk``, classes)) and last ``evaluation.json`` into ``out``.
+
+    Chunks that an earlier call for the same kit, pixels and conditions left are kept. ``images_per_s`` covers conversion,
+    inference and writing of the images of this call, without opening the model; None when every chunk was there.
+
+    Args:
+        kit: what runs.
+        pixels_path: ``.npy`` of uint8 (N, crop_px, crop_px, 3).
+        out: made if absent.
+        chunk: images a file.
+        batch: images a call; the last call of a chunk is filled up with its last image.
+
+    Raises:
+        RunnerError: for a kit that is not what it says, pixels that do not fit it, or a folder of another evaluation.
+    """
+    kit.verify_files()
+    kit.check_requirements()
+    work = Work(_read_pixels(kit, pixels_path), chunk, _batch(kit, batch))
+    make_folder(out)
+    environment = read_environment(runtime_of(kit.manifest.session.module))
+    request = {
+        "schema": SCHEMA,
+        "images": len(work.pixels),
+        "classes": kit.manifest.model.output.classes,
+        "chunk": chunk,
+        "batch": work.batch,
+        "pixels_sha256": pixels_sha256(work.pixels),
+        "kit": kit.sha256,
+    }
+    if _begin(out, request, environment["conditions"]) and (out / RESULT).is_file():
+        return dict(read_json(out / RESULT))
+    result = dict(request, environment=environment, **_run(kit, work, out))
+    write_json(out / RESULT, result)
+    return result
+
+
+def chunk_file(out: Path, index: int) -> Path:
+    """Where the logits of one chunk are."""
+    return out / "logits-{:05d}.npy".format(index)
+
+
+def _run(kit: Kit, work: Work, out: Path) -> Dict[str, Any]:
+    starts = range(0, len(work.pixels), work.chunk)
+    todo = [start for start in starts if not chunk_file(out, start // work.chunk).is_file()]
+    images = sum(min(work.chunk, len(work.pixels) - start) for start in todo)
+    seconds = 0.0
+    if todo:
+        session = open_session(kit, batch=work.batch)
+        teller = Teller("evaluate " + kit.manifest.name, len(work.pixels), "images")
+        begin = time.perf_counter()
+        try:
+            done = len(work.pixels) - images
+            for start in todo:
+                logits = np.empty((min(work.chunk, len(work.pixels) - start), kit.manifest.model.output.classes), np.float32)
+                for offset, part in _batches(kit, session, work, start):
+                    logits[offset : offset + len(part)] = part
+                    teller.step(done + offset + len(part))
+                write_array(chunk_file(out, start // work.chunk), logits)
+                done += len(logits)
+        finally:
+            session.close()
+        seconds = time.perf_counter() - begin
+    return {"seconds": seconds, "evaluated_now": images, "images_per_s": images / seconds if images else None}
+
+
+def _batches(kit: Kit, session: Session, work: Work, start: int) -> Iterator[Any]:
+    stop = min(start + work.chunk, len(work.pixels))
+    for first in range(start, stop, work.batch):
+        pixels = work.pixels[first : min(first + work.batch, stop)]
+        count = len(pixels)
+        if count < work.batch:
+            pixels = np.concatenate([pixels, np.repeat(pixels[-1:], work.batch - count, axis=0)])
+        yield first - start, run_checked(session, kit, feed_of(kit, pixels))[:count]
+
+
+def _begin(out: Path, request: Dict[str, Any], conditions: Dict[str, str]) -> bool:
+    """Whether ``out`` already belongs to this very request; otherwise it does from now on."""
+    path, wanted = out / REQUEST, dict(request, conditions=conditions)
+    held = read_json(path) if path.is_file() else None
+    if held == wanted:
+        return True
+    if held is not None:
+        for name in sorted(request):
+            if held.get(name) != request[name]:
+                seen = "its {} is {!r}, asked is {!r}".format(name, held.get(name), request[name])
+                raise RunnerError("other-evaluation", "{}: holds another evaluation".format(out), seen, "give an empty folder")
+        note("{}: begun under other conditions on this machine, so it starts again".format(out))
+    for stale in sorted(out.glob("logits-*.npy")) + [out / RESULT]:
+        if stale.is_file():
+            stale.unlink()
+    write_json(path, wanted)
+    return False
+
+
+def _read_pixels(kit: Kit, path: Path) -> Any:
+    try:
+        pixels = np.load(str(path), mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise RunnerError("unreadable-pixels", "{}: no array of pixels".format(path), str(error)) from error
+    side = kit.manifest.recipe.crop_px
+    if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[1:] != (side, side, 3) or not len(pixels):
+        seen = "{} {}, expected uint8 {}".format(pixels.dtype, list(pixels.shape), ["N", side, side, 3])
+        raise RunnerError("unfit-pixels", "{}: not pixels for this kit".format(path), seen)
+    return pixels
+
+
+def _batch(kit: Kit, batch: Optional[int]) -> int:
+    largest = kit.manifest.model.batch_max
+    if batch is None:
+        return min(DEFAULT_BATCH, largest)
+    if not 1 <= batch <= largest:
+        raise RunnerError(
+            "bad-batch", "--batch {} is not in 1…{}".format(batch, largest), "the kit's model takes no more at once"
+        )
+    return batch

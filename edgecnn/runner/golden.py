@@ -1,0 +1,94 @@
+"""What a kit must reproduce before anything it says is believed: exact pixels from PNGs, near ones from a JPEG, and logits."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, List, NamedTuple
+
+import numpy as np
+
+from .failure import RunnerError
+from .feeds import feed_of, run_checked
+from .pixels import UnreadableImage, decode, pixels_sha256, to_pixels
+
+if TYPE_CHECKING:
+    from .kit import Kit
+    from .sessions import Session
+
+_HINT = "this machine's Pillow or runtime computes something else than the kit was made with"
+
+
+class LogitsCheck(NamedTuple):
+    """The largest difference from the golden logits, and the largest allowed."""
+
+    difference: float
+    allowed: float
+
+
+def golden_pixels(kit: Kit) -> Any:
+    """The golden PNGs as pixels, uint8 (pictures, crop_px, crop_px, 3).
+
+    Raises:
+        RunnerError: golden-pixels-differ, when one is not exactly what the kit says.
+    """
+    stack: List[Any] = []
+    for picture in kit.manifest.golden.png:
+        pixels = _pixels(kit, picture.file)
+        found = pixels_sha256(pixels)
+        if found != picture.pixels_sha256:
+            why = "SHA-256 of its pixels is {}…, expected {}…".format(found[:12], picture.pixels_sha256[:12])
+            raise RunnerError("golden-pixels-differ", "{}: does not become the golden pixels".format(picture.file), why, _HINT)
+        stack.append(pixels)
+    return np.stack(stack)
+
+
+def check_photo(kit: Kit) -> int:
+    """By how many levels the golden JPEG, decoded here, differs from its golden pixels at most.
+
+    Raises:
+        RunnerError: golden-photo-differs, when that is more than the kit allows.
+    """
+    photo = kit.manifest.golden.jpeg
+    if photo is None:
+        return 0
+    expected = np.asarray(decode(kit.path(photo.pixels))).astype(np.int16)
+    found = _pixels(kit, photo.file).astype(np.int16)
+    if found.shape != expected.shape:
+        why = "{} pixels, expected {}".format(list(found.shape), list(expected.shape))
+        raise RunnerError("golden-photo-differs", "{}: does not become the golden pixels".format(photo.file), why, _HINT)
+    levels = int(np.abs(found - expected).max())
+    if levels > photo.max_levels:
+        why = "a pixel differs by {} levels, allowed are {}".format(levels, photo.max_levels)
+        raise RunnerError("golden-photo-differs", "{}: does not become the golden pixels".format(photo.file), why, _HINT)
+    return levels
+
+
+def check_logits(kit: Kit, session: Session, pixels: Any) -> LogitsCheck:
+    """Compare the session's logits of golden pixels with the golden logits.
+
+    Args:
+        kit: names the golden logits and their tolerance.
+        session: opened for a batch of 1, or of any size.
+        pixels: uint8 (pictures, crop_px, crop_px, 3), in the order of the golden logits.
+
+    Raises:
+        RunnerError: golden-logits-differ.
+    """
+    golden = kit.manifest.golden
+    expected = np.load(str(kit.path(golden.logits)), allow_pickle=False)
+    found = np.concatenate([run_checked(session, kit, feed_of(kit, pixels[index : index + 1])) for index in range(len(pixels))])
+    if expected.shape != found.shape:
+        why = "it holds {}, this kit gives {}".format(list(expected.shape), list(found.shape))
+        raise RunnerError("golden-logits-differ", "{}: does not fit the kit".format(golden.logits), why, "package the kit again")
+    difference = float(np.abs(found - expected).max())
+    allowed = float(golden.logits_tolerance * (expected.max() - expected.min()))
+    if not difference <= allowed:  # so that NaN fails
+        why = "they differ by up to {:.4g}, allowed are {:.4g}".format(difference, allowed)
+        raise RunnerError("golden-logits-differ", "the model does not give the golden logits", why, _HINT)
+    return LogitsCheck(difference, allowed)
+
+
+def _pixels(kit: Kit, name: str) -> Any:
+    try:
+        return to_pixels(decode(kit.path(name)), kit.manifest.recipe)
+    except (UnreadableImage, OSError) as error:
+        raise RunnerError("golden-pixels-differ", "{}: cannot be decoded here".format(name), str(error), _HINT) from error

@@ -1,0 +1,99 @@
+"""A schedule as values: which kit runs when. It is read twice, by what starts the processes and by each process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Dict, List, NamedTuple, Optional
+
+from .failure import RunnerError
+from .files import read_json
+
+SCHEMA = "edgecnn.schedule/1"
+RUN_SCHEMA = "edgecnn.run/1"
+_DEFAULTS = {"warmup_s": 0.3, "max_s": None, "knobs": {}, "trace": False}  # type: Dict[str, Any]
+_FIELDS = ("kit", "round", "position", "samples") + tuple(_DEFAULTS)
+
+
+class Item(NamedTuple):
+    """One process run.
+
+    ``samples`` inferences are timed, or as many as begin within ``max_s`` seconds (None: half of the time-out), so that a
+    slow network on a slow board gives fewer samples rather than none. ``round`` and ``position`` are the host's, kept as given.
+    """
+
+    kit: Path
+    round: int
+    position: int
+    samples: int
+    warmup_s: float
+    max_s: Optional[float]
+    knobs: Dict[str, str]
+    trace: bool
+
+
+class Schedule(NamedTuple):
+    """Items in the order in which they run. A process that lives longer than ``timeout_s`` seconds is killed."""
+
+    timeout_s: float
+    items: List[Item]
+
+
+def read_schedule(path: Path) -> Schedule:
+    """Read and check a schedule file.
+
+    Raises:
+        RunnerError: unreadable-file or bad-schedule, naming the field.
+    """
+    value = read_json(path)
+    if not isinstance(value, dict) or value.get("schema") != SCHEMA:
+        raise _bad(path, "schema is not {!r}".format(SCHEMA))
+    unknown = sorted(set(value) - {"schema", "timeout_s", "items"})
+    if unknown:
+        raise _bad(path, "{} is not a field of a schedule".format(unknown[0]))
+    timeout_s, items = value.get("timeout_s"), value.get("items")
+    if not _positive(timeout_s):
+        raise _bad(path, "timeout_s is {!r}, not a number above 0".format(timeout_s))
+    if not isinstance(items, list) or not items:
+        raise _bad(path, "items is no list, or empty")
+    return Schedule(float(timeout_s or 0), [_item(path, index, each) for index, each in enumerate(items)])
+
+
+def run_file(out: Path, index: int) -> Path:
+    """Where the run of the item at ``index`` is written."""
+    return out / "run-{:05d}.json".format(index)
+
+
+def trace_name(index: int) -> str:
+    """The folder, inside the output folder, of that item's trace."""
+    return "trace-{:05d}".format(index)
+
+
+def _item(path: Path, index: int, value: Any) -> Item:
+    where = "items[{}]".format(index)
+    if not isinstance(value, dict):
+        raise _bad(path, "{} is no object".format(where))
+    unknown = sorted(set(value) - set(_FIELDS))
+    if unknown:
+        raise _bad(path, "{}.{} is not a field of an item".format(where, unknown[0]))
+    given = dict(_DEFAULTS, **value)
+    for name in ("round", "position", "samples"):
+        if not isinstance(given.get(name), int) or isinstance(given[name], bool) or given[name] < (name == "samples"):
+            raise _bad(path, "{}.{} is {!r}".format(where, name, given.get(name)))
+    if not isinstance(given.get("kit"), str) or not Path(given["kit"]).is_absolute():
+        raise _bad(path, "{}.kit is {!r}, not an absolute path".format(where, given.get("kit")))
+    if given["warmup_s"] != 0 and not _positive(given["warmup_s"]):
+        raise _bad(path, "{}.warmup_s is {!r}".format(where, given["warmup_s"]))
+    if given["max_s"] is not None and not _positive(given["max_s"]):
+        raise _bad(path, "{}.max_s is {!r}".format(where, given["max_s"]))
+    knobs = given["knobs"]
+    if not isinstance(knobs, dict) or not all(isinstance(knob, str) for knob in knobs.values()):
+        raise _bad(path, "{}.knobs must hold texts only".format(where))
+    return Item(**dict(given, kit=Path(given["kit"]), trace=bool(given["trace"])))
+
+
+def _positive(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < float("inf")
+
+
+def _bad(path: Path, why: str) -> RunnerError:
+    return RunnerError("bad-schedule", "{}: {}".format(path, why))

@@ -1,0 +1,38 @@
+"""Standard output speaks JSON, a line an object: progress while it runs, and the result as the last line."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any, Dict
+
+
+def say(value: Dict[str, Any]) -> None:
+    """Print one line now."""
+    print(json.dumps(value, sort_keys=True), flush=True)
+
+
+class Teller:
+    """Progress of one kind of work, at most a line every ``every_s`` seconds, and always the last one."""
+
+    def __init__(self, what: str, total: int, unit: str, every_s: float = 0.5) -> None:
+        self._what, self._total, self._unit = what, total, unit
+        self._every_s = every_s
+        self._said_at = None  # type: Optional[float]
+
+    def step(self, done: int) -> None:
+        """Say that ``done`` of the total are finished."""
+        now = time.monotonic()
+        if self._said_at is None or now - self._said_at >= self._every_s or done >= self._total:
+            self._said_at = now
+            progress(self._what, done, self._total, self._unit)
+
+
+def progress(what: str, done: int, total: int, unit: str) -> None:
+    """Say that ``done`` of ``total`` units of ``what`` are finished."""
+    say({"progress": {"what": what, "done": done, "total": total, "unit": unit}})
+
+
+def note(text: str) -> None:
+    """Say one sentence that belongs in the record."""
+    say({"note": text})

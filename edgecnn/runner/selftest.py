@@ -1,0 +1,36 @@
+"""Whether this folder, on this machine, is still the kit that was packaged; the first thing that is not so is named."""
+
+from __future__ import annotations
+
+from typing import Any, Dict
+
+from .golden import check_logits, check_photo, golden_pixels
+from .kit import Kit
+from .sessions import open_session
+
+
+def selftest(kit: Kit) -> Dict[str, Any]:
+    """Files, requirements, golden pixels, golden logits, in this order.
+
+    Raises:
+        RunnerError: for the first that does not hold.
+    """
+    total = kit.verify_files()
+    packages = kit.check_requirements()
+    pixels = golden_pixels(kit)
+    levels = check_photo(kit)
+    session = open_session(kit, batch=1)
+    try:
+        logits = check_logits(kit, session, pixels)
+    finally:
+        session.close()
+    return {
+        "kit": kit.sha256,
+        "files": len(kit.manifest.files),
+        "bytes": total,
+        "packages": packages,
+        "golden_pictures": len(pixels),
+        "photo_levels": levels,
+        "logits_difference": logits.difference,
+        "logits_allowed": logits.allowed,
+    }

@@ -1,0 +1,206 @@
+"""TensorRT on an NVIDIA GPU: runs the engine that this machine's ``build-engine`` made, and no other.
+
+An engine belongs to one network, one TensorRT version and one GPU. The first two are checked against what ``build-engine``
+recorded, the third by TensorRT itself; each mismatch is said before anything runs.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence, Tuple
+
+import numpy as np
+
+from ..cudart import Cuda
+from ..engine import RECORD
+from ..engine_build import import_builder
+from ..failure import RunnerError
+from ..feeds import TensorSpec
+from ..files import read_json, write_bytes, write_json
+from . import Session
+
+if TYPE_CHECKING:
+    from ..kit import Kit
+
+DEFAULT_ENGINE = "build/engine.plan"
+_BUILD = "python3 -m runner build-engine --out build, inside the kit"
+
+
+class TensorRtSession(Session):
+    """An engine with its buffers on the device, which are allocated once, for the largest batch that will come."""
+
+    def __init__(self, trt: Any, engine_file: Path, batch: Optional[int], trace_folder: Optional[Path]) -> None:
+        self._cuda = Cuda()
+        self._said = _Said.listening(trt)
+        self._runtime = trt.Runtime(self._said.logger)
+        self._engine = self._runtime.deserialize_cuda_engine(engine_file.read_bytes())
+        if self._engine is None:
+            why = self._said.last()
+            raise RunnerError("engine-refused", "{}: TensorRT does not take this engine".format(engine_file), why, _BUILD)
+        self._context = self._engine.create_execution_context()
+        if self._context is None:
+            raise RunnerError("engine-refused", "{}: no room to run this engine".format(engine_file), self._said.last())
+        names = [self._engine.get_tensor_name(index) for index in range(self._engine.num_io_tensors)]
+        inputs = [name for name in names if self._engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT]
+        self._inputs: Dict[str, Any] = {name: np.dtype(trt.nptype(self._engine.get_tensor_dtype(name))) for name in inputs}
+        self._outputs: Dict[str, Any] = {
+            name: np.dtype(trt.nptype(self._engine.get_tensor_dtype(name))) for name in names if name not in inputs
+        }
+        self._stream = self._cuda.stream()
+        self._buffers: Dict[str, int] = {}
+        self._largest: Dict[str, Tuple[int, ...]] = {}
+        self._shapes: Dict[str, Tuple[int, ...]] = {}
+        self._allocate(batch)
+        self._trace_folder = trace_folder
+        self._times = _times(trt) if trace_folder is not None else None
+        if self._times is not None:
+            self._context.profiler = self._times
+        self._trt = trt
+
+    def inputs(self) -> Sequence[TensorSpec]:
+        """As the engine declares them; None where any size up to the profile's is taken."""
+        return [
+            TensorSpec(name, dtype.name, tuple(None if size < 0 else int(size) for size in self._engine.get_tensor_shape(name)))
+            for name, dtype in self._inputs.items()
+        ]
+
+    def run(self, feed: Mapping[str, Any]) -> Mapping[str, Any]:
+        """One inference, copies to and from the device included; the arrays are the caller's.
+
+        Raises:
+            RunnerError: bad-feed for a shape outside the engine's profile, cuda-failed, or inference-failed.
+        """
+        for name, dtype in self._inputs.items():
+            array = np.ascontiguousarray(feed[name], dtype=dtype)
+            if self._shapes.get(name) != array.shape:
+                self._reshape(name, array.shape)
+            self._cuda.to_device(self._buffers[name], array, self._stream)
+        if not self._context.execute_async_v3(self._stream):
+            raise RunnerError("inference-failed", "TensorRT could not run the engine", self._said.last())
+        answers = {}
+        for name, dtype in self._outputs.items():
+            answers[name] = np.empty(tuple(self._context.get_tensor_shape(name)), dtype)
+            self._cuda.to_host(answers[name], self._buffers[name], self._stream)
+        self._cuda.wait(self._stream)
+        return answers
+
+    def close(self) -> None:
+        """Free the device's memory; a traced session leaves ``layers.txt`` and ``times.json`` (µs a layer, mean of its calls)."""
+        if self._trace_folder is not None and self._times is not None:
+            inspector = self._engine.create_engine_inspector()
+            inspector.execution_context = self._context
+            text = inspector.get_engine_information(self._trt.LayerInformationFormat.ONELINE)
+            write_bytes(self._trace_folder / "layers.txt", text.encode("utf-8"))
+            write_json(self._trace_folder / "times.json", self._times.means_us())
+            self._trace_folder = None
+        for address in self._buffers.values():
+            self._cuda.free(address)
+        if self._buffers:
+            self._cuda.destroy_stream(self._stream)
+        self._buffers = {}
+        # The context must go before the engine, and the engine before the runtime that holds its logger.
+        self._context = self._engine = self._runtime = None
+
+    def _allocate(self, batch: Optional[int]) -> None:
+        for name in self._inputs:
+            largest = tuple(self._engine.get_tensor_profile_shape(name, 0)[2])
+            self._largest[name] = largest if batch is None else (batch,) + largest[1:]
+            self._reshape(name, self._largest[name])
+        for name, dtype in list(self._inputs.items()) + list(self._outputs.items()):
+            size = int(np.prod(tuple(self._context.get_tensor_shape(name)), dtype=np.int64)) * dtype.itemsize
+            self._buffers[name] = self._cuda.allocate(size)
+            if not self._context.set_tensor_address(name, self._buffers[name]):
+                raise RunnerError("engine-refused", "tensor {}: TensorRT refuses its buffer".format(name), self._said.last())
+
+    def _reshape(self, name: str, shape: Tuple[int, ...]) -> None:
+        fits = np.prod(shape) <= np.prod(self._largest[name])
+        if not fits or not self._context.set_input_shape(name, shape):
+            asked = "x".join(str(size) for size in shape)
+            raise RunnerError("bad-feed", "input {}: the engine takes no {}".format(name, asked), self._said.last())
+        self._shapes[name] = shape
+
+
+class _Said:
+    """TensorRT's warnings and errors, of which the last explains a refusal."""
+
+    def __init__(self) -> None:
+        self.texts: List[str] = []
+        self.logger: Any = None
+
+    @classmethod
+    def listening(cls, trt: Any) -> _Said:
+        said = cls()
+
+        class Logger(trt.ILogger):  # type: ignore[misc]
+            def __init__(self) -> None:
+                trt.ILogger.__init__(self)
+
+            def log(self, severity: Any, msg: str) -> None:
+                if str(severity).rsplit(".", 1)[-1] in ("ERROR", "INTERNAL_ERROR"):
+                    said.texts.append(" ".join(msg.split()))
+
+        said.logger = Logger()
+        return said
+
+    def last(self) -> Optional[str]:
+        return self.texts[-1] if self.texts else None
+
+
+def _times(trt: Any) -> Any:
+    class Times(trt.IProfiler):  # type: ignore[misc]
+        """What TensorRT's own profiler measured, in milliseconds a layer and call."""
+
+        def __init__(self) -> None:
+            trt.IProfiler.__init__(self)
+            self.ms: Dict[str, List[float]] = {}
+
+        def report_layer_time(self, layer_name: str, ms: float) -> None:
+            self.ms.setdefault(layer_name, []).append(ms)
+
+        def means_us(self) -> Dict[str, float]:
+            return {name: 1000.0 * sum(times) / len(times) for name, times in self.ms.items()}
+
+    return Times()
+
+
+def open_session(
+    kit: Kit, options: Mapping[str, str], trace_folder: Optional[Path] = None, batch: Optional[int] = None
+) -> TensorRtSession:
+    """Open the engine that was built for this kit on this machine.
+
+    Options: ``engine``, the engine's file, relative to the kit, ``build/engine.plan`` unless given; ``build.json`` lies beside it.
+
+    Raises:
+        RunnerError: bad-option, engine-not-built, engine-of-another-network, builder-missing, engine-of-another-version,
+            cuda-runtime-missing, no-gpu, or engine-refused.
+    """
+    unknown = sorted(set(options) - {"engine"})
+    if unknown:
+        raise RunnerError("bad-option", "session option {!r} is not one that tensorrt_gpu knows".format(unknown[0]))
+    engine = kit.folder / options.get("engine", DEFAULT_ENGINE)
+    trt = import_builder(_check_record(kit, engine), None)
+    _check_version(engine, trt)
+    return TensorRtSession(trt, engine, batch, trace_folder)
+
+
+def _check_record(kit: Kit, engine: Path) -> str:
+    """The builder's package, after the engine was found to be of the kit's network."""
+    record_file = engine.parent / RECORD
+    if not engine.is_file() or not record_file.is_file():
+        raise RunnerError(
+            "engine-not-built", "{}: this kit's engine was not built here".format(engine), hint=_BUILD, missing=True
+        )
+    record = read_json(record_file)
+    onnx = (kit.manifest.engine or {}).get("onnx", kit.manifest.model.entry)
+    if record["network_sha256"] != kit.manifest.files[onnx].sha256:
+        why = "{} names another {} than kit.json".format(record_file, onnx)
+        raise RunnerError("engine-of-another-network", "{}: not built from this kit's network".format(engine), why, _BUILD)
+    return str(record["package"])
+
+
+def _check_version(engine: Path, trt: Any) -> None:
+    built_by = json.loads((engine.parent / RECORD).read_text(encoding="utf-8"))["version"]
+    if built_by != trt.__version__:
+        why = "built by {}, this machine has {}".format(built_by, trt.__version__)
+        raise RunnerError("engine-of-another-version", "{}: an engine of another TensorRT version".format(engine), why, _BUILD)

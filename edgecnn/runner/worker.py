@@ -1,0 +1,125 @@
+"""One process is one run: the unit of statistics, because what a process computes hangs together.
+
+The clock stands around the runtime's call and nothing else: the feed is ready, garbage collection is off, the numbers are
+kept in memory until the last one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import hashlib
+import sys
+import time
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Optional
+
+import numpy as np
+
+from .environment import read_conditions
+from .failure import RunnerError
+from .feeds import check_feed, feed_of
+from .files import make_folder, write_json
+from .golden import golden_pixels
+from .items import RUN_SCHEMA, Item, read_schedule, run_file, trace_name
+from .kit import Kit
+from .lease import hold_lease
+from .runtimes import runtime_of
+from .sensors import cpu_ticks, observe
+from .sessions import load_runtime, open_session
+
+
+def timed_calls(call: Callable[[Any], Any], feed: Any, count: int, limit_ns: int) -> List[int]:
+    """Nanoseconds of each call: ``count`` of them, or as many as begin within ``limit_ns``; at least one."""
+    clock = time.perf_counter_ns
+    samples: List[int] = []
+    keep = samples.append
+    stop = clock() + limit_ns
+    for _ in range(count):
+        begin = clock()
+        call(feed)
+        end = clock()
+        keep(end - begin)
+        if end >= stop:
+            break
+    return samples
+
+
+def run_item(item: Item, timeout_s: float, trace_folder: Optional[Path] = None) -> Dict[str, Any]:
+    """Open the kit's model for one image and time it.
+
+    Args:
+        item: which kit, how often.
+        timeout_s: of the whole process; bounds the timing where the item does not.
+        trace_folder: an existing folder for the runtime's profile.
+
+    Returns:
+        the run file's measured fields.
+
+    Raises:
+        RunnerError: what the kit or the runtime refuses.
+    """
+    kit = Kit.open(item.kit)
+    kit.verify_files()
+    kit.check_requirements()
+    load_runtime(kit)
+    conditions, ticks = read_conditions(runtime_of(kit.manifest.session.module)), cpu_ticks()
+    feed = feed_of(kit, golden_pixels(kit)[-1:])
+    started_at = datetime.now(timezone.utc).isoformat()
+    begin = time.perf_counter_ns()
+    session = open_session(kit, item.knobs, batch=1, trace_folder=trace_folder)
+    load_ns = time.perf_counter_ns() - begin
+    try:
+        check_feed(session.inputs(), feed)
+        measured = _measure(session, feed, item, item.max_s or timeout_s / 2)
+        logits = session.run(feed)[kit.manifest.model.output.name]
+    finally:
+        session.close()
+    measured.update(
+        kit=kit.sha256,
+        knobs=item.knobs,
+        started_at=started_at,
+        load_ns=load_ns,
+        output_sha256=hashlib.sha256(np.ascontiguousarray(logits).tobytes()).hexdigest(),
+        environment={"conditions": conditions, "observed": observe(since=ticks)},
+    )
+    return measured
+
+
+def _measure(session: Any, feed: Any, item: Item, max_s: float) -> Dict[str, Any]:
+    gc.collect()
+    gc.disable()
+    try:
+        first = timed_calls(session.run, feed, 1, 0)
+        warmup = timed_calls(session.run, feed, sys.maxsize, int(item.warmup_s * 1e9)) if item.warmup_s else []
+        samples = timed_calls(session.run, feed, item.samples, int(max_s * 1e9))
+    finally:
+        gc.enable()
+    return {"first_ns": first[0], "warmup_ns": warmup, "samples_ns": samples}
+
+
+def main(arguments: Optional[List[str]] = None) -> int:
+    """Run the item of a schedule whose number is given and write its run file; 1 when that holds an error."""
+    parser = argparse.ArgumentParser(prog="runner.worker")
+    parser.add_argument("--schedule", type=Path, required=True)
+    parser.add_argument("--index", type=int, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    given = parser.parse_args(arguments)
+    schedule = read_schedule(given.schedule)
+    hold_lease(schedule.timeout_s)
+    item = schedule.items[given.index]
+    trace = trace_name(given.index) if item.trace else None
+    run = {"schema": RUN_SCHEMA, "round": item.round, "position": item.position, "trace": trace}
+    try:
+        if trace is not None:
+            make_folder(given.out / trace)
+        run.update(run_item(item, schedule.timeout_s, given.out / trace if trace else None))
+    except RunnerError as error:
+        run.update(kit=None, folder=str(item.kit), error=error.facts())
+    write_json(run_file(given.out, given.index), run)
+    return 1 if "error" in run else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,50 @@
+"""prepare: decode every evaluation and calibration image once, into the pixels that everything after reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import NonNegativeInt
+
+from edgecnn.values.preprocessing import PixelRecipe
+from edgecnn.values.stage import Progress, Role, Stage
+
+
+class PrepareStage(Stage):
+    """``images`` (a manifest) → memory-mapped pixels and labels of choose, report and calibrate, and the golden set.
+
+    Files: ``<role>.pixels.npy`` uint8 (N, crop, crop, 3) in RGB, ``<role>.labels.npy`` int64 (N,), ``labels.json`` the class
+    names, ``pixels.json`` the ``pixels_sha256`` of each role, ``golden/`` as ``data.golden.write_golden`` says.
+    """
+
+    kind: ClassVar[str] = "prepare"
+    revision: ClassVar[int] = 1
+
+    pixels: PixelRecipe
+    golden_images: NonNegativeInt = 4
+    """Real images, out of choose, in the golden set; a drawn card is always in it."""
+
+    @property
+    def tools(self) -> tuple[str, ...]:
+        """Pillow decodes and resizes; its versions have differed by a level."""
+        return ("pillow",)
+
+    def make(self, given: Mapping[Role, Path], out: Path, tell: Progress) -> None:
+        """Decode, resize and crop.
+
+        Raises:
+            CorruptImages: files that cannot be decoded, all of them counted. Leaving them out here would change the reported
+                split after it was planned and shown; a file that shows its damage to a first look was skipped there.
+            ImageGone, ImageChanged: the folder changed since it was listed.
+        """
+        from edgecnn.data.golden import write_golden
+        from edgecnn.data.images import open_source
+        from edgecnn.data.pixels import write_pixels
+        from edgecnn.runner.pixels import PixelRecipe as Pixels
+
+        recipe = Pixels(self.pixels.resize_px, self.pixels.crop_px, self.pixels.interpolation)
+        source = open_source(given["images"])
+        write_pixels(source, recipe, out, tell)
+        write_golden(source, recipe, self.golden_images, out)

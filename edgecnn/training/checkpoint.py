@@ -1,0 +1,63 @@
+"""A checkpoint is one safetensors file, replaced whole after every epoch: a kill leaves the previous one, never half of one."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from edgecnn.training.history import EpochFacts
+
+
+class Moving(NamedTuple):
+    """What changes while training: the network, its running average, and the optimizer."""
+
+    network: nn.Module
+    average: nn.Module
+    optimizer: torch.optim.Optimizer
+
+
+def write_tensors(state: Mapping[str, Tensor], file: Path, facts: Mapping[str, str] | None = None) -> None:
+    """Write tensors so that the file is complete whenever it is there under its name."""
+    partial = file.with_suffix(".part")
+    save_file({name: tensor.contiguous() for name, tensor in state.items()}, partial, metadata={"format": "pt", **(facts or {})})
+    with partial.open("rb+") as stream:
+        os.fsync(stream.fileno())
+    partial.rename(file)
+
+
+def save_checkpoint(file: Path, moving: Moving, epochs: Sequence[EpochFacts]) -> None:
+    """Keep everything that the next epoch depends on, and the facts of those done."""
+    state = {f"network.{name}": tensor for name, tensor in moving.network.state_dict().items()}
+    state |= {f"average.{name}": tensor for name, tensor in moving.average.state_dict().items()}
+    for index, slots in moving.optimizer.state_dict()["state"].items():
+        state |= {f"optimizer.{index}.{slot}": tensor for slot, tensor in slots.items() if isinstance(tensor, Tensor)}
+    write_tensors(state, file, {"epochs": json.dumps([facts.model_dump() for facts in epochs])})
+
+
+def load_checkpoint(file: Path, moving: Moving) -> list[EpochFacts]:
+    """Bring everything back to the end of the last finished epoch; no file means that none is."""
+    if not file.exists():
+        return []
+    slots: dict[int, dict[str, Tensor]] = {}
+    states: dict[str, dict[str, Tensor]] = {"network": {}, "average": {}}
+    with safe_open(file, "pt") as stored:
+        for name in stored.keys():  # noqa: SIM118 - it is no mapping
+            owner, _, rest = name.partition(".")
+            if owner == "optimizer":
+                index, _, slot = rest.partition(".")
+                slots.setdefault(int(index), {})[slot] = stored.get_tensor(name)
+            else:
+                states[owner][rest] = stored.get_tensor(name)
+        epochs = json.loads(stored.metadata()["epochs"])
+    moving.network.load_state_dict(states["network"])
+    moving.average.load_state_dict(states["average"])
+    moving.optimizer.load_state_dict({"state": slots, "param_groups": moving.optimizer.state_dict()["param_groups"]})
+    return [EpochFacts.model_validate(facts) for facts in epochs]

@@ -1,0 +1,69 @@
+"""A new last layer on frozen features: softmax regression by AdamW, each image shown plain or mirrored at random.
+
+It takes seconds, so it keeps no checkpoint: after a kill it is trained again, to the same bits. Its patience is not limited
+either; the best of all epochs is kept.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from edgecnn.errors.training import TrainingDiverged
+from edgecnn.training.augment import stream_seed
+from edgecnn.training.features import Features
+from edgecnn.training.history import BestFacts, EpochFacts
+from edgecnn.training.loop import PhaseResult
+from edgecnn.training.settings import TrainSettings
+
+NAME = "head"
+DROPOUT = 0.2
+"""Share of the features left out at random."""
+
+
+def train_head(head: nn.Linear, features: Features, settings: TrainSettings) -> PhaseResult:
+    """Train ``head`` in place and leave it at its best epoch on ``choose``.
+
+    Raises:
+        TrainingDiverged: a loss is not finite.
+    """
+    optimizer = torch.optim.AdamW(head.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
+    size_px = settings.preprocessing.pixels.crop_px
+    epochs: list[EpochFacts] = []
+    best, kept = BestFacts(phase=NAME, epoch=-1, choose_top1=-1.0), head.state_dict()
+    for epoch in range(settings.head_epochs):
+        rate = settings.learning_rate * 0.5 * (1 + math.cos(math.pi * epoch / settings.head_epochs))
+        optimizer.param_groups[0]["lr"] = rate
+        loss = _epoch(head, features, settings, epoch, optimizer)
+        with torch.no_grad():
+            right = head(features.choose).argmax(1) == features.choose_labels
+        top1 = float(right.double().mean())
+        epochs.append(EpochFacts(epoch=epoch, train_loss=loss, choose_top1=top1, learning_rate=rate, resolution_px=size_px))
+        if top1 > best.choose_top1:
+            best, kept = BestFacts(phase=NAME, epoch=epoch, choose_top1=top1), copy.deepcopy(head.state_dict())
+    head.load_state_dict(kept)
+    return PhaseResult(tuple(epochs), best, "all epochs done")
+
+
+def _epoch(head: nn.Linear, features: Features, settings: TrainSettings, epoch: int, optimizer: torch.optim.Optimizer) -> float:
+    random = torch.Generator().manual_seed(stream_seed(settings.seed, NAME, epoch))
+    count = len(features.labels)
+    order = torch.randperm(count, generator=random)
+    loss_sum = 0.0
+    for index, positions in enumerate(torch.tensor_split(order, max(1, round(count / settings.batch_size)))):
+        mirror = torch.rand(len(positions), 1, generator=random) < 0.5
+        shown = torch.where(mirror, features.mirrored[positions], features.train[positions])
+        kept = torch.rand(shown.shape, generator=random) >= DROPOUT
+        logits = head(shown * kept / (1 - DROPOUT))
+        loss: Tensor = functional.cross_entropy(logits, features.labels[positions], label_smoothing=settings.label_smoothing)
+        if not math.isfinite(loss.item()):
+            raise TrainingDiverged(phase=NAME, epoch=epoch, batch=index, best=None)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        loss_sum += loss.item() * len(positions)
+    return loss_sum / count

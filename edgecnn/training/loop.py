@@ -1,0 +1,178 @@
+"""Carry out a phase, an epoch at a time, so that a kill costs one epoch and changes no bit of the result."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from edgecnn.errors.training import TrainingDiverged
+from edgecnn.training.augment import EpochDraw, augmented, draw_epoch, normalized, stream_seed
+from edgecnn.training.checkpoint import Moving, load_checkpoint, save_checkpoint, write_tensors
+from edgecnn.training.history import BestFacts, EpochFacts
+from edgecnn.training.loader import Squares
+from edgecnn.training.phase import Phase
+from edgecnn.training.validation import ChoosePixels
+from edgecnn.values.stage import Progress
+
+_BATCH_NORMS = (nn.BatchNorm2d,)
+
+
+class Material(NamedTuple):
+    """What a phase learns from and is judged by, and where it keeps its state."""
+
+    squares: Squares
+    choose: ChoosePixels
+    folder: Path
+    tell: Progress
+
+
+class PhaseResult(NamedTuple):
+    """How a phase went. ``best`` is None when none of its epochs beat what there was before."""
+
+    epochs: tuple[EpochFacts, ...]
+    best: BestFacts | None
+    stopped: str
+
+
+def run_phase(network: nn.Module, head: nn.Module, phase: Phase, material: Material, to_beat: float = -1.0) -> PhaseResult:
+    """Train ``network`` and leave the best epoch's weights in ``<folder>/<phase>.best.safetensors``.
+
+    Args:
+        network: changed in place.
+        head: its last layer, which learns at the full rate.
+        phase: what to do.
+        material: images, judge, folder and progress.
+        to_beat: accuracy on ``choose`` that an epoch must exceed to be worth keeping.
+
+    Raises:
+        TrainingDiverged: a loss is not finite.
+    """
+    network.to(memory_format=torch.channels_last)
+    moving = Moving(network, copy.deepcopy(network), _optimizer(network, head, phase))
+    file = material.folder / f"{phase.name}.checkpoint.safetensors"
+    epochs = load_checkpoint(file, moving)
+    while len(epochs) < phase.epochs and not _out_of_patience(epochs, phase, to_beat):
+        epochs.append(_epoch(moving, phase, material, len(epochs)))
+        if _best(epochs, phase, to_beat) == len(epochs) - 1:
+            write_tensors(moving.average.state_dict(), best_file(material.folder, phase))
+        save_checkpoint(file, moving, epochs)
+    best = _best(epochs, phase, to_beat)
+    stopped = "all epochs done" if len(epochs) == phase.epochs else f"no better epoch in {phase.patience}"
+    return PhaseResult(tuple(epochs), None if best is None else _best_facts(epochs[best], phase), stopped)
+
+
+def best_file(folder: Path, phase: Phase) -> Path:
+    """Where a phase keeps its best weights."""
+    return folder / f"{phase.name}.best.safetensors"
+
+
+def _best_facts(facts: EpochFacts, phase: Phase) -> BestFacts:
+    return BestFacts(phase=phase.name, epoch=facts.epoch, choose_top1=facts.choose_top1 or 0.0)
+
+
+def _best(epochs: Sequence[EpochFacts], phase: Phase, to_beat: float) -> int | None:
+    best, top1 = None, to_beat
+    for index, facts in enumerate(epochs):
+        if facts.choose_top1 is not None and facts.choose_top1 > top1:
+            best, top1 = index, facts.choose_top1
+    return best
+
+
+def _out_of_patience(epochs: Sequence[EpochFacts], phase: Phase, to_beat: float) -> bool:
+    judged = [facts for facts in epochs if facts.choose_top1 is not None]
+    best = _best(judged, phase, to_beat)
+    return len(judged) - 1 - (-1 if best is None else best) >= phase.patience
+
+
+def _optimizer(network: nn.Module, head: nn.Module, phase: Phase) -> torch.optim.Optimizer:
+    """AdamW; vectors (biases, batch norm) are not decayed."""
+    of_head = set(map(id, head.parameters()))
+    groups = []
+    for share, inside in ((phase.body_share, False), (1.0, True)):
+        chosen = [p for p in network.parameters() if (id(p) in of_head) == inside]
+        for decay, members in (
+            (phase.weight_decay, [p for p in chosen if p.ndim > 1]),
+            (0.0, [p for p in chosen if p.ndim <= 1]),
+        ):
+            groups.append({"params": members, "weight_decay": decay, "share": share})
+    return torch.optim.AdamW(groups, lr=phase.peak_rate, fused=True)
+
+
+def _epoch(moving: Moving, phase: Phase, material: Material, epoch: int) -> EpochFacts:
+    seed = stream_seed(phase.seed, phase.name, epoch)
+    torch.manual_seed(seed)  # dropout and stochastic depth draw from torch's own stream
+    draw = draw_epoch(len(material.squares), seed=seed, smallest_area=phase.smallest_area)
+    size = phase.sizes_px[epoch]
+    _training_mode(moving.network, phase)
+    batches = _batches(draw.order, phase.batch_size)
+    total, loss_sum = len(draw.order), 0.0
+    rate = phase.peak_rate
+    for index, positions in enumerate(batches):
+        rate = phase.rate((epoch + (index + 1) / len(batches)) / phase.epochs)
+        loss = _step(moving, phase, rate, _shown(material, positions, draw, size))
+        _average(moving, phase.average_decay, steps=epoch * len(batches) + index)
+        if not math.isfinite(loss):
+            best = best_file(material.folder, phase)
+            raise TrainingDiverged(phase=phase.name, epoch=epoch, batch=index, best=best if best.exists() else None)
+        loss_sum += loss * len(positions)
+        done = epoch * total + int(sum(map(len, batches[: index + 1])))
+        material.tell.step("train", done, phase.epochs * total, "images")
+    top1 = material.choose.top1(moving.average) if size == phase.shipped_px else None
+    return EpochFacts(epoch=epoch, train_loss=loss_sum / total, choose_top1=top1, learning_rate=rate, resolution_px=size)
+
+
+class _Shown(NamedTuple):
+    images: Tensor
+    labels: Tensor
+
+
+def _shown(material: Material, positions: npt.NDArray[np.int64], draw: EpochDraw, size_px: int) -> _Shown:
+    pixels = augmented(material.squares.read(positions), positions, draw, size_px)
+    labels = torch.from_numpy(material.squares.labels[positions])
+    return _Shown(normalized(pixels, material.choose.normalization), labels)
+
+
+def _batches(order: npt.NDArray[np.int64], batch_size: int) -> list[npt.NDArray[np.int64]]:
+    """Batches as equal as can be: a last batch of one image would give batch norm no variance."""
+    return np.array_split(order, max(1, round(len(order) / batch_size)))
+
+
+def _training_mode(network: nn.Module, phase: Phase) -> None:
+    network.train()
+    if phase.frozen_statistics:
+        for module in network.modules():
+            if isinstance(module, _BATCH_NORMS):
+                module.eval()
+
+
+def _step(moving: Moving, phase: Phase, rate: float, shown: _Shown) -> float:
+    for group in moving.optimizer.param_groups:
+        group["lr"] = rate * group["share"]
+    logits = moving.network(shown.images)
+    loss = functional.cross_entropy(logits, shown.labels, label_smoothing=phase.label_smoothing)
+    moving.optimizer.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    moving.optimizer.step()
+    return float(loss.detach())
+
+
+@torch.no_grad()
+def _average(moving: Moving, decay: float, *, steps: int) -> None:
+    """Move the running average towards the network; early on faster, so that the random beginning is soon forgotten."""
+    decay = min(decay, (1 + steps) / (10 + steps))
+    theirs = dict(moving.average.state_dict())
+    ours = moving.network.state_dict()
+    floats = [name for name, tensor in ours.items() if tensor.is_floating_point()]
+    torch._foreach_lerp_([theirs[name] for name in floats], [ours[name] for name in floats], 1 - decay)
+    for name, tensor in ours.items():
+        if not tensor.is_floating_point():
+            theirs[name].copy_(tensor)

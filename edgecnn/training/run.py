@@ -1,0 +1,145 @@
+"""One training from beginning to end, or from where a killed one stopped: the files of the train stage."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from edgecnn.data.images import open_source
+from edgecnn.errors.training import ClassesDiffer, NothingToTrainOn
+from edgecnn.models.catalogue import arch_named
+from edgecnn.models.networks import build_network, head_of, read_weights
+from edgecnn.training import finetune, scratch
+from edgecnn.training.checkpoint import write_tensors
+from edgecnn.training.features import compute_features, without_head
+from edgecnn.training.head import NAME as HEAD
+from edgecnn.training.head import train_head
+from edgecnn.training.history import BestFacts, History, PhaseFacts
+from edgecnn.training.loader import Squares, available_cores
+from edgecnn.training.loop import Material, best_file, run_phase
+from edgecnn.training.settings import TrainSettings
+from edgecnn.training.validation import ChoosePixels
+from edgecnn.values.arch import ArchSpec
+from edgecnn.values.stage import Progress
+
+
+class TrainingInputs(NamedTuple):
+    """Where a training reads from."""
+
+    images: Path
+    """A data manifest."""
+    pixels: Path
+    """A prepare artifact."""
+    weights: Path | None
+    """A fetch artifact; None from scratch."""
+
+
+class _Course(NamedTuple):
+    """What a mode of training came to; the network holds the result."""
+
+    phases: tuple[PhaseFacts, ...]
+    best: BestFacts | None
+    stopped: str
+
+
+def train(settings: TrainSettings, inputs: TrainingInputs, out: Path, tell: Progress) -> None:
+    """Write ``weights.safetensors`` and ``history.json``; ``resume/`` in ``out`` is gone afterwards.
+
+    Raises:
+        TrainingDiverged, NothingToTrainOn, ClassesDiffer: see ``TrainStage.make``.
+    """
+    if (out / "history.json").exists():  # written last: only the clearing up was interrupted
+        shutil.rmtree(out / "resume", ignore_errors=True)
+        return
+    spec = arch_named(settings.arch)
+    resume = out / "resume"
+    resume.mkdir(parents=True, exist_ok=True)
+    with _repeatable():
+        material = _material(settings, inputs, resume, tell)
+        network = build_network(spec, settings.classes, seed=settings.seed)
+        run = _from_scratch if settings.mode == "scratch" else _from_weights
+        course = run(network, spec, settings, inputs, material)
+        write_tensors(network.state_dict(), out / "weights.safetensors")
+    history = History(phases=course.phases, best=course.best, stopped=course.stopped, initial=_initial(inputs))
+    partial = resume / "history.json"
+    partial.write_text(history.model_dump_json(indent=1) + "\n", "utf-8")
+    partial.rename(out / "history.json")
+    shutil.rmtree(resume)
+
+
+@contextmanager
+def _repeatable() -> Iterator[None]:
+    """Same bits from the same start: only deterministic algorithms, and a thread count that does not vary with the load."""
+    before = torch.are_deterministic_algorithms_enabled(), torch.get_num_threads()
+    torch.use_deterministic_algorithms(True)
+    torch.set_num_threads(available_cores())
+    try:
+        with torch.random.fork_rng(devices=[]):
+            yield
+    finally:
+        torch.use_deterministic_algorithms(before[0])
+        torch.set_num_threads(before[1])
+
+
+def _material(settings: TrainSettings, inputs: TrainingInputs, resume: Path, tell: Progress) -> Material:
+    source = open_source(inputs.images)
+    if len(source.classes) != settings.classes:
+        raise ClassesDiffer(planned=settings.classes, found=len(source.classes))
+    choose = ChoosePixels(inputs.pixels, settings.preprocessing.normalization)
+    pixels = settings.preprocessing.pixels
+    entries = source.entries("train")
+    for role, count in (("train", len(entries)), ("choose", len(choose))):
+        if count == 0:
+            raise NothingToTrainOn(role=role)
+    squares = Squares(source, entries, side_px=max(pixels.resize_px, pixels.crop_px), interpolation=pixels.interpolation)
+    squares.hold(resume / "squares.npy", tell)
+    return Material(squares, choose, resume, tell)
+
+
+def _initial(inputs: TrainingInputs) -> dict[str, str | None]:
+    if inputs.weights is None:
+        return {"kind": "random", "sha256": None, "source": None}
+    facts = json.loads((inputs.weights / "weights.json").read_text("utf-8"))
+    return {"kind": "pretrained", "sha256": facts["sha256"], "source": facts["source"]}
+
+
+def _from_scratch(
+    network: nn.Module, spec: ArchSpec, settings: TrainSettings, inputs: TrainingInputs, material: Material
+) -> _Course:
+    scratch.prepare_network(network)
+    phase = scratch.scratch_phase(settings)
+    result = run_phase(network, head_of(network, spec), phase, material)
+    if result.best is not None:
+        network.load_state_dict(load_file(best_file(material.folder, phase)))
+    return _Course((PhaseFacts(name=phase.name, epochs=result.epochs),), result.best, result.stopped)
+
+
+def _from_weights(
+    network: nn.Module, spec: ArchSpec, settings: TrainSettings, inputs: TrainingInputs, material: Material
+) -> _Course:
+    if inputs.weights is None:
+        raise TypeError("fine-tuning needs weights")
+    state = read_weights(spec, inputs.weights / "weights.safetensors")
+    body = {name: tensor for name, tensor in state.items() if not name.startswith(f"{spec.head}.")}
+    network.load_state_dict(body, strict=False)  # read_weights has checked every name; only the head stays new
+    finetune.prepare_network(network)
+    network.to(memory_format=torch.channels_last)
+    with without_head(network, spec.head) as frozen:
+        features = compute_features(frozen, material, settings.preprocessing.pixels.crop_px)
+    head = head_of(network, spec)
+    of_head = train_head(head, features, settings)
+    phase = finetune.finetune_phase(settings)
+    beaten = of_head.best.choose_top1 if of_head.best else -1.0
+    head_alone = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    result = run_phase(network, head, phase, material, to_beat=beaten)
+    network.load_state_dict(head_alone if result.best is None else load_file(best_file(material.folder, phase)))
+    phases = (PhaseFacts(name=HEAD, epochs=of_head.epochs), PhaseFacts(name=phase.name, epochs=result.epochs))
+    return _Course(phases, result.best or of_head.best, result.stopped)

@@ -1,0 +1,77 @@
+"""Small trunks and a prepared folder, made once a test run: random weights whose batch norms have seen images."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torchvision
+
+from edgecnn.graph.export import export_onnx
+from edgecnn.runner.pixels import to_feed
+from edgecnn.values.preprocessing import Normalization
+
+NORMALIZATION = Normalization(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+RESOLUTION_PX = 64
+CLASSES = 10
+
+
+@cache
+def scratch() -> Path:
+    """A folder for this test run."""
+    return Path(tempfile.mkdtemp(prefix="edgecnn-tests-"))
+
+
+def pictures(count: int, seed: int = 0) -> npt.NDArray[np.uint8]:
+    """Coloured pictures with large and small structure, uint8 (count, 64, 64, 3)."""
+    generator = np.random.default_rng(seed)
+    rough = np.kron(generator.integers(0, 256, (count, 4, 4, 3)), np.ones((1, 16, 16, 1)))
+    fine = generator.normal(0, 25, (count, RESOLUTION_PX, RESOLUTION_PX, 3))
+    return np.clip(rough + fine, 0, 255).astype(np.uint8)
+
+
+def feed_of(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """Pixels as the trunks want them."""
+    return to_feed(pixels, "float32", "NCHW", NORMALIZATION.mean, NORMALIZATION.std)
+
+
+@cache
+def network(name: str) -> torch.nn.Module:
+    """A torchvision network whose batch norms hold the statistics of some pictures, so that activations do not vanish."""
+    torch.manual_seed(0)
+    made = torchvision.models.get_model(name, weights=None, num_classes=CLASSES).train()
+    for module in made.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.momentum = None
+        if isinstance(module, torch.nn.Linear):
+            torch.nn.init.normal_(module.weight, std=0.1)
+    with torch.no_grad():
+        made(torch.from_numpy(feed_of(pictures(32, seed=9))))
+    return made.eval()
+
+
+@cache
+def trunk(name: str) -> Path:
+    """The exported network."""
+    path = scratch() / f"{name}.onnx"
+    export_onnx(network(name), RESOLUTION_PX, path)
+    return path
+
+
+@cache
+def prepared() -> Path:
+    """A folder as ``prepare`` leaves it, as far as export and quantize read it."""
+    folder = scratch() / "prepared"
+    (folder / "golden").mkdir(parents=True)
+    for index, (role, count) in enumerate((("choose", 40), ("calibrate", 40))):
+        np.save(folder / f"{role}.pixels.npy", pictures(count, seed=index))
+        np.save(folder / f"{role}.labels.npy", np.arange(count, dtype=np.int64) * CLASSES // count)
+    golden = pictures(4, seed=7)
+    np.save(folder / "golden" / "pixels.npy", golden)
+    (folder / "labels.json").write_text(json.dumps([f"class {index}" for index in range(CLASSES)]))
+    return folder

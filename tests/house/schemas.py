@@ -1,0 +1,58 @@
+"""The published JSON Schemas of what users write and read. All but the kit's come from the values themselves.
+
+python -m tests.house.schemas --write
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from pydantic import BaseModel
+
+from edgecnn.values.artifact import Record
+from edgecnn.values.device import Device
+from edgecnn.values.profile import Profile
+from edgecnn.values.recipe import Recipe
+from edgecnn.values.report import BuildReport
+from tests.house.source_tree import ROOT
+
+FOLDER = ROOT / "docs" / "schemas"
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+PUBLISHED: dict[str, tuple[type[BaseModel], str]] = {
+    "recipe": (Recipe, "What a user asks: a recipe file (TOML), and plan.json's `asked`."),
+    "device": (Device, "A device file (TOML): nominal facts, each with its source."),
+    "report": (BuildReport, "report.json: what a build found."),
+    "record": (Record, "record.json: beside every artifact in the store."),
+    "profile": (Profile, "What was observed on one machine: accuracy, latency or residency."),
+}
+
+
+def generated(name: str) -> dict[str, Any]:
+    """The schema of one published value, as its class has it now."""
+    model, description = PUBLISHED[name]
+    schema = model.model_json_schema(by_alias=True, mode="validation" if name in ("recipe", "device") else "serialization")
+    return {"$schema": DIALECT, **schema, "title": f"edgecnn {name}", "description": description}
+
+
+def text(schema: dict[str, Any]) -> str:
+    """The bytes of a schema file."""
+    return json.dumps(schema, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def main() -> int:
+    """``--write`` writes them; without it, those that are out of date are listed."""
+    stale = []
+    for name in PUBLISHED:
+        path = FOLDER / f"{name}.json"
+        if "--write" in sys.argv[1:]:
+            path.write_text(text(generated(name)), encoding="utf-8")
+        elif not path.is_file() or json.loads(path.read_text(encoding="utf-8")) != generated(name):
+            stale.append(name)
+    print(f"out of date: {', '.join(stale)}" if stale else f"{len(PUBLISHED)} schemas are current")
+    return 1 if stale else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,116 @@
+"""What is installed is complete: from a built wheel, where resources are package data, and from a checkout."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tomllib
+import zipfile
+from collections.abc import Mapping
+from email.message import Message
+from email.parser import HeaderParser
+from pathlib import Path
+
+import pytest
+
+from edgecnn.resources import resource_folder
+from tests.house.source_tree import PACKAGE, ROOT, modules
+
+SHIPPED = {"devices": "*.toml", "pipelines": "*.toml", "baselines": "*"}
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, built without a network by the backend that pyproject.toml names."""
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return next(folder.glob("edgecnn-*.whl"))
+
+
+@pytest.fixture(scope="session")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that holds the wheel's files and nothing of the checkout."""
+    folder = tmp_path_factory.mktemp("installed")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(folder)
+    return folder
+
+
+def names_in(wheel: Path) -> set[str]:
+    with zipfile.ZipFile(wheel) as archive:
+        return set(archive.namelist())
+
+
+def metadata_of(wheel: Path) -> Message:
+    with zipfile.ZipFile(wheel) as archive:
+        name = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        return HeaderParser().parsestr(archive.read(name).decode("utf-8"))
+
+
+def run_from(folder: Path, code: str, environment: Mapping[str, str] | None = None) -> str:
+    """Run code with the wheel's files first on the path, outside of the checkout."""
+    given = {**os.environ, **(environment or {}), "PYTHONPATH": str(folder)}
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, env=given, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_wheel_holds_every_module(wheel: Path) -> None:
+    expected = {path.relative_to(ROOT).as_posix() for path in modules().values()}
+    assert expected - names_in(wheel) == set()
+
+
+def test_the_wheel_holds_every_resource(wheel: Path) -> None:
+    expected = {
+        f"edgecnn/_resources/{folder}/{path.name}"
+        for folder, pattern in SHIPPED.items()
+        for path in (ROOT / folder).glob(pattern)
+    }
+    expected |= {path.relative_to(ROOT).as_posix() for path in (PACKAGE / "data" / "demo").iterdir() if path.is_file()}
+    assert expected - names_in(wheel) == set()
+
+
+def test_the_wheel_holds_the_licences_of_the_code_and_of_the_demo(wheel: Path) -> None:
+    texts = {name.partition(".dist-info/licenses/")[2] for name in names_in(wheel) if ".dist-info/licenses/" in name}
+    assert {"LICENSE", "edgecnn/data/demo/LICENSE"} <= texts
+
+
+def test_the_wheel_holds_no_test_and_no_cache(wheel: Path) -> None:
+    assert [name for name in names_in(wheel) if name.startswith("tests/") or "__pycache__" in name] == []
+
+
+def test_a_bare_install_asks_for_nothing_heavy(wheel: Path) -> None:
+    bare = [line for line in metadata_of(wheel).get_all("Requires-Dist") or [] if "extra ==" not in line]
+    assert bare
+    assert [line for line in bare if line.startswith(("torch", "onnx", "openvino", "nncf", "tensorrt"))] == []
+
+
+def test_all_is_every_extra_but_tensorrt_test_and_docs() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    named = set(extras["all"][0].partition("[")[2].partition("]")[0].split(","))
+    assert named == extras.keys() - {"all", "test", "docs", "tensorrt"}
+
+
+def test_the_wheel_is_typed(wheel: Path) -> None:
+    assert "edgecnn/py.typed" in names_in(wheel)
+
+
+def test_the_installed_wheel_lists_its_devices_and_pipelines(installed: Path) -> None:
+    program = "import sys; sys.argv = ['edgecnn', 'list', {what!r}, '--json']; from edgecnn.cli.main import main; main()"
+    for what in ("devices", "pipelines"):
+        listed = json.loads(run_from(installed, program.format(what=what)))
+        assert [row["name"] for row in listed] == sorted(path.stem for path in (ROOT / what).glob("*.toml"))
+
+
+def test_the_installed_wheel_reads_its_own_resources_and_not_the_checkout_s(installed: Path) -> None:
+    said = run_from(installed, "from edgecnn.resources import resource_folder; print(resource_folder('devices'))")
+    assert Path(said.strip()) == installed / "edgecnn" / "_resources" / "devices"
+
+
+def test_the_checkout_reads_the_folders_at_its_root() -> None:
+    assert resource_folder("devices") == ROOT / "devices"
+    assert resource_folder("pipelines") == ROOT / "pipelines"

@@ -1,0 +1,112 @@
+"""The README does what it says: command 1 builds, command 2 is what CI runs, and every command shown parses."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from pathlib import Path
+
+import pytest
+import typer
+from jsonschema import Draft202012Validator
+
+from edgecnn.cli.main import app
+from edgecnn.resources import resource_folder
+from tests.house.conftest import Build
+from tests.house.documents import commands_in, documents, shell_lines, words_of
+from tests.house.schemas import FOLDER
+from tests.house.source_tree import ROOT
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMANDS = [(path.relative_to(ROOT).as_posix(), command) for path in documents() for command in commands_in(path)]
+
+
+def schema(name: str) -> Draft202012Validator:
+    return Draft202012Validator(json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8")))
+
+
+@pytest.mark.parametrize("document, command", COMMANDS)
+def test_a_command_that_a_document_shows_is_one_that_the_command_line_takes(document: str, command: str) -> None:
+    root = typer.main.get_command(app)
+    context = root.make_context("edgecnn", words_of(command)[1:])
+    while rest := [*context._protected_args, *context.args]:
+        name, verb, rest = context.command.resolve_command(context, rest)  # type: ignore[attr-defined]
+        assert verb is not None, f"{document}: {command}"
+        context = verb.make_context(name, list(rest), parent=context)
+
+
+def test_the_readme_shows_every_verb_of_the_command_line() -> None:
+    shown = {words_of(command)[1] for _, command in COMMANDS}
+    verbs = set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+    assert verbs - shown == set()
+
+
+def test_command_1_builds_a_bundle(readme_build: Build) -> None:
+    assert readme_build.status == 0, readme_build.talk
+    results = next((readme_build.folder / "builds").iterdir())
+    assert {"report.json", "report.md", "plan.json", "bundle"} <= {path.name for path in results.iterdir()}
+
+
+def test_the_report_of_command_1_is_what_its_schema_publishes(readme_build: Build) -> None:
+    report = json.loads(next(readme_build.folder.glob("builds/*/report.json")).read_text(encoding="utf-8"))
+    schema("report").validate(report)
+    assert report["build"]["device"] == "jetson-orin-nano"
+    assert report["build"]["device_attached"] is False
+    assert report["choice"]["state"] == "provisional"
+    assert report["choice"]["settle_command"]
+    assert report["unexecuted"]
+
+
+def test_every_kit_of_command_1_is_whole_and_satisfies_the_schema(readme_build: Build) -> None:
+    kits = sorted(readme_build.folder.glob("builds/*/bundle/kits/*"))
+    assert kits
+    for kit in kits:
+        manifest = json.loads((kit / "kit.json").read_text(encoding="utf-8"))
+        schema("kit").validate(manifest)
+        files = {path.relative_to(kit).as_posix(): path for path in kit.rglob("*") if path.is_file()}
+        digests = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.items() if name != "kit.json"}
+        assert digests == {name: fact["sha256"] for name, fact in manifest["files"].items()}
+
+
+def test_command_1_again_makes_nothing_anew(readme_build: Build) -> None:
+    before = {path: path.stat().st_mtime_ns for path in (readme_build.folder / "store" / "artifacts").rglob("*")}
+    first = next(words for words in map(words_of, commands_in(ROOT / "README.md")) if words[1] == "build")
+    done = readme_build.again(first[1:])
+    assert done.returncode == 0, done.stderr
+    after = {path: path.stat().st_mtime_ns for path in (readme_build.folder / "store" / "artifacts").rglob("*") if path in before}
+    made = {path for path in after if path.is_file() and after[path] != before[path]}
+    assert made == set()
+
+
+def test_command_2_is_what_ci_runs() -> None:
+    command = next(line for line in shell_lines(ROOT / "README.md") if "pytest" in line)
+    install, test = [part.strip() for part in command.partition("#")[0].split("&&")]
+    assert (install, test) == ('pip install -e ".[all,test]"', "pytest")
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert 'pip install -e ".[all,test]"' in script
+    assert re.search(r"python -m pytest\b", script)
+
+
+def test_the_device_file_that_the_readme_shows_is_a_device(tmp_path: Path) -> None:
+    from edgecnn.building.devices import load_device_file
+
+    shown = re.search(r"^```toml\n(# my-board\.toml.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
+    assert shown is not None
+    path = tmp_path / "my-board.toml"
+    path.write_text(shown.group(1), encoding="utf-8")
+    assert load_device_file(path).name == "my-board"
+
+
+def test_the_readme_names_every_shipped_device_and_pipeline() -> None:
+    shipped = [path.stem for name in ("devices", "pipelines") for path in resource_folder(name).glob("*.toml")]  # type: ignore[arg-type]
+    assert [name for name in shipped if f"`{name}`" not in README] == []
+
+
+def test_every_link_of_a_document_leads_to_a_file_that_is_there() -> None:
+    broken = []
+    for path in documents():
+        for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", path.read_text(encoding="utf-8")):
+            if not (path.parent / target).exists():
+                broken.append(f"{path.relative_to(ROOT)}: {target}")
+    assert broken == []

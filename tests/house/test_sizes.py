@@ -1,0 +1,60 @@
+"""A file that can be read at one sitting, a function that fits on one screen."""
+
+from __future__ import annotations
+
+import ast
+import warnings
+
+from tests.house.source_tree import functions, modules, relative
+
+FILE_LINES_MAX = 400
+FILE_LINES_GOOD = 250
+FUNCTION_LINES_MAX = 40
+PARAMETERS_MAX = 5
+
+
+def test_no_file_is_longer_than_400_lines_and_those_beyond_250_are_listed() -> None:
+    lines = {relative(path): len(path.read_text(encoding="utf-8").splitlines()) for path in modules().values()}
+    long = {name: count for name, count in lines.items() if count > FILE_LINES_GOOD}
+    if long:
+        warnings.warn(f"beyond {FILE_LINES_GOOD} lines: {long}", stacklevel=1)
+    assert {name: count for name, count in long.items() if count > FILE_LINES_MAX} == {}
+
+
+def test_no_function_is_longer_than_40_lines() -> None:
+    long = []
+    for path in modules().values():
+        for name, node in functions(path):
+            lines = _code_lines(node)
+            if lines > FUNCTION_LINES_MAX:
+                long.append(f"{relative(path)}:{node.lineno} {name} has {lines} lines")
+    assert long == []
+
+
+def test_no_function_takes_more_than_5_parameters() -> None:
+    many = []
+    for path in modules().values():
+        for name, node in functions(path):
+            if not _is_command(node) and (count := _parameters(node)) > PARAMETERS_MAX:
+                many.append(f"{relative(path)}:{node.lineno} {name} takes {count} parameters")
+    assert many == []
+
+
+def _code_lines(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Lines from ``def`` to the end without the docstring: explaining more is not made dearer."""
+    assert node.end_lineno is not None
+    first = node.body[0]
+    documented = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str)
+    docstring = (first.end_lineno or first.lineno) - first.lineno + 1 if documented else 0
+    return node.end_lineno - node.lineno + 1 - docstring
+
+
+def _parameters(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    arguments = node.args
+    every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg]
+    return len([each for each in every if each is not None and each.arg not in ("self", "cls")])
+
+
+def _is_command(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """True for a command of the CLI, whose parameters are its flags: typer reads them from the signature."""
+    return any("opt." in ast.unparse(each.annotation) for each in node.args.args if each.annotation is not None)

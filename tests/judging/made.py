@@ -1,0 +1,100 @@
+"""Builders with defaults, so that a test states the one field that it is about."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from edgecnn.judging.intervals import tango_drop_pp, wilson
+from edgecnn.values.candidate import Candidate, Method, Precision, Runtime
+from edgecnn.values.profile import Environment, Profile, Run
+from edgecnn.values.report import Accuracy, CandidateFacts, Latency
+from edgecnn.values.residency import Residency
+from edgecnn.values.verdict import Fidelity, Gate, GateResult, Interval, Verdict
+
+CONDITIONS = {"machine": "m1", "cpu": "AMD EPYC", "cores": "2", "runtime": "onnxruntime", "runtime_version": "1.31.1"}
+
+
+def a_candidate(ident: str) -> Candidate:
+    runtime, precision = ident.split("-")
+    method = Method.POST_TRAINING if precision == "int8" else Method.FLOAT
+    return Candidate(id=ident, runtime=Runtime(runtime), precision=Precision(precision), method=method)
+
+
+def an_accuracy(lost: int = 0, gained: int = 0, images: int = 1000, right: int | None = None, **changes: object) -> Accuracy:
+    top1 = wilson(images * 9 // 10 if right is None else right, images)
+    assert top1 is not None
+    return Accuracy(
+        split="report",
+        images=images,
+        top1=top1,
+        drop_pp=tango_drop_pp(lost, gained, images),
+        discordant=lost + gained,
+        fidelity=Fidelity.MEASURED,
+        machine="AMD EPYC",
+        pixels="p" * 64,
+        lost=lost,
+        gained=gained,
+    ).model_copy(update=changes)
+
+
+def an_interval(estimate: float, low: float | None = None, high: float | None = None, confidence: float = 0.984375) -> Interval:
+    return Interval(
+        estimate=estimate, low=estimate if low is None else low, high=estimate if high is None else high, confidence=confidence
+    )
+
+
+def a_latency(p50: Interval | None, p99: Interval | None = None, ratio: Interval | None = None, **changes: object) -> Latency:
+    return Latency(
+        p50_ms=p50,
+        p99_ms=p99,
+        ratio_to_fp32=ratio,
+        runs=8,
+        samples=8000,
+        fidelity=Fidelity.MEASURED,
+        machine="AMD EPYC",
+        observed_at="2026-11-20T09:00:00+00:00",
+    ).model_copy(update=changes)
+
+
+def facts(ident: str = "onnxruntime-int8", **fields: object) -> CandidateFacts:
+    return CandidateFacts.model_validate({"candidate": a_candidate(ident), "kit": f"sha-of-{ident}", **fields})
+
+
+def a_residency(basis: str = "executed", mac: dict[str, float] | None = None, time: dict[str, float] | None = None) -> Residency:
+    return Residency.model_validate({"basis": basis, "layers": (), "mac_share": mac or {}, "time_share": time})
+
+
+def a_gate(metric: str = "drop_pp", bound: float = 1.0, required: str = "always", side: str = "max") -> Gate:
+    return Gate.model_validate({"metric": metric, "side": side, "bound": bound, "required": required})
+
+
+def a_result(verdict: Verdict, required: str = "always") -> GateResult:
+    gate = a_gate(required=required)
+    return GateResult(gate=gate, candidate="x", verdict=verdict, figure=None, fidelity=Fidelity.MEASURED, reason="")
+
+
+def a_run(round_: int, ms: float = 1.0, samples: int = 50) -> Run:
+    return Run(
+        round=round_,
+        position=0,
+        load_ns=1,
+        first_ns=1,
+        warmup_ns=(),
+        samples_ns=(round(ms * 1e6),) * samples,
+        started_at="2026-11-20T09:00:00+00:00",
+    )
+
+
+def a_race(medians_ms: Sequence[float], *, samples: int = 50, race: str | None = "race-1", **conditions: str) -> Profile:
+    return Profile(
+        what="race",
+        subject="kit-a",
+        device="cpu",
+        host="here",
+        environment=Environment(conditions={**CONDITIONS, **conditions}, observed={}),
+        fidelity=Fidelity.MEASURED,
+        observed_at="2026-11-20T09:00:00+00:00",
+        race=race,
+        purpose="report",
+        runs=tuple(a_run(index, ms, samples) for index, ms in enumerate(medians_ms)),
+    )

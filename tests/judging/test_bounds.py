@@ -1,0 +1,103 @@
+import pytest
+
+from edgecnn.errors.gates import BoundMissing, BoundOnWrongSide, BoundOutOfRange, BoundTwice, UnknownMetric
+from edgecnn.judging.bounds import METRICS, budget_pp, gates_for, parse_bounds
+from edgecnn.values.recipe import GateChoice
+from edgecnn.values.verdict import Gate
+
+NOTHING = GateChoice()
+
+
+def required(gates):
+    return {gate.metric: gate.required for gate in gates}
+
+
+def test_a_command_line_becomes_bounds():
+    assert parse_bounds(["p99_ms=20", " drop_pp = 0.5 "], ["int8_mac_share=0.95"]) == GateChoice(
+        max={"p99_ms": 20, "drop_pp": 0.5}, min={"int8_mac_share": 0.95}
+    )
+
+
+@pytest.mark.parametrize("text", ["p99_ms", "p99_ms=", "p99_ms=fast", "=", "p99_ms<20", ""])
+def test_an_option_without_a_bound_is_refused(text):
+    with pytest.raises(BoundMissing):
+        parse_bounds([text], [])
+
+
+@pytest.mark.parametrize("text", ["p99_ms=nan", "p99_ms=-1", "p99_ms=inf", "p99_ms=-inf"])
+def test_a_bound_that_nothing_can_be_held_against_is_refused(text):
+    with pytest.raises(BoundOutOfRange):
+        parse_bounds([text], [])
+
+
+def test_a_percentage_for_a_share_is_refused():
+    with pytest.raises(BoundOutOfRange, match="between 0 and 1"):
+        parse_bounds([], ["top1=90"])
+
+
+def test_a_misspelt_metric_is_answered_with_the_nearest():
+    with pytest.raises(UnknownMetric, match="did you mean p99_ms"):
+        parse_bounds(["p99=20"], [])
+
+
+@pytest.mark.parametrize("name", sorted(METRICS))
+def test_each_metric_can_be_bounded_on_its_own_side_alone(name):
+    right, wrong = ("max", "min") if METRICS[name].better == "lower" else ("min", "max")
+    assert gates_for(GateChoice.model_validate({right: {name: 0.5}}), device_usually_attached=True)[0].side == right
+    with pytest.raises(BoundOnWrongSide, match=f"{name} under .gates. {right}"):
+        gates_for(GateChoice.model_validate({wrong: {name: 0.5}}), device_usually_attached=True)
+
+
+def test_the_same_metric_twice_is_a_contradiction():
+    with pytest.raises(BoundTwice, match="p99_ms is bounded by both 20 and 30"):
+        parse_bounds(["p99_ms=20", "p99_ms=30"], [])
+    assert parse_bounds(["p99_ms=20", "p99_ms=20"], []).max == {"p99_ms": 20}
+
+
+def test_the_default_is_one_point_of_drop_and_advisory():
+    assert gates_for(NOTHING, device_usually_attached=True) == (
+        Gate(metric="drop_pp", side="max", bound=1.0, required="advisory"),
+    )
+
+
+def test_a_stated_gate_is_required():
+    (gate,) = gates_for(GateChoice(max={"drop_pp": 2}), device_usually_attached=False)
+    assert (gate.required, gate.stated_by, gate.bound) == ("always", "recipe", 2)
+
+
+def test_latency_of_a_board_is_required_when_measured():
+    stated = GateChoice(max={"p50_ms": 5, "p99_ms": 9, "size_mib": 20})
+    assert required(gates_for(stated, device_usually_attached=False)) == {
+        "p50_ms": "when-measured", "p99_ms": "when-measured", "size_mib": "always",
+    }  # fmt: skip
+    assert set(required(gates_for(stated, device_usually_attached=True)).values()) == {"always"}
+
+
+@pytest.mark.parametrize("where", ["recipe", "command line"])
+def test_require_measured_makes_it_required_always(where):
+    strict = GateChoice(require_measured=True)
+    stated = GateChoice(max={"p50_ms": 5}, require_measured=where == "recipe")
+    gates = gates_for(stated, device_usually_attached=False, command_line=strict if where == "command line" else None)
+    assert required(gates) == {"p50_ms": "always"}
+
+
+def test_the_command_line_replaces_the_recipe_and_the_default():
+    gates = gates_for(
+        GateChoice(max={"drop_pp": 2, "size_mib": 9}), device_usually_attached=True, command_line=GateChoice(max={"p50_ms": 5})
+    )
+    assert [(gate.metric, gate.stated_by) for gate in gates] == [("p50_ms", "command line")]
+
+
+def test_an_empty_command_line_leaves_the_recipe():
+    gates = gates_for(GateChoice(max={"drop_pp": 2}), device_usually_attached=True, command_line=NOTHING)
+    assert [gate.stated_by for gate in gates] == ["recipe"]
+
+
+def test_a_typo_in_a_recipe_is_found_too():
+    with pytest.raises(UnknownMetric, match=r"\[gates\] max: no metric is called 'drop_p'"):
+        gates_for(GateChoice(max={"drop_p": 2}), device_usually_attached=True)
+
+
+def test_the_budget_is_the_drop_gates_bound_or_one_point():
+    assert budget_pp(gates_for(GateChoice(max={"drop_pp": 0.3}), device_usually_attached=True)) == 0.3
+    assert budget_pp(gates_for(GateChoice(max={"p50_ms": 3}), device_usually_attached=True)) == 1.0

@@ -1,0 +1,151 @@
+import pytest
+
+from edgecnn.judging.gates import judge, judge_candidate
+from edgecnn.judging.intervals import tango_drop_pp
+from edgecnn.values.verdict import Fidelity, Verdict
+from tests.judging.made import a_gate, a_latency, a_residency, an_accuracy, an_interval, facts
+
+PASS, FAIL, UNSURE, MISSING = Verdict.PASS, Verdict.FAIL, Verdict.UNSURE, Verdict.MISSING
+
+
+def verdict(gate, **fields):
+    return judge(gate, facts(**fields)).verdict
+
+
+def test_a_drop_passes_only_with_its_whole_interval():
+    assert verdict(a_gate(), report=an_accuracy(1, 1, 3000)) is PASS
+    assert verdict(a_gate(), report=an_accuracy(200, 10, 3000)) is FAIL
+    assert verdict(a_gate(), report=an_accuracy(20, 10, 1000)) is UNSURE
+
+
+def test_a_drop_is_judged_at_one_sided_95_percent_whatever_interval_was_shown():
+    wide = an_accuracy(9, 5, 1500).model_copy(update={"drop_pp": tango_drop_pp(9, 5, 1500, 0.95)})
+    result = judge(a_gate(), facts(report=wide))
+    assert result.figure == tango_drop_pp(9, 5, 1500, 0.90)
+    assert result.verdict is PASS
+
+
+def test_the_bound_itself_passes():
+    figure = tango_drop_pp(3, 1, 1000)
+    assert verdict(a_gate(bound=figure.high), report=an_accuracy(3, 1, 1000)) is PASS
+    assert verdict(a_gate(bound=figure.low), report=an_accuracy(3, 1, 1000)) is UNSURE
+
+
+def test_complete_agreement_on_few_images_shows_nothing():
+    result = judge(a_gate(), facts(report=an_accuracy(0, 0, 100)))
+    assert (result.verdict, result.images_to_settle) == (UNSURE, 268)
+    assert verdict(a_gate(), report=an_accuracy(0, 0, 268)) is PASS
+
+
+def test_an_unsure_drop_says_how_many_images_would_settle_it():
+    result = judge(a_gate(), facts(report=an_accuracy(10, 7, 1000)))
+    assert result.verdict is UNSURE
+    assert result.reason == "drop 0.30 pp [-0.41, 1.05] at 90 % leaves drop_pp ≤ 1 open; about 1,120 images would settle it"
+    scaled = an_accuracy(11, 8, 1200)
+    assert verdict(a_gate(), report=scaled) is PASS
+
+
+def test_an_estimate_on_the_bound_is_settled_by_no_number():
+    assert judge(a_gate(), facts(report=an_accuracy(15, 5, 1000))).images_to_settle is None
+
+
+def test_a_pass_names_figure_bound_and_confidence():
+    result = judge(a_gate(), facts(report=an_accuracy(4, 4, 2000)))
+    assert result.reason == "drop 0.00 pp [-0.27, 0.27] at 90 % meets drop_pp ≤ 1"
+
+
+def test_the_baseline_has_no_drop_by_definition_once_it_was_evaluated():
+    ours = facts("onnxruntime-fp32", is_baseline=True, report=an_accuracy(drop_pp=None, discordant=None))
+    assert judge(a_gate(bound=0.0), ours).verdict is PASS
+    assert verdict(a_gate(), is_baseline=True) is MISSING
+
+
+@pytest.mark.parametrize(
+    "report", [None, an_accuracy(drop_pp=None, discordant=None), an_accuracy().model_copy(update={"images": 0})]
+)
+def test_no_paired_accuracy_is_missing_and_never_a_pass(report):
+    assert verdict(a_gate(), report=report) is MISSING
+
+
+def test_an_emulated_accuracy_may_meet_the_gate_and_is_labelled():
+    result = judge(a_gate(), facts(report=an_accuracy(1, 1, 3000, fidelity=Fidelity.EMULATED)))
+    assert (result.verdict, result.fidelity) == (PASS, Fidelity.EMULATED)
+    assert "(emulated on AMD EPYC) meets drop_pp ≤ 1" in result.reason
+
+
+def test_top1_is_judged_by_its_interval():
+    gate = a_gate("top1", 0.9, side="min")
+    assert verdict(gate, report=an_accuracy(images=1000, right=930)) is PASS
+    assert verdict(gate, report=an_accuracy(images=1000, right=870)) is FAIL
+    open_ = judge(gate, facts(report=an_accuracy(images=1000, right=905)))
+    assert (open_.verdict, open_.images_to_settle) == (UNSURE, 9740)
+    assert verdict(gate, report=None) is MISSING
+
+
+@pytest.mark.parametrize("metric", ["p50_ms", "p99_ms"])
+def test_latency_is_judged_by_its_interval(metric):
+    def of(low, high):
+        interval = an_interval((low + high) / 2, low, high)
+        return verdict(a_gate(metric, 20), latency=a_latency(**{metric.removesuffix("_ms"): interval, **rest}))
+
+    rest = {"p50": None} if metric == "p99_ms" else {}
+    assert (of(10, 20), of(21, 22), of(19, 21)) == (PASS, FAIL, UNSURE)
+
+
+@pytest.mark.parametrize("fidelity", [Fidelity.PREDICTED, Fidelity.EMULATED, Fidelity.MISSING])
+def test_only_a_measured_latency_is_judged(fidelity):
+    assert verdict(a_gate("p50_ms", 20), latency=a_latency(an_interval(1.0), fidelity=fidelity)) is MISSING
+
+
+def test_latency_that_nothing_ran_for_is_missing_with_its_reason():
+    result = judge(a_gate("p50_ms", 20), facts(latency=a_latency(None, runs=0, reason="not measured on jetson: edgecnn bench")))
+    assert (result.verdict, result.reason) == (MISSING, "not measured on jetson: edgecnn bench")
+    assert verdict(a_gate("p50_ms", 20), latency=None) is MISSING
+
+
+def test_too_few_runs_are_unsure_and_not_missing():
+    result = judge(
+        a_gate("p50_ms", 20), facts(latency=a_latency(None, runs=3, reason="3 runs, seen 1.00 ms; an interval needs 7"))
+    )
+    assert (result.verdict, result.images_to_settle) == (UNSURE, None)
+    assert result.reason == "p50 is open: 3 runs, seen 1.00 ms; an interval needs 7"
+
+
+def test_size_is_exact():
+    assert verdict(a_gate("size_mib", 5), size_mib=5.0) is PASS
+    assert verdict(a_gate("size_mib", 5), size_mib=5.01) is FAIL
+    assert verdict(a_gate("size_mib", 5)) is MISSING
+
+
+@pytest.mark.parametrize(("metric", "field"), [("int8_mac_share", "mac"), ("int8_time_share", "time")])
+def test_residency_is_judged_as_executed(metric, field):
+    def of(basis="executed", **shares):
+        return judge(a_gate(metric, 0.9, side="min"), facts(residency=a_residency(basis, **{field: shares})))
+
+    assert of(int8=0.95, fp32=0.05).verdict is PASS
+    assert of(int8=0.5, fp32=0.5).verdict is FAIL
+    assert of(fp32=1.0).verdict is FAIL
+    assert of().verdict is MISSING
+    planned = of("planned", int8=0.99)
+    assert (planned.verdict, "builder's plan" in planned.reason) == (MISSING, True)
+
+
+def test_layers_that_could_not_be_joined_leave_the_share_open():
+    result = judge(
+        a_gate("int8_mac_share", 0.9, side="min"), facts(residency=a_residency(mac={"int8": 0.85, "unknown": 0.1, "fp32": 0.05}))
+    )
+    assert result.verdict is UNSURE
+    assert "10.0 % of multiply-adds is not known" in result.reason
+
+
+def test_time_that_was_not_taken_is_missing():
+    assert verdict(a_gate("int8_time_share", 0.9, side="min"), residency=a_residency(mac={"int8": 1.0})) is MISSING
+    assert verdict(a_gate("int8_mac_share", 0.9, side="min")) is MISSING
+
+
+def test_every_gate_is_answered_in_order():
+    results = judge_candidate([a_gate("size_mib", 5), a_gate()], facts(size_mib=1.0))
+    assert [(r.gate.metric, r.verdict, r.candidate) for r in results] == [
+        ("size_mib", PASS, "onnxruntime-int8"),
+        ("drop_pp", MISSING, "onnxruntime-int8"),
+    ]

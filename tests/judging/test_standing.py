@@ -1,0 +1,52 @@
+import pytest
+
+from edgecnn.errors.base import ExitCode
+from edgecnn.judging.standing import overall, standing
+from edgecnn.values.verdict import Verdict
+from tests.judging.made import a_result
+
+PASS, FAIL, UNSURE, MISSING = Verdict.PASS, Verdict.FAIL, Verdict.UNSURE, Verdict.MISSING
+
+
+@pytest.mark.parametrize(
+    ("verdict", "required", "code", "strict_code"),
+    [
+        (PASS, "always", 0, 0), (PASS, "when-measured", 0, 0), (PASS, "advisory", 0, 0),
+        (FAIL, "always", 1, 1), (FAIL, "when-measured", 1, 1), (FAIL, "advisory", 1, 1),
+        (UNSURE, "always", 4, 4), (UNSURE, "when-measured", 4, 4), (UNSURE, "advisory", 0, 0),
+        (MISSING, "always", 3, 3), (MISSING, "when-measured", 0, 3), (MISSING, "advisory", 0, 3),
+    ],
+)  # fmt: skip
+def test_exit_code_of_one_gate(verdict, required, code, strict_code):
+    assert standing([a_result(verdict, required)]) == code
+    assert standing([a_result(verdict, required)], require_measured=True) == strict_code
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "code", "word"),
+    [
+        ((PASS, UNSURE, FAIL, MISSING), ExitCode.MISSING, MISSING),
+        ((PASS, UNSURE, FAIL), ExitCode.GATE_FAILED, FAIL),
+        ((PASS, UNSURE), ExitCode.UNSURE, UNSURE),
+        ((PASS, PASS), ExitCode.OK, PASS),
+    ],
+)
+def test_missing_outranks_fail_outranks_unsure_outranks_pass(verdicts, code, word):
+    results = [a_result(verdict) for verdict in verdicts]
+    for order in (results, results[::-1]):
+        assert (standing(order), overall(order)) == (code, word)
+
+
+def test_a_missing_that_does_not_count_hides_nothing():
+    results = [a_result(MISSING, "when-measured"), a_result(FAIL)]
+    assert (standing(results), overall(results)) == (ExitCode.GATE_FAILED, FAIL)
+    assert overall([a_result(MISSING, "when-measured"), a_result(PASS, "advisory")]) is PASS
+
+
+def test_nothing_but_missing_is_missing_and_not_a_pass():
+    assert overall([a_result(MISSING, "when-measured")]) is MISSING
+    assert overall([a_result(MISSING, "advisory")]) is MISSING
+
+
+def test_no_results_are_missing_and_not_a_pass():
+    assert (overall([]), standing([])) == (MISSING, ExitCode.MISSING)

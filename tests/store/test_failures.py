@@ -1,0 +1,231 @@
+"""Full disks, read-only disks and foreign folders, all real: small file systems mounted in a private namespace."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from edgecnn.errors.store import StoreFull, StoreUnusable
+from edgecnn.store.failures import failure_of_maker
+from edgecnn.store.store import Store
+from edgecnn.values.stage import Progress, Role
+from tests.store.toys import Quantize, Train, obtain
+
+CHECKOUT = Path(__file__).parents[2]
+NAMESPACE = ["unshare", "--map-root-user", "--mount"]
+
+
+def can_mount() -> bool:
+    if shutil.which("unshare") is None:
+        return False
+    tried = subprocess.run([*NAMESPACE, "mount", "-t", "tmpfs", "none", "/mnt"], capture_output=True, check=False)
+    return tried.returncode == 0
+
+
+needs_mount = pytest.mark.skipif(not can_mount(), reason="needs unshare with user namespaces")
+
+ON_A_SMALL_DISK = """
+import json, sys
+from pathlib import Path
+from edgecnn.errors.store import StoreFull, StoreUnusable
+from edgecnn.store.store import Store
+from edgecnn.store.verify import verify
+from tests.store.toys import Ear, Quantize, Train, obtain
+
+root, way = Path(sys.argv[1]), sys.argv[2]
+store = Store.open(root)
+obtain(store, Quantize())
+
+def big(given, out, tell):
+    try:
+        with (out / "big.bin").open("wb") as file:
+            for _ in range(64):
+                file.write(bytes(1 << 20))
+                file.flush()
+    except OSError:
+        if way == "as OSError":
+            raise
+        raise RuntimeError("a C++ library could not write") if way == "as RuntimeError" else None
+
+try:
+    obtain(store, Quantize(images=1), maker=big)
+except StoreFull as error:
+    line = error.line()
+else:
+    line = ""
+report = verify(store, Ear())
+print(json.dumps({
+    "line": line, "whole": report.ok, "entries": report.artifacts,
+    "work": [str(path) for path in (root / "work").rglob("*") if path.is_file()],
+    "after": obtain(store, Quantize(images=2))[1].outcome,
+}))
+"""
+
+
+@needs_mount
+@pytest.mark.parametrize("way", ["as OSError", "as RuntimeError"])
+def test_a_full_disk_is_one_line_and_leaves_the_store_whole(tmp_path: Path, way: str) -> None:
+    mount = f'mount -t tmpfs -o size=4m none {tmp_path} && exec "$@"'
+    script = [sys.executable, "-c", ON_A_SMALL_DISK, str(tmp_path / "store"), way]
+    ran = subprocess.run(
+        [*NAMESPACE, "sh", "-c", mount, "sh", *script], cwd=CHECKOUT, capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
+    said = json.loads(ran.stdout)
+    key = Quantize(images=1).key({"onnxruntime": "1.30"})
+    assert said["line"] == (
+        f"no space left for the store {tmp_path}/store: 0.0 MiB free while making quantize {key[:12]}; what was stored before "
+        "is intact — run `edgecnn store gc`, or set EDGECNN_STORE=FOLDER to a folder on another disk [store-full]"
+    )
+    assert (said["whole"], said["entries"], said["work"], said["after"]) == (True, 1, [], "ran")
+
+
+READ_ONLY = """
+import json, subprocess, sys
+from pathlib import Path
+from edgecnn.errors.store import StoreUnusable
+from edgecnn.store.store import Store
+from tests.store.toys import Quantize, obtain
+
+place = Path(sys.argv[1])
+obtain(Store.open(place / "store"), Quantize())
+subprocess.run(["mount", "-o", "remount,ro", place], check=True)
+store = Store.open(place / "store")
+said = {"cached": obtain(store, Quantize())[1].outcome}
+try:
+    obtain(store, Quantize(images=1))
+except StoreUnusable as error:
+    said["line"] = error.line()
+print(json.dumps(said))
+"""
+
+
+@needs_mount
+def test_a_read_only_store_serves_what_it_has_and_says_why_it_cannot_take_more(tmp_path: Path) -> None:
+    mount = f'mount -t tmpfs none {tmp_path} && exec "$@"'
+    script = [sys.executable, "-c", READ_ONLY, str(tmp_path)]
+    ran = subprocess.run(
+        [*NAMESPACE, "sh", "-c", mount, "sh", *script], cwd=CHECKOUT, capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
+    said = json.loads(ran.stdout)
+    assert said["cached"] == "cached"
+    assert said["line"].startswith(f"the store {tmp_path}/store cannot be used: read-only file system: {tmp_path}/store/locks/")
+    assert said["line"].endswith(" — set EDGECNN_STORE=FOLDER to a folder that you can write to [store-unusable]")
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that every user may enter, which pytest's own is not."""
+    folder = Path(tempfile.mkdtemp(prefix="edgecnn-test-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+def as_nobody(act: Callable[[], str]) -> str:
+    """Run in a child without root's power to ignore permissions."""
+    context = multiprocessing.get_context("fork")
+    near, far = context.Pipe()
+
+    def child() -> None:
+        if os.geteuid() == 0:
+            os.setgroups([])
+            os.setgid(65534)
+            os.setuid(65534)
+        far.send(act())
+
+    process = context.Process(target=child)
+    process.start()
+    assert near.poll(30)
+    answer: str = near.recv()
+    process.join()
+    return answer
+
+
+def line_of(act: Callable[[], object]) -> str:
+    try:
+        act()
+    except StoreUnusable as error:
+        return error.line()
+    return "no error"
+
+
+def test_another_users_store_can_be_read_but_not_added_to(open_folder: Path) -> None:
+    root = open_folder / "store"
+    made, _ = obtain(Store.open(root), Quantize())
+    for folder in [root, *(path for path in root.rglob("*") if path.is_dir())]:
+        folder.chmod(0o555)
+    assert as_nobody(lambda: obtain(Store.open(root), Quantize())[1].outcome) == "cached"
+    assert as_nobody(lambda: line_of(lambda: obtain(Store.open(root), Quantize(images=1)))) == (
+        f"the store {root} cannot be used: permission denied: "
+        f"{root}/locks/quantize/{Quantize(images=1).key({'onnxruntime': '1.30'})}.lock"
+        " — set EDGECNN_STORE=FOLDER to a folder that you can write to [store-unusable]"
+    )
+    for folder in [root, *(path for path in root.rglob("*") if path.is_dir())]:
+        folder.chmod(0o755)
+
+
+def test_a_store_that_may_not_be_made_or_read_is_refused_when_it_is_opened(open_folder: Path) -> None:
+    closed = open_folder / "closed"
+    closed.mkdir(mode=0o700)
+    closed.chmod(0o500)
+    remedy = "set EDGECNN_STORE=FOLDER to a folder that you can write to [store-unusable]"
+    if os.geteuid() != 0:
+        assert line_of(lambda: Store.open(closed / "store")) == (
+            f"the store {closed}/store cannot be used: permission denied: {closed} — {remedy}"
+        )
+    else:
+        assert as_nobody(lambda: line_of(lambda: Store.open(closed))) == (
+            f"the store {closed} cannot be used: permission denied: {closed} — {remedy}"
+        )
+        assert as_nobody(lambda: line_of(lambda: Store.open(open_folder / "store"))) == (
+            f"the store {open_folder}/store cannot be used: permission denied: {open_folder} — {remedy}"
+        )
+
+
+def test_a_makers_own_missing_file_is_not_called_the_stores_fault(store: Store) -> None:
+    def reads_what_is_not_there(given: Mapping[Role, Path], out: Path, tell: Progress) -> None:
+        (out / "absent").read_bytes()
+
+    with pytest.raises(FileNotFoundError):
+        obtain(store, Quantize(), maker=reads_what_is_not_there)
+
+
+def test_a_full_disk_elsewhere_is_the_makers_own(store: Store) -> None:
+    elsewhere = OSError(28, "No space left on device", "/somewhere/else")
+    assert failure_of_maker(elsewhere, store.root, "making") is None
+    inside = OSError(28, "No space left on device", str(store.root / "work" / "x"))
+    assert isinstance(failure_of_maker(inside, store.root, "making"), StoreFull)
+    wrapped = ValueError("could not save")
+    wrapped.__cause__ = inside
+    assert isinstance(failure_of_maker(wrapped, store.root, "making"), StoreFull)
+
+
+def test_a_maker_that_may_not_write_into_the_store_names_the_store(store: Store, tmp_path: Path) -> None:
+    inside, outside = PermissionError(13, "Permission denied", str(store.root / "work")), PermissionError(13, "x", str(tmp_path))
+    named = failure_of_maker(inside, store.root, "making")
+    assert isinstance(named, StoreUnusable)
+    assert named.because == f"permission denied: {store.root}/work"
+    assert failure_of_maker(outside, store.root, "making") is None
+
+
+def test_a_full_disk_keeps_work_that_can_be_resumed(store: Store) -> None:
+    """Hours of training outlast a full disk; what was made of it is continued once there is space."""
+
+    def full(given: Mapping[Role, Path], out: Path, tell: Progress) -> None:
+        (out / "epoch-0.txt").write_text("epoch 0")
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(StoreFull):
+        obtain(store, Train(), maker=full)
+    assert obtain(store, Train())[0].record.notes == ("epoch 0 was there",)

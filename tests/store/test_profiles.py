@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgecnn.errors.store import StoreFull, StoreUnusable, UnstableValue
+from edgecnn.store.profiles import read_profile
+from edgecnn.store.store import Store
+from edgecnn.values.profile import Environment, Profile
+from edgecnn.values.residency import Residency
+from edgecnn.values.verdict import Fidelity
+
+KIT = "ab" * 32
+
+
+def a_profile(**changed: Any) -> Profile:
+    facts: dict[str, Any] = {
+        "what": "evaluation",
+        "subject": KIT,
+        "device": "cpu",
+        "host": "this machine",
+        "environment": Environment(conditions={"cpu": "x"}, observed={}),
+        "fidelity": Fidelity.MEASURED,
+        "observed_at": "2026-11-30T10:00:00+00:00",
+    }
+    return Profile(**{**facts, **changed})
+
+
+def test_a_profile_comes_back_with_copies_of_its_files(store: Store, tmp_path: Path) -> None:
+    logits = tmp_path / "logits.npy"
+    logits.write_bytes(b"logits")
+    stored = store.profiles.add(a_profile(logits_file="logits.npy"), {"logits.npy": logits})
+    logits.write_bytes(b"changed afterwards")
+    assert store.profiles.of(KIT, "evaluation") == (stored,)
+    assert stored.file("logits.npy").read_bytes() == b"logits"
+    assert stored.folder == store.root / "profiles" / KIT / "evaluation" / stored.id
+    assert stored.id.startswith("20261130T100000Z-")
+    assert store.profiles.of(KIT, "race") == ()
+    assert store.profiles.of("cd" * 32, "evaluation") == ()
+
+
+def test_the_newest_observation_comes_first_whatever_its_zone(store: Store) -> None:
+    times = ["2026-11-30T10:00:00+00:00", "2026-11-30T10:30:00+02:00", "2026-11-30T09:00:00", "2026-11-30T10:00:00.250+00:00"]
+    for moment in times:
+        store.profiles.add(a_profile(observed_at=moment))
+    found = [stored.profile.observed_at for stored in store.profiles.of(KIT, "evaluation")]
+    assert found == [times[3], times[0], times[2], times[1]]
+    assert len(list(store.profiles.entries())) == 4
+
+
+def test_the_same_profile_twice_is_one_entry_and_other_files_are_another(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("a")
+    (tmp_path / "b").write_text("b")
+    first = store.profiles.add(a_profile(), {"logits.npy": tmp_path / "a"})
+    assert store.profiles.add(a_profile(), {"logits.npy": tmp_path / "a"}) == first
+    assert store.profiles.add(a_profile(), {"logits.npy": tmp_path / "b"}) != first
+    assert len(store.profiles.of(KIT, "evaluation")) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("logits.npy", "logits.npy has 1 bytes instead of 6"),
+        ("profile.json", "profile.json is truncated or no record"),
+        ("files.json", "files.json is truncated or no record"),
+    ],
+)
+def test_a_damaged_profile_counts_as_not_measured(store: Store, tmp_path: Path, name: str, why: str) -> None:
+    (tmp_path / "logits.npy").write_bytes(b"logits")
+    stored = store.profiles.add(a_profile(), {"logits.npy": tmp_path / "logits.npy"})
+    os.truncate(stored.file(name), 1)
+    assert store.profiles.of(KIT, "evaluation") == ()
+    damage = read_profile(stored.folder)
+    assert getattr(damage, "why", None) == why
+    again = store.profiles.add(a_profile(), {"logits.npy": tmp_path / "logits.npy"})
+    assert store.profiles.of(KIT, "evaluation") == (again,)
+
+
+def test_what_cannot_be_written_as_json_is_refused(store: Store) -> None:
+    residency = Residency(basis="executed", layers=(), mac_share={"int8": float("nan")}, time_share=None)
+    with pytest.raises(UnstableValue):
+        store.profiles.add(a_profile(what="residency", residency=residency))
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", "", ".hidden", "profile.json", "files.json"])
+def test_names_that_would_leave_the_folder_are_refused(store: Store, tmp_path: Path, name: str) -> None:
+    (tmp_path / "x").write_text("x")
+    with pytest.raises(ValueError, match="cannot name"):
+        store.profiles.add(a_profile(), {name: tmp_path / "x"})
+
+
+def test_a_failure_while_filing_leaves_nothing(store: Store, tmp_path: Path) -> None:
+    with pytest.raises((StoreUnusable, StoreFull, FileNotFoundError)):
+        store.profiles.add(a_profile(), {"logits.npy": tmp_path / "absent"})
+    assert list(store.profiles.entries()) == []
