@@ -53,6 +53,7 @@ def run_once(model: Path) -> dict[str, Any]:
 
     session = onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"])
     feed = {"image": np.random.default_rng(0).standard_normal((1, 3, 96, 96)).astype(np.float32)}
+    before = processor_seconds()
     end = time.perf_counter_ns() + 200_000_000
     while time.perf_counter_ns() < end:
         session.run(None, feed)
@@ -62,7 +63,23 @@ def run_once(model: Path) -> dict[str, Any]:
         began = time.perf_counter_ns()
         session.run(None, feed)
         samples.append(time.perf_counter_ns() - began)
-    return {"samples_ns": samples, "onnxruntime": onnxruntime.__version__, "numpy": np.__version__}
+    after = processor_seconds()
+    total, own = after["total"] - before["total"], after["own"] - before["own"]
+    others = max(0.0, 100 * (after["busy"] - before["busy"] - own) / total)
+    return {
+        "samples_ns": samples,
+        "others_percent": round(others, 1),
+        "onnxruntime": onnxruntime.__version__,
+        "numpy": np.__version__,
+    }
+
+
+def processor_seconds() -> dict[str, float]:
+    """Of all processors since boot, idle included; of that busy; and of that by this process."""
+    with Path("/proc/stat").open(encoding="ascii") as stat:
+        ticks = [int(field) / os.sysconf("SC_CLK_TCK") for field in stat.readline().split()[1:9]]
+    spent = os.times()
+    return {"total": sum(ticks), "busy": sum(ticks) - ticks[3] - ticks[4], "own": spent.user + spent.system}
 
 
 def record(rounds: int, names: list[str]) -> dict[str, Any]:
@@ -81,7 +98,7 @@ def record(rounds: int, names: list[str]) -> dict[str, Any]:
                 got = one_process(files[name])
                 versions = {"onnxruntime": got["onnxruntime"], "numpy": got["numpy"], "python": platform.python_version()}
                 samples = got["samples_ns"]
-                runs.append([round_, position, name, round(statistics.median(samples)), seconds])
+                runs.append([round_, position, name, round(statistics.median(samples)), seconds, got["others_percent"]])
                 if round_ % KEEP_SAMPLES_EVERY == 0:
                     kept.append({"round": round_, "kit": name, "samples_ns": samples[::THIN]})
     return {
@@ -94,7 +111,7 @@ def record(rounds: int, names: list[str]) -> dict[str, Any]:
         "model": "3x3 convolutions, 32 to 64 channels, 96 px; a and a-twin are the same bytes, more-work has a fifth block",
         "samples_per_run": SAMPLES,
         "load_average": {"before": load_before, "after": os.getloadavg()},
-        "columns": ["round", "position", "kit", "median_ns", "started_after_s"],
+        "columns": ["round", "position", "kit", "median_ns", "started_after_s", "others_percent"],
         "runs": runs,
         "thinned": {"every": THIN, "runs": kept},
     }

@@ -91,7 +91,7 @@ class OpenVinoBackend:
             method=Method.POST_TRAINING,
             scheme=Scheme(
                 activation_dtype="uint8",
-                activation_symmetric=False,
+                activation_symmetric=True,
                 bias="float",
                 reduced_range=byte_products_saturate(processor),
             ),

@@ -101,9 +101,9 @@ class TensorRtBackend:
 
     def read_residency(self, trace: Path, macs: MacTable) -> Residency:
         """See ``Backend.read_residency``; the trace is ``layers.txt`` and ``times.json`` of a session that ran an engine."""
-        from edgecnn.backends.tensorrt_layers import executed_residency
+        from edgecnn.backends.tensorrt_layers import traced_residency
 
-        return executed_residency(trace, macs)
+        return traced_residency(trace, macs)
 
     def read_planned(self, log: Path, macs: MacTable) -> Residency:
         """What the builder planned, from ``build.log``; of the first engine in it where it holds several.

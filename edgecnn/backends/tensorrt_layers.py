@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgecnn.backends.mac_join import UNKNOWN, MacJoin, executed_residency
+from edgecnn.errors.residency import TraceUnreadable
 from edgecnn.errors.tensorrt import BuildLogUnreadable
 from edgecnn.values.mac_table import MacTable
 from edgecnn.values.residency import LayerResidency, Residency
@@ -51,7 +52,7 @@ class EngineLayer:
         """What it computes in: int8 needs 8-bit activations and, where weights are named, 8-bit weights."""
         if "int8" in self.inputs and (not self.constants or "int8" in self.constants):
             return "int8"
-        return next((each for each in self.inputs if each != "int8"), "unknown")
+        return next((each for each in self.inputs if each != "int8"), UNKNOWN)
 
     @property
     def multiplies(self) -> bool:
@@ -74,24 +75,25 @@ def planned_residency(log: Path, macs: MacTable) -> Residency:
     layers = _listed(lines[starts[0] + 1 :])
     if not layers:
         raise BuildLogUnreadable(log=log, missing="its Layers: message names none")
-    return _residency(layers, macs, times_us=None)
+    # The shares are counted alike; only that nothing ran is another thing.
+    return executed_residency(_rows(layers, macs, {}), macs).model_copy(update={"basis": "planned"})
 
 
-def executed_residency(trace: Path, macs: MacTable) -> Residency:
+def traced_residency(trace: Path, macs: MacTable) -> Residency:
     """Residency with basis ``executed`` from the inspector's listing and the profiler's times (µs a layer, one inference).
 
     Raises:
-        BuildLogUnreadable: the listing or the times are missing.
+        TraceUnreadable: the listing or the times are missing, or the listing names no layer.
     """
     listing, times = trace / LAYERS_FILE, trace / TIMES_FILE
     for path in (listing, times):
         if not path.is_file():
-            raise BuildLogUnreadable(log=trace, missing=f"{path.name} is not there")
+            raise TraceUnreadable(path=path, why="the traced session did not write it")
     lines = listing.read_text(encoding="utf-8", errors="replace").splitlines()
     layers = _listed(line for line in lines if line != "Layers:")
     if not layers:
-        raise BuildLogUnreadable(log=listing, missing="it lists no layer")
-    return _residency(layers, macs, times_us=json.loads(times.read_text(encoding="utf-8")))
+        raise TraceUnreadable(path=listing, why="no line of it begins with Name:")
+    return executed_residency(_rows(layers, macs, json.loads(times.read_text(encoding="utf-8"))), macs)
 
 
 def _listed(lines: Iterable[str]) -> tuple[EngineLayer, ...]:
@@ -118,46 +120,20 @@ def _precisions(tensors: str) -> tuple[str, ...]:
     found = []
     for text in _FORMAT.findall(tensors):
         words = re.findall(r"\w+", text.lower())
-        found.append(next((_PRECISIONS[word] for word in words if word in _PRECISIONS), "unknown"))
+        found.append(next((_PRECISIONS[word] for word in words if word in _PRECISIONS), UNKNOWN))
     return tuple(found)
 
 
-def _residency(layers: Sequence[EngineLayer], macs: MacTable, times_us: Mapping[str, float] | None) -> Residency:
-    owner: dict[str, int] = {}
-    for index, layer in enumerate(layers):
-        if layer.multiplies:
-            for node in layer.nodes:
-                owner.setdefault(node, index)
-    credited: dict[int, int] = defaultdict(int)
-    by_precision: dict[str, int] = defaultdict(int)
-    for counted in macs.layers:
-        place = owner.get(counted.name)
-        by_precision["unknown" if place is None else layers[place].precision] += counted.macs
-        if place is not None:
-            credited[place] += counted.macs
-    rows = tuple(
+def _rows(layers: Sequence[EngineLayer], macs: MacTable, times_us: Mapping[str, float]) -> tuple[LayerResidency, ...]:
+    join = MacJoin(macs)
+    return tuple(
         LayerResidency(
             name=layer.name,
             op=layer.type,
             precision=layer.precision,
-            macs=credited[index],
-            time_us=None if times_us is None else times_us.get(layer.name),
+            macs=sum(counted.macs for counted in join.claim(layer.nodes)) if layer.multiplies else 0,
+            time_us=times_us.get(layer.name),
             onnx_nodes=layer.nodes,
         )
-        for index, layer in enumerate(layers)
+        for layer in layers
     )
-    return Residency(
-        basis="planned" if times_us is None else "executed",
-        layers=rows,
-        mac_share={name: count / macs.total for name, count in sorted(by_precision.items())},
-        time_share=None if times_us is None else _time_share(rows),
-    )
-
-
-def _time_share(rows: Sequence[LayerResidency]) -> dict[str, float] | None:
-    """Shares of the time inside layers, or None where the profiler timed none of those listed."""
-    spent: dict[str, float] = defaultdict(float)
-    for row in rows:
-        spent[row.precision] += row.time_us or 0.0
-    whole = sum(spent.values())
-    return {name: value / whole for name, value in sorted(spent.items())} if whole > 0 else None

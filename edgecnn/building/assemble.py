@@ -12,7 +12,7 @@ from edgecnn.building.observe import SPLITS, Observations, Split
 from edgecnn.building.plan import BASELINE_ID
 from edgecnn.judging.accuracy import Answers, accuracy
 from edgecnn.judging.latency import latency, missing_latency
-from edgecnn.measure.evaluate import Bench
+from edgecnn.measure.lab import Lab
 from edgecnn.values.artifact import Outcome
 from edgecnn.values.candidate import Candidate
 from edgecnn.values.report import Accuracy, CandidateFacts, Latency
@@ -27,7 +27,7 @@ class Scene:
 
     execution: Execution
     seen: Observations
-    bench: Bench
+    lab: Lab
 
     @property
     def attached(self) -> bool:
@@ -107,7 +107,7 @@ def _labels(scene: Scene, split: Split) -> Any:
 
 def _latency(name: str, scene: Scene, settle: str) -> Latency:
     """From the last race where it ran in it, else from the selection, else said to be missing, with why."""
-    seen, machine = scene.seen, scene.bench.machine
+    seen, machine = scene.seen, scene.lab.machine
     for purpose in ("report", "select"):
         raced = seen.raced(purpose)
         if name in raced:

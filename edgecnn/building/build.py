@@ -18,7 +18,7 @@ from edgecnn.building.resolve import python_version, resolve
 from edgecnn.errors.building import EveryCandidateFailed
 from edgecnn.hosts.local import LocalHost
 from edgecnn.judging.resolution import resolution_sentence
-from edgecnn.measure.evaluate import Bench
+from edgecnn.measure.lab import Lab
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Artifact, Given, Miss
 from edgecnn.values.key import Key
@@ -78,13 +78,15 @@ def run_build(request: BuildRequest, store: Store, tell: Progress) -> BuildRepor
     check_output(request.out)
     planned = plan(resolve(request, store, tell))
     publish_plan(planned, request.out)
+    if planned.resolved.weights.fell_back:
+        tell.note(f"NOT PRETRAINED: {planned.resolved.weights.why}")
     host = LocalHost()
     here = host.identify()
     environment = {"python": python_version(), **here.conditions}
     workshop = Workshop(store=store, host=host, environment=environment, tell=tell)
     execution = execute(planned, workshop, request.goal)
-    bench = Bench(device=_device_here(planned), machine=local_facts().describe(), environment=here)
-    scene = observe(request, execution, workshop, bench)
+    lab = Lab(host=host, store=store, tell=tell, device=_device_here(planned), machine=local_facts().describe(), environment=here)
+    scene = observe(request, execution, lab)
     report = report_of(scene, request, seconds=time.perf_counter() - started)
     publish_report(report, request.out)
     if request.goal == "judge":
@@ -97,10 +99,10 @@ def _device_here(planned: Plan) -> str:
     return planned.resolved.device.name if attached else "this machine"
 
 
-def observe(request: BuildRequest, execution: Execution, workshop: Workshop, bench: Bench) -> Scene:
+def observe(request: BuildRequest, execution: Execution, lab: Lab) -> Scene:
     """Evaluate, and race where this machine is the device, as far as the goal asks for it."""
-    observer = Observer(execution, workshop, bench)
-    scene = Scene(execution=execution, seen=observer.seen, bench=bench)
+    observer = Observer(execution, lab)
+    scene = Scene(execution=execution, seen=observer.seen, lab=lab)
     observer.collect_kits()
     if request.goal not in ("profile", "judge"):
         return scene
@@ -119,8 +121,7 @@ def _race(observer: Observer, scene: Scene, request: BuildRequest) -> None:
     observer.race([name for name in observer.seen.answering if name not in observer.seen.failures], "screen", anew=anew)
     inside = decide(scene, request).inside_budget
     final = finalists(observer.seen.screen_ms, inside, scene.execution.plan.resolved.candidates)
-    if len(final) > 1:
-        observer.race(final, "select", anew=anew)
+    observer.race(final, "select", anew=anew)
     pair = last_race(decide(scene, request))
     if pair:
         observer.race(pair, "report", anew=anew)

@@ -10,12 +10,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from edgecnn.building.execute import Execution, Workshop
+from edgecnn.building.execute import Execution
 from edgecnn.building.plan import BASELINE_ID
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.judging.latency import run_ms
-from edgecnn.measure.evaluate import Bench, PixelSet, evaluate
+from edgecnn.measure.evaluate import PixelSet, evaluate
 from edgecnn.measure.kits import KitRef
+from edgecnn.measure.lab import Lab
 from edgecnn.measure.race import Purpose, RaceRequest, RaceResult, race
 from edgecnn.measure.residency import residency
 from edgecnn.store.profiles import StoredProfile
@@ -54,8 +55,8 @@ class Observations:
 class Observer:
     """Measures the kits of one execution."""
 
-    def __init__(self, execution: Execution, workshop: Workshop, bench: Bench) -> None:
-        self.execution, self.workshop, self.bench = execution, workshop, bench
+    def __init__(self, execution: Execution, lab: Lab) -> None:
+        self.execution, self.lab = execution, lab
         self.seen = Observations()
 
     def _macs(self) -> MacTable:
@@ -78,13 +79,10 @@ class Observer:
         for name, kit in list(self.seen.answering.items()):
             for split in SPLITS:
                 try:
-                    self.seen.evaluations[name, split] = self._evaluate(kit, pixels[split])
+                    self.seen.evaluations[name, split] = evaluate(kit, pixels[split], self.lab)
                 except EdgecnnError as error:
                     self._fail(name, error)
                     break
-
-    def _evaluate(self, kit: KitRef, pixels: PixelSet) -> StoredProfile:
-        return evaluate(kit, pixels, self.workshop.host, self.bench, self.workshop.store, self.workshop.tell)
 
     def read_residency(self) -> None:
         """What really ran; for engines, what their builder planned."""
@@ -96,7 +94,7 @@ class Observer:
                     if planned is not None:
                         self.seen.residency[name] = Residency.model_validate_json((planned.folder / "planned.json").read_text())
                     continue
-                stored = residency(kit, macs, self.workshop.host, self.bench, self.workshop.store, self.workshop.tell)
+                stored = residency(kit, macs, self.lab)
                 if stored.profile.residency is not None:
                     self.seen.residency[name] = stored.profile.residency
             except EdgecnnError as error:
@@ -112,7 +110,7 @@ class Observer:
             samples=choice.samples,
             max_age_h=0.0 if anew else choice.max_age_h,
         )
-        result = race(request, self.workshop.host, self.bench, self.workshop.store, self.workshop.tell)
+        result = race(request, self.lab)
         self.seen.races[purpose] = result
         for kit in request.kits:
             if kit.digest in result.failed:
@@ -125,7 +123,7 @@ class Observer:
 
     def _fail(self, name: str, error: EdgecnnError) -> None:
         self.seen.failures[name] = Failed(ref=error.ref, what=error.line(), hint=error.hint)
-        self.workshop.tell.note(f"{name} failed: {error.line()}")
+        self.lab.tell.note(f"{name} failed: {error.line()}")
 
 
 def finalists(screen_ms: Mapping[str, float], inside_budget: Iterable[str], candidates: Iterable[Candidate]) -> tuple[str, ...]:

@@ -76,27 +76,8 @@ def publish_bundle(report: BuildReport, kits: Mapping[str, KitRef], folder: Path
     for name, kit in carried.items():
         shutil.copytree(kit.folder, fresh / "kits" / name, copy_function=shutil.copyfile)
     fresh.mkdir(exist_ok=True)
-    (fresh / "bench.json").write_text(json.dumps(bench_schedule(tuple(carried)), indent=1) + "\n")
     (fresh / "choice.json").write_text(choice + "\n")
     _swap(fresh, bundle)
-
-
-def bench_schedule(names: tuple[str, ...], rounds: int = 8) -> dict[str, object]:
-    """A race of the carried kits for the device's own runner; kits are named relative to the schedule."""
-    items = [
-        {
-            "kit": f"kits/{name}",
-            "round": number,
-            "position": position,
-            "samples": 1000,
-            "warmup_s": 0.3,
-            "knobs": {},
-            "trace": False,
-        }
-        for number in range(rounds)
-        for position, name in enumerate(names)
-    ]
-    return {"schema": "edgecnn.schedule/1", "timeout_s": 120, "items": items}
 
 
 def _swap(fresh: Path, bundle: Path) -> None:

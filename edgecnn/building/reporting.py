@@ -15,9 +15,9 @@ from edgecnn.building.request import BuildRequest
 from edgecnn.building.wording import notices, settle_command, unexecuted
 from edgecnn.judging.baseline import BaselineQuestion, baseline_facts
 from edgecnn.judging.choice import ChoiceRules, choose
-from edgecnn.judging.gates import budget_pp, gates_for, judge_candidate, overall
-from edgecnn.judging.latency import pairwise_ratios
 from edgecnn.judging.field import field_of
+from edgecnn.judging.gates import budget_pp, gates_for, judge_candidate, overall
+from edgecnn.judging.latency import latency, pairwise_ratios
 from edgecnn.values.candidate import Precision
 from edgecnn.values.mac_table import MacTable
 from edgecnn.values.report import Build, BuildReport, CandidateFacts, Choice
@@ -48,8 +48,10 @@ def decide(scene: Scene, request: BuildRequest) -> Decision:
     rules = ChoiceRules(
         budget_pp=budget, attached=scene.attached, device=resolved.device.name, settle_command=settle, shippable=shippable
     )
-    ratios = pairwise_ratios(scene.seen.raced("select"))
-    chosen = choose(tuple(facts.values()), rules, ratios)
+    selected = scene.seen.raced("select")
+    fp32 = selected.get(BASELINE_ID)
+    figures = {name: latency(profile, fp32=None if name == BASELINE_ID else fp32) for name, profile in selected.items()}
+    chosen = choose(tuple(facts.values()), rules, pairwise_ratios(selected), figures)
     inside = tuple(row.candidate.id for row in field_of(tuple(facts.values()), budget, shippable).inside)
     rows = {
         name: row.model_copy(update={"reason": chosen.reasons.get(name, ""), "chosen": name == chosen.choice.candidate})
@@ -78,7 +80,7 @@ def report_of(scene: Scene, request: BuildRequest, seconds: float) -> BuildRepor
         version=edgecnn.__version__,
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
         build=_build(scene, request),
-        environment=scene.bench.environment,
+        environment=scene.lab.environment,
         candidates=tuple(rows.values()),
         unsupported=execution.plan.resolved.unsupported,
         skipped_rungs=execution.skipped_rungs,
@@ -128,7 +130,7 @@ def _baseline(scene: Scene) -> Any:
         device=BASELINE_ROLE,
         arch=resolved.arch.name,
         resolution_px=resolved.preprocessing.pixels.crop_px,
-        accuracy_machine=scene.bench.machine,
+        accuracy_machine=scene.lab.machine,
         command=None,
     )
     return baseline_facts(question, records=load_baselines())

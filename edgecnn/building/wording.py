@@ -12,7 +12,8 @@ def settle_command(request: BuildRequest) -> str:
     """What measures the carried kits on the device, to be typed here; USER@DEVICE is the reader's to fill in."""
     bundle = shlex.quote(str(request.out / "bundle"))
     device = f"USER@{request.device.name}"
-    return f"scp -r {bundle} {device}:edgecnn-bundle && ssh {device} python3 edgecnn-bundle/measure.py"
+    kit = "edgecnn-bundle/kits/onnxruntime-fp32"
+    return f"scp -r {bundle} {device}:edgecnn-bundle && ssh {device} 'cd {kit} && python3 -m runner measure ../..'"
 
 
 def notices(scene: Scene) -> tuple[str, ...]:

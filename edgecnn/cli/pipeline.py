@@ -131,7 +131,8 @@ def _build(request: BuildRequest, shown: _Shown) -> ExitCode:
         show_json(report.model_dump(mode="json", by_alias=True))
     else:
         show_report(report)
-    return standing(report.gates, require_measured=request.recipe.gates.require_measured)
+    asked = request.gates is not None and request.gates.require_measured
+    return standing(report.gates, require_measured=asked or request.recipe.gates.require_measured)
 
 
 def _plan(request: BuildRequest, shown: _Shown) -> ExitCode:

@@ -11,10 +11,11 @@ import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from edgecnn.data.layout import is_data
+from edgecnn.data.layout import LEFT_BEHIND
 from edgecnn.data.settled import read_json, write_json
 from edgecnn.errors.data import DataFolderUnreadable
 from edgecnn.values.stage import Progress
@@ -35,14 +36,18 @@ class Stamped(NamedTuple):
 
 
 class Fact(NamedTuple):
-    """What reading a file told: its digest, or why it is no usable picture."""
+    """What reading a file told: its digest, or why it is no usable picture.
+
+    ``lasting`` is False where the reason may go away while the file stays as it is: it could not be opened.
+    """
 
     sha256: str
     problem: str
+    lasting: bool = True
 
 
-def stamps_in(root: Path, folder: str) -> list[str]:
-    """The stamps of all files under ``root/folder``, sub-folders included, sorted; paths are relative to ``root``.
+def stamps_in(folder: Path) -> list[str]:
+    """The stamps of all files under ``folder``, sub-folders included, sorted; paths are relative to it.
 
     A file that cannot be stamped (a link to nothing) has a size of -1.
 
@@ -50,40 +55,44 @@ def stamps_in(root: Path, folder: str) -> list[str]:
         DataFolderUnreadable: a folder may not be listed.
     """
     stamps: list[str] = []
-    try:
-        _collect(root / folder, folder, stamps, frozenset())
-    except OSError as error:
-        where = Path(error.filename) if isinstance(error.filename, str) else root / folder
-        raise DataFolderUnreadable(folder=where, because=(error.strerror or str(error)).lower()) from error
+    _collect(folder, "", stamps, frozenset())
     stamps.sort()
     return stamps
 
 
-def _collect(place: Path, prefix: str, stamps: list[str], above: frozenset[tuple[int, int]]) -> None:
-    here = place.stat()
-    identity = (here.st_dev, here.st_ino)
-    if identity in above:  # a link to one of its own parents
-        return
-    with os.scandir(place) as entries:
-        for entry in entries:
-            name = entry.name
-            if not is_data(name):
-                continue
-            if entry.is_dir():
-                _collect(place / name, f"{prefix}/{name}", stamps, above | {identity})
-                continue
-            try:
-                facts = entry.stat()
-            except OSError:
-                stamps.append(f"{prefix}/{name}/-1/0/0")
-            else:
-                stamps.append(f"{prefix}/{name}/{facts.st_size}/{facts.st_mtime_ns}/{facts.st_ino}")
+def _collect(folder: Path, prefix: str, stamps: list[str], above: frozenset[tuple[int, int]]) -> None:
+    # Listing an open folder spares the kernel a walk along the path for every file: a sixth of the whole.
+    try:
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise DataFolderUnreadable(folder=folder, because=(error.strerror or str(error)).lower()) from error
+    try:
+        here = os.fstat(handle)
+        identity = (here.st_dev, here.st_ino)
+        if identity in above:  # a link to one of its own parents
+            return
+        with os.scandir(handle) as entries:
+            for entry in entries:
+                name = entry.name
+                if name[0] == "." or name in LEFT_BEHIND:
+                    continue
+                if entry.is_dir():
+                    _collect(folder / name, f"{prefix}{name}/", stamps, above | {identity})
+                    continue
+                try:
+                    facts = entry.stat()
+                except OSError:
+                    stamps.append(f"{prefix}{name}/-1/0/0")
+                else:
+                    stamps.append(f"{prefix}{name}/{facts.st_size}/{facts.st_mtime_ns}/{facts.st_ino}")
+    finally:
+        os.close(handle)
 
 
-def parse(stamp: str) -> Stamped:
-    """A stamp's parts."""
+def parse(folder: str, stamp: str) -> Stamped:
+    """A stamp's parts, as seen from the root that ``folder`` is relative to."""
     path, _, mtime_ns, _ = stamp.rsplit("/", 3)
-    return Stamped(path, stamp, int(mtime_ns))
+    return Stamped(f"{folder}/{path}", f"{folder}/{stamp}", int(mtime_ns))
 
 
 def now_ns() -> int:
@@ -110,15 +119,17 @@ def read_facts(root: Path, files: Sequence[Stamped], index_file: Path, tell: Pro
             _read(root, unknown, facts, tell)
         finally:
             kept = {
-                file.stamp: facts[file.path] for file in files if file.path in facts and not is_fresh(file.mtime_ns, began_ns)
+                file.stamp: facts[file.path][:2]
+                for file in files
+                if file.path in facts and facts[file.path].lasting and not is_fresh(file.mtime_ns, began_ns)
             }
-            write_json(index_file, {"schema": _SCHEMA, "files": kept})
+            write_json(index_file, {"schema": _SCHEMA, "pillow": pillow_version(), "files": kept})
     return facts
 
 
 def _read(root: Path, files: Sequence[Stamped], facts: dict[str, Fact], tell: Progress) -> None:
     batches = [files[start : start + _BATCH] for start in range(0, len(files), _BATCH)]
-    with ThreadPoolExecutor(max_workers=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2) as pool:
+    with ThreadPoolExecutor(max_workers=cores()) as pool:
         try:
             done = 0
             for found in pool.map(lambda batch: [(file.path, _fact(root / file.path)) for file in batch], batches):
@@ -139,21 +150,34 @@ def _fact(path: Path) -> Fact:
     except UnicodeEncodeError:
         return Fact("", "its name is not UTF-8")
     except OSError as error:
-        return Fact("", (error.strerror or str(error)).lower())
+        return Fact("", (error.strerror or str(error)).lower(), lasting=False)
     return Fact("", problem) if problem else Fact(hashlib.sha256(data).hexdigest(), "")
 
 
 def _load(index_file: Path, tell: Progress) -> dict[str, Fact]:
-    stored = read_json(index_file)
-    if stored is None:
+    if not index_file.exists():
         return {}
+    stored = read_json(index_file)
     try:
         if stored["schema"] != _SCHEMA:
             return {}
-        return {stamp: Fact(sha256, problem) for stamp, (sha256, problem) in stored["files"].items()}
+        same_pillow = stored["pillow"] == pillow_version()  # another one may read more formats, or fewer
+        return {
+            stamp: Fact(sha256, problem) for stamp, (sha256, problem) in stored["files"].items() if same_pillow or not problem
+        }
     except (KeyError, TypeError, ValueError, AttributeError):
         tell.note(f"{index_file} was damaged; every image is read again")
         return {}
+
+
+def pillow_version() -> str:
+    """The Pillow that decides what is a picture."""
+    return version("pillow")
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def digest_of_stamps(parts: Iterable[Sequence[str]]) -> str:

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
 from edgecnn.errors.data import (
-    ClassesDiffer,
     DataFolderMissing,
     DataFolderUnreadable,
     DataNotAFolder,
     NoClassFolders,
     OneClass,
     SplitNamedTwice,
+    SplitsDiffer,
     TrainFolderMissing,
 )
 
@@ -36,7 +36,8 @@ PART_NAMES: Final[Mapping[str, Part]] = {
 }
 """Compared without regard to case."""
 
-_NOT_DATA = frozenset({"__MACOSX", "@eaDir", "Thumbs.db", "desktop.ini"})
+LEFT_BEHIND: Final = frozenset({"__MACOSX", "@eaDir", "Thumbs.db", "desktop.ini"})
+"""What file managers and archivers leave in folders; like hidden files, no data."""
 
 
 class ClassFolder(NamedTuple):
@@ -71,7 +72,7 @@ def find_layout(root: Path) -> Layout:
         DataFolderUnreadable: not permitted.
         NoClassFolders: no sub-folder in it, or in one of its splits.
         OneClass: a single one.
-        ClassesDiffer: two splits with other classes.
+        SplitsDiffer: two splits with other classes.
         SplitNamedTwice: for instance val/ and validation/.
         TrainFolderMissing: splits, but none to train on.
     """
@@ -92,11 +93,6 @@ def natural_order(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(sorted(names, key=_natural))
 
 
-def is_data(name: str) -> bool:
-    """False for hidden files and those that file managers leave behind."""
-    return not name.startswith(".") and name not in _NOT_DATA
-
-
 def _natural(name: str) -> tuple[object, ...]:
     pieces = re.split(r"([0-9]+)", name.casefold())
     return (tuple(int(piece) if index % 2 else piece for index, piece in enumerate(pieces)), name)
@@ -105,7 +101,9 @@ def _natural(name: str) -> tuple[object, ...]:
 def _folders_in(folder: Path) -> tuple[str, ...]:
     try:
         with os.scandir(folder) as entries:
-            visible = [(entry.name, entry.is_dir()) for entry in entries if is_data(entry.name)]
+            visible = [
+                (entry.name, entry.is_dir()) for entry in entries if entry.name[0] != "." and entry.name not in LEFT_BEHIND
+            ]
     except FileNotFoundError:
         raise DataFolderMissing(folder=folder) from None
     except NotADirectoryError:
@@ -153,7 +151,7 @@ def _same_classes(root: Path, train: str, classes: Sequence[str], other: str, th
     only_here = [name for name in classes if name not in there]
     only_there = [name for name in there if name not in classes]
     if only_here or only_there:
-        raise ClassesDiffer(folder=root / train, other=root / other, only_here=only_here, only_there=only_there)
+        raise SplitsDiffer(folder=root / train, other=root / other, only_here=only_here, only_there=only_there)
 
 
 def _class_folders(classes: Sequence[str], part: Part, prefix: str) -> Iterator[ClassFolder]:

@@ -7,19 +7,30 @@ that a moved folder costs no re-making.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from pydantic import ValidationError
 
 from edgecnn.data.demo import DEMO_CLASSES, DEMO_FILE, DEMO_PARTS
-from edgecnn.data.index import Fact, digest_of_stamps, index_file_for, is_fresh, now_ns, parse, read_facts, stamps_in
+from edgecnn.data.index import (
+    Stamped,
+    digest_of_stamps,
+    index_file_for,
+    is_fresh,
+    now_ns,
+    parse,
+    pillow_version,
+    read_facts,
+    stamps_in,
+)
 from edgecnn.data.layout import Layout, find_layout
 from edgecnn.data.settled import read_json, write_json, write_text
-from edgecnn.data.splits import Assigned, Found, assign_roles, describe
-from edgecnn.errors.data import NothingReadable
-from edgecnn.values.dataset import SPLIT_ROLES, DataManifest, DataSummary, SplitRole
+from edgecnn.data.splits import Found, assign_roles, describe
+from edgecnn.errors.data import DemoDamaged, NothingReadable
+from edgecnn.store.disk import sha256_of
+from edgecnn.values.dataset import SPLIT_ROLES, DataManifest, DataSummary, ImageEntry, SplitRole
 from edgecnn.values.key import Key, digest_of
 from edgecnn.values.recipe import DataChoice
 from edgecnn.values.stage import Progress
@@ -30,10 +41,11 @@ _REVISION: Final = 1
 
 
 class _Listed(NamedTuple):
-    """Usable images, and what was skipped, with the reason."""
+    """Usable images, and what was skipped, with the reason. Not ``lasting`` while a reason may go away unseen."""
 
     found: Sequence[Found]
     skipped: tuple[str, ...]
+    lasting: bool
 
 
 def summarize(choice: DataChoice, cache: Path, tell: Progress) -> DataSummary:
@@ -51,29 +63,30 @@ def summarize(choice: DataChoice, cache: Path, tell: Progress) -> DataSummary:
         EdgecnnError: one of ``errors.data``, where the folder cannot be used; StoreFull or StoreUnusable for the cache.
     """
     if choice.path == DEMO:
-        return _summarize_demo(choice, cache)
+        return _summarize_demo(choice, cache, tell)
     root = Path(choice.path).expanduser().absolute()
     layout = find_layout(root)
-    stamps = [stamps_in(root, folder.path) for folder in layout.folders]
-    state = digest_of_stamps([[folder.path for folder in layout.folders], list(layout.ignored), *stamps])
+    stamps = [stamps_in(root / folder.path) for folder in layout.folders]
+    state = digest_of_stamps([[folder.path for folder in layout.folders], list(layout.ignored), [pillow_version()], *stamps])
     kept_in = _summary_file(cache, choice, str(root))
-    if (kept := _kept_summary(kept_in, state)) is not None:
+    if (kept := _kept_summary(kept_in, state, tell)) is not None:
         return kept
     began_ns = now_ns()
-    listed = _listed(layout, stamps, index_file_for(cache, root), tell)
+    files = [[parse(folder.path, stamp) for stamp in inside] for folder, inside in zip(layout.folders, stamps, strict=True)]
+    listed = _listed(layout, files, index_file_for(cache, root), tell)
     summary = _settled(choice, layout, listed, cache)
-    if not any(is_fresh(parse(stamp).mtime_ns, began_ns) for folder in stamps for stamp in folder):
-        write_json(kept_in, {"state": state, "summary": summary.model_dump(mode="json")})
+    if listed.lasting and not any(is_fresh(file.mtime_ns, began_ns) for inside in files for file in inside):
+        _keep(kept_in, state, summary)
     return summary
 
 
-def content_of(classes: Sequence[str], rows: Sequence[tuple[str, int, str, str]]) -> Key:
-    """The digest that names data: over classes and, in order, each image's path, label, role and sha256."""
+def content_of(classes: Sequence[str], images: Sequence[ImageEntry]) -> Key:
+    """The digest that names data: over classes and, in order, each image's label, role, sha256 and path."""
+    rows = [f"{image.label} {image.role} {image.sha256} {image.path}" for image in images]
     return digest_of({"classes": classes, "images": rows})
 
 
-def _listed(layout: Layout, stamps: Sequence[Sequence[str]], index_file: Path, tell: Progress) -> _Listed:
-    files = [[parse(stamp) for stamp in folder] for folder in stamps]
+def _listed(layout: Layout, files: Sequence[Sequence[Stamped]], index_file: Path, tell: Progress) -> _Listed:
     facts = read_facts(layout.root, [file for folder in files for file in folder], index_file, tell)
     found = [
         Found(file.path, folder.label, folder.part, facts[file.path].sha256)
@@ -81,14 +94,10 @@ def _listed(layout: Layout, stamps: Sequence[Sequence[str]], index_file: Path, t
         for file in inside
         if not facts[file.path].problem
     ]
-    skipped = tuple(f"{_shown(path)}: {fact.problem}" for path, fact in _in_order(facts) if fact.problem)
+    skipped = tuple(f"{_shown(path)}: {fact.problem}" for path, fact in sorted(facts.items()) if fact.problem)
     if skipped and not found:
         raise NothingReadable(folder=layout.root, skipped=skipped)
-    return _Listed(found, skipped)
-
-
-def _in_order(facts: Mapping[str, Fact]) -> list[tuple[str, Fact]]:
-    return sorted(facts.items())
+    return _Listed(found, skipped, all(fact.lasting for fact in facts.values()))
 
 
 def _shown(path: str) -> str:
@@ -105,16 +114,16 @@ def _settled(choice: DataChoice, layout: Layout, listed: _Listed, cache: Path) -
         skipped=listed.skipped,
         copies=assigned.copies,
     )
-    splits_from = describe(_counts(assigned), assigned.own, layout.parts, choice.calibrate_images)
+    splits_from = describe(_counts(assigned.images), assigned.own, layout.parts, choice.calibrate_images)
     if layout.ignored:
         splits_from += f"; not used: {', '.join(f'{name}/' for name in layout.ignored)}"
     return _filed(manifest, splits_from, cache)
 
 
-def _summarize_demo(choice: DataChoice, cache: Path) -> DataSummary:
-    state = hashlib.sha256(DEMO_FILE.read_bytes()).hexdigest()
+def _summarize_demo(choice: DataChoice, cache: Path, tell: Progress) -> DataSummary:
+    state = _demo_digest()
     kept_in = _summary_file(cache, choice, DEMO)
-    if (kept := _kept_summary(kept_in, state)) is not None:
+    if (kept := _kept_summary(kept_in, state, tell)) is not None:
         return kept
     from edgecnn.data.demo.images import demo_digests  # numpy, which a cached build need not import
 
@@ -123,34 +132,38 @@ def _summarize_demo(choice: DataChoice, cache: Path) -> DataSummary:
     found = [Found(path, label, part, sha256) for (part, path), (label, sha256) in zip(places, demo_digests(), strict=True)]
     assigned = assign_roles(found, DEMO_CLASSES, choice, Path(DEMO))
     manifest = DataManifest(origin="demo", root=DEMO, classes=DEMO_CLASSES, images=assigned.images, copies=assigned.copies)
-    summary = _filed(manifest, describe(_counts(assigned), assigned.own, parts, choice.calibrate_images), cache)
-    write_json(kept_in, {"state": state, "summary": summary.model_dump(mode="json")})
+    summary = _filed(manifest, describe(_counts(assigned.images), assigned.own, parts, choice.calibrate_images), cache)
+    _keep(kept_in, state, summary)
     return summary
 
 
-def _counts(assigned: Assigned) -> dict[SplitRole, int]:
+def _demo_digest() -> str:
+    try:
+        return sha256_of(DEMO_FILE)
+    except OSError as error:
+        raise DemoDamaged(path=DEMO_FILE, because=(error.strerror or str(error)).lower()) from error
+
+
+def _counts(images: Sequence[ImageEntry]) -> dict[SplitRole, int]:
     counts: dict[SplitRole, int] = dict.fromkeys(SPLIT_ROLES, 0)
-    for image in assigned.images:
+    for image in images:
         counts[image.role] += 1
     return counts
 
 
 def _filed(manifest: DataManifest, splits_from: str, cache: Path) -> DataSummary:
-    content = content_of(manifest.classes, [(image.path, image.label, image.role, image.sha256) for image in manifest.images])
+    content = content_of(manifest.classes, manifest.images)
     # Two folders with one content must not answer for each other's files.
     place = hashlib.sha256(manifest.root.encode("utf-8")).hexdigest()[:12]
     path = cache / "manifests" / f"{content}-{place}.json"
     write_text(path, manifest.model_dump_json())
-    counts: dict[SplitRole, int] = dict.fromkeys(SPLIT_ROLES, 0)
-    for image in manifest.images:
-        counts[image.role] += 1
     return DataSummary(
         origin=manifest.origin,
         root=manifest.root,
         content=content,
         manifest_path=str(path),
         classes=manifest.classes,
-        counts=counts,
+        counts=_counts(manifest.images),
         skipped=manifest.skipped,
         copies=manifest.copies,
         splits_from=splits_from,
@@ -162,12 +175,21 @@ def _summary_file(cache: Path, choice: DataChoice, root: str) -> Path:
     return cache / "manifests" / "summaries" / f"{digest_of({'root': root, 'asked': asked, 'revision': _REVISION})}.json"
 
 
-def _kept_summary(path: Path, state: str) -> DataSummary | None:
+def _keep(path: Path, state: str, summary: DataSummary) -> None:
+    kept = {"state": state, "manifest_sha256": sha256_of(Path(summary.manifest_path)), "summary": summary.model_dump(mode="json")}
+    write_json(path, kept)
+
+
+def _kept_summary(path: Path, state: str, tell: Progress) -> DataSummary | None:
     kept = read_json(path)
     if not isinstance(kept, dict) or kept.get("state") != state:
         return None
     try:
         summary = DataSummary.model_validate(kept["summary"])
+        manifest = Path(summary.manifest_path)
+        if manifest.is_file() and sha256_of(manifest) == kept["manifest_sha256"]:
+            return summary
     except (KeyError, ValidationError):
         return None  # kept by other code: made anew
-    return summary if Path(summary.manifest_path).is_file() else None
+    tell.note(f"{manifest} was removed or damaged; it is written anew")
+    return None

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from edgecnn.data.images import ImageSource
+from edgecnn.data.index import cores
 from edgecnn.errors.data import CorruptImages
 from edgecnn.runner.pixels import PixelRecipe, UnreadableImage, pixels_sha256, to_pixels
 from edgecnn.values.dataset import ImageEntry, SplitRole
@@ -43,7 +44,7 @@ def write_pixels(source: ImageSource, recipe: PixelRecipe, out: Path, tell: Prog
     digests: dict[str, str] = {}
     done = 0
     for role, images in entries.items():
-        pixels = _reserved(out / f"{role}.pixels.npy", (len(images), recipe.crop_px, recipe.crop_px, 3))
+        pixels = reserved(out / f"{role}.pixels.npy", (len(images), recipe.crop_px, recipe.crop_px, 3))
         broken += _fill(pixels, source, images, recipe, _Count(tell, done, total))
         done += len(images)
         pixels.flush()
@@ -66,8 +67,12 @@ class _Count:
         self._tell.step("decoding images", self._done, self._total, "images")
 
 
-def _reserved(path: Path, shape: tuple[int, ...]) -> np.memmap[tuple[int, ...], np.dtype[np.uint8]]:
-    """A mapped file whose blocks are there: writing to a mapped hole on a full disk would end the process by a signal."""
+def reserved(path: Path, shape: tuple[int, ...]) -> np.memmap[tuple[int, ...], np.dtype[np.uint8]]:
+    """A mapped array of uint8 whose blocks are on the disk: filling a mapped hole on a full disk ends the process by a signal.
+
+    Raises:
+        OSError: the disk is full.
+    """
     pixels = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
     if hasattr(os, "posix_fallocate"):
         with path.open("r+b") as file:
@@ -99,8 +104,3 @@ def _fill(
             pool.shutdown(cancel_futures=True)
             raise
     return found
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -32,7 +32,7 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, separators=(",", ":")))
 
 
-def read_json(path: Path) -> Any | None:
+def read_json(path: Path) -> Any:
     """What a file of the cache holds, or None where it is absent or damaged: it is then made anew."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))

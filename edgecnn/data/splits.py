@@ -112,9 +112,10 @@ def _refuse_too_few(
     roles_of: dict[Part, list[SplitRole]] = {"train": [role for role in SPLIT_ROLES if role not in own]}
     roles_of |= {part: [role] for role, part in own.items()}
     for part, roles in roles_of.items():
-        needed = cut.smallest_class() if part == "train" else 1
         for label, name in enumerate(classes):
-            if (count := len(by_place.get((part, label), ()))) < needed:
+            count = len(by_place.get((part, label), ()))
+            needed = cut.enough(count) if part == "train" else 1
+            if count < needed:
                 raise TooFewImages(folder=root, name=name, found=count, needed=needed, roles=roles)
 
 
@@ -132,9 +133,9 @@ class _Cut(NamedTuple):
         report, choose = (max(1, int(count * share + 0.5)) if share else 0 for share in self)
         return report, choose
 
-    def smallest_class(self) -> int:
-        """The fewest images that leave two: one to calibrate, one to train."""
-        return next(count for count in range(2, 10_000) if count - sum(self.sizes(count)) >= 2)
+    def enough(self, count: int) -> int:
+        """``count``, or the next number above it that leaves two images: one to calibrate, one to train."""
+        return next(number for number in range(count, count + 1_000_000) if number - sum(self.sizes(number)) >= 2)
 
 
 def _divided(ranked: Sequence[Sequence[str]], cut: _Cut, calibrate_images: int) -> dict[SplitRole, list[list[str]]]:

@@ -23,7 +23,9 @@ class OutputUnusable(EdgecnnError):
     ref = "output-unusable"
 
     def __init__(self, *, folder: Path, because: str) -> None:
-        super().__init__(what=f"{folder} cannot hold the results", because=because, hint="choose another folder with --out FOLDER")
+        super().__init__(
+            what=f"{folder} cannot hold the results", because=because, hint="choose another folder with --out FOLDER"
+        )
 
 
 class EveryCandidateFailed(EdgecnnError):

@@ -73,10 +73,10 @@ class TooFewImages(EdgecnnError):
         )
 
 
-class ClassesDiffer(EdgecnnError):
+class SplitsDiffer(EdgecnnError):
     """Raised when two split folders do not hold the same classes."""
 
-    ref = "classes-differ"
+    ref = "splits-differ"
 
     def __init__(self, *, folder: Path, other: Path, only_here: Sequence[str], only_there: Sequence[str]) -> None:
         facts = [

@@ -42,13 +42,13 @@ class AlreadyQuantized(EdgecnnError):
 
 
 class GoldenNotTelling(EdgecnnError):
-    """Raised when golden images whose red and blue are swapped would pass the kit's self-test."""
+    """Raised when a candidate answers every golden image alike: a self-test by such answers would pass anything."""
 
     ref = "golden-not-telling"
 
-    def __init__(self, *, candidate: str, difference: float, allowed: float) -> None:
+    def __init__(self, *, candidate: str, images: int) -> None:
         super().__init__(
-            what=f"{candidate}: swapping red and blue changes the golden logits by {difference:.3g}, {allowed:.3g} is tolerated",
-            because="this network hardly looks at colour, or gives every image the same answer",
-            hint="train longer, or on images in colour",
+            what=f"{candidate} gives the same answer to all {images} golden images, or one that is no number",
+            because="the network was hardly trained, or quantization destroyed it",
+            hint="train longer, or calibrate with more images",
         )

@@ -95,14 +95,14 @@ class HalfOverflow(EdgecnnError):
 
 
 class TwinDisagrees(EdgecnnError):
-    """Raised when the file that ships and the twin that answers for it do not compute the same."""
+    """Raised when the twin cannot answer for the file that ships, which computes something else."""
 
     ref = "twin-disagrees"
 
-    def __init__(self, *, candidate: str, difference: float, allowed: float, images: int) -> None:
+    def __init__(self, *, candidate: str, ships: float, twin: float, images: int) -> None:
         super().__init__(
-            what=f"{candidate}: the fp16 file and its fp32 twin differ by {difference:.3g} of the logits' spread, {allowed:.3g} is allowed",
-            because=f"seen on {images} calibration images, as a root mean square",
+            what=f"{candidate}: the fp16 file is {ships:.3g} of the logits' spread from the float network, its twin {twin:.3g}",
+            because=f"root mean square over {images} calibration images",
             hint="an activation probably leaves fp16's range; choose another candidate for this network",
         )
 

@@ -35,7 +35,7 @@ def mac_table(model: onnx.ModelProto | Path) -> MacTable:
     shapes = _shapes_at_batch_one(whole)
     follows = _activations_by_input(whole.graph)
     layers = tuple(_layer(node, shapes, follows) for node in whole.graph.node if node.op_type in _COUNTED)
-    return MacTable(resolution_px=shapes[_image_input(whole).name][2], layers=layers)
+    return MacTable(resolution_px=shapes[_image_input(whole).name][-1], layers=layers)
 
 
 def _layer(node: onnx.NodeProto, shapes: Mapping[str, list[int]], follows: Mapping[str, str]) -> LayerMacs:

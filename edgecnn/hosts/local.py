@@ -8,7 +8,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -56,7 +55,7 @@ class _Listener:
         self._done = threading.Event()
 
     def result(self) -> Mapping[str, Any] | _Silence | None:
-        """The last JSON object, None where there was none, or _Silence."""
+        """The last JSON object that says ``ok``, None where there was none, or _Silence."""
         threads = [threading.Thread(target=work, daemon=True) for work in (self._read, self._beat)]
         for thread in threads:
             thread.start()
@@ -74,7 +73,7 @@ class _Listener:
                 return _Silence()
             if line is None:
                 return last
-            last = self._heard(line)
+            last = self._heard(line) or last
 
     def _heard(self, line: bytes) -> Mapping[str, Any] | None:
         try:
@@ -88,7 +87,7 @@ class _Listener:
             self._tell.step(str(said.get("what")), int(said.get("done", 0)), said.get("total"), str(said.get("unit", "")))
         elif "note" in value:
             self._tell.note(str(value["note"]))
-        return value
+        return value if "ok" in value else None
 
     def _read(self) -> None:
         assert self._process.stdout is not None

@@ -12,7 +12,7 @@ from typing import Literal
 from edgecnn.judging.field import Field, describe, field_of, measured_ms
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import Precision
-from edgecnn.values.report import CandidateFacts, Choice
+from edgecnn.values.report import CandidateFacts, Choice, Latency
 from edgecnn.values.verdict import Interval
 
 Ratios = Mapping[tuple[str, str], Interval]
@@ -41,14 +41,23 @@ class Chosen(Value):
     reasons: Mapping[str, str]
 
 
-def choose(candidates: Sequence[CandidateFacts], rules: ChoiceRules, ratios: Ratios | None = None) -> Chosen:
+def choose(
+    candidates: Sequence[CandidateFacts],
+    rules: ChoiceRules,
+    ratios: Ratios | None = None,
+    figures: Mapping[str, Latency] | None = None,
+) -> Chosen:
     """Settled on an attached device (or for size), provisional elsewhere, ``none`` where there is nothing to choose from.
 
     Args:
         candidates: every row of the table, failed ones included; ``choose`` and ``latency`` are read.
         rules: objective, budget and circumstances.
         ratios: paired ratios of one race; where one is absent and the reference is the baseline, ``ratio_to_fp32`` is used.
+        figures: latency in the race that selects, by candidate. Once the finalists have raced again, rows hold figures of two
+            races, which cannot be compared; with this the choice stays what the selecting race made it. None: the rows' own.
     """
+    if figures is not None:
+        candidates = [facts.model_copy(update={"latency": figures.get(facts.candidate.id)}) for facts in candidates]
     field = field_of(candidates, rules.budget_pp, rules.shippable)
     if not field.inside:
         return _fallback(field, rules)
@@ -125,8 +134,8 @@ def _fastest(field: Field, rules: ChoiceRules, ratios: Ratios) -> Chosen:
 def _why_fastest(best: CandidateFacts, raced: Sequence[CandidateFacts], rules: ChoiceRules, against: str) -> str:
     ident, ms, budget = best.candidate.id, measured_ms(best), f"inside the budget of {rules.budget_pp:g} pp"
     if any(_speed(facts) < _speed(best) for facts in raced):
-        return f"nothing of lower precision {budget} was shown to be faster than {ident}, at {ms:.2f} ms"
-    return f"{ident} is the fastest {budget}, at {ms:.2f} ms{against}"
+        return f"nothing of lower precision {budget} was shown to be faster than {ident}, at {ms:.2f} ms when chosen"
+    return f"{ident} is the fastest {budget}, at {ms:.2f} ms when chosen{against}"
 
 
 def _best_float(raced: Sequence[CandidateFacts], ratios: Ratios, reasons: dict[str, str]) -> CandidateFacts | None:

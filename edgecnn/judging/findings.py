@@ -18,6 +18,8 @@ class Finding(Value):
     fidelity: Fidelity
     absent: Literal[Verdict.MISSING, Verdict.UNSURE] | None = None
     note: str = ""
+    disturbed: str | None = None
+    """Latency: why a figure above its bound need not be the kit's."""
 
 
 def find(metric: str, facts: CandidateFacts) -> Finding:
@@ -67,7 +69,7 @@ def _latency(percent: Literal[50, 99]) -> Callable[[CandidateFacts], Finding]:
         if figure is None:
             note = f"p{percent} is open: {seen.reason or 'the runs are too few or too short'}"
             return Finding(figure=None, fidelity=seen.fidelity, absent=Verdict.UNSURE, note=note)
-        return Finding(figure=figure, fidelity=seen.fidelity, note=f"on {seen.machine}")
+        return Finding(figure=figure, fidelity=seen.fidelity, note=f"on {seen.machine}", disturbed=seen.disturbed)
 
     return find_latency
 

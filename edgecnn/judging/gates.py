@@ -1,7 +1,8 @@
 """Bounds held against what is known: the whole interval passes or fails, straddling is UNSURE, unmeasured is MISSING.
 
-Accuracy gates are non-inferiority tests at one-sided 95 %. Latency gates take measured figures only. Residency gates take
-what a runtime executed, never what a builder planned.
+Accuracy gates are non-inferiority tests at one-sided 95 %. Latency gates take measured figures only, and fail a kit only
+where the machine was its own: other work makes every kit slow for minutes, and never one fast. Residency gates take what a
+runtime executed, never what a builder planned.
 """
 
 from __future__ import annotations
@@ -49,7 +50,8 @@ def _verdict(gate: Gate, finding: Finding) -> Verdict:
         return finding.absent
     low, high = (0.0, 0.0) if finding.figure is None else (finding.figure.low, finding.figure.high)
     if gate.side == "max":
-        return Verdict.PASS if high <= gate.bound else Verdict.FAIL if low > gate.bound else Verdict.UNSURE
+        shown_over = low > gate.bound and finding.disturbed is None
+        return Verdict.PASS if high <= gate.bound else Verdict.FAIL if shown_over else Verdict.UNSURE
     return Verdict.PASS if low >= gate.bound else Verdict.FAIL if high < gate.bound else Verdict.UNSURE
 
 
@@ -83,6 +85,8 @@ def _reason(gate: Gate, finding: Finding, verdict: Verdict, settle: int | None) 
     }[verdict]
     note = f" ({finding.note})" if finding.note else ""
     more = f"; about {settle:,} images would settle it" if settle else ""
+    if verdict is Verdict.UNSURE and finding.disturbed:
+        more = f": {finding.disturbed}, a quiet machine would settle it"
     return f"{_shown(gate.metric, finding.figure)}{note} {says}{more}"
 
 

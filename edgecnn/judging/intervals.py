@@ -67,9 +67,7 @@ def tango_bounds(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Both bounds of the drop, -1…1, for whole arrays of counts at once (counts may be fractional, for planning)."""
     b, c, n = np.broadcast_arrays(np.asarray(lost, float), np.asarray(gained, float), np.asarray(images, float))
-    estimate = (b - c) / n
-    high = _edge(b, c, n, z, inside=estimate, outside=np.ones_like(estimate))
-    low = _edge(b, c, n, z, inside=estimate, outside=-np.ones_like(estimate))
+    low, high = (_edge(b, c, n, z, end) for end in (-1.0, 1.0))
     return low, high
 
 
@@ -138,16 +136,10 @@ def two_sided_z(confidence: float) -> float:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def _edge(
-    b: NDArray[np.float64],
-    c: NDArray[np.float64],
-    n: NDArray[np.float64],
-    z: float,
-    *,
-    inside: NDArray[np.float64],
-    outside: NDArray[np.float64],
-) -> NDArray[np.float64]:
+def _edge(b: NDArray[np.float64], c: NDArray[np.float64], n: NDArray[np.float64], z: float, end: float) -> NDArray[np.float64]:
     """Bisect between the estimate, which the score test never rejects, and the end of the range."""
+    inside = (b - c) / n
+    outside = np.full_like(inside, end)
     for _ in range(_HALVINGS):
         middle = (inside + outside) / 2
         kept = (b - c - n * middle) ** 2 <= z * z * n * score_variance(middle, b, c, n)

@@ -20,6 +20,10 @@ RUNS_NEEDED = 7
 CONDITIONS_OF_THE_MACHINE = tuple(name for name in CONDITIONS_THAT_MUST_MATCH if name not in ("runtime", "runtime_version"))
 """What two kits of one race must share. Comparing runtimes is what a race is for."""
 
+OTHERS_PERCENT_MAX = 5.0
+"""Of all processors' time during a race, what other programs may take before a slow kit may be theirs. On two cores that both
+compute, 50 % doubles the time of a run; a quiet machine shows 1 to 2 %."""
+
 
 def run_ms(run: Run, percent: int = 50) -> float | None:
     """A warm percentile of one run in milliseconds, or None when fewer than ten samples lie beyond it."""
@@ -56,6 +60,7 @@ def latency(profile: Profile, *, fp32: Profile | None = None, machine: str | Non
         machine=machine or profile.environment.conditions.get("cpu", profile.host),
         observed_at=profile.observed_at,
         reason=_why_incomplete(runs, p50, p99),
+        disturbed=_disturbed(profile.environment),
     )
 
 
@@ -119,6 +124,14 @@ def _medians_by_round(profile: Profile) -> dict[int, float]:
         if found is not None:
             medians[run.round] = found
     return medians
+
+
+def _disturbed(environment: Environment) -> str | None:
+    """A sentence where the host observed enough other work; None too where it could not observe any (no /proc/stat)."""
+    seen = environment.observed.get("others_percent")
+    if seen is None or float(seen) <= OTHERS_PERCENT_MAX:
+        return None
+    return f"other programs took {float(seen):.0f} % of the processors' time"
 
 
 def _why_incomplete(runs: Sequence[Run], p50: Interval | None, p99: Interval | None) -> str | None:

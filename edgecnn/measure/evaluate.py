@@ -12,14 +12,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from edgecnn.hosts.protocol import Host
 from edgecnn.measure.conditions import same_conditions
 from edgecnn.measure.kits import KitRef
+from edgecnn.measure.lab import Lab
 from edgecnn.store.profiles import StoredProfile
-from edgecnn.store.store import Store
 from edgecnn.values.base import Value
 from edgecnn.values.profile import Environment, Profile
-from edgecnn.values.stage import Progress
 from edgecnn.values.verdict import Fidelity
 
 LOGITS = "logits.npy"
@@ -36,35 +34,28 @@ class PixelSet(Value):
     images: int
 
 
-class Bench(Value):
-    """Where measuring happens and what it counts as."""
-
-    device: str
-    """The device file that the host matches, or ``this machine``."""
-    machine: str
-    """The concrete machine, for people."""
-    environment: Environment
-
-
-def evaluate(kit: KitRef, pixels: PixelSet, host: Host, bench: Bench, store: Store, tell: Progress) -> StoredProfile:
+def evaluate(kit: KitRef, pixels: PixelSet, lab: Lab) -> StoredProfile:
     """The stored evaluation of a kit on these pixels, made now where there is none.
 
     Raises:
         RunnerFailed: the kit refused, with its own words.
     """
-    stored = stored_evaluation(kit, pixels, bench, store)
+    stored = stored_evaluation(kit, pixels, lab)
     if stored is not None:
         return stored
-    tell.note(f"evaluate {kit.candidate.id} on {pixels.split}: {pixels.images} images")
-    with store.workspace("evaluation", f"{kit.digest[:32]}-{pixels.sha256[:32]}", tell) as work:
+    lab.tell.note(f"evaluate {kit.candidate.id} on {pixels.split}: {pixels.images} images")
+    with lab.store.workspace("evaluation", f"{kit.digest[:32]}-{pixels.sha256[:32]}", lab.tell) as work:
+        stored = stored_evaluation(kit, pixels, lab)  # another process may have finished while this one waited
+        if stored is not None:
+            return stored
         argv = ["evaluate", "--pixels", str(pixels.file), "--out", str(work)]
-        host.run(kit.folder, argv, lease_s=LEASE_S, tell=tell)
+        lab.host.run(kit.folder, argv, lease_s=LEASE_S, tell=lab.tell)
         facts: dict[str, Any] = json.loads((work / "evaluation.json").read_text())
         profile = Profile(
             what="evaluation",
             subject=kit.digest,
-            device=bench.device,
-            host=bench.machine,
+            device=lab.device,
+            host=lab.machine,
             environment=Environment.model_validate(facts["environment"]),
             fidelity=Fidelity.EMULATED if kit.stands_for else Fidelity.MEASURED,
             observed_at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -72,13 +63,13 @@ def evaluate(kit: KitRef, pixels: PixelSet, host: Host, bench: Bench, store: Sto
             images=pixels.images,
             logits_file=LOGITS,
         )
-        return store.profiles.add(profile, {LOGITS: _joined(sorted(work.glob("logits-*.npy")), work / LOGITS)})
+        return lab.store.profiles.add(profile, {LOGITS: _joined(sorted(work.glob("logits-*.npy")), work / LOGITS)})
 
 
-def stored_evaluation(kit: KitRef, pixels: PixelSet, bench: Bench, store: Store) -> StoredProfile | None:
+def stored_evaluation(kit: KitRef, pixels: PixelSet, lab: Lab) -> StoredProfile | None:
     """The newest evaluation of this kit on these pixels whose conditions are this machine's, if there is one."""
-    for stored in store.profiles.of(kit.digest, "evaluation"):
-        if stored.profile.pixels == pixels.sha256 and same_conditions(stored.profile.environment, bench.environment):
+    for stored in lab.store.profiles.of(kit.digest, "evaluation"):
+        if stored.profile.pixels == pixels.sha256 and same_conditions(stored.profile.environment, lab.environment):
             return stored
     return None
 

@@ -10,29 +10,26 @@ from datetime import UTC, datetime
 
 from edgecnn.backends.registry import backend_for
 from edgecnn.errors.host import RunnerFailed
-from edgecnn.hosts.protocol import Host
 from edgecnn.measure.conditions import same_conditions
-from edgecnn.measure.evaluate import Bench
 from edgecnn.measure.kits import KitRef
+from edgecnn.measure.lab import Lab
 from edgecnn.measure.race import RUN_TIMEOUT_S
 from edgecnn.store.profiles import StoredProfile
-from edgecnn.store.store import Store
 from edgecnn.values.mac_table import MacTable
 from edgecnn.values.profile import Environment, Profile
-from edgecnn.values.stage import Progress
 from edgecnn.values.verdict import Fidelity
 
 TRACED_SAMPLES = 50
 
 
-def residency(kit: KitRef, macs: MacTable, host: Host, bench: Bench, store: Store, tell: Progress) -> StoredProfile:
+def residency(kit: KitRef, macs: MacTable, lab: Lab) -> StoredProfile:
     """The stored residency of this kit on this machine, traced now where there is none.
 
     Raises:
         RunnerFailed: the traced run failed.
     """
-    for stored in store.profiles.of(kit.digest, "residency"):
-        if same_conditions(stored.profile.environment, bench.environment):
+    for stored in lab.store.profiles.of(kit.digest, "residency"):
+        if same_conditions(stored.profile.environment, lab.environment):
             return stored
     item = {
         "kit": str(kit.folder),
@@ -43,21 +40,22 @@ def residency(kit: KitRef, macs: MacTable, host: Host, bench: Bench, store: Stor
         "knobs": {},
         "trace": True,
     }
-    with store.workspace("trace", kit.digest[:32], tell) as work:
+    with lab.store.workspace("trace", kit.digest[:32], lab.tell) as work:
         schedule = work / "schedule.json"
         schedule.write_text(json.dumps({"schema": "edgecnn.schedule/1", "timeout_s": RUN_TIMEOUT_S, "items": [item]}))
-        host.run(kit.folder, ["bench", "--schedule", str(schedule), "--out", str(work)], lease_s=2 * RUN_TIMEOUT_S, tell=tell)
+        argv = ["bench", "--schedule", str(schedule), "--out", str(work)]
+        lab.host.run(kit.folder, argv, lease_s=2 * RUN_TIMEOUT_S, tell=lab.tell)
         run = json.loads((work / "run-00000.json").read_text())
         if "error" in run:
             raise RunnerFailed(**run["error"])
         profile = Profile(
             what="residency",
             subject=kit.digest,
-            device=bench.device,
-            host=bench.machine,
+            device=lab.device,
+            host=lab.machine,
             environment=Environment.model_validate(run["environment"]),
             fidelity=Fidelity.MEASURED,
             observed_at=datetime.now(UTC).isoformat(timespec="seconds"),
             residency=backend_for(kit.candidate.runtime).read_residency(work / run["trace"], macs),
         )
-        return store.profiles.add(profile, {})
+        return lab.store.profiles.add(profile, {})

@@ -12,10 +12,11 @@ import numpy as np
 
 from edgecnn.backends.registry import backend_for
 from edgecnn.quantization.calibration import calibration_classes, calibration_pixels
-from edgecnn.quantization.golden import golden_logits
+from edgecnn.quantization.golden import TWIN_FOLDER, golden_of
 from edgecnn.quantization.job import Job
 from edgecnn.quantization.registry import way_to
 from edgecnn.values.candidate import Candidate
+from edgecnn.values.model_file import MODEL_FILE_NAME, ModelFile
 from edgecnn.values.preprocessing import Normalization
 from edgecnn.values.stage import Progress
 
@@ -41,9 +42,21 @@ def make_candidate(request: CandidateRequest, out: Path, tell: Progress) -> None
     tell.step(f"make {candidate.id}", 0, 2)
     facts = {"candidate": candidate.model_dump(mode="json"), **_make(request, out, tell)}
     tell.step(f"make {candidate.id}", 1, 2)
-    np.save(out / "golden_logits.npy", golden_logits(out, request.pixels, request.normalization, candidate.id))
+    golden = golden_of(out, request.pixels, request.normalization, candidate)
+    np.save(out / "golden_logits.npy", golden.logits)
+    _set_tolerance(out, golden.tolerance)
+    if not golden.tells_channels:
+        tell.note(f"{candidate.id}: this network hardly looks at colour, so its golden logits do not show exchanged channels")
+    facts["golden"] = {"swap": golden.swap, "tells_channels": golden.tells_channels, "tolerance": golden.tolerance}
     (out / "quantize.json").write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     tell.step(f"make {candidate.id}", 2, 2)
+
+
+def _set_tolerance(out: Path, tolerance: float) -> None:
+    for path in (out / MODEL_FILE_NAME, out / TWIN_FOLDER / MODEL_FILE_NAME):
+        if path.is_file():
+            model = ModelFile.model_validate_json(path.read_text(encoding="utf-8"))
+            path.write_text(model.model_copy(update={"logits_tolerance": tolerance}).to_json(), encoding="utf-8")
 
 
 def _make(request: CandidateRequest, out: Path, tell: Progress) -> dict[str, Any]:

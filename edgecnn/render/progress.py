@@ -52,7 +52,8 @@ class PlainLines:
         of = f"/{total}" if total is not None else ""
         rate = f", {done / seconds:.0f} {unit}/s" if seconds > 0 and unit else ""
         left = f", {(total - done) * seconds / done:.0f} s left" if total and 0 < done < total else ""
-        self._print(f"{what}: {done}{of} {unit}{rate}{left}".rstrip())
+        counted = f"{done}{of} {unit}".rstrip()
+        self._print(f"{what}: {counted}{rate}{left}")
 
     def note(self, text: str) -> None:
         """Print it."""

@@ -35,9 +35,10 @@ def main(arguments: Optional[List[str]] = None) -> int:
 
 def _info(given: argparse.Namespace) -> Dict[str, Any]:
     from .environment import read_environment
+    from .manifest import MANIFEST
     from .runtimes import installed_runtimes, runtime_of
 
-    if not (given.kit / "kit.json").exists():
+    if not (given.kit / MANIFEST).exists():
         return {"environment": read_environment(), "runtimes": installed_runtimes()}
     kit = _kit(given)
     environment = read_environment(runtime_of(kit.manifest.session.module))
@@ -69,6 +70,12 @@ def _bench(given: argparse.Namespace) -> Dict[str, Any]:
     from .schedule import bench
 
     return {"bench": bench(given.schedule, given.out)}
+
+
+def _measure(given: argparse.Namespace) -> Dict[str, Any]:
+    from .bundle import measure
+
+    return {"bench": measure(given.bundle, given.out or given.bundle / "measured", given.rounds, given.samples)}
 
 
 def _predict(given: argparse.Namespace) -> Dict[str, Any]:
@@ -112,6 +119,11 @@ def _parser() -> argparse.ArgumentParser:
     bench = _add(commands, "bench", _bench, "time kits, a fresh process a run")
     bench.add_argument("--schedule", type=Path, required=True, metavar="FILE.json")
     bench.add_argument("--out", type=Path, required=True, metavar="FOLDER")
+    whole = _add(commands, "measure", _measure, "time every kit of the bundle, with the engines that this device builds for it")
+    whole.add_argument("bundle", type=Path, metavar="BUNDLE", help="the bundle's folder")
+    whole.add_argument("--out", type=Path, metavar="FOLDER", help="where runs go (default BUNDLE/measured)")
+    whole.add_argument("--rounds", type=_positive, default=8, help="processes of each kit (default 8)")
+    whole.add_argument("--samples", type=_positive, default=1000, help="inferences of each process (default 1000)")
     predict = _add(commands, "predict", _predict, "labels and probabilities of pictures")
     predict.add_argument("files", type=Path, nargs="+", metavar="PICTURE")
     predict.add_argument("--top", type=_positive, default=5, metavar="LABELS", help="how many labels (default 5)")

@@ -1,7 +1,8 @@
 """``build-engine``: from the kit's ONNX to engines, each by a fresh process without address randomization.
 
-TensorRT orders some of its work by pointer values, so that quantized engines are the same bytes again only where addresses are.
-``setarch -R`` gives that; where it is missing or forbidden the record says that addresses were random.
+TensorRT orders some of its work by pointer values, so that engines can be the same bytes again only where addresses are.
+``setarch -R`` gives that; where it is missing or forbidden the record says that addresses were random. It is no promise: with
+steady addresses too, engines of some networks (MobileNetV3 in fp16) hold internal names that follow the builder's timing.
 """
 
 from __future__ import annotations

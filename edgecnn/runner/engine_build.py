@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import sys
 import time
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, NamedTuple, Optional, Tuple
 
 from .failure import RunnerError
 from .files import write_bytes
+from .tensorrt_log import Heard, logger_of
 from .versions import matches
 
 WORKSPACE_BYTES = 1 << 30
@@ -38,27 +40,6 @@ class Order(NamedTuple):
     min_version: Optional[str]
 
 
-class Heard:
-    """What the builder said. Warnings and errors are kept, all of it goes to the log."""
-
-    def __init__(self, file: Any) -> None:
-        self._file = file
-        self.warnings: List[str] = []
-        self.errors: List[str] = []
-
-    def hear(self, severity: str, text: str) -> None:
-        """File one message; ``severity`` is the name of the builder's own level."""
-        self._file.write("[%s] %s\n" % (severity, text))
-        if severity == "WARNING":
-            self.warnings.append(text)
-        elif severity in ("ERROR", "INTERNAL_ERROR"):
-            self.errors.append(text)
-
-    def last_error(self) -> Optional[str]:
-        """The last error on one line, without the builder's source positions in front of it, or None."""
-        return " ".join(self.errors[-1].split()) if self.errors else None
-
-
 def build(order: Order) -> Dict[str, Any]:
     """Parse and build; returns version, bytes, seconds and warnings.
 
@@ -67,10 +48,12 @@ def build(order: Order) -> Dict[str, Any]:
     """
     began = time.monotonic()
     trt = import_builder(order.package, order.min_version)
+    # The length of a path would move everything that the builder allocates after it, and engines follow addresses.
+    os.chdir(Path(order.onnx).parent)
     # Line-buffered: after a native crash the log ends where the builder ended.
     with Path(order.log).open("w", encoding="utf-8", errors="replace", buffering=1) as file:
         heard = Heard(file)
-        builder, network, parser = _parsed(trt, order, _logger(trt, heard))
+        builder, network, parser = _parsed(trt, order, heard)
         _refuse_misreading(order, heard)
         config = _configured(trt, order, builder, network)
         serialized = builder.build_serialized_network(network, config)
@@ -124,42 +107,28 @@ def _distributions(package: str) -> str:
     return rtx if "rtx" in package else package
 
 
-def _logger(trt: Any, heard: Heard) -> Any:
-    class Log(trt.ILogger):  # type: ignore[misc]
-        """Passes every level on: the plan of the layers is said at the lowest one."""
-
-        def __init__(self) -> None:
-            trt.ILogger.__init__(self)
-
-        def log(self, severity: Any, msg: str) -> None:
-            heard.hear(str(severity).rsplit(".", 1)[-1], msg)
-
-    log = Log()
-    log.heard = heard
-    return log
-
-
-def _parsed(trt: Any, order: Order, log: Any) -> Tuple[Any, Any, Any]:
+def _parsed(trt: Any, order: Order, heard: Heard) -> Tuple[Any, Any, Any]:
     """Builder, network and parser; the parser owns the weights, so it must outlive the build."""
+    log = logger_of(trt, heard)
     try:
         builder = trt.Builder(log)
     except (TypeError, RuntimeError) as error:
         raise RunnerError(
             "builder-not-started",
             "%s cannot start its builder" % order.package,
-            log.heard.last_error() or str(error),
+            heard.last_error() or str(error),
             "tensorrt builds on a machine with an NVIDIA GPU and its driver; tensorrt_rtx_bindings also without",
             missing=True,
         ) from error
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
     parser = trt.OnnxParser(network, log)
-    if parser.parse_from_file(order.onnx) and parser.num_errors == 0:
+    if parser.parse_from_file(_name(order)) and parser.num_errors == 0:
         return builder, network, parser
     said = [_parser_error(parser.get_error(index)) for index in range(parser.num_errors)]
     raise RunnerError(
         "engine-parse-failed",
         "%s: %s cannot read it" % (_name(order), order.package),
-        "; ".join(said) or log.heard.last_error(),
+        "; ".join(said) or heard.last_error(),
         KEEP_LOG % order.package,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Any, List, NamedTuple
 
 import numpy as np
@@ -60,6 +61,24 @@ def check_photo(kit: Kit) -> int:
         why = "a pixel differs by {} levels, allowed are {}".format(levels, photo.max_levels)
         raise RunnerError("golden-photo-differs", "{}: does not become the golden pixels".format(photo.file), why, _HINT)
     return levels
+
+
+def feed_sha256(feed: Any) -> str:
+    """SHA-256 of a feed's bytes in C order: elementwise float32 arithmetic gives the same ones on every machine."""
+    return hashlib.sha256(np.ascontiguousarray(feed).tobytes()).hexdigest()
+
+
+def check_golden_feed(kit: Kit, pixels: Any) -> None:
+    """Compare what golden pixels become for the network with what they became where the kit was made.
+
+    Raises:
+        RunnerError: golden-feed-differs.
+    """
+    found = feed_sha256(feed_of(kit, pixels)[kit.manifest.model.input.name])
+    if found != kit.manifest.golden.feed_sha256:
+        why = "SHA-256 of the feed is {}…, expected {}…".format(found[:12], kit.manifest.golden.feed_sha256[:12])
+        hint = "channels, layout or normalization are not those of the kit"
+        raise RunnerError("golden-feed-differs", "golden pixels do not become the golden feed", why, hint)
 
 
 def check_logits(kit: Kit, session: Session, pixels: Any) -> LogitsCheck:

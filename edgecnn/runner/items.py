@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Optional
 
 from .failure import RunnerError
-from .files import read_json
+from .files import read_json, sha256_of
+from .manifest import MANIFEST
 
 SCHEMA = "edgecnn.schedule/1"
 RUN_SCHEMA = "edgecnn.run/1"
@@ -56,6 +57,19 @@ def read_schedule(path: Path) -> Schedule:
     if not isinstance(items, list) or not items:
         raise _bad(path, "items is no list, or empty")
     return Schedule(float(timeout_s or 0), [_item(path, index, each) for index, each in enumerate(items)])
+
+
+def describe(item: Item) -> Dict[str, Any]:
+    """The fields of a run file that are known before anything runs; ``kit`` is None where there is no ``kit.json``."""
+    manifest = item.kit / MANIFEST
+    return {
+        "schema": RUN_SCHEMA,
+        "kit": sha256_of(manifest) if manifest.is_file() else None,
+        "folder": str(item.kit),
+        "round": item.round,
+        "position": item.position,
+        "knobs": item.knobs,
+    }
 
 
 def run_file(out: Path, index: int) -> Path:

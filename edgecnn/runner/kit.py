@@ -11,11 +11,10 @@ from typing import Dict, List
 
 from .failure import RunnerError
 from .files import sha256_of
-from .manifest import Manifest, parse_manifest
+from .manifest import MANIFEST, Manifest, parse_manifest
 from .runtimes import installed_version
 from .versions import matches
 
-MANIFEST = "kit.json"
 _CODE = (".py", ".pyc", ".pth", ".so")
 _HINT = "copy the kit again, or package it again"
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
+from typing import Any, Dict, NamedTuple, Optional, Tuple
 
-from .failure import RunnerError
+from .fields import Fields, bad_manifest
 from .pixels import PixelRecipe
 
+MANIFEST = "kit.json"
 SCHEMA = "edgecnn.kit/1"
 
 
@@ -62,6 +63,9 @@ class Golden(NamedTuple):
 
     png: Tuple[GoldenPicture, ...]
     jpeg: Optional[GoldenPhoto]
+    feed_sha256: str
+    """Of the bytes that the network is fed for all the pictures: a network that looks little at colour would answer alike to
+    swapped channels, so the feed itself is compared."""
     logits: str
     logits_tolerance: float
     """Largest allowed difference as a share of the golden logits' whole range."""
@@ -100,9 +104,9 @@ def parse_manifest(value: Any) -> Manifest:
     Raises:
         RunnerError: bad-manifest, naming the field by its path.
     """
-    top = _Fields(value, "")
+    top = Fields(value, "")
     if top.get("schema") != SCHEMA:
-        raise _bad("schema", "is {!r}, and this runner reads {!r}".format(top.get("schema"), SCHEMA))
+        raise bad_manifest("schema", "is {!r}, and this runner reads {!r}".format(top.get("schema"), SCHEMA))
     recipe, mean, std = _preprocessing(top.fields("preprocessing"))
     requirements = top.fields("requirements")
     manifest = Manifest(
@@ -131,28 +135,28 @@ def parse_manifest(value: Any) -> Manifest:
 def _agrees(manifest: Manifest) -> None:
     classes = manifest.model.output.classes
     if len(manifest.labels) != classes:
-        raise _bad("labels", "has {} names, and the model {} classes".format(len(manifest.labels), classes))
+        raise bad_manifest("labels", "has {} names, and the model {} classes".format(len(manifest.labels), classes))
     named = list(manifest.model.files) + [manifest.model.entry, manifest.golden.logits]
     named += [picture.file for picture in manifest.golden.png]
     if manifest.golden.jpeg is not None:
         named += [manifest.golden.jpeg.file, manifest.golden.jpeg.pixels]
     for name in named:
         if name not in manifest.files:
-            raise _bad("files", "does not list {}".format(name))
+            raise bad_manifest("files", "does not list {}".format(name))
     if not manifest.golden.png:
-        raise _bad("golden.png", "is empty, so nothing could be tested")
+        raise bad_manifest("golden.png", "is empty, so nothing could be tested")
 
 
-def _session(fields: _Fields) -> SessionSpec:
+def _session(fields: Fields) -> SessionSpec:
     module = fields.text("module")
     if not module.isidentifier():
-        raise _bad("session.module", "{!r} is no module name".format(module))
+        raise bad_manifest("session.module", "{!r} is no module name".format(module))
     session = SessionSpec(module, fields.text_map("options"))
     fields.nothing_else()
     return session
 
 
-def _model(fields: _Fields) -> ModelSpec:
+def _model(fields: Fields) -> ModelSpec:
     ends = fields.fields("input"), fields.fields("output")
     model = ModelSpec(
         entry=fields.text("entry"),
@@ -168,23 +172,23 @@ def _model(fields: _Fields) -> ModelSpec:
     return model
 
 
-def _preprocessing(fields: _Fields) -> Tuple[PixelRecipe, Tuple[float, ...], Tuple[float, ...]]:
+def _preprocessing(fields: Fields) -> Tuple[PixelRecipe, Tuple[float, ...], Tuple[float, ...]]:
     pixels, normalization = fields.fields("pixels"), fields.fields("normalization")
     recipe = PixelRecipe(
         pixels.whole("resize_px"), pixels.whole("crop_px"), pixels.one_of("interpolation", "bilinear", "bicubic")
     )
     mean, std = normalization.three("mean"), normalization.three("std")
     if min(std) <= 0:
-        raise _bad("preprocessing.normalization.std", "must be above 0")
+        raise bad_manifest("preprocessing.normalization.std", "must be above 0")
     for each in (fields, pixels, normalization):
         each.nothing_else()
     return recipe, mean, std
 
 
-def _golden(fields: _Fields) -> Golden:
+def _golden(fields: Fields) -> Golden:
     pictures = []
     for index, value in enumerate(fields.list("png")):
-        each = _Fields(value, "golden.png[{}].".format(index))
+        each = Fields(value, "golden.png[{}].".format(index))
         pictures.append(GoldenPicture(each.text("file"), each.text("pixels_sha256")))
         each.nothing_else()
     photo = None
@@ -192,98 +196,15 @@ def _golden(fields: _Fields) -> Golden:
         each = fields.fields("jpeg")
         photo = GoldenPhoto(each.text("file"), each.text("pixels"), each.whole("max_levels"))
         each.nothing_else()
-    golden = Golden(tuple(pictures), photo, fields.text("logits"), fields.number("logits_tolerance"))
+    golden = Golden(tuple(pictures), photo, fields.text("feed_sha256"), fields.text("logits"), fields.number("logits_tolerance"))
     fields.nothing_else()
     return golden
 
 
-def _files(fields: _Fields) -> Dict[str, FileFact]:
+def _files(fields: Fields) -> Dict[str, FileFact]:
     facts = {}
     for name in fields.names():
         each = fields.fields(name)
         facts[name] = FileFact(each.text("sha256"), each.whole("bytes"))
         each.nothing_else()
     return facts
-
-
-def _bad(field: str, why: str) -> RunnerError:
-    return RunnerError("bad-manifest", "kit.json: {} {}".format(field, why), hint="package the kit again")
-
-
-class _Fields:
-    """One JSON object, read field by field, that knows which of its fields nobody asked for."""
-
-    def __init__(self, value: Any, where: str) -> None:
-        if not isinstance(value, Mapping):
-            raise _bad(where.rstrip(".") or "the file", "is not an object")
-        self._value = value
-        self._where = where
-        self._asked = set()  # type: Any
-
-    def names(self) -> List[str]:
-        return sorted(self._value)
-
-    def get(self, name: str) -> Any:
-        self._asked.add(name)
-        return self._value.get(name)
-
-    def nothing_else(self) -> None:
-        unknown = sorted(set(self._value) - self._asked)
-        if unknown:
-            raise _bad(self._where + unknown[0], "is not a field that this runner knows")
-
-    def fields(self, name: str) -> _Fields:
-        return _Fields(self._typed(name, Mapping, "an object"), self._where + name + ".")
-
-    def object(self, name: str) -> Dict[str, Any]:
-        return dict(self._typed(name, Mapping, "an object"))
-
-    def list(self, name: str) -> List[Any]:
-        return list(self._typed(name, list, "a list"))
-
-    def text(self, name: str) -> str:
-        return str(self._typed(name, str, "a text"))
-
-    def texts(self, name: str) -> List[str]:
-        values = self.list(name)
-        if not all(isinstance(value, str) for value in values):
-            raise _bad(self._where + name, "must hold texts only")
-        return values
-
-    def text_map(self, name: str) -> Dict[str, str]:
-        values = self.object(name)
-        if not all(isinstance(value, str) for value in values.values()):
-            raise _bad(self._where + name, "must hold texts only")
-        return values
-
-    def one_of(self, name: str, *allowed: str) -> str:
-        value = self.text(name)
-        if value not in allowed:
-            raise _bad(self._where + name, "is {!r}, not one of {}".format(value, ", ".join(allowed)))
-        return value
-
-    def number(self, name: str) -> float:
-        value = self._typed(name, (int, float), "a number")
-        if isinstance(value, bool) or not 0 <= value < float("inf"):
-            raise _bad(self._where + name, "must be a number of at least 0")
-        return float(value)
-
-    def whole(self, name: str) -> int:
-        value = self._typed(name, int, "a whole number")
-        if isinstance(value, bool) or value < 0:
-            raise _bad(self._where + name, "must be a whole number of at least 0")
-        return int(value)
-
-    def three(self, name: str) -> Tuple[float, ...]:
-        values = self.list(name)
-        if len(values) != 3 or not all(isinstance(value, (int, float)) for value in values):
-            raise _bad(self._where + name, "must hold three numbers, red, green and blue")
-        return tuple(float(value) for value in values)
-
-    def _typed(self, name: str, kind: Any, called: str) -> Any:
-        value = self.get(name)
-        if name not in self._value:
-            raise _bad(self._where + name, "is absent")
-        if not isinstance(value, kind):
-            raise _bad(self._where + name, "is not {}".format(called))
-        return value

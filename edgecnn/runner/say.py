@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from typing import Any, Dict
+from typing import Any, Dict, Optional
 
 
 def say(value: Dict[str, Any]) -> None:
@@ -18,7 +18,7 @@ class Teller:
     def __init__(self, what: str, total: int, unit: str, every_s: float = 0.5) -> None:
         self._what, self._total, self._unit = what, total, unit
         self._every_s = every_s
-        self._said_at = None  # type: Optional[float]
+        self._said_at: Optional[float] = None
 
     def step(self, done: int) -> None:
         """Say that ``done`` of the total are finished."""

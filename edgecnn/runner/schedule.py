@@ -12,7 +12,7 @@ from typing import Any, Dict, List, Optional
 
 from .failure import RunnerError
 from .files import make_folder, read_json, write_json
-from .items import RUN_SCHEMA, Item, Schedule, read_schedule, run_file
+from .items import Item, Schedule, describe, read_schedule, run_file
 from .say import Teller
 
 SCHEMA = "edgecnn.bench/1"
@@ -111,8 +111,7 @@ def _run_one(schedule: Schedule, index: int, item: Item, out: Path) -> None:
         error = RunnerError("worker-not-started", "{}: no process could be started here".format(item.kit), str(problem)).facts()
     if not target.is_file():
         error = error or _crash(0, log)
-        run = {"schema": RUN_SCHEMA, "kit": None, "folder": str(item.kit), "round": item.round, "position": item.position}
-        write_json(target, dict(run, trace=None, error=error))
+        write_json(target, dict(describe(item), trace=None, error=error))
     if _finished(target):
         log.unlink()
 

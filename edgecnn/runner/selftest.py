@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Dict
 
-from .golden import check_logits, check_photo, golden_pixels
+from .golden import check_golden_feed, check_logits, check_photo, golden_pixels
 from .kit import Kit
 from .sessions import open_session
 
 
 def selftest(kit: Kit) -> Dict[str, Any]:
-    """Files, requirements, golden pixels, golden logits, in this order.
+    """Files, requirements, golden pixels, golden feed, golden logits, in this order.
 
     Raises:
         RunnerError: for the first that does not hold.
@@ -19,6 +19,7 @@ def selftest(kit: Kit) -> Dict[str, Any]:
     packages = kit.check_requirements()
     pixels = golden_pixels(kit)
     levels = check_photo(kit)
+    check_golden_feed(kit, pixels)
     session = open_session(kit, batch=1)
     try:
         logits = check_logits(kit, session, pixels)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from pathlib import Path
 from typing import Dict, List, NamedTuple, Optional
@@ -10,10 +11,12 @@ from .procfs import ROOT, cpuinfo, read_text
 
 
 class CpuTicks(NamedTuple):
-    """Of /proc/stat since boot: clock ticks of all processors, and those that the hypervisor gave to others."""
+    """Of /proc/stat since boot: ticks of all processors; of these stolen by the hypervisor, busy, and of this process."""
 
     total: int
     stolen: int
+    busy: int
+    own: int
 
 
 def observe(root: Path = ROOT, since: Optional[CpuTicks] = None) -> Dict[str, str]:
@@ -30,6 +33,7 @@ def observe(root: Path = ROOT, since: Optional[CpuTicks] = None) -> Dict[str, st
         "gpu": _gpu(root),
         "load_1min": (read_text(root / "proc/loadavg") or "").partition(" ")[0],
         "steal_percent": _steal(root, since),
+        "others_percent": _others(root, since),
         "temperature_c": _hottest(root),
         "frequency_mhz": _frequency(root),
         "memory_total_mib": _memory(root, "MemTotal"),
@@ -44,15 +48,26 @@ def cpu_ticks(root: Path = ROOT) -> Optional[CpuTicks]:
     if len(fields) < 9 or fields[0] != "cpu":
         return None
     ticks = [int(field) for field in fields[1:9]]  # user nice system idle iowait irq softirq steal
-    return CpuTicks(sum(ticks), ticks[7])
+    spent = os.times()
+    own = (spent.user + spent.system) * os.sysconf("SC_CLK_TCK")
+    return CpuTicks(sum(ticks), ticks[7], sum(ticks) - ticks[3] - ticks[4], int(own))
 
 
 def _steal(root: Path, since: Optional[CpuTicks]) -> Optional[str]:
     now = cpu_ticks(root)
-    before = since or CpuTicks(0, 0)
+    before = since or CpuTicks(0, 0, 0, 0)
     if now is None or now.total <= before.total:
         return None
     return "{:.2f}".format(100.0 * (now.stolen - before.stolen) / (now.total - before.total))
+
+
+def _others(root: Path, since: Optional[CpuTicks]) -> Optional[str]:
+    """Share of all processors that something else kept busy while this process ran: what makes a latency a matter of luck."""
+    now = cpu_ticks(root)
+    if now is None or since is None or now.total <= since.total:
+        return None
+    others = (now.busy - since.busy) - (now.own - since.own)
+    return "{:.1f}".format(max(0.0, 100.0 * others / (now.total - since.total)))
 
 
 def _hottest(root: Path) -> Optional[str]:

@@ -22,7 +22,7 @@ from .failure import RunnerError
 from .feeds import check_feed, feed_of
 from .files import make_folder, write_json
 from .golden import golden_pixels
-from .items import RUN_SCHEMA, Item, read_schedule, run_file, trace_name
+from .items import Item, describe, read_schedule, run_file, trace_name
 from .kit import Kit
 from .lease import hold_lease
 from .runtimes import runtime_of
@@ -77,8 +77,6 @@ def run_item(item: Item, timeout_s: float, trace_folder: Optional[Path] = None) 
     finally:
         session.close()
     measured.update(
-        kit=kit.sha256,
-        knobs=item.knobs,
         started_at=started_at,
         load_ns=load_ns,
         output_sha256=hashlib.sha256(np.ascontiguousarray(logits).tobytes()).hexdigest(),
@@ -110,13 +108,13 @@ def main(arguments: Optional[List[str]] = None) -> int:
     hold_lease(schedule.timeout_s)
     item = schedule.items[given.index]
     trace = trace_name(given.index) if item.trace else None
-    run = {"schema": RUN_SCHEMA, "round": item.round, "position": item.position, "trace": trace}
+    run = dict(describe(item), trace=trace)
     try:
         if trace is not None:
             make_folder(given.out / trace)
         run.update(run_item(item, schedule.timeout_s, given.out / trace if trace else None))
     except RunnerError as error:
-        run.update(kit=None, folder=str(item.kit), error=error.facts())
+        run.update(error=error.facts())
     write_json(run_file(given.out, given.index), run)
     return 1 if "error" in run else 0
 

@@ -13,7 +13,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+import numpy as np
+
 import edgecnn.runner
+from edgecnn.runner.golden import feed_sha256
+from edgecnn.runner.pixels import to_feed
 from edgecnn.values.candidate import Candidate
 from edgecnn.values.preprocessing import Preprocessing
 from edgecnn.values.stage import Progress, Role, Stage
@@ -61,7 +65,7 @@ class PackageStage(Stage):
         described = json.loads((model / "model.json").read_text())
         for name in described["model"]["files"]:
             shutil.copyfile(model / name, out / name)
-        golden = self._copy_golden(given, out, described["logits_tolerance"])
+        golden = self._copy_golden(given, out, described)
         self._copy_runner(out)
         manifest = {
             "schema": KIT_SCHEMA,
@@ -79,7 +83,7 @@ class PackageStage(Stage):
         }
         (out / "kit.json").write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n")
 
-    def _copy_golden(self, given: Mapping[Role, Path], out: Path, tolerance: float) -> dict[str, Any]:
+    def _copy_golden(self, given: Mapping[Role, Path], out: Path, model: Mapping[str, Any]) -> dict[str, Any]:
         source = given["pixels"] / "golden"
         described: dict[str, Any] = json.loads((source / "golden.json").read_text())
         (out / "golden").mkdir()
@@ -87,7 +91,11 @@ class PackageStage(Stage):
         for name in names:
             shutil.copyfile(given["pixels"] / name, out / name)
         shutil.copyfile(given["model"] / "golden_logits.npy", out / "golden" / "logits.npy")
-        return {**described, "logits": "golden/logits.npy", "logits_tolerance": tolerance}
+        wants, normalization = model["model"]["input"], self.preprocessing.normalization
+        pixels = np.load(source / "pixels.npy", allow_pickle=False)
+        feed = to_feed(pixels, wants["dtype"], wants["layout"], normalization.mean, normalization.std)
+        answers = {"logits": "golden/logits.npy", "logits_tolerance": model["logits_tolerance"]}
+        return {**described, **answers, "feed_sha256": feed_sha256(feed)}
 
     def _copy_runner(self, out: Path) -> None:
         source = runner_source()

@@ -52,7 +52,7 @@ class QuantizeStage(Stage):
             CalibrationSetTooSmall: fewer calibration images than ``images``.
             CalibrationNotFinite: the network's answers to calibration images hold NaN or infinity.
             AlreadyQuantized: the trunk already holds quantization nodes.
-            GoldenNotTelling: swapped colour channels would pass the kit's self-test.
+            GoldenNotTelling: every golden image gets the same answer.
         """
         backend = backend_for(self.candidate.runtime)
         require_packages(self.tools, extra=backend.extra, needed_for=self.candidate.id)

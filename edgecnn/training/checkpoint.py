@@ -59,5 +59,24 @@ def load_checkpoint(file: Path, moving: Moving) -> list[EpochFacts]:
         epochs = json.loads(stored.metadata()["epochs"])
     moving.network.load_state_dict(states["network"])
     moving.average.load_state_dict(states["average"])
-    moving.optimizer.load_state_dict({"state": slots, "param_groups": moving.optimizer.state_dict()["param_groups"]})
+    _load_slots(moving.optimizer, slots)
     return [EpochFacts.model_validate(facts) for facts in epochs]
+
+
+def _load_slots(optimizer: torch.optim.Optimizer, slots: Mapping[int, Mapping[str, Tensor]]) -> None:
+    """Give each parameter its slots in the parameter's own memory order.
+
+    The fused AdamW walks parameter, gradient and slots in memory order; a slot stored row by row beside a channels-last
+    parameter would be read for the wrong elements.
+    """
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    placed = {
+        index: {
+            slot: torch.empty_like(parameters[index].detach()).copy_(tensor)
+            if tensor.shape == parameters[index].shape
+            else tensor
+            for slot, tensor in stored.items()
+        }
+        for index, stored in slots.items()
+    }
+    optimizer.load_state_dict({"state": placed, "param_groups": optimizer.state_dict()["param_groups"]})

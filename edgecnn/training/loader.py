@@ -6,7 +6,6 @@ each epoch decodes again, and disk stays free.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,6 +16,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from edgecnn.runner.pixels import PixelRecipe, to_pixels
+from edgecnn.training.machine import available_cores
 from edgecnn.values.dataset import ImageEntry
 from edgecnn.values.stage import Progress
 
@@ -29,11 +29,6 @@ class ImageSource(Protocol):
 
     def read(self, entry: ImageEntry) -> Image.Image:
         """The picture as RGB, upright."""
-
-
-def available_cores() -> int:
-    """Processors that this process may use, which in a container are fewer than the machine's."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Squares:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,8 +21,9 @@ from edgecnn.training.features import compute_features, without_head
 from edgecnn.training.head import NAME as HEAD
 from edgecnn.training.head import train_head
 from edgecnn.training.history import BestFacts, History, PhaseFacts
-from edgecnn.training.loader import Squares, available_cores
+from edgecnn.training.loader import Squares
 from edgecnn.training.loop import Material, best_file, run_phase
+from edgecnn.training.machine import repeatable
 from edgecnn.training.settings import TrainSettings
 from edgecnn.training.validation import ChoosePixels
 from edgecnn.values.arch import ArchSpec
@@ -62,7 +61,7 @@ def train(settings: TrainSettings, inputs: TrainingInputs, out: Path, tell: Prog
     spec = arch_named(settings.arch)
     resume = out / "resume"
     resume.mkdir(parents=True, exist_ok=True)
-    with _repeatable():
+    with repeatable():
         material = _material(settings, inputs, resume, tell)
         network = build_network(spec, settings.classes, seed=settings.seed)
         run = _from_scratch if settings.mode == "scratch" else _from_weights
@@ -73,20 +72,6 @@ def train(settings: TrainSettings, inputs: TrainingInputs, out: Path, tell: Prog
     partial.write_text(history.model_dump_json(indent=1) + "\n", "utf-8")
     partial.rename(out / "history.json")
     shutil.rmtree(resume)
-
-
-@contextmanager
-def _repeatable() -> Iterator[None]:
-    """Same bits from the same start: only deterministic algorithms, and a thread count that does not vary with the load."""
-    before = torch.are_deterministic_algorithms_enabled(), torch.get_num_threads()
-    torch.use_deterministic_algorithms(True)
-    torch.set_num_threads(available_cores())
-    try:
-        with torch.random.fork_rng(devices=[]):
-            yield
-    finally:
-        torch.use_deterministic_algorithms(before[0])
-        torch.set_num_threads(before[1])
 
 
 def _material(settings: TrainSettings, inputs: TrainingInputs, resume: Path, tell: Progress) -> Material:

@@ -25,13 +25,9 @@ INT8 = Candidate(
     scheme=Scheme(activation_dtype="uint8", activation_symmetric=False),
 )
 TRT_FP16 = Candidate(id="tensorrt-fp16", runtime=Runtime.TENSORRT, precision=Precision.FP16, needs_engine=True)
-VERSIONS = {
-    name: "1.0"
-    for name in (
-        "torch", "torchvision", "safetensors", "onnx", "onnxscript", "onnxruntime", "onnxconverter-common", "openvino", "nncf",
-        "pillow", "numpy", "tensorrt", "tensorrt-rtx-cu13-bindings",
-    )
-}  # fmt: skip
+_PACKAGES = """torch torchvision safetensors onnx onnxscript onnxruntime onnxconverter-common openvino nncf pillow numpy
+tensorrt tensorrt-rtx-cu13-bindings"""
+VERSIONS = dict.fromkeys(_PACKAGES.split(), "1.0")
 
 
 def resolved(recipe: Recipe | None = None, **changes: Any) -> Resolved:

@@ -33,7 +33,7 @@ from edgecnn.resources import resource_folder
 from edgecnn.values.candidate import Precision, Runtime
 from edgecnn.values.device import Device, Sourced
 
-SHIPPED = ("cpu", "intel-cpu", "jetson-orin-nano", "raspberry-pi-5", "rtx-4090")
+SHIPPED = tuple(load_devices())
 THIS_MACHINE = LocalFacts(architecture="x86_64", cpu_vendor="GenuineIntel", models=(), isa=("avx2",), cores=2, memory_mib=2048)
 BOARD = """
 name = "my-board"
@@ -64,8 +64,8 @@ def written(folder: Path, text: str) -> Path:
     return path
 
 
-def test_the_five_devices_are_shipped() -> None:
-    assert tuple(load_devices()) == SHIPPED
+def test_the_five_first_devices_are_shipped() -> None:
+    assert {"cpu", "intel-cpu", "jetson-orin-nano", "raspberry-pi-5", "rtx-4090"} <= set(SHIPPED)
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -121,14 +121,13 @@ def test_a_target_is_a_device_and_perhaps_a_runtime(tmp_path: Path) -> None:
 
 
 def test_an_unknown_device_names_the_nearest() -> None:
-    with pytest.raises(UnknownDevice) as caught:
+    with pytest.raises(UnknownDevice, match="did you mean jetson\\?") as caught:
         device_named("jetsn")
-    assert caught.value.line() == (
-        "there is no device 'jetsn': known are cpu, desktop-gpu, host, intel, intel-cpu, jetson, jetson-orin-nano, local, pi5, "
-        "raspberry-pi, raspberry-pi-5, rtx-4090 — did you mean jetson? `edgecnn list devices` describes them; a board of your "
-        "own is one TOML file: --target ./my-board.toml [unknown-device]"
-    )
     assert caught.value.exit_code is ExitCode.BAD_INPUT
+    assert UnknownDevice(name="jetsn", known=["cpu", "jetson"]).line() == (
+        "there is no device 'jetsn': known are cpu, jetson — did you mean jetson? `edgecnn list devices` describes them; "
+        "a board of your own is one TOML file: --target ./my-board.toml [unknown-device]"
+    )
 
 
 def test_an_unknown_runtime_names_a_target_that_works() -> None:

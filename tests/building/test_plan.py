@@ -50,7 +50,9 @@ def test_every_step_comes_after_what_it_reads() -> None:
     ],
     ids=["epochs", "calibration images", "rounds", "gates"],
 )
-def test_one_field_changes_the_keys_of_what_depends_on_it_and_no_others(table: dict[str, dict[str, object]], expected: set[str]) -> None:
+def test_one_field_changes_the_keys_of_what_depends_on_it_and_no_others(
+    table: dict[str, dict[str, object]], expected: set[str]
+) -> None:
     touched = changed(plan(resolved()), plan(resolved(recipe(**table))))
     assert all(any(name == e or (e.endswith(":") and name.startswith(e)) for e in expected) for name in touched)
     assert all(any(name.startswith(e) for name in touched) for e in expected)

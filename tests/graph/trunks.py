@@ -12,8 +12,9 @@ import numpy.typing as npt
 import torch
 import torchvision
 
+from edgecnn.data.golden import card
 from edgecnn.graph.export import export_onnx
-from edgecnn.runner.pixels import to_feed
+from edgecnn.runner.pixels import PixelRecipe, to_feed, to_pixels
 from edgecnn.values.preprocessing import Normalization
 
 NORMALIZATION = Normalization(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
@@ -71,7 +72,7 @@ def prepared() -> Path:
     for index, (role, count) in enumerate((("choose", 40), ("calibrate", 40))):
         np.save(folder / f"{role}.pixels.npy", pictures(count, seed=index))
         np.save(folder / f"{role}.labels.npy", np.arange(count, dtype=np.int64) * CLASSES // count)
-    golden = pictures(4, seed=7)
-    np.save(folder / "golden" / "pixels.npy", golden)
+    recipe = PixelRecipe(RESOLUTION_PX, RESOLUTION_PX, "bicubic")
+    np.save(folder / "golden" / "pixels.npy", np.stack([to_pixels(card(recipe), recipe), *pictures(3, seed=7)]))
     (folder / "labels.json").write_text(json.dumps([f"class {index}" for index in range(CLASSES)]))
     return folder

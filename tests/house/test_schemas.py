@@ -49,7 +49,8 @@ def manifest(**changes: Any) -> dict[str, Any]:
         },
         "labels": ["a", "b"],
         "golden": {
-            "png": [{"file": "golden/card.png", "pixels_sha256": sha}], "logits": "golden/logits.npy", "logits_tolerance": 0.15,
+            "png": [{"file": "golden/card.png", "pixels_sha256": sha}], "feed_sha256": sha,
+            "logits": "golden/logits.npy", "logits_tolerance": 0.15,
             "jpeg": {"file": "golden/photo.jpg", "pixels": "golden/photo.pixels.png", "max_levels": 2},
         },
         "requirements": {"python": ">=3.8", "packages": {"onnxruntime": ">=1.19,<2"}, "machines": ["x86_64"]},

@@ -58,12 +58,12 @@ def test_nothing_is_swallowed() -> None:
 
 
 def test_input_is_never_checked_by_assert() -> None:
-    """``python -O`` removes assertions, so they can guard nothing that a user gives."""
+    """``python -O`` removes assertions, so they can guard nothing that a user gives; telling mypy of a None is allowed."""
     found = [
         f"{relative(path)}:{node.lineno}"
         for path in modules().values()
         for node in ast.walk(syntax(path))
-        if isinstance(node, ast.Assert)
+        if isinstance(node, ast.Assert) and not ast.unparse(node.test).endswith(" is not None")
     ]
     assert found == []
 

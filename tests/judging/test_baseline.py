@@ -29,6 +29,11 @@ def test_nobody_plays_the_role_without_gpu_or_record():
     assert found.accuracy_from == "the fp32 network on AMD EPYC, which stands in for the GPU"
 
 
+def test_where_nothing_here_can_measure_it_no_command_is_named():
+    found = baseline_facts(QUESTION.model_copy(update={"command": None}))
+    assert found.latency.reason.endswith("no dated record of efficientnet-b0 at 224 px")
+
+
 def test_the_newest_fitting_record_plays_it():
     found = baseline_facts(
         QUESTION, records=[a_record("2026-10-01T00:00:00+00:00", 0.9), a_record(), a_record("2025-01-01T00:00:00+00:00")]

@@ -111,6 +111,17 @@ def test_too_few_runs_are_unsure_and_not_missing():
     assert result.reason == "p50 is open: 3 runs, seen 1.00 ms; an interval needs 7"
 
 
+def test_a_busy_machine_fails_nobody_and_passes_whom_it_can():
+    busy = {"disturbed": "other programs took 40 % of the processors' time"}
+    slow = judge(a_gate("p50_ms", 20), facts(latency=a_latency(an_interval(30, 29, 31), **busy)))
+    assert slow.verdict is UNSURE
+    assert slow.reason == (
+        "p50 30.00 ms [29.00, 31.00] at 98.44 % (on AMD EPYC) leaves p50_ms ≤ 20 open: "
+        "other programs took 40 % of the processors' time, a quiet machine would settle it"
+    )
+    assert verdict(a_gate("p50_ms", 32), latency=a_latency(an_interval(30, 29, 31), **busy)) is PASS
+
+
 def test_size_is_exact():
     assert verdict(a_gate("size_mib", 5), size_mib=5.0) is PASS
     assert verdict(a_gate("size_mib", 5), size_mib=5.01) is FAIL

@@ -15,6 +15,17 @@ def test_p50_is_the_median_over_runs_with_the_runs_extremes():
     assert (found.runs, found.samples, found.fidelity, found.machine) == (8, 400, Fidelity.MEASURED, "AMD EPYC")
 
 
+@pytest.mark.parametrize(
+    ("others", "disturbed"),
+    [(None, None), ("1.2", None), ("5.0", None), ("41.3", "other programs took 41 % of the processors' time")],
+)
+def test_other_work_during_the_race_is_said(others, disturbed):
+    race = a_race(EIGHT)
+    observed = {} if others is None else {"others_percent": others}
+    environment = race.environment.model_copy(update={"observed": observed})
+    assert latency(race.model_copy(update={"environment": environment})).disturbed == disturbed
+
+
 def test_one_long_run_weighs_no_more_than_a_short_one():
     race = a_race(EIGHT)
     longer = race.model_copy(update={"runs": (*race.runs[:-1], a_run(7, 1.1, samples=5000))})

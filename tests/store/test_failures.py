@@ -138,17 +138,23 @@ def as_nobody(act: Callable[[], str]) -> str:
     near, far = context.Pipe()
 
     def child() -> None:
-        if os.geteuid() == 0:
-            os.setgroups([])
-            os.setgid(65534)
-            os.setuid(65534)
-        far.send(act())
+        try:
+            if os.geteuid() == 0:
+                os.setgroups([])
+                os.setgid(65534)
+                os.setuid(65534)
+        except OSError:  # root of a container that maps no other user
+            far.send(None)
+        else:
+            far.send(act())
 
     process = context.Process(target=child)
     process.start()
     assert near.poll(30)
-    answer: str = near.recv()
+    answer: str | None = near.recv()
     process.join()
+    if answer is None:
+        pytest.skip("this root cannot become another user")
     return answer
 
 
@@ -175,22 +181,16 @@ def test_another_users_store_can_be_read_but_not_added_to(open_folder: Path) -> 
         folder.chmod(0o755)
 
 
-def test_a_store_that_may_not_be_made_or_read_is_refused_when_it_is_opened(open_folder: Path) -> None:
+@pytest.mark.parametrize(("mode", "below"), [(0o000, ""), (0o555, "store")], ids=["unreadable", "cannot be made"])
+def test_a_store_that_may_not_be_read_or_made_is_refused_when_it_is_opened(open_folder: Path, mode: int, below: str) -> None:
     closed = open_folder / "closed"
-    closed.mkdir(mode=0o700)
-    closed.chmod(0o500)
-    remedy = "set EDGECNN_STORE=FOLDER to a folder that you can write to [store-unusable]"
-    if os.geteuid() != 0:
-        assert line_of(lambda: Store.open(closed / "store")) == (
-            f"the store {closed}/store cannot be used: permission denied: {closed} — {remedy}"
-        )
-    else:
-        assert as_nobody(lambda: line_of(lambda: Store.open(closed))) == (
-            f"the store {closed} cannot be used: permission denied: {closed} — {remedy}"
-        )
-        assert as_nobody(lambda: line_of(lambda: Store.open(open_folder / "store"))) == (
-            f"the store {open_folder}/store cannot be used: permission denied: {open_folder} — {remedy}"
-        )
+    closed.mkdir()
+    closed.chmod(mode)
+    assert as_nobody(lambda: line_of(lambda: Store.open(closed / below))) == (
+        f"the store {closed / below} cannot be used: permission denied: {closed}"
+        " — set EDGECNN_STORE=FOLDER to a folder that you can write to [store-unusable]"
+    )
+    closed.chmod(0o755)
 
 
 def test_a_makers_own_missing_file_is_not_called_the_stores_fault(store: Store) -> None:

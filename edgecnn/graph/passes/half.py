@@ -52,11 +52,13 @@ def type_half(carried: ModelProto) -> ModelProto:
     """A copy typed fp16, its inputs and outputs left float32 behind Casts.
 
     The numbers are not rounded here: ``carried`` comes from ``carry_half``, so that both files hold the same ones. The
-    converter's least magnitude is put below the smallest subnormal, as its default would move numbers that fp16 holds.
+    converter's own bounds are put outside fp16's: by default it moves numbers below 1e-7 and above 10,000.
     """
     copy = ModelProto()
     copy.CopyFrom(carried)
-    typed: ModelProto = float16.convert_float_to_float16(copy, min_positive_val=SMALLEST_HALF / 2, keep_io_types=True)
+    typed: ModelProto = float16.convert_float_to_float16(
+        copy, min_positive_val=SMALLEST_HALF / 2, max_finite_val=LARGEST_HALF + 1, keep_io_types=True
+    )
     return typed
 
 

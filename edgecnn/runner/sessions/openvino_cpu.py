@@ -50,7 +50,7 @@ class OpenVinoSession(Session):
     def run(self, feed: Mapping[str, Any]) -> Mapping[str, Any]:
         """One synchronous call. The feed is read in place; the outputs are copies of the request's memory."""
         values = self._request.infer(feed, share_inputs=True)
-        return {name: values[index] for index, name in enumerate(self._outputs)}
+        return dict(zip(self._outputs, values.to_tuple()))
 
     def close(self) -> None:
         """A traced session leaves ``layers.json``: the executed layers, each with the mean time of its calls."""

@@ -18,6 +18,7 @@ from ..engine_build import import_builder
 from ..failure import RunnerError
 from ..feeds import TensorSpec
 from ..files import read_json, write_bytes, write_json
+from ..tensorrt_log import Heard, logger_of
 from . import Session
 
 if TYPE_CHECKING:
@@ -30,17 +31,18 @@ _BUILD = "python3 -m runner build-engine --out build, inside the kit"
 class TensorRtSession(Session):
     """An engine with its buffers on the device, which are allocated once, for the largest batch that will come."""
 
-    def __init__(self, trt: Any, engine_file: Path, batch: Optional[int], trace_folder: Optional[Path]) -> None:
-        self._cuda = Cuda()
-        self._said = _Said.listening(trt)
-        self._runtime = trt.Runtime(self._said.logger)
+    def __init__(self, trt: Any, cuda: Cuda, engine_file: Path, batch: Optional[int], trace_folder: Optional[Path]) -> None:
+        self._cuda = cuda
+        self._heard = Heard()
+        self._logger = logger_of(trt, self._heard)
+        self._runtime = trt.Runtime(self._logger)
         self._engine = self._runtime.deserialize_cuda_engine(engine_file.read_bytes())
         if self._engine is None:
-            why = self._said.last()
+            why = self._heard.last_error()
             raise RunnerError("engine-refused", "{}: TensorRT does not take this engine".format(engine_file), why, _BUILD)
         self._context = self._engine.create_execution_context()
         if self._context is None:
-            raise RunnerError("engine-refused", "{}: no room to run this engine".format(engine_file), self._said.last())
+            raise RunnerError("engine-refused", "{}: no room to run this engine".format(engine_file), self._heard.last_error())
         names = [self._engine.get_tensor_name(index) for index in range(self._engine.num_io_tensors)]
         inputs = [name for name in names if self._engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT]
         self._inputs: Dict[str, Any] = {name: np.dtype(trt.nptype(self._engine.get_tensor_dtype(name))) for name in inputs}
@@ -77,7 +79,7 @@ class TensorRtSession(Session):
                 self._reshape(name, array.shape)
             self._cuda.to_device(self._buffers[name], array, self._stream)
         if not self._context.execute_async_v3(self._stream):
-            raise RunnerError("inference-failed", "TensorRT could not run the engine", self._said.last())
+            raise RunnerError("inference-failed", "TensorRT could not run the engine", self._heard.last_error())
         answers = {}
         for name, dtype in self._outputs.items():
             answers[name] = np.empty(tuple(self._context.get_tensor_shape(name)), dtype)
@@ -111,40 +113,15 @@ class TensorRtSession(Session):
             size = int(np.prod(tuple(self._context.get_tensor_shape(name)), dtype=np.int64)) * dtype.itemsize
             self._buffers[name] = self._cuda.allocate(size)
             if not self._context.set_tensor_address(name, self._buffers[name]):
-                raise RunnerError("engine-refused", "tensor {}: TensorRT refuses its buffer".format(name), self._said.last())
+                said = self._heard.last_error()
+                raise RunnerError("engine-refused", "tensor {}: TensorRT refuses its buffer".format(name), said)
 
     def _reshape(self, name: str, shape: Tuple[int, ...]) -> None:
         fits = np.prod(shape) <= np.prod(self._largest[name])
         if not fits or not self._context.set_input_shape(name, shape):
             asked = "x".join(str(size) for size in shape)
-            raise RunnerError("bad-feed", "input {}: the engine takes no {}".format(name, asked), self._said.last())
+            raise RunnerError("bad-feed", "input {}: the engine takes no {}".format(name, asked), self._heard.last_error())
         self._shapes[name] = shape
-
-
-class _Said:
-    """TensorRT's warnings and errors, of which the last explains a refusal."""
-
-    def __init__(self) -> None:
-        self.texts: List[str] = []
-        self.logger: Any = None
-
-    @classmethod
-    def listening(cls, trt: Any) -> _Said:
-        said = cls()
-
-        class Logger(trt.ILogger):  # type: ignore[misc]
-            def __init__(self) -> None:
-                trt.ILogger.__init__(self)
-
-            def log(self, severity: Any, msg: str) -> None:
-                if str(severity).rsplit(".", 1)[-1] in ("ERROR", "INTERNAL_ERROR"):
-                    said.texts.append(" ".join(msg.split()))
-
-        said.logger = Logger()
-        return said
-
-    def last(self) -> Optional[str]:
-        return self.texts[-1] if self.texts else None
 
 
 def _times(trt: Any) -> Any:
@@ -169,7 +146,7 @@ def open_session(
 ) -> TensorRtSession:
     """Open the engine that was built for this kit on this machine.
 
-    Options: ``engine``, the engine's file, relative to the kit, ``build/engine.plan`` unless given; ``build.json`` lies beside it.
+    Options: ``engine``, the engine's file relative to the kit, ``build/engine.plan`` unless given; ``build.json`` lies beside it.
 
     Raises:
         RunnerError: bad-option, engine-not-built, engine-of-another-network, builder-missing, engine-of-another-version,
@@ -181,7 +158,7 @@ def open_session(
     engine = kit.folder / options.get("engine", DEFAULT_ENGINE)
     trt = import_builder(_check_record(kit, engine), None)
     _check_version(engine, trt)
-    return TensorRtSession(trt, engine, batch, trace_folder)
+    return TensorRtSession(trt, Cuda(), engine, batch, trace_folder)
 
 
 def _check_record(kit: Kit, engine: Path) -> str:

@@ -1,0 +1,104 @@
+"""One JSON object of ``kit.json``, read field by field: types are checked, and what nobody asked for is found."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Mapping, Tuple
+
+from .failure import RunnerError
+
+
+def bad_manifest(field: str, why: str) -> RunnerError:
+    """The refusal of one field of ``kit.json``."""
+    return RunnerError("bad-manifest", "kit.json: {} {}".format(field, why), hint="package the kit again")
+
+
+class Fields:
+    """An object whose place in the file is ``where``, which every refusal names."""
+
+    def __init__(self, value: Any, where: str) -> None:
+        if not isinstance(value, Mapping):
+            raise bad_manifest(where.rstrip(".") or "the file", "is not an object")
+        self._value = value
+        self._where = where
+        self._asked = set()  # type: Any
+
+    def names(self) -> List[str]:
+        """All names, sorted."""
+        return sorted(self._value)
+
+    def get(self, name: str) -> Any:
+        """The value, or None."""
+        self._asked.add(name)
+        return self._value.get(name)
+
+    def nothing_else(self) -> None:
+        """Refuse every field that was never asked for."""
+        unknown = sorted(set(self._value) - self._asked)
+        if unknown:
+            raise bad_manifest(self._where + unknown[0], "is not a field that this runner knows")
+
+    def fields(self, name: str) -> Fields:
+        """An object, to be read in turn."""
+        return Fields(self._typed(name, Mapping, "an object"), self._where + name + ".")
+
+    def object(self, name: str) -> Dict[str, Any]:
+        """An object as it is."""
+        return dict(self._typed(name, Mapping, "an object"))
+
+    def list(self, name: str) -> List[Any]:
+        """A list."""
+        return list(self._typed(name, list, "a list"))
+
+    def text(self, name: str) -> str:
+        """A text."""
+        return str(self._typed(name, str, "a text"))
+
+    def texts(self, name: str) -> List[str]:
+        """A list of texts."""
+        values = self.list(name)
+        if not all(isinstance(value, str) for value in values):
+            raise bad_manifest(self._where + name, "must hold texts only")
+        return values
+
+    def text_map(self, name: str) -> Dict[str, str]:
+        """An object whose values are texts."""
+        values = self.object(name)
+        if not all(isinstance(value, str) for value in values.values()):
+            raise bad_manifest(self._where + name, "must hold texts only")
+        return values
+
+    def one_of(self, name: str, *allowed: str) -> str:
+        """A text that is one of those."""
+        value = self.text(name)
+        if value not in allowed:
+            raise bad_manifest(self._where + name, "is {!r}, not one of {}".format(value, ", ".join(allowed)))
+        return value
+
+    def number(self, name: str) -> float:
+        """A finite number of at least 0."""
+        value = self._typed(name, (int, float), "a number")
+        if isinstance(value, bool) or not 0 <= value < float("inf"):
+            raise bad_manifest(self._where + name, "must be a number of at least 0")
+        return float(value)
+
+    def whole(self, name: str) -> int:
+        """A whole number of at least 0."""
+        value = self._typed(name, int, "a whole number")
+        if isinstance(value, bool) or value < 0:
+            raise bad_manifest(self._where + name, "must be a whole number of at least 0")
+        return int(value)
+
+    def three(self, name: str) -> Tuple[float, ...]:
+        """Three numbers: red, green, blue."""
+        values = self.list(name)
+        if len(values) != 3 or not all(isinstance(value, (int, float)) for value in values):
+            raise bad_manifest(self._where + name, "must hold three numbers, red, green and blue")
+        return tuple(float(value) for value in values)
+
+    def _typed(self, name: str, kind: Any, called: str) -> Any:
+        value = self.get(name)
+        if name not in self._value:
+            raise bad_manifest(self._where + name, "is absent")
+        if not isinstance(value, kind):
+            raise bad_manifest(self._where + name, "is not {}".format(called))
+        return value

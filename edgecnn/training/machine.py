@@ -1,0 +1,62 @@
+"""The state of the process while it trains: repeatable arithmetic, a fixed number of threads, and memory that is kept.
+
+By default glibc gives each large tensor back to the kernel and asks for fresh pages at the next step; filling those pages with
+zeros took a fifth to a third of the time of a step (EfficientNet-Lite0 at 224 px, 14 → 17 images/s a core). Everything is
+put back afterwards.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
+_TRIM_DEFAULT, _MMAP_DEFAULT = 128 * 1024, 65536
+"""Numbers and defaults of mallopt(3)."""
+_NEVER = 2**31 - 1
+
+
+def available_cores() -> int:
+    """Processors that this process may use, which in a container are fewer than the machine's."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def repeatable() -> Iterator[None]:
+    """Same bits from the same start: deterministic algorithms only, and a thread count that does not vary with the load."""
+    algorithms, threads = torch.are_deterministic_algorithms_enabled(), torch.get_num_threads()
+    filling = torch.utils.deterministic.fill_uninitialized_memory
+    torch.use_deterministic_algorithms(True)
+    torch.utils.deterministic.fill_uninitialized_memory = (
+        False  # finds reads of unset memory, which costs 15 % and finds none here
+    )
+    torch.set_num_threads(available_cores())
+    try:
+        with torch.random.fork_rng(devices=[]), _kept_memory():
+            yield
+    finally:
+        torch.use_deterministic_algorithms(algorithms)
+        torch.utils.deterministic.fill_uninitialized_memory = filling
+        torch.set_num_threads(threads)
+
+
+@contextmanager
+def _kept_memory() -> Iterator[None]:
+    """Let freed tensors' memory serve the next ones; does nothing where the C library is not glibc."""
+    libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+    if libc is None or not hasattr(libc, "gnu_get_libc_version"):
+        yield
+        return
+    libc.mallopt(_M_MMAP_MAX, 0)
+    libc.mallopt(_M_TRIM_THRESHOLD, _NEVER)
+    try:
+        yield
+    finally:
+        libc.mallopt(_M_MMAP_MAX, _MMAP_DEFAULT)
+        libc.mallopt(_M_TRIM_THRESHOLD, _TRIM_DEFAULT)
+        libc.malloc_trim(0)

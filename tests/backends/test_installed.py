@@ -1,0 +1,40 @@
+import subprocess
+import sys
+
+import pytest
+
+from edgecnn.backends.installed import installed_version, require_packages
+from edgecnn.errors.base import ExitCode
+from edgecnn.errors.packages import MissingPackage
+
+
+def test_a_missing_package_names_the_pip_line_that_brings_it() -> None:
+    with pytest.raises(MissingPackage) as caught:
+        require_packages(["numpy", "no-such-distribution"], extra="openvino", needed_for="openvino-int8")
+    assert caught.value.line() == (
+        "openvino-int8 needs the package no-such-distribution, which is not installed — "
+        'pip install "edgecnn[openvino]" [missing-package]'
+    )
+    assert caught.value.exit_code is ExitCode.MISSING
+
+
+def test_installed_packages_pass() -> None:
+    require_packages(["numpy", "pillow"], extra="train", needed_for="anything")
+    assert installed_version("no-such-distribution") is None
+
+
+def test_asking_every_backend_imports_no_runtime() -> None:
+    code = (
+        "import sys; from edgecnn.backends.registry import all_backends; all_backends();"
+        "import edgecnn.stages.export, edgecnn.stages.quantize;"
+        "print([m for m in ('torch', 'onnx', 'onnxruntime', 'openvino', 'nncf', 'tensorrt') if m in sys.modules])"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_openvino_is_imported_without_its_telemetry() -> None:
+    code = (
+        "import sys; from edgecnn.backends.openvino_import import import_openvino; import_openvino();"
+        "print([m for m, loaded in sys.modules.items() if m.startswith('openvino_telemetry') and loaded])"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -1,0 +1,122 @@
+"""What each CPU backend offers follows from a device's instructions, and what it refuses has a reason."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from edgecnn.backends.registry import all_backends, backend_for
+from edgecnn.values.candidate import Candidate, Precision, Runtime, Unsupported
+from edgecnn.values.device import Device, Match, Processor, RuntimeFacts, Support
+
+NATIVE: Mapping[Precision, Support] = dict.fromkeys(Precision, "native")
+
+
+def device(
+    architecture: str, *isa: str, opset: int = 21, ir: int = 10, precisions: Mapping[Precision, Support] = NATIVE
+) -> Device:
+    facts = RuntimeFacts(
+        versions=">=1.19", python=">=3.11", onnx_opset_max=opset, onnx_ir_max=ir, precisions=precisions, source="its page"
+    )
+    return Device(
+        name="board",
+        title="A board",
+        usually_attached=False,
+        match=Match(),
+        processor=Processor.model_validate({"architecture": architecture, "model": "A core", "isa": isa, "source": "its page"}),
+        runtimes={Runtime.ONNXRUNTIME: facts, Runtime.OPENVINO: facts},
+    )
+
+
+def offered(runtime: Runtime, on: Device) -> dict[str, Candidate]:
+    return {each.id: each for each in backend_for(runtime).supports(on) if isinstance(each, Candidate)}
+
+
+def refused(runtime: Runtime, on: Device) -> dict[Precision, str]:
+    return {each.precision: each.why for each in backend_for(runtime).supports(on) if isinstance(each, Unsupported)}
+
+
+@pytest.mark.parametrize("runtime", [Runtime.ONNXRUNTIME, Runtime.OPENVINO])
+@pytest.mark.parametrize(
+    ("on", "reduced"),
+    [
+        (device("x86_64", "avx2"), True),
+        (device("x86_64", "avx512f", "avx512bw"), True),
+        (device("x86_64", "avx512_vnni"), False),
+        (device("x86_64", "avx_vnni"), False),
+        (device("aarch64"), False),
+        (device("aarch64", "asimddp"), False),
+        (device("any"), True),
+    ],
+    ids=["avx2", "avx512 without vnni", "avx512_vnni", "avx_vnni", "cortex-a72", "cortex-a76", "nothing stated"],
+)
+def test_weights_keep_to_seven_bits_only_where_sums_would_saturate(runtime: Runtime, on: Device, reduced: bool) -> None:
+    scheme = offered(runtime, on)[f"{runtime.value}-int8"].scheme
+    assert scheme is not None
+    assert scheme.reduced_range is reduced
+    assert (scheme.activation_dtype, scheme.weight_granularity) == ("uint8", "per-channel")
+    assert scheme.activation_symmetric is (runtime is Runtime.OPENVINO)
+
+
+def test_onnxruntime_offers_no_half_precision_and_says_why() -> None:
+    on = device("x86_64", "avx512_vnni", "avx512_bf16")
+    assert set(offered(Runtime.ONNXRUNTIME, on)) == {"onnxruntime-fp32", "onnxruntime-int8"}
+    assert refused(Runtime.ONNXRUNTIME, on) == {
+        Precision.FP16: "the CPU provider runs an fp16 model in fp32 with casts: a smaller file, not another arithmetic",
+        Precision.BF16: "the CPU provider has no bf16 convolution",
+    }
+
+
+@pytest.mark.parametrize("flag", ["avx512_bf16", "amx_bf16"])
+def test_openvino_offers_bf16_where_the_processor_multiplies_it(flag: str) -> None:
+    on = device("x86_64", "avx512_vnni", flag)
+    assert offered(Runtime.OPENVINO, on)["openvino-bf16"].session_options == {"INFERENCE_PRECISION_HINT": "bf16"}
+    assert offered(Runtime.OPENVINO, on)["openvino-int8"].session_options == {"INFERENCE_PRECISION_HINT": "bf16"}
+
+
+def test_openvino_refuses_bf16_where_it_would_be_rounded_fp32() -> None:
+    on = device("x86_64", "avx512_vnni")
+    assert set(offered(Runtime.OPENVINO, on)) == {"openvino-fp32", "openvino-int8"}
+    assert refused(Runtime.OPENVINO, on)[Precision.BF16] == (
+        "A core (avx512_vnni) multiplies no bf16 (avx512_bf16 or amx_bf16): it would be fp32, rounded"
+    )
+    assert offered(Runtime.OPENVINO, on)["openvino-int8"].session_options == {"INFERENCE_PRECISION_HINT": "f32"}
+
+
+def test_openvino_never_leaves_the_float_precision_to_the_processor() -> None:
+    for on in (device("x86_64", "avx512_vnni", "amx_bf16"), device("aarch64", "asimddp", "asimdhp")):
+        for candidate in offered(Runtime.OPENVINO, on).values():
+            assert candidate.session_options["INFERENCE_PRECISION_HINT"] in ("f32", "bf16")
+
+
+@pytest.mark.parametrize(
+    ("old", "why"),
+    [
+        (device("aarch64", opset=17), "onnxruntime >=1.19 reads ONNX up to opset 17, the model has 20"),
+        (device("aarch64", ir=9), "onnxruntime >=1.19 reads ONNX up to IR 9, the model has 10"),
+    ],
+)
+def test_a_device_whose_onnxruntime_cannot_read_the_trunk_gets_nothing_but_the_reason(old: Device, why: str) -> None:
+    assert offered(Runtime.ONNXRUNTIME, old) == {}
+    assert set(refused(Runtime.ONNXRUNTIME, old).values()) == {why}
+
+
+def test_a_devices_file_can_rule_int8_out() -> None:
+    on = device("x86_64", "avx512_vnni", precisions={**NATIVE, Precision.INT8: "none"})
+    for runtime in (Runtime.ONNXRUNTIME, Runtime.OPENVINO):
+        assert refused(runtime, on)[Precision.INT8] == "the device's file says none: its page"
+
+
+def test_a_runtime_that_the_device_does_not_name_offers_nothing() -> None:
+    bare = device("x86_64").model_copy(update={"runtimes": {}})
+    assert [backend.supports(bare) for backend in all_backends()] == [(), (), ()]
+
+
+def test_every_runtime_has_a_module_of_its_name() -> None:
+    import edgecnn.backends
+
+    modules = {path.stem for path in Path(edgecnn.backends.__path__[0]).glob("*.py")}
+    assert {runtime.value for runtime in Runtime} <= modules
+    assert [backend.runtime for backend in all_backends()] == list(Runtime)

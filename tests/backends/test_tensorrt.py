@@ -1,0 +1,178 @@
+"""What is offered for a device with TensorRT, and how a builder's listing of layers is read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from edgecnn.backends.registry import backend_for
+from edgecnn.backends.tensorrt import BACKEND
+from edgecnn.errors.residency import TraceUnreadable
+from edgecnn.errors.tensorrt import BuildLogUnreadable
+from edgecnn.values.candidate import Candidate, Precision, Runtime, Unsupported
+from edgecnn.values.device import Device, Match, Processor, RuntimeFacts
+from edgecnn.values.mac_table import LayerMacs, MacTable
+
+
+def board(**changed: object) -> Device:
+    facts = {
+        "source": "vendor's page",
+        "versions": ">=10.3,<10.4",
+        "python": ">=3.10,<3.11",
+        "onnx_opset_max": 20,
+        "onnx_ir_max": 10,
+        "precisions": {"fp32": "native", "fp16": "native", "int8": "native"},
+    } | changed
+    return Device(
+        name="board",
+        title="A board",
+        usually_attached=False,
+        match=Match(architecture="aarch64"),
+        processor=Processor(architecture="aarch64", model="Arm", source="vendor's page"),
+        runtimes={Runtime.TENSORRT: RuntimeFacts.model_validate(facts)},
+    )
+
+
+def offered(device: Device) -> dict[str, Candidate]:
+    return {each.id: each for each in BACKEND.supports(device) if isinstance(each, Candidate)}
+
+
+def refused(device: Device) -> dict[Precision, str]:
+    return {each.precision: each.why for each in BACKEND.supports(device) if isinstance(each, Unsupported)}
+
+
+def test_a_jetson_is_offered_fp16_and_symmetric_int8_with_float_bias_each_by_its_own_engine() -> None:
+    found = offered(board())
+    assert list(found) == ["tensorrt-fp16", "tensorrt-int8"]
+    assert all(candidate.needs_engine for candidate in found.values())
+    scheme = found["tensorrt-int8"].scheme
+    assert scheme is not None
+    assert (scheme.activation_dtype, scheme.activation_symmetric, scheme.weight_granularity, scheme.bias) == (
+        "int8",
+        True,
+        "per-channel",
+        "float",
+    )
+    assert refused(board()) == {
+        Precision.FP32: "not offered: fp16 takes its place on the GPU, and the network in fp32 is ONNX Runtime's",
+        Precision.BF16: "not offered: fp16 is as fast and keeps three bits more of every number",
+    }
+
+
+def test_a_board_whose_gpu_has_no_int8_is_told_so() -> None:
+    """The first Jetson Nano."""
+    nano = board(precisions={"fp16": "native", "int8": "none"})
+    assert list(offered(nano)) == ["tensorrt-fp16"]
+    assert refused(nano)[Precision.INT8] == "the device's file says none: vendor's page"
+    assert refused(board(precisions={"int8": "native"}))[Precision.FP16] == "the device's file does not name it: vendor's page"
+
+
+@pytest.mark.parametrize("versions", [">=8.5,<8.6", "==8.6.2", ">=10.0,<10.3"])
+def test_a_tensorrt_without_strongly_typed_networks_is_offered_nothing(versions: str) -> None:
+    old = board(versions=versions)
+    assert offered(old) == {}
+    assert refused(old)[Precision.INT8] == f"TensorRT {versions} has no strongly typed networks as they are since 10.3"
+
+
+@pytest.mark.parametrize("versions", [">=10.3", "==10.3.0.30", ">=10.3,<11", "~=10.7", "==10.13.*"])
+def test_each_way_to_write_a_newer_version_is_understood(versions: str) -> None:
+    assert list(offered(board(versions=versions))) == ["tensorrt-fp16", "tensorrt-int8"]
+
+
+def test_a_parser_that_cannot_read_the_trunk_is_offered_nothing() -> None:
+    reads = "TensorRT >=10.3,<10.4 reads ONNX up to"
+    assert refused(board(onnx_opset_max=17))[Precision.FP16] == f"{reads} opset 17, the model has 20"
+    assert refused(board(onnx_ir_max=9))[Precision.FP16] == f"{reads} IR 9, the model has 10"
+
+
+def test_a_device_without_tensorrt_is_offered_nothing_and_told_nothing() -> None:
+    assert BACKEND.supports(board().model_copy(update={"runtimes": {}})) == ()
+
+
+def test_the_registry_knows_it() -> None:
+    assert backend_for(Runtime.TENSORRT) is BACKEND
+
+
+MACS = MacTable(
+    resolution_px=64,
+    layers=tuple(
+        LayerMacs(name=name, op=op, macs=macs, outputs=(name,))  # type: ignore[arg-type]
+        for name, op, macs in (("conv_a", "Conv", 600), ("conv_b", "Conv", 300), ("fc", "Gemm", 90), ("lost", "Gemm", 10))
+    ),
+)
+FLOAT = "[ { Name: x, Dimensions: [-1,4,64,64], Strides: [1,2,3,4], Datatype: Float, Format: (NHWC) Channel major format }]"
+HALF, INT8 = FLOAT.replace("Float", "Half"), FLOAT.replace("Float", "Int8")
+NONE = "[]"
+
+
+def layer(name: str, kind: str, tensors: tuple[str, str, str], *nodes: str) -> str:
+    """A line as the builder writes it; tensors: inputs, constants, outputs."""
+    inputs, constants, outputs = tensors
+    metadata = "".join(f"[ONNX Layer: {node}]" for node in nodes)
+    return (
+        f"Name: {name}, LayerType: {kind}, Inputs: {inputs}, Constants: {constants}, Outputs: {outputs}, TacticName: t,"
+        f" StreamId: 0, Metadata: {metadata}"
+    )
+
+
+LAYERS = [
+    layer("__myl_CastRoun_0", "kgen", (FLOAT, NONE, INT8), "image_QuantizeLinear", "conv_a"),
+    layer("conv_a_1", "correlation", (INT8, INT8, FLOAT), "conv_a", "a.weight_DequantizeLinear"),
+    layer("__myl_CorrMul_2", "runtime_fusion", (HALF, HALF, HALF), "conv_b", "relu"),
+    layer("__myl_FcCast_3", "runtime_fusion", (HALF, HALF, FLOAT), "fc"),
+    layer("Reformatting CopyNode for conv_b", "Reformat", (FLOAT, NONE, FLOAT), "lost"),
+]
+
+
+def test_multiply_adds_go_to_the_layer_that_multiplies_and_to_unknown_where_there_is_none(tmp_path: Path) -> None:
+    log = tmp_path / "build.log"
+    log.write_text("\n".join(["[INFO] hello", "[VERBOSE] Layers:", *LAYERS, "", "I/O Tensors:", "[VERBOSE] Layers:", LAYERS[2]]))
+    found = BACKEND.read_planned(log, MACS)
+    assert found.basis == "planned"
+    assert found.mac_share == {"fp16": 0.39, "int8": 0.6, "unknown": 0.01}
+    assert [row.macs for row in found.layers] == [0, 600, 300, 90, 0]
+    assert found.layers[1].onnx_nodes == ("conv_a", "a.weight_DequantizeLinear")
+
+
+def test_int8_activations_with_float_weights_are_not_int8(tmp_path: Path) -> None:
+    log = tmp_path / "build.log"
+    log.write_text("[VERBOSE] Layers:\n" + layer("conv_a", "correlation", (f"{INT8}{HALF}", HALF, HALF), "conv_a"))
+    assert BACKEND.read_planned(log, MACS).layers[0].precision == "fp16"
+
+
+@pytest.mark.parametrize(
+    ("text", "missing"),
+    [("[INFO] quiet builder\n", "it has no Layers: message"), ("[VERBOSE] Layers:\nnothing", "its Layers: message names none")],
+)
+def test_a_log_without_layers_is_an_error_and_not_zero_int8(tmp_path: Path, text: str, missing: str) -> None:
+    log = tmp_path / "build.log"
+    log.write_text(text)
+    with pytest.raises(BuildLogUnreadable) as unreadable:
+        BACKEND.read_planned(log, MACS)
+    assert unreadable.value.line() == (
+        f"{log}: no planned precision can be read, since {missing} — build again with build-engine, which asks the builder for"
+        " its verbose log and detailed layers [build-log-unreadable]"
+    )
+
+
+def test_an_executed_engine_adds_times_to_the_same_listing(tmp_path: Path) -> None:
+    (tmp_path / "layers.txt").write_text("\n".join(["Layers:", *LAYERS]))
+    (tmp_path / "times.json").write_text(json.dumps({"conv_a_1": 30.0, "__myl_CorrMul_2": 10.0}))
+    found = BACKEND.read_residency(tmp_path, MACS)
+    assert found.basis == "executed"
+    assert found.time_share == {"fp16": 0.25, "int8": 0.75}
+    assert found.layers[1].time_us == 30.0
+
+
+def test_an_untimed_trace_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "layers.txt").write_text("\n".join(LAYERS))
+    with pytest.raises(TraceUnreadable):
+        BACKEND.read_residency(tmp_path, MACS)
+
+
+def test_the_backend_alone_makes_no_fp16_file(tmp_path: Path) -> None:
+    """Its twin would be missing."""
+    with pytest.raises(LookupError):
+        BACKEND.convert(tmp_path / "model.onnx", offered(board())["tensorrt-fp16"], tmp_path)

@@ -1,0 +1,90 @@
+"""Small real builds for the tests that need one: demo pictures as files, a small network, every stage, real runtimes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from PIL import Image
+
+from edgecnn.data.demo.images import demo_digests, demo_images
+
+CLASSES = ("bag", "boot", "shirt")
+LABELS = (8, 9, 6)
+"""Of Fashion-MNIST."""
+EACH = 50
+SETTINGS = (
+    "--set",
+    "train.epochs=6",
+    "--set",
+    "train.batch_size=16",
+    "--set",
+    "model.resolution_px=64",
+    "--set",
+    "race.samples=100",
+    "--set",
+    "race.rounds=8",
+)
+WORDS = ("--arch", "resnet-18", "--weights", "none", "--target", "cpu:onnxruntime", *SETTINGS)
+
+
+class Place(NamedTuple):
+    """A folder of its own with photographs, a store and a place for results."""
+
+    folder: Path
+
+    @property
+    def photos(self) -> Path:
+        return self.folder / "photos"
+
+    @property
+    def out(self) -> Path:
+        return self.folder / "out"
+
+    @property
+    def store(self) -> Path:
+        return self.folder / "store"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if name not in ("CI", "EDGECNN_STORE")}
+        return {**kept, "EDGECNN_STORE": str(self.store), "EDGECNN_OFFLINE": "1", "COLUMNS": "200", "OMP_WAIT_POLICY": "PASSIVE"}
+
+    def command(self, verb: str, *words: str) -> list[str]:
+        paths = ("--data", str(self.photos), "--out", str(self.out))
+        return [sys.executable, "-m", "edgecnn", verb, *WORDS, *paths, *words]
+
+    def run(self, verb: str, *words: str) -> subprocess.CompletedProcess[str]:
+        command = self.command(verb, *words)
+        return subprocess.run(command, env=self.environment, cwd=self.folder, capture_output=True, text=True, check=False)
+
+    def start(self, verb: str, *words: str) -> subprocess.Popen[str]:
+        pipe = subprocess.PIPE
+        command = self.command(verb, *words)
+        return subprocess.Popen(
+            command, env=self.environment, cwd=self.folder, stdout=pipe, stderr=pipe, text=True, start_new_session=True
+        )
+
+    def report(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((self.out / "report.json").read_text())
+        return found
+
+    def outcomes(self) -> dict[str, str]:
+        """Step to what became of it."""
+        return {name: outcome["outcome"] for name, outcome in self.report()["outcomes"].items()}
+
+
+def place_with_photos(folder: Path, labels: Sequence[int] = LABELS) -> Place:
+    """Fifty pictures of each class, as PNG files in a folder a class."""
+    place = Place(folder)
+    truth = [label for label, _ in demo_digests()]
+    for name, label in zip(CLASSES, labels, strict=True):
+        (place.photos / name).mkdir(parents=True)
+        for number, index in enumerate([index for index, each in enumerate(truth) if each == label][:EACH]):
+            Image.fromarray(demo_images()[index]).save(place.photos / name / f"{number:03}.png")
+    return place

@@ -1,0 +1,104 @@
+"""What a user of ``edgecnn build`` notices, on a small real network with real runtimes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+from edgecnn.values.report import BuildReport
+from tests.building.builds import Place, place_with_photos
+
+
+def test_the_report_says_what_was_measured_on_which_split(built_once: Place) -> None:
+    report = BuildReport.model_validate(built_once.report())
+    rows = {facts.candidate.id: facts for facts in report.candidates}
+    assert set(rows) == {"onnxruntime-fp32", "onnxruntime-int8"}
+    for facts in rows.values():
+        assert facts.report is not None
+        assert facts.report.images == report.build.splits["report"]
+        assert facts.report.fidelity.value == "measured"
+        assert facts.residency is not None
+    assert rows["onnxruntime-fp32"].report.top1.estimate > 0.5  # type: ignore[union-attr]
+    assert sum(facts.chosen for facts in rows.values()) == 1
+    assert report.choice.state == "settled"
+
+
+def test_the_winner_s_latency_comes_from_runs_that_were_kept(built_once: Place) -> None:
+    report = BuildReport.model_validate(built_once.report())
+    chosen = next(facts for facts in report.candidates if facts.chosen)
+    assert chosen.latency is not None
+    assert chosen.latency.p50_ms is not None
+    assert chosen.latency.runs == 8
+    assert chosen.latency.p99_ms is None, "100 samples a run do not carry a p99"
+
+
+def test_the_bundle_tests_itself_without_edgecnn(built_once: Place) -> None:
+    import subprocess
+    import sys
+
+    choice = json.loads((built_once.out / "bundle" / "choice.json").read_text())
+    kit = built_once.out / "bundle" / choice["kits"][choice["choice"]["candidate"]]["folder"]
+    done = subprocess.run(
+        [sys.executable, "-m", "runner", "selftest"],
+        cwd=kit,
+        env={"PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert json.loads(done.stdout.splitlines()[-1])["ok"] is True, done.stdout
+
+
+def test_an_unchanged_build_makes_nothing_and_loads_no_torch(built: Place) -> None:
+    built.run("build")  # the data index and the race know the copied folder after this
+    done = built.run("build")
+    assert done.returncode == 0, done.stderr
+    assert set(built.outcomes().values()) == {"cached"}
+    assert built.report()["seconds"] < 5
+    assert "was reused" in done.stdout
+
+
+def test_one_changed_field_makes_again_only_what_depends_on_it(built: Place) -> None:
+    built.run("package", "--set", "quantize.images=10")
+    ran = {name for name, outcome in built.outcomes().items() if outcome == "ran"}
+    assert ran == {"quantize:onnxruntime-int8", "package:onnxruntime-int8"}
+    why = built.report()["outcomes"]["quantize:onnxruntime-int8"]["why"]
+    assert any(line.startswith("quantize.images: ") and line.endswith("→ 10") for line in why), why
+
+
+def test_a_damaged_entry_is_noticed_made_again_and_said(built: Place) -> None:
+    model = next((built.store / "artifacts" / "export").glob("*/files/model.onnx"))
+    model.write_bytes(model.read_bytes()[:-100])
+    done = built.run("package")
+    assert done.returncode in (0, 3), done.stderr
+    outcomes = built.report()["outcomes"]
+    assert outcomes["export"]["outcome"] == "ran"
+    assert "stored entry is damaged" in outcomes["export"]["why"][0]
+    assert outcomes["quantize:onnxruntime-int8"]["outcome"] == "cached", "the same bytes came out, so nothing below is made again"
+
+
+def test_two_builds_at_once_agree_and_make_each_thing_once(tmp_path: Path) -> None:
+    place = place_with_photos(tmp_path)
+    processes = [place.start("export") for _ in range(2)]
+    for process in processes:
+        _, talk = process.communicate()
+        assert process.returncode in (0, 3), talk
+    assert len(list((place.store / "artifacts" / "train").iterdir())) == 1
+
+
+def test_ctrl_c_ends_with_130_and_the_same_command_goes_on(tmp_path: Path) -> None:
+    place = place_with_photos(tmp_path)
+    process = place.start("export")
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and not list(place.store.glob("artifacts/prepare/*")):
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    _, talk = process.communicate(timeout=60)
+    assert process.returncode == 130, talk
+    assert "interrupted" in talk
+    done = place.run("export")
+    assert done.returncode in (0, 3), done.stderr
+    assert place.outcomes()["prepare"] == "cached"

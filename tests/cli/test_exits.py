@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from edgecnn.cli.exits import guarded
+from edgecnn.errors.base import ExitCode
+from edgecnn.errors.building import NothingToBuild
+
+
+def raising(error: BaseException) -> Any:
+    def body() -> ExitCode:
+        raise error
+
+    return body
+
+
+LACKING = NothingToBuild(device="cpu", reasons=("onnxruntime is not installed",), command=None)
+
+
+def test_a_verdict_passes_through() -> None:
+    assert guarded(lambda: ExitCode.GATE_FAILED, as_json=False, debug=False) is ExitCode.GATE_FAILED
+
+
+def test_an_error_of_ours_is_one_line_on_stderr_with_its_own_code(capsys: pytest.CaptureFixture[str]) -> None:
+    assert guarded(raising(LACKING), as_json=False, debug=False) is ExitCode.MISSING
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err == "edgecnn: error: nothing can be built for cpu here: onnxruntime is not installed [nothing-to-build]\n"
+
+
+def test_with_json_the_error_is_an_object(capsys: pytest.CaptureFixture[str]) -> None:
+    guarded(raising(LACKING), as_json=True, debug=False)
+    assert json.loads(capsys.readouterr().err)["error"]["ref"] == "nothing-to-build"
+
+
+def test_a_crash_is_never_read_as_a_verdict(capsys: pytest.CaptureFixture[str]) -> None:
+    assert guarded(raising(ZeroDivisionError("division by zero")), as_json=False, debug=False) is ExitCode.OWN_FAULT
+    said = capsys.readouterr()
+    assert "Traceback" in said.err
+    assert said.err.endswith("no verdict was given [own-fault]\n")
+
+
+def test_an_interruption_says_that_nothing_is_lost(capsys: pytest.CaptureFixture[str]) -> None:
+    assert guarded(raising(KeyboardInterrupt()), as_json=False, debug=False) is ExitCode.INTERRUPTED
+    assert "the same command goes on from there" in capsys.readouterr().err

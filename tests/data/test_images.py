@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from edgecnn.data.demo import DEMO_FILE, DEMO_PARTS
+from edgecnn.data.demo.images import demo_digests, demo_images
+from edgecnn.data.images import ImageSource, open_source
+from edgecnn.data.manifest import summarize
+from edgecnn.errors.data import CorruptImages, DemoDamaged, ImageChanged, ImageGone, ManifestUnreadable
+from edgecnn.values.dataset import SPLIT_ROLES
+from edgecnn.values.recipe import DataChoice
+from tests.data.folders import Heard, draw, fill, write
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    return fill(tmp_path / "photos", {"cat": 6, "dog": 6})
+
+
+def opened(path: str | Path, cache: Path) -> ImageSource:
+    return open_source(Path(summarize(DataChoice(path=str(path)), cache, Heard()).manifest_path))
+
+
+def test_every_image_can_be_read_by_its_role(photos: Path, tmp_path: Path) -> None:
+    source = opened(photos, tmp_path / "store")
+    entries = [entry for role in SPLIT_ROLES for entry in source.entries(role)]
+    assert len(entries) == 12
+    for entry in entries:
+        assert np.array_equal(np.asarray(source.read(entry)), np.asarray(Image.open(photos / entry.path)))
+
+
+def test_a_file_that_went_away(photos: Path, tmp_path: Path) -> None:
+    source = opened(photos, tmp_path / "store")
+    entry = source.entries("train")[0]
+    (photos / entry.path).unlink()
+    with pytest.raises(ImageGone) as caught:
+        source.read(entry)
+    assert caught.value.line() == (
+        f"{photos / entry.path}: cannot be read any more: no such file or directory — run the same command again [image-gone]"
+    )
+
+
+def test_a_file_with_other_bytes_than_were_planned_with(photos: Path, tmp_path: Path) -> None:
+    source = opened(photos, tmp_path / "store")
+    entry = source.entries("train")[0]
+    draw(photos / entry.path, 999)
+    with pytest.raises(ImageChanged) as caught:
+        source.read(entry)
+    assert caught.value.line() == (
+        f"{photos / entry.path}: changed since this run began — run the same command again [image-changed]"
+    )
+
+
+def test_a_file_that_cannot_be_decoded_to_its_end(photos: Path, tmp_path: Path) -> None:
+    whole = draw(tmp_path / "whole.png", 5, (40, 40)).read_bytes()
+    write(photos / "cat" / "bad.png", whole[:900] + b"\0" * 400 + whole[1300:])
+    source = opened(photos, tmp_path / "store")
+    (entry,) = [entry for role in SPLIT_ROLES for entry in source.entries(role) if entry.path == "cat/bad.png"]
+    with pytest.raises(CorruptImages, match="1 of 1 images cannot be decoded: cat/bad.png: "):
+        source.read(entry)
+
+
+def test_a_manifest_that_cannot_be_read_back(tmp_path: Path) -> None:
+    with pytest.raises(ManifestUnreadable) as caught:
+        open_source(tmp_path / "none.json")
+    path = tmp_path / "none.json"
+    assert caught.value.line() == (
+        f"{path}: cannot be read as a list of images: no such file or directory — rm {path}, then run again [manifest-unreadable]"
+    )
+    path.write_text("{}")
+    with pytest.raises(ManifestUnreadable, match="4 faults"):
+        open_source(path)
+
+
+def test_the_demo_is_read_like_a_folder(tmp_path: Path) -> None:
+    source = opened("demo", tmp_path / "store")
+    entry = source.entries("report")[123]
+    image = source.read(entry)
+    assert (image.mode, image.size, entry.path.split("/")[0]) == ("RGB", (28, 28), "test")
+    first_test = sum(count for part, count in DEMO_PARTS if part != "test")
+    assert np.array_equal(np.asarray(image)[..., 1], demo_images()[first_test + int(entry.path.split("/")[1])])
+
+
+def test_the_demo_holds_every_class_equally_and_nothing_twice() -> None:
+    facts = list(demo_digests())
+    at = 0
+    for _, count in DEMO_PARTS:
+        labels = [label for label, _ in facts[at : at + count]]
+        assert {labels.count(label) for label in range(10)} == {count // 10}
+        at += count
+    assert len({digest for _, digest in facts}) == len(facts) == 15_000
+
+
+def test_a_demo_that_is_not_the_one_planned_with(tmp_path: Path) -> None:
+    source = opened("demo", tmp_path / "store")
+    entry = source.entries("choose")[0].model_copy(update={"sha256": "0" * 64})
+    with pytest.raises(DemoDamaged) as caught:
+        source.read(entry)
+    assert caught.value.line() == (
+        f"{DEMO_FILE}: not the demo that was shipped: {entry.path} is another image"
+        " — pip install --force-reinstall --no-deps edgecnn [demo-damaged]"
+    )
+
+
+def test_the_licence_lies_beside_the_demo() -> None:
+    text = (DEMO_FILE.parent / "LICENSE").read_text(encoding="utf-8")
+    assert "Zalando SE" in text
+    assert "Permission is hereby granted, free of charge" in text
+    assert DEMO_FILE.stat().st_size < 8 << 20

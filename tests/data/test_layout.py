@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edgecnn.data.layout import find_layout, natural_order
+from edgecnn.errors.data import (
+    DataFolderMissing,
+    DataNotAFolder,
+    NoClassFolders,
+    OneClass,
+    SplitNamedTwice,
+    SplitsDiffer,
+    TrainFolderMissing,
+)
+
+SHAPE = "it should hold one sub-folder of images a class, or train/, val/ and test/ that do"
+
+
+def made(root: Path, *folders: str) -> Path:
+    for folder in folders:
+        (root / folder).mkdir(parents=True)
+    return root
+
+
+def test_sub_folders_are_classes_in_natural_order(tmp_path: Path) -> None:
+    layout = find_layout(made(tmp_path, "step10", "Step2", "apple", ".git", "__MACOSX"))
+    assert (layout.classes, dict(layout.parts)) == (("apple", "Step2", "step10"), {})
+    assert [(folder.label, folder.path) for folder in layout.folders] == [(0, "apple"), (1, "Step2"), (2, "step10")]
+
+
+def test_natural_order_does_not_depend_on_the_order_of_the_question() -> None:
+    names = ["a1", "A1", "a01", "a10", "a2", "1", "b"]
+    assert natural_order(names) == natural_order(names[::-1]) == ("1", "A1", "a01", "a1", "a2", "a10", "b")
+
+
+@pytest.mark.parametrize("validation", ["val", "valid", "validation", "Validation"])
+def test_train_beside_a_validation_or_test_folder_makes_splits(tmp_path: Path, validation: str) -> None:
+    layout = find_layout(made(tmp_path, "train/a", "train/b", f"{validation}/a", f"{validation}/b", "test/a", "test/b"))
+    assert dict(layout.parts) == {"train": "train", "validation": validation, "test": "test"}
+    assert [folder.path for folder in layout.folders if folder.part == "validation"] == [f"{validation}/a", f"{validation}/b"]
+
+
+def test_a_lone_train_folder_of_folders_is_a_split(tmp_path: Path) -> None:
+    assert find_layout(made(tmp_path, "train/a", "train/b")).classes == ("a", "b")
+
+
+def test_a_class_may_be_called_train(tmp_path: Path) -> None:
+    assert find_layout(made(tmp_path, "train", "bus", "car")).classes == ("bus", "car", "train")
+
+
+def test_folders_beside_the_splits_are_named_as_unused(tmp_path: Path) -> None:
+    assert find_layout(made(tmp_path, "train/a", "train/b", "val/a", "val/b", "annotations")).ignored == ("annotations",)
+
+
+def test_a_missing_folder(tmp_path: Path) -> None:
+    with pytest.raises(DataFolderMissing) as caught:
+        find_layout(tmp_path / "photos")
+    assert caught.value.line() == (
+        f"{tmp_path}/photos: no such folder"
+        " — point --data at a folder of images, or leave it out for the demo [data-folder-missing]"
+    )
+
+
+def test_a_file_is_not_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "photo.jpg").touch()
+    with pytest.raises(DataNotAFolder) as caught:
+        find_layout(tmp_path / "photo.jpg")
+    assert caught.value.line() == f"{tmp_path}/photo.jpg: not a folder — {SHAPE} [data-not-a-folder]"
+
+
+def test_an_empty_folder(tmp_path: Path) -> None:
+    with pytest.raises(NoClassFolders) as caught:
+        find_layout(tmp_path)
+    assert caught.value.line() == f"{tmp_path}: no classes: it is empty — {SHAPE} [no-class-folders]"
+
+
+def test_images_without_sub_folders(tmp_path: Path) -> None:
+    for name in ("a.jpg", "b.jpg"):
+        (tmp_path / name).touch()
+    with pytest.raises(NoClassFolders) as caught:
+        find_layout(tmp_path)
+    assert caught.value.line() == f"{tmp_path}: no classes: 2 files but no sub-folder — {SHAPE} [no-class-folders]"
+
+
+def test_one_class(tmp_path: Path) -> None:
+    with pytest.raises(OneClass) as caught:
+        find_layout(made(tmp_path, "cats"))
+    assert caught.value.line() == (
+        f"{tmp_path}: only one class, 'cats' — a classifier needs at least two sub-folders of images [one-class]"
+    )
+
+
+def test_splits_with_other_classes_suggest_the_nearest_name(tmp_path: Path) -> None:
+    with pytest.raises(SplitsDiffer) as caught:
+        find_layout(made(tmp_path, "train/hat", "train/t-shirt", "val/hat", "val/tshirt"))
+    assert caught.value.line() == (
+        f"{tmp_path}: the classes of train/ and val/ differ: train/ alone has 't-shirt'; val/ alone has 'tshirt'"
+        " — rename val/tshirt to t-shirt? [splits-differ]"
+    )
+
+
+def test_a_split_without_a_class_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SplitsDiffer) as caught:
+        find_layout(made(tmp_path, "train/hat", "train/shoe", "test/hat"))
+    assert caught.value.line() == (
+        f"{tmp_path}: the classes of train/ and test/ differ: train/ alone has 'shoe'"
+        " — give every split folder the same sub-folders [splits-differ]"
+    )
+
+
+def test_two_names_of_one_split(tmp_path: Path) -> None:
+    with pytest.raises(SplitNamedTwice) as caught:
+        find_layout(made(tmp_path, "train/a", "train/b", "val/a", "validation/a"))
+    assert caught.value.line() == f"{tmp_path}: val/ and validation/ mean the same — keep one of them [split-named-twice]"
+
+
+def test_splits_without_train(tmp_path: Path) -> None:
+    with pytest.raises(TrainFolderMissing) as caught:
+        find_layout(made(tmp_path, "test/a", "test/b", "val/a", "val/b"))
+    assert caught.value.line() == (
+        f"{tmp_path}: has test/ and val/ but no train/"
+        f" — name the folder of training images {tmp_path}/train [train-folder-missing]"
+    )

@@ -1,0 +1,259 @@
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from edgecnn.data.manifest import summarize
+from edgecnn.errors.data import DataFolderUnreadable, NothingReadable, TooFewImages
+from edgecnn.errors.store import StoreUnusable
+from edgecnn.values.dataset import DataManifest, DataSummary
+from edgecnn.values.recipe import DataChoice
+from tests.data.folders import LONG_AGO_NS, Heard, aged, draw, fill, write
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    return fill(tmp_path / "photos", {"cat": 12, "dog": 12})
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Path:
+    return tmp_path / "store"
+
+
+def summary_of(photos: Path, cache: Path, heard: Heard | None = None, **asked: object) -> DataSummary:
+    return summarize(DataChoice.model_validate({"path": str(photos), **asked}), cache, heard or Heard())
+
+
+def manifest_of(summary: DataSummary) -> DataManifest:
+    return DataManifest.model_validate_json(Path(summary.manifest_path).read_bytes())
+
+
+def test_the_summary_counts_what_the_manifest_lists(photos: Path, cache: Path) -> None:
+    summary = summary_of(photos, cache)
+    manifest = manifest_of(summary)
+    assert (summary.classes, summary.root, summary.origin) == (("cat", "dog"), str(photos), "folder")
+    assert dict(summary.counts) == {"train": 12, "calibrate": 4, "choose": 4, "report": 4}
+    assert dict(summary.counts) == {role: sum(image.role == role for image in manifest.images) for role in summary.counts}
+    assert Path(summary.manifest_path).parent == cache / "manifests"
+    assert Path(summary.manifest_path).name.startswith(summary.content)
+
+
+def test_content_does_not_know_where_the_folder_lies(photos: Path, cache: Path, tmp_path: Path) -> None:
+    moved = Path(shutil.copytree(photos, tmp_path / "elsewhere"))
+    here, there = summary_of(photos, cache), summary_of(moved, cache)
+    assert here.content == there.content
+    assert (manifest_of(here).root, manifest_of(there).root) == (str(photos), str(moved))
+
+
+@pytest.mark.parametrize("change", ["bytes", "name", "class", "seed", "calibrate_images"])
+def test_content_knows_bytes_names_labels_and_roles(photos: Path, cache: Path, change: str) -> None:
+    before = summary_of(photos, cache).content
+    asked: dict[str, object] = {}
+    if change == "bytes":
+        aged(draw(photos / "cat" / "000.png", 999), LONG_AGO_NS + 1)
+    elif change == "name":
+        (photos / "cat" / "000.png").rename(photos / "cat" / "zero.png")
+    elif change == "class":
+        (photos / "cat").rename(photos / "lynx")
+    else:
+        asked[change] = 2
+    assert summary_of(photos, cache, **asked).content != before
+
+
+def test_an_unchanged_folder_is_answered_without_reading(photos: Path, cache: Path) -> None:
+    first, again = Heard(), Heard()
+    before = summary_of(photos, cache, first)
+    for image in photos.rglob("*.png"):
+        replace_unseen(image, b"these bytes are never looked at")
+    assert summary_of(photos, cache, again) == before
+    assert (first.steps[-1], again.steps) == (("reading images", 24, 24, "images"), [])
+
+
+def replace_unseen(path: Path, data: bytes) -> None:
+    """Other bytes under the same size, time and inode, which is all that is looked at."""
+    facts = path.stat()
+    with path.open("r+b") as file:
+        file.write(data[: facts.st_size])
+    aged(path, facts.st_mtime_ns)
+
+
+def test_only_what_changed_is_read_again(photos: Path, cache: Path) -> None:
+    summary_of(photos, cache)
+    draw(photos / "dog" / "new.png", 77)
+    heard = Heard()
+    assert sum(summary_of(photos, cache, heard).counts.values()) == 25
+    assert heard.steps == [("reading images", 1, 1, "images")]
+
+
+def test_another_seed_reads_nothing_again(photos: Path, cache: Path) -> None:
+    summary_of(photos, cache)
+    heard = Heard()
+    summary_of(photos, cache, heard, seed=1)
+    assert heard.steps == []
+
+
+def test_a_file_written_just_now_is_not_trusted_by_its_time(photos: Path, cache: Path) -> None:
+    os.utime(photos / "cat" / "000.png")
+    summary_of(photos, cache)
+    heard = Heard()
+    summary_of(photos, cache, heard)
+    assert heard.steps == [("reading images", 1, 1, "images")]
+
+
+def test_a_damaged_manifest_is_written_anew_and_said(photos: Path, cache: Path) -> None:
+    before = summary_of(photos, cache)
+    path = Path(before.manifest_path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:100])
+    heard = Heard()
+    assert summary_of(photos, cache, heard) == before
+    assert path.read_bytes() == whole
+    assert heard.notes == [f"{path} was removed or damaged; it is written anew"]
+
+
+@pytest.mark.parametrize(
+    "damage", ["{", "[]", '{"schema": "edgecnn.index/1"}', '{"schema": "edgecnn.index/1", "pillow": "1", "files": 3}']
+)
+def test_a_damaged_index_is_read_again_and_said(photos: Path, cache: Path, damage: str) -> None:
+    before = summary_of(photos, cache)
+    (index,) = (cache / "manifests" / "index").iterdir()
+    index.write_text(damage)
+    shutil.rmtree(cache / "manifests" / "summaries")
+    heard = Heard()
+    assert summary_of(photos, cache, heard) == before
+    assert heard.notes == [f"{index} was damaged; every image is read again"]
+
+
+def test_unreadable_files_are_skipped_named_and_remembered(photos: Path, cache: Path) -> None:
+    write(photos / "cat" / "notes.txt", b"buy film")
+    write(photos / "cat" / "none.jpg", b"")
+    write(photos / "dog" / "half.jpg", draw(photos / "dog" / "whole.jpg", 50, (64, 64)).read_bytes()[:-200])
+    (photos / "dog" / "lost.png").symlink_to(photos / "gone.png")
+    summary = summary_of(photos, cache)
+    assert summary.skipped == (
+        "cat/none.jpg: an empty file",
+        "cat/notes.txt: not a picture in a format that Pillow reads",
+        "dog/half.jpg: breaks off before its end",
+        "dog/lost.png: no such file or directory",
+    )
+    (photos / "dog" / "lost.png").unlink()
+    again = Heard()
+    assert len(summary_of(photos, cache, again).skipped) == 3
+    assert again.steps == []
+
+
+def test_a_file_that_could_not_be_opened_is_tried_again(photos: Path, cache: Path) -> None:
+    (photos / "dog" / "late.png").symlink_to(photos.parent / "late.png")
+    assert summary_of(photos, cache).skipped == ("dog/late.png: no such file or directory",)
+    draw(photos.parent / "late.png", 60)
+    assert summary_of(photos, cache).skipped == ()
+
+
+def test_a_name_that_is_not_utf8_is_skipped_in_printable_words(photos: Path, cache: Path) -> None:
+    shutil.copy(photos / "cat" / "000.png", os.fsencode(photos / "cat") + b"/caf\xe9.png")
+    assert summary_of(photos, cache).skipped == ("cat/caf\\udce9.png: its name is not UTF-8",)
+
+
+def test_images_deeper_down_belong_to_the_class(photos: Path, cache: Path) -> None:
+    draw(photos / "cat" / "indoors" / "sofa.png", 70)
+    assert "cat/indoors/sofa.png" in {image.path for image in manifest_of(summary_of(photos, cache)).images}
+
+
+def test_a_link_back_up_is_not_followed_for_ever(photos: Path, cache: Path) -> None:
+    (photos / "cat" / "loop").symlink_to(photos / "cat")
+    assert sum(summary_of(photos, cache).counts.values()) == 24
+
+
+def test_copies_across_splits_are_counted(tmp_path: Path, cache: Path) -> None:
+    photos = fill(tmp_path / "photos", {"train/cat": 5, "train/dog": 5, "val/cat": 2, "val/dog": 2})
+    shutil.copy2(photos / "val" / "cat" / "000.png", photos / "train" / "cat" / "same.png")
+    summary = summary_of(photos, cache)
+    assert summary.copies == ("train/cat/same.png: the same bytes as val/cat/000.png",)
+    assert summary.counts["report"] == 4
+    assert summary.splits_from.startswith("report is val/ (4); out of train/ by content: choose 2, calibrate 2, train 6")
+
+
+def test_nothing_readable_says_why(tmp_path: Path, cache: Path) -> None:
+    for number in range(7):
+        write(tmp_path / "photos" / "ab"[number % 2] / f"{number}.jpg", b"no picture")
+    with pytest.raises(NothingReadable) as caught:
+        summary_of(tmp_path / "photos", cache)
+    reason = "not a picture in a format that Pillow reads"
+    named = "; ".join(f"{name}: {reason}" for name in ("a/0.jpg", "a/2.jpg", "a/4.jpg", "a/6.jpg", "b/1.jpg"))
+    assert caught.value.line() == (
+        f"{tmp_path}/photos: none of 7 files is a readable image: {named} and 2 more [nothing-readable]"
+    )
+
+
+def test_one_image_is_too_few(tmp_path: Path, cache: Path) -> None:
+    with pytest.raises(TooFewImages, match="class 'b' has 1 usable image to train"):
+        summary_of(fill(tmp_path / "photos", {"a": 4, "b": 1}), cache)
+
+
+def test_the_words_of_a_folder_that_may_not_be_listed() -> None:
+    error = DataFolderUnreadable(folder=Path("photos/dog"), because="permission denied")
+    assert error.line() == "photos/dog: cannot be read: permission denied [data-folder-unreadable]"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_folder_that_may_not_be_listed(photos: Path, cache: Path) -> None:
+    (photos / "dog").chmod(0)
+    try:
+        with pytest.raises(DataFolderUnreadable, match="photos/dog: cannot be read: permission denied"):
+            summary_of(photos, cache)
+    finally:
+        (photos / "dog").chmod(0o755)
+
+
+def test_a_cache_that_cannot_be_written_is_the_stores_failure(photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "store").write_text("a file where the folder should be")
+    with pytest.raises(StoreUnusable):
+        summary_of(photos, tmp_path / "store")
+
+
+def test_an_interrupted_first_reading_goes_on_where_it_stopped(photos: Path, cache: Path) -> None:
+    fill(photos, {"cat/more": 100, "dog/more": 100}, start=1000)
+
+    class Interrupting(Heard):
+        def step(self, what: str, done: int, total: int | None = None, unit: str = "") -> None:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        summary_of(photos, cache, Interrupting())
+    heard = Heard()
+    summary_of(photos, cache, heard)
+    assert 0 < heard.steps[-1][1] < 224
+
+
+def test_the_demo_reports_its_whole_test_set(cache: Path) -> None:
+    summary = summarize(DataChoice(), cache, Heard())
+    assert dict(summary.counts) == {"train": 3700, "calibrate": 300, "choose": 1000, "report": 10000}
+    assert (summary.origin, summary.root, len(summary.classes)) == ("demo", "demo", 10)
+    assert summarize(DataChoice(), cache, Heard()) == summary
+
+
+def test_a_cached_answer_imports_neither_pillow_nor_torch(photos: Path, cache: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from edgecnn.data.manifest import summarize; from edgecnn.values.recipe import DataChoice\n"
+        "class Quiet:\n    step = note = lambda *a, **k: None\n"
+        "counts = summarize(DataChoice(path=sys.argv[1]), Path(sys.argv[2]), Quiet()).counts\n"
+        "print(sum(counts.values()), sorted({'PIL', 'numpy', 'torch', 'scipy'} & set(sys.modules)))"
+    )
+    command = [sys.executable, "-c", code, str(photos), str(cache)]
+    first, again = (subprocess.run(command, capture_output=True, text=True, check=True).stdout for _ in range(2))
+    assert first == "24 ['PIL', 'numpy']\n"
+    assert again == "24 []\n"
+
+
+def test_the_kept_files_are_plain_json(photos: Path, cache: Path) -> None:
+    summary_of(photos, cache)
+    for path in (cache / "manifests").rglob("*.*"):
+        json.loads(path.read_text(encoding="utf-8"))

@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from edgecnn.errors.training import ClassesDiffer, NothingToTrainOn, TrainingDiverged
+
+
+def test_a_diverged_training_names_the_batch_and_what_is_kept() -> None:
+    error = TrainingDiverged(phase="scratch", epoch=3, batch=17, best=Path("/r/best.safetensors"))
+    assert error.line() == (
+        "training diverged in phase scratch, epoch 3, batch 17: the loss is not a finite number;"
+        " the best checkpoint so far is kept in /r/best.safetensors"
+        " — lower --set train.learning_rate, for instance to a third [training-diverged]"
+    )
+
+
+def test_an_early_divergence_promises_no_checkpoint() -> None:
+    error = TrainingDiverged(phase="scratch", epoch=0, batch=0, best=None)
+    assert error.line() == (
+        "training diverged in phase scratch, epoch 0, batch 0: the loss is not a finite number"
+        " — lower --set train.learning_rate, for instance to a third [training-diverged]"
+    )
+
+
+def test_an_empty_role_is_named() -> None:
+    assert NothingToTrainOn(role="train").line() == (
+        "there is no image in the role train — add images, or lower [data] calibrate_images and the shares [nothing-to-train-on]"
+    )
+
+
+def test_another_number_of_classes_means_that_the_plan_is_old() -> None:
+    assert ClassesDiffer(planned=10, found=9).line() == (
+        "the plan trains for 10 classes, the images have 9 — plan again: the data changed meanwhile [classes-differ]"
+    )

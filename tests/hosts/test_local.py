@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from edgecnn.errors.base import ExitCode
+from edgecnn.errors.host import RunnerCrashed, RunnerFailed, RunnerNotStarted, RunnerTimedOut
+from edgecnn.hosts.local import LocalHost
+from edgecnn.hosts.protocol import Host
+from tests.runner.conftest import CopyKit, copy_kit, onnx_kit  # noqa: F401 - fixtures
+from tests.runner.kits import rewrite_manifest, write_pixels
+from tests.runner.processes import CRASH, HANG, edit, misbehave, processes_about, schedule_of, wait_until
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Heard:
+    """A Progress that remembers."""
+
+    def __init__(self) -> None:
+        self.steps: list[tuple[str, int, int | None, str]] = []
+        self.notes: list[str] = []
+
+    def step(self, what: str, done: int, total: int | None = None, unit: str = "") -> None:
+        self.steps.append((what, done, total, unit))
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+def listing(kit: Path) -> dict[str, bytes]:
+    return {path.relative_to(kit).as_posix(): path.read_bytes() for path in kit.rglob("*") if path.is_file()}
+
+
+def test_the_last_line_comes_back_and_progress_is_relayed(onnx_kit: Path, tmp_path: Path) -> None:  # noqa: F811
+    host: Host = LocalHost()
+    heard = Heard()
+    argv = ["evaluate", "--pixels", str(write_pixels(tmp_path / "p.npy", 40)), "--out", str(tmp_path / "out")]
+    result = host.run(onnx_kit, argv, lease_s=30, tell=heard)
+    assert "ok" not in result and result["evaluation"]["images"] == 40
+    assert heard.steps[-1] == ("evaluate small-onnxruntime", 40, 40, "images")
+
+
+def test_running_a_kit_leaves_its_files_as_they_were(onnx_kit: Path) -> None:  # noqa: F811
+    before = listing(onnx_kit)
+    LocalHost().run(onnx_kit, ["selftest"], lease_s=30, tell=Heard())
+    assert listing(onnx_kit) == before
+
+
+def test_this_machine_is_identified_as_its_runner_sees_it(onnx_kit: Path) -> None:  # noqa: F811
+    inside = LocalHost().run(onnx_kit, ["info"], lease_s=30, tell=Heard())["environment"]["conditions"]
+    here = LocalHost().identify().conditions
+    assert {name: inside[name] for name in here} == dict(here)
+    assert set(inside) - set(here) == {"runtime", "runtime_version"}
+
+
+def test_variables_that_change_what_runs_do_not_reach_the_kit(
+    onnx_kit: Path,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "numpy.py").write_text("raise ImportError('the wrong numpy')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PYTHONSAFEPATH", "1")
+    assert LocalHost().run(onnx_kit, ["selftest"], lease_s=30, tell=Heard())["selftest"]
+
+
+def test_the_runners_own_words_come_back_with_its_own_reference(copy_kit: CopyKit) -> None:  # noqa: F811
+    kit = copy_kit()
+    (kit / "model.onnx").unlink()
+    with pytest.raises(RunnerFailed) as caught:
+        LocalHost().run(kit, ["selftest"], lease_s=30, tell=Heard())
+    assert caught.value.line() == (
+        "model.onnx: listed in kit.json, and not here — copy the kit again, or package it again [kit-file-missing]"
+    )
+    assert caught.value.exit_code is ExitCode.BAD_INPUT
+
+
+def test_an_absent_package_is_missing_and_not_bad_input(copy_kit: CopyKit) -> None:  # noqa: F811
+    kit = copy_kit()
+    rewrite_manifest(kit, lambda manifest: manifest["requirements"].update(packages={"not-installed-anywhere": ">=1"}))
+    with pytest.raises(RunnerFailed) as caught:
+        LocalHost().run(kit, ["selftest"], lease_s=30, tell=Heard())
+    assert caught.value.exit_code is ExitCode.MISSING
+
+
+def test_a_crash_names_the_signal_and_the_last_words(copy_kit: CopyKit) -> None:  # noqa: F811
+    kit = copy_kit()
+    misbehave(kit, "import sys\nprint('about to fall', file=sys.stderr, flush=True)\n" + CRASH)
+    with pytest.raises(RunnerCrashed) as caught:
+        LocalHost().run(kit, ["selftest"], lease_s=30, tell=Heard())
+    assert caught.value.line() == "runner selftest ended without a result (signal SIGSEGV): about to fall [runner-crashed]"
+
+
+def test_success_without_a_result_line_is_a_crash(copy_kit: CopyKit) -> None:  # noqa: F811
+    kit = copy_kit()
+    misbehave(kit, "import os\nos._exit(0)\n")
+    with pytest.raises(RunnerCrashed, match=r"ended without a result \(exit status 0\)"):
+        LocalHost().run(kit, ["selftest"], lease_s=30, tell=Heard())
+
+
+def test_an_unforeseen_exception_in_the_runner_is_a_line_too(copy_kit: CopyKit) -> None:  # noqa: F811
+    kit = copy_kit()
+    edit(kit, "runner/selftest.py", "    total = kit.verify_files()\n", "    total = 1 // 0\n")
+    with pytest.raises(RunnerFailed, match="the runner failed in selftest: ZeroDivisionError"):
+        LocalHost().run(kit, ["selftest"], lease_s=30, tell=Heard())
+
+
+def test_a_runner_that_falls_silent_is_killed_with_all_it_started(copy_kit: CopyKit) -> None:  # noqa: F811
+    kit = copy_kit()
+    misbehave(kit, "import subprocess, sys\nsubprocess.Popen([sys.executable, '-c', 'import time; time.sleep(602)'])\n" + HANG)
+    with pytest.raises(RunnerTimedOut, match="runner selftest said nothing for 2 s and was killed"):
+        LocalHost().run(kit, ["selftest"], lease_s=2, tell=Heard())
+    assert wait_until(lambda: not processes_about("time.sleep(602)"), 5)
+
+
+def test_a_folder_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(RunnerNotStarted, match="no runner could be started here: No such file or directory"):
+        LocalHost().run(tmp_path / "nowhere", ["selftest"], lease_s=5, tell=Heard())
+
+
+def test_work_longer_than_the_lease_goes_on_as_long_as_it_is_heard(copy_kit: CopyKit, tmp_path: Path) -> None:  # noqa: F811
+    kit = copy_kit()
+    slow = "        import time; time.sleep(0.4)\n        return dict(zip("
+    edit(kit, "runner/sessions/onnxruntime_cpu.py", "        return dict(zip(", slow)
+    argv = ["evaluate", "--pixels", str(write_pixels(tmp_path / "p.npy", 12)), "--out", str(tmp_path / "out"), "--batch", "1"]
+    assert LocalHost().run(kit, argv, lease_s=4, tell=Heard())["evaluation"]["seconds"] > 4.5
+
+
+def test_an_interruption_here_ends_the_runner_there(copy_kit: CopyKit) -> None:  # noqa: F811
+    kit = copy_kit()
+    misbehave(kit, HANG)
+
+    def interrupt() -> None:
+        wait_until(lambda: bool(runners_in(kit)))
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt).start()
+    with pytest.raises(KeyboardInterrupt):
+        LocalHost().run(kit, ["selftest"], lease_s=60, tell=Heard())
+    assert runners_in(kit) == []
+
+
+def test_killed_outright_here_nothing_is_left_there(copy_kit: CopyKit, tmp_path: Path) -> None:  # noqa: F811
+    kit = copy_kit()
+    edit(
+        kit,
+        "runner/sessions/onnxruntime_cpu.py",
+        "        return dict(zip(",
+        "        import time; time.sleep(300)\n        return dict(zip(",
+    )
+    schedule, out = schedule_of(tmp_path / "s.json", kit, timeout_s=200), tmp_path / "out"
+    argv = ["bench", "--schedule", str(schedule), "--out", str(out)]
+    code = (
+        "import json, sys; from pathlib import Path; from edgecnn.hosts.local import LocalHost\n"
+        "from tests.hosts.test_local import Heard\n"
+        "LocalHost().run(Path(sys.argv[1]), json.loads(sys.argv[2]), lease_s=60, tell=Heard())"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code, str(kit), json.dumps(argv)], cwd=ROOT)
+    assert wait_until(lambda: bool(processes_about(f"runner.worker --schedule {out}")), 40)
+    process.kill()
+    process.wait()
+    assert wait_until(lambda: not processes_about(str(out)), 5)
+
+
+def runners_in(kit: Path) -> list[int]:
+    """Runners whose current folder is this kit."""
+    found = []
+    for pid in processes_about("-m runner"):
+        try:
+            if Path(f"/proc/{pid}/cwd").readlink() == kit:
+                found.append(pid)
+        except OSError:
+            continue  # it has ended meanwhile
+    return found

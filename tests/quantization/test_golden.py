@@ -1,0 +1,54 @@
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgecnn.errors.quantization import GoldenNotTelling
+from edgecnn.quantization.golden import LEAST_TOLERANCE, golden_of
+from edgecnn.values.model_file import LOGITS_TOLERANCE, ModelFile
+from tests.graph.trunks import NORMALIZATION, prepared
+from tests.quantization.made import CANDIDATES, made
+
+
+@pytest.mark.parametrize("candidate", sorted(CANDIDATES))
+def test_swapped_channels_lie_outside_every_candidates_tolerance(candidate: str) -> None:
+    golden = golden_of(made(candidate), prepared(), NORMALIZATION, CANDIDATES[candidate])
+    model = ModelFile.model_validate_json((made(candidate) / "model.json").read_text())
+    facts = json.loads((made(candidate) / "quantize.json").read_text())["golden"]
+    assert golden.tells_channels
+    assert golden.swap > golden.tolerance == model.logits_tolerance == facts["tolerance"]
+
+
+@pytest.mark.parametrize("candidate", sorted(CANDIDATES))
+def test_the_tolerance_never_falls_below_what_other_machines_need(candidate: str, tmp_path: Path) -> None:
+    (tmp_path / "golden").mkdir()
+    pixels = np.load(prepared() / "golden" / "pixels.npy")
+    np.save(tmp_path / "golden" / "pixels.npy", np.repeat(pixels[..., :1], 3, axis=3))
+    golden = golden_of(made(candidate), tmp_path, NORMALIZATION, CANDIDATES[candidate])
+    assert (golden.swap, golden.tells_channels) == (0.0, False)
+    assert golden.tolerance == LEAST_TOLERANCE[CANDIDATES[candidate].precision]
+
+
+def test_bounds_of_the_tolerance_are_in_order() -> None:
+    assert all(LEAST_TOLERANCE[precision] < most for precision, most in LOGITS_TOLERANCE.items())
+
+
+def test_a_twin_answers_for_a_model_that_cannot_run_here(tmp_path: Path) -> None:
+    shutil.copytree(made("onnxruntime-fp32"), tmp_path / "made")
+    shutil.copytree(made("onnxruntime-int8"), tmp_path / "made" / "twin")
+    golden = golden_of(tmp_path / "made", prepared(), NORMALIZATION, CANDIDATES["onnxruntime-int8"])
+    assert np.array_equal(golden.logits, np.load(made("onnxruntime-int8") / "golden_logits.npy"))
+
+
+def test_a_model_that_answers_everything_alike_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "golden").mkdir()
+    same = np.load(prepared() / "golden" / "pixels.npy")[[0, 0, 0]]
+    np.save(tmp_path / "golden" / "pixels.npy", same)
+    with pytest.raises(GoldenNotTelling) as caught:
+        golden_of(made("onnxruntime-fp32"), tmp_path, NORMALIZATION, CANDIDATES["onnxruntime-fp32"])
+    assert caught.value.line() == (
+        "onnxruntime-fp32 gives the same answer to all 3 golden images, or one that is no number: the network was "
+        "hardly trained, or quantization destroyed it — train longer, or calibrate with more images [golden-not-telling]"
+    )

@@ -1,0 +1,217 @@
+"""build-engine by the real builder, and the GPU session up to the point where a GPU is needed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import onnx
+import pytest
+
+from edgecnn.runner import engine_build
+from edgecnn.runner.cudart import Cuda
+from edgecnn.runner.engine import build_engines, engine_name
+from edgecnn.runner.engine_build import Order, import_builder
+from edgecnn.runner.failure import RunnerError
+from edgecnn.runner.files import sha256_of
+from edgecnn.runner.kit import Kit
+from edgecnn.runner.sessions import open_session
+from edgecnn.runner.tensorrt_log import Heard
+from tests.quantization.misread import with_shifted_activations, with_uint8_activations
+from tests.runner.engine_kits import FP16, INT8, RTX, engine_kit, made
+from tests.runner.kits import make_kit
+
+NETWORK = "mobilenet_v3_small"
+
+
+@pytest.fixture(scope="module")
+def kit(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return engine_kit(tmp_path_factory.mktemp("engine") / "kit", NETWORK, INT8)
+
+
+@pytest.fixture(scope="module")
+def built(kit: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("engine") / "build"
+    build_engines(kit, out, RTX, ["8.6"])
+    return out
+
+
+def refusal(kit: Path, out: Path, package: str | None = RTX, *capabilities: str) -> RunnerError:
+    with pytest.raises(RunnerError) as refused:
+        build_engines(kit, out, package, capabilities)
+    assert not list(out.glob("*.plan"))
+    assert not (out / "build.json").exists()
+    return refused.value
+
+
+def test_the_record_names_network_builder_gpu_and_engine(kit: Path, built: Path) -> None:
+    record = json.loads((built / "build.json").read_text())
+    engine = built / "engine-sm86.plan"
+    assert record["network_sha256"] == sha256_of(kit / "model.onnx")
+    assert record["package"] == RTX
+    assert record["version"]
+    assert record["batch_max"] == 64
+    assert record["engines"] == [
+        {
+            "file": engine.name,
+            "capability": "8.6",
+            "bytes": engine.stat().st_size,
+            "sha256": sha256_of(engine),
+            "seconds": record["engines"][0]["seconds"],
+        }
+    ]
+    assert record["address_randomization"] in ("on", "off")
+    assert sum(warning["times"] for warning in record["warnings"]) == (built / "build.log").read_text().count("[WARNING]")
+
+
+def test_the_log_holds_all_that_the_builder_said(built: Path) -> None:
+    log = (built / "build.log").read_text()
+    assert log.startswith("== engine-sm86.plan for 8.6\n")
+    assert "[VERBOSE] Layers:" in log
+    assert sorted(path.name for path in built.iterdir()) == ["build.json", "build.log", "engine-sm86.plan"]
+
+
+def test_uint8_at_zero_point_0_is_an_error_although_the_builder_only_warns(tmp_path: Path) -> None:
+    onnx.save(with_uint8_activations(onnx.load(made(NETWORK, INT8) / "model.onnx")), tmp_path / "misread.onnx")
+    kit = engine_kit(tmp_path / "kit", NETWORK, INT8, onnx=tmp_path / "misread.onnx")
+    refused = refusal(kit, tmp_path / "out", RTX, "8.6")
+    assert refused.ref == "uint8-read-as-int8"
+    assert refused.because is not None
+    assert "Defaulting to INT8 instead" in refused.because
+    assert "[WARNING]" in (tmp_path / "out" / "build.log").read_text()
+
+
+def test_a_file_that_does_not_parse_is_named_with_node_and_operator(tmp_path: Path) -> None:
+    onnx.save(with_shifted_activations(onnx.load(made(NETWORK, INT8) / "model.onnx")), tmp_path / "shifted.onnx")
+    kit = engine_kit(tmp_path / "kit", NETWORK, INT8, onnx=tmp_path / "shifted.onnx")
+    refused = refusal(kit, tmp_path / "out", RTX, "8.6")
+    assert refused.ref == "engine-parse-failed"
+    assert refused.what == f"model.onnx: {RTX} cannot read it"
+    assert refused.because is not None
+    assert refused.because.startswith(
+        "node image_QuantizeLinear (QuantizeLinear): INVALID_NODE, Assertion failed: shiftIsAllZeros"
+    )
+
+
+def test_a_file_cut_short_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "short.onnx").write_bytes((made(NETWORK, FP16) / "model.onnx").read_bytes()[:5000])
+    kit = engine_kit(tmp_path / "kit", NETWORK, FP16, onnx=tmp_path / "short.onnx")
+    assert refusal(kit, tmp_path / "out", RTX, "8.6").ref == "engine-parse-failed"
+
+
+def test_a_builder_that_is_not_there_is_missing_and_not_bad_input(kit: Path, tmp_path: Path) -> None:
+    refused = refusal(kit, tmp_path, "tensorrt_that_is_not_there")
+    assert (refused.ref, refused.missing) == ("builder-missing", True)
+
+
+def test_the_kit_s_own_builder_is_asked_for_first(kit: Path, tmp_path: Path) -> None:
+    try:
+        import_builder("tensorrt", None)
+    except RunnerError:
+        assert refusal(kit, tmp_path, None).what.startswith("the builder tensorrt cannot be imported by ")
+    else:
+        pytest.skip("tensorrt itself is installed here")
+
+
+def test_a_builder_older_than_the_kit_needs_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Old:
+        __version__ = "8.6.2.3"
+
+    monkeypatch.setitem(__import__("sys").modules, "tensorrt", Old)
+    with pytest.raises(RunnerError) as refused:
+        import_builder("tensorrt", "10.3")
+    assert refused.value.ref == "builder-too-old"
+    assert refused.value.what == "tensorrt 8.6.2.3 is older than 10.3, which this kit's network needs"
+
+
+def test_a_builder_for_this_machine_only_takes_no_capability() -> None:
+    order = Order("tensorrt", "model.onnx", "e", "l", "8.7", 64, None)
+    with pytest.raises(RunnerError) as refused:
+        engine_build._aim(object(), order, object())
+    assert refused.value.what == "tensorrt builds for the GPU of this machine only, not for 8.7"
+
+
+def test_a_builder_that_dies_is_told_from_one_that_refuses(kit: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "path" / "dying_builder.py"
+    package.parent.mkdir()
+    package.write_text("import os, sys\nsys.stderr.write('segfault follows\\n')\nsys.stderr.flush()\nos.kill(os.getpid(), 11)\n")
+    monkeypatch.setenv("PYTHONPATH", str(package.parent))
+    refused = refusal(kit, tmp_path / "out", "dying_builder")
+    assert refused.ref == "builder-died"
+    assert refused.what == "dying_builder ended by signal 11 while it built engine.plan"
+    assert refused.because == "segfault follows"
+
+
+def test_a_kit_that_runs_as_it_is_has_no_engine(tmp_path: Path) -> None:
+    assert refusal(make_kit(tmp_path), tmp_path / "out").what == "small runs as it is: there is no engine to build"
+
+
+def test_engines_are_named_after_their_gpu() -> None:
+    assert [engine_name(each) for each in (None, "8.6", "12.0")] == ["engine.plan", "engine-sm86.plan", "engine-sm120.plan"]
+
+
+def test_what_the_builder_says_is_kept_by_severity(tmp_path: Path) -> None:
+    with (tmp_path / "log").open("w") as file:
+        heard = Heard(file)
+        for severity, text in (("VERBOSE", "a"), ("WARNING", "b"), ("ERROR", "c\n d"), ("INTERNAL_ERROR", "e")):
+            heard.hear(severity, text)
+    assert (heard.warnings, heard.errors, heard.last_error()) == (["b"], ["c\n d", "e"], "e")
+    assert (tmp_path / "log").read_text() == "[VERBOSE] a\n[WARNING] b\n[ERROR] c\n d\n[INTERNAL_ERROR] e\n"
+
+
+def session_refusal(kit: Path, **options: str) -> RunnerError:
+    with pytest.raises(RunnerError) as refused:
+        open_session(Kit.open(kit), options)
+    return refused.value
+
+
+def test_a_session_without_its_engine_says_how_to_build_it(kit: Path) -> None:
+    refused = session_refusal(kit)
+    assert (refused.ref, refused.missing) == ("engine-not-built", True)
+    assert refused.what == f"{kit}/build/engine.plan: this kit's engine was not built here"
+    assert refused.hint == "python3 -m runner build-engine --out build, inside the kit"
+
+
+def test_an_engine_of_another_network_is_refused(kit: Path, built: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(built, other)
+    record = json.loads((other / "build.json").read_text())
+    (other / "build.json").write_text(json.dumps(dict(record, network_sha256="0" * 64)))
+    assert session_refusal(kit, engine=str(other / "engine-sm86.plan")).ref == "engine-of-another-network"
+
+
+def test_an_engine_of_another_tensorrt_is_refused(kit: Path, built: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(built, other)
+    record = json.loads((other / "build.json").read_text())
+    (other / "build.json").write_text(json.dumps(dict(record, version="9.9")))
+    refused = session_refusal(kit, engine=str(other / "engine-sm86.plan"))
+    assert refused.ref == "engine-of-another-version"
+    assert refused.because == f"built by 9.9, this machine has {record['version']}"
+
+
+def test_an_option_that_nobody_knows_is_refused(kit: Path) -> None:
+    assert session_refusal(kit, streams="2").what == "session option 'streams' is not one that tensorrt_gpu knows"
+
+
+def gpu_is_usable() -> bool:
+    try:
+        Cuda()
+    except RunnerError:
+        return False
+    return True
+
+
+@pytest.mark.skipif(gpu_is_usable(), reason="this machine has a GPU")
+def test_without_a_gpu_a_session_is_missing_a_device_and_does_not_crash(kit: Path, built: Path) -> None:
+    refused = session_refusal(kit, engine=str(built / "engine-sm86.plan"))
+    assert refused.ref in ("cuda-runtime-missing", "no-gpu")
+    assert refused.missing
+
+
+def test_a_cuda_library_that_is_nowhere_is_named() -> None:
+    with pytest.raises(RunnerError) as refused:
+        Cuda(["libcudart-not-there.so"])
+    assert refused.value.because == "tried libcudart-not-there.so"
+    assert refused.value.missing

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from edgecnn.runner.environment import available_cores, read_conditions, read_environment
+from edgecnn.runner.sensors import CpuTicks, observe
+from edgecnn.values.profile import CONDITIONS_THAT_MUST_MATCH, Environment
+
+
+def tree(root: Path, files: dict[str, str]) -> Path:
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    return root
+
+
+PI = {
+    "proc/cpuinfo": "processor\t: 0\nFeatures\t: fp asimd asimdhp asimddp\nCPU implementer\t: 0x41\nCPU part\t: 0xd0b\n",
+    "proc/device-tree/model": "Raspberry Pi 5 Model B Rev 1.0\0",
+    "proc/device-tree/serial-number": "10000000deadbeef\0",
+    "proc/meminfo": "MemTotal:        8245824 kB\nMemAvailable:    7000064 kB\n",
+    "proc/loadavg": "0.52 0.58 0.59 1/389 12345\n",
+    "sys/class/thermal/thermal_zone0/temp": "51200\n",
+    "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor": "ondemand\n",
+    "sys/devices/system/cpu/cpu1/cpufreq/scaling_governor": "ondemand\n",
+    "sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq": "2400000\n",
+    "sys/devices/system/cpu/cpu1/cpufreq/scaling_cur_freq": "1500000\n",
+}
+
+
+def test_conditions_are_named_as_profiles_compare_them() -> None:
+    conditions = read_conditions("onnxruntime")
+    assert set(conditions) <= set(CONDITIONS_THAT_MUST_MATCH)
+    assert {"machine", "cores", "kernel", "python", "runtime", "runtime_version"} <= set(conditions)
+    Environment.model_validate(read_environment())
+
+
+def test_a_recorded_raspberry_pi_is_read(tmp_path: Path) -> None:
+    root = tree(tmp_path, PI)
+    conditions, observed = read_conditions(root=root), observe(root)
+    assert conditions["cpu"] == "arm implementer 0x41 part 0xd0b"
+    assert conditions["isa"] == "asimd asimddp asimdhp"
+    assert conditions["governor"] == "ondemand"
+    assert observed["model"] == "Raspberry Pi 5 Model B Rev 1.0"
+    assert (observed["temperature_c"], observed["frequency_mhz"]) == ("51.2", "1950")
+    assert (observed["memory_total_mib"], observed["memory_available_mib"]) == ("8052", "6836")
+    assert observed["load_1min"] == "0.52"
+
+
+def test_a_recorded_jetson_shows_its_power_mode_and_driver(tmp_path: Path) -> None:
+    root = tree(tmp_path, {"var/lib/nvpmodel/status": "pmode:0002\n", "etc/nv_tegra_release": "# R36 (release), REVISION: 4.3\n"})
+    conditions = read_conditions(root=root)
+    assert conditions["power_mode"] == "pmode:0002"
+    assert conditions["driver"] == "R36 (release), REVISION: 4.3"
+
+
+def test_what_cannot_be_read_is_absent_and_not_invented(tmp_path: Path) -> None:
+    conditions, observed = read_conditions(root=tmp_path), observe(tmp_path)
+    assert not {"cpu", "isa", "governor", "power_mode", "driver", "runtime"} & set(conditions)
+    assert set(observed) == {"architecture"}
+
+
+def test_one_serial_number_is_one_machine_and_cannot_be_read_back(tmp_path: Path) -> None:
+    one = read_conditions(root=tree(tmp_path / "one", PI))["machine"]
+    other = read_conditions(root=tree(tmp_path / "two", PI | {"proc/device-tree/serial-number": "2"}))["machine"]
+    assert one == read_conditions(root=tmp_path / "one")["machine"] != other
+    assert "deadbeef" not in one and len(one) == 16
+
+
+def test_stolen_time_is_of_the_interval(tmp_path: Path) -> None:
+    root = tree(tmp_path, {"proc/stat": "cpu  100 0 50 800 0 0 0 50 0 0\n"})
+    assert observe(root)["steal_percent"] == "5.00"
+    assert observe(root, since=CpuTicks(total=900, stolen=0))["steal_percent"] == "50.00"
+
+
+def test_a_control_groups_quota_limits_the_cores(tmp_path: Path) -> None:
+    everyone = len(os.sched_getaffinity(0))
+    assert available_cores(tmp_path) == everyone
+    assert available_cores(tree(tmp_path / "two", {"sys/fs/cgroup/cpu.max": "150000 100000\n"})) == 1
+    assert available_cores(tree(tmp_path / "one", {"sys/fs/cgroup/cpu/cpu.cfs_quota_us": "-1\n"})) == everyone
+
+
+def test_info_needs_no_kit(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "edgecnn.runner", "info"], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    last = json.loads(done.stdout.splitlines()[-1])
+    assert last["ok"] is True and "onnxruntime" in last["runtimes"] and "kit" not in last

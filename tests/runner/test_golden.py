@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgecnn.runner.failure import RunnerError
+from edgecnn.runner.golden import check_logits, check_photo, golden_pixels
+from edgecnn.runner.kit import Kit
+from edgecnn.runner.sessions import Session, open_session
+from tests.runner.conftest import CopyKit
+
+
+@pytest.fixture(params=["onnx_kit", "openvino_kit"])
+def kit(request: pytest.FixtureRequest) -> Kit:
+    return Kit.open(request.getfixturevalue(request.param))
+
+
+@pytest.fixture
+def session(kit: Kit) -> Session:
+    return open_session(kit, batch=1)
+
+
+def test_the_golden_set_is_reproduced(kit: Kit, session: Session) -> None:
+    check = check_logits(kit, session, golden_pixels(kit))
+    assert check.difference <= check.allowed
+    assert check_photo(kit) == 0
+
+
+def test_swapped_channels_are_noticed(kit: Kit, session: Session) -> None:
+    with pytest.raises(RunnerError) as caught:
+        check_logits(kit, session, golden_pixels(kit)[..., ::-1])
+    assert caught.value.ref == "golden-logits-differ"
+
+
+def test_a_channel_with_anothers_mean_is_noticed(kit: Kit, session: Session) -> None:
+    pixels = golden_pixels(kit)
+    kit.manifest = kit.manifest._replace(mean=tuple(reversed(kit.manifest.mean)))
+    with pytest.raises(RunnerError) as caught:
+        check_logits(kit, session, pixels)
+    assert caught.value.ref == "golden-logits-differ"
+
+
+def test_bilinear_instead_of_bicubic_is_noticed(kit: Kit) -> None:
+    kit.manifest = kit.manifest._replace(recipe=kit.manifest.recipe._replace(interpolation="bilinear"))
+    with pytest.raises(RunnerError) as caught:
+        golden_pixels(kit)
+    assert caught.value.what == "golden/card.png: does not become the golden pixels"
+
+
+def test_a_photo_that_decodes_differently_is_noticed(kit: Kit) -> None:
+    kit.manifest = kit.manifest._replace(recipe=kit.manifest.recipe._replace(interpolation="bilinear"))
+    with pytest.raises(RunnerError, match="does not become the golden pixels") as caught:
+        check_photo(kit)
+    assert caught.value.because is not None and caught.value.because.endswith("allowed are 2")
+
+
+def test_a_model_that_computes_nan_is_noticed(copy_kit: CopyKit) -> None:
+    folder: Path = copy_kit()
+    kit = Kit.open(folder)
+    session = open_session(kit, batch=1)
+
+    class Broken(Session):
+        def inputs(self):  # type: ignore[no-untyped-def]
+            return session.inputs()
+
+        def run(self, feed):  # type: ignore[no-untyped-def]
+            return {"logits": session.run(feed)["logits"] * np.float32("nan")}
+
+    with pytest.raises(RunnerError) as caught:
+        check_logits(kit, Broken(), golden_pixels(kit))
+    assert caught.value.because is not None and caught.value.because.startswith("they differ by up to nan")

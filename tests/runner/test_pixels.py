@@ -1,0 +1,206 @@
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, PngImagePlugin
+from torchvision.transforms import InterpolationMode, v2
+
+from edgecnn.runner.pixels import MAX_PIXELS, PixelRecipe, UnreadableImage, decode, pixels_sha256, to_feed, to_pixels
+
+LEVELS = np.random.default_rng(3).integers(0, 256, (40, 61, 3), dtype=np.uint8)
+RED, BLUE, WHITE = (255, 0, 0), (0, 0, 255), (255, 255, 255)
+
+
+def picture(width: int = 61, height: int = 40) -> Image.Image:
+    return Image.fromarray(np.random.default_rng(width).integers(0, 256, (height, width, 3), dtype=np.uint8))
+
+
+def saved(image: Image.Image, kind: str, **options: object) -> io.BytesIO:
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    file.seek(0)
+    return file
+
+
+def levels(image: Image.Image) -> np.ndarray:
+    assert image.mode == "RGB"
+    return np.asarray(image)
+
+
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+@pytest.mark.parametrize("size", [(61, 40), (40, 61), (33, 33), (64, 64), (500, 333), (333, 501), (20, 300), (64, 97), (7, 5)])
+@pytest.mark.parametrize(("resize", "crop"), [(64, 56), (64, 64), (73, 64), (37, 30), (40, 64), (33, 47)])
+def test_pixels_are_exactly_torchvisions_on_pil_images(size: tuple[int, int], resize: int, crop: int, interpolation: str) -> None:
+    image = picture(*size)
+    theirs = v2.Compose([v2.Resize(resize, InterpolationMode(interpolation)), v2.CenterCrop(crop)])(image)
+    assert np.array_equal(to_pixels(image, PixelRecipe(resize, crop, interpolation)), np.asarray(theirs))
+
+
+def test_pixels_are_contiguous_and_may_be_written_to() -> None:
+    pixels = to_pixels(picture(), PixelRecipe(32, 24, "bilinear"))
+    assert (pixels.shape, pixels.dtype, pixels.flags.c_contiguous, pixels.flags.writeable) == ((24, 24, 3), np.uint8, True, True)
+
+
+def test_a_picture_too_narrow_to_resize_is_refused_before_memory_is_asked_for() -> None:
+    with pytest.raises(UnreadableImage, match="1 x 60,000 pixels"):
+        to_pixels(Image.new("RGB", (1, 60_000)), PixelRecipe(256, 224, "bicubic"))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF"])
+def test_lossless_formats_give_their_levels_back(kind: str) -> None:
+    assert np.array_equal(levels(decode(saved(Image.fromarray(LEVELS), kind))), LEVELS)
+
+
+def test_a_path_and_an_open_file_are_the_same_picture(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(saved(Image.fromarray(LEVELS), "JPEG").getvalue())
+    with (tmp_path / "a.jpg").open("rb") as file:
+        assert np.array_equal(levels(decode(file)), levels(decode(tmp_path / "a.jpg")))
+
+
+def test_grey_is_repeated_in_every_channel() -> None:
+    grey = Image.fromarray(LEVELS[..., 0])
+    assert np.array_equal(levels(decode(saved(grey, "PNG"))), np.repeat(LEVELS[..., :1], 3, axis=2))
+
+
+def test_one_bit_is_black_and_white() -> None:
+    bits = Image.new("1", (4, 4), 1)
+    bits.putpixel((0, 0), 0)
+    assert levels(decode(saved(bits, "PNG")))[:2, 0].tolist() == [[0, 0, 0], [255, 255, 255]]
+
+
+def test_sixteen_bit_grey_is_scaled_and_not_cut_off() -> None:
+    grey = Image.fromarray(np.array([[0, 257, 128 * 257, 65535, 129, 128]], np.uint16))
+    assert levels(decode(saved(grey, "PNG")))[0, :, 0].tolist() == [0, 1, 128, 255, 1, 0]
+    assert levels(decode(saved(grey, "TIFF")))[0, :, 2].tolist() == [0, 1, 128, 255, 1, 0]
+
+
+def test_grey_levels_without_a_defined_white_are_refused() -> None:
+    with pytest.raises(UnreadableImage, match="32-bit grey levels have no defined white"):
+        decode(saved(Image.fromarray(np.array([[70_000]], np.int32)), "TIFF"))
+    with pytest.raises(UnreadableImage, match="floating-point pixels have no defined white"):
+        decode(saved(Image.fromarray(np.array([[0.5]], np.float32)), "TIFF"))
+
+
+def test_transparency_is_laid_over_white() -> None:
+    image = Image.new("RGBA", (3, 1), (*RED, 255))
+    image.putpixel((1, 0), (*RED, 0))
+    image.putpixel((2, 0), (0, 0, 0, 51))
+    assert [tuple(pixel) for pixel in levels(decode(saved(image, "PNG")))[0].tolist()] == [RED, WHITE, (204, 204, 204)]
+
+
+def test_a_transparent_palette_colour_is_white() -> None:
+    image = Image.new("P", (2, 1), 0)
+    image.putpalette([*RED, *BLUE])
+    image.putpixel((1, 0), 1)
+    for file in (saved(image, "PNG", transparency=0), saved(image, "GIF", transparency=0)):
+        assert [tuple(pixel) for pixel in levels(decode(file))[0].tolist()] == [WHITE, BLUE]
+
+
+def test_a_grey_picture_with_alpha_is_laid_over_white() -> None:
+    assert levels(decode(saved(Image.new("LA", (1, 1), (0, 0)), "PNG"))).tolist() == [[list(WHITE)]]
+
+
+def test_cmyk_is_converted() -> None:
+    inks = Image.new("CMYK", (8, 8), (0, 255, 255, 0))
+    assert np.abs(levels(decode(saved(inks, "TIFF"))).astype(int) - RED).max() == 0
+    assert np.abs(levels(decode(saved(inks, "JPEG", quality=95))).astype(int) - RED).max() <= 2
+
+
+@pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP"])
+def test_the_first_frame_of_an_animation_is_taken(kind: str) -> None:
+    frames = [Image.new("RGB", (8, 8), colour) for colour in (RED, BLUE)]
+    options = {"save_all": True, "append_images": frames[1:], "duration": 40}
+    file = saved(frames[0], kind, **(options | ({"lossless": True} if kind == "WEBP" else {})))
+    assert Image.open(file).n_frames == 2
+    file.seek(0)
+    assert tuple(levels(decode(file))[0, 0].tolist()) == RED
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_exif_orientation_is_applied_once(orientation: int, kind: str) -> None:
+    as_stored = {
+        1: LEVELS,
+        2: LEVELS[:, ::-1],
+        3: LEVELS[::-1, ::-1],
+        4: LEVELS[::-1],
+        5: LEVELS.transpose(1, 0, 2),
+        6: LEVELS.transpose(1, 0, 2)[::-1],
+        7: LEVELS.transpose(1, 0, 2)[::-1, ::-1],
+        8: LEVELS.transpose(1, 0, 2)[:, ::-1],
+    }[orientation]
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    file = saved(Image.fromarray(np.ascontiguousarray(as_stored)), kind, exif=exif)
+    assert np.array_equal(levels(decode(file)), LEVELS)
+
+
+def test_a_damaged_exif_block_does_not_cost_the_picture() -> None:
+    file = saved(Image.fromarray(LEVELS), "PNG", exif=b"Exif\x00\x00MM\x00*\xff\xff\xff\xff")
+    assert np.array_equal(levels(decode(file)), LEVELS)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF"])
+def test_a_truncated_picture_is_refused(kind: str) -> None:
+    whole = saved(Image.fromarray(LEVELS), kind).getvalue()
+    with pytest.raises(UnreadableImage):
+        decode(io.BytesIO(whole[: len(whole) // 2]))
+
+
+def test_a_file_that_is_no_picture_is_refused_in_words() -> None:
+    with pytest.raises(UnreadableImage, match=r"^not a picture in a format that Pillow reads$"):
+        decode(io.BytesIO(b"a shopping list"))
+
+
+def test_a_decompression_bomb_is_refused_before_it_is_decoded() -> None:
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 100_000, 100_000, 8, 2, 0, 0, 0))
+    with pytest.raises(UnreadableImage, match=f"more than {MAX_PIXELS:,} pixels"):
+        decode(io.BytesIO(b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"\0" * 64)) + chunk(b"IEND", b"")))
+
+
+def test_an_inflating_text_chunk_is_refused() -> None:
+    notes = PngImagePlugin.PngInfo()
+    notes.add_text("comment", "x" * (64 << 20), zip=True)
+    with pytest.raises(UnreadableImage):
+        decode(saved(Image.fromarray(LEVELS), "PNG", pnginfo=notes))
+
+
+def test_a_missing_file_is_not_called_a_broken_picture(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        decode(tmp_path / "none.png")
+
+
+def test_the_digest_of_pixels_knows_their_shape_and_type() -> None:
+    pixels = np.arange(24, dtype=np.uint8)
+    arrays = [pixels, pixels.reshape(2, 4, 3), pixels.reshape(4, 2, 3), pixels.view(np.int8)]
+    assert len({pixels_sha256(array) for array in arrays}) == 4
+
+
+def test_the_digest_of_pixels_does_not_know_how_they_lie_in_memory() -> None:
+    pixels = np.arange(24, dtype=np.uint8).reshape(2, 4, 3)
+    assert pixels_sha256(np.asfortranarray(pixels)) == pixels_sha256(pixels)
+
+
+def test_a_float_feed_is_the_normalized_pixels() -> None:
+    mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+    pixels = LEVELS[None, :32, :32]
+    feed = to_feed(pixels, "float32", "NCHW", mean, std)
+    exact = ((pixels / 255.0 - mean) / std).transpose(0, 3, 1, 2)
+    assert (feed.shape, feed.dtype, feed.flags.c_contiguous) == ((1, 3, 32, 32), np.float32, True)
+    assert np.abs(feed - exact).max() < 1e-6
+    assert np.array_equal(to_feed(pixels, "float32", "NHWC", mean, std), feed.transpose(0, 2, 3, 1))
+
+
+@pytest.mark.parametrize(("layout", "shape"), [("NHWC", (2, 40, 61, 3)), ("NCHW", (2, 3, 40, 61))])
+def test_a_uint8_feed_is_the_pixels_themselves(layout: str, shape: tuple[int, ...]) -> None:
+    feed = to_feed(np.stack([LEVELS, LEVELS]), "uint8", layout)
+    assert (feed.shape, feed.dtype, feed.flags.c_contiguous) == (shape, np.uint8, True)
+    assert np.array_equal(feed[1] if layout == "NHWC" else feed[1].transpose(1, 2, 0), LEVELS)

@@ -1,0 +1,208 @@
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.torch import load_file
+
+from edgecnn.errors.training import ClassesDiffer, NothingToTrainOn, TrainingDiverged
+from edgecnn.models.catalogue import arch_named
+from edgecnn.models.networks import build_network, load_state
+from edgecnn.stages.train import TrainStage
+from tests.data.folders import Heard
+from tests.training.made import LITE, SMALL, Given, fetched, files_of, make_given, stage
+
+PROGRAM = """
+import json, sys
+from pathlib import Path
+from edgecnn.stages.train import TrainStage
+class Silent:
+    def step(self, what, done, total=None, unit=""): pass
+    def note(self, text): pass
+settings, roles, out = json.loads(sys.argv[1]), json.loads(sys.argv[2]), Path(sys.argv[3])
+TrainStage.model_validate(settings).make({role: Path(path) for role, path in roles.items()}, out, Silent())
+"""
+
+
+@pytest.fixture(scope="module")
+def given(tmp_path_factory: pytest.TempPathFactory) -> Given:
+    return make_given(tmp_path_factory.mktemp("given"))
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return fetched(tmp_path_factory.mktemp("fetched") / "weights")
+
+
+@pytest.fixture(scope="module")
+def from_scratch(given: Given, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return made(stage(), given.roles(), tmp_path_factory.mktemp("scratch"))
+
+
+@pytest.fixture(scope="module")
+def fine_tuned(given: Given, weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return made(stage(LITE, mode="finetune", epochs=2), given.roles(weights), tmp_path_factory.mktemp("finetune"))
+
+
+def made(asked: TrainStage, roles: dict[str, Path], out: Path, heard: Heard | None = None) -> Path:
+    asked.make(roles, out, heard or Heard())
+    return out
+
+
+def history(out: Path) -> dict[str, Any]:
+    return dict(json.loads((out / "history.json").read_text()))
+
+
+def process(asked: TrainStage, roles: dict[str, Path], out: Path) -> subprocess.Popen[bytes]:
+    words = [asked.model_dump_json(), json.dumps({role: str(path) for role, path in roles.items()}), str(out)]
+    return subprocess.Popen([sys.executable, "-c", PROGRAM, *words])
+
+
+def killed_when(pattern: str, child: subprocess.Popen[bytes], out: Path) -> None:
+    """kill -9 as soon as a file of that name is there."""
+    until = time.monotonic() + 120
+    while not list(out.glob(pattern)):
+        assert child.poll() is None, "it finished before it could be killed"
+        assert time.monotonic() < until
+        time.sleep(0.002)
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+
+
+def test_only_the_two_files_of_the_contract_are_left(from_scratch: Path, fine_tuned: Path) -> None:
+    for out in (from_scratch, fine_tuned):
+        assert set(files_of(out)) == {"history.json", "weights.safetensors"}
+
+
+def test_the_weights_are_those_of_the_network_with_its_new_head(from_scratch: Path, fine_tuned: Path) -> None:
+    for arch, out in ((SMALL, from_scratch), (LITE, fine_tuned)):
+        load_state(build_network(arch_named(arch), 10), out / "weights.safetensors")
+
+
+def test_the_history_says_which_epoch_the_weights_are_of(from_scratch: Path) -> None:
+    told = history(from_scratch)
+    (phase,) = told["phases"]
+    judged = {epoch["epoch"]: epoch["choose_top1"] for epoch in phase["epochs"] if epoch["choose_top1"] is not None}
+    assert told["best"] == {"phase": "scratch", "epoch": max(judged, key=judged.__getitem__), "choose_top1": max(judged.values())}
+    assert told["initial"] == {"kind": "random", "sha256": None, "source": None}
+    assert phase["epochs"][0]["train_loss"] > phase["epochs"][-1]["train_loss"]
+
+
+def test_fine_tuning_names_the_weights_it_began_with(fine_tuned: Path, weights: Path) -> None:
+    told = history(fine_tuned)
+    assert [phase["name"] for phase in told["phases"]] == ["head", "finetune"]
+    assert told["initial"]["sha256"] == json.loads((weights / "weights.json").read_text())["sha256"]
+
+
+def test_pretrained_features_beat_random_weights_on_the_same_few_images(from_scratch: Path, fine_tuned: Path) -> None:
+    assert history(fine_tuned)["best"]["choose_top1"] > history(from_scratch)["best"]["choose_top1"]
+    assert history(fine_tuned)["best"]["choose_top1"] > 0.5
+
+
+def test_fine_tuning_keeps_the_batch_norm_statistics(fine_tuned: Path, weights: Path) -> None:
+    before, after = load_file(weights / "weights.safetensors"), load_file(fine_tuned / "weights.safetensors")
+    statistics = [name for name in after if name.endswith(("running_mean", "running_var"))]
+    assert statistics
+    assert all(bool((before[name] == after[name]).all()) for name in statistics)
+
+
+@pytest.mark.parametrize("moment", ["resume/squares.part", "resume/scratch.checkpoint.safetensors"])
+def test_a_training_killed_and_continued_leaves_the_same_bytes(
+    moment: str, given: Given, from_scratch: Path, tmp_path: Path
+) -> None:
+    killed_when(moment, process(stage(), given.roles(), tmp_path), tmp_path)
+    assert not (tmp_path / "history.json").exists()
+    made(stage(), given.roles(), tmp_path)
+    assert files_of(tmp_path) == files_of(from_scratch)
+
+
+@pytest.mark.parametrize("moment", ["resume/features-0000000.safetensors", "resume/finetune.checkpoint.safetensors"])
+def test_a_fine_tuning_killed_and_continued_leaves_the_same_bytes(
+    moment: str, given: Given, weights: Path, fine_tuned: Path, tmp_path: Path
+) -> None:
+    asked = stage(LITE, mode="finetune", epochs=2)
+    killed_when(moment, process(asked, given.roles(weights), tmp_path), tmp_path)
+    assert not (tmp_path / "history.json").exists()
+    made(asked, given.roles(weights), tmp_path)
+    assert files_of(tmp_path) == files_of(fine_tuned)
+
+
+def test_two_processes_agree_on_every_byte(given: Given, from_scratch: Path, tmp_path: Path) -> None:
+    assert process(stage(), given.roles(), tmp_path).wait() == 0
+    assert files_of(tmp_path) == files_of(from_scratch)
+
+
+def test_a_kill_while_clearing_up_changes_nothing(given: Given, tmp_path: Path, from_scratch: Path) -> None:
+    for name in files_of(from_scratch):
+        (tmp_path / name).write_bytes((from_scratch / name).read_bytes())
+    (tmp_path / "resume").mkdir()
+    (tmp_path / "resume" / "scratch.checkpoint.safetensors").write_bytes(b"half")
+    assert files_of(made(stage(), given.roles(), tmp_path)) == files_of(from_scratch)
+
+
+def test_another_seed_gives_other_weights(given: Given, from_scratch: Path, tmp_path: Path) -> None:
+    other = made(stage(seed=1), given.roles(), tmp_path)
+    assert files_of(other)["weights.safetensors"] != files_of(from_scratch)["weights.safetensors"]
+
+
+def test_progress_ends_at_its_total(given: Given, tmp_path: Path) -> None:
+    heard = Heard()
+    made(stage(epochs=2), given.roles(), tmp_path, heard)
+    told = [step for step in heard.steps if step[0] == "train"]
+    assert [done for _, done, _, _ in told] == sorted(done for _, done, _, _ in told)
+    assert told[-1] == ("train", 2 * 192, 2 * 192, "images")
+
+
+def test_the_patience_ends_a_training(given: Given, tmp_path: Path) -> None:
+    told = history(made(stage(epochs=12, learning_rate=1e-9, patience=2), given.roles(), tmp_path))
+    assert len(told["phases"][0]["epochs"]) < 12
+    assert told["stopped"] == "no better epoch in 2"
+
+
+def test_no_epochs_leave_a_new_head_on_the_frozen_network(given: Given, weights: Path, tmp_path: Path) -> None:
+    out = made(stage(LITE, mode="finetune", epochs=0), given.roles(weights), tmp_path)
+    assert history(out)["best"]["phase"] == "head"
+    before, after = load_file(weights / "weights.safetensors"), load_file(out / "weights.safetensors")
+    body = [name for name in after if not name.startswith("classifier.1.")]
+    assert all(bool((before[name] == after[name]).all()) for name in body)
+
+
+def test_a_loss_that_is_no_number_is_named_and_the_state_is_kept(given: Given, tmp_path: Path) -> None:
+    with pytest.raises(TrainingDiverged, match="phase scratch, epoch 0, batch"):
+        made(stage(learning_rate=1e30), given.roles(), tmp_path)
+    assert not (tmp_path / "weights.safetensors").exists()
+
+
+@pytest.mark.parametrize(("role", "counts"), [("train", {"train": 0}), ("choose", {"choose": 0})])
+def test_an_empty_role_is_named_before_any_work(role: str, counts: dict[str, int], tmp_path: Path) -> None:
+    empty = make_given(tmp_path, **counts)
+    (tmp_path / "out").mkdir()
+    with pytest.raises(NothingToTrainOn, match=f"the role {role}"):
+        made(stage(), empty.roles(), tmp_path / "out")
+
+
+def test_a_plan_for_other_classes_is_refused(given: Given, tmp_path: Path) -> None:
+    with pytest.raises(ClassesDiffer, match="9 classes, the images have 10"):
+        made(stage(classes=9), given.roles(), tmp_path)
+
+
+def test_the_judge_reads_choose_alone(given: Given) -> None:
+    assert sorted(path.name for path in given.pixels.iterdir()) == ["choose.labels.npy", "choose.pixels.npy"]
+    assert len(np.load(given.pixels / "choose.labels.npy")) == 64
+
+
+def test_every_setting_enters_the_key() -> None:
+    versions = dict.fromkeys(stage().tools, "1")
+    changed: list[dict[str, object]] = [
+        {"arch": "resnet-18"}, {"classes": 9}, {"mode": "finetune"}, {"epochs": 4}, {"head_epochs": 6}, {"batch_size": 33},
+        {"learning_rate": 1e-3}, {"weight_decay": 0.5}, {"label_smoothing": 0.2}, {"patience": 6}, {"seed": 1},
+    ]  # fmt: skip
+    keys = {stage(**{"arch": SMALL, **change}).key(versions) for change in [{}, *changed]}
+    assert len(keys) == len(changed) + 1
