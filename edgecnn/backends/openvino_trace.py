@@ -20,6 +20,7 @@ _MULTIPLIES = frozenset({"Convolution", "Deconvolution", "FullyConnected", "MatM
 _MOVES = frozenset({"Reorder", "Convert", "FakeQuantize", "Transpose"})
 _TYPES = {"f32": "fp32", "f16": "fp16", "bf16": "bf16", "i8": "int8", "u8": "int8"}
 _PRIMITIVE = re.compile(r"_(I8|f32|bf16|f16)$", re.IGNORECASE)
+_APPENDED = re.compile(r"(/WithoutBiases|/DequantizationMultiply)+$")
 _NOT_RUN = frozenset({"Input", "Const", "Output", "Parameter", "Result"})
 
 
@@ -62,10 +63,10 @@ def _layer(entry: Mapping[str, Any], join: MacJoin) -> LayerResidency:
 
 
 def _names(entry: Mapping[str, Any]) -> Iterator[str]:
-    """ONNX's names, as they are and without what conversion appends (``node_linear/WithoutBiases``)."""
+    """ONNX's names, as they are and without what conversion appends (``node_linear/WithoutBiases/DequantizationMultiply``)."""
     for name in (entry["name"], *entry["original_names"]):
         yield name
-        yield name.removesuffix("/WithoutBiases")
+        yield _APPENDED.sub("", name)
 
 
 def _precision(entry: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -20,6 +21,8 @@ from edgecnn.values.stage import Progress
 
 _BEATS_PER_LEASE = 4
 _LAST_LINES = 3
+_POLL_S = 0.5
+"""A signal that arrives just before a wait begins is noticed when the wait ends."""
 
 
 class LocalHost:
@@ -66,14 +69,16 @@ class _Listener:
 
     def _listen(self) -> Mapping[str, Any] | _Silence | None:
         last: Mapping[str, Any] | None = None
-        while True:
+        heard_at = time.monotonic()
+        while time.monotonic() - heard_at < self._lease_s:
             try:
-                line = self._lines.get(timeout=self._lease_s)
+                line = self._lines.get(timeout=_POLL_S)
             except queue.Empty:
-                return _Silence()
+                continue
             if line is None:
                 return last
-            last = self._heard(line) or last
+            last, heard_at = self._heard(line) or last, time.monotonic()
+        return _Silence()
 
     def _heard(self, line: bytes) -> Mapping[str, Any] | None:
         try:

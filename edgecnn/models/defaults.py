@@ -1,7 +1,6 @@
 """What training does when the recipe does not say: light, so that a plan can be printed without torch.
 
-Measured on 2 cores (x86-64 with bf16 arithmetic); see ``training/scratch.py`` and ``training/finetune.py`` for what the
-figures mean.
+``training/scratch.py`` and ``training/finetune.py`` say what the figures mean there.
 """
 
 from __future__ import annotations
@@ -10,8 +9,8 @@ from typing import Literal
 
 Mode = Literal["finetune", "scratch"]
 
-SCRATCH_IMAGES = 100_000
-"""Images shown in all to a network that starts from random weights: about two minutes at 64 px on 2 cores."""
+SCRATCH_IMAGES = 44_000
+"""Images shown in all to a network that starts from random weights: 12 passes over the demo."""
 FINETUNE_EPOCHS = 2
 """Passes of the whole network after its head was trained on frozen features."""
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from edgecnn.runner.pixels import PixelRecipe, to_pixels
-from edgecnn.training.machine import available_cores
+from edgecnn.training.machine import training_threads
 from edgecnn.values.dataset import ImageEntry
 from edgecnn.values.stage import Progress
 
@@ -74,7 +74,7 @@ class Squares:
         return self._decode([int(p) for p in positions]) if self._held is None else np.asarray(self._held[np.asarray(positions)])
 
     def _decode(self, positions: Sequence[int]) -> npt.NDArray[np.uint8]:
-        with ThreadPoolExecutor(available_cores()) as pool:  # Pillow releases the interpreter while it decodes and resizes
+        with ThreadPoolExecutor(training_threads()) as pool:  # Pillow releases the interpreter while it decodes and resizes
             return np.stack(list(pool.map(self._one, positions)))
 
     def _one(self, position: int) -> npt.NDArray[np.uint8]:

@@ -21,28 +21,28 @@ _TRIM_DEFAULT, _MMAP_DEFAULT = 128 * 1024, 65536
 _NEVER = 2**31 - 1
 
 
-def available_cores() -> int:
-    """Processors that this process may use, which in a container are fewer than the machine's."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def training_threads() -> int:
+    """``OMP_NUM_THREADS``, else the processors that this process may use, which in a container are fewer than all."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    return int(asked) if asked.isdecimal() and int(asked) > 0 else cores
 
 
 @contextmanager
 def repeatable() -> Iterator[None]:
     """Same bits from the same start: deterministic algorithms only, and a thread count that does not vary with the load."""
-    algorithms, threads = torch.are_deterministic_algorithms_enabled(), torch.get_num_threads()
-    filling = torch.utils.deterministic.fill_uninitialized_memory
+    checks = torch.utils.deterministic
+    before = torch.are_deterministic_algorithms_enabled(), torch.get_num_threads(), checks.fill_uninitialized_memory  # type: ignore[attr-defined]
     torch.use_deterministic_algorithms(True)
-    torch.utils.deterministic.fill_uninitialized_memory = (
-        False  # finds reads of unset memory, which costs 15 % and finds none here
-    )
-    torch.set_num_threads(available_cores())
+    checks.fill_uninitialized_memory = False  # type: ignore[attr-defined] # it costs 15 % and makes no bit repeatable
+    torch.set_num_threads(training_threads())
     try:
         with torch.random.fork_rng(devices=[]), _kept_memory():
             yield
     finally:
-        torch.use_deterministic_algorithms(algorithms)
-        torch.utils.deterministic.fill_uninitialized_memory = filling
-        torch.set_num_threads(threads)
+        torch.use_deterministic_algorithms(before[0])
+        torch.set_num_threads(before[1])
+        checks.fill_uninitialized_memory = before[2]  # type: ignore[attr-defined]
 
 
 @contextmanager

@@ -10,7 +10,9 @@ from torch import nn
 from edgecnn.errors.export import ExportDisagrees, WrongOpset
 from edgecnn.graph.checks import compare_logits, onnx_logits, torch_logits
 from edgecnn.graph.export import export_onnx
-from tests.graph.trunks import RESOLUTION_PX, feed_of, network, pictures, trunk
+from edgecnn.graph.trunk import TrunkRequest, make_trunk
+from tests.graph.trunks import NORMALIZATION, RESOLUTION_PX, feed_of, network, pictures, prepared, trunk
+from tests.quantization.made import Quiet
 
 
 class Small(nn.Module):
@@ -108,6 +110,15 @@ def test_the_disagreement_says_how_large_it_is_and_on_how_many_images() -> None:
         "the exported graph differs from the network by 9.5 in a logit, 0.01 is allowed: "
         "on 2 images they name the same class for 50.0% [export-disagrees]"
     )
+
+
+def test_a_network_that_diverged_is_refused_before_anything_is_built_on_it(tmp_path: Path) -> None:
+    broken = small()
+    with torch.no_grad():
+        broken.head[1].bias[3] = float("nan")
+    request = TrunkRequest(pixels=prepared(), resolution_px=RESOLUTION_PX, normalization=NORMALIZATION, opset=20)
+    with pytest.raises(ExportDisagrees):
+        make_trunk(broken, request, tmp_path, Quiet())
 
 
 def test_a_nan_is_a_disagreement() -> None:

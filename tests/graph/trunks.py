@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import json
+import shutil
 import tempfile
 from functools import cache
 from pathlib import Path
@@ -24,8 +26,10 @@ CLASSES = 10
 
 @cache
 def scratch() -> Path:
-    """A folder for this test run."""
-    return Path(tempfile.mkdtemp(prefix="edgecnn-tests-"))
+    """A folder for this test run, gone when it ends."""
+    folder = Path(tempfile.mkdtemp(prefix="edgecnn-tests-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def pictures(count: int, seed: int = 0) -> npt.NDArray[np.uint8]:

@@ -1,11 +1,9 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
@@ -134,49 +132,24 @@ def test_work_longer_than_the_lease_goes_on_as_long_as_it_is_heard(copy_kit: Cop
     assert LocalHost().run(kit, argv, lease_s=4, tell=Heard())["evaluation"]["seconds"] > 4.5
 
 
-def test_an_interruption_here_ends_the_runner_there(copy_kit: CopyKit) -> None:  # noqa: F811
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_interrupted_or_killed_outright_here_nothing_is_left_there(
+    copy_kit: CopyKit,  # noqa: F811
+    tmp_path: Path,
+    how: signal.Signals,
+) -> None:
     kit = copy_kit()
-    misbehave(kit, HANG)
-
-    def interrupt() -> None:
-        wait_until(lambda: bool(runners_in(kit)))
-        os.kill(os.getpid(), signal.SIGINT)
-
-    threading.Thread(target=interrupt).start()
-    with pytest.raises(KeyboardInterrupt):
-        LocalHost().run(kit, ["selftest"], lease_s=60, tell=Heard())
-    assert runners_in(kit) == []
-
-
-def test_killed_outright_here_nothing_is_left_there(copy_kit: CopyKit, tmp_path: Path) -> None:  # noqa: F811
-    kit = copy_kit()
-    edit(
-        kit,
-        "runner/sessions/onnxruntime_cpu.py",
-        "        return dict(zip(",
-        "        import time; time.sleep(300)\n        return dict(zip(",
-    )
+    slow = "        import time; time.sleep(300)\n        return dict(zip("
+    edit(kit, "runner/sessions/onnxruntime_cpu.py", "        return dict(zip(", slow)
     schedule, out = schedule_of(tmp_path / "s.json", kit, timeout_s=200), tmp_path / "out"
-    argv = ["bench", "--schedule", str(schedule), "--out", str(out)]
     code = (
         "import json, sys; from pathlib import Path; from edgecnn.hosts.local import LocalHost\n"
         "from tests.hosts.test_local import Heard\n"
         "LocalHost().run(Path(sys.argv[1]), json.loads(sys.argv[2]), lease_s=60, tell=Heard())"
     )
-    process = subprocess.Popen([sys.executable, "-c", code, str(kit), json.dumps(argv)], cwd=ROOT)
+    argv = json.dumps(["bench", "--schedule", str(schedule), "--out", str(out)])
+    host = subprocess.Popen([sys.executable, "-c", code, str(kit), argv], cwd=ROOT, stderr=subprocess.DEVNULL)
     assert wait_until(lambda: bool(processes_about(f"runner.worker --schedule {out}")), 40)
-    process.kill()
-    process.wait()
+    host.send_signal(how)
+    assert host.wait(20) == -how
     assert wait_until(lambda: not processes_about(str(out)), 5)
-
-
-def runners_in(kit: Path) -> list[int]:
-    """Runners whose current folder is this kit."""
-    found = []
-    for pid in processes_about("-m runner"):
-        try:
-            if Path(f"/proc/{pid}/cwd").readlink() == kit:
-                found.append(pid)
-        except OSError:
-            continue  # it has ended meanwhile
-    return found

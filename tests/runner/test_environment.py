@@ -74,7 +74,7 @@ def test_one_serial_number_is_one_machine_and_cannot_be_read_back(tmp_path: Path
 def test_stolen_time_is_of_the_interval(tmp_path: Path) -> None:
     root = tree(tmp_path, {"proc/stat": "cpu  100 0 50 800 0 0 0 50 0 0\n"})
     assert observe(root)["steal_percent"] == "5.00"
-    assert observe(root, since=CpuTicks(total=900, stolen=0))["steal_percent"] == "50.00"
+    assert observe(root, since=CpuTicks(total=900, stolen=0, busy=50, own=0))["steal_percent"] == "50.00"
 
 
 def test_a_control_groups_quota_limits_the_cores(tmp_path: Path) -> None:

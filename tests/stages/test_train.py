@@ -157,13 +157,13 @@ def test_progress_ends_at_its_total(given: Given, tmp_path: Path) -> None:
     made(stage(epochs=2), given.roles(), tmp_path, heard)
     told = [step for step in heard.steps if step[0] == "train"]
     assert [done for _, done, _, _ in told] == sorted(done for _, done, _, _ in told)
-    assert told[-1] == ("train", 2 * 192, 2 * 192, "images")
+    assert told[-1] == ("train", 2 * 128, 2 * 128, "images")
 
 
 def test_the_patience_ends_a_training(given: Given, tmp_path: Path) -> None:
-    told = history(made(stage(epochs=12, learning_rate=1e-9, patience=2), given.roles(), tmp_path))
-    assert len(told["phases"][0]["epochs"]) < 12
-    assert told["stopped"] == "no better epoch in 2"
+    told = history(made(stage(epochs=9, learning_rate=1e-9, patience=1), given.roles(), tmp_path))
+    assert len(told["phases"][0]["epochs"]) < 9
+    assert told["stopped"] == "no better epoch in 1"
 
 
 def test_no_epochs_leave_a_new_head_on_the_frozen_network(given: Given, weights: Path, tmp_path: Path) -> None:
@@ -195,7 +195,7 @@ def test_a_plan_for_other_classes_is_refused(given: Given, tmp_path: Path) -> No
 
 def test_the_judge_reads_choose_alone(given: Given) -> None:
     assert sorted(path.name for path in given.pixels.iterdir()) == ["choose.labels.npy", "choose.pixels.npy"]
-    assert len(np.load(given.pixels / "choose.labels.npy")) == 64
+    assert len(np.load(given.pixels / "choose.labels.npy")) == 48
 
 
 def test_every_setting_enters_the_key() -> None:

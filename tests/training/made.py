@@ -34,7 +34,7 @@ class Given(NamedTuple):
         return {"images": self.images, "pixels": self.pixels} | ({} if weights is None else {"weights": weights})
 
 
-def make_given(folder: Path, *, train: int = 192, choose: int = 64) -> Given:
+def make_given(folder: Path, *, train: int = 128, choose: int = 48) -> Given:
     """The first images of the demo's roles. ``report`` is not prepared: whoever opens it fails."""
     summary = summarize(DataChoice(), folder / "cache", Heard())
     whole = DataManifest.model_validate_json(Path(summary.manifest_path).read_bytes())
