@@ -18,6 +18,7 @@ from edgecnn.hosts.protocol import Host
 from edgecnn.stages.compile import CompileStage
 from edgecnn.store.making import Maker
 from edgecnn.store.store import Store
+from edgecnn.store.wanted import Circumstances
 from edgecnn.values.artifact import Artifact, Blocked, Failed, Given, Outcome
 from edgecnn.values.key import Key
 from edgecnn.values.stage import Progress, Role
@@ -114,14 +115,8 @@ def _run(step: Step, execution: Execution, workshop: Workshop) -> None:
     versions = execution.plan.resolved.versions
     given = _given(step, execution)
     started = time.perf_counter()
-    artifact, outcome = workshop.store.artifacts.obtain(
-        step.stage,
-        versions=versions,
-        given=given,
-        environment=workshop.environment,
-        tell=workshop.tell,
-        maker=_maker(step, workshop),
-    )
+    under = Circumstances(versions=versions, given=given, environment=workshop.environment)
+    artifact, outcome = workshop.store.artifacts.obtain(step.stage, under, workshop.tell, _maker(step, workshop))
     execution.artifacts[step.id] = artifact
     execution.outcomes[step.id] = outcome
     execution.seconds[step.id] = time.perf_counter() - started

@@ -13,7 +13,7 @@ from edgecnn.store.layout import RECORD, Layout
 from edgecnn.store.locks import Locks
 from edgecnn.store.making import Maker, Making
 from edgecnn.store.miss import explain_miss, stored_payloads
-from edgecnn.store.wanted import Wanted
+from edgecnn.store.wanted import Circumstances, Wanted
 from edgecnn.values.artifact import Artifact, Cached, Given, Miss, Ran
 from edgecnn.values.stage import Progress, Role, Stage
 
@@ -39,22 +39,13 @@ class Artifacts:
         return self._looked_up(Wanted.of(stage, versions, given))
 
     def obtain(
-        self,
-        stage: Stage,
-        *,
-        versions: Mapping[str, str],
-        given: Mapping[Role, Given],
-        environment: Mapping[str, str],
-        tell: Progress,
-        maker: Maker | None = None,
+        self, stage: Stage, under: Circumstances, tell: Progress, maker: Maker | None = None
     ) -> tuple[Artifact, Ran | Cached]:
         """The stored artifact, or one made now, by one process at a time.
 
         Args:
             stage: what is wanted; ``stage.make`` makes it unless ``maker`` is given.
-            versions: as for ``find``.
-            given: every input of the stage.
-            environment: what this machine is, for the record; it does not enter the key.
+            under: tool versions, inputs and environment.
             tell: hears the maker's progress, and of waiting for another process after 2 s.
             maker: called instead of ``stage.make``, for stages that run through a host.
 
@@ -64,9 +55,9 @@ class Artifacts:
             ValueError: ``given`` lacks an input.
             Exception: whatever the maker raises; nothing is stored then.
         """
-        if lacking := sorted(set(stage.inputs) - set(given)):
+        if lacking := sorted(set(stage.inputs) - set(under.given)):
             raise ValueError(f"{stage.kind}: inputs not given: {', '.join(lacking)}")
-        wanted = Wanted.of(stage, versions, given)
+        wanted = Wanted.of(stage, under.versions, under.given)
         found = self._looked_up(wanted)
         if isinstance(found, Artifact):
             return self._used(found), Cached()
@@ -74,8 +65,8 @@ class Artifacts:
             found = self._looked_up(wanted, discard_damaged=True)  # another process may have made it while this one waited
             if isinstance(found, Artifact):
                 return self._used(found), Cached()
-            making = Making(self._layout, wanted, resumable=stage.resumable, environment=environment)
-            artifact = making.made(maker or stage.make, {role: found.path for role, found in given.items()}, tell)
+            making = Making(self._layout, wanted, resumable=stage.resumable, environment=under.environment)
+            artifact = making.made(maker or stage.make, {role: found.path for role, found in under.given.items()}, tell)
         return artifact, Ran(seconds=artifact.record.seconds, why=found.why)
 
     def entries(self) -> Iterator[Artifact]:

@@ -13,6 +13,18 @@ from edgecnn.values.stage import Role, Stage
 
 
 @dataclass(frozen=True)
+class Circumstances:
+    """What a stage is made under and from."""
+
+    versions: Mapping[str, str]
+    """Version of each distribution that the stage names in ``tools``."""
+    given: Mapping[Role, Given]
+    """Every input of the stage."""
+    environment: Mapping[str, str]
+    """What this machine is, for the record; it does not enter the key."""
+
+
+@dataclass(frozen=True)
 class Wanted:
     """A key with all that it stands for, and the bytes that are there to make it from."""
 

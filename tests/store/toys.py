@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from edgecnn.store.store import Store
+from edgecnn.store.wanted import Circumstances
 from edgecnn.values.artifact import Artifact, Cached, Given, Ran
 from edgecnn.values.base import Value
 from edgecnn.values.key import digest_of
@@ -88,8 +89,9 @@ class Ear:
 
 
 def obtain(store: Store, stage: Stage, **changed: Any) -> tuple[Artifact, Ran | Cached]:
-    request: dict[str, Any] = {"versions": VERSIONS, "given": {}, "environment": ENVIRONMENT, "tell": Ear(), **changed}
-    return store.artifacts.obtain(stage, **request)
+    known: dict[str, Any] = {"versions": VERSIONS, "given": {}, "environment": ENVIRONMENT}
+    under = Circumstances(**{name: changed.pop(name, default) for name, default in known.items()})
+    return store.artifacts.obtain(stage, under, **{"tell": Ear(), **changed})
 
 
 def source(path: Path, text: str) -> Given:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -68,18 +69,19 @@ def _padding(size: int, kernel: int, stride: int) -> int:
     return max((-(-size // stride) - 1) * stride + kernel - size, 0)
 
 
-class ConvUnit(nn.Sequential):
-    """Convolution without bias, batch norm, and ReLU6 unless ``linear``."""
+ConvKind = Literal["pointwise", "depthwise", "linear"]
 
-    def __init__(
-        self, before: int, after: int, *, kernel: int = 1, stride: int = 1, depthwise: bool = False, linear: bool = False
-    ) -> None:
-        groups = before if depthwise else 1
+
+class ConvUnit(nn.Sequential):
+    """Convolution without bias, batch norm, and ReLU6 unless ``linear``; ``depthwise`` filters each channel by itself."""
+
+    def __init__(self, before: int, after: int, *, kernel: int = 1, stride: int = 1, kind: ConvKind = "pointwise") -> None:
+        groups = before if kind == "depthwise" else 1
         layers: list[nn.Module] = [
             SameConv(before, after, kernel, stride, groups=groups, bias=False),
             nn.BatchNorm2d(after, eps=1e-3, momentum=0.01),
         ]
-        super().__init__(*layers, *([] if linear else [nn.ReLU6(inplace=True)]))
+        super().__init__(*layers, *([] if kind == "linear" else [nn.ReLU6(inplace=True)]))
 
 
 class InvertedResidual(nn.Module):
@@ -89,8 +91,8 @@ class InvertedResidual(nn.Module):
         super().__init__()
         inner = before * group.expand
         units = [ConvUnit(before, inner)] if group.expand != 1 else []
-        units.append(ConvUnit(inner, inner, kernel=group.kernel, stride=stride, depthwise=True))
-        units.append(ConvUnit(inner, group.width, linear=True))
+        units.append(ConvUnit(inner, inner, kernel=group.kernel, stride=stride, kind="depthwise"))
+        units.append(ConvUnit(inner, group.width, kind="linear"))
         self.block = nn.Sequential(*units)
         self.residual = stride == 1 and before == group.width
         self.drop_path = StochasticDepth(drop_path, "row")

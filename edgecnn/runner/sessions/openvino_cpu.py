@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence
-
-import openvino
 
 from ..failure import RunnerError
 from ..feeds import TensorSpec
 from ..files import write_bytes
 from . import Session, threads_of
+
+# Importing openvino sends usage events over the network, unless this package cannot be imported; it looks for exactly that.
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+import openvino  # noqa: E402
 
 if TYPE_CHECKING:
     from ..kit import Kit
