@@ -129,11 +129,8 @@ def _answer(request: BuildRequest, arch: ArchSpec, store: Store, versions: Mappi
     """Asked of this machine every time, of the network only where the last build of this folder was not answered already."""
     found = store.artifacts.find(FetchStage.published(arch), versions, {}) if arch.weights is not None else None
     choice = request.recipe.model.weights
-    if not isinstance(found, Artifact) and not request.refresh_weights:
-        previous = _previous_answer(request.out / "plan.json", arch.name, choice)
-        if previous is not None:
-            return previous
-    return answer_weights(arch, choice, cached=found.folder if isinstance(found, Artifact) else None)
+    previous = None if request.refresh_weights else _previous_answer(request.out / "plan.json", arch.name, choice)
+    return answer_weights(arch, choice, cached=found.folder if isinstance(found, Artifact) else None, previous=previous)
 
 
 def _previous_answer(plan_file: Path, arch: str, choice: str) -> WeightsAnswer | None:

@@ -12,6 +12,7 @@ from typing import ClassVar, Literal
 
 from edgecnn.backends.installed import require_packages
 from edgecnn.models.catalogue import arch_named
+from edgecnn.training.waiting import sleeping_threads
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.key import Key
 from edgecnn.values.stage import Progress, Role, Stage
@@ -55,7 +56,8 @@ class FetchStage(Stage):
             WeightsUnreadable, WeightsDoNotFit: the file is damaged, or of another network.
         """
         require_packages(("torch", "torchvision", "safetensors"), extra="train", needed_for="fetch")
-        from edgecnn.models.fetching import fetch_weights
+        with sleeping_threads():
+            from edgecnn.models.fetching import fetch_weights
 
         fetch_weights(self.spec(), given.get("weights_file"), out, tell)
 

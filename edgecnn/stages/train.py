@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from edgecnn.backends.installed import require_packages
 from edgecnn.training.settings import TrainSettings
+from edgecnn.training.waiting import sleeping_threads
 from edgecnn.values.stage import Progress, Role, Stage
 
 
@@ -37,7 +38,8 @@ class TrainStage(Stage, TrainSettings):
             NothingToTrainOn, ClassesDiffer: the images are not those that were planned for.
         """
         require_packages(self.tools, extra="train", needed_for="train")
-        from edgecnn.training.run import TrainingInputs, train
+        with sleeping_threads():
+            from edgecnn.training.run import TrainingInputs, train
 
         inputs = TrainingInputs(images=given["images"], pixels=given["pixels"], weights=given.get("weights"))
         train(self, inputs, out, tell)
