@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgecnn.building.build import run_build
-from edgecnn.building.devices import parse_target
+from edgecnn.building.devices import settled_target
 from edgecnn.building.publish import write_text_atomically
 from edgecnn.building.request import BuildRequest
 from edgecnn.render.markdown import report_markdown
@@ -42,7 +42,7 @@ def build(
 def build_and_write(request: BuildRequest, tell: Progress) -> BuildReport:
     """Build as asked and write ``report.md`` beside what ``run_build`` published."""
     report = run_build(request, Store.open(), tell)
-    if report.output is not None:
+    if request.goal == "judge":
         write_text_atomically(request.out / "report.md", report_markdown(report))
     return report
 
@@ -50,6 +50,7 @@ def build_and_write(request: BuildRequest, tell: Progress) -> BuildReport:
 def _device(recipe: Recipe, device: Device | str | None) -> tuple[Recipe, Device]:
     if isinstance(device, Device):
         return recipe.model_copy(update={"target": recipe.target.model_copy(update={"device": device.name})}), device
-    chosen, runtime = parse_target(device if device is not None else recipe.target.device)
-    target = recipe.target.model_copy(update={"device": chosen.name, "runtime": runtime or recipe.target.runtime})
-    return recipe.model_copy(update={"target": target}), chosen
+    chosen, runtime = settled_target(recipe.target, device)
+    return recipe.model_copy(
+        update={"target": recipe.target.model_copy(update={"device": chosen.name, "runtime": runtime})}
+    ), chosen

@@ -13,12 +13,15 @@ from edgecnn.building.plan import BASELINE_ID
 from edgecnn.judging.accuracy import Answers, accuracy
 from edgecnn.judging.latency import latency, missing_latency
 from edgecnn.measure.lab import Lab
+from edgecnn.measure.race import Purpose
 from edgecnn.values.artifact import Outcome
 from edgecnn.values.candidate import Candidate
 from edgecnn.values.report import Accuracy, CandidateFacts, Latency
+from edgecnn.values.residency import Residency
 from edgecnn.values.verdict import Fidelity
 
 MIB = 1024 * 1024
+PURPOSES: tuple[Purpose, ...] = ("report", "select")
 
 
 @dataclass(frozen=True)
@@ -35,16 +38,16 @@ class Scene:
         return self.execution.plan.resolved.attachment.attached
 
 
-def candidate_facts(scene: Scene, settle_command: str) -> dict[str, CandidateFacts]:
+def candidate_facts(scene: Scene) -> dict[str, CandidateFacts]:
     """Every candidate's row before anything is chosen, in the plan's order."""
     candidates = scene.execution.plan.resolved.candidates
     answers = {split: _answers(scene, split) for split in SPLITS}
     labels = {split: _labels(scene, split) for split in SPLITS}
-    return {c.id: _facts(c, scene, answers, labels, settle_command) for c in candidates}
+    return {c.id: _facts(c, scene, answers, labels) for c in candidates}
 
 
 def _facts(
-    candidate: Candidate, scene: Scene, answers: Mapping[Split, Mapping[str, Answers]], labels: Mapping[Split, Any], settle: str
+    candidate: Candidate, scene: Scene, answers: Mapping[Split, Mapping[str, Answers]], labels: Mapping[Split, Any]
 ) -> CandidateFacts:
     seen, name = scene.seen, candidate.id
     kit, answering = seen.kits.get(name), seen.answering.get(name)
@@ -59,9 +62,9 @@ def _facts(
         is_baseline=name == BASELINE_ID,
         report=of("report"),
         choose=of("choose"),
-        latency=_latency(name, scene, settle),
+        latency=_latency(name, scene),
         size_mib=kit.model_bytes / MIB if kit else None,
-        residency=seen.residency.get(name),
+        residency=_residency(name, scene),
         kit=kit.digest if kit else None,
         evaluated_kit=answering.digest if answering else None,
         outcomes=outcomes_of(candidate, scene),
@@ -88,7 +91,7 @@ def _answers(scene: Scene, split: Split) -> dict[str, Answers]:
         stored = scene.seen.evaluations.get((name, split))
         if stored is None or stored.profile.logits_file is None:
             continue
-        fidelity = stored.profile.fidelity if scene.attached or name == BASELINE_ID else Fidelity.EMULATED
+        fidelity = stored.profile.fidelity if scene.attached else Fidelity.EMULATED
         found[name] = Answers(
             candidate=name,
             logits=np.load(stored.file(stored.profile.logits_file), allow_pickle=False),
@@ -105,10 +108,12 @@ def _labels(scene: Scene, split: Split) -> Any:
     return np.load(scene.execution.artifacts["prepare"].folder / f"{split}.labels.npy", allow_pickle=False)
 
 
-def _latency(name: str, scene: Scene, settle: str) -> Latency:
-    """From the last race where it ran in it, else from the selection, else said to be missing, with why."""
+def _latency(name: str, scene: Scene) -> Latency:
+    """From the last race that it was in, the one of the reported figures first; else said to be missing, with why."""
     seen, machine = scene.seen, scene.lab.machine
-    for purpose in ("report", "select"):
+    if name in seen.failures:
+        return missing_latency(reason=seen.failures[name].what, machine=machine)
+    for purpose in PURPOSES:
         raced = seen.raced(purpose)
         if name in raced:
             fp32 = None if name == BASELINE_ID else raced.get(BASELINE_ID)
@@ -118,9 +123,16 @@ def _latency(name: str, scene: Scene, settle: str) -> Latency:
         return missing_latency(reason=reason, machine=machine)
     device = scene.execution.plan.resolved.device.name
     if not scene.attached:
-        return missing_latency(reason=f"not measured on {device}; on the device: {settle}", machine=device)
-    why = seen.failures[name].what if name in seen.failures else "not raced"
-    return missing_latency(reason=why, machine=machine)
+        return missing_latency(reason=f"not measured on {device}", machine=device)
+    return missing_latency(reason="not raced", machine=machine)
+
+
+def _residency(name: str, scene: Scene) -> Residency | None:
+    """What ran here is no evidence of what would run on a device that is not here."""
+    seen = scene.seen.residency.get(name)
+    if seen is None or scene.attached or seen.basis != "executed":
+        return seen
+    return seen.model_copy(update={"basis": "elsewhere"})
 
 
 def weights_sha256(scene: Scene) -> str | None:

@@ -11,11 +11,18 @@ from edgecnn.building.devices import local_facts
 from edgecnn.building.execute import Execution, Workshop, execute
 from edgecnn.building.observe import Observer, finalists, pixel_sets
 from edgecnn.building.plan import BASELINE_ID, Plan, plan
-from edgecnn.building.publish import check_output, publish_bundle, publish_plan, publish_report
+from edgecnn.building.publish import (
+    check_output,
+    output_lock,
+    publish_bundle,
+    publish_plan,
+    publish_progress,
+    publish_report,
+)
 from edgecnn.building.reporting import decide, last_race, report_of
 from edgecnn.building.request import BuildRequest
 from edgecnn.building.resolve import python_version, resolve
-from edgecnn.errors.building import EveryCandidateFailed
+from edgecnn.errors.building import BaselineFailed, EveryCandidateFailed
 from edgecnn.hosts.local import LocalHost
 from edgecnn.judging.resolution import resolution_sentence
 from edgecnn.measure.lab import Lab
@@ -75,9 +82,10 @@ def run_build(request: BuildRequest, store: Store, tell: Progress) -> BuildRepor
         EdgecnnError: a named failure. What was finished before it is in the store, and the same call goes on from there.
     """
     started = time.perf_counter()
-    check_output(request.out)
+    check_output(request.out, request.recipe.data.path)
     planned = plan(resolve(request, store, tell))
-    publish_plan(planned, request.out)
+    with output_lock(request.out):
+        publish_plan(planned, request.out)
     if planned.resolved.weights.fell_back:
         tell.note(f"NOT PRETRAINED: {planned.resolved.weights.why}")
     host = LocalHost()
@@ -88,9 +96,12 @@ def run_build(request: BuildRequest, store: Store, tell: Progress) -> BuildRepor
     lab = Lab(host=host, store=store, tell=tell, device=_device_here(planned), machine=local_facts().describe(), environment=here)
     scene = observe(request, execution, lab)
     report = report_of(scene, request, seconds=time.perf_counter() - started)
-    publish_report(report, request.out)
-    if request.goal == "judge":
-        publish_bundle(report, scene.seen.kits, request.out)
+    with output_lock(request.out):
+        if request.goal == "judge":
+            publish_bundle(report, scene.seen.kits, request.out)
+            publish_report(report, request.out)
+        else:
+            publish_progress(report, request.goal, request.out)
     return report
 
 
@@ -109,6 +120,8 @@ def observe(request: BuildRequest, execution: Execution, lab: Lab) -> Scene:
     if BASELINE_ID not in observer.seen.answering:
         raise EveryCandidateFailed(reasons=_reasons(execution))
     observer.evaluate_all(pixel_sets(execution))
+    if (failed := observer.seen.failures.get(BASELINE_ID)) is not None:
+        raise BaselineFailed(reason=failed.what)
     observer.read_residency()
     if scene.attached:
         _race(observer, scene, request)
@@ -119,12 +132,11 @@ def _race(observer: Observer, scene: Scene, request: BuildRequest) -> None:
     """Screen, select among the finalists, and race the winner once more for the figures."""
     anew = request.stored_race == "never"
     observer.race([name for name in observer.seen.answering if name not in observer.seen.failures], "screen", anew=anew)
-    inside = decide(scene, request).inside_budget
-    final = finalists(observer.seen.screen_ms, inside, scene.execution.plan.resolved.candidates)
-    observer.race(final, "select", anew=anew)
-    pair = last_race(decide(scene, request))
-    if pair:
-        observer.race(pair, "report", anew=anew)
+    decision = decide(scene, request)
+    patient = any(gate.metric == "p99_ms" for gate in decision.gates)
+    final = finalists(observer.seen.screen_ms, decision.inside_budget, scene.execution.plan.resolved.candidates)
+    observer.race(final, "select", anew=anew, patient=patient)
+    observer.race(last_race(decide(scene, request)), "report", anew=anew, patient=patient)
 
 
 def _reasons(execution: Execution) -> tuple[str, ...]:

@@ -10,11 +10,19 @@ from pathlib import Path
 from typing import NamedTuple
 
 from edgecnn.building.toml_file import checked, read_table
-from edgecnn.errors.devices import DeviceFileInvalid, DeviceNameTaken, RuntimeNotOnDevice, UnknownDevice, UnknownRuntime
+from edgecnn.errors.devices import (
+    DeviceFileInvalid,
+    DeviceNameTaken,
+    RuntimeNotOnDevice,
+    RuntimesContradict,
+    UnknownDevice,
+    UnknownRuntime,
+)
 from edgecnn.resources import resource_folder
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import Runtime
-from edgecnn.values.device import Device, Memory
+from edgecnn.values.device import Device, Match, Memory
+from edgecnn.values.recipe import TargetChoice
 
 ISA_FLAGS = (
     "avx2", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_int8", "amx_bf16", "asimddp", "asimdhp", "i8mm", "bf16",
@@ -112,6 +120,23 @@ def parse_target(text: str) -> Target:
     return Target(device, runtime_of(device, runtime) if colon else None)
 
 
+def settled_target(choice: TargetChoice, asked: str | None) -> Target:
+    """The device and runtime of a call: what it asks on its own, else what the recipe says.
+
+    Raises:
+        RuntimesContradict: the recipe's device names one runtime and its ``runtime`` another.
+        UnknownDevice, UnknownRuntime, RuntimeNotOnDevice: as ``parse_target``.
+    """
+    if asked is not None:
+        return parse_target(asked)
+    device, named = parse_target(choice.device)
+    if choice.runtime is None:
+        return Target(device, named)
+    if named is not None and named is not choice.runtime:
+        raise RuntimesContradict(target=choice.device, runtime=choice.runtime.value)
+    return Target(device, runtime_of(device, choice.runtime.value))
+
+
 def runtime_of(device: Device, name: str) -> Runtime:
     """The runtime of this name, if the device has it.
 
@@ -131,6 +156,8 @@ def runtime_of(device: Device, name: str) -> Runtime:
 def matches(device: Device, facts: LocalFacts) -> bool:
     """True when a machine with these facts is this device: every field that the device's ``[match]`` states holds."""
     match = device.match
+    if device.processor.architecture != "any" and match == Match():
+        return False  # a file that does not say how its board is recognised is recognised nowhere
     return (
         (match.architecture is None or match.architecture == facts.architecture)
         and (match.cpu_vendor is None or match.cpu_vendor == facts.cpu_vendor)

@@ -26,8 +26,6 @@ from edgecnn.values.stage import Progress, Role
 TRUNK = ("prepare", "fetch", "train", "export")
 BRANCH = ("quantize", "package", "compile")
 _LAST_STEP: Mapping[Goal, tuple[str, ...]] = {
-    "fetch": ("fetch",),
-    "prepare": ("prepare",),
     "train": ("prepare", "fetch", "train"),
     "export": TRUNK,
     "quantize": (*TRUNK, "quantize"),
@@ -47,11 +45,6 @@ class Execution:
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     skipped_rungs: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def ran_anything(self) -> bool:
-        """False when the store had every artifact."""
-        return any(outcome.outcome == "ran" for outcome in self.outcomes.values())
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ each, the finalists interleaved, and a last race of the winner against fp32, sin
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -13,11 +14,10 @@ from typing import Literal
 from edgecnn.building.execute import Execution
 from edgecnn.building.plan import BASELINE_ID
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.judging.latency import run_ms
 from edgecnn.measure.evaluate import PixelSet, evaluate
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
-from edgecnn.measure.race import Purpose, RaceRequest, RaceResult, race
+from edgecnn.measure.race import RUN_MAX_S, RUN_PATIENT_S, Purpose, RaceRequest, RaceResult, race
 from edgecnn.measure.residency import residency
 from edgecnn.store.profiles import StoredProfile
 from edgecnn.values.artifact import Failed
@@ -42,6 +42,8 @@ class Observations:
     residency: dict[str, Residency] = field(default_factory=dict)
     screen_ms: dict[str, float] = field(default_factory=dict)
     races: dict[Purpose, RaceResult] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    """What could not be read and is not needed: a candidate is not out for it."""
     failures: dict[str, Failed] = field(default_factory=dict)
 
     def raced(self, purpose: Purpose) -> dict[str, Profile]:
@@ -98,16 +100,20 @@ class Observer:
                 if stored.profile.residency is not None:
                     self.seen.residency[name] = stored.profile.residency
             except EdgecnnError as error:
-                self._fail(name, error)
+                self.seen.notes.append(f"residency of {name} could not be read: {error.line()}")
 
-    def race(self, names: Iterable[str], purpose: Purpose, *, anew: bool = False) -> None:
-        """Race these candidates' kits; whoever does not finish is out."""
+    def race(self, names: Iterable[str], purpose: Purpose, *, anew: bool = False, patient: bool = False) -> None:
+        """Race these candidates' kits; whoever does not finish is out. ``patient``: a gate needs p99, however slow a run is."""
+        names = tuple(names)
+        if not names:
+            return
         choice = self.execution.plan.resolved.recipe.race
         request = RaceRequest(
             kits=tuple(self.seen.kits[name] for name in names),
             purpose=purpose,
             rounds=1 if purpose == "screen" else choice.rounds,
             samples=choice.samples,
+            max_s=RUN_PATIENT_S if patient and purpose != "screen" else RUN_MAX_S,
             max_age_h=0.0 if anew else choice.max_age_h,
         )
         result = race(request, self.lab)
@@ -117,9 +123,7 @@ class Observer:
                 self.seen.failures[kit.candidate.id] = Failed(ref="run-failed", what=result.failed[kit.digest])
         if purpose == "screen":
             for name, profile in self.seen.raced("screen").items():
-                median = run_ms(profile.runs[0])
-                if median is not None:
-                    self.seen.screen_ms[name] = median
+                self.seen.screen_ms[name] = statistics.median(profile.runs[0].samples_ns) / 1e6
 
     def _fail(self, name: str, error: EdgecnnError) -> None:
         self.seen.failures[name] = Failed(ref=error.ref, what=error.line(), hint=error.hint)

@@ -24,9 +24,8 @@ from edgecnn.values.stage import Stage
 
 BASELINE_ID = "onnxruntime-fp32"
 """The network that every drop is counted from: fp32 in ONNX Runtime, whatever the device."""
-CAPABILITIES: Mapping[str, tuple[str, ...]] = {"tensorrt_rtx_bindings": ("8.6", "8.9"), "tensorrt": ()}
-"""GPUs that the ahead-of-time proof builds for: RTX 30 and RTX 40, since nothing in the RTX package builds for Orin's 8.7.
-The full builder knows only the GPU that it runs on."""
+CAPABILITIES = ("8.6", "8.9")
+"""GPUs that the ahead-of-time proof builds for: RTX 30 and RTX 40, since nothing in the RTX package builds for Orin's 8.7."""
 RUNGS = (("fp32", (Precision.FP32,)), ("half", (Precision.FP16, Precision.BF16)), ("int8", (Precision.INT8,)))
 
 
@@ -158,5 +157,5 @@ def _branch(resolved: Resolved, candidate: Candidate, steps: _Steps, trunk: Mapp
     )
     steps.add(f"package-twin:{candidate.id}", twin, candidate.id)
     if resolved.builder is not None:
-        compile_ = CompileStage(inputs={"kit": packaged}, package=resolved.builder, capabilities=CAPABILITIES[resolved.builder])
+        compile_ = CompileStage(inputs={"kit": packaged}, package=resolved.builder, capabilities=CAPABILITIES)
         steps.add(f"compile:{candidate.id}", compile_, candidate.id)

@@ -2,33 +2,55 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
+from filelock import FileLock
+
 from edgecnn.building.plan import Plan
-from edgecnn.errors.building import OutputUnusable
+from edgecnn.errors.building import OutputAmongData, OutputHoldsOtherFiles, OutputUnusable
 from edgecnn.measure.kits import KitRef
 from edgecnn.values.report import BuildReport
 
-WRITTEN_BY_US = frozenset({"bundle", "bundle.new", "bundle.old", "report.json", "report.md", "plan.json"})
+BUNDLE = "bundle"
+CHOICE = "choice.json"
+KEPT = "measured"
+"""What a device measured of the bundle, copied back: it stays when the bundle is replaced."""
 
 
-def check_output(folder: Path) -> None:
-    """Refuse, before any time is spent, a folder that could not be written.
+def check_output(folder: Path, data: str) -> None:
+    """Refuse, before any time is spent, a folder that could not be written or must not be.
 
     Raises:
         OutputUnusable: it is a file, or may not be written.
+        OutputHoldsOtherFiles: it holds a ``bundle`` that is none of ours.
+        OutputAmongData: it lies inside the images' folder.
     """
+    images = Path(data).absolute()
+    if data != "demo" and (folder.absolute() == images or images in folder.absolute().parents):
+        raise OutputAmongData(out=folder, data=Path(data))
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
         raise OutputUnusable(folder=folder, because=error.strerror or str(error)) from error
+    bundle = folder / BUNDLE
+    if bundle.exists() and not (bundle / CHOICE).is_file():
+        raise OutputHoldsOtherFiles(path=bundle)
+
+
+@contextmanager
+def output_lock(folder: Path) -> Iterator[None]:
+    """One writer at a time: two builds of one name take turns, and the later one's results stand whole."""
+    with FileLock(folder / ".edgecnn.lock"):
+        yield
 
 
 def write_text_atomically(path: Path, text: str) -> None:
@@ -54,36 +76,54 @@ def publish_report(report: BuildReport, folder: Path) -> None:
     write_text_atomically(folder / "report.json", report.model_dump_json(indent=1, by_alias=True) + "\n")
 
 
+def publish_progress(report: BuildReport, goal: str, folder: Path) -> None:
+    """``progress.json`` of a verb that stops earlier: the report of a finished build in the same folder is left alone."""
+    outcomes = {name: outcome.model_dump(mode="json") for name, outcome in report.outcomes.items()}
+    facts = {"schema": "edgecnn.progress/1", "goal": goal, "outcomes": outcomes, "timings_s": dict(report.timings_s)}
+    write_text_atomically(folder / "progress.json", json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
+
+
 def publish_bundle(report: BuildReport, kits: Mapping[str, KitRef], folder: Path) -> None:
     """``bundle/``: the carried kits, and ``choice.json`` that says which one is used and whether that is settled.
 
-    An unchanged bundle is left alone, so that a cached build copies nothing.
+    An unchanged bundle is left alone, so that a cached build copies nothing; one that lost or changed a file is made again.
     """
     carried = {name: kits[name] for name in report.choice.carried if name in kits}
-    choice = json.dumps(
-        {
-            "schema": "edgecnn.choice/1",
-            "choice": report.choice.model_dump(mode="json"),
-            "kits": {name: {"folder": f"kits/{name}", "sha256": kit.digest} for name, kit in carried.items()},
-        },
-        indent=1,
-    )
-    bundle = folder / "bundle"
-    if (bundle / "choice.json").is_file() and (bundle / "choice.json").read_text() == choice + "\n":
+    choice = _choice(report, carried)
+    bundle = folder / BUNDLE
+    if (bundle / CHOICE).is_file() and (bundle / CHOICE).read_text() == choice and _whole(bundle, carried):
         return
-    fresh = folder / "bundle.new"
-    shutil.rmtree(fresh, ignore_errors=True)
+    fresh = Path(tempfile.mkdtemp(prefix=".bundle.", dir=folder))
+    try:
+        for name, kit in carried.items():
+            shutil.copytree(kit.folder, fresh / "kits" / name, copy_function=shutil.copyfile)
+        (fresh / CHOICE).write_text(choice)
+        if (bundle / KEPT).is_dir():
+            shutil.copytree(bundle / KEPT, fresh / KEPT)
+        fresh.chmod(0o755)
+        shutil.rmtree(bundle, ignore_errors=True)
+        fresh.rename(bundle)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _choice(report: BuildReport, carried: Mapping[str, KitRef]) -> str:
+    facts = {
+        "schema": "edgecnn.choice/1",
+        "choice": report.choice.model_dump(mode="json"),
+        "kits": {name: {"folder": f"kits/{name}", "sha256": kit.digest} for name, kit in carried.items()},
+    }
+    return json.dumps(facts, indent=1, ensure_ascii=False) + "\n"
+
+
+def _whole(bundle: Path, carried: Mapping[str, KitRef]) -> bool:
+    """True where every file of every kit is there in the size that its manifest states, and the manifests are the kits'."""
     for name, kit in carried.items():
-        shutil.copytree(kit.folder, fresh / "kits" / name, copy_function=shutil.copyfile)
-    fresh.mkdir(exist_ok=True)
-    (fresh / "choice.json").write_text(choice + "\n")
-    _swap(fresh, bundle)
-
-
-def _swap(fresh: Path, bundle: Path) -> None:
-    old = bundle.with_name("bundle.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if bundle.exists():
-        bundle.rename(old)
-    fresh.rename(bundle)
-    shutil.rmtree(old, ignore_errors=True)
+        manifest = bundle / "kits" / name / "kit.json"
+        if not manifest.is_file() or hashlib.sha256(manifest.read_bytes()).hexdigest() != kit.digest:
+            return False
+        for file, fact in json.loads(manifest.read_text())["files"].items():
+            path = manifest.parent / file
+            if not path.is_file() or path.stat().st_size != fact["bytes"]:
+                return False
+    return True

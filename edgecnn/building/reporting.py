@@ -12,13 +12,12 @@ from edgecnn.building.assemble import Scene, candidate_facts, weights_sha256
 from edgecnn.building.baselines import load_baselines
 from edgecnn.building.plan import BASELINE_ID
 from edgecnn.building.request import BuildRequest
-from edgecnn.building.wording import notices, settle_command, unexecuted
+from edgecnn.building.wording import measure_command, notices, unexecuted
 from edgecnn.judging.baseline import BaselineQuestion, baseline_facts
 from edgecnn.judging.choice import ChoiceRules, choose
 from edgecnn.judging.field import field_of
 from edgecnn.judging.gates import budget_pp, gates_for, judge_candidate, overall
 from edgecnn.judging.latency import latency, pairwise_ratios
-from edgecnn.values.candidate import Precision
 from edgecnn.values.mac_table import MacTable
 from edgecnn.values.report import Build, BuildReport, CandidateFacts, Choice
 from edgecnn.values.verdict import Gate, GateResult
@@ -40,24 +39,23 @@ class Decision:
 def decide(scene: Scene, request: BuildRequest) -> Decision:
     """The rows so far, and who is ahead: asked once before each race, and once for the report."""
     resolved = scene.execution.plan.resolved
-    settle = settle_command(request)
     gates = gates_for(resolved.recipe.gates, device_usually_attached=resolved.device.usually_attached, command_line=request.gates)
-    facts = candidate_facts(scene, settle)
+    facts = candidate_facts(scene)
     budget = budget_pp(gates)
     shippable = tuple(name for name, row in facts.items() if resolved.recipe.target.runtime in (None, row.candidate.runtime))
-    rules = ChoiceRules(
-        budget_pp=budget, attached=scene.attached, device=resolved.device.name, settle_command=settle, shippable=shippable
-    )
+    rules = ChoiceRules(budget_pp=budget, attached=scene.attached, device=resolved.device.name, shippable=shippable)
     selected = scene.seen.raced("select")
     fp32 = selected.get(BASELINE_ID)
     figures = {name: latency(profile, fp32=None if name == BASELINE_ID else fp32) for name, profile in selected.items()}
     chosen = choose(tuple(facts.values()), rules, pairwise_ratios(selected), figures)
+    command = measure_command(request, chosen.choice, scene.seen.kits)
+    choice = chosen.choice.model_copy(update={"settle_command": command})
     inside = tuple(row.candidate.id for row in field_of(tuple(facts.values()), budget, shippable).inside)
     rows = {
-        name: row.model_copy(update={"reason": chosen.reasons.get(name, ""), "chosen": name == chosen.choice.candidate})
+        name: row.model_copy(update={"reason": chosen.reasons.get(name, ""), "chosen": name == choice.candidate})
         for name, row in facts.items()
     }
-    return Decision(facts=rows, choice=chosen.choice, inside_budget=inside, gates=gates)
+    return Decision(facts=rows, choice=choice, inside_budget=inside, gates=gates)
 
 
 def last_race(decision: Decision) -> tuple[str, ...]:
@@ -134,8 +132,3 @@ def _baseline(scene: Scene) -> Any:
         command=None,
     )
     return baseline_facts(question, records=load_baselines())
-
-
-def is_lower_precision(row: CandidateFacts) -> bool:
-    """True for what needs to earn its place against fp32."""
-    return row.candidate.precision is not Precision.FP32

@@ -9,7 +9,7 @@ from edgecnn.values.base import Value
 from edgecnn.values.device import Device
 from edgecnn.values.recipe import GateChoice, Recipe
 
-Goal = Literal["fetch", "prepare", "train", "export", "quantize", "package", "compile", "profile", "judge"]
+Goal = Literal["train", "export", "quantize", "package", "compile", "profile", "judge"]
 """The last kind of step that is run; ``judge`` is the whole way."""
 
 

@@ -45,7 +45,8 @@ DISTRIBUTIONS = (
 ABSENT = "absent"
 """The version of a distribution that is not installed: it enters the key, so that installing it makes another."""
 BASELINE = Candidate(id=BASELINE_ID, runtime=Runtime.ONNXRUNTIME, precision=Precision.FP32)
-AHEAD_OF_TIME_BUILDERS = {"tensorrt-rtx-cu13-bindings": "tensorrt_rtx_bindings", "tensorrt": "tensorrt"}
+AHEAD_OF_TIME_BUILDERS = {"tensorrt-rtx-cu13-bindings": "tensorrt_rtx_bindings"}
+"""The full ``tensorrt`` builds for the GPU that it runs on alone, which is the device's own work and no proof ahead of time."""
 
 
 def resolve(request: BuildRequest, store: Store, tell: Progress) -> Resolved:

@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
+from datetime import UTC, datetime
 
 from edgecnn.building.assemble import Scene
 from edgecnn.building.request import BuildRequest
+from edgecnn.measure.kits import KitRef
+from edgecnn.measure.race import RaceResult
+from edgecnn.values.key import digest_of
+from edgecnn.values.report import Choice
+
+ASK_AGAIN = "; --refresh-weights asks the network again"
 
 
-def settle_command(request: BuildRequest) -> str:
-    """What measures the carried kits on the device, to be typed here; USER@DEVICE is the reader's to fill in."""
-    bundle = shlex.quote(str(request.out / "bundle"))
+def measure_command(request: BuildRequest, choice: Choice, kits: Mapping[str, KitRef]) -> str | None:
+    """What measures the carried kits on the device, to be typed here; USER@DEVICE is the reader's to fill in.
+
+    The folder over there is named after the kits, so that a second bundle never lands inside an older one.
+    """
+    carried = [kits[name] for name in choice.carried if name in kits]
+    if choice.state != "provisional" or not carried:
+        return None
+    there = f"edgecnn-{digest_of([kit.digest for kit in carried])[:8]}"
     device = f"USER@{request.device.name}"
-    kit = "edgecnn-bundle/kits/onnxruntime-fp32"
-    return f"scp -r {bundle} {device}:edgecnn-bundle && ssh {device} 'cd {kit} && python3 -m runner measure ../..'"
+    fp32 = next((kit for kit in carried if not kit.candidate.needs_engine), carried[0])
+    measure = f"cd {there}/kits/{fp32.candidate.id} && python3 -m runner measure ../.."
+    return f"scp -r {shlex.quote(str(request.out / 'bundle'))} {device}:{there} && ssh {device} '{measure}'"
 
 
 def notices(scene: Scene) -> tuple[str, ...]:
@@ -21,7 +36,7 @@ def notices(scene: Scene) -> tuple[str, ...]:
     resolved = scene.execution.plan.resolved
     said = []
     if resolved.weights.fell_back:
-        said.append(f"NOT PRETRAINED: {resolved.weights.why}")
+        said.append(f"NOT PRETRAINED: {resolved.weights.why}" + (ASK_AGAIN if resolved.weights.asked else ""))
     if resolved.data.origin == "demo":
         said.append(
             f"demo: Fashion-MNIST at {resolved.recipe.model.resolution_px} px, {resolved.data.counts['train']:,} training images,"
@@ -34,10 +49,8 @@ def notices(scene: Scene) -> tuple[str, ...]:
             "accuracy of engines is emulated on fp32-carrier twins in ONNX Runtime (both hashes are in report.json): "
             "weights and INT8 steps are the device's, half-precision activations are not"
         )
-    for result in scene.seen.races.values():
-        if result.reused:
-            said.append(f"the race of {result.observed_at} was reused")
-            break
+    said += [f"{purpose} race: {_age(result)}" for purpose, result in scene.seen.races.items() if result.reused]
+    said += scene.seen.notes
     if resolved.data.skipped:
         said.append(f"{len(resolved.data.skipped)} files were skipped: {'; '.join(resolved.data.skipped[:3])}")
     for name, lacking in resolved.unavailable.items():
@@ -63,3 +76,8 @@ def unexecuted(scene: Scene) -> tuple[str, ...]:
     else:
         lines.append(f'{names}: not even parsed here; `pip install "edgecnn[tensorrt-rtx]"` (Linux x86-64) does that')
     return tuple(lines)
+
+
+def _age(result: RaceResult) -> str:
+    hours = (datetime.now(UTC) - datetime.fromisoformat(result.observed_at)).total_seconds() / 3600
+    return f"reused from {result.observed_at}, {hours:.1f} h old; `edgecnn judge` races anew"

@@ -35,17 +35,15 @@ def request_from(asked: Asked, goal: Goal) -> BuildRequest:
     Raises:
         EdgecnnError: an unknown network, target, key or metric, each with the nearest right one.
     """
-    from edgecnn.building.devices import parse_target
+    from edgecnn.building.devices import settled_target
     from edgecnn.building.request import BuildRequest
     from edgecnn.judging.bounds import parse_bounds
     from edgecnn.models.catalogue import arch_named
 
     recipe = _recipe(asked)
     arch = arch_named(recipe.model.arch)
-    device, runtime = parse_target(asked.target or recipe.target.device)
-    target = recipe.target.model_copy(
-        update={"device": device.name, "runtime": runtime or (None if asked.target else recipe.target.runtime)}
-    )
+    device, runtime = settled_target(recipe.target, asked.target)
+    target = recipe.target.model_copy(update={"device": device.name, "runtime": runtime})
     return BuildRequest.model_validate(
         {
             "recipe": recipe.model_copy(update={"target": target}),

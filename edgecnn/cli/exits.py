@@ -5,6 +5,7 @@ A crash must never be read as a verdict: what is not an error of ours ends with 
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from collections.abc import Callable
@@ -17,7 +18,12 @@ def guarded(body: Callable[[], ExitCode], *, as_json: bool, debug: bool) -> Exit
     from edgecnn.render.terminal import show_error
 
     try:
-        return body()
+        status = body()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read stdout has gone: what is left is dropped, and the code says so without looking like a verdict.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.INTERRUPTED
     except EdgecnnError as error:
         if debug:
             traceback.print_exc()
@@ -26,11 +32,10 @@ def guarded(body: Callable[[], ExitCode], *, as_json: bool, debug: bool) -> Exit
     except KeyboardInterrupt:
         sys.stderr.write("edgecnn: interrupted; what was finished is kept, and the same command goes on from there\n")
         return ExitCode.INTERRUPTED
-    except BrokenPipeError:
-        raise
     except Exception as error:  # noqa: BLE001 - the last clause: our own fault keeps its traceback and its own code
         from edgecnn.errors.fault import OwnFault
 
         traceback.print_exc()
         show_error(OwnFault(error=error), as_json=as_json)
         return ExitCode.OWN_FAULT
+    return status

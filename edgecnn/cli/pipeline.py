@@ -15,6 +15,7 @@ from edgecnn.errors.base import ExitCode
 
 if TYPE_CHECKING:
     from edgecnn.building.request import BuildRequest
+    from edgecnn.values.report import BuildReport
 
 UP_TO: dict[str, tuple[str, str]] = {
     "train": ("train", "Train or fine-tune, and stop."),
@@ -118,9 +119,8 @@ class _Shown:
 
 def _build(request: BuildRequest, shown: _Shown) -> ExitCode:
     from edgecnn.api import build_and_write
-    from edgecnn.judging.gates import standing
     from edgecnn.render.progress import progress_for
-    from edgecnn.render.terminal import show_json, show_report
+    from edgecnn.render.terminal import show_candidates, show_json, show_report, show_steps
 
     tell = progress_for(quiet=shown.quiet or shown.as_json)
     try:
@@ -129,8 +129,22 @@ def _build(request: BuildRequest, shown: _Shown) -> ExitCode:
         tell.close()
     if shown.as_json:
         show_json(report.model_dump(mode="json", by_alias=True))
-    else:
+    elif request.goal == "judge":
         show_report(report)
+    elif request.goal == "profile":
+        show_candidates(report)
+    else:
+        show_steps(report)
+    return _status(request, report)
+
+
+def _status(request: BuildRequest, report: BuildReport) -> ExitCode:
+    """A verb that stops earlier judges nothing: it fails only where a step did."""
+    from edgecnn.judging.gates import standing
+
+    if request.goal != "judge":
+        failed = any(outcome.outcome in ("failed", "blocked") for outcome in report.outcomes.values())
+        return ExitCode.MISSING if failed else ExitCode.OK
     asked = request.gates is not None and request.gates.require_measured
     return standing(report.gates, require_measured=asked or request.recipe.gates.require_measured)
 

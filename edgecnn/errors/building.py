@@ -28,6 +28,55 @@ class OutputUnusable(EdgecnnError):
         )
 
 
+class RunnerSourceChanged(EdgecnnError):
+    """Raised when edgecnn itself was changed between planning and packaging: the kit would lie under another runner's key."""
+
+    ref = "runner-source-changed"
+
+    def __init__(self, *, folder: Path) -> None:
+        super().__init__(
+            what=f"{folder} changed while the build was running",
+            because="a kit carries the runner that it was planned with",
+            hint="run the same command again",
+        )
+
+
+class OutputHoldsOtherFiles(EdgecnnError):
+    """Raised before any work when publishing would replace something that edgecnn did not write."""
+
+    ref = "output-holds-other-files"
+
+    def __init__(self, *, path: Path) -> None:
+        super().__init__(
+            what=f"{path} was not written by edgecnn and would be replaced",
+            because="a bundle holds a choice.json",
+            hint="choose another folder with --out FOLDER",
+        )
+
+
+class OutputAmongData(EdgecnnError):
+    """Raised before any work when results would become images of the next build."""
+
+    ref = "output-among-data"
+
+    def __init__(self, *, out: Path, data: Path) -> None:
+        super().__init__(
+            what=f"--out {out} lies inside the images' folder {data}",
+            because="the next build would take the results for a class",
+            hint="choose a folder beside it with --out FOLDER",
+        )
+
+
+class BaselineFailed(EdgecnnError):
+    """Raised when the fp32 network that every drop is counted from could not be measured."""
+
+    ref = "baseline-failed"
+    exit_code = ExitCode.MISSING
+
+    def __init__(self, *, reason: str) -> None:
+        super().__init__(what="the fp32 baseline could not be measured, so no candidate can be judged", because=reason)
+
+
 class EveryCandidateFailed(EdgecnnError):
     """Raised when not even the fp32 kit came out."""
 

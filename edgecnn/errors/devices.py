@@ -73,3 +73,16 @@ class DeviceNameTaken(EdgecnnError):
 
     def __init__(self, *, name: str, first: str, second: str) -> None:
         super().__init__(what=f"the devices {first} and {second} both answer to {name!r}")
+
+
+class RuntimesContradict(EdgecnnError):
+    """Raised when a recipe names two runtimes: one in its device and another beside it."""
+
+    ref = "runtimes-contradict"
+
+    def __init__(self, *, target: str, runtime: str) -> None:
+        super().__init__(
+            what=f"the target {target!r} and the runtime {runtime!r} contradict each other",
+            because="a build takes one runtime, or all that the device has",
+            hint="leave one of target.device's runtime and target.runtime out",
+        )

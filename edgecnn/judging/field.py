@@ -19,13 +19,14 @@ class Field(Value):
 
 
 def field_of(candidates: Sequence[CandidateFacts], budget_pp: float, shippable: Sequence[str] | None) -> Field:
-    """Sort candidates by what ``choose`` showed. Only what has a kit, and answered on ``choose``, can be inside."""
+    """Sort candidates by what ``choose`` showed. Only what has a kit, answered, and was measured without failing is inside."""
     allowed = tuple(facts.candidate.id for facts in candidates if shippable is None or facts.candidate.id in shippable)
     inside = tuple(
         facts
         for facts in candidates
         if facts.candidate.id in allowed
         and facts.kit is not None
+        and "measure" not in facts.outcomes
         and (drop := drop_on_choose(facts)) is not None
         and drop <= budget_pp
     )
@@ -58,6 +59,8 @@ def _why_out(field: Field, facts: CandidateFacts) -> str:
     drop = drop_on_choose(facts)
     if facts.kit is None:
         return "no kit was made"
+    if (failed := facts.outcomes.get("measure")) is not None:
+        return f"measuring it failed: {getattr(failed, 'what', failed.outcome)}"
     if facts.candidate.id not in field.allowed:
         return f"a reference: {facts.candidate.runtime.value} is not what the target asks for"
     if drop is None:

@@ -86,8 +86,10 @@ def _int8_share(of: Literal["multiply-adds", "time"]) -> Callable[[CandidateFact
         seen = facts.residency
         if seen is None:
             return _missing("residency was not measured")
-        if seen.basis != "executed":
+        if seen.basis == "planned":
             return _missing("residency is the builder's plan, and only what a runtime executed is judged")
+        if seen.basis == "elsewhere":
+            return _missing("residency was read on another machine than the device, whose kernels may be others")
         shares = seen.mac_share if of == "multiply-adds" else seen.time_share
         if not shares:
             return _missing(f"the runtime gave no {of} by precision")

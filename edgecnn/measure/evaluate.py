@@ -69,7 +69,7 @@ def evaluate(kit: KitRef, pixels: PixelSet, lab: Lab) -> StoredProfile:
 def stored_evaluation(kit: KitRef, pixels: PixelSet, lab: Lab) -> StoredProfile | None:
     """The newest evaluation of this kit on these pixels whose conditions are this machine's, if there is one."""
     for stored in lab.store.profiles.of(kit.digest, "evaluation"):
-        if stored.profile.pixels == pixels.sha256 and same_conditions(stored.profile.environment, lab.environment):
+        if stored.profile.pixels == pixels.sha256 and same_conditions(stored.profile.environment, lab.environment_of(kit)):
             return stored
     return None
 

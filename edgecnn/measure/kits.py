@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
+from edgecnn.runner.runtimes import runtime_of
 from edgecnn.values.artifact import Artifact
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import Candidate
@@ -19,15 +19,22 @@ class KitRef(Value):
     folder: Path
     digest: str
     """sha256 of ``kit.json``, which holds the sha256 of every other file."""
+    runtime: str
+    """The runtime that its session opens: for a twin another one than its candidate's."""
     stands_for: str | None = None
     """The device kit's digest, where this one is an emulated twin."""
 
     @classmethod
     def of(cls, candidate: Candidate, artifact: Artifact) -> KitRef:
         """The kit in a package artifact. Its record already has the digest, so nothing is read again to hash it."""
-        stands_for = (artifact.record.payload["inputs"] or {}).get("kit") and _manifest(artifact.folder)["stands_for"]["kit"]
-        digest = artifact.record.files["kit.json"].sha256
-        return cls(candidate=candidate, folder=artifact.folder, digest=digest, stands_for=stands_for or None)
+        manifest = _manifest(artifact.folder)
+        return cls(
+            candidate=candidate,
+            folder=artifact.folder,
+            digest=artifact.record.files["kit.json"].sha256,
+            runtime=runtime_of(manifest["session"]["module"]),
+            stands_for=(manifest["stands_for"] or {}).get("kit"),
+        )
 
     @property
     def model_bytes(self) -> int:
@@ -39,8 +46,3 @@ class KitRef(Value):
 def _manifest(folder: Path) -> dict[str, Any]:
     manifest: dict[str, Any] = json.loads((folder / "kit.json").read_text())
     return manifest
-
-
-def kit_digest(folder: Path) -> str:
-    """sha256 of a kit's manifest."""
-    return hashlib.sha256((folder / "kit.json").read_bytes()).hexdigest()

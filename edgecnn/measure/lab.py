@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from edgecnn.hosts.protocol import Host
+from edgecnn.measure.kits import KitRef
+from edgecnn.runner.runtimes import installed_version
 from edgecnn.store.store import Store
 from edgecnn.values.profile import Environment
 from edgecnn.values.stage import Progress
@@ -22,3 +24,10 @@ class Lab:
     machine: str
     """The concrete machine, for people."""
     environment: Environment
+    """The machine's, without the conditions that only a kit decides."""
+
+    def environment_of(self, kit: KitRef) -> Environment:
+        """What a run of this kit would record here now: the machine's conditions, and its runtime's installed version."""
+        found = {"runtime": kit.runtime, "runtime_version": installed_version(kit.runtime)}
+        known = {name: value for name, value in found.items() if value is not None}
+        return self.environment.model_copy(update={"conditions": {**self.environment.conditions, **known}})

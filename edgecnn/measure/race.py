@@ -14,7 +14,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
-from edgecnn.errors.host import RunnerFailed
 from edgecnn.measure.conditions import same_conditions
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
@@ -25,9 +24,12 @@ from edgecnn.values.profile import Environment, Profile, Run
 from edgecnn.values.verdict import Fidelity
 
 WARMUP_S = 0.3
-RUN_TIMEOUT_S = 120.0
 RUN_MAX_S = 5.0
 """A slow network gives fewer samples rather than a race of an hour; p99 is then said to be unsupported."""
+RUN_PATIENT_S = 60.0
+"""Where a gate needs p99: a thousand samples of a network that takes 60 ms."""
+RUN_OVERHEAD_S = 60.0
+"""Time that a process may take around its samples: imports, loading, hashing its kit."""
 Purpose = Literal["screen", "select", "report"]
 
 
@@ -38,13 +40,24 @@ class RaceRequest(Value):
     purpose: Purpose
     rounds: int
     samples: int
+    max_s: float = RUN_MAX_S
     max_age_h: float
+
+    @property
+    def question(self) -> dict[str, Any]:
+        """What is asked of whom: a stored race answers it whatever the store's folder was then."""
+        kits = sorted(kit.digest for kit in self.kits)
+        return {**self.model_dump(include={"purpose", "rounds", "samples", "max_s"}), "warmup_s": WARMUP_S, "kits": kits}
 
     @property
     def identity(self) -> str:
         """The same for every race that asks the same question of the same kits."""
-        kits = sorted(kit.digest for kit in self.kits)
-        return digest_of({"kits": kits, "purpose": self.purpose, "rounds": self.rounds, "samples": self.samples})[:16]
+        return digest_of(self.question)[:16]
+
+    @property
+    def timeout_s(self) -> float:
+        """After which a process is taken to hang."""
+        return self.max_s + RUN_OVERHEAD_S
 
 
 class RaceResult(Value):
@@ -62,16 +75,17 @@ def race(request: RaceRequest, lab: Lab) -> RaceResult:
     stored = stored_race(request, lab)
     if stored is not None:
         return stored
-    items = _items(request)
+    schedule = json.dumps({"schema": "edgecnn.schedule/1", "timeout_s": request.timeout_s, "items": _items(request)}, indent=1)
     with lab.store.workspace("race", request.identity, lab.tell) as work:
         stored = stored_race(request, lab)  # another process may have finished while this one waited
         if stored is not None:
             return stored
-        _drop_stale(work, request.max_age_h)
-        schedule = work / "schedule.json"
-        schedule.write_text(json.dumps({"schema": "edgecnn.schedule/1", "timeout_s": RUN_TIMEOUT_S, "items": items}, indent=1))
-        argv = ["bench", "--schedule", str(schedule), "--out", str(work)]
-        lab.host.run(request.kits[0].folder, argv, lease_s=2 * RUN_TIMEOUT_S, tell=lab.tell)
+        asked = work / "asked.json"
+        if not (_same(asked, schedule) and _may_go_on(work, request, lab)):
+            _empty(work)
+        asked.write_text(schedule)
+        argv = ["bench", "--schedule", str(asked), "--out", str(work)]
+        lab.host.run(request.kits[0].folder, argv, lease_s=2 * request.timeout_s, tell=lab.tell)
         return _filed(request, lab, work)
 
 
@@ -79,15 +93,16 @@ def stored_race(request: RaceRequest, lab: Lab) -> RaceResult | None:
     """The newest stored race of this question that is younger than ``max_age_h`` and holds every kit."""
     oldest = datetime.now(UTC) - timedelta(hours=request.max_age_h)
     by_kit = {kit.digest: lab.store.profiles.of(kit.digest, "race") for kit in request.kits}
+    present = {kit.digest: lab.environment_of(kit) for kit in request.kits}
     for first in by_kit[request.kits[0].digest]:
         name = first.profile.race or ""
-        fresh = datetime.fromisoformat(first.profile.observed_at) >= oldest
-        if not (name.startswith(request.identity) and fresh and same_conditions(first.profile.environment, lab.environment)):
+        if not name.startswith(request.identity) or datetime.fromisoformat(first.profile.observed_at) < oldest:
             continue
         members = {digest: _member(stored, name) for digest, stored in by_kit.items()}
         found = {digest: profile for digest, profile in members.items() if profile is not None}
-        if len(found) == len(members):
-            return RaceResult(race=name, observed_at=first.profile.observed_at, profiles=found, failed={}, reused=True)
+        same = all(same_conditions(profile.environment, present[digest]) for digest, profile in found.items())
+        if len(found) == len(members) and same:
+            return _result(name, found, reused=True)
     return None
 
 
@@ -95,12 +110,38 @@ def _member(stored: Sequence[StoredProfile], name: str) -> Profile | None:
     return next((entry.profile for entry in stored if entry.profile.race == name), None)
 
 
-def _drop_stale(work: Path, max_age_h: float) -> None:
-    """Runs that an interrupted race left behind are continued, unless they are older than a finished race may be."""
-    oldest = datetime.now(UTC).timestamp() - max_age_h * 3600
-    runs = list(work.glob("run-*.json"))
-    if any(path.stat().st_mtime < oldest for path in runs):
-        for path in runs:
+def _result(name: str, profiles: Mapping[str, Profile], *, reused: bool) -> RaceResult:
+    finished = {digest: profile for digest, profile in profiles.items() if profile.failure is None}
+    return RaceResult(
+        race=name,
+        observed_at=next(iter(profiles.values())).observed_at,
+        profiles=finished,
+        failed={digest: profile.failure for digest, profile in profiles.items() if profile.failure is not None},
+        reused=reused,
+    )
+
+
+def _same(asked: Path, schedule: str) -> bool:
+    return asked.is_file() and asked.read_text() == schedule
+
+
+def _may_go_on(work: Path, request: RaceRequest, lab: Lab) -> bool:
+    """Runs that an interrupted race left are continued only while they are fresh and the machine is as it was."""
+    oldest = datetime.now(UTC).timestamp() - request.max_age_h * 3600
+    present = {kit.digest: lab.environment_of(kit) for kit in request.kits}
+    for path in work.glob("run-*.json"):
+        run = json.loads(path.read_text())
+        if path.stat().st_mtime < oldest:
+            return False
+        then = run.get("environment")
+        if then is not None and not same_conditions(Environment.model_validate(then), present[run["kit"]]):
+            return False
+    return True
+
+
+def _empty(work: Path) -> None:
+    for path in work.iterdir():
+        if path.is_file():
             path.unlink()
 
 
@@ -108,46 +149,38 @@ def _items(request: RaceRequest) -> list[dict[str, Any]]:
     """The order inside a round is drawn, from a seed: only then is the signed-rank interval of a ratio exact."""
     items = []
     draw = random.Random(request.identity)
+    kits = sorted(request.kits, key=lambda kit: kit.digest)
+    timing = {"samples": request.samples, "warmup_s": WARMUP_S, "max_s": request.max_s, "knobs": {}, "trace": False}
     for number in range(request.rounds):
-        for position, kit in enumerate(draw.sample(request.kits, len(request.kits))):
-            place = {"kit": str(kit.folder), "round": number, "position": position}
-            items.append(
-                {**place, "samples": request.samples, "warmup_s": WARMUP_S, "max_s": RUN_MAX_S, "knobs": {}, "trace": False}
-            )
+        for position, kit in enumerate(draw.sample(kits, len(kits))):
+            items.append({"kit": str(kit.folder), "round": number, "position": position, **timing})
     return items
 
 
 def _filed(request: RaceRequest, lab: Lab, work: Path) -> RaceResult:
+    """One profile a kit, those that did not finish included: the race is not run again for their sake."""
     now = datetime.now(UTC)
     name = f"{request.identity}-{now:%Y%m%dT%H%M%S}"
-    observed_at = now.isoformat(timespec="seconds")
     runs = [json.loads(path.read_text()) for path in sorted(work.glob("run-*.json"))]
     profiles: dict[str, Profile] = {}
-    failed: dict[str, str] = {}
     for kit in request.kits:
         mine = [run for run in runs if run["kit"] == kit.digest]
-        broken = next((run["error"] for run in mine if "error" in run), None)
-        if broken is not None or not mine:
-            failed[kit.digest] = broken["what"] if broken else "no run of it was recorded"
-            continue
+        broken = next((run["error"]["what"] for run in mine if "error" in run), None if mine else "no run of it was recorded")
         profile = Profile(
             what="race",
             subject=kit.digest,
             device=lab.device,
             host=lab.machine,
-            environment=_environment(mine),
+            environment=_environment(mine) if broken is None else lab.environment_of(kit),
             fidelity=Fidelity.MEASURED,
-            observed_at=observed_at,
+            observed_at=now.isoformat(timespec="seconds"),
             race=name,
             purpose=request.purpose,
-            runs=tuple(_run(run) for run in mine),
+            runs=tuple(_run(run) for run in mine) if broken is None else (),
+            failure=broken,
         )
         profiles[kit.digest] = lab.store.profiles.add(profile, {}).profile
-    if not profiles:
-        raise RunnerFailed(
-            ref="race-without-runs", what="no kit finished its runs", because="; ".join(failed.values()), hint=None
-        )
-    return RaceResult(race=name, observed_at=observed_at, profiles=profiles, failed=failed, reused=False)
+    return _result(name, profiles, reused=False)
 
 
 def _environment(runs: Sequence[Mapping[str, Any]]) -> Environment:

@@ -13,13 +13,13 @@ from edgecnn.errors.host import RunnerFailed
 from edgecnn.measure.conditions import same_conditions
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
-from edgecnn.measure.race import RUN_TIMEOUT_S
 from edgecnn.store.profiles import StoredProfile
 from edgecnn.values.mac_table import MacTable
 from edgecnn.values.profile import Environment, Profile
 from edgecnn.values.verdict import Fidelity
 
 TRACED_SAMPLES = 50
+RUN_TIMEOUT_S = 120.0
 
 
 def residency(kit: KitRef, macs: MacTable, lab: Lab) -> StoredProfile:
@@ -29,7 +29,7 @@ def residency(kit: KitRef, macs: MacTable, lab: Lab) -> StoredProfile:
         RunnerFailed: the traced run failed.
     """
     for stored in lab.store.profiles.of(kit.digest, "residency"):
-        if same_conditions(stored.profile.environment, lab.environment):
+        if same_conditions(stored.profile.environment, lab.environment_of(kit)):
             return stored
     item = {
         "kit": str(kit.folder),

@@ -64,19 +64,20 @@ def residency(facts: CandidateFacts) -> str:
     if facts.residency is None:
         return NONE
     share = facts.residency.mac_share.get(facts.candidate.precision.value, 0.0)
-    planned = " planned" if facts.residency.basis == "planned" else ""
-    return f"{share * 100:.0f} % {facts.candidate.precision.value}{planned}"
+    basis = {"executed": "", "elsewhere": "ᵉ", "planned": " planned"}[facts.residency.basis]
+    return f"{share * 100:.0f} % {facts.candidate.precision.value}{basis}"
 
 
+_NEEDED = ("quantize", "package", "measure")
+"""What a candidate cannot do without. An ahead-of-time compile that failed is a note: the device builds its own engine."""
+_BROKEN = ("failed", "blocked", "unavailable")
 COLUMNS = ("candidate", "top-1 (95 %)", "drop", "p50 ms", "p99 ms", "speed-up", "MiB", "MACs in precision", "verdict", "chosen")
 
 
 def row(facts: CandidateFacts) -> tuple[str, ...]:
     """One candidate's cells, in the order of ``COLUMNS``."""
-    failed = next(
-        (outcome for outcome in facts.outcomes.values() if outcome.outcome in ("failed", "blocked", "unavailable")), None
-    )
-    verdict = facts.verdict.value if failed is None else failed.outcome
+    broken = [facts.outcomes[kind].outcome for kind in _NEEDED if kind in facts.outcomes]
+    verdict = next((outcome for outcome in broken if outcome in _BROKEN), facts.verdict.value)
     return (
         facts.candidate.id,
         accuracy(facts.report),

@@ -8,10 +8,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.render import figures
+from edgecnn.values.artifact import Ran
 from edgecnn.values.report import BuildReport
 
 _VERDICT_STYLE = {"PASS": "green", "FAIL": "bold red", "UNSURE": "yellow", "MISSING": "yellow"}
@@ -30,29 +32,43 @@ def show_json(facts: Any) -> None:
 
 def show_report(report: BuildReport) -> None:
     """The table of candidates, one sentence on why, and what to know."""
+    show_candidates(report)
     console = _console()
-    table = Table(title=f"{report.build.arch} → {report.build.device}", title_justify="left", header_style="bold", pad_edge=False)
-    for column in figures.COLUMNS:
-        table.add_column(column, overflow="fold")
-    for facts in report.candidates:
-        cells = figures.row(facts)
-        style = _VERDICT_STYLE.get(facts.verdict.value, "")
-        table.add_row(
-            *(c if i != 8 else f"[{style}]{c}[/]" if style else c for i, c in enumerate(cells)),
-            style="bold" if facts.chosen else "",
-        )
-    console.print(table)
     console.print(f"{report.verdict.value}: {report.choice.why}", style=_VERDICT_STYLE[report.verdict.value], markup=False)
     for gate in report.gates:
         console.print(
             f"  gate {gate.gate.side} {gate.gate.metric} {gate.gate.bound:g}: {gate.verdict.value}, {gate.reason}", markup=False
         )
     for notice in report.notices:
-        console.print(f"  note: {notice}", markup=False)
+        console.print(f"  note: {notice}", markup=False, soft_wrap=True)
     if report.choice.settle_command:
-        console.print(f"  settle it with: {report.choice.settle_command}", markup=False, soft_wrap=True)
-    if report.output:
-        console.print(f"  {report.output}", markup=False, soft_wrap=True)
+        console.print(f"  measure it there with: {report.choice.settle_command}", markup=False, soft_wrap=True)
+    console.print(f"  {report.output}", markup=False, soft_wrap=True)
+
+
+def show_candidates(report: BuildReport) -> None:
+    """The table alone."""
+    table = Table(title=f"{report.build.arch} → {report.build.device}", title_justify="left", header_style="bold", pad_edge=False)
+    for column in figures.COLUMNS:
+        table.add_column(column, overflow="fold")
+    for facts in report.candidates:
+        cells = [escape(cell) for cell in figures.row(facts)]
+        style = _VERDICT_STYLE.get(facts.verdict.value, "")
+        place = figures.COLUMNS.index("verdict")
+        cells[place] = f"[{style}]{cells[place]}[/]" if style else cells[place]
+        table.add_row(*cells, style="bold" if facts.chosen else "")
+    _console().print(table)
+
+
+def show_steps(report: BuildReport) -> None:
+    """What became of each step of a verb that stops before measuring."""
+    rows = []
+    for name, outcome in report.outcomes.items():
+        why = outcome.why if isinstance(outcome, Ran) else (getattr(outcome, "what", ""),)
+        rows.append((name, outcome.outcome, f"{report.timings_s.get(name, 0.0):.1f}", "; ".join(why)))
+    show_rows(("step", "outcome", "seconds", "because"), rows, title=f"{report.build.arch} → {report.build.device}")
+    for notice in report.notices:
+        _console().print(f"  note: {notice}", markup=False, soft_wrap=True)
 
 
 def show_rows(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str | None = None) -> None:
@@ -61,7 +77,7 @@ def show_rows(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str 
     for column in columns:
         table.add_column(column, overflow="fold")
     for cells in rows:
-        table.add_row(*cells)
+        table.add_row(*(escape(cell) for cell in cells))
     _console().print(table)
 
 

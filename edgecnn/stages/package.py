@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 import edgecnn.runner
+from edgecnn.errors.building import RunnerSourceChanged
 from edgecnn.runner.golden import feed_sha256
 from edgecnn.runner.pixels import to_feed
 from edgecnn.values.candidate import Candidate
@@ -60,7 +61,13 @@ class PackageStage(Stage):
     """``runner_digest()`` at resolve time: the runner's own bytes are part of what a kit is."""
 
     def make(self, given: Mapping[Role, Path], out: Path, tell: Progress) -> None:
-        """Write the kit; ``kit.json`` last."""
+        """Write the kit; ``kit.json`` last.
+
+        Raises:
+            RunnerSourceChanged: the runner is not the one that was planned with.
+        """
+        if runner_digest() != self.runner_sha256:
+            raise RunnerSourceChanged(folder=runner_source())
         model = given["model"] / "twin" if self.variant == "twin" else given["model"]
         described = json.loads((model / "model.json").read_text())
         for name in described["model"]["files"]:

@@ -60,4 +60,6 @@ class Profile(Value):
     """race: identity shared by all that ran interleaved; ratios are taken only inside one race."""
     purpose: Literal["screen", "select", "report"] | None = None
     runs: tuple[Run, ...] = ()
+    failure: str | None = None
+    """race: why this kit did not finish its runs; the others of the race are not run again for its sake."""
     residency: Residency | None = None

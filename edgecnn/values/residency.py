@@ -22,9 +22,9 @@ class LayerResidency(Value):
 
 
 class Residency(Value):
-    """``executed`` was read from a runtime that ran; ``planned`` from a builder's log, on no device."""
+    """``executed``: read from a runtime on the device; ``elsewhere``: on another machine; ``planned``: from a builder's log."""
 
-    basis: Literal["executed", "planned"]
+    basis: Literal["executed", "elsewhere", "planned"]
     layers: tuple[LayerResidency, ...]
     mac_share: Mapping[str, float]
     """Precision to share of all multiply-adds, 0…1; ``unknown`` where a layer could not be joined."""

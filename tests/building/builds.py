@@ -74,9 +74,10 @@ class Place(NamedTuple):
         found: dict[str, Any] = json.loads((self.out / "report.json").read_text())
         return found
 
-    def outcomes(self) -> dict[str, str]:
-        """Step to what became of it."""
-        return {name: outcome["outcome"] for name, outcome in self.report()["outcomes"].items()}
+    def progress(self) -> dict[str, Any]:
+        """Step to what became of it, of the last verb that stopped early."""
+        found: dict[str, Any] = json.loads((self.out / "progress.json").read_text())["outcomes"]
+        return found
 
 
 def place_with_photos(folder: Path, labels: Sequence[int] = LABELS) -> Place:
