@@ -20,6 +20,7 @@ from edgecnn.training.checkpoint import Moving, load_checkpoint, save_checkpoint
 from edgecnn.training.history import BestFacts, EpochFacts
 from edgecnn.training.loader import Squares
 from edgecnn.training.phase import Phase
+from edgecnn.training.statistics import BATCHES, take_statistics
 from edgecnn.training.validation import ChoosePixels
 from edgecnn.values.stage import Progress
 
@@ -126,7 +127,10 @@ def _epoch(moving: Moving, phase: Phase, material: Material, epoch: int) -> Epoc
         loss_sum += loss * len(positions)
         done = epoch * total + int(sum(map(len, batches[: index + 1])))
         material.tell.step("train", done, phase.epochs * total, "images")
-    top1 = material.choose.top1(moving.average) if size == phase.shipped_px else None
+    judged = size == phase.shipped_px
+    if judged and not phase.frozen_statistics:
+        take_statistics(moving.average, (_shown(material, each, draw, size).images for each in batches[:BATCHES]))
+    top1 = material.choose.top1(moving.average) if judged else None
     return EpochFacts(epoch=epoch, train_loss=loss_sum / total, choose_top1=top1, learning_rate=rate, resolution_px=size)
 
 
