@@ -12,6 +12,7 @@ from edgecnn.building.observe import SPLITS, Observations, Split
 from edgecnn.building.plan import BASELINE_ID
 from edgecnn.judging.accuracy import Answers, accuracy
 from edgecnn.judging.latency import latency, missing_latency
+from edgecnn.measure.evaluate import logits_of
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.race import Purpose
 from edgecnn.values.artifact import Outcome
@@ -84,17 +85,15 @@ def outcomes_of(candidate: Candidate, scene: Scene) -> dict[str, Outcome]:
 
 
 def _answers(scene: Scene, split: Split) -> dict[str, Answers]:
-    import numpy as np
-
     found = {}
     for name in scene.seen.answering:
         stored = scene.seen.evaluations.get((name, split))
-        if stored is None or stored.profile.logits_file is None:
+        if stored is None:
             continue
         fidelity = stored.profile.fidelity if scene.attached else Fidelity.EMULATED
         found[name] = Answers(
             candidate=name,
-            logits=np.load(stored.file(stored.profile.logits_file), allow_pickle=False),
+            logits=logits_of(stored),
             pixels=stored.profile.pixels or "",
             machine=stored.profile.host,
             fidelity=fidelity,

@@ -14,7 +14,8 @@ from typing import Literal
 from edgecnn.building.execute import Execution
 from edgecnn.building.plan import BASELINE_ID
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.measure.evaluate import PixelSet, evaluate
+from edgecnn.judging.accuracy import check_finite
+from edgecnn.measure.evaluate import PixelSet, evaluate, logits_of
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.race import RUN_MAX_S, RUN_PATIENT_S, Purpose, RaceRequest, RaceResult, race
@@ -81,7 +82,9 @@ class Observer:
         for name, kit in list(self.seen.answering.items()):
             for split in SPLITS:
                 try:
-                    self.seen.evaluations[name, split] = evaluate(kit, pixels[split], self.lab)
+                    stored = evaluate(kit, pixels[split], self.lab)
+                    check_finite(name, logits_of(stored))
+                    self.seen.evaluations[name, split] = stored
                 except EdgecnnError as error:
                     self._fail(name, error)
                     break

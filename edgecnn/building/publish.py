@@ -32,8 +32,8 @@ def check_output(folder: Path, data: str) -> None:
         OutputHoldsOtherFiles: it holds a ``bundle`` that is none of ours.
         OutputAmongData: it lies inside the images' folder.
     """
-    images = Path(data).absolute()
-    if data != "demo" and (folder.absolute() == images or images in folder.absolute().parents):
+    images, there = Path(data).expanduser().resolve(), folder.resolve()
+    if data != "demo" and (there == images or images in there.parents):
         raise OutputAmongData(out=folder, data=Path(data))
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -101,10 +101,23 @@ def publish_bundle(report: BuildReport, kits: Mapping[str, KitRef], folder: Path
         if (bundle / KEPT).is_dir():
             shutil.copytree(bundle / KEPT, fresh / KEPT)
         fresh.chmod(0o755)
-        shutil.rmtree(bundle, ignore_errors=True)
-        fresh.rename(bundle)
+        _swapped(fresh, bundle)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _swapped(fresh: Path, bundle: Path) -> None:
+    """The old bundle is out of the way only between two renames, and comes back where the second one fails."""
+    old = bundle.with_name(f"{fresh.name}.old")
+    if bundle.exists():
+        bundle.rename(old)
+    try:
+        fresh.rename(bundle)
+    except BaseException:
+        if old.exists():
+            old.rename(bundle)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def _choice(report: BuildReport, carried: Mapping[str, KitRef]) -> str:

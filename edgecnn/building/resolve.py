@@ -18,6 +18,7 @@ from edgecnn.building.request import BuildRequest
 from edgecnn.building.resolved import Attachment, Resolved
 from edgecnn.data.manifest import summarize
 from edgecnn.errors.building import NothingToBuild
+from edgecnn.judging.bounds import check_bounds
 from edgecnn.models.catalogue import arch_named, pixel_recipe
 from edgecnn.models.defaults import Mode, default_epochs, default_learning_rate
 from edgecnn.models.weights import answer_weights
@@ -56,6 +57,7 @@ def resolve(request: BuildRequest, store: Store, tell: Progress) -> Resolved:
         EdgecnnError: an unknown network, unusable data, weights that cannot be had, a device without any candidate.
     """
     asked = request.recipe
+    check_bounds(asked.gates)
     arch = arch_named(asked.model.arch)
     versions = {name: installed_version(name) or ABSENT for name in DISTRIBUTIONS}
     facts = local_facts()

@@ -43,7 +43,8 @@ def notices(scene: Scene) -> tuple[str, ...]:
             " its accuracy says nothing of ImageNet or of your photographs"
         )
     if not scene.attached:
-        said.append(f"{resolved.attachment.why}: accuracy was computed here, latency on the device is not known")
+        known = f"accuracy was computed here, latency on the device is not known{_stand_in(scene)}"
+        said.append(f"{resolved.attachment.why}: {known}")
     if any(candidate.needs_engine for candidate in resolved.candidates):
         said.append(
             "accuracy of engines is emulated on fp32-carrier twins in ONNX Runtime (both hashes are in report.json): "
@@ -76,6 +77,12 @@ def unexecuted(scene: Scene) -> tuple[str, ...]:
     else:
         lines.append(f'{names}: not even parsed here; `pip install "edgecnn[tensorrt-rtx]"` (Linux x86-64) does that')
     return tuple(lines)
+
+
+def _stand_in(scene: Scene) -> str:
+    """Where this machine runs the same instruction set, there is a target that measures it."""
+    here = scene.lab.environment.observed.get("architecture")
+    return "; --target cpu measures this machine" if here == scene.execution.plan.resolved.device.processor.architecture else ""
 
 
 def _age(result: RaceResult) -> str:

@@ -13,6 +13,11 @@ from collections.abc import Callable
 from edgecnn.errors.base import EdgecnnError, ExitCode
 
 
+def drop_stdout() -> None:
+    """Send the rest of stdout nowhere, so that Python's own flush at the end does not fail again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def guarded(body: Callable[[], ExitCode], *, as_json: bool, debug: bool) -> ExitCode:
     """Run a command's body and turn whatever ends it into an exit code."""
     from edgecnn.render.terminal import show_error
@@ -20,9 +25,9 @@ def guarded(body: Callable[[], ExitCode], *, as_json: bool, debug: bool) -> Exit
     try:
         status = body()
         sys.stdout.flush()
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit):  # rich turns the first into the second, with the code of a failed gate
         # Whoever read stdout has gone: what is left is dropped, and the code says so without looking like a verdict.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        drop_stdout()
         return ExitCode.INTERRUPTED
     except EdgecnnError as error:
         if debug:

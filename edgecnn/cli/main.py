@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
 
 import edgecnn
 from edgecnn.cli import listing, pipeline, storing
+from edgecnn.cli.exits import drop_stdout
+from edgecnn.errors.base import ExitCode
 
 app = typer.Typer(
     name="edgecnn",
@@ -37,5 +40,9 @@ def _root(
 
 
 def main() -> None:
-    """The console script."""
-    app()
+    """The console script. What click itself prints may meet a closed pipe too, which must not end like a failed gate."""
+    try:
+        app()
+    except BrokenPipeError:
+        drop_stdout()
+        sys.exit(ExitCode.INTERRUPTED)

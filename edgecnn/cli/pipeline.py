@@ -143,7 +143,8 @@ def _status(request: BuildRequest, report: BuildReport) -> ExitCode:
     from edgecnn.judging.gates import standing
 
     if request.goal != "judge":
-        failed = any(outcome.outcome in ("failed", "blocked") for outcome in report.outcomes.values())
+        unmeasured = [facts.outcomes["measure"] for facts in report.candidates if "measure" in facts.outcomes]
+        failed = any(outcome.outcome in ("failed", "blocked") for outcome in (*report.outcomes.values(), *unmeasured))
         return ExitCode.MISSING if failed else ExitCode.OK
     asked = request.gates is not None and request.gates.require_measured
     return standing(report.gates, require_measured=asked or request.recipe.gates.require_measured)

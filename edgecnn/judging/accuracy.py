@@ -78,12 +78,17 @@ def _right(answers: Answers, labels: NDArray[Any], split: str) -> NDArray[np.boo
     if len(labels) and (labels.min() < 0 or labels.max() >= logits.shape[1]):
         ours, theirs = f"logits of {logits.shape[1]} classes", f"labels {labels.min()} to {labels.max()}"
         raise LogitsDoNotMatch(candidate=answers.candidate, ours=ours, theirs=theirs)
-    _check_finite(answers.candidate, logits)
+    check_finite(answers.candidate, logits)
     right: NDArray[np.bool_] = logits.argmax(axis=1) == labels
     return right
 
 
-def _check_finite(candidate: str, logits: NDArray[Any]) -> None:
+def check_finite(candidate: str, logits: NDArray[Any]) -> None:
+    """Refuse logits (images, classes) of which one is no finite number.
+
+    Raises:
+        LogitsNotFinite: names the candidate and the first such image.
+    """
     finite = np.isfinite(logits)
     if finite.all():
         return

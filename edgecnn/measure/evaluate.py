@@ -10,8 +10,9 @@ import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+from edgecnn.errors.measuring import PixelsChanged
 from edgecnn.measure.conditions import same_conditions
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
@@ -19,6 +20,10 @@ from edgecnn.store.profiles import StoredProfile
 from edgecnn.values.base import Value
 from edgecnn.values.profile import Environment, Profile
 from edgecnn.values.verdict import Fidelity
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 LOGITS = "logits.npy"
 LEASE_S = 600.0
@@ -51,6 +56,8 @@ def evaluate(kit: KitRef, pixels: PixelSet, lab: Lab) -> StoredProfile:
         argv = ["evaluate", "--pixels", str(pixels.file), "--out", str(work)]
         lab.host.run(kit.folder, argv, lease_s=LEASE_S, tell=lab.tell)
         facts: dict[str, Any] = json.loads((work / "evaluation.json").read_text())
+        if facts["pixels_sha256"] != pixels.sha256:
+            raise PixelsChanged(file=pixels.file, split=pixels.split)
         profile = Profile(
             what="evaluation",
             subject=kit.digest,
@@ -72,6 +79,14 @@ def stored_evaluation(kit: KitRef, pixels: PixelSet, lab: Lab) -> StoredProfile 
         if stored.profile.pixels == pixels.sha256 and same_conditions(stored.profile.environment, lab.environment_of(kit)):
             return stored
     return None
+
+
+def logits_of(stored: StoredProfile) -> npt.NDArray[np.float32]:
+    """The answers of a stored evaluation, float32 (images, classes)."""
+    import numpy as np
+
+    logits: npt.NDArray[np.float32] = np.load(stored.file(stored.profile.logits_file or LOGITS), allow_pickle=False)
+    return logits
 
 
 def _joined(chunks: Sequence[Path], target: Path) -> Path:

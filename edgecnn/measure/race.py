@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
-from edgecnn.measure.conditions import same_conditions
+from edgecnn.measure.conditions import first_difference, same_conditions
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
 from edgecnn.store.profiles import StoredProfile
@@ -165,7 +165,7 @@ def _filed(request: RaceRequest, lab: Lab, work: Path) -> RaceResult:
     profiles: dict[str, Profile] = {}
     for kit in request.kits:
         mine = [run for run in runs if run["kit"] == kit.digest]
-        broken = next((run["error"]["what"] for run in mine if "error" in run), None if mine else "no run of it was recorded")
+        broken = next((run["error"]["what"] for run in mine if "error" in run), None) or _unjoinable(mine)
         profile = Profile(
             what="race",
             subject=kit.digest,
@@ -181,6 +181,16 @@ def _filed(request: RaceRequest, lab: Lab, work: Path) -> RaceResult:
         )
         profiles[kit.digest] = lab.store.profiles.add(profile, {}).profile
     return _result(name, profiles, reused=False)
+
+
+def _unjoinable(runs: Sequence[Mapping[str, Any]]) -> str | None:
+    """Why runs are no one profile: there are none, or the machine changed between them."""
+    environments = [Environment.model_validate(run["environment"]) for run in runs]
+    if not environments:
+        return "no run of it was recorded"
+    changes = (first_difference(environments[0], each) for each in environments[1:])
+    changed = next((change for change in changes if change is not None), None)
+    return None if changed is None else f"the machine changed during the race: {changed}"
 
 
 def _environment(runs: Sequence[Mapping[str, Any]]) -> Environment:

@@ -41,6 +41,7 @@ def residency(kit: KitRef, macs: MacTable, lab: Lab) -> StoredProfile:
         "trace": True,
     }
     with lab.store.workspace("trace", kit.digest[:32], lab.tell) as work:
+        (work / "run-00000.json").unlink(missing_ok=True)  # left where its trace could not be read, perhaps by another runtime
         schedule = work / "schedule.json"
         schedule.write_text(json.dumps({"schema": "edgecnn.schedule/1", "timeout_s": RUN_TIMEOUT_S, "items": [item]}))
         argv = ["bench", "--schedule", str(schedule), "--out", str(work)]

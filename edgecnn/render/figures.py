@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
+
 from edgecnn.values.report import Accuracy, CandidateFacts, Latency
 from edgecnn.values.verdict import Fidelity, Interval
 
@@ -65,13 +68,20 @@ def residency(facts: CandidateFacts) -> str:
         return NONE
     share = facts.residency.mac_share.get(facts.candidate.precision.value, 0.0)
     basis = {"executed": "", "elsewhere": "ᵉ", "planned": " planned"}[facts.residency.basis]
-    return f"{share * 100:.0f} % {facts.candidate.precision.value}{basis}"
+    shown = f"{share * 100:.0f}" if share == round(share, 2) else f"{math.floor(share * 1000) / 10:.1f}"  # 99.6 % is not 100 %
+    return f"{shown} % {facts.candidate.precision.value}{basis}"
 
 
 _NEEDED = ("quantize", "package", "measure")
 """What a candidate cannot do without. An ahead-of-time compile that failed is a note: the device builds its own engine."""
 _BROKEN = ("failed", "blocked", "unavailable")
 COLUMNS = ("candidate", "top-1 (95 %)", "drop", "p50 ms", "p99 ms", "speed-up", "MiB", "MACs in precision", "verdict", "chosen")
+
+
+def legend(candidates: Iterable[CandidateFacts]) -> list[str]:
+    """What the marks in these rows mean; nothing where there are none."""
+    rows = [cell for facts in candidates for cell in row(facts)]
+    return [text for fidelity, text in LEGEND.items() if any(MARKS[fidelity] in cell for cell in rows)]
 
 
 def row(facts: CandidateFacts) -> tuple[str, ...]:

@@ -48,13 +48,11 @@ def _cell(text: str) -> str:
 def _legend(report: BuildReport) -> str:
     split = report.build.splits.get("report", 0)
     lines = [f"Accuracy and drop on the report split ({split} images); nothing was chosen on it. Drop is paired, against fp32."]
-    seen = {facts.report.fidelity for facts in report.candidates if facts.report}
-    lines += [text for fidelity, text in figures.LEGEND.items() if fidelity in seen]
-    return "  \n".join(lines)
+    return "  \n".join([*lines, *figures.legend(report.candidates)])
 
 
 def _section(title: str, lines: Iterable[str]) -> str:
-    items = [f"- {_cell(line)}" for line in lines]
+    items = ["- " + line.replace("\n", " ") for line in lines]
     return "\n".join([f"## {title}", "", *items]) if items else ""
 
 

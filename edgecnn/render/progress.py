@@ -27,20 +27,20 @@ class Quiet:
 
 
 class PlainLines:
-    """For logs: one line when a step is first heard of, when it ends, and every few seconds in between."""
+    """For logs: a line every few seconds of a step, and one when it ends; a step that takes less says nothing."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stderr
-        self._began: dict[str, float] = {}
+        self._began: dict[str, tuple[float, int]] = {}
+        """When a step was first heard of, and how much of it was done then: what was resumed was not done now."""
         self._said: dict[str, float] = {}
 
     def step(self, what: str, done: int, total: int | None = None, unit: str = "") -> None:
         """Print where it is, with rate and time left, if it is time to."""
         now = time.monotonic()
-        began = self._began.setdefault(what, now)
+        began, before = self._began.setdefault(what, (now, done))
         finished = total is not None and done >= total
         if not finished and now - self._said.get(what, began) < PLAIN_EVERY_S:
-            self._said.setdefault(what, began)
             return
         seconds = now - began
         if finished:
@@ -50,8 +50,9 @@ class PlainLines:
                 return
         self._said[what] = now
         of = f"/{total}" if total is not None else ""
-        rate = f", {done / seconds:.0f} {unit}/s" if seconds > 0 and unit else ""
-        left = f", {(total - done) * seconds / done:.0f} s left" if total and 0 < done < total else ""
+        new = done - before
+        rate = f", {new / seconds:.0f} {unit}/s" if seconds > 0 and unit else ""
+        left = f", {(total - done) * seconds / new:.0f} s left" if total and new > 0 and done < total else ""
         counted = f"{done}{of} {unit}".rstrip()
         self._print(f"{what}: {counted}{rate}{left}")
 
@@ -70,9 +71,9 @@ class LiveBars:
     """For a terminal: one bar for each step under way."""
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True)
+        self._console = Console(stderr=True, emoji=False)
         columns = (
-            TextColumn("{task.description}", table_column=None),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             TextColumn("{task.completed:.0f}/{task.total:.0f} {task.fields[unit]}"),
             TimeElapsedColumn(),

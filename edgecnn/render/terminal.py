@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.render import figures
@@ -17,12 +17,12 @@ from edgecnn.values.artifact import Ran
 from edgecnn.values.report import BuildReport
 
 _VERDICT_STYLE = {"PASS": "green", "FAIL": "bold red", "UNSURE": "yellow", "MISSING": "yellow"}
-WIDE = 160
+WIDE = 200
 """Columns given to a table when stdout is no terminal, so that a log does not wrap cells."""
 
 
 def _console() -> Console:
-    return Console(width=None if sys.stdout.isatty() else WIDE, highlight=False)
+    return Console(width=None if sys.stdout.isatty() else WIDE, highlight=False, emoji=False)
 
 
 def show_json(facts: Any) -> None:
@@ -48,16 +48,21 @@ def show_report(report: BuildReport) -> None:
 
 def show_candidates(report: BuildReport) -> None:
     """The table alone."""
-    table = Table(title=f"{report.build.arch} → {report.build.device}", title_justify="left", header_style="bold", pad_edge=False)
+    table = Table(
+        title=Text(f"{report.build.arch} → {report.build.device}"), title_justify="left", header_style="bold", pad_edge=False
+    )
     for column in figures.COLUMNS:
         table.add_column(column, overflow="fold")
     for facts in report.candidates:
-        cells = [escape(cell) for cell in figures.row(facts)]
+        cells = [Text(cell) for cell in figures.row(facts)]
         style = _VERDICT_STYLE.get(facts.verdict.value, "")
         place = figures.COLUMNS.index("verdict")
-        cells[place] = f"[{style}]{cells[place]}[/]" if style else cells[place]
+        cells[place].stylize(style)
         table.add_row(*cells, style="bold" if facts.chosen else "")
-    _console().print(table)
+    console = _console()
+    console.print(table)
+    for text in figures.legend(report.candidates):
+        console.print(f"  {text}", markup=False)
 
 
 def show_steps(report: BuildReport) -> None:
@@ -73,11 +78,11 @@ def show_steps(report: BuildReport) -> None:
 
 def show_rows(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str | None = None) -> None:
     """A plain table."""
-    table = Table(title=title, title_justify="left", header_style="bold", pad_edge=False)
+    table = Table(title=Text(title) if title else None, title_justify="left", header_style="bold", pad_edge=False)
     for column in columns:
         table.add_column(column, overflow="fold")
     for cells in rows:
-        table.add_row(*(escape(cell) for cell in cells))
+        table.add_row(*(Text(cell) for cell in cells))
     _console().print(table)
 
 

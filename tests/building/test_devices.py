@@ -18,6 +18,7 @@ from edgecnn.building.devices import (
     matches,
     parse_target,
     runtime_of,
+    settled_target,
     with_local_facts,
 )
 from edgecnn.errors.base import ExitCode
@@ -25,6 +26,7 @@ from edgecnn.errors.devices import (
     DeviceFileInvalid,
     DeviceNameTaken,
     RuntimeNotOnDevice,
+    RuntimesContradict,
     UnknownDevice,
     UnknownRuntime,
 )
@@ -32,6 +34,7 @@ from edgecnn.errors.toml import FileUnreadable, NotToml
 from edgecnn.resources import resource_folder
 from edgecnn.values.candidate import Precision, Runtime
 from edgecnn.values.device import Device, Sourced
+from edgecnn.values.recipe import TargetChoice
 
 SHIPPED = tuple(load_devices())
 THIS_MACHINE = LocalFacts(architecture="x86_64", cpu_vendor="GenuineIntel", models=(), isa=("avx2",), cores=2, memory_mib=2048)
@@ -151,6 +154,24 @@ def test_a_runtime_that_the_device_lacks_is_refused_with_what_it_has() -> None:
         "raspberry-pi-5 has no openvino: its device file lists onnxruntime — --target raspberry-pi-5:onnxruntime, "
         "or --target raspberry-pi-5 for all of them [runtime-not-on-device]"
     )
+
+
+def test_two_runtimes_in_one_recipe_contradict_each_other() -> None:
+    with pytest.raises(RuntimesContradict) as caught:
+        settled_target(TargetChoice(device="cpu:openvino", runtime=Runtime.ONNXRUNTIME), None)
+    assert caught.value.line() == (
+        "the target 'cpu:openvino' and the runtime 'onnxruntime' contradict each other: a build takes one runtime, "
+        "or all that the device has — leave one of target.device's runtime and target.runtime out [runtimes-contradict]"
+    )
+    assert caught.value.exit_code is ExitCode.BAD_INPUT
+
+
+def test_one_runtime_said_twice_is_that_runtime_and_a_call_outranks_the_recipe() -> None:
+    said_twice = TargetChoice(device="cpu:openvino", runtime=Runtime.OPENVINO)
+    contradicting = TargetChoice(device="cpu:openvino", runtime=Runtime.ONNXRUNTIME)
+    assert settled_target(said_twice, None) == (device_named("cpu"), Runtime.OPENVINO)
+    assert settled_target(TargetChoice(device="cpu", runtime=Runtime.OPENVINO), None).runtime is Runtime.OPENVINO
+    assert settled_target(contradicting, "jetson") == (device_named("jetson"), None)
 
 
 def test_every_problem_of_a_device_file_is_named_at_once_with_the_nearest_key(tmp_path: Path) -> None:

@@ -3,7 +3,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgecnn.errors.base import ExitCode
-from edgecnn.errors.building import EveryCandidateFailed, NothingToBuild, OutputUnusable
+from edgecnn.errors.building import (
+    BaselineFailed,
+    EveryCandidateFailed,
+    NothingToBuild,
+    OutputAmongData,
+    OutputHoldsOtherFiles,
+    OutputUnusable,
+    RunnerSourceChanged,
+)
 from edgecnn.errors.fault import OwnFault
 
 
@@ -36,3 +44,38 @@ def test_a_fault_of_ours_is_never_worded_as_the_users() -> None:
         " no verdict was given [own-fault]"
     )
     assert error.exit_code is ExitCode.OWN_FAULT
+
+
+def test_a_runner_that_changed_under_a_build_is_named_and_asks_for_the_same_command() -> None:
+    error = RunnerSourceChanged(folder=Path("/src/edgecnn/runner"))
+    assert error.line() == (
+        "/src/edgecnn/runner changed while the build was running: a kit carries the runner that it was planned with"
+        " — run the same command again [runner-source-changed]"
+    )
+    assert error.exit_code is ExitCode.BAD_INPUT
+
+
+def test_files_of_others_in_the_output_are_named_and_never_replaced() -> None:
+    error = OutputHoldsOtherFiles(path=Path("out/bundle"))
+    assert error.line() == (
+        "out/bundle was not written by edgecnn and would be replaced: a bundle holds a choice.json"
+        " — choose another folder with --out FOLDER [output-holds-other-files]"
+    )
+    assert error.exit_code is ExitCode.BAD_INPUT
+
+
+def test_an_output_among_the_images_names_both_folders() -> None:
+    error = OutputAmongData(out=Path("photos/out"), data=Path("photos"))
+    assert error.line() == (
+        "--out photos/out lies inside the images' folder photos: the next build would take the results for a class"
+        " — choose a folder beside it with --out FOLDER [output-among-data]"
+    )
+    assert error.exit_code is ExitCode.BAD_INPUT
+
+
+def test_without_a_measured_baseline_no_candidate_is_judged() -> None:
+    error = BaselineFailed(reason="no such operator")
+    assert error.line() == (
+        "the fp32 baseline could not be measured, so no candidate can be judged: no such operator [baseline-failed]"
+    )
+    assert error.exit_code is ExitCode.MISSING

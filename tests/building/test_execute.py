@@ -1,0 +1,163 @@
+"""A failure on the trunk ends the build, a failure on a branch ends that candidate, and what was finished stays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from edgecnn.building.execute import Execution, Workshop, execute
+from edgecnn.building.ladder import Limits
+from edgecnn.building.plan import Plan, Step
+from edgecnn.building.resolve import BASELINE
+from edgecnn.errors.base import EdgecnnError, ExitCode
+from edgecnn.store.store import Store
+from edgecnn.values.artifact import Blocked, Failed
+from edgecnn.values.candidate import Rung
+from edgecnn.values.stage import Progress, Role, Stage
+from tests.building.resolutions import INT8, VERSIONS, resolved
+from tests.building.scenes import NoHost
+from tests.store.toys import Ear
+
+
+class Broken(EdgecnnError):
+    ref = "broken"
+    exit_code = ExitCode.MISSING
+
+    def __init__(self, name: str) -> None:
+        super().__init__(what=f"{name} broke", hint="mend it")
+
+
+class Toy(Stage):
+    """Writes its name, or ends as it is told to."""
+
+    revision: ClassVar[int] = 1
+    name: str
+    ends: str = "well"
+
+    def make(self, given: Mapping[Role, Path], out: Path, tell: Progress) -> None:
+        (out / "half.txt").write_text("begun")
+        if self.ends == "broken":
+            raise Broken(self.name)
+        if self.ends == "interrupted":
+            raise KeyboardInterrupt
+        (out / "name.txt").write_text(self.name)
+
+
+class ToyPrepare(Toy):
+    kind: ClassVar[str] = "prepare"
+
+
+class ToyTrain(Toy):
+    kind: ClassVar[str] = "train"
+
+
+class ToyQuantize(Toy):
+    kind: ClassVar[str] = "quantize"
+
+
+class ToyPackage(Toy):
+    kind: ClassVar[str] = "package"
+
+
+def a_plan(**ends: str) -> Plan:
+    """prepare → train, then quantize → package of fp32 and of INT8, each a rung; ``ends`` says how a step ends."""
+    steps: list[Step] = []
+
+    def add(kind: type[Toy], step_id: str, after: Step | None = None, candidate: str | None = None) -> Step:
+        inputs = {} if after is None else {"before": after.key}
+        stage = kind(name=step_id, ends=ends.get(step_id.replace(":onnxruntime-", "_"), "well"), inputs=inputs)
+        steps.append(Step(id=step_id, stage=stage, key=stage.key(VERSIONS), candidate=candidate))
+        return steps[-1]
+
+    trained = add(ToyTrain, "train", add(ToyPrepare, "prepare"))
+    for candidate in (BASELINE, INT8):
+        quantized = add(ToyQuantize, f"quantize:{candidate.id}", trained, candidate.id)
+        add(ToyPackage, f"package:{candidate.id}", quantized, candidate.id)
+    rungs = (Rung(name="fp32", candidates=(BASELINE,)), Rung(name="int8", candidates=(INT8,)))
+    return Plan(resolved=resolved(), steps=tuple(steps), rungs=rungs)
+
+
+@pytest.fixture
+def workshop(tmp_path: Path) -> Workshop:
+    return Workshop(store=Store.open(tmp_path / "store"), host=NoHost(), environment={"python": "3.11"}, tell=Ear())
+
+
+def words(execution: Execution) -> dict[str, str]:
+    return {name: outcome.outcome for name, outcome in execution.outcomes.items()}
+
+
+def stored(workshop: Workshop, plan: Plan) -> set[str]:
+    folder = workshop.store.root / "artifacts"
+    return {step.id for step in plan.steps if (folder / step.stage.kind / step.key).exists()}
+
+
+def test_every_step_runs_once_in_order_and_is_cached_the_next_time(workshop: Workshop) -> None:
+    plan = a_plan()
+    first, second = execute(plan, workshop), execute(plan, workshop)
+    assert list(first.outcomes) == [step.id for step in plan.steps]
+    assert set(words(first).values()) == {"ran"}
+    assert set(words(second).values()) == {"cached"}
+    assert second.skipped_rungs == {}
+
+
+def test_a_failing_branch_ends_its_own_candidate_and_no_other(workshop: Workshop) -> None:
+    execution = execute(a_plan(quantize_fp32="broken"), workshop)
+    assert execution.outcomes["quantize:onnxruntime-fp32"] == Failed(
+        ref="broken", what="quantize:onnxruntime-fp32 broke — mend it [broken]", hint="mend it"
+    )
+    assert execution.outcomes["package:onnxruntime-fp32"] == Blocked(by="quantize:onnxruntime-fp32")
+    assert words(execution)["package:onnxruntime-int8"] == "ran"
+
+
+def test_a_failing_branch_is_told_while_the_build_goes_on(workshop: Workshop) -> None:
+    execute(a_plan(package_int8="broken"), workshop)
+    assert isinstance(workshop.tell, Ear)
+    assert "package:onnxruntime-int8 failed: package:onnxruntime-int8 broke — mend it [broken]" in workshop.tell.notes
+
+
+def test_a_failed_step_leaves_nothing_in_the_store_and_is_tried_again(workshop: Workshop) -> None:
+    plan = a_plan(quantize_int8="broken")
+    execute(plan, workshop)
+    assert stored(workshop, plan) == {"prepare", "train", "quantize:onnxruntime-fp32", "package:onnxruntime-fp32"}
+    assert words(execute(plan, workshop))["quantize:onnxruntime-int8"] == "failed"
+
+
+def test_a_failing_trunk_ends_the_build_and_keeps_what_was_finished(workshop: Workshop) -> None:
+    plan = a_plan(train="broken")
+    with pytest.raises(Broken):
+        execute(plan, workshop)
+    assert stored(workshop, plan) == {"prepare"}
+
+
+@pytest.mark.parametrize("step", ["train", "quantize_fp32"], ids=["trunk", "branch"])
+def test_ctrl_c_ends_the_build_and_leaves_the_store_whole(workshop: Workshop, step: str) -> None:
+    plan = a_plan(**{step: "interrupted"})
+    with pytest.raises(KeyboardInterrupt):
+        execute(plan, workshop)
+    finished = {"train": {"prepare"}, "quantize_fp32": {"prepare", "train"}}[step]
+    assert stored(workshop, plan) == finished
+    assert {name for name, word in words(execute(a_plan(), workshop)).items() if word == "cached"} == finished
+
+
+def test_a_rung_that_was_not_climbed_is_recorded_with_why(workshop: Workshop) -> None:
+    execution = execute(a_plan(), workshop, limits=Limits(seconds=0.0))
+    assert execution.skipped_rungs == {"int8": "int8 was not climbed: 0 s spent of a budget of 0 s"}
+    assert "package:onnxruntime-fp32" in execution.outcomes
+    assert not any(name.endswith("int8") for name in execution.outcomes)
+
+
+@pytest.mark.parametrize(
+    ("goal", "kinds"),
+    [("train", {"prepare", "train"}), ("quantize", {"prepare", "train", "quantize"})],
+)
+def test_an_earlier_goal_runs_no_later_kind(workshop: Workshop, goal: str, kinds: set[str]) -> None:
+    execution = execute(a_plan(), workshop, goal)  # type: ignore[arg-type]
+    assert {name.partition(":")[0] for name in execution.outcomes} == kinds
+
+
+def test_a_step_that_ran_is_timed(workshop: Workshop) -> None:
+    execution = execute(a_plan(), workshop)
+    assert execution.seconds.keys() == execution.artifacts.keys() == execution.outcomes.keys()

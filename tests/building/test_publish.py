@@ -1,0 +1,278 @@
+"""What a user takes away appears whole or not at all, and nothing that edgecnn did not write is touched."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from threading import Barrier, Thread
+
+import pytest
+
+from edgecnn.building.plan import plan
+from edgecnn.building.publish import (
+    check_output,
+    output_lock,
+    publish_bundle,
+    publish_plan,
+    publish_progress,
+    publish_report,
+    write_text_atomically,
+)
+from edgecnn.building.resolve import BASELINE
+from edgecnn.errors.building import OutputAmongData, OutputHoldsOtherFiles, OutputUnusable
+from edgecnn.measure.kits import KitRef
+from tests.building.resolutions import INT8, resolved
+from tests.building.scenes import a_choice, a_kit, a_report
+from tests.store.toys import files_in
+
+BOTH = a_report(choice=a_choice("onnxruntime-int8", "onnxruntime-fp32", state="provisional"))
+
+
+@pytest.fixture
+def kits(tmp_path: Path) -> dict[str, KitRef]:
+    return {each.id: a_kit(tmp_path / "made" / each.id, each, each.id.encode() * 50) for each in (BASELINE, INT8)}
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    folder = tmp_path / "out"
+    folder.mkdir()
+    return folder
+
+
+def times_of(folder: Path) -> dict[str, int]:
+    return {str(path): path.stat().st_mtime_ns for path in [folder, *sorted(folder.rglob("*"))]}
+
+
+def test_a_bundle_holds_the_carried_kits_file_for_file_and_no_other(kits: dict[str, KitRef], out: Path) -> None:
+    publish_bundle(a_report(choice=a_choice("onnxruntime-int8")), kits, out)
+    assert [path.name for path in (out / "bundle" / "kits").iterdir()] == ["onnxruntime-int8"]
+    assert files_in(out / "bundle" / "kits" / "onnxruntime-int8") == files_in(kits["onnxruntime-int8"].folder)
+
+
+def test_the_choice_names_its_kits_by_the_sha256_of_their_manifests(kits: dict[str, KitRef], out: Path) -> None:
+    publish_bundle(BOTH, kits, out)
+    said = json.loads((out / "bundle" / "choice.json").read_text())
+    assert said["schema"] == "edgecnn.choice/1"
+    assert said["choice"]["candidate"] == "onnxruntime-int8"
+    assert said["kits"] == {name: {"folder": f"kits/{name}", "sha256": kit.digest} for name, kit in kits.items()}
+
+
+def test_an_unchanged_bundle_is_left_alone(kits: dict[str, KitRef], out: Path) -> None:
+    publish_bundle(BOTH, kits, out)
+    before = times_of(out / "bundle")
+    publish_bundle(BOTH, kits, out)
+    assert times_of(out / "bundle") == before
+
+
+def test_another_choice_replaces_the_bundle(kits: dict[str, KitRef], out: Path) -> None:
+    publish_bundle(BOTH, kits, out)
+    publish_bundle(a_report(choice=a_choice("onnxruntime-fp32")), kits, out)
+    assert [path.name for path in (out / "bundle" / "kits").iterdir()] == ["onnxruntime-fp32"]
+    assert json.loads((out / "bundle" / "choice.json").read_text())["choice"]["candidate"] == "onnxruntime-fp32"
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [Path.unlink, lambda path: os.truncate(path, 10)],
+    ids=["lost", "truncated"],
+)
+@pytest.mark.parametrize("file", ["model.onnx", "kit.json"])
+def test_a_damaged_kit_file_is_repaired(kits: dict[str, KitRef], out: Path, file: str, damage: Callable[[Path], None]) -> None:
+    publish_bundle(BOTH, kits, out)
+    damage(out / "bundle" / "kits" / "onnxruntime-int8" / file)
+    publish_bundle(BOTH, kits, out)
+    assert files_in(out / "bundle" / "kits" / "onnxruntime-int8") == files_in(kits["onnxruntime-int8"].folder)
+
+
+def test_what_a_device_measured_stays_when_the_bundle_is_replaced(kits: dict[str, KitRef], out: Path) -> None:
+    publish_bundle(BOTH, kits, out)
+    (out / "bundle" / "measured").mkdir()
+    (out / "bundle" / "measured" / "run-1.json").write_text("{}")
+    publish_bundle(a_report(choice=a_choice("onnxruntime-fp32")), kits, out)
+    assert files_in(out / "bundle" / "measured") == {"run-1.json": b"{}"}
+
+
+def test_nothing_temporary_is_left_beside_the_bundle(kits: dict[str, KitRef], out: Path) -> None:
+    publish_bundle(BOTH, kits, out)
+    assert [path.name for path in out.iterdir()] == ["bundle"]
+
+
+def test_an_interrupted_publication_leaves_the_old_bundle(
+    kits: dict[str, KitRef], out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish_bundle(BOTH, kits, out)
+    before = files_in(out)
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(shutil, "copytree", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        publish_bundle(a_report(choice=a_choice("onnxruntime-fp32")), kits, out)
+    assert files_in(out) == before
+
+
+def test_two_publishers_at_once_leave_one_whole_bundle(kits: dict[str, KitRef], out: Path) -> None:
+    reports = (BOTH, a_report(choice=a_choice("onnxruntime-fp32")))
+    start, failures = Barrier(len(reports)), []
+
+    def publisher(number: int) -> None:
+        start.wait()
+        try:
+            for _ in range(10):
+                with output_lock(out):
+                    publish_bundle(reports[number], kits, out)
+        except BaseException as error:  # noqa: BLE001 - a thread's failure is the test's
+            failures.append(error)
+
+    threads = [Thread(target=publisher, args=(number,)) for number in range(len(reports))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    said = json.loads((out / "bundle" / "choice.json").read_text())
+    assert sorted(path.name for path in (out / "bundle" / "kits").iterdir()) == sorted(said["kits"])
+    for name in said["kits"]:
+        assert files_in(out / "bundle" / "kits" / name) == files_in(kits[name].folder)
+    assert sorted(path.name for path in out.iterdir()) in (["bundle"], [".edgecnn.lock", "bundle"])
+
+
+def test_the_output_lock_is_held_against_another_process(out: Path) -> None:
+    probe = (
+        "import sys\n"
+        "from filelock import FileLock, Timeout\n"
+        "try:\n"
+        "    FileLock(sys.argv[1]).acquire(timeout=0)\n"
+        "except Timeout:\n"
+        "    sys.exit(9)\n"
+    )
+    with output_lock(out):
+        done = subprocess.run([sys.executable, "-c", probe, str(out / ".edgecnn.lock")], check=False)
+    assert done.returncode == 9
+
+
+def test_a_fresh_folder_is_made_and_accepted(tmp_path: Path) -> None:
+    check_output(tmp_path / "a" / "b", "demo")
+    assert list((tmp_path / "a" / "b").iterdir()) == []
+
+
+def test_a_bundle_of_ours_is_accepted(kits: dict[str, KitRef], out: Path) -> None:
+    publish_bundle(BOTH, kits, out)
+    check_output(out, "demo")
+
+
+def test_a_folder_named_bundle_that_is_not_ours_is_refused_and_untouched(out: Path) -> None:
+    (out / "bundle").mkdir()
+    (out / "bundle" / "thesis.txt").write_text("three years")
+    with pytest.raises(OutputHoldsOtherFiles) as caught:
+        check_output(out, "demo")
+    assert caught.value.line() == (
+        f"{out}/bundle was not written by edgecnn and would be replaced: a bundle holds a choice.json"
+        " — choose another folder with --out FOLDER [output-holds-other-files]"
+    )
+    assert files_in(out) == {"bundle/thesis.txt": b"three years"}
+
+
+@pytest.mark.parametrize("inside", ["", "out", "deep/out"])
+def test_results_among_the_images_are_refused(tmp_path: Path, inside: str) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    with pytest.raises(OutputAmongData) as caught:
+        check_output(photos / inside, str(photos))
+    assert caught.value.line() == (
+        f"--out {photos / inside} lies inside the images' folder {photos}: the next build would take the results for a class"
+        " — choose a folder beside it with --out FOLDER [output-among-data]"
+    )
+    assert list(photos.iterdir()) == []
+
+
+def test_results_among_the_images_are_refused_however_the_paths_are_spelt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "photos")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    for out, data in (("photos/out", "~/photos"), ("link/out", "photos"), ("other/../photos/out", "photos")):
+        with pytest.raises(OutputAmongData):
+            check_output(Path(out), data)
+
+
+def test_a_folder_beside_the_images_is_accepted_however_it_is_spelt(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    check_output(tmp_path / "photos" / ".." / "out", str(tmp_path / "photos"))
+    check_output(tmp_path / "photos-results", str(tmp_path / "photos"))
+
+
+def test_an_output_that_is_a_file_is_refused_and_untouched(tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("mine")
+    with pytest.raises(OutputUnusable) as caught:
+        check_output(tmp_path / "out", "demo")
+    assert caught.value.line() == (
+        f"{tmp_path}/out cannot hold the results: File exists — choose another folder with --out FOLDER [output-unusable]"
+    )
+    assert (tmp_path / "out").read_text() == "mine"
+
+
+def test_a_file_is_replaced_whole_and_readable_by_all(tmp_path: Path) -> None:
+    write_text_atomically(tmp_path / "report.json", "old")
+    write_text_atomically(tmp_path / "report.json", "new ✓")
+    assert (tmp_path / "report.json").read_text("utf-8") == "new ✓"
+    assert (tmp_path / "report.json").stat().st_mode & 0o777 == 0o644
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_an_interrupted_write_leaves_the_old_file_and_nothing_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_text_atomically(tmp_path / "report.json", "old")
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_text_atomically(tmp_path / "report.json", "new")
+    assert files_in(tmp_path) == {"report.json": b"old"}
+
+
+def test_a_verb_that_stops_earlier_leaves_the_report_of_a_finished_build_alone(out: Path) -> None:
+    publish_report(BOTH, out)
+    before = (out / "report.json").read_bytes()
+    publish_progress(a_report(outcomes={"train": {"outcome": "cached"}}), "train", out)
+    assert (out / "report.json").read_bytes() == before
+    assert json.loads((out / "progress.json").read_text()) == {
+        "schema": "edgecnn.progress/1",
+        "goal": "train",
+        "outcomes": {"train": {"outcome": "cached"}},
+        "timings_s": {},
+    }
+
+
+def test_a_published_plan_shows_what_was_asked_beside_what_it_became(out: Path) -> None:
+    publish_plan(plan(resolved()), out)
+    said = json.loads((out / "plan.json").read_text())
+    assert {"asked", "recipe"} <= set(said["resolved"])
+    assert [step["id"] for step in said["steps"]][:2] == ["prepare", "train"]
+
+
+def test_what_a_device_measured_survives_an_interruption_at_the_worst_moment(
+    kits: dict[str, KitRef], out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish_bundle(BOTH, kits, out)
+    (out / "bundle" / "measured").mkdir()
+    (out / "bundle" / "measured" / "run-1.json").write_text("{}")
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            publish_bundle(a_report(choice=a_choice("onnxruntime-fp32")), kits, out)
+    assert list(out.rglob("run-1.json")) != []

@@ -1,0 +1,142 @@
+"""The report chooses and judges on what was seen, and on nothing that was not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from edgecnn.building.reporting import decide, last_race, report_of
+from edgecnn.building.resolve import BASELINE
+from edgecnn.values.artifact import Failed
+from edgecnn.values.candidate import Runtime
+from edgecnn.values.recipe import GateChoice, Recipe
+from edgecnn.values.report import BuildReport
+from edgecnn.values.verdict import Verdict
+from tests.building.resolutions import INT8
+from tests.building.scenes import ELSEWHERE, Staging, a_request
+
+SETTLED = {"model": {"resolution_px": 64}, "train": {"epochs": 1, "learning_rate": 0.1}, "quantize": {"images": 10}}
+FAST = {BASELINE.id: 4.0, INT8.id: 2.0}
+
+
+def staged_with(tmp_path: Path, int8_right: int = 900, **changes: Any) -> Staging:
+    staged = Staging(tmp_path, **changes)
+    staged.answered(BASELINE.id, 900)
+    staged.answered(INT8.id, int8_right)
+    return staged
+
+
+def report(staged: Staging, **bounds: dict[str, float]) -> BuildReport:
+    request = a_request(staged.folder / "out", device=staged.resolved.device, gates=GateChoice.model_validate(bounds))
+    return report_of(staged.scene, request, seconds=1.234)
+
+
+def test_the_faster_candidate_inside_the_budget_is_chosen_and_settled(tmp_path: Path) -> None:
+    staged = staged_with(tmp_path)
+    staged.raced("select", FAST)
+    said = report(staged)
+    assert (said.choice.state, said.choice.candidate) == ("settled", INT8.id)
+    assert [facts.candidate.id for facts in said.candidates if facts.chosen] == [INT8.id]
+    assert said.choice.settle_command is None
+
+
+def test_a_candidate_over_the_budget_is_not_chosen_however_fast(tmp_path: Path) -> None:
+    staged = staged_with(tmp_path, int8_right=850)
+    staged.raced("select", FAST)
+    assert report(staged).choice.candidate == BASELINE.id
+
+
+def test_a_candidate_whose_measuring_failed_is_not_chosen_and_says_why(tmp_path: Path) -> None:
+    staged = staged_with(tmp_path)
+    staged.raced("select", FAST)
+    staged.seen.failures[INT8.id] = Failed(ref="run-failed", what="the process was killed")
+    said = report(staged)
+    row = next(facts for facts in said.candidates if facts.candidate.id == INT8.id)
+    assert said.choice.candidate == BASELINE.id
+    assert row.latency is not None
+    assert row.latency.p50_ms is None
+    assert row.reason == "measuring it failed: the process was killed"
+
+
+def test_the_reported_figures_are_of_the_last_race_and_the_choice_stays_that_of_the_selecting_one(tmp_path: Path) -> None:
+    staged = staged_with(tmp_path)
+    staged.raced("select", FAST)
+    staged.raced("report", {BASELINE.id: 4.0, INT8.id: 3.0})
+    said = report(staged)
+    chosen = next(facts for facts in said.candidates if facts.chosen)
+    assert chosen.latency is not None
+    assert chosen.latency.p50_ms is not None
+    assert chosen.latency.p50_ms.estimate == 3.0
+    assert "at 2.00 ms when chosen" in said.choice.why
+
+
+def test_the_last_race_is_the_winner_against_the_baseline(tmp_path: Path) -> None:
+    staged = staged_with(tmp_path)
+    staged.raced("select", FAST)
+    assert last_race(decide(staged.scene, a_request(tmp_path / "out"))) == (BASELINE.id, INT8.id)
+
+
+def test_a_baseline_that_wins_runs_alone_and_a_provisional_choice_runs_nothing(tmp_path: Path) -> None:
+    staged = staged_with(tmp_path, int8_right=850)
+    assert last_race(decide(staged_with(tmp_path / "b").scene, a_request(tmp_path / "out"))) == ()
+    staged.raced("select", {BASELINE.id: 4.0})
+    assert last_race(decide(staged.scene, a_request(tmp_path / "out"))) == (BASELINE.id,)
+
+
+def test_an_absent_device_makes_the_choice_provisional_with_the_command_that_settles_it(tmp_path: Path) -> None:
+    said = report(staged_with(tmp_path, attachment=ELSEWHERE))
+    assert said.choice.state == "provisional"
+    assert set(said.choice.carried) == {BASELINE.id, INT8.id}
+    assert said.choice.settle_command is not None
+    assert "python3 -m runner measure" in said.choice.settle_command
+    assert not said.build.device_attached
+
+
+def test_the_share_of_int8_on_an_absent_device_is_missing_however_it_ran_here(tmp_path: Path) -> None:
+    staged = staged_with(tmp_path, attachment=ELSEWHERE)
+    staged.resides(INT8.id, "executed", int8=1.0)
+    (gate,) = report(staged, min={"int8_mac_share": 0.9}).gates
+    assert gate.verdict is Verdict.MISSING
+    assert gate.reason == "residency was read on another machine than the device, whose kernels may be others"
+
+
+def test_the_share_of_int8_on_an_attached_device_is_judged(tmp_path: Path) -> None:
+    staged = staged_with(tmp_path)
+    staged.raced("select", FAST)
+    staged.resides(INT8.id, "executed", int8=0.97, fp32=0.03)
+    said = report(staged, min={"int8_mac_share": 0.9})
+    assert [gate.verdict for gate in said.gates] == [Verdict.PASS]
+    assert said.verdict is Verdict.PASS
+
+
+def test_a_latency_gate_on_an_absent_device_is_missing(tmp_path: Path) -> None:
+    said = report(staged_with(tmp_path, attachment=ELSEWHERE), max={"p50_ms": 1000.0})
+    assert said.verdict is Verdict.MISSING
+
+
+def test_bounds_of_the_call_replace_those_of_the_recipe(tmp_path: Path) -> None:
+    recipe = Recipe.model_validate({**SETTLED, "gates": {"max": {"size_mib": 0.00001}}})
+    staged = staged_with(tmp_path, recipe=recipe)
+    staged.raced("select", FAST)
+    assert report(staged).verdict is Verdict.FAIL
+    assert [(each.gate.metric, each.verdict) for each in report(staged, min={"top1": 0.5}).gates] == [("top1", Verdict.PASS)]
+
+
+def test_a_target_that_names_a_runtime_ships_nothing_of_another(tmp_path: Path) -> None:
+    recipe = Recipe.model_validate({**SETTLED, "target": {"runtime": "openvino"}})
+    openvino = INT8.model_copy(update={"id": "openvino-int8", "runtime": Runtime.OPENVINO})
+    staged = Staging(tmp_path, recipe=recipe, candidates=(BASELINE, openvino))
+    staged.answered(BASELINE.id, 900)
+    staged.answered(openvino.id, 900)
+    staged.raced("select", {BASELINE.id: 1.0, openvino.id: 2.0})
+    said = report(staged)
+    assert said.choice.candidate == openvino.id
+    assert said.candidates[0].reason == "a reference: onnxruntime is not what the target asks for"
+
+
+def test_a_report_states_where_it_lies_how_long_it_took_and_what_was_asked(tmp_path: Path) -> None:
+    said = report(staged_with(tmp_path))
+    assert (said.output, said.seconds) == (str(tmp_path / "out"), 1.23)
+    assert said.build.data == "the embedded demo, Fashion-MNIST"
+    assert said.build.macs is None
+    assert BuildReport.model_validate_json(said.model_dump_json(by_alias=True)) == said

@@ -1,0 +1,130 @@
+"""From flags to a request: the more specific wins, and what cannot be meant is refused with the nearest right name."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import pytest
+
+from edgecnn.cli.asking import Asked, command_line, request_from
+from edgecnn.errors.base import EdgecnnError, ExitCode
+from edgecnn.values.candidate import Runtime
+from edgecnn.values.recipe import Recipe
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> str:
+    path = tmp_path / "mine.toml"
+    path.write_text(
+        '[model]\narch = "resnet-50"\nweights = "imagenet"\n[data]\npath = "from-file"\nseed = 7\n'
+        '[train]\nepochs = 1\n[target]\ndevice = "raspberry-pi-5"\n'
+    )
+    return str(path)
+
+
+def asked_for(**flags: object) -> Recipe:
+    return request_from(Asked(**flags), "judge").recipe  # type: ignore[arg-type]
+
+
+def refusal(**flags: object) -> str:
+    with pytest.raises(EdgecnnError) as caught:
+        asked_for(**flags)
+    assert caught.value.exit_code is ExitCode.BAD_INPUT
+    return caught.value.line()
+
+
+def test_the_recipe_file_says_what_no_flag_says(recipe: str) -> None:
+    said = asked_for(recipe=recipe)
+    assert (said.model.arch, said.model.weights, said.data.path, said.data.seed, said.train.epochs) == (
+        "resnet-50", "imagenet", "from-file", 7, 1,
+    )  # fmt: skip
+    assert said.target.device == "raspberry-pi-5"
+
+
+def test_set_wins_over_the_recipe_file(recipe: str) -> None:
+    said = asked_for(recipe=recipe, overrides=("train.epochs=3", "model.arch=resnet-18", "data.path=from-set"))
+    assert (said.train.epochs, said.model.arch, said.data.path) == (3, "resnet-18", "from-set")
+    assert (said.data.seed, said.model.weights) == (7, "imagenet")
+
+
+def test_named_flags_win_over_set_and_over_the_recipe_file(recipe: str) -> None:
+    said = asked_for(
+        recipe=recipe, arch="mobilenet-v3-small", weights="none", data="from-flag", target="cpu:openvino",
+        overrides=("model.arch=resnet-18", "model.weights=auto", "data.path=from-set", "target.device=jetson"),
+    )  # fmt: skip
+    assert (said.model.arch, said.model.weights, said.data.path) == ("mobilenet-v3-small", "none", "from-flag")
+    assert (said.target.device, said.target.runtime) == ("cpu", Runtime.OPENVINO)
+    assert said.train.epochs == 1
+
+
+def test_a_target_flag_without_a_runtime_means_all_whatever_the_recipe_named(recipe: str) -> None:
+    assert asked_for(recipe=recipe, target="cpu", overrides=("target.runtime=openvino",)).target.runtime is None
+
+
+def test_an_alias_is_settled_to_the_device_s_own_name() -> None:
+    assert asked_for(target="jetson").target.device == "jetson-orin-nano"
+
+
+def test_results_lie_under_the_network_s_and_the_device_s_name_unless_told_otherwise(tmp_path: Path) -> None:
+    asked = Asked(arch="resnet-18", target="jetson")
+    assert request_from(asked, "judge").out == Path("builds/resnet-18-jetson-orin-nano")
+    assert request_from(Asked(out=tmp_path), "judge").out == tmp_path
+
+
+def test_bounds_of_the_command_line_are_the_request_s_and_not_the_recipe_s() -> None:
+    request = request_from(Asked(at_most=("p99_ms=20",), at_least=("top1=0.8",), require_measured=True), "judge")
+    assert request.gates is not None
+    assert (request.gates.max, request.gates.min, request.gates.require_measured) == ({"p99_ms": 20}, {"top1": 0.8}, True)
+    assert request.recipe.gates.max == {}
+
+
+def test_two_runtimes_of_one_recipe_contradict_each_other() -> None:
+    assert refusal(overrides=("target.device=cpu:openvino", "target.runtime=onnxruntime")) == (
+        "the target 'cpu:openvino' and the runtime 'onnxruntime' contradict each other: "
+        "a build takes one runtime, or all that the device has"
+        " — leave one of target.device's runtime and target.runtime out [runtimes-contradict]"
+    )
+
+
+@pytest.mark.parametrize(
+    ("flags", "nearest", "ref"),
+    [
+        ({"arch": "resnet18"}, "did you mean resnet-18", "unknown-arch"),
+        ({"target": "jetsn"}, "did you mean jetson? ", "unknown-device"),
+        ({"target": "cpu:openvin"}, "--target cpu:openvino", "unknown-runtime"),
+        ({"at_most": ("p90_ms=20",)}, "did you mean p9", "unknown-metric"),
+        ({"overrides": ("train.epoch=3",)}, "train.epoch is no key, the nearest is train.epochs", "overrides-invalid"),
+        ({"overrides": ("modle.arch=resnet-18",)}, "the nearest is model.arch", "overrides-invalid"),
+        ({"recipe": "dmeo"}, "did you mean demo? ", "unknown-pipeline"),
+    ],
+)
+def test_a_typo_is_refused_with_the_nearest_right_name(flags: dict[str, object], nearest: str, ref: str) -> None:
+    line = refusal(**flags)
+    assert nearest in line
+    assert line.endswith(f"[{ref}]")
+
+
+def test_every_typo_of_set_is_named_at_once() -> None:
+    line = refusal(overrides=("train.epoch=3", "race.rounds=two", "nothing"))
+    assert "train.epochs" in line
+    assert "race.rounds must be a whole number" in line
+    assert "'nothing' is not KEY=VALUE" in line
+
+
+def test_the_command_that_asks_again_asks_the_same(tmp_path: Path) -> None:
+    import typer.testing
+
+    from edgecnn.cli.main import app
+
+    asked = Asked(
+        recipe="demo", arch="resnet-18", target="cpu:openvino", data="my photos", weights="none", out=tmp_path / "my out",
+        overrides=("train.epochs=3",), at_most=("drop_pp=2",), at_least=("top1=0.5",), require_measured=True,
+    )  # fmt: skip
+    words = shlex.split(command_line(asked))
+    assert words[:3] == ["edgecnn", "build", "demo"]
+    heard = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("edgecnn.cli.pipeline.request_from", lambda again, goal: heard.append(again))
+        typer.testing.CliRunner().invoke(app, words[1:])
+    assert heard == [asked]

@@ -1,0 +1,77 @@
+"""A build report with defaults, so that a test states the one field that it is about."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from edgecnn.values.profile import Environment
+from edgecnn.values.report import BaselineFacts, Build, BuildReport, CandidateFacts, Choice
+from edgecnn.values.residency import Residency
+from edgecnn.values.verdict import Fidelity, Gate, GateResult, Verdict
+from tests.judging.made import a_latency, an_accuracy, an_interval, facts
+
+GATE = Gate(metric="drop_pp", side="max", bound=1.0, required="advisory")
+
+
+def a_row(ident: str = "onnxruntime-int8", **changes: Any) -> CandidateFacts:
+    """A candidate of which everything is known."""
+    known = {
+        "report": an_accuracy(top1=an_interval(0.8623, 0.855, 0.869, 0.95), drop_pp=an_interval(0.31, -0.12, 0.75, 0.9)),
+        "latency": a_latency(an_interval(2.345, 2.31, 2.38), an_interval(3.1, 3.0, 3.25), an_interval(1.905, 1.88, 1.93)),
+        "size_mib": 5.44,
+        "residency": a_residency(int8=0.97, fp32=0.03),
+        "verdict": Verdict.PASS,
+    }
+    return facts(ident, **{**known, **changes})
+
+
+def a_residency(basis: str = "executed", **shares: float) -> Residency:
+    return Residency.model_validate({"basis": basis, "layers": (), "mac_share": shares, "time_share": None})
+
+
+def a_gate(verdict: Verdict = Verdict.PASS, reason: str = "the drop is at most 0.75 pp") -> GateResult:
+    return GateResult(
+        gate=GATE, candidate="onnxruntime-int8", verdict=verdict, figure=None, fidelity=Fidelity.MEASURED, reason=reason
+    )
+
+
+def a_build(**changes: Any) -> Build:
+    known = {
+        "name": "flowers",
+        "arch": "resnet-18",
+        "parameters": 11689512,
+        "macs": 1814000000,
+        "resolution_px": 224,
+        "weights": "IMAGENET1K_V1, sha256 f37072fd",
+        "weights_sha256": None,
+        "data": "photos",
+        "classes": 3,
+        "splits": {"train": 700, "report": 200},
+        "device": "cpu",
+        "device_attached": True,
+        "command": "edgecnn build --data photos",
+    }
+    return Build.model_validate({**known, **changes})
+
+
+def a_report(*rows: CandidateFacts, **changes: Any) -> BuildReport:
+    unmeasured = a_latency(None, reason="no baseline profile is shipped")
+    known = {
+        "version": "0.1.0",
+        "made_at": "2026-11-20T10:00:00+00:00",
+        "build": a_build(),
+        "environment": Environment(conditions={}, observed={}),
+        "candidates": rows or (a_row(),),
+        "unsupported": (),
+        "skipped_rungs": {},
+        "choice": Choice(state="settled", candidate="onnxruntime-int8", why="onnxruntime-int8 is 1.91x as fast as fp32"),
+        "verdict": Verdict.PASS,
+        "gates": (a_gate(),),
+        "baseline": BaselineFacts(device="rtx-4090", accuracy_from="its fp32 accuracy is this machine's", latency=unmeasured),
+        "notices": (),
+        "unexecuted": (),
+        "outcomes": {},
+        "seconds": 62.4,
+        "output": "/home/me/out",
+    }
+    return BuildReport(**{**known, **changes})

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import pytest
+
+from edgecnn.render import figures
+from edgecnn.values.artifact import Blocked, Failed, Unavailable
+from edgecnn.values.verdict import Fidelity, Verdict
+from tests.judging.made import a_latency, an_accuracy, an_interval, facts
+from tests.render.reports import a_residency, a_row
+
+COMPLETE = (
+    "onnxruntime-int8",
+    "86.2 % [85.5, 86.9]",
+    "+0.31 [-0.12, +0.75] pp",
+    "2.35 [2.31, 2.38]",
+    "3.10 [3.00, 3.25]",
+    "1.91× [1.88, 1.93]",
+    "5.4",
+    "97 % int8",
+    "PASS",
+    "◀",
+)
+
+
+def cell(column: str, row: tuple[str, ...]) -> str:
+    return row[figures.COLUMNS.index(column)]
+
+
+def test_every_figure_of_a_row_stands_with_its_interval() -> None:
+    latency = a_latency(an_interval(2.346, 2.31, 2.38), an_interval(3.1, 3.0, 3.25), an_interval(1.906, 1.88, 1.93))
+    assert figures.row(a_row(chosen=True, latency=latency)) == COMPLETE
+
+
+def test_what_is_missing_is_a_dash_and_never_a_zero() -> None:
+    assert figures.row(facts("onnxruntime-int8")) == ("onnxruntime-int8", *["–"] * 7, "MISSING", "")
+
+
+def test_a_figure_that_the_sample_cannot_support_is_a_dash() -> None:
+    row = figures.row(a_row(latency=a_latency(an_interval(2.0, 1.9, 2.1))))
+    assert (cell("p50 ms", row), cell("p99 ms", row), cell("speed-up", row)) == ("2.00 [1.90, 2.10]", "–", "–")
+
+
+def test_the_baseline_has_no_drop_from_itself() -> None:
+    assert cell("drop", figures.row(a_row("onnxruntime-fp32", is_baseline=True))) == "baseline"
+    assert figures.drop(an_accuracy(drop_pp=None)) == "–"
+
+
+@pytest.mark.parametrize(("fidelity", "mark"), [("emulated", "ᵉ"), ("predicted", "ᵖ"), ("measured", "")])
+def test_accuracy_and_drop_are_marked_with_where_they_come_from(fidelity: str, mark: str) -> None:
+    accuracy = an_accuracy(top1=an_interval(0.9, 0.88, 0.92), drop_pp=an_interval(0.5, 0.1, 0.9), fidelity=Fidelity(fidelity))
+    assert figures.accuracy(accuracy) == f"90.0 % [88.0, 92.0]{mark}"
+    assert figures.drop(accuracy) == f"+0.50 [+0.10, +0.90] pp{mark}"
+
+
+def test_every_mark_has_its_legend() -> None:
+    assert {fidelity for fidelity, mark in figures.MARKS.items() if mark} == set(figures.LEGEND)
+    assert all(text.startswith(figures.MARKS[fidelity] + " ") for fidelity, text in figures.LEGEND.items())
+
+
+@pytest.mark.parametrize(
+    ("basis", "text"), [("executed", "97 % int8"), ("elsewhere", "97 % int8ᵉ"), ("planned", "97 % int8 planned")]
+)
+def test_what_was_planned_or_ran_elsewhere_is_not_shown_as_executed(basis: str, text: str) -> None:
+    assert figures.residency(a_row(residency=a_residency(basis, int8=0.97))) == text
+
+
+def test_a_candidate_that_nowhere_ran_in_its_precision_is_at_0_percent() -> None:
+    assert figures.residency(a_row(residency=a_residency(fp32=1.0))) == "0 % int8"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "text"),
+    [(Failed(ref="x", what="no"), "failed"), (Blocked(by="export"), "blocked"), (Unavailable(why="not here"), "unavailable")],
+)
+def test_a_candidate_that_could_not_be_made_says_so_instead_of_a_verdict(outcome: object, text: str) -> None:
+    assert cell("verdict", figures.row(a_row(verdict=Verdict.MISSING, outcomes={"quantize": outcome}))) == text
+
+
+def test_an_ahead_of_time_compile_that_failed_takes_no_verdict_away() -> None:
+    assert cell("verdict", figures.row(a_row(outcomes={"compile": Failed(ref="x", what="no")}))) == "PASS"

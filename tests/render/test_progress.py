@@ -1,0 +1,118 @@
+"""Talk goes to stderr: a line now and then in a log, a bar on a terminal, nothing when quiet."""
+
+from __future__ import annotations
+
+import io
+import sys
+import time
+from dataclasses import dataclass
+
+import pytest
+
+from edgecnn.render.progress import LiveBars, PlainLines, Quiet, progress_for
+
+
+@dataclass
+class Clock:
+    now: float = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(time, "monotonic", clock)
+    return clock
+
+
+def said(clock: Clock, *steps: tuple[float, int, int | None]) -> list[str]:
+    """What plain lines say of one step, heard at these seconds with this much done."""
+    stream = io.StringIO()
+    lines = PlainLines(stream)
+    for second, done, total in steps:
+        clock.now = 100.0 + second
+        lines.step("train", done, total, "images")
+    lines.close()
+    return stream.getvalue().splitlines()
+
+
+def test_a_short_step_says_nothing(clock: Clock) -> None:
+    assert said(clock, (0, 0, 10), (2, 5, 10), (4.9, 10, 10)) == []
+
+
+def test_a_step_that_ends_at_once_says_nothing(clock: Clock) -> None:
+    assert said(clock, (0, 10, 10), (60, 10, 10)) == []
+
+
+def test_a_long_step_says_every_few_seconds_where_it_is_and_last_that_it_ended(clock: Clock) -> None:
+    assert said(clock, (0, 0, 100), (4.9, 49, 100), (5, 50, 100), (9, 90, 100), (9.5, 95, 100), (10, 100, 100)) == [
+        "edgecnn: train: 50/100 images, 10 images/s, 5 s left",
+        "edgecnn: train: 100/100 images, 10 images/s",
+    ]
+
+
+def test_a_step_without_a_known_end_says_how_much_is_done(clock: Clock) -> None:
+    assert said(clock, (0, 0, None), (5, 50, None)) == ["edgecnn: train: 50 images, 10 images/s"]
+
+
+def test_nothing_done_yet_promises_no_time_left(clock: Clock) -> None:
+    assert said(clock, (0, 0, 10), (6, 0, 10)) == ["edgecnn: train: 0/10 images, 0 images/s"]
+
+
+def test_a_step_that_begins_again_after_its_end_is_timed_anew(clock: Clock) -> None:
+    lines = said(clock, (0, 0, 10), (10, 10, 10), (20, 0, 10), (25, 5, 10))
+    assert lines[-1] == "edgecnn: train: 5/10 images, 1 images/s, 5 s left"
+
+
+def test_steps_are_told_apart_and_a_unit_may_be_absent(clock: Clock) -> None:
+    stream = io.StringIO()
+    lines = PlainLines(stream)
+    lines.step("one", 0, 4)
+    clock.now = 103.0
+    lines.step("two", 0, 4)
+    clock.now = 105.0
+    lines.step("one", 1, 4)
+    lines.step("two", 1, 4)
+    assert stream.getvalue() == "edgecnn: one: 1/4, 15 s left\n"
+
+
+def test_a_note_is_a_line_on_stderr_and_stdout_stays_empty(capsys: pytest.CaptureFixture[str]) -> None:
+    PlainLines().note("NOT PRETRAINED: [red]no network[/]")
+    assert tuple(capsys.readouterr()) == ("", "edgecnn: NOT PRETRAINED: [red]no network[/]\n")
+
+
+def test_quiet_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    quiet = Quiet()
+    quiet.step("train", 1, 2, "images")
+    quiet.note("x")
+    quiet.close()
+    assert tuple(capsys.readouterr()) == ("", "")
+
+
+def test_a_bar_and_its_notes_show_names_literally_on_stderr(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "160")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    bars = LiveBars()
+    bars.step("hash /[red]a :key:", 1, 4, "files")
+    bars.note("skipped /[red]b :key:")
+    bars.close()
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "hash /[red]a :key:" in captured.err
+    assert "1/4 files" in captured.err
+    assert "skipped /[red]b :key:" in captured.err
+
+
+def test_the_right_one_is_taken_for_this_stderr(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert isinstance(progress_for(quiet=True), Quiet)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: False)
+    assert isinstance(progress_for(quiet=False), PlainLines)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    bars = progress_for(quiet=False)
+    bars.close()
+    assert isinstance(bars, LiveBars)

@@ -1,0 +1,168 @@
+"""Results go to stdout as they are, whatever brackets, colons or pipes they hold; errors go to stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from edgecnn.errors.building import OutputUnusable
+from edgecnn.render.terminal import show_candidates, show_error, show_json, show_lines, show_report, show_rows, show_steps
+from edgecnn.values.artifact import Cached, Failed, Ran
+from edgecnn.values.report import Choice
+from edgecnn.values.verdict import Verdict
+from tests.judging.made import a_latency, an_interval, facts
+from tests.render.reports import a_build, a_gate, a_report, a_residency, a_row
+
+Captured = pytest.CaptureFixture[str]
+HOSTILE = "[red]a|b[/red] [/] :key: \\"
+ERROR = OutputUnusable(folder=Path("/proc/[red]x"), because="No such file or directory")
+
+
+def cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip().replace("┃", "│").split("│")][1:-1]
+
+
+def lines_of(capsys: Captured) -> list[str]:
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    return captured.out.splitlines()
+
+
+def test_a_report_is_its_table_its_verdict_its_gates_and_where_it_lies(capsys: Captured) -> None:
+    show_report(a_report(notices=("screen race: reused",)))
+    lines = lines_of(capsys)
+    assert lines[0].strip() == "resnet-18 → cpu"
+    assert [line.rstrip() for line in lines[-4:]] == [
+        "PASS: onnxruntime-int8 is 1.91x as fast as fp32",
+        "  gate max drop_pp 1: PASS, the drop is at most 0.75 pp",
+        "  note: screen race: reused",
+        "  /home/me/out",
+    ]
+
+
+def test_a_row_stands_on_one_line_where_stdout_is_no_terminal(capsys: Captured) -> None:
+    slow = a_latency(an_interval(123.46, 120.0, 130.0), an_interval(140.0, 135.0, 150.0), an_interval(1.9, 1.88, 1.93))
+    long = a_row("tensorrt-fp16", latency=slow, residency=a_residency("planned", fp16=1.0))
+    show_candidates(a_report(facts("onnxruntime-fp32", is_baseline=True, size_mib=44.6), a_row(chosen=True), long))
+    rows = {row[0]: row for line in lines_of(capsys) if (row := cells(line))}
+    assert rows["onnxruntime-fp32"] == ["onnxruntime-fp32", "–", "baseline", "–", "–", "–", "44.6", "–", "MISSING", ""]
+    assert rows["onnxruntime-int8"][1:3] == ["86.2 % [85.5, 86.9]", "+0.31 [-0.12, +0.75] pp"]
+    assert rows["onnxruntime-int8"][6:] == ["5.4", "97 % int8", "PASS", "◀"]
+    assert rows["tensorrt-fp16"][3:8] == [
+        "123.46 [120.00, 130.00]",
+        "140.00 [135.00, 150.00]",
+        "1.90× [1.88, 1.93]",
+        "5.4",
+        "100 % fp16 planned",
+    ]
+    assert "" not in rows, "no cell is wrapped"
+
+
+def test_a_provisional_choice_comes_with_the_command_that_settles_it(capsys: Captured) -> None:
+    command = "scp -r out/bundle USER@jetson:edgecnn-12345678 && " + "x" * 200
+    show_report(a_report(choice=Choice(state="provisional", candidate=None, why="not settled", settle_command=command)))
+    assert f"  measure it there with: {command}" in lines_of(capsys)
+
+
+def test_what_a_user_named_is_shown_literally(capsys: Captured) -> None:
+    hostile = a_row().model_copy(update={"candidate": a_row().candidate.model_copy(update={"id": HOSTILE})})
+    show_report(
+        a_report(
+            hostile,
+            build=a_build(arch=HOSTILE, device=HOSTILE),
+            choice=Choice(state="settled", candidate=None, why=HOSTILE, settle_command=HOSTILE),
+            gates=(a_gate(reason=HOSTILE),),
+            notices=(HOSTILE,),
+            output=f"/tmp/{HOSTILE}",
+        )
+    )
+    lines = [line.rstrip() for line in lines_of(capsys)]
+    assert lines[0].strip() == f"{HOSTILE} → {HOSTILE}"
+    assert any(line.lstrip("│ ").startswith(HOSTILE + " ") for line in lines[1:])
+    assert lines[-5:] == [
+        f"PASS: {HOSTILE}",
+        f"  gate max drop_pp 1: PASS, {HOSTILE}",
+        f"  note: {HOSTILE}",
+        f"  measure it there with: {HOSTILE}",
+        f"  /tmp/{HOSTILE}",
+    ]
+
+
+def test_a_plain_table_shows_cells_and_title_literally(capsys: Captured) -> None:
+    show_rows(("name", "because"), [(HOSTILE, "x")], title=HOSTILE)
+    lines = lines_of(capsys)
+    assert lines[0].strip() == HOSTILE
+    assert any(cells(line)[:2] == [HOSTILE, "x"] for line in lines)
+
+
+def test_a_plain_table_without_a_title_begins_with_its_frame(capsys: Captured) -> None:
+    show_rows(("name",), [("x",)])
+    assert lines_of(capsys)[0].startswith("┏")
+
+
+def test_each_step_says_what_became_of_it_and_why(capsys: Captured) -> None:
+    outcomes = {
+        "prepare": Cached(),
+        "train": Ran(seconds=3.2, why=("epochs: 2 → 6", "never made")),
+        "export": Failed(ref="x", what="opset 19, not 20"),
+    }
+    show_steps(a_report(outcomes=outcomes, timings_s={"train": 3.21}, notices=("[red]",)))
+    lines = lines_of(capsys)
+    shown = [cells(line) for line in lines]
+    assert ["prepare", "cached", "0.0", ""] in shown
+    assert ["train", "ran", "3.2", "epochs: 2 → 6; never made"] in shown
+    assert ["export", "failed", "0.0", "opset 19, not 20"] in shown
+    assert lines[-1].rstrip() == "  note: [red]"
+
+
+def on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+
+
+def test_a_failing_verdict_is_red_on_a_terminal_unless_no_color_is_set(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    on_a_terminal(monkeypatch)
+    show_report(a_report(a_row(verdict=Verdict.FAIL), verdict=Verdict.FAIL))
+    assert "\x1b[1;31mFAIL" in capsys.readouterr().out
+    monkeypatch.setenv("NO_COLOR", "1")
+    show_report(a_report(a_row(verdict=Verdict.FAIL), verdict=Verdict.FAIL))
+    out = capsys.readouterr().out
+    assert "FAIL" in out and ";31m" not in out and "\x1b[31m" not in out
+
+
+def test_a_pipe_gets_no_escape_codes(capsys: Captured) -> None:
+    show_report(a_report(a_row(verdict=Verdict.FAIL, chosen=True)))
+    assert "\x1b" not in capsys.readouterr().out
+
+
+def test_json_is_one_document_with_names_in_any_script(capsys: Captured) -> None:
+    show_json({"b": "Größe", "a": 1})
+    assert capsys.readouterr().out == '{\n "b": "Größe",\n "a": 1\n}\n'
+
+
+def test_lines_are_not_wrapped(capsys: Captured) -> None:
+    show_lines(["x" * 500, "[red]"])
+    assert capsys.readouterr().out == "x" * 500 + "\n[red]\n"
+
+
+def test_an_error_is_one_line_on_stderr_and_stdout_stays_empty(capsys: Captured) -> None:
+    show_error(ERROR, as_json=False)
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == (
+        "edgecnn: error: /proc/[red]x cannot hold the results: No such file or directory"
+        " — choose another folder with --out FOLDER [output-unusable]\n"
+    )
+
+
+def test_an_error_as_json_is_its_parts_on_stderr_and_stdout_stays_empty(capsys: Captured) -> None:
+    show_error(ERROR, as_json=True)
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert json.loads(captured.err) == {"error": ERROR.facts()}
+    assert captured.err.count("\n") == 1
