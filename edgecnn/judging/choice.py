@@ -117,7 +117,7 @@ def _fastest(field: Field, rules: ChoiceRules, ratios: Ratios) -> Chosen:
     }
     best = _best_float(raced, ratios, reasons)
     lower = [facts for facts in raced if not facts.candidate.precision.is_float]
-    reference = min((facts for facts in raced if facts.candidate.precision.is_float), key=_speed, default=None)
+    reference = best  # what would ship otherwise: a faster float that was not itself shown faster is no bar to a lower precision
     if reference is None and any(facts.candidate.precision.is_float for facts in field.inside):
         return _provisional(field, rules, "no float candidate was raced")
     shown = [facts for facts in lower if reference is None or _is_shown_faster(facts, reference, ratios, reasons)]
