@@ -36,8 +36,8 @@ _PROBED_RELEASES = ("10.3.0.30", *(f"10.{minor}" for minor in range(3, 40)))
 UNFUSED = {"session.disable_quant_qdq": "1"}
 """ONNX Runtime then runs Q and DQ as written, in fp32, and folds weights: TensorRT's arithmetic but for half outputs."""
 _NOT_OFFERED = {
-    Precision.FP32: "not offered: fp16 takes its place on the GPU, and the network in fp32 is ONNX Runtime's",
-    Precision.BF16: "not offered: fp16 is as fast and keeps three bits more of every number",
+    Precision.FP32: "fp16 takes its place on the GPU, and the network in fp32 is ONNX Runtime's",
+    Precision.BF16: "fp16 is as fast and keeps three bits more of every number",
 }
 
 

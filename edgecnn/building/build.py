@@ -19,10 +19,10 @@ from edgecnn.building.publish import (
     publish_progress,
     publish_report,
 )
-from edgecnn.building.reporting import decide, last_race, report_of
+from edgecnn.building.reporting import decide, gates_of, last_race, report_of
 from edgecnn.building.request import BuildRequest
 from edgecnn.building.resolve import python_version, resolve
-from edgecnn.errors.building import BaselineFailed, EveryCandidateFailed
+from edgecnn.errors.building import BaselineFailed, EveryCandidateFailed, NothingToJudge
 from edgecnn.hosts.local import LocalHost
 from edgecnn.judging.resolution import resolution_sentence
 from edgecnn.measure.lab import Lab
@@ -31,6 +31,7 @@ from edgecnn.values.artifact import Artifact, Given, Miss
 from edgecnn.values.key import Key
 from edgecnn.values.report import BuildReport
 from edgecnn.values.stage import Progress
+from edgecnn.values.verdict import Gate
 
 
 @dataclass(frozen=True)
@@ -48,17 +49,26 @@ class PlannedBuild:
 
     plan: Plan
     steps: tuple[PlannedStep, ...]
+    gates: tuple[Gate, ...]
     test_set: str
 
     def facts(self) -> dict[str, Any]:
         """For ``--json``: the plan, what is stored, and what the test set can show."""
         stored = [{"id": s.id, "key": s.key, "cached": s.missing is None, "why": list(s.missing or ())} for s in self.steps]
-        return {**self.plan.facts(), "stored": stored, "test_set": self.test_set}
+        gates = [gate.model_dump(mode="json") for gate in self.gates]
+        return {**self.plan.facts(), "stored": stored, "gates": gates, "test_set": self.test_set}
 
 
 def plan_build(request: BuildRequest, store: Store, tell: Progress) -> PlannedBuild:
     """Resolve and plan, and look what is stored. Runs no stage and writes no result."""
     planned = plan(resolve(request, store, tell))
+    images = planned.resolved.data.counts["report"]
+    gates = gates_of(planned.resolved, request)
+    steps = _looked_up(planned, store)
+    return PlannedBuild(plan=planned, steps=steps, gates=gates, test_set=resolution_sentence(images))
+
+
+def _looked_up(planned: Plan, store: Store) -> tuple[PlannedStep, ...]:
     found: dict[Key, Artifact] = {}
     steps = []
     for step in planned.steps:
@@ -71,8 +81,7 @@ def plan_build(request: BuildRequest, store: Store, tell: Progress) -> PlannedBu
         if isinstance(answer, Artifact):
             found[step.key] = answer
         steps.append(PlannedStep(id=step.id, key=step.key, missing=answer.why if isinstance(answer, Miss) else None))
-    counts = planned.resolved.data.counts
-    return PlannedBuild(plan=planned, steps=tuple(steps), test_set=resolution_sentence(counts["report"]))
+    return tuple(steps)
 
 
 def run_build(request: BuildRequest, store: Store, tell: Progress) -> BuildReport:
@@ -84,6 +93,10 @@ def run_build(request: BuildRequest, store: Store, tell: Progress) -> BuildRepor
     started = time.perf_counter()
     check_output(request.out, request.recipe.data.path)
     planned = plan(resolve(request, store, tell))
+    if request.only_judge:
+        missing = tuple(step.id for step in _looked_up(planned, store) if step.missing is not None)
+        if missing:
+            raise NothingToJudge(missing=missing[:3], command=request.command.replace("edgecnn judge", "edgecnn build", 1))
     with output_lock(request.out):
         publish_plan(planned, request.out)
     if planned.resolved.weights.fell_back:

@@ -12,6 +12,7 @@ from edgecnn.building.assemble import Scene, candidate_facts, weights_sha256
 from edgecnn.building.baselines import load_baselines
 from edgecnn.building.plan import BASELINE_ID
 from edgecnn.building.request import BuildRequest
+from edgecnn.building.resolved import Resolved
 from edgecnn.building.wording import measure_command, notices, unexecuted
 from edgecnn.judging.baseline import BaselineQuestion, baseline_facts
 from edgecnn.judging.choice import ChoiceRules, choose
@@ -36,10 +37,16 @@ class Decision:
     gates: tuple[Gate, ...]
 
 
+def gates_of(resolved: Resolved, request: BuildRequest) -> tuple[Gate, ...]:
+    """The bounds of this call: the command line's, else the recipe's, else the default."""
+    attached = resolved.device.usually_attached
+    return gates_for(resolved.recipe.gates, device_usually_attached=attached, command_line=request.gates)
+
+
 def decide(scene: Scene, request: BuildRequest) -> Decision:
     """The rows so far, and who is ahead: asked once before each race, and once for the report."""
     resolved = scene.execution.plan.resolved
-    gates = gates_for(resolved.recipe.gates, device_usually_attached=resolved.device.usually_attached, command_line=request.gates)
+    gates = gates_of(resolved, request)
     facts = candidate_facts(scene)
     budget = budget_pp(gates)
     shippable = tuple(name for name, row in facts.items() if resolved.recipe.target.runtime in (None, row.candidate.runtime))

@@ -23,6 +23,8 @@ class BuildRequest(Value):
     refresh_weights: bool = False
     stored_race: Literal["fresh-enough", "never"] = "fresh-enough"
     """fresh-enough: a race younger than ``max_age_h`` serves. never: race anew."""
+    only_judge: bool = False
+    """True: what was never built is an error and not a training."""
     gates: GateChoice | None = None
     """Bounds of the command line, which replace the recipe's for this call."""
     command: str = ""

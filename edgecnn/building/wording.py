@@ -52,6 +52,8 @@ def notices(scene: Scene) -> tuple[str, ...]:
         )
     said += [f"{purpose} race: {_age(result)}" for purpose, result in scene.seen.races.items() if result.reused]
     said += scene.seen.notes
+    if resolved.data.copies:
+        said.append(f"{len(resolved.data.copies)} copies of other images were left out: {'; '.join(resolved.data.copies[:3])}")
     if resolved.data.skipped:
         said.append(f"{len(resolved.data.skipped)} files were skipped: {'; '.join(resolved.data.skipped[:3])}")
     for name, lacking in resolved.unavailable.items():

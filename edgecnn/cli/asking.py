@@ -40,6 +40,7 @@ def request_from(asked: Asked, goal: Goal) -> BuildRequest:
     from edgecnn.judging.bounds import parse_bounds
     from edgecnn.models.catalogue import arch_named
 
+    _refuse_empty(asked)
     recipe = _recipe(asked)
     arch = arch_named(recipe.model.arch)
     device, runtime = settled_target(recipe.target, asked.target)
@@ -55,6 +56,22 @@ def request_from(asked: Asked, goal: Goal) -> BuildRequest:
             "command": command_line(asked),
         }
     )
+
+
+def _refuse_empty(asked: Asked) -> None:
+    """An empty text is a shell variable that was not set, and never a wish."""
+    from edgecnn.errors.recipes import EmptyOption
+
+    named = {
+        "RECIPE": asked.recipe,
+        "--arch": asked.arch,
+        "--target": asked.target,
+        "--data": asked.data,
+        "--weights": asked.weights,
+    }
+    for option, value in (*named.items(), ("--data", asked.data), ("--weights", asked.weights)):
+        if value is not None and not value.strip():
+            raise EmptyOption(option=option)
 
 
 def _recipe(asked: Asked) -> Recipe:

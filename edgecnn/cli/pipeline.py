@@ -104,7 +104,7 @@ def _judging_anew(request: BuildRequest, allow_stored: bool) -> BuildRequest:
     bounds = [*(request.gates or request.recipe.gates).max, *request.recipe.gates.max]
     gated = any(METRICS[name].source == "latency" for name in bounds if name in METRICS)
     anew = not allow_stored and (gated or bool(os.environ.get("CI")))
-    return request.model_copy(update={"stored_race": "never" if anew else "fresh-enough"})
+    return request.model_copy(update={"stored_race": "never" if anew else "fresh-enough", "only_judge": True})
 
 
 class _Shown:

@@ -61,15 +61,17 @@ def _open() -> Store:
 
 
 def _list(store: Store, as_json: bool) -> ExitCode:
-    from edgecnn.render.terminal import show_json, show_rows
+    from edgecnn.render.terminal import show_json, show_lines, show_rows
     from edgecnn.store.listing import listing
 
     found = [row.model_dump(mode="json") for row in listing(store)]
     if as_json:
         show_json({"root": str(store.root), "entries": found})
     else:
-        columns = tuple(found[0]) if found else ("kind",)
-        show_rows(columns, [tuple(_cell(row[column]) for column in columns) for row in found], title=str(store.root))
+        show_lines([f"{store.root}: {len(found)} entries"])
+        columns = tuple(found[0]) if found else ()
+        if found:
+            show_rows(columns, [tuple(_cell(row[column]) for column in columns) for row in found])
     return ExitCode.OK
 
 

@@ -16,6 +16,7 @@ from edgecnn.errors.data import (
     DataFolderMissing,
     DataFolderUnreadable,
     DataNotAFolder,
+    NameNotUnicode,
     NoClassFolders,
     OneClass,
     SplitNamedTwice,
@@ -70,6 +71,7 @@ def find_layout(root: Path) -> Layout:
         DataFolderMissing: no such folder.
         DataNotAFolder: a file.
         DataFolderUnreadable: not permitted.
+        NameNotUnicode: a folder's name is no UTF-8.
         NoClassFolders: no sub-folder in it, or in one of its splits.
         OneClass: a single one.
         SplitsDiffer: two splits with other classes.
@@ -110,6 +112,9 @@ def _folders_in(folder: Path) -> tuple[str, ...]:
         raise DataNotAFolder(path=folder) from None
     except OSError as error:
         raise DataFolderUnreadable(folder=folder, because=(error.strerror or str(error)).lower()) from error
+    for name, _ in visible:
+        if not name.isprintable() and any(0xDC80 <= ord(letter) <= 0xDCFF for letter in name):  # os.fsdecode's mark of such bytes
+            raise NameNotUnicode(folder=folder, name=name)
     folders = natural_order([name for name, is_folder in visible if is_folder])
     if not folders:
         raise NoClassFolders(folder=folder, files=len(visible))

@@ -85,3 +85,17 @@ class EveryCandidateFailed(EdgecnnError):
 
     def __init__(self, *, reasons: tuple[str, ...]) -> None:
         super().__init__(what="no candidate could be built", because="; ".join(reasons))
+
+
+class NothingToJudge(EdgecnnError):
+    """Raised when ``judge`` is asked of what was never built: it recomputes, it does not train."""
+
+    ref = "nothing-to-judge"
+    exit_code = ExitCode.MISSING
+
+    def __init__(self, *, missing: tuple[str, ...], command: str) -> None:
+        super().__init__(
+            what=f"there is nothing to judge yet: {', '.join(missing)} not in the store",
+            because="judge recomputes from what a build made",
+            hint=command,
+        )

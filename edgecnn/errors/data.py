@@ -184,3 +184,14 @@ def _and(names: Sequence[str]) -> str:
 
 def _more(count: int) -> str:
     return f" and {count - _NAMED:,} more" if count > _NAMED else ""
+
+
+class NameNotUnicode(EdgecnnError):
+    """Raised when a file's name is no UTF-8: it could be written into no manifest, report or kit."""
+
+    ref = "name-not-unicode"
+
+    def __init__(self, *, folder: Path, name: str) -> None:
+        super().__init__(
+            what=f"{folder}: the name {ascii(name)} is no UTF-8", because="it would become a class", hint="rename it"
+        )

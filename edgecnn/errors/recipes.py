@@ -62,3 +62,14 @@ class OverridesInvalid(EdgecnnError):
             because="; ".join(problems),
             hint="write --set TABLE.KEY=VALUE, as in --set train.epochs=3",
         )
+
+
+class EmptyOption(EdgecnnError):
+    """Raised when an option's value is an empty text."""
+
+    ref = "empty-option"
+
+    def __init__(self, *, option: str) -> None:
+        super().__init__(
+            what=f"{option} is empty", because="a shell variable that is not set gives an empty text", hint=f"leave {option} out"
+        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from edgecnn.building.build import PlannedBuild
 from edgecnn.render.terminal import show_lines, show_rows
+from edgecnn.values.dataset import DataSummary
 
 KEY_SHOWN = 12
 
@@ -19,7 +20,9 @@ def show_plan(planned: PlannedBuild) -> None:
             f"weights: {resolved.weights.why}",
             f"data: {resolved.data.root}, {len(resolved.data.classes)} classes; {counts}; {resolved.data.splits_from}",
             f"training: {resolved.mode}, {recipe.train.epochs} epochs",
-            f"the test set: {planned.test_set}",
+            *_left_out(resolved.data),
+            f"the test set: {planned.test_set} of accuracy between two candidates",
+            *(f"gate: {gate.side} {gate.metric} {gate.bound:g}, {gate.required} ({gate.stated_by})" for gate in planned.gates),
             f"latency: {resolved.attachment.why}" + ("" if resolved.attachment.attached else "; it is not measured here"),
             *(f"not offered: {u.runtime.value} {u.precision.value}: {u.why}" for u in resolved.unsupported),
             *(f"not available here: {name}: {u.why}; {u.command}" for name, u in resolved.unavailable.items()),
@@ -37,4 +40,14 @@ def show_plan(planned: PlannedBuild) -> None:
         )
         for step in planned.steps
     ]
-    show_rows(("rung", "step", "key", "", "because"), rows)
+    show_rows(("rung", "step", "key", "store", "because"), rows)
+
+
+def _left_out(data: DataSummary) -> list[str]:
+    """Files that are not used, counted and with the first names: in no table would anybody look for them."""
+    lines = []
+    for what, names in (("left out", data.skipped), ("copies of other images, left out", data.copies)):
+        if names:
+            more = f"; and {len(names) - 3} more" if len(names) > 3 else ""
+            lines.append(f"{what}: {len(names)}: {'; '.join(names[:3])}{more}")
+    return lines

@@ -56,8 +56,8 @@ def test_a_jetson_is_offered_fp16_and_symmetric_int8_with_float_bias_each_by_its
         "float",
     )
     assert refused(board()) == {
-        Precision.FP32: "not offered: fp16 takes its place on the GPU, and the network in fp32 is ONNX Runtime's",
-        Precision.BF16: "not offered: fp16 is as fast and keeps three bits more of every number",
+        Precision.FP32: "fp16 takes its place on the GPU, and the network in fp32 is ONNX Runtime's",
+        Precision.BF16: "fp16 is as fast and keeps three bits more of every number",
     }
 
 

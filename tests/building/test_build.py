@@ -102,3 +102,17 @@ def test_ctrl_c_ends_with_130_and_the_same_command_goes_on(tmp_path: Path) -> No
     done = place.run("export")
     assert done.returncode == 0, done.stderr
     assert place.progress()["prepare"]["outcome"] == "cached"
+
+
+def test_judging_what_was_built_trains_nothing_and_agrees(built: Place) -> None:
+    done = built.run("judge", "--allow-stored")
+    assert done.returncode == 0, done.stderr
+    assert {outcome["outcome"] for outcome in built.report()["outcomes"].values()} == {"cached"}
+
+
+def test_judging_what_was_never_built_is_an_error_and_no_training(tmp_path: Path) -> None:
+    place = place_with_photos(tmp_path)
+    done = place.run("judge")
+    assert done.returncode == 3
+    assert "there is nothing to judge yet: prepare, train, export not in the store" in done.stderr
+    assert not (place.store / "artifacts").exists()

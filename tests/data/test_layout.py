@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from edgecnn.data.layout import find_layout, natural_order
 from edgecnn.errors.data import (
     DataFolderMissing,
     DataNotAFolder,
+    NameNotUnicode,
     NoClassFolders,
     OneClass,
     SplitNamedTwice,
@@ -122,4 +124,14 @@ def test_splits_without_train(tmp_path: Path) -> None:
     assert caught.value.line() == (
         f"{tmp_path}: has test/ and val/ but no train/"
         f" — name the folder of training images {tmp_path}/train [train-folder-missing]"
+    )
+
+
+def test_a_name_that_is_no_utf_8_is_refused_and_not_a_crash(tmp_path: Path) -> None:
+    for name in (b"cat", b"\xff\xfe"):
+        (tmp_path / os.fsdecode(name)).mkdir()
+    with pytest.raises(NameNotUnicode) as raised:
+        find_layout(tmp_path)
+    assert raised.value.line() == (
+        f"{tmp_path}: the name '\\udcff\\udcfe' is no UTF-8: it would become a class — rename it [name-not-unicode]"
     )

@@ -7,12 +7,14 @@ from edgecnn.errors.building import (
     BaselineFailed,
     EveryCandidateFailed,
     NothingToBuild,
+    NothingToJudge,
     OutputAmongData,
     OutputHoldsOtherFiles,
     OutputUnusable,
     RunnerSourceChanged,
 )
 from edgecnn.errors.fault import OwnFault
+from edgecnn.errors.recipes import EmptyOption
 
 
 def test_nothing_to_build_names_what_is_missing_and_how_to_get_it() -> None:
@@ -79,3 +81,18 @@ def test_without_a_measured_baseline_no_candidate_is_judged() -> None:
         "the fp32 baseline could not be measured, so no candidate can be judged: no such operator [baseline-failed]"
     )
     assert error.exit_code is ExitCode.MISSING
+
+
+def test_judging_what_was_never_built_says_which_command_builds_it() -> None:
+    error = NothingToJudge(missing=("train", "export"), command="edgecnn build ci-gate")
+    assert error.line() == (
+        "there is nothing to judge yet: train, export not in the store: judge recomputes from what a build made"
+        " — edgecnn build ci-gate [nothing-to-judge]"
+    )
+    assert error.exit_code is ExitCode.MISSING
+
+
+def test_an_empty_option_is_named_before_anything_is_guessed_from_it() -> None:
+    assert EmptyOption(option="--data").line() == (
+        "--data is empty: a shell variable that is not set gives an empty text — leave --data out [empty-option]"
+    )
