@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -64,10 +66,19 @@ class Place(NamedTuple):
         return subprocess.run(command, env=self.environment, cwd=self.folder, capture_output=True, text=True, check=False)
 
     def start(self, verb: str, *words: str) -> subprocess.Popen[str]:
+        """A build in the background that hears Ctrl-C, even where the tests themselves were started so that they do not."""
         pipe = subprocess.PIPE
         command = self.command(verb, *words)
+        heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
         return subprocess.Popen(
-            command, env=self.environment, cwd=self.folder, stdout=pipe, stderr=pipe, text=True, start_new_session=True
+            command,
+            env=self.environment,
+            cwd=self.folder,
+            stdout=pipe,
+            stderr=pipe,
+            text=True,
+            start_new_session=True,
+            preexec_fn=heard,  # noqa: PLW1509 - nothing of the parent's threads is touched
         )
 
     def report(self) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -148,7 +149,12 @@ def test_interrupted_or_killed_outright_here_nothing_is_left_there(
         "LocalHost().run(Path(sys.argv[1]), json.loads(sys.argv[2]), lease_s=60, tell=Heard())"
     )
     argv = json.dumps(["bench", "--schedule", str(schedule), "--out", str(out)])
-    host = subprocess.Popen([sys.executable, "-c", code, str(kit), argv], cwd=ROOT, stderr=subprocess.DEVNULL)
+    host = subprocess.Popen(
+        [sys.executable, "-c", code, str(kit), argv],
+        cwd=ROOT,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # the tests may have been started deaf to Ctrl-C
+    )
     assert wait_until(lambda: bool(processes_about(f"runner.worker --schedule {out}")), 40)
     host.send_signal(how)
     assert host.wait(20) == -how
