@@ -5,12 +5,16 @@ A crash must never be read as a verdict: what is not an error of ours ends with 
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import traceback
 from collections.abc import Callable
 
 from edgecnn.errors.base import EdgecnnError, ExitCode
+from edgecnn.errors.building import ResultsNotWritten
+
+_STDOUT_IS_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
 
 def drop_stdout() -> None:
@@ -29,6 +33,13 @@ def guarded(body: Callable[[], ExitCode], *, as_json: bool, debug: bool) -> Exit
         # Whoever read stdout has gone: what is left is dropped, and the code says so without looking like a verdict.
         drop_stdout()
         return ExitCode.INTERRUPTED
+    except OSError as error:
+        if error.errno not in _STDOUT_IS_FULL or error.filename is not None:
+            return _own_fault(error, as_json=as_json)
+        drop_stdout()
+        lost = ResultsNotWritten(because=error.strerror or str(error))
+        show_error(lost, as_json=as_json)
+        return lost.exit_code
     except EdgecnnError as error:
         if debug:
             traceback.print_exc()
@@ -38,9 +49,14 @@ def guarded(body: Callable[[], ExitCode], *, as_json: bool, debug: bool) -> Exit
         sys.stderr.write("edgecnn: interrupted; what was finished is kept, and the same command goes on from there\n")
         return ExitCode.INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the last clause: our own fault keeps its traceback and its own code
-        from edgecnn.errors.fault import OwnFault
-
-        traceback.print_exc()
-        show_error(OwnFault(error=error), as_json=as_json)
-        return ExitCode.OWN_FAULT
+        return _own_fault(error, as_json=as_json)
     return status
+
+
+def _own_fault(error: Exception, *, as_json: bool) -> ExitCode:
+    from edgecnn.errors.fault import OwnFault
+    from edgecnn.render.terminal import show_error
+
+    traceback.print_exception(error)
+    show_error(OwnFault(error=error), as_json=as_json)
+    return ExitCode.OWN_FAULT

@@ -99,3 +99,15 @@ class NothingToJudge(EdgecnnError):
             because="judge recomputes from what a build made",
             hint=command,
         )
+
+
+class ResultsNotWritten(EdgecnnError):
+    """Raised when stdout takes no more, as on a full disk: the verdict was lost on the way, so none may be concluded."""
+
+    ref = "results-not-written"
+    exit_code = ExitCode.MISSING
+
+    def __init__(self, *, because: str) -> None:
+        super().__init__(
+            what="the results could not be written to stdout", because=because, hint="the same command gives them again"
+        )

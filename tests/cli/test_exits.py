@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -46,3 +49,14 @@ def test_a_crash_is_never_read_as_a_verdict(capsys: pytest.CaptureFixture[str]) 
 def test_an_interruption_says_that_nothing_is_lost(capsys: pytest.CaptureFixture[str]) -> None:
     assert guarded(raising(KeyboardInterrupt()), as_json=False, debug=False) is ExitCode.INTERRUPTED
     assert "the same command goes on from there" in capsys.readouterr().err
+
+
+def test_a_full_disk_behind_stdout_is_one_line_and_no_verdict() -> None:
+    command = [sys.executable, "-m", "edgecnn", "list", "archs"]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 3
+    assert done.stderr == (
+        "edgecnn: error: the results could not be written to stdout: No space left on device"
+        " — the same command gives them again [results-not-written]\n"
+    )
