@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-from pydantic import Field, PositiveInt
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from pydantic import Field, PositiveInt, field_validator
 
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import Precision, Runtime
@@ -57,8 +58,18 @@ class RuntimeFacts(Sourced):
     onnx_opset_max: PositiveInt
     onnx_ir_max: PositiveInt
     precisions: Mapping[Precision, Support]
+
     offered: bool = True
     """False: built only where a target names this runtime (``jetson:onnxruntime``), as for a CPU beside a GPU."""
+
+    @field_validator("versions", "python")
+    @classmethod
+    def _is_a_range(cls, text: str) -> str:
+        try:
+            SpecifierSet(text)
+        except InvalidSpecifier as error:
+            raise ValueError(f"{text!r} is no version range such as '>=1.19,<2'") from error
+        return text
 
 
 class Match(Value):

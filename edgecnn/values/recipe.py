@@ -17,7 +17,7 @@ class ModelChoice(Value):
     arch: str = "efficientnet-b0"
     weights: str = "auto"
     """auto, imagenet, none, or the path of a safetensors or weights-only file."""
-    resolution_px: PositiveInt | None = None
+    resolution_px: Annotated[int, Field(ge=32, le=2048)] | None = None
     """Unset: the network's native one, or 64 for the demo, whose images are 28 pixels wide."""
 
 
@@ -36,10 +36,10 @@ class DataChoice(Value):
 class TrainChoice(Value):
     """``[train]``. Pretrained: a head on cached features, then ``epochs`` of the whole network. Scratch: ``epochs``."""
 
-    epochs: NonNegativeInt | None = None
+    epochs: Annotated[int, Field(ge=0, le=10_000)] | None = None
     head_epochs: PositiveInt = 30
-    batch_size: PositiveInt = 64
-    learning_rate: PositiveFloat | None = None
+    batch_size: Annotated[int, Field(gt=0, le=4096)] = 64
+    learning_rate: Annotated[float, Field(gt=0, le=10)] | None = None
     weight_decay: Annotated[float, Field(ge=0)] = 1e-4
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.1
     patience: PositiveInt = 5

@@ -289,3 +289,13 @@ CPU implementer\t: 0x41
 Hardware\t: BCM2835
 Model\t\t: Raspberry Pi 5 Model B Rev 1.0
 """
+
+
+def test_a_version_range_that_is_none_is_refused_with_the_key(tmp_path: Path) -> None:
+    text = (resource_folder("devices") / "cpu.toml").read_text().replace('">=1.19,<2"', '"abc"')
+    path = tmp_path / "board.toml"
+    path.write_text(text)
+    with pytest.raises(DeviceFileInvalid) as raised:
+        load_device_file(path)
+    assert "runtimes.onnxruntime.versions" in raised.value.line()
+    assert "'abc' is no version range such as '>=1.19,<2'" in raised.value.line()
