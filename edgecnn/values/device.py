@@ -73,7 +73,7 @@ class RuntimeFacts(Sourced):
 
 
 class Match(Value):
-    """How a machine is recognised as this device; every stated field must hold. Empty: any machine."""
+    """How a machine is recognised as this device; every stated field must hold. Empty: any, where ``architecture`` is any."""
 
     architecture: Literal["x86_64", "aarch64"] | None = None
     cpu_vendor: str | None = None
