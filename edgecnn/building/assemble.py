@@ -75,7 +75,7 @@ def _facts(
 def outcomes_of(candidate: Candidate, scene: Scene) -> dict[str, Outcome]:
     """What became of each step of one candidate, and of measuring it."""
     found = {
-        step.stage.kind if step.id.startswith(step.stage.kind + ":") else step.id.split(":")[0]: outcome
+        step.id.partition(":")[0]: outcome
         for step in scene.execution.plan.of_candidate(candidate.id)
         if (outcome := scene.execution.outcomes.get(step.id)) is not None
     }

@@ -6,17 +6,12 @@ activations keep every ReLU6 as a separate clip. Ranges are the smallest and lar
 
 from __future__ import annotations
 
-import logging
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import onnx
-from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
+from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
 
 from edgecnn.backends.onnxruntime import BACKEND
 from edgecnn.errors.quantization import AlreadyQuantized
@@ -24,6 +19,7 @@ from edgecnn.graph.document import load_model, save_model
 from edgecnn.quantization.calibration import require_finite
 from edgecnn.quantization.executors.onnxruntime_cpu import logits_of
 from edgecnn.quantization.job import Job
+from edgecnn.quantization.static_quantizer import Feeds, quiet_about_preprocessing
 from edgecnn.values.candidate import Scheme
 from edgecnn.values.model_file import MODEL_FILE_NAME
 
@@ -70,12 +66,12 @@ def float_layers(model: onnx.ModelProto) -> list[str]:
 
 
 def _static(job: Job, scheme: Scheme, input_name: str) -> onnx.ModelProto:
-    with tempfile.TemporaryDirectory(prefix="edgecnn-qdq-") as folder, _quiet_about_preprocessing():
+    with tempfile.TemporaryDirectory(prefix="edgecnn-qdq-") as folder, quiet_about_preprocessing():
         written = Path(folder) / "qdq.onnx"
         quantize_static(
             job.onnx,
             written,
-            _Feeds(input_name, job),
+            Feeds(input_name, job.feeds(_BATCH)),
             quant_format=QuantFormat.QDQ,
             per_channel=scheme.weight_granularity == "per-channel",
             reduce_range=scheme.reduced_range,
@@ -92,31 +88,3 @@ def _require_finite_answers(job: Job) -> None:
     for feed in job.feeds(_BATCH):
         require_finite(logits_of(job.onnx, feed), len(job.pixels), first)
         first += len(feed)
-
-
-class _Feeds(CalibrationDataReader):  # type: ignore[misc]
-    """Calibration images in batches: ranges are extremes, which do not depend on how images are grouped."""
-
-    def __init__(self, name: str, job: Job) -> None:
-        self._name = name
-        self._feeds = job.feeds(_BATCH)
-
-    def get_next(self) -> dict[str, npt.NDArray[np.float32]] | None:
-        """One batch, or None at the end."""
-        feed = next(self._feeds, None)
-        return None if feed is None else {self._name: feed}
-
-
-@contextmanager
-def _quiet_about_preprocessing() -> Iterator[None]:
-    """The library advises shape inference and folding for every model; the exporter has done both."""
-    root = logging.getLogger()
-    root.addFilter(_is_no_advice)
-    try:
-        yield
-    finally:
-        root.removeFilter(_is_no_advice)
-
-
-def _is_no_advice(record: logging.LogRecord) -> bool:
-    return "pre-processing before quantization" not in record.getMessage()

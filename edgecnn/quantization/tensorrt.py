@@ -7,10 +7,7 @@ same graph is the twin; shipped itself, it would make convolutions that write fl
 
 from __future__ import annotations
 
-import logging
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +26,7 @@ from edgecnn.quantization.float16 import write_pair
 from edgecnn.quantization.golden import TWIN_FOLDER
 from edgecnn.quantization.job import Job
 from edgecnn.quantization.onnxruntime import MULTIPLIERS, float_layers, require_unquantized
+from edgecnn.quantization.static_quantizer import Feeds, quiet_about_preprocessing
 
 COMPARED_IMAGES = 32
 _FACTOR, _FLOOR = 1.5, 0.01
@@ -74,7 +72,7 @@ def symmetric_qdq(trunk: Path, feeds: CalibrationDataReader) -> onnx.ModelProto:
         trunk: a float ONNX model with one input.
         feeds: calibration batches, read once.
     """
-    with tempfile.TemporaryDirectory(prefix="edgecnn-qdq-") as folder, _quiet_about_preprocessing():
+    with tempfile.TemporaryDirectory(prefix="edgecnn-qdq-") as folder, quiet_about_preprocessing():
         written = Path(folder) / "qdq.onnx"
         quantize_static(
             trunk,
@@ -118,31 +116,3 @@ def distances(job: Job) -> dict[str, float]:
 
 def _distance(asked: npt.NDArray[np.float32], answered: npt.NDArray[np.float32]) -> float:
     return float(np.sqrt(np.mean((asked - answered) ** 2)) / np.ptp(asked))
-
-
-class Feeds(CalibrationDataReader):  # type: ignore[misc]
-    """Calibration batches under the name of the trunk's input."""
-
-    def __init__(self, name: str, feeds: Iterator[npt.NDArray[Any]]) -> None:
-        self._name = name
-        self._feeds = feeds
-
-    def get_next(self) -> dict[str, npt.NDArray[np.float32]] | None:
-        """One batch, or None at the end."""
-        feed = next(self._feeds, None)
-        return None if feed is None else {self._name: feed}
-
-
-@contextmanager
-def _quiet_about_preprocessing() -> Iterator[None]:
-    """The library advises shape inference and folding for every model; the exporter has done both."""
-    root = logging.getLogger()
-    root.addFilter(_is_no_advice)
-    try:
-        yield
-    finally:
-        root.removeFilter(_is_no_advice)
-
-
-def _is_no_advice(record: logging.LogRecord) -> bool:
-    return "pre-processing before quantization" not in record.getMessage()
