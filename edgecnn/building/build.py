@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgecnn.building.assemble import Scene
+from edgecnn.building.baselines import local_record
 from edgecnn.building.devices import local_facts
 from edgecnn.building.execute import Execution, Workshop, execute
 from edgecnn.building.observe import Observer, finalists, pixel_sets
@@ -14,6 +15,7 @@ from edgecnn.building.plan import BASELINE_ID, Plan, plan
 from edgecnn.building.publish import (
     check_output,
     output_lock,
+    publish_baseline,
     publish_bundle,
     publish_plan,
     publish_progress,
@@ -113,6 +115,8 @@ def run_build(request: BuildRequest, store: Store, tell: Progress) -> BuildRepor
         if request.goal == "judge":
             publish_bundle(report, scene.seen.kits, request.out)
             publish_report(report, request.out)
+            if (record := local_record(scene)) is not None:
+                publish_baseline(record, request.out)
         else:
             publish_progress(report, request.goal, request.out)
     return report
@@ -132,10 +136,12 @@ def observe(request: BuildRequest, execution: Execution, lab: Lab) -> Scene:
         return scene
     if BASELINE_ID not in observer.seen.answering:
         raise EveryCandidateFailed(reasons=_reasons(execution))
-    observer.evaluate_all(pixel_sets(execution))
+    pixels = pixel_sets(execution)
+    observer.evaluate_all(pixels)
     if (failed := observer.seen.failures.get(BASELINE_ID)) is not None:
         raise BaselineFailed(reason=failed.what)
     observer.read_residency()
+    observer.play_baseline(pixels["report"], anew=request.stored_race == "never")
     if scene.attached:
         _race(observer, scene, request)
     return scene

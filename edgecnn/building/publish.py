@@ -15,6 +15,7 @@ from filelock import FileLock
 
 from edgecnn.building.plan import Plan
 from edgecnn.errors.building import OutputAmongData, OutputHoldsOtherFiles, OutputUnusable
+from edgecnn.judging.baseline import BaselineRecord
 from edgecnn.measure.kits import KitRef
 from edgecnn.values.report import BuildReport
 
@@ -74,6 +75,11 @@ def publish_plan(plan: Plan, folder: Path) -> None:
 def publish_report(report: BuildReport, folder: Path) -> None:
     """``report.json``."""
     write_text_atomically(folder / "report.json", report.model_dump_json(indent=1, by_alias=True) + "\n")
+
+
+def publish_baseline(record: BaselineRecord, folder: Path) -> None:
+    """``baseline.json``: what a GPU of this machine did, in the form in which ``baselines/`` keeps it."""
+    write_text_atomically(folder / "baseline.json", record.model_dump_json(indent=1, by_alias=True) + "\n")
 
 
 def publish_progress(report: BuildReport, goal: str, folder: Path) -> None:

@@ -30,7 +30,7 @@ RUN_PATIENT_S = 60.0
 """Where a gate needs p99: a thousand samples of a network that takes 60 ms."""
 RUN_OVERHEAD_S = 60.0
 """Time that a process may take around its samples: imports, loading, hashing its kit."""
-Purpose = Literal["screen", "select", "report"]
+Purpose = Literal["screen", "select", "report", "baseline"]
 
 
 class RaceRequest(Value):

@@ -30,7 +30,7 @@ def observe(root: Path = ROOT, since: Optional[CpuTicks] = None) -> Dict[str, st
         "architecture": platform.machine(),
         "cpu_vendor": cpuinfo(root).get("vendor_id"),
         "model": read_text(root / "proc/device-tree/model") or read_text(root / "sys/class/dmi/id/product_name"),
-        "gpu": _gpu(root),
+        "gpu": gpu_model(root),
         "load_1min": (read_text(root / "proc/loadavg") or "").partition(" ")[0],
         "steal_percent": _steal(root, since),
         "others_percent": _others(root, since),
@@ -94,7 +94,8 @@ def _memory(root: Path, field: str) -> Optional[str]:
     return None
 
 
-def _gpu(root: Path) -> Optional[str]:
+def gpu_model(root: Path = ROOT) -> Optional[str]:
+    """The first NVIDIA GPU by the name that its driver lists, or None."""
     for path in sorted((root / "proc/driver/nvidia/gpus").glob("*/information")):
         for line in (read_text(path) or "").splitlines():
             if line.startswith("Model:"):

@@ -90,3 +90,13 @@ def test_info_needs_no_kit(tmp_path: Path) -> None:
     )
     last = json.loads(done.stdout.splitlines()[-1])
     assert last["ok"] is True and "onnxruntime" in last["runtimes"] and "kit" not in last
+
+
+def test_a_recorded_gpu_is_a_condition(tmp_path: Path) -> None:
+    information = "Model: \t\t NVIDIA GeForce RTX 4090\nIRQ:   \t\t 129\nGPU UUID: \t GPU-00000000\n"
+    root = tree(
+        tmp_path,
+        {"proc/driver/nvidia/gpus/0000:01:00.0/information": information, "sys/module/nvidia/version": "570.86.15\n"},
+    )
+    conditions = read_conditions(root=root)
+    assert (conditions["gpu"], conditions["driver"]) == ("NVIDIA GeForce RTX 4090", "nvidia 570.86.15")
