@@ -52,7 +52,7 @@ def played(built_once: Place, tmp_path_factory: pytest.TempPathFactory) -> tuple
     place = Place(tmp_path_factory.mktemp("played") / "moved")
     shutil.copytree(built_once.folder, place.folder, copy_function=shutil.copy2)
     with pytest.MonkeyPatch.context() as monkeypatch:
-        return built_with(place, monkeypatch, GPU, device="cpu"), place
+        return built_with(place, monkeypatch, GPU, device="cpu", threads="1"), place
 
 
 def test_it_answers_the_report_split_and_races_in_processes_of_its_own(played: tuple[BuildReport, Place]) -> None:
