@@ -66,8 +66,8 @@ def resolve(request: BuildRequest, store: Store, tell: Progress) -> Resolved:
     versions = {name: installed_version(name) or ABSENT for name in DISTRIBUTIONS}
     facts = local_facts()
     candidates, unsupported, unavailable = _candidates(request.device, asked.target.runtime, facts)
-    data = summarize(asked.data, store.root, tell)
     weights = _answer(request, arch, store, versions)
+    data = summarize(asked.data, store.root, tell)
     recipe = _completed(asked, arch, data, weights)
     sources: dict[Key, Path] = {data.content: Path(data.manifest_path)}
     if weights.kind == "file" and weights.path is not None and weights.sha256 is not None:

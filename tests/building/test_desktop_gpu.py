@@ -34,7 +34,7 @@ def request(place: Place) -> BuildRequest:
         target="cpu:onnxruntime",
         data=str(place.photos),
         overrides=SETTINGS[1::2],
-        out=place.out,
+        out=str(place.out),
     )
     return request_from(asked, "judge")
 

@@ -110,7 +110,8 @@ def test_what_was_resolved_can_be_planned(bench: Bench) -> None:
 
 def test_a_user_s_own_weights_are_a_source_named_by_content(bench: Bench) -> None:
     mine = bench.folder / "mine.safetensors"
-    mine.write_bytes(b"weights")
+    header = b'{"a": {"dtype": "U8", "shape": [1], "data_offsets": [0, 1]}}'
+    mine.write_bytes(len(header).to_bytes(8, "little") + header + b"\0")
     found = bench.resolve(model={"weights": str(mine)})
     assert found.mode == "finetune"
     assert mine.resolve() in found.sources.values()
