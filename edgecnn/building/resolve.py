@@ -14,6 +14,7 @@ from pathlib import Path
 from edgecnn.backends.installed import installed_version
 from edgecnn.backends.registry import all_backends, backend_for
 from edgecnn.building.devices import LocalFacts, load_devices, local_facts, matches, with_local_facts
+from edgecnn.building.offer import require_candidate
 from edgecnn.building.plan import BASELINE_ID
 from edgecnn.building.request import BuildRequest
 from edgecnn.building.resolved import Attachment, DesktopGpu, Resolved
@@ -115,11 +116,14 @@ def _candidates(
     built: dict[str, Candidate] = {BASELINE_ID: BASELINE}
     unsupported: list[Unsupported] = []
     unavailable: dict[str, Unavailable] = {}
+    offered: list[Candidate | Unsupported] = []
     for backend in all_backends():
         if runtime not in (None, backend.runtime) or (runtime is None and not _offered(device, backend.runtime)):
             continue
         absent = [name for name in backend.packages if installed_version(name) is None]
-        for entry in backend.supports(with_local_facts(device, facts)):
+        entries = backend.supports(with_local_facts(device, facts))
+        offered += entries
+        for entry in entries:
             if isinstance(entry, Unsupported):
                 unsupported.append(entry)
             elif absent:
@@ -130,6 +134,10 @@ def _candidates(
     if needed:
         lacking = _unavailable(needed, backend_for(BASELINE.runtime).extra)
         raise NothingToBuild(device=device.name, reasons=(lacking.why,), command=lacking.command)
+    require_candidate(device, runtime, offered)
+    if unavailable and not any(isinstance(entry, Candidate) and entry.id in built for entry in offered):
+        reasons = tuple(dict.fromkeys(each.why for each in unavailable.values()))
+        raise NothingToBuild(device=device.name, reasons=reasons, command=next(iter(unavailable.values())).command)
     return tuple(built.values()), tuple(unsupported), unavailable
 
 

@@ -51,7 +51,7 @@ class Resolved(Value):
     """All that can be built here for the device, the baseline network's fp32 first."""
     unsupported: tuple[Unsupported, ...]
     unavailable: Mapping[str, Unavailable]
-    """Candidate, or ``compile``, to why it cannot be had on this machine."""
+    """Candidate to why it cannot be had on this machine."""
     desktop_gpu: DesktopGpu | None = None
     """None where this machine has no NVIDIA GPU, or no torch to use it."""
     builder: str | None

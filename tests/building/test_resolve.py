@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,10 @@ from edgecnn.building.request import BuildRequest
 from edgecnn.building.resolve import resolve
 from edgecnn.building.resolved import Resolved
 from edgecnn.errors.building import NothingToBuild
+from edgecnn.errors.devices import NoCandidate
 from edgecnn.errors.gates import UnknownMetric
 from edgecnn.models import weights as weights_module
+from edgecnn.resources import resource_folder
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Unavailable
 from edgecnn.values.candidate import Runtime
@@ -205,6 +208,26 @@ def test_without_the_baseline_s_runtime_nothing_can_be_built(bench: Bench, witho
     name = backend_for(Runtime.ONNXRUNTIME).packages[-1]
     assert caught.value.line() == (
         f'nothing can be built for cpu here: {name} is not installed — pip install "edgecnn[onnxruntime]" [nothing-to-build]'
+    )
+
+
+def test_a_device_that_is_too_old_for_every_runtime_is_refused_with_each_reason_before_any_work(bench: Bench) -> None:
+    text = (resource_folder("devices") / "raspberry-pi-5.toml").read_text()
+    old = bench.folder / "old-board.toml"
+    old.write_text(re.sub("onnx_opset_max = [0-9]+", "onnx_opset_max = 12", text.replace('"raspberry-pi-5"', '"old-board"')))
+    with pytest.raises(NoCandidate, match="old-board: onnxruntime fp32, fp16, bf16, int8: .* up to opset 12"):
+        bench.resolve(str(old))
+    assert not bench.store.root.exists()
+
+
+def test_where_the_only_runtime_of_the_target_is_not_installed_nothing_is_trained(
+    bench: Bench, without: Callable[[str], None]
+) -> None:
+    without("openvino")
+    with pytest.raises(NothingToBuild) as caught:
+        bench.resolve("cpu:openvino")
+    assert caught.value.line() == (
+        'nothing can be built for cpu here: openvino is not installed — pip install "edgecnn[openvino]" [nothing-to-build]'
     )
 
 
