@@ -86,20 +86,22 @@ def outcomes_of(candidate: Candidate, scene: Scene) -> dict[str, Outcome]:
 
 def answers_of(scene: Scene, split: Split) -> dict[str, Answers]:
     """What each evaluated candidate answered to a split, by its name."""
-    found = {}
-    for name in scene.seen.answering:
-        stored = scene.seen.evaluations.get((name, split))
-        if stored is None:
-            continue
-        fidelity = stored.profile.fidelity if scene.attached else Fidelity.EMULATED
-        found[name] = Answers(
-            candidate=name,
-            logits=logits_of(stored),
-            pixels=stored.profile.pixels or "",
-            machine=stored.profile.host,
-            fidelity=fidelity,
-        )
-    return found
+    found = {name: answer_of(scene, name, split) for name in scene.seen.answering}
+    return {name: answers for name, answers in found.items() if answers is not None}
+
+
+def answer_of(scene: Scene, name: str, split: Split) -> Answers | None:
+    """What one candidate answered to a split; None where it was not evaluated."""
+    stored = scene.seen.evaluations.get((name, split))
+    if stored is None:
+        return None
+    return Answers(
+        candidate=name,
+        logits=logits_of(stored),
+        pixels=stored.profile.pixels or "",
+        machine=stored.profile.host,
+        fidelity=stored.profile.fidelity if scene.attached else Fidelity.EMULATED,
+    )
 
 
 def labels_of(scene: Scene, split: Split) -> Any:

@@ -104,9 +104,7 @@ def run_build(request: BuildRequest, store: Store, tell: Progress, pages: Mappin
     check_output(request.out, request.recipe.data.path)
     planned = plan(resolve(request, store, tell))
     if request.only_judge:
-        missing = tuple(step.id for step in _looked_up(planned, store) if step.missing is not None)
-        if missing:
-            raise NothingToJudge(missing=missing[:3], command=request.command.replace("edgecnn judge", "edgecnn build", 1))
+        _require_made(planned, store, request)
     with output_lock(request.out):
         publish_plan(planned, request.out)
     if planned.resolved.weights.fell_back:
@@ -124,17 +122,33 @@ def run_build(request: BuildRequest, store: Store, tell: Progress, pages: Mappin
     return report
 
 
+def _require_made(planned: Plan, store: Store, request: BuildRequest) -> None:
+    """What is judged was built before. The desktop GPU's part is no reason to refuse: its absence is a fact of the report.
+
+    Raises:
+        NothingToJudge: a step of a candidate, or of the trunk, is not in the store.
+    """
+    judged = {None, *(candidate.id for candidate in planned.resolved.candidates)}
+    of = {step.id: step.candidate for step in planned.steps}
+    missing = tuple(step.id for step in _looked_up(planned, store) if step.missing is not None and of[step.id] in judged)
+    if missing:
+        raise NothingToJudge(missing=missing[:3], command=request.command.replace("edgecnn judge", "edgecnn build", 1))
+
+
 def _publish(report: BuildReport, scene: Scene, request: BuildRequest, pages: Mapping[str, Page]) -> None:
-    """All under one lock: what lies in the folder afterwards is of one build, its plan again included."""
+    """All under one lock, in an order in which whoever sees the new ``report.json`` sees the rest of it too.
+
+    A goal that stops earlier renews the plan and ``progress.json``; a finished build's report and bundle stay as they are.
+    """
+    texts = {name: page(report) for name, page in pages.items()}
     with output_lock(request.out):
         publish_plan(scene.execution.plan, request.out)
         if request.goal != "judge":
             publish_progress(report, request.goal, request.out)
             return
         publish_bundle(report, scene.seen.kits, request.out)
-        publish_report(report, request.out, pages)
-        if (record := local_record(scene)) is not None:
-            publish_baseline(record, request.out)
+        publish_baseline(local_record(scene), request.out)
+        publish_report(report, request.out, texts)
 
 
 def _device_here(planned: Plan) -> str:

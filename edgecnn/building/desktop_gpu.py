@@ -14,7 +14,7 @@ from edgecnn.judging.accuracy import check_finite
 from edgecnn.measure.evaluate import PixelSet, evaluate, logits_of
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
-from edgecnn.measure.race import RaceRequest, race
+from edgecnn.measure.race import RaceRequest, RaceResult, file_failure, race, stored_race
 from edgecnn.store.profiles import StoredProfile
 from edgecnn.values.artifact import Failed
 from edgecnn.values.profile import Profile
@@ -24,12 +24,17 @@ HOW = "eager torch, fp32 with TF32 off, one image a call, copies to and from the
 
 @dataclass(frozen=True)
 class Played:
-    """What became of the part. Where ``failure`` is set nothing else is known to be complete."""
+    """What became of the part: both an evaluation and a race, or a failure."""
 
     gpu: DesktopGpu
     evaluation: StoredProfile | None = None
-    race: Profile | None = None
+    race: RaceResult | None = None
     failure: str | None = None
+
+    @property
+    def profile(self) -> Profile | None:
+        """The race's profile."""
+        return next(iter(self.race.profiles.values()), None) if self.race is not None else None
 
 
 def play(execution: Execution, lab: Lab, pixels: PixelSet, *, anew: bool = False) -> Played | None:
@@ -43,31 +48,39 @@ def play(execution: Execution, lab: Lab, pixels: PixelSet, *, anew: bool = False
     """
     resolved = execution.plan.resolved
     gpu = resolved.desktop_gpu
-    if gpu is None:
-        return None
+    if gpu is None or gpu.unusable is not None:
+        return None if gpu is None else Played(gpu=gpu, failure=gpu.unusable)
     made = execution.artifacts.get(f"package:{gpu.candidate.id}")
     if made is None:
         return Played(gpu=gpu, failure=_why_not_made(execution, gpu))
-    kit = KitRef.of(gpu.candidate, made)
+    choice = resolved.recipe.race
+    request = RaceRequest(
+        kits=(KitRef.of(gpu.candidate, made),),
+        purpose="baseline",
+        rounds=choice.rounds,
+        samples=choice.samples,
+        max_age_h=0.0 if anew else choice.max_age_h,
+    )
     there = replace(lab, device=gpu.device, machine=f"{gpu.model}, {lab.machine}")
+    return _played(gpu, request, there, pixels)
+
+
+def _played(gpu: DesktopGpu, request: RaceRequest, lab: Lab, pixels: PixelSet) -> Played:
+    """A failure is filed as a race is, so that a cached build does not start a process only to fail again."""
+    stored = stored_race(request, lab)
+    if stored is not None and stored.failed:
+        return Played(gpu=gpu, failure=next(iter(stored.failed.values())))
     try:
-        evaluation = evaluate(kit, pixels, there)
+        evaluation = evaluate(request.kits[0], pixels, lab)
         check_finite(gpu.candidate.id, logits_of(evaluation))
-        choice = resolved.recipe.race
-        request = RaceRequest(
-            kits=(kit,),
-            purpose="baseline",
-            rounds=choice.rounds,
-            samples=choice.samples,
-            max_age_h=0.0 if anew else choice.max_age_h,
-        )
-        result = race(request, there)
+        result = race(request, lab)
     except EdgecnnError as error:
-        lab.tell.note(f"{gpu.model} cannot play the baseline: {error.line()}")
+        lab.tell.note(f"{gpu.model} cannot play the desktop baseline: {error.line()}")
+        file_failure(request, lab, error.line())
         return Played(gpu=gpu, failure=error.line())
-    if kit.digest in result.failed:
-        return Played(gpu=gpu, evaluation=evaluation, failure=result.failed[kit.digest])
-    return Played(gpu=gpu, evaluation=evaluation, race=result.profiles[kit.digest])
+    if result.failed:
+        return Played(gpu=gpu, failure=next(iter(result.failed.values())))
+    return Played(gpu=gpu, evaluation=evaluation, race=result)
 
 
 def _why_not_made(execution: Execution, gpu: DesktopGpu) -> str:

@@ -94,7 +94,7 @@ def plan(resolved: Resolved) -> Plan:
     trunk = _trunk(resolved, steps)
     for candidate in resolved.candidates:
         _branch(resolved, candidate, steps, trunk)
-    if resolved.desktop_gpu is not None:
+    if resolved.desktop_gpu is not None and resolved.desktop_gpu.unusable is None:
         _desktop_branch(resolved, resolved.desktop_gpu.candidate, steps, trunk)
     rungs = tuple(
         Rung(name=name, candidates=members)

@@ -12,11 +12,14 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from edgecnn.building.intact import STAMPS, is_intact, settled_stamps
 from edgecnn.building.plan import Plan
+from edgecnn.data.demo import DEMO
+from edgecnn.data.layout import root_of
 from edgecnn.errors.building import OutputAmongData, OutputHoldsOtherFiles, OutputUnusable
 from edgecnn.judging.baseline import BaselineRecord
 from edgecnn.measure.kits import KitRef
-from edgecnn.store.disk import sha256_of
+from edgecnn.store.entry import write_stamps
 from edgecnn.values.report import BuildReport
 
 BUNDLE = "bundle"
@@ -34,19 +37,27 @@ def check_output(folder: Path, data: str) -> None:
         OutputUnusable: it is a file, or may not be written.
         OutputHoldsOtherFiles: it holds a ``bundle`` that is none of ours.
         OutputAmongData: it lies inside the images' folder.
+        DataPathUnusable: ``data`` can name no folder.
     """
-    images, there = Path(data).expanduser().resolve(), folder.resolve()
-    if data != "demo" and (there == images or images in there.parents):
-        raise OutputAmongData(out=folder, data=Path(data))
+    images = None if data == DEMO else _links_followed(root_of(data))
     try:
+        there = _links_followed(folder)
+        if images is not None and (there == images or images in there.parents):
+            raise OutputAmongData(out=folder, data=Path(data))
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
         raise OutputUnusable(folder=folder, because=error.strerror or str(error)) from error
+    except ValueError as error:  # a NUL inside the path
+        raise OutputUnusable(folder=folder, because=str(error)) from error
     bundle = folder / BUNDLE
     if bundle.exists() and not (bundle / CHOICE).is_file():
         raise OutputHoldsOtherFiles(path=bundle)
+
+
+def _links_followed(path: Path) -> Path:
+    return Path(os.path.realpath(path))  # pathlib's own raises a RuntimeError for a link to itself
 
 
 @contextmanager
@@ -74,21 +85,24 @@ def publish_plan(plan: Plan, folder: Path) -> None:
     write_text_atomically(folder / "plan.json", json.dumps(plan.facts(), indent=1, ensure_ascii=False) + "\n")
 
 
-def publish_report(report: BuildReport, folder: Path, pages: Mapping[str, Page] | None = None) -> None:
+def publish_report(report: BuildReport, folder: Path, pages: Mapping[str, str] | None = None) -> None:
     """``report.json``, and before it what words it for people: whoever sees the new one sees its pages beside it.
 
     Args:
         report: what the build found.
         folder: the output folder; the caller holds its ``output_lock``, so that no page describes another build's report.
-        pages: file name, such as ``report.md``, to what makes its text.
+        pages: file name, such as ``report.md``, to its text.
     """
-    for name, page in (pages or {}).items():
-        write_text_atomically(folder / name, page(report))
+    for name, text in (pages or {}).items():
+        write_text_atomically(folder / name, text)
     write_text_atomically(folder / "report.json", report.model_dump_json(indent=1, by_alias=True) + "\n")
 
 
-def publish_baseline(record: BaselineRecord, folder: Path) -> None:
-    """``baseline.json``: what a GPU of this machine did, in the form in which ``baselines/`` keeps it."""
+def publish_baseline(record: BaselineRecord | None, folder: Path) -> None:
+    """``baseline.json``: what a GPU of this machine did, in the form in which ``baselines/`` keeps it; gone where none did."""
+    if record is None:
+        (folder / "baseline.json").unlink(missing_ok=True)
+        return
     write_text_atomically(folder / "baseline.json", record.model_dump_json(indent=1, by_alias=True) + "\n")
 
 
@@ -108,7 +122,7 @@ def publish_bundle(report: BuildReport, kits: Mapping[str, KitRef], folder: Path
     carried = {name: kits[name] for name in report.choice.carried if name in kits}
     choice = _choice(report, carried)
     bundle = folder / BUNDLE
-    if (bundle / CHOICE).is_file() and (bundle / CHOICE).read_text() == choice and _whole(bundle, carried):
+    if (bundle / CHOICE).is_file() and (bundle / CHOICE).read_text() == choice and is_intact(bundle, carried):
         return
     fresh = Path(tempfile.mkdtemp(prefix=".bundle.", dir=folder))
     try:
@@ -118,7 +132,9 @@ def publish_bundle(report: BuildReport, kits: Mapping[str, KitRef], folder: Path
         if (bundle / KEPT).is_dir():
             shutil.copytree(bundle / KEPT, fresh / KEPT)
         fresh.chmod(0o755)
+        stamps = settled_stamps(fresh)
         _swapped(fresh, bundle)
+        write_stamps(folder / STAMPS, stamps)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
 
@@ -144,23 +160,3 @@ def _choice(report: BuildReport, carried: Mapping[str, KitRef]) -> str:
         "kits": {name: {"folder": f"kits/{name}", "sha256": kit.digest} for name, kit in carried.items()},
     }
     return json.dumps(facts, indent=1, ensure_ascii=False) + "\n"
-
-
-def _whole(bundle: Path, carried: Mapping[str, KitRef]) -> bool:
-    """True where the manifests are the kits', and every file is as its manifest states it.
-
-    Hashing every file would cost a cached build seconds. The kernel dates each change of a file (ctime, which no copying tool
-    can set), and all of a bundle's files are older than its ``choice.json``: only what is not older has its bytes read.
-    """
-    published_ns = (bundle / CHOICE).stat().st_ctime_ns
-    for name, kit in carried.items():
-        manifest = bundle / "kits" / name / "kit.json"
-        if not manifest.is_file() or sha256_of(manifest) != kit.digest:
-            return False
-        for file, fact in json.loads(manifest.read_text())["files"].items():
-            path = manifest.parent / file
-            if not path.is_file() or path.stat().st_size != fact["bytes"]:
-                return False
-            if path.stat().st_ctime_ns >= published_ns and sha256_of(path) != fact["sha256"]:
-                return False
-    return True

@@ -6,25 +6,25 @@ A request is never edited: what the user left unset is filled in here, visibly, 
 from __future__ import annotations
 
 import json
-import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from edgecnn.backends.installed import installed_version
 from edgecnn.backends.registry import all_backends, backend_for
-from edgecnn.building.devices import LocalFacts, load_devices, local_facts, matches, with_local_facts
+from edgecnn.building.devices import LocalFacts, local_facts, matches, with_local_facts
+from edgecnn.building.local_gpu import local_gpu
 from edgecnn.building.offer import require_candidate
 from edgecnn.building.plan import BASELINE_ID
 from edgecnn.building.request import BuildRequest
-from edgecnn.building.resolved import Attachment, DesktopGpu, Resolved
+from edgecnn.building.resolved import Attachment, Resolved
 from edgecnn.data.manifest import summarize
 from edgecnn.errors.building import NothingToBuild
 from edgecnn.judging.bounds import check_bounds
 from edgecnn.models.catalogue import arch_named, pixel_recipe
 from edgecnn.models.defaults import Mode, default_epochs, default_learning_rate
 from edgecnn.models.weights import answer_weights
-from edgecnn.runner.sensors import gpu_model
+from edgecnn.runner.sensors import gpu_models
 from edgecnn.stages.fetch import FetchStage
 from edgecnn.stages.package import runner_digest
 from edgecnn.store.store import Store
@@ -49,8 +49,6 @@ DISTRIBUTIONS = (
 ABSENT = "absent"
 """The version of a distribution that is not installed: it enters the key, so that installing it makes another."""
 BASELINE = Candidate(id=BASELINE_ID, runtime=Runtime.ONNXRUNTIME, precision=Precision.FP32)
-DESKTOP = Candidate(id="torch-fp32", runtime=Runtime.TORCH, precision=Precision.FP32)
-"""What plays the desktop-GPU baseline: eager torch, TF32 off."""
 AHEAD_OF_TIME_BUILDERS = {"tensorrt-rtx-cu13-bindings": "tensorrt_rtx_bindings"}
 """The full ``tensorrt`` builds for the GPU that it runs on alone, which is the device's own work and no proof ahead of time."""
 
@@ -86,21 +84,12 @@ def resolve(request: BuildRequest, store: Store, tell: Progress) -> Resolved:
         candidates=candidates,
         unsupported=unsupported,
         unavailable=unavailable,
-        desktop_gpu=_desktop_gpu(gpu_model(), versions),
+        desktop_gpu=local_gpu(gpu_models(), {name: installed_version(name) for name in ("torch", "torchvision")}),
         builder=next((module for name, module in AHEAD_OF_TIME_BUILDERS.items() if versions[name] != ABSENT), None),
         versions=versions,
         runner_sha256=runner_digest(),
         sources=sources,
     )
-
-
-def _desktop_gpu(model: str | None, versions: Mapping[str, str]) -> DesktopGpu | None:
-    """A GPU takes its own part: whatever its model, it is filed under that and never under the role's."""
-    if model is None or ABSENT in (versions["torch"], versions["torchvision"]):
-        return None
-    of_role = [device for device in load_devices().values() if device.role == "baseline"]
-    known = next((d.name for d in of_role if d.match.model_contains and d.match.model_contains in model), None)
-    return DesktopGpu(model=model, device=known or re.sub("[^a-z0-9]+", "-", model.lower()).strip("-"), candidate=DESKTOP)
 
 
 def _attachment(device: Device, facts: LocalFacts) -> Attachment:

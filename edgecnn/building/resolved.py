@@ -33,6 +33,8 @@ class DesktopGpu(Value):
     device: str
     """The device file that it matches, or its model made a name: profiles are filed under what it really is."""
     candidate: Candidate
+    unusable: str | None = None
+    """Why nothing here can use it, where that is known without trying."""
 
 
 class Resolved(Value):

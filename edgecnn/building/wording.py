@@ -51,6 +51,7 @@ def notices(scene: Scene) -> tuple[str, ...]:
             "weights and INT8 steps are the device's, half-precision activations are not"
         )
     said += [f"{purpose} race: {_age(result)}" for purpose, result in scene.seen.races.items() if result.reused]
+    said += _of_the_desktop_gpu(scene)
     said += scene.seen.notes
     if resolved.data.copies:
         said.append(f"{len(resolved.data.copies)} copies of other images were left out: {'; '.join(resolved.data.copies[:3])}")
@@ -59,6 +60,15 @@ def notices(scene: Scene) -> tuple[str, ...]:
     for name, lacking in resolved.unavailable.items():
         said.append(f"{name} was not built: {lacking.why}; {lacking.command}")
     return tuple(said)
+
+
+def _of_the_desktop_gpu(scene: Scene) -> list[str]:
+    played = scene.seen.desktop
+    if played is None:
+        return []
+    if played.failure is not None:
+        return [f"{played.gpu.model} is here but could not play the desktop baseline: {played.failure}"]
+    return [f"baseline race: {_age(played.race)}"] if played.race is not None and played.race.reused else []
 
 
 def unexecuted(scene: Scene) -> tuple[str, ...]:

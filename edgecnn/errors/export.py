@@ -54,6 +54,17 @@ class ExportDisagrees(EdgecnnError):
         )
 
 
+class ProgramNotMade(EdgecnnError):
+    """Raised when torch cannot export a network as a program of its own, whatever it says about it."""
+
+    ref = "program-not-made"
+    exit_code = ExitCode.OWN_FAULT
+
+    def __init__(self, *, error: Exception) -> None:
+        text = " ".join(str(error).split())[:300] or type(error).__name__
+        super().__init__(what="torch cannot export this network as a program", because=text)
+
+
 class MacsUnknown(EdgecnnError):
     """Raised when a layer's multiply-adds cannot be counted; a table without it would make every share wrong."""
 

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch.export import Dim
 
+from edgecnn.errors.export import ProgramNotMade
 from edgecnn.values.model_file import BATCH_MAX
 
 
@@ -21,8 +22,16 @@ def save_program(network: nn.Module, resolution_px: int, path: Path) -> None:
         network: takes float32 (batch, 3, H, W), gives float32 (batch, classes).
         resolution_px: H and W.
         path: of the ``.pt2`` file; its name is inside the file too, so that the same name gives the same bytes.
+
+    Raises:
+        ProgramNotMade: torch refuses the network.
     """
     network.eval()
     example = torch.zeros(2, 3, resolution_px, resolution_px)  # a batch of one would be taken for a constant
-    program = torch.export.export(network, (example,), dynamic_shapes=({0: Dim("batch", min=1, max=BATCH_MAX)},))
-    torch.export.save(program, path)
+    try:
+        program = torch.export.export(network, (example,), dynamic_shapes=({0: Dim("batch", min=1, max=BATCH_MAX)},))
+        torch.export.save(program, path)
+    except OSError:
+        raise
+    except Exception as error:  # torch's refusals share no class, and none of them may end a build that has its candidates
+        raise ProgramNotMade(error=error) from error

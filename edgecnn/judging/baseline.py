@@ -26,8 +26,10 @@ class BaselineRecord(Value):
     resolution_px: int
     precision: Literal["fp32"] = "fp32"
     latency: Latency
+    how: str
+    """What ran: runtime, precision, batch, and whether copies to and from the GPU are inside."""
     source: str
-    """The command that made it, and its versions."""
+    """Which build made it, and its versions."""
 
 
 class BaselineQuestion(Value):
@@ -60,12 +62,12 @@ def baseline_facts(
     fitting = [record for record in records if record.device == question.device and _fits(record, question)]
     played = local if local is not None and _fits(local, question) else max(fitting, key=_age, default=None)
     if played is None:
-        reason = f"no {question.device} here and no dated record of {question.arch} at {question.resolution_px} px"
-        reason += f"; {question.failure}" if question.failure else ""
+        nobody = question.failure or f"no {question.device} here"
+        reason = f"{nobody}, and no dated record of {question.arch} at {question.resolution_px} px"
         remedy = f"; to measure it: {question.command}" if question.command else ""
         latency = missing_latency(reason=reason + remedy, machine=question.device)
         return BaselineFacts(device=question.device, accuracy_from=accuracy_from, latency=latency)
-    return BaselineFacts(device=played.device, accuracy_from=accuracy_from, latency=played.latency)
+    return BaselineFacts(device=played.device, accuracy_from=accuracy_from, latency=played.latency, how=played.how)
 
 
 def _fits(record: BaselineRecord, question: BaselineQuestion) -> bool:

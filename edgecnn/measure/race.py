@@ -89,6 +89,14 @@ def race(request: RaceRequest, lab: Lab) -> RaceResult:
         return _filed(request, lab, work)
 
 
+def file_failure(request: RaceRequest, lab: Lab, why: str) -> RaceResult:
+    """File that none of these kits can run here, for what failed before any run: a stored race of them then says so."""
+    filing = _Filing(request, lab, datetime.now(UTC))
+    for kit in request.kits:
+        filing.add(kit, (), why)
+    return _result(filing.name, filing.profiles, reused=False)
+
+
 def stored_race(request: RaceRequest, lab: Lab) -> RaceResult | None:
     """The newest stored race of this question that is younger than ``max_age_h`` and holds every kit."""
     oldest = datetime.now(UTC) - timedelta(hours=request.max_age_h)
@@ -159,28 +167,38 @@ def _items(request: RaceRequest) -> list[dict[str, Any]]:
 
 def _filed(request: RaceRequest, lab: Lab, work: Path) -> RaceResult:
     """One profile a kit, those that did not finish included: the race is not run again for their sake."""
-    now = datetime.now(UTC)
-    name = f"{request.identity}-{now:%Y%m%dT%H%M%S}"
     runs = [json.loads(path.read_text()) for path in sorted(work.glob("run-*.json"))]
-    profiles: dict[str, Profile] = {}
+    filing = _Filing(request, lab, datetime.now(UTC))
     for kit in request.kits:
         mine = [run for run in runs if run["kit"] == kit.digest]
         broken = next((run["error"]["what"] for run in mine if "error" in run), None) or _unjoinable(mine)
+        filing.add(kit, mine, broken)
+    return _result(filing.name, filing.profiles, reused=False)
+
+
+class _Filing:
+    """Puts the profiles of one race into the store, under one name and one time."""
+
+    def __init__(self, request: RaceRequest, lab: Lab, now: datetime) -> None:
+        self._request, self._lab, self._now = request, lab, now
+        self.name = f"{request.identity}-{now:%Y%m%dT%H%M%S}"
+        self.profiles: dict[str, Profile] = {}
+
+    def add(self, kit: KitRef, runs: Sequence[Mapping[str, Any]], broken: str | None) -> None:
         profile = Profile(
             what="race",
             subject=kit.digest,
-            device=lab.device,
-            host=lab.machine,
-            environment=_environment(mine) if broken is None else lab.environment_of(kit),
+            device=self._lab.device,
+            host=self._lab.machine,
+            environment=_environment(runs) if broken is None else self._lab.environment_of(kit),
             fidelity=Fidelity.MEASURED,
-            observed_at=now.isoformat(timespec="seconds"),
-            race=name,
-            purpose=request.purpose,
-            runs=tuple(_run(run) for run in mine) if broken is None else (),
+            observed_at=self._now.isoformat(timespec="seconds"),
+            race=self.name,
+            purpose=self._request.purpose,
+            runs=tuple(_run(run) for run in runs) if broken is None else (),
             failure=broken,
         )
-        profiles[kit.digest] = lab.store.profiles.add(profile, {}).profile
-    return _result(name, profiles, reused=False)
+        self.profiles[kit.digest] = self._lab.store.profiles.add(profile, {}).profile
 
 
 def _unjoinable(runs: Sequence[Mapping[str, Any]]) -> str | None:

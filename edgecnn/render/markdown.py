@@ -65,7 +65,7 @@ def _build_lines(report: BuildReport) -> list[str]:
     build = report.build
     macs = f", {build.macs / 1e6:.0f} M multiply-adds" if build.macs else ""
     splits = ", ".join(f"{role} {count}" for role, count in build.splits.items())
-    gpu = report.baseline.latency.reason or figures.p50(report.baseline.latency)
+    gpu = report.baseline.latency.reason or f"p50 {figures.p50(report.baseline.latency)} ms ({report.baseline.how})"
     return [
         f"{build.arch}, {build.parameters:,} parameters{macs} at {build.resolution_px} px",
         f"weights: {build.weights}",

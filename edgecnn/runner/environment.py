@@ -13,7 +13,7 @@ from typing import Dict, List, Optional
 
 from .procfs import ROOT, cpuinfo, read_text
 from .runtimes import installed_version
-from .sensors import gpu_model, observe
+from .sensors import gpu_models, observe
 
 _ISA = (
     "avx2", "fma", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "avx512_fp16", "amx_int8", "amx_bf16",
@@ -48,7 +48,7 @@ def read_conditions(runtime: Optional[str] = None, root: Path = ROOT) -> Dict[st
         "power_mode": _power_mode(root),
         "python": platform.python_version(),
         "driver": _driver(root),
-        "gpu": gpu_model(root),
+        "gpu": "; ".join(gpu_models(root)) or None,
     }
     if runtime is not None:
         found["runtime"] = runtime

@@ -30,7 +30,7 @@ def observe(root: Path = ROOT, since: Optional[CpuTicks] = None) -> Dict[str, st
         "architecture": platform.machine(),
         "cpu_vendor": cpuinfo(root).get("vendor_id"),
         "model": read_text(root / "proc/device-tree/model") or read_text(root / "sys/class/dmi/id/product_name"),
-        "gpu": gpu_model(root),
+        "gpu": "; ".join(gpu_models(root)) or None,
         "load_1min": (read_text(root / "proc/loadavg") or "").partition(" ")[0],
         "steal_percent": _steal(root, since),
         "others_percent": _others(root, since),
@@ -94,10 +94,11 @@ def _memory(root: Path, field: str) -> Optional[str]:
     return None
 
 
-def gpu_model(root: Path = ROOT) -> Optional[str]:
-    """The first NVIDIA GPU by the name that its driver lists, or None."""
+def gpu_models(root: Path = ROOT) -> List[str]:
+    """NVIDIA GPUs by the names that their driver lists, in the order of their PCI addresses."""
+    models = []
     for path in sorted((root / "proc/driver/nvidia/gpus").glob("*/information")):
         for line in (read_text(path) or "").splitlines():
             if line.startswith("Model:"):
-                return line.partition(":")[2].strip()
-    return None
+                models.append(line.partition(":")[2].strip())
+    return models

@@ -95,6 +95,8 @@ class BaselineFacts(Value):
     device: str
     accuracy_from: str
     latency: Latency
+    how: str | None = None
+    """What ran on the GPU: runtime, precision, batch, and whether copies are inside."""
     accuracy: Accuracy | None = None
     """On the report split, as the GPU itself answered, with its drop against the fp32 network here; None where none did."""
 

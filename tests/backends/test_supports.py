@@ -114,9 +114,10 @@ def test_a_runtime_that_the_device_does_not_name_offers_nothing() -> None:
     assert [backend.supports(bare) for backend in all_backends()] == [(), (), ()]
 
 
-def test_every_runtime_has_a_module_of_its_name() -> None:
+def test_every_runtime_that_ships_has_a_module_of_its_name() -> None:
     import edgecnn.backends
 
     modules = {path.stem for path in Path(edgecnn.backends.__path__[0]).glob("*.py")}
-    assert {runtime.value for runtime in Runtime} <= modules
-    assert [backend.runtime for backend in all_backends()] == list(Runtime)
+    shipped = [runtime for runtime in Runtime if runtime.ships]
+    assert {runtime.value for runtime in shipped} <= modules
+    assert [backend.runtime for backend in all_backends()] == shipped

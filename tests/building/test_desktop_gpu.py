@@ -7,16 +7,20 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping, Sequence
 
 import pytest
 import torch
 
+from edgecnn.building import local_gpu as local_gpu_module
 from edgecnn.building import resolve as resolve_module
 from edgecnn.building.build import run_build
 from edgecnn.building.desktop_gpu import HOW
+from edgecnn.building.local_gpu import DESKTOP, local_gpu
 from edgecnn.building.request import BuildRequest
-from edgecnn.building.resolve import DESKTOP
+from edgecnn.building.resolved import DesktopGpu
 from edgecnn.cli.asking import Asked, request_from
+from edgecnn.hosts.local import LocalHost
 from edgecnn.judging.baseline import BaselineQuestion, BaselineRecord, baseline_facts
 from edgecnn.store.store import Store
 from edgecnn.values.report import BuildReport
@@ -39,11 +43,19 @@ def request(place: Place) -> BuildRequest:
     return request_from(asked, "judge")
 
 
-def built_with(place: Place, monkeypatch: pytest.MonkeyPatch, gpu: str | None, **options: str) -> BuildReport:
+def built_with(place: Place, monkeypatch: pytest.MonkeyPatch, gpu: str, **options: str) -> BuildReport:
     monkeypatch.delenv("CI", raising=False)
-    monkeypatch.setattr(resolve_module, "gpu_model", lambda: gpu)
-    monkeypatch.setattr(resolve_module, "DESKTOP", DESKTOP.model_copy(update={"session_options": options}))
+    monkeypatch.setattr(resolve_module, "gpu_models", lambda: [gpu])
+    if options:
+        monkeypatch.setattr(local_gpu_module, "DESKTOP", DESKTOP.model_copy(update={"session_options": options}))
+        monkeypatch.setattr(resolve_module, "local_gpu", _on_the_processor)
     return run_build(request(place), Store.open(place.store), Ear())
+
+
+def _on_the_processor(models: Sequence[str], versions: Mapping[str, str | None]) -> DesktopGpu | None:
+    found = local_gpu(models, versions)
+    options = local_gpu_module.DESKTOP.session_options
+    return found and found.model_copy(update={"candidate": found.candidate.model_copy(update={"session_options": options})})
 
 
 @pytest.fixture(scope="module")
@@ -61,11 +73,12 @@ def test_it_answers_the_report_split_and_races_in_processes_of_its_own(played: t
     assert baseline.latency.fidelity is Fidelity.MEASURED
     assert baseline.latency.runs == 8
     assert baseline.latency.p50_ms is not None
-    assert baseline.latency.machine == f"{GPU}: {HOW}"
+    assert baseline.latency.machine.startswith(f"{GPU}, ")
+    assert baseline.how == HOW
     assert baseline.accuracy is not None
     assert baseline.accuracy.drop_pp is not None
     assert baseline.accuracy.drop_pp.estimate == 0, "torch and ONNX Runtime run the same fp32 network"
-    assert baseline.accuracy_from == f"{GPU} itself: {HOW}"
+    assert baseline.accuracy_from == f"{GPU} itself"
 
 
 def test_it_leaves_a_record_that_serves_machines_without_a_gpu(played: tuple[BuildReport, Place]) -> None:
@@ -87,7 +100,28 @@ def test_a_gpu_that_torch_cannot_use_leaves_the_figure_missing_and_says_why(
     if torch.cuda.is_available():
         pytest.skip("this machine has what the test says is not there")
     report = built_with(built, monkeypatch, GPU)
+    reason = report.baseline.latency.reason or ""
     assert report.baseline.latency.fidelity is Fidelity.MISSING
-    assert f"{GPU} is here: " in (report.baseline.latency.reason or "")
-    assert "no NVIDIA GPU can be used here" in (report.baseline.latency.reason or "")
+    assert reason.startswith(f"{GPU} is here but could not play: no NVIDIA GPU can be used here")
+    assert [line for line in report.notices if "could not play the desktop baseline" in line]
     assert report.choice.state == "settled", "the device's own candidates are none the worse"
+    assert not (built.out / "baseline.json").exists()
+
+
+def test_a_failure_is_remembered_so_that_a_cached_build_starts_no_process_for_it(
+    built: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("this machine has what the test says is not there")
+    built_with(built, monkeypatch, GPU)
+    monkeypatch.setattr(LocalHost, "run", lambda *_, **__: pytest.fail("a process was started"))
+    assert "could not play" in (built_with(built, monkeypatch, GPU).baseline.latency.reason or "")
+
+
+def test_judge_does_not_need_the_gpu_s_part_to_have_been_made(built: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.setattr(resolve_module, "gpu_models", lambda: [GPU])
+    monkeypatch.delenv("CI", raising=False)
+    asked = request(built).model_copy(update={"only_judge": True})
+    report = run_build(asked, Store.open(built.store), Ear())
+    assert "CUDA_VISIBLE_DEVICES hides it" in (report.baseline.latency.reason or "")

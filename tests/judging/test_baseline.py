@@ -15,7 +15,14 @@ QUESTION = BaselineQuestion(
 
 def a_record(observed_at="2026-11-01T00:00:00+00:00", ms=0.6, **changes):
     latency = a_latency(an_interval(ms), observed_at=observed_at)
-    fields = {"device": "rtx-4090", "arch": "efficientnet-b0", "resolution_px": 224, "latency": latency, "source": "bench"}
+    fields = {
+        "device": "rtx-4090",
+        "arch": "efficientnet-b0",
+        "resolution_px": 224,
+        "latency": latency,
+        "how": "eager torch",
+        "source": "bench",
+    }
     return BaselineRecord.model_validate({**fields, **changes})
 
 
@@ -23,7 +30,7 @@ def test_nobody_plays_the_role_without_gpu_or_record():
     found = baseline_facts(QUESTION)
     assert (found.device, found.latency.fidelity, found.latency.p50_ms) == ("rtx-4090", Fidelity.MISSING, None)
     assert found.latency.reason == (
-        "no rtx-4090 here and no dated record of efficientnet-b0 at 224 px; "
+        "no rtx-4090 here, and no dated record of efficientnet-b0 at 224 px; "
         "to measure it: edgecnn bench --target rtx-4090 --arch efficientnet-b0"
     )
     assert found.accuracy_from == "the fp32 network on AMD EPYC, which stands in for the GPU"
@@ -67,5 +74,6 @@ def test_a_record_is_read_from_its_file_form():
 
 
 def test_a_gpu_that_could_not_take_the_part_is_named_with_why():
-    found = baseline_facts(QUESTION.model_copy(update={"command": None, "failure": "NVIDIA H200 is here: no driver"}))
-    assert found.latency.reason.endswith("at 224 px; NVIDIA H200 is here: no driver")
+    why = "NVIDIA H200 is here but could not play: no driver"
+    found = baseline_facts(QUESTION.model_copy(update={"command": None, "failure": why}))
+    assert found.latency.reason == f"{why}, and no dated record of efficientnet-b0 at 224 px"

@@ -49,6 +49,7 @@ def test_it_answers_as_the_network_does(kit: Kit) -> None:
 
 def test_it_computes_in_fp32_and_not_in_tf32(kit: Kit) -> None:
     torch.backends.cudnn.allow_tf32 = True
+    torch.backends.cuda.matmul.allow_tf32 = True
     open_session(kit).close()
     assert (torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32) == (False, False)
 

@@ -9,6 +9,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from edgecnn.errors.export import ProgramNotMade
+from edgecnn.graph.program import save_program
 from edgecnn.stages.program import ProgramStage
 from edgecnn.values.candidate import Candidate, Precision, Runtime
 from edgecnn.values.key import Key
@@ -69,3 +71,14 @@ def test_a_second_run_elsewhere_makes_the_same_bytes(trained: Path, made: Path, 
     again = make(trained, tmp_path / "deeper")
     for path in made.iterdir():
         assert (again / path.name).read_bytes() == path.read_bytes(), path.name
+
+
+def test_a_network_that_torch_refuses_is_a_failure_with_a_name(tmp_path: Path) -> None:
+    class Branching(torch.nn.Module):
+        def forward(self, image: torch.Tensor) -> torch.Tensor:
+            return image * 2 if image.sum() > 0 else image
+
+    with pytest.raises(ProgramNotMade, match="torch cannot export this network as a program") as caught:
+        save_program(Branching(), RESOLUTION_PX, tmp_path / "program.pt2")
+    assert caught.value.line().startswith("torch cannot export this network as a program: ")
+    assert caught.value.line().endswith("[program-not-made]")

@@ -55,16 +55,17 @@ def open_session(
 ) -> TorchSession:
     """Open the kit's program.
 
-    Options: ``device``, ``cuda`` unless it is ``cpu``, where the same program can be checked without a GPU; ``threads``, of the
-    CPU. ``batch`` is not used: nothing is compiled. TF32 is off, since torch leaves cuDNN's on and calls the result fp32
+    Options: ``device``, ``cuda`` unless it is ``cpu``, where the same program can be checked without a GPU; ``gpu``, the name of
+    the one to use where there are several (the first unless given); ``threads``, of the CPU. ``batch`` is not used: nothing is
+    compiled. TF32 is off, since torch leaves cuDNN's on and calls the result fp32
     (https://docs.pytorch.org/docs/stable/notes/cuda.html); cuDNN may try its algorithms and take the fastest, which happens
     while warming up.
 
     Raises:
-        RunnerError: bad-option, no-trace, no-gpu or runtime-refused-model.
+        RunnerError: bad-option, no-trace, no-gpu, other-gpu or runtime-refused-model.
     """
     given: Dict[str, str] = dict(options)
-    threads, device = threads_of(given), given.pop("device", "cuda")
+    threads, device, wanted = threads_of(given), given.pop("device", "cuda"), given.pop("gpu", None)
     if device not in DEVICES:
         raise RunnerError("bad-option", "session option device = {!r} is not one of {}".format(device, ", ".join(DEVICES)))
     if given:
@@ -72,7 +73,7 @@ def open_session(
     if trace_folder is not None:
         raise RunnerError("no-trace", "torch_gpu does not trace: the baseline's layers are all fp32")
     if device == "cuda":
-        _check_gpu()
+        device = "cuda:{}".format(_gpu(wanted))
     torch.set_num_threads(threads)
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
@@ -80,14 +81,18 @@ def open_session(
     return TorchSession(kit, device)
 
 
-def _check_gpu() -> None:
-    if torch.cuda.is_available():
-        return
-    built = torch.version.cuda
-    why = "this torch {} was built without CUDA".format(torch.__version__)
-    if built is not None:
-        why = "torch {} (CUDA {}) finds none".format(torch.__version__, built)
-    raise RunnerError("no-gpu", "no NVIDIA GPU can be used here", why, "check it with nvidia-smi", missing=True)
+def _gpu(wanted: Optional[str]) -> int:
+    """The number of the GPU of that name: torch orders them by speed, and a figure under another one's name would be a lie."""
+    if not torch.cuda.is_available():
+        why = "this torch {} was built without CUDA".format(torch.__version__)
+        if torch.version.cuda is not None:
+            why = "torch {} (CUDA {}) finds none".format(torch.__version__, torch.version.cuda)
+        raise RunnerError("no-gpu", "no NVIDIA GPU can be used here", why, "check it with nvidia-smi", missing=True)
+    names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    if wanted is not None and wanted not in names:
+        seen = ", ".join(names)
+        raise RunnerError("other-gpu", "torch sees no {} here".format(wanted), "it sees {}".format(seen), missing=True)
+    return 0 if wanted is None else names.index(wanted)
 
 
 def _shape_of(program: Any) -> Any:
