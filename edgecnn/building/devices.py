@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+from edgecnn.building.target_text import is_path, split_target
 from edgecnn.building.toml_file import checked, read_table
 from edgecnn.errors.devices import (
     DeviceFileInvalid,
@@ -106,12 +107,15 @@ def load_device_file(path: Path) -> Device:
 
 
 def own_device(path: Path) -> Device:
-    """A user's device from a file. A copy of a shipped file is the shipped device; one that was changed has its own name.
+    """A user's device from a file, a ``~`` at its head filled in.
+
+    A copy of a shipped file is the shipped device; one that was changed has its own name.
 
     Raises:
         DeviceNameShipped: it states other facts under a shipped device's name or alias.
         FileUnreadable, NotToml, DeviceFileInvalid: as ``load_device_file``.
     """
+    path = Path(os.path.expanduser(path))  # noqa: PTH111 - pathlib's raises where nobody has the name after the ~
     device = load_device_file(path)
     shipped = _by_name()
     if device.name in shipped and device != shipped[device.name]:
@@ -122,7 +126,7 @@ def own_device(path: Path) -> Device:
 
 
 def parse_target(text: str) -> Target:
-    """``intel-cpu``, ``jetson:tensorrt``, ``./my-board.toml`` or ``./my-board.toml:openvino``.
+    """``intel-cpu``, ``jetson:tensorrt``, ``~/my-board.toml`` or ``./my-board.toml:openvino``.
 
     Raises:
         UnknownDevice: the device is neither a shipped name nor a path.
@@ -130,11 +134,9 @@ def parse_target(text: str) -> Target:
         RuntimeNotOnDevice: the device file does not list that runtime.
         FileUnreadable, NotToml, DeviceFileInvalid, DeviceNameShipped: of a device file given by its path.
     """
-    name, colon, runtime = text.rpartition(":")
-    if not colon:
-        name, runtime = text, ""
-    device = own_device(Path(name)) if _is_path(name) else device_named(name)
-    return Target(device, runtime_of(device, runtime, target=name) if colon else None)
+    name, runtime = split_target(text)
+    device = own_device(Path(name)) if is_path(name) else device_named(name)
+    return Target(device, None if runtime is None else runtime_of(device, runtime, target=name))
 
 
 def settled_target(choice: TargetChoice, asked: str | None) -> Target:
@@ -215,10 +217,6 @@ def local_facts(root: Path = Path("/")) -> LocalFacts:
 
 def _by_name() -> dict[str, Device]:
     return {name: device for device in load_devices().values() for name in (device.name, *device.aliases)}
-
-
-def _is_path(name: str) -> bool:
-    return name.endswith(".toml") or "/" in name or os.sep in name
 
 
 def _cores_of(cpuinfo: str) -> list[dict[str, str]]:

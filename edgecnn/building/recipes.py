@@ -9,12 +9,14 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from edgecnn.building.toml_file import checked, dotted_keys, problems_in, read_table, unknown_key
+from edgecnn.building.target_text import is_path, split_target
+from edgecnn.building.toml_file import dotted_keys, read_table, unknown_key, validated
 from edgecnn.data.demo import DEMO
+from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.recipes import OverridesInvalid, RecipeFileMissing, RecipeInvalid, RecipeTooNew, UnknownPipeline
 from edgecnn.errors.weights import WEIGHTS_WORDS
 from edgecnn.resources import resource_folder
@@ -77,10 +79,7 @@ def apply_overrides(recipe: Recipe, overrides: Sequence[str]) -> Recipe:
     """
     table = recipe.model_dump(mode="json", by_alias=True, exclude_unset=True)
     unknown = [said for text in overrides if (said := _set(table, text)) is not None]
-    problems = (*unknown, *_problems(table))
-    if problems:
-        raise OverridesInvalid(problems=problems)
-    return checked(Recipe, table, lambda found: OverridesInvalid(problems=found))
+    return _checked(table, lambda problems: OverridesInvalid(problems=problems), unknown)
 
 
 def _is_path(text: str) -> bool:
@@ -98,17 +97,23 @@ def _shipped(name: str) -> Path:
 def _read(path: Path) -> Recipe:
     table = read_table(path)
     _refuse_later_schema(table, path)
-    if problems := _problems(table):
-        raise RecipeInvalid(path=path, problems=problems)
-    return checked(Recipe, table, lambda found: RecipeInvalid(path=path, problems=found))
+    return _checked(table, lambda problems: RecipeInvalid(path=path, problems=problems))
 
 
-def _problems(table: Mapping[str, Any]) -> tuple[str, ...]:
+def _checked(table: Mapping[str, Any], refuse: Callable[[Sequence[str]], EdgecnnError], already: Sequence[str] = ()) -> Recipe:
+    """The table as a recipe; its problems, behind those that were found ``already``, go to ``refuse``."""
+    found = validated(Recipe, table)
+    problems = [*already, *(() if isinstance(found, Recipe) else found), *_empty_paths(table)]
+    if problems or not isinstance(found, Recipe):
+        raise refuse(problems)
+    return found
+
+
+def _empty_paths(table: Mapping[str, Any]) -> list[str]:
     """An empty path would silently mean the folder that it is counted from."""
     places = (("model", "weights"), ("data", "path"))
     texts = {f"{name}.{key}": inner.get(key) for name, key in places if isinstance(inner := table.get(name), Mapping)}
-    empty = [f"{key} must not be empty" for key, text in texts.items() if isinstance(text, str) and not text.strip()]
-    return (*problems_in(Recipe, table), *empty)
+    return [f"{key} must not be empty" for key, text in texts.items() if isinstance(text, str) and not text.strip()]
 
 
 def _with_paths_from(folder: Path, recipe: Recipe) -> Recipe:
@@ -118,7 +123,7 @@ def _with_paths_from(folder: Path, recipe: Recipe) -> Recipe:
         model = model.model_copy(update={"weights": _counted_from(folder, model.weights)})
     if data.path != DEMO:
         data = data.model_copy(update={"path": _counted_from(folder, data.path)})
-    if _is_path(target.device.rpartition(":")[0] or target.device):
+    if is_path(split_target(target.device)[0]):
         target = target.model_copy(update={"device": _counted_from(folder, target.device)})
     changed = {"model": model, "data": data, "target": target}
     return recipe.model_copy(update={name: value for name, value in changed.items() if value != getattr(recipe, name)})

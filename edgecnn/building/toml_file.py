@@ -89,22 +89,22 @@ def _text(path: Path, data: bytes) -> str:
 
 def checked(model: type[_Model], table: Mapping[str, Any], refuse: Callable[[Sequence[str]], EdgecnnError]) -> _Model:
     """The table as a model; every problem at once goes to ``refuse``, which makes the error that is raised."""
-    problems = problems_in(model, table)
-    if problems:
-        raise refuse(problems)
-    return model.model_validate_json(json.dumps(table, default=str), strict=True)
+    found = validated(model, table)
+    if isinstance(found, tuple):
+        raise refuse(found)
+    return found
 
 
-def problems_in(model: type[BaseModel], table: Mapping[str, Any]) -> tuple[str, ...]:
-    """A sentence for each thing that keeps the table from being this model: unknown keys, wrong types, values out of range."""
+def validated(model: type[_Model], table: Mapping[str, Any]) -> _Model | tuple[str, ...]:
+    """The table as a model, or a sentence for each thing that keeps it from being one: unknown keys, wrong types, bad values."""
     unusable: dict[str, str] = {}
     usable = _without_unusable_numbers(table, "", unusable)
     try:
-        model.model_validate_json(json.dumps(usable, default=str), strict=True)
+        found = model.model_validate_json(json.dumps(usable, default=str), strict=True)
     except ValidationError as error:
-        found = [details for details in error.errors() if _dotted(details) not in unusable]
-        return (*unusable.values(), *(_sentence(model, details) for details in found))
-    return tuple(unusable.values())
+        others = [details for details in error.errors() if _dotted(details) not in unusable]
+        return (*unusable.values(), *(_sentence(model, details) for details in others))
+    return tuple(unusable.values()) if unusable else found
 
 
 def dotted_keys(model: type[BaseModel]) -> tuple[str, ...]:

@@ -37,15 +37,11 @@ def request_from(asked: Asked, goal: Goal) -> BuildRequest:
     """
     from edgecnn.building.devices import settled_target
     from edgecnn.building.request import BuildRequest
-    from edgecnn.data.demo import DEMO
-    from edgecnn.data.layout import root_of
     from edgecnn.judging.bounds import parse_bounds
     from edgecnn.models.catalogue import arch_named
 
     _refuse_unusable_texts(asked)
     recipe = _recipe(asked)
-    if recipe.data.path != DEMO:
-        root_of(recipe.data.path)
     arch = arch_named(recipe.model.arch)
     device, runtime = settled_target(recipe.target, asked.target)
     target = recipe.target.model_copy(update={"device": device.name, "runtime": runtime})

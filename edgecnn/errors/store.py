@@ -46,6 +46,20 @@ class StoreFull(EdgecnnError):
         )
 
 
+class BuildUnprotected(EdgecnnError):
+    """Raised when a build cannot enter itself among the running ones, so that ``gc`` could take what it has in hand."""
+
+    ref = "build-unprotected"
+    exit_code = ExitCode.MISSING
+
+    def __init__(self, *, root: Path, lock: Path, waited_s: float) -> None:
+        super().__init__(
+            what=f"what this build uses of the store {root} could be removed while it runs",
+            because=f"another process has held its lock {lock.name} for {waited_s:g} s",
+            hint="run the same command again",
+        )
+
+
 class StageUnfinished(EdgecnnError):
     """Raised when a stage returned without leaving files that can be stored."""
 

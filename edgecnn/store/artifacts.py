@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 
+from edgecnn.errors.store import StoreFull, StoreUnusable
 from edgecnn.store.disk import discard
 from edgecnn.store.entry import Damage, read_entry, trusted_entry
 from edgecnn.store.failures import named_failures
@@ -58,7 +59,7 @@ class Artifacts:
             raise ValueError(f"{stage.kind}: inputs not given: {', '.join(lacking)}")
         wanted = Wanted.of(stage, under.versions, under.given)
         found = self._looked_up(wanted)
-        if isinstance(found, Artifact) and self._used(found):
+        if isinstance(found, Artifact) and self._used_undisturbed(found):
             return found, Cached()
         with self._locks.held(wanted.kind, wanted.key, tell):
             found = self._looked_up(wanted, discard_damaged=True)  # another process may have made it while this one waited
@@ -95,6 +96,17 @@ class Artifacts:
                 return Miss(why=explain_miss(stored_payloads(self._layout.artifacts / wanted.kind), wanted.payload))
         changed = wanted.changed_inputs(found)
         return Miss(why=changed) if changed else found
+
+    def _used_undisturbed(self, artifact: Artifact) -> bool:
+        """Date it as used under its lock, which gc holds from its look at that date until the entry is away.
+
+        False where another holds the lock or gc took the entry since it was found: it is then looked for again.
+        """
+        try:
+            with self._locks.held_if_free(artifact.kind, artifact.key) as free:
+                return free and self._used(artifact)
+        except (StoreUnusable, StoreFull):  # a store that takes no lock is still read
+            return self._used(artifact)
 
     def _used(self, artifact: Artifact) -> bool:
         """Date the last use, by which gc goes, on the record's mtime. False where gc took it since it was found."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,21 +81,19 @@ def file_damage(folder: Path, name: str, fact: FileFact) -> Damage | None:
     return None
 
 
-def read_stamps(path: Path) -> dict[str, Stamp]:
-    """The stat index of one entry; empty where there is none that can be read, which only costs hashing."""
+def read_stamps(path: Path) -> dict[str, tuple[int, ...]]:
+    """A kept stat index, such as that of one entry; empty where there is none that can be read, which only costs hashing."""
     try:
         content = json.loads(path.read_bytes())
     except (OSError, ValueError):
         return {}
     if not isinstance(content, dict):
         return {}
-    return {
-        name: (stamp[0], stamp[1], stamp[2]) for name, stamp in content.items() if isinstance(stamp, list) and len(stamp) == 3
-    }
+    return {name: tuple(stamp) for name, stamp in content.items() if isinstance(stamp, list)}
 
 
-def write_stamps(path: Path, stamps: dict[str, Stamp]) -> None:
-    """Keep the stat index of one entry. A store that cannot be written still answers, only more slowly."""
+def write_stamps(path: Path, stamps: Mapping[str, tuple[int, ...]]) -> None:
+    """Keep a stat index. A place that cannot be written still answers, only more slowly."""
     aside = path.with_suffix(f".{os.getpid()}")
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,8 +1,9 @@
 """Taking things out of the store without taking them from under anybody.
 
 What is locked is in use and stays; so does what was used since the oldest running build began, however long ago that is, for a
-build reads artifacts long after it found them; and whatever was used within the last hour. Removal is a rename into the trash
-and then a deletion, so that a lookup never sees half an entry.
+build reads artifacts long after it found them; and whatever was used within the last hour. Looking at a profile does not date
+it, so all of them stay while a build runs. Removal is a rename into the trash and then a deletion, so that a lookup never sees
+half an entry.
 """
 
 from __future__ import annotations
@@ -80,8 +81,7 @@ def collect(store: Store, policy: GcPolicy, *, dry_run: bool = False) -> GcRepor
         since = store.in_use.since()
         artifacts = list(store.artifacts.entries())
         for removal in _planned(store, artifacts, policy):
-            in_hand = removal.what == "artifact" and _touched(store.root / removal.name / RECORD) >= since
-            if not in_hand and (dry_run or _taken(store, removal, policy)):
+            if not _in_hand(store, removal, since) and (dry_run or _taken(store, removal, policy)):
                 removed.append(removal)
             else:
                 busy.append(removal.name)
@@ -93,6 +93,13 @@ def collect(store: Store, policy: GcPolicy, *, dry_run: bool = False) -> GcRepor
         freed_bytes=sum(removal.bytes for removal in removed),
         kept_bytes=total - sum(removal.bytes for removal in removed if removal.what == "artifact"),
     )
+
+
+def _in_hand(store: Store, removal: Removal, since: float) -> bool:
+    """Whether a build that runs since then may read it later."""
+    if removal.what == "profile":
+        return since < float("inf")
+    return removal.what == "artifact" and _touched(store.root / removal.name / RECORD) >= since
 
 
 def _planned(store: Store, artifacts: Sequence[Artifact], policy: GcPolicy) -> Iterator[Removal]:
@@ -148,6 +155,8 @@ def _taken(store: Store, removal: Removal, policy: GcPolicy) -> bool:
         remove(path)
         return True
     if removal.what == "profile":  # never written again once filed, and so never locked
+        if _in_hand(store, removal, store.in_use.since()):  # one may have begun while others were taken away
+            return False
         _dispose(store, path)
         return True
     with store.locks.held_if_free(path.parent.name, path.name) as free:
@@ -163,17 +172,10 @@ def _taken(store: Store, removal: Removal, policy: GcPolicy) -> bool:
 
 
 def _disposed_unused(store: Store, path: Path, policy: GcPolicy) -> bool:
-    """Take an artifact's entry away unless it was used lately. One that is found between the look and the rename is put back."""
-    kept_from = min(time.time() - policy.grace_s, store.in_use.since())
-    if _touched(path / RECORD) >= kept_from:
+    """Take an artifact's entry away unless it was used lately; under its lock, without which no build dates a use."""
+    if _touched(path / RECORD) >= min(time.time() - policy.grace_s, store.in_use.since()):
         return False
-    hidden = discard(path, store.layout.trash)
-    if hidden is None:
-        return True
-    if _touched(hidden / RECORD) >= kept_from:
-        hidden.rename(path)
-        return False
-    remove(hidden)
+    _dispose(store, path)
     return True
 
 

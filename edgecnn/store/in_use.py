@@ -8,12 +8,13 @@ somebody's hands.
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
-from edgecnn.errors.store import StoreFull, StoreUnusable
+from edgecnn.errors.store import BuildUnprotected, StoreFull, StoreUnusable
 from edgecnn.store.disk import remove
 from edgecnn.store.layout import Layout
 from edgecnn.store.locks import Locks
@@ -23,8 +24,10 @@ CLOCKS_DIFFER_S = 60.0
 """The dates of a shared store's files come from its server, whose clock may be behind this machine's."""
 _DEAD_AFTER_S = 3600.0
 """A lock that nobody holds was left by a build that died, unless that build is only now about to take it."""
-_TRIES = 5
-"""A ``gc`` that looks for running builds just then may have the new lock in its hand for a moment."""
+_PATIENCE_S = 10.0
+"""A ``gc`` that looks for running builds just then has the new lock in its hand for a moment."""
+_OURS = re.compile(r"[0-9]{1,12}-[0-9]+-[0-9a-f]{8}")
+"""What a lock is called here: when the build began in seconds since 1970, its process, and a random part."""
 
 
 class InUse:
@@ -39,6 +42,9 @@ class InUse:
         """Inside the block nothing that is obtained is taken by ``gc``, in this process or any other.
 
         A store that cannot be written is read without it: to refuse what is there would help nobody.
+
+        Raises:
+            BuildUnprotected: another process keeps the new lock for itself.
         """
         with ExitStack() as stack:
             name = self._locked(stack)
@@ -62,18 +68,19 @@ class InUse:
 
     def _locked(self, stack: ExitStack) -> str | None:
         """The name of a lock that is held until ``stack`` ends; None where the store takes none."""
-        for _ in range(_TRIES):
-            name = f"{time.time():.0f}-{os.getpid()}-{secrets.token_hex(4)}"
-            try:
-                if stack.enter_context(self._locks.held_if_free(KIND, name)):
-                    return name
-            except (StoreUnusable, StoreFull):
-                return None
-        return None
+        name = f"{time.time():.0f}-{os.getpid()}-{secrets.token_hex(4)}"
+        try:
+            ours = stack.enter_context(self._locks.held_if_free(KIND, name, within_s=_PATIENCE_S))
+        except (StoreUnusable, StoreFull):
+            return None
+        if not ours:
+            raise BuildUnprotected(root=self._layout.root, lock=self._layout.lock(KIND, name), waited_s=_PATIENCE_S)
+        return name
 
     def _names(self) -> list[str]:
+        """Of the locks that lie there. A file of another name is nobody's build, and stays."""
         folder = self._layout.lock(KIND, "x").parent
-        return sorted(path.stem for path in folder.glob("*.lock"))
+        return sorted(path.stem for path in folder.glob("*.lock") if _OURS.fullmatch(path.stem))
 
     def _free(self, name: str) -> bool:
         with self._locks.held_if_free(KIND, name) as free:

@@ -44,12 +44,16 @@ class Locks:
             lock.release()
 
     @contextmanager
-    def held_if_free(self, kind: str, name: str) -> Iterator[bool]:
-        """Yield True with the lock held, or False at once where another holds it."""
+    def held_if_free(self, kind: str, name: str, *, within_s: float = 0.0) -> Iterator[bool]:
+        """Yield True with the lock held, or False where another holds it, at once or for all of ``within_s``.
+
+        Raises:
+            StoreUnusable: the lock file cannot be made.
+        """
         lock = self._lock(kind, name)
         with named_failures(self._layout.root, f"locking {kind} {name[:12]}"):
             try:
-                lock.acquire(timeout=0)
+                lock.acquire(timeout=within_s)
             except Timeout:
                 free = False
             else:

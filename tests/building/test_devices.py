@@ -124,6 +124,22 @@ def test_a_target_is_a_device_and_perhaps_a_runtime(tmp_path: Path) -> None:
     assert parse_target(f"{own}:onnxruntime").runtime is Runtime.ONNXRUNTIME
 
 
+def test_a_tilde_in_the_path_of_a_device_file_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    written(tmp_path, BOARD)
+    assert parse_target("~/my-board.toml").device.name == "my-board"
+    assert settled_target(TargetChoice(device="~/my-board.toml:onnxruntime"), None).runtime is Runtime.ONNXRUNTIME
+    with pytest.raises(FileUnreadable, match="~nobody-of-this-name/my-board.toml"):
+        parse_target("~nobody-of-this-name/my-board.toml")
+
+
+def test_a_folder_of_a_device_file_may_hold_a_colon(tmp_path: Path) -> None:
+    (tmp_path / "boards:v2").mkdir()
+    own = written(tmp_path / "boards:v2", BOARD)
+    assert parse_target(str(own)).device.name == "my-board"
+    assert parse_target(f"{own}:onnxruntime").runtime is Runtime.ONNXRUNTIME
+
+
 def test_an_unknown_device_names_the_nearest() -> None:
     with pytest.raises(UnknownDevice, match="did you mean jetson\\?") as caught:
         device_named("jetsn")

@@ -83,6 +83,22 @@ def test_relative_paths_in_a_recipe_file_count_from_that_file(tmp_path: Path, mo
         assert recipe.target.device == str(tmp_path / "recipes" / "my-board.toml:openvino")
 
 
+def test_a_relative_device_file_may_lie_in_a_folder_with_a_colon(tmp_path: Path) -> None:
+    for text in ("boards:v2/mine.toml", "boards:v2/mine.toml:openvino"):
+        recipe = load_recipe(written(tmp_path, f'[target]\ndevice = "{text}"\n'))
+        assert recipe.target.device == str(tmp_path / text)
+
+
+def test_a_recipe_is_validated_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, calls = written(tmp_path, "[train]\nepochs = 3\n"), []
+    real = Recipe.model_validate_json
+    monkeypatch.setattr(Recipe, "model_validate_json", lambda *given, **named: calls.append(1) or real(*given, **named))
+    recipe = load_recipe(path)
+    assert len(calls) == 1
+    assert apply_overrides(recipe, ["train.epochs=4"]).train.epochs == 4
+    assert len(calls) == 2
+
+
 def test_two_dots_mean_what_they_mean_to_the_system_behind_a_link(tmp_path: Path) -> None:
     (tmp_path / "project" / "recipes").mkdir(parents=True)
     (tmp_path / "link").symlink_to(tmp_path / "project" / "recipes")
@@ -95,6 +111,7 @@ def test_two_dots_mean_what_they_mean_to_the_system_behind_a_link(tmp_path: Path
     [
         ("data.path", "demo"), ("data.path", "/photos"), ("data.path", "~/photos"), ("model.weights", "auto"),
         ("model.weights", "none"), ("model.weights", "/mine.pth"), ("target.device", "jetson:tensorrt"), ("target.device", "cpu"),
+        ("target.device", "~/mine.toml"),
     ],
 )  # fmt: skip
 def test_what_is_no_relative_path_comes_back_as_it_is_written(tmp_path: Path, key: str, text: str) -> None:

@@ -156,8 +156,20 @@ def test_a_text_that_is_no_utf_8_is_refused_before_it_reaches_a_report() -> None
     assert "--out 'caf\\udce9'" in refusal(out="caf\udce9")
 
 
-def test_a_data_path_that_can_name_no_folder_is_refused_before_anything_is_built() -> None:
-    assert refusal(data="~nobody-of-this-name/photos").endswith("[data-path-unusable]")
+@pytest.mark.parametrize("verb", ["plan", "build"])
+def test_a_data_path_that_can_name_no_folder_is_refused_before_anything_is_built(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    import typer.testing
+
+    from edgecnn.cli.main import app
+
+    monkeypatch.setenv("EDGECNN_STORE", str(tmp_path / "store"))
+    words = [verb, "--data", "~nobody-of-this-name/photos", "--weights", "none", "--out", str(tmp_path / "out"), "--quiet"]
+    done = typer.testing.CliRunner().invoke(app, words)
+    assert done.exit_code == ExitCode.BAD_INPUT
+    assert done.stderr.endswith("[data-path-unusable]\n")
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("verb", ["plan", "build"])

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import pickle
+import pickletools
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -164,6 +166,29 @@ def test_what_torch_alone_refuses_comes_without_its_advice_to_read_it_all_the_sa
     assert "(torch.utils.data.dataset.TensorDataset)" in caught.value.line()
     assert "weights_only" not in caught.value.line()
     assert "safe_globals" not in caught.value.line()
+
+
+@pytest.mark.parametrize("in_zip", [True, False], ids=["zip", "before-1.6"])
+def test_a_file_with_a_table_without_end_costs_a_bounded_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_zip: bool
+) -> None:
+    """Some 300,000 opcodes, and an object behind them that torch is left to refuse."""
+    path = tmp_path / "mine.pth"
+    saved = {"many": list(range(300_000)), "extra": Harmful(tmp_path / "proof")}
+    torch.save(saved, path, _use_new_zipfile_serialization=in_zip)
+    listed, real = [0], pickletools.genops
+
+    def counted(file: Any) -> Iterator[Any]:
+        for each in real(file):
+            listed[0] += 1
+            yield each
+
+    monkeypatch.setattr(pickletools, "genops", counted)
+    assert format_of(path) == "torch"
+    assert 100_000 < listed[0] <= 200_000
+    with pytest.raises((WeightsUnreadable, WeightsHoldObjects)):
+        read_state(path)
+    assert not (tmp_path / "proof").exists()
 
 
 @pytest.mark.parametrize("write", WRITERS)

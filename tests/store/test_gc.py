@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import contextlib
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 from edgecnn.store.gc import GcPolicy, collect
 from edgecnn.store.store import Store
@@ -119,6 +123,34 @@ def test_profiles_go_only_where_an_age_is_stated(store: Store) -> None:
     assert len(list(store.profiles.entries())) == 2
     collect(store, GcPolicy(profiles_older_than_s=30 * DAY_S))
     assert list(store.profiles.entries()) == [new]
+
+
+def test_while_a_build_runs_every_profile_stays_for_it_may_have_found_one_and_read_its_files_later(store: Store) -> None:
+    old = store.profiles.add(a_profile())
+    aged(old.folder, 100)
+    policy = GcPolicy(profiles_older_than_s=30 * DAY_S)
+    with store.in_use.held():
+        for dry_run in (True, False):
+            report = collect(store, policy, dry_run=dry_run)
+            assert (report.removed, report.busy) == ((), (old.folder.relative_to(store.root).as_posix(),))
+        assert list(store.profiles.entries()) == [old]
+    assert collect(store, policy, dry_run=True).busy == ()
+    assert len(collect(store, policy).removed) == 1
+
+
+def test_a_build_that_begins_while_gc_is_at_work_keeps_its_profiles(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    old = store.profiles.add(a_profile())
+    aged(old.folder, 100)
+    with contextlib.ExitStack() as build:
+        real = store.artifacts.entries
+
+        def late() -> Iterator[Artifact]:
+            build.enter_context(store.in_use.held())
+            return real()
+
+        monkeypatch.setattr(store.artifacts, "entries", late)
+        assert collect(store, GcPolicy(profiles_older_than_s=DAY_S)).removed == ()
+    assert list(store.profiles.entries()) == [old]
 
 
 def test_an_interrupted_training_survives_collection_while_it_is_young(store: Store) -> None:

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
+from threading import Thread, Timer
+from typing import Any
 
 import pytest
 
+from edgecnn.errors.store import BuildUnprotected
+from edgecnn.store import in_use
 from edgecnn.store.gc import GcPolicy, collect
+from edgecnn.store.in_use import CLOCKS_DIFFER_S
+from edgecnn.store.locks import Locks
 from edgecnn.store.store import Store
+from edgecnn.values.artifact import Artifact, Cached, Ran
 from tests.store.test_gc import kept, made_days_ago
 from tests.store.toys import Quantize, obtain, wait_until
 
@@ -67,13 +76,18 @@ def test_what_no_running_build_has_used_goes_as_ever(store: Store) -> None:
         assert kept(store) == {used.key}
 
 
-def test_of_two_running_builds_the_older_one_counts(store: Store) -> None:
-    with store.in_use.held():
-        made, _ = obtain(store, Quantize())
-        with store.in_use.held():
-            pass
-        assert store.in_use.since() <= time.time()
+def test_of_two_running_builds_the_older_one_counts(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    began = round(time.time()) - 7200
+    made = made_days_ago(store, Quantize(), 1 / 24)
+    with ExitStack() as older, store.in_use.held():
+        assert store.in_use.since() > began + 7000
+        with monkeypatch.context() as patch:
+            patch.setattr(time, "time", lambda: float(began))
+            older.enter_context(store.in_use.held())
+        assert store.in_use.since() == began - CLOCKS_DIFFER_S
         assert collect(store, EVERYTHING).busy == (f"artifacts/quantize/{made.key}",)
+        older.close()
+        assert len(collect(store, EVERYTHING).removed) == 1
     assert store.in_use.since() == float("inf")
     assert locks_of(store) == []
 
@@ -113,34 +127,89 @@ def test_a_store_that_takes_no_lock_still_serves(store: Store) -> None:
         assert obtain(store, Quantize())[1].outcome == "cached"
 
 
+def test_a_file_that_is_no_build_s_lock_is_nobody_s_build_and_stays(store: Store) -> None:
+    folder = store.root / "locks" / "in-use"
+    folder.mkdir(parents=True)
+    for name in ("notes.lock", "x-1-00000000.lock", "1-2.lock", "nan-1-00000000.lock", ".nfs0001.lock"):
+        (folder / name).touch()
+    made_days_ago(store, Quantize(), 40)
+    assert store.in_use.since() == float("inf")
+    assert len(collect(store, EVERYTHING).removed) == 1
+    assert len(locks_of(store)) == 5
+
+
+def test_a_build_whose_new_lock_gc_has_in_its_hand_waits_for_it(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(secrets, "token_hex", lambda _: "00000000")
+    monkeypatch.setattr(time, "time", lambda: 1e9)
+    with ExitStack() as looking:
+        looking.enter_context(store.locks.held_if_free("in-use", f"1000000000-{os.getpid()}-00000000"))
+        Timer(0.2, looking.pop_all().close).start()
+        with store.in_use.held():
+            assert store.in_use.since() == 1e9 - CLOCKS_DIFFER_S
+
+
+def test_a_build_that_cannot_be_protected_does_not_run_unprotected(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(secrets, "token_hex", lambda _: "00000000")
+    monkeypatch.setattr(time, "time", lambda: 1e9)
+    monkeypatch.setattr(in_use, "_PATIENCE_S", 0.1)
+    lock = f"1000000000-{os.getpid()}-00000000"
+    with store.locks.held_if_free("in-use", lock), pytest.raises(BuildUnprotected) as caught, store.in_use.held():
+        pass
+    assert caught.value.line() == (
+        f"what this build uses of the store {store.root} could be removed while it runs: another process has held its lock"
+        f" {lock}.lock for 0.1 s — run the same command again [build-unprotected]"
+    )
+
+
 def test_an_entry_that_gc_takes_between_finding_and_using_it_is_made_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     made = made_days_ago(store, Quantize(), 40)
-    real = os.utime
+    real = Locks.held_if_free
 
-    def late(path: Path, *args: object) -> None:
-        monkeypatch.setattr(os, "utime", real)
+    def late(*given: Any, **named: Any) -> AbstractContextManager[bool]:
+        monkeypatch.setattr(Locks, "held_if_free", real)
         collect(store, EVERYTHING)
-        real(path)
+        return real(*given, **named)
 
-    monkeypatch.setattr(os, "utime", late)
+    monkeypatch.setattr(Locks, "held_if_free", late)
     again, outcome = obtain(store, Quantize())
     assert outcome.outcome == "ran"
     assert (again.folder / "model.onnx").is_file() and again.key == made.key
 
 
-def test_an_entry_that_is_used_between_gc_s_look_and_its_rename_is_put_back(
+def test_an_entry_that_is_being_dated_as_used_is_busy_for_gc(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = made_days_ago(store, Quantize(), 40)
+    real, reports = os.utime, []
+
+    def late(path: Path, *args: object) -> None:
+        monkeypatch.setattr(os, "utime", real)
+        reports.append(collect(store, EVERYTHING))
+        real(path)
+
+    monkeypatch.setattr(os, "utime", late)
+    found, outcome = obtain(store, Quantize())
+    assert outcome.outcome == "cached"
+    assert reports[0].busy == (f"artifacts/quantize/{made.key}",)
+    assert (found.folder / "model.onnx").is_file()
+
+
+def test_an_entry_that_gc_is_taking_away_is_waited_for_and_made_again_and_never_half_there(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = made_days_ago(store, Quantize(), 40)
+    """The build asks between gc's look at the entry's date and its rename."""
+    made_days_ago(store, Quantize(), 40)
+    answers: list[tuple[Artifact, Ran | Cached]] = []
+    build = Thread(target=lambda: answers.append(obtain(store, Quantize())))
     real = Path.rename
 
     def late(self: Path, target: Path) -> Path:
         monkeypatch.setattr(Path, "rename", real)
-        obtain(store, Quantize())
+        build.start()
+        build.join(0.3)
+        assert answers == [], "it must not have been handed out what is about to go"
         return real(self, target)
 
     monkeypatch.setattr(Path, "rename", late)
-    report = collect(store, GcPolicy(unused_for_s=86400))
-    assert report.busy == (f"artifacts/quantize/{made.key}",)
-    assert obtain(store, Quantize())[1].outcome == "cached"
-    assert list((store.root / "trash").iterdir()) == []
+    assert len(collect(store, GcPolicy(unused_for_s=86400)).removed) == 1
+    build.join()
+    assert answers[0][1].outcome == "ran"
+    assert (answers[0][0].folder / "model.onnx").is_file()
