@@ -24,7 +24,8 @@ class ByClass:
     @property
     def f1(self) -> NDArray[np.float64]:
         """2 right / (images + named); 0 where nothing is either."""
-        return 2 * self.right / np.maximum(self.images + self.named, 1)
+        found: NDArray[np.float64] = 2 * self.right / np.maximum(self.images + self.named, 1)
+        return found
 
 
 def by_class(labels: NDArray[Any], predicted: NDArray[np.intp], classes: int) -> ByClass:
@@ -74,4 +75,5 @@ def _without_each(labels: NDArray[Any], predicted: NDArray[np.intp], counts: ByC
     f1 = np.where(counts.images > 0, counts.f1, 0.0)
     hit = 2 * np.maximum(counts.right - 1, 0) / np.maximum(both - 2, 1) - f1
     miss = np.where(counts.images > 0, 2 * counts.right / np.maximum(both - 1, 1), 0.0) - f1
-    return np.where(labels == predicted, hit[labels], miss[labels] + miss[predicted])
+    change: NDArray[np.float64] = np.where(labels == predicted, hit[labels], miss[labels] + miss[predicted])
+    return change

@@ -15,7 +15,7 @@ from edgecnn.judging.class_figures import class_report, losses_by_class
 from edgecnn.judging.intervals import NON_INFERIORITY_CONFIDENCE, wilson
 from edgecnn.judging.macro_f1 import by_class, macro_f1
 from edgecnn.judging.reading import read_logits
-from edgecnn.values.quality import Quality, QualityFigure
+from edgecnn.values.quality import Quality
 from edgecnn.values.verdict import Interval
 
 CLASSES_FOR_TOP5 = 6
@@ -38,8 +38,7 @@ def quality(answers: Answers, labels: NDArray[Any], names: Sequence[str], baseli
     check_answers(answers, labels)
     classes = answers.logits.shape[1]
     if len(names) != classes:
-        ours, theirs = f"logits of {classes} classes", f"{len(names)} names"
-        raise LogitsDoNotMatch(candidate=answers.candidate, ours=ours, theirs=theirs)
+        raise LogitsDoNotMatch(candidate=answers.candidate, ours=f"logits of {classes} classes", theirs=f"{len(names)} names")
     reading = read_logits(answers.logits, labels)
     counts = by_class(labels, reading.predicted, classes)
     f1 = macro_f1(labels, reading.predicted, counts)
@@ -49,7 +48,7 @@ def quality(answers: Answers, labels: NDArray[Any], names: Sequence[str], baseli
     theirs = _first_answers(baseline, answers, labels)
     losses = None if theirs is None else losses_by_class(labels, reading.place == 0, theirs == labels, classes)
     top5 = _share(reading.place < 5) if classes >= CLASSES_FOR_TOP5 else None
-    absent: dict[QualityFigure, str] = {}
+    absent: dict[str, str] = {}
     if top5 is None:
         absent["top5"] = f"of {classes} classes each is among the first five"
     if theirs is None:

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
 
 from edgecnn.values.base import Value
 from edgecnn.values.class_report import ClassReport
 from edgecnn.values.verdict import Interval
-
-QualityFigure = Literal["top5", "agreement"]
-"""Those that can be absent."""
 
 
 class Quality(Value):
@@ -25,5 +21,5 @@ class Quality(Value):
     agreement: Interval | None
     """Share of images to which the baseline network gives the same first answer, right or wrong, 0…1."""
     classes: ClassReport
-    absent: Mapping[QualityFigure, str] = {}
-    """Why a figure is None."""
+    absent: Mapping[str, str] = {}
+    """Name of a figure to why it is None."""
