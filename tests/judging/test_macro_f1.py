@@ -49,6 +49,15 @@ def test_a_small_class_without_an_error_is_not_taken_for_perfect():
     assert found.low == pytest.approx(wilson(39.6, 39.6, 0.90).low, abs=1e-3)
 
 
+def test_errors_of_large_classes_alone_do_not_make_a_small_one_known():
+    labels = np.array([0] * 500 + [1] * 490 + [2] * 10)
+    predicted = labels.copy()
+    predicted[:3] = 1
+    found = of(labels, predicted)
+    assert found.estimate > 0.997
+    assert found.low == pytest.approx(wilson(found.estimate * 86.5, 86.5, 0.90).low, abs=1e-3)
+
+
 def test_no_images_have_none():
     nothing = np.array([], dtype=np.int64)
     assert macro_f1(nothing, nothing, by_class(nothing, nothing, 3)) is None
