@@ -12,6 +12,7 @@ from edgecnn.building.observe import SPLITS, Observations, Split
 from edgecnn.building.plan import BASELINE_ID
 from edgecnn.judging.accuracy import Answers, accuracy
 from edgecnn.judging.latency import latency, missing_latency
+from edgecnn.judging.quality import quality
 from edgecnn.measure.evaluate import logits_of
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.race import Purpose
@@ -45,6 +46,20 @@ def candidate_facts(scene: Scene) -> dict[str, CandidateFacts]:
     answers = {split: answers_of(scene, split) for split in SPLITS}
     labels = {split: labels_of(scene, split) for split in SPLITS}
     return {c.id: _facts(c, scene, answers, labels) for c in candidates}
+
+
+def with_quality(rows: Mapping[str, CandidateFacts], scene: Scene) -> dict[str, CandidateFacts]:
+    """The same rows with what top-1 does not say. Only of the report split and only for the report: nothing is chosen by it."""
+    answers, labels = _answers(scene, "report"), _labels(scene, "report")
+    names = scene.execution.plan.resolved.data.classes
+
+    def of(name: str, row: CandidateFacts) -> CandidateFacts:
+        if row.report is None or name not in answers:
+            return row
+        found = quality(answers[name], labels, names, None if row.is_baseline else answers.get(BASELINE_ID))
+        return row.model_copy(update={"report": row.report.model_copy(update={"quality": found})})
+
+    return {name: of(name, row) for name, row in rows.items()}
 
 
 def _facts(

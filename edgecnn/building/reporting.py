@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import edgecnn
-from edgecnn.building.assemble import Scene, candidate_facts, weights_sha256
+from edgecnn.building.assemble import Scene, candidate_facts, weights_sha256, with_quality
 from edgecnn.building.baselines import desktop_baseline
+from edgecnn.building.class_wording import class_notices
 from edgecnn.building.plan import BASELINE_ID
 from edgecnn.building.request import BuildRequest
 from edgecnn.building.resolved import Resolved
@@ -69,11 +70,9 @@ def last_race(decision: Decision) -> tuple[str, ...]:
 def report_of(scene: Scene, request: BuildRequest, seconds: float) -> BuildReport:
     """The report as it is written."""
     decision = decide(scene, request)
-    judged = {name: judge_candidate(decision.gates, row) for name, row in decision.facts.items()}
-    rows = {
-        name: row.model_copy(update={"gates": judged[name], "verdict": overall(judged[name])})
-        for name, row in decision.facts.items()
-    }
+    facts = with_quality(decision.facts, scene)
+    judged = {name: judge_candidate(decision.gates, row) for name, row in facts.items()}
+    rows = {name: row.model_copy(update={"gates": judged[name], "verdict": overall(judged[name])}) for name, row in facts.items()}
     gates: tuple[GateResult, ...] = judged.get(decision.choice.candidate or "", ())
     execution = scene.execution
     return BuildReport(
@@ -88,7 +87,7 @@ def report_of(scene: Scene, request: BuildRequest, seconds: float) -> BuildRepor
         verdict=overall(gates),
         gates=gates,
         baseline=desktop_baseline(scene),
-        notices=notices(scene),
+        notices=notices(scene) + class_notices(rows.values()),
         unexecuted=unexecuted(scene),
         outcomes=execution.outcomes,
         seconds=round(seconds, 2),

@@ -66,6 +66,20 @@ class NoImages(EdgecnnError):
         super().__init__(what=f"{candidate}: there is no accuracy of 0 images in {split}")
 
 
+class OneClassAnswered(EdgecnnError):
+    """Raised when a network has fewer than two classes to choose between, so that nothing it says can be wrong."""
+
+    ref = "one-class-answered"
+
+    def __init__(self, *, candidate: str, classes: int) -> None:
+        noun = "class" if classes == 1 else "classes"
+        super().__init__(
+            what=f"{candidate}: there is no accuracy of {classes} {noun}",
+            because="every answer would be right",
+            hint="give a network with at least two outputs, and images of at least two classes",
+        )
+
+
 class LogitsNotFinite(EdgecnnError):
     """Raised when a candidate answered with NaN or infinity, which an argmax would silently turn into a class."""
 

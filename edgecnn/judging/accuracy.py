@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecnn.errors.gates import LogitsDoNotMatch, LogitsNotFinite, NoImages
+from edgecnn.errors.gates import LogitsDoNotMatch, LogitsNotFinite, NoImages, OneClassAnswered
 from edgecnn.judging.intervals import tango_drop_pp, wilson
 from edgecnn.values.report import Accuracy
 from edgecnn.values.verdict import Fidelity
@@ -44,10 +44,11 @@ def accuracy(
 
     Raises:
         NoImages: of zero images.
+        OneClassAnswered: where there is nothing to choose between.
         LogitsNotFinite: where an answer holds NaN or infinity; names the candidate and the first such image.
         LogitsDoNotMatch: where logits, labels and baseline are not about the same images and classes.
     """
-    right = _right(answers, labels, split)
+    right = _right(answers, labels)
     if (top1 := wilson(int(right.sum()), len(right))) is None:
         raise NoImages(candidate=answers.candidate, split=split)
     alone = Accuracy(
@@ -62,25 +63,30 @@ def accuracy(
     )
     if baseline is None:
         return alone
-    _check_same_pixels(answers, baseline)
-    theirs = _right(baseline, labels, split)
+    check_same_pixels(answers, baseline)
+    theirs = _right(baseline, labels)
     lost, gained = int((theirs & ~right).sum()), int((right & ~theirs).sum())
     drop = tango_drop_pp(lost, gained, len(right))
     return alone.model_copy(update={"drop_pp": drop, "discordant": lost + gained, "lost": lost, "gained": gained})
 
 
-def _right(answers: Answers, labels: NDArray[Any], split: str) -> NDArray[np.bool_]:
-    logits = np.asarray(answers.logits)
+def check_answers(answers: Answers, labels: NDArray[Any]) -> None:
+    """Refuse answers that are not one number for each class, of at least two, for each of the labelled images.
+
+    Raises:
+        OneClassAnswered, LogitsNotFinite, LogitsDoNotMatch: see ``accuracy``.
+    """
+    logits = answers.logits
     if logits.ndim != 2 or labels.ndim != 1 or len(logits) != len(labels):
         raise LogitsDoNotMatch(
             candidate=answers.candidate, ours=f"logits of shape {logits.shape}", theirs=f"labels of shape {labels.shape}"
         )
+    if logits.shape[1] < 2:
+        raise OneClassAnswered(candidate=answers.candidate, classes=logits.shape[1])
     if len(labels) and (labels.min() < 0 or labels.max() >= logits.shape[1]):
         ours, theirs = f"logits of {logits.shape[1]} classes", f"labels {labels.min()} to {labels.max()}"
         raise LogitsDoNotMatch(candidate=answers.candidate, ours=ours, theirs=theirs)
     check_finite(answers.candidate, logits)
-    right: NDArray[np.bool_] = logits.argmax(axis=1) == labels
-    return right
 
 
 def check_finite(candidate: str, logits: NDArray[Any]) -> None:
@@ -98,10 +104,27 @@ def check_finite(candidate: str, logits: NDArray[Any]) -> None:
     raise LogitsNotFinite(candidate=candidate, image=image, value=value, bad=int(bad.sum()), images=len(logits))
 
 
-def _check_same_pixels(ours: Answers, theirs: Answers) -> None:
+def check_same_pixels(ours: Answers, theirs: Answers) -> None:
+    """Refuse to pair answers to different pixels, or out of different classes.
+
+    Raises:
+        LogitsDoNotMatch: names both candidates, and both digests or shapes.
+    """
     if ours.pixels != theirs.pixels:
         raise LogitsDoNotMatch(
             candidate=ours.candidate,
             ours=f"answers to pixels {ours.pixels[:12]}",
             theirs=f"those of {theirs.candidate} to pixels {theirs.pixels[:12]}",
         )
+    if ours.logits.shape != theirs.logits.shape:
+        mine, other = f"logits of shape {ours.logits.shape}", f"those of {theirs.candidate} of shape {theirs.logits.shape}"
+        raise LogitsDoNotMatch(candidate=ours.candidate, ours=mine, theirs=other)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _right(answers: Answers, labels: NDArray[Any]) -> NDArray[np.bool_]:
+    check_answers(answers, labels)
+    right: NDArray[np.bool_] = answers.logits.argmax(axis=1) == labels
+    return right

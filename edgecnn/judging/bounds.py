@@ -22,6 +22,11 @@ METRICS: Mapping[str, Metric] = {
     for metric in (
         Metric(name="drop_pp", unit="pp", source="accuracy", better="lower"),
         Metric(name="top1", unit="share", source="accuracy", better="higher"),
+        Metric(name="top5", unit="share", source="accuracy", better="higher"),
+        Metric(name="macro_f1", unit="share", source="accuracy", better="higher"),
+        Metric(name="agreement", unit="share", source="accuracy", better="higher"),
+        Metric(name="ece", unit="share", source="accuracy", better="lower"),
+        Metric(name="worst_class_drop_pp", unit="pp", source="accuracy", better="lower"),
         Metric(name="p50_ms", unit="ms", source="latency", better="lower"),
         Metric(name="p99_ms", unit="ms", source="latency", better="lower"),
         Metric(name="size_mib", unit="MiB", source="size", better="lower"),

@@ -7,6 +7,7 @@ from typing import Literal
 
 from edgecnn.judging.intervals import NON_INFERIORITY_CONFIDENCE, tango_drop_pp, wilson
 from edgecnn.values.base import Value
+from edgecnn.values.class_report import ClassFigures, ClassReport
 from edgecnn.values.report import Accuracy, CandidateFacts
 from edgecnn.values.verdict import Fidelity, Interval, Verdict
 
@@ -52,6 +53,50 @@ def _top1(facts: CandidateFacts) -> Finding:
         return _missing("accuracy was not measured on report")
     figure = wilson(round(report.top1.estimate * report.images), report.images, NON_INFERIORITY_CONFIDENCE)
     return Finding(figure=figure, fidelity=report.fidelity, note=_where(report))
+
+
+def _of_quality(name: Literal["top5", "macro_f1", "agreement", "ece"]) -> Callable[[CandidateFacts], Finding]:
+    """Figures whose stored interval is already the one that a gate is judged by."""
+
+    def find_quality(facts: CandidateFacts) -> Finding:
+        report = facts.report
+        if report is None or report.quality is None:
+            return _missing("accuracy was not measured on report")
+        if name == "agreement" and facts.is_baseline:
+            itself = Interval(estimate=1, low=1, high=1, confidence=1)
+            return Finding(figure=itself, fidelity=report.fidelity, note="it is the baseline network itself")
+        figure: Interval | None = getattr(report.quality, name)
+        if figure is None:
+            return _missing(report.quality.absent.get(name, f"{name} was not measured"))
+        return Finding(figure=figure, fidelity=report.fidelity, note=_where(report))
+
+    return find_quality
+
+
+def _worst_class(facts: CandidateFacts) -> Finding:
+    report = facts.report
+    if report is None or report.quality is None:
+        return _missing("accuracy was not measured on report")
+    if facts.is_baseline:
+        return Finding(figure=None, fidelity=report.fidelity, note="it is the baseline network itself: no drop by definition")
+    classes = report.quality.classes
+    if classes.worst_drop_pp is None:
+        return _missing("the baseline network was not evaluated on the same images")
+    return Finding(figure=classes.worst_drop_pp, fidelity=report.fidelity, note=_which(report, classes))
+
+
+def _which(report: Accuracy, classes: ClassReport) -> str:
+    """The class that loses most, and the one that leaves most open: of it, more images are wanted."""
+    losing = [each for each in classes.classes if each.drop_pp is not None and each.drop_pp.estimate > 0]
+    worst = max(losing, key=lambda each: each.drop_pp.estimate if each.drop_pp else 0.0, default=None)
+    widest = next((each for each in classes.classes if each.name == classes.widest), None)
+    said = [f"{_sized(worst)} loses most"] if worst is not None else []
+    said += [f"{_sized(widest)} leaves most open"] if widest is not None and widest is not worst else []
+    return ", ".join([*said, *filter(None, [_where(report)])])
+
+
+def _sized(each: ClassFigures) -> str:
+    return f"{each.name!r} with {each.images:,} {'image' if each.images == 1 else 'images'}"
 
 
 def _where(report: Accuracy) -> str:
@@ -112,6 +157,11 @@ def _unjoined(shares: Mapping[str, float], of: str) -> str:
 _FINDERS: Mapping[str, Callable[[CandidateFacts], Finding]] = {
     "drop_pp": _drop,
     "top1": _top1,
+    "top5": _of_quality("top5"),
+    "macro_f1": _of_quality("macro_f1"),
+    "agreement": _of_quality("agreement"),
+    "ece": _of_quality("ece"),
+    "worst_class_drop_pp": _worst_class,
     "p50_ms": _latency(50),
     "p99_ms": _latency(99),
     "size_mib": _size,

@@ -1,8 +1,8 @@
 """Bounds held against what is known: the whole interval passes or fails, straddling is UNSURE, unmeasured is MISSING.
 
-Accuracy gates are non-inferiority tests at one-sided 95 %. Latency gates take measured figures only, and fail a kit only
-where the machine was its own: other work makes every kit slow for minutes, and never one fast. Residency gates take what a
-runtime executed, never what a builder planned.
+Accuracy gates are non-inferiority tests at one-sided 95 %; that of the worst class holds for all classes at once. Latency gates
+take measured figures only, and fail a kit only where the machine was its own: other work makes every kit slow for minutes, and
+never one fast. Residency gates take what a runtime executed, never what a builder planned.
 """
 
 from __future__ import annotations
@@ -59,10 +59,10 @@ def _images_to_settle(gate: Gate, facts: CandidateFacts) -> int | None:
     report = facts.report
     if report is None or report.images < 1 or METRICS[gate.metric].source != "accuracy":
         return None
-    if gate.metric == "top1":
-        needed = images_for_proportion(gate.bound, report.top1.estimate)
-    else:
+    if gate.metric == "drop_pp":
         needed = _images_for_drop(gate.bound, report)
+    else:
+        needed = _images_for_share(gate, report)
     # What was seen rounds to whole images, so the formula may name the number already there.
     return None if needed is None else max(needed, report.images + 1)
 
@@ -71,6 +71,15 @@ def _images_for_drop(bound: float, report: Accuracy) -> int | None:
     if report.drop_pp is None or report.discordant is None:
         return None
     return images_needed(bound, report.discordant / report.images, report.drop_pp.estimate)
+
+
+def _images_for_share(gate: Gate, report: Accuracy) -> int | None:
+    """None for what is no plain share of images: the worst class wants more of its own, and macro-F1 of the small ones."""
+    shares: dict[str, Interval | None] = {"top1": report.top1}
+    if report.quality is not None:
+        shares |= {"top5": report.quality.top5, "agreement": report.quality.agreement}
+    seen = shares.get(gate.metric)
+    return None if seen is None else images_for_proportion(gate.bound, seen.estimate)
 
 
 def _reason(gate: Gate, finding: Finding, verdict: Verdict, settle: int | None) -> str:
@@ -90,10 +99,21 @@ def _reason(gate: Gate, finding: Finding, verdict: Verdict, settle: int | None) 
     return f"{_shown(gate.metric, finding.figure)}{note} {says}{more}"
 
 
+_NAMES = {
+    "drop_pp": "drop",
+    "top1": "top-1",
+    "top5": "top-5",
+    "macro_f1": "macro-F1",
+    "agreement": "agreement with fp32",
+    "ece": "calibration error",
+    "worst_class_drop_pp": "largest drop of a class",
+}
+
+
 def _shown(metric: str, figure: Interval) -> str:
     unit = METRICS[metric].unit
     scale, suffix, digits = (100.0, " %", 1) if unit == "share" else (1.0, f" {unit}", 2)
-    name = {"drop_pp": "drop", "top1": "top-1"}.get(metric, metric.rsplit("_", 1)[0] if unit in ("ms", "MiB") else metric)
+    name = _NAMES.get(metric, metric.rsplit("_", 1)[0] if unit in ("ms", "MiB") else metric)
     low, centre, high = (scale * value for value in (figure.low, figure.estimate, figure.high))
     if figure.low == figure.high:
         return f"{name} {centre:.{digits}f}{suffix}"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from edgecnn.render import figures
+from edgecnn.render import figures, quality
 from edgecnn.values.report import BuildReport
 
 
@@ -14,7 +14,7 @@ def report_markdown(report: BuildReport) -> str:
     parts = [
         f"# {build.arch} on {build.device}: {report.verdict.value}",
         choice.why,
-        _table(report),
+        _table(figures.COLUMNS, (figures.row(facts) for facts in report.candidates)),
         _legend(report),
         _section(
             "Gates",
@@ -23,6 +23,8 @@ def report_markdown(report: BuildReport) -> str:
                 for g in report.gates
             ],
         ),
+        _quality(report),
+        _classes(report),
         _section(
             "Why each candidate stands where it does", [f"`{c.candidate.id}`: {c.reason}" for c in report.candidates if c.reason]
         ),
@@ -36,9 +38,25 @@ def report_markdown(report: BuildReport) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _table(report: BuildReport) -> str:
-    rows = [figures.COLUMNS, tuple("---" for _ in figures.COLUMNS), *(figures.row(facts) for facts in report.candidates)]
-    return "\n".join("| " + " | ".join(_cell(cell) for cell in cells) + " |" for cells in rows)
+def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join("| " + " | ".join(_cell(cell) for cell in cells) + " |" for cells in lines)
+
+
+def _quality(report: BuildReport) -> str:
+    rows = [found for facts in report.candidates if (found := quality.row(facts)) is not None]
+    return f"## Beyond top-1\n\n{_table(quality.COLUMNS, rows)}\n\n{quality.LEGEND}" if rows else ""
+
+
+def _classes(report: BuildReport) -> str:
+    """Of the candidate that ships: a reader wants to know what their classes will be like."""
+    chosen = next((facts for facts in report.candidates if facts.chosen and facts.report and facts.report.quality), None)
+    if chosen is None or chosen.report is None or chosen.report.quality is None:
+        return ""
+    classes = chosen.report.quality.classes
+    table = _table(quality.CLASS_COLUMNS, quality.class_rows(classes))
+    parts = [f"## Classes of {chosen.candidate.id}", table, quality.left_out(classes)]
+    return "\n\n".join(part for part in parts if part)
 
 
 def _cell(text: str) -> str:

@@ -11,6 +11,7 @@ from edgecnn.values.artifact import Outcome
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import Candidate, Unsupported
 from edgecnn.values.profile import Environment
+from edgecnn.values.quality import Quality
 from edgecnn.values.residency import Residency
 from edgecnn.values.verdict import Fidelity, GateResult, Interval, Verdict
 
@@ -35,6 +36,8 @@ class Accuracy(Value):
     """Discordant images that the baseline network gets right."""
     gained: int | None = None
     """Discordant images that this candidate gets right."""
+    quality: Quality | None = None
+    """What top-1 does not say, by class too: of the report split alone, since nothing is chosen by it."""
 
 
 class Latency(Value):

@@ -10,6 +10,7 @@ from edgecnn.errors.gates import (
     LogitsDoNotMatch,
     LogitsNotFinite,
     NoImages,
+    OneClassAnswered,
     RacesDiffer,
     RoundTwice,
     UnknownMetric,
@@ -48,6 +49,11 @@ KNOWN = ("drop_pp", "p50_ms", "p99_ms")
         (
             NoImages(candidate="openvino-int8", split="report"),
             "openvino-int8: there is no accuracy of 0 images in report [no-images]",
+        ),
+        (
+            OneClassAnswered(candidate="openvino-int8", classes=1),
+            "openvino-int8: there is no accuracy of 1 class: every answer would be right"
+            " — give a network with at least two outputs, and images of at least two classes [one-class-answered]",
         ),
         (
             LogitsNotFinite(candidate="tensorrt-fp16", image=7, value=float("nan"), bad=3, images=100),

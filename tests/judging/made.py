@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 from edgecnn.judging.intervals import tango_drop_pp, wilson
 from edgecnn.values.candidate import Candidate, Method, Precision, Runtime
+from edgecnn.values.class_report import ClassFigures, ClassReport
 from edgecnn.values.profile import Environment, Profile, Run
+from edgecnn.values.quality import Quality
 from edgecnn.values.report import Accuracy, CandidateFacts, Latency
 from edgecnn.values.residency import Residency
 from edgecnn.values.verdict import Fidelity, Gate, GateResult, Interval, Verdict
@@ -34,6 +36,40 @@ def an_accuracy(lost: int = 0, gained: int = 0, images: int = 1000, right: int |
         pixels="p" * 64,
         lost=lost,
         gained=gained,
+    ).model_copy(update=changes)
+
+
+def a_quality(**changes: object) -> Quality:
+    """Ten classes of which one, Shirt, was shown to lose."""
+    shirt = a_class("Shirt", lost=130, gained=10, regression="shown", p_adjusted=1e-20)
+    others = tuple(
+        a_class(name) for name in ("Bag", "Boot", "Coat", "Dress", "Pullover", "Sandal", "Sneaker", "T-shirt", "Trouser")
+    )
+    classes = ClassReport(
+        classes=(shirt, *others), compared=10, lost_to_show=8, worst_drop_pp=an_interval(12.0, 9.4, 14.1, 0.90), widest="Shirt"
+    )
+    known: dict[str, object] = {
+        "top5": an_interval(0.99, 0.985, 0.994, 0.90),
+        "macro_f1": an_interval(0.86, 0.85, 0.87, 0.90),
+        "ece": an_interval(0.05, 0.03, 0.06, 0.90),
+        "agreement": an_interval(0.97, 0.96, 0.98, 0.90),
+        "classes": classes,
+    }
+    return Quality.model_validate({**known, **changes})
+
+
+def a_class(name: str, lost: int = 5, gained: int = 5, images: int = 1000, **changes: object) -> ClassFigures:
+    return ClassFigures(
+        name=name,
+        images=images,
+        right=images * 9 // 10,
+        recall=wilson(images * 9 // 10, images),
+        f1=0.9 if images else None,
+        lost=lost,
+        gained=gained,
+        drop_pp=tango_drop_pp(lost, gained, images),
+        p_adjusted=1.0,
+        regression="not shown",
     ).model_copy(update=changes)
 
 

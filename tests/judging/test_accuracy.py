@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from edgecnn.errors.gates import LogitsDoNotMatch, LogitsNotFinite, NoImages
+from edgecnn.errors.gates import LogitsDoNotMatch, LogitsNotFinite, NoImages, OneClassAnswered
 from edgecnn.judging.accuracy import Answers, accuracy
 from edgecnn.values.verdict import Fidelity
 
@@ -53,6 +53,13 @@ def test_an_emulated_answer_stays_labelled():
 def test_no_images_are_not_a_hundred_percent():
     with pytest.raises(NoImages):
         accuracy(answering([]), np.array([], dtype=np.int64), "report")
+
+
+@pytest.mark.parametrize("width", [0, 1])
+def test_fewer_than_two_classes_have_no_accuracy(width):
+    answers = Answers(candidate="onnxruntime-int8", logits=np.ones((4, width), np.float32), pixels="p", machine="m")
+    with pytest.raises(OneClassAnswered):
+        accuracy(answers, np.zeros(4, np.int64), "report")
 
 
 @pytest.mark.parametrize("poison", [np.nan, np.inf, -np.inf])

@@ -35,9 +35,28 @@ def test_a_percentage_for_a_share_is_refused():
         parse_bounds([], ["top1=90"])
 
 
-def test_a_misspelt_metric_is_answered_with_the_nearest():
-    with pytest.raises(UnknownMetric, match="did you mean p99_ms"):
-        parse_bounds(["p99=20"], [])
+@pytest.mark.parametrize(
+    ("text", "nearest"),
+    [
+        ("p99=20", "p99_ms"),
+        ("worst_class_drop=5", "worst_class_drop_pp"),
+        ("macrof1=0.8", "macro_f1"),
+        ("top_5=0.9", "top5"),
+        ("agree=0.9", "agreement"),
+        ("class_drop_pp=5", "worst_class_drop_pp"),
+    ],
+)
+def test_a_misspelt_metric_is_answered_with_the_nearest(text, nearest):
+    with pytest.raises(UnknownMetric, match=f"did you mean {nearest}"):
+        parse_bounds([text], [])
+
+
+def test_a_calibration_error_is_written_as_a_share_and_a_class_s_drop_in_points():
+    assert parse_bounds(["ece=0.05", "worst_class_drop_pp=5"], ["agreement=0.95"]).max == {"ece": 0.05, "worst_class_drop_pp": 5}
+    with pytest.raises(BoundOutOfRange, match="between 0 and 1"):
+        parse_bounds(["ece=5"], [])
+    with pytest.raises(BoundOutOfRange, match="between 0 and 100"):
+        parse_bounds(["worst_class_drop_pp=101"], [])
 
 
 @pytest.mark.parametrize("name", sorted(METRICS))

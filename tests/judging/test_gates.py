@@ -2,8 +2,9 @@ import pytest
 
 from edgecnn.judging.gates import judge, judge_candidate
 from edgecnn.judging.intervals import tango_drop_pp
+from edgecnn.values.class_report import ClassReport
 from edgecnn.values.verdict import Fidelity, Verdict
-from tests.judging.made import a_gate, a_latency, a_residency, an_accuracy, an_interval, facts
+from tests.judging.made import a_class, a_gate, a_latency, a_quality, a_residency, an_accuracy, an_interval, facts
 
 PASS, FAIL, UNSURE, MISSING = Verdict.PASS, Verdict.FAIL, Verdict.UNSURE, Verdict.MISSING
 
@@ -80,6 +81,79 @@ def test_top1_is_judged_by_its_interval():
     open_ = judge(gate, facts(report=an_accuracy(images=1000, right=905)))
     assert (open_.verdict, open_.images_to_settle) == (UNSURE, 9740)
     assert verdict(gate, report=None) is MISSING
+
+
+def with_quality(**changes):
+    return an_accuracy(quality=a_quality(**changes))
+
+
+@pytest.mark.parametrize("metric", ["top5", "macro_f1", "agreement"])
+def test_what_should_be_large_passes_with_its_whole_interval(metric):
+    report = with_quality(**{metric: an_interval(0.95, 0.94, 0.96, 0.90)})
+    judged = {bound: verdict(a_gate(metric, bound, side="min"), report=report) for bound in (0.94, 0.95, 0.97)}
+    assert judged == {0.94: PASS, 0.95: UNSURE, 0.97: FAIL}
+
+
+def test_a_calibration_error_passes_with_its_whole_interval():
+    report = with_quality(ece=an_interval(0.05, 0.03, 0.06, 0.90))
+    assert [verdict(a_gate("ece", bound), report=report) for bound in (0.06, 0.05, 0.02)] == [PASS, UNSURE, FAIL]
+    assert judge(a_gate("ece", 0.02), facts(report=report)).reason == (
+        "calibration error 5.0 % [3.0, 6.0] at 90 % breaks ece ≤ 0.02"
+    )
+
+
+def test_the_worst_class_is_named_with_its_points():
+    result = judge(a_gate("worst_class_drop_pp", 5), facts(report=with_quality()))
+    assert (result.verdict, result.images_to_settle) == (FAIL, None)
+    assert result.reason == (
+        "largest drop of a class 12.00 pp [9.40, 14.10] at 90 % ('Shirt' with 1,000 images loses most)"
+        " breaks worst_class_drop_pp ≤ 5"
+    )
+    assert verdict(a_gate("worst_class_drop_pp", 15), report=with_quality()) is PASS
+
+
+def test_a_class_without_images_leaves_the_worst_class_open_and_is_named():
+    classes = a_quality().classes
+    gone = a_class("Bag", images=0, drop_pp=None)
+    open_ = classes.model_copy(
+        update={"classes": (classes.classes[0], gone), "widest": "Bag", "worst_drop_pp": an_interval(0.0, 0.0, 100.0, 0.90)}
+    )
+    result = judge(a_gate("worst_class_drop_pp", 5), facts(report=with_quality(classes=open_)))
+    assert result.verdict is UNSURE
+    assert "('Shirt' with 1,000 images loses most, 'Bag' with 0 images leaves most open)" in result.reason
+
+
+def test_an_unsure_share_says_how_many_images_would_settle_it():
+    report = with_quality(agreement=an_interval(0.97, 0.96, 0.98, 0.90))
+    result = judge(a_gate("agreement", 0.965, side="min"), facts(report=report))
+    assert (result.verdict, result.images_to_settle) == (UNSURE, 3656)
+    assert judge(a_gate("macro_f1", 0.86, side="min"), facts(report=with_quality())).images_to_settle is None
+
+
+def test_the_baseline_agrees_with_itself_and_no_class_of_it_dropped():
+    classes = ClassReport(classes=(a_class("Bag", drop_pp=None),))
+    report = with_quality(agreement=None, classes=classes, absent={"agreement": "there is no baseline network to agree with"})
+    itself = {"is_baseline": True, "report": report}
+    assert verdict(a_gate("agreement", 1, side="min"), **itself) is PASS
+    assert verdict(a_gate("worst_class_drop_pp", 0), **itself) is PASS
+
+
+def test_a_figure_that_is_absent_is_missing_with_its_reason():
+    report = with_quality(top5=None, absent={"top5": "of 5 classes each is among the first five"})
+    result = judge(a_gate("top5", 0.9, side="min"), facts(report=report))
+    assert (result.verdict, result.reason) == (MISSING, "of 5 classes each is among the first five")
+
+
+@pytest.mark.parametrize("metric", ["top5", "macro_f1", "agreement", "ece", "worst_class_drop_pp"])
+@pytest.mark.parametrize("report", [None, an_accuracy()])
+def test_what_was_not_looked_at_is_missing(metric, report):
+    side = "max" if metric in ("ece", "worst_class_drop_pp") else "min"
+    assert verdict(a_gate(metric, 0.5, side=side), report=report) is MISSING
+
+
+def test_an_emulated_calibration_is_labelled():
+    report = an_accuracy(fidelity=Fidelity.EMULATED, quality=a_quality())
+    assert "(emulated on AMD EPYC) meets ece ≤ 0.1" in judge(a_gate("ece", 0.1), facts(report=report)).reason
 
 
 @pytest.mark.parametrize("metric", ["p50_ms", "p99_ms"])

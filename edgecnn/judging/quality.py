@@ -1,0 +1,79 @@
+"""What top-1 does not say, from the same stored logits: top-5, macro-F1, calibration, agreement, and every class by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecnn.errors.gates import LogitsDoNotMatch, NoImages
+from edgecnn.judging.accuracy import Answers, check_answers, check_same_pixels
+from edgecnn.judging.calibration import calibration_error
+from edgecnn.judging.class_figures import class_report, losses_by_class
+from edgecnn.judging.intervals import NON_INFERIORITY_CONFIDENCE, wilson
+from edgecnn.judging.macro_f1 import by_class, macro_f1
+from edgecnn.judging.reading import read_logits
+from edgecnn.values.quality import Quality
+from edgecnn.values.verdict import Interval
+
+CLASSES_FOR_TOP5 = 6
+"""Of five classes every answer is among the first five."""
+
+
+def quality(answers: Answers, labels: NDArray[Any], names: Sequence[str], baseline: Answers | None = None) -> Quality:
+    """What the report split says of one candidate beyond top-1.
+
+    Args:
+        answers: logits (images, classes).
+        labels: class indices (images,), integers.
+        names: of the classes, in the order of the logits.
+        baseline: the fp32 baseline network's answers to the same pixels; None for the baseline itself, and where there are none.
+
+    Raises:
+        NoImages, OneClassAnswered, LogitsNotFinite, LogitsDoNotMatch: as ``accuracy`` does, and where the names are not as many
+            as the classes.
+    """
+    check_answers(answers, labels)
+    classes = answers.logits.shape[1]
+    if len(names) != classes:
+        raise LogitsDoNotMatch(candidate=answers.candidate, ours=f"logits of {classes} classes", theirs=f"{len(names)} names")
+    reading = read_logits(answers.logits, labels)
+    counts = by_class(labels, reading.predicted, classes)
+    f1 = macro_f1(labels, reading.predicted, counts)
+    ece = calibration_error(reading.confidence, reading.place == 0)
+    if f1 is None or ece is None:
+        raise NoImages(candidate=answers.candidate, split="report")
+    theirs = _first_answers(baseline, answers, labels)
+    losses = None if theirs is None else losses_by_class(labels, reading.place == 0, theirs == labels, classes)
+    top5 = _share(reading.place < 5) if classes >= CLASSES_FOR_TOP5 else None
+    absent: dict[str, str] = {}
+    if top5 is None:
+        absent["top5"] = f"of {classes} classes each is among the first five"
+    if theirs is None:
+        absent["agreement"] = "there is no baseline network to agree with"
+    return Quality(
+        top5=top5,
+        macro_f1=f1,
+        ece=ece,
+        agreement=None if theirs is None else _share(reading.predicted == theirs),
+        classes=class_report(names, counts, losses),
+        absent=absent,
+    )
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _share(true: NDArray[np.bool_]) -> Interval | None:
+    return wilson(int(true.sum()), len(true), NON_INFERIORITY_CONFIDENCE)
+
+
+def _first_answers(baseline: Answers | None, answers: Answers, labels: NDArray[Any]) -> NDArray[np.intp] | None:
+    if baseline is None:
+        return None
+    check_answers(baseline, labels)
+    check_same_pixels(answers, baseline)
+    first: NDArray[np.intp] = baseline.logits.argmax(axis=1)
+    return first

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import pytest
+
+from edgecnn.render import quality
+from edgecnn.render.markdown import report_markdown
+from edgecnn.values.class_report import ClassReport
+from edgecnn.values.report import CandidateFacts
+from edgecnn.values.verdict import Fidelity
+from tests.judging.made import a_class, a_quality, an_accuracy, facts
+from tests.render.reports import a_report, a_row
+
+SECTIONS = """\
+## Beyond top-1
+
+| candidate | top-5 | macro-F1 | calibration error | agreement with fp32 | largest drop of a class |
+| --- | --- | --- | --- | --- | --- |
+| onnxruntime-int8 | 99.0 % [98.5, 99.4] | 86.0 % [85.0, 87.0] | 5.0 % [3.0, 6.0] | 97.0 % [96.0, 98.0] | +12.0 [+9.4, +14.1] pp |
+
+Intervals at 90 %: each bound is the one-sided 95 % a gate is judged by. Calibration error over 15 bins of equal width: \
+chance adds to its estimate, and its interval allows for that. The largest drop holds for all classes at once.
+
+## Classes of onnxruntime-int8
+
+| class | images | recall (95 %) | F1 | drop against fp32 (90 %) | loss |
+| --- | --- | --- | --- | --- | --- |
+| Shirt | 1,000 | 90.0 % [88.0, 91.7] | 90.0 % | +12.0 [+10.2, +13.9] pp | shown |
+| Bag | 1,000 | 90.0 % [88.0, 91.7] | 90.0 % | +0.0 [-0.6, +0.6] pp | not shown |
+"""
+
+
+def chosen(classes: ClassReport) -> CandidateFacts:
+    return a_row(report=an_accuracy(quality=a_quality(classes=classes)), chosen=True)
+
+
+def test_the_report_shows_what_top_1_does_not_say_and_the_classes_of_what_ships() -> None:
+    two = ClassReport(classes=(a_class("Shirt", lost=130, gained=10, regression="shown"), a_class("Bag")), compared=2)
+    worst = a_quality().classes.worst_drop_pp
+    assert SECTIONS in report_markdown(a_report(chosen(two.model_copy(update={"worst_drop_pp": worst}))))
+
+
+def test_nothing_is_shown_of_what_was_not_looked_at() -> None:
+    text = report_markdown(a_report(a_row(), facts("onnxruntime-int8")))
+    assert "Beyond top-1" not in text
+    assert "Classes of" not in text
+
+
+def test_a_figure_that_is_absent_is_a_dash_and_the_baseline_is_its_own_measure() -> None:
+    row = quality.row(a_row(report=an_accuracy(quality=a_quality(top5=None))))
+    assert row is not None
+    assert row[1] == "–"
+    baseline = quality.row(a_row(is_baseline=True, report=an_accuracy(quality=a_quality(agreement=None))))
+    assert baseline is not None
+    assert baseline[4:] == ("baseline", "baseline")
+
+
+def test_an_emulated_figure_carries_its_mark() -> None:
+    row = quality.row(a_row(report=an_accuracy(quality=a_quality(), fidelity=Fidelity.EMULATED)))
+    assert row is not None
+    assert all(cell.endswith("ᵉ") for cell in row[1:])
+
+
+def test_a_class_without_images_is_a_row_of_dashes() -> None:
+    nothing = a_class("Bag", images=0, recall=None, drop_pp=None, regression="too few images")
+    assert quality.class_rows(ClassReport(classes=(nothing,))) == [("Bag", "0", "–", "–", "–", "too few images")]
+
+
+def test_of_many_classes_those_that_lose_most_stand_and_the_rest_are_counted() -> None:
+    many = [a_class(f"c{n}", lost=n, gained=0) for n in range(30)]
+    many[3] = a_class("c3", lost=20, gained=0, regression="shown")
+    classes = ClassReport(classes=tuple(many), compared=30, lost_to_show=10)
+    rows = quality.class_rows(classes)
+    assert [row[0] for row in rows[:3]] == ["c3", "c29", "c28"]
+    assert len(rows) == 20
+    assert "The 20 that lose most; 10 more in report.json.\n" in report_markdown(a_report(chosen(classes)))
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("<script>alert(1)</script>", r"\<script>alert(1)\</script>"),
+        ("a|b", r"a\|b"),
+        ("[x](http://y)", r"\[x](http://y)"),
+        ("a\nb", r"a\\nb"),
+        ("golden_retriever", "golden_retriever"),
+        ("Zürich 猫", "Zürich 猫"),
+    ],
+)
+def test_a_class_may_be_called_anything(name: str, shown: str) -> None:
+    text = report_markdown(a_report(chosen(ClassReport(classes=(a_class(name),), compared=1))))
+    assert f"\n| {shown} | 1,000 | " in text
