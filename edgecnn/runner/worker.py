@@ -26,7 +26,7 @@ from .items import Item, describe, read_schedule, run_file, trace_name
 from .kit import Kit
 from .lease import hold_lease
 from .runtimes import runtime_of
-from .sensors import cpu_ticks, observe
+from .sensors import observe, opening
 from .sessions import load_runtime, open_session
 
 
@@ -64,7 +64,7 @@ def run_item(item: Item, timeout_s: float, trace_folder: Optional[Path] = None) 
     kit.verify_files()
     kit.check_requirements()
     load_runtime(kit)
-    conditions, ticks = read_conditions(runtime_of(kit.manifest.session.module)), cpu_ticks()
+    conditions, before = read_conditions(runtime_of(kit.manifest.session.module)), opening()
     feed = feed_of(kit, golden_pixels(kit)[-1:])
     started_at = datetime.now(timezone.utc).isoformat()
     begin = time.perf_counter_ns()
@@ -80,7 +80,7 @@ def run_item(item: Item, timeout_s: float, trace_folder: Optional[Path] = None) 
         started_at=started_at,
         load_ns=load_ns,
         output_sha256=hashlib.sha256(np.ascontiguousarray(logits).tobytes()).hexdigest(),
-        environment={"conditions": conditions, "observed": observe(since=ticks)},
+        environment={"conditions": conditions, "observed": observe(since=before)},
     )
     return measured
 

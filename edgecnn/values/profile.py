@@ -10,9 +10,18 @@ from edgecnn.values.residency import Residency
 from edgecnn.values.verdict import Fidelity
 
 CONDITIONS_THAT_MUST_MATCH = (
-    "machine", "cpu", "isa", "cores", "kernel", "governor", "power_mode", "python", "runtime", "runtime_version", "driver",
+    "machine", "cpu", "isa", "cores", "affinity", "cpu_limit", "kernel", "governor", "power_mode", "clocks", "python", "runtime",
+    "runtime_version", "driver",
 )  # fmt: skip
-"""Runs may be joined, and a stored profile reused, only where all of these agree."""
+"""Runs may be joined, and a stored profile reused, only where all of these agree.
+
+What somebody set and what stays until they set it otherwise is a condition, since a figure belongs to it: which cores
+(``affinity``: fast and slow ones need not be alike), the control groups' share of them (``cpu_limit``: 1.5 cores are not 1,
+though both round to one thread), and the range that clocks may take (``clocks``). What comes and goes by itself is observed
+and never a condition, or no two runs could be joined: load, stolen time, present frequencies, heat, throttling. They say
+whether a figure can be believed, not what it is a figure of. A memory limit is observed too: a run that stays below it computes
+as it would without, and one that does not ends. The kernel's own throttling may lower ``clocks``; such runs rightly do not join.
+"""
 
 
 class Environment(Value):
@@ -20,7 +29,7 @@ class Environment(Value):
 
     conditions: Mapping[str, str]
     observed: Mapping[str, str]
-    """What changes from minute to minute: load, temperature, free memory."""
+    """What changes from minute to minute: load, temperature, throttling, free memory."""
 
 
 class Run(Value):
