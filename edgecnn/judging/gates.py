@@ -86,7 +86,7 @@ def _reason(gate: Gate, finding: Finding, verdict: Verdict, settle: int | None) 
     note = f" ({finding.note})" if finding.note else ""
     more = f"; about {settle:,} images would settle it" if settle else ""
     if verdict is Verdict.UNSURE and finding.disturbed:
-        more = f": {finding.disturbed}, a quiet machine would settle it"
+        more = f": {finding.disturbed}, an undisturbed machine would settle it"
     return f"{_shown(gate.metric, finding.figure)}{note} {says}{more}"
 
 

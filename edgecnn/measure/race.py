@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import random
-import statistics
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any, Literal
 from edgecnn.measure.conditions import first_difference, same_conditions
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
+from edgecnn.measure.weather import joined_environment
 from edgecnn.store.profiles import StoredProfile
 from edgecnn.values.base import Value
 from edgecnn.values.key import digest_of
@@ -171,7 +171,7 @@ def _filed(request: RaceRequest, lab: Lab, work: Path) -> RaceResult:
             subject=kit.digest,
             device=lab.device,
             host=lab.machine,
-            environment=_environment(mine) if broken is None else lab.environment_of(kit),
+            environment=joined_environment(mine) if broken is None else lab.environment_of(kit),
             fidelity=Fidelity.MEASURED,
             observed_at=now.isoformat(timespec="seconds"),
             race=name,
@@ -191,17 +191,6 @@ def _unjoinable(runs: Sequence[Mapping[str, Any]]) -> str | None:
     changes = (first_difference(environments[0], each) for each in environments[1:])
     changed = next((change for change in changes if change is not None), None)
     return None if changed is None else f"the machine changed during the race: {changed}"
-
-
-def _environment(runs: Sequence[Mapping[str, Any]]) -> Environment:
-    """The first run's, with the median over runs of what else kept the processors busy."""
-    environment = Environment.model_validate(runs[0]["environment"])
-    busy = [float(seen) for run in runs if (seen := run["environment"]["observed"].get("others_percent"))]
-    if not busy:
-        return environment
-    return environment.model_copy(
-        update={"observed": {**environment.observed, "others_percent": f"{statistics.median(busy):.1f}"}}
-    )
 
 
 def _run(facts: Mapping[str, Any]) -> Run:

@@ -21,7 +21,7 @@ _SLOWING = re.compile(r"throttle|cpufreq|devfreq|processor|powerclamp|hot-surfac
 
 
 class Throttles(NamedTuple):
-    """One reading: a Raspberry Pi's word of flags, events counted since boot, and what cools by slowing down now (None: unknown)."""
+    """One reading: a Raspberry Pi's flags, events counted since boot, and what cools by slowing down now (None: unknown)."""
 
     flags: Optional[int]
     counters: Dict[str, int]

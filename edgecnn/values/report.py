@@ -52,7 +52,7 @@ class Latency(Value):
     reason: str | None = None
     """Why there is no figure, and the command that would make it."""
     disturbed: str | None = None
-    """What else the machine was doing, where that was enough to slow a kit down: then slow is not shown, fast is."""
+    """What else the machine did, throttling included, where that was enough to slow a kit down: then slow is not shown, fast is."""
 
 
 class CandidateFacts(Value):
