@@ -12,17 +12,20 @@ from edgecnn.building.observe import SPLITS, Observations, Split
 from edgecnn.building.plan import BASELINE_ID
 from edgecnn.judging.accuracy import Answers, accuracy
 from edgecnn.judging.latency import latency, missing_latency
+from edgecnn.judging.memory import memory, missing_memory
 from edgecnn.measure.evaluate import logits_of
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.race import Purpose
 from edgecnn.values.artifact import Outcome
 from edgecnn.values.candidate import Candidate
+from edgecnn.values.memory import Memory
 from edgecnn.values.report import Accuracy, CandidateFacts, Latency
 from edgecnn.values.residency import Residency
 from edgecnn.values.verdict import Fidelity
 
 MIB = 1024 * 1024
 PURPOSES: tuple[Purpose, ...] = ("report", "select")
+SCREENED: tuple[Purpose, ...] = (*PURPOSES, "screen")
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,7 @@ def _facts(
         report=of("report"),
         choose=of("choose"),
         latency=_latency(name, scene),
+        memory=_memory(name, scene),
         size_mib=kit.model_bytes / MIB if kit else None,
         residency=_residency(name, scene),
         kit=kit.digest if kit else None,
@@ -124,6 +128,20 @@ def _latency(name: str, scene: Scene) -> Latency:
     if not scene.attached:
         return missing_latency(reason=f"not measured on {device}", machine=device)
     return missing_latency(reason="not raced", machine=machine)
+
+
+def _memory(name: str, scene: Scene) -> Memory:
+    """From the same race as the latency; a screening run is one run, and says so."""
+    seen, machine = scene.seen, scene.lab.machine
+    if name in seen.failures:
+        return missing_memory(reason=seen.failures[name].what, machine=machine)
+    for purpose in SCREENED:
+        if name in (raced := seen.raced(purpose)):
+            return memory(raced[name], machine=machine)
+    device = scene.execution.plan.resolved.device.name
+    if not scene.attached:
+        return missing_memory(reason=f"not measured on {device}", machine=device)
+    return missing_memory(reason="not raced", machine=machine)
 
 
 def _residency(name: str, scene: Scene) -> Residency | None:

@@ -81,6 +81,18 @@ def _size(facts: CandidateFacts) -> Finding:
     return Finding(figure=Interval(estimate=size, low=size, high=size, confidence=1.0), fidelity=Fidelity.MEASURED)
 
 
+def _peak_memory(facts: CandidateFacts) -> Finding:
+    seen = facts.memory
+    if seen is None or seen.runs < 1:
+        return _missing((seen.reason if seen else None) or "memory was not measured")
+    if seen.fidelity is not Fidelity.MEASURED:
+        return _missing(f"memory is {seen.fidelity.value}, and only a measured one is judged")
+    if seen.peak_mib is None:
+        note = f"peak memory is open: {seen.reason or 'the runs are too few'}"
+        return Finding(figure=None, fidelity=seen.fidelity, absent=Verdict.UNSURE, note=note)
+    return Finding(figure=seen.peak_mib, fidelity=seen.fidelity, note=f"on {seen.machine}")
+
+
 def _int8_share(of: Literal["multiply-adds", "time"]) -> Callable[[CandidateFacts], Finding]:
     def find_share(facts: CandidateFacts) -> Finding:
         seen = facts.residency
@@ -115,6 +127,7 @@ _FINDERS: Mapping[str, Callable[[CandidateFacts], Finding]] = {
     "p50_ms": _latency(50),
     "p99_ms": _latency(99),
     "size_mib": _size,
+    "peak_memory_mib": _peak_memory,
     "int8_mac_share": _int8_share("multiply-adds"),
     "int8_time_share": _int8_share("time"),
 }

@@ -194,4 +194,5 @@ def _unjoinable(runs: Sequence[Mapping[str, Any]]) -> str | None:
 
 
 def _run(facts: Mapping[str, Any]) -> Run:
-    return Run(**{name: facts[name] for name in Run.model_fields})
+    """What a run file of an older runner lacks is absent from the run too."""
+    return Run(**{name: facts[name] for name in Run.model_fields if name in facts})

@@ -25,7 +25,8 @@ from .golden import golden_pixels
 from .items import Item, describe, read_schedule, run_file, trace_name
 from .kit import Kit
 from .lease import hold_lease
-from .runtimes import runtime_of
+from .memory import MemoryWatch
+from .runtimes import runs_on_gpu, runtime_of
 from .sensors import observe, opening
 from .sessions import load_runtime, open_session
 
@@ -64,8 +65,10 @@ def run_item(item: Item, timeout_s: float, trace_folder: Optional[Path] = None) 
     kit.verify_files()
     kit.check_requirements()
     load_runtime(kit)
-    conditions, before = read_conditions(runtime_of(kit.manifest.session.module)), opening()
+    module = kit.manifest.session.module
+    conditions, before = read_conditions(runtime_of(module)), opening()
     feed = feed_of(kit, golden_pixels(kit)[-1:])
+    memory = MemoryWatch(gpu=runs_on_gpu(module))
     started_at = datetime.now(timezone.utc).isoformat()
     begin = time.perf_counter_ns()
     session = open_session(kit, item.knobs, batch=1, trace_folder=trace_folder)
@@ -73,6 +76,7 @@ def run_item(item: Item, timeout_s: float, trace_folder: Optional[Path] = None) 
     try:
         check_feed(session.inputs(), feed)
         measured = _measure(session, feed, item, item.max_s or timeout_s / 2)
+        measured.update(memory=memory.facts())
         logits = session.run(feed)[kit.manifest.model.output.name]
     finally:
         session.close()

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from edgecnn.values.base import Value
+from edgecnn.values.memory import RunMemory
 from edgecnn.values.residency import Residency
 from edgecnn.values.verdict import Fidelity
 
@@ -44,6 +45,8 @@ class Run(Value):
     warmup_ns: tuple[int, ...]
     samples_ns: tuple[int, ...]
     started_at: str
+    memory: RunMemory | None = None
+    """None of a run of a runner that did not record it."""
 
 
 class Profile(Value):

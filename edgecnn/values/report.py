@@ -10,6 +10,7 @@ from pydantic import Field
 from edgecnn.values.artifact import Outcome
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import Candidate, Unsupported
+from edgecnn.values.memory import Memory
 from edgecnn.values.profile import Environment
 from edgecnn.values.residency import Residency
 from edgecnn.values.verdict import Fidelity, GateResult, Interval, Verdict
@@ -52,7 +53,7 @@ class Latency(Value):
     reason: str | None = None
     """Why there is no figure, and the command that would make it."""
     disturbed: str | None = None
-    """What else the machine did, throttling included, where that was enough to slow a kit down: then slow is not shown, fast is."""
+    """What the machine did besides, or throttling, where that was enough to slow a kit down: then slow is not shown, fast is."""
 
 
 class CandidateFacts(Value):
@@ -64,6 +65,7 @@ class CandidateFacts(Value):
     report: Accuracy | None = None
     choose: Accuracy | None = None
     latency: Latency | None = None
+    memory: Memory | None = None
     size_mib: float | None = None
     residency: Residency | None = None
     verdict: Verdict = Verdict.MISSING

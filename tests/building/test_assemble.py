@@ -166,3 +166,23 @@ def test_the_weights_digest_is_that_of_the_fetched_file_or_nothing(tmp_path: Pat
     assert weights_sha256(staged.scene) is None
     staged.execution.artifacts["fetch"] = an_artifact("fetch", tmp_path / "fetched", {"weights.json": '{"sha256": "abc"}'})
     assert weights_sha256(staged.scene) == "abc"
+
+
+def test_memory_is_that_of_the_race_whose_times_are_shown(staged: Staging) -> None:
+    staged.raced("select", {BASELINE.id: 2.0, INT8.id: 1.0})
+    staged.raced("report", {BASELINE.id: 2.1, INT8.id: 1.1})
+    memory = row(staged, INT8.id).memory
+    assert memory is not None and memory.peak_mib is not None and memory.baseline_mib is not None
+    assert (memory.peak_mib.estimate, memory.baseline_mib.estimate, memory.machine) == (71.0, 60.0, "a machine")
+
+
+def test_memory_that_was_not_measured_says_why(staged: Staging) -> None:
+    memory = row(staged, INT8.id).memory
+    assert memory is not None
+    assert (memory.peak_mib, memory.fidelity, memory.reason) == (None, Fidelity.MISSING, "not raced")
+
+
+def test_memory_on_an_absent_device_is_missing(detached: Staging) -> None:
+    memory = row(detached, INT8.id).memory
+    assert memory is not None
+    assert (memory.peak_mib, memory.reason) == (None, f"not measured on {detached.resolved.device.name}")

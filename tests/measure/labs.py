@@ -91,6 +91,7 @@ class FakeHost:
         if self.others_percent:
             environment["observed"]["others_percent"] = self.others_percent.pop(0)
         times = {"load_ns": 5, "first_ns": 4, "warmup_ns": [3], "samples_ns": [1000 + index] * item.samples}
+        times["memory"] = {"baseline_mib": 60.0, "peak_mib": 80.0 + index, "source": "VmHWM"}
         write_json(run_file(out, index), dict(run, **times, started_at="2026-11-20T09:00:00+00:00", environment=environment))
 
     def _evaluate(self, kit: Path, pixels: Path, out: Path) -> dict[str, Any]:
