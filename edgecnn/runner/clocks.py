@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from typing import Iterator, List, Optional
 
-from .procfs import ROOT, cpuinfo, read_text
+from .procfs import ROOT, cpuinfo, listed, read_text
 
 _TEGRA_GPU = re.compile(r"gpu|ga10b|gv11b|gp10b|gm20b")
 """What the GPU of a Jetson is called among the devices of /sys/class/devfreq, from Nano to Orin."""
@@ -23,7 +23,7 @@ _EMC_RATE = "sys/kernel/debug/bpmp/debug/clk/emc/rate"
 def clock_limits(root: Path = ROOT) -> Optional[str]:
     """``cpu 600-2400 MHz; gpu 306-918 MHz; emc at most 3199 MHz``, as far as it can be read; several policies are all listed."""
     found = []
-    policies = sorted((root / "sys/devices/system/cpu").glob("cpu[0-9]*/cpufreq"))
+    policies = listed(root / "sys/devices/system/cpu", "cpu[0-9]*/cpufreq")
     cpu = [_range(folder / "scaling_min_freq", folder / "scaling_max_freq", 1e3) for folder in policies]
     gpu = [_range(folder / "min_freq", folder / "max_freq", 1e6) for folder in _gpus(root)]
     for name, ranges in (("cpu", cpu), ("gpu", gpu)):
@@ -38,7 +38,7 @@ def clock_limits(root: Path = ROOT) -> Optional[str]:
 
 def cpu_mhz(root: Path = ROOT) -> Optional[str]:
     """The present frequency, the mean of all cores."""
-    files = sorted((root / "sys/devices/system/cpu").glob("cpu[0-9]*/cpufreq/scaling_cur_freq"))
+    files = listed(root / "sys/devices/system/cpu", "cpu[0-9]*/cpufreq/scaling_cur_freq")
     return _mean_mhz(files, 1e3) or cpuinfo(root).get("cpu MHz")
 
 
@@ -53,7 +53,7 @@ def emc_mhz(root: Path = ROOT) -> Optional[str]:
 
 
 def _gpus(root: Path) -> Iterator[Path]:
-    return (folder for folder in sorted((root / "sys/class/devfreq").glob("*")) if _TEGRA_GPU.search(folder.name))
+    return (folder for folder in listed(root / "sys/class/devfreq", "*") if _TEGRA_GPU.search(folder.name))
 
 
 def _range(least: Path, most: Path, unit: float) -> Optional[str]:

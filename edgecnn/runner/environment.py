@@ -14,7 +14,8 @@ from typing import Dict, List, Optional
 
 from .cgroups import read_limits
 from .clocks import clock_limits
-from .procfs import ROOT, cpuinfo, read_text
+from .meters.found import open_meters
+from .procfs import ROOT, cpuinfo, listed, read_text
 from .runtimes import installed_version
 from .sensors import observe
 
@@ -26,13 +27,13 @@ _ISA = (
 
 
 def read_environment(runtime: Optional[str] = None, root: Path = ROOT) -> Dict[str, Dict[str, str]]:
-    """``{"conditions": …, "observed": …}``.
+    """``{"conditions": …, "observed": …}``; observed too are the energy meters that can be read here, or why there are none.
 
     Args:
         runtime: adds ``runtime`` and ``runtime_version``.
         root: where ``proc``, ``sys`` and ``etc`` are; another folder for recorded trees.
     """
-    return {"conditions": read_conditions(runtime, root), "observed": observe(root)}
+    return {"conditions": read_conditions(runtime, root), "observed": dict(observe(root), **_meters(root))}
 
 
 def read_conditions(runtime: Optional[str] = None, root: Path = ROOT) -> Dict[str, str]:
@@ -67,6 +68,14 @@ def available_cores(root: Path = ROOT) -> int:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quota = read_limits(root).cores
     return cores if quota is None else max(1, min(cores, int(quota)))
+
+
+def _meters(root: Path) -> Dict[str, str]:
+    meters = open_meters(gpu=True, root=root)
+    meters.close()
+    names = {"energy_meters": " ".join(meter.name for meter in meters.opened)}
+    whys = {"energy_absent": "; ".join("{}: {}".format(name, why) for name, why in meters.absent.items())}
+    return names if names["energy_meters"] else whys
 
 
 def _machine(root: Path) -> Optional[str]:
@@ -107,7 +116,7 @@ def _cpu_limit(root: Path) -> Optional[str]:
 
 
 def _governor(root: Path) -> Optional[str]:
-    files = sorted((root / "sys/devices/system/cpu").glob("cpu[0-9]*/cpufreq/scaling_governor"))
+    files = listed(root / "sys/devices/system/cpu", "cpu[0-9]*/cpufreq/scaling_governor")
     return " ".join(sorted({text for text in map(read_text, files) if text})) or None
 
 

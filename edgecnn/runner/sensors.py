@@ -9,7 +9,7 @@ from typing import Dict, List, NamedTuple, Optional
 
 from .cgroups import read_limits
 from .clocks import cpu_mhz, emc_mhz, gpu_mhz
-from .procfs import ROOT, cpuinfo, read_text
+from .procfs import ROOT, cpuinfo, listed, read_text
 from .throttling import Throttles, read_throttles, throttled
 
 _CPU_SENSORS = ("coretemp", "k10temp", "zenpower", "cpu_thermal")
@@ -97,9 +97,9 @@ def _others(root: Path, since: Optional[CpuTicks]) -> Optional[str]:
 
 def _hottest(root: Path) -> Optional[str]:
     """The hottest of all thermal zones and of the sensors in the processor."""
-    files = sorted((root / "sys/class/thermal").glob("thermal_zone*/temp"))
-    for folder in sorted((root / "sys/class/hwmon").glob("hwmon*")):
-        files += sorted(folder.glob("temp*_input")) if read_text(folder / "name") in _CPU_SENSORS else []
+    files = listed(root / "sys/class/thermal", "thermal_zone*/temp")
+    for folder in listed(root / "sys/class/hwmon", "hwmon*"):
+        files += listed(folder, "temp*_input") if read_text(folder / "name") in _CPU_SENSORS else []
     degrees: List[float] = []
     for path in files:
         text = read_text(path)
@@ -116,7 +116,7 @@ def _memory(root: Path, field: str) -> Optional[str]:
 
 
 def _gpu(root: Path) -> Optional[str]:
-    for path in sorted((root / "proc/driver/nvidia/gpus").glob("*/information")):
+    for path in listed(root / "proc/driver/nvidia/gpus", "*/information"):
         for line in (read_text(path) or "").splitlines():
             if line.startswith("Model:"):
                 return line.partition(":")[2].strip()

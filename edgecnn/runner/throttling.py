@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
-from .procfs import ROOT, read_text
+from .procfs import ROOT, listed, read_text
 from .vcgencmd import vcgencmd
 
 _PI_FLAGS = ("under-voltage", "frequency capped", "throttled", "soft temperature limit")
@@ -68,7 +68,7 @@ def _counted(now: Throttles, before: Optional[Throttles]) -> List[str]:
 
 
 def _flags(root: Path) -> Optional[int]:
-    for path in sorted((root / "sys/devices/platform").glob("*/*firmware/get_throttled")):
+    for path in listed(root / "sys/devices/platform", "*/*firmware/get_throttled"):
         text = read_text(path)
         if text:
             return _hexadecimal(text)
@@ -91,7 +91,7 @@ def _counters(root: Path) -> Dict[str, int]:
         ("over-current or low voltage", root / "sys/class/hwmon", "hwmon*/oc*_event_cnt"),
     )
     for kind, folder, pattern in sources:
-        for path in sorted(folder.glob(pattern)):
+        for path in listed(folder, pattern):
             text = read_text(path)
             if text and text.isdigit():
                 found["{}:{}".format(kind, path.relative_to(folder))] = int(text)
@@ -100,7 +100,7 @@ def _counters(root: Path) -> Dict[str, int]:
 
 def _cooling(root: Path) -> Optional[Tuple[str, ...]]:
     states = []
-    for folder in sorted((root / "sys/class/thermal").glob("cooling_device*")):
+    for folder in listed(root / "sys/class/thermal", "cooling_device*"):
         kind, state = read_text(folder / "type"), read_text(folder / "cur_state")
         if kind and state and _SLOWING.search(kind):
             states.append((kind, state))

@@ -29,7 +29,7 @@ def vcgencmd(question: str, root: Path = ROOT) -> Said:
     """
     command = next((root / place for place in _PLACES if os.access(str(root / place), os.X_OK)), None)
     if command is None:
-        return Said(None, "there is no vcgencmd, so this is no Raspberry Pi with its firmware tools")
+        return Said(None, "there is no vcgencmd: this is no Raspberry Pi")
     try:
         done = subprocess.run(
             [str(command), question],

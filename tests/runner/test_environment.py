@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from edgecnn.runner.environment import available_cores, read_conditions, read_environment
+from edgecnn.runner.procfs import listed
 from edgecnn.runner.sensors import CpuTicks, Opening, observe, opening
 from edgecnn.runner.throttling import Throttles
 from edgecnn.values.profile import CONDITIONS_THAT_MUST_MATCH, Environment
@@ -129,3 +130,9 @@ def test_info_needs_no_kit(tmp_path: Path) -> None:
     )
     last = json.loads(done.stdout.splitlines()[-1])
     assert last["ok"] is True and "onnxruntime" in last["runtimes"] and "kit" not in last
+
+
+def test_a_folder_that_may_not_be_looked_into_holds_nothing(tmp_path: Path) -> None:
+    closed = tree(tmp_path, {"sys/class/thermal/thermal_zone0/temp": "50000\n"}) / "sys/class"
+    assert listed(closed, "*/thermal_zone*") == [closed / "thermal/thermal_zone0"]
+    assert listed(closed / ("x" * 300), "*") == listed(tmp_path / "nothing", "*") == []
