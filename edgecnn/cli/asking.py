@@ -26,6 +26,7 @@ class Asked:
     at_least: tuple[str, ...] = ()
     require_measured: bool = False
     refresh_weights: bool = False
+    meter: Path | None = None
     verb: str = field(default="build")
 
 
@@ -52,6 +53,7 @@ def request_from(asked: Asked, goal: Goal) -> BuildRequest:
             "out": asked.out or Path("builds") / f"{arch.name}-{device.name}",
             "goal": goal,
             "refresh_weights": asked.refresh_weights,
+            "meter": asked.meter,
             "gates": parse_bounds(asked.at_most, asked.at_least, require_measured=asked.require_measured),
             "command": command_line(asked),
         }
@@ -105,5 +107,6 @@ def command_line(asked: Asked) -> str:
         for word in (flag, v)
     ]
     words += ["--require-measured"] if asked.require_measured else []
+    words += ["--meter", str(asked.meter)] if asked.meter else []
     words += ["--out", str(asked.out)] if asked.out else []
     return shlex.join(words)

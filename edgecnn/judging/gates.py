@@ -93,7 +93,7 @@ def _reason(gate: Gate, finding: Finding, verdict: Verdict, settle: int | None) 
 def _shown(metric: str, figure: Interval) -> str:
     unit = METRICS[metric].unit
     scale, suffix, digits = (100.0, " %", 1) if unit == "share" else (1.0, f" {unit}", 2)
-    name = {"drop_pp": "drop", "top1": "top-1"}.get(metric, metric.rsplit("_", 1)[0] if unit in ("ms", "MiB") else metric)
+    name = {"drop_pp": "drop", "top1": "top-1"}.get(metric, metric.rsplit("_", 1)[0] if unit in ("ms", "MiB", "mJ") else metric)
     low, centre, high = (scale * value for value in (figure.low, figure.estimate, figure.high))
     if figure.low == figure.high:
         return f"{name} {centre:.{digits}f}{suffix}"

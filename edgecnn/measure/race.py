@@ -16,7 +16,9 @@ from typing import Any, Literal
 from edgecnn.measure.conditions import first_difference, same_conditions
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
+from edgecnn.measure.meter_log import joined, log_of
 from edgecnn.measure.weather import joined_environment
+from edgecnn.runner.meters.log import MeterLog
 from edgecnn.store.profiles import StoredProfile
 from edgecnn.values.base import Value
 from edgecnn.values.key import digest_of
@@ -30,7 +32,11 @@ RUN_PATIENT_S = 60.0
 """Where a gate needs p99: a thousand samples of a network that takes 60 ms."""
 RUN_OVERHEAD_S = 60.0
 """Time that a process may take around its samples: imports, loading, hashing its kit."""
-Purpose = Literal["screen", "select", "report"]
+ENERGY_WINDOW_S = 4.0
+"""Of each of an energy run's two stretches: every built-in meter reads often enough in it."""
+EXTERNAL_WINDOW_S = 15.0
+"""The same beside an external meter, which may write one line a second."""
+Purpose = Literal["screen", "select", "report", "energy"]
 
 
 class RaceRequest(Value):
@@ -42,12 +48,15 @@ class RaceRequest(Value):
     samples: int
     max_s: float = RUN_MAX_S
     max_age_h: float
+    meter_log: Path | None = None
+    """energy: an external meter's log, to be joined to the runs."""
 
     @property
     def question(self) -> dict[str, Any]:
         """What is asked of whom: a stored race answers it whatever the store's folder was then."""
         kits = sorted(kit.digest for kit in self.kits)
-        return {**self.model_dump(include={"purpose", "rounds", "samples", "max_s"}), "warmup_s": WARMUP_S, "kits": kits}
+        asked = {**self.model_dump(include={"purpose", "rounds", "samples", "max_s"}), "warmup_s": WARMUP_S, "kits": kits}
+        return asked if self.meter_log is None else {**asked, "external_meter": True}
 
     @property
     def identity(self) -> str:
@@ -57,7 +66,7 @@ class RaceRequest(Value):
     @property
     def timeout_s(self) -> float:
         """After which a process is taken to hang."""
-        return self.max_s + RUN_OVERHEAD_S
+        return (2 if self.purpose == "energy" else 1) * self.max_s + RUN_OVERHEAD_S
 
 
 class RaceResult(Value):
@@ -150,7 +159,15 @@ def _items(request: RaceRequest) -> list[dict[str, Any]]:
     items = []
     draw = random.Random(request.identity)
     kits = sorted(request.kits, key=lambda kit: kit.digest)
-    timing = {"samples": request.samples, "warmup_s": WARMUP_S, "max_s": request.max_s, "knobs": {}, "trace": False}
+    timing: dict[str, Any] = {
+        "samples": request.samples,
+        "warmup_s": WARMUP_S,
+        "max_s": request.max_s,
+        "knobs": {},
+        "trace": False,
+    }
+    if request.purpose == "energy":
+        timing["energy"] = True
     for number in range(request.rounds):
         for position, kit in enumerate(draw.sample(kits, len(kits))):
             items.append({"kit": str(kit.folder), "round": number, "position": position, **timing})
@@ -162,6 +179,7 @@ def _filed(request: RaceRequest, lab: Lab, work: Path) -> RaceResult:
     now = datetime.now(UTC)
     name = f"{request.identity}-{now:%Y%m%dT%H%M%S}"
     runs = [json.loads(path.read_text()) for path in sorted(work.glob("run-*.json"))]
+    log = log_of(runs, request.meter_log)
     profiles: dict[str, Profile] = {}
     for kit in request.kits:
         mine = [run for run in runs if run["kit"] == kit.digest]
@@ -176,7 +194,7 @@ def _filed(request: RaceRequest, lab: Lab, work: Path) -> RaceResult:
             observed_at=now.isoformat(timespec="seconds"),
             race=name,
             purpose=request.purpose,
-            runs=tuple(_run(run) for run in mine) if broken is None else (),
+            runs=tuple(_run(run, log) for run in mine) if broken is None else (),
             failure=broken,
         )
         profiles[kit.digest] = lab.store.profiles.add(profile, {}).profile
@@ -193,6 +211,7 @@ def _unjoinable(runs: Sequence[Mapping[str, Any]]) -> str | None:
     return None if changed is None else f"the machine changed during the race: {changed}"
 
 
-def _run(facts: Mapping[str, Any]) -> Run:
+def _run(facts: Mapping[str, Any], log: MeterLog | None) -> Run:
     """What a run file of an older runner lacks is absent from the run too."""
-    return Run(**{name: facts[name] for name in Run.model_fields if name in facts})
+    run = Run(**{name: facts[name] for name in Run.model_fields if name in facts})
+    return run if log is None or run.energy is None else run.model_copy(update={"energy": joined(run.energy, log)})

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from edgecnn.values.base import Value
+from edgecnn.values.energy import RunEnergy
 from edgecnn.values.memory import RunMemory
 from edgecnn.values.residency import Residency
 from edgecnn.values.verdict import Fidelity
@@ -47,6 +48,8 @@ class Run(Value):
     started_at: str
     memory: RunMemory | None = None
     """None of a run of a runner that did not record it."""
+    energy: RunEnergy | None = None
+    """Of a run that measured energy; it timed nothing, so ``samples_ns`` is empty."""
 
 
 class Profile(Value):
@@ -70,7 +73,7 @@ class Profile(Value):
     """evaluation: float32 array (images, classes), beside this record."""
     race: str | None = None
     """race: identity shared by all that ran interleaved; ratios are taken only inside one race."""
-    purpose: Literal["screen", "select", "report"] | None = None
+    purpose: Literal["screen", "select", "report", "energy"] | None = None
     runs: tuple[Run, ...] = ()
     failure: str | None = None
     """race: why this kit did not finish its runs; the others of the race are not run again for its sake."""

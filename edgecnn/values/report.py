@@ -10,6 +10,7 @@ from pydantic import Field
 from edgecnn.values.artifact import Outcome
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import Candidate, Unsupported
+from edgecnn.values.energy import Energy
 from edgecnn.values.memory import Memory
 from edgecnn.values.profile import Environment
 from edgecnn.values.residency import Residency
@@ -66,6 +67,7 @@ class CandidateFacts(Value):
     choose: Accuracy | None = None
     latency: Latency | None = None
     memory: Memory | None = None
+    energy: Energy | None = None
     size_mib: float | None = None
     residency: Residency | None = None
     verdict: Verdict = Verdict.MISSING

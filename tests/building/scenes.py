@@ -37,7 +37,7 @@ from tests.store.toys import Ear
 CLASSES = 10
 IMAGES = 1000
 PIXELS = "5" * 64
-HERE = Environment(conditions={"machine": "m1", "cpu": "a cpu"}, observed={})
+HERE = Environment(conditions={"machine": "m1", "cpu": "a cpu"}, observed={"energy_absent": "rapl: this is a virtual machine"})
 ELSEWHERE = Attachment(attached=False, why="this machine is a laptop, which is not a board")
 
 
