@@ -144,7 +144,10 @@ class Observer:
             return
         choice = self.execution.plan.resolved.recipe.race
         max_age_h = 0.0 if anew else choice.max_age_h
-        result = race(energy_request(watched, rounds=choice.rounds, max_age_h=max_age_h, log=log), self.lab)
+        request = energy_request(watched, rounds=choice.rounds, max_age_h=max_age_h, log=log)
+        each = f"{request.rounds} runs that wait for {request.max_s:g} s and work for {request.max_s:g}"
+        self.lab.tell.note(f"energy of {', '.join(kit.candidate.id for kit in watched)}: {each}")
+        result = race(request, self.lab)
         self.seen.races["energy"] = result
         self.seen.notes += [
             f"energy of {kit.candidate.id} could not be measured: {result.failed[kit.digest]}"

@@ -72,6 +72,9 @@ def test_a_stored_energy_race_serves_again_but_not_for_an_external_meter(
     log = a_log(tmp_path, seconds=400)
     assert not measured(host, store, kit, log).reused
     assert measured(host, store, kit, log).reused
+    with_log = energy_request((kit,), rounds=ROUNDS, max_age_h=24.0, log=log)
+    without = with_log.model_copy(update={"meter_log": None})
+    assert with_log.identity != without.identity, "it is the meter that tells them apart, not only the window"
 
 
 def a_log(folder: Path, *, seconds: int, watts: float = 5.0) -> Path:
