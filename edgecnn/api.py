@@ -6,7 +6,6 @@ from pathlib import Path
 
 from edgecnn.building.build import run_build
 from edgecnn.building.devices import settled_target
-from edgecnn.building.publish import write_text_atomically
 from edgecnn.building.request import BuildRequest
 from edgecnn.render.markdown import report_markdown
 from edgecnn.render.progress import Quiet
@@ -40,11 +39,8 @@ def build(
 
 
 def build_and_write(request: BuildRequest, tell: Progress) -> BuildReport:
-    """Build as asked and write ``report.md`` beside what ``run_build`` published."""
-    report = run_build(request, Store.open(), tell)
-    if request.goal == "judge":
-        write_text_atomically(request.out / "report.md", report_markdown(report))
-    return report
+    """Build as asked, with ``report.md`` beside ``report.json``."""
+    return run_build(request, Store.open(), tell, {"report.md": report_markdown})
 
 
 def _device(recipe: Recipe, device: Device | str | None) -> tuple[Recipe, Device]:

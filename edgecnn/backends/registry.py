@@ -15,5 +15,5 @@ def backend_for(runtime: Runtime) -> Backend:
 
 
 def all_backends() -> tuple[Backend, ...]:
-    """One backend for each runtime, in the order of ``Runtime``."""
-    return tuple(backend_for(runtime) for runtime in Runtime)
+    """One backend for each runtime that ships, in the order of ``Runtime``."""
+    return tuple(backend_for(runtime) for runtime in Runtime if runtime.ships)

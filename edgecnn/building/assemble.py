@@ -48,8 +48,8 @@ class Scene:
 def candidate_facts(scene: Scene) -> dict[str, CandidateFacts]:
     """Every candidate's row before anything is chosen, in the plan's order."""
     candidates = scene.execution.plan.resolved.candidates
-    answers = {split: _answers(scene, split) for split in SPLITS}
-    labels = {split: _labels(scene, split) for split in SPLITS}
+    answers = {split: answers_of(scene, split) for split in SPLITS}
+    labels = {split: labels_of(scene, split) for split in SPLITS}
     return {c.id: _facts(c, scene, answers, labels) for c in candidates}
 
 
@@ -92,7 +92,8 @@ def outcomes_of(candidate: Candidate, scene: Scene) -> dict[str, Outcome]:
     return found
 
 
-def _answers(scene: Scene, split: Split) -> dict[str, Answers]:
+def answers_of(scene: Scene, split: Split) -> dict[str, Answers]:
+    """What each evaluated candidate answered to a split, by its name."""
     found = {}
     for name in scene.seen.answering:
         stored = scene.seen.evaluations.get((name, split))
@@ -109,7 +110,8 @@ def _answers(scene: Scene, split: Split) -> dict[str, Answers]:
     return found
 
 
-def _labels(scene: Scene, split: Split) -> Any:
+def labels_of(scene: Scene, split: Split) -> Any:
+    """The true classes of a split, int64 (images,)."""
     import numpy as np
 
     return np.load(scene.execution.artifacts["prepare"].folder / f"{split}.labels.npy", allow_pickle=False)

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from edgecnn.building.assemble import Scene
+from edgecnn.building.baselines import local_record
 from edgecnn.building.devices import local_facts
 from edgecnn.building.execute import Execution, Workshop, execute
 from edgecnn.building.observe import Observer, finalists, pixel_sets
 from edgecnn.building.plan import BASELINE_ID, Plan, plan
 from edgecnn.building.publish import (
+    Page,
     check_output,
     output_lock,
+    publish_baseline,
     publish_bundle,
     publish_plan,
     publish_progress,
@@ -85,8 +89,14 @@ def _looked_up(planned: Plan, store: Store) -> tuple[PlannedStep, ...]:
     return tuple(steps)
 
 
-def run_build(request: BuildRequest, store: Store, tell: Progress) -> BuildReport:
+def run_build(request: BuildRequest, store: Store, tell: Progress, pages: Mapping[str, Page] | None = None) -> BuildReport:
     """Build, measure, judge and write the results.
+
+    Args:
+        request: what is asked.
+        store: where finished work lies; what this build has in hand is kept from ``gc`` until it ends.
+        tell: hears progress.
+        pages: file name beside ``report.json`` to what words the report for people.
 
     Raises:
         EdgecnnError: a named failure. What was finished before it is in the store, and the same call goes on from there.
@@ -108,17 +118,26 @@ def run_build(request: BuildRequest, store: Store, tell: Progress) -> BuildRepor
     here = host.identify()
     environment = {"python": python_version(), **here.conditions}
     workshop = Workshop(store=store, host=host, environment=environment, tell=tell)
-    execution = execute(planned, workshop, request.goal)
     lab = Lab(host=host, store=store, tell=tell, device=_device_here(planned), machine=local_facts().describe(), environment=here)
-    scene = observe(request, execution, lab)
-    report = report_of(scene, request, seconds=time.perf_counter() - started)
-    with output_lock(request.out):
-        if request.goal == "judge":
-            publish_bundle(report, scene.seen.kits, request.out)
-            publish_report(report, request.out)
-        else:
-            publish_progress(report, request.goal, request.out)
+    with store.in_use.held():
+        execution = execute(planned, workshop, request.goal)
+        scene = observe(request, execution, lab)
+        report = report_of(scene, request, seconds=time.perf_counter() - started)
+        _publish(report, scene, request, pages or {})
     return report
+
+
+def _publish(report: BuildReport, scene: Scene, request: BuildRequest, pages: Mapping[str, Page]) -> None:
+    """All under one lock: what lies in the folder afterwards is of one build, its plan again included."""
+    with output_lock(request.out):
+        publish_plan(scene.execution.plan, request.out)
+        if request.goal != "judge":
+            publish_progress(report, request.goal, request.out)
+            return
+        publish_bundle(report, scene.seen.kits, request.out)
+        publish_report(report, request.out, pages)
+        if (record := local_record(scene)) is not None:
+            publish_baseline(record, request.out)
 
 
 def _device_here(planned: Plan) -> str:
@@ -135,10 +154,12 @@ def observe(request: BuildRequest, execution: Execution, lab: Lab) -> Scene:
         return scene
     if BASELINE_ID not in observer.seen.answering:
         raise EveryCandidateFailed(reasons=_reasons(execution))
-    observer.evaluate_all(pixel_sets(execution))
+    pixels = pixel_sets(execution)
+    observer.evaluate_all(pixels)
     if (failed := observer.seen.failures.get(BASELINE_ID)) is not None:
         raise BaselineFailed(reason=failed.what)
     observer.read_residency()
+    observer.play_baseline(pixels["report"], anew=request.stored_race == "never")
     if scene.attached:
         _race(observer, scene, request)
     return scene

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import NamedTuple
 from edgecnn.building.toml_file import checked, read_table
 from edgecnn.errors.devices import (
     DeviceFileInvalid,
+    DeviceNameShipped,
     DeviceNameTaken,
     RuntimeNotOnDevice,
     RuntimesContradict,
@@ -24,9 +26,7 @@ from edgecnn.values.candidate import Runtime
 from edgecnn.values.device import Device, Match, Memory
 from edgecnn.values.recipe import TargetChoice
 
-ISA_FLAGS = (
-    "avx2", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_int8", "amx_bf16", "asimddp", "asimdhp", "i8mm", "bf16",
-)  # fmt: skip
+ISA_FLAGS = ("avx2", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_int8", "amx_bf16", "asimddp", "asimdhp", "i8mm", "bf16")
 """The CPU flags, in Linux's spelling, that decide a quantization scheme or whether a precision is really computed in."""
 
 
@@ -82,8 +82,7 @@ def device_named(name: str) -> Device:
     Raises:
         UnknownDevice: there is none; names the nearest.
     """
-    devices = load_devices()
-    by_name = {alias: device for device in devices.values() for alias in (device.name, *device.aliases)}
+    by_name = _by_name()
     if name not in by_name:
         raise UnknownDevice(name=name, known=sorted(by_name))
     return by_name[name]
@@ -99,8 +98,26 @@ def load_device_file(path: Path) -> Device:
     """
     table = read_table(path)
     device = checked(Device, table, lambda problems: DeviceFileInvalid(path=path, problems=problems))
-    if not device.runtimes:
-        raise DeviceFileInvalid(path=path, problems=["runtimes must list at least one runtime"])
+    idle = [name.value for name, facts in device.runtimes.items() if set(facts.precisions.values()) <= {"none"}]
+    problems = [f"runtimes.{name}.precisions must say native or slow of at least one precision" for name in idle]
+    if problems or not device.runtimes:
+        raise DeviceFileInvalid(path=path, problems=problems or ["runtimes must list at least one runtime"])
+    return device
+
+
+def own_device(path: Path) -> Device:
+    """A user's device from a file. A copy of a shipped file is the shipped device; one that was changed has its own name.
+
+    Raises:
+        DeviceNameShipped: it states other facts under a shipped device's name or alias.
+        FileUnreadable, NotToml, DeviceFileInvalid: as ``load_device_file``.
+    """
+    device = load_device_file(path)
+    shipped = _by_name()
+    if device.name in shipped and device != shipped[device.name]:
+        stem = re.sub("[^a-z0-9]+", "-", path.stem.lower()).strip("-")
+        suggestion = stem if stem and stem not in shipped else f"my-{device.name}"
+        raise DeviceNameShipped(path=path, name=device.name, suggestion=suggestion)
     return device
 
 
@@ -111,13 +128,13 @@ def parse_target(text: str) -> Target:
         UnknownDevice: the device is neither a shipped name nor a path.
         UnknownRuntime: what follows the colon is no runtime.
         RuntimeNotOnDevice: the device file does not list that runtime.
-        FileUnreadable, NotToml, DeviceFileInvalid: of a device file given by its path.
+        FileUnreadable, NotToml, DeviceFileInvalid, DeviceNameShipped: of a device file given by its path.
     """
     name, colon, runtime = text.rpartition(":")
     if not colon:
         name, runtime = text, ""
-    device = load_device_file(Path(name)) if _is_path(name) else device_named(name)
-    return Target(device, runtime_of(device, runtime) if colon else None)
+    device = own_device(Path(name)) if _is_path(name) else device_named(name)
+    return Target(device, runtime_of(device, runtime, target=name) if colon else None)
 
 
 def settled_target(choice: TargetChoice, asked: str | None) -> Target:
@@ -134,22 +151,22 @@ def settled_target(choice: TargetChoice, asked: str | None) -> Target:
         return Target(device, named)
     if named is not None and named is not choice.runtime:
         raise RuntimesContradict(target=choice.device, runtime=choice.runtime.value)
-    return Target(device, runtime_of(device, choice.runtime.value))
+    return Target(device, runtime_of(device, choice.runtime.value, target=choice.device))
 
 
-def runtime_of(device: Device, name: str) -> Runtime:
-    """The runtime of this name, if the device has it.
+def runtime_of(device: Device, name: str, target: str | None = None) -> Runtime:
+    """The runtime of this name, if the device has it; ``target`` is how the user wrote the device, a file's path or its name.
 
     Raises:
         UnknownRuntime: edgecnn has no such runtime.
         RuntimeNotOnDevice: the device file does not list it.
     """
     has = [runtime.value for runtime in device.runtimes]
-    known = [runtime.value for runtime in Runtime]
+    known = [runtime.value for runtime in Runtime if runtime.ships]
     if name not in known:
-        raise UnknownRuntime(name=name, device=device.name, known=known, on_device=has)
+        raise UnknownRuntime(name=name, device=target or device.name, known=known, on_device=has)
     if name not in has:
-        raise RuntimeNotOnDevice(device=device.name, runtime=name, has=has)
+        raise RuntimeNotOnDevice(device=device.name, runtime=name, has=has, target=target or device.name)
     return Runtime(name)
 
 
@@ -196,6 +213,10 @@ def local_facts(root: Path = Path("/")) -> LocalFacts:
     )
 
 
+def _by_name() -> dict[str, Device]:
+    return {name: device for device in load_devices().values() for name in (device.name, *device.aliases)}
+
+
 def _is_path(name: str) -> bool:
     return name.endswith(".toml") or "/" in name or os.sep in name
 
@@ -218,10 +239,8 @@ def _models(root: Path) -> tuple[str, ...]:
 
 
 def _memory_mib(meminfo: str) -> int | None:
-    for line in meminfo.splitlines():
-        if line.startswith("MemTotal:"):
-            return int(line.split()[1]) // 1024
-    return None
+    found = (int(line.split()[1]) // 1024 for line in meminfo.splitlines() if line.startswith("MemTotal:"))
+    return next(found, None)
 
 
 def _text(path: Path) -> str:

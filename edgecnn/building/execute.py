@@ -25,6 +25,8 @@ from edgecnn.values.stage import Progress, Role
 
 TRUNK = ("prepare", "fetch", "train", "export")
 BRANCH = ("quantize", "package", "compile")
+MEASURING: tuple[Goal, ...] = ("profile", "judge")
+"""Goals that end with figures: only these need the desktop baseline."""
 _LAST_STEP: Mapping[Goal, tuple[str, ...]] = {
     "train": ("prepare", "fetch", "train"),
     "export": TRUNK,
@@ -70,6 +72,9 @@ def execute(plan: Plan, workshop: Workshop, goal: Goal = "judge", limits: Limits
             _run(step, execution, workshop)
     if any(kind in wanted for kind in BRANCH):
         _climb(execution, workshop, wanted, limits or Limits())
+    if goal in MEASURING and plan.resolved.desktop_gpu is not None:
+        for step in plan.of_candidate(plan.resolved.desktop_gpu.candidate.id):
+            _try(step, execution, workshop)
     return execution
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from edgecnn.building.desktop_gpu import Played, play
 from edgecnn.building.execute import Execution
 from edgecnn.building.plan import BASELINE_ID
 from edgecnn.errors.base import EdgecnnError
@@ -44,6 +45,8 @@ class Observations:
     evaluations: dict[tuple[str, Split], StoredProfile] = field(default_factory=dict)
     residency: dict[str, Residency] = field(default_factory=dict)
     screen_ms: dict[str, float] = field(default_factory=dict)
+    desktop: Played | None = None
+    """What a GPU of this machine did; None where there is none."""
     races: dict[Purpose, RaceResult] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     """What could not be read and is not needed: a candidate is not out for it."""
@@ -106,6 +109,10 @@ class Observer:
                     self.seen.residency[name] = stored.profile.residency
             except EdgecnnError as error:
                 self.seen.notes.append(f"residency of {name} could not be read: {error.line()}")
+
+    def play_baseline(self, pixels: PixelSet, *, anew: bool = False) -> None:
+        """Let a GPU of this machine take its part, where there is one."""
+        self.seen.desktop = play(self.execution, self.lab, pixels, anew=anew)
 
     def race(self, names: Iterable[str], purpose: Purpose, *, anew: bool = False, patient: bool = False) -> None:
         """Race these candidates' kits; whoever does not finish is out. ``patient``: a gate needs p99, however slow a run is."""

@@ -16,11 +16,12 @@ from edgecnn.stages.export import ExportStage
 from edgecnn.stages.fetch import FetchStage
 from edgecnn.stages.package import PackageStage
 from edgecnn.stages.prepare import PrepareStage
+from edgecnn.stages.program import ProgramStage
 from edgecnn.stages.quantize import QuantizeStage
 from edgecnn.stages.train import TrainStage
 from edgecnn.values.candidate import Candidate, Precision, Rung
 from edgecnn.values.key import Key
-from edgecnn.values.stage import Stage
+from edgecnn.values.stage import Role, Stage
 
 BASELINE_ID = "onnxruntime-fp32"
 """The network that every drop is counted from: fp32 in ONNX Runtime, whatever the device."""
@@ -90,9 +91,11 @@ class _Steps:
 def plan(resolved: Resolved) -> Plan:
     """Lay out every stage with its key."""
     steps = _Steps(resolved.versions)
-    prepared, exported = _trunk(resolved, steps)
+    trunk = _trunk(resolved, steps)
     for candidate in resolved.candidates:
-        _branch(resolved, candidate, steps, {"pixels": prepared, "model": exported})
+        _branch(resolved, candidate, steps, trunk)
+    if resolved.desktop_gpu is not None:
+        _desktop_branch(resolved, resolved.desktop_gpu.candidate, steps, trunk)
     rungs = tuple(
         Rung(name=name, candidates=members)
         for name, precisions in RUNGS
@@ -101,7 +104,8 @@ def plan(resolved: Resolved) -> Plan:
     return Plan(resolved=resolved, steps=tuple(steps.steps), rungs=rungs)
 
 
-def _trunk(resolved: Resolved, steps: _Steps) -> tuple[Key, Key]:
+def _trunk(resolved: Resolved, steps: _Steps) -> dict[Role, Key]:
+    """Lay the trunk and return the keys that branches begin from: ``pixels``, ``weights`` and ``model``."""
     recipe, arch = resolved.recipe, resolved.arch
     images = resolved.data.content
     prepared = steps.add("prepare", PrepareStage(inputs={"images": images}, pixels=resolved.preprocessing.pixels))
@@ -124,7 +128,7 @@ def _trunk(resolved: Resolved, steps: _Steps) -> tuple[Key, Key]:
         resolution_px=recipe.model.resolution_px or arch.resolution_px,
         normalization=resolved.preprocessing.normalization,
     )
-    return prepared, steps.add("export", export)
+    return {"pixels": prepared, "weights": trained, "model": steps.add("export", export)}
 
 
 def _train_settings(resolved: Resolved) -> dict[str, Any]:
@@ -134,7 +138,31 @@ def _train_settings(resolved: Resolved) -> dict[str, Any]:
     return settings
 
 
-def _branch(resolved: Resolved, candidate: Candidate, steps: _Steps, trunk: Mapping[str, Key]) -> None:
+def _desktop_branch(resolved: Resolved, candidate: Candidate, steps: _Steps, trunk: Mapping[Role, Key]) -> None:
+    """Of no rung, since it is never shipped; it is packaged as what ships is, so that the runner can measure it."""
+    program = ProgramStage(
+        inputs={"weights": trunk["weights"], "pixels": trunk["pixels"]},
+        candidate=candidate,
+        arch=resolved.arch.name,
+        classes=len(resolved.data.classes),
+        resolution_px=resolved.preprocessing.pixels.crop_px,
+        normalization=resolved.preprocessing.normalization,
+    )
+    made = steps.add(f"program:{candidate.id}", program, candidate.id)
+    steps.add(f"package:{candidate.id}", _package(resolved, candidate, {"model": made, "pixels": trunk["pixels"]}), candidate.id)
+
+
+def _package(resolved: Resolved, candidate: Candidate, inputs: Mapping[Role, Key]) -> PackageStage:
+    return PackageStage(
+        inputs=inputs,
+        name=f"{resolved.arch.name}--{candidate.id}",
+        candidate=candidate,
+        preprocessing=resolved.preprocessing,
+        runner_sha256=resolved.runner_sha256,
+    )
+
+
+def _branch(resolved: Resolved, candidate: Candidate, steps: _Steps, trunk: Mapping[Role, Key]) -> None:
     quantize = QuantizeStage(
         inputs={"model": trunk["model"], "pixels": trunk["pixels"]},
         candidate=candidate,
@@ -142,13 +170,7 @@ def _branch(resolved: Resolved, candidate: Candidate, steps: _Steps, trunk: Mapp
         normalization=resolved.preprocessing.normalization,
     )
     quantized = steps.add(f"quantize:{candidate.id}", quantize, candidate.id)
-    package = PackageStage(
-        inputs={"model": quantized, "pixels": trunk["pixels"]},
-        name=f"{resolved.arch.name}--{candidate.id}",
-        candidate=candidate,
-        preprocessing=resolved.preprocessing,
-        runner_sha256=resolved.runner_sha256,
-    )
+    package = _package(resolved, candidate, {"model": quantized, "pixels": trunk["pixels"]})
     packaged = steps.add(f"package:{candidate.id}", package, candidate.id)
     if not candidate.needs_engine:
         return

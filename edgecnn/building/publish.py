@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,13 +14,17 @@ from filelock import FileLock
 
 from edgecnn.building.plan import Plan
 from edgecnn.errors.building import OutputAmongData, OutputHoldsOtherFiles, OutputUnusable
+from edgecnn.judging.baseline import BaselineRecord
 from edgecnn.measure.kits import KitRef
+from edgecnn.store.disk import sha256_of
 from edgecnn.values.report import BuildReport
 
 BUNDLE = "bundle"
 CHOICE = "choice.json"
 KEPT = "measured"
 """What a device measured of the bundle, copied back: it stays when the bundle is replaced."""
+Page = Callable[[BuildReport], str]
+"""Words a report for people. Rendering lies above this package, so that its functions are handed in."""
 
 
 def check_output(folder: Path, data: str) -> None:
@@ -71,9 +74,22 @@ def publish_plan(plan: Plan, folder: Path) -> None:
     write_text_atomically(folder / "plan.json", json.dumps(plan.facts(), indent=1, ensure_ascii=False) + "\n")
 
 
-def publish_report(report: BuildReport, folder: Path) -> None:
-    """``report.json``."""
+def publish_report(report: BuildReport, folder: Path, pages: Mapping[str, Page] | None = None) -> None:
+    """``report.json``, and before it what words it for people: whoever sees the new one sees its pages beside it.
+
+    Args:
+        report: what the build found.
+        folder: the output folder; the caller holds its ``output_lock``, so that no page describes another build's report.
+        pages: file name, such as ``report.md``, to what makes its text.
+    """
+    for name, page in (pages or {}).items():
+        write_text_atomically(folder / name, page(report))
     write_text_atomically(folder / "report.json", report.model_dump_json(indent=1, by_alias=True) + "\n")
+
+
+def publish_baseline(record: BaselineRecord, folder: Path) -> None:
+    """``baseline.json``: what a GPU of this machine did, in the form in which ``baselines/`` keeps it."""
+    write_text_atomically(folder / "baseline.json", record.model_dump_json(indent=1, by_alias=True) + "\n")
 
 
 def publish_progress(report: BuildReport, goal: str, folder: Path) -> None:
@@ -86,7 +102,8 @@ def publish_progress(report: BuildReport, goal: str, folder: Path) -> None:
 def publish_bundle(report: BuildReport, kits: Mapping[str, KitRef], folder: Path) -> None:
     """``bundle/``: the carried kits, and ``choice.json`` that says which one is used and whether that is settled.
 
-    An unchanged bundle is left alone, so that a cached build copies nothing; one that lost or changed a file is made again.
+    An unchanged bundle is left alone, so that a cached build copies nothing. One that lost or changed a file of a kit is made
+    again, one changed without another size too; what lies there beside the kits' files, such as byte code, is no change.
     """
     carried = {name: kits[name] for name in report.choice.carried if name in kits}
     choice = _choice(report, carried)
@@ -130,13 +147,20 @@ def _choice(report: BuildReport, carried: Mapping[str, KitRef]) -> str:
 
 
 def _whole(bundle: Path, carried: Mapping[str, KitRef]) -> bool:
-    """True where every file of every kit is there in the size that its manifest states, and the manifests are the kits'."""
+    """True where the manifests are the kits', and every file is as its manifest states it.
+
+    Hashing every file would cost a cached build seconds. The kernel dates each change of a file (ctime, which no copying tool
+    can set), and all of a bundle's files are older than its ``choice.json``: only what is not older has its bytes read.
+    """
+    published_ns = (bundle / CHOICE).stat().st_ctime_ns
     for name, kit in carried.items():
         manifest = bundle / "kits" / name / "kit.json"
-        if not manifest.is_file() or hashlib.sha256(manifest.read_bytes()).hexdigest() != kit.digest:
+        if not manifest.is_file() or sha256_of(manifest) != kit.digest:
             return False
         for file, fact in json.loads(manifest.read_text())["files"].items():
             path = manifest.parent / file
             if not path.is_file() or path.stat().st_size != fact["bytes"]:
+                return False
+            if path.stat().st_ctime_ns >= published_ns and sha256_of(path) != fact["sha256"]:
                 return False
     return True

@@ -1,7 +1,12 @@
-"""A recipe holds a user's choices and nothing else: it is read whole or refused whole, and never completed by guessing."""
+"""A recipe holds a user's choices and nothing else: it is read whole or refused whole, and never completed by guessing.
+
+A relative path in a recipe file counts from that file's folder, so that the file means the same from wherever it is built; a
+path on the command line, ``--set`` included, counts from the current folder.
+"""
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -9,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.building.toml_file import checked, dotted_keys, problems_in, read_table, unknown_key
-from edgecnn.errors.recipes import OverridesInvalid, RecipeInvalid, RecipeTooNew, UnknownPipeline
+from edgecnn.data.demo import DEMO
+from edgecnn.errors.recipes import OverridesInvalid, RecipeFileMissing, RecipeInvalid, RecipeTooNew, UnknownPipeline
+from edgecnn.errors.weights import WEIGHTS_WORDS
 from edgecnn.resources import resource_folder
 from edgecnn.values.base import Value
 from edgecnn.values.recipe import Recipe
@@ -40,18 +47,23 @@ def pipeline_names() -> tuple[str, ...]:
 def load_recipe(path_or_name: str | Path) -> Recipe:
     """A recipe from a TOML file, or a shipped pipeline by its name.
 
-    A text with a slash or ending in ``.toml`` is a path, any other is a name.
+    A text with a slash or ending in ``.toml`` is a path, any other is a name. What a file says of ``data.path``,
+    ``model.weights`` and ``target.device`` comes back absolute where it is a relative path; ``demo``, the words for weights and
+    the names of devices are none.
 
     Raises:
         UnknownPipeline: no pipeline of this name is shipped.
+        RecipeFileMissing: no file is there, and a pipeline of its name is shipped.
         FileUnreadable, NotToml: of the file.
         RecipeTooNew: its schema is later than this version's.
         RecipeInvalid: unknown keys (with the nearest right one), wrong types, values out of range; all at once.
     """
-    path = _path_of(path_or_name)
-    table = read_table(path)
-    _refuse_later_schema(table, path)
-    return checked(Recipe, table, lambda problems: RecipeInvalid(path=path, problems=problems))
+    if isinstance(path_or_name, str) and not _is_path(path_or_name):
+        return _read(_shipped(path_or_name))
+    path = Path(path_or_name)
+    if not os.path.lexists(path) and path.stem in pipeline_names():
+        raise RecipeFileMissing(path=path, shipped=path.stem)
+    return _with_paths_from(path.parent, _read(path))
 
 
 def apply_overrides(recipe: Recipe, overrides: Sequence[str]) -> Recipe:
@@ -65,18 +77,61 @@ def apply_overrides(recipe: Recipe, overrides: Sequence[str]) -> Recipe:
     """
     table = recipe.model_dump(mode="json", by_alias=True, exclude_unset=True)
     unknown = [said for text in overrides if (said := _set(table, text)) is not None]
-    problems = (*unknown, *problems_in(Recipe, table))
+    problems = (*unknown, *_problems(table))
     if problems:
         raise OverridesInvalid(problems=problems)
     return checked(Recipe, table, lambda found: OverridesInvalid(problems=found))
 
 
-def _path_of(path_or_name: str | Path) -> Path:
-    if isinstance(path_or_name, Path) or path_or_name.endswith(".toml") or "/" in path_or_name:
-        return Path(path_or_name)
-    if path_or_name not in pipeline_names():
-        raise UnknownPipeline(name=path_or_name, known=pipeline_names())
-    return load_pipelines()[path_or_name].path
+def _is_path(text: str) -> bool:
+    return text.endswith(".toml") or "/" in text
+
+
+def _shipped(name: str) -> Path:
+    pipelines = load_pipelines()
+    if name not in pipelines:
+        meant = next((file for file in (Path(name), Path(f"{name}.toml")) if name and file.is_file()), None)
+        raise UnknownPipeline(name=name, known=tuple(pipelines), here=meant)
+    return pipelines[name].path
+
+
+def _read(path: Path) -> Recipe:
+    table = read_table(path)
+    _refuse_later_schema(table, path)
+    if problems := _problems(table):
+        raise RecipeInvalid(path=path, problems=problems)
+    return checked(Recipe, table, lambda found: RecipeInvalid(path=path, problems=found))
+
+
+def _problems(table: Mapping[str, Any]) -> tuple[str, ...]:
+    """An empty path would silently mean the folder that it is counted from."""
+    places = (("model", "weights"), ("data", "path"))
+    texts = {f"{name}.{key}": inner.get(key) for name, key in places if isinstance(inner := table.get(name), Mapping)}
+    empty = [f"{key} must not be empty" for key, text in texts.items() if isinstance(text, str) and not text.strip()]
+    return (*problems_in(Recipe, table), *empty)
+
+
+def _with_paths_from(folder: Path, recipe: Recipe) -> Recipe:
+    """The recipe with its relative paths counted from ``folder``."""
+    model, data, target = recipe.model, recipe.data, recipe.target
+    if model.weights not in WEIGHTS_WORDS:
+        model = model.model_copy(update={"weights": _counted_from(folder, model.weights)})
+    if data.path != DEMO:
+        data = data.model_copy(update={"path": _counted_from(folder, data.path)})
+    if _is_path(target.device.rpartition(":")[0] or target.device):
+        target = target.model_copy(update={"device": _counted_from(folder, target.device)})
+    changed = {"model": model, "data": data, "target": target}
+    return recipe.model_copy(update={name: value for name, value in changed.items() if value != getattr(recipe, name)})
+
+
+def _counted_from(folder: Path, text: str) -> str:
+    """``..`` at the head is taken off the folder as the system sees it, links followed, and what is left is not looked at."""
+    if text.startswith("~") or Path(text).is_absolute():
+        return text
+    base, parts = folder.resolve(), Path(text).parts
+    while parts[:1] == ("..",):
+        base, parts = base.parent, parts[1:]
+    return str(base.joinpath(*parts))
 
 
 def _refuse_later_schema(table: Mapping[str, Any], path: Path) -> None:

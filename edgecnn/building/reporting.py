@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 import edgecnn
 from edgecnn.building.assemble import Scene, candidate_facts, weights_sha256
-from edgecnn.building.baselines import load_baselines
+from edgecnn.building.baselines import desktop_baseline
 from edgecnn.building.plan import BASELINE_ID
 from edgecnn.building.request import BuildRequest
 from edgecnn.building.resolved import Resolved
 from edgecnn.building.wording import measure_command, notices, unexecuted
-from edgecnn.judging.baseline import BaselineQuestion, baseline_facts
 from edgecnn.judging.choice import ChoiceRules, choose
 from edgecnn.judging.field import field_of
 from edgecnn.judging.gates import budget_pp, gates_for, judge_candidate, overall
@@ -22,9 +20,6 @@ from edgecnn.judging.latency import latency, pairwise_ratios
 from edgecnn.values.mac_table import MacTable
 from edgecnn.values.report import Build, BuildReport, CandidateFacts, Choice
 from edgecnn.values.verdict import Gate, GateResult
-
-BASELINE_ROLE = "rtx-4090"
-"""The desktop GPU that the role is named after."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +87,7 @@ def report_of(scene: Scene, request: BuildRequest, seconds: float) -> BuildRepor
         choice=decision.choice,
         verdict=overall(gates),
         gates=gates,
-        baseline=_baseline(scene),
+        baseline=desktop_baseline(scene),
         notices=notices(scene),
         unexecuted=unexecuted(scene),
         outcomes=execution.outcomes,
@@ -127,15 +122,3 @@ def _macs(scene: Scene) -> int | None:
     if exported is None:
         return None
     return MacTable.model_validate_json((exported.folder / "macs.json").read_text()).total
-
-
-def _baseline(scene: Scene) -> Any:
-    resolved = scene.execution.plan.resolved
-    question = BaselineQuestion(
-        device=BASELINE_ROLE,
-        arch=resolved.arch.name,
-        resolution_px=resolved.preprocessing.pixels.crop_px,
-        accuracy_machine=scene.lab.machine,
-        command=None,
-    )
-    return baseline_facts(question, records=load_baselines())

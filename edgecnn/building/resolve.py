@@ -6,22 +6,25 @@ A request is never edited: what the user left unset is filled in here, visibly, 
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from edgecnn.backends.installed import installed_version
 from edgecnn.backends.registry import all_backends, backend_for
-from edgecnn.building.devices import LocalFacts, local_facts, matches, with_local_facts
+from edgecnn.building.devices import LocalFacts, load_devices, local_facts, matches, with_local_facts
+from edgecnn.building.offer import require_candidate
 from edgecnn.building.plan import BASELINE_ID
 from edgecnn.building.request import BuildRequest
-from edgecnn.building.resolved import Attachment, Resolved
+from edgecnn.building.resolved import Attachment, DesktopGpu, Resolved
 from edgecnn.data.manifest import summarize
 from edgecnn.errors.building import NothingToBuild
 from edgecnn.judging.bounds import check_bounds
 from edgecnn.models.catalogue import arch_named, pixel_recipe
 from edgecnn.models.defaults import Mode, default_epochs, default_learning_rate
 from edgecnn.models.weights import answer_weights
+from edgecnn.runner.sensors import gpu_model
 from edgecnn.stages.fetch import FetchStage
 from edgecnn.stages.package import runner_digest
 from edgecnn.store.store import Store
@@ -46,6 +49,8 @@ DISTRIBUTIONS = (
 ABSENT = "absent"
 """The version of a distribution that is not installed: it enters the key, so that installing it makes another."""
 BASELINE = Candidate(id=BASELINE_ID, runtime=Runtime.ONNXRUNTIME, precision=Precision.FP32)
+DESKTOP = Candidate(id="torch-fp32", runtime=Runtime.TORCH, precision=Precision.FP32)
+"""What plays the desktop-GPU baseline: eager torch, TF32 off."""
 AHEAD_OF_TIME_BUILDERS = {"tensorrt-rtx-cu13-bindings": "tensorrt_rtx_bindings"}
 """The full ``tensorrt`` builds for the GPU that it runs on alone, which is the device's own work and no proof ahead of time."""
 
@@ -62,8 +67,8 @@ def resolve(request: BuildRequest, store: Store, tell: Progress) -> Resolved:
     versions = {name: installed_version(name) or ABSENT for name in DISTRIBUTIONS}
     facts = local_facts()
     candidates, unsupported, unavailable = _candidates(request.device, asked.target.runtime, facts)
-    data = summarize(asked.data, store.root, tell)
     weights = _answer(request, arch, store, versions)
+    data = summarize(asked.data, store.root, tell)
     recipe = _completed(asked, arch, data, weights)
     sources: dict[Key, Path] = {data.content: Path(data.manifest_path)}
     if weights.kind == "file" and weights.path is not None and weights.sha256 is not None:
@@ -81,11 +86,21 @@ def resolve(request: BuildRequest, store: Store, tell: Progress) -> Resolved:
         candidates=candidates,
         unsupported=unsupported,
         unavailable=unavailable,
+        desktop_gpu=_desktop_gpu(gpu_model(), versions),
         builder=next((module for name, module in AHEAD_OF_TIME_BUILDERS.items() if versions[name] != ABSENT), None),
         versions=versions,
         runner_sha256=runner_digest(),
         sources=sources,
     )
+
+
+def _desktop_gpu(model: str | None, versions: Mapping[str, str]) -> DesktopGpu | None:
+    """A GPU takes its own part: whatever its model, it is filed under that and never under the role's."""
+    if model is None or ABSENT in (versions["torch"], versions["torchvision"]):
+        return None
+    of_role = [device for device in load_devices().values() if device.role == "baseline"]
+    known = next((d.name for d in of_role if d.match.model_contains and d.match.model_contains in model), None)
+    return DesktopGpu(model=model, device=known or re.sub("[^a-z0-9]+", "-", model.lower()).strip("-"), candidate=DESKTOP)
 
 
 def _attachment(device: Device, facts: LocalFacts) -> Attachment:
@@ -101,11 +116,14 @@ def _candidates(
     built: dict[str, Candidate] = {BASELINE_ID: BASELINE}
     unsupported: list[Unsupported] = []
     unavailable: dict[str, Unavailable] = {}
+    offered: list[Candidate | Unsupported] = []
     for backend in all_backends():
         if runtime not in (None, backend.runtime) or (runtime is None and not _offered(device, backend.runtime)):
             continue
         absent = [name for name in backend.packages if installed_version(name) is None]
-        for entry in backend.supports(with_local_facts(device, facts)):
+        entries = backend.supports(with_local_facts(device, facts))
+        offered += entries
+        for entry in entries:
             if isinstance(entry, Unsupported):
                 unsupported.append(entry)
             elif absent:
@@ -116,6 +134,10 @@ def _candidates(
     if needed:
         lacking = _unavailable(needed, backend_for(BASELINE.runtime).extra)
         raise NothingToBuild(device=device.name, reasons=(lacking.why,), command=lacking.command)
+    require_candidate(device, runtime, offered)
+    if unavailable and not any(isinstance(entry, Candidate) and entry.id in built for entry in offered):
+        reasons = tuple(dict.fromkeys(each.why for each in unavailable.values()))
+        raise NothingToBuild(device=device.name, reasons=reasons, command=next(iter(unavailable.values())).command)
     return tuple(built.values()), tuple(unsupported), unavailable
 
 

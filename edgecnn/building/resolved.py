@@ -25,6 +25,16 @@ class Attachment(Value):
     why: str
 
 
+class DesktopGpu(Value):
+    """A GPU of this machine that plays the desktop-GPU baseline, and what plays on it."""
+
+    model: str
+    """As its driver names it."""
+    device: str
+    """The device file that it matches, or its model made a name: profiles are filed under what it really is."""
+    candidate: Candidate
+
+
 class Resolved(Value):
     """A request with nothing left open. ``recipe`` has every default filled in, visibly."""
 
@@ -41,7 +51,9 @@ class Resolved(Value):
     """All that can be built here for the device, the baseline network's fp32 first."""
     unsupported: tuple[Unsupported, ...]
     unavailable: Mapping[str, Unavailable]
-    """Candidate, or ``compile``, to why it cannot be had on this machine."""
+    """Candidate to why it cannot be had on this machine."""
+    desktop_gpu: DesktopGpu | None = None
+    """None where this machine has no NVIDIA GPU, or no torch to use it."""
     builder: str | None
     """Distribution that builds engines ahead of time here, where one is installed."""
     versions: Mapping[str, str]

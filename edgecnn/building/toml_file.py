@@ -49,27 +49,42 @@ _SAID = {
 """What pydantic's error types are called here; a type that is not listed keeps pydantic's own words."""
 
 
+LARGEST_BYTES = 1 << 20
+"""Nobody writes more by hand; a model or a device that never ends, given by mistake, is not read into memory."""
+
+
 def read_table(path: Path) -> dict[str, Any]:
-    """The table that a TOML file holds.
+    """The table that a TOML file holds. A byte order mark, which some editors write, is no part of it.
 
     Raises:
-        FileUnreadable: the file is absent, a folder, not permitted, or no UTF-8.
+        FileUnreadable: the file is absent, a folder, not permitted, too large, or no UTF-8.
         NotToml: the text breaks TOML's grammar; names the line.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open("rb") as file:
+            data = file.read(LARGEST_BYTES + 1)
     except OSError as error:
         raise FileUnreadable(path=path, reason=error.strerror or type(error).__name__) from error
-    except UnicodeDecodeError as error:
-        raise FileUnreadable(path=path, reason=f"byte {error.start} is no UTF-8") from error
     except ValueError as error:  # a NUL inside the path
         raise FileUnreadable(path=path, reason=str(error)) from error
     try:
-        return tomllib.loads(text)
+        return tomllib.loads(_text(path, data))
     except RecursionError as error:
         raise NotToml(path=path, line=None, reason="it is nested too deeply") from error
     except ValueError as error:  # TOMLDecodeError, or an integer of more digits than Python converts
         raise NotToml(path=path, line=_line_of(str(error)), reason=_without_place(str(error))) from error
+
+
+def _text(path: Path, data: bytes) -> str:
+    if len(data) > LARGEST_BYTES:
+        raise FileUnreadable(path=path, reason="it is larger than 1 MiB, which no recipe or device file is")
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise FileUnreadable(path=path, reason="it is UTF-16; save it as UTF-8")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise FileUnreadable(path=path, reason=f"byte {error.start} is no UTF-8") from error
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def checked(model: type[_Model], table: Mapping[str, Any], refuse: Callable[[Sequence[str]], EdgecnnError]) -> _Model:

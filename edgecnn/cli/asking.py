@@ -21,12 +21,12 @@ class Asked:
     data: str | None = None
     weights: str | None = None
     overrides: tuple[str, ...] = ()
-    out: Path | None = None
+    out: str | None = None
     at_most: tuple[str, ...] = ()
     at_least: tuple[str, ...] = ()
     require_measured: bool = False
     refresh_weights: bool = False
-    meter: Path | None = None
+    meter: str | None = None
     verb: str = field(default="build")
 
 
@@ -34,15 +34,19 @@ def request_from(asked: Asked, goal: Goal) -> BuildRequest:
     """Everything the flags say, as one value.
 
     Raises:
-        EdgecnnError: an unknown network, target, key or metric, each with the nearest right one.
+        EdgecnnError: an unknown network, target, key or metric, each with the nearest right one; a text that names nothing.
     """
     from edgecnn.building.devices import settled_target
     from edgecnn.building.request import BuildRequest
+    from edgecnn.data.demo import DEMO
+    from edgecnn.data.layout import root_of
     from edgecnn.judging.bounds import parse_bounds
     from edgecnn.models.catalogue import arch_named
 
-    _refuse_empty(asked)
+    _refuse_unusable_texts(asked)
     recipe = _recipe(asked)
+    if recipe.data.path != DEMO:
+        root_of(recipe.data.path)
     arch = arch_named(recipe.model.arch)
     device, runtime = settled_target(recipe.target, asked.target)
     target = recipe.target.model_copy(update={"device": device.name, "runtime": runtime})
@@ -50,30 +54,37 @@ def request_from(asked: Asked, goal: Goal) -> BuildRequest:
         {
             "recipe": recipe.model_copy(update={"target": target}),
             "device": device,
-            "out": asked.out or Path("builds") / f"{arch.name}-{device.name}",
+            "out": Path(asked.out or f"builds/{arch.name}-{device.name}"),
             "goal": goal,
             "refresh_weights": asked.refresh_weights,
-            "meter": asked.meter,
+            "meter": None if asked.meter is None else Path(asked.meter),
             "gates": parse_bounds(asked.at_most, asked.at_least, require_measured=asked.require_measured),
             "command": command_line(asked),
         }
     )
 
 
-def _refuse_empty(asked: Asked) -> None:
-    """An empty text is a shell variable that was not set, and never a wish."""
-    from edgecnn.errors.recipes import EmptyOption
+def _refuse_unusable_texts(asked: Asked) -> None:
+    """An empty text is a shell variable that was not set, and never a wish; what is no UTF-8 could be written into no report."""
+    from edgecnn.errors.recipes import EmptyOption, OptionNotUnicode
 
-    named = {
+    single = {
         "RECIPE": asked.recipe,
         "--arch": asked.arch,
         "--target": asked.target,
         "--data": asked.data,
         "--weights": asked.weights,
+        "--out": asked.out,
+        "--meter": asked.meter,
     }
-    for option, value in (*named.items(), ("--data", asked.data), ("--weights", asked.weights)):
-        if value is not None and not value.strip():
+    several = {"--set": asked.overrides, "--max": asked.at_most, "--min": asked.at_least}
+    given = [(option, value) for option, value in single.items() if value is not None]
+    given += [(option, value) for option, values in several.items() for value in values]
+    for option, value in given:
+        if not value.strip():
             raise EmptyOption(option=option)
+        if any("\ud800" <= letter <= "\udfff" for letter in value):
+            raise OptionNotUnicode(option=option, value=value)
 
 
 def _recipe(asked: Asked) -> Recipe:
@@ -107,6 +118,6 @@ def command_line(asked: Asked) -> str:
         for word in (flag, v)
     ]
     words += ["--require-measured"] if asked.require_measured else []
-    words += ["--meter", str(asked.meter)] if asked.meter else []
-    words += ["--out", str(asked.out)] if asked.out else []
+    words += ["--meter", asked.meter] if asked.meter else []
+    words += ["--out", asked.out] if asked.out else []
     return shlex.join(words)

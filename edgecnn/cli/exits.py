@@ -10,6 +10,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 
 from edgecnn.errors.base import EdgecnnError, ExitCode
 from edgecnn.errors.building import ResultsNotWritten
@@ -17,37 +18,35 @@ from edgecnn.errors.building import ResultsNotWritten
 _STDOUT_IS_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
 
-def drop_stdout() -> None:
-    """Send the rest of stdout nowhere, so that Python's own flush at the end does not fail again."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
 def guarded(body: Callable[[], ExitCode], *, as_json: bool, debug: bool) -> ExitCode:
-    """Run a command's body and turn whatever ends it into an exit code."""
-    from edgecnn.render.terminal import show_error
+    """Run a command's body and turn whatever ends it into an exit code.
 
+    Where whoever read stdout or stderr has gone, the rest is dropped, and the code says so without looking like a verdict.
+    """
+    _open_closed_streams()
+    try:
+        return _told(body, as_json=as_json, debug=debug)
+    except (BrokenPipeError, SystemExit):  # rich turns the first into the second, with the code of a failed gate
+        _drop_unwritable()
+        return ExitCode.INTERRUPTED
+
+
+def _told(body: Callable[[], ExitCode], *, as_json: bool, debug: bool) -> ExitCode:
     try:
         status = body()
         sys.stdout.flush()
-    except (BrokenPipeError, SystemExit):  # rich turns the first into the second, with the code of a failed gate
-        # Whoever read stdout has gone: what is left is dropped, and the code says so without looking like a verdict.
-        drop_stdout()
-        return ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        raise
     except OSError as error:
         if error.errno not in _STDOUT_IS_FULL or error.filename is not None:
             return _own_fault(error, as_json=as_json)
-        drop_stdout()
-        lost = ResultsNotWritten(because=error.strerror or str(error))
-        show_error(lost, as_json=as_json)
-        return lost.exit_code
+        _drop_unwritable()
+        return _tell(ResultsNotWritten(because=error.strerror or str(error)), as_json=as_json)
     except EdgecnnError as error:
-        if debug:
-            traceback.print_exc()
-        show_error(error, as_json=as_json)
-        return error.exit_code
+        return _tell(error, as_json=as_json, traced=error if debug else None)
     except KeyboardInterrupt:
-        sys.stderr.write("edgecnn: interrupted; what was finished is kept, and the same command goes on from there\n")
-        return ExitCode.INTERRUPTED
+        interrupted = "edgecnn: interrupted; what was finished is kept, and the same command goes on from there\n"
+        return _after(lambda: sys.stderr.write(interrupted), ExitCode.INTERRUPTED)
     except Exception as error:  # noqa: BLE001 - the last clause: our own fault keeps its traceback and its own code
         return _own_fault(error, as_json=as_json)
     return status
@@ -55,8 +54,43 @@ def guarded(body: Callable[[], ExitCode], *, as_json: bool, debug: bool) -> Exit
 
 def _own_fault(error: Exception, *, as_json: bool) -> ExitCode:
     from edgecnn.errors.fault import OwnFault
+
+    return _tell(OwnFault(error=error), as_json=as_json, traced=error)
+
+
+def _tell(error: EdgecnnError, *, as_json: bool, traced: Exception | None = None) -> ExitCode:
     from edgecnn.render.terminal import show_error
 
-    traceback.print_exception(error)
-    show_error(OwnFault(error=error), as_json=as_json)
-    return ExitCode.OWN_FAULT
+    def tell() -> None:
+        if traced is not None:
+            traceback.print_exception(traced)
+        show_error(error, as_json=as_json)
+
+    return _after(tell, error.exit_code)
+
+
+def _after(tell: Callable[[], object], status: ExitCode) -> ExitCode:
+    """The status, once it was told on stderr; a full disk behind that takes the words and not the status."""
+    try:
+        tell()
+    except BrokenPipeError:
+        raise
+    except OSError:
+        _drop_unwritable()
+    return status
+
+
+def _open_closed_streams() -> None:
+    """Python has no stream where a process was started with one closed (`>&-`): what is written there goes nowhere."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - for as long as the process lives
+
+
+def _drop_unwritable() -> None:
+    """Send the rest of a stream that takes no more nowhere, so that Python's own flush at the end does not fail again."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

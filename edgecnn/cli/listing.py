@@ -10,6 +10,7 @@ import typer
 from edgecnn.cli import options as opt
 from edgecnn.cli.exits import guarded
 from edgecnn.errors.base import ExitCode
+from edgecnn.errors.usage import UnknownList
 
 
 class What(StrEnum):
@@ -26,8 +27,24 @@ def register(app: typer.Typer) -> None:
     app.command("list", help="List networks, devices, pipelines or runtimes.")(_list)
 
 
+def _named(name: str) -> What:
+    """The list of that name. typer would choose among the members of an enum too, but in its own words."""
+    if name not in set(What):
+        raise UnknownList(name=name, known=tuple(What))
+    return What(name)
+
+
+def _beginning(incomplete: str) -> list[str]:
+    """What a shell may complete a word to."""
+    return [name for name in What if name.startswith(incomplete)]
+
+
 def _list(
-    what: Annotated[What, typer.Argument(help="Which list.")], as_json: opt.JsonOpt = False, debug: opt.DebugOpt = False
+    what: Annotated[
+        What, typer.Argument(parser=_named, metavar="LIST", autocompletion=_beginning, help=f"One of {', '.join(What)}.")
+    ],
+    as_json: opt.JsonOpt = False,
+    debug: opt.DebugOpt = False,
 ) -> None:
     raise typer.Exit(guarded(lambda: _show(what, as_json), as_json=as_json, debug=debug))
 

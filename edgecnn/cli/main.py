@@ -8,9 +8,7 @@ from typing import Annotated
 import typer
 
 import edgecnn
-from edgecnn.cli import listing, pipeline, storing
-from edgecnn.cli.exits import drop_stdout
-from edgecnn.errors.base import ExitCode
+from edgecnn.cli import listing, pipeline, storing, usage
 
 app = typer.Typer(
     name="edgecnn",
@@ -40,9 +38,5 @@ def _root(
 
 
 def main() -> None:
-    """The console script. What click itself prints may meet a closed pipe too, which must not end like a failed gate."""
-    try:
-        app()
-    except BrokenPipeError:
-        drop_stdout()
-        sys.exit(ExitCode.INTERRUPTED)
+    """The console script."""
+    sys.exit(usage.run(app))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -37,7 +36,8 @@ SetOpt = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="Any recipe value, such as train.epochs=3.", rich_help_panel="What to build"),
 ]
 OutOpt = Annotated[
-    Path | None, typer.Option("--out", help="Folder of the results; default builds/ARCH-DEVICE.", rich_help_panel="Results")
+    str | None,
+    typer.Option("--out", metavar="FOLDER", help="Of the results; default builds/ARCH-DEVICE.", rich_help_panel="Results"),
 ]
 MaxOpt = Annotated[
     list[str] | None,
@@ -54,7 +54,7 @@ RequireMeasuredOpt = Annotated[
     ),
 ]
 MeterOpt = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
         "--meter",
         metavar="FILE.csv",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -25,7 +25,7 @@ def register(app: typer.Typer) -> None:
 
 @store_app.command("list")
 def list_(as_json: opt.JsonOpt = False, debug: opt.DebugOpt = False) -> None:
-    """List what is stored: kind, key, size, age, seconds it took, settings."""
+    """List what is stored: kind, key, network, size, when it was made and last used, how long it took, settings."""
     raise typer.Exit(guarded(lambda: _list(_open(), as_json), as_json=as_json, debug=debug))
 
 
@@ -61,29 +61,22 @@ def _open() -> Store:
 
 
 def _list(store: Store, as_json: bool) -> ExitCode:
-    from edgecnn.render.terminal import show_json, show_lines, show_rows
+    from edgecnn.render.stored import show_listing
+    from edgecnn.render.terminal import show_json
     from edgecnn.store.listing import listing
 
-    found = [row.model_dump(mode="json") for row in listing(store)]
+    rows = listing(store)
     if as_json:
-        show_json({"root": str(store.root), "entries": found})
+        show_json({"root": str(store.root), "entries": [row.model_dump(mode="json") for row in rows]})
     else:
-        show_lines([f"{store.root}: {len(found)} entries"])
-        columns = tuple(found[0]) if found else ()
-        if found:
-            show_rows(columns, [tuple(_cell(row[column]) for column in columns) for row in found])
+        show_listing(str(store.root), rows)
     return ExitCode.OK
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:,.1f}"
-    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def _verify(store: Store, repair: bool, quiet: bool, as_json: bool) -> ExitCode:
     from edgecnn.render.progress import progress_for
-    from edgecnn.render.terminal import show_json, show_lines
+    from edgecnn.render.stored import show_verified
+    from edgecnn.render.terminal import show_json
     from edgecnn.store.verify import verify as verify_store
 
     tell = progress_for(quiet=quiet or as_json)
@@ -94,18 +87,13 @@ def _verify(store: Store, repair: bool, quiet: bool, as_json: bool) -> ExitCode:
     if as_json:
         show_json(report.model_dump(mode="json"))
     else:
-        counted = f"{report.artifacts} artifacts and {report.profiles} profiles"
-        whole = f"{counted}, {report.bytes / MIB:,.1f} MiB: {len(report.damaged)} damaged"
-        damaged = [
-            f"damaged: {entry.name}: {entry.why}{', moved to the trash' if entry.moved_to_trash else ''}"
-            for entry in report.damaged
-        ]
-        show_lines([whole, *damaged, *([] if report.ok or repair else ["take them out with: edgecnn store verify --repair"])])
+        show_verified(report, repaired=repair)
     return ExitCode.OK if report.ok or repair else ExitCode.MISSING
 
 
 def _gc(store: Store, rule: tuple[float, int | None], dry_run: bool, as_json: bool) -> ExitCode:
-    from edgecnn.render.terminal import show_json, show_lines
+    from edgecnn.render.stored import show_collected
+    from edgecnn.render.terminal import show_json
     from edgecnn.store.gc import GcPolicy, collect
 
     days, max_mib = rule
@@ -114,14 +102,5 @@ def _gc(store: Store, rule: tuple[float, int | None], dry_run: bool, as_json: bo
     if as_json:
         show_json(report.model_dump(mode="json"))
     else:
-        verb = "would free" if dry_run else "freed"
-        gone = [f"{'would remove' if dry_run else 'removed'} {removal.name}: {removal.why}" for removal in report.removed]
-        busy = [f"in use, kept: {name}" for name in report.busy]
-        show_lines(
-            [
-                *gone,
-                *busy,
-                f"{verb} {report.freed_bytes / MIB:,.1f} MiB, kept {report.kept_bytes / MIB:,.1f} MiB",
-            ]
-        )
+        show_collected(report)
     return ExitCode.OK

@@ -7,9 +7,11 @@ that decodes it.
 from __future__ import annotations
 
 import io
+import stat
 import struct
 import zlib
 from pathlib import Path
+from typing import Final
 
 from PIL import Image, UnidentifiedImageError
 
@@ -30,12 +32,25 @@ _BROKEN = (
 """What Pillow's format readers raise on damaged headers."""
 
 
+LARGEST_BYTES: Final = 1 << 31
+"""No picture within ``MAX_PIXELS`` needs more, at 8 bytes a pixel; whole files are read, by every core at once."""
+
+
 def problem_of(path: Path) -> tuple[str, bytes]:
     """Why a file is no usable picture (empty where it is one), and its bytes (read only where it is one).
+
+    A pipe or a device is never opened: it may have no end, or no beginning.
 
     Raises:
         OSError: the file cannot be opened or read.
     """
+    facts = path.stat()
+    if not stat.S_ISREG(facts.st_mode):
+        return "a pipe, a socket or a device", b""
+    if facts.st_size == 0:  # not opened either: the kernel's own files have this size, and may block
+        return "an empty file", b""
+    if facts.st_size > LARGEST_BYTES:
+        return "larger than 2 GiB", b""
     with path.open("rb") as file:
         if not (problem := _header_problem(file)):
             file.seek(0)
@@ -45,8 +60,6 @@ def problem_of(path: Path) -> tuple[str, bytes]:
 
 
 def _header_problem(file: io.BufferedReader) -> str:
-    if not file.peek(1):
-        return "an empty file"
     try:
         width, height = Image.open(file).size
     except UnidentifiedImageError:

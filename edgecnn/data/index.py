@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,9 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from edgecnn.data.layout import LEFT_BEHIND
 from edgecnn.data.settled import read_json, write_json
-from edgecnn.errors.data import DataFolderUnreadable
 from edgecnn.values.stage import Progress
 
 _SCHEMA: Final = "edgecnn.index/1"
@@ -28,7 +27,7 @@ _BATCH: Final = 64
 
 
 class Stamped(NamedTuple):
-    """A file as a folder lists it. ``stamp`` holds path, size, mtime_ns and inode, separated by slashes."""
+    """A file as a folder lists it; ``listing.stamps_in`` says what a stamp holds."""
 
     path: str
     stamp: str
@@ -44,49 +43,6 @@ class Fact(NamedTuple):
     sha256: str
     problem: str
     lasting: bool = True
-
-
-def stamps_in(folder: Path) -> list[str]:
-    """The stamps of all files under ``folder``, sub-folders included, sorted; paths are relative to it.
-
-    A file that cannot be stamped (a link to nothing) has a size of -1.
-
-    Raises:
-        DataFolderUnreadable: a folder may not be listed.
-    """
-    stamps: list[str] = []
-    _collect(folder, "", stamps, frozenset())
-    stamps.sort()
-    return stamps
-
-
-def _collect(folder: Path, prefix: str, stamps: list[str], above: frozenset[tuple[int, int]]) -> None:
-    # Listing an open folder spares the kernel a walk along the path for every file: a sixth of the whole.
-    try:
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    except OSError as error:
-        raise DataFolderUnreadable(folder=folder, because=(error.strerror or str(error)).lower()) from error
-    try:
-        here = os.fstat(handle)
-        identity = (here.st_dev, here.st_ino)
-        if identity in above:  # a link to one of its own parents
-            return
-        with os.scandir(handle) as entries:
-            for entry in entries:
-                name = entry.name
-                if name[0] == "." or name in LEFT_BEHIND:
-                    continue
-                if entry.is_dir():
-                    _collect(folder / name, f"{prefix}{name}/", stamps, above | {identity})
-                    continue
-                try:
-                    facts = entry.stat()
-                except OSError:
-                    stamps.append(f"{prefix}{name}/-1/0/0")
-                else:
-                    stamps.append(f"{prefix}{name}/{facts.st_size}/{facts.st_mtime_ns}/{facts.st_ino}")
-    finally:
-        os.close(handle)
 
 
 def parse(folder: str, stamp: str) -> Stamped:
@@ -129,14 +85,20 @@ def read_facts(root: Path, files: Sequence[Stamped], index_file: Path, tell: Pro
 
 def _read(root: Path, files: Sequence[Stamped], facts: dict[str, Fact], tell: Progress) -> None:
     batches = [files[start : start + _BATCH] for start in range(0, len(files), _BATCH)]
+    stopped = threading.Event()
+
+    def some(batch: Sequence[Stamped]) -> list[tuple[str, Fact]]:
+        return [(file.path, _fact(root / file.path)) for file in batch if not stopped.is_set()]
+
     with ThreadPoolExecutor(max_workers=cores()) as pool:
         try:
             done = 0
-            for found in pool.map(lambda batch: [(file.path, _fact(root / file.path)) for file in batch], batches):
+            for found in pool.map(some, batches):
                 facts.update(found)
                 done += len(found)
                 tell.step("reading images", done, len(files), "images")
         except BaseException:
+            stopped.set()  # Ctrl-C waits for the one image that each thread is at, not for its whole batch
             pool.shutdown(cancel_futures=True)
             raise
 

@@ -12,10 +12,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
+from edgecnn.data.listing import LEFT_BEHIND, Seen, is_folder
 from edgecnn.errors.data import (
     DataFolderMissing,
     DataFolderUnreadable,
     DataNotAFolder,
+    DataPathUnusable,
     NameNotUnicode,
     NoClassFolders,
     OneClass,
@@ -36,9 +38,6 @@ PART_NAMES: Final[Mapping[str, Part]] = {
     "testing": "test",
 }
 """Compared without regard to case."""
-
-LEFT_BEHIND: Final = frozenset({"__MACOSX", "@eaDir", "Thumbs.db", "desktop.ini"})
-"""What file managers and archivers leave in folders; like hidden files, no data."""
 
 
 class ClassFolder(NamedTuple):
@@ -61,11 +60,30 @@ class Layout(NamedTuple):
     """Folders beside the splits that are none."""
 
 
-def find_layout(root: Path) -> Layout:
+def root_of(text: str) -> Path:
+    """The folder that a data path means: absolute, counted from the current folder, its ``~`` filled in.
+
+    Raises:
+        DataPathUnusable: no folder can be meant, or none that a manifest could name.
+    """
+    if "\0" in text:
+        raise DataPathUnusable(path=text, because="it holds a NUL character")
+    try:
+        root = Path(text).expanduser().absolute()
+        str(root).encode("utf-8")
+    except RuntimeError as error:
+        raise DataPathUnusable(path=text, because="nobody's home folder is known by that name") from error
+    except UnicodeEncodeError as error:
+        raise DataPathUnusable(path=text, because=f"{ascii(str(root))} is no UTF-8") from error
+    return root
+
+
+def find_layout(root: Path, seen: Seen) -> Layout:
     """Read the names of one or two levels of folders.
 
     Args:
         root: an absolute path.
+        seen: counts what is looked at.
 
     Raises:
         DataFolderMissing: no such folder.
@@ -78,11 +96,11 @@ def find_layout(root: Path) -> Layout:
         SplitNamedTwice: for instance val/ and validation/.
         TrainFolderMissing: splits, but none to train on.
     """
-    names = _folders_in(root)
-    parts = _parts(root, names)
+    names = _folders_in(root, seen)
+    parts = _parts(root, names, seen)
     if not parts:
         return Layout(root, _classes(root, names), {}, tuple(_class_folders(names, "train", "")), ())
-    inside = {part: natural_order(_folders_in(root / name)) for part, name in parts.items()}
+    inside = {part: natural_order(_folders_in(root / name, seen)) for part, name in parts.items()}
     classes = _classes(root / parts["train"], inside["train"])
     for part, name in parts.items():
         _same_classes(root, parts["train"], classes, name, inside[part])
@@ -100,34 +118,39 @@ def _natural(name: str) -> tuple[object, ...]:
     return (tuple(int(piece) if index % 2 else piece for index, piece in enumerate(pieces)), name)
 
 
-def _folders_in(folder: Path) -> tuple[str, ...]:
+def _folders_in(folder: Path, seen: Seen) -> tuple[str, ...]:
+    names, files = [], 0
     try:
         with os.scandir(folder) as entries:
-            visible = [
-                (entry.name, entry.is_dir()) for entry in entries if entry.name[0] != "." and entry.name not in LEFT_BEHIND
-            ]
+            for entry in entries:
+                seen.one()
+                if entry.name[0] == "." or entry.name in LEFT_BEHIND:
+                    continue
+                if is_folder(entry):
+                    names.append(entry.name)
+                else:
+                    files += 1
     except FileNotFoundError:
         raise DataFolderMissing(folder=folder) from None
     except NotADirectoryError:
         raise DataNotAFolder(path=folder) from None
     except OSError as error:
         raise DataFolderUnreadable(folder=folder, because=(error.strerror or str(error)).lower()) from error
-    for name, _ in visible:
+    for name in names:
         if not name.isprintable() and any(0xDC80 <= ord(letter) <= 0xDCFF for letter in name):  # os.fsdecode's mark of such bytes
             raise NameNotUnicode(folder=folder, name=name)
-    folders = natural_order([name for name, is_folder in visible if is_folder])
-    if not folders:
-        raise NoClassFolders(folder=folder, files=len(visible))
-    return folders
+    if not names:
+        raise NoClassFolders(folder=folder, files=files)
+    return natural_order(names)
 
 
-def _parts(root: Path, names: Sequence[str]) -> dict[Part, str]:
+def _parts(root: Path, names: Sequence[str], seen: Seen) -> dict[Part, str]:
     found: dict[Part, list[str]] = {"train": [], "validation": [], "test": []}
     for name in names:
         if name.lower() in PART_NAMES:
             found[PART_NAMES[name.lower()]].append(name)
     present = [part for part, claimed in found.items() if claimed]
-    if present == ["train"] and not (len(names) == 1 and _holds_folders(root / names[0])):
+    if present == ["train"] and not (len(names) == 1 and _holds_folders(root / names[0], seen)):
         return {}
     if "train" not in present:
         if present and len(names) == sum(map(len, found.values())):
@@ -139,9 +162,9 @@ def _parts(root: Path, names: Sequence[str]) -> dict[Part, str]:
     return {part: found[part][0] for part in present}
 
 
-def _holds_folders(folder: Path) -> bool:
+def _holds_folders(folder: Path, seen: Seen) -> bool:
     try:
-        return bool(_folders_in(folder))
+        return bool(_folders_in(folder, seen))
     except NoClassFolders:
         return False
 

@@ -7,14 +7,15 @@ that a moved folder costs no re-making.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from pydantic import ValidationError
 
-from edgecnn.data.demo import DEMO_CLASSES, DEMO_FILE, DEMO_PARTS
+from edgecnn.data.demo import DEMO, DEMO_CLASSES, DEMO_FILE, DEMO_PARTS
 from edgecnn.data.index import (
+    Fact,
     Stamped,
     digest_of_stamps,
     index_file_for,
@@ -23,11 +24,11 @@ from edgecnn.data.index import (
     parse,
     pillow_version,
     read_facts,
-    stamps_in,
 )
-from edgecnn.data.layout import Layout, find_layout
+from edgecnn.data.layout import Layout, find_layout, root_of
+from edgecnn.data.listing import Seen, stamps_in
 from edgecnn.data.settled import read_json, write_json, write_text
-from edgecnn.data.splits import Found, assign_roles, describe
+from edgecnn.data.splits import Found, LeftOut, Listed, assign_roles, describe
 from edgecnn.errors.data import DemoDamaged, NothingReadable
 from edgecnn.store.disk import sha256_of
 from edgecnn.values.dataset import SPLIT_ROLES, DataManifest, DataSummary, ImageEntry, SplitRole
@@ -35,17 +36,8 @@ from edgecnn.values.key import Key, digest_of
 from edgecnn.values.recipe import DataChoice
 from edgecnn.values.stage import Progress
 
-DEMO: Final = "demo"
-_REVISION: Final = 1
+_REVISION: Final = 2
 """Raised by hand when the same files would get other roles; summaries kept by older code are then made anew."""
-
-
-class _Listed(NamedTuple):
-    """Usable images, and what was skipped, with the reason. Not ``lasting`` while a reason may go away unseen."""
-
-    found: Sequence[Found]
-    skipped: tuple[str, ...]
-    lasting: bool
 
 
 def summarize(choice: DataChoice, cache: Path, tell: Progress) -> DataSummary:
@@ -57,25 +49,27 @@ def summarize(choice: DataChoice, cache: Path, tell: Progress) -> DataSummary:
     Args:
         choice: a folder, or ``demo`` for the embedded images (``./demo`` is a folder of that name).
         cache: the store's root.
-        tell: shown progress while files are read for the first time.
+        tell: shown progress while files are read for the first time, and while a listing takes longer than a second.
 
     Raises:
         EdgecnnError: one of ``errors.data``, where the folder cannot be used; StoreFull or StoreUnusable for the cache.
     """
     if choice.path == DEMO:
         return _summarize_demo(choice, cache, tell)
-    root = Path(choice.path).expanduser().absolute()
-    layout = find_layout(root)
-    stamps = [stamps_in(root / folder.path) for folder in layout.folders]
+    root, seen = root_of(choice.path), Seen(tell)
+    layout = find_layout(root, seen)
+    stamps = [stamps_in(root / folder.path, seen) for folder in layout.folders]
+    seen.all()
     state = digest_of_stamps([[folder.path for folder in layout.folders], list(layout.ignored), [pillow_version()], *stamps])
     kept_in = _summary_file(cache, choice, str(root))
     if (kept := _kept_summary(kept_in, state, tell)) is not None:
         return kept
     began_ns = now_ns()
     files = [[parse(folder.path, stamp) for stamp in inside] for folder, inside in zip(layout.folders, stamps, strict=True)]
-    listed = _listed(layout, files, index_file_for(cache, root), tell)
-    summary = _settled(choice, layout, listed, cache)
-    if listed.lasting and not any(is_fresh(file.mtime_ns, began_ns) for inside in files for file in inside):
+    every = [file for inside in files for file in inside]
+    facts = read_facts(root, every, index_file_for(cache, root), tell)
+    summary = _settled(choice, layout, _listed(layout, files, facts), cache)
+    if all(fact.lasting for fact in facts.values()) and not any(is_fresh(file.mtime_ns, began_ns) for file in every):
         _keep(kept_in, state, summary)
     return summary
 
@@ -86,32 +80,34 @@ def content_of(classes: Sequence[str], images: Sequence[ImageEntry]) -> Key:
     return digest_of({"classes": classes, "images": rows})
 
 
-def _listed(layout: Layout, files: Sequence[Sequence[Stamped]], index_file: Path, tell: Progress) -> _Listed:
-    facts = read_facts(layout.root, [file for folder in files for file in folder], index_file, tell)
-    found = [
-        Found(file.path, folder.label, folder.part, facts[file.path].sha256)
-        for folder, inside in zip(layout.folders, files, strict=True)
-        for file in inside
-        if not facts[file.path].problem
-    ]
-    skipped = tuple(f"{_shown(path)}: {fact.problem}" for path, fact in sorted(facts.items()) if fact.problem)
+def _listed(layout: Layout, files: Sequence[Sequence[Stamped]], facts: Mapping[str, Fact]) -> Listed:
+    found: list[Found] = []
+    skipped: list[LeftOut] = []
+    for folder, inside in zip(layout.folders, files, strict=True):
+        for file in inside:
+            fact = facts[file.path]
+            if fact.problem:
+                skipped.append(LeftOut(_shown(file.path), folder.label, folder.part, fact.problem))
+            else:
+                found.append(Found(file.path, folder.label, folder.part, fact.sha256))
+    skipped.sort()
     if skipped and not found:
-        raise NothingReadable(folder=layout.root, skipped=skipped)
-    return _Listed(found, skipped, all(fact.lasting for fact in facts.values()))
+        raise NothingReadable(folder=layout.root, skipped=[each.sentence for each in skipped])
+    return Listed(layout.root, layout.classes, {folder.part for folder in layout.folders}, found, skipped)
 
 
 def _shown(path: str) -> str:
     return path.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def _settled(choice: DataChoice, layout: Layout, listed: _Listed, cache: Path) -> DataSummary:
-    assigned = assign_roles(listed.found, layout.classes, choice, layout.root)
+def _settled(choice: DataChoice, layout: Layout, listed: Listed, cache: Path) -> DataSummary:
+    assigned = assign_roles(listed, choice)
     manifest = DataManifest(
         origin="folder",
         root=str(layout.root),
         classes=layout.classes,
         images=assigned.images,
-        skipped=listed.skipped,
+        skipped=tuple(each.sentence for each in listed.skipped),
         copies=assigned.copies,
     )
     splits_from = describe(_counts(assigned.images), assigned.own, layout.parts, choice.calibrate_images)
@@ -130,7 +126,7 @@ def _summarize_demo(choice: DataChoice, cache: Path, tell: Progress) -> DataSumm
     parts = {part: part for part, _ in DEMO_PARTS}
     places = [(part, f"{part}/{number:05d}") for part, count in DEMO_PARTS for number in range(count)]
     found = [Found(path, label, part, sha256) for (part, path), (label, sha256) in zip(places, demo_digests(), strict=True)]
-    assigned = assign_roles(found, DEMO_CLASSES, choice, Path(DEMO))
+    assigned = assign_roles(Listed(Path(DEMO), DEMO_CLASSES, tuple(parts), found), choice)
     manifest = DataManifest(origin="demo", root=DEMO, classes=DEMO_CLASSES, images=assigned.images, copies=assigned.copies)
     summary = _filed(manifest, describe(_counts(assigned.images), assigned.own, parts, choice.calibrate_images), cache)
     _keep(kept_in, state, summary)

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from edgecnn.data.layout import Part
-from edgecnn.errors.data import TooFewImages
+from edgecnn.errors.data import Shortage, TooFewImages
 from edgecnn.values.dataset import SPLIT_ROLES, ImageEntry, SplitRole
 from edgecnn.values.recipe import DataChoice
 
@@ -33,6 +33,32 @@ class Found(NamedTuple):
     sha256: str
 
 
+class LeftOut(NamedTuple):
+    """A file that counts as no image of its class, and why."""
+
+    path: str
+    label: int
+    part: Part
+    why: str
+
+    @property
+    def sentence(self) -> str:
+        """As manifests and reports have it."""
+        return f"{self.path}: {self.why}"
+
+
+class Listed(NamedTuple):
+    """What a folder of images was found to hold."""
+
+    root: Path
+    classes: Sequence[str]
+    parts: Collection[Part]
+    """Splits that have a folder, with or without images in it; train alone where the root itself holds the classes."""
+    found: Sequence[Found]
+    skipped: Sequence[LeftOut] = ()
+    """Files that are no readable image."""
+
+
 class Assigned(NamedTuple):
     """Images with roles. ``copies`` names those left out, and why."""
 
@@ -42,7 +68,7 @@ class Assigned(NamedTuple):
     """Roles that are a whole split; the others come out of train."""
 
 
-def assign_roles(found: Sequence[Found], classes: Sequence[str], choice: DataChoice, root: Path) -> Assigned:
+def assign_roles(listed: Listed, choice: DataChoice) -> Assigned:
     """Give every image one role.
 
     With a test split: report is test, and choose is validation, or comes out of train where there is none. With train and
@@ -51,18 +77,19 @@ def assign_roles(found: Sequence[Found], classes: Sequence[str], choice: DataCho
     proportions.
 
     Raises:
-        TooFewImages: a class cannot fill its roles.
+        TooFewImages: classes cannot fill their roles.
     """
-    kept, copies = _without_copies(found, classes)
-    own = _own_roles({image.part for image in found})
+    kept, copies = _without_copies(listed.found, listed.classes)
+    own = _own_roles(listed.parts)
     by_place: dict[tuple[Part, int], dict[str, list[Found]]] = defaultdict(lambda: defaultdict(list))
     for image in kept:
         by_place[image.part, image.label][image.sha256].append(image)
     cut = _Cut(0.0 if "report" in own else choice.report_share, 0.0 if "choose" in own else choice.choose_share)
-    _refuse_too_few(by_place, own, classes, cut, root)
+    if short := _short_classes(listed, by_place, own, cut, copies):
+        raise TooFewImages(folder=listed.root, short=short)
 
     def ranked(part: Part) -> list[list[str]]:
-        return [_ranked(by_place[part, label], choice.seed) for label in range(len(classes))]
+        return [_ranked(by_place[part, label], choice.seed) for label in range(len(listed.classes))]
 
     roles = _divided(ranked("train"), cut, choice.calibrate_images) | {role: ranked(part) for role, part in own.items()}
     copies_of = {(part, digest): group for (part, _), groups in by_place.items() for digest, group in groups.items()}
@@ -72,51 +99,72 @@ def assign_roles(found: Sequence[Found], classes: Sequence[str], choice: DataCho
         for digest in _interleaved(roles[role])
         for image in sorted(copies_of[own.get(role, "train"), digest])
     ]
-    return Assigned(tuple(images), copies, own)
+    return Assigned(tuple(images), tuple(copy.sentence for copy in copies), own)
 
 
-def _own_roles(parts: set[Part]) -> dict[SplitRole, Part]:
+def _own_roles(parts: Collection[Part]) -> dict[SplitRole, Part]:
     if "test" in parts:
         return {"choose": "validation", "report": "test"} if "validation" in parts else {"report": "test"}
     return {"report": "validation"} if "validation" in parts else {}
 
 
-def _without_copies(found: Sequence[Found], classes: Sequence[str]) -> tuple[list[Found], tuple[str, ...]]:
+def _without_copies(found: Sequence[Found], classes: Sequence[str]) -> tuple[list[Found], list[LeftOut]]:
     """Copies within one split and class stay: they can only land in one role, and doubling an image may be meant."""
     groups: dict[str, list[Found]] = defaultdict(list)
     for image in found:
         groups[image.sha256].append(image)
     kept: list[Found] = []
-    copies: list[str] = []
+    copies: list[LeftOut] = []
     for group in groups.values():
         first = min(group, key=lambda image: (_PRECEDENCE[image.part], image.path))
         contradiction = next((image for image in group if image.label != first.label), None)
         for image in group:
             if contradiction is not None:
                 other = contradiction if image.label == first.label else first
-                copies.append(f"{image.path}: the same bytes as {other.path}, which is another class ({classes[other.label]})")
+                copies.append(_copy(image, f"{_same_as(other)}, which is another class ({classes[other.label]})"))
             elif image.part != first.part:
-                copies.append(f"{image.path}: the same bytes as {first.path}")
+                copies.append(_copy(image, _same_as(first)))
             else:
                 kept.append(image)
-    return kept, tuple(sorted(copies))
+    return kept, sorted(copies)
 
 
-def _refuse_too_few(
-    by_place: Mapping[tuple[Part, int], Mapping[str, object]],
+def _same_as(image: Found) -> str:
+    return f"the same bytes as {image.path}"
+
+
+def _copy(image: Found, why: str) -> LeftOut:
+    return LeftOut(image.path, image.label, image.part, why)
+
+
+def _short_classes(
+    listed: Listed,
+    by_place: Mapping[tuple[Part, int], Mapping[str, Sequence[Found]]],
     own: Mapping[SplitRole, Part],
-    classes: Sequence[str],
     cut: _Cut,
-    root: Path,
-) -> None:
+    copies: Sequence[LeftOut],
+) -> list[Shortage]:
     roles_of: dict[Part, list[SplitRole]] = {"train": [role for role in SPLIT_ROLES if role not in own]}
     roles_of |= {part: [role] for role, part in own.items()}
+    copied, skipped = _by_place(copies), _by_place(listed.skipped)
+    short = []
     for part, roles in roles_of.items():
-        for label, name in enumerate(classes):
-            count = len(by_place.get((part, label), ()))
-            needed = cut.enough(count) if part == "train" else 1
-            if count < needed:
-                raise TooFewImages(folder=root, name=name, found=count, needed=needed, roles=roles)
+        for label, name in enumerate(listed.classes):
+            images = by_place.get((part, label), {})
+            needed = cut.enough(len(images)) if part == "train" else 1
+            if len(images) < needed:
+                # Copies within the class are told of too: they are one image when it comes to filling roles.
+                doubles = [f"{other.path}: {_same_as(first)}" for first, *rest in map(sorted, images.values()) for other in rest]
+                uncounted = [*copied[part, label], *doubles]
+                short.append(Shortage(name, len(images), needed, roles, copies=uncounted, skipped=skipped[part, label]))
+    return short
+
+
+def _by_place(left: Iterable[LeftOut]) -> Mapping[tuple[Part, int], list[str]]:
+    sentences: dict[tuple[Part, int], list[str]] = defaultdict(list)
+    for each in left:
+        sentences[each.part, each.label].append(each.sentence)
+    return sentences
 
 
 def _ranked(digests: Iterable[str], seed: int) -> list[str]:

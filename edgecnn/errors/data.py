@@ -5,11 +5,13 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from edgecnn.errors.base import EdgecnnError, ExitCode
 
 _SHAPE = "it should hold one sub-folder of images a class, or train/, val/ and test/ that do"
 _NAMED = 5
+_EXAMPLES = 3
 
 
 class DataFolderMissing(EdgecnnError):
@@ -21,6 +23,15 @@ class DataFolderMissing(EdgecnnError):
         super().__init__(
             what=f"{folder}: no such folder", hint="point --data at a folder of images, or leave it out for the demo"
         )
+
+
+class DataPathUnusable(EdgecnnError):
+    """Raised when the text of a data path can name no folder."""
+
+    ref = "data-path-unusable"
+
+    def __init__(self, *, path: str, because: str) -> None:
+        super().__init__(what=f"the data path {ascii(path)} cannot be used", because=because, hint="point --data at another path")
 
 
 class DataNotAFolder(EdgecnnError):
@@ -60,17 +71,49 @@ class OneClass(EdgecnnError):
         super().__init__(what=f"{folder}: only one class, {name!r}", hint="a classifier needs at least two sub-folders of images")
 
 
+class Shortage(NamedTuple):
+    """A class that cannot fill its roles. ``copies`` and ``skipped`` are its files that do not count, each with the reason."""
+
+    name: str
+    found: int
+    needed: int
+    roles: Sequence[str]
+    copies: Sequence[str] = ()
+    skipped: Sequence[str] = ()
+
+
 class TooFewImages(EdgecnnError):
-    """Raised when a class cannot fill the roles that have to come out of its images."""
+    """Raised when classes cannot fill the roles that have to come out of their images; the first is told in full."""
 
     ref = "too-few-images"
 
-    def __init__(self, *, folder: Path, name: str, found: int, needed: int, roles: Sequence[str]) -> None:
-        images = "image" if found == 1 else "images"
+    def __init__(self, *, folder: Path, short: Sequence[Shortage]) -> None:
+        first = short[0]
+        others = list(dict.fromkeys(each.name for each in short if each.name != first.name))
+        images = "image" if first.found == 1 else "images"
         super().__init__(
-            what=f"{folder}: class {name!r} has {found} usable {images} to {_and(roles)} with, and needs {needed}",
+            what=f"{folder}: class {first.name!r} has {first.found} usable {images} to {_and(first.roles)} with,"
+            f" and needs {first.needed}",
+            because="; ".join((*_uncounted(first), *_short_too(others))) or None,
             hint="add images to the class, or remove its folder",
         )
+
+
+def _uncounted(short: Shortage) -> Sequence[str]:
+    """Where the files went that a person sees in the folder and that count as no image."""
+    verbs = ("is a copy", "are copies"), ("is no readable image", "are no readable images")
+    pieces = [
+        f"{len(files):,} {singular if len(files) == 1 else plural} ({'; '.join(files[:_EXAMPLES])}{_more(len(files), _EXAMPLES)})"
+        for files, (singular, plural) in zip((short.copies, short.skipped), verbs, strict=True)
+        if files
+    ]
+    total = short.found + len(short.copies) + len(short.skipped)
+    return [f"of its {total:,} {'file' if total == 1 else 'files'}, {' and '.join(pieces)}"] if pieces else []
+
+
+def _short_too(names: Sequence[str]) -> Sequence[str]:
+    also = f"{', '.join(map(repr, names[:_NAMED]))}{_more(len(names))}"
+    return [f"{also} {'is' if len(names) == 1 else 'are'} short of images too"] if names else []
 
 
 class SplitsDiffer(EdgecnnError):
@@ -182,8 +225,8 @@ def _and(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-def _more(count: int) -> str:
-    return f" and {count - _NAMED:,} more" if count > _NAMED else ""
+def _more(count: int, shown: int = _NAMED) -> str:
+    return f" and {count - shown:,} more" if count > shown else ""
 
 
 class NameNotUnicode(EdgecnnError):

@@ -44,11 +44,11 @@ class RuntimeNotOnDevice(EdgecnnError):
 
     ref = "runtime-not-on-device"
 
-    def __init__(self, *, device: str, runtime: str, has: Sequence[str]) -> None:
+    def __init__(self, *, device: str, runtime: str, has: Sequence[str], target: str) -> None:
         super().__init__(
             what=f"{device} has no {runtime}",
             because=f"its device file lists {', '.join(has)}",
-            hint=f"--target {device}:{has[0]}, or --target {device} for all of them",
+            hint=f"--target {target}:{has[0]}, or --target {target} for all of them",
         )
 
 
@@ -73,6 +73,28 @@ class DeviceNameTaken(EdgecnnError):
 
     def __init__(self, *, name: str, first: str, second: str) -> None:
         super().__init__(what=f"the devices {first} and {second} both answer to {name!r}")
+
+
+class DeviceNameShipped(EdgecnnError):
+    """Raised when a device file given by its path takes a shipped device's name or alias for other facts."""
+
+    ref = "device-name-shipped"
+
+    def __init__(self, *, path: Path, name: str, suggestion: str) -> None:
+        super().__init__(
+            what=f'device file {path} says name = "{name}", which is a shipped device with other facts',
+            because="its reports and its results folder could not be told from the shipped one's",
+            hint=f'give it a name of its own, such as name = "{suggestion}"; the shipped one is --target {name}',
+        )
+
+
+class NoCandidate(EdgecnnError):
+    """Raised before any work when no runtime of the target could run the network in any precision; says why of each."""
+
+    ref = "no-candidate"
+
+    def __init__(self, *, device: str, reasons: Sequence[str], hint: str) -> None:
+        super().__init__(what=f"nothing can be built for {device}", because="; ".join(reasons), hint=hint)
 
 
 class RuntimesContradict(EdgecnnError):

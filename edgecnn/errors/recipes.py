@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -10,17 +11,34 @@ from edgecnn.errors.base import EdgecnnError
 
 
 class UnknownPipeline(EdgecnnError):
-    """Raised when a recipe is named, not given as a path, and no pipeline of that name is shipped."""
+    """Raised when a recipe is named, not given as a path, and no pipeline of that name is shipped.
+
+    ``here`` is a file in the current folder that may have been meant.
+    """
 
     ref = "unknown-pipeline"
 
-    def __init__(self, *, name: str, known: Sequence[str]) -> None:
+    def __init__(self, *, name: str, known: Sequence[str], here: Path | None = None) -> None:
         near = get_close_matches(name, known, n=1, cutoff=0.4)
-        remedy = f"did you mean {near[0]}? " if near else ""
+        remedy = f"did you mean {near[0]}? " if near and here is None else ""
+        own = shlex.quote(f"./{here or 'my-recipe.toml'}")
         super().__init__(
             what=f"there is no pipeline {name!r}",
             because=f"shipped are {', '.join(known)}",
-            hint=f"{remedy}a recipe of your own is given by its path: edgecnn build ./my-recipe.toml",
+            hint=f"{remedy}a recipe of your own is given by its path: edgecnn build {own}",
+        )
+
+
+class RecipeFileMissing(EdgecnnError):
+    """Raised when a path leads to no recipe, and its last part is the name of a shipped pipeline."""
+
+    ref = "recipe-file-missing"
+
+    def __init__(self, *, path: Path, shipped: str) -> None:
+        super().__init__(
+            what=f"there is no recipe file {path}",
+            because=f"{shipped} is a shipped pipeline, and those go by name",
+            hint=f"edgecnn build {shipped}",
         )
 
 
@@ -72,4 +90,17 @@ class EmptyOption(EdgecnnError):
     def __init__(self, *, option: str) -> None:
         super().__init__(
             what=f"{option} is empty", because="a shell variable that is not set gives an empty text", hint=f"leave {option} out"
+        )
+
+
+class OptionNotUnicode(EdgecnnError):
+    """Raised when an option's value is no UTF-8: no report, plan or bundle could hold it."""
+
+    ref = "option-not-unicode"
+
+    def __init__(self, *, option: str, value: str) -> None:
+        super().__init__(
+            what=f"{option} {ascii(value)} is no UTF-8",
+            because="the report could not name it",
+            hint="rename the file or folder, or link to it under another name",
         )

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
 
 from edgecnn.errors.base import EdgecnnError, ExitCode
 
 _SHOWN = 3
+WEIGHTS_WORDS = ("auto", "imagenet", "none")
+"""What may be asked of weights beside a path."""
 
 
 class WeightsUnavailable(EdgecnnError):
@@ -23,19 +26,31 @@ class WeightsUnavailable(EdgecnnError):
 
 
 class WeightsFileMissing(EdgecnnError):
-    """Raised in resolve when ``--weights`` names a file that is not there."""
+    """Raised in resolve when ``--weights``, or a recipe, names a file that is not there."""
 
     ref = "weights-file-missing"
 
     def __init__(self, *, path: Path) -> None:
+        near = get_close_matches(path.name, WEIGHTS_WORDS, n=1)
+        remedy = f"did you mean {near[0]}? " if near else ""
         super().__init__(
-            what=f"--weights {path}: there is no such file",
-            hint="give auto, imagenet, none, or the path of a .safetensors or .pth file",
+            what=f"weights {path}: there is no such file",
+            hint=f"{remedy}give auto, imagenet, none, or the path of a .safetensors or .pth file",
         )
 
 
+class WeightsNotAFile(EdgecnnError):
+    """Raised in resolve when ``--weights`` names a folder, a pipe or a device; ``inside`` are weights files in the folder."""
+
+    ref = "weights-not-a-file"
+
+    def __init__(self, *, path: Path, kind: str, inside: Sequence[Path] = ()) -> None:
+        hint = f"--weights {inside[0]}" if inside else "give the path of a .safetensors or .pth file"
+        super().__init__(what=f"weights {path}: this is {kind}, not a file", hint=hint)
+
+
 class WeightsUnreadable(EdgecnnError):
-    """Raised when a weights file is truncated, of another format, or holds more than tensors."""
+    """Raised when a weights file may not be read, is cut off or damaged, or is of another format."""
 
     ref = "weights-unreadable"
 
@@ -43,7 +58,21 @@ class WeightsUnreadable(EdgecnnError):
         super().__init__(
             what=f"{path} is not a readable weights file",
             because=reason,
-            hint="it must be a complete .safetensors file, or a .pth that torch.load(weights_only=True) accepts",
+            hint="what is read are whole .safetensors files, and .pth files as torch.save(model.state_dict(), FILE) writes them",
+        )
+
+
+class WeightsHoldObjects(EdgecnnError):
+    """Raised when a weights file holds more than tensors: reading the rest would run code that the file chooses."""
+
+    ref = "weights-hold-objects"
+
+    def __init__(self, *, path: Path, names: Sequence[str] = ()) -> None:
+        named = f" ({_first(names, separator=', ')})" if names else ""
+        super().__init__(
+            what=f"{path} is refused",
+            because=f"it holds Python objects other than tensors{named}, and reading those runs whatever code the file names",
+            hint="save the tensors alone where the file was made: torch.save(model.state_dict(), FILE)",
         )
 
 
@@ -53,10 +82,9 @@ class WeightsDoNotFit(EdgecnnError):
     ref = "weights-do-not-fit"
 
     def __init__(self, *, path: Path, arch: str, problems: Sequence[str]) -> None:
-        rest = f" and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
         super().__init__(
             what=f"{path} does not hold the weights of {arch}",
-            because="; ".join(problems[:_SHOWN]) + rest,
+            because=_first(problems, separator="; "),
             hint="name the architecture that the file was saved from with --arch",
         )
 
@@ -86,3 +114,8 @@ class DownloadFailed(EdgecnnError):
             because=reason,
             hint="run the same command again to continue, or use --weights none",
         )
+
+
+def _first(texts: Sequence[str], *, separator: str) -> str:
+    rest = f" and {len(texts) - _SHOWN} more" if len(texts) > _SHOWN else ""
+    return separator.join(texts[:_SHOWN]) + rest

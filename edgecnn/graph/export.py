@@ -19,8 +19,8 @@ from torch.export import Dim
 
 from edgecnn.errors.export import WrongOpset
 from edgecnn.graph.document import opset_of, save_model
+from edgecnn.values.model_file import BATCH_MAX
 
-BATCH_MAX = 64
 INPUT_NAME = "image"
 OUTPUT_NAME = "logits"
 

@@ -39,6 +39,8 @@ class BaselineQuestion(Value):
     resolution_px: int
     accuracy_machine: str
     """Where the fp32 baseline network was evaluated."""
+    failure: str | None = None
+    """Why a GPU that is in this machine could not take the part."""
     command: str | None = None
     """What would measure the role, where anything here can."""
 
@@ -59,6 +61,7 @@ def baseline_facts(
     played = local if local is not None and _fits(local, question) else max(fitting, key=_age, default=None)
     if played is None:
         reason = f"no {question.device} here and no dated record of {question.arch} at {question.resolution_px} px"
+        reason += f"; {question.failure}" if question.failure else ""
         remedy = f"; to measure it: {question.command}" if question.command else ""
         latency = missing_latency(reason=reason + remedy, machine=question.device)
         return BaselineFacts(device=question.device, accuracy_from=accuracy_from, latency=latency)

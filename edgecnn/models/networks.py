@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,8 +13,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from edgecnn.errors.weights import WeightsDoNotFit, WeightsUnreadable
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.weights import WeightsDoNotFit, WeightsHoldObjects, WeightsUnreadable
 from edgecnn.models.families import efficientnet_lite
+from edgecnn.models.weights_file import format_of
 from edgecnn.values.arch import ArchSpec
 
 HEAD_STD = 0.01
@@ -61,19 +64,20 @@ def parameter_count(network: nn.Module) -> int:
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
-    """The tensors of a safetensors file or of a weights-only pickle, under the names that the file gives them.
+    """The tensors of a safetensors file or of a torch file, under the names that the file gives them.
 
-    A ``.pth`` that wraps its tensors in ``state_dict`` or ``model`` is unwrapped.
+    The bytes and not the name decide which of the two it is. A torch file that wraps its tensors in ``state_dict`` or ``model``
+    is unwrapped.
 
     Raises:
-        WeightsUnreadable: truncated, another format, or more than tensors.
+        WeightsUnreadable: truncated, damaged, another format, or no table of tensors.
+        WeightsHoldObjects: it holds Python objects, and reading those would run code that the file names.
     """
+    form = format_of(path)
     try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, RuntimeError, EOFError, OSError, pickle.UnpicklingError, KeyError, ValueError) as problem:
-        raise WeightsUnreadable(path=path, reason=_first_sentence(problem)) from problem
+        loaded = load_file(path) if form == "safetensors" else _loaded(path)
+    except Exception as problem:  # noqa: BLE001 - which one a damaged pickle raises, its bytes decide
+        raise _refusal(path, problem) from problem
     for wrapper in ("state_dict", "model"):
         if isinstance(loaded, Mapping) and isinstance(loaded.get(wrapper), Mapping):
             loaded = loaded[wrapper]
@@ -82,9 +86,20 @@ def read_state(path: Path) -> dict[str, Tensor]:
     return dict(loaded)
 
 
-def _first_sentence(problem: Exception) -> str:
-    text = str(problem).strip().splitlines()
-    return text[0] if text else type(problem).__name__
+def _loaded(path: Path) -> object:
+    with path.open("rb") as file:  # of a path, torch would look at the name
+        return torch.load(file, map_location="cpu", weights_only=True)
+
+
+def _refusal(path: Path, problem: Exception) -> EdgecnnError:
+    """In our words: torch's own tell how to switch its check off."""
+    text = str(problem).strip()
+    names = re.findall(r"(?:GLOBAL|class) ([A-Za-z_][\w.]*\.\w+)", text)
+    if isinstance(problem, pickle.UnpicklingError) and names:
+        return WeightsHoldObjects(path=path, names=list(dict.fromkeys(names)))
+    if isinstance(problem, (SafetensorError, RuntimeError, OSError)) and text and "weights_only" not in text:
+        return WeightsUnreadable(path=path, reason=text.splitlines()[0])
+    return WeightsUnreadable(path=path, reason="it is damaged: its table of tensors cannot be read")
 
 
 def read_weights(spec: ArchSpec, path: Path) -> dict[str, Tensor]:

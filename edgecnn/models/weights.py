@@ -14,13 +14,15 @@ import importlib.util
 import json
 import os
 import queue
+import stat
 import threading
 import urllib.error
 import urllib.request
 from base64 import urlsafe_b64decode
 from pathlib import Path
 
-from edgecnn.errors.weights import WeightsFileMissing, WeightsUnavailable
+from edgecnn.errors.weights import WeightsFileMissing, WeightsNotAFile, WeightsUnavailable, WeightsUnreadable
+from edgecnn.models.weights_file import format_of
 from edgecnn.values.arch import ArchSpec, PretrainedWeights
 from edgecnn.values.weights import WeightsAnswer
 
@@ -42,7 +44,9 @@ def answer_weights(
 
     Raises:
         WeightsUnavailable: ``imagenet`` was demanded and they cannot be had; with the command that brings them.
-        WeightsFileMissing: ``choice`` is a path at which there is no file.
+        WeightsFileMissing: ``choice`` is a path at which there is nothing.
+        WeightsNotAFile: it is a folder, a pipe or a device.
+        WeightsUnreadable, WeightsHoldObjects: its header tells that training could not begin from it; see ``format_of``.
     """
     if choice == "none":
         return WeightsAnswer(choice=choice, kind="none", why="training starts from random weights, as asked")
@@ -74,9 +78,13 @@ def _asked(spec: ArchSpec, url: str, choice: str) -> WeightsAnswer:
 
 
 def hub_folder() -> Path:
-    """Where torch keeps downloaded weights: ``$TORCH_HOME``, else the XDG cache folder (torch.hub's documented rule)."""
-    xdg = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
-    return Path(os.environ.get("TORCH_HOME", xdg / "torch")).expanduser() / "hub" / "checkpoints"
+    """Where torch keeps downloaded weights: ``$TORCH_HOME``, else the XDG cache folder (torch.hub's documented rule).
+
+    As there, a ``~`` stays as it is where nobody's home is known, as in a container with an arbitrary user.
+    """
+    xdg = os.environ.get("XDG_CACHE_HOME", "~/.cache")
+    home = os.environ.get("TORCH_HOME", f"{xdg}/torch")
+    return Path(os.path.expanduser(home), "hub", "checkpoints")  # noqa: PTH111 - pathlib's raises where this keeps the ~
 
 
 def package_file(weights: PretrainedWeights) -> Path | None:
@@ -108,9 +116,12 @@ def _stored(weights: PretrainedWeights, choice: str, cached: Path | None) -> Wei
 
 def _in_hub(weights: PretrainedWeights, choice: str) -> WeightsAnswer | None:
     path = hub_folder() / weights.file
-    if weights.origin != "torchvision" or not path.is_file():
-        return None
-    sha256 = sha256_of(path)
+    try:
+        if weights.origin != "torchvision" or not path.is_file():
+            return None
+        sha256 = sha256_of(path)
+    except OSError:
+        return None  # somebody else's cache: as good as none
     if not sha256.startswith(weights.sha256_prefix):
         return None  # an aborted download of another program; fetch would refuse it too
     why = f"training starts from {_named(weights)}, found in torch's cache"
@@ -138,11 +149,32 @@ def _recorded_sha256(weights: PretrainedWeights) -> str | None:
 
 
 def _file(choice: str) -> WeightsAnswer:
-    path = Path(choice).expanduser()
-    if not path.is_file():
-        raise WeightsFileMissing(path=path)
+    path = Path(os.path.expanduser(choice))  # noqa: PTH111 - pathlib's raises where nobody has the name after the ~
+    _refuse_other_than_file(path)
+    format_of(path)
+    try:
+        str(path.resolve()).encode("utf-8")
+        sha256 = sha256_of(path)
+    except UnicodeEncodeError as error:
+        raise WeightsUnreadable(path=path, reason="its path is no UTF-8: the report could not name it") from error
+    except OSError as error:
+        raise WeightsUnreadable(path=path, reason=(error.strerror or str(error)).lower()) from error
     why = f"training starts from the weights in {path.name}"
-    return WeightsAnswer(choice=choice, kind="file", path=str(path.resolve()), sha256=sha256_of(path), why=why)
+    return WeightsAnswer(choice=choice, kind="file", path=str(path.resolve()), sha256=sha256, why=why)
+
+
+def _refuse_other_than_file(path: Path) -> None:
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            inside = sorted(each for each in path.iterdir() if each.suffix in (".safetensors", ".pth", ".pt", ".bin"))
+            raise WeightsNotAFile(path=path, kind="a folder", inside=inside)
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # a NUL inside the path is the last
+        raise WeightsFileMissing(path=path) from None
+    except OSError as error:
+        raise WeightsUnreadable(path=path, reason=(error.strerror or str(error)).lower()) from error
+    if not stat.S_ISREG(mode):
+        raise WeightsNotAFile(path=path, kind="a pipe or a device")
 
 
 def _without(spec: ArchSpec, choice: str, *, because: str, remedy: str, asked: bool) -> WeightsAnswer:

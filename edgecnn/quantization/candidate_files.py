@@ -42,14 +42,23 @@ def make_candidate(request: CandidateRequest, out: Path, tell: Progress) -> None
     tell.step(f"make {candidate.id}", 0, 2)
     facts = {"candidate": candidate.model_dump(mode="json"), **_make(request, out, tell)}
     tell.step(f"make {candidate.id}", 1, 2)
-    golden = golden_of(out, request.pixels, request.normalization, candidate)
+    facts["golden"] = record_answers(out, request.pixels, request.normalization, candidate, tell)
+    (out / "quantize.json").write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    tell.step(f"make {candidate.id}", 2, 2)
+
+
+def record_answers(out: Path, pixels: Path, normalization: Normalization, candidate: Candidate, tell: Progress) -> dict[str, Any]:
+    """Write ``golden_logits.npy``, set the tolerance in ``model.json`` by what exchanged colours change, and say what was found.
+
+    Raises:
+        GoldenNotTelling: every golden image gets the same answer.
+    """
+    golden = golden_of(out, pixels, normalization, candidate)
     np.save(out / "golden_logits.npy", golden.logits)
     _set_tolerance(out, golden.tolerance)
     if not golden.tells_channels:
         tell.note(f"{candidate.id}: this network hardly looks at colour, so its golden logits do not show exchanged channels")
-    facts["golden"] = {"swap": golden.swap, "tells_channels": golden.tells_channels, "tolerance": golden.tolerance}
-    (out / "quantize.json").write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    tell.step(f"make {candidate.id}", 2, 2)
+    return {"swap": golden.swap, "tells_channels": golden.tells_channels, "tolerance": golden.tolerance}
 
 
 def _set_tolerance(out: Path, tolerance: float) -> None:

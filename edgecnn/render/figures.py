@@ -76,6 +76,8 @@ _NEEDED = ("quantize", "package", "measure")
 """What a candidate cannot do without. An ahead-of-time compile that failed is a note: the device builds its own engine."""
 _BROKEN = ("failed", "blocked", "unavailable")
 COLUMNS = ("candidate", "top-1 (95 %)", "drop", "p50 ms", "p99 ms", "speed-up", "MiB", "MACs in precision", "verdict", "chosen")
+IMPORTANT = ("candidate", "chosen", "verdict", "top-1 (95 %)", "drop", "p50 ms", "speed-up", "p99 ms", "MiB", "MACs in precision")
+"""The columns in the order in which a narrow terminal gives them room."""
 
 
 def legend(candidates: Iterable[CandidateFacts]) -> list[str]:

@@ -58,6 +58,11 @@ def _section(title: str, lines: Iterable[str]) -> str:
     return "\n".join([f"## {title}", "", *items]) if items else ""
 
 
+def _gpu_accuracy(report: BuildReport) -> str:
+    answered = report.baseline.accuracy
+    return f"; top-1 {figures.accuracy(answered)}, drop {figures.drop(answered)}" if answered else ""
+
+
 def _build_lines(report: BuildReport) -> list[str]:
     build = report.build
     macs = f", {build.macs / 1e6:.0f} M multiply-adds" if build.macs else ""
@@ -67,7 +72,7 @@ def _build_lines(report: BuildReport) -> list[str]:
         f"{build.arch}, {build.parameters:,} parameters{macs} at {build.resolution_px} px",
         f"weights: {build.weights}",
         f"data: {build.data}; {build.classes} classes; {splits}",
-        f"desktop-GPU baseline: {report.baseline.device}: {gpu}; {report.baseline.accuracy_from}",
+        f"desktop-GPU baseline: {report.baseline.device}: {gpu}{_gpu_accuracy(report)}; {report.baseline.accuracy_from}",
         f"edgecnn {report.version}, {report.made_at}, {report.seconds:.0f} s",
         f"again: `{build.command}`",
     ]

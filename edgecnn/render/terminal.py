@@ -5,64 +5,81 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Sequence
+from io import TextIOWrapper
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.render import figures
+from edgecnn.render.grid import Grid, show_grid
 from edgecnn.values.artifact import Ran
-from edgecnn.values.report import BuildReport
+from edgecnn.values.report import BuildReport, CandidateFacts
 
 _VERDICT_STYLE = {"PASS": "green", "FAIL": "bold red", "UNSURE": "yellow", "MISSING": "yellow"}
 WIDE = 200
-"""Columns given to a table when stdout is no terminal, so that a log does not wrap cells."""
+"""Columns given to a table when stdout is no terminal: a log reads the same whatever window the job was started from."""
+
+
+def _accept_every_sign() -> None:
+    """Where stdout's encoding lacks a sign (an arrow in Latin-1, a file name that is no text), its number stands for it."""
+    if isinstance(sys.stdout, TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _console() -> Console:
+    _accept_every_sign()
     return Console(width=None if sys.stdout.isatty() else WIDE, highlight=False, emoji=False)
 
 
+def _say(console: Console, text: str, style: str = "") -> None:
+    """A sentence, wrapped at words on a terminal and nowhere else."""
+    console.print(text, style=style, markup=False, soft_wrap=not sys.stdout.isatty())
+
+
+def _copied(console: Console, text: str) -> None:
+    """A line that may be copied and pasted: no line break is put into it."""
+    console.print(text, markup=False, soft_wrap=True)
+
+
 def show_json(facts: Any) -> None:
-    """One JSON document on stdout."""
-    sys.stdout.write(json.dumps(facts, indent=1, sort_keys=False, ensure_ascii=False) + "\n")
+    """One JSON document on stdout; signs that its encoding lacks are written as JSON escapes."""
+    text = json.dumps(facts, indent=1, sort_keys=False, ensure_ascii=False)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        text = json.dumps(facts, indent=1, sort_keys=False)
+    sys.stdout.write(text + "\n")
 
 
 def show_report(report: BuildReport) -> None:
     """The table of candidates, one sentence on why, and what to know."""
     show_candidates(report)
     console = _console()
-    console.print(f"{report.verdict.value}: {report.choice.why}", style=_VERDICT_STYLE[report.verdict.value], markup=False)
+    _say(console, f"{report.verdict.value}: {report.choice.why}", _VERDICT_STYLE[report.verdict.value])
     for gate in report.gates:
-        console.print(
-            f"  gate {gate.gate.side} {gate.gate.metric} {gate.gate.bound:g}: {gate.verdict.value}, {gate.reason}", markup=False
-        )
-    for notice in report.notices:
-        console.print(f"  note: {notice}", markup=False, soft_wrap=True)
+        _say(console, f"  gate {gate.gate.side} {gate.gate.metric} {gate.gate.bound:g}: {gate.verdict.value}, {gate.reason}")
+    _show_notices(report, console)
     if report.choice.settle_command:
-        console.print(f"  measure it there with: {report.choice.settle_command}", markup=False, soft_wrap=True)
-    console.print(f"  {report.output}", markup=False, soft_wrap=True)
+        _copied(console, f"  measure it there with: {report.choice.settle_command}")
+    _copied(console, f"  {report.output}")
 
 
 def show_candidates(report: BuildReport) -> None:
     """The table alone."""
-    table = Table(
-        title=Text(f"{report.build.arch} → {report.build.device}"), title_justify="left", header_style="bold", pad_edge=False
-    )
-    for column in figures.COLUMNS:
-        table.add_column(column, overflow="fold")
-    for facts in report.candidates:
-        cells = [Text(cell) for cell in figures.row(facts)]
-        style = _VERDICT_STYLE.get(facts.verdict.value, "")
-        place = figures.COLUMNS.index("verdict")
-        cells[place].stylize(style)
-        table.add_row(*cells, style="bold" if facts.chosen else "")
     console = _console()
-    console.print(table)
+    rows = [_candidate_cells(facts) for facts in report.candidates]
+    title = f"{report.build.arch} → {report.build.device}"
+    show_grid(Grid(figures.COLUMNS, rows, title, important=figures.IMPORTANT), console)
     for text in figures.legend(report.candidates):
-        console.print(f"  {text}", markup=False)
+        _say(console, f"  {text}")
+
+
+def _candidate_cells(facts: CandidateFacts) -> list[Text]:
+    cells = [Text(cell, style="bold" if facts.chosen else "") for cell in figures.row(facts)]
+    cells[figures.COLUMNS.index("verdict")].stylize(_VERDICT_STYLE.get(facts.verdict.value, ""))
+    return cells
 
 
 def show_steps(report: BuildReport) -> None:
@@ -72,22 +89,22 @@ def show_steps(report: BuildReport) -> None:
         why = outcome.why if isinstance(outcome, Ran) else (getattr(outcome, "what", ""),)
         rows.append((name, outcome.outcome, f"{report.timings_s.get(name, 0.0):.1f}", "; ".join(why)))
     show_rows(("step", "outcome", "seconds", "because"), rows, title=f"{report.build.arch} → {report.build.device}")
+    _show_notices(report, _console())
+
+
+def _show_notices(report: BuildReport, console: Console) -> None:
     for notice in report.notices:
-        _console().print(f"  note: {notice}", markup=False, soft_wrap=True)
+        _copied(console, f"  note: {notice}")  # many end with a command
 
 
 def show_rows(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str | None = None) -> None:
-    """A plain table."""
-    table = Table(title=Text(title) if title else None, title_justify="left", header_style="bold", pad_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for cells in rows:
-        table.add_row(*(Text(cell) for cell in cells))
-    _console().print(table)
+    """A plain table; what does not fit beside its row stands beneath it."""
+    show_grid(Grid(columns, [[Text(cell) for cell in cells] for cells in rows], title), _console())
 
 
 def show_lines(lines: Iterable[str]) -> None:
     """Sentences, one a line."""
+    _accept_every_sign()
     for line in lines:
         sys.stdout.write(line + "\n")
 

@@ -17,7 +17,7 @@ from .clocks import clock_limits
 from .meters.found import open_meters
 from .procfs import ROOT, cpuinfo, listed, read_text
 from .runtimes import installed_version
-from .sensors import observe
+from .sensors import gpu_model, observe
 
 _ISA = (
     "avx2", "fma", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "avx512_fp16", "amx_int8", "amx_bf16",
@@ -56,6 +56,7 @@ def read_conditions(runtime: Optional[str] = None, root: Path = ROOT) -> Dict[st
         "clocks": clock_limits(root),
         "python": platform.python_version(),
         "driver": _driver(root),
+        "gpu": gpu_model(root),
     }
     if runtime is not None:
         found["runtime"] = runtime

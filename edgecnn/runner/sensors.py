@@ -51,7 +51,7 @@ def observe(root: Path = ROOT, since: Optional[Opening] = None) -> Dict[str, str
         "architecture": platform.machine(),
         "cpu_vendor": cpuinfo(root).get("vendor_id"),
         "model": read_text(root / "proc/device-tree/model") or read_text(root / "sys/class/dmi/id/product_name"),
-        "gpu": _gpu(root),
+        "gpu": gpu_model(root),
         "load_1min": (read_text(root / "proc/loadavg") or "").partition(" ")[0],
         "steal_percent": _steal(root, ticks),
         "others_percent": _others(root, ticks),
@@ -115,7 +115,8 @@ def _memory(root: Path, field: str) -> Optional[str]:
     return None
 
 
-def _gpu(root: Path) -> Optional[str]:
+def gpu_model(root: Path = ROOT) -> Optional[str]:
+    """The first NVIDIA GPU by the name that its driver lists, or None."""
     for path in listed(root / "proc/driver/nvidia/gpus", "*/information"):
         for line in (read_text(path) or "").splitlines():
             if line.startswith("Model:"):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 
 from edgecnn.store.disk import discard
 from edgecnn.store.entry import Damage, read_entry, trusted_entry
@@ -59,12 +58,13 @@ class Artifacts:
             raise ValueError(f"{stage.kind}: inputs not given: {', '.join(lacking)}")
         wanted = Wanted.of(stage, under.versions, under.given)
         found = self._looked_up(wanted)
-        if isinstance(found, Artifact):
-            return self._used(found), Cached()
+        if isinstance(found, Artifact) and self._used(found):
+            return found, Cached()
         with self._locks.held(wanted.kind, wanted.key, tell):
             found = self._looked_up(wanted, discard_damaged=True)  # another process may have made it while this one waited
             if isinstance(found, Artifact):
-                return self._used(found), Cached()
+                self._used(found)
+                return found, Cached()
             making = Making(self._layout, wanted, resumable=stage.resumable, environment=under.environment)
             artifact = making.made(maker or stage.make, {role: found.path for role, found in under.given.items()}, tell)
         return artifact, Ran(seconds=artifact.record.seconds, why=found.why)
@@ -96,8 +96,12 @@ class Artifacts:
         changed = wanted.changed_inputs(found)
         return Miss(why=changed) if changed else found
 
-    def _used(self, artifact: Artifact) -> Artifact:
-        """Date the last use, by which gc goes, on the record's mtime. A store that is only read goes undated."""
-        with suppress(OSError):
+    def _used(self, artifact: Artifact) -> bool:
+        """Date the last use, by which gc goes, on the record's mtime. False where gc took it since it was found."""
+        try:
             os.utime(artifact.folder.parent / RECORD)
-        return artifact
+        except FileNotFoundError:
+            return False
+        except OSError:
+            pass  # a store that is only read goes undated
+        return True

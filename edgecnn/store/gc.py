@@ -1,7 +1,8 @@
 """Taking things out of the store without taking them from under anybody.
 
-What is locked is in use and stays; so does what was used within the last hour, since a running build reads artifacts long
-after it found them. Removal is a rename into the trash and then a deletion, so that a lookup never sees half an entry.
+What is locked is in use and stays; so does what was used since the oldest running build began, however long ago that is, for a
+build reads artifacts long after it found them; and whatever was used within the last hour. Removal is a rename into the trash
+and then a deletion, so that a lookup never sees half an entry.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from edgecnn.values.artifact import Artifact
 from edgecnn.values.base import Value
 from edgecnn.values.key import Key
 
+MIB = 1024 * 1024
 _What = Literal["artifact", "profile", "work", "trash"]
 
 
@@ -58,7 +60,7 @@ class GcReport(Value):
     dry_run: bool
     removed: tuple[Removal, ...]
     busy: tuple[str, ...]
-    """Would have gone, but another process holds it."""
+    """Would have gone, but a running build or another process has it in hand."""
     freed_bytes: int
     kept_bytes: int
     """Of the artifacts that stay."""
@@ -73,9 +75,13 @@ def collect(store: Store, policy: GcPolicy, *, dry_run: bool = False) -> GcRepor
     removed: list[Removal] = []
     busy: list[str] = []
     with named_failures(store.root, "collecting garbage"):
+        if not dry_run:
+            store.in_use.forget_dead()
+        since = store.in_use.since()
         artifacts = list(store.artifacts.entries())
         for removal in _planned(store, artifacts, policy):
-            if dry_run or _taken(store, removal, policy):
+            in_hand = removal.what == "artifact" and _touched(store.root / removal.name / RECORD) >= since
+            if not in_hand and (dry_run or _taken(store, removal, policy)):
                 removed.append(removal)
             else:
                 busy.append(removal.name)
@@ -117,7 +123,7 @@ def _artifacts_to_go(store: Store, artifacts: Sequence[Artifact], policy: GcPoli
         elif policy.unused_for_s is not None and unused_s > policy.unused_for_s:
             why = f"not used for {_days(unused_s)}"
         elif policy.max_bytes is not None and left > policy.max_bytes:
-            why = f"the least recently used above {policy.max_bytes:,} bytes"
+            why = f"the least recently used above {policy.max_bytes / MIB:,.1f} MiB"
         if why is not None:
             left -= bytes_of(artifact.record.files)
             yield _removal(store, "artifact", artifact.folder.parent, why, bytes_of(artifact.record.files))
@@ -145,11 +151,29 @@ def _taken(store: Store, removal: Removal, policy: GcPolicy) -> bool:
         _dispose(store, path)
         return True
     with store.locks.held_if_free(path.parent.name, path.name) as free:
-        if not free or (removal.what == "artifact" and time.time() - _touched(path / RECORD) < policy.grace_s):
+        if not free:
             return False
-        _dispose(store, path)
+        if removal.what == "work":
+            _dispose(store, path)
+        elif not _disposed_unused(store, path, policy):
+            return False
     if removal.what == "artifact":
         remove(store.layout.stamps(path.parent.name, path.name))
+    return True
+
+
+def _disposed_unused(store: Store, path: Path, policy: GcPolicy) -> bool:
+    """Take an artifact's entry away unless it was used lately. One that is found between the look and the rename is put back."""
+    kept_from = min(time.time() - policy.grace_s, store.in_use.since())
+    if _touched(path / RECORD) >= kept_from:
+        return False
+    hidden = discard(path, store.layout.trash)
+    if hidden is None:
+        return True
+    if _touched(hidden / RECORD) >= kept_from:
+        hidden.rename(path)
+        return False
+    remove(hidden)
     return True
 
 

@@ -11,6 +11,7 @@ from edgecnn.errors.store import StoreUnusable
 from edgecnn.store.artifacts import Artifacts
 from edgecnn.store.disk import remove
 from edgecnn.store.failures import named_failures, nearest_existing
+from edgecnn.store.in_use import InUse
 from edgecnn.store.layout import Layout
 from edgecnn.store.locks import Locks
 from edgecnn.store.profiles import Profiles
@@ -23,6 +24,7 @@ class Store:
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
         self.locks = Locks(layout)
+        self.in_use = InUse(layout, self.locks)
         self.artifacts = Artifacts(layout, self.locks)
         self.profiles = Profiles(layout, self.locks)
 

@@ -15,6 +15,13 @@ class Runtime(StrEnum):
     ONNXRUNTIME = "onnxruntime"
     OPENVINO = "openvino"
     TENSORRT = "tensorrt"
+    TORCH = "torch"
+    """Plays the desktop-GPU baseline and is never shipped: no device file names it, no backend makes it."""
+
+    @property
+    def ships(self) -> bool:
+        """True for runtimes that a bundle may need on a device."""
+        return self is not Runtime.TORCH
 
 
 class Precision(StrEnum):

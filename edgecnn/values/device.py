@@ -96,3 +96,11 @@ class Device(Value):
     memory: Memory | None = None
     runtimes: Mapping[Runtime, RuntimeFacts]
     notes: tuple[str, ...] = ()
+
+    @field_validator("runtimes")
+    @classmethod
+    def _ship(cls, runtimes: Mapping[Runtime, RuntimeFacts]) -> Mapping[Runtime, RuntimeFacts]:
+        for runtime in runtimes:
+            if not runtime.ships:
+                raise ValueError(f"{runtime.value} plays the desktop-GPU baseline and is shipped to no device")
+        return runtimes

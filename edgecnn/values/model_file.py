@@ -11,6 +11,8 @@ from edgecnn.values.base import Value
 from edgecnn.values.candidate import Precision
 
 MODEL_FILE_NAME = "model.json"
+BATCH_MAX = 64
+"""Images in one call that every exported network takes, from 1 upwards."""
 
 LOGITS_TOLERANCE: Mapping[Precision, float] = {
     Precision.FP32: 0.01,
@@ -51,7 +53,7 @@ class ModelSpec(Value):
     files: tuple[str, ...]
     input: ModelInput = ModelInput()
     output: ModelOutput
-    batch_max: PositiveInt = 64
+    batch_max: PositiveInt = BATCH_MAX
 
 
 class ModelRequirements(Value):

@@ -13,7 +13,7 @@ from edgecnn.values.verdict import Fidelity
 
 CONDITIONS_THAT_MUST_MATCH = (
     "machine", "cpu", "isa", "cores", "affinity", "cpu_limit", "kernel", "governor", "power_mode", "clocks", "python", "runtime",
-    "runtime_version", "driver",
+    "runtime_version", "driver", "gpu",
 )  # fmt: skip
 """Runs may be joined, and a stored profile reused, only where all of these agree.
 
@@ -73,7 +73,7 @@ class Profile(Value):
     """evaluation: float32 array (images, classes), beside this record."""
     race: str | None = None
     """race: identity shared by all that ran interleaved; ratios are taken only inside one race."""
-    purpose: Literal["screen", "select", "report", "energy"] | None = None
+    purpose: Literal["screen", "select", "report", "energy", "baseline"] | None = None
     runs: tuple[Run, ...] = ()
     failure: str | None = None
     """race: why this kit did not finish its runs; the others of the race are not run again for its sake."""

@@ -99,6 +99,8 @@ class BaselineFacts(Value):
     device: str
     accuracy_from: str
     latency: Latency
+    accuracy: Accuracy | None = None
+    """On the report split, as the GPU itself answered, with its drop against the fp32 network here; None where none did."""
 
 
 class Build(Value):

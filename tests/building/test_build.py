@@ -8,8 +8,18 @@ import signal
 import time
 from pathlib import Path
 
+import pytest
+from filelock import FileLock, Timeout
+
+from edgecnn.building.build import run_build
+from edgecnn.building.devices import device_named
+from edgecnn.building.request import BuildRequest
+from edgecnn.store.gc import GcPolicy, collect
+from edgecnn.store.store import Store
+from edgecnn.values.recipe import Recipe
 from edgecnn.values.report import BuildReport
 from tests.building.builds import Place, place_with_photos
+from tests.store.toys import Ear, wait_until
 
 
 def test_the_report_says_what_was_measured_on_which_split(built_once: Place) -> None:
@@ -102,6 +112,43 @@ def test_ctrl_c_ends_with_130_and_the_same_command_goes_on(tmp_path: Path) -> No
     done = place.run("export")
     assert done.returncode == 0, done.stderr
     assert place.progress()["prepare"]["outcome"] == "cached"
+
+
+def test_a_page_is_worded_under_the_folder_s_lock_and_stands_before_the_report_that_it_describes(
+    built: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that two builds of one folder never leave the report of one beside the page of the other."""
+    for name, value in built.environment.items():
+        monkeypatch.setenv(name, value)
+    recipe = Recipe.model_validate({
+        "model": {"arch": "resnet-18", "weights": "none", "resolution_px": 64}, "data": {"path": str(built.photos)},
+        "target": {"device": "cpu", "runtime": "onnxruntime"}, "train": {"epochs": 6, "batch_size": 16},
+        "race": {"samples": 100, "rounds": 8},
+    })  # fmt: skip
+    request = BuildRequest(recipe=recipe, device=device_named("cpu"), out=built.out)
+    before = built.report()
+
+    def page(report: BuildReport) -> str:
+        with pytest.raises(Timeout):
+            FileLock(built.out / ".edgecnn.lock").acquire(timeout=0)
+        assert built.report() == before
+        return report.made_at
+
+    report = run_build(request, Store.open(), Ear(), {"page.txt": page})
+    assert (built.out / "page.txt").read_text() == report.made_at == built.report()["made_at"] != before["made_at"]
+
+
+def test_gc_beside_a_running_build_takes_nothing_that_it_has_in_hand(tmp_path: Path) -> None:
+    """Without the hour of grace, as if the build had been running for longer than that."""
+    place = place_with_photos(tmp_path)
+    process = place.start("train")
+    wait_until(lambda: process.poll() is not None or any(place.store.glob("work/train/*")), seconds=120)
+    beside = collect(Store.open(place.store), GcPolicy(max_bytes=0, grace_s=0))
+    _, talk = process.communicate(timeout=120)
+    assert process.returncode == 0, talk
+    assert [name.split("/")[1] for name in beside.busy] == ["prepare"]
+    afterwards = collect(Store.open(place.store), GcPolicy(max_bytes=0, grace_s=0))
+    assert {removal.name.split("/")[1] for removal in afterwards.removed} == {"prepare", "train"}
 
 
 def test_judging_what_was_built_trains_nothing_and_agrees(built: Place) -> None:

@@ -24,6 +24,7 @@ from edgecnn.building.devices import (
 from edgecnn.errors.base import ExitCode
 from edgecnn.errors.devices import (
     DeviceFileInvalid,
+    DeviceNameShipped,
     DeviceNameTaken,
     RuntimeNotOnDevice,
     RuntimesContradict,
@@ -137,8 +138,7 @@ def test_an_unknown_runtime_names_a_target_that_works() -> None:
     with pytest.raises(UnknownRuntime) as caught:
         parse_target("jetson:tensorr")
     assert caught.value.line() == (
-        "there is no runtime 'tensorr': known are onnxruntime, openvino, tensorrt "
-        "— --target jetson-orin-nano:tensorrt [unknown-runtime]"
+        "there is no runtime 'tensorr': known are onnxruntime, openvino, tensorrt — --target jetson:tensorrt [unknown-runtime]"
     )
 
 
@@ -154,6 +154,47 @@ def test_a_runtime_that_the_device_lacks_is_refused_with_what_it_has() -> None:
         "raspberry-pi-5 has no openvino: its device file lists onnxruntime — --target raspberry-pi-5:onnxruntime, "
         "or --target raspberry-pi-5 for all of them [runtime-not-on-device]"
     )
+
+
+def test_of_a_device_file_the_hint_is_its_path_which_works_and_not_its_name_which_does_not(tmp_path: Path) -> None:
+    own = written(tmp_path, BOARD)
+    with pytest.raises(RuntimeNotOnDevice, match=re.escape(f"--target {own}:onnxruntime, or --target {own} for all of them")):
+        parse_target(f"{own}:tensorrt")
+    with pytest.raises(UnknownRuntime, match=re.escape(f"--target {own}:onnxruntime")):
+        parse_target(f"{own}:onnxruntim")
+    with pytest.raises(RuntimeNotOnDevice, match=re.escape(f"--target {own}:onnxruntime")):
+        settled_target(TargetChoice(device=str(own), runtime=Runtime.OPENVINO), None)
+
+
+@pytest.mark.parametrize("name", ["cpu", "jetson"], ids=["name", "alias"])
+def test_a_file_that_gives_other_facts_under_a_shipped_name_is_refused(tmp_path: Path, name: str) -> None:
+    own = written(tmp_path, BOARD.replace('"my-board"', f'"{name}"'))
+    with pytest.raises(DeviceNameShipped) as caught:
+        parse_target(f"{own}:onnxruntime")
+    assert caught.value.line() == (
+        f'device file {own} says name = "{name}", which is a shipped device with other facts: its reports and its results folder '
+        'could not be told from the shipped one\'s — give it a name of its own, such as name = "my-board"; '
+        f"the shipped one is --target {name} [device-name-shipped]"
+    )
+    assert caught.value.exit_code is ExitCode.BAD_INPUT
+
+
+@pytest.mark.parametrize("file", ["cpu.toml", "+.toml"])
+def test_the_name_that_is_suggested_is_one_that_a_device_file_may_have(tmp_path: Path, file: str) -> None:
+    (tmp_path / file).write_text(BOARD.replace('"my-board"', '"cpu"'))
+    with pytest.raises(DeviceNameShipped, match='such as name = "my-cpu"'):
+        parse_target(str(tmp_path / file))
+
+
+def test_an_unchanged_copy_of_a_shipped_file_is_that_device(tmp_path: Path) -> None:
+    shutil.copy(resource_folder("devices") / "cpu.toml", tmp_path / "mine.toml")
+    assert parse_target(str(tmp_path / "mine.toml")).device == device_named("cpu")
+
+
+def test_a_copy_of_a_shipped_file_with_another_name_keeps_its_aliases_to_itself(tmp_path: Path) -> None:
+    text = (resource_folder("devices") / "cpu.toml").read_text().replace('name = "cpu"', 'name = "my-cpu"')
+    assert parse_target(str(written(tmp_path, text))).device.name == "my-cpu"
+    assert parse_target("local").device.name == "cpu"
 
 
 def test_two_runtimes_in_one_recipe_contradict_each_other() -> None:
@@ -197,6 +238,17 @@ def test_a_device_without_a_runtime_is_refused(tmp_path: Path) -> None:
     path = written(tmp_path, BOARD.partition("[runtimes.onnxruntime]")[0] + "runtimes = {}\n")
     with pytest.raises(DeviceFileInvalid, match="has 1 problem: runtimes must list at least one runtime"):
         load_device_file(path)
+
+
+@pytest.mark.parametrize("precisions", ['{ fp32 = "none", int8 = "none" }', "{}"], ids=["all-none", "empty"])
+def test_a_runtime_that_computes_in_nothing_is_refused_with_its_key(tmp_path: Path, precisions: str) -> None:
+    path = written(tmp_path, BOARD.replace('{ fp32 = "native", int8 = "native" }', precisions))
+    with pytest.raises(DeviceFileInvalid) as caught:
+        load_device_file(path)
+    assert caught.value.line() == (
+        f"device file {path} has 1 problem: runtimes.onnxruntime.precisions must say native or slow of at least one precision "
+        "— docs/schemas/device.json lists every key [device-file-invalid]"
+    )
 
 
 def test_broken_toml_names_the_line(tmp_path: Path) -> None:

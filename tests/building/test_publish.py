@@ -7,12 +7,14 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from threading import Barrier, Thread
 
 import pytest
 
+from edgecnn.building import publish as publish_module
 from edgecnn.building.plan import plan
 from edgecnn.building.publish import (
     check_output,
@@ -88,6 +90,38 @@ def test_a_damaged_kit_file_is_repaired(kits: dict[str, KitRef], out: Path, file
     damage(out / "bundle" / "kits" / "onnxruntime-int8" / file)
     publish_bundle(BOTH, kits, out)
     assert files_in(out / "bundle" / "kits" / "onnxruntime-int8") == files_in(kits["onnxruntime-int8"].folder)
+
+
+@pytest.mark.parametrize("dated", [False, True], ids=["edited", "edited and dated back"])
+def test_a_kit_file_with_other_bytes_of_the_same_size_is_repaired(kits: dict[str, KitRef], out: Path, dated: bool) -> None:
+    publish_bundle(BOTH, kits, out)
+    model = out / "bundle" / "kits" / "onnxruntime-int8" / "model.onnx"
+    before = model.stat()
+    model.write_bytes(bytes(before.st_size))
+    if dated:
+        os.utime(model, ns=(before.st_atime_ns, before.st_mtime_ns))
+    publish_bundle(BOTH, kits, out)
+    assert files_in(model.parent) == files_in(kits["onnxruntime-int8"].folder)
+
+
+def test_an_unchanged_bundle_is_not_read_again(kits: dict[str, KitRef], out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish_bundle(BOTH, kits, out)
+    time.sleep(0.02)  # the kernel's clock for files ticks every 4 ms or so
+    (out / "bundle" / "choice.json").chmod(0o644)
+    read: list[str] = []
+    real = publish_module.sha256_of
+    monkeypatch.setattr(publish_module, "sha256_of", lambda path: read.append(path.name) or real(path))
+    publish_bundle(BOTH, kits, out)
+    assert read == ["kit.json", "kit.json"]
+
+
+def test_what_running_a_kit_leaves_in_it_is_no_change(kits: dict[str, KitRef], out: Path) -> None:
+    publish_bundle(BOTH, kits, out)
+    (out / "bundle" / "kits" / "onnxruntime-int8" / "__pycache__").mkdir()
+    (out / "bundle" / "kits" / "onnxruntime-int8" / "__pycache__" / "kit.pyc").write_bytes(b"x")
+    before = times_of(out / "bundle")
+    publish_bundle(BOTH, kits, out)
+    assert times_of(out / "bundle") == before
 
 
 def test_what_a_device_measured_stays_when_the_bundle_is_replaced(kits: dict[str, KitRef], out: Path) -> None:

@@ -12,7 +12,7 @@ from edgecnn.building.devices import parse_target
 from edgecnn.building.recipes import SCHEMA, apply_overrides, load_pipelines, load_recipe, pipeline_names
 from edgecnn.building.toml_file import dotted_keys
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.recipes import OverridesInvalid, RecipeInvalid, RecipeTooNew, UnknownPipeline
+from edgecnn.errors.recipes import OverridesInvalid, RecipeFileMissing, RecipeInvalid, RecipeTooNew, UnknownPipeline
 from edgecnn.errors.toml import FileUnreadable, NotToml
 from edgecnn.models.defaults import default_epochs
 from edgecnn.values.candidate import Runtime
@@ -69,6 +69,110 @@ def test_a_path_and_a_name_are_told_apart_by_their_form(tmp_path: Path, monkeypa
         load_recipe("./demo")
 
 
+def test_relative_paths_in_a_recipe_file_count_from_that_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "recipes").mkdir()
+    path = written(
+        tmp_path / "recipes",
+        '[data]\npath = "../photos"\n[model]\nweights = "mine.pth"\n[target]\ndevice = "./my-board.toml:openvino"\n',
+    )
+    monkeypatch.chdir(tmp_path)
+    for named in (path, "recipes/my.toml", "./recipes/../recipes/my.toml"):
+        recipe = load_recipe(named)
+        assert recipe.data.path == str(tmp_path / "photos")
+        assert recipe.model.weights == str(tmp_path / "recipes" / "mine.pth")
+        assert recipe.target.device == str(tmp_path / "recipes" / "my-board.toml:openvino")
+
+
+def test_two_dots_mean_what_they_mean_to_the_system_behind_a_link(tmp_path: Path) -> None:
+    (tmp_path / "project" / "recipes").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "project" / "recipes")
+    written(tmp_path / "project" / "recipes", '[data]\npath = "../photos"\n')
+    assert load_recipe(tmp_path / "link" / "my.toml").data.path == str(tmp_path / "project" / "photos")
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        ("data.path", "demo"), ("data.path", "/photos"), ("data.path", "~/photos"), ("model.weights", "auto"),
+        ("model.weights", "none"), ("model.weights", "/mine.pth"), ("target.device", "jetson:tensorrt"), ("target.device", "cpu"),
+    ],
+)  # fmt: skip
+def test_what_is_no_relative_path_comes_back_as_it_is_written(tmp_path: Path, key: str, text: str) -> None:
+    table, _, name = key.partition(".")
+    recipe = load_recipe(written(tmp_path, f'[{table}]\n{name} = "{text}"\n'))
+    assert getattr(getattr(recipe, table), name) == text
+
+
+def test_a_folder_called_demo_beside_a_recipe_is_meant_by_dot_slash(tmp_path: Path) -> None:
+    assert load_recipe(written(tmp_path, '[data]\npath = "./demo"\n')).data.path == str(tmp_path / "demo")
+
+
+def test_what_a_file_leaves_unset_stays_unset(tmp_path: Path) -> None:
+    assert load_recipe(written(tmp_path, "[train]\nepochs = 3\n")).model_fields_set == {"train"}
+
+
+def test_a_path_given_by_set_is_left_as_it_is(tmp_path: Path) -> None:
+    recipe = load_recipe(written(tmp_path, '[data]\npath = "photos"\n'))
+    assert apply_overrides(recipe, ["data.path=other"]).data.path == "other"
+    assert apply_overrides(recipe, ["train.epochs=3"]).data.path == str(tmp_path / "photos")
+
+
+def test_an_empty_path_is_no_path(tmp_path: Path) -> None:
+    with pytest.raises(RecipeInvalid, match=r"model\.weights must not be empty; data\.path must not be empty"):
+        load_recipe(written(tmp_path, '[data]\npath = ""\n[model]\nweights = " "\n'))
+    with pytest.raises(OverridesInvalid, match=r"data\.path must not be empty"):
+        apply_overrides(Recipe(), ["data.path="])
+
+
+@pytest.mark.parametrize("path", ["pipelines/demo.toml", "demo.toml", "pipelines/demo"])
+def test_a_shipped_pipeline_that_is_named_like_a_file_is_answered_with_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RecipeFileMissing) as caught:
+        load_recipe(path)
+    assert caught.value.line() == (
+        f"there is no recipe file {path}: demo is a shipped pipeline, and those go by name — edgecnn build demo"
+        " [recipe-file-missing]"
+    )
+
+
+def test_a_file_beside_that_was_given_without_its_path_is_answered_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my demo.toml").touch()
+    with pytest.raises(UnknownPipeline) as caught:
+        load_recipe("my demo")
+    assert caught.value.hint == "a recipe of your own is given by its path: edgecnn build './my demo.toml'"
+
+
+def test_a_byte_order_mark_is_no_part_of_a_recipe(tmp_path: Path) -> None:
+    path = tmp_path / "my.toml"
+    path.write_bytes(b"\xef\xbb\xbf[train]\r\nepochs = 3\r\n")
+    assert load_recipe(path).train.epochs == 3
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("[train]\nepochs = 3\n".encode("utf-16"), "it is UTF-16; save it as UTF-8"),
+        (b"#" * ((1 << 20) + 1), "it is larger than 1 MiB, which no recipe or device file is"),
+    ],
+)
+def test_a_file_that_is_no_recipe_is_named_by_what_it_is(tmp_path: Path, content: bytes, reason: str) -> None:
+    path = tmp_path / "my.toml"
+    path.write_bytes(content)
+    with pytest.raises(FileUnreadable) as caught:
+        load_recipe(path)
+    assert caught.value.line() == f"{path} cannot be read: {reason} [file-unreadable]"
+
+
+def test_a_device_without_an_end_is_not_read_into_memory() -> None:
+    with pytest.raises(FileUnreadable, match="larger than 1 MiB"):
+        load_recipe("/dev/zero")
+
+
 def test_an_unknown_pipeline_names_the_nearest() -> None:
     with pytest.raises(UnknownPipeline, match="did you mean ci-gate\\?"):
         load_recipe("ci-gates")
@@ -84,6 +188,7 @@ def test_every_problem_is_named_at_once_with_the_nearest_right_key(tmp_path: Pat
         "epochs = 3\n[train]\nepoch = 3\nbatch_size = 0\nlearning_rate = nan\nseed = 99999999999999999999\n[model]\narch = 18\n"
         '[target]\nruntime = "onnx"\n[race]\nrounds = 4\nsamples = "many"\n[gates]\nmax = { p99_ms = "20" }\n[dta]\npath = "x"\n',
     )
+    runtimes = [repr(runtime.value) for runtime in Runtime]
     with pytest.raises(RecipeInvalid) as caught:
         load_recipe(path)
     assert caught.value.line() == (
@@ -93,7 +198,7 @@ def test_every_problem_is_named_at_once_with_the_nearest_right_key(tmp_path: Pat
         "model.arch must be text in quotes, not 18; "
         "train.batch_size must be greater than 0, not 0; "
         "train.epoch is no key, the nearest is train.epochs; "
-        "target.runtime must be 'onnxruntime', 'openvino' or 'tensorrt', not \"onnx\"; "
+        f'target.runtime must be {", ".join(runtimes[:-1])} or {runtimes[-1]}, not "onnx"; '
         "race.rounds must be at least 8, not 4; "
         'race.samples must be a whole number, not "many"; '
         'gates.max.p99_ms must be a number, not "20"; '

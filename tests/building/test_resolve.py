@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,10 @@ from edgecnn.building.request import BuildRequest
 from edgecnn.building.resolve import resolve
 from edgecnn.building.resolved import Resolved
 from edgecnn.errors.building import NothingToBuild
+from edgecnn.errors.devices import NoCandidate
 from edgecnn.errors.gates import UnknownMetric
 from edgecnn.models import weights as weights_module
+from edgecnn.resources import resource_folder
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Unavailable
 from edgecnn.values.candidate import Runtime
@@ -110,7 +113,8 @@ def test_what_was_resolved_can_be_planned(bench: Bench) -> None:
 
 def test_a_user_s_own_weights_are_a_source_named_by_content(bench: Bench) -> None:
     mine = bench.folder / "mine.safetensors"
-    mine.write_bytes(b"weights")
+    header = b'{"a": {"dtype": "U8", "shape": [1], "data_offsets": [0, 1]}}'
+    mine.write_bytes(len(header).to_bytes(8, "little") + header + b"\0")
     found = bench.resolve(model={"weights": str(mine)})
     assert found.mode == "finetune"
     assert mine.resolve() in found.sources.values()
@@ -207,7 +211,46 @@ def test_without_the_baseline_s_runtime_nothing_can_be_built(bench: Bench, witho
     )
 
 
+def test_a_device_that_is_too_old_for_every_runtime_is_refused_with_each_reason_before_any_work(bench: Bench) -> None:
+    text = (resource_folder("devices") / "raspberry-pi-5.toml").read_text()
+    old = bench.folder / "old-board.toml"
+    old.write_text(re.sub("onnx_opset_max = [0-9]+", "onnx_opset_max = 12", text.replace('"raspberry-pi-5"', '"old-board"')))
+    with pytest.raises(NoCandidate, match="old-board: onnxruntime fp32, fp16, bf16, int8: .* up to opset 12"):
+        bench.resolve(str(old))
+    assert not bench.store.root.exists()
+
+
+def test_where_the_only_runtime_of_the_target_is_not_installed_nothing_is_trained(
+    bench: Bench, without: Callable[[str], None]
+) -> None:
+    without("openvino")
+    with pytest.raises(NothingToBuild) as caught:
+        bench.resolve("cpu:openvino")
+    assert caught.value.line() == (
+        'nothing can be built for cpu here: openvino is not installed — pip install "edgecnn[openvino]" [nothing-to-build]'
+    )
+
+
 def test_a_bound_of_the_recipe_that_no_gate_knows_is_refused_before_any_work(bench: Bench) -> None:
     with pytest.raises(UnknownMetric):
         bench.resolve(gates={"max": {"p98_ms": 3.0}})
     assert not bench.store.root.exists()
+
+
+@pytest.mark.parametrize(("model", "device"), [("NVIDIA GeForce RTX 4090", "rtx-4090"), ("NVIDIA H200 (SXM)", "nvidia-h200-sxm")])
+def test_a_gpu_of_this_machine_plays_the_baseline_under_its_own_name(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, model: str, device: str
+) -> None:
+    monkeypatch.setattr(resolve_module, "gpu_model", lambda: model)
+    found = bench.resolve()
+    assert found.desktop_gpu is not None
+    assert (found.desktop_gpu.model, found.desktop_gpu.device) == (model, device)
+    assert found.desktop_gpu.candidate not in found.candidates, "it is never shipped"
+    assert [step.id for step in plan(found).of_candidate("torch-fp32")] == ["program:torch-fp32", "package:torch-fp32"]
+
+
+def test_without_a_gpu_nobody_plays_it(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resolve_module, "gpu_model", lambda: None)
+    found = bench.resolve()
+    assert found.desktop_gpu is None
+    assert plan(found).of_candidate("torch-fp32") == ()

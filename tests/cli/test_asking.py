@@ -37,7 +37,7 @@ def refusal(**flags: object) -> str:
 def test_the_recipe_file_says_what_no_flag_says(recipe: str) -> None:
     said = asked_for(recipe=recipe)
     assert (said.model.arch, said.model.weights, said.data.path, said.data.seed, said.train.epochs) == (
-        "resnet-50", "imagenet", "from-file", 7, 1,
+        "resnet-50", "imagenet", str(Path(recipe).parent / "from-file"), 7, 1,
     )  # fmt: skip
     assert said.target.device == "raspberry-pi-5"
 
@@ -69,7 +69,7 @@ def test_an_alias_is_settled_to_the_device_s_own_name() -> None:
 def test_results_lie_under_the_network_s_and_the_device_s_name_unless_told_otherwise(tmp_path: Path) -> None:
     asked = Asked(arch="resnet-18", target="jetson")
     assert request_from(asked, "judge").out == Path("builds/resnet-18-jetson-orin-nano")
-    assert request_from(Asked(out=tmp_path), "judge").out == tmp_path
+    assert request_from(Asked(out=str(tmp_path)), "judge").out == tmp_path
 
 
 def test_bounds_of_the_command_line_are_the_request_s_and_not_the_recipe_s() -> None:
@@ -112,15 +112,83 @@ def test_every_typo_of_set_is_named_at_once() -> None:
     assert "'nothing' is not KEY=VALUE" in line
 
 
+def test_paths_of_a_recipe_file_count_from_the_file_and_those_of_flags_from_here(
+    recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert asked_for(recipe="../mine.toml").data.path == str(tmp_path / "from-file")
+    assert asked_for(recipe="../mine.toml", data="photos").data.path == "photos"
+    assert asked_for(recipe="../mine.toml", overrides=("data.path=photos",)).data.path == "photos"
+
+
+def test_an_empty_out_is_no_wish_for_the_current_folder() -> None:
+    from edgecnn.errors.recipes import EmptyOption
+
+    with pytest.raises(EmptyOption, match="--out"):
+        request_from(Asked(arch="resnet-18", out=""), "judge")
+
+
+def test_the_command_that_asks_again_names_the_recipe_and_not_what_it_says(
+    recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    request = request_from(Asked(recipe="mine.toml", overrides=("train.epochs=3",)), "judge")
+    assert request.command == "edgecnn build mine.toml --set train.epochs=3"
+    words = shlex.split(request.command)
+    again = request_from(Asked(recipe=words[2], overrides=(words[4],)), "judge")
+    assert again.recipe == request.recipe
+    assert again.recipe.data.path == str(tmp_path / "from-file")
+
+
+def test_an_empty_text_is_a_variable_that_was_not_set() -> None:
+    line = "{} is empty: a shell variable that is not set gives an empty text — leave {} out [empty-option]"
+    for flag, option in (("data", "--data"), ("weights", "--weights"), ("arch", "--arch"), ("recipe", "RECIPE")):
+        assert refusal(**{flag: " "}) == line.format(option, option)
+    assert refusal(overrides=("",)) == line.format("--set", "--set")
+
+
+def test_a_text_that_is_no_utf_8_is_refused_before_it_reaches_a_report() -> None:
+    assert refusal(data="caf\udce9") == (
+        "--data 'caf\\udce9' is no UTF-8: the report could not name it"
+        " — rename the file or folder, or link to it under another name [option-not-unicode]"
+    )
+    assert "--out 'caf\\udce9'" in refusal(out="caf\udce9")
+
+
+def test_a_data_path_that_can_name_no_folder_is_refused_before_anything_is_built() -> None:
+    assert refusal(data="~nobody-of-this-name/photos").endswith("[data-path-unusable]")
+
+
+@pytest.mark.parametrize("verb", ["plan", "build"])
+def test_a_weights_file_that_cannot_be_read_ends_a_plan_and_a_build_alike(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    import typer.testing
+
+    from edgecnn.cli.main import app
+
+    monkeypatch.setenv("EDGECNN_STORE", str(tmp_path / "store"))
+    (tmp_path / "mine.pth").write_text("not weights")
+    words = [verb, "--weights", str(tmp_path / "mine.pth"), "--out", str(tmp_path / "out"), "--quiet"]
+    done = typer.testing.CliRunner().invoke(app, words)
+    assert done.exit_code == ExitCode.BAD_INPUT
+    assert done.stderr == (
+        f"edgecnn: error: {tmp_path}/mine.pth is not a readable weights file: it looks like a text file"
+        " — what is read are whole .safetensors files, and .pth files as torch.save(model.state_dict(), FILE) writes them"
+        " [weights-unreadable]\n"
+    )
+
+
 def test_the_command_that_asks_again_asks_the_same(tmp_path: Path) -> None:
     import typer.testing
 
     from edgecnn.cli.main import app
 
     asked = Asked(
-        recipe="demo", arch="resnet-18", target="cpu:openvino", data="my photos", weights="none", out=tmp_path / "my out",
+        recipe="demo", arch="resnet-18", target="cpu:openvino", data="my photos", weights="none", out=str(tmp_path / "my out"),
         overrides=("train.epochs=3",), at_most=("drop_pp=2",), at_least=("top1=0.5",), require_measured=True,
-        meter=tmp_path / "my meter.csv",
+        meter="my meter.csv",
     )  # fmt: skip
     words = shlex.split(command_line(asked))
     assert words[:3] == ["edgecnn", "build", "demo"]

@@ -51,8 +51,9 @@ def test_an_interruption_says_that_nothing_is_lost(capsys: pytest.CaptureFixture
     assert "the same command goes on from there" in capsys.readouterr().err
 
 
-def test_a_full_disk_behind_stdout_is_one_line_and_no_verdict() -> None:
-    command = [sys.executable, "-m", "edgecnn", "list", "archs"]
+@pytest.mark.parametrize("words", [("list", "archs"), ("--help",), ("--version",)], ids=lambda words: words[0])
+def test_a_full_disk_behind_stdout_is_one_line_and_no_verdict(words: tuple[str, ...]) -> None:
+    command = [sys.executable, "-m", "edgecnn", *words]
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert done.returncode == 3
@@ -60,3 +61,19 @@ def test_a_full_disk_behind_stdout_is_one_line_and_no_verdict() -> None:
         "edgecnn: error: the results could not be written to stdout: No space left on device"
         " — the same command gives them again [results-not-written]\n"
     )
+
+
+@pytest.mark.parametrize("words", [("bild",), ("bild", "--debug"), ("build", "--arch", "x")], ids=" ".join)
+def test_a_full_disk_behind_stderr_takes_the_words_and_not_the_code(words: tuple[str, ...]) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([sys.executable, "-m", "edgecnn", *words], stdout=subprocess.PIPE, stderr=full, check=False)
+    assert done.returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "closed", "code"), [("list archs", "1>&-", 0), ("--help", "1>&-", 0), ("bild", "2>&-", 2), ("bild", "1>&- 2>&-", 2)]
+)
+def test_a_stream_that_was_never_open_changes_no_code(words: str, closed: str, code: int) -> None:
+    done = subprocess.run(["sh", "-c", f'"$0" -m edgecnn {words} {closed}', sys.executable], capture_output=True, check=False)
+    assert done.returncode == code
+    assert (done.stdout, done.stderr) == (b"", b"")

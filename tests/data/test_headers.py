@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import io
+import os
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from edgecnn.data.headers import problem_of
+from edgecnn.data.headers import LARGEST_BYTES, problem_of
 from edgecnn.runner.pixels import decode
 from tests.data.folders import draw, write
 
@@ -55,3 +56,15 @@ def test_what_is_no_picture_is_not_read_whole(tmp_path: Path) -> None:
 def test_a_picture_larger_than_is_ever_decoded_is_refused(tmp_path: Path) -> None:
     write(tmp_path / "a.ppm", b"P6 20000 20000 255\n")
     assert problem_of(tmp_path / "a.ppm") == ("more than 178,956,970 pixels", b"")
+
+
+def test_a_file_larger_than_any_picture_is_not_read(tmp_path: Path) -> None:
+    path = draw(tmp_path / "a.png", 1)
+    os.truncate(path, LARGEST_BYTES + 1)  # a hole: it takes no space
+    assert problem_of(path) == ("larger than 2 GiB", b"")
+
+
+def test_a_pipe_and_a_device_are_not_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.png")
+    assert problem_of(tmp_path / "a.png") == ("a pipe, a socket or a device", b"")
+    assert problem_of(Path("/dev/zero")) == ("a pipe, a socket or a device", b"")

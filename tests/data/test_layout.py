@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.data.layout import find_layout, natural_order
+from edgecnn.data.layout import Layout, find_layout, natural_order, root_of
+from edgecnn.data.listing import Seen
 from edgecnn.errors.data import (
     DataFolderMissing,
     DataNotAFolder,
+    DataPathUnusable,
     NameNotUnicode,
     NoClassFolders,
     OneClass,
@@ -16,8 +18,13 @@ from edgecnn.errors.data import (
     SplitsDiffer,
     TrainFolderMissing,
 )
+from tests.data.folders import Heard
 
 SHAPE = "it should hold one sub-folder of images a class, or train/, val/ and test/ that do"
+
+
+def layout_of(root: Path) -> Layout:
+    return find_layout(root, Seen(Heard()))
 
 
 def made(root: Path, *folders: str) -> Path:
@@ -27,7 +34,7 @@ def made(root: Path, *folders: str) -> Path:
 
 
 def test_sub_folders_are_classes_in_natural_order(tmp_path: Path) -> None:
-    layout = find_layout(made(tmp_path, "step10", "Step2", "apple", ".git", "__MACOSX"))
+    layout = layout_of(made(tmp_path, "step10", "Step2", "apple", ".git", "__MACOSX"))
     assert (layout.classes, dict(layout.parts)) == (("apple", "Step2", "step10"), {})
     assert [(folder.label, folder.path) for folder in layout.folders] == [(0, "apple"), (1, "Step2"), (2, "step10")]
 
@@ -39,26 +46,26 @@ def test_natural_order_does_not_depend_on_the_order_of_the_question() -> None:
 
 @pytest.mark.parametrize("validation", ["val", "valid", "validation", "Validation"])
 def test_train_beside_a_validation_or_test_folder_makes_splits(tmp_path: Path, validation: str) -> None:
-    layout = find_layout(made(tmp_path, "train/a", "train/b", f"{validation}/a", f"{validation}/b", "test/a", "test/b"))
+    layout = layout_of(made(tmp_path, "train/a", "train/b", f"{validation}/a", f"{validation}/b", "test/a", "test/b"))
     assert dict(layout.parts) == {"train": "train", "validation": validation, "test": "test"}
     assert [folder.path for folder in layout.folders if folder.part == "validation"] == [f"{validation}/a", f"{validation}/b"]
 
 
 def test_a_lone_train_folder_of_folders_is_a_split(tmp_path: Path) -> None:
-    assert find_layout(made(tmp_path, "train/a", "train/b")).classes == ("a", "b")
+    assert layout_of(made(tmp_path, "train/a", "train/b")).classes == ("a", "b")
 
 
 def test_a_class_may_be_called_train(tmp_path: Path) -> None:
-    assert find_layout(made(tmp_path, "train", "bus", "car")).classes == ("bus", "car", "train")
+    assert layout_of(made(tmp_path, "train", "bus", "car")).classes == ("bus", "car", "train")
 
 
 def test_folders_beside_the_splits_are_named_as_unused(tmp_path: Path) -> None:
-    assert find_layout(made(tmp_path, "train/a", "train/b", "val/a", "val/b", "annotations")).ignored == ("annotations",)
+    assert layout_of(made(tmp_path, "train/a", "train/b", "val/a", "val/b", "annotations")).ignored == ("annotations",)
 
 
 def test_a_missing_folder(tmp_path: Path) -> None:
     with pytest.raises(DataFolderMissing) as caught:
-        find_layout(tmp_path / "photos")
+        layout_of(tmp_path / "photos")
     assert caught.value.line() == (
         f"{tmp_path}/photos: no such folder"
         " — point --data at a folder of images, or leave it out for the demo [data-folder-missing]"
@@ -68,13 +75,13 @@ def test_a_missing_folder(tmp_path: Path) -> None:
 def test_a_file_is_not_a_folder(tmp_path: Path) -> None:
     (tmp_path / "photo.jpg").touch()
     with pytest.raises(DataNotAFolder) as caught:
-        find_layout(tmp_path / "photo.jpg")
+        layout_of(tmp_path / "photo.jpg")
     assert caught.value.line() == f"{tmp_path}/photo.jpg: not a folder — {SHAPE} [data-not-a-folder]"
 
 
 def test_an_empty_folder(tmp_path: Path) -> None:
     with pytest.raises(NoClassFolders) as caught:
-        find_layout(tmp_path)
+        layout_of(tmp_path)
     assert caught.value.line() == f"{tmp_path}: no classes: it is empty — {SHAPE} [no-class-folders]"
 
 
@@ -82,13 +89,13 @@ def test_images_without_sub_folders(tmp_path: Path) -> None:
     for name in ("a.jpg", "b.jpg"):
         (tmp_path / name).touch()
     with pytest.raises(NoClassFolders) as caught:
-        find_layout(tmp_path)
+        layout_of(tmp_path)
     assert caught.value.line() == f"{tmp_path}: no classes: 2 files but no sub-folder — {SHAPE} [no-class-folders]"
 
 
 def test_one_class(tmp_path: Path) -> None:
     with pytest.raises(OneClass) as caught:
-        find_layout(made(tmp_path, "cats"))
+        layout_of(made(tmp_path, "cats"))
     assert caught.value.line() == (
         f"{tmp_path}: only one class, 'cats' — a classifier needs at least two sub-folders of images [one-class]"
     )
@@ -96,7 +103,7 @@ def test_one_class(tmp_path: Path) -> None:
 
 def test_splits_with_other_classes_suggest_the_nearest_name(tmp_path: Path) -> None:
     with pytest.raises(SplitsDiffer) as caught:
-        find_layout(made(tmp_path, "train/hat", "train/t-shirt", "val/hat", "val/tshirt"))
+        layout_of(made(tmp_path, "train/hat", "train/t-shirt", "val/hat", "val/tshirt"))
     assert caught.value.line() == (
         f"{tmp_path}: the classes of train/ and val/ differ: train/ alone has 't-shirt'; val/ alone has 'tshirt'"
         " — rename val/tshirt to t-shirt? [splits-differ]"
@@ -105,7 +112,7 @@ def test_splits_with_other_classes_suggest_the_nearest_name(tmp_path: Path) -> N
 
 def test_a_split_without_a_class_is_named(tmp_path: Path) -> None:
     with pytest.raises(SplitsDiffer) as caught:
-        find_layout(made(tmp_path, "train/hat", "train/shoe", "test/hat"))
+        layout_of(made(tmp_path, "train/hat", "train/shoe", "test/hat"))
     assert caught.value.line() == (
         f"{tmp_path}: the classes of train/ and test/ differ: train/ alone has 'shoe'"
         " — give every split folder the same sub-folders [splits-differ]"
@@ -114,13 +121,13 @@ def test_a_split_without_a_class_is_named(tmp_path: Path) -> None:
 
 def test_two_names_of_one_split(tmp_path: Path) -> None:
     with pytest.raises(SplitNamedTwice) as caught:
-        find_layout(made(tmp_path, "train/a", "train/b", "val/a", "validation/a"))
+        layout_of(made(tmp_path, "train/a", "train/b", "val/a", "validation/a"))
     assert caught.value.line() == f"{tmp_path}: val/ and validation/ mean the same — keep one of them [split-named-twice]"
 
 
 def test_splits_without_train(tmp_path: Path) -> None:
     with pytest.raises(TrainFolderMissing) as caught:
-        find_layout(made(tmp_path, "test/a", "test/b", "val/a", "val/b"))
+        layout_of(made(tmp_path, "test/a", "test/b", "val/a", "val/b"))
     assert caught.value.line() == (
         f"{tmp_path}: has test/ and val/ but no train/"
         f" — name the folder of training images {tmp_path}/train [train-folder-missing]"
@@ -131,7 +138,41 @@ def test_a_name_that_is_no_utf_8_is_refused_and_not_a_crash(tmp_path: Path) -> N
     for name in (b"cat", b"\xff\xfe"):
         (tmp_path / os.fsdecode(name)).mkdir()
     with pytest.raises(NameNotUnicode) as raised:
-        find_layout(tmp_path)
+        layout_of(tmp_path)
     assert raised.value.line() == (
         f"{tmp_path}: the name '\\udcff\\udcfe' is no UTF-8: it would become a class — rename it [name-not-unicode]"
+    )
+
+
+def test_a_file_whose_name_is_no_utf_8_becomes_no_class_and_is_let_be(tmp_path: Path) -> None:
+    made(tmp_path, "cat", "dog")
+    (tmp_path / os.fsdecode(b"notes\xff")).touch()
+    assert layout_of(tmp_path).classes == ("cat", "dog")
+
+
+def test_a_link_that_leads_to_itself_is_no_folder(tmp_path: Path) -> None:
+    made(tmp_path, "cat", "dog")
+    (tmp_path / "self").symlink_to("self")
+    assert layout_of(tmp_path).classes == ("cat", "dog")
+
+
+def test_a_data_path_counts_from_the_current_folder_and_from_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/me")
+    assert (root_of("photos"), root_of("~/photos")) == (tmp_path / "photos", Path("/home/me/photos"))
+
+
+@pytest.mark.parametrize(
+    ("text", "because"),
+    [
+        ("a\0b", "it holds a NUL character"),
+        ("~nobody-of-this-name/photos", "nobody's home folder is known by that name"),
+        ("/caf\udce9", "'/caf\\udce9' is no UTF-8"),
+    ],
+)
+def test_a_text_that_can_name_no_folder(text: str, because: str) -> None:
+    with pytest.raises(DataPathUnusable) as caught:
+        root_of(text)
+    assert caught.value.line() == (
+        f"the data path {ascii(text)} cannot be used: {because} — point --data at another path [data-path-unusable]"
     )

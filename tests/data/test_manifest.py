@@ -5,10 +5,12 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
+from edgecnn.data import index
 from edgecnn.data.manifest import summarize
 from edgecnn.errors.data import DataFolderUnreadable, NothingReadable, TooFewImages
 from edgecnn.errors.store import StoreUnusable
@@ -197,6 +199,69 @@ def test_one_image_is_too_few(tmp_path: Path, cache: Path) -> None:
         summary_of(fill(tmp_path / "photos", {"a": 4, "b": 1}), cache)
 
 
+def test_too_few_images_name_the_copies_and_what_was_skipped(tmp_path: Path, cache: Path) -> None:
+    photos = fill(tmp_path / "photos", {"a": 6, "b": 1})
+    for name in ("second", "third", "fourth"):
+        shutil.copy2(photos / "b" / "000.png", photos / "b" / f"{name}.png")
+    write(photos / "b" / "notes.txt", b"buy film")
+    with pytest.raises(TooFewImages) as caught:
+        summary_of(photos, cache)
+    assert caught.value.line() == (
+        f"{photos}: class 'b' has 1 usable image to train, calibrate, choose and report with, and needs 4:"
+        " of its 5 files, 3 are copies (b/fourth.png: the same bytes as b/000.png; b/second.png: the same bytes as b/000.png;"
+        " b/third.png: the same bytes as b/000.png)"
+        " and 1 is no readable image (b/notes.txt: not a picture in a format that Pillow reads)"
+        " — add images to the class, or remove its folder [too-few-images]"
+    )
+
+
+@pytest.mark.parametrize("content", [None, b"no picture"], ids=["empty", "broken"])
+def test_a_split_folder_without_a_usable_image_is_told_and_not_passed_over(
+    tmp_path: Path, cache: Path, content: bytes | None
+) -> None:
+    photos = fill(tmp_path / "photos", {"train/a": 9, "train/b": 9})
+    for name in "ab":
+        (photos / "test" / name).mkdir(parents=True)
+        if content is not None:
+            write(photos / "test" / name / "0.jpg", content)
+    with pytest.raises(TooFewImages, match="class 'a' has 0 usable images to report with, and needs 1"):
+        summary_of(photos, cache)
+
+
+def test_pipes_and_devices_among_the_images_are_skipped_and_never_opened(photos: Path, cache: Path) -> None:
+    os.mkfifo(photos / "cat" / "pipe.png")
+    (photos / "cat" / "zero.png").symlink_to("/dev/zero")
+    (photos / "cat" / "self.png").symlink_to("self.png")
+    assert summary_of(photos, cache).skipped == (
+        "cat/pipe.png: a pipe, a socket or a device",
+        "cat/self.png: too many levels of symbolic links",
+        "cat/zero.png: a pipe, a socket or a device",
+    )
+
+
+def test_a_listing_that_lasts_is_counted_aloud(photos: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgecnn.data.listing.QUIET_FOR_S", 0.0)
+    monkeypatch.setattr("edgecnn.data.listing.SAID_EVERY_S", 0.0)
+    heard = Heard()
+    summary_of(photos, cache, heard)
+    listing = [step for step in heard.steps if step[0] == "listing files"]
+    assert listing[0] == ("listing files", 1, None, "files")
+    assert listing[-1] == ("listing files", 26, 26, "files"), "2 folders and 24 images, and the bar is finished"
+
+
+def test_a_listing_is_left_at_once(photos: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Interrupting(Heard):
+        def step(self, what: str, done: int, total: int | None = None, unit: str = "") -> None:
+            super().step(what, done, total, unit)
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("edgecnn.data.listing.QUIET_FOR_S", 0.0)
+    heard = Interrupting()
+    with pytest.raises(KeyboardInterrupt):
+        summary_of(photos, cache, heard)
+    assert len(heard.steps) == 1
+
+
 def test_the_words_of_a_folder_that_may_not_be_listed() -> None:
     error = DataFolderUnreadable(folder=Path("photos/dog"), because="permission denied")
     assert error.line() == "photos/dog: cannot be read: permission denied [data-folder-unreadable]"
@@ -230,6 +295,28 @@ def test_an_interrupted_first_reading_goes_on_where_it_stopped(photos: Path, cac
     heard = Heard()
     summary_of(photos, cache, heard)
     assert 0 < heard.steps[-1][1] < 224
+
+
+def test_an_interrupted_reading_waits_for_one_image_and_not_for_a_batch(
+    photos: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(photos, {"cat/more": 300}, start=1000)
+    read = index._fact
+
+    def slowly(path: Path) -> index.Fact:
+        time.sleep(0.03)
+        return read(path)
+
+    class Interrupting(Heard):
+        def step(self, what: str, done: int, total: int | None = None, unit: str = "") -> None:
+            asked.append(time.monotonic())
+            raise KeyboardInterrupt
+
+    asked: list[float] = []
+    monkeypatch.setattr(index, "_fact", slowly)
+    with pytest.raises(KeyboardInterrupt):
+        summary_of(photos, cache, Interrupting())
+    assert time.monotonic() - asked[0] < 0.5
 
 
 def test_the_demo_reports_its_whole_test_set(cache: Path) -> None:

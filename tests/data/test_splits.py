@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgecnn.data.layout import Part
-from edgecnn.data.splits import Assigned, Found, assign_roles, describe
+from edgecnn.data.splits import Assigned, Found, LeftOut, Listed, assign_roles, describe
 from edgecnn.errors.data import TooFewImages
 from edgecnn.values.dataset import SPLIT_ROLES, SplitRole
 from edgecnn.values.recipe import DataChoice
@@ -27,8 +27,9 @@ def images(part: Part, counts: Sequence[int], start: int = 0) -> list[Found]:
     return [Found(f"{part}/{CLASSES[label]}/{number}", label, part, sha(start + number)) for number, label in enumerate(labels)]
 
 
-def assigned(found: Sequence[Found], **asked: object) -> Assigned:
-    return assign_roles(found, CLASSES, DataChoice.model_validate({"calibrate_images": 30, **asked}), ROOT)
+def assigned(found: Sequence[Found], skipped: Sequence[LeftOut] = (), **asked: object) -> Assigned:
+    listed = Listed(ROOT, CLASSES, {image.part for image in found}, found, skipped)
+    return assign_roles(listed, DataChoice.model_validate({"calibrate_images": 30, **asked}))
 
 
 def counts_of(result: Assigned) -> dict[SplitRole, int]:
@@ -163,6 +164,27 @@ def test_a_class_without_test_images_is_named() -> None:
         "photos: class 'dog' has 0 usable images to report with, and needs 1"
         " — add images to the class, or remove its folder [too-few-images]"
     )
+
+
+def test_too_few_images_say_where_the_files_went() -> None:
+    """Four files in a class and one image: three are the same bytes, and notes and a broken picture are no images."""
+    same = [Found(f"train/dog/{name}.png", 1, "train", sha(100)) for name in "abcde"]
+    elsewhere = [Found("train/dog/f.png", 1, "train", sha(0))]
+    skipped = [LeftOut("train/dog/half.jpg", 1, "train", "breaks off before its end"), LeftOut("x", 0, "train", "of no interest")]
+    with pytest.raises(TooFewImages) as caught:
+        assigned([*images("train", (9, 0, 9)), *same, *elsewhere], skipped)
+    assert caught.value.because == (
+        "of its 7 files, 5 are copies (train/dog/f.png: the same bytes as train/cat/0, which is another class (cat);"
+        " train/dog/b.png: the same bytes as train/dog/a.png; train/dog/c.png: the same bytes as train/dog/a.png and 2 more)"
+        " and 1 is no readable image (train/dog/half.jpg: breaks off before its end)"
+    )
+
+
+def test_every_class_that_is_short_is_named() -> None:
+    with pytest.raises(TooFewImages, match=r"class 'cat' has 1 usable image .*: 'dog', 'emu' are short of images too — add"):
+        assigned(images("train", (1, 2, 3)))
+    with pytest.raises(TooFewImages, match=r"class 'emu' has 1 usable image .*: 'cat' is short of images too — add"):
+        assigned(images("train", (3, 9, 1)) + images("test", (0, 2, 2), 1000))
 
 
 def test_large_shares_need_larger_classes() -> None:

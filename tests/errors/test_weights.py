@@ -8,6 +8,8 @@ from edgecnn.errors.weights import (
     WeightsCorrupt,
     WeightsDoNotFit,
     WeightsFileMissing,
+    WeightsHoldObjects,
+    WeightsNotAFile,
     WeightsUnavailable,
     WeightsUnreadable,
 )
@@ -29,18 +31,42 @@ def test_unavailable_weights_end_with_the_command_that_brings_them() -> None:
 
 def test_a_missing_file_is_named() -> None:
     line = (
-        "--weights /a/b.pth: there is no such file — give auto, imagenet, none, or the path of a .safetensors or .pth file"
+        "weights /a/b.pth: there is no such file — give auto, imagenet, none, or the path of a .safetensors or .pth file"
         " [weights-file-missing]"
     )
     says(WeightsFileMissing(path=Path("/a/b.pth")), line)
 
 
+def test_a_mistyped_word_is_answered_with_the_right_one() -> None:
+    line = (
+        "weights imagnet: there is no such file — did you mean imagenet? give auto, imagenet, none, or the path of a"
+        " .safetensors or .pth file [weights-file-missing]"
+    )
+    says(WeightsFileMissing(path=Path("imagnet")), line)
+
+
+def test_a_folder_is_answered_with_a_file_in_it() -> None:
+    says(
+        WeightsNotAFile(path=Path("w"), kind="a folder", inside=[Path("w/a.pth"), Path("w/b.pth")]),
+        "weights w: this is a folder, not a file — --weights w/a.pth [weights-not-a-file]",
+    )
+
+
 def test_an_unreadable_file_is_named_with_what_would_be_readable() -> None:
     line = (
-        "b.pth is not a readable weights file: it is cut off — it must be a complete .safetensors file, or a .pth that"
-        " torch.load(weights_only=True) accepts [weights-unreadable]"
+        "b.pth is not a readable weights file: it is cut off — what is read are whole .safetensors files, and .pth files as"
+        " torch.save(model.state_dict(), FILE) writes them [weights-unreadable]"
     )
     says(WeightsUnreadable(path=Path("b.pth"), reason="it is cut off"), line)
+
+
+def test_a_file_of_objects_is_refused_with_three_of_their_names() -> None:
+    line = (
+        "b.pth is refused: it holds Python objects other than tensors (a.A, b.B, c.C and 1 more), and reading those runs whatever"
+        " code the file names — save the tensors alone where the file was made: torch.save(model.state_dict(), FILE)"
+        " [weights-hold-objects]"
+    )
+    says(WeightsHoldObjects(path=Path("b.pth"), names=["a.A", "b.B", "c.C", "d.D"]), line)
 
 
 def test_three_problems_are_named_and_the_rest_counted() -> None:

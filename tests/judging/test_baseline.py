@@ -64,3 +64,8 @@ def test_a_record_is_read_from_its_file_form():
     text = a_record().model_dump_json(by_alias=True)
     assert '"schema":"edgecnn.baseline/1"' in text
     assert BaselineRecord.model_validate_json(text) == a_record()
+
+
+def test_a_gpu_that_could_not_take_the_part_is_named_with_why():
+    found = baseline_facts(QUESTION.model_copy(update={"command": None, "failure": "NVIDIA H200 is here: no driver"}))
+    assert found.latency.reason.endswith("at 224 px; NVIDIA H200 is here: no driver")

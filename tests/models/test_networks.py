@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from edgecnn.errors.weights import WeightsDoNotFit, WeightsUnreadable
+from edgecnn.errors.weights import WeightsDoNotFit, WeightsHoldObjects, WeightsUnreadable
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network, head_of, load_state, read_state, read_weights
 from tests.models.made import saved_network
@@ -45,7 +45,7 @@ def test_a_truncated_file_is_named(tmp_path: Path, name: str, keep: float) -> No
 
 def test_a_file_that_would_run_code_is_refused(tmp_path: Path) -> None:
     torch.save(build_network(SMALL, 5), tmp_path / "a.pth")
-    with pytest.raises(WeightsUnreadable):
+    with pytest.raises(WeightsHoldObjects, match=r"a\.pth is refused: it holds Python objects other than tensors"):
         read_weights(SMALL, tmp_path / "a.pth")
 
 

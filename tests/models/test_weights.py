@@ -1,16 +1,17 @@
 from __future__ import annotations
 
+import os
 import socket
 import time
 from pathlib import Path
 
 import pytest
 
-from edgecnn.errors.weights import WeightsFileMissing, WeightsUnavailable
+from edgecnn.errors.weights import WeightsFileMissing, WeightsNotAFile, WeightsUnavailable, WeightsUnreadable
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.weights import answer_weights, hub_folder, package_file, sha256_of
 from edgecnn.values.arch import ArchSpec
-from tests.models.made import published, serving, weights_of
+from tests.models.made import published, saved_network, serving, weights_of
 
 LITE = arch_named("efficientnet-lite0")
 
@@ -123,7 +124,7 @@ def test_a_missing_package_is_answered_with_its_pip_line() -> None:
 
 
 def test_a_file_is_known_by_its_digest(tmp_path: Path) -> None:
-    (tmp_path / "mine.pth").write_bytes(b"good")
+    saved_network(arch_named("mobilenet-v3-small"), tmp_path / "mine.pth")
     answer = answer_weights(LITE, str(tmp_path / "mine.pth"))
     assert answer.kind == "file"
     assert answer.sha256 == sha256_of(tmp_path / "mine.pth")
@@ -131,6 +132,54 @@ def test_a_file_is_known_by_its_digest(tmp_path: Path) -> None:
     assert not answer.still_holds()
 
 
-def test_a_path_without_a_file_is_an_error_at_once(tmp_path: Path) -> None:
-    with pytest.raises(WeightsFileMissing, match="no such file"):
+@pytest.mark.parametrize("name", ["mine.pth", "mine.pth/deeper", "~nobody-of-this-name/mine.pth", "a\0b"])
+def test_a_path_without_a_file_is_an_error_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(WeightsFileMissing, match="there is no such file"):
+        answer_weights(LITE, name)
+
+
+def test_a_mistyped_word_is_told_from_a_path() -> None:
+    with pytest.raises(WeightsFileMissing, match="did you mean imagenet\\?"):
+        answer_weights(LITE, "imagnet")
+
+
+def test_a_broken_file_is_refused_before_anything_is_planned(tmp_path: Path) -> None:
+    (tmp_path / "mine.pth").write_text("not weights")
+    with pytest.raises(WeightsUnreadable, match="it looks like a text file"):
         answer_weights(LITE, str(tmp_path / "mine.pth"))
+
+
+def test_a_folder_is_answered_with_the_file_in_it(tmp_path: Path) -> None:
+    with pytest.raises(WeightsNotAFile, match="this is a folder, not a file — give the path"):
+        answer_weights(LITE, str(tmp_path))
+    (tmp_path / "model.safetensors").touch()
+    with pytest.raises(WeightsNotAFile, match=f"--weights {tmp_path}/model.safetensors"):
+        answer_weights(LITE, str(tmp_path))
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "mine.pth")
+    with pytest.raises(WeightsNotAFile, match="this is a pipe or a device"):
+        answer_weights(LITE, str(tmp_path / "mine.pth"))
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_that_may_not_be_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "mine.pth").touch(mode=0)
+    with pytest.raises(WeightsUnreadable, match="permission denied"):
+        answer_weights(LITE, str(tmp_path / "mine.pth"))
+
+
+def test_a_name_that_is_too_long_or_no_utf_8_is_named(tmp_path: Path) -> None:
+    with pytest.raises(WeightsUnreadable, match="file name too long"):
+        answer_weights(LITE, "a" * 300)
+    saved_network(arch_named("mobilenet-v3-small"), Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.pth")))
+    with pytest.raises(WeightsUnreadable, match="no UTF-8"):
+        answer_weights(LITE, os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.pth"))
+
+
+def test_torchs_cache_of_an_unknown_user_is_looked_for_as_torch_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCH_HOME", "~nobody-of-this-name/torch")
+    assert hub_folder() == Path("~nobody-of-this-name/torch/hub/checkpoints")
+    assert answer_weights(row(url=closed_port()), "auto").kind == "none"

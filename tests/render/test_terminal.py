@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -16,6 +19,7 @@ from edgecnn.values.verdict import Verdict
 from tests.judging.made import a_latency, an_interval, facts
 from tests.render.reports import a_build, a_gate, a_report, a_residency, a_row
 
+CHECKOUT = Path(__file__).parents[2]
 Captured = pytest.CaptureFixture[str]
 HOSTILE = "[red]a|b[/red] [/] :key: \\"
 ERROR = OutputUnusable(folder=Path("/proc/[red]x"), because="No such file or directory")
@@ -166,3 +170,54 @@ def test_an_error_as_json_is_its_parts_on_stderr_and_stdout_stays_empty(capsys: 
     assert captured.out == ""
     assert json.loads(captured.err) == {"error": ERROR.facts()}
     assert captured.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("columns", [60, 80])
+def test_on_a_narrow_terminal_nothing_of_a_report_s_table_is_cut(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    on_a_terminal(monkeypatch)
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", str(columns))
+    show_candidates(a_report(facts("onnxruntime-fp32", is_baseline=True, size_mib=44.6), a_row(chosen=True)))
+    plain = re.sub("\x1b\\[[0-9;]*m", "", capsys.readouterr().out)
+    for cell in ("86.2 % [85.5, 86.9]", "+0.31 [-0.12, +0.75] pp", "2.35 [2.31, 2.38]", "97 % int8", "PASS", "◀"):
+        assert any(cell in line for line in plain.splitlines()), cell
+    assert max(len(line) for line in plain.splitlines()) <= columns
+    assert "…" not in plain
+
+
+def test_a_pipe_has_the_wide_table_whatever_window_it_was_started_from(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    show_candidates(a_report(a_row(chosen=True)))
+    assert any(cells(line)[:1] == ["onnxruntime-int8"] and cells(line)[-1] == "◀" for line in lines_of(capsys))
+
+
+def test_a_gate_s_sentence_is_wrapped_on_a_terminal_and_nowhere_else(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    reason = "word " * 60
+    show_report(a_report(gates=(a_gate(reason=reason),)))
+    assert any(reason.strip() in line for line in lines_of(capsys))
+    on_a_terminal(monkeypatch)
+    monkeypatch.setenv("COLUMNS", "80")
+    show_report(a_report(gates=(a_gate(reason=reason),)))
+    said = [line for line in lines_of(capsys) if "word" in line]
+    assert len(said) > 3 and all(len(line) <= 80 for line in said)
+
+
+def test_signs_that_stdout_cannot_encode_are_shown_by_number_and_in_json_escaped() -> None:
+    script = (
+        "from tests.render.reports import a_report\n"
+        "from edgecnn.render.terminal import show_json, show_lines, show_report\n"
+        "show_report(a_report())\n"
+        "show_lines(['a \\udcff b'])\n"
+        "show_json({'name': 'Gr\\u00f6\\u00dfe \\udcff'})\n"
+    )
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=environment, cwd=CHECKOUT, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("resnet-18 \\u2192 cpu\n")
+    shown, _, document = done.stdout.partition("a \\udcff b\n")
+    assert "PASS: onnxruntime-int8 is" in shown
+    assert json.loads(document) == {"name": "Größe \udcff"}

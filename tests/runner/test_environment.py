@@ -136,3 +136,13 @@ def test_a_folder_that_may_not_be_looked_into_holds_nothing(tmp_path: Path) -> N
     closed = tree(tmp_path, {"sys/class/thermal/thermal_zone0/temp": "50000\n"}) / "sys/class"
     assert listed(closed, "*/thermal_zone*") == [closed / "thermal/thermal_zone0"]
     assert listed(closed / ("x" * 300), "*") == listed(tmp_path / "nothing", "*") == []
+
+
+def test_a_recorded_gpu_is_a_condition(tmp_path: Path) -> None:
+    information = "Model: \t\t NVIDIA GeForce RTX 4090\nIRQ:   \t\t 129\nGPU UUID: \t GPU-00000000\n"
+    root = tree(
+        tmp_path,
+        {"proc/driver/nvidia/gpus/0000:01:00.0/information": information, "sys/module/nvidia/version": "570.86.15\n"},
+    )
+    conditions = read_conditions(root=root)
+    assert (conditions["gpu"], conditions["driver"]) == ("NVIDIA GeForce RTX 4090", "nvidia 570.86.15")

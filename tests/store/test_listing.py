@@ -1,21 +1,34 @@
 from __future__ import annotations
 
 import json
+import os
+from pathlib import Path
 
 from edgecnn.store.listing import listing
 from edgecnn.store.store import Store
-from tests.store.toys import Quantize, Scheme, Train, obtain
+from tests.store.toys import Quantize, Scheme, Train, obtain, source
 
 
-def test_rows_say_kind_key_size_age_time_and_settings(store: Store) -> None:
-    made, ran = obtain(store, Quantize(steps=(Scheme(bias="float"),)))
+def test_rows_say_kind_key_size_dates_time_inputs_and_settings_as_they_were_recorded(store: Store, tmp_path: Path) -> None:
+    images = source(tmp_path / "images.json", "these images")
+    stage = Quantize(inputs={"images": images.key}, steps=(Scheme(bias="float"),))
+    made, ran = obtain(store, stage, given={"images": images})
     (row,) = listing(store)
     assert (row.kind, row.key, row.bytes) == ("quantize", made.key, 4202)
     assert row.seconds == made.record.seconds
-    assert 0 <= row.age_s < 60
-    assert row.settings == (
-        "images=256 scheme.bias=int32 scheme.granularity=per-channel steps[0].bias=float steps[0].granularity=per-channel"
-    )
+    assert row.made_at == made.record.made_at
+    assert 0 <= row.unused_s <= row.age_s + 1 < 60
+    assert row.inputs == {"images": images.key}
+    assert row.settings["steps"] == [{"bias": "float", "granularity": "per-channel"}]
+    assert row.settings["note"] is None, "raw, nothing left out"
+
+
+def test_the_last_use_is_when_a_build_last_found_it(store: Store) -> None:
+    made, _ = obtain(store, Quantize())
+    os.utime(made.folder.parent / "record.json", (0, 86400))
+    assert listing(store)[0].used_at == "1970-01-02T00:00:00+00:00"
+    obtain(store, Quantize())
+    assert listing(store)[0].unused_s < 60
 
 
 def test_the_newest_comes_first_and_one_kind_can_be_asked_for(store: Store) -> None:

@@ -29,6 +29,8 @@ from typing import Final
 
 from edgecnn.data.layout import Part
 
+DEMO: Final = "demo"
+"""The data path that means these images; ``./demo`` is a folder of that name."""
 DEMO_FILE: Final = Path(__file__).resolve().parent / "fashion-mnist.npz"
 DEMO_CLASSES: Final = (
     "T-shirt/top",

@@ -1,0 +1,79 @@
+"""Failures of a command line itself: what was typed names no verb, no option, or leaves something out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+
+from edgecnn.errors.base import EdgecnnError
+
+
+class NoSuchCommand(EdgecnnError):
+    """Raised when a word stands where a verb should; ``command`` is what stands before it, such as `edgecnn store`."""
+
+    ref = "no-such-command"
+
+    def __init__(self, *, command: str, name: str, known: Sequence[str]) -> None:
+        near = get_close_matches(name, known, n=1)
+        super().__init__(
+            what=f"{command} has no command {name!r}",
+            hint=f"{_asked(near)}all commands: {command} --help",
+        )
+
+
+class NoSuchOption(EdgecnnError):
+    """Raised when a verb does not take an option; ``near`` are those that it takes and that look alike, the nearest first."""
+
+    ref = "no-such-option"
+
+    def __init__(self, *, command: str, option: str, near: Sequence[str]) -> None:
+        super().__init__(
+            what=f"{command} has no option {option!r}",
+            hint=f"{_asked(near)}all options: {command} --help",
+        )
+
+
+class MissingArgument(EdgecnnError):
+    """Raised when a verb is not given a word it cannot do without, which its help calls ``name`` and explains as ``meaning``."""
+
+    ref = "missing-argument"
+
+    def __init__(self, *, command: str, name: str, meaning: str | None) -> None:
+        super().__init__(what=f"{command} needs {name}", because=meaning, hint=f"how it is written: {command} --help")
+
+
+class BadValue(EdgecnnError):
+    """Raised when an option is given a value of a wrong kind; ``value`` is None where it cannot be told which word it was."""
+
+    ref = "bad-value"
+
+    def __init__(self, *, command: str, name: str, value: str | None, reason: str) -> None:
+        given = "what it was given" if value is None else repr(value)
+        super().__init__(what=f"{command}: {name} cannot be {given}", because=reason, hint=f"what it takes: {command} --help")
+
+
+class NotUnderstood(EdgecnnError):
+    """Raised for every other command line that makes no sense, such as one that ends where a value should come."""
+
+    ref = "usage"
+
+    def __init__(self, *, command: str, reason: str) -> None:
+        super().__init__(what=f"{command} was not understood", because=reason, hint=f"how it is written: {command} --help")
+
+
+class UnknownList(EdgecnnError):
+    """Raised when `edgecnn list` is asked for what it does not list."""
+
+    ref = "unknown-list"
+
+    def __init__(self, *, name: str, known: Sequence[str]) -> None:
+        near = get_close_matches(name, known, n=1)
+        super().__init__(
+            what=f"there is no list {name!r}",
+            because=f"there are {', '.join(known)}",
+            hint=f"{_asked(near)}what each holds: edgecnn list --help",
+        )
+
+
+def _asked(near: Sequence[str]) -> str:
+    return f"did you mean {near[0]}? " if near else ""

@@ -1,0 +1,162 @@
+"""What a weights file is, told from its header: so that a broken, foreign or unsafe one is refused before any work begins.
+
+Nothing in the file is run and torch is not imported. A pickle is only listed, by the opcodes it consists of. The format is told
+from the bytes and not from the name, since it is the bytes that the key of ``fetch`` knows.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickletools
+import struct
+import zipfile
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, Final, Literal
+
+from edgecnn.errors.weights import WeightsHoldObjects, WeightsUnreadable
+
+WeightsFormat = Literal["safetensors", "torch"]
+
+_ZIP: Final = b"PK\x03\x04"
+_TORCH_BEFORE_1_6: Final = b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19"
+"""torch.serialization.MAGIC_NUMBER as a pickle spells it. Files from before zip became the format (1.6) begin with it, and so do
+most that torchvision publishes."""
+_PICKLES_BEFORE_1_6: Final = 5
+"""Magic number, protocol, system, the saved object, the keys of its tensors (torch.serialization._legacy_save)."""
+_SAFETENSORS_HEADER_MAX: Final = 100_000_000
+"""The bound that the safetensors library itself sets."""
+_PICKLE_PROTOCOL_MAX: Final = 3
+"""torch._weights_only_unpickler knows no opcode of later ones; torch.save writes 2 unless told otherwise."""
+_PICKLE_LISTED_MAX: Final = 8 << 20
+"""A larger pickle inside a zip, some seconds' listing, is left to torch's own refusal."""
+_KNOWN: Final = (
+    (0, b"version https://git-lfs", "a Git LFS pointer, not the file that it stands for: git lfs pull"),
+    (0, b"\x89HDF\r\n", "an HDF5 file, as Keras writes"),
+    (0, b"\x1f\x8b", "a gzip archive: unpack it first"),
+    (257, b"ustar", "a tar archive: unpack it first"),
+    (0, b"\x93NUMPY", "a NumPy array"),
+    (0, b"GGUF", "a GGUF file"),
+    (4, b"TFL3", "a TensorFlow Lite model"),
+    (0, b"\x89PNG", "a picture"),
+    (0, b"\xff\xd8\xff", "a picture"),
+    (0, b"\x80", "a Python pickle that torch did not write"),
+)
+_DAMAGED = (ValueError, KeyError, IndexError, TypeError, EOFError, OverflowError, MemoryError, struct.error)
+"""What pickletools and json raise on damaged bytes."""
+
+
+def format_of(path: Path) -> WeightsFormat:
+    """The format of a file that is worth reading: whole, as far as its header tells, and of tensors alone.
+
+    Damage inside the tensors' own bytes is not looked for, and a cut at the end of a file from before torch 1.6 is found only
+    when it is read.
+
+    Raises:
+        WeightsUnreadable: empty, cut off, damaged, of another format, or not permitted.
+        WeightsHoldObjects: a whole model, an optimizer or any other Python object was saved.
+    """
+    try:
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            head = file.read(512)
+            file.seek(0)
+            if head.startswith(_ZIP):
+                return _torch_zip(path, file)
+            if _TORCH_BEFORE_1_6 in head[:64]:
+                return _torch_before_1_6(path, file)
+            if head[8:9] == b"{":
+                return _safetensors(path, file, size)
+    except OSError as error:
+        raise WeightsUnreadable(path=path, reason=(error.strerror or str(error)).lower()) from error
+    raise WeightsUnreadable(path=path, reason=f"it looks like {_looks_like(head)}" if head else "it is empty")
+
+
+def _safetensors(path: Path, file: IO[bytes], size: int) -> WeightsFormat:
+    """https://huggingface.co/docs/safetensors: 8 bytes of length (little-endian), that much JSON, then the tensors."""
+    length = int.from_bytes(file.read(8), "little")
+    if length > _SAFETENSORS_HEADER_MAX:
+        raise WeightsUnreadable(path=path, reason="it looks like a text file or a damaged .safetensors file")
+    if 8 + length > size:
+        raise WeightsUnreadable(path=path, reason=f"it is cut off within its header, after {size:,} bytes")
+    try:
+        header = json.loads(file.read(length))
+        ends = [int(tensor["data_offsets"][1]) for name, tensor in header.items() if name != "__metadata__"]
+    except (*_DAMAGED, AttributeError, RecursionError) as error:
+        raise WeightsUnreadable(path=path, reason="its header is damaged") from error
+    if not ends:
+        raise WeightsUnreadable(path=path, reason="it holds no tensor")
+    promised = 8 + length + max(ends)
+    if promised != size:
+        told = "it is cut off" if promised > size else "something was appended"
+        raise WeightsUnreadable(path=path, reason=f"{told}: its header counts {promised:,} bytes, the file has {size:,}")
+    return "safetensors"
+
+
+def _torch_zip(path: Path, file: IO[bytes]) -> WeightsFormat:
+    try:
+        with zipfile.ZipFile(file) as archive:
+            names = archive.namelist()
+            pickled = next((name for name in names if name.endswith("/data.pkl") and name.count("/") == 1), None)
+            if pickled is None:
+                raise WeightsUnreadable(path=path, reason=f"it looks like {_zip_like(names)}")
+            if pickled.replace("data.pkl", "constants.pkl") in names:
+                raise WeightsHoldObjects(path=path, names=["a TorchScript program"])
+            if archive.getinfo(pickled).file_size <= _PICKLE_LISTED_MAX:
+                with archive.open(pickled) as content:
+                    _refuse_objects(path, content, pickles=1)
+    except zipfile.BadZipFile as error:
+        raise WeightsUnreadable(path=path, reason="it is cut off: a torch file (a zip archive) without its end") from error
+    except (*_DAMAGED, zlib.error, NotImplementedError, RuntimeError) as error:
+        raise WeightsUnreadable(path=path, reason="it is damaged: a zip archive whose table of contents is not right") from error
+    return "torch"
+
+
+def _zip_like(names: Sequence[str]) -> str:
+    if any(name.endswith(".npy") for name in names):
+        return "a NumPy .npz archive"
+    return "a zip archive of something else than tensors: unpack it first, if a weights file is in it"
+
+
+def _torch_before_1_6(path: Path, file: IO[bytes]) -> WeightsFormat:
+    _refuse_objects(path, file, pickles=_PICKLES_BEFORE_1_6)
+    return "torch"
+
+
+def _refuse_objects(path: Path, file: IO[bytes], *, pickles: int) -> None:
+    """List what a pickle would call. ``torch.load(weights_only=True)`` refuses more than this does, and has the last word."""
+    names: dict[str, None] = {}
+    try:
+        for _ in range(pickles):
+            for opcode, argument, _ in pickletools.genops(file):
+                if opcode.name == "PROTO" and int(argument or 0) > _PICKLE_PROTOCOL_MAX:
+                    reason = f"it was saved with pickle_protocol={argument}, and later than {_PICKLE_PROTOCOL_MAX} is not read"
+                    raise WeightsUnreadable(path=path, reason=reason)
+                if opcode.name in ("GLOBAL", "INST") and not _may_be_of_tensors(str(argument).partition(" ")[0]):
+                    names[str(argument).replace(" ", ".")] = None
+    except _DAMAGED as error:
+        raise WeightsUnreadable(path=path, reason="it is cut off or damaged: its table of tensors cannot be read") from error
+    if names:
+        raise WeightsHoldObjects(path=path, names=list(names))
+
+
+def _may_be_of_tensors(module: str) -> bool:
+    """Modules that some name allowed by torch._weights_only_unpickler is in, and torch's others but for its layers."""
+    if module in ("_codecs", "builtins", "__builtin__", "collections", "torch"):
+        return True
+    return module.startswith("torch.") and not module.startswith(("torch.nn.modules", "torch.optim"))
+
+
+def _looks_like(head: bytes) -> str:
+    for at, magic, name in _KNOWN:
+        if head[at : at + len(magic)] == magic:
+            return name
+    if head.lstrip()[:9].lower().startswith((b"<!doctype", b"<html", b"<?xml")):
+        return "a web page: a download that went wrong"
+    if head[:1] == b"\x08" and head[2:3] in (b"\x12", b"\x3a", b"\x42"):  # ModelProto: ir_version, then producer, graph or opset
+        return "an ONNX model"
+    if b"\0" not in head and all(byte >= 0x20 or byte in b"\t\n\r\f" for byte in head):
+        return "a text file"
+    return "neither a .safetensors nor a torch file"

@@ -1,0 +1,78 @@
+"""Makes the network that plays the desktop-GPU baseline: torch's own program of the trained weights, in fp32."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import PositiveInt
+
+from edgecnn.backends.installed import require_packages
+from edgecnn.values.candidate import Candidate
+from edgecnn.values.model_file import (
+    LOGITS_TOLERANCE,
+    MODEL_FILE_NAME,
+    ModelFile,
+    ModelOutput,
+    ModelRequirements,
+    ModelSpec,
+    SessionSpec,
+)
+from edgecnn.values.preprocessing import Normalization
+from edgecnn.values.stage import Progress, Role, Stage
+
+PROGRAM = "program.pt2"
+RUNTIME_PACKAGES: Mapping[str, str] = {"torch": ">=2.13,<2.16"}
+"""What the kit asks for where it runs: the format of a program follows torch's minor version."""
+
+
+class ProgramStage(Stage):
+    """Trained weights → ``program.pt2``, ``model.json`` and ``golden_logits.npy``, as ``package`` takes them.
+
+    Inputs: ``weights`` (train) and ``pixels`` (prepare). The candidate is no branch of the ONNX trunk: a baseline that shared
+    the exporter would share its mistakes.
+    """
+
+    kind: ClassVar[str] = "program"
+    revision: ClassVar[int] = 1
+
+    candidate: Candidate
+    arch: str
+    classes: PositiveInt
+    resolution_px: PositiveInt
+    normalization: Normalization
+
+    @property
+    def tools(self) -> tuple[str, ...]:
+        """Torch, and the network's source."""
+        return ("torch", "torchvision")
+
+    def make(self, given: Mapping[Role, Path], out: Path, tell: Progress) -> None:
+        """Write the program and what torch on the CPU answers.
+
+        Raises:
+            MissingPackage: torch is not installed.
+            GoldenNotTelling: every golden image gets the same answer.
+        """
+        require_packages(self.tools, extra="train", needed_for=self.candidate.id)
+        from edgecnn.graph.program import save_program
+        from edgecnn.models.catalogue import arch_named
+        from edgecnn.models.networks import build_network, load_state
+        from edgecnn.quantization.candidate_files import record_answers
+
+        tell.step(f"make {self.candidate.id}", 0, 1)
+        network = build_network(arch_named(self.arch), self.classes)
+        load_state(network, given["weights"] / "weights.safetensors")
+        save_program(network, self.resolution_px, out / PROGRAM)
+        (out / MODEL_FILE_NAME).write_text(self._model_file().to_json(), encoding="utf-8")
+        record_answers(out, given["pixels"], self.normalization, self.candidate, tell)
+        tell.step(f"make {self.candidate.id}", 1, 1)
+
+    def _model_file(self) -> ModelFile:
+        return ModelFile(
+            session=SessionSpec(module="torch_gpu", options=self.candidate.session_options),
+            model=ModelSpec(entry=PROGRAM, files=(PROGRAM,), output=ModelOutput(classes=self.classes)),
+            requirements=ModelRequirements(packages=RUNTIME_PACKAGES),
+            logits_tolerance=LOGITS_TOLERANCE[self.candidate.precision],
+        )

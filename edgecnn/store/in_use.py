@@ -1,0 +1,80 @@
+"""Which builds are running here, so that what they have in hand stays for as long as they run.
+
+A build holds a lock of its own from before its first artifact until its end, and the kernel lets go of it when the build dies.
+Every use of an artifact dates it, so no list of keys is kept: whatever was used since the oldest running build began may be in
+somebody's hands.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+
+from edgecnn.errors.store import StoreFull, StoreUnusable
+from edgecnn.store.disk import remove
+from edgecnn.store.layout import Layout
+from edgecnn.store.locks import Locks
+
+KIND = "in-use"
+CLOCKS_DIFFER_S = 60.0
+"""The dates of a shared store's files come from its server, whose clock may be behind this machine's."""
+_DEAD_AFTER_S = 3600.0
+"""A lock that nobody holds was left by a build that died, unless that build is only now about to take it."""
+_TRIES = 5
+"""A ``gc`` that looks for running builds just then may have the new lock in its hand for a moment."""
+
+
+class InUse:
+    """The running builds of one store."""
+
+    def __init__(self, layout: Layout, locks: Locks) -> None:
+        self._layout = layout
+        self._locks = locks
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Inside the block nothing that is obtained is taken by ``gc``, in this process or any other.
+
+        A store that cannot be written is read without it: to refuse what is there would help nobody.
+        """
+        with ExitStack() as stack:
+            name = self._locked(stack)
+            try:
+                yield
+            finally:
+                if name is not None:  # it is never used again, so that nobody waits for this file
+                    with suppress(OSError):
+                        remove(self._layout.lock(KIND, name))
+
+    def since(self) -> float:
+        """When the oldest running build began, in seconds since 1970, a minute of grace included; infinity where none runs."""
+        began = [float(name.partition("-")[0]) for name in self._names() if not self._free(name)]
+        return min(began, default=float("inf")) - CLOCKS_DIFFER_S
+
+    def forget_dead(self) -> None:
+        """Remove the locks that builds left when they were killed."""
+        for name in self._names():
+            if time.time() - float(name.partition("-")[0]) > _DEAD_AFTER_S and self._free(name):
+                remove(self._layout.lock(KIND, name))
+
+    def _locked(self, stack: ExitStack) -> str | None:
+        """The name of a lock that is held until ``stack`` ends; None where the store takes none."""
+        for _ in range(_TRIES):
+            name = f"{time.time():.0f}-{os.getpid()}-{secrets.token_hex(4)}"
+            try:
+                if stack.enter_context(self._locks.held_if_free(KIND, name)):
+                    return name
+            except (StoreUnusable, StoreFull):
+                return None
+        return None
+
+    def _names(self) -> list[str]:
+        folder = self._layout.lock(KIND, "x").parent
+        return sorted(path.stem for path in folder.glob("*.lock"))
+
+    def _free(self, name: str) -> bool:
+        with self._locks.held_if_free(KIND, name) as free:
+            return free

@@ -1,0 +1,61 @@
+"""A target that nothing can be built for is refused with every reason, and before any work."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from edgecnn.backends.registry import all_backends
+from edgecnn.building.devices import device_named
+from edgecnn.building.offer import require_candidate
+from edgecnn.errors.base import ExitCode
+from edgecnn.errors.devices import NoCandidate
+from edgecnn.values.candidate import Candidate, Runtime, Unsupported
+from edgecnn.values.device import Device
+
+
+def board(*runtimes: Runtime, **limits: Any) -> Device:
+    """A device whose only runtimes are these, with these limits."""
+    cpu = device_named("rtx-4090")
+    return cpu.model_copy(
+        update={"name": "old-board", "runtimes": {each: cpu.runtimes[each].model_copy(update=limits) for each in runtimes}}
+    )
+
+
+def offers(device: Device) -> list[Candidate | Unsupported]:
+    return [entry for backend in all_backends() for entry in backend.supports(device)]
+
+
+def test_runtimes_that_are_too_old_for_the_model_are_named_each_with_its_reason_once() -> None:
+    old = board(Runtime.ONNXRUNTIME, Runtime.TENSORRT, onnx_opset_max=17)
+    with pytest.raises(NoCandidate) as caught:
+        require_candidate(old, None, offers(old))
+    assert caught.value.line() == (
+        "nothing can be built for old-board: "
+        "onnxruntime fp32, fp16, bf16, int8: onnxruntime >=1.19,<2 reads ONNX up to opset 17, the model has 20; "
+        "tensorrt fp32, fp16, bf16, int8: TensorRT >=10.3,<11 reads ONNX up to opset 17, the model has 20 "
+        "— `edgecnn list devices` names devices that a build can be made for [no-candidate]"
+    )
+    assert caught.value.exit_code is ExitCode.BAD_INPUT
+
+
+def test_where_the_target_named_one_runtime_the_hint_names_another() -> None:
+    old = board(Runtime.TENSORRT, Runtime.ONNXRUNTIME, onnx_ir_max=8)
+    refused = [entry for entry in offers(old) if isinstance(entry, Unsupported) and entry.runtime is Runtime.TENSORRT]
+    with pytest.raises(NoCandidate, match="the model has 10 — --target DEVICE:onnxruntime"):
+        require_candidate(old, Runtime.TENSORRT, refused)
+
+
+def test_a_device_that_offers_a_runtime_only_by_name_says_how_to_name_it() -> None:
+    with pytest.raises(NoCandidate) as caught:
+        require_candidate(board(Runtime.TENSORRT, offered=False), None, [])
+    assert caught.value.line() == (
+        "nothing can be built for old-board: its device file offers none of its runtimes (tensorrt) unless the target names it "
+        "— --target DEVICE:tensorrt [no-candidate]"
+    )
+
+
+@pytest.mark.parametrize("name", ["cpu", "intel-cpu", "jetson", "raspberry-pi-5", "rtx-4090"])
+def test_every_shipped_device_offers_something(name: str) -> None:
+    require_candidate(device_named(name), None, offers(device_named(name)))

@@ -1,0 +1,68 @@
+"""`edgecnn store` as a process, on a store with real entries."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from edgecnn.store.store import Store
+from tests.store.test_gc import made_days_ago
+from tests.store.toys import Quantize, Train, obtain
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    store = Store.open(tmp_path / "store")
+    obtain(store, Train())
+    made_days_ago(store, Quantize(), 40)
+    return store.root
+
+
+def run(place: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "edgecnn", "store", *words]
+    surroundings = {**os.environ, "EDGECNN_STORE": str(place), **environment}
+    return subprocess.run(command, env=surroundings, capture_output=True, text=True, check=False)
+
+
+def test_the_list_is_for_people_and_its_json_has_raw_numbers_and_iso_dates(place: Path) -> None:
+    shown = run(place, "list")
+    assert shown.returncode == 0, shown.stderr
+    assert shown.stdout.startswith(f"{place}: 2 artifacts, 4.2 KiB\n")
+    assert "40 days ago" in shown.stdout and "just now" in shown.stdout
+    said = json.loads(run(place, "list", "--json").stdout)
+    assert said["root"] == str(place)
+    entry = next(each for each in said["entries"] if each["kind"] == "quantize")
+    assert entry["bytes"] == 4202
+    assert len(entry["key"]) == 64
+    assert entry["settings"]["images"] == 256
+    assert datetime.fromisoformat(entry["made_at"]) > datetime.fromisoformat(entry["used_at"])
+    assert entry["unused_s"] > 39 * 86400 > entry["age_s"] >= 0
+
+
+def test_a_stdout_that_knows_only_ascii_is_no_fault_of_ours(place: Path) -> None:
+    shown = run(place, "list", PYTHONIOENCODING="ascii")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert "quantize" in shown.stdout
+
+
+def test_a_collection_says_in_people_s_units_what_it_freed(place: Path) -> None:
+    assert run(place, "gc", "--dry-run").stdout.splitlines()[-1] == "would free 4.1 KiB, kept 70 B"
+    gone = run(place, "gc").stdout.splitlines()
+    assert gone[0].endswith(": not used for 40.0 days")
+    assert gone[-1] == "freed 4.1 KiB, kept 70 B"
+    assert json.loads(run(place, "gc", "--json").stdout)["kept_bytes"] == 70
+
+
+def test_a_damaged_store_is_exit_3_until_it_is_repaired(place: Path) -> None:
+    next(place.glob("artifacts/quantize/*/files/model.onnx")).write_text("x")
+    found = run(place, "verify", "--quiet")
+    assert found.returncode == 3
+    assert found.stdout.startswith("2 artifacts and 0 profiles, ")
+    assert run(place, "verify", "--quiet", "--repair").returncode == 0
+    assert run(place, "verify", "--quiet").returncode == 0

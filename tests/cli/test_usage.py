@@ -1,0 +1,176 @@
+"""A command line that cannot be read, as a shell sees it: one line or one object on stderr, nothing on stdout, code 2."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(sys.executable).with_name("edgecnn")
+
+
+def edgecnn(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "edgecnn", *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **environment})
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (
+            ("bild", "--arch", "resnet-18"),
+            "edgecnn has no command 'bild' — did you mean build? all commands: edgecnn --help [no-such-command]",
+        ),
+        (
+            ("store", "vrify"),
+            "edgecnn store has no command 'vrify' — did you mean verify? all commands: edgecnn store --help [no-such-command]",
+        ),
+        (
+            ("list", "archs", "--jsno"),
+            "edgecnn list has no option '--jsno' — did you mean --json? all options: edgecnn list --help [no-such-option]",
+        ),
+        (
+            ("list",),
+            "edgecnn list needs LIST: one of archs, devices, pipelines, runtimes"
+            " — how it is written: edgecnn list --help [missing-argument]",
+        ),
+        (
+            ("list", "archz"),
+            "there is no list 'archz': there are archs, devices, pipelines, runtimes"
+            " — did you mean archs? what each holds: edgecnn list --help [unknown-list]",
+        ),
+        (
+            ("build", "ci-gate", "--arch"),
+            "edgecnn build was not understood: option '--arch' requires an argument"
+            " — how it is written: edgecnn build --help [usage]",
+        ),
+        (
+            ("--",),
+            "edgecnn was not understood: missing command — how it is written: edgecnn --help [usage]",
+        ),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_a_command_line_that_cannot_be_read_is_one_line_and_2(words: tuple[str, ...], line: str) -> None:
+    done = edgecnn(*words)
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"edgecnn: error: {line}\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "value"),
+    [(("--days", "x"), "--days cannot be 'x'"), (("--max-mib=1", "--max-mib=-1"), "--max-mib cannot be '-1'")],
+    ids=["no number", "out of range"],
+)
+def test_a_value_of_a_wrong_kind_is_named_with_its_option(words: tuple[str, ...], value: str) -> None:
+    done = edgecnn("store", "gc", *words)  # why not is typer's to say
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"edgecnn: error: edgecnn store gc: {value}: ")
+    assert done.stderr.endswith(" — what it takes: edgecnn store gc --help [bad-value]\n")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_word_too_many_is_named() -> None:
+    done = edgecnn("list", "archs", "more")
+    assert done.returncode == 2
+    assert done.stderr.startswith("edgecnn: error: edgecnn list was not understood: got unexpected extra argument")
+    assert done.stderr.endswith("(more) — how it is written: edgecnn list --help [usage]\n")
+
+
+@pytest.mark.parametrize("word", ["a\nb", "--a\nb"])
+def test_what_was_typed_never_breaks_the_line(word: str) -> None:
+    done = edgecnn("list", "archs", word)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "facts"),
+    [
+        (
+            ("list", "archs", "--jsno", "--json"),
+            {
+                "ref": "no-such-option",
+                "what": "edgecnn list has no option '--jsno'",
+                "because": None,
+                "hint": "did you mean --json? all options: edgecnn list --help",
+            },
+        ),
+        (
+            ("--json", "bild"),
+            {
+                "ref": "no-such-option",
+                "what": "edgecnn has no option '--json'",
+                "because": None,
+                "hint": "did you mean --version? all options: edgecnn --help",
+            },
+        ),
+        (
+            ("build", "--json", "--out"),
+            {
+                "ref": "usage",
+                "what": "edgecnn build was not understood",
+                "because": "option '--out' requires an argument",
+                "hint": "how it is written: edgecnn build --help",
+            },
+        ),
+    ],
+    ids=["option", "command", "value"],
+)
+def test_with_json_it_is_one_object_like_every_other_error(words: tuple[str, ...], facts: dict[str, str | None]) -> None:
+    done = edgecnn(*words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert json.loads(done.stderr) == {"error": facts}
+
+
+def test_behind_two_dashes_json_is_a_word_and_no_wish() -> None:
+    assert edgecnn("bild", "--", "--json").stderr.startswith("edgecnn: error: ")
+
+
+def test_with_debug_the_traceback_comes_before_the_line() -> None:
+    said = edgecnn("list", "archs", "--nothing", "--debug").stderr
+    assert said.startswith("Traceback")
+    assert said.endswith("[no-such-option]\n")
+
+
+@pytest.mark.parametrize("words", [(), ("store",)], ids=["edgecnn", "edgecnn store"])
+def test_a_command_without_a_word_shows_its_help_and_did_nothing(words: tuple[str, ...]) -> None:
+    done = edgecnn(*words)
+    assert (done.returncode, done.stderr) == (2, "")
+    assert done.stdout.strip() == edgecnn(*words, "--help").stdout.strip()
+
+
+@pytest.mark.skipif(not SCRIPT.exists(), reason="edgecnn is not installed beside this Python")
+def test_the_console_script_and_the_module_are_the_same_program() -> None:
+    for words in (("--help",), ("list", "archs", "--nothing")):
+        script = subprocess.run([SCRIPT, *words], capture_output=True, text=True, check=False)
+        module = edgecnn(*words)
+        assert (script.returncode, script.stdout, script.stderr) == (module.returncode, module.stdout, module.stderr)
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("edgecnn bu", ["build"]),
+        ("edgecnn list ", ["archs", "devices", "pipelines", "runtimes"]),
+        ("edgecnn list r", ["runtimes"]),
+    ],
+)
+def test_a_shell_completes_verbs_and_lists(typed: str, offered: list[str]) -> None:
+    done = edgecnn(_EDGECNN_COMPLETE="complete_bash", COMP_WORDS=typed, COMP_CWORD=str(typed.count(" ")))
+    assert (done.returncode, done.stdout.split(), done.stderr) == (0, offered, "")
+
+
+def test_the_completion_script_is_for_edgecnn_however_it_was_started() -> None:
+    done = edgecnn(_EDGECNN_COMPLETE="source_bash")
+    assert done.returncode == 0
+    assert "_EDGECNN_COMPLETE=complete_bash" in done.stdout
+    assert done.stdout.rstrip().endswith("complete -o default -F _edgecnn_completion edgecnn")
+
+
+@pytest.mark.parametrize("instruction", ["nonsense", "source_nonsense"])
+def test_a_completion_that_cannot_be_given_is_no_failed_gate(instruction: str) -> None:
+    assert edgecnn(_EDGECNN_COMPLETE=instruction).returncode == 2

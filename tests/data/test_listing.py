@@ -1,0 +1,92 @@
+"""Listing says how far it is once it lasts, waits for nothing but the disk, and names what it cannot list."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from edgecnn.data.listing import QUIET_FOR_S, Seen, stamps_in
+from edgecnn.errors.data import DataFolderUnreadable
+from tests.data.folders import Heard
+
+
+def test_a_short_listing_says_nothing(tmp_path: Path) -> None:
+    heard = Heard()
+    seen = Seen(heard)
+    (tmp_path / "a").touch()
+    assert len(stamps_in(tmp_path, seen)) == 1
+    seen.all()
+    assert heard.steps == []
+
+
+def test_the_first_count_comes_after_a_second_and_the_next_ones_not_at_every_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    heard = Heard()
+    seen = Seen(heard)
+    for _ in range(2000):  # a millisecond a file
+        clock[0] += 0.001
+        seen.one()
+    counts = [done for _, done, _, _ in heard.steps]
+    assert counts[0] == pytest.approx(1000 * QUIET_FOR_S, abs=2)
+    assert 4 <= len(counts) <= 5
+
+
+def test_a_link_to_itself_is_a_file_that_cannot_be_stamped(tmp_path: Path) -> None:
+    (tmp_path / "self").symlink_to("self")
+    assert stamps_in(tmp_path, Seen(Heard())) == ["self/-1/0/0"]
+
+
+def test_folders_nested_deeper_than_can_be_followed_are_named(tmp_path: Path) -> None:
+    here = os.open(tmp_path, os.O_RDONLY)
+    try:
+        for _ in range(600):  # step by step, since the whole path is longer than the system takes at once
+            os.mkdir("d", dir_fd=here)  # noqa: PTH102 - pathlib knows no dir_fd
+            below = os.open("d", os.O_RDONLY, dir_fd=here)
+            os.close(here)
+            here = below
+    finally:
+        os.close(here)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    for limit in {min(soft, 256), hard if 0 < hard < 1 << 20 else 1 << 16}:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+            with pytest.raises(DataFolderUnreadable, match="too many open files|nested too deeply"):
+                stamps_in(tmp_path, Seen(Heard()))
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_ctrl_c_ends_the_listing_of_an_endless_tree_at_once(tmp_path: Path) -> None:
+    """Sixteen folders that each lead to all the others: more paths than anybody can wait for, as under / of a machine."""
+    folders = [tmp_path / "photos" / name / str(number) for name in "ab" for number in range(16)]
+    for folder in folders:
+        folder.mkdir(parents=True)
+    for folder in folders:
+        for other in folders:
+            (folder / f"{other.parent.name}{other.name}").symlink_to(other)
+    code = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "from edgecnn.cli.main import main; sys.argv = ['edgecnn', 'plan', '--data', sys.argv[1]]; main()"
+    )
+    child = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path / "photos")],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "EDGECNN_STORE": str(tmp_path / "store"), "EDGECNN_OFFLINE": "1"},
+    )
+    time.sleep(2.0)
+    assert child.poll() is None
+    asked = time.monotonic()
+    child.send_signal(signal.SIGINT)
+    said = child.communicate(timeout=10)[1]
+    assert time.monotonic() - asked < 1.5
+    assert said.startswith("edgecnn: interrupted;")
+    assert child.returncode == 130

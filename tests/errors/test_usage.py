@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import pytest
+
+from edgecnn.errors.base import EdgecnnError, ExitCode
+from edgecnn.errors.usage import BadValue, MissingArgument, NoSuchCommand, NoSuchOption, NotUnderstood, UnknownList
+
+LISTS = ("archs", "devices")
+CASES = [
+    (
+        NoSuchCommand(command="edgecnn store", name="vrify", known=("list", "verify")),
+        "edgecnn store has no command 'vrify' — did you mean verify? all commands: edgecnn store --help [no-such-command]",
+    ),
+    (
+        NoSuchCommand(command="edgecnn", name="a\nb", known=("build",)),
+        r"edgecnn has no command 'a\nb' — all commands: edgecnn --help [no-such-command]",
+    ),
+    (
+        NoSuchOption(command="edgecnn list", option="--jsno", near=("--json",)),
+        "edgecnn list has no option '--jsno' — did you mean --json? all options: edgecnn list --help [no-such-option]",
+    ),
+    (
+        NoSuchOption(command="edgecnn list", option="-z", near=()),
+        "edgecnn list has no option '-z' — all options: edgecnn list --help [no-such-option]",
+    ),
+    (
+        MissingArgument(command="edgecnn list", name="LIST", meaning="one of archs, devices"),
+        "edgecnn list needs LIST: one of archs, devices — how it is written: edgecnn list --help [missing-argument]",
+    ),
+    (
+        MissingArgument(command="edgecnn x", name="--y", meaning=None),
+        "edgecnn x needs --y — how it is written: edgecnn x --help [missing-argument]",
+    ),
+    (
+        BadValue(command="edgecnn store gc", name="--days", value="x", reason="it is no number"),
+        "edgecnn store gc: --days cannot be 'x': it is no number — what it takes: edgecnn store gc --help [bad-value]",
+    ),
+    (
+        BadValue(command="edgecnn x", name="FILE", value=None, reason="it is no file"),
+        "edgecnn x: FILE cannot be what it was given: it is no file — what it takes: edgecnn x --help [bad-value]",
+    ),
+    (
+        NotUnderstood(command="edgecnn build", reason="option '--arch' requires an argument"),
+        "edgecnn build was not understood: option '--arch' requires an argument"
+        " — how it is written: edgecnn build --help [usage]",
+    ),
+    (
+        UnknownList(name="archz", known=LISTS),
+        "there is no list 'archz': there are archs, devices"
+        " — did you mean archs? what each holds: edgecnn list --help [unknown-list]",
+    ),
+    (
+        UnknownList(name="", known=LISTS),
+        "there is no list '': there are archs, devices — what each holds: edgecnn list --help [unknown-list]",
+    ),
+]
+
+
+@pytest.mark.parametrize(("error", "line"), CASES, ids=lambda value: getattr(value, "ref", ""))
+def test_the_line_says_what_was_typed_and_where_it_is_explained(error: EdgecnnError, line: str) -> None:
+    assert error.line() == line
+    assert error.exit_code is ExitCode.BAD_INPUT
