@@ -11,19 +11,25 @@ from edgecnn.building.execute import Execution
 from edgecnn.building.observe import SPLITS, Observations, Split
 from edgecnn.building.plan import BASELINE_ID
 from edgecnn.judging.accuracy import Answers, accuracy
+from edgecnn.judging.energy import energy, missing_energy
 from edgecnn.judging.latency import latency, missing_latency
+from edgecnn.judging.memory import memory, missing_memory
 from edgecnn.judging.quality import quality
+from edgecnn.measure.energy import metered, why_not
 from edgecnn.measure.evaluate import logits_of
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.race import Purpose
 from edgecnn.values.artifact import Outcome
 from edgecnn.values.candidate import Candidate
+from edgecnn.values.energy import Energy
+from edgecnn.values.memory import Memory
 from edgecnn.values.report import Accuracy, CandidateFacts, Latency
 from edgecnn.values.residency import Residency
 from edgecnn.values.verdict import Fidelity
 
 MIB = 1024 * 1024
 PURPOSES: tuple[Purpose, ...] = ("report", "select")
+SCREENED: tuple[Purpose, ...] = (*PURPOSES, "screen")
 
 
 @dataclass(frozen=True)
@@ -79,6 +85,8 @@ def _facts(
         report=of("report"),
         choose=of("choose"),
         latency=_latency(name, scene),
+        memory=_memory(name, scene),
+        energy=_energy(name, scene),
         size_mib=kit.model_bytes / MIB if kit else None,
         residency=_residency(name, scene),
         kit=kit.digest if kit else None,
@@ -143,6 +151,38 @@ def _latency(name: str, scene: Scene) -> Latency:
     if not scene.attached:
         return missing_latency(reason=f"not measured on {device}", machine=device)
     return missing_latency(reason="not raced", machine=machine)
+
+
+def _memory(name: str, scene: Scene) -> Memory:
+    """From the same race as the latency; a screening run is one run, and says so."""
+    seen, machine = scene.seen, scene.lab.machine
+    if name in seen.failures:
+        return missing_memory(reason=seen.failures[name].what, machine=machine)
+    for purpose in SCREENED:
+        if name in (raced := seen.raced(purpose)):
+            return memory(raced[name], machine=machine)
+    device = scene.execution.plan.resolved.device.name
+    if not scene.attached:
+        return missing_memory(reason=f"not measured on {device}", machine=device)
+    return missing_memory(reason="not raced", machine=machine)
+
+
+def _energy(name: str, scene: Scene) -> Energy:
+    """Of the candidates whose figures are reported; of the others, and without a meter, why there is none."""
+    seen, machine = scene.seen, scene.lab.machine
+    if name in seen.failures:
+        return missing_energy(reason=seen.failures[name].what, machine=machine)
+    if name in (measured := seen.raced("energy")):
+        return energy(measured[name], machine=machine)
+    device = scene.execution.plan.resolved.device.name
+    if not scene.attached:
+        return missing_energy(reason=f"not measured on {device}", machine=device)
+    kit, result = seen.kits.get(name), seen.races.get("energy")
+    if kit is not None and result is not None and kit.digest in result.failed:
+        return missing_energy(reason=result.failed[kit.digest], machine=machine)
+    if result is None and (kit is None or not metered(kit, scene.lab.environment)):
+        return missing_energy(reason=why_not(scene.lab.environment), machine=machine)
+    return missing_energy(reason="measured for what ships and for fp32 alone", machine=machine)
 
 
 def _residency(name: str, scene: Scene) -> Residency | None:

@@ -30,6 +30,7 @@ from edgecnn.errors.building import BaselineFailed, EveryCandidateFailed, Nothin
 from edgecnn.hosts.local import LocalHost
 from edgecnn.judging.resolution import resolution_sentence
 from edgecnn.measure.lab import Lab
+from edgecnn.measure.meter_log import open_log
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Artifact, Given, Miss
 from edgecnn.values.key import Key
@@ -102,6 +103,8 @@ def run_build(request: BuildRequest, store: Store, tell: Progress, pages: Mappin
     """
     started = time.perf_counter()
     check_output(request.out, request.recipe.data.path)
+    if request.meter is not None:
+        open_log(request.meter)
     planned = plan(resolve(request, store, tell))
     if request.only_judge:
         _require_made(planned, store, request)
@@ -184,7 +187,9 @@ def _race(observer: Observer, scene: Scene, request: BuildRequest) -> None:
     patient = any(gate.metric == "p99_ms" for gate in decision.gates)
     final = finalists(observer.seen.screen_ms, decision.inside_budget, scene.execution.plan.resolved.candidates)
     observer.race(final, "select", anew=anew, patient=patient)
-    observer.race(last_race(decide(scene, request)), "report", anew=anew, patient=patient)
+    last = last_race(decide(scene, request))
+    observer.race(last, "report", anew=anew, patient=patient)
+    observer.energy(last, anew=anew, log=request.meter)
 
 
 def _reasons(execution: Execution) -> tuple[str, ...]:

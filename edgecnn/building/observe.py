@@ -9,6 +9,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 from edgecnn.building.desktop_gpu import Played, play
@@ -16,6 +17,7 @@ from edgecnn.building.execute import Execution
 from edgecnn.building.plan import BASELINE_ID
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.judging.accuracy import check_finite
+from edgecnn.measure.energy import energy_request, metered
 from edgecnn.measure.evaluate import PixelSet, evaluate, logits_of
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
@@ -134,6 +136,31 @@ class Observer:
         if purpose == "screen":
             for name, profile in self.seen.raced("screen").items():
                 self.seen.screen_ms[name] = statistics.median(profile.runs[0].samples_ns) / 1e6
+
+    def energy(self, names: Iterable[str], *, anew: bool = False, log: Path | None = None) -> None:
+        """Measure the energy of these candidates' kits, where a meter can be read; a kit that fails here is not out for it.
+
+        Args:
+            names: candidates whose kits have raced.
+            anew: whether a stored measurement may not serve.
+            log: an external meter's log.
+        """
+        kits = [self.seen.kits[name] for name in names]
+        watched = [kit for kit in kits if metered(kit, self.lab.environment, log)]
+        if not watched:
+            return
+        choice = self.execution.plan.resolved.recipe.race
+        max_age_h = 0.0 if anew else choice.max_age_h
+        request = energy_request(watched, rounds=choice.rounds, max_age_h=max_age_h, log=log)
+        each = f"{request.rounds} runs that wait for {request.max_s:g} s and work for {request.max_s:g}"
+        self.lab.tell.note(f"energy of {', '.join(kit.candidate.id for kit in watched)}: {each}")
+        result = race(request, self.lab)
+        self.seen.races["energy"] = result
+        self.seen.notes += [
+            f"energy of {kit.candidate.id} could not be measured: {result.failed[kit.digest]}"
+            for kit in watched
+            if kit.digest in result.failed
+        ]
 
     def _fail(self, name: str, error: EdgecnnError) -> None:
         self.seen.failures[name] = Failed(ref=error.ref, what=error.line(), hint=error.hint)

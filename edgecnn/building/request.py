@@ -27,5 +27,7 @@ class BuildRequest(Value):
     """True: what was never built is an error and not a training."""
     gates: GateChoice | None = None
     """Bounds of the command line, which replace the recipe's for this call."""
+    meter: Path | None = None
+    """An external power meter's log, which is joined to the energy runs by the clock."""
     command: str = ""
     """The command that asks this again."""

@@ -26,6 +26,7 @@ class Asked:
     at_least: tuple[str, ...] = ()
     require_measured: bool = False
     refresh_weights: bool = False
+    meter: str | None = None
     verb: str = field(default="build")
 
 
@@ -52,6 +53,7 @@ def request_from(asked: Asked, goal: Goal) -> BuildRequest:
             "out": Path(asked.out or f"builds/{arch.name}-{device.name}"),
             "goal": goal,
             "refresh_weights": asked.refresh_weights,
+            "meter": None if asked.meter is None else Path(asked.meter),
             "gates": parse_bounds(asked.at_most, asked.at_least, require_measured=asked.require_measured),
             "command": command_line(asked),
         }
@@ -69,6 +71,7 @@ def _refuse_unusable_texts(asked: Asked) -> None:
         "--data": asked.data,
         "--weights": asked.weights,
         "--out": asked.out,
+        "--meter": asked.meter,
     }
     several = {"--set": asked.overrides, "--max": asked.at_most, "--min": asked.at_least}
     given = [(option, value) for option, value in single.items() if value is not None]
@@ -111,5 +114,6 @@ def command_line(asked: Asked) -> str:
         for word in (flag, v)
     ]
     words += ["--require-measured"] if asked.require_measured else []
+    words += ["--meter", asked.meter] if asked.meter else []
     words += ["--out", asked.out] if asked.out else []
     return shlex.join(words)

@@ -53,6 +53,15 @@ RequireMeasuredOpt = Annotated[
         "--require-measured", help="Exit 3 where a gated figure was not measured, as a CI job should.", rich_help_panel="Gates"
     ),
 ]
+MeterOpt = Annotated[
+    str | None,
+    typer.Option(
+        "--meter",
+        metavar="FILE.csv",
+        help="Log of an external power meter (a time and watts a line), for energy.",
+        rich_help_panel="What to measure",
+    ),
+]
 RefreshWeightsOpt = Annotated[
     bool, typer.Option("--refresh-weights", help="Ask the network again for pretrained weights.", rich_help_panel="What to build")
 ]

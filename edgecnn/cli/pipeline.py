@@ -54,6 +54,7 @@ def _verb(verb: str, goal: str) -> Callable[..., None]:
         at_least: opt.MinOpt = None,
         require_measured: opt.RequireMeasuredOpt = False,
         refresh_weights: opt.RefreshWeightsOpt = False,
+        meter: opt.MeterOpt = None,
         out: opt.OutOpt = None,
         as_json: opt.JsonOpt = False,
         quiet: opt.QuietOpt = False,
@@ -62,7 +63,7 @@ def _verb(verb: str, goal: str) -> Callable[..., None]:
         asked = Asked(
             recipe=recipe, arch=arch, target=target, data=data, weights=weights, overrides=tuple(set_ or ()), out=out,
             at_most=tuple(at_most or ()), at_least=tuple(at_least or ()), require_measured=require_measured,
-            refresh_weights=refresh_weights, verb=verb,
+            refresh_weights=refresh_weights, meter=meter, verb=verb,
         )  # fmt: skip
         shown = _Shown(as_json=as_json, quiet=quiet, debug=debug)
         body = _plan if verb == "plan" else _build
@@ -81,6 +82,7 @@ def _judge(  # noqa: PLR0913 - a command line's options are its parameters
     at_most: opt.MaxOpt = None,
     at_least: opt.MinOpt = None,
     require_measured: opt.RequireMeasuredOpt = False,
+    meter: opt.MeterOpt = None,
     out: opt.OutOpt = None,
     allow_stored: Annotated[
         bool, typer.Option("--allow-stored", help="Let a stored race serve, in CI too.", rich_help_panel="Gates")
@@ -91,18 +93,19 @@ def _judge(  # noqa: PLR0913 - a command line's options are its parameters
 ) -> None:
     asked = Asked(
         recipe=recipe, arch=arch, target=target, data=data, weights=weights, overrides=tuple(set_ or ()), out=out,
-        at_most=tuple(at_most or ()), at_least=tuple(at_least or ()), require_measured=require_measured, verb="judge",
+        at_most=tuple(at_most or ()), at_least=tuple(at_least or ()), require_measured=require_measured, meter=meter,
+        verb="judge",
     )  # fmt: skip
     shown = _Shown(as_json=as_json, quiet=quiet, debug=debug)
     shown.run(lambda: _build(_judging_anew(request_from(asked, "judge"), allow_stored), shown))
 
 
 def _judging_anew(request: BuildRequest, allow_stored: bool) -> BuildRequest:
-    """A gated latency wants a race of now, and in CI every latency does: a stored one is no evidence about this job's machine."""
+    """A gated time or energy wants a race of now, and in CI every one does: a stored one says nothing of this job's machine."""
     from edgecnn.judging.bounds import METRICS
 
     bounds = [*(request.gates or request.recipe.gates).max, *request.recipe.gates.max]
-    gated = any(METRICS[name].source == "latency" for name in bounds if name in METRICS)
+    gated = any(METRICS[name].source in ("latency", "energy") for name in bounds if name in METRICS)
     anew = not allow_stored and (gated or bool(os.environ.get("CI")))
     return request.model_copy(update={"stored_race": "never" if anew else "fresh-enough", "only_judge": True})
 

@@ -18,3 +18,12 @@ class PixelsChanged(EdgecnnError):
             because="its SHA-256 is another one",
             hint="edgecnn store verify --repair, then the same command",
         )
+
+
+class MeterLogUnreadable(EdgecnnError):
+    """Raised before anything is measured, and again after, when an external meter's log is no CSV of times and watts."""
+
+    ref = "meter-log-unreadable"
+
+    def __init__(self, *, what: str, because: str | None) -> None:
+        super().__init__(what=what, because=because, hint="give --meter a CSV file whose lines are a time and watts")

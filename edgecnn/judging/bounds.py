@@ -30,6 +30,8 @@ METRICS: Mapping[str, Metric] = {
         Metric(name="p50_ms", unit="ms", source="latency", better="lower"),
         Metric(name="p99_ms", unit="ms", source="latency", better="lower"),
         Metric(name="size_mib", unit="MiB", source="size", better="lower"),
+        Metric(name="peak_memory_mib", unit="MiB", source="memory", better="lower"),
+        Metric(name="energy_mj", unit="mJ", source="energy", better="lower"),
         Metric(name="int8_mac_share", unit="share", source="residency", better="higher"),
         Metric(name="int8_time_share", unit="share", source="residency", better="higher"),
     )
@@ -39,6 +41,8 @@ Side = Literal["max", "min"]
 _SIDE_OF: Mapping[str, Side] = {"lower": "max", "higher": "min"}
 _LARGEST = {"share": 1.0, "pp": 100.0}
 """Of units that have an end: 0.95 and not 95 is what a share is written as."""
+_ON_THE_DEVICE_ALONE = ("latency", "memory", "energy")
+"""Sources of figures that nothing but a run on the device itself can give."""
 
 
 def parse_bounds(largest: Sequence[str], smallest: Sequence[str], *, require_measured: bool = False) -> GateChoice:
@@ -73,8 +77,8 @@ def check_bounds(choice: GateChoice, *, stated_by: Literal["recipe", "command li
 def gates_for(choice: GateChoice, *, device_usually_attached: bool, command_line: GateChoice | None = None) -> tuple[Gate, ...]:
     """The gates of one call: those of the command line, else those of the recipe, else the default.
 
-    The default (a drop of at most 1 pp) is advisory. Stated gates are required: ``always``, save for latency on a device that
-    may not be attached, which is required ``when-measured`` unless ``require_measured``.
+    The default (a drop of at most 1 pp) is advisory. Stated gates are required: ``always``, save for latency, memory and
+    energy on a device that may not be attached, which are required ``when-measured`` unless ``require_measured``.
     """
     asked_on_line = command_line is not None and bool(command_line.max or command_line.min)
     stated = command_line if command_line is not None and asked_on_line else choice
@@ -105,7 +109,8 @@ def budget_pp(gates: Sequence[Gate]) -> float:
 
 
 def _required(metric: Metric, *, strict: bool, attached: bool) -> Literal["always", "when-measured"]:
-    return "when-measured" if metric.source == "latency" and not attached and not strict else "always"
+    there = metric.source in _ON_THE_DEVICE_ALONE
+    return "when-measured" if there and not attached and not strict else "always"
 
 
 def _parse_side(side: Side, texts: Sequence[str]) -> dict[str, float]:

@@ -126,6 +126,31 @@ def _size(facts: CandidateFacts) -> Finding:
     return Finding(figure=Interval(estimate=size, low=size, high=size, confidence=1.0), fidelity=Fidelity.MEASURED)
 
 
+def _peak_memory(facts: CandidateFacts) -> Finding:
+    seen = facts.memory
+    if seen is None or seen.runs < 1:
+        return _missing((seen.reason if seen else None) or "memory was not measured")
+    if seen.fidelity is not Fidelity.MEASURED:
+        return _missing(f"memory is {seen.fidelity.value}, and only a measured one is judged")
+    if seen.peak_mib is None:
+        note = f"peak memory is open: {seen.reason or 'the runs are too few'}"
+        return Finding(figure=None, fidelity=seen.fidelity, absent=Verdict.UNSURE, note=note)
+    return Finding(figure=seen.peak_mib, fidelity=seen.fidelity, note=f"on {seen.machine}")
+
+
+def _energy(facts: CandidateFacts) -> Finding:
+    seen = facts.energy
+    if seen is None or seen.runs < 1:
+        return _missing((seen.reason if seen else None) or "energy was not measured")
+    if seen.fidelity is not Fidelity.MEASURED:
+        return _missing(f"energy is {seen.fidelity.value}, and only a measured one is judged")
+    if seen.total_mj is None:
+        note = f"energy is open: {seen.reason or 'the runs are too few'}"
+        return Finding(figure=None, fidelity=seen.fidelity, absent=Verdict.UNSURE, note=note)
+    note = f"{seen.meter} on {seen.machine}: {seen.covers}"
+    return Finding(figure=seen.total_mj, fidelity=seen.fidelity, note=note, disturbed=seen.disturbed)
+
+
 def _int8_share(of: Literal["multiply-adds", "time"]) -> Callable[[CandidateFacts], Finding]:
     def find_share(facts: CandidateFacts) -> Finding:
         seen = facts.residency
@@ -165,6 +190,8 @@ _FINDERS: Mapping[str, Callable[[CandidateFacts], Finding]] = {
     "p50_ms": _latency(50),
     "p99_ms": _latency(99),
     "size_mib": _size,
+    "peak_memory_mib": _peak_memory,
+    "energy_mj": _energy,
     "int8_mac_share": _int8_share("multiply-adds"),
     "int8_time_share": _int8_share("time"),
 }

@@ -95,7 +95,7 @@ def _reason(gate: Gate, finding: Finding, verdict: Verdict, settle: int | None) 
     note = f" ({finding.note})" if finding.note else ""
     more = f"; about {settle:,} images would settle it" if settle else ""
     if verdict is Verdict.UNSURE and finding.disturbed:
-        more = f": {finding.disturbed}, a quiet machine would settle it"
+        more = f": {finding.disturbed}, an undisturbed machine would settle it"
     return f"{_shown(gate.metric, finding.figure)}{note} {says}{more}"
 
 
@@ -113,7 +113,7 @@ _NAMES = {
 def _shown(metric: str, figure: Interval) -> str:
     unit = METRICS[metric].unit
     scale, suffix, digits = (100.0, " %", 1) if unit == "share" else (1.0, f" {unit}", 2)
-    name = _NAMES.get(metric, metric.rsplit("_", 1)[0] if unit in ("ms", "MiB") else metric)
+    name = _NAMES.get(metric, metric.rsplit("_", 1)[0] if unit in ("ms", "MiB", "mJ") else metric)
     low, centre, high = (scale * value for value in (figure.low, figure.estimate, figure.high))
     if figure.low == figure.high:
         return f"{name} {centre:.{digits}f}{suffix}"

@@ -24,6 +24,9 @@ OTHERS_PERCENT_MAX = 5.0
 """Of all processors' time during a race, what other programs may take before a slow kit may be theirs. On two cores that both
 compute, 50 % doubles the time of a run; a quiet machine shows 1 to 2 %."""
 
+THROTTLED_PERCENT_MAX = 50.0
+"""Of the runs, from which on the median over runs is that of a throttled machine."""
+
 
 def run_ms(run: Run, percent: int = 50) -> float | None:
     """A warm percentile of one run in milliseconds, or None when fewer than ten samples lie beyond it."""
@@ -60,7 +63,7 @@ def latency(profile: Profile, *, fp32: Profile | None = None, machine: str | Non
         machine=machine or profile.environment.conditions.get("cpu", profile.host),
         observed_at=profile.observed_at,
         reason=_why_incomplete(runs, p50, p99),
-        disturbed=_disturbed(profile.environment),
+        disturbed=disturbed(profile.environment),
     )
 
 
@@ -126,12 +129,15 @@ def _medians_by_round(profile: Profile) -> dict[int, float]:
     return medians
 
 
-def _disturbed(environment: Environment) -> str | None:
-    """A sentence where the host observed enough other work; None too where it could not observe any (no /proc/stat)."""
-    seen = environment.observed.get("others_percent")
-    if seen is None or float(seen) <= OTHERS_PERCENT_MAX:
-        return None
-    return f"other programs took {float(seen):.0f} % of the processors' time"
+def disturbed(environment: Environment) -> str | None:
+    """A sentence where the host observed enough other work, or throttling; None too where it could observe neither."""
+    seen = environment.observed
+    said = []
+    if (others := float(seen.get("others_percent", 0))) > OTHERS_PERCENT_MAX:
+        said.append(f"other programs took {others:.0f} % of the processors' time")
+    if (throttled := float(seen.get("throttled_percent", 0))) >= THROTTLED_PERCENT_MAX:
+        said.append(f"the machine slowed itself down in {throttled:.0f} % of the runs ({seen['throttled']})")
+    return " and ".join(said) or None
 
 
 def _why_incomplete(runs: Sequence[Run], p50: Interval | None, p99: Interval | None) -> str | None:

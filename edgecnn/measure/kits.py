@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from edgecnn.runner.runtimes import runtime_of
+from edgecnn.runner.runtimes import runs_on_gpu, runtime_of
 from edgecnn.values.artifact import Artifact
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import Candidate
@@ -21,6 +21,8 @@ class KitRef(Value):
     """sha256 of ``kit.json``, which holds the sha256 of every other file."""
     runtime: str
     """The runtime that its session opens: for a twin another one than its candidate's."""
+    on_gpu: bool = False
+    """Whether that session computes on an NVIDIA GPU."""
     stands_for: str | None = None
     """The device kit's digest, where this one is an emulated twin."""
 
@@ -33,6 +35,7 @@ class KitRef(Value):
             folder=artifact.folder,
             digest=artifact.record.files["kit.json"].sha256,
             runtime=runtime_of(manifest["session"]["module"]),
+            on_gpu=runs_on_gpu(manifest["session"]["module"]),
             stands_for=(manifest["stands_for"] or {}).get("kit"),
         )
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import random
-import statistics
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,6 +16,9 @@ from typing import Any, Literal
 from edgecnn.measure.conditions import first_difference, same_conditions
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
+from edgecnn.measure.meter_log import joined, log_of
+from edgecnn.measure.weather import joined_environment
+from edgecnn.runner.meters.log import MeterLog
 from edgecnn.store.profiles import StoredProfile
 from edgecnn.values.base import Value
 from edgecnn.values.key import digest_of
@@ -30,7 +32,11 @@ RUN_PATIENT_S = 60.0
 """Where a gate needs p99: a thousand samples of a network that takes 60 ms."""
 RUN_OVERHEAD_S = 60.0
 """Time that a process may take around its samples: imports, loading, hashing its kit."""
-Purpose = Literal["screen", "select", "report", "baseline"]
+ENERGY_WINDOW_S = 4.0
+"""Of each of an energy run's two stretches: every built-in meter reads often enough in it."""
+EXTERNAL_WINDOW_S = 15.0
+"""The same beside an external meter, which may write one line a second."""
+Purpose = Literal["screen", "select", "report", "energy", "baseline"]
 
 
 class RaceRequest(Value):
@@ -42,12 +48,15 @@ class RaceRequest(Value):
     samples: int
     max_s: float = RUN_MAX_S
     max_age_h: float
+    meter_log: Path | None = None
+    """energy: an external meter's log, to be joined to the runs."""
 
     @property
     def question(self) -> dict[str, Any]:
         """What is asked of whom: a stored race answers it whatever the store's folder was then."""
         kits = sorted(kit.digest for kit in self.kits)
-        return {**self.model_dump(include={"purpose", "rounds", "samples", "max_s"}), "warmup_s": WARMUP_S, "kits": kits}
+        asked = {**self.model_dump(include={"purpose", "rounds", "samples", "max_s"}), "warmup_s": WARMUP_S, "kits": kits}
+        return asked if self.meter_log is None else {**asked, "external_meter": True}
 
     @property
     def identity(self) -> str:
@@ -57,7 +66,7 @@ class RaceRequest(Value):
     @property
     def timeout_s(self) -> float:
         """After which a process is taken to hang."""
-        return self.max_s + RUN_OVERHEAD_S
+        return (2 if self.purpose == "energy" else 1) * self.max_s + RUN_OVERHEAD_S
 
 
 class RaceResult(Value):
@@ -91,7 +100,7 @@ def race(request: RaceRequest, lab: Lab) -> RaceResult:
 
 def file_failure(request: RaceRequest, lab: Lab, why: str) -> RaceResult:
     """File that none of these kits can run here, for what failed before any run: a stored race of them then says so."""
-    filing = _Filing(request, lab, datetime.now(UTC))
+    filing = _Filing(request, lab)
     for kit in request.kits:
         filing.add(kit, (), why)
     return _result(filing.name, filing.profiles, reused=False)
@@ -158,7 +167,15 @@ def _items(request: RaceRequest) -> list[dict[str, Any]]:
     items = []
     draw = random.Random(request.identity)
     kits = sorted(request.kits, key=lambda kit: kit.digest)
-    timing = {"samples": request.samples, "warmup_s": WARMUP_S, "max_s": request.max_s, "knobs": {}, "trace": False}
+    timing: dict[str, Any] = {
+        "samples": request.samples,
+        "warmup_s": WARMUP_S,
+        "max_s": request.max_s,
+        "knobs": {},
+        "trace": False,
+    }
+    if request.purpose == "energy":
+        timing["energy"] = True
     for number in range(request.rounds):
         for position, kit in enumerate(draw.sample(kits, len(kits))):
             items.append({"kit": str(kit.folder), "round": number, "position": position, **timing})
@@ -168,7 +185,7 @@ def _items(request: RaceRequest) -> list[dict[str, Any]]:
 def _filed(request: RaceRequest, lab: Lab, work: Path) -> RaceResult:
     """One profile a kit, those that did not finish included: the race is not run again for their sake."""
     runs = [json.loads(path.read_text()) for path in sorted(work.glob("run-*.json"))]
-    filing = _Filing(request, lab, datetime.now(UTC))
+    filing = _Filing(request, lab, log_of(runs, request.meter_log))
     for kit in request.kits:
         mine = [run for run in runs if run["kit"] == kit.digest]
         broken = next((run["error"]["what"] for run in mine if "error" in run), None) or _unjoinable(mine)
@@ -179,9 +196,10 @@ def _filed(request: RaceRequest, lab: Lab, work: Path) -> RaceResult:
 class _Filing:
     """Puts the profiles of one race into the store, under one name and one time."""
 
-    def __init__(self, request: RaceRequest, lab: Lab, now: datetime) -> None:
-        self._request, self._lab, self._now = request, lab, now
-        self.name = f"{request.identity}-{now:%Y%m%dT%H%M%S}"
+    def __init__(self, request: RaceRequest, lab: Lab, log: MeterLog | None = None) -> None:
+        self._request, self._lab, self._log = request, lab, log
+        self._now = datetime.now(UTC)
+        self.name = f"{request.identity}-{self._now:%Y%m%dT%H%M%S}"
         self.profiles: dict[str, Profile] = {}
 
     def add(self, kit: KitRef, runs: Sequence[Mapping[str, Any]], broken: str | None) -> None:
@@ -190,12 +208,12 @@ class _Filing:
             subject=kit.digest,
             device=self._lab.device,
             host=self._lab.machine,
-            environment=_environment(runs) if broken is None else self._lab.environment_of(kit),
+            environment=joined_environment(runs) if broken is None else self._lab.environment_of(kit),
             fidelity=Fidelity.MEASURED,
             observed_at=self._now.isoformat(timespec="seconds"),
             race=self.name,
             purpose=self._request.purpose,
-            runs=tuple(_run(run) for run in runs) if broken is None else (),
+            runs=tuple(_run(run, self._log) for run in runs) if broken is None else (),
             failure=broken,
         )
         self.profiles[kit.digest] = self._lab.store.profiles.add(profile, {}).profile
@@ -211,16 +229,7 @@ def _unjoinable(runs: Sequence[Mapping[str, Any]]) -> str | None:
     return None if changed is None else f"the machine changed during the race: {changed}"
 
 
-def _environment(runs: Sequence[Mapping[str, Any]]) -> Environment:
-    """The first run's, with the median over runs of what else kept the processors busy."""
-    environment = Environment.model_validate(runs[0]["environment"])
-    busy = [float(seen) for run in runs if (seen := run["environment"]["observed"].get("others_percent"))]
-    if not busy:
-        return environment
-    return environment.model_copy(
-        update={"observed": {**environment.observed, "others_percent": f"{statistics.median(busy):.1f}"}}
-    )
-
-
-def _run(facts: Mapping[str, Any]) -> Run:
-    return Run(**{name: facts[name] for name in Run.model_fields})
+def _run(facts: Mapping[str, Any], log: MeterLog | None) -> Run:
+    """What a run file of an older runner lacks is absent from the run too."""
+    run = Run(**{name: facts[name] for name in Run.model_fields if name in facts})
+    return run if log is None or run.energy is None else run.model_copy(update={"energy": joined(run.energy, log)})

@@ -8,10 +8,14 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import re
 from pathlib import Path
 from typing import Dict, List, Optional
 
-from .procfs import ROOT, cpuinfo, read_text
+from .cgroups import read_limits
+from .clocks import clock_limits
+from .meters.found import open_meters
+from .procfs import ROOT, cpuinfo, listed, read_text
 from .runtimes import installed_version
 from .sensors import gpu_models, observe
 
@@ -23,29 +27,33 @@ _ISA = (
 
 
 def read_environment(runtime: Optional[str] = None, root: Path = ROOT) -> Dict[str, Dict[str, str]]:
-    """``{"conditions": …, "observed": …}``.
+    """``{"conditions": …, "observed": …}``; observed too are the energy meters that can be read here, or why there are none.
 
     Args:
         runtime: adds ``runtime`` and ``runtime_version``.
         root: where ``proc``, ``sys`` and ``etc`` are; another folder for recorded trees.
     """
-    return {"conditions": read_conditions(runtime, root), "observed": observe(root)}
+    return {"conditions": read_conditions(runtime, root), "observed": dict(observe(root), **_meters(root))}
 
 
 def read_conditions(runtime: Optional[str] = None, root: Path = ROOT) -> Dict[str, str]:
     """What must agree before two runs may be joined.
 
     ``machine`` is the first 16 hexadecimal digits of SHA-256 over the board's serial number, or else /etc/machine-id, and the
-    host name: the same name twice for one machine, and nothing to read back. ``cores`` is how many this process may use.
+    host name: the same name twice for one machine, and nothing to read back. ``cores`` is how many this process may use,
+    ``affinity`` which ones, ``cpu_limit`` how many cores' worth of time its control groups grant it (``none``: no limit).
     """
     found: Dict[str, Optional[str]] = {
         "machine": _machine(root),
         "cpu": _cpu(root),
         "isa": _isa(root),
         "cores": str(available_cores(root)),
+        "affinity": _affinity(root),
+        "cpu_limit": _cpu_limit(root),
         "kernel": platform.release(),
         "governor": _governor(root),
         "power_mode": _power_mode(root),
+        "clocks": clock_limits(root),
         "python": platform.python_version(),
         "driver": _driver(root),
         "gpu": "; ".join(gpu_models(root)) or None,
@@ -57,10 +65,18 @@ def read_conditions(runtime: Optional[str] = None, root: Path = ROOT) -> Dict[st
 
 
 def available_cores(root: Path = ROOT) -> int:
-    """Cores that this process may use: its affinity, and not more than its control group's quota, rounded down to at least 1."""
+    """Cores that this process may use: its affinity, and not more than its control groups' quota, rounded down to at least 1."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    quota = _quota(root)
+    quota = read_limits(root).cores
     return cores if quota is None else max(1, min(cores, int(quota)))
+
+
+def _meters(root: Path) -> Dict[str, str]:
+    meters = open_meters(gpu=True, root=root)
+    meters.close()
+    names = {"energy_meters": " ".join(meter.name for meter in meters.opened)}
+    whys = {"energy_absent": "; ".join("{}: {}".format(name, why) for name, why in meters.absent.items())}
+    return names if names["energy_meters"] else whys
 
 
 def _machine(root: Path) -> Optional[str]:
@@ -85,29 +101,35 @@ def _isa(root: Path) -> Optional[str]:
     return " ".join(flag for flag in _ISA if flag in flags) or None
 
 
-def _quota(root: Path) -> Optional[float]:
-    unified = (read_text(root / "sys/fs/cgroup/cpu.max") or "").split()
-    if len(unified) == 2 and unified[0] != "max":
-        return float(unified[0]) / float(unified[1])
-    quota = read_text(root / "sys/fs/cgroup/cpu/cpu.cfs_quota_us")
-    period = read_text(root / "sys/fs/cgroup/cpu/cpu.cfs_period_us")
-    if quota and period and int(quota) > 0:
-        return float(quota) / float(period)
+def _affinity(root: Path) -> Optional[str]:
+    """As the kernel writes lists: ``0-3,8``."""
+    for line in (read_text(root / "proc/self/status") or "").splitlines():
+        if line.startswith("Cpus_allowed_list:"):
+            return line.partition(":")[2].strip()
     return None
 
 
+def _cpu_limit(root: Path) -> Optional[str]:
+    limits = read_limits(root)
+    if limits.cores is not None:
+        return "{:.2f}".format(limits.cores)
+    return "none" if limits.known else None
+
+
 def _governor(root: Path) -> Optional[str]:
-    files = sorted((root / "sys/devices/system/cpu").glob("cpu[0-9]*/cpufreq/scaling_governor"))
+    files = listed(root / "sys/devices/system/cpu", "cpu[0-9]*/cpufreq/scaling_governor")
     return " ".join(sorted({text for text in map(read_text, files) if text})) or None
 
 
 def _power_mode(root: Path) -> Optional[str]:
-    # Jetson keeps the mode that nvpmodel set; laptops have a platform profile; either may come with turbo switched off.
+    # Jetson keeps the mode that nvpmodel set; laptops have a platform profile and a preference (epp) that the governor heeds;
+    # either may come with turbo switched off.
     sources = (
         ("", "var/lib/nvpmodel/status"),
         ("profile:", "sys/firmware/acpi/platform_profile"),
         ("no_turbo:", "sys/devices/system/cpu/intel_pstate/no_turbo"),
         ("boost:", "sys/devices/system/cpu/cpufreq/boost"),
+        ("epp:", "sys/devices/system/cpu/cpu0/cpufreq/energy_performance_preference"),
     )
     found = [(label, read_text(root / path)) for label, path in sources]
     return " ".join(label + text for label, text in found if text) or None
@@ -115,10 +137,17 @@ def _power_mode(root: Path) -> Optional[str]:
 
 def _driver(root: Path) -> Optional[str]:
     found: List[str] = []
-    version = read_text(root / "sys/module/nvidia/version")
+    version = read_text(root / "sys/module/nvidia/version") or _nvrm(root)
     if version:
         found.append("nvidia " + version)
     tegra = read_text(root / "etc/nv_tegra_release")
     if tegra:
         found.append(tegra.splitlines()[0].lstrip("# "))
     return "; ".join(found) or None
+
+
+def _nvrm(root: Path) -> Optional[str]:
+    """Containers without /sys/module still see what the driver says of itself."""
+    first = (read_text(root / "proc/driver/nvidia/version") or "").partition("\n")[0]
+    found = re.search(r"\b\d+\.\d+(\.\d+)?\b", first)
+    return found.group(0) if found else None

@@ -11,7 +11,7 @@ from .manifest import MANIFEST
 
 SCHEMA = "edgecnn.schedule/1"
 RUN_SCHEMA = "edgecnn.run/1"
-_DEFAULTS = {"warmup_s": 0.3, "max_s": None, "knobs": {}, "trace": False}  # type: Dict[str, Any]
+_DEFAULTS = {"warmup_s": 0.3, "max_s": None, "knobs": {}, "trace": False, "energy": False}  # type: Dict[str, Any]
 _FIELDS = ("kit", "round", "position", "samples") + tuple(_DEFAULTS)
 
 
@@ -20,6 +20,7 @@ class Item(NamedTuple):
 
     ``samples`` inferences are timed, or as many as begin within ``max_s`` seconds (None: half of the time-out), so that a
     slow network on a slow board gives fewer samples rather than none. ``round`` and ``position`` are the host's, kept as given.
+    With ``energy`` nothing is timed: energy is measured over ``max_s`` seconds of inferences, and ``samples`` is not used.
     """
 
     kit: Path
@@ -30,6 +31,7 @@ class Item(NamedTuple):
     max_s: Optional[float]
     knobs: Dict[str, str]
     trace: bool
+    energy: bool
 
 
 class Schedule(NamedTuple):
@@ -102,7 +104,7 @@ def _item(path: Path, index: int, value: Any) -> Item:
     knobs = given["knobs"]
     if not isinstance(knobs, dict) or not all(isinstance(knob, str) for knob in knobs.values()):
         raise _bad(path, "{}.knobs must hold texts only".format(where))
-    return Item(**dict(given, kit=Path(given["kit"]), trace=bool(given["trace"])))
+    return Item(**dict(given, kit=Path(given["kit"]), trace=bool(given["trace"]), energy=bool(given["energy"])))
 
 
 def _positive(value: Any) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Dict, Optional
+from typing import Dict, List, Optional
 
 ROOT = Path("/")
 
@@ -14,6 +14,14 @@ def read_text(path: Path) -> Optional[str]:
         return path.read_text(encoding="utf-8", errors="replace").strip("\0 \n\t") or None
     except OSError:
         return None
+
+
+def listed(folder: Path, pattern: str) -> List[Path]:
+    """What a pattern matches in a folder, sorted; nothing where the folder is absent or may not be looked into."""
+    try:
+        return sorted(folder.glob(pattern))
+    except OSError:
+        return []
 
 
 def cpuinfo(root: Path = ROOT) -> Dict[str, str]:

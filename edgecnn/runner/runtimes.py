@@ -34,3 +34,8 @@ def installed_runtimes() -> Dict[str, str]:
 def runtime_of(session_module: str) -> str:
     """The runtime of a module of ``sessions/``, which is named after it: ``openvino_cpu`` opens ``openvino``."""
     return session_module.rsplit("_", 1)[0]
+
+
+def runs_on_gpu(session_module: str) -> bool:
+    """Whether a module of ``sessions/`` computes on an NVIDIA GPU: its name ends with the kind of processor."""
+    return session_module.endswith("_gpu")

@@ -7,7 +7,13 @@ import platform
 from pathlib import Path
 from typing import Dict, List, NamedTuple, Optional
 
-from .procfs import ROOT, cpuinfo, read_text
+from .cgroups import read_limits
+from .clocks import cpu_mhz, emc_mhz, gpu_mhz
+from .procfs import ROOT, cpuinfo, listed, read_text
+from .throttling import Throttles, read_throttles, throttled
+
+_CPU_SENSORS = ("coretemp", "k10temp", "zenpower", "cpu_thermal")
+"""Names in /sys/class/hwmon of what sits in a processor: not every one of them has a thermal zone too."""
 
 
 class CpuTicks(NamedTuple):
@@ -19,23 +25,42 @@ class CpuTicks(NamedTuple):
     own: int
 
 
-def observe(root: Path = ROOT, since: Optional[CpuTicks] = None) -> Dict[str, str]:
-    """Load, stolen time, temperature, frequency and memory, and what kind of machine this is.
+class Opening(NamedTuple):
+    """What was read before something ran, so that what is read after it is of that time alone."""
+
+    ticks: Optional[CpuTicks]
+    throttles: Throttles
+
+
+def opening(root: Path = ROOT) -> Opening:
+    """The reading before."""
+    return Opening(cpu_ticks(root), read_throttles(root))
+
+
+def observe(root: Path = ROOT, since: Optional[Opening] = None) -> Dict[str, str]:
+    """Load, stolen time, heat, throttling, frequency and memory, and what kind of machine this is.
 
     Args:
         root: where ``proc`` and ``sys`` are.
-        since: an earlier reading, so that ``steal_percent`` is of the time since then; without it, since boot.
+        since: an earlier reading, so that ``steal_percent`` and ``throttled`` are of the time since then; without it the one
+            is since boot, the other of this moment.
     """
+    ticks = since.ticks if since is not None else None
+    limit_mib = read_limits(root).memory_mib
     found = {
         "architecture": platform.machine(),
         "cpu_vendor": cpuinfo(root).get("vendor_id"),
         "model": read_text(root / "proc/device-tree/model") or read_text(root / "sys/class/dmi/id/product_name"),
         "gpu": "; ".join(gpu_models(root)) or None,
         "load_1min": (read_text(root / "proc/loadavg") or "").partition(" ")[0],
-        "steal_percent": _steal(root, since),
-        "others_percent": _others(root, since),
+        "steal_percent": _steal(root, ticks),
+        "others_percent": _others(root, ticks),
         "temperature_c": _hottest(root),
-        "frequency_mhz": _frequency(root),
+        "throttled": throttled(read_throttles(root), since.throttles if since is not None else None),
+        "frequency_mhz": cpu_mhz(root),
+        "gpu_frequency_mhz": gpu_mhz(root),
+        "emc_frequency_mhz": emc_mhz(root),
+        "memory_limit_mib": str(limit_mib) if limit_mib is not None else None,
         "memory_total_mib": _memory(root, "MemTotal"),
         "memory_available_mib": _memory(root, "MemAvailable"),
     }
@@ -71,20 +96,16 @@ def _others(root: Path, since: Optional[CpuTicks]) -> Optional[str]:
 
 
 def _hottest(root: Path) -> Optional[str]:
+    """The hottest of all thermal zones and of the sensors in the processor."""
+    files = listed(root / "sys/class/thermal", "thermal_zone*/temp")
+    for folder in listed(root / "sys/class/hwmon", "hwmon*"):
+        files += listed(folder, "temp*_input") if read_text(folder / "name") in _CPU_SENSORS else []
     degrees: List[float] = []
-    for path in sorted((root / "sys/class/thermal").glob("thermal_zone*/temp")):
+    for path in files:
         text = read_text(path)
         if text and text.lstrip("-").isdigit():
             degrees.append(int(text) / 1000.0)
     return "{:.1f}".format(max(degrees)) if degrees else None
-
-
-def _frequency(root: Path) -> Optional[str]:
-    files = sorted((root / "sys/devices/system/cpu").glob("cpu[0-9]*/cpufreq/scaling_cur_freq"))
-    kilohertz = [int(text) for text in map(read_text, files) if text and text.isdigit()]
-    if kilohertz:
-        return "{:.0f}".format(sum(kilohertz) / len(kilohertz) / 1000.0)
-    return cpuinfo(root).get("cpu MHz")
 
 
 def _memory(root: Path, field: str) -> Optional[str]:
@@ -97,7 +118,7 @@ def _memory(root: Path, field: str) -> Optional[str]:
 def gpu_models(root: Path = ROOT) -> List[str]:
     """NVIDIA GPUs by the names that their driver lists, in the order of their PCI addresses."""
     models = []
-    for path in sorted((root / "proc/driver/nvidia/gpus").glob("*/information")):
+    for path in listed(root / "proc/driver/nvidia/gpus", "*/information"):
         for line in (read_text(path) or "").splitlines():
             if line.startswith("Model:"):
                 models.append(line.partition(":")[2].strip())

@@ -17,6 +17,7 @@ from typing import Any, Callable, Dict, List, Optional
 
 import numpy as np
 
+from .energy import WINDOW_S, EnergyRun
 from .environment import read_conditions
 from .failure import RunnerError
 from .feeds import check_feed, feed_of
@@ -25,8 +26,9 @@ from .golden import golden_pixels
 from .items import Item, describe, read_schedule, run_file, trace_name
 from .kit import Kit
 from .lease import hold_lease
-from .runtimes import runtime_of
-from .sensors import cpu_ticks, observe
+from .memory import MemoryWatch
+from .runtimes import runs_on_gpu, runtime_of
+from .sensors import observe, opening
 from .sessions import load_runtime, open_session
 
 
@@ -47,10 +49,10 @@ def timed_calls(call: Callable[[Any], Any], feed: Any, count: int, limit_ns: int
 
 
 def run_item(item: Item, timeout_s: float, trace_folder: Optional[Path] = None) -> Dict[str, Any]:
-    """Open the kit's model for one image and time it.
+    """Open the kit's model for one image and time it, or measure its energy.
 
     Args:
-        item: which kit, how often.
+        item: which kit, how often, and whether energy is asked for instead of times.
         timeout_s: of the whole process; bounds the timing where the item does not.
         trace_folder: an existing folder for the runtime's profile.
 
@@ -64,15 +66,24 @@ def run_item(item: Item, timeout_s: float, trace_folder: Optional[Path] = None) 
     kit.verify_files()
     kit.check_requirements()
     load_runtime(kit)
-    conditions, ticks = read_conditions(runtime_of(kit.manifest.session.module)), cpu_ticks()
+    module = kit.manifest.session.module
+    conditions, before = read_conditions(runtime_of(module)), opening()
     feed = feed_of(kit, golden_pixels(kit)[-1:])
+    energy = EnergyRun(runs_on_gpu(module), item.max_s or WINDOW_S) if item.energy else None
+    if energy is not None:
+        energy.idle()
+    memory = MemoryWatch(gpu=runs_on_gpu(module))
     started_at = datetime.now(timezone.utc).isoformat()
     begin = time.perf_counter_ns()
     session = open_session(kit, item.knobs, batch=1, trace_folder=trace_folder)
     load_ns = time.perf_counter_ns() - begin
     try:
         check_feed(session.inputs(), feed)
-        measured = _measure(session, feed, item, item.max_s or timeout_s / 2)
+        if energy is None:
+            measured = _measure(session, feed, item, item.max_s or timeout_s / 2)
+        else:
+            measured = _measure_energy(session, feed, item, energy)
+        measured.update(memory=memory.facts())
         logits = session.run(feed)[kit.manifest.model.output.name]
     finally:
         session.close()
@@ -80,7 +91,7 @@ def run_item(item: Item, timeout_s: float, trace_folder: Optional[Path] = None) 
         started_at=started_at,
         load_ns=load_ns,
         output_sha256=hashlib.sha256(np.ascontiguousarray(logits).tobytes()).hexdigest(),
-        environment={"conditions": conditions, "observed": observe(since=ticks)},
+        environment={"conditions": conditions, "observed": observe(since=before)},
     )
     return measured
 
@@ -89,12 +100,24 @@ def _measure(session: Any, feed: Any, item: Item, max_s: float) -> Dict[str, Any
     gc.collect()
     gc.disable()
     try:
-        first = timed_calls(session.run, feed, 1, 0)
-        warmup = timed_calls(session.run, feed, sys.maxsize, int(item.warmup_s * 1e9)) if item.warmup_s else []
+        warm = _warm(session, feed, item)
         samples = timed_calls(session.run, feed, item.samples, int(max_s * 1e9))
     finally:
         gc.enable()
-    return {"first_ns": first[0], "warmup_ns": warmup, "samples_ns": samples}
+    return dict(warm, samples_ns=samples)
+
+
+def _measure_energy(session: Any, feed: Any, item: Item, energy: EnergyRun) -> Dict[str, Any]:
+    """No sample is kept: what runs beside a sampling thread is no latency."""
+    warm = _warm(session, feed, item)
+    energy.work(lambda: session.run(feed))
+    return dict(warm, samples_ns=[], energy=energy.facts())
+
+
+def _warm(session: Any, feed: Any, item: Item) -> Dict[str, Any]:
+    first = timed_calls(session.run, feed, 1, 0)
+    warmup = timed_calls(session.run, feed, sys.maxsize, int(item.warmup_s * 1e9)) if item.warmup_s else []
+    return {"first_ns": first[0], "warmup_ns": warmup}
 
 
 def main(arguments: Optional[List[str]] = None) -> int:

@@ -6,14 +6,24 @@ from collections.abc import Mapping
 from typing import Literal
 
 from edgecnn.values.base import Value
+from edgecnn.values.energy import RunEnergy
+from edgecnn.values.memory import RunMemory
 from edgecnn.values.residency import Residency
 from edgecnn.values.verdict import Fidelity
 
 CONDITIONS_THAT_MUST_MATCH = (
-    "machine", "cpu", "isa", "cores", "kernel", "governor", "power_mode", "python", "runtime", "runtime_version", "driver",
-    "gpu",
+    "machine", "cpu", "isa", "cores", "affinity", "cpu_limit", "kernel", "governor", "power_mode", "clocks", "python", "runtime",
+    "runtime_version", "driver", "gpu",
 )  # fmt: skip
-"""Runs may be joined, and a stored profile reused, only where all of these agree."""
+"""Runs may be joined, and a stored profile reused, only where all of these agree.
+
+What somebody set and what stays until they set it otherwise is a condition, since a figure belongs to it: which cores
+(``affinity``: fast and slow ones need not be alike), the control groups' share of them (``cpu_limit``: 1.5 cores are not 1,
+though both round to one thread), and the range that clocks may take (``clocks``). What comes and goes by itself is observed
+and never a condition, or no two runs could be joined: load, stolen time, present frequencies, heat, throttling. They say
+whether a figure can be believed, not what it is a figure of. A memory limit is observed too: a run that stays below it computes
+as it would without, and one that does not ends. The kernel's own throttling may lower ``clocks``; such runs rightly do not join.
+"""
 
 
 class Environment(Value):
@@ -21,7 +31,7 @@ class Environment(Value):
 
     conditions: Mapping[str, str]
     observed: Mapping[str, str]
-    """What changes from minute to minute: load, temperature, free memory."""
+    """What changes from minute to minute: load, temperature, throttling, free memory."""
 
 
 class Run(Value):
@@ -36,6 +46,10 @@ class Run(Value):
     warmup_ns: tuple[int, ...]
     samples_ns: tuple[int, ...]
     started_at: str
+    memory: RunMemory | None = None
+    """None of a run of a runner that did not record it."""
+    energy: RunEnergy | None = None
+    """Of a run that measured energy; it timed nothing, so ``samples_ns`` is empty."""
 
 
 class Profile(Value):
@@ -59,7 +73,7 @@ class Profile(Value):
     """evaluation: float32 array (images, classes), beside this record."""
     race: str | None = None
     """race: identity shared by all that ran interleaved; ratios are taken only inside one race."""
-    purpose: Literal["screen", "select", "report", "baseline"] | None = None
+    purpose: Literal["screen", "select", "report", "energy", "baseline"] | None = None
     runs: tuple[Run, ...] = ()
     failure: str | None = None
     """race: why this kit did not finish its runs; the others of the race are not run again for its sake."""

@@ -10,6 +10,8 @@ from pydantic import Field
 from edgecnn.values.artifact import Outcome
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import Candidate, Unsupported
+from edgecnn.values.energy import Energy
+from edgecnn.values.memory import Memory
 from edgecnn.values.profile import Environment
 from edgecnn.values.quality import Quality
 from edgecnn.values.residency import Residency
@@ -55,7 +57,7 @@ class Latency(Value):
     reason: str | None = None
     """Why there is no figure, and the command that would make it."""
     disturbed: str | None = None
-    """What else the machine was doing, where that was enough to slow a kit down: then slow is not shown, fast is."""
+    """What the machine did besides, or throttling, where that was enough to slow a kit down: then slow is not shown, fast is."""
 
 
 class CandidateFacts(Value):
@@ -67,6 +69,8 @@ class CandidateFacts(Value):
     report: Accuracy | None = None
     choose: Accuracy | None = None
     latency: Latency | None = None
+    memory: Memory | None = None
+    energy: Energy | None = None
     size_mib: float | None = None
     residency: Residency | None = None
     verdict: Verdict = Verdict.MISSING

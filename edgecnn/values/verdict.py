@@ -40,7 +40,7 @@ class Metric(Value):
 
     name: str
     unit: str
-    source: Literal["accuracy", "latency", "size", "residency"]
+    source: Literal["accuracy", "latency", "size", "residency", "memory", "energy"]
     better: Literal["lower", "higher"]
 
 

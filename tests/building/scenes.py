@@ -25,6 +25,7 @@ from edgecnn.store.store import Store
 from edgecnn.values.artifact import Artifact, FileFact, Record
 from edgecnn.values.candidate import Candidate
 from edgecnn.values.key import digest_of
+from edgecnn.values.memory import RunMemory
 from edgecnn.values.profile import Environment, Profile, Run
 from edgecnn.values.recipe import Recipe
 from edgecnn.values.report import BaselineFacts, Build, BuildReport, Choice, Latency
@@ -36,7 +37,7 @@ from tests.store.toys import Ear
 CLASSES = 10
 IMAGES = 1000
 PIXELS = "5" * 64
-HERE = Environment(conditions={"machine": "m1", "cpu": "a cpu"}, observed={})
+HERE = Environment(conditions={"machine": "m1", "cpu": "a cpu"}, observed={"energy_absent": "rapl: this is a virtual machine"})
 ELSEWHERE = Attachment(attached=False, why="this machine is a laptop, which is not a board")
 
 
@@ -107,7 +108,16 @@ def right(count: int, images: int = IMAGES) -> np.ndarray:
 
 def a_race_profile(subject: str, ms: float, *, purpose: Purpose, rounds: int = 8, **changes: Any) -> Profile:
     runs = tuple(
-        Run(round=n, position=0, load_ns=1, first_ns=1, warmup_ns=(), samples_ns=(round(ms * 1e6),) * 50, started_at="")
+        Run(
+            round=n,
+            position=0,
+            load_ns=1,
+            first_ns=1,
+            warmup_ns=(),
+            samples_ns=(round(ms * 1e6),) * 50,
+            started_at="",
+            memory=RunMemory(baseline_mib=60.0, peak_mib=60.0 + 10 * ms, source="VmHWM"),
+        )  # fmt: skip
         for n in range(rounds)
     )
     found: dict[str, Any] = {

@@ -9,6 +9,7 @@ import pytest
 from edgecnn.building.assemble import candidate_facts, weights_sha256
 from edgecnn.building.resolve import BASELINE
 from edgecnn.values.artifact import Blocked, Cached, Failed
+from edgecnn.values.energy import Energy, EnergyReading, RunEnergy, Stretch
 from edgecnn.values.report import CandidateFacts
 from edgecnn.values.verdict import Fidelity
 from tests.building.resolutions import INT8, TRT_FP16
@@ -166,3 +167,58 @@ def test_the_weights_digest_is_that_of_the_fetched_file_or_nothing(tmp_path: Pat
     assert weights_sha256(staged.scene) is None
     staged.execution.artifacts["fetch"] = an_artifact("fetch", tmp_path / "fetched", {"weights.json": '{"sha256": "abc"}'})
     assert weights_sha256(staged.scene) == "abc"
+
+
+def test_memory_is_that_of_the_race_whose_times_are_shown(staged: Staging) -> None:
+    staged.raced("select", {BASELINE.id: 2.0, INT8.id: 1.0})
+    staged.raced("report", {BASELINE.id: 2.1, INT8.id: 1.1})
+    memory = row(staged, INT8.id).memory
+    assert memory is not None and memory.peak_mib is not None and memory.baseline_mib is not None
+    assert (memory.peak_mib.estimate, memory.baseline_mib.estimate, memory.machine) == (71.0, 60.0, "a machine")
+
+
+def test_memory_that_was_not_measured_says_why(staged: Staging) -> None:
+    memory = row(staged, INT8.id).memory
+    assert memory is not None
+    assert (memory.peak_mib, memory.fidelity, memory.reason) == (None, Fidelity.MISSING, "not raced")
+
+
+def test_memory_on_an_absent_device_is_missing(detached: Staging) -> None:
+    memory = row(detached, INT8.id).memory
+    assert memory is not None
+    assert (memory.peak_mib, memory.reason) == (None, f"not measured on {detached.resolved.device.name}")
+
+
+def energy(staged: Staging, name: str = INT8.id) -> Energy:
+    found = row(staged, name).energy
+    assert found is not None
+    return found
+
+
+def test_without_a_meter_every_candidate_says_what_would_make_one_readable(staged: Staging, tmp_path: Path) -> None:
+    staged.raced("report", {BASELINE.id: 2.1, INT8.id: 1.1})
+    assert (energy(staged).total_mj, energy(staged).fidelity) == (None, Fidelity.MISSING)
+    assert energy(staged).reason == (
+        "no meter can be read here: rapl: this is a virtual machine; --meter takes an external one's log"
+    )
+
+
+def test_energy_on_an_absent_device_is_missing(detached: Staging) -> None:
+    assert energy(detached).reason == f"not measured on {detached.resolved.device.name}"
+
+
+def test_energy_comes_from_its_own_race_and_what_was_not_in_it_says_so(staged: Staging) -> None:
+    staged.raced("energy", {BASELINE.id: 1.0})
+    digest = staged.seen.kits[BASELINE.id].digest
+    race = staged.seen.races["energy"]
+    stretch = Stretch(began_unix_ns=0, seconds=4.0, clock_s=4.0)
+    reading = EnergyReading(meter="rapl", covers="the packages", idle_j=8.0, idle_s=4.0, work_j=40.0, work_s=4.0)
+    read = RunEnergy(images=400, idle=stretch, work=stretch, readings=(reading,), absent={})
+    runs = tuple(run.model_copy(update={"energy": read, "samples_ns": ()}) for run in race.profiles[digest].runs)
+    profile = race.profiles[digest].model_copy(update={"runs": runs})
+    staged.seen.races["energy"] = race.model_copy(update={"profiles": {digest: profile}})
+    found = energy(staged, BASELINE.id)
+    assert found.total_mj is not None and (found.total_mj.estimate, found.machine) == (100.0, "a machine")
+    assert energy(staged).reason == "measured for what ships and for fp32 alone"
+    latency = row(staged, BASELINE.id).latency
+    assert latency is not None and latency.p50_ms is None, "an energy race times nothing"

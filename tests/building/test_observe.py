@@ -13,7 +13,9 @@ from edgecnn.building.plan import plan
 from edgecnn.building.resolve import BASELINE
 from edgecnn.measure.evaluate import PixelSet
 from edgecnn.measure.kits import KitRef
+from edgecnn.measure.race import RaceRequest, RaceResult
 from edgecnn.values.candidate import Candidate
+from edgecnn.values.profile import Environment
 from tests.building.resolutions import INT8, resolved
 
 
@@ -25,6 +27,9 @@ class Ear:
 
 class Room:
     tell = Ear()
+
+    def __init__(self, **observed: str) -> None:
+        self.environment = Environment(conditions={}, observed=observed)
 
 
 def kit(candidate: Candidate) -> KitRef:
@@ -41,3 +46,37 @@ def test_a_candidate_that_answers_no_numbers_is_out_and_the_others_go_on(monkeyp
     observer.evaluate_all(pixels)
     assert observer.seen.failures[INT8.id].ref == "logits-not-finite"
     assert {name for name, _ in observer.seen.evaluations} == {BASELINE.id}
+
+
+def an_observer(monkeypatch: pytest.MonkeyPatch, failed: dict[str, str], **observed: str) -> tuple[Observer, list[RaceRequest]]:
+    """One whose races are only written down."""
+    asked: list[RaceRequest] = []
+
+    def write_down(request: RaceRequest, lab: object) -> RaceResult:
+        asked.append(request)
+        return RaceResult(race="r", observed_at="", profiles={}, failed=failed, reused=False)
+
+    monkeypatch.setattr(observe, "race", write_down)
+    observer = Observer(Execution(plan=plan(resolved())), Room(**observed))  # type: ignore[arg-type]
+    observer.seen.kits = {candidate.id: kit(candidate) for candidate in (BASELINE, INT8)}
+    return observer, asked
+
+
+def test_energy_is_asked_for_only_where_a_meter_can_be_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    observer, asked = an_observer(monkeypatch, {}, energy_absent="rapl: this is a virtual machine")
+    observer.energy([BASELINE.id, INT8.id])
+    assert asked == [] and "energy" not in observer.seen.races
+    observer.energy([BASELINE.id, INT8.id], log=tmp_path / "meter.csv")
+    assert [(request.purpose, request.meter_log, request.max_s) for request in asked] == [
+        ("energy", tmp_path / "meter.csv", 15.0)
+    ]
+    observer, asked = an_observer(monkeypatch, {}, energy_meters="rapl")
+    observer.energy([BASELINE.id, INT8.id])
+    assert [(len(request.kits), request.rounds, request.max_s) for request in asked] == [(2, 8, 4.0)]
+
+
+def test_a_kit_that_fails_while_energy_is_measured_is_not_out_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    observer, _ = an_observer(monkeypatch, {INT8.id: "the process was killed"}, energy_meters="rapl")
+    observer.energy([BASELINE.id, INT8.id])
+    assert observer.seen.failures == {}
+    assert observer.seen.notes == [f"energy of {INT8.id} could not be measured: the process was killed"]

@@ -26,6 +26,15 @@ def test_other_work_during_the_race_is_said(others, disturbed):
     assert latency(race.model_copy(update={"environment": environment})).disturbed == disturbed
 
 
+@pytest.mark.parametrize(
+    ("share", "disturbed"), [("0", None), ("38", None), ("50", "the machine slowed itself down in 50 % of the runs (too hot)")]
+)
+def test_throttling_in_most_of_the_runs_is_said(share, disturbed):
+    race = a_race(EIGHT)
+    environment = race.environment.model_copy(update={"observed": {"throttled": "too hot", "throttled_percent": share}})
+    assert latency(race.model_copy(update={"environment": environment})).disturbed == disturbed
+
+
 def test_one_long_run_weighs_no_more_than_a_short_one():
     race = a_race(EIGHT)
     longer = race.model_copy(update={"runs": (*race.runs[:-1], a_run(7, 1.1, samples=5000))})

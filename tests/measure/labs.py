@@ -45,9 +45,14 @@ class FakeHost:
         self.others_percent: list[str] = []
         """What each run says that the processors did besides it, in order."""
         self.trace: Callable[[Item, Path], None] | None = None
+        self.meters = ""
+        """Names of the meters that can be read there."""
+        self.began_unix_ns = 1_795_161_600_000_000_000
+        """When the first energy run begins: 2026-11-20T08:00:00+00:00; each takes 40 s."""
 
     def identify(self) -> Environment:
-        return Environment(conditions=self.conditions, observed={})
+        said = {"energy_meters": self.meters} if self.meters else {"energy_absent": "rapl: this is a virtual machine"}
+        return Environment(conditions=self.conditions, observed=said)
 
     def run(self, kit: Path, argv: Sequence[str], *, lease_s: float, tell: Progress) -> Mapping[str, Any]:
         assert lease_s > 0 and kit.is_dir()
@@ -91,7 +96,19 @@ class FakeHost:
         if self.others_percent:
             environment["observed"]["others_percent"] = self.others_percent.pop(0)
         times = {"load_ns": 5, "first_ns": 4, "warmup_ns": [3], "samples_ns": [1000 + index] * item.samples}
+        times["memory"] = {"baseline_mib": 60.0, "peak_mib": 80.0 + index, "source": "VmHWM"}
+        if item.energy:
+            times.update(samples_ns=[], energy=self._energy(index, item.max_s or 0))
         write_json(run_file(out, index), dict(run, **times, started_at="2026-11-20T09:00:00+00:00", environment=environment))
+
+    def _energy(self, index: int, window_s: float) -> dict[str, Any]:
+        """Idle at 2 W and busy at 10, in a hundred images."""
+        began = self.began_unix_ns + index * 40_000_000_000
+        idle = {"began_unix_ns": began, "seconds": window_s, "clock_s": window_s}
+        work = {**idle, "began_unix_ns": began + 20_000_000_000}
+        spent = {"idle_j": 2 * window_s, "idle_s": window_s, "work_j": 10 * window_s, "work_s": window_s}
+        readings = [dict(spent, meter=name, covers="the packages") for name in self.meters.split()]
+        return {"images": 100, "idle": idle, "work": work, "readings": readings, "absent": {}}
 
     def _evaluate(self, kit: Path, pixels: Path, out: Path) -> dict[str, Any]:
         images = np.load(pixels)

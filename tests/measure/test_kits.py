@@ -29,7 +29,10 @@ def test_a_kits_digest_is_that_of_its_manifest_as_it_was_recorded(tmp_path: Path
 
 def test_a_kits_runtime_is_that_which_its_session_opens_and_not_its_candidates(tmp_path: Path) -> None:
     twin = KitRef.of(a_candidate("tensorrt-fp16", "tensorrt"), packaged(tmp_path, stands_for={"kit": "d" * 64, "why": "no GPU"}))
-    assert (twin.runtime, twin.stands_for) == ("onnxruntime", "d" * 64)
+    assert (twin.runtime, twin.stands_for, twin.on_gpu) == ("onnxruntime", "d" * 64, False)
+    (tmp_path / "engine").mkdir()
+    engine = KitRef.of(a_candidate("tensorrt-fp16", "tensorrt"), packaged(tmp_path / "engine", module="tensorrt_gpu"))
+    assert (engine.runtime, engine.on_gpu) == ("tensorrt", True)
 
 
 def test_a_models_size_is_that_of_its_own_files(tmp_path: Path) -> None:

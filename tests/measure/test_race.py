@@ -283,3 +283,9 @@ def test_what_else_the_machine_did_is_the_median_over_runs(host: FakeHost, store
 def test_a_patient_race_waits_longer_for_a_process_than_a_hasty_one(kits: tuple[KitRef, ...]) -> None:
     assert asked(kits).timeout_s == 65.0
     assert asked(kits, max_s=RUN_PATIENT_S).timeout_s == 120.0
+
+
+def test_what_each_process_held_of_memory_is_filed_with_its_run(host: FakeHost, store: Store, tmp_path: Path) -> None:
+    kit = a_kit(tmp_path, "alone")
+    runs = race(asked((kit,)), lab_at(host, store)).profiles[kit.digest].runs
+    assert [run.memory.peak_mib for run in runs if run.memory] == [80.0 + index for index in range(ROUNDS)]

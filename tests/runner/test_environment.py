@@ -7,16 +7,11 @@ import sys
 from pathlib import Path
 
 from edgecnn.runner.environment import available_cores, read_conditions, read_environment
-from edgecnn.runner.sensors import CpuTicks, observe
+from edgecnn.runner.procfs import listed
+from edgecnn.runner.sensors import CpuTicks, Opening, observe, opening
+from edgecnn.runner.throttling import Throttles
 from edgecnn.values.profile import CONDITIONS_THAT_MUST_MATCH, Environment
-
-
-def tree(root: Path, files: dict[str, str]) -> Path:
-    for name, text in files.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(text)
-    return root
-
+from tests.runner.trees import tree
 
 PI = {
     "proc/cpuinfo": "processor\t: 0\nFeatures\t: fp asimd asimdhp asimddp\nCPU implementer\t: 0x41\nCPU part\t: 0xd0b\n",
@@ -60,7 +55,8 @@ def test_a_recorded_jetson_shows_its_power_mode_and_driver(tmp_path: Path) -> No
 
 def test_what_cannot_be_read_is_absent_and_not_invented(tmp_path: Path) -> None:
     conditions, observed = read_conditions(root=tmp_path), observe(tmp_path)
-    assert not {"cpu", "isa", "governor", "power_mode", "driver", "runtime"} & set(conditions)
+    read = {"cpu", "isa", "governor", "power_mode", "clocks", "affinity", "cpu_limit", "driver", "runtime"}
+    assert not read & set(conditions)
     assert set(observed) == {"architecture"}
 
 
@@ -74,7 +70,8 @@ def test_one_serial_number_is_one_machine_and_cannot_be_read_back(tmp_path: Path
 def test_stolen_time_is_of_the_interval(tmp_path: Path) -> None:
     root = tree(tmp_path, {"proc/stat": "cpu  100 0 50 800 0 0 0 50 0 0\n"})
     assert observe(root)["steal_percent"] == "5.00"
-    assert observe(root, since=CpuTicks(total=900, stolen=0, busy=50, own=0))["steal_percent"] == "50.00"
+    before = Opening(CpuTicks(total=900, stolen=0, busy=50, own=0), Throttles(None, {}, None))
+    assert observe(root, since=before)["steal_percent"] == "50.00"
 
 
 def test_a_control_groups_quota_limits_the_cores(tmp_path: Path) -> None:
@@ -84,12 +81,61 @@ def test_a_control_groups_quota_limits_the_cores(tmp_path: Path) -> None:
     assert available_cores(tree(tmp_path / "one", {"sys/fs/cgroup/cpu/cpu.cfs_quota_us": "-1\n"})) == everyone
 
 
+def test_what_somebody_set_is_a_condition(tmp_path: Path) -> None:
+    conditions = read_conditions(
+        root=tree(
+            tmp_path,
+            {
+                "proc/self/status": "Name:\tpython\nCpus_allowed:\tf0f\nCpus_allowed_list:\t0-3,8-11\n",
+                "sys/fs/cgroup/cpu.max": "150000 100000\n",
+                "sys/devices/system/cpu/intel_pstate/no_turbo": "1\n",
+                "sys/devices/system/cpu/cpu0/cpufreq/energy_performance_preference": "balance_power\n",
+                "proc/driver/nvidia/version": "NVRM version: UNIX Open Kernel Module for x86_64  570.86.15  Release\n",
+            },
+        )
+    )
+    assert (conditions["affinity"], conditions["cpu_limit"]) == ("0-3,8-11", "1.50")
+    assert conditions["power_mode"] == "no_turbo:1 epp:balance_power"
+    assert conditions["driver"] == "nvidia 570.86.15"
+
+
+def test_groups_that_limit_nothing_are_told_from_groups_that_cannot_be_read(tmp_path: Path) -> None:
+    assert read_conditions(root=tree(tmp_path / "free", {"proc/self/cgroup": "0::/user.slice\n"}))["cpu_limit"] == "none"
+    assert "cpu_limit" not in read_conditions(root=tmp_path / "nothing")
+
+
+def test_the_processors_own_sensor_counts_where_it_has_no_thermal_zone(tmp_path: Path) -> None:
+    files = {
+        "sys/class/thermal/thermal_zone0/temp": "27800\n",
+        "sys/class/hwmon/hwmon0/name": "nvme\n",
+        "sys/class/hwmon/hwmon0/temp1_input": "90000\n",
+        "sys/class/hwmon/hwmon1/name": "k10temp\n",
+        "sys/class/hwmon/hwmon1/temp1_input": "61250\n",
+    }
+    assert observe(tree(tmp_path, files))["temperature_c"] == "61.2"
+
+
+def test_throttling_is_of_the_interval(tmp_path: Path) -> None:
+    counter = "sys/devices/system/cpu/cpu0/thermal_throttle/core_throttle_count"
+    before = opening(tree(tmp_path, {counter: "41\n"}))
+    assert observe(tmp_path, since=before)["throttled"] == "no"
+    tree(tmp_path, {counter: "43\n"})
+    assert observe(tmp_path, since=before)["throttled"] == "too hot (2 times)"
+    assert observe(tmp_path)["throttled"] == "no", "since boot is not now"
+
+
 def test_info_needs_no_kit(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "edgecnn.runner", "info"], cwd=tmp_path, capture_output=True, text=True, check=True
     )
     last = json.loads(done.stdout.splitlines()[-1])
     assert last["ok"] is True and "onnxruntime" in last["runtimes"] and "kit" not in last
+
+
+def test_a_folder_that_may_not_be_looked_into_holds_nothing(tmp_path: Path) -> None:
+    closed = tree(tmp_path, {"sys/class/thermal/thermal_zone0/temp": "50000\n"}) / "sys/class"
+    assert listed(closed, "*/thermal_zone*") == [closed / "thermal/thermal_zone0"]
+    assert listed(closed / ("x" * 300), "*") == listed(tmp_path / "nothing", "*") == []
 
 
 def test_a_recorded_gpu_is_a_condition(tmp_path: Path) -> None:

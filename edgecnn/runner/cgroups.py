@@ -1,0 +1,105 @@
+"""What a container or a service unit lets this process use: every control group from its own up to the mounted root counts.
+
+Both versions of Linux's control groups are read. A group's path is relative to the group that is mounted, which inside a
+container is the container's own, so that the path of /proc/self/cgroup may name folders that do not exist here; what does
+not exist limits nothing. Sources: cgroups(7), Documentation/admin-guide/cgroup-v1 and cgroup-v2.rst of the kernel.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
+
+from .procfs import ROOT, read_text
+
+UNIFIED = ""
+"""The name under which the one hierarchy of version 2 is kept."""
+_WITHOUT_MOUNTINFO = {UNIFIED: ("/", "sys/fs/cgroup"), "cpu": ("/", "sys/fs/cgroup/cpu"), "memory": ("/", "sys/fs/cgroup/memory")}
+_NO_LIMIT_BYTES = 1 << 60
+"""Version 1 spells 'no limit' as the largest multiple of a page in 63 bits."""
+
+
+class Limits(NamedTuple):
+    """The tightest of all groups; None where none of them limits it. ``known`` is False where no group could be read at all."""
+
+    cores: Optional[float]
+    memory_mib: Optional[int]
+    known: bool
+
+
+def read_limits(root: Path = ROOT) -> Limits:
+    """The control groups' limits on this process.
+
+    Args:
+        root: where ``proc`` and ``sys`` are.
+    """
+    cores = [found for found in map(_quota_v2, _folders(root, UNIFIED)) if found is not None]
+    cores += [found for found in map(_quota_v1, _folders(root, "cpu")) if found is not None]
+    sizes = [found for folder in _folders(root, UNIFIED) if (found := _bytes(folder / "memory.max")) is not None]
+    sizes += [found for folder in _folders(root, "memory") if (found := _bytes(folder / "memory.limit_in_bytes")) is not None]
+    known = bool(cores or sizes or read_text(root / "proc/self/cgroup"))
+    return Limits(min(cores) if cores else None, min(sizes) // (1024 * 1024) if sizes else None, known)
+
+
+def _folders(root: Path, controller: str) -> Iterator[Path]:
+    """The process's group in one hierarchy, then its ancestors up to the one that is mounted."""
+    mounted = _mounts(root).get(controller)
+    if mounted is None:
+        return
+    top, place = mounted
+    parts = _below(_groups(root).get(controller, "/"), top)
+    for count in range(len(parts), -1, -1):
+        yield root.joinpath(place, *parts[:count])
+
+
+def _below(group: str, top: str) -> List[str]:
+    """The folders from the mounted group down to the process's own; none where that lies outside of what is mounted."""
+    top = top.rstrip("/")
+    inside = group == top or group.startswith(top + "/")
+    parts = [part for part in group[len(top) :].split("/") if part] if inside else []
+    return [] if ".." in parts else parts
+
+
+def _groups(root: Path) -> Dict[str, str]:
+    found: Dict[str, str] = {}
+    for line in (read_text(root / "proc/self/cgroup") or "").splitlines():
+        fields = line.split(":", 2)
+        if len(fields) == 3:
+            for controller in fields[1].split(","):
+                found[controller] = fields[2]
+    return found
+
+
+def _mounts(root: Path) -> Dict[str, Tuple[str, str]]:
+    """Controller to the group that is mounted and the folder where, relative to ``root``."""
+    found: Dict[str, Tuple[str, str]] = {}
+    for line in (read_text(root / "proc/self/mountinfo") or "").splitlines():
+        before, _, after = line.partition(" - ")
+        where, what = before.split(), after.split()
+        if len(where) < 5 or len(what) < 3 or what[0] not in ("cgroup", "cgroup2"):
+            continue
+        names: List[str] = [UNIFIED] if what[0] == "cgroup2" else what[2].split(",")
+        for name in names:
+            found.setdefault(name, (where[3], where[4].lstrip("/")))
+    return found or dict(_WITHOUT_MOUNTINFO)
+
+
+def _quota_v2(folder: Path) -> Optional[float]:
+    fields = (read_text(folder / "cpu.max") or "").split()
+    return _cores(fields[0], fields[1]) if len(fields) == 2 else None
+
+
+def _quota_v1(folder: Path) -> Optional[float]:
+    return _cores(read_text(folder / "cpu.cfs_quota_us"), read_text(folder / "cpu.cfs_period_us"))
+
+
+def _cores(quota: Optional[str], period: Optional[str]) -> Optional[float]:
+    """``max`` (version 2) and -1 (version 1) are no limit."""
+    if not quota or not period or not quota.isdigit() or not period.isdigit() or int(period) == 0:
+        return None
+    return int(quota) / int(period)
+
+
+def _bytes(path: Path) -> Optional[int]:
+    text = read_text(path)
+    return int(text) if text and text.isdigit() and int(text) < _NO_LIMIT_BYTES else None

@@ -1,0 +1,60 @@
+"""Energy from readings of power: the area under the line that joins them, cut off where the stretch begins and ends."""
+
+from __future__ import annotations
+
+from typing import List, NamedTuple, Sequence
+
+from .meter import MeterAbsent
+
+READINGS_NEEDED = 10
+"""Inside of a stretch: with fewer, its two ends, where power is only interpolated, weigh more than a tenth."""
+
+
+class Power(NamedTuple):
+    """One reading: seconds of some clock, and watts."""
+
+    at_s: float
+    watts: float
+
+
+def joules(readings: Sequence[Power], begin_s: float, end_s: float, longest_gap_s: float) -> float:
+    """Energy between two moments of the readings' clock.
+
+    Args:
+        readings: in the order of their times.
+        begin_s, end_s: the stretch.
+        longest_gap_s: between neighbours; over a longer one nobody knows what was drawn.
+
+    Raises:
+        MeterAbsent: the readings do not reach over the stretch, leave a gap in it, or are too few.
+    """
+    if not readings or readings[0].at_s > begin_s or readings[-1].at_s < end_s:
+        raise MeterAbsent("the readings do not reach over the whole stretch{}".format(_reach(readings, begin_s, end_s)))
+    inside = [each for each in readings if begin_s < each.at_s < end_s]
+    if len(inside) < READINGS_NEEDED:
+        many = "reading" if len(inside) == 1 else "readings"
+        raise MeterAbsent("only {} {} in {:.1f} s, {} are needed".format(len(inside), many, end_s - begin_s, READINGS_NEEDED))
+    before = max((each for each in readings if each.at_s <= begin_s), key=lambda each: each.at_s)
+    after = min((each for each in readings if each.at_s >= end_s), key=lambda each: each.at_s)
+    line = [before] + inside + [after]
+    gap = max(right.at_s - left.at_s for left, right in zip(line, line[1:]))
+    if gap > longest_gap_s:
+        raise MeterAbsent("{:.1f} s without a reading".format(gap))
+    line[0], line[-1] = _between(line[0], line[1], begin_s), _between(line[-2], line[-1], end_s)
+    return sum((left.watts + right.watts) / 2 * (right.at_s - left.at_s) for left, right in zip(line, line[1:]))
+
+
+def _between(left: Power, right: Power, at_s: float) -> Power:
+    share = (at_s - left.at_s) / (right.at_s - left.at_s)
+    return Power(at_s, left.watts + share * (right.watts - left.watts))
+
+
+def _reach(readings: Sequence[Power], begin_s: float, end_s: float) -> str:
+    if not readings:
+        return ": there are none"
+    said: List[str] = []
+    if readings[0].at_s > begin_s:
+        said.append("the first comes {:.1f} s after it began".format(readings[0].at_s - begin_s))
+    if readings[-1].at_s < end_s:
+        said.append("the last comes {:.1f} s before it ended".format(end_s - readings[-1].at_s))
+    return ": " + ", ".join(said)

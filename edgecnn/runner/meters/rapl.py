@@ -1,0 +1,67 @@
+"""Energy of the processor's packages, as Intel's and AMD's processors count it (RAPL).
+
+Packages are summed. Their parts (core, uncore) are inside of them, ``psys`` is around them, and ``intel-rapl-mmio`` counts the
+same package a second time; none of these is added. The memory's own domain of servers is not in the package and not in the
+figure. Source: Documentation/power/powercap/powercap.rst of the kernel.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Dict, List
+
+from ..procfs import ROOT, cpuinfo, listed, read_text
+from .meter import CounterMeter, MeterAbsent, read_number
+
+_POWERCAP = "sys/class/powercap"
+_TOP = (re.compile(r"intel-rapl:\d+"), re.compile(r"intel-rapl-mmio:\d+"))
+"""Domains that stand for themselves; the second kind only where the first is absent."""
+_PERMIT = "sudo chmod a+r /sys/class/powercap/intel-rapl*/energy_uj (lasts until the next boot)"
+
+
+class Rapl(CounterMeter):
+    """Every package of this machine."""
+
+    name = "rapl"
+    covers = "the processor's packages, without memory, disk and power supply"
+
+    def __init__(self, root: Path = ROOT) -> None:
+        """Find the packages and read each once.
+
+        Raises:
+            MeterAbsent: there are none, or they may not be read.
+        """
+        super().__init__()
+        self._root = root
+        self._folders = {str(read_text(folder / "name")): folder for folder in _packages(root)}
+        if not self._folders:
+            raise _none(root)
+        self.wraps_at_uj = {
+            name: read_number(folder / "max_energy_range_uj", root, _PERMIT) for name, folder in self._folders.items()
+        }
+        self.read_uj()
+
+    def read_uj(self) -> Dict[str, int]:
+        """See ``CounterMeter.read_uj``."""
+        return {name: read_number(folder / "energy_uj", self._root, _PERMIT) for name, folder in self._folders.items()}
+
+
+def _packages(root: Path) -> List[Path]:
+    folders = listed(root / _POWERCAP, "intel-rapl*")
+    for kind in _TOP:
+        found = [each for each in folders if kind.fullmatch(each.name) and (read_text(each / "name") or "").startswith("package")]
+        if found:
+            return found
+    return []
+
+
+def _none(root: Path) -> MeterAbsent:
+    dangling = [each for each in listed(root / _POWERCAP, "intel-rapl*") if not each.exists()]
+    if dangling:  # Docker hides the folder to which they lead
+        why = "/{} leads nowhere, as in a container that hides it".format(dangling[0].relative_to(root))
+        return MeterAbsent(why, "mount /sys/devices/virtual/powercap into the container, read-only")
+    virtual = "hypervisor" in (cpuinfo(root).get("flags") or "").split()
+    hidden = "this is a virtual machine, from which the processor's counters are hidden"
+    counts = hidden if virtual else "this processor or its kernel counts no energy"
+    return MeterAbsent("/{} has no package: {}".format(_POWERCAP, counts))

@@ -1,0 +1,139 @@
+"""The few questions to NVIDIA's management library that measuring has, through ctypes: it comes with the driver, not with pip.
+
+A Jetson has no such library, or one that answers 'not supported'; then the answer here is a sentence, never a number.
+Source: NVML API Reference, nvmlDeviceGetTotalEnergyConsumption and nvmlDeviceGetComputeRunningProcesses_v3.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from typing import Any, Dict, Iterable, List, Mapping, Optional
+
+LIBRARIES = ("libnvidia-ml.so.1", "libnvidia-ml.so")
+_INSUFFICIENT_SIZE = 7
+_NOT_AVAILABLE = (1 << 64) - 1
+"""NVML_ERROR_INSUFFICIENT_SIZE and NVML_VALUE_NOT_AVAILABLE of nvml.h."""
+
+
+class NvmlAbsent(Exception):
+    """The library cannot answer, with why; ``hint`` is what would mend it, where something would."""
+
+    def __init__(self, why: str, hint: Optional[str] = None) -> None:
+        super().__init__(why)
+        self.why, self.hint = why, hint
+
+
+class _Process(ctypes.Structure):
+    _fields_ = (
+        ("pid", ctypes.c_uint),
+        ("used_bytes", ctypes.c_ulonglong),
+        ("gpu_instance", ctypes.c_uint),
+        ("compute_instance", ctypes.c_uint),
+    )
+
+
+class Nvml:
+    """An open library; ``close`` it."""
+
+    def __init__(self, libraries: Iterable[str] = LIBRARIES) -> None:
+        """Load and initialise the library.
+
+        Raises:
+            NvmlAbsent: there is none, or no driver behind it.
+        """
+        self._library = _load(libraries)
+        self._library.nvmlErrorString.restype = ctypes.c_char_p
+        self._call("nvmlInit_v2")
+
+    def close(self) -> None:
+        """Release the library."""
+        self._library.nvmlShutdown()
+
+    def device(self, environment: Mapping[str, str] = os.environ) -> Any:
+        """The GPU that a kit runs on: the only one, or the one that CUDA_VISIBLE_DEVICES names by its UUID.
+
+        CUDA numbers GPUs by speed and this library by slot, so a number there may be another GPU here.
+
+        Raises:
+            NvmlAbsent: there is no GPU, or it is not certain which one is meant.
+        """
+        first = environment.get("CUDA_VISIBLE_DEVICES", "").partition(",")[0].strip()
+        handle = ctypes.c_void_p()
+        if first.startswith("GPU-"):
+            self._call("nvmlDeviceGetHandleByUUID", ctypes.c_char_p(first.encode("ascii", "replace")), ctypes.byref(handle))
+            return handle
+        devices = self._devices()
+        if len(devices) == 1:
+            return devices[0]
+        why = (
+            "no GPU is listed"
+            if not devices
+            else "{} GPUs are listed, and which one computes is not certain".format(len(devices))
+        )
+        raise NvmlAbsent(why, "set CUDA_VISIBLE_DEVICES to the GPU's UUID, as nvidia-smi -L shows it" if devices else None)
+
+    def energy_mj(self, device: Any) -> int:
+        """Millijoules since the driver was loaded, of the whole board; GPUs before Volta do not count them.
+
+        Raises:
+            NvmlAbsent: not counted here.
+        """
+        spent = ctypes.c_ulonglong()
+        self._call("nvmlDeviceGetTotalEnergyConsumption", device, ctypes.byref(spent))
+        return int(spent.value)
+
+    def used_bytes(self, pid: int) -> Optional[int]:
+        """GPU memory that a process holds now, over all GPUs; None where it is not among the listed ones.
+
+        Raises:
+            NvmlAbsent: the driver does not say how much, as under WDDM.
+        """
+        found = [process.used_bytes for device in self._devices() for process in self._processes(device) if process.pid == pid]
+        if _NOT_AVAILABLE in found:
+            raise NvmlAbsent("the driver does not say how much memory a process holds")
+        return sum(found) if found else None
+
+    def _devices(self) -> List[Any]:
+        count = ctypes.c_uint(0)
+        self._call("nvmlDeviceGetCount_v2", ctypes.byref(count))
+        found = []
+        for index in range(count.value):
+            handle = ctypes.c_void_p()
+            self._call("nvmlDeviceGetHandleByIndex_v2", ctypes.c_uint(index), ctypes.byref(handle))
+            found.append(handle)
+        return found
+
+    def _processes(self, device: Any) -> List[Any]:
+        room = 64
+        while True:
+            count, found = ctypes.c_uint(room), (_Process * room)()
+            code = self._function("nvmlDeviceGetComputeRunningProcesses_v3")(device, ctypes.byref(count), found)
+            if code != _INSUFFICIENT_SIZE:
+                self._check("nvmlDeviceGetComputeRunningProcesses_v3", code)
+                return list(found[: count.value])
+            room = max(2 * room, count.value)
+
+    def _call(self, name: str, *arguments: Any) -> None:
+        self._check(name, self._function(name)(*arguments))
+
+    def _function(self, name: str) -> Any:
+        try:
+            return getattr(self._library, name)
+        except AttributeError:
+            raise NvmlAbsent("this driver's library has no {}".format(name), "install a newer NVIDIA driver") from None
+
+    def _check(self, name: str, code: int) -> None:
+        if code != 0:
+            text = self._library.nvmlErrorString(ctypes.c_int(code))
+            raise NvmlAbsent("{}: {}".format(name, text.decode("utf-8", "replace") if text else "error {}".format(code)))
+
+
+def _load(libraries: Iterable[str]) -> Any:
+    tried: Dict[str, str] = {}
+    for name in libraries:
+        try:
+            return ctypes.CDLL(name)
+        except OSError as error:
+            tried[name] = str(error)
+    raise NvmlAbsent("{} cannot be loaded: no NVIDIA driver, or a Jetson's".format(next(iter(tried), "the library")))

@@ -1,0 +1,109 @@
+"""Whether the machine slowed itself down while something ran: too hot, too little voltage, too much current.
+
+Flags that stand for 'now' are taken as they are at the start and at the end; counters and flags that stand for 'since boot'
+say something of a run only by their difference. A machine on which none of these can be read says nothing, which is not 'no'.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Dict, List, NamedTuple, Optional, Tuple
+
+from .procfs import ROOT, listed, read_text
+from .vcgencmd import vcgencmd
+
+_PI_FLAGS = ("under-voltage", "frequency capped", "throttled", "soft temperature limit")
+"""Bits 0 to 3 of ``get_throttled``: now; bits 16 to 19: since boot. Source: raspberrypi.com, documentation of vcgencmd."""
+_SINCE_BOOT = 16
+_SLOWING = re.compile(r"throttle|cpufreq|devfreq|processor|powerclamp|hot-surface", re.IGNORECASE)
+"""Types of /sys/class/thermal/cooling_device* that cool by doing less; a fan is not among them."""
+
+
+class Throttles(NamedTuple):
+    """One reading: a Raspberry Pi's flags, events counted since boot, and what cools by slowing down now (None: unknown)."""
+
+    flags: Optional[int]
+    counters: Dict[str, int]
+    cooling: Optional[Tuple[str, ...]]
+
+
+def read_throttles(root: Path = ROOT) -> Throttles:
+    """What can be read of it at this moment."""
+    return Throttles(_flags(root), _counters(root), _cooling(root))
+
+
+def throttled(now: Throttles, before: Optional[Throttles] = None) -> Optional[str]:
+    """``no``, or what slowed the machine down: between two readings, or at the moment of one. None where nothing can be read."""
+    if now.flags is None and not now.counters and now.cooling is None:
+        return None
+    said = _flags_set(now, before) + _counted(now, before)
+    acting = sorted({*(now.cooling or ()), *((before.cooling or ()) if before else ())})
+    said += ["cooling by {}".format(name) for name in acting]
+    return ", ".join(said) or "no"
+
+
+def _flags_set(now: Throttles, before: Optional[Throttles]) -> List[str]:
+    if now.flags is None:
+        return []
+    bits = now.flags
+    if before is not None and before.flags is not None:
+        newly = (now.flags & ~before.flags) >> _SINCE_BOOT
+        bits = now.flags | before.flags | newly
+    return [name for bit, name in enumerate(_PI_FLAGS) if bits >> bit & 1]
+
+
+def _counted(now: Throttles, before: Optional[Throttles]) -> List[str]:
+    """Cores and package of one processor count the same heat, so the most that any of them counted is said."""
+    if before is None:
+        return []
+    most: Dict[str, int] = {}
+    for name, count in now.counters.items():
+        kind = name.partition(":")[0]
+        grown = count - before.counters.get(name, count)  # one that fell was reset by hotplug and says nothing
+        most[kind] = max(most.get(kind, 0), grown)
+    return [
+        "{} ({} {})".format(kind, count, "time" if count == 1 else "times") for kind, count in sorted(most.items()) if count > 0
+    ]
+
+
+def _flags(root: Path) -> Optional[int]:
+    for path in listed(root / "sys/devices/platform", "*/*firmware/get_throttled"):
+        text = read_text(path)
+        if text:
+            return _hexadecimal(text)
+    said = vcgencmd("get_throttled", root)
+    return None if said.text is None else _hexadecimal(said.text.partition("=")[2])
+
+
+def _hexadecimal(text: str) -> Optional[int]:
+    try:
+        return int(text.strip(), 16)
+    except ValueError:
+        return None
+
+
+def _counters(root: Path) -> Dict[str, int]:
+    """Intel counts heat, a Jetson counts over-current and low voltage (soctherm_oc)."""
+    found: Dict[str, int] = {}
+    sources = (
+        ("too hot", root / "sys/devices/system/cpu", "cpu[0-9]*/thermal_throttle/*_throttle_count"),
+        ("over-current or low voltage", root / "sys/class/hwmon", "hwmon*/oc*_event_cnt"),
+    )
+    for kind, folder, pattern in sources:
+        for path in listed(folder, pattern):
+            text = read_text(path)
+            if text and text.isdigit():
+                found["{}:{}".format(kind, path.relative_to(folder))] = int(text)
+    return found
+
+
+def _cooling(root: Path) -> Optional[Tuple[str, ...]]:
+    states = []
+    for folder in listed(root / "sys/class/thermal", "cooling_device*"):
+        kind, state = read_text(folder / "type"), read_text(folder / "cur_state")
+        if kind and state and _SLOWING.search(kind):
+            states.append((kind, state))
+    if not states:
+        return None
+    return tuple(sorted({kind for kind, state in states if state.isdigit() and int(state) > 0}))
