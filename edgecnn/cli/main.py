@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import edgecnn
-from edgecnn.cli import listing, pipeline, storing
+from edgecnn.cli import listing, page, pipeline, storing
 from edgecnn.cli.exits import drop_stdout
 from edgecnn.errors.base import ExitCode
 
@@ -24,6 +24,7 @@ app = typer.Typer(
 pipeline.register(app)
 listing.register(app)
 storing.register(app)
+page.register(app)
 
 
 def _version(asked: bool) -> None:
