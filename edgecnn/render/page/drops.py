@@ -59,8 +59,9 @@ def _says(known: list[tuple[CandidateFacts, Accuracy]], bound: float | None) -> 
         return axis
     inside = [facts.candidate.id for facts, found in known if found.drop_pp is not None and found.drop_pp.high <= bound]
     other = [facts.candidate.id for facts, _ in known if facts.candidate.id not in inside]
-    said = f"{axis} Whole interval within the bound of {bound:g} pp: {', '.join(inside) or 'none'}."
-    return said + (f" Not so: {', '.join(other)}." if other else "")
+    if not other:
+        return f"{axis} Every whole interval is within the bound of {bound:g} pp."
+    return f"{axis} Whole interval within the bound of {bound:g} pp: {', '.join(inside) or 'none'}. Not so: {', '.join(other)}."
 
 
 def _spec(known: list[tuple[CandidateFacts, Accuracy]], bound: float | None) -> dict[str, Any]:

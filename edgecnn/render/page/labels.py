@@ -8,16 +8,16 @@ from typing import Literal, NamedTuple
 Anchor = Literal["left", "right", "center"]
 ANCHORS: tuple[Anchor, ...] = ("left", "right", "center")
 """The text's own anchor: the best side first."""
-WIDTH_PX, HEIGHT_PX = 680.0, 300.0
+WIDTH_PX, HEIGHT_PX = 900.0, 320.0
 """The plot that names are placed for; a phone shows numbers instead."""
 CHARACTER_PX, LINE_PX, GAP_PX = 6.8, 16.0, 11.0
 
 
 class Spot(NamedTuple):
-    """A point in the units of its axes, and its name."""
+    """Where a point stands in its plot, 0…1 from the left and from the bottom, and its name."""
 
-    x: float
-    y: float
+    right: float
+    up: float
     name: str
 
 
@@ -33,7 +33,7 @@ class _Box(NamedTuple):
 
 def placed(spots: Sequence[Spot]) -> list[Anchor]:
     """For each spot the side of its name, as the text's anchor: ``left`` means that the name begins right of the point."""
-    at = _pixels(spots)
+    at = [(spot.right * WIDTH_PX, (1 - spot.up) * HEIGHT_PX) for spot in spots]
     taken = [_Box(x - 7, y - 7, x + 7, y + 7) for x, y in at]
     found: list[Anchor] = []
     for spot, (x, y) in zip(spots, at, strict=True):
@@ -45,12 +45,6 @@ def placed(spots: Sequence[Spot]) -> list[Anchor]:
     return found
 
 
-def _pixels(spots: Sequence[Spot]) -> list[tuple[float, float]]:
-    xs, ys = [spot.x for spot in spots], [spot.y for spot in spots]
-    wide, high = (max(xs) - min(xs)) or 1.0, (max(ys) - min(ys)) or 1.0
-    return [((spot.x - min(xs)) / wide * WIDTH_PX, (max(ys) - spot.y) / high * HEIGHT_PX) for spot in spots]
-
-
 def _box(x: float, y: float, width: float, anchor: str) -> _Box:
     if anchor == "left":
         return _Box(x + GAP_PX, y - LINE_PX - 4, x + GAP_PX + width, y - 4)
@@ -60,4 +54,9 @@ def _box(x: float, y: float, width: float, anchor: str) -> _Box:
 
 
 def _outside(box: _Box) -> bool:
-    return box.left < -40 or box.right > WIDTH_PX + 40
+    return box.left < 0 or box.right > WIDTH_PX
+
+
+def shortened(name: str, characters: int = 34) -> str:
+    """A name that fits beside a point."""
+    return name if len(name) <= characters else name[: characters - 1] + "…"

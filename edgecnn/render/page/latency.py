@@ -15,6 +15,8 @@ from edgecnn.render.page.figure import Figure, Source, Table
 from edgecnn.render.page.marks import OF_FIDELITY
 from edgecnn.values.candidate import Candidate
 
+NAMED = 3
+"""Candidates that the sentence above a chart names; the table has all."""
 RUN_PX, GAP_PX = 8, 18
 CURVES_HEIGHT_PX = 300
 LOG_FROM = 5.0
@@ -83,7 +85,7 @@ def _says(facts: PageFacts) -> str:
     if not known:
         return "No candidate has enough runs for an interval; what was seen is drawn as it is."
     ranked = sorted(known, key=lambda each: each[1].p50_ms.estimate if each[1].p50_ms else 0.0)
-    said = "; ".join(f"{name} {figures.p50(latency)} ms" for name, latency in ranked)
+    said = "; ".join(f"{name} {figures.p50(latency)} ms" for name, latency in ranked[:NAMED])
     return (
         f"Medians over runs with their intervals, fastest first: {said}. Only candidates of one race are compared in the gates."
     )

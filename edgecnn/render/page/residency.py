@@ -14,6 +14,8 @@ from edgecnn.render.page.marks import MISSING, labelled, of_residency
 from edgecnn.values.report import BuildReport, CandidateFacts
 from edgecnn.values.residency import LayerResidency
 
+NAMED = 4
+"""Candidates with less than all that the sentence above a chart names, the least first; the table has all."""
 ROW_PX = 30
 LAYERS_HEIGHT_PX = 220
 TRACED = "a traced run is slower than an untraced one, so its times are shares and no latency"
@@ -70,10 +72,12 @@ def _absence(what: What) -> str:
 
 
 def _says(known: list[tuple[CandidateFacts, Mapping[str, float]]], what: What) -> str:
-    said = [
-        f"{facts.candidate.id} {figures.whole_share(shares.get(facts.candidate.precision.value, 0.0))}" for facts, shares in known
-    ]
-    return f"Of {_SHARES[what]}, in the precision that was asked for: {'; '.join(said)}."
+    asked = {facts.candidate.id: shares.get(facts.candidate.precision.value, 0.0) for facts, shares in known}
+    whole = [name for name, share in asked.items() if share == 1.0]
+    less = sorted((share, name) for name, share in asked.items() if share < 1.0)
+    parts = [f"all of it for {', '.join(whole)}"] if whole else []
+    parts += [f"{figures.whole_share(share)} for {name}" for share, name in less[:NAMED]]
+    return f"Of {_SHARES[what]}, in the precision that was asked for: {'; '.join(parts)}."
 
 
 def _shares_spec(known: list[tuple[CandidateFacts, Mapping[str, float]]]) -> dict[str, Any]:

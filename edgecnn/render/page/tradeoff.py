@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -11,12 +12,14 @@ import altair as alt
 from edgecnn.render import figures
 from edgecnn.render.page import vega
 from edgecnn.render.page.figure import Figure, Source, Table
-from edgecnn.render.page.labels import ANCHORS, Anchor, Spot, placed
+from edgecnn.render.page.labels import ANCHORS, Anchor, Spot, placed, shortened
 from edgecnn.render.page.marks import MEASURED, MISSING, OF_FIDELITY, Mark
 from edgecnn.values.report import BuildReport, CandidateFacts
 from edgecnn.values.verdict import Interval
 
 HEIGHT_PX = 340
+ROOM = 0.06
+"""Share of an axis left free at either end."""
 NARROW = "width < 520"
 """Of a chart on a phone, where points carry their number instead of their name."""
 LOG_FROM = 8.0
@@ -36,7 +39,7 @@ class Point:
     def name(self) -> str:
         """With its part in the comparison."""
         part = " ★ chosen" if self.facts.chosen else " (baseline)" if self.facts.is_baseline else ""
-        return self.facts.candidate.id + part
+        return shortened(self.facts.candidate.id) + part
 
 
 Axis = Literal["latency", "size"]
@@ -144,14 +147,16 @@ def _table(report: BuildReport, axis: Axis, front: Sequence[Point]) -> Table:
 
 def _spec(points: Sequence[Point], front: Sequence[Point], axis: Axis) -> dict[str, Any]:
     data = vega.chart_data(_rows(points))
-    x = alt.X("x:Q", title=_TITLES[axis], scale=_cost_scale(points), axis=alt.Axis(tickCount=6, grid=False))
-    y = alt.Y("y:Q", title="top-1 on the report split, %", scale=alt.Scale(zero=False, nice=True, padding=12))
+    across, up = _across(points), _up(points)
+    x = alt.X("x:Q", title=_TITLES[axis], scale=across.scale(), axis=alt.Axis(tickCount=6, grid=False))
+    y = alt.Y("y:Q", title="top-1 on the report split, %", scale=up.scale())
     fades = alt.condition(vega.IS_SHOWN, alt.value(1.0), alt.value(0.12))
     base = alt.Chart(data).encode(y=y, color=vega.precision_colour(), opacity=fades)
+    whiskers = base.mark_rule(strokeWidth=1.5, strokeOpacity=0.65, aria=False)
     layers = [
         _front_line(front),
-        base.mark_rule(strokeWidth=1.5, aria=False).encode(x=alt.X("x_low:Q", title=_TITLES[axis]), x2="x_high:Q"),
-        base.mark_rule(strokeWidth=1.5, aria=False).encode(x=x, y=alt.Y("y_low:Q"), y2="y_high:Q"),
+        whiskers.encode(x=alt.X("x_low:Q", title=_TITLES[axis]), x2="x_high:Q"),
+        whiskers.encode(x=x, y=alt.Y("y_low:Q"), y2="y_high:Q"),
         base.mark_point(filled=True, opacity=1, stroke="var(--bg)", strokeWidth=1.5).encode(
             x=x,
             shape=alt.Shape("shape:N", scale=None, legend=None),
@@ -188,15 +193,43 @@ def _front_line(front: Sequence[Point]) -> alt.Chart:
     return drawn
 
 
-def _cost_scale(points: Sequence[Point]) -> alt.Scale:
-    lows, highs = [point.cost.low for point in points], [point.cost.high for point in points]
-    if min(lows) > 0 and max(highs) / min(lows) > LOG_FROM:
-        return alt.Scale(type="log", nice=False, padding=24)
-    return alt.Scale(zero=False, nice=True, padding=24)
+@dataclass(frozen=True)
+class _Range:
+    """The extent of an axis, with room around all intervals."""
+
+    low: float
+    high: float
+    logarithmic: bool = False
+
+    def share(self, value: float) -> float:
+        """Where a value lies on the axis, 0…1."""
+        low, high, at = (math.log(each) if self.logarithmic else each for each in (self.low, self.high, value))
+        return (at - low) / (high - low)
+
+    def scale(self) -> alt.Scale:
+        """As every layer of the chart must state it."""
+        if self.logarithmic:
+            return alt.Scale(type="log", domain=[self.low, self.high], nice=False)
+        return alt.Scale(domain=[self.low, self.high], nice=False, zero=False)
+
+
+def _across(points: Sequence[Point]) -> _Range:
+    low, high = min(point.cost.low for point in points), max(point.cost.high for point in points)
+    if low > 0 and high / low > LOG_FROM:
+        return _Range(low / 1.1, high * 1.1, logarithmic=True)
+    room = ROOM * (high - low) or 0.1 * high or 1.0
+    return _Range(max(0.0, low - room), high + room)
+
+
+def _up(points: Sequence[Point]) -> _Range:
+    low, high = min(point.top1.low for point in points) * 100, max(point.top1.high for point in points) * 100
+    room = ROOM * (high - low) or 1.0
+    return _Range(low - room, high + room)
 
 
 def _rows(points: Sequence[Point]) -> list[dict[str, Any]]:
-    anchors = placed([Spot(point.cost.estimate, point.top1.estimate, point.name) for point in points])
+    across, up = _across(points), _up(points)
+    anchors = placed([Spot(across.share(p.cost.estimate), up.share(p.top1.estimate * 100), p.name) for p in points])
     return [_row(point, anchor) for point, anchor in zip(points, anchors, strict=True)]
 
 
