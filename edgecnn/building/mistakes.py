@@ -87,22 +87,31 @@ def _baseline_recall(answered: Answered, index: int) -> float | None:
 def _worst(answered: Answered, answers: NDArray[Any]) -> tuple[Mistake, ...]:
     import numpy as np
 
-    from_largest = answered.logits - answered.logits.max(axis=1, keepdims=True)
-    confidence = 1 / np.exp(from_largest).sum(axis=1)
     wrong = np.flatnonzero(answers != answered.labels)
-    surest = wrong[np.argsort(-confidence[wrong], kind="stable")][:WORST_SHOWN]
+    doubt = _doubt(answered.logits[wrong])
+    surest = np.argsort(doubt, kind="stable")[:WORST_SHOWN]
     names = answered.classes
     return tuple(
         Mistake(
             image=int(image),
             truth=names[answered.labels[image]],
             answer=names[answers[image]],
-            confidence=float(confidence[image]),
+            confidence=float(1 / (1 + each)),
             baseline_answer=None if answered.baseline is None else names[int(answered.baseline[image].argmax())],
             jpeg_base64=thumbnail(answered.pixels[image]),
         )
-        for image in surest
+        for image, each in zip(wrong[surest], doubt[surest], strict=True)
     )
+
+
+def _doubt(logits: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Odds against each answer (images, classes) → (images,): they still tell answers apart whose softmax rounds to 1."""
+    import numpy as np
+
+    from_largest = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
+    odds = np.exp(from_largest)
+    odds[np.arange(len(logits)), logits.argmax(axis=1)] = 0
+    return np.asarray(odds.sum(axis=1))
 
 
 def thumbnail(pixels: NDArray[np.uint8]) -> str:

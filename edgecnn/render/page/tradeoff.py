@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -11,6 +10,7 @@ import altair as alt
 
 from edgecnn.render import figures
 from edgecnn.render.page import vega
+from edgecnn.render.page.extent import Extent
 from edgecnn.render.page.figure import Figure, Source, Table
 from edgecnn.render.page.labels import ANCHORS, Anchor, Spot, placed, shortened
 from edgecnn.render.page.marks import MEASURED, MISSING, OF_FIDELITY, Mark
@@ -193,38 +193,18 @@ def _front_line(front: Sequence[Point]) -> alt.Chart:
     return drawn
 
 
-@dataclass(frozen=True)
-class _Range:
-    """The extent of an axis, with room around all intervals."""
-
-    low: float
-    high: float
-    logarithmic: bool = False
-
-    def share(self, value: float) -> float:
-        """Where a value lies on the axis, 0…1."""
-        low, high, at = (math.log(each) if self.logarithmic else each for each in (self.low, self.high, value))
-        return (at - low) / (high - low)
-
-    def scale(self) -> alt.Scale:
-        """As every layer of the chart must state it."""
-        if self.logarithmic:
-            return alt.Scale(type="log", domain=[self.low, self.high], nice=False)
-        return alt.Scale(domain=[self.low, self.high], nice=False, zero=False)
-
-
-def _across(points: Sequence[Point]) -> _Range:
+def _across(points: Sequence[Point]) -> Extent:
     low, high = min(point.cost.low for point in points), max(point.cost.high for point in points)
     if low > 0 and high / low > LOG_FROM:
-        return _Range(low / 1.1, high * 1.1, logarithmic=True)
+        return Extent(low / 1.1, high * 1.1, logarithmic=True)
     room = ROOM * (high - low) or 0.1 * high or 1.0
-    return _Range(max(0.0, low - room), high + room)
+    return Extent(max(0.0, low - room), high + room)
 
 
-def _up(points: Sequence[Point]) -> _Range:
+def _up(points: Sequence[Point]) -> Extent:
     low, high = min(point.top1.low for point in points) * 100, max(point.top1.high for point in points) * 100
     room = ROOM * (high - low) or 1.0
-    return _Range(low - room, high + room)
+    return Extent(low - room, high + room)
 
 
 def _rows(points: Sequence[Point]) -> list[dict[str, Any]]:

@@ -42,8 +42,12 @@ class Tab:
         self._session: str | None = None
         self.complaints: list[str] = []
         """Console messages of warnings and errors, and exceptions that nobody caught."""
-        self.requests: list[str] = []
-        """Addresses that were asked for, data: left out."""
+        self._sent: dict[str, str] = {}
+
+    @property
+    def requests(self) -> list[str]:
+        """Addresses that were asked for: neither data:, nor what the page's own policy held back."""
+        return list(self._sent.values())
 
     def attach(self) -> None:
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
@@ -55,7 +59,7 @@ class Tab:
         """Load a file from the disk and wait until its charts are drawn or have failed."""
         self.look(width=width, height=height, dark=dark)
         self.complaints.clear()
-        self.requests.clear()
+        self._sent.clear()
         self.call("Page.navigate", url=path.absolute().as_uri())
         deadline = time.monotonic() + ANSWER_S
         while self.evaluate("document.readyState === 'complete' && document.documentElement.dataset.charts") in (None, False, ""):
@@ -121,7 +125,9 @@ class Tab:
         elif said["method"] == "Log.entryAdded" and params["entry"]["level"] in ("error", "warning"):
             self.complaints.append(json.dumps(params["entry"])[:2000])
         elif said["method"] == "Network.requestWillBeSent" and not params["request"]["url"].startswith("data:"):
-            self.requests.append(params["request"]["url"])
+            self._sent[params["requestId"]] = params["request"]["url"]
+        elif said["method"] == "Network.loadingFailed" and params.get("blockedReason") == "csp":
+            self._sent.pop(params["requestId"], None)
 
 
 @contextmanager
