@@ -96,9 +96,9 @@ def _says(points: Sequence[Point], front: Sequence[Point], axis: Axis, report: B
         f"{point.facts.candidate.id} ({figures.percent_interval(point.top1)}, {_cost_text(point.cost, axis)})" for point in front
     ]
     timed = f", {points[0].cost.confidence * 100:.0f} % of latency over process runs" if axis == "latency" else ""
-    kept = (
-        f"{_BARS}{timed}. On the front (dashed), from the {'fastest' if axis == 'latency' else 'smallest'}: {'; '.join(shown)}."
-    )
+    front_is = "front" if len(front) < 2 else "front (dashed)"
+    best = "fastest" if axis == "latency" else "smallest"
+    kept = f"{_BARS}{timed}. On the {front_is}, from the {best}: {'; '.join(shown)}."
     if axis == "size":
         kept += f" Latency on {report.build.device} is not known, so size stands in its place; it predicts no speed."
     beaten = [point.facts.candidate.id for point in points if point not in front]
@@ -178,8 +178,8 @@ def _labels(base: alt.Chart, anchor: Anchor, shown: str) -> alt.Chart:
     right, down = {"left": (9, -8), "right": (-9, -8), "center": (0, -14)}[anchor]
     chosen = base.transform_filter(alt.datum.anchor == anchor)
     text = chosen.mark_text(align=anchor, baseline="alphabetic", dx=right, dy=down, aria=False, fontWeight=500)
-    on_a_phone, elsewhere = (1, 0) if shown == "number" else (0, 1)
-    opacity = alt.condition(NARROW, alt.value(on_a_phone), alt.value(elsewhere))
+    fits = NARROW if shown == "number" else f"!({NARROW})"
+    opacity = alt.condition(f"{vega.IS_SHOWN} && {fits}", alt.value(1), alt.value(0))
     named: alt.Chart = text.encode(text=f"{shown}:N", color=alt.value("var(--ink)"), opacity=opacity)
     return named
 

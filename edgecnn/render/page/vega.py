@@ -25,6 +25,7 @@ CONFIG: Mapping[str, Any] = {
     "axis": {
         "labelColor": _SOFT, "titleColor": _SOFT, "gridColor": _LINE, "domainColor": _LINE, "tickColor": _LINE,
         "labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": 500, "titlePadding": 8, "labelLimit": 220, "titleLimit": 800,
+        "labelSeparation": 6,
     },
     "axisY": {
         "titleAnchor": "end", "titleAngle": 0, "titleAlign": "left", "titleX": 0, "titleY": -10, "domain": False, "ticks": False,

@@ -16,6 +16,11 @@ pytestmark = pytest.mark.full
 
 DRAWN = "[...document.querySelectorAll('[data-chart]')].map(p => p.querySelectorAll('svg path, svg line, svg text').length)"
 FIRST_POINT = "document.querySelector('#tradeoff .mark-symbol path')"
+NAMES = (
+    "[...document.querySelectorAll('#tradeoff .mark-text.role-mark text')].filter(t => t.getAttribute('opacity') !== '0')"
+    ".map(t => t.textContent).sort()"
+)
+"""That are seen beside points."""
 PHONE_PX = 375
 
 
@@ -88,6 +93,13 @@ def test_an_entry_of_the_legend_takes_its_precision_out_of_the_chart_and_brings_
         assert tab.evaluate(f"new Promise(done => setTimeout(() => done({lines}), 300))") == count
 
 
+def test_what_the_legend_takes_out_of_the_scatter_keeps_no_name(tab: Tab, folder: Path) -> None:
+    tab.open(folder / "page.html")
+    tab.evaluate("document.querySelector('[data-sifts=tradeoff][value=int8]').click()")
+    tab.evaluate("new Promise(done => setTimeout(done, 300))")
+    assert tab.evaluate(NAMES) == ["onnxruntime-fp32 (baseline)"]
+
+
 def test_charts_follow_light_and_dark_without_being_drawn_again(tab: Tab, folder: Path) -> None:
     tab.open(folder / "page.html")
     paint = f"[getComputedStyle(document.body).backgroundColor, getComputedStyle({FIRST_POINT}).fill]"
@@ -108,12 +120,10 @@ def test_no_page_scrolls_sideways_on_a_phone(tab: Tab, folder: Path, name: str) 
 
 
 def test_a_phone_shows_numbers_where_names_have_no_room(tab: Tab, folder: Path) -> None:
-    seen = "[...document.querySelectorAll('#tradeoff .mark-text.role-mark text')].filter(t => t.getAttribute('opacity') !== '0')"
-    seen += ".map(t => t.textContent).sort()"
     tab.open(folder / "page.html", width=PHONE_PX, height=812)
-    assert tab.evaluate(seen) == ["1", "2"]
+    assert tab.evaluate(NAMES) == ["1", "2"]
     tab.open(folder / "page.html")
-    assert tab.evaluate(seen) == ["onnxruntime-fp32 (baseline)", "onnxruntime-int8 ★ chosen"]
+    assert tab.evaluate(NAMES) == ["onnxruntime-fp32 (baseline)", "onnxruntime-int8 ★ chosen"]
 
 
 def test_it_prints_in_black_on_white_even_from_a_dark_screen(tab: Tab, folder: Path, tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def test_the_front_holds_whom_nothing_cheaper_reaches(points: list[tuple[str, fl
 def test_the_sentence_names_the_front_and_who_is_behind_it() -> None:
     figure = drawn(a_row("onnxruntime-fp32", 2.0, 0.9, is_baseline=True), a_row("onnxruntime-int8", 1.0, 0.95))
     assert figure.says == (
-        "Bars are intervals: 95 % of accuracy, 98 % of latency over process runs. On the front (dashed), from the fastest:"
+        "Bars are intervals: 95 % of accuracy, 98 % of latency over process runs. On the front, from the fastest:"
         " onnxruntime-int8 (95.0 % [94.0, 96.0], 1.00 [0.90, 1.10] ms). Behind it by these estimates: onnxruntime-fp32."
     )
 
