@@ -1,19 +1,39 @@
-"""The library's one call: build, write the results, return the report."""
+"""The library's calls: build, write the results, return the report; and write the page of a report."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
+from edgecnn.backends.installed import require_packages
 from edgecnn.building.build import run_build
 from edgecnn.building.devices import settled_target
+from edgecnn.building.page_gathering import page_facts
+from edgecnn.building.publish import write_text_atomically
 from edgecnn.building.request import BuildRequest
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.page import PageUnwritable
 from edgecnn.render.markdown import report_markdown
 from edgecnn.render.progress import Quiet
 from edgecnn.store.store import Store
+from edgecnn.values.base import Value
 from edgecnn.values.device import Device
 from edgecnn.values.recipe import Recipe
 from edgecnn.values.report import BuildReport
 from edgecnn.values.stage import Progress
+
+PAGE = "report.html"
+"""Beside report.json."""
+PAGE_PACKAGES = ("altair", "jinja2", "vl-convert-python")
+
+
+class PageWritten(Value):
+    """What ``write_page`` wrote."""
+
+    file: str
+    bytes: int
+    missing: Mapping[str, str]
+    """Sections without figures, with the reason."""
 
 
 def build(
@@ -39,8 +59,55 @@ def build(
 
 
 def build_and_write(request: BuildRequest, tell: Progress) -> BuildReport:
-    """Build as asked, with ``report.md`` beside ``report.json``."""
-    return run_build(request, Store.open(), tell, {"report.md": report_markdown})
+    """Build as asked, with ``report.md`` beside ``report.json``, and ``report.html`` where there is something new to show."""
+    store, before = Store.open(), _shown(_previous(request.out))
+    report = run_build(request, store, tell, {"report.md": report_markdown})
+    if request.goal == "judge" and not ((request.out / PAGE).is_file() and _shown(report) == before):
+        write_page_of_build(report, store, request.out, tell)
+    return report
+
+
+def _previous(folder: Path) -> BuildReport | None:
+    """The report that lies there, if this version can read it."""
+    try:
+        return BuildReport.model_validate_json((folder / "report.json").read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
+def _shown(report: BuildReport | None) -> object:
+    """What a page is about: not when and how fast it was put together, nor whether a step was cached."""
+    if report is None:
+        return None
+    passing = {"made_at", "seconds", "timings_s", "outcomes", "notices"}
+    return report.model_dump(exclude={**dict.fromkeys(passing, True), "candidates": {"__all__": {"outcomes"}}})
+
+
+def write_page(report: BuildReport, store: Store, file: Path) -> PageWritten:
+    """Write the page of a report as one self-contained HTML file.
+
+    Raises:
+        MissingPackage: the extra ``report`` is not installed.
+        PageUnwritable: the file cannot be written.
+    """
+    require_packages(PAGE_PACKAGES, extra="report", needed_for=PAGE)
+    from edgecnn.render.page.document import report_page
+
+    facts = page_facts(report, store)
+    text = report_page(facts)
+    try:
+        write_text_atomically(file, text)
+    except OSError as error:
+        raise PageUnwritable(path=file, because=error.strerror or str(error)) from error
+    return PageWritten(file=str(file), bytes=len(text.encode("utf-8")), missing=facts.missing)
+
+
+def write_page_of_build(report: BuildReport, store: Store, folder: Path, tell: Progress) -> None:
+    """The page beside a build's other results. Where it cannot be made, that is a note: the results stand without it."""
+    try:
+        write_page(report, store, folder / PAGE)
+    except EdgecnnError as error:
+        tell.note(f"no {PAGE}: {error.line()}")
 
 
 def _device(recipe: Recipe, device: Device | str | None) -> tuple[Recipe, Device]:

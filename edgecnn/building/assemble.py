@@ -56,7 +56,7 @@ def candidate_facts(scene: Scene) -> dict[str, CandidateFacts]:
 
 def with_quality(rows: Mapping[str, CandidateFacts], scene: Scene) -> dict[str, CandidateFacts]:
     """The same rows with what top-1 does not say. Only of the report split and only for the report: nothing is chosen by it."""
-    answers, labels = _answers(scene, "report"), _labels(scene, "report")
+    answers, labels = answers_of(scene, "report"), labels_of(scene, "report")
     names = scene.execution.plan.resolved.data.classes
 
     def of(name: str, row: CandidateFacts) -> CandidateFacts:

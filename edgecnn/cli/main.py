@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import edgecnn
-from edgecnn.cli import listing, pipeline, storing, usage
+from edgecnn.cli import listing, page, pipeline, storing, usage
 
 app = typer.Typer(
     name="edgecnn",
@@ -22,6 +22,7 @@ app = typer.Typer(
 pipeline.register(app)
 listing.register(app)
 storing.register(app)
+page.register(app)
 
 
 def _version(asked: bool) -> None:

@@ -30,8 +30,12 @@ def drop(value: Accuracy | None) -> str:
     """The paired drop in percentage points, positive for worse."""
     if value is None or value.drop_pp is None:
         return NONE
-    figure = value.drop_pp
-    return f"{figure.estimate:+.2f} [{figure.low:+.2f}, {figure.high:+.2f}] pp{MARKS[value.fidelity]}"
+    return points(value.drop_pp) + MARKS[value.fidelity]
+
+
+def points(interval: Interval) -> str:
+    """A difference in percentage points with its interval."""
+    return f"{interval.estimate:+.2f} [{interval.low:+.2f}, {interval.high:+.2f}] pp"
 
 
 def milliseconds(interval: Interval | None) -> str:
@@ -53,7 +57,11 @@ def speed(value: Latency | None) -> str:
     """How many times faster than fp32 in the same race."""
     if value is None or value.ratio_to_fp32 is None:
         return NONE
-    ratio = value.ratio_to_fp32
+    return times(value.ratio_to_fp32)
+
+
+def times(ratio: Interval) -> str:
+    """A ratio with its interval."""
     return f"{ratio.estimate:.2f}× [{ratio.low:.2f}, {ratio.high:.2f}]"
 
 
@@ -68,8 +76,13 @@ def residency(facts: CandidateFacts) -> str:
         return NONE
     share = facts.residency.mac_share.get(facts.candidate.precision.value, 0.0)
     basis = {"executed": "", "elsewhere": "ᵉ", "planned": " planned"}[facts.residency.basis]
-    shown = f"{share * 100:.0f}" if share == round(share, 2) else f"{math.floor(share * 1000) / 10:.1f}"  # 99.6 % is not 100 %
-    return f"{shown} % {facts.candidate.precision.value}{basis}"
+    return f"{whole_share(share)} {facts.candidate.precision.value}{basis}"
+
+
+def whole_share(share: float) -> str:
+    """A share 0…1 in percent, rounded down where it is rounded: 99.96 % is not 100 %."""
+    shown = f"{share * 100:.0f}" if share == round(share, 2) else f"{math.floor(share * 1000) / 10:.1f}"
+    return f"{shown} %"
 
 
 _NEEDED = ("quantize", "package", "measure")
@@ -86,10 +99,14 @@ def legend(candidates: Iterable[CandidateFacts]) -> list[str]:
     return [text for fidelity, text in LEGEND.items() if any(MARKS[fidelity] in cell for cell in rows)]
 
 
+def verdict(facts: CandidateFacts) -> str:
+    """The candidate's verdict, or what became of it where it could not be made."""
+    broken = [facts.outcomes[kind].outcome for kind in _NEEDED if kind in facts.outcomes]
+    return next((outcome for outcome in broken if outcome in _BROKEN), facts.verdict.value)
+
+
 def row(facts: CandidateFacts) -> tuple[str, ...]:
     """One candidate's cells, in the order of ``COLUMNS``."""
-    broken = [facts.outcomes[kind].outcome for kind in _NEEDED if kind in facts.outcomes]
-    verdict = next((outcome for outcome in broken if outcome in _BROKEN), facts.verdict.value)
     return (
         facts.candidate.id,
         accuracy(facts.report),
@@ -99,6 +116,6 @@ def row(facts: CandidateFacts) -> tuple[str, ...]:
         speed(facts.latency),
         size(facts.size_mib),
         residency(facts),
-        verdict,
+        verdict(facts),
         "◀" if facts.chosen else "",
     )

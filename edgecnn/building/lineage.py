@@ -1,0 +1,42 @@
+"""From a kit that was measured back to what it was made from, along the records: whatever was built in that folder since."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from edgecnn.store.entry import read_entry, trusted_entry
+from edgecnn.store.store import Store
+from edgecnn.values.artifact import Artifact
+
+KIT = "kit.json"
+
+
+def kit_artifact(store: Store, digest: str) -> Artifact | None:
+    """The packaged kit whose manifest has this sha256; None where the store has none."""
+    for kind, key in store.artifacts.names():
+        if kind == "package":
+            found = read_entry(store.layout, kind, key)
+            if isinstance(found, Artifact) and KIT in found.record.files and found.record.files[KIT].sha256 == digest:
+                return found
+    return None
+
+
+def ancestor(store: Store, artifact: Artifact, kind: str) -> Artifact | None:
+    """The artifact of this kind that went into another, its files checked; None where it is gone, damaged or made anew since."""
+    seen = next((found for found in _ancestors(store, artifact) if found.kind == kind), None)
+    if seen is None:
+        return None
+    whole = trusted_entry(store.layout, kind, seen.key)
+    return whole if isinstance(whole, Artifact) else None
+
+
+def _ancestors(store: Store, artifact: Artifact) -> Iterator[Artifact]:
+    kinds = sorted({kind for kind, _ in store.artifacts.names()})
+    waiting, known = [artifact], {artifact.key}
+    while waiting:
+        for fact in waiting.pop(0).record.inputs.values():
+            found = next((each for kind in kinds if isinstance(each := read_entry(store.layout, kind, fact.key), Artifact)), None)
+            if found is not None and found.key not in known and found.content == fact.content:
+                known.add(found.key)
+                waiting.append(found)
+                yield found

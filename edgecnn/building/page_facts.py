@@ -1,0 +1,102 @@
+"""What the page shows, as one value: the report, and what the store still holds of how it came about.
+
+A report stands without its raw samples: what is gone, damaged or disagrees with the report is left out with its reason, and is
+never a failure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from edgecnn.training.history import History
+from edgecnn.values.base import Value
+from edgecnn.values.profile import Environment
+from edgecnn.values.report import BuildReport
+from edgecnn.values.verdict import Fidelity, Interval
+
+SHARES = (0.0, 0.01, 0.025, *(share / 20 for share in range(1, 20)), 0.975, 0.99, 1.0)
+"""Where a run's distribution is drawn. Each drawn time is a sample that was really taken: nothing is interpolated or smoothed."""
+
+Part = Literal["latency", "mistakes", "training"]
+"""Sections whose figures come out of the store and not out of the report."""
+
+
+class RunShape(Value):
+    """One process run of a race."""
+
+    round: int
+    samples: int
+    at_ms: tuple[float, ...]
+    """Warm latencies at ``SHARES`` of the run's sorted samples, milliseconds."""
+    p99_ms: float | None
+    """None below 1,000 samples."""
+    load_ms: float
+    first_ms: float
+
+
+class Raced(Value):
+    """What one race left of one candidate: the race that its reported latency is from, else its screening run."""
+
+    candidate: str
+    race: str
+    purpose: Literal["screen", "select", "report"]
+    observed_at: str
+    environment: Environment
+    fidelity: Fidelity
+    runs: tuple[RunShape, ...]
+
+
+class ClassFigures(Value):
+    """How one class fared on the report split."""
+
+    name: str
+    images: int
+    recall: Interval | None
+    """0…1, 95 %; None for a class without images."""
+    baseline_recall: float | None
+    """Of the fp32 network on the same images; None for itself."""
+    said: tuple[tuple[str, int], ...]
+    """What else its images were taken for, most often first, five at most."""
+
+
+class Mistake(Value):
+    """One image that was answered wrongly."""
+
+    image: int
+    """Index in the report split."""
+    truth: str
+    answer: str
+    confidence: float
+    """Softmax of the wrong answer, 0…1."""
+    baseline_answer: str | None
+    """What the fp32 network says; None where the mistakes are its own."""
+    jpeg_base64: str
+    """The pixels that the network saw, made smaller where they are large."""
+
+
+class Mistakes(Value):
+    """Where the shown candidate errs, from its stored logits."""
+
+    candidate: str
+    fidelity: Fidelity
+    machine: str
+    images: int
+    wrong: int
+    classes: tuple[ClassFigures, ...]
+    counts: tuple[tuple[int, ...], ...] | None
+    """Truth by answer; None where there are more classes than a table can show."""
+    worst: tuple[Mistake, ...]
+    """The wrong answers it was surest of, surest first."""
+
+
+class PageFacts(Value):
+    """Everything on the page."""
+
+    report: BuildReport
+    raced: tuple[Raced, ...] = ()
+    """In the order of the report's candidates."""
+    mistakes: Mistakes | None = None
+    history: History | None = None
+    missing: Mapping[Part, str] = {}
+    """Why a section has no figures, as a sentence."""

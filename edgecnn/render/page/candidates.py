@@ -1,0 +1,150 @@
+"""The table of candidates: each figure with its interval, where it comes from, and why it is missing where it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from edgecnn.render import figures
+from edgecnn.render.page.marks import MEASURED, MISSING, OF_FIDELITY, Mark, of_residency
+from edgecnn.values.report import Accuracy, BuildReport, CandidateFacts, Latency
+from edgecnn.values.verdict import Interval
+
+COLUMNS = (
+    ("top-1", "95 % interval"),
+    ("drop", "paired, 90 % interval"),
+    ("median", "ms"),
+    ("99th percentile", "ms"),
+    ("speed-up", "against fp32, same race"),
+    ("size", "MiB"),
+    ("in its precision", "of multiply-adds, of time"),
+)
+"""Name and unit."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A figure, its mark, and what a reader must know of it."""
+
+    text: str
+    mark: Mark
+    detail: str = ""
+    span: int = 1
+    """Columns that it stands in: what is missing together is said once."""
+
+    @property
+    def estimate(self) -> str:
+        """The figure without its interval, for places where both need a line."""
+        return self.text.partition(" [")[0]
+
+    @property
+    def interval(self) -> str:
+        """The interval alone, with its unit; empty where there is none."""
+        return "".join(self.text.partition("[")[1:])
+
+
+@dataclass(frozen=True)
+class Row:
+    """One candidate. ``number`` stands for it where a chart has no room for names."""
+
+    number: int
+    facts: CandidateFacts
+    cells: tuple[Cell, ...]
+    verdict: str
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """What it is, and its part in the comparison."""
+        candidate = self.facts.candidate
+        parts = [word for word, holds in (("chosen", self.facts.chosen), ("baseline", self.facts.is_baseline)) if holds]
+        method = "float" if candidate.precision.is_float else candidate.method.value
+        return (
+            *parts,
+            *([method] if method != "float" else []),
+            *(["engine built on the device"] if candidate.needs_engine else []),
+        )
+
+
+def candidate_rows(report: BuildReport) -> tuple[Row, ...]:
+    """Every candidate in the plan's order."""
+    return tuple(
+        Row(number=number, facts=facts, cells=_cells(facts), verdict=figures.verdict(facts))
+        for number, facts in enumerate(report.candidates, start=1)
+    )
+
+
+def key_figures(report: BuildReport) -> tuple[tuple[str, Cell], ...]:
+    """What ships, in a handful of numbers; nothing where nothing was chosen."""
+    chosen = next((facts for facts in report.candidates if facts.chosen), None)
+    if chosen is None:
+        return ()
+    against_fp32 = () if chosen.is_baseline else (("drop", _drop(chosen)), ("speed-up", _speed(chosen)))
+    latency = chosen.latency
+    shown = {
+        "top-1": _accuracy(chosen.report),
+        **dict(against_fp32[:1]),
+        "median latency, ms": _time(latency, latency.p50_ms if latency else None),
+        **dict(against_fp32[1:]),
+        "size, MiB": _size(chosen),
+        "in its precision": _residency(chosen),
+    }
+    return tuple(shown.items())
+
+
+def _cells(facts: CandidateFacts) -> tuple[Cell, ...]:
+    return (_accuracy(facts.report), _drop(facts), *_times(facts), _size(facts), _residency(facts))
+
+
+def _times(facts: CandidateFacts) -> tuple[Cell, ...]:
+    latency = facts.latency
+    if latency is None or (latency.p50_ms is None and latency.p99_ms is None):
+        return (replace(_time(latency, None), span=3),)
+    return (_time(latency, latency.p50_ms), _time(latency, latency.p99_ms), _speed(facts))
+
+
+def _size(facts: CandidateFacts) -> Cell:
+    if facts.size_mib is None:
+        return Cell("missing", MISSING, "not packaged")
+    return Cell(figures.size(facts.size_mib), MEASURED)
+
+
+def _accuracy(accuracy: Accuracy | None) -> Cell:
+    if accuracy is None:
+        return Cell("missing", MISSING, "not evaluated on the report split")
+    return Cell(figures.percent_interval(accuracy.top1), OF_FIDELITY[accuracy.fidelity], f"{accuracy.images:,} images")
+
+
+def _drop(facts: CandidateFacts) -> Cell:
+    if facts.report is None:
+        return Cell("missing", MISSING, "not evaluated on the report split")
+    mark = OF_FIDELITY[facts.report.fidelity]
+    if facts.is_baseline:
+        return Cell("baseline", mark, "the reference")
+    if facts.report.drop_pp is None:
+        return Cell("missing", MISSING, "no baseline to count from")
+    return Cell(figures.points(facts.report.drop_pp), mark, f"{facts.report.discordant or 0:,} images differ")
+
+
+def _time(latency: Latency | None, figure: Interval | None) -> Cell:
+    if latency is None or figure is None:
+        return Cell("missing", MISSING, (latency.reason if latency else None) or "not raced")
+    runs = f"{latency.runs} runs" + (", disturbed" if latency.disturbed else "")
+    return Cell(figures.milliseconds(figure), OF_FIDELITY[latency.fidelity], runs)
+
+
+def _speed(facts: CandidateFacts) -> Cell:
+    latency = facts.latency
+    if facts.is_baseline:
+        return Cell("baseline", MISSING if latency is None else OF_FIDELITY[latency.fidelity])
+    if latency is None or latency.ratio_to_fp32 is None:
+        return Cell("missing", MISSING, "no race with fp32")
+    return Cell(figures.times(latency.ratio_to_fp32), OF_FIDELITY[latency.fidelity], "paired by round")
+
+
+def _residency(facts: CandidateFacts) -> Cell:
+    found, precision = facts.residency, facts.candidate.precision.value
+    if found is None:
+        return Cell("missing", MISSING, "nothing was traced")
+    time = (
+        "time unknown" if found.time_share is None else f"{figures.whole_share(found.time_share.get(precision, 0.0))} of the time"
+    )
+    return Cell(f"{figures.whole_share(found.mac_share.get(precision, 0.0))} {precision}", of_residency(found), time)

@@ -1,0 +1,98 @@
+"""The page: one HTML file that works from a disk, on paper and on a phone, and that nothing leaves.
+
+The policy in its head lets only the two scripts run whose digests it names and lets nothing be loaded, so that even a name that
+found its way out of the escaping would stay text.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from edgecnn.building.page_facts import PageFacts
+from edgecnn.render.page import vega
+from edgecnn.render.page.candidates import COLUMNS, candidate_rows, key_figures
+from edgecnn.render.page.curves import curves
+from edgecnn.render.page.drops import drops
+from edgecnn.render.page.figure import Figure
+from edgecnn.render.page.inert import inert_json, inert_script, script_source
+from edgecnn.render.page.latency import latencies
+from edgecnn.render.page.marks import MARKS, OF_FIDELITY
+from edgecnn.render.page.residency import residencies
+from edgecnn.render.page.sizes import sizes
+from edgecnn.render.page.tradeoff import tradeoff
+
+FOLDER = Path(__file__).parent
+TEMPLATE = "page.html.j2"
+_BEFORE_UNIT = re.compile(r"(\d|\]) (%|ms|pp|px|MiB|×)")
+
+
+def report_page(facts: PageFacts) -> str:
+    """The whole file as text, to be written in UTF-8."""
+    shown = {
+        "tradeoff": tuple(figure for figure in (tradeoff(facts.report), drops(facts.report)) if figure is not None),
+        "latency": latencies(facts),
+        "residency": residencies(facts.report),
+        "size": tuple(figure for figure in (sizes(facts.report),) if figure is not None),
+        "training": curves(facts.history) if facts.history else (),
+    }
+    every = [figure for figures in shown.values() for figure in figures]
+    library, behaviour = vega.library(), _file("page.js")
+    return (
+        _environment()
+        .get_template(TEMPLATE)
+        .render(
+            facts=facts,
+            report=facts.report,
+            figures=shown,
+            rows=candidate_rows(facts.report),
+            columns=COLUMNS,
+            key_figures=key_figures(facts.report),
+            marks=MARKS,
+            mark_of=OF_FIDELITY,
+            policy=_policy(library, behaviour),
+            style=Markup(_file("page.css")),  # noqa: S704 - our own file
+            library=inert_script(library),
+            behaviour=inert_script(behaviour),
+            charts=inert_json(_charts(every)),
+        )
+    )
+
+
+def _charts(figures: list[Figure]) -> dict[str, Any]:
+    return {figure.id: vega.compiled(figure.spec) for figure in figures}
+
+
+def _policy(*scripts: str) -> str:
+    """Vega makes functions out of the charts' expressions, hence ``unsafe-eval``; no name and no path is ever in one."""
+    sources = " ".join((*(script_source(script) for script in scripts), "'unsafe-eval'"))
+    parts = ("default-src 'none'", f"script-src {sources}", "style-src 'unsafe-inline'", "img-src data:")
+    return "; ".join((*parts, "base-uri 'none'", "form-action 'none'"))
+
+
+@lru_cache(maxsize=1)
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(FOLDER),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["percent"] = lambda share: f"{share * 100:.1f} %"
+    environment.filters["tied"] = tied
+    return environment
+
+
+def tied(text: str) -> str:
+    """A sentence in which no line ends between a number and its unit."""
+    return _BEFORE_UNIT.sub("\\1\u00a0\\2", text)
+
+
+def _file(name: str) -> str:
+    return (FOLDER / name).read_text(encoding="utf-8")

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import edgecnn.api
+from edgecnn.api import write_page_of_build
+from edgecnn.cli.main import app
+from edgecnn.store.store import Store
+from tests.render.reports import a_report
+from tests.store.toys import Ear
+
+
+@pytest.fixture
+def build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A finished build of which the store has nothing."""
+    monkeypatch.setenv("EDGECNN_STORE", str(tmp_path / "store"))
+    folder = tmp_path / "build"
+    folder.mkdir()
+    (folder / "report.json").write_text(a_report().model_dump_json(by_alias=True))
+    return folder
+
+
+def test_a_page_is_written_beside_the_report_and_says_what_it_lacks(build: Path) -> None:
+    done = CliRunner().invoke(app, ["report", str(build)])
+    page = build / "report.html"
+    assert done.exit_code == 0, done.output
+    assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
+    lines = done.stdout.splitlines()
+    assert lines[0] == f"{page}: {page.stat().st_size:,} bytes"
+    assert [line.partition(": ")[2].partition(":")[0] for line in lines[1:]] == ["latency", "mistakes", "training"]
+
+
+def test_with_json_it_is_one_document(build: Path, tmp_path: Path) -> None:
+    page = tmp_path / "elsewhere.html"
+    done = CliRunner().invoke(app, ["report", str(build), "--out", str(page), "--json"])
+    said = json.loads(done.stdout)
+    assert (said["file"], said["bytes"]) == (str(page), page.stat().st_size)
+    assert sorted(said["missing"]) == ["latency", "mistakes", "training"]
+    assert not (build / "report.html").exists()
+
+
+def test_a_folder_that_is_no_build_is_bad_input(tmp_path: Path, build: Path) -> None:
+    done = CliRunner().invoke(app, ["report", str(tmp_path)])
+    assert done.exit_code == 2
+    assert "holds no report.json" in done.stderr
+
+
+def test_a_page_that_cannot_be_written_is_bad_input(build: Path) -> None:
+    done = CliRunner().invoke(app, ["report", str(build), "--out", str(build / "absent" / "page.html")])
+    assert done.exit_code == 2
+    assert done.stderr.endswith("No such file or directory — choose another file with --out FILE [page-unwritable]\n")
+
+
+def test_without_its_packages_the_verb_names_the_extra(build: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(edgecnn.api, "PAGE_PACKAGES", ("no-such-package",))
+    done = CliRunner().invoke(app, ["report", str(build)])
+    assert done.exit_code == 3
+    assert done.stderr == (
+        "edgecnn: error: report.html needs the package no-such-package, which is not installed"
+        ' — pip install "edgecnn[report]" [missing-package]\n'
+    )
+
+
+def test_to_a_build_a_page_that_cannot_be_made_is_a_note(build: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ear = Ear()
+    write_page_of_build(a_report(), Store.open(), build, ear)
+    assert ear.notes == []
+    assert (build / "report.html").is_file()
+    monkeypatch.setattr(edgecnn.api, "PAGE_PACKAGES", ("no-such-package",))
+    write_page_of_build(a_report(), Store.open(), build, ear)
+    assert ear.notes == [
+        "no report.html: report.html needs the package no-such-package, which is not installed"
+        ' — pip install "edgecnn[report]" [missing-package]'
+    ]

@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from edgecnn.errors.base import ExitCode
+from edgecnn.errors.page import NoReport, PageUnwritable, ReportUnreadable
+
+
+def test_a_folder_without_a_finished_build_is_named_with_what_to_name_instead() -> None:
+    error = NoReport(folder=Path("builds"))
+    assert error.line() == (
+        "builds holds no report.json: a build writes it when it is finished"
+        " — name the folder of a finished build, such as builds/ARCH-DEVICE [no-report]"
+    )
+    assert error.exit_code is ExitCode.BAD_INPUT
+
+
+def test_a_report_that_cannot_be_read_says_where_it_breaks_off_and_how_to_have_it_again() -> None:
+    error = ReportUnreadable(path=Path("out/report.json"), because="build.arch: Field required")
+    assert error.line() == (
+        "out/report.json cannot be read as a report: build.arch: Field required"
+        " — the same build command writes it again [report-unreadable]"
+    )
+    assert error.exit_code is ExitCode.BAD_INPUT
+
+
+def test_a_page_that_cannot_be_written_names_the_file_and_the_way_out() -> None:
+    error = PageUnwritable(path=Path("/proc/x.html"), because="Permission denied")
+    assert (
+        error.line()
+        == "/proc/x.html cannot be written: Permission denied — choose another file with --out FILE [page-unwritable]"
+    )
+    assert error.exit_code is ExitCode.BAD_INPUT

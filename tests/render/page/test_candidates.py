@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from edgecnn.render.page.candidates import COLUMNS, Cell, candidate_rows, key_figures
+from edgecnn.render.page.marks import MARKS, MEASURED, labelled, of_residency
+from edgecnn.values.verdict import Fidelity
+from tests.judging.made import a_latency, an_accuracy, an_interval, facts
+from tests.render.reports import a_report, a_residency, a_row
+
+
+def cells(**changes: Any) -> dict[str, Cell]:
+    """Cells of one row by column; what spans several stands under the first."""
+    row = candidate_rows(a_report(a_row(**changes)))[0]
+    names = [name for name, _ in COLUMNS]
+    found: dict[str, Cell] = {}
+    for cell in row.cells:
+        found[names.pop(0)] = cell
+        del names[: cell.span - 1]
+    assert names == []
+    return found
+
+
+def test_a_figure_stands_apart_from_its_interval_and_keeps_the_unit() -> None:
+    found = cells()
+    assert (found["top-1"].estimate, found["top-1"].interval) == ("86.2 %", "[85.5, 86.9]")
+    assert (found["drop"].estimate, found["drop"].interval) == ("+0.31", "[-0.12, +0.75] pp")
+    assert (found["size"].estimate, found["size"].interval) == ("5.4", "")
+
+
+def test_what_was_not_raced_is_missing_once_and_for_all_three_figures() -> None:
+    found = cells(latency=a_latency(None, reason="not measured on jetson", runs=0))
+    assert (found["median"].span, found["median"].mark.word, found["median"].detail) == (3, "missing", "not measured on jetson")
+
+
+def test_a_tail_that_the_sample_cannot_support_is_missing_with_the_reason_and_the_median_stays() -> None:
+    latency = a_latency(an_interval(2.0), None, reason="p99: a run has only 100 samples; it needs 1000")
+    found = cells(latency=latency)
+    assert found["median"].text == "2.00 [2.00, 2.00]"
+    assert (found["99th percentile"].text, found["99th percentile"].detail) == ("missing", latency.reason)
+
+
+def test_a_latency_that_was_disturbed_says_so_beside_its_runs() -> None:
+    assert (
+        cells(latency=a_latency(an_interval(2.0), disturbed="other programs took 40 %"))["median"].detail == "8 runs, disturbed"
+    )
+
+
+@pytest.mark.parametrize(("basis", "word"), [("executed", "measured"), ("elsewhere", "emulated"), ("planned", "planned")])
+def test_a_residency_says_what_it_was_read_from(basis: str, word: str) -> None:
+    found = cells(residency=a_residency(basis, int8=0.97))["in its precision"]
+    assert (found.text, found.mark.word, found.detail) == ("97 % int8", word, "time unknown")
+
+
+def test_every_mark_has_a_word_and_a_glyph_of_its_own() -> None:
+    assert len({mark.word for mark in MARKS}) == len({mark.glyph for mark in MARKS}) == len(MARKS)
+    assert of_residency(None).word == "missing"
+    assert labelled("x", MEASURED) == "x"
+    assert labelled("x", of_residency(a_residency("planned"))) == "x ◇ planned"
+
+
+def test_the_chosen_one_stands_in_a_handful_of_figures() -> None:
+    chosen = a_row(chosen=True)
+    found = key_figures(a_report(facts("onnxruntime-fp32", is_baseline=True), chosen))
+    assert [name for name, _ in found] == ["top-1", "drop", "median latency, ms", "speed-up", "size, MiB", "in its precision"]
+
+
+def test_a_chosen_baseline_is_not_held_against_itself() -> None:
+    found = key_figures(a_report(a_row("onnxruntime-fp32", is_baseline=True, chosen=True)))
+    assert [name for name, _ in found] == ["top-1", "median latency, ms", "size, MiB", "in its precision"]
+
+
+def test_without_a_choice_there_are_no_key_figures() -> None:
+    assert key_figures(a_report(a_row())) == ()
+
+
+def test_a_baseline_is_what_drops_are_counted_from() -> None:
+    found = cells(ident="onnxruntime-fp32", is_baseline=True, report=an_accuracy(drop_pp=None, fidelity=Fidelity.EMULATED))
+    assert (found["drop"].text, found["drop"].mark.word) == ("baseline", "emulated")
+    assert found["speed-up"].text == "baseline"

@@ -1,0 +1,238 @@
+"""The page as text: what stands first, that every figure says where it comes from, and that nothing leads out of it."""
+
+from __future__ import annotations
+
+import re
+
+import altair as alt
+import pytest
+
+from edgecnn.building.page_facts import PageFacts
+from edgecnn.render.page.curves import curves
+from edgecnn.render.page.document import report_page, tied
+from edgecnn.render.page.drops import drops
+from edgecnn.render.page.inert import script_source
+from edgecnn.render.page.latency import latencies
+from edgecnn.render.page.residency import residencies
+from edgecnn.render.page.sizes import sizes
+from edgecnn.render.page.tradeoff import tradeoff
+from edgecnn.values.artifact import Failed
+from edgecnn.values.report import BuildReport, Choice
+from edgecnn.values.verdict import Fidelity, Verdict
+from tests.judging.made import a_latency, an_accuracy, facts
+from tests.render.page.pages import a_history, a_page, some_mistakes
+from tests.render.page.reading import Element, charts_of, read
+from tests.render.reports import a_report, a_residency, a_row
+
+MIB = 1 << 20
+
+
+def about(report: BuildReport) -> Element:
+    """The page of a report of which the store has nothing."""
+    return read(report_page(PageFacts(report=report)))
+
+
+@pytest.fixture(scope="module")
+def document(page: str) -> Element:
+    return read(page)
+
+
+def test_the_verdict_stands_first_in_one_sentence(document: Element) -> None:
+    paragraph = document.first("main").first("p")
+    assert paragraph.words == "PASS onnxruntime-int8 is 1.91x as fast as fp32."
+
+
+@pytest.mark.parametrize("verdict", list(Verdict))
+def test_each_verdict_is_a_word_and_a_shape_of_its_own(verdict: Verdict) -> None:
+    document = about(a_report(verdict=verdict))
+    shown = document.by_id("verdict").first("p")
+    assert shown.words.startswith(verdict.value)
+    assert shown.first("use").attributes["href"] == f"#i-{verdict.value}"
+    assert document.by_id(f"i-{verdict.value}").tag == "symbol"
+
+
+def test_the_sections_stand_in_the_order_in_which_they_are_asked(document: Element) -> None:
+    assert [section.attributes["id"] for section in document.all("section")] == [
+        "verdict", "candidates", "accuracy", "latency", "residency", "size", "mistakes", "training", "gates", "notices",
+        "environment", "again",
+    ]  # fmt: skip
+
+
+def test_every_candidate_has_its_reason(document: Element) -> None:
+    reasons = document.by_id("verdict").all("dl")[-1]
+    assert [(div.first("dt").words, div.first("dd").words) for div in reasons.all("div")] == [
+        ("onnxruntime-fp32", "slower"),
+        ("onnxruntime-int8", "chosen: it is the fastest inside the budget"),
+    ]
+
+
+def test_every_figure_in_the_table_says_where_it_comes_from_in_a_word_and_a_shape(document: Element) -> None:
+    rows = document.by_id("candidates").first("tbody").all("tr")
+    assert len(rows) == 2
+    for row in rows:
+        cells = row.all("td")[1:-1]
+        assert [cell.words.count("measured") for cell in cells] == [1] * 7
+        assert {use.attributes["href"] for cell in cells for use in cell.all("use")} == {"#i-measured"}
+
+
+def test_what_is_missing_emulated_or_planned_is_marked_so_with_its_reason() -> None:
+    emulated = an_accuracy(5, 3, fidelity=Fidelity.EMULATED)
+    absent = a_latency(None, reason="not measured on jetson", runs=0)
+    row = a_row("tensorrt-fp16", report=emulated, latency=absent, residency=a_residency("planned", fp16=0.99))
+    document = about(a_report(row))
+    cells = [cell.words for cell in document.by_id("candidates").first("tbody").all("td")]
+    assert cells[1].endswith("emulated · 1,000 images")
+    assert cells[3] == "missing · not measured on jetson"
+    assert cells[5].startswith("99 % fp16 planned")
+
+
+def test_every_chart_names_its_source_and_has_a_table_with_a_caption(document: Element) -> None:
+    figures = [each for each in document.all("figure") if each.attributes.get("id")]
+    assert len(figures) == 11
+    words = ("measured", "emulated", "planned", "missing")
+    for figure in figures:
+        sources = next(each for each in figure.all("p") if each.attributes.get("class") == "sources")
+        assert any(word in sources.words for word in words)
+        chart = next(each for each in figure.all("div") if "data-chart" in each.attributes)
+        assert chart.attributes["role"] == "img"
+        assert chart.attributes["aria-label"].startswith(f"Chart: {figure.first('h3').words}. ")
+        assert figure.first("details").first("caption").words
+        assert figure.first("details").first("tbody").all("tr")
+
+
+def test_every_table_has_a_caption_and_headings_with_a_scope(page: str, ten: str, empty: str) -> None:
+    for document in map(read, (page, ten, empty)):
+        for table in document.all("table"):
+            assert len(table.all("caption")) == 1 and table.first("caption").words
+            assert {heading.attributes.get("scope") for heading in table.all("th")} <= {"col", "row"}
+
+
+def test_a_screen_reader_finds_landmarks_headings_in_order_and_names(document: Element) -> None:
+    assert [len(document.all(tag)) for tag in ("header", "nav", "main", "footer", "h1")] == [1, 1, 1, 1, 1]
+    levels = [int(heading.tag[1]) for heading in document.all("h1", "h2", "h3")]
+    assert all(after <= before + 1 for before, after in zip(levels, levels[1:], strict=False))
+    assert all(document.by_id(section.attributes["aria-labelledby"]).words for section in document.all("section"))
+    assert all(image.attributes["alt"] for image in document.all("img"))
+    assert document.first("html").attributes["lang"] == "en"
+
+
+def test_a_keyboard_reaches_what_scrolls_and_each_region_has_a_name(document: Element) -> None:
+    regions = [each for each in document.all("div") if "scroll" in each.attributes.get("class", "").split()]
+    assert len(regions) == len(document.all("table"))
+    assert all(each.attributes["tabindex"] == "0" and each.attributes["role"] == "region" for each in regions)
+    assert all(each.attributes["aria-label"] for each in regions)
+
+
+def test_every_link_leads_to_a_place_on_the_page_and_every_id_is_there_once(page: str, empty: str) -> None:
+    for document in map(read, (page, empty)):
+        ids = [each.attributes["id"] for each in document.all() if "id" in each.attributes]
+        assert len(ids) == len(set(ids))
+        assert {link.attributes["href"].removeprefix("#") for link in document.all("a", "use")} <= set(ids)
+
+
+def test_nothing_leads_out_of_the_page(page: str, hostile: str) -> None:
+    loading = ("src", "href", "srcset", "action", "formaction", "data", "poster", "background", "ping", "xlink:href")
+    for text in (page, hostile):
+        document = read(text)
+        for element in document.all():
+            for name, value in element.attributes.items():
+                assert name not in loading or value.startswith(("#", "data:")), f"<{element.tag} {name}={value}>"
+        assert not re.search(r"url\(|@import", document.first("style").text)
+        assert [link.attributes["rel"] for link in document.all("link")] == ["icon"]
+        assert not document.all("iframe", "object", "embed", "base", "form")
+
+
+def test_the_policy_lets_two_scripts_run_and_nothing_load(page: str) -> None:
+    document = read(page)
+    policy = next(each for each in document.all("meta") if "http-equiv" in each.attributes).attributes["content"]
+    scripts = [each for each in document.all("script") if "type" not in each.attributes]
+    assert len(scripts) == 2
+    allowed = " ".join(script_source(script.text) for script in scripts)
+    assert policy == (
+        f"default-src 'none'; script-src {allowed} 'unsafe-eval'; style-src 'unsafe-inline'; img-src data:;"
+        " base-uri 'none'; form-action 'none'"
+    )
+
+
+def test_where_no_script_runs_a_reader_is_sent_to_the_tables(document: Element) -> None:
+    assert document.first("noscript").words == "Charts need JavaScript; the tables under them hold every number."
+
+
+def test_a_page_of_ten_candidates_is_below_two_megabytes(ten: str) -> None:
+    assert len(ten.encode("utf-8")) < 2_000_000
+
+
+def test_a_build_of_which_nothing_is_known_says_so_section_by_section(empty: str) -> None:
+    document = read(empty)
+    said = {section: document.by_id(section).words for section in ("latency", "mistakes", "training", "gates", "size")}
+    assert said == {
+        "latency": "Latency, run by run missing nothing was raced",
+        "mistakes": "Where it errs missing no stored answers",
+        "training": "Training missing the train artifact is gone",
+        "gates": "Gates missing no gate was stated, or nothing was chosen that could be held to one",
+        "size": "Size missing no kit was packaged",
+    }
+    assert charts_of(document) == {}
+    assert not [each for each in document.all() if "data-chart" in each.attributes]
+
+
+def test_a_provisional_choice_comes_with_the_command_that_settles_it() -> None:
+    choice = Choice(state="provisional", candidate="x", why="not settled", settle_command="scp -r bundle USER@jetson:edgecnn-1")
+    document = about(a_report(choice=choice))
+    assert document.by_id("verdict").first("pre").words == "scp -r bundle USER@jetson:edgecnn-1"
+
+
+def test_the_command_that_makes_it_again_stands_last(document: Element) -> None:
+    assert document.by_id("again").words == "Make it again edgecnn build --data photos"
+
+
+def test_gates_stand_with_their_bound_their_verdict_and_who_stated_them(document: Element) -> None:
+    cells = [each.words for each in document.by_id("gates").first("tbody").all("th", "td")]
+    assert cells == ["drop_pp ≤ 1", "PASS", "the drop is at most 0.75 pp", "measured", "advisory (default)"]
+
+
+def test_a_confusion_matrix_counts_every_class_against_every_answer(document: Element) -> None:
+    matrix = next(each for each in document.all("table") if each.attributes.get("class") == "confusion")
+    assert [cell.words for cell in matrix.first("tbody").all("tr")[1].all("th", "td")] == ["boot", "0", "90", "2", "3"]
+    assert {cell.attributes["class"] for cell in matrix.all("td")} == {"right", "wrong", "none"}
+
+
+def test_where_there_are_too_many_classes_for_a_matrix_each_class_still_has_its_line() -> None:
+    names = tuple(f"class {number}" for number in range(40))
+    document = read(report_page(a_page().model_copy(update={"mistakes": some_mistakes(names, counts=None)})))
+    assert not [each for each in document.all("table") if each.attributes.get("class") == "confusion"]
+    lines = next(each for each in document.all("table") if each.attributes.get("class") == "classes").first("tbody").all("tr")
+    assert len(lines) == 40
+
+
+def test_the_worst_mistakes_are_pictures_with_what_they_are_and_what_was_said(document: Element) -> None:
+    pictures = document.by_id("mistakes").all("img")
+    assert len(pictures) == 12
+    assert pictures[0].attributes["alt"] == "image 0 of the report split: bag, taken for boot"
+    assert all(each.attributes["src"].startswith("data:image/jpeg;base64,/9j/") for each in pictures)
+
+
+def test_every_chart_is_what_the_schema_of_vega_lite_takes() -> None:
+    page = a_page(3)
+    report = page.report
+    drawn = [tradeoff(report), drops(report), *latencies(page), *residencies(report), sizes(report), *curves(a_history())]
+    assert len(drawn) == 11
+    for figure in drawn:
+        assert figure is not None
+        assert alt.Chart.from_dict(dict(figure.spec)) is not None
+
+
+def test_the_charts_on_the_page_are_those_that_have_a_place(document: Element) -> None:
+    places = [each.attributes["data-chart"] for each in document.all() if "data-chart" in each.attributes]
+    assert sorted(charts_of(document)) == sorted(places)
+    assert len(places) == 11
+
+
+def test_a_number_is_never_parted_from_its_unit() -> None:
+    assert tied("at 0.46 ms [0.4, 0.5] pp of 84 %") == "at 0.46\u00a0ms [0.4, 0.5]\u00a0pp of 84\u00a0%"
+
+
+def test_a_row_that_could_not_be_made_says_what_became_of_it() -> None:
+    broken = facts("openvino-int8", outcomes={"quantize": Failed(ref="x", what="no")})
+    document = about(a_report(a_row(), broken))
+    assert document.by_id("candidates").first("tbody").all("tr")[1].all("td")[-1].words == "failed"
