@@ -62,6 +62,31 @@ MeterOpt = Annotated[
         rich_help_panel="What to measure",
     ),
 ]
+AgainstOpt = Annotated[
+    str | None,
+    typer.Option(
+        "--against",
+        metavar="BASE",
+        help="Race the finished build HEAD against this one, here and now, and gate the ratio of their latencies.",
+        rich_help_panel="Another build",
+    ),
+]
+AgainstRoundsOpt = Annotated[
+    int | None,
+    typer.Option(
+        "--rounds",
+        min=8,
+        max=1000,
+        help="Rounds of --against at most (default 48); it stops when settled.",
+        rich_help_panel="Another build",
+    ),
+]
+JunitOpt = Annotated[
+    str | None,
+    typer.Option(
+        "--junit", metavar="FILE.xml", help="Write the verdicts as JUnit XML, a test a gate.", rich_help_panel="Results"
+    ),
+]
 RefreshWeightsOpt = Annotated[
     bool, typer.Option("--refresh-weights", help="Ask the network again for pretrained weights.", rich_help_panel="What to build")
 ]

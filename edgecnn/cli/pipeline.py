@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from edgecnn.cli import options as opt
+from edgecnn.cli.against import AskedAgainst, judged_against
 from edgecnn.cli.asking import Asked, request_from
 from edgecnn.cli.exits import guarded
-from edgecnn.errors.base import ExitCode
+from edgecnn.cli.job import Job
+from edgecnn.errors.base import EdgecnnError, ExitCode
+from edgecnn.errors.ci import NothingJudged
+from edgecnn.errors.comparing import RoundsWithoutAgainst
 
 if TYPE_CHECKING:
     from edgecnn.building.request import BuildRequest
@@ -38,7 +42,9 @@ def register(app: typer.Typer) -> None:
     for verb, (goal, text) in UP_TO.items():
         app.command(verb, help=text)(_verb(verb, goal))
     app.command(
-        "judge", help="Judge again: accuracy, size and residency from the store, latency raced anew where the device is at hand."
+        "judge",
+        help="Judge again: accuracy, size and residency from the store, latency raced anew where the device is at hand. "
+        "With --against, race two finished builds (RECIPE is then HEAD's folder).",
     )(_judge)
 
 
@@ -56,6 +62,7 @@ def _verb(verb: str, goal: str) -> Callable[..., None]:
         refresh_weights: opt.RefreshWeightsOpt = False,
         meter: opt.MeterOpt = None,
         out: opt.OutOpt = None,
+        junit: opt.JunitOpt = None,
         as_json: opt.JsonOpt = False,
         quiet: opt.QuietOpt = False,
         debug: opt.DebugOpt = False,
@@ -65,7 +72,9 @@ def _verb(verb: str, goal: str) -> Callable[..., None]:
             at_most=tuple(at_most or ()), at_least=tuple(at_least or ()), require_measured=require_measured,
             refresh_weights=refresh_weights, meter=meter, verb=verb,
         )  # fmt: skip
-        shown = _Shown(as_json=as_json, quiet=quiet, debug=debug)
+        shown = _Shown(as_json=as_json, quiet=quiet, debug=debug, job=Job(junit))
+        if junit is not None and verb != "build":
+            shown.refuse(NothingJudged(verb=verb))
         body = _plan if verb == "plan" else _build
         shown.run(lambda: body(request_from(asked, goal), shown))  # type: ignore[arg-type]
 
@@ -87,6 +96,9 @@ def _judge(  # noqa: PLR0913 - a command line's options are its parameters
     allow_stored: Annotated[
         bool, typer.Option("--allow-stored", help="Let a stored race serve, in CI too.", rich_help_panel="Gates")
     ] = False,
+    against: opt.AgainstOpt = None,
+    rounds: opt.AgainstRoundsOpt = None,
+    junit: opt.JunitOpt = None,
     as_json: opt.JsonOpt = False,
     quiet: opt.QuietOpt = False,
     debug: opt.DebugOpt = False,
@@ -96,8 +108,31 @@ def _judge(  # noqa: PLR0913 - a command line's options are its parameters
         at_most=tuple(at_most or ()), at_least=tuple(at_least or ()), require_measured=require_measured, meter=meter,
         verb="judge",
     )  # fmt: skip
-    shown = _Shown(as_json=as_json, quiet=quiet, debug=debug)
+    shown = _Shown(as_json=as_json, quiet=quiet, debug=debug, job=Job(junit))
+    if against is not None:
+        other = AskedAgainst(
+            head=recipe, base=against, at_most=asked.at_most, at_least=asked.at_least, rounds=rounds,
+            foreign=_foreign(asked, allow_stored),
+        )  # fmt: skip
+        shown.run(lambda: judged_against(other, shown.job, as_json=as_json, quiet=quiet))
+    if rounds is not None:
+        shown.refuse(RoundsWithoutAgainst(rounds=rounds))
     shown.run(lambda: _build(_judging_anew(request_from(asked, "judge"), allow_stored), shown))
+
+
+def _foreign(asked: Asked, allow_stored: bool) -> tuple[str, ...]:
+    """Options that say how to build, or how a build by itself is judged."""
+    given = {
+        "--arch": asked.arch,
+        "--target": asked.target,
+        "--data": asked.data,
+        "--weights": asked.weights,
+        "--set": asked.overrides,
+        "--out": asked.out,
+        "--meter": asked.meter,
+        "--allow-stored": allow_stored,
+    }
+    return tuple(option for option, value in given.items() if value)
 
 
 def _judging_anew(request: BuildRequest, allow_stored: bool) -> BuildRequest:
@@ -113,15 +148,22 @@ def _judging_anew(request: BuildRequest, allow_stored: bool) -> BuildRequest:
 class _Shown:
     """How this call wants to be shown."""
 
-    def __init__(self, *, as_json: bool, quiet: bool, debug: bool) -> None:
-        self.as_json, self.quiet, self.debug = as_json, quiet, debug
+    def __init__(self, *, as_json: bool, quiet: bool, debug: bool, job: Job) -> None:
+        self.as_json, self.quiet, self.debug, self.job = as_json, quiet, debug, job
 
-    def run(self, body: Callable[[], ExitCode]) -> None:
+    def run(self, body: Callable[[], ExitCode]) -> NoReturn:
+        raise typer.Exit(guarded(lambda: self.job.watched(body), as_json=self.as_json, debug=self.debug))
+
+    def refuse(self, error: EdgecnnError) -> NoReturn:
+        def body() -> ExitCode:
+            raise error
+
         raise typer.Exit(guarded(body, as_json=self.as_json, debug=self.debug))
 
 
 def _build(request: BuildRequest, shown: _Shown) -> ExitCode:
     from edgecnn.api import build_and_write
+    from edgecnn.render.gate_sheet import sheet_of_report
     from edgecnn.render.progress import progress_for
     from edgecnn.render.terminal import show_candidates, show_json, show_report, show_steps
 
@@ -130,6 +172,8 @@ def _build(request: BuildRequest, shown: _Shown) -> ExitCode:
         report = build_and_write(request, tell)
     finally:
         tell.close()
+    if request.goal == "judge":
+        shown.job.tell(sheet_of_report(report, require_measured=_measured_is_required(request)))
     if shown.as_json:
         show_json(report.model_dump(mode="json", by_alias=True))
     elif request.goal == "judge":
@@ -149,8 +193,11 @@ def _status(request: BuildRequest, report: BuildReport) -> ExitCode:
         unmeasured = [facts.outcomes["measure"] for facts in report.candidates if "measure" in facts.outcomes]
         failed = any(outcome.outcome in ("failed", "blocked") for outcome in (*report.outcomes.values(), *unmeasured))
         return ExitCode.MISSING if failed else ExitCode.OK
-    asked = request.gates is not None and request.gates.require_measured
-    return standing(report.gates, require_measured=asked or request.recipe.gates.require_measured)
+    return standing(report.gates, require_measured=_measured_is_required(request))
+
+
+def _measured_is_required(request: BuildRequest) -> bool:
+    return request.recipe.gates.require_measured or (request.gates is not None and request.gates.require_measured)
 
 
 def _plan(request: BuildRequest, shown: _Shown) -> ExitCode:

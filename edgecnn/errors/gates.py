@@ -19,6 +19,31 @@ class UnknownMetric(EdgecnnError):
         super().__init__(what=f"{where}: no metric is called {name!r}", hint=f"{guess}known: {', '.join(known)}")
 
 
+class MetricNotCompared(EdgecnnError):
+    """Raised when a comparison of two builds is bounded by what only a build by itself has."""
+
+    ref = "metric-not-compared"
+
+    def __init__(self, *, where: str, name: str, known: Sequence[str]) -> None:
+        super().__init__(
+            what=f"{where}: {name} is not judged against another build",
+            because=f"there are {', '.join(known)}",
+            hint=f"judge it by itself: edgecnn judge RECIPE {where} {name}=…",
+        )
+
+
+class BoundOfTwoBuilds(EdgecnnError):
+    """Raised when one build by itself is bounded by a ratio of two."""
+
+    ref = "bound-of-two-builds"
+
+    def __init__(self, *, where: str, name: str) -> None:
+        super().__init__(
+            what=f"{where}: {name} is of two builds, and there is one",
+            hint=f"edgecnn judge HEAD --against BASE --max {name}=1.03",
+        )
+
+
 class BoundMissing(EdgecnnError):
     """Raised when an option that wants ``name=number`` got something else."""
 

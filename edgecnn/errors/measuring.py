@@ -27,3 +27,16 @@ class MeterLogUnreadable(EdgecnnError):
 
     def __init__(self, *, what: str, because: str | None) -> None:
         super().__init__(what=what, because=because, hint="give --meter a CSV file whose lines are a time and watts")
+
+
+class RunsUnusable(EdgecnnError):
+    """Raised when run files that a device measured are not whole, not of the kit, or not of one machine in one state."""
+
+    ref = "runs-unusable"
+
+    def __init__(self, *, folder: Path, because: str) -> None:
+        super().__init__(
+            what=f"{folder} holds no runs that can be used",
+            because=because,
+            hint="measure again on the device, in the kit's folder: python3 -m runner measure ../.. --out NEW_FOLDER",
+        )

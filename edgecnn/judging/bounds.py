@@ -10,7 +10,15 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from edgecnn.errors.gates import BoundMissing, BoundOnWrongSide, BoundOutOfRange, BoundTwice, UnknownMetric
+from edgecnn.errors.gates import (
+    BoundMissing,
+    BoundOfTwoBuilds,
+    BoundOnWrongSide,
+    BoundOutOfRange,
+    BoundTwice,
+    MetricNotCompared,
+    UnknownMetric,
+)
 from edgecnn.values.recipe import GateChoice
 from edgecnn.values.verdict import Gate, Metric
 
@@ -37,6 +45,16 @@ METRICS: Mapping[str, Metric] = {
     )
 }
 
+LATENCY_RATIO = "latency_ratio"
+DEFAULT_LATENCY_RATIO = 1.03
+"""What a comparison allows unless told: smaller differences are lost among layouts of memory and links."""
+_RATIO = Metric(name=LATENCY_RATIO, unit="ratio", source="latency", better="lower")
+COMPARED: Mapping[str, Metric] = {
+    _RATIO.name: _RATIO,
+    **{name: METRICS[name] for name in ("drop_pp", "worst_class_drop_pp", "top1", "p50_ms", "size_mib", "peak_memory_mib")},
+}
+"""What a build can be bounded by where another one stands beside it; drops are then counted from that one."""
+
 Side = Literal["max", "min"]
 _SIDE_OF: Mapping[str, Side] = {"lower": "max", "higher": "min"}
 _LARGEST = {"share": 1.0, "pp": 100.0}
@@ -45,32 +63,37 @@ _ON_THE_DEVICE_ALONE = ("latency", "memory", "energy")
 """Sources of figures that nothing but a run on the device itself can give."""
 
 
-def parse_bounds(largest: Sequence[str], smallest: Sequence[str], *, require_measured: bool = False) -> GateChoice:
-    """The bounds of a command line, from the texts after ``--max`` and ``--min``.
+def parse_bounds(
+    largest: Sequence[str], smallest: Sequence[str], *, require_measured: bool = False, compared: bool = False
+) -> GateChoice:
+    """The bounds of a command line, from the texts after ``--max`` and ``--min``; ``compared``: another build is given too.
 
     Raises:
         BoundMissing: for a text that is not ``name=number``.
         BoundTwice: for two different bounds of one metric.
-        UnknownMetric, BoundOutOfRange, BoundOnWrongSide: see ``check_bounds``.
+        UnknownMetric, MetricNotCompared, BoundOfTwoBuilds, BoundOutOfRange, BoundOnWrongSide: see ``check_bounds``.
     """
     sides: tuple[tuple[Side, Sequence[str]], ...] = (("max", largest), ("min", smallest))
     parsed = {side: _parse_side(side, texts) for side, texts in sides}
     choice = GateChoice(max=parsed["max"], min=parsed["min"], require_measured=require_measured)
-    check_bounds(choice, stated_by="command line")
+    check_bounds(choice, stated_by="command line", compared=compared)
     return choice
 
 
-def check_bounds(choice: GateChoice, *, stated_by: Literal["recipe", "command line"] = "recipe") -> None:
+def check_bounds(choice: GateChoice, *, stated_by: Literal["recipe", "command line"] = "recipe", compared: bool = False) -> None:
     """Refuse bounds that could not be held against anything.
 
     Raises:
         UnknownMetric: with the nearest known name.
+        MetricNotCompared: ``compared``, and the metric says nothing of two builds.
+        BoundOfTwoBuilds: not ``compared``, and the metric is a ratio.
         BoundOutOfRange: for NaN, infinity, a negative number, or a share above 1.
         BoundOnWrongSide: for ``max`` of what should be large, ``min`` of what should be small.
     """
     sides: tuple[tuple[Side, Mapping[str, float]], ...] = (("max", choice.max), ("min", choice.min))
     for side, bounds in sides:
         for name, bound in bounds.items():
+            _check_name(_where(side, stated_by), name, compared)
             _check_bound(_where(side, stated_by), side, name, bound)
 
 
@@ -98,6 +121,22 @@ def gates_for(choice: GateChoice, *, device_usually_attached: bool, command_line
         for name, bound in sorted(bounds.items())
     )
     return gates or (Gate(metric="drop_pp", side="max", bound=DEFAULT_DROP_PP, required="advisory"),)
+
+
+def comparison_gates(choice: GateChoice) -> tuple[Gate, ...]:
+    """The gates of a comparison, ``latency_ratio`` first, with its default where none is stated. All are required.
+
+    The bounds were checked by ``parse_bounds``.
+    """
+    sides: tuple[tuple[Side, Mapping[str, float]], ...] = (("max", choice.max), ("min", choice.min))
+    stated = [
+        Gate(metric=name, side=side, bound=bound, required="always", stated_by="command line")
+        for side, bounds in sides
+        for name, bound in sorted(bounds.items(), key=lambda item: (item[0] != LATENCY_RATIO, item[0]))
+    ]
+    if LATENCY_RATIO in choice.max:
+        return tuple(stated)
+    return (Gate(metric=LATENCY_RATIO, side="max", bound=DEFAULT_LATENCY_RATIO, required="always"), *stated)
 
 
 def budget_pp(gates: Sequence[Gate]) -> float:
@@ -131,10 +170,18 @@ def _where(side: Side, stated_by: str) -> str:
     return f"--{side}" if stated_by == "command line" else f"[gates] {side}"
 
 
+def _check_name(where: str, name: str, compared: bool) -> None:
+    if compared and name in METRICS and name not in COMPARED:
+        raise MetricNotCompared(where=where, name=name, known=tuple(COMPARED))
+    if not compared and name == LATENCY_RATIO:
+        raise BoundOfTwoBuilds(where=where, name=name)
+    known = COMPARED if compared else METRICS
+    if name not in known:
+        raise UnknownMetric(where=where, name=name, known=tuple(known))
+
+
 def _check_bound(where: str, side: Side, name: str, bound: float) -> None:
-    if name not in METRICS:
-        raise UnknownMetric(where=where, name=name, known=tuple(METRICS))
-    metric = METRICS[name]
+    metric = {**METRICS, **COMPARED}[name]
     largest = _LARGEST.get(metric.unit, math.inf)
     if not math.isfinite(bound) or not 0 <= bound <= largest:
         allowed = "a finite number of at least 0" if math.isinf(largest) else f"between 0 and {largest:g}"

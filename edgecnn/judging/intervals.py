@@ -120,6 +120,24 @@ def ratio_interval(slow: Sequence[float], fast: Sequence[float], confidence: flo
     return Interval(estimate=float(centre), low=float(low), high=float(high), confidence=reached)
 
 
+def unpaired_ratio_interval(
+    ours: Sequence[float], theirs: Sequence[float], confidence: float = LATENCY_CONFIDENCE
+) -> Interval | None:
+    """The ratio ours / theirs of two independent samples of positive values: Hodges-Lehmann, with Mann-Whitney's exact bounds.
+
+    Taken on logarithms, so that a shift is a ratio. None where the samples are too small for the confidence asked. The bounds are
+    exact where the two distributions of logarithms differ by a shift alone. Source: Hollander and Wolfe, Nonparametric
+    Statistical Methods, sections 4.1-4.3.
+    """
+    found = _rank_sum(len(ours), len(theirs), confidence)
+    if found is None:
+        return None
+    rank, reached = found
+    shifts = np.sort(np.subtract.outer(np.log(np.asarray(ours, float)), np.log(np.asarray(theirs, float))).ravel())
+    low, centre, high = np.exp([shifts[rank - 1], np.median(shifts), shifts[-rank]])
+    return Interval(estimate=float(centre), low=float(low), high=float(high), confidence=reached)
+
+
 def tail(samples: Sequence[float], percent: int) -> float | None:
     """A percentile of one run, or None when fewer than ten samples lie beyond it: 20 for a median, 1,000 for a p99."""
     if len(samples) * (100 - percent) < 10 * 100:  # in whole numbers: 1 - 0.9 is not 0.1
@@ -170,3 +188,30 @@ def _signed_rank(count: int, confidence: float) -> tuple[int, float] | None:
         beyond += ways[rank]
         rank += 1
     return (rank, 1 - 2 * beyond / 2**count) if rank else None
+
+
+@lru_cache(maxsize=128)
+def _rank_sum(ours: int, theirs: int, confidence: float) -> tuple[int, float] | None:
+    """As above for the sorted differences of all pairs, from the exact distribution of Mann and Whitney's U."""
+    if ours < 1 or theirs < 1:
+        return None
+    ways = _u_counts(ours, theirs)
+    allowed = (1 - confidence) / 2 * sum(ways)
+    beyond, rank = 0, 0
+    while rank < len(ways) and beyond + ways[rank] <= allowed:
+        beyond += ways[rank]
+        rank += 1
+    return (rank, 1 - 2 * beyond / sum(ways)) if rank else None
+
+
+def _u_counts(ours: int, theirs: int) -> list[int]:
+    """In how many orders of both samples U takes each value 0…ours·theirs: the Gaussian binomial coefficient's terms."""
+    largest = ours * theirs
+    ways = [1] + [0] * largest
+    for step in range(1, ours + 1):
+        grown = theirs + step
+        for value in range(largest, grown - 1, -1):
+            ways[value] -= ways[value - grown]
+        for value in range(step, largest + 1):
+            ways[value] += ways[value - step]
+    return ways

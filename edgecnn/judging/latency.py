@@ -95,7 +95,7 @@ def paired_ratio(reference: Profile, ours: Profile) -> Interval | None:
     if reference.race is None or reference.race != ours.race:
         raise RacesDiffer(ours=ours.subject, theirs=reference.subject, our_race=ours.race, their_race=reference.race)
     check_conditions(ours.environment, reference.environment, CONDITIONS_OF_THE_MACHINE)
-    slow, fast = _medians_by_round(reference), _medians_by_round(ours)
+    slow, fast = medians_by_round(reference), medians_by_round(ours)
     rounds = sorted(slow.keys() & fast.keys())
     return ratio_interval([slow[round_] for round_ in rounds], [fast[round_] for round_ in rounds])
 
@@ -118,7 +118,12 @@ def check_conditions(ours: Environment, theirs: Environment, names: Sequence[str
             raise ConditionsDiffer(condition=name, ours=mine, theirs=other)
 
 
-def _medians_by_round(profile: Profile) -> dict[int, float]:
+def medians_by_round(profile: Profile) -> dict[int, float]:
+    """Round to the median of this kit's run in it, in milliseconds; a run that is too short for one is left out.
+
+    Raises:
+        RoundTwice: a round holds two runs of it.
+    """
     medians: dict[int, float] = {}
     for run in profile.runs:
         if run.round in medians:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -29,11 +30,26 @@ class KitRef(Value):
     @classmethod
     def of(cls, candidate: Candidate, artifact: Artifact) -> KitRef:
         """The kit in a package artifact. Its record already has the digest, so nothing is read again to hash it."""
-        manifest = _manifest(artifact.folder)
+        return cls._described(candidate, artifact.folder, artifact.record.files["kit.json"].sha256, _manifest(artifact.folder))
+
+    @classmethod
+    def at(cls, folder: Path) -> KitRef:
+        """A kit outside the store, such as one of a bundle.
+
+        Raises:
+            OSError, ValueError, KeyError, TypeError: there is no ``kit.json``, or it is no kit's.
+        """
+        text = (folder / "kit.json").read_bytes()
+        manifest = json.loads(text)
+        candidate = Candidate.model_validate(manifest["candidate"])
+        return cls._described(candidate, folder.resolve(), hashlib.sha256(text).hexdigest(), manifest)
+
+    @classmethod
+    def _described(cls, candidate: Candidate, folder: Path, digest: str, manifest: dict[str, Any]) -> KitRef:
         return cls(
             candidate=candidate,
-            folder=artifact.folder,
-            digest=artifact.record.files["kit.json"].sha256,
+            folder=folder,
+            digest=digest,
             runtime=runtime_of(manifest["session"]["module"]),
             on_gpu=runs_on_gpu(manifest["session"]["module"]),
             stands_for=(manifest["stands_for"] or {}).get("kit"),
@@ -44,6 +60,11 @@ class KitRef(Value):
         """Bytes of the model's own files: what the network costs on the device's disk, without runner and golden set."""
         manifest = _manifest(self.folder)
         return sum(int(manifest["files"][name]["bytes"]) for name in manifest["model"]["files"])
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """``kit.json``, as it lies there."""
+        return _manifest(self.folder)
 
 
 def _manifest(folder: Path) -> dict[str, Any]:

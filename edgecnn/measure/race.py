@@ -36,7 +36,7 @@ ENERGY_WINDOW_S = 4.0
 """Of each of an energy run's two stretches: every built-in meter reads often enough in it."""
 EXTERNAL_WINDOW_S = 15.0
 """The same beside an external meter, which may write one line a second."""
-Purpose = Literal["screen", "select", "report", "energy", "baseline"]
+Purpose = Literal["screen", "select", "report", "energy", "baseline", "against"]
 
 
 class RaceRequest(Value):

@@ -109,6 +109,12 @@ def show_lines(lines: Iterable[str]) -> None:
         sys.stdout.write(line + "\n")
 
 
+def show_talk(lines: Iterable[str]) -> None:
+    """Lines on stderr, for whoever watches the process and not for whoever reads its results."""
+    for line in lines:
+        sys.stderr.write(line + "\n")
+
+
 def show_error(error: EdgecnnError, *, as_json: bool) -> None:
     """One line on stderr; with ``--json`` the error's parts, on stderr too, since stdout carries results only."""
     text = json.dumps({"error": error.facts()}, ensure_ascii=False) if as_json else f"edgecnn: error: {error.line()}"

@@ -73,7 +73,8 @@ class Profile(Value):
     """evaluation: float32 array (images, classes), beside this record."""
     race: str | None = None
     """race: identity shared by all that ran interleaved; ratios are taken only inside one race."""
-    purpose: Literal["screen", "select", "report", "energy", "baseline"] | None = None
+    purpose: Literal["screen", "select", "report", "energy", "baseline", "against"] | None = None
+    """against: two builds' kits, one of them perhaps by itself or against itself."""
     runs: tuple[Run, ...] = ()
     failure: str | None = None
     """race: why this kit did not finish its runs; the others of the race are not run again for its sake."""

@@ -1,0 +1,189 @@
+"""Judges one finished build against another: both kits interleaved in one race on this machine, in this job.
+
+Hosted runners change their processors from day to day, so a time stored yesterday says nothing of today's. Two kits that ran in
+the same minutes can be compared on any machine.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import edgecnn
+from edgecnn.building.answers import Unavailable, paired_answers
+from edgecnn.building.contenders import Side, side_of
+from edgecnn.building.devices import local_facts
+from edgecnn.building.origin import changes
+from edgecnn.building.runnable import why_not_runnable
+from edgecnn.hosts.local import LocalHost
+from edgecnn.judging.accuracy import accuracy
+from edgecnn.judging.bounds import COMPARED, LATENCY_RATIO, comparison_gates
+from edgecnn.judging.gates import judge, overall
+from edgecnn.judging.latency import disturbed, latency, missing_latency
+from edgecnn.judging.looks import ROUNDS_MAX, look_confidence, looks
+from edgecnn.judging.memory import memory, missing_memory
+from edgecnn.judging.quality import quality
+from edgecnn.judging.ratio import PairedRace, RatioFinding, judge_ratio, paired_finding
+from edgecnn.measure.lab import Lab
+from edgecnn.measure.pair import race_pair
+from edgecnn.store.store import Store
+from edgecnn.values.base import Value
+from edgecnn.values.comparison import Comparison
+from edgecnn.values.profile import Profile
+from edgecnn.values.recipe import GateChoice
+from edgecnn.values.report import Accuracy, CandidateFacts, Latency
+from edgecnn.values.stage import Progress
+from edgecnn.values.verdict import Gate, GateResult, Verdict
+
+MIB = 1024 * 1024
+THIS_MACHINE = "this machine"
+
+
+class AgainstRequest(Value):
+    """Which two builds, under which bounds."""
+
+    head: Path
+    base: Path
+    gates: GateChoice = GateChoice()
+    rounds: int = ROUNDS_MAX
+    """At most; the race stops at the first look that settles the gate on the ratio."""
+
+
+@dataclass
+class _Seen:
+    """What racing and reading gave."""
+
+    finding: RatioFinding
+    races: list[PairedRace] = field(default_factory=list)
+    accuracy: Accuracy | None = None
+    accuracy_absent: str | None = None
+
+
+def judge_against(request: AgainstRequest, store: Store, tell: Progress) -> Comparison:
+    """Race both builds' chosen kits and judge HEAD by what BASE does.
+
+    Raises:
+        NoBuildToCompare, BundleUnreadable, KitNotCarried: a folder is not what it should be.
+        RunnerFailed: a kit is damaged.
+        EdgecnnError: the store cannot be read or written.
+    """
+    started = time.perf_counter()
+    head, base = side_of(request.head), side_of(request.base)
+    gates = comparison_gates(request.gates)
+    lab = local_lab(store, tell)
+    with store.in_use.held():
+        seen = _raced(head, base, gates, request.rounds, lab)
+        _answered(seen, head, base, store)
+    facts = _facts(head, seen, lab)
+    judged = tuple(_judged(gate, facts, seen) for gate in gates)
+    return Comparison(
+        version=edgecnn.__version__,
+        made_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        how="paired",
+        head=head.contender,
+        base=base.contender,
+        machine=lab.machine,
+        environment=seen.races[-1].head.environment if seen.races else lab.environment,
+        rounds=sum(len(race.head.runs) for race in seen.races),
+        ratio=seen.finding.ratio,
+        latency=_latency([race.head for race in seen.races], seen.finding, lab.machine),
+        base_latency=_latency([race.base for race in seen.races], seen.finding, lab.machine),
+        drop_pp=seen.accuracy.drop_pp if seen.accuracy else None,
+        drop_absent=seen.accuracy_absent,
+        verdict=overall(judged),
+        gates=judged,
+        changed=changes(base.origin, head.origin),
+        notices=tuple(_notices(head, base)),
+        seconds=round(time.perf_counter() - started, 2),
+    )
+
+
+def local_lab(store: Store, tell: Progress) -> Lab:
+    """This machine, for kits of whichever device."""
+    host = LocalHost()
+    return Lab(
+        host=host, store=store, tell=tell, device=THIS_MACHINE, machine=local_facts().describe(), environment=host.identify()
+    )
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _raced(head: Side, base: Side, gates: Sequence[Gate], rounds: int, lab: Lab) -> _Seen:
+    """Look after ever more rounds, and stop at the first look that settles the ratio."""
+    stuck = [f"{name}: {why}" for name, side in (("BASE", base), ("HEAD", head)) if (why := why_not_runnable(side.kit, lab))]
+    if stuck:
+        return _Seen(RatioFinding(ratio=None, absent="; ".join(stuck)))
+    gate = next(each for each in gates if each.metric == LATENCY_RATIO)
+    planned, races, done = looks(rounds), list[PairedRace](), 0
+    finding = RatioFinding(ratio=None, absent="nothing ran")
+    for upto in planned:
+        lab.tell.note(f"race {base.kit.candidate.id} of BASE and {head.kit.candidate.id} of HEAD: rounds {done + 1} to {upto}")
+        pair = race_pair(base.kit, head.kit, upto - done, lab)
+        if pair.base is None or pair.head is None:
+            return _Seen(RatioFinding(ratio=None, absent=pair.failed), races)
+        races.append(PairedRace(base=pair.base, head=pair.head))
+        finding = paired_finding(races, lab.machine, look_confidence(len(planned)))
+        if judge_ratio(gate, finding, "").verdict in (Verdict.PASS, Verdict.FAIL):
+            break
+        done = upto
+    return _Seen(finding, races)
+
+
+def _answered(seen: _Seen, head: Side, base: Side, store: Store) -> None:
+    try:
+        found = paired_answers(head, base, store)
+    except Unavailable as why:
+        seen.accuracy_absent = str(why)
+        return
+    measured = accuracy(found.head, found.labels, "report", found.base)
+    beyond = quality(found.head, found.labels, found.names, found.base)
+    seen.accuracy = measured.model_copy(update={"quality": beyond})
+
+
+def _facts(head: Side, seen: _Seen, lab: Lab) -> CandidateFacts:
+    profiles = [race.head for race in seen.races]
+    nothing = seen.finding.absent or "nothing ran"
+    return CandidateFacts(
+        candidate=head.kit.candidate,
+        report=seen.accuracy,
+        latency=_latency(profiles, seen.finding, lab.machine),
+        memory=memory(_joined(profiles), machine=lab.machine)
+        if profiles
+        else missing_memory(reason=nothing, machine=lab.machine),
+        size_mib=head.kit.model_bytes / MIB,
+        kit=head.kit.digest,
+    )
+
+
+def _latency(profiles: Sequence[Profile], finding: RatioFinding, machine: str) -> Latency:
+    if not profiles:
+        return missing_latency(reason=finding.absent or "nothing ran", machine=machine)
+    return latency(_joined(profiles), machine=machine)
+
+
+def _joined(profiles: Sequence[Profile]) -> Profile:
+    """The runs of several races of one kit, rounds counted on. Where the machine was disturbed in one, it speaks for all."""
+    runs = [run for profile in profiles for run in profile.runs]
+    told = next((profile for profile in profiles if disturbed(profile.environment)), profiles[-1])
+    renumbered = tuple(run.model_copy(update={"round": number}) for number, run in enumerate(runs))
+    return told.model_copy(update={"runs": renumbered})
+
+
+def _judged(gate: Gate, facts: CandidateFacts, seen: _Seen) -> GateResult:
+    if gate.metric == LATENCY_RATIO:
+        return judge_ratio(gate, seen.finding, facts.candidate.id)
+    result = judge(gate, facts)
+    if seen.accuracy is None and COMPARED[gate.metric].source == "accuracy":
+        return result.model_copy(update={"reason": f"not known against BASE: {seen.accuracy_absent}"})
+    return result
+
+
+def _notices(head: Side, base: Side) -> list[str]:
+    said = [f"{name}: {where}" for name, side in (("HEAD", head), ("BASE", base)) if (where := side.elsewhere())]
+    if head.kit.digest == base.kit.digest:
+        said.append("HEAD and BASE ship the same kit, byte for byte: it was raced against itself")
+    return said

@@ -1,0 +1,103 @@
+"""What two builds answered to the same images, read out of the store; whatever is not there becomes a sentence."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from edgecnn.building.contenders import Side
+from edgecnn.building.lineage import ancestor, kit_artifact
+from edgecnn.judging.accuracy import Answers
+from edgecnn.measure.evaluate import logits_of
+from edgecnn.store.profiles import StoredProfile
+from edgecnn.store.store import Store
+from edgecnn.values.verdict import Fidelity
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+class Unavailable(Exception):
+    """Why there are no paired answers, as a sentence."""
+
+
+@dataclass(frozen=True, eq=False)
+class PairedAnswers:
+    """Both sides' logits of the report split, with what is right."""
+
+    head: Answers
+    base: Answers
+    labels: NDArray[Any]
+    """int64 (images,)"""
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class _Split:
+    pixels: str
+    labels: NDArray[Any]
+
+
+def paired_answers(head: Side, base: Side, store: Store) -> PairedAnswers:
+    """The newest stored answers of both to the same pixels, of one machine where there are such.
+
+    Raises:
+        Unavailable: one side was not evaluated with this store, or the images, labels or classes are not the same.
+        EdgecnnError: the store cannot be read.
+    """
+    ours, theirs = _report_split(head, store, "HEAD"), _report_split(base, store, "BASE")
+    if ours.pixels != theirs.pixels:
+        raise Unavailable(f"their report splits hold other pixels ({ours.pixels[:12]} and {theirs.pixels[:12]})")
+    if len(ours.labels) != len(theirs.labels) or (ours.labels != theirs.labels).any():
+        raise Unavailable("their report splits label the same pixels otherwise")
+    names = head.kit.manifest["labels"]
+    if names != base.kit.manifest["labels"]:
+        raise Unavailable("their classes are not the same, or not in the same order")
+    mine = _evaluations(head, store, ours.pixels, "HEAD")
+    others = _evaluations(base, store, ours.pixels, "BASE")
+    alike = next(((a, b) for a in mine for b in others if a.profile.host == b.profile.host), (mine[0], others[0]))
+    return PairedAnswers(
+        head=_answers(head, alike[0]), base=_answers(base, alike[1]), labels=ours.labels, names=tuple(str(name) for name in names)
+    )
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _report_split(side: Side, store: Store, what: str) -> _Split:
+    import numpy as np
+
+    made = kit_artifact(store, side.kit.digest)
+    prepared = None if made is None else ancestor(store, made, "prepare")
+    if prepared is None:
+        raise Unavailable(f"the store {store.root} does not hold what {what}'s kit was made from")
+    try:
+        pixels = str(json.loads((prepared.folder / "pixels.json").read_text())["report"])
+        return _Split(pixels=pixels, labels=np.load(prepared.folder / "report.labels.npy", allow_pickle=False))
+    except (OSError, ValueError, KeyError) as error:
+        raise Unavailable(f"{what}'s stored images cannot be read: {error}") from error
+
+
+def _evaluations(side: Side, store: Store, pixels: str, what: str) -> tuple[StoredProfile, ...]:
+    row = side.row
+    subject = side.kit.digest if row is None else row.evaluated_kit or side.kit.digest
+    found = tuple(stored for stored in store.profiles.of(subject, "evaluation") if stored.profile.pixels == pixels)
+    if not found:
+        raise Unavailable(f"the store {store.root} holds no answers of {what}'s kit to the report split")
+    return found
+
+
+def _answers(side: Side, stored: StoredProfile) -> Answers:
+    try:
+        logits = logits_of(stored)
+    except (OSError, ValueError) as error:
+        raise Unavailable(f"stored answers of {side.kit.candidate.id} cannot be read: {error}") from error
+    attached = side.report is None or side.report.build.device_attached
+    return Answers(
+        candidate=side.kit.candidate.id,
+        logits=logits,
+        pixels=stored.profile.pixels or "",
+        machine=stored.profile.host,
+        fidelity=stored.profile.fidelity if attached else Fidelity.EMULATED,
+    )

@@ -1,0 +1,151 @@
+"""One side of a comparison: the kit that a finished build, or a bundle alone, ships, with the report and plan that lie beside it.
+
+The kit is raced as it lies there, so whoever compares a bundle runs the code in it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from edgecnn.building.devices import load_devices, local_facts, matches
+from edgecnn.building.origin import origin_of
+from edgecnn.building.publish import BUNDLE, CHOICE
+from edgecnn.errors.comparing import BundleUnreadable, KitNotCarried, NoBuildToCompare
+from edgecnn.measure.kits import KitRef
+from edgecnn.values.comparison import Contender, Origin
+from edgecnn.values.device import Device
+from edgecnn.values.report import BuildReport, CandidateFacts
+
+SCHEMA = "edgecnn.choice/1"
+
+
+@dataclass(frozen=True)
+class Side:
+    """What is known of one side. ``report`` and ``plan`` are None for a bundle alone, and where another version wrote them."""
+
+    folder: Path
+    kit: KitRef
+    report: BuildReport | None
+    plan: Mapping[str, Any] | None
+
+    @property
+    def row(self) -> CandidateFacts | None:
+        """The kit's row in its build's report."""
+        rows = () if self.report is None else self.report.candidates
+        return next((row for row in rows if row.kit == self.kit.digest), None)
+
+    @property
+    def origin(self) -> Origin:
+        """What the kit was made from and with."""
+        return origin_of(self.kit.manifest, self.plan)
+
+    @property
+    def contender(self) -> Contender:
+        """The side as a comparison names it."""
+        build = None if self.report is None else self.report.build
+        return Contender(
+            name=self.folder.resolve().name,
+            candidate=self.kit.candidate,
+            kit=self.kit.digest,
+            arch=None if build is None else build.arch,
+            device=None if build is None else build.device,
+        )
+
+    def elsewhere(self) -> str | None:
+        """A sentence where it was built for a device that this machine is not."""
+        device = self.device
+        if device is None or matches(device, local_facts()):
+            return None
+        return f"{self.kit.candidate.id} was built for {device.name}, which this machine is not: the ratio there may be another"
+
+    @property
+    def device(self) -> Device | None:
+        """As its file states it: in the plan, what a file leaves open is filled in from the machine that planned."""
+        try:
+            planned = None if self.plan is None else Device.model_validate(self.plan["resolved"]["device"])
+        except (ValidationError, KeyError, TypeError):
+            return None  # of another version, whose devices were described otherwise
+        return None if planned is None else load_devices().get(planned.name, planned)
+
+
+def side_of(folder: Path, candidate: str | None = None) -> Side:
+    """The side that a folder holds.
+
+    Args:
+        folder: of a finished build, or a bundle.
+        candidate: whose kit is wanted; None: the chosen one's.
+
+    Raises:
+        NoBuildToCompare: it is neither.
+        BundleUnreadable: ``choice.json`` or the kit's ``kit.json`` is damaged, or they are not of one bundle.
+        KitNotCarried: nothing was chosen, or the bundle has no such kit.
+    """
+    bundle = next((each for each in (folder / BUNDLE, folder) if (each / CHOICE).is_file()), None)
+    if bundle is None:
+        raise NoBuildToCompare(folder=folder)
+    build = bundle.parent if bundle.name == BUNDLE and (bundle.parent / "report.json").is_file() else None
+    return Side(
+        folder=folder,
+        kit=_kit(folder, bundle, candidate),
+        report=None if build is None else _report(build / "report.json"),
+        plan=None if build is None else _object(build / "plan.json"),
+    )
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _kit(folder: Path, bundle: Path, candidate: str | None) -> KitRef:
+    path = bundle / CHOICE
+    choice = _object(path)
+    if choice is None or choice.get("schema") != SCHEMA:
+        raise BundleUnreadable(path=path, because=f"its schema is not {SCHEMA}")
+    try:
+        carried: Mapping[str, Mapping[str, str]] = choice["kits"]
+        name = candidate or choice["choice"]["candidate"]
+        if name not in carried:
+            raise KitNotCarried(folder=folder, candidate=name, carried=tuple(carried))
+        place, digest = bundle / carried[name]["folder"], carried[name]["sha256"]
+    except (KeyError, TypeError) as error:
+        raise BundleUnreadable(path=path, because=f"it lacks {error}") from error
+    if bundle.resolve() not in place.resolve().parents:
+        raise BundleUnreadable(path=path, because=f"it names {carried[name]['folder']!r}, which leaves the bundle")
+    return _opened(place, digest)
+
+
+def _opened(place: Path, digest: str) -> KitRef:
+    manifest = place / "kit.json"
+    try:
+        kit = KitRef.at(place)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        reason = (
+            error.strerror
+            if isinstance(error, OSError) and error.strerror
+            else f"it is no kit's manifest ({type(error).__name__})"
+        )
+        raise BundleUnreadable(path=manifest, because=reason) from error
+    if kit.digest != digest:
+        raise BundleUnreadable(path=manifest, because=f"its SHA-256 is {kit.digest[:12]}…, in {CHOICE} {digest[:12]}…")
+    return kit
+
+
+def _object(path: Path) -> Mapping[str, Any] | None:
+    """A JSON object; None where there is none that can be read, which takes an explanation away and no verdict."""
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _report(path: Path) -> BuildReport | None:
+    try:
+        return BuildReport.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        return None

@@ -1,0 +1,94 @@
+"""What a kit was made from and with, in words, and what differs between two of them: the first question after a regression.
+
+Where results lie is left out, and so is what only judges: two checkouts of one commit have one origin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from edgecnn.store.miss import flattened, shown
+from edgecnn.values.comparison import Origin
+from edgecnn.values.key import digest_of
+
+_NOT_ABOUT_THE_KIT = ("schema", "gates.", "race.", "data.path", "model.weights", "target.")
+"""Of a recipe. What its paths lead to is compared by content; the device by its facts."""
+_DEVICE = ("name", "processor.architecture", "processor.isa", "runtimes.")
+_ABSENT = "absent"
+
+
+def origin_of(manifest: Mapping[str, Any], plan: Mapping[str, Any] | None) -> Origin:
+    """Of a kit with this ``kit.json``, and the ``plan.json`` of its build where there is one.
+
+    Nothing unknown is refused: either may be of another version, and what it lacks is absent.
+    """
+    return Origin(kit=dict(_of_kit(manifest)), plan=None if plan is None else dict(_of_plan(plan)))
+
+
+def changes(base: Origin, head: Origin) -> tuple[str, ...]:
+    """One line a difference, such as ``recipe train.epochs: 3 → 10``; the kits' own manifests where one side has no plan."""
+    lines = list[str]()
+    if base.plan is not None and head.plan is not None:
+        lines += _differing(base.plan, head.plan)
+        told = ("candidate ",)
+    else:
+        told = ("candidate ", "needs ", "preprocessing ", "runner")
+    lines += _differing(_only(base.kit, told), _only(head.kit, told))
+    if not lines and base.kit.get("model") != head.kit.get("model"):
+        lines += _differing(_only(base.kit, ("model",)), _only(head.kit, ("model",)))
+    return tuple(lines)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _of_kit(manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    yield from _leaves("candidate", manifest.get("candidate"))
+    yield from _leaves("needs", _table(manifest, "requirements").get("packages"))
+    yield from _leaves("preprocessing", manifest.get("preprocessing"))
+    files = _table(manifest, "files")
+    digests = {name: fact.get("sha256") for name, fact in files.items() if isinstance(fact, Mapping)}
+    yield "runner", shown(digest_of({name: digest for name, digest in digests.items() if name.startswith("runner/")}))
+    named = _table(manifest, "model").get("files")
+    model = [name for name in named if isinstance(name, str)] if isinstance(named, list) else []
+    yield "model", shown(digest_of({name: digests.get(name) for name in model}))
+
+
+def _of_plan(plan: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    resolved = _table(plan, "resolved")
+    for name, value in _leaves("recipe", resolved.get("recipe")):
+        if not name.removeprefix("recipe ").startswith(_NOT_ABOUT_THE_KIT):
+            yield name, value
+    weights = _table(resolved, "weights")
+    yield "weights", shown(weights.get("sha256") or weights.get("kind", _ABSENT))
+    yield "images", shown(_table(resolved, "data").get("content", _ABSENT))
+    yield "runner", shown(resolved.get("runner_sha256", _ABSENT))
+    for name, value in _leaves("device", resolved.get("device")):
+        if name.removeprefix("device ").startswith(_DEVICE) and not name.endswith(".source"):
+            yield name, value
+    yield from _leaves("", resolved.get("versions"))
+    for step in plan.get("steps") or ():
+        payload = _table(step, "payload") if isinstance(step, Mapping) else {}
+        yield f"stage {payload.get('kind')} revision", shown(payload.get("revision", _ABSENT))
+
+
+def _leaves(what: str, value: Any) -> Iterator[tuple[str, str]]:
+    if isinstance(value, Mapping):
+        for path, leaf in flattened(value):
+            yield f"{what} {path}".strip(), shown(leaf)
+
+
+def _table(value: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = value.get(name)
+    return found if isinstance(found, Mapping) else {}
+
+
+def _only(origin: Mapping[str, str], beginnings: tuple[str, ...]) -> dict[str, str]:
+    return {name: value for name, value in origin.items() if name.startswith(beginnings)}
+
+
+def _differing(base: Mapping[str, str], head: Mapping[str, str]) -> list[str]:
+    names = [*head, *(name for name in base if name not in head)]
+    pairs = ((name, base.get(name, _ABSENT), head.get(name, _ABSENT)) for name in names)
+    return [f"{name}: {old} → {new}" for name, old, new in pairs if old != new]

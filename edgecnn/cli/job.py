@@ -1,0 +1,75 @@
+"""What a CI job reads beside the exit code: a JUnit file, GitHub's annotations, and a summary for its page.
+
+The file is there from the beginning, as an error: a call that is killed must not leave an earlier call's verdict behind.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgecnn.errors.base import EdgecnnError, ExitCode
+from edgecnn.errors.ci import NoVerdict, ResultFileUnwritable
+from edgecnn.errors.recipes import EmptyOption
+
+if TYPE_CHECKING:
+    from edgecnn.render.gate_sheet import GateSheet
+
+
+class Job:
+    """Who else is told of a judgement."""
+
+    def __init__(self, junit: str | None = None) -> None:
+        self._junit = junit
+
+    def watched(self, body: Callable[[], ExitCode]) -> ExitCode:
+        """Run a body that will call ``tell``; an error that it ends with stands in the JUnit file too.
+
+        Raises:
+            EmptyOption, ResultFileUnwritable: of ``--junit``, before the body runs.
+        """
+        if self._junit is None:
+            return body()
+        if not self._junit.strip():
+            raise EmptyOption(option="--junit")
+        from edgecnn.render.junit import junit_of_error
+
+        self._write(junit_of_error(NoVerdict()))
+        try:
+            return body()
+        except EdgecnnError as error:
+            self._write(junit_of_error(error))
+            raise
+
+    def tell(self, sheet: GateSheet) -> None:
+        """Say it everywhere where this process's surroundings want it said."""
+        from edgecnn.render.annotations import annotations
+        from edgecnn.render.junit import junit_of
+        from edgecnn.render.step_summary import summary_markdown
+        from edgecnn.render.terminal import show_talk
+
+        if self._junit is not None:
+            self._write(junit_of(sheet))
+        if os.environ.get("GITHUB_ACTIONS") == "true":
+            show_talk(annotations(sheet))
+        if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
+            try:
+                with Path(summary).open("a", encoding="utf-8", errors="backslashreplace") as stream:
+                    stream.write(summary_markdown(sheet))
+            except OSError as error:  # the runner's file, not the user's: a verdict is not lost over it
+                show_talk([f"edgecnn: no summary was written: {summary}: {error.strerror or error}"])
+
+    def _write(self, text: str) -> None:
+        from edgecnn.building.publish import write_text_atomically
+
+        path = Path(self._junit or "")
+        try:
+            if path.exists() and not path.is_file():  # /dev/stdout is written into, and never replaced
+                path.write_text(text, encoding="utf-8")
+            else:
+                write_text_atomically(path, text)
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise ResultFileUnwritable(option="--junit", path=path, because=reason) from error

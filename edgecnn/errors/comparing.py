@@ -1,0 +1,116 @@
+"""Failures of holding one finished build against another, or against a recorded baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+from pathlib import Path
+
+from edgecnn.errors.base import EdgecnnError, ExitCode
+
+
+class NoBuildToCompare(EdgecnnError):
+    """Raised when a folder that was named is neither a finished build nor a bundle."""
+
+    ref = "no-build-to-compare"
+
+    def __init__(self, *, folder: Path) -> None:
+        super().__init__(
+            what=f"{folder} is neither a finished build nor a bundle",
+            because="there is no choice.json in it, nor in its bundle/",
+            hint="name the folder of a finished build, such as builds/ARCH-DEVICE, or its bundle",
+        )
+
+
+class BundleUnreadable(EdgecnnError):
+    """Raised when a file of a bundle, or the plan beside it, is truncated, was edited, or is of a later version."""
+
+    ref = "bundle-unreadable"
+
+    def __init__(self, *, path: Path, because: str) -> None:
+        super().__init__(what=f"{path} cannot be read", because=because, hint="the same build command writes it again")
+
+
+class KitNotCarried(EdgecnnError):
+    """Raised when the kit that is to be raced is not in the bundle: nothing was chosen, or another candidate was asked for."""
+
+    ref = "kit-not-carried"
+    exit_code = ExitCode.MISSING
+
+    def __init__(self, *, folder: Path, candidate: str | None, carried: Sequence[str]) -> None:
+        what = f"{folder} carries no kit of {candidate}" if candidate else f"{folder}: no candidate was chosen"
+        super().__init__(what=what, because=f"it carries {', '.join(carried) or 'nothing'}")
+
+
+class OptionsNotWithAgainst(EdgecnnError):
+    """Raised when a comparison is given what says how to build: both builds are finished."""
+
+    ref = "options-not-with-against"
+
+    def __init__(self, *, options: Sequence[str]) -> None:
+        super().__init__(
+            what=f"--against takes no {', '.join(options)}",
+            because="it races two finished builds as they are",
+            hint="edgecnn judge HEAD --against BASE [--max METRIC=NUMBER]",
+        )
+
+
+class RoundsWithoutAgainst(EdgecnnError):
+    """Raised when rounds are asked of a build by itself, whose recipe says how it is raced."""
+
+    ref = "rounds-without-against"
+
+    def __init__(self, *, rounds: int) -> None:
+        super().__init__(
+            what="--rounds is of a comparison, and --against names no other build",
+            hint=f"for a build by itself: --set race.rounds={rounds}",
+        )
+
+
+class NoRecordedRace(EdgecnnError):
+    """Raised when a baseline is to be recorded of a build whose runs are not in the store."""
+
+    ref = "no-recorded-race"
+    exit_code = ExitCode.MISSING
+
+    def __init__(self, *, candidate: str, because: str, hint: str | None) -> None:
+        super().__init__(what=f"there are no runs of {candidate} to record", because=because, hint=hint)
+
+
+class LatencyBaselineUnreadable(EdgecnnError):
+    """Raised when a file is no latency baseline, is truncated, or was edited since it was written."""
+
+    ref = "latency-baseline-unreadable"
+
+    def __init__(self, *, path: Path, because: str) -> None:
+        super().__init__(
+            what=f"{path} cannot be read as a latency baseline",
+            because=because,
+            hint="edgecnn baseline record BUILD --out FILE writes one",
+        )
+
+
+class BaselineElsewhere(EdgecnnError):
+    """Raised when present runs were made under other conditions than the baseline's, so that nothing would be shown."""
+
+    ref = "baseline-elsewhere"
+
+    def __init__(self, *, differing: Sequence[tuple[str, str, str]]) -> None:
+        said = "; ".join(f"{name}: then {then}, now {now}" for name, then, now in differing)
+        allowed = " ".join(f"--allow-different {name}" for name, _, _ in differing)
+        super().__init__(
+            what="the baseline is of a machine in another state",
+            because=said,
+            hint=f"record a new baseline, race both builds here with --against, or say that it does not matter: {allowed}",
+        )
+
+
+class UnknownCondition(EdgecnnError):
+    """Raised when a difference is allowed in a condition that nobody records."""
+
+    ref = "unknown-condition"
+
+    def __init__(self, *, name: str, known: Sequence[str]) -> None:
+        near = get_close_matches(name, known, n=1, cutoff=0.4)
+        guess = f"did you mean {near[0]}? " if near else ""
+        super().__init__(what=f"--allow-different: no condition is called {name!r}", hint=f"{guess}known: {', '.join(known)}")

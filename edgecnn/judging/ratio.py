@@ -1,0 +1,167 @@
+"""The ratio of two kits' latencies, and the gate on it: the whole interval passes or fails.
+
+Paired, from runs that were interleaved in one race: both kits met the same weather, so that other work takes a verdict away only
+where one of them met more of it. Unpaired, from races of different days: a machine that was busy on one of them looks like a kit
+that changed, so that a busy present fails nothing and a busy past passes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from edgecnn.judging.bounds import LATENCY_RATIO
+from edgecnn.judging.intervals import LATENCY_CONFIDENCE, ratio_interval, unpaired_ratio_interval
+from edgecnn.judging.latency import (
+    CONDITIONS_OF_THE_MACHINE,
+    OTHERS_PERCENT_MAX,
+    RUNS_NEEDED,
+    THROTTLED_PERCENT_MAX,
+    check_conditions,
+    disturbed,
+    medians_by_round,
+    run_ms,
+)
+from edgecnn.values.base import Value
+from edgecnn.values.profile import Environment, Profile, Run
+from edgecnn.values.verdict import Fidelity, Gate, GateResult, Interval, Verdict
+
+
+_WEATHER = (
+    ("others_percent", OTHERS_PERCENT_MAX, "other programs took {:.0f} % of the processors' time in the runs"),
+    ("throttled_percent", THROTTLED_PERCENT_MAX / 2, "the machine slowed itself down in {:.0f} % of the runs"),
+)
+"""What may slow one kit of a pair and not the other: observation, how many points more of it are too many, and its words. Of twins
+that met 50 to 90 % of other work, ten rounds differ by more than 5 points three times in a hundred."""
+
+
+class PairedRace(Value):
+    """Profiles of two kits that ran interleaved, round by round."""
+
+    base: Profile
+    head: Profile
+
+
+class RatioFinding(Value):
+    """What is known of HEAD / BASE, or why nothing is."""
+
+    ratio: Interval | None
+    how: str = ""
+    """The test and the sample, such as ``10 interleaved rounds on AMD EPYC``."""
+    absent: str | None = None
+    """Nothing was measured, and why."""
+    open: str | None = None
+    """There are runs and no interval, and why."""
+    slow_disturbed: str | None = None
+    """What besides its kit may have made HEAD slow: it then fails nothing."""
+    fast_disturbed: str | None = None
+    """What besides its kit may have made BASE slow: HEAD then passes nothing."""
+
+
+def paired_finding(races: Sequence[PairedRace], machine: str, confidence: float = LATENCY_CONFIDENCE) -> RatioFinding:
+    """HEAD / BASE from one or more races of the same two kits, pairs taken inside each race.
+
+    Raises:
+        ConditionsDiffer: two kits of one race did not run on the same machine in the same state.
+        RoundTwice: a round holds two runs of one kit.
+    """
+    slow, fast = list[float](), list[float]()
+    for race in races:
+        _check_same_state(race)
+        head, base = medians_by_round(race.head), medians_by_round(race.base)
+        rounds = sorted(head.keys() & base.keys())
+        slow += [head[number] for number in rounds]
+        fast += [base[number] for number in rounds]
+    ratio = ratio_interval(slow, fast, confidence)
+    why = None if ratio else f"{len(slow)} paired rounds; an interval needs {RUNS_NEEDED}"
+    return RatioFinding(
+        ratio=ratio,
+        how=f"{len(slow)} interleaved rounds on {machine}",
+        open=why,
+        slow_disturbed=_uneven(races, "head"),
+        fast_disturbed=_uneven(races, "base"),
+    )
+
+
+def unpaired_finding(
+    head: Profile, base: Sequence[Run], base_environment: Environment, confidence: float = LATENCY_CONFIDENCE
+) -> RatioFinding:
+    """HEAD / BASE from runs of different days: the Hodges-Lehmann ratio of run medians with Mann-Whitney's exact bounds."""
+    ours, theirs = ([ms for run in runs if (ms := run_ms(run)) is not None] for runs in (head.runs, base))
+    ratio = unpaired_ratio_interval(ours, theirs, confidence)
+    why = None if ratio else f"{len(ours)} runs against {len(theirs)} are too few for an interval"
+    past = disturbed(base_environment)
+    return RatioFinding(
+        ratio=ratio,
+        how=f"unpaired, {len(ours)} runs against {len(theirs)} of the baseline (Mann-Whitney)",
+        open=why,
+        slow_disturbed=disturbed(head.environment),
+        fast_disturbed=f"when the baseline was recorded, {past}" if past else None,
+    )
+
+
+def judge_ratio(gate: Gate, finding: RatioFinding, candidate: str) -> GateResult:
+    """The gate on ``latency_ratio``. ``max`` is its only side."""
+    verdict, why = _verdict(gate, finding)
+    return GateResult(
+        gate=gate,
+        candidate=candidate,
+        verdict=verdict,
+        figure=finding.ratio,
+        fidelity=Fidelity.MISSING if finding.absent else Fidelity.MEASURED,
+        reason=why if finding.ratio is None else f"{_shown(finding.ratio)}, {finding.how}, {why}",
+    )
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _check_same_state(race: PairedRace) -> None:
+    """A condition that one kit's runner is too old to read is no difference: both ran in the same minutes on one machine."""
+    ours, theirs = race.head.environment, race.base.environment
+    known = [name for name in CONDITIONS_OF_THE_MACHINE if name in ours.conditions and name in theirs.conditions]
+    check_conditions(ours, theirs, known)
+
+
+def _uneven(races: Sequence[PairedRace], side: Literal["base", "head"]) -> str | None:
+    """A sentence where this side met so much more than the other that it may be slower for it; what was not observed is 0."""
+    other: Literal["base", "head"] = "base" if side == "head" else "head"
+    said = []
+    for name, allowed, what in _WEATHER:
+        mine, theirs = _mean(races, side, name), _mean(races, other, name)
+        if mine - theirs > allowed:
+            said.append(f"{what.format(mine)} of {side.upper()}, and {theirs:.0f} % in those of {other.upper()}")
+    return " and ".join(said) or None
+
+
+def _mean(races: Sequence[PairedRace], side: Literal["base", "head"], name: str) -> float:
+    """Over races, each counted by its rounds."""
+    profiles: list[Profile] = [getattr(race, side) for race in races]
+    rounds = sum(len(profile.runs) for profile in profiles)
+    return sum(float(each.environment.observed.get(name, 0)) * len(each.runs) for each in profiles) / max(rounds, 1)
+
+
+def _verdict(gate: Gate, finding: RatioFinding) -> tuple[Verdict, str]:
+    bound = f"{LATENCY_RATIO} ≤ {gate.bound:g} ({_rule(gate.bound)})"
+    if finding.ratio is None:
+        return (Verdict.MISSING, finding.absent) if finding.absent else (Verdict.UNSURE, finding.open or "nothing is known")
+    if finding.ratio.high <= gate.bound:
+        doubt = finding.fast_disturbed
+        return (Verdict.UNSURE, f"leaves {bound} open: {doubt}") if doubt else (Verdict.PASS, f"meets {bound}")
+    if finding.ratio.low <= gate.bound:
+        return Verdict.UNSURE, f"leaves {bound} open: more rounds or a quieter machine would settle it"
+    doubt = finding.slow_disturbed
+    return (Verdict.UNSURE, f"leaves {bound} open: {doubt}") if doubt else (Verdict.FAIL, f"breaks {bound}")
+
+
+def _rule(bound: float) -> str:
+    alpha = f"α {100 * (1 - LATENCY_CONFIDENCE) / 2:g} % on either side"
+    return (
+        f"margin {100 * (bound - 1):.3g} %, {alpha}"
+        if bound >= 1
+        else f"must be at least {100 * (1 - bound):.3g} % faster, {alpha}"
+    )
+
+
+def _shown(ratio: Interval) -> str:
+    return f"latency {ratio.estimate:.3f} × BASE [{ratio.low:.3f}, {ratio.high:.3f}] at {100 * ratio.confidence:.4g} %"

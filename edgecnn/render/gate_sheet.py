@@ -1,0 +1,72 @@
+"""What a CI system is told of a judgement, whatever was judged: one line a gate, and whether that line stops the job."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from edgecnn.errors.base import ExitCode
+from edgecnn.judging.gates import standing
+from edgecnn.values.comparison import Comparison
+from edgecnn.values.report import BuildReport
+from edgecnn.values.verdict import Gate, GateResult, Verdict
+
+
+@dataclass(frozen=True)
+class GateSheet:
+    """A judgement in the words of a job."""
+
+    title: str
+    """Such as ``resnet-18 on cpu``."""
+    candidate: str
+    verdict: Verdict
+    why: str
+    """One sentence."""
+    gates: tuple[GateResult, ...]
+    seconds: float
+    made_at: str
+    version: str
+    require_measured: bool = False
+    changed: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def stops(self, result: GateResult) -> bool:
+        """True where this gate alone keeps the exit code from 0."""
+        return standing((result,), require_measured=self.require_measured) is not ExitCode.OK
+
+
+def sheet_of_report(report: BuildReport, *, require_measured: bool = False) -> GateSheet:
+    """The gates of the chosen candidate of a build."""
+    return GateSheet(
+        title=f"{report.build.arch} on {report.build.device}",
+        candidate=report.choice.candidate or "no candidate",
+        verdict=report.verdict,
+        why=report.choice.why,
+        gates=report.gates,
+        seconds=report.seconds,
+        made_at=report.made_at,
+        version=report.version,
+        require_measured=require_measured,
+        notes=report.notices,
+    )
+
+
+def sheet_of_comparison(found: Comparison) -> GateSheet:
+    """The gates of HEAD, held against BASE."""
+    head, base = found.head, found.base
+    return GateSheet(
+        title=f"{head.name} against {base.name}",
+        candidate=head.candidate.id,
+        verdict=found.verdict,
+        why=f"{head.candidate.id} of HEAD against {base.candidate.id} of BASE, {found.how}, on {found.machine}",
+        gates=found.gates,
+        seconds=found.seconds,
+        made_at=found.made_at,
+        version=found.version,
+        changed=found.changed,
+        notes=found.notices,
+    )
+
+
+def bound_of(gate: Gate) -> str:
+    """``drop_pp ≤ 1``."""
+    return f"{gate.metric} {'≤' if gate.side == 'max' else '≥'} {gate.bound:g}"

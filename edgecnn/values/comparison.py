@@ -1,0 +1,91 @@
+"""What judging one build against another found, as facts. Rendering is somewhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from pydantic import Field
+
+from edgecnn.values.base import Value
+from edgecnn.values.candidate import Candidate
+from edgecnn.values.profile import Environment, Run
+from edgecnn.values.report import Latency
+from edgecnn.values.verdict import GateResult, Interval, Verdict
+
+
+class Origin(Value):
+    """What a kit was made from and with, leaf by leaf, in words: two origins can be held against each other line by line."""
+
+    kit: Mapping[str, str]
+    """From the kit's own manifest."""
+    plan: Mapping[str, str] | None = None
+    """From the ``plan.json`` of its build; None for a bundle without one."""
+
+
+class Contender(Value):
+    """One side of a comparison: the kit that a build ships."""
+
+    name: str
+    """Of the folder that was given."""
+    candidate: Candidate
+    kit: str
+    """sha256 of the kit's manifest."""
+    arch: str | None = None
+    device: str | None = None
+    """What it was built for; None where only a bundle was given."""
+    observed_at: str | None = None
+    """When its runs were made, where that is another day than the other side's."""
+
+
+class Comparison(Value):
+    """``edgecnn judge HEAD --against BASE`` and ``edgecnn baseline compare``, schema edgecnn.comparison/1."""
+
+    schema_: Literal["edgecnn.comparison/1"] = Field(default="edgecnn.comparison/1", alias="schema")
+    version: str
+    made_at: str
+    how: Literal["paired", "unpaired"]
+    """paired: both ran interleaved in one race. unpaired: BASE's runs are of another day, so that drift too is a difference."""
+    head: Contender
+    base: Contender
+    machine: str
+    environment: Environment
+    rounds: int
+    """Processes of HEAD that were timed."""
+    ratio: Interval | None
+    """Latency of HEAD over BASE: above 1, HEAD is slower."""
+    latency: Latency
+    """HEAD's own."""
+    base_latency: Latency
+    drop_pp: Interval | None
+    """Top-1 lost by HEAD against BASE on the same images, percentage points; two-sided 90 %."""
+    drop_absent: str | None = None
+    """Why there is no drop."""
+    verdict: Verdict
+    gates: tuple[GateResult, ...]
+    changed: tuple[str, ...]
+    """What differs between what the two were made from and with, BASE → HEAD."""
+    notices: tuple[str, ...] = ()
+    seconds: float
+
+
+class LatencyBaseline(Value):
+    """A file of ``edgecnn baseline``, schema edgecnn.latency-baseline/1: every raw run of one kit on one machine.
+
+    It is for boards and pinned runners, where a later build's runs may be held against it; the records in ``baselines/`` are
+    something else, what reference GPUs did with a network.
+    """
+
+    schema_: Literal["edgecnn.latency-baseline/1"] = Field(default="edgecnn.latency-baseline/1", alias="schema")
+    version: str
+    contender: Contender
+    machine: str
+    environment: Environment
+    """Conditions and observations of the race."""
+    observed_at: str
+    runs: tuple[Run, ...] = Field(min_length=1)
+    """Every process, with every timed inference in nanoseconds."""
+    origin: Origin
+    """So that a later regression can say what changed."""
+    sha256: str = ""
+    """Of the canonical JSON of everything else: an edited file is refused."""

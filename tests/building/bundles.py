@@ -1,0 +1,36 @@
+"""Bundles around the runner tests' real kits: small enough to be raced in a test, and raced as any other."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+from tests.runner.kits import make_kit
+
+
+def make_bundle(folder: Path, *, chosen: str | None = "onnxruntime-fp32", **kit: int) -> Path:
+    """A bundle of one kit in ``folder``.
+
+    Args:
+        folder: made here.
+        chosen: what ``choice.json`` says is used; the kit is always ``onnxruntime-fp32``.
+        kit: ``width``, ``depth``, ``side`` of its network.
+    """
+    (folder / "kits").mkdir(parents=True)
+    made = make_kit(folder / "kits", name="onnxruntime-fp32", **kit)
+    digest = hashlib.sha256((made / "kit.json").read_bytes()).hexdigest()
+    write_choice(folder, chosen, {"onnxruntime-fp32": {"folder": "kits/onnxruntime-fp32", "sha256": digest}})
+    return folder
+
+
+def write_choice(folder: Path, chosen: str | None, kits: dict[str, dict[str, str]]) -> None:
+    state = "settled" if chosen else "none"
+    choice = {"state": state, "candidate": chosen, "why": "", "settle_command": None, "carried": list(kits)}
+    (folder / "choice.json").write_text(json.dumps({"schema": "edgecnn.choice/1", "choice": choice, "kits": kits}))
+
+
+def reseal(folder: Path) -> None:
+    """Write ``choice.json`` for the kit as it now is."""
+    digest = hashlib.sha256((folder / "kits/onnxruntime-fp32/kit.json").read_bytes()).hexdigest()
+    write_choice(folder, "onnxruntime-fp32", {"onnxruntime-fp32": {"folder": "kits/onnxruntime-fp32", "sha256": digest}})
