@@ -62,8 +62,8 @@ class _Seen:
     accuracy_absent: str | None = None
 
 
-def judge_against(request: AgainstRequest, store: Store, tell: Progress) -> Comparison:
-    """Race both builds' chosen kits and judge HEAD by what BASE does.
+def judge_against(request: AgainstRequest, lab: Lab) -> Comparison:
+    """Race both builds' chosen kits in this lab and judge HEAD by what BASE does.
 
     Raises:
         NoBuildToCompare, BundleUnreadable, KitNotCarried: a folder is not what it should be.
@@ -73,10 +73,9 @@ def judge_against(request: AgainstRequest, store: Store, tell: Progress) -> Comp
     started = time.perf_counter()
     head, base = side_of(request.head), side_of(request.base)
     gates = comparison_gates(request.gates)
-    lab = local_lab(store, tell)
-    with store.in_use.held():
+    with lab.store.in_use.held():
         seen = _raced(head, base, gates, request.rounds, lab)
-        _answered(seen, head, base, store)
+        _answered(seen, head, base, lab.store)
     facts = _facts(head, seen, lab)
     judged = tuple(_judged(gate, facts, seen) for gate in gates)
     return Comparison(

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import edgecnn
-from edgecnn.building.against import MIB, local_lab
+from edgecnn.building.against import MIB
 from edgecnn.building.contenders import Side, side_of
 from edgecnn.building.latency_baseline import figures_of, read_baseline, runs_of
 from edgecnn.building.origin import changes
@@ -24,14 +24,13 @@ from edgecnn.judging.gates import judge, overall
 from edgecnn.judging.latency import disturbed, latency, missing_latency
 from edgecnn.judging.memory import memory, missing_memory
 from edgecnn.judging.ratio import RatioFinding, judge_ratio, unpaired_finding
+from edgecnn.measure.lab import Lab
 from edgecnn.measure.race import RaceRequest, race
-from edgecnn.store.store import Store
 from edgecnn.values.base import Value
 from edgecnn.values.comparison import Comparison, LatencyBaseline
 from edgecnn.values.profile import CONDITIONS_THAT_MUST_MATCH, Environment, Profile
 from edgecnn.values.recipe import GateChoice
 from edgecnn.values.report import CandidateFacts
-from edgecnn.values.stage import Progress
 from edgecnn.values.verdict import Gate, GateResult
 
 ROUNDS = 16
@@ -53,8 +52,8 @@ class CompareRequest(Value):
     """Of HEAD; None: the chosen one."""
 
 
-def compare(request: CompareRequest, store: Store, tell: Progress) -> Comparison:
-    """Judge present runs of a build by a baseline's.
+def compare(request: CompareRequest, lab: Lab) -> Comparison:
+    """Judge present runs of a build, made in this lab or read back from a device, by a baseline's.
 
     Raises:
         BaselineElsewhere: a condition that must match differs, and is not among those that may.
@@ -65,7 +64,7 @@ def compare(request: CompareRequest, store: Store, tell: Progress) -> Comparison
     _refuse_unknown(request.allow_different)
     baseline, side = read_baseline(request.baseline), side_of(request.head, request.candidate)
     gates = comparison_gates(request.gates)
-    profile, absent, environment, machine = _present(request, side, baseline, store, tell)
+    profile, absent, environment, machine = _present(request, side, baseline, lab)
     finding = RatioFinding(ratio=None, absent=absent)
     if profile is not None:
         _refuse_elsewhere(baseline.environment, profile.environment, request.allow_different)
@@ -98,20 +97,19 @@ def compare(request: CompareRequest, store: Store, tell: Progress) -> Comparison
 
 
 def _present(
-    request: CompareRequest, side: Side, baseline: LatencyBaseline, store: Store, tell: Progress
+    request: CompareRequest, side: Side, baseline: LatencyBaseline, lab: Lab
 ) -> tuple[Profile | None, str | None, Environment, str]:
     """Runs of now, or why there are none; the machine's environment and its name."""
     if request.runs is not None:
         profile = runs_of(side, request.runs)
         return profile, None, profile.environment, profile.host
-    lab = local_lab(store, tell)
     here = lab.environment_of(side.kit)
     _refuse_elsewhere(baseline.environment, here, request.allow_different)  # before any time is spent
     if (why := why_not_runnable(side.kit, lab)) is not None:
         return None, why, here, lab.machine
     samples = max(SAMPLES_MIN, max(len(run.samples_ns) for run in baseline.runs))
     asked = RaceRequest(kits=(side.kit,), purpose="against", rounds=request.rounds, samples=samples, max_age_h=0.0)
-    with store.in_use.held():
+    with lab.store.in_use.held():
         result = race(asked, lab)
     profile = result.profiles.get(side.kit.digest)
     return profile, result.failed.get(side.kit.digest), here if profile is None else profile.environment, lab.machine

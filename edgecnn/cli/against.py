@@ -28,7 +28,7 @@ class AskedAgainst:
 
 def judged_against(asked: AskedAgainst, job: Job, *, as_json: bool, quiet: bool) -> ExitCode:
     """Race, judge and show."""
-    from edgecnn.building.against import AgainstRequest, judge_against
+    from edgecnn.building.against import AgainstRequest, judge_against, local_lab
     from edgecnn.judging.bounds import parse_bounds
     from edgecnn.judging.looks import ROUNDS_MAX
     from edgecnn.render.progress import progress_for
@@ -39,7 +39,7 @@ def judged_against(asked: AskedAgainst, job: Job, *, as_json: bool, quiet: bool)
     request = AgainstRequest(head=Path(head), base=Path(asked.base), gates=gates, rounds=asked.rounds or ROUNDS_MAX)
     tell = progress_for(quiet=quiet or as_json)
     try:
-        found = judge_against(request, Store.open(), tell)
+        found = judge_against(request, local_lab(Store.open(), tell))
     finally:
         tell.close()
     return told(found, job, as_json=as_json)

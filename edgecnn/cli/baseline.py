@@ -105,6 +105,7 @@ def compare(  # noqa: PLR0913 - a command line's options are its parameters
     job = Job(junit)
 
     def body() -> ExitCode:
+        from edgecnn.building.against import local_lab
         from edgecnn.building.against_baseline import CompareRequest, compare
         from edgecnn.cli.against import told
         from edgecnn.judging.bounds import parse_bounds
@@ -118,7 +119,7 @@ def compare(  # noqa: PLR0913 - a command line's options are its parameters
         )  # fmt: skip
         tell = progress_for(quiet=quiet or as_json)
         try:
-            found = compare(request, Store.open(), tell)
+            found = compare(request, local_lab(Store.open(), tell))
         finally:
             tell.close()
         return told(found, job, as_json=as_json)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
+from edgecnn.errors.gates import RacesDiffer
 from edgecnn.judging.bounds import LATENCY_RATIO
 from edgecnn.judging.intervals import LATENCY_CONFIDENCE, ratio_interval, unpaired_ratio_interval
 from edgecnn.judging.latency import (
@@ -26,12 +27,11 @@ from edgecnn.values.base import Value
 from edgecnn.values.profile import Environment, Profile, Run
 from edgecnn.values.verdict import Fidelity, Gate, GateResult, Interval, Verdict
 
-
 _WEATHER = (
     ("others_percent", OTHERS_PERCENT_MAX, "other programs took {:.0f} % of the processors' time in the runs"),
     ("throttled_percent", THROTTLED_PERCENT_MAX / 2, "the machine slowed itself down in {:.0f} % of the runs"),
 )
-"""What may slow one kit of a pair and not the other: observation, how many points more of it are too many, and its words. Of twins
+"""What may slow one kit of a pair and not the other: observation, how many points more are too many, and its words. Of twins
 that met 50 to 90 % of other work, ten rounds differ by more than 5 points three times in a hundred."""
 
 
@@ -62,6 +62,7 @@ def paired_finding(races: Sequence[PairedRace], machine: str, confidence: float 
     """HEAD / BASE from one or more races of the same two kits, pairs taken inside each race.
 
     Raises:
+        RacesDiffer: two profiles of a pair are not of one race.
         ConditionsDiffer: two kits of one race did not run on the same machine in the same state.
         RoundTwice: a round holds two runs of one kit.
     """
@@ -118,6 +119,8 @@ def judge_ratio(gate: Gate, finding: RatioFinding, candidate: str) -> GateResult
 
 def _check_same_state(race: PairedRace) -> None:
     """A condition that one kit's runner is too old to read is no difference: both ran in the same minutes on one machine."""
+    if race.head.race is None or race.head.race != race.base.race:
+        raise RacesDiffer(ours=race.head.subject, theirs=race.base.subject, our_race=race.head.race, their_race=race.base.race)
     ours, theirs = race.head.environment, race.base.environment
     known = [name for name in CONDITIONS_OF_THE_MACHINE if name in ours.conditions and name in theirs.conditions]
     check_conditions(ours, theirs, known)

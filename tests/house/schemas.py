@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from edgecnn.values.artifact import Record
+from edgecnn.values.comparison import Comparison, LatencyBaseline
 from edgecnn.values.device import Device
 from edgecnn.values.profile import Profile
 from edgecnn.values.recipe import Recipe
@@ -24,6 +25,8 @@ PUBLISHED: dict[str, tuple[type[BaseModel], str]] = {
     "recipe": (Recipe, "What a user asks: a recipe file (TOML), and plan.json's `asked`."),
     "device": (Device, "A device file (TOML): nominal facts, each with its source."),
     "report": (BuildReport, "report.json: what a build found."),
+    "comparison": (Comparison, "What judging one build against another found: `edgecnn judge HEAD --against BASE --json`."),
+    "latency-baseline": (LatencyBaseline, "A file of `edgecnn baseline`: every run of one kit on a board or a pinned runner."),
     "record": (Record, "record.json: beside every artifact in the store."),
     "profile": (Profile, "What was observed on one machine: accuracy, latency or residency."),
 }

@@ -13,6 +13,7 @@ from edgecnn.judging.intervals import (
     tango_bounds,
     tango_drop_pp,
     two_sided_z,
+    unpaired_ratio_interval,
     wilson,
 )
 
@@ -140,6 +141,29 @@ def test_weather_that_both_kits_share_cancels():
 def test_unequal_lists_are_never_paired_short():
     with pytest.raises(ValueError, match="8 values cannot be paired with 7"):
         ratio_interval([1.0] * 8, [1.0] * 7)
+
+
+def test_unpaired_ratio_of_95_percent_uses_mann_and_whitneys_table():
+    # Published critical value for n = m = 8, two-sided 5 %: U <= 13, so the 14th difference from either end.
+    ours, theirs = [2.0**k for k in range(8)], [2.0 ** (k / 100) for k in range(8)]
+    shifts = sorted(math.log(a / b) for a in ours for b in theirs)
+    interval = unpaired_ratio_interval(ours, theirs, 0.95)
+    assert (math.log(interval.low), math.log(interval.high)) == pytest.approx((shifts[13], shifts[-14]))
+
+
+def test_unpaired_ratio_is_exact_for_the_smallest_samples_that_can_have_one():
+    # Four against four reach 1 - 2 / C(8, 4) = 97.1 %, which is less than the 98 % asked.
+    assert unpaired_ratio_interval([1.0] * 4, [1.0] * 4) is None
+    # Five against five: U of 0 and of 1 may be left out at either end.
+    assert unpaired_ratio_interval([1.0] * 5, [1.0] * 5).confidence == 1 - 4 / math.comb(10, 5)
+    assert unpaired_ratio_interval([], [1.0] * 50) is None
+
+
+def test_unpaired_ratio_is_inverted_when_the_samples_change_places_and_need_not_be_as_long():
+    ours, theirs = [2.0, 2.1, 1.9, 2.4, 2.2, 2.0, 2.3, 1.8, 2.0], [1.0, 1.2, 0.9, 1.1, 1.3, 1.0, 0.8]
+    there, back = unpaired_ratio_interval(ours, theirs), unpaired_ratio_interval(theirs, ours)
+    assert (there.low, there.high) == pytest.approx((1 / back.high, 1 / back.low))
+    assert there.estimate == pytest.approx(2.0, rel=0.15)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,80 @@
+"""Comparisons without a machine: a host that answers with the times it was told, and finished builds that are only files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from edgecnn.errors.host import RunnerFailed
+from edgecnn.measure.lab import Lab
+from edgecnn.runner.files import write_json
+from edgecnn.runner.items import Item, run_file
+from edgecnn.store.store import Store
+from edgecnn.values.stage import Progress
+from tests.building.bundles import make_bundle
+from tests.measure.labs import FakeHost, lab_at
+from tests.store.toys import Ear
+
+STEADY = (1.0, 1.01, 0.99, 1.0, 1.02, 0.98)
+
+
+class RacingHost(FakeHost):
+    """Times are a kit's own by round: ``ms[folder name of the bundle]`` times what the round adds to every kit."""
+
+    def __init__(self, **ms: float) -> None:
+        super().__init__()
+        self.ms = ms
+        self.spread = STEADY
+        self.wobble: dict[str, tuple[float, ...]] = {}
+        """Bundle to what its own rounds add to it, and to no other kit."""
+        self.others: dict[str, str] = {}
+        """Bundle to what other programs took during its runs, percent."""
+        self.refuses: dict[str, str] = {}
+        """Bundle to why its kit does not pass its own test, with the runner's reference."""
+
+    def run(self, kit: Path, argv: Sequence[str], *, lease_s: float, tell: Progress) -> Mapping[str, Any]:
+        if argv[0] != "selftest":
+            return super().run(kit, argv, lease_s=lease_s, tell=tell)
+        self.calls.append((kit, tuple(argv)))
+        if (ref := self.refuses.get(bundle_of(kit))) is not None:
+            raise RunnerFailed(ref=ref, what="this kit needs openvino>=2026", because=None, hint=None, missing=True)
+        return {}
+
+    def _run_one(self, index: int, item: Item, out: Path) -> None:
+        super()._run_one(index, item, out)
+        path, name = run_file(out, index), bundle_of(item.kit)
+        run = json.loads(path.read_text())
+        if "error" not in run:
+            ms = self.ms[name] * self.spread[item.round % len(self.spread)]
+            wobble = self.wobble.get(name, (1.0,))
+            ms *= wobble[item.round % len(wobble)]
+            run["samples_ns"] = [round(ms * 1e6)] * item.samples
+            run["environment"]["observed"]["others_percent"] = self.others.get(name, "1.0")
+            write_json(path, run)
+
+
+def bundle_of(kit: Path) -> str:
+    return kit.parents[1].name
+
+
+def two_bundles(folder: Path) -> tuple[Path, Path]:
+    """HEAD and BASE, of networks of different widths."""
+    return make_bundle(folder / "head", width=4), make_bundle(folder / "base", width=3)
+
+
+def racing_lab(host: FakeHost, folder: Path, tell: Ear | None = None) -> Lab:
+    return lab_at(host, Store.open(folder / "store"), tell)
+
+
+def measured_on_a_device(host: RacingHost, bundle: Path, out: Path, rounds: int = 8) -> Path:
+    """What ``python3 -m runner measure`` leaves in ``out``, as this host measures it."""
+    kit = bundle / "kits/onnxruntime-fp32"
+    timing = {"samples": 50, "warmup_s": 0.3, "max_s": 5.0, "knobs": {}, "trace": False}
+    items = [{"kit": str(kit.resolve()), "round": number, "position": 0, **timing} for number in range(rounds)]
+    out.mkdir(parents=True)
+    schedule = out / "asked.json"
+    schedule.write_text(json.dumps({"schema": "edgecnn.schedule/1", "timeout_s": 60.0, "items": items}))
+    host.run(kit, ["bench", "--schedule", str(schedule), "--out", str(out)], lease_s=60, tell=Ear())
+    return out
