@@ -3,12 +3,14 @@ import pytest
 from edgecnn.errors.base import ExitCode
 from edgecnn.errors.gates import (
     BoundMissing,
+    BoundOfTwoBuilds,
     BoundOnWrongSide,
     BoundOutOfRange,
     BoundTwice,
     ConditionsDiffer,
     LogitsDoNotMatch,
     LogitsNotFinite,
+    MetricNotCompared,
     NoImages,
     OneClassAnswered,
     RacesDiffer,
@@ -29,6 +31,16 @@ KNOWN = ("drop_pp", "p50_ms", "p99_ms")
         (
             UnknownMetric(where="[gates] min", name="zzz", known=KNOWN),
             "[gates] min: no metric is called 'zzz' — known: drop_pp, p50_ms, p99_ms [unknown-metric]",
+        ),
+        (
+            MetricNotCompared(where="--max", name="p99_ms", known=("latency_ratio", "drop_pp")),
+            "--max: p99_ms is not judged against another build: there are latency_ratio, drop_pp"
+            " — judge it by itself: edgecnn judge RECIPE --max p99_ms=… [metric-not-compared]",
+        ),
+        (
+            BoundOfTwoBuilds(where="--max", name="latency_ratio"),
+            "--max: latency_ratio is of two builds, and there is one"
+            " — edgecnn judge HEAD --against BASE --max latency_ratio=1.03 [bound-of-two-builds]",
         ),
         (
             BoundMissing(where="--max", text="p99_ms<20", example="p99_ms=20"),

@@ -1,7 +1,15 @@
 import pytest
 
-from edgecnn.errors.gates import BoundMissing, BoundOnWrongSide, BoundOutOfRange, BoundTwice, UnknownMetric
-from edgecnn.judging.bounds import METRICS, budget_pp, gates_for, parse_bounds
+from edgecnn.errors.gates import (
+    BoundMissing,
+    BoundOfTwoBuilds,
+    BoundOnWrongSide,
+    BoundOutOfRange,
+    BoundTwice,
+    MetricNotCompared,
+    UnknownMetric,
+)
+from edgecnn.judging.bounds import COMPARED, METRICS, budget_pp, comparison_gates, gates_for, parse_bounds
 from edgecnn.values.recipe import GateChoice
 from edgecnn.values.verdict import Gate
 
@@ -120,3 +128,26 @@ def test_a_typo_in_a_recipe_is_found_too():
 def test_the_budget_is_the_drop_gates_bound_or_one_point():
     assert budget_pp(gates_for(GateChoice(max={"drop_pp": 0.3}), device_usually_attached=True)) == 0.3
     assert budget_pp(gates_for(GateChoice(max={"p50_ms": 3}), device_usually_attached=True)) == 1.0
+
+
+def test_a_ratio_is_of_two_builds_and_bounds_none_by_itself():
+    with pytest.raises(BoundOfTwoBuilds):
+        parse_bounds(["latency_ratio=1.03"], [])
+    assert parse_bounds(["latency_ratio=1.03"], [], compared=True).max == {"latency_ratio": 1.03}
+
+
+def test_a_comparison_takes_no_bound_that_says_nothing_of_two_builds():
+    for name in METRICS.keys() - COMPARED.keys():
+        with pytest.raises(MetricNotCompared):
+            parse_bounds([f"{name}=1"], [], compared=True)
+    with pytest.raises(UnknownMetric, match="did you mean latency_ratio"):
+        parse_bounds(["latncy_ratio=1"], [], compared=True)
+
+
+def test_unless_told_a_comparison_allows_a_ratio_of_three_percent():
+    (gate,) = comparison_gates(NOTHING)
+    assert (gate.metric, gate.side, gate.bound, gate.required, gate.stated_by) == (
+        "latency_ratio", "max", 1.03, "always", "default",
+    )  # fmt: skip
+    told = comparison_gates(GateChoice(max={"drop_pp": 1, "latency_ratio": 1.1}, min={"top1": 0.5}))
+    assert [(each.metric, each.bound) for each in told] == [("latency_ratio", 1.1), ("drop_pp", 1), ("top1", 0.5)]

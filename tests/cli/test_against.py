@@ -1,0 +1,92 @@
+"""`edgecnn judge HEAD --against BASE`: what is refused before anything runs, and what is printed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from edgecnn.cli.main import app
+from tests.building.races import RacingHost, racing_lab, two_bundles
+
+
+@pytest.fixture
+def host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> RacingHost:
+    host = RacingHost(head=1.1, base=1.0)
+    monkeypatch.setattr("edgecnn.building.against.local_lab", lambda store, tell: racing_lab(host, tmp_path))
+    monkeypatch.setenv("EDGECNN_STORE", str(tmp_path / "store"))
+    for name in ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY"):
+        monkeypatch.delenv(name, raising=False)
+    return host
+
+
+def run(*words: object) -> Any:
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+def test_a_regression_is_told_verdict_first_with_what_changed(host: RacingHost, tmp_path: Path) -> None:
+    head, base = two_bundles(tmp_path)
+    done = run("judge", head, "--against", base, "--junit", tmp_path / "gates.xml")
+    assert done.exit_code == 1, done.output
+    lines = done.stdout.splitlines()
+    assert lines[0] == ("FAIL: onnxruntime-fp32 of head against onnxruntime-fp32 of base, paired, on AMD x86_64 with 2 cores")
+    assert lines[1].startswith(
+        "  gate max latency_ratio 1.03: FAIL, latency 1.100 × BASE [1.100, 1.100] at 99.41 %, 10 interleaved"
+    )
+    assert lines[2].startswith("  p50 of HEAD: 1.10 [")
+    assert lines[-1].startswith("  changed: model: ")
+    assert 'failures="1"' in (tmp_path / "gates.xml").read_text()
+
+
+def test_with_json_it_is_one_document(host: RacingHost, tmp_path: Path) -> None:
+    head, base = two_bundles(tmp_path)
+    said = json.loads(run("judge", head, "--against", base, "--json").stdout)
+    assert (said["schema"], said["verdict"], said["how"], said["rounds"]) == ("edgecnn.comparison/1", "FAIL", "paired", 10)
+
+
+def test_rounds_bound_the_race(host: RacingHost, tmp_path: Path) -> None:
+    head, base = two_bundles(tmp_path)
+    host.wobble["head"] = (0.8, 1.2)
+    done = run("judge", head, "--against", base, "--rounds", "8", "-q")
+    assert (done.exit_code, len(host.ran)) == (4, 16)
+
+
+@pytest.mark.parametrize(
+    ("words", "ref"),
+    [
+        (("--against", "base"), "missing-argument"),
+        (("head", "--against", ""), "empty-option"),
+        (("", "--against", "base"), "empty-option"),
+        (("head", "--against", "nowhere"), "no-build-to-compare"),
+        (("head", "--against", "base", "--set", "train.epochs=3", "--arch", "resnet-18"), "options-not-with-against"),
+        (("head", "--against", "base", "--max", "latency_ratio"), "bound-missing"),
+        (("head", "--against", "base", "--max", "latency_ration=1"), "unknown-metric"),
+        (("head", "--against", "base", "--max", "p99_ms=20"), "metric-not-compared"),
+        (("head", "--against", "base", "--min", "latency_ratio=1"), "bound-on-wrong-side"),
+        (("head", "--against", "base", "--rounds", "7"), "bad-value"),
+        (("ci-gate", "--rounds", "12"), "rounds-without-against"),
+        (("ci-gate", "--max", "latency_ratio=1.03"), "bound-of-two-builds"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_before_anything_runs(
+    host: RacingHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], ref: str
+) -> None:
+    import subprocess
+    import sys
+
+    two_bundles(tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-m", "edgecnn", "judge", *words], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr.endswith(f"[{ref}]\n"), done.stderr
+    assert not (tmp_path / "store").exists()
+
+
+def test_an_unknown_metric_suggests_the_nearest(host: RacingHost, tmp_path: Path) -> None:
+    head, base = two_bundles(tmp_path)
+    done = run("judge", head, "--against", base, "--max", "latency_ration=1.03")
+    assert "did you mean latency_ratio?" in done.stderr

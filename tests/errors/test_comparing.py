@@ -1,0 +1,80 @@
+from pathlib import Path
+
+import pytest
+
+from edgecnn.errors.base import ExitCode
+from edgecnn.errors.comparing import (
+    BaselineElsewhere,
+    BundleUnreadable,
+    KitNotCarried,
+    LatencyBaselineUnreadable,
+    NoBuildToCompare,
+    NoRecordedRace,
+    OptionsNotWithAgainst,
+    RoundsWithoutAgainst,
+    UnknownCondition,
+)
+
+DIFFERING = (("cpu", "Cortex-A76", "AMD EPYC"), ("kernel", "6.1", "unknown"))
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (
+            NoBuildToCompare(folder=Path("builds/x")),
+            "builds/x is neither a finished build nor a bundle: there is no choice.json in it, nor in its bundle/"
+            " — name the folder of a finished build, such as builds/ARCH-DEVICE, or its bundle [no-build-to-compare]",
+        ),
+        (
+            BundleUnreadable(path=Path("b/choice.json"), because="it lacks 'kits'"),
+            "b/choice.json cannot be read: it lacks 'kits' — the same build command writes it again [bundle-unreadable]",
+        ),
+        (
+            KitNotCarried(folder=Path("b"), candidate="openvino-int8", carried=("onnxruntime-fp32", "tensorrt-fp16")),
+            "b carries no kit of openvino-int8: it carries onnxruntime-fp32, tensorrt-fp16 [kit-not-carried]",
+        ),
+        (
+            KitNotCarried(folder=Path("b"), candidate=None, carried=()),
+            "b: no candidate was chosen: it carries nothing [kit-not-carried]",
+        ),
+        (
+            OptionsNotWithAgainst(options=("--arch", "--set")),
+            "--against takes no --arch, --set: it races two finished builds as they are"
+            " — edgecnn judge HEAD --against BASE [--max METRIC=NUMBER] [options-not-with-against]",
+        ),
+        (
+            RoundsWithoutAgainst(rounds=12),
+            "--rounds is of a comparison, and --against names no other build — for a build by itself: --set race.rounds=12"
+            " [rounds-without-against]",
+        ),
+        (
+            NoRecordedRace(candidate="onnxruntime-int8", because="nothing ran", hint="the same build command races again"),
+            "there are no runs of onnxruntime-int8 to record: nothing ran — the same build command races again"
+            " [no-recorded-race]",
+        ),
+        (
+            LatencyBaselineUnreadable(path=Path("board.json"), because="it was edited"),
+            "board.json cannot be read as a latency baseline: it was edited"
+            " — edgecnn baseline record BUILD --out FILE writes one [latency-baseline-unreadable]",
+        ),
+        (
+            BaselineElsewhere(differing=DIFFERING),
+            "the baseline is of a machine in another state: cpu: then Cortex-A76, now AMD EPYC; kernel: then 6.1, now unknown"
+            " — record a new baseline, race both builds here with --against, or say that it does not matter:"
+            " --allow-different cpu --allow-different kernel [baseline-elsewhere]",
+        ),
+        (
+            UnknownCondition(name="cpus", known=("machine", "cpu", "kernel")),
+            "--allow-different: no condition is called 'cpus' — did you mean cpu? known: machine, cpu, kernel"
+            " [unknown-condition]",
+        ),
+    ],
+)
+def test_each_says_what_why_and_what_mends_it(error: Exception, line: str) -> None:
+    assert str(error) == line
+
+
+def test_what_is_not_there_to_be_measured_is_missing_and_the_rest_is_bad_input() -> None:
+    assert KitNotCarried.exit_code == NoRecordedRace.exit_code == ExitCode.MISSING
+    assert BaselineElsewhere.exit_code == BundleUnreadable.exit_code == ExitCode.BAD_INPUT

@@ -1,0 +1,54 @@
+"""GitHub's workflow commands: one line a gate that did not pass, and no text can begin a command of its own."""
+
+from __future__ import annotations
+
+import pytest
+
+from edgecnn.render.annotations import annotations
+from edgecnn.values.verdict import Verdict
+from tests.render.sheets import a_sheet, a_verdict
+
+
+def test_a_failed_gate_is_an_error_in_github_s_words() -> None:
+    assert annotations(a_sheet(a_verdict(Verdict.FAIL, reason="drop 2.00 pp breaks it"))) == [
+        "::error title=edgecnn FAIL%3A drop_pp ≤ 1%2C resnet-18 on cpu::onnxruntime-int8: drop 2.00 pp breaks it"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("verdict", "required", "level"),
+    [
+        (Verdict.FAIL, "advisory", "error"),
+        (Verdict.MISSING, "always", "error"),
+        (Verdict.MISSING, "when-measured", "warning"),
+        (Verdict.UNSURE, "always", "warning"),
+        (Verdict.UNSURE, "advisory", "warning"),
+    ],
+)
+def test_what_was_not_shown_is_a_warning(verdict: Verdict, required: str, level: str) -> None:
+    (line,) = annotations(a_sheet(a_verdict(verdict, required=required)))
+    assert line.startswith(f"::{level} title=")
+
+
+def test_a_pass_says_nothing_and_no_candidate_says_so() -> None:
+    assert annotations(a_sheet(a_verdict(Verdict.PASS))) == []
+    assert annotations(a_sheet(why="nothing was chosen")) == ["::error title=edgecnn%3A resnet-18 on cpu::nothing was chosen"]
+
+
+def test_no_text_can_begin_a_command_of_its_own() -> None:
+    hostile = "100 %\r\n::set-output name=x::y"
+    (line,) = annotations(a_sheet(a_verdict(Verdict.FAIL, reason=hostile), title=hostile))
+    assert "\n" not in line
+    assert "\r" not in line
+    assert line == (
+        "::error title=edgecnn FAIL%3A drop_pp ≤ 1%2C 100 %25%0D%0A%3A%3Aset-output name=x%3A%3Ay"
+        "::onnxruntime-int8: 100 %25%0D%0A::set-output name=x::y"
+    )
+
+
+def test_a_failure_names_what_changed_first() -> None:
+    changed = tuple(f"field {number}: 1 → 2" for number in range(9))
+    (line,) = annotations(a_sheet(a_verdict(Verdict.FAIL), changed=changed))
+    assert line.endswith("%0Achanged: " + "; ".join(changed[:5]))
+    (unsure,) = annotations(a_sheet(a_verdict(Verdict.UNSURE), changed=changed))
+    assert "changed" not in unsure
