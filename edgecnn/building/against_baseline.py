@@ -111,8 +111,8 @@ def _present(
     asked = RaceRequest(kits=(side.kit,), purpose="against", rounds=request.rounds, samples=samples, max_age_h=0.0)
     with lab.store.in_use.held():
         result = race(asked, lab)
-    profile = result.profiles.get(side.kit.digest)
-    return profile, result.failed.get(side.kit.digest), here if profile is None else profile.environment, lab.machine
+    ran = result.profiles.get(side.kit.digest)
+    return ran, result.failed.get(side.kit.digest), here if ran is None else ran.environment, lab.machine
 
 
 def _refuse_unknown(allowed: Sequence[str]) -> None:

@@ -31,7 +31,7 @@ def changes(base: Origin, head: Origin) -> tuple[str, ...]:
     lines = list[str]()
     if base.plan is not None and head.plan is not None:
         lines += _differing(base.plan, head.plan)
-        told = ("candidate ",)
+        told: tuple[str, ...] = ("candidate ",)
     else:
         told = ("candidate ", "needs ", "preprocessing ", "runner")
     lines += _differing(_only(base.kit, told), _only(head.kit, told))

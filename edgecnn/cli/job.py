@@ -45,7 +45,7 @@ class Job:
 
     def tell(self, sheet: GateSheet) -> None:
         """Say it everywhere where this process's surroundings want it said."""
-        from edgecnn.render.annotations import annotations
+        from edgecnn.render.annotations import annotation_lines
         from edgecnn.render.junit import junit_of
         from edgecnn.render.step_summary import summary_markdown
         from edgecnn.render.terminal import show_talk
@@ -53,7 +53,7 @@ class Job:
         if self._junit is not None:
             self._write(junit_of(sheet))
         if os.environ.get("GITHUB_ACTIONS") == "true":
-            show_talk(annotations(sheet))
+            show_talk(annotation_lines(sheet))
         if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
             try:
                 with Path(summary).open("a", encoding="utf-8", errors="backslashreplace") as stream:

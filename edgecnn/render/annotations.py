@@ -13,7 +13,7 @@ _LINES_CHANGED = 5
 """Differences that one annotation names: the rest stands in the summary."""
 
 
-def annotations(sheet: GateSheet) -> list[str]:
+def annotation_lines(sheet: GateSheet) -> list[str]:
     """One line a gate that did not pass."""
     lines = [_line(sheet, result) for result in sheet.gates if result.verdict is not Verdict.PASS]
     return lines or ([] if sheet.gates else [_command("error", f"edgecnn: {sheet.title}", sheet.why)])

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from edgecnn.render.annotations import annotations
+from edgecnn.render.annotations import annotation_lines
 from edgecnn.values.verdict import Verdict
 from tests.render.sheets import a_sheet, a_verdict
 
 
 def test_a_failed_gate_is_an_error_in_github_s_words() -> None:
-    assert annotations(a_sheet(a_verdict(Verdict.FAIL, reason="drop 2.00 pp breaks it"))) == [
+    assert annotation_lines(a_sheet(a_verdict(Verdict.FAIL, reason="drop 2.00 pp breaks it"))) == [
         "::error title=edgecnn FAIL%3A drop_pp ≤ 1%2C resnet-18 on cpu::onnxruntime-int8: drop 2.00 pp breaks it"
     ]
 
@@ -26,18 +26,20 @@ def test_a_failed_gate_is_an_error_in_github_s_words() -> None:
     ],
 )
 def test_what_was_not_shown_is_a_warning(verdict: Verdict, required: str, level: str) -> None:
-    (line,) = annotations(a_sheet(a_verdict(verdict, required=required)))
+    (line,) = annotation_lines(a_sheet(a_verdict(verdict, required=required)))
     assert line.startswith(f"::{level} title=")
 
 
 def test_a_pass_says_nothing_and_no_candidate_says_so() -> None:
-    assert annotations(a_sheet(a_verdict(Verdict.PASS))) == []
-    assert annotations(a_sheet(why="nothing was chosen")) == ["::error title=edgecnn%3A resnet-18 on cpu::nothing was chosen"]
+    assert annotation_lines(a_sheet(a_verdict(Verdict.PASS))) == []
+    assert annotation_lines(a_sheet(why="nothing was chosen")) == [
+        "::error title=edgecnn%3A resnet-18 on cpu::nothing was chosen"
+    ]
 
 
 def test_no_text_can_begin_a_command_of_its_own() -> None:
     hostile = "100 %\r\n::set-output name=x::y"
-    (line,) = annotations(a_sheet(a_verdict(Verdict.FAIL, reason=hostile), title=hostile))
+    (line,) = annotation_lines(a_sheet(a_verdict(Verdict.FAIL, reason=hostile), title=hostile))
     assert "\n" not in line
     assert "\r" not in line
     assert line == (
@@ -48,7 +50,7 @@ def test_no_text_can_begin_a_command_of_its_own() -> None:
 
 def test_a_failure_names_what_changed_first() -> None:
     changed = tuple(f"field {number}: 1 → 2" for number in range(9))
-    (line,) = annotations(a_sheet(a_verdict(Verdict.FAIL), changed=changed))
+    (line,) = annotation_lines(a_sheet(a_verdict(Verdict.FAIL), changed=changed))
     assert line.endswith("%0Achanged: " + "; ".join(changed[:5]))
-    (unsure,) = annotations(a_sheet(a_verdict(Verdict.UNSURE), changed=changed))
+    (unsure,) = annotation_lines(a_sheet(a_verdict(Verdict.UNSURE), changed=changed))
     assert "changed" not in unsure

@@ -1,0 +1,94 @@
+"""The GitHub Action: what it takes, and how its steps end; `tests/building/test_action_on_builds.py` runs it on a real build."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+
+from edgecnn.cli.main import app
+from tests.house.actions import ACTION, STEPS, Job
+from tests.house.documents import words_of
+from tests.house.source_tree import ROOT
+
+
+def test_every_step_takes_its_inputs_from_the_environment_and_never_from_its_text() -> None:
+    """An input pasted into a script would be a script: a pull request's branch name could run anything."""
+    for step in STEPS:
+        assert "${{" not in step["run"], step["name"]
+        assert step["shell"] == "bash"
+        named = {found for value in step["env"].values() for found in re.findall(r"inputs\.([a-z-]+)", value)}
+        assert named <= ACTION["inputs"].keys()
+        for name in step["env"]:
+            assert f"${name}" in step["run"], f"{step['name']} does not use {name}"
+
+
+def test_every_input_is_explained_and_has_a_default_or_is_required() -> None:
+    for name, facts in ACTION["inputs"].items():
+        assert facts["description"].endswith("."), name
+        assert ("default" in facts) != (facts.get("required") == "true"), name
+
+
+def test_what_is_installed_are_extras_that_there_are() -> None:
+    import tomllib
+
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert set(ACTION["inputs"]["extras"]["default"].split(",")) <= extras.keys()
+    assert '"$PYTHON" -m pip install --disable-pip-version-check "$SOURCE[$EXTRAS]"' in STEPS[0]["run"]
+
+
+def test_the_jobs_that_the_documents_show_use_inputs_and_commands_that_there_are() -> None:
+    text = (ROOT / "docs" / "ci.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```yaml\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
+    assert len(blocks) == 2
+    used = re.search(r"uses: OWNER/edgecnn@VERSION[^\n]*\n +with:\n((?: {10}\S.*\n)+)", blocks[0])
+    assert used is not None
+    assert {line.split(":")[0].strip() for line in used[1].splitlines()} <= ACTION["inputs"].keys()
+    root = typer.main.get_command(app)
+    commands = [line for block in blocks for line in re.findall(r"- run: (edgecnn .*)", block)]
+    assert len(commands) == 4
+    for command in commands:
+        context = root.make_context("edgecnn", words_of(command)[1:])
+        while rest := [*context._protected_args, *context.args]:
+            name, verb, rest = context.command.resolve_command(context, rest)  # type: ignore[attr-defined]
+            assert verb is not None
+            context = verb.make_context(name, list(rest), parent=context)
+
+
+def test_a_head_that_cannot_be_built_stops_the_job_and_is_not_compared(tmp_path: Path) -> None:
+    job = Job(tmp_path, head="--arch no-such-network", base="--arch resnet-18", extras="", python=sys.executable)
+    environment = {"PATH": os.environ["PATH"], "EDGECNN_STORE": str(tmp_path / "store"), "HOME": str(tmp_path)}
+    head = job.run("Build HEAD and judge it by itself", environment)
+    assert head is not None
+    assert head.returncode == 2
+    assert job.run("Judge HEAD against BASE", environment) is None
+    assert "no-such-network" in (tmp_path / "builds/build.xml").read_text()
+
+
+@pytest.mark.parametrize(("unsure", "code"), [("stop", 4), ("pass", 0)])
+def test_unsure_stops_or_passes_as_it_is_told(tmp_path: Path, unsure: str, code: int) -> None:
+    fake = tmp_path / "python"
+    fake.write_text("#!/bin/sh\nexit 4\n")
+    fake.chmod(0o755)
+    job = Job(tmp_path, head="ci-gate", base="ci-gate", extras="", python=str(fake), unsure=unsure)
+    environment = {"PATH": os.environ["PATH"]}
+    for name in ("Build HEAD and judge it by itself", "Judge HEAD against BASE"):
+        done = job.run(name, environment)
+        assert done is not None
+        assert done.returncode == code, name
+
+
+def test_a_base_whose_own_gates_fail_is_compared_with_all_the_same(tmp_path: Path) -> None:
+    fake = tmp_path / "python"
+    fake.write_text("#!/bin/sh\nexit 1\n")
+    fake.chmod(0o755)
+    job = Job(tmp_path, head="ci-gate", base="ci-gate", extras="", python=str(fake))
+    environment = {"PATH": os.environ["PATH"]}
+    base, head = job.run("Build BASE", environment), job.run("Build HEAD and judge it by itself", environment)
+    assert base is not None and head is not None
+    assert (base.returncode, head.returncode) == (0, 1)
+    assert job.run("Judge HEAD against BASE", environment) is not None

@@ -1,0 +1,62 @@
+"""A comparison in lines: verdict, gates, figures, what changed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from edgecnn.render.comparison import comparison_lines
+from edgecnn.values.comparison import Comparison, Contender
+from edgecnn.values.profile import Environment
+from edgecnn.values.verdict import Verdict
+from tests.judging.made import a_candidate, a_latency, an_interval
+from tests.render.sheets import a_verdict
+
+
+def a_comparison(**changes: Any) -> Comparison:
+    sides = {
+        name: Contender(name=name, candidate=a_candidate("onnxruntime-int8"), kit="k", arch="resnet-18", device="cpu")
+        for name in ("head", "base")
+    }
+    known: dict[str, Any] = {
+        **sides,
+        "version": "0.1.0",
+        "made_at": "2026-11-20T10:00:00+00:00",
+        "how": "paired",
+        "machine": "AMD EPYC",
+        "environment": Environment(conditions={}, observed={}),
+        "rounds": 10,
+        "ratio": an_interval(1.1, 1.05, 1.15),
+        "latency": a_latency(an_interval(1.1, 1.0, 1.2)),
+        "base_latency": a_latency(None, reason="nothing ran"),
+        "drop_pp": an_interval(0.5, -0.1, 1.1, 0.9),
+        "verdict": Verdict.FAIL,
+        "gates": (a_verdict(Verdict.FAIL, metric="latency_ratio", reason="it is slower"),),
+        "changed": (),
+        "seconds": 1.0,
+    }
+    return Comparison(**{**known, **changes})
+
+
+def test_the_lines_say_verdict_gates_figures_and_that_nothing_changed() -> None:
+    assert comparison_lines(a_comparison(notices=("take care",))) == [
+        "FAIL: onnxruntime-int8 of head (resnet-18 for cpu) against onnxruntime-int8 of base (resnet-18 for cpu), paired,"
+        " on AMD EPYC",
+        "  gate max latency_ratio 1: FAIL, it is slower",
+        "  p50 of HEAD: 1.10 [1.00, 1.20] ms",
+        "  p50 of BASE: missing: nothing ran",
+        "  top-1 lost against BASE: +0.50 [-0.10, +1.10] pp",
+        "  changed: nothing that is recorded",
+        "  note: take care",
+    ]
+
+
+def test_a_drop_that_is_not_known_says_why() -> None:
+    assert "  top-1 lost against BASE: not known: other pixels" in comparison_lines(
+        a_comparison(drop_pp=None, drop_absent="other pixels")
+    )
+
+
+def test_a_long_list_of_changes_is_cut_and_says_where_the_rest_is() -> None:
+    lines = comparison_lines(a_comparison(changed=tuple(f"tool {number}: 1 → 2" for number in range(20))))
+    assert sum(line.startswith("  changed: tool") for line in lines) == 12
+    assert lines[-1] == "  changed: and 8 more fields, all in --json"
