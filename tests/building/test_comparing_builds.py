@@ -27,6 +27,7 @@ def told(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 def test_a_build_is_compared_with_one_of_another_recipe_and_says_what_changed(built: Place) -> None:
     head = built.folder / "head"
     done = built.run("build", "--set", "quantize.images=7", "--out", str(head))
@@ -35,27 +36,19 @@ def test_a_build_is_compared_with_one_of_another_recipe_and_says_what_changed(bu
     assert said["how"] == "paired"
     assert said["ratio"]["low"] <= said["ratio"]["estimate"] <= said["ratio"]["high"]
     assert (said["head"]["arch"], said["head"]["device"], said["rounds"]) == ("resnet-18", "cpu", 8)
-    assert "recipe quantize.images: unset → 7" in said["changed"]
+    assert "recipe quantize.images: 24 → 7" in said["changed"]
     assert not [line for line in said["changed"] if not line.startswith(("recipe quantize.images", "candidate "))]
     ratio, drop = said["gates"]
     assert (ratio["gate"]["metric"], drop["gate"]["metric"], drop["verdict"]) == ("latency_ratio", "drop_pp", "PASS")
     assert said["drop_pp"]["low"] <= said["drop_pp"]["high"]
 
 
+@pytest.mark.slow
 def test_a_build_against_itself_loses_nothing(built: Place) -> None:
     said = told(edgecnn(built, "judge", built.out, "--against", built.out / "bundle", "--max", "drop_pp=50", *ENOUGH))
     assert said["gates"][0]["verdict"] != "FAIL"
     assert said["drop_pp"]["estimate"] == 0.0
     assert said["changed"] == []
-
-
-def test_answers_to_other_pictures_are_not_compared(built: Place, tmp_path: Path) -> None:
-    """BASE is a bundle that this store knows nothing of."""
-    base = make_bundle(tmp_path / "base")
-    done = edgecnn(built, "judge", built.out, "--against", base, "--max", "drop_pp=1", *ENOUGH)
-    assert done.returncode == 3, done.stderr
-    said = json.loads(done.stdout)
-    assert said["drop_absent"].endswith("does not hold what BASE's kit was made from")
 
 
 def test_an_edited_kit_is_refused_and_no_verdict(built: Place) -> None:
