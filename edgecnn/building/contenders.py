@@ -49,8 +49,9 @@ class Side:
     def contender(self) -> Contender:
         """The side as a comparison names it."""
         build = None if self.report is None else self.report.build
+        folder = self.folder.resolve()
         return Contender(
-            name=self.folder.resolve().name,
+            name=folder.parent.name if folder.name == BUNDLE else folder.name,
             candidate=self.kit.candidate,
             kit=self.kit.digest,
             arch=None if build is None else build.arch,

@@ -27,7 +27,7 @@ class Contender(Value):
     """One side of a comparison: the kit that a build ships."""
 
     name: str
-    """Of the folder that was given."""
+    """Of the build's folder."""
     candidate: Candidate
     kit: str
     """sha256 of the kit's manifest."""

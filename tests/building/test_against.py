@@ -139,6 +139,13 @@ def test_of_bundles_alone_the_kits_say_what_changed(tmp_path: Path) -> None:
     assert line.startswith("model: ")
 
 
+def test_a_bundle_inside_a_build_is_named_after_the_build(tmp_path: Path) -> None:
+    make_bundle(tmp_path / "flowers" / "bundle")
+    host = RacingHost(bundle=1.0)
+    found = judged(tmp_path, host, tmp_path / "flowers", tmp_path / "flowers" / "bundle")
+    assert (found.head.name, found.base.name) == ("flowers", "flowers")
+
+
 def test_a_folder_that_is_no_build_is_named(tmp_path: Path) -> None:
     base = make_bundle(tmp_path / "base")
     with pytest.raises(NoBuildToCompare):
