@@ -184,7 +184,7 @@ def _race(observer: Observer, scene: Scene, request: BuildRequest) -> None:
     anew = request.stored_race == "never"
     observer.race([name for name in observer.seen.answering if name not in observer.seen.failures], "screen", anew=anew)
     decision = decide(scene, request)
-    patient = any(gate.metric == "p99_ms" for gate in decision.gates)
+    patient = any(gate.metric in ("p90_ms", "p99_ms") for gate in decision.gates)
     final = finalists(observer.seen.screen_ms, decision.inside_budget, scene.execution.plan.resolved.candidates)
     observer.race(final, "select", anew=anew, patient=patient)
     last = last_race(decide(scene, request))

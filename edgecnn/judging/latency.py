@@ -1,7 +1,7 @@
 """From runs to latency. The process run is the unit: samples inside one hang together, so intervals are taken over runs.
 
-A run gives one median (and one p99, where it has 1,000 samples). Ratios are taken round by round inside one race, where both
-kits met the same weather.
+A run gives one median (one p90 where it has 100 samples, one p99 where it has 1,000). Ratios are taken round by round inside one
+race, where both kits met the same weather.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from edgecnn.errors.gates import ConditionsDiffer, RacesDiffer, RoundTwice
-from edgecnn.judging.intervals import median_interval, ratio_interval, tail
+from edgecnn.judging.intervals import median_interval, ratio_interval, samples_needed, tail
+from edgecnn.judging.startup import startup
 from edgecnn.values.profile import CONDITIONS_THAT_MUST_MATCH, Environment, Profile, Run
 from edgecnn.values.report import Latency
 from edgecnn.values.verdict import Fidelity, Interval
@@ -52,10 +53,15 @@ def latency(profile: Profile, *, fp32: Profile | None = None, machine: str | Non
         RacesDiffer, ConditionsDiffer: where ``fp32`` did not run interleaved with this profile.
     """
     runs = profile.runs
-    p50, p99 = latency_interval_ms(runs, 50), latency_interval_ms(runs, 99)
+    p50, p90, p99 = (latency_interval_ms(runs, percent) for percent in (50, 90, 99))
+    start = startup(runs)
     return Latency(
         p50_ms=p50,
+        p90_ms=p90,
         p99_ms=p99,
+        load_ms=start.load_ms,
+        first_ms=start.first_ms,
+        cold_start_ms=start.cold_start_ms,
         ratio_to_fp32=paired_ratio(fp32, profile) if fp32 else None,
         runs=len(runs),
         samples=sum(len(run.samples_ns) for run in runs),
@@ -64,6 +70,7 @@ def latency(profile: Profile, *, fp32: Profile | None = None, machine: str | Non
         observed_at=profile.observed_at,
         reason=_why_incomplete(runs, p50, p99),
         disturbed=disturbed(profile.environment),
+        absent={**_absent(runs), **start.absent} if runs else {},
     )
 
 
@@ -150,4 +157,19 @@ def _why_incomplete(runs: Sequence[Run], p50: Interval | None, p99: Interval | N
     fewest = min(len(run.samples_ns) for run in runs)
     if p50 is None:
         return f"a run has only {fewest} samples; a median needs 20"
-    return f"p99: a run has only {fewest} samples; it needs 1000" if p99 is None else None
+    return f"p99: {_too_short(fewest, 99)}" if p99 is None else None
+
+
+def _absent(runs: Sequence[Run]) -> dict[str, str]:
+    """Why each percentile is None, of those that are."""
+    fewest = min(len(run.samples_ns) for run in runs)
+    few = f"{len(runs)} {'run' if len(runs) == 1 else 'runs'}; an interval needs {RUNS_NEEDED}"
+    return {
+        f"p{percent}_ms": few if len(runs) < RUNS_NEEDED else _too_short(fewest, percent)
+        for percent in (50, 90, 99)
+        if latency_interval_ms(runs, percent) is None
+    }
+
+
+def _too_short(fewest: int, percent: int) -> str:
+    return f"a run has only {fewest} samples; it needs {samples_needed(percent)}"

@@ -17,6 +17,7 @@ from typing import Any, Callable, Dict, List, Optional
 
 import numpy as np
 
+from .cold_start import ColdStart
 from .energy import WINDOW_S, EnergyRun
 from .environment import read_conditions
 from .failure import RunnerError
@@ -62,23 +63,27 @@ def run_item(item: Item, timeout_s: float, trace_folder: Optional[Path] = None) 
     Raises:
         RunnerError: what the kit or the runtime refuses.
     """
+    start = ColdStart()
     kit = Kit.open(item.kit)
     kit.verify_files()
     kit.check_requirements()
     load_runtime(kit)
     module = kit.manifest.session.module
-    conditions, before = read_conditions(runtime_of(module)), opening()
     feed = feed_of(kit, golden_pixels(kit)[-1:])
-    energy = EnergyRun(runs_on_gpu(module), item.max_s or WINDOW_S) if item.energy else None
-    if energy is not None:
-        energy.idle()
-    memory = MemoryWatch(gpu=runs_on_gpu(module))
-    started_at = datetime.now(timezone.utc).isoformat()
+    with start.aside():
+        conditions, before = read_conditions(runtime_of(module)), opening()
+        energy = EnergyRun(runs_on_gpu(module), item.max_s or WINDOW_S) if item.energy else None
+        if energy is not None:
+            energy.idle()
+        memory = MemoryWatch(gpu=runs_on_gpu(module))
+        started_at = datetime.now(timezone.utc).isoformat()
     begin = time.perf_counter_ns()
     session = open_session(kit, item.knobs, batch=1, trace_folder=trace_folder)
     load_ns = time.perf_counter_ns() - begin
     try:
         check_feed(session.inputs(), feed)
+        first = timed_calls(session.run, feed, 1, 0)
+        process_ns = start.answered()
         if energy is None:
             measured = _measure(session, feed, item, item.max_s or timeout_s / 2)
         else:
@@ -90,6 +95,8 @@ def run_item(item: Item, timeout_s: float, trace_folder: Optional[Path] = None) 
     measured.update(
         started_at=started_at,
         load_ns=load_ns,
+        first_ns=first[0],
+        process_ns=process_ns,
         output_sha256=hashlib.sha256(np.ascontiguousarray(logits).tobytes()).hexdigest(),
         environment={"conditions": conditions, "observed": observe(since=before)},
     )
@@ -100,24 +107,22 @@ def _measure(session: Any, feed: Any, item: Item, max_s: float) -> Dict[str, Any
     gc.collect()
     gc.disable()
     try:
-        warm = _warm(session, feed, item)
+        warmup = _warm(session, feed, item)
         samples = timed_calls(session.run, feed, item.samples, int(max_s * 1e9))
     finally:
         gc.enable()
-    return dict(warm, samples_ns=samples)
+    return {"warmup_ns": warmup, "samples_ns": samples}
 
 
 def _measure_energy(session: Any, feed: Any, item: Item, energy: EnergyRun) -> Dict[str, Any]:
     """No sample is kept: what runs beside a sampling thread is no latency."""
-    warm = _warm(session, feed, item)
+    warmup = _warm(session, feed, item)
     energy.work(lambda: session.run(feed))
-    return dict(warm, samples_ns=[], energy=energy.facts())
+    return {"warmup_ns": warmup, "samples_ns": [], "energy": energy.facts()}
 
 
-def _warm(session: Any, feed: Any, item: Item) -> Dict[str, Any]:
-    first = timed_calls(session.run, feed, 1, 0)
-    warmup = timed_calls(session.run, feed, sys.maxsize, int(item.warmup_s * 1e9)) if item.warmup_s else []
-    return {"first_ns": first[0], "warmup_ns": warmup}
+def _warm(session: Any, feed: Any, item: Item) -> List[int]:
+    return timed_calls(session.run, feed, sys.maxsize, int(item.warmup_s * 1e9)) if item.warmup_s else []
 
 
 def main(arguments: Optional[List[str]] = None) -> int:

@@ -43,6 +43,9 @@ class Run(Value):
     load_ns: int
     first_ns: int
     """The first inference, which allocates."""
+    process_ns: int | None = None
+    """From the start of the process to its first answer, without what only the measurement did; None of a runner that did not
+    record it."""
     warmup_ns: tuple[int, ...]
     samples_ns: tuple[int, ...]
     started_at: str

@@ -47,6 +47,7 @@ class Latency(Value):
 
     p50_ms: Interval | None
     p99_ms: Interval | None
+    """Of 1,000 samples a run or more: ten at least lie beyond it. So too p90, of 100."""
     ratio_to_fp32: Interval | None
     """Paired ratio fp32 / this one, from interleaved runs of one race: above 1 is faster."""
     runs: int
@@ -58,6 +59,15 @@ class Latency(Value):
     """Why there is no figure, and the command that would make it."""
     disturbed: str | None = None
     """What the machine did besides, or throttling, where that was enough to slow a kit down: then slow is not shown, fast is."""
+    p90_ms: Interval | None = None
+    load_ms: Interval | None = None
+    """Opening the model."""
+    first_ms: Interval | None = None
+    """The first inference of a process, which allocates."""
+    cold_start_ms: Interval | None = None
+    """From the start of a process to its first answer: interpreter, imports, checked files, opening, one inference."""
+    absent: Mapping[str, str] = {}
+    """Name of a figure above to why it is None, where runs there were."""
 
 
 class CandidateFacts(Value):

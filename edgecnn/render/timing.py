@@ -1,0 +1,39 @@
+"""Latency in words, beyond the two figures of the table: each with its interval, or the reason why there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from edgecnn.render import figures
+from edgecnn.values.report import CandidateFacts, Latency
+from edgecnn.values.verdict import Interval
+
+_FIGURES = (
+    ("p50", "p50_ms"),
+    ("p90", "p90_ms"),
+    ("p99", "p99_ms"),
+    ("opening the model", "load_ms"),
+    ("first inference", "first_ms"),
+    ("from the start of a process to its first answer", "cold_start_ms"),
+)
+
+
+def latency_lines(candidates: Iterable[CandidateFacts]) -> list[str]:
+    """One line a raced candidate; who was not raced has its reason in the table's own section."""
+    return [f"`{facts.candidate.id}`: {_said(facts.latency)}" for facts in candidates if facts.latency and facts.latency.runs]
+
+
+def _said(value: Latency) -> str:
+    shown = [(name, figure) for name, field in _FIGURES if (figure := _figure(value, field)) is not None]
+    absent: dict[str, list[str]] = {}
+    for name, field in _FIGURES:
+        if field in value.absent:
+            absent.setdefault(value.absent[field], []).append(name)
+    parts = [", ".join(f"{name} {figures.milliseconds(figure)}" for name, figure in shown) + " ms"] if shown else []
+    parts += [f"not known: {', '.join(names)} ({why})" for why, names in absent.items()]
+    return "; ".join(parts) or value.reason or "nothing ran"
+
+
+def _figure(value: Latency, field: str) -> Interval | None:
+    found: Interval | None = getattr(value, field)
+    return found
