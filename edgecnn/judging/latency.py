@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from edgecnn.errors.gates import ConditionsDiffer, RacesDiffer, RoundTwice
 from edgecnn.judging.intervals import median_interval, ratio_interval, samples_needed, tail
 from edgecnn.judging.startup import startup
+from edgecnn.judging.steady import steady
 from edgecnn.values.profile import CONDITIONS_THAT_MUST_MATCH, Environment, Profile, Run
 from edgecnn.values.report import Latency
 from edgecnn.values.verdict import Fidelity, Interval
@@ -70,6 +71,7 @@ def latency(profile: Profile, *, fp32: Profile | None = None, machine: str | Non
         observed_at=profile.observed_at,
         reason=_why_incomplete(runs, p50, p99),
         disturbed=disturbed(profile.environment),
+        steady=steady(runs, disturbed(profile.environment)),
         absent={**_absent(runs), **start.absent} if runs else {},
     )
 

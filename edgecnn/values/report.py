@@ -15,6 +15,7 @@ from edgecnn.values.memory import Memory
 from edgecnn.values.profile import Environment
 from edgecnn.values.quality import Quality
 from edgecnn.values.residency import Residency
+from edgecnn.values.steady import Steady
 from edgecnn.values.verdict import Fidelity, GateResult, Interval, Verdict
 
 
@@ -68,6 +69,8 @@ class Latency(Value):
     """From the start of a process to its first answer: interpreter, imports, checked files, opening, one inference."""
     absent: Mapping[str, str] = {}
     """Name of a figure above to why it is None, where runs there were."""
+    steady: Steady | None = None
+    """Whether the runs became steady; nothing is left out of any figure where they did not. None where nothing was timed."""
 
 
 class CandidateFacts(Value):
