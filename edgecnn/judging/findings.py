@@ -21,6 +21,8 @@ class Finding(Value):
     note: str = ""
     disturbed: str | None = None
     """Latency: why a figure above its bound need not be the kit's."""
+    rounds: int | None = None
+    """Latency: runs behind the figure, more of which would make it narrower."""
 
 
 def find(metric: str, facts: CandidateFacts) -> Finding:
@@ -115,7 +117,8 @@ def _latency(percent: Literal[50, 90, 99]) -> Callable[[CandidateFacts], Finding
             why = seen.reason if percent != 90 else seen.absent.get("p90_ms")
             note = f"p{percent} is open: {why or 'the runs are too few or too short'}"
             return Finding(figure=None, fidelity=seen.fidelity, absent=Verdict.UNSURE, note=note)
-        return Finding(figure=figure, fidelity=seen.fidelity, note=f"on {seen.machine}", disturbed=seen.disturbed)
+        note = f"on {seen.machine}"
+        return Finding(figure=figure, fidelity=seen.fidelity, note=note, disturbed=seen.disturbed, rounds=seen.runs)
 
     return find_latency
 

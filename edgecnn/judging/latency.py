@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from edgecnn.errors.gates import ConditionsDiffer, RacesDiffer, RoundTwice
 from edgecnn.judging.intervals import median_interval, ratio_interval, samples_needed, tail
+from edgecnn.judging.noise import smallest_ratio
 from edgecnn.judging.startup import startup
 from edgecnn.judging.steady import steady
 from edgecnn.values.profile import CONDITIONS_THAT_MUST_MATCH, Environment, Profile, Run
@@ -71,6 +72,7 @@ def latency(profile: Profile, *, fp32: Profile | None = None, machine: str | Non
         observed_at=profile.observed_at,
         reason=_why_incomplete(runs, p50, p99),
         disturbed=disturbed(profile.environment),
+        smallest_ratio=_smallest_ratio(profile, *([fp32] if fp32 else [])),
         steady=steady(runs, disturbed(profile.environment)),
         absent={**_absent(runs), **start.absent} if runs else {},
     )
@@ -125,6 +127,13 @@ def check_conditions(ours: Environment, theirs: Environment, names: Sequence[str
         mine, other = ours.conditions.get(name), theirs.conditions.get(name)
         if mine != other:
             raise ConditionsDiffer(condition=name, ours=mine, theirs=other)
+
+
+def _smallest_ratio(*profiles: Profile) -> float | None:
+    """Of the two kits of a ratio, the noise of the noisier one."""
+    found = [smallest_ratio(_medians_by_round(profile)) for profile in profiles]
+    known = [each for each in found if each is not None]
+    return max(known) if len(known) == len(found) else None
 
 
 def _medians_by_round(profile: Profile) -> dict[int, float]:

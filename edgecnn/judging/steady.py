@@ -34,7 +34,7 @@ WINDOWS_MIN = 8
 LAST_SHARE = 0.5
 TOLERANCE = 0.05
 ERRORS = 3.5
-"""Standard errors of the share of a window's inferences that lie below the level. By chance that share is further from a half once in 100 runs of 20 windows."""
+"""Standard errors of a share of a window's inferences; by chance one of a run's 20 windows is further off once in 100 runs."""
 NS_PER_MS = 1e6
 State = Literal["flat", "faster", "slower", "unsettled", "short"]
 

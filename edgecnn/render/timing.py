@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 from edgecnn.render import figures
@@ -32,7 +33,14 @@ def _said(value: Latency) -> str:
     parts = [", ".join(f"{name} {figures.milliseconds(figure)}" for name, figure in shown) + " ms"] if shown else []
     parts += [f"not known: {', '.join(names)} ({why})" for why, names in absent.items()]
     parts += [value.steady.says] if value.steady else []
+    parts += [_noise(value.smallest_ratio)] if value.smallest_ratio else []
     return "; ".join(parts) or value.reason or "nothing ran"
+
+
+def _noise(ratio: float) -> str:
+    """Rounded up: a race shows no more than is said."""
+    said = f"{math.ceil(100 * ratio - 1e-9) / 100:.2f}"
+    return f"this race could have shown a ratio of {said} or more (each kit against itself, a round later)"
 
 
 def _figure(value: Latency, field: str) -> Interval | None:

@@ -32,3 +32,8 @@ def test_what_is_not_known_says_why_once() -> None:
 
 def test_who_was_not_raced_has_no_line() -> None:
     assert latency_lines([facts(), facts(latency=a_latency(None, runs=0, reason="not raced"))]) == []
+
+
+def test_what_the_race_could_have_shown_is_said_rounded_up() -> None:
+    said = line(smallest_ratio=1.0312)
+    assert said.endswith("ms; this race could have shown a ratio of 1.04 or more (each kit against itself, a round later)")
