@@ -18,7 +18,7 @@ from edgecnn.judging.quality import quality
 from edgecnn.measure.energy import metered, why_not
 from edgecnn.measure.evaluate import logits_of
 from edgecnn.measure.lab import Lab
-from edgecnn.measure.race import Purpose
+from edgecnn.measure.race_request import Purpose
 from edgecnn.values.artifact import Outcome
 from edgecnn.values.candidate import Candidate
 from edgecnn.values.energy import Energy

@@ -29,5 +29,7 @@ class BuildRequest(Value):
     """Bounds of the command line, which replace the recipe's for this call."""
     meter: Path | None = None
     """An external power meter's log, which is joined to the energy runs by the clock."""
+    until: float | None = None
+    """The last race goes on until every p50 is known to ± this share of it, or to its cap; None: a fixed number of rounds."""
     command: str = ""
     """The command that asks this again."""

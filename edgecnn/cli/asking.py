@@ -27,6 +27,7 @@ class Asked:
     require_measured: bool = False
     refresh_weights: bool = False
     meter: str | None = None
+    until: str | None = None
     verb: str = field(default="build")
 
 
@@ -37,6 +38,7 @@ def request_from(asked: Asked, goal: Goal) -> BuildRequest:
         EdgecnnError: an unknown network, target, key or metric, each with the nearest right one; a text that names nothing.
     """
     from edgecnn.building.devices import settled_target
+    from edgecnn.building.extent import share_of
     from edgecnn.building.request import BuildRequest
     from edgecnn.judging.bounds import parse_bounds
     from edgecnn.models.catalogue import arch_named
@@ -54,6 +56,7 @@ def request_from(asked: Asked, goal: Goal) -> BuildRequest:
             "goal": goal,
             "refresh_weights": asked.refresh_weights,
             "meter": None if asked.meter is None else Path(asked.meter),
+            "until": None if asked.until is None else share_of(asked.until),
             "gates": parse_bounds(asked.at_most, asked.at_least, require_measured=asked.require_measured),
             "command": command_line(asked),
         }
@@ -72,6 +75,7 @@ def _refuse_unusable_texts(asked: Asked) -> None:
         "--weights": asked.weights,
         "--out": asked.out,
         "--meter": asked.meter,
+        "--until": asked.until,
     }
     several = {"--set": asked.overrides, "--max": asked.at_most, "--min": asked.at_least}
     given = [(option, value) for option, value in single.items() if value is not None]
@@ -115,5 +119,6 @@ def command_line(asked: Asked) -> str:
     ]
     words += ["--require-measured"] if asked.require_measured else []
     words += ["--meter", asked.meter] if asked.meter else []
+    words += ["--until", asked.until] if asked.until else []
     words += ["--out", asked.out] if asked.out else []
     return shlex.join(words)

@@ -62,6 +62,15 @@ MeterOpt = Annotated[
         rich_help_panel="What to measure",
     ),
 ]
+UntilOpt = Annotated[
+    str | None,
+    typer.Option(
+        "--until",
+        metavar="PERCENT",
+        help="Race on until every reported p50 is known so well, such as 2%, or 40 rounds were run.",
+        rich_help_panel="What to measure",
+    ),
+]
 RefreshWeightsOpt = Annotated[
     bool, typer.Option("--refresh-weights", help="Ask the network again for pretrained weights.", rich_help_panel="What to build")
 ]

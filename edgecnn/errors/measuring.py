@@ -27,3 +27,15 @@ class MeterLogUnreadable(EdgecnnError):
 
     def __init__(self, *, what: str, because: str | None) -> None:
         super().__init__(what=what, because=because, hint="give --meter a CSV file whose lines are a time and watts")
+
+
+class ShareMisread(EdgecnnError):
+    """Raised when an option wants a percentage with its sign: a bare 2 could be 2 % or 200 %."""
+
+    ref = "share-misread"
+
+    def __init__(self, *, option: str, text: str, least: float, most: float) -> None:
+        super().__init__(
+            what=f"{option}: {text!r} is no percentage between {100 * least:g}% and {100 * most:g}%",
+            hint=f"write it with its sign, such as {option} 2%",
+        )

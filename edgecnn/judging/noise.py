@@ -1,13 +1,14 @@
 """Each race calibrates itself, A against A: the smallest ratio that it could have shown, on that machine in that hour.
 
-Every kit is held against itself: its run of each round against its run of the next (the last against the first). These pairs give
-the interval that a ratio is judged by, and since the truth is 1, its further bound is what this race's noise alone can look like.
+Every kit is held against itself: its run of each round against its run of the next (the last against the first). These pairs
+give the interval that a ratio is judged by, and since the truth is 1, its further bound is what this race's noise alone can look
+like.
 
 That costs no run. Racing a kit twice in each round under two labels would add a third to a race of three kits and a half to the
-last one, for the same answer: on the recorded races, of which ``tests/judging`` has real twins, the bound from following rounds is
-within a tenth of the twins' own, and no twin came out further from the other. It errs to the safe side, because runs a round apart
-meet more drift than runs inside one. So it takes nothing from a ratio whose paired interval excludes 1; it tells, where a ratio was
-not shown, whether there is nothing to show or the race could not have shown it.
+last one, for the same answer: on the recorded races, of which ``tests/judging`` has real twins, the bound from following rounds
+is about a tenth above the twins' own, and no twin came out further from the other. It errs to the safe side, because runs a round
+apart meet more drift than runs inside one. So it takes nothing from a ratio whose paired interval excludes 1; it tells, where a
+ratio was not shown, whether there is nothing to show or the race could not have shown it.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from edgecnn.judging.intervals import median_interval
+from edgecnn.judging.intervals import LATENCY_CONFIDENCE, median_interval
 from edgecnn.values.base import Value
 from edgecnn.values.profile import Run
 from edgecnn.values.verdict import Interval
@@ -21,7 +21,7 @@ class Startup(Value):
     absent: Mapping[str, str]
 
 
-def startup(runs: Sequence[Run]) -> Startup:
+def startup(runs: Sequence[Run], confidence: float = LATENCY_CONFIDENCE) -> Startup:
     """Of one race's runs of one kit."""
     asked: dict[str, Callable[[Run], int | None]] = {
         "load_ms": lambda run: run.load_ns,
@@ -32,7 +32,7 @@ def startup(runs: Sequence[Run]) -> Startup:
     absent: dict[str, str] = {}
     for name, of in asked.items():
         known = [value / NS_PER_MS for run in runs if (value := of(run)) is not None]
-        found[name] = median_interval(known) if len(known) == len(runs) else None
+        found[name] = median_interval(known, confidence) if len(known) == len(runs) else None
         if found[name] is None:
             absent[name] = _why(len(known), len(runs))
     return Startup(absent=absent, **found)

@@ -32,6 +32,7 @@ def _said(value: Latency) -> str:
             absent.setdefault(value.absent[field], []).append(name)
     parts = [", ".join(f"{name} {figures.milliseconds(figure)}" for name, figure in shown) + " ms"] if shown else []
     parts += [f"not known: {', '.join(names)} ({why})" for why, names in absent.items()]
+    parts += [value.stopped] if value.stopped else []
     parts += [value.steady.says] if value.steady else []
     parts += [_noise(value.smallest_ratio)] if value.smallest_ratio else []
     return "; ".join(parts) or value.reason or "nothing ran"

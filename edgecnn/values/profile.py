@@ -9,6 +9,7 @@ from edgecnn.values.base import Value
 from edgecnn.values.energy import RunEnergy
 from edgecnn.values.memory import RunMemory
 from edgecnn.values.residency import Residency
+from edgecnn.values.until import Until
 from edgecnn.values.verdict import Fidelity
 
 CONDITIONS_THAT_MUST_MATCH = (
@@ -77,6 +78,8 @@ class Profile(Value):
     race: str | None = None
     """race: identity shared by all that ran interleaved; ratios are taken only inside one race."""
     purpose: Literal["screen", "select", "report", "energy", "baseline"] | None = None
+    until: Until | None = None
+    """race: the rule by which it stopped; None where the number of rounds was fixed."""
     runs: tuple[Run, ...] = ()
     failure: str | None = None
     """race: why this kit did not finish its runs; the others of the race are not run again for its sake."""

@@ -69,6 +69,8 @@ class Latency(Value):
     """From the start of a process to its first answer: interpreter, imports, checked files, opening, one inference."""
     absent: Mapping[str, str] = {}
     """Name of a figure above to why it is None, where runs there were."""
+    stopped: str | None = None
+    """How a race ended that ran until p50 was known well enough; None where the number of rounds was fixed."""
     smallest_ratio: float | None = None
     """What the race could have shown, at least 1: every kit held against itself a round later comes out no further from 1."""
     steady: Steady | None = None

@@ -19,7 +19,8 @@ from edgecnn.building.request import BuildRequest
 from edgecnn.building.resolved import Attachment, Resolved
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
-from edgecnn.measure.race import Purpose, RaceResult
+from edgecnn.measure.race import RaceResult
+from edgecnn.measure.race_request import Purpose
 from edgecnn.store.profiles import StoredProfile
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Artifact, FileFact, Record

@@ -44,6 +44,8 @@ class FakeHost:
         """So many runs from now the power goes off."""
         self.others_percent: list[str] = []
         """What each run says that the processors did besides it, in order."""
+        self.sample_ns: Callable[[int], int] = lambda index: 1000 + index
+        """What every inference of the run takes that is the so-manieth of all, from 0."""
         self.trace: Callable[[Item, Path], None] | None = None
         self.meters = ""
         """Names of the meters that can be read there."""
@@ -95,7 +97,7 @@ class FakeHost:
         environment = self.environment_of(item.kit)
         if self.others_percent:
             environment["observed"]["others_percent"] = self.others_percent.pop(0)
-        times = {"load_ns": 5, "first_ns": 4, "warmup_ns": [3], "samples_ns": [1000 + index] * item.samples}
+        times = {"load_ns": 5, "first_ns": 4, "warmup_ns": [3], "samples_ns": [self.sample_ns(len(self.ran) - 1)] * item.samples}
         times["memory"] = {"baseline_mib": 60.0, "peak_mib": 80.0 + index, "source": "VmHWM"}
         if item.energy:
             times.update(samples_ns=[], energy=self._energy(index, item.max_s or 0))
