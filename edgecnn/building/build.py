@@ -11,6 +11,7 @@ from edgecnn.building.assemble import Scene
 from edgecnn.building.baselines import local_record
 from edgecnn.building.devices import local_facts
 from edgecnn.building.execute import Execution, Workshop, execute
+from edgecnn.building.extents import Extents
 from edgecnn.building.observe import Observer, RaceManner, finalists, pixel_sets
 from edgecnn.building.plan import BASELINE_ID, Plan, plan
 from edgecnn.building.publish import (
@@ -192,6 +193,7 @@ def _race(observer: Observer, scene: Scene, request: BuildRequest) -> None:
     last = last_race(decide(scene, request))
     observer.race(last, "report", how)
     observer.energy(last, anew=anew, log=request.meter)
+    Extents(observer, last, anew=anew).measure(request.extent)
 
 
 def _reasons(execution: Execution) -> tuple[str, ...]:

@@ -23,13 +23,13 @@ from edgecnn.measure.evaluate import PixelSet, evaluate, logits_of
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.race import RaceResult, race
-from edgecnn.measure.race_request import RUN_MAX_S, RUN_PATIENT_S, Purpose, RaceRequest
+from edgecnn.measure.race_request import RUN_MAX_S, RUN_PATIENT_S, RaceRequest
 from edgecnn.measure.residency import residency
 from edgecnn.store.profiles import StoredProfile
 from edgecnn.values.artifact import Failed
 from edgecnn.values.candidate import Candidate
 from edgecnn.values.mac_table import MacTable
-from edgecnn.values.profile import Profile
+from edgecnn.values.profile import Profile, Purpose
 from edgecnn.values.residency import Residency
 
 Split = Literal["choose", "report"]
@@ -50,6 +50,9 @@ class Observations:
     desktop: Played | None = None
     """What a GPU of this machine did; None where there is none."""
     races: dict[Purpose, RaceResult] = field(default_factory=dict)
+    batch_screens: dict[int, RaceResult] = field(default_factory=dict)
+    """Images in a call to the screening run of that many."""
+    throughput: list[RaceResult] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     """What could not be read and is not needed: a candidate is not out for it."""
     failures: dict[str, Failed] = field(default_factory=dict)

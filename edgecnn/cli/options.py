@@ -71,6 +71,30 @@ UntilOpt = Annotated[
         rich_help_panel="What to measure",
     ),
 ]
+BatchesOpt = Annotated[
+    str | None,
+    typer.Option(
+        "--batches",
+        metavar="N,…,best",
+        help="Images a second with so many images in a call, and with the best number: 1,8,best.",
+        rich_help_panel="What to measure",
+    ),
+]
+EndToEndOpt = Annotated[
+    bool,
+    typer.Option(
+        "--end-to-end", help="Also time the way from a JPEG file, decoding included.", rich_help_panel="What to measure"
+    ),
+]
+SoakOpt = Annotated[
+    str | None,
+    typer.Option(
+        "--soak",
+        metavar="DURATION",
+        help="Also run so long without a pause, such as 60s or 5min, and say what is left of the speed.",
+        rich_help_panel="What to measure",
+    ),
+]
 RefreshWeightsOpt = Annotated[
     bool, typer.Option("--refresh-weights", help="Ask the network again for pretrained weights.", rich_help_panel="What to build")
 ]

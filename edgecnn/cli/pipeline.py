@@ -56,6 +56,9 @@ def _verb(verb: str, goal: str) -> Callable[..., None]:
         refresh_weights: opt.RefreshWeightsOpt = False,
         meter: opt.MeterOpt = None,
         until: opt.UntilOpt = None,
+        batches: opt.BatchesOpt = None,
+        end_to_end: opt.EndToEndOpt = False,
+        soak: opt.SoakOpt = None,
         out: opt.OutOpt = None,
         as_json: opt.JsonOpt = False,
         quiet: opt.QuietOpt = False,
@@ -64,7 +67,8 @@ def _verb(verb: str, goal: str) -> Callable[..., None]:
         asked = Asked(
             recipe=recipe, arch=arch, target=target, data=data, weights=weights, overrides=tuple(set_ or ()), out=out,
             at_most=tuple(at_most or ()), at_least=tuple(at_least or ()), require_measured=require_measured,
-            refresh_weights=refresh_weights, meter=meter, until=until, verb=verb,
+            refresh_weights=refresh_weights, meter=meter, until=until, batches=batches,
+            end_to_end=end_to_end, soak=soak, verb=verb,
         )  # fmt: skip
         shown = _Shown(as_json=as_json, quiet=quiet, debug=debug)
         body = _plan if verb == "plan" else _build
@@ -85,6 +89,9 @@ def _judge(  # noqa: PLR0913 - a command line's options are its parameters
     require_measured: opt.RequireMeasuredOpt = False,
     meter: opt.MeterOpt = None,
     until: opt.UntilOpt = None,
+    batches: opt.BatchesOpt = None,
+    end_to_end: opt.EndToEndOpt = False,
+    soak: opt.SoakOpt = None,
     out: opt.OutOpt = None,
     allow_stored: Annotated[
         bool, typer.Option("--allow-stored", help="Let a stored race serve, in CI too.", rich_help_panel="Gates")
@@ -96,7 +103,7 @@ def _judge(  # noqa: PLR0913 - a command line's options are its parameters
     asked = Asked(
         recipe=recipe, arch=arch, target=target, data=data, weights=weights, overrides=tuple(set_ or ()), out=out,
         at_most=tuple(at_most or ()), at_least=tuple(at_least or ()), require_measured=require_measured, meter=meter,
-        until=until, verb="judge",
+        until=until, batches=batches, end_to_end=end_to_end, soak=soak, verb="judge",
     )  # fmt: skip
     shown = _Shown(as_json=as_json, quiet=quiet, debug=debug)
     shown.run(lambda: _build(_judging_anew(request_from(asked, "judge"), allow_stored), shown))

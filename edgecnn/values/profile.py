@@ -26,6 +26,9 @@ whether a figure can be believed, not what it is a figure of. A memory limit is 
 as it would without, and one that does not ends. The kernel's own throttling may lower ``clocks``; such runs rightly do not join.
 """
 
+Purpose = Literal["screen", "select", "report", "energy", "baseline", "batches", "throughput", "end-to-end", "soak"]
+"""What a race was run for; ``batches`` screens the numbers of images in a call."""
+
 
 class Environment(Value):
     """What one machine really was that day. ``conditions`` holds the names above; what could not be read is absent."""
@@ -33,6 +36,17 @@ class Environment(Value):
     conditions: Mapping[str, str]
     observed: Mapping[str, str]
     """What changes from minute to minute: load, temperature, throttling, free memory."""
+
+
+class RunWindow(Value):
+    """One stretch of a soak."""
+
+    began_s: float
+    """After the soak began."""
+    seconds: float
+    samples: int
+    observed: Mapping[str, str]
+    """Throttling, heat, clocks and other work of that stretch, by the names of the environment."""
 
 
 class Run(Value):
@@ -54,6 +68,12 @@ class Run(Value):
     """None of a run of a runner that did not record it."""
     energy: RunEnergy | None = None
     """Of a run that measured energy; it timed nothing, so ``samples_ns`` is empty."""
+    batch: int = 1
+    """Images in every call that was timed."""
+    picture: str | None = None
+    """Of an end-to-end run: the picture that every call read and decoded."""
+    windows: tuple[RunWindow, ...] = ()
+    """Of a soak: what ``samples_ns`` is made of, in order."""
 
 
 class Profile(Value):
@@ -77,7 +97,7 @@ class Profile(Value):
     """evaluation: float32 array (images, classes), beside this record."""
     race: str | None = None
     """race: identity shared by all that ran interleaved; ratios are taken only inside one race."""
-    purpose: Literal["screen", "select", "report", "energy", "baseline"] | None = None
+    purpose: Purpose | None = None
     until: Until | None = None
     """race: the rule by which it stopped; None where the number of rounds was fixed."""
     runs: tuple[Run, ...] = ()

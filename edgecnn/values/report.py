@@ -16,6 +16,8 @@ from edgecnn.values.profile import Environment
 from edgecnn.values.quality import Quality
 from edgecnn.values.residency import Residency
 from edgecnn.values.steady import Steady
+from edgecnn.values.sustained import Sustained
+from edgecnn.values.throughput import Throughput
 from edgecnn.values.verdict import Fidelity, GateResult, Interval, Verdict
 
 
@@ -77,6 +79,14 @@ class Latency(Value):
     """Whether the runs became steady; nothing is left out of any figure where they did not. None where nothing was timed."""
 
 
+class EndToEnd(Value):
+    """From a picture file to logits: reading, decoding, preprocessing and the network."""
+
+    latency: Latency
+    picture: str
+    """Which one, since decoding costs what the picture is large."""
+
+
 class CandidateFacts(Value):
     """One row of the table."""
 
@@ -88,6 +98,10 @@ class CandidateFacts(Value):
     latency: Latency | None = None
     memory: Memory | None = None
     energy: Energy | None = None
+    throughput: Throughput | None = None
+    """None where it was not asked for; so too the next two."""
+    end_to_end: EndToEnd | None = None
+    sustained: Sustained | None = None
     size_mib: float | None = None
     residency: Residency | None = None
     verdict: Verdict = Verdict.MISSING

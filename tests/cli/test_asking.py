@@ -217,3 +217,11 @@ def test_until_is_a_share_of_the_request_and_stays_in_the_command() -> None:
     assert request.until == 0.02
     assert shlex.split(request.command) == ["edgecnn", "profile", "--arch", "resnet-18", "--until", "2%"]
     assert request_from(Asked(), "judge").until is None
+
+
+def test_what_is_measured_beyond_the_race_is_of_the_request_and_stays_in_the_command() -> None:
+    asked = Asked(batches="1,best", end_to_end=True, soak="60s", verb="profile")
+    request = request_from(asked, "profile")
+    assert (request.extent.batches, request.extent.best_batch) == ((1,), True)
+    assert (request.extent.end_to_end, request.extent.soak_s) == (True, 60.0)
+    assert request.command == "edgecnn profile --batches 1,best --soak 60s --end-to-end"
