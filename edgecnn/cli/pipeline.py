@@ -132,7 +132,7 @@ class _Shown:
 def _build(request: BuildRequest, shown: _Shown) -> ExitCode:
     from edgecnn.api import build_and_write
     from edgecnn.render.progress import progress_for
-    from edgecnn.render.terminal import show_candidates, show_json, show_report, show_steps
+    from edgecnn.render.terminal import show_json, show_measured, show_report, show_steps
 
     tell = progress_for(quiet=shown.quiet or shown.as_json)
     try:
@@ -144,7 +144,7 @@ def _build(request: BuildRequest, shown: _Shown) -> ExitCode:
     elif request.goal == "judge":
         show_report(report)
     elif request.goal == "profile":
-        show_candidates(report)
+        show_measured(report)
     else:
         show_steps(report)
     return _status(request, report)
