@@ -69,7 +69,8 @@ def _says(count: Mapping[State, int], late: int, after_ms: Interval | None, dist
     runs = sum(count.values())
     if count["unsettled"]:
         why = f", and {disturbed}" if disturbed else ""
-        return f"does not settle: {count['unsettled']} of {runs} runs still change in their last half{why}{_ways(count, late)}"
+        still = "still changes in its" if count["unsettled"] == 1 else "still change in their"
+        return f"does not settle: {count['unsettled']} of {runs} runs {still} last half{why}{_ways(count, late)}"
     if count["short"]:
         return f"not known: {count['short']} of {runs} runs have fewer than {WINDOW_MIN * WINDOWS_MIN} inferences"
     if count["flat"] == runs:

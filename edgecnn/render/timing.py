@@ -20,8 +20,14 @@ _FIGURES = (
 
 
 def latency_lines(candidates: Iterable[CandidateFacts]) -> list[str]:
-    """One line a raced candidate; who was not raced has its reason in the table's own section."""
-    return [f"`{facts.candidate.id}`: {_said(facts.latency)}" for facts in candidates if facts.latency and facts.latency.runs]
+    """Two lines a raced candidate: its figures, and what its runs were like. Who was not raced has its reason elsewhere."""
+    lines = []
+    for facts in candidates:
+        if facts.latency is not None and facts.latency.runs:
+            name, runs = f"`{facts.candidate.id}`", runs_said(facts.latency)
+            lines.append(f"{name}: {_said(facts.latency)}")
+            lines += [f"runs of {name}: {runs}"] if runs else []
+    return lines
 
 
 def _said(value: Latency) -> str:
@@ -32,10 +38,14 @@ def _said(value: Latency) -> str:
             absent.setdefault(value.absent[field], []).append(name)
     parts = [", ".join(f"{name} {figures.milliseconds(figure)}" for name, figure in shown) + " ms"] if shown else []
     parts += [f"not known: {', '.join(names)} ({why})" for why, names in absent.items()]
-    parts += [value.stopped] if value.stopped else []
-    parts += [value.steady.says] if value.steady else []
-    parts += [_noise(value.smallest_ratio)] if value.smallest_ratio else []
     return "; ".join(parts) or value.reason or "nothing ran"
+
+
+def runs_said(value: Latency) -> str:
+    """How the race ended, whether its runs were steady, and what it could have shown."""
+    parts = [value.stopped, value.steady.says if value.steady else None]
+    parts += [_noise(value.smallest_ratio) if value.smallest_ratio else None]
+    return "; ".join(part for part in parts if part)
 
 
 def _noise(ratio: float) -> str:
