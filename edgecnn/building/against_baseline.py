@@ -25,7 +25,8 @@ from edgecnn.judging.latency import disturbed, latency, missing_latency
 from edgecnn.judging.memory import memory, missing_memory
 from edgecnn.judging.ratio import RatioFinding, judge_ratio, unpaired_finding
 from edgecnn.measure.lab import Lab
-from edgecnn.measure.race import RaceRequest, race
+from edgecnn.measure.race import race
+from edgecnn.measure.race_request import RaceRequest
 from edgecnn.values.base import Value
 from edgecnn.values.comparison import Comparison, LatencyBaseline
 from edgecnn.values.profile import CONDITIONS_THAT_MUST_MATCH, Environment, Profile

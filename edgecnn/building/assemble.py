@@ -18,11 +18,11 @@ from edgecnn.judging.quality import quality
 from edgecnn.measure.energy import metered, why_not
 from edgecnn.measure.evaluate import logits_of
 from edgecnn.measure.lab import Lab
-from edgecnn.measure.race import Purpose
 from edgecnn.values.artifact import Outcome
 from edgecnn.values.candidate import Candidate
 from edgecnn.values.energy import Energy
 from edgecnn.values.memory import Memory
+from edgecnn.values.profile import Purpose
 from edgecnn.values.report import Accuracy, CandidateFacts, Latency
 from edgecnn.values.residency import Residency
 from edgecnn.values.verdict import Fidelity

@@ -11,7 +11,8 @@ from edgecnn.building.assemble import Scene
 from edgecnn.building.baselines import local_record
 from edgecnn.building.devices import local_facts
 from edgecnn.building.execute import Execution, Workshop, execute
-from edgecnn.building.observe import Observer, finalists, pixel_sets
+from edgecnn.building.extents import Extents
+from edgecnn.building.observe import Observer, RaceManner, finalists, pixel_sets
 from edgecnn.building.plan import BASELINE_ID, Plan, plan
 from edgecnn.building.publish import (
     Page,
@@ -182,14 +183,17 @@ def observe(request: BuildRequest, execution: Execution, lab: Lab) -> Scene:
 def _race(observer: Observer, scene: Scene, request: BuildRequest) -> None:
     """Screen, select among the finalists, and race the winner once more for the figures."""
     anew = request.stored_race == "never"
-    observer.race([name for name in observer.seen.answering if name not in observer.seen.failures], "screen", anew=anew)
+    screened = [name for name in observer.seen.answering if name not in observer.seen.failures]
+    observer.race(screened, "screen", RaceManner(anew=anew))
     decision = decide(scene, request)
-    patient = any(gate.metric == "p99_ms" for gate in decision.gates)
+    patient = any(gate.metric in ("p90_ms", "p99_ms") for gate in decision.gates)
     final = finalists(observer.seen.screen_ms, decision.inside_budget, scene.execution.plan.resolved.candidates)
-    observer.race(final, "select", anew=anew, patient=patient)
+    how = RaceManner(anew=anew, patient=patient, until=request.until)
+    observer.race(final, "select", how)
     last = last_race(decide(scene, request))
-    observer.race(last, "report", anew=anew, patient=patient)
+    observer.race(last, "report", how)
     observer.energy(last, anew=anew, log=request.meter)
+    Extents(observer, last, anew=anew).measure(request.extent)
 
 
 def _reasons(execution: Execution) -> tuple[str, ...]:

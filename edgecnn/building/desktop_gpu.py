@@ -14,7 +14,8 @@ from edgecnn.judging.accuracy import check_finite
 from edgecnn.measure.evaluate import PixelSet, evaluate, logits_of
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
-from edgecnn.measure.race import RaceRequest, RaceResult, file_failure, race, stored_race
+from edgecnn.measure.race import RaceResult, file_failure, race, stored_race
+from edgecnn.measure.race_request import RaceRequest
 from edgecnn.store.profiles import StoredProfile
 from edgecnn.values.artifact import Failed
 from edgecnn.values.profile import Profile

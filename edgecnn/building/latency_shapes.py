@@ -27,7 +27,8 @@ def _profile_of(facts: CandidateFacts, report: BuildReport, store: Store) -> Pro
     """The profile that the reported latency was computed from; without one, the last screening run before the report."""
     if facts.kit is None:
         return None
-    stored = [entry.profile for entry in store.profiles.of(facts.kit, "race") if entry.profile.runs]
+    entries = (entry.profile for entry in store.profiles.of(facts.kit, "race") if entry.profile.runs)
+    stored = [profile for profile in entries if profile.purpose in (None, "screen", "select", "report")]
     if facts.latency is not None and facts.latency.runs:
         return next((profile for profile in stored if profile.observed_at == facts.latency.observed_at), None)
     if not report.build.device_attached:

@@ -17,17 +17,19 @@ from edgecnn.building.execute import Execution
 from edgecnn.building.plan import BASELINE_ID
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.judging.accuracy import check_finite
+from edgecnn.judging.stopping import rule_of
 from edgecnn.measure.energy import energy_request, metered
 from edgecnn.measure.evaluate import PixelSet, evaluate, logits_of
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
-from edgecnn.measure.race import RUN_MAX_S, RUN_PATIENT_S, Purpose, RaceRequest, RaceResult, race
+from edgecnn.measure.race import RaceResult, race
+from edgecnn.measure.race_request import RUN_MAX_S, RUN_PATIENT_S, RaceRequest
 from edgecnn.measure.residency import residency
 from edgecnn.store.profiles import StoredProfile
 from edgecnn.values.artifact import Failed
 from edgecnn.values.candidate import Candidate
 from edgecnn.values.mac_table import MacTable
-from edgecnn.values.profile import Profile
+from edgecnn.values.profile import Profile, Purpose
 from edgecnn.values.residency import Residency
 
 Split = Literal["choose", "report"]
@@ -48,6 +50,9 @@ class Observations:
     desktop: Played | None = None
     """What a GPU of this machine did; None where there is none."""
     races: dict[Purpose, RaceResult] = field(default_factory=dict)
+    batch_screens: dict[int, RaceResult] = field(default_factory=dict)
+    """Images in a call to the screening run of that many."""
+    throughput: list[RaceResult] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     """What could not be read and is not needed: a candidate is not out for it."""
     failures: dict[str, Failed] = field(default_factory=dict)
@@ -58,6 +63,18 @@ class Observations:
         if result is None:
             return {}
         return {name: result.profiles[kit.digest] for name, kit in self.kits.items() if kit.digest in result.profiles}
+
+
+@dataclass(frozen=True)
+class RaceManner:
+    """How races of one call are run."""
+
+    anew: bool = False
+    """Whether a stored one may not serve."""
+    patient: bool = False
+    """A gate needs p90 or p99, however slow a run is."""
+    until: float | None = None
+    """Of the race for the reported figures: how well p50 is to be known, as a share of it."""
 
 
 class Observer:
@@ -114,19 +131,21 @@ class Observer:
         """Let a GPU of this machine take its part, where there is one."""
         self.seen.desktop = play(self.execution, self.lab, pixels, anew=anew)
 
-    def race(self, names: Iterable[str], purpose: Purpose, *, anew: bool = False, patient: bool = False) -> None:
-        """Race these candidates' kits; whoever does not finish is out. ``patient``: a gate needs p99, however slow a run is."""
+    def race(self, names: Iterable[str], purpose: Purpose, how: RaceManner) -> None:
+        """Race these candidates' kits; whoever does not finish is out."""
         names = tuple(names)
         if not names:
             return
         choice = self.execution.plan.resolved.recipe.race
+        until = rule_of(how.until) if how.until is not None and purpose == "report" else None
         request = RaceRequest(
             kits=tuple(self.seen.kits[name] for name in names),
             purpose=purpose,
-            rounds=1 if purpose == "screen" else choice.rounds,
+            rounds=1 if purpose == "screen" else until.looks[-1] if until else choice.rounds,
             samples=choice.samples,
-            max_s=RUN_PATIENT_S if patient and purpose != "screen" else RUN_MAX_S,
-            max_age_h=0.0 if anew else choice.max_age_h,
+            max_s=RUN_PATIENT_S if how.patient and purpose != "screen" else RUN_MAX_S,
+            max_age_h=0.0 if how.anew else choice.max_age_h,
+            until=until,
         )
         result = race(request, self.lab)
         self.seen.races[purpose] = result

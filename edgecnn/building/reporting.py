@@ -10,6 +10,7 @@ import edgecnn
 from edgecnn.building.assemble import Scene, candidate_facts, weights_sha256, with_quality
 from edgecnn.building.baselines import desktop_baseline
 from edgecnn.building.class_wording import class_notices
+from edgecnn.building.extent_facts import with_extents
 from edgecnn.building.plan import BASELINE_ID
 from edgecnn.building.request import BuildRequest
 from edgecnn.building.resolved import Resolved
@@ -70,7 +71,7 @@ def last_race(decision: Decision) -> tuple[str, ...]:
 def report_of(scene: Scene, request: BuildRequest, seconds: float) -> BuildReport:
     """The report as it is written."""
     decision = decide(scene, request)
-    facts = with_quality(decision.facts, scene)
+    facts = with_extents(with_quality(decision.facts, scene), scene, request.extent)
     judged = {name: judge_candidate(decision.gates, row) for name, row in facts.items()}
     rows = {name: row.model_copy(update={"gates": judged[name], "verdict": overall(judged[name])}) for name, row in facts.items()}
     gates: tuple[GateResult, ...] = judged.get(decision.choice.candidate or "", ())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+from edgecnn.building.extent import Extent
 from edgecnn.values.base import Value
 from edgecnn.values.device import Device
 from edgecnn.values.recipe import GateChoice, Recipe
@@ -29,5 +30,9 @@ class BuildRequest(Value):
     """Bounds of the command line, which replace the recipe's for this call."""
     meter: Path | None = None
     """An external power meter's log, which is joined to the energy runs by the clock."""
+    until: float | None = None
+    """The last race goes on until every p50 is known to ± this share of it, or to its cap; None: a fixed number of rounds."""
+    extent: Extent = Extent()
+    """What is measured beyond what every build measures."""
     command: str = ""
     """The command that asks this again."""

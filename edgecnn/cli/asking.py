@@ -27,6 +27,10 @@ class Asked:
     require_measured: bool = False
     refresh_weights: bool = False
     meter: str | None = None
+    until: str | None = None
+    batches: str | None = None
+    end_to_end: bool = False
+    soak: str | None = None
     verb: str = field(default="build")
 
 
@@ -37,6 +41,7 @@ def request_from(asked: Asked, goal: Goal) -> BuildRequest:
         EdgecnnError: an unknown network, target, key or metric, each with the nearest right one; a text that names nothing.
     """
     from edgecnn.building.devices import settled_target
+    from edgecnn.building.extent import extent_of, share_of
     from edgecnn.building.request import BuildRequest
     from edgecnn.judging.bounds import parse_bounds
     from edgecnn.models.catalogue import arch_named
@@ -54,6 +59,8 @@ def request_from(asked: Asked, goal: Goal) -> BuildRequest:
             "goal": goal,
             "refresh_weights": asked.refresh_weights,
             "meter": None if asked.meter is None else Path(asked.meter),
+            "until": None if asked.until is None else share_of(asked.until),
+            "extent": extent_of(asked.batches, end_to_end=asked.end_to_end, soak=asked.soak),
             "gates": parse_bounds(asked.at_most, asked.at_least, require_measured=asked.require_measured),
             "command": command_line(asked),
         }
@@ -72,6 +79,9 @@ def _refuse_unusable_texts(asked: Asked) -> None:
         "--weights": asked.weights,
         "--out": asked.out,
         "--meter": asked.meter,
+        "--until": asked.until,
+        "--batches": asked.batches,
+        "--soak": asked.soak,
     }
     several = {"--set": asked.overrides, "--max": asked.at_most, "--min": asked.at_least}
     given = [(option, value) for option, value in single.items() if value is not None]
@@ -115,5 +125,8 @@ def command_line(asked: Asked) -> str:
     ]
     words += ["--require-measured"] if asked.require_measured else []
     words += ["--meter", asked.meter] if asked.meter else []
+    later = {"--until": asked.until, "--batches": asked.batches, "--soak": asked.soak}
+    words += [word for flag, value in later.items() if value for word in (flag, value)]
+    words += ["--end-to-end"] if asked.end_to_end else []
     words += ["--out", asked.out] if asked.out else []
     return shlex.join(words)

@@ -87,6 +87,39 @@ JunitOpt = Annotated[
         "--junit", metavar="FILE.xml", help="Write the verdicts as JUnit XML, a test a gate.", rich_help_panel="Results"
     ),
 ]
+UntilOpt = Annotated[
+    str | None,
+    typer.Option(
+        "--until",
+        metavar="PERCENT",
+        help="Race on until every reported p50 is known so well, such as 2%, or 40 rounds were run.",
+        rich_help_panel="What to measure",
+    ),
+]
+BatchesOpt = Annotated[
+    str | None,
+    typer.Option(
+        "--batches",
+        metavar="N,…,best",
+        help="Images a second with so many images in a call, and with the best number: 1,8,best.",
+        rich_help_panel="What to measure",
+    ),
+]
+EndToEndOpt = Annotated[
+    bool,
+    typer.Option(
+        "--end-to-end", help="Also time the way from a JPEG file, decoding included.", rich_help_panel="What to measure"
+    ),
+]
+SoakOpt = Annotated[
+    str | None,
+    typer.Option(
+        "--soak",
+        metavar="DURATION",
+        help="Also run so long without a pause, such as 60s or 5min, and say what is left of the speed.",
+        rich_help_panel="What to measure",
+    ),
+]
 RefreshWeightsOpt = Annotated[
     bool, typer.Option("--refresh-weights", help="Ask the network again for pretrained weights.", rich_help_panel="What to build")
 ]

@@ -61,6 +61,10 @@ def _verb(verb: str, goal: str) -> Callable[..., None]:
         require_measured: opt.RequireMeasuredOpt = False,
         refresh_weights: opt.RefreshWeightsOpt = False,
         meter: opt.MeterOpt = None,
+        until: opt.UntilOpt = None,
+        batches: opt.BatchesOpt = None,
+        end_to_end: opt.EndToEndOpt = False,
+        soak: opt.SoakOpt = None,
         out: opt.OutOpt = None,
         junit: opt.JunitOpt = None,
         as_json: opt.JsonOpt = False,
@@ -70,7 +74,8 @@ def _verb(verb: str, goal: str) -> Callable[..., None]:
         asked = Asked(
             recipe=recipe, arch=arch, target=target, data=data, weights=weights, overrides=tuple(set_ or ()), out=out,
             at_most=tuple(at_most or ()), at_least=tuple(at_least or ()), require_measured=require_measured,
-            refresh_weights=refresh_weights, meter=meter, verb=verb,
+            refresh_weights=refresh_weights, meter=meter, until=until, batches=batches,
+            end_to_end=end_to_end, soak=soak, verb=verb,
         )  # fmt: skip
         shown = _Shown(as_json=as_json, quiet=quiet, debug=debug, job=Job(junit))
         if junit is not None and verb != "build":
@@ -92,6 +97,10 @@ def _judge(  # noqa: PLR0913 - a command line's options are its parameters
     at_least: opt.MinOpt = None,
     require_measured: opt.RequireMeasuredOpt = False,
     meter: opt.MeterOpt = None,
+    until: opt.UntilOpt = None,
+    batches: opt.BatchesOpt = None,
+    end_to_end: opt.EndToEndOpt = False,
+    soak: opt.SoakOpt = None,
     out: opt.OutOpt = None,
     allow_stored: Annotated[
         bool, typer.Option("--allow-stored", help="Let a stored race serve, in CI too.", rich_help_panel="Gates")
@@ -106,7 +115,7 @@ def _judge(  # noqa: PLR0913 - a command line's options are its parameters
     asked = Asked(
         recipe=recipe, arch=arch, target=target, data=data, weights=weights, overrides=tuple(set_ or ()), out=out,
         at_most=tuple(at_most or ()), at_least=tuple(at_least or ()), require_measured=require_measured, meter=meter,
-        verb="judge",
+        until=until, batches=batches, end_to_end=end_to_end, soak=soak, verb="judge",
     )  # fmt: skip
     shown = _Shown(as_json=as_json, quiet=quiet, debug=debug, job=Job(junit))
     if against is not None:
@@ -165,7 +174,7 @@ def _build(request: BuildRequest, shown: _Shown) -> ExitCode:
     from edgecnn.api import build_and_write
     from edgecnn.render.gate_sheet import sheet_of_report
     from edgecnn.render.progress import progress_for
-    from edgecnn.render.terminal import show_candidates, show_json, show_report, show_steps
+    from edgecnn.render.terminal import show_json, show_measured, show_report, show_steps
 
     tell = progress_for(quiet=shown.quiet or shown.as_json)
     try:
@@ -179,7 +188,7 @@ def _build(request: BuildRequest, shown: _Shown) -> ExitCode:
     elif request.goal == "judge":
         show_report(report)
     elif request.goal == "profile":
-        show_candidates(report)
+        show_measured(report)
     else:
         show_steps(report)
     return _status(request, report)

@@ -40,3 +40,39 @@ class RunsUnusable(EdgecnnError):
             because=because,
             hint="measure again on the device, in the kit's folder: python3 -m runner measure ../.. --out NEW_FOLDER",
         )
+
+
+class ShareMisread(EdgecnnError):
+    """Raised when an option wants a percentage with its sign: a bare 2 could be 2 % or 200 %."""
+
+    ref = "share-misread"
+
+    def __init__(self, *, option: str, text: str, least: float, most: float) -> None:
+        super().__init__(
+            what=f"{option}: {text!r} is no percentage between {100 * least:g}% and {100 * most:g}%",
+            hint=f"write it with its sign, such as {option} 2%",
+        )
+
+
+class BatchesMisread(EdgecnnError):
+    """Raised when ``--batches`` holds anything but numbers of images that a kit takes in one call, and ``best``."""
+
+    ref = "batches-misread"
+
+    def __init__(self, *, text: str, largest: int) -> None:
+        super().__init__(
+            what=f"--batches: {text!r} is no list of numbers of images from 1 to {largest}, or best",
+            hint="write it with commas, such as --batches 1,8,best",
+        )
+
+
+class DurationMisread(EdgecnnError):
+    """Raised when an option wants a duration with its unit, within what makes sense."""
+
+    ref = "duration-misread"
+
+    def __init__(self, *, option: str, text: str, least_s: float, most_s: float) -> None:
+        super().__init__(
+            what=f"{option}: {text!r} is no duration between {least_s:g}s and {most_s / 60:g}min",
+            hint=f"write it with its unit, such as {option} 60s",
+        )

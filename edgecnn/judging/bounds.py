@@ -36,6 +36,7 @@ METRICS: Mapping[str, Metric] = {
         Metric(name="ece", unit="share", source="accuracy", better="lower"),
         Metric(name="worst_class_drop_pp", unit="pp", source="accuracy", better="lower"),
         Metric(name="p50_ms", unit="ms", source="latency", better="lower"),
+        Metric(name="p90_ms", unit="ms", source="latency", better="lower"),
         Metric(name="p99_ms", unit="ms", source="latency", better="lower"),
         Metric(name="size_mib", unit="MiB", source="size", better="lower"),
         Metric(name="peak_memory_mib", unit="MiB", source="memory", better="lower"),

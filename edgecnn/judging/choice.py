@@ -6,10 +6,12 @@ trust is speed: INT8 costs accuracy for certain and is often slower, so it must 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from edgecnn.judging.field import Field, describe, field_of, measured_ms
+from edgecnn.judging.noise import rounds_needed, what_helps
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import Precision
 from edgecnn.values.report import CandidateFacts, Choice, Latency
@@ -153,8 +155,17 @@ def _is_shown_faster(ours: CandidateFacts, reference: CandidateFacts, ratios: Ra
     if ratio is None:
         reasons[ours.candidate.id] = f"not shown faster than {name}: they have no paired runs"
     elif ratio.low <= 1:
-        reasons[ours.candidate.id] = f"not shown faster than {name}: {_words(ratio)}"
+        reasons[ours.candidate.id] = f"not shown faster than {name}: {_words(ratio)}{_unsure(ours, ratio)}"
     return ratio is not None and ratio.low > 1
+
+
+def _unsure(ours: CandidateFacts, ratio: Interval) -> str:
+    """Where the race's own noise hides so small a difference, not shown is no answer; and what would give one."""
+    noise = ours.latency.smallest_ratio if ours.latency is not None else None
+    if noise is None or not 1 < ratio.estimate < noise:
+        return ""
+    rounds = rounds_needed(ours.latency.runs if ours.latency else 0, seen=math.log(noise), wanted=math.log(ratio.estimate))
+    return f"; UNSURE, since this race could have shown {noise:.2f} × and no less: {what_helps(rounds)}"
 
 
 def _ratio(ours: CandidateFacts, reference: CandidateFacts, ratios: Ratios) -> Interval | None:

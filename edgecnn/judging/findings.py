@@ -21,6 +21,8 @@ class Finding(Value):
     note: str = ""
     disturbed: str | None = None
     """Latency: why a figure above its bound need not be the kit's."""
+    rounds: int | None = None
+    """Latency: runs behind the figure, more of which would make it narrower."""
 
 
 def find(metric: str, facts: CandidateFacts) -> Finding:
@@ -103,18 +105,20 @@ def _where(report: Accuracy) -> str:
     return f"emulated on {report.machine}" if report.fidelity is Fidelity.EMULATED else ""
 
 
-def _latency(percent: Literal[50, 99]) -> Callable[[CandidateFacts], Finding]:
+def _latency(percent: Literal[50, 90, 99]) -> Callable[[CandidateFacts], Finding]:
     def find_latency(facts: CandidateFacts) -> Finding:
         seen = facts.latency
         if seen is None or seen.runs < 1:
             return _missing((seen.reason if seen else None) or "latency was not measured")
         if seen.fidelity is not Fidelity.MEASURED:
             return _missing(f"latency is {seen.fidelity.value}, and only a measured one is judged")
-        figure = seen.p50_ms if percent == 50 else seen.p99_ms
+        figure = {50: seen.p50_ms, 90: seen.p90_ms, 99: seen.p99_ms}[percent]
         if figure is None:
-            note = f"p{percent} is open: {seen.reason or 'the runs are too few or too short'}"
+            why = seen.reason if percent != 90 else seen.absent.get("p90_ms")
+            note = f"p{percent} is open: {why or 'the runs are too few or too short'}"
             return Finding(figure=None, fidelity=seen.fidelity, absent=Verdict.UNSURE, note=note)
-        return Finding(figure=figure, fidelity=seen.fidelity, note=f"on {seen.machine}", disturbed=seen.disturbed)
+        note = f"on {seen.machine}"
+        return Finding(figure=figure, fidelity=seen.fidelity, note=note, disturbed=seen.disturbed, rounds=seen.runs)
 
     return find_latency
 
@@ -188,6 +192,7 @@ _FINDERS: Mapping[str, Callable[[CandidateFacts], Finding]] = {
     "ece": _of_quality("ece"),
     "worst_class_drop_pp": _worst_class,
     "p50_ms": _latency(50),
+    "p90_ms": _latency(90),
     "p99_ms": _latency(99),
     "size_mib": _size,
     "peak_memory_mib": _peak_memory,

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from edgecnn.judging.bounds import METRICS, budget_pp, check_bounds, gates_for, parse_bounds
 from edgecnn.judging.findings import Finding, find
+from edgecnn.judging.noise import rounds_needed, what_helps
 from edgecnn.judging.resolution import images_for_proportion, images_needed
 from edgecnn.judging.standing import overall, standing
 from edgecnn.values.report import Accuracy, CandidateFacts
@@ -94,9 +95,17 @@ def _reason(gate: Gate, finding: Finding, verdict: Verdict, settle: int | None) 
     }[verdict]
     note = f" ({finding.note})" if finding.note else ""
     more = f"; about {settle:,} images would settle it" if settle else ""
+    if verdict is Verdict.UNSURE and finding.rounds:
+        more = f": {what_helps(_rounds_to_settle(gate.bound, finding.figure, finding.rounds))}"
     if verdict is Verdict.UNSURE and finding.disturbed:
         more = f": {finding.disturbed}, an undisturbed machine would settle it"
     return f"{_shown(gate.metric, finding.figure)}{note} {says}{more}"
+
+
+def _rounds_to_settle(bound: float, figure: Interval, rounds: int) -> int | None:
+    below = figure.estimate <= bound
+    seen = figure.high - figure.estimate if below else figure.estimate - figure.low
+    return rounds_needed(rounds, seen=seen, wanted=abs(bound - figure.estimate))
 
 
 _NAMES = {

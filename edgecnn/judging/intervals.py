@@ -140,9 +140,14 @@ def unpaired_ratio_interval(
 
 def tail(samples: Sequence[float], percent: int) -> float | None:
     """A percentile of one run, or None when fewer than ten samples lie beyond it: 20 for a median, 1,000 for a p99."""
-    if len(samples) * (100 - percent) < 10 * 100:  # in whole numbers: 1 - 0.9 is not 0.1
+    if len(samples) < samples_needed(percent):
         return None
     return float(np.percentile(np.asarray(samples, float), percent))
+
+
+def samples_needed(percent: int) -> int:
+    """From which on ten samples lie beyond a percentile: 20, 100 and 1,000 for p50, p90 and p99."""
+    return math.ceil(10 * 100 / (100 - percent))  # of whole numbers: 1 - 0.9 is not 0.1
 
 
 @lru_cache(maxsize=32)

@@ -1,7 +1,7 @@
 """From runs to latency. The process run is the unit: samples inside one hang together, so intervals are taken over runs.
 
-A run gives one median (and one p99, where it has 1,000 samples). Ratios are taken round by round inside one race, where both
-kits met the same weather.
+A run gives one median (one p90 where it has 100 samples, one p99 where it has 1,000). Ratios are taken round by round inside one
+race, where both kits met the same weather.
 """
 
 from __future__ import annotations
@@ -9,7 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from edgecnn.errors.gates import ConditionsDiffer, RacesDiffer, RoundTwice
-from edgecnn.judging.intervals import median_interval, ratio_interval, tail
+from edgecnn.judging.intervals import LATENCY_CONFIDENCE, median_interval, ratio_interval, samples_needed, tail
+from edgecnn.judging.noise import smallest_ratio
+from edgecnn.judging.startup import startup
+from edgecnn.judging.steady import steady
+from edgecnn.judging.stopping import confidence_at, how_it_stopped, over_all
 from edgecnn.values.profile import CONDITIONS_THAT_MUST_MATCH, Environment, Profile, Run
 from edgecnn.values.report import Latency
 from edgecnn.values.verdict import Fidelity, Interval
@@ -34,10 +38,10 @@ def run_ms(run: Run, percent: int = 50) -> float | None:
     return None if found is None else found / 1e6
 
 
-def latency_interval_ms(runs: Sequence[Run], percent: int = 50) -> Interval | None:
+def latency_interval_ms(runs: Sequence[Run], percent: int = 50, confidence: float = LATENCY_CONFIDENCE) -> Interval | None:
     """The median over runs of each run's percentile; None where the runs are too few or one is too short."""
     values = [value for run in runs if (value := run_ms(run, percent)) is not None]
-    return median_interval(values) if len(values) == len(runs) else None
+    return median_interval(values, confidence) if len(values) == len(runs) else None
 
 
 def latency(profile: Profile, *, fp32: Profile | None = None, machine: str | None = None) -> Latency:
@@ -51,11 +55,17 @@ def latency(profile: Profile, *, fp32: Profile | None = None, machine: str | Non
     Raises:
         RacesDiffer, ConditionsDiffer: where ``fp32`` did not run interleaved with this profile.
     """
-    runs = profile.runs
-    p50, p99 = latency_interval_ms(runs, 50), latency_interval_ms(runs, 99)
+    runs, until = profile.runs, profile.until
+    each = confidence_at(until)
+    p50, p90, p99 = (over_all(latency_interval_ms(runs, percent, each), until) for percent in (50, 90, 99))
+    start = startup(runs, each)
     return Latency(
         p50_ms=p50,
+        p90_ms=p90,
         p99_ms=p99,
+        load_ms=over_all(start.load_ms, until),
+        first_ms=over_all(start.first_ms, until),
+        cold_start_ms=over_all(start.cold_start_ms, until),
         ratio_to_fp32=paired_ratio(fp32, profile) if fp32 else None,
         runs=len(runs),
         samples=sum(len(run.samples_ns) for run in runs),
@@ -64,6 +74,10 @@ def latency(profile: Profile, *, fp32: Profile | None = None, machine: str | Non
         observed_at=profile.observed_at,
         reason=_why_incomplete(runs, p50, p99),
         disturbed=disturbed(profile.environment),
+        stopped=how_it_stopped(len(runs), p50, until),
+        smallest_ratio=_smallest_ratio(profile, *([fp32] if fp32 else [])),
+        steady=steady(runs, disturbed(profile.environment)),
+        absent={**_absent(runs), **start.absent} if runs else {},
     )
 
 
@@ -97,7 +111,8 @@ def paired_ratio(reference: Profile, ours: Profile) -> Interval | None:
     check_conditions(ours.environment, reference.environment, CONDITIONS_OF_THE_MACHINE)
     slow, fast = medians_by_round(reference), medians_by_round(ours)
     rounds = sorted(slow.keys() & fast.keys())
-    return ratio_interval([slow[round_] for round_ in rounds], [fast[round_] for round_ in rounds])
+    found = ratio_interval([slow[each] for each in rounds], [fast[each] for each in rounds], confidence_at(ours.until))
+    return over_all(found, ours.until)
 
 
 def pairwise_ratios(profiles: Mapping[str, Profile]) -> dict[tuple[str, str], Interval]:
@@ -116,6 +131,13 @@ def check_conditions(ours: Environment, theirs: Environment, names: Sequence[str
         mine, other = ours.conditions.get(name), theirs.conditions.get(name)
         if mine != other:
             raise ConditionsDiffer(condition=name, ours=mine, theirs=other)
+
+
+def _smallest_ratio(*profiles: Profile) -> float | None:
+    """Of the two kits of a ratio, the noise of the noisier one."""
+    found = [smallest_ratio(medians_by_round(profile)) for profile in profiles]
+    known = [each for each in found if each is not None]
+    return max(known) if len(known) == len(found) else None
 
 
 def medians_by_round(profile: Profile) -> dict[int, float]:
@@ -155,4 +177,19 @@ def _why_incomplete(runs: Sequence[Run], p50: Interval | None, p99: Interval | N
     fewest = min(len(run.samples_ns) for run in runs)
     if p50 is None:
         return f"a run has only {fewest} samples; a median needs 20"
-    return f"p99: a run has only {fewest} samples; it needs 1000" if p99 is None else None
+    return f"p99: {_too_short(fewest, 99)}" if p99 is None else None
+
+
+def _absent(runs: Sequence[Run]) -> dict[str, str]:
+    """Why each percentile is None, of those that are."""
+    fewest = min(len(run.samples_ns) for run in runs)
+    few = f"{len(runs)} {'run' if len(runs) == 1 else 'runs'}; an interval needs {RUNS_NEEDED}"
+    return {
+        f"p{percent}_ms": few if len(runs) < RUNS_NEEDED else _too_short(fewest, percent)
+        for percent in (50, 90, 99)
+        if latency_interval_ms(runs, percent) is None
+    }
+
+
+def _too_short(fewest: int, percent: int) -> str:
+    return f"a run has only {fewest} samples; it needs {samples_needed(percent)}"

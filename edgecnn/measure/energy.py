@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgecnn.measure.kits import KitRef
-from edgecnn.measure.race import ENERGY_WINDOW_S, EXTERNAL_WINDOW_S, RaceRequest
+from edgecnn.measure.race_request import ENERGY_WINDOW_S, EXTERNAL_WINDOW_S, RaceRequest
 from edgecnn.values.profile import Environment
 
 OF_A_GPU = "nvml"

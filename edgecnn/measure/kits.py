@@ -56,6 +56,11 @@ class KitRef(Value):
         )
 
     @property
+    def batch_max(self) -> int:
+        """Images that the model takes in one call at most."""
+        return int(_manifest(self.folder)["model"]["batch_max"])
+
+    @property
     def model_bytes(self) -> int:
         """Bytes of the model's own files: what the network costs on the device's disk, without runner and golden set."""
         manifest = _manifest(self.folder)

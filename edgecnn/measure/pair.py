@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
-from edgecnn.measure.race import RaceRequest, race
+from edgecnn.measure.race import race
+from edgecnn.measure.race_request import RaceRequest
 from edgecnn.values.profile import Profile, Run
 
 SAMPLES = 300

@@ -7,66 +7,24 @@ The order inside a round is drawn anew, so that no kit always runs after the sam
 from __future__ import annotations
 
 import json
-import random
+import shutil
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+from edgecnn.measure.blocks import ASKED, run_files, run_of, run_schedule, whole_schedule
 from edgecnn.measure.conditions import first_difference, same_conditions
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.meter_log import joined, log_of
+from edgecnn.measure.race_request import RaceRequest
 from edgecnn.measure.weather import joined_environment
 from edgecnn.runner.meters.log import MeterLog
 from edgecnn.store.profiles import StoredProfile
 from edgecnn.values.base import Value
-from edgecnn.values.key import digest_of
 from edgecnn.values.profile import Environment, Profile, Run
 from edgecnn.values.verdict import Fidelity
-
-WARMUP_S = 0.3
-RUN_MAX_S = 5.0
-"""A slow network gives fewer samples rather than a race of an hour; p99 is then said to be unsupported."""
-RUN_PATIENT_S = 60.0
-"""Where a gate needs p99: a thousand samples of a network that takes 60 ms."""
-RUN_OVERHEAD_S = 60.0
-"""Time that a process may take around its samples: imports, loading, hashing its kit."""
-ENERGY_WINDOW_S = 4.0
-"""Of each of an energy run's two stretches: every built-in meter reads often enough in it."""
-EXTERNAL_WINDOW_S = 15.0
-"""The same beside an external meter, which may write one line a second."""
-Purpose = Literal["screen", "select", "report", "energy", "baseline", "against"]
-
-
-class RaceRequest(Value):
-    """Who races, how often, and what for."""
-
-    kits: tuple[KitRef, ...]
-    purpose: Purpose
-    rounds: int
-    samples: int
-    max_s: float = RUN_MAX_S
-    max_age_h: float
-    meter_log: Path | None = None
-    """energy: an external meter's log, to be joined to the runs."""
-
-    @property
-    def question(self) -> dict[str, Any]:
-        """What is asked of whom: a stored race answers it whatever the store's folder was then."""
-        kits = sorted(kit.digest for kit in self.kits)
-        asked = {**self.model_dump(include={"purpose", "rounds", "samples", "max_s"}), "warmup_s": WARMUP_S, "kits": kits}
-        return asked if self.meter_log is None else {**asked, "external_meter": True}
-
-    @property
-    def identity(self) -> str:
-        """The same for every race that asks the same question of the same kits."""
-        return digest_of(self.question)[:16]
-
-    @property
-    def timeout_s(self) -> float:
-        """After which a process is taken to hang."""
-        return (2 if self.purpose == "energy" else 1) * self.max_s + RUN_OVERHEAD_S
 
 
 class RaceResult(Value):
@@ -84,17 +42,16 @@ def race(request: RaceRequest, lab: Lab) -> RaceResult:
     stored = stored_race(request, lab)
     if stored is not None:
         return stored
-    schedule = json.dumps({"schema": "edgecnn.schedule/1", "timeout_s": request.timeout_s, "items": _items(request)}, indent=1)
+    schedule = whole_schedule(request)
     with lab.store.workspace("race", request.identity, lab.tell) as work:
         stored = stored_race(request, lab)  # another process may have finished while this one waited
         if stored is not None:
             return stored
-        asked = work / "asked.json"
+        asked = work / ASKED
         if not (_same(asked, schedule) and _may_go_on(work, request, lab)):
             _empty(work)
         asked.write_text(schedule)
-        argv = ["bench", "--schedule", str(asked), "--out", str(work)]
-        lab.host.run(request.kits[0].folder, argv, lease_s=2 * request.timeout_s, tell=lab.tell)
+        run_schedule(request, lab, work)
         return _filed(request, lab, work)
 
 
@@ -146,7 +103,7 @@ def _may_go_on(work: Path, request: RaceRequest, lab: Lab) -> bool:
     """Runs that an interrupted race left are continued only while they are fresh and the machine is as it was."""
     oldest = datetime.now(UTC).timestamp() - request.max_age_h * 3600
     present = {kit.digest: lab.environment_of(kit) for kit in request.kits}
-    for path in work.glob("run-*.json"):
+    for path in work.rglob("run-*.json"):
         run = json.loads(path.read_text())
         if path.stat().st_mtime < oldest:
             return False
@@ -158,33 +115,12 @@ def _may_go_on(work: Path, request: RaceRequest, lab: Lab) -> bool:
 
 def _empty(work: Path) -> None:
     for path in work.iterdir():
-        if path.is_file():
-            path.unlink()
-
-
-def _items(request: RaceRequest) -> list[dict[str, Any]]:
-    """The order inside a round is drawn, from a seed: only then is the signed-rank interval of a ratio exact."""
-    items = []
-    draw = random.Random(request.identity)
-    kits = sorted(request.kits, key=lambda kit: kit.digest)
-    timing: dict[str, Any] = {
-        "samples": request.samples,
-        "warmup_s": WARMUP_S,
-        "max_s": request.max_s,
-        "knobs": {},
-        "trace": False,
-    }
-    if request.purpose == "energy":
-        timing["energy"] = True
-    for number in range(request.rounds):
-        for position, kit in enumerate(draw.sample(kits, len(kits))):
-            items.append({"kit": str(kit.folder), "round": number, "position": position, **timing})
-    return items
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _filed(request: RaceRequest, lab: Lab, work: Path) -> RaceResult:
     """One profile a kit, those that did not finish included: the race is not run again for their sake."""
-    runs = [json.loads(path.read_text()) for path in sorted(work.glob("run-*.json"))]
+    runs = run_files(work)
     filing = _Filing(request, lab, log_of(runs, request.meter_log))
     for kit in request.kits:
         mine = [run for run in runs if run["kit"] == kit.digest]
@@ -213,6 +149,7 @@ class _Filing:
             observed_at=self._now.isoformat(timespec="seconds"),
             race=self.name,
             purpose=self._request.purpose,
+            until=self._request.until,
             runs=tuple(_run(run, self._log) for run in runs) if broken is None else (),
             failure=broken,
         )
@@ -230,6 +167,5 @@ def _unjoinable(runs: Sequence[Mapping[str, Any]]) -> str | None:
 
 
 def _run(facts: Mapping[str, Any], log: MeterLog | None) -> Run:
-    """What a run file of an older runner lacks is absent from the run too."""
-    run = Run(**{name: facts[name] for name in Run.model_fields if name in facts})
+    run = run_of(facts)
     return run if log is None or run.energy is None else run.model_copy(update={"energy": joined(run.energy, log)})

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from edgecnn.render import figures, quality
+from edgecnn.render.extents import extent_lines
 from edgecnn.render.footprint import footprint_lines
+from edgecnn.render.timing import latency_lines
 from edgecnn.values.report import BuildReport
 
 
@@ -29,6 +31,8 @@ def report_markdown(report: BuildReport) -> str:
         _section(
             "Why each candidate stands where it does", [f"`{c.candidate.id}`: {c.reason}" for c in report.candidates if c.reason]
         ),
+        _section("Latency", latency_lines(report.candidates)),
+        _section("Throughput, end to end, sustained", extent_lines(report.candidates)),
         _section("Memory and energy", footprint_lines(report.candidates)),
         _section("What to know before believing the table", report.notices),
         _section("Ships, but was not run here", report.unexecuted),

@@ -13,7 +13,9 @@ from rich.text import Text
 
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.render import figures
+from edgecnn.render.extents import extent_lines
 from edgecnn.render.grid import Grid, show_grid
+from edgecnn.render.timing import latency_lines
 from edgecnn.values.artifact import Ran
 from edgecnn.values.report import BuildReport, CandidateFacts
 
@@ -57,6 +59,8 @@ def show_report(report: BuildReport) -> None:
     """The table of candidates, one sentence on why, and what to know."""
     show_candidates(report)
     console = _console()
+    for line in extent_lines(report.candidates):
+        _say(console, f"  {line}")
     _say(console, f"{report.verdict.value}: {report.choice.why}", _VERDICT_STYLE[report.verdict.value])
     for gate in report.gates:
         _say(console, f"  gate {gate.gate.side} {gate.gate.metric} {gate.gate.bound:g}: {gate.verdict.value}, {gate.reason}")
@@ -74,6 +78,15 @@ def show_candidates(report: BuildReport) -> None:
     show_grid(Grid(figures.COLUMNS, rows, title, important=figures.IMPORTANT), console)
     for text in figures.legend(report.candidates):
         _say(console, f"  {text}")
+
+
+def show_measured(report: BuildReport) -> None:
+    """The table, every figure of time in words, and what to know before believing them."""
+    show_candidates(report)
+    console = _console()
+    for line in (*latency_lines(report.candidates), *extent_lines(report.candidates)):
+        _say(console, f"  {line}")
+    _show_notices(report, console)
 
 
 def _candidate_cells(facts: CandidateFacts) -> list[Text]:

@@ -11,7 +11,16 @@ from .manifest import MANIFEST
 
 SCHEMA = "edgecnn.schedule/1"
 RUN_SCHEMA = "edgecnn.run/1"
-_DEFAULTS = {"warmup_s": 0.3, "max_s": None, "knobs": {}, "trace": False, "energy": False}  # type: Dict[str, Any]
+_DEFAULTS = {
+    "warmup_s": 0.3,
+    "max_s": None,
+    "knobs": {},
+    "trace": False,
+    "energy": False,
+    "batch": 1,
+    "end_to_end": False,
+    "window_s": None,
+}  # type: Dict[str, Any]
 _FIELDS = ("kit", "round", "position", "samples") + tuple(_DEFAULTS)
 
 
@@ -21,6 +30,8 @@ class Item(NamedTuple):
     ``samples`` inferences are timed, or as many as begin within ``max_s`` seconds (None: half of the time-out), so that a
     slow network on a slow board gives fewer samples rather than none. ``round`` and ``position`` are the host's, kept as given.
     With ``energy`` nothing is timed: energy is measured over ``max_s`` seconds of inferences, and ``samples`` is not used.
+    ``batch`` images go into each timed call. With ``end_to_end`` a call begins with the golden JPEG's file. With ``window_s`` the
+    run is a soak of ``max_s`` seconds in windows of so many, and ``samples`` is not used.
     """
 
     kit: Path
@@ -32,6 +43,9 @@ class Item(NamedTuple):
     knobs: Dict[str, str]
     trace: bool
     energy: bool
+    batch: int
+    end_to_end: bool
+    window_s: Optional[float]
 
 
 class Schedule(NamedTuple):
@@ -92,19 +106,28 @@ def _item(path: Path, index: int, value: Any) -> Item:
     if unknown:
         raise _bad(path, "{}.{} is not a field of an item".format(where, unknown[0]))
     given = dict(_DEFAULTS, **value)
-    for name in ("round", "position", "samples"):
-        if not isinstance(given.get(name), int) or isinstance(given[name], bool) or given[name] < (name == "samples"):
-            raise _bad(path, "{}.{} is {!r}".format(where, name, given.get(name)))
+    _check_numbers(path, where, given)
     if not isinstance(given.get("kit"), str) or not Path(given["kit"]).is_absolute():
         raise _bad(path, "{}.kit is {!r}, not an absolute path".format(where, given.get("kit")))
-    if given["warmup_s"] != 0 and not _positive(given["warmup_s"]):
-        raise _bad(path, "{}.warmup_s is {!r}".format(where, given["warmup_s"]))
-    if given["max_s"] is not None and not _positive(given["max_s"]):
-        raise _bad(path, "{}.max_s is {!r}".format(where, given["max_s"]))
     knobs = given["knobs"]
     if not isinstance(knobs, dict) or not all(isinstance(knob, str) for knob in knobs.values()):
         raise _bad(path, "{}.knobs must hold texts only".format(where))
-    return Item(**dict(given, kit=Path(given["kit"]), trace=bool(given["trace"]), energy=bool(given["energy"])))
+    flags = {name: bool(given[name]) for name in ("trace", "energy", "end_to_end")}
+    return Item(**dict(given, kit=Path(given["kit"]), **flags))
+
+
+def _check_numbers(path: Path, where: str, given: Dict[str, Any]) -> None:
+    for name in ("round", "position", "samples", "batch"):
+        least = name in ("samples", "batch")
+        if not isinstance(given.get(name), int) or isinstance(given[name], bool) or given[name] < least:
+            raise _bad(path, "{}.{} is {!r}".format(where, name, given.get(name)))
+    if given["warmup_s"] != 0 and not _positive(given["warmup_s"]):
+        raise _bad(path, "{}.warmup_s is {!r}".format(where, given["warmup_s"]))
+    for name in ("max_s", "window_s"):
+        if given[name] is not None and not _positive(given[name]):
+            raise _bad(path, "{}.{} is {!r}".format(where, name, given[name]))
+    if sum((given["batch"] > 1, bool(given["end_to_end"]), given["window_s"] is not None, bool(given["energy"]))) > 1:
+        raise _bad(path, "{} asks for two of batch, end_to_end, window_s and energy at once".format(where))
 
 
 def _positive(value: Any) -> bool:

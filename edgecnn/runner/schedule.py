@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import Any, Dict, List, Optional
 
+from .cold_start import spawned_now
 from .failure import RunnerError
 from .files import make_folder, read_json, write_json
 from .items import Item, Schedule, describe, read_schedule, run_file
@@ -121,7 +122,7 @@ def _watch(command: List[str], kit: Path, timeout_s: float, log: Path) -> Option
         process = subprocess.Popen(
             command,
             cwd=str(kit),
-            env=clean_environment(kit),
+            env=dict(clean_environment(kit), **spawned_now()),
             stdin=subprocess.PIPE,  # open until we end: the worker's lease
             stdout=stream,
             stderr=subprocess.STDOUT,

@@ -12,11 +12,14 @@ import hashlib
 import sys
 import time
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
+from .chain import PictureChain, golden_photo
+from .cold_start import ColdStart
 from .energy import WINDOW_S, EnergyRun
 from .environment import read_conditions
 from .failure import RunnerError
@@ -30,6 +33,7 @@ from .memory import MemoryWatch
 from .runtimes import runs_on_gpu, runtime_of
 from .sensors import observe, opening
 from .sessions import load_runtime, open_session
+from .soak import soak
 
 
 def timed_calls(call: Callable[[Any], Any], feed: Any, count: int, limit_ns: int) -> List[int]:
@@ -49,7 +53,7 @@ def timed_calls(call: Callable[[Any], Any], feed: Any, count: int, limit_ns: int
 
 
 def run_item(item: Item, timeout_s: float, trace_folder: Optional[Path] = None) -> Dict[str, Any]:
-    """Open the kit's model for one image and time it, or measure its energy.
+    """Open the kit's model for the item's batch and time it, or measure its energy.
 
     Args:
         item: which kit, how often, and whether energy is asked for instead of times.
@@ -62,62 +66,95 @@ def run_item(item: Item, timeout_s: float, trace_folder: Optional[Path] = None) 
     Raises:
         RunnerError: what the kit or the runtime refuses.
     """
+    start = ColdStart()
     kit = Kit.open(item.kit)
     kit.verify_files()
     kit.check_requirements()
     load_runtime(kit)
     module = kit.manifest.session.module
-    conditions, before = read_conditions(runtime_of(module)), opening()
-    feed = feed_of(kit, golden_pixels(kit)[-1:])
-    energy = EnergyRun(runs_on_gpu(module), item.max_s or WINDOW_S) if item.energy else None
-    if energy is not None:
-        energy.idle()
-    memory = MemoryWatch(gpu=runs_on_gpu(module))
-    started_at = datetime.now(timezone.utc).isoformat()
+    feed = feed_of(kit, _batch_of(kit, item.batch))
+    with start.aside():
+        conditions, before = read_conditions(runtime_of(module)), opening()
+        energy = EnergyRun(runs_on_gpu(module), item.max_s or WINDOW_S) if item.energy else None
+        if energy is not None:
+            energy.idle()
+        memory = MemoryWatch(gpu=runs_on_gpu(module))
+        started_at = datetime.now(timezone.utc).isoformat()
     begin = time.perf_counter_ns()
-    session = open_session(kit, item.knobs, batch=1, trace_folder=trace_folder)
+    session = open_session(kit, item.knobs, batch=item.batch, trace_folder=trace_folder)
     load_ns = time.perf_counter_ns() - begin
     try:
         check_feed(session.inputs(), feed)
+        work, picture = _work_of(kit, session, feed, item)
+        first = timed_calls(work.call, work.given, 1, 0)
+        process_ns = start.answered()
         if energy is None:
-            measured = _measure(session, feed, item, item.max_s or timeout_s / 2)
+            measured = _measure(work, item, item.max_s or timeout_s / 2)
         else:
-            measured = _measure_energy(session, feed, item, energy)
-        measured.update(memory=memory.facts())
+            measured = _measure_energy(work, item, energy)
+        measured.update(memory=memory.facts(), batch=item.batch, picture=picture)
         logits = session.run(feed)[kit.manifest.model.output.name]
     finally:
         session.close()
     measured.update(
         started_at=started_at,
         load_ns=load_ns,
+        first_ns=first[0],
+        process_ns=process_ns,
         output_sha256=hashlib.sha256(np.ascontiguousarray(logits).tobytes()).hexdigest(),
         environment={"conditions": conditions, "observed": observe(since=before)},
     )
     return measured
 
 
-def _measure(session: Any, feed: Any, item: Item, max_s: float) -> Dict[str, Any]:
+class Work(NamedTuple):
+    """What is timed: a call, and what it is given each time."""
+
+    call: Callable[[Any], Any]
+    given: Any
+
+
+def _batch_of(kit: Kit, batch: int) -> Any:
+    """Golden pixels, uint8 (batch, crop_px, crop_px, 3), the last picture first and over again where the batch is larger."""
+    largest = kit.manifest.model.batch_max
+    if batch > largest:
+        raise RunnerError(
+            "bad-batch", "a batch of {} is not in 1…{}".format(batch, largest), "the kit's model takes no more at once"
+        )
+    pixels = golden_pixels(kit)
+    return pixels[-1 - np.arange(batch) % len(pixels)]
+
+
+def _work_of(kit: Kit, session: Any, feed: Any, item: Item) -> Tuple[Work, Optional[str]]:
+    """What is timed, and the picture where one is decoded."""
+    if not item.end_to_end:
+        return Work(session.run, feed), None
+    path, what = golden_photo(kit)
+    return Work(PictureChain(kit, session), path), what
+
+
+def _measure(work: Work, item: Item, max_s: float) -> Dict[str, Any]:
     gc.collect()
     gc.disable()
     try:
-        warm = _warm(session, feed, item)
-        samples = timed_calls(session.run, feed, item.samples, int(max_s * 1e9))
+        warmup = _warm(work, item)
+        if item.window_s is not None:
+            return dict(soak(partial(timed_calls, work.call, work.given), max_s, item.window_s), warmup_ns=warmup)
+        samples = timed_calls(work.call, work.given, item.samples, int(max_s * 1e9))
     finally:
         gc.enable()
-    return dict(warm, samples_ns=samples)
+    return {"warmup_ns": warmup, "samples_ns": samples}
 
 
-def _measure_energy(session: Any, feed: Any, item: Item, energy: EnergyRun) -> Dict[str, Any]:
+def _measure_energy(work: Work, item: Item, energy: EnergyRun) -> Dict[str, Any]:
     """No sample is kept: what runs beside a sampling thread is no latency."""
-    warm = _warm(session, feed, item)
-    energy.work(lambda: session.run(feed))
-    return dict(warm, samples_ns=[], energy=energy.facts())
+    warmup = _warm(work, item)
+    energy.work(lambda: work.call(work.given))
+    return {"warmup_ns": warmup, "samples_ns": [], "energy": energy.facts()}
 
 
-def _warm(session: Any, feed: Any, item: Item) -> Dict[str, Any]:
-    first = timed_calls(session.run, feed, 1, 0)
-    warmup = timed_calls(session.run, feed, sys.maxsize, int(item.warmup_s * 1e9)) if item.warmup_s else []
-    return {"first_ns": first[0], "warmup_ns": warmup}
+def _warm(work: Work, item: Item) -> List[int]:
+    return timed_calls(work.call, work.given, sys.maxsize, int(item.warmup_s * 1e9)) if item.warmup_s else []
 
 
 def main(arguments: Optional[List[str]] = None) -> int:

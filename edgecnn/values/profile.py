@@ -9,6 +9,7 @@ from edgecnn.values.base import Value
 from edgecnn.values.energy import RunEnergy
 from edgecnn.values.memory import RunMemory
 from edgecnn.values.residency import Residency
+from edgecnn.values.until import Until
 from edgecnn.values.verdict import Fidelity
 
 CONDITIONS_THAT_MUST_MATCH = (
@@ -25,6 +26,10 @@ whether a figure can be believed, not what it is a figure of. A memory limit is 
 as it would without, and one that does not ends. The kernel's own throttling may lower ``clocks``; such runs rightly do not join.
 """
 
+Purpose = Literal["screen", "select", "report", "energy", "baseline", "against", "batches", "throughput", "end-to-end", "soak"]
+"""What a race was run for; ``batches`` screens the numbers of images in a call, ``against`` is of two builds' kits, one of them
+perhaps by itself or against itself."""
+
 
 class Environment(Value):
     """What one machine really was that day. ``conditions`` holds the names above; what could not be read is absent."""
@@ -32,6 +37,17 @@ class Environment(Value):
     conditions: Mapping[str, str]
     observed: Mapping[str, str]
     """What changes from minute to minute: load, temperature, throttling, free memory."""
+
+
+class RunWindow(Value):
+    """One stretch of a soak."""
+
+    began_s: float
+    """After the soak began."""
+    seconds: float
+    samples: int
+    observed: Mapping[str, str]
+    """Throttling, heat, clocks and other work of that stretch, by the names of the environment."""
 
 
 class Run(Value):
@@ -43,6 +59,9 @@ class Run(Value):
     load_ns: int
     first_ns: int
     """The first inference, which allocates."""
+    process_ns: int | None = None
+    """From the start of the process to its first answer, without what only the measurement did; None of a runner that did not
+    record it."""
     warmup_ns: tuple[int, ...]
     samples_ns: tuple[int, ...]
     started_at: str
@@ -50,6 +69,12 @@ class Run(Value):
     """None of a run of a runner that did not record it."""
     energy: RunEnergy | None = None
     """Of a run that measured energy; it timed nothing, so ``samples_ns`` is empty."""
+    batch: int = 1
+    """Images in every call that was timed."""
+    picture: str | None = None
+    """Of an end-to-end run: the picture that every call read and decoded."""
+    windows: tuple[RunWindow, ...] = ()
+    """Of a soak: what ``samples_ns`` is made of, in order."""
 
 
 class Profile(Value):
@@ -73,8 +98,9 @@ class Profile(Value):
     """evaluation: float32 array (images, classes), beside this record."""
     race: str | None = None
     """race: identity shared by all that ran interleaved; ratios are taken only inside one race."""
-    purpose: Literal["screen", "select", "report", "energy", "baseline", "against"] | None = None
-    """against: two builds' kits, one of them perhaps by itself or against itself."""
+    purpose: Purpose | None = None
+    until: Until | None = None
+    """race: the rule by which it stopped; None where the number of rounds was fixed."""
     runs: tuple[Run, ...] = ()
     failure: str | None = None
     """race: why this kit did not finish its runs; the others of the race are not run again for its sake."""

@@ -15,6 +15,9 @@ from edgecnn.values.memory import Memory
 from edgecnn.values.profile import Environment
 from edgecnn.values.quality import Quality
 from edgecnn.values.residency import Residency
+from edgecnn.values.steady import Steady
+from edgecnn.values.sustained import Sustained
+from edgecnn.values.throughput import Throughput
 from edgecnn.values.verdict import Fidelity, GateResult, Interval, Verdict
 
 
@@ -47,6 +50,7 @@ class Latency(Value):
 
     p50_ms: Interval | None
     p99_ms: Interval | None
+    """Of 1,000 samples a run or more: ten at least lie beyond it. So too p90, of 100."""
     ratio_to_fp32: Interval | None
     """Paired ratio fp32 / this one, from interleaved runs of one race: above 1 is faster."""
     runs: int
@@ -58,6 +62,29 @@ class Latency(Value):
     """Why there is no figure, and the command that would make it."""
     disturbed: str | None = None
     """What the machine did besides, or throttling, where that was enough to slow a kit down: then slow is not shown, fast is."""
+    p90_ms: Interval | None = None
+    load_ms: Interval | None = None
+    """Opening the model."""
+    first_ms: Interval | None = None
+    """The first inference of a process, which allocates."""
+    cold_start_ms: Interval | None = None
+    """From the start of a process to its first answer: interpreter, imports, checked files, opening, one inference."""
+    absent: Mapping[str, str] = {}
+    """Name of a figure above to why it is None, where runs there were."""
+    stopped: str | None = None
+    """How a race ended that ran until p50 was known well enough; None where the number of rounds was fixed."""
+    smallest_ratio: float | None = None
+    """What the race could have shown, at least 1: every kit held against itself a round later comes out no further from 1."""
+    steady: Steady | None = None
+    """Whether the runs became steady; nothing is left out of any figure where they did not. None where nothing was timed."""
+
+
+class EndToEnd(Value):
+    """From a picture file to logits: reading, decoding, preprocessing and the network."""
+
+    latency: Latency
+    picture: str
+    """Which one, since decoding costs what the picture is large."""
 
 
 class CandidateFacts(Value):
@@ -71,6 +98,10 @@ class CandidateFacts(Value):
     latency: Latency | None = None
     memory: Memory | None = None
     energy: Energy | None = None
+    throughput: Throughput | None = None
+    """None where it was not asked for; so too the next two."""
+    end_to_end: EndToEnd | None = None
+    sustained: Sustained | None = None
     size_mib: float | None = None
     residency: Residency | None = None
     verdict: Verdict = Verdict.MISSING

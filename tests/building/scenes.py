@@ -19,14 +19,14 @@ from edgecnn.building.request import BuildRequest
 from edgecnn.building.resolved import Attachment, Resolved
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
-from edgecnn.measure.race import Purpose, RaceResult
+from edgecnn.measure.race import RaceResult
 from edgecnn.store.profiles import StoredProfile
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Artifact, FileFact, Record
 from edgecnn.values.candidate import Candidate
 from edgecnn.values.key import digest_of
 from edgecnn.values.memory import RunMemory
-from edgecnn.values.profile import Environment, Profile, Run
+from edgecnn.values.profile import Environment, Profile, Purpose, Run
 from edgecnn.values.recipe import Recipe
 from edgecnn.values.report import BaselineFacts, Build, BuildReport, Choice, Latency
 from edgecnn.values.residency import Residency

@@ -8,12 +8,13 @@ import pytest
 
 from edgecnn.building import observe
 from edgecnn.building.execute import Execution
-from edgecnn.building.observe import Observer
+from edgecnn.building.observe import Observer, RaceManner
 from edgecnn.building.plan import plan
 from edgecnn.building.resolve import BASELINE
 from edgecnn.measure.evaluate import PixelSet
 from edgecnn.measure.kits import KitRef
-from edgecnn.measure.race import RaceRequest, RaceResult
+from edgecnn.measure.race import RaceResult
+from edgecnn.measure.race_request import RaceRequest
 from edgecnn.values.candidate import Candidate
 from edgecnn.values.profile import Environment
 from tests.building.resolutions import INT8, resolved
@@ -80,3 +81,14 @@ def test_a_kit_that_fails_while_energy_is_measured_is_not_out_for_it(monkeypatch
     observer.energy([BASELINE.id, INT8.id])
     assert observer.seen.failures == {}
     assert observer.seen.notes == [f"energy of {INT8.id} could not be measured: the process was killed"]
+
+
+def test_until_is_a_matter_of_the_race_for_the_reported_figures_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    observer, asked = an_observer(monkeypatch, {})
+    for purpose in ("screen", "select", "report"):
+        observer.race([BASELINE.id], purpose, RaceManner(until=0.02))  # type: ignore[arg-type]
+    assert [(request.rounds, request.until and request.until.half_width) for request in asked] == [
+        (1, None),
+        (8, None),
+        (40, 0.02),
+    ]

@@ -93,7 +93,7 @@ def test_two_runtimes_of_one_recipe_contradict_each_other() -> None:
         ({"arch": "resnet18"}, "did you mean resnet-18", "unknown-arch"),
         ({"target": "jetsn"}, "did you mean jetson? ", "unknown-device"),
         ({"target": "cpu:openvin"}, "--target cpu:openvino", "unknown-runtime"),
-        ({"at_most": ("p90_ms=20",)}, "did you mean p9", "unknown-metric"),
+        ({"at_most": ("p95_ms=20",)}, "did you mean p9", "unknown-metric"),
         ({"overrides": ("train.epoch=3",)}, "train.epoch is no key, the nearest is train.epochs", "overrides-invalid"),
         ({"overrides": ("modle.arch=resnet-18",)}, "the nearest is model.arch", "overrides-invalid"),
         ({"recipe": "dmeo"}, "did you mean demo? ", "unknown-pipeline"),
@@ -209,3 +209,19 @@ def test_the_command_that_asks_again_asks_the_same(tmp_path: Path) -> None:
         patch.setattr("edgecnn.cli.pipeline.request_from", lambda again, goal: heard.append(again))
         typer.testing.CliRunner().invoke(app, words[1:])
     assert heard == [asked]
+
+
+def test_until_is_a_share_of_the_request_and_stays_in_the_command() -> None:
+    asked = Asked(arch="resnet-18", until="2%", verb="profile")
+    request = request_from(asked, "profile")
+    assert request.until == 0.02
+    assert shlex.split(request.command) == ["edgecnn", "profile", "--arch", "resnet-18", "--until", "2%"]
+    assert request_from(Asked(), "judge").until is None
+
+
+def test_what_is_measured_beyond_the_race_is_of_the_request_and_stays_in_the_command() -> None:
+    asked = Asked(batches="1,best", end_to_end=True, soak="60s", verb="profile")
+    request = request_from(asked, "profile")
+    assert (request.extent.batches, request.extent.best_batch) == ((1,), True)
+    assert (request.extent.end_to_end, request.extent.soak_s) == (True, 60.0)
+    assert request.command == "edgecnn profile --batches 1,best --soak 60s --end-to-end"

@@ -156,14 +156,19 @@ def test_an_emulated_calibration_is_labelled():
     assert "(emulated on AMD EPYC) meets ece ≤ 0.1" in judge(a_gate("ece", 0.1), facts(report=report)).reason
 
 
-@pytest.mark.parametrize("metric", ["p50_ms", "p99_ms"])
+@pytest.mark.parametrize("metric", ["p50_ms", "p90_ms", "p99_ms"])
 def test_latency_is_judged_by_its_interval(metric):
     def of(low, high):
         interval = an_interval((low + high) / 2, low, high)
-        return verdict(a_gate(metric, 20), latency=a_latency(**{metric.removesuffix("_ms"): interval, **rest}))
+        return verdict(a_gate(metric, 20), latency=a_latency(None).model_copy(update={metric: interval}))
 
-    rest = {"p50": None} if metric == "p99_ms" else {}
     assert (of(10, 20), of(21, 22), of(19, 21)) == (PASS, FAIL, UNSURE)
+
+
+def test_a_p90_that_the_runs_are_too_short_for_is_unsure_with_why():
+    seen = a_latency(an_interval(1.0), reason="p99: too short", absent={"p90_ms": "a run has only 50 samples; it needs 100"})
+    result = judge(a_gate("p90_ms", 20), facts(latency=seen))
+    assert (result.verdict, result.reason) == (UNSURE, "p90 is open: a run has only 50 samples; it needs 100")
 
 
 @pytest.mark.parametrize("fidelity", [Fidelity.PREDICTED, Fidelity.EMULATED, Fidelity.MISSING])

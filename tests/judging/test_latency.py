@@ -41,6 +41,12 @@ def test_one_long_run_weighs_no_more_than_a_short_one():
     assert latency(longer).p50_ms == latency(race).p50_ms
 
 
+def test_p90_needs_a_hundred_samples_in_every_run():
+    assert latency(a_race(EIGHT, samples=99)).p90_ms is None
+    found = latency(a_race(EIGHT, samples=100))
+    assert (found.p90_ms.low, found.p90_ms.high, found.p99_ms) == (0.9, 1.3, None)
+
+
 def test_p99_needs_a_thousand_samples_in_every_run():
     assert latency(a_race(EIGHT, samples=999)).p99_ms is None
     assert latency(a_race(EIGHT, samples=999)).reason == "p99: a run has only 999 samples; it needs 1000"

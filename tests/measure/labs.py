@@ -44,6 +44,10 @@ class FakeHost:
         """So many runs from now the power goes off."""
         self.others_percent: list[str] = []
         """What each run says that the processors did besides it, in order."""
+        self.batch_cost: dict[int, float] = {}
+        """Images in a call to how many times longer it takes than a call of one."""
+        self.sample_ns: Callable[[int], int] = lambda index: 1000 + index
+        """What every inference of the run takes that is the so-manieth of all, from 0."""
         self.trace: Callable[[Item, Path], None] | None = None
         self.meters = ""
         """Names of the meters that can be read there."""
@@ -95,11 +99,22 @@ class FakeHost:
         environment = self.environment_of(item.kit)
         if self.others_percent:
             environment["observed"]["others_percent"] = self.others_percent.pop(0)
-        times = {"load_ns": 5, "first_ns": 4, "warmup_ns": [3], "samples_ns": [1000 + index] * item.samples}
+        each = round(self.sample_ns(len(self.ran) - 1) * self.batch_cost.get(item.batch, 1))
+        times = {"load_ns": 5, "first_ns": 4, "warmup_ns": [3], "samples_ns": [each] * item.samples, "batch": item.batch}
+        times["picture"] = "JPEG of 56 x 40 pixels and 1,000 bytes" if item.end_to_end else None
+        if item.window_s is not None:
+            times.update(self._soak(each, int((item.max_s or 0) / item.window_s)))
         times["memory"] = {"baseline_mib": 60.0, "peak_mib": 80.0 + index, "source": "VmHWM"}
         if item.energy:
             times.update(samples_ns=[], energy=self._energy(index, item.max_s or 0))
         write_json(run_file(out, index), dict(run, **times, started_at="2026-11-20T09:00:00+00:00", environment=environment))
+
+    def _soak(self, each: int, windows: int) -> dict[str, Any]:
+        """Ever hotter, and from the half on a quarter slower."""
+        slow = [each if place < windows / 2 else each * 5 // 4 for place in range(windows)]
+        seen = [{"throttled": "no" if ns == each else "too hot"} for ns in slow]
+        stretches = [{"began_s": 10.0 * n, "seconds": 10.0, "samples": 50, "observed": each} for n, each in enumerate(seen)]
+        return {"samples_ns": [ns for ns in slow for _ in range(50)], "windows": stretches}
 
     def _energy(self, index: int, window_s: float) -> dict[str, Any]:
         """Idle at 2 W and busy at 10, in a hundred images."""
@@ -135,7 +150,13 @@ def a_kit(folder: Path, name: str, *, runtime: str = "onnxruntime", stands_for: 
     """A folder with a manifest, and what measuring knows of it."""
     place = folder / name
     place.mkdir(parents=True)
-    manifest = {"name": name, "session": {"module": f"{runtime}_cpu"}, "stands_for": {"kit": stands_for} if stands_for else None}
+    model = {"batch_max": 16}
+    manifest = {
+        "name": name,
+        "model": model,
+        "session": {"module": f"{runtime}_cpu"},
+        "stands_for": {"kit": stands_for} if stands_for else None,
+    }
     (place / "kit.json").write_text(json.dumps(manifest))
     return KitRef(
         candidate=a_candidate(name, runtime),

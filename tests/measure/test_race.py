@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from edgecnn.measure.kits import KitRef
-from edgecnn.measure.race import RUN_PATIENT_S, RaceRequest, RaceResult, race, stored_race
+from edgecnn.measure.race import RaceResult, race, stored_race
+from edgecnn.measure.race_request import RUN_PATIENT_S, RaceRequest
 from edgecnn.store.store import Store
 from edgecnn.values.verdict import Fidelity
 from tests.measure.labs import FakeHost, a_kit, lab_at

@@ -12,9 +12,18 @@ from pathlib import Path
 import pytest
 
 from edgecnn.errors.building import OutputUnusable
-from edgecnn.render.terminal import show_candidates, show_error, show_json, show_lines, show_report, show_rows, show_steps
+from edgecnn.render.terminal import (
+    show_candidates,
+    show_error,
+    show_json,
+    show_lines,
+    show_measured,
+    show_report,
+    show_rows,
+    show_steps,
+)
 from edgecnn.values.artifact import Cached, Failed, Ran
-from edgecnn.values.report import Choice
+from edgecnn.values.report import Choice, EndToEnd
 from edgecnn.values.verdict import Verdict
 from tests.judging.made import a_latency, an_interval, facts
 from tests.render.reports import a_build, a_gate, a_report, a_residency, a_row
@@ -44,6 +53,17 @@ def test_a_report_is_its_table_its_verdict_its_gates_and_where_it_lies(capsys: C
         "  gate max drop_pp 1: PASS, the drop is at most 0.75 pp",
         "  note: screen race: reused",
         "  /home/me/out",
+    ]
+
+
+def test_a_profile_is_its_table_every_figure_of_time_and_what_to_know(capsys: Captured) -> None:
+    seen = EndToEnd(latency=a_latency(an_interval(9.0)), picture="JPEG of 56 x 40 pixels and 1,000 bytes")
+    show_measured(a_report(a_row(end_to_end=seen), notices=("screen race: reused",)))
+    assert [line.rstrip() for line in lines_of(capsys)[-3:]] == [
+        "  `onnxruntime-int8`: p50 2.35 [2.31, 2.38], p99 3.10 [3.00, 3.25] ms",
+        "  end to end of `onnxruntime-int8`: p50 9.00 [9.00, 9.00] ms from the file of a JPEG of 56 x 40 pixels and 1,000 bytes"
+        " to logits",
+        "  note: screen race: reused",
     ]
 
 

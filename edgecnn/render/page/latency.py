@@ -13,6 +13,7 @@ from edgecnn.render import figures
 from edgecnn.render.page import vega
 from edgecnn.render.page.figure import Figure, Source, Table
 from edgecnn.render.page.marks import OF_FIDELITY
+from edgecnn.render.timing import runs_said
 from edgecnn.values.candidate import Candidate
 
 NAMED = 3
@@ -99,8 +100,14 @@ def _notes(facts: PageFacts) -> tuple[str, ...]:
     return (
         *(f"{raced.candidate}: {len(raced.runs)} run{'s' * (len(raced.runs) != 1)}; no interval" for raced in few),
         *(f"{name} was disturbed: {how}; slow is then not shown, fast is" for name, how in disturbed if how),
+        *(f"{name}: {said}" for name, said in _runs_said(facts)),
         *(f"{row.candidate.id} is not drawn: {_absence(row.latency.reason if row.latency else None)}" for row in absent),
     )
+
+
+def _runs_said(facts: PageFacts) -> list[tuple[str, str]]:
+    rows = [(row.candidate.id, row.latency) for row in facts.report.candidates if row.latency]
+    return [(name, said) for name, latency in rows if (said := runs_said(latency))]
 
 
 def _absence(reason: str | None) -> str:

@@ -1,0 +1,75 @@
+"""How much is measured beyond what every build measures, read from the texts of a command line."""
+
+from __future__ import annotations
+
+import re
+
+from edgecnn.errors.measuring import BatchesMisread, DurationMisread, ShareMisread
+from edgecnn.values.base import Value
+from edgecnn.values.model_file import BATCH_MAX
+
+LEAST, MOST = 0.001, 0.5
+"""Of ``--until``: a clock and a machine give no less, and an interval wider than that needs no rule."""
+SOAK_LEAST_S, SOAK_MOST_S = 30.0, 1800.0
+"""Of ``--soak``: three windows, and every sample of half an hour is kept."""
+BEST = "best"
+
+
+class Extent(Value):
+    """Nothing of it is measured unless asked for: an ordinary build stays as fast as it is."""
+
+    batches: tuple[int, ...] = ()
+    """Images in a call, for images a second."""
+    best_batch: bool = False
+    """Whether the best one is looked for, and measured too."""
+    end_to_end: bool = False
+    soak_s: float | None = None
+
+    @property
+    def throughput(self) -> bool:
+        """Whether anything is asked of batches."""
+        return bool(self.batches) or self.best_batch
+
+
+def share_of(text: str) -> float:
+    """``2%`` as 0.02.
+
+    Raises:
+        ShareMisread: no percentage, or none that a p50 could be known to.
+    """
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*%\s*", text)
+    share = float(found.group(1)) / 100 if found else 0.0
+    if not LEAST <= share <= MOST:
+        raise ShareMisread(option="--until", text=text, least=LEAST, most=MOST)
+    return share
+
+
+def extent_of(batches: str | None, *, end_to_end: bool, soak: str | None) -> Extent:
+    """What the options ask for.
+
+    Args:
+        batches: numbers of images and ``best``, with commas between.
+        end_to_end: whether decoding is timed too.
+        soak: a duration, such as ``60s`` or ``5min``.
+
+    Raises:
+        BatchesMisread, DurationMisread: naming what was given.
+    """
+    words = [word.strip() for word in batches.split(",")] if batches is not None else []
+    numbers = [word for word in words if word != BEST]
+    if not all(re.fullmatch(r"[1-9]\d{0,5}", word) and int(word) <= BATCH_MAX for word in numbers):
+        raise BatchesMisread(text=batches or "", largest=BATCH_MAX)
+    return Extent(
+        batches=tuple(sorted({int(word) for word in numbers})),
+        best_batch=BEST in words,
+        end_to_end=end_to_end,
+        soak_s=None if soak is None else _seconds(soak),
+    )
+
+
+def _seconds(text: str) -> float:
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|min)\s*", text)
+    seconds = float(found.group(1)) * (60 if found.group(2) == "min" else 1) if found else 0.0
+    if not SOAK_LEAST_S <= seconds <= SOAK_MOST_S:
+        raise DurationMisread(option="--soak", text=text, least_s=SOAK_LEAST_S, most_s=SOAK_MOST_S)
+    return seconds

@@ -1,0 +1,89 @@
+"""Measures what was asked for beyond the race: more images a call, the whole way from a file, minutes without a pause.
+
+Only what ships and fp32 are measured, as for energy: the candidates whose figures are reported. A kit that fails here is not out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from edgecnn.building.extent import Extent
+from edgecnn.building.observe import Observations, Observer
+from edgecnn.judging.throughput import batches_up_to, best_batch, screened
+from edgecnn.measure.kits import KitRef
+from edgecnn.measure.race import RaceResult, race
+from edgecnn.measure.race_request import BATCH_SCREEN_S, RUN_MAX_S, THROUGHPUT_S, RaceRequest
+from edgecnn.values.profile import Purpose
+
+
+class Extents:
+    """Races of one call, for the same candidates."""
+
+    def __init__(self, observer: Observer, names: Sequence[str], *, anew: bool) -> None:
+        self.seen: Observations = observer.seen
+        self.lab = observer.lab
+        self.choice = observer.execution.plan.resolved.recipe.race
+        self.kits: tuple[KitRef, ...] = tuple(self.seen.kits[name] for name in names)
+        self.max_age_h = 0.0 if anew else self.choice.max_age_h
+
+    def measure(self, extent: Extent) -> None:
+        """Everything that was asked for; nothing else."""
+        if not self.kits:
+            return
+        if extent.best_batch:
+            self._screen()
+        if extent.throughput:
+            self._throughput(extent)
+        if extent.end_to_end:
+            result = self._race("end-to-end", self.choice.rounds, RUN_MAX_S)
+            self.seen.races["end-to-end"] = result
+        if extent.soak_s is not None:
+            self.lab.tell.note(f"soak: {extent.soak_s:g} s without a pause, one process a kit")
+            self.seen.races["soak"] = self._race("soak", 1, extent.soak_s)
+
+    def _screen(self) -> None:
+        """One short run of every batch that the kit takes."""
+        largest = min(kit.batch_max for kit in self.kits)
+        for batch in batches_up_to(largest):
+            result = self._race("batches", 1, BATCH_SCREEN_S, dict.fromkeys(self._digests(), batch))
+            self.seen.batch_screens[batch] = result
+
+    def _throughput(self, extent: Extent) -> None:
+        """A race of each batch that was asked for, and one in which every kit runs its best."""
+        wanted = [dict.fromkeys(self._digests(), batch) for batch in extent.batches]
+        if extent.best_batch:
+            best = {digest: found for digest in self._digests() if (found := self.best_of(digest)) is not None}
+            wanted += [best] if best else []
+        done: list[Mapping[str, int]] = []
+        for batches in wanted:
+            if batches not in done:
+                self.seen.throughput.append(self._race("throughput", self.choice.rounds, THROUGHPUT_S, batches))
+                done.append(batches)
+
+    def best_of(self, digest: str) -> int | None:
+        """By screening."""
+        found = {batch: result.profiles[digest] for batch, result in self.seen.batch_screens.items() if digest in result.profiles}
+        return best_batch(screened(found))
+
+    def _digests(self) -> tuple[str, ...]:
+        return tuple(kit.digest for kit in self.kits)
+
+    def _race(self, purpose: Purpose, rounds: int, max_s: float, batches: Mapping[str, int] | None = None) -> RaceResult:
+        """Kits that ``batches`` does not name have no part in it."""
+        kits = tuple(kit for kit in self.kits if batches is None or kit.digest in batches)
+        request = RaceRequest(
+            kits=kits,
+            purpose=purpose,
+            rounds=rounds,
+            samples=self.choice.samples,
+            max_s=max_s,
+            max_age_h=self.max_age_h,
+            batches=batches or {},
+        )
+        result = race(request, self.lab)
+        self.seen.notes += [
+            f"{purpose} of {kit.candidate.id} could not be measured: {result.failed[kit.digest]}"
+            for kit in kits
+            if kit.digest in result.failed
+        ]
+        return result

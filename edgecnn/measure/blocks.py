@@ -1,0 +1,76 @@
+"""Runs a race's schedule on its host: all of it, or block by block until the rule that was fixed beforehand says enough.
+
+A block is a folder of its own beside the others, so that an interrupted race goes on with the block in which it stopped.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from edgecnn.judging.stopping import half_width, well_known
+from edgecnn.measure.lab import Lab
+from edgecnn.measure.race_request import RaceRequest, items_of
+from edgecnn.values.profile import Run
+from edgecnn.values.until import Until
+
+ASKED = "asked.json"
+Item = dict[str, Any]
+
+
+def whole_schedule(request: RaceRequest) -> str:
+    """Everything that may be run, as the runner reads it: what an interrupted race must agree with to be continued."""
+    return _schedule(request, items_of(request))
+
+
+def run_schedule(request: RaceRequest, lab: Lab, work: Path) -> None:
+    """Let the host run what is asked; run files appear in ``work`` or in folders in it."""
+    if request.until is None:
+        _bench(request, lab, work)
+        return
+    items, begin = items_of(request), 0
+    for end in request.until.looks:
+        block = work / f"rounds-{begin:04d}"
+        block.mkdir(exist_ok=True)
+        (block / ASKED).write_text(_schedule(request, [item for item in items if begin <= item["round"] < end]))
+        _bench(request, lab, block)
+        begin = end
+        if _enough(request, request.until, lab, work, end):
+            return
+
+
+def run_files(work: Path) -> list[dict[str, Any]]:
+    """Every run that was written, in the order in which they were asked."""
+    return [json.loads(path.read_text()) for path in sorted(work.rglob("run-*.json"))]
+
+
+def run_of(facts: Mapping[str, Any]) -> Run:
+    """A run file as a run. What the file of an older runner lacks is absent from the run too."""
+    return Run(**{name: facts[name] for name in Run.model_fields if name in facts})
+
+
+def _schedule(request: RaceRequest, items: Sequence[Item]) -> str:
+    return json.dumps({"schema": "edgecnn.schedule/1", "timeout_s": request.timeout_s, "items": items}, indent=1)
+
+
+def _bench(request: RaceRequest, lab: Lab, folder: Path) -> None:
+    argv = ["bench", "--schedule", str(folder / ASKED), "--out", str(folder)]
+    lab.host.run(request.kits[0].folder, argv, lease_s=2 * request.timeout_s, tell=lab.tell)
+
+
+def _enough(request: RaceRequest, until: Until, lab: Lab, work: Path, rounds: int) -> bool:
+    """A kit that broke asks for no more rounds; the others may."""
+    runs = run_files(work)
+    broken = {run["kit"] for run in runs if "error" in run}
+    known = {
+        kit.candidate.id: [run_of(run) for run in runs if run["kit"] == kit.digest]
+        for kit in request.kits
+        if kit.digest not in broken
+    }
+    wide = {name: half_width(mine, until) for name, mine in known.items() if not well_known(mine, until)}
+    if wide and rounds < until.looks[-1]:
+        said = ", ".join(f"{name} to ± {'?' if each is None else format(100 * each, '.1f')} %" for name, each in wide.items())
+        lab.tell.note(f"after {rounds} rounds p50 is known of {said}; asked is ± {100 * until.half_width:g} %, so it goes on")
+    return not wide

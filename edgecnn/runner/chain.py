@@ -1,0 +1,44 @@
+"""What a caller waits for: from a picture file to logits, decoding and preprocessing included."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Mapping, Tuple
+
+from PIL import Image
+
+from .failure import RunnerError
+from .feeds import feed_of
+from .pixels import decode, to_pixels
+
+if TYPE_CHECKING:
+    from .kit import Kit
+    from .sessions import Session
+
+
+class PictureChain:
+    """Reads, decodes, resizes, crops, normalizes and classifies a picture, as ``Classifier.predict`` does up to logits."""
+
+    def __init__(self, kit: Kit, session: Session) -> None:
+        self._kit = kit
+        self._session = session
+
+    def __call__(self, picture: Path) -> Mapping[str, Any]:
+        """Arrays by output name."""
+        pixels = to_pixels(decode(picture), self._kit.manifest.recipe)[None]
+        return self._session.run(feed_of(self._kit, pixels))
+
+
+def golden_photo(kit: Kit) -> Tuple[Path, str]:
+    """The kit's JPEG and what it is, such as ``JPEG of 640 x 480 pixels and 81,204 bytes``.
+
+    Raises:
+        RunnerError: no-golden-photo, where the kit has none.
+    """
+    photo = kit.manifest.golden.jpeg
+    if photo is None:
+        raise RunnerError("no-golden-photo", "{}: has no JPEG to decode".format(kit.manifest.name), hint="package it again")
+    path = kit.path(photo.file)
+    with Image.open(path) as image:
+        width, height = image.size
+    return path, "JPEG of {} x {} pixels and {:,} bytes".format(width, height, path.stat().st_size)
