@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import edgecnn
-from edgecnn.cli import listing, page, pipeline, storing, usage
+from edgecnn.cli import listing, loadgen, page, pipeline, storing, usage
 
 app = typer.Typer(
     name="edgecnn",
@@ -23,6 +23,7 @@ pipeline.register(app)
 listing.register(app)
 storing.register(app)
 page.register(app)
+loadgen.register(app)
 
 
 def _version(asked: bool) -> None:

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from edgecnn.values.artifact import Record
 from edgecnn.values.device import Device
+from edgecnn.values.loadgen import LoadGenReport
 from edgecnn.values.profile import Profile
 from edgecnn.values.recipe import Recipe
 from edgecnn.values.report import BuildReport
@@ -25,6 +26,7 @@ PUBLISHED: dict[str, tuple[type[BaseModel], str]] = {
     "device": (Device, "A device file (TOML): nominal facts, each with its source."),
     "report": (BuildReport, "report.json: what a build found."),
     "record": (Record, "record.json: beside every artifact in the store."),
+    "loadgen": (LoadGenReport, "loadgen.json: what LoadGen was told, and its verdicts."),
     "profile": (Profile, "What was observed on one machine: accuracy, latency or residency."),
 }
 
