@@ -17,7 +17,7 @@ def kit(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_short_single_stream_run_is_valid_and_its_logs_are_kept(kit: Path, tmp_path: Path) -> None:
-    """Offline too, with --json; the report beside the logs is the same document."""
+    """The document on stdout is the report beside the logs."""
     pytest.importorskip("mlperf_loadgen", reason='pip install "edgecnn[loadgen]"')
     from jsonschema import Draft202012Validator
 
