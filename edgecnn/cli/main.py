@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import edgecnn
-from edgecnn.cli import baseline, listing, page, pipeline, storing, usage
+from edgecnn.cli import baseline, listing, loadgen, page, pipeline, storing, usage
 
 app = typer.Typer(
     name="edgecnn",
@@ -24,6 +24,7 @@ listing.register(app)
 storing.register(app)
 page.register(app)
 baseline.register(app)
+loadgen.register(app)
 
 
 def _version(asked: bool) -> None:

@@ -10,6 +10,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -34,13 +35,32 @@ class LocalHost:
 
     def run(self, kit: Path, argv: Sequence[str], *, lease_s: float, tell: Progress) -> Mapping[str, Any]:
         """See ``Host.run``. An interruption here kills the runner before it goes on."""
-        with tempfile.TemporaryFile() as said:
-            process = _start(kit, argv, lease_s, said)
-            try:
-                result = _Listener(process, lease_s, tell).result()
-            finally:
-                kill_group(process)
-            return _judged(result, argv, process.returncode, lease_s, said)
+        folder = kit.absolute()
+        runner = Program(("-m", "runner", "--lease-s", str(lease_s), *argv), argv, folder, clean_environment(folder))
+        return run_program(runner, lease_s=lease_s, tell=tell)
+
+
+@dataclass(frozen=True)
+class Program:
+    """A Python program that speaks as the runner does: JSON lines, the last with ``ok``, a lease on its standard input."""
+
+    words: Sequence[str]
+    """After the interpreter's own name."""
+    called: Sequence[str]
+    """What an error calls it."""
+    folder: Path
+    environment: Mapping[str, str]
+
+
+def run_program(program: Program, *, lease_s: float, tell: Progress) -> Mapping[str, Any]:
+    """Run such a program to its end. Returns and raises as ``Host.run`` does."""
+    with tempfile.TemporaryFile() as said:
+        process = _start(program, said)
+        try:
+            result = _Listener(process, lease_s, tell).result()
+        finally:
+            kill_group(process)
+        return _judged(result, program.called, process.returncode, lease_s, said)
 
 
 class _Silence(Exception):
@@ -110,20 +130,19 @@ class _Listener:
                 return  # it has ended, which the reader notices
 
 
-def _start(kit: Path, argv: Sequence[str], lease_s: float, said: IO[bytes]) -> subprocess.Popen[bytes]:
-    folder = kit.absolute()
+def _start(program: Program, said: IO[bytes]) -> subprocess.Popen[bytes]:
     try:
         return subprocess.Popen(
-            [sys.executable, "-m", "runner", "--lease-s", str(lease_s), *argv],
-            cwd=folder,
-            env=clean_environment(folder),
+            [sys.executable, *program.words],
+            cwd=program.folder,
+            env=program.environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=said,
             start_new_session=True,
         )
     except OSError as error:
-        raise RunnerNotStarted(folder=folder, why=error) from error
+        raise RunnerNotStarted(folder=program.folder, why=error) from error
 
 
 def _judged(

@@ -24,6 +24,7 @@ HEAVY = (
     "altair",
     "jinja2",
     "vl_convert",
+    "mlperf_loadgen",
 )
 LIGHT_PACKAGES = ("api", "backends", "building", "cli", "data", "errors", "hosts", "judging", "measure", "render", "resources")
 LIGHT_PACKAGES += ("runner", "stages", "store", "values")

@@ -1,0 +1,73 @@
+"""Our latency beside OpenVINO's own ``benchmark_app``, on the same IR in interleaved fresh processes: within 3 % is the target.
+
+    python -m benchmarks.cross_check_openvino [--rounds 12] [--work FOLDER]
+
+``benchmark_app`` reads the time of an infer request inside OpenVINO; ours stands around the Python call, so that handing over
+the feed and copying the logits out are in it. Both compute in fp32 with the same threads; both feed float32.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks.cross_check import NETWORKS, SAMPLES, SIDE, compare, exported, harness_ms, kit_with, show
+from edgecnn.backends.openvino_ir import convert_trunk, save_ir
+from edgecnn.runner.environment import available_cores
+
+APP = "import sys; sys.modules['openvino_telemetry'] = None; from openvino.tools.benchmark.main import main; sys.exit(main())"
+"""What the program ``benchmark_app`` runs, reporting to nobody; see ``edgecnn.backends.openvino_import``."""
+
+
+def intermediate(onnx: Path) -> Path:
+    """The IR beside the ONNX file, for one image."""
+    path = onnx.with_suffix(".xml")
+    if not path.is_file():
+        model = convert_trunk(onnx)
+        model.reshape([1, 3, SIDE, SIDE])
+        save_ir(model, path)
+    return path
+
+
+def benchmark_app_ms(model: Path) -> float:
+    """The median that it prints, in hundredths of a millisecond."""
+    command = [
+        sys.executable, "-c", APP, "-m", str(model), "-d", "CPU", "-hint", "none", "-nstreams", "1", "-api", "sync",
+        "-nthreads", str(available_cores()), "-niter", str(SAMPLES), "-infer_precision", "f32", "-ip", "f32",
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    found = re.search(r"Median:\s+([\d.]+) ms", done.stdout)
+    if found is None:
+        raise SystemExit(f"benchmark_app said no median:\n{done.stdout}")
+    return float(found[1])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=12)
+    parser.add_argument("--work", type=Path, help="where networks are kept from one call to the next")
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        work = asked.work or Path(scratch)
+        work.mkdir(parents=True, exist_ok=True)
+        compared = []
+        for arch in NETWORKS:
+            model = intermediate(exported(arch, work))
+            kit = kit_with(Path(scratch), arch, "openvino", model, model.with_suffix(".bin"))
+            compared.append(
+                compare(
+                    arch,
+                    lambda kit=kit: harness_ms(kit, Path(scratch)),
+                    lambda model=model: benchmark_app_ms(model),
+                    asked.rounds,
+                )
+            )
+        show(compared, "benchmark_app", "openvino")
+
+
+if __name__ == "__main__":
+    main()

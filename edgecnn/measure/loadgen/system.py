@@ -1,0 +1,141 @@
+"""What LoadGen calls the system under test and its library of samples: one session, and the kit's golden pictures as feeds.
+
+Pictures are decoded and normalized before the clock runs, as MLPerf's rules allow and as our own races do. Where a query holds
+more images than a call, copying them side by side is inside the time: whoever batches has to.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from edgecnn.runner.feeds import feed_of
+from edgecnn.runner.golden import golden_pixels
+from edgecnn.runner.kit import Kit
+from edgecnn.runner.sessions import Session
+from edgecnn.values.loadgen import LoadSettings, Scenario
+
+_NS = 1_000_000
+"""In a millisecond."""
+
+
+class Samples:
+    """The kit's golden pictures, ready to be fed."""
+
+    def __init__(self, kit: Kit) -> None:
+        feed = feed_of(kit, golden_pixels(kit))
+        self._name, self._images = next(iter(feed.items()))
+        self._single = [{self._name: self._images[index : index + 1]} for index in range(len(self._images))]
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def feed(self, indices: Sequence[int], batch: int) -> dict[str, Any]:
+        """A feed of exactly ``batch`` images: the last one is repeated where fewer are left."""
+        if batch == 1:
+            return self._single[indices[0]]
+        return {self._name: self._images[[*indices, *[indices[-1]] * (batch - len(indices))]]}
+
+
+class System:
+    """Answers LoadGen's queries with one session, ``batch`` images a call."""
+
+    def __init__(self, session: Session, samples: Samples, batch: int, library: Any) -> None:
+        self._session, self._samples, self._batch, self._library = session, samples, batch, library
+
+    def answer(self, query: Sequence[Any]) -> None:
+        """Compute a query on LoadGen's own thread, telling it of every call's images as they are done."""
+        for start in range(0, len(query), self._batch):
+            part = query[start : start + self._batch]
+            self._session.run(self._samples.feed([each.index for each in part], self._batch))
+            self._done([each.id for each in part])
+
+    @contextmanager
+    def queued(self) -> Iterator[Any]:
+        """What takes Server's queries: it only queues them, and a thread of its own computes one image after another."""
+        waiting: queue.SimpleQueue[tuple[int, int] | None] = queue.SimpleQueue()
+
+        def work() -> None:
+            try:
+                while (each := waiting.get()) is not None:
+                    self._session.run(self._samples.feed([each[1]], 1))
+                    self._done([each[0]])
+            except BaseException:  # noqa: BLE001 - LoadGen would wait for this answer for ever
+                traceback.print_exc()
+                os._exit(1)
+
+        def take(query: Sequence[Any]) -> None:
+            for each in query:
+                waiting.put((each.id, each.index))
+
+        thread = threading.Thread(target=work, daemon=True)
+        thread.start()
+        try:
+            yield take
+        finally:
+            waiting.put(None)
+            thread.join()
+
+    def _done(self, numbers: Sequence[int]) -> None:
+        answer = self._library.QuerySampleResponse
+        self._library.QuerySamplesComplete([answer(number, 0, 0) for number in numbers])
+
+
+def start_test(library: Any, system: System, samples: Samples, settings: LoadSettings, logs: str) -> None:
+    """Let LoadGen run to its end, leaving its logs in a folder that exists."""
+    count = len(samples)
+    told, where = _told(library, settings), _where(library, logs)
+    pictures = library.ConstructQSL(count, count, _nothing, _nothing)
+    try:
+        if settings.scenario is Scenario.SERVER:
+            with system.queued() as take:
+                _run(library, take, pictures, told, where)
+        else:
+            _run(library, system.answer, pictures, told, where)
+    finally:
+        library.DestroyQSL(pictures)
+
+
+def _run(library: Any, take: Any, pictures: Any, told: Any, where: Any) -> None:
+    system = library.ConstructSUT(take, lambda: None)
+    try:
+        library.StartTestWithLogSettings(system, pictures, told, where, "")
+    finally:
+        library.DestroySUT(system)
+
+
+def _nothing(indices: Any) -> None:
+    """Every sample is in memory already."""
+
+
+def _told(library: Any, settings: LoadSettings) -> Any:
+    told = library.TestSettings()
+    told.scenario = getattr(library.TestScenario, settings.scenario.value)
+    told.mode = library.TestMode.PerformanceOnly
+    told.min_duration_ms = settings.min_duration_ms
+    told.min_query_count = settings.min_query_count
+    if settings.scenario is Scenario.SINGLE_STREAM and settings.expected_latency_ms is not None:
+        told.single_stream_expected_latency_ns = settings.expected_latency_ms * _NS
+    if settings.scenario is Scenario.MULTI_STREAM and settings.expected_latency_ms is not None:
+        told.multi_stream_expected_latency_ns = settings.expected_latency_ms * _NS
+    if settings.expected_qps is not None:
+        told.offline_expected_qps = settings.expected_qps
+    if settings.target_qps is not None and settings.target_latency_ms is not None:
+        told.server_target_qps = settings.target_qps
+        told.server_target_latency_ns = int(settings.target_latency_ms * _NS)
+    return told
+
+
+def _where(library: Any, logs: str) -> Any:
+    output = library.LogOutputSettings()
+    output.outdir = logs
+    output.copy_summary_to_stdout = False
+    where = library.LogSettings()
+    where.log_output = output
+    where.enable_trace = False
+    return where

@@ -1,0 +1,105 @@
+"""The fresh process in which LoadGen meets a kit: ``pilot``, or one ``run``. It speaks as the runner does.
+
+It is not part of the kit, which needs no LoadGen on a board; what it opens and times is the kit's model by the runner's own
+session. ``python -m edgecnn.measure.loadgen.worker``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import statistics
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from edgecnn.measure.loadgen.system import Samples, System, start_test
+from edgecnn.runner.failure import RunnerError
+from edgecnn.runner.feeds import check_feed
+from edgecnn.runner.kit import Kit
+from edgecnn.runner.lease import hold_lease
+from edgecnn.runner.say import say
+from edgecnn.runner.sensors import observe, opening
+from edgecnn.runner.sessions import Session, load_runtime, open_session
+from edgecnn.runner.worker import timed_calls
+from edgecnn.values.loadgen import LoadSettings, PilotBatch
+
+PILOT_BATCHES = (1, 8, 32)
+"""One image, a MultiStream query, and as many as a CPU commonly gains from."""
+WARMUP_NS = 300_000_000
+PILOT_NS = 700_000_000
+"""Of each batch size."""
+_MANY = sys.maxsize
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do what is asked; 0 when the last line says ``"ok": true``."""
+    parser = argparse.ArgumentParser(prog="loadgen")
+    parser.add_argument("--lease-s", type=float, required=True)
+    parser.add_argument("--kit", type=Path, required=True)
+    parser.add_argument("--settings", help="of a run, as JSON; without them it is the pilot")
+    parser.add_argument("--logs", help="folder of a run's logs")
+    given = parser.parse_args(arguments)
+    hold_lease(given.lease_s)
+    try:
+        kit = _checked(given.kit)
+        result = pilot(kit) if given.settings is None else run(kit, json.loads(given.settings), given.logs)
+    except RunnerError as error:
+        say({"ok": False, "error": error.facts()})
+        return 1
+    say({**result, "ok": True})
+    return 0
+
+
+def pilot(kit: Kit) -> dict[str, Any]:
+    """How long calls take, by batch size, and how many pictures there are."""
+    samples = Samples(kit)
+    found = []
+    for batch in (size for size in PILOT_BATCHES if size <= kit.manifest.model.batch_max):
+        session = _warm(kit, samples, batch)
+        try:
+            times = timed_calls(session.run, samples.feed([0], batch), _MANY, PILOT_NS)
+        finally:
+            session.close()
+        p50, fastest = statistics.median(times) / 1e6, min(times) / 1e6
+        found.append(PilotBatch(batch=batch, calls=len(times), p50_ms=p50, fastest_ms=fastest).model_dump())
+    return {"pilot": found, "images": len(samples)}
+
+
+def run(kit: Kit, settings: Mapping[str, Any], logs: str) -> dict[str, Any]:
+    """One run of LoadGen on a session of its own, warm before the clock starts."""
+    import mlperf_loadgen as library
+
+    told, samples = LoadSettings.model_validate(settings), Samples(kit)
+    session = _warm(kit, samples, told.batch)
+    before = opening()
+    gc.collect()
+    gc.disable()
+    try:
+        start_test(library, System(session, samples, told.batch, library), samples, told, logs)
+    finally:
+        gc.enable()
+        session.close()
+    return {"observed": observe(since=before)}
+
+
+def _checked(folder: Path) -> Kit:
+    kit = Kit.open(folder)
+    kit.verify_files()
+    kit.check_requirements()
+    load_runtime(kit)
+    return kit
+
+
+def _warm(kit: Kit, samples: Samples, batch: int) -> Session:
+    session = open_session(kit, batch=batch)
+    feed = samples.feed([0], batch)
+    check_feed(session.inputs(), feed)
+    timed_calls(session.run, feed, _MANY, WARMUP_NS)
+    return session
+
+
+if __name__ == "__main__":
+    sys.exit(main())
