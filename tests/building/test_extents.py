@@ -73,7 +73,7 @@ def test_a_given_batch_is_measured_without_any_screening(stand: Stand) -> None:
 
 def test_a_given_batch_that_is_the_best_is_measured_once(stand: Stand) -> None:
     stand.host.batch_cost = {2: 1.5, 4: 2.0, 8: 9.0, 16: 99.0}
-    rows = stand.measured(Extent(batches=(4,), best_batch=True))
+    rows = stand.measured(Extent(batches=(4,), best_batch=True), anew=True)
     assert len(stand.host.calls) == 5 + 1
     assert batches_of(rows, INT8.id) == [(4, True, True)]
 

@@ -50,6 +50,12 @@ def test_samples_of_another_race_are_not_passed_off_as_the_reported_ones(build: 
     assert raced_of(build.report, build.store) == ()
 
 
+@pytest.mark.parametrize("purpose", ["throughput", "end-to-end", "soak"])
+def test_what_was_timed_for_another_figure_in_the_same_second_is_not_drawn(build: StoredBuild, purpose: str) -> None:
+    build.raced("onnxruntime-int8", 9.0, observed_at=WHEN, purpose=purpose)
+    assert raced_of(build.report, build.store) == ()
+
+
 def test_who_was_no_finalist_is_shown_with_the_screening_run_before_the_report(build: StoredBuild) -> None:
     report = unraced(build.report, "onnxruntime-int8").model_copy(update={"made_at": WHEN})
     build.raced("onnxruntime-int8", 1.0, purpose="screen", rounds=1, observed_at="2026-11-20T08:00:00+00:00")
