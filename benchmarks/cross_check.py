@@ -5,7 +5,9 @@ Weights are random: only time is compared, and the time of these networks does n
 
 from __future__ import annotations
 
+import argparse
 import json
+import os
 import platform
 import random
 import shutil
@@ -22,13 +24,13 @@ import numpy as np
 from edgecnn.hosts.local import LocalHost
 from edgecnn.judging.intervals import ratio_interval
 from edgecnn.render.progress import Quiet
-from edgecnn.runner.environment import available_cores
+from edgecnn.runner.environment import available_cores, read_conditions
 from tests.runner.kits import make_kit, rewrite_manifest
 
 NETWORKS = ("mobilenet-v2", "efficientnet-lite0", "resnet-18")
 SIDE = 224
 CLASSES = 1000
-SAMPLES = 200
+SAMPLES = 100
 TARGET = 0.03
 """How far our median may be from theirs."""
 Milliseconds = Callable[[], float]
@@ -47,9 +49,9 @@ def exported(arch: str, folder: Path) -> Path:
     return path
 
 
-def kit_with(folder: Path, name: str, runtime: str, *files: Path) -> Path:
-    """A kit around model files, the first of which is opened, with as many threads as there are cores."""
-    made = folder / f"{runtime}-{name}"
+def kit_with(folder: Path, runtime: str, threads: int, *files: Path) -> Path:
+    """A kit around model files, the first of which is opened."""
+    made = folder / f"{runtime}-{files[0].stem}"
     if made.exists():
         shutil.rmtree(made)
     kit = make_kit(folder, runtime, name=made.name, side=SIDE)
@@ -62,7 +64,7 @@ def kit_with(folder: Path, name: str, runtime: str, *files: Path) -> Path:
         assert isinstance(model, dict) and isinstance(session, dict)
         model |= {"entry": files[0].name, "files": [file.name for file in files]}
         model["output"] = {"name": "logits", "classes": CLASSES}
-        session["options"]["threads"] = str(available_cores())
+        session["options"]["threads"] = str(threads)
         manifest["labels"] = [f"class {index}" for index in range(CLASSES)]
 
     rewrite_manifest(kit, change)
@@ -108,19 +110,29 @@ def compare(name: str, ours: Milliseconds, theirs: Milliseconds, rounds: int) ->
     for _ in range(rounds):
         for which in draw.sample(sorted(ways), 2):
             found[which].append(ways[which]())
-    print(f"{name}: {np.round(found['ours'], 2)} / {np.round(found['theirs'], 2)}", file=sys.stderr, flush=True)
-    return Compared(name, tuple(found["ours"]), tuple(found["theirs"]))
+    compared = Compared(name, tuple(found["ours"]), tuple(found["theirs"]))
+    print(f"{compared.row()}  {np.round(found['ours'], 2)} / {np.round(found['theirs'], 2)}", file=sys.stderr, flush=True)
+    return compared
 
 
-def show(compared: list[Compared], theirs: str, package: str) -> None:
+def asked_for(about: str) -> argparse.Namespace:
+    """The options of a cross-check."""
+    parser = argparse.ArgumentParser(description=about.splitlines()[0])
+    parser.add_argument("networks", nargs="*", default=NETWORKS, metavar="NETWORK")
+    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--threads", type=int, default=1, help="one is disturbed least where others compute too")
+    parser.add_argument("--work", type=Path, help="where networks are kept from one call to the next")
+    parser.add_argument("--bare", type=Path, help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def show(compared: list[Compared], theirs: str, package: str, threads: int) -> None:
     """The table for README.md beside this file."""
-    from edgecnn.runner.environment import read_conditions
-
-    rounds = len(compared[0].ours_ms)
+    rounds, load = len(compared[0].ours_ms), os.getloadavg()[2]
     print(
-        f"{datetime.now(UTC):%Y-%m-%d}, {read_conditions()['cpu']}, {available_cores()} cores, {package} {version(package)}, "
-        f"Python {platform.python_version()}: {rounds} rounds of {SAMPLES} inferences, batch 1, {SIDE} px, fp32, "
-        f"{available_cores()} threads.\n"
+        f"{datetime.now(UTC):%Y-%m-%d}, {read_conditions()['cpu']}, {available_cores()} cores, load average {load:.1f}, "
+        f"{package} {version(package)}, Python {platform.python_version()}: {rounds} rounds of {SAMPLES} inferences, batch 1, "
+        f"{SIDE} px, fp32, threads: {threads}.\n"
     )
     print(f"| network | {theirs} p50 ms | ours p50 ms | ratio (98 %) | ratio within 3 % | whole interval within 3 % |")
     print("| --- | --- | --- | --- | --- | --- |")

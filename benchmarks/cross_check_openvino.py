@@ -1,6 +1,6 @@
 """Our latency beside OpenVINO's own ``benchmark_app``, on the same IR in interleaved fresh processes: within 3 % is the target.
 
-    python -m benchmarks.cross_check_openvino [--rounds 12] [--work FOLDER]
+    python -m benchmarks.cross_check_openvino [NETWORK ...] [--rounds 10] [--threads 1] [--work FOLDER]
 
 ``benchmark_app`` reads the time of an infer request inside OpenVINO; ours stands around the Python call, so that handing over
 the feed and copying the logits out are in it. Both compute in fp32 with the same threads; both feed float32.
@@ -8,16 +8,15 @@ the feed and copying the logits out are in it. Both compute in fp32 with the sam
 
 from __future__ import annotations
 
-import argparse
 import re
 import subprocess
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
-from benchmarks.cross_check import NETWORKS, SAMPLES, SIDE, compare, exported, harness_ms, kit_with, show
+from benchmarks.cross_check import SAMPLES, SIDE, asked_for, compare, exported, harness_ms, kit_with, show
 from edgecnn.backends.openvino_ir import convert_trunk, save_ir
-from edgecnn.runner.environment import available_cores
 
 APP = "import sys; sys.modules['openvino_telemetry'] = None; from openvino.tools.benchmark.main import main; sys.exit(main())"
 """What the program ``benchmark_app`` runs, reporting to nobody; see ``edgecnn.backends.openvino_import``."""
@@ -33,11 +32,11 @@ def intermediate(onnx: Path) -> Path:
     return path
 
 
-def benchmark_app_ms(model: Path) -> float:
+def benchmark_app_ms(model: Path, threads: int) -> float:
     """The median that it prints, in hundredths of a millisecond."""
     command = [
         sys.executable, "-c", APP, "-m", str(model), "-d", "CPU", "-hint", "none", "-nstreams", "1", "-api", "sync",
-        "-nthreads", str(available_cores()), "-niter", str(SAMPLES), "-infer_precision", "f32", "-ip", "f32",
+        "-nthreads", str(threads), "-niter", str(SAMPLES), "-infer_precision", "f32", "-ip", "f32",
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     found = re.search(r"Median:\s+([\d.]+) ms", done.stdout)
@@ -47,26 +46,17 @@ def benchmark_app_ms(model: Path) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=12)
-    parser.add_argument("--work", type=Path, help="where networks are kept from one call to the next")
-    asked = parser.parse_args()
-    with tempfile.TemporaryDirectory() as scratch:
-        work = asked.work or Path(scratch)
+    asked = asked_for(__doc__)
+    with tempfile.TemporaryDirectory() as folder:
+        scratch = Path(folder)
+        work = asked.work or scratch
         work.mkdir(parents=True, exist_ok=True)
         compared = []
-        for arch in NETWORKS:
+        for arch in asked.networks:
             model = intermediate(exported(arch, work))
-            kit = kit_with(Path(scratch), arch, "openvino", model, model.with_suffix(".bin"))
-            compared.append(
-                compare(
-                    arch,
-                    lambda kit=kit: harness_ms(kit, Path(scratch)),
-                    lambda model=model: benchmark_app_ms(model),
-                    asked.rounds,
-                )
-            )
-        show(compared, "benchmark_app", "openvino")
+            ours = partial(harness_ms, kit_with(scratch, "openvino", asked.threads, model, model.with_suffix(".bin")), scratch)
+            compared.append(compare(arch, ours, partial(benchmark_app_ms, model, asked.threads), asked.rounds))
+        show(compared, "benchmark_app", "openvino", asked.threads)
 
 
 if __name__ == "__main__":

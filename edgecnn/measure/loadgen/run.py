@@ -94,16 +94,16 @@ def run_scenario(bench: Bench, scenario: Scenario, pilot: Sequence[PilotBatch]) 
 
 def search_server(bench: Bench, pilot: Sequence[PilotBatch]) -> ScenarioResult:
     """The highest rate that LoadGen calls VALID; nothing is run where one image alone takes longer than the bound."""
-    bound_ms, p50_ms = bench.asked.server_latency_ms, pilot[0].p50_ms
-    if p50_ms >= bound_ms:
-        why = f"one image takes {p50_ms:.2f} ms, so that no rate has a 99th percentile inside {bound_ms:g} ms"
+    bound_ms, fastest_ms = bench.asked.server_latency_ms, pilot[0].fastest_ms
+    if fastest_ms >= bound_ms:
+        why = f"one image takes {fastest_ms:.2f} ms at least, so that no rate has a 99th percentile inside {bound_ms:g} ms"
         return ScenarioResult(scenario=Scenario.SERVER, valid=False, figure=None, unit="images/s", reason=why, runs=())
 
     def run_at(qps: float) -> LoadRun:
         bench.tell.note(f"{Scenario.SERVER.value}: {qps:.4g} images a second")
         return _run(bench, server_settings(qps, bench.asked), pilot, f"{Scenario.SERVER.value}-{qps:.4g}-qps")
 
-    capacity = 1000 / p50_ms
+    capacity = 1000 / fastest_ms  # of the fastest call: a pilot that was disturbed must not hide rates that can be held
     found = highest_valid(capacity, run_at)
     best = None if found.best is None else found.runs[found.best]
     lowest = LOWEST_SHARE * capacity

@@ -27,7 +27,7 @@ def highest_valid(capacity_qps: float, run_at: Callable[[float], LoadRun], probe
     """Halve between the highest VALID rate and the lowest INVALID one.
 
     Args:
-        capacity_qps: one over the time of an image: no rate above it can be held, so it is never tried.
+        capacity_qps: one over the least time of an image: no rate above it can be held, so it is never tried.
         run_at: runs LoadGen at a rate.
         probes: how many runs at most.
     """
