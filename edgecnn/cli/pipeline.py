@@ -119,14 +119,23 @@ def _judge(  # noqa: PLR0913 - a command line's options are its parameters
     )  # fmt: skip
     shown = _Shown(as_json=as_json, quiet=quiet, debug=debug, job=Job(junit))
     if against is not None:
-        other = AskedAgainst(
-            head=recipe, base=against, at_most=asked.at_most, at_least=asked.at_least, rounds=rounds,
-            foreign=_foreign(asked, allow_stored),
-        )  # fmt: skip
+        other = _against(asked, against, rounds, allow_stored)
         shown.run(lambda: judged_against(other, shown.job, as_json=as_json, quiet=quiet))
     if rounds is not None:
         shown.refuse(RoundsWithoutAgainst(rounds=rounds))
     shown.run(lambda: _build(_judging_anew(request_from(asked, "judge"), allow_stored), shown))
+
+
+def _against(asked: Asked, base: str, rounds: int | None, allow_stored: bool) -> AskedAgainst:
+    """The recipe's place holds HEAD here."""
+    return AskedAgainst(
+        head=asked.recipe,
+        base=base,
+        at_most=asked.at_most,
+        at_least=asked.at_least,
+        rounds=rounds,
+        foreign=_foreign(asked, allow_stored),
+    )
 
 
 def _foreign(asked: Asked, allow_stored: bool) -> tuple[str, ...]:
@@ -139,6 +148,10 @@ def _foreign(asked: Asked, allow_stored: bool) -> tuple[str, ...]:
         "--set": asked.overrides,
         "--out": asked.out,
         "--meter": asked.meter,
+        "--until": asked.until,
+        "--batches": asked.batches,
+        "--end-to-end": asked.end_to_end,
+        "--soak": asked.soak,
         "--allow-stored": allow_stored,
     }
     return tuple(option for option, value in given.items() if value)
