@@ -12,7 +12,7 @@ from edgecnn.building.page_gathering import page_facts
 from edgecnn.building.publish import write_text_atomically
 from edgecnn.building.request import BuildRequest
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.page import PageUnwritable
+from edgecnn.errors.page import PageFailed, PageUnwritable
 from edgecnn.render.markdown import report_markdown
 from edgecnn.render.progress import Quiet
 from edgecnn.store.store import Store
@@ -76,11 +76,11 @@ def _previous(folder: Path) -> BuildReport | None:
 
 
 def _shown(report: BuildReport | None) -> object:
-    """What a page is about: not when and how fast it was put together, nor whether a step was cached."""
+    """What a page is about: not when, how fast and on how warm a machine it was put together, nor whether a step was cached."""
     if report is None:
         return None
-    passing = {"made_at", "seconds", "timings_s", "outcomes", "notices"}
-    return report.model_dump(exclude={**dict.fromkeys(passing, True), "candidates": {"__all__": {"outcomes"}}})
+    passing = dict.fromkeys(("made_at", "seconds", "timings_s", "outcomes", "notices"), True)
+    return report.model_dump(exclude={**passing, "environment": {"observed"}, "candidates": {"__all__": {"outcomes"}}})
 
 
 def write_page(report: BuildReport, store: Store, file: Path) -> PageWritten:
@@ -89,12 +89,16 @@ def write_page(report: BuildReport, store: Store, file: Path) -> PageWritten:
     Raises:
         MissingPackage: the extra ``report`` is not installed.
         PageUnwritable: the file cannot be written.
+        PageFailed: a library below failed in drawing it.
     """
     require_packages(PAGE_PACKAGES, extra="report", needed_for=PAGE)
     from edgecnn.render.page.document import report_page
 
     facts = page_facts(report, store)
-    text = report_page(facts)
+    try:
+        text = report_page(facts)
+    except Exception as error:  # noqa: BLE001 - three libraries draw it, whose failures share no class, and the results stand
+        raise PageFailed(because=f"{type(error).__name__}: {error}") from error
     try:
         write_text_atomically(file, text)
     except OSError as error:

@@ -39,3 +39,17 @@ class PageUnwritable(EdgecnnError):
 
     def __init__(self, *, path: Path, because: str) -> None:
         super().__init__(what=f"{path} cannot be written", because=because, hint="choose another file with --out FILE")
+
+
+class PageFailed(EdgecnnError):
+    """Raised when the page could not be drawn: a library below failed, or a figure is one that no chart can show."""
+
+    ref = "page-failed"
+    exit_code = ExitCode.OWN_FAULT
+
+    def __init__(self, *, because: str) -> None:
+        super().__init__(
+            what="the page could not be drawn",
+            because=" ".join(because.split())[:500],
+            hint="report.json and report.md hold the same figures; edgecnn report BUILD --debug shows where it broke",
+        )

@@ -7,9 +7,13 @@ import pytest
 from typer.testing import CliRunner
 
 import edgecnn.api
-from edgecnn.api import write_page_of_build
+from edgecnn.api import build_and_write, write_page_of_build
+from edgecnn.building.devices import load_devices
+from edgecnn.building.request import BuildRequest
 from edgecnn.cli.main import app
 from edgecnn.store.store import Store
+from edgecnn.values.recipe import Recipe
+from edgecnn.values.report import BuildReport
 from tests.render.reports import a_report
 from tests.store.toys import Ear
 
@@ -76,3 +80,41 @@ def test_to_a_build_a_page_that_cannot_be_made_is_a_note(build: Path, monkeypatc
         "no report.html: report.html needs the package no-such-package, which is not installed"
         ' — pip install "edgecnn[report]" [missing-package]'
     ]
+
+
+def test_where_a_drawing_library_fails_a_build_loses_its_page_and_nothing_else(
+    build: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(facts: object) -> str:
+        raise ValueError("Vega-Lite: no such mark")
+
+    monkeypatch.setattr("edgecnn.render.page.document.report_page", fails)
+    ear = Ear()
+    write_page_of_build(a_report(), Store.open(), build, ear)
+    assert ear.notes[0].startswith("no report.html: the page could not be drawn: ValueError: Vega-Lite: no such mark — ")
+    assert not (build / "report.html").exists()
+    assert CliRunner().invoke(app, ["report", str(build)]).exit_code == 70
+
+
+def test_a_page_is_drawn_again_only_where_it_would_show_something_else(build: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cached build answers in half a second, and charts take longer than that."""
+    request = BuildRequest(recipe=Recipe(), device=load_devices()["cpu"], out=build)
+    now = a_report()
+
+    def run_build(request: BuildRequest, store: object, tell: object, written: object) -> BuildReport:
+        (request.out / "report.json").write_text(now.model_dump_json(by_alias=True))
+        return now
+
+    monkeypatch.setattr(edgecnn.api, "run_build", run_build)
+    page = build / "report.html"
+
+    def drawn() -> bool:
+        page.write_text("of before")
+        build_and_write(request, Ear())
+        return page.read_text(encoding="utf-8") != "of before"
+
+    warmer = now.environment.model_copy(update={"observed": {**now.environment.observed, "load": "1.93"}})
+    now = now.model_copy(update={"environment": warmer, "seconds": 0.5})
+    assert not drawn()
+    now = now.model_copy(update={"candidates": (now.candidates[0].model_copy(update={"size_mib": 9.9}),)})
+    assert drawn()

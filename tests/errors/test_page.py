@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgecnn.errors.base import ExitCode
-from edgecnn.errors.page import NoReport, PageUnwritable, ReportUnreadable
+from edgecnn.errors.page import NoReport, PageFailed, PageUnwritable, ReportUnreadable
 
 
 def test_a_folder_without_a_finished_build_is_named_with_what_to_name_instead() -> None:
@@ -31,3 +31,12 @@ def test_a_page_that_cannot_be_written_names_the_file_and_the_way_out() -> None:
         == "/proc/x.html cannot be written: Permission denied — choose another file with --out FILE [page-unwritable]"
     )
     assert error.exit_code is ExitCode.BAD_INPUT
+
+
+def test_a_page_that_broke_in_drawing_names_where_the_figures_are() -> None:
+    error = PageFailed(because="ValueError: Vega-Lite:\n no scale")
+    assert error.line() == (
+        "the page could not be drawn: ValueError: Vega-Lite: no scale — report.json and report.md hold the same figures;"
+        " edgecnn report BUILD --debug shows where it broke [page-failed]"
+    )
+    assert error.exit_code is ExitCode.OWN_FAULT
