@@ -21,6 +21,13 @@ def kit_artifact(store: Store, digest: str) -> Artifact | None:
     return None
 
 
+def whole_kit(store: Store, digest: str) -> Artifact | None:
+    """The same with its files checked; None where one is missing or was changed too."""
+    made = kit_artifact(store, digest)
+    whole = None if made is None else trusted_entry(store.layout, made.kind, made.key)
+    return whole if isinstance(whole, Artifact) else None
+
+
 def ancestor(store: Store, artifact: Artifact, kind: str) -> Artifact | None:
     """The artifact of this kind that went into another, its files checked; None where it is gone, damaged or made anew since."""
     seen = next((found for found in _ancestors(store, artifact) if found.kind == kind), None)
