@@ -22,10 +22,9 @@ def kit_artifact(store: Store, digest: str) -> Artifact | None:
 
 
 def whole_kit(store: Store, digest: str) -> Artifact | None:
-    """The same with its files checked; None where one is missing or was changed too."""
+    """The same with its files checked and its use dated; None where one is missing or was changed too."""
     made = kit_artifact(store, digest)
-    whole = None if made is None else trusted_entry(store.layout, made.kind, made.key)
-    return whole if isinstance(whole, Artifact) else None
+    return None if made is None else _trusted(store, made)
 
 
 def ancestor(store: Store, artifact: Artifact, kind: str) -> Artifact | None:
@@ -33,8 +32,12 @@ def ancestor(store: Store, artifact: Artifact, kind: str) -> Artifact | None:
     seen = next((found for found in _ancestors(store, artifact) if found.kind == kind), None)
     if seen is None:
         return None
-    whole = trusted_entry(store.layout, kind, seen.key)
-    return whole if isinstance(whole, Artifact) else None
+    return _trusted(store, seen)
+
+
+def _trusted(store: Store, found: Artifact) -> Artifact | None:
+    whole = trusted_entry(store.layout, found.kind, found.key)
+    return whole if isinstance(whole, Artifact) and store.artifacts.use(whole) else None
 
 
 def _ancestors(store: Store, artifact: Artifact) -> Iterator[Artifact]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from edgecnn.errors.base import ExitCode
+from edgecnn.judging.bounds import LATENCY_RATIO
 from edgecnn.judging.gates import standing
 from edgecnn.values.comparison import Comparison
 from edgecnn.values.report import BuildReport
@@ -77,9 +78,9 @@ def error_rates(gates: Iterable[GateResult]) -> str | None:
     """α and margin of every gate that had a figure, in a sentence; None where none had.
 
     α is how often one bound of the interval may lie on the wrong side, so that PASS or FAIL is wrong; a margin is what a gate on
-    a difference allows. What is counted and not estimated, such as a size, has no α.
+    a difference allows. What is counted and not estimated, such as a size, has no α. A ratio of two builds says both itself.
     """
-    said = [_error_rate(each) for each in gates if each.figure is not None]
+    said = [_error_rate(each) for each in gates if each.figure is not None and each.gate.metric != LATENCY_RATIO]
     return f"one-sided error rates: {'; '.join(said)}" if said else None
 
 
@@ -88,6 +89,4 @@ def _error_rate(result: GateResult) -> str:
     gate, parts = result.gate, [f"{result.gate.metric} α {100 * alpha:.3g} %" if alpha else f"{result.gate.metric} exact"]
     if gate.metric in ("drop_pp", "worst_class_drop_pp"):
         parts.append(f"margin {gate.bound:g} pp")
-    if gate.metric == "latency_ratio":
-        parts.append(f"margin {100 * (gate.bound - 1):.3g} %")
     return ", ".join(parts)
