@@ -17,6 +17,7 @@ from edgecnn.building.answers import Unavailable, paired_answers
 from edgecnn.building.contenders import Side, side_of
 from edgecnn.building.devices import local_facts
 from edgecnn.building.origin import changes
+from edgecnn.building.pinning import base_of
 from edgecnn.building.runnable import why_not_runnable
 from edgecnn.hosts.local import LocalHost
 from edgecnn.judging.accuracy import accuracy
@@ -46,7 +47,8 @@ class AgainstRequest(Value):
     """Which two builds, under which bounds."""
 
     head: Path
-    base: Path
+    base: Path | str
+    """The folder of a build or a bundle, the file of a pinned build's record, or ``git:REVISION:PATH`` of one."""
     gates: GateChoice = GateChoice()
     rounds: int = ROUNDS_MAX
     """At most; the race stops at the first look that settles the gate on the ratio."""
@@ -67,13 +69,15 @@ def judge_against(request: AgainstRequest, lab: Lab) -> Comparison:
 
     Raises:
         NoBuildToCompare, BundleUnreadable, KitNotCarried: a folder is not what it should be.
+        PinUnreadable, PinnedKitMissing, RevisionMisspelt, GitFailed: of a pinned BASE, see ``base_of``.
         RunnerFailed: a kit is damaged.
         EdgecnnError: the store cannot be read or written.
     """
     started = time.perf_counter()
-    head, base = side_of(request.head), side_of(request.base)
+    head = side_of(request.head)
     gates = comparison_gates(request.gates)
     with lab.store.in_use.held():
+        base = base_of(request.base, lab.store)
         seen = _raced(head, base, gates, request.rounds, lab)
         _answered(seen, head, base, lab.store)
     facts = _facts(head, seen, lab)
@@ -183,6 +187,8 @@ def _judged(gate: Gate, facts: CandidateFacts, seen: _Seen) -> GateResult:
 
 def _notices(head: Side, base: Side) -> list[str]:
     said = [f"{name}: {where}" for name, side in (("HEAD", head), ("BASE", base)) if (where := side.elsewhere())]
+    if base.pinned_by is not None:
+        said.append(f"BASE is the kit that {base.pinned_by} pins, out of the store")
     if head.kit.digest == base.kit.digest:
         said.append("HEAD and BASE ship the same kit, byte for byte: it was raced against itself")
     return said

@@ -80,9 +80,8 @@ def _report_split(side: Side, store: Store, what: str) -> _Split:
 
 
 def _evaluations(side: Side, store: Store, pixels: str, what: str) -> tuple[StoredProfile, ...]:
-    row = side.row
-    subject = side.kit.digest if row is None else row.evaluated_kit or side.kit.digest
-    found = tuple(stored for stored in store.profiles.of(subject, "evaluation") if stored.profile.pixels == pixels)
+    stored_answers = store.profiles.of(side.evaluated_kit, "evaluation")
+    found = tuple(stored for stored in stored_answers if stored.profile.pixels == pixels)
     if not found:
         raise Unavailable(f"the store {store.root} holds no answers of {what}'s kit to the report split")
     return found
@@ -93,11 +92,10 @@ def _answers(side: Side, stored: StoredProfile) -> Answers:
         logits = logits_of(stored)
     except (OSError, ValueError) as error:
         raise Unavailable(f"stored answers of {side.kit.candidate.id} cannot be read: {error}") from error
-    attached = side.report is None or side.report.build.device_attached
     return Answers(
         candidate=side.kit.candidate.id,
         logits=logits,
         pixels=stored.profile.pixels or "",
         machine=stored.profile.host,
-        fidelity=stored.profile.fidelity if attached else Fidelity.EMULATED,
+        fidelity=stored.profile.fidelity if side.attached else Fidelity.EMULATED,
     )

@@ -50,13 +50,16 @@ def candidate_facts(scene: Scene) -> dict[str, CandidateFacts]:
     """Every candidate's row before anything is chosen, in the plan's order."""
     candidates = scene.execution.plan.resolved.candidates
     answers = {split: answers_of(scene, split) for split in SPLITS}
-    labels = {split: labels_of(scene, split) for split in SPLITS}
+    labels = {split: labels_of(scene, split) for split in SPLITS if answers[split]}
     return {c.id: _facts(c, scene, answers, labels) for c in candidates}
 
 
 def with_quality(rows: Mapping[str, CandidateFacts], scene: Scene) -> dict[str, CandidateFacts]:
     """The same rows with what top-1 does not say. Only of the report split and only for the report: nothing is chosen by it."""
-    answers, labels = answers_of(scene, "report"), labels_of(scene, "report")
+    answers = answers_of(scene, "report")
+    if not answers:
+        return dict(rows)
+    labels = labels_of(scene, "report")
     names = scene.execution.plan.resolved.data.classes
 
     def of(name: str, row: CandidateFacts) -> CandidateFacts:

@@ -18,7 +18,7 @@ from edgecnn.building.origin import origin_of
 from edgecnn.building.publish import BUNDLE, CHOICE
 from edgecnn.errors.comparing import BundleUnreadable, KitNotCarried, NoBuildToCompare
 from edgecnn.measure.kits import KitRef
-from edgecnn.values.comparison import Contender, Origin
+from edgecnn.values.comparison import Contender, Origin, PinnedBuild
 from edgecnn.values.device import Device
 from edgecnn.values.report import BuildReport, CandidateFacts
 
@@ -33,6 +33,10 @@ class Side:
     kit: KitRef
     report: BuildReport | None
     plan: Mapping[str, Any] | None
+    pin: PinnedBuild | None = None
+    """The record that names the kit, where it came out of the store."""
+    pinned_by: str | None = None
+    """How the user named that record."""
 
     @property
     def row(self) -> CandidateFacts | None:
@@ -43,11 +47,15 @@ class Side:
     @property
     def origin(self) -> Origin:
         """What the kit was made from and with."""
+        if self.pin is not None:
+            return self.pin.origin
         return origin_of(self.kit.manifest, self.plan)
 
     @property
     def contender(self) -> Contender:
         """The side as a comparison names it."""
+        if self.pin is not None:
+            return self.pin.contender
         build = None if self.report is None else self.report.build
         folder = self.folder.resolve()
         return Contender(
@@ -57,6 +65,20 @@ class Side:
             arch=None if build is None else build.arch,
             device=None if build is None else build.device,
         )
+
+    @property
+    def evaluated_kit(self) -> str:
+        """The digest that the kit's answers are filed under."""
+        if self.pin is not None:
+            return self.pin.evaluated_kit
+        return self.kit.digest if self.row is None else self.row.evaluated_kit or self.kit.digest
+
+    @property
+    def attached(self) -> bool:
+        """Whether its answers are the device's own; so they are taken to be where nothing says otherwise."""
+        if self.pin is not None:
+            return self.pin.device_attached
+        return self.report is None or self.report.build.device_attached
 
     def elsewhere(self) -> str | None:
         """A sentence where it was built for a device that this machine is not."""
@@ -68,6 +90,8 @@ class Side:
     @property
     def device(self) -> Device | None:
         """As its file states it: in the plan, what a file leaves open is filled in from the machine that planned."""
+        if self.pin is not None:
+            return load_devices().get(self.pin.contender.device or "")
         try:
             planned = None if self.plan is None else Device.model_validate(self.plan["resolved"]["device"])
         except (ValidationError, KeyError, TypeError):

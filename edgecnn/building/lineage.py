@@ -21,13 +21,23 @@ def kit_artifact(store: Store, digest: str) -> Artifact | None:
     return None
 
 
+def whole_kit(store: Store, digest: str) -> Artifact | None:
+    """The same with its files checked and its use dated; None where one is missing or was changed too."""
+    made = kit_artifact(store, digest)
+    return None if made is None else _trusted(store, made)
+
+
 def ancestor(store: Store, artifact: Artifact, kind: str) -> Artifact | None:
     """The artifact of this kind that went into another, its files checked; None where it is gone, damaged or made anew since."""
     seen = next((found for found in _ancestors(store, artifact) if found.kind == kind), None)
     if seen is None:
         return None
-    whole = trusted_entry(store.layout, kind, seen.key)
-    return whole if isinstance(whole, Artifact) else None
+    return _trusted(store, seen)
+
+
+def _trusted(store: Store, found: Artifact) -> Artifact | None:
+    whole = trusted_entry(store.layout, found.kind, found.key)
+    return whole if isinstance(whole, Artifact) and store.artifacts.use(whole) else None
 
 
 def _ancestors(store: Store, artifact: Artifact) -> Iterator[Artifact]:

@@ -94,6 +94,7 @@ def report_of(scene: Scene, request: BuildRequest, seconds: float) -> BuildRepor
         seconds=round(seconds, 2),
         timings_s={name: round(spent, 3) for name, spent in execution.seconds.items()},
         output=str(request.out),
+        keys={step.id: step.key for step in execution.plan.steps},
     )
 
 

@@ -75,7 +75,7 @@ def resolve(request: BuildRequest, store: Store, tell: Progress) -> Resolved:
         asked=asked,
         recipe=recipe,
         device=request.device,
-        attachment=_attachment(request.device, facts),
+        attachment=attachment_of(request.device, facts),
         arch=arch,
         data=data,
         weights=weights,
@@ -92,7 +92,8 @@ def resolve(request: BuildRequest, store: Store, tell: Progress) -> Resolved:
     )
 
 
-def _attachment(device: Device, facts: LocalFacts) -> Attachment:
+def attachment_of(device: Device, facts: LocalFacts) -> Attachment:
+    """Whether a machine with these facts is the device."""
     attached = matches(device, facts)
     here = f"this machine is {facts.describe()}"
     return Attachment(attached=attached, why=f"{here}, which {'is' if attached else 'is not'} {device.title}")

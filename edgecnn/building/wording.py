@@ -31,8 +31,8 @@ def measure_command(request: BuildRequest, choice: Choice, kits: Mapping[str, Ki
     return f"scp -r {shlex.quote(str(request.out / 'bundle'))} {device}:{there} && ssh {device} '{measure}'"
 
 
-def notices(scene: Scene) -> tuple[str, ...]:
-    """In the order in which a sceptic would ask."""
+def notices(scene: Scene, *, anew: str = "`edgecnn judge` races anew") -> tuple[str, ...]:
+    """In the order in which a sceptic would ask; ``anew``: how a race of now is had where a stored one served."""
     resolved = scene.execution.plan.resolved
     said = []
     if resolved.weights.fell_back:
@@ -50,7 +50,7 @@ def notices(scene: Scene) -> tuple[str, ...]:
             "accuracy of engines is emulated on fp32-carrier twins in ONNX Runtime (both hashes are in report.json): "
             "weights and INT8 steps are the device's, half-precision activations are not"
         )
-    said += [f"{purpose} race: {_age(result)}" for purpose, result in scene.seen.races.items() if result.reused]
+    said += [f"{purpose} race: {_age(result)}; {anew}" for purpose, result in scene.seen.races.items() if result.reused]
     said += _of_the_desktop_gpu(scene)
     said += scene.seen.notes
     if resolved.data.copies:
@@ -68,7 +68,8 @@ def _of_the_desktop_gpu(scene: Scene) -> list[str]:
         return []
     if played.failure is not None:
         return [f"{played.gpu.model} is here but could not play the desktop baseline: {played.failure}"]
-    return [f"baseline race: {_age(played.race)}"] if played.race is not None and played.race.reused else []
+    reused = played.race is not None and played.race.reused
+    return [f"baseline race: {_age(played.race)}; `edgecnn judge` races anew"] if played.race and reused else []
 
 
 def unexecuted(scene: Scene) -> tuple[str, ...]:
@@ -99,4 +100,4 @@ def _stand_in(scene: Scene) -> str:
 
 def _age(result: RaceResult) -> str:
     hours = (datetime.now(UTC) - datetime.fromisoformat(result.observed_at)).total_seconds() / 3600
-    return f"reused from {result.observed_at}, {hours:.1f} h old; `edgecnn judge` races anew"
+    return f"reused from {result.observed_at}, {hours:.1f} h old"

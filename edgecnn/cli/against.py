@@ -36,7 +36,7 @@ def judged_against(asked: AskedAgainst, job: Job, *, as_json: bool, quiet: bool)
 
     head = _checked(asked)
     gates = parse_bounds(asked.at_most, asked.at_least, compared=True)
-    request = AgainstRequest(head=Path(head), base=Path(asked.base), gates=gates, rounds=asked.rounds or ROUNDS_MAX)
+    request = AgainstRequest(head=Path(head), base=asked.base, gates=gates, rounds=asked.rounds or ROUNDS_MAX)
     tell = progress_for(quiet=quiet or as_json)
     try:
         found = judge_against(request, local_lab(Store.open(), tell))

@@ -46,7 +46,7 @@ def request_from(asked: Asked, goal: Goal) -> BuildRequest:
     from edgecnn.judging.bounds import parse_bounds
     from edgecnn.models.catalogue import arch_named
 
-    _refuse_unusable_texts(asked)
+    refuse_unusable_texts(asked)
     recipe = _recipe(asked)
     arch = arch_named(recipe.model.arch)
     device, runtime = settled_target(recipe.target, asked.target)
@@ -67,7 +67,7 @@ def request_from(asked: Asked, goal: Goal) -> BuildRequest:
     )
 
 
-def _refuse_unusable_texts(asked: Asked) -> None:
+def refuse_unusable_texts(asked: Asked) -> None:
     """An empty text is a shell variable that was not set, and never a wish; what is no UTF-8 could be written into no report."""
     from edgecnn.errors.recipes import EmptyOption, OptionNotUnicode
 

@@ -19,6 +19,8 @@ BuildArg = Annotated[Path, typer.Argument(metavar="BUILD", help="The folder of a
 RunsArg = Annotated[Path, typer.Argument(metavar="RUNS", help="`measured` of the bundle, copied back from the device.")]
 FileArg = Annotated[Path, typer.Argument(metavar="FILE", help="What `baseline record` or `baseline import` wrote.")]
 FileOpt = Annotated[Path, typer.Option("--out", metavar="FILE", help="The baseline.")]
+PinnedArg = Annotated[Path, typer.Argument(metavar="BUILD", help="The folder of a finished build.")]
+PinOpt = Annotated[Path, typer.Option("--out", metavar="FILE", help="The record, such as gates/base.json.")]
 CandidateOpt = Annotated[
     str | None, typer.Option("--candidate", metavar="ID", help="A candidate that the bundle carries; default the chosen one.")
 ]
@@ -70,6 +72,26 @@ def import_(
         from edgecnn.building.latency_baseline import imported
 
         return _written(imported(build, runs, candidate), out, as_json)
+
+    raise typer.Exit(guarded(body, as_json=as_json, debug=debug))
+
+
+@baseline_app.command()
+def pin(build: PinnedArg, out: PinOpt, as_json: opt.JsonOpt = False, debug: opt.DebugOpt = False) -> None:
+    """Write which kit a build ships, small enough to commit: `judge HEAD --against FILE` then races that kit out of the store."""
+
+    def body() -> ExitCode:
+        from edgecnn.building.pinning import pinned, write_pin
+        from edgecnn.render.comparison import show_pin
+        from edgecnn.render.terminal import show_json
+
+        made = pinned(build, out)
+        write_pin(made, out)
+        if as_json:
+            show_json(made.model_dump(mode="json", by_alias=True))
+        else:
+            show_pin(made, str(out))
+        return ExitCode.OK
 
     raise typer.Exit(guarded(body, as_json=as_json, debug=debug))
 

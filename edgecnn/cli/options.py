@@ -9,6 +9,12 @@ import typer
 RecipeArg = Annotated[
     str | None, typer.Argument(metavar="[RECIPE]", help="A recipe file (TOML) or the name of a shipped pipeline.")
 ]
+JudgedArg = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[BUILD]", help="The folder of a finished build; or a recipe file (TOML), or the name of a shipped pipeline."
+    ),
+]
 ArchOpt = Annotated[
     str | None, typer.Option("--arch", help="Network, as in `edgecnn list archs`.", rich_help_panel="What to build")
 ]

@@ -13,6 +13,7 @@ from edgecnn.cli.against import AskedAgainst, judged_against
 from edgecnn.cli.asking import Asked, request_from
 from edgecnn.cli.exits import guarded
 from edgecnn.cli.job import Job
+from edgecnn.cli.judged import Manner, build_named, how_to_build, judged_build
 from edgecnn.errors.base import EdgecnnError, ExitCode
 from edgecnn.errors.ci import NothingJudged
 from edgecnn.errors.comparing import RoundsWithoutAgainst
@@ -43,8 +44,8 @@ def register(app: typer.Typer) -> None:
         app.command(verb, help=text)(_verb(verb, goal))
     app.command(
         "judge",
-        help="Judge again: accuracy, size and residency from the store, latency raced anew where the device is at hand. "
-        "With --against, race two finished builds (RECIPE is then HEAD's folder).",
+        help="Judge a finished build (its folder), or what a recipe's last build left in the store: accuracy, size and residency "
+        "from the store, latency raced anew where the device is at hand. With --against, race two of them.",
     )(_judge)
 
 
@@ -87,7 +88,7 @@ def _verb(verb: str, goal: str) -> Callable[..., None]:
 
 
 def _judge(  # noqa: PLR0913 - a command line's options are its parameters
-    recipe: opt.RecipeArg = None,
+    recipe: opt.JudgedArg = None,
     arch: opt.ArchOpt = None,
     target: opt.TargetOpt = None,
     data: opt.DataOpt = None,
@@ -123,7 +124,16 @@ def _judge(  # noqa: PLR0913 - a command line's options are its parameters
         shown.run(lambda: judged_against(other, shown.job, as_json=as_json, quiet=quiet))
     if rounds is not None:
         shown.refuse(RoundsWithoutAgainst(rounds=rounds))
-    shown.run(lambda: _build(_judging_anew(request_from(asked, "judge"), allow_stored), shown))
+    shown.run(lambda: _judged_alone(asked, allow_stored, shown))
+
+
+def _judged_alone(asked: Asked, allow_stored: bool, shown: _Shown) -> ExitCode:
+    """A finished build's folder as it is, or what a recipe's last build left in the store."""
+    folder = build_named(asked.recipe)
+    if folder is None:
+        return _build(_judging_anew(request_from(asked, "judge"), allow_stored), shown)
+    manner = Manner(allow_stored=allow_stored, as_json=shown.as_json, quiet=shown.quiet)
+    return judged_build(folder, asked, manner, shown.job)
 
 
 def _against(asked: Asked, base: str, rounds: int | None, allow_stored: bool) -> AskedAgainst:
@@ -141,12 +151,6 @@ def _against(asked: Asked, base: str, rounds: int | None, allow_stored: bool) ->
 def _foreign(asked: Asked, allow_stored: bool) -> tuple[str, ...]:
     """Options that say how to build, or how a build by itself is judged."""
     given = {
-        "--arch": asked.arch,
-        "--target": asked.target,
-        "--data": asked.data,
-        "--weights": asked.weights,
-        "--set": asked.overrides,
-        "--out": asked.out,
         "--meter": asked.meter,
         "--until": asked.until,
         "--batches": asked.batches,
@@ -154,7 +158,7 @@ def _foreign(asked: Asked, allow_stored: bool) -> tuple[str, ...]:
         "--soak": asked.soak,
         "--allow-stored": allow_stored,
     }
-    return tuple(option for option, value in given.items() if value)
+    return (*how_to_build(asked), *(option for option, value in given.items() if value))
 
 
 def _judging_anew(request: BuildRequest, allow_stored: bool) -> BuildRequest:

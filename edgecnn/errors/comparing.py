@@ -14,11 +14,12 @@ class NoBuildToCompare(EdgecnnError):
 
     ref = "no-build-to-compare"
 
-    def __init__(self, *, folder: Path) -> None:
+    def __init__(self, *, folder: Path, record: bool = False) -> None:
         super().__init__(
-            what=f"{folder} is neither a finished build nor a bundle",
-            because="there is no choice.json in it, nor in its bundle/",
-            hint="name the folder of a finished build, such as builds/ARCH-DEVICE, or its bundle",
+            what=f"{folder} is neither a finished build nor a bundle" + (", nor the record of a pinned one" if record else ""),
+            because="nothing of this name is there" if record else "there is no choice.json in it, nor in its bundle/",
+            hint="name the folder of a finished build, such as builds/ARCH-DEVICE, or its bundle"
+            + (", or a record: its file, or git:REVISION:PATH" if record else ""),
         )
 
 

@@ -28,9 +28,22 @@ def residency(kit: KitRef, macs: MacTable, lab: Lab) -> StoredProfile:
     Raises:
         RunnerFailed: the traced run failed.
     """
-    for stored in lab.store.profiles.of(kit.digest, "residency"):
-        if same_conditions(stored.profile.environment, lab.environment_of(kit)):
-            return stored
+    stored = stored_residency(kit, lab)
+    return lab.store.profiles.add(traced_residency(kit, macs, lab), {}) if stored is None else stored
+
+
+def stored_residency(kit: KitRef, lab: Lab) -> StoredProfile | None:
+    """The newest residency of this kit whose conditions are this machine's, if there is one."""
+    found = lab.store.profiles.of(kit.digest, "residency")
+    return next((each for each in found if same_conditions(each.profile.environment, lab.environment_of(kit))), None)
+
+
+def traced_residency(kit: KitRef, macs: MacTable, lab: Lab) -> Profile:
+    """One traced process of this kit, now; nothing is filed. Where ``macs`` has no layers, times are known and no multiply-adds.
+
+    Raises:
+        RunnerFailed: the traced run failed.
+    """
     item = {
         "kit": str(kit.folder),
         "round": 0,
@@ -49,7 +62,7 @@ def residency(kit: KitRef, macs: MacTable, lab: Lab) -> StoredProfile:
         run = json.loads((work / "run-00000.json").read_text())
         if "error" in run:
             raise RunnerFailed(**run["error"])
-        profile = Profile(
+        return Profile(
             what="residency",
             subject=kit.digest,
             device=lab.device,
@@ -59,4 +72,3 @@ def residency(kit: KitRef, macs: MacTable, lab: Lab) -> StoredProfile:
             observed_at=datetime.now(UTC).isoformat(timespec="seconds"),
             residency=backend_for(kit.candidate.runtime).read_residency(work / run["trace"], macs),
         )
-        return lab.store.profiles.add(profile, {})

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from edgecnn.render.figures import milliseconds, points
+from edgecnn.render.gate_sheet import error_rates
 from edgecnn.render.terminal import show_lines
-from edgecnn.values.comparison import Comparison, Contender, LatencyBaseline
+from edgecnn.values.comparison import Comparison, Contender, LatencyBaseline, PinnedBuild
 from edgecnn.values.report import Latency
 from edgecnn.values.verdict import Interval
 
@@ -28,6 +29,7 @@ def comparison_lines(found: Comparison) -> list[str]:
         f"  p50 of BASE: {_p50(found.base_latency)}",
         f"  top-1 lost against BASE: {_drop(found.drop_pp, found.drop_absent)}",
     ]
+    lines += [f"  {rates}"] if (rates := error_rates(found.gates)) is not None else []
     lines += [f"  changed: {line}" for line in found.changed[:CHANGES_SHOWN]]
     if len(found.changed) > CHANGES_SHOWN:
         lines.append(f"  changed: and {len(found.changed) - CHANGES_SHOWN} more fields, all in --json")
@@ -47,6 +49,17 @@ def show_baseline(baseline: LatencyBaseline, figures: Latency) -> None:
             f"  kit: {baseline.contender.kit}",
             *(f"  {name}: {value}" for name, value in baseline.environment.conditions.items()),
             *([f"  note: {figures.disturbed}: nothing will pass against this baseline"] if figures.disturbed else []),
+        ]
+    )
+
+
+def show_pin(pin: PinnedBuild, file: str) -> None:
+    """Print what a record pins."""
+    show_lines(
+        [
+            f"{side(pin.contender)} is pinned in {file}",
+            f"  kit: {pin.contender.kit}",
+            f"  {len(pin.keys)} keys of the store, {len(pin.tools)} tool versions, no runs",
         ]
     )
 

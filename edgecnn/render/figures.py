@@ -72,7 +72,7 @@ def size(value: float | None) -> str:
 
 def residency(facts: CandidateFacts) -> str:
     """The share of multiply-adds that ran in the candidate's precision, with the word 'planned' where nothing ran."""
-    if facts.residency is None:
+    if facts.residency is None or not facts.residency.mac_share:
         return NONE
     share = facts.residency.mac_share.get(facts.candidate.precision.value, 0.0)
     basis = {"executed": "", "elsewhere": "ᵉ", "planned": " planned"}[facts.residency.basis]

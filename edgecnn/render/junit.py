@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from xml.etree import ElementTree
 
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.render.gate_sheet import GateSheet, bound_of
+from edgecnn.render.gate_sheet import GateSheet, bound_of, error_rates
 from edgecnn.values.verdict import GateResult, Verdict
 
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -25,6 +25,8 @@ def junit_of(sheet: GateSheet) -> str:
     suite = _suite(sheet.title, sheet.seconds, sheet.made_at)
     properties = ElementTree.SubElement(suite, "properties")
     named = {"verdict": sheet.verdict.value, "candidate": sheet.candidate, "edgecnn": sheet.version}
+    rates = error_rates(sheet.gates)
+    named |= {} if rates is None else {"error rates": rates}
     for name, value in {**named, **{f"changed.{i}": line for i, line in enumerate(sheet.changed, 1)}}.items():
         ElementTree.SubElement(properties, "property", name=name, value=_text(value))
     for result in sheet.gates:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from edgecnn.render import figures, quality
 from edgecnn.render.extents import extent_lines
 from edgecnn.render.footprint import footprint_lines
+from edgecnn.render.gate_sheet import error_rates
 from edgecnn.render.timing import latency_lines
 from edgecnn.values.report import BuildReport
 
@@ -24,7 +25,8 @@ def report_markdown(report: BuildReport) -> str:
             [
                 f"**{g.verdict.value}** {g.gate.side} {g.gate.metric} {g.gate.bound:g} ({g.gate.required}): {g.reason}"
                 for g in report.gates
-            ],
+            ]
+            + ([rates] if (rates := error_rates(report.gates)) is not None else []),
         ),
         _quality(report),
         _classes(report),

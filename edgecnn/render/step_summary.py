@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 
-from edgecnn.render.gate_sheet import GateSheet, bound_of
+from edgecnn.render.gate_sheet import GateSheet, bound_of, error_rates
 from edgecnn.values.verdict import GateResult
 
 _SIGN = {"PASS": "✅", "FAIL": "❌", "UNSURE": "⚠️", "MISSING": "⚠️"}
@@ -17,6 +17,7 @@ def summary_markdown(sheet: GateSheet) -> str:
         f"### edgecnn: {_cell(sheet.title)}: {sheet.verdict.value}",
         _cell(sheet.why),
         "\n".join(["| verdict | gate | required | figures |", "| --- | --- | --- | --- |", *rows]) if rows else "",
+        _cell(error_rates(sheet.gates) or ""),
         _listed("Changed, BASE → HEAD", sheet.changed),
         _listed("To know", sheet.notes),
     ]

@@ -14,6 +14,7 @@ from rich.text import Text
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.render import figures
 from edgecnn.render.extents import extent_lines
+from edgecnn.render.gate_sheet import error_rates
 from edgecnn.render.grid import Grid, show_grid
 from edgecnn.render.timing import latency_lines
 from edgecnn.values.artifact import Ran
@@ -64,6 +65,8 @@ def show_report(report: BuildReport) -> None:
     _say(console, f"{report.verdict.value}: {report.choice.why}", _VERDICT_STYLE[report.verdict.value])
     for gate in report.gates:
         _say(console, f"  gate {gate.gate.side} {gate.gate.metric} {gate.gate.bound:g}: {gate.verdict.value}, {gate.reason}")
+    if (rates := error_rates(report.gates)) is not None:
+        _say(console, f"  {rates}")
     _show_notices(report, console)
     if report.choice.settle_command:
         _copied(console, f"  measure it there with: {report.choice.settle_command}")

@@ -70,6 +70,10 @@ class Artifacts:
             artifact = making.made(maker or stage.make, {role: found.path for role, found in under.given.items()}, tell)
         return artifact, Ran(seconds=artifact.record.seconds, why=found.why)
 
+    def use(self, artifact: Artifact) -> bool:
+        """Date an entry that was found by its record, so that ``gc`` leaves it to the running build; False where gc has it."""
+        return self._used_undisturbed(artifact)
+
     def entries(self) -> Iterator[Artifact]:
         """Every artifact with a readable record, files unchecked, by kind and key. ``verify`` reports the others."""
         for kind, key in self.names():

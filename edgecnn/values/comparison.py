@@ -10,6 +10,7 @@ from pydantic import Field
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import Candidate
 from edgecnn.values.profile import Environment, Run
+from edgecnn.values.recipe import Recipe
 from edgecnn.values.report import Latency
 from edgecnn.values.verdict import GateResult, Interval, Verdict
 
@@ -87,5 +88,33 @@ class LatencyBaseline(Value):
     """Every process, with every timed inference in nanoseconds."""
     origin: Origin
     """So that a later regression can say what changed."""
+    sha256: str = ""
+    """Of the canonical JSON of everything else: an edited file is refused."""
+
+
+class PinnedBuild(Value):
+    """A file of ``edgecnn baseline pin``, schema edgecnn.pinned-build/1: which kit a later commit is raced against.
+
+    It is small and committed beside the recipe. It holds no runs, since a hosted runner is another machine tomorrow, and no kit:
+    that comes out of the store, or out of the command that builds it again.
+    """
+
+    schema_: Literal["edgecnn.pinned-build/1"] = Field(default="edgecnn.pinned-build/1", alias="schema")
+    version: str
+    """Of edgecnn."""
+    contender: Contender
+    evaluated_kit: str
+    """sha256 of the manifest of the kit that answered: the same, or its emulated twin."""
+    device_attached: bool
+    """Whether the machine that built it was the device, so that its answers are the device's own."""
+    keys: Mapping[str, str]
+    """Step to its key in the store: the trunk, and the branch of what ships."""
+    tools: Mapping[str, str]
+    """Distribution to its version there."""
+    recipe: Recipe
+    """As resolved; what is a path counts from this file's folder."""
+    origin: Origin
+    """So that a later regression can say what changed."""
+    made_at: str
     sha256: str = ""
     """Of the canonical JSON of everything else: an edited file is refused."""

@@ -183,3 +183,5 @@ class BuildReport(Value):
     seconds: float
     timings_s: Mapping[str, float] = {}
     output: str | None = None
+    keys: Mapping[str, str] = {}
+    """Step to its key in the store. A later call renews ``plan.json``, so this says whose report it is."""

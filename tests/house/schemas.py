@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from edgecnn.values.artifact import Record
-from edgecnn.values.comparison import Comparison, LatencyBaseline
+from edgecnn.values.comparison import Comparison, LatencyBaseline, PinnedBuild
 from edgecnn.values.device import Device
 from edgecnn.values.loadgen import LoadGenReport
 from edgecnn.values.profile import Profile
@@ -28,6 +28,7 @@ PUBLISHED: dict[str, tuple[type[BaseModel], str]] = {
     "report": (BuildReport, "report.json: what a build found."),
     "comparison": (Comparison, "What judging one build against another found: `edgecnn judge HEAD --against BASE --json`."),
     "latency-baseline": (LatencyBaseline, "A file of `edgecnn baseline`: every run of one kit on a board or a pinned runner."),
+    "pinned-build": (PinnedBuild, "A file of `edgecnn baseline pin`: which kit later builds are raced against."),
     "record": (Record, "record.json: beside every artifact in the store."),
     "loadgen": (LoadGenReport, "loadgen.json: what LoadGen was told, and its verdicts."),
     "profile": (Profile, "What was observed on one machine: accuracy, latency or residency."),

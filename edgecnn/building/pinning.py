@@ -1,0 +1,200 @@
+"""Pins a finished build in a repository: a small committed record of which kit later commits are raced against.
+
+The record holds no runs, since a hosted runner is another machine tomorrow, and no kit. The kit comes out of the store, which a
+CI job caches, and is taken only where every byte of it is what was pinned.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import ValidationError
+
+import edgecnn
+from edgecnn.backends.installed import installed_version
+from edgecnn.building.contenders import Side, side_of
+from edgecnn.building.finished import FinishedBuild, finished_build
+from edgecnn.building.git_file import LARGEST, PREFIX, read_at_revision
+from edgecnn.building.lineage import kit_artifact, whole_kit
+from edgecnn.building.publish import write_text_atomically
+from edgecnn.building.resolve import ABSENT
+from edgecnn.data.demo import DEMO
+from edgecnn.errors.ci import ResultFileUnwritable
+from edgecnn.errors.comparing import NoBuildToCompare
+from edgecnn.errors.pinning import PIN, PinnedKitMissing, PinUnreadable
+from edgecnn.measure.kits import KitRef
+from edgecnn.store.miss import flattened
+from edgecnn.store.store import Store
+from edgecnn.values.comparison import PinnedBuild
+from edgecnn.values.key import digest_of
+from edgecnn.values.recipe import Recipe
+
+SCHEMA = "edgecnn.pinned-build/1"
+_NAMED = ("schema", "model.arch", "model.weights", "data.path", "target.device", "target.runtime")
+"""Keys of a recipe that have an option of their own."""
+
+
+def pinned(folder: Path, file: Path) -> PinnedBuild:
+    """The record of a finished build that is to lie at ``file``, from whose folder its paths count.
+
+    Raises:
+        EdgecnnError: the folder is no finished build (see ``finished_build``).
+    """
+    found = finished_build(folder)
+    row, resolved, chosen = found.row, found.resolved, found.row.candidate.id
+    made = PinnedBuild(
+        version=edgecnn.__version__,
+        contender=found.side.contender,
+        evaluated_kit=row.evaluated_kit or found.side.kit.digest,
+        device_attached=found.report.build.device_attached,
+        keys={step: key for step, key in found.keys.items() if ":" not in step or step.endswith(f":{chosen}")},
+        tools={name: version for name, version in resolved.versions.items() if version != ABSENT},
+        recipe=_portable(found, file),
+        origin=found.side.origin,
+        made_at=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+    return made.model_copy(update={"sha256": _digest(made)})
+
+
+def write_pin(pin: PinnedBuild, file: Path) -> None:
+    """Write the record, whole or not at all.
+
+    Raises:
+        ResultFileUnwritable: it cannot be written.
+    """
+    try:
+        write_text_atomically(file, pin.model_dump_json(indent=1, by_alias=True) + "\n")
+    except OSError as error:
+        raise ResultFileUnwritable(option="--out", path=file, because=error.strerror or str(error)) from error
+
+
+def read_pin(content: bytes, where: str) -> PinnedBuild:
+    """A record as it was written; ``where`` is how the user named it.
+
+    Raises:
+        PinUnreadable: it is no record, of another schema, or its content is not what its digest says.
+    """
+    try:
+        schema = json.loads(content).get("schema")
+    except (ValueError, AttributeError, RecursionError):
+        raise PinUnreadable(where=where, because="it is no JSON object") from None
+    if isinstance(schema, str) and schema.startswith("edgecnn.latency-baseline/"):
+        hint = f"edgecnn baseline compare HEAD {shlex.quote(where)} holds a build against it"
+        raise PinUnreadable(where=where, because="it is a latency baseline, which holds runs", hint=hint)
+    if schema != SCHEMA:
+        raise PinUnreadable(where=where, because=f"its schema is {schema!r} and not {SCHEMA}")
+    try:
+        pin = PinnedBuild.model_validate_json(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise PinUnreadable(where=where, because=f"{place}: {first['msg']}" if place else first["msg"]) from error
+    if pin.sha256 != _digest(pin):
+        raise PinUnreadable(where=where, because="it was edited: its content is not what its sha256 says")
+    return pin
+
+
+def base_of(text: str | Path, store: Store) -> Side:
+    """What ``--against`` names: ``git:REVISION:PATH``, a record's file, else the folder of a build or a bundle.
+
+    The caller holds the store's ``in_use``. A folder whose name begins with ``git:`` is written with a ``./`` before it.
+
+    Raises:
+        EdgecnnError: as ``read_at_revision``, ``read_pin``, ``side_of``; PinnedKitMissing where the store lacks the pinned kit.
+    """
+    where = str(text)
+    if where.startswith(PREFIX):
+        content, folder = read_at_revision(where)
+        return _found(read_pin(content, where), where, folder, store)
+    path = Path(text)
+    if path.is_file():
+        return _found(read_pin(_content(path), where), where, path.parent, store)
+    if not path.exists():
+        raise NoBuildToCompare(folder=path, record=True)
+    return side_of(path)
+
+
+def rebuild_command(pin: PinnedBuild, folder: Path) -> str:
+    """What builds the pinned kit again, whatever became of the recipe's file since: every value stands in it.
+
+    Args:
+        pin: the record.
+        folder: where it lies; the command's paths count from the current folder.
+    """
+    recipe = pin.recipe
+    runtime = recipe.target.runtime
+    words = ["edgecnn", "build", "--arch", recipe.model.arch]
+    words += ["--target", recipe.target.device + (f":{runtime.value}" if runtime else "")]
+    words += [] if recipe.data.path == DEMO else ["--data", _from_here(folder, recipe.data.path)]
+    named = recipe.model.weights in ("auto", "imagenet", "none")
+    words += ["--weights", recipe.model.weights if named else _from_here(folder, recipe.model.weights)]
+    words += [word for setting in _settings(recipe) for word in ("--set", setting)]
+    return shlex.join([*words, "--out", "builds/base"])
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _digest(pin: PinnedBuild) -> str:
+    return digest_of(pin.model_dump(mode="json", by_alias=True, exclude={"sha256"}))
+
+
+def _portable(found: FinishedBuild, file: Path) -> Recipe:
+    """The resolved recipe with its paths counted from the record's folder, and the weights that were really begun from."""
+    recipe, resolved = found.resolved.recipe, found.resolved
+    data = recipe.data
+    if resolved.data.origin != "demo":
+        data = data.model_copy(update={"path": _counted(resolved.data.root, file)})
+    answer = resolved.weights
+    weights = "imagenet" if answer.kind != "none" else "none"
+    if answer.kind == "file" and answer.path is not None:
+        weights = _counted(answer.path, file)
+    return recipe.model_copy(update={"data": data, "model": recipe.model.model_copy(update={"weights": weights})})
+
+
+def _counted(path: str, file: Path) -> str:
+    return os.path.relpath(Path(path).resolve(), file.parent.resolve())
+
+
+def _from_here(folder: Path, path: str) -> str:
+    return os.path.relpath(folder / path)
+
+
+def _settings(recipe: Recipe) -> Iterator[str]:
+    default = dict(flattened(Recipe().model_dump(mode="json", by_alias=True)))
+    for name, value in flattened(recipe.model_dump(mode="json", by_alias=True)):
+        if name not in _NAMED and value is not None and value != {} and value != default.get(name):
+            yield f"{name}={json.dumps(value)}"
+
+
+def _content(path: Path) -> bytes:
+    try:
+        size = path.stat().st_size
+        if size > LARGEST:
+            raise PinUnreadable(where=str(path), because=f"it has {size:,} bytes, and a record has at most {LARGEST:,}", hint=PIN)
+        return path.read_bytes()
+    except OSError as error:
+        raise PinUnreadable(where=str(path), because=error.strerror or str(error)) from error
+
+
+def _found(pin: PinnedBuild, where: str, folder: Path, store: Store) -> Side:
+    digest, candidate = pin.contender.kit, pin.contender.candidate
+    made = whole_kit(store, digest)
+    if made is None:
+        damaged = kit_artifact(store, digest) is not None
+        because = f"the store {store.root} {'holds it damaged' if damaged else 'does not hold it'}"
+        command = rebuild_command(pin, folder)
+        raise PinnedKitMissing(where=where, kit=digest, because=because, command=command, tools=tuple(_other_tools(pin)))
+    return Side(folder=made.folder, kit=KitRef.of(candidate, made), report=None, plan=None, pin=pin, pinned_by=where)
+
+
+def _other_tools(pin: PinnedBuild) -> Iterator[str]:
+    """Distributions of another version than the one that this environment has: with these, other bytes may come out."""
+    for name, version in pin.tools.items():
+        if (here := installed_version(name)) != version:
+            yield f"{name} {version} (here {here or ABSENT})"
