@@ -118,13 +118,14 @@ def compare(  # noqa: PLR0913 - a command line's options are its parameters
     allow_different: AllowOpt = None,
     rounds: RoundsOpt = 16,
     candidate: CandidateOpt = None,
+    unsure_passes: opt.UnsurePassesOpt = False,
     junit: opt.JunitOpt = None,
     as_json: opt.JsonOpt = False,
     quiet: opt.QuietOpt = False,
     debug: opt.DebugOpt = False,
 ) -> None:
     """Judge a build's present latency by a baseline of the same machine. Refused where the machine is another one."""
-    job = Job(junit)
+    job = Job(junit, unsure_passes=unsure_passes)
 
     def body() -> ExitCode:
         from edgecnn.building.against import local_lab

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,35 +22,36 @@ if TYPE_CHECKING:
 class Job:
     """Who else is told of a judgement."""
 
-    def __init__(self, junit: str | None = None) -> None:
-        self._junit = junit
+    def __init__(self, junit: str | None = None, *, unsure_passes: bool = False) -> None:
+        self._junit, self._unsure_passes = junit, unsure_passes
 
     def watched(self, body: Callable[[], ExitCode]) -> ExitCode:
-        """Run a body that will call ``tell``; an error that it ends with stands in the JUnit file too.
+        """Run a body that will call ``tell``, and end as the job wants; an error that it ends with stands in the JUnit file too.
 
         Raises:
             EmptyOption, ResultFileUnwritable: of ``--junit``, before the body runs.
         """
         if self._junit is None:
-            return body()
+            return self._ended(body())
         if not self._junit.strip():
             raise EmptyOption(option="--junit")
         from edgecnn.render.junit import junit_of_error
 
         self._write(junit_of_error(NoVerdict()))
         try:
-            return body()
+            return self._ended(body())
         except EdgecnnError as error:
             self._write(junit_of_error(error))
             raise
 
     def tell(self, sheet: GateSheet) -> None:
-        """Say it everywhere where this process's surroundings want it said."""
+        """Say it everywhere where this process's surroundings want it said, with the weight that the exit code gives it."""
         from edgecnn.render.annotations import annotation_lines
         from edgecnn.render.junit import junit_of
         from edgecnn.render.step_summary import summary_markdown
         from edgecnn.render.terminal import show_talk
 
+        sheet = replace(sheet, unsure_passes=self._unsure_passes)
         if self._junit is not None:
             self._write(junit_of(sheet))
         if os.environ.get("GITHUB_ACTIONS") == "true":
@@ -60,6 +62,9 @@ class Job:
                     stream.write(summary_markdown(sheet))
             except OSError as error:  # the runner's file, not the user's: a verdict is not lost over it
                 show_talk([f"edgecnn: no summary was written: {summary}: {error.strerror or error}"])
+
+    def _ended(self, code: ExitCode) -> ExitCode:
+        return ExitCode.OK if code is ExitCode.UNSURE and self._unsure_passes else code
 
     def _write(self, text: str) -> None:
         from edgecnn.building.publish import write_text_atomically

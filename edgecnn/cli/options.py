@@ -59,6 +59,12 @@ RequireMeasuredOpt = Annotated[
         "--require-measured", help="Exit 3 where a gated figure was not measured, as a CI job should.", rich_help_panel="Gates"
     ),
 ]
+UnsurePassesOpt = Annotated[
+    bool,
+    typer.Option(
+        "--unsure-passes", help="Let the job go on where a required gate is UNSURE: exit 0 and not 4.", rich_help_panel="Gates"
+    ),
+]
 MeterOpt = Annotated[
     str | None,
     typer.Option(

@@ -60,6 +60,7 @@ def _verb(verb: str, goal: str) -> Callable[..., None]:
         at_most: opt.MaxOpt = None,
         at_least: opt.MinOpt = None,
         require_measured: opt.RequireMeasuredOpt = False,
+        unsure_passes: opt.UnsurePassesOpt = False,
         refresh_weights: opt.RefreshWeightsOpt = False,
         meter: opt.MeterOpt = None,
         until: opt.UntilOpt = None,
@@ -78,7 +79,8 @@ def _verb(verb: str, goal: str) -> Callable[..., None]:
             refresh_weights=refresh_weights, meter=meter, until=until, batches=batches,
             end_to_end=end_to_end, soak=soak, verb=verb,
         )  # fmt: skip
-        shown = _Shown(as_json=as_json, quiet=quiet, debug=debug, job=Job(junit))
+        job = Job(junit if verb == "build" else None, unsure_passes=unsure_passes)
+        shown = _Shown(as_json=as_json, quiet=quiet, debug=debug, job=job)
         if junit is not None and verb != "build":
             shown.refuse(NothingJudged(verb=verb))
         body = _plan if verb == "plan" else _build
@@ -97,6 +99,7 @@ def _judge(  # noqa: PLR0913 - a command line's options are its parameters
     at_most: opt.MaxOpt = None,
     at_least: opt.MinOpt = None,
     require_measured: opt.RequireMeasuredOpt = False,
+    unsure_passes: opt.UnsurePassesOpt = False,
     meter: opt.MeterOpt = None,
     until: opt.UntilOpt = None,
     batches: opt.BatchesOpt = None,
@@ -118,7 +121,7 @@ def _judge(  # noqa: PLR0913 - a command line's options are its parameters
         at_most=tuple(at_most or ()), at_least=tuple(at_least or ()), require_measured=require_measured, meter=meter,
         until=until, batches=batches, end_to_end=end_to_end, soak=soak, verb="judge",
     )  # fmt: skip
-    shown = _Shown(as_json=as_json, quiet=quiet, debug=debug, job=Job(junit))
+    shown = _Shown(as_json=as_json, quiet=quiet, debug=debug, job=Job(junit, unsure_passes=unsure_passes))
     if against is not None:
         other = _against(asked, against, rounds, allow_stored)
         shown.run(lambda: judged_against(other, shown.job, as_json=as_json, quiet=quiet))
@@ -184,7 +187,7 @@ class _Shown:
         def body() -> ExitCode:
             raise error
 
-        raise typer.Exit(guarded(body, as_json=self.as_json, debug=self.debug))
+        self.run(body)
 
 
 def _build(request: BuildRequest, shown: _Shown) -> ExitCode:

@@ -1,6 +1,7 @@
 """Verdicts as GitHub's workflow commands, so that they stand on the pull request's page.
 
-FAIL, and a needed figure that is MISSING, are errors; UNSURE, and what need not be measured, are warnings; PASS says nothing.
+What stops the job is an error: FAIL, a needed figure that is MISSING, a required gate that is UNSURE. What does not, such as an
+advisory gate that is UNSURE or a figure that need not be measured, is a warning; PASS says nothing.
 GitHub reads both streams of a step: these lines are talk and go to stderr, since stdout carries results only.
 """
 
@@ -23,11 +24,10 @@ def annotation_lines(sheet: GateSheet) -> list[str]:
 
 
 def _line(sheet: GateSheet, result: GateResult) -> str:
-    stopping = result.verdict is Verdict.FAIL or (result.verdict is Verdict.MISSING and sheet.stops(result))
     title = f"edgecnn {result.verdict.value}: {bound_of(result.gate)}, {sheet.title}"
     changed = sheet.changed[:_LINES_CHANGED] if result.verdict is Verdict.FAIL else ()
     more = f"\nchanged: {'; '.join(changed)}" if changed else ""
-    return _command("error" if stopping else "warning", title, f"{result.candidate}: {result.reason}{more}")
+    return _command("error" if sheet.stops(result) else "warning", title, f"{result.candidate}: {result.reason}{more}")
 
 
 def _command(level: str, title: str, message: str) -> str:

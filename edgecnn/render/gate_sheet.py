@@ -28,12 +28,15 @@ class GateSheet:
     made_at: str
     version: str
     require_measured: bool = False
+    unsure_passes: bool = False
+    """Whether the job goes on where a required gate is UNSURE."""
     changed: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     def stops(self, result: GateResult) -> bool:
         """True where this gate alone keeps the exit code from 0."""
-        return standing((result,), require_measured=self.require_measured) is not ExitCode.OK
+        passing = (ExitCode.OK, ExitCode.UNSURE) if self.unsure_passes else (ExitCode.OK,)
+        return standing((result,), require_measured=self.require_measured) not in passing
 
 
 def sheet_of_report(report: BuildReport, *, require_measured: bool = False) -> GateSheet:

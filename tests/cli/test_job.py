@@ -56,6 +56,26 @@ def test_a_misspelt_bound_stands_in_the_file_too(builder: Builder, tmp_path: Pat
     assert "no metric is called 'p99' — did you mean p99_ms?" in errors_of(path)[0]
 
 
+def test_rounds_of_no_comparison_stand_in_the_file_too(builder: Builder, tmp_path: Path) -> None:
+    path = tmp_path / "gates.xml"
+    path.write_text("<testsuites><testsuite tests='1'/></testsuites>")
+    assert run("judge", "--rounds", "20", "--junit", str(path)).exit_code == 2
+    assert "[rounds-without-against]" in errors_of(path)[0]
+
+
+@pytest.mark.parametrize("verb", ["build", "judge"])
+def test_where_unsure_passes_exit_code_file_and_annotations_agree(
+    builder: Builder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    path = tmp_path / "gates.xml"
+    builder.judged(Verdict.UNSURE)
+    stopped = run(verb, "--junit", str(path))
+    assert (stopped.exit_code, len(errors_of(path)), stopped.stderr[:8]) == (4, 1, "::error ")
+    passed = run(verb, "--junit", str(path), "--unsure-passes")
+    assert (passed.exit_code, errors_of(path), passed.stderr[:10]) == (0, [], "::warning ")
+
+
 def test_a_call_that_is_killed_leaves_no_older_verdict(builder: Builder, tmp_path: Path) -> None:
     path = tmp_path / "gates.xml"
     path.write_text("<testsuites/>")

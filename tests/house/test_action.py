@@ -71,9 +71,7 @@ def test_a_head_that_cannot_be_built_stops_the_job_and_is_not_compared(tmp_path:
 
 @pytest.mark.parametrize(("unsure", "code"), [("stop", 4), ("pass", 0)])
 def test_unsure_stops_or_passes_as_it_is_told(tmp_path: Path, unsure: str, code: int) -> None:
-    fake = tmp_path / "python"
-    fake.write_text("#!/bin/sh\nexit 4\n")
-    fake.chmod(0o755)
+    fake = a_python(tmp_path, 'case "$*" in *--unsure-passes*) exit 0 ;; esac; exit 4')
     job = Job(tmp_path, head="ci-gate", base="ci-gate", extras="", python=str(fake), unsure=unsure)
     environment = {"PATH": os.environ["PATH"]}
     for name in ("Build HEAD and judge it by itself", "Judge HEAD against BASE"):
@@ -82,13 +80,36 @@ def test_unsure_stops_or_passes_as_it_is_told(tmp_path: Path, unsure: str, code:
         assert done.returncode == code, name
 
 
-def test_a_base_whose_own_gates_fail_is_compared_with_all_the_same(tmp_path: Path) -> None:
-    fake = tmp_path / "python"
-    fake.write_text("#!/bin/sh\nexit 1\n")
-    fake.chmod(0o755)
+@pytest.mark.parametrize("code", [1, 3, 4])
+def test_a_base_whose_own_gates_do_not_pass_is_compared_with_all_the_same(tmp_path: Path, code: int) -> None:
+    """A gate on energy is MISSING, exit 3, on every hosted runner; without a runtime it is 3 too, and no bundle."""
+    fake = a_python(tmp_path, f"exit {code}")
     job = Job(tmp_path, head="ci-gate", base="ci-gate", extras="", python=str(fake))
     environment = {"PATH": os.environ["PATH"]}
     base, head = job.run("Build BASE", environment), job.run("Build HEAD and judge it by itself", environment)
     assert base is not None and head is not None
-    assert (base.returncode, head.returncode) == (0, 1)
+    assert (base.returncode, head.returncode) == (0, code)
     assert job.run("Judge HEAD against BASE", environment) is not None
+
+
+def test_a_base_that_cannot_be_built_stops_the_job_whatever_an_earlier_job_left(tmp_path: Path) -> None:
+    (tmp_path / "builds/base/bundle").mkdir(parents=True)
+    (tmp_path / "builds/base/bundle/choice.json").touch()
+    fake = tmp_path / "python"
+    fake.write_text("#!/bin/sh\nexit 3\n")
+    fake.chmod(0o755)
+    job = Job(tmp_path, head="ci-gate", base="ci-gate", extras="", python=str(fake))
+    done = job.run("Build BASE", {"PATH": os.environ["PATH"]})
+    assert done is not None
+    assert done.returncode == 3
+
+
+def a_python(folder: Path, ending: str) -> Path:
+    """What stands in a Python's place: it publishes a bundle where it is told, and ends."""
+    fake = folder / "python"
+    publish = (
+        'while [ $# -gt 0 ]; do if [ "$1" = --out ]; then mkdir -p "$2/bundle"; touch "$2/bundle/choice.json"; fi; shift; done'
+    )
+    fake.write_text(f'#!/bin/sh\nall="$*"\n(set -- $all; {publish})\n{ending}\n')
+    fake.chmod(0o755)
+    return fake

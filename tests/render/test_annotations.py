@@ -21,13 +21,18 @@ def test_a_failed_gate_is_an_error_in_github_s_words() -> None:
         (Verdict.FAIL, "advisory", "error"),
         (Verdict.MISSING, "always", "error"),
         (Verdict.MISSING, "when-measured", "warning"),
-        (Verdict.UNSURE, "always", "warning"),
+        (Verdict.UNSURE, "always", "error"),
         (Verdict.UNSURE, "advisory", "warning"),
     ],
 )
-def test_what_was_not_shown_is_a_warning(verdict: Verdict, required: str, level: str) -> None:
+def test_what_stops_the_job_is_an_error_and_what_does_not_a_warning(verdict: Verdict, required: str, level: str) -> None:
     (line,) = annotation_lines(a_sheet(a_verdict(verdict, required=required)))
     assert line.startswith(f"::{level} title=")
+
+
+def test_where_unsure_passes_it_is_a_warning_as_the_exit_code_is_0() -> None:
+    (line,) = annotation_lines(a_sheet(a_verdict(Verdict.UNSURE, required="always"), unsure_passes=True))
+    assert line.startswith("::warning title=")
 
 
 def test_a_pass_says_nothing_and_no_candidate_says_so() -> None:

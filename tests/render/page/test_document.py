@@ -23,6 +23,7 @@ from tests.judging.made import a_latency, an_accuracy, facts
 from tests.render.page.pages import a_history, a_page, some_mistakes
 from tests.render.page.reading import Element, charts_of, read
 from tests.render.reports import a_report, a_residency, a_row
+from tests.render.sheets import a_verdict
 
 MIB = 1 << 20
 
@@ -174,6 +175,12 @@ def test_a_build_of_which_nothing_is_known_says_so_section_by_section(empty: str
     }
     assert charts_of(document) == {}
     assert not [each for each in document.all() if "data-chart" in each.attributes]
+
+
+def test_a_gate_that_images_would_settle_says_so_once() -> None:
+    reason = "drop 0.31 pp [-0.12, 0.75] at 90 % leaves drop_pp ≤ 1 open; about 5,500 images would settle it"
+    gate = a_verdict(Verdict.UNSURE, reason=reason).model_copy(update={"images_to_settle": 5500})
+    assert about(a_report(gates=(gate,))).by_id("gates").words.count("would settle") == 1
 
 
 def test_a_provisional_choice_comes_with_the_command_that_settles_it() -> None:
