@@ -75,10 +75,12 @@ class Side:
 
     @property
     def attached(self) -> bool:
-        """Whether its answers are the device's own; so they are taken to be where nothing says otherwise."""
+        """Whether its answers are the device's own. Where no report says so, a plan for this machine does, and nothing else."""
         if self.pin is not None:
             return self.pin.device_attached
-        return self.report is None or self.report.build.device_attached
+        if self.report is not None:
+            return self.report.build.device_attached
+        return self.device is not None and matches(self.device, local_facts())
 
     def elsewhere(self) -> str | None:
         """A sentence where it was built for a device that this machine is not."""

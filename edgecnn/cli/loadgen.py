@@ -13,8 +13,8 @@ from edgecnn.errors.base import ExitCode
 from edgecnn.errors.loadgen import UnknownScenario
 
 if TYPE_CHECKING:
+    from edgecnn.building.loadgen import Subject
     from edgecnn.measure.loadgen.settings import LoadAsked
-    from edgecnn.measure.loadgen.written import Subject
 
 SCENARIOS = ("SingleStream", "MultiStream", "Offline", "Server")
 
@@ -70,8 +70,8 @@ def _loadgen(  # noqa: PLR0913 - a command line's options are its parameters
     debug: opt.DebugOpt = False,
 ) -> None:
     def body() -> ExitCode:
+        from edgecnn.building.loadgen import Subject
         from edgecnn.measure.loadgen.settings import LoadAsked
-        from edgecnn.measure.loadgen.written import Subject
         from edgecnn.values.loadgen import Scenario
 
         wanted = tuple(Scenario(name) for name in SCENARIOS if name in (scenario or SCENARIOS))
@@ -83,7 +83,7 @@ def _loadgen(  # noqa: PLR0913 - a command line's options are its parameters
 
 def _measured(subject: Subject, asked: LoadAsked, *, quiet: bool, as_json: bool) -> ExitCode:
     """What is INVALID was not measured: exit 3."""
-    from edgecnn.measure.loadgen.written import measure_and_write
+    from edgecnn.building.loadgen import measure_and_write
     from edgecnn.render.loadgen import show_loadgen
     from edgecnn.render.progress import progress_for
     from edgecnn.render.terminal import show_json

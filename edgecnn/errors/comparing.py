@@ -40,7 +40,9 @@ class KitNotCarried(EdgecnnError):
 
     def __init__(self, *, folder: Path, candidate: str | None, carried: Sequence[str]) -> None:
         what = f"{folder} carries no kit of {candidate}" if candidate else f"{folder}: no candidate was chosen"
-        super().__init__(what=what, because=f"it carries {', '.join(carried) or 'nothing'}")
+        near = get_close_matches(candidate or "", carried, n=1)
+        hint = f"did you mean {near[0]}?" if near else "name one of these" if carried else "its report.md says why"
+        super().__init__(what=what, because=f"it carries {', '.join(carried) or 'nothing'}", hint=hint)
 
 
 class OptionsNotWithAgainst(EdgecnnError):

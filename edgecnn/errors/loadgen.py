@@ -25,7 +25,7 @@ class UnknownScenario(EdgecnnError):
 
 
 class NothingToLoad(EdgecnnError):
-    """Raised when the folder that was named holds neither a kit nor a bundle with kits."""
+    """Raised when the folder that was named holds neither a kit nor a bundle."""
 
     ref = "nothing-to-load"
 
@@ -34,20 +34,6 @@ class NothingToLoad(EdgecnnError):
             what=f"{folder} is neither a kit nor a finished build",
             because=because,
             hint="name a folder such as builds/ARCH-DEVICE or a kit inside its bundle",
-        )
-
-
-class CandidateNotCarried(EdgecnnError):
-    """Raised when a bundle has no kit of the candidate that was asked for."""
-
-    ref = "candidate-not-carried"
-
-    def __init__(self, *, folder: Path, name: str, carried: Sequence[str]) -> None:
-        near = get_close_matches(name, carried, n=1)
-        super().__init__(
-            what=f"{folder} carries no kit of {name!r}",
-            because=f"it carries {', '.join(carried)}",
-            hint=f"did you mean {near[0]}?" if near else None,
         )
 
 

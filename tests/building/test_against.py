@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from edgecnn.building.against import AgainstRequest, judge_against
+from edgecnn.building.contenders import side_of
 from edgecnn.errors.comparing import BundleUnreadable, KitNotCarried, NoBuildToCompare
 from edgecnn.errors.host import RunnerFailed
 from edgecnn.judging.bounds import parse_bounds
@@ -178,3 +179,7 @@ def test_a_bundle_of_which_nothing_was_chosen_has_nothing_to_race(tmp_path: Path
     with pytest.raises(KitNotCarried) as refused:
         judged(tmp_path, RacingHost(base=1.0), base, base)
     assert refused.value.exit_code == 3
+
+
+def test_a_bundle_alone_does_not_say_that_its_answers_are_the_device_s_own(tmp_path: Path) -> None:
+    assert not side_of(make_bundle(tmp_path / "bundle")).attached

@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgecnn.errors.base import ExitCode
-from edgecnn.errors.loadgen import CandidateNotCarried, LoadGenLogUnreadable, NothingToLoad, UnknownScenario
+from edgecnn.errors.loadgen import LoadGenLogUnreadable, NothingToLoad, UnknownScenario
 
 
 def test_an_unknown_scenario_is_named_with_the_nearest() -> None:
@@ -21,13 +21,6 @@ def test_a_folder_with_nothing_to_measure_says_what_to_name_instead() -> None:
         " — name a folder such as builds/ARCH-DEVICE or a kit inside its bundle [nothing-to-load]"
     )
     assert error.exit_code is ExitCode.BAD_INPUT
-
-
-def test_a_candidate_that_is_not_carried_is_named_with_the_nearest() -> None:
-    error = CandidateNotCarried(folder=Path("b"), name="openvino-int4", carried=("openvino-int8", "x"))
-    assert error.line() == (
-        "b carries no kit of 'openvino-int4': it carries openvino-int8, x — did you mean openvino-int8? [candidate-not-carried]"
-    )
 
 
 def test_a_log_without_a_verdict_is_our_fault_and_no_figure() -> None:

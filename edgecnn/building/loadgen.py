@@ -1,15 +1,24 @@
-"""LoadGen's logs and the report of them, in a folder of their own: nothing of an earlier measurement is replaced or mixed in."""
+"""A kit under LoadGen: which one a folder means, and its logs with their report in a folder of their own.
+
+Nothing of an earlier measurement is replaced or mixed in.
+"""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
 
+from edgecnn.building.contenders import side_of
 from edgecnn.errors.building import OutputUnusable
+from edgecnn.errors.comparing import NoBuildToCompare
+from edgecnn.errors.host import RunnerFailed
+from edgecnn.errors.loadgen import NothingToLoad
 from edgecnn.measure.loadgen.run import Bench, measure
 from edgecnn.measure.loadgen.settings import LoadAsked
-from edgecnn.measure.loadgen.subject import kit_meant
+from edgecnn.runner.failure import RunnerError
 from edgecnn.runner.files import write_bytes
+from edgecnn.runner.kit import Kit
+from edgecnn.runner.manifest import MANIFEST
 from edgecnn.values.base import Value
 from edgecnn.values.loadgen import LoadGenReport
 from edgecnn.values.stage import Progress
@@ -38,7 +47,7 @@ def measure_and_write(subject: Subject, asked: LoadAsked, tell: Progress) -> Wri
     """Measure a kit with LoadGen.
 
     Raises:
-        NothingToLoad, CandidateNotCarried, RunnerFailed: no kit is meant, or it cannot be read.
+        NothingToLoad, BundleUnreadable, KitNotCarried, RunnerFailed: no kit is meant, or it cannot be read.
         OutputUnusable: the folder holds something already or cannot be made.
         MissingPackage and what ``measure`` raises beside it.
     """
@@ -54,6 +63,25 @@ def measure_and_write(subject: Subject, asked: LoadAsked, tell: Progress) -> Wri
     report = measure(Bench(kit=kit, asked=asked, out=out, tell=tell))
     write_bytes(out / REPORT, (report.model_dump_json(indent=1, by_alias=True) + "\n").encode("utf-8"))
     return Written(report=report, folder=out)
+
+
+def kit_meant(folder: Path, candidate: str | None = None) -> Kit:
+    """The kit in a folder, or of a build or bundle the chosen candidate's, unless another one is named.
+
+    Raises:
+        NothingToLoad: it is none of these.
+        BundleUnreadable, KitNotCarried: see ``side_of``.
+        RunnerFailed: the kit cannot be read; in the runner's words.
+    """
+    if not (folder / MANIFEST).is_file():
+        try:
+            folder = side_of(folder, candidate).kit.folder
+        except NoBuildToCompare as error:
+            raise NothingToLoad(folder=folder, because=f"it holds no {MANIFEST} and no bundle with a choice.json") from error
+    try:
+        return Kit.open(folder)
+    except RunnerError as error:
+        raise RunnerFailed(**error.facts()) from error
 
 
 def _default(folder: Path) -> Path:
