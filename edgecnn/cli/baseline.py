@@ -11,6 +11,7 @@ from edgecnn.cli import options as opt
 from edgecnn.cli.exits import guarded
 from edgecnn.cli.job import Job
 from edgecnn.errors.base import ExitCode
+from edgecnn.errors.comparing import RoundsWithRuns
 
 if TYPE_CHECKING:
     from edgecnn.values.comparison import LatencyBaseline
@@ -31,7 +32,7 @@ AllowOpt = Annotated[
     list[str] | None,
     typer.Option("--allow-different", metavar="CONDITION", help="A condition that may differ, such as kernel."),
 ]
-RoundsOpt = Annotated[int, typer.Option("--rounds", min=8, max=1000, help="Processes that are timed.")]
+RoundsOpt = Annotated[int | None, typer.Option("--rounds", min=8, max=1000, help="Processes that are timed here; default 16.")]
 baseline_app = typer.Typer(
     no_args_is_help=True, help="Record latency on a board or a pinned runner, and hold later builds against it."
 )
@@ -116,7 +117,7 @@ def compare(  # noqa: PLR0913 - a command line's options are its parameters
     at_most: opt.MaxOpt = None,
     at_least: opt.MinOpt = None,
     allow_different: AllowOpt = None,
-    rounds: RoundsOpt = 16,
+    rounds: RoundsOpt = None,
     candidate: CandidateOpt = None,
     unsure_passes: opt.UnsurePassesOpt = False,
     junit: opt.JunitOpt = None,
@@ -129,15 +130,17 @@ def compare(  # noqa: PLR0913 - a command line's options are its parameters
 
     def body() -> ExitCode:
         from edgecnn.building.against import local_lab
-        from edgecnn.building.against_baseline import CompareRequest, compare
+        from edgecnn.building.against_baseline import ROUNDS, CompareRequest, compare
         from edgecnn.cli.against import told
         from edgecnn.judging.bounds import parse_bounds
         from edgecnn.render.progress import progress_for
         from edgecnn.store.store import Store
 
+        if rounds is not None and runs is not None:
+            raise RoundsWithRuns(rounds=rounds)
         gates = parse_bounds(tuple(at_most or ()), tuple(at_least or ()), compared=True)
         request = CompareRequest(
-            head=build, baseline=file, runs=runs, gates=gates, allow_different=tuple(allow_different or ()), rounds=rounds,
+            head=build, baseline=file, runs=runs, gates=gates, allow_different=tuple(allow_different or ()), rounds=rounds or ROUNDS,
             candidate=candidate,
         )  # fmt: skip
         tell = progress_for(quiet=quiet or as_json)

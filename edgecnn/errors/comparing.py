@@ -70,6 +70,18 @@ class RoundsWithoutAgainst(EdgecnnError):
         )
 
 
+class RoundsWithRuns(EdgecnnError):
+    """Raised when rounds are asked of runs that were made already, on the device."""
+
+    ref = "rounds-with-runs"
+
+    def __init__(self, *, rounds: int) -> None:
+        super().__init__(
+            what="--rounds is of a race here, and --runs brings the runs of a device",
+            hint=f"on the device: python3 -m runner measure --rounds {rounds}",
+        )
+
+
 class NoRecordedRace(EdgecnnError):
     """Raised when a baseline is to be recorded of a build whose runs are not in the store."""
 

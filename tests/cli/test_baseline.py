@@ -60,3 +60,9 @@ def test_a_build_that_was_never_raced_has_nothing_to_record(host: RacingHost, tm
     assert done.exit_code == 3
     assert "edgecnn baseline import BUILD RUNS --out FILE [no-recorded-race]" in done.stderr
     assert not (tmp_path / "board.json").exists()
+
+
+def test_rounds_of_a_race_here_beside_runs_of_a_device_are_refused(tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["baseline", "compare", "build", "board.json", "--runs", "measured", "--rounds", "9"])
+    assert done.exit_code == 2
+    assert "[rounds-with-runs]" in done.stderr

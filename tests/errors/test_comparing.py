@@ -12,6 +12,7 @@ from edgecnn.errors.comparing import (
     NoRecordedRace,
     OptionsNotWithAgainst,
     RoundsWithoutAgainst,
+    RoundsWithRuns,
     UnknownCondition,
 )
 
@@ -47,6 +48,11 @@ DIFFERING = (("cpu", "Cortex-A76", "AMD EPYC"), ("kernel", "6.1", "unknown"))
             RoundsWithoutAgainst(rounds=12),
             "--rounds is of a comparison, and --against names no other build — for a build by itself: --set race.rounds=12"
             " [rounds-without-against]",
+        ),
+        (
+            RoundsWithRuns(rounds=12),
+            "--rounds is of a race here, and --runs brings the runs of a device"
+            " — on the device: python3 -m runner measure --rounds 12 [rounds-with-runs]",
         ),
         (
             NoRecordedRace(candidate="onnxruntime-int8", because="nothing ran", hint="the same build command races again"),
