@@ -140,8 +140,8 @@ def compare(  # noqa: PLR0913 - a command line's options are its parameters
             raise RoundsWithRuns(rounds=rounds)
         gates = parse_bounds(tuple(at_most or ()), tuple(at_least or ()), compared=True)
         request = CompareRequest(
-            head=build, baseline=file, runs=runs, gates=gates, allow_different=tuple(allow_different or ()), rounds=rounds or ROUNDS,
-            candidate=candidate,
+            head=build, baseline=file, runs=runs, gates=gates, allow_different=tuple(allow_different or ()),
+            rounds=rounds or ROUNDS, candidate=candidate,
         )  # fmt: skip
         tell = progress_for(quiet=quiet or as_json)
         try:

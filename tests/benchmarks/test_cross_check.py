@@ -1,9 +1,6 @@
 from __future__ import annotations
 
-from pathlib import Path
-
-from benchmarks.cross_check import Compared, compare, harness_ms
-from benchmarks.live_pairs import slowed
+from benchmarks.cross_check import Compared, compare
 
 
 def test_a_row_says_whether_the_estimate_and_whether_the_whole_interval_is_inside_the_target() -> None:
@@ -23,9 +20,3 @@ def test_both_run_once_a_round() -> None:
     called: list[str] = []
     compare("x", lambda: called.append("ours") or 1.0, lambda: called.append("theirs") or 1.0, rounds=4)
     assert all(set(called[start : start + 2]) == {"ours", "theirs"} for start in range(0, 8, 2))
-
-
-def test_a_kit_slowed_on_purpose_takes_about_so_many_times_as_long(tmp_path: Path) -> None:
-    plain, slow = slowed(tmp_path, 1.0), slowed(tmp_path, 3.0)
-    ratio = harness_ms(slow, tmp_path, samples=60) / harness_ms(plain, tmp_path, samples=60)
-    assert 2 < ratio < 4.5
