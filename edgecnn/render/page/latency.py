@@ -27,11 +27,6 @@ _PURPOSES = {
     "select": "the race among finalists",
     "screen": "one screening run",
 }
-_DASHES: Mapping[str, tuple[list[int], str]] = {
-    "onnxruntime": ([1, 0], "solid"),
-    "openvino": ([6, 3], "dashed"),
-    "tensorrt": ([2, 2], "dotted"),
-}
 _GLYPH = (
     "Each bar is one process run: the tick is its median, dark its middle half, light 5 to 95 %, the line smallest to largest."
 )
@@ -163,15 +158,15 @@ def _runs_spec(raced: Sequence[Raced], candidates: Mapping[str, Candidate]) -> d
 
 
 def _curves_spec(raced: Sequence[Raced], candidates: Mapping[str, Candidate]) -> dict[str, Any]:
+    shares = [round(share * 100, 1) for share in SHARES]
     rows = [
         {
             "candidate": each.candidate, "line": f"{place}-{run.round}", "run of the race": str(_order(each, run)),
             "precision": candidates[each.candidate].precision.value, "runtime": candidates[each.candidate].runtime.value,
-            "ms": at, "share": share * 100,
+            "ms": run.at_ms, "share": shares,
         }
         for place, each in enumerate(raced)
         for run in each.runs
-        for share, at in zip(SHARES, run.at_ms, strict=True)
     ]  # fmt: skip
     picked = alt.selection_point(name="picked", fields=["candidate"], on="pointerover", clear="pointerout", nearest=False)
     scale, title = _axis(raced)
@@ -179,6 +174,7 @@ def _curves_spec(raced: Sequence[Raced], candidates: Mapping[str, Candidate]) ->
     base = (
         alt.Chart(vega.chart_data(rows))
         .transform_filter(vega.IS_SHOWN)
+        .transform_flatten(["ms", "share"])
         .encode(
             x=alt.X("ms:Q", title=title, scale=scale, axis=alt.Axis(tickCount=8)),
             y=alt.Y("share:Q", title="% of a run's inferences", scale=alt.Scale(domain=[0, 100])),
@@ -187,7 +183,7 @@ def _curves_spec(raced: Sequence[Raced], candidates: Mapping[str, Candidate]) ->
     )
     lines = base.mark_line(strokeWidth=1.5, interpolate="monotone", aria=False).encode(
         color=vega.precision_colour(),
-        strokeDash=alt.StrokeDash("runtime:N", scale=_dashes(runtimes), legend=None),
+        strokeDash=alt.StrokeDash("runtime:N", scale=vega.runtime_dashes(runtimes), legend=None),
         opacity=alt.condition(picked, alt.value(0.85), alt.value(0.1)),
     )
     tips = [alt.Tooltip("candidate:N"), alt.Tooltip("run of the race:N")]
@@ -196,14 +192,9 @@ def _curves_spec(raced: Sequence[Raced], candidates: Mapping[str, Candidate]) ->
     return vega.specification(chart.add_params(vega.hidden_precisions()))
 
 
-def _dashes(runtimes: Sequence[str]) -> alt.Scale:
-    """Runtime to dashes: whole, long, short."""
-    return alt.Scale(domain=list(runtimes), range=[_DASHES[name][0] for name in runtimes])
-
-
 def _dashes_said(candidates: Mapping[str, Candidate], raced: Sequence[Raced]) -> str:
     runtimes = dict.fromkeys(candidates[each.candidate].runtime.value for each in raced)
-    return ", ".join(f"{_DASHES[name][1]} for {name}" for name in runtimes)
+    return ", ".join(f"{vega.RUNTIME_DASHES[name][1]} for {name}" for name in runtimes)
 
 
 def _axis(raced: Sequence[Raced]) -> tuple[alt.Scale, str]:
