@@ -15,10 +15,8 @@ from edgecnn.values.report import CandidateFacts
 from edgecnn.values.verdict import Interval
 
 ROW_PX, LANE_PX, GAP_PX = 34, 21, 16
-ROOM = 0.05
-"""Share of the axis left free at either end."""
-MIDDLE = 0.5
-"""Of the axis; text stands on the side of a point that has more room."""
+ROOM, TEXT_ROOM = 0.05, 0.13
+"""Share of the axis left free at the left, and at the right, where the figure of the widest interval stands."""
 NARROW = "width < 420"
 """Of a plot on a phone: the figure's text has no room beside its point there, and stands in the table."""
 LOG_FROM = 6.0
@@ -93,23 +91,23 @@ def _extent(dots: Sequence[Dot], axis: Axis) -> Extent:
     ends += [end for dot in dots if dot.noise for end in (dot.noise.low, dot.noise.high)]
     low, high = min(ends), max(ends)
     if axis.spread == "logarithmic" and low > 0:
-        wide = max((high / low) ** ROOM, 1.02)
-        return Extent(low / wide, high * wide, logarithmic=True)
+        wide = max(high / low, 1.5)
+        return Extent(low / wide**ROOM, high * wide**TEXT_ROOM, logarithmic=True)
     if axis.spread == "from zero":
-        return Extent(min(0.0, low * (1 + ROOM)), max(high, 0.0) * (1 + ROOM) or 1.0)
-    room = ROOM * (high - low) or 0.1 * abs(high) or 1.0
-    return Extent(low - room, high + room)
+        return Extent(min(0.0, low * (1 + ROOM)), max(high, 0.0) * (1 + TEXT_ROOM) or 1.0)
+    wide = (high - low) or abs(high) or 1.0
+    return Extent(low - ROOM * wide, high + TEXT_ROOM * wide)
 
 
 def _row(dot: Dot, extent: Extent) -> dict[str, Any]:
-    middle = (extent.share(dot.figure.low) + extent.share(dot.figure.high)) / 2
+    left, right = extent.share(dot.figure.low), 1 - extent.share(dot.figure.high)
     band = {} if dot.noise is None else {"noise_low": dot.noise.low, "noise_high": dot.noise.high}
     return {
         "candidate": dot.facts.candidate.id, "label": labelled(dot.facts.candidate.id, dot.mark),
         "precision": dot.facts.candidate.precision.value, "at": dot.figure.estimate, "low": dot.figure.low,
         "high": dot.figure.high, "shape": "circle" if dot.mark is MEASURED else "diamond", "lane": dot.lane,
         "said": f"{dot.lane} {dot.said}".strip(), "figure": f"{dot.lane} {dot.said}".strip(),
-        "side": "right" if middle < MIDDLE else "left", **band,
+        "side": "right" if right >= min(left, TEXT_ROOM * 0.8) else "left", **band,
     }  # fmt: skip
 
 

@@ -32,6 +32,8 @@ _NAMES: Mapping[str, tuple[str, str]] = {
     "python": ("Python", ""),
     "architecture": ("architecture", ""),
     "model": ("board or machine", ""),
+    "cpu_vendor": ("processor's vendor", ""),
+    "machine": ("machine, as a digest", ""),
     "energy_meters": ("energy meters", ""),
     "energy_absent": ("no energy meter", ""),
 }

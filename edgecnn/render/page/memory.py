@@ -72,7 +72,7 @@ def _spec(known: list[tuple[CandidateFacts, Memory]]) -> dict[str, Any]:
     scale = alt.Scale(domain=[0, most * 1.4], nice=False)
     base = alt.Chart(vega.chart_data(rows)).encode(
         y=vega.names_down([row["label"] for row in rows]),
-        tooltip=[alt.Tooltip(f"{name}:N") for name in ("candidate", "peak, MiB", "runtime's own", "model's part")],
+        tooltip=[alt.Tooltip(f"{name}:N") for name in ("candidate", "peak, MiB", "the runtime alone", "the model adds")],
     )
     x = alt.X("own:Q", title="MiB", scale=scale, axis=alt.Axis(tickCount=5))
     layers = [
@@ -90,8 +90,8 @@ def _row(facts: CandidateFacts, value: Memory) -> dict[str, Any]:
         "candidate": facts.candidate.id, "label": labelled(facts.candidate.id, OF_FIDELITY[value.fidelity]),
         "precision": facts.candidate.precision.value, "own": value.baseline_mib.estimate, "peak": value.peak_mib.estimate,
         "low": value.peak_mib.low, "high": value.peak_mib.high, "said": f"{value.peak_mib.estimate:.0f}",
-        "peak, MiB": _mib(value.peak_mib), "runtime's own": _mib(value.baseline_mib),
-        "model's part": _mib(value.above_baseline_mib),
+        "peak, MiB": _mib(value.peak_mib), "the runtime alone": _mib(value.baseline_mib),
+        "the model adds": _mib(value.above_baseline_mib),
     }  # fmt: skip
 
 

@@ -19,13 +19,12 @@ from edgecnn.values.verdict import Interval
 ROW_PX = 32
 STATES: Mapping[str, tuple[str, str]] = {
     "flat": ("steady at once", "var(--accent)"),
-    "faster": ("warmed up, then steady", "var(--fp16)"),
+    "faster": ("warmed up, then steady", "var(--bf16)"),
     "slower": ("slowed, then steady", "var(--int8)"),
     "unsettled": ("still changing at the end", "var(--FAIL)"),
     "short": ("too short to tell", "var(--overhead)"),
 }
 """Field of a race's steadiness to its words and its colour."""
-_CONFIDENCE = 1.0
 
 
 def noise(report: BuildReport) -> tuple[Figure, ...]:
@@ -41,34 +40,41 @@ def _sources(known: Sequence[tuple[CandidateFacts, Latency]]) -> tuple[Source, .
 
 def _calibration(raced: Sequence[tuple[CandidateFacts, Latency]]) -> Figure | None:
     """Ratios to fp32 against the ratio that every kit shows against itself; None where no race was calibrated."""
-    known = [(facts, latency) for facts, latency in raced if latency.ratio_to_fp32 and latency.smallest_ratio]
-    dots = [dot for facts, latency in known for dot in _ratio(facts, latency)]
+    dots = [dot for facts, latency in raced for dot in _ratio(facts, latency)]
     if not dots:
         return None
     beyond = [dot.facts.candidate.id for dot in dots if dot.noise and not _touches(dot.figure, dot.noise)]
+    cells = ((d.facts.candidate.id, d.said if d.facts.is_baseline else figures.times(d.figure), d.noise) for d in dots)
     return Figure(
         id="calibration",
         title="Could the race have shown it",
         says="Speed-up over fp32 against what chance made in the same race (grey): each kit against itself, a round later, came out"
         f" no further from 1. Clear of it: {', '.join(beyond) or 'none'}.",
-        sources=_sources(known),
+        sources=_sources([(facts, latency) for facts, latency in raced if any(dot.facts is facts for dot in dots)]),
         spec=dots_spec(dots, Axis("times as fast as fp32, paired by round", "logarithmic", [Rule(1.0)])),
         legend=vega.in_legend(dot.facts.candidate.precision.value for dot in dots),
         table=Table(
             caption="Speed-up over fp32 in the same race, and the ratio below which the race shows nothing (A/A)",
             columns=("candidate", "speed-up", "smallest that could show"),
-            rows=tuple((dot.facts.candidate.id, figures.times(dot.figure), f"{dot.noise.high:.2f}×") for dot in dots if dot.noise),
+            rows=tuple((name, said, f"{noise.high:.2f}×") for name, said, noise in cells if noise),
         ),
         half=True,
     )
 
 
 def _ratio(facts: CandidateFacts, latency: Latency) -> list[Dot]:
-    ratio, smallest = latency.ratio_to_fp32, latency.smallest_ratio
+    """The baseline stands at 1 by definition: what is of interest there is how far from it chance alone came."""
+    smallest, mark = latency.smallest_ratio, OF_FIDELITY[latency.fidelity]
+    ratio = _interval(1.0, 1.0, 1.0) if facts.is_baseline else latency.ratio_to_fp32
     if ratio is None or smallest is None:
         return []
-    chance = Interval(estimate=1.0, low=1 / smallest, high=smallest, confidence=_CONFIDENCE)
-    return [Dot(facts, OF_FIDELITY[latency.fidelity], ratio, f"{ratio.estimate:.2f}×", noise=chance)]
+    said = "the reference" if facts.is_baseline else f"{ratio.estimate:.2f}×"
+    return [Dot(facts, mark, ratio, said, noise=_interval(1.0, 1 / smallest, smallest))]
+
+
+def _interval(estimate: float, low: float, high: float) -> Interval:
+    """Of what has no confidence: a definition, or what was seen."""
+    return Interval(estimate=estimate, low=low, high=high, confidence=1.0)
 
 
 def _touches(one: Interval, other: Interval) -> bool:
@@ -79,11 +85,12 @@ def _steadiness(raced: Sequence[tuple[CandidateFacts, Latency]]) -> Figure | Non
     known = [(facts, latency, latency.steady) for facts, latency in raced if latency.steady]
     if not known:
         return None
-    says = "; ".join(f"{facts.candidate.id}: {steady.says}" for facts, _, steady in known)
+    changing = [facts.candidate.id for facts, _, steady in known if steady.unsettled]
+    settled = f"still changing at the end in some runs: {', '.join(changing)}" if changing else "none was still changing at the end"
     return Figure(
         id="steady",
         title="Did the runs become steady",
-        says=f"Process runs by how they went. {says}.",
+        says=f"Process runs of the race by how they went; {settled}. Nothing is left out of any figure where they did not settle.",
         sources=_sources([(facts, latency) for facts, latency, _ in known]),
         spec=_steady_spec([(facts, steady) for facts, _, steady in known]),
         table=Table(
@@ -97,6 +104,7 @@ def _steadiness(raced: Sequence[tuple[CandidateFacts, Latency]]) -> Figure | Non
                 for facts, _, steady in known
             ),
         ),
+        notes=tuple(f"{facts.candidate.id}: {steady.says}" for facts, _, steady in known),
         half=True,
     )  # fmt: skip
 

@@ -14,13 +14,14 @@ from edgecnn.render.page.latency import latencies
 from edgecnn.render.page.memory import memory, no_memory
 from edgecnn.render.page.noise import noise
 from edgecnn.render.page.quality import quality
+from edgecnn.render.page.reasons import for_all
 from edgecnn.render.page.residency import residencies
 from edgecnn.render.page.sizes import sizes
 from edgecnn.render.page.startup import startup
 from edgecnn.render.page.sustained import sustained
 from edgecnn.render.page.throughput import throughput
 from edgecnn.render.page.tradeoff import tradeoff
-from edgecnn.values.report import BuildReport
+from edgecnn.values.report import BuildReport, CandidateFacts
 
 _ASKED = {
     "throughput by batch": ("throughput", "--batches 1,8,best"),
@@ -69,4 +70,11 @@ def _unasked(report: BuildReport, drawn: Iterable[str], what: str) -> str | None
         return None
     if all(getattr(facts, field) is None for facts in report.candidates):
         return f"{what}: not asked for; {option} measures it"
-    return f"{what}: asked for, and no candidate has a figure"
+    whys = {facts.candidate.id: why for facts in report.candidates if (why := _reason(facts, field))}
+    return f"{what}: {for_all(whys) or 'no candidate has a figure'}"
+
+
+def _reason(facts: CandidateFacts, field: str) -> str | None:
+    if field == "throughput":
+        return facts.throughput.reason if facts.throughput else None
+    return facts.end_to_end.latency.reason if field == "end_to_end" and facts.end_to_end else None

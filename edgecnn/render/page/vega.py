@@ -30,6 +30,7 @@ CONFIG: Mapping[str, Any] = {
     "axisY": {
         "titleAnchor": "end", "titleAngle": 0, "titleAlign": "left", "titleX": 0, "titleY": -10, "domain": False, "ticks": False,
     },
+    "legend": {"labelColor": _SOFT, "titleColor": _SOFT, "labelFontSize": 12},
     "text": {"color": _INK, "fontSize": 12},
     "rule": {"color": _SOFT},
     "line": {"color": _INK},
