@@ -13,6 +13,7 @@ from edgecnn.render import figures
 from edgecnn.render.page import vega
 from edgecnn.render.page.figure import Figure, Source, Table
 from edgecnn.render.page.marks import OF_FIDELITY
+from edgecnn.render.timing import noise_said
 from edgecnn.values.candidate import Candidate
 
 NAMED = 3
@@ -99,8 +100,19 @@ def _notes(facts: PageFacts) -> tuple[str, ...]:
         *(f"{raced.candidate}: {len(raced.runs)} run{'s' * (len(raced.runs) != 1)}; no interval" for raced in few),
         *(f"{name} was disturbed: {how}; slow is then not shown, fast is" for name, how in disturbed if how),
         *(f"{name}: {how}" for name, how in stopped if how),
+        *(f"{name}: {noise_said(ratio)}" for name, ratio in _uncompared(facts)),
         *(f"{row.candidate.id} is not drawn: {_absence(row.latency.reason if row.latency else None)}" for row in absent),
     )
+
+
+def _uncompared(facts: PageFacts) -> list[tuple[str, float]]:
+    """What a race could have shown where it is not drawn beside a ratio, as there was none to fp32."""
+    known = [(row, row.latency) for row in facts.report.candidates if row.latency and not row.is_baseline]
+    return [
+        (row.candidate.id, latency.smallest_ratio)
+        for row, latency in known
+        if latency.smallest_ratio is not None and latency.ratio_to_fp32 is None
+    ]
 
 
 def _absence(reason: str | None) -> str:

@@ -24,7 +24,12 @@ from edgecnn.values.verdict import Interval
 
 CLASS_PX = 24
 LEAST_PX = 96
-_COLOURS = {"shown": "var(--FAIL)", "not shown": "var(--accent)", "too few images": "var(--overhead)"}
+_STATES = {
+    "shown": ("var(--FAIL)", "triangle-right"),
+    "not shown": ("var(--accent)", "circle"),
+    "too few images": ("var(--soft)", "stroke"),
+}
+"""Whether a loss was shown to its colour and its shape."""
 
 
 @dataclass(frozen=True)
@@ -122,13 +127,14 @@ def _classes_spec(told: Sequence[ClassFigures]) -> dict[str, Any]:
         for label, each in zip(_labels(told), told, strict=True)
         if (drop := each.drop_pp)
     ]  # fmt: skip
-    present = [state for state in _COLOURS if any(row["state"] == state for row in rows)]
+    present = [state for state in _STATES if any(row["state"] == state for row in rows)]
+    colours, shapes = (alt.Scale(domain=present, range=[_STATES[each][what] for each in present]) for what in (0, 1))
     scale = _extent(rows).scale()
     legend = alt.Legend(orient="bottom", title=None, labelLimit=220) if len(present) > 1 else None
     tips = ("class", "paired drop", "images", "lost", "gained", "p after Holm")
     base = alt.Chart(vega.chart_data(rows)).encode(
         y=vega.names_down([row["label"] for row in rows]),
-        color=alt.Color("state:N", scale=alt.Scale(domain=present, range=[_COLOURS[each] for each in present]), legend=legend),
+        color=alt.Color("state:N", scale=colours, legend=legend),
         tooltip=[alt.Tooltip(f"{name}:N") for name in tips],
     )
     x = alt.X("drop:Q", title="top-1 lost against fp32, pp of the class's images", scale=scale, axis=alt.Axis(tickCount=7))
@@ -136,7 +142,9 @@ def _classes_spec(told: Sequence[ClassFigures]) -> dict[str, Any]:
     layers = [
         zero.encode(x=alt.X("drop:Q", scale=scale)),
         base.mark_rule(strokeWidth=2, aria=False).encode(x=alt.X("low:Q", scale=scale), x2="high:Q"),
-        base.mark_point(filled=True, size=80, opacity=1, aria=False).encode(x=x),
+        base.mark_point(filled=True, size=85, opacity=1, aria=False).encode(
+            x=x, shape=alt.Shape("state:N", scale=shapes, legend=legend)
+        ),
     ]
     height = max(LEAST_PX, CLASS_PX * len(rows))
     return vega.specification(alt.layer(*layers).properties(width="container", height=height))

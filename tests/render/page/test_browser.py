@@ -43,7 +43,7 @@ def test_it_draws_every_chart_says_nothing_on_the_console_and_asks_for_nothing(t
     file = folder / f"{name}.html"
     tab.open(file)
     drawn = tab.evaluate(DRAWN)
-    assert len(drawn) == (0 if name == "empty" else 11)
+    assert len(drawn) == (0 if name == "empty" else 25)
     assert all(count > 8 for count in drawn)
     assert tab.complaints == []
     assert tab.requests == [file.absolute().as_uri()]
