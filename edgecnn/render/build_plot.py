@@ -99,7 +99,7 @@ def _bar(found: tuple[Interval, Fidelity] | None, span: Span, drawn: Signs) -> s
 
 
 def _soaks(report: BuildReport, drawn: Signs) -> list[Text]:
-    lines = []
+    lines: list[Text] = []
     for facts in report.candidates:
         seen = [window.p50_ms for window in facts.sustained.windows if window.p50_ms is not None] if facts.sustained else []
         if seen and len(lines) < SOAKS_SHOWN:

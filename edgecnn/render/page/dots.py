@@ -120,7 +120,8 @@ def _bands(base: alt.Chart, rows: Sequence[Mapping[str, Any]]) -> list[alt.Chart
 
 def _text(base: alt.Chart, side: str, field: str) -> alt.Chart:
     """On a phone a lane is named and its figure is not; elsewhere both are."""
-    align, right, ends = ("left", 9, "high:Q") if side == "right" else ("right", -9, "low:Q")
+    align: Literal["left", "right"] = "left" if side == "right" else "right"
+    right, ends = (9, "high:Q") if side == "right" else (-9, "low:Q")
     there = base.transform_filter(alt.datum.side == side)
     text = there.mark_text(align=align, baseline="middle", dx=right, aria=False, fontSize=11.5)
     fits = f"!({NARROW})" if field == "said" else NARROW

@@ -25,13 +25,15 @@ def end_to_end(report: BuildReport) -> Figure | None:
     return Figure(
         id="end-to-end",
         title="End to end",
-        says="From a JPEG on disk to logits: reading, decoding, resizing and the network; and the network alone, from a race of its"
-        f" own. {_says(known)}",
+        says="From a JPEG on disk to logits: reading, decoding, resizing and the network; and the network alone, from another"
+        f" race. {_says(known)}",
         sources=(
             *(Source(mark, f"from the file of a {picture}, on {machine}") for mark, picture, machine in marks),
             *(Source(MISSING, f"{name}: {why or 'not timed'}") for name, why in unknown),
         ),
-        spec=dots_spec(dots, Axis("median milliseconds", spread="logarithmic" if spread_of(dots) == "logarithmic" else "from zero")),
+        spec=dots_spec(
+            dots, Axis("median milliseconds", spread="logarithmic" if spread_of(dots) == "logarithmic" else "from zero")
+        ),
         legend=vega.in_legend(facts.candidate.precision.value for facts, _ in known),
         table=Table(
             caption="Milliseconds from a picture's file to logits, and of the network alone, with their intervals",

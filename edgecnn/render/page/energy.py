@@ -26,13 +26,15 @@ def energy(report: BuildReport) -> Figure | None:
     return Figure(
         id="energy",
         title="Energy per image",
-        says=f"All that the meter covers while an image is worked on, and the part of it above the idle power; intervals over runs."
+        says="All that the meter covers while an image is worked on, and what of it is above the idle power; intervals over runs."
         f" {least.candidate.id} needs least in all, at {_mj(cheapest.total_mj)} mJ.",
         sources=(
             *(Source(mark, f"by {meter}, which covers {covers}, on {machine}") for mark, meter, covers, machine in marks),
             *(Source(MISSING, line) for line in grouped(absent)),
         ),
-        spec=dots_spec(dots, Axis("millijoules per image", spread="logarithmic" if spread_of(dots) == "logarithmic" else "from zero")),
+        spec=dots_spec(
+            dots, Axis("millijoules per image", spread="logarithmic" if spread_of(dots) == "logarithmic" else "from zero")
+        ),
         legend=vega.in_legend(facts.candidate.precision.value for facts, _ in known),
         table=Table(
             caption="Millijoules per image, and idle power in watts: medians over process runs with their intervals",

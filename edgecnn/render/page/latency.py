@@ -188,7 +188,7 @@ def _curves_spec(raced: Sequence[Raced], candidates: Mapping[str, Candidate]) ->
         {
             "candidate": each.candidate, "line": f"{place}-{run.round}", "run of the race": str(_order(each, run)),
             "precision": candidates[each.candidate].precision.value, "runtime": candidates[each.candidate].runtime.value,
-            "ms": run.at_ms, "share": shares,
+            "ms": [float(f"{ms:.5g}") for ms in run.at_ms], "share": shares,
         }
         for place, each in enumerate(raced)
         for run in each.runs

@@ -57,8 +57,8 @@ def _absence(facts: CandidateFacts) -> str:
 def _says(known: list[tuple[CandidateFacts, Memory]]) -> str:
     least, value = min(known, key=lambda each: each[1].peak_mib.estimate if each[1].peak_mib else 0.0)
     return (
-        "Grey is what the runtime itself holds before a model is open, colour what the model adds; the line is the peak's interval"
-        f" over runs. {least.candidate.id} needs least, at {_mib(value.peak_mib)} MiB."
+        "Grey is what the runtime itself holds before a model is open, colour what the model adds; the line is the peak's"
+        f" interval over runs. {least.candidate.id} needs least, at {_mib(value.peak_mib)} MiB."
     )
 
 

@@ -48,8 +48,8 @@ def _calibration(raced: Sequence[tuple[CandidateFacts, Latency]]) -> Figure | No
     return Figure(
         id="calibration",
         title="Could the race have shown it",
-        says="Speed-up over fp32 against what chance made in the same race (grey): each kit against itself, a round later, came out"
-        f" no further from 1. Clear of it: {', '.join(beyond) or 'none'}.",
+        says="Speed-up over fp32 against what chance made in the same race (grey): each kit against itself, a round later, came"
+        f" out no further from 1. Clear of it: {', '.join(beyond) or 'none'}.",
         sources=_sources([(facts, latency) for facts, latency in raced if any(dot.facts is facts for dot in dots)]),
         spec=dots_spec(dots, Axis("times as fast as fp32, paired by round", "logarithmic", [Rule(1.0)])),
         legend=vega.in_legend(dot.facts.candidate.precision.value for dot in dots),
@@ -86,11 +86,13 @@ def _steadiness(raced: Sequence[tuple[CandidateFacts, Latency]]) -> Figure | Non
     if not known:
         return None
     changing = [facts.candidate.id for facts, _, steady in known if steady.unsettled]
-    settled = f"still changing at the end in some runs: {', '.join(changing)}" if changing else "none was still changing at the end"
+    settled = (
+        f"still changing at the end in some runs: {', '.join(changing)}" if changing else "none was still changing at the end"
+    )
     return Figure(
         id="steady",
         title="Did the runs become steady",
-        says=f"Process runs of the race by how they went; {settled}. Nothing is left out of any figure where they did not settle.",
+        says=f"Process runs of the race by how they went; {settled}. Nothing is left out of any figure for it.",
         sources=_sources([(facts, latency) for facts, latency, _ in known]),
         spec=_steady_spec([(facts, steady) for facts, _, steady in known]),
         table=Table(

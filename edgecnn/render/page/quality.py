@@ -42,7 +42,9 @@ class _Metric:
 _METRICS = (
     _Metric("top5", "Top-5", "Images whose class is among the five largest logits; higher is better."),
     _Metric("macro_f1", "Macro-F1", "Mean F1 over classes, so that small classes weigh as much as large ones; higher is better."),
-    _Metric("ece", "Calibration error", "How far confidence and accuracy are apart, over 15 bins of equal width; lower is better."),
+    _Metric(
+        "ece", "Calibration error", "How far confidence and accuracy are apart, over 15 bins of equal width; lower is better."
+    ),
     _Metric("agreement", "Agreement with fp32", "Images that get the same first answer, right or wrong; higher is better."),
 )
 _Known = Sequence[tuple[CandidateFacts, Accuracy, Quality]]
@@ -118,7 +120,7 @@ def _classes(facts: CandidateFacts, accuracy: Accuracy, value: Quality) -> Figur
 
 
 def _classes_spec(told: Sequence[ClassFigures]) -> dict[str, Any]:
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "label": label, "drop": drop.estimate, "low": drop.low, "high": drop.high,
             "state": each.regression or "not shown", "class": each.name, "paired drop": figures.points(drop),

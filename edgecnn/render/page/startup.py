@@ -32,8 +32,8 @@ def startup(report: BuildReport) -> Figure | None:
     return Figure(
         id="startup",
         title="Start-up",
-        says="Opening the model, the first inference, which allocates, and the cold start: from the start of a process to its first"
-        " answer, with interpreter, imports and checked files. Medians over process runs with their intervals; later inferences"
+        says="Opening the model, the first inference, which allocates, and the cold start: from the start of a process to its"
+        " first answer, with interpreter, imports and checked files. Medians over process runs with their intervals; later inferences"
         " are warm.",
         sources=tuple(Source(mark, f"the processes of the race, on {machine}") for mark, machine in marks),
         spec=dots_spec(dots, Axis("milliseconds", spread=spread_of(dots))),
@@ -42,7 +42,8 @@ def startup(report: BuildReport) -> Figure | None:
             caption="Start-up in milliseconds: medians over process runs with their intervals",
             columns=_COLUMNS,
             rows=tuple(
-                (facts.candidate.id, *(figures.milliseconds(_of(latency, name)) for _, name in _LANES)) for facts, latency in drawn
+                (facts.candidate.id, *(figures.milliseconds(_of(latency, name)) for _, name in _LANES))
+                for facts, latency in drawn
             ),
         ),
         notes=grouped(absent),

@@ -30,27 +30,27 @@ def sustained(report: BuildReport) -> tuple[Figure, ...]:
     sources = tuple(Source(mark, f"one process of each candidate, so no interval, on {machine}") for mark, machine in marks)
     legend = vega.in_legend(facts.candidate.precision.value for facts, _ in known)
     says = "; ".join(f"{facts.candidate.id}: {value.says}" for facts, value in known)
-    flags = " Crosses are windows in which the machine slowed itself down." if any(row["slowed"] for row in rows) else ""
+    flags = " Crosses are windows in which the machine slowed itself down." if any("slowed down" in row for row in rows) else ""
     latency = Figure(
         id="sustained",
         title="Latency without a pause",
         says=f"The median of every ten seconds. {says}.{flags}",
         sources=sources,
-        spec=_spec([row for row in rows if row["ms"] is not None], "ms", "median milliseconds"),
+        spec=_spec(rows, "ms", "median milliseconds"),
         legend=legend,
         table=_table(known),
         half=True,
     )
-    paced = [row for row in rows if row["rate"] is not None]
-    if not paced:
+    paces = [row["rate"] for row in rows if row["rate"] is not None]
+    if not paces:
         return (latency,)
-    low, high = min(row["rate"] for row in paced), max(row["rate"] for row in paced)
+    low, high = min(paces), max(paces)
     rate = Figure(
         id="sustained-rate",
         title="Images a second without a pause",
-        says=f"All inferences of a window over its seconds, so pauses count: from {low:.0f} to {high:.0f} images a second.{flags}",
+        says=f"All inferences of a window over its seconds, pauses too: from {low:.0f} to {high:.0f} images a second.{flags}",
         sources=sources,
-        spec=_spec(paced, "rate", "images a second"),
+        spec=_spec(rows, "rate", "images a second"),
         legend=legend,
         table=_rates(known),
         half=True,
@@ -68,25 +68,27 @@ def _pace(window: SoakWindow) -> float | None:
 
 
 def _row(facts: CandidateFacts, window: SoakWindow) -> dict[str, Any]:
-    pace, slowed = _pace(window), _slowed(window)
+    slowed, pace = _slowed(window), _pace(window)
     return {
         "candidate": facts.candidate.id, "precision": facts.candidate.precision.value, "runtime": facts.candidate.runtime.value,
-        "s": round(window.began_s, 2), "ms": window.p50_ms, "rate": pace, "slowed": slowed or "", "began": f"{window.began_s:.0f} s",
-        "median": figures.NONE if window.p50_ms is None else f"{window.p50_ms:.3f} ms",
-        "images/s": figures.NONE if pace is None else f"{pace:.1f}", "inferences": f"{window.samples:,}",
-        "slowed down": window.observed.get("throttled", _UNKNOWN),
+        "s": round(window.began_s, 1), "ms": None if window.p50_ms is None else round(window.p50_ms, 5),
+        "rate": None if pace is None else round(pace, 2), **({"slowed down": slowed} if slowed else {}),
     }  # fmt: skip
 
 
-def _spec(rows: list[dict[str, Any]], field: str, title: str) -> dict[str, Any]:
-    tips = ("candidate", "began", "median", "images/s", "inferences", "slowed down")
+def _spec(every: list[dict[str, Any]], field: str, title: str) -> dict[str, Any]:
+    other = "rate" if field == "ms" else "ms"
+    rows = [{name: value for name, value in row.items() if name != other} for row in every if row[field] is not None]
     base = alt.Chart(vega.chart_data(rows)).encode(
         x=alt.X("s:Q", title="seconds after the start", axis=alt.Axis(tickCount=7, grid=False), scale=alt.Scale(padding=12)),
         y=alt.Y(f"{field}:Q", title=title, scale=alt.Scale(zero=False, padding=14), axis=alt.Axis(tickCount=5)),
-        color=vega.precision_colour(), tooltip=[alt.Tooltip(f"{name}:N") for name in tips],
+        color=vega.precision_colour(), tooltip=[
+            alt.Tooltip("candidate:N"), alt.Tooltip("s:Q", title="began, s"), alt.Tooltip("slowed down:N"),
+            alt.Tooltip(f"{field}:Q", title=title, format=".5~g"),
+        ],
     )  # fmt: skip
     dashes = alt.StrokeDash("runtime:N", scale=vega.runtime_dashes({row["runtime"] for row in rows}), legend=None)
-    slowed = base.transform_filter("datum.slowed !== ''")
+    slowed = base.transform_filter("isValid(datum['slowed down'])")
     layers = [
         base.mark_line(strokeWidth=2, aria=False).encode(detail="candidate:N", strokeDash=dashes),
         base.mark_point(filled=True, size=48, opacity=1, aria=False),

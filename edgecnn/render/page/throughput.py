@@ -10,7 +10,7 @@ import altair as alt
 from edgecnn.render import figures
 from edgecnn.render.page import vega
 from edgecnn.render.page.figure import Figure, Source, Table
-from edgecnn.render.page.marks import MEASURED, MISSING, OF_FIDELITY
+from edgecnn.render.page.marks import MISSING, OF_FIDELITY
 from edgecnn.render.page.reasons import grouped
 from edgecnn.values.report import BuildReport, CandidateFacts
 from edgecnn.values.throughput import BatchFigure, Throughput
@@ -46,7 +46,9 @@ def throughput(report: BuildReport) -> Figure | None:
 
 
 def _says(known: _Known) -> str:
-    axis = "Filled points were raced, with the interval over runs; hollow ones were seen in one run, while the best was looked for."
+    axis = (
+        "Filled points were raced, with the interval over runs; hollow ones were seen in one run, while the best was looked for."
+    )
     raced = [(facts, each) for facts, value in known for each in value.figures if each.images_per_s]
     if not raced:
         return f"{axis} No figure has an interval."

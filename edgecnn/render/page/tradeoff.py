@@ -121,7 +121,10 @@ def _sources(points: Sequence[Point], axis: Axis) -> tuple[Source, ...]:
 
 
 def _gpu_sources(gpu: DesktopPoint) -> tuple[Source, ...]:
-    return (Source(MEASURED, f"{gpu.name} (square), another machine: {gpu.timed}"), Source(gpu.mark, f"its accuracy: {gpu.answered}"))
+    return (
+        Source(MEASURED, f"{gpu.name} (square), another machine: {gpu.timed}"),
+        Source(gpu.mark, f"its accuracy: {gpu.answered}"),
+    )
 
 
 def _left_out(report: BuildReport, points: Sequence[Point], axis: Axis) -> tuple[str, ...]:
@@ -231,8 +234,8 @@ def _place(point: Point | DesktopPoint) -> dict[str, float]:
 
 def _gpu_row(gpu: DesktopPoint, anchor: str) -> dict[str, Any]:
     return {
-        "number": "GPU", "candidate": gpu.name, "label": gpu.name, "anchor": anchor, "precision": desktop.PRECISION, **_place(gpu),
-        "shape": "square", "area": 120, "top-1": figures.percent_interval(gpu.top1), "drop": "desktop GPU",
+        "number": "GPU", "candidate": gpu.name, "label": gpu.name, "anchor": anchor, "precision": desktop.PRECISION,
+        **_place(gpu), "shape": "square", "area": 120, "top-1": figures.percent_interval(gpu.top1), "drop": "desktop GPU",
         "latency": figures.milliseconds(gpu.cost), "from": f"accuracy {gpu.mark.word}; {gpu.timed}",
     }  # fmt: skip
 

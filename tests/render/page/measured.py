@@ -1,4 +1,4 @@
-"""Everything that can be measured beyond accuracy and latency, made up for a page: about one speed, so that charts have shapes."""
+"""Everything that can be measured beyond accuracy and latency, made up for a page, so that every chart has a shape."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def a_memory(model_mib: float = 21.0, **changes: Any) -> Memory:
 
 def an_energy(mj: float = 12.0, **changes: Any) -> Energy:
     known = {
-        "total_mj": around(mj), "above_idle_mj": around(mj * 0.6), "idle_w": around(2.0), "meter": "rapl", "covers": "the package",
-        "runs": 8, "images": 800,
+        "total_mj": around(mj), "above_idle_mj": around(mj * 0.6), "idle_w": around(2.0), "meter": "rapl",
+        "covers": "the package", "runs": 8, "images": 800,
     }  # fmt: skip
     return Energy.model_validate({**known, **MEASURED, **changes})
 
@@ -37,7 +37,12 @@ def an_energy(mj: float = 12.0, **changes: Any) -> Energy:
 def a_throughput(rate: float = 250.0, **changes: Any) -> Throughput:
     figures = tuple(
         BatchFigure(
-            batch=batch, images_per_s=around(rate * batch**0.5), call_ms=around(4.0 * batch**0.5), runs=8, best=batch == 8, asked=True
+            batch=batch,
+            images_per_s=around(rate * batch**0.5),
+            call_ms=around(4.0 * batch**0.5),
+            runs=8,
+            best=batch == 8,
+            asked=True,
         )
         for batch in (1, 8)
     )

@@ -48,8 +48,8 @@ def test_each_verdict_is_a_word_and_a_shape_of_its_own(verdict: Verdict) -> None
 
 def test_the_sections_stand_in_the_order_in_which_they_are_asked(document: Element) -> None:
     assert [section.attributes["id"] for section in document.all("section")] == [
-        "verdict", "candidates", "accuracy", "quality", "latency", "use", "residency", "size", "mistakes", "training", "gates", "notices",
-        "environment", "again",
+        "verdict", "candidates", "accuracy", "quality", "latency", "use", "residency", "size", "mistakes", "training",
+        "gates", "notices", "environment", "again",
     ]  # fmt: skip
 
 
