@@ -33,8 +33,8 @@ def startup(report: BuildReport) -> Figure | None:
         id="startup",
         title="Start-up",
         says="Opening the model, the first inference, which allocates, and the cold start: from the start of a process to its"
-        " first answer, with interpreter, imports and checked files. Medians over process runs with their intervals; later inferences"
-        " are warm.",
+        " first answer, with interpreter, imports and checked files. Medians over process runs with their intervals; later"
+        " inferences are warm.",
         sources=tuple(Source(mark, f"the processes of the race, on {machine}") for mark, machine in marks),
         spec=dots_spec(dots, Axis("milliseconds", spread=spread_of(dots))),
         legend=vega.in_legend(facts.candidate.precision.value for facts, _ in drawn),
