@@ -29,13 +29,15 @@ def _report(build: BuildArg, out: FileOpt = None, as_json: opt.JsonOpt = False, 
 def _written(build: Path, out: Path | None, as_json: bool) -> ExitCode:
     from edgecnn.api import PAGE, write_page
     from edgecnn.building.page_gathering import read_report
-    from edgecnn.render.terminal import show_json, show_lines
+    from edgecnn.render.terminal import show_json, show_lines, show_plot
     from edgecnn.store.store import Store
 
-    written = write_page(read_report(build), Store.open(), out or build / PAGE)
+    report = read_report(build)
+    written = write_page(report, Store.open(), out or build / PAGE)
     if as_json:
         show_json(written.model_dump(mode="json"))
     else:
         missing = [f"  missing: {part}: {why}" for part, why in written.missing.items()]
         show_lines([f"{written.file}: {written.bytes:,} bytes", *missing])
+        show_plot(report)
     return ExitCode.OK

@@ -46,6 +46,7 @@ def _windows(run: Run) -> tuple[SoakWindow, ...]:
             p50_ms=None if middle is None else middle / NS_PER_MS,
             samples=window.samples,
             observed=window.observed,
+            seconds=window.seconds,
         )
         for window, middle in zip(run.windows, medians, strict=True)
     )

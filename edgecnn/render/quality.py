@@ -33,7 +33,7 @@ def row(facts: CandidateFacts) -> tuple[str, ...] | None:
 
 def class_rows(classes: ClassReport) -> list[tuple[str, ...]]:
     """The cells of each class, in the order of ``CLASS_COLUMNS``: all of up to 20 classes, else of those that lose most."""
-    return [_class_row(each) for each in _most_telling(classes)]
+    return [_class_row(each) for each in most_telling(classes)]
 
 
 def left_out(classes: ClassReport) -> str:
@@ -42,16 +42,17 @@ def left_out(classes: ClassReport) -> str:
     return f"The {CLASSES_SHOWN} that lose most; {more:,} more in report.json." if more > 0 else ""
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-
-
-def _most_telling(classes: ClassReport) -> tuple[ClassFigures, ...]:
+def most_telling(classes: ClassReport) -> tuple[ClassFigures, ...]:
+    """All of up to 20 classes, else those that lose most: shown losses first, then by drop."""
     if len(classes.classes) <= CLASSES_SHOWN:
         return classes.classes
     shown = classes.shown()
     rest = [each for each in classes.classes if each.regression != "shown"]
     rest.sort(key=lambda each: (-_drop(each), each.recall.estimate if each.recall else 1.0))
     return (*shown, *rest)[:CLASSES_SHOWN]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
 
 
 def _drop(each: ClassFigures) -> float:

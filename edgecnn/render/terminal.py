@@ -13,9 +13,11 @@ from rich.text import Text
 
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.render import figures
+from edgecnn.render.build_plot import plot_lines
 from edgecnn.render.extents import extent_lines
 from edgecnn.render.gate_sheet import error_rates
 from edgecnn.render.grid import Grid, show_grid
+from edgecnn.render.plots import signs
 from edgecnn.render.timing import latency_lines
 from edgecnn.values.artifact import Ran
 from edgecnn.values.report import BuildReport, CandidateFacts
@@ -81,6 +83,13 @@ def show_candidates(report: BuildReport) -> None:
     show_grid(Grid(figures.COLUMNS, rows, title, important=figures.IMPORTANT), console)
     for text in figures.legend(report.candidates):
         _say(console, f"  {text}")
+
+
+def show_plot(report: BuildReport) -> None:
+    """A finished build as a small plot: accuracy and latency with their intervals."""
+    console = _console()
+    for line in plot_lines(report, console.width, signs(ascii_only=console.options.ascii_only)):
+        console.print(line, soft_wrap=True)
 
 
 def show_measured(report: BuildReport) -> None:

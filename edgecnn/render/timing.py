@@ -24,7 +24,7 @@ def latency_lines(candidates: Iterable[CandidateFacts]) -> list[str]:
     lines = []
     for facts in candidates:
         if facts.latency is not None and facts.latency.runs:
-            name, runs = f"`{facts.candidate.id}`", runs_said(facts.latency)
+            name, runs = f"`{facts.candidate.id}`", _runs_said(facts.latency)
             lines.append(f"{name}: {_said(facts.latency)}")
             lines += [f"runs of {name}: {runs}"] if runs else []
     return lines
@@ -41,15 +41,15 @@ def _said(value: Latency) -> str:
     return "; ".join(parts) or value.reason or "nothing ran"
 
 
-def runs_said(value: Latency) -> str:
+def _runs_said(value: Latency) -> str:
     """How the race ended, whether its runs were steady, and what it could have shown."""
     parts = [value.stopped, value.steady.says if value.steady else None]
-    parts += [_noise(value.smallest_ratio) if value.smallest_ratio else None]
+    parts += [noise_said(value.smallest_ratio) if value.smallest_ratio else None]
     return "; ".join(part for part in parts if part)
 
 
-def _noise(ratio: float) -> str:
-    """Rounded up: a race shows no more than is said."""
+def noise_said(ratio: float) -> str:
+    """What a race could have shown. Rounded up: a race shows no more than is said."""
     said = f"{math.ceil(100 * ratio - 1e-9) / 100:.2f}"
     return f"this race could have shown a ratio of {said} or more (each kit against itself, a round later)"
 

@@ -16,6 +16,8 @@ class SoakWindow(Value):
     """None below 20 samples."""
     samples: int
     observed: Mapping[str, str]
+    seconds: float | None = None
+    """How long it was; None in a report of before this was kept."""
 
 
 class Sustained(Value):

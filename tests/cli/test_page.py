@@ -35,7 +35,10 @@ def test_a_page_is_written_beside_the_report_and_says_what_it_lacks(build: Path)
     assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
     lines = done.stdout.splitlines()
     assert lines[0] == f"{page}: {page.stat().st_size:,} bytes"
-    assert [line.partition(": ")[2].partition(":")[0] for line in lines[1:]] == ["latency", "mistakes", "training"]
+    assert [line.partition(": ")[2].partition(":")[0] for line in lines[1:4]] == ["latency", "mistakes", "training"]
+    assert lines[4].split() == ["top-1,", "%", "median,", "ms"], "the small plot of the same build"
+    assert lines[5].startswith("  onnxruntime-int8")
+    assert len(lines) == 7
 
 
 def test_with_json_it_is_one_document(build: Path, tmp_path: Path) -> None:

@@ -17,15 +17,11 @@ from markupsafe import Markup
 from edgecnn.building.page_facts import PageFacts
 from edgecnn.render.page import vega
 from edgecnn.render.page.candidates import COLUMNS, candidate_rows, key_figures
-from edgecnn.render.page.curves import curves
-from edgecnn.render.page.drops import drops
 from edgecnn.render.page.figure import Figure
 from edgecnn.render.page.inert import inert_json, inert_script, script_source
-from edgecnn.render.page.latency import latencies
+from edgecnn.render.page.machine import machine, raced_under
 from edgecnn.render.page.marks import MARKS, OF_FIDELITY
-from edgecnn.render.page.residency import residencies
-from edgecnn.render.page.sizes import sizes
-from edgecnn.render.page.tradeoff import tradeoff
+from edgecnn.render.page.sections import figures_of, not_measured
 
 FOLDER = Path(__file__).parent
 TEMPLATE = "page.html.j2"
@@ -34,13 +30,7 @@ _BEFORE_UNIT = re.compile(r"(\d|\]) (%|ms|pp|px|MiB|×)")
 
 def report_page(facts: PageFacts) -> str:
     """The whole file as text, to be written in UTF-8."""
-    shown = {
-        "tradeoff": tuple(figure for figure in (tradeoff(facts.report), drops(facts.report)) if figure is not None),
-        "latency": latencies(facts),
-        "residency": residencies(facts.report),
-        "size": tuple(figure for figure in (sizes(facts.report),) if figure is not None),
-        "training": curves(facts.history) if facts.history else (),
-    }
+    shown = figures_of(facts)
     every = [figure for figures in shown.values() for figure in figures]
     library, behaviour = vega.library(), _file("page.js")
     return (
@@ -50,6 +40,9 @@ def report_page(facts: PageFacts) -> str:
             facts=facts,
             report=facts.report,
             figures=shown,
+            lacking=not_measured(facts.report, shown),
+            machine=machine(facts.report.environment),
+            raced_under=raced_under({each.candidate: (each.observed_at, each.environment) for each in facts.raced}),
             rows=candidate_rows(facts.report),
             columns=COLUMNS,
             key_figures=key_figures(facts.report),

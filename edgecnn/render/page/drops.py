@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import altair as alt
-
 from edgecnn.render import figures
 from edgecnn.render.page import vega
+from edgecnn.render.page.dots import Axis, Dot, Rule, dots_spec
 from edgecnn.render.page.figure import Figure, Source, Table
-from edgecnn.render.page.marks import OF_FIDELITY, labelled
+from edgecnn.render.page.marks import OF_FIDELITY
 from edgecnn.values.report import Accuracy, BuildReport, CandidateFacts
 
-ROW_PX = 34
 TITLE = "top-1 lost against fp32, pp"
 
 
@@ -65,50 +63,10 @@ def _says(known: list[tuple[CandidateFacts, Accuracy]], bound: float | None) -> 
 
 
 def _spec(known: list[tuple[CandidateFacts, Accuracy]], bound: float | None) -> dict[str, Any]:
-    rows = [_row(facts, accuracy) for facts, accuracy in known]
-    x = alt.X("drop:Q", title=TITLE, axis=alt.Axis(tickCount=8), scale=alt.Scale(padding=16, nice=False))
-    base = alt.Chart(vega.chart_data(rows)).encode(
-        y=vega.names_down([row["label"] for row in rows]),
-        color=vega.precision_colour(),
-    )
-    tips = [alt.Tooltip(f"{name}:N") for name in ("candidate", "paired drop", "lost", "gained")]
-    layers = [
-        _rule(0.0, [], "var(--soft)"),
-        *([] if bound is None else [_rule(bound, [5, 4], "var(--FAIL)"), _bound_name(bound)]),
-        base.mark_rule(strokeWidth=2.5, strokeCap="round", aria=False).encode(x=alt.X("low:Q", title=TITLE), x2="high:Q"),
-        base.mark_point(filled=True, opacity=1, size=110, stroke="var(--bg)", strokeWidth=1.5).encode(
-            x=x, shape=alt.Shape("shape:N", scale=None), tooltip=tips
-        ),
+    dots = [
+        Dot(facts=facts, mark=OF_FIDELITY[accuracy.fidelity], figure=accuracy.drop_pp, said=_drop(accuracy).partition(" [")[0])
+        for facts, accuracy in known
+        if accuracy.drop_pp is not None
     ]
-    return vega.specification(alt.layer(*layers).properties(width="container", height=ROW_PX * len(rows)))
-
-
-def _rule(at: float, dash: list[int], colour: str) -> alt.Chart:
-    data = vega.chart_data([{"drop": at}])
-    mark = alt.Chart(data).mark_rule(strokeDash=dash or alt.Undefined, color=colour, strokeWidth=1.2, aria=False)
-    drawn: alt.Chart = mark.encode(x="drop:Q")
-    return drawn
-
-
-def _bound_name(bound: float) -> alt.Chart:
-    data = vega.chart_data([{"drop": bound, "text": f"gate: at most {bound:g} pp"}])
-    mark = alt.Chart(data).mark_text(align="right", baseline="bottom", dx=-4, dy=-2, color="var(--FAIL)", aria=False)
-    drawn: alt.Chart = mark.encode(x="drop:Q", y=alt.value(0), text="text:N")
-    return drawn
-
-
-def _row(facts: CandidateFacts, accuracy: Accuracy) -> dict[str, Any]:
-    assert accuracy.drop_pp is not None
-    mark = OF_FIDELITY[accuracy.fidelity]
-    return {
-        "candidate": facts.candidate.id,
-        "label": labelled(facts.candidate.id, mark),
-        "precision": facts.candidate.precision.value,
-        "drop": accuracy.drop_pp.estimate,
-        "low": accuracy.drop_pp.low,
-        "high": accuracy.drop_pp.high,
-        "shape": "circle" if mark.word == "measured" else "diamond",
-        "paired drop": _drop(accuracy),
-        "lost": _count(accuracy.lost),
-        "gained": _count(accuracy.gained),
-    }
+    gate = [] if bound is None else [Rule(bound, f"gate: at most {bound:g} pp", gate=True)]
+    return dots_spec(dots, Axis(title=TITLE, rules=[Rule(0.0), *gate]))

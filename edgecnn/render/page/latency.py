@@ -13,12 +13,15 @@ from edgecnn.render import figures
 from edgecnn.render.page import vega
 from edgecnn.render.page.figure import Figure, Source, Table
 from edgecnn.render.page.marks import OF_FIDELITY
-from edgecnn.render.timing import runs_said
+from edgecnn.render.timing import noise_said
 from edgecnn.values.candidate import Candidate
 
 NAMED = 3
 """Candidates that the sentence above a chart names; the table has all."""
-RUN_PX, GAP_PX = 8, 18
+RUN_PX, GAP_LINES, NAME_LINES = 8, 1, 2
+"""Height of a run's line; empty lines above and below a candidate's, and how many lines its name needs."""
+_BLANK = "\x01"
+"""Begins what stands on the axis without being a name."""
 CURVES_HEIGHT_PX = 300
 LOG_FROM = 5.0
 """Times spread this many times wide are drawn on a logarithmic axis, or the tail would squeeze the rest."""
@@ -26,11 +29,6 @@ _PURPOSES = {
     "report": "the last race, of the winner against fp32",
     "select": "the race among finalists",
     "screen": "one screening run",
-}
-_DASHES: Mapping[str, tuple[list[int], str]] = {
-    "onnxruntime": ([1, 0], "solid"),
-    "openvino": ([6, 3], "dashed"),
-    "tensorrt": ([2, 2], "dotted"),
 }
 _GLYPH = (
     "Each bar is one process run: the tick is its median, dark its middle half, light 5 to 95 %, the line smallest to largest."
@@ -97,17 +95,24 @@ def _notes(facts: PageFacts) -> tuple[str, ...]:
     few = [raced for raced in facts.raced if len(raced.runs) < RUNS_NEEDED]
     absent = [row for row in facts.report.candidates if row.candidate.id not in drawn]
     disturbed = [(row.candidate.id, row.latency.disturbed) for row in facts.report.candidates if row.latency]
+    stopped = [(row.candidate.id, row.latency.stopped) for row in facts.report.candidates if row.latency]
     return (
         *(f"{raced.candidate}: {len(raced.runs)} run{'s' * (len(raced.runs) != 1)}; no interval" for raced in few),
         *(f"{name} was disturbed: {how}; slow is then not shown, fast is" for name, how in disturbed if how),
-        *(f"{name}: {said}" for name, said in _runs_said(facts)),
+        *(f"{name}: {how}" for name, how in stopped if how),
+        *(f"{name}: {noise_said(ratio)}" for name, ratio in _uncompared(facts)),
         *(f"{row.candidate.id} is not drawn: {_absence(row.latency.reason if row.latency else None)}" for row in absent),
     )
 
 
-def _runs_said(facts: PageFacts) -> list[tuple[str, str]]:
-    rows = [(row.candidate.id, row.latency) for row in facts.report.candidates if row.latency]
-    return [(name, said) for name, latency in rows if (said := runs_said(latency))]
+def _uncompared(facts: PageFacts) -> list[tuple[str, float]]:
+    """What a race could have shown where it is not drawn beside a ratio, as there was none to fp32."""
+    known = [(row, row.latency) for row in facts.report.candidates if row.latency and not row.is_baseline]
+    return [
+        (row.candidate.id, latency.smallest_ratio)
+        for row, latency in known
+        if latency.smallest_ratio is not None and latency.ratio_to_fp32 is None
+    ]
 
 
 def _absence(reason: str | None) -> str:
@@ -123,11 +128,10 @@ def _at(run: RunShape, share: float) -> float:
 
 
 def _runs_spec(raced: Sequence[Raced], candidates: Mapping[str, Candidate]) -> dict[str, Any]:
-    most = max(len(each.runs) for each in raced)
     rows = [
         {
-            "label": each.candidate,
-            "lane": _order(each, run) + (most - len(each.runs)) // 2,
+            "slot": _slot(place, each, _order(each, run)),
+            "lane": _order(each, run),
             "precision": candidates[each.candidate].precision.value,
             "min": _at(run, 0.0), "low": _at(run, 0.05), "q1": _at(run, 0.25), "median": _at(run, 0.5), "q3": _at(run, 0.75),
             "high": _at(run, 0.95), "max": _at(run, 1.0),
@@ -135,14 +139,15 @@ def _runs_spec(raced: Sequence[Raced], candidates: Mapping[str, Candidate]) -> d
             "median, ms": f"{_at(run, 0.5):.3f}", "5 to 95 %, ms": f"{_at(run, 0.05):.3f} to {_at(run, 0.95):.3f}",
             "largest, ms": f"{_at(run, 1.0):.3f}",
         }
-        for each in raced
+        for place, each in enumerate(raced)
         for run in each.runs
     ]  # fmt: skip
-    y = vega.names_down([each.candidate for each in raced], gap=0.25)
-    offset = alt.YOffset("lane:O", scale=alt.Scale(domain=list(range(1, most + 1)), paddingInner=0.15))
+    slots = _slots(raced)
+    names = alt.Axis(labelExpr=f"indexof(datum.label, '{_BLANK}') < 0 ? datum.label : ''", labelOverlap=False, grid=False)
+    y = alt.Y("slot:N", title=None, scale=alt.Scale(domain=slots, paddingInner=0.15), axis=names)
     scale, title = _axis(raced)
     base = alt.Chart(vega.chart_data(rows)).transform_filter(vega.IS_SHOWN)
-    base = base.encode(y=y, yOffset=offset, color=vega.precision_colour())
+    base = base.encode(y=y, color=vega.precision_colour())
     x = alt.X("median:Q", title=title, scale=scale, axis=alt.Axis(tickCount=8))
     tips = [
         alt.Tooltip(f"{name}:N")
@@ -157,21 +162,36 @@ def _runs_spec(raced: Sequence[Raced], candidates: Mapping[str, Candidate]) -> d
         ),
         base.mark_point(size=12, filled=True, opacity=0.8, aria=False).encode(x=alt.X("max:Q", scale=scale), tooltip=tips),
     ]
-    height = len(raced) * (most * RUN_PX + GAP_PX)
-    chart = alt.layer(*layers).properties(width="container", height=height).add_params(vega.hidden_precisions())
+    chart = alt.layer(*layers).properties(width="container", height=len(slots) * RUN_PX).add_params(vega.hidden_precisions())
     return vega.specification(chart)
 
 
+def _slot(place: int, raced: Raced, lane: int) -> str:
+    """The line of one run: the candidate's middle run bears its name, which the axis shows; every other line has a blank one."""
+    return raced.candidate if lane == (len(raced.runs) + 1) // 2 else f"{_BLANK}{place} {lane}"
+
+
+def _slots(raced: Sequence[Raced]) -> list[str]:
+    """Every line from top to bottom, each candidate as high as it has runs, with room between two."""
+    found: list[str] = []
+    for place, each in enumerate(raced):
+        edge = GAP_LINES if len(each.runs) >= NAME_LINES else NAME_LINES
+        found += [f"{_BLANK}{place} above {number}" for number in range(edge)]
+        found += [_slot(place, each, lane) for lane in range(1, len(each.runs) + 1)]
+        found += [f"{_BLANK}{place} below {number}" for number in range(edge)]
+    return found
+
+
 def _curves_spec(raced: Sequence[Raced], candidates: Mapping[str, Candidate]) -> dict[str, Any]:
+    shares = [round(share * 100, 1) for share in SHARES]
     rows = [
         {
             "candidate": each.candidate, "line": f"{place}-{run.round}", "run of the race": str(_order(each, run)),
             "precision": candidates[each.candidate].precision.value, "runtime": candidates[each.candidate].runtime.value,
-            "ms": at, "share": share * 100,
+            "ms": [float(f"{ms:.5g}") for ms in run.at_ms], "share": shares,
         }
         for place, each in enumerate(raced)
         for run in each.runs
-        for share, at in zip(SHARES, run.at_ms, strict=True)
     ]  # fmt: skip
     picked = alt.selection_point(name="picked", fields=["candidate"], on="pointerover", clear="pointerout", nearest=False)
     scale, title = _axis(raced)
@@ -179,6 +199,7 @@ def _curves_spec(raced: Sequence[Raced], candidates: Mapping[str, Candidate]) ->
     base = (
         alt.Chart(vega.chart_data(rows))
         .transform_filter(vega.IS_SHOWN)
+        .transform_flatten(["ms", "share"])
         .encode(
             x=alt.X("ms:Q", title=title, scale=scale, axis=alt.Axis(tickCount=8)),
             y=alt.Y("share:Q", title="% of a run's inferences", scale=alt.Scale(domain=[0, 100])),
@@ -187,7 +208,7 @@ def _curves_spec(raced: Sequence[Raced], candidates: Mapping[str, Candidate]) ->
     )
     lines = base.mark_line(strokeWidth=1.5, interpolate="monotone", aria=False).encode(
         color=vega.precision_colour(),
-        strokeDash=alt.StrokeDash("runtime:N", scale=_dashes(runtimes), legend=None),
+        strokeDash=alt.StrokeDash("runtime:N", scale=vega.runtime_dashes(runtimes), legend=None),
         opacity=alt.condition(picked, alt.value(0.85), alt.value(0.1)),
     )
     tips = [alt.Tooltip("candidate:N"), alt.Tooltip("run of the race:N")]
@@ -196,14 +217,9 @@ def _curves_spec(raced: Sequence[Raced], candidates: Mapping[str, Candidate]) ->
     return vega.specification(chart.add_params(vega.hidden_precisions()))
 
 
-def _dashes(runtimes: Sequence[str]) -> alt.Scale:
-    """Runtime to dashes: whole, long, short."""
-    return alt.Scale(domain=list(runtimes), range=[_DASHES[name][0] for name in runtimes])
-
-
 def _dashes_said(candidates: Mapping[str, Candidate], raced: Sequence[Raced]) -> str:
     runtimes = dict.fromkeys(candidates[each.candidate].runtime.value for each in raced)
-    return ", ".join(f"{_DASHES[name][1]} for {name}" for name in runtimes)
+    return ", ".join(f"{vega.RUNTIME_DASHES[name][1]} for {name}" for name in runtimes)
 
 
 def _axis(raced: Sequence[Raced]) -> tuple[alt.Scale, str]:

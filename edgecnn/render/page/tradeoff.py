@@ -9,7 +9,8 @@ from typing import Any, Literal
 import altair as alt
 
 from edgecnn.render import figures
-from edgecnn.render.page import vega
+from edgecnn.render.page import desktop, vega
+from edgecnn.render.page.desktop import DesktopPoint, desktop_point, no_desktop_point
 from edgecnn.render.page.extent import Extent
 from edgecnn.render.page.figure import Figure, Source, Table
 from edgecnn.render.page.labels import ANCHORS, Anchor, Spot, placed, shortened
@@ -53,17 +54,18 @@ def tradeoff(report: BuildReport) -> Figure | None:
     points = _points(report, axis)
     if not points:
         return None
-    front = pareto(points)
+    front, gpu = pareto(points), desktop_point(report) if axis == "latency" else None
+    precisions = [point.facts.candidate.precision.value for point in points]
     return Figure(
         id="tradeoff",
         title=f"Accuracy against {axis}",
         says=_says(points, front, axis, report),
-        sources=_sources(points, axis),
-        spec=_spec(points, front, axis),
-        legend=vega.in_legend(point.facts.candidate.precision.value for point in points),
+        sources=(*_sources(points, axis), *(_gpu_sources(gpu) if gpu else ())),
+        spec=_spec(points, front, gpu, axis),
+        legend=vega.in_legend([*precisions, *([desktop.PRECISION] if gpu else [])]),
         sifts=True,
-        table=_table(report, axis, front),
-        notes=_left_out(report, points, axis),
+        table=_table(report, axis, front, gpu),
+        notes=(*_left_out(report, points, axis), *(() if gpu or axis == "size" else (no_desktop_point(report.baseline),))),
     )
 
 
@@ -118,13 +120,20 @@ def _sources(points: Sequence[Point], axis: Axis) -> tuple[Source, ...]:
     return (*found, *(Source(mark, f"latency, on {machine}") for mark, machine in timed.items()))
 
 
+def _gpu_sources(gpu: DesktopPoint) -> tuple[Source, ...]:
+    return (
+        Source(MEASURED, f"{gpu.name} (square), another machine: {gpu.timed}"),
+        Source(gpu.mark, f"its accuracy: {gpu.answered}"),
+    )
+
+
 def _left_out(report: BuildReport, points: Sequence[Point], axis: Axis) -> tuple[str, ...]:
     drawn = {point.facts.candidate.id for point in points}
     reasons = {f.candidate.id: (f.latency.reason if f.latency and f.report else "not evaluated") for f in report.candidates}
     return tuple(f"{name} is not drawn: {why or f'no {axis}'}" for name, why in reasons.items() if name not in drawn)
 
 
-def _table(report: BuildReport, axis: Axis, front: Sequence[Point]) -> Table:
+def _table(report: BuildReport, axis: Axis, front: Sequence[Point], gpu: DesktopPoint | None) -> Table:
     on_front = {point.facts.candidate.id for point in front}
     rows = []
     for facts in report.candidates:
@@ -138,6 +147,8 @@ def _table(report: BuildReport, axis: Axis, front: Sequence[Point]) -> Table:
                 "yes" if facts.candidate.id in on_front else "no",
             )
         )
+    if gpu is not None:
+        rows.append((gpu.name, "desktop GPU", figures.percent_interval(gpu.top1), _cost_text(gpu.cost, axis), "not compared"))
     return Table(
         caption=f"Accuracy with its 95 % interval, {axis} with its interval where it has one, and whether it is on the front",
         columns=("candidate", "precision", "top-1", axis, "on the front"),
@@ -145,9 +156,10 @@ def _table(report: BuildReport, axis: Axis, front: Sequence[Point]) -> Table:
     )
 
 
-def _spec(points: Sequence[Point], front: Sequence[Point], axis: Axis) -> dict[str, Any]:
-    data = vega.chart_data(_rows(points))
-    across, up = _across(points), _up(points)
+def _spec(points: Sequence[Point], front: Sequence[Point], gpu: DesktopPoint | None, axis: Axis) -> dict[str, Any]:
+    every: list[Point | DesktopPoint] = [*points, *([gpu] if gpu else [])]
+    across, up = _across(every), _up(every)
+    data = vega.chart_data(_rows(points, gpu, across, up))
     x = alt.X("x:Q", title=_TITLES[axis], scale=across.scale(), axis=alt.Axis(tickCount=6, grid=False))
     y = alt.Y("y:Q", title="top-1 on the report split, %", scale=up.scale())
     fades = alt.condition(vega.IS_SHOWN, alt.value(1.0), alt.value(0.12))
@@ -193,7 +205,7 @@ def _front_line(front: Sequence[Point]) -> alt.Chart:
     return drawn
 
 
-def _across(points: Sequence[Point]) -> Extent:
+def _across(points: Sequence[Point | DesktopPoint]) -> Extent:
     low, high = min(point.cost.low for point in points), max(point.cost.high for point in points)
     if low > 0 and high / low > LOG_FROM:
         return Extent(low / 1.1, high * 1.1, logarithmic=True)
@@ -201,16 +213,31 @@ def _across(points: Sequence[Point]) -> Extent:
     return Extent(max(0.0, low - room), high + room)
 
 
-def _up(points: Sequence[Point]) -> Extent:
+def _up(points: Sequence[Point | DesktopPoint]) -> Extent:
     low, high = min(point.top1.low for point in points) * 100, max(point.top1.high for point in points) * 100
     room = ROOM * (high - low) or 1.0
     return Extent(low - room, high + room)
 
 
-def _rows(points: Sequence[Point]) -> list[dict[str, Any]]:
-    across, up = _across(points), _up(points)
-    anchors = placed([Spot(across.share(p.cost.estimate), up.share(p.top1.estimate * 100), p.name) for p in points])
-    return [_row(point, anchor) for point, anchor in zip(points, anchors, strict=True)]
+def _rows(points: Sequence[Point], gpu: DesktopPoint | None, across: Extent, up: Extent) -> list[dict[str, Any]]:
+    every: list[Point | DesktopPoint] = [*points, *([gpu] if gpu else [])]
+    anchors = placed([Spot(across.share(p.cost.estimate), up.share(p.top1.estimate * 100), p.name) for p in every])
+    rows = [_row(point, anchor) for point, anchor in zip(points, anchors, strict=False)]
+    return [*rows, *([_gpu_row(gpu, anchors[-1])] if gpu else [])]
+
+
+def _place(point: Point | DesktopPoint) -> dict[str, float]:
+    cost, top1 = point.cost, point.top1
+    up = {"y": top1.estimate * 100, "y_low": top1.low * 100, "y_high": top1.high * 100}
+    return {"x": cost.estimate, "x_low": cost.low, "x_high": cost.high, **up}
+
+
+def _gpu_row(gpu: DesktopPoint, anchor: str) -> dict[str, Any]:
+    return {
+        "number": "GPU", "candidate": gpu.name, "label": gpu.name, "anchor": anchor, "precision": desktop.PRECISION,
+        **_place(gpu), "shape": "square", "area": 120, "top-1": figures.percent_interval(gpu.top1), "drop": "desktop GPU",
+        "latency": figures.milliseconds(gpu.cost), "from": f"accuracy {gpu.mark.word}; {gpu.timed}",
+    }  # fmt: skip
 
 
 def _row(point: Point, anchor: str) -> dict[str, Any]:
@@ -223,12 +250,7 @@ def _row(point: Point, anchor: str) -> dict[str, Any]:
         "label": point.name,
         "anchor": anchor,
         "precision": facts.candidate.precision.value,
-        "x": point.cost.estimate,
-        "x_low": point.cost.low,
-        "x_high": point.cost.high,
-        "y": point.top1.estimate * 100,
-        "y_low": point.top1.low * 100,
-        "y_high": point.top1.high * 100,
+        **_place(point),
         "shape": "circle" if mark is MEASURED else "diamond",
         "area": 190 if facts.chosen else 120,
         "top-1": figures.percent_interval(point.top1),

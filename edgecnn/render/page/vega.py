@@ -13,7 +13,7 @@ from typing import Any
 import altair as alt
 import vl_convert
 
-PRECISIONS = ("fp32", "fp16", "bf16", "int8", "overhead", "unknown")
+PRECISIONS = ("fp32", "fp16", "bf16", "int8", "desktop-gpu", "overhead", "unknown")
 """What has a colour of its own in the page, in the order of every legend."""
 _INK, _SOFT, _LINE = "var(--ink)", "var(--soft)", "var(--line)"
 FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif'
@@ -30,6 +30,7 @@ CONFIG: Mapping[str, Any] = {
     "axisY": {
         "titleAnchor": "end", "titleAngle": 0, "titleAlign": "left", "titleX": 0, "titleY": -10, "domain": False, "ticks": False,
     },
+    "legend": {"labelColor": _SOFT, "titleColor": _SOFT, "labelFontSize": 12},
     "text": {"color": _INK, "fontSize": 12},
     "rule": {"color": _SOFT},
     "line": {"color": _INK},
@@ -54,6 +55,21 @@ def precision_colour() -> alt.Color:
     """Colour by precision. The legend is HTML beside the chart: it wraps on a phone, and its entries are buttons."""
     scale = alt.Scale(domain=list(PRECISIONS), range=[f"var(--{name})" for name in PRECISIONS])
     return alt.Color("precision:N", scale=scale, legend=None)
+
+
+RUNTIME_DASHES: Mapping[str, tuple[list[int], str]] = {
+    "onnxruntime": ([1, 0], "solid"),
+    "openvino": ([6, 3], "dashed"),
+    "tensorrt": ([2, 2], "dotted"),
+    "torch": ([8, 3, 2, 3], "dash-dotted"),
+}
+"""How a line of each runtime is drawn, and the word for it."""
+
+
+def runtime_dashes(names: Iterable[str]) -> alt.Scale:
+    """Runtime to dashes: whole, long, short."""
+    runtimes = sorted(set(names))
+    return alt.Scale(domain=runtimes, range=[RUNTIME_DASHES[name][0] for name in runtimes])
 
 
 HIDDEN = "hidden"

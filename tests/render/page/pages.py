@@ -17,11 +17,13 @@ from edgecnn.building.latency_shapes import drawn_ms
 from edgecnn.building.page_facts import ClassFigures, Mistake, Mistakes, PageFacts, Raced, RunShape
 from edgecnn.judging.intervals import median_interval, wilson
 from edgecnn.training.history import BestFacts, EpochFacts, History, PhaseFacts
+from edgecnn.values.class_report import ClassReport
 from edgecnn.values.profile import Environment
 from edgecnn.values.report import BuildReport, CandidateFacts
 from edgecnn.values.residency import LayerResidency, Residency
 from edgecnn.values.verdict import Fidelity, Verdict
-from tests.judging.made import a_latency, an_accuracy, an_interval, facts
+from tests.judging.made import a_class, a_latency, a_quality, an_accuracy, an_interval, facts
+from tests.render.page.measured import a_desktop, a_memory, a_soak, a_throughput, a_way, an_energy, with_everything
 from tests.render.reports import a_build, a_gate, a_report
 
 RECORDED = Path(__file__).parents[2] / "judging" / "recorded_runs.json"
@@ -155,9 +157,9 @@ def a_page(count: int = 2, **changes: Any) -> PageFacts:
     """A page of which everything is known, with this many candidates."""
     draw = random.Random(count)
     raced = tuple(a_raced(name, 1 + 0.35 * place, draw) for place, name in enumerate(NAMES[:count]))
-    rows = tuple(a_row(each.candidate, each, draw, place) for place, each in enumerate(raced))
+    rows = tuple(with_everything(a_row(each.candidate, each, draw, place), 1 + place / 3) for place, each in enumerate(raced))
     known: dict[str, Any] = {
-        "report": a_report(*rows, notices=("demo: small images",)),
+        "report": a_report(*rows, notices=("demo: small images",), baseline=a_desktop()),
         "raced": raced,
         "mistakes": some_mistakes(),
         "history": a_history(),
@@ -199,11 +201,20 @@ def _hostile_row(row: CandidateFacts, harm: str) -> CandidateFacts:
             "reason": harm,
             "residency": residency,
             "kit": harm,
-            "report": row.report.model_copy(update={"machine": harm}),
-            "latency": row.latency.model_copy(update={"machine": harm, "disturbed": harm}),
+            "report": row.report.model_copy(update={"machine": harm, "quality": a_quality(classes=_hostile_classes())}),
+            "latency": row.latency.model_copy(update={"machine": harm, "disturbed": harm, "stopped": harm}),
+            "energy": an_energy(meter=harm, covers=harm, machine=harm, disturbed=harm),
+            "memory": a_memory(machine=harm, gpu_reason=harm),
+            "throughput": a_throughput(reason=harm, machine=harm, disturbed=harm),
+            "end_to_end": a_way().model_copy(update={"picture": harm}),
+            "sustained": a_soak(says=harm, machine=harm),
             "gates": (a_gate(reason=harm),),
         }
     )
+
+
+def _hostile_classes() -> ClassReport:
+    return ClassReport(classes=tuple(a_class(harm, lost=60, regression="shown") for harm in HOSTILE), compared=len(HOSTILE))
 
 
 def _hostile_report(report: BuildReport, rows: tuple[CandidateFacts, ...]) -> BuildReport:
@@ -217,6 +228,7 @@ def _hostile_report(report: BuildReport, rows: tuple[CandidateFacts, ...]) -> Bu
             "build": build,
             "choice": report.choice.model_copy(update={"candidate": first, "why": second, "settle_command": first}),
             "gates": (a_gate(reason=second),),
+            "baseline": a_desktop(device=first, how=second, accuracy=None, accuracy_from=first),
             "notices": HOSTILE,
             "unexecuted": HOSTILE,
             "skipped_rungs": {first: second},

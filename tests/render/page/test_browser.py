@@ -11,6 +11,7 @@ from PIL import Image
 from edgecnn.render.page.document import report_page
 from tests.render.page.browser import Tab, a_tab
 from tests.render.page.pages import HOSTILE, a_page
+from tests.render.page.test_size import a_large_page
 
 pytestmark = pytest.mark.full
 
@@ -43,7 +44,7 @@ def test_it_draws_every_chart_says_nothing_on_the_console_and_asks_for_nothing(t
     file = folder / f"{name}.html"
     tab.open(file)
     drawn = tab.evaluate(DRAWN)
-    assert len(drawn) == (0 if name == "empty" else 11)
+    assert len(drawn) == (0 if name == "empty" else 25)
     assert all(count > 8 for count in drawn)
     assert tab.complaints == []
     assert tab.requests == [file.absolute().as_uri()]
@@ -97,7 +98,7 @@ def test_what_the_legend_takes_out_of_the_scatter_keeps_no_name(tab: Tab, folder
     tab.open(folder / "page.html")
     tab.evaluate("document.querySelector('[data-sifts=tradeoff][value=int8]').click()")
     tab.evaluate("new Promise(done => setTimeout(done, 300))")
-    assert tab.evaluate(NAMES) == ["onnxruntime-fp32 (baseline)"]
+    assert tab.evaluate(NAMES) == ["onnxruntime-fp32 (baseline)", "rtx-4090"]
 
 
 def test_charts_follow_light_and_dark_without_being_drawn_again(tab: Tab, folder: Path) -> None:
@@ -121,9 +122,9 @@ def test_no_page_scrolls_sideways_on_a_phone(tab: Tab, folder: Path, name: str) 
 
 def test_a_phone_shows_numbers_where_names_have_no_room(tab: Tab, folder: Path) -> None:
     tab.open(folder / "page.html", width=PHONE_PX, height=812)
-    assert tab.evaluate(NAMES) == ["1", "2"]
+    assert tab.evaluate(NAMES) == ["1", "2", "GPU"]
     tab.open(folder / "page.html")
-    assert tab.evaluate(NAMES) == ["onnxruntime-fp32 (baseline)", "onnxruntime-int8 ★ chosen"]
+    assert tab.evaluate(NAMES) == ["onnxruntime-fp32 (baseline)", "onnxruntime-int8 ★ chosen", "rtx-4090"]
 
 
 def test_it_prints_in_black_on_white_even_from_a_dark_screen(tab: Tab, folder: Path, tmp_path: Path) -> None:
@@ -180,3 +181,71 @@ def test_a_build_of_one_candidate_draws_too(tab: Tab, folder: Path) -> None:
     tab.open(folder / "one.html")
     assert tab.complaints == []
     assert all(count > 4 for count in tab.evaluate(DRAWN))
+
+
+def pointed_at(tab: Tab, selector: str) -> str:
+    """What the page says when the middle of the first such mark is pointed at."""
+    tab.evaluate(f"document.querySelector('{selector}').scrollIntoView({{block: 'center', behavior: 'instant'}})")
+    middle = f"(() => {{ const b = document.querySelector('{selector}').getBoundingClientRect();"
+    x, y = tab.evaluate(f"{middle} return [b.x + b.width / 2, b.y + b.height / 2]; }})()")
+    tab.move(x, y - 200)
+    tab.move(x, y)
+    said: str = tab.evaluate("document.getElementById('tip').hidden ? '' : document.getElementById('tip').textContent")
+    return said
+
+
+@pytest.mark.parametrize(
+    ("chart", "words"),
+    [
+        ("startup", "opening 30.0"),
+        ("end-to-end", "whole way 9.00"),
+        ("throughput", "images/s"),
+        ("sustained", "began, s"),
+        ("sustained-rate", "images a second"),
+        ("energy", "all 12.00"),
+        ("quality-ece", "5.0"),
+        ("classes-lost", "p after Holm"),
+        ("calibration", "the reference"),
+    ],
+)
+def test_each_chart_tells_its_figures_when_a_point_is_pointed_at(tab: Tab, folder: Path, chart: str, words: str) -> None:
+    tab.open(folder / "page.html", height=1200)
+    assert words in pointed_at(tab, f"#{chart} .mark-symbol path")
+    assert tab.complaints == []
+
+
+def test_the_parts_of_memory_and_the_runs_of_a_race_tell_theirs(tab: Tab, folder: Path) -> None:
+    tab.open(folder / "page.html", height=1200)
+    assert "the runtime alone" in pointed_at(tab, "#memory .mark-rect path")
+    assert "5 of 8" in pointed_at(tab, "#steady .mark-rect path")
+
+
+def test_the_legend_takes_a_precision_out_of_throughput(tab: Tab, folder: Path) -> None:
+    tab.open(folder / "page.html")
+    points = "document.querySelectorAll('#throughput .mark-symbol path').length"
+    before = tab.evaluate(points)
+    tab.evaluate("document.querySelector('[data-sifts=throughput][value=int8]').click()")
+    assert tab.evaluate(f"new Promise(done => setTimeout(() => done({points}), 300))") == before // 2
+
+
+def test_windows_in_which_the_machine_slowed_down_are_crossed(tab: Tab, folder: Path) -> None:
+    tab.open(folder / "page.html")
+    crosses = (
+        "[...document.querySelectorAll('#sustained .mark-symbol path')].filter(p => p.getAttribute('fill') === 'var(--FAIL)')"
+    )
+    assert tab.evaluate(f"{crosses}.length") == 4, "two windows of each of two candidates"
+
+
+def test_the_names_of_candidates_stand_once_beside_their_runs(tab: Tab, folder: Path) -> None:
+    tab.open(folder / "ten.html")
+    labels = tab.evaluate(
+        "[...document.querySelectorAll('#runs .role-axis-label text')].map(t => t.textContent).filter(t => t.includes('-'))"
+    )
+    assert len(labels) == len(set(labels)) == 10
+
+
+def test_the_largest_page_draws_within_seconds_and_says_nothing(tab: Tab, folder: Path) -> None:
+    (folder / "large.html").write_text(report_page(a_large_page()), encoding="utf-8")
+    tab.open(folder / "large.html", width=PHONE_PX, height=812)
+    assert tab.complaints == []
+    assert tab.evaluate("document.documentElement.scrollWidth") == PHONE_PX

@@ -8,19 +8,14 @@ import altair as alt
 import pytest
 
 from edgecnn.building.page_facts import PageFacts
-from edgecnn.render.page.curves import curves
 from edgecnn.render.page.document import report_page, tied
-from edgecnn.render.page.drops import drops
 from edgecnn.render.page.inert import script_source
-from edgecnn.render.page.latency import latencies
-from edgecnn.render.page.residency import residencies
-from edgecnn.render.page.sizes import sizes
-from edgecnn.render.page.tradeoff import tradeoff
+from edgecnn.render.page.sections import figures_of
 from edgecnn.values.artifact import Failed
 from edgecnn.values.report import BuildReport, Choice
 from edgecnn.values.verdict import Fidelity, Verdict
 from tests.judging.made import a_latency, an_accuracy, facts
-from tests.render.page.pages import a_history, a_page, some_mistakes
+from tests.render.page.pages import a_page, some_mistakes
 from tests.render.page.reading import Element, charts_of, read
 from tests.render.reports import a_report, a_residency, a_row
 from tests.render.sheets import a_verdict
@@ -54,8 +49,8 @@ def test_each_verdict_is_a_word_and_a_shape_of_its_own(verdict: Verdict) -> None
 
 def test_the_sections_stand_in_the_order_in_which_they_are_asked(document: Element) -> None:
     assert [section.attributes["id"] for section in document.all("section")] == [
-        "verdict", "candidates", "accuracy", "latency", "residency", "size", "mistakes", "training", "gates", "notices",
-        "environment", "again",
+        "verdict", "candidates", "accuracy", "quality", "latency", "use", "residency", "size", "mistakes", "training",
+        "gates", "notices", "environment", "again",
     ]  # fmt: skip
 
 
@@ -89,7 +84,7 @@ def test_what_is_missing_emulated_or_planned_is_marked_so_with_its_reason() -> N
 
 def test_every_chart_names_its_source_and_has_a_table_with_a_caption(document: Element) -> None:
     figures = [each for each in document.all("figure") if each.attributes.get("id")]
-    assert len(figures) == 11
+    assert len(figures) == 25
     words = ("measured", "emulated", "planned", "missing")
     for figure in figures:
         sources = next(each for each in figure.all("p") if each.attributes.get("class") == "sources")
@@ -165,13 +160,17 @@ def test_a_page_of_ten_candidates_is_below_two_megabytes(ten: str) -> None:
 
 def test_a_build_of_which_nothing_is_known_says_so_section_by_section(empty: str) -> None:
     document = read(empty)
-    said = {section: document.by_id(section).words for section in ("latency", "mistakes", "training", "gates", "size")}
+    said = {section: document.by_id(section).words for section in ("latency", "use", "mistakes", "training", "gates", "size")}
     assert said == {
         "latency": "Latency, run by run missing nothing was raced",
         "mistakes": "Where it errs missing no stored answers",
         "training": "Training missing the train artifact is gone",
         "gates": "Gates missing no gate was stated, or nothing was chosen that could be held to one",
-        "size": "Size missing no kit was packaged",
+        "use": "In use: start-up, whole way, batches, endurance missing start-up: nothing was raced"
+        " missing throughput by batch: not asked for; --batches 1,8,best measures it"
+        " missing end to end: not asked for; --end-to-end measures it missing a soak: not asked for; --soak 60s measures it",
+        "size": "Size, memory, energy missing no kit was packaged missing memory: memory was not measured"
+        " missing energy: energy was not measured",
     }
     assert charts_of(document) == {}
     assert not [each for each in document.all() if "data-chart" in each.attributes]
@@ -220,19 +219,16 @@ def test_the_worst_mistakes_are_pictures_with_what_they_are_and_what_was_said(do
 
 
 def test_every_chart_is_what_the_schema_of_vega_lite_takes() -> None:
-    page = a_page(3)
-    report = page.report
-    drawn = [tradeoff(report), drops(report), *latencies(page), *residencies(report), sizes(report), *curves(a_history())]
-    assert len(drawn) == 11
+    drawn = [figure for figures in figures_of(a_page(3)).values() for figure in figures]
+    assert len(drawn) == 25
     for figure in drawn:
-        assert figure is not None
         assert alt.Chart.from_dict(dict(figure.spec)) is not None
 
 
 def test_the_charts_on_the_page_are_those_that_have_a_place(document: Element) -> None:
     places = [each.attributes["data-chart"] for each in document.all() if "data-chart" in each.attributes]
     assert sorted(charts_of(document)) == sorted(places)
-    assert len(places) == 11
+    assert len(places) == 25
 
 
 def test_a_number_is_never_parted_from_its_unit() -> None:

@@ -10,6 +10,7 @@ from edgecnn.render.page.tradeoff import Point, pareto, tradeoff
 from edgecnn.values.report import CandidateFacts
 from edgecnn.values.verdict import Fidelity
 from tests.judging.made import a_latency, an_accuracy, an_interval, facts
+from tests.render.page.measured import a_desktop
 from tests.render.page.reading import rows_with
 from tests.render.reports import a_report
 
@@ -66,7 +67,11 @@ def test_where_nothing_was_timed_size_stands_in_and_is_said_to_predict_no_speed(
 
 def test_who_has_no_figure_is_left_out_with_the_reason() -> None:
     figure = drawn(a_row("onnxruntime-fp32", 2.0, 0.9), a_row("onnxruntime-int8", None, 0.9), a_row("openvino-int8", 1.0, None))
-    assert figure.notes == ("onnxruntime-int8 is not drawn: not raced", "openvino-int8 is not drawn: not evaluated")
+    assert figure.notes == (
+        "onnxruntime-int8 is not drawn: not raced",
+        "openvino-int8 is not drawn: not evaluated",
+        "rtx-4090, the desktop-GPU baseline, is missing: no baseline profile is shipped",
+    )
     assert [cells[2:4] for cells in figure.table.rows] == [
         ("90.0 % [89.0, 91.0]", "2.00 [1.80, 2.20] ms"),
         ("90.0 % [89.0, 91.0]", "missing"),
@@ -100,3 +105,25 @@ def test_costs_that_lie_far_apart_are_drawn_on_a_logarithmic_axis() -> None:
 @pytest.mark.parametrize("ms", [0.0, 1e-6, 1e6])
 def test_a_single_point_without_a_width_still_has_an_axis(ms: float) -> None:
     assert drawn(facts("onnxruntime-fp32", latency=a_latency(an_interval(ms)), report=an_accuracy())) is not None
+
+
+def test_the_desktop_gpu_stands_beside_the_front_and_never_on_it() -> None:
+    rows = (a_row("onnxruntime-fp32", 2.0, 0.9, is_baseline=True), a_row("onnxruntime-int8", 1.0, 0.95))
+    figure = tradeoff(a_report(*rows, baseline=a_desktop()))
+    assert figure is not None
+    (point,) = [row for row in rows_with(figure, "label") if row["precision"] == "desktop-gpu"]
+    assert (point["label"], point["shape"], point["x"], point["y"]) == ("rtx-4090", "square", 0.8, 90.0)
+    assert "rtx-4090" not in figure.says
+    assert figure.table.rows[-1] == ("rtx-4090", "desktop GPU", "90.0 % [88.0, 91.7]", "0.80 [0.76, 0.84] ms", "not compared")
+    assert figure.legend == ("fp32", "int8", "desktop-gpu")
+    assert [source.what for source in figure.sources][2:] == [
+        "rtx-4090 (square), another machine: eager torch, fp32, on RTX 4090",
+        "its accuracy: as AMD EPYC answered",
+    ]
+
+
+def test_a_desktop_gpu_that_never_answered_borrows_the_accuracy_and_says_so() -> None:
+    row = a_row("onnxruntime-fp32", 2.0, 0.9, is_baseline=True)
+    figure = tradeoff(a_report(row, baseline=a_desktop(accuracy=None)))
+    assert figure is not None
+    assert (figure.sources[-1].mark.word, figure.sources[-1].what) == ("emulated", "its accuracy: the fp32 network here")

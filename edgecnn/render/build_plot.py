@@ -1,0 +1,108 @@
+"""A finished build in at most 15 lines of a terminal: what the page's first chart says, candidate by candidate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.cells import cell_len, set_cell_size
+from rich.text import Text
+
+from edgecnn.render.plots import Signs, Span, axis_line, bars_line, interval_bar, span_of
+from edgecnn.values.report import BuildReport, CandidateFacts
+from edgecnn.values.verdict import Fidelity, Interval
+
+ROWS_SHOWN, SOAKS_SHOWN = 10, 2
+NAME_CELLS, PANEL_CELLS, PANEL_LEAST = 32, 44, 16
+GAP = "  "
+
+
+@dataclass(frozen=True)
+class _Panel:
+    """One axis with its heading, and each candidate's figure on it, where it has one."""
+
+    heading: str
+    digits: int
+    figures: tuple[tuple[Interval, Fidelity] | None, ...]
+
+
+def plot_lines(report: BuildReport, width: int, drawn: Signs) -> list[Text]:
+    """Accuracy and latency with their intervals side by side, then the soaks; nothing where nothing is known.
+
+    Args:
+        report: of a finished build.
+        width: of the terminal, in cells.
+        drawn: the signs that it can show.
+    """
+    rows = _shown(report)
+    panels = [panel for panel in (_accuracy(rows), _latency(rows) or _size(rows)) if panel is not None]
+    if not panels:
+        return []
+    names = [_name(facts, drawn) for facts in rows]
+    left = max(cell_len(name) for name in names)
+    each = min(PANEL_CELLS, max(PANEL_LEAST, (width - left - 2 * len(GAP)) // len(panels) - len(GAP)))
+    spans = [span_of([found[0] for found in panel.figures if found], each) for panel in panels]
+    heads = GAP.join(set_cell_size(panel.heading, each) for panel in panels)
+    lines = [Text(f"{GAP}{' ' * left}{GAP}{heads}".rstrip(), style="dim")]
+    for place, (facts, name) in enumerate(zip(rows, names, strict=True)):
+        bars = GAP.join(_bar(panel.figures[place], span, drawn) for panel, span in zip(panels, spans, strict=True))
+        lines.append(Text(f"{GAP}{set_cell_size(name, left)}{GAP}{bars}".rstrip(), style="bold" if facts.chosen else ""))
+    axes = GAP.join(axis_line(span, drawn, panel.digits) for panel, span in zip(panels, spans, strict=True))
+    lines.append(Text(f"{GAP}{' ' * left}{GAP}{axes}", style="dim"))
+    more = len(report.candidates) - len(rows)
+    return [*lines, *([Text(f"{GAP}{more} more on the page")] if more else []), *_soaks(report, drawn)]
+
+
+def _shown(report: BuildReport) -> list[CandidateFacts]:
+    """All of up to ten candidates; else the chosen one, the baseline and those that come first, in the report's order."""
+    ranked = sorted(report.candidates, key=lambda facts: not (facts.chosen or facts.is_baseline))[:ROWS_SHOWN]
+    return [facts for facts in report.candidates if facts in ranked]
+
+
+def _name(facts: CandidateFacts, drawn: Signs) -> str:
+    """A name may hold anything, a terminal's control signs too; here it is text in one line."""
+    name = facts.candidate.id
+    plain = name if name.isprintable() else repr(name)[1:-1]
+    part = f" {drawn.chosen}" if facts.chosen else ""
+    cut = plain if cell_len(plain) <= NAME_CELLS else set_cell_size(plain, NAME_CELLS).rstrip()
+    return cut + part
+
+
+def _accuracy(rows: Sequence[CandidateFacts]) -> _Panel | None:
+    found = tuple((_percent(facts.report.top1), facts.report.fidelity) if facts.report else None for facts in rows)
+    return _Panel("top-1, %", 1, found) if any(found) else None
+
+
+def _latency(rows: Sequence[CandidateFacts]) -> _Panel | None:
+    found = tuple(
+        (facts.latency.p50_ms, facts.latency.fidelity) if facts.latency and facts.latency.p50_ms else None for facts in rows
+    )
+    return _Panel("median, ms", 2, found) if any(found) else None
+
+
+def _size(rows: Sequence[CandidateFacts]) -> _Panel | None:
+    """In latency's place, as on the page: it predicts no speed."""
+    sizes = (facts.size_mib for facts in rows)
+    found = tuple(
+        None if mib is None else (Interval(estimate=mib, low=mib, high=mib, confidence=1.0), Fidelity.MEASURED) for mib in sizes
+    )
+    return _Panel("size, MiB (not timed)", 1, found) if any(found) else None
+
+
+def _percent(share: Interval) -> Interval:
+    ends = {end: 100 * getattr(share, end) for end in ("estimate", "low", "high")}
+    return share.model_copy(update=ends)
+
+
+def _bar(found: tuple[Interval, Fidelity] | None, span: Span, drawn: Signs) -> str:
+    return set_cell_size("missing", span.width) if found is None else interval_bar(found[0], span, drawn, found[1])
+
+
+def _soaks(report: BuildReport, drawn: Signs) -> list[Text]:
+    lines: list[Text] = []
+    for facts in report.candidates:
+        seen = [window.p50_ms for window in facts.sustained.windows if window.p50_ms is not None] if facts.sustained else []
+        if seen and len(lines) < SOAKS_SHOWN:
+            name, bars = _name(facts, drawn), bars_line(seen, drawn, low=0.0)
+            lines.append(Text(f"{GAP}soak of {name}: {bars}  {seen[0]:.2f} ms at first, {seen[-1]:.2f} at last"))
+    return lines

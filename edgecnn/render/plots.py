@@ -1,0 +1,98 @@
+"""Small plots of signs for a terminal, in Unicode and in ASCII: intervals on one axis, and a row of bars for a series.
+
+Nothing is printed here: each function returns text of a known width, in which every sign takes one cell.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from edgecnn.values.verdict import Fidelity, Interval
+
+LOG_FROM = 8.0
+"""Values spread this many times wide stand on a logarithmic axis."""
+
+
+@dataclass(frozen=True)
+class Signs:
+    """What a plot is drawn with."""
+
+    left: str
+    right: str
+    line: str
+    axis_left: str
+    axis_right: str
+    bars: str
+    """From low to high."""
+    points: dict[Fidelity, str]
+    """By where a figure comes from, as on the page: a shape each, and never colour alone."""
+    chosen: str
+
+
+UNICODE = Signs(
+    left="├", right="┤", line="─", axis_left="└", axis_right="┘", bars="▁▂▃▄▅▆▇█", chosen="◀",
+    points={Fidelity.MEASURED: "●", Fidelity.EMULATED: "◆", Fidelity.PREDICTED: "▲", Fidelity.MISSING: "○"},
+)  # fmt: skip
+ASCII = Signs(
+    left="|", right="|", line="-", axis_left="+", axis_right="+", bars="_.-:=+*#", chosen="<",
+    points={Fidelity.MEASURED: "o", Fidelity.EMULATED: "*", Fidelity.PREDICTED: "^", Fidelity.MISSING: "?"},
+)  # fmt: skip
+
+
+def signs(*, ascii_only: bool) -> Signs:
+    """Those that the terminal can show."""
+    return ASCII if ascii_only else UNICODE
+
+
+@dataclass(frozen=True)
+class Span:
+    """An axis ``width`` cells wide, from the lowest to the highest value drawn on it."""
+
+    low: float
+    high: float
+    width: int
+    logarithmic: bool = False
+
+    def cell(self, value: float) -> int:
+        """The cell that a value falls into, 0…width - 1; values beyond an end fall into the last cell there."""
+        if self.high <= self.low:
+            return (self.width - 1) // 2
+        at, low, high = (math.log(each) if self.logarithmic else each for each in (max(value, self.low), self.low, self.high))
+        return min(self.width - 1, max(0, round((at - low) / (high - low) * (self.width - 1))))
+
+
+def span_of(intervals: Sequence[Interval], width: int) -> Span:
+    """An axis that holds these, at least one, with their bounds."""
+    low, high = min(each.low for each in intervals), max(each.high for each in intervals)
+    return Span(low, high, width, logarithmic=low > 0 and high / low > LOG_FROM)
+
+
+def interval_bar(interval: Interval, span: Span, drawn: Signs, fidelity: Fidelity = Fidelity.MEASURED) -> str:
+    """``  ├──●─┤ ``: the estimate between its bounds, ``span.width`` cells wide."""
+    cells = [" "] * span.width
+    low, high = span.cell(interval.low), span.cell(interval.high)
+    cells[low : high + 1] = drawn.line * (high - low + 1)
+    if high > low:
+        cells[low], cells[high] = drawn.left, drawn.right
+    cells[span.cell(interval.estimate)] = drawn.points[fidelity]
+    return "".join(cells)
+
+
+def axis_line(span: Span, drawn: Signs, digits: int) -> str:
+    """``└ 1.20 ── 3.45 ┘``: from where to where, ``span.width`` cells wide where the two numbers fit that."""
+    low, high = f"{drawn.axis_left} {span.low:.{digits}f} ", f" {span.high:.{digits}f} {drawn.axis_right}"
+    kind = " log " if span.logarithmic and span.width >= len(low) + len(high) + 5 else ""
+    return low + kind.center(max(1, span.width - len(low) - len(high)), drawn.line) + high
+
+
+def bars_line(values: Sequence[float], drawn: Signs, low: float | None = None, high: float | None = None) -> str:
+    """``▁▂▂▅█``: one sign a value, the lowest sign for ``low`` and the highest for ``high``, unset the values' own."""
+    least = min(values) if low is None else low
+    most = max(values) if high is None else high
+    if most <= least:
+        return drawn.bars[0] * len(values)
+    top = len(drawn.bars) - 1
+    shares = ((min(max(value, least), most) - least) / (most - least) for value in values)
+    return "".join(drawn.bars[round(share * top)] for share in shares)

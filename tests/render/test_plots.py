@@ -1,0 +1,76 @@
+"""Plots of signs: each as wide as it was asked to be, the same shape in Unicode and in ASCII, and true to its numbers."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgecnn.render.plots import ASCII, UNICODE, Signs, Span, axis_line, bars_line, interval_bar, signs, span_of
+from edgecnn.values.verdict import Fidelity, Interval
+from tests.judging.made import an_interval
+
+FINITE = st.floats(min_value=1e-6, max_value=1e6)
+
+
+@st.composite
+def intervals(draw: st.DrawFn) -> Interval:
+    low, middle, high = sorted(draw(st.tuples(FINITE, FINITE, FINITE)))
+    return an_interval(middle, low, high)
+
+
+def test_an_interval_is_its_estimate_between_its_bounds() -> None:
+    span = Span(0.0, 10.0, 11)
+    assert interval_bar(an_interval(5, 2, 8), span, UNICODE) == "  ├──●──┤  "
+    assert interval_bar(an_interval(5, 2, 8), span, ASCII) == "  |--o--|  "
+    assert interval_bar(an_interval(5), span, UNICODE) == "     ●     "
+
+
+def test_a_figure_that_was_not_measured_has_another_shape() -> None:
+    shown = {fidelity: interval_bar(an_interval(0), Span(0, 1, 1), UNICODE, fidelity) for fidelity in Fidelity}
+    assert len(set(shown.values())) == len(Fidelity)
+    assert {interval_bar(an_interval(0), Span(0, 1, 1), ASCII, fidelity) for fidelity in Fidelity} == {"o", "*", "^", "?"}
+
+
+def test_figures_far_apart_stand_on_a_logarithmic_axis() -> None:
+    span = span_of([an_interval(1), an_interval(100)], 21)
+    assert span.logarithmic
+    assert span.cell(10) == 10
+    assert not span_of([an_interval(1), an_interval(2)], 21).logarithmic
+    assert not span_of([an_interval(-1), an_interval(100)], 21).logarithmic
+
+
+def test_an_axis_says_from_where_to_where() -> None:
+    assert axis_line(Span(1.0, 2.0, 20), UNICODE, 2) == "└ 1.00 ────── 2.00 ┘"
+    assert axis_line(Span(1.0, 20.0, 24, logarithmic=True), ASCII, 0) == "+ 1 ----- log ----- 20 +"
+
+
+@given(st.lists(intervals(), min_size=1, max_size=8), st.integers(8, 90), st.sampled_from([UNICODE, ASCII]))
+def test_every_bar_is_as_wide_as_its_axis_and_in_the_order_of_its_estimate(
+    found: list[Interval], width: int, drawn: Signs
+) -> None:
+    span = span_of(found, width)
+    bars = [interval_bar(each, span, drawn) for each in found]
+    assert {len(bar) for bar in bars} == {width}
+    places = [bar.index(drawn.points[Fidelity.MEASURED]) for bar in bars]
+    ordered = sorted(zip((each.estimate for each in found), places, strict=True))
+    assert [place for _, place in ordered] == sorted(places)
+
+
+@given(st.lists(st.floats(min_value=-1e9, max_value=1e9), min_size=1, max_size=40))
+def test_a_row_of_bars_has_a_sign_for_every_value_and_the_largest_is_the_highest(values: list[float]) -> None:
+    for drawn in (UNICODE, ASCII):
+        line = bars_line(values, drawn)
+        assert len(line) == len(values)
+        assert drawn.bars.index(line[values.index(max(values))]) == max(drawn.bars.index(each) for each in line)
+
+
+def test_bars_count_from_where_they_are_told() -> None:
+    assert bars_line([1.0, 1.1], UNICODE, low=0.0) == "▇█"
+    assert bars_line([1.0, 1.1], UNICODE) == "▁█"
+    assert bars_line([2.0, 2.0], ASCII) == "__"
+
+
+def test_ascii_is_ascii_and_a_terminal_s_own_signs_are_chosen() -> None:
+    assert signs(ascii_only=True) is ASCII
+    assert signs(ascii_only=False) is UNICODE
+    assert all(each.isascii() for each in (ASCII.left, ASCII.right, ASCII.line, ASCII.bars, ASCII.chosen, *ASCII.points.values()))
