@@ -13,6 +13,7 @@ from pydantic import ValidationError
 import edgecnn
 from edgecnn.building.contenders import Side, side_of
 from edgecnn.building.publish import write_text_atomically
+from edgecnn.building.ran_on import contradiction
 from edgecnn.errors.ci import ResultFileUnwritable
 from edgecnn.errors.comparing import LatencyBaselineUnreadable, NoRecordedRace
 from edgecnn.errors.measuring import RunsUnusable
@@ -63,13 +64,12 @@ def runs_of(side: Side, folder: Path) -> Profile:
     """What a device measured of this side's kit, read out of the folder that it was copied back to.
 
     Raises:
-        RunsUnusable: see ``profile_of_runs``; and where the machine that ran is not even of the device's architecture.
+        RunsUnusable: see ``profile_of_runs``; and where the machine that ran cannot be the device, by what it said of itself.
     """
     device = side.device
     profile = profile_of_runs(folder, side.kit, "an unnamed device" if device is None else device.name)
-    ran_on = profile.environment.observed.get("architecture")
-    if device is not None and device.processor.architecture != "any" and ran_on not in (None, device.processor.architecture):
-        because = f"they were made on {ran_on}, and {device.name} is {device.processor.architecture}"
+    because = None if device is None else contradiction(device, profile.environment.observed)
+    if because is not None:
         raise RunsUnusable(folder=folder, because=because)
     return profile
 
@@ -130,7 +130,8 @@ def figures_of(baseline: LatencyBaseline) -> Latency:
 def _baseline(side: Side, profile: Profile, machine: str) -> LatencyBaseline:
     contender = side.contender.model_copy(update={"observed_at": profile.observed_at})
     if len(profile.runs) < RUNS_NEEDED:
-        because = f"{len(profile.runs)} processes were timed, and an interval needs {RUNS_NEEDED}"
+        timed = "process was" if len(profile.runs) == 1 else "processes were"
+        because = f"{len(profile.runs)} {timed} timed, and an interval needs {RUNS_NEEDED}"
         raise NoRecordedRace(candidate=contender.candidate.id, because=because, hint=None)
     made = LatencyBaseline(
         version=edgecnn.__version__,

@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from edgecnn.errors.measuring import RunsUnusable
-from edgecnn.measure.conditions import first_difference
+from edgecnn.measure.conditions import changed_between
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.weather import joined_environment
 from edgecnn.runner.items import RUN_SCHEMA
@@ -42,7 +42,7 @@ def profile_of_runs(folder: Path, kit: KitRef, device: str) -> Profile:
         raise RunsUnusable(folder=folder, because=f"a run of {kit.candidate.id} ended in an error: {broken.get('what')}")
     try:
         environment, runs = joined_environment(mine), tuple(_run(run) for run in mine)
-        changed = _changed(mine)
+        changed = changed_between(mine)
     except (ValidationError, KeyError, TypeError, ValueError) as error:
         raise RunsUnusable(folder=folder, because=f"a run file lacks what a run has: {_first(error)}") from error
     _refuse_impossible(folder, runs, changed)
@@ -72,12 +72,6 @@ def _read(path: Path) -> Mapping[str, Any]:
 
 def _run(facts: Mapping[str, Any]) -> Run:
     return Run.model_validate({name: facts[name] for name in Run.model_fields if name in facts})
-
-
-def _changed(runs: Sequence[Mapping[str, Any]]) -> str | None:
-    environments = [Environment.model_validate(run["environment"]) for run in runs]
-    changes = (first_difference(environments[0], each) for each in environments[1:])
-    return next((change for change in changes if change is not None), None)
 
 
 def _refuse_impossible(folder: Path, runs: Sequence[Run], changed: str | None) -> None:

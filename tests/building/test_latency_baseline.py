@@ -79,19 +79,43 @@ def test_too_few_runs_make_no_baseline(tmp_path: Path) -> None:
         imported(bundle, runs)
 
 
-def test_runs_of_another_architecture_are_not_taken_for_the_device_s(board: tuple[Path, Path]) -> None:
+PI = {"architecture": "aarch64", "model": "Raspberry Pi 5 Model B Rev 1.0"}
+
+
+@pytest.mark.parametrize(
+    ("device", "observed", "because"),
+    [
+        ("raspberry-pi-5", {"architecture": "x86_64"}, "they were made on x86_64, and raspberry-pi-5 is aarch64"),
+        ("jetson-orin-nano", PI, f"they were made on {PI['model']}, and jetson-orin-nano calls itself Jetson Orin Nano"),
+        (
+            "intel-cpu",
+            {"architecture": "x86_64", "cpu_vendor": "AuthenticAMD"},
+            "they were made on a processor of AuthenticAMD, and intel-cpu has one of GenuineIntel",
+        ),
+        ("raspberry-pi-5", PI, None),
+        ("raspberry-pi-5", {"architecture": "aarch64"}, None),
+        ("cpu", PI, None),
+    ],
+)
+def test_runs_of_another_device_are_not_taken_for_this_one_s(
+    board: tuple[Path, Path], device: str, observed: dict[str, str], because: str | None
+) -> None:
     bundle, _ = board
     whole = bundle.rename(bundle.with_name("bundle"))
     build = whole.parent
     (build / "report.json").write_text("{}")
-    facts = device_named("raspberry-pi-5").model_dump(mode="json", by_alias=True)
+    facts = device_named(device).model_dump(mode="json", by_alias=True)
     (build / "plan.json").write_text(json.dumps({"resolved": {"device": facts}}))
     for path in (whole / "measured").glob("run-*.json"):
         run = json.loads(path.read_text())
-        run["environment"]["observed"]["architecture"] = "x86_64"
+        run["environment"]["observed"].update(observed)
         path.write_text(json.dumps(run))
-    with pytest.raises(RunsUnusable, match="they were made on x86_64, and raspberry-pi-5 is aarch64"):
+    if because is None:
+        assert imported(build, whole / "measured").contender.device is None, "report.json says nothing here"
+        return
+    with pytest.raises(RunsUnusable) as refused:
         imported(build, whole / "measured")
+    assert because in refused.value.line()
 
 
 def test_a_bundle_alone_has_no_report_to_record_from(board: tuple[Path, Path], tmp_path: Path) -> None:
