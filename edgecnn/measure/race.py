@@ -26,7 +26,6 @@ from edgecnn.values.base import Value
 from edgecnn.values.profile import Environment, Profile, Run
 from edgecnn.values.verdict import Fidelity
 
-
 _CLOCKS_DIFFER = timedelta(seconds=2)
 """Dates are written in whole seconds, and a file system has a clock of its own."""
 

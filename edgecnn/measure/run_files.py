@@ -18,7 +18,7 @@ from edgecnn.measure.conditions import changed_between
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.weather import joined_environment
 from edgecnn.runner.items import RUN_SCHEMA
-from edgecnn.values.profile import Environment, Profile, Run
+from edgecnn.values.profile import Profile, Run
 from edgecnn.values.verdict import Fidelity
 
 

@@ -73,6 +73,14 @@ KNOWN = ("drop_pp", "p50_ms", "p99_ms")
             " — the arithmetic overflows: leave this precision out, or keep the last layers in fp32 [logits-not-finite]",
         ),
         (
+            LogitsNotFinite(candidate="openvino-bf16", image=7, value=float("inf"), bad=3, images=100).located(
+                "report", "the layer is not known: openvino does not show what its layers give"
+            ),
+            "openvino-bf16: logits of image 7 of report hold inf: 3 of 100 images got an answer that is no number;"
+            " the layer is not known: openvino does not show what its layers give"
+            " — the arithmetic overflows: leave this precision out, or keep the last layers in fp32 [logits-not-finite]",
+        ),
+        (
             LogitsDoNotMatch(candidate="openvino-int8", ours="logits of shape (3, 10)", theirs="labels of shape (4,)"),
             "openvino-int8: logits of shape (3, 10) cannot be held against labels of shape (4,)"
             " — evaluate both again on the same images [logits-do-not-match]",
