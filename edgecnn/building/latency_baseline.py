@@ -17,10 +17,12 @@ from edgecnn.building.ran_on import contradiction
 from edgecnn.errors.ci import ResultFileUnwritable
 from edgecnn.errors.comparing import LatencyBaselineUnreadable, NoRecordedRace
 from edgecnn.errors.measuring import RunsUnusable
+from edgecnn.judging.energy import energy, missing_energy
 from edgecnn.judging.latency import RUNS_NEEDED, latency
-from edgecnn.measure.run_files import profile_of_runs
+from edgecnn.measure.run_files import DeviceEnergy, energy_of_runs, profile_of_runs
 from edgecnn.store.store import Store
 from edgecnn.values.comparison import LatencyBaseline
+from edgecnn.values.energy import Energy
 from edgecnn.values.key import digest_of
 from edgecnn.values.profile import Profile
 from edgecnn.values.report import Latency
@@ -45,7 +47,7 @@ def recorded(folder: Path, store: Store, candidate: str | None = None) -> Latenc
     if profile is None:
         because = f"the race of {row.latency.observed_at} is not in the store {store.root}"
         raise NoRecordedRace(candidate=name, because=because, hint="the same build command races again")
-    return _baseline(side, profile, row.latency.machine)
+    return _baseline(side, profile, row.latency.machine, _recorded_energy(side, store))
 
 
 def imported(folder: Path, runs: Path, candidate: str | None = None) -> LatencyBaseline:
@@ -57,7 +59,7 @@ def imported(folder: Path, runs: Path, candidate: str | None = None) -> LatencyB
     """
     side = side_of(folder, candidate)
     profile = runs_of(side, runs)
-    return _baseline(side, profile, profile.host)
+    return _baseline(side, profile, profile.host, energy_of_runs(runs, side.kit, profile))
 
 
 def runs_of(side: Side, folder: Path) -> Profile:
@@ -124,10 +126,28 @@ def figures_of(baseline: LatencyBaseline) -> Latency:
     return latency(as_profile(baseline), machine=baseline.machine)
 
 
+def energy_figures_of(baseline: LatencyBaseline) -> Energy:
+    """What its energy runs say, or why there are none."""
+    if not baseline.energy_runs:
+        return missing_energy(reason=baseline.energy_absent or "the file holds no energy runs", machine=baseline.machine)
+    profile = as_profile(baseline).model_copy(update={"runs": baseline.energy_runs})
+    return energy(profile, machine=baseline.machine)
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def _baseline(side: Side, profile: Profile, machine: str) -> LatencyBaseline:
+def _recorded_energy(side: Side, store: Store) -> DeviceEnergy:
+    found = None if side.row is None else side.row.energy
+    if found is None or not found.runs:
+        return DeviceEnergy((), found.reason if found else "the build measured none")
+    profiles = (entry.profile for entry in store.profiles.of(side.kit.digest, "race") if entry.profile.purpose == "energy")
+    profile = next((each for each in profiles if each.observed_at == found.observed_at), None)
+    absent = f"the runs of {found.observed_at} are not in the store {store.root}"
+    return DeviceEnergy((), absent) if profile is None else DeviceEnergy(profile.runs, None)
+
+
+def _baseline(side: Side, profile: Profile, machine: str, spent: DeviceEnergy) -> LatencyBaseline:
     contender = side.contender.model_copy(update={"observed_at": profile.observed_at})
     if len(profile.runs) < RUNS_NEEDED:
         timed = "process was" if len(profile.runs) == 1 else "processes were"
@@ -140,10 +160,14 @@ def _baseline(side: Side, profile: Profile, machine: str) -> LatencyBaseline:
         environment=profile.environment,
         observed_at=profile.observed_at,
         runs=profile.runs,
+        energy_runs=spent.runs,
+        energy_absent=spent.absent,
         origin=side.origin,
     )
     return made.model_copy(update={"sha256": _digest(made)})
 
 
 def _digest(baseline: LatencyBaseline) -> str:
-    return digest_of(baseline.model_dump(mode="json", by_alias=True, exclude={"sha256"}))
+    """A file of before energy was read back keeps its digest: what it lacks is not in it."""
+    unknown = {name for name in ("energy_runs", "energy_absent") if not getattr(baseline, name)}
+    return digest_of(baseline.model_dump(mode="json", by_alias=True, exclude={"sha256", *unknown}))

@@ -111,7 +111,7 @@ class Profiles:
 
 
 def read_profile(folder: Path) -> StoredProfile | Damage | None:
-    """A profile as it was filed, its files there at their recorded sizes; what is wrong with it; None where there is no folder."""
+    """A profile as it was filed, with its files there at their recorded sizes; what is wrong with it; None of no folder."""
     try:
         facts = ProfileFiles.model_validate_json((folder / FACTS).read_bytes())
         text = (folder / PROFILE).read_bytes()
