@@ -152,7 +152,8 @@ def _baseline(side: Side, profile: Profile, machine: str, spent: DeviceEnergy) -
     if len(profile.runs) < RUNS_NEEDED:
         timed = "process was" if len(profile.runs) == 1 else "processes were"
         because = f"{len(profile.runs)} {timed} timed, and an interval needs {RUNS_NEEDED}"
-        raise NoRecordedRace(candidate=contender.candidate.id, because=because, hint=None)
+        hint = "on the device: python3 -m runner measure ../.. --rounds 8 --out NEW_FOLDER; here: --set race.rounds=8"
+        raise NoRecordedRace(candidate=contender.candidate.id, because=because, hint=hint)
     made = LatencyBaseline(
         version=edgecnn.__version__,
         contender=contender,

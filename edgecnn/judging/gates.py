@@ -120,7 +120,7 @@ def _reason(gate: Gate, finding: Finding, verdict: Verdict, settle: int | None) 
     if verdict is Verdict.UNSURE and finding.rounds:
         more = f": {what_helps(_rounds_to_settle(gate.bound, finding.figure, finding.rounds))}"
     if verdict is Verdict.UNSURE and finding.disturbed:
-        more = f": {finding.disturbed}, an undisturbed machine would settle it"
+        more = f": {finding.disturbed}, an undisturbed machine (quiet, cool, well supplied) would settle it"
     return f"{_shown(gate.metric, finding.figure)}{note} {says}{more}"
 
 

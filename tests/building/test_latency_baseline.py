@@ -103,9 +103,10 @@ def test_what_is_no_latency_baseline_is_refused(tmp_path: Path, text: str | None
 
 def test_too_few_runs_make_no_baseline(tmp_path: Path) -> None:
     bundle = make_bundle(tmp_path / "base")
-    runs = measured_on_a_device(RacingHost(base=2.0), bundle, tmp_path / "measured", rounds=5)
-    with pytest.raises(NoRecordedRace, match="5 processes were timed, and an interval needs 7"):
-        imported(bundle, runs)
+    for rounds, timed in ((5, "5 processes were timed"), (1, "1 process was timed")):
+        runs = measured_on_a_device(RacingHost(base=2.0), bundle, tmp_path / f"measured-{rounds}", rounds=rounds)
+        with pytest.raises(NoRecordedRace, match=f"{timed}, and an interval needs 7 — .* --rounds 8"):
+            imported(bundle, runs)
 
 
 PI = {"architecture": "aarch64", "model": "Raspberry Pi 5 Model B Rev 1.0"}

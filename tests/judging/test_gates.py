@@ -197,7 +197,7 @@ def test_a_busy_machine_fails_nobody_and_passes_whom_it_can():
     assert slow.verdict is UNSURE
     assert slow.reason == (
         "p50 30.00 ms [29.00, 31.00] at 98.44 % (on AMD EPYC) leaves p50_ms ≤ 20 open: "
-        "other programs took 40 % of the processors' time, an undisturbed machine would settle it"
+        "other programs took 40 % of the processors' time, an undisturbed machine (quiet, cool, well supplied) would settle it"
     )
     assert verdict(a_gate("p50_ms", 32), latency=a_latency(an_interval(30, 29, 31), **busy)) is PASS
 
