@@ -13,13 +13,16 @@ from pydantic import ValidationError
 import edgecnn
 from edgecnn.building.contenders import Side, side_of
 from edgecnn.building.publish import write_text_atomically
+from edgecnn.building.ran_on import contradiction
 from edgecnn.errors.ci import ResultFileUnwritable
 from edgecnn.errors.comparing import LatencyBaselineUnreadable, NoRecordedRace
 from edgecnn.errors.measuring import RunsUnusable
+from edgecnn.judging.energy import energy, missing_energy
 from edgecnn.judging.latency import RUNS_NEEDED, latency
-from edgecnn.measure.run_files import profile_of_runs
+from edgecnn.measure.run_files import DeviceEnergy, energy_of_runs, profile_of_runs
 from edgecnn.store.store import Store
 from edgecnn.values.comparison import LatencyBaseline
+from edgecnn.values.energy import Energy
 from edgecnn.values.key import digest_of
 from edgecnn.values.profile import Profile
 from edgecnn.values.report import Latency
@@ -44,7 +47,7 @@ def recorded(folder: Path, store: Store, candidate: str | None = None) -> Latenc
     if profile is None:
         because = f"the race of {row.latency.observed_at} is not in the store {store.root}"
         raise NoRecordedRace(candidate=name, because=because, hint="the same build command races again")
-    return _baseline(side, profile, row.latency.machine)
+    return _baseline(side, profile, row.latency.machine, _recorded_energy(side, store))
 
 
 def imported(folder: Path, runs: Path, candidate: str | None = None) -> LatencyBaseline:
@@ -56,20 +59,19 @@ def imported(folder: Path, runs: Path, candidate: str | None = None) -> LatencyB
     """
     side = side_of(folder, candidate)
     profile = runs_of(side, runs)
-    return _baseline(side, profile, profile.host)
+    return _baseline(side, profile, profile.host, energy_of_runs(runs, side.kit, profile))
 
 
 def runs_of(side: Side, folder: Path) -> Profile:
     """What a device measured of this side's kit, read out of the folder that it was copied back to.
 
     Raises:
-        RunsUnusable: see ``profile_of_runs``; and where the machine that ran is not even of the device's architecture.
+        RunsUnusable: see ``profile_of_runs``; and where the machine that ran cannot be the device, by what it said of itself.
     """
     device = side.device
     profile = profile_of_runs(folder, side.kit, "an unnamed device" if device is None else device.name)
-    ran_on = profile.environment.observed.get("architecture")
-    if device is not None and device.processor.architecture != "any" and ran_on not in (None, device.processor.architecture):
-        because = f"they were made on {ran_on}, and {device.name} is {device.processor.architecture}"
+    because = None if device is None else contradiction(device, profile.environment.observed)
+    if because is not None:
         raise RunsUnusable(folder=folder, because=because)
     return profile
 
@@ -124,14 +126,34 @@ def figures_of(baseline: LatencyBaseline) -> Latency:
     return latency(as_profile(baseline), machine=baseline.machine)
 
 
+def energy_figures_of(baseline: LatencyBaseline) -> Energy:
+    """What its energy runs say, or why there are none."""
+    if not baseline.energy_runs:
+        return missing_energy(reason=baseline.energy_absent or "the file holds no energy runs", machine=baseline.machine)
+    profile = as_profile(baseline).model_copy(update={"runs": baseline.energy_runs})
+    return energy(profile, machine=baseline.machine)
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def _baseline(side: Side, profile: Profile, machine: str) -> LatencyBaseline:
+def _recorded_energy(side: Side, store: Store) -> DeviceEnergy:
+    found = None if side.row is None else side.row.energy
+    if found is None or not found.runs:
+        return DeviceEnergy((), found.reason if found else "the build measured none")
+    profiles = (entry.profile for entry in store.profiles.of(side.kit.digest, "race") if entry.profile.purpose == "energy")
+    profile = next((each for each in profiles if each.observed_at == found.observed_at), None)
+    absent = f"the runs of {found.observed_at} are not in the store {store.root}"
+    return DeviceEnergy((), absent) if profile is None else DeviceEnergy(profile.runs, None)
+
+
+def _baseline(side: Side, profile: Profile, machine: str, spent: DeviceEnergy) -> LatencyBaseline:
     contender = side.contender.model_copy(update={"observed_at": profile.observed_at})
     if len(profile.runs) < RUNS_NEEDED:
-        because = f"{len(profile.runs)} processes were timed, and an interval needs {RUNS_NEEDED}"
-        raise NoRecordedRace(candidate=contender.candidate.id, because=because, hint=None)
+        timed = "process was" if len(profile.runs) == 1 else "processes were"
+        because = f"{len(profile.runs)} {timed} timed, and an interval needs {RUNS_NEEDED}"
+        hint = "on the device: python3 -m runner measure ../.. --rounds 8 --out NEW_FOLDER; here: --set race.rounds=8"
+        raise NoRecordedRace(candidate=contender.candidate.id, because=because, hint=hint)
     made = LatencyBaseline(
         version=edgecnn.__version__,
         contender=contender,
@@ -139,10 +161,14 @@ def _baseline(side: Side, profile: Profile, machine: str) -> LatencyBaseline:
         environment=profile.environment,
         observed_at=profile.observed_at,
         runs=profile.runs,
+        energy_runs=spent.runs,
+        energy_absent=spent.absent,
         origin=side.origin,
     )
     return made.model_copy(update={"sha256": _digest(made)})
 
 
 def _digest(baseline: LatencyBaseline) -> str:
-    return digest_of(baseline.model_dump(mode="json", by_alias=True, exclude={"sha256"}))
+    """A file of before energy was read back keeps its digest: what it lacks is not in it."""
+    unknown = {name for name in ("energy_runs", "energy_absent") if not getattr(baseline, name)}
+    return digest_of(baseline.model_dump(mode="json", by_alias=True, exclude={"sha256", *unknown}))

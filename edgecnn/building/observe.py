@@ -16,12 +16,14 @@ from edgecnn.building.desktop_gpu import Played, play
 from edgecnn.building.execute import Execution
 from edgecnn.building.plan import BASELINE_ID
 from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.gates import LogitsNotFinite
 from edgecnn.judging.accuracy import check_finite
 from edgecnn.judging.stopping import rule_of
 from edgecnn.measure.energy import energy_request, metered
 from edgecnn.measure.evaluate import PixelSet, evaluate, logits_of
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
+from edgecnn.measure.nonfinite import blamed_layer
 from edgecnn.measure.race import RaceResult, race
 from edgecnn.measure.race_request import RUN_MAX_S, RUN_PATIENT_S, RaceRequest
 from edgecnn.measure.residency import residency
@@ -104,12 +106,18 @@ class Observer:
         for name, kit in list(self.seen.answering.items()):
             for split in SPLITS:
                 try:
-                    stored = evaluate(kit, pixels[split], self.lab)
-                    check_finite(name, logits_of(stored))
-                    self.seen.evaluations[name, split] = stored
+                    self.seen.evaluations[name, split] = self._answers(name, kit, pixels[split])
                 except EdgecnnError as error:
                     self._fail(name, error)
                     break
+
+    def _answers(self, name: str, kit: KitRef, pixels: PixelSet) -> StoredProfile:
+        stored = evaluate(kit, pixels, self.lab)
+        try:
+            check_finite(name, logits_of(stored))
+        except LogitsNotFinite as error:
+            raise error.located(pixels.split, blamed_layer(kit, pixels.file, error.image)) from error
+        return stored
 
     def read_residency(self) -> None:
         """What really ran; for engines, what their builder planned."""

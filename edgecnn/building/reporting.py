@@ -17,7 +17,7 @@ from edgecnn.building.resolved import Resolved
 from edgecnn.building.wording import measure_command, notices, unexecuted
 from edgecnn.judging.choice import ChoiceRules, choose
 from edgecnn.judging.field import field_of
-from edgecnn.judging.gates import budget_pp, gates_for, judge_candidate, overall
+from edgecnn.judging.gates import budget_pp, gates_for, judge_candidate, overall, verdict_of
 from edgecnn.judging.latency import latency, pairwise_ratios
 from edgecnn.values.mac_table import MacTable
 from edgecnn.values.report import Build, BuildReport, CandidateFacts, Choice
@@ -73,7 +73,10 @@ def report_of(scene: Scene, request: BuildRequest, seconds: float) -> BuildRepor
     decision = decide(scene, request)
     facts = with_extents(with_quality(decision.facts, scene), scene, request.extent)
     judged = {name: judge_candidate(decision.gates, row) for name, row in facts.items()}
-    rows = {name: row.model_copy(update={"gates": judged[name], "verdict": overall(judged[name])}) for name, row in facts.items()}
+    rows = {
+        name: row.model_copy(update={"gates": judged[name], "verdict": verdict_of(row, judged[name])})
+        for name, row in facts.items()
+    }
     gates: tuple[GateResult, ...] = judged.get(decision.choice.candidate or "", ())
     execution = scene.execution
     return BuildReport(

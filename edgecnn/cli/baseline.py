@@ -161,14 +161,15 @@ def _written(baseline: LatencyBaseline, out: Path, as_json: bool) -> ExitCode:
 
 
 def _shown(baseline: LatencyBaseline, as_json: bool) -> ExitCode:
-    from edgecnn.building.latency_baseline import figures_of
+    from edgecnn.building.latency_baseline import energy_figures_of, figures_of
     from edgecnn.render.comparison import show_baseline
     from edgecnn.render.terminal import show_json
 
-    figures = figures_of(baseline)
+    figures, energy = figures_of(baseline), energy_figures_of(baseline)
     if as_json:
-        facts = baseline.model_dump(mode="json", by_alias=True, exclude={"runs"})
-        show_json({**facts, "runs": len(baseline.runs), "latency": figures.model_dump(mode="json")})
+        facts = baseline.model_dump(mode="json", by_alias=True, exclude={"runs", "energy_runs"})
+        counts = {"runs": len(baseline.runs), "energy_runs": len(baseline.energy_runs)}
+        show_json({**facts, **counts, "latency": figures.model_dump(mode="json"), "energy": energy.model_dump(mode="json")})
     else:
-        show_baseline(baseline, figures)
+        show_baseline(baseline, figures, energy)
     return ExitCode.OK

@@ -110,12 +110,22 @@ class LogitsNotFinite(EdgecnnError):
 
     ref = "logits-not-finite"
 
-    def __init__(self, *, candidate: str, image: int, value: float, bad: int, images: int) -> None:
+    def __init__(
+        self, *, candidate: str, image: int, value: float, bad: tuple[int, int], place: tuple[str, str] | None = None
+    ) -> None:
+        """``bad`` is how many images of how many; ``place`` the split, and a sentence on the layer."""
+        self.candidate, self.image, self.value, self.bad = candidate, image, value, bad
+        split, layer = (f" of {place[0]}", f"; {place[1]}") if place else ("", "")
         super().__init__(
-            what=f"{candidate}: logits of image {image} hold {value}",
-            because=f"{bad} of {images} images got an answer that is no number",
+            what=f"{candidate}: logits of image {image}{split} hold {value}",
+            because=f"{bad[0]} of {bad[1]} images got an answer that is no number{layer}",
             hint="the arithmetic overflows: leave this precision out, or keep the last layers in fp32",
         )
+
+    def located(self, split: str, layer: str) -> LogitsNotFinite:
+        """The same failure, with the split that the image is of and a sentence on the layer."""
+        place = (split, layer)
+        return LogitsNotFinite(candidate=self.candidate, image=self.image, value=self.value, bad=self.bad, place=place)
 
 
 class LogitsDoNotMatch(EdgecnnError):

@@ -101,7 +101,7 @@ def check_finite(candidate: str, logits: NDArray[Any]) -> None:
     bad = ~finite.all(axis=1)
     image = int(bad.argmax())
     value = float(logits[image][~finite[image]][0])
-    raise LogitsNotFinite(candidate=candidate, image=image, value=value, bad=int(bad.sum()), images=len(logits))
+    raise LogitsNotFinite(candidate=candidate, image=image, value=value, bad=(int(bad.sum()), len(logits)))
 
 
 def check_same_pixels(ours: Answers, theirs: Answers) -> None:

@@ -13,11 +13,12 @@ from edgecnn.values.verdict import Fidelity, Interval, Verdict
 
 
 class Finding(Value):
-    """``absent`` is None where there is a figure (or where none is needed, as for the baseline's own drop)."""
+    """``absent`` is None where there is a figure (or where none is needed, as for the baseline's own drop); FAIL where what was
+    measured can never be one."""
 
     figure: Interval | None
     fidelity: Fidelity
-    absent: Literal[Verdict.MISSING, Verdict.UNSURE] | None = None
+    absent: Literal[Verdict.MISSING, Verdict.UNSURE, Verdict.FAIL] | None = None
     note: str = ""
     disturbed: str | None = None
     """Latency: why a figure above its bound need not be the kit's."""

@@ -9,16 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from edgecnn.errors.gates import LogitsNotFinite
 from edgecnn.judging.bounds import METRICS, budget_pp, check_bounds, gates_for, parse_bounds
 from edgecnn.judging.findings import Finding, find
 from edgecnn.judging.noise import rounds_needed, what_helps
 from edgecnn.judging.resolution import images_for_proportion, images_needed
 from edgecnn.judging.standing import overall, standing
+from edgecnn.values.artifact import Failed
 from edgecnn.values.report import Accuracy, CandidateFacts
-from edgecnn.values.verdict import Gate, GateResult, Interval, Verdict
+from edgecnn.values.verdict import Fidelity, Gate, GateResult, Interval, Verdict
 
 __all__ = [
     "METRICS", "budget_pp", "check_bounds", "gates_for", "judge", "judge_candidate", "overall", "parse_bounds", "standing",
+    "verdict_of",
 ]  # fmt: skip
 
 
@@ -29,7 +32,7 @@ def judge_candidate(gates: Sequence[Gate], facts: CandidateFacts) -> tuple[GateR
 
 def judge(gate: Gate, facts: CandidateFacts) -> GateResult:
     """One gate against one candidate."""
-    finding = find(gate.metric, facts)
+    finding = _of_no_numbers(gate.metric, facts) or find(gate.metric, facts)
     verdict = _verdict(gate, finding)
     settle = _images_to_settle(gate, facts) if verdict is Verdict.UNSURE else None
     return GateResult(
@@ -43,7 +46,26 @@ def judge(gate: Gate, facts: CandidateFacts) -> GateResult:
     )
 
 
+def verdict_of(facts: CandidateFacts, results: Sequence[GateResult]) -> Verdict:
+    """One word for one candidate: that of its gates, and FAIL whatever they say where its answers are no numbers."""
+    return Verdict.FAIL if _no_numbers(facts) is not None else overall(results)
+
+
 # ---------------------------------------------------------------------------------------------------------------------
+
+
+def _no_numbers(facts: CandidateFacts) -> str | None:
+    measured = facts.outcomes.get("measure")
+    return measured.what if isinstance(measured, Failed) and measured.ref == LogitsNotFinite.ref else None
+
+
+def _of_no_numbers(metric: str, facts: CandidateFacts) -> Finding | None:
+    """NaN is no accuracy that was not measured: it was, and it is none."""
+    why = _no_numbers(facts) if METRICS[metric].source == "accuracy" else None
+    if why is None:
+        return None
+    fidelity = Fidelity.MEASURED if facts.evaluated_kit in (None, facts.kit) else Fidelity.EMULATED
+    return Finding(figure=None, fidelity=fidelity, absent=Verdict.FAIL, note=why)
 
 
 def _verdict(gate: Gate, finding: Finding) -> Verdict:
@@ -98,7 +120,7 @@ def _reason(gate: Gate, finding: Finding, verdict: Verdict, settle: int | None) 
     if verdict is Verdict.UNSURE and finding.rounds:
         more = f": {what_helps(_rounds_to_settle(gate.bound, finding.figure, finding.rounds))}"
     if verdict is Verdict.UNSURE and finding.disturbed:
-        more = f": {finding.disturbed}, an undisturbed machine would settle it"
+        more = f": {finding.disturbed}, an undisturbed machine (quiet, cool, well supplied) would settle it"
     return f"{_shown(gate.metric, finding.figure)}{note} {says}{more}"
 
 

@@ -90,11 +90,12 @@ def unpaired_finding(
     """HEAD / BASE from runs of different days: the Hodges-Lehmann ratio of run medians with Mann-Whitney's exact bounds."""
     ours, theirs = ([ms for run in runs if (ms := run_ms(run)) is not None] for runs in (head.runs, base))
     ratio = unpaired_ratio_interval(ours, theirs, confidence)
-    why = None if ratio else f"{len(ours)} runs against {len(theirs)} are too few for an interval"
+    counted = f"{len(ours)} {'run' if len(ours) == 1 else 'runs'} against {len(theirs)}"
+    why = None if ratio else f"{counted} are too few for an interval"
     past = disturbed(base_environment)
     return RatioFinding(
         ratio=ratio,
-        how=f"unpaired, {len(ours)} runs against {len(theirs)} of the baseline (Mann-Whitney)",
+        how=f"unpaired, {counted} of the baseline (Mann-Whitney)",
         open=why,
         slow_disturbed=disturbed(head.environment),
         fast_disturbed=f"when the baseline was recorded, {past}" if past else None,

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from edgecnn.judging.intervals import LATENCY_CONFIDENCE, median_interval, tail
+from edgecnn.judging.looks import look_confidence
 from edgecnn.judging.noise import what_helps
 from edgecnn.values.profile import Run
 from edgecnn.values.until import Until
@@ -27,7 +28,7 @@ def rule_of(half_width: float) -> Until:
 
 def confidence_at(until: Until | None) -> float:
     """Of an interval at one look, so that over all looks it holds as often as any other."""
-    return LATENCY_CONFIDENCE if until is None else 1 - (1 - LATENCY_CONFIDENCE) / len(until.looks)
+    return look_confidence(1 if until is None else len(until.looks))
 
 
 def over_all(interval: Interval | None, until: Until | None) -> Interval | None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from edgecnn.values.profile import CONDITIONS_THAT_MUST_MATCH, Environment
 
 
@@ -18,3 +21,10 @@ def first_difference(stored: Environment, present: Environment) -> str | None:
         if ours != theirs:
             return f"{name}: then {theirs or 'unknown'}, now {ours or 'unknown'}"
     return None
+
+
+def changed_between(runs: Sequence[Mapping[str, Any]]) -> str | None:
+    """The first condition in which a run file differs from the first one; None where one machine in one state ran them all."""
+    environments = [Environment.model_validate(run["environment"]) for run in runs]
+    changes = (first_difference(environments[0], each) for each in environments[1:])
+    return next((change for change in changes if change is not None), None)

@@ -10,24 +10,26 @@ from pathlib import Path
 
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.race_request import ENERGY_WINDOW_S, EXTERNAL_WINDOW_S, RaceRequest
+from edgecnn.runner.meters.found import can_watch
 from edgecnn.values.profile import Environment
-
-OF_A_GPU = "nvml"
-"""The one meter that says nothing of a model on the CPU."""
 
 
 def metered(kit: KitRef, environment: Environment, log: Path | None = None) -> bool:
     """Whether some meter can be read beside this kit, by what the host said of itself."""
     meters = environment.observed.get("energy_meters", "").split()
-    return log is not None or any(name != OF_A_GPU or kit.on_gpu for name in meters)
+    return log is not None or can_watch(meters, kit.on_gpu)
+
+
+def no_meter(environment: Environment) -> str:
+    """Why no meter can watch a model on the CPU there, and what would make one readable."""
+    said = environment.observed.get("energy_absent")
+    only_gpu = "the GPU's meter says nothing of a model on the CPU" if "energy_meters" in environment.observed else None
+    return said or only_gpu or "the host says of none that it can"
 
 
 def why_not(environment: Environment) -> str:
-    """Why no meter can be read there, and what would make one readable."""
-    said = environment.observed.get("energy_absent")
-    only_gpu = "the GPU's meter says nothing of a model on the CPU" if "energy_meters" in environment.observed else None
-    why = said or only_gpu or "the host says of none that it can"
-    return f"no meter can be read here: {why}; --meter takes an external one's log"
+    """The same of this machine, where an external meter's log may be given."""
+    return f"no meter can be read here: {no_meter(environment)}; --meter takes an external one's log"
 
 
 def energy_request(kits: Sequence[KitRef], *, rounds: int, max_age_h: float, log: Path | None = None) -> RaceRequest:

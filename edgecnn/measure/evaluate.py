@@ -82,10 +82,11 @@ def stored_evaluation(kit: KitRef, pixels: PixelSet, lab: Lab) -> StoredProfile 
 
 
 def logits_of(stored: StoredProfile) -> npt.NDArray[np.float32]:
-    """The answers of a stored evaluation, float32 (images, classes)."""
+    """The answers of a stored evaluation, float32 (images, classes), mapped from its file and read only."""
     import numpy as np
 
-    logits: npt.NDArray[np.float32] = np.load(stored.file(stored.profile.logits_file or LOGITS), allow_pickle=False)
+    path = stored.file(stored.profile.logits_file or LOGITS)
+    logits: npt.NDArray[np.float32] = np.load(path, mmap_mode="r", allow_pickle=False)
     return logits
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.measure.blocks import ASKED, run_files, run_of, run_schedule, whole_schedule
-from edgecnn.measure.conditions import first_difference, same_conditions
+from edgecnn.measure.conditions import changed_between, same_conditions
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.meter_log import joined, log_of
@@ -25,6 +25,9 @@ from edgecnn.store.profiles import StoredProfile
 from edgecnn.values.base import Value
 from edgecnn.values.profile import Environment, Profile, Run
 from edgecnn.values.verdict import Fidelity
+
+_CLOCKS_DIFFER = timedelta(seconds=2)
+"""Dates are written in whole seconds, and a file system has a clock of its own."""
 
 
 class RaceResult(Value):
@@ -65,12 +68,12 @@ def file_failure(request: RaceRequest, lab: Lab, why: str) -> RaceResult:
 
 def stored_race(request: RaceRequest, lab: Lab) -> RaceResult | None:
     """The newest stored race of this question that is younger than ``max_age_h`` and holds every kit."""
-    oldest = datetime.now(UTC) - timedelta(hours=request.max_age_h)
     by_kit = {kit.digest: lab.store.profiles.of(kit.digest, "race") for kit in request.kits}
     present = {kit.digest: lab.environment_of(kit) for kit in request.kits}
     for first in by_kit[request.kits[0].digest]:
         name = first.profile.race or ""
-        if not name.startswith(request.identity) or datetime.fromisoformat(first.profile.observed_at) < oldest:
+        observed_at = datetime.fromisoformat(first.profile.observed_at)
+        if not name.startswith(request.identity) or not _fresh(observed_at, request.max_age_h):
             continue
         members = {digest: _member(stored, name) for digest, stored in by_kit.items()}
         found = {digest: profile for digest, profile in members.items() if profile is not None}
@@ -78,6 +81,12 @@ def stored_race(request: RaceRequest, lab: Lab) -> RaceResult | None:
         if len(found) == len(members) and same:
             return _result(name, found, reused=True)
     return None
+
+
+def _fresh(observed_at: datetime, max_age_h: float) -> bool:
+    """Not older than that. What is of a time to come was dated by a clock that was set back since: its age is unknown."""
+    age = datetime.now(UTC) - observed_at
+    return max_age_h > 0 and -_CLOCKS_DIFFER <= age <= timedelta(hours=max_age_h)
 
 
 def _member(stored: Sequence[StoredProfile], name: str) -> Profile | None:
@@ -101,11 +110,10 @@ def _same(asked: Path, schedule: str) -> bool:
 
 def _may_go_on(work: Path, request: RaceRequest, lab: Lab) -> bool:
     """Runs that an interrupted race left are continued only while they are fresh and the machine is as it was."""
-    oldest = datetime.now(UTC).timestamp() - request.max_age_h * 3600
     present = {kit.digest: lab.environment_of(kit) for kit in request.kits}
     for path in work.rglob("run-*.json"):
         run = json.loads(path.read_text())
-        if path.stat().st_mtime < oldest:
+        if not _fresh(datetime.fromtimestamp(path.stat().st_mtime, UTC), request.max_age_h):
             return False
         then = run.get("environment")
         if then is not None and not same_conditions(Environment.model_validate(then), present[run["kit"]]):
@@ -119,13 +127,18 @@ def _empty(work: Path) -> None:
 
 
 def _filed(request: RaceRequest, lab: Lab, work: Path) -> RaceResult:
-    """One profile a kit, those that did not finish included: the race is not run again for their sake."""
+    """One profile a kit, those that did not finish included: the race is not run again for their sake.
+
+    A machine that changed meanwhile is no fault of a kit, so that is not filed: the next call races again.
+    """
     runs = run_files(work)
     filing = _Filing(request, lab, log_of(runs, request.meter_log))
     for kit in request.kits:
         mine = [run for run in runs if run["kit"] == kit.digest]
-        broken = next((run["error"]["what"] for run in mine if "error" in run), None) or _unjoinable(mine)
-        filing.add(kit, mine, broken)
+        broken = next((run["error"]["what"] for run in mine if "error" in run), None)
+        broken = broken or (None if mine else "no run of it was recorded")
+        changed = None if broken else _changed(mine)
+        filing.add(kit, mine, broken or changed, keep=changed is None)
     return _result(filing.name, filing.profiles, reused=False)
 
 
@@ -138,7 +151,7 @@ class _Filing:
         self.name = f"{request.identity}-{self._now:%Y%m%dT%H%M%S}"
         self.profiles: dict[str, Profile] = {}
 
-    def add(self, kit: KitRef, runs: Sequence[Mapping[str, Any]], broken: str | None) -> None:
+    def add(self, kit: KitRef, runs: Sequence[Mapping[str, Any]], broken: str | None, *, keep: bool = True) -> None:
         profile = Profile(
             what="race",
             subject=kit.digest,
@@ -153,17 +166,13 @@ class _Filing:
             runs=tuple(_run(run, self._log) for run in runs) if broken is None else (),
             failure=broken,
         )
-        self.profiles[kit.digest] = self._lab.store.profiles.add(profile, {}).profile
+        self.profiles[kit.digest] = self._lab.store.profiles.add(profile, {}).profile if keep else profile
 
 
-def _unjoinable(runs: Sequence[Mapping[str, Any]]) -> str | None:
-    """Why runs are no one profile: there are none, or the machine changed between them."""
-    environments = [Environment.model_validate(run["environment"]) for run in runs]
-    if not environments:
-        return "no run of it was recorded"
-    changes = (first_difference(environments[0], each) for each in environments[1:])
-    changed = next((change for change in changes if change is not None), None)
-    return None if changed is None else f"the machine changed during the race: {changed}"
+def _changed(runs: Sequence[Mapping[str, Any]]) -> str | None:
+    """Why runs are no one profile, and what would help: the machine changed between them."""
+    changed = changed_between(runs)
+    return None if changed is None else f"the machine changed during the race ({changed}); the same command races again"
 
 
 def _run(facts: Mapping[str, Any], log: MeterLog | None) -> Run:

@@ -8,18 +8,28 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
 from edgecnn.errors.measuring import RunsUnusable
-from edgecnn.measure.conditions import first_difference
+from edgecnn.measure.conditions import changed_between, first_difference
+from edgecnn.measure.energy import no_meter
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.weather import joined_environment
+from edgecnn.runner.bundle import ENERGY, MACHINE
 from edgecnn.runner.items import RUN_SCHEMA
 from edgecnn.values.profile import Environment, Profile, Run
 from edgecnn.values.verdict import Fidelity
+
+
+class DeviceEnergy(NamedTuple):
+    """Energy runs of one kit, or why there are none."""
+
+    runs: tuple[Run, ...]
+    absent: str | None
 
 
 def profile_of_runs(folder: Path, kit: KitRef, device: str) -> Profile:
@@ -42,7 +52,7 @@ def profile_of_runs(folder: Path, kit: KitRef, device: str) -> Profile:
         raise RunsUnusable(folder=folder, because=f"a run of {kit.candidate.id} ended in an error: {broken.get('what')}")
     try:
         environment, runs = joined_environment(mine), tuple(_run(run) for run in mine)
-        changed = _changed(mine)
+        changed, observed_at = changed_between(mine), _dated(runs)
     except (ValidationError, KeyError, TypeError, ValueError) as error:
         raise RunsUnusable(folder=folder, because=f"a run file lacks what a run has: {_first(error)}") from error
     _refuse_impossible(folder, runs, changed)
@@ -53,11 +63,48 @@ def profile_of_runs(folder: Path, kit: KitRef, device: str) -> Profile:
         host=environment.conditions.get("cpu", "an unnamed machine"),
         environment=environment,
         fidelity=Fidelity.MEASURED,
-        observed_at=max(run.started_at for run in runs),
+        observed_at=observed_at,
         race=f"imported-{kit.digest[:16]}",
         purpose="against",
         runs=runs,
     )
+
+
+def energy_of_runs(folder: Path, kit: KitRef, timed: Profile) -> DeviceEnergy:
+    """The energy runs beside those that were timed. A latency without them is as good: what is amiss becomes the reason.
+
+    Args:
+        folder: as of ``profile_of_runs``.
+        kit: whose runs are wanted.
+        timed: what ``profile_of_runs`` read there.
+    """
+    if not any((folder / ENERGY).glob("run-*.json")):
+        return DeviceEnergy((), _no_energy(folder))
+    try:
+        profile = profile_of_runs(folder / ENERGY, kit, timed.device)
+    except RunsUnusable as error:
+        return DeviceEnergy((), error.because or error.what)
+    changed = first_difference(timed.environment, profile.environment)
+    if changed is not None:
+        return DeviceEnergy((), f"the machine changed between latency and energy: {changed}")
+    if any(run.energy is None for run in profile.runs):
+        return DeviceEnergy((), f"a run in {ENERGY} measured no energy")
+    return DeviceEnergy(profile.runs, None)
+
+
+def _no_energy(folder: Path) -> str:
+    try:
+        machine = Environment.model_validate_json((folder / MACHINE).read_bytes())
+    except (OSError, ValidationError):
+        return f"there are no energy runs, and no {MACHINE} that says why"
+    return f"no meter could be read there: {no_meter(machine)}"
+
+
+def _dated(runs: Sequence[Run]) -> str:
+    """When the last run began, and at the latest now: a device whose clock is ahead dates nothing into the future."""
+    last = max(datetime.fromisoformat(run.started_at) for run in runs)
+    last = last if last.tzinfo else last.replace(tzinfo=UTC)
+    return min(last, datetime.now(UTC)).isoformat(timespec="seconds")
 
 
 def _read(path: Path) -> Mapping[str, Any]:
@@ -72,12 +119,6 @@ def _read(path: Path) -> Mapping[str, Any]:
 
 def _run(facts: Mapping[str, Any]) -> Run:
     return Run.model_validate({name: facts[name] for name in Run.model_fields if name in facts})
-
-
-def _changed(runs: Sequence[Mapping[str, Any]]) -> str | None:
-    environments = [Environment.model_validate(run["environment"]) for run in runs]
-    changes = (first_difference(environments[0], each) for each in environments[1:])
-    return next((change for change in changes if change is not None), None)
 
 
 def _refuse_impossible(folder: Path, runs: Sequence[Run], changed: str | None) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from edgecnn.render.figures import milliseconds, points
+from edgecnn.render.footprint import energy_words
 from edgecnn.render.gate_sheet import error_rates
 from edgecnn.render.terminal import show_lines
 from edgecnn.values.comparison import Comparison, Contender, LatencyBaseline, PinnedBuild
+from edgecnn.values.energy import Energy
 from edgecnn.values.report import Latency
 from edgecnn.values.verdict import Interval
 
@@ -38,7 +40,7 @@ def comparison_lines(found: Comparison) -> list[str]:
     return [*lines, *(f"  note: {notice}" for notice in found.notices)]
 
 
-def show_baseline(baseline: LatencyBaseline, figures: Latency) -> None:
+def show_baseline(baseline: LatencyBaseline, figures: Latency, energy: Energy) -> None:
     """Print what a baseline is of and what it says."""
     samples = sum(len(run.samples_ns) for run in baseline.runs)
     show_lines(
@@ -46,6 +48,7 @@ def show_baseline(baseline: LatencyBaseline, figures: Latency) -> None:
             f"{side(baseline.contender)} on {baseline.machine}, {baseline.observed_at}",
             f"  p50: {_p50(figures)}",
             f"  {len(baseline.runs)} processes, {samples:,} timed inferences",
+            f"  energy: {energy_words(energy)}",
             f"  kit: {baseline.contender.kit}",
             *(f"  {name}: {value}" for name, value in baseline.environment.conditions.items()),
             *([f"  note: {figures.disturbed}: nothing will pass against this baseline"] if figures.disturbed else []),

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 
 from edgecnn.values.report import Accuracy, CandidateFacts, Latency
-from edgecnn.values.verdict import Fidelity, Interval
+from edgecnn.values.verdict import Fidelity, Interval, Verdict
 
 NONE = "–"
 MARKS = {Fidelity.EMULATED: "ᵉ", Fidelity.PREDICTED: "ᵖ", Fidelity.MEASURED: "", Fidelity.MISSING: ""}
@@ -101,6 +101,8 @@ def legend(candidates: Iterable[CandidateFacts]) -> list[str]:
 
 def verdict(facts: CandidateFacts) -> str:
     """The candidate's verdict, or what became of it where it could not be made."""
+    if facts.verdict is Verdict.FAIL:
+        return facts.verdict.value  # also of answers that are no numbers, for which measuring it counts as failed
     broken = [facts.outcomes[kind].outcome for kind in _NEEDED if kind in facts.outcomes]
     return next((outcome for outcome in broken if outcome in _BROKEN), facts.verdict.value)
 

@@ -14,7 +14,7 @@ def footprint_lines(candidates: Iterable[CandidateFacts]) -> list[str]:
     """One line a candidate for each of the two; a reason that holds for several is said once, with their names."""
     rows = list(candidates)
     memory = {facts.candidate.id: _memory(facts.memory) for facts in rows if facts.memory is not None}
-    energy = {facts.candidate.id: _energy(facts.energy) for facts in rows if facts.energy is not None}
+    energy = {facts.candidate.id: energy_words(facts.energy) for facts in rows if facts.energy is not None}
     return [*_grouped("memory", memory), *_grouped("energy", energy)]
 
 
@@ -34,7 +34,8 @@ def _memory(value: Memory) -> str:
     return f"peak {_shown(value.peak_mib, 1)} MiB, {own}{gpu}{unknown}"
 
 
-def _energy(value: Energy) -> str:
+def energy_words(value: Energy) -> str:
+    """The figure with its interval, its meter and what that covers; or why there is none."""
     if value.total_mj is None or value.above_idle_mj is None or value.idle_w is None:
         return f"not known: {value.reason or 'not measured'}"
     above = f"{_shown(value.above_idle_mj, 2)} mJ of it above idle ({_shown(value.idle_w, 2)} W)"

@@ -119,10 +119,12 @@ def _parser() -> argparse.ArgumentParser:
     bench = _add(commands, "bench", _bench, "time kits, a fresh process a run")
     bench.add_argument("--schedule", type=Path, required=True, metavar="FILE.json")
     bench.add_argument("--out", type=Path, required=True, metavar="FOLDER")
-    whole = _add(commands, "measure", _measure, "time every kit of the bundle, with the engines that this device builds for it")
+    whole = _add(commands, "measure", _measure, "time every kit of the bundle, and measure its energy where a meter can be read")
     whole.add_argument("bundle", type=Path, metavar="BUNDLE", help="the bundle's folder")
     whole.add_argument("--out", type=Path, metavar="FOLDER", help="where runs go (default BUNDLE/measured)")
-    whole.add_argument("--rounds", type=_positive, default=8, help="processes of each kit (default 8)")
+    whole.add_argument(
+        "--rounds", type=_positive, default=8, help="processes of each kit, and as many again for its energy (default 8)"
+    )
     whole.add_argument("--samples", type=_positive, default=1000, help="inferences of each process (default 1000)")
     predict = _add(commands, "predict", _predict, "labels and probabilities of pictures")
     predict.add_argument("files", type=Path, nargs="+", metavar="PICTURE")

@@ -1,4 +1,8 @@
-"""Measures every kit that a bundle carries, on the device itself: what settles a provisional choice begins here."""
+"""Measures every kit that a bundle carries, on the device itself: what settles a provisional choice begins here.
+
+Latency and energy are two races, in two folders: a run that measures energy times nothing, and a meter that becomes readable
+later, as after a change of permissions, adds its runs to latencies that are there already.
+"""
 
 from __future__ import annotations
 
@@ -7,22 +11,29 @@ from pathlib import Path
 from typing import Any, Dict, List
 
 from .engine import build_engines
+from .environment import read_environment
 from .failure import RunnerError
 from .files import make_folder, read_json, write_json
 from .items import SCHEMA
 from .kit import Kit
-from .say import progress
+from .meters.found import can_watch
+from .runtimes import runs_on_gpu
+from .say import note, progress
 from .schedule import bench
 
 CHOICE = "choice.json"
 CHOICE_SCHEMA = "edgecnn.choice/1"
 ENGINES = "build"
+ENERGY = "energy"
+"""Folder of the energy runs, inside that of the others."""
+MACHINE = "machine.json"
+"""What the device says of itself: of its meters too, and why it has none."""
 _TIMEOUT_S = 300.0
 _MAX_S = 20.0
 
 
 def measure(bundle: Path, out: Path, rounds: int, samples: int) -> Dict[str, Any]:
-    """Build the engines that are missing, then race the carried kits against each other.
+    """Build the engines that are missing, then race the carried kits against each other, for latency and then for energy.
 
     Args:
         bundle: folder of ``choice.json``.
@@ -39,9 +50,30 @@ def measure(bundle: Path, out: Path, rounds: int, samples: int) -> Dict[str, Any
             kit.verify_files()
             build_engines(kit.folder, kit.folder / ENGINES, tell=progress)
     make_folder(out)
+    environment = read_environment()
+    write_json(out / MACHINE, environment)
+    timed = _race(kits, out, rounds, {"samples": samples, "max_s": _MAX_S})
+    return dict(timed, out=str(out), energy=_energy(kits, out / ENERGY, rounds, environment["observed"]))
+
+
+def _energy(kits: List[Kit], out: Path, rounds: int, observed: Dict[str, str]) -> Dict[str, Any]:
+    """Energy runs of the kits that a meter can watch; of the others, and without a meter, why there are none."""
+    meters = observed.get("energy_meters", "").split()
+    watched = [kit for kit in kits if can_watch(meters, runs_on_gpu(kit.manifest.session.module))]
+    why = observed.get("energy_absent", "the GPU's meter says nothing of a model on the CPU")
+    absent = {kit.manifest.name: why for kit in kits if kit not in watched}
+    if absent:
+        note("energy of {} is not measured: {}".format(", ".join(sorted(absent)), why))
+    if not watched:
+        return {"absent": absent}
+    make_folder(out)
+    return dict(_race(watched, out, rounds, {"samples": 1, "energy": True}), meters=meters, absent=absent)
+
+
+def _race(kits: List[Kit], out: Path, rounds: int, settings: Dict[str, Any]) -> Dict[str, Any]:
     asked = out / "asked.json"
-    write_json(asked, {"schema": SCHEMA, "timeout_s": _TIMEOUT_S, "items": _items(kits, rounds, samples)})
-    return dict(bench(asked, out), out=str(out))
+    write_json(asked, {"schema": SCHEMA, "timeout_s": _TIMEOUT_S, "items": _items(kits, rounds, settings)})
+    return bench(asked, out)
 
 
 def _kits(bundle: Path) -> List[Kit]:
@@ -61,11 +93,10 @@ def _inside(bundle: Path, name: str) -> Kit:
     return Kit.open(folder)
 
 
-def _items(kits: List[Kit], rounds: int, samples: int) -> List[Dict[str, Any]]:
+def _items(kits: List[Kit], rounds: int, settings: Dict[str, Any]) -> List[Dict[str, Any]]:
     items = []  # type: List[Dict[str, Any]]
     draw = random.Random(",".join(kit.sha256 for kit in kits))
     for number in range(rounds):
         for position, kit in enumerate(draw.sample(kits, len(kits))):
-            place = {"kit": str(kit.folder), "round": number, "position": position}
-            items.append(dict(place, samples=samples, max_s=_MAX_S))
+            items.append(dict({"kit": str(kit.folder), "round": number, "position": position}, **settings))
     return items

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shutil
@@ -110,10 +111,11 @@ class Profiles:
 
 
 def read_profile(folder: Path) -> StoredProfile | Damage | None:
-    """A profile whose files are all there at their recorded sizes, what is wrong with it, or None where there is none."""
+    """A profile as it was filed, with its files there at their recorded sizes; what is wrong with it; None of no folder."""
     try:
         facts = ProfileFiles.model_validate_json((folder / FACTS).read_bytes())
-        profile = Profile.model_validate_json((folder / PROFILE).read_bytes())
+        text = (folder / PROFILE).read_bytes()
+        profile = Profile.model_validate_json(text)
     except (FileNotFoundError, NotADirectoryError) as error:
         return Damage(f"{Path(str(error.filename)).name} is missing") if folder.exists() else None
     except ValidationError as error:
@@ -122,6 +124,8 @@ def read_profile(folder: Path) -> StoredProfile | Damage | None:
         stamp = stamp_of(folder / name)
         if stamp is None or stamp[0] != fact.bytes:
             return file_damage(folder, name, fact)
+    if PROFILE not in facts.files or hashlib.sha256(text).hexdigest() != facts.files[PROFILE].sha256:
+        return Damage(f"{PROFILE} was edited after it was filed")
     return StoredProfile(id=folder.name, folder=folder, profile=profile, files=facts.files)
 
 

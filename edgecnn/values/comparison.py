@@ -86,6 +86,10 @@ class LatencyBaseline(Value):
     observed_at: str
     runs: tuple[Run, ...] = Field(min_length=1)
     """Every process, with every timed inference in nanoseconds."""
+    energy_runs: tuple[Run, ...] = ()
+    """Every process that measured energy, and timed nothing."""
+    energy_absent: str | None = None
+    """Why there are no energy runs, where that is known."""
     origin: Origin
     """So that a later regression can say what changed."""
     sha256: str = ""

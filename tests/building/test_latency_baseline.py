@@ -9,11 +9,12 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from edgecnn.building.devices import device_named
-from edgecnn.building.latency_baseline import figures_of, imported, read_baseline, recorded, write_baseline
+from edgecnn.building.latency_baseline import energy_figures_of, figures_of, imported, read_baseline, recorded, write_baseline
 from edgecnn.errors.ci import ResultFileUnwritable
 from edgecnn.errors.comparing import KitNotCarried, LatencyBaselineUnreadable, NoRecordedRace
 from edgecnn.errors.measuring import RunsUnusable
 from edgecnn.store.store import Store
+from edgecnn.values.key import digest_of
 from tests.building.bundles import make_bundle
 from tests.building.races import RacingHost, measured_on_a_device
 from tests.house.schemas import FOLDER
@@ -36,6 +37,34 @@ def test_what_a_board_measured_becomes_a_file_and_comes_back_whole(board: tuple[
     figures = figures_of(read)
     assert figures.p50_ms is not None
     assert figures.p50_ms.estimate == pytest.approx(2.0, rel=0.05)
+
+
+def test_energy_runs_come_back_with_their_figure(board: tuple[Path, Path], tmp_path: Path) -> None:
+    bundle, runs = board
+    host = RacingHost(base=2.0)
+    host.meters = "ina3221"
+    measured_on_a_device(host, bundle, runs / "energy", energy=True, max_s=4.0)
+    made = imported(bundle, runs)
+    write_baseline(made, tmp_path / "board.json")
+    read = read_baseline(tmp_path / "board.json")
+    assert (len(read.runs), len(read.energy_runs)) == (8, 8)
+    figures = energy_figures_of(read)
+    assert figures.total_mj is not None and figures.above_idle_mj is not None and figures.meter == "ina3221"
+    assert (figures.total_mj.estimate, figures.above_idle_mj.estimate) == pytest.approx((400.0, 320.0))
+
+
+def test_a_baseline_without_energy_says_why(board: tuple[Path, Path]) -> None:
+    figures = energy_figures_of(imported(*board))
+    assert (figures.runs, figures.total_mj) == (0, None)
+    assert figures.reason == "there are no energy runs, and no machine.json that says why"
+
+
+def test_a_file_of_before_energy_was_read_back_is_still_what_its_digest_says(board: tuple[Path, Path], tmp_path: Path) -> None:
+    plain = imported(*board).model_copy(update={"energy_absent": None, "sha256": ""})
+    old = plain.model_dump(mode="json", by_alias=True, exclude={"energy_runs", "energy_absent", "sha256"})
+    path = tmp_path / "board.json"
+    path.write_text(json.dumps({**old, "sha256": digest_of(old)}))
+    assert energy_figures_of(read_baseline(path)).reason == "the file holds no energy runs"
 
 
 def test_the_file_is_what_its_schema_publishes(board: tuple[Path, Path], tmp_path: Path) -> None:
@@ -74,24 +103,49 @@ def test_what_is_no_latency_baseline_is_refused(tmp_path: Path, text: str | None
 
 def test_too_few_runs_make_no_baseline(tmp_path: Path) -> None:
     bundle = make_bundle(tmp_path / "base")
-    runs = measured_on_a_device(RacingHost(base=2.0), bundle, tmp_path / "measured", rounds=5)
-    with pytest.raises(NoRecordedRace, match="5 processes were timed, and an interval needs 7"):
-        imported(bundle, runs)
+    for rounds, timed in ((5, "5 processes were timed"), (1, "1 process was timed")):
+        runs = measured_on_a_device(RacingHost(base=2.0), bundle, tmp_path / f"measured-{rounds}", rounds=rounds)
+        with pytest.raises(NoRecordedRace, match=f"{timed}, and an interval needs 7 — .* --rounds 8"):
+            imported(bundle, runs)
 
 
-def test_runs_of_another_architecture_are_not_taken_for_the_device_s(board: tuple[Path, Path]) -> None:
+PI = {"architecture": "aarch64", "model": "Raspberry Pi 5 Model B Rev 1.0"}
+
+
+@pytest.mark.parametrize(
+    ("device", "observed", "because"),
+    [
+        ("raspberry-pi-5", {"architecture": "x86_64"}, "they were made on x86_64, and raspberry-pi-5 is aarch64"),
+        ("jetson-orin-nano", PI, f"they were made on {PI['model']}, and jetson-orin-nano calls itself Jetson Orin Nano"),
+        (
+            "intel-cpu",
+            {"architecture": "x86_64", "cpu_vendor": "AuthenticAMD"},
+            "they were made on a processor of AuthenticAMD, and intel-cpu has one of GenuineIntel",
+        ),
+        ("raspberry-pi-5", PI, None),
+        ("raspberry-pi-5", {"architecture": "aarch64"}, None),
+        ("cpu", PI, None),
+    ],
+)
+def test_runs_of_another_device_are_not_taken_for_this_one_s(
+    board: tuple[Path, Path], device: str, observed: dict[str, str], because: str | None
+) -> None:
     bundle, _ = board
     whole = bundle.rename(bundle.with_name("bundle"))
     build = whole.parent
     (build / "report.json").write_text("{}")
-    facts = device_named("raspberry-pi-5").model_dump(mode="json", by_alias=True)
+    facts = device_named(device).model_dump(mode="json", by_alias=True)
     (build / "plan.json").write_text(json.dumps({"resolved": {"device": facts}}))
     for path in (whole / "measured").glob("run-*.json"):
         run = json.loads(path.read_text())
-        run["environment"]["observed"]["architecture"] = "x86_64"
+        run["environment"]["observed"].update(observed)
         path.write_text(json.dumps(run))
-    with pytest.raises(RunsUnusable, match="they were made on x86_64, and raspberry-pi-5 is aarch64"):
+    if because is None:
+        assert imported(build, whole / "measured").contender.device is None, "report.json says nothing here"
+        return
+    with pytest.raises(RunsUnusable) as refused:
         imported(build, whole / "measured")
+    assert because in refused.value.line()
 
 
 def test_a_bundle_alone_has_no_report_to_record_from(board: tuple[Path, Path], tmp_path: Path) -> None:

@@ -68,8 +68,16 @@ KNOWN = ("drop_pp", "p50_ms", "p99_ms")
             " — give a network with at least two outputs, and images of at least two classes [one-class-answered]",
         ),
         (
-            LogitsNotFinite(candidate="tensorrt-fp16", image=7, value=float("nan"), bad=3, images=100),
+            LogitsNotFinite(candidate="tensorrt-fp16", image=7, value=float("nan"), bad=(3, 100)),
             "tensorrt-fp16: logits of image 7 hold nan: 3 of 100 images got an answer that is no number"
+            " — the arithmetic overflows: leave this precision out, or keep the last layers in fp32 [logits-not-finite]",
+        ),
+        (
+            LogitsNotFinite(candidate="openvino-bf16", image=7, value=float("inf"), bad=(3, 100)).located(
+                "report", "the layer is not known: openvino does not show what its layers give"
+            ),
+            "openvino-bf16: logits of image 7 of report hold inf: 3 of 100 images got an answer that is no number;"
+            " the layer is not known: openvino does not show what its layers give"
             " — the arithmetic overflows: leave this precision out, or keep the last layers in fp32 [logits-not-finite]",
         ),
         (

@@ -90,7 +90,9 @@ def test_a_gate_holds_the_total_against_its_bound() -> None:
 def test_other_work_draws_power_too_and_fails_nobody() -> None:
     result = judge(a_gate("energy_mj", 50), facts(energy=energy(eight(others_percent="40"))))
     assert result.verdict is Verdict.UNSURE
-    assert result.reason.endswith("other programs took 40 % of the processors' time, an undisturbed machine would settle it")
+    assert result.reason.endswith(
+        "other programs took 40 % of the processors' time, an undisturbed machine (quiet, cool, well supplied) would settle it"
+    )
 
 
 def test_a_gate_on_what_was_not_measured_is_missing() -> None:

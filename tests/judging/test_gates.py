@@ -1,7 +1,8 @@
 import pytest
 
-from edgecnn.judging.gates import judge, judge_candidate
+from edgecnn.judging.gates import judge, judge_candidate, verdict_of
 from edgecnn.judging.intervals import tango_drop_pp
+from edgecnn.values.artifact import Failed
 from edgecnn.values.class_report import ClassReport
 from edgecnn.values.verdict import Fidelity, Verdict
 from tests.judging.made import a_class, a_gate, a_latency, a_quality, a_residency, an_accuracy, an_interval, facts
@@ -196,7 +197,7 @@ def test_a_busy_machine_fails_nobody_and_passes_whom_it_can():
     assert slow.verdict is UNSURE
     assert slow.reason == (
         "p50 30.00 ms [29.00, 31.00] at 98.44 % (on AMD EPYC) leaves p50_ms ≤ 20 open: "
-        "other programs took 40 % of the processors' time, an undisturbed machine would settle it"
+        "other programs took 40 % of the processors' time, an undisturbed machine (quiet, cool, well supplied) would settle it"
     )
     assert verdict(a_gate("p50_ms", 32), latency=a_latency(an_interval(30, 29, 31), **busy)) is PASS
 
@@ -239,3 +240,22 @@ def test_every_gate_is_answered_in_order():
         ("size_mib", PASS, "onnxruntime-int8"),
         ("drop_pp", MISSING, "onnxruntime-int8"),
     ]
+
+
+NAN = Failed(ref="logits-not-finite", what="onnxruntime-int8: logits of image 7 of report hold nan")
+
+
+def test_answers_that_are_no_numbers_fail_every_accuracy_gate_and_the_candidate() -> None:
+    broken = facts(outcomes={"measure": NAN}, size_mib=1.0)
+    for metric, side in (("drop_pp", "max"), ("top1", "min"), ("worst_class_drop_pp", "max"), ("ece", "max")):
+        result = judge(a_gate(metric, 0.5, side=side), broken)
+        assert (result.verdict, result.reason) == (Verdict.FAIL, NAN.what), metric
+    fits = judge(a_gate("size_mib", 2.0), broken)
+    assert fits.verdict is Verdict.PASS, "its size is what it is"
+    assert verdict_of(broken, (fits,)) is Verdict.FAIL
+    crashed = facts(outcomes={"measure": Failed(ref="run-failed", what="it was killed")})
+    assert judge(a_gate(), crashed).verdict is Verdict.MISSING, "what crashed was not measured"
+
+
+def test_answers_of_a_twin_that_are_no_numbers_are_emulated_ones() -> None:
+    assert judge(a_gate(), facts(outcomes={"measure": NAN}, evaluated_kit="the twin's")).fidelity is Fidelity.EMULATED

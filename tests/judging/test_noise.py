@@ -124,7 +124,7 @@ def test_an_unsure_latency_gate_says_how_many_rounds_would_settle_it():
 def test_a_disturbed_machine_is_named_before_any_number_of_rounds():
     busy = "other programs took 41 % of the processors' time"
     result = judge(a_gate("p50_ms", 2.0), facts(latency=a_latency(an_interval(1.9, 1.7, 2.1), disturbed=busy)))
-    assert result.reason.endswith(f"open: {busy}, an undisturbed machine would settle it")
+    assert result.reason.endswith(f"open: {busy}, an undisturbed machine (quiet, cool, well supplied) would settle it")
 
 
 def _ratio(pair):

@@ -14,6 +14,7 @@ import pytest
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.race import RaceResult, race, stored_race
 from edgecnn.measure.race_request import RUN_PATIENT_S, RaceRequest
+from edgecnn.runner.files import sha256_of
 from edgecnn.store.store import Store
 from edgecnn.values.verdict import Fidelity
 from tests.measure.labs import FakeHost, a_kit, lab_at
@@ -37,10 +38,10 @@ def age(store: Store, by: timedelta) -> None:
         then = datetime.fromisoformat(facts["observed_at"]) - by
         text = json.dumps({**facts, "observed_at": then.isoformat(timespec="seconds")})
         facts_path = path.with_name("files.json")
-        sizes = json.loads(facts_path.read_text())
+        facts = json.loads(facts_path.read_text())
         path.write_text(text)
-        sizes["files"]["profile.json"]["bytes"] = path.stat().st_size
-        facts_path.write_text(json.dumps(sizes))
+        facts["files"]["profile.json"].update(bytes=path.stat().st_size, sha256=sha256_of(path))
+        facts_path.write_text(json.dumps(facts))
 
 
 def order_of(host: FakeHost) -> list[tuple[int, int, str]]:
@@ -203,6 +204,55 @@ def test_an_interrupted_race_starts_anew_once_its_runs_are_too_old(
     os.utime(run, (yesterday, yesterday))
     race(asked(kits), lab_at(host, store))
     assert host.ran == list(range(ROUNDS * len(kits)))
+
+
+@pytest.mark.parametrize("ahead", [timedelta(minutes=1), timedelta(days=3650)])
+def test_a_race_of_a_time_to_come_is_not_fresh_for_ever(
+    host: FakeHost, store: Store, kits: tuple[KitRef, ...], ahead: timedelta
+) -> None:
+    race(asked(kits), lab_at(host, store))
+    age(store, by=-ahead)  # it was filed while the clock was that far ahead
+    assert stored_race(asked(kits), lab_at(host, store)) is None
+    assert not race(asked(kits), lab_at(host, store)).reused
+    assert race(asked(kits), lab_at(host, store)).reused, "what was raced since serves, though the other looks newer"
+
+
+def test_runs_of_a_time_to_come_are_not_continued(host: FakeHost, store: Store, kits: tuple[KitRef, ...]) -> None:
+    interrupted(asked(kits), host, store, after=5)
+    host.ran.clear()
+    (run, *_) = sorted(store.root.rglob("run-*.json"))
+    tomorrow = datetime.now(UTC).timestamp() + 24 * 3600
+    os.utime(run, (tomorrow, tomorrow))
+    race(asked(kits), lab_at(host, store))
+    assert host.ran == list(range(ROUNDS * len(kits)))
+
+
+def test_an_edited_time_in_the_store_is_no_measurement(host: FakeHost, store: Store, kits: tuple[KitRef, ...]) -> None:
+    race(asked(kits), lab_at(host, store))
+    (stored, *_) = store.profiles.of(kits[0].digest, "race")
+    path = stored.folder / "profile.json"
+    path.write_text(path.read_text().replace('"samples_ns":[1', '"samples_ns":[2', 1))  # a digit, and not a byte more
+    assert store.profiles.of(kits[0].digest, "race") == ()
+    assert not race(asked(kits), lab_at(host, store)).reused
+
+
+def test_a_machine_that_changed_on_the_way_is_said_and_raced_again(
+    host: FakeHost, store: Store, kits: tuple[KitRef, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    half = ROUNDS * len(kits) // 2
+    plain = host.environment_of
+
+    def half_way(kit: Path) -> dict[str, dict[str, str]]:
+        now = plain(kit)
+        return now if len(host.ran) <= half else {**now, "conditions": {**now["conditions"], "governor": "powersave"}}
+
+    with monkeypatch.context() as patched:
+        patched.setattr(host, "environment_of", half_way)
+        result = race(asked(kits), lab_at(host, store))
+    why = "the machine changed during the race (governor: then performance, now powersave); the same command races again"
+    assert dict(result.failed) == {kit.digest: why for kit in kits}
+    again = race(asked(kits), lab_at(host, store))
+    assert (again.reused, dict(again.failed)) == (False, {}), "it was the machine's doing, and no kit's"
 
 
 def test_a_finished_race_leaves_no_work_behind(host: FakeHost, store: Store, kits: tuple[KitRef, ...]) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 
 from edgecnn.errors.measuring import RunsUnusable
 from edgecnn.measure.kits import KitRef
-from edgecnn.measure.run_files import profile_of_runs
+from edgecnn.measure.run_files import energy_of_runs, profile_of_runs
 from tests.measure.labs import FakeHost, a_kit
 from tests.store.toys import Ear
 
@@ -21,13 +22,17 @@ def measured(tmp_path: Path) -> tuple[Path, KitRef]:
     """A folder in which a device left runs of two kits."""
     host, out = FakeHost(), tmp_path / "measured"
     kits = [a_kit(tmp_path / "kits", name) for name in ("mine", "other")]
-    timing = {"samples": 50, "warmup_s": 0.3, "max_s": 5.0, "knobs": {}, "trace": False}
+    bench(host, kits, out, samples=50)
+    return out, kits[0]
+
+
+def bench(host: FakeHost, kits: Sequence[KitRef], out: Path, **settings: Any) -> None:
+    timing = {"samples": 1, "warmup_s": 0.3, "max_s": 5.0, "knobs": {}, "trace": False, **settings}
     items = [{"kit": str(kit.folder), "round": k, "position": p, **timing} for k in range(8) for p, kit in enumerate(kits)]
     out.mkdir()
-    (tmp_path / "asked.json").write_text(json.dumps({"schema": "edgecnn.schedule/1", "timeout_s": 60.0, "items": items}))
-    argv = ["bench", "--schedule", str(tmp_path / "asked.json"), "--out", str(out)]
-    host.run(kits[0].folder, argv, lease_s=60, tell=Ear())
-    return out, kits[0]
+    schedule = out / "asked.json"
+    schedule.write_text(json.dumps({"schema": "edgecnn.schedule/1", "timeout_s": 60.0, "items": items}))
+    host.run(kits[0].folder, ["bench", "--schedule", str(schedule), "--out", str(out)], lease_s=60, tell=Ear())
 
 
 def edited(folder: Path, change: Callable[[dict[str, Any]], object], index: int = 0) -> None:
@@ -52,6 +57,7 @@ def test_the_runs_of_one_kit_become_its_profile(measured: tuple[Path, KitRef]) -
         (lambda run: run.pop("samples_ns"), "a run file lacks what a run has"),
         (lambda run: run.pop("environment"), "a run file lacks what a run has: 'environment'"),
         (lambda run: run["environment"]["conditions"].update(cpu="Cortex-A76"), "the machine changed between its runs: cpu"),
+        (lambda run: run.update(started_at="yesterday"), "a run file lacks what a run has: Invalid isoformat string"),
         (lambda run: run.update(round=1), "two runs of this kit are of the same round"),
         (lambda run: run["samples_ns"].__setitem__(3, -5), "a time is not above 0: the clock stepped, or the file was edited"),
     ],
@@ -79,3 +85,60 @@ def test_runs_of_other_kits_alone_are_none(measured: tuple[Path, KitRef], tmp_pa
         profile_of_runs(folder, a_kit(tmp_path / "kits", "third"), "raspberry-pi-5")
     with pytest.raises(RunsUnusable, match=r"there is no run-\*.json"):
         profile_of_runs(tmp_path / "kits", a_kit(tmp_path / "kits", "fourth"), "raspberry-pi-5")
+
+
+def test_a_device_whose_clock_is_ahead_dates_nothing_into_the_future(measured: tuple[Path, KitRef]) -> None:
+    folder, kit = measured
+    edited(folder, lambda run: run.update(started_at="2106-02-07T06:28:15+00:00"), index=4)
+    observed_at = datetime.fromisoformat(profile_of_runs(folder, kit, "raspberry-pi-5").observed_at)
+    assert datetime.now(UTC) - timedelta(minutes=1) < observed_at <= datetime.now(UTC)
+
+
+@pytest.fixture
+def metered(measured: tuple[Path, KitRef]) -> tuple[Path, KitRef]:
+    """The same, and beside it energy runs of the one kit."""
+    folder, kit = measured
+    host = FakeHost()
+    host.meters = "ina3221"
+    bench(host, [kit], folder / "energy", energy=True)
+    return folder, kit
+
+
+def test_energy_runs_beside_the_others_are_read_back(metered: tuple[Path, KitRef]) -> None:
+    folder, kit = metered
+    timed = profile_of_runs(folder, kit, "jetson-orin-nano")
+    assert len(timed.runs) == 8 and all(run.energy is None for run in timed.runs)
+    found = energy_of_runs(folder, kit, timed)
+    assert (len(found.runs), found.absent) == (8, None)
+    assert [run.energy.readings[0].meter for run in found.runs if run.energy] == ["ina3221"] * 8
+
+
+@pytest.mark.parametrize(
+    ("change", "absent"),
+    [
+        (lambda run: run.pop("energy"), "a run in energy measured no energy"),
+        (lambda run: run.update(error={"what": "it crashed"}), "a run of mine ended in an error: it crashed"),
+        (lambda run: run["environment"]["conditions"].update(cpu="x"), "the machine changed between its runs: cpu"),
+        (lambda run: run["energy"].update(images="many"), "a run file lacks what a run has: energy.images"),
+    ],
+)
+def test_energy_that_is_amiss_is_absent_with_the_reason_and_costs_no_latency(
+    metered: tuple[Path, KitRef], change: Callable[[dict[str, Any]], object], absent: str
+) -> None:
+    folder, kit = metered
+    edited(folder / "energy", change)
+    found = energy_of_runs(folder, kit, profile_of_runs(folder, kit, "jetson-orin-nano"))
+    assert found.runs == ()
+    assert found.absent is not None and absent in found.absent
+
+
+def test_without_energy_runs_the_device_s_own_reason_is_read(measured: tuple[Path, KitRef]) -> None:
+    folder, kit = measured
+    timed = profile_of_runs(folder, kit, "cpu")
+    assert energy_of_runs(folder, kit, timed).absent == "there are no energy runs, and no machine.json that says why"
+    said = {"conditions": {}, "observed": {"energy_absent": "rapl: may not be read by this user"}}
+    (folder / "machine.json").write_text(json.dumps(said))
+    absent = "no meter could be read there: rapl: may not be read by this user"
+    assert energy_of_runs(folder, kit, timed).absent == absent
+    (folder / "machine.json").write_text("{")
+    assert energy_of_runs(folder, kit, timed).absent == "there are no energy runs, and no machine.json that says why"

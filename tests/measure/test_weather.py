@@ -1,9 +1,19 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import pytest
+
+from edgecnn.judging.gates import judge
+from edgecnn.judging.latency import latency
+from edgecnn.measure.race import race
+from edgecnn.measure.race_request import RaceRequest
 from edgecnn.measure.weather import joined_environment
-from tests.measure.labs import CONDITIONS
+from edgecnn.store.store import Store
+from edgecnn.values.verdict import Verdict
+from tests.judging.made import a_gate, facts
+from tests.measure.labs import CONDITIONS, FakeHost, a_kit, lab_at
 
 
 def runs(*observed: dict[str, str]) -> list[dict[str, Any]]:
@@ -39,3 +49,27 @@ def test_what_only_the_first_run_says_of_the_machine_is_kept() -> None:
 
 def test_what_no_run_could_read_stays_absent() -> None:
     assert seen({}, {}) == {}
+
+
+@pytest.mark.parametrize("bound", [0.9, 1.1])
+def test_a_machine_that_throttles_from_the_half_on_fails_no_gate_and_is_said(
+    host: FakeHost, store: Store, tmp_path: Path, bound: float
+) -> None:
+    kit, half, plain = a_kit(tmp_path, "alone"), 4, host.environment_of
+
+    def hotter(folder: Path) -> dict[str, dict[str, str]]:
+        now = plain(folder)
+        seen = "too hot (3 times)" if len(host.ran) > half else "no"
+        return {**now, "observed": {**now["observed"], "throttled": seen}}
+
+    host.environment_of = hotter  # type: ignore[method-assign]
+    host.sample_ns = lambda index: 1_000_000 if index < half else 1_250_000
+    request = RaceRequest(kits=(kit,), purpose="report", rounds=2 * half, samples=50, max_age_h=24.0)
+    figures = latency(race(request, lab_at(host, store)).profiles[kit.digest])
+    assert figures.p50_ms is not None and (figures.p50_ms.low, figures.p50_ms.high) == (1.0, 1.25)
+    result = judge(a_gate("p50_ms", bound), facts(latency=figures))
+    assert result.verdict is Verdict.UNSURE
+    assert result.reason.endswith(
+        "open: the machine slowed itself down in 50 % of the runs (too hot),"
+        " an undisturbed machine (quiet, cool, well supplied) would settle it"
+    )

@@ -13,6 +13,14 @@ from .meter import Meter, MeterAbsent
 from .pmic import Pmic
 from .rapl import Rapl
 
+OF_A_GPU = GpuBoard.name
+"""The one meter that says nothing of a model on the CPU."""
+
+
+def can_watch(meters: Iterable[str], on_gpu: bool) -> bool:
+    """Whether one of these meters says something of a model, by where it runs."""
+    return any(name != OF_A_GPU or on_gpu for name in meters)
+
 
 class Meters(NamedTuple):
     """Opened meters, and of each of the others why it cannot be read and what would mend it."""
