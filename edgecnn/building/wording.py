@@ -68,7 +68,9 @@ def _of_the_desktop_gpu(scene: Scene) -> list[str]:
         return []
     if played.failure is not None:
         return [f"{played.gpu.model} is here but could not play the desktop baseline: {played.failure}"]
-    return [f"baseline race: {_age(played.race)}"] if played.race is not None and played.race.reused else []
+    said = [f"{played.gpu.model} has no figures of {name}: {why}" for name, why in played.failures.items()]
+    said += played.notes
+    return said + ([f"baseline race: {_age(played.race)}"] if played.race is not None and played.race.reused else [])
 
 
 def unexecuted(scene: Scene) -> tuple[str, ...]:
