@@ -94,7 +94,7 @@ def run_item(item: Item, timeout_s: float, trace_folder: Optional[Path] = None) 
         if energy is None:
             measured = _measure(work, item, item.max_s or timeout_s / 2)
             if runs_on_gpu(module) and not item.end_to_end and item.window_s is None:
-                measured["events"] = _events(session, feed)
+                measured["events"] = timed_by_events(session, feed)
         else:
             measured = _measure_energy(work, item, energy)
         measured.update(memory=memory.facts(), batch=item.batch, picture=picture)
@@ -151,7 +151,7 @@ def _measure(work: Work, item: Item, max_s: float) -> Dict[str, Any]:
     return {"warmup_ns": warmup, "samples_ns": samples}
 
 
-def _events(session: Any, feed: Any) -> Dict[str, Any]:
+def timed_by_events(session: Any, feed: Any) -> Dict[str, Any]:
     """The same calls again, each between two events of the GPU; beside the first series, since events take time themselves."""
     if session.no_events is not None:
         return {"absent": session.no_events}

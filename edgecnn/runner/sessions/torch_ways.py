@@ -58,7 +58,10 @@ def check_way(way: Way, device: torch.device) -> None:
     Raises:
         RunnerError: unsupported-precision, no-cuda-graph, no-compiler or missing-package.
     """
-    _check_precision(way.precision, device)
+    if device.type == "cuda":
+        check_gpu(way.precision, torch.cuda.get_device_name(device), torch.cuda.get_device_capability(device))
+    elif way.precision == "tf32":
+        raise RunnerError("unsupported-precision", "tf32 is arithmetic of NVIDIA's GPUs, and device = {}".format(device.type))
     if way.graph == "cuda" and device.type != "cuda":
         raise RunnerError("no-cuda-graph", "a CUDA graph needs an NVIDIA GPU, and device = {}".format(device.type), missing=True)
     if way.compiler == "tensorrt":
@@ -67,6 +70,17 @@ def check_way(way: Way, device: torch.device) -> None:
             raise RunnerError("no-gpu", "TensorRT needs an NVIDIA GPU, and device = {}".format(device.type), missing=True)
     if way.compiler == "inductor":
         _check_compiler(way, device)
+
+
+def check_gpu(precision: str, name: str, capability: Tuple[int, int]) -> None:
+    """Refuse a precision that a GPU of this compute capability has not: torch would silently compute in another.
+
+    Raises:
+        RunnerError: unsupported-precision, naming the GPU.
+    """
+    if precision in ("tf32", "bf16") and capability < _AMPERE:
+        why = "its compute capability is {}.{}, it needs {}.{}".format(*(capability + _AMPERE))
+        raise RunnerError("unsupported-precision", "{} has no {}".format(name, precision), why)
 
 
 def settle_tf32(way: Way) -> None:
@@ -151,18 +165,6 @@ class Captured:
         with torch.cuda.graph(graph):
             answer = self._call(there)
         return graph, there, answer
-
-
-def _check_precision(precision: str, device: torch.device) -> None:
-    if device.type != "cuda":
-        if precision == "tf32":
-            raise RunnerError("unsupported-precision", "tf32 is arithmetic of NVIDIA's GPUs, and device = {}".format(device.type))
-        return
-    has = torch.cuda.get_device_capability(device)
-    if precision in ("tf32", "bf16") and has < _AMPERE:
-        what = "{} has no {}".format(torch.cuda.get_device_name(device), precision)
-        why = "its compute capability is {}.{}, it needs {}.{}".format(*(has + _AMPERE))
-        raise RunnerError("unsupported-precision", what, why)
 
 
 def _check_compiler(way: Way, device: torch.device) -> None:
