@@ -16,7 +16,6 @@ import torch
 from edgecnn.building import resolve as resolve_module
 from edgecnn.building.build import run_build
 from edgecnn.building.desktop_variants import REFERENCE, TENSORRT, Which, how
-from edgecnn.building.extent import extent_of
 from edgecnn.building.local_gpu import local_gpu
 from edgecnn.building.request import BuildRequest
 from edgecnn.building.resolved import DesktopGpu
@@ -33,7 +32,7 @@ from tests.store.toys import Ear
 GPU = "NVIDIA GeForce RTX 4090"
 
 
-def request(place: Place, variants: Which = "usual", batches: str | None = None) -> BuildRequest:
+def request(place: Place, variants: Which = "usual") -> BuildRequest:
     asked = Asked(
         arch="resnet-18",
         weights="none",
@@ -42,8 +41,7 @@ def request(place: Place, variants: Which = "usual", batches: str | None = None)
         overrides=(*SETTINGS[1::2], f"desktop.variants={variants}"),
         out=str(place.out),
     )
-    asked_for = request_from(asked, "judge")
-    return asked_for.model_copy(update={"extent": extent_of(batches, end_to_end=False, soak=None)})
+    return request_from(asked, "judge")
 
 
 def built_with(place: Place, monkeypatch: pytest.MonkeyPatch, asked: BuildRequest, *played: str) -> BuildReport:
@@ -76,7 +74,7 @@ def played(built_once: Place, tmp_path_factory: pytest.TempPathFactory) -> tuple
     place = Place(tmp_path_factory.mktemp("played") / "moved")
     shutil.copytree(built_once.folder, place.folder, copy_function=shutil.copy2)
     with pytest.MonkeyPatch.context() as monkeypatch:
-        asked = request(place, "all", batches="4")
+        asked = request(place, "all")
         return built_with(place, monkeypatch, asked, "torch-tf32", "torch-amp", "torch-fp32-cudagraph"), place
 
 
@@ -133,22 +131,13 @@ def test_a_variant_that_cannot_run_is_missing_with_the_reason_and_stops_nobody(
     assert report.choice.state == "settled"
 
 
-def test_batches_are_asked_of_the_gpu_too(played: tuple[BuildReport, Place]) -> None:
-    report = played[0]
-    for found in (report.baseline.throughput, variants(report)["torch-amp"].throughput):
-        assert found is not None
-        assert [(figure.batch, figure.asked, figure.runs) for figure in found.figures] == [(4, True, 8)]
-    assert report.baseline.throughput is not None
-    assert report.baseline.throughput.machine.startswith(f"{GPU}, ")
-
-
 def test_it_leaves_a_record_that_serves_machines_without_a_gpu(played: tuple[BuildReport, Place]) -> None:
     report, place = played
     record = BaselineRecord.model_validate_json((place.out / "baseline.json").read_text())
     assert (record.device, record.arch, record.resolution_px, record.precision) == ("rtx-4090", "resnet-18", 64, "fp32")
     question = BaselineQuestion(device="rtx-4090", arch="resnet-18", resolution_px=64, accuracy_machine="a laptop")
     elsewhere = baseline_facts(question, records=[record])
-    assert (elsewhere.latency, elsewhere.throughput) == (report.baseline.latency, report.baseline.throughput)
+    assert elsewhere.latency == report.baseline.latency
     assert [each.id for each in elsewhere.variants] == [each.id for each in report.baseline.variants]
     assert {each.accuracy for each in elsewhere.variants} == {None}, "accuracy is of the network that was trained here"
 
