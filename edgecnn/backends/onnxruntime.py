@@ -42,7 +42,7 @@ class OnnxRuntimeBackend:
         if facts is None:
             return ()
         if (too_old := _too_old(facts)) is not None:
-            return tuple(Unsupported(runtime=self.runtime, precision=each, why=too_old) for each in Precision)
+            return tuple(Unsupported(runtime=self.runtime, precision=each, why=too_old) for each in Precision if each.ships)
         return (
             Candidate(id="onnxruntime-fp32", runtime=self.runtime, precision=Precision.FP32),
             *(self._refused(precision, device.processor) for precision in (Precision.FP16, Precision.BF16)),

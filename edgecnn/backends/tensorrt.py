@@ -56,7 +56,7 @@ class TensorRtBackend:
         if facts is None:
             return ()
         if (too_old := _too_old(facts)) is not None:
-            return tuple(Unsupported(runtime=self.runtime, precision=each, why=too_old) for each in Precision)
+            return tuple(Unsupported(runtime=self.runtime, precision=each, why=too_old) for each in Precision if each.ships)
         half = Candidate(id="tensorrt-fp16", runtime=self.runtime, precision=Precision.FP16, needs_engine=True)
         int8 = Candidate(
             id="tensorrt-int8",

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from edgecnn.building.assemble import Scene, answer_of, labels_of
-from edgecnn.building.desktop_gpu import HOW
+from edgecnn.building.desktop_gpu import Played
+from edgecnn.building.desktop_variants import how, how_of
+from edgecnn.building.extent_facts import throughput_of
 from edgecnn.building.local_gpu import role
 from edgecnn.building.plan import BASELINE_ID
 from edgecnn.judging.accuracy import Answers, accuracy
 from edgecnn.judging.baseline import BaselineQuestion, BaselineRecord, baseline_facts
-from edgecnn.judging.latency import latency
+from edgecnn.judging.latency import latency, missing_latency
 from edgecnn.measure.evaluate import logits_of
 from edgecnn.resources import resource_folder
-from edgecnn.values.report import Accuracy, BaselineFacts
+from edgecnn.values.report import Accuracy, BaselineFacts, BaselineVariant
+from edgecnn.values.throughput import Throughput
 
 
 def load_baselines() -> tuple[BaselineRecord, ...]:
@@ -32,10 +35,12 @@ def desktop_baseline(scene: Scene) -> BaselineFacts:
         failure=f"{played.gpu.model} is here but could not play: {played.failure}" if played and played.failure else None,
     )
     facts = baseline_facts(question, local=local_record(scene), records=load_baselines())
-    answered = _accuracy(scene)
-    if played is None or answered is None:
+    if played is None or played.profile is None:
         return facts
-    return facts.model_copy(update={"accuracy": answered, "accuracy_from": f"{played.gpu.model} itself"})
+    name = played.gpu.candidate.id
+    answered = accuracy(_answers(played, name), labels_of(scene, "report"), "report", answer_of(scene, BASELINE_ID, "report"))
+    variants = tuple(each.model_copy(update={"accuracy": _drop(scene, played, each.id)}) for each in facts.variants)
+    return facts.model_copy(update={"accuracy": answered, "accuracy_from": f"{played.gpu.model} itself", "variants": variants})
 
 
 def local_record(scene: Scene) -> BaselineRecord | None:
@@ -43,32 +48,54 @@ def local_record(scene: Scene) -> BaselineRecord | None:
     played = scene.seen.desktop
     if played is None or played.profile is None:
         return None
-    resolved = scene.execution.plan.resolved
+    resolved, gpu = scene.execution.plan.resolved, played.gpu
     conditions = played.profile.environment.conditions
     versions = ", ".join(
         f"{name} {conditions[name]}" for name in ("runtime", "runtime_version", "driver", "cpu") if name in conditions
     )
     return BaselineRecord(
-        device=played.gpu.device,
+        device=gpu.device,
         arch=resolved.arch.name,
         resolution_px=resolved.preprocessing.pixels.crop_px,
         latency=latency(played.profile, machine=played.profile.host),
-        how=HOW,
+        how=how(gpu.candidate),
+        throughput=_throughput(played, gpu.candidate.id),
+        variants=tuple(_variant(played, name) for name in (*(each.id for each in gpu.variants), *gpu.unavailable)),
         source=f"a build of {resolved.arch.name} with {len(resolved.data.classes)} classes; {versions}",
     )
 
 
-def _accuracy(scene: Scene) -> Accuracy | None:
-    """Of a GPU whose race finished too: a row is of one machine."""
-    played = scene.seen.desktop
-    if played is None or played.evaluation is None or played.profile is None:
+def _variant(played: Played, name: str) -> BaselineVariant:
+    profile, reference = played.profiles.get(name), played.profile
+    if profile is None or reference is None:
+        nothing = missing_latency(reason=played.failures.get(name, "it did not race"), machine=played.gpu.model)
+        return BaselineVariant(id=name, how=how_of(name), latency=nothing)
+    found = latency(profile, fp32=reference, machine=profile.host)
+    return BaselineVariant(id=name, how=how_of(name), latency=found, throughput=_throughput(played, name))
+
+
+def _throughput(played: Played, name: str) -> Throughput | None:
+    if played.profile is None or name not in played.kits:
         return None
-    profile = played.evaluation.profile
-    answers = Answers(
-        candidate=played.gpu.candidate.id,
-        logits=logits_of(played.evaluation),
+    asked = played.asked.batches
+    return throughput_of(played.kits[name], played, asked, played.profile.host)
+
+
+def _drop(scene: Scene, played: Played, name: str) -> Accuracy | None:
+    """Against the reference's own answers: what the variant changes, whatever the GPU changes."""
+    if name not in played.profiles:
+        return None
+    reference = _answers(played, played.gpu.candidate.id)
+    return accuracy(_answers(played, name), labels_of(scene, "report"), "report", reference)
+
+
+def _answers(played: Played, name: str) -> Answers:
+    stored = played.evaluations[name]
+    profile = stored.profile
+    return Answers(
+        candidate=name,
+        logits=logits_of(stored),
         pixels=profile.pixels or "",
         machine=profile.host,
         fidelity=profile.fidelity,
     )
-    return accuracy(answers, labels_of(scene, "report"), "report", answer_of(scene, BASELINE_ID, "report"))

@@ -174,7 +174,7 @@ def observe(request: BuildRequest, execution: Execution, lab: Lab) -> Scene:
     if (failed := observer.seen.failures.get(BASELINE_ID)) is not None:
         raise BaselineFailed(reason=failed.what)
     observer.read_residency()
-    observer.play_baseline(pixels["report"], anew=request.stored_race == "never")
+    observer.play_baseline(pixels["report"], request.extent, anew=request.stored_race == "never")
     if scene.attached:
         _race(observer, scene, request)
     return scene
@@ -193,7 +193,9 @@ def _race(observer: Observer, scene: Scene, request: BuildRequest) -> None:
     last = last_race(decide(scene, request))
     observer.race(last, "report", how)
     observer.energy(last, anew=anew, log=request.meter)
-    Extents(observer, last, anew=anew).measure(request.extent)
+    kits = tuple(observer.seen.kits[name] for name in last)
+    choice = observer.execution.plan.resolved.recipe.race
+    Extents(observer.seen, kits, observer.lab, choice, anew=anew).measure(request.extent)
 
 
 def _reasons(execution: Execution) -> tuple[str, ...]:

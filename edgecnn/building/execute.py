@@ -73,8 +73,9 @@ def execute(plan: Plan, workshop: Workshop, goal: Goal = "judge", limits: Limits
     if any(kind in wanted for kind in BRANCH):
         _climb(execution, workshop, wanted, limits or Limits())
     if goal in MEASURING and plan.resolved.desktop_gpu is not None:
-        for step in plan.of_candidate(plan.resolved.desktop_gpu.candidate.id):
-            _try(step, execution, workshop)
+        for candidate in (plan.resolved.desktop_gpu.candidate, *plan.resolved.desktop_gpu.variants):
+            for step in plan.of_candidate(candidate.id):
+                _try(step, execution, workshop)
     return execution
 
 

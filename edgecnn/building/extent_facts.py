@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from edgecnn.building.assemble import Scene
 from edgecnn.building.extent import Extent
+from edgecnn.building.extents import Seen
 from edgecnn.building.plan import BASELINE_ID
 from edgecnn.judging.latency import latency
 from edgecnn.judging.sustained import sustained
 from edgecnn.judging.throughput import screened, throughput
+from edgecnn.measure.kits import KitRef
 from edgecnn.values.report import CandidateFacts, EndToEnd
 from edgecnn.values.throughput import Throughput
 
@@ -23,27 +25,26 @@ def with_extents(rows: Mapping[str, CandidateFacts], scene: Scene, extent: Exten
 def _found(name: str, scene: Scene, extent: Extent) -> dict[str, Any]:
     machine = scene.lab.machine
     soaked = scene.seen.raced("soak").get(name)
+    kit = scene.seen.kits.get(name)
     found: dict[str, Any] = {
-        "throughput": _throughput(name, scene, extent),
+        "throughput": None if kit is None else throughput_of(kit, scene.seen, extent.batches, machine),
         "end_to_end": _end_to_end(name, scene),
         "sustained": None if soaked is None else sustained(soaked, machine),
     }
     return {field: value for field, value in found.items() if value is not None}
 
 
-def _throughput(name: str, scene: Scene, extent: Extent) -> Throughput | None:
-    kit = scene.seen.kits.get(name)
-    if kit is None:
-        return None
-    raced = [result.profiles[kit.digest] for result in scene.seen.throughput if kit.digest in result.profiles]
-    failed = [result.failed[kit.digest] for result in scene.seen.throughput if kit.digest in result.failed]
+def throughput_of(kit: KitRef, seen: Seen, asked: Sequence[int], machine: str) -> Throughput | None:
+    """Images a second of one kit; None where it was in no such race."""
+    raced = [result.profiles[kit.digest] for result in seen.throughput if kit.digest in result.profiles]
+    failed = [result.failed[kit.digest] for result in seen.throughput if kit.digest in result.failed]
     if not raced and not failed:
         return None
     screens = {
-        batch: result.profiles[kit.digest] for batch, result in scene.seen.batch_screens.items() if kit.digest in result.profiles
+        batch: result.profiles[kit.digest] for batch, result in seen.batch_screens.items() if kit.digest in result.profiles
     }
     once = {profile.runs[0].batch: profile for profile in raced}  # a best batch that was asked for by number too
-    return throughput(tuple(once.values()), screened(screens), extent.batches, scene.lab.machine, failed[0] if failed else None)
+    return throughput(tuple(once.values()), screened(screens), asked, machine, failed[0] if failed else None)
 
 
 def _end_to_end(name: str, scene: Scene) -> EndToEnd | None:

@@ -5,26 +5,34 @@ Only what ships and fp32 are measured, as for energy: the candidates whose figur
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from typing import Protocol
 
 from edgecnn.building.extent import Extent
-from edgecnn.building.observe import Observations, Observer
 from edgecnn.judging.throughput import batches_up_to, best_batch, screened
 from edgecnn.measure.kits import KitRef
+from edgecnn.measure.lab import Lab
 from edgecnn.measure.race import RaceResult, race
 from edgecnn.measure.race_request import BATCH_SCREEN_S, RUN_MAX_S, THROUGHPUT_S, RaceRequest
 from edgecnn.values.profile import Purpose
+from edgecnn.values.recipe import RaceChoice
+
+
+class Seen(Protocol):
+    """Where what was measured is kept."""
+
+    batch_screens: dict[int, RaceResult]
+    throughput: list[RaceResult]
+    races: dict[Purpose, RaceResult]
+    notes: list[str]
 
 
 class Extents:
     """Races of one call, for the same candidates."""
 
-    def __init__(self, observer: Observer, names: Sequence[str], *, anew: bool) -> None:
-        self.seen: Observations = observer.seen
-        self.lab = observer.lab
-        self.choice = observer.execution.plan.resolved.recipe.race
-        self.kits: tuple[KitRef, ...] = tuple(self.seen.kits[name] for name in names)
-        self.max_age_h = 0.0 if anew else self.choice.max_age_h
+    def __init__(self, seen: Seen, kits: tuple[KitRef, ...], lab: Lab, choice: RaceChoice, *, anew: bool) -> None:
+        self.seen, self.kits, self.lab, self.choice = seen, kits, lab, choice
+        self.max_age_h = 0.0 if anew else choice.max_age_h
 
     def measure(self, extent: Extent) -> None:
         """Everything that was asked for; nothing else."""

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from edgecnn.building.desktop_gpu import Played, play
+from edgecnn.building.desktop_gpu import Part, Played, play
 from edgecnn.building.execute import Execution
+from edgecnn.building.extent import Extent
 from edgecnn.building.plan import BASELINE_ID
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.gates import LogitsNotFinite
@@ -135,9 +136,9 @@ class Observer:
             except EdgecnnError as error:
                 self.seen.notes.append(f"residency of {name} could not be read: {error.line()}")
 
-    def play_baseline(self, pixels: PixelSet, *, anew: bool = False) -> None:
+    def play_baseline(self, pixels: PixelSet, extent: Extent, *, anew: bool = False) -> None:
         """Let a GPU of this machine take its part, where there is one."""
-        self.seen.desktop = play(self.execution, self.lab, pixels, anew=anew)
+        self.seen.desktop = play(self.execution, self.lab, Part(pixels=pixels, extent=extent, anew=anew))
 
     def race(self, names: Iterable[str], purpose: Purpose, how: RaceManner) -> None:
         """Race these candidates' kits; whoever does not finish is out."""

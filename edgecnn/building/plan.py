@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from edgecnn.building.resolved import Resolved
+from edgecnn.building.resolved import DesktopGpu, Resolved
 from edgecnn.stages.compile import CompileStage
 from edgecnn.stages.export import ExportStage
 from edgecnn.stages.fetch import FetchStage
@@ -19,6 +19,7 @@ from edgecnn.stages.prepare import PrepareStage
 from edgecnn.stages.program import ProgramStage
 from edgecnn.stages.quantize import QuantizeStage
 from edgecnn.stages.train import TrainStage
+from edgecnn.stages.variant import VariantStage
 from edgecnn.values.candidate import Candidate, Precision, Rung
 from edgecnn.values.key import Key
 from edgecnn.values.stage import Role, Stage
@@ -95,7 +96,7 @@ def plan(resolved: Resolved) -> Plan:
     for candidate in resolved.candidates:
         _branch(resolved, candidate, steps, trunk)
     if resolved.desktop_gpu is not None and resolved.desktop_gpu.unusable is None:
-        _desktop_branch(resolved, resolved.desktop_gpu.candidate, steps, trunk)
+        _desktop_branches(resolved, resolved.desktop_gpu, steps, trunk)
     rungs = tuple(
         Rung(name=name, candidates=members)
         for name, precisions in RUNGS
@@ -138,8 +139,12 @@ def _train_settings(resolved: Resolved) -> dict[str, Any]:
     return settings
 
 
-def _desktop_branch(resolved: Resolved, candidate: Candidate, steps: _Steps, trunk: Mapping[Role, Key]) -> None:
-    """Of no rung, since it is never shipped; it is packaged as what ships is, so that the runner can measure it."""
+def _desktop_branches(resolved: Resolved, gpu: DesktopGpu, steps: _Steps, trunk: Mapping[Role, Key]) -> None:
+    """Of no rung, since none is ever shipped; packaged as what ships is, so that the runner can measure it.
+
+    The variants run the reference's own program: a network that was exported anew could be another one.
+    """
+    candidate = gpu.candidate
     program = ProgramStage(
         inputs={"weights": trunk["weights"], "pixels": trunk["pixels"]},
         candidate=candidate,
@@ -150,6 +155,11 @@ def _desktop_branch(resolved: Resolved, candidate: Candidate, steps: _Steps, tru
     )
     made = steps.add(f"program:{candidate.id}", program, candidate.id)
     steps.add(f"package:{candidate.id}", _package(resolved, candidate, {"model": made, "pixels": trunk["pixels"]}), candidate.id)
+    for each in gpu.variants:
+        given = {"program": made, "pixels": trunk["pixels"]}
+        variant = VariantStage(inputs=given, candidate=each, normalization=resolved.preprocessing.normalization)
+        key = steps.add(f"variant:{each.id}", variant, each.id)
+        steps.add(f"package:{each.id}", _package(resolved, each, {"model": key, "pixels": trunk["pixels"]}), each.id)
 
 
 def _package(resolved: Resolved, candidate: Candidate, inputs: Mapping[Role, Key]) -> PackageStage:

@@ -12,12 +12,13 @@ from pathlib import Path
 
 from edgecnn.backends.installed import installed_version
 from edgecnn.backends.registry import all_backends, backend_for
+from edgecnn.building.desktop_variants import TENSORRT
 from edgecnn.building.devices import LocalFacts, local_facts, matches, with_local_facts
 from edgecnn.building.local_gpu import local_gpu
 from edgecnn.building.offer import require_candidate
 from edgecnn.building.plan import BASELINE_ID
 from edgecnn.building.request import BuildRequest
-from edgecnn.building.resolved import Attachment, Resolved
+from edgecnn.building.resolved import Attachment, DesktopGpu, Resolved
 from edgecnn.data.manifest import summarize
 from edgecnn.errors.building import NothingToBuild
 from edgecnn.judging.bounds import check_bounds
@@ -84,12 +85,17 @@ def resolve(request: BuildRequest, store: Store, tell: Progress) -> Resolved:
         candidates=candidates,
         unsupported=unsupported,
         unavailable=unavailable,
-        desktop_gpu=local_gpu(gpu_models(), {name: installed_version(name) for name in ("torch", "torchvision")}),
+        desktop_gpu=_desktop_gpu(request),
         builder=next((module for name, module in AHEAD_OF_TIME_BUILDERS.items() if versions[name] != ABSENT), None),
         versions=versions,
         runner_sha256=runner_digest(),
         sources=sources,
     )
+
+
+def _desktop_gpu(request: BuildRequest) -> DesktopGpu | None:
+    versions = {name: installed_version(name) for name in ("torch", "torchvision", TENSORRT)}
+    return local_gpu(gpu_models(), versions, request.recipe.desktop.variants)
 
 
 def attachment_of(device: Device, facts: LocalFacts) -> Attachment:

@@ -33,6 +33,11 @@ class DesktopGpu(Value):
     device: str
     """The device file that it matches, or its model made a name: profiles are filed under what it really is."""
     candidate: Candidate
+    """The reference: what the edge's figures are held against."""
+    variants: tuple[Candidate, ...] = ()
+    """Other ways of running the same network, which stand beside the reference."""
+    unavailable: Mapping[str, str] = {}
+    """Variant to why this machine cannot have it, where that is known without trying."""
     unusable: str | None = None
     """Why nothing here can use it, where that is known without trying."""
 

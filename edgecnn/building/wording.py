@@ -68,8 +68,10 @@ def _of_the_desktop_gpu(scene: Scene) -> list[str]:
         return []
     if played.failure is not None:
         return [f"{played.gpu.model} is here but could not play the desktop baseline: {played.failure}"]
+    said = [f"{played.gpu.model} has no figures of {name}: {why}" for name, why in played.failures.items()]
+    said += played.notes
     reused = played.race is not None and played.race.reused
-    return [f"baseline race: {_age(played.race)}; `edgecnn judge` races anew"] if played.race and reused else []
+    return said + ([f"baseline race: {_age(played.race)}; `edgecnn judge` races anew"] if played.race and reused else [])
 
 
 def unexecuted(scene: Scene) -> tuple[str, ...]:

@@ -12,12 +12,16 @@ from pydantic import Field
 
 from edgecnn.judging.latency import missing_latency
 from edgecnn.values.base import Value
-from edgecnn.values.report import BaselineFacts, Latency
+from edgecnn.values.report import BaselineFacts, BaselineVariant, Latency
+from edgecnn.values.throughput import Throughput
 from edgecnn.values.verdict import Fidelity
 
 
 class BaselineRecord(Value):
-    """One file in ``baselines/``, schema edgecnn.baseline/1: what one real GPU did on one day, in fp32 with TF32 off."""
+    """One file in ``baselines/``, schema edgecnn.baseline/1: what one real GPU did on one day.
+
+    ``latency`` and ``throughput`` are of the reference, in fp32 with TF32 off.
+    """
 
     schema_: Literal["edgecnn.baseline/1"] = Field(default="edgecnn.baseline/1", alias="schema")
     device: str
@@ -26,8 +30,12 @@ class BaselineRecord(Value):
     resolution_px: int
     precision: Literal["fp32"] = "fp32"
     latency: Latency
+    """Of the reference, eager fp32."""
     how: str
     """What ran: runtime, precision, batch, and whether copies to and from the GPU are inside."""
+    throughput: Throughput | None = None
+    variants: tuple[BaselineVariant, ...] = ()
+    """Other ways of the same day; without accuracy, which is of the network that was trained then and of its images."""
     source: str
     """Which build made it, and its versions."""
 
@@ -67,7 +75,14 @@ def baseline_facts(
         remedy = f"; to measure it: {question.command}" if question.command else ""
         latency = missing_latency(reason=reason + remedy, machine=question.device)
         return BaselineFacts(device=question.device, accuracy_from=accuracy_from, latency=latency)
-    return BaselineFacts(device=played.device, accuracy_from=accuracy_from, latency=played.latency, how=played.how)
+    return BaselineFacts(
+        device=played.device,
+        accuracy_from=accuracy_from,
+        latency=played.latency,
+        how=played.how,
+        throughput=played.throughput,
+        variants=played.variants,
+    )
 
 
 def _fits(record: BaselineRecord, question: BaselineQuestion) -> bool:

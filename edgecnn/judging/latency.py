@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from edgecnn.errors.gates import ConditionsDiffer, RacesDiffer, RoundTwice
+from edgecnn.judging.device_clock import device_clock
 from edgecnn.judging.intervals import LATENCY_CONFIDENCE, median_interval, ratio_interval, samples_needed, tail
 from edgecnn.judging.noise import smallest_ratio
 from edgecnn.judging.startup import startup
@@ -58,7 +59,7 @@ def latency(profile: Profile, *, fp32: Profile | None = None, machine: str | Non
     runs, until = profile.runs, profile.until
     each = confidence_at(until)
     p50, p90, p99 = (over_all(latency_interval_ms(runs, percent, each), until) for percent in (50, 90, 99))
-    start = startup(runs, each)
+    start, clock = startup(runs, each), device_clock(runs, each)
     return Latency(
         p50_ms=p50,
         p90_ms=p90,
@@ -66,6 +67,7 @@ def latency(profile: Profile, *, fp32: Profile | None = None, machine: str | Non
         load_ms=over_all(start.load_ms, until),
         first_ms=over_all(start.first_ms, until),
         cold_start_ms=over_all(start.cold_start_ms, until),
+        on_gpu_ms=over_all(clock.on_gpu_ms, until),
         ratio_to_fp32=paired_ratio(fp32, profile) if fp32 else None,
         runs=len(runs),
         samples=sum(len(run.samples_ns) for run in runs),
@@ -77,7 +79,7 @@ def latency(profile: Profile, *, fp32: Profile | None = None, machine: str | Non
         stopped=how_it_stopped(len(runs), p50, until),
         smallest_ratio=_smallest_ratio(profile, *([fp32] if fp32 else [])),
         steady=steady(runs, disturbed(profile.environment)),
-        absent={**_absent(runs), **start.absent} if runs else {},
+        absent={**_absent(runs), **start.absent, **clock.absent} if runs else {},
     )
 
 

@@ -56,6 +56,11 @@ class KitRef(Value):
         )
 
     @property
+    def compiles(self) -> bool:
+        """Whether its session compiles the network anew in every process."""
+        return self.candidate.session_options.get("compile", "off") != "off"
+
+    @property
     def batch_max(self) -> int:
         """Images that the model takes in one call at most."""
         return int(_manifest(self.folder)["model"]["batch_max"])

@@ -20,6 +20,8 @@ RUN_PATIENT_S = 60.0
 """Where a gate needs p99: a thousand samples of a network that takes 60 ms."""
 RUN_OVERHEAD_S = 60.0
 """Time that a process may take around its samples: imports, loading, hashing its kit."""
+COMPILE_OVERHEAD_S = 600.0
+"""The same where a process compiles its network for a GPU first, which takes minutes unless torch has kept it from another."""
 ENERGY_WINDOW_S = 4.0
 """Of each of an energy run's two stretches: every built-in meter reads often enough in it."""
 EXTERNAL_WINDOW_S = 15.0
@@ -68,7 +70,8 @@ class RaceRequest(Value):
     @property
     def timeout_s(self) -> float:
         """After which a process is taken to hang."""
-        return (2 if self.purpose == "energy" else 1) * self.max_s + RUN_OVERHEAD_S
+        overhead_s = COMPILE_OVERHEAD_S if any(kit.compiles for kit in self.kits) else RUN_OVERHEAD_S
+        return (2 if self.purpose == "energy" else 1) * self.max_s + overhead_s
 
 
 _OF_PURPOSE: Mapping[Purpose, Mapping[str, Any]] = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from edgecnn.render import figures, quality
+from edgecnn.render import desktop, figures, quality
 from edgecnn.render.extents import extent_lines
 from edgecnn.render.footprint import footprint_lines
 from edgecnn.render.gate_sheet import error_rates
@@ -36,6 +36,7 @@ def report_markdown(report: BuildReport) -> str:
         _section("Latency", latency_lines(report.candidates)),
         _section("Throughput, end to end, sustained", extent_lines(report.candidates)),
         _section("Memory and energy", footprint_lines(report.candidates)),
+        _desktop(report),
         _section("What to know before believing the table", report.notices),
         _section("Ships, but was not run here", report.unexecuted),
         _section("To measure on the device", [f"`{choice.settle_command}`"] if choice.settle_command else []),
@@ -82,21 +83,23 @@ def _section(title: str, lines: Iterable[str]) -> str:
     return "\n".join([f"## {title}", "", *items]) if items else ""
 
 
-def _gpu_accuracy(report: BuildReport) -> str:
-    answered = report.baseline.accuracy
-    return f"; top-1 {figures.accuracy(answered)}, drop {figures.drop(answered)}" if answered else ""
+def _desktop(report: BuildReport) -> str:
+    found = desktop.rows(report.baseline)
+    if not found:
+        return ""
+    table = _table(desktop.COLUMNS, found)
+    return "\n\n".join([f"## Desktop GPU: {report.baseline.device}", table, "  \n".join(desktop.notes(report.baseline))])
 
 
 def _build_lines(report: BuildReport) -> list[str]:
     build = report.build
     macs = f", {build.macs / 1e6:.0f} M multiply-adds" if build.macs else ""
     splits = ", ".join(f"{role} {count}" for role, count in build.splits.items())
-    gpu = report.baseline.latency.reason or f"p50 {figures.p50(report.baseline.latency)} ms ({report.baseline.how})"
     return [
         f"{build.arch}, {build.parameters:,} parameters{macs} at {build.resolution_px} px",
         f"weights: {build.weights}",
         f"data: {build.data}; {build.classes} classes; {splits}",
-        f"desktop-GPU baseline: {report.baseline.device}: {gpu}{_gpu_accuracy(report)}; {report.baseline.accuracy_from}",
+        f"desktop-GPU baseline: {desktop.sentence(report.baseline)}",
         f"edgecnn {report.version}, {report.made_at}, {report.seconds:.0f} s",
         f"again: `{build.command}`",
     ]

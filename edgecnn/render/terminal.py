@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.render import figures
+from edgecnn.render import desktop, figures
 from edgecnn.render.build_plot import plot_lines
 from edgecnn.render.extents import extent_lines
 from edgecnn.render.gate_sheet import error_rates
@@ -64,6 +64,7 @@ def show_report(report: BuildReport) -> None:
     console = _console()
     for line in extent_lines(report.candidates):
         _say(console, f"  {line}")
+    _show_desktop(report, console)
     _say(console, f"{report.verdict.value}: {report.choice.why}", _VERDICT_STYLE[report.verdict.value])
     for gate in report.gates:
         _say(console, f"  gate {gate.gate.side} {gate.gate.metric} {gate.gate.bound:g}: {gate.verdict.value}, {gate.reason}")
@@ -98,7 +99,20 @@ def show_measured(report: BuildReport) -> None:
     console = _console()
     for line in (*latency_lines(report.candidates), *extent_lines(report.candidates)):
         _say(console, f"  {line}")
+    _show_desktop(report, console)
     _show_notices(report, console)
+
+
+def _show_desktop(report: BuildReport, console: Console) -> None:
+    """A table where a GPU ran the network in more than one way, else the sentence."""
+    found = desktop.rows(report.baseline)
+    if not found:
+        _say(console, f"  desktop GPU: {desktop.sentence(report.baseline)}")
+        return
+    cells = [[Text(cell) for cell in row] for row in found]
+    show_grid(Grid(desktop.COLUMNS, cells, f"desktop GPU: {report.baseline.device}"), console)
+    for line in desktop.notes(report.baseline):
+        _say(console, f"  {line}")
 
 
 def _candidate_cells(facts: CandidateFacts) -> list[Text]:

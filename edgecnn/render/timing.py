@@ -16,6 +16,7 @@ _FIGURES = (
     ("opening the model", "load_ms"),
     ("first inference", "first_ms"),
     ("from the start of a process to its first answer", "cold_start_ms"),
+    ("by the GPU's own clock with copies outside", "on_gpu_ms"),
 )
 
 

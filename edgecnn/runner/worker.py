@@ -35,6 +35,9 @@ from .sensors import observe, opening
 from .sessions import load_runtime, open_session
 from .soak import soak
 
+EVENTS, EVENTS_S = 200, 1.0
+"""Calls, and seconds, of the second series that a GPU's own clock times."""
+
 
 def timed_calls(call: Callable[[Any], Any], feed: Any, count: int, limit_ns: int) -> List[int]:
     """Nanoseconds of each call: ``count`` of them, or as many as begin within ``limit_ns``; at least one."""
@@ -90,6 +93,8 @@ def run_item(item: Item, timeout_s: float, trace_folder: Optional[Path] = None) 
         process_ns = start.answered()
         if energy is None:
             measured = _measure(work, item, item.max_s or timeout_s / 2)
+            if runs_on_gpu(module) and not item.end_to_end and item.window_s is None:
+                measured["events"] = timed_by_events(session, feed)
         else:
             measured = _measure_energy(work, item, energy)
         measured.update(memory=memory.facts(), batch=item.batch, picture=picture)
@@ -144,6 +149,17 @@ def _measure(work: Work, item: Item, max_s: float) -> Dict[str, Any]:
     finally:
         gc.enable()
     return {"warmup_ns": warmup, "samples_ns": samples}
+
+
+def timed_by_events(session: Any, feed: Any) -> Dict[str, Any]:
+    """The same calls again, each between two events of the GPU; beside the first series, since events take time themselves."""
+    if session.no_events is not None:
+        return {"absent": session.no_events}
+    samples = []  # type: List[int]
+    stop = time.perf_counter_ns() + int(EVENTS_S * 1e9)
+    while len(samples) < EVENTS and time.perf_counter_ns() < stop:
+        samples.append(session.event_ns(feed))
+    return {"samples_ns": samples}
 
 
 def _measure_energy(work: Work, item: Item, energy: EnergyRun) -> Dict[str, Any]:

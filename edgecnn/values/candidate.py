@@ -28,6 +28,8 @@ class Precision(StrEnum):
     """The arithmetic that a candidate asks its runtime for; residency says what really ran."""
 
     FP32 = "fp32"
+    TF32 = "tf32"
+    """fp32 numbers that an NVIDIA GPU multiplies with 10 bits of mantissa; of the desktop-GPU baseline alone."""
     FP16 = "fp16"
     BF16 = "bf16"
     INT8 = "int8"
@@ -36,6 +38,11 @@ class Precision(StrEnum):
     def is_float(self) -> bool:
         """True for every precision that needs no calibration."""
         return self is not Precision.INT8
+
+    @property
+    def ships(self) -> bool:
+        """True for those that a device's candidate may have."""
+        return self is not Precision.TF32
 
 
 class Method(StrEnum):

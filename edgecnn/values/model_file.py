@@ -16,6 +16,7 @@ BATCH_MAX = 64
 
 LOGITS_TOLERANCE: Mapping[Precision, float] = {
     Precision.FP32: 0.01,
+    Precision.TF32: 0.05,
     Precision.BF16: 0.1,
     Precision.FP16: 0.1,
     Precision.INT8: 0.15,

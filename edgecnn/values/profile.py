@@ -50,6 +50,14 @@ class RunWindow(Value):
     """Throttling, heat, clocks and other work of that stretch, by the names of the environment."""
 
 
+class RunEvents(Value):
+    """A second series of one run, by the GPU's own clock: the network alone, copies to and from the GPU outside."""
+
+    samples_ns: tuple[int, ...] = ()
+    absent: str | None = None
+    """Why there is none."""
+
+
 class Run(Value):
     """One process: the statistical unit. Times are in nanoseconds of a monotonic clock."""
 
@@ -73,6 +81,8 @@ class Run(Value):
     """Images in every call that was timed."""
     picture: str | None = None
     """Of an end-to-end run: the picture that every call read and decoded."""
+    events: RunEvents | None = None
+    """Of a session on a GPU."""
     windows: tuple[RunWindow, ...] = ()
     """Of a soak: what ``samples_ns`` is made of, in order."""
 

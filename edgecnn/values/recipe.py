@@ -70,6 +70,14 @@ class RaceChoice(Value):
     max_age_h: PositiveFloat = 24.0
 
 
+class DesktopChoice(Value):
+    """``[desktop]``: which ways of running the network on a GPU of this machine stand beside the edge's figures."""
+
+    variants: Literal["reference", "usual", "all"] = "usual"
+    """reference: eager fp32 alone. usual: also mixed precision in a CUDA graph, since eager fp32 alone would flatter the edge.
+    all: each way that torch has here."""
+
+
 class GateChoice(Value):
     """``[gates]``: bounds. An empty table means the default: a drop of at most 1 pp, advisory."""
 
@@ -88,4 +96,5 @@ class Recipe(Value):
     quantize: QuantizeChoice = QuantizeChoice()
     target: TargetChoice = TargetChoice()
     race: RaceChoice = RaceChoice()
+    desktop: DesktopChoice = DesktopChoice()
     gates: GateChoice = GateChoice()

@@ -69,6 +69,8 @@ class Latency(Value):
     """The first inference of a process, which allocates."""
     cold_start_ms: Interval | None = None
     """From the start of a process to its first answer: interpreter, imports, checked files, opening, one inference."""
+    on_gpu_ms: Interval | None = None
+    """Median between two CUDA events around the network alone, copies outside; p50 and the others hold the copies."""
     absent: Mapping[str, str] = {}
     """Name of a figure above to why it is None, where runs there were."""
     stopped: str | None = None
@@ -127,6 +129,20 @@ class Choice(Value):
     """Candidates whose kits the bundle carries."""
 
 
+class BaselineVariant(Value):
+    """Another way of running the same network on the same GPU; of the reference's race, so that ratios to it are paired."""
+
+    id: str
+    how: str
+    """As requested: what the GPU made of it is not read back."""
+    latency: Latency
+    """``ratio_to_fp32`` is to the reference."""
+    accuracy: Accuracy | None = None
+    """With its drop against the reference's own answers; None where it did not answer."""
+    throughput: Throughput | None = None
+    """None where it was not asked for."""
+
+
 class BaselineFacts(Value):
     """The desktop GPU's part."""
 
@@ -137,6 +153,10 @@ class BaselineFacts(Value):
     """What ran on the GPU: runtime, precision, batch, and whether copies are inside."""
     accuracy: Accuracy | None = None
     """On the report split, as the GPU itself answered, with its drop against the fp32 network here; None where none did."""
+    throughput: Throughput | None = None
+    """Of the reference; None where it was not asked for."""
+    variants: tuple[BaselineVariant, ...] = ()
+    """Beside the reference, those that could not run included; none where nobody played."""
 
 
 class Build(Value):

@@ -8,22 +8,23 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import pytest
 import torch
 
-from edgecnn.building import local_gpu as local_gpu_module
 from edgecnn.building import resolve as resolve_module
 from edgecnn.building.build import run_build
-from edgecnn.building.desktop_gpu import HOW
-from edgecnn.building.local_gpu import DESKTOP, local_gpu
+from edgecnn.building.desktop_variants import REFERENCE, TENSORRT, Which, how
+from edgecnn.building.local_gpu import local_gpu
 from edgecnn.building.request import BuildRequest
 from edgecnn.building.resolved import DesktopGpu
 from edgecnn.cli.asking import Asked, request_from
 from edgecnn.hosts.local import LocalHost
 from edgecnn.judging.baseline import BaselineQuestion, BaselineRecord, baseline_facts
 from edgecnn.store.store import Store
-from edgecnn.values.report import BuildReport
+from edgecnn.values.candidate import Candidate
+from edgecnn.values.report import BaselineVariant, BuildReport
 from edgecnn.values.verdict import Fidelity
 from tests.building.builds import SETTINGS, Place
 from tests.store.toys import Ear
@@ -31,31 +32,40 @@ from tests.store.toys import Ear
 GPU = "NVIDIA GeForce RTX 4090"
 
 
-def request(place: Place) -> BuildRequest:
+def request(place: Place, variants: Which = "usual") -> BuildRequest:
     asked = Asked(
         arch="resnet-18",
         weights="none",
         target="cpu:onnxruntime",
         data=str(place.photos),
-        overrides=SETTINGS[1::2],
+        overrides=(*SETTINGS[1::2], f"desktop.variants={variants}"),
         out=str(place.out),
     )
     return request_from(asked, "judge")
 
 
-def built_with(place: Place, monkeypatch: pytest.MonkeyPatch, gpu: str, **options: str) -> BuildReport:
+def built_with(place: Place, monkeypatch: pytest.MonkeyPatch, asked: BuildRequest, *played: str) -> BuildReport:
+    """A build on a machine that says it has a GPU; with ``played``, the processor runs the reference and these variants."""
     monkeypatch.delenv("CI", raising=False)
-    monkeypatch.setattr(resolve_module, "gpu_models", lambda: [gpu])
-    if options:
-        monkeypatch.setattr(local_gpu_module, "DESKTOP", DESKTOP.model_copy(update={"session_options": options}))
-        monkeypatch.setattr(resolve_module, "local_gpu", _on_the_processor)
-    return run_build(request(place), Store.open(place.store), Ear())
+    monkeypatch.setattr(resolve_module, "gpu_models", lambda: [GPU])
+    if played:
+        monkeypatch.setattr(resolve_module, "local_gpu", partial(_on_the_processor, played))
+    return run_build(asked, Store.open(place.store), Ear())
 
 
-def _on_the_processor(models: Sequence[str], versions: Mapping[str, str | None]) -> DesktopGpu | None:
-    found = local_gpu(models, versions)
-    options = local_gpu_module.DESKTOP.session_options
-    return found and found.model_copy(update={"candidate": found.candidate.model_copy(update={"session_options": options})})
+def _on_the_processor(
+    played: Sequence[str], models: Sequence[str], versions: Mapping[str, str | None], which: Which
+) -> DesktopGpu | None:
+    found = local_gpu(models, {**versions, TENSORRT: None}, which)
+    if found is None:
+        return None
+    variants = tuple(_moved(each) for each in found.variants if each.id in played)
+    return found.model_copy(update={"candidate": _moved(found.candidate), "variants": variants})
+
+
+def _moved(candidate: Candidate) -> Candidate:
+    options = {name: value for name, value in candidate.session_options.items() if name != "gpu"}
+    return candidate.model_copy(update={"session_options": {**options, "device": "cpu", "threads": "1"}})
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +74,8 @@ def played(built_once: Place, tmp_path_factory: pytest.TempPathFactory) -> tuple
     place = Place(tmp_path_factory.mktemp("played") / "moved")
     shutil.copytree(built_once.folder, place.folder, copy_function=shutil.copy2)
     with pytest.MonkeyPatch.context() as monkeypatch:
-        return built_with(place, monkeypatch, GPU, device="cpu", threads="1"), place
+        asked = request(place, "all")
+        return built_with(place, monkeypatch, asked, "torch-tf32", "torch-amp", "torch-fp32-cudagraph"), place
 
 
 def test_it_answers_the_report_split_and_races_in_processes_of_its_own(played: tuple[BuildReport, Place]) -> None:
@@ -74,11 +85,50 @@ def test_it_answers_the_report_split_and_races_in_processes_of_its_own(played: t
     assert baseline.latency.runs == 8
     assert baseline.latency.p50_ms is not None
     assert baseline.latency.machine.startswith(f"{GPU}, ")
-    assert baseline.how == HOW
+    assert baseline.how == how(REFERENCE)
     assert baseline.accuracy is not None
     assert baseline.accuracy.drop_pp is not None
     assert baseline.accuracy.drop_pp.estimate == 0, "torch and ONNX Runtime run the same fp32 network"
     assert baseline.accuracy_from == f"{GPU} itself"
+
+
+def variants(report: BuildReport) -> dict[str, BaselineVariant]:
+    return {each.id: each for each in report.baseline.variants}
+
+
+def test_a_variant_races_beside_the_reference_with_an_accuracy_of_its_own(played: tuple[BuildReport, Place]) -> None:
+    amp = variants(played[0])["torch-amp"]
+    assert amp.how.startswith("eager torch, automatic mixed precision (autocast to fp16), one image a call, copies")
+    assert (amp.latency.runs, amp.latency.fidelity) == (8, Fidelity.MEASURED)
+    assert amp.latency.ratio_to_fp32 is not None, "paired with the reference in one race"
+    assert amp.latency.observed_at == played[0].baseline.latency.observed_at
+    assert amp.accuracy is not None
+    assert amp.accuracy.drop_pp is not None
+    assert amp.accuracy.machine.startswith(f"{GPU}, ")
+
+
+def test_what_the_gpu_s_own_clock_did_not_time_is_absent_with_the_reason(played: tuple[BuildReport, Place]) -> None:
+    seen = played[0].baseline.latency
+    assert (seen.on_gpu_ms, seen.absent["on_gpu_ms"]) == (None, "it ran on the processor, which has no CUDA events")
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("torch-tf32", "tf32 is arithmetic of NVIDIA's GPUs, and device = cpu"),
+        ("torch-fp32-cudagraph", "a CUDA graph needs an NVIDIA GPU, and device = cpu"),
+        ("torch-fp32-tensorrt", "torch-tensorrt is not installed; pip install torch-tensorrt"),
+    ],
+)
+def test_a_variant_that_cannot_run_is_missing_with_the_reason_and_stops_nobody(
+    played: tuple[BuildReport, Place], name: str, why: str
+) -> None:
+    report = played[0]
+    missing = variants(report)[name]
+    assert (missing.latency.fidelity, missing.accuracy) == (Fidelity.MISSING, None)
+    assert (missing.latency.reason or "").startswith(why)
+    assert [line for line in report.notices if line.startswith(f"{GPU} has no figures of {name}: {why}")]
+    assert report.choice.state == "settled"
 
 
 def test_it_leaves_a_record_that_serves_machines_without_a_gpu(played: tuple[BuildReport, Place]) -> None:
@@ -86,12 +136,15 @@ def test_it_leaves_a_record_that_serves_machines_without_a_gpu(played: tuple[Bui
     record = BaselineRecord.model_validate_json((place.out / "baseline.json").read_text())
     assert (record.device, record.arch, record.resolution_px, record.precision) == ("rtx-4090", "resnet-18", 64, "fp32")
     question = BaselineQuestion(device="rtx-4090", arch="resnet-18", resolution_px=64, accuracy_machine="a laptop")
-    assert baseline_facts(question, records=[record]).latency == report.baseline.latency
+    elsewhere = baseline_facts(question, records=[record])
+    assert elsewhere.latency == report.baseline.latency
+    assert [each.id for each in elsewhere.variants] == [each.id for each in report.baseline.variants]
+    assert {each.accuracy for each in elsewhere.variants} == {None}, "accuracy is of the network that was trained here"
 
 
 def test_it_ships_in_no_bundle(played: tuple[BuildReport, Place]) -> None:
     choice = json.loads((played[1].out / "bundle" / "choice.json").read_text())
-    assert "torch-fp32" not in choice["kits"]
+    assert not [name for name in choice["kits"] if name.startswith("torch-")]
 
 
 def test_a_gpu_that_torch_cannot_use_leaves_the_figure_missing_and_says_why(
@@ -99,7 +152,7 @@ def test_a_gpu_that_torch_cannot_use_leaves_the_figure_missing_and_says_why(
 ) -> None:
     if torch.cuda.is_available():
         pytest.skip("this machine has what the test says is not there")
-    report = built_with(built, monkeypatch, GPU)
+    report = built_with(built, monkeypatch, request(built))
     reason = report.baseline.latency.reason or ""
     assert report.baseline.latency.fidelity is Fidelity.MISSING
     assert reason.startswith(f"{GPU} is here but could not play: no NVIDIA GPU can be used here")
@@ -113,9 +166,9 @@ def test_a_failure_is_remembered_so_that_a_cached_build_starts_no_process_for_it
 ) -> None:
     if torch.cuda.is_available():
         pytest.skip("this machine has what the test says is not there")
-    built_with(built, monkeypatch, GPU)
+    built_with(built, monkeypatch, request(built))
     monkeypatch.setattr(LocalHost, "run", lambda *_, **__: pytest.fail("a process was started"))
-    assert "could not play" in (built_with(built, monkeypatch, GPU).baseline.latency.reason or "")
+    assert "could not play" in (built_with(built, monkeypatch, request(built)).baseline.latency.reason or "")
 
 
 def test_judge_does_not_need_the_gpu_s_part_to_have_been_made(built: Place, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,7 +33,8 @@ class Stand:
         self.observer.seen.kits = {name: a_kit(folder / "kits", name) for name in NAMES}
 
     def measured(self, extent: Extent, *, anew: bool = False) -> dict[str, CandidateFacts]:
-        Extents(self.observer, NAMES, anew=anew).measure(extent)
+        seen, race = self.observer.seen, self.observer.execution.plan.resolved.recipe.race
+        Extents(seen, tuple(seen.kits[name] for name in NAMES), self.observer.lab, race, anew=anew).measure(extent)
         scene = Scene(execution=self.observer.execution, seen=self.observer.seen, lab=self.observer.lab)
         rows = {candidate.id: CandidateFacts(candidate=candidate) for candidate in (BASELINE, INT8)}
         return with_extents(rows, scene, extent)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
+from edgecnn.building.desktop_variants import BESIDE, REFERENCE, Which, how, how_of
 from edgecnn.building.local_gpu import local_gpu, role
+from edgecnn.values.candidate import Candidate
 
 TORCH = {"torch": "2.15.0+cu132", "torchvision": "0.29.2"}
 
@@ -28,6 +32,43 @@ def test_a_gpu_is_filed_under_what_it_really_is(model: str, device: str) -> None
     assert found is not None
     assert (found.model, found.device, found.unusable) == (model, device, None)
     assert found.candidate.session_options == {"gpu": model}, "the session takes this one and no other"
+
+
+def ids(candidates: Sequence[Candidate]) -> list[str]:
+    return [candidate.id for candidate in candidates]
+
+
+@pytest.mark.parametrize(
+    ("which", "beside"),
+    [
+        ("reference", []),
+        ("usual", ["torch-amp-cudagraph"]),
+        ("all", ["torch-tf32", "torch-amp", "torch-fp32-cudagraph", "torch-amp-cudagraph", "torch-fp32-compiled"]),
+    ],
+)
+def test_as_many_ways_as_were_asked_for_stand_beside_the_reference(which: Which, beside: list[str]) -> None:
+    found = local_gpu(["NVIDIA H200"], TORCH, which)
+    assert found is not None
+    assert (found.candidate.id, ids(found.variants)) == ("torch-fp32", beside)
+    assert {each.session_options["gpu"] for each in found.variants} <= {"NVIDIA H200"}, "all on one GPU"
+
+
+def test_tensorrt_plays_where_torch_has_it_and_is_named_where_not() -> None:
+    there = local_gpu(["NVIDIA H200"], {**TORCH, "torch-tensorrt": "2.15.0"}, "all")
+    here = local_gpu(["NVIDIA H200"], TORCH, "all")
+    assert there is not None and here is not None
+    assert ("torch-fp32-tensorrt" in ids(there.variants), there.unavailable) == (True, {})
+    assert here.unavailable == {"torch-fp32-tensorrt": "torch-tensorrt is not installed; pip install torch-tensorrt"}
+
+
+@pytest.mark.parametrize("candidate", [REFERENCE, *BESIDE], ids=lambda each: each.id)
+def test_every_way_says_its_precision_its_batch_and_where_the_copies_are(candidate: Candidate) -> None:
+    said = how(candidate)
+    assert said.endswith("one image a call, copies to and from the GPU inside")
+    words = {"fp32": "TF32 off", "tf32": "TF32 allowed", "fp16": "autocast to fp16"}
+    assert words[candidate.precision.value] in said
+    assert ("CUDA graph" in said, "torch.compile" in said) == ("graph" in candidate.id, "eager" not in said)
+    assert how_of(candidate.id) == said
 
 
 def test_of_several_the_one_that_a_device_file_knows_plays() -> None:

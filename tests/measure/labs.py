@@ -22,7 +22,7 @@ from edgecnn.values.stage import Progress
 from tests.store.toys import Ear
 
 CONDITIONS = {"machine": "m1", "cpu": "AMD EPYC", "cores": "2", "governor": "performance", "python": "3.11.7"}
-VERSIONS = {"onnxruntime": "1.31.1", "openvino": "2026.1"}
+VERSIONS = {"onnxruntime": "1.31.1", "openvino": "2026.1", "torch": "2.15.0"}
 CHUNK = 4
 CLASSES = 3
 

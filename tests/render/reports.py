@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from edgecnn.values.profile import Environment
-from edgecnn.values.report import BaselineFacts, Build, BuildReport, CandidateFacts, Choice
+from edgecnn.values.report import BaselineFacts, BaselineVariant, Build, BuildReport, CandidateFacts, Choice
 from edgecnn.values.residency import Residency
+from edgecnn.values.throughput import BatchFigure, Throughput
 from edgecnn.values.verdict import Fidelity, Gate, GateResult, Verdict
 from tests.judging.made import a_latency, an_accuracy, an_interval, facts
 
@@ -75,3 +76,33 @@ def a_report(*rows: CandidateFacts, **changes: Any) -> BuildReport:
         "output": "/home/me/out",
     }
     return BuildReport(**{**known, **changes})
+
+
+def a_played_baseline(**changes: Any) -> BaselineFacts:
+    """A GPU that ran the network in three ways, of which one failed."""
+    amp = BaselineVariant(
+        id="torch-amp-cudagraph",
+        how="eager torch in a CUDA graph, automatic mixed precision (autocast to fp16)",
+        latency=a_latency(an_interval(0.4), None, an_interval(3.0, 2.9, 3.1), on_gpu_ms=an_interval(0.3)),
+        accuracy=an_accuracy(drop_pp=an_interval(0.1, -0.2, 0.4, 0.9)),
+        throughput=_throughput(),
+    )
+    slow = BaselineVariant(id="torch-fp32-compiled", how="torch.compile", latency=a_latency(None, reason="there is no g++"))
+    known = {
+        "device": "nvidia-h200",
+        "accuracy_from": "NVIDIA H200 itself",
+        "latency": a_latency(an_interval(1.2), absent={"on_gpu_ms": "it was not asked"}),
+        "how": "eager torch, fp32 with TF32 off",
+        "accuracy": an_accuracy(),
+        "variants": (amp, slow),
+    }
+    return BaselineFacts.model_validate({**known, **changes})
+
+
+def _throughput() -> Throughput:
+    rates = ((1, 2000.0, False), (32, 9000.0, True))
+    figures = tuple(
+        BatchFigure(batch=batch, images_per_s=an_interval(rate), call_ms=None, runs=8, best=best, asked=False)
+        for batch, rate, best in rates
+    )
+    return Throughput(figures=figures, fidelity=Fidelity.MEASURED, machine="NVIDIA H200", observed_at="2026-11-20")

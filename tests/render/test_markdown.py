@@ -28,7 +28,7 @@ Accuracy and drop on the report split (200 images); nothing was chosen on it. Dr
 - resnet-18, 11,689,512 parameters, 1814 M multiply-adds at 224 px
 - weights: IMAGENET1K_V1, sha256 f37072fd
 - data: photos; 3 classes; train 700, report 200
-- desktop-GPU baseline: rtx-4090: no baseline profile is shipped; its fp32 accuracy is this machine's
+- desktop-GPU baseline: rtx-4090: MISSING, no baseline profile is shipped; its fp32 accuracy is this machine's
 - edgecnn 0.1.0, 2026-11-20T10:00:00+00:00, 62 s
 - again: `edgecnn build --data photos`
 """

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from edgecnn.graph.program import save_program
 from edgecnn.runner.failure import RunnerError
 from edgecnn.runner.feeds import feed_of
 from edgecnn.runner.golden import golden_pixels
@@ -20,10 +21,12 @@ from tests.runner.kits import SIDE, make_kit, rewrite_manifest
 
 @pytest.fixture
 def kit(tmp_path: Path) -> Kit:
-    from edgecnn.graph.program import save_program
+    return kit_of(tmp_path, network("resnet18"))
 
+
+def kit_of(tmp_path: Path, whole: torch.nn.Module) -> Kit:
     folder = make_kit(tmp_path)
-    save_program(network("resnet18"), SIDE, folder / "program.pt2")
+    save_program(whole, SIDE, folder / "program.pt2")
     (folder / "model.onnx").unlink()
 
     def as_program(manifest: dict) -> None:  # type: ignore[type-arg]

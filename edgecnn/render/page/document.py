@@ -15,6 +15,7 @@ import jinja2
 from markupsafe import Markup
 
 from edgecnn.building.page_facts import PageFacts
+from edgecnn.render import desktop
 from edgecnn.render.page import vega
 from edgecnn.render.page.candidates import COLUMNS, candidate_rows, key_figures
 from edgecnn.render.page.figure import Figure
@@ -38,6 +39,7 @@ def report_page(facts: PageFacts) -> str:
         .get_template(TEMPLATE)
         .render(
             facts=facts,
+            desktop=desktop,
             report=facts.report,
             figures=shown,
             lacking=not_measured(facts.report, shown),

@@ -17,12 +17,19 @@ if TYPE_CHECKING:
 class Session:
     """An opened model. One thread at a time may call ``run``; what it returned stays valid."""
 
+    no_events: Optional[str] = "this session does not ask the GPU's own clock"
+    """Why ``event_ns`` may not be asked; None where it may."""
+
     def inputs(self) -> Sequence[TensorSpec]:
         """The tensors that ``run`` takes."""
         raise NotImplementedError
 
     def run(self, feed: Mapping[str, Any]) -> Mapping[str, Any]:
         """Arrays by output name, from arrays by input name."""
+        raise NotImplementedError
+
+    def event_ns(self, feed: Mapping[str, Any]) -> int:
+        """Nanoseconds of the network alone by the GPU's own clock, copies outside."""
         raise NotImplementedError
 
     def close(self) -> None:

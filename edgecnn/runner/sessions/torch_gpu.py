@@ -1,4 +1,4 @@
-"""Torch on a CUDA GPU, eagerly and in fp32 with TF32 off: the desktop baseline that every edge figure is held against."""
+"""Torch on a CUDA GPU: the desktop baseline that every edge figure is held against, and the variants that stand beside it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from torch.export.passes import move_to_device_pass
 from ..failure import RunnerError
 from ..feeds import TensorSpec
 from . import Session, threads_of
+from .torch_ways import Captured, Direct, Way, callable_of, check_way, settle_tf32, way_of
 
 if TYPE_CHECKING:
     from ..kit import Kit
@@ -22,32 +23,60 @@ DEVICES = ("cuda", "cpu")
 class TorchSession(Session):
     """An exported program on one device. A call copies its feed there and its answer back, and both are inside its time."""
 
-    def __init__(self, kit: Kit, device: str) -> None:
-        self._device = torch.device(device)
+    def __init__(self, kit: Kit, device: str, way: Way) -> None:
+        self._device, self._way = torch.device(device), way
+        self.no_events = None if self._device.type == "cuda" else "it ran on the processor, which has no CUDA events"
         self._output = kit.manifest.model.output.name
         self._input = kit.manifest.model.input.name
-        path = kit.path(kit.manifest.model.entry)
+        self._path = kit.path(kit.manifest.model.entry)
         try:
-            program = torch.export.load(str(path))
-            self._network: Any = move_to_device_pass(program, device).module()
+            program = torch.export.load(str(self._path))
+            network = move_to_device_pass(program, device).module()
         except Exception as error:  # noqa: BLE001 - a broken archive fails in many ways without a common class
-            said = " ".join(str(error).split())[:500] or type(error).__name__
-            raise RunnerError("runtime-refused-model", "{}: torch cannot open it".format(path.name), said) from error
+            what = "{}: torch cannot open it".format(self._path.name)
+            raise RunnerError("runtime-refused-model", what, _said(error)) from error
         self._shape = _shape_of(program)
+        manner = Captured if way.graph == "cuda" else Direct
+        self._network: Any = manner(callable_of(network, way, self._device), self._device)
 
     def inputs(self) -> Sequence[TensorSpec]:
         """The program's one input; None where any number of images is taken."""
         return [TensorSpec(self._input, "float32", self._shape)]
 
     def run(self, feed: Mapping[str, Any]) -> Mapping[str, Any]:
-        """One inference with both copies; it waits for the GPU. The array is the caller's."""
+        """One inference with both copies; it waits for the GPU. The array is the caller's.
+
+        The first one of a shape compiles or captures, where that was asked for.
+
+        Raises:
+            RunnerError: inference-failed, in torch's words.
+        """
+        try:
+            with torch.inference_mode():
+                answer = self._network.compute(self._network.place(self._tensor(feed)))
+                return {self._output: answer.to("cpu").float().numpy()}
+        except Exception as error:  # noqa: BLE001 - compilers and drivers fail in many ways without a common class
+            what = "{}: torch could not run it with {}".format(self._path.name, self._way.words)
+            raise RunnerError("inference-failed", what, _said(error)) from error
+
+    def event_ns(self, feed: Mapping[str, Any]) -> int:
+        """Nanoseconds between two CUDA events around the network alone: the feed is there already, the answer stays there."""
         with torch.inference_mode():
-            there = torch.from_numpy(np.ascontiguousarray(feed[self._input])).to(self._device)
-            return {self._output: self._network(there).to("cpu").numpy()}
+            there = self._network.place(self._tensor(feed))
+            begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
+            torch.cuda.synchronize(self._device)
+            begin.record()
+            self._network.compute(there)
+            end.record()
+            end.synchronize()
+        return round(float(begin.elapsed_time(end)) * 1e6)
 
     def close(self) -> None:
         """Let the GPU's memory go."""
         self._network = None
+
+    def _tensor(self, feed: Mapping[str, Any]) -> Any:
+        return torch.from_numpy(np.ascontiguousarray(feed[self._input]))
 
 
 def open_session(
@@ -56,29 +85,31 @@ def open_session(
     """Open the kit's program.
 
     Options: ``device``, ``cuda`` unless it is ``cpu``, where the same program can be checked without a GPU; ``gpu``, the name of
-    the one to use where there are several (the first unless given); ``threads``, of the CPU. ``batch`` is not used: nothing is
-    compiled. TF32 is off, since torch leaves cuDNN's on and calls the result fp32
-    (https://docs.pytorch.org/docs/stable/notes/cuda.html); cuDNN may try its algorithms and take the fastest, which happens
-    while warming up.
+    the one to use where there are several (the first unless given); ``threads``, of the CPU; ``precision``, fp32 with TF32 off
+    (the default), tf32, or automatic mixed precision of fp16 or bf16; ``graph``, ``cuda`` for a captured CUDA graph;
+    ``compile``, ``inductor`` or ``tensorrt`` for what torch.compile makes of the program. ``batch`` is not used: a shape is
+    compiled or captured when it first comes. cuDNN may try its algorithms and take the fastest, which happens while warming up.
 
     Raises:
-        RunnerError: bad-option, no-trace, no-gpu, other-gpu or runtime-refused-model.
+        RunnerError: bad-option, no-trace, no-gpu, other-gpu, runtime-refused-model, or what ``check_way`` refuses.
     """
     given: Dict[str, str] = dict(options)
+    way = way_of(given)
     threads, device, wanted = threads_of(given), given.pop("device", "cuda"), given.pop("gpu", None)
     if device not in DEVICES:
         raise RunnerError("bad-option", "session option device = {!r} is not one of {}".format(device, ", ".join(DEVICES)))
     if given:
         raise RunnerError("bad-option", "session option {!r} is not one that torch_gpu knows".format(sorted(given)[0]))
     if trace_folder is not None:
-        raise RunnerError("no-trace", "torch_gpu does not trace: the baseline's layers are all fp32")
+        raise RunnerError("no-trace", "torch_gpu does not trace: what precision a layer really had is not read back")
     if device == "cuda":
         device = "cuda:{}".format(_gpu(wanted))
+        torch.cuda.set_device(device)
+    check_way(way, torch.device(device))
     torch.set_num_threads(threads)
-    torch.backends.cuda.matmul.allow_tf32 = False
-    torch.backends.cudnn.allow_tf32 = False
+    settle_tf32(way)
     torch.backends.cudnn.benchmark = True
-    return TorchSession(kit, device)
+    return TorchSession(kit, device, way)
 
 
 def _gpu(wanted: Optional[str]) -> int:
@@ -100,3 +131,7 @@ def _shape_of(program: Any) -> Any:
     name = program.graph_signature.user_inputs[0]
     node = next(each for each in program.graph.nodes if each.name == name)
     return tuple(size if isinstance(size, int) else None for size in node.meta["val"].shape)
+
+
+def _said(error: Exception) -> str:
+    return " ".join(str(error).split())[:500] or type(error).__name__

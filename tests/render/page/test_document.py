@@ -17,7 +17,7 @@ from edgecnn.values.verdict import Fidelity, Verdict
 from tests.judging.made import a_latency, an_accuracy, facts
 from tests.render.page.pages import a_page, some_mistakes
 from tests.render.page.reading import Element, charts_of, read
-from tests.render.reports import a_report, a_residency, a_row
+from tests.render.reports import a_played_baseline, a_report, a_residency, a_row
 from tests.render.sheets import a_verdict
 
 MIB = 1 << 20
@@ -36,6 +36,16 @@ def document(page: str) -> Element:
 def test_the_verdict_stands_first_in_one_sentence(document: Element) -> None:
     paragraph = document.first("main").first("p")
     assert paragraph.words == "PASS onnxruntime-int8 is 1.91x as fast as fp32."
+
+
+def test_a_desktop_gpu_is_shown_way_by_way_under_its_true_name() -> None:
+    shown = about(a_report(a_row(), baseline=a_played_baseline())).by_id("notices")
+    table = shown.first("table")
+    assert table.first("caption").words == "nvidia-h200: the reference, and other ways of running the same network"
+    heads = [head.words for head in table.first("tbody").all("th")]
+    assert heads == ["torch-fp32", "torch-amp-cudagraph", "torch-fp32-compiled"]
+    assert "MISSING: there is no g++" in table.words
+    assert "copies to and from the GPU inside" in shown.words
 
 
 @pytest.mark.parametrize("verdict", list(Verdict))

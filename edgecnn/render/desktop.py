@@ -1,0 +1,79 @@
+"""The desktop GPU's part in words and as a table: the reference first, the other ways of running the same network after it."""
+
+from __future__ import annotations
+
+from edgecnn.render import figures
+from edgecnn.values.report import BaselineFacts, BaselineVariant
+from edgecnn.values.throughput import Throughput
+
+REFERENCE = "torch-fp32"
+COLUMNS = ("way", "p50 ms", "by the GPU's clock", "speed-up", "top-1 (95 %)", "drop", "images/s", "what ran, as requested")
+LEGEND = (
+    "p50 is wall time with the copies to and from the GPU inside; by the GPU's clock is between two CUDA events, copies outside. "
+    "Speed-up and drop are against the first row: paired in one race, and image by image."
+)
+RATIO_ALONE = "The first row's own drop is against fp32 on this machine's processor."
+MISSING = "MISSING"
+
+
+def sentence(baseline: BaselineFacts) -> str:
+    """Who plays, under its true name, with the reference's latency; or that it is missing, and why."""
+    seen = baseline.latency
+    said = f"p50 {figures.p50(seen)} ms ({baseline.how})" if seen.p50_ms else f"{MISSING}, {seen.reason}"
+    return f"{baseline.device}: {said}{_accuracy(baseline)}; {baseline.accuracy_from}"
+
+
+def rows(baseline: BaselineFacts) -> list[tuple[str, ...]]:
+    """Cells in the order of ``COLUMNS``; nothing where the sentence says all there is."""
+    if not baseline.variants:
+        return []
+    first = BaselineVariant(
+        id=REFERENCE,
+        how=baseline.how or "",
+        latency=baseline.latency,
+        accuracy=baseline.accuracy,
+        throughput=baseline.throughput,
+    )
+    return [_row(first), *(_row(each) for each in baseline.variants)]
+
+
+def _row(way: BaselineVariant) -> tuple[str, ...]:
+    seen = way.latency
+    return (
+        way.id,
+        figures.p50(seen) if seen.p50_ms else f"{MISSING}: {seen.reason}",
+        figures.milliseconds(seen.on_gpu_ms),
+        figures.speed(seen),
+        figures.accuracy(way.accuracy),
+        figures.drop(way.accuracy),
+        _images_per_s(way.throughput),
+        way.how,
+    )
+
+
+def notes(baseline: BaselineFacts) -> list[str]:
+    """What the table's cells mean, and why one of them is empty though the way ran."""
+    if not baseline.variants:
+        return []
+    absent = {REFERENCE: baseline.latency, **{each.id: each.latency for each in baseline.variants}}
+    clocks: dict[str, list[str]] = {}
+    for name, seen in absent.items():
+        if "on_gpu_ms" in seen.absent:
+            clocks.setdefault(seen.absent["on_gpu_ms"], []).append(name)
+    own = [RATIO_ALONE] if baseline.accuracy is not None else []
+    return [LEGEND, *own, *(f"not timed by the GPU's clock: {', '.join(names)} ({why})" for why, names in clocks.items())]
+
+
+def _accuracy(baseline: BaselineFacts) -> str:
+    answered = baseline.accuracy
+    return f"; top-1 {figures.accuracy(answered)}, drop {figures.drop(answered)}" if answered else ""
+
+
+def _images_per_s(value: Throughput | None) -> str:
+    """At the best batch, else at those that were asked for; one image a call follows from p50."""
+    if value is None:
+        return figures.NONE
+    known = [each for each in value.figures if each.images_per_s is not None]
+    shown = [each for each in known if each.best] or known
+    cells = [f"{each.images_per_s.estimate:.0f} (batch {each.batch})" for each in shown if each.images_per_s]
+    return ", ".join(cells) or value.reason or figures.NONE

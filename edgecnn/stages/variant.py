@@ -1,0 +1,65 @@
+"""The desktop baseline's own program, to be run in another way: the same network, byte for byte, with other session options."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar
+
+from edgecnn.backends.installed import require_packages
+from edgecnn.values.candidate import Candidate
+from edgecnn.values.model_file import LOGITS_TOLERANCE, MODEL_FILE_NAME, ModelFile, ModelRequirements
+from edgecnn.values.preprocessing import Normalization
+from edgecnn.values.stage import Progress, Role, Stage
+
+TENSORRT_PACKAGES: Mapping[str, str] = {"torch-tensorrt": ">=2.13,<2.16"}
+"""What the kit asks for besides torch: the minor version of Torch-TensorRT is torch's own."""
+
+
+class VariantStage(Stage):
+    """Program → the same program, ``model.json`` with the candidate's options, and ``golden_logits.npy``.
+
+    Inputs: ``program`` (program) and ``pixels`` (prepare). Golden answers are torch's in fp32 on the CPU; how far the variant may
+    be from them follows from its precision.
+    """
+
+    kind: ClassVar[str] = "variant"
+    revision: ClassVar[int] = 1
+
+    candidate: Candidate
+    normalization: Normalization
+
+    @property
+    def tools(self) -> tuple[str, ...]:
+        """Torch."""
+        return ("torch",)
+
+    def make(self, given: Mapping[Role, Path], out: Path, tell: Progress) -> None:
+        """Copy the program and describe how it is opened.
+
+        Raises:
+            MissingPackage: torch is not installed.
+            GoldenNotTelling: every golden image gets the same answer.
+        """
+        require_packages(self.tools, extra="train", needed_for=self.candidate.id)
+        from edgecnn.quantization.candidate_files import record_answers
+
+        tell.step(f"make {self.candidate.id}", 0, 1)
+        reference = ModelFile.model_validate_json((given["program"] / MODEL_FILE_NAME).read_text(encoding="utf-8"))
+        for name in reference.model.files:
+            shutil.copyfile(given["program"] / name, out / name)
+        (out / MODEL_FILE_NAME).write_text(self._model_file(reference).to_json(), encoding="utf-8")
+        record_answers(out, given["pixels"], self.normalization, self.candidate, tell)
+        tell.step(f"make {self.candidate.id}", 1, 1)
+
+    def _model_file(self, reference: ModelFile) -> ModelFile:
+        options = self.candidate.session_options
+        besides = TENSORRT_PACKAGES if options.get("compile") == "tensorrt" else {}
+        return reference.model_copy(
+            update={
+                "session": reference.session.model_copy(update={"options": options}),
+                "requirements": ModelRequirements(packages={**reference.requirements.packages, **besides}),
+                "logits_tolerance": LOGITS_TOLERANCE[self.candidate.precision],
+            }
+        )
