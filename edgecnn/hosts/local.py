@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import queue
+import site
 import subprocess
 import sys
 import tempfile
@@ -20,6 +21,8 @@ from edgecnn.runner.schedule import clean_environment, ending, kill_group
 from edgecnn.values.profile import Environment
 from edgecnn.values.stage import Progress
 
+_ROOT = Path(__file__).resolve().parents[2]
+"""The folder that edgecnn is imported from."""
 _BEATS_PER_LEASE = 4
 _LAST_LINES = 3
 _POLL_S = 0.5
@@ -50,6 +53,14 @@ class Program:
     """What an error calls it."""
     folder: Path
     environment: Mapping[str, str]
+
+
+def package_environment() -> dict[str, str]:
+    """Variables for a process of edgecnn itself (``-P -m edgecnn…``): a kit's clean ones, with this very package found first."""
+    environment = clean_environment(_ROOT)
+    if str(_ROOT) in (*site.getsitepackages(), site.getusersitepackages()):
+        del environment["PYTHONPATH"]  # found there anyway, and placed before the standard library it could hide parts of it
+    return environment
 
 
 def run_program(program: Program, *, lease_s: float, tell: Progress) -> Mapping[str, Any]:

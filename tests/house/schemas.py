@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from edgecnn.values.artifact import Record
 from edgecnn.values.comparison import Comparison, LatencyBaseline
 from edgecnn.values.device import Device
+from edgecnn.values.doctor import DoctorReport
 from edgecnn.values.loadgen import LoadGenReport
 from edgecnn.values.profile import Profile
 from edgecnn.values.recipe import Recipe
@@ -29,6 +30,7 @@ PUBLISHED: dict[str, tuple[type[BaseModel], str]] = {
     "comparison": (Comparison, "What judging one build against another found: `edgecnn judge HEAD --against BASE --json`."),
     "latency-baseline": (LatencyBaseline, "A file of `edgecnn baseline`: every run of one kit on a board or a pinned runner."),
     "record": (Record, "record.json: beside every artifact in the store."),
+    "doctor": (DoctorReport, "What was found on one machine: `edgecnn doctor --json`."),
     "loadgen": (LoadGenReport, "loadgen.json: what LoadGen was told, and its verdicts."),
     "profile": (Profile, "What was observed on one machine: accuracy, latency or residency."),
 }
