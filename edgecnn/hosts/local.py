@@ -32,6 +32,10 @@ _POLL_S = 0.5
 class LocalHost:
     """Starts runners with this Python, each leading a process group that is gone when ``run`` returns or raises."""
 
+    def __init__(self, temporary: Path | None = None) -> None:
+        """``temporary`` is where they leave what libraries drop into the folder of temporary files; None: the usual one."""
+        self._own = {} if temporary is None else {"TMPDIR": str(temporary)}
+
     def identify(self) -> Environment:
         """This machine now."""
         return Environment.model_validate(read_environment())
@@ -39,7 +43,9 @@ class LocalHost:
     def run(self, kit: Path, argv: Sequence[str], *, lease_s: float, tell: Progress) -> Mapping[str, Any]:
         """See ``Host.run``. An interruption here kills the runner before it goes on."""
         folder = kit.absolute()
-        runner = Program(("-m", "runner", "--lease-s", str(lease_s), *argv), argv, folder, clean_environment(folder))
+        runner = Program(
+            ("-m", "runner", "--lease-s", str(lease_s), *argv), argv, folder, {**clean_environment(folder), **self._own}
+        )
         return run_program(runner, lease_s=lease_s, tell=tell)
 
 

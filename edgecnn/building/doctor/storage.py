@@ -75,14 +75,13 @@ def store_fact(tell: Progress) -> StoreFact:
     try:
         return _examined(Store.open(), tell)
     except (StoreUnusable, StoreFull) as error:
-        found = error.because or error.what
-        return _fact(root, State.BROKEN, found, hint=error.hint)
+        nothing = StoreFact(root=str(root), state=State.BROKEN, artifacts=0, profiles=0, mib=0, damaged=(), found=error.what)
+        return nothing.model_copy(update={"found": error.because or error.what, "hint": error.hint})
 
 
 def _examined(store: Store, tell: Progress) -> StoreFact:
     with named_failures(store.root, "examining it"):
-        names = list(store.artifacts.names())
-        folders = list(store.profiles.folders())
+        names, folders = list(store.artifacts.names()), list(store.profiles.folders())
         damaged, size = [], 0
         for done, (kind, key) in enumerate(names, start=1):
             found = trusted_entry(store.layout, kind, key)
@@ -95,33 +94,16 @@ def _examined(store: Store, tell: Progress) -> StoreFact:
             read = read_profile(folder)
             if isinstance(read, Damage):
                 damaged.append(f"{folder.relative_to(store.root).as_posix()}: {read.why}")
-    if damaged:
-        worst = f"{len(damaged)} damaged, the first is {damaged[0]}"
-        return _fact(
-            store.root, State.BROKEN, worst, (len(names), len(folders), size), tuple(damaged), "edgecnn store verify --repair"
-        )
-    known = f"no damage; {_VERIFY}" if names or folders else "nothing is stored yet"
-    return _fact(store.root, State.WORKS, known, (len(names), len(folders), size))
-
-
-def _fact(
-    root: Path,
-    state: State,
-    found: str,
-    counts: tuple[int, int, int] = (0, 0, 0),
-    damaged: tuple[str, ...] = (),
-    hint: str | None = None,
-) -> StoreFact:
-    artifacts, profiles, size = counts
+    said = f"no damage; {_VERIFY}" if names or folders else "nothing is stored yet"
     return StoreFact(
-        root=str(root),
-        state=state,
-        artifacts=artifacts,
-        profiles=profiles,
+        root=str(store.root),
+        state=State.BROKEN if damaged else State.WORKS,
+        artifacts=len(names),
+        profiles=len(folders),
         mib=round(size / MIB, 1),
-        damaged=damaged,
-        found=found,
-        hint=hint,
+        damaged=tuple(damaged),
+        found=f"{len(damaged)} damaged, the first is {damaged[0]}" if damaged else said,
+        hint="edgecnn store verify --repair" if damaged else None,
     )
 
 

@@ -1,4 +1,8 @@
-"""Tries each part that is installed, each in a process of its own: one that crashes or hangs is a finding, not the end."""
+"""Tries each part that is installed, each in a process of its own: one that crashes or hangs is a finding, not the end.
+
+Some libraries leave files of their own among the temporary ones (torch a cache folder, ONNX Runtime the id of a session), so
+each process is given a folder that goes when it ends.
+"""
 
 from __future__ import annotations
 
@@ -75,7 +79,7 @@ class Trials:
     def _selftest(self, runtime: str) -> tuple[State, str]:
         with tempfile.TemporaryDirectory(prefix="edgecnn-doctor-") as place:
             kit = _kit(runtime, Path(place), self.tell)
-            said = LocalHost().run(kit, ["selftest"], lease_s=self.lease_s, tell=self.tell)["selftest"]
+            said = LocalHost(Path(place)).run(kit, ["selftest"], lease_s=self.lease_s, tell=self.tell)["selftest"]
         return State.WORKS, _ran(said)
 
     def _tensorrt(self) -> tuple[State, str]:
@@ -84,15 +88,15 @@ class Trials:
             return State.UNTRIED, "installed; it builds and runs on a machine with an NVIDIA GPU alone, and none is listed here"
         with tempfile.TemporaryDirectory(prefix="edgecnn-doctor-") as place:
             kit = _kit("tensorrt", Path(place), self.tell)
-            LocalHost().run(kit, ["build-engine", "--out", "build"], lease_s=self.lease_s, tell=self.tell)
-            said = LocalHost().run(kit, ["selftest"], lease_s=self.lease_s, tell=self.tell)["selftest"]
+            LocalHost(Path(place)).run(kit, ["build-engine", "--out", "build"], lease_s=self.lease_s, tell=self.tell)
+            said = LocalHost(Path(place)).run(kit, ["selftest"], lease_s=self.lease_s, tell=self.tell)["selftest"]
         return State.WORKS, f"built an engine, and {_ran(said)}"
 
     def _ahead_of_time(self) -> tuple[State, str]:
         with tempfile.TemporaryDirectory(prefix="edgecnn-doctor-") as place:
             kit = _kit("tensorrt", Path(place), self.tell)
             argv = ["build-engine", "--package", "tensorrt_rtx_bindings", "--capability", AHEAD_FOR, "--out", str(kit / "build")]
-            made = LocalHost().run(kit, argv, lease_s=self.lease_s, tell=self.tell)["engine"]["engines"][0]
+            made = LocalHost(Path(place)).run(kit, argv, lease_s=self.lease_s, tell=self.tell)["engine"]["engines"][0]
         built = f"parsed the tiny network and built its engine for compute capability {AHEAD_FOR} ({made['bytes']:,} bytes)"
         return State.WORKS, f"{built}; no engine was executed, which takes the GPU"
 
@@ -100,7 +104,7 @@ class Trials:
         """The part's own trial: see ``trials``."""
         words = ("-P", "-m", "edgecnn.building.doctor.trials", part, "--lease-s", str(self.lease_s))
         with tempfile.TemporaryDirectory(prefix="edgecnn-doctor-") as place:
-            program = Program(words, (f"doctor: {part}",), Path(place), package_environment())
+            program = Program(words, (f"doctor: {part}",), Path(place), {**package_environment(), "TMPDIR": place})
             said = run_program(program, lease_s=self.lease_s, tell=self.tell)
         self.torch_gpus += said.get("gpus", ())
         return State.WORKS, str(said["found"])
