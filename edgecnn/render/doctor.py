@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from edgecnn.render.figures import NONE
 from edgecnn.render.quantities import stored_size, took
 from edgecnn.render.terminal import show_lines, show_rows
 from edgecnn.values.doctor import Addition, DoctorReport, MachineFact, Part, State
@@ -28,7 +27,7 @@ def _summary(report: DoctorReport) -> str:
     works = [part for part in tried if part.state is State.WORKS]
     broken = [name for state, name in _standing(report) if state is State.BROKEN]
     absent = [part.name for part in report.parts if part.state is State.ABSENT]
-    said = f"{len(works)} of {len(tried)} installed parts work"
+    said = f"{len(works)} of {len(tried)} installed parts work" if tried else "nothing is installed beside edgecnn itself"
     said += f"; broken: {', '.join(broken)}" if broken else "; nothing is broken"
     return f"{said}; absent: {', '.join(absent)}" if absent else said
 
@@ -66,22 +65,22 @@ def _memory(machine: MachineFact) -> str:
 
 def _rows(report: DoctorReport) -> Iterator[tuple[str, ...]]:
     for part in report.parts:
-        yield part.state.value, part.name, _version(part), part.found, NONE if part.seconds is None else took(part.seconds)
+        yield part.state.value, part.name, _version(part), part.found, "" if part.seconds is None else took(part.seconds)
     gpu = report.gpu
-    yield gpu.state.value, "gpu", NONE, "; ".join((*gpu.models, gpu.found)), NONE
+    yield gpu.state.value, "gpu", "", "; ".join((*gpu.models, gpu.found)), ""
     store = report.store
     counts = f"{store.artifacts:,} artifacts, {store.profiles:,} profiles, {_size(store.mib)}"
-    yield store.state.value, "store", NONE, f"{store.root}: {counts}; {store.found}", NONE
+    yield store.state.value, "store", "", f"{store.root}: {counts}; {store.found}", ""
     for disk in report.disks:
-        yield disk.state.value, f"{disk.use} disk", NONE, f"{disk.path}: {_size(disk.free_mib)} free; {disk.found}", NONE
+        yield disk.state.value, f"{disk.use} disk", "", f"{disk.path}: {_size(disk.free_mib)} free; {disk.found}", ""
     for device in report.devices:
         if device.state is not State.ABSENT:
-            yield device.state.value, device.name, NONE, device.found, NONE
+            yield device.state.value, device.name, "", device.found, ""
 
 
 def _version(part: Part) -> str:
     here = part.packages[_LEAD].version if part.packages else None
-    return here or NONE
+    return here or ""
 
 
 def _notes(report: DoctorReport) -> Iterator[str]:

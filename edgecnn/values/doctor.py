@@ -79,7 +79,8 @@ class DeviceFact(Value):
     aliases: tuple[str, ...]
     title: str
     state: State
-    """works: this machine matches its file, and one of its runtimes ran here. absent: another machine, not attached."""
+    """works: this machine matches its file, and one of its runtimes ran here; broken: one failed; untried: none is installed.
+    absent: another machine, not attached."""
     found: str
     hint: str | None = None
 

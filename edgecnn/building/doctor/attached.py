@@ -62,8 +62,9 @@ def _here(device: Device, parts: Sequence[Part], gpu: GpuFact) -> tuple[State, s
     ran = [part.name for part in has if part.state is State.WORKS]
     if ran:
         return State.WORKS, f"this machine; {', '.join(ran)} ran here", None
-    whys = "; ".join(f"{part.name}: {part.found}" for part in has)
-    return State.BROKEN, f"this machine, and none of its runtimes ran ({whys})", has[0].addition.command if has else None
+    whys = "; ".join(part.found for part in has)
+    state = State.BROKEN if any(part.state is State.BROKEN for part in has) else State.UNTRIED
+    return state, f"this machine, and none of its runtimes ran: {whys}", has[0].addition.command if has else None
 
 
 def _elsewhere(device: Device) -> str | None:
