@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import edgecnn
-from edgecnn.cli import baseline, doctor, listing, loadgen, page, pipeline, storing, usage
+from edgecnn.cli import baseline, doctor, listing, loadgen, page, pipeline, recipe, storing, usage
 
 app = typer.Typer(
     name="edgecnn",
@@ -22,6 +22,7 @@ app = typer.Typer(
 pipeline.register(app)
 doctor.register(app)
 listing.register(app)
+recipe.register(app)
 storing.register(app)
 page.register(app)
 baseline.register(app)

@@ -18,6 +18,7 @@ from edgecnn.values.doctor import DoctorReport
 from edgecnn.values.loadgen import LoadGenReport
 from edgecnn.values.profile import Profile
 from edgecnn.values.recipe import Recipe
+from edgecnn.values.recipe_settings import RecipeDifference, RecipeSettings
 from edgecnn.values.report import BuildReport
 from tests.house.source_tree import ROOT
 
@@ -29,6 +30,8 @@ PUBLISHED: dict[str, tuple[type[BaseModel], str]] = {
     "report": (BuildReport, "report.json: what a build found."),
     "comparison": (Comparison, "What judging one build against another found: `edgecnn judge HEAD --against BASE --json`."),
     "latency-baseline": (LatencyBaseline, "A file of `edgecnn baseline`: every run of one kit on a board or a pinned runner."),
+    "recipe-settings": (RecipeSettings, "Every value of a recipe and where it is from: `edgecnn recipe show --json`."),
+    "recipe-difference": (RecipeDifference, "In which values two recipes or builds differ: `edgecnn recipe diff --json`."),
     "record": (Record, "record.json: beside every artifact in the store."),
     "doctor": (DoctorReport, "What was found on one machine: `edgecnn doctor --json`."),
     "loadgen": (LoadGenReport, "loadgen.json: what LoadGen was told, and its verdicts."),
