@@ -26,7 +26,7 @@ def register(app: typer.Typer) -> None:
 
 
 @recipe_app.command()
-def schema(debug: opt.DebugOpt = False) -> None:
+def schema(as_json: opt.JsonOpt = False, debug: opt.DebugOpt = False) -> None:
     """Print the JSON Schema of a recipe file, for editors."""
 
     def body() -> ExitCode:
@@ -36,7 +36,7 @@ def schema(debug: opt.DebugOpt = False) -> None:
         show_json(recipe_schema())
         return ExitCode.OK
 
-    raise typer.Exit(guarded(body, as_json=True, debug=debug))
+    raise typer.Exit(guarded(body, as_json=as_json, debug=debug))
 
 
 @recipe_app.command()
@@ -104,8 +104,10 @@ def _diff(sides: tuple[str, str], quiet: bool, as_json: bool) -> ExitCode:
 
 def _settings(asked: Asked, tell: Progress) -> RecipeSettings:
     from edgecnn.building.recipe_settings import origins, settings_of
-    from edgecnn.cli.asking import request_from
+    from edgecnn.cli.asking import device_as_written, request_from
 
     request = request_from(asked, "judge")
+    target = request.recipe.target.model_copy(update={"device": device_as_written(asked, request)})
+    request = request.model_copy(update={"recipe": request.recipe.model_copy(update={"target": target})})
     flags = {"arch": asked.arch, "weights": asked.weights, "data": asked.data, "target": asked.target}
     return settings_of(request, origins(asked.recipe, asked.overrides, flags), asked.recipe, tell)
