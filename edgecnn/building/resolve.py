@@ -9,6 +9,7 @@ import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from edgecnn.backends.installed import installed_version
 from edgecnn.backends.registry import all_backends, backend_for
@@ -63,12 +64,10 @@ def resolve(request: BuildRequest, store: Store, tell: Progress) -> Resolved:
     asked = request.recipe
     check_bounds(asked.gates)
     arch = arch_named(asked.model.arch)
-    versions = {name: installed_version(name) or ABSENT for name in DISTRIBUTIONS}
+    versions = _versions()
     facts = local_facts()
     candidates, unsupported, unavailable = _candidates(request.device, asked.target.runtime, facts)
-    weights = _answer(request, arch, store, versions)
-    data = summarize(asked.data, store.root, tell)
-    recipe = _completed(asked, arch, data, weights)
+    weights, data, recipe = settle_recipe(request, store, tell)
     sources: dict[Key, Path] = {data.content: Path(data.manifest_path)}
     if weights.kind == "file" and weights.path is not None and weights.sha256 is not None:
         sources[Key(weights.sha256)] = Path(weights.path)
@@ -91,6 +90,30 @@ def resolve(request: BuildRequest, store: Store, tell: Progress) -> Resolved:
         runner_sha256=runner_digest(),
         sources=sources,
     )
+
+
+class Settled(NamedTuple):
+    """A recipe with nothing left unset, and what its defaults were taken from."""
+
+    weights: WeightsAnswer
+    data: DataSummary
+    recipe: Recipe
+
+
+def settle_recipe(request: BuildRequest, store: Store, tell: Progress) -> Settled:
+    """Fill in what the recipe leaves to the data, the weights and the network. No runtime needs to be installed.
+
+    Raises:
+        EdgecnnError: an unknown network, unusable data, weights that cannot be had.
+    """
+    arch = arch_named(request.recipe.model.arch)
+    weights = _answer(request, arch, store, _versions())
+    data = summarize(request.recipe.data, store.root, tell)
+    return Settled(weights, data, _completed(request.recipe, arch, data, weights))
+
+
+def _versions() -> dict[str, str]:
+    return {name: installed_version(name) or ABSENT for name in DISTRIBUTIONS}
 
 
 def _desktop_gpu(request: BuildRequest) -> DesktopGpu | None:

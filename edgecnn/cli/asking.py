@@ -67,6 +67,14 @@ def request_from(asked: Asked, goal: Goal) -> BuildRequest:
     )
 
 
+def device_as_written(asked: Asked, request: BuildRequest) -> str:
+    """The path of a user's own device file, by which alone it is found again; of a shipped device its name."""
+    from edgecnn.building.target_text import is_path, split_target
+
+    written = split_target(asked.target or _recipe(asked).target.device)[0]
+    return written if is_path(written) else request.device.name
+
+
 def refuse_unusable_texts(asked: Asked) -> None:
     """An empty text is a shell variable that was not set, and never a wish; what is no UTF-8 could be written into no report."""
     from edgecnn.errors.recipes import EmptyOption, OptionNotUnicode

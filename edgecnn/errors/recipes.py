@@ -69,6 +69,19 @@ class RecipeTooNew(EdgecnnError):
         )
 
 
+class PlanUnreadable(EdgecnnError):
+    """Raised when a folder is given where a finished build should be, and its ``plan.json`` is absent or damaged."""
+
+    ref = "plan-unreadable"
+
+    def __init__(self, *, folder: Path, because: str) -> None:
+        super().__init__(
+            what=f"{folder} cannot be read as a build",
+            because=because,
+            hint="name the folder of a finished build, such as builds/ARCH-DEVICE, a recipe file or a shipped pipeline",
+        )
+
+
 class OverridesInvalid(EdgecnnError):
     """Raised when ``--set`` names no key of a recipe, or gives it what it cannot hold; names every problem at once."""
 

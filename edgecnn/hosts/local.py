@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import queue
+import site
 import subprocess
 import sys
 import tempfile
@@ -20,6 +21,8 @@ from edgecnn.runner.schedule import clean_environment, ending, kill_group
 from edgecnn.values.profile import Environment
 from edgecnn.values.stage import Progress
 
+_ROOT = Path(__file__).resolve().parents[2]
+"""The folder that edgecnn is imported from."""
 _BEATS_PER_LEASE = 4
 _LAST_LINES = 3
 _POLL_S = 0.5
@@ -29,6 +32,10 @@ _POLL_S = 0.5
 class LocalHost:
     """Starts runners with this Python, each leading a process group that is gone when ``run`` returns or raises."""
 
+    def __init__(self, temporary: Path | None = None) -> None:
+        """``temporary`` is where they leave what libraries drop into the folder of temporary files; None: the usual one."""
+        self._own = {} if temporary is None else {"TMPDIR": str(temporary)}
+
     def identify(self) -> Environment:
         """This machine now."""
         return Environment.model_validate(read_environment())
@@ -36,7 +43,9 @@ class LocalHost:
     def run(self, kit: Path, argv: Sequence[str], *, lease_s: float, tell: Progress) -> Mapping[str, Any]:
         """See ``Host.run``. An interruption here kills the runner before it goes on."""
         folder = kit.absolute()
-        runner = Program(("-m", "runner", "--lease-s", str(lease_s), *argv), argv, folder, clean_environment(folder))
+        runner = Program(
+            ("-m", "runner", "--lease-s", str(lease_s), *argv), argv, folder, {**clean_environment(folder), **self._own}
+        )
         return run_program(runner, lease_s=lease_s, tell=tell)
 
 
@@ -50,6 +59,14 @@ class Program:
     """What an error calls it."""
     folder: Path
     environment: Mapping[str, str]
+
+
+def package_environment() -> dict[str, str]:
+    """Variables for a process of edgecnn itself (``-P -m edgecnn…``): a kit's clean ones, with this very package found first."""
+    environment = clean_environment(_ROOT)
+    if str(_ROOT) in (*site.getsitepackages(), site.getusersitepackages()):
+        del environment["PYTHONPATH"]  # found there anyway, and placed before the standard library it could hide parts of it
+    return environment
 
 
 def run_program(program: Program, *, lease_s: float, tell: Progress) -> Mapping[str, Any]:

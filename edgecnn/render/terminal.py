@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from io import TextIOWrapper
 from typing import Any
 
@@ -136,9 +136,12 @@ def _show_notices(report: BuildReport, console: Console) -> None:
         _copied(console, f"  note: {notice}")  # many end with a command
 
 
-def show_rows(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str | None = None) -> None:
-    """A plain table; what does not fit beside its row stands beneath it."""
-    show_grid(Grid(columns, [[Text(cell) for cell in cells] for cells in rows], title), _console())
+def show_rows(
+    columns: Sequence[str], rows: Iterable[Sequence[str]], title: str | None = None, styles: Mapping[str, str] | None = None
+) -> None:
+    """A plain table; what does not fit beside its row stands beneath it. ``styles`` colours cells that hold exactly a word."""
+    by_word = styles or {}
+    show_grid(Grid(columns, [[Text(cell, style=by_word.get(cell, "")) for cell in cells] for cells in rows], title), _console())
 
 
 def show_lines(lines: Iterable[str]) -> None:

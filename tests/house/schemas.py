@@ -14,9 +14,11 @@ from pydantic import BaseModel
 from edgecnn.values.artifact import Record
 from edgecnn.values.comparison import Comparison, LatencyBaseline, PinnedBuild
 from edgecnn.values.device import Device
+from edgecnn.values.doctor import DoctorReport
 from edgecnn.values.loadgen import LoadGenReport
 from edgecnn.values.profile import Profile
 from edgecnn.values.recipe import Recipe
+from edgecnn.values.recipe_settings import RecipeDifference, RecipeSettings
 from edgecnn.values.report import BuildReport
 from tests.house.source_tree import ROOT
 
@@ -29,7 +31,10 @@ PUBLISHED: dict[str, tuple[type[BaseModel], str]] = {
     "comparison": (Comparison, "What judging one build against another found: `edgecnn judge HEAD --against BASE --json`."),
     "latency-baseline": (LatencyBaseline, "A file of `edgecnn baseline`: every run of one kit on a board or a pinned runner."),
     "pinned-build": (PinnedBuild, "A file of `edgecnn baseline pin`: which kit later builds are raced against."),
+    "recipe-settings": (RecipeSettings, "Every value of a recipe and where it is from: `edgecnn recipe show --json`."),
+    "recipe-difference": (RecipeDifference, "In which values two recipes or builds differ: `edgecnn recipe diff --json`."),
     "record": (Record, "record.json: beside every artifact in the store."),
+    "doctor": (DoctorReport, "What was found on one machine: `edgecnn doctor --json`."),
     "loadgen": (LoadGenReport, "loadgen.json: what LoadGen was told, and its verdicts."),
     "profile": (Profile, "What was observed on one machine: accuracy, latency or residency."),
 }

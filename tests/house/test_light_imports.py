@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.house.source_tree import modules
+from tests.house.source_tree import ROOT, modules
 
 HEAVY = (
     "torch",
@@ -39,6 +39,7 @@ COMMANDS = {
     "list-archs": ["list", "archs"],
     "list-devices": ["list", "devices", "--json"],
     "list-runtimes": ["list", "runtimes"],
+    "recipe-show": ["recipe", "show", "demo", "--weights", "none"],
     "plan": ["plan", "--arch", "resnet-18", "--target", "cpu", "--weights", "none"],
 }
 
@@ -48,6 +49,7 @@ def heavy_after(code: str, folder: Path) -> tuple[int, str, str]:
     lines = ["import sys", "status = 0", "try:", f"    {code}", "except SystemExit as end:", "    status = end.code or 0"]
     program = "\n".join((*lines, REPORT_HEAVY, "sys.exit(status)"))
     environment = {"EDGECNN_STORE": str(folder / "store"), "PATH": "", "HOME": str(folder), "COLUMNS": "120"}
+    environment["PYTHONPATH"] = str(ROOT)  # this checkout, whatever an editable install points to
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=folder, env=environment, capture_output=True, text=True, check=False
     )

@@ -6,7 +6,6 @@ taught; both stay in the report. INVALID is never turned into a figure.
 
 from __future__ import annotations
 
-import site
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,14 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.backends.installed import installed_version, require_packages
-from edgecnn.hosts.local import LocalHost, Program, run_program
+from edgecnn.hosts.local import LocalHost, Program, package_environment, run_program
 from edgecnn.measure.loadgen.log import read_run
 from edgecnn.measure.loadgen.search import LOWEST_SHARE, highest_valid
 from edgecnn.measure.loadgen.settings import LoadAsked, seconds_at_most, server_settings, settings_for, sharpened
 from edgecnn.runner.kit import Kit
 from edgecnn.runner.runtimes import installed_version as runtime_version
 from edgecnn.runner.runtimes import runtime_of
-from edgecnn.runner.schedule import clean_environment
 from edgecnn.values.loadgen import LoadGenReport, LoadRun, LoadSettings, PilotBatch, Scenario, ScenarioResult
 from edgecnn.values.profile import Environment
 from edgecnn.values.stage import Progress
@@ -30,7 +28,6 @@ DISTRIBUTION = "mlcommons-loadgen"
 PILOT_LEASE_S = 300.0
 RUN_LEASE_S = 120.0
 """Beside LoadGen's own time: hashing the kit, importing, loading."""
-_ROOT = Path(__file__).resolve().parents[3]
 
 
 @dataclass(frozen=True)
@@ -137,11 +134,8 @@ def _run(bench: Bench, settings: LoadSettings, pilot: Sequence[PilotBatch], name
 
 
 def _process(bench: Bench, words: Sequence[str], lease_s: float) -> Mapping[str, Any]:
-    environment = clean_environment(_ROOT)
-    if str(_ROOT) in (*site.getsitepackages(), site.getusersitepackages()):
-        del environment["PYTHONPATH"]  # found there anyway, and placed before the standard library it could hide parts of it
     command = ("-P", "-m", "edgecnn.measure.loadgen.worker", "--lease-s", str(lease_s), *words)
-    return run_program(Program(command, ("loadgen",), bench.out, environment), lease_s=lease_s, tell=bench.tell)
+    return run_program(Program(command, ("loadgen",), bench.out, package_environment()), lease_s=lease_s, tell=bench.tell)
 
 
 def _environment(kit: Kit) -> Environment:

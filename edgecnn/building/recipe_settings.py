@@ -1,0 +1,144 @@
+"""A recipe as a build would take it, with where each value comes from; and two of them, or of finished builds, compared."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from edgecnn.building.recipes import load_recipe, pipeline_names
+from edgecnn.building.request import BuildRequest
+from edgecnn.building.resolve import Settled, settle_recipe
+from edgecnn.building.toml_file import dotted_keys, validated
+from edgecnn.errors.recipes import PlanUnreadable
+from edgecnn.models.catalogue import arch_named
+from edgecnn.store.store import Store
+from edgecnn.values.recipe import Recipe
+from edgecnn.values.recipe_settings import Differing, RecipeDifference, RecipeSettings, Setting
+from edgecnn.values.stage import Progress
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+TITLE = "edgecnn recipe"
+DESCRIPTION = "What a user asks: a recipe file (TOML), and plan.json's `asked`."
+DEFAULT = "default"
+PLAN = "plan.json"
+_OF_FLAGS = {"arch": "model.arch", "weights": "model.weights", "data": "data.path", "target": "target.device"}
+_NOTHING = "options alone"
+
+
+def recipe_schema() -> dict[str, Any]:
+    """The JSON Schema of a recipe file: the one that is published."""
+    return {"$schema": DIALECT, **Recipe.model_json_schema(by_alias=True), "title": TITLE, "description": DESCRIPTION}
+
+
+def origins(named: str | None, overrides: Sequence[str] = (), flags: Mapping[str, str | None] | None = None) -> dict[str, str]:
+    """Dotted key to who states it, the one that wins: the recipe file, then ``--set``, then named options.
+
+    Args:
+        named: a recipe's path, or a pipeline's name.
+        overrides: the texts of ``--set``, which were already found good.
+        flags: ``arch``, ``weights``, ``data`` and ``target`` as given.
+    """
+    found: dict[str, str] = {}
+    if named is not None:
+        kind = "pipeline" if named in pipeline_names() else "file"
+        stated = load_recipe(named).model_dump(mode="json", by_alias=True, exclude_unset=True)
+        found |= {key: f"{kind} {named}" for key in _keys_in(stated) if key != "schema"}
+    for text in overrides:
+        key = text.partition("=")[0].strip()
+        found[".".join(key.split(".")[:2])] = "--set"
+    for flag, value in (flags or {}).items():
+        if value is not None:
+            found[_OF_FLAGS[flag]] = f"--{flag}"
+            if flag == "target" and ":" in value:
+                found["target.runtime"] = "--target"
+    return found
+
+
+def settings_of(request: BuildRequest, stated: Mapping[str, str], named: str | None, tell: Progress) -> RecipeSettings:
+    """Every value as a build of this request would take it.
+
+    Raises:
+        EdgecnnError: as ``settle_recipe``: what has to be read to fill a value in cannot be.
+    """
+    settled = settle_recipe(request, Store.open(), tell)
+    asked, filled = _values(request.recipe), _values(settled.recipe)
+    settings = [
+        Setting(key=key, value=value, origin=_origin(key, stated, _filled_from(settled) if asked[key] != value else {}))
+        for key, value in filled.items()
+    ]
+    return RecipeSettings(of=named or _NOTHING, settings=tuple(settings))
+
+
+def settings_of_build(folder: Path) -> RecipeSettings:
+    """Every value that a finished build took, from its ``plan.json``.
+
+    Raises:
+        PlanUnreadable: there is none, it is damaged, or of a later version.
+    """
+    try:
+        resolved = json.loads((folder / PLAN).read_text(encoding="utf-8"))["resolved"]
+        asked, took = (validated(Recipe, resolved[name]) for name in ("asked", "recipe"))
+    except FileNotFoundError as error:
+        raise PlanUnreadable(folder=folder, because=f"it holds no {PLAN}") from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise PlanUnreadable(folder=folder, because=f"{PLAN} is damaged: {type(error).__name__}: {error}") from error
+    for found in (asked, took):
+        if not isinstance(found, Recipe):
+            raise PlanUnreadable(folder=folder, because=f"{PLAN} holds no recipe of this version: {'; '.join(found)}")
+    values, stated = _values(took), _values(asked)  # type: ignore[arg-type]
+    settings = [
+        Setting(key=key, value=value, origin=f"build {folder}" if stated[key] == value else f"filled in by build {folder}")
+        for key, value in values.items()
+    ]
+    return RecipeSettings(of=str(folder), settings=tuple(settings))
+
+
+def difference(before: RecipeSettings, after: RecipeSettings) -> RecipeDifference:
+    """The values that are not the same, in the recipe's order; where they come from makes no difference."""
+    others = {setting.key: setting for setting in after.settings}
+    pairs = [(setting, others[setting.key]) for setting in before.settings]
+    differing = [
+        Differing(key=one.key, before=one.value, before_origin=one.origin, after=other.value, after_origin=other.origin)
+        for one, other in pairs
+        if one.value != other.value
+    ]
+    return RecipeDifference(before=before.of, after=after.of, differing=tuple(differing), same=len(pairs) - len(differing))
+
+
+def _origin(key: str, stated: Mapping[str, str], filled: Mapping[str, str]) -> str:
+    return filled.get(key) or stated.get(key, DEFAULT)
+
+
+def _filled_from(settled: Settled) -> dict[str, str]:
+    """What a build fills in where nothing is stated: see ``resolve``."""
+    recipe, data, weights = settled.recipe, settled.data, settled.weights
+    native = recipe.model.resolution_px == arch_named(recipe.model.arch).resolution_px
+    images = f"{data.counts['train']:,} training images"
+    mode = "training from scratch" if weights.kind == "none" else "fine-tuning"
+    return {
+        "model.resolution_px": "filled in: the network's own" if native else "filled in: small, for the demo's small images",
+        "train.epochs": f"filled in: {mode} on {images}",
+        "train.learning_rate": f"filled in: {mode}",
+        "quantize.images": "filled in: every calibration image",
+    }
+
+
+def _values(recipe: Recipe) -> dict[str, Any]:
+    """Every dotted key with its value as in JSON, in the order of the recipe's tables."""
+    table = recipe.model_dump(mode="json", by_alias=True)
+    return {key: _at(table, key) for key in dotted_keys(Recipe) if key != "schema"}
+
+
+def _at(table: Mapping[str, Any], key: str) -> Any:
+    value: Any = table
+    for name in key.split("."):
+        value = value[name]
+    return value
+
+
+def _keys_in(stated: Mapping[str, Any]) -> Iterator[str]:
+    known = dotted_keys(Recipe)
+    for name, inner in stated.items():
+        yield from (f"{name}.{key}" for key in inner if f"{name}.{key}" in known) if isinstance(inner, Mapping) else (name,)

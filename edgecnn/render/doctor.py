@@ -1,0 +1,129 @@
+"""The examination for people: one sentence, a table of what was tried, then what to do next. ``--json`` has all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from edgecnn.render.quantities import stored_size, took
+from edgecnn.render.terminal import show_lines, show_rows
+from edgecnn.values.doctor import Addition, DoctorReport, MachineFact, Part, State
+
+COLUMNS = ("state", "what", "version", "found", "took")
+STYLES = {"works": "green", "broken": "bold red", "untried": "yellow", "absent": "dim"}
+_MIB = 1024 * 1024
+_LEAD = 0
+"""A part's first package is what it is named after."""
+
+
+def show_doctor(report: DoctorReport) -> None:
+    """Everything, the most important first."""
+    show_lines([_summary(report), *_about(report)])
+    show_rows(COLUMNS, list(_rows(report)), styles=STYLES)
+    show_lines([*_notes(report), *_next_steps(report), *_away(report)])
+
+
+def _summary(report: DoctorReport) -> str:
+    tried = [part for part in report.parts if part.state is not State.ABSENT]
+    works = [part for part in tried if part.state is State.WORKS]
+    broken = [name for state, name in _standing(report) if state is State.BROKEN]
+    absent = [part.name for part in report.parts if part.state is State.ABSENT]
+    said = f"{len(works)} of {len(tried)} installed parts work" if tried else "nothing is installed beside edgecnn itself"
+    said += f"; broken: {', '.join(broken)}" if broken else "; nothing is broken"
+    return f"{said}; absent: {', '.join(absent)}" if absent else said
+
+
+def _standing(report: DoctorReport) -> Iterator[tuple[State, str]]:
+    yield from ((part.state, part.name) for part in report.parts)
+    yield from ((state, name) for name, state, _ in _places(report))
+    yield from ((device.state, device.name) for device in report.devices if device.state is State.BROKEN)
+
+
+def _about(report: DoctorReport) -> Iterator[str]:
+    python = report.python
+    place = "a virtual environment" if python.in_virtual_environment else "no virtual environment"
+    yield f"  edgecnn {report.edgecnn}, {python.implementation} {python.version} in {place}: {python.executable}"
+    yield f"  {_processor(report.machine)}"
+    yield f"  {_memory(report.machine)}"
+
+
+def _processor(machine: MachineFact) -> str:
+    isa = f"; {' '.join(machine.isa)}" if machine.isa else "; none of the instructions that decide a scheme"
+    of = f" of {machine.cores_online}" if machine.cores_online is not None else ""
+    limit = f", a limit of {machine.cpu_limit:g} cores' time" if machine.cpu_limit is not None else ""
+    unknown = "" if machine.limits_known else ", limits of a container cannot be read"
+    cores = f"{machine.cores_used} {'core' if machine.cores_used == 1 else 'cores'} used{of}{limit}{unknown}"
+    return f"{machine.cpu or 'processor unknown'}, {machine.architecture}: {cores}{isa}"
+
+
+def _memory(machine: MachineFact) -> str:
+    if machine.memory_mib is None:
+        return "memory unknown"
+    said = f"{_size(machine.memory_mib)} memory"
+    said += f", {_size(machine.memory_available_mib)} available" if machine.memory_available_mib is not None else ""
+    return said + (f", a limit of {_size(machine.memory_limit_mib)}" if machine.memory_limit_mib is not None else "")
+
+
+def _rows(report: DoctorReport) -> Iterator[tuple[str, ...]]:
+    for part in report.parts:
+        yield part.state.value, part.name, _version(part), part.found, "" if part.seconds is None else took(part.seconds)
+    gpu = report.gpu
+    yield gpu.state.value, "gpu", "", "; ".join((*gpu.models, gpu.found)), ""
+    store = report.store
+    counts = f"{store.artifacts:,} artifacts, {store.profiles:,} profiles, {_size(store.mib)}"
+    yield store.state.value, "store", "", f"{store.root}: {counts}; {store.found}", ""
+    for disk in report.disks:
+        yield disk.state.value, f"{disk.use} disk", "", f"{disk.path}: {_size(disk.free_mib)} free; {disk.found}", ""
+    for device in report.devices:
+        if device.state is not State.ABSENT:
+            yield device.state.value, device.name, "", device.found, ""
+
+
+def _version(part: Part) -> str:
+    here = part.packages[_LEAD].version if part.packages else None
+    return here or ""
+
+
+def _notes(report: DoctorReport) -> Iterator[str]:
+    """Packages that are absent, or of another version than was tried with, though what they belong to works."""
+    groups = [("edgecnn", State.WORKS, report.packages)] + [(part.name, part.state, part.packages) for part in report.parts]
+    for name, state, packages in groups:
+        for each in packages:
+            if state is State.WORKS and not each.fits:
+                here = f"{each.version} is installed" if each.version else "it is not installed"
+                yield f"note: {name} works, and also asks for {each.name}{each.wanted}: {here}"
+
+
+def _next_steps(report: DoctorReport) -> Iterator[str]:
+    for part in report.parts:
+        lacking = part.state is State.WORKS and not all(each.fits for each in part.packages)
+        if (part.state is State.BROKEN or lacking) and part.addition.command:
+            yield f"to mend {part.name}: {part.addition.command}"
+    for name, state, hint in _places(report):
+        if state is State.BROKEN and hint:
+            yield f"to mend {name}: {hint}"
+    for part in report.parts:
+        if part.state is State.ABSENT and part.addition.command:
+            yield f"to add {part.name}: {part.addition.command}"
+            yield f"  {part.addition.brings}; {_cost(part.addition)}"
+
+
+def _places(report: DoctorReport) -> Iterator[tuple[str, State, str | None]]:
+    yield "gpu", report.gpu.state, report.gpu.hint
+    yield "store", report.store.state, report.store.hint
+    yield from ((f"{disk.use} disk", disk.state, disk.hint) for disk in report.disks)
+
+
+def _cost(addition: Addition) -> str:
+    if addition.download_mib is None or addition.disk_mib is None:
+        return f"its size was {addition.measured}"
+    return f"{_size(addition.download_mib)} to download, {_size(addition.disk_mib)} on disk beyond {addition.beyond}, at most"
+
+
+def _away(report: DoctorReport) -> Iterator[str]:
+    away = [device.name for device in report.devices if device.state is State.ABSENT]
+    if away:
+        yield f"not attached: {', '.join(away)}; edgecnn build --target NAME works without the device"
+
+
+def _size(mib: float) -> str:
+    return stored_size(round(mib * _MIB))

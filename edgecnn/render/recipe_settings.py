@@ -1,0 +1,63 @@
+"""A recipe as a recipe file, each value with where it comes from beside it; and a difference as a table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from edgecnn.render.terminal import show_lines, show_rows
+from edgecnn.values.recipe_settings import RecipeDifference, RecipeSettings
+
+SCHEMA_LINE = 'schema = "edgecnn.recipe/1"'
+UNSET = "unset"
+
+
+def show_settings(settings: RecipeSettings) -> None:
+    """TOML, which can be kept as a recipe: it says what this one comes to here."""
+    show_lines(toml_lines(settings))
+
+
+def toml_lines(settings: RecipeSettings) -> Iterator[str]:
+    """The lines of a recipe file; what is unset and stays so is a comment."""
+    yield SCHEMA_LINE
+    table = None
+    for setting in settings.settings:
+        name, _, key = setting.key.partition(".")
+        if name != table:
+            yield ""
+            yield f"[{name}]"
+            table = name
+        origin = " ".join(setting.origin.split())
+        yield f"# {key} is unset  # {origin}" if setting.value is None else f"{key} = {toml_value(setting.value)}  # {origin}"
+
+
+def toml_value(value: Any) -> str:
+    """A value of a recipe as TOML writes it: texts, numbers, true and false, and tables of them on one line."""
+    if isinstance(value, Mapping):
+        return (
+            "{ " + ", ".join(f"{_text(str(key))} = {toml_value(inner)}" for key, inner in value.items()) + " }" if value else "{}"
+        )
+    if isinstance(value, str):
+        return _text(value)
+    return json.dumps(value)
+
+
+def _text(text: str) -> str:
+    """JSON's escapes are TOML's too; but TOML wants DEL escaped."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def show_difference(found: RecipeDifference) -> None:
+    """A row a value that differs."""
+    said = f"{len(found.differing)} of {len(found.differing) + found.same} values differ"
+    show_lines([f"{found.before} → {found.after}: {said}"])
+    if found.differing:
+        rows = [
+            (each.key, _cell(each.before), _cell(each.after), each.before_origin, each.after_origin) for each in found.differing
+        ]
+        show_rows(("key", "before", "after", "before is from", "after is from"), rows)
+
+
+def _cell(value: Any) -> str:
+    return UNSET if value is None else toml_value(value)
