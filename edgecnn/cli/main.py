@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import edgecnn
-from edgecnn.cli import baseline, listing, loadgen, page, pipeline, storing, usage
+from edgecnn.cli import baseline, data, listing, loadgen, page, pipeline, storing, usage
 
 app = typer.Typer(
     name="edgecnn",
@@ -25,6 +25,7 @@ storing.register(app)
 page.register(app)
 baseline.register(app)
 loadgen.register(app)
+data.register(app)
 
 
 def _version(asked: bool) -> None:
