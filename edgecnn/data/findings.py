@@ -14,7 +14,7 @@ _NAMED: Final = 5
 
 def findings_of(facts: DataInspection) -> tuple[Finding, ...]:
     """What there is to say; nothing where nothing is odd."""
-    found = [*_roles(facts), *_doubles(facts), *_files(facts), *_classes(facts), *_pixels(facts)]
+    found = [*_roles(facts), *_alike(facts), *_copies(facts), *_files(facts), *_classes(facts), *_pixels(facts)]
     return tuple(sorted(found, key=lambda finding: not finding.serious))
 
 
@@ -27,7 +27,7 @@ def _roles(facts: DataInspection) -> Iterator[Finding]:
         yield _say("roles", f"no build is possible: {facts.roles_from}", serious=True)
 
 
-def _doubles(facts: DataInspection) -> Iterator[Finding]:
+def _alike(facts: DataInspection) -> Iterator[Finding]:
     leaks = [group for group in facts.near if "report" in group.roles and len(group.roles) > 1]
     if leaks:
         yield _say(
@@ -51,6 +51,12 @@ def _doubles(facts: DataInspection) -> Iterator[Finding]:
             f" ({_named(near_two)})",
             serious=True,
         )
+    alike = [group for group in facts.near if group not in leaks and group not in chosen and len(group.classes) == 1]
+    if alike:
+        yield _say("alike", f"{_count(alike, 'group')} of pictures that look alike, where it does no harm ({_named(alike)})")
+
+
+def _copies(facts: DataInspection) -> Iterator[Finding]:
     two = [group for group in facts.copies if len(group.classes) > 1]
     if two:
         yield _say(
@@ -66,9 +72,6 @@ def _doubles(facts: DataInspection) -> Iterator[Finding]:
             f"{_files_of(more)} the same bytes as another of the class; a build gives copies one role, and of copies in two split"
             f" folders keeps the one that is judged on ({_named(copies)})",
         )
-    alike = [group for group in facts.near if group not in leaks and group not in chosen and len(group.classes) == 1]
-    if alike:
-        yield _say("alike", f"{_count(alike, 'group')} of pictures that look alike, where it does no harm ({_named(alike)})")
 
 
 def _files(facts: DataInspection) -> Iterator[Finding]:

@@ -10,7 +10,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -113,7 +113,6 @@ def _facts(listed: Listed, looks: Mapping[str, Look], roles: Mapping[str, SplitR
         by_digest[image.sha256].append(image)
     distinct = list(by_digest.values())
     near = near_groups(np.stack([looks[group[0].path].small for group in distinct]), tell)
-    seen = [looks[image.path] for image in images]
     counts = [each.images for each in classes if each.images]
     role_counts = Counter(roles.values()) if roles is not None else None
 
@@ -137,17 +136,23 @@ def _facts(listed: Listed, looks: Mapping[str, Look], roles: Mapping[str, SplitR
         near=tuple(alike([image for number in group for image in distinct[number]]) for group in near),
         imbalance=round(max(counts) / min(counts), 2),
         name_slips=name_slips(listed.classes),
-        short_side_px=_spread([min(look.width_px, look.height_px) for look in seen]),
-        long_side_px=_spread([max(look.width_px, look.height_px) for look in seen]),
-        formats=dict(Counter(look.kind for look in seen).most_common()),
-        modes=dict(Counter(look.mode for look in seen).most_common()),
-        orientations={str(key): count for key, count in sorted(Counter(look.orientation for look in seen).items())},
-        transparent=sum(look.transparent for look in seen),
-        animated=sum(look.animated for look in seen),
+        **_stored([looks[image.path] for image in images]),
         ignored=(),
         findings=(),
         seconds=0.0,
     )
+
+
+def _stored(seen: Sequence[Look]) -> dict[str, Any]:
+    return {
+        "short_side_px": _spread([min(look.width_px, look.height_px) for look in seen]),
+        "long_side_px": _spread([max(look.width_px, look.height_px) for look in seen]),
+        "formats": dict(Counter(look.kind for look in seen).most_common()),
+        "modes": dict(Counter(look.mode for look in seen).most_common()),
+        "orientations": {str(key): count for key, count in sorted(Counter(look.orientation for look in seen).items())},
+        "transparent": sum(look.transparent for look in seen),
+        "animated": sum(look.animated for look in seen),
+    }
 
 
 def _classes(listed: Listed) -> tuple[ClassCount, ...]:

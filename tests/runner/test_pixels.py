@@ -112,7 +112,7 @@ def test_cmyk_is_converted() -> None:
 
 
 def test_inks_of_a_jpeg_are_read_as_photo_editors_store_them_with_their_mark_or_without() -> None:
-    """Adobe writes full ink as 0, in files with its APP14 segment; Pillow writes them so too, and takes every CMYK JPEG for one."""
+    """Adobe writes full ink as 0, in files with its APP14 segment; Pillow takes every CMYK JPEG for such a file."""
     marked = saved(Image.new("CMYK", (8, 8), (0, 255, 255, 0)), "JPEG", quality=95).getvalue()
     at = marked.index(b"\xff\xee")
     assert marked[at + 4 : at + 9] == b"Adobe"
