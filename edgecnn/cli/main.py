@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import edgecnn
-from edgecnn.cli import baseline, doctor, listing, loadgen, page, pipeline, recipe, storing, usage
+from edgecnn.cli import baseline, data, doctor, listing, loadgen, page, pipeline, recipe, storing, usage
 
 app = typer.Typer(
     name="edgecnn",
@@ -27,6 +27,7 @@ storing.register(app)
 page.register(app)
 baseline.register(app)
 loadgen.register(app)
+data.register(app)
 
 
 def _version(asked: bool) -> None:

@@ -135,6 +135,7 @@ SoakOpt = Annotated[
 RefreshWeightsOpt = Annotated[
     bool, typer.Option("--refresh-weights", help="Ask the network again for pretrained weights.", rich_help_panel="What to build")
 ]
+SeedOpt = Annotated[int, typer.Option("--seed", min=0, help="Of the roles, as `--set data.seed`.")]
 JsonOpt = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.", rich_help_panel="Results")]
 QuietOpt = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.", rich_help_panel="Results")]
 DebugOpt = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.", rich_help_panel="Results")]

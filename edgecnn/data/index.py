@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from edgecnn.data.cores import on_every_core
 from edgecnn.data.settled import read_json, write_json
 from edgecnn.values.stage import Progress
 
@@ -23,7 +22,6 @@ _SCHEMA: Final = "edgecnn.index/1"
 _FRESH_NS: Final = 2_000_000_000
 """A file changed within these of being read may change once more under the same stamp (the coarsest file systems count
 modification times in steps of 2 s), so what was read of it is not kept."""
-_BATCH: Final = 64
 
 
 class Stamped(NamedTuple):
@@ -84,23 +82,10 @@ def read_facts(root: Path, files: Sequence[Stamped], index_file: Path, tell: Pro
 
 
 def _read(root: Path, files: Sequence[Stamped], facts: dict[str, Fact], tell: Progress) -> None:
-    batches = [files[start : start + _BATCH] for start in range(0, len(files), _BATCH)]
-    stopped = threading.Event()
+    def take(file: Stamped, fact: Fact) -> None:
+        facts[file.path] = fact
 
-    def some(batch: Sequence[Stamped]) -> list[tuple[str, Fact]]:
-        return [(file.path, _fact(root / file.path)) for file in batch if not stopped.is_set()]
-
-    with ThreadPoolExecutor(max_workers=cores()) as pool:
-        try:
-            done = 0
-            for found in pool.map(some, batches):
-                facts.update(found)
-                done += len(found)
-                tell.step("reading images", done, len(files), "images")
-        except BaseException:
-            stopped.set()  # Ctrl-C waits for the one image that each thread is at, not for its whole batch
-            pool.shutdown(cancel_futures=True)
-            raise
+    on_every_core(files, lambda file: _fact(root / file.path), take, "reading images", tell)
 
 
 def _fact(path: Path) -> Fact:
@@ -135,11 +120,6 @@ def _load(index_file: Path, tell: Progress) -> dict[str, Fact]:
 def pillow_version() -> str:
     """The Pillow that decides what is a picture."""
     return version("pillow")
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def digest_of_stamps(parts: Iterable[Sequence[str]]) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from pydantic import ValidationError
 
@@ -56,22 +56,53 @@ def summarize(choice: DataChoice, cache: Path, tell: Progress) -> DataSummary:
     """
     if choice.path == DEMO:
         return _summarize_demo(choice, cache, tell)
-    root, seen = root_of(choice.path), Seen(tell)
+    found = list_files(choice.path, tell)
+    layout, stamps = found.layout, found.stamps
+    state = digest_of_stamps([[folder.path for folder in layout.folders], list(layout.ignored), [pillow_version()], *stamps])
+    kept_in = _summary_file(cache, choice, str(layout.root))
+    if (kept := _kept_summary(kept_in, state, tell)) is not None:
+        return kept
+    listed, is_lasting = read_files(found, cache, tell)
+    summary = _settled(choice, layout, listed, cache)
+    if is_lasting:
+        _keep(kept_in, state, summary)
+    return summary
+
+
+class Files(NamedTuple):
+    """What a data path names, before anything in it is read: a stamp for every file, by class folder."""
+
+    layout: Layout
+    stamps: Sequence[Sequence[str]]
+
+
+def list_files(path: str, tell: Progress) -> Files:
+    """List a data set's files.
+
+    Raises:
+        EdgecnnError: one of ``errors.data``, where the path cannot be used.
+    """
+    root, seen = root_of(path), Seen(tell)
     layout = find_layout(root, seen)
     stamps = [stamps_in(root / folder.path, seen) for folder in layout.folders]
     seen.all()
-    state = digest_of_stamps([[folder.path for folder in layout.folders], list(layout.ignored), [pillow_version()], *stamps])
-    kept_in = _summary_file(cache, choice, str(root))
-    if (kept := _kept_summary(kept_in, state, tell)) is not None:
-        return kept
-    began_ns = now_ns()
-    files = [[parse(folder.path, stamp) for stamp in inside] for folder, inside in zip(layout.folders, stamps, strict=True)]
+    return Files(layout, stamps)
+
+
+def read_files(listing: Files, cache: Path, tell: Progress) -> tuple[Listed, bool]:
+    """Read every file that is not known yet; and whether what was found will hold as long as the files stay as they are.
+
+    Raises:
+        NothingReadable: no picture among them.
+    """
+    layout, began_ns = listing.layout, now_ns()
+    files = [
+        [parse(folder.path, stamp) for stamp in inside] for folder, inside in zip(layout.folders, listing.stamps, strict=True)
+    ]
     every = [file for inside in files for file in inside]
-    facts = read_facts(root, every, index_file_for(cache, root), tell)
-    summary = _settled(choice, layout, _listed(layout, files, facts), cache)
-    if all(fact.lasting for fact in facts.values()) and not any(is_fresh(file.mtime_ns, began_ns) for file in every):
-        _keep(kept_in, state, summary)
-    return summary
+    facts = read_facts(layout.root, every, index_file_for(cache, layout.root), tell)
+    is_lasting = all(fact.lasting for fact in facts.values()) and not any(is_fresh(file.mtime_ns, began_ns) for file in every)
+    return _listed(layout, files, facts), is_lasting
 
 
 def content_of(classes: Sequence[str], images: Sequence[ImageEntry]) -> Key:

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from edgecnn.data.cores import cores
 from edgecnn.data.images import ImageSource
-from edgecnn.data.index import cores
 from edgecnn.errors.data import CorruptImages
 from edgecnn.runner.pixels import PixelRecipe, UnreadableImage, pixels_sha256, to_pixels
 from edgecnn.values.dataset import ImageEntry, SplitRole

@@ -111,6 +111,57 @@ def test_cmyk_is_converted() -> None:
     assert np.abs(levels(decode(saved(inks, "JPEG", quality=95))).astype(int) - RED).max() <= 2
 
 
+def test_inks_of_a_jpeg_are_read_as_photo_editors_store_them_with_their_mark_or_without() -> None:
+    """Adobe writes full ink as 0, in files with its APP14 segment; Pillow takes every CMYK JPEG for such a file."""
+    marked = saved(Image.new("CMYK", (8, 8), (0, 255, 255, 0)), "JPEG", quality=95).getvalue()
+    at = marked.index(b"\xff\xee")
+    assert marked[at + 4 : at + 9] == b"Adobe"
+    unmarked = marked[:at] + marked[at + 2 + int.from_bytes(marked[at + 2 : at + 4], "big") :]
+    for data in (marked, unmarked):
+        assert np.abs(levels(decode(io.BytesIO(data))).astype(int) - RED).max() <= 2
+
+
+def test_a_palette_with_half_transparent_colours_is_laid_over_white() -> None:
+    image = Image.new("P", (2, 1), 0)
+    image.putpalette([0, 0, 0, *BLUE])
+    image.putpixel((1, 0), 1)
+    assert levels(decode(saved(image, "PNG", transparency=bytes([51, 255]))))[0].tolist() == [[204, 204, 204], list(BLUE)]
+
+
+def png(width: int, height: int, bits: int, colour: int, rows: bytes) -> io.BytesIO:
+    """A PNG as the specification has it (ISO/IEC 15948), for what Pillow reads and does not write."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, 0))
+    return io.BytesIO(b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+
+
+def test_sixteen_bit_colour_keeps_its_darkest_and_brightest() -> None:
+    row = b"\0" + struct.pack(">9H", 0, 0, 0, 65535, 65535, 65535, 65535, 0, 128 * 257)
+    assert levels(decode(png(3, 1, 16, 2, row)))[0].tolist() == [[0, 0, 0], [255, 255, 255], [255, 0, 128]]
+
+
+def test_sixteen_bit_colour_with_alpha_is_laid_over_white() -> None:
+    row = b"\0" + struct.pack(">8H", 65535, 0, 0, 65535, 65535, 0, 0, 0)
+    assert [tuple(pixel) for pixel in levels(decode(png(2, 1, 16, 6, row)))[0].tolist()] == [RED, WHITE]
+
+
+def test_sixteen_bit_grey_with_alpha_is_laid_over_white() -> None:
+    row = b"\0" + struct.pack(">4H", 65535, 65535, 0, 0)
+    assert [tuple(pixel) for pixel in levels(decode(png(2, 1, 16, 4, row)))[0].tolist()] == [WHITE, WHITE]
+
+
+def test_a_folder_is_not_called_a_broken_picture_and_an_empty_file_is_none(tmp_path: Path) -> None:
+    (tmp_path / "x.jpg").mkdir()
+    with pytest.raises(IsADirectoryError):
+        decode(tmp_path / "x.jpg")
+    (tmp_path / "empty.jpg").touch()
+    with pytest.raises(UnreadableImage, match=r"^not a picture in a format that Pillow reads$"):
+        decode(tmp_path / "empty.jpg")
+
+
 @pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP"])
 def test_the_first_frame_of_an_animation_is_taken(kind: str) -> None:
     frames = [Image.new("RGB", (8, 8), colour) for colour in (RED, BLUE)]

@@ -1,0 +1,66 @@
+"""`edgecnn data`: look through images before a build, and divide them as a build would."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edgecnn.cli import options as opt
+from edgecnn.cli.exits import guarded
+from edgecnn.errors.base import ExitCode
+
+FolderArg = Annotated[str, typer.Argument(metavar="FOLDER", help="Images, a sub-folder a class; split folders as for --data.")]
+SheetOpt = Annotated[
+    Path | None, typer.Option("--sheet", metavar="FILE.png", help="Draw a contact sheet: a few pictures of every class.")
+]
+data_app = typer.Typer(no_args_is_help=True, help="Look through images before a build, and divide them as a build would.")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb family."""
+    app.add_typer(data_app, name="data")
+
+
+@data_app.command()
+def inspect(
+    folder: FolderArg,
+    sheet: SheetOpt = None,
+    seed: opt.SeedOpt = 0,
+    as_json: opt.JsonOpt = False,
+    quiet: opt.QuietOpt = False,
+    debug: opt.DebugOpt = False,
+) -> None:
+    """Classes, sizes, copies and look-alikes (also across roles), files that cannot be used, and what else is odd."""
+
+    def body() -> ExitCode:
+        from edgecnn.data.inspection import inspect as look_through
+        from edgecnn.data.layout import root_of
+        from edgecnn.data.sheet import check_sheet, write_sheet
+        from edgecnn.render.inspection import class_table, inspection_lines
+        from edgecnn.render.progress import progress_for
+        from edgecnn.render.terminal import show_json, show_lines, show_rows
+        from edgecnn.store.store import Store
+        from edgecnn.values.recipe import DataChoice
+
+        if sheet is not None:
+            check_sheet(sheet, root_of(folder))
+        tell = progress_for(quiet=quiet or as_json)
+        try:
+            found = look_through(DataChoice(path=folder, seed=seed), Store.open().root, tell)
+        finally:
+            tell.close()
+        facts = found.facts
+        if sheet is not None:
+            write_sheet(found.listed, sheet)
+            facts = facts.model_copy(update={"contact_sheet": str(sheet)})
+        if as_json:
+            show_json(facts.model_dump(mode="json", by_alias=True))
+        else:
+            columns, rows = class_table(facts)
+            show_rows(columns, rows, title=f"{facts.root}: {facts.images:,} images of {len(facts.classes):,} classes")
+            show_lines(inspection_lines(facts))
+        return ExitCode.OK
+
+    raise typer.Exit(guarded(body, as_json=as_json, debug=debug))

@@ -1,0 +1,135 @@
+"""From the facts of an inspection to what a person should know, the serious first, each in one sentence with a figure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from edgecnn.values.inspection import Alike, DataInspection, Finding
+
+_UNBALANCED: Final = 3.0
+"""From where the smallest class shows in an average of all images as an average of classes does not. A convention, no law."""
+_NAMED: Final = 5
+
+
+def findings_of(facts: DataInspection) -> tuple[Finding, ...]:
+    """What there is to say; nothing where nothing is odd."""
+    found = [*_roles(facts), *_alike(facts), *_copies(facts), *_files(facts), *_classes(facts), *_pixels(facts)]
+    return tuple(sorted(found, key=lambda finding: not finding.serious))
+
+
+def _say(kind: str, sentence: str, *, serious: bool = False) -> Finding:
+    return Finding.model_validate({"kind": kind, "serious": serious, "sentence": sentence})
+
+
+def _roles(facts: DataInspection) -> Iterator[Finding]:
+    if facts.roles is None:
+        yield _say("roles", f"no build is possible: {facts.roles_from}", serious=True)
+
+
+def _alike(facts: DataInspection) -> Iterator[Finding]:
+    leaks = [group for group in facts.near if "report" in group.roles and len(group.roles) > 1]
+    if leaks:
+        yield _say(
+            "leak",
+            f"{_count(leaks, 'group')} of pictures that look alike {_lie(leaks)} in report and in another role: what is reported"
+            f" on was seen before, so figures flatter ({_named(leaks)})",
+            serious=True,
+        )
+    chosen = [group for group in facts.near if "choose" in group.roles and group not in leaks and len(group.roles) > 1]
+    if chosen:
+        yield _say(
+            "leak",
+            f"{_count(chosen, 'group')} of pictures that look alike {_lie(chosen)} in choose and in what is trained on: training"
+            f" may stop later than it should; what is reported is untouched ({_named(chosen)})",
+        )
+    near_two = [group for group in facts.near if len(group.classes) > 1]
+    if near_two:
+        yield _say(
+            "contradiction",
+            f"{_count(near_two, 'group')} of pictures that look alike {_lie(near_two)} in several classes; a build uses them all"
+            f" ({_named(near_two)})",
+            serious=True,
+        )
+    alike = [group for group in facts.near if group not in leaks and group not in chosen and len(group.classes) == 1]
+    if alike:
+        yield _say("alike", f"{_count(alike, 'group')} of pictures that look alike, where it does no harm ({_named(alike)})")
+
+
+def _copies(facts: DataInspection) -> Iterator[Finding]:
+    two = [group for group in facts.copies if len(group.classes) > 1]
+    if two:
+        yield _say(
+            "contradiction",
+            f"{_count(two, 'picture')} in more than one class, byte for byte; a build leaves out every copy ({_named(two)})",
+            serious=True,
+        )
+    copies = [group for group in facts.copies if len(group.classes) == 1]
+    if copies:
+        more = sum(len(group.paths) - 1 for group in copies)
+        yield _say(
+            "copies",
+            f"{_files_of(more)} the same bytes as another of the class; a build gives copies one role, and of copies in two split"
+            f" folders keeps the one that is judged on ({_named(copies)})",
+        )
+
+
+def _files(facts: DataInspection) -> Iterator[Finding]:
+    if facts.unreadable:
+        named = "; ".join(f"{each.path}: {each.why}" for each in facts.unreadable[:_NAMED])
+        yield _say("unreadable", f"{_count(facts.unreadable, 'file')} cannot be used ({named}{_more(len(facts.unreadable))})")
+    if facts.ignored:
+        yield _say("ignored", f"not used, as no split folders: {', '.join(f'{name}/' for name in facts.ignored)}")
+
+
+def _classes(facts: DataInspection) -> Iterator[Finding]:
+    for slip in facts.name_slips:
+        yield _say("names", f"classes {slip.one!r} and {slip.other!r}: {slip.why}; are they one?", serious=True)
+    filled = [each for each in facts.classes if each.images]
+    if facts.imbalance >= _UNBALANCED:
+        most, least = max(filled, key=lambda each: each.images), min(filled, key=lambda each: each.images)
+        yield _say(
+            "imbalance",
+            f"{most.name!r} has {facts.imbalance:.1f} times the images of {least.name!r} ({most.images:,} and {least.images:,}):"
+            " look at macro_f1 and at each class, not at top-1 alone",
+        )
+
+
+def _pixels(facts: DataInspection) -> Iterator[Finding]:
+    turned = sum(count for orientation, count in facts.orientations.items() if orientation != "1")
+    if turned:
+        yield _say("stored-turned", f"{_pictures(turned)} stored turned, with an EXIF orientation; a build turns them upright")
+    if facts.animated:
+        yield _say("animated", f"{_pictures(facts.animated)} animated; a build uses the first frame")
+    if facts.transparent:
+        yield _say("transparent", f"{_pictures(facts.transparent)} transparent in places; a build lays them over white")
+    wide = sum(count for mode, count in facts.modes.items() if mode.startswith("I"))
+    if wide:
+        yield _say("wide-pixels", f"{_pictures(wide)} of 16 bits a pixel; a build scales them to 8, darkest and brightest kept")
+    grey = sum(count for mode, count in facts.modes.items() if mode in ("1", "L", "LA", "I;16", "I;16B", "I"))
+    if 0 < grey < facts.images:
+        yield _say("mixed-modes", f"{grey:,} of {facts.images:,} pictures are grey, the others in colour: a network sees which")
+
+
+def _named(groups: list[Alike]) -> str:
+    return "; ".join(" = ".join(group.paths[:3]) for group in groups[:2]) + _more(len(groups), 2)
+
+
+def _more(count: int, shown: int = _NAMED) -> str:
+    return f"; and {count - shown:,} more" if count > shown else ""
+
+
+def _lie(groups: list[Alike]) -> str:
+    return "lies" if len(groups) == 1 else "lie"
+
+
+def _count(things: list[Alike] | tuple[object, ...], word: str) -> str:
+    return f"{len(things):,} {word}{'' if len(things) == 1 else 's'}"
+
+
+def _files_of(count: int) -> str:
+    return "1 file holds" if count == 1 else f"{count:,} files hold"
+
+
+def _pictures(count: int) -> str:
+    return "1 picture is" if count == 1 else f"{count:,} pictures are"

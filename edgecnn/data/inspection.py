@@ -1,0 +1,174 @@
+"""Look through a folder of images as a build would use it, and further: what is the same, what looks alike, what is odd.
+
+The classes, the files that count and the roles are those of a build, from the same functions. Beyond what a build does, every
+picture is decoded, so that nothing is left to be found when time has been spent.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import edgecnn
+from edgecnn.data.cores import on_every_core
+from edgecnn.data.findings import findings_of
+from edgecnn.data.layout import Layout
+from edgecnn.data.looks import Look, look_at
+from edgecnn.data.manifest import list_files, read_files
+from edgecnn.data.names import name_slips
+from edgecnn.data.near import near_groups
+from edgecnn.data.splits import Found, LeftOut, Listed, assign_roles, describe
+from edgecnn.errors.data import NothingReadable, TooFewImages
+from edgecnn.runner.pixels import UnreadableImage
+from edgecnn.values.dataset import SPLIT_ROLES, SplitRole
+from edgecnn.values.inspection import Alike, ClassCount, DataInspection, FileProblem, Spread
+from edgecnn.values.recipe import DataChoice
+from edgecnn.values.stage import Progress
+
+
+class Inspected(NamedTuple):
+    """The facts, and what a contact sheet is drawn from."""
+
+    facts: DataInspection
+    listed: Listed
+
+
+def inspect(choice: DataChoice, cache: Path, tell: Progress) -> Inspected:
+    """Look through the images of a choice.
+
+    Args:
+        choice: a folder, and the shares and seed by which a build would draw roles.
+        cache: the store's root: what is read is known to a later build.
+        tell: shown progress.
+
+    Raises:
+        EdgecnnError: one of ``errors.data``, where there is nothing to look at. Too few images for a build are no such reason.
+    """
+    began = time.monotonic()
+    files = list_files(choice.path, tell)
+    listed, _ = read_files(files, cache, tell)
+    looks, broken = _looks(listed, tell)
+    usable = listed._replace(
+        found=[image for image in listed.found if image.path in looks], skipped=sorted([*listed.skipped, *broken])
+    )
+    if not usable.found:
+        raise NothingReadable(folder=listed.root, skipped=[each.sentence for each in usable.skipped])
+    roles, roles_from = _roles(usable, files.layout, choice)
+    facts = _facts(usable, looks, roles, tell)
+    facts = facts.model_copy(
+        update={
+            "roles_from": roles_from,
+            "bytes": sum(int(stamp.rsplit("/", 3)[1]) for inside in files.stamps for stamp in inside if "/-1/" not in stamp),
+            "ignored": files.layout.ignored,
+        }
+    )
+    seconds = round(time.monotonic() - began, 3)
+    return Inspected(facts.model_copy(update={"findings": findings_of(facts), "seconds": seconds}), usable)
+
+
+def _looks(listed: Listed, tell: Progress) -> tuple[dict[str, Look], list[LeftOut]]:
+    looks: dict[str, Look] = {}
+    broken: list[LeftOut] = []
+
+    def look(image: Found) -> Look | str:
+        try:
+            return look_at((listed.root / image.path).read_bytes())
+        except UnreadableImage as error:
+            return error.why
+        except OSError as error:
+            return (error.strerror or str(error)).lower()
+
+    def take(image: Found, result: Look | str) -> None:
+        if isinstance(result, str):
+            broken.append(LeftOut(image.path, image.label, image.part, result))
+        else:
+            looks[image.path] = result
+
+    on_every_core(listed.found, look, take, "looking at images", tell)
+    return looks, broken
+
+
+def _roles(listed: Listed, layout: Layout, choice: DataChoice) -> tuple[Mapping[str, SplitRole] | None, str]:
+    """Each path's role as a build would draw it, and the sentence that a build says of it; None where it could not."""
+    try:
+        assigned = assign_roles(listed, choice)
+    except TooFewImages as error:
+        return None, error.line()
+    counts: dict[SplitRole, int] = {role: sum(image.role == role for image in assigned.images) for role in SPLIT_ROLES}
+    return {image.path: image.role for image in assigned.images}, describe(
+        counts, assigned.own, layout.parts, choice.calibrate_images
+    )
+
+
+def _facts(listed: Listed, looks: Mapping[str, Look], roles: Mapping[str, SplitRole] | None, tell: Progress) -> DataInspection:
+    images = listed.found
+    classes = _classes(listed)
+    by_digest: dict[str, list[Found]] = defaultdict(list)
+    for image in images:
+        by_digest[image.sha256].append(image)
+    distinct = list(by_digest.values())
+    near = near_groups(np.stack([looks[group[0].path].small for group in distinct]), tell)
+    counts = [each.images for each in classes if each.images]
+    role_counts = Counter(roles.values()) if roles is not None else None
+
+    def alike(group: Sequence[Found]) -> Alike:
+        return Alike(
+            paths=tuple(image.path for image in group),
+            classes=tuple(dict.fromkeys(listed.classes[image.label] for image in group)),
+            roles=tuple(role for role in SPLIT_ROLES if role in {(roles or {}).get(image.path) for image in group}),
+        )
+
+    return DataInspection(
+        version=edgecnn.__version__,
+        root=str(listed.root),
+        images=len(images),
+        bytes=0,
+        classes=classes,
+        roles=None if role_counts is None else {role: role_counts[role] for role in SPLIT_ROLES},
+        roles_from="",
+        unreadable=tuple(FileProblem(path=each.path, why=each.why) for each in listed.skipped),
+        copies=tuple(alike(group) for group in distinct if len(group) > 1),
+        near=tuple(alike([image for number in group for image in distinct[number]]) for group in near),
+        imbalance=round(max(counts) / min(counts), 2),
+        name_slips=name_slips(listed.classes),
+        **_stored([looks[image.path] for image in images]),
+        ignored=(),
+        findings=(),
+        seconds=0.0,
+    )
+
+
+def _stored(seen: Sequence[Look]) -> dict[str, Any]:
+    return {
+        "short_side_px": _spread([min(look.width_px, look.height_px) for look in seen]),
+        "long_side_px": _spread([max(look.width_px, look.height_px) for look in seen]),
+        "formats": dict(Counter(look.kind for look in seen).most_common()),
+        "modes": dict(Counter(look.mode for look in seen).most_common()),
+        "orientations": {str(key): count for key, count in sorted(Counter(look.orientation for look in seen).items())},
+        "transparent": sum(look.transparent for look in seen),
+        "animated": sum(look.animated for look in seen),
+    }
+
+
+def _classes(listed: Listed) -> tuple[ClassCount, ...]:
+    images = Counter((image.label, image.part) for image in listed.found)
+    unreadable = Counter(each.label for each in listed.skipped)
+    return tuple(
+        ClassCount(
+            name=name,
+            images=sum(count for (at, _), count in images.items() if at == label),
+            by_split={part: images[label, part] for part in ("train", "validation", "test") if part in listed.parts},
+            unreadable=unreadable[label],
+        )
+        for label, name in enumerate(listed.classes)
+    )
+
+
+def _spread(sides: Sequence[int]) -> Spread:
+    low, p5, median, p95, high = (int(value) for value in np.percentile(sides, [0, 5, 50, 95, 100], method="nearest"))
+    return Spread(min=low, p5=p5, median=median, p95=p95, max=high)

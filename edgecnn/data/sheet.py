@@ -1,0 +1,119 @@
+"""A contact sheet: a few pictures of every class in rows, upright, as the network will be shown them before any crop."""
+
+from __future__ import annotations
+
+import io
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
+
+from edgecnn.data.splits import Found, Listed
+from edgecnn.errors.outputs import NotOverwritten, OutputInsideData, OutputUnwritable
+from edgecnn.runner.pixels import UnreadableImage, decode
+
+IMAGES: Final = 8
+"""Pictures of a class at most, evenly spaced in the order of their paths."""
+CLASSES: Final = 60
+"""Rows at most: the sheet stays below 1,200 × 7,200 pixels whatever it is made of."""
+_CELL_PX: Final = 112
+_GAP_PX: Final = 6
+_NAMES_PX: Final = 220
+_OURS: Final = "edgecnn contact sheet"
+
+
+def check_sheet(path: Path, root: Path) -> None:
+    """Refuse a place for the sheet before any time is spent.
+
+    Raises:
+        OutputInsideData: it would become an image of the data.
+        NotOverwritten: a file is there that is no contact sheet of ours.
+        OutputUnwritable: no such folder, or not permitted.
+    """
+    if path.absolute().resolve().is_relative_to(root.resolve()):
+        raise OutputInsideData(path=path, root=root)
+    if path.is_symlink() or path.exists():
+        if not _is_ours(path):
+            raise NotOverwritten(path=path, because="it is no contact sheet of edgecnn")
+    elif not path.absolute().parent.is_dir():
+        raise OutputUnwritable(path=path, because="no such folder")
+
+
+def write_sheet(listed: Listed, path: Path) -> None:
+    """Draw the sheet and write it as PNG by one rename; a picture that went away meanwhile is left out.
+
+    Raises:
+        OutputUnwritable: no space, or not permitted.
+    """
+    by_label: dict[int, list[Found]] = {label: [] for label in range(len(listed.classes))}
+    for image in sorted(listed.found):
+        by_label[image.label].append(image)
+    shown = list(by_label.items())[:CLASSES]
+    row_px = _CELL_PX + _GAP_PX
+    more = len(by_label) - len(shown)
+    size = (_NAMES_PX + IMAGES * row_px + _GAP_PX, len(shown) * row_px + _GAP_PX + (24 if more else 0))
+    sheet = Image.new("RGB", size, "white")
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(15)
+    for row, (label, images) in enumerate(shown):
+        top = _GAP_PX + row * row_px
+        draw.text((_GAP_PX, top), _fitting(draw, listed.classes[label], font), "black", font)
+        draw.text((_GAP_PX, top + 22), f"{len(images):,} image{'' if len(images) == 1 else 's'}", "dimgrey", font)
+        for column, image in enumerate(_spaced(images)):
+            if (thumbnail := _thumbnail(listed.root / image.path)) is not None:
+                left = _NAMES_PX + column * row_px
+                sheet.paste(thumbnail, (left + (_CELL_PX - thumbnail.width) // 2, top + (_CELL_PX - thumbnail.height) // 2))
+    if more:
+        draw.text((_GAP_PX, size[1] - 22), f"and {more:,} more classes", "black", font)
+    notes = PngImagePlugin.PngInfo()
+    notes.add_text("Software", _OURS)
+    data = io.BytesIO()
+    sheet.save(data, "PNG", pnginfo=notes, optimize=True)
+    _write(path, data.getvalue())
+
+
+def _is_ours(path: Path) -> bool:
+    try:
+        with Image.open(path) as image:
+            return image.format == "PNG" and image.info.get("Software") == _OURS
+    except (OSError, ValueError, SyntaxError):
+        return False
+
+
+def _spaced(images: Sequence[Found]) -> list[Found]:
+    count = min(IMAGES, len(images))
+    return [images[number * len(images) // count] for number in range(count)]
+
+
+def _thumbnail(path: Path) -> Image.Image | None:
+    try:
+        image = decode(path)
+    except (OSError, UnreadableImage):
+        return None
+    image.thumbnail((_CELL_PX, _CELL_PX))
+    return image
+
+
+def _fitting(draw: ImageDraw.ImageDraw, name: str, font: ImageFont.ImageFont | ImageFont.FreeTypeFont) -> str:
+    """A name on one line of its column; signs that would break the line or cannot be drawn are shown by their numbers."""
+    text = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in name)[:200]
+    while draw.textlength(text, font) > _NAMES_PX - 2 * _GAP_PX:
+        text = f"{text[:-4]}..."
+    return text
+
+
+def _write(path: Path, data: bytes) -> None:
+    try:
+        handle, name = tempfile.mkstemp(dir=path.absolute().parent, prefix=f".{path.name[:40]}.")
+        try:
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(data)
+            Path(name).chmod(0o644)
+            Path(name).replace(path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise OutputUnwritable(path=path, because=(error.strerror or str(error)).lower()) from error

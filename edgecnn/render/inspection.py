@@ -1,0 +1,52 @@
+"""An inspection in words: what there is, class by class, and what to know."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from edgecnn.values.inspection import DataInspection, Finding, Spread
+
+_SHOWN = 60
+
+
+def class_table(facts: DataInspection) -> tuple[Sequence[str], list[Sequence[str]]]:
+    """Columns and rows: a class a row, its split folders, its share, its unusable files."""
+    parts = tuple(facts.classes[0].by_split)
+    split = parts if len(parts) > 1 else ()
+    rows: list[Sequence[str]] = [
+        (
+            each.name, f"{each.images:,}", f"{each.images / facts.images:.1%}", *(f"{each.by_split[part]:,}" for part in split),
+            f"{each.unreadable:,}" if each.unreadable else "–",
+        )
+        for each in facts.classes[:_SHOWN]
+    ]  # fmt: skip
+    return ("class", "images", "share", *split, "unusable"), rows
+
+
+def inspection_lines(facts: DataInspection) -> Iterator[str]:
+    """What stands under the table."""
+    if len(facts.classes) > _SHOWN:
+        yield f"  and {len(facts.classes) - _SHOWN:,} more classes"
+    yield f"  roles: {facts.roles_from}" if facts.roles is not None else "  roles: none can be drawn"
+    yield f"  shorter side {_spread(facts.short_side_px)}; longer side {_spread(facts.long_side_px)}"
+    yield f"  stored as {_counted(facts.formats)}; pixels {_counted(facts.modes)}"
+    yield from (finding_line(finding) for finding in facts.findings)
+    if not facts.findings:
+        yield "  nothing odd was found"
+    if facts.contact_sheet is not None:
+        yield f"  {facts.contact_sheet}"
+
+
+def finding_line(finding: Finding) -> str:
+    """One finding; those that make figures mislead begin with another word."""
+    return f"  {'SERIOUS' if finding.serious else 'note'}: {finding.sentence}"
+
+
+def _spread(side: Spread) -> str:
+    if side.min == side.max:
+        return f"{side.min:,} px"
+    return f"{side.min:,} to {side.max:,} px (median {side.median:,}, nine in ten within {side.p5:,} to {side.p95:,})"
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in counts.items())

@@ -1,0 +1,117 @@
+"""`edgecnn data` as a process."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from jsonschema import Draft202012Validator
+from PIL import Image
+
+from tests.data.folders import fill, write
+from tests.data.test_near import encoded, scene
+from tests.house.schemas import FOLDER
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    folder = fill(tmp_path / "photos", {"cat": 9, "dog": 9})
+    write(folder / "cat/x.jpg", encoded(scene(5)))
+    write(folder / "dog/y.jpg", encoded(scene(5), quality=40))
+    return folder
+
+
+def run(photos: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "edgecnn", "data", *words]
+    surroundings = {**os.environ, "EDGECNN_STORE": str(photos.parent / "store")}
+    return subprocess.run(command, env=surroundings, cwd=photos.parent, capture_output=True, text=True, check=False)
+
+
+def test_the_table_and_what_to_know_are_on_stdout(photos: Path) -> None:
+    shown = run(photos, "inspect", "photos")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert f"{photos}: 20 images of 2 classes" in shown.stdout
+    assert "  SERIOUS: 1 group of pictures that look alike lies in several classes; a build uses them all" in shown.stdout
+    assert "  stored as PNG 18, JPEG 2; pixels RGB 20" in shown.stdout
+
+
+def test_the_json_satisfies_its_published_schema_and_nothing_is_written_unasked(photos: Path) -> None:
+    before = sorted(photos.parent.iterdir())
+    shown = run(photos, "inspect", "photos", "--json")
+    schema = json.loads((FOLDER / "inspection.json").read_text(encoding="utf-8"))
+    facts = json.loads(shown.stdout)
+    Draft202012Validator(schema).validate(facts)
+    assert (facts["images"], facts["contact_sheet"], facts["schema"]) == (20, None, "edgecnn.inspection/1")
+    assert [path for path in sorted(photos.parent.iterdir()) if path not in before] == [photos.parent / "store"]
+
+
+def test_a_contact_sheet_is_drawn_where_asked_upright_and_again_over_itself(photos: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    wide = Image.new("RGB", (200, 100), "red")
+    write(photos / "cat/000a.jpg", encoded(wide, exif=exif))
+    for _ in range(2):
+        shown = run(photos, "inspect", "photos", "--sheet", "sheet.png")
+        assert (shown.returncode, shown.stdout.splitlines()[-1]) == (0, "  sheet.png")
+    with Image.open(photos.parent / "sheet.png") as sheet:
+        assert sheet.width < 1200 and sheet.height == 6 + 2 * 118
+        cell = np.asarray(sheet.convert("RGB").crop((220 + 118, 6, 220 + 118 + 112, 6 + 112))).astype(int)
+    rows, columns = np.nonzero(np.abs(cell - (254, 0, 0)).max(axis=2) < 8)
+    assert (np.ptp(rows) + 1, np.ptp(columns) + 1, len(rows)) == (112, 56, 112 * 56), "stored lying, shown standing"
+
+
+@pytest.mark.parametrize("content", [b"my own", None])
+def test_a_file_that_is_not_ours_is_never_overwritten(photos: Path, content: bytes | None) -> None:
+    place = photos.parent / "sheet.png"
+    place.write_bytes(content if content is not None else encoded(scene(1), "PNG"))
+    before = place.read_bytes()
+    shown = run(photos, "inspect", "photos", "--sheet", "sheet.png")
+    assert (shown.returncode, shown.stdout, place.read_bytes()) == (2, "", before)
+    assert shown.stderr == (
+        "edgecnn: error: sheet.png: not overwritten: it is no contact sheet of edgecnn"
+        " — choose another place, or remove it [not-overwritten]\n"
+    )
+
+
+def test_a_sheet_among_the_images_or_in_no_folder_is_refused_before_any_work(photos: Path) -> None:
+    inside = run(photos, "inspect", "photos", "--sheet", "photos/cat/sheet.png")
+    assert inside.returncode == 2
+    assert inside.stderr == (
+        f"edgecnn: error: photos/cat/sheet.png: lies inside the images of {photos}: inputs are never modified"
+        " — choose another place [output-inside-data]\n"
+    )
+    nowhere = run(photos, "inspect", "photos", "--sheet", "none/sheet.png")
+    assert nowhere.returncode == 2
+    assert nowhere.stderr == (
+        "edgecnn: error: none/sheet.png: cannot be written: no such folder — choose another place [output-unwritable]\n"
+    )
+    assert not (photos.parent / "store").exists()
+
+
+def test_a_name_that_is_hostile_to_terminals_and_fonts_is_drawn_and_shown(photos: Path) -> None:
+    fill(photos, {"[red]\u202e \U0001f600 " + "w" * 150: 9}, start=900)
+    shown = run(photos, "inspect", "photos", "--sheet", "sheet.png")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert "[red]" in shown.stdout
+
+
+def test_ctrl_c_ends_it_with_130(photos: Path) -> None:
+    fill(photos, {"cat/more": 3000}, start=1000)
+    command = [sys.executable, "-m", "edgecnn", "data", "inspect", "photos"]
+    surroundings = {**os.environ, "EDGECNN_STORE": str(photos.parent / "store")}
+    with subprocess.Popen(
+        command, env=surroundings, cwd=photos.parent, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        while not (photos.parent / "store" / "manifests" / "index").is_dir() and process.poll() is None:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        out, said = process.communicate(timeout=20)
+    assert (process.returncode, out) == (130, b"")
+    assert b"interrupted" in said
