@@ -145,7 +145,8 @@ def _raced(judged: JudgedScene, gates: Sequence[Gate], request: JudgeRequest, *,
     observer.race(names, "report", RaceManner(anew=anew, patient=patient, until=request.until))
     if request.meter is not None or any(METRICS[gate.metric].source == "energy" for gate in gates):
         observer.energy(names, anew=anew, log=request.meter)
-    Extents(observer, names, anew=anew).measure(request.extent)
+    kits = tuple(observer.seen.kits[name] for name in names)
+    Extents(observer.seen, kits, observer.lab, judged.finished.resolved.recipe.race, anew=anew).measure(request.extent)
 
 
 def _stored_race(judged: JudgedScene) -> RaceResult | None:
