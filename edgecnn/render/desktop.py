@@ -60,8 +60,9 @@ def notes(baseline: BaselineFacts) -> list[str]:
     for name, seen in absent.items():
         if "on_gpu_ms" in seen.absent:
             clocks.setdefault(seen.absent["on_gpu_ms"], []).append(name)
+    where = f"{baseline.latency.fidelity.value} on {baseline.latency.machine}, {baseline.latency.observed_at}"
     own = [RATIO_ALONE] if baseline.accuracy is not None else []
-    return [LEGEND, *own, *(f"not timed by the GPU's clock: {', '.join(names)} ({why})" for why, names in clocks.items())]
+    return [where, LEGEND, *own, *(f"not timed by the GPU's clock: {', '.join(names)} ({why})" for why, names in clocks.items())]
 
 
 def _accuracy(baseline: BaselineFacts) -> str:

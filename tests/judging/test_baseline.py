@@ -73,6 +73,19 @@ def test_a_record_is_read_from_its_file_form():
     assert BaselineRecord.model_validate_json(text) == a_record()
 
 
+def test_a_record_of_before_the_variants_is_still_read():
+    fields = a_record().model_dump(mode="json", by_alias=True)
+    old = {name: value for name, value in fields.items() if name not in ("variants", "throughput")}
+    old["latency"].pop("on_gpu_ms")
+    assert BaselineRecord.model_validate(old) == a_record()
+
+
+def test_a_record_brings_its_variants_along():
+    amp = {"id": "torch-amp", "how": "eager torch, autocast", "latency": a_latency(an_interval(0.3))}
+    found = baseline_facts(QUESTION, records=[a_record(variants=[amp])])
+    assert [(each.id, each.latency.p50_ms.estimate) for each in found.variants] == [("torch-amp", 0.3)]
+
+
 def test_a_gpu_that_could_not_take_the_part_is_named_with_why():
     why = "NVIDIA H200 is here but could not play: no driver"
     found = baseline_facts(QUESTION.model_copy(update={"command": None, "failure": why}))

@@ -32,6 +32,7 @@ def test_a_way_that_could_not_run_is_missing_with_the_reason() -> None:
 
 def test_where_the_gpu_s_clock_said_nothing_the_notes_say_why() -> None:
     assert "not timed by the GPU's clock: torch-fp32 (it was not asked)" in desktop.notes(a_played_baseline())
+    assert desktop.notes(a_played_baseline())[0].startswith("measured on AMD EPYC, 2026-")
     assert any("copies to and from the GPU inside" in note for note in desktop.notes(a_played_baseline()))
 
 
