@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from edgecnn.errors.base import EdgecnnError, ExitCode
 
@@ -17,17 +16,6 @@ class PinUnreadable(EdgecnnError):
 
     def __init__(self, *, where: str, because: str, hint: str = PIN) -> None:
         super().__init__(what=f"{where} cannot be read as the record of a pinned build", because=because, hint=hint)
-
-
-class NotPinnable(EdgecnnError):
-    """Raised when a folder does not say enough of its build to pin it."""
-
-    ref = "not-pinnable"
-
-    def __init__(self, *, folder: Path, because: str) -> None:
-        super().__init__(
-            what=f"{folder} cannot be pinned", because=because, hint="name the folder of a finished build, not a bundle alone"
-        )
 
 
 class PinnedKitMissing(EdgecnnError):

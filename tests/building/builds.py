@@ -65,6 +65,12 @@ class Place(NamedTuple):
         command = self.command(verb, *words)
         return subprocess.run(command, env=self.environment, cwd=self.folder, capture_output=True, text=True, check=False)
 
+    def plain(self, *words: str | Path, folder: Path | None = None, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Any command line, in this place's folder and with its store unless told."""
+        command = [sys.executable, "-m", "edgecnn", *map(str, words)]
+        environment = {**self.environment, **variables}
+        return subprocess.run(command, env=environment, cwd=folder or self.folder, capture_output=True, text=True, check=False)
+
     def start(self, verb: str, *words: str) -> subprocess.Popen[str]:
         """A build in the background that hears Ctrl-C, even where the tests themselves were started so that they do not."""
         pipe = subprocess.PIPE

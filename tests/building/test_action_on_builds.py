@@ -30,5 +30,17 @@ def test_its_command_lines_build_and_judge_a_real_build(built: Place) -> None:
     cases = [case.get("name") for case in ElementTree.parse(built.folder / "builds/against.xml").getroot().iter("testcase")]
     assert cases == ["latency_ratio ≤ 2", "drop_pp ≤ 100"]
     assert (built.folder / "builds/build.xml").is_file()
+    assert job.run("Judge HEAD against the pinned build", built.environment) is None, "nothing is pinned"
+    assert built.plain("baseline", "pin", "builds/base", "--out", "base.json").returncode == 0
+    pinned = Job(
+        built.folder, head=words, extras="", python=sys.executable, pinned="base.json",
+        against_gates="--rounds 8 --max latency_ratio=2 --max drop_pp=100", unsure="pass",
+    )  # fmt: skip
+    assert pinned.run("Judge HEAD against BASE", built.environment) is None
+    held = pinned.run("Judge HEAD against the pinned build", built.environment)
+    assert held is not None
+    assert held.returncode == 0, held.stdout + held.stderr
+    assert "note: BASE is the kit that base.json pins, out of the store" in held.stdout
+    assert (built.folder / "builds/pinned.xml").is_file()
     summary = (built.folder / "summary.md").read_text(encoding="utf-8")
-    assert summary.count("### edgecnn: ") == 2, "BASE's own verdict was said on its own commit"
+    assert summary.count("### edgecnn: ") == 3, "BASE's own verdict was said on its own commit"
