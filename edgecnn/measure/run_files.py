@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from edgecnn.errors.measuring import RunsUnusable
+from edgecnn.measure.blocks import run_of
 from edgecnn.measure.conditions import changed_between, first_difference
 from edgecnn.measure.energy import no_meter
 from edgecnn.measure.kits import KitRef
@@ -51,7 +52,7 @@ def profile_of_runs(folder: Path, kit: KitRef, device: str) -> Profile:
     if (broken := next((run["error"] for run in mine if "error" in run), None)) is not None:
         raise RunsUnusable(folder=folder, because=f"a run of {kit.candidate.id} ended in an error: {broken.get('what')}")
     try:
-        environment, runs = joined_environment(mine), tuple(_run(run) for run in mine)
+        environment, runs = joined_environment(mine), tuple(run_of(run) for run in mine)
         changed, observed_at = changed_between(mine), _dated(runs)
     except (ValidationError, KeyError, TypeError, ValueError) as error:
         raise RunsUnusable(folder=folder, because=f"a run file lacks what a run has: {_first(error)}") from error
@@ -115,10 +116,6 @@ def _read(path: Path) -> Mapping[str, Any]:
     if not isinstance(run, dict) or run.get("schema") != RUN_SCHEMA:
         raise RunsUnusable(folder=path.parent, because=f"{path.name} is no {RUN_SCHEMA}")
     return run
-
-
-def _run(facts: Mapping[str, Any]) -> Run:
-    return Run.model_validate({name: facts[name] for name in Run.model_fields if name in facts})
 
 
 def _refuse_impossible(folder: Path, runs: Sequence[Run], changed: str | None) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 from edgecnn.errors.host import RunnerFailed
 from edgecnn.errors.loadgen import CandidateNotCarried, NothingToLoad
+from edgecnn.runner.bundle import kit_inside
 from edgecnn.runner.failure import RunnerError
 from edgecnn.runner.kit import Kit
 from edgecnn.runner.manifest import MANIFEST
@@ -24,7 +26,7 @@ def kit_meant(folder: Path, candidate: str | None = None) -> Kit:
         RunnerFailed: the kit cannot be read; in the runner's words.
     """
     if (folder / MANIFEST).is_file():
-        return _opened(folder)
+        return _opened(lambda: Kit.open(folder))
     bundle = folder / _BUNDLE if (folder / _BUNDLE / _CHOICE).is_file() else folder
     path = bundle / _CHOICE
     try:
@@ -39,11 +41,11 @@ def kit_meant(folder: Path, candidate: str | None = None) -> Kit:
         raise NothingToLoad(folder=folder, because=f"{path} names no chosen candidate")
     if name not in kits:
         raise CandidateNotCarried(folder=folder, name=name, carried=sorted(kits))
-    return _opened(bundle / kits[name])
+    return _opened(lambda: kit_inside(bundle, kits[name]))
 
 
-def _opened(folder: Path) -> Kit:
+def _opened(open_kit: Callable[[], Kit]) -> Kit:
     try:
-        return Kit.open(folder)
+        return open_kit()
     except RunnerError as error:
         raise RunnerFailed(**error.facts()) from error
