@@ -88,6 +88,7 @@ def _facts(
         memory=_memory(name, scene),
         energy=_energy(name, scene),
         size_mib=kit.model_bytes / MIB if kit else None,
+        kit_mib=kit.whole_bytes / MIB if kit else None,
         residency=_residency(name, scene),
         kit=kit.digest if kit else None,
         evaluated_kit=answering.digest if answering else None,

@@ -21,7 +21,9 @@ from edgecnn.measure.energy import no_meter
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.weather import joined_environment
 from edgecnn.runner.bundle import ENERGY, MACHINE
+from edgecnn.runner.files import sha256_of
 from edgecnn.runner.items import RUN_SCHEMA
+from edgecnn.runner.schedule import RESULT
 from edgecnn.values.profile import Environment, Profile, Run
 from edgecnn.values.verdict import Fidelity
 
@@ -42,9 +44,10 @@ def profile_of_runs(folder: Path, kit: KitRef, device: str) -> Profile:
         device: what the runs are said to be of.
 
     Raises:
-        RunsUnusable: there are none, one ended in an error, one is no run file, or the machine changed between them.
+        RunsUnusable: there are none, one ended in an error, was edited or is no run file, or the machine changed between them.
     """
     read = [_read(path) for path in sorted(folder.glob("run-*.json"))]
+    _refuse_edited(folder)
     mine = [run for run in read if run.get("kit") == kit.digest]
     if not mine:
         others = f"{len(read)} runs of other kits are there" if read else "there is no run-*.json"
@@ -116,6 +119,17 @@ def _read(path: Path) -> Mapping[str, Any]:
     if not isinstance(run, dict) or run.get("schema") != RUN_SCHEMA:
         raise RunsUnusable(folder=path.parent, because=f"{path.name} is no {RUN_SCHEMA}")
     return run
+
+
+def _refuse_edited(folder: Path) -> None:
+    """Hold each run against what its runner noted last; a folder without that note, of an interrupted call, is taken as it is."""
+    try:
+        noted = dict(json.loads((folder / RESULT).read_bytes())["sha256"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    for path in sorted(folder.glob("run-*.json")):
+        if noted.get(path.name) != sha256_of(path):
+            raise RunsUnusable(folder=folder, because=f"{path.name} is not what its runner wrote, by {RESULT}: it was edited")
 
 
 def _refuse_impossible(folder: Path, runs: Sequence[Run], changed: str | None) -> None:
