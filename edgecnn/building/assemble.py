@@ -91,6 +91,7 @@ def _facts(
         memory=_memory(name, scene),
         energy=_energy(name, scene),
         size_mib=kit.model_bytes / MIB if kit else None,
+        kit_mib=kit.whole_bytes / MIB if kit else None,
         residency=_residency(name, scene),
         kit=kit.digest if kit else None,
         evaluated_kit=answering.digest if answering else None,
@@ -137,11 +138,19 @@ def labels_of(scene: Scene, split: Split) -> Any:
     return np.load(scene.execution.artifacts["prepare"].folder / f"{split}.labels.npy", allow_pickle=False)
 
 
+def _unmeasured(name: str, scene: Scene) -> tuple[str, str] | None:
+    """Why nothing was measured of a candidate, and of which machine that is said; None where it may have been."""
+    if name in scene.seen.failures:
+        return scene.seen.failures[name].what, scene.lab.machine
+    device = scene.execution.plan.resolved.device.name
+    return None if scene.attached else (f"not measured on {device}", device)
+
+
 def _latency(name: str, scene: Scene) -> Latency:
     """From the last race that it was in, the one of the reported figures first; else said to be missing, with why."""
     seen, machine = scene.seen, scene.lab.machine
-    if name in seen.failures:
-        return missing_latency(reason=seen.failures[name].what, machine=machine)
+    if (absent := _unmeasured(name, scene)) is not None:
+        return missing_latency(reason=absent[0], machine=absent[1])
     for purpose in PURPOSES:
         raced = seen.raced(purpose)
         if name in raced:
@@ -150,36 +159,26 @@ def _latency(name: str, scene: Scene) -> Latency:
     if name in seen.screen_ms:
         reason = f"one screening run: {seen.screen_ms[name]:.2f} ms; not among the finalists, and one run has no interval"
         return missing_latency(reason=reason, machine=machine)
-    device = scene.execution.plan.resolved.device.name
-    if not scene.attached:
-        return missing_latency(reason=f"not measured on {device}", machine=device)
     return missing_latency(reason="not raced", machine=machine)
 
 
 def _memory(name: str, scene: Scene) -> Memory:
     """From the same race as the latency; a screening run is one run, and says so."""
-    seen, machine = scene.seen, scene.lab.machine
-    if name in seen.failures:
-        return missing_memory(reason=seen.failures[name].what, machine=machine)
+    if (absent := _unmeasured(name, scene)) is not None:
+        return missing_memory(reason=absent[0], machine=absent[1])
     for purpose in SCREENED:
-        if name in (raced := seen.raced(purpose)):
-            return memory(raced[name], machine=machine)
-    device = scene.execution.plan.resolved.device.name
-    if not scene.attached:
-        return missing_memory(reason=f"not measured on {device}", machine=device)
-    return missing_memory(reason="not raced", machine=machine)
+        if name in (raced := scene.seen.raced(purpose)):
+            return memory(raced[name], machine=scene.lab.machine)
+    return missing_memory(reason="not raced", machine=scene.lab.machine)
 
 
 def _energy(name: str, scene: Scene) -> Energy:
     """Of the candidates whose figures are reported; of the others, and without a meter, why there is none."""
     seen, machine = scene.seen, scene.lab.machine
-    if name in seen.failures:
-        return missing_energy(reason=seen.failures[name].what, machine=machine)
+    if (absent := _unmeasured(name, scene)) is not None:
+        return missing_energy(reason=absent[0], machine=absent[1])
     if name in (measured := seen.raced("energy")):
         return energy(measured[name], machine=machine)
-    device = scene.execution.plan.resolved.device.name
-    if not scene.attached:
-        return missing_energy(reason=f"not measured on {device}", machine=device)
     kit, result = seen.kits.get(name), seen.races.get("energy")
     if kit is not None and result is not None and kit.digest in result.failed:
         return missing_energy(reason=result.failed[kit.digest], machine=machine)

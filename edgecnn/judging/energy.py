@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from edgecnn.judging.intervals import median_interval
-from edgecnn.judging.latency import RUNS_NEEDED, disturbed
+from edgecnn.judging.latency import RUNS_NEEDED, disturbed, too_few_runs
 from edgecnn.values.energy import Energy, EnergyReading, RunEnergy
 from edgecnn.values.profile import Profile
 from edgecnn.values.verdict import Fidelity
@@ -91,5 +91,4 @@ def _why_incomplete(profile: Profile, meter: str, totals: Sequence[float]) -> st
         return f"{len(runs) - len(totals)} of {len(runs)} runs: {meter}: {why}"
     if len(runs) >= RUNS_NEEDED:
         return None
-    many = "run" if len(runs) == 1 else "runs"
-    return f"{len(runs)} {many}, seen {sorted(totals)[len(totals) // 2]:.2f} mJ; an interval needs {RUNS_NEEDED}"
+    return too_few_runs(len(runs), f"{sorted(totals)[len(totals) // 2]:.2f} mJ")

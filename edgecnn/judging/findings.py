@@ -8,7 +8,9 @@ from typing import Literal
 from edgecnn.judging.intervals import NON_INFERIORITY_CONFIDENCE, tango_drop_pp, wilson
 from edgecnn.values.base import Value
 from edgecnn.values.class_report import ClassFigures, ClassReport
-from edgecnn.values.report import Accuracy, CandidateFacts
+from edgecnn.values.energy import Energy
+from edgecnn.values.memory import Memory
+from edgecnn.values.report import Accuracy, CandidateFacts, Latency
 from edgecnn.values.verdict import Fidelity, Interval, Verdict
 
 
@@ -106,13 +108,22 @@ def _where(report: Accuracy) -> str:
     return f"emulated on {report.machine}" if report.fidelity is Fidelity.EMULATED else ""
 
 
+def _judged(seen: Latency | Memory | Energy) -> bool:
+    return seen.runs >= 1 and seen.fidelity is Fidelity.MEASURED
+
+
+def _unmeasured(what: str, seen: Latency | Memory | Energy | None) -> Finding:
+    """Why a figure of the device is not one that is judged."""
+    if seen is None or seen.runs < 1:
+        return _missing((seen.reason if seen else None) or f"{what} was not measured")
+    return _missing(f"{what} is {seen.fidelity.value}, and only a measured one is judged")
+
+
 def _latency(percent: Literal[50, 90, 99]) -> Callable[[CandidateFacts], Finding]:
     def find_latency(facts: CandidateFacts) -> Finding:
         seen = facts.latency
-        if seen is None or seen.runs < 1:
-            return _missing((seen.reason if seen else None) or "latency was not measured")
-        if seen.fidelity is not Fidelity.MEASURED:
-            return _missing(f"latency is {seen.fidelity.value}, and only a measured one is judged")
+        if seen is None or not _judged(seen):
+            return _unmeasured("latency", seen)
         figure = {50: seen.p50_ms, 90: seen.p90_ms, 99: seen.p99_ms}[percent]
         if figure is None:
             why = seen.reason if percent != 90 else seen.absent.get("p90_ms")
@@ -133,10 +144,8 @@ def _size(facts: CandidateFacts) -> Finding:
 
 def _peak_memory(facts: CandidateFacts) -> Finding:
     seen = facts.memory
-    if seen is None or seen.runs < 1:
-        return _missing((seen.reason if seen else None) or "memory was not measured")
-    if seen.fidelity is not Fidelity.MEASURED:
-        return _missing(f"memory is {seen.fidelity.value}, and only a measured one is judged")
+    if seen is None or not _judged(seen):
+        return _unmeasured("memory", seen)
     if seen.peak_mib is None:
         note = f"peak memory is open: {seen.reason or 'the runs are too few'}"
         return Finding(figure=None, fidelity=seen.fidelity, absent=Verdict.UNSURE, note=note)
@@ -145,10 +154,8 @@ def _peak_memory(facts: CandidateFacts) -> Finding:
 
 def _energy(facts: CandidateFacts) -> Finding:
     seen = facts.energy
-    if seen is None or seen.runs < 1:
-        return _missing((seen.reason if seen else None) or "energy was not measured")
-    if seen.fidelity is not Fidelity.MEASURED:
-        return _missing(f"energy is {seen.fidelity.value}, and only a measured one is judged")
+    if seen is None or not _judged(seen):
+        return _unmeasured("energy", seen)
     if seen.total_mj is None:
         note = f"energy is open: {seen.reason or 'the runs are too few'}"
         return Finding(figure=None, fidelity=seen.fidelity, absent=Verdict.UNSURE, note=note)

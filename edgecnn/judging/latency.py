@@ -169,13 +169,17 @@ def disturbed(environment: Environment) -> str | None:
     return " and ".join(said) or None
 
 
+def too_few_runs(count: int, seen: str | None = None) -> str:
+    """``1 run, seen 1.25 ms; an interval needs 7``."""
+    return f"{count} {'run' if count == 1 else 'runs'}{f', seen {seen}' if seen else ''}; an interval needs {RUNS_NEEDED}"
+
+
 def _why_incomplete(runs: Sequence[Run], p50: Interval | None, p99: Interval | None) -> str | None:
     if not runs:
         return "nothing ran"
     if len(runs) < RUNS_NEEDED:
         medians = sorted(value for run in runs if (value := run_ms(run)) is not None)
-        seen = f", seen {medians[len(medians) // 2]:.2f} ms" if medians else ""
-        return f"{len(runs)} {'run' if len(runs) == 1 else 'runs'}{seen}; an interval needs {RUNS_NEEDED}"
+        return too_few_runs(len(runs), f"{medians[len(medians) // 2]:.2f} ms" if medians else None)
     fewest = min(len(run.samples_ns) for run in runs)
     if p50 is None:
         return f"a run has only {fewest} samples; a median needs 20"
@@ -185,7 +189,7 @@ def _why_incomplete(runs: Sequence[Run], p50: Interval | None, p99: Interval | N
 def _absent(runs: Sequence[Run]) -> dict[str, str]:
     """Why each percentile is None, of those that are."""
     fewest = min(len(run.samples_ns) for run in runs)
-    few = f"{len(runs)} {'run' if len(runs) == 1 else 'runs'}; an interval needs {RUNS_NEEDED}"
+    few = too_few_runs(len(runs))
     return {
         f"p{percent}_ms": few if len(runs) < RUNS_NEEDED else _too_short(fewest, percent)
         for percent in (50, 90, 99)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from edgecnn.judging.intervals import median_interval
-from edgecnn.judging.latency import RUNS_NEEDED
+from edgecnn.judging.latency import RUNS_NEEDED, too_few_runs
 from edgecnn.values.memory import Memory, RunMemory
 from edgecnn.values.profile import Profile
 from edgecnn.values.verdict import Fidelity, Interval
@@ -60,5 +60,4 @@ def _why(runs: Sequence[RunMemory | None], known: Sequence[RunMemory]) -> str | 
     if len(runs) >= RUNS_NEEDED:
         return None
     seen = sorted(each.peak_mib for each in known if each.peak_mib is not None)
-    many = "run" if len(runs) == 1 else "runs"
-    return f"{len(runs)} {many}, seen {seen[len(seen) // 2]:.1f} MiB; an interval needs {RUNS_NEEDED}"
+    return too_few_runs(len(runs), f"{seen[len(seen) // 2]:.1f} MiB")

@@ -72,6 +72,11 @@ class KitRef(Value):
         return sum(int(manifest["files"][name]["bytes"]) for name in manifest["model"]["files"])
 
     @property
+    def whole_bytes(self) -> int:
+        """Bytes of every file of the kit, ``kit.json`` apart: what is copied to a device."""
+        return sum(int(fact["bytes"]) for fact in _manifest(self.folder)["files"].values())
+
+    @property
     def manifest(self) -> dict[str, Any]:
         """``kit.json``, as it lies there."""
         return _manifest(self.folder)

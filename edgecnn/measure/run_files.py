@@ -15,12 +15,15 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from edgecnn.errors.measuring import RunsUnusable
+from edgecnn.measure.blocks import run_of
 from edgecnn.measure.conditions import changed_between, first_difference
 from edgecnn.measure.energy import no_meter
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.weather import joined_environment
 from edgecnn.runner.bundle import ENERGY, MACHINE
+from edgecnn.runner.files import sha256_of
 from edgecnn.runner.items import RUN_SCHEMA
+from edgecnn.runner.schedule import RESULT
 from edgecnn.values.profile import Environment, Profile, Run
 from edgecnn.values.verdict import Fidelity
 
@@ -41,9 +44,10 @@ def profile_of_runs(folder: Path, kit: KitRef, device: str) -> Profile:
         device: what the runs are said to be of.
 
     Raises:
-        RunsUnusable: there are none, one ended in an error, one is no run file, or the machine changed between them.
+        RunsUnusable: there are none, one ended in an error, was edited or is no run file, or the machine changed between them.
     """
     read = [_read(path) for path in sorted(folder.glob("run-*.json"))]
+    _refuse_edited(folder)
     mine = [run for run in read if run.get("kit") == kit.digest]
     if not mine:
         others = f"{len(read)} runs of other kits are there" if read else "there is no run-*.json"
@@ -51,7 +55,7 @@ def profile_of_runs(folder: Path, kit: KitRef, device: str) -> Profile:
     if (broken := next((run["error"] for run in mine if "error" in run), None)) is not None:
         raise RunsUnusable(folder=folder, because=f"a run of {kit.candidate.id} ended in an error: {broken.get('what')}")
     try:
-        environment, runs = joined_environment(mine), tuple(_run(run) for run in mine)
+        environment, runs = joined_environment(mine), tuple(run_of(run) for run in mine)
         changed, observed_at = changed_between(mine), _dated(runs)
     except (ValidationError, KeyError, TypeError, ValueError) as error:
         raise RunsUnusable(folder=folder, because=f"a run file lacks what a run has: {_first(error)}") from error
@@ -117,8 +121,15 @@ def _read(path: Path) -> Mapping[str, Any]:
     return run
 
 
-def _run(facts: Mapping[str, Any]) -> Run:
-    return Run.model_validate({name: facts[name] for name in Run.model_fields if name in facts})
+def _refuse_edited(folder: Path) -> None:
+    """Hold each run against what its runner noted last; a folder without that note, of an interrupted call, is taken as it is."""
+    try:
+        noted = dict(json.loads((folder / RESULT).read_bytes())["sha256"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    for path in sorted(folder.glob("run-*.json")):
+        if noted.get(path.name) != sha256_of(path):
+            raise RunsUnusable(folder=folder, because=f"{path.name} is not what its runner wrote, by {RESULT}: it was edited")
 
 
 def _refuse_impossible(folder: Path, runs: Sequence[Run], changed: str | None) -> None:

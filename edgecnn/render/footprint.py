@@ -1,13 +1,27 @@
-"""Memory and energy in words: a figure with its interval and of what it is, or the reason why there is none."""
+"""Size, memory and energy in words: a figure with its interval and of what it is, or the reason why there is none."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from edgecnn.values.energy import Energy
 from edgecnn.values.memory import Memory
 from edgecnn.values.report import CandidateFacts
 from edgecnn.values.verdict import Interval
+
+
+def size_lines(candidates: Sequence[CandidateFacts], carried: Sequence[str]) -> list[str]:
+    """What is copied to a device, beside the model's own files: each kit, and the bundle of those that are carried."""
+    whole = {facts.candidate.id: facts.kit_mib for facts in candidates if facts.kit_mib is not None}
+    said = [
+        f"size of `{facts.candidate.id}`: model {facts.size_mib:.1f} MiB, kit {facts.kit_mib:.1f} MiB"
+        for facts in candidates
+        if facts.size_mib is not None and facts.kit_mib is not None
+    ]
+    if carried and all(name in whole for name in carried):
+        kits = "kit" if len(carried) == 1 else "kits"
+        said.append(f"size of the bundle: {sum(whole[name] for name in carried):.1f} MiB, {len(carried)} {kits}")
+    return said
 
 
 def footprint_lines(candidates: Iterable[CandidateFacts]) -> list[str]:

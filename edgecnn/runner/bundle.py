@@ -83,10 +83,15 @@ def _kits(bundle: Path) -> List[Kit]:
     choice = read_json(path)
     if choice.get("schema") != CHOICE_SCHEMA or not choice.get("kits"):
         raise RunnerError("no-bundle", "{}: names no kits".format(path), "its schema is not {}".format(CHOICE_SCHEMA))
-    return [_inside(bundle, str(each["folder"])) for _, each in sorted(choice["kits"].items())]
+    return [kit_inside(bundle, str(each["folder"])) for _, each in sorted(choice["kits"].items())]
 
 
-def _inside(bundle: Path, name: str) -> Kit:
+def kit_inside(bundle: Path, name: str) -> Kit:
+    """The kit in a folder that ``choice.json`` names.
+
+    Raises:
+        RunnerError: outside-the-bundle, or what opening a kit refuses.
+    """
     folder = (bundle / name).resolve()
     if bundle.resolve() not in folder.parents:
         raise RunnerError("outside-the-bundle", "{}: names {!r}, which leaves the bundle".format(bundle / CHOICE, name))

@@ -12,7 +12,7 @@ from typing import Any, Dict, List, Optional
 
 from .cold_start import spawned_now
 from .failure import RunnerError
-from .files import make_folder, read_json, write_json
+from .files import make_folder, read_json, sha256_of, write_json
 from .items import Item, Schedule, describe, read_schedule, run_file
 from .say import Teller
 
@@ -33,7 +33,7 @@ _KEPT_VARIABLES = (
 
 
 def bench(schedule_path: Path, out: Path) -> Dict[str, Any]:
-    """Write ``run-00000.json``… into ``out``, and last ``bench.json``.
+    """Write ``run-00000.json``… into ``out``, and last ``bench.json``, with the SHA-256 of each.
 
     A run that an earlier call finished is kept; one that ended in an error is tried again. What an item's process could not
     write itself, because it crashed or was killed, is written for it.
@@ -58,6 +58,7 @@ def bench(schedule_path: Path, out: Path) -> Dict[str, Any]:
         "ran_now": ran,
         "failed": failed,
         "seconds": time.monotonic() - begin,
+        "sha256": {path.name: sha256_of(path) for path in (run_file(out, index) for index in range(len(schedule.items)))},
     }
     write_json(out / RESULT, result)
     return result

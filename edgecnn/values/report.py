@@ -105,6 +105,9 @@ class CandidateFacts(Value):
     end_to_end: EndToEnd | None = None
     sustained: Sustained | None = None
     size_mib: float | None = None
+    """Of the model's own files."""
+    kit_mib: float | None = None
+    """Of the whole kit, as it is copied to a device: with the runner, the labels and the golden set."""
     residency: Residency | None = None
     verdict: Verdict = Verdict.MISSING
     gates: tuple[GateResult, ...] = ()

@@ -59,6 +59,7 @@ def test_rows_stand_in_the_plan_s_order_and_say_which_kit_they_are_about(staged:
     assert list(rows) == [BASELINE.id, INT8.id]
     assert rows[INT8.id].kit == rows[INT8.id].evaluated_kit == staged.seen.kits[INT8.id].digest
     assert rows[INT8.id].size_mib == 700 / 1024**2
+    assert rows[INT8.id].kit_mib == 700 / 1024**2, "this kit is its model alone"
 
 
 def test_on_an_absent_device_every_accuracy_is_emulated(detached: Staging) -> None:

@@ -13,6 +13,7 @@ import pytest
 from edgecnn.errors.measuring import RunsUnusable
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.run_files import energy_of_runs, profile_of_runs
+from edgecnn.runner.files import sha256_of
 from tests.measure.labs import FakeHost, a_kit
 from tests.store.toys import Ear
 
@@ -70,6 +71,16 @@ def test_what_is_not_whole_is_refused(
     with pytest.raises(RunsUnusable) as refused:
         profile_of_runs(folder, kit, "raspberry-pi-5")
     assert because in refused.value.line()
+
+
+def test_a_run_that_was_edited_after_it_was_measured_is_refused(measured: tuple[Path, KitRef]) -> None:
+    folder, kit = measured
+    runs = sorted(folder.glob("run-*.json"))
+    (folder / "bench.json").write_text(json.dumps({"sha256": {path.name: sha256_of(path) for path in runs}}))
+    assert len(profile_of_runs(folder, kit, "cpu").runs) == 8
+    edited(folder, lambda run: run["samples_ns"].__setitem__(3, 900), index=2)
+    with pytest.raises(RunsUnusable, match="run-00002.json is not what its runner wrote, by bench.json: it was edited"):
+        profile_of_runs(folder, kit, "cpu")
 
 
 def test_half_a_file_is_refused(measured: tuple[Path, KitRef]) -> None:

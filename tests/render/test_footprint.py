@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from edgecnn.render.footprint import footprint_lines
+from edgecnn.render.footprint import footprint_lines, size_lines
 from edgecnn.values.energy import Energy
 from edgecnn.values.memory import Memory
 from edgecnn.values.report import CandidateFacts
@@ -47,6 +47,15 @@ def test_a_reason_that_holds_for_several_is_said_once() -> None:
     nothing = ENERGY.model_copy(update={"total_mj": None, "reason": "no meter can be read here"})
     rows = [facts(name, energy=nothing) for name in ("onnxruntime-fp32", "onnxruntime-int8")]
     assert footprint_lines(rows) == ["energy of `onnxruntime-fp32`, `onnxruntime-int8`: not known: no meter can be read here"]
+
+
+def test_the_size_of_a_kit_and_of_the_bundle_stand_beside_the_models() -> None:
+    rows = [facts("onnxruntime-fp32", size_mib=5.8, kit_mib=6.9), facts("onnxruntime-int8", size_mib=1.7, kit_mib=2.9)]
+    one = ["size of `onnxruntime-fp32`: model 5.8 MiB, kit 6.9 MiB", "size of `onnxruntime-int8`: model 1.7 MiB, kit 2.9 MiB"]
+    assert size_lines(rows, ("onnxruntime-fp32", "onnxruntime-int8")) == [*one, "size of the bundle: 9.8 MiB, 2 kits"]
+    assert size_lines(rows, ("onnxruntime-int8",))[-1] == "size of the bundle: 2.9 MiB, 1 kit"
+    assert size_lines(rows, ()) == one, "nothing was chosen, so there is no bundle"
+    assert size_lines([facts(size_mib=1.0)], ("onnxruntime-int8",)) == [], "of a report from before"
 
 
 def test_a_report_from_before_says_nothing_of_either() -> None:

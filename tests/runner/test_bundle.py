@@ -57,6 +57,8 @@ def test_where_a_meter_can_be_read_every_kit_has_energy_runs_of_its_own(tmp_path
     measured = bundle / "measured"
     energy = last["bench"]["energy"]
     assert (energy["meters"], energy["items"], energy["failed"], energy["absent"]) == (["ina3221"], 4, [], {})
+    noted = json.loads((measured / "bench.json").read_text())["sha256"]
+    assert noted == {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in measured.glob("run-*.json")}
     assert [run["energy"] for run in runs_in(measured) if "energy" in run] == [], "what is timed opens no meter"
     runs = runs_in(measured / "energy")
     assert sorted((run["round"], Path(run["folder"]).name) for run in runs) == [
