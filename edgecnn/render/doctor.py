@@ -11,8 +11,6 @@ from edgecnn.values.doctor import Addition, DoctorReport, MachineFact, Part, Sta
 COLUMNS = ("state", "what", "version", "found", "took")
 STYLES = {"works": "green", "broken": "bold red", "untried": "yellow", "absent": "dim"}
 _MIB = 1024 * 1024
-_LEAD = 0
-"""A part's first package is what it is named after."""
 
 
 def show_doctor(report: DoctorReport) -> None:
@@ -65,7 +63,7 @@ def _memory(machine: MachineFact) -> str:
 
 def _rows(report: DoctorReport) -> Iterator[tuple[str, ...]]:
     for part in report.parts:
-        yield part.state.value, part.name, _version(part), part.found, "" if part.seconds is None else took(part.seconds)
+        yield part.state.value, part.name, part.version or "", part.found, "" if part.seconds is None else took(part.seconds)
     gpu = report.gpu
     yield gpu.state.value, "gpu", "", "; ".join((*gpu.models, gpu.found)), ""
     store = report.store
@@ -76,11 +74,6 @@ def _rows(report: DoctorReport) -> Iterator[tuple[str, ...]]:
     for device in report.devices:
         if device.state is not State.ABSENT:
             yield device.state.value, device.name, "", device.found, ""
-
-
-def _version(part: Part) -> str:
-    here = part.packages[_LEAD].version if part.packages else None
-    return here or ""
 
 
 def _notes(report: DoctorReport) -> Iterator[str]:

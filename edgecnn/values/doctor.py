@@ -53,6 +53,8 @@ class Part(Value):
 
     name: str
     kind: Literal["runtime", "builder", "extra"]
+    version: str | None
+    """Of the distribution that it stands or falls with; None where that is not installed."""
     state: State
     found: str
     """One sentence: what was tried and what came of it."""

@@ -35,7 +35,16 @@ def a_part(name: str, state: State, found: str, addition: Addition = CHEAP, **wr
         name=name, wanted=">=1", version=None if state is State.ABSENT else "1.2", fits=state is not State.ABSENT
     )
     more = tuple(PackageFact(name=each, wanted=">=2,<3", version=version, fits=False) for each, version in wrong.items())
-    return Part(name=name, kind="runtime", state=state, found=found, seconds=0.4, packages=(package, *more), addition=addition)
+    return Part(
+        name=name,
+        kind="runtime",
+        version=package.version,
+        state=state,
+        found=found,
+        seconds=0.4,
+        packages=(*more, package),
+        addition=addition,
+    )
 
 
 def a_report() -> DoctorReport:
@@ -91,6 +100,11 @@ def test_it_ends_with_what_to_do(shown: list[str]) -> None:
         "  engines; its size was not measured: nobody did",
         "not attached: jetson; edgecnn build --target NAME works without the device",
     ]
+
+
+def test_a_part_s_version_is_its_own_and_not_that_of_another_package(shown: list[str]) -> None:
+    (row,) = [line for line in shown if "openvino" in line and "ran it" in line]
+    assert "1.2" in row and "4.0" not in row
 
 
 def test_what_was_found_is_never_taken_for_markup(shown: list[str]) -> None:

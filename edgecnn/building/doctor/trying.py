@@ -53,15 +53,23 @@ class Trials:
         return tuple(self._part(row) for row in PARTS)
 
     def _part(self, row: PartRow) -> Part:
-        version, packages = installed_version(row.lead), packages_of(row.name)
+        version = installed_version(row.lead)
         state, found, seconds = State.ABSENT, f"{row.lead} is not installed", None
         if version is not None:
             self.tell.note(f"trying {row.name}")
             began = time.monotonic()
             state, found = self._tried(row)
             seconds = None if state is State.UNTRIED else round(time.monotonic() - began, 3)
-        addition = addition_of(row)
-        return Part(name=row.name, kind=row.kind, state=state, found=found, seconds=seconds, packages=packages, addition=addition)
+        return Part(
+            name=row.name,
+            kind=row.kind,
+            version=version,
+            state=state,
+            found=found,
+            seconds=seconds,
+            packages=packages_of(row.name),
+            addition=addition_of(row),
+        )
 
     def _tried(self, row: PartRow) -> tuple[State, str]:
         trials: dict[str, Callable[[], tuple[State, str]]] = {

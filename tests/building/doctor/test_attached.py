@@ -18,6 +18,7 @@ def parts(**states: State) -> tuple[Part, ...]:
         Part(
             name=row.name,
             kind=row.kind,
+            version=None,
             state=states.get(row.name.replace("-", "_"), State.ABSENT),
             found=f"{row.name} as tried",
             packages=(),
