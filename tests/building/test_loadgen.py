@@ -72,11 +72,3 @@ def test_a_kit_of_another_version_is_refused_in_the_runners_words(tmp_path: Path
     (tmp_path / "kit.json").write_text('{"schema": "edgecnn.kit/99"}')
     with pytest.raises(RunnerFailed, match=r"\[bad-manifest\]"):
         kit_meant(tmp_path)
-
-
-def test_a_kit_that_leaves_its_bundle_is_refused(build: Path, tmp_path: Path) -> None:
-    outside = {"onnxruntime-fp32": {"folder": str(build / "bundle/kits/onnxruntime-fp32"), "sha256": "0"}}
-    choice = {"schema": "edgecnn.choice/1", "choice": {"candidate": "onnxruntime-fp32"}, "kits": outside}
-    (tmp_path / "choice.json").write_text(json.dumps(choice))
-    with pytest.raises(RunnerFailed, match=r"which leaves the bundle \[outside-the-bundle\]"):
-        kit_meant(tmp_path)
