@@ -58,6 +58,17 @@ def test_a_candidate_whose_measuring_failed_is_not_chosen_and_says_why(tmp_path:
     assert row.reason == "measuring it failed: the process was killed"
 
 
+def test_a_candidate_that_answered_no_numbers_fails_and_the_build_goes_on_without_it(tmp_path: Path) -> None:
+    staged = staged_with(tmp_path)
+    staged.raced("select", FAST)
+    staged.seen.failures[INT8.id] = Failed(ref="logits-not-finite", what="logits of image 7 of report hold nan")
+    del staged.seen.evaluations[INT8.id, "report"]
+    said = report(staged, max={"size_mib": 1000.0})
+    row = next(facts for facts in said.candidates if facts.candidate.id == INT8.id)
+    assert ([gate.verdict for gate in row.gates], row.verdict) == ([Verdict.PASS], Verdict.FAIL)
+    assert (said.choice.candidate, said.verdict) == (BASELINE.id, Verdict.PASS)
+
+
 def test_the_reported_figures_are_of_the_last_race_and_the_choice_stays_that_of_the_selecting_one(tmp_path: Path) -> None:
     staged = staged_with(tmp_path)
     staged.raced("select", FAST)

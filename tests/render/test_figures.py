@@ -76,5 +76,10 @@ def test_a_candidate_that_could_not_be_made_says_so_instead_of_a_verdict(outcome
     assert cell("verdict", figures.row(a_row(verdict=Verdict.MISSING, outcomes={"quantize": outcome}))) == text
 
 
+def test_answers_that_are_no_numbers_show_as_the_verdict_that_they_are() -> None:
+    broken = Failed(ref="logits-not-finite", what="logits of image 7 hold nan")
+    assert cell("verdict", figures.row(a_row(verdict=Verdict.FAIL, outcomes={"measure": broken}))) == "FAIL"
+
+
 def test_an_ahead_of_time_compile_that_failed_takes_no_verdict_away() -> None:
     assert cell("verdict", figures.row(a_row(outcomes={"compile": Failed(ref="x", what="no")}))) == "PASS"
