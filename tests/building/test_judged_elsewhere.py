@@ -1,0 +1,101 @@
+"""A finished build judged where its kits cannot run, or where the device is another: what a stored race may say, and when."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+
+from edgecnn.building.against import local_lab
+from edgecnn.building.devices import device_named
+from edgecnn.building.judged import Judgement, JudgeRequest, judge_finished
+from edgecnn.errors.host import RunnerFailed
+from edgecnn.judging.bounds import parse_bounds
+from edgecnn.judging.gates import standing
+from edgecnn.store.store import Store
+from edgecnn.values.profile import Environment
+from edgecnn.values.stage import Progress
+from edgecnn.values.verdict import Fidelity, GateResult, Verdict
+from tests.building.builds import Place
+from tests.store.toys import Ear
+
+
+class WithoutRuntime:
+    """This machine, if it lacked the runtime that kits need."""
+
+    def identify(self) -> Environment:
+        raise AssertionError("identified again")
+
+    def run(self, kit: Path, argv: Sequence[str], *, lease_s: float, tell: Progress) -> NoReturn:
+        raise RunnerFailed(ref="missing-package", what="this kit needs onnxruntime>=1.19", because=None, hint=None, missing=True)
+
+
+@pytest.fixture(autouse=True)
+def _no_ci(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CI", raising=False)
+
+
+def judged(place: Place, *bounds: str, allow_stored: bool = False) -> Judgement:
+    lab = replace(local_lab(Store.open(place.store), Ear()), host=WithoutRuntime())
+    return judge_finished(JudgeRequest(folder=place.out, gates=parse_bounds(bounds, ()), allow_stored=allow_stored), lab)
+
+
+def only_gate(found: Judgement) -> GateResult:
+    (gate,) = found.report.gates
+    return gate
+
+
+def planned_otherwise(place: Place, resolved: Mapping[str, Any]) -> None:
+    plan = json.loads((place.out / "plan.json").read_text())
+    plan["resolved"].update(resolved)
+    (place.out / "plan.json").write_text(json.dumps(plan))
+
+
+def test_where_the_kit_cannot_run_a_young_stored_race_serves_with_its_age(built_once: Place) -> None:
+    found = judged(built_once, "p50_ms=10000", "drop_pp=60")
+    assert {gate.gate.metric: gate.verdict for gate in found.report.gates} == {"p50_ms": Verdict.PASS, "drop_pp": Verdict.PASS}
+    (note,) = [note for note in found.report.notices if note.startswith("report race: ")]
+    assert "reused from " in note and " h old; " in note
+
+
+def test_in_ci_a_stored_race_is_missing_unless_it_is_allowed(built_once: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CI", "true")
+    gate = only_gate(found := judged(built_once, "p50_ms=10000"))
+    assert (gate.verdict, standing(found.report.gates)) == (Verdict.MISSING, 3)
+    assert gate.reason.startswith("this kit needs onnxruntime>=1.19 [missing-package]; the race of ")
+    assert gate.reason.endswith(" is not of this job, and only --allow-stored lets it serve")
+    assert only_gate(judged(built_once, "p50_ms=10000", allow_stored=True)).verdict is Verdict.PASS
+
+
+def test_a_race_that_is_older_than_the_recipe_allows_serves_nobody(built: Place) -> None:
+    plan = json.loads((built.out / "plan.json").read_text())
+    recipe = {**plan["resolved"]["recipe"], "race": {**plan["resolved"]["recipe"]["race"], "max_age_h": 1e-9}}
+    planned_otherwise(built, {"recipe": recipe})
+    gate = only_gate(judged(built, "p50_ms=10000", allow_stored=True))
+    assert (gate.verdict, gate.reason) == (Verdict.MISSING, "this kit needs onnxruntime>=1.19 [missing-package]")
+
+
+def test_of_a_device_that_is_not_here_latency_is_missing_and_accuracy_is_emulated(built: Place) -> None:
+    planned_otherwise(built, {"device": device_named("raspberry-pi-5").model_dump(mode="json")})
+    found = judged(built, "p50_ms=10000", "drop_pp=60")
+    gates = {gate.gate.metric: gate for gate in found.report.gates}
+    assert gates["p50_ms"].reason == (
+        f"not measured on raspberry-pi-5, which this machine is not: run edgecnn judge {built.out} there"
+    )
+    assert (gates["drop_pp"].verdict, gates["drop_pp"].fidelity) == (Verdict.PASS, Fidelity.EMULATED)
+    assert (standing(found.report.gates), standing(found.report.gates, require_measured=True)) == (0, 3)
+    (ships,) = [row for row in found.report.candidates if row.chosen]
+    assert ships.residency is not None and ships.residency.basis == "elsewhere"
+
+
+def test_the_recipe_s_own_wish_that_everything_is_measured_still_holds(built: Place) -> None:
+    plan = json.loads((built.out / "plan.json").read_text())
+    recipe = {**plan["resolved"]["recipe"], "gates": {"max": {"p50_ms": 5.0}, "min": {}, "require_measured": True}}
+    planned_otherwise(built, {"recipe": recipe, "device": device_named("raspberry-pi-5").model_dump(mode="json")})
+    found = judged(built)
+    assert found.require_measured
+    assert standing(found.report.gates, require_measured=found.require_measured) == 3
