@@ -93,11 +93,9 @@ def run_item(item: Item, timeout_s: float, trace_folder: Optional[Path] = None) 
         process_ns = start.answered()
         if energy is None:
             measured = _measure(work, item, item.max_s or timeout_s / 2)
-            if runs_on_gpu(module) and not item.end_to_end and item.window_s is None:
-                measured["events"] = timed_by_events(session, feed)
         else:
             measured = _measure_energy(work, item, energy)
-        measured.update(memory=memory.facts(), batch=item.batch, picture=picture)
+        measured.update(memory=memory.facts(), batch=item.batch, picture=picture, **_clocked(session, feed, item, module))
         logits = session.run(feed)[kit.manifest.model.output.name]
     finally:
         session.close()
@@ -149,6 +147,12 @@ def _measure(work: Work, item: Item, max_s: float) -> Dict[str, Any]:
     finally:
         gc.enable()
     return {"warmup_ns": warmup, "samples_ns": samples}
+
+
+def _clocked(session: Any, feed: Any, item: Item, module: str) -> Dict[str, Any]:
+    """Of a plain run on a GPU: what its own clock says, as ``events``."""
+    plain = not (item.energy or item.end_to_end or item.window_s is not None)
+    return {"events": timed_by_events(session, feed)} if plain and runs_on_gpu(module) else {}
 
 
 def timed_by_events(session: Any, feed: Any) -> Dict[str, Any]:
