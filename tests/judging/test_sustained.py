@@ -21,8 +21,8 @@ def soak_of(medians_ms, observed=None, each=30):
 
 def test_each_window_has_its_own_median():
     found = soak_of([1.0, 2.0, 3.0])
-    assert [(window.p50_ms, window.samples, window.began_s) for window in found.windows] == [
-        (1.0, 30, 0.0), (2.0, 30, 10.0), (3.0, 30, 20.0),
+    assert [(window.p50_ms, window.samples, window.began_s, window.seconds) for window in found.windows] == [
+        (1.0, 30, 0.0, 10.0), (2.0, 30, 10.0, 10.0), (3.0, 30, 20.0, 10.0),
     ]  # fmt: skip
 
 

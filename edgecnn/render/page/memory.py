@@ -85,7 +85,7 @@ def _spec(known: list[tuple[CandidateFacts, Memory]]) -> dict[str, Any]:
 
 
 def _row(facts: CandidateFacts, value: Memory) -> dict[str, Any]:
-    assert value.peak_mib and value.baseline_mib and value.above_baseline_mib
+    assert value.peak_mib is not None and value.baseline_mib is not None
     return {
         "candidate": facts.candidate.id, "label": labelled(facts.candidate.id, OF_FIDELITY[value.fidelity]),
         "precision": facts.candidate.precision.value, "own": value.baseline_mib.estimate, "peak": value.peak_mib.estimate,

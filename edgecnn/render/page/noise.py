@@ -12,6 +12,7 @@ from edgecnn.render.page import vega
 from edgecnn.render.page.dots import Axis, Dot, Rule, dots_spec
 from edgecnn.render.page.figure import Figure, Source, Table
 from edgecnn.render.page.marks import OF_FIDELITY
+from edgecnn.render.page.reasons import grouped
 from edgecnn.values.report import BuildReport, CandidateFacts, Latency
 from edgecnn.values.steady import Steady
 from edgecnn.values.verdict import Interval
@@ -86,9 +87,8 @@ def _steadiness(raced: Sequence[tuple[CandidateFacts, Latency]]) -> Figure | Non
     if not known:
         return None
     changing = [facts.candidate.id for facts, _, steady in known if steady.unsettled]
-    settled = (
-        f"still changing at the end in some runs: {', '.join(changing)}" if changing else "none was still changing at the end"
-    )
+    whose = "every candidate" if len(changing) == len(known) > 1 else ", ".join(changing)
+    settled = f"still changing at the end in some runs: {whose}" if changing else "none was still changing at the end"
     return Figure(
         id="steady",
         title="Did the runs become steady",
@@ -106,7 +106,7 @@ def _steadiness(raced: Sequence[tuple[CandidateFacts, Latency]]) -> Figure | Non
                 for facts, _, steady in known
             ),
         ),
-        notes=tuple(f"{facts.candidate.id}: {steady.says}" for facts, _, steady in known),
+        notes=grouped({facts.candidate.id: steady.says for facts, _, steady in known}),
         half=True,
     )  # fmt: skip
 

@@ -11,6 +11,7 @@ from edgecnn.render import figures
 from edgecnn.render.page import vega
 from edgecnn.render.page.figure import Figure, Source, Table
 from edgecnn.render.page.marks import OF_FIDELITY
+from edgecnn.render.page.reasons import grouped
 from edgecnn.values.report import BuildReport, CandidateFacts
 from edgecnn.values.sustained import SoakWindow, Sustained
 
@@ -29,7 +30,8 @@ def sustained(report: BuildReport) -> tuple[Figure, ...]:
     marks = dict.fromkeys((OF_FIDELITY[value.fidelity], value.machine) for _, value in known)
     sources = tuple(Source(mark, f"one process of each candidate, so no interval, on {machine}") for mark, machine in marks)
     legend = vega.in_legend(facts.candidate.precision.value for facts, _ in known)
-    says = "; ".join(f"{facts.candidate.id}: {value.says}" for facts, value in known)
+    first = next((each for each in known if each[0].chosen), known[0])
+    says = f"{first[0].candidate.id}: {first[1].says}"
     flags = " Crosses are windows in which the machine slowed itself down." if any("slowed down" in row for row in rows) else ""
     latency = Figure(
         id="sustained",
@@ -39,6 +41,7 @@ def sustained(report: BuildReport) -> tuple[Figure, ...]:
         spec=_spec(rows, "ms", "median milliseconds"),
         legend=legend,
         table=_table(known),
+        notes=grouped({facts.candidate.id: value.says for facts, value in known if facts is not first[0]}),
         half=True,
     )
     paces = [row["rate"] for row in rows if row["rate"] is not None]
