@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from edgecnn.values.artifact import Record
 from edgecnn.values.comparison import Comparison, LatencyBaseline
 from edgecnn.values.device import Device
+from edgecnn.values.division import DataDivision
 from edgecnn.values.inspection import DataInspection
 from edgecnn.values.loadgen import LoadGenReport
 from edgecnn.values.profile import Profile
@@ -31,6 +32,7 @@ PUBLISHED: dict[str, tuple[type[BaseModel], str]] = {
     "latency-baseline": (LatencyBaseline, "A file of `edgecnn baseline`: every run of one kit on a board or a pinned runner."),
     "record": (Record, "record.json: beside every artifact in the store."),
     "loadgen": (LoadGenReport, "loadgen.json: what LoadGen was told, and its verdicts."),
+    "division": (DataDivision, "What dividing images made: `edgecnn data split FOLDER --out FOLDER --json`."),
     "inspection": (DataInspection, "What looking through images found: `edgecnn data inspect FOLDER --json`."),
     "profile": (Profile, "What was observed on one machine: accuracy, latency or residency."),
 }
