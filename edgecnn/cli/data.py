@@ -11,7 +11,7 @@ from edgecnn.cli import options as opt
 from edgecnn.cli.exits import guarded
 from edgecnn.errors.base import ExitCode
 
-FolderArg = Annotated[str, typer.Argument(metavar="FOLDER", help="Images, a sub-folder a class; split folders as for --data.")]
+FolderArg = Annotated[str, typer.Argument(metavar="FOLDER", help="Images, as --data takes them: a sub-folder a class.")]
 SheetOpt = Annotated[
     Path | None, typer.Option("--sheet", metavar="FILE.png", help="Draw a contact sheet: a few pictures of every class.")
 ]

@@ -24,7 +24,10 @@ TargetOpt = Annotated[
 DataOpt = Annotated[
     str | None,
     typer.Option(
-        "--data", metavar="FOLDER", help="Images, a sub-folder a class; `demo` is the default.", rich_help_panel="What to build"
+        "--data",
+        metavar="FOLDER|FILE.csv",
+        help="Images, a sub-folder a class, or a list; default `demo`.",
+        rich_help_panel="What to build",
     ),
 ]
 WeightsOpt = Annotated[

@@ -19,7 +19,7 @@ import edgecnn
 from edgecnn.data.layout import find_layout, root_of
 from edgecnn.data.listing import Seen
 from edgecnn.data.manifest import summarize
-from edgecnn.errors.data import ImageChanged, ImageGone
+from edgecnn.errors.data import DataNotAFolder, ImageChanged, ImageGone
 from edgecnn.errors.outputs import NotOverwritten, OutputInsideData, OutputUnwritable
 from edgecnn.values.dataset import DataManifest, SplitRole
 from edgecnn.values.division import DataDivision
@@ -68,6 +68,8 @@ def divide(choice: DataChoice, out: Path, cache: Path, tell: Progress, *, link: 
     """
     root = root_of(choice.path)
     check_out(out, root)
+    if root.is_file():
+        raise DataNotAFolder(path=root)
     has_splits = bool(find_layout(root, Seen(tell)).parts)
     summary = summarize(choice, cache, tell)
     manifest = DataManifest.model_validate_json(Path(summary.manifest_path).read_bytes())

@@ -29,6 +29,7 @@ from edgecnn.data.layout import Layout, find_layout, root_of
 from edgecnn.data.listing import Seen, stamps_in
 from edgecnn.data.settled import read_json, write_json, write_text
 from edgecnn.data.splits import Found, LeftOut, Listed, assign_roles, describe
+from edgecnn.data.table import is_table, read_table
 from edgecnn.errors.data import DemoDamaged, NothingReadable
 from edgecnn.store.disk import sha256_of
 from edgecnn.values.dataset import SPLIT_ROLES, DataManifest, DataSummary, ImageEntry, SplitRole
@@ -47,7 +48,7 @@ def summarize(choice: DataChoice, cache: Path, tell: Progress) -> DataSummary:
     was kept is answered. The same bytes with another seed, or under other names, make another ``content``.
 
     Args:
-        choice: a folder, or ``demo`` for the embedded images (``./demo`` is a folder of that name).
+        choice: a folder, a CSV file, or ``demo`` for the embedded images (``./demo`` is a folder of that name).
         cache: the store's root.
         tell: shown progress while files are read for the first time, and while a listing takes longer than a second.
 
@@ -58,8 +59,9 @@ def summarize(choice: DataChoice, cache: Path, tell: Progress) -> DataSummary:
         return _summarize_demo(choice, cache, tell)
     found = list_files(choice.path, tell)
     layout, stamps = found.layout, found.stamps
-    state = digest_of_stamps([[folder.path for folder in layout.folders], list(layout.ignored), [pillow_version()], *stamps])
-    kept_in = _summary_file(cache, choice, str(layout.root))
+    places = [f"{folder.part}/{folder.label}/{folder.path}" for folder in layout.folders]
+    state = digest_of_stamps([places, layout.classes, layout.ignored, [pillow_version()], *stamps])
+    kept_in = _summary_file(cache, choice, str(found.source))
     if (kept := _kept_summary(kept_in, state, tell)) is not None:
         return kept
     listed, is_lasting = read_files(found, cache, tell)
@@ -74,6 +76,8 @@ class Files(NamedTuple):
 
     layout: Layout
     stamps: Sequence[Sequence[str]]
+    source: Path
+    """The folder, or the table that lists files of its folder."""
 
 
 def list_files(path: str, tell: Progress) -> Files:
@@ -82,11 +86,14 @@ def list_files(path: str, tell: Progress) -> Files:
     Raises:
         EdgecnnError: one of ``errors.data``, where the path cannot be used.
     """
-    root, seen = root_of(path), Seen(tell)
-    layout = find_layout(root, seen)
-    stamps = [stamps_in(root / folder.path, seen) for folder in layout.folders]
+    source, seen = root_of(path), Seen(tell)
+    if is_table(source):
+        layout, stamps = read_table(source, seen)
+    else:
+        layout = find_layout(source, seen)
+        stamps = [stamps_in(source / folder.path, seen) for folder in layout.folders]
     seen.all()
-    return Files(layout, stamps)
+    return Files(layout, stamps, source)
 
 
 def read_files(listing: Files, cache: Path, tell: Progress) -> tuple[Listed, bool]:
@@ -100,7 +107,7 @@ def read_files(listing: Files, cache: Path, tell: Progress) -> tuple[Listed, boo
         [parse(folder.path, stamp) for stamp in inside] for folder, inside in zip(layout.folders, listing.stamps, strict=True)
     ]
     every = [file for inside in files for file in inside]
-    facts = read_facts(layout.root, every, index_file_for(cache, layout.root), tell)
+    facts = read_facts(layout.root, every, index_file_for(cache, listing.source), tell)
     is_lasting = all(fact.lasting for fact in facts.values()) and not any(is_fresh(file.mtime_ns, began_ns) for file in every)
     return _listed(layout, files, facts), is_lasting
 

@@ -43,6 +43,19 @@ class DataNotAFolder(EdgecnnError):
         super().__init__(what=f"{path}: not a folder", hint=_SHAPE)
 
 
+class TableUnusable(EdgecnnError):
+    """Raised when a CSV file does not list images."""
+
+    ref = "table-unusable"
+
+    def __init__(self, *, file: Path, line: int | None, because: str) -> None:
+        super().__init__(
+            what=f"{file}{'' if line is None else f', line {line}'}: cannot be used as a list of images",
+            because=because,
+            hint="its first line should be path,label or path,label,split, and every other one an image",
+        )
+
+
 class DataFolderUnreadable(EdgecnnError):
     """Raised when a folder may not be listed."""
 
