@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Final, Literal
 
 import edgecnn
-from edgecnn.data.layout import find_layout, root_of
-from edgecnn.data.listing import Seen
-from edgecnn.data.manifest import summarize
+from edgecnn.data.layout import root_of
+from edgecnn.data.manifest import list_files, summarize
+from edgecnn.data.table import is_table
 from edgecnn.errors.data import DataNotAFolder, ImageChanged, ImageGone
 from edgecnn.errors.outputs import NotOverwritten, OutputInsideData, OutputUnwritable
 from edgecnn.values.dataset import DataManifest, SplitRole
@@ -68,9 +68,9 @@ def divide(choice: DataChoice, out: Path, cache: Path, tell: Progress, *, link: 
     """
     root = root_of(choice.path)
     check_out(out, root)
-    if root.is_file():
+    if is_table(root):
         raise DataNotAFolder(path=root)
-    has_splits = bool(find_layout(root, Seen(tell)).parts)
+    has_splits = bool(list_files(choice.path, cache, tell).layout.parts)
     summary = summarize(choice, cache, tell)
     manifest = DataManifest.model_validate_json(Path(summary.manifest_path).read_bytes())
     places = {

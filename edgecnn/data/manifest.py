@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from pydantic import ValidationError
 
+from edgecnn.data.archive import is_archive, unpacked
 from edgecnn.data.demo import DEMO, DEMO_CLASSES, DEMO_FILE, DEMO_PARTS
 from edgecnn.data.index import (
     Fact,
@@ -48,7 +49,7 @@ def summarize(choice: DataChoice, cache: Path, tell: Progress) -> DataSummary:
     was kept is answered. The same bytes with another seed, or under other names, make another ``content``.
 
     Args:
-        choice: a folder, a CSV file, or ``demo`` for the embedded images (``./demo`` is a folder of that name).
+        choice: a folder, a CSV file, a zip, or ``demo`` for the embedded images (``./demo`` is a folder of that name).
         cache: the store's root.
         tell: shown progress while files are read for the first time, and while a listing takes longer than a second.
 
@@ -57,7 +58,7 @@ def summarize(choice: DataChoice, cache: Path, tell: Progress) -> DataSummary:
     """
     if choice.path == DEMO:
         return _summarize_demo(choice, cache, tell)
-    found = list_files(choice.path, tell)
+    found = list_files(choice.path, cache, tell)
     layout, stamps = found.layout, found.stamps
     places = [f"{folder.part}/{folder.label}/{folder.path}" for folder in layout.folders]
     state = digest_of_stamps([places, layout.classes, layout.ignored, [pillow_version()], *stamps])
@@ -65,7 +66,7 @@ def summarize(choice: DataChoice, cache: Path, tell: Progress) -> DataSummary:
     if (kept := _kept_summary(kept_in, state, tell)) is not None:
         return kept
     listed, is_lasting = read_files(found, cache, tell)
-    summary = _settled(choice, layout, listed, cache)
+    summary = _settled(choice, layout, listed, cache).model_copy(update={"root": str(found.source)})
     if is_lasting:
         _keep(kept_in, state, summary)
     return summary
@@ -77,11 +78,11 @@ class Files(NamedTuple):
     layout: Layout
     stamps: Sequence[Sequence[str]]
     source: Path
-    """The folder, or the table that lists files of its folder."""
+    """What the path named: the folder, or a file that stands for one."""
 
 
-def list_files(path: str, tell: Progress) -> Files:
-    """List a data set's files.
+def list_files(path: str, cache: Path, tell: Progress) -> Files:
+    """List a data set's files; those of a zip once it is unpacked into the cache.
 
     Raises:
         EdgecnnError: one of ``errors.data``, where the path cannot be used.
@@ -90,8 +91,9 @@ def list_files(path: str, tell: Progress) -> Files:
     if is_table(source):
         layout, stamps = read_table(source, seen)
     else:
-        layout = find_layout(source, seen)
-        stamps = [stamps_in(source / folder.path, seen) for folder in layout.folders]
+        root = unpacked(source, cache, tell) if is_archive(source) else source
+        layout = find_layout(root, seen)
+        stamps = [stamps_in(root / folder.path, seen) for folder in layout.folders]
     seen.all()
     return Files(layout, stamps, source)
 

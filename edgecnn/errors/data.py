@@ -56,6 +56,17 @@ class TableUnusable(EdgecnnError):
         )
 
 
+class ArchiveUnusable(EdgecnnError):
+    """Raised when a zip cannot be unpacked, or must not be."""
+
+    ref = "archive-unusable"
+
+    def __init__(self, *, file: Path, because: str) -> None:
+        super().__init__(
+            what=f"{file}: cannot be unpacked", because=because, hint="unpack it yourself and point --data at the folder"
+        )
+
+
 class DataFolderUnreadable(EdgecnnError):
     """Raised when a folder may not be listed."""
 
