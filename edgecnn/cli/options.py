@@ -25,8 +25,8 @@ DataOpt = Annotated[
     str | None,
     typer.Option(
         "--data",
-        metavar="FOLDER|FILE.csv",
-        help="Images, a sub-folder a class, or a list; default `demo`.",
+        metavar="FOLDER|FILE",
+        help="Images, a sub-folder a class, or a CSV list, or a zip; default `demo`.",
         rich_help_panel="What to build",
     ),
 ]

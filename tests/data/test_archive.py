@@ -1,4 +1,4 @@
-"""A zip of images is the folder that was zipped; one that reaches outside, lies or explodes is refused, and nothing is written."""
+"""A zip of images is the folder that was zipped; one that reaches outside, lies or explodes is refused."""
 
 from __future__ import annotations
 
