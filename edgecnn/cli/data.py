@@ -11,10 +11,12 @@ from edgecnn.cli import options as opt
 from edgecnn.cli.exits import guarded
 from edgecnn.errors.base import ExitCode
 
-FolderArg = Annotated[str, typer.Argument(metavar="FOLDER", help="Images, a sub-folder a class; split folders as for --data.")]
+FolderArg = Annotated[str, typer.Argument(metavar="FOLDER", help="Images, as --data takes them: a sub-folder a class.")]
 SheetOpt = Annotated[
     Path | None, typer.Option("--sheet", metavar="FILE.png", help="Draw a contact sheet: a few pictures of every class.")
 ]
+OutOpt = Annotated[Path, typer.Option("--out", metavar="FOLDER", help="A new folder: train/, validation/ and test/.")]
+LinkOpt = Annotated[bool, typer.Option("--link", help="Hard links instead of copies: no space, but one file under two names.")]
 data_app = typer.Typer(no_args_is_help=True, help="Look through images before a build, and divide them as a build would.")
 
 
@@ -61,6 +63,40 @@ def inspect(
             columns, rows = class_table(facts)
             show_rows(columns, rows, title=f"{facts.root}: {facts.images:,} images of {len(facts.classes):,} classes")
             show_lines(inspection_lines(facts))
+        return ExitCode.OK
+
+    raise typer.Exit(guarded(body, as_json=as_json, debug=debug))
+
+
+@data_app.command()
+def split(  # noqa: PLR0913 - a command line's options are its parameters
+    folder: FolderArg,
+    out: OutOpt,
+    seed: opt.SeedOpt = 0,
+    link: LinkOpt = False,
+    as_json: opt.JsonOpt = False,
+    quiet: opt.QuietOpt = False,
+    debug: opt.DebugOpt = False,
+) -> None:
+    """Copy images into train/, validation/ and test/: the same roles, image by image, as a build draws by itself."""
+
+    def body() -> ExitCode:
+        from edgecnn.data.dividing import divide
+        from edgecnn.render.inspection import division_lines
+        from edgecnn.render.progress import progress_for
+        from edgecnn.render.terminal import show_json, show_lines
+        from edgecnn.store.store import Store
+        from edgecnn.values.recipe import DataChoice
+
+        tell = progress_for(quiet=quiet or as_json)
+        try:
+            made = divide(DataChoice(path=folder, seed=seed), out, Store.open().root, tell, link=link)
+        finally:
+            tell.close()
+        if as_json:
+            show_json(made.model_dump(mode="json", by_alias=True))
+        else:
+            show_lines(division_lines(made))
         return ExitCode.OK
 
     raise typer.Exit(guarded(body, as_json=as_json, debug=debug))

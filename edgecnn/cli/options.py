@@ -30,7 +30,10 @@ TargetOpt = Annotated[
 DataOpt = Annotated[
     str | None,
     typer.Option(
-        "--data", metavar="FOLDER", help="Images, a sub-folder a class; `demo` is the default.", rich_help_panel="What to build"
+        "--data",
+        metavar="FOLDER|FILE",
+        help="Images, a sub-folder a class, or a CSV list, or a zip; default `demo`.",
+        rich_help_panel="What to build",
     ),
 ]
 WeightsOpt = Annotated[

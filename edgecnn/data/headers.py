@@ -45,6 +45,8 @@ def problem_of(path: Path) -> tuple[str, bytes]:
         OSError: the file cannot be opened or read.
     """
     facts = path.stat()
+    if stat.S_ISDIR(facts.st_mode):
+        return "a folder", b""
     if not stat.S_ISREG(facts.st_mode):
         return "a pipe, a socket or a device", b""
     if facts.st_size == 0:  # not opened either: the kernel's own files have this size, and may block

@@ -46,7 +46,8 @@ class Fact(NamedTuple):
 def parse(folder: str, stamp: str) -> Stamped:
     """A stamp's parts, as seen from the root that ``folder`` is relative to."""
     path, _, mtime_ns, _ = stamp.rsplit("/", 3)
-    return Stamped(f"{folder}/{path}", f"{folder}/{stamp}", int(mtime_ns))
+    prefix = f"{folder}/" if folder else ""
+    return Stamped(f"{prefix}{path}", f"{prefix}{stamp}", int(mtime_ns))
 
 
 def now_ns() -> int:

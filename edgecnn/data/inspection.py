@@ -50,7 +50,7 @@ def inspect(choice: DataChoice, cache: Path, tell: Progress) -> Inspected:
         EdgecnnError: one of ``errors.data``, where there is nothing to look at. Too few images for a build are no such reason.
     """
     began = time.monotonic()
-    files = list_files(choice.path, tell)
+    files = list_files(choice.path, cache, tell)
     listed, _ = read_files(files, cache, tell)
     looks, broken = _looks(listed, tell)
     usable = listed._replace(
@@ -62,6 +62,7 @@ def inspect(choice: DataChoice, cache: Path, tell: Progress) -> Inspected:
     facts = _facts(usable, looks, roles, tell)
     facts = facts.model_copy(
         update={
+            "root": str(files.source),
             "roles_from": roles_from,
             "bytes": sum(int(stamp.rsplit("/", 3)[1]) for inside in files.stamps for stamp in inside if "/-1/" not in stamp),
             "ignored": files.layout.ignored,

@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from pydantic import ValidationError
 
+from edgecnn.data.archive import is_archive, unpacked
 from edgecnn.data.demo import DEMO, DEMO_CLASSES, DEMO_FILE, DEMO_PARTS
 from edgecnn.data.index import (
     Fact,
@@ -29,6 +30,7 @@ from edgecnn.data.layout import Layout, find_layout, root_of
 from edgecnn.data.listing import Seen, stamps_in
 from edgecnn.data.settled import read_json, write_json, write_text
 from edgecnn.data.splits import Found, LeftOut, Listed, assign_roles, describe
+from edgecnn.data.table import is_table, read_table
 from edgecnn.errors.data import DemoDamaged, NothingReadable
 from edgecnn.store.disk import sha256_of
 from edgecnn.values.dataset import SPLIT_ROLES, DataManifest, DataSummary, ImageEntry, SplitRole
@@ -47,7 +49,7 @@ def summarize(choice: DataChoice, cache: Path, tell: Progress) -> DataSummary:
     was kept is answered. The same bytes with another seed, or under other names, make another ``content``.
 
     Args:
-        choice: a folder, or ``demo`` for the embedded images (``./demo`` is a folder of that name).
+        choice: a folder, a CSV file, a zip, or ``demo`` for the embedded images (``./demo`` is a folder of that name).
         cache: the store's root.
         tell: shown progress while files are read for the first time, and while a listing takes longer than a second.
 
@@ -56,14 +58,15 @@ def summarize(choice: DataChoice, cache: Path, tell: Progress) -> DataSummary:
     """
     if choice.path == DEMO:
         return _summarize_demo(choice, cache, tell)
-    found = list_files(choice.path, tell)
+    found = list_files(choice.path, cache, tell)
     layout, stamps = found.layout, found.stamps
-    state = digest_of_stamps([[folder.path for folder in layout.folders], list(layout.ignored), [pillow_version()], *stamps])
-    kept_in = _summary_file(cache, choice, str(layout.root))
+    places = [f"{folder.part}/{folder.label}/{folder.path}" for folder in layout.folders]
+    state = digest_of_stamps([places, layout.classes, layout.ignored, [pillow_version()], *stamps])
+    kept_in = _summary_file(cache, choice, str(found.source))
     if (kept := _kept_summary(kept_in, state, tell)) is not None:
         return kept
     listed, is_lasting = read_files(found, cache, tell)
-    summary = _settled(choice, layout, listed, cache)
+    summary = _settled(choice, layout, listed, cache).model_copy(update={"root": str(found.source)})
     if is_lasting:
         _keep(kept_in, state, summary)
     return summary
@@ -74,19 +77,25 @@ class Files(NamedTuple):
 
     layout: Layout
     stamps: Sequence[Sequence[str]]
+    source: Path
+    """What the path named: the folder, or a file that stands for one."""
 
 
-def list_files(path: str, tell: Progress) -> Files:
-    """List a data set's files.
+def list_files(path: str, cache: Path, tell: Progress) -> Files:
+    """List a data set's files; those of a zip once it is unpacked into the cache.
 
     Raises:
         EdgecnnError: one of ``errors.data``, where the path cannot be used.
     """
-    root, seen = root_of(path), Seen(tell)
-    layout = find_layout(root, seen)
-    stamps = [stamps_in(root / folder.path, seen) for folder in layout.folders]
+    source, seen = root_of(path), Seen(tell)
+    if is_table(source):
+        layout, stamps = read_table(source, seen)
+    else:
+        root = unpacked(source, cache, tell) if is_archive(source) else source
+        layout = find_layout(root, seen)
+        stamps = [stamps_in(root / folder.path, seen) for folder in layout.folders]
     seen.all()
-    return Files(layout, stamps)
+    return Files(layout, stamps, source)
 
 
 def read_files(listing: Files, cache: Path, tell: Progress) -> tuple[Listed, bool]:
@@ -100,7 +109,7 @@ def read_files(listing: Files, cache: Path, tell: Progress) -> tuple[Listed, boo
         [parse(folder.path, stamp) for stamp in inside] for folder, inside in zip(layout.folders, listing.stamps, strict=True)
     ]
     every = [file for inside in files for file in inside]
-    facts = read_facts(layout.root, every, index_file_for(cache, layout.root), tell)
+    facts = read_facts(layout.root, every, index_file_for(cache, listing.source), tell)
     is_lasting = all(fact.lasting for fact in facts.values()) and not any(is_fresh(file.mtime_ns, began_ns) for file in every)
     return _listed(layout, files, facts), is_lasting
 

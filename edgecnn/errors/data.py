@@ -43,6 +43,30 @@ class DataNotAFolder(EdgecnnError):
         super().__init__(what=f"{path}: not a folder", hint=_SHAPE)
 
 
+class TableUnusable(EdgecnnError):
+    """Raised when a CSV file does not list images."""
+
+    ref = "table-unusable"
+
+    def __init__(self, *, file: Path, line: int | None, because: str) -> None:
+        super().__init__(
+            what=f"{file}{'' if line is None else f', line {line}'}: cannot be used as a list of images",
+            because=because,
+            hint="its first line should be path,label or path,label,split, and every other one an image",
+        )
+
+
+class ArchiveUnusable(EdgecnnError):
+    """Raised when a zip cannot be unpacked, or must not be."""
+
+    ref = "archive-unusable"
+
+    def __init__(self, *, file: Path, because: str) -> None:
+        super().__init__(
+            what=f"{file}: cannot be unpacked", because=because, hint="unpack it yourself and point --data at the folder"
+        )
+
+
 class DataFolderUnreadable(EdgecnnError):
     """Raised when a folder may not be listed."""
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from edgecnn.values.division import DataDivision
 from edgecnn.values.inspection import DataInspection, Finding, Spread
 
 _SHOWN = 60
+_NAMED = 5
 
 
 def class_table(facts: DataInspection) -> tuple[Sequence[str], list[Sequence[str]]]:
@@ -50,3 +52,14 @@ def _spread(side: Spread) -> str:
 
 def _counted(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{name} {count:,}" for name, count in counts.items())
+
+
+def division_lines(made: DataDivision) -> Iterator[str]:
+    """What was written, and what was left out."""
+    counted = ", ".join(f"{name}/ {count:,}" for name, count in made.images.items())
+    yield f"{made.out}: {counted}{' (hard links)' if made.linked else ''}"
+    yield f"  from {made.root}: {made.roles_from}; seed {made.seed}"
+    for what, left in (("cannot be used", made.skipped), ("stand twice", made.copies)):
+        if left:
+            more = f"; and {len(left) - _NAMED:,} more" if len(left) > _NAMED else ""
+            yield f"  left out, {len(left):,} that {what}: {'; '.join(left[:_NAMED])}{more}"

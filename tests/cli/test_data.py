@@ -115,3 +115,14 @@ def test_ctrl_c_ends_it_with_130(photos: Path) -> None:
         out, said = process.communicate(timeout=20)
     assert (process.returncode, out) == (130, b"")
     assert b"interrupted" in said
+
+
+def test_split_says_what_it_wrote_and_its_json_satisfies_its_schema(photos: Path) -> None:
+    shown = run(photos, "split", "photos", "--out", "divided")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert shown.stdout.startswith("divided: train/ 12, validation/ 4, test/ 4\n")
+    said = json.loads(run(photos, "split", "photos", "--out", "again", "--link", "--json").stdout)
+    Draft202012Validator(json.loads((FOLDER / "division.json").read_text(encoding="utf-8"))).validate(said)
+    assert (said["linked"], said["images"]) == (True, {"train": 12, "validation": 4, "test": 4})
+    refused = run(photos, "split", "photos", "--out", "divided")
+    assert (refused.returncode, refused.stdout) == (2, "")

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from edgecnn.values.artifact import Record
 from edgecnn.values.comparison import Comparison, LatencyBaseline, PinnedBuild
 from edgecnn.values.device import Device
+from edgecnn.values.division import DataDivision
 from edgecnn.values.doctor import DoctorReport
 from edgecnn.values.inspection import DataInspection
 from edgecnn.values.loadgen import LoadGenReport
@@ -37,6 +38,7 @@ PUBLISHED: dict[str, tuple[type[BaseModel], str]] = {
     "record": (Record, "record.json: beside every artifact in the store."),
     "doctor": (DoctorReport, "What was found on one machine: `edgecnn doctor --json`."),
     "loadgen": (LoadGenReport, "loadgen.json: what LoadGen was told, and its verdicts."),
+    "division": (DataDivision, "What dividing images made: `edgecnn data split FOLDER --out FOLDER --json`."),
     "inspection": (DataInspection, "What looking through images found: `edgecnn data inspect FOLDER --json`."),
     "profile": (Profile, "What was observed on one machine: accuracy, latency or residency."),
 }

@@ -1,0 +1,121 @@
+"""Write the roles that a build draws as folders: train/, validation/ and test/.
+
+A build of what is written draws the same roles again, image by image: what is cut off a class's ranking is the same whether
+it is cut off now or was before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final, Literal
+
+import edgecnn
+from edgecnn.data.layout import root_of
+from edgecnn.data.manifest import list_files, summarize
+from edgecnn.data.table import is_table
+from edgecnn.errors.data import DataNotAFolder, ImageChanged, ImageGone
+from edgecnn.errors.outputs import NotOverwritten, OutputInsideData, OutputUnwritable
+from edgecnn.values.dataset import DataManifest, SplitRole
+from edgecnn.values.division import DataDivision
+from edgecnn.values.recipe import DataChoice
+from edgecnn.values.stage import Progress
+
+FOLDERS: Final[Mapping[SplitRole, Literal["train", "validation", "test"]]] = {
+    "train": "train",
+    "calibrate": "train",
+    "choose": "validation",
+    "report": "test",
+}
+
+
+def check_out(out: Path, root: Path) -> None:
+    """Refuse a place before any time is spent.
+
+    Raises:
+        OutputInsideData: it would become a class of the data.
+        NotOverwritten: something is there that is no empty folder.
+        OutputUnwritable: no such folder above it.
+    """
+    if out.absolute().resolve().is_relative_to(root.resolve()):
+        raise OutputInsideData(path=out, root=root)
+    if not out.absolute().parent.is_dir():
+        raise OutputUnwritable(path=out, because="no such folder above it")
+    try:
+        if out.is_symlink() or (out.exists() and (not out.is_dir() or any(out.iterdir()))):
+            raise NotOverwritten(path=out, because="it is no empty folder")
+    except OSError as error:
+        raise OutputUnwritable(path=out, because=(error.strerror or str(error)).lower()) from error
+
+
+def divide(choice: DataChoice, out: Path, cache: Path, tell: Progress, *, link: bool = False) -> DataDivision:
+    """Write every image that a build would use under ``out``, as a whole or not at all.
+
+    Args:
+        choice: a folder, and the shares and seed of the roles.
+        out: no such folder, or an empty one.
+        cache: the store's root.
+        tell: shown progress.
+        link: hard links instead of copies.
+
+    Raises:
+        EdgecnnError: one of ``errors.data`` and of ``errors.outputs``; what was there before is left as it is.
+    """
+    root = root_of(choice.path)
+    check_out(out, root)
+    if is_table(root):
+        raise DataNotAFolder(path=root)
+    has_splits = bool(list_files(choice.path, cache, tell).layout.parts)
+    summary = summarize(choice, cache, tell)
+    manifest = DataManifest.model_validate_json(Path(summary.manifest_path).read_bytes())
+    places = {
+        image.path: f"{FOLDERS[image.role]}/{image.path.partition('/')[2] if has_splits else image.path}"
+        for image in manifest.images
+    }
+    try:
+        fresh = Path(tempfile.mkdtemp(prefix=f".{out.name[:40]}.", dir=out.absolute().parent))
+        try:
+            _fill(fresh, manifest, places, link=link, tell=tell)
+            fresh.chmod(0o755)
+            fresh.replace(out)
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
+    except OSError as error:
+        raise OutputUnwritable(path=out, because=(error.strerror or str(error)).lower()) from error
+    images = Counter(FOLDERS[image.role] for image in manifest.images)
+    return DataDivision(
+        version=edgecnn.__version__,
+        root=summary.root,
+        out=str(out),
+        seed=choice.seed,
+        content=summary.content,
+        images={name: images[name] for name in ("train", "validation", "test")},
+        roles=summary.counts,
+        roles_from=summary.splits_from,
+        linked=link,
+        skipped=summary.skipped,
+        copies=summary.copies,
+    )
+
+
+def _fill(fresh: Path, manifest: DataManifest, places: Mapping[str, str], *, link: bool, tell: Progress) -> None:
+    for done, image in enumerate(manifest.images, start=1):
+        place = fresh / places[image.path]
+        place.parent.mkdir(parents=True, exist_ok=True)
+        source = Path(manifest.root, image.path)
+        try:
+            data = source.read_bytes()
+        except OSError as error:
+            raise ImageGone(path=source, because=(error.strerror or str(error)).lower()) from error
+        if hashlib.sha256(data).hexdigest() != image.sha256:
+            raise ImageChanged(path=source)
+        if link:
+            os.link(source.resolve(), place)
+        else:
+            place.write_bytes(data)
+        tell.step("writing images", done, len(manifest.images), "images")

@@ -1,0 +1,96 @@
+"""A list of images in a CSV file: ``path,label`` or ``path,label,split``, a row an image, paths as seen from its folder."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from edgecnn.data.layout import PART_NAMES, ClassFolder, Layout, Part, natural_order
+from edgecnn.data.listing import Seen
+from edgecnn.errors.data import OneClass, TableUnusable, TrainFolderMissing
+
+SUFFIX: Final = ".csv"
+_COLUMNS: Final = (["path", "label"], ["path", "label", "split"])
+
+
+def is_table(path: Path) -> bool:
+    """Whether a data path names a table and no folder."""
+    return path.suffix.lower() == SUFFIX and path.is_file()
+
+
+class _Row(NamedTuple):
+    path: str
+    label: str
+    part: Part
+
+
+def read_table(file: Path, seen: Seen) -> tuple[Layout, list[list[str]]]:
+    """The layout that a table means, and for each of its classes and splits the sorted stamps of its files.
+
+    A row given twice counts once. Files are not opened; one that is not there is found out when it is read.
+
+    Raises:
+        TableUnusable: not UTF-8, other columns, a row without a path or a label, a split of another name, no row.
+        OneClass: a single label.
+        TrainFolderMissing: splits, but none to train on.
+    """
+    rows = sorted(set(_rows(file)))
+    if not rows:
+        raise TableUnusable(file=file, line=None, because="it has no row")
+    classes = natural_order(list({row.label for row in rows}))
+    parts: dict[Part, str] = {part: part for part in ("train", "validation", "test") if any(row.part == part for row in rows)}
+    if len(classes) == 1:
+        raise OneClass(folder=file, name=classes[0])
+    if "train" not in parts:
+        raise TrainFolderMissing(folder=file, found=list(parts.values()))
+    stamps: dict[tuple[Part, str], list[str]] = {}
+    for row in rows:
+        seen.one()
+        stamps.setdefault((row.part, row.label), []).append(_stamp(file.parent, row.path))
+    folders = tuple(ClassFolder(part, classes.index(label), "") for part, label in stamps)
+    layout = Layout(file.parent, classes, parts if len(parts) > 1 else {}, folders, ())
+    return layout, [sorted(inside) for inside in stamps.values()]
+
+
+def _rows(file: Path) -> Iterator[_Row]:
+    line = 0
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as text:
+            reader = csv.reader(text, strict=True)
+            header = [name.strip().lower() for name in next(reader, [])]
+            if header not in _COLUMNS:
+                raise TableUnusable(file=file, line=1, because=f"its columns are {', '.join(header)[:100] or 'none'}")
+            for cells in reader:
+                line = reader.line_num
+                if cells:
+                    yield _row(file, line, cells, len(header))
+    except UnicodeDecodeError as error:
+        raise TableUnusable(file=file, line=None, because="it is not UTF-8") from error
+    except csv.Error as error:
+        raise TableUnusable(file=file, line=line + 1, because=str(error)) from error
+    except OSError as error:
+        raise TableUnusable(file=file, line=None, because=(error.strerror or str(error)).lower()) from error
+
+
+def _row(file: Path, line: int, cells: list[str], columns: int) -> _Row:
+    if len(cells) != columns:
+        raise TableUnusable(file=file, line=line, because=f"{len(cells)} cells under {columns} columns")
+    path, label, split = (*cells, "train")[:3]
+    if not path or "\0" in path:
+        raise TableUnusable(file=file, line=line, because="no path" if not path else "its path holds a NUL character")
+    if not label.strip():
+        raise TableUnusable(file=file, line=line, because="no label")
+    part = PART_NAMES.get(split.strip().lower())
+    if part is None:
+        raise TableUnusable(file=file, line=line, because=f"the split {split[:100]!r} is none of {', '.join(PART_NAMES)}")
+    return _Row(path, label, part)
+
+
+def _stamp(folder: Path, path: str) -> str:
+    try:
+        facts = (folder / path).stat()
+    except OSError:
+        return f"{path}/-1/0/0"
+    return f"{path}/{facts.st_size}/{facts.st_mtime_ns}/{facts.st_ino}"

@@ -1,0 +1,118 @@
+"""Dividing a folder: the roles of a build, image by image, and nothing of the user's touched."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from edgecnn.data.dividing import divide
+from edgecnn.data.manifest import summarize
+from edgecnn.errors.data import TooFewImages
+from edgecnn.errors.outputs import NotOverwritten, OutputInsideData, OutputUnwritable
+from edgecnn.values.dataset import DataManifest
+from edgecnn.values.division import DataDivision
+from edgecnn.values.recipe import DataChoice
+from tests.data.folders import Heard, fill, write
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    return fill(tmp_path / "photos", {"cat": 20, "dog": 13, "dog/more": 9})
+
+
+def divided(photos: Path, out: Path, heard: Heard | None = None, *, link: bool = False, seed: int = 0) -> DataDivision:
+    choice = DataChoice(path=str(photos), seed=seed)
+    return divide(choice, out, photos.parent / "store", heard or Heard(), link=link)
+
+
+def roles_of(folder: Path, seed: int = 0) -> dict[str, str]:
+    summary = summarize(DataChoice(path=str(folder), seed=seed), folder.parent / "store", Heard())
+    manifest = DataManifest.model_validate_json(Path(summary.manifest_path).read_bytes())
+    return {image.sha256: image.role for image in manifest.images}
+
+
+def tree(folder: Path) -> dict[str, tuple[int, bytes]]:
+    return {str(p.relative_to(folder)): (p.stat().st_mtime_ns, p.read_bytes()) for p in folder.rglob("*") if p.is_file()}
+
+
+@pytest.mark.parametrize("link", [False, True], ids=["copies", "links"])
+@pytest.mark.parametrize("seed", [0, 7])
+def test_a_build_of_what_was_written_draws_the_same_roles(photos: Path, tmp_path: Path, link: bool, seed: int) -> None:
+    before = tree(photos)
+    made = divided(photos, tmp_path / "out", link=link, seed=seed)
+    assert roles_of(tmp_path / "out", seed) == roles_of(photos, seed)
+    assert tree(photos) == before
+    assert made.images == {"train": 28, "validation": 6, "test": 8}
+    written = list(tree(tmp_path / "out"))
+    assert len(written) == 42 and any("/dog/more/" in path for path in written)
+    same_file = (photos / "cat/000.png").stat().st_nlink == 2
+    assert same_file == link
+
+
+@pytest.mark.parametrize("splits", [("train", "val"), ("train", "test"), ("train", "val", "test")])
+def test_split_folders_keep_their_roles(tmp_path: Path, splits: tuple[str, ...]) -> None:
+    photos = fill(tmp_path / "photos", {f"{split}/{name}": 9 for split in splits for name in ("cat", "dog")})
+    made = divided(photos, tmp_path / "out")
+    assert roles_of(tmp_path / "out") == roles_of(photos)
+    assert sum(made.images.values()) == 18 * len(splits)
+
+
+def test_classes_that_are_called_like_splits_stay_classes(tmp_path: Path) -> None:
+    photos = fill(tmp_path / "photos", {"train": 9, "plane": 9})
+    divided(photos, tmp_path / "out")
+    assert sorted(path.name for path in (tmp_path / "out" / "test").iterdir()) == ["plane", "train"]
+    assert roles_of(tmp_path / "out") == roles_of(photos)
+
+
+def test_it_is_the_same_every_time_and_another_with_another_seed(photos: Path, tmp_path: Path) -> None:
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        divided(photos, tmp_path / name, seed=seed)
+    names = [sorted(tree(tmp_path / name)) for name in "abc"]
+    assert names[0] == names[1] != names[2]
+
+
+def test_what_is_left_out_is_named(photos: Path, tmp_path: Path) -> None:
+    write(photos / "cat/notes.txt", b"buy film")
+    shutil.copy2(photos / "cat/000.png", photos / "dog/cat.png")
+    made = divided(photos, tmp_path / "out")
+    assert made.skipped == ("cat/notes.txt: not a picture in a format that Pillow reads",)
+    assert len(made.copies) == 2 and sum(made.images.values()) == 41
+
+
+def test_an_empty_folder_may_be_filled_and_another_may_not(photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    divided(photos, tmp_path / "empty")
+    with pytest.raises(NotOverwritten) as caught:
+        divided(photos, tmp_path / "empty")
+    assert caught.value.line() == (
+        f"{tmp_path}/empty: not overwritten: it is no empty folder — choose another place, or remove it [not-overwritten]"
+    )
+    write(tmp_path / "file", b"mine")
+    for place in ("file", "photos/cat/000.png"):
+        with pytest.raises((NotOverwritten, OutputInsideData)):
+            divided(photos, tmp_path / place)
+    with pytest.raises(OutputInsideData):
+        divided(photos, photos / "divided")
+    with pytest.raises(OutputUnwritable, match="no such folder above it"):
+        divided(photos, tmp_path / "none" / "out")
+
+
+def test_too_few_images_write_nothing(tmp_path: Path) -> None:
+    photos = fill(tmp_path / "photos", {"cat": 9, "dog": 2})
+    with pytest.raises(TooFewImages):
+        divided(photos, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_ctrl_c_leaves_nothing_behind(photos: Path, tmp_path: Path) -> None:
+    class Interrupting(Heard):
+        def step(self, what: str, done: int, total: int | None = None, unit: str = "") -> None:
+            if what == "writing images" and done == 10:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        divided(photos, tmp_path / "out", Interrupting())
+    assert sorted(os.listdir(tmp_path)) == ["photos", "store"]  # noqa: PTH208 - hidden names too
