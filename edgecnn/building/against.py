@@ -29,6 +29,7 @@ from edgecnn.judging.quality import quality
 from edgecnn.judging.ratio import PairedRace, RatioFinding, judge_ratio, paired_finding
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.pair import race_pair
+from edgecnn.measure.patience import long_enough_s
 from edgecnn.store.store import Store
 from edgecnn.values.base import Value
 from edgecnn.values.comparison import Comparison
@@ -119,9 +120,10 @@ def _raced(head: Side, base: Side, gates: Sequence[Gate], rounds: int, lab: Lab)
     gate = next(each for each in gates if each.metric == LATENCY_RATIO)
     planned, races, done = looks(rounds), list[PairedRace](), 0
     finding = RatioFinding(ratio=None, absent="nothing ran")
+    max_s = long_enough_s((base.kit, head.kit) if base.kit.digest != head.kit.digest else (head.kit,), lab)
     for upto in planned:
         lab.tell.note(f"race {base.kit.candidate.id} of BASE and {head.kit.candidate.id} of HEAD: rounds {done + 1} to {upto}")
-        pair = race_pair(base.kit, head.kit, upto - done, lab)
+        pair = race_pair(base.kit, head.kit, upto - done, lab, max_s)
         if pair.base is None or pair.head is None:
             return _Seen(RatioFinding(ratio=None, absent=pair.failed), races)
         races.append(PairedRace(base=pair.base, head=pair.head))

@@ -25,6 +25,7 @@ from edgecnn.judging.latency import disturbed, latency, missing_latency
 from edgecnn.judging.memory import memory, missing_memory
 from edgecnn.judging.ratio import RatioFinding, judge_ratio, unpaired_finding
 from edgecnn.measure.lab import Lab
+from edgecnn.measure.patience import long_enough_s
 from edgecnn.measure.race import race
 from edgecnn.measure.race_request import RaceRequest
 from edgecnn.values.base import Value
@@ -109,8 +110,11 @@ def _present(
     if (why := why_not_runnable(side.kit, lab)) is not None:
         return None, why, here, lab.machine
     samples = max(SAMPLES_MIN, max(len(run.samples_ns) for run in baseline.runs))
-    asked = RaceRequest(kits=(side.kit,), purpose="against", rounds=request.rounds, samples=samples, max_age_h=0.0)
     with lab.store.in_use.held():
+        max_s = long_enough_s((side.kit,), lab)
+        asked = RaceRequest(
+            kits=(side.kit,), purpose="against", rounds=request.rounds, samples=samples, max_s=max_s, max_age_h=0.0
+        )
         result = race(asked, lab)
     ran = result.profiles.get(side.kit.digest)
     return ran, result.failed.get(side.kit.digest), here if ran is None else ran.environment, lab.machine

@@ -99,7 +99,7 @@ def missing_latency(*, reason: str, machine: str) -> Latency:
 def paired_ratio(reference: Profile, ours: Profile) -> Interval | None:
     """How many times faster ``ours`` is than ``reference``: the paired ratio of their run medians, above 1 where faster.
 
-    Rounds in which only one of the two ran are left out. None where fewer than 7 pairs remain.
+    Rounds in which only one of the two ran are left out. None where fewer than 7 pairs remain, or a run was too slow for a median.
 
     Raises:
         RacesDiffer: unless both ran in one race.
@@ -109,6 +109,8 @@ def paired_ratio(reference: Profile, ours: Profile) -> Interval | None:
     if reference.race is None or reference.race != ours.race:
         raise RacesDiffer(ours=ours.subject, theirs=reference.subject, our_race=ours.race, their_race=reference.race)
     check_conditions(ours.environment, reference.environment, CONDITIONS_OF_THE_MACHINE)
+    if too_few_samples((*reference.runs, *ours.runs)):
+        return None
     slow, fast = medians_by_round(reference), medians_by_round(ours)
     rounds = sorted(slow.keys() & fast.keys())
     found = ratio_interval([slow[each] for each in rounds], [fast[each] for each in rounds], confidence_at(ours.until))
@@ -154,6 +156,13 @@ def medians_by_round(profile: Profile) -> dict[int, float]:
         if found is not None:
             medians[run.round] = found
     return medians
+
+
+def too_few_samples(runs: Sequence[Run]) -> str | None:
+    """A sentence where a run has no median: it ended early because it was slow, so to leave it out would keep the fast ones."""
+    needed = samples_needed(50)
+    short = sum(len(run.samples_ns) < needed for run in runs)
+    return f"{short} of {len(runs)} runs have fewer than {needed} samples, so that the slow ones have no median" if short else None
 
 
 def disturbed(environment: Environment) -> str | None:

@@ -22,6 +22,7 @@ from edgecnn.judging.latency import (
     disturbed,
     medians_by_round,
     run_ms,
+    too_few_samples,
 )
 from edgecnn.values.base import Value
 from edgecnn.values.profile import Environment, Profile, Run
@@ -73,8 +74,9 @@ def paired_finding(races: Sequence[PairedRace], machine: str, confidence: float 
         rounds = sorted(head.keys() & base.keys())
         slow += [head[number] for number in rounds]
         fast += [base[number] for number in rounds]
-    ratio = ratio_interval(slow, fast, confidence)
-    why = None if ratio else f"{len(slow)} paired rounds; an interval needs {RUNS_NEEDED}"
+    short = too_few_samples([run for race in races for side in (race.base, race.head) for run in side.runs])
+    ratio = None if short else ratio_interval(slow, fast, confidence)
+    why = None if ratio else short or f"{len(slow)} paired rounds; an interval needs {RUNS_NEEDED}"
     return RatioFinding(
         ratio=ratio,
         how=f"{len(slow)} interleaved rounds on {machine}",
@@ -89,8 +91,9 @@ def unpaired_finding(
 ) -> RatioFinding:
     """HEAD / BASE from runs of different days: the Hodges-Lehmann ratio of run medians with Mann-Whitney's exact bounds."""
     ours, theirs = ([ms for run in runs if (ms := run_ms(run)) is not None] for runs in (head.runs, base))
-    ratio = unpaired_ratio_interval(ours, theirs, confidence)
-    why = None if ratio else f"{len(ours)} runs against {len(theirs)} are too few for an interval"
+    short = too_few_samples((*head.runs, *base))
+    ratio = None if short else unpaired_ratio_interval(ours, theirs, confidence)
+    why = None if ratio else short or f"{len(ours)} runs against {len(theirs)} are too few for an interval"
     past = disturbed(base_environment)
     return RatioFinding(
         ratio=ratio,

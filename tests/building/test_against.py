@@ -34,7 +34,7 @@ def test_a_head_that_is_a_tenth_slower_fails_at_the_first_look(tmp_path: Path) -
     assert found.ratio is not None
     assert found.ratio.estimate == pytest.approx(1.1)
     assert found.rounds == 10
-    assert len(host.ran) == 20
+    assert len(host.ran) == 22, "one run of each beforehand says how long a run must be"
     assert Comparison.model_validate_json(found.model_dump_json(by_alias=True)) == found
 
 
@@ -68,12 +68,28 @@ def test_what_is_open_is_looked_at_again_until_the_rounds_are_used_up(tmp_path: 
     ]
 
 
+def test_a_network_that_takes_a_third_of_a_second_is_given_the_time_for_a_median(tmp_path: Path) -> None:
+    head, base = two_bundles(tmp_path)
+    host = RacingHost(head=240.0, base=240.0)
+    host.wobble["head"] = (1.25, 1.25, 1.25, 1.0)
+    found = judged(tmp_path, host, head, base)
+    assert (found.verdict, found.rounds) == (Verdict.FAIL, 24)
+    assert found.latency.p50_ms is not None
+
+
+def test_one_that_never_reaches_a_median_is_open_and_says_so(tmp_path: Path) -> None:
+    head, base = two_bundles(tmp_path)
+    found = judged(tmp_path, RacingHost(head=4000.0, base=1.0), head, base, rounds=8)
+    assert (found.verdict, standing(found.gates)) == (Verdict.UNSURE, 4)
+    assert found.gates[0].reason == "8 of 16 runs have fewer than 20 samples, so that the slow ones have no median"
+
+
 def test_a_build_against_itself_is_raced_against_itself_and_passes(tmp_path: Path) -> None:
     base = make_bundle(tmp_path / "base")
     host = RacingHost(base=1.0)
     host.spread = (1.0,)
     found = judged(tmp_path, host, base, base)
-    assert (found.verdict, found.rounds, len(host.ran)) == (Verdict.PASS, 10, 20)
+    assert (found.verdict, found.rounds, len(host.ran)) == (Verdict.PASS, 10, 21)
     assert found.changed == ()
     assert found.notices == ("HEAD and BASE ship the same kit, byte for byte: it was raced against itself",)
 

@@ -97,6 +97,29 @@ def test_too_few_rounds_are_open_and_never_a_pass():
     assert result.reason == "5 paired rounds; an interval needs 7"
 
 
+SLOW = [300.0, 300.0, 300.0, 240.0] * 12
+"""Milliseconds of HEAD, where BASE takes 240: in 5 s the slow rounds give 17 samples, and 20 make a median."""
+
+
+def in_5_s(race):
+    """Each run with as many samples as fit in."""
+    cut = tuple(run.model_copy(update={"samples_ns": run.samples_ns[: -(-5_000_000_000 // run.samples_ns[0])]}) for run in race.runs)
+    return race.model_copy(update={"runs": cut})
+
+
+def test_a_run_that_was_too_slow_for_a_median_leaves_the_ratio_open_and_is_not_dropped():
+    base, head = in_5_s(a_race([240.0] * 48)), in_5_s(a_race(SLOW))
+    result = judged(PairedRace(base=base, head=head))
+    assert (result.verdict, result.figure) == (Verdict.UNSURE, None)
+    assert result.reason == "36 of 96 runs have fewer than 20 samples, so that the slow ones have no median"
+    assert judged(PairedRace(base=a_race([240.0] * 48), head=a_race(SLOW))).verdict is Verdict.FAIL
+
+
+def test_unpaired_too():
+    found = unpaired_finding(in_5_s(a_race(SLOW)), a_race([240.0] * 16).runs, a_race([240.0]).environment)
+    assert (found.ratio, found.open) == (None, "36 of 64 runs have fewer than 20 samples, so that the slow ones have no median")
+
+
 def test_what_did_not_run_is_missing_with_the_reason():
     result = judge_ratio(GATE, RatioFinding(ratio=None, absent="HEAD: it needs an engine"), "tensorrt-fp16")
     assert (result.verdict, result.fidelity, result.reason) == (Verdict.MISSING, Fidelity.MISSING, "HEAD: it needs an engine")
