@@ -136,10 +136,11 @@ def _peak_memory(facts: CandidateFacts) -> Finding:
         return _missing((seen.reason if seen else None) or "memory was not measured")
     if seen.fidelity is not Fidelity.MEASURED:
         return _missing(f"memory is {seen.fidelity.value}, and only a measured one is judged")
-    if seen.peak_mib is None:
+    if seen.peak_mib is None or seen.largest_mib is None:
         note = f"peak memory is open: {seen.reason or 'the runs are too few'}"
         return Finding(figure=None, fidelity=seen.fidelity, absent=Verdict.UNSURE, note=note)
-    return Finding(figure=seen.peak_mib, fidelity=seen.fidelity, note=f"on {seen.machine}")
+    most = Interval(estimate=seen.largest_mib, low=seen.largest_mib, high=seen.largest_mib, confidence=1.0)
+    return Finding(figure=most, fidelity=seen.fidelity, note=f"the largest of {seen.runs} runs on {seen.machine}")
 
 
 def _energy(facts: CandidateFacts) -> Finding:
