@@ -21,6 +21,8 @@ class Finding(Value):
     note: str = ""
     disturbed: str | None = None
     """Latency: why a figure above its bound need not be the kit's."""
+    slowed_at_most: int | None = None
+    """How many times longer that can have made it; None where nothing bounds it."""
     rounds: int | None = None
     """Latency: runs behind the figure, more of which would make it narrower."""
 
@@ -118,7 +120,8 @@ def _latency(percent: Literal[50, 90, 99]) -> Callable[[CandidateFacts], Finding
             note = f"p{percent} is open: {why or 'the runs are too few or too short'}"
             return Finding(figure=None, fidelity=seen.fidelity, absent=Verdict.UNSURE, note=note)
         note = f"on {seen.machine}"
-        return Finding(figure=figure, fidelity=seen.fidelity, note=note, disturbed=seen.disturbed, rounds=seen.runs)
+        doubt, times = seen.disturbed, seen.slowed_at_most if percent == 50 else None
+        return Finding(figure=figure, fidelity=seen.fidelity, note=note, disturbed=doubt, slowed_at_most=times, rounds=seen.runs)
 
     return find_latency
 

@@ -1,16 +1,19 @@
 """Bounds held against what is known: the whole interval passes or fails, straddling is UNSURE, unmeasured is MISSING.
 
 Accuracy gates are non-inferiority tests at one-sided 95 %; that of the worst class holds for all classes at once. Latency gates
-take measured figures only, and fail a kit only where the machine was its own: other work makes every kit slow for minutes, and
-never one fast. Residency gates take what a runtime executed, never what a builder planned.
+take measured figures only, and fail a kit only where the machine was its own, or the figure is beyond what the other work can
+explain: it makes every kit slow for minutes, and never one fast. Residency gates take what a runtime executed, never what a
+builder planned.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from edgecnn.judging.bounds import METRICS, budget_pp, check_bounds, gates_for, parse_bounds
 from edgecnn.judging.findings import Finding, find
+from edgecnn.judging.latency import explained
 from edgecnn.judging.noise import rounds_needed, what_helps
 from edgecnn.judging.resolution import images_for_proportion, images_needed
 from edgecnn.judging.standing import overall, standing
@@ -51,8 +54,8 @@ def _verdict(gate: Gate, finding: Finding) -> Verdict:
         return finding.absent
     low, high = (0.0, 0.0) if finding.figure is None else (finding.figure.low, finding.figure.high)
     if gate.side == "max":
-        shown_over = low > gate.bound and finding.disturbed is None
-        return Verdict.PASS if high <= gate.bound else Verdict.FAIL if shown_over else Verdict.UNSURE
+        times = 1 if finding.disturbed is None else finding.slowed_at_most or math.inf
+        return Verdict.PASS if high <= gate.bound else Verdict.FAIL if low > gate.bound * times else Verdict.UNSURE
     return Verdict.PASS if low >= gate.bound else Verdict.FAIL if high < gate.bound else Verdict.UNSURE
 
 
@@ -99,6 +102,8 @@ def _reason(gate: Gate, finding: Finding, verdict: Verdict, settle: int | None) 
         more = f": {what_helps(_rounds_to_settle(gate.bound, finding.figure, finding.rounds))}"
     if verdict is Verdict.UNSURE and finding.disturbed:
         more = f": {finding.disturbed}, an undisturbed machine would settle it"
+    if verdict is Verdict.FAIL and finding.disturbed and finding.slowed_at_most:
+        more = f": {finding.disturbed}, {explained(finding.slowed_at_most)}"
     return f"{_shown(gate.metric, finding.figure)}{note} {says}{more}"
 
 

@@ -6,6 +6,7 @@ race, where both kits met the same weather.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from edgecnn.errors.gates import ConditionsDiffer, RacesDiffer, RoundTwice
@@ -74,6 +75,7 @@ def latency(profile: Profile, *, fp32: Profile | None = None, machine: str | Non
         observed_at=profile.observed_at,
         reason=_why_incomplete(runs, p50, p99),
         disturbed=disturbed(profile.environment),
+        slowed_at_most=slowed_at_most(profile.environment),
         stopped=how_it_stopped(len(runs), p50, until),
         smallest_ratio=_smallest_ratio(profile, *([fp32] if fp32 else [])),
         steady=steady(runs, disturbed(profile.environment)),
@@ -162,7 +164,9 @@ def too_few_samples(runs: Sequence[Run]) -> str | None:
     """A sentence where a run has no median: it ended early because it was slow, so to leave it out would keep the fast ones."""
     needed = samples_needed(50)
     short = sum(len(run.samples_ns) < needed for run in runs)
-    return f"{short} of {len(runs)} runs have fewer than {needed} samples, so that the slow ones have no median" if short else None
+    return (
+        f"{short} of {len(runs)} runs have fewer than {needed} samples, so that the slow ones have no median" if short else None
+    )
 
 
 def disturbed(environment: Environment) -> str | None:
@@ -174,6 +178,25 @@ def disturbed(environment: Environment) -> str | None:
     if (throttled := float(seen.get("throttled_percent", 0))) >= THROTTLED_PERCENT_MAX:
         said.append(f"the machine slowed itself down in {throttled:.0f} % of the runs ({seen['throttled']})")
     return " and ".join(said) or None
+
+
+def slowed_at_most(environment: Environment) -> int | None:
+    """How many times longer other work can have made a median; None where there was too little of it, or nothing bounds it.
+
+    Where m busy threads share each processor fairly with the kit, they take m / (m + 1) of the time, and its slowest thread, for
+    which the others wait, takes m + 1 times as long. Fewer threads than processors can still hold up one, hence at least 2.
+    Throttling has no such bound: how far the clock fell is not known of every machine. Nor has a tail: one inference may wait for
+    longer than any share says.
+    """
+    others = float(environment.observed.get("others_percent", 0))
+    throttled = float(environment.observed.get("throttled_percent", 0))
+    bounded = OTHERS_PERCENT_MAX < others < 100 and throttled < THROTTLED_PERCENT_MAX
+    return math.ceil(100 / (100 - others)) if bounded else None
+
+
+def explained(times: int) -> str:
+    """The end of a sentence that names a disturbance and a verdict that stands all the same."""
+    return f"which explains no more than {times} times"
 
 
 def _why_incomplete(runs: Sequence[Run], p50: Interval | None, p99: Interval | None) -> str | None:

@@ -8,7 +8,7 @@ that changed, so that a busy present fails nothing and a busy past passes nothin
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from edgecnn.errors.gates import RacesDiffer
 from edgecnn.judging.bounds import LATENCY_RATIO
@@ -20,8 +20,10 @@ from edgecnn.judging.latency import (
     THROTTLED_PERCENT_MAX,
     check_conditions,
     disturbed,
+    explained,
     medians_by_round,
     run_ms,
+    slowed_at_most,
     too_few_samples,
 )
 from edgecnn.values.base import Value
@@ -57,6 +59,10 @@ class RatioFinding(Value):
     """What besides its kit may have made HEAD slow: it then fails nothing."""
     fast_disturbed: str | None = None
     """What besides its kit may have made BASE slow: HEAD then passes nothing."""
+    slow_at_most: int | None = None
+    """How many times slower that can have made HEAD; None where nothing bounds it."""
+    fast_at_most: int | None = None
+    """The same of BASE."""
 
 
 def paired_finding(races: Sequence[PairedRace], machine: str, confidence: float = LATENCY_CONFIDENCE) -> RatioFinding:
@@ -83,6 +89,8 @@ def paired_finding(races: Sequence[PairedRace], machine: str, confidence: float 
         open=why,
         slow_disturbed=_uneven(races, "head"),
         fast_disturbed=_uneven(races, "base"),
+        slow_at_most=_explains(races, "head"),
+        fast_at_most=_explains(races, "base"),
     )
 
 
@@ -101,6 +109,8 @@ def unpaired_finding(
         open=why,
         slow_disturbed=disturbed(head.environment),
         fast_disturbed=f"when the baseline was recorded, {past}" if past else None,
+        slow_at_most=slowed_at_most(head.environment),
+        fast_at_most=slowed_at_most(base_environment),
     )
 
 
@@ -140,6 +150,15 @@ def _uneven(races: Sequence[PairedRace], side: Literal["base", "head"]) -> str |
     return " and ".join(said) or None
 
 
+def _explains(races: Sequence[PairedRace], side: Literal["base", "head"]) -> int | None:
+    """Of other work that met this side in any race, by the worst of them; None where it was throttled for all that is known."""
+    profiles: list[Profile] = [getattr(race, side) for race in races]
+    if any(float(each.environment.observed.get("throttled_percent", 0)) > THROTTLED_PERCENT_MAX / 2 for each in profiles):
+        return None
+    known = [times for each in profiles if (times := slowed_at_most(each.environment)) is not None]
+    return max(known, default=None)
+
+
 def _mean(races: Sequence[PairedRace], side: Literal["base", "head"], name: str) -> float:
     """Over races, each counted by its rounds."""
     profiles: list[Profile] = [getattr(race, side) for race in races]
@@ -151,13 +170,30 @@ def _verdict(gate: Gate, finding: RatioFinding) -> tuple[Verdict, str]:
     bound = f"{LATENCY_RATIO} ≤ {gate.bound:g} ({_rule(gate.bound)})"
     if finding.ratio is None:
         return (Verdict.MISSING, finding.absent) if finding.absent else (Verdict.UNSURE, finding.open or "nothing is known")
-    if finding.ratio.high <= gate.bound:
-        doubt = finding.fast_disturbed
-        return (Verdict.UNSURE, f"leaves {bound} open: {doubt}") if doubt else (Verdict.PASS, f"meets {bound}")
-    if finding.ratio.low <= gate.bound:
+    low, high = finding.ratio.low, finding.ratio.high
+    if high <= gate.bound:
+        met = f"meets {bound}"
+        return _or_open(Verdict.PASS, met, bound, _Doubt(finding.fast_disturbed, finding.fast_at_most, gate.bound / high))
+    if low <= gate.bound:
         return Verdict.UNSURE, f"leaves {bound} open: more rounds or a quieter machine would settle it"
-    doubt = finding.slow_disturbed
-    return (Verdict.UNSURE, f"leaves {bound} open: {doubt}") if doubt else (Verdict.FAIL, f"breaks {bound}")
+    broken = f"breaks {bound}"
+    return _or_open(Verdict.FAIL, broken, bound, _Doubt(finding.slow_disturbed, finding.slow_at_most, low / gate.bound))
+
+
+class _Doubt(NamedTuple):
+    because: str | None
+    times: int | None
+    """It explains no more than so much."""
+    seen: float
+    """So many times beyond the bound."""
+
+
+def _or_open(verdict: Verdict, stands: str, bound: str, doubt: _Doubt) -> tuple[Verdict, str]:
+    if doubt.because is None:
+        return verdict, stands
+    if doubt.times is None or doubt.seen <= doubt.times:
+        return Verdict.UNSURE, f"leaves {bound} open: {doubt.because}"
+    return verdict, f"{stands}: {doubt.because}, {explained(doubt.times)}"
 
 
 def _rule(bound: float) -> str:

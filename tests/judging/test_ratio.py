@@ -78,6 +78,21 @@ def test_other_work_that_met_head_alone_fails_nothing():
     )
 
 
+def test_other_work_explains_no_more_than_it_can():
+    busy = {"others_percent": "40.0"}
+    assert judged(pair(1.9, of_head=busy)).verdict is Verdict.UNSURE
+    failed = judged(pair(2.2, of_head=busy))
+    assert failed.verdict is Verdict.FAIL
+    assert failed.reason.endswith(
+        "other programs took 40 % of the processors' time in the runs of HEAD, and 0 % in those of BASE, "
+        "which explains no more than 2 times"
+    )
+    assert unpaired(2.2, of_head=busy).verdict is Verdict.FAIL
+    assert unpaired(0.6, of_base=busy).verdict is Verdict.UNSURE
+    assert unpaired(0.4, of_base=busy).verdict is Verdict.PASS
+    assert judged(pair(9.0, of_head={"throttled": "heat", "throttled_percent": "80"})).verdict is Verdict.UNSURE
+
+
 def test_other_work_that_met_base_alone_passes_nothing():
     busy = {"others_percent": "60.0"}
     assert judged(pair(1.0, of_base=busy)).verdict is Verdict.UNSURE
@@ -103,7 +118,9 @@ SLOW = [300.0, 300.0, 300.0, 240.0] * 12
 
 def in_5_s(race):
     """Each run with as many samples as fit in."""
-    cut = tuple(run.model_copy(update={"samples_ns": run.samples_ns[: -(-5_000_000_000 // run.samples_ns[0])]}) for run in race.runs)
+    cut = tuple(
+        run.model_copy(update={"samples_ns": run.samples_ns[: -(-5_000_000_000 // run.samples_ns[0])]}) for run in race.runs
+    )
     return race.model_copy(update={"runs": cut})
 
 
