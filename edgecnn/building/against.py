@@ -23,10 +23,11 @@ from edgecnn.judging.accuracy import accuracy
 from edgecnn.judging.bounds import COMPARED, LATENCY_RATIO, comparison_gates
 from edgecnn.judging.gates import judge, overall
 from edgecnn.judging.latency import disturbed, latency, missing_latency
-from edgecnn.judging.looks import ROUNDS_MAX, look_confidence, looks
+from edgecnn.judging.looks import ROUNDS_MAX, looks
 from edgecnn.judging.memory import memory, missing_memory
 from edgecnn.judging.quality import quality
-from edgecnn.judging.ratio import PairedRace, RatioFinding, judge_ratio, paired_finding
+from edgecnn.judging.ratio import PairedRace, RatioFinding, judge_ratio
+from edgecnn.judging.sequential import look
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.pair import race_pair
 from edgecnn.measure.patience import long_enough_s
@@ -37,7 +38,7 @@ from edgecnn.values.profile import Profile
 from edgecnn.values.recipe import GateChoice
 from edgecnn.values.report import Accuracy, CandidateFacts, Latency
 from edgecnn.values.stage import Progress
-from edgecnn.values.verdict import Gate, GateResult, Verdict
+from edgecnn.values.verdict import Gate, GateResult
 
 MIB = 1024 * 1024
 THIS_MACHINE = "this machine"
@@ -127,8 +128,8 @@ def _raced(head: Side, base: Side, gates: Sequence[Gate], rounds: int, lab: Lab)
         if pair.base is None or pair.head is None:
             return _Seen(RatioFinding(ratio=None, absent=pair.failed), races)
         races.append(PairedRace(base=pair.base, head=pair.head))
-        finding = paired_finding(races, lab.machine, look_confidence(len(planned)))
-        if judge_ratio(gate, finding, "").verdict in (Verdict.PASS, Verdict.FAIL):
+        finding, settled = look(races, gate, planned, lab.machine)
+        if settled:
             break
         done = upto
     return _Seen(finding, races)

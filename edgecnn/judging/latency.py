@@ -101,7 +101,7 @@ def missing_latency(*, reason: str, machine: str) -> Latency:
 def paired_ratio(reference: Profile, ours: Profile) -> Interval | None:
     """How many times faster ``ours`` is than ``reference``: the paired ratio of their run medians, above 1 where faster.
 
-    Rounds in which only one of the two ran are left out. None where fewer than 7 pairs remain, or a run was too slow for a median.
+    Rounds in which only one of the two ran are left out. None where fewer than 7 pairs remain, or a run has no median.
 
     Raises:
         RacesDiffer: unless both ran in one race.

@@ -38,6 +38,17 @@ def test_a_head_that_is_a_tenth_slower_fails_at_the_first_look(tmp_path: Path) -
     assert Comparison.model_validate_json(found.model_dump_json(by_alias=True)) == found
 
 
+@pytest.mark.parametrize(("rounds", "reached"), [(8, 2 / 128), (24, 10 / 1024), (48, 6 / 1024), (200, 4 / 1024)])
+def test_each_look_is_taken_at_the_confidence_that_all_planned_looks_leave_it(
+    tmp_path: Path, rounds: int, reached: float
+) -> None:
+    """One look of 2 %, two of 1 %, three of 0.67 %, five of 0.4 %: at 8 and at 10 pairs, the next finer share of all signs."""
+    head, base = two_bundles(tmp_path)
+    found = judged(tmp_path, RacingHost(head=1.0, base=1.0), head, base, rounds=rounds)
+    assert found.ratio is not None
+    assert found.ratio.confidence == pytest.approx(1 - reached)
+
+
 def test_unless_told_the_ratio_may_be_3_percent_and_is_required(tmp_path: Path) -> None:
     head, base = two_bundles(tmp_path)
     (gate,) = judged(tmp_path, RacingHost(head=1.02, base=1.0), head, base).gates
