@@ -17,7 +17,7 @@ from edgecnn.errors.ci import ResultFileUnwritable
 from edgecnn.errors.comparing import LatencyBaselineUnreadable, NoRecordedRace
 from edgecnn.errors.measuring import RunsUnusable
 from edgecnn.judging.latency import RUNS_NEEDED, latency
-from edgecnn.measure.run_files import profile_of_runs
+from edgecnn.measure.run_files import companions_of, profile_of_runs
 from edgecnn.store.store import Store
 from edgecnn.values.comparison import LatencyBaseline
 from edgecnn.values.key import digest_of
@@ -44,7 +44,7 @@ def recorded(folder: Path, store: Store, candidate: str | None = None) -> Latenc
     if profile is None:
         because = f"the race of {row.latency.observed_at} is not in the store {store.root}"
         raise NoRecordedRace(candidate=name, because=because, hint="the same build command races again")
-    return _baseline(side, profile, row.latency.machine)
+    return _baseline(side, profile, row.latency.machine, _companions(side, profile, store))
 
 
 def imported(folder: Path, runs: Path, candidate: str | None = None) -> LatencyBaseline:
@@ -56,7 +56,7 @@ def imported(folder: Path, runs: Path, candidate: str | None = None) -> LatencyB
     """
     side = side_of(folder, candidate)
     profile = runs_of(side, runs)
-    return _baseline(side, profile, profile.host)
+    return _baseline(side, profile, profile.host, companions_of(runs, side.kit))
 
 
 def runs_of(side: Side, folder: Path) -> Profile:
@@ -127,7 +127,14 @@ def figures_of(baseline: LatencyBaseline) -> Latency:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def _baseline(side: Side, profile: Profile, machine: str) -> LatencyBaseline:
+def _companions(side: Side, profile: Profile, store: Store) -> int:
+    """Kits of the same build that ran in this race beside this one, those included that did not finish."""
+    others = {row.kit for row in side.report.candidates if row.kit} if side.report else set()
+    raced = (store.profiles.of(kit, "race") for kit in others - {side.kit.digest})
+    return sum(any(entry.profile.race == profile.race for entry in stored) for stored in raced)
+
+
+def _baseline(side: Side, profile: Profile, machine: str, companions: int) -> LatencyBaseline:
     contender = side.contender.model_copy(update={"observed_at": profile.observed_at})
     if len(profile.runs) < RUNS_NEEDED:
         because = f"{len(profile.runs)} processes were timed, and an interval needs {RUNS_NEEDED}"
@@ -139,10 +146,13 @@ def _baseline(side: Side, profile: Profile, machine: str) -> LatencyBaseline:
         environment=profile.environment,
         observed_at=profile.observed_at,
         runs=profile.runs,
+        companions=companions,
         origin=side.origin,
     )
     return made.model_copy(update={"sha256": _digest(made)})
 
 
 def _digest(baseline: LatencyBaseline) -> str:
-    return digest_of(baseline.model_dump(mode="json", by_alias=True, exclude={"sha256"}))
+    """A file of before companions were counted keeps its digest."""
+    unknown = {"companions"} if baseline.companions is None else set()
+    return digest_of(baseline.model_dump(mode="json", by_alias=True, exclude={"sha256", *unknown}))

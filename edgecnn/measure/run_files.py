@@ -89,6 +89,12 @@ def profile_of_runs(folder: Path, kit: KitRef, device: str) -> Profile:
     )
 
 
+def companions_of(folder: Path, kit: KitRef) -> int:
+    """How many other kits ran between this one's processes."""
+    kits = {str(_read(path).get("kit")) for path in folder.glob("run-*.json")}
+    return len(kits - {kit.digest})
+
+
 def _read(path: Path) -> Mapping[str, Any]:
     try:
         run = json.loads(path.read_bytes())

@@ -85,6 +85,8 @@ class LatencyBaseline(Value):
     observed_at: str
     runs: tuple[Run, ...] = Field(min_length=1)
     """Every process, with every timed inference in nanoseconds."""
+    companions: int | None = None
+    """Other kits of the same race, which ran between these processes; None of a file that does not say."""
     origin: Origin
     """So that a later regression can say what changed."""
     sha256: str = ""

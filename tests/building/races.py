@@ -70,10 +70,10 @@ def racing_lab(host: FakeHost, folder: Path, tell: Ear | None = None) -> Lab:
     return lab_at(host, Store.open(folder / "store"), tell)
 
 
-def measured_on_a_device(host: RacingHost, bundle: Path, out: Path, rounds: int = 8) -> Path:
+def measured_on_a_device(host: RacingHost, bundle: Path, out: Path, rounds: int = 8, max_s: float = 5.0) -> Path:
     """What ``python3 -m runner measure`` leaves in ``out``, as this host measures it."""
     kit = bundle / "kits/onnxruntime-fp32"
-    timing = {"samples": 50, "warmup_s": 0.3, "max_s": 5.0, "knobs": {}, "trace": False}
+    timing = {"samples": 50, "warmup_s": 0.3, "max_s": max_s, "knobs": {}, "trace": False}
     items = [{"kit": str(kit.resolve()), "round": number, "position": 0, **timing} for number in range(rounds)]
     out.mkdir(parents=True)
     schedule = out / "asked.json"
