@@ -25,6 +25,7 @@ from edgecnn.judging.gates import judge, overall
 from edgecnn.judging.latency import disturbed, latency, missing_latency
 from edgecnn.judging.looks import ROUNDS_MAX, looks
 from edgecnn.judging.memory import memory, missing_memory
+from edgecnn.judging.noise import OF_A_COMPARISON
 from edgecnn.judging.quality import quality
 from edgecnn.judging.ratio import PairedRace, RatioFinding, judge_ratio
 from edgecnn.judging.sequential import look
@@ -178,7 +179,7 @@ def _joined(profiles: Sequence[Profile]) -> Profile:
 def _judged(gate: Gate, facts: CandidateFacts, seen: _Seen) -> GateResult:
     if gate.metric == LATENCY_RATIO:
         return judge_ratio(gate, seen.finding, facts.candidate.id)
-    result = judge(gate, facts)
+    result = judge(gate, facts, OF_A_COMPARISON)
     if seen.accuracy is None and COMPARED[gate.metric].source == "accuracy":
         return result.model_copy(update={"reason": f"not known against BASE: {seen.accuracy_absent}"})
     return result

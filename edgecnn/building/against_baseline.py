@@ -23,6 +23,7 @@ from edgecnn.judging.bounds import COMPARED, LATENCY_RATIO, comparison_gates
 from edgecnn.judging.gates import judge, overall
 from edgecnn.judging.latency import disturbed, latency, missing_latency
 from edgecnn.judging.memory import memory, missing_memory
+from edgecnn.judging.noise import OF_A_COMPARISON, OF_A_DEVICE
 from edgecnn.judging.ratio import RatioFinding, judge_ratio, unpaired_finding
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.patience import long_enough_s
@@ -75,7 +76,8 @@ def compare(request: CompareRequest, lab: Lab) -> Comparison:
         _refuse_elsewhere(baseline.environment, profile.environment, request.allow_different)
         finding = unpaired_finding(profile, baseline.runs, baseline.environment)
     facts = _facts(side, profile, machine, absent)
-    judged = tuple(_judged(gate, facts, finding) for gate in gates)
+    spelled = OF_A_COMPARISON if request.runs is None else OF_A_DEVICE
+    judged = tuple(_judged(gate, facts, finding, spelled) for gate in gates)
     return Comparison(
         version=edgecnn.__version__,
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -150,10 +152,10 @@ def _facts(side: Side, profile: Profile | None, machine: str, absent: str | None
     )
 
 
-def _judged(gate: Gate, facts: CandidateFacts, finding: RatioFinding) -> GateResult:
+def _judged(gate: Gate, facts: CandidateFacts, finding: RatioFinding, spelled: str) -> GateResult:
     if gate.metric == LATENCY_RATIO:
-        return judge_ratio(gate, finding, facts.candidate.id)
-    result = judge(gate, facts)
+        return judge_ratio(gate, finding, facts.candidate.id, spelled)
+    result = judge(gate, facts, spelled)
     if COMPARED[gate.metric].source == "accuracy":
         return result.model_copy(update={"reason": "a latency baseline holds no answers: edgecnn judge HEAD --against BASE does"})
     return result

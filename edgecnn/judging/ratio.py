@@ -26,6 +26,7 @@ from edgecnn.judging.latency import (
     slowed_at_most,
     too_few_samples,
 )
+from edgecnn.judging.noise import OF_A_COMPARISON, rounds_to_settle, what_helps
 from edgecnn.values.base import Value
 from edgecnn.values.profile import Environment, Profile, Run
 from edgecnn.values.verdict import Fidelity, Gate, GateResult, Interval, Verdict
@@ -53,6 +54,10 @@ class RatioFinding(Value):
     """The test and the sample, such as ``10 interleaved rounds on AMD EPYC``."""
     absent: str | None = None
     """Nothing was measured, and why."""
+    rounds: int = 0
+    """Behind the ratio, of HEAD."""
+    fixed: int | None = None
+    """Unpaired: runs of the baseline, which no new race adds to."""
     open: str | None = None
     """There are runs and no interval, and why."""
     slow_disturbed: str | None = None
@@ -86,6 +91,7 @@ def paired_finding(races: Sequence[PairedRace], machine: str, confidence: float 
     return RatioFinding(
         ratio=ratio,
         how=f"{len(slow)} interleaved rounds on {machine}",
+        rounds=len(slow),
         open=why,
         slow_disturbed=_uneven(races, "head"),
         fast_disturbed=_uneven(races, "base"),
@@ -106,6 +112,8 @@ def unpaired_finding(
     return RatioFinding(
         ratio=ratio,
         how=f"unpaired, {len(ours)} runs against {len(theirs)} of the baseline (Mann-Whitney)",
+        rounds=len(ours),
+        fixed=len(theirs),
         open=why,
         slow_disturbed=disturbed(head.environment),
         fast_disturbed=f"when the baseline was recorded, {past}" if past else None,
@@ -114,9 +122,9 @@ def unpaired_finding(
     )
 
 
-def judge_ratio(gate: Gate, finding: RatioFinding, candidate: str) -> GateResult:
-    """The gate on ``latency_ratio``. ``max`` is its only side."""
-    verdict, why = _verdict(gate, finding)
+def judge_ratio(gate: Gate, finding: RatioFinding, candidate: str, spelled: str = OF_A_COMPARISON) -> GateResult:
+    """The gate on ``latency_ratio``. ``max`` is its only side; ``spelled`` is how more rounds are asked for."""
+    verdict, why = _verdict(gate, finding, spelled)
     return GateResult(
         gate=gate,
         candidate=candidate,
@@ -166,7 +174,7 @@ def _mean(races: Sequence[PairedRace], side: Literal["base", "head"], name: str)
     return sum(float(each.environment.observed.get(name, 0)) * len(each.runs) for each in profiles) / max(rounds, 1)
 
 
-def _verdict(gate: Gate, finding: RatioFinding) -> tuple[Verdict, str]:
+def _verdict(gate: Gate, finding: RatioFinding, spelled: str) -> tuple[Verdict, str]:
     bound = f"{LATENCY_RATIO} ≤ {gate.bound:g} ({_rule(gate.bound)})"
     if finding.ratio is None:
         return (Verdict.MISSING, finding.absent) if finding.absent else (Verdict.UNSURE, finding.open or "nothing is known")
@@ -175,7 +183,8 @@ def _verdict(gate: Gate, finding: RatioFinding) -> tuple[Verdict, str]:
         met = f"meets {bound}"
         return _or_open(Verdict.PASS, met, bound, _Doubt(finding.fast_disturbed, finding.fast_at_most, gate.bound / high))
     if low <= gate.bound:
-        return Verdict.UNSURE, f"leaves {bound} open: more rounds or a quieter machine would settle it"
+        more = rounds_to_settle(gate.bound, finding.ratio, finding.rounds, finding.fixed)
+        return Verdict.UNSURE, f"leaves {bound} open: {what_helps(more, spelled)}"
     broken = f"breaks {bound}"
     return _or_open(Verdict.FAIL, broken, bound, _Doubt(finding.slow_disturbed, finding.slow_at_most, low / gate.bound))
 

@@ -115,6 +115,14 @@ def test_a_kit_that_lacks_its_runtime_here_is_missing_with_the_reason_and_nothin
     assert host.ran == []
 
 
+def test_an_open_latency_names_the_option_that_this_verb_has(tmp_path: Path) -> None:
+    head, base = two_bundles(tmp_path)
+    found = judged(tmp_path, RacingHost(head=1.0, base=1.0), head, base, "p50_ms=1.005")
+    assert found.gates[1].verdict is Verdict.UNSURE
+    assert "rounds (--rounds " in found.gates[1].reason
+    assert "--set" not in found.gates[1].reason
+
+
 def test_a_kit_that_was_edited_is_an_error_and_no_verdict(tmp_path: Path) -> None:
     head, base = two_bundles(tmp_path)
     host = RacingHost(head=1.0, base=1.0)

@@ -4,9 +4,10 @@ import pytest
 
 from edgecnn.errors.gates import ConditionsDiffer, RacesDiffer, RoundTwice
 from edgecnn.judging.latency import medians_by_round
+from edgecnn.judging.noise import rounds_to_settle
 from edgecnn.judging.ratio import PairedRace, RatioFinding, judge_ratio, paired_finding, unpaired_finding
 from edgecnn.values.verdict import Fidelity, Verdict
-from tests.judging.made import a_gate, a_race
+from tests.judging.made import a_gate, a_race, an_interval
 
 GATE = a_gate("latency_ratio", 1.03)
 STEADY = [1.0, 1.01, 0.99, 1.0, 1.02, 0.98, 1.0, 1.01, 0.99, 1.0]
@@ -45,10 +46,20 @@ def test_a_kit_that_is_a_tenth_slower_fails():
 
 def test_an_interval_across_the_bound_is_open_and_says_what_would_settle_it():
     base = a_race([1.0] * 10)
-    head = a_race([0.9, 1.2, 0.95, 1.1, 1.3, 0.9, 1.0, 1.1, 1.2, 1.0])
+    head = a_race([0.95, 1.05] * 5)
     result = judged(PairedRace(base=base, head=head))
     assert result.verdict is Verdict.UNSURE
-    assert result.reason.endswith("open: more rounds or a quieter machine would settle it")
+    assert result.reason.endswith("open: about 27 rounds (--rounds 27) or a quieter machine would tell")
+
+
+def test_what_no_number_of_rounds_that_anybody_waits_for_would_settle_names_none():
+    result = judged(PairedRace(base=a_race([1.0] * 10), head=a_race([0.8, 1.25] * 5)), gate=a_gate("latency_ratio", 1.001))
+    assert result.reason.endswith("open: a quieter machine would tell")
+
+
+def test_unpaired_more_present_rounds_help_only_as_far_as_the_recorded_ones_do():
+    assert rounds_to_settle(1.03, an_interval(1.0, 0.97, 1.05), 10, fixed=40) == pytest.approx(50, abs=1)
+    assert rounds_to_settle(1.03, an_interval(1.0, 0.97, 1.05), 10, fixed=8) is None
 
 
 def test_a_bound_below_one_asks_for_a_speed_up():
