@@ -24,12 +24,15 @@ from edgecnn.judging.accuracy import accuracy
 from edgecnn.judging.bounds import COMPARED, LATENCY_RATIO, comparison_gates
 from edgecnn.judging.gates import judge, overall
 from edgecnn.judging.latency import disturbed, latency, missing_latency
-from edgecnn.judging.looks import ROUNDS_MAX, look_confidence, looks
+from edgecnn.judging.looks import ROUNDS_MAX, looks
 from edgecnn.judging.memory import memory, missing_memory
+from edgecnn.judging.noise import OF_A_COMPARISON
 from edgecnn.judging.quality import quality
-from edgecnn.judging.ratio import PairedRace, RatioFinding, judge_ratio, paired_finding
+from edgecnn.judging.ratio import PairedRace, RatioFinding, judge_ratio
+from edgecnn.judging.sequential import look
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.pair import race_pair
+from edgecnn.measure.patience import long_enough_s
 from edgecnn.store.store import Store
 from edgecnn.values.base import Value
 from edgecnn.values.comparison import Comparison
@@ -37,7 +40,7 @@ from edgecnn.values.profile import Profile
 from edgecnn.values.recipe import GateChoice
 from edgecnn.values.report import Accuracy, CandidateFacts, Latency
 from edgecnn.values.stage import Progress
-from edgecnn.values.verdict import Gate, GateResult, Verdict
+from edgecnn.values.verdict import Gate, GateResult
 
 MIB = 1024 * 1024
 THIS_MACHINE = "this machine"
@@ -123,14 +126,15 @@ def _raced(head: Side, base: Side, gates: Sequence[Gate], rounds: int, lab: Lab)
     gate = next(each for each in gates if each.metric == LATENCY_RATIO)
     planned, races, done = looks(rounds), list[PairedRace](), 0
     finding = RatioFinding(ratio=None, absent="nothing ran")
+    max_s = long_enough_s((base.kit, head.kit) if base.kit.digest != head.kit.digest else (head.kit,), lab)
     for upto in planned:
         lab.tell.note(f"race {base.kit.candidate.id} of BASE and {head.kit.candidate.id} of HEAD: rounds {done + 1} to {upto}")
-        pair = race_pair(base.kit, head.kit, upto - done, lab)
+        pair = race_pair(base.kit, head.kit, upto - done, lab, max_s)
         if pair.base is None or pair.head is None:
             return _Seen(RatioFinding(ratio=None, absent=pair.failed), races)
         races.append(PairedRace(base=pair.base, head=pair.head))
-        finding = paired_finding(races, lab.machine, look_confidence(len(planned)))
-        if judge_ratio(gate, finding, "").verdict in (Verdict.PASS, Verdict.FAIL):
+        finding, settled = look(races, gate, planned, lab.machine)
+        if settled:
             break
         done = upto
     return _Seen(finding, races)
@@ -179,7 +183,7 @@ def _joined(profiles: Sequence[Profile]) -> Profile:
 def _judged(gate: Gate, facts: CandidateFacts, seen: _Seen) -> GateResult:
     if gate.metric == LATENCY_RATIO:
         return judge_ratio(gate, seen.finding, facts.candidate.id)
-    result = judge(gate, facts)
+    result = judge(gate, facts, OF_A_COMPARISON)
     if seen.accuracy is None and COMPARED[gate.metric].source == "accuracy":
         return result.model_copy(update={"reason": f"not known against BASE: {seen.accuracy_absent}"})
     return result

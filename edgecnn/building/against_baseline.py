@@ -23,10 +23,13 @@ from edgecnn.judging.bounds import COMPARED, LATENCY_RATIO, comparison_gates
 from edgecnn.judging.gates import judge, overall
 from edgecnn.judging.latency import disturbed, latency, missing_latency
 from edgecnn.judging.memory import memory, missing_memory
+from edgecnn.judging.noise import OF_A_COMPARISON, OF_A_DEVICE
 from edgecnn.judging.ratio import RatioFinding, judge_ratio, unpaired_finding
 from edgecnn.measure.lab import Lab
+from edgecnn.measure.patience import long_enough_s
 from edgecnn.measure.race import race
 from edgecnn.measure.race_request import RaceRequest
+from edgecnn.measure.run_files import companions_of
 from edgecnn.values.base import Value
 from edgecnn.values.comparison import Comparison, LatencyBaseline
 from edgecnn.values.profile import CONDITIONS_THAT_MUST_MATCH, Environment, Profile
@@ -37,6 +40,8 @@ from edgecnn.values.verdict import Gate, GateResult
 ROUNDS = 16
 """Processes of a present race: nothing is paired, so more are wanted than of two kits in one race."""
 SAMPLES_MIN = 50
+_LONGER = 2.0
+"""So many times the time of a recorded run may a present one take for as many inferences."""
 
 
 class CompareRequest(Value):
@@ -71,7 +76,8 @@ def compare(request: CompareRequest, lab: Lab) -> Comparison:
         _refuse_elsewhere(baseline.environment, profile.environment, request.allow_different)
         finding = unpaired_finding(profile, baseline.runs, baseline.environment)
     facts = _facts(side, profile, machine, absent)
-    judged = tuple(_judged(gate, facts, finding) for gate in gates)
+    spelled = OF_A_COMPARISON if request.runs is None else OF_A_DEVICE
+    judged = tuple(_judged(gate, facts, finding, spelled) for gate in gates)
     return Comparison(
         version=edgecnn.__version__,
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -89,7 +95,7 @@ def compare(request: CompareRequest, lab: Lab) -> Comparison:
         verdict=overall(judged),
         gates=judged,
         changed=changes(baseline.origin, side.origin),
-        notices=_notices(baseline, request.allow_different),
+        notices=_notices(baseline, request, side),
         seconds=round(time.perf_counter() - started, 2),
     )
 
@@ -109,8 +115,11 @@ def _present(
     if (why := why_not_runnable(side.kit, lab)) is not None:
         return None, why, here, lab.machine
     samples = max(SAMPLES_MIN, max(len(run.samples_ns) for run in baseline.runs))
-    asked = RaceRequest(kits=(side.kit,), purpose="against", rounds=request.rounds, samples=samples, max_age_h=0.0)
     with lab.store.in_use.held():
+        max_s = max(long_enough_s((side.kit,), lab), _LONGER * max(sum(run.samples_ns) for run in baseline.runs) / 1e9)
+        asked = RaceRequest(
+            kits=(side.kit,), purpose="against", rounds=request.rounds, samples=samples, max_s=max_s, max_age_h=0.0
+        )
         result = race(asked, lab)
     ran = result.profiles.get(side.kit.digest)
     return ran, result.failed.get(side.kit.digest), here if ran is None else ran.environment, lab.machine
@@ -143,19 +152,30 @@ def _facts(side: Side, profile: Profile | None, machine: str, absent: str | None
     )
 
 
-def _judged(gate: Gate, facts: CandidateFacts, finding: RatioFinding) -> GateResult:
+def _judged(gate: Gate, facts: CandidateFacts, finding: RatioFinding, spelled: str) -> GateResult:
     if gate.metric == LATENCY_RATIO:
-        return judge_ratio(gate, finding, facts.candidate.id)
-    result = judge(gate, facts)
+        return judge_ratio(gate, finding, facts.candidate.id, spelled)
+    result = judge(gate, facts, spelled)
     if COMPARED[gate.metric].source == "accuracy":
         return result.model_copy(update={"reason": "a latency baseline holds no answers: edgecnn judge HEAD --against BASE does"})
     return result
 
 
-def _notices(baseline: LatencyBaseline, allowed: Sequence[str]) -> tuple[str, ...]:
+def _notices(baseline: LatencyBaseline, request: CompareRequest, side: Side) -> tuple[str, ...]:
     said = [f"unpaired: BASE ran on {baseline.observed_at[:10]}; what drifted on the machine since then counts as a difference"]
     if (past := disturbed(baseline.environment)) is not None:
         said.append(f"when the baseline was recorded, {past}: nothing passes against it")
-    if allowed:
-        said.append(f"allowed to differ: {', '.join(allowed)}")
+    now = 0 if request.runs is None else companions_of(request.runs, side.kit)
+    if baseline.companions not in (None, now):
+        said.append(
+            f"when the baseline was recorded, {_kits(baseline.companions or 0)} ran between its processes, and now "
+            f"{_kits(now, short=True)} did: what one leaves to the next in caches, clocks and heat is not alike"
+        )
+    if request.allow_different:
+        said.append(f"allowed to differ: {', '.join(request.allow_different)}")
     return tuple(said)
+
+
+def _kits(count: int, *, short: bool = False) -> str:
+    many = "none" if short else "no other kit"
+    return f"{count} other {'kit' if count == 1 else 'kits'}" if count else many

@@ -7,6 +7,7 @@ same machine is judged.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 from pydantic import ValidationError
 
@@ -19,7 +20,7 @@ from edgecnn.errors.comparing import LatencyBaselineUnreadable, NoRecordedRace
 from edgecnn.errors.measuring import RunsUnusable
 from edgecnn.judging.energy import energy, missing_energy
 from edgecnn.judging.latency import RUNS_NEEDED, latency
-from edgecnn.measure.run_files import DeviceEnergy, energy_of_runs, profile_of_runs
+from edgecnn.measure.run_files import DeviceEnergy, companions_of, energy_of_runs, profile_of_runs
 from edgecnn.store.store import Store
 from edgecnn.values.comparison import LatencyBaseline
 from edgecnn.values.energy import Energy
@@ -47,7 +48,8 @@ def recorded(folder: Path, store: Store, candidate: str | None = None) -> Latenc
     if profile is None:
         because = f"the race of {row.latency.observed_at} is not in the store {store.root}"
         raise NoRecordedRace(candidate=name, because=because, hint="the same build command races again")
-    return _baseline(side, profile, row.latency.machine, _recorded_energy(side, store))
+    beside = _Beside(companions=_companions(side, profile, store), energy=_recorded_energy(side, store))
+    return _baseline(side, profile, row.latency.machine, beside)
 
 
 def imported(folder: Path, runs: Path, candidate: str | None = None) -> LatencyBaseline:
@@ -59,7 +61,8 @@ def imported(folder: Path, runs: Path, candidate: str | None = None) -> LatencyB
     """
     side = side_of(folder, candidate)
     profile = runs_of(side, runs)
-    return _baseline(side, profile, profile.host, energy_of_runs(runs, side.kit, profile))
+    beside = _Beside(companions=companions_of(runs, side.kit), energy=energy_of_runs(runs, side.kit, profile))
+    return _baseline(side, profile, profile.host, beside)
 
 
 def runs_of(side: Side, folder: Path) -> Profile:
@@ -137,6 +140,13 @@ def energy_figures_of(baseline: LatencyBaseline) -> Energy:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
+class _Beside(NamedTuple):
+    """What is known of a kit's runs beside their times."""
+
+    companions: int
+    energy: DeviceEnergy
+
+
 def _recorded_energy(side: Side, store: Store) -> DeviceEnergy:
     found = None if side.row is None else side.row.energy
     if found is None or not found.runs:
@@ -147,7 +157,14 @@ def _recorded_energy(side: Side, store: Store) -> DeviceEnergy:
     return DeviceEnergy((), absent) if profile is None else DeviceEnergy(profile.runs, None)
 
 
-def _baseline(side: Side, profile: Profile, machine: str, spent: DeviceEnergy) -> LatencyBaseline:
+def _companions(side: Side, profile: Profile, store: Store) -> int:
+    """Kits of the same build that ran in this race beside this one, those included that did not finish."""
+    others = {row.kit for row in side.report.candidates if row.kit} if side.report else set()
+    raced = (store.profiles.of(kit, "race") for kit in others - {side.kit.digest})
+    return sum(any(entry.profile.race == profile.race for entry in stored) for stored in raced)
+
+
+def _baseline(side: Side, profile: Profile, machine: str, beside: _Beside) -> LatencyBaseline:
     contender = side.contender.model_copy(update={"observed_at": profile.observed_at})
     if len(profile.runs) < RUNS_NEEDED:
         timed = "process was" if len(profile.runs) == 1 else "processes were"
@@ -161,14 +178,16 @@ def _baseline(side: Side, profile: Profile, machine: str, spent: DeviceEnergy) -
         environment=profile.environment,
         observed_at=profile.observed_at,
         runs=profile.runs,
-        energy_runs=spent.runs,
-        energy_absent=spent.absent,
+        energy_runs=beside.energy.runs,
+        energy_absent=beside.energy.absent,
+        companions=beside.companions,
         origin=side.origin,
     )
     return made.model_copy(update={"sha256": _digest(made)})
 
 
 def _digest(baseline: LatencyBaseline) -> str:
-    """A file of before energy was read back keeps its digest: what it lacks is not in it."""
+    """A file of before energy was read back, or companions were counted, keeps its digest: what it lacks is not in it."""
     unknown = {name for name in ("energy_runs", "energy_absent") if not getattr(baseline, name)}
+    unknown |= {"companions"} if baseline.companions is None else set()
     return digest_of(baseline.model_dump(mode="json", by_alias=True, exclude={"sha256", *unknown}))

@@ -24,6 +24,8 @@ class Finding(Value):
     note: str = ""
     disturbed: str | None = None
     """Latency: why a figure above its bound need not be the kit's."""
+    slowed_at_most: int | None = None
+    """How many times longer that can have made it; None where nothing bounds it."""
     rounds: int | None = None
     """Latency: runs behind the figure, more of which would make it narrower."""
 
@@ -130,7 +132,8 @@ def _latency(percent: Literal[50, 90, 99]) -> Callable[[CandidateFacts], Finding
             note = f"p{percent} is open: {why or 'the runs are too few or too short'}"
             return Finding(figure=None, fidelity=seen.fidelity, absent=Verdict.UNSURE, note=note)
         note = f"on {seen.machine}"
-        return Finding(figure=figure, fidelity=seen.fidelity, note=note, disturbed=seen.disturbed, rounds=seen.runs)
+        doubt, times = seen.disturbed, seen.slowed_at_most if percent == 50 else None
+        return Finding(figure=figure, fidelity=seen.fidelity, note=note, disturbed=doubt, slowed_at_most=times, rounds=seen.runs)
 
     return find_latency
 
@@ -146,10 +149,11 @@ def _peak_memory(facts: CandidateFacts) -> Finding:
     seen = facts.memory
     if seen is None or not _judged(seen):
         return _unmeasured("memory", seen)
-    if seen.peak_mib is None:
+    if seen.peak_mib is None or seen.largest_mib is None:
         note = f"peak memory is open: {seen.reason or 'the runs are too few'}"
         return Finding(figure=None, fidelity=seen.fidelity, absent=Verdict.UNSURE, note=note)
-    return Finding(figure=seen.peak_mib, fidelity=seen.fidelity, note=f"on {seen.machine}")
+    most = Interval(estimate=seen.largest_mib, low=seen.largest_mib, high=seen.largest_mib, confidence=1.0)
+    return Finding(figure=most, fidelity=seen.fidelity, note=f"the largest of {seen.runs} runs on {seen.machine}")
 
 
 def _energy(facts: CandidateFacts) -> Finding:

@@ -1,18 +1,21 @@
 """Bounds held against what is known: the whole interval passes or fails, straddling is UNSURE, unmeasured is MISSING.
 
 Accuracy gates are non-inferiority tests at one-sided 95 %; that of the worst class holds for all classes at once. Latency gates
-take measured figures only, and fail a kit only where the machine was its own: other work makes every kit slow for minutes, and
-never one fast. Residency gates take what a runtime executed, never what a builder planned.
+take measured figures only, and fail a kit only where the machine was its own, or the figure is beyond what the other work can
+explain: it makes every kit slow for minutes, and never one fast. Residency gates take what a runtime executed, never what a
+builder planned.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from edgecnn.errors.gates import LogitsNotFinite
 from edgecnn.judging.bounds import METRICS, budget_pp, check_bounds, gates_for, parse_bounds
 from edgecnn.judging.findings import Finding, find
-from edgecnn.judging.noise import rounds_needed, what_helps
+from edgecnn.judging.latency import explained
+from edgecnn.judging.noise import OF_A_BUILD, rounds_to_settle, what_helps
 from edgecnn.judging.resolution import images_for_proportion, images_needed
 from edgecnn.judging.standing import overall, standing
 from edgecnn.values.artifact import Failed
@@ -30,8 +33,8 @@ def judge_candidate(gates: Sequence[Gate], facts: CandidateFacts) -> tuple[GateR
     return tuple(judge(gate, facts) for gate in gates)
 
 
-def judge(gate: Gate, facts: CandidateFacts) -> GateResult:
-    """One gate against one candidate."""
+def judge(gate: Gate, facts: CandidateFacts, spelled: str = OF_A_BUILD) -> GateResult:
+    """One gate against one candidate; ``spelled`` is how more rounds are asked for."""
     finding = _of_no_numbers(gate.metric, facts) or find(gate.metric, facts)
     verdict = _verdict(gate, finding)
     settle = _images_to_settle(gate, facts) if verdict is Verdict.UNSURE else None
@@ -41,7 +44,7 @@ def judge(gate: Gate, facts: CandidateFacts) -> GateResult:
         verdict=verdict,
         figure=finding.figure,
         fidelity=finding.fidelity,
-        reason=_reason(gate, finding, verdict, settle),
+        reason=_reason(gate, finding, verdict, (settle, spelled)),
         images_to_settle=settle,
     )
 
@@ -73,8 +76,8 @@ def _verdict(gate: Gate, finding: Finding) -> Verdict:
         return finding.absent
     low, high = (0.0, 0.0) if finding.figure is None else (finding.figure.low, finding.figure.high)
     if gate.side == "max":
-        shown_over = low > gate.bound and finding.disturbed is None
-        return Verdict.PASS if high <= gate.bound else Verdict.FAIL if shown_over else Verdict.UNSURE
+        times = 1 if finding.disturbed is None else finding.slowed_at_most or math.inf
+        return Verdict.PASS if high <= gate.bound else Verdict.FAIL if low > gate.bound * times else Verdict.UNSURE
     return Verdict.PASS if low >= gate.bound else Verdict.FAIL if high < gate.bound else Verdict.UNSURE
 
 
@@ -105,7 +108,8 @@ def _images_for_share(gate: Gate, report: Accuracy) -> int | None:
     return None if seen is None else images_for_proportion(gate.bound, seen.estimate)
 
 
-def _reason(gate: Gate, finding: Finding, verdict: Verdict, settle: int | None) -> str:
+def _reason(gate: Gate, finding: Finding, verdict: Verdict, advice: tuple[int | None, str]) -> str:
+    settle, spelled = advice
     if finding.figure is None:
         return finding.note
     sign = "≤" if gate.side == "max" else "≥"
@@ -118,16 +122,12 @@ def _reason(gate: Gate, finding: Finding, verdict: Verdict, settle: int | None) 
     note = f" ({finding.note})" if finding.note else ""
     more = f"; about {settle:,} images would settle it" if settle else ""
     if verdict is Verdict.UNSURE and finding.rounds:
-        more = f": {what_helps(_rounds_to_settle(gate.bound, finding.figure, finding.rounds))}"
+        more = f": {what_helps(rounds_to_settle(gate.bound, finding.figure, finding.rounds), spelled)}"
     if verdict is Verdict.UNSURE and finding.disturbed:
         more = f": {finding.disturbed}, an undisturbed machine (quiet, cool, well supplied) would settle it"
+    if verdict is Verdict.FAIL and finding.disturbed and finding.slowed_at_most:
+        more = f": {finding.disturbed}, {explained(finding.slowed_at_most)}"
     return f"{_shown(gate.metric, finding.figure)}{note} {says}{more}"
-
-
-def _rounds_to_settle(bound: float, figure: Interval, rounds: int) -> int | None:
-    below = figure.estimate <= bound
-    seen = figure.high - figure.estimate if below else figure.estimate - figure.low
-    return rounds_needed(rounds, seen=seen, wanted=abs(bound - figure.estimate))
 
 
 _NAMES = {

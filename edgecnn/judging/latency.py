@@ -6,6 +6,7 @@ race, where both kits met the same weather.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from edgecnn.errors.gates import ConditionsDiffer, RacesDiffer, RoundTwice
@@ -76,6 +77,7 @@ def latency(profile: Profile, *, fp32: Profile | None = None, machine: str | Non
         observed_at=profile.observed_at,
         reason=_why_incomplete(runs, p50, p99),
         disturbed=disturbed(profile.environment),
+        slowed_at_most=slowed_at_most(profile.environment),
         stopped=how_it_stopped(len(runs), p50, until),
         smallest_ratio=_smallest_ratio(profile, *([fp32] if fp32 else [])),
         steady=steady(runs, disturbed(profile.environment)),
@@ -101,7 +103,7 @@ def missing_latency(*, reason: str, machine: str) -> Latency:
 def paired_ratio(reference: Profile, ours: Profile) -> Interval | None:
     """How many times faster ``ours`` is than ``reference``: the paired ratio of their run medians, above 1 where faster.
 
-    Rounds in which only one of the two ran are left out. None where fewer than 7 pairs remain.
+    Rounds in which only one of the two ran are left out. None where fewer than 7 pairs remain, or a run has no median.
 
     Raises:
         RacesDiffer: unless both ran in one race.
@@ -111,6 +113,8 @@ def paired_ratio(reference: Profile, ours: Profile) -> Interval | None:
     if reference.race is None or reference.race != ours.race:
         raise RacesDiffer(ours=ours.subject, theirs=reference.subject, our_race=ours.race, their_race=reference.race)
     check_conditions(ours.environment, reference.environment, CONDITIONS_OF_THE_MACHINE)
+    if too_few_samples((*reference.runs, *ours.runs)):
+        return None
     slow, fast = medians_by_round(reference), medians_by_round(ours)
     rounds = sorted(slow.keys() & fast.keys())
     found = ratio_interval([slow[each] for each in rounds], [fast[each] for each in rounds], confidence_at(ours.until))
@@ -158,6 +162,15 @@ def medians_by_round(profile: Profile) -> dict[int, float]:
     return medians
 
 
+def too_few_samples(runs: Sequence[Run]) -> str | None:
+    """A sentence where a run has no median: it ended early because it was slow, so to leave it out would keep the fast ones."""
+    needed = samples_needed(50)
+    short = sum(len(run.samples_ns) < needed for run in runs)
+    return (
+        f"{short} of {len(runs)} runs have fewer than {needed} samples, so that the slow ones have no median" if short else None
+    )
+
+
 def disturbed(environment: Environment) -> str | None:
     """A sentence where the host observed enough other work, or throttling; None too where it could observe neither."""
     seen = environment.observed
@@ -172,6 +185,25 @@ def disturbed(environment: Environment) -> str | None:
 def too_few_runs(count: int, seen: str | None = None) -> str:
     """``1 run, seen 1.25 ms; an interval needs 7``."""
     return f"{count} {'run' if count == 1 else 'runs'}{f', seen {seen}' if seen else ''}; an interval needs {RUNS_NEEDED}"
+
+
+def slowed_at_most(environment: Environment) -> int | None:
+    """How many times longer other work can have made a median; None where there was too little of it, or nothing bounds it.
+
+    Where m busy threads share each processor fairly with the kit, they take m / (m + 1) of the time, and its slowest thread, for
+    which the others wait, takes m + 1 times as long. Fewer threads than processors can still hold up one, hence at least 2.
+    Throttling has no such bound: how far the clock fell is not known of every machine. Nor has a tail: one inference may wait for
+    longer than any share says.
+    """
+    others = float(environment.observed.get("others_percent", 0))
+    throttled = float(environment.observed.get("throttled_percent", 0))
+    bounded = OTHERS_PERCENT_MAX < others < 100 and throttled < THROTTLED_PERCENT_MAX
+    return math.ceil(100 / (100 - others)) if bounded else None
+
+
+def explained(times: int) -> str:
+    """The end of a sentence that names a disturbance and a verdict that stands all the same."""
+    return f"which explains no more than {times} times"
 
 
 def _why_incomplete(runs: Sequence[Run], p50: Interval | None, p99: Interval | None) -> str | None:

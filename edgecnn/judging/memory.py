@@ -1,4 +1,7 @@
-"""From runs to memory. A process run is the unit: its peak is one number, and the interval is taken over runs by rank."""
+"""From runs to memory. A process run is the unit: its peak is one number, and the interval is taken over runs by rank.
+
+What a device must hold is no median: a gate takes the largest peak of all runs.
+"""
 
 from __future__ import annotations
 
@@ -26,6 +29,7 @@ def memory(profile: Profile, *, machine: str | None = None) -> Memory:
         baseline_mib=_interval([each.baseline_mib for each in known], complete),
         above_baseline_mib=_interval([(each.peak_mib or 0) - (each.baseline_mib or 0) for each in known], complete),
         gpu_mib=_gpu(runs),
+        largest_mib=max((each.peak_mib or 0 for each in known), default=None) if complete else None,
         runs=len(known),
         fidelity=profile.fidelity if known else Fidelity.MISSING,
         machine=machine or profile.environment.conditions.get("cpu", profile.host),

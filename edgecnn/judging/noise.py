@@ -17,9 +17,16 @@ import math
 from collections.abc import Mapping
 
 from edgecnn.judging.intervals import ratio_interval
+from edgecnn.values.verdict import Interval
 
 ROUNDS_WORTH_ASKING = 200
 """More rounds than that are no advice: a race of three kits then takes an hour, and weather changes."""
+
+
+OF_A_BUILD = "--set race.rounds={}"
+OF_A_COMPARISON = "--rounds {}"
+OF_A_DEVICE = "python3 -m runner measure ../.. --rounds {}"
+"""How the number of rounds is asked for, of whom."""
 
 
 def smallest_ratio(medians: Mapping[int, float]) -> float | None:
@@ -48,7 +55,25 @@ def rounds_needed(rounds: int, *, seen: float, wanted: float) -> int | None:
     return max(needed, rounds + 1) if needed <= ROUNDS_WORTH_ASKING else None
 
 
-def what_helps(rounds: int | None) -> str:
-    """The end of a sentence: what would turn UNSURE into an answer."""
+def rounds_to_settle(bound: float, seen: Interval, rounds: int, fixed: int | None = None) -> int | None:
+    """About how many rounds would bring an interval to one side of a bound, were its estimate to stay as it is.
+
+    Args:
+        bound: of the gate.
+        seen: after ``rounds``.
+        rounds: of the race that was run.
+        fixed: unpaired: runs of the other sample, which stay as many; the width goes with the root of 1/rounds + 1/fixed.
+    """
+    below = seen.estimate <= bound
+    reach, wanted = seen.high - seen.estimate if below else seen.estimate - seen.low, abs(bound - seen.estimate)
+    if fixed is None or wanted <= 0 or reach <= wanted:
+        return rounds_needed(rounds, seen=reach, wanted=wanted)
+    left = (wanted / reach) ** 2 * (1 / rounds + 1 / fixed) - 1 / fixed
+    needed = math.ceil(1 / left) if left > 0 else ROUNDS_WORTH_ASKING + 1
+    return needed if needed <= ROUNDS_WORTH_ASKING else None
+
+
+def what_helps(rounds: int | None, spelled: str = OF_A_BUILD) -> str:
+    """The end of a sentence: what would turn UNSURE into an answer, with the option as this command spells it."""
     quieter = "a quieter machine would tell"
-    return quieter if rounds is None else f"about {rounds} rounds (--set race.rounds={rounds}) or {quieter}"
+    return quieter if rounds is None else f"about {rounds} rounds ({spelled.format(rounds)}) or {quieter}"

@@ -8,7 +8,7 @@ that changed, so that a busy present fails nothing and a busy past passes nothin
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from edgecnn.errors.gates import RacesDiffer
 from edgecnn.judging.bounds import LATENCY_RATIO
@@ -20,9 +20,13 @@ from edgecnn.judging.latency import (
     THROTTLED_PERCENT_MAX,
     check_conditions,
     disturbed,
+    explained,
     medians_by_round,
     run_ms,
+    slowed_at_most,
+    too_few_samples,
 )
+from edgecnn.judging.noise import OF_A_COMPARISON, rounds_to_settle, what_helps
 from edgecnn.values.base import Value
 from edgecnn.values.profile import Environment, Profile, Run
 from edgecnn.values.verdict import Fidelity, Gate, GateResult, Interval, Verdict
@@ -50,12 +54,20 @@ class RatioFinding(Value):
     """The test and the sample, such as ``10 interleaved rounds on AMD EPYC``."""
     absent: str | None = None
     """Nothing was measured, and why."""
+    rounds: int = 0
+    """Behind the ratio, of HEAD."""
+    fixed: int | None = None
+    """Unpaired: runs of the baseline, which no new race adds to."""
     open: str | None = None
     """There are runs and no interval, and why."""
     slow_disturbed: str | None = None
     """What besides its kit may have made HEAD slow: it then fails nothing."""
     fast_disturbed: str | None = None
     """What besides its kit may have made BASE slow: HEAD then passes nothing."""
+    slow_at_most: int | None = None
+    """How many times slower that can have made HEAD; None where nothing bounds it."""
+    fast_at_most: int | None = None
+    """The same of BASE."""
 
 
 def paired_finding(races: Sequence[PairedRace], machine: str, confidence: float = LATENCY_CONFIDENCE) -> RatioFinding:
@@ -73,14 +85,18 @@ def paired_finding(races: Sequence[PairedRace], machine: str, confidence: float 
         rounds = sorted(head.keys() & base.keys())
         slow += [head[number] for number in rounds]
         fast += [base[number] for number in rounds]
-    ratio = ratio_interval(slow, fast, confidence)
-    why = None if ratio else f"{len(slow)} paired rounds; an interval needs {RUNS_NEEDED}"
+    short = too_few_samples([run for race in races for side in (race.base, race.head) for run in side.runs])
+    ratio = None if short else ratio_interval(slow, fast, confidence)
+    why = None if ratio else short or f"{len(slow)} paired rounds; an interval needs {RUNS_NEEDED}"
     return RatioFinding(
         ratio=ratio,
         how=f"{len(slow)} interleaved rounds on {machine}",
+        rounds=len(slow),
         open=why,
         slow_disturbed=_uneven(races, "head"),
         fast_disturbed=_uneven(races, "base"),
+        slow_at_most=_explains(races, "head"),
+        fast_at_most=_explains(races, "base"),
     )
 
 
@@ -89,22 +105,27 @@ def unpaired_finding(
 ) -> RatioFinding:
     """HEAD / BASE from runs of different days: the Hodges-Lehmann ratio of run medians with Mann-Whitney's exact bounds."""
     ours, theirs = ([ms for run in runs if (ms := run_ms(run)) is not None] for runs in (head.runs, base))
-    ratio = unpaired_ratio_interval(ours, theirs, confidence)
+    short = too_few_samples((*head.runs, *base))
+    ratio = None if short else unpaired_ratio_interval(ours, theirs, confidence)
     counted = f"{len(ours)} {'run' if len(ours) == 1 else 'runs'} against {len(theirs)}"
-    why = None if ratio else f"{counted} are too few for an interval"
+    why = None if ratio else short or f"{counted} are too few for an interval"
     past = disturbed(base_environment)
     return RatioFinding(
         ratio=ratio,
         how=f"unpaired, {counted} of the baseline (Mann-Whitney)",
+        rounds=len(ours),
+        fixed=len(theirs),
         open=why,
         slow_disturbed=disturbed(head.environment),
         fast_disturbed=f"when the baseline was recorded, {past}" if past else None,
+        slow_at_most=slowed_at_most(head.environment),
+        fast_at_most=slowed_at_most(base_environment),
     )
 
 
-def judge_ratio(gate: Gate, finding: RatioFinding, candidate: str) -> GateResult:
-    """The gate on ``latency_ratio``. ``max`` is its only side."""
-    verdict, why = _verdict(gate, finding)
+def judge_ratio(gate: Gate, finding: RatioFinding, candidate: str, spelled: str = OF_A_COMPARISON) -> GateResult:
+    """The gate on ``latency_ratio``. ``max`` is its only side; ``spelled`` is how more rounds are asked for."""
+    verdict, why = _verdict(gate, finding, spelled)
     return GateResult(
         gate=gate,
         candidate=candidate,
@@ -138,6 +159,15 @@ def _uneven(races: Sequence[PairedRace], side: Literal["base", "head"]) -> str |
     return " and ".join(said) or None
 
 
+def _explains(races: Sequence[PairedRace], side: Literal["base", "head"]) -> int | None:
+    """Of other work that met this side in any race, by the worst of them; None where it was throttled for all that is known."""
+    profiles: list[Profile] = [getattr(race, side) for race in races]
+    if any(float(each.environment.observed.get("throttled_percent", 0)) > THROTTLED_PERCENT_MAX / 2 for each in profiles):
+        return None
+    known = [times for each in profiles if (times := slowed_at_most(each.environment)) is not None]
+    return max(known, default=None)
+
+
 def _mean(races: Sequence[PairedRace], side: Literal["base", "head"], name: str) -> float:
     """Over races, each counted by its rounds."""
     profiles: list[Profile] = [getattr(race, side) for race in races]
@@ -145,17 +175,35 @@ def _mean(races: Sequence[PairedRace], side: Literal["base", "head"], name: str)
     return sum(float(each.environment.observed.get(name, 0)) * len(each.runs) for each in profiles) / max(rounds, 1)
 
 
-def _verdict(gate: Gate, finding: RatioFinding) -> tuple[Verdict, str]:
+def _verdict(gate: Gate, finding: RatioFinding, spelled: str) -> tuple[Verdict, str]:
     bound = f"{LATENCY_RATIO} ≤ {gate.bound:g} ({_rule(gate.bound)})"
     if finding.ratio is None:
         return (Verdict.MISSING, finding.absent) if finding.absent else (Verdict.UNSURE, finding.open or "nothing is known")
-    if finding.ratio.high <= gate.bound:
-        doubt = finding.fast_disturbed
-        return (Verdict.UNSURE, f"leaves {bound} open: {doubt}") if doubt else (Verdict.PASS, f"meets {bound}")
-    if finding.ratio.low <= gate.bound:
-        return Verdict.UNSURE, f"leaves {bound} open: more rounds or a quieter machine would settle it"
-    doubt = finding.slow_disturbed
-    return (Verdict.UNSURE, f"leaves {bound} open: {doubt}") if doubt else (Verdict.FAIL, f"breaks {bound}")
+    low, high = finding.ratio.low, finding.ratio.high
+    if high <= gate.bound:
+        met = f"meets {bound}"
+        return _or_open(Verdict.PASS, met, bound, _Doubt(finding.fast_disturbed, finding.fast_at_most, gate.bound / high))
+    if low <= gate.bound:
+        more = rounds_to_settle(gate.bound, finding.ratio, finding.rounds, finding.fixed)
+        return Verdict.UNSURE, f"leaves {bound} open: {what_helps(more, spelled)}"
+    broken = f"breaks {bound}"
+    return _or_open(Verdict.FAIL, broken, bound, _Doubt(finding.slow_disturbed, finding.slow_at_most, low / gate.bound))
+
+
+class _Doubt(NamedTuple):
+    because: str | None
+    times: int | None
+    """It explains no more than so much."""
+    seen: float
+    """So many times beyond the bound."""
+
+
+def _or_open(verdict: Verdict, stands: str, bound: str, doubt: _Doubt) -> tuple[Verdict, str]:
+    if doubt.because is None:
+        return verdict, stands
+    if doubt.times is None or doubt.seen <= doubt.times:
+        return Verdict.UNSURE, f"leaves {bound} open: {doubt.because}"
+    return verdict, f"{stands}: {doubt.because}, {explained(doubt.times)}"
 
 
 def _rule(bound: float) -> str:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.race import race
-from edgecnn.measure.race_request import RaceRequest
+from edgecnn.measure.race_request import RUN_MAX_S, RaceRequest
 from edgecnn.values.profile import Profile, Run
 
 SAMPLES = 300
@@ -24,24 +24,24 @@ class Pair(NamedTuple):
     failed: str | None
 
 
-def race_pair(base: KitRef, head: KitRef, rounds: int, lab: Lab) -> Pair:
-    """Race both, interleaved, now: a stored race says nothing of this job's machine."""
+def race_pair(base: KitRef, head: KitRef, rounds: int, lab: Lab, max_s: float = RUN_MAX_S) -> Pair:
+    """Race both, interleaved, now: a stored race says nothing of this job's machine. ``max_s`` bounds each process."""
     if base.digest == head.digest:
-        return _against_itself(head, rounds, lab)
-    result = race(_request((base, head), rounds), lab)
+        return _against_itself(_request((head,), 2 * rounds, max_s), lab)
+    result = race(_request((base, head), rounds, max_s), lab)
     named = (("BASE", base), ("HEAD", head))
     failed = [f"{name} did not run: {why}" for name, kit in named if (why := result.failed.get(kit.digest)) is not None]
     found = [result.profiles.get(kit.digest) for kit in (base, head)]
     return Pair(base=found[0], head=found[1], failed="; ".join(failed) or None)
 
 
-def _request(kits: tuple[KitRef, ...], rounds: int) -> RaceRequest:
-    return RaceRequest(kits=kits, purpose="against", rounds=rounds, samples=SAMPLES, max_age_h=0.0)
+def _request(kits: tuple[KitRef, ...], rounds: int, max_s: float) -> RaceRequest:
+    return RaceRequest(kits=kits, purpose="against", rounds=rounds, samples=SAMPLES, max_s=max_s, max_age_h=0.0)
 
 
-def _against_itself(kit: KitRef, rounds: int, lab: Lab) -> Pair:
+def _against_itself(request: RaceRequest, lab: Lab) -> Pair:
     """Twice as many runs of the one kit; of each two neighbours a coin says whose they are, as the order of a race is drawn."""
-    result = race(_request((kit,), 2 * rounds), lab)
+    (kit,), result = request.kits, race(request, lab)
     profile = result.profiles.get(kit.digest)
     if profile is None:
         return Pair(base=None, head=None, failed=f"it did not run: {result.failed.get(kit.digest, 'no run of it was recorded')}")

@@ -7,19 +7,20 @@ set of conditions, and of a round of its own.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from edgecnn.errors.measuring import RunsUnusable
 from edgecnn.measure.blocks import run_of
 from edgecnn.measure.conditions import changed_between, first_difference
 from edgecnn.measure.energy import no_meter
 from edgecnn.measure.kits import KitRef
-from edgecnn.measure.weather import joined_environment
+from edgecnn.measure.weather import MEDIANS, WORST, joined_environment
 from edgecnn.runner.bundle import ENERGY, MACHINE
 from edgecnn.runner.files import sha256_of
 from edgecnn.runner.items import RUN_SCHEMA
@@ -33,6 +34,34 @@ class DeviceEnergy(NamedTuple):
 
     runs: tuple[Run, ...]
     absent: str | None
+
+
+class _Failure(BaseModel):
+    what: str
+
+
+class _File(BaseModel):
+    """What a run file is before it is known to be a run: one that failed has no times."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    error: _Failure | None = None
+    environment: Environment | None = None
+
+    @field_validator("environment")
+    @classmethod
+    def _observed_in_numbers(cls, value: Environment | None) -> Environment | None:
+        """Shares and heat decide whether a figure is believed, so that a NaN, which is above no bound, must not pass for one."""
+        for name in (*MEDIANS, *WORST):
+            said = "0" if value is None else value.observed.get(name, "0")
+            share = name in MEDIANS
+            try:
+                number = float(said)
+            except ValueError:
+                number = math.nan
+            if not math.isfinite(number) or (share and number < 0):
+                raise ValueError(f"{name} is {said!r}, no {'share' if share else 'number'}")
+        return value
 
 
 def profile_of_runs(folder: Path, kit: KitRef, device: str) -> Profile:
@@ -72,6 +101,12 @@ def profile_of_runs(folder: Path, kit: KitRef, device: str) -> Profile:
         purpose="against",
         runs=runs,
     )
+
+
+def companions_of(folder: Path, kit: KitRef) -> int:
+    """How many other kits ran between this one's processes."""
+    kits = {str(_read(path).get("kit")) for path in folder.glob("run-*.json")}
+    return len(kits - {kit.digest})
 
 
 def energy_of_runs(folder: Path, kit: KitRef, timed: Profile) -> DeviceEnergy:
@@ -118,6 +153,10 @@ def _read(path: Path) -> Mapping[str, Any]:
         raise RunsUnusable(folder=path.parent, because=f"{path.name} cannot be read: {error}") from error
     if not isinstance(run, dict) or run.get("schema") != RUN_SCHEMA:
         raise RunsUnusable(folder=path.parent, because=f"{path.name} is no {RUN_SCHEMA}")
+    try:
+        _File.model_validate(run)
+    except ValidationError as error:
+        raise RunsUnusable(folder=path.parent, because=f"{path.name}: {_first(error)}") from error
     return run
 
 
@@ -137,8 +176,13 @@ def _refuse_impossible(folder: Path, runs: Sequence[Run], changed: str | None) -
         raise RunsUnusable(folder=folder, because=f"the machine changed between its runs: {changed}")
     if len({run.round for run in runs}) < len(runs):
         raise RunsUnusable(folder=folder, because="two runs of this kit are of the same round")
-    if any(sample <= 0 for run in runs for sample in run.samples_ns):
+    if any(time <= 0 for run in runs for time in _times_ns(run)):
         raise RunsUnusable(folder=folder, because="a time is not above 0: the clock stepped, or the file was edited")
+
+
+def _times_ns(run: Run) -> tuple[int, ...]:
+    start = () if run.process_ns is None else (run.process_ns,)
+    return (run.load_ns, run.first_ns, *start, *run.warmup_ns, *run.samples_ns)
 
 
 def _first(error: Exception) -> str:

@@ -32,7 +32,7 @@ def joined_environment(runs: Sequence[Mapping[str, Any]]) -> Environment:
         **_joined(observed, WORST, max),
         **_throttled([each.get("throttled") for each in observed]),
     }
-    kept = {name: value for name, value in first.observed.items() if name != "throttled"}
+    kept = {name: value for name, value in first.observed.items() if name not in ("throttled", "throttled_percent")}
     return first.model_copy(update={"observed": {**kept, **over_all}})
 
 

@@ -90,6 +90,8 @@ class LatencyBaseline(Value):
     """Every process that measured energy, and timed nothing."""
     energy_absent: str | None = None
     """Why there are no energy runs, where that is known."""
+    companions: int | None = None
+    """Other kits of the same race, which ran between these processes; None of a file that does not say."""
     origin: Origin
     """So that a later regression can say what changed."""
     sha256: str = ""

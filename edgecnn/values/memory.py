@@ -29,6 +29,8 @@ class Memory(Value):
     above_baseline_mib: Interval | None
     """What the model added to the runtime's own baseline: the median over runs of their differences."""
     gpu_mib: Interval | None = None
+    largest_mib: float | None = None
+    """The largest peak of all runs: what a gate bounds, for a process that runs out of memory ends."""
     runs: int
     fidelity: Fidelity
     machine: str

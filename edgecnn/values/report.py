@@ -62,6 +62,8 @@ class Latency(Value):
     """Why there is no figure, and the command that would make it."""
     disturbed: str | None = None
     """What the machine did besides, or throttling, where that was enough to slow a kit down: then slow is not shown, fast is."""
+    slowed_at_most: int | None = None
+    """So many times longer may a median be for what disturbed it; None where it was not disturbed, or nothing bounds that."""
     p90_ms: Interval | None = None
     load_ms: Interval | None = None
     """Opening the model."""

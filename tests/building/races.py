@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,8 @@ class RacingHost(FakeHost):
             ms = self.ms[name] * self.spread[item.round % len(self.spread)]
             wobble = self.wobble.get(name, (1.0,))
             ms *= wobble[item.round % len(wobble)]
-            run["samples_ns"] = [round(ms * 1e6)] * item.samples
+            fit = item.samples if item.max_s is None else min(item.samples, math.ceil(item.max_s * 1000 / ms))
+            run["samples_ns"] = [round(ms * 1e6)] * fit
             run["environment"]["observed"]["others_percent"] = self.others.get(name, "1.0")
             write_json(path, run)
 

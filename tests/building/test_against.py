@@ -35,8 +35,19 @@ def test_a_head_that_is_a_tenth_slower_fails_at_the_first_look(tmp_path: Path) -
     assert found.ratio is not None
     assert found.ratio.estimate == pytest.approx(1.1)
     assert found.rounds == 10
-    assert len(host.ran) == 20
+    assert len(host.ran) == 22, "one run of each beforehand says how long a run must be"
     assert Comparison.model_validate_json(found.model_dump_json(by_alias=True)) == found
+
+
+@pytest.mark.parametrize(("rounds", "reached"), [(8, 2 / 128), (24, 10 / 1024), (48, 6 / 1024), (200, 4 / 1024)])
+def test_each_look_is_taken_at_the_confidence_that_all_planned_looks_leave_it(
+    tmp_path: Path, rounds: int, reached: float
+) -> None:
+    """One look of 2 %, two of 1 %, three of 0.67 %, five of 0.4 %: at 8 and at 10 pairs, the next finer share of all signs."""
+    head, base = two_bundles(tmp_path)
+    found = judged(tmp_path, RacingHost(head=1.0, base=1.0), head, base, rounds=rounds)
+    assert found.ratio is not None
+    assert found.ratio.confidence == pytest.approx(1 - reached)
 
 
 def test_unless_told_the_ratio_may_be_3_percent_and_is_required(tmp_path: Path) -> None:
@@ -69,12 +80,28 @@ def test_what_is_open_is_looked_at_again_until_the_rounds_are_used_up(tmp_path: 
     ]
 
 
+def test_a_network_that_takes_a_third_of_a_second_is_given_the_time_for_a_median(tmp_path: Path) -> None:
+    head, base = two_bundles(tmp_path)
+    host = RacingHost(head=240.0, base=240.0)
+    host.wobble["head"] = (1.25, 1.25, 1.25, 1.0)
+    found = judged(tmp_path, host, head, base)
+    assert (found.verdict, found.rounds) == (Verdict.FAIL, 24)
+    assert found.latency.p50_ms is not None
+
+
+def test_one_that_never_reaches_a_median_is_open_and_says_so(tmp_path: Path) -> None:
+    head, base = two_bundles(tmp_path)
+    found = judged(tmp_path, RacingHost(head=4000.0, base=1.0), head, base, rounds=8)
+    assert (found.verdict, standing(found.gates)) == (Verdict.UNSURE, 4)
+    assert found.gates[0].reason == "8 of 16 runs have fewer than 20 samples, so that the slow ones have no median"
+
+
 def test_a_build_against_itself_is_raced_against_itself_and_passes(tmp_path: Path) -> None:
     base = make_bundle(tmp_path / "base")
     host = RacingHost(base=1.0)
     host.spread = (1.0,)
     found = judged(tmp_path, host, base, base)
-    assert (found.verdict, found.rounds, len(host.ran)) == (Verdict.PASS, 10, 20)
+    assert (found.verdict, found.rounds, len(host.ran)) == (Verdict.PASS, 10, 21)
     assert found.changed == ()
     assert found.notices == ("HEAD and BASE ship the same kit, byte for byte: it was raced against itself",)
 
@@ -87,6 +114,14 @@ def test_a_kit_that_lacks_its_runtime_here_is_missing_with_the_reason_and_nothin
     assert (found.verdict, standing(found.gates)) == (Verdict.MISSING, 3)
     assert found.gates[0].reason == "HEAD: this kit needs openvino>=2026 [missing-package]"
     assert host.ran == []
+
+
+def test_an_open_latency_names_the_option_that_this_verb_has(tmp_path: Path) -> None:
+    head, base = two_bundles(tmp_path)
+    found = judged(tmp_path, RacingHost(head=1.0, base=1.0), head, base, "p50_ms=1.005")
+    assert found.gates[1].verdict is Verdict.UNSURE
+    assert "rounds (--rounds " in found.gates[1].reason
+    assert "--set" not in found.gates[1].reason
 
 
 def test_a_kit_that_was_edited_is_an_error_and_no_verdict(tmp_path: Path) -> None:

@@ -31,7 +31,8 @@ class Bench:
         write_baseline(imported(self.base, runs), self.file)
 
     def compare(self, **asked: Any) -> Comparison:
-        return compare(CompareRequest(head=self.head, baseline=self.file, **asked), racing_lab(self.host, self.folder))
+        request = CompareRequest(**{"head": self.head, "baseline": self.file, **asked})
+        return compare(request, racing_lab(self.host, self.folder))
 
 
 @pytest.fixture
@@ -106,6 +107,37 @@ def test_a_busy_present_fails_nothing_and_a_busy_past_passes_nothing(bench: Benc
     found = bench.compare()
     assert found.verdict is Verdict.UNSURE
     assert any(notice.endswith("nothing passes against it") for notice in found.notices)
+
+
+def test_a_present_run_is_as_long_as_a_recorded_one(bench: Bench) -> None:
+    bench.host.ms = {"head": 200.0, "base": 200.0}
+    runs = measured_on_a_device(bench.host, bench.base, bench.folder / "slow", max_s=20.0)
+    write_baseline(imported(bench.base, runs), bench.file)
+    found = bench.compare()
+    assert (found.base_latency.samples // 8, found.latency.samples // 16) == (50, 50), "5 s would have held 25 of 200 ms"
+
+
+def test_what_ran_between_the_recorded_processes_and_not_between_the_present_ones_is_said(bench: Bench) -> None:
+    assert not any("between" in notice for notice in bench.compare().notices)
+    both = bench.folder / "both"
+    measured_on_a_device(bench.host, bench.base, both)
+    other = measured_on_a_device(bench.host, bench.head, bench.folder / "other")
+    for number, run in enumerate(sorted(other.glob("run-*.json"))):
+        run.rename(both / f"run-{100 + number:05d}.json")
+    write_baseline(imported(bench.base, both), bench.file)
+    (said,) = [notice for notice in bench.compare().notices if "between" in notice]
+    assert said == (
+        "when the baseline was recorded, 1 other kit ran between its processes, and now none did: "
+        "what one leaves to the next in caches, clocks and heat is not alike"
+    )
+    assert not any("between" in notice for notice in bench.compare(runs=both, head=bench.base).notices)
+
+
+def test_an_open_latency_of_a_device_s_own_runs_names_the_device_s_option(bench: Bench) -> None:
+    runs = measured_on_a_device(bench.host, bench.head, bench.folder / "now")
+    found = bench.compare(runs=runs, gates=parse_bounds(["p50_ms=2.02"], [], compared=True))
+    assert "rounds (python3 -m runner measure ../.. --rounds " in found.gates[1].reason
+    assert "rounds (--rounds " in bench.compare(gates=parse_bounds(["p50_ms=2.01"], [], compared=True)).gates[1].reason
 
 
 def test_accuracy_cannot_be_had_from_a_latency_baseline(bench: Bench) -> None:

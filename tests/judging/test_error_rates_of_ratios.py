@@ -10,7 +10,8 @@ import pytest
 
 from edgecnn.judging.intervals import ratio_interval, unpaired_ratio_interval
 from edgecnn.judging.looks import LOOKS, look_confidence
-from edgecnn.judging.ratio import PairedRace, judge_ratio, paired_finding
+from edgecnn.judging.ratio import PairedRace, judge_ratio
+from edgecnn.judging.sequential import look
 from edgecnn.values.verdict import Verdict
 from tests.judging.made import a_gate, a_race
 from tests.judging.test_error_rates_of_latency import TWINS, recordings
@@ -18,7 +19,6 @@ from tests.judging.test_error_rates_of_latency import TWINS, recordings
 BOUND = 1.03
 ROUNDS = LOOKS[-1]
 CONFIDENCE = look_confidence(len(LOOKS))
-SETTLED = (Verdict.PASS, Verdict.FAIL)
 
 
 def drawn(one, random, factor):
@@ -53,8 +53,10 @@ def whole_way(head, base, of_head, of_base):
             observed = {"others_percent": f"{np.median(others[part]):.1f}"}
             sides.append(race.model_copy(update={"environment": race.environment.model_copy(update={"observed": observed})}))
         races.append(PairedRace(base=sides[0], head=sides[1]))
-        verdict = judge_ratio(a_gate("latency_ratio", BOUND), paired_finding(races, "here", CONFIDENCE), "x").verdict
-        if verdict in SETTLED:
+        gate = a_gate("latency_ratio", BOUND)
+        seen = look(races, gate, LOOKS, "here")
+        verdict = judge_ratio(gate, seen.finding, "x").verdict
+        if seen.settled:
             break
         done = rounds
     return verdict

@@ -27,6 +27,22 @@ def test_other_work_during_the_race_is_said(others, disturbed):
 
 
 @pytest.mark.parametrize(
+    ("others", "times"), [("4.0", None), ("6.0", 2), ("50.0", 2), ("60.0", 3), ("90.0", 10), ("100.0", None)]
+)
+def test_what_other_work_can_explain_of_a_median_is_what_a_fair_share_of_one_processor_leaves(others, times):
+    race = a_race([1.0] * 8)
+    environment = race.environment.model_copy(update={"observed": {"others_percent": others}})
+    assert latency(race.model_copy(update={"environment": environment})).slowed_at_most == times
+
+
+def test_nothing_bounds_what_throttling_explains():
+    race = a_race([1.0] * 8)
+    observed = {"others_percent": "6.0", "throttled": "too hot", "throttled_percent": "80"}
+    environment = race.environment.model_copy(update={"observed": observed})
+    assert latency(race.model_copy(update={"environment": environment})).slowed_at_most is None
+
+
+@pytest.mark.parametrize(
     ("share", "disturbed"), [("0", None), ("38", None), ("50", "the machine slowed itself down in 50 % of the runs (too hot)")]
 )
 def test_throttling_in_most_of_the_runs_is_said(share, disturbed):

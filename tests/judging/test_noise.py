@@ -121,6 +121,17 @@ def test_an_unsure_latency_gate_says_how_many_rounds_would_settle_it():
     )
 
 
+def test_a_median_far_beyond_what_the_disturbance_explains_fails():
+    busy = "other programs took 6 % of the processors' time"
+    seen = a_latency(an_interval(80.0, 75.0, 90.0), an_interval(80.0, 75.0, 90.0), disturbed=busy, slowed_at_most=2)
+    result = judge(a_gate("p50_ms", 20.0), facts(latency=seen))
+    assert result.verdict is Verdict.FAIL
+    assert result.reason.endswith(f"breaks p50_ms ≤ 20: {busy}, which explains no more than 2 times")
+    assert judge(a_gate("p50_ms", 40.0), facts(latency=seen)).verdict is Verdict.UNSURE
+    tail = judge(a_gate("p99_ms", 20.0), facts(latency=seen))
+    assert tail.verdict is Verdict.UNSURE, "a single inference may be held up for longer than any share says"
+
+
 def test_a_disturbed_machine_is_named_before_any_number_of_rounds():
     busy = "other programs took 41 % of the processors' time"
     result = judge(a_gate("p50_ms", 2.0), facts(latency=a_latency(an_interval(1.9, 1.7, 2.1), disturbed=busy)))

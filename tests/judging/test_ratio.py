@@ -4,9 +4,10 @@ import pytest
 
 from edgecnn.errors.gates import ConditionsDiffer, RacesDiffer, RoundTwice
 from edgecnn.judging.latency import medians_by_round
+from edgecnn.judging.noise import rounds_to_settle
 from edgecnn.judging.ratio import PairedRace, RatioFinding, judge_ratio, paired_finding, unpaired_finding
 from edgecnn.values.verdict import Fidelity, Verdict
-from tests.judging.made import a_gate, a_race
+from tests.judging.made import a_gate, a_race, an_interval
 
 GATE = a_gate("latency_ratio", 1.03)
 STEADY = [1.0, 1.01, 0.99, 1.0, 1.02, 0.98, 1.0, 1.01, 0.99, 1.0]
@@ -45,10 +46,20 @@ def test_a_kit_that_is_a_tenth_slower_fails():
 
 def test_an_interval_across_the_bound_is_open_and_says_what_would_settle_it():
     base = a_race([1.0] * 10)
-    head = a_race([0.9, 1.2, 0.95, 1.1, 1.3, 0.9, 1.0, 1.1, 1.2, 1.0])
+    head = a_race([0.95, 1.05] * 5)
     result = judged(PairedRace(base=base, head=head))
     assert result.verdict is Verdict.UNSURE
-    assert result.reason.endswith("open: more rounds or a quieter machine would settle it")
+    assert result.reason.endswith("open: about 27 rounds (--rounds 27) or a quieter machine would tell")
+
+
+def test_what_no_number_of_rounds_that_anybody_waits_for_would_settle_names_none():
+    result = judged(PairedRace(base=a_race([1.0] * 10), head=a_race([0.8, 1.25] * 5)), gate=a_gate("latency_ratio", 1.001))
+    assert result.reason.endswith("open: a quieter machine would tell")
+
+
+def test_unpaired_more_present_rounds_help_only_as_far_as_the_recorded_ones_do():
+    assert rounds_to_settle(1.03, an_interval(1.0, 0.97, 1.05), 10, fixed=40) == pytest.approx(50, abs=1)
+    assert rounds_to_settle(1.03, an_interval(1.0, 0.97, 1.05), 10, fixed=8) is None
 
 
 def test_a_bound_below_one_asks_for_a_speed_up():
@@ -78,6 +89,21 @@ def test_other_work_that_met_head_alone_fails_nothing():
     )
 
 
+def test_other_work_explains_no_more_than_it_can():
+    busy = {"others_percent": "40.0"}
+    assert judged(pair(1.9, of_head=busy)).verdict is Verdict.UNSURE
+    failed = judged(pair(2.2, of_head=busy))
+    assert failed.verdict is Verdict.FAIL
+    assert failed.reason.endswith(
+        "other programs took 40 % of the processors' time in the runs of HEAD, and 0 % in those of BASE, "
+        "which explains no more than 2 times"
+    )
+    assert unpaired(2.2, of_head=busy).verdict is Verdict.FAIL
+    assert unpaired(0.6, of_base=busy).verdict is Verdict.UNSURE
+    assert unpaired(0.4, of_base=busy).verdict is Verdict.PASS
+    assert judged(pair(9.0, of_head={"throttled": "heat", "throttled_percent": "80"})).verdict is Verdict.UNSURE
+
+
 def test_other_work_that_met_base_alone_passes_nothing():
     busy = {"others_percent": "60.0"}
     assert judged(pair(1.0, of_base=busy)).verdict is Verdict.UNSURE
@@ -95,6 +121,31 @@ def test_too_few_rounds_are_open_and_never_a_pass():
     result = judged(few)
     assert (result.verdict, result.figure) == (Verdict.UNSURE, None)
     assert result.reason == "5 paired rounds; an interval needs 7"
+
+
+SLOW = [300.0, 300.0, 300.0, 240.0] * 12
+"""Milliseconds of HEAD, where BASE takes 240: in 5 s the slow rounds give 17 samples, and 20 make a median."""
+
+
+def in_5_s(race):
+    """Each run with as many samples as fit in."""
+    cut = tuple(
+        run.model_copy(update={"samples_ns": run.samples_ns[: -(-5_000_000_000 // run.samples_ns[0])]}) for run in race.runs
+    )
+    return race.model_copy(update={"runs": cut})
+
+
+def test_a_run_that_was_too_slow_for_a_median_leaves_the_ratio_open_and_is_not_dropped():
+    base, head = in_5_s(a_race([240.0] * 48)), in_5_s(a_race(SLOW))
+    result = judged(PairedRace(base=base, head=head))
+    assert (result.verdict, result.figure) == (Verdict.UNSURE, None)
+    assert result.reason == "36 of 96 runs have fewer than 20 samples, so that the slow ones have no median"
+    assert judged(PairedRace(base=a_race([240.0] * 48), head=a_race(SLOW))).verdict is Verdict.FAIL
+
+
+def test_unpaired_too():
+    found = unpaired_finding(in_5_s(a_race(SLOW)), a_race([240.0] * 16).runs, a_race([240.0]).environment)
+    assert (found.ratio, found.open) == (None, "36 of 64 runs have fewer than 20 samples, so that the slow ones have no median")
 
 
 def test_what_did_not_run_is_missing_with_the_reason():

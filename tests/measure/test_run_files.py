@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from edgecnn.errors.measuring import RunsUnusable
+from edgecnn.judging.latency import disturbed
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.run_files import energy_of_runs, profile_of_runs
 from edgecnn.runner.files import sha256_of
@@ -61,6 +62,17 @@ def test_the_runs_of_one_kit_become_its_profile(measured: tuple[Path, KitRef]) -
         (lambda run: run.update(started_at="yesterday"), "a run file lacks what a run has: Invalid isoformat string"),
         (lambda run: run.update(round=1), "two runs of this kit are of the same round"),
         (lambda run: run["samples_ns"].__setitem__(3, -5), "a time is not above 0: the clock stepped, or the file was edited"),
+        (lambda run: run.update(load_ns=-5), "a time is not above 0"),
+        (lambda run: run.update(first_ns=0), "a time is not above 0"),
+        (lambda run: run.update(process_ns=-1), "a time is not above 0"),
+        (lambda run: run.update(error="x"), "run-00000.json: error: "),
+        (lambda run: run.update(error={}), "run-00000.json: error.what: Field required"),
+        (lambda run: run.update(environment=[]), "run-00000.json: environment: "),
+        (lambda run: run["environment"].pop("observed"), "run-00000.json: environment.observed: Field required"),
+        (lambda run: run["environment"]["observed"].update(others_percent="nan"), "others_percent is 'nan', no share"),
+        (lambda run: run["environment"]["observed"].update(others_percent="-80"), "others_percent is '-80', no share"),
+        (lambda run: run["environment"]["observed"].update(steal_percent="much"), "steal_percent is 'much', no share"),
+        (lambda run: run["environment"]["observed"].update(temperature_c="inf"), "temperature_c is 'inf', no number"),
     ],
 )
 def test_what_is_not_whole_is_refused(
@@ -81,6 +93,14 @@ def test_a_run_that_was_edited_after_it_was_measured_is_refused(measured: tuple[
     edited(folder, lambda run: run["samples_ns"].__setitem__(3, 900), index=2)
     with pytest.raises(RunsUnusable, match="run-00002.json is not what its runner wrote, by bench.json: it was edited"):
         profile_of_runs(folder, kit, "cpu")
+
+
+def test_throttling_is_what_the_runs_say_of_it_and_no_share_that_a_file_claims(measured: tuple[Path, KitRef]) -> None:
+    folder, kit = measured
+    edited(folder, lambda run: run["environment"]["observed"].update(throttled_percent="90"))
+    environment = profile_of_runs(folder, kit, "raspberry-pi-5").environment
+    assert "throttled_percent" not in environment.observed
+    assert disturbed(environment) is None
 
 
 def test_half_a_file_is_refused(measured: tuple[Path, KitRef]) -> None:
