@@ -17,7 +17,7 @@ from edgecnn.building.answers import Unavailable, paired_answers
 from edgecnn.building.contenders import Side, side_of
 from edgecnn.building.devices import local_facts
 from edgecnn.building.origin import changes
-from edgecnn.building.pinning import base_of
+from edgecnn.building.pinning import base_named, base_of
 from edgecnn.building.runnable import why_not_runnable
 from edgecnn.hosts.local import LocalHost
 from edgecnn.judging.accuracy import accuracy
@@ -72,15 +72,15 @@ def judge_against(request: AgainstRequest, lab: Lab) -> Comparison:
 
     Raises:
         NoBuildToCompare, BundleUnreadable, KitNotCarried: a folder is not what it should be.
-        PinUnreadable, PinnedKitMissing, RevisionMisspelt, GitFailed: of a pinned BASE, see ``base_of``.
+        PinUnreadable, PinnedKitMissing, RevisionMisspelt, GitFailed: of a pinned BASE, see ``base_named``.
         RunnerFailed: a kit is damaged.
         EdgecnnError: the store cannot be read or written.
     """
     started = time.perf_counter()
-    head = side_of(request.head)
+    head, named = side_of(request.head), base_named(request.base)
     gates = comparison_gates(request.gates)
     with lab.store.in_use.held():
-        base = base_of(request.base, lab.store)
+        base = base_of(named, lab.store)
         seen = _raced(head, base, gates, request.rounds, lab)
         _answered(seen, head, base, lab.store)
     facts = _facts(head, seen, lab)

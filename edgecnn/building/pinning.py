@@ -12,6 +12,7 @@ import shlex
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from pydantic import ValidationError
 
@@ -99,24 +100,43 @@ def read_pin(content: bytes, where: str) -> PinnedBuild:
     return pin
 
 
-def base_of(text: str | Path, store: Store) -> Side:
+class NamedPin(NamedTuple):
+    """A record as it was read."""
+
+    pin: PinnedBuild
+    where: str
+    """How the user named it."""
+    folder: Path
+    """Where it lies, or lay: its paths count from there."""
+
+
+def base_named(text: str | Path) -> Side | NamedPin:
     """What ``--against`` names: ``git:REVISION:PATH``, a record's file, else the folder of a build or a bundle.
 
-    The caller holds the store's ``in_use``. A folder whose name begins with ``git:`` is written with a ``./`` before it.
+    A folder whose name begins with ``git:`` is written with a ``./`` before it. The store is not looked at.
 
     Raises:
-        EdgecnnError: as ``read_at_revision``, ``read_pin``, ``side_of``; PinnedKitMissing where the store lacks the pinned kit.
+        EdgecnnError: as ``read_at_revision``, ``read_pin``, ``side_of``.
     """
     where = str(text)
     if where.startswith(PREFIX):
         content, folder = read_at_revision(where)
-        return _found(read_pin(content, where), where, folder, store)
+        return NamedPin(read_pin(content, where), where, folder)
     path = Path(text)
     if path.is_file():
-        return _found(read_pin(_content(path), where), where, path.parent, store)
+        return NamedPin(read_pin(_content(path), where), where, path.parent)
     if not path.exists():
         raise NoBuildToCompare(folder=path, record=True)
     return side_of(path)
+
+
+def base_of(named: Side | NamedPin, store: Store) -> Side:
+    """The side to race; a pinned kit comes out of the store, whose ``in_use`` the caller holds.
+
+    Raises:
+        PinnedKitMissing: the store does not hold it, unharmed.
+    """
+    return named if isinstance(named, Side) else _found(named, store)
 
 
 def rebuild_command(pin: PinnedBuild, folder: Path) -> str:
@@ -182,7 +202,8 @@ def _content(path: Path) -> bytes:
         raise PinUnreadable(where=str(path), because=error.strerror or str(error)) from error
 
 
-def _found(pin: PinnedBuild, where: str, folder: Path, store: Store) -> Side:
+def _found(named: NamedPin, store: Store) -> Side:
+    pin, where, folder = named
     digest, candidate = pin.contender.kit, pin.contender.candidate
     made = whole_kit(store, digest)
     if made is None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from edgecnn.building.pinning import base_of, pinned, read_pin, rebuild_command, write_pin
+from edgecnn.building.pinning import base_named, base_of, pinned, read_pin, rebuild_command, write_pin
 from edgecnn.errors.pinning import PinnedKitMissing, PinUnreadable
 from edgecnn.store.store import Store
 from edgecnn.values.comparison import PinnedBuild
@@ -94,17 +94,17 @@ def test_a_damaged_kit_of_the_store_is_not_raced(built: Place, tmp_path: Path) -
     pin = pinned(built.out, file)
     write_pin(pin, file)
     store = Store.open(built.store)
-    side = base_of(file, store)
+    side = base_of(base_named(file), store)
     assert (side.kit.digest, side.contender, side.origin) == (pin.contender.kit, pin.contender, pin.origin)
     model = next(path for path in side.kit.folder.glob("model.*") if path.stat().st_size > 1000)
     content = bytearray(model.read_bytes())
     content[-1] ^= 1
     model.write_bytes(content)
     with pytest.raises(PinnedKitMissing, match="holds it damaged"):
-        base_of(file, store)
+        base_of(base_named(file), store)
     shutil.rmtree(built.store)
     with pytest.raises(PinnedKitMissing, match="does not hold it"):
-        base_of(file, store)
+        base_of(base_named(file), store)
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_a_damaged_kit_of_the_store_is_not_raced(built: Place, tmp_path: Path) -
 def test_a_record_that_is_none_is_refused(pin: PinnedBuild, tmp_path: Path, changes: dict[str, Any], because: str) -> None:
     file = written(pin, tmp_path, **changes)
     with pytest.raises(PinUnreadable) as refused:
-        base_of(file, Store.open(tmp_path / "store"))
+        base_named(file)
     assert because in str(refused.value)
 
 
