@@ -25,6 +25,11 @@ from edgecnn.values.profile import Profile
 from edgecnn.values.report import Latency
 from edgecnn.values.verdict import Fidelity
 
+_MORE_PROCESSES = (
+    "time more of them: python3 -m runner measure ../.. --rounds 8 on the device, or, of a build here, "
+    "the same build command with --set race.rounds=8"
+)
+
 
 def recorded(folder: Path, store: Store, candidate: str | None = None) -> LatencyBaseline:
     """The baseline that a finished build's last race makes.
@@ -138,7 +143,7 @@ def _baseline(side: Side, profile: Profile, machine: str, companions: int) -> La
     contender = side.contender.model_copy(update={"observed_at": profile.observed_at})
     if len(profile.runs) < RUNS_NEEDED:
         because = f"{len(profile.runs)} processes were timed, and an interval needs {RUNS_NEEDED}"
-        raise NoRecordedRace(candidate=contender.candidate.id, because=because, hint=None)
+        raise NoRecordedRace(candidate=contender.candidate.id, because=because, hint=_MORE_PROCESSES)
     made = LatencyBaseline(
         version=edgecnn.__version__,
         contender=contender,

@@ -39,7 +39,9 @@ class KitNotCarried(EdgecnnError):
 
     def __init__(self, *, folder: Path, candidate: str | None, carried: Sequence[str]) -> None:
         what = f"{folder} carries no kit of {candidate}" if candidate else f"{folder}: no candidate was chosen"
-        super().__init__(what=what, because=f"it carries {', '.join(carried) or 'nothing'}")
+        missed = "build again with gates that a candidate can meet: its report says by how much each missed them"
+        hint = f"take one of these: --candidate {carried[0]}" if candidate and carried else missed
+        super().__init__(what=what, because=f"it carries {', '.join(carried) or 'nothing'}", hint=hint)
 
 
 class OptionsNotWithAgainst(EdgecnnError):

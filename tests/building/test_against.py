@@ -182,7 +182,10 @@ def test_without_stored_answers_a_drop_is_missing_and_says_why(tmp_path: Path) -
     found = judged(tmp_path, RacingHost(head=1.0, base=1.0), head, base, "drop_pp=1")
     drop = found.gates[1]
     assert (drop.verdict, standing(found.gates), found.drop_pp) == (Verdict.MISSING, 3, None)
-    assert drop.reason == f"not known against BASE: the store {tmp_path / 'store'} does not hold what HEAD's kit was made from"
+    assert drop.reason == (
+        f"not known against BASE: the store {tmp_path / 'store'} does not hold what HEAD's kit was made from: "
+        f"EDGECNN_STORE={tmp_path / 'store'} edgecnn build RECIPE --out {head}, with HEAD's recipe, puts it there"
+    )
 
 
 def test_of_bundles_alone_the_kits_say_what_changed(tmp_path: Path) -> None:

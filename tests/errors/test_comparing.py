@@ -32,11 +32,13 @@ DIFFERING = (("cpu", "Cortex-A76", "AMD EPYC"), ("kernel", "6.1", "unknown"))
         ),
         (
             KitNotCarried(folder=Path("b"), candidate="openvino-int8", carried=("onnxruntime-fp32", "tensorrt-fp16")),
-            "b carries no kit of openvino-int8: it carries onnxruntime-fp32, tensorrt-fp16 [kit-not-carried]",
+            "b carries no kit of openvino-int8: it carries onnxruntime-fp32, tensorrt-fp16"
+            " — take one of these: --candidate onnxruntime-fp32 [kit-not-carried]",
         ),
         (
             KitNotCarried(folder=Path("b"), candidate=None, carried=()),
-            "b: no candidate was chosen: it carries nothing [kit-not-carried]",
+            "b: no candidate was chosen: it carries nothing"
+            " — build again with gates that a candidate can meet: its report says by how much each missed them [kit-not-carried]",
         ),
         (
             OptionsNotWithAgainst(options=("--arch", "--set")),
