@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -71,7 +72,7 @@ def _report_split(side: Side, store: Store, what: str) -> _Split:
     made = kit_artifact(store, side.kit.digest)
     prepared = None if made is None else ancestor(store, made, "prepare")
     if prepared is None:
-        raise Unavailable(f"the store {store.root} does not hold what {what}'s kit was made from")
+        raise Unavailable(f"the store {store.root} does not hold what {what}'s kit was made from: {_remedy(side, store, what)}")
     try:
         pixels = str(json.loads((prepared.folder / "pixels.json").read_text())["report"])
         return _Split(pixels=pixels, labels=np.load(prepared.folder / "report.labels.npy", allow_pickle=False))
@@ -79,11 +80,17 @@ def _report_split(side: Side, store: Store, what: str) -> _Split:
         raise Unavailable(f"{what}'s stored images cannot be read: {error}") from error
 
 
+def _remedy(side: Side, store: Store, what: str) -> str:
+    command = shlex.join(["edgecnn", "build", "RECIPE", "--out", str(side.folder)])
+    return f"EDGECNN_STORE={shlex.quote(str(store.root))} {command}, with {what}'s recipe, puts it there"
+
+
 def _evaluations(side: Side, store: Store, pixels: str, what: str) -> tuple[StoredProfile, ...]:
     stored_answers = store.profiles.of(side.evaluated_kit, "evaluation")
     found = tuple(stored for stored in stored_answers if stored.profile.pixels == pixels)
     if not found:
-        raise Unavailable(f"the store {store.root} holds no answers of {what}'s kit to the report split")
+        absent = f"the store {store.root} holds no answers of {what}'s kit to the report split"
+        raise Unavailable(f"{absent}: {_remedy(side, store, what)}")
     return found
 
 

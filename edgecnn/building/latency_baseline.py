@@ -29,6 +29,11 @@ from edgecnn.values.profile import Profile
 from edgecnn.values.report import Latency
 from edgecnn.values.verdict import Fidelity
 
+_MORE_PROCESSES = (
+    "time more of them: python3 -m runner measure ../.. --rounds 8 --out NEW_FOLDER on the device, or, of a build here, "
+    "the same build command with --set race.rounds=8"
+)
+
 
 def recorded(folder: Path, store: Store, candidate: str | None = None) -> LatencyBaseline:
     """The baseline that a finished build's last race makes.
@@ -169,8 +174,7 @@ def _baseline(side: Side, profile: Profile, machine: str, beside: _Beside) -> La
     if len(profile.runs) < RUNS_NEEDED:
         timed = "process was" if len(profile.runs) == 1 else "processes were"
         because = f"{len(profile.runs)} {timed} timed, and an interval needs {RUNS_NEEDED}"
-        hint = "on the device: python3 -m runner measure ../.. --rounds 8 --out NEW_FOLDER; here: --set race.rounds=8"
-        raise NoRecordedRace(candidate=contender.candidate.id, because=because, hint=hint)
+        raise NoRecordedRace(candidate=contender.candidate.id, because=because, hint=_MORE_PROCESSES)
     made = LatencyBaseline(
         version=edgecnn.__version__,
         contender=contender,

@@ -41,7 +41,8 @@ class KitNotCarried(EdgecnnError):
     def __init__(self, *, folder: Path, candidate: str | None, carried: Sequence[str]) -> None:
         what = f"{folder} carries no kit of {candidate}" if candidate else f"{folder}: no candidate was chosen"
         near = get_close_matches(candidate or "", carried, n=1)
-        hint = f"did you mean {near[0]}?" if near else "name one of these" if carried else "its report.md says why"
+        missed = "build again with gates that a candidate can meet: its report says by how much each missed them"
+        hint = f"did you mean {near[0]}?" if near else "name one of these" if candidate and carried else missed
         super().__init__(what=what, because=f"it carries {', '.join(carried) or 'nothing'}", hint=hint)
 
 

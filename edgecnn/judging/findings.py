@@ -45,12 +45,10 @@ def _drop(facts: CandidateFacts) -> Finding:
         return _missing("accuracy was not measured on report")
     if facts.is_baseline:
         return Finding(figure=None, fidelity=report.fidelity, note="it is the baseline network itself: no drop by definition")
-    if report.drop_pp is None or report.discordant is None:
+    if report.lost is None or report.gained is None:
         return _missing("the baseline network was not evaluated on the same images")
-    # Counts are whole, so the interval can be taken again at the confidence of the test, whatever was shown.
-    net = round(report.drop_pp.estimate * report.images / 100)
-    lost, gained = (report.discordant + net) // 2, (report.discordant - net) // 2
-    figure = tango_drop_pp(lost, gained, report.images, NON_INFERIORITY_CONFIDENCE)
+    # Taken again from the counts at the confidence of the test, whatever was shown.
+    figure = tango_drop_pp(report.lost, report.gained, report.images, NON_INFERIORITY_CONFIDENCE)
     return Finding(figure=figure, fidelity=report.fidelity, note=_where(report))
 
 

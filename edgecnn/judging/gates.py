@@ -94,9 +94,10 @@ def _images_to_settle(gate: Gate, facts: CandidateFacts) -> int | None:
 
 
 def _images_for_drop(bound: float, report: Accuracy) -> int | None:
-    if report.drop_pp is None or report.discordant is None:
+    if report.lost is None or report.gained is None:
         return None
-    return images_needed(bound, report.discordant / report.images, report.drop_pp.estimate)
+    disagreement, drop_pp = (report.lost + report.gained) / report.images, 100 * (report.lost - report.gained) / report.images
+    return images_needed(bound, disagreement, drop_pp)
 
 
 def _images_for_share(gate: Gate, report: Accuracy) -> int | None:

@@ -109,12 +109,12 @@ class StoredBuild:
     def digest(self, name: str) -> str:
         return self.kits[name].record.files["kit.json"].sha256
 
-    def answered(self, name: str, wrong: int, *, pixels: str = PIXELS, observed_at: str = WHEN) -> None:
+    def answered(self, name: str, wrong: int, *, pixels: str = PIXELS, observed_at: str = WHEN, host: str = "here") -> None:
         """File logits of a kit."""
         file = self.folder / "logits.npy"
         np.save(file, answers(wrong))
         profile = Profile(
-            what="evaluation", subject=self.digest(name), device="cpu", host="here", environment=HERE, fidelity=Fidelity.MEASURED,
+            what="evaluation", subject=self.digest(name), device="cpu", host=host, environment=HERE, fidelity=Fidelity.MEASURED,
             observed_at=observed_at, pixels=pixels, images=IMAGES, logits_file="logits.npy",
         )  # fmt: skip
         self.store.profiles.add(profile, {"logits.npy": file})

@@ -13,6 +13,7 @@ from edgecnn.errors.comparing import BundleUnreadable, KitNotCarried, NoBuildToC
 from edgecnn.errors.host import RunnerFailed
 from edgecnn.judging.bounds import parse_bounds
 from edgecnn.judging.gates import standing
+from edgecnn.runner.items import Item
 from edgecnn.values.comparison import Comparison
 from edgecnn.values.recipe import GateChoice
 from edgecnn.values.verdict import Verdict
@@ -124,6 +125,23 @@ def test_an_open_latency_names_the_option_that_this_verb_has(tmp_path: Path) -> 
     assert "--set" not in found.gates[1].reason
 
 
+class BusyAtFirst(RacingHost):
+    """Other programs take 40 % of the processors' time until the first look, and nothing after it."""
+
+    def _run_one(self, index: int, item: Item, out: Path) -> None:
+        self.others = {"head": "40.0", "base": "40.0"} if len(self.ran) <= 22 else {}
+        super()._run_one(index, item, out)
+
+
+def test_one_disturbed_part_of_a_race_speaks_for_all_of_it(tmp_path: Path) -> None:
+    head, base = two_bundles(tmp_path)
+    host = BusyAtFirst(head=1.0, base=1.0)
+    host.wobble["head"] = (0.9, 1.2)
+    found = judged(tmp_path, host, head, base, "p50_ms=0.8", rounds=24)
+    assert (found.rounds, found.gates[1].verdict) == (24, Verdict.UNSURE)
+    assert "other programs took 40 %" in found.gates[1].reason
+
+
 def test_a_kit_that_was_edited_is_an_error_and_no_verdict(tmp_path: Path) -> None:
     head, base = two_bundles(tmp_path)
     host = RacingHost(head=1.0, base=1.0)
@@ -165,7 +183,10 @@ def test_without_stored_answers_a_drop_is_missing_and_says_why(tmp_path: Path) -
     found = judged(tmp_path, RacingHost(head=1.0, base=1.0), head, base, "drop_pp=1")
     drop = found.gates[1]
     assert (drop.verdict, standing(found.gates), found.drop_pp) == (Verdict.MISSING, 3, None)
-    assert drop.reason == f"not known against BASE: the store {tmp_path / 'store'} does not hold what HEAD's kit was made from"
+    assert drop.reason == (
+        f"not known against BASE: the store {tmp_path / 'store'} does not hold what HEAD's kit was made from: "
+        f"EDGECNN_STORE={tmp_path / 'store'} edgecnn build RECIPE --out {head}, with HEAD's recipe, puts it there"
+    )
 
 
 def test_of_bundles_alone_the_kits_say_what_changed(tmp_path: Path) -> None:

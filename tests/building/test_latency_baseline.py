@@ -67,6 +67,19 @@ def test_a_file_of_before_energy_was_read_back_is_still_what_its_digest_says(boa
     assert energy_figures_of(read_baseline(path)).reason == "the file holds no energy runs"
 
 
+def test_too_few_processes_are_refused_with_the_command_that_times_enough(tmp_path: Path) -> None:
+    bundle = make_bundle(tmp_path / "base")
+    few = measured_on_a_device(RacingHost(base=2.0), bundle, tmp_path / "few", rounds=3)
+    with pytest.raises(NoRecordedRace) as refused:
+        imported(bundle, few)
+    assert refused.value.line() == (
+        "there are no runs of onnxruntime-fp32 to record: 3 processes were timed, and an interval needs 7"
+        " — time more of them: python3 -m runner measure ../.. --rounds 8 --out NEW_FOLDER on the device,"
+        " or, of a build here,"
+        " the same build command with --set race.rounds=8 [no-recorded-race]"
+    )
+
+
 def test_the_file_is_what_its_schema_publishes(board: tuple[Path, Path], tmp_path: Path) -> None:
     write_baseline(imported(*board), tmp_path / "board.json")
     schema = json.loads((FOLDER / "latency-baseline.json").read_text(encoding="utf-8"))

@@ -163,6 +163,7 @@ def test_two_runtimes_that_contradict_end_with_2_and_one_line(builder: Builder, 
         (None, ("--max", "p99_ms=20"), "never"),
         (None, ("--set", "gates.max.p50_ms=20"), "never"),
         (None, ("--max", "p99_ms=20", "--allow-stored"), "fresh-enough"),
+        (None, ("--max", "energy_mj=20"), "never"),
         (None, ("--max", "drop_pp=2"), "fresh-enough"),
     ],
 )

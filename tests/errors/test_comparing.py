@@ -37,7 +37,8 @@ DIFFERING = (("cpu", "Cortex-A76", "AMD EPYC"), ("kernel", "6.1", "unknown"))
         ),
         (
             KitNotCarried(folder=Path("b"), candidate=None, carried=()),
-            "b: no candidate was chosen: it carries nothing — its report.md says why [kit-not-carried]",
+            "b: no candidate was chosen: it carries nothing"
+            " — build again with gates that a candidate can meet: its report says by how much each missed them [kit-not-carried]",
         ),
         (
             OptionsNotWithAgainst(options=("--arch", "--set")),

@@ -62,8 +62,11 @@ def test_the_baseline_has_no_drop_by_definition_once_it_was_evaluated():
     assert verdict(a_gate(), is_baseline=True) is MISSING
 
 
+UNPAIRED = {"drop_pp": None, "discordant": None, "lost": None, "gained": None}
+
+
 @pytest.mark.parametrize(
-    "report", [None, an_accuracy(drop_pp=None, discordant=None), an_accuracy().model_copy(update={"images": 0})]
+    "report", [None, an_accuracy().model_copy(update=UNPAIRED), an_accuracy().model_copy(update={"images": 0})]
 )
 def test_no_paired_accuracy_is_missing_and_never_a_pass(report):
     assert verdict(a_gate(), report=report) is MISSING
@@ -200,6 +203,14 @@ def test_a_busy_machine_fails_nobody_and_passes_whom_it_can():
         "other programs took 40 % of the processors' time, an undisturbed machine (quiet, cool, well supplied) would settle it"
     )
     assert verdict(a_gate("p50_ms", 32), latency=a_latency(an_interval(30, 29, 31), **busy)) is PASS
+
+
+def test_a_drop_is_judged_by_the_counts_of_images_and_not_by_what_was_shown_of_them():
+    report = an_accuracy(lost=30, gained=10)
+    shown = report.model_copy(update={"drop_pp": an_interval(1.4, 1.0, 1.9), "discordant": 39})
+    by_counts, as_shown = (judge(a_gate("drop_pp", 2.1), facts(report=each)) for each in (report, shown))
+    assert by_counts.verdict is UNSURE
+    assert (as_shown.figure, as_shown.images_to_settle) == (by_counts.figure, by_counts.images_to_settle)
 
 
 def test_size_is_exact():
