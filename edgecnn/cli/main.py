@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import edgecnn
-from edgecnn.cli import baseline, listing, loadgen, page, pipeline, storing, usage
+from edgecnn.cli import baseline, comparing, listing, loadgen, page, pipeline, storing, usage
 
 app = typer.Typer(
     name="edgecnn",
@@ -23,6 +23,7 @@ pipeline.register(app)
 listing.register(app)
 storing.register(app)
 page.register(app)
+comparing.register(app)
 baseline.register(app)
 loadgen.register(app)
 
