@@ -144,7 +144,7 @@ def _devices(asked: AskedHistory, report: BuildReport | None) -> frozenset[str] 
 
 def _worded(asked: AskedHistory, report: BuildReport | None) -> str:
     if report is not None:
-        what = f"{report.build.arch} for {report.build.device}, as {asked.build} is"
+        what = f"{report.build.arch} for {report.build.device} ({asked.build})"
     else:
         what = (asked.arch or "any network") + (f" on {asked.target}" if asked.target else "")
     return what + (f", {asked.candidate} alone" if asked.candidate else "")
@@ -217,6 +217,7 @@ def _series(key: tuple[str, str, str], seen: Sequence[_Seen], kits: Mapping[str,
 
 def _points(found: Sequence[tuple[_Seen, Mapping[str, Any]]]) -> tuple[MeasuredPoint, ...]:
     points, before, segment = list[MeasuredPoint](), None, 0
+    last = dict[str | None, str]()
     for seen, figures in found:
         changed = () if before is None else tuple(_changed(before, seen.profile))
         segment += bool(changed)
@@ -227,12 +228,13 @@ def _points(found: Sequence[tuple[_Seen, Mapping[str, Any]]]) -> tuple[MeasuredP
                 fidelity=seen.profile.fidelity,
                 segment=segment,
                 changed=changed,
-                new_kit=before is not None and before.subject != seen.profile.subject,
+                new_kit=last.get(seen.profile.purpose, seen.profile.subject) != seen.profile.subject,
                 purpose=seen.profile.purpose,
                 **figures,
             )
         )
         before = seen.profile
+        last[seen.profile.purpose] = seen.profile.subject
     return tuple(points)
 
 

@@ -28,7 +28,7 @@ class MeasuredPoint(Value):
     changed: tuple[str, ...] = ()
     """Conditions that are not those of the point before, such as ``kernel: 6.1.0 → 6.8.0``."""
     new_kit: bool = False
-    """True where another kit ran than at the point before."""
+    """True where another kit ran than at the point before that was run for the same."""
     purpose: Purpose | None = None
     """Of a race."""
     count: int

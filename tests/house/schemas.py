@@ -15,9 +15,11 @@ from edgecnn.values.artifact import Record
 from edgecnn.values.comparison import Comparison, LatencyBaseline
 from edgecnn.values.device import Device
 from edgecnn.values.loadgen import LoadGenReport
+from edgecnn.values.measured_history import MeasuredHistory
 from edgecnn.values.profile import Profile
 from edgecnn.values.recipe import Recipe
 from edgecnn.values.report import BuildReport
+from edgecnn.values.side_by_side import SideBySide
 from tests.house.source_tree import ROOT
 
 FOLDER = ROOT / "docs" / "schemas"
@@ -27,6 +29,8 @@ PUBLISHED: dict[str, tuple[type[BaseModel], str]] = {
     "device": (Device, "A device file (TOML): nominal facts, each with its source."),
     "report": (BuildReport, "report.json: what a build found."),
     "comparison": (Comparison, "What judging one build against another found: `edgecnn judge HEAD --against BASE --json`."),
+    "compare": (SideBySide, "Finished builds side by side: `edgecnn compare A B --json`."),
+    "history": (MeasuredHistory, "What was measured over time: `edgecnn history --json`."),
     "latency-baseline": (LatencyBaseline, "A file of `edgecnn baseline`: every run of one kit on a board or a pinned runner."),
     "record": (Record, "record.json: beside every artifact in the store."),
     "loadgen": (LoadGenReport, "loadgen.json: what LoadGen was told, and its verdicts."),

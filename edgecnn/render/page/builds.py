@@ -84,9 +84,7 @@ def _spec(lines: Sequence[Line], drawn: Drawn) -> dict[str, Any]:
     base = alt.Chart(vega.chart_data(rows)).encode(
         y=vega.names_down(names, gap=0.18),
         yOffset=offset,
-        color=alt.Color(
-            "build:N", legend=None, scale=alt.Scale(domain=builds, range=[colour_of(build) for build in builds])
-        ),
+        color=alt.Color("build:N", legend=None, scale=alt.Scale(domain=builds, range=[colour_of(build) for build in builds])),
         opacity=fades,
     )
     tips = [alt.Tooltip(f"{name}:N") for name in ("candidate", "build", "figure", "from", "of")]

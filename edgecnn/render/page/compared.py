@@ -82,7 +82,7 @@ def _kinds(each: BuildChanges) -> Iterator[tuple[str, str]]:
     """Each line with what it is about."""
     for line in each.lines:
         told = next((kind for begins, kind in CHANGE_KINDS.items() if line.startswith(begins)), None)
-        yield told or ("kit" if line.startswith(_KIT) else "tools"), line
+        yield told or ("kit" if line.startswith(_KIT) else "tools"), line.removeprefix(f"{told} ")
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -247,6 +247,8 @@ def _absent(found: SideBySide, labels: Sequence[str], figured: Figured, otherwis
         for build, facts in zip(found.builds, row.facts, strict=True):
             if build.label not in labels or (facts is not None and figured(facts) is not None):
                 continue
-            reason = "not in this build" if facts is None else (facts.latency.reason if figured is _p50 and facts.latency else None)
+            reason = (
+                "not in this build" if facts is None else (facts.latency.reason if figured is _p50 and facts.latency else None)
+            )
             notes.append(f"{row.candidate} of {build.label} is not drawn: {reason or otherwise}")
     return tuple(notes)

@@ -19,6 +19,8 @@ from edgecnn.values.measured_history import MeasuredHistory, MeasuredPoint, Seri
 TEMPLATE = "history.html.j2"
 HEIGHT_PX = 230
 HOUR_MS = 3_600_000
+CLOCK_BELOW_MS = 96 * HOUR_MS
+"""A shorter stretch of time has hours on its axis, a longer one years."""
 ROOM = 0.06
 """Share of the time shown that is left free at either end."""
 _COLOURS = {"report": "var(--build-1)", "select": "var(--build-2)", "against": "var(--build-3)", "accuracy": "var(--build-4)"}
@@ -31,6 +33,7 @@ class Told:
     """One kind of figure."""
 
     kind: str
+    title: str
     name: str
     axis: str
     factor: float
@@ -38,15 +41,19 @@ class Told:
     says: str
 
 
-LATENCY = Told("latency", "p50 ms", "median latency, ms", 1.0, "Bars are 98 % intervals over process runs.")
-ACCURACY = Told("accuracy", "top-1", "top-1 on the report split, %", 100.0, "Bars are 95 % intervals.")
+LATENCY = Told("latency", "Median latency", "p50 ms", "median latency, ms", 1.0, "Bars are 98 % intervals over process runs.")
+ACCURACY = Told(
+    "accuracy", "Top-1 on the report split", "top-1", "top-1 on the report split, %", 100.0, "Bars are 95 % intervals."
+)
 
 
 def history_page(found: MeasuredHistory) -> str:
     """The whole file as text, to be written in UTF-8."""
     sections = []
     for number, series in enumerate(found.series):
-        made = (_figure(series, points, told, number) for points, told in ((series.latency, LATENCY), (series.accuracy, ACCURACY)))
+        made = (
+            _figure(series, points, told, number) for points, told in ((series.latency, LATENCY), (series.accuracy, ACCURACY))
+        )
         sections.append((series, tuple(figure for figure in made if figure is not None)))
     every = [figure for _, figures in sections for figure in figures]
     return document(TEMPLATE, every, found=found, sections=sections)
@@ -61,27 +68,29 @@ def _figure(series: Series, points: Sequence[MeasuredPoint], told: Told, number:
     absent = len(points) - len(known)
     return Figure(
         id=f"{told.kind}-{number}",
-        title=f"{told.axis.partition(',')[0].capitalize()} over time",
+        title=f"{told.title} over time",
         says=_says(points, told, breaks),
         sources=(
             *(Source(OF_FIDELITY[each], f"on {series.machine}") for each in dict.fromkeys(point.fidelity for point in known)),
-            *([Source(MISSING, f"{counted(absent, 'measurement')} without a figure, with the reason in the table")] if absent else []),
+            *(
+                [Source(MISSING, f"{counted(absent, 'measurement')} without a figure, with the reason in the table")]
+                if absent
+                else []
+            ),
         ),
         spec=_spec(points, told),
         legend=tuple(purposes) if told is LATENCY else (),
         sifts=told is LATENCY,
         half=True,
         table=Table(
-            caption=f"{told.axis.capitalize()} of {series.candidate}, oldest first",
+            caption=f"{told.title} of {series.candidate}, oldest first",
             columns=("observed at", told.axis, "of", "kit", "since the one before"),
             rows=tuple(
                 (point.observed_at, figure_text(point, told.name), of_text(point), point.kit[:KIT_SHOWN], since_text(point))
                 for point in points
             ),
         ),
-        notes=tuple(
-            f"broken at {points[place].observed_at}: {'; '.join(points[place].changed)}" for place in breaks
-        ),
+        notes=tuple(f"broken at {points[place].observed_at}: {'; '.join(points[place].changed)}" for place in breaks),
     )
 
 
@@ -104,7 +113,8 @@ def _spec(points: Sequence[MeasuredPoint], told: Told) -> dict[str, Any]:
     data = vega.chart_data([_row(point, told) for point in points if point.figure is not None])
     start, end = _span(points)
     time = alt.Scale(type="utc", domain=[start, end], nice=False)
-    x = alt.X("at:T", title=None, scale=time, axis=alt.Axis(tickCount=4, grid=False, labelOverlap=True))
+    clock = "%-d %b %H:%M" if end - start < CLOCK_BELOW_MS else "%-d %b %Y"
+    x = alt.X("at:T", title="UTC", scale=time, axis=alt.Axis(tickCount=4, grid=False, labelOverlap=True, format=clock))
     scale = alt.Scale(zero=False, padding=14, nice=False)
     fades = alt.condition("indexof(hidden, datum.purpose) < 0", alt.value(1.0), alt.value(0.06))
     names = list(_COLOURS)
@@ -126,9 +136,13 @@ def _spec(points: Sequence[MeasuredPoint], told: Told) -> dict[str, Any]:
 
 
 def _breaks(points: Sequence[MeasuredPoint], x: alt.X) -> list[alt.Chart]:
-    """A dashed line at each point from which on something differs."""
+    """A dashed line before each point from which on something differs, half-way from the one before."""
     rows = [
-        {"at": _moment_ms(points[place]), "changed": "; ".join(points[place].changed)} for place in broken(points)
+        {
+            "at": (_moment_ms(points[place - 1]) + _moment_ms(points[place])) / 2,
+            "changed": "; ".join(points[place].changed),
+        }
+        for place in broken(points)
     ]
     if not rows:
         return []
