@@ -172,10 +172,8 @@ def _profiles(store: Store, wanted: Mapping[str, _Kit], notices: list[str]) -> I
         elif what == "evaluation" or stored.profile.purpose in TIMED:
             yield _Seen(stored, moment)
     if damaged:
-        one = damaged == 1
-        notices.append(
-            f"{damaged} {'profile' if one else 'profiles'} cannot be read and {'is' if one else 'are'} left out: edgecnn store verify"
-        )
+        what = "1 profile cannot be read and is" if damaged == 1 else f"{damaged} profiles cannot be read and are"
+        notices.append(f"{what} left out: edgecnn store verify")
 
 
 def _moment(text: str) -> datetime | None:

@@ -175,8 +175,7 @@ def _paired(name: str, base: _Given, head: _Given, kits: _Kits) -> PairedAccurac
 
 
 def _difference(name: str, base: _Given, head: _Given, kits: _Kits) -> dict[str, Any]:
-    sides = [_side(each, name, kits) for each in (head, base)]
-    found = paired_answers(*sides, kits.store)
+    found = paired_answers(_side(head, name, kits), _side(base, name, kits), kits.store)
     for each, answers in ((head, found.head), (base, found.base)):
         facts, alone = each.facts(name), accuracy(answers, found.labels, "report")
         told = None if facts is None else facts.report
@@ -235,7 +234,7 @@ def _plan_alone(given: _Given) -> Origin:
 
 def _machines(given: Sequence[_Given]) -> Iterator[MachineGroup]:
     """Builds by the conditions of their machine; one whose conditions were not recorded stands alone."""
-    groups = list[tuple[Mapping[str, str], list[str], str]]()
+    groups = list[tuple[dict[str, str], list[str], str]]()
     for each in given:
         timed = next((facts.latency for facts in each.report.candidates if facts.latency and facts.latency.runs), None)
         if timed is None:
@@ -247,11 +246,14 @@ def _machines(given: Sequence[_Given]) -> Iterator[MachineGroup]:
             groups.append((held, [each.label], timed.machine))
         else:
             same.append(each.label)
-    for held, labels, machine in groups:
-        yield MachineGroup(labels=tuple(labels), machine=machine, differs=tuple(_differing(groups[0][0], held)))
+    for place, (held, labels, machine) in enumerate(groups):
+        differs = tuple(_differing(groups[0][0], held)) if place else ()
+        yield MachineGroup(labels=tuple(labels), machine=machine, differs=differs)
 
 
 def _differing(first: Mapping[str, str], other: Mapping[str, str]) -> Iterator[str]:
+    if not first and not other:
+        yield "conditions: nobody recorded them"
     for name in CONDITIONS_OF_THE_MACHINE:
         then, now = first.get(name), other.get(name)
         if then != now:
@@ -273,4 +275,5 @@ def _notices(given: Sequence[_Given]) -> Iterator[str]:
                 digests.setdefault(facts.kit, []).append(f"{facts.candidate.id} of {each.label}")
     for names in digests.values():
         if len(names) > 1:
-            yield f"the same kit, byte for byte: {', '.join(names)}; its figures are of one thing, measured more than once or reused"
+            named = ", ".join(names)
+            yield f"the same kit, byte for byte: {named}; its figures are of one thing, measured more than once or reused"

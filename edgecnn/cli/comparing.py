@@ -43,7 +43,7 @@ def _compare(builds: BuildsArg, out: CompareOut = None, as_json: opt.JsonOpt = F
     raise typer.Exit(guarded(lambda: _compared(builds, out, as_json), as_json=as_json, debug=debug))
 
 
-def _history(
+def _history(  # noqa: PLR0913 - a command line's options are its parameters
     build: BuildArg = None,
     arch: ArchOpt = None,
     target: TargetOpt = None,

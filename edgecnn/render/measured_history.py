@@ -37,10 +37,14 @@ def _summary(points: Sequence[MeasuredPoint], name: str, signs: Signs) -> str:
     known = [value for value in values if value is not None]
     if not known:
         return f"missing: {points[-1].reason or 'no figure'}"
-    shown = (lambda value: f"{value:.2f} ms") if name == "p50" else (lambda value: f"{value * 100:.1f} %")
     breaks = broken(points)
     said = f"; broken {counted(len(breaks), 'time')}: what must match changed" if breaks else ""
-    return f"{sparkline(values, breaks, signs)}  {shown(min(known))} to {shown(max(known))}, last {shown(known[-1])}{said}"
+    low, high, last = (_spelt(value, name) for value in (min(known), max(known), known[-1]))
+    return f"{sparkline(values, breaks, signs)}  {low} to {high}, last {last}{said}"
+
+
+def _spelt(value: float, name: str) -> str:
+    return f"{value:.2f} ms" if name == "p50" else f"{value * 100:.1f} %"
 
 
 def broken(points: Sequence[MeasuredPoint]) -> list[int]:

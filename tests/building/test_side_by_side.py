@@ -65,7 +65,8 @@ def test_times_of_one_machine_in_one_state_share_a_group_and_those_of_another_ke
 def test_a_machine_whose_conditions_nobody_recorded_is_never_the_same_as_another(tmp_path: Path) -> None:
     unknown = Environment(conditions={}, observed={})
     folders = [a_folder(tmp_path / name, environment=unknown) for name in ("one", "two")]
-    assert [group.labels for group in compared(tmp_path, *folders).machines] == [("A",), ("B",)]
+    groups = compared(tmp_path, *folders).machines
+    assert [(group.labels, group.differs) for group in groups] == [(("A",), ()), (("B",), ("conditions: nobody recorded them",))]
 
 
 def test_a_build_that_nobody_timed_is_on_no_machine(tmp_path: Path) -> None:

@@ -17,9 +17,9 @@ def a_bar(low: float, at: float, high: float, name: str = "a") -> Bar:
 
 def test_an_interval_that_lies_further_right_is_drawn_further_right() -> None:
     assert interval_lines([a_bar(1, 2, 3), a_bar(3, 4, 5, "bb")], ASCII, width=20) == [
-        "a   |-o-|       2",
-        "bb      |--o-|  4",
-        "    1        5",
+        "a   |--o--|        2",
+        "bb        |--o--|  4",
+        "    1           5",
     ]
 
 

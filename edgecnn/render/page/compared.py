@@ -163,7 +163,7 @@ _SAID = {
 }
 
 
-def _of_machine(found: SideBySide, group: MachineGroup, number: int, name: str, figured: Figured) -> Figure | None:  # noqa: PLR0913
+def _of_machine(found: SideBySide, group: MachineGroup, number: int, name: str, figured: Figured) -> Figure | None:
     lines = _lines(found, group.labels, figured, name)
     title, axis, says = _SAID[name]
     alone = len(found.machines) == 1

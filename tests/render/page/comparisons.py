@@ -40,7 +40,8 @@ def some_builds(count: int = 3, candidates: int = 2, **changes: Any) -> SideBySi
         "candidates": tuple(rows),
         "paired": tuple(
             PairedAccuracy(
-                candidate=NAMES[0], base="A", head=letter, drop_pp=an_interval(0.2 * place, 0.2 * place - 0.3, 0.2 * place + 0.3, 0.9),
+                candidate=NAMES[0], base="A", head=letter,
+                drop_pp=an_interval(0.2 * place, 0.2 * place - 0.3, 0.2 * place + 0.3, 0.9),
                 lost=9, gained=7, images=5000, fidelity=Fidelity.MEASURED, machine="AMD EPYC",
             )
             for place, letter in enumerate(letters[1:], start=1)
