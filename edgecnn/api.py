@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from edgecnn.backends.installed import require_packages
@@ -12,18 +12,22 @@ from edgecnn.building.page_gathering import page_facts
 from edgecnn.building.publish import write_text_atomically
 from edgecnn.building.request import BuildRequest
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.page import PageFailed, PageUnwritable
+from edgecnn.errors.page import PageFailed, PageIsForeign, PageUnwritable
 from edgecnn.render.markdown import report_markdown
 from edgecnn.render.progress import Quiet
 from edgecnn.store.store import Store
 from edgecnn.values.base import Value
 from edgecnn.values.device import Device
+from edgecnn.values.measured_history import MeasuredHistory
 from edgecnn.values.recipe import Recipe
 from edgecnn.values.report import BuildReport
+from edgecnn.values.side_by_side import SideBySide
 from edgecnn.values.stage import Progress
 
 PAGE = "report.html"
 """Beside report.json."""
+GENERATED = b'<meta name="generator" content="edgecnn'
+"""Near the beginning of every page."""
 PAGE_PACKAGES = ("altair", "jinja2", "vl-convert-python")
 
 
@@ -95,15 +99,58 @@ def write_page(report: BuildReport, store: Store, file: Path) -> PageWritten:
     from edgecnn.render.page.document import report_page
 
     facts = page_facts(report, store)
-    try:
-        text = report_page(facts)
-    except Exception as error:  # noqa: BLE001 - three libraries draw it, whose failures share no class, and the results stand
-        raise PageFailed(because=f"{type(error).__name__}: {error}") from error
+    text = _drawn(lambda: report_page(facts))
     try:
         write_text_atomically(file, text)
     except OSError as error:
         raise PageUnwritable(path=file, because=error.strerror or str(error)) from error
     return PageWritten(file=str(file), bytes=len(text.encode("utf-8")), missing=facts.missing)
+
+
+def write_comparison_page(found: SideBySide, file: Path) -> int:
+    """Write builds side by side as one self-contained HTML file; its bytes.
+
+    Raises:
+        MissingPackage: the extra ``report`` is not installed.
+        PageIsForeign: the file is there and no page of edgecnn.
+        PageUnwritable: the file cannot be written.
+    """
+    require_packages(PAGE_PACKAGES, extra="report", needed_for="the page")
+    from edgecnn.render.page.compared import comparison_page
+
+    return _written_page(lambda: comparison_page(found), file)
+
+
+def write_history_page(found: MeasuredHistory, file: Path) -> int:
+    """Write what was measured over time as one self-contained HTML file; its bytes. Raises as ``write_comparison_page``."""
+    require_packages(PAGE_PACKAGES, extra="report", needed_for="the page")
+    from edgecnn.render.page.over_time import history_page
+
+    return _written_page(lambda: history_page(found), file)
+
+
+def _written_page(text: Callable[[], str], file: Path) -> int:
+    """A page beside whatever else lies there: what edgecnn did not write is not replaced."""
+    try:
+        if file.exists() and GENERATED not in _beginning(file):
+            raise PageIsForeign(path=file)
+        page = _drawn(text)
+        write_text_atomically(file, page)
+    except OSError as error:
+        raise PageUnwritable(path=file, because=error.strerror or str(error)) from error
+    return len(page.encode("utf-8"))
+
+
+def _drawn(text: Callable[[], str]) -> str:
+    try:
+        return text()
+    except Exception as error:  # noqa: BLE001 - three libraries draw it, whose failures share no class, and the figures stand
+        raise PageFailed(because=f"{type(error).__name__}: {error}") from error
+
+
+def _beginning(file: Path) -> bytes:
+    with file.open("rb") as stream:
+        return stream.read(4096)
 
 
 def write_page_of_build(report: BuildReport, store: Store, folder: Path, tell: Progress) -> None:

@@ -121,7 +121,7 @@ def side_of(folder: Path, candidate: str | None = None) -> Side:
         folder=folder,
         kit=_kit(folder, bundle, candidate),
         report=None if build is None else _report(build / "report.json"),
-        plan=None if build is None else _object(build / "plan.json"),
+        plan=None if build is None else json_object(build / "plan.json"),
     )
 
 
@@ -130,7 +130,7 @@ def side_of(folder: Path, candidate: str | None = None) -> Side:
 
 def _kit(folder: Path, bundle: Path, candidate: str | None) -> KitRef:
     path = bundle / CHOICE
-    choice = _object(path)
+    choice = json_object(path)
     if choice is None or choice.get("schema") != SCHEMA:
         raise BundleUnreadable(path=path, because=f"its schema is not {SCHEMA}")
     try:
@@ -162,7 +162,7 @@ def _opened(place: Path, digest: str) -> KitRef:
     return kit
 
 
-def _object(path: Path) -> Mapping[str, Any] | None:
+def json_object(path: Path) -> Mapping[str, Any] | None:
     """A JSON object; None where there is none that can be read, which takes an explanation away and no verdict."""
     try:
         found = json.loads(path.read_bytes())

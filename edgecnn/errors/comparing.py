@@ -130,3 +130,28 @@ class UnknownCondition(EdgecnnError):
         near = get_close_matches(name, known, n=1, cutoff=0.4)
         guess = f"did you mean {near[0]}? " if near else ""
         super().__init__(what=f"--allow-different: no condition is called {name!r}", hint=f"{guess}known: {', '.join(known)}")
+
+
+class NotSoManyBuilds(EdgecnnError):
+    """Raised when one build is to be compared with nothing, or more than can be told apart."""
+
+    ref = "not-so-many-builds"
+
+    def __init__(self, *, given: int, most: int) -> None:
+        super().__init__(
+            what=f"compare takes 2 to {most} builds, and {given} {'was' if given == 1 else 'were'} named",
+            hint="edgecnn compare builds/A builds/B; for one build over time: edgecnn history BUILD",
+        )
+
+
+class BuildNamedTwice(EdgecnnError):
+    """Raised when one folder is to be compared with itself."""
+
+    ref = "build-named-twice"
+
+    def __init__(self, *, folder: Path) -> None:
+        super().__init__(
+            what=f"{folder} was named twice",
+            because="a build differs in nothing from itself",
+            hint="for how much two races of it differ: edgecnn judge BUILD --against BUILD",
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from edgecnn.errors.base import EdgecnnError, ExitCode
@@ -52,4 +53,43 @@ class PageFailed(EdgecnnError):
             what="the page could not be drawn",
             because=" ".join(because.split())[:500],
             hint="report.json and report.md hold the same figures; edgecnn report BUILD --debug shows where it broke",
+        )
+
+
+class PageIsForeign(EdgecnnError):
+    """Raised when a page would replace a file that no page of edgecnn is."""
+
+    ref = "page-is-foreign"
+
+    def __init__(self, *, path: Path) -> None:
+        super().__init__(
+            what=f"{path} is left as it is",
+            because="it was not written by edgecnn",
+            hint="choose another file with --out FILE, or move it away",
+        )
+
+
+class NoHistory(EdgecnnError):
+    """Raised when the store has no dated profile of what was asked for."""
+
+    ref = "no-history"
+    exit_code = ExitCode.MISSING
+
+    def __init__(self, *, asked: str, store: Path, known: Sequence[str]) -> None:
+        super().__init__(
+            what=f"the store {store} holds no measurement of {asked}",
+            because=f"measured there: {', '.join(known)}" if known else "nothing was measured with this store",
+            hint="edgecnn build … measures; EDGECNN_STORE names another store",
+        )
+
+
+class HistoryOfWhat(EdgecnnError):
+    """Raised when a history is asked of a build and of something else at once."""
+
+    ref = "history-of-what"
+
+    def __init__(self, *, options: Sequence[str]) -> None:
+        super().__init__(
+            what=f"BUILD says already what {' and '.join(options)} would say",
+            hint="edgecnn history BUILD, or edgecnn history --arch NAME --target DEVICE",
         )

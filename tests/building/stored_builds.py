@@ -62,6 +62,8 @@ class Quantize(_Made):
 
 class Package(_Made):
     kind: ClassVar[str] = "package"
+    candidate: Mapping[str, str]
+    name: str
 
 
 def labels() -> np.ndarray:
@@ -104,7 +106,15 @@ class StoredBuild:
         models = {"model": exported, "pixels": self.prepared}
         quantized = self._made(Quantize(texts={"model.onnx": name}, inputs={role: a.key for role, a in models.items()}), **models)
         parts = {"model": quantized, "pixels": self.prepared}
-        return self._made(Package(texts={"kit.json": name}, inputs={role: each.key for role, each in parts.items()}), **parts)
+        return self._made(
+            Package(
+                texts={"kit.json": name},
+                inputs={role: each.key for role, each in parts.items()},
+                candidate={"id": name},
+                name=f"resnet-18--{name}",
+            ),
+            **parts,
+        )
 
     def digest(self, name: str) -> str:
         return self.kits[name].record.files["kit.json"].sha256

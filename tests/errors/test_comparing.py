@@ -5,11 +5,13 @@ import pytest
 from edgecnn.errors.base import ExitCode
 from edgecnn.errors.comparing import (
     BaselineElsewhere,
+    BuildNamedTwice,
     BundleUnreadable,
     KitNotCarried,
     LatencyBaselineUnreadable,
     NoBuildToCompare,
     NoRecordedRace,
+    NotSoManyBuilds,
     OptionsNotWithAgainst,
     RoundsWithoutAgainst,
     RoundsWithRuns,
@@ -85,3 +87,17 @@ def test_each_says_what_why_and_what_mends_it(error: Exception, line: str) -> No
 def test_what_is_not_there_to_be_measured_is_missing_and_the_rest_is_bad_input() -> None:
     assert KitNotCarried.exit_code == NoRecordedRace.exit_code == ExitCode.MISSING
     assert BaselineElsewhere.exit_code == BundleUnreadable.exit_code == ExitCode.BAD_INPUT
+
+
+def test_one_build_alone_is_sent_to_its_history() -> None:
+    assert NotSoManyBuilds(given=1, most=26).line() == (
+        "compare takes 2 to 26 builds, and 1 was named"
+        " — edgecnn compare builds/A builds/B; for one build over time: edgecnn history BUILD [not-so-many-builds]"
+    )
+
+
+def test_a_build_named_twice_is_sent_to_what_says_how_much_two_races_differ() -> None:
+    assert BuildNamedTwice(folder=Path("out")).line() == (
+        "out was named twice: a build differs in nothing from itself"
+        " — for how much two races of it differ: edgecnn judge BUILD --against BUILD [build-named-twice]"
+    )

@@ -3,7 +3,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgecnn.errors.base import ExitCode
-from edgecnn.errors.page import NoReport, PageFailed, PageUnwritable, ReportUnreadable
+from edgecnn.errors.page import (
+    HistoryOfWhat,
+    NoHistory,
+    NoReport,
+    PageFailed,
+    PageIsForeign,
+    PageUnwritable,
+    ReportUnreadable,
+)
 
 
 def test_a_folder_without_a_finished_build_is_named_with_what_to_name_instead() -> None:
@@ -40,3 +48,31 @@ def test_a_page_that_broke_in_drawing_names_where_the_figures_are() -> None:
         " edgecnn report BUILD --debug shows where it broke [page-failed]"
     )
     assert error.exit_code is ExitCode.OWN_FAULT
+
+
+def test_a_file_of_somebody_else_s_is_left_as_it_is() -> None:
+    error = PageIsForeign(path=Path("compare.html"))
+    assert error.line() == (
+        "compare.html is left as it is: it was not written by edgecnn"
+        " — choose another file with --out FILE, or move it away [page-is-foreign]"
+    )
+    assert error.exit_code is ExitCode.BAD_INPUT
+
+
+def test_a_history_of_nothing_names_what_there_is() -> None:
+    error = NoHistory(asked="resnet-34", store=Path("/store"), known=("resnet-18 onnxruntime-fp32",))
+    assert error.line() == (
+        "the store /store holds no measurement of resnet-34: measured there: resnet-18 onnxruntime-fp32"
+        " — edgecnn build … measures; EDGECNN_STORE names another store [no-history]"
+    )
+    assert error.exit_code is ExitCode.MISSING
+    assert "nothing was measured with this store" in NoHistory(asked="x", store=Path("/store"), known=()).line()
+
+
+def test_a_history_is_of_a_build_or_of_names() -> None:
+    error = HistoryOfWhat(options=("--arch", "--target"))
+    assert error.line() == (
+        "BUILD says already what --arch and --target would say"
+        " — edgecnn history BUILD, or edgecnn history --arch NAME --target DEVICE [history-of-what]"
+    )
+    assert error.exit_code is ExitCode.BAD_INPUT

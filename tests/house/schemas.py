@@ -18,10 +18,12 @@ from edgecnn.values.division import DataDivision
 from edgecnn.values.doctor import DoctorReport
 from edgecnn.values.inspection import DataInspection
 from edgecnn.values.loadgen import LoadGenReport
+from edgecnn.values.measured_history import MeasuredHistory
 from edgecnn.values.profile import Profile
 from edgecnn.values.recipe import Recipe
 from edgecnn.values.recipe_settings import RecipeDifference, RecipeSettings
 from edgecnn.values.report import BuildReport
+from edgecnn.values.side_by_side import SideBySide
 from tests.house.source_tree import ROOT
 
 FOLDER = ROOT / "docs" / "schemas"
@@ -31,6 +33,8 @@ PUBLISHED: dict[str, tuple[type[BaseModel], str]] = {
     "device": (Device, "A device file (TOML): nominal facts, each with its source."),
     "report": (BuildReport, "report.json: what a build found."),
     "comparison": (Comparison, "What judging one build against another found: `edgecnn judge HEAD --against BASE --json`."),
+    "compare": (SideBySide, "Finished builds side by side: `edgecnn compare A B --json`."),
+    "history": (MeasuredHistory, "What was measured over time: `edgecnn history --json`."),
     "latency-baseline": (LatencyBaseline, "A file of `edgecnn baseline`: every run of one kit on a board or a pinned runner."),
     "pinned-build": (PinnedBuild, "A file of `edgecnn baseline pin`: which kit later builds are raced against."),
     "recipe-settings": (RecipeSettings, "Every value of a recipe and where it is from: `edgecnn recipe show --json`."),

@@ -67,7 +67,7 @@ class Row:
 def candidate_rows(report: BuildReport) -> tuple[Row, ...]:
     """Every candidate in the plan's order."""
     return tuple(
-        Row(number=number, facts=facts, cells=_cells(facts), verdict=figures.verdict(facts))
+        Row(number=number, facts=facts, cells=figure_cells(facts), verdict=figures.verdict(facts))
         for number, facts in enumerate(report.candidates, start=1)
     )
 
@@ -90,7 +90,8 @@ def key_figures(report: BuildReport) -> tuple[tuple[str, Cell], ...]:
     return tuple(shown.items())
 
 
-def _cells(facts: CandidateFacts) -> tuple[Cell, ...]:
+def figure_cells(facts: CandidateFacts) -> tuple[Cell, ...]:
+    """One candidate's figures, in the order of ``COLUMNS``."""
     return (_accuracy(facts.report), _drop(facts), *_times(facts), _size(facts), _residency(facts))
 
 

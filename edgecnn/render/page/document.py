@@ -7,6 +7,7 @@ found its way out of the escaping would stay text.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -32,22 +33,36 @@ _BEFORE_UNIT = re.compile(r"(\d|\]) (%|ms|pp|px|MiB|×)")
 def report_page(facts: PageFacts) -> str:
     """The whole file as text, to be written in UTF-8."""
     shown = figures_of(facts)
-    every = [figure for figures in shown.values() for figure in figures]
+    return document(
+        TEMPLATE,
+        [figure for figures in shown.values() for figure in figures],
+        facts=facts,
+        desktop=desktop,
+        report=facts.report,
+        figures=shown,
+        lacking=not_measured(facts.report, shown),
+        machine=machine(facts.report.environment),
+        raced_under=raced_under({each.candidate: (each.observed_at, each.environment) for each in facts.raced}),
+        rows=candidate_rows(facts.report),
+        columns=COLUMNS,
+        key_figures=key_figures(facts.report),
+    )
+
+
+def document(template: str, every: Sequence[Figure], **shown: Any) -> str:
+    """A page of this folder's template: its head, style, scripts and charts are those of every page.
+
+    Args:
+        template: a file's name.
+        every: the charts that the template shows.
+        shown: what it words.
+    """
     library, behaviour = vega.library(), _file("page.js")
     return (
         _environment()
-        .get_template(TEMPLATE)
+        .get_template(template)
         .render(
-            facts=facts,
-            desktop=desktop,
-            report=facts.report,
-            figures=shown,
-            lacking=not_measured(facts.report, shown),
-            machine=machine(facts.report.environment),
-            raced_under=raced_under({each.candidate: (each.observed_at, each.environment) for each in facts.raced}),
-            rows=candidate_rows(facts.report),
-            columns=COLUMNS,
-            key_figures=key_figures(facts.report),
+            **shown,
             marks=MARKS,
             mark_of=OF_FIDELITY,
             policy=_policy(library, behaviour),
@@ -59,7 +74,7 @@ def report_page(facts: PageFacts) -> str:
     )
 
 
-def _charts(figures: list[Figure]) -> dict[str, Any]:
+def _charts(figures: Sequence[Figure]) -> dict[str, Any]:
     return {figure.id: vega.compiled(figure.spec) for figure in figures}
 
 

@@ -1,0 +1,84 @@
+"""A candidate's measurements over time for a terminal: a sparkline, a table of dates, and what changed in between."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from edgecnn.render import figures
+from edgecnn.render.terminal import show_lines, show_rows
+from edgecnn.render.text_plot import Signs, sparkline, stdout_signs
+from edgecnn.values.measured_history import MeasuredHistory, MeasuredPoint, Series
+
+COLUMNS = ("what", "observed at", "figure", "of", "kit", "since the one before")
+KIT_SHOWN = 12
+
+
+def show_history(found: MeasuredHistory) -> None:
+    """Print it."""
+    show_lines([f"{found.asked}: {counted(len(found.series), 'series')} in {found.store}"])
+    for series in found.series:
+        show_lines(["", *series_lines(series, stdout_signs())])
+        show_rows(COLUMNS, list(rows(series)))
+    show_lines([f"  note: {notice}" for notice in found.notices])
+
+
+def series_lines(series: Series, signs: Signs) -> list[str]:
+    """What it is of, and a sparkline of each kind of figure."""
+    kits = counted(len(series.kits), "kit")
+    lines = [f"{series.arch} {series.candidate} on {series.machine} ({', '.join(series.devices)}), {kits}"]
+    for name, points in (("p50", series.latency), ("top-1", series.accuracy)):
+        if points:
+            lines.append(f"  {name}: {_summary(points, name, signs)}")
+    return lines
+
+
+def _summary(points: Sequence[MeasuredPoint], name: str, signs: Signs) -> str:
+    values = [point.figure.estimate if point.figure else None for point in points]
+    known = [value for value in values if value is not None]
+    if not known:
+        return f"missing: {points[-1].reason or 'no figure'}"
+    breaks = broken(points)
+    said = f"; broken {counted(len(breaks), 'time')}: what must match changed" if breaks else ""
+    low, high, last = (_spelt(value, name) for value in (min(known), max(known), known[-1]))
+    return f"{sparkline(values, breaks, signs)}  {low} to {high}, last {last}{said}"
+
+
+def _spelt(value: float, name: str) -> str:
+    return f"{value:.2f} ms" if name == "p50" else f"{value * 100:.1f} %"
+
+
+def broken(points: Sequence[MeasuredPoint]) -> list[int]:
+    """Places of the points at which a new segment begins."""
+    return [place for place in range(1, len(points)) if points[place].segment != points[place - 1].segment]
+
+
+def rows(series: Series) -> Iterator[tuple[str, ...]]:
+    """Each measurement, oldest first."""
+    for name, points in (("p50 ms", series.latency), ("top-1", series.accuracy)):
+        for point in points:
+            yield (name, point.observed_at, figure_text(point, name), of_text(point), point.kit[:KIT_SHOWN], since_text(point))
+
+
+def figure_text(point: MeasuredPoint, name: str) -> str:
+    """The figure with its interval and mark, or why it is missing."""
+    if point.figure is None:
+        return f"missing: {point.reason or 'no figure'}"
+    text = figures.milliseconds(point.figure) if name == "p50 ms" else figures.percent_interval(point.figure)
+    return text + figures.MARKS[point.fidelity]
+
+
+def of_text(point: MeasuredPoint) -> str:
+    """What a figure is of: processes of a race and what it was run for, or images."""
+    if point.purpose is None:
+        return counted(point.count, "image")
+    return f"{counted(point.count, 'run')}, {point.purpose}" + (", disturbed" if point.disturbed else "")
+
+
+def since_text(point: MeasuredPoint) -> str:
+    """What is not as it was at the point before."""
+    return "; ".join([*(["another kit"] if point.new_kit else []), *point.changed])
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 kit``, ``3 kits``."""
+    return f"{number:,} {noun}" if number == 1 or noun.endswith("s") else f"{number:,} {noun}s"

@@ -1,0 +1,180 @@
+"""The page of a history: medians and accuracies by date, a chart a candidate, with a break where what must match changed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import altair as alt
+
+from edgecnn.render.measured_history import broken, counted, figure_text, of_text, since_text
+from edgecnn.render.page import vega
+from edgecnn.render.page.document import document
+from edgecnn.render.page.figure import Figure, Source, Table
+from edgecnn.render.page.marks import MEASURED, MISSING, OF_FIDELITY
+from edgecnn.values.measured_history import MeasuredHistory, MeasuredPoint, Series
+
+TEMPLATE = "history.html.j2"
+HEIGHT_PX = 230
+HOUR_MS = 3_600_000
+CLOCK_BELOW_MS = 96 * HOUR_MS
+"""A shorter stretch of time has hours on its axis, a longer one years."""
+ROOM = 0.06
+"""Share of the time shown that is left free at either end."""
+_COLOURS = {"report": "var(--build-1)", "select": "var(--build-2)", "against": "var(--build-3)", "accuracy": "var(--build-4)"}
+"""By what a race was run for. A race that chose flatters its winner; so the two are told apart."""
+KIT_SHOWN = 12
+
+
+@dataclass(frozen=True)
+class Told:
+    """One kind of figure."""
+
+    kind: str
+    title: str
+    name: str
+    axis: str
+    factor: float
+    """From the figure to what the axis shows."""
+    says: str
+
+
+LATENCY = Told("latency", "Median latency", "p50 ms", "median latency, ms", 1.0, "Bars are 98 % intervals over process runs.")
+ACCURACY = Told(
+    "accuracy", "Top-1 on the report split", "top-1", "top-1 on the report split, %", 100.0, "Bars are 95 % intervals."
+)
+
+
+def history_page(found: MeasuredHistory) -> str:
+    """The whole file as text, to be written in UTF-8."""
+    sections = []
+    for number, series in enumerate(found.series):
+        made = (
+            _figure(series, points, told, number) for points, told in ((series.latency, LATENCY), (series.accuracy, ACCURACY))
+        )
+        sections.append((series, tuple(figure for figure in made if figure is not None)))
+    every = [figure for _, figures in sections for figure in figures]
+    return document(TEMPLATE, every, found=found, sections=sections)
+
+
+def _figure(series: Series, points: Sequence[MeasuredPoint], told: Told, number: int) -> Figure | None:
+    known = [point for point in points if point.figure is not None]
+    if not known:
+        return None
+    breaks = broken(points)
+    purposes = sorted({_purpose(point) for point in known})
+    absent = len(points) - len(known)
+    return Figure(
+        id=f"{told.kind}-{number}",
+        title=f"{told.title} over time",
+        says=_says(points, told, breaks),
+        sources=(
+            *(Source(OF_FIDELITY[each], f"on {series.machine}") for each in dict.fromkeys(point.fidelity for point in known)),
+            *(
+                [Source(MISSING, f"{counted(absent, 'measurement')} without a figure, with the reason in the table")]
+                if absent
+                else []
+            ),
+        ),
+        spec=_spec(points, told),
+        legend=tuple(purposes) if told is LATENCY else (),
+        sifts=told is LATENCY,
+        half=True,
+        table=Table(
+            caption=f"{told.title} of {series.candidate}, oldest first",
+            columns=("observed at", told.axis, "of", "kit", "since the one before"),
+            rows=tuple(
+                (point.observed_at, figure_text(point, told.name), of_text(point), point.kit[:KIT_SHOWN], since_text(point))
+                for point in points
+            ),
+        ),
+        notes=tuple(f"broken at {points[place].observed_at}: {'; '.join(points[place].changed)}" for place in breaks),
+    )
+
+
+def _purpose(point: MeasuredPoint) -> str:
+    return point.purpose or ("accuracy" if point.count else "report")
+
+
+def _says(points: Sequence[MeasuredPoint], told: Told, breaks: Sequence[int]) -> str:
+    said = [told.says]
+    if any(point.new_kit for point in points):
+        said.append("A hollow point is the first of another kit.")
+    if breaks:
+        said.append("At a dashed line something that must match changed: what lies on two sides of it is not comparable.")
+    if told is LATENCY and any(point.purpose == "select" for point in points):
+        said.append("A race that selects flatters its winner; one that reports was run anew.")
+    return " ".join(said)
+
+
+def _spec(points: Sequence[MeasuredPoint], told: Told) -> dict[str, Any]:
+    data = vega.chart_data([_row(point, told) for point in points if point.figure is not None])
+    start, end = _span(points)
+    time = alt.Scale(type="utc", domain=[start, end], nice=False)
+    clock = "%-d %b %H:%M" if end - start < CLOCK_BELOW_MS else "%-d %b %Y"
+    x = alt.X("at:T", title="UTC", scale=time, axis=alt.Axis(tickCount=4, grid=False, labelOverlap=True, format=clock))
+    scale = alt.Scale(zero=False, padding=14, nice=False)
+    fades = alt.condition("indexof(hidden, datum.purpose) < 0", alt.value(1.0), alt.value(0.06))
+    names = list(_COLOURS)
+    colour = alt.Color("purpose:N", legend=None, scale=alt.Scale(domain=names, range=[_COLOURS[name] for name in names]))
+    base = alt.Chart(data).encode(x=x, color=colour)
+    figure = alt.Y("figure:Q", title=told.axis, scale=scale, axis=alt.Axis(tickCount=5))
+    tips = [alt.Tooltip(f"{name}:N") for name in ("observed at", told.name, "of", "kit", "since")]
+    layers = [
+        *_breaks(points, x),
+        base.mark_line(strokeWidth=1.4, strokeOpacity=0.7, aria=False).encode(y=figure, detail=["segment:N"], opacity=fades),
+        base.mark_rule(strokeWidth=2, aria=False).encode(y=alt.Y("low:Q", scale=scale), y2="high:Q", opacity=fades),
+        base.mark_point(opacity=1, size=85, strokeWidth=2, filled=False).encode(
+            y=figure, shape=alt.Shape("shape:N", scale=None, legend=None), tooltip=tips, opacity=fades,
+            fill=alt.Fill("fill:N", scale=None, legend=None),
+        ),
+    ]  # fmt: skip
+    chart = alt.layer(*layers).properties(width="container", height=HEIGHT_PX).add_params(vega.hidden_precisions())
+    return vega.specification(chart)
+
+
+def _breaks(points: Sequence[MeasuredPoint], x: alt.X) -> list[alt.Chart]:
+    """A dashed line before each point from which on something differs, half-way from the one before."""
+    rows = [
+        {
+            "at": (_moment_ms(points[place - 1]) + _moment_ms(points[place])) / 2,
+            "changed": "; ".join(points[place].changed),
+        }
+        for place in broken(points)
+    ]
+    if not rows:
+        return []
+    mark = alt.Chart(vega.chart_data(rows)).mark_rule(strokeDash=[5, 4], strokeWidth=1.5, color="var(--FAIL)", aria=False)
+    return [mark.encode(x=x, tooltip=[alt.Tooltip("changed:N")])]
+
+
+def _span(points: Sequence[MeasuredPoint]) -> tuple[float, float]:
+    moments = [_moment_ms(point) for point in points]
+    room = ROOM * (max(moments) - min(moments)) or HOUR_MS
+    return min(moments) - room, max(moments) + room
+
+
+def _moment_ms(point: MeasuredPoint) -> float:
+    return datetime.fromisoformat(point.observed_at).timestamp() * 1000
+
+
+def _row(point: MeasuredPoint, told: Told) -> dict[str, Any]:
+    assert point.figure is not None
+    purpose = _purpose(point)
+    return {
+        "at": _moment_ms(point),
+        "figure": point.figure.estimate * told.factor,
+        "low": point.figure.low * told.factor,
+        "high": point.figure.high * told.factor,
+        "segment": str(point.segment),
+        "purpose": purpose,
+        "shape": "circle" if OF_FIDELITY[point.fidelity] is MEASURED else "diamond",
+        "fill": "var(--bg)" if point.new_kit else _COLOURS[purpose],
+        "observed at": point.observed_at,
+        told.name: figure_text(point, told.name),
+        "of": of_text(point),
+        "kit": point.kit[:KIT_SHOWN],
+        "since": since_text(point) or "nothing that must match changed",
+    }

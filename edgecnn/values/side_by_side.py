@@ -1,0 +1,95 @@
+"""Several finished builds side by side, as facts. What cannot be held against each other stands there with the reason why."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from edgecnn.values.base import Value
+from edgecnn.values.profile import Environment
+from edgecnn.values.report import Build, CandidateFacts, Choice
+from edgecnn.values.verdict import Fidelity, Interval, Verdict
+
+
+class ComparedBuild(Value):
+    """One build of a comparison."""
+
+    label: str
+    """A, B, C …, in the order given: what tables and charts call it."""
+    folder: str
+    version: str
+    """Of the edgecnn that made it."""
+    made_at: str
+    build: Build
+    environment: Environment
+    choice: Choice
+    verdict: Verdict
+    notices: tuple[str, ...] = ()
+
+
+class ComparedCandidate(Value):
+    """One candidate id with what each build found of it."""
+
+    candidate: str
+    facts: tuple[CandidateFacts | None, ...]
+    """In the order of the builds; None where a build has no such candidate. Layers are left out: report.json has them."""
+
+
+class PairedAccuracy(Value):
+    """Top-1 of one candidate in two builds, image by image."""
+
+    candidate: str
+    base: str
+    head: str
+    """Labels."""
+    drop_pp: Interval | None
+    """Top-1 that HEAD loses against BASE, percentage points; two-sided 90 %. Negative: HEAD is better."""
+    lost: int | None = None
+    """Images that only BASE gets right."""
+    gained: int | None = None
+    """Images that only HEAD gets right."""
+    images: int | None = None
+    fidelity: Fidelity = Fidelity.MISSING
+    machine: str | None = None
+    absent: str | None = None
+    """Why there is no difference, as a sentence."""
+
+
+class BuildChanges(Value):
+    """What differs between what two builds were made from and with, BASE → HEAD."""
+
+    base: str
+    head: str
+    lines: tuple[str, ...]
+    """One difference each, such as ``recipe train.epochs: 3 → 10``; of one candidate alone: begun with its id in brackets."""
+    unknown: str | None = None
+    """Why not everything is known; None where nothing is missing."""
+
+
+class MachineGroup(Value):
+    """Builds whose times were taken on one machine in one state."""
+
+    labels: tuple[str, ...]
+    machine: str
+    differs: tuple[str, ...] = ()
+    """From the first group, one condition a line; empty for the first."""
+
+
+class SideBySide(Value):
+    """``edgecnn compare A B …``, schema edgecnn.compare/1."""
+
+    schema_: Literal["edgecnn.compare/1"] = Field(default="edgecnn.compare/1", alias="schema")
+    version: str
+    made_at: str
+    builds: tuple[ComparedBuild, ...] = Field(min_length=2)
+    candidates: tuple[ComparedCandidate, ...]
+    paired: tuple[PairedAccuracy, ...]
+    """Every other build against the first, for each candidate that both have."""
+    changed: tuple[BuildChanges, ...]
+    """Every other build against the first."""
+    machines: tuple[MachineGroup, ...]
+    """Of the builds that were timed. Times of two groups are never subtracted or ranked, nor drawn on one axis."""
+    notices: tuple[str, ...] = ()
+    command: str
+    """That makes this comparison again."""

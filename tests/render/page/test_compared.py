@@ -1,0 +1,56 @@
+"""The text of both pages: what is said without a browser."""
+
+from __future__ import annotations
+
+import pytest
+
+from edgecnn.render.page.compared import comparison_page
+from edgecnn.render.page.over_time import history_page
+from tests.render.page.comparisons import a_history, a_point, a_series, hostile_builds, hostile_history, some_builds
+from tests.render.page.pages import HOSTILE
+
+
+def test_no_hostile_name_becomes_markup() -> None:
+    for page in (comparison_page(hostile_builds()), history_page(hostile_history())):
+        body = page[: page.index('<script type="application/json"')]
+        for harm in HOSTILE[:3]:
+            assert harm not in body
+        assert page.count("<script") == 3
+        assert "49" not in page[page.index("<title>") : page.index("</title>")]
+
+
+def test_a_page_of_many_builds_and_candidates_is_under_2_mb() -> None:
+    assert len(comparison_page(some_builds(6, 10)).encode()) < 2_000_000
+    ten = [a_series(f"onnxruntime-{number}") for number in range(10)]
+    assert len(history_page(a_history(*ten)).encode()) < 2_000_000
+
+
+def test_the_comparison_says_why_times_are_not_divided_and_what_changed() -> None:
+    page = comparison_page(some_builds())
+    assert "they stand side by side and are not divided" in page
+    assert "edgecnn judge builds/b --against builds/a" in page
+    assert "this build has no such candidate" in page
+    assert '<tr><th scope="row">recipe</th><td>train.epochs: 3 → 10</td></tr>' in page
+    assert '<tr><th scope="row">tools</th><td>onnx: 1.20 → 1.21</td></tr>' in page
+
+
+def test_what_no_build_measured_is_missing_and_said() -> None:
+    page = comparison_page(some_builds(paired=(), machines=()))
+    assert "energy: no build measured it with enough runs" in page
+    assert "no build was timed with enough runs for an interval" in page
+    assert "no two builds have a candidate in common" in page
+
+
+def test_a_candidate_without_figures_has_a_reason_in_place_of_charts() -> None:
+    page = history_page(a_history(a_series(latency=(a_point(1, None, reason="3 runs; an interval needs 7"),), accuracy=())))
+    assert "latency: 3 runs; an interval needs 7" in page
+    assert "accuracy: it was not evaluated on a report split" in page
+
+
+@pytest.mark.parametrize("page", ["compare", "history"])
+def test_each_chart_has_a_name_and_its_numbers_in_a_table(page: str) -> None:
+    text = comparison_page(some_builds()) if page == "compare" else history_page(a_history())
+    charts = text.count('class="chart"')
+    assert charts == {"compare": 5, "history": 4}[page]
+    assert text.count('role="img" aria-label="Chart: ') == charts
+    assert text.count("<summary>The numbers: ") == charts
