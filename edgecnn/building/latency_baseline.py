@@ -194,5 +194,5 @@ def _baseline(side: Side, profile: Profile, machine: str, beside: _Beside) -> La
 
 
 def _digest(written: Mapping[str, Any]) -> str:
-    """Of the document as it stands in the file: a field that a later version knows is not in it, and makes no file look edited."""
+    """Of the document as it stands in the file: a field that only a later version knows makes no file look edited."""
     return digest_of({name: value for name, value in written.items() if name != "sha256"})
