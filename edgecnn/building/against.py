@@ -42,7 +42,6 @@ from edgecnn.values.report import Accuracy, CandidateFacts, Latency
 from edgecnn.values.stage import Progress
 from edgecnn.values.verdict import Gate, GateResult
 
-MIB = 1024 * 1024
 THIS_MACHINE = "this machine"
 
 
@@ -161,7 +160,7 @@ def _facts(head: Side, seen: _Seen, lab: Lab) -> CandidateFacts:
         memory=memory(_joined(profiles), machine=lab.machine)
         if profiles
         else missing_memory(reason=nothing, machine=lab.machine),
-        size_mib=head.kit.model_bytes / MIB,
+        size_mib=head.kit.size_mib,
         kit=head.kit.digest,
     )
 

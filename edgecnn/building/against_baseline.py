@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import edgecnn
-from edgecnn.building.against import MIB
 from edgecnn.building.contenders import Side, side_of
 from edgecnn.building.latency_baseline import figures_of, read_baseline, runs_of
 from edgecnn.building.origin import changes
@@ -147,7 +146,7 @@ def _facts(side: Side, profile: Profile | None, machine: str, absent: str | None
         candidate=side.kit.candidate,
         latency=missing_latency(reason=why, machine=machine) if profile is None else latency(profile, machine=machine),
         memory=missing_memory(reason=why, machine=machine) if profile is None else memory(profile, machine=machine),
-        size_mib=side.kit.model_bytes / MIB,
+        size_mib=side.kit.size_mib,
         kit=side.kit.digest,
     )
 

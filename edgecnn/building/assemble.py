@@ -27,7 +27,6 @@ from edgecnn.values.report import Accuracy, CandidateFacts, Latency
 from edgecnn.values.residency import Residency
 from edgecnn.values.verdict import Fidelity
 
-MIB = 1024 * 1024
 PURPOSES: tuple[Purpose, ...] = ("report", "select")
 SCREENED: tuple[Purpose, ...] = (*PURPOSES, "screen")
 
@@ -90,8 +89,8 @@ def _facts(
         latency=_latency(name, scene),
         memory=_memory(name, scene),
         energy=_energy(name, scene),
-        size_mib=kit.model_bytes / MIB if kit else None,
-        kit_mib=kit.whole_bytes / MIB if kit else None,
+        size_mib=kit.size_mib if kit else None,
+        kit_mib=kit.whole_mib if kit else None,
         residency=_residency(name, scene),
         kit=kit.digest if kit else None,
         evaluated_kit=answering.digest if answering else None,

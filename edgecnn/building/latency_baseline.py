@@ -17,6 +17,7 @@ import edgecnn
 from edgecnn.building.contenders import Side, side_of
 from edgecnn.building.publish import write_text_atomically
 from edgecnn.building.ran_on import contradiction
+from edgecnn.building.reported_race import reported_race
 from edgecnn.errors.ci import ResultFileUnwritable
 from edgecnn.errors.comparing import LatencyBaselineUnreadable, NoRecordedRace
 from edgecnn.errors.measuring import RunsUnusable
@@ -50,8 +51,7 @@ def recorded(folder: Path, store: Store, candidate: str | None = None) -> Latenc
         because = (row.latency.reason if row and row.latency else None) or f"{folder} has no report that this version can read"
         hint = "runs that the device measured become a baseline with: edgecnn baseline import BUILD RUNS --out FILE"
         raise NoRecordedRace(candidate=name, because=because, hint=hint)
-    of_report = (entry.profile for entry in store.profiles.of(side.kit.digest, "race") if entry.profile.runs)
-    profile = next((each for each in of_report if each.observed_at == row.latency.observed_at), None)
+    profile = reported_race(store, side.kit.digest, row.latency.observed_at)
     if profile is None:
         because = f"the race of {row.latency.observed_at} is not in the store {store.root}"
         raise NoRecordedRace(candidate=name, because=because, hint="the same build command races again")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from edgecnn.building.page_facts import SHARES, Raced, RunShape
+from edgecnn.building.reported_race import reported_race, timed_races
 from edgecnn.judging.latency import run_ms
 from edgecnn.store.store import Store
 from edgecnn.values.profile import Profile, Run
@@ -27,13 +28,11 @@ def _profile_of(facts: CandidateFacts, report: BuildReport, store: Store) -> Pro
     """The profile that the reported latency was computed from; without one, the last screening run before the report."""
     if facts.kit is None:
         return None
-    entries = (entry.profile for entry in store.profiles.of(facts.kit, "race") if entry.profile.runs)
-    stored = [profile for profile in entries if profile.purpose in (None, "screen", "select", "report")]
     if facts.latency is not None and facts.latency.runs:
-        return next((profile for profile in stored if profile.observed_at == facts.latency.observed_at), None)
+        return reported_race(store, facts.kit, facts.latency.observed_at)
     if not report.build.device_attached:
         return None
-    screens = (profile for profile in stored if profile.purpose == "screen")
+    screens = (profile for profile in timed_races(store, facts.kit) if profile.purpose == "screen")
     return next((profile for profile in screens if profile.observed_at <= report.made_at), None)
 
 

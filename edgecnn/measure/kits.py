@@ -12,6 +12,8 @@ from edgecnn.values.artifact import Artifact
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import Candidate
 
+_MIB = 1024 * 1024
+
 
 class KitRef(Value):
     """One packaged kit."""
@@ -66,15 +68,15 @@ class KitRef(Value):
         return int(_manifest(self.folder)["model"]["batch_max"])
 
     @property
-    def model_bytes(self) -> int:
-        """Bytes of the model's own files: what the network costs on the device's disk, without runner and golden set."""
+    def size_mib(self) -> float:
+        """The model's own files: what the network costs on the device's disk, without runner and golden set."""
         manifest = _manifest(self.folder)
-        return sum(int(manifest["files"][name]["bytes"]) for name in manifest["model"]["files"])
+        return sum(int(manifest["files"][name]["bytes"]) for name in manifest["model"]["files"]) / _MIB
 
     @property
-    def whole_bytes(self) -> int:
-        """Bytes of every file of the kit, ``kit.json`` apart: what is copied to a device."""
-        return sum(int(fact["bytes"]) for fact in _manifest(self.folder)["files"].values())
+    def whole_mib(self) -> float:
+        """Every file of the kit, ``kit.json`` apart: what is copied to a device."""
+        return sum(int(fact["bytes"]) for fact in _manifest(self.folder)["files"].values()) / _MIB
 
     @property
     def manifest(self) -> dict[str, Any]:

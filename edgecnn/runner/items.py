@@ -118,7 +118,7 @@ def _item(path: Path, index: int, value: Any) -> Item:
 
 def _check_numbers(path: Path, where: str, given: Dict[str, Any]) -> None:
     for name in ("round", "position", "samples", "batch"):
-        least = name in ("samples", "batch")
+        least = 1 if name in ("samples", "batch") else 0
         if not isinstance(given.get(name), int) or isinstance(given[name], bool) or given[name] < least:
             raise _bad(path, "{}.{} is {!r}".format(where, name, given.get(name)))
     if given["warmup_s"] != 0 and not _positive(given["warmup_s"]):

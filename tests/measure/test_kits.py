@@ -36,4 +36,4 @@ def test_a_kits_runtime_is_that_which_its_session_opens_and_not_its_candidates(t
 
 
 def test_a_models_size_is_that_of_its_own_files(tmp_path: Path) -> None:
-    assert KitRef.of(a_candidate("fp32"), packaged(tmp_path)).model_bytes == 310
+    assert KitRef.of(a_candidate("fp32"), packaged(tmp_path)).size_mib == 310 / 1024**2
