@@ -11,7 +11,7 @@ import altair as alt
 from edgecnn.render.page import vega
 from edgecnn.render.page.figure import Figure, Source, Table
 from edgecnn.render.page.marks import MEASURED, Mark
-from edgecnn.render.text_plot import logarithmic
+from edgecnn.render.plots import far_apart
 from edgecnn.values.verdict import Interval
 
 COLOURS = 6
@@ -78,7 +78,7 @@ def _spec(lines: Sequence[Line], drawn: Drawn) -> dict[str, Any]:
     builds = sorted({line.build for line in lines})
     rows = [_row(line) for line in lines]
     offset = alt.YOffset("build:N", scale=alt.Scale(domain=builds, paddingInner=0.1, paddingOuter=0.1))
-    apart = logarithmic([line.figure for line in lines])
+    apart = far_apart(min(line.figure.low for line in lines), max(line.figure.high for line in lines))
     scale = alt.Scale(padding=18, nice=False, type="log") if apart else alt.Scale(padding=18, nice=False, zero=drawn.zero)
     fades = alt.condition("indexof(hidden, datum.build) < 0", alt.value(1.0), alt.value(0.08))
     base = alt.Chart(vega.chart_data(rows)).encode(
