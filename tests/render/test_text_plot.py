@@ -51,7 +51,7 @@ def test_differences_far_apart_stand_on_a_linear_axis_from_the_zero_that_it_hold
 
 @given(st.lists(st.tuples(NUMBERS, NUMBERS, NUMBERS), min_size=1, max_size=6), st.integers(1, 200))
 def test_every_interval_has_its_point_between_its_ends(figures: list[tuple[float, float, float]], width: int) -> None:
-    bars = [a_bar(*sorted(figure)) for figure in figures]
+    bars = [a_bar(low, at, high) for low, at, high in map(sorted, figures)]
     lines = interval_lines(bars, WHOLE, ASCII, width)
     assert len(lines) == len(bars) + 1
     for line in lines[:-1]:
