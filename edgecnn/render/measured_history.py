@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from edgecnn.render import figures
+from edgecnn.render.plots import Signs, stdout_signs
 from edgecnn.render.terminal import show_lines, show_rows
-from edgecnn.render.text_plot import Signs, sparkline, stdout_signs
+from edgecnn.render.text_plot import sparkline
 from edgecnn.values.measured_history import MeasuredHistory, MeasuredPoint, Series
 
 COLUMNS = ("what", "observed at", "figure", "of", "kit", "since the one before")

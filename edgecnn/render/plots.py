@@ -6,6 +6,7 @@ Nothing is printed here: each function returns text of a known width, in which e
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -29,21 +30,28 @@ class Signs:
     points: dict[Fidelity, str]
     """By where a figure comes from, as on the page: a shape each, and never colour alone."""
     chosen: str
+    broken: str
+    """Between two of a row of bars that may not be compared."""
 
 
 UNICODE = Signs(
-    left="├", right="┤", line="─", axis_left="└", axis_right="┘", bars="▁▂▃▄▅▆▇█", chosen="◀",
+    left="├", right="┤", line="─", axis_left="└", axis_right="┘", bars="▁▂▃▄▅▆▇█", chosen="◀", broken="┊",
     points={Fidelity.MEASURED: "●", Fidelity.EMULATED: "◆", Fidelity.PREDICTED: "▲", Fidelity.MISSING: "○"},
 )  # fmt: skip
 ASCII = Signs(
-    left="|", right="|", line="-", axis_left="+", axis_right="+", bars="_.-:=+*#", chosen="<",
+    left="|", right="|", line="-", axis_left="+", axis_right="+", bars="_.-:=+*#", chosen="<", broken="|",
     points={Fidelity.MEASURED: "o", Fidelity.EMULATED: "*", Fidelity.PREDICTED: "^", Fidelity.MISSING: "?"},
 )  # fmt: skip
 
 
-def signs(*, ascii_only: bool) -> Signs:
-    """Those that the terminal can show."""
-    return ASCII if ascii_only else UNICODE
+def signs_for(encoding: str | None) -> Signs:
+    """Those that an encoding has: Unicode in UTF alone, as in the tables; elsewhere a sign may be absent, or two cells wide."""
+    return UNICODE if (encoding or "utf-8").lower().startswith("utf") else ASCII
+
+
+def stdout_signs() -> Signs:
+    """Those that this process's stdout can show."""
+    return signs_for(sys.stdout.encoding)
 
 
 @dataclass(frozen=True)
@@ -63,10 +71,16 @@ class Span:
         return min(self.width - 1, max(0, round((at - low) / (high - low) * (self.width - 1))))
 
 
-def span_of(intervals: Sequence[Interval], width: int) -> Span:
-    """An axis that holds these, at least one, with their bounds."""
-    low, high = min(each.low for each in intervals), max(each.high for each in intervals)
-    return Span(low, high, width, logarithmic=low > 0 and high / low > LOG_FROM)
+def span_of(intervals: Sequence[Interval], width: int, marked: float | None = None) -> Span:
+    """An axis that holds these, at least one, with their bounds, and a ``marked`` value, such as 0 of a difference."""
+    held = [] if marked is None else [marked]
+    low, high = min([*held, *(each.low for each in intervals)]), max([*held, *(each.high for each in intervals)])
+    return Span(low, high, width, logarithmic=far_apart(low, high))
+
+
+def far_apart(low: float, high: float) -> bool:
+    """Whether on a linear axis between these the small values could not be told apart."""
+    return low > 0 and high / low > LOG_FROM
 
 
 def interval_bar(interval: Interval, span: Span, drawn: Signs, fidelity: Fidelity = Fidelity.MEASURED) -> str:
@@ -81,9 +95,9 @@ def interval_bar(interval: Interval, span: Span, drawn: Signs, fidelity: Fidelit
 
 
 def axis_line(span: Span, drawn: Signs, digits: int) -> str:
-    """``└ 1.20 ── 3.45 ┘``: from where to where, ``span.width`` cells wide where the two numbers fit that."""
+    """``└ 1.20 ── 3.45 ┘``: from where to where; ``span.width`` cells wide where the numbers, and ``log``, fit that."""
     low, high = f"{drawn.axis_left} {span.low:.{digits}f} ", f" {span.high:.{digits}f} {drawn.axis_right}"
-    kind = " log " if span.logarithmic and span.width >= len(low) + len(high) + 5 else ""
+    kind = " log " if span.logarithmic else ""
     return low + kind.center(max(1, span.width - len(low) - len(high)), drawn.line) + high
 
 

@@ -7,8 +7,9 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 
 from edgecnn.render import figures
+from edgecnn.render.plots import Signs, stdout_signs
 from edgecnn.render.terminal import WIDE, show_lines, show_rows
-from edgecnn.render.text_plot import Bar, Signs, interval_lines, stdout_signs
+from edgecnn.render.text_plot import Axis, Bar, interval_lines
 from edgecnn.values.report import CandidateFacts
 from edgecnn.values.side_by_side import BuildChanges, MachineGroup, SideBySide
 from edgecnn.values.verdict import Fidelity, Interval
@@ -78,21 +79,22 @@ def plot_lines(found: SideBySide, signs: Signs, width: int) -> list[str]:
     """Top-1, paired differences and latencies as intervals; of each machine's latencies a plot of its own."""
     every = [build.label for build in found.builds]
     lines = ["", "top-1 on the report split, %, 95 %:"]
-    lines += _indented(interval_lines(_bars(found, every, _top1, _accuracy_text), signs, width))
+    lines += _indented(interval_lines(_bars(found, every, _top1), Axis(digits=1), signs, width))
     paired = [
         Bar(
             f"{each.candidate} {each.base} → {each.head}",
             each.drop_pp,
             f"missing: {each.absent}" if each.drop_pp is None else figures.points(each.drop_pp) + figures.MARKS[each.fidelity],
+            each.fidelity,
         )
         for each in found.paired
     ]
     if paired:
         lines += ["", "top-1 lost, image by image, pp, 90 %; right is worse:"]
-        lines += _indented(interval_lines(paired, signs, width, marked=0.0))
+        lines += _indented(interval_lines(paired, Axis(digits=2, marked=0.0), signs, width))
     for number, group in enumerate(found.machines):
         lines += ["", f"p50, ms, {machine_text(group, number)}:"]
-        lines += _indented(interval_lines(_bars(found, group.labels, _p50, _latency_text), signs, width))
+        lines += _indented(interval_lines(_bars(found, group.labels, _p50), Axis(digits=2), signs, width))
     return [*lines, "", *latency_advice(found)]
 
 
@@ -133,40 +135,29 @@ def _changed(each: BuildChanges, shown: int) -> Iterator[str]:
         yield f"{between}: nothing that is recorded"
 
 
-def _bars(
-    found: SideBySide,
-    labels: Sequence[str],
-    figure: Callable[[CandidateFacts], Interval | None],
-    text: Callable[[CandidateFacts], str],
-) -> list[Bar]:
+def _bars(found: SideBySide, labels: Sequence[str], bar: Callable[[str, CandidateFacts], Bar]) -> list[Bar]:
     return [
-        Bar(f"{row.candidate} {build.label}", figure(facts), text(facts))
+        bar(f"{row.candidate} {build.label}", facts)
         for row in found.candidates
         for build, facts in zip(found.builds, row.facts, strict=True)
         if facts is not None and build.label in labels
     ]
 
 
-def _top1(facts: CandidateFacts) -> Interval | None:
+def _top1(name: str, facts: CandidateFacts) -> Bar:
     if facts.report is None:
-        return None
+        return Bar(name, None, "missing: not evaluated")
     top1 = facts.report.top1
-    return top1.model_copy(update={name: 100 * getattr(top1, name) for name in ("estimate", "low", "high")})
+    percent = top1.model_copy(update={end: 100 * getattr(top1, end) for end in ("estimate", "low", "high")})
+    return Bar(name, percent, figures.accuracy(facts.report), facts.report.fidelity)
 
 
-def _accuracy_text(facts: CandidateFacts) -> str:
-    return "missing: not evaluated" if facts.report is None else figures.accuracy(facts.report)
-
-
-def _p50(facts: CandidateFacts) -> Interval | None:
-    return facts.latency.p50_ms if facts.latency else None
-
-
-def _latency_text(facts: CandidateFacts) -> str:
+def _p50(name: str, facts: CandidateFacts) -> Bar:
     latency = facts.latency
     if latency is None or latency.p50_ms is None:
-        return f"missing: {(latency.reason if latency else None) or 'not raced'}"
-    return figures.milliseconds(latency.p50_ms) + figures.MARKS[latency.fidelity] + (" disturbed" if latency.disturbed else "")
+        return Bar(name, None, f"missing: {(latency.reason if latency else None) or 'not raced'}")
+    text = figures.milliseconds(latency.p50_ms) + figures.MARKS[latency.fidelity] + (" disturbed" if latency.disturbed else "")
+    return Bar(name, latency.p50_ms, text, latency.fidelity)
 
 
 def _indented(lines: Sequence[str]) -> list[str]:

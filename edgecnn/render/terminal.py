@@ -17,7 +17,7 @@ from edgecnn.render.build_plot import plot_lines
 from edgecnn.render.extents import extent_lines
 from edgecnn.render.gate_sheet import error_rates
 from edgecnn.render.grid import Grid, show_grid
-from edgecnn.render.plots import signs
+from edgecnn.render.plots import stdout_signs
 from edgecnn.render.timing import latency_lines
 from edgecnn.values.artifact import Ran
 from edgecnn.values.report import BuildReport, CandidateFacts
@@ -89,7 +89,7 @@ def show_candidates(report: BuildReport) -> None:
 def show_plot(report: BuildReport) -> None:
     """A finished build as a small plot: accuracy and latency with their intervals."""
     console = _console()
-    for line in plot_lines(report, console.width, signs(ascii_only=console.options.ascii_only)):
+    for line in plot_lines(report, console.width, stdout_signs()):
         console.print(line, soft_wrap=True)
 
 

@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+import io
+import sys
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgecnn.render.plots import ASCII, UNICODE, Signs, Span, axis_line, bars_line, interval_bar, signs, span_of
+from edgecnn.render.plots import (
+    ASCII,
+    UNICODE,
+    Signs,
+    Span,
+    axis_line,
+    bars_line,
+    interval_bar,
+    signs_for,
+    span_of,
+    stdout_signs,
+)
 from edgecnn.values.verdict import Fidelity, Interval
 from tests.judging.made import an_interval
 
@@ -39,9 +54,18 @@ def test_figures_far_apart_stand_on_a_logarithmic_axis() -> None:
     assert not span_of([an_interval(-1), an_interval(100)], 21).logarithmic
 
 
+def test_an_axis_that_holds_zero_is_never_logarithmic() -> None:
+    assert span_of([an_interval(1), an_interval(100)], 21, marked=0.0) == Span(0.0, 100, 21)
+    assert span_of([an_interval(1), an_interval(2)], 21, marked=4.0) == Span(1, 4.0, 21)
+
+
 def test_an_axis_says_from_where_to_where() -> None:
     assert axis_line(Span(1.0, 2.0, 20), UNICODE, 2) == "└ 1.00 ────── 2.00 ┘"
     assert axis_line(Span(1.0, 20.0, 24, logarithmic=True), ASCII, 0) == "+ 1 ----- log ----- 20 +"
+
+
+def test_a_logarithmic_axis_says_so_where_there_is_no_room_either() -> None:
+    assert axis_line(Span(1.0, 20.0, 10, logarithmic=True), ASCII, 0) == "+ 1  log  20 +"
 
 
 @given(st.lists(intervals(), min_size=1, max_size=8), st.integers(8, 90), st.sampled_from([UNICODE, ASCII]))
@@ -70,7 +94,22 @@ def test_bars_count_from_where_they_are_told() -> None:
     assert bars_line([2.0, 2.0], ASCII) == "__"
 
 
-def test_ascii_is_ascii_and_a_terminal_s_own_signs_are_chosen() -> None:
-    assert signs(ascii_only=True) is ASCII
-    assert signs(ascii_only=False) is UNICODE
-    assert all(each.isascii() for each in (ASCII.left, ASCII.right, ASCII.line, ASCII.bars, ASCII.chosen, *ASCII.points.values()))
+def test_ascii_is_ascii() -> None:
+    drawn = (ASCII.left, ASCII.right, ASCII.line, ASCII.axis_left, ASCII.axis_right, ASCII.bars, ASCII.chosen, ASCII.broken)
+    assert all(each.isascii() for each in (*drawn, *ASCII.points.values()))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "UTF-8", "utf8", "utf-16", None])
+def test_in_utf_signs_are_unicode(encoding: str | None) -> None:
+    assert signs_for(encoding) is UNICODE
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp437", "gb18030", "no-such-encoding"])
+def test_elsewhere_they_are_ascii(encoding: str) -> None:
+    assert signs_for(encoding) is ASCII
+
+
+def test_the_signs_are_those_of_stdout(monkeypatch: pytest.MonkeyPatch) -> None:
+    for encoding, drawn in (("latin-1", ASCII), ("utf-8", UNICODE)):
+        monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding))
+        assert stdout_signs() is drawn

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from edgecnn.render.measured_history import figure_text, rows, series_lines
+from edgecnn.render.plots import ASCII, UNICODE
 from edgecnn.render.side_by_side import WHY_NOT_DIVIDED, change_lines, latency_advice, plot_lines, show_side_by_side
-from edgecnn.render.text_plot import ASCII, UNICODE
 from edgecnn.values.side_by_side import BuildChanges
 from edgecnn.values.verdict import Fidelity
 from tests.judging.made import an_interval
@@ -51,7 +51,8 @@ def test_paired_differences_stand_with_their_interval_or_their_reason() -> None:
 def test_an_emulated_accuracy_keeps_its_mark() -> None:
     found = some_builds()
     emulated = tuple(each.model_copy(update={"fidelity": Fidelity.EMULATED}) for each in found.paired)
-    assert any(line.endswith("ppᵉ") for line in plot_lines(found.model_copy(update={"paired": emulated}), UNICODE, 120))
+    lines = plot_lines(found.model_copy(update={"paired": emulated}), UNICODE, 120)
+    assert [("◆" in line, "●" in line) for line in lines if line.endswith("ppᵉ")] == [(True, False)] * 2
 
 
 def test_what_changed_is_said_line_by_line_and_so_is_what_nobody_knows() -> None:

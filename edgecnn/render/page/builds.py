@@ -11,7 +11,7 @@ import altair as alt
 from edgecnn.render.page import vega
 from edgecnn.render.page.figure import Figure, Source, Table
 from edgecnn.render.page.marks import MEASURED, Mark
-from edgecnn.render.text_plot import logarithmic
+from edgecnn.render.plots import far_apart
 from edgecnn.values.verdict import Interval
 
 COLOURS = 6
@@ -78,7 +78,8 @@ def _spec(lines: Sequence[Line], drawn: Drawn) -> dict[str, Any]:
     builds = sorted({line.build for line in lines})
     rows = [_row(line) for line in lines]
     offset = alt.YOffset("build:N", scale=alt.Scale(domain=builds, paddingInner=0.1, paddingOuter=0.1))
-    apart = logarithmic([line.figure for line in lines])
+    low, high = min(line.figure.low for line in lines), max(line.figure.high for line in lines)
+    apart = far_apart(0.0 if drawn.zero else low, high)
     scale = alt.Scale(padding=18, nice=False, type="log") if apart else alt.Scale(padding=18, nice=False, zero=drawn.zero)
     fades = alt.condition("indexof(hidden, datum.build) < 0", alt.value(1.0), alt.value(0.08))
     base = alt.Chart(vega.chart_data(rows)).encode(
@@ -88,10 +89,10 @@ def _spec(lines: Sequence[Line], drawn: Drawn) -> dict[str, Any]:
         opacity=fades,
     )
     tips = [alt.Tooltip(f"{name}:N") for name in ("candidate", "build", "figure", "from", "of")]
-    low = alt.X("low:Q", title=drawn.axis + (", logarithmic" if apart else ""), scale=scale, axis=alt.Axis(tickCount=6))
+    start = alt.X("low:Q", title=drawn.axis + (", logarithmic" if apart else ""), scale=scale, axis=alt.Axis(tickCount=6))
     layers: list[Any] = [*([_zero()] if drawn.zero else [])]
     layers += [
-        base.mark_rule(strokeWidth=2.5, strokeCap="round", aria=False).encode(x=low, x2="high:Q"),
+        base.mark_rule(strokeWidth=2.5, strokeCap="round", aria=False).encode(x=start, x2="high:Q"),
         base.mark_point(filled=True, opacity=1, size=95, stroke="var(--bg)", strokeWidth=1.5).encode(
             x=alt.X("at:Q", scale=scale), shape=alt.Shape("shape:N", scale=None, legend=None), tooltip=tips
         ),

@@ -6,6 +6,7 @@ import pytest
 
 from edgecnn.render.page.compared import comparison_page
 from edgecnn.render.page.over_time import history_page
+from tests.judging.made import an_interval
 from tests.render.page.comparisons import a_history, a_point, a_series, hostile_builds, hostile_history, some_builds
 from tests.render.page.pages import HOSTILE
 
@@ -51,6 +52,14 @@ def test_a_candidate_without_figures_has_a_reason_in_place_of_charts() -> None:
 def test_each_chart_has_a_name_and_its_numbers_in_a_table(page: str) -> None:
     text = comparison_page(some_builds()) if page == "compare" else history_page(a_history())
     charts = text.count('class="chart"')
-    assert charts == {"compare": 5, "history": 4}[page]
+    assert charts == {"compare": 9, "history": 4}[page]
     assert text.count('role="img" aria-label="Chart: ') == charts
     assert text.count("<summary>The numbers: ") == charts
+
+
+def test_differences_far_apart_stand_on_a_linear_axis_since_it_holds_zero() -> None:
+    found = some_builds()
+    drops = (an_interval(0.2, 0.1, 0.3), an_interval(10, 9, 11))
+    paired = tuple(each.model_copy(update={"drop_pp": drop}) for each, drop in zip(found.paired, drops, strict=True))
+    page = comparison_page(found.model_copy(update={"paired": paired}))
+    assert "pp, logarithmic" not in page
