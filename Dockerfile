@@ -21,7 +21,7 @@ COPY edgecnn /src/edgecnn
 COPY devices /src/devices
 COPY pipelines /src/pipelines
 COPY baselines /src/baselines
-RUN pip install --no-cache-dir "/src[train,onnxruntime,openvino,offline-weights]" && rm -rf /src
+RUN pip install --no-cache-dir "/src[train,onnxruntime,openvino,offline-weights,report]" && rm -rf /src
 
 RUN useradd --create-home --uid 10001 edgecnn && mkdir /work /store && chown edgecnn /work && chmod 1777 /store
 USER edgecnn

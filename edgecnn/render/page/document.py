@@ -17,6 +17,7 @@ from markupsafe import Markup
 
 from edgecnn.building.page_facts import PageFacts
 from edgecnn.render import desktop
+from edgecnn.render.footprint import size_lines
 from edgecnn.render.page import vega
 from edgecnn.render.page.candidates import COLUMNS, candidate_rows, key_figures
 from edgecnn.render.page.figure import Figure
@@ -44,6 +45,7 @@ def report_page(facts: PageFacts) -> str:
         machine=machine(facts.report.environment),
         raced_under=raced_under({each.candidate: (each.observed_at, each.environment) for each in facts.raced}),
         rows=candidate_rows(facts.report),
+        packed=[line.replace("`", "") for line in size_lines(facts.report.candidates, facts.report.choice.carried)],
         columns=COLUMNS,
         key_figures=key_figures(facts.report),
     )

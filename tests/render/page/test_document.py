@@ -186,6 +186,14 @@ def test_a_build_of_which_nothing_is_known_says_so_section_by_section(empty: str
     assert not [each for each in document.all() if "data-chart" in each.attributes]
 
 
+def test_the_page_says_what_is_copied_to_a_device() -> None:
+    row = a_row(chosen=True, kit_mib=5.9)
+    choice = Choice(state="settled", candidate=row.candidate.id, why="", settle_command=None, carried=(row.candidate.id,))
+    words = about(a_report(candidates=(row,), choice=choice)).by_id("size").words
+    assert "size of onnxruntime-int8: model 5.4 MiB, kit 5.9 MiB" in words
+    assert "size of the bundle: 5.9 MiB, 1 kit" in words
+
+
 def test_a_gate_that_images_would_settle_says_so_once() -> None:
     reason = "drop 0.31 pp [-0.12, 0.75] at 90 % leaves drop_pp ≤ 1 open; about 5,500 images would settle it"
     gate = a_verdict(Verdict.UNSURE, reason=reason).model_copy(update={"images_to_settle": 5500})
