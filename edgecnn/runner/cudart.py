@@ -68,6 +68,25 @@ class Cuda:
         """Return when all that was queued is done."""
         self._call("cudaStreamSynchronize", ctypes.c_void_p(stream))
 
+    def event(self) -> int:
+        """The handle of a new event, which takes the time."""
+        handle = ctypes.c_void_p()
+        self._call("cudaEventCreate", ctypes.byref(handle))
+        return int(handle.value or 0)
+
+    def record(self, event: int, stream: int) -> None:
+        """Queue the event."""
+        self._call("cudaEventRecord", ctypes.c_void_p(event), ctypes.c_void_p(stream))
+
+    def elapsed_ns(self, begin: int, end: int) -> int:
+        """Nanoseconds between two recorded events, to about half a microsecond; waits for the later one, and gives both back."""
+        milliseconds = ctypes.c_float()
+        self._call("cudaEventSynchronize", ctypes.c_void_p(end))
+        self._call("cudaEventElapsedTime", ctypes.byref(milliseconds), ctypes.c_void_p(begin), ctypes.c_void_p(end))
+        for event in (begin, end):
+            self._call("cudaEventDestroy", ctypes.c_void_p(event))
+        return round(milliseconds.value * 1e6)
+
     def _copy(self, target: int, source: int, size: int, kind: int, stream: int) -> None:
         self._call(
             "cudaMemcpyAsync",

@@ -29,6 +29,7 @@ class HostMemory:
     def __init__(self) -> None:
         self.blocks: dict[int, Any] = {}
         self.streams = 0
+        self.order: list[str] = []
 
     def allocate(self, size: int) -> int:
         block = ctypes.create_string_buffer(size)
@@ -50,12 +51,24 @@ class HostMemory:
         assert array.flags["C_CONTIGUOUS"]
         assert array.nbytes <= len(self.blocks[address])
         ctypes.memmove(address, array.ctypes.data, array.nbytes)
+        self.order.append("copied there")
 
     def to_host(self, array: Any, address: int, stream: int) -> None:
         assert array.nbytes <= len(self.blocks[address])
         ctypes.memmove(array.ctypes.data, address, array.nbytes)
+        self.order.append("copied back")
 
-    def wait(self, stream: int) -> None: ...
+    def wait(self, stream: int) -> None:
+        self.order.append("waited")
+
+    def event(self) -> int:
+        return len(self.order)
+
+    def record(self, event: int, stream: int) -> None:
+        self.order.append("event")
+
+    def elapsed_ns(self, begin: int, end: int) -> int:
+        return 1500
 
 
 class Context:
@@ -171,6 +184,16 @@ def test_batches_of_any_size_share_buffers_of_the_largest(plan: Path) -> None:
         assert logits.shape == (count, 3)
         assert np.allclose(logits[:, 0], feed.sum(axis=(1, 2, 3)))
     assert len(memory.blocks) == 2
+
+
+def test_between_two_events_there_is_the_engine_alone(plan: Path) -> None:
+    memory = HostMemory()
+    session = opened(plan, memory)
+    execute = session._context.execute_async_v3
+    session._context.execute_async_v3 = lambda stream: memory.order.append("ran") or execute(stream)
+    assert session.no_events is None
+    assert session.event_ns({"image": images(1)}) == 1500
+    assert memory.order == ["copied there", "waited", "event", "ran", "event"]
 
 
 def test_what_a_call_returned_outlives_the_next_call(plan: Path) -> None:
