@@ -23,7 +23,7 @@ from edgecnn.hosts.local import LocalHost
 from edgecnn.judging.accuracy import accuracy
 from edgecnn.judging.bounds import COMPARED, LATENCY_RATIO, comparison_gates
 from edgecnn.judging.gates import judge, overall
-from edgecnn.judging.latency import disturbed, latency, missing_latency
+from edgecnn.judging.latency import latency, missing_latency, worst_of
 from edgecnn.judging.looks import ROUNDS_MAX, looks
 from edgecnn.judging.memory import memory, missing_memory
 from edgecnn.judging.noise import OF_A_COMPARISON
@@ -172,11 +172,11 @@ def _latency(profiles: Sequence[Profile], finding: RatioFinding, machine: str) -
 
 
 def _joined(profiles: Sequence[Profile]) -> Profile:
-    """The runs of several races of one kit, rounds counted on. Where the machine was disturbed in one, it speaks for all."""
+    """The runs of several races of one kit, rounds counted on. The most that disturbed one of them speaks for all."""
     runs = [run for profile in profiles for run in profile.runs]
-    told = next((profile for profile in profiles if disturbed(profile.environment)), profiles[-1])
     renumbered = tuple(run.model_copy(update={"round": number}) for number, run in enumerate(runs))
-    return told.model_copy(update={"runs": renumbered})
+    environment = worst_of([profile.environment for profile in profiles])
+    return profiles[-1].model_copy(update={"runs": renumbered, "environment": environment})
 
 
 def _judged(gate: Gate, facts: CandidateFacts, seen: _Seen) -> GateResult:

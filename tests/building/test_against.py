@@ -142,6 +142,27 @@ def test_one_disturbed_part_of_a_race_speaks_for_all_of_it(tmp_path: Path) -> No
     assert "other programs took 40 %" in found.gates[1].reason
 
 
+class BusyInParts(RacingHost):
+    """Other programs take another share in each half of a race."""
+
+    def __init__(self, first: str, second: str) -> None:
+        super().__init__(head=1.0, base=1.0)
+        self.parts = first, second
+        self.wobble["head"] = (0.9, 1.2)
+
+    def _run_one(self, index: int, item: Item, out: Path) -> None:
+        self.others = dict.fromkeys(("head", "base"), self.parts[len(self.ran) > 22])
+        super()._run_one(index, item, out)
+
+
+@pytest.mark.parametrize("parts", [("10.0", "75.0"), ("75.0", "10.0"), ("10.0", "100.0"), ("100.0", "10.0")])
+def test_the_busiest_part_of_a_race_speaks_for_all_of_it_in_whichever_order(tmp_path: Path, parts: tuple[str, str]) -> None:
+    head, base = two_bundles(tmp_path)
+    found = judged(tmp_path, BusyInParts(*parts), head, base, "p50_ms=0.4", rounds=24)
+    assert (found.rounds, found.gates[1].verdict) == (24, Verdict.UNSURE)
+    assert f"other programs took {float(max(parts, key=float)):.0f} %" in found.gates[1].reason
+
+
 def test_a_kit_that_was_edited_is_an_error_and_no_verdict(tmp_path: Path) -> None:
     head, base = two_bundles(tmp_path)
     host = RacingHost(head=1.0, base=1.0)

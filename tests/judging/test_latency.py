@@ -1,7 +1,7 @@
 import pytest
 
 from edgecnn.errors.gates import ConditionsDiffer, RacesDiffer, RoundTwice
-from edgecnn.judging.latency import check_conditions, latency, missing_latency, paired_ratio, pairwise_ratios
+from edgecnn.judging.latency import check_conditions, latency, missing_latency, paired_ratio, pairwise_ratios, worst_of
 from edgecnn.values.profile import Environment
 from edgecnn.values.verdict import Fidelity
 from tests.judging.made import a_race, a_run
@@ -40,6 +40,13 @@ def test_nothing_bounds_what_throttling_explains():
     observed = {"others_percent": "6.0", "throttled": "too hot", "throttled_percent": "80"}
     environment = race.environment.model_copy(update={"observed": observed})
     assert latency(race.model_copy(update={"environment": environment})).slowed_at_most is None
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_several_races_the_most_other_work_and_the_most_throttling_speak(order):
+    observed = [{"others_percent": "10.0"}, {"others_percent": "75.0"}, {"throttled": "heat", "throttled_percent": "90"}]
+    worst = worst_of([Environment(conditions={}, observed=each) for each in observed[::order]])
+    assert worst.observed == {"others_percent": "75.0", "throttled": "heat", "throttled_percent": "90"}
 
 
 @pytest.mark.parametrize(
