@@ -16,6 +16,7 @@ from edgecnn.judging.noise import smallest_ratio
 from edgecnn.judging.startup import startup
 from edgecnn.judging.steady import steady
 from edgecnn.judging.stopping import confidence_at, how_it_stopped, over_all
+from edgecnn.judging.whole_machine import had_whole_machine
 from edgecnn.values.profile import CONDITIONS_THAT_MUST_MATCH, Environment, Profile, Run
 from edgecnn.values.report import Latency
 from edgecnn.values.verdict import Fidelity, Interval
@@ -196,8 +197,10 @@ def slowed_at_most(environment: Environment) -> int | None:
     Where m busy threads share each processor fairly with the kit, they take m / (m + 1) of the time, and its slowest thread, for
     which the others wait, takes m + 1 times as long. Fewer threads than processors can still hold up one, hence at least 2.
     Throttling has no such bound: how far the clock fell is not known of every machine. Nor has a tail: one inference may wait for
-    longer than any share says.
+    longer than any share says. And the share is of all processors: of the few that a kit is held to, it says nothing.
     """
+    if not had_whole_machine(environment):
+        return None
     others, throttled = _seen(environment, "others_percent"), _seen(environment, "throttled_percent")
     bounded = OTHERS_PERCENT_MAX < others < 100 and throttled <= SOMETIMES_THROTTLED_PERCENT_MAX
     return math.ceil(100 / (100 - others)) if bounded else None
