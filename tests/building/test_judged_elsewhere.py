@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -17,7 +18,7 @@ from edgecnn.errors.host import RunnerFailed
 from edgecnn.judging.bounds import parse_bounds
 from edgecnn.judging.gates import standing
 from edgecnn.store.store import Store
-from edgecnn.values.profile import Environment
+from edgecnn.values.profile import Environment, Profile, Purpose
 from edgecnn.values.stage import Progress
 from edgecnn.values.verdict import Fidelity, GateResult, Verdict
 from tests.building.builds import Place
@@ -77,6 +78,33 @@ def test_a_race_that_is_older_than_the_recipe_allows_serves_nobody(built: Place)
     planned_otherwise(built, {"recipe": recipe})
     gate = only_gate(judged(built, "p50_ms=10000", allow_stored=True))
     assert (gate.verdict, gate.reason) == (Verdict.MISSING, "this kit needs onnxruntime>=1.19 [missing-package]")
+
+
+def filed_again(place: Place, purpose: Purpose, ahead: timedelta) -> Profile:
+    """The reported race of what ships, filed once more under another name and date."""
+    profiles = Store.open(place.store).profiles
+    (ships,) = [row for row in place.report()["candidates"] if row["chosen"]]
+    told = next(each.profile for each in profiles.of(ships["kit"], "race") if each.profile.purpose == "report")
+    when = (datetime.now(UTC) + ahead).isoformat(timespec="seconds")
+    other = told.model_copy(update={"race": f"{purpose}-again", "purpose": purpose, "observed_at": when})
+    return profiles.add(other, {}).profile
+
+
+def test_a_race_dated_into_the_future_serves_nobody(built: Place) -> None:
+    future = filed_again(built, "report", timedelta(days=400))
+    found = judged(built, "p50_ms=10000")
+    assert only_gate(found).verdict is Verdict.PASS
+    (ships,) = [row for row in found.report.candidates if row.chosen]
+    assert ships.latency is not None
+    assert ships.latency.observed_at < future.observed_at
+
+
+def test_a_reported_race_serves_before_a_newer_one_that_was_chosen_by(built: Place) -> None:
+    newer = filed_again(built, "select", timedelta(seconds=1))
+    found = judged(built, "p50_ms=10000")
+    (ships,) = [row for row in found.report.candidates if row.chosen]
+    assert ships.latency is not None
+    assert ships.latency.observed_at < newer.observed_at
 
 
 def test_of_a_device_that_is_not_here_latency_is_missing_and_accuracy_is_emulated(built: Place) -> None:
