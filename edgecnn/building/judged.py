@@ -26,7 +26,7 @@ from edgecnn.building.observe import RaceManner
 from edgecnn.building.resolve import attachment_of
 from edgecnn.building.wording import notices
 from edgecnn.judging.bounds import METRICS
-from edgecnn.judging.gates import gates_for, judge_candidate, overall
+from edgecnn.judging.gates import gates_for, judge_candidate, overall, verdict_of
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.meter_log import open_log
 from edgecnn.measure.race import RaceResult, fresh
@@ -72,7 +72,7 @@ def judge_finished(request: JudgeRequest, lab: Lab) -> Judgement:
 
     Raises:
         EdgecnnError: the folder is no finished build, or a file of it is damaged (see ``finished_build``); the store cannot be
-            read; answers hold a NaN.
+            read.
     """
     started = time.perf_counter()
     finished = finished_build(request.folder)
@@ -187,7 +187,12 @@ def _rows(judged: JudgedScene, gates: Sequence[Gate], request: JudgeRequest) -> 
         said = _with_reasons(row, judged)
         results = tuple(_worded(result, judged) for result in judge_candidate(gates, said))
         chosen = name == ships.candidate.id
-        update = {"gates": results, "verdict": overall(results), "chosen": chosen, "reason": ships.reason if chosen else ""}
+        update = {
+            "gates": results,
+            "verdict": verdict_of(said, results),
+            "chosen": chosen,
+            "reason": ships.reason if chosen else "",
+        }
         rows.append(said.model_copy(update=update))
     return tuple(rows)
 
