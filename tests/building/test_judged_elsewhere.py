@@ -114,6 +114,7 @@ def answered_nan(place: Place, row: Mapping[str, Any]) -> None:
     profiles = Store.open(place.store).profiles
     stored = profiles.of(row["evaluated_kit"] or row["kit"], "evaluation")
     told = next(each for each in stored if each.profile.pixels == row["report"]["pixels"])
+    assert told.profile.logits_file is not None
     logits = logits_of(told).copy()
     logits[2, 0] = np.nan
     np.save(place.folder / "nan.npy", logits)
