@@ -19,11 +19,12 @@ from edgecnn.building.devices import local_facts
 from edgecnn.building.origin import changes
 from edgecnn.building.pinning import base_named, base_of
 from edgecnn.building.runnable import why_not_runnable
+from edgecnn.errors.gates import LogitsNotFinite
 from edgecnn.hosts.local import LocalHost
-from edgecnn.judging.accuracy import accuracy
+from edgecnn.judging.accuracy import Answers, accuracy, check_finite
 from edgecnn.judging.bounds import COMPARED, LATENCY_RATIO, comparison_gates
 from edgecnn.judging.gates import judge, overall
-from edgecnn.judging.latency import disturbed, latency, missing_latency
+from edgecnn.judging.latency import latency, missing_latency, worst_of
 from edgecnn.judging.looks import ROUNDS_MAX, looks
 from edgecnn.judging.memory import memory, missing_memory
 from edgecnn.judging.noise import OF_A_COMPARISON
@@ -31,16 +32,18 @@ from edgecnn.judging.quality import quality
 from edgecnn.judging.ratio import PairedRace, RatioFinding, judge_ratio
 from edgecnn.judging.sequential import look
 from edgecnn.measure.lab import Lab
+from edgecnn.measure.nonfinite import blamed_layer
 from edgecnn.measure.pair import race_pair
 from edgecnn.measure.patience import long_enough_s
 from edgecnn.store.store import Store
+from edgecnn.values.artifact import Failed
 from edgecnn.values.base import Value
 from edgecnn.values.comparison import Comparison
 from edgecnn.values.profile import Profile
 from edgecnn.values.recipe import GateChoice
 from edgecnn.values.report import Accuracy, CandidateFacts, Latency
 from edgecnn.values.stage import Progress
-from edgecnn.values.verdict import Gate, GateResult
+from edgecnn.values.verdict import Gate, GateResult, Verdict
 
 THIS_MACHINE = "this machine"
 
@@ -64,6 +67,8 @@ class _Seen:
     races: list[PairedRace] = field(default_factory=list)
     accuracy: Accuracy | None = None
     accuracy_absent: str | None = None
+    failed: Failed | None = None
+    """HEAD answered what is no number, which fails every gate on accuracy; of BASE, it leaves them without a figure."""
 
 
 def judge_against(request: AgainstRequest, lab: Lab) -> Comparison:
@@ -145,9 +150,24 @@ def _answered(seen: _Seen, head: Side, base: Side, store: Store) -> None:
     except Unavailable as why:
         seen.accuracy_absent = str(why)
         return
+    for answers, side in ((found.base, base), (found.head, head)):
+        if (failure := _no_numbers(answers, side, found.images)) is not None:
+            whose = "HEAD" if side is head else "BASE"
+            seen.accuracy_absent = f"{whose}: {failure.line()}"
+            seen.failed = Failed(ref=failure.ref, what=failure.line(), hint=failure.hint) if side is head else None
+    if seen.accuracy_absent is not None:
+        return
     measured = accuracy(found.head, found.labels, "report", found.base)
     beyond = quality(found.head, found.labels, found.names, found.base)
     seen.accuracy = measured.model_copy(update={"quality": beyond})
+
+
+def _no_numbers(answers: Answers, side: Side, images: Path) -> LogitsNotFinite | None:
+    try:
+        check_finite(answers.candidate, answers.logits)
+    except LogitsNotFinite as error:
+        return error.located("report", blamed_layer(side.kit, images, error.image))
+    return None
 
 
 def _facts(head: Side, seen: _Seen, lab: Lab) -> CandidateFacts:
@@ -162,6 +182,7 @@ def _facts(head: Side, seen: _Seen, lab: Lab) -> CandidateFacts:
         else missing_memory(reason=nothing, machine=lab.machine),
         size_mib=head.kit.size_mib,
         kit=head.kit.digest,
+        outcomes={} if seen.failed is None else {"measure": seen.failed},
     )
 
 
@@ -172,18 +193,18 @@ def _latency(profiles: Sequence[Profile], finding: RatioFinding, machine: str) -
 
 
 def _joined(profiles: Sequence[Profile]) -> Profile:
-    """The runs of several races of one kit, rounds counted on. Where the machine was disturbed in one, it speaks for all."""
+    """The runs of several races of one kit, rounds counted on. The most that disturbed one of them speaks for all."""
     runs = [run for profile in profiles for run in profile.runs]
-    told = next((profile for profile in profiles if disturbed(profile.environment)), profiles[-1])
     renumbered = tuple(run.model_copy(update={"round": number}) for number, run in enumerate(runs))
-    return told.model_copy(update={"runs": renumbered})
+    environment = worst_of([profile.environment for profile in profiles])
+    return profiles[-1].model_copy(update={"runs": renumbered, "environment": environment})
 
 
 def _judged(gate: Gate, facts: CandidateFacts, seen: _Seen) -> GateResult:
     if gate.metric == LATENCY_RATIO:
         return judge_ratio(gate, seen.finding, facts.candidate.id)
     result = judge(gate, facts, OF_A_COMPARISON)
-    if seen.accuracy is None and COMPARED[gate.metric].source == "accuracy":
+    if result.verdict is Verdict.MISSING and seen.accuracy is None and COMPARED[gate.metric].source == "accuracy":
         return result.model_copy(update={"reason": f"not known against BASE: {seen.accuracy_absent}"})
     return result
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgecnn.building.contenders import Side
@@ -32,12 +33,15 @@ class PairedAnswers:
     labels: NDArray[Any]
     """int64 (images,)"""
     names: tuple[str, ...]
+    images: Path
+    """``.npy`` of what HEAD's kit was shown, uint8 (images, crop_px, crop_px, 3); it need not be there any more."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Split:
     pixels: str
     labels: NDArray[Any]
+    images: Path
 
 
 def paired_answers(head: Side, base: Side, store: Store) -> PairedAnswers:
@@ -59,7 +63,11 @@ def paired_answers(head: Side, base: Side, store: Store) -> PairedAnswers:
     others = _evaluations(base, store, ours.pixels, "BASE")
     alike = next(((a, b) for a in mine for b in others if a.profile.host == b.profile.host), (mine[0], others[0]))
     return PairedAnswers(
-        head=_answers(head, alike[0]), base=_answers(base, alike[1]), labels=ours.labels, names=tuple(str(name) for name in names)
+        head=_answers(head, alike[0]),
+        base=_answers(base, alike[1]),
+        labels=ours.labels,
+        names=tuple(str(name) for name in names),
+        images=ours.images,
     )
 
 
@@ -75,7 +83,11 @@ def _report_split(side: Side, store: Store, what: str) -> _Split:
         raise Unavailable(f"the store {store.root} does not hold what {what}'s kit was made from: {_remedy(side, store, what)}")
     try:
         pixels = str(json.loads((prepared.folder / "pixels.json").read_text())["report"])
-        return _Split(pixels=pixels, labels=np.load(prepared.folder / "report.labels.npy", allow_pickle=False))
+        return _Split(
+            pixels=pixels,
+            labels=np.load(prepared.folder / "report.labels.npy", allow_pickle=False),
+            images=prepared.folder / "report.pixels.npy",
+        )
     except (OSError, ValueError, KeyError) as error:
         raise Unavailable(f"{what}'s stored images cannot be read: {error}") from error
 

@@ -10,6 +10,7 @@ from typing import Any
 from edgecnn.building.execute import Execution
 from edgecnn.building.observe import SPLITS, Observations, Split
 from edgecnn.building.plan import BASELINE_ID
+from edgecnn.errors.gates import LogitsNotFinite
 from edgecnn.judging.accuracy import Answers, accuracy
 from edgecnn.judging.energy import energy, missing_energy
 from edgecnn.judging.latency import latency, missing_latency
@@ -139,10 +140,16 @@ def labels_of(scene: Scene, split: Split) -> Any:
 
 def _unmeasured(name: str, scene: Scene) -> tuple[str, str] | None:
     """Why nothing was measured of a candidate, and of which machine that is said; None where it may have been."""
-    if name in scene.seen.failures:
-        return scene.seen.failures[name].what, scene.lab.machine
+    failed = scene.seen.failures.get(name)
+    if failed is not None and not (failed.ref == LogitsNotFinite.ref and _was_raced(name, scene)):
+        return failed.what, scene.lab.machine
     device = scene.execution.plan.resolved.device.name
     return None if scene.attached else (f"not measured on {device}", device)
+
+
+def _was_raced(name: str, scene: Scene) -> bool:
+    """A finished build is raced whatever its kit answers: a time is a time where the answers are no numbers."""
+    return any(name in scene.seen.raced(purpose) for purpose in SCREENED)
 
 
 def _latency(name: str, scene: Scene) -> Latency:

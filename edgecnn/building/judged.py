@@ -10,7 +10,7 @@ import shlex
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import edgecnn
@@ -26,10 +26,10 @@ from edgecnn.building.observe import RaceManner
 from edgecnn.building.resolve import attachment_of
 from edgecnn.building.wording import notices
 from edgecnn.judging.bounds import METRICS
-from edgecnn.judging.gates import gates_for, judge_candidate, overall
+from edgecnn.judging.gates import gates_for, judge_candidate, overall, verdict_of
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.meter_log import open_log
-from edgecnn.measure.race import RaceResult
+from edgecnn.measure.race import RaceResult, fresh
 from edgecnn.values.base import Value
 from edgecnn.values.profile import CONDITIONS_THAT_MUST_MATCH, Profile
 from edgecnn.values.recipe import GateChoice
@@ -72,7 +72,7 @@ def judge_finished(request: JudgeRequest, lab: Lab) -> Judgement:
 
     Raises:
         EdgecnnError: the folder is no finished build, or a file of it is damaged (see ``finished_build``); the store cannot be
-            read; answers hold a NaN.
+            read.
     """
     started = time.perf_counter()
     finished = finished_build(request.folder)
@@ -150,20 +150,24 @@ def _raced(judged: JudgedScene, gates: Sequence[Gate], request: JudgeRequest, *,
 
 
 def _stored_race(judged: JudgedScene) -> RaceResult | None:
-    """The newest race of what ships on this device that is younger than the recipe's ``max_age_h``."""
+    """The newest fresh race of what ships on this device: of reported figures, else of those that the kit was chosen by."""
     profiles, kits = judged.lab.store.profiles, judged.observer.seen.kits
     mine = kits[judged.finished.row.candidate.id]
-    oldest = datetime.now(UTC) - timedelta(hours=judged.finished.resolved.recipe.race.max_age_h)
-    for entry in profiles.of(mine.digest, "race"):
-        found = entry.profile
-        if found.purpose not in PURPOSES or not found.runs or not _of_this_device(found, judged):
+    max_age_h = judged.finished.resolved.recipe.race.max_age_h
+    stored = [entry.profile for entry in profiles.of(mine.digest, "race")]
+    for found in sorted((each for each in stored if each.purpose in PURPOSES), key=_by_purpose):
+        young = fresh(datetime.fromisoformat(found.observed_at), max_age_h)
+        if not found.runs or not young or not _of_this_device(found, judged):
             continue
-        if datetime.fromisoformat(found.observed_at) < oldest:
-            return None
         others = [each.profile for kit in kits.values() for each in profiles.of(kit.digest, "race")]
         together = {each.subject: each for each in others if each.race == found.race and each.runs}
         return RaceResult(race=found.race or "", observed_at=found.observed_at, profiles=together, failed={}, reused=True)
     return None
+
+
+def _by_purpose(profile: Profile) -> int:
+    """What was raced to be chosen by flatters the kit that won."""
+    return PURPOSES.index(profile.purpose) if profile.purpose in PURPOSES else len(PURPOSES)
 
 
 def _of_this_device(profile: Profile, judged: JudgedScene) -> bool:
@@ -183,7 +187,12 @@ def _rows(judged: JudgedScene, gates: Sequence[Gate], request: JudgeRequest) -> 
         said = _with_reasons(row, judged)
         results = tuple(_worded(result, judged) for result in judge_candidate(gates, said))
         chosen = name == ships.candidate.id
-        update = {"gates": results, "verdict": overall(results), "chosen": chosen, "reason": ships.reason if chosen else ""}
+        update = {
+            "gates": results,
+            "verdict": verdict_of(said, results),
+            "chosen": chosen,
+            "reason": ships.reason if chosen else "",
+        }
         rows.append(said.model_copy(update=update))
     return tuple(rows)
 

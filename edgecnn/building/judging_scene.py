@@ -21,10 +21,12 @@ from edgecnn.building.resolve import attachment_of
 from edgecnn.building.runnable import why_not_runnable
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.comparing import BundleUnreadable, KitNotCarried
+from edgecnn.errors.gates import LogitsNotFinite
 from edgecnn.judging.accuracy import check_finite
 from edgecnn.measure.evaluate import PixelSet, evaluate, logits_of
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
+from edgecnn.measure.nonfinite import blamed_layer
 from edgecnn.measure.residency import residency, stored_residency, traced_residency
 from edgecnn.store.profiles import StoredProfile
 from edgecnn.values.candidate import Candidate
@@ -82,7 +84,11 @@ def read_accuracy(judged: JudgedScene) -> None:
         if stored is None:
             judged.absent["accuracy"] = f"there are no answers of {name} to the report split, and none can be had here: {why}"
             continue
-        check_finite(name, logits_of(stored))
+        try:
+            check_finite(name, logits_of(stored))
+        except LogitsNotFinite as error:
+            _no_numbers(judged, name, error.located(pixels.split, blamed_layer(kit, pixels.file, error.image)))
+            continue
         judged.observer.seen.evaluations[name, "report"] = stored
     row, baseline = judged.finished.row, judged.finished.baseline
     if baseline is None or baseline.candidate.id not in judged.observer.seen.answering:
@@ -152,6 +158,13 @@ def _pixels(judged: JudgedScene) -> PixelSet:
     sha256 = json.loads((folder / "pixels.json").read_text())["report"]
     images = judged.finished.resolved.data.counts["report"]
     return PixelSet(split="report", file=folder / "report.pixels.npy", sha256=sha256, images=images)
+
+
+def _no_numbers(judged: JudgedScene, name: str, error: LogitsNotFinite) -> None:
+    """Of what ships, every gate on accuracy fails; without the network that drops are counted from, they are not known."""
+    judged.observer.fail(name, error)
+    if name != judged.finished.row.candidate.id:
+        judged.observer.seen.notes.append(f"nothing is counted from {error.line()}")
 
 
 def _answered(judged: JudgedScene, name: str, kit: KitRef, pixels: PixelSet) -> tuple[StoredProfile | None, str]:

@@ -109,7 +109,7 @@ class Observer:
                 try:
                     self.seen.evaluations[name, split] = self._answers(name, kit, pixels[split])
                 except EdgecnnError as error:
-                    self._fail(name, error)
+                    self.fail(name, error)
                     break
 
     def _answers(self, name: str, kit: KitRef, pixels: PixelSet) -> StoredProfile:
@@ -190,7 +190,8 @@ class Observer:
             if kit.digest in result.failed
         ]
 
-    def _fail(self, name: str, error: EdgecnnError) -> None:
+    def fail(self, name: str, error: EdgecnnError) -> None:
+        """A candidate is out, in the failure's own words."""
         self.seen.failures[name] = Failed(ref=error.ref, what=error.line(), hint=error.hint)
         self.lab.tell.note(f"{name} failed: {error.line()}")
 

@@ -28,6 +28,8 @@ class Finding(Value):
     """How many times longer that can have made it; None where nothing bounds it."""
     rounds: int | None = None
     """Latency: runs behind the figure, more of which would make it narrower."""
+    largest_of: int | None = None
+    """Memory: the figure is the largest of so many runs, see ``GateResult``."""
 
 
 def find(metric: str, facts: CandidateFacts) -> Finding:
@@ -150,8 +152,10 @@ def _peak_memory(facts: CandidateFacts) -> Finding:
     if seen.peak_mib is None or seen.largest_mib is None:
         note = f"peak memory is open: {seen.reason or 'the runs are too few'}"
         return Finding(figure=None, fidelity=seen.fidelity, absent=Verdict.UNSURE, note=note)
-    most = Interval(estimate=seen.largest_mib, low=seen.largest_mib, high=seen.largest_mib, confidence=1.0)
-    return Finding(figure=most, fidelity=seen.fidelity, note=f"the largest of {seen.runs} runs on {seen.machine}")
+    # What was seen, and no interval of what would be: nothing is covered with any confidence.
+    most = Interval(estimate=seen.largest_mib, low=seen.largest_mib, high=seen.largest_mib, confidence=0.0)
+    note = f"the largest of {seen.runs} runs on {seen.machine}"
+    return Finding(figure=most, fidelity=seen.fidelity, note=note, largest_of=seen.runs)
 
 
 def _energy(facts: CandidateFacts) -> Finding:

@@ -46,6 +46,7 @@ def judge(gate: Gate, facts: CandidateFacts, spelled: str = OF_A_BUILD) -> GateR
         fidelity=finding.fidelity,
         reason=_reason(gate, finding, verdict, (settle, spelled)),
         images_to_settle=settle,
+        largest_of=finding.largest_of,
     )
 
 

@@ -16,6 +16,7 @@ from edgecnn.judging.noise import smallest_ratio
 from edgecnn.judging.startup import startup
 from edgecnn.judging.steady import steady
 from edgecnn.judging.stopping import confidence_at, how_it_stopped, over_all
+from edgecnn.judging.whole_machine import had_whole_machine
 from edgecnn.values.profile import CONDITIONS_THAT_MUST_MATCH, Environment, Profile, Run
 from edgecnn.values.report import Latency
 from edgecnn.values.verdict import Fidelity, Interval
@@ -32,6 +33,9 @@ compute, 50 % doubles the time of a run; a quiet machine shows 1 to 2 %."""
 
 THROTTLED_PERCENT_MAX = 50.0
 """Of the runs, from which on the median over runs is that of a throttled machine."""
+
+SOMETIMES_THROTTLED_PERCENT_MAX = THROTTLED_PERCENT_MAX / 2
+"""Of the runs, up to which throttling is too rare to move a median far beside other work."""
 
 
 def run_ms(run: Run, percent: int = 50) -> float | None:
@@ -193,12 +197,29 @@ def slowed_at_most(environment: Environment) -> int | None:
     Where m busy threads share each processor fairly with the kit, they take m / (m + 1) of the time, and its slowest thread, for
     which the others wait, takes m + 1 times as long. Fewer threads than processors can still hold up one, hence at least 2.
     Throttling has no such bound: how far the clock fell is not known of every machine. Nor has a tail: one inference may wait for
-    longer than any share says.
+    longer than any share says. And the share is of all processors: of the few that a kit is held to, it says nothing.
     """
-    others = float(environment.observed.get("others_percent", 0))
-    throttled = float(environment.observed.get("throttled_percent", 0))
-    bounded = OTHERS_PERCENT_MAX < others < 100 and throttled < THROTTLED_PERCENT_MAX
+    if not had_whole_machine(environment):
+        return None
+    others, throttled = _seen(environment, "others_percent"), _seen(environment, "throttled_percent")
+    bounded = OTHERS_PERCENT_MAX < others < 100 and throttled <= SOMETIMES_THROTTLED_PERCENT_MAX
     return math.ceil(100 / (100 - others)) if bounded else None
+
+
+def worst_of(environments: Sequence[Environment]) -> Environment:
+    """One environment for several races of one kit: the last one's, with the most other work and the most throttling of any.
+
+    What met one race can have made it slow whatever met the others, and in whichever order they ran.
+    """
+    busiest = max(environments, key=lambda each: _seen(each, "others_percent")).observed
+    hottest = max(environments, key=lambda each: _seen(each, "throttled_percent")).observed
+    worst = {name: busiest[name] for name in ("others_percent",) if name in busiest}
+    worst |= {name: hottest[name] for name in ("throttled", "throttled_percent") if name in hottest}
+    return environments[-1].model_copy(update={"observed": {**environments[-1].observed, **worst}})
+
+
+def _seen(environment: Environment, name: str) -> float:
+    return float(environment.observed.get(name, 0))
 
 
 def explained(times: int) -> str:

@@ -17,7 +17,7 @@ from edgecnn.judging.latency import (
     CONDITIONS_OF_THE_MACHINE,
     OTHERS_PERCENT_MAX,
     RUNS_NEEDED,
-    THROTTLED_PERCENT_MAX,
+    SOMETIMES_THROTTLED_PERCENT_MAX,
     check_conditions,
     disturbed,
     explained,
@@ -25,6 +25,7 @@ from edgecnn.judging.latency import (
     run_ms,
     slowed_at_most,
     too_few_samples,
+    worst_of,
 )
 from edgecnn.judging.noise import OF_A_COMPARISON, rounds_to_settle, what_helps
 from edgecnn.values.base import Value
@@ -33,7 +34,7 @@ from edgecnn.values.verdict import Fidelity, Gate, GateResult, Interval, Verdict
 
 _WEATHER = (
     ("others_percent", OTHERS_PERCENT_MAX, "other programs took {:.0f} % of the processors' time in the runs"),
-    ("throttled_percent", THROTTLED_PERCENT_MAX / 2, "the machine slowed itself down in {:.0f} % of the runs"),
+    ("throttled_percent", SOMETIMES_THROTTLED_PERCENT_MAX, "the machine slowed itself down in {:.0f} % of the runs"),
 )
 """What may slow one kit of a pair and not the other: observation, how many points more are too many, and its words. Of twins
 that met 50 to 90 % of other work, ten rounds differ by more than 5 points three times in a hundred."""
@@ -160,12 +161,8 @@ def _uneven(races: Sequence[PairedRace], side: Literal["base", "head"]) -> str |
 
 
 def _explains(races: Sequence[PairedRace], side: Literal["base", "head"]) -> int | None:
-    """Of other work that met this side in any race, by the worst of them; None where it was throttled for all that is known."""
     profiles: list[Profile] = [getattr(race, side) for race in races]
-    if any(float(each.environment.observed.get("throttled_percent", 0)) > THROTTLED_PERCENT_MAX / 2 for each in profiles):
-        return None
-    known = [times for each in profiles if (times := slowed_at_most(each.environment)) is not None]
-    return max(known, default=None)
+    return slowed_at_most(worst_of([profile.environment for profile in profiles])) if profiles else None
 
 
 def _mean(races: Sequence[PairedRace], side: Literal["base", "head"], name: str) -> float:

@@ -73,7 +73,7 @@ def stored_race(request: RaceRequest, lab: Lab) -> RaceResult | None:
     for first in by_kit[request.kits[0].digest]:
         name = first.profile.race or ""
         observed_at = datetime.fromisoformat(first.profile.observed_at)
-        if not name.startswith(request.identity) or not _fresh(observed_at, request.max_age_h):
+        if not name.startswith(request.identity) or not fresh(observed_at, request.max_age_h):
             continue
         members = {digest: _member(stored, name) for digest, stored in by_kit.items()}
         found = {digest: profile for digest, profile in members.items() if profile is not None}
@@ -83,8 +83,11 @@ def stored_race(request: RaceRequest, lab: Lab) -> RaceResult | None:
     return None
 
 
-def _fresh(observed_at: datetime, max_age_h: float) -> bool:
-    """Not older than that. What is of a time to come was dated by a clock that was set back since: its age is unknown."""
+def fresh(observed_at: datetime, max_age_h: float) -> bool:
+    """Whether an observation is not older than that.
+
+    What is of a time to come was dated by a clock that was set back since: its age is unknown.
+    """
     age = datetime.now(UTC) - observed_at
     return max_age_h > 0 and -_CLOCKS_DIFFER <= age <= timedelta(hours=max_age_h)
 
@@ -113,7 +116,7 @@ def _may_go_on(work: Path, request: RaceRequest, lab: Lab) -> bool:
     present = {kit.digest: lab.environment_of(kit) for kit in request.kits}
     for path in work.rglob("run-*.json"):
         run = json.loads(path.read_text())
-        if not _fresh(datetime.fromtimestamp(path.stat().st_mtime, UTC), request.max_age_h):
+        if not fresh(datetime.fromtimestamp(path.stat().st_mtime, UTC), request.max_age_h):
             return False
         then = run.get("environment")
         if then is not None and not same_conditions(Environment.model_validate(then), present[run["kit"]]):

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from edgecnn.errors.base import ExitCode
-from edgecnn.judging.bounds import LATENCY_RATIO
+from edgecnn.judging.bounds import LATENCY_RATIO, METRICS
 from edgecnn.judging.gates import standing
 from edgecnn.values.comparison import Comparison
 from edgecnn.values.report import BuildReport
@@ -81,15 +81,25 @@ def error_rates(gates: Iterable[GateResult]) -> str | None:
     """α and margin of every gate that had a figure, in a sentence; None where none had.
 
     α is how often one bound of the interval may lie on the wrong side, so that PASS or FAIL is wrong; a margin is what a gate on
-    a difference allows. What is counted and not estimated, such as a size, has no α. A ratio of two builds says both itself.
+    a difference allows. What is counted and not estimated, such as a size, has no α, nor has the largest of some runs. A ratio
+    of two builds says both itself.
     """
     said = [_error_rate(each) for each in gates if each.figure is not None and each.gate.metric != LATENCY_RATIO]
     return f"one-sided error rates: {'; '.join(said)}" if said else None
 
 
 def _error_rate(result: GateResult) -> str:
-    alpha = (1 - (result.figure.confidence if result.figure else 1)) / 2
-    gate, parts = result.gate, [f"{result.gate.metric} α {100 * alpha:.3g} %" if alpha else f"{result.gate.metric} exact"]
-    if gate.metric in ("drop_pp", "worst_class_drop_pp"):
-        parts.append(f"margin {gate.bound:g} pp")
+    metric, parts = result.gate.metric, [f"{result.gate.metric} {_how_sure(result)}"]
+    if metric in ("drop_pp", "worst_class_drop_pp"):
+        parts.append(f"margin {result.gate.bound:g} pp")
     return ", ".join(parts)
+
+
+def _how_sure(result: GateResult) -> str:
+    source = METRICS[result.gate.metric].source
+    if source == "memory":
+        runs = f"{result.largest_of} runs" if result.largest_of else "its runs"
+        return f"is the largest of {runs}, no error rate"
+    if source in ("size", "residency") or result.figure is None:
+        return "exact"
+    return f"α {100 * (1 - result.figure.confidence) / 2:.3g} %"

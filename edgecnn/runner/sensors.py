@@ -38,7 +38,7 @@ def opening(root: Path = ROOT) -> Opening:
 
 
 def observe(root: Path = ROOT, since: Optional[Opening] = None) -> Dict[str, str]:
-    """Load, stolen time, heat, throttling, frequency and memory, and what kind of machine this is.
+    """Load, stolen time, heat, throttling, frequency and memory, which processors there are, and what kind of machine this is.
 
     Args:
         root: where ``proc`` and ``sys`` are.
@@ -55,6 +55,7 @@ def observe(root: Path = ROOT, since: Optional[Opening] = None) -> Dict[str, str
         "load_1min": (read_text(root / "proc/loadavg") or "").partition(" ")[0],
         "steal_percent": _steal(root, ticks),
         "others_percent": _others(root, ticks),
+        "processors_online": (read_text(root / "sys/devices/system/cpu/online") or "").strip(),
         "temperature_c": _hottest(root),
         "throttled": throttled(read_throttles(root), since.throttles if since is not None else None),
         "frequency_mhz": cpu_mhz(root),

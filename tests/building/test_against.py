@@ -5,18 +5,21 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from edgecnn.building.against import AgainstRequest, judge_against
+from edgecnn.building.answers import PairedAnswers
 from edgecnn.building.contenders import side_of
 from edgecnn.errors.comparing import BundleUnreadable, KitNotCarried, NoBuildToCompare
 from edgecnn.errors.host import RunnerFailed
+from edgecnn.judging.accuracy import Answers
 from edgecnn.judging.bounds import parse_bounds
 from edgecnn.judging.gates import standing
 from edgecnn.runner.items import Item
 from edgecnn.values.comparison import Comparison
 from edgecnn.values.recipe import GateChoice
-from edgecnn.values.verdict import Verdict
+from edgecnn.values.verdict import Fidelity, Verdict
 from tests.building.bundles import make_bundle, reseal, write_choice
 from tests.building.races import RacingHost, racing_lab, two_bundles
 from tests.runner.kits import rewrite_manifest
@@ -142,6 +145,27 @@ def test_one_disturbed_part_of_a_race_speaks_for_all_of_it(tmp_path: Path) -> No
     assert "other programs took 40 %" in found.gates[1].reason
 
 
+class BusyInParts(RacingHost):
+    """Other programs take another share in each half of a race."""
+
+    def __init__(self, first: str, second: str) -> None:
+        super().__init__(head=1.0, base=1.0)
+        self.parts = first, second
+        self.wobble["head"] = (0.9, 1.2)
+
+    def _run_one(self, index: int, item: Item, out: Path) -> None:
+        self.others = dict.fromkeys(("head", "base"), self.parts[len(self.ran) > 22])
+        super()._run_one(index, item, out)
+
+
+@pytest.mark.parametrize("parts", [("10.0", "75.0"), ("75.0", "10.0"), ("10.0", "100.0"), ("100.0", "10.0")])
+def test_the_busiest_part_of_a_race_speaks_for_all_of_it_in_whichever_order(tmp_path: Path, parts: tuple[str, str]) -> None:
+    head, base = two_bundles(tmp_path)
+    found = judged(tmp_path, BusyInParts(*parts), head, base, "p50_ms=0.4", rounds=24)
+    assert (found.rounds, found.gates[1].verdict) == (24, Verdict.UNSURE)
+    assert f"other programs took {float(max(parts, key=float)):.0f} %" in found.gates[1].reason
+
+
 def test_a_kit_that_was_edited_is_an_error_and_no_verdict(tmp_path: Path) -> None:
     head, base = two_bundles(tmp_path)
     host = RacingHost(head=1.0, base=1.0)
@@ -187,6 +211,25 @@ def test_without_stored_answers_a_drop_is_missing_and_says_why(tmp_path: Path) -
         f"not known against BASE: the store {tmp_path / 'store'} does not hold what HEAD's kit was made from: "
         f"EDGECNN_STORE={tmp_path / 'store'} edgecnn build RECIPE --out {head}, with HEAD's recipe, puts it there"
     )
+
+
+@pytest.mark.parametrize(("whose", "verdict"), [("head", Verdict.FAIL), ("base", Verdict.MISSING)])
+def test_answers_that_are_no_numbers_leave_the_ratio_judged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whose: str, verdict: Verdict
+) -> None:
+    logits = {"head": np.eye(3, dtype=np.float32), "base": np.eye(3, dtype=np.float32)}
+    logits[whose][1, 0] = np.nan
+    told = {
+        name: Answers(candidate="onnxruntime-fp32", logits=each, pixels="p", machine="m", fidelity=Fidelity.MEASURED)
+        for name, each in logits.items()
+    }
+    found_answers = PairedAnswers(**told, labels=np.arange(3), names=("a", "b", "c"), images=tmp_path / "gone.npy")
+    monkeypatch.setattr("edgecnn.building.against.paired_answers", lambda *_: found_answers)
+    head, base = two_bundles(tmp_path)
+    found = judged(tmp_path, RacingHost(head=1.0, base=1.0), head, base, "latency_ratio=1.03", "drop_pp=1")
+    gates = {each.gate.metric: each for each in found.gates}
+    assert (gates["latency_ratio"].verdict, gates["drop_pp"].verdict) == (Verdict.PASS, verdict)
+    assert "logits of image 1 of report hold nan" in gates["drop_pp"].reason
 
 
 def test_of_bundles_alone_the_kits_say_what_changed(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 import pytest
 
 from edgecnn.errors.gates import ConditionsDiffer, RacesDiffer, RoundTwice
-from edgecnn.judging.latency import check_conditions, latency, missing_latency, paired_ratio, pairwise_ratios
+from edgecnn.judging.latency import check_conditions, latency, missing_latency, paired_ratio, pairwise_ratios, worst_of
 from edgecnn.values.profile import Environment
 from edgecnn.values.verdict import Fidelity
 from tests.judging.made import a_race, a_run
@@ -35,11 +35,39 @@ def test_what_other_work_can_explain_of_a_median_is_what_a_fair_share_of_one_pro
     assert latency(race.model_copy(update={"environment": environment})).slowed_at_most == times
 
 
+@pytest.mark.parametrize(
+    ("limits", "online", "times"),
+    [
+        ({"affinity": "0-63", "cpu_limit": "none"}, "0-63", 2),
+        ({"affinity": "0-127"}, "0-3,8", 2),
+        ({"affinity": "0-1", "cpu_limit": "none"}, "0-63", None),
+        ({"affinity": "0-3"}, "0-3,8", None),
+        ({"affinity": "0-63"}, None, None),
+        ({"affinity": "0-63"}, "all of them", None),
+        ({"affinity": "0-63", "cpu_limit": "1.50"}, "0-63", None),
+        ({"cpu_limit": "64.00"}, None, None),
+    ],
+)
+def test_of_a_kit_held_to_a_part_of_the_machine_nothing_bounds_what_its_neighbours_explain(limits, online, times):
+    """Four threads on the two processors that a kit may use of 64 are 6 % of all, and make it three times as slow."""
+    race = a_race([1.0] * 8)
+    observed = {"others_percent": "6.0", **({"processors_online": online} if online else {})}
+    environment = Environment(conditions={**race.environment.conditions, **limits}, observed=observed)
+    assert latency(race.model_copy(update={"environment": environment})).slowed_at_most == times
+
+
 def test_nothing_bounds_what_throttling_explains():
     race = a_race([1.0] * 8)
     observed = {"others_percent": "6.0", "throttled": "too hot", "throttled_percent": "80"}
     environment = race.environment.model_copy(update={"observed": observed})
     assert latency(race.model_copy(update={"environment": environment})).slowed_at_most is None
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_several_races_the_most_other_work_and_the_most_throttling_speak(order):
+    observed = [{"others_percent": "10.0"}, {"others_percent": "75.0"}, {"throttled": "heat", "throttled_percent": "90"}]
+    worst = worst_of([Environment(conditions={}, observed=each) for each in observed[::order]])
+    assert worst.observed == {"others_percent": "75.0", "throttled": "heat", "throttled_percent": "90"}
 
 
 @pytest.mark.parametrize(

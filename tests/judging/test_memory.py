@@ -7,6 +7,7 @@ import pytest
 from edgecnn.judging.bounds import gates_for, parse_bounds
 from edgecnn.judging.gates import judge
 from edgecnn.judging.memory import memory, missing_memory
+from edgecnn.render.gate_sheet import error_rates
 from edgecnn.values.memory import RunMemory
 from edgecnn.values.profile import Profile
 from edgecnn.values.verdict import Fidelity, Verdict
@@ -67,6 +68,15 @@ def test_a_gate_bounds_the_largest_peak_of_all_runs() -> None:
     assert verdicts == [Verdict.PASS, Verdict.PASS, Verdict.FAIL]
     assert judge(a_gate("peak_memory_mib", 83), row).reason == (
         "peak_memory 82.00 MiB (the largest of 8 runs on AMD EPYC) meets peak_memory_mib ≤ 83"
+    )
+
+
+def test_the_largest_peak_seen_is_no_exact_figure_and_has_no_error_rate() -> None:
+    result = judge(a_gate("peak_memory_mib", 83), facts(memory=memory(a_race_with(runs_of(PEAKS)))))
+    size = judge(a_gate("size_mib", 83), facts(size_mib=1.0))
+    assert result.figure is not None and result.figure.confidence == 0
+    assert error_rates([result, size]) == (
+        "one-sided error rates: peak_memory_mib is the largest of 8 runs, no error rate; size_mib exact"
     )
 
 

@@ -104,6 +104,15 @@ def test_other_work_explains_no_more_than_it_can():
     assert judged(pair(9.0, of_head={"throttled": "heat", "throttled_percent": "80"})).verdict is Verdict.UNSURE
 
 
+@pytest.mark.parametrize("at", [0, 1])
+@pytest.mark.parametrize("worst", [{"others_percent": "100.0"}, {"throttled": "heat", "throttled_percent": "90"}])
+def test_one_race_of_several_that_nothing_bounds_leaves_all_unbounded(at, worst):
+    busy = [{"others_percent": "40.0"}, {"others_percent": "40.0"}]
+    busy[at] = worst
+    races = [pair(9.0, of_head=seen_there, race=f"race-{number}") for number, seen_there in enumerate(busy)]
+    assert judged(*races).verdict is Verdict.UNSURE
+
+
 def test_other_work_that_met_base_alone_passes_nothing():
     busy = {"others_percent": "60.0"}
     assert judged(pair(1.0, of_base=busy)).verdict is Verdict.UNSURE

@@ -18,6 +18,7 @@ PI = {
     "proc/device-tree/model": "Raspberry Pi 5 Model B Rev 1.0\0",
     "proc/device-tree/serial-number": "10000000deadbeef\0",
     "proc/meminfo": "MemTotal:        8245824 kB\nMemAvailable:    7000064 kB\n",
+    "sys/devices/system/cpu/online": "0-3\n",
     "proc/loadavg": "0.52 0.58 0.59 1/389 12345\n",
     "sys/class/thermal/thermal_zone0/temp": "51200\n",
     "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor": "ondemand\n",
@@ -43,7 +44,7 @@ def test_a_recorded_raspberry_pi_is_read(tmp_path: Path) -> None:
     assert observed["model"] == "Raspberry Pi 5 Model B Rev 1.0"
     assert (observed["temperature_c"], observed["frequency_mhz"]) == ("51.2", "1950")
     assert (observed["memory_total_mib"], observed["memory_available_mib"]) == ("8052", "6836")
-    assert observed["load_1min"] == "0.52"
+    assert (observed["load_1min"], observed["processors_online"]) == ("0.52", "0-3")
 
 
 def test_a_recorded_jetson_shows_its_power_mode_and_driver(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ _NAMES: Mapping[str, tuple[str, str]] = {
     "load_1min": ("load, 1 min", ""),
     "steal_percent": ("stolen by the hypervisor", "%"),
     "others_percent": ("others' share of the processors", "%"),
+    "processors_online": ("processors online", ""),
     "memory_total_mib": ("memory", "MiB"),
     "memory_available_mib": ("memory available", "MiB"),
     "memory_limit_mib": ("container's limit of memory", "MiB"),
