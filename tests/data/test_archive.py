@@ -20,6 +20,8 @@ from edgecnn.data.manifest import summarize
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.data import ArchiveUnusable
 from edgecnn.errors.store import StoreUnusable
+from edgecnn.store.gc import GcPolicy, collect
+from edgecnn.store.store import Store
 from edgecnn.values.dataset import DataManifest, DataSummary
 from edgecnn.values.recipe import DataChoice
 from tests.data.folders import Heard, aged, fill
@@ -236,3 +238,15 @@ def test_two_that_unpack_one_zip_wait_for_each_other_and_agree(photos: Path) -> 
         assert early.result(20) == late.result(20)
     assert ("unpacking", 24, 24, "files") in first.steps
     assert [step for step in second.steps if step[0] == "unpacking"] == []
+
+
+def test_every_use_dates_it_for_gc(photos: Path) -> None:
+    place, store = zipped(photos), Store.open(photos.parent / "store")
+    summary_of(place)
+    (proof,) = (store.root / "archives").glob("*.json")
+    aged(proof)
+    summary_of(place)
+    assert collect(store, GcPolicy(unused_for_s=1.0, grace_s=0.5), dry_run=True).removed == ()
+    aged(proof)
+    assert [each.what for each in collect(store, GcPolicy(unused_for_s=1.0)).removed] == ["archive"]
+    assert sum(summary_of(place).counts.values()) == 24
