@@ -42,7 +42,9 @@ def verify(
 
 @store_app.command()
 def gc(
-    days: Annotated[float, typer.Option("--days", min=0, help="Artifacts and unpacked zips not used for this many days go.")] = 30.0,
+    days: Annotated[
+        float, typer.Option("--days", min=0, help="Artifacts and unpacked zips not used for this many days go.")
+    ] = 30.0,
     max_mib: Annotated[
         int | None, typer.Option("--max-mib", min=0, help="The least recently used go until the rest fits.")
     ] = None,

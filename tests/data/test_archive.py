@@ -102,7 +102,7 @@ def test_the_words_of_a_refusal(photos: Path) -> None:
         summary_of(photos.parent / "photos.zip")
     assert caught.value.line() == (
         f"{photos.parent}/photos.zip: cannot be unpacked: File is not a zip file"
-        " — unpack it yourself and point --data at the folder [archive-unusable]"
+        " — unpack it yourself and name the folder [archive-unusable]"
     )
 
 
