@@ -37,7 +37,7 @@ PATH_BYTES_MAX: Final = 1024
 _CHUNK: Final = 1 << 20
 _WORDS_MAX: Final = 300
 _DAMAGED: Final = (
-    zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError, NotImplementedError, RuntimeError, ValueError,
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError, RuntimeError, ValueError,
 )  # fmt: skip
 """What zipfile and its decompressors raise for bytes that they cannot read; bz2 says it with an OSError."""
 
@@ -54,7 +54,7 @@ def unpacked(archive: Path, cache: Path, tell: Progress) -> Path:
     and the use is dated under the same lock, by which ``store gc`` goes.
 
     Raises:
-        ArchiveUnusable: no zip, not readable, damaged, encrypted, too large, or with an entry that cannot be a file of its folder.
+        ArchiveUnusable: no zip, unreadable, damaged, encrypted, too large, or with an entry that cannot be a file there.
         StoreFull: no space.
         StoreUnusable: no permission.
     """

@@ -35,7 +35,8 @@ def read_table(file: Path, seen: Seen) -> tuple[Layout, list[list[str]]]:
     A row given twice counts once. Files are not opened; one that is not there is found out when it is read.
 
     Raises:
-        TableUnusable: not UTF-8, other columns, a row without a path or a label, a label with control characters, a split of another name, no row.
+        TableUnusable: not UTF-8, other columns, a row without a path or a label, a label with control characters, a split of
+            another name, no row.
         OneClass: a single label.
         TrainFolderMissing: splits, but none to train on.
     """

@@ -2,8 +2,8 @@
 
 What is locked is in use and stays; so does what was used since the oldest running build began, however long ago that is, for a
 build reads artifacts long after it found them; and whatever was used within the last hour. Looking at a profile does not date
-it, so all of them stay while a build runs; and so do all unpacked archives, which a build dates before it begins. Removal is a rename into the trash and then a deletion, so that a lookup never sees
-half an entry.
+it, so all of them stay while a build runs; and so do all unpacked archives, which a build dates before it begins. Removal is a
+rename into the trash and then a deletion, so that a lookup never sees half an entry.
 """
 
 from __future__ import annotations
@@ -118,13 +118,13 @@ def _planned(store: Store, artifacts: Sequence[Artifact], policy: GcPolicy) -> I
 
 def _archives_to_go(store: Store, policy: GcPolicy) -> Iterator[Removal]:
     """What a killed process left half unpacked goes as forgotten work does."""
+    unused_for_s = float("inf") if policy.unused_for_s is None else policy.unused_for_s
     for path in _inside(store.root / ARCHIVES):
         if path.name.startswith(UNPACKING):
             if (idle := time.time() - _touched(path)) > policy.work_older_than_s:
                 yield _removal(store, "work", path, f"left unfinished {_days(idle)} ago")
-        elif path.is_dir() and policy.unused_for_s is not None:
-            if (idle := time.time() - _used_archive(path)) > max(policy.grace_s, policy.unused_for_s):
-                yield _removal(store, "archive", path, f"not used for {_days(idle)}")
+        elif path.is_dir() and (idle := time.time() - _used_archive(path)) > max(policy.grace_s, unused_for_s):
+            yield _removal(store, "archive", path, f"not used for {_days(idle)}")
 
 
 def _artifacts_to_go(store: Store, artifacts: Sequence[Artifact], policy: GcPolicy) -> Iterator[Removal]:
