@@ -11,7 +11,10 @@ from edgecnn.cli import options as opt
 from edgecnn.cli.exits import guarded
 from edgecnn.errors.base import ExitCode
 
-FolderArg = Annotated[str, typer.Argument(metavar="FOLDER", help="Images, as --data takes them: a sub-folder a class.")]
+FolderArg = Annotated[
+    str, typer.Argument(metavar="FOLDER", help="Images, as --data takes them: a sub-folder a class, a CSV list or a zip.")
+]
+DividedArg = Annotated[str, typer.Argument(metavar="FOLDER", help="Images: a sub-folder a class, or a zip of such a folder.")]
 SheetOpt = Annotated[
     Path | None, typer.Option("--sheet", metavar="FILE.png", help="Draw a contact sheet: a few pictures of every class.")
 ]
@@ -70,7 +73,7 @@ def inspect(
 
 @data_app.command()
 def split(  # noqa: PLR0913 - a command line's options are its parameters
-    folder: FolderArg,
+    folder: DividedArg,
     out: OutOpt,
     seed: opt.SeedOpt = 0,
     link: LinkOpt = False,

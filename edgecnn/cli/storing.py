@@ -42,7 +42,9 @@ def verify(
 
 @store_app.command()
 def gc(
-    days: Annotated[float, typer.Option("--days", min=0, help="Artifacts not used for this many days go.")] = 30.0,
+    days: Annotated[
+        float, typer.Option("--days", min=0, help="Artifacts and unpacked zips not used for this many days go.")
+    ] = 30.0,
     max_mib: Annotated[
         int | None, typer.Option("--max-mib", min=0, help="The least recently used go until the rest fits.")
     ] = None,
@@ -63,13 +65,14 @@ def _open() -> Store:
 def _list(store: Store, as_json: bool) -> ExitCode:
     from edgecnn.render.stored import show_listing
     from edgecnn.render.terminal import show_json
-    from edgecnn.store.listing import listing
+    from edgecnn.store.listing import archives, listing
 
-    rows = listing(store)
+    rows, unpacked = listing(store), archives(store)
     if as_json:
-        show_json({"root": str(store.root), "entries": [row.model_dump(mode="json") for row in rows]})
+        entries, found = ([row.model_dump(mode="json") for row in each] for each in (rows, unpacked))
+        show_json({"root": str(store.root), "entries": entries, "archives": found})
     else:
-        show_listing(str(store.root), rows)
+        show_listing(str(store.root), rows, unpacked)
     return ExitCode.OK
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import lzma
 import os
 import shutil
 import stat
+import struct
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -19,6 +22,8 @@ from edgecnn.data.listing import LEFT_BEHIND, Seen, stamps_in
 from edgecnn.data.settled import read_json, write_json
 from edgecnn.errors.data import ArchiveUnusable
 from edgecnn.store.failures import named_failures
+from edgecnn.store.layout import ARCHIVES, UNPACKING, Layout, proof_of
+from edgecnn.store.locks import Locks
 from edgecnn.values.stage import Progress
 
 SUFFIX: Final = ".zip"
@@ -27,7 +32,14 @@ RATIO_MAX: Final = 100
 ALLOWED_BYTES: Final = 1 << 30
 """So much may come out of a small archive whatever the ratio."""
 FILES_MAX: Final = 5_000_000
+PATH_BYTES_MAX: Final = 1024
+"""Of an entry's whole name: Linux takes 4,096 bytes with the store's own path before it (limits.h, PATH_MAX)."""
 _CHUNK: Final = 1 << 20
+_WORDS_MAX: Final = 300
+_DAMAGED: Final = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError, RuntimeError, ValueError,
+)  # fmt: skip
+"""What zipfile and its decompressors raise for bytes that they cannot read; bz2 says it with an OSError."""
 
 
 def is_archive(path: Path) -> bool:
@@ -38,29 +50,45 @@ def is_archive(path: Path) -> bool:
 def unpacked(archive: Path, cache: Path, tell: Progress) -> Path:
     """The folder of an archive's images, in ``cache/archives``: as it was unpacked before, or now.
 
-    A single folder that holds all others is entered, as archivers of folders make one.
+    A single folder that holds all others is entered, as archivers of folders make one. One process at a time unpacks an archive,
+    and the use is dated under the same lock, by which ``store gc`` goes.
 
     Raises:
-        ArchiveUnusable: no zip, damaged, encrypted, too large, or with an entry that would leave its folder.
+        ArchiveUnusable: no zip, unreadable, damaged, encrypted, too large, or with an entry that cannot be a file there.
         StoreFull: no space.
         StoreUnusable: no permission.
     """
-    facts = archive.stat()
-    stamp = f"{os.path.realpath(archive)}/{facts.st_size}/{facts.st_mtime_ns}/{facts.st_ino}"
-    folder = cache / "archives" / hashlib.sha256(os.fsencode(stamp)).hexdigest()[:32]
-    proof = folder.with_suffix(".json")
-    if not folder.is_dir() or read_json(proof) != _proof(folder, tell):
-        with named_failures(folder.parent, "unpacking the images"):
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            fresh = Path(tempfile.mkdtemp(prefix=".unpacking.", dir=folder.parent))
-            try:
-                _unpack(archive, fresh, tell)
-                shutil.rmtree(folder, ignore_errors=True)
-                fresh.replace(folder)
-            finally:
-                shutil.rmtree(fresh, ignore_errors=True)
-        write_json(proof, _proof(folder, tell))
+    folder = cache / ARCHIVES / _name_of(archive)
+    with Locks(Layout(cache)).held(ARCHIVES, folder.name, tell):
+        if not _is_whole(folder, tell):
+            _make(archive, folder, tell)
+        with suppress(OSError):  # a store that may only be read is read
+            os.utime(proof_of(folder))
     return _entered(folder)
+
+
+def _name_of(archive: Path) -> str:
+    with _as_of(archive):
+        facts = archive.stat()
+    stamp = f"{os.path.realpath(archive)}/{facts.st_size}/{facts.st_mtime_ns}/{facts.st_ino}"
+    return hashlib.sha256(os.fsencode(stamp)).hexdigest()[:32]
+
+
+def _is_whole(folder: Path, tell: Progress) -> bool:
+    return folder.is_dir() and read_json(proof_of(folder)) == _proof(folder, tell)
+
+
+def _make(archive: Path, folder: Path, tell: Progress) -> None:
+    with named_failures(folder.parent, "unpacking the images"):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        fresh = Path(tempfile.mkdtemp(prefix=UNPACKING, dir=folder.parent))
+        try:
+            _unpack(archive, fresh, tell)
+            shutil.rmtree(folder, ignore_errors=True)
+            fresh.replace(folder)
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
+    write_json(proof_of(folder), _proof(folder, tell))
 
 
 def _proof(folder: Path, tell: Progress) -> str:
@@ -75,19 +103,42 @@ def _entered(folder: Path) -> Path:
     return folder
 
 
-def _unpack(archive: Path, out: Path, tell: Progress) -> None:
+@contextmanager
+def _as_of(archive: Path) -> Iterator[None]:
+    """Around the reading of an archive alone, so that its faults are not taken for those of the store."""
     try:
-        with zipfile.ZipFile(archive) as file:
+        yield
+    except _DAMAGED as error:
+        words = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
+        raise ArchiveUnusable(file=archive, because=words if len(words) <= _WORDS_MAX else f"{words[:_WORDS_MAX]}…") from error
+
+
+def _unpack(archive: Path, out: Path, tell: Progress) -> None:
+    with ExitStack() as stack:
+        with _as_of(archive):
+            file = stack.enter_context(zipfile.ZipFile(archive))
             entries = [entry for entry in file.infolist() if not entry.is_dir()]
             _check(archive, entries)
-            for done, entry in enumerate(entries, start=1):
-                place = out / entry.filename
-                place.parent.mkdir(parents=True, exist_ok=True)
-                with file.open(entry) as source, place.open("xb") as target:
-                    shutil.copyfileobj(source, target, _CHUNK)
-                tell.step("unpacking", done, len(entries), "files")
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, UnicodeError, ValueError) as error:
-        raise ArchiveUnusable(file=archive, because=str(error) or type(error).__name__) from error
+        for done, entry in enumerate(entries, start=1):
+            place = out / entry.filename
+            place.parent.mkdir(parents=True, exist_ok=True)
+            with place.open("xb") as target:
+                for chunk in _chunks(archive, file, entry):
+                    target.write(chunk)
+            tell.step("unpacking", done, len(entries), "files")
+
+
+def _chunks(archive: Path, file: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Iterator[bytes]:
+    """The bytes of an entry; whoever takes them writes them outside, for that is the store's."""
+    with ExitStack() as stack:
+        with _as_of(archive):
+            source = stack.enter_context(file.open(entry))
+        while True:
+            with _as_of(archive):
+                chunk = source.read(_CHUNK)
+            if not chunk:
+                return
+            yield chunk
 
 
 def _check(archive: Path, entries: Sequence[zipfile.ZipInfo]) -> None:
@@ -98,8 +149,9 @@ def _check(archive: Path, entries: Sequence[zipfile.ZipInfo]) -> None:
     if total > max(ALLOWED_BYTES, RATIO_MAX * packed):
         raise ArchiveUnusable(file=archive, because=f"{total:,} bytes would come out of {packed:,}, more than {RATIO_MAX} times")
     taken: set[str] = set()
+    folders = {str(parent) for entry in entries for parent in PurePosixPath(entry.filename[:PATH_BYTES_MAX]).parents}
     for entry in entries:
-        if why := _fault(entry, taken):
+        if why := _fault(entry, taken) or ("is a file and a folder" if entry.filename in folders else ""):
             raise ArchiveUnusable(file=archive, because=f"its entry {ascii(entry.filename)[:200]} {why}")
         taken.add(entry.filename)
 
@@ -114,6 +166,8 @@ def _fault(entry: zipfile.ZipInfo, taken: set[str]) -> str:
         return "is a link or a device"
     if entry.flag_bits & 1:
         return "is encrypted"
+    if len(os.fsencode(name)) > PATH_BYTES_MAX:
+        return f"has a path longer than {PATH_BYTES_MAX:,} bytes"
     if any(len(os.fsencode(part)) > 255 for part in parts):
         return "has a name longer than 255 bytes"
     return "is there twice" if name in taken else ""

@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Final, Literal
 
 import edgecnn
+from edgecnn.data.demo import DEMO
 from edgecnn.data.layout import root_of
 from edgecnn.data.manifest import list_files, summarize
 from edgecnn.data.table import is_table
-from edgecnn.errors.data import DataNotAFolder, ImageChanged, ImageGone
+from edgecnn.errors.data import DemoHasNoFolder, ImageChanged, ImageGone, TableNotDivided
 from edgecnn.errors.outputs import NotOverwritten, OutputInsideData, OutputUnwritable
 from edgecnn.values.dataset import DataManifest, SplitRole
 from edgecnn.values.division import DataDivision
@@ -57,7 +58,7 @@ def divide(choice: DataChoice, out: Path, cache: Path, tell: Progress, *, link: 
     """Write every image that a build would use under ``out``, as a whole or not at all.
 
     Args:
-        choice: a folder, and the shares and seed of the roles.
+        choice: a folder or a zip of one, and the shares and seed of the roles.
         out: no such folder, or an empty one.
         cache: the store's root.
         tell: shown progress.
@@ -67,9 +68,11 @@ def divide(choice: DataChoice, out: Path, cache: Path, tell: Progress, *, link: 
         EdgecnnError: one of ``errors.data`` and of ``errors.outputs``; what was there before is left as it is.
     """
     root = root_of(choice.path)
-    check_out(out, root)
+    if choice.path == DEMO:
+        raise DemoHasNoFolder
     if is_table(root):
-        raise DataNotAFolder(path=root)
+        raise TableNotDivided(file=root)
+    check_out(out, root)
     has_splits = bool(list_files(choice.path, cache, tell).layout.parts)
     summary = summarize(choice, cache, tell)
     manifest = DataManifest.model_validate_json(Path(summary.manifest_path).read_bytes())

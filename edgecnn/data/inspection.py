@@ -16,6 +16,7 @@ import numpy as np
 
 import edgecnn
 from edgecnn.data.cores import on_every_core
+from edgecnn.data.demo import DEMO
 from edgecnn.data.findings import findings_of
 from edgecnn.data.layout import Layout
 from edgecnn.data.looks import Look, look_at
@@ -23,7 +24,7 @@ from edgecnn.data.manifest import list_files, read_files
 from edgecnn.data.names import name_slips
 from edgecnn.data.near import near_groups
 from edgecnn.data.splits import Found, LeftOut, Listed, assign_roles, describe
-from edgecnn.errors.data import NothingReadable, TooFewImages
+from edgecnn.errors.data import DemoHasNoFolder, NothingReadable, TooFewImages
 from edgecnn.runner.pixels import UnreadableImage
 from edgecnn.values.dataset import SPLIT_ROLES, SplitRole
 from edgecnn.values.inspection import Alike, ClassCount, DataInspection, FileProblem, Spread
@@ -50,6 +51,8 @@ def inspect(choice: DataChoice, cache: Path, tell: Progress) -> Inspected:
         EdgecnnError: one of ``errors.data``, where there is nothing to look at. Too few images for a build are no such reason.
     """
     began = time.monotonic()
+    if choice.path == DEMO:
+        raise DemoHasNoFolder
     files = list_files(choice.path, cache, tell)
     listed, _ = read_files(files, cache, tell)
     looks, broken = _looks(listed, tell)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -13,6 +14,8 @@ from edgecnn.errors.data import OneClass, TableUnusable, TrainFolderMissing
 
 SUFFIX: Final = ".csv"
 _COLUMNS: Final = (["path", "label"], ["path", "label", "split"])
+_STEERING: Final = ("Cc", "Zl", "Zp")
+"""Unicode's general categories of control characters and of line and paragraph separators (UAX #44): no part of a name."""
 
 
 def is_table(path: Path) -> bool:
@@ -32,7 +35,8 @@ def read_table(file: Path, seen: Seen) -> tuple[Layout, list[list[str]]]:
     A row given twice counts once. Files are not opened; one that is not there is found out when it is read.
 
     Raises:
-        TableUnusable: not UTF-8, other columns, a row without a path or a label, a split of another name, no row.
+        TableUnusable: not UTF-8, other columns, a row without a path or a label, a label with control characters, a split of
+            another name, no row.
         OneClass: a single label.
         TrainFolderMissing: splits, but none to train on.
     """
@@ -82,6 +86,8 @@ def _row(file: Path, line: int, cells: list[str], columns: int) -> _Row:
         raise TableUnusable(file=file, line=line, because="no path" if not path else "its path holds a NUL character")
     if not label.strip():
         raise TableUnusable(file=file, line=line, because="no label")
+    if any(unicodedata.category(sign) in _STEERING for sign in label):
+        raise TableUnusable(file=file, line=line, because=f"the label {ascii(label[:100])} holds a control character")
     part = PART_NAMES.get(split.strip().lower())
     if part is None:
         raise TableUnusable(file=file, line=line, because=f"the split {split[:100]!r} is none of {', '.join(PART_NAMES)}")

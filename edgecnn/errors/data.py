@@ -21,7 +21,7 @@ class DataFolderMissing(EdgecnnError):
 
     def __init__(self, *, folder: Path) -> None:
         super().__init__(
-            what=f"{folder}: no such folder", hint="point --data at a folder of images, or leave it out for the demo"
+            what=f"{folder}: no such folder", hint="name a folder of images, a list FILE.csv or a zip FILE.zip of a folder"
         )
 
 
@@ -31,7 +31,7 @@ class DataPathUnusable(EdgecnnError):
     ref = "data-path-unusable"
 
     def __init__(self, *, path: str, because: str) -> None:
-        super().__init__(what=f"the data path {ascii(path)} cannot be used", because=because, hint="point --data at another path")
+        super().__init__(what=f"the data path {ascii(path)} cannot be used", because=because, hint="name another path")
 
 
 class DataNotAFolder(EdgecnnError):
@@ -41,6 +41,30 @@ class DataNotAFolder(EdgecnnError):
 
     def __init__(self, *, path: Path) -> None:
         super().__init__(what=f"{path}: not a folder", hint=_SHAPE)
+
+
+class TableNotDivided(EdgecnnError):
+    """Raised when a list of images is to be copied into split folders: it names files anywhere, which have no place there."""
+
+    ref = "table-not-divided"
+
+    def __init__(self, *, file: Path) -> None:
+        super().__init__(
+            what=f"{file}: a list of images cannot be copied into train/, validation/ and test/",
+            because="its files may lie anywhere",
+            hint="name the roles in a third column, path,label,split: a build takes them from there",
+        )
+
+
+class DemoHasNoFolder(EdgecnnError):
+    """Raised when the embedded images are to be looked through or divided: they have no folder."""
+
+    ref = "demo-has-no-folder"
+
+    def __init__(self) -> None:
+        super().__init__(
+            what="demo means the embedded images", because="they have no folder", hint="name a folder; one called demo is ./demo"
+        )
 
 
 class TableUnusable(EdgecnnError):
@@ -62,9 +86,7 @@ class ArchiveUnusable(EdgecnnError):
     ref = "archive-unusable"
 
     def __init__(self, *, file: Path, because: str) -> None:
-        super().__init__(
-            what=f"{file}: cannot be unpacked", because=because, hint="unpack it yourself and point --data at the folder"
-        )
+        super().__init__(what=f"{file}: cannot be unpacked", because=because, hint="unpack it yourself and name the folder")
 
 
 class DataFolderUnreadable(EdgecnnError):

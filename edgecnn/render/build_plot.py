@@ -9,6 +9,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
 from edgecnn.render.plots import Signs, Span, axis_line, bars_line, interval_bar, span_of
+from edgecnn.render.visible import visible
 from edgecnn.values.report import BuildReport, CandidateFacts
 from edgecnn.values.verdict import Fidelity, Interval
 
@@ -60,9 +61,7 @@ def _shown(report: BuildReport) -> list[CandidateFacts]:
 
 
 def _name(facts: CandidateFacts, drawn: Signs) -> str:
-    """A name may hold anything, a terminal's control signs too; here it is text in one line."""
-    name = facts.candidate.id
-    plain = name if name.isprintable() else repr(name)[1:-1]
+    plain = visible(facts.candidate.id)
     part = f" {drawn.chosen}" if facts.chosen else ""
     cut = plain if cell_len(plain) <= NAME_CELLS else set_cell_size(plain, NAME_CELLS).rstrip()
     return cut + part

@@ -14,6 +14,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from edgecnn.render.visible import visible
+
 GAP = "  "
 INDENT = "    "
 _BETWEEN = "   "
@@ -35,7 +37,7 @@ class Grid:
 def show_grid(grid: Grid, console: Console) -> None:
     """Print it in the console's width."""
     if grid.title:
-        console.print(Text(grid.title), style="italic", soft_wrap=True)
+        console.print(Text(visible(grid.title)), style="italic", soft_wrap=True)
     table = _table(grid)
     if console.measure(table, options=console.options.update(max_width=_UNBOUNDED)).maximum <= console.width:
         console.print(table)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from edgecnn.render.figures import MARKS, NONE, percent_interval
+from edgecnn.render.visible import visible
 from edgecnn.values.class_report import ClassFigures, ClassReport
 from edgecnn.values.report import CandidateFacts
 from edgecnn.values.verdict import Interval
@@ -76,5 +77,4 @@ def _points(drop: Interval) -> str:
 
 def _plain(name: str) -> str:
     """A folder may be called anything; here it is text, and no markup."""
-    visible = name if name.isprintable() else repr(name)[1:-1]
-    return re.sub(r"([\\`*<\[])", r"\\\1", visible)
+    return re.sub(r"([\\`*<\[])", r"\\\1", visible(name))

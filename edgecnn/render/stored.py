@@ -8,7 +8,7 @@ from edgecnn.render.figures import NONE
 from edgecnn.render.quantities import ago, stored_size, took
 from edgecnn.render.terminal import show_lines, show_rows
 from edgecnn.store.gc import GcReport
-from edgecnn.store.listing import ListingRow
+from edgecnn.store.listing import ArchiveRow, ListingRow
 from edgecnn.store.miss import flattened, shown
 from edgecnn.store.verify import VerifyReport
 
@@ -24,9 +24,11 @@ _TELLING = {
 _FEW = 3
 
 
-def show_listing(root: str, rows: Sequence[ListingRow]) -> None:
-    """What is stored, newest first, with the sum."""
+def show_listing(root: str, rows: Sequence[ListingRow], unpacked: Sequence[ArchiveRow] = ()) -> None:
+    """What is stored, newest first, with the sum, and how much room unpacked archives of images take."""
     show_lines([f"{root}: {_counted(len(rows))}, {stored_size(sum(row.bytes for row in rows))}"])
+    if unpacked:
+        show_lines([f"  {_counted(len(unpacked), 'unpacked archive')}, {stored_size(sum(row.bytes for row in unpacked))}"])
     by_key = {row.key: row for row in rows}
     if rows:
         show_rows(COLUMNS, [_cells(row, by_key) for row in rows])

@@ -19,6 +19,7 @@ from edgecnn.render.gate_sheet import error_rates
 from edgecnn.render.grid import Grid, show_grid
 from edgecnn.render.plots import stdout_signs
 from edgecnn.render.timing import latency_lines
+from edgecnn.render.visible import visible
 from edgecnn.values.artifact import Ran
 from edgecnn.values.report import BuildReport, CandidateFacts
 
@@ -40,12 +41,12 @@ def _console() -> Console:
 
 def _say(console: Console, text: str, style: str = "") -> None:
     """A sentence, wrapped at words on a terminal and nowhere else."""
-    console.print(text, style=style, markup=False, soft_wrap=not sys.stdout.isatty())
+    console.print(visible(text), style=style, markup=False, soft_wrap=not sys.stdout.isatty())
 
 
 def _copied(console: Console, text: str) -> None:
     """A line that may be copied and pasted: no line break is put into it."""
-    console.print(text, markup=False, soft_wrap=True)
+    console.print(visible(text), markup=False, soft_wrap=True)
 
 
 def show_json(facts: Any) -> None:
@@ -109,14 +110,14 @@ def _show_desktop(report: BuildReport, console: Console) -> None:
     if not found:
         _say(console, f"  desktop GPU: {desktop.sentence(report.baseline)}")
         return
-    cells = [[Text(cell) for cell in row] for row in found]
+    cells = [[Text(visible(cell)) for cell in row] for row in found]
     show_grid(Grid(desktop.COLUMNS, cells, f"desktop GPU: {report.baseline.device}"), console)
     for line in desktop.notes(report.baseline):
         _say(console, f"  {line}")
 
 
 def _candidate_cells(facts: CandidateFacts) -> list[Text]:
-    cells = [Text(cell, style="bold" if facts.chosen else "") for cell in figures.row(facts)]
+    cells = [Text(visible(cell), style="bold" if facts.chosen else "") for cell in figures.row(facts)]
     cells[figures.COLUMNS.index("verdict")].stylize(_VERDICT_STYLE.get(facts.verdict.value, ""))
     return cells
 
@@ -141,23 +142,24 @@ def show_rows(
 ) -> None:
     """A plain table; what does not fit beside its row stands beneath it. ``styles`` colours cells that hold exactly a word."""
     by_word = styles or {}
-    show_grid(Grid(columns, [[Text(cell, style=by_word.get(cell, "")) for cell in cells] for cells in rows], title), _console())
+    lines = [[Text(visible(cell), style=by_word.get(cell, "")) for cell in cells] for cells in rows]
+    show_grid(Grid(columns, lines, title), _console())
 
 
 def show_lines(lines: Iterable[str]) -> None:
     """Sentences, one a line."""
     _accept_every_sign()
     for line in lines:
-        sys.stdout.write(line + "\n")
+        sys.stdout.write(visible(line) + "\n")
 
 
 def show_talk(lines: Iterable[str]) -> None:
     """Lines on stderr, for whoever watches the process and not for whoever reads its results."""
     for line in lines:
-        sys.stderr.write(line + "\n")
+        sys.stderr.write(visible(line) + "\n")
 
 
 def show_error(error: EdgecnnError, *, as_json: bool) -> None:
     """One line on stderr; with ``--json`` the error's parts, on stderr too, since stdout carries results only."""
-    text = json.dumps({"error": error.facts()}, ensure_ascii=False) if as_json else f"edgecnn: error: {error.line()}"
+    text = json.dumps({"error": error.facts()}, ensure_ascii=False) if as_json else f"edgecnn: error: {visible(error.line())}"
     sys.stderr.write(text + "\n")

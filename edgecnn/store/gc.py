@@ -2,8 +2,8 @@
 
 What is locked is in use and stays; so does what was used since the oldest running build began, however long ago that is, for a
 build reads artifacts long after it found them; and whatever was used within the last hour. Looking at a profile does not date
-it, so all of them stay while a build runs. Removal is a rename into the trash and then a deletion, so that a lookup never sees
-half an entry.
+it, so all of them stay while a build runs; and so do all unpacked archives, which a build dates before it begins. Removal is a
+rename into the trash and then a deletion, so that a lookup never sees half an entry.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from typing import Literal
 
 from edgecnn.store.disk import bytes_of, discard, files_under, remove, stamp_of
 from edgecnn.store.failures import named_failures
-from edgecnn.store.layout import RECORD
+from edgecnn.store.layout import ARCHIVES, RECORD, UNPACKING, proof_of
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Artifact
 from edgecnn.values.base import Value
 from edgecnn.values.key import Key
 
 MIB = 1024 * 1024
-_What = Literal["artifact", "profile", "work", "trash"]
+_What = Literal["artifact", "profile", "work", "trash", "archive"]
 
 
 class GcPolicy(Value):
@@ -34,7 +34,7 @@ class GcPolicy(Value):
     unreachable: bool = False
     """Every artifact goes that ``keep`` does not reach."""
     unused_for_s: float | None = None
-    """Artifacts that were neither made nor used for so long go."""
+    """Artifacts that were neither made nor used for so long go, and so do unpacked archives: a zip is unpacked again."""
     max_bytes: int | None = None
     """The least recently used artifacts go until the others fit."""
     profiles_older_than_s: float | None = None
@@ -97,7 +97,7 @@ def collect(store: Store, policy: GcPolicy, *, dry_run: bool = False) -> GcRepor
 
 def _in_hand(store: Store, removal: Removal, since: float) -> bool:
     """Whether a build that runs since then may read it later."""
-    if removal.what == "profile":
+    if removal.what in ("profile", "archive"):
         return since < float("inf")
     return removal.what == "artifact" and _touched(store.root / removal.name / RECORD) >= since
 
@@ -108,11 +108,23 @@ def _planned(store: Store, artifacts: Sequence[Artifact], policy: GcPolicy) -> I
     for path in (work for kind in _inside(store.layout.works) for work in _inside(kind)):
         if (idle := time.time() - _touched(path)) > policy.work_older_than_s:
             yield _removal(store, "work", path, f"left unfinished {_days(idle)} ago")
+    yield from _archives_to_go(store, policy)
     if policy.profiles_older_than_s is not None:
         for path in store.profiles.folders():
             if (age := time.time() - _touched(path)) > policy.profiles_older_than_s:
                 yield _removal(store, "profile", path, f"filed {_days(age)} ago")
     yield from _artifacts_to_go(store, artifacts, policy)
+
+
+def _archives_to_go(store: Store, policy: GcPolicy) -> Iterator[Removal]:
+    """What a killed process left half unpacked goes as forgotten work does."""
+    unused_for_s = float("inf") if policy.unused_for_s is None else policy.unused_for_s
+    for path in _inside(store.root / ARCHIVES):
+        if path.name.startswith(UNPACKING):
+            if (idle := time.time() - _touched(path)) > policy.work_older_than_s:
+                yield _removal(store, "work", path, f"left unfinished {_days(idle)} ago")
+        elif path.is_dir() and (idle := time.time() - _used_archive(path)) > max(policy.grace_s, unused_for_s):
+            yield _removal(store, "archive", path, f"not used for {_days(idle)}")
 
 
 def _artifacts_to_go(store: Store, artifacts: Sequence[Artifact], policy: GcPolicy) -> Iterator[Removal]:
@@ -164,6 +176,11 @@ def _taken(store: Store, removal: Removal, policy: GcPolicy) -> bool:
             return False
         if removal.what == "work":
             _dispose(store, path)
+        elif removal.what == "archive":
+            if _used_archive(path) >= time.time() - policy.grace_s or _in_hand(store, removal, store.in_use.since()):
+                return False
+            remove(proof_of(path))  # first: without it the folder is taken for damaged, and is unpacked again
+            _dispose(store, path)
         elif not _disposed_unused(store, path, policy):
             return False
     if removal.what == "artifact":
@@ -203,6 +220,11 @@ def _touched(path: Path) -> float:
         with suppress(FileNotFoundError):  # its owner may be finishing just now
             moments.append(place.lstat().st_mtime)
     return max(moments)
+
+
+def _used_archive(folder: Path) -> float:
+    """Its proof is dated by every use; one that was never finished has none."""
+    return _touched(proof_of(folder)) or _touched(folder)
 
 
 def _used(artifact: Artifact) -> float:

@@ -9,6 +9,15 @@ RECORD = "record.json"
 FILES = "files"
 STARTED = "started.json"
 """Inside a work folder: what the work began from, so that nothing is resumed from other bytes."""
+ARCHIVES = "archives"
+"""``archives/<name>/`` and ``archives/<name>.json``: an unpacked archive of images, and what shows that it is whole."""
+UNPACKING = ".unpacking."
+"""How a folder in there begins while it is filled; one that a killed process left is nobody's."""
+
+
+def proof_of(unpacked: Path) -> Path:
+    """What shows that an unpacked archive is whole; its time of change is when the archive was last used."""
+    return unpacked.with_name(f"{unpacked.name}.json")
 
 
 @dataclass(frozen=True)

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
+import threading
+import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from edgecnn.data.archive import unpacked
 from edgecnn.data.dividing import divide
 from edgecnn.data.inspection import inspect
 from edgecnn.data.manifest import summarize
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.data import ArchiveUnusable
+from edgecnn.errors.store import StoreUnusable
+from edgecnn.store.gc import GcPolicy, collect
+from edgecnn.store.store import Store
 from edgecnn.values.dataset import DataManifest, DataSummary
 from edgecnn.values.recipe import DataChoice
 from tests.data.folders import Heard, aged, fill
@@ -94,7 +102,7 @@ def test_the_words_of_a_refusal(photos: Path) -> None:
         summary_of(photos.parent / "photos.zip")
     assert caught.value.line() == (
         f"{photos.parent}/photos.zip: cannot be unpacked: File is not a zip file"
-        " — unpack it yourself and point --data at the folder [archive-unusable]"
+        " — unpack it yourself and name the folder [archive-unusable]"
     )
 
 
@@ -166,3 +174,79 @@ def test_ctrl_c_leaves_nothing_half_unpacked(photos: Path) -> None:
     assert os.listdir(photos.parent / "store" / "archives") == []  # noqa: PTH208 - hidden names too
     manifest = DataManifest.model_validate_json(Path(summary_of(place).manifest_path).read_bytes())
     assert len(manifest.images) == 24
+
+
+@pytest.mark.parametrize(
+    ("extra", "because"),
+    [
+        ({"a/0.png": b"x", "a/0.png/x.png": b"x"}, "its entry 'a/0.png' is a file and a folder"),
+        ({"a/b/c/x.png": b"x", "a/b": b"x"}, "its entry 'a/b' is a file and a folder"),
+        ({"a/" * 3000 + "x.png": b"x"}, f"its entry {'a/' * 3000!r}"[:210] + " has a path longer than 1,024 bytes"),
+    ],
+)
+def test_names_that_no_folder_can_hold_are_the_archives_fault(photos: Path, extra: dict[str, bytes], because: str) -> None:
+    assert refusal(zipped(photos, extra=extra)) == because
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_damage_to_any_compression_is_the_archives_fault(photos: Path, method: int) -> None:
+    place = photos.parent / "photos.zip"
+    for name in ("cat/000.png", "dog/000.png"):
+        photos.joinpath(name).write_bytes(os.urandom(4000))
+    with zipfile.ZipFile(place, "w", method) as file:
+        for path in sorted(photos.rglob("000.png")):
+            file.write(path, str(path.relative_to(photos)))
+    damaged = bytearray(place.read_bytes())
+    damaged[55:1500] = bytes(1445)
+    place.write_bytes(damaged)
+    assert 0 < len(refusal(place)) <= 301
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_zip_that_may_not_be_read_is_not_the_stores_fault(photos: Path) -> None:
+    place = zipped(photos)
+    place.chmod(0)
+    assert refusal(place) == "Permission denied"
+
+
+def test_a_store_that_takes_no_folder_is_the_stores_fault(photos: Path) -> None:
+    place = zipped(photos)
+    summary_of(place)
+    archives = photos.parent / "store" / "archives"
+    shutil.rmtree(archives)
+    archives.write_bytes(b"no folder")
+    with pytest.raises(StoreUnusable):
+        summary_of(place)
+
+
+def test_two_that_unpack_one_zip_wait_for_each_other_and_agree(photos: Path) -> None:
+    place = zipped(photos)
+    began = threading.Event()
+
+    class Slow(Heard):
+        def step(self, what: str, done: int, total: int | None = None, unit: str = "") -> None:
+            super().step(what, done, total, unit)
+            if what == "unpacking" and done == 1:
+                began.set()
+                time.sleep(0.3)
+
+    first, second = Slow(), Slow()
+    with ThreadPoolExecutor(2) as pool:
+        early = pool.submit(unpacked, place, photos.parent / "store", first)
+        assert began.wait(20)
+        late = pool.submit(unpacked, place, photos.parent / "store", second)
+        assert early.result(20) == late.result(20)
+    assert ("unpacking", 24, 24, "files") in first.steps
+    assert [step for step in second.steps if step[0] == "unpacking"] == []
+
+
+def test_every_use_dates_it_for_gc(photos: Path) -> None:
+    place, store = zipped(photos), Store.open(photos.parent / "store")
+    summary_of(place)
+    (proof,) = (store.root / "archives").glob("*.json")
+    aged(proof)
+    summary_of(place)
+    assert collect(store, GcPolicy(unused_for_s=1.0, grace_s=0.5), dry_run=True).removed == ()
+    aged(proof)
+    assert [each.what for each in collect(store, GcPolicy(unused_for_s=1.0)).removed] == ["archive"]
+    assert sum(summary_of(place).counts.values()) == 24

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from edgecnn.data.dividing import divide
+from edgecnn.data.inspection import inspect
 from edgecnn.data.manifest import summarize
-from edgecnn.errors.data import TooFewImages
+from edgecnn.errors.data import DemoHasNoFolder, TableNotDivided, TooFewImages
 from edgecnn.errors.outputs import NotOverwritten, OutputInsideData, OutputUnwritable
 from edgecnn.values.dataset import DataManifest
 from edgecnn.values.division import DataDivision
@@ -116,3 +117,22 @@ def test_ctrl_c_leaves_nothing_behind(photos: Path, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         divided(photos, tmp_path / "out", Interrupting())
     assert sorted(os.listdir(tmp_path)) == ["photos", "store"]  # noqa: PTH208 - hidden names too
+
+
+def test_a_list_and_the_demo_are_refused_for_what_they_are(photos: Path, tmp_path: Path) -> None:
+    place = tmp_path / "photos.csv"
+    place.write_text("path,label\nphotos/cat/000.png,cat\nphotos/dog/000.png,dog\n")
+    with pytest.raises(TableNotDivided) as caught:
+        divided(place, tmp_path / "out")
+    assert caught.value.line() == (
+        f"{place}: a list of images cannot be copied into train/, validation/ and test/: its files may lie anywhere"
+        " — name the roles in a third column, path,label,split: a build takes them from there [table-not-divided]"
+    )
+    with pytest.raises(DemoHasNoFolder) as refused:
+        divide(DataChoice(path="demo"), tmp_path / "out", tmp_path / "store", Heard())
+    with pytest.raises(DemoHasNoFolder):
+        inspect(DataChoice(path="demo"), tmp_path / "store", Heard())
+    assert refused.value.line() == (
+        "demo means the embedded images: they have no folder — name a folder; one called demo is ./demo [demo-has-no-folder]"
+    )
+    assert not (tmp_path / "out").exists()

@@ -68,7 +68,7 @@ def test_a_missing_folder(tmp_path: Path) -> None:
         layout_of(tmp_path / "photos")
     assert caught.value.line() == (
         f"{tmp_path}/photos: no such folder"
-        " — point --data at a folder of images, or leave it out for the demo [data-folder-missing]"
+        " — name a folder of images, a list FILE.csv or a zip FILE.zip of a folder [data-folder-missing]"
     )
 
 
@@ -174,5 +174,5 @@ def test_a_text_that_can_name_no_folder(text: str, because: str) -> None:
     with pytest.raises(DataPathUnusable) as caught:
         root_of(text)
     assert caught.value.line() == (
-        f"the data path {ascii(text)} cannot be used: {because} — point --data at another path [data-path-unusable]"
+        f"the data path {ascii(text)} cannot be used: {because} — name another path [data-path-unusable]"
     )

@@ -108,6 +108,8 @@ FAULTS = {
     "path,label\na.png,cat\nb.png\n": (", line 3", "1 cells under 2 columns"),
     "path,label\n,cat\n": (", line 2", "no path"),
     "path,label\na.png, \n": (", line 2", "no label"),
+    "path,label\na.png,\x1b[31mred\n": (", line 2", r"the label '\x1b[31mred' holds a control character"),
+    'path,label\na.png,"two\nlines"\n': (", line 3", r"the label 'two\nlines' holds a control character"),
     "path,label\na\0.png,cat\n": (", line 2", "its path holds a NUL character"),
     "path,label,split\na.png,cat,holdout\n": (", line 2", f"the split 'holdout' is none of {', '.join(PART_NAMES)}"),
 }

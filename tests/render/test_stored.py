@@ -8,7 +8,7 @@ import pytest
 
 from edgecnn.render.stored import show_collected, show_listing, show_verified
 from edgecnn.store.gc import GcReport, Removal
-from edgecnn.store.listing import ListingRow
+from edgecnn.store.listing import ArchiveRow, ListingRow
 from edgecnn.store.verify import DamagedEntry, VerifyReport
 from tests.render.test_terminal import Captured, cells, lines_of
 
@@ -40,6 +40,8 @@ def test_the_first_line_is_where_the_store_lies_and_what_it_holds(capsys: Captur
     assert lines_of(capsys)[0] == "/store: 2 artifacts, 32.4 MiB"
     show_listing("/store", [])
     assert lines_of(capsys) == ["/store: 0 artifacts, 0 B"]
+    show_listing("/store", [], [ArchiveRow(name="a", bytes=1024, used_at=None)])
+    assert lines_of(capsys) == ["/store: 0 artifacts, 0 B", "  1 unpacked archive, 1.0 KiB"]
 
 
 def test_what_does_not_name_its_network_has_that_of_what_it_was_made_from(capsys: Captured) -> None:

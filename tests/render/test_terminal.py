@@ -242,3 +242,19 @@ def test_signs_that_stdout_cannot_encode_are_shown_by_number_and_in_json_escaped
     shown, _, document = done.stdout.partition("a \\udcff b\n")
     assert "PASS: onnxruntime-int8 is" in shown
     assert json.loads(document) == {"name": "Größe \udcff"}
+
+
+STEERING = "\x1b[31mred\nline\x9b\u2028\u202e"
+SHOWN = r"\x1b[31mred\nline\x9b\u2028\u202e"
+
+
+def test_a_name_that_would_steer_the_terminal_is_shown_by_its_escapes(capsys: Captured) -> None:
+    show_rows(("class",), [[STEERING], ["Größe\xa01 猫"]], title=STEERING)
+    show_lines([STEERING, "Größe\xa01 猫"])
+    show_error(OutputUnusable(folder=Path(STEERING), because="full"), as_json=False)
+    said = capsys.readouterr()
+    lines = said.out.splitlines()
+    assert (lines[0].strip(), lines[-2], lines[-1]) == (SHOWN, SHOWN, "Größe\xa01 猫")
+    assert [line.strip("│ ") for line in lines if line.startswith("│")] == [SHOWN, "Größe\xa01 猫"]
+    assert SHOWN in said.err and said.err.count("\n") == 1
+    assert not any(sign in said.out + said.err for sign in "\x1b\x9b\u2028\u202e")

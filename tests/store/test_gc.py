@@ -164,3 +164,45 @@ def test_an_interrupted_training_survives_collection_while_it_is_young(store: St
         except RuntimeError:
             collect(store, GcPolicy())
     assert obtain(store, Train())[0].record.notes[0] == "epoch 0 was there"
+
+
+def an_archive(store: Store, name: str, days: float, *, whole: bool = True) -> Path:
+    folder = store.root / "archives" / name
+    (folder / "cat").mkdir(parents=True)
+    (folder / "cat" / "0.png").write_bytes(b"12345")
+    aged(folder, 400)
+    if whole:
+        (folder.parent / f"{name}.json").write_text("proof")
+        aged(folder.parent / f"{name}.json", days)
+    return folder
+
+
+def archives_left(store: Store) -> list[str]:
+    return sorted(path.name for path in (store.root / "archives").iterdir())
+
+
+def test_unpacked_archives_go_by_their_last_use_and_half_unpacked_ones_by_age(store: Store) -> None:
+    an_archive(store, "a" * 32, 40)
+    an_archive(store, "b" * 32, 2)
+    an_archive(store, ".unpacking.killed", 400, whole=False)
+    running = an_archive(store, ".unpacking.running", 400, whole=False)
+    (running / "now.png").write_bytes(b"1")
+    policy = GcPolicy(unused_for_s=30 * DAY_S)
+    dry = collect(store, policy, dry_run=True)
+    report = collect(store, policy)
+    assert dry.removed == report.removed
+    assert [(each.what, each.name, each.bytes, each.why) for each in report.removed] == [
+        ("work", "archives/.unpacking.killed", 5, "left unfinished 400.0 days ago"),
+        ("archive", f"archives/{'a' * 32}", 5, "not used for 40.0 days"),
+    ]
+    assert archives_left(store) == [".unpacking.running", "b" * 32, f"{'b' * 32}.json"]
+
+
+def test_an_unpacked_archive_stays_while_a_build_runs_or_another_has_its_lock(store: Store) -> None:
+    an_archive(store, "a" * 32, 40)
+    policy = GcPolicy(unused_for_s=30 * DAY_S)
+    with store.in_use.held():
+        assert collect(store, policy).busy == (f"archives/{'a' * 32}",)
+    with store.locks.held_if_free("archives", "a" * 32) as free:
+        assert free and collect(store, policy).busy == (f"archives/{'a' * 32}",)
+    assert archives_left(store) == ["a" * 32, f"{'a' * 32}.json"]

@@ -4,7 +4,7 @@ import json
 import os
 from pathlib import Path
 
-from edgecnn.store.listing import listing
+from edgecnn.store.listing import ArchiveRow, archives, listing
 from edgecnn.store.store import Store
 from tests.store.toys import Quantize, Scheme, Train, obtain, source
 
@@ -43,3 +43,17 @@ def test_the_newest_comes_first_and_one_kind_can_be_asked_for(store: Store) -> N
 
 def test_an_empty_store_has_no_rows(store: Store) -> None:
     assert listing(store) == ()
+
+
+def test_unpacked_archives_are_counted_with_their_last_use(store: Store) -> None:
+    assert archives(store) == ()
+    for name in (".unpacking.x", "a" * 32):
+        (store.root / "archives" / name / "cat").mkdir(parents=True)
+        (store.root / "archives" / name / "cat" / "0.png").write_bytes(b"12345")
+    proof = store.root / "archives" / f"{'a' * 32}.json"
+    proof.write_text("proof")
+    os.utime(proof, (0, 86400))
+    assert archives(store) == (
+        ArchiveRow(name=".unpacking.x", bytes=5, used_at=None),
+        ArchiveRow(name="a" * 32, bytes=5, used_at="1970-01-02T00:00:00+00:00"),
+    )
