@@ -95,7 +95,7 @@ def test_too_few_runs_have_the_reason_in_place_of_a_figure(build: StoredBuild) -
     assert (point.reason or "").startswith("3 runs")
 
 
-@pytest.mark.parametrize("purpose", ["screen", "soak", "throughput", "end-to-end", "batches", "energy"])
+@pytest.mark.parametrize("purpose", ["screen", "soak", "throughput", "end-to-end", "batches", "energy", "trial"])
 def test_races_that_are_no_latency_of_one_image_are_left_out(build: StoredBuild, purpose: str) -> None:
     build.raced(INT8, 1.0, purpose=purpose)
     with pytest.raises(NoHistory):
