@@ -37,6 +37,8 @@ class Side:
     """The record that names the kit, where it came out of the store."""
     pinned_by: str | None = None
     """How the user named that record."""
+    pin_folder: Path | None = None
+    """Where that record lies, or lay: its paths count from there."""
 
     @property
     def row(self) -> CandidateFacts | None:

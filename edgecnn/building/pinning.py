@@ -211,7 +211,8 @@ def _found(named: NamedPin, store: Store) -> Side:
         because = f"the store {store.root} {'holds it damaged' if damaged else 'does not hold it'}"
         command = rebuild_command(pin, folder)
         raise PinnedKitMissing(where=where, kit=digest, because=because, command=command, tools=tuple(_other_tools(pin)))
-    return Side(folder=made.folder, kit=KitRef.of(candidate, made), report=None, plan=None, pin=pin, pinned_by=where)
+    kit = KitRef.of(candidate, made)
+    return Side(folder=made.folder, kit=kit, report=None, plan=None, pin=pin, pinned_by=where, pin_folder=folder)
 
 
 def _other_tools(pin: PinnedBuild) -> Iterator[str]:

@@ -175,7 +175,8 @@ def _paired(name: str, base: _Given, head: _Given, kits: _Kits) -> PairedAccurac
 
 
 def _difference(name: str, base: _Given, head: _Given, kits: _Kits) -> dict[str, Any]:
-    found = paired_answers(_side(head, name, kits), _side(base, name, kits), kits.store)
+    sides = _side(head, name, kits), _side(base, name, kits)
+    found = paired_answers(*sides, kits.store, names=(head.label, base.label))
     for each, answers in ((head, found.head), (base, found.base)):
         facts, alone = each.facts(name), accuracy(answers, found.labels, "report")
         told = None if facts is None else facts.report
