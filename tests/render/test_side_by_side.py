@@ -73,7 +73,7 @@ def test_what_changed_is_said_line_by_line_and_so_is_what_nobody_knows() -> None
 
 def test_a_series_is_a_sparkline_that_breaks_where_its_conditions_did() -> None:
     lines = series_lines(a_series(), UNICODE)
-    assert lines[0] == "resnet-18 onnxruntime-int8 on AMD EPYC (cpu), 2 kits"
+    assert lines[0] == "resnet-18 onnxruntime-int8 at 224 px, 10 classes on AMD EPYC (cpu), 2 kits"
     assert lines[1].startswith("  p50: ") and lines[1].count("┊") == 1
     assert lines[1].endswith("2.00 ms to 2.44 ms, last 2.42 ms; broken 1 time: what must match changed")
     assert series_lines(a_series(), ASCII)[1].isascii()
