@@ -33,6 +33,13 @@ def test_times_of_two_machines_are_two_plots_and_no_line_divides_them() -> None:
     assert lines[-1] == "  for a ratio, race both: edgecnn judge builds/b --against builds/a"
 
 
+def test_the_command_that_gives_a_ratio_is_quoted_for_a_shell() -> None:
+    found = some_builds()
+    spaced = tuple(each.model_copy(update={"folder": f"my {each.folder}"}) for each in found.builds)
+    (said,) = [line for line in plot_lines(found.model_copy(update={"builds": spaced}), ASCII, 120) if "for a ratio" in line]
+    assert said.endswith("edgecnn judge 'my builds/b' --against 'my builds/a'")
+
+
 def test_where_one_build_alone_was_timed_no_race_is_advised() -> None:
     found = some_builds(2)
     assert latency_advice(found.model_copy(update={"machines": found.machines[:1]})) == [
