@@ -29,7 +29,8 @@ BUILD = Path("builds/x")
         (
             OptionsNotWithBuild(folder=Path("my builds/x"), options=("--arch",)),
             "judging my builds/x takes no --arch: it is a finished build, which is judged as it was built"
-            " — edgecnn judge 'my builds/x' [--max METRIC=NUMBER], or edgecnn build with these options first [options-not-with-build]",
+            " — edgecnn judge 'my builds/x' [--max METRIC=NUMBER], or edgecnn build with these options first"
+            " [options-not-with-build]",
         ),
         (
             PlanOfAnotherBuild(folder=BUILD, differs="train", command="edgecnn build r.toml"),
