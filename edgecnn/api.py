@@ -7,7 +7,7 @@ from pathlib import Path
 
 from edgecnn.backends.installed import require_packages
 from edgecnn.building.build import run_build
-from edgecnn.building.devices import settled_target
+from edgecnn.building.devices import file_of, settled_target
 from edgecnn.building.page_gathering import page_facts
 from edgecnn.building.publish import write_text_atomically
 from edgecnn.building.request import BuildRequest
@@ -59,7 +59,8 @@ def build(
     """
     settled, chosen = _device(recipe, device)
     folder = Path(out) if out is not None else Path("builds") / f"{settled.model.arch}-{chosen.name}"
-    return build_and_write(BuildRequest(recipe=settled, device=chosen, out=folder), tell or Quiet())
+    file = None if isinstance(device, Device) else file_of(device or recipe.target.device, chosen)
+    return build_and_write(BuildRequest(recipe=settled, device=chosen, device_file=file, out=folder), tell or Quiet())
 
 
 def build_and_write(request: BuildRequest, tell: Progress) -> BuildReport:

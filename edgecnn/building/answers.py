@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgecnn.building.contenders import Side
 from edgecnn.building.lineage import ancestor, kit_artifact
+from edgecnn.building.pinning import rebuild_command
 from edgecnn.judging.accuracy import Answers
 from edgecnn.measure.evaluate import logits_of
 from edgecnn.store.profiles import StoredProfile
@@ -18,6 +19,9 @@ from edgecnn.values.verdict import Fidelity
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+REBUILT = "builds/rebuilt"
+"""Where a build that is named only to fill the store goes: never over one that is compared."""
 
 
 class Unavailable(Exception):
@@ -44,29 +48,35 @@ class _Split:
     images: Path
 
 
-def paired_answers(head: Side, base: Side, store: Store) -> PairedAnswers:
+def paired_answers(head: Side, base: Side, store: Store, names: tuple[str, str] = ("HEAD", "BASE")) -> PairedAnswers:
     """The newest stored answers of both to the same pixels, of one machine where there are such.
+
+    Args:
+        head: judged.
+        base: what it is held against.
+        store: where their answers lie.
+        names: what the reader knows ``head`` and ``base`` by.
 
     Raises:
         Unavailable: one side was not evaluated with this store, or the images, labels or classes are not the same.
         EdgecnnError: the store cannot be read.
     """
-    ours, theirs = _report_split(head, store, "HEAD"), _report_split(base, store, "BASE")
+    ours, theirs = _report_split(head, store, names[0]), _report_split(base, store, names[1])
     if ours.pixels != theirs.pixels:
         raise Unavailable(f"their report splits hold other pixels ({ours.pixels[:12]} and {theirs.pixels[:12]})")
     if len(ours.labels) != len(theirs.labels) or (ours.labels != theirs.labels).any():
         raise Unavailable("their report splits label the same pixels otherwise")
-    names = head.kit.manifest["labels"]
-    if names != base.kit.manifest["labels"]:
+    classes = head.kit.manifest["labels"]
+    if classes != base.kit.manifest["labels"]:
         raise Unavailable("their classes are not the same, or not in the same order")
-    mine = _evaluations(head, store, ours.pixels, "HEAD")
-    others = _evaluations(base, store, ours.pixels, "BASE")
+    mine = _evaluations(head, store, ours.pixels, names[0])
+    others = _evaluations(base, store, ours.pixels, names[1])
     alike = next(((a, b) for a in mine for b in others if a.profile.host == b.profile.host), (mine[0], others[0]))
     return PairedAnswers(
         head=_answers(head, alike[0]),
         base=_answers(base, alike[1]),
         labels=ours.labels,
-        names=tuple(str(name) for name in names),
+        names=tuple(str(name) for name in classes),
         images=ours.images,
     )
 
@@ -93,8 +103,10 @@ def _report_split(side: Side, store: Store, what: str) -> _Split:
 
 
 def _remedy(side: Side, store: Store, what: str) -> str:
-    command = shlex.join(["edgecnn", "build", "RECIPE", "--out", str(side.folder)])
-    return f"EDGECNN_STORE={shlex.quote(str(store.root))} {command}, with {what}'s recipe, puts it there"
+    here = f"EDGECNN_STORE={shlex.quote(str(store.root))}"
+    if side.pin is not None and side.pin_folder is not None:
+        return f"{here} {rebuild_command(side.pin, side.pin_folder)} puts it there"
+    return f"{here} edgecnn build RECIPE --out {REBUILT}, with {what}'s recipe, puts it there"
 
 
 def _evaluations(side: Side, store: Store, pixels: str, what: str) -> tuple[StoredProfile, ...]:

@@ -37,6 +37,8 @@ class Side:
     """The record that names the kit, where it came out of the store."""
     pinned_by: str | None = None
     """How the user named that record."""
+    pin_folder: Path | None = None
+    """Where that record lies, or lay: its paths count from there."""
 
     @property
     def row(self) -> CandidateFacts | None:
@@ -117,12 +119,36 @@ def side_of(folder: Path, candidate: str | None = None) -> Side:
     if bundle is None:
         raise NoBuildToCompare(folder=folder)
     build = bundle.parent if bundle.name == BUNDLE and (bundle.parent / "report.json").is_file() else None
+    report = None if build is None else _report(build / "report.json")
     return Side(
         folder=folder,
         kit=_kit(folder, bundle, candidate),
-        report=None if build is None else _report(build / "report.json"),
-        plan=None if build is None else json_object(build / "plan.json"),
+        report=report,
+        plan=None if build is None else plan_of(build, None if report is None else report.keys),
     )
+
+
+def plan_of(folder: Path, keys: Mapping[str, str] | None) -> Mapping[str, Any] | None:
+    """A finished build's plan; None where none can be read, or where a later call renewed it and did not finish.
+
+    Args:
+        folder: of the build.
+        keys: of its report, where one can be read.
+    """
+    plan = json_object(folder / "plan.json")
+    return None if plan is None or step_of_another(keys or {}, keys_of(plan)) is not None else plan
+
+
+def keys_of(plan: Mapping[str, Any]) -> dict[str, str]:
+    """Step to key, of a plan as it was read; nothing unknown is refused."""
+    steps = plan.get("steps")
+    known = [step for step in steps if isinstance(step, dict)] if isinstance(steps, list) else []
+    return {str(step.get("id")): str(step.get("key")) for step in known}
+
+
+def step_of_another(keys: Mapping[str, str], planned: Mapping[str, str]) -> str | None:
+    """The first step of a report's ``keys`` that the plan has another key for; None where they are of one build."""
+    return next((step for step, key in keys.items() if planned.get(step) != key), None)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -125,6 +125,14 @@ def own_device(path: Path) -> Device:
     return device
 
 
+def file_of(text: str, device: Device) -> Path | None:
+    """The absolute path of the file that a target names; None where the device is a shipped one, which its name finds."""
+    name, _ = split_target(text)
+    if not is_path(name) or device.name in load_devices():
+        return None
+    return Path(os.path.expanduser(name)).resolve()  # noqa: PTH111 - as own_device
+
+
 def parse_target(text: str) -> Target:
     """``intel-cpu``, ``jetson:tensorrt``, ``~/my-board.toml`` or ``./my-board.toml:openvino``.
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from edgecnn.building.contenders import Side, side_of
+from edgecnn.building.contenders import Side, side_of, step_of_another
 from edgecnn.building.page_gathering import read_report
 from edgecnn.building.recipes import pipeline_names
 from edgecnn.building.resolved import Resolved
@@ -94,8 +94,7 @@ def finished_build(folder: Path) -> FinishedBuild:
     report, side = read_report(folder), side_of(folder)
     resolved, keys = _planned(folder / PLAN)
     found = FinishedBuild(folder=folder, side=side, report=report, resolved=resolved, keys=keys)
-    differs = next((step for step, key in report.keys.items() if keys.get(step) != key), None)
-    if differs is not None:
+    if (differs := step_of_another(report.keys, keys)) is not None:
         raise PlanOfAnotherBuild(folder=folder, differs=differs, command=found.again)
     if all(row.kit != side.kit.digest for row in report.candidates):
         raise BundleUnreadable(path=folder / "bundle" / "choice.json", because="report.json has no row of the kit that it names")

@@ -7,6 +7,7 @@ same machine is judged.
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -110,12 +111,23 @@ def read_baseline(path: Path) -> LatencyBaseline:
     except OSError as error:
         raise LatencyBaselineUnreadable(path=path, because=error.strerror or str(error)) from error
     except ValidationError as error:
+        if _is_pin(content):
+            hint = f"edgecnn judge HEAD --against {shlex.quote(str(path))} races a build against it"
+            because = "it is the record of a pinned build, which holds no runs"
+            raise LatencyBaselineUnreadable(path=path, because=because, hint=hint) from error
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         raise LatencyBaselineUnreadable(path=path, because=f"{where}: {first['msg']}" if where else first["msg"]) from error
     if baseline.sha256 != _digest(json.loads(content)):
         raise LatencyBaselineUnreadable(path=path, because="it was edited: its content is not what its sha256 says")
     return baseline
+
+
+def _is_pin(content: bytes) -> bool:
+    try:
+        return str(json.loads(content)["schema"]).startswith("edgecnn.pinned-build/")
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return False
 
 
 def as_profile(baseline: LatencyBaseline) -> Profile:

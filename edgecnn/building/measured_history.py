@@ -8,9 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import edgecnn
+from edgecnn.building.contenders import json_object
 from edgecnn.building.page_gathering import read_report
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.page import HistoryOfWhat, NoHistory
@@ -43,11 +44,24 @@ class AskedHistory(Value):
 
 @dataclass(frozen=True)
 class _Kit:
-    """What was packaged under one digest."""
+    """What was packaged under one digest; None is what nothing says."""
 
     arch: str
     candidate: str
+    resolution_px: int | None
+    classes: int | None
     made: Artifact | None
+
+
+class _Key(NamedTuple):
+    """What one line is drawn through: a network for other images or other classes is another network."""
+
+    arch: str
+    candidate: str
+    resolution_px: int
+    """0 where it is not known, so that keys have an order."""
+    classes: int
+    machine: str
 
 
 @dataclass(frozen=True)
@@ -63,7 +77,7 @@ class _Seen:
 
 
 def measured_history(asked: AskedHistory, store: Store) -> MeasuredHistory:
-    """Every candidate's medians and accuracies by date, a series a candidate and machine.
+    """Every candidate's medians and accuracies by date, a series a candidate, resolution, number of classes and machine.
 
     Raises:
         HistoryOfWhat: a build and a name that the build says already.
@@ -79,11 +93,10 @@ def measured_history(asked: AskedHistory, store: Store) -> MeasuredHistory:
     kits = {**_reported(report), **_packaged(store)}
     wanted = {digest: kit for digest, kit in kits.items() if _wanted(kit, asked, report)}
     devices = _devices(asked, report)
-    notices, found = list[str](), dict[tuple[str, str, str], list[_Seen]]()
+    notices, found = list[str](), dict[_Key, list[_Seen]]()
     for seen in _profiles(store, wanted, notices):
         if devices is None or seen.profile.device in devices:
-            kit = wanted[seen.profile.subject]
-            found.setdefault((kit.arch, kit.candidate, _machine(seen.profile)), []).append(seen)
+            found.setdefault(_key(wanted[seen.profile.subject], seen.profile), []).append(seen)
     if not found:
         known = sorted({f"{kit.arch} {kit.candidate}" for kit in kits.values()})
         raise NoHistory(asked=_worded(asked, report), store=store.root, known=known)
@@ -112,8 +125,25 @@ def _packaged(store: Store) -> dict[str, _Kit]:
         candidate = settings.get("candidate", {}).get("id")
         arch, _, _ = str(settings.get("name", "")).partition("--")
         if candidate:
-            found[made.record.files["kit.json"].sha256] = _Kit(arch=arch, candidate=str(candidate), made=made)
+            resolution_px, classes = _reads(made)
+            kit = _Kit(arch=arch, candidate=str(candidate), resolution_px=resolution_px, classes=classes, made=made)
+            found[made.record.files["kit.json"].sha256] = kit
     return found
+
+
+def _reads(made: Artifact) -> tuple[int | None, int | None]:
+    """Which side of images a kit takes, px, and among how many classes it decides; None where its manifest does not say."""
+    manifest = json_object(made.folder / "kit.json") or {}
+    try:
+        resolution_px: int | None = int(manifest["preprocessing"]["pixels"]["crop_px"])
+    except (KeyError, TypeError, ValueError):
+        resolution_px = None
+    labels = manifest.get("labels")
+    return resolution_px, len(labels) if isinstance(labels, list) else None
+
+
+def _key(kit: _Kit, profile: Profile) -> _Key:
+    return _Key(kit.arch, kit.candidate, kit.resolution_px or 0, kit.classes or 0, _machine(profile))
 
 
 def _reported(report: BuildReport | None) -> Mapping[str, _Kit]:
@@ -121,7 +151,13 @@ def _reported(report: BuildReport | None) -> Mapping[str, _Kit]:
     if report is None:
         return {}
     return {
-        digest: _Kit(arch=report.build.arch, candidate=facts.candidate.id, made=None)
+        digest: _Kit(
+            arch=report.build.arch,
+            candidate=facts.candidate.id,
+            resolution_px=report.build.resolution_px,
+            classes=report.build.classes,
+            made=None,
+        )
         for facts in report.candidates
         for digest in (facts.kit, facts.evaluated_kit)
         if digest
@@ -191,15 +227,16 @@ def _machine(profile: Profile) -> str:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def _series(key: tuple[str, str, str], seen: Sequence[_Seen], kits: Mapping[str, _Kit], store: Store) -> Series:
-    arch, candidate, machine = key
+def _series(key: _Key, seen: Sequence[_Seen], kits: Mapping[str, _Kit], store: Store) -> Series:
     ordered = sorted(seen, key=lambda each: (each.moment, each.stored.id))
     answers = _Labels(store)
     return Series(
-        arch=arch,
-        candidate=candidate,
+        arch=key.arch,
+        candidate=key.candidate,
+        resolution_px=key.resolution_px or None,
+        classes=key.classes or None,
         machine=ordered[-1].profile.host,
-        machine_id=machine,
+        machine_id=key.machine,
         devices=tuple(dict.fromkeys(each.profile.device for each in ordered)),
         kits=tuple(dict.fromkeys(each.profile.subject for each in ordered)),
         latency=_points([(each, _timed(each)) for each in ordered if each.profile.what == "race"]),

@@ -24,6 +24,7 @@ from edgecnn.building.git_file import LARGEST, PREFIX, read_at_revision
 from edgecnn.building.lineage import kit_artifact, whole_kit
 from edgecnn.building.publish import write_text_atomically
 from edgecnn.building.resolve import ABSENT
+from edgecnn.building.target_text import is_path
 from edgecnn.data.demo import DEMO
 from edgecnn.errors.ci import ResultFileUnwritable
 from edgecnn.errors.comparing import NoBuildToCompare
@@ -149,7 +150,9 @@ def rebuild_command(pin: PinnedBuild, folder: Path) -> str:
     recipe = pin.recipe
     runtime = recipe.target.runtime
     words = ["edgecnn", "build", "--arch", recipe.model.arch]
-    words += ["--target", recipe.target.device + (f":{runtime.value}" if runtime else "")]
+    device = recipe.target.device
+    device = _as_path(_from_here(folder, device)) if is_path(device) else device
+    words += ["--target", device + (f":{runtime.value}" if runtime else "")]
     words += [] if recipe.data.path == DEMO else ["--data", _from_here(folder, recipe.data.path)]
     named = recipe.model.weights in ("auto", "imagenet", "none")
     words += ["--weights", recipe.model.weights if named else _from_here(folder, recipe.model.weights)]
@@ -174,11 +177,21 @@ def _portable(found: FinishedBuild, file: Path) -> Recipe:
     weights = "imagenet" if answer.kind != "none" else "none"
     if answer.kind == "file" and answer.path is not None:
         weights = _counted(answer.path, file)
-    return recipe.model_copy(update={"data": data, "model": recipe.model.model_copy(update={"weights": weights})})
+    target = recipe.target
+    if resolved.device_file is not None:
+        target = target.model_copy(update={"device": _as_path(_counted(resolved.device_file, file))})
+    return recipe.model_copy(
+        update={"data": data, "target": target, "model": recipe.model.model_copy(update={"weights": weights})}
+    )
 
 
 def _counted(path: str, file: Path) -> str:
     return os.path.relpath(Path(path).resolve(), file.parent.resolve())
+
+
+def _as_path(path: str) -> str:
+    """Written so that a target takes it for a file's path and not for a device's name."""
+    return path if is_path(path) else f"./{path}"
 
 
 def _from_here(folder: Path, path: str) -> str:
@@ -211,7 +224,8 @@ def _found(named: NamedPin, store: Store) -> Side:
         because = f"the store {store.root} {'holds it damaged' if damaged else 'does not hold it'}"
         command = rebuild_command(pin, folder)
         raise PinnedKitMissing(where=where, kit=digest, because=because, command=command, tools=tuple(_other_tools(pin)))
-    return Side(folder=made.folder, kit=KitRef.of(candidate, made), report=None, plan=None, pin=pin, pinned_by=where)
+    kit = KitRef.of(candidate, made)
+    return Side(folder=made.folder, kit=kit, report=None, plan=None, pin=pin, pinned_by=where, pin_folder=folder)
 
 
 def _other_tools(pin: PinnedBuild) -> Iterator[str]:

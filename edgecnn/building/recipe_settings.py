@@ -7,10 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from edgecnn.building.contenders import keys_of, step_of_another
+from edgecnn.building.page_gathering import REPORT, read_report
 from edgecnn.building.recipes import load_recipe, pipeline_names
 from edgecnn.building.request import BuildRequest
 from edgecnn.building.resolve import Settled, settle_recipe
 from edgecnn.building.toml_file import dotted_keys, validated
+from edgecnn.errors.judging import PlanOfAnotherBuild
 from edgecnn.errors.recipes import PlanUnreadable
 from edgecnn.models.catalogue import arch_named
 from edgecnn.store.store import Store
@@ -76,9 +79,12 @@ def settings_of_build(folder: Path) -> RecipeSettings:
 
     Raises:
         PlanUnreadable: there is none, it is damaged, or of a later version.
+        PlanOfAnotherBuild: a later call renewed the plan and did not finish.
+        ReportUnreadable: the report beside it is damaged.
     """
     try:
-        resolved = json.loads((folder / PLAN).read_text(encoding="utf-8"))["resolved"]
+        plan = json.loads((folder / PLAN).read_text(encoding="utf-8"))
+        resolved = plan["resolved"]
         asked, took = (validated(Recipe, resolved[name]) for name in ("asked", "recipe"))
     except FileNotFoundError as error:
         raise PlanUnreadable(folder=folder, because=f"it holds no {PLAN}") from error
@@ -87,6 +93,7 @@ def settings_of_build(folder: Path) -> RecipeSettings:
     for found in (asked, took):
         if not isinstance(found, Recipe):
             raise PlanUnreadable(folder=folder, because=f"{PLAN} holds no recipe of this version: {'; '.join(found)}")
+    _refuse_another(folder, plan)
     values, stated = _values(took), _values(asked)  # type: ignore[arg-type]
     settings = [
         Setting(key=key, value=value, origin=f"build {folder}" if stated[key] == value else f"filled in by build {folder}")
@@ -105,6 +112,16 @@ def difference(before: RecipeSettings, after: RecipeSettings) -> RecipeDifferenc
         if one.value != other.value
     ]
     return RecipeDifference(before=before.of, after=after.of, differing=tuple(differing), same=len(pairs) - len(differing))
+
+
+def _refuse_another(folder: Path, plan: Mapping[str, Any]) -> None:
+    """A folder with a plan alone was planned and not built: there is nothing that it could part from."""
+    if not (folder / REPORT).is_file():
+        return
+    report = read_report(folder)
+    if (differs := step_of_another(report.keys, keys_of(plan))) is not None:
+        again = report.build.command or "the same build command makes it again"
+        raise PlanOfAnotherBuild(folder=folder, differs=differs, command=again)
 
 
 def _origin(key: str, stated: Mapping[str, str], filled: Mapping[str, str]) -> str:

@@ -19,6 +19,8 @@ class BuildRequest(Value):
 
     recipe: Recipe
     device: Device
+    device_file: Path | None = None
+    """Where a user's own device file lies, by which alone it is found again; None of a shipped device."""
     out: Path
     goal: Goal = "judge"
     refresh_weights: bool = False

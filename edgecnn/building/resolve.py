@@ -75,6 +75,7 @@ def resolve(request: BuildRequest, store: Store, tell: Progress) -> Resolved:
         asked=asked,
         recipe=recipe,
         device=request.device,
+        device_file=None if request.device_file is None else str(request.device_file),
         attachment=attachment_of(request.device, facts),
         arch=arch,
         data=data,

@@ -48,6 +48,8 @@ class Resolved(Value):
     asked: Recipe
     recipe: Recipe
     device: Device
+    device_file: str | None = None
+    """Where a user's own device file lay, as an absolute path; None of a shipped device."""
     attachment: Attachment
     arch: ArchSpec
     data: DataSummary

@@ -16,7 +16,7 @@ from typing import Any
 
 import edgecnn
 from edgecnn.building.answers import Unavailable, paired_answers
-from edgecnn.building.contenders import Side, json_object
+from edgecnn.building.contenders import Side, plan_of
 from edgecnn.building.lineage import kit_artifact
 from edgecnn.building.origin import changes, origin_of
 from edgecnn.building.page_gathering import REPORT, read_report
@@ -95,7 +95,7 @@ def _read(folders: Sequence[Path]) -> list[_Given]:
             raise BuildNamedTwice(folder=place)
         seen[place.resolve()] = place
     return [
-        _Given(label, place, read_report(place), json_object(place / "plan.json"))
+        _Given(label, place, report := read_report(place), plan_of(place, report.keys))
         for label, place in zip(LABELS, places, strict=False)
     ]
 
@@ -175,7 +175,8 @@ def _paired(name: str, base: _Given, head: _Given, kits: _Kits) -> PairedAccurac
 
 
 def _difference(name: str, base: _Given, head: _Given, kits: _Kits) -> dict[str, Any]:
-    found = paired_answers(_side(head, name, kits), _side(base, name, kits), kits.store)
+    sides = _side(head, name, kits), _side(base, name, kits)
+    found = paired_answers(*sides, kits.store, names=(head.label, base.label))
     for each, answers in ((head, found.head), (base, found.base)):
         facts, alone = each.facts(name), accuracy(answers, found.labels, "report")
         told = None if facts is None else facts.report
@@ -206,7 +207,7 @@ def _changed(base: _Given, head: _Given, names: Sequence[str], kits: _Kits) -> B
     unknown = None
     if base.plan is None or head.plan is None:
         lacking = " and ".join(each.label for each in (base, head) if each.plan is None)
-        unknown = f"{lacking}: no plan.json that can be read, so only what the kits themselves say is compared"
+        unknown = f"{lacking}: no plan.json of the same build that can be read, so only what the kits themselves say is compared"
     if not by_candidate:
         plans = base.plan is not None and head.plan is not None
         lines = changes(_plan_alone(base), _plan_alone(head)) if plans else ()

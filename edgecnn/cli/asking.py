@@ -40,7 +40,7 @@ def request_from(asked: Asked, goal: Goal) -> BuildRequest:
     Raises:
         EdgecnnError: an unknown network, target, key or metric, each with the nearest right one; a text that names nothing.
     """
-    from edgecnn.building.devices import settled_target
+    from edgecnn.building.devices import file_of, settled_target
     from edgecnn.building.extent import extent_of, share_of
     from edgecnn.building.request import BuildRequest
     from edgecnn.judging.bounds import parse_bounds
@@ -55,6 +55,7 @@ def request_from(asked: Asked, goal: Goal) -> BuildRequest:
         {
             "recipe": recipe.model_copy(update={"target": target}),
             "device": device,
+            "device_file": file_of(asked.target or recipe.target.device, device),
             "out": Path(asked.out or f"builds/{arch.name}-{device.name}"),
             "goal": goal,
             "refresh_weights": asked.refresh_weights,

@@ -98,12 +98,8 @@ class LatencyBaselineUnreadable(EdgecnnError):
 
     ref = "latency-baseline-unreadable"
 
-    def __init__(self, *, path: Path, because: str) -> None:
-        super().__init__(
-            what=f"{path} cannot be read as a latency baseline",
-            because=because,
-            hint="edgecnn baseline record BUILD --out FILE writes one",
-        )
+    def __init__(self, *, path: Path, because: str, hint: str = "edgecnn baseline record BUILD --out FILE writes one") -> None:
+        super().__init__(what=f"{path} cannot be read as a latency baseline", because=because, hint=hint)
 
 
 class BaselineElsewhere(EdgecnnError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -42,7 +43,7 @@ class OptionsNotWithBuild(EdgecnnError):
         super().__init__(
             what=f"judging {folder} takes no {', '.join(options)}",
             because="it is a finished build, which is judged as it was built",
-            hint=f"edgecnn judge {folder} [--max METRIC=NUMBER], or edgecnn build with these options first",
+            hint=f"edgecnn judge {shlex.quote(str(folder))} [--max METRIC=NUMBER], or edgecnn build with these options first",
         )
 
 

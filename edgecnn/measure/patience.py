@@ -22,7 +22,7 @@ def long_enough_s(kits: Sequence[KitRef], lab: Lab) -> float:
     """``max_s`` of a race of these kits, between ``RUN_MAX_S`` and ``RUN_PATIENT_S``; a kit that cannot run asks for nothing."""
     wanted = samples_needed(50)
     lab.tell.note(f"time {wanted} inferences of each kit, to know how long a run must be")
-    trial = RaceRequest(kits=tuple(kits), purpose="against", rounds=1, samples=wanted, max_s=RUN_PATIENT_S, max_age_h=0.0)
+    trial = RaceRequest(kits=tuple(kits), purpose="trial", rounds=1, samples=wanted, max_s=RUN_PATIENT_S, max_age_h=0.0)
     times = [run.samples_ns for profile in race(trial, lab).profiles.values() for run in profile.runs if run.samples_ns]
     slowest_s = max((sum(each) / len(each) / 1e9 for each in times), default=0.0)
     return min(max(RUN_MAX_S, MARGIN * wanted * slowest_s), RUN_PATIENT_S)

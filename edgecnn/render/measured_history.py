@@ -26,11 +26,18 @@ def show_history(found: MeasuredHistory) -> None:
 def series_lines(series: Series, signs: Signs) -> list[str]:
     """What it is of, and a sparkline of each kind of figure."""
     kits = counted(len(series.kits), "kit")
-    lines = [f"{series.arch} {series.candidate} on {series.machine} ({', '.join(series.devices)}), {kits}"]
+    what = " ".join(part for part in (series.arch, series.candidate, reads_text(series)) if part)
+    lines = [f"{what} on {series.machine} ({', '.join(series.devices)}), {kits}"]
     for name, points in (("p50", series.latency), ("top-1", series.accuracy)):
         if points:
             lines.append(f"  {name}: {_summary(points, name, signs)}")
     return lines
+
+
+def reads_text(series: Series) -> str:
+    """``at 224 px, 10 classes``, as far as it is known."""
+    said = [] if series.resolution_px is None else [f"at {series.resolution_px} px"]
+    return ", ".join([*said, *([] if series.classes is None else [f"{series.classes} classes"])])
 
 
 def _summary(points: Sequence[MeasuredPoint], name: str, signs: Signs) -> str:

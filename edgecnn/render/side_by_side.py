@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -113,7 +114,8 @@ def latency_advice(found: SideBySide) -> list[str]:
     for group in found.machines[1:]:
         lines.append(f"  {found.machines[0].labels[0]} → {group.labels[0]}: {'; '.join(group.differs)}")
     folders = {build.label: build.folder for build in found.builds}
-    return [*lines, f"  for a ratio, race both: edgecnn judge {folders[timed[1]]} --against {folders[timed[0]]}"]
+    command = shlex.join(["edgecnn", "judge", folders[timed[1]], "--against", folders[timed[0]]])
+    return [*lines, f"  for a ratio, race both: {command}"]
 
 
 def change_lines(found: SideBySide, shown: int = CHANGES_SHOWN) -> list[str]:

@@ -37,10 +37,13 @@ class MeasuredPoint(Value):
 
 
 class Series(Value):
-    """One candidate of one network on one machine, over successive kits."""
+    """One candidate of one network for one input and as many classes, on one machine, over successive kits."""
 
     arch: str
     candidate: str
+    resolution_px: int | None
+    """Side of the square that the network reads; None where neither the kit nor a report says it."""
+    classes: int | None
     machine: str
     """In words."""
     machine_id: str

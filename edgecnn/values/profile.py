@@ -26,9 +26,11 @@ whether a figure can be believed, not what it is a figure of. A memory limit is 
 as it would without, and one that does not ends. The kernel's own throttling may lower ``clocks``; such runs rightly do not join.
 """
 
-Purpose = Literal["screen", "select", "report", "energy", "baseline", "against", "batches", "throughput", "end-to-end", "soak"]
+Purpose = Literal[
+    "screen", "select", "report", "energy", "baseline", "against", "trial", "batches", "throughput", "end-to-end", "soak"
+]
 """What a race was run for; ``batches`` screens the numbers of images in a call, ``against`` is of two builds' kits, one of them
-perhaps by itself or against itself."""
+perhaps by itself or against itself, and ``trial`` says beforehand how long such a race's runs must be."""
 
 
 class Environment(Value):

@@ -82,6 +82,11 @@ def answers(wrong: int) -> np.ndarray:
     return logits
 
 
+def manifest(name: str, resolution_px: int = PX, classes: tuple[str, ...] = CLASSES) -> dict[str, Any]:
+    """What of a kit's manifest tells networks apart."""
+    return {"name": name, "labels": list(classes), "preprocessing": {"pixels": {"crop_px": resolution_px}}}
+
+
 class StoredBuild:
     """fp32 and int8, from images to kits, with answers and a race. ``classes`` and ``history`` are as the artifacts have them."""
 
@@ -108,13 +113,20 @@ class StoredBuild:
         parts = {"model": quantized, "pixels": self.prepared}
         return self._made(
             Package(
-                texts={"kit.json": name},
+                texts={"kit.json": json.dumps(manifest(name))},
                 inputs={role: each.key for role, each in parts.items()},
                 candidate={"id": name},
                 name=f"resnet-18--{name}",
             ),
             **parts,
         )
+
+    def another_kit(self, name: str, told: dict[str, Any]) -> str:
+        """Package the same candidate under another manifest; its digest."""
+        made = self._made(
+            Package(texts={"kit.json": json.dumps(told)}, inputs={}, candidate={"id": name}, name=f"resnet-18--{name}")
+        )
+        return made.record.files["kit.json"].sha256
 
     def digest(self, name: str) -> str:
         return self.kits[name].record.files["kit.json"].sha256

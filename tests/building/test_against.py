@@ -209,7 +209,7 @@ def test_without_stored_answers_a_drop_is_missing_and_says_why(tmp_path: Path) -
     assert (drop.verdict, standing(found.gates), found.drop_pp) == (Verdict.MISSING, 3, None)
     assert drop.reason == (
         f"not known against BASE: the store {tmp_path / 'store'} does not hold what HEAD's kit was made from: "
-        f"EDGECNN_STORE={tmp_path / 'store'} edgecnn build RECIPE --out {head}, with HEAD's recipe, puts it there"
+        f"EDGECNN_STORE={tmp_path / 'store'} edgecnn build RECIPE --out builds/rebuilt, with HEAD's recipe, puts it there"
     )
 
 

@@ -175,3 +175,14 @@ def test_a_candidate_that_is_not_carried_is_named_with_those_that_are(board: tup
 def test_a_file_that_cannot_be_written_is_bad_input(board: tuple[Path, Path], tmp_path: Path) -> None:
     with pytest.raises(ResultFileUnwritable):
         write_baseline(imported(*board), tmp_path / "absent" / "board.json")
+
+
+def test_a_pinned_build_s_record_is_no_latency_baseline_and_its_reader_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "a base.json"
+    file.write_text('{"schema": "edgecnn.pinned-build/1"}')
+    with pytest.raises(LatencyBaselineUnreadable) as refused:
+        read_baseline(file)
+    assert refused.value.line() == (
+        f"{file} cannot be read as a latency baseline: it is the record of a pinned build, which holds no runs"
+        f" — edgecnn judge HEAD --against '{file}' races a build against it [latency-baseline-unreadable]"
+    )

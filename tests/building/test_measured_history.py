@@ -12,7 +12,7 @@ from edgecnn.building.measured_history import AskedHistory, measured_history
 from edgecnn.errors.page import HistoryOfWhat, NoHistory, NoReport
 from edgecnn.values.profile import Environment
 from tests.building.scenes import HERE
-from tests.building.stored_builds import StoredBuild
+from tests.building.stored_builds import CLASSES, PX, StoredBuild, manifest
 
 FP32, INT8 = "onnxruntime-fp32", "onnxruntime-int8"
 
@@ -57,8 +57,9 @@ def test_another_machine_is_another_series(build: StoredBuild) -> None:
 def test_a_candidate_goes_on_over_another_kit_which_is_marked(build: StoredBuild, tmp_path: Path) -> None:
     build.raced(INT8, 1.0, observed_at="2026-11-20T09:00:00+00:00")
     kits = build.report.candidates
+    same = build.report.build.model_copy(update={"resolution_px": PX, "classes": len(CLASSES)})
     report = build.report.model_copy(
-        update={"candidates": tuple(row.model_copy(update={"evaluated_kit": "f" * 64}) for row in kits)}
+        update={"build": same, "candidates": tuple(row.model_copy(update={"evaluated_kit": "f" * 64}) for row in kits)}
     )
     (tmp_path / "report.json").write_text(report.model_dump_json(by_alias=True))
     build.store.profiles.add(
@@ -70,6 +71,23 @@ def test_a_candidate_goes_on_over_another_kit_which_is_marked(build: StoredBuild
     assert [point.new_kit for point in series.latency] == [False, True]
     assert series.latency[1].segment == 0
     assert series.kits == (build.digest(INT8), "f" * 64)
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ({}, [(PX, len(CLASSES), 2)]),
+        ({"resolution_px": 2 * PX}, [(PX, len(CLASSES), 1), (2 * PX, len(CLASSES), 1)]),
+        ({"classes": CLASSES[:2]}, [(PX, 2, 1), (PX, len(CLASSES), 1)]),
+    ],
+)
+def test_a_network_of_another_resolution_or_of_other_classes_is_another_series(
+    build: StoredBuild, told: dict[str, Any], expected: list[tuple[int, int, int]]
+) -> None:
+    build.raced(INT8, 1.0)
+    other = build.another_kit(INT8, {**manifest(INT8, **told), "since": "another training"})
+    build.store.profiles.add(build.store.profiles.of(build.digest(INT8), "race")[0].profile.model_copy(update={"subject": other}))
+    assert [(each.resolution_px, each.classes, len(each.latency)) for each in of(build).series] == expected
 
 
 def test_accuracy_is_that_of_the_stored_answers_to_the_report_split_alone(build: StoredBuild) -> None:
@@ -95,7 +113,7 @@ def test_too_few_runs_have_the_reason_in_place_of_a_figure(build: StoredBuild) -
     assert (point.reason or "").startswith("3 runs")
 
 
-@pytest.mark.parametrize("purpose", ["screen", "soak", "throughput", "end-to-end", "batches", "energy"])
+@pytest.mark.parametrize("purpose", ["screen", "soak", "throughput", "end-to-end", "batches", "energy", "trial"])
 def test_races_that_are_no_latency_of_one_image_are_left_out(build: StoredBuild, purpose: str) -> None:
     build.raced(INT8, 1.0, purpose=purpose)
     with pytest.raises(NoHistory):

@@ -139,6 +139,21 @@ def test_the_command_s_paths_count_from_where_the_reader_stands(
     assert words[words.index("--weights") + 1] == "none"
 
 
+def test_a_user_s_own_device_file_is_pinned_by_its_path_from_the_record(
+    built_once: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copied, board = tmp_path / "out", tmp_path / "boards" / "mine.toml"
+    shutil.copytree(built_once.out, copied, symlinks=True)
+    plan = json.loads((copied / "plan.json").read_text())
+    plan["resolved"]["device_file"] = str(board)
+    (copied / "plan.json").write_text(json.dumps(plan))
+    pin = pinned(copied, tmp_path / "gates" / "base.json")
+    assert pin.recipe.target.device == "../boards/mine.toml"
+    monkeypatch.chdir(tmp_path)
+    words = shlex.split(rebuild_command(pin, tmp_path / "gates"))
+    assert words[words.index("--target") + 1] == "boards/mine.toml:onnxruntime"
+
+
 def test_what_is_no_finished_build_is_not_pinned(built_once: Place, tmp_path: Path) -> None:
     done = built_once.plain("baseline", "pin", "out/bundle", "--out", str(tmp_path / "base.json"))
     assert (done.returncode, "[no-build-to-judge]" in done.stderr) == (2, True)

@@ -9,6 +9,7 @@ import pytest
 
 from edgecnn.cli.asking import Asked, command_line, request_from
 from edgecnn.errors.base import EdgecnnError, ExitCode
+from edgecnn.resources import resource_folder
 from edgecnn.values.candidate import Runtime
 from edgecnn.values.recipe import Recipe
 
@@ -225,3 +226,14 @@ def test_what_is_measured_beyond_the_race_is_of_the_request_and_stays_in_the_com
     assert (request.extent.batches, request.extent.best_batch) == ((1,), True)
     assert (request.extent.end_to_end, request.extent.soak_s) == (True, 60.0)
     assert request.command == "edgecnn profile --batches 1,best --soak 60s --end-to-end"
+
+
+def test_a_user_s_own_device_file_is_remembered_and_a_shipped_device_has_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shipped = (resource_folder("devices") / "raspberry-pi-5.toml").read_text()
+    (tmp_path / "mine.toml").write_text(shipped.replace('"raspberry-pi-5"', '"my-board"'))
+    monkeypatch.chdir(tmp_path)
+    own = request_from(Asked(target="./mine.toml:onnxruntime"), "judge")
+    assert (own.device.name, own.device_file) == ("my-board", tmp_path / "mine.toml")
+    assert request_from(Asked(target="raspberry-pi-5"), "judge").device_file is None

@@ -27,6 +27,12 @@ BUILD = Path("builds/x")
             " — edgecnn judge builds/x [--max METRIC=NUMBER], or edgecnn build with these options first [options-not-with-build]",
         ),
         (
+            OptionsNotWithBuild(folder=Path("my builds/x"), options=("--arch",)),
+            "judging my builds/x takes no --arch: it is a finished build, which is judged as it was built"
+            " — edgecnn judge 'my builds/x' [--max METRIC=NUMBER], or edgecnn build with these options first"
+            " [options-not-with-build]",
+        ),
+        (
             PlanOfAnotherBuild(folder=BUILD, differs="train", command="edgecnn build r.toml"),
             "builds/x/plan.json is of another build than builds/x/report.json: train has another key: a later call in this"
             " folder did not come to its end — edgecnn build r.toml [plan-of-another-build]",

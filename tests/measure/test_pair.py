@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from edgecnn.measure.pair import SAMPLES, dealt, race_pair
+from edgecnn.measure.patience import long_enough_s
 from edgecnn.store.store import Store
 from tests.judging.made import a_run
 from tests.measure.labs import FakeHost, a_kit, lab_at
@@ -68,3 +69,9 @@ def test_the_runs_are_filed_as_what_they_were(host: FakeHost, store: Store, tmp_
     race_pair(base, head, 8, lab_at(host, store))
     (stored,) = store.profiles.of(head.digest, "race")
     assert json.loads((stored.folder / "profile.json").read_text())["purpose"] == "against"
+
+
+def test_the_run_that_tells_how_long_a_run_must_be_is_filed_as_a_trial(host: FakeHost, store: Store, tmp_path: Path) -> None:
+    base, head = a_kit(tmp_path, "base"), a_kit(tmp_path, "head")
+    long_enough_s((base, head), lab_at(host, store))
+    assert [stored.profile.purpose for kit in (base, head) for stored in store.profiles.of(kit.digest, "race")] == ["trial"] * 2

@@ -33,6 +33,13 @@ def test_times_of_two_machines_are_two_plots_and_no_line_divides_them() -> None:
     assert lines[-1] == "  for a ratio, race both: edgecnn judge builds/b --against builds/a"
 
 
+def test_the_command_that_gives_a_ratio_is_quoted_for_a_shell() -> None:
+    found = some_builds()
+    spaced = tuple(each.model_copy(update={"folder": f"my {each.folder}"}) for each in found.builds)
+    (said,) = [line for line in plot_lines(found.model_copy(update={"builds": spaced}), ASCII, 120) if "for a ratio" in line]
+    assert said.endswith("edgecnn judge 'my builds/b' --against 'my builds/a'")
+
+
 def test_where_one_build_alone_was_timed_no_race_is_advised() -> None:
     found = some_builds(2)
     assert latency_advice(found.model_copy(update={"machines": found.machines[:1]})) == [
@@ -73,7 +80,7 @@ def test_what_changed_is_said_line_by_line_and_so_is_what_nobody_knows() -> None
 
 def test_a_series_is_a_sparkline_that_breaks_where_its_conditions_did() -> None:
     lines = series_lines(a_series(), UNICODE)
-    assert lines[0] == "resnet-18 onnxruntime-int8 on AMD EPYC (cpu), 2 kits"
+    assert lines[0] == "resnet-18 onnxruntime-int8 at 224 px, 10 classes on AMD EPYC (cpu), 2 kits"
     assert lines[1].startswith("  p50: ") and lines[1].count("┊") == 1
     assert lines[1].endswith("2.00 ms to 2.44 ms, last 2.42 ms; broken 1 time: what must match changed")
     assert series_lines(a_series(), ASCII)[1].isascii()

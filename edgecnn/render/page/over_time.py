@@ -9,7 +9,7 @@ from typing import Any
 
 import altair as alt
 
-from edgecnn.render.measured_history import broken, counted, figure_text, of_text, since_text
+from edgecnn.render.measured_history import broken, counted, figure_text, of_text, reads_text, since_text
 from edgecnn.render.page import vega
 from edgecnn.render.page.document import document
 from edgecnn.render.page.figure import Figure, Source, Table
@@ -56,7 +56,7 @@ def history_page(found: MeasuredHistory) -> str:
         )
         sections.append((series, tuple(figure for figure in made if figure is not None)))
     every = [figure for _, figures in sections for figure in figures]
-    return document(TEMPLATE, every, found=found, sections=sections)
+    return document(TEMPLATE, every, found=found, sections=sections, reads=reads_text)
 
 
 def _figure(series: Series, points: Sequence[MeasuredPoint], told: Told, number: int) -> Figure | None:

@@ -84,7 +84,7 @@ def a_series(candidate: str = "onnxruntime-int8", **changes: Any) -> Series:
     )
     known: dict[str, Any] = {
         "arch": "resnet-18", "candidate": candidate, "machine": "AMD EPYC", "machine_id": "m1", "devices": ("cpu",),
-        "kits": ("ab" * 32, "cd" * 32), "latency": latency, "accuracy": accuracy,
+        "kits": ("ab" * 32, "cd" * 32), "resolution_px": 224, "classes": 10, "latency": latency, "accuracy": accuracy,
     }  # fmt: skip
     return Series.model_validate({**known, **changes})
 
