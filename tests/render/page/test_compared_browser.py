@@ -17,7 +17,7 @@ pytestmark = pytest.mark.full
 
 DRAWN = "[...document.querySelectorAll('[data-chart]')].map(p => p.querySelectorAll('svg path, svg line, svg text').length)"
 PHONE_PX = 375
-CHARTS = {"compare": 5, "ten": 5, "hostile-compare": 5, "history": 4, "hostile-history": 1, "one": 1}
+CHARTS = {"compare": 9, "ten": 9, "hostile-compare": 9, "history": 4, "hostile-history": 1, "one": 1}
 
 
 @pytest.fixture(scope="module")
