@@ -80,3 +80,9 @@ def test_every_error_names_itself_once_and_its_exact_text_is_tested() -> None:
     tests = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
     assert twice == []
     assert [f"{ref} of {name}" for ref, name in refs.items() if f"[{ref}]" not in tests] == []
+
+
+def test_no_document_has_a_place_that_was_left_to_fill_in() -> None:
+    documents = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "benchmarks").glob("*.md")]
+    left = [f"{relative(path)}: {found}" for path in documents for found in re.findall(r"@[A-Z0-9_]+@", path.read_text("utf-8"))]
+    assert left == []
