@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from edgecnn.backends.installed import require_packages
 from edgecnn.building.build import run_build
+from edgecnn.building.build_folder import PAGE, REPORT
 from edgecnn.building.devices import file_of, settled_target
 from edgecnn.building.page_gathering import page_facts
 from edgecnn.building.publish import write_text_atomically
@@ -24,8 +26,6 @@ from edgecnn.values.report import BuildReport
 from edgecnn.values.side_by_side import SideBySide
 from edgecnn.values.stage import Progress
 
-PAGE = "report.html"
-"""Beside report.json."""
 GENERATED = b'<meta name="generator" content="edgecnn'
 """Near the beginning of every page."""
 PAGE_PACKAGES = ("altair", "jinja2", "vl-convert-python")
@@ -75,7 +75,7 @@ def build_and_write(request: BuildRequest, tell: Progress) -> BuildReport:
 def _previous(folder: Path) -> BuildReport | None:
     """The report that lies there, if this version can read it."""
     try:
-        return BuildReport.model_validate_json((folder / "report.json").read_bytes())
+        return BuildReport.model_validate_json((folder / REPORT).read_bytes())
     except (OSError, ValueError):
         return None
 
@@ -100,12 +100,7 @@ def write_page(report: BuildReport, store: Store, file: Path) -> PageWritten:
     from edgecnn.render.page.document import report_page
 
     facts = page_facts(report, store)
-    text = _drawn(lambda: report_page(facts))
-    try:
-        write_text_atomically(file, text)
-    except OSError as error:
-        raise PageUnwritable(path=file, because=error.strerror or str(error)) from error
-    return PageWritten(file=str(file), bytes=len(text.encode("utf-8")), missing=facts.missing)
+    return PageWritten(file=str(file), bytes=_written(lambda: report_page(facts), file), missing=facts.missing)
 
 
 def write_comparison_page(found: SideBySide, file: Path) -> int:
@@ -132,14 +127,26 @@ def write_history_page(found: MeasuredHistory, file: Path) -> int:
 
 def _written_page(text: Callable[[], str], file: Path) -> int:
     """A page beside whatever else lies there: what edgecnn did not write is not replaced."""
-    try:
-        if file.exists() and GENERATED not in _beginning(file):
-            raise PageIsForeign(path=file)
-        page = _drawn(text)
+    with _writable(file):
+        foreign = file.exists() and GENERATED not in _beginning(file)
+    if foreign:
+        raise PageIsForeign(path=file)
+    return _written(text, file)
+
+
+def _written(text: Callable[[], str], file: Path) -> int:
+    page = _drawn(text)
+    with _writable(file):
         write_text_atomically(file, page)
+    return len(page.encode("utf-8"))
+
+
+@contextmanager
+def _writable(file: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise PageUnwritable(path=file, because=error.strerror or str(error)) from error
-    return len(page.encode("utf-8"))
 
 
 def _drawn(text: Callable[[], str]) -> str:

@@ -13,9 +13,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from edgecnn.building.build_folder import BUNDLE, CHOICE, PLAN, REPORT
 from edgecnn.building.devices import load_devices, local_facts, matches
 from edgecnn.building.origin import origin_of
-from edgecnn.building.publish import BUNDLE, CHOICE
 from edgecnn.errors.comparing import BundleUnreadable, KitNotCarried, NoBuildToCompare
 from edgecnn.measure.kits import KitRef
 from edgecnn.values.comparison import Contender, Origin, PinnedBuild
@@ -118,8 +118,8 @@ def side_of(folder: Path, candidate: str | None = None) -> Side:
     bundle = next((each for each in (folder / BUNDLE, folder) if (each / CHOICE).is_file()), None)
     if bundle is None:
         raise NoBuildToCompare(folder=folder)
-    build = bundle.parent if bundle.name == BUNDLE and (bundle.parent / "report.json").is_file() else None
-    report = None if build is None else _report(build / "report.json")
+    build = bundle.parent if bundle.name == BUNDLE and (bundle.parent / REPORT).is_file() else None
+    report = None if build is None else _report(build / REPORT)
     return Side(
         folder=folder,
         kit=_kit(folder, bundle, candidate),
@@ -135,7 +135,7 @@ def plan_of(folder: Path, keys: Mapping[str, str] | None) -> Mapping[str, Any] |
         folder: of the build.
         keys: of its report, where one can be read.
     """
-    plan = json_object(folder / "plan.json")
+    plan = json_object(folder / PLAN)
     return None if plan is None or step_of_another(keys or {}, keys_of(plan)) is not None else plan
 
 

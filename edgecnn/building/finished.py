@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from edgecnn.building.build_folder import BUNDLE, CHOICE, PLAN, PROGRESS, REPORT
 from edgecnn.building.contenders import Side, side_of, step_of_another
 from edgecnn.building.page_gathering import read_report
 from edgecnn.building.recipes import pipeline_names
@@ -22,8 +23,6 @@ from edgecnn.errors.judging import BuildDamaged, FolderOrPipeline, NoBuildToJudg
 from edgecnn.measure.kits import KitRef
 from edgecnn.store.disk import sha256_of
 from edgecnn.values.report import BuildReport, CandidateFacts
-
-REPORT, PLAN = "report.json", "plan.json"
 
 
 @dataclass(frozen=True)
@@ -89,7 +88,7 @@ def finished_build(folder: Path) -> FinishedBuild:
     """
     if not (folder / REPORT).is_file():
         raise NoBuildToJudge(folder=folder, because=_why_none(folder))
-    if not (folder / "bundle" / "choice.json").is_file():
+    if not (folder / BUNDLE / CHOICE).is_file():
         raise NoBuildToJudge(folder=folder, because="it has a report.json, and no bundle/choice.json beside it")
     report, side = read_report(folder), side_of(folder)
     resolved, keys = _planned(folder / PLAN)
@@ -97,7 +96,7 @@ def finished_build(folder: Path) -> FinishedBuild:
     if (differs := step_of_another(report.keys, keys)) is not None:
         raise PlanOfAnotherBuild(folder=folder, differs=differs, command=found.again)
     if all(row.kit != side.kit.digest for row in report.candidates):
-        raise BundleUnreadable(path=folder / "bundle" / "choice.json", because="report.json has no row of the kit that it names")
+        raise BundleUnreadable(path=folder / BUNDLE / CHOICE, because="report.json has no row of the kit that it names")
     check_files(side.kit, found.again)
     return found
 
@@ -122,9 +121,9 @@ def check_files(kit: KitRef, command: str) -> None:
 
 
 def _why_none(folder: Path) -> str:
-    if (folder / "choice.json").is_file():
+    if (folder / CHOICE).is_file():
         return "it is a bundle alone, which has neither a report nor a recipe's gates; --against takes one"
-    if (folder / "progress.json").is_file():
+    if (folder / PROGRESS).is_file():
         return "its build did not come to its end: there is a progress.json and no report.json"
     return "there is no report.json in it"
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
+from edgecnn.building.build_folder import BUNDLE
 from edgecnn.building.contenders import side_of
 from edgecnn.errors.building import OutputUnusable
 from edgecnn.errors.comparing import NoBuildToCompare
@@ -86,5 +87,5 @@ def kit_meant(folder: Path, candidate: str | None = None) -> Kit:
 
 def _default(folder: Path) -> Path:
     """Inside a build; beside nothing else for a kit, whose own folder stays as it was packed."""
-    beside = folder if (folder / "bundle").is_dir() else Path()
+    beside = folder if (folder / BUNDLE).is_dir() else Path()
     return beside / FOLDER / datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from edgecnn.building.page_facts import ClassFigures, Mistake, Mistakes
+from edgecnn.building.page_facts import ClassAnswers, Mistake, Mistakes
 from edgecnn.judging.intervals import wilson
 from edgecnn.values.report import Accuracy
 
@@ -64,11 +64,11 @@ def _counts(answered: Answered, answers: NDArray[Any]) -> NDArray[np.int64]:
     return np.bincount(answered.labels * size + answers, minlength=size * size).reshape(size, size)
 
 
-def _class_figures(answered: Answered, counts: NDArray[np.int64], index: int) -> ClassFigures:
+def _class_figures(answered: Answered, counts: NDArray[np.int64], index: int) -> ClassAnswers:
     row = counts[index]
     images = int(row.sum())
     others = [other for other in row.argsort()[::-1] if other != index and row[other] > 0]
-    return ClassFigures(
+    return ClassAnswers(
         name=answered.classes[index],
         images=images,
         recall=wilson(int(row[index]), images),

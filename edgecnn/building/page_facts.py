@@ -47,7 +47,7 @@ class Raced(Value):
     runs: tuple[RunShape, ...]
 
 
-class ClassFigures(Value):
+class ClassAnswers(Value):
     """How one class fared on the report split."""
 
     name: str
@@ -83,7 +83,7 @@ class Mistakes(Value):
     machine: str
     images: int
     wrong: int
-    classes: tuple[ClassFigures, ...]
+    classes: tuple[ClassAnswers, ...]
     counts: tuple[tuple[int, ...], ...] | None
     """Truth by answer; None where there are more classes than a table can show."""
     worst: tuple[Mistake, ...]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from edgecnn.building.build_folder import REPORT
 from edgecnn.building.latency_shapes import raced_of
 from edgecnn.building.lineage import ancestor, kit_artifact
 from edgecnn.building.mistakes import Answered, mistakes_of, plain_names
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-REPORT = "report.json"
 AGAIN = "the same build command makes it again"
 
 

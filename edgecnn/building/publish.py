@@ -12,6 +12,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from edgecnn.building.build_folder import BASELINE, BUNDLE, CHOICE, PLAN, PROGRESS, REPORT
 from edgecnn.building.intact import STAMPS, is_intact, settled_stamps
 from edgecnn.building.plan import Plan
 from edgecnn.data.demo import DEMO
@@ -22,8 +23,6 @@ from edgecnn.measure.kits import KitRef
 from edgecnn.store.entry import write_stamps
 from edgecnn.values.report import BuildReport
 
-BUNDLE = "bundle"
-CHOICE = "choice.json"
 KEPT = "measured"
 """What a device measured of the bundle, copied back: it stays when the bundle is replaced."""
 Page = Callable[[BuildReport], str]
@@ -82,7 +81,7 @@ def write_text_atomically(path: Path, text: str) -> None:
 
 def publish_plan(plan: Plan, folder: Path) -> None:
     """``plan.json``: what was resolved and every key; the next build of this folder reads its weights answer."""
-    write_text_atomically(folder / "plan.json", json.dumps(plan.facts(), indent=1, ensure_ascii=False) + "\n")
+    write_text_atomically(folder / PLAN, json.dumps(plan.facts(), indent=1, ensure_ascii=False) + "\n")
 
 
 def publish_report(report: BuildReport, folder: Path, pages: Mapping[str, str] | None = None) -> None:
@@ -95,22 +94,22 @@ def publish_report(report: BuildReport, folder: Path, pages: Mapping[str, str] |
     """
     for name, text in (pages or {}).items():
         write_text_atomically(folder / name, text)
-    write_text_atomically(folder / "report.json", report.model_dump_json(indent=1, by_alias=True) + "\n")
+    write_text_atomically(folder / REPORT, report.model_dump_json(indent=1, by_alias=True) + "\n")
 
 
 def publish_baseline(record: BaselineRecord | None, folder: Path) -> None:
     """``baseline.json``: what a GPU of this machine did, in the form in which ``baselines/`` keeps it; gone where none did."""
     if record is None:
-        (folder / "baseline.json").unlink(missing_ok=True)
+        (folder / BASELINE).unlink(missing_ok=True)
         return
-    write_text_atomically(folder / "baseline.json", record.model_dump_json(indent=1, by_alias=True) + "\n")
+    write_text_atomically(folder / BASELINE, record.model_dump_json(indent=1, by_alias=True) + "\n")
 
 
 def publish_progress(report: BuildReport, goal: str, folder: Path) -> None:
     """``progress.json`` of a verb that stops earlier: the report of a finished build in the same folder is left alone."""
     outcomes = {name: outcome.model_dump(mode="json") for name, outcome in report.outcomes.items()}
     facts = {"schema": "edgecnn.progress/1", "goal": goal, "outcomes": outcomes, "timings_s": dict(report.timings_s)}
-    write_text_atomically(folder / "progress.json", json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
+    write_text_atomically(folder / PROGRESS, json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
 
 
 def publish_bundle(report: BuildReport, kits: Mapping[str, KitRef], folder: Path) -> None:

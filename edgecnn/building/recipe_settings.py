@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from edgecnn.building.build_folder import PLAN, REPORT
 from edgecnn.building.contenders import keys_of, step_of_another
-from edgecnn.building.page_gathering import REPORT, read_report
+from edgecnn.building.page_gathering import read_report
 from edgecnn.building.recipes import load_recipe, pipeline_names
 from edgecnn.building.request import BuildRequest
 from edgecnn.building.resolve import Settled, settle_recipe
@@ -25,7 +26,6 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 TITLE = "edgecnn recipe"
 DESCRIPTION = "What a user asks: a recipe file (TOML), and plan.json's `asked`."
 DEFAULT = "default"
-PLAN = "plan.json"
 _OF_FLAGS = {"arch": "model.arch", "weights": "model.weights", "data": "data.path", "target": "target.device"}
 _NOTHING = "options alone"
 

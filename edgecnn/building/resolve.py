@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from edgecnn.backends.installed import installed_version
 from edgecnn.backends.registry import all_backends, backend_for
+from edgecnn.building.build_folder import PLAN
 from edgecnn.building.desktop_variants import TENSORRT
 from edgecnn.building.devices import LocalFacts, local_facts, matches, with_local_facts
 from edgecnn.building.local_gpu import local_gpu
@@ -174,7 +175,7 @@ def _answer(request: BuildRequest, arch: ArchSpec, store: Store, versions: Mappi
     """Asked of this machine every time, of the network only where the last build of this folder was not answered already."""
     found = store.artifacts.find(FetchStage.published(arch), versions, {}) if arch.weights is not None else None
     choice = request.recipe.model.weights
-    previous = None if request.refresh_weights else _previous_answer(request.out / "plan.json", arch.name, choice)
+    previous = None if request.refresh_weights else _previous_answer(request.out / PLAN, arch.name, choice)
     return answer_weights(arch, choice, cached=found.folder if isinstance(found, Artifact) else None, previous=previous)
 
 

@@ -16,11 +16,11 @@ from typing import Any
 
 import edgecnn
 from edgecnn.building.answers import Unavailable, paired_answers
+from edgecnn.building.build_folder import BUNDLE, REPORT
 from edgecnn.building.contenders import Side, plan_of
 from edgecnn.building.lineage import kit_artifact
 from edgecnn.building.origin import changes, origin_of
-from edgecnn.building.page_gathering import REPORT, read_report
-from edgecnn.building.publish import BUNDLE
+from edgecnn.building.page_gathering import read_report
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.comparing import BuildNamedTwice, NotSoManyBuilds
 from edgecnn.judging.accuracy import accuracy

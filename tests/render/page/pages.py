@@ -14,7 +14,7 @@ from typing import Any
 from PIL import Image
 
 from edgecnn.building.latency_shapes import drawn_ms
-from edgecnn.building.page_facts import ClassFigures, Mistake, Mistakes, PageFacts, Raced, RunShape
+from edgecnn.building.page_facts import ClassAnswers, Mistake, Mistakes, PageFacts, Raced, RunShape
 from edgecnn.judging.intervals import median_interval, wilson
 from edgecnn.training.history import BestFacts, EpochFacts, History, PhaseFacts
 from edgecnn.values.class_report import ClassReport
@@ -130,7 +130,7 @@ def some_mistakes(classes: tuple[str, ...] = CLASSES, **changes: Any) -> Mistake
         "images": sum(map(sum, counts)),
         "wrong": sum(map(sum, counts)) - 90 * size,
         "classes": tuple(
-            ClassFigures(name=name, images=100, recall=wilson(90, 100), baseline_recall=0.91, said=((classes[0], 3),))
+            ClassAnswers(name=name, images=100, recall=wilson(90, 100), baseline_recall=0.91, said=((classes[0], 3),))
             for name in classes
         ),
         "counts": counts,
