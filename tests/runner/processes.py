@@ -12,6 +12,7 @@ from typing import Any
 from tests.runner.kits import rewrite_manifest
 
 HANG = "import time\ntime.sleep(600)\n"
+IMPORT = "import onnxruntime  # noqa: E402\n"
 CRASH = "import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n"
 
 
@@ -34,7 +35,9 @@ def error_of(kit: Path, *argv: str) -> str:
 def misbehave(kit: Path, code: str) -> None:
     """Let the kit's session module run this when it is imported, and hash the kit anew."""
     module = kit / "runner/sessions/onnxruntime_cpu.py"
-    module.write_text(module.read_text().replace("import onnxruntime\n", "import onnxruntime\n" + code, 1))
+    source = module.read_text()
+    assert source.count(IMPORT) == 1
+    module.write_text(source.replace(IMPORT, IMPORT + code))
     rewrite_manifest(kit, lambda manifest: None)
 
 

@@ -11,7 +11,7 @@ import pytest
 from edgecnn.runner.cold_start import SPAWNED, ColdStart, spawned_now
 from edgecnn.runner.schedule import bench
 from tests.runner.conftest import CopyKit
-from tests.runner.processes import edit, schedule_of
+from tests.runner.processes import IMPORT, edit, schedule_of
 
 
 def test_it_counts_from_the_parents_clock() -> None:
@@ -44,7 +44,7 @@ def test_a_run_records_its_whole_start(onnx_kit: Path, tmp_path: Path) -> None:
 
 def test_a_slow_import_is_part_of_it(copy_kit: CopyKit, tmp_path: Path) -> None:
     kit = copy_kit()
-    edit(kit, "runner/sessions/onnxruntime_cpu.py", "import onnxruntime\n", "import time\ntime.sleep(1.0)\nimport onnxruntime\n")
+    edit(kit, "runner/sessions/onnxruntime_cpu.py", IMPORT, f"import time\ntime.sleep(1.0)\n{IMPORT}")
     bench(schedule_of(tmp_path / "s.json", kit), tmp_path / "out")
     run = json.loads((tmp_path / "out/run-00000.json").read_text())
     assert run["process_ns"] > 1e9 > run["load_ns"] + run["first_ns"]

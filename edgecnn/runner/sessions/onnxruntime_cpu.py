@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence
-
-import onnxruntime
 
 from ..failure import RunnerError
 from ..feeds import TensorSpec
 from . import Session, threads_of
+
+# Since 1.29 it sends usage events over the network and leaves a device id in the home folder, unless told so before its import.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+import onnxruntime  # noqa: E402
 
 if TYPE_CHECKING:
     from ..kit import Kit
