@@ -37,6 +37,11 @@ from edgecnn.values.residency import Residency
 
 Split = Literal["choose", "report"]
 SPLITS: tuple[Split, ...] = ("choose", "report")
+NEAR = 1.25
+"""Times the best screening run. Of neighbouring processes of one file (``tests/judging/recorded_runs.json``, shared machines),
+four in five differ by less than 1.13 and one in ten by 1.7: no margin is safe, and this one costs a few rounds."""
+FINALISTS = 4
+"""Each adds its rounds to the race."""
 
 
 @dataclass
@@ -197,15 +202,17 @@ class Observer:
 
 
 def finalists(screen_ms: Mapping[str, float], inside_budget: Iterable[str], candidates: Iterable[Candidate]) -> tuple[str, ...]:
-    """Who races for the choice: the baseline network's fp32, the best float candidate, and the best two inside the budget.
+    """Who races for the choice: the baseline network's fp32, the best float candidate, and those that may be the fastest.
 
-    The best float one must be among them even when it is not in the best two: a lower precision is chosen only where it is
-    measured faster than that one.
+    One screening run orders only what lies far apart, so that everyone near the best of them inside the budget races, the best
+    ``FINALISTS`` of these, and the second whatever its distance. The best float one must be among them: a lower precision is
+    chosen only where it is measured faster than that one.
     """
     by_id = {candidate.id: candidate for candidate in candidates}
     ranked = sorted((name for name in inside_budget if name in screen_ms), key=lambda name: screen_ms[name])
     best_float = [name for name in ranked if by_id[name].precision.is_float][:1]
-    chosen = [BASELINE_ID, *best_float, *ranked[:2]]
+    near = [name for name in ranked if screen_ms[name] <= NEAR * screen_ms[ranked[0]]]
+    chosen = [BASELINE_ID, *best_float, *ranked[:2], *near[:FINALISTS]]
     return tuple(dict.fromkeys(name for name in chosen if name in screen_ms))
 
 

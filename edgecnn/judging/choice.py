@@ -59,7 +59,7 @@ def choose(
             races, which cannot be compared; with this the choice stays what the selecting race made it. None: the rows' own.
     """
     if figures is not None:
-        candidates = [facts.model_copy(update={"latency": figures.get(facts.candidate.id)}) for facts in candidates]
+        candidates = [_of_the_selection(facts, figures) for facts in candidates]
     field = field_of(candidates, rules.budget_pp, rules.shippable)
     if not field.inside:
         return _fallback(field, rules)
@@ -71,6 +71,12 @@ def choose(
 
 
 # ---------------------------------------------------------------------------------------------------------------------
+
+
+def _of_the_selection(facts: CandidateFacts, figures: Mapping[str, Latency]) -> CandidateFacts:
+    """With the figures of the race that selects; who was not in it keeps the word on why."""
+    unraced = facts.latency if measured_ms(facts) is None else None
+    return facts.model_copy(update={"latency": figures.get(facts.candidate.id, unraced)})
 
 
 def _fallback(field: Field, rules: ChoiceRules) -> Chosen:

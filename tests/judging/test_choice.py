@@ -1,4 +1,5 @@
 from edgecnn.judging.choice import ChoiceRules, choose
+from edgecnn.judging.latency import missing_latency
 from edgecnn.values.verdict import Fidelity
 from tests.judging.made import a_latency, an_accuracy, an_interval, facts
 
@@ -116,6 +117,13 @@ def test_the_last_race_does_not_unmake_the_choice():
     rows = [fp32(5.0), row("onnxruntime-int8", 2.5, ratio=(1.8, 2.2)), row("openvino-int8", 2.1, ratio=(1.7, 2.1))]
     assert choose(rows, ATTACHED, figures=selecting).choice.candidate == "onnxruntime-int8"
     assert choose(rows, ATTACHED).choice.candidate == "openvino-int8"
+
+
+def test_who_did_not_race_keeps_the_word_on_why_beside_the_figures_of_those_who_did():
+    why = "one screening run: 0.94 ms; not among the finalists, and one run has no interval"
+    screened = row("openvino-fp32", latency=missing_latency(reason=why, machine="here"))
+    found = choose([fp32(), screened], ATTACHED, figures={"onnxruntime-fp32": at(4.0)})
+    assert found.reasons["openvino-fp32"] == f"inside the budget, but not in the last race ({why})"
 
 
 def test_an_emulated_time_chooses_nothing():
