@@ -122,25 +122,28 @@ def resealed(place: Path, *edited: str) -> KitRef:
 
 
 def bisected(lost_at: Callable[[float], tuple[CandidateFacts, float]], wanted: float, high: float) -> CandidateFacts:
-    """The facts where about so much was lost; the loss grows with the size of the fault."""
-    low, facts = 0.0, None
+    """The facts where about so much was lost; the loss grows with the size of the fault.
+
+    Raises:
+        SystemExit: it was not found, so that nothing could be said of a loss of this size.
+    """
+    low = 0.0
     for _ in range(STEPS):
         middle = (low + high) / 2
         facts, lost = lost_at(middle)
         if abs(lost - wanted) < 0.05 * wanted:
-            break
+            return facts
         low, high = (middle, high) if lost < wanted else (low, middle)
-    assert facts is not None
-    return facts
+    raise SystemExit(f"no fault was found that loses {wanted:g} pp: the last one lost {lost:.2f}")
 
 
 def noisy(bench: Bench) -> CandidateFacts:
     """2 points lost, spread over all classes."""
-    noise = np.random.default_rng(0).standard_normal
 
     def lost_at(size: float) -> tuple[CandidateFacts, float]:
         def change(weights: NDArray[Any], bias: NDArray[Any]) -> None:
-            weights += (size * weights.std() * noise(weights.shape)).astype(weights.dtype)
+            noise = np.random.default_rng(0).standard_normal(weights.shape)  # the same every time, so that only its size changes
+            weights += (size * weights.std() * noise).astype(weights.dtype)
 
         facts, _ = bench.damaged(change)
         assert facts.report is not None and facts.report.drop_pp is not None
