@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from edgecnn.backends.installed import require_packages
+from edgecnn.building.brought import network_name
 from edgecnn.building.build import run_build
 from edgecnn.building.build_folder import PAGE, REPORT
 from edgecnn.building.devices import file_of, settled_target
@@ -58,7 +59,7 @@ def build(
         EdgecnnError: a named failure; everything finished before it is kept and reused.
     """
     settled, chosen = _device(recipe, device)
-    folder = Path(out) if out is not None else Path("builds") / f"{settled.model.arch}-{chosen.name}"
+    folder = Path(out) if out is not None else Path("builds") / f"{network_name(settled.model)}-{chosen.name}"
     file = None if isinstance(device, Device) else file_of(device or recipe.target.device, chosen)
     return build_and_write(BuildRequest(recipe=settled, device=chosen, device_file=file, out=folder), tell or Quiet())
 

@@ -23,7 +23,7 @@ from edgecnn.values.artifact import Artifact, Blocked, Failed, Given, Outcome
 from edgecnn.values.key import Key
 from edgecnn.values.stage import Progress, Role
 
-TRUNK = ("prepare", "fetch", "train", "export")
+TRUNK = ("prepare", "fetch", "train", "export", "adopt")
 BRANCH = ("quantize", "package", "compile")
 MEASURING: tuple[Goal, ...] = ("profile", "judge")
 """Goals that end with figures: only these need the desktop baseline."""

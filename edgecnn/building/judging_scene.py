@@ -142,9 +142,9 @@ def _find_origins(judged: JudgedScene) -> None:
     store, artifacts = judged.lab.store, judged.scene.execution.artifacts
     for kit in judged.observer.seen.kits.values():
         made = kit_artifact(store, kit.digest)
-        for kind in ("prepare", "export"):
-            if made is not None and kind not in artifacts and (found := ancestor(store, made, kind)) is not None:
-                artifacts[kind] = found
+        for step, kinds in (("prepare", ("prepare",)), ("export", ("export", "adopt"))):
+            if made is not None and step not in artifacts and (found := ancestor(store, made, *kinds)) is not None:
+                artifacts[step] = found
     if "prepare" not in artifacts:
         judged.absent["accuracy"] = f"{_store(judged)} no longer holds the images that this build was evaluated on"
 

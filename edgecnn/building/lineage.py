@@ -27,9 +27,9 @@ def whole_kit(store: Store, digest: str) -> Artifact | None:
     return None if made is None else _trusted(store, made)
 
 
-def ancestor(store: Store, artifact: Artifact, kind: str) -> Artifact | None:
-    """The artifact of this kind that went into another, its files checked; None where it is gone, damaged or made anew since."""
-    seen = next((found for found in _ancestors(store, artifact) if found.kind == kind), None)
+def ancestor(store: Store, artifact: Artifact, *kinds: str) -> Artifact | None:
+    """The artifact of one of these kinds that went into another; None where it is gone, damaged or made anew since."""
+    seen = next((found for found in _ancestors(store, artifact) if found.kind in kinds), None)
     if seen is None:
         return None
     return _trusted(store, seen)

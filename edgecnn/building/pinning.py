@@ -37,7 +37,7 @@ from edgecnn.values.key import digest_of
 from edgecnn.values.recipe import Recipe
 
 SCHEMA = "edgecnn.pinned-build/1"
-_NAMED = ("schema", "model.arch", "model.weights", "data.path", "target.device", "target.runtime")
+_NAMED = ("schema", "model.arch", "model.onnx", "model.weights", "data.path", "target.device", "target.runtime")
 """Keys of a recipe that have an option of their own."""
 
 
@@ -149,13 +149,15 @@ def rebuild_command(pin: PinnedBuild, folder: Path) -> str:
     """
     recipe = pin.recipe
     runtime = recipe.target.runtime
-    words = ["edgecnn", "build", "--arch", recipe.model.arch]
+    brought = recipe.model.onnx
+    words = ["edgecnn", "build", *(("--arch", recipe.model.arch) if brought is None else ("--onnx", _from_here(folder, brought)))]
     device = recipe.target.device
     device = _as_path(_from_here(folder, device)) if is_path(device) else device
     words += ["--target", device + (f":{runtime.value}" if runtime else "")]
     words += [] if recipe.data.path == DEMO else ["--data", _from_here(folder, recipe.data.path)]
     named = recipe.model.weights in ("auto", "imagenet", "none")
-    words += ["--weights", recipe.model.weights if named else _from_here(folder, recipe.model.weights)]
+    weights = recipe.model.weights if named else _from_here(folder, recipe.model.weights)
+    words += ["--weights", weights] if brought is None else []
     words += [word for setting in _settings(recipe) for word in ("--set", setting)]
     return shlex.join([*words, "--out", "builds/base"])
 
@@ -177,12 +179,13 @@ def _portable(found: FinishedBuild, file: Path) -> Recipe:
     weights = "imagenet" if answer.kind != "none" else "none"
     if answer.kind == "file" and answer.path is not None:
         weights = _counted(answer.path, file)
+    model = recipe.model.model_copy(update={"weights": weights})
+    if resolved.brought is not None:
+        model = recipe.model.model_copy(update={"onnx": _counted(resolved.brought.path, file)})
     target = recipe.target
     if resolved.device_file is not None:
         target = target.model_copy(update={"device": _as_path(_counted(resolved.device_file, file))})
-    return recipe.model_copy(
-        update={"data": data, "target": target, "model": recipe.model.model_copy(update={"weights": weights})}
-    )
+    return recipe.model_copy(update={"data": data, "target": target, "model": model})
 
 
 def _counted(path: str, file: Path) -> str:

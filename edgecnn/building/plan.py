@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgecnn.building.resolved import DesktopGpu, Resolved
+from edgecnn.stages.adopt import AdoptStage
 from edgecnn.stages.compile import CompileStage
 from edgecnn.stages.export import ExportStage
 from edgecnn.stages.fetch import FetchStage
@@ -106,10 +107,15 @@ def plan(resolved: Resolved) -> Plan:
 
 
 def _trunk(resolved: Resolved, steps: _Steps) -> dict[Role, Key]:
-    """Lay the trunk and return the keys that branches begin from: ``pixels``, ``weights`` and ``model``."""
+    """Lay the trunk and return the keys that branches begin from: ``pixels``, ``model`` and, of a trained one, ``weights``."""
     recipe, arch = resolved.recipe, resolved.arch
     images = resolved.data.content
     prepared = steps.add("prepare", PrepareStage(inputs={"images": images}, pixels=resolved.preprocessing.pixels))
+    if resolved.brought is not None:
+        brought = resolved.brought
+        given = {"model": brought.content, "pixels": prepared}
+        adopt = AdoptStage(inputs=given, entry=brought.entry, feeding=brought.feeding)
+        return {"pixels": prepared, "model": steps.add("export", adopt)}
     train_inputs = {"images": images, "pixels": prepared}
     if resolved.mode == "finetune":
         train_inputs["weights"] = steps.add("fetch", FetchStage.from_answer(arch, resolved.weights))

@@ -26,7 +26,13 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 TITLE = "edgecnn recipe"
 DESCRIPTION = "What a user asks: a recipe file (TOML), and plan.json's `asked`."
 DEFAULT = "default"
-_OF_FLAGS = {"arch": "model.arch", "weights": "model.weights", "data": "data.path", "target": "target.device"}
+_OF_FLAGS = {
+    "arch": "model.arch",
+    "weights": "model.weights",
+    "data": "data.path",
+    "onnx": "model.onnx",
+    "target": "target.device",
+}
 _NOTHING = "options alone"
 
 
@@ -41,7 +47,7 @@ def origins(named: str | None, overrides: Sequence[str] = (), flags: Mapping[str
     Args:
         named: a recipe's path, or a pipeline's name.
         overrides: the texts of ``--set``, which were already found good.
-        flags: ``arch``, ``weights``, ``data`` and ``target`` as given.
+        flags: ``arch``, ``onnx``, ``weights``, ``data`` and ``target`` as given.
     """
     found: dict[str, str] = {}
     if named is not None:
@@ -131,6 +137,8 @@ def _origin(key: str, stated: Mapping[str, str], filled: Mapping[str, str]) -> s
 def _filled_from(settled: Settled) -> dict[str, str]:
     """What a build fills in where nothing is stated: see ``resolve``."""
     recipe, data, weights = settled.recipe, settled.data, settled.weights
+    if recipe.model.onnx is not None:
+        return {"data.train": "filled in: nothing is trained", "quantize.images": "filled in: all that calibrate"}
     native = recipe.model.resolution_px == arch_named(recipe.model.arch).resolution_px
     images = f"{data.counts['train']:,} training images"
     mode = "training from scratch" if weights.kind == "none" else "fine-tuning"

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from edgecnn.backends.installed import installed_version
 from edgecnn.backends.registry import all_backends, backend_for
+from edgecnn.building.brought import brought_arch, brought_model, brought_weights, check_brought
 from edgecnn.building.build_folder import PLAN
 from edgecnn.building.desktop_variants import TENSORRT
 from edgecnn.building.devices import LocalFacts, local_facts, matches, with_local_facts
@@ -33,6 +34,7 @@ from edgecnn.stages.package import runner_digest
 from edgecnn.store.store import Store
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.artifact import Artifact, Unavailable
+from edgecnn.values.brought import BroughtModel
 from edgecnn.values.candidate import Candidate, Precision, Runtime, Unsupported
 from edgecnn.values.dataset import DataSummary
 from edgecnn.values.device import Device
@@ -64,12 +66,16 @@ def resolve(request: BuildRequest, store: Store, tell: Progress) -> Resolved:
     """
     asked = request.recipe
     check_bounds(asked.gates)
-    arch = arch_named(asked.model.arch)
+    check_brought(asked, request.goal)
     versions = _versions()
     facts = local_facts()
     candidates, unsupported, unavailable = _candidates(request.device, asked.target.runtime, facts)
     weights, data, recipe = settle_recipe(request, store, tell)
+    brought = None if asked.model.onnx is None else brought_model(asked, data, store.root, tell)
+    arch, recipe = _network(recipe, brought)
     sources: dict[Key, Path] = {data.content: Path(data.manifest_path)}
+    if brought is not None:
+        sources[brought.content] = Path(brought.path)
     if weights.kind == "file" and weights.path is not None and weights.sha256 is not None:
         sources[Key(weights.sha256)] = Path(weights.path)
     return Resolved(
@@ -81,12 +87,13 @@ def resolve(request: BuildRequest, store: Store, tell: Progress) -> Resolved:
         arch=arch,
         data=data,
         weights=weights,
-        mode="scratch" if weights.kind == "none" else "finetune",
-        preprocessing=_preprocessing(recipe, arch),
+        mode="brought" if brought is not None else "scratch" if weights.kind == "none" else "finetune",
+        brought=brought,
+        preprocessing=_preprocessing(recipe, arch, brought),
         candidates=candidates,
         unsupported=unsupported,
         unavailable=unavailable,
-        desktop_gpu=_desktop_gpu(request),
+        desktop_gpu=None if brought is not None else _desktop_gpu(request),
         builder=next((module for name, module in AHEAD_OF_TIME_BUILDERS.items() if versions[name] != ABSENT), None),
         versions=versions,
         runner_sha256=runner_digest(),
@@ -108,10 +115,29 @@ def settle_recipe(request: BuildRequest, store: Store, tell: Progress) -> Settle
     Raises:
         EdgecnnError: an unknown network, unusable data, weights that cannot be had.
     """
+    if request.recipe.model.onnx is not None:
+        return _settle_brought(request.recipe, store, tell)
     arch = arch_named(request.recipe.model.arch)
     weights = _answer(request, arch, store, _versions())
     data = summarize(request.recipe.data, store.root, tell)
     return Settled(weights, data, _completed(request.recipe, arch, data, weights))
+
+
+def _settle_brought(asked: Recipe, store: Store, tell: Progress) -> Settled:
+    """Nothing is trained, so that no image is spent on training."""
+    choice = asked.data.model_copy(update={"train": False})
+    data = summarize(choice, store.root, tell)
+    images = asked.quantize.images or data.counts["calibrate"]
+    filled = {"data": choice, "quantize": asked.quantize.model_copy(update={"images": images})}
+    return Settled(brought_weights(asked.model), data, asked.model_copy(update=filled))
+
+
+def _network(recipe: Recipe, brought: BroughtModel | None) -> tuple[ArchSpec, Recipe]:
+    """The row of the network, and the recipe with the resolution that a brought file fixes."""
+    if brought is None:
+        return arch_named(recipe.model.arch), recipe
+    model = recipe.model.model_copy(update={"resolution_px": brought.entry.resolution_px})
+    return brought_arch(model, brought), recipe.model_copy(update={"model": model})
 
 
 def _versions() -> dict[str, str]:
@@ -208,7 +234,9 @@ def _completed(asked: Recipe, arch: ArchSpec, data: DataSummary, weights: Weight
     )
 
 
-def _preprocessing(recipe: Recipe, arch: ArchSpec) -> Preprocessing:
+def _preprocessing(recipe: Recipe, arch: ArchSpec, brought: BroughtModel | None) -> Preprocessing:
+    if brought is not None:
+        return Preprocessing(pixels=brought.feeding.pixels, normalization=brought.feeding.normalization)
     pixels = pixel_recipe(arch, recipe.model.resolution_px)
     return Preprocessing(pixels=pixels, normalization=arch.normalization)
 

@@ -9,6 +9,7 @@ from typing import Literal
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.artifact import Unavailable
 from edgecnn.values.base import Value
+from edgecnn.values.brought import BroughtModel
 from edgecnn.values.candidate import Candidate, Unsupported
 from edgecnn.values.dataset import DataSummary
 from edgecnn.values.device import Device
@@ -54,7 +55,9 @@ class Resolved(Value):
     arch: ArchSpec
     data: DataSummary
     weights: WeightsAnswer
-    mode: Literal["finetune", "scratch"]
+    mode: Literal["finetune", "scratch", "brought"]
+    brought: BroughtModel | None = None
+    """The user's own model, which is adopted where others are trained and exported."""
     preprocessing: Preprocessing
     candidates: tuple[Candidate, ...]
     """All that can be built here for the device, the baseline network's fp32 first."""
@@ -69,4 +72,4 @@ class Resolved(Value):
     runner_sha256: str
     """Of the runner's source, which every kit carries."""
     sources: Mapping[Key, Path]
-    """Inputs that no stage makes: the data manifest, and a user's own weights."""
+    """Inputs that no stage makes: the data manifest, and a user's own weights or model."""

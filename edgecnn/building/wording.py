@@ -37,7 +37,9 @@ def notices(scene: Scene, *, anew: str = "`edgecnn judge` races anew") -> tuple[
     said = []
     if resolved.weights.fell_back:
         said.append(f"NOT PRETRAINED: {resolved.weights.why}" + (ASK_AGAIN if resolved.weights.asked else ""))
-    if resolved.data.origin == "demo":
+    if resolved.brought is not None:
+        said.append(f"{resolved.weights.why}; {resolved.brought.why}")
+    elif resolved.data.origin == "demo":
         said.append(
             f"demo: Fashion-MNIST at {resolved.recipe.model.resolution_px} px, {resolved.data.counts['train']:,} training images,"
             " its accuracy says nothing of ImageNet or of your photographs"

@@ -17,6 +17,7 @@ class Asked:
 
     recipe: str | None = None
     arch: str | None = None
+    onnx: str | None = None
     target: str | None = None
     data: str | None = None
     weights: str | None = None
@@ -40,15 +41,15 @@ def request_from(asked: Asked, goal: Goal) -> BuildRequest:
     Raises:
         EdgecnnError: an unknown network, target, key or metric, each with the nearest right one; a text that names nothing.
     """
+    from edgecnn.building.brought import network_name
     from edgecnn.building.devices import file_of, settled_target
     from edgecnn.building.extent import extent_of, share_of
     from edgecnn.building.request import BuildRequest
     from edgecnn.judging.bounds import parse_bounds
-    from edgecnn.models.catalogue import arch_named
 
     refuse_unusable_texts(asked)
     recipe = _recipe(asked)
-    arch = arch_named(recipe.model.arch)
+    name = network_name(recipe.model)
     device, runtime = settled_target(recipe.target, asked.target)
     target = recipe.target.model_copy(update={"device": device.name, "runtime": runtime})
     return BuildRequest.model_validate(
@@ -56,7 +57,7 @@ def request_from(asked: Asked, goal: Goal) -> BuildRequest:
             "recipe": recipe.model_copy(update={"target": target}),
             "device": device,
             "device_file": file_of(asked.target or recipe.target.device, device),
-            "out": Path(asked.out or f"builds/{arch.name}-{device.name}"),
+            "out": Path(asked.out or f"builds/{name}-{device.name}"),
             "goal": goal,
             "refresh_weights": asked.refresh_weights,
             "meter": None if asked.meter is None else Path(asked.meter),
@@ -83,6 +84,7 @@ def refuse_unusable_texts(asked: Asked) -> None:
     single = {
         "RECIPE": asked.recipe,
         "--arch": asked.arch,
+        "--onnx": asked.onnx,
         "--target": asked.target,
         "--data": asked.data,
         "--weights": asked.weights,
@@ -107,8 +109,8 @@ def _recipe(asked: Asked) -> Recipe:
     from edgecnn.values.recipe import Recipe
 
     recipe = apply_overrides(load_recipe(asked.recipe) if asked.recipe else Recipe(), list(asked.overrides))
-    if asked.arch is not None or asked.weights is not None:
-        given = {"arch": asked.arch, "weights": asked.weights}
+    given = {"arch": asked.arch, "onnx": asked.onnx, "weights": asked.weights}
+    if any(value is not None for value in given.values()):
         recipe = recipe.model_copy(
             update={"model": recipe.model.model_copy(update={k: v for k, v in given.items() if v is not None})}
         )
@@ -124,7 +126,8 @@ def command_line(asked: Asked) -> str:
     words = ["edgecnn", asked.verb]
     if asked.recipe:
         words.append(asked.recipe)
-    named = {"--arch": asked.arch, "--target": asked.target, "--data": asked.data, "--weights": asked.weights}
+    named = {"--arch": asked.arch, "--onnx": asked.onnx, "--target": asked.target, "--data": asked.data}
+    named |= {"--weights": asked.weights}
     words += [word for flag, value in named.items() if value is not None for word in (flag, value)]
     words += [
         word

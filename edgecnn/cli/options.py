@@ -36,6 +36,12 @@ DataOpt = Annotated[
         rich_help_panel="What to build",
     ),
 ]
+OnnxOpt = Annotated[
+    str | None,
+    typer.Option(
+        "--onnx", metavar="FILE", help="A trained network of your own, in place of --arch.", rich_help_panel="What to build"
+    ),
+]
 WeightsOpt = Annotated[
     str | None,
     typer.Option("--weights", metavar="auto|imagenet|none|FILE", help="Where training begins.", rich_help_panel="What to build"),

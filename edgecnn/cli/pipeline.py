@@ -53,6 +53,7 @@ def _verb(verb: str, goal: str) -> Callable[..., None]:
     def command(  # noqa: PLR0913 - a command line's options are its parameters
         recipe: opt.RecipeArg = None,
         arch: opt.ArchOpt = None,
+        onnx: opt.OnnxOpt = None,
         target: opt.TargetOpt = None,
         data: opt.DataOpt = None,
         weights: opt.WeightsOpt = None,
@@ -74,7 +75,7 @@ def _verb(verb: str, goal: str) -> Callable[..., None]:
         debug: opt.DebugOpt = False,
     ) -> None:
         asked = Asked(
-            recipe=recipe, arch=arch, target=target, data=data, weights=weights, overrides=tuple(set_ or ()), out=out,
+            recipe=recipe, arch=arch, onnx=onnx, target=target, data=data, weights=weights, overrides=tuple(set_ or ()), out=out,
             at_most=tuple(at_most or ()), at_least=tuple(at_least or ()), require_measured=require_measured,
             refresh_weights=refresh_weights, meter=meter, until=until, batches=batches,
             end_to_end=end_to_end, soak=soak, verb=verb,
@@ -92,6 +93,7 @@ def _verb(verb: str, goal: str) -> Callable[..., None]:
 def _judge(  # noqa: PLR0913 - a command line's options are its parameters
     recipe: opt.JudgedArg = None,
     arch: opt.ArchOpt = None,
+    onnx: opt.OnnxOpt = None,
     target: opt.TargetOpt = None,
     data: opt.DataOpt = None,
     weights: opt.WeightsOpt = None,
@@ -117,7 +119,7 @@ def _judge(  # noqa: PLR0913 - a command line's options are its parameters
     debug: opt.DebugOpt = False,
 ) -> None:
     asked = Asked(
-        recipe=recipe, arch=arch, target=target, data=data, weights=weights, overrides=tuple(set_ or ()), out=out,
+        recipe=recipe, arch=arch, onnx=onnx, target=target, data=data, weights=weights, overrides=tuple(set_ or ()), out=out,
         at_most=tuple(at_most or ()), at_least=tuple(at_least or ()), require_measured=require_measured, meter=meter,
         until=until, batches=batches, end_to_end=end_to_end, soak=soak, verb="judge",
     )  # fmt: skip

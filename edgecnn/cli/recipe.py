@@ -43,6 +43,7 @@ def schema(as_json: opt.JsonOpt = False, debug: opt.DebugOpt = False) -> None:
 def show(  # noqa: PLR0913 - a command line's options are its parameters
     recipe: opt.RecipeArg = None,
     arch: opt.ArchOpt = None,
+    onnx: opt.OnnxOpt = None,
     target: opt.TargetOpt = None,
     data: opt.DataOpt = None,
     weights: opt.WeightsOpt = None,
@@ -52,7 +53,7 @@ def show(  # noqa: PLR0913 - a command line's options are its parameters
     debug: opt.DebugOpt = False,
 ) -> None:
     """Print the recipe as a build would take it, every default filled in, and where each value comes from."""
-    asked = Asked(recipe=recipe, arch=arch, target=target, data=data, weights=weights, overrides=tuple(set_ or ()))
+    asked = Asked(recipe=recipe, arch=arch, onnx=onnx, target=target, data=data, weights=weights, overrides=tuple(set_ or ()))
     raise typer.Exit(guarded(lambda: _show(asked, quiet, as_json), as_json=as_json, debug=debug))
 
 
@@ -109,5 +110,5 @@ def _settings(asked: Asked, tell: Progress) -> RecipeSettings:
     request = request_from(asked, "judge")
     target = request.recipe.target.model_copy(update={"device": device_as_written(asked, request)})
     request = request.model_copy(update={"recipe": request.recipe.model_copy(update={"target": target})})
-    flags = {"arch": asked.arch, "weights": asked.weights, "data": asked.data, "target": asked.target}
+    flags = {"arch": asked.arch, "onnx": asked.onnx, "weights": asked.weights, "data": asked.data, "target": asked.target}
     return settings_of(request, origins(asked.recipe, asked.overrides, flags), asked.recipe, tell)

@@ -74,7 +74,7 @@ def assign_roles(listed: Listed, choice: DataChoice) -> Assigned:
     With a test split: report is test, and choose is validation, or comes out of train where there is none. With train and
     validation: report is validation. With neither: all come out of the same images. Shares are of each class, rounded to the
     nearest, and at least one image. The images of a role are ordered so that every prefix holds the classes in their
-    proportions.
+    proportions. Where nothing is trained (``choice.train`` is false), images without a role of their own report.
 
     Raises:
         TooFewImages: classes cannot fill their roles.
@@ -91,7 +91,11 @@ def assign_roles(listed: Listed, choice: DataChoice) -> Assigned:
     def ranked(part: Part) -> list[list[str]]:
         return [_ranked(by_place[part, label], choice.seed) for label in range(len(listed.classes))]
 
-    roles = _divided(ranked("train"), cut, choice.calibrate_images) | {role: ranked(part) for role, part in own.items()}
+    roles = _divided(ranked("train"), cut, choice.calibrate_images)
+    if not choice.train and "report" not in own:
+        roles |= {"report": [[*one, *other] for one, other in zip(roles["report"], roles["train"], strict=True)]}
+        roles |= {"train": [[] for _ in listed.classes]}
+    roles |= {role: ranked(part) for role, part in own.items()}
     copies_of = {(part, digest): group for (part, _), groups in by_place.items() for digest, group in groups.items()}
     images = [
         ImageEntry(path=image.path, label=image.label, role=role, sha256=digest)

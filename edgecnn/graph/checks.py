@@ -8,8 +8,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
-import torch
-from torch import nn
 
 from edgecnn.errors.export import ExportDisagrees
 from edgecnn.values.base import Value
@@ -19,6 +17,9 @@ TOLERANCE = 1e-3
 a wrong padding or a forgotten layer differs by 1e-1)."""
 
 
+CHECK_IMAGES = 32
+
+
 class ExportCheck(Value):
     """``check.json``: how far graph and network are apart on these images."""
 
@@ -26,14 +27,6 @@ class ExportCheck(Value):
     max_abs_diff: float
     top1_agreement: float
     """0…1."""
-
-
-def torch_logits(network: nn.Module, feed: npt.NDArray[np.float32], batch: int = 16) -> npt.NDArray[np.float32]:
-    """The network's answers in evaluation mode, float32 (N, classes), for a feed (N, 3, H, W)."""
-    network.eval()
-    with torch.inference_mode():
-        parts = [network(torch.from_numpy(feed[start : start + batch])).numpy() for start in range(0, len(feed), batch)]
-    return np.concatenate(parts).astype(np.float32)
 
 
 def onnx_logits(path: Path, feed: npt.NDArray[Any], batch: int = 16) -> npt.NDArray[np.float32]:
@@ -68,3 +61,9 @@ def compare_logits(network: npt.NDArray[np.float32], graph: npt.NDArray[np.float
             max_abs_diff=check.max_abs_diff, allowed=allowed, images=check.images, top1_agreement=check.top1_agreement
         )
     return check
+
+
+def spread(pixels: npt.NDArray[np.uint8], count: int) -> npt.NDArray[np.uint8]:
+    """``count`` images over the whole set: a folder of one class after another is not judged by its first class alone."""
+    chosen = np.unique(np.linspace(0, len(pixels) - 1, num=min(count, len(pixels))).astype(int))
+    return np.ascontiguousarray(pixels[chosen])

@@ -15,6 +15,9 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from edgecnn.errors.export import ExternalDataOutside, NotAnOnnxModel
 
+INPUT_NAME = "image"
+OUTPUT_NAME = "logits"
+"""Of the trunk."""
 IR_VERSION = 10
 """onnxruntime 1.19, the last for Python 3.8, reads IR 10; onnx itself would write a newer one."""
 
@@ -26,16 +29,19 @@ def load_model(path: Path) -> onnx.ModelProto:
         NotAnOnnxModel: the file cannot be parsed, or holds no graph.
         ExternalDataOutside: its weights would be read from outside its folder.
     """
-    try:
-        model = onnx.load(path, load_external_data=False)
-    except DecodeError as error:
-        raise NotAnOnnxModel(path=path, why=str(error) or "it does not parse") from error
-    if not model.graph.output:
-        raise NotAnOnnxModel(path=path, why="it holds no graph with an output")
-    for tensor in _external(model.graph):
-        _require_inside(path, tensor)
+    model = _without_weights(path)
     onnx.load_external_data_for_model(model, str(path.parent))
     return model
+
+
+def external_files(path: Path) -> tuple[str, ...]:
+    """Names of the files beside a model that hold its weights, sorted; empty where they are inside.
+
+    Raises:
+        NotAnOnnxModel, ExternalDataOutside: as ``load_model``.
+    """
+    found = {_location(tensor) for tensor in _external(_without_weights(path).graph)}
+    return tuple(sorted(found))
 
 
 def save_model(model: onnx.ModelProto, path: Path) -> None:
@@ -93,6 +99,18 @@ def _name_nodes(graph: onnx.GraphProto) -> None:
         seen.add(node.name)
 
 
+def _without_weights(path: Path) -> onnx.ModelProto:
+    try:
+        model = onnx.load(path, load_external_data=False)
+    except DecodeError as error:
+        raise NotAnOnnxModel(path=path, why=str(error) or "it does not parse") from error
+    if not model.graph.output:
+        raise NotAnOnnxModel(path=path, why="it holds no graph with an output")
+    for tensor in _external(model.graph):
+        _require_inside(path, tensor)
+    return model
+
+
 def _external(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
     for tensor in graph.initializer:
         if tensor.data_location == onnx.TensorProto.EXTERNAL:
@@ -107,7 +125,11 @@ def _external(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
 
 
 def _require_inside(path: Path, tensor: onnx.TensorProto) -> None:
-    location = next((entry.value for entry in tensor.external_data if entry.key == "location"), "")
+    location = _location(tensor)
     folder = path.parent.resolve()
     if not location or not (folder / location).resolve().is_relative_to(folder):
         raise ExternalDataOutside(path=path, tensor=tensor.name, location=location)
+
+
+def _location(tensor: onnx.TensorProto) -> str:
+    return next((str(entry.value) for entry in tensor.external_data if entry.key == "location"), "")

@@ -18,11 +18,8 @@ from torch import nn
 from torch.export import Dim
 
 from edgecnn.errors.export import WrongOpset
-from edgecnn.graph.document import opset_of, save_model
+from edgecnn.graph.document import INPUT_NAME, OUTPUT_NAME, opset_of, save_model
 from edgecnn.values.model_file import BATCH_MAX
-
-INPUT_NAME = "image"
-OUTPUT_NAME = "logits"
 
 
 def export_onnx(network: nn.Module, resolution_px: int, path: Path, opset: int = 20) -> onnx.ModelProto:

@@ -8,16 +8,15 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from torch import nn
 
-from edgecnn.graph.checks import compare_logits, onnx_logits, torch_logits
+from edgecnn.graph.checks import CHECK_IMAGES, compare_logits, onnx_logits, spread
 from edgecnn.graph.export import export_onnx
 from edgecnn.graph.macs import mac_table
 from edgecnn.runner.pixels import to_feed
 from edgecnn.values.preprocessing import Normalization
 from edgecnn.values.stage import Progress
-
-CHECK_IMAGES = 32
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ def make_trunk(network: nn.Module, request: TrunkRequest, out: Path, tell: Progr
     model = export_onnx(network, request.resolution_px, path, request.opset)
     (out / "macs.json").write_text(mac_table(model).model_dump_json(indent=1) + "\n", encoding="utf-8")
     tell.step("export", 1, 3)
-    shown = request.feed(_spread(np.load(request.pixels / "choose.pixels.npy", mmap_mode="r"), CHECK_IMAGES))
+    shown = request.feed(spread(np.load(request.pixels / "choose.pixels.npy", mmap_mode="r"), CHECK_IMAGES))
     check = compare_logits(torch_logits(network, shown), onnx_logits(path, shown))
     (out / "check.json").write_text(check.model_dump_json(indent=1) + "\n", encoding="utf-8")
     tell.step("export", 2, 3)
@@ -53,7 +52,9 @@ def make_trunk(network: nn.Module, request: TrunkRequest, out: Path, tell: Progr
     tell.step("export", 3, 3)
 
 
-def _spread(pixels: npt.NDArray[np.uint8], count: int) -> npt.NDArray[np.uint8]:
-    """``count`` images over the whole set: a folder of one class after another is not judged by its first class alone."""
-    chosen = np.unique(np.linspace(0, len(pixels) - 1, num=min(count, len(pixels))).astype(int))
-    return np.ascontiguousarray(pixels[chosen])
+def torch_logits(network: nn.Module, feed: npt.NDArray[np.float32], batch: int = 16) -> npt.NDArray[np.float32]:
+    """The network's answers in evaluation mode, float32 (N, classes), for a feed (N, 3, H, W)."""
+    network.eval()
+    with torch.inference_mode():
+        parts = [network(torch.from_numpy(feed[start : start + batch])).numpy() for start in range(0, len(feed), batch)]
+    return np.concatenate(parts).astype(np.float32)

@@ -14,8 +14,8 @@ import onnx
 from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
 
 from edgecnn.backends.onnxruntime import BACKEND
-from edgecnn.errors.quantization import AlreadyQuantized
 from edgecnn.graph.document import load_model, save_model
+from edgecnn.graph.unquantized import require_unquantized
 from edgecnn.quantization.calibration import require_finite
 from edgecnn.quantization.executors.onnxruntime_cpu import logits_of
 from edgecnn.quantization.job import Job
@@ -24,7 +24,6 @@ from edgecnn.values.candidate import Scheme
 from edgecnn.values.model_file import MODEL_FILE_NAME
 
 MULTIPLIERS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
-_QUANTIZED_OPS = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "ConvInteger", "MatMulInteger")
 _TYPES = {"uint8": QuantType.QUInt8, "int8": QuantType.QInt8}
 _BATCH = 16
 
@@ -46,17 +45,6 @@ def quantize(job: Job) -> dict[str, Any]:
     classes = trunk.graph.output[0].type.tensor_type.shape.dim[1].dim_value
     (job.out / MODEL_FILE_NAME).write_text(BACKEND.model_file(job.candidate, classes).to_json(), encoding="utf-8")
     return {"format": "Q/DQ", "calibration": "smallest and largest value", "float_layers": float_layers(made)}
-
-
-def require_unquantized(model: onnx.ModelProto, path: Path) -> None:
-    """Refuse a model that holds quantization nodes.
-
-    Raises:
-        AlreadyQuantized: naming the first such node.
-    """
-    for node in model.graph.node:
-        if node.op_type in _QUANTIZED_OPS or node.op_type.startswith("QLinear"):
-            raise AlreadyQuantized(path=path, node=node.name, op=node.op_type)
 
 
 def float_layers(model: onnx.ModelProto) -> list[str]:

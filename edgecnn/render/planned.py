@@ -19,7 +19,7 @@ def show_plan(planned: PlannedBuild) -> None:
             f"{resolved.arch.name} at {recipe.model.resolution_px} px for {resolved.device.title}",
             f"weights: {resolved.weights.why}",
             f"data: {resolved.data.root}, {len(resolved.data.classes)} classes; {counts}; {resolved.data.splits_from}",
-            f"training: {resolved.mode}, {recipe.train.epochs} epochs",
+            resolved.brought.why if resolved.brought is not None else f"training: {resolved.mode}, {recipe.train.epochs} epochs",
             *_left_out(resolved.data),
             f"the test set: {planned.test_set} of accuracy between two candidates",
             *(f"gate: {gate.side} {gate.metric} {gate.bound:g}, {gate.required} ({gate.stated_by})" for gate in planned.gates),

@@ -33,9 +33,9 @@ class ArchSpec(Value):
 
     name: str
     family: str
-    origin: Literal["torchvision", "table"]
+    origin: Literal["torchvision", "table", "onnx"]
     builder: str
-    """torchvision: its function. table: a name in ``models/families``."""
+    """torchvision: its function. table: a name in ``models/families``. onnx: the file that was brought."""
     parameters: PositiveInt
     resolution_px: PositiveInt
     resize_px: PositiveInt
@@ -43,7 +43,8 @@ class ArchSpec(Value):
     interpolation: Literal["bilinear", "bicubic"]
     normalization: Normalization
     head: str
-    """Dotted name of the last Linear layer, which a new set of classes replaces."""
-    year: int
-    paper: str
+    """Dotted name of the last Linear layer, which a new set of classes replaces; empty of a file."""
+    year: int | None
+    """None, as ``paper`` is, of a file that somebody brought."""
+    paper: str | None
     weights: PretrainedWeights | None = None

@@ -15,6 +15,8 @@ class ModelChoice(Value):
     """``[model]``: which network, from which weights, at which resolution."""
 
     arch: str = "efficientnet-b0"
+    onnx: str | None = None
+    """The path of a trained network that takes the place of ``arch``, ``weights`` and training."""
     weights: str = "auto"
     """auto, imagenet, none, or the path of a safetensors or weights-only file."""
     resolution_px: Annotated[int, Field(ge=32, le=2048)] | None = None
@@ -31,6 +33,22 @@ class DataChoice(Value):
     choose_share: Annotated[float, Field(gt=0, lt=0.5)] = 0.15
     """Share of the images without a role of their own that chooses among candidates."""
     report_share: Annotated[float, Field(gt=0, lt=0.5)] = 0.2
+    train: bool = True
+    """False, as filled in for a model that was brought: images that would have trained are reported on."""
+
+
+class PreprocessingChoice(Value):
+    """``[preprocessing]`` of a model that was brought (``model.onnx``). What is unset is tried, and proved by accuracy."""
+
+    like: str | None = None
+    """imagenet, half, unit, bytes, caffe or bytes-bgr: see ``models/preprocessings.py``."""
+    mean: tuple[float, float, float] | None = None
+    """Of red, green and blue, on the scale 0 to 1; with ``std``, in place of ``like``."""
+    std: tuple[float, float, float] | None = None
+    channels: Literal["rgb", "bgr"] | None = None
+    resize_px: PositiveInt | None = None
+    """Short side before the centre crop."""
+    interpolation: Literal["bilinear", "bicubic"] = "bilinear"
 
 
 class TrainChoice(Value):
@@ -92,6 +110,7 @@ class Recipe(Value):
     schema_: Literal["edgecnn.recipe/1"] = Field(default="edgecnn.recipe/1", alias="schema")
     model: ModelChoice = ModelChoice()
     data: DataChoice = DataChoice()
+    preprocessing: PreprocessingChoice = PreprocessingChoice()
     train: TrainChoice = TrainChoice()
     quantize: QuantizeChoice = QuantizeChoice()
     target: TargetChoice = TargetChoice()

@@ -1,0 +1,164 @@
+"""A user's own ONNX file, settled once: what it wants and how it is fed, kept while the file stays as it is."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from edgecnn.building.feeding_search import Brought, settle_feeding
+from edgecnn.data.demo import DEMO
+from edgecnn.data.images import open_source
+from edgecnn.data.settled import read_json, write_json
+from edgecnn.errors.brought import (
+    BroughtAndNamed,
+    BroughtFileMissing,
+    ClassesDiffer,
+    NoDataForModel,
+    NothingToTrain,
+    PreprocessingOfAnArch,
+)
+from edgecnn.models.catalogue import arch_named
+from edgecnn.values.arch import ArchSpec
+from edgecnn.values.brought import BroughtModel
+from edgecnn.values.dataset import DataSummary
+from edgecnn.values.key import digest_of
+from edgecnn.values.recipe import ModelChoice, PreprocessingChoice, Recipe
+from edgecnn.values.stage import Progress
+from edgecnn.values.weights import WeightsAnswer
+
+_REVISION = 1
+"""Raised by hand when the same file would be described otherwise; what was kept by older code is then found anew."""
+
+
+def network_name(choice: ModelChoice) -> str:
+    """What a build is called after: the row of the catalogue, or the file that was brought.
+
+    Raises:
+        UnknownArch: of a name.
+    """
+    if choice.onnx is None:
+        return arch_named(choice.arch).name
+    return re.sub(r"[^a-z0-9]+", "-", Path(choice.onnx).stem.lower()).strip("-") or "model"
+
+
+def check_brought(recipe: Recipe, goal: str) -> None:
+    """Refuse contradictions before anything is read.
+
+    Raises:
+        BroughtAndNamed, NoDataForModel, NothingToTrain, PreprocessingOfAnArch: each says what to leave out.
+    """
+    model = recipe.model
+    if model.onnx is None:
+        if recipe.preprocessing != PreprocessingChoice():
+            raise PreprocessingOfAnArch(arch=model.arch)
+        return
+    for option in ("arch", "weights"):
+        if option in model.model_fields_set:
+            raise BroughtAndNamed(option=f"--{option}")
+    if recipe.data.path == DEMO and "path" not in recipe.data.model_fields_set:
+        raise NoDataForModel()
+    if goal == "train":
+        raise NothingToTrain()
+
+
+def brought_model(recipe: Recipe, data: DataSummary, cache: Path, tell: Progress) -> BroughtModel:
+    """What the file of ``recipe.model.onnx`` turned out to be on these images.
+
+    Args:
+        recipe: its ``model`` and ``preprocessing`` are read.
+        data: the images; those of the role ``choose`` are looked at where the preprocessing is not known yet.
+        cache: the store's root, where the answer is kept as long as no file of the model changes.
+        tell: shown progress.
+
+    Raises:
+        EdgecnnError: one of ``errors.brought``; NotAnOnnxModel, ExternalDataOutside, AlreadyQuantized.
+    """
+    path = Path(recipe.model.onnx or "").expanduser()
+    try:
+        path = path.resolve(strict=True)
+        with path.open("rb"):
+            pass
+    except OSError as error:
+        raise BroughtFileMissing(path=path, because=(error.strerror or str(error)).lower()) from error
+    asked: dict[str, Any] = {"path": str(path), "preprocessing": recipe.preprocessing.model_dump(mode="json")}
+    asked |= {"resolution_px": recipe.model.resolution_px, "data": data.content, "revision": _REVISION}
+    kept_in = cache / "brought" / f"{digest_of(asked)}.json"
+    if (kept := _kept(kept_in)) is not None:
+        return kept
+    found, beside = _found(path, recipe, data, tell)
+    write_json(kept_in, {"stamps": _stamps(path, beside), "model": found.model_dump(mode="json")})
+    return found
+
+
+def brought_weights(choice: ModelChoice) -> WeightsAnswer:
+    """The answer to where training begins, of what is not trained."""
+    return WeightsAnswer(choice="onnx", kind="onnx", why=f"the weights inside {choice.onnx}, as they are: nothing is trained")
+
+
+def brought_arch(choice: ModelChoice, model: BroughtModel) -> ArchSpec:
+    """A row like those of the catalogue."""
+    pixels = model.feeding.pixels
+    return ArchSpec(
+        name=network_name(choice),
+        family="brought",
+        origin="onnx",
+        builder=Path(model.path).name,
+        parameters=model.parameters,
+        resolution_px=pixels.crop_px,
+        resize_px=pixels.resize_px,
+        interpolation=pixels.interpolation,
+        normalization=model.feeding.normalization,
+        head="",
+        year=None,
+        paper=None,
+    )
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _found(path: Path, recipe: Recipe, data: DataSummary, tell: Progress) -> tuple[BroughtModel, tuple[str, ...]]:
+    from edgecnn.graph.document import external_files
+    from edgecnn.graph.entry import content_of, parameters_of, read_entry, read_model, stated_in
+
+    tell.step("reading the model", 0, 1)
+    content, beside = content_of(path), external_files(path)
+    model = read_model(path)
+    entry = read_entry(model, path, recipe.model.resolution_px)
+    tell.step("reading the model", 1, 1)
+    if entry.classes != len(data.classes):
+        raise ClassesDiffer(path=path, classes=entry.classes, data=data.root, found=data.classes)
+    brought = Brought(path=path, entry=entry, stated=stated_in(model))
+    settled = settle_feeding(brought, recipe.preprocessing, open_source(Path(data.manifest_path)), tell)
+    found = BroughtModel(
+        path=str(path),
+        content=content,
+        entry=entry,
+        parameters=parameters_of(model),
+        feeding=settled.feeding,
+        stated_by=settled.stated_by,
+        trials=settled.trials,
+        rivals=settled.rivals,
+    )
+    return found, beside
+
+
+def _stamps(path: Path, beside: tuple[str, ...]) -> dict[str, Any]:
+    stats = {name: (path.parent / name).stat() for name in (path.name, *beside)}
+    return {str(path.parent / name): [stat.st_size, stat.st_mtime_ns, stat.st_ino] for name, stat in stats.items()}
+
+
+def _kept(file: Path) -> BroughtModel | None:
+    """What was found before, where no file of the model changed since."""
+    kept = read_json(file)
+    try:
+        for name, (size, mtime_ns, inode) in kept["stamps"].items():
+            stat = Path(name).stat()
+            if (stat.st_size, stat.st_mtime_ns, stat.st_ino) != (size, mtime_ns, inode):
+                return None
+        return BroughtModel.model_validate(kept["model"])
+    except (OSError, TypeError, KeyError, ValueError, ValidationError):
+        return None  # absent, of another version, or gone: it is only found once more

@@ -1,0 +1,138 @@
+"""How a brought model wants its photographs: what a user or the file states, else what makes it right most often.
+
+Tried on images of the role ``choose``, each decoded once: nothing is chosen on what is reported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from edgecnn.data.images import ImageSource
+from edgecnn.errors.brought import PreprocessingHalfGiven, PreprocessingNotFound
+from edgecnn.judging.class_regressions import sign_test
+from edgecnn.judging.intervals import wilson
+from edgecnn.models.preprocessings import BYTES, MARGIN, USUAL, usual_named
+from edgecnn.runner.pixels import PixelRecipe as Pixels
+from edgecnn.runner.pixels import to_pixels
+from edgecnn.values.brought import Feeding, FeedingTrial, GraphEntry
+from edgecnn.values.preprocessing import Normalization, PixelRecipe
+from edgecnn.values.recipe import PreprocessingChoice
+from edgecnn.values.stage import Progress
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+IMAGES = 256
+"""Tried at most: two ways that differ on one image in twenty are then told apart (13 to 0 of discordant answers)."""
+TOLD_APART = 0.05
+"""Of the exact one-sided sign test."""
+GIVEN = "given"
+
+
+@dataclass(frozen=True)
+class Brought:
+    """A file whose ends are known."""
+
+    path: Path
+    entry: GraphEntry
+    stated: str | None
+    """The usual preprocessing that its metadata names."""
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What ``BroughtModel`` says of its feeding."""
+
+    feeding: Feeding
+    stated_by: Literal["recipe", "file", "search"]
+    trials: tuple[FeedingTrial, ...]
+    rivals: tuple[str, ...]
+
+
+def settle_feeding(brought: Brought, choice: PreprocessingChoice, source: ImageSource, tell: Progress) -> Settled:
+    """Try every way that is left open, and take the best.
+
+    Raises:
+        UnknownPreprocessing, PreprocessingHalfGiven: of the choice.
+        PreprocessingNotFound: nothing was stated, and nothing makes it right more often than chance.
+        BroughtModelUnusable: the runtime cannot run the file.
+    """
+    from edgecnn.graph.feeding import BroughtSession
+
+    names, by = _names(brought, choice)
+    ways = [way for name in names for way in _ways(name, brought.entry.resolution_px, choice)]
+    images = source.entries("choose")[:IMAGES]
+    labels = np.array([image.label for image in images])
+    session = BroughtSession(brought.path, brought.entry)
+    shapes: dict[PixelRecipe, NDArray[np.uint8]] = {}
+    right: list[NDArray[np.bool_]] = []
+    for number, way in enumerate(ways):
+        tell.step("trying preprocessings", number, len(ways))
+        if way.pixels not in shapes:
+            shapes = {way.pixels: _decoded(source, images, way.pixels)}  # one at a time is held
+        right.append(session.answers(shapes[way.pixels], way).argmax(axis=1) == labels)
+    tell.step("trying preprocessings", len(ways), len(ways))
+    return _best(brought, ways, right, by)
+
+
+def _names(brought: Brought, choice: PreprocessingChoice) -> tuple[tuple[str, ...], Literal["recipe", "file", "search"]]:
+    if (choice.mean is None) != (choice.std is None):
+        raise PreprocessingHalfGiven(because=f"preprocessing.{'std' if choice.std is None else 'mean'} is missing")
+    if choice.mean is not None and choice.like is not None:
+        raise PreprocessingHalfGiven(because="there are preprocessing.like and preprocessing.mean")
+    if choice.mean is not None:
+        return (GIVEN,), "recipe"
+    if choice.like is not None:
+        usual_named(choice.like)
+        return (choice.like,), "recipe"
+    if brought.stated is not None:
+        return (brought.stated,), "file"
+    return (BYTES if brought.entry.dtype == "uint8" else tuple(USUAL)), "search"
+
+
+def _ways(name: str, crop_px: int, choice: PreprocessingChoice) -> list[Feeding]:
+    """Of one normalization: with the classic border around the crop and without, unless the recipe says which."""
+    if name == GIVEN and choice.mean is not None and choice.std is not None:
+        normalization, channels = Normalization(mean=choice.mean, std=choice.std), choice.channels or "rgb"
+    else:
+        usual = usual_named(name)
+        normalization, channels = usual.normalization, choice.channels or usual.channels
+    resized = (choice.resize_px,) if choice.resize_px else (round(crop_px * MARGIN), crop_px)
+    return [
+        Feeding(
+            name=name,
+            pixels=PixelRecipe(resize_px=max(resize, crop_px), crop_px=crop_px, interpolation=choice.interpolation),
+            normalization=normalization,
+            channels=channels,
+        )
+        for resize in resized
+    ]
+
+
+def _decoded(source: ImageSource, images: Sequence[Any], recipe: PixelRecipe) -> NDArray[np.uint8]:
+    wanted = Pixels(recipe.resize_px, recipe.crop_px, recipe.interpolation)
+    return np.stack([to_pixels(source.read(image), wanted) for image in images])
+
+
+def _best(brought: Brought, ways: Sequence[Feeding], right: Sequence[NDArray[np.bool_]], by: Any) -> Settled:
+    order = sorted(range(len(ways)), key=lambda number: (-int(right[number].sum()), number))
+    trials = tuple(FeedingTrial(feeding=ways[n], right=int(right[n].sum()), images=len(right[n])) for n in order)
+    first, classes = order[0], brought.entry.classes
+    share = wilson(trials[0].right, trials[0].images)
+    if by == "search" and (share is None or share.low <= 1 / classes):
+        tried = tuple(dict.fromkeys(way.name for way in ways))
+        raise PreprocessingNotFound(
+            path=brought.path, tried=tried, best=trials[0].right, images=trials[0].images, classes=classes
+        )
+    rivals = dict.fromkeys(ways[n].name for n in order[1:] if ways[n].name != ways[first].name and _alike(right[first], right[n]))
+    return Settled(feeding=ways[first], stated_by=by, trials=trials, rivals=tuple(rivals))
+
+
+def _alike(best: NDArray[np.bool_], other: NDArray[np.bool_]) -> bool:
+    lost, gained = int((best & ~other).sum()), int((other & ~best).sum())
+    return bool(sign_test(np.array([lost]), np.array([gained]))[0] >= TOLD_APART)

@@ -1,0 +1,158 @@
+"""Failures of a model that a user brings as an ONNX file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from edgecnn.errors.base import EdgecnnError
+
+PREPROCESSING = "state it, as in --set preprocessing.like=imagenet"
+
+
+class BroughtFileMissing(EdgecnnError):
+    """Raised when ``--onnx`` names nothing that can be read."""
+
+    ref = "onnx-file-missing"
+
+    def __init__(self, *, path: Path, because: str) -> None:
+        super().__init__(what=f"--onnx {path} cannot be read", because=because)
+
+
+class BroughtModelUnusable(EdgecnnError):
+    """Raised when an ONNX file is no image classifier that this pipeline can take."""
+
+    ref = "onnx-model-unusable"
+
+    def __init__(self, *, path: Path, because: str, hint: str | None = None) -> None:
+        super().__init__(what=f"{path} cannot be built from", because=because, hint=hint)
+
+
+class BroughtModelChanged(EdgecnnError):
+    """Raised when the file has other bytes than were planned with."""
+
+    ref = "onnx-model-changed"
+
+    def __init__(self, *, path: Path) -> None:
+        super().__init__(what=f"{path} changed while it was built from", hint="run the same command again")
+
+
+class TrunkDisagrees(EdgecnnError):
+    """Raised when the trunk made of a brought model answers real images otherwise than the model."""
+
+    ref = "trunk-disagrees"
+
+    def __init__(self, *, path: Path, change: str, max_abs_diff: float, allowed: float, images: int) -> None:
+        super().__init__(
+            what=f"{path} cannot be built from",
+            because=f"{change}, it differs by {max_abs_diff:.3g} in an answer to {images} images, {allowed:.3g} is allowed",
+            hint="export it anew with opset 20 and a dynamic batch",
+        )
+
+
+class OpsetUnreachable(EdgecnnError):
+    """Raised when a model's operators cannot be had in an opset that the runtimes here read."""
+
+    ref = "opset-unreachable"
+
+    def __init__(self, *, path: Path, opset: int, wanted: int, because: str) -> None:
+        super().__init__(
+            what=f"{path} has ONNX opset {opset}, and cannot be brought to {wanted}",
+            because=because,
+            hint=f"export it anew with opset {wanted}",
+        )
+
+
+class ClassesDiffer(EdgecnnError):
+    """Raised when a model and a folder of photographs do not have as many classes."""
+
+    ref = "classes-differ"
+
+    def __init__(self, *, path: Path, classes: int, data: str, found: Sequence[str]) -> None:
+        shown = ", ".join(found[:3]) + (", …" if len(found) > 3 else "")
+        super().__init__(
+            what=f"{path} answers with {classes:,} classes and {data} has {len(found):,}",
+            because=f"a class is a folder there ({shown}), in the order of their names",
+            hint="--data FOLDER with a folder for each of the model's classes",
+        )
+
+
+class UnknownPreprocessing(EdgecnnError):
+    """Raised when ``preprocessing.like`` names none of the usual ones."""
+
+    ref = "unknown-preprocessing"
+
+    def __init__(self, *, name: str, known: Sequence[str], nearest: str | None) -> None:
+        wish = f"did you mean {nearest}? " if nearest else ""
+        super().__init__(
+            what=f"no preprocessing is called {name!r}",
+            hint=f"{wish}known are {', '.join(known)}, or preprocessing.mean and preprocessing.std by themselves",
+        )
+
+
+class PreprocessingHalfGiven(EdgecnnError):
+    """Raised when a recipe states one of mean and std without the other, or numbers beside a name."""
+
+    ref = "preprocessing-half-given"
+
+    def __init__(self, *, because: str) -> None:
+        super().__init__(
+            what="the preprocessing is not clear", because=because, hint="state both mean and std, or preprocessing.like alone"
+        )
+
+
+class PreprocessingNotFound(EdgecnnError):
+    """Raised when a brought model is right no more often than chance, however it is fed."""
+
+    ref = "preprocessing-not-found"
+
+    def __init__(self, *, path: Path, tried: Sequence[str], best: int, images: int, classes: int) -> None:
+        super().__init__(
+            what=f"{path} is not shown to be right more often than chance, fed as {', '.join(tried)}",
+            because=f"at best {best} of {images} images, of {classes} classes in the order of their folders' names",
+            hint=f"name the folders in the model's own order, or {PREPROCESSING}",
+        )
+
+
+class BroughtAndNamed(EdgecnnError):
+    """Raised when a call names a network of the catalogue, or weights for it, beside a brought model."""
+
+    ref = "onnx-and-arch"
+
+    def __init__(self, *, option: str) -> None:
+        super().__init__(what=f"--onnx and {option} contradict each other", because="the file is the network, with its weights")
+
+
+class NoDataForModel(EdgecnnError):
+    """Raised when a brought model has nothing to be judged on."""
+
+    ref = "onnx-without-data"
+
+    def __init__(self) -> None:
+        super().__init__(
+            what="--onnx needs the photographs to judge the model on",
+            because="the embedded demo has its own ten classes",
+            hint="--data FOLDER, with a sub-folder a class",
+        )
+
+
+class NothingToTrain(EdgecnnError):
+    """Raised when ``train`` is asked of a brought model."""
+
+    ref = "nothing-to-train"
+
+    def __init__(self) -> None:
+        super().__init__(what="--onnx brings a trained model", hint="edgecnn export is the first step that it takes")
+
+
+class PreprocessingOfAnArch(EdgecnnError):
+    """Raised when ``[preprocessing]`` is stated for a network of the catalogue, which has its own."""
+
+    ref = "preprocessing-of-an-arch"
+
+    def __init__(self, *, arch: str) -> None:
+        super().__init__(
+            what="[preprocessing] is of a model that was brought",
+            because=f"{arch} is trained here, with the preprocessing of its own row",
+            hint="leave it out, or name the model by --onnx FILE",
+        )

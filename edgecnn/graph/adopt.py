@@ -1,0 +1,180 @@
+"""From a brought ONNX file to the trunk: opset 20, one image tensor in RGB NCHW float32, logits, a batch of any size.
+
+What the file wants otherwise (channels last, bytes, blue first) is done inside the graph, before its own first node, so that
+everything after the trunk is the same for every network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import TensorProto, helper, numpy_helper, version_converter
+
+from edgecnn.errors.brought import OpsetUnreachable
+from edgecnn.graph.document import INPUT_NAME, OUTPUT_NAME, opset_of
+from edgecnn.graph.entry import SOFTMAXES
+from edgecnn.values.brought import Channels, GraphEntry
+
+OPSET = 20
+LEAST_OPSET = 13
+"""Per-channel DequantizeLinear is of opset 13: an older file that cannot be converted cannot be quantized well either."""
+BATCH = "batch"
+_CASTS = {"float16": TensorProto.FLOAT16, "uint8": TensorProto.UINT8}
+
+
+def adopt(model: onnx.ModelProto, entry: GraphEntry, channels: Channels, path: Path) -> onnx.ModelProto:
+    """The trunk of a brought model: ``image`` float32 (batch, 3, H, W) in RGB to ``logits`` float32 (batch, classes).
+
+    Args:
+        model: as it was loaded, with its weights; it is not changed.
+        entry: what it wants and gives.
+        channels: the order that it was trained with.
+        path: for errors.
+
+    Raises:
+        OpsetUnreachable: its operators cannot be had in an opset that the runtimes read.
+    """
+    made = onnx.ModelProto()
+    made.CopyFrom(model)
+    _constants_are_no_inputs(made.graph)
+    made = _converted(made, path)
+    _free_batch(made.graph, entry)
+    _without_softmax(made.graph, entry)
+    _rename(made.graph, entry.output, OUTPUT_NAME)
+    _new_input(made.graph, entry, channels)
+    _declare_output(made.graph, entry)
+    made.graph.ClearField("value_info")
+    return made
+
+
+def describe_changes(entry: GraphEntry, channels: Channels, opset: int) -> str:
+    """What was done to the file, as the beginning of a sentence."""
+    done = [f"opset {entry.opset} to {opset}"] if entry.opset != opset else []
+    done += ["channels put first"] if entry.layout == "NHWC" else []
+    done += [f"{entry.dtype} inside"] if entry.dtype != "float32" else []
+    done += ["blue first inside"] if channels == "bgr" else []
+    done += ["its last softmax left out"] if entry.ends_in_softmax else []
+    done += [f"its batch of {entry.batch} freed"] if entry.batch is not None else []
+    return "with " + ", ".join(done) if done else "saved anew"
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _constants_are_no_inputs(graph: onnx.GraphProto) -> None:
+    """Before IR 4 every weight stood among the inputs too, and a runtime may then fold none of them."""
+    constants = {tensor.name for tensor in graph.initializer}
+    kept = [value for value in graph.input if value.name not in constants]
+    del graph.input[:]
+    graph.input.extend(kept)
+
+
+def _converted(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
+    found = opset_of(model)
+    if found == OPSET:
+        return model
+    try:
+        return version_converter.convert_version(model, OPSET)
+    except Exception as error:  # noqa: BLE001 - the converter raises RuntimeError, ConvertError and others of its C++ core
+        if LEAST_OPSET <= found < OPSET:
+            return model  # older operators are read by every runtime that reads newer ones
+        because = " ".join(str(error).split())[:300]
+        raise OpsetUnreachable(path=path, opset=found, wanted=OPSET, because=because) from error
+
+
+def _free_batch(graph: onnx.GraphProto, entry: GraphEntry) -> None:
+    """A Reshape to a constant shape that begins with the fixed batch is made to copy that axis (0, as ONNX defines it)."""
+    if entry.batch is None:
+        return
+    shapes = {node.input[1] for node in graph.node if node.op_type == "Reshape" and len(node.input) > 1}
+    for name, value, put in _constants(graph):
+        if name in shapes and value.ndim == 1 and value.size > 1 and value[0] == entry.batch and 0 not in value[1:]:
+            put(np.concatenate([[0], value[1:]]).astype(np.int64))
+
+
+def _constants(graph: onnx.GraphProto) -> list[tuple[str, npt.NDArray[Any], Callable[[npt.NDArray[Any]], None]]]:
+    """Name, value and a way to replace it, of initializers and Constant nodes."""
+    found = []
+    for tensor in graph.initializer:
+        found.append((tensor.name, numpy_helper.to_array(tensor), _putter(tensor)))
+    for node in graph.node:
+        if node.op_type == "Constant":
+            for attribute in node.attribute:
+                if attribute.name == "value":
+                    found.append((node.output[0], numpy_helper.to_array(attribute.t), _putter(attribute.t)))
+    return found
+
+
+def _putter(tensor: onnx.TensorProto) -> Callable[[npt.NDArray[Any]], None]:
+    return lambda value: tensor.CopyFrom(numpy_helper.from_array(value, tensor.name))
+
+
+def _without_softmax(graph: onnx.GraphProto, entry: GraphEntry) -> None:
+    if not entry.ends_in_softmax:
+        return
+    made = {name: node for node in graph.node for name in node.output}
+    node = made[entry.output]
+    while node.op_type not in SOFTMAXES:
+        node = made[node.input[0]]
+    node.op_type = "Identity"
+    node.ClearField("attribute")
+
+
+def _rename(graph: onnx.GraphProto, old: str, new: str) -> None:
+    """Of a tensor, wherever it stands; one that has the new name already makes room."""
+    if old == new:
+        return
+    taken = {name for node in graph.node for name in (*node.input, *node.output)} | {each.name for each in graph.initializer}
+    if new in taken:
+        _rename(graph, new, f"{new}_of_the_file")
+    for node in graph.node:
+        for names in (node.input, node.output):
+            for index, name in enumerate(names):
+                if name == old:
+                    names[index] = new
+    for value in (*graph.input, *graph.output, *graph.initializer):
+        if value.name == old:
+            value.name = new
+
+
+def _new_input(graph: onnx.GraphProto, entry: GraphEntry, channels: Channels) -> None:
+    wanted = f"{entry.input}_as_the_file_wants_it"
+    steps: list[tuple[str, dict[str, Any]]] = []
+    if channels == "bgr":
+        steps.append(("Gather", {"axis": 1}))
+    if entry.layout == "NHWC":
+        steps.append(("Transpose", {"perm": [0, 2, 3, 1]}))
+    if entry.dtype == "uint8":
+        steps.append(("Round", {}))
+    if entry.dtype in _CASTS:
+        steps.append(("Cast", {"to": _CASTS[entry.dtype]}))
+    _rename(graph, entry.input, wanted if steps else INPUT_NAME)
+    nodes, before = [], INPUT_NAME
+    for number, (op, attributes) in enumerate(steps):
+        after = wanted if number == len(steps) - 1 else f"{INPUT_NAME}_{number}"
+        inputs = [before, "edgecnn_blue_first"] if op == "Gather" else [before]
+        nodes.append(helper.make_node(op, inputs, [after], name=f"edgecnn_entry_{op}", **attributes))
+        before = after
+    if channels == "bgr":
+        graph.initializer.append(numpy_helper.from_array(np.array([2, 1, 0], np.int64), "edgecnn_blue_first"))
+    kept = list(graph.node)
+    del graph.node[:]
+    graph.node.extend([*nodes, *kept])
+    del graph.input[:]
+    side = entry.resolution_px
+    graph.input.append(helper.make_tensor_value_info(INPUT_NAME, TensorProto.FLOAT, [BATCH, 3, side, side]))
+
+
+def _declare_output(graph: onnx.GraphProto, entry: GraphEntry) -> None:
+    kind = graph.output[0].type.tensor_type.elem_type
+    if kind == TensorProto.FLOAT16:
+        _rename(graph, OUTPUT_NAME, f"{OUTPUT_NAME}_half")
+        node = helper.make_node("Cast", [f"{OUTPUT_NAME}_half"], [OUTPUT_NAME], name="edgecnn_exit_Cast", to=TensorProto.FLOAT)
+        graph.node.append(node)
+    del graph.output[:]
+    graph.output.append(helper.make_tensor_value_info(OUTPUT_NAME, TensorProto.FLOAT, [BATCH, entry.classes]))

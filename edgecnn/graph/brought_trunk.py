@@ -1,0 +1,85 @@
+"""The adopt stage's work in order: the trunk of a brought file, multiply-adds, the check on real images, golden answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+
+from edgecnn.errors.brought import TrunkDisagrees
+from edgecnn.graph.adopt import adopt, describe_changes
+from edgecnn.graph.checks import CHECK_IMAGES, TOLERANCE, ExportCheck, onnx_logits, spread
+from edgecnn.graph.document import opset_of, save_model
+from edgecnn.graph.entry import read_model
+from edgecnn.graph.feeding import BroughtSession
+from edgecnn.graph.macs import mac_table
+from edgecnn.graph.passes.batch_norm import fold_batch_norms
+from edgecnn.runner.pixels import to_feed
+from edgecnn.values.brought import Feeding, GraphEntry
+from edgecnn.values.stage import Progress
+
+Logits = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class BroughtRequest:
+    """``pixels`` is the folder that ``prepare`` made."""
+
+    model: Path
+    pixels: Path
+    entry: GraphEntry
+    feeding: Feeding
+
+
+def make_brought_trunk(request: BroughtRequest, out: Path, tell: Progress) -> None:
+    """Write ``model.onnx``, ``macs.json``, ``check.json`` and ``golden_logits.npy``.
+
+    Raises:
+        EdgecnnError: one of ``errors.brought``; MacsUnknown.
+    """
+    tell.step("export", 0, 3)
+    path, entry = out / "model.onnx", request.entry
+    model = adopt(read_model(request.model), entry, request.feeding.channels, request.model)
+    fold_batch_norms(model.graph)
+    save_model(model, path)
+    (out / "macs.json").write_text(mac_table(onnx.load(path)).model_dump_json(indent=1) + "\n", encoding="utf-8")
+    tell.step("export", 1, 3)
+    session = BroughtSession(request.model, entry)
+    shown = spread(np.load(request.pixels / "choose.pixels.npy", mmap_mode="r"), CHECK_IMAGES)
+    change = describe_changes(entry, request.feeding.channels, opset_of(model))
+    check = _held(session.answers(shown, request.feeding), _trunk(path, shown, request), request, change)
+    (out / "check.json").write_text(check.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    tell.step("export", 2, 3)
+    np.save(out / "golden_logits.npy", _trunk(path, np.load(request.pixels / "golden" / "pixels.npy"), request))
+    tell.step("export", 3, 3)
+
+
+def _trunk(path: Path, pixels: npt.NDArray[np.uint8], request: BroughtRequest) -> Logits:
+    norm = request.feeding.normalization
+    return onnx_logits(path, to_feed(pixels, "float32", "NCHW", norm.mean, norm.std))
+
+
+def _held(file: Logits, trunk: Logits, request: BroughtRequest, change: str) -> ExportCheck:
+    """The file's own answers against the trunk's, as shares where the file ends in a softmax."""
+    ours = _softmax(trunk) if request.entry.ends_in_softmax else trunk
+    check = ExportCheck(
+        images=len(file),
+        max_abs_diff=float(np.max(np.abs(file - ours))),
+        top1_agreement=float(np.mean(file.argmax(axis=1) == ours.argmax(axis=1))),
+    )
+    # Half-precision files round every layer, and a fold rounds elsewhere.
+    share = TOLERANCE * (20 if request.entry.dtype == "float16" else 1)
+    allowed = share * float(file.max() - file.min())
+    if not check.max_abs_diff <= allowed:
+        raise TrunkDisagrees(
+            path=request.model, change=change, max_abs_diff=check.max_abs_diff, allowed=allowed, images=check.images
+        )
+    return check
+
+
+def _softmax(logits: Logits) -> Logits:
+    raised = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(raised / raised.sum(axis=1, keepdims=True))

@@ -1,0 +1,68 @@
+"""The usual ways in which classifiers were trained to see a photograph.
+
+Sources: keras.applications.imagenet_utils.preprocess_input (its modes ``torch``, ``tf`` and ``caffe``) and the transforms of
+torchvision's published weights; networks that normalize by themselves want 0…1 or 0…255.
+"""
+
+from __future__ import annotations
+
+import difflib
+from typing import NamedTuple
+
+from edgecnn.errors.brought import UnknownPreprocessing
+from edgecnn.values.brought import Channels, Feeding
+from edgecnn.values.preprocessing import Normalization, PixelRecipe
+
+
+class Usual(NamedTuple):
+    """One of them, without a resolution."""
+
+    normalization: Normalization
+    channels: Channels
+    about: str
+
+
+_BYTE = 1 / 255
+USUAL = {
+    "imagenet": Usual(
+        Normalization(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)), "rgb", "torchvision, timm, Keras mode torch"
+    ),
+    "half": Usual(Normalization(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)), "rgb", "-1…1: Inception, MobileNet, Keras mode tf"),
+    "unit": Usual(Normalization(mean=(0, 0, 0), std=(1, 1, 1)), "rgb", "0…1"),
+    "bytes": Usual(Normalization(mean=(0, 0, 0), std=(_BYTE, _BYTE, _BYTE)), "rgb", "0…255, normalized inside the model"),
+    "caffe": Usual(
+        Normalization(mean=(123.68 / 255, 116.779 / 255, 103.939 / 255), std=(_BYTE, _BYTE, _BYTE)),
+        "bgr",
+        "0…255 less the mean, blue first: Keras mode caffe (VGG, ResNet)",
+    ),
+    "bytes-bgr": Usual(Normalization(mean=(0, 0, 0), std=(_BYTE, _BYTE, _BYTE)), "bgr", "0…255, blue first"),
+}
+"""By the name that ``[preprocessing] like`` takes, the commonest first."""
+BYTES = ("bytes", "bytes-bgr")
+"""The two that a model of uint8 input can want."""
+MARGIN = 256 / 224
+"""Short side over crop in the classic ImageNet evaluation (resize 256, crop 224)."""
+
+
+def usual_named(name: str) -> Usual:
+    """The row of that name.
+
+    Raises:
+        UnknownPreprocessing: with the nearest name.
+    """
+    if name not in USUAL:
+        nearest = difflib.get_close_matches(name.lower(), USUAL, n=1, cutoff=0.5)
+        raise UnknownPreprocessing(name=name, known=tuple(USUAL), nearest=nearest[0] if nearest else None)
+    return USUAL[name]
+
+
+def feeding_named(name: str, crop_px: int, *, margin: bool) -> Feeding:
+    """A usual one at a resolution; with ``margin`` the crop leaves the classic border, else it takes the whole short side.
+
+    Raises:
+        UnknownPreprocessing: with the nearest name.
+    """
+    usual = usual_named(name)
+    resize = round(crop_px * MARGIN) if margin else crop_px
+    pixels = PixelRecipe(resize_px=resize, crop_px=crop_px, interpolation="bilinear")
+    return Feeding(name=name, pixels=pixels, normalization=usual.normalization, channels=usual.channels)

@@ -1,0 +1,46 @@
+"""Makes the trunk out of a model that the user brought, and holds it against the file's own answers to real images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar
+
+from edgecnn.backends.installed import require_packages
+from edgecnn.errors.brought import BroughtModelChanged
+from edgecnn.values.brought import Feeding, GraphEntry
+from edgecnn.values.stage import Progress, Role, Stage
+
+
+class AdoptStage(Stage):
+    """A user's ONNX file → ``model.onnx``, ``macs.json``, ``check.json`` and ``golden_logits.npy``, as ``export`` leaves them.
+
+    Inputs: ``model`` (the file) and ``pixels`` (prepare). It stands where ``export`` stands in other plans.
+    """
+
+    kind: ClassVar[str] = "adopt"
+    revision: ClassVar[int] = 1
+
+    entry: GraphEntry
+    feeding: Feeding
+
+    @property
+    def tools(self) -> tuple[str, ...]:
+        """What rewrites the graph, and the runtime that checks the result."""
+        return ("onnx", "onnxruntime")
+
+    def make(self, given: Mapping[Role, Path], out: Path, tell: Progress) -> None:
+        """Write the trunk.
+
+        Raises:
+            MissingPackage: onnx or onnxruntime is not installed.
+            BroughtModelChanged: the file has other bytes than were planned with.
+            BroughtModelUnusable, OpsetUnreachable, TrunkDisagrees: see ``errors.brought``.
+        """
+        require_packages(self.tools, extra="onnxruntime", needed_for="export")
+        from edgecnn.graph.brought_trunk import BroughtRequest, make_brought_trunk
+        from edgecnn.graph.entry import content_of
+
+        if content_of(given["model"]) != self.inputs["model"]:
+            raise BroughtModelChanged(path=given["model"])
+        make_brought_trunk(BroughtRequest(given["model"], given["pixels"], self.entry, self.feeding), out, tell)

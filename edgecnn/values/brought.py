@@ -1,0 +1,87 @@
+"""A model that a user brings as an ONNX file: what was found in it, and how it turned out to want its images."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import PositiveInt
+
+from edgecnn.values.base import Value
+from edgecnn.values.key import Key
+from edgecnn.values.preprocessing import Normalization, PixelRecipe
+
+Channels = Literal["rgb", "bgr"]
+
+
+class GraphEntry(Value):
+    """The two ends of a model file, as they stand in it."""
+
+    input: str
+    """Name of the tensor that takes images."""
+    layout: Literal["NCHW", "NHWC"]
+    dtype: Literal["float32", "float16", "uint8"]
+    resolution_px: PositiveInt
+    batch: PositiveInt | None
+    """Images in a call where the file fixes that; None where it takes any number."""
+    output: str
+    classes: PositiveInt
+    ends_in_softmax: bool
+    opset: PositiveInt
+
+
+class Feeding(Value):
+    """One way of turning a photograph into what a model was trained on."""
+
+    name: str
+    """As ``[preprocessing] like`` calls it; ``given`` for a user's own numbers."""
+    pixels: PixelRecipe
+    normalization: Normalization
+    """In RGB order, whatever ``channels`` says."""
+    channels: Channels = "rgb"
+    """bgr: blue comes first in the model's own input."""
+
+    def describe(self) -> str:
+        """As a reader is told."""
+        scale = ", ".join(f"{mean:g}/{std:g}" for mean, std in zip(self.normalization.mean, self.normalization.std, strict=True))
+        order = ", blue first" if self.channels == "bgr" else ""
+        shape = f"short side {self.pixels.resize_px}, crop {self.pixels.crop_px}, {self.pixels.interpolation}"
+        return f"{self.name} (mean/std {scale}{order}; {shape})"
+
+
+class FeedingTrial(Value):
+    """How often the model was right when it was fed in one way."""
+
+    feeding: Feeding
+    right: int
+    images: int
+
+
+class BroughtModel(Value):
+    """Everything that planning needs of a brought model."""
+
+    path: str
+    """Where it lies, absolute."""
+    content: Key
+    """Of the file and of the weights beside it: the key under which stages name it."""
+    entry: GraphEntry
+    parameters: PositiveInt
+    feeding: Feeding
+    stated_by: Literal["recipe", "file", "search"]
+    trials: tuple[FeedingTrial, ...] = ()
+    """What was tried, the best first. The images are of the role ``choose``."""
+    rivals: tuple[str, ...] = ()
+    """Other normalizations that these images cannot tell from the one that was taken."""
+
+    @property
+    def why(self) -> str:
+        """One sentence on how its preprocessing is known."""
+        if not self.trials:
+            return f"preprocessing {self.feeding.describe()}, as the {self.stated_by} states"
+        best = self.trials[0]
+        proved = f"right on {best.right} of {best.images} images"
+        if self.stated_by != "search":
+            return f"preprocessing {self.feeding.describe()}, as the {self.stated_by} states: {proved}"
+        others = [each for each in self.trials[1:] if each.feeding.normalization != best.feeding.normalization]
+        next_best = f"; next best {others[0].feeding.name}: {others[0].right}" if others else ""
+        open_ = f"; NOT TOLD APART from {', '.join(self.rivals)} by so few images" if self.rivals else ""
+        return f"preprocessing {self.feeding.describe()}, found by trying {len(self.trials)}: {proved}{next_best}{open_}"

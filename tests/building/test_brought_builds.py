@@ -1,0 +1,101 @@
+"""`edgecnn build --onnx`: a trained file of one's own goes through every stage after training, by the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import onnx
+import pytest
+
+from tests.building.builds import Place
+from tests.graph.brought import classifier, photo_folder
+
+FAST = ("--target", "cpu", "--set", "race.samples=100", "--set", "race.rounds=8")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    place = Place(tmp_path_factory.mktemp("brought"))
+    photo_folder(place.photos, each=60)
+    onnx.save(classifier("half", layout="NHWC", softmax=True, batch=1, opset=12), place.folder / "My Model.onnx")
+    return place
+
+
+@pytest.fixture(scope="module")
+def report(place: Place) -> dict[str, Any]:
+    done = place.plain("build", "--onnx", "My Model.onnx", "--data", "photos", *FAST)
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads((place.folder / "builds/my-model-cpu/report.json").read_text())
+    return found
+
+
+def test_it_comes_to_a_judged_bundle_without_training(place: Place, report: dict[str, Any]) -> None:
+    assert (place.folder / "builds/my-model-cpu/bundle/choice.json").is_file()
+    assert "train" not in report["outcomes"] and report["outcomes"]["export"]["outcome"] == "ran"
+    rows = {row["candidate"]["id"]: row for row in report["candidates"]}
+    assert rows["onnxruntime-fp32"]["report"]["top1"]["estimate"] == 1.0
+    assert {"onnxruntime-int8", "openvino-fp32", "openvino-int8"} <= set(rows)
+    assert report["build"]["parameters"] == 9 + 3 + 12 + 4 and report["build"]["splits"]["train"] == 0
+    assert report["build"]["splits"]["report"] > 140
+
+
+def test_the_report_says_how_its_preprocessing_is_known(report: dict[str, Any]) -> None:
+    said = next(each for each in report["notices"] if "nothing is trained" in each)
+    assert "preprocessing half (mean/std 0.5/0.5, 0.5/0.5, 0.5/0.5; short side 3" in said
+    assert "found by trying 12: right on 36 of 36 images" in said
+
+
+def test_the_second_call_reads_the_model_no_more(place: Place, report: dict[str, Any]) -> None:
+    done = place.plain("build", "--onnx", "My Model.onnx", "--data", "photos", *FAST, "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert {outcome["outcome"] for outcome in found["outcomes"].values()} == {"cached"}
+    assert found["keys"] == report["keys"]
+
+
+def test_the_kit_predicts_from_a_photograph_by_itself(place: Place, report: dict[str, Any]) -> None:
+    chosen = report["choice"]["candidate"]
+    done = place.plain("plan", "--onnx", "My Model.onnx", "--data", "photos", *FAST)
+    assert done.returncode == 0 and "found by trying 12" in done.stdout
+    kit = place.folder / "builds/my-model-cpu/bundle/kits" / chosen
+    photo = sorted((place.photos / "bright red").iterdir())[0]
+    from tests.runner.processes import runner
+
+    status, last = runner(kit, "predict", str(photo))
+    assert status == 0 and "bright red" in json.dumps(last)
+
+
+def test_the_page_and_judge_know_a_build_that_was_never_trained(place: Place, report: dict[str, Any]) -> None:
+    page = (place.folder / "builds/my-model-cpu/report.html").read_text()
+    assert "nothing was trained: the network was brought as it is" in page
+    done = place.plain("judge", "builds/my-model-cpu", "--max", "drop_pp=5", "--min", "top1=0.9")
+    assert done.returncode == 0, done.stderr
+
+
+REFUSED = {
+    "onnx-and-arch": ("--arch", "resnet-18"),
+    "onnx-file-missing": ("--onnx", "no.onnx"),
+    "preprocessing-half-given": ("--set", "preprocessing.mean=[0.5, 0.5, 0.5]"),
+    "unknown-preprocessing": ("--set", "preprocessing.like=imagnet"),
+}
+
+
+@pytest.mark.parametrize("ref", REFUSED)
+def test_contradictions_are_told_before_time_is_spent(place: Place, ref: str) -> None:
+    done = place.plain("build", "--onnx", "My Model.onnx", "--data", "photos", *FAST, *REFUSED[ref])
+    assert done.returncode == 2 and f"[{ref}]" in done.stderr
+
+
+def test_what_a_brought_model_needs_is_named(place: Place, tmp_path: Path) -> None:
+    assert "[onnx-without-data]" in place.plain("build", "--onnx", "My Model.onnx").stderr
+    assert "[nothing-to-train]" in place.plain("train", "--onnx", "My Model.onnx", "--data", "photos").stderr
+    of_an_arch = place.plain("plan", "--arch", "resnet-18", "--weights", "none", "--set", "preprocessing.like=half")
+    assert "[preprocessing-of-an-arch]" in of_an_arch.stderr
+    (place.folder / "text.onnx").write_text("no model")
+    assert "[not-an-onnx-model]" in place.plain("build", "--onnx", "text.onnx", "--data", "photos").stderr
+    photo_folder(tmp_path / "fewer", each=8)
+    (tmp_path / "fewer" / "dark red").rename(tmp_path / "away")
+    done = place.plain("build", "--onnx", "My Model.onnx", "--data", str(tmp_path / "fewer"))
+    assert "answers with 4 classes and" in done.stderr and "[classes-differ]" in done.stderr

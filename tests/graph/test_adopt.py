@@ -1,0 +1,157 @@
+"""Files as people bring them, against the trunk that is made of them: the same answers to the same pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+
+from edgecnn.errors.brought import BroughtFileMissing, BroughtModelUnusable, OpsetUnreachable
+from edgecnn.errors.export import ExternalDataOutside
+from edgecnn.errors.quantization import AlreadyQuantized
+from edgecnn.graph.adopt import adopt, describe_changes
+from edgecnn.graph.checks import onnx_logits
+from edgecnn.graph.document import save_model
+from edgecnn.graph.entry import content_of, parameters_of, read_entry, read_model, stated_in
+from edgecnn.graph.feeding import BroughtSession
+from edgecnn.graph.macs import mac_table
+from edgecnn.graph.passes.batch_norm import fold_batch_norms
+from edgecnn.models.preprocessings import feeding_named
+from edgecnn.runner.pixels import to_feed
+from tests.graph.brought import CLASSES, SIDE, classifier, pictures
+
+FORMS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "channels last": {"layout": "NHWC", "like": "half"},
+    "bytes, channels last": {"layout": "NHWC", "dtype": "uint8", "like": "bytes"},
+    "half precision": {"dtype": "float16", "like": "imagenet"},
+    "blue first": {"like": "caffe"},
+    "a softmax": {"softmax": True},
+    "one image a call": {"batch": 1},
+    "four images a call, old opset": {"batch": 4, "opset": 11},
+    "opset 23": {"opset": 23},
+    "batch norms": {"batch_norm": True},
+}
+
+
+def written(model: onnx.ModelProto, folder: Path) -> Path:
+    path = folder / "mine.onnx"
+    onnx.save(model, path)
+    return path
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_trunk_answers_as_the_file_does(form: str, tmp_path: Path) -> None:
+    how = FORMS[form]
+    path = written(classifier(**how), tmp_path)
+    pixels, labels = pictures(10)
+    entry = read_entry(read_model(path), path)
+    feeding = feeding_named(how.get("like", "imagenet"), SIDE, margin=False)
+    theirs = BroughtSession(path, entry).answers(pixels, feeding)
+    assert (theirs.argmax(axis=1) == labels).all()
+
+    made = adopt(read_model(path), entry, feeding.channels, path)
+    fold_batch_norms(made.graph)
+    save_model(made, tmp_path / "trunk.onnx")
+    norm = feeding.normalization
+    ours = onnx_logits(tmp_path / "trunk.onnx", to_feed(pixels, "float32", "NCHW", norm.mean, norm.std))
+    if how.get("softmax"):
+        ours = np.exp(ours) / np.exp(ours).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(ours, theirs, atol=0.02 if how.get("dtype") == "float16" else 2e-3)
+
+    trunk = onnx.load(tmp_path / "trunk.onnx")
+    assert trunk.opset_import[0].version == 20 and [value.name for value in trunk.graph.input] == ["image"]
+    assert [value.name for value in trunk.graph.output] == ["logits"]
+    assert not {"BatchNormalization", "Softmax"} & {node.op_type for node in trunk.graph.node}
+    assert mac_table(trunk).total == 9 * SIDE * SIDE + 12
+
+
+def test_what_a_file_says_of_itself_is_read(tmp_path: Path) -> None:
+    path = written(classifier("bytes", layout="NHWC", dtype="uint8", softmax=True, batch=1, opset=13), tmp_path)
+    model = read_model(path)
+    entry = read_entry(model, path)
+    assert entry.model_dump() == {
+        "input": "pixels", "layout": "NHWC", "dtype": "uint8", "resolution_px": SIDE, "batch": 1, "output": "share",
+        "classes": len(CLASSES), "ends_in_softmax": True, "opset": 13,
+    }  # fmt: skip
+    assert parameters_of(model) == 9 + 3 + 12 + 4
+    said = "with opset 13 to 20, channels put first, uint8 inside, its last softmax left out, its batch of 1 freed"
+    assert describe_changes(entry, "rgb", 20) == said
+
+
+def test_onnx_image_metadata_states_the_preprocessing() -> None:
+    model = classifier()
+    assert stated_in(model) is None
+    onnx.helper.set_model_props(model, {"Image.NominalPixelRange": "Normalized_0_1", "Image.BitmapPixelFormat": "Rgb8"})
+    assert stated_in(model) == "unit"
+    onnx.helper.set_model_props(model, {"Image.NominalPixelRange": "NominalRange_0_255", "Image.BitmapPixelFormat": "Bgr8"})
+    assert stated_in(model) == "bytes-bgr"
+
+
+def test_weights_beside_the_file_are_part_of_what_names_it(tmp_path: Path) -> None:
+    path = tmp_path / "mine.onnx"
+    onnx.save(classifier(), path, save_as_external_data=True, location="weights.bin", size_threshold=0)
+    before = content_of(path)
+    assert read_entry(read_model(path), path).classes == 4
+    weights = tmp_path / "weights.bin"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\x7f")
+    assert content_of(path) != before
+    weights.unlink()
+    with pytest.raises((BroughtFileMissing, BroughtModelUnusable)):
+        read_model(path) and content_of(path)
+
+
+def test_weights_outside_the_files_folder_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "inner").mkdir()
+    path = tmp_path / "inner" / "mine.onnx"
+    onnx.save(classifier(), path, save_as_external_data=True, location="weights.bin", size_threshold=0)
+    (tmp_path / "inner" / "weights.bin").rename(tmp_path / "weights.bin")
+    model = onnx.load(path, load_external_data=False)
+    for tensor in model.graph.initializer:
+        next(entry for entry in tensor.external_data if entry.key == "location").value = "../weights.bin"
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(ExternalDataOutside):
+        content_of(path)
+
+
+def test_what_is_no_classifier_of_photographs_is_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "mine.onnx"
+
+    def refused(model: onnx.ModelProto, resolution_px: int | None = None) -> str:
+        with pytest.raises(BroughtModelUnusable) as caught:
+            read_entry(model, path, resolution_px)
+        return str(caught.value.because)
+
+    grey = classifier()
+    grey.graph.input[0].type.tensor_type.shape.dim[1].dim_value = 1
+    assert refused(grey) == "its input planes is n×1×32×32, which has no axis of three colours"
+    two = classifier()
+    two.graph.output.append(onnx.helper.make_tensor_value_info("flat", onnx.TensorProto.FLOAT, ["n", 3]))
+    assert refused(two) == "a classifier has one output, and this has 2: scores, flat"
+    open_ = classifier()
+    for number in (2, 3):
+        open_.graph.input[0].type.tensor_type.shape.dim[number].dim_param = "side"
+    assert refused(open_) == "its input planes leaves height and width open"
+    assert read_entry(open_, path, 48).resolution_px == 48
+    assert refused(classifier(), 48) == "its input planes is 32 pixels wide, and model.resolution_px is 48"
+    foreign = classifier()
+    foreign.graph.node[0].domain = "com.microsoft"
+    assert refused(foreign) == "its operator Conv is of the domain com.microsoft, which other runtimes do not have"
+
+
+def test_a_quantized_file_is_refused_by_its_node(tmp_path: Path) -> None:
+    model = classifier()
+    model.graph.node.append(onnx.helper.make_node("QuantizeLinear", ["relu", "s", "z"], ["q"], name="q"))
+    with pytest.raises(AlreadyQuantized, match="it holds QuantizeLinear q"):
+        read_entry(model, tmp_path / "mine.onnx")
+
+
+def test_an_opset_that_cannot_be_had_names_why(tmp_path: Path) -> None:
+    model = classifier(opset=23)
+    model.graph.node.append(onnx.helper.make_node("RMSNormalization", ["relu", "conv.b"], ["r"], name="r"))
+    entry = read_entry(model, tmp_path / "mine.onnx")
+    with pytest.raises(OpsetUnreachable, match="RMSNormalization"):
+        adopt(model, entry, "rgb", tmp_path / "mine.onnx")
