@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import edgecnn
-from edgecnn.cli import baseline, comparing, data, doctor, listing, loadgen, page, pipeline, recipe, storing, usage
+from edgecnn.cli import baseline, comparing, data, doctor, listing, loadgen, page, pipeline, recipe, starting, storing, usage
 
 app = typer.Typer(
     name="edgecnn",
@@ -20,6 +20,7 @@ app = typer.Typer(
     epilog="Exit codes: 0 passed, 1 a gate failed, 2 bad input, 3 something is missing, 4 unsure, 70 our fault, 130 interrupted.",
 )
 pipeline.register(app)
+starting.register(app)
 doctor.register(app)
 listing.register(app)
 recipe.register(app)

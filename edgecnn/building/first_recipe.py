@@ -1,0 +1,104 @@
+"""A first recipe for a folder of photographs: every line says what it means and what was found, and can be left alone."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgecnn.data.images import open_source
+from edgecnn.judging.resolution import resolution_sentence
+from edgecnn.values.dataset import DataSummary
+from edgecnn.values.device import Device
+
+SCHEMA = "edgecnn.recipe/1"
+
+
+@dataclass(frozen=True)
+class FirstChoices:
+    """What was asked, or its defaults. ``device`` is as the user wrote it; one of ``arch`` and ``onnx`` is None."""
+
+    arch: str | None
+    onnx: str | None
+    device: str
+    drop_pp: float
+
+
+def recipe_text(choices: FirstChoices, data: DataSummary, device: Device, file: Path) -> str:
+    """The recipe as it is written to ``file``, whose folder its relative paths count from."""
+    network = (
+        f"onnx = {_toml(_counted(choices.onnx, file))}       # your own trained network; its preprocessing is found by accuracy"
+        if choices.onnx is not None
+        else f"arch = {_toml(choices.arch or '')}  # `edgecnn list archs` shows the others"
+    )
+    from_weights = (
+        []
+        if choices.onnx is not None
+        else ['weights = "auto"  # pretrained ones where they can be had, else from scratch, and said']
+    )
+    return "\n".join(
+        [
+            f"# Written by `edgecnn init` for {data.root}.",
+            f"# `edgecnn build {file.name}` makes it; `edgecnn plan {file.name}` shows before what would be done.",
+            f"schema = {_toml(SCHEMA)}",
+            "",
+            "[model]",
+            network,
+            *from_weights,
+            "",
+            "[data]",
+            f"path = {_toml(_counted(data.root, file))}",
+            *(f"# {line}" for line in _found(data)),
+            "",
+            "[target]",
+            f"device = {_toml(_device(choices.device, file))}  # {_one_line(device.title)}; others: `edgecnn list devices`",
+            "",
+            "# Each bound here is required: a failed one ends the build with exit code 1, an open one with 4.",
+            "[gates.max]",
+            f"drop_pp = {choices.drop_pp:g}  # percentage points of top-1 that the shipped candidate may lose against fp32",
+            "# p99_ms = 20    # latency, where the device is attached or was measured",
+            "# size_mib = 16  # of the model's files",
+            "",
+            "# Everything else has a default that is shown by",
+            f"#   edgecnn recipe show {file.name}",
+            "",
+        ]
+    )
+
+
+def _found(data: DataSummary) -> list[str]:
+    """What a reader of the recipe should know of the images."""
+    entries = open_source(Path(data.manifest_path)).manifest.images
+    each = Counter(image.label for image in entries)
+    (least, rare), *_, (most, common) = sorted((each[label], _one_line(name)) for label, name in enumerate(data.classes))
+    counts = ", ".join(f"{role} {count:,}" for role, count in data.counts.items())
+    lines = [
+        f"found: {len(entries):,} photographs of {len(data.classes)} classes, {least:,} ({rare}) to {most:,} ({common})",
+        f"roles: {counts}; {_one_line(data.splits_from)}",
+        f"the report split: {resolution_sentence(data.counts['report'])} of accuracy between two candidates",
+    ]
+    left = len(data.skipped) + len(data.copies)
+    return lines + ([f"{left:,} files are left out; `edgecnn data inspect` names them"] if left else [])
+
+
+def _counted(path: str, file: Path) -> str:
+    """Beside or below the recipe a relative path, which moves with it; elsewhere an absolute one."""
+    there, here = Path(path).expanduser().resolve(), file.parent.resolve()
+    return os.path.relpath(there, here) if there.is_relative_to(here) else str(there)
+
+
+def _device(text: str, file: Path) -> str:
+    if "/" not in text and not text.endswith(".toml"):
+        return text
+    counted = _counted(text, file)
+    return counted if "/" in counted else f"./{counted}"
+
+
+def _one_line(text: str) -> str:
+    return " ".join("".join(letter if letter.isprintable() else "?" for letter in text).split())
+
+
+def _toml(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

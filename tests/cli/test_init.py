@@ -1,0 +1,89 @@
+"""`edgecnn init`: the recipe that it writes is one that `build` takes, and says what was found."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from edgecnn.building.recipes import load_recipe
+from edgecnn.values.candidate import Runtime
+from tests.building.builds import Place, place_with_photos
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    return place_with_photos(tmp_path_factory.mktemp("init"))
+
+
+def test_without_a_terminal_nothing_is_asked_and_every_default_stands(place: Place) -> None:
+    done = place.plain("init", "photos", "--out", "usual.toml")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "usual.toml is written; edgecnn build usual.toml builds it\n"
+    recipe = load_recipe(place.folder / "usual.toml")
+    assert (recipe.model.arch, recipe.target.device, recipe.gates.max) == ("mobilenet-v3-large", "cpu", {"drop_pp": 1.0})
+    assert Path(recipe.data.path) == place.photos
+    text = (place.folder / "usual.toml").read_text()
+    assert 'path = "photos"\n' in text  # so that the folder and its recipe can move together
+    assert "# found: 150 photographs of 3 classes, 50 (bag) to 50 (shirt)\n" in text
+    assert "resolve ±" in text
+
+
+def test_the_written_recipe_is_planned(place: Place) -> None:
+    place.plain(
+        "init", "photos", "--out", "planned.toml", "--arch", "resnet-18", "--target", "intel-cpu:openvino", "--drop-pp", "0.5"
+    )
+    recipe = load_recipe(place.folder / "planned.toml")
+    assert recipe.gates.max == {"drop_pp": 0.5} and recipe.model.arch == "resnet-18"
+    done = place.plain("plan", "planned.toml", "--set", "model.weights=none")
+    assert done.returncode == 0 and "openvino-int8" in done.stdout, done.stderr
+
+
+def test_a_recipe_elsewhere_names_the_folder_whole(place: Place, tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    assert place.plain("init", "photos", "--out", file).returncode == 0
+    assert load_recipe(file).data.path == str(place.photos)
+
+
+def test_a_model_of_ones_own_stands_in_the_recipe(place: Place) -> None:
+    (place.folder / "mine.onnx").write_bytes(b"")
+    assert place.plain("init", "photos", "--onnx", "mine.onnx", "--out", "own.toml").returncode == 0
+    assert load_recipe(place.folder / "own.toml").model.onnx == str(place.folder / "mine.onnx")
+
+
+REFUSED = {
+    "recipe-there": ("photos", "--out", "there.toml"),
+    "unknown-arch": ("photos", "--arch", "resnet-19", "--out", "x.toml"),
+    "unknown-device": ("photos", "--target", "jetsen", "--out", "x.toml"),
+    "recipe-unwritable": ("photos", "--out", "no/such/folder/x.toml"),
+    "onnx-and-arch": ("photos", "--arch", "resnet-18", "--onnx", "a.onnx", "--out", "x.toml"),
+}
+
+
+@pytest.mark.parametrize("ref", REFUSED)
+def test_what_cannot_be_is_refused_and_nothing_is_written(place: Place, ref: str) -> None:
+    (place.folder / "there.toml").write_text("mine")
+    done = place.plain("init", *REFUSED[ref])
+    assert done.returncode == 2 and f"[{ref}]" in done.stderr
+    assert (place.folder / "there.toml").read_text() == "mine" and not (place.folder / "x.toml").exists()
+
+
+def test_at_a_terminal_three_questions_are_asked_and_a_slip_is_asked_again(place: Place) -> None:
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "edgecnn", "init", "photos", "--out", "asked.toml"]
+    os.write(ours, b"mobilenet-v9\nmobilenet-v2\n\n2\n")
+    with subprocess.Popen(
+        command, cwd=place.folder, env=place.environment, stdin=theirs, stdout=subprocess.PIPE, stderr=theirs
+    ) as run:
+        os.close(theirs)
+        assert run.wait(60) == 0
+    said = os.read(ours, 65536).decode()
+    os.close(ours)
+    assert "no architecture is called 'mobilenet-v9'" in said
+    recipe = load_recipe(place.folder / "asked.toml")
+    assert (recipe.model.arch, recipe.target.device, recipe.gates.max) == ("mobilenet-v2", "cpu", {"drop_pp": 2.0})
+    assert recipe.target.runtime in (None, *Runtime)
