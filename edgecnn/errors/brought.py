@@ -66,7 +66,7 @@ class OpsetUnreachable(EdgecnnError):
 class ClassesDiffer(EdgecnnError):
     """Raised when a model and a folder of photographs do not have as many classes."""
 
-    ref = "classes-differ"
+    ref = "onnx-classes-differ"
 
     def __init__(self, *, path: Path, classes: int, data: str, found: Sequence[str]) -> None:
         shown = ", ".join(found[:3]) + (", …" if len(found) > 3 else "")

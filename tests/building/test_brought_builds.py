@@ -98,4 +98,4 @@ def test_what_a_brought_model_needs_is_named(place: Place, tmp_path: Path) -> No
     photo_folder(tmp_path / "fewer", each=8)
     (tmp_path / "fewer" / "dark red").rename(tmp_path / "away")
     done = place.plain("build", "--onnx", "My Model.onnx", "--data", str(tmp_path / "fewer"))
-    assert "answers with 4 classes and" in done.stderr and "[classes-differ]" in done.stderr
+    assert "answers with 4 classes and" in done.stderr and "[onnx-classes-differ]" in done.stderr

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.brought import (
+    BroughtAndNamed,
+    BroughtFileMissing,
+    BroughtModelChanged,
+    BroughtModelUnusable,
+    ClassesDiffer,
+    NoDataForModel,
+    NothingToTrain,
+    OpsetUnreachable,
+    PreprocessingHalfGiven,
+    PreprocessingOfAnArch,
+    TrunkDisagrees,
+    UnknownPreprocessing,
+)
+from edgecnn.errors.first_recipe import RecipeThere, RecipeUnwritable
+
+FILE = Path("mine.onnx")
+LINES = (
+    (
+        BroughtFileMissing(path=FILE, because="no such file or directory"),
+        "--onnx mine.onnx cannot be read: no such file or directory [onnx-file-missing]",
+    ),
+    (
+        BroughtModelUnusable(path=FILE, because="its input image leaves height and width open", hint="say at which it is used"),
+        "mine.onnx cannot be built from: its input image leaves height and width open — say at which it is used"
+        " [onnx-model-unusable]",
+    ),
+    (
+        BroughtModelChanged(path=FILE),
+        "mine.onnx changed while it was built from — run the same command again [onnx-model-changed]",
+    ),
+    (
+        TrunkDisagrees(path=FILE, change="with opset 11 to 20", max_abs_diff=2.5, allowed=0.01, images=32),
+        "mine.onnx cannot be built from: with opset 11 to 20, it differs by 2.5 in an answer to 32 images, 0.01 is allowed"
+        " — export it anew with opset 20 and a dynamic batch [trunk-disagrees]",
+    ),
+    (
+        OpsetUnreachable(path=FILE, opset=23, wanted=20, because="no adapter for RMSNormalization"),
+        "mine.onnx has ONNX opset 23, and cannot be brought to 20: no adapter for RMSNormalization"
+        " — export it anew with opset 20 [opset-unreachable]",
+    ),
+    (
+        ClassesDiffer(path=FILE, classes=1000, data="val", found=("cat", "dog")),
+        "mine.onnx answers with 1,000 classes and val has 2: a class is a folder there (cat, dog), in the order of their names"
+        " — --data FOLDER with a folder for each of the model's classes [onnx-classes-differ]",
+    ),
+    (
+        UnknownPreprocessing(name="imagnet", known=("imagenet", "half"), nearest="imagenet"),
+        "no preprocessing is called 'imagnet' — did you mean imagenet? known are imagenet, half, or preprocessing.mean and"
+        " preprocessing.std by themselves [unknown-preprocessing]",
+    ),
+    (
+        PreprocessingHalfGiven(because="preprocessing.std is missing"),
+        "the preprocessing is not clear: preprocessing.std is missing — state both mean and std, or preprocessing.like alone"
+        " [preprocessing-half-given]",
+    ),
+    (
+        BroughtAndNamed(option="--arch"),
+        "--onnx and --arch contradict each other: the file is the network, with its weights [onnx-and-arch]",
+    ),
+    (
+        NoDataForModel(),
+        "--onnx needs the photographs to judge the model on: the embedded demo has its own ten classes"
+        " — --data FOLDER, with a sub-folder a class [onnx-without-data]",
+    ),
+    (
+        NothingToTrain(),
+        "--onnx brings a trained model — edgecnn export is the first step that it takes [nothing-to-train]",
+    ),
+    (
+        PreprocessingOfAnArch(arch="resnet-18"),
+        "[preprocessing] is of a model that was brought: resnet-18 is trained here, with the preprocessing of its own row"
+        " — leave it out, or name the model by --onnx FILE [preprocessing-of-an-arch]",
+    ),
+    (
+        RecipeThere(path=Path("my recipe.toml")),
+        "my recipe.toml is there already — edgecnn build 'my recipe.toml' builds it; --out FILE writes another [recipe-there]",
+    ),
+    (
+        RecipeUnwritable(path=Path("x.toml"), because="Permission denied"),
+        "x.toml cannot be written: Permission denied — --out FILE names another place [recipe-unwritable]",
+    ),
+)
+
+
+@pytest.mark.parametrize(("error", "line"), LINES, ids=[error.ref for error, _ in LINES])
+def test_the_exact_text(error: EdgecnnError, line: str) -> None:
+    assert error.line() == line
