@@ -45,7 +45,7 @@ LOST_PP = 2.0
 """Of the average, by noise."""
 CLASS_LOST_PP = 20.0
 """Of one class, by its bias."""
-STEPS = 9
+STEPS = 14
 """Of bisection towards them."""
 Change = Callable[[NDArray[Any], NDArray[Any]], None]
 """Edits the last layer's weights (classes, features) and bias (classes,) in place."""
@@ -149,7 +149,7 @@ def noisy(bench: Bench) -> CandidateFacts:
         assert facts.report is not None and facts.report.drop_pp is not None
         return facts, facts.report.drop_pp.estimate
 
-    return bisected(lost_at, LOST_PP, high=2.0)
+    return bisected(lost_at, LOST_PP, high=64.0)
 
 
 def one_class(bench: Bench, which: int = 0) -> CandidateFacts:
