@@ -192,6 +192,7 @@ def _rows(judged: JudgedScene, gates: Sequence[Gate], request: JudgeRequest) -> 
             "verdict": verdict_of(said, results),
             "chosen": chosen,
             "reason": ships.reason if chosen else "",
+            "because": ships.because if chosen else None,
         }
         rows.append(said.model_copy(update=update))
     return tuple(rows)

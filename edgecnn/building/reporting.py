@@ -19,7 +19,9 @@ from edgecnn.judging.choice import ChoiceRules, choose
 from edgecnn.judging.field import field_of
 from edgecnn.judging.gates import budget_pp, gates_for, judge_candidate, overall, verdict_of
 from edgecnn.judging.latency import latency, pairwise_ratios
+from edgecnn.judging.reasons import worded
 from edgecnn.values.mac_table import MacTable
+from edgecnn.values.reason import NotClimbed, Reason
 from edgecnn.values.report import Build, BuildReport, CandidateFacts, Choice
 from edgecnn.values.verdict import Gate, GateResult
 
@@ -50,16 +52,33 @@ def decide(scene: Scene, request: BuildRequest) -> Decision:
     rules = ChoiceRules(budget_pp=budget, attached=scene.attached, device=resolved.device.name, shippable=shippable)
     selected = scene.seen.raced("select")
     fp32 = selected.get(BASELINE_ID)
-    figures = {name: latency(profile, fp32=None if name == BASELINE_ID else fp32) for name, profile in selected.items()}
+    machine = scene.lab.machine
+    figures = {
+        name: latency(profile, fp32=None if name == BASELINE_ID else fp32, machine=machine) for name, profile in selected.items()
+    }
     chosen = choose(tuple(facts.values()), rules, pairwise_ratios(selected), figures)
     command = measure_command(request, chosen.choice, scene.seen.kits)
     choice = chosen.choice.model_copy(update={"settle_command": command})
     inside = tuple(row.candidate.id for row in field_of(tuple(facts.values()), budget, shippable).inside)
+    because = {**chosen.because, **_not_climbed(scene, facts)}
     rows = {
-        name: row.model_copy(update={"reason": chosen.reasons.get(name, ""), "chosen": name == choice.candidate})
+        name: row.model_copy(
+            update={"reason": worded(because[name], name), "because": because[name], "chosen": name == choice.candidate}
+        )
         for name, row in facts.items()
     }
     return Decision(facts=rows, choice=choice, inside_budget=inside, gates=gates)
+
+
+def _not_climbed(scene: Scene, facts: Mapping[str, CandidateFacts]) -> dict[str, Reason]:
+    """Candidates of rungs that were not tried."""
+    skipped = scene.execution.skipped_rungs
+    return {
+        candidate.id: NotClimbed(rung=rung.name, why=skipped[rung.name])
+        for rung in scene.execution.plan.rungs
+        for candidate in rung.candidates
+        if rung.name in skipped and candidate.id in facts and facts[candidate.id].kit is None
+    }
 
 
 def last_race(decision: Decision) -> tuple[str, ...]:
@@ -87,6 +106,7 @@ def report_of(scene: Scene, request: BuildRequest, seconds: float) -> BuildRepor
         candidates=tuple(rows.values()),
         unsupported=execution.plan.resolved.unsupported,
         skipped_rungs=execution.skipped_rungs,
+        unavailable=execution.plan.resolved.unavailable,
         choice=decision.choice,
         verdict=overall(gates),
         gates=gates,

@@ -8,7 +8,21 @@ from typing import Annotated
 import typer
 
 import edgecnn
-from edgecnn.cli import baseline, comparing, data, doctor, listing, loadgen, page, pipeline, recipe, starting, storing, usage
+from edgecnn.cli import (
+    baseline,
+    comparing,
+    data,
+    doctor,
+    explaining,
+    listing,
+    loadgen,
+    page,
+    pipeline,
+    recipe,
+    starting,
+    storing,
+    usage,
+)
 
 app = typer.Typer(
     name="edgecnn",
@@ -26,6 +40,7 @@ listing.register(app)
 recipe.register(app)
 storing.register(app)
 page.register(app)
+explaining.register(app)
 comparing.register(app)
 baseline.register(app)
 loadgen.register(app)

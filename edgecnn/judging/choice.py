@@ -11,9 +11,11 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from edgecnn.judging.field import Field, describe, field_of, measured_ms
-from edgecnn.judging.noise import rounds_needed, what_helps
+from edgecnn.judging.noise import rounds_needed, rounds_to_settle
+from edgecnn.judging.reasons import why_chosen, worded
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import Precision
+from edgecnn.values.reason import Larger, NotMeasured, NotShownFaster, Provisional, Reason, Slower, Taken
 from edgecnn.values.report import CandidateFacts, Choice, Latency
 from edgecnn.values.verdict import Interval
 
@@ -37,10 +39,15 @@ class ChoiceRules(Value):
 
 
 class Chosen(Value):
-    """The choice, and for every candidate one sentence with the figures that decided."""
+    """The choice, and for every candidate what decided, with its figures."""
 
     choice: Choice
-    reasons: Mapping[str, str]
+    because: Mapping[str, Reason]
+
+    @property
+    def reasons(self) -> Mapping[str, str]:
+        """The same, a sentence each."""
+        return {name: worded(reason, name) for name, reason in self.because.items()}
 
 
 def choose(
@@ -59,7 +66,8 @@ def choose(
             races, which cannot be compared; with this the choice stays what the selecting race made it. None: the rows' own.
     """
     if figures is not None:
-        candidates = [_of_the_selection(facts, figures) for facts in candidates]
+        seen = {facts.candidate.id: figures.get(facts.candidate.id) or _without_figures(facts) for facts in candidates}
+        candidates = [facts.model_copy(update={"latency": seen[facts.candidate.id]}) for facts in candidates]
     field = field_of(candidates, rules.budget_pp, rules.shippable)
     if not field.inside:
         return _fallback(field, rules)
@@ -73,29 +81,22 @@ def choose(
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def _of_the_selection(facts: CandidateFacts, figures: Mapping[str, Latency]) -> CandidateFacts:
-    """With the figures of the race that selects; who was not in it keeps the word on why."""
-    unraced = facts.latency if measured_ms(facts) is None else None
-    return facts.model_copy(update={"latency": figures.get(facts.candidate.id, unraced)})
-
-
 def _fallback(field: Field, rules: ChoiceRules) -> Chosen:
     """Nothing was shown to fit the budget: fp32, whatever it costs, and said so."""
     safe = _full_precision(field)
     if not safe:
         nothing = Choice(state="none", candidate=None, why="no candidate was built that could be chosen")
-        return Chosen(choice=nothing, reasons=describe(field, {}))
-    chosen = safe[0]
-    why = f"no candidate is known to stay inside the budget of {rules.budget_pp:g} pp on choose, so fp32 ships"
+        return Chosen(choice=nothing, because=describe(field, {}))
+    chosen, taken = safe[0], Taken(by="fallback", budget_pp=rules.budget_pp)
     state: Literal["settled", "provisional"] = "settled" if rules.attached else "provisional"
     choice = Choice(
         state=state,
         candidate=chosen.candidate.id,
-        why=why,
+        why=why_chosen(taken, chosen.candidate.id),
         settle_command=None if rules.attached else rules.settle_command,
         carried=(chosen.candidate.id,),
     )
-    return Chosen(choice=choice, reasons=describe(field, {chosen.candidate.id: f"chosen: {why}"}))
+    return Chosen(choice=choice, because=describe(field, {chosen.candidate.id: taken}))
 
 
 def _smallest(field: Field, rules: ChoiceRules) -> Chosen:
@@ -103,13 +104,14 @@ def _smallest(field: Field, rules: ChoiceRules) -> Chosen:
     if not weighed:
         return _provisional(field, rules, "nothing was weighed")
     best = min(weighed, key=lambda facts: (facts.size_mib or 0.0, facts.candidate.id))
-    why = f"{best.candidate.id} is the smallest inside the budget of {rules.budget_pp:g} pp, at {best.size_mib:.2f} MiB"
-    reasons = {
-        facts.candidate.id: f"larger: {facts.size_mib:.2f} MiB against {best.size_mib:.2f}"
-        for facts in weighed
-        if facts is not best
+    least = best.size_mib or 0.0
+    reasons: dict[str, Reason] = {
+        facts.candidate.id: Larger(against=best.candidate.id, mib=facts.size_mib, against_mib=least)
+        if facts.size_mib is not None
+        else NotMeasured(step="size")
+        for facts in field.inside
     }
-    return _settled(field, best, why, reasons)
+    return _settled(field, best, Taken(by="smallest", budget_pp=rules.budget_pp, mib=least), reasons)
 
 
 def _fastest(field: Field, rules: ChoiceRules, ratios: Ratios) -> Chosen:
@@ -118,8 +120,8 @@ def _fastest(field: Field, rules: ChoiceRules, ratios: Ratios) -> Chosen:
     Where floats fit the budget but none was raced, nothing was shown, and the choice stays provisional.
     """
     raced = [facts for facts in field.inside if measured_ms(facts) is not None]
-    reasons = {
-        facts.candidate.id: f"inside the budget, but not in the last race{_seen(facts)}"
+    reasons: dict[str, Reason] = {
+        facts.candidate.id: NotMeasured(step="race", why=facts.latency.reason if facts.latency is not None else None)
         for facts in field.inside
         if measured_ms(facts) is None
     }
@@ -135,18 +137,43 @@ def _fastest(field: Field, rules: ChoiceRules, ratios: Ratios) -> Chosen:
         return _provisional(field, rules)
     for facts in raced:
         if facts is not best:
-            reasons.setdefault(facts.candidate.id, f"slower: {measured_ms(facts):.2f} ms against {measured_ms(best):.2f}")
-    return _settled(field, best, _why_fastest(best, raced, rules, _against(best, reference, ratios)), reasons)
+            reasons.setdefault(facts.candidate.id, _slower(facts, best, ratios))
+    return _settled(field, best, _taken(best, raced, rules, (reference, ratios)), reasons)
 
 
-def _why_fastest(best: CandidateFacts, raced: Sequence[CandidateFacts], rules: ChoiceRules, against: str) -> str:
-    ident, ms, budget = best.candidate.id, measured_ms(best), f"inside the budget of {rules.budget_pp:g} pp"
+def _taken(
+    best: CandidateFacts,
+    raced: Sequence[CandidateFacts],
+    rules: ChoiceRules,
+    beaten: tuple[CandidateFacts | None, Ratios],
+) -> Taken:
+    ms, (reference, ratios) = measured_ms(best), beaten
     if any(_speed(facts) < _speed(best) for facts in raced):
-        return f"nothing of lower precision {budget} was shown to be faster than {ident}, at {ms:.2f} ms when chosen"
-    return f"{ident} is the fastest {budget}, at {ms:.2f} ms when chosen{against}"
+        return Taken(by="nothing-shown-faster", budget_pp=rules.budget_pp, ms=ms)
+    if reference is None or reference is best:
+        return Taken(by="fastest", budget_pp=rules.budget_pp, ms=ms)
+    ratio, against = _ratio(best, reference, ratios), reference.candidate.id
+    return Taken(by="fastest", budget_pp=rules.budget_pp, ms=ms, against=against, ratio=ratio)
 
 
-def _best_float(raced: Sequence[CandidateFacts], ratios: Ratios, reasons: dict[str, str]) -> CandidateFacts | None:
+def _slower(ours: CandidateFacts, best: CandidateFacts, ratios: Ratios) -> Slower:
+    return Slower(
+        against=best.candidate.id,
+        ms=measured_ms(ours) or 0.0,
+        against_ms=measured_ms(best) or 0.0,
+        ratio=_ratio(ours, best, ratios) or _inverse(_ratio(best, ours, ratios)),
+        machine=ours.latency.machine if ours.latency is not None else "",
+    )
+
+
+def _inverse(ratio: Interval | None) -> Interval | None:
+    """Exact, since a ratio's interval is taken on logarithms."""
+    if ratio is None:
+        return None
+    return ratio.model_copy(update={"estimate": 1 / ratio.estimate, "low": 1 / ratio.high, "high": 1 / ratio.low})
+
+
+def _best_float(raced: Sequence[CandidateFacts], ratios: Ratios, reasons: dict[str, Reason]) -> CandidateFacts | None:
     """Among floats too, half the bits must be earned: fp16 and bf16 need to be shown faster than the best fp32."""
     full = [facts for facts in raced if facts.candidate.precision is Precision.FP32]
     half = [facts for facts in raced if facts.candidate.precision in (Precision.FP16, Precision.BF16)]
@@ -155,23 +182,34 @@ def _best_float(raced: Sequence[CandidateFacts], ratios: Ratios, reasons: dict[s
     return min(shown, key=_speed, default=best)
 
 
-def _is_shown_faster(ours: CandidateFacts, reference: CandidateFacts, ratios: Ratios, reasons: dict[str, str]) -> bool:
+def _is_shown_faster(ours: CandidateFacts, reference: CandidateFacts, ratios: Ratios, reasons: dict[str, Reason]) -> bool:
     ratio = _ratio(ours, reference, ratios)
-    name = reference.candidate.id
-    if ratio is None:
-        reasons[ours.candidate.id] = f"not shown faster than {name}: they have no paired runs"
-    elif ratio.low <= 1:
-        reasons[ours.candidate.id] = f"not shown faster than {name}: {_words(ratio)}{_unsure(ours, ratio)}"
-    return ratio is not None and ratio.low > 1
+    if ratio is not None and ratio.low > 1:
+        return True
+    shown_slower = ratio is not None and ratio.high < 1
+    reasons[ours.candidate.id] = _slower(ours, reference, ratios) if shown_slower else _not_shown(ours, reference, ratio)
+    return False
 
 
-def _unsure(ours: CandidateFacts, ratio: Interval) -> str:
+def _not_shown(ours: CandidateFacts, reference: CandidateFacts, ratio: Interval | None) -> NotShownFaster:
     """Where the race's own noise hides so small a difference, not shown is no answer; and what would give one."""
-    noise = ours.latency.smallest_ratio if ours.latency is not None else None
-    if noise is None or not 1 < ratio.estimate < noise:
-        return ""
-    rounds = rounds_needed(ours.latency.runs if ours.latency else 0, seen=math.log(noise), wanted=math.log(ratio.estimate))
-    return f"; UNSURE, since this race could have shown {noise:.2f} × and no less: {what_helps(rounds)}"
+    against, seen = reference.candidate.id, ours.latency
+    if ratio is None or seen is None:
+        return NotShownFaster(against=against, ratio=ratio)
+    noise = seen.smallest_ratio
+    hidden = noise is not None and 1 < ratio.estimate < noise
+    if noise is not None and hidden:
+        rounds = rounds_needed(seen.runs, seen=math.log(noise), wanted=math.log(ratio.estimate))
+    else:
+        rounds = rounds_to_settle(1.0, ratio, seen.runs) if ratio.estimate > 1 else None
+    return NotShownFaster(
+        against=against,
+        ratio=ratio,
+        machine=seen.machine,
+        rounds=seen.runs,
+        smallest_ratio=noise if hidden else None,
+        rounds_to_settle=rounds,
+    )
 
 
 def _ratio(ours: CandidateFacts, reference: CandidateFacts, ratios: Ratios) -> Interval | None:
@@ -183,19 +221,9 @@ def _ratio(ours: CandidateFacts, reference: CandidateFacts, ratios: Ratios) -> I
     return None
 
 
-def _against(best: CandidateFacts, reference: CandidateFacts | None, ratios: Ratios) -> str:
-    if reference is None or reference is best:
-        return ""
-    ratio = _ratio(best, reference, ratios)
-    return "" if ratio is None else f", {_words(ratio)} of {reference.candidate.id}"
-
-
-def _words(ratio: Interval) -> str:
-    return f"{ratio.estimate:.2f} × the speed [{ratio.low:.2f}, {ratio.high:.2f}] at {100 * ratio.confidence:.1f} %"
-
-
-def _seen(facts: CandidateFacts) -> str:
-    return f" ({facts.latency.reason})" if facts.latency is not None and facts.latency.reason else ""
+def _without_figures(facts: CandidateFacts) -> Latency | None:
+    """Of a candidate that did not race for the choice: why, and no time of another race."""
+    return facts.latency if facts.latency is not None and facts.latency.p50_ms is None else None
 
 
 def _speed(facts: CandidateFacts) -> tuple[float, str]:
@@ -208,31 +236,30 @@ def _full_precision(field: Field) -> list[CandidateFacts]:
     return [facts for facts in full if facts.candidate.id in field.allowed] or full
 
 
-def _settled(field: Field, best: CandidateFacts, why: str, reasons: Mapping[str, str]) -> Chosen:
+def _settled(field: Field, best: CandidateFacts, taken: Taken, reasons: Mapping[str, Reason]) -> Chosen:
     ident = best.candidate.id
-    choice = Choice(state="settled", candidate=ident, why=why, carried=(ident,))
-    return Chosen(choice=choice, reasons=describe(field, {**reasons, ident: f"chosen: {why}"}))
+    choice = Choice(state="settled", candidate=ident, why=why_chosen(taken, ident), carried=(ident,))
+    return Chosen(choice=choice, because=describe(field, {**reasons, ident: taken}))
 
 
 def _provisional(field: Field, rules: ChoiceRules, missing: str | None = None) -> Chosen:
     """fp32 and every candidate inside the budget are carried; the first in a fixed order is used until the device has spoken."""
     ordered = sorted(field.inside, key=lambda facts: (_ORDER.get(facts.candidate.precision, len(_ORDER)), facts.candidate.id))
-    first = ordered[0]
-    full = _full_precision(field)
-    carried = dict.fromkeys(facts.candidate.id for facts in (*ordered, *full))
+    first = ordered[0].candidate.id
+    full = [facts.candidate.id for facts in _full_precision(field)]
+    order = tuple(facts.candidate.id for facts in ordered)
     missing = missing or ("nothing was raced" if rules.attached else f"{rules.device} was not attached")
-    why = f"{missing}, so {first.candidate.id} is used until a race settles it: an order (fp16, INT8, other), not a prediction"
-    reasons = dict.fromkeys(carried, "carried: inside the budget, and a race on the device may choose it")
-    reasons |= {facts.candidate.id: "carried: what every other candidate is held against" for facts in full}
-    reasons[first.candidate.id] = f"chosen for now: {why}"
+    carried = Provisional(part="carried", order=order, missing=missing)
+    used, reference = (carried.model_copy(update={"part": part}) for part in ("used", "reference"))
     choice = Choice(
         state="provisional",
-        candidate=first.candidate.id,
-        why=why,
+        candidate=first,
+        why=why_chosen(used, first),
         settle_command=rules.settle_command,
-        carried=tuple(carried),
+        carried=tuple(dict.fromkeys((*order, *full))),
     )
-    return Chosen(choice=choice, reasons=describe(field, reasons))
+    reasons = {**dict.fromkeys(order, carried), **dict.fromkeys(full, reference), first: used}
+    return Chosen(choice=choice, because=describe(field, reasons))
 
 
 _ORDER = {Precision.FP16: 0, Precision.INT8: 1}

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from edgecnn.values.artifact import Blocked, Failed, Unavailable
 from edgecnn.values.base import Value
+from edgecnn.values.reason import Loses, NotMeasured, Outside, Reason
 from edgecnn.values.report import CandidateFacts
-from edgecnn.values.verdict import Fidelity
+from edgecnn.values.verdict import Fidelity, Interval
 
 
 class Field(Value):
@@ -50,22 +52,33 @@ def measured_ms(facts: CandidateFacts) -> float | None:
     return seen.p50_ms.estimate
 
 
-def describe(field: Field, decided: Mapping[str, str]) -> dict[str, str]:
-    """One sentence a candidate: what decided, or else why it was never in question."""
+def describe(field: Field, decided: Mapping[str, Reason]) -> dict[str, Reason]:
+    """A reason for every candidate: what decided, or else why it was never in question."""
     return {facts.candidate.id: decided.get(facts.candidate.id) or _why_out(field, facts) for facts in field.candidates}
 
 
-def _why_out(field: Field, facts: CandidateFacts) -> str:
+def _why_out(field: Field, facts: CandidateFacts) -> Reason:
     drop = drop_on_choose(facts)
     if facts.kit is None:
-        return "no kit was made"
+        return _why_no_kit(facts)
     if (failed := facts.outcomes.get("measure")) is not None:
-        return f"measuring it failed: {getattr(failed, 'what', failed.outcome)}"
+        why, hint = getattr(failed, "what", failed.outcome), getattr(failed, "hint", None)
+        return NotMeasured(step="measure", outcome="failed", why=why, command=hint)
     if facts.candidate.id not in field.allowed:
-        return f"a reference: {facts.candidate.runtime.value} is not what the target asks for"
-    if drop is None:
-        return "not evaluated on choose, so nothing says that it is inside the budget"
-    if drop > field.budget_pp:
-        over = drop - field.budget_pp
-        return f"over the budget on choose by {over:.2f} pp: a drop of {drop:.2f} against {field.budget_pp:g}"
-    return f"inside the budget on choose: a drop of {drop:.2f} pp"
+        return Outside(runtime=facts.candidate.runtime)
+    if drop is None or facts.choose is None:
+        return NotMeasured(step="choose")
+    seen = facts.choose.drop_pp or Interval(estimate=drop, low=drop, high=drop, confidence=1.0)  # the baseline's own is exact
+    return Loses(split="choose", drop_pp=seen, bound_pp=field.budget_pp, images=facts.choose.images)
+
+
+def _why_no_kit(facts: CandidateFacts) -> NotMeasured:
+    """The first stage that has no result: those behind it are blocked for want of it."""
+    for stage, outcome in facts.outcomes.items():
+        if isinstance(outcome, Failed):
+            return NotMeasured(step="kit", outcome="failed", stage=stage, why=outcome.what, command=outcome.hint)
+        if isinstance(outcome, Blocked):
+            return NotMeasured(step="kit", outcome="blocked", stage=stage, why=f"{outcome.by} has no result")
+        if isinstance(outcome, Unavailable):
+            return NotMeasured(step="kit", outcome="unavailable", why=outcome.why, command=outcome.command)
+    return NotMeasured(step="kit")

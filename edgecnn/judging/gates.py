@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from edgecnn.errors.gates import LogitsNotFinite
 from edgecnn.judging.bounds import METRICS, budget_pp, check_bounds, gates_for, parse_bounds
 from edgecnn.judging.findings import Finding, find
 from edgecnn.judging.latency import explained
 from edgecnn.judging.noise import OF_A_BUILD, rounds_to_settle, what_helps
-from edgecnn.judging.resolution import images_for_proportion, images_needed
+from edgecnn.judging.resolution import enough_images, images_for_proportion, images_needed
 from edgecnn.judging.standing import overall, standing
 from edgecnn.values.artifact import Failed
 from edgecnn.values.report import Accuracy, CandidateFacts
@@ -37,15 +38,21 @@ def judge(gate: Gate, facts: CandidateFacts, spelled: str = OF_A_BUILD) -> GateR
     """One gate against one candidate; ``spelled`` is how more rounds are asked for."""
     finding = _of_no_numbers(gate.metric, facts) or find(gate.metric, facts)
     verdict = _verdict(gate, finding)
-    settle = _images_to_settle(gate, facts) if verdict is Verdict.UNSURE else None
+    unsure = verdict is Verdict.UNSURE
+    advice = _Advice(
+        images=_images_to_settle(gate, facts) if unsure else None,
+        rounds=_rounds_to_settle(gate, finding) if unsure else None,
+        spelled=spelled,
+    )
     return GateResult(
         gate=gate,
         candidate=facts.candidate.id,
         verdict=verdict,
         figure=finding.figure,
         fidelity=finding.fidelity,
-        reason=_reason(gate, finding, verdict, (settle, spelled)),
-        images_to_settle=settle,
+        reason=_reason(gate, finding, verdict, advice),
+        images_to_settle=advice.images,
+        rounds_to_settle=advice.rounds,
         largest_of=finding.largest_of,
     )
 
@@ -110,8 +117,21 @@ def _images_for_share(gate: Gate, report: Accuracy) -> int | None:
     return None if seen is None else images_for_proportion(gate.bound, seen.estimate)
 
 
-def _reason(gate: Gate, finding: Finding, verdict: Verdict, advice: tuple[int | None, str]) -> str:
-    settle, spelled = advice
+def _rounds_to_settle(gate: Gate, finding: Finding) -> int | None:
+    """None where rounds are not what it hangs on: of other work on the machine, more of them would only see more."""
+    if finding.figure is None or not finding.rounds or finding.disturbed:
+        return None
+    return rounds_to_settle(gate.bound, finding.figure, finding.rounds)
+
+
+class _Advice(NamedTuple):
+    images: int | None
+    rounds: int | None
+    spelled: str
+    """How more rounds are asked for."""
+
+
+def _reason(gate: Gate, finding: Finding, verdict: Verdict, advice: _Advice) -> str:
     if finding.figure is None:
         return finding.note
     sign = "≤" if gate.side == "max" else "≥"
@@ -122,9 +142,9 @@ def _reason(gate: Gate, finding: Finding, verdict: Verdict, advice: tuple[int | 
         Verdict.MISSING: f"is not held against {gate.metric} {sign} {gate.bound:g}",
     }[verdict]
     note = f" ({finding.note})" if finding.note else ""
-    more = f"; about {settle:,} images would settle it" if settle else ""
+    more = f"; {enough_images(advice.images)}" if advice.images else ""
     if verdict is Verdict.UNSURE and finding.rounds:
-        more = f": {what_helps(rounds_to_settle(gate.bound, finding.figure, finding.rounds), spelled)}"
+        more = f": {what_helps(advice.rounds, advice.spelled)}"
     if verdict is Verdict.UNSURE and finding.disturbed:
         more = f": {finding.disturbed}, an undisturbed machine (quiet, cool, well supplied) would settle it"
     if verdict is Verdict.FAIL and finding.disturbed and finding.slowed_at_most:

@@ -70,3 +70,8 @@ def images_for_proportion(bound: float, seen: float, confidence: float = NON_INF
     if math.isclose(bound, seen, abs_tol=1e-9):
         return None
     return math.ceil(two_sided_z(confidence) ** 2 * bound * (1 - bound) / (bound - seen) ** 2)
+
+
+def enough_images(needed: int) -> str:
+    """The end of a sentence: what would turn UNSURE into an answer."""
+    return f"about {needed:,} images would settle it"

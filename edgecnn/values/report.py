@@ -7,13 +7,14 @@ from typing import Literal
 
 from pydantic import Field
 
-from edgecnn.values.artifact import Outcome
+from edgecnn.values.artifact import Outcome, Unavailable
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import Candidate, Unsupported
 from edgecnn.values.energy import Energy
 from edgecnn.values.memory import Memory
 from edgecnn.values.profile import Environment
 from edgecnn.values.quality import Quality
+from edgecnn.values.reason import Reason
 from edgecnn.values.residency import Residency
 from edgecnn.values.steady import Steady
 from edgecnn.values.sustained import Sustained
@@ -121,6 +122,8 @@ class CandidateFacts(Value):
     """Stage kind to what became of it."""
     reason: str = ""
     """Why this candidate was, or was not, chosen."""
+    because: Reason | None = None
+    """The same as a typed fact, of which ``reason`` is the sentence; None in a report of before there was one."""
 
 
 class Choice(Value):
@@ -195,6 +198,8 @@ class BuildReport(Value):
     candidates: tuple[CandidateFacts, ...]
     unsupported: tuple[Unsupported, ...]
     skipped_rungs: Mapping[str, str]
+    unavailable: Mapping[str, Unavailable] = {}
+    """Candidate that the device could run to why it could not be made on this machine."""
     choice: Choice
     verdict: Verdict
     gates: tuple[GateResult, ...]

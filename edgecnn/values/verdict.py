@@ -67,6 +67,8 @@ class GateResult(Value):
     """One sentence with the figures."""
     images_to_settle: int | None = None
     """For an UNSURE accuracy gate: about how many report images would settle it at the disagreement seen."""
+    rounds_to_settle: int | None = None
+    """For an UNSURE gate on what a race measured: about how many rounds would settle it; None where too many would."""
     largest_of: int | None = None
     """The figure is the largest of so many runs: no error rate is known, and of n + 1 independent runs whose values are all
     different, the last is the largest with a chance of 1 / (n + 1)."""

@@ -7,8 +7,9 @@ from typing import Any
 
 from edgecnn.building.reporting import decide, last_race, report_of
 from edgecnn.building.resolve import BASELINE
-from edgecnn.values.artifact import Failed
+from edgecnn.values.artifact import Failed, Unavailable
 from edgecnn.values.candidate import Runtime
+from edgecnn.values.reason import NotClimbed, Slower, Taken
 from edgecnn.values.recipe import GateChoice, Recipe
 from edgecnn.values.report import BuildReport
 from edgecnn.values.verdict import Verdict
@@ -56,6 +57,31 @@ def test_a_candidate_whose_measuring_failed_is_not_chosen_and_says_why(tmp_path:
     assert row.latency is not None
     assert row.latency.p50_ms is None
     assert row.reason == "measuring it failed: the process was killed"
+
+
+def test_a_candidate_of_a_rung_that_was_not_climbed_says_why_and_not_that_it_has_no_kit(tmp_path: Path) -> None:
+    staged = Staging(tmp_path)
+    staged.answered(BASELINE.id, 900)
+    staged.execution.skipped_rungs["int8"] = "61 s spent of a budget of 60 s"
+    row = next(facts for facts in report(staged).candidates if facts.candidate.id == INT8.id)
+    assert row.because == NotClimbed(rung="int8", why="61 s spent of a budget of 60 s")
+    assert row.reason == "not climbed: 61 s spent of a budget of 60 s"
+
+
+def test_what_could_not_be_made_here_stands_in_the_report_with_the_command_that_brings_it(tmp_path: Path) -> None:
+    lacking = {"openvino-int8": Unavailable(why="nncf is not installed", command='pip install "edgecnn[openvino]"')}
+    assert report(staged_with(tmp_path, unavailable=lacking)).unavailable == lacking
+
+
+def test_the_reason_of_each_candidate_is_a_fact_of_the_race_that_selected(tmp_path: Path) -> None:
+    staged = staged_with(tmp_path)
+    staged.raced("select", FAST)
+    staged.raced("report", {BASELINE.id: 4.0, INT8.id: 3.0})
+    fp32, int8 = report(staged).candidates
+    assert isinstance(fp32.because, Slower)
+    assert (fp32.because.ms, fp32.because.against_ms, fp32.because.machine) == (4.0, 2.0, "a machine")
+    assert isinstance(int8.because, Taken)
+    assert int8.because.ms == 2.0
 
 
 def test_a_candidate_that_answered_no_numbers_fails_and_the_build_goes_on_without_it(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from edgecnn.values.comparison import Comparison, LatencyBaseline, PinnedBuild
 from edgecnn.values.device import Device
 from edgecnn.values.division import DataDivision
 from edgecnn.values.doctor import DoctorReport
+from edgecnn.values.explanation import Explanation
 from edgecnn.values.inspection import DataInspection
 from edgecnn.values.loadgen import LoadGenReport
 from edgecnn.values.measured_history import MeasuredHistory
@@ -32,6 +33,7 @@ PUBLISHED: dict[str, tuple[type[BaseModel], str]] = {
     "recipe": (Recipe, "What a user asks: a recipe file (TOML), and plan.json's `asked`."),
     "device": (Device, "A device file (TOML): nominal facts, each with its source."),
     "report": (BuildReport, "report.json: what a build found."),
+    "explanation": (Explanation, "Why a build chose as it did, and what is open: `edgecnn explain BUILD --json`."),
     "comparison": (Comparison, "What judging one build against another found: `edgecnn judge HEAD --against BASE --json`."),
     "compare": (SideBySide, "Finished builds side by side: `edgecnn compare A B --json`."),
     "history": (MeasuredHistory, "What was measured over time: `edgecnn history --json`."),

@@ -67,6 +67,19 @@ def test_what_the_settling_command_of_command_1_runs_is_in_the_bundle(readme_bui
     assert (results / "bundle" / kit[1] / "runner" / "bundle.py").is_file()
 
 
+def test_command_1_explains_that_its_choice_is_provisional_and_what_settles_it(readme_build: Build) -> None:
+    (results,) = readme_build.folder.glob("builds/*/")
+    report = json.loads((results / "report.json").read_text(encoding="utf-8"))
+    done = readme_build.again(["explain", str(results)])
+    lines = done.stdout.splitlines()
+    assert done.returncode == 0, done.stderr
+    assert lines[0].startswith("efficientnet-b0 on jetson-orin-nano: tensorrt-fp16 is used, PROVISIONALLY; verdict ")
+    assert lines[1].endswith("until a race settles it: an order (fp16, INT8, other), not a prediction")
+    assert lines[2] == f"  this settles it: {report['choice']['settle_command']}"
+    assert all(f"  {row['reason']}" in lines for row in report["candidates"])
+    assert sum("emulated: its accuracy is that of an fp32-carrier twin in ONNX Runtime" in line for line in lines) == 2
+
+
 def test_every_kit_of_command_1_is_whole_and_satisfies_the_schema(readme_build: Build) -> None:
     kits = sorted(readme_build.folder.glob("builds/*/bundle/kits/*"))
     assert kits

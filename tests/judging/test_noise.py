@@ -114,7 +114,7 @@ def test_a_candidate_whose_advantage_hides_in_the_noise_is_unsure_and_says_what_
 
 def test_an_unsure_latency_gate_says_how_many_rounds_would_settle_it():
     result = judge(a_gate("p50_ms", 2.0), facts(latency=a_latency(an_interval(1.9, 1.7, 2.1))))
-    assert result.verdict is Verdict.UNSURE
+    assert (result.verdict, result.rounds_to_settle) == (Verdict.UNSURE, 32)
     assert result.reason == (
         "p50 1.90 ms [1.70, 2.10] at 98.44 % (on AMD EPYC) leaves p50_ms ≤ 2 open: "
         "about 32 rounds (--set race.rounds=32) or a quieter machine would tell"
@@ -136,6 +136,7 @@ def test_a_disturbed_machine_is_named_before_any_number_of_rounds():
     busy = "other programs took 41 % of the processors' time"
     result = judge(a_gate("p50_ms", 2.0), facts(latency=a_latency(an_interval(1.9, 1.7, 2.1), disturbed=busy)))
     assert result.reason.endswith(f"open: {busy}, an undisturbed machine (quiet, cool, well supplied) would settle it")
+    assert result.rounds_to_settle is None
 
 
 def _ratio(pair):

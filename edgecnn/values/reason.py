@@ -1,0 +1,136 @@
+"""Why a candidate stands where it does, as a typed fact: one class a kind. ``judging.reasons`` alone puts them into words.
+
+A new kind is a class here, its name in ``Reason``, and one sentence there.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from edgecnn.values.base import Value
+from edgecnn.values.candidate import Precision, Runtime
+from edgecnn.values.verdict import Interval
+
+
+class Taken(Value):
+    """It ships, and what it was taken for."""
+
+    kind: Literal["taken"] = "taken"
+    by: Literal["fastest", "nothing-shown-faster", "smallest", "fallback"]
+    """``fallback``: nothing was shown to be inside the accuracy budget, so fp32 ships whatever it costs."""
+    budget_pp: float
+    ms: float | None = None
+    """Its p50 in the race that selected."""
+    mib: float | None = None
+    against: str | None = None
+    """What it had to be shown faster than."""
+    ratio: Interval | None = None
+    """How many times as fast as ``against``, paired in one race."""
+
+
+class Provisional(Value):
+    """The device has not spoken: what is carried until it does, in a fixed order that predicts nothing."""
+
+    kind: Literal["provisional"] = "provisional"
+    part: Literal["used", "carried", "reference"]
+    """``reference``: the fp32 that every other candidate is held against."""
+    order: tuple[str, ...]
+    """Candidates inside the budget, the one that is used for now first."""
+    missing: str
+    """What would have settled it, such as ``jetson-orin-nano was not attached``."""
+
+
+class Slower(Value):
+    """Another was measured faster in the race that selected."""
+
+    kind: Literal["slower"] = "slower"
+    against: str
+    ms: float
+    """p50."""
+    against_ms: float
+    ratio: Interval | None
+    """How many times as fast as ``against``, paired in one race, so below 1; None where no round has both."""
+    machine: str
+
+
+class Larger(Value):
+    """Another inside the budget is smaller, where size is what counts."""
+
+    kind: Literal["larger"] = "larger"
+    against: str
+    mib: float
+    against_mib: float
+
+
+class NotShownFaster(Value):
+    """A lower precision ships only where its paired interval lies beyond 1, and this one's does not."""
+
+    kind: Literal["not-shown-faster"] = "not-shown-faster"
+    against: str
+    ratio: Interval | None
+    """How many times as fast as ``against``; None where they have no paired runs."""
+    machine: str | None = None
+    rounds: int = 0
+    """Of the race."""
+    smallest_ratio: float | None = None
+    """What this race could have shown, where the advantage seen hides in that: then not shown is no answer, but UNSURE."""
+    rounds_to_settle: int | None = None
+    """About how many would show the advantage seen; None where there is none, or more than anybody should wait for."""
+
+
+class Loses(Value):
+    """Over the accuracy budget on the split that is chosen by."""
+
+    kind: Literal["loses"] = "loses"
+    split: Literal["choose", "report"]
+    drop_pp: Interval
+    bound_pp: float
+    images: int
+
+
+class Outside(Value):
+    """Built to be held against, and not what was asked for."""
+
+    kind: Literal["outside"] = "outside"
+    runtime: Runtime
+    """Its own; the target names another."""
+
+
+class NotSupported(Value):
+    """The runtime does not really compute in this precision on this device."""
+
+    kind: Literal["not-supported"] = "not-supported"
+    runtime: Runtime
+    precision: Precision
+    why: str
+
+
+class NotClimbed(Value):
+    """Its rung of the ladder was not tried."""
+
+    kind: Literal["not-climbed"] = "not-climbed"
+    rung: str
+    why: str
+
+
+class NotMeasured(Value):
+    """A step without which nothing can be said of it has no result."""
+
+    kind: Literal["not-measured"] = "not-measured"
+    step: Literal["kit", "choose", "size", "race", "measure"]
+    """Making its kit; answering to the choose split; weighing; the race that selects; or any measuring, where that failed."""
+    outcome: Literal["failed", "blocked", "unavailable"] | None = None
+    stage: str | None = None
+    """Where a stage of making it has no result: its kind."""
+    why: str | None = None
+    command: str | None = None
+    """What mends it."""
+
+
+Reason = Annotated[
+    Taken | Provisional | Slower | Larger | NotShownFaster | Loses | Outside | NotSupported | NotClimbed | NotMeasured,
+    Field(discriminator="kind"),
+]
+"""The closed set, told apart by ``kind``."""

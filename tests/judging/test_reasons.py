@@ -1,0 +1,233 @@
+"""Each kind of reason says what it is in one sentence, with the figures of the build that it comes from."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, get_args
+
+import pytest
+from pydantic import TypeAdapter
+
+from edgecnn.judging.choice import ChoiceRules, Chosen, choose
+from edgecnn.judging.reasons import why_chosen, worded
+from edgecnn.values.artifact import Blocked, Failed, Unavailable
+from edgecnn.values.candidate import Precision, Runtime
+from edgecnn.values.reason import NotClimbed, NotSupported, Outside, Reason, Slower, Taken
+from edgecnn.values.report import CandidateFacts
+from edgecnn.values.verdict import Interval
+from tests.judging.made import a_latency, an_accuracy, an_interval, facts
+
+HERE = ChoiceRules(attached=True)
+AWAY = ChoiceRules(attached=False, device="jetson-orin-nano")
+KINDS = get_args(get_args(Reason)[0])
+
+
+def fp32(ms: float | None = 0.81, **fields: Any) -> CandidateFacts:
+    return facts("onnxruntime-fp32", **{"is_baseline": True, "choose": an_accuracy(split="choose"), "latency": at(ms), **fields})
+
+
+def int8(ms: float | None = 0.73, ratio: Interval | None = None, **fields: Any) -> CandidateFacts:
+    known = {"choose": an_accuracy(10, 3, split="choose"), "latency": at(ms, ratio)}
+    return facts("onnxruntime-int8", **{**known, **fields})
+
+
+def at(ms: float | None, ratio: Interval | None = None) -> Any:
+    return None if ms is None else a_latency(an_interval(ms, ms * 0.98, ms * 1.02), ratio=ratio, smallest_ratio=1.05)
+
+
+def chosen(*rows: CandidateFacts, rules: ChoiceRules = HERE) -> Chosen:
+    return choose(rows, rules)
+
+
+FASTER = an_interval(1.12, 1.09, 1.18)
+
+
+def test_taken_for_the_fastest() -> None:
+    found = chosen(fp32(), int8(ratio=FASTER))
+    assert found.reasons["onnxruntime-int8"] == (
+        "chosen: onnxruntime-int8 is the fastest inside the budget of 1 pp, at 0.73 ms when chosen, "
+        "1.12 × the speed [1.09, 1.18] at 98.4 % of onnxruntime-fp32"
+    )
+    taken = found.because["onnxruntime-int8"]
+    assert isinstance(taken, Taken)
+    assert (taken.by, taken.ms, taken.against, taken.ratio) == ("fastest", 0.73, "onnxruntime-fp32", FASTER)
+
+
+def test_taken_since_nothing_was_shown_to_be_faster() -> None:
+    found = chosen(fp32(), int8(ratio=an_interval(1.10, 0.97, 1.18)))
+    assert found.reasons["onnxruntime-fp32"] == (
+        "chosen: nothing of lower precision inside the budget of 1 pp was shown to be faster than onnxruntime-fp32, "
+        "at 0.81 ms when chosen"
+    )
+
+
+def test_taken_for_want_of_anything_inside_the_budget() -> None:
+    found = chosen(fp32(choose=None), int8(choose=None))
+    assert found.reasons["onnxruntime-fp32"] == (
+        "chosen: no candidate is known to stay inside the budget of 1 pp on choose, so fp32 ships"
+    )
+
+
+def test_taken_for_the_smallest_and_the_larger_one() -> None:
+    rules = ChoiceRules(attached=True, objective="size")
+    found = chosen(fp32(size_mib=16.07), int8(size_mib=4.35), rules=rules)
+    assert found.reasons == {
+        "onnxruntime-fp32": "larger: 16.07 MiB against 4.35 of onnxruntime-int8",
+        "onnxruntime-int8": "chosen: onnxruntime-int8 is the smallest inside the budget of 1 pp, at 4.35 MiB",
+    }
+
+
+def test_slower_says_by_how_much_of_whom_and_where() -> None:
+    found = chosen(fp32(), int8(ratio=FASTER))
+    assert found.reasons["onnxruntime-fp32"] == (
+        "slower: 0.81 ms against 0.73 of onnxruntime-int8, 0.89 × the speed [0.85, 0.92] at 98.4 % on AMD EPYC"
+    )
+
+
+def test_shown_slower_than_fp32_is_slower_and_not_merely_not_faster() -> None:
+    found = chosen(fp32(), int8(0.91, ratio=an_interval(0.89, 0.85, 0.93)))
+    assert found.reasons["onnxruntime-int8"] == (
+        "slower: 0.91 ms against 0.81 of onnxruntime-fp32, 0.89 × the speed [0.85, 0.93] at 98.4 % on AMD EPYC"
+    )
+
+
+def test_a_higher_median_whose_ratio_is_open_says_so() -> None:
+    slower = Slower(against="a", ms=1.02, against_ms=1.0, ratio=an_interval(0.98, 0.9, 1.05), machine="a board")
+    assert worded(slower, "b") == (
+        "slower: 1.02 ms against 1.00 of a, 0.98 × the speed [0.90, 1.05] at 98.4 % on a board, which leaves open whether it is"
+    )
+
+
+def test_not_shown_faster_with_the_rounds_that_would_show_it() -> None:
+    found = chosen(fp32(), int8(ratio=an_interval(1.10, 0.97, 1.18)))
+    assert found.reasons["onnxruntime-int8"] == (
+        "not shown faster than onnxruntime-fp32: 1.10 × the speed [0.97, 1.18] at 98.4 %"
+    )
+    because = found.because["onnxruntime-int8"].model_dump()
+    assert (because["rounds"], because["rounds_to_settle"], because["smallest_ratio"]) == (8, 14, None)
+
+
+def test_not_shown_faster_for_the_noise_of_the_race_is_unsure() -> None:
+    found = chosen(fp32(), int8(ratio=an_interval(1.03, 0.99, 1.07)))
+    assert found.reasons["onnxruntime-int8"] == (
+        "not shown faster than onnxruntime-fp32: 1.03 × the speed [0.99, 1.07] at 98.4 %; UNSURE, since this race could have "
+        "shown 1.05 × and no less: about 22 rounds (--set race.rounds=22) or a quieter machine would tell"
+    )
+
+
+def test_not_shown_faster_for_want_of_pairs() -> None:
+    assert chosen(fp32(), int8()).reasons["onnxruntime-int8"] == (
+        "not shown faster than onnxruntime-fp32: they have no paired runs"
+    )
+
+
+def test_loses_says_by_how_much_of_how_many_images() -> None:
+    found = chosen(fp32(), int8(choose=an_accuracy(25, 8, split="choose")))
+    assert found.reasons["onnxruntime-int8"] == (
+        "over the budget on choose by 0.70 pp: a drop of 1.70 against 1, [0.79, 2.73] at 90 % of 1,000 images"
+    )
+
+
+def test_outside_what_was_asked() -> None:
+    found = chosen(fp32(), int8(), rules=ChoiceRules(attached=True, shippable=("onnxruntime-int8",)))
+    assert found.because["onnxruntime-fp32"] == Outside(runtime=Runtime.ONNXRUNTIME)
+    assert found.reasons["onnxruntime-fp32"] == "a reference: onnxruntime is not what the target asks for"
+
+
+def test_not_supported() -> None:
+    why = "the CPU provider has no bf16 convolution"
+    reason = NotSupported(runtime=Runtime.ONNXRUNTIME, precision=Precision.BF16, why=why)
+    assert worded(reason, "onnxruntime-bf16") == "not supported: the CPU provider has no bf16 convolution"
+
+
+def test_not_climbed() -> None:
+    reason = NotClimbed(rung="int8", why="int8 was not climbed: 61 s spent of a budget of 60 s")
+    assert worded(reason, "onnxruntime-int8") == "not climbed: int8 was not climbed: 61 s spent of a budget of 60 s"
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "says"),
+    [
+        ({}, "no kit was made"),
+        (
+            {
+                "quantize": Failed(ref="x", what="1 image cannot calibrate [x]"),
+                "package": Blocked(by="quantize:onnxruntime-int8"),
+            },
+            "no kit was made: quantize failed: 1 image cannot calibrate [x]",
+        ),
+        ({"package": Blocked(by="export")}, "no kit was made: package blocked: export has no result"),
+        (
+            {"quantize": Unavailable(why="nncf is not installed", command='pip install "edgecnn[openvino]"')},
+            'no kit was made: nncf is not installed; pip install "edgecnn[openvino]"',
+        ),
+    ],
+)
+def test_not_measured_for_want_of_a_kit(outcomes: dict[str, Any], says: str) -> None:
+    assert chosen(fp32(), int8(kit=None, outcomes=outcomes)).reasons["onnxruntime-int8"] == says
+
+
+def test_not_measured_since_measuring_failed() -> None:
+    killed = Failed(ref="run-failed", what="the process was killed", hint="more memory")
+    found = chosen(fp32(), int8(outcomes={"measure": killed}))
+    assert found.reasons["onnxruntime-int8"] == "measuring it failed: the process was killed"
+    assert found.because["onnxruntime-int8"].model_dump()["command"] == "more memory"
+
+
+def test_not_measured_on_choose() -> None:
+    assert chosen(fp32(), int8(choose=None)).reasons["onnxruntime-int8"] == (
+        "not evaluated on choose, so nothing says that it is inside the budget"
+    )
+
+
+def test_not_measured_in_the_race_that_selects_says_what_the_screening_saw() -> None:
+    seen = "one screening run: 0.94 ms; not among the finalists, and one run has no interval"
+    rows = (fp32(), int8(latency=a_latency(None, runs=0, reason=seen)))
+    found = choose(rows, HERE, figures={"onnxruntime-fp32": at(0.81)})
+    assert found.reasons["onnxruntime-int8"] == f"inside the budget, but not in the last race ({seen})"
+
+
+def test_not_weighed() -> None:
+    rules = ChoiceRules(attached=True, objective="size")
+    found = chosen(fp32(size_mib=16.07), int8(), rules=rules)
+    assert found.reasons["onnxruntime-int8"] == "inside the budget, but not weighed"
+
+
+def test_provisional_is_an_order_and_no_prediction() -> None:
+    table = (
+        fp32(None),
+        facts("tensorrt-fp16", choose=an_accuracy(split="choose")),
+        facts("tensorrt-int8", choose=an_accuracy(3, 1, split="choose")),
+    )
+    found = chosen(*table, rules=AWAY)
+    assert found.reasons == {
+        "onnxruntime-fp32": "carried: what every other candidate is held against",
+        "tensorrt-fp16": "chosen for now: jetson-orin-nano was not attached, so tensorrt-fp16 is used until a race settles it: "
+        "an order (fp16, INT8, other), not a prediction",
+        "tensorrt-int8": "carried: inside the budget, and a race on the device may choose it",
+    }
+    assert found.because["tensorrt-int8"].model_dump()["order"] == ("tensorrt-fp16", "tensorrt-int8", "onnxruntime-fp32")
+
+
+@pytest.mark.parametrize("rules", [HERE, AWAY])
+def test_the_report_s_first_sentence_is_the_reason_of_what_is_used(rules: ChoiceRules) -> None:
+    found = chosen(fp32(), int8(ratio=FASTER), rules=rules)
+    used = found.choice.candidate or ""
+    assert found.reasons[used].endswith(f": {found.choice.why}")
+    assert why_chosen(found.because[used], used) == found.choice.why  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_every_kind_is_told_by_its_name_and_has_a_sentence(kind: Any) -> None:
+    """What is added to the set and not put into words is noticed here, and not in front of a user."""
+    from edgecnn.judging.reasons import _sentence
+
+    assert _sentence.dispatch(kind) is not _sentence.dispatch(object)
+    assert kind.model_fields["kind"].default
+
+
+def test_a_reason_comes_back_from_json_as_what_it_was() -> None:
+    because = chosen(fp32(), int8(ratio=FASTER)).because
+    adapter: TypeAdapter[dict[str, Reason]] = TypeAdapter(dict[str, Reason])
+    text = json.dumps({name: reason.model_dump(mode="json") for name, reason in because.items()})
+    assert adapter.validate_json(text) == because
