@@ -121,6 +121,8 @@ class CandidateFacts(Value):
     """Stage kind to what became of it."""
     reason: str = ""
     """Why this candidate was, or was not, chosen."""
+    kept_float: tuple[str, ...] = ()
+    """Of mixed precision: the layers that were left in float, by their nodes in the ONNX trunk, the most damaging first."""
 
 
 class Choice(Value):
