@@ -66,7 +66,12 @@ def _names(entry: Mapping[str, Any]) -> Iterator[str]:
     """ONNX's names, as they are and without what conversion appends (``node_linear/WithoutBiases/DequantizationMultiply``)."""
     for name in (entry["name"], *entry["original_names"]):
         yield name
-        yield _APPENDED.sub("", name)
+        yield onnx_name(name)
+
+
+def onnx_name(name: str) -> str:
+    """A layer's name without what conversion appends: ``node_linear/WithoutBiases`` → ``node_linear``."""
+    return _APPENDED.sub("", name)
 
 
 def _precision(entry: Mapping[str, Any]) -> str:

@@ -20,7 +20,7 @@ from edgecnn.measure.energy import metered, why_not
 from edgecnn.measure.evaluate import logits_of
 from edgecnn.measure.lab import Lab
 from edgecnn.values.artifact import Outcome
-from edgecnn.values.candidate import Candidate
+from edgecnn.values.candidate import Candidate, Method
 from edgecnn.values.energy import Energy
 from edgecnn.values.memory import Memory
 from edgecnn.values.profile import Purpose
@@ -48,7 +48,7 @@ class Scene:
 
 def candidate_facts(scene: Scene) -> dict[str, CandidateFacts]:
     """Every candidate's row before anything is chosen, in the plan's order."""
-    candidates = scene.execution.plan.resolved.candidates
+    candidates = scene.execution.candidates
     answers = {split: answers_of(scene, split) for split in SPLITS}
     labels = {split: labels_of(scene, split) for split in SPLITS if answers[split]}
     return {c.id: _facts(c, scene, answers, labels) for c in candidates}
@@ -96,7 +96,15 @@ def _facts(
         kit=kit.digest if kit else None,
         evaluated_kit=answering.digest if answering else None,
         outcomes=outcomes_of(candidate, scene),
+        kept_float=_kept_float(candidate, scene),
     )
+
+
+def _kept_float(candidate: Candidate, scene: Scene) -> tuple[str, ...]:
+    made = scene.execution.artifacts.get(f"quantize:{candidate.id}")
+    if made is None or candidate.method is not Method.MIXED:
+        return ()
+    return tuple(json.loads((made.folder / "quantize.json").read_text())["kept_float"])
 
 
 def outcomes_of(candidate: Candidate, scene: Scene) -> dict[str, Outcome]:

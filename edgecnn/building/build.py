@@ -10,8 +10,10 @@ from typing import Any
 from edgecnn.building.assemble import Scene
 from edgecnn.building.baselines import local_record
 from edgecnn.building.devices import local_facts
-from edgecnn.building.execute import Execution, Workshop, execute
+from edgecnn.building.execute import MEASURING, Execution, Workshop, execute
 from edgecnn.building.extents import Extents
+from edgecnn.building.ladder import Limits
+from edgecnn.building.lookout import Lookout
 from edgecnn.building.observe import Observer, RaceManner, finalists, pixel_sets
 from edgecnn.building.plan import BASELINE_ID, Plan, plan
 from edgecnn.building.publish import (
@@ -29,6 +31,7 @@ from edgecnn.building.request import BuildRequest
 from edgecnn.building.resolve import python_version, resolve
 from edgecnn.errors.building import BaselineFailed, EveryCandidateFailed, NothingToJudge
 from edgecnn.hosts.local import LocalHost
+from edgecnn.judging.gates import budget_pp
 from edgecnn.judging.resolution import resolution_sentence
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.meter_log import open_log
@@ -118,9 +121,11 @@ def run_build(request: BuildRequest, store: Store, tell: Progress, pages: Mappin
     environment = {"python": python_version(), **here.conditions}
     workshop = Workshop(store=store, host=host, environment=environment, tell=tell)
     lab = Lab(host=host, store=store, tell=tell, device=_device_here(planned), machine=local_facts().describe(), environment=here)
+    lookout = Lookout(lab)
     with store.in_use.held():
-        execution = execute(planned, workshop, request.goal)
-        scene = observe(request, execution, lab)
+        look = lookout if request.goal in MEASURING else None
+        execution = execute(planned, workshop, request.goal, _limits(planned, store, request), look)
+        scene = observe(request, lookout.observer(execution))
         report = report_of(scene, request, seconds=time.perf_counter() - started)
         _publish(report, scene, request, pages or {})
     return report
@@ -160,12 +165,22 @@ def _device_here(planned: Plan) -> str:
     return planned.resolved.device.name if attached else "this machine"
 
 
-def observe(request: BuildRequest, execution: Execution, lab: Lab) -> Scene:
+def _limits(planned: Plan, store: Store, request: BuildRequest) -> Limits:
+    """The accuracy budget, and for a call that only judges what it may not build."""
+    unbuilt = frozenset[str]()
+    if request.only_judge:
+        missing = {step.id for step in _looked_up(planned, store) if step.missing is not None}
+        lacking = {step.candidate for step in planned.steps if step.id in missing}
+        unbuilt = frozenset(rung.name for rung in planned.rungs if any(each.id in lacking for each in rung.candidates))
+    return Limits(budget_pp=budget_pp(gates_of(planned.resolved, request)), unbuilt=unbuilt)
+
+
+def observe(request: BuildRequest, observer: Observer) -> Scene:
     """Evaluate, and race where this machine is the device, as far as the goal asks for it."""
-    observer = Observer(execution, lab)
-    scene = Scene(execution=execution, seen=observer.seen, lab=lab)
-    observer.collect_kits()
-    if request.goal not in ("profile", "judge"):
+    execution = observer.execution
+    scene = Scene(execution=execution, seen=observer.seen, lab=observer.lab)
+    observer.collect_kits(execution.candidates)
+    if request.goal not in MEASURING:
         return scene
     if BASELINE_ID not in observer.seen.answering:
         raise EveryCandidateFailed(reasons=_reasons(execution))
@@ -187,7 +202,7 @@ def _race(observer: Observer, scene: Scene, request: BuildRequest) -> None:
     observer.race(screened, "screen", RaceManner(anew=anew))
     decision = decide(scene, request)
     patient = any(gate.metric in ("p90_ms", "p99_ms") for gate in decision.gates)
-    final = finalists(observer.seen.screen_ms, decision.inside_budget, scene.execution.plan.resolved.candidates)
+    final = finalists(observer.seen.screen_ms, decision.inside_budget, scene.execution.candidates)
     how = RaceManner(anew=anew, patient=patient, until=request.until)
     observer.race(final, "select", how)
     last = last_race(decide(scene, request))

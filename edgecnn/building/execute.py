@@ -7,10 +7,10 @@ says what happened to it.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from edgecnn.building.ladder import Limits, Stop, next_rung
+from edgecnn.building.ladder import Limits, Seen, Stop, next_rung
 from edgecnn.building.plan import Plan, Step
 from edgecnn.building.request import Goal
 from edgecnn.errors.base import EdgecnnError
@@ -20,18 +20,19 @@ from edgecnn.store.making import Maker
 from edgecnn.store.store import Store
 from edgecnn.store.wanted import Circumstances
 from edgecnn.values.artifact import Artifact, Blocked, Failed, Given, Outcome
+from edgecnn.values.candidate import Candidate, Rung
 from edgecnn.values.key import Key
 from edgecnn.values.stage import Progress, Role
 
 TRUNK = ("prepare", "fetch", "train", "export", "adopt")
-BRANCH = ("quantize", "package", "compile")
+BRANCH = ("rank", "quantize", "package", "compile")
 MEASURING: tuple[Goal, ...] = ("profile", "judge")
 """Goals that end with figures: only these need the desktop baseline."""
 _LAST_STEP: Mapping[Goal, tuple[str, ...]] = {
     "train": ("prepare", "fetch", "train"),
     "export": TRUNK,
-    "quantize": (*TRUNK, "quantize"),
-    "package": (*TRUNK, "quantize", "package"),
+    "quantize": (*TRUNK, "rank", "quantize"),
+    "package": (*TRUNK, "rank", "quantize", "package"),
     "compile": (*TRUNK, *BRANCH),
     "profile": (*TRUNK, *BRANCH),
     "judge": (*TRUNK, *BRANCH),
@@ -46,7 +47,19 @@ class Execution:
     artifacts: dict[str, Artifact] = field(default_factory=dict)
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
+    climbed: dict[str, Seen] = field(default_factory=dict)
+    """Rung to what it took and showed."""
     skipped_rungs: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def candidates(self) -> tuple[Candidate, ...]:
+        """Every candidate that this build is about: those of rungs that were not needed are none of it."""
+        needed = (rung for rung in self.plan.rungs if rung.mends is not None and rung.name in self.climbed)
+        return (*self.plan.resolved.candidates, *(candidate for rung in needed for candidate in rung.candidates))
+
+
+Look = Callable[[Execution, Rung], Mapping[str, float]]
+"""Asked after each rung: candidate to its estimated drop on ``choose``, in percentage points."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +72,17 @@ class Workshop:
     tell: Progress
 
 
-def execute(plan: Plan, workshop: Workshop, goal: Goal = "judge", limits: Limits | None = None) -> Execution:
+def execute(
+    plan: Plan, workshop: Workshop, goal: Goal = "judge", limits: Limits | None = None, look: Look | None = None
+) -> Execution:
     """Run the trunk, then climb the rungs.
+
+    Args:
+        plan: what there is to run.
+        workshop: what it is run with.
+        goal: the last kind of step that is run.
+        limits: what ends the climb; None: nothing but what was seen.
+        look: evaluates a rung; None: nothing is, so that rungs which only mend a loss are not climbed.
 
     Raises:
         EdgecnnError: a step of the trunk failed; finished steps stay in the store.
@@ -71,7 +93,7 @@ def execute(plan: Plan, workshop: Workshop, goal: Goal = "judge", limits: Limits
         if step.candidate is None and step.stage.kind in wanted:
             _run(step, execution, workshop)
     if any(kind in wanted for kind in BRANCH):
-        _climb(execution, workshop, wanted, limits or Limits())
+        _climb(execution, workshop, wanted, limits or Limits(), look)
     if goal in MEASURING and plan.resolved.desktop_gpu is not None:
         for candidate in (plan.resolved.desktop_gpu.candidate, *plan.resolved.desktop_gpu.variants):
             for step in plan.of_candidate(candidate.id):
@@ -79,18 +101,16 @@ def execute(plan: Plan, workshop: Workshop, goal: Goal = "judge", limits: Limits
     return execution
 
 
-def _climb(execution: Execution, workshop: Workshop, wanted: tuple[str, ...], limits: Limits) -> None:
-    seen: dict[str, float] = {}
-    while not isinstance(move := next_rung(execution.plan.rungs, seen, limits), Stop):
+def _climb(execution: Execution, workshop: Workshop, wanted: tuple[str, ...], limits: Limits, look: Look | None) -> None:
+    while not isinstance(move := next_rung(execution.plan.rungs, execution.climbed, limits), Stop):
         started = time.perf_counter()
         for candidate in move.rung.candidates:
             for step in execution.plan.of_candidate(candidate.id):
                 if step.stage.kind in wanted:
                     _try(step, execution, workshop)
-        seen[move.rung.name] = time.perf_counter() - started
-    for rung in execution.plan.rungs:
-        if rung.name not in seen:
-            execution.skipped_rungs[rung.name] = move.why
+        drops = {} if look is None else look(execution, move.rung)
+        execution.climbed[move.rung.name] = Seen(seconds=time.perf_counter() - started, drops_pp=drops)
+    execution.skipped_rungs.update(move.why)
 
 
 def _try(step: Step, execution: Execution, workshop: Workshop) -> None:

@@ -56,11 +56,10 @@ class JudgedScene:
 def scene_of(finished: FinishedBuild, lab: Lab) -> JudgedScene:
     """The kits of what ships and of the network that drops are counted from."""
     rows = [row for row in (finished.baseline, finished.row) if row is not None]
-    candidates = tuple(dict.fromkeys(row.candidate.id for row in rows))
     here = attachment_of(finished.resolved.device, local_facts())
     resolved = finished.resolved.model_copy(
         update={
-            "candidates": tuple(each for each in finished.resolved.candidates if each.id in candidates),
+            "candidates": tuple({row.candidate.id: row.candidate for row in rows}.values()),
             "attachment": here,
             "desktop_gpu": None,
         }

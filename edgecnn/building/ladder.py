@@ -1,13 +1,19 @@
 """How far to climb: pure, from what was seen so far.
 
-The rungs and their keys are fixed by the plan; this decides only which of them are built. Everything cheap is climbed, so
-that the race and not a guess chooses; a time budget ends the climb with what is there.
+The rungs and their keys are fixed by the plan; this decides only which of them are built. fp32, half precision and post-training
+INT8 are cheap, and always climbed, so that the race and not a guess chooses among them. Keeping layers in float costs a ranking
+and a build for every number of layers tried: that is done only where INT8 is outside the accuracy budget, the fewest layers
+first, until one is inside. A time budget ends the climb with what is there.
+
+Inside means what it means to the choice (``judging/field.py``): the estimated drop on ``choose``. The whole interval would be the
+wrong question here: the images that choose seldom suffice to show a drop inside 1 pp, so that every build would climb everything,
+and what was built so would hardly be chosen over the INT8 candidate that is inside, and faster.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from edgecnn.values.candidate import Rung
 
@@ -23,28 +29,80 @@ class Climb:
 class Stop:
     """Go no further."""
 
-    why: str
+    why: Mapping[str, str]
+    """Of each rung that is not climbed; empty where every one was."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What one rung took and showed. A rung whose every candidate failed was climbed too."""
+
+    seconds: float
+    drops_pp: Mapping[str, float] = field(default_factory=dict)
+    """Candidate to its estimated drop on ``choose``, in percentage points; absent of one that failed or was not evaluated."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What ends a climb early. ``seconds`` None: nothing does."""
+    """What ends a climb early."""
 
     seconds: float | None = None
+    """None: no time budget."""
+    budget_pp: float = 1.0
+    """The bound of the drop_pp gate."""
+    unbuilt: frozenset[str] = frozenset()
+    """Rungs that the store does not have, in a call that builds nothing."""
 
 
-def next_rung(rungs: Sequence[Rung], seen: Mapping[str, float], limits: Limits) -> Climb | Stop:
-    """The first rung that was not climbed.
+def next_rung(rungs: Sequence[Rung], seen: Mapping[str, Seen], limits: Limits) -> Climb | Stop:
+    """The first rung that was not climbed and is worth it.
 
     Args:
         rungs: from the plan, in climbing order.
-        seen: rung name to the seconds that it took; a rung whose every candidate failed counts as seen.
+        seen: rung name to what it showed.
         limits: when to give up.
     """
-    left = [rung for rung in rungs if rung.name not in seen]
-    if not left:
-        return Stop(why="every rung was climbed")
-    spent = sum(seen.values())
-    if limits.seconds is not None and seen and spent >= limits.seconds:
-        return Stop(why=f"{left[0].name} was not climbed: {spent:.0f} s spent of a budget of {limits.seconds:.0f} s")
-    return Climb(rung=left[0])
+    why = dict[str, str]()
+    for rung in rungs:
+        if rung.name in seen:
+            continue
+        reason = _out_of_time(seen, limits) or _not_needed(rung, rungs, seen, limits) or _not_here(rung, limits)
+        if reason is None:
+            return Climb(rung=rung)
+        why[rung.name] = reason
+    return Stop(why=why)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _out_of_time(seen: Mapping[str, Seen], limits: Limits) -> str | None:
+    """The first rung is climbed whatever the time budget."""
+    spent = sum(each.seconds for each in seen.values())
+    if limits.seconds is None or not seen or spent < limits.seconds:
+        return None
+    return f"{spent:.0f} s spent of a budget of {limits.seconds:.0f} s"
+
+
+def _not_needed(rung: Rung, rungs: Sequence[Rung], seen: Mapping[str, Seen], limits: Limits) -> str | None:
+    if rung.mends is None:
+        return None
+    drops = {name: drop for each in seen.values() for name, drop in each.drops_pp.items()}
+    if rung.mends not in drops:
+        return f"{rung.mends} was not evaluated on choose, so nothing says that one of its layers must stay in float"
+    of_budget = f"on choose, of a budget of {limits.budget_pp:g} pp"
+    if drops[rung.mends] <= limits.budget_pp:
+        return f"{rung.mends} {_loses(drops[rung.mends])} {of_budget}: no layer needs to stay in float"
+    fewer = [candidate.id for each in rungs if each.mends == rung.mends for candidate in each.candidates]
+    for name in fewer:
+        if name in drops and drops[name] <= limits.budget_pp:
+            return f"{name} {_loses(drops[name])} {of_budget}: no further layer needs to stay in float"
+    return None
+
+
+def _not_here(rung: Rung, limits: Limits) -> str | None:
+    return "it was never built, and judging builds nothing: `edgecnn build` does" if rung.name in limits.unbuilt else None
+
+
+def _loses(drop_pp: float) -> str:
+    return f"loses {drop_pp:.2f} pp" if drop_pp > 0 else "loses nothing"

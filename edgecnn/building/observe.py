@@ -95,9 +95,9 @@ class Observer:
     def _macs(self) -> MacTable:
         return MacTable.model_validate_json((self.execution.artifacts["export"].folder / "macs.json").read_text())
 
-    def collect_kits(self) -> None:
+    def collect_kits(self, candidates: Iterable[Candidate]) -> None:
         """Find each candidate's kit, and the kit that answers for it here."""
-        for candidate in self.execution.plan.resolved.candidates:
+        for candidate in candidates:
             made = self.execution.artifacts.get(f"package:{candidate.id}")
             if made is None:
                 continue
@@ -108,14 +108,15 @@ class Observer:
                 self.seen.answering[candidate.id] = KitRef.of(candidate, twin) if twin is not None else kit
 
     def evaluate_all(self, pixels: Mapping[Split, PixelSet]) -> None:
-        """Logits of every kit on both splits; a kit that fails is out, with its own words."""
+        """Logits of every kit on these splits, where it has not answered yet; a kit that fails is out, with its own words."""
         for name, kit in list(self.seen.answering.items()):
-            for split in SPLITS:
+            for split, shown in pixels.items():
+                if name in self.seen.failures or (name, split) in self.seen.evaluations:
+                    continue
                 try:
-                    self.seen.evaluations[name, split] = self._answers(name, kit, pixels[split])
+                    self.seen.evaluations[name, split] = self._answers(name, kit, shown)
                 except EdgecnnError as error:
                     self.fail(name, error)
-                    break
 
     def _answers(self, name: str, kit: KitRef, pixels: PixelSet) -> StoredProfile:
         stored = evaluate(kit, pixels, self.lab)

@@ -6,10 +6,12 @@ network, so a plan can be tested, printed and compared without running it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
+from edgecnn.building.mixed import mixed_rungs
 from edgecnn.building.resolved import DesktopGpu, Resolved
 from edgecnn.stages.adopt import AdoptStage
 from edgecnn.stages.compile import CompileStage
@@ -18,7 +20,8 @@ from edgecnn.stages.fetch import FetchStage
 from edgecnn.stages.package import PackageStage
 from edgecnn.stages.prepare import PrepareStage
 from edgecnn.stages.program import ProgramStage
-from edgecnn.stages.quantize import QuantizeStage
+from edgecnn.stages.quantize import MixedStage, QuantizeStage
+from edgecnn.stages.rank import RankStage
 from edgecnn.stages.train import TrainStage
 from edgecnn.stages.variant import VariantStage
 from edgecnn.values.candidate import Candidate, Precision, Rung
@@ -95,7 +98,10 @@ def plan(resolved: Resolved) -> Plan:
     steps = _Steps(resolved.versions)
     trunk = _trunk(resolved, steps)
     for candidate in resolved.candidates:
-        _branch(resolved, candidate, steps, trunk)
+        _branch(resolved, _quantize(resolved, candidate, trunk), steps, trunk)
+    mixed = mixed_rungs(resolved.candidates)
+    for _, mending in groupby(mixed, key=lambda rung: rung.mends):
+        _mixed_branches(resolved, tuple(mending), steps, trunk)
     if resolved.desktop_gpu is not None and resolved.desktop_gpu.unusable is None:
         _desktop_branches(resolved, resolved.desktop_gpu, steps, trunk)
     rungs = tuple(
@@ -103,7 +109,7 @@ def plan(resolved: Resolved) -> Plan:
         for name, precisions in RUNGS
         if (members := tuple(c for c in resolved.candidates if c.precision in precisions))
     )
-    return Plan(resolved=resolved, steps=tuple(steps.steps), rungs=rungs)
+    return Plan(resolved=resolved, steps=tuple(steps.steps), rungs=(*rungs, *mixed))
 
 
 def _trunk(resolved: Resolved, steps: _Steps) -> dict[Role, Key]:
@@ -178,13 +184,39 @@ def _package(resolved: Resolved, candidate: Candidate, inputs: Mapping[Role, Key
     )
 
 
-def _branch(resolved: Resolved, candidate: Candidate, steps: _Steps, trunk: Mapping[Role, Key]) -> None:
-    quantize = QuantizeStage(
+def _quantize(resolved: Resolved, candidate: Candidate, trunk: Mapping[Role, Key]) -> QuantizeStage:
+    return QuantizeStage(
         inputs={"model": trunk["model"], "pixels": trunk["pixels"]},
         candidate=candidate,
         images=resolved.recipe.quantize.images,
         normalization=resolved.preprocessing.normalization,
     )
+
+
+def _mixed_branches(resolved: Resolved, rungs: Sequence[Rung], steps: _Steps, trunk: Mapping[Role, Key]) -> None:
+    """Of one INT8 candidate. The ranking belongs to its first rung: the others are climbed after that one, or not at all."""
+    first = rungs[0].candidates[0]
+    plain = _quantize(resolved, first, trunk)
+    rank = RankStage(
+        inputs=plain.inputs,
+        images=plain.images,
+        reduced_range=first.scheme is not None and first.scheme.reduced_range,
+        normalization=plain.normalization,
+    )
+    ranking = steps.add(f"rank:{first.id}", rank, first.id)
+    for rung in rungs:
+        mixed = MixedStage(
+            inputs={**plain.inputs, "ranking": ranking},
+            candidate=rung.candidates[0],
+            images=plain.images,
+            normalization=plain.normalization,
+            kept_float=rung.kept_float,
+        )
+        _branch(resolved, mixed, steps, trunk)
+
+
+def _branch(resolved: Resolved, quantize: QuantizeStage, steps: _Steps, trunk: Mapping[Role, Key]) -> None:
+    candidate = quantize.candidate
     quantized = steps.add(f"quantize:{candidate.id}", quantize, candidate.id)
     package = _package(resolved, candidate, {"model": quantized, "pixels": trunk["pixels"]})
     packaged = steps.add(f"package:{candidate.id}", package, candidate.id)

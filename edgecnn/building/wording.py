@@ -47,7 +47,7 @@ def notices(scene: Scene, *, anew: str = "`edgecnn judge` races anew") -> tuple[
     if not scene.attached:
         known = f"accuracy was computed here, latency on the device is not known{_stand_in(scene)}"
         said.append(f"{resolved.attachment.why}: {known}")
-    if any(candidate.needs_engine for candidate in resolved.candidates):
+    if any(candidate.needs_engine for candidate in scene.execution.candidates):
         said.append(
             "accuracy of engines is emulated on fp32-carrier twins in ONNX Runtime (both hashes are in report.json): "
             "weights and INT8 steps are the device's, half-precision activations are not"
@@ -79,7 +79,7 @@ def _of_the_desktop_gpu(scene: Scene) -> list[str]:
 def unexecuted(scene: Scene) -> tuple[str, ...]:
     """What ships without having run here."""
     resolved = scene.execution.plan.resolved
-    engines = [candidate.id for candidate in resolved.candidates if candidate.needs_engine and candidate.id in scene.seen.kits]
+    engines = [each.id for each in scene.execution.candidates if each.needs_engine and each.id in scene.seen.kits]
     if not engines:
         return ()
     names = ", ".join(engines)

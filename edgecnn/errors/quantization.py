@@ -41,6 +41,30 @@ class AlreadyQuantized(EdgecnnError):
         super().__init__(what=f"{path} is quantized already", because=f"it holds {op} {node}", hint="start from the float model")
 
 
+class NothingLeftToQuantize(EdgecnnError):
+    """Raised when a rung keeps as many layers in float as the network has: it would be the float network under another name."""
+
+    ref = "nothing-left-to-quantize"
+
+    def __init__(self, *, candidate: str, kept: int, layers: int) -> None:
+        super().__init__(
+            what=f"{candidate} keeps {kept} layers in float and nothing would be left in INT8",
+            because=f"the network has {layers}",
+        )
+
+
+class LayerNotFound(EdgecnnError):
+    """Raised when a layer that is to stay in float is not in the model that a runtime's converter made."""
+
+    ref = "layer-not-found"
+
+    def __init__(self, *, candidate: str, layer: str) -> None:
+        super().__init__(
+            what=f"{candidate} is to keep {layer} in float",
+            because="the converted model names no layer so, nor by a tensor that it makes",
+        )
+
+
 class GoldenNotTelling(EdgecnnError):
     """Raised when a candidate answers every golden image alike: a self-test by such answers would pass anything."""
 

@@ -18,6 +18,7 @@ from edgecnn.quantization.registry import way_to
 from edgecnn.values.candidate import Candidate
 from edgecnn.values.model_file import MODEL_FILE_NAME, ModelFile
 from edgecnn.values.preprocessing import Normalization
+from edgecnn.values.ranking import RankedLayer
 from edgecnn.values.stage import Progress
 
 
@@ -30,6 +31,8 @@ class CandidateRequest:
     candidate: Candidate
     images: int
     normalization: Normalization
+    kept: tuple[RankedLayer, ...] = ()
+    """Layers that stay in float."""
 
 
 def make_candidate(request: CandidateRequest, out: Path, tell: Progress) -> None:
@@ -74,8 +77,10 @@ def _make(request: CandidateRequest, out: Path, tell: Progress) -> dict[str, Any
         backend_for(request.candidate.runtime).convert(request.onnx, request.candidate, out)
         return {}
     pixels = calibration_pixels(request.pixels, request.images)
-    job = Job(request.onnx, out, request.candidate, request.normalization, pixels)
+    job = Job(request.onnx, out, request.candidate, request.normalization, pixels, request.kept)
     made: dict[str, Any] = import_module(way.module).quantize(job)
+    if request.kept:
+        made["kept_float"] = [layer.name for layer in request.kept]
     if not request.images:
         return made
     classes = calibration_classes(request.pixels, request.images)

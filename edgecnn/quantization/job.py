@@ -13,6 +13,7 @@ import numpy.typing as npt
 from edgecnn.runner.pixels import to_feed
 from edgecnn.values.candidate import Candidate
 from edgecnn.values.preprocessing import Normalization
+from edgecnn.values.ranking import RankedLayer
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class Job:
     candidate: Candidate
     normalization: Normalization
     pixels: npt.NDArray[np.uint8]
+    kept: tuple[RankedLayer, ...] = ()
+    """Layers of the trunk that stay in float."""
 
     def feed(self, index: int) -> npt.NDArray[Any]:
         """One calibration image, counted from 0: float32 (1, 3, H, W)."""

@@ -15,6 +15,7 @@ from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, 
 
 from edgecnn.backends.onnxruntime import BACKEND
 from edgecnn.graph.document import load_model, save_model
+from edgecnn.graph.layer_tensors import float_with
 from edgecnn.graph.unquantized import require_unquantized
 from edgecnn.quantization.calibration import require_finite
 from edgecnn.quantization.executors.onnxruntime_cpu import logits_of
@@ -39,8 +40,8 @@ def quantize(job: Job) -> dict[str, Any]:
         raise ValueError(f"{job.candidate.id} has no scheme")
     trunk = load_model(job.onnx)
     require_unquantized(trunk, job.onnx)
-    _require_finite_answers(job)
-    made = _static(job, job.candidate.scheme, trunk.graph.input[0].name)
+    require_finite_answers(job)
+    made = static_qdq(job, job.candidate.scheme, trunk)
     save_model(made, job.out / "model.onnx")
     classes = trunk.graph.output[0].type.tensor_type.shape.dim[1].dim_value
     (job.out / MODEL_FILE_NAME).write_text(BACKEND.model_file(job.candidate, classes).to_json(), encoding="utf-8")
@@ -53,25 +54,32 @@ def float_layers(model: onnx.ModelProto) -> list[str]:
     return [node.name for node in model.graph.node if node.op_type in MULTIPLIERS and not dequantized.issuperset(node.input[:2])]
 
 
-def _static(job: Job, scheme: Scheme, input_name: str) -> onnx.ModelProto:
+def static_qdq(job: Job, scheme: Scheme, trunk: onnx.ModelProto) -> onnx.ModelProto:
+    """The trunk with Q/DQ where ONNX Runtime's quantizer puts it, but for layers that the job keeps and what goes with them."""
     with tempfile.TemporaryDirectory(prefix="edgecnn-qdq-") as folder, quiet_about_preprocessing():
         written = Path(folder) / "qdq.onnx"
         quantize_static(
             job.onnx,
             written,
-            Feeds(input_name, job.feeds(_BATCH)),
+            Feeds(trunk.graph.input[0].name, job.feeds(_BATCH)),
             quant_format=QuantFormat.QDQ,
             per_channel=scheme.weight_granularity == "per-channel",
             reduce_range=scheme.reduced_range,
             activation_type=_TYPES[scheme.activation_dtype],
             weight_type=_TYPES[scheme.weight_dtype],
+            nodes_to_exclude=float_with(trunk, [layer.name for layer in job.kept]) if job.kept else None,
             calibrate_method=CalibrationMethod.MinMax,
             extra_options={"ActivationSymmetric": scheme.activation_symmetric, "QuantizeBias": scheme.bias == "int32"},
         )
         return load_model(written)
 
 
-def _require_finite_answers(job: Job) -> None:
+def require_finite_answers(job: Job) -> None:
+    """Hold the float network's answers to the calibration images to being numbers.
+
+    Raises:
+        CalibrationNotFinite: naming the first image whose answer is not.
+    """
     first = 0
     for feed in job.feeds(_BATCH):
         require_finite(logits_of(job.onnx, feed), len(job.pixels), first)

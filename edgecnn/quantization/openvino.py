@@ -14,7 +14,8 @@ from typing import Any
 from edgecnn.backends.openvino import BACKEND
 from edgecnn.backends.openvino_import import import_nncf
 from edgecnn.backends.openvino_ir import convert_trunk, save_ir
-from edgecnn.errors.quantization import AlreadyQuantized
+from edgecnn.backends.openvino_trace import onnx_name
+from edgecnn.errors.quantization import AlreadyQuantized, LayerNotFound
 from edgecnn.quantization.calibration import require_finite
 from edgecnn.quantization.executors.openvino_cpu import logits_of
 from edgecnn.quantization.job import Job
@@ -33,6 +34,7 @@ def quantize(job: Job) -> dict[str, Any]:
     Raises:
         AlreadyQuantized: the trunk holds quantization nodes.
         CalibrationNotFinite: the float network answers a calibration image with NaN or infinity.
+        LayerNotFound: the converted model does not name a layer that is to stay in float.
     """
     if job.candidate.scheme is None:
         raise ValueError(f"{job.candidate.id} has no scheme")
@@ -63,8 +65,22 @@ def _post_training(model: Any, job: Job, scheme: Scheme) -> Any:
             preset=presets[scheme.activation_symmetric],
             target_device=nncf.TargetDevice.CPU,
             subset_size=len(job.pixels),
+            ignored_scope=nncf.IgnoredScope(names=_names_of(model, job)) if job.kept else None,
             advanced_parameters=nncf.AdvancedQuantizationParameters(overflow_fix=overflow),
         )
+
+
+def _names_of(model: Any, job: Job) -> list[str]:
+    """What the converted model calls the layers that stay in float: by their node, or by a tensor that they make."""
+    ops = [op.get_friendly_name() for op in model.get_ordered_ops() if op.get_type_name() in _MULTIPLIERS]
+    by_onnx_name = {onnx_name(name): name for name in ops}
+    found = []
+    for layer in job.kept:
+        called = next((by_onnx_name[name] for name in (layer.name, *layer.outputs) if name in by_onnx_name), None)
+        if called is None:
+            raise LayerNotFound(candidate=job.candidate.id, layer=layer.name)
+        found.append(called)
+    return found
 
 
 def _float_layers(model: Any) -> list[str]:

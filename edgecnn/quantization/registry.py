@@ -22,9 +22,17 @@ class Way:
 _WAYS: dict[tuple[Runtime, Method], Way] = {
     (Runtime.ONNXRUNTIME, Method.POST_TRAINING): Way("edgecnn.quantization.onnxruntime"),
     (Runtime.OPENVINO, Method.POST_TRAINING): Way("edgecnn.quantization.openvino", ("nncf",)),
+    (Runtime.ONNXRUNTIME, Method.MIXED): Way("edgecnn.quantization.onnxruntime"),
+    (Runtime.OPENVINO, Method.MIXED): Way("edgecnn.quantization.openvino", ("nncf",)),
     (Runtime.TENSORRT, Method.FLOAT): Way("edgecnn.quantization.float16", ("onnxconverter-common",)),
     (Runtime.TENSORRT, Method.POST_TRAINING): Way("edgecnn.quantization.tensorrt", ("onnxconverter-common", "onnxruntime")),
+    (Runtime.TENSORRT, Method.MIXED): Way("edgecnn.quantization.tensorrt", ("onnxconverter-common", "onnxruntime")),
 }
+
+
+def keeps_layers(runtime: Runtime) -> bool:
+    """True where single layers of a runtime's INT8 can be left in float."""
+    return (runtime, Method.MIXED) in _WAYS
 
 
 def way_to(candidate: Candidate) -> Way:

@@ -8,6 +8,7 @@ same graph is the twin; shipped itself, it would make convolutions that write fl
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,8 @@ def quantize(job: Job) -> dict[str, Any]:
     for feed in job.feeds(_BATCH):
         require_finite(logits_of(job.onnx, feed), len(job.pixels), first)
         first += len(feed)
-    carried = carry_half_qdq(symmetric_qdq(job.onnx, Feeds(trunk.graph.input[0].name, job.feeds(_BATCH))))
+    feeds = Feeds(trunk.graph.input[0].name, job.feeds(_BATCH))
+    carried = carry_half_qdq(symmetric_qdq(job.onnx, feeds, [layer.name for layer in job.kept]))
     write_pair(job, carried, type_half_qdq(carried))
     return {
         "form": "Q/DQ typed fp16, float32 at input and output",
@@ -66,12 +68,13 @@ def quantize(job: Job) -> dict[str, Any]:
     }
 
 
-def symmetric_qdq(trunk: Path, feeds: CalibrationDataReader) -> onnx.ModelProto:
+def symmetric_qdq(trunk: Path, feeds: CalibrationDataReader, kept: Sequence[str] = ()) -> onnx.ModelProto:
     """The trunk with symmetric int8 Q/DQ at the inputs of its multiplying nodes, typed fp32.
 
     Args:
         trunk: a float ONNX model with one input.
         feeds: calibration batches, read once.
+        kept: multiplying nodes that get none, and so are half precision in what ships.
     """
     with tempfile.TemporaryDirectory(prefix="edgecnn-qdq-") as folder, quiet_about_preprocessing():
         written = Path(folder) / "qdq.onnx"
@@ -81,6 +84,7 @@ def symmetric_qdq(trunk: Path, feeds: CalibrationDataReader) -> onnx.ModelProto:
             feeds,
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=list(MULTIPLIERS),
+            nodes_to_exclude=list(kept),
             per_channel=True,
             activation_type=QuantType.QInt8,
             weight_type=QuantType.QInt8,

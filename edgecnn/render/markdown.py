@@ -8,8 +8,9 @@ from edgecnn.render import desktop, figures, quality
 from edgecnn.render.extents import extent_lines
 from edgecnn.render.footprint import footprint_lines, size_lines
 from edgecnn.render.gate_sheet import error_rates
+from edgecnn.render.page.reasons import grouped
 from edgecnn.render.timing import latency_lines
-from edgecnn.values.report import BuildReport
+from edgecnn.values.report import BuildReport, CandidateFacts
 
 
 def report_markdown(report: BuildReport) -> str:
@@ -30,9 +31,7 @@ def report_markdown(report: BuildReport) -> str:
         ),
         _quality(report),
         _classes(report),
-        _section(
-            "Why each candidate stands where it does", [f"`{c.candidate.id}`: {c.reason}" for c in report.candidates if c.reason]
-        ),
+        _section("Why each candidate stands where it does", [_why(facts) for facts in report.candidates if facts.reason]),
         _section("Latency", latency_lines(report.candidates)),
         _section("Throughput, end to end, sustained", extent_lines(report.candidates)),
         _section("Size", size_lines(report.candidates, report.choice.carried)),
@@ -42,7 +41,7 @@ def report_markdown(report: BuildReport) -> str:
         _section("Ships, but was not run here", report.unexecuted),
         _section("To measure on the device", [f"`{choice.settle_command}`"] if choice.settle_command else []),
         _section("Not offered", [f"{u.runtime.value} {u.precision.value}: {u.why}" for u in report.unsupported]),
-        _section("Rungs not climbed", [f"{name}: {why}" for name, why in report.skipped_rungs.items()]),
+        _section("Rungs not climbed", grouped(report.skipped_rungs)),
         _section("The build", _build_lines(report)),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -51,6 +50,11 @@ def report_markdown(report: BuildReport) -> str:
 def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = [columns, ["---"] * len(columns), *rows]
     return "\n".join("| " + " | ".join(_cell(cell) for cell in cells) + " |" for cells in lines)
+
+
+def _why(facts: CandidateFacts) -> str:
+    kept = f"; left in float: {', '.join(f'`{name}`' for name in facts.kept_float)}" if facts.kept_float else ""
+    return f"`{facts.candidate.id}`: {facts.reason}{kept}"
 
 
 def _quality(report: BuildReport) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from edgecnn.building.build import PlannedBuild
+from edgecnn.judging.gates import budget_pp
 from edgecnn.render.terminal import show_lines, show_rows
 from edgecnn.values.dataset import DataSummary
 
@@ -25,22 +26,33 @@ def show_plan(planned: PlannedBuild) -> None:
             *(f"gate: {gate.side} {gate.metric} {gate.bound:g}, {gate.required} ({gate.stated_by})" for gate in planned.gates),
             f"latency: {resolved.attachment.why}" + ("" if resolved.attachment.attached else "; it is not measured here"),
             *(f"not offered: {u.runtime.value} {u.precision.value}: {u.why}" for u in resolved.unsupported),
+            *_perhaps(planned),
             *(f"not available here: {name}: {u.why}; {u.command}" for name, u in resolved.unavailable.items()),
         ]
     )
-    rungs = {candidate.id: rung.name for rung in planned.plan.rungs for candidate in rung.candidates}
-    of_candidate = {step.id: rungs.get(step.candidate or "", "trunk") for step in planned.plan.steps}
+    rungs = {candidate.id: rung for rung in planned.plan.rungs for candidate in rung.candidates}
+    of_step = {step.id: rungs.get(step.candidate or "") for step in planned.plan.steps}
     rows = [
         (
-            of_candidate[step.id],
+            "trunk" if (rung := of_step[step.id]) is None else rung.name if rung.mends is None else f"mends {rung.mends}",
             step.id,
             step.key[:KEY_SHOWN],
-            "cached" if step.missing is None else "run",
+            "cached" if step.missing is None else "run" if rung is None or rung.mends is None else "if needed",
             "; ".join(step.missing or ()),
         )
         for step in planned.steps
     ]
     show_rows(("rung", "step", "key", "store", "because"), rows)
+
+
+def _perhaps(planned: PlannedBuild) -> list[str]:
+    """One line for each INT8 candidate whose loss may ask for layers in float."""
+    names: dict[str, list[str]] = {}
+    for rung in planned.plan.rungs:
+        if rung.mends is not None:
+            names.setdefault(rung.mends, []).append(rung.name)
+    when = f"loses more than {budget_pp(planned.gates):g} pp on choose, the fewest layers in float first"
+    return [f"perhaps: {', '.join(mending)}: only where {mended} {when}" for mended, mending in names.items()]
 
 
 def _left_out(data: DataSummary) -> list[str]:

@@ -17,6 +17,7 @@ from edgecnn.render.build_plot import plot_lines
 from edgecnn.render.extents import extent_lines
 from edgecnn.render.gate_sheet import error_rates
 from edgecnn.render.grid import Grid, show_grid
+from edgecnn.render.page.reasons import grouped
 from edgecnn.render.plots import stdout_signs
 from edgecnn.render.timing import latency_lines
 from edgecnn.render.visible import visible
@@ -72,6 +73,8 @@ def show_report(report: BuildReport) -> None:
     if (rates := error_rates(report.gates)) is not None:
         _say(console, f"  {rates}")
     _show_notices(report, console)
+    for line in grouped(report.skipped_rungs):
+        _say(console, f"  not climbed: {line}")
     if report.choice.settle_command:
         _copied(console, f"  measure it there with: {report.choice.settle_command}")
     _copied(console, f"  {report.output}")

@@ -7,16 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic import NonNegativeInt
+from pydantic import NonNegativeInt, PositiveInt
 
 from edgecnn.backends.installed import require_packages
 from edgecnn.backends.registry import backend_for
+from edgecnn.errors.quantization import NothingLeftToQuantize
 from edgecnn.quantization.registry import way_to
 from edgecnn.values.candidate import Candidate
 from edgecnn.values.preprocessing import Normalization
+from edgecnn.values.ranking import RANKING_FILE_NAME, RankedLayer, Ranking
 from edgecnn.values.stage import Progress, Role, Stage
+
+if TYPE_CHECKING:
+    from edgecnn.quantization.candidate_files import CandidateRequest
 
 
 class QuantizeStage(Stage):
@@ -53,16 +58,39 @@ class QuantizeStage(Stage):
             CalibrationNotFinite: the network's answers to calibration images hold NaN or infinity.
             AlreadyQuantized: the trunk already holds quantization nodes.
             GoldenNotTelling: every golden image gets the same answer.
+            NothingLeftToQuantize: more layers are to stay in float than there are.
+            LayerNotFound: the runtime's model does not name a layer that is to stay in float.
         """
         backend = backend_for(self.candidate.runtime)
         require_packages(self.tools, extra=backend.extra, needed_for=self.candidate.id)
-        from edgecnn.quantization.candidate_files import CandidateRequest, make_candidate
+        from edgecnn.quantization.candidate_files import make_candidate
 
-        request = CandidateRequest(
+        make_candidate(self._request(given), out, tell)
+
+    def _request(self, given: Mapping[Role, Path], kept: tuple[RankedLayer, ...] = ()) -> CandidateRequest:
+        from edgecnn.quantization.candidate_files import CandidateRequest
+
+        return CandidateRequest(
             onnx=given["model"] / "model.onnx",
             pixels=given["pixels"],
             candidate=self.candidate,
             images=self.images,
             normalization=self.normalization,
+            kept=kept,
         )
-        make_candidate(request, out, tell)
+
+
+class MixedStage(QuantizeStage):
+    """The same with the most damaging layers left in float. Inputs: also ``ranking`` (rank).
+
+    A kind of its own it is not: what follows takes either. The setting is a rule, so that the key is known before the ranking is.
+    """
+
+    kept_float: PositiveInt
+    """So many layers stay in float, the first of the ranking."""
+
+    def _request(self, given: Mapping[Role, Path], kept: tuple[RankedLayer, ...] = ()) -> CandidateRequest:
+        ranking = Ranking.model_validate_json((given["ranking"] / RANKING_FILE_NAME).read_text(encoding="utf-8"))
+        if self.kept_float >= len(ranking.layers):
+            raise NothingLeftToQuantize(candidate=self.candidate.id, kept=self.kept_float, layers=len(ranking.layers))
+        return super()._request(given, ranking.layers[: self.kept_float])

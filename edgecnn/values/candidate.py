@@ -50,6 +50,8 @@ class Method(StrEnum):
 
     FLOAT = "float"
     POST_TRAINING = "post-training"
+    MIXED = "mixed"
+    """Post-training INT8 in which the layers that lose most stay in float: still of the INT8 family."""
 
 
 class Scheme(Value):
@@ -90,3 +92,7 @@ class Rung(Value):
 
     name: str
     candidates: tuple[Candidate, ...]
+    mends: str | None = None
+    """The INT8 candidate whose loss it mends: climbed only where that is outside the accuracy budget. None: always climbed."""
+    kept_float: int | None = None
+    """So many layers stay in float, the first of the ranking: a rule, so that the key is known before the ranking is."""

@@ -124,6 +124,8 @@ class CandidateFacts(Value):
     """Why this candidate was, or was not, chosen."""
     because: Reason | None = None
     """The same as a typed fact, of which ``reason`` is the sentence; None in a report of before there was one."""
+    kept_float: tuple[str, ...] = ()
+    """Of mixed precision: the layers that were left in float, by their nodes in the ONNX trunk, the most damaging first."""
 
 
 class Choice(Value):

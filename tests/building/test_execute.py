@@ -10,6 +10,7 @@ import pytest
 
 from edgecnn.building.execute import Execution, Workshop, execute
 from edgecnn.building.ladder import Limits
+from edgecnn.building.mixed import mixed_rungs
 from edgecnn.building.plan import Plan, Step
 from edgecnn.building.resolve import BASELINE
 from edgecnn.errors.base import EdgecnnError, ExitCode
@@ -62,8 +63,11 @@ class ToyPackage(Toy):
     kind: ClassVar[str] = "package"
 
 
-def a_plan(**ends: str) -> Plan:
-    """prepare → train, then quantize → package of fp32 and of INT8, each a rung; ``ends`` says how a step ends."""
+def a_plan(*, mixed: bool = False, **ends: str) -> Plan:
+    """prepare → train, then quantize → package of fp32 and of INT8, each a rung; ``ends`` says how a step ends.
+
+    With ``mixed`` a last rung keeps two layers of INT8 in float.
+    """
     steps: list[Step] = []
 
     def add(kind: type[Toy], step_id: str, after: Step | None = None, candidate: str | None = None) -> Step:
@@ -73,10 +77,11 @@ def a_plan(**ends: str) -> Plan:
         return steps[-1]
 
     trained = add(ToyTrain, "train", add(ToyPrepare, "prepare"))
-    for candidate in (BASELINE, INT8):
+    mending = mixed_rungs((INT8,))[:1] if mixed else ()
+    for candidate in (BASELINE, INT8, *(each for rung in mending for each in rung.candidates)):
         quantized = add(ToyQuantize, f"quantize:{candidate.id}", trained, candidate.id)
         add(ToyPackage, f"package:{candidate.id}", quantized, candidate.id)
-    rungs = (Rung(name="fp32", candidates=(BASELINE,)), Rung(name="int8", candidates=(INT8,)))
+    rungs = (Rung(name="fp32", candidates=(BASELINE,)), Rung(name="int8", candidates=(INT8,)), *mending)
     return Plan(resolved=resolved(), steps=tuple(steps), rungs=rungs)
 
 
@@ -144,9 +149,40 @@ def test_ctrl_c_ends_the_build_and_leaves_the_store_whole(workshop: Workshop, st
 
 def test_a_rung_that_was_not_climbed_is_recorded_with_why(workshop: Workshop) -> None:
     execution = execute(a_plan(), workshop, limits=Limits(seconds=0.0))
-    assert execution.skipped_rungs == {"int8": "int8 was not climbed: 0 s spent of a budget of 0 s"}
+    assert execution.skipped_rungs == {"int8": "0 s spent of a budget of 0 s"}
     assert "package:onnxruntime-fp32" in execution.outcomes
     assert not any(name.endswith("int8") for name in execution.outcomes)
+
+
+def test_what_was_seen_of_a_rung_decides_on_the_next(workshop: Workshop) -> None:
+    plan = a_plan(mixed=True)
+    mixed = plan.rungs[-1].name
+    looked = []
+
+    def look(execution: Execution, rung: Rung) -> dict[str, float]:
+        looked.append((rung.name, [f"package:{each.id}" in execution.artifacts for each in rung.candidates]))
+        return {each.id: 3.0 for each in rung.candidates if each.id == INT8.id}
+
+    execution = execute(plan, workshop, look=look)
+    assert looked == [("fp32", [True]), ("int8", [True]), (mixed, [True])]
+    assert [candidate.id for candidate in execution.candidates] == [BASELINE.id, INT8.id, mixed]
+    assert execution.skipped_rungs == {}
+
+
+def test_a_rung_that_is_not_needed_is_no_part_of_the_build(workshop: Workshop) -> None:
+    plan = a_plan(mixed=True)
+    execution = execute(plan, workshop, look=lambda _, rung: {each.id: 0.5 for each in rung.candidates})
+    mixed = plan.rungs[-1].name
+    why = "onnxruntime-int8 loses 0.50 pp on choose, of a budget of 1 pp: no layer needs to stay in float"
+    assert execution.skipped_rungs == {mixed: why}
+    assert execution.candidates == plan.resolved.candidates
+    assert not any(name.endswith(mixed) for name in execution.outcomes)
+
+
+def test_a_build_that_stops_before_evaluating_mends_nothing(workshop: Workshop) -> None:
+    plan = a_plan(mixed=True)
+    execution = execute(plan, workshop, "package")
+    assert set(execution.skipped_rungs) == {plan.rungs[-1].name}
 
 
 @pytest.mark.parametrize(

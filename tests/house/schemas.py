@@ -21,6 +21,7 @@ from edgecnn.values.inspection import DataInspection
 from edgecnn.values.loadgen import LoadGenReport
 from edgecnn.values.measured_history import MeasuredHistory
 from edgecnn.values.profile import Profile
+from edgecnn.values.ranking import Ranking
 from edgecnn.values.recipe import Recipe
 from edgecnn.values.recipe_settings import RecipeDifference, RecipeSettings
 from edgecnn.values.report import BuildReport
@@ -41,6 +42,7 @@ PUBLISHED: dict[str, tuple[type[BaseModel], str]] = {
     "pinned-build": (PinnedBuild, "A file of `edgecnn baseline pin`: which kit later builds are raced against."),
     "recipe-settings": (RecipeSettings, "Every value of a recipe and where it is from: `edgecnn recipe show --json`."),
     "recipe-difference": (RecipeDifference, "In which values two recipes or builds differ: `edgecnn recipe diff --json`."),
+    "ranking": (Ranking, "ranking.json of a rank artifact: the network's layers by what INT8 does to each alone."),
     "record": (Record, "record.json: beside every artifact in the store."),
     "doctor": (DoctorReport, "What was found on one machine: `edgecnn doctor --json`."),
     "loadgen": (LoadGenReport, "loadgen.json: what LoadGen was told, and its verdicts."),

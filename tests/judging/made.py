@@ -17,8 +17,8 @@ CONDITIONS = {"machine": "m1", "cpu": "AMD EPYC", "cores": "2", "runtime": "onnx
 
 
 def a_candidate(ident: str) -> Candidate:
-    runtime, precision = ident.split("-")
-    method = Method.POST_TRAINING if precision == "int8" else Method.FLOAT
+    runtime, precision, *mixed = ident.split("-")
+    method = Method.MIXED if mixed else Method.POST_TRAINING if precision == "int8" else Method.FLOAT
     return Candidate(id=ident, runtime=Runtime(runtime), precision=Precision(precision), method=method)
 
 

@@ -150,6 +150,13 @@ def test_away_from_the_device_int8_comes_before_other_floats():
     assert chosen(fp32(None), row("openvino-bf16"), row("openvino-int8"), rules=AWAY) == ("openvino-int8", "provisional")
 
 
+def test_int8_with_layers_in_float_stands_where_int8_stands():
+    candidates = (fp32(None), row("openvino-bf16"), row("openvino-int8", drop=4.0), row("openvino-int8-mixed-2"))
+    assert chosen(*candidates, rules=AWAY) == ("openvino-int8-mixed-2", "provisional")
+    race = (fp32(), row("openvino-int8", 1.0, 4.0, ratio=(3.9, 4.1)), row("openvino-int8-mixed-2", 2.0, ratio=(1.8, 2.2)))
+    assert chosen(*race) == ("openvino-int8-mixed-2", "settled")
+
+
 def test_fp32_is_carried_even_where_the_target_is_another_runtime():
     rules = AWAY.model_copy(update={"shippable": ("tensorrt-fp16", "tensorrt-int8")})
     found = choose([fp32(None), row("tensorrt-fp16"), row("tensorrt-int8", drop=3.0)], rules)

@@ -80,3 +80,16 @@ def test_a_command_with_a_pipe_in_it_can_be_copied_as_it_stands() -> None:
 
 def test_a_line_break_in_a_reason_does_not_end_its_item() -> None:
     assert "- `onnxruntime-int8`: [red]a|b[/red] c\n" in report_markdown(a_report(a_row(reason=HOSTILE)))
+
+
+def test_rungs_that_were_not_climbed_for_one_reason_stand_in_one_line() -> None:
+    why = "onnxruntime-int8 loses 0.10 pp on choose, of a budget of 1 pp: no layer needs to stay in float"
+    skipped = {"onnxruntime-int8-mixed-2": why, "onnxruntime-int8-mixed-4": why}
+    text = report_markdown(a_report(skipped_rungs=skipped))
+    assert f"## Rungs not climbed\n\n- onnxruntime-int8-mixed-2, onnxruntime-int8-mixed-4: {why}\n" in text
+
+
+def test_layers_that_were_left_in_float_are_named_beside_the_reason() -> None:
+    mixed = facts("onnxruntime-int8-mixed-2", reason="chosen: it is the fastest", kept_float=("node_Conv_840", "node_linear"))
+    text = report_markdown(a_report(facts("onnxruntime-fp32", is_baseline=True), mixed))
+    assert "- `onnxruntime-int8-mixed-2`: chosen: it is the fastest; left in float: `node_Conv_840`, `node_linear`\n" in text

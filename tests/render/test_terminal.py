@@ -92,6 +92,11 @@ def test_a_provisional_choice_comes_with_the_command_that_settles_it(capsys: Cap
     assert f"  measure it there with: {command}" in lines_of(capsys)
 
 
+def test_rungs_that_were_not_climbed_for_one_reason_stand_in_one_line(capsys: Captured) -> None:
+    show_report(a_report(skipped_rungs=dict.fromkeys(("a-mixed-2", "a-mixed-4"), "no layer needs to stay in float")))
+    assert "  not climbed: a-mixed-2, a-mixed-4: no layer needs to stay in float\n" in capsys.readouterr().out
+
+
 def test_what_a_user_named_is_shown_literally(capsys: Captured) -> None:
     hostile = a_row().model_copy(update={"candidate": a_row().candidate.model_copy(update={"id": HOSTILE})})
     show_report(

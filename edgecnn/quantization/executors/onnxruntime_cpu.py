@@ -18,8 +18,8 @@ def run(folder: Path, model: ModelFile, feed: npt.NDArray[Any]) -> npt.NDArray[n
     return logits_of(folder / model.model.entry, feed, model.session.options)
 
 
-def logits_of(path: Path, feed: npt.NDArray[Any], options: Mapping[str, str] | None = None) -> npt.NDArray[np.float32]:
-    """Logits (N, classes) of an ONNX file; ``options`` are session configuration entries (``session.…``)."""
+def logits_of(path: Path | bytes, feed: npt.NDArray[Any], options: Mapping[str, str] | None = None) -> npt.NDArray[np.float32]:
+    """Logits (N, classes) of an ONNX file, or of one in memory; ``options`` are session configuration entries (``session.…``)."""
     settings = onnxruntime.SessionOptions()
     settings.log_severity_level = 3
     for name, value in (options or {}).items():

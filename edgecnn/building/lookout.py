@@ -1,0 +1,45 @@
+"""What is seen from each rung: its candidates answer to ``choose`` as soon as they are built, and the ladder goes by that.
+
+Answers are filed as every evaluation is, so that a build that finds everything stored climbs by the same figures in no time.
+"""
+
+from __future__ import annotations
+
+from edgecnn.building.assemble import Scene, answer_of, labels_of
+from edgecnn.building.execute import Execution
+from edgecnn.building.observe import Observer, pixel_sets
+from edgecnn.building.plan import BASELINE_ID
+from edgecnn.judging.accuracy import accuracy
+from edgecnn.measure.lab import Lab
+from edgecnn.values.candidate import Rung
+
+
+class Lookout:
+    """Evaluates rungs one after the other; what it saw stays in its observer, for the rest of the build."""
+
+    def __init__(self, lab: Lab) -> None:
+        self._lab = lab
+        self._observer: Observer | None = None
+
+    def observer(self, execution: Execution) -> Observer:
+        """The one that saw the rungs so far."""
+        if self._observer is None:
+            self._observer = Observer(execution, self._lab)
+        return self._observer
+
+    def __call__(self, execution: Execution, rung: Rung) -> dict[str, float]:
+        """Candidate to its estimated drop on ``choose``, in percentage points; absent of what did not answer."""
+        observer = self.observer(execution)
+        observer.collect_kits(rung.candidates)
+        observer.evaluate_all({"choose": pixel_sets(execution)["choose"]})
+        scene = Scene(execution=execution, seen=observer.seen, lab=self._lab)
+        baseline = answer_of(scene, BASELINE_ID, "choose")
+        if baseline is None:
+            return {}
+        drops = {}
+        for candidate in rung.candidates:
+            answers = answer_of(scene, candidate.id, "choose")
+            if answers is not None and candidate.id != BASELINE_ID:
+                drop = accuracy(answers, labels_of(scene, "choose"), "choose", baseline).drop_pp
+                drops[candidate.id] = 0.0 if drop is None else drop.estimate
+        return drops

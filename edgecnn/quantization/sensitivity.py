@@ -1,0 +1,111 @@
+"""Which layers lose most by INT8: each is quantized alone, and what the network then answers is held against the float network.
+
+One model a layer, and not one pass with every layer's output beside its float twin: how far a layer's own output is off says
+little of what the network makes of it (a large error before a pooling may be harmless, a small one before the classifier may
+not), and errors that arrived from earlier layers would be counted again. It is calibrated once; a model is then a copy of the
+trunk with one layer's numbers rounded.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from edgecnn.graph.document import load_model
+from edgecnn.graph.layer_tensors import tensors_of_layers
+from edgecnn.graph.macs import mac_table
+from edgecnn.graph.passes.one_quantized import one_quantized, read_rounding
+from edgecnn.quantization.calibration import calibration_pixels
+from edgecnn.quantization.executors.onnxruntime_cpu import logits_of
+from edgecnn.quantization.job import Job
+from edgecnn.quantization.onnxruntime import require_finite_answers, require_unquantized, static_qdq
+from edgecnn.runner.pixels import to_feed
+from edgecnn.values.candidate import Candidate, Method, Precision, Runtime, Scheme
+from edgecnn.values.preprocessing import Normalization
+from edgecnn.values.ranking import RANKING_FILE_NAME, RankedLayer, Ranking
+from edgecnn.values.stage import Progress
+
+_AS_WRITTEN = {"session.disable_quant_qdq": "1"}
+"""Q and DQ run as they stand: nothing is fused, so that only what is to be rounded is."""
+
+
+@dataclass(frozen=True)
+class RankRequest:
+    """``pixels`` is the folder that ``prepare`` made; ``images`` calibrate, ``probes`` of the choose role measure damage."""
+
+    onnx: Path
+    pixels: Path
+    images: int
+    probes: int
+    reduced_range: bool
+    normalization: Normalization
+
+
+def rank_layers(request: RankRequest, out: Path, tell: Progress) -> None:
+    """Write ``ranking.json``: every multiplying layer of the trunk, the most damaging first; of equal ones the earlier first.
+
+    Raises:
+        AlreadyQuantized: the trunk holds quantization nodes.
+        CalibrationSetTooSmall, CalibrationNotFinite: see ``quantization/calibration.py``.
+    """
+    trunk = load_model(request.onnx)
+    require_unquantized(trunk, request.onnx)
+    table, tensors = mac_table(trunk), tensors_of_layers(trunk)
+    tell.step("rank layers", 0, len(table.layers))
+    job = _job(request, out)
+    require_finite_answers(job)
+    rounding = read_rounding(static_qdq(job, _scheme(request), trunk))
+    feed = _probes(request)
+    exact = _log_probabilities(logits_of(request.onnx, feed))
+    ranked = []
+    for done, layer in enumerate(table.layers, start=1):
+        alone = one_quantized(trunk, rounding, layer.name, tensors[layer.name])
+        answered = _log_probabilities(logits_of(alone.SerializeToString(), feed, _AS_WRITTEN))
+        ranked.append(
+            RankedLayer(
+                name=layer.name,
+                op=layer.op,
+                outputs=layer.outputs,
+                damage_nats=divergence(exact, answered),
+                mac_share=layer.macs / table.total,
+            )
+        )
+        tell.step("rank layers", done, len(table.layers))
+    ranked.sort(key=lambda each: -each.damage_nats)
+    ranking = Ranking(layers=tuple(ranked), calibration_images=request.images, probe_images=len(feed))
+    (out / RANKING_FILE_NAME).write_text(ranking.model_dump_json(indent=1, by_alias=True) + "\n", encoding="utf-8")
+
+
+def divergence(exact: npt.NDArray[np.float64], answered: npt.NDArray[np.float64]) -> float:
+    """Mean Kullback-Leibler divergence in nats of log-probabilities (N, classes) from exact ones; 0 or more."""
+    return max(0.0, float(np.mean(np.sum(np.exp(exact) * (exact - answered), axis=1))))
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _scheme(request: RankRequest) -> Scheme:
+    return Scheme(activation_dtype="uint8", activation_symmetric=False, reduced_range=request.reduced_range)
+
+
+def _job(request: RankRequest, out: Path) -> Job:
+    int8 = Candidate(id="ranking", runtime=Runtime.ONNXRUNTIME, precision=Precision.INT8, method=Method.POST_TRAINING)
+    pixels = calibration_pixels(request.pixels, request.images)
+    return Job(request.onnx, out, int8, request.normalization, pixels)
+
+
+def _probes(request: RankRequest) -> npt.NDArray[np.float32]:
+    """Images of the choose role, spread evenly, as the trunk wants them: float32 (N, 3, H, W)."""
+    pixels = np.load(request.pixels / "choose.pixels.npy", mmap_mode="r", allow_pickle=False)
+    count = min(request.probes, len(pixels))
+    places = np.arange(count, dtype=np.int64) * len(pixels) // count
+    wanted = request.normalization
+    return to_feed(np.ascontiguousarray(pixels[places]), "float32", "NCHW", wanted.mean, wanted.std)
+
+
+def _log_probabilities(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
+    return np.asarray(shifted - np.log(np.sum(np.exp(shifted), axis=1, keepdims=True)))

@@ -1,0 +1,122 @@
+"""Layers that stay in float: the ones that the ranking names, in both runtimes, and the answers are mended by it."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from edgecnn.errors.quantization import LayerNotFound, NothingLeftToQuantize
+from edgecnn.quantization import openvino as for_openvino
+from edgecnn.quantization.executors import onnxruntime_cpu, openvino_cpu
+from edgecnn.quantization.job import Job
+from edgecnn.stages.quantize import MixedStage, QuantizeStage
+from edgecnn.values.candidate import Method
+from edgecnn.values.key import Key
+from edgecnn.values.model_file import ModelFile
+from edgecnn.values.ranking import RankedLayer
+from tests.graph.trunks import NORMALIZATION, feed_of, pictures, prepared, scratch
+from tests.quantization.made import CANDIDATES, IMAGES, Quiet
+from tests.quantization.planted import PLANTED, planted_trunk
+from tests.stages.test_rank import convolutions, ranked, ranking
+
+EXECUTORS = {"onnxruntime-int8": onnxruntime_cpu, "openvino-int8": openvino_cpu}
+BOTH = pytest.mark.parametrize("candidate", sorted(EXECUTORS))
+
+
+def stage(candidate: str, kept: int) -> QuantizeStage:
+    """Post-training INT8, or with so many layers in float."""
+    plain = CANDIDATES[candidate]
+    inputs = {"model": Key("a"), "pixels": Key("b")}
+    if not kept:
+        return QuantizeStage(inputs=inputs, candidate=plain, images=IMAGES, normalization=NORMALIZATION)
+    mixed = plain.model_copy(update={"id": f"{candidate}-mixed-{kept}", "method": Method.MIXED})
+    inputs["ranking"] = Key("c")
+    return MixedStage(inputs=inputs, candidate=mixed, images=IMAGES, normalization=NORMALIZATION, kept_float=kept)
+
+
+@cache
+def made(candidate: str, kept: int) -> Path:
+    folder = scratch() / f"planted-{candidate}-{kept}"
+    folder.mkdir()
+    given = {"model": planted_trunk(), "pixels": prepared(), "ranking": ranked(planted_trunk())}
+    stage(candidate, kept).make(given, folder, Quiet())
+    return folder
+
+
+def compared(candidate: str, kept: int) -> tuple[float, float]:
+    """Share of pictures that get another class than from the float network, and how far the logits are from its own."""
+    feed, folder = feed_of(pictures(120, seed=3)), made(candidate, kept)
+    model = ModelFile.model_validate_json((folder / "model.json").read_text())
+    exact = onnxruntime_cpu.logits_of(planted_trunk() / "model.onnx", feed)
+    answered = EXECUTORS[candidate].run(folder, model, feed)
+    distance = np.sqrt(np.mean((answered - exact) ** 2)) / np.ptp(exact)
+    return float(np.mean(answered.argmax(axis=1) != exact.argmax(axis=1))), float(distance)
+
+
+@BOTH
+def test_two_layers_in_float_mend_what_int8_ruins(candidate: str) -> None:
+    (others, ruined), (fewer, mended) = compared(candidate, 0), compared(candidate, 2)
+    assert others > 0.08 and fewer < others / 2
+    assert ruined > 3 * mended
+
+
+@BOTH
+def test_the_kept_layers_are_named_and_are_the_ones_that_are_in_float(candidate: str) -> None:
+    facts = json.loads((made(candidate, 2) / "quantize.json").read_text())
+    planted = {convolutions(planted_trunk())[place] for place in PLANTED}
+    assert set(facts["kept_float"]) == planted
+    assert len(facts["float_layers"]) == 2
+    assert all(any(name.startswith(kept) for kept in planted) for name in facts["float_layers"])
+    assert facts["calibration_images"] == IMAGES
+    assert "kept_float" not in json.loads((made(candidate, 0) / "quantize.json").read_text())
+
+
+def test_the_wide_tensor_is_not_rounded_any_more_and_its_neighbours_are() -> None:
+    model = onnx.load(made("onnxruntime-int8", 2) / "model.onnx")
+    made_by = {name: node for node in model.graph.node for name in node.output}
+    planted = {convolutions(planted_trunk())[place] for place in PLANTED}
+    first, second = (node for node in model.graph.node if node.name in planted)
+    assert made_by[second.input[0]].op_type == "Relu"
+    assert made_by[made_by[second.input[0]].input[0]].name == first.name
+    assert made_by[first.input[0]].op_type == "DequantizeLinear"
+
+
+@BOTH
+def test_a_second_run_elsewhere_makes_the_same_bytes(candidate: str, tmp_path: Path) -> None:
+    given = {"model": planted_trunk(), "pixels": prepared(), "ranking": ranked(planted_trunk())}
+    stage(candidate, 2).make(given, tmp_path, Quiet())
+    for path in made(candidate, 2).iterdir():
+        assert (tmp_path / path.name).read_bytes() == path.read_bytes(), path.name
+
+
+def test_as_many_layers_as_the_network_has_are_no_int8_any_more(tmp_path: Path) -> None:
+    layers = len(ranking(planted_trunk()).layers)
+    given = {"model": planted_trunk(), "pixels": prepared(), "ranking": ranked(planted_trunk())}
+    with pytest.raises(NothingLeftToQuantize) as caught:
+        stage("onnxruntime-int8", layers).make(given, tmp_path, Quiet())
+    assert caught.value.line() == (
+        f"onnxruntime-int8-mixed-{layers} keeps {layers} layers in float and nothing would be left in INT8: "
+        f"the network has {layers} [nothing-left-to-quantize]"
+    )
+
+
+def test_a_layer_that_openvino_s_model_does_not_name_is_an_error_and_not_left_out(tmp_path: Path) -> None:
+    stranger = RankedLayer(name="node_of_another", op="Conv", outputs=("elsewhere",), damage_nats=1.0, mac_share=0.1)
+    candidate = CANDIDATES["openvino-int8"]
+    job = Job(planted_trunk() / "model.onnx", tmp_path, candidate, NORMALIZATION, pictures(4), (stranger,))
+    with pytest.raises(LayerNotFound) as caught:
+        for_openvino.quantize(job)
+    assert caught.value.line() == (
+        "openvino-int8 is to keep node_of_another in float: the converted model names no layer so, "
+        "nor by a tensor that it makes [layer-not-found]"
+    )
+
+
+def test_how_many_layers_stay_in_float_is_in_the_key() -> None:
+    versions = dict.fromkeys(("nncf", "onnx", "onnxruntime", "openvino"), "1")
+    assert len({stage("onnxruntime-int8", kept).key(versions) for kept in (0, 2, 4)}) == 3
