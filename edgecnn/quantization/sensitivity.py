@@ -18,10 +18,11 @@ from edgecnn.graph.document import load_model
 from edgecnn.graph.layer_tensors import tensors_of_layers
 from edgecnn.graph.macs import mac_table
 from edgecnn.graph.passes.one_quantized import one_quantized, read_rounding
+from edgecnn.graph.unquantized import require_unquantized
 from edgecnn.quantization.calibration import calibration_pixels
 from edgecnn.quantization.executors.onnxruntime_cpu import logits_of
 from edgecnn.quantization.job import Job
-from edgecnn.quantization.onnxruntime import require_finite_answers, require_unquantized, static_qdq
+from edgecnn.quantization.onnxruntime import require_finite_answers, static_qdq
 from edgecnn.runner.pixels import to_feed
 from edgecnn.values.candidate import Candidate, Method, Precision, Runtime, Scheme
 from edgecnn.values.preprocessing import Normalization
