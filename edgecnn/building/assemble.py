@@ -169,7 +169,8 @@ def _latency(name: str, scene: Scene) -> Latency:
         raced = seen.raced(purpose)
         if name in raced:
             fp32 = None if name == BASELINE_ID else raced.get(BASELINE_ID)
-            return latency(raced[name], fp32=fp32, machine=machine)
+            found = latency(raced[name], fp32=fp32, machine=machine)
+            return found.model_copy(update={"selecting": purpose == "select" and bool(seen.raced("report"))})
     if name in seen.screen_ms:
         reason = f"one screening run: {seen.screen_ms[name]:.2f} ms; not among the finalists, and one run has no interval"
         return missing_latency(reason=reason, machine=machine)

@@ -29,7 +29,8 @@ from edgecnn.values.recipe import ModelChoice, PreprocessingChoice, Recipe
 from edgecnn.values.stage import Progress
 from edgecnn.values.weights import WeightsAnswer
 
-_REVISION = 1
+_UNKNOWN = ", and whether it was trained on these very images is not known here"
+_REVISION = 2
 """Raised by hand when the same file would be described otherwise; what was kept by older code is then found anew."""
 
 
@@ -55,6 +56,8 @@ def check_brought(recipe: Recipe, goal: str) -> None:
         if recipe.preprocessing != PreprocessingChoice():
             raise PreprocessingOfAnArch(arch=model.arch)
         return
+    if (stated := sorted(recipe.train.model_fields_set)) != []:
+        raise BroughtAndNamed(option=f"train.{stated[0]}")
     for option in ("arch", "weights"):
         if option in model.model_fields_set:
             raise BroughtAndNamed(option=f"--{option}")
@@ -95,7 +98,9 @@ def brought_model(recipe: Recipe, data: DataSummary, cache: Path, tell: Progress
 
 def brought_weights(choice: ModelChoice) -> WeightsAnswer:
     """The answer to where training begins, of what is not trained."""
-    return WeightsAnswer(choice="onnx", kind="onnx", why=f"the weights inside {choice.onnx}, as they are: nothing is trained")
+    return WeightsAnswer(
+        choice="onnx", kind="onnx", why=f"the weights inside {choice.onnx}, as they are: nothing is trained{_UNKNOWN}"
+    )
 
 
 def brought_arch(choice: ModelChoice, model: BroughtModel) -> ArchSpec:

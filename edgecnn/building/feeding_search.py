@@ -123,7 +123,8 @@ def _best(brought: Brought, ways: Sequence[Feeding], right: Sequence[NDArray[np.
     order = sorted(range(len(ways)), key=lambda number: (-int(right[number].sum()), number))
     trials = tuple(FeedingTrial(feeding=ways[n], right=int(right[n].sum()), images=len(right[n])) for n in order)
     first, classes = order[0], brought.entry.classes
-    share = wilson(trials[0].right, trials[0].images)
+    # The best of several tries is good by chance more often than one: Bonferroni.
+    share = wilson(trials[0].right, trials[0].images, confidence=1 - TOLD_APART / len(ways))
     if by == "search" and (share is None or share.low <= 1 / classes):
         tried = tuple(dict.fromkeys(way.name for way in ways))
         raise PreprocessingNotFound(

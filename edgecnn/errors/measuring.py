@@ -74,5 +74,5 @@ class DurationMisread(EdgecnnError):
     def __init__(self, *, option: str, text: str, least_s: float, most_s: float) -> None:
         super().__init__(
             what=f"{option}: {text!r} is no duration between {least_s:g}s and {most_s / 60:g}min",
-            hint=f"write it with its unit, such as {option} 60s",
+            hint=f"a number with its unit in that range, such as {option} 60s",
         )

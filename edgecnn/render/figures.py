@@ -10,6 +10,11 @@ from edgecnn.values.verdict import Fidelity, Interval, Verdict
 
 NONE = "–"
 MARKS = {Fidelity.EMULATED: "ᵉ", Fidelity.PREDICTED: "ᵖ", Fidelity.MEASURED: "", Fidelity.MISSING: ""}
+SELECTING, DISTURBED = "ˢ", "ᵈ"
+_OF_RACES = {
+    SELECTING: "ˢ of the race that selected: what ships and fp32 raced once more, and times of two races do not compare",
+    DISTURBED: "ᵈ other work or throttling slowed these runs: fast is shown by them, slow is not",
+}
 LEGEND = {
     Fidelity.EMULATED: "ᵉ emulated: computed here on a stand-in for what the device will run",
     Fidelity.PREDICTED: "ᵖ predicted from a model, not measured",
@@ -44,13 +49,13 @@ def milliseconds(interval: Interval | None) -> str:
 
 
 def p50(value: Latency | None) -> str:
-    """The median latency in ms."""
-    return NONE if value is None else milliseconds(value.p50_ms)
+    """The median latency in ms, with the marks of the race that it is from."""
+    return _of_race(value, None if value is None else value.p50_ms)
 
 
 def p99(value: Latency | None) -> str:
-    """The 99th percentile in ms."""
-    return NONE if value is None else milliseconds(value.p99_ms)
+    """The 99th percentile in ms, with the marks of the race that it is from."""
+    return _of_race(value, None if value is None else value.p99_ms)
 
 
 def speed(value: Latency | None) -> str:
@@ -58,6 +63,12 @@ def speed(value: Latency | None) -> str:
     if value is None or value.ratio_to_fp32 is None:
         return NONE
     return times(value.ratio_to_fp32)
+
+
+def _of_race(value: Latency | None, figure: Interval | None) -> str:
+    if value is None or figure is None:
+        return NONE
+    return milliseconds(figure) + (SELECTING if value.selecting else "") + (DISTURBED if value.disturbed else "")
 
 
 def times(ratio: Interval) -> str:
@@ -96,7 +107,8 @@ IMPORTANT = ("candidate", "chosen", "verdict", "top-1 (95 %)", "drop", "p50 ms",
 def legend(candidates: Iterable[CandidateFacts]) -> list[str]:
     """What the marks in these rows mean; nothing where there are none."""
     rows = [cell for facts in candidates for cell in row(facts)]
-    return [text for fidelity, text in LEGEND.items() if any(MARKS[fidelity] in cell for cell in rows)]
+    marks = {**{MARKS[fidelity]: text for fidelity, text in LEGEND.items()}, **_OF_RACES}
+    return [text for mark, text in marks.items() if any(mark in cell for cell in rows)]
 
 
 def verdict(facts: CandidateFacts) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.store import StoreFull, StoreUnusable
 
-_NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
+_NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _NO_ACCESS = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO})
 _FULL_BELOW_BYTES = 1 << 20
 """Libraries that write through C++ report a full disk as a RuntimeError without an errno; then so little space is left."""

@@ -80,6 +80,8 @@ class Latency(Value):
     """How a race ended that ran until p50 was known well enough; None where the number of rounds was fixed."""
     smallest_ratio: float | None = None
     """What the race could have shown, at least 1: every kit held against itself a round later comes out no further from 1."""
+    selecting: bool = False
+    """True of the race that selected: what ships and fp32 raced once more, and times of two races do not compare."""
     steady: Steady | None = None
     """Whether the runs became steady; nothing is left out of any figure where they did not. None where nothing was timed."""
 

@@ -25,20 +25,21 @@ def test_without_a_terminal_nothing_is_asked_and_every_default_stands(place: Pla
     assert done.returncode == 0, done.stderr
     assert done.stdout == "usual.toml is written; edgecnn build usual.toml builds it\n"
     recipe = load_recipe(place.folder / "usual.toml")
-    assert (recipe.model.arch, recipe.target.device, recipe.gates.max) == ("mobilenet-v3-large", "cpu", {"drop_pp": 1.0})
+    assert (recipe.model.arch, recipe.target.device, recipe.gates.max) == ("mobilenet-v3-large", "cpu", {})
     assert Path(recipe.data.path) == place.photos
     text = (place.folder / "usual.toml").read_text()
     assert 'path = "photos"\n' in text  # so that the folder and its recipe can move together
     assert "# found: 150 photographs of 3 classes, 50 (bag) to 50 (shirt)\n" in text
     assert "resolve ±" in text
+    assert "# 30 images show ± " in text and "\n# drop_pp = 1 " in text  # a gate that could only stay open would fail every job
 
 
 def test_the_written_recipe_is_planned(place: Place) -> None:
     place.plain(
-        "init", "photos", "--out", "planned.toml", "--arch", "resnet-18", "--target", "intel-cpu:openvino", "--drop-pp", "0.5"
+        "init", "photos", "--out", "planned.toml", "--arch", "resnet-18", "--target", "intel-cpu:openvino", "--drop-pp", "40"
     )
     recipe = load_recipe(place.folder / "planned.toml")
-    assert recipe.gates.max == {"drop_pp": 0.5} and recipe.model.arch == "resnet-18"
+    assert recipe.gates.max == {"drop_pp": 40} and recipe.model.arch == "resnet-18"
     done = place.plain("plan", "planned.toml", "--set", "model.weights=none")
     assert done.returncode == 0 and "openvino-int8" in done.stdout, done.stderr
 
@@ -75,7 +76,7 @@ def test_what_cannot_be_is_refused_and_nothing_is_written(place: Place, ref: str
 def test_at_a_terminal_three_questions_are_asked_and_a_slip_is_asked_again(place: Place) -> None:
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "edgecnn", "init", "photos", "--out", "asked.toml"]
-    os.write(ours, b"mobilenet-v9\nmobilenet-v2\n\n2\n")
+    os.write(ours, b"mobilenet-v9\nmobilenet-v2\n\n50\n")
     with subprocess.Popen(
         command, cwd=place.folder, env=place.environment, stdin=theirs, stdout=subprocess.PIPE, stderr=theirs
     ) as run:
@@ -85,5 +86,5 @@ def test_at_a_terminal_three_questions_are_asked_and_a_slip_is_asked_again(place
     os.close(ours)
     assert "no architecture is called 'mobilenet-v9'" in said
     recipe = load_recipe(place.folder / "asked.toml")
-    assert (recipe.model.arch, recipe.target.device, recipe.gates.max) == ("mobilenet-v2", "cpu", {"drop_pp": 2.0})
+    assert (recipe.model.arch, recipe.target.device, recipe.gates.max) == ("mobilenet-v2", "cpu", {"drop_pp": 50.0})
     assert recipe.target.runtime in (None, *Runtime)

@@ -32,5 +32,6 @@ def test_batches_that_cannot_be_are_refused_with_how_to_write_them() -> None:
 
 def test_a_duration_without_a_unit_is_refused_with_how_to_write_it() -> None:
     assert DurationMisread(option="--soak", text="60", least_s=30.0, most_s=1800.0).line() == (
-        "--soak: '60' is no duration between 30s and 30min — write it with its unit, such as --soak 60s [duration-misread]"
+        "--soak: '60' is no duration between 30s and 30min — a number with its unit in that range, such as --soak 60s"
+        " [duration-misread]"
     )
