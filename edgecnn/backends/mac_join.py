@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
+from edgecnn.backends.moved_bytes import byte_facts
 from edgecnn.values.mac_table import LayerMacs, MacTable
 from edgecnn.values.residency import LayerResidency, Residency
 
@@ -40,11 +41,14 @@ def executed_residency(layers: Sequence[LayerResidency], macs: MacTable) -> Resi
     for layer in layers:
         by_precision[layer.precision] += layer.macs
     by_precision[UNKNOWN] += macs.total - sum(by_precision.values())
-    return Residency(
-        basis="executed",
-        layers=tuple(layers),
-        mac_share={name: count / macs.total for name, count in sorted(by_precision.items()) if count},
-        time_share=_time_share(layers),
+    return Residency.model_validate(
+        {
+            "basis": "executed",
+            "layers": tuple(layers),
+            "mac_share": {name: count / macs.total for name, count in sorted(by_precision.items()) if count},
+            "time_share": _time_share(layers),
+            **byte_facts(layers),
+        }
     )
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.backends.openvino_import import import_openvino
+from edgecnn.backends.operators import operators_named
+from edgecnn.values.candidate import Runtime
 
 _GENERATED = re.compile(r"^(?!Conv_|ConvTranspose_|Gemm_|MatMul_)([A-Z][A-Za-z0-9]*)_([0-9]+)(?=$|/)")
 """Kind and count, alone or before what NNCF appends. Multiplying layers keep their names: residency joins by them."""
@@ -21,8 +23,12 @@ def convert_trunk(onnx: Path) -> Any:
 
     ``read_model`` would not fuse Sigmoid and Mul to Swish before quantizers are placed, which then keep the two apart: measured
     on EfficientNet-B0, INT8 is a third slower so.
+
+    Raises:
+        OperatorMissing: OpenVINO lacks one of the trunk's operators.
     """
-    return import_openvino().convert_model(onnx)
+    with operators_named(onnx, Runtime.OPENVINO):
+        return import_openvino().convert_model(onnx)
 
 
 def save_ir(model: Any, path: Path) -> int:

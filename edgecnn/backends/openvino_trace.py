@@ -12,12 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.backends.mac_join import OVERHEAD, UNKNOWN, MacJoin, executed_residency
+from edgecnn.backends.moved_bytes import MovedTensor, moved_bytes
 from edgecnn.errors.residency import TraceUnreadable
 from edgecnn.values.mac_table import MacTable
 from edgecnn.values.residency import LayerResidency, Residency
 
 _MULTIPLIES = frozenset({"Convolution", "Deconvolution", "FullyConnected", "MatMul"})
 _MOVES = frozenset({"Reorder", "Convert", "FakeQuantize", "Transpose"})
+_VIEWS = frozenset({"Reshape", "ShapeOf"})
+"""Give the same numbers under another shape, or the shape alone: none is moved."""
 _TYPES = {"f32": "fp32", "f16": "fp16", "bf16": "bf16", "i8": "int8", "u8": "int8"}
 _PRIMITIVE = re.compile(r"_(I8|f32|bf16|f16)$", re.IGNORECASE)
 _APPENDED = re.compile(r"(/WithoutBiases|/DequantizationMultiply)+$")
@@ -59,7 +62,16 @@ def _layer(entry: Mapping[str, Any], join: MacJoin) -> LayerResidency:
         macs=sum(layer.macs for layer in claimed),
         time_us=entry["time_us"],
         onnx_nodes=tuple(layer.name for layer in claimed),
+        moved_bytes={} if kind in _VIEWS else _moved(entry),
     )
+
+
+def _moved(entry: Mapping[str, Any]) -> Mapping[str, int] | None:
+    """Read and written, by the types and shapes of the executed graph's edges; None where one has no fixed shape."""
+    ports = (*entry["inputs"], *entry["outputs"]) if "inputs" in entry else ({"shape": None},)
+    if any(port["shape"] is None for port in ports):
+        return None
+    return moved_bytes(MovedTensor(port["type"], tuple(port["shape"])) for port in ports)
 
 
 def _names(entry: Mapping[str, Any]) -> Iterator[str]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgecnn.backends.mac_join import UNKNOWN, MacJoin, executed_residency
+from edgecnn.backends.moved_bytes import MovedTensor, moved_bytes
 from edgecnn.errors.residency import TraceUnreadable
 from edgecnn.errors.tensorrt import BuildLogUnreadable
 from edgecnn.values.mac_table import MacTable
@@ -32,20 +33,27 @@ _PRECISIONS = {
 _MULTIPLIES = re.compile(r"corr|conv|gemm|matmul|matrixmultiply|mmul|dot|_fc", re.IGNORECASE)
 _FUSES = re.compile(r"fusion|kgen|myelin|foreign", re.IGNORECASE)
 """Types whose work is told by the layer's name alone, as in ``__myl_CorrMulAdd_myl0_2`` of type runtime_fusion."""
+_STAYS = re.compile(r"noop|signal|wait", re.IGNORECASE)
+"""Move nothing."""
 _COPIES = re.compile(r"reformat|noop|shuffle|copy", re.IGNORECASE)
 _ONNX_NODE = re.compile(r"\[ONNX Layer: ([^\]]*)\]")
 _FORMAT = re.compile(r"Datatype: ([^},]*)")
+_TENSOR = re.compile(r"\{[^{}]*\}")
+_DIMENSIONS = re.compile(r"Dimensions: \[([-0-9, ]*)\]")
+_ELEMENTS = {**_PRECISIONS, "int32": "int32", "int64": "int64", "bool": "bool", "fp8": "fp8"}
 
 
 @dataclass(frozen=True)
 class EngineLayer:
-    """One layer of an engine: what it is, the precisions of what it reads, and the network nodes that it came from."""
+    """One layer of an engine: what it is, the precisions of what it reads, the network nodes that it came from, what it moves."""
 
     name: str
     type: str
     inputs: tuple[str, ...]
     constants: tuple[str, ...]
     nodes: tuple[str, ...]
+    moved: Mapping[str, int] | None
+    """Element type to bytes that it reads and writes for one image, as listed; None where a tensor has no shape or type."""
 
     @property
     def precision(self) -> str:
@@ -108,11 +116,29 @@ def _listed(lines: Iterable[str]) -> tuple[EngineLayer, ...]:
 def _layer(line: str) -> EngineLayer:
     name, _, rest = line.removeprefix("Name: ").partition(", LayerType: ")
     kind, _, rest = rest.partition(", Inputs: ")
-    read, _, _ = rest.partition(", Outputs: ")
-    inputs, _, constants = read.partition(", Constants: ")
+    tensors = rest.partition(", Metadata: ")[0]
+    inputs, _, constants = tensors.partition(", Outputs: ")[0].partition(", Constants: ")
     return EngineLayer(
-        name=name, type=kind, inputs=_precisions(inputs), constants=_precisions(constants), nodes=tuple(_ONNX_NODE.findall(line))
+        name=name,
+        type=kind,
+        inputs=_precisions(inputs),
+        constants=_precisions(constants),
+        nodes=tuple(_ONNX_NODE.findall(line)),
+        moved={} if _STAYS.search(kind) else _moved(tensors),
     )
+
+
+def _moved(tensors: str) -> Mapping[str, int] | None:
+    """Of all tensors in a layer's line. A size that may vary is that of one image."""
+    found = []
+    for tensor in _TENSOR.findall(tensors):
+        sizes, format_ = _DIMENSIONS.search(tensor), _FORMAT.search(tensor)
+        if sizes is None or format_ is None:
+            return None
+        words = re.findall(r"\w+", format_[1].lower())
+        shape = tuple(abs(int(size)) for size in sizes[1].split(",") if size.strip())
+        found.append(MovedTensor(next((_ELEMENTS[word] for word in words if word in _ELEMENTS), UNKNOWN), shape))
+    return moved_bytes(found)
 
 
 def _precisions(tensors: str) -> tuple[str, ...]:
@@ -134,6 +160,7 @@ def _rows(layers: Sequence[EngineLayer], macs: MacTable, times_us: Mapping[str, 
             macs=sum(counted.macs for counted in join.claim(layer.nodes)) if layer.multiplies else 0,
             time_us=times_us.get(layer.name),
             onnx_nodes=layer.nodes,
+            moved_bytes=layer.moved,
         )
         for layer in layers
     )

@@ -16,6 +16,33 @@ class NotAnOnnxModel(EdgecnnError):
         super().__init__(what=f"{path} is no ONNX model", because=why)
 
 
+class ModelTooLarge(EdgecnnError):
+    """Raised before a model of 2 GiB or more is read: one file of ONNX cannot hold it, and trying would take the memory first."""
+
+    ref = "model-too-large"
+
+    def __init__(self, *, path: Path, size: int) -> None:
+        super().__init__(
+            what=f"{path}: a model of {size / 2**30:.2f} GiB, weights included",
+            because="an ONNX file ends at 2 GiB, and every candidate is made from one",
+            hint="choose a smaller network; of the catalogue's none comes near",
+        )
+
+
+class OperatorMissing(EdgecnnError):
+    """Raised when a runtime refuses a model for an operator that it does not have."""
+
+    ref = "operator-missing"
+
+    def __init__(self, *, path: Path, runtime: str, op: str, node: str | None, nearest: str | None) -> None:
+        where = f" (node {node})" if node else ""
+        hint = "leave this runtime out, or write the network without that operator"
+        super().__init__(
+            what=f"{path}: {runtime} has no operator {op}{where}",
+            hint=f"write it as {nearest}, which every runtime has" if nearest else hint,
+        )
+
+
 class ExternalDataOutside(EdgecnnError):
     """Raised when a model's weights lie outside its own folder: reading them would follow a path that somebody else wrote."""
 

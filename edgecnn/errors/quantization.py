@@ -32,6 +32,19 @@ class CalibrationNotFinite(EdgecnnError):
         )
 
 
+class CalibrationRangeNotFinite(EdgecnnError):
+    """Raised when a tensor inside the network reaches NaN or infinity on calibration images, though the answers are numbers."""
+
+    ref = "calibration-range-not-finite"
+
+    def __init__(self, *, tensor: str) -> None:
+        super().__init__(
+            what=f"the range of tensor {tensor} over the calibration images ends at NaN or infinity",
+            because="a layer overflows there, which a later one hides from the answers",
+            hint="train again with a lower learning rate (--set train.learning_rate=...), or check the weights file",
+        )
+
+
 class AlreadyQuantized(EdgecnnError):
     """Raised when the model to quantize holds quantization nodes: a second pass would quantize the rounding of the first."""
 

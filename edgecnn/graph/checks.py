@@ -9,8 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
+from edgecnn.backends.operators import operators_named
 from edgecnn.errors.export import ExportDisagrees
 from edgecnn.values.base import Value
+from edgecnn.values.candidate import Runtime
 
 TOLERANCE = 1e-3
 """Allowed difference as a share of the logits' spread: folding a batch norm reorders fp32 sums (1e-6 of the spread is usual, and
@@ -33,10 +35,14 @@ def onnx_logits(path: Path, feed: npt.NDArray[Any], batch: int = 16) -> npt.NDAr
     """The graph's answers, computed by ONNX Runtime with its plainest kernels, float32 (N, classes).
 
     The first image goes alone, so that both a batch of one and a larger one are tried.
+
+    Raises:
+        OperatorMissing: ONNX Runtime lacks one of its operators.
     """
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
-    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    with operators_named(path, Runtime.ONNXRUNTIME):
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
     edges = [0, *range(1, len(feed), batch), len(feed)]
     parts = [session.run(None, {name: feed[start:end]})[0] for start, end in zip(edges, edges[1:], strict=False)]

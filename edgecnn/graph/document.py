@@ -7,29 +7,34 @@ with the folder; nothing that computes reads them, and they are removed.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from math import prod
 from pathlib import Path
 from typing import Any
 
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
-from edgecnn.errors.export import ExternalDataOutside, NotAnOnnxModel
+from edgecnn.errors.export import ExternalDataOutside, ModelTooLarge, NotAnOnnxModel
 
 INPUT_NAME = "image"
 OUTPUT_NAME = "logits"
 """Of the trunk."""
 IR_VERSION = 10
 """onnxruntime 1.19, the last for Python 3.8, reads IR 10; onnx itself would write a newer one."""
+BYTES_MAX = 2**31 - 1
+"""Of a protobuf message, and therefore of a model in one file."""
 
 
 def load_model(path: Path) -> onnx.ModelProto:
     """Read a model with all its weights in memory.
 
     Raises:
+        ModelTooLarge: it would not fit into one file; nothing of it has been read then.
         NotAnOnnxModel: the file cannot be parsed, or holds no graph.
         ExternalDataOutside: its weights would be read from outside its folder.
     """
     model = _without_weights(path)
+    _require_one_file(path, path.stat().st_size + sum(_stored_bytes(tensor) for tensor in _external(model.graph)))
     onnx.load_external_data_for_model(model, str(path.parent))
     return model
 
@@ -45,7 +50,12 @@ def external_files(path: Path) -> tuple[str, ...]:
 
 
 def save_model(model: onnx.ModelProto, path: Path) -> None:
-    """Write a model as one file: IR 10, no metadata, no doc strings, unique node names, deterministic bytes."""
+    """Write a model as one file: IR 10, no metadata, no doc strings, unique node names, deterministic bytes.
+
+    Raises:
+        ModelTooLarge: one file cannot hold it.
+    """
+    _require_one_file(path, model.ByteSize())
     clean = onnx.ModelProto()
     clean.CopyFrom(model)
     clean.ir_version = IR_VERSION
@@ -100,6 +110,7 @@ def _name_nodes(graph: onnx.GraphProto) -> None:
 
 
 def _without_weights(path: Path) -> onnx.ModelProto:
+    _require_one_file(path, path.stat().st_size)
     try:
         model = onnx.load(path, load_external_data=False)
     except DecodeError as error:
@@ -122,6 +133,16 @@ def _external(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
                     yield tensor
     for inner in _subgraphs(graph.node):
         yield from _external(inner)
+
+
+def _require_one_file(path: Path, size: int) -> None:
+    if size > BYTES_MAX:
+        raise ModelTooLarge(path=path, size=size)
+
+
+def _stored_bytes(tensor: onnx.TensorProto) -> int:
+    """By its type and shape: what a file says of its own length need not be so."""
+    return int(prod(tensor.dims) * onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize)
 
 
 def _require_inside(path: Path, tensor: onnx.TensorProto) -> None:

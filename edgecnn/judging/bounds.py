@@ -43,6 +43,7 @@ METRICS: Mapping[str, Metric] = {
         Metric(name="energy_mj", unit="mJ", source="energy", better="lower"),
         Metric(name="int8_mac_share", unit="share", source="residency", better="higher"),
         Metric(name="int8_time_share", unit="share", source="residency", better="higher"),
+        Metric(name="int8_bytes_share", unit="share", source="residency", better="higher"),
     )
 }
 

@@ -11,6 +11,7 @@ from edgecnn.values.class_report import ClassFigures, ClassReport
 from edgecnn.values.energy import Energy
 from edgecnn.values.memory import Memory
 from edgecnn.values.report import Accuracy, CandidateFacts, Latency
+from edgecnn.values.residency import Residency
 from edgecnn.values.verdict import Fidelity, Interval, Verdict
 
 
@@ -169,7 +170,13 @@ def _energy(facts: CandidateFacts) -> Finding:
     return Finding(figure=seen.total_mj, fidelity=seen.fidelity, note=note, disturbed=seen.disturbed)
 
 
-def _int8_share(of: Literal["multiply-adds", "time"]) -> Callable[[CandidateFacts], Finding]:
+_Shared = Literal["multiply-adds", "time", "bytes moved"]
+_ONE_RUN = "of one traced run"
+
+
+def _int8_share(of: _Shared) -> Callable[[CandidateFacts], Finding]:
+    """Multiply-adds and bytes are counted; time was taken in one process, of which nothing says what another would give."""
+
     def find_share(facts: CandidateFacts) -> Finding:
         seen = facts.residency
         if seen is None:
@@ -178,18 +185,25 @@ def _int8_share(of: Literal["multiply-adds", "time"]) -> Callable[[CandidateFact
             return _missing("residency is the builder's plan, and only what a runtime executed is judged")
         if seen.basis == "elsewhere":
             return _missing("residency was read on another machine than the device, whose kernels may be others")
-        shares = seen.mac_share if of == "multiply-adds" else seen.time_share
+        shares = {"multiply-adds": seen.mac_share, "time": seen.time_share, "bytes moved": seen.byte_share}[of]
         if not shares:
-            return _missing(f"the runtime gave no {of} by precision")
-        return Finding(figure=_between(shares), fidelity=Fidelity.MEASURED, note=_unjoined(shares, of))
+            return _missing(_no_share(of, seen))
+        figure = _between(shares, confidence=0.0 if of == "time" else 1.0)
+        note = ", ".join(filter(None, [_ONE_RUN if of == "time" else "", _unjoined(shares, of)]))
+        return Finding(figure=figure, fidelity=Fidelity.MEASURED, note=note)
 
     return find_share
 
 
-def _between(shares: Mapping[str, float]) -> Interval:
+def _no_share(of: _Shared, seen: Residency) -> str:
+    why = f": {seen.bytes_absent}" if of == "bytes moved" and seen.bytes_absent else ""
+    return f"the runtime gave no {of} by precision{why}"
+
+
+def _between(shares: Mapping[str, float], confidence: float) -> Interval:
     """What could not be joined may or may not be INT8: both ends are kept."""
     known = shares.get("int8", 0.0)
-    return Interval(estimate=known, low=known, high=min(1.0, known + shares.get("unknown", 0.0)), confidence=1.0)
+    return Interval(estimate=known, low=known, high=min(1.0, known + shares.get("unknown", 0.0)), confidence=confidence)
 
 
 def _unjoined(shares: Mapping[str, float], of: str) -> str:
@@ -213,4 +227,5 @@ _FINDERS: Mapping[str, Callable[[CandidateFacts], Finding]] = {
     "energy_mj": _energy,
     "int8_mac_share": _int8_share("multiply-adds"),
     "int8_time_share": _int8_share("time"),
+    "int8_bytes_share": _int8_share("bytes moved"),
 }

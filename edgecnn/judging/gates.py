@@ -170,4 +170,5 @@ def _shown(metric: str, figure: Interval) -> str:
     low, centre, high = (scale * value for value in (figure.low, figure.estimate, figure.high))
     if figure.low == figure.high:
         return f"{name} {centre:.{digits}f}{suffix}"
-    return f"{name} {centre:.{digits}f}{suffix} [{low:.{digits}f}, {high:.{digits}f}] at {100 * figure.confidence:.4g} %"
+    ends = f"{name} {centre:.{digits}f}{suffix} [{low:.{digits}f}, {high:.{digits}f}]"
+    return f"{ends} at {100 * figure.confidence:.4g} %" if figure.confidence else ends

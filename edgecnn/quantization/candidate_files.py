@@ -84,6 +84,8 @@ def _make(request: CandidateRequest, out: Path, tell: Progress) -> dict[str, Any
     if not request.images:
         return made
     classes = calibration_classes(request.pixels, request.images)
-    if classes == 1:
+    if request.images == 1:
+        tell.note(f"{request.candidate.id}: calibrated on a single image, so ranges fit that image")
+    elif classes == 1:
         tell.note(f"{request.candidate.id}: all {request.images} calibration images are of one class, so ranges fit that class")
     return {"calibration_images": request.images, "calibration_classes": classes, **made}

@@ -10,10 +10,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
 
 from edgecnn.backends.onnxruntime import BACKEND
+from edgecnn.errors.quantization import CalibrationRangeNotFinite
 from edgecnn.graph.document import load_model, save_model
 from edgecnn.graph.layer_tensors import float_with
 from edgecnn.graph.unquantized import require_unquantized
@@ -35,6 +37,7 @@ def quantize(job: Job) -> dict[str, Any]:
     Raises:
         AlreadyQuantized: the trunk holds quantization nodes.
         CalibrationNotFinite: the float network answers a calibration image with NaN or infinity.
+        CalibrationRangeNotFinite: a tensor inside it reaches one of them, and the answers do not show it.
     """
     if job.candidate.scheme is None:
         raise ValueError(f"{job.candidate.id} has no scheme")
@@ -42,6 +45,7 @@ def quantize(job: Job) -> dict[str, Any]:
     require_unquantized(trunk, job.onnx)
     require_finite_answers(job)
     made = static_qdq(job, job.candidate.scheme, trunk)
+    _require_finite_ranges(made)
     save_model(made, job.out / "model.onnx")
     classes = trunk.graph.output[0].type.tensor_type.shape.dim[1].dim_value
     (job.out / MODEL_FILE_NAME).write_text(BACKEND.model_file(job.candidate, classes).to_json(), encoding="utf-8")
@@ -72,6 +76,15 @@ def static_qdq(job: Job, scheme: Scheme, trunk: onnx.ModelProto) -> onnx.ModelPr
             extra_options={"ActivationSymmetric": scheme.activation_symmetric, "QuantizeBias": scheme.bias == "int32"},
         )
         return load_model(written)
+
+
+def _require_finite_ranges(model: onnx.ModelProto) -> None:
+    """Unlike the other ways to INT8, this one takes the range of every convolution's output, also of one that overflows."""
+    constants = {tensor.name: tensor for tensor in model.graph.initializer}
+    for node in model.graph.node:
+        scale = constants.get(node.input[1]) if node.op_type == "QuantizeLinear" else None
+        if scale is not None and not np.isfinite(onnx.numpy_helper.to_array(scale)).all():
+            raise CalibrationRangeNotFinite(tensor=node.input[0])
 
 
 def require_finite_answers(job: Job) -> None:

@@ -120,4 +120,5 @@ def distances(job: Job) -> dict[str, float]:
 
 
 def _distance(asked: npt.NDArray[np.float32], answered: npt.NDArray[np.float32]) -> float:
-    return float(np.sqrt(np.mean((asked - answered) ** 2)) / np.ptp(asked))
+    # Of answers that are all one number there is no spread; that they tell nothing is found where the golden ones are made.
+    return float(np.sqrt(np.mean((asked - answered) ** 2)) / (np.ptp(asked) or 1.0))

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable
 
 from edgecnn.values.report import Accuracy, CandidateFacts, Latency
+from edgecnn.values.residency import LayerResidency
 from edgecnn.values.verdict import Fidelity, Interval, Verdict
 
 NONE = "–"
@@ -88,6 +89,14 @@ def residency(facts: CandidateFacts) -> str:
     share = facts.residency.mac_share.get(facts.candidate.precision.value, 0.0)
     basis = {"executed": "", "elsewhere": "ᵉ", "planned": " planned"}[facts.residency.basis]
     return f"{whole_share(share)} {facts.candidate.precision.value}{basis}"
+
+
+def moved_bytes(layer: LayerResidency) -> str:
+    """What a layer reads and writes in one inference, most first: '49,152 fp32, 3,072 int8'."""
+    if layer.moved_bytes is None:
+        return NONE
+    moved = sorted(layer.moved_bytes.items(), key=lambda item: -item[1])
+    return ", ".join(f"{count:,} {name}" for name, count in moved) or "0"
 
 
 def whole_share(share: float) -> str:

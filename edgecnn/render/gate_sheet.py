@@ -81,8 +81,8 @@ def error_rates(gates: Iterable[GateResult]) -> str | None:
     """α and margin of every gate that had a figure, in a sentence; None where none had.
 
     α is how often one bound of the interval may lie on the wrong side, so that PASS or FAIL is wrong; a margin is what a gate on
-    a difference allows. What is counted and not estimated, such as a size, has no α, nor has the largest of some runs. A ratio
-    of two builds says both itself.
+    a difference allows. What is counted and not estimated, such as a size, has no α, nor has the largest of some runs or a share
+    of the time of one. A ratio of two builds says both itself.
     """
     said = [_error_rate(each) for each in gates if each.figure is not None and each.gate.metric != LATENCY_RATIO]
     return f"one-sided error rates: {'; '.join(said)}" if said else None
@@ -100,6 +100,10 @@ def _how_sure(result: GateResult) -> str:
     if source == "memory":
         runs = f"{result.largest_of} runs" if result.largest_of else "its runs"
         return f"is the largest of {runs}, no error rate"
-    if source in ("size", "residency") or result.figure is None:
+    if result.gate.metric == "int8_time_share":
+        return "is of one traced run, no error rate"
+    if source == "residency":
+        return "is counted, no error rate"
+    if source == "size" or result.figure is None:
         return "exact"
     return f"α {100 * (1 - result.figure.confidence) / 2:.3g} %"

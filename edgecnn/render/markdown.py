@@ -9,6 +9,7 @@ from edgecnn.render.extents import extent_lines
 from edgecnn.render.footprint import footprint_lines, size_lines
 from edgecnn.render.gate_sheet import error_rates
 from edgecnn.render.page.reasons import grouped
+from edgecnn.render.residency import residency_lines
 from edgecnn.render.timing import latency_lines
 from edgecnn.values.report import BuildReport, CandidateFacts
 
@@ -35,6 +36,7 @@ def report_markdown(report: BuildReport) -> str:
         _section("Latency", latency_lines(report.candidates)),
         _section("Throughput, end to end, sustained", extent_lines(report.candidates)),
         _section("Size", size_lines(report.candidates, report.choice.carried)),
+        _section("What really ran", residency_lines(report.candidates)),
         _section("Memory and energy", footprint_lines(report.candidates)),
         _desktop(report),
         _section("What to know before believing the table", report.notices),

@@ -19,6 +19,7 @@ from edgecnn.render.gate_sheet import error_rates
 from edgecnn.render.grid import Grid, show_grid
 from edgecnn.render.page.reasons import grouped
 from edgecnn.render.plots import stdout_signs
+from edgecnn.render.residency import hollow_lines, residency_lines
 from edgecnn.render.timing import latency_lines
 from edgecnn.render.visible import visible
 from edgecnn.values.artifact import Ran
@@ -64,7 +65,7 @@ def show_report(report: BuildReport) -> None:
     """The table of candidates, one sentence on why, and what to know."""
     show_candidates(report)
     console = _console()
-    for line in extent_lines(report.candidates):
+    for line in (*extent_lines(report.candidates), *hollow_lines(report.candidates)):
         _say(console, f"  {line}")
     _show_desktop(report, console)
     _say(console, f"{report.verdict.value}: {report.choice.why}", _VERDICT_STYLE[report.verdict.value])
@@ -101,7 +102,8 @@ def show_measured(report: BuildReport) -> None:
     """The table, every figure of time in words, and what to know before believing them."""
     show_candidates(report)
     console = _console()
-    for line in (*latency_lines(report.candidates), *extent_lines(report.candidates)):
+    said = (*latency_lines(report.candidates), *extent_lines(report.candidates), *residency_lines(report.candidates))
+    for line in said:
         _say(console, f"  {line}")
     _show_desktop(report, console)
     _show_notices(report, console)

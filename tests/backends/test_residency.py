@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+import onnx
 import pytest
 
+from edgecnn.backends.moved_bytes import MovedTensor, moved_bytes
 from edgecnn.backends.registry import backend_for
 from edgecnn.errors.residency import TraceUnreadable
 from edgecnn.graph.macs import mac_table
+from edgecnn.runner.sessions.onnxruntime_cpu import OnnxRuntimeSession
 from edgecnn.values.candidate import Runtime
 from edgecnn.values.residency import Residency
 from tests.backends.traces import trace_onnxruntime, trace_openvino
 from tests.graph.trunks import trunk
 from tests.quantization.made import F32, made
+from tests.runner.kits import SIDE, network
 
 
 def onnxruntime(candidate: str, folder: Path, name: str = "resnet18", **options: str) -> Residency:
@@ -92,3 +97,46 @@ def test_a_convolution_that_fell_back_to_a_float_primitive_is_not_int8(tmp_path:
     )
     residency = backend_for(Runtime.OPENVINO).read_residency(tmp_path, mac_table(trunk("resnet18")))
     assert residency.layers[0].precision == "fp32"
+
+
+def test_bytes_are_those_of_every_tensor_that_a_layer_reads_and_writes(tmp_path: Path) -> None:
+    """Counted by hand: two convolutions of 16 channels at 32 px in fp32, weights included; biases there are none."""
+    onnx.save(network(width=16, depth=2), tmp_path / "model.onnx")
+    session = OnnxRuntimeSession(tmp_path / "model.onnx", {}, tmp_path)
+    session.run({"image": np.zeros((1, 3, SIDE, SIDE), np.float32)})
+    session.close()
+    found = backend_for(Runtime.ONNXRUNTIME).read_residency(tmp_path, mac_table(tmp_path / "model.onnx"))
+    convolutions = [dict(layer.moved_bytes or {}) for layer in found.layers if layer.macs and layer.op == "Conv"]
+    image, activation = 4 * 3 * SIDE * SIDE, 4 * 16 * SIDE * SIDE
+    first, second = 4 * 16 * 3 * 9, 4 * 16 * 16 * 9
+    assert convolutions == [{"fp32": image + first + activation}, {"fp32": activation + second + activation}]
+    assert found.byte_share == {"fp32": 1.0}
+    assert found.moved_bytes == sum(sum((layer.moved_bytes or {}).values()) for layer in found.layers)
+
+
+@pytest.mark.parametrize(("read", "runtime"), [(onnxruntime, "onnxruntime"), (openvino, "openvino")])
+def test_an_int8_network_moves_a_fraction_of_the_bytes_of_fp32(read: object, runtime: str, tmp_path: Path) -> None:
+    assert callable(read)
+    moved = {}
+    for precision in ("fp32", "int8"):
+        (tmp_path / precision).mkdir()
+        residency: Residency = read(f"{runtime}-{precision}", tmp_path / precision)
+        assert residency.byte_share is not None and residency.bytes_absent is None
+        assert max(residency.byte_share, key=residency.byte_share.__getitem__) == precision
+        moved[precision] = residency.moved_bytes or 0
+    assert moved["int8"] < 0.5 * moved["fp32"]
+
+
+def test_a_trace_without_shapes_gives_no_bytes_and_the_reason(tmp_path: Path) -> None:
+    (tmp_path / "layers.json").write_text(
+        '[{"name": "c", "layer_type": "Convolution", "runtime_precision": "u8", "primitive_type": "jit_I8",'
+        ' "original_names": ["c"], "time_us": 1.0}]'
+    )
+    residency = backend_for(Runtime.OPENVINO).read_residency(tmp_path, mac_table(trunk("resnet18")))
+    assert (residency.byte_share, residency.moved_bytes) == (None, None)
+    assert residency.bytes_absent == "the trace does not give the shapes and types of all that c reads and writes"
+
+
+def test_a_type_of_unknown_size_is_not_guessed() -> None:
+    assert moved_bytes([MovedTensor("float", (2, 3)), MovedTensor("UINT8", (5,))]) == {"fp32": 24, "int8": 5}
+    assert moved_bytes([MovedTensor("float", (2, 3)), MovedTensor("string", (1,))]) is None

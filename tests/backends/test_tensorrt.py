@@ -166,6 +166,27 @@ def test_an_executed_engine_adds_times_to_the_same_listing(tmp_path: Path) -> No
     assert found.layers[1].time_us == 30.0
 
 
+def test_bytes_are_counted_from_the_listed_shapes_for_one_image(tmp_path: Path) -> None:
+    (tmp_path / "layers.txt").write_text("\n".join(LAYERS[:3]))
+    (tmp_path / "times.json").write_text("{}")
+    found = BACKEND.read_residency(tmp_path, MACS)
+    numbers = 4 * 64 * 64
+    assert [dict(layer.moved_bytes or {}) for layer in found.layers] == [
+        {"fp32": 4 * numbers, "int8": numbers},
+        {"fp32": 4 * numbers, "int8": 2 * numbers},
+        {"fp16": 3 * 2 * numbers},
+    ]
+    assert found.byte_share == pytest.approx({"fp32": 8 / 17, "int8": 3 / 17, "fp16": 6 / 17})
+
+
+def test_a_listing_without_shapes_gives_no_bytes_and_the_reason(tmp_path: Path) -> None:
+    (tmp_path / "layers.txt").write_text(LAYERS[1].replace("Dimensions: [-1,4,64,64], ", ""))
+    (tmp_path / "times.json").write_text("{}")
+    found = BACKEND.read_residency(tmp_path, MACS)
+    assert found.byte_share is None
+    assert found.bytes_absent == "the trace does not give the shapes and types of all that conv_a_1 reads and writes"
+
+
 def test_an_untimed_trace_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "layers.txt").write_text("\n".join(LAYERS))
     with pytest.raises(TraceUnreadable):

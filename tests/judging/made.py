@@ -96,8 +96,10 @@ def facts(ident: str = "onnxruntime-int8", **fields: object) -> CandidateFacts:
     return CandidateFacts.model_validate({"candidate": a_candidate(ident), "kit": f"sha-of-{ident}", **fields})
 
 
-def a_residency(basis: str = "executed", mac: dict[str, float] | None = None, time: dict[str, float] | None = None) -> Residency:
-    return Residency.model_validate({"basis": basis, "layers": (), "mac_share": mac or {}, "time_share": time})
+def a_residency(
+    basis: str = "executed", mac: dict[str, float] | None = None, time: dict[str, float] | None = None, **changes: object
+) -> Residency:
+    return Residency.model_validate({"basis": basis, "layers": (), "mac_share": mac or {}, "time_share": time, **changes})
 
 
 def a_gate(metric: str = "drop_pp", bound: float = 1.0, required: str = "always", side: str = "max") -> Gate:

@@ -219,7 +219,9 @@ def test_size_is_exact():
     assert verdict(a_gate("size_mib", 5)) is MISSING
 
 
-@pytest.mark.parametrize(("metric", "field"), [("int8_mac_share", "mac"), ("int8_time_share", "time")])
+@pytest.mark.parametrize(
+    ("metric", "field"), [("int8_mac_share", "mac"), ("int8_time_share", "time"), ("int8_bytes_share", "byte_share")]
+)
 def test_residency_is_judged_as_executed(metric, field):
     def of(basis="executed", **shares):
         return judge(a_gate(metric, 0.9, side="min"), facts(residency=a_residency(basis, **{field: shares})))
@@ -243,6 +245,22 @@ def test_layers_that_could_not_be_joined_leave_the_share_open():
 def test_time_that_was_not_taken_is_missing():
     assert verdict(a_gate("int8_time_share", 0.9, side="min"), residency=a_residency(mac={"int8": 1.0})) is MISSING
     assert verdict(a_gate("int8_mac_share", 0.9, side="min")) is MISSING
+
+
+def test_bytes_that_were_not_counted_are_missing_with_the_reason():
+    result = judge(a_gate("int8_bytes_share", 0.5, side="min"), facts(residency=a_residency(mac={"int8": 1.0})))
+    assert result.verdict is MISSING
+    assert result.reason == "the runtime gave no bytes moved by precision: the trace was read before bytes were counted"
+
+
+def test_a_share_of_time_is_of_one_run_and_claims_no_confidence():
+    shares = {"int8": 0.6, "fp32": 0.3, "unknown": 0.1}
+    result = judge(a_gate("int8_time_share", 0.9, side="min"), facts(residency=a_residency(time=shares)))
+    assert (result.verdict, result.figure.confidence) == (FAIL, 0.0)
+    assert result.reason == (
+        "int8_time_share 60.0 % [60.0, 70.0] (of one traced run, the precision of 10.0 % of time is not known) "
+        "breaks int8_time_share ≥ 0.9"
+    )
 
 
 def test_every_gate_is_answered_in_order():

@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
+from edgecnn.backends.operators import operators_named
+from edgecnn.values.candidate import Runtime
 from edgecnn.values.model_file import ModelFile
 
 
@@ -19,11 +21,16 @@ def run(folder: Path, model: ModelFile, feed: npt.NDArray[Any]) -> npt.NDArray[n
 
 
 def logits_of(path: Path | bytes, feed: npt.NDArray[Any], options: Mapping[str, str] | None = None) -> npt.NDArray[np.float32]:
-    """Logits (N, classes) of an ONNX file, or of one in memory; ``options`` are session configuration entries (``session.…``)."""
+    """Logits (N, classes) of an ONNX file, or of one in memory; ``options`` are session configuration entries (``session.…``).
+
+    Raises:
+        OperatorMissing: ONNX Runtime lacks one of its operators.
+    """
     settings = onnxruntime.SessionOptions()
     settings.log_severity_level = 3
     for name, value in (options or {}).items():
         settings.add_session_config_entry(name, value)
-    session = onnxruntime.InferenceSession(path, settings, providers=["CPUExecutionProvider"])
+    with operators_named(path, Runtime.ONNXRUNTIME):
+        session = onnxruntime.InferenceSession(path, settings, providers=["CPUExecutionProvider"])
     answer = session.run(None, {session.get_inputs()[0].name: feed})[0]
     return np.asarray(answer, np.float32)

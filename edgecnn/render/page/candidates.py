@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from edgecnn.render import figures
@@ -16,7 +17,7 @@ COLUMNS = (
     ("99th percentile", "ms"),
     ("speed-up", "against fp32, same race"),
     ("size", "MiB"),
-    ("in its precision", "of multiply-adds, of time"),
+    ("in its precision", "of multiply-adds, of time, of bytes"),
 )
 """Name and unit."""
 
@@ -148,7 +149,12 @@ def _residency(facts: CandidateFacts) -> Cell:
     found, precision = facts.residency, facts.candidate.precision.value
     if found is None:
         return Cell("missing", MISSING, "nothing was traced")
-    time = (
-        "time unknown" if found.time_share is None else f"{figures.whole_share(found.time_share.get(precision, 0.0))} of the time"
+    return Cell(
+        f"{figures.whole_share(found.mac_share.get(precision, 0.0))} {precision}",
+        of_residency(found),
+        f"{_beside(found.time_share, precision, 'time')}, {_beside(found.byte_share, precision, 'bytes')}",
     )
-    return Cell(f"{figures.whole_share(found.mac_share.get(precision, 0.0))} {precision}", of_residency(found), time)
+
+
+def _beside(shares: Mapping[str, float] | None, precision: str, what: str) -> str:
+    return f"{what} unknown" if shares is None else f"{figures.whole_share(shares.get(precision, 0.0))} of the {what}"

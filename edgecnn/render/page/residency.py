@@ -19,12 +19,14 @@ NAMED = 4
 ROW_PX = 30
 LAYERS_HEIGHT_PX = 220
 TRACED = "a traced run is slower than an untraced one, so its times are shares and no latency"
-What = Literal["mac", "time"]
-_SHARES: Mapping[What, str] = {"mac": "multiply-adds", "time": "time inside layers"}
+COUNTED = "counted from the shapes of what each layer reads and writes, weights included; what caches keep is not seen"
+What = Literal["mac", "time", "bytes"]
+_BASIS: Mapping[What, str] = {"mac": "", "time": ", in one traced process", "bytes": f"; {COUNTED}"}
+_SHARES: Mapping[What, str] = {"mac": "multiply-adds", "time": "time inside layers", "bytes": "bytes moved"}
 
 
 def residencies(report: BuildReport) -> tuple[Figure, ...]:
-    """Shares of multiply-adds and of time, then the layers of the chosen candidate and of the baseline."""
+    """Shares of multiply-adds, of time and of bytes, then the layers of the chosen candidate and of the baseline."""
     found = [figure for what in _SHARES if (figure := _shares(report, what)) is not None]
     shown = [facts for facts in report.candidates if facts.chosen or facts.is_baseline]
     shown.sort(key=lambda facts: not facts.chosen)
@@ -34,7 +36,8 @@ def residencies(report: BuildReport) -> tuple[Figure, ...]:
 def _share_of(facts: CandidateFacts, what: What) -> Mapping[str, float] | None:
     if facts.residency is None:
         return None
-    return facts.residency.mac_share if what == "mac" else facts.residency.time_share
+    residency = facts.residency
+    return {"mac": residency.mac_share, "time": residency.time_share, "bytes": residency.byte_share}[what]
 
 
 def _shares(report: BuildReport, what: What) -> Figure | None:
@@ -42,14 +45,17 @@ def _shares(report: BuildReport, what: What) -> Figure | None:
     if not known:
         return None
     marks = {of_residency(facts.residency): facts for facts, _ in known}
-    absent = [facts.candidate.id for facts in report.candidates if not _share_of(facts, what)]
+    absent: dict[str, list[str]] = {}
+    for facts in report.candidates:
+        if not _share_of(facts, what):
+            absent.setdefault(_absence(facts, what), []).append(facts.candidate.id)
     return Figure(
         id=f"residency-{what}",
         title=f"Share of {_SHARES[what]}",
         says=_says(known, what),
         sources=(
-            *(Source(mark, f"{_where(facts)}") for mark, facts in marks.items()),
-            *([Source(MISSING, f"{', '.join(absent)}: {_absence(what)}")] if absent else []),
+            *(Source(mark, f"{_where(facts)}{_BASIS[what]}") for mark, facts in marks.items()),
+            *(Source(MISSING, f"{', '.join(names)}: {why}") for why, names in absent.items()),
         ),
         spec=_shares_spec(known),
         table=_shares_table(known, what),
@@ -67,8 +73,10 @@ def _where(facts: CandidateFacts) -> str:
     }[facts.residency.basis]
 
 
-def _absence(what: What) -> str:
-    return "nothing was traced" if what == "mac" else "nothing ran that could be timed"
+def _absence(facts: CandidateFacts, what: What) -> str:
+    if what == "bytes" and facts.residency is not None and facts.residency.bytes_absent is not None:
+        return facts.residency.bytes_absent
+    return "nothing ran that could be timed" if what == "time" else "nothing was traced"
 
 
 def _says(known: list[tuple[CandidateFacts, Mapping[str, float]]], what: What) -> str:
@@ -112,7 +120,8 @@ def _shares_table(known: list[tuple[CandidateFacts, Mapping[str, float]]], what:
         (facts.candidate.id, of_residency(facts.residency).word, *(figures.whole_share(shares.get(name, 0.0)) for name in every))
         for facts, shares in known
     )
-    return Table(caption=f"Share of {_SHARES[what]} by precision that ran", columns=("candidate", "basis", *every), rows=rows)
+    kind = "element type" if what == "bytes" else "precision that ran"
+    return Table(caption=f"Share of {_SHARES[what]} by {kind}", columns=("candidate", "basis", *every), rows=rows)
 
 
 def _layers(facts: CandidateFacts) -> Figure | None:
@@ -143,11 +152,11 @@ def _layers_spec(timed: list[LayerResidency], total: float) -> dict[str, Any]:
             "place": place, "us": layer.time_us, "precision": vega.precision_of(layer.precision),
             "layer": layer.name, "operation": layer.op, "runs in": layer.precision,
             "microseconds": f"{layer.time_us:.1f}", "of the time": figures.whole_share((layer.time_us or 0.0) / total),
-            "multiply-adds": f"{layer.macs:,}",
+            "multiply-adds": f"{layer.macs:,}", "bytes moved": figures.moved_bytes(layer),
         }
         for place, layer in enumerate(timed, start=1)
     ]  # fmt: skip
-    names = ("layer", "operation", "runs in", "microseconds", "of the time", "multiply-adds")
+    names = ("layer", "operation", "runs in", "microseconds", "of the time", "multiply-adds", "bytes moved")
     chart = (
         alt.Chart(vega.chart_data(rows))
         .mark_bar(aria=False)
@@ -166,9 +175,9 @@ def _layers_table(facts: CandidateFacts, timed: list[LayerResidency], total: flo
     rows = tuple(
         (
             layer.name, layer.op, layer.precision, f"{layer.time_us:.1f}", figures.whole_share((layer.time_us or 0.0) / total),
-            f"{layer.macs:,}",
+            f"{layer.macs:,}", figures.moved_bytes(layer),
         )
         for layer in timed
     )  # fmt: skip
-    columns = ("layer", "operation", "precision", "µs", "of the time", "multiply-adds")
+    columns = ("layer", "operation", "precision", "µs", "of the time", "multiply-adds", "bytes moved")
     return Table(caption=f"Layers of {facts.candidate.id} that took time, in the order they ran", columns=columns, rows=rows)

@@ -13,7 +13,7 @@ from typing import Any
 import altair as alt
 import vl_convert
 
-PRECISIONS = ("fp32", "fp16", "bf16", "int8", "desktop-gpu", "overhead", "unknown")
+PRECISIONS = ("fp32", "fp16", "bf16", "int8", "int32", "desktop-gpu", "overhead", "unknown")
 """What has a colour of its own in the page, in the order of every legend."""
 _INK, _SOFT, _LINE = "var(--ink)", "var(--soft)", "var(--line)"
 FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif'

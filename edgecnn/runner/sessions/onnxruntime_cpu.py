@@ -62,10 +62,11 @@ class OnnxRuntimeSession(Session):
         return dict(zip(self._outputs, self._run(None, feed)))
 
     def close(self) -> None:
-        """A traced session leaves ``profile.json`` and ``optimized.onnx``."""
+        """Let go of the model; a traced session leaves ``profile.json`` and ``optimized.onnx``."""
         if self._trace_folder is not None:
             Path(self._session.end_profiling()).replace(self._trace_folder / "profile.json")
             self._trace_folder = None
+        self._session = self._run = None
 
 
 def open_session(

@@ -56,11 +56,14 @@ class OpenVinoSession(Session):
         return dict(zip(self._outputs, values.to_tuple()))
 
     def close(self) -> None:
-        """A traced session leaves ``layers.json``: the executed layers, each with the mean time of its calls."""
+        """Let go of the model; a traced session leaves ``layers.json``: executed layers, their mean times and what they move."""
         if self._trace_folder is not None:
             text = json.dumps(_layers(self._compiled, self._request), indent=1)
             write_bytes(self._trace_folder / "layers.json", text.encode("utf-8"))
             self._trace_folder = None
+        # The request holds memory of its own and must go before what it was made from.
+        self._request = None
+        self._compiled = None
 
 
 def open_session(
@@ -98,9 +101,18 @@ def _layers(compiled: Any, request: Any) -> List[Dict[str, Any]]:
                 "primitive_type": _fact(facts, "primitiveType"),
                 "original_names": [name for name in _fact(facts, "originalLayersNames").split(",") if name],
                 "time_us": spent.get(op.get_friendly_name()),
+                "inputs": [_port(each) for each in op.inputs()],
+                "outputs": [_port(each) for each in op.outputs()],
             }
         )
     return layers
+
+
+def _port(port: Any) -> Dict[str, Any]:
+    """Element type and shape of what passes here in one call; no shape where it may vary from call to call."""
+    shape = port.get_partial_shape()
+    sizes = [int(size) for size in shape.to_shape()] if shape.is_static else None
+    return {"type": port.get_element_type().get_type_name(), "shape": sizes}
 
 
 def _fact(facts: Any, name: str) -> str:

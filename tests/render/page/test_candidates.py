@@ -51,7 +51,7 @@ def test_a_latency_that_was_disturbed_says_so_beside_its_runs() -> None:
 @pytest.mark.parametrize(("basis", "word"), [("executed", "measured"), ("elsewhere", "emulated"), ("planned", "planned")])
 def test_a_residency_says_what_it_was_read_from(basis: str, word: str) -> None:
     found = cells(residency=a_residency(basis, int8=0.97))["in its precision"]
-    assert (found.text, found.mark.word, found.detail) == ("97 % int8", word, "time unknown")
+    assert (found.text, found.mark.word, found.detail) == ("97 % int8", word, "time unknown, bytes unknown")
 
 
 def test_every_mark_has_a_word_and_a_glyph_of_its_own() -> None:

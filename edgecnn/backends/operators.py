@@ -1,0 +1,51 @@
+"""An operator that a runtime lacks, named from the runtime's own refusal, with the form nearest to it that every runtime has."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from edgecnn.errors.export import OperatorMissing
+from edgecnn.values.candidate import Runtime
+
+_REFUSALS = (
+    re.compile(r"Could not find an implementation for (?P<op>\w+)\(-?\d+\) node with name '(?P<node>[^']*)'"),
+    re.compile(r"No Op registered for (?P<op>\w+) with"),
+    re.compile(r"(?P<op>\w+)\(-?\d+\) is not a registered function/op"),
+    re.compile(r"No conversion rule found for operations: (?:[\w.]*\.)?(?P<op>\w+)"),
+)
+"""ONNX Runtime without a kernel, an operator of a known domain, one of any; OpenVINO's converter."""
+NEAREST: Mapping[str, str] = {
+    "Swish": "x * Sigmoid(x)",
+    "Mish": "x * Tanh(Softplus(x))",
+    "HardSwish": "x * HardSigmoid(x) with alpha 1/6 and beta 0.5",
+    "Gelu": "0.5 * x * (1 + Erf(x / sqrt(2)))",
+    "GroupNormalization": "Reshape to groups, InstanceNormalization, Reshape back, Mul and Add",
+    "LayerNormalization": "ReduceMean, Sub, Mul, ReduceMean, Sqrt, Div, then Mul and Add",
+    "RMSNormalization": "x / Sqrt(ReduceMean(x * x) + epsilon), then Mul",
+    "LpNormalization": "x / ReduceL2(x)",
+    "GlobalLpPool": "GlobalAveragePool of x * x, then Sqrt and Mul",
+    "DeformConv": "Conv, and training again: where it looks is then fixed",
+}
+"""ONNX operator to the same in older ones. Only what is the same numbers but for rounding, save where it says otherwise."""
+
+
+@contextmanager
+def operators_named(model: Path | bytes, runtime: Runtime) -> Iterator[None]:
+    """Around the opening or conversion of a model file.
+
+    Raises:
+        OperatorMissing: where the runtime's refusal names an operator; any other failure goes on as it is.
+    """
+    try:
+        yield
+    except Exception as error:
+        said = next((found for each in _REFUSALS if (found := each.search(str(error)))), None)
+        if said is None:
+            raise
+        op = said["op"]
+        node = said.groupdict().get("node") or None
+        path = model if isinstance(model, Path) else Path("a model in memory")
+        raise OperatorMissing(path=path, runtime=runtime.value, op=op, node=node, nearest=NEAREST.get(op)) from error

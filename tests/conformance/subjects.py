@@ -1,0 +1,141 @@
+"""What the suite is about: every candidate that every backend offers for this machine, found through the registry.
+
+A new runtime is one module in ``backends`` and one in ``runner/sessions``; nothing here names any. Each candidate is made from
+one small network as the quantize stage makes it, and laid into a kit as package does.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import shutil
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from edgecnn.backends.protocol import Backend
+from edgecnn.backends.registry import all_backends
+from edgecnn.quantization.candidate_files import CandidateRequest, make_candidate
+from edgecnn.quantization.golden import TWIN_FOLDER
+from edgecnn.runner.environment import read_conditions
+from edgecnn.runner.pixels import PixelRecipe
+from edgecnn.values.candidate import Candidate, Precision
+from edgecnn.values.device import Device, Match, Processor, RuntimeFacts
+from edgecnn.values.model_file import MODEL_FILE_NAME
+from tests.graph.trunks import NORMALIZATION, RESOLUTION_PX, prepared, scratch, trunk
+from tests.quantization.made import Quiet
+from tests.runner.kits import copy_runner, seal, write_golden
+
+NETWORK = "resnet18"
+IMAGES = 24
+
+
+class Subject(NamedTuple):
+    """One candidate and the backend that offers it."""
+
+    backend: Backend
+    candidate: Candidate
+
+
+def this_machine() -> Device:
+    """A device with this processor's instructions, on which every runtime computes in every precision that it can."""
+    isa = tuple((read_conditions().get("isa") or "").split())
+    facts = RuntimeFacts(
+        versions=">=10.3",  # of any numbering: every runtime reads it as new enough
+        python=">=3.11",
+        onnx_opset_max=20,
+        onnx_ir_max=10,
+        precisions=dict.fromkeys(Precision, "native"),
+        source="the conformance suite",
+    )
+    return Device(
+        name="here",
+        title="This machine",
+        usually_attached=True,
+        match=Match(),
+        processor=Processor.model_validate(
+            {"architecture": platform.machine(), "model": "here", "isa": isa, "source": "/proc/cpuinfo"}
+        ),
+        runtimes={backend.runtime: facts for backend in all_backends()},
+    )
+
+
+def subjects() -> list[Subject]:
+    """In the order of the registry, float before INT8."""
+    device = this_machine()
+    return [
+        Subject(backend, each) for backend in all_backends() for each in backend.supports(device) if isinstance(each, Candidate)
+    ]
+
+
+def kit_of(subject: Subject) -> Path:
+    """The candidate's kit, made once a test run; it is not to be changed."""
+    return _laid(subject.candidate.id, "")
+
+
+def answering_kit(subject: Subject) -> Path:
+    """The kit that answers for the candidate on a machine that cannot run it: its twin's, where it has one."""
+    return _laid(subject.candidate.id, TWIN_FOLDER) if subject.candidate.needs_engine else kit_of(subject)
+
+
+def copied(subject: Subject, folder: Path) -> Path:
+    """A copy of the kit that a test may spoil, under another name."""
+    return Path(shutil.copytree(kit_of(subject), folder))
+
+
+def spoiled(kit: Path, spoil: Callable[[Path], None]) -> Path:
+    """The kit after a change to its files, sealed anew: what is wrong is then the runtime's to find."""
+    spoil(kit)
+    seal(kit, json.loads((kit / "kit.json").read_text()))
+    return kit
+
+
+@cache
+def _made(candidate_id: str) -> Path:
+    candidate = next(each.candidate for each in subjects() if each.candidate.id == candidate_id)
+    out = scratch() / f"conformance-{candidate_id}"
+    out.mkdir()
+    images = 0 if candidate.precision.is_float else IMAGES
+    request = CandidateRequest(
+        onnx=trunk(NETWORK), pixels=prepared(), candidate=candidate, images=images, normalization=NORMALIZATION
+    )
+    make_candidate(request, out, Quiet())
+    return out
+
+
+@cache
+def _laid(candidate_id: str, part: str) -> Path:
+    made = _made(candidate_id)
+    return lay_kit(made / part, scratch() / f"conformance-kit-{candidate_id}{part}", np.load(made / "golden_logits.npy"))
+
+
+def lay_kit(model: Path, kit: Path, logits: Any, side: int = RESOLUTION_PX) -> Path:
+    """A sealed kit of a folder with model files and ``model.json``."""
+    described = json.loads((model / MODEL_FILE_NAME).read_text())
+    (kit / "golden").mkdir(parents=True)
+    for name in described["model"]["files"]:
+        shutil.copyfile(model / name, kit / name)
+    copy_runner(kit)
+    golden = write_golden(kit, PixelRecipe(side, side, "bicubic"))
+    np.save(kit / "golden" / "logits.npy", logits)
+    manifest = {
+        "schema": "edgecnn.kit/1",
+        "name": kit.name,
+        "candidate": {"id": kit.name, "runtime": described["session"]["module"], "precision": "fp32"},
+        "session": described["session"],
+        "model": described["model"],
+        "preprocessing": {
+            "pixels": {"resize_px": side, "crop_px": side, "interpolation": "bicubic"},
+            "normalization": NORMALIZATION.model_dump(mode="json"),
+        },
+        "labels": [f"class {index}" for index in range(described["model"]["output"]["classes"])],
+        "golden": golden,
+        "requirements": {"python": ">=3.8", **described["requirements"]},
+        "stands_for": None,
+        "engine": described.get("engine"),
+    }
+    seal(kit, manifest)
+    return kit

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from edgecnn.render.figures import moved_bytes
+from edgecnn.render.residency import hollow_lines, residency_lines
+from edgecnn.values.residency import LayerResidency, Residency
+from tests.judging.made import facts
+from tests.render.reports import a_row
+
+
+def seen(**changes: object) -> Residency:
+    known = {
+        "basis": "executed",
+        "layers": (),
+        "mac_share": {"int8": 1.0},
+        "time_share": {"int8": 0.23, "fp32": 0.5, "overhead": 0.27},
+        "byte_share": {"int8": 0.2, "fp32": 0.8},
+        "moved_bytes": 3 * 2**20,
+        "bytes_absent": None,
+    }
+    return Residency.model_validate({**known, **changes})
+
+
+def test_each_share_says_its_basis() -> None:
+    assert residency_lines([a_row(residency=seen()), facts("openvino-int8")]) == [
+        "`onnxruntime-int8` (executed): multiply-adds 100 % int8; time 50 % fp32, 27 % overhead, 23 % int8 (one traced process); "
+        "3.0 MiB moved, 80 % fp32, 20 % int8 (counted from shapes)"
+    ]
+
+
+def test_what_was_planned_was_not_timed() -> None:
+    row = a_row("tensorrt-int8", residency=seen(basis="planned", time_share=None))
+    (line,) = residency_lines([row])
+    assert line.startswith("`tensorrt-int8` (planned, nothing ran): multiply-adds 100 % int8; time not taken; 3.0 MiB moved")
+
+
+def test_int8_by_multiply_adds_alone_is_pointed_out() -> None:
+    assert hollow_lines([a_row(residency=seen())]) == [
+        "onnxruntime-int8: 100 % of the multiply-adds are int8, but 23 % of the time and 20 % of the bytes moved"
+    ]
+    assert hollow_lines([a_row(residency=seen(time_share=None))]) == [
+        "onnxruntime-int8: 100 % of the multiply-adds are int8, but 20 % of the bytes moved"
+    ]
+
+
+def test_what_is_int8_throughout_or_nowhere_or_only_planned_is_not() -> None:
+    whole = seen(time_share={"int8": 0.8, "fp32": 0.2}, byte_share={"int8": 0.9, "fp32": 0.1})
+    for residency in (whole, seen(mac_share={"fp32": 1.0}), seen(basis="planned"), None):
+        assert hollow_lines([a_row(residency=residency)]) == []
+
+
+def test_what_a_layer_moves_is_listed_most_first() -> None:
+    layer = LayerResidency(name="c", op="Conv", precision="int8", macs=1, time_us=1.0, moved_bytes={"int8": 10, "fp32": 4096})
+    assert moved_bytes(layer) == "4,096 fp32, 10 int8"
+    assert moved_bytes(layer.model_copy(update={"moved_bytes": {}})) == "0"
+    assert moved_bytes(layer.model_copy(update={"moved_bytes": None})) == "–"
