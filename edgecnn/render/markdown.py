@@ -8,6 +8,7 @@ from edgecnn.render import desktop, figures, quality
 from edgecnn.render.extents import extent_lines
 from edgecnn.render.footprint import footprint_lines, size_lines
 from edgecnn.render.gate_sheet import error_rates
+from edgecnn.render.knobs import knob_lines
 from edgecnn.render.timing import latency_lines
 from edgecnn.values.report import BuildReport
 
@@ -34,6 +35,7 @@ def report_markdown(report: BuildReport) -> str:
             "Why each candidate stands where it does", [f"`{c.candidate.id}`: {c.reason}" for c in report.candidates if c.reason]
         ),
         _section("Latency", latency_lines(report.candidates)),
+        _section("Runtime knobs", knob_lines(report.choice)),
         _section("Throughput, end to end, sustained", extent_lines(report.candidates)),
         _section("Size", size_lines(report.candidates, report.choice.carried)),
         _section("Memory and energy", footprint_lines(report.candidates)),

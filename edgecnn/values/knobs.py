@@ -99,11 +99,12 @@ class KnobTrial(Value):
     knobs: Knobs
     ratio: Interval | None
     """Speed over that of the default, paired, from interleaved runs of one race: above 1 is faster. None: it was not measured."""
-    outcome: Literal["taken", "faster", "not-shown", "unusable"]
-    """taken: measured faster, and what the bundle runs with. faster: too, but another setting is faster still. not-shown: the
-    interval does not lie above 1. unusable: it did not finish, or does not answer as the kit must."""
+    outcome: Literal["taken", "faster", "disturbed", "not-shown", "unusable"]
+    """taken: measured faster, and what the bundle runs with. faster: too, but another setting is faster still. disturbed: faster
+    beside other work or throttling, which says nothing of the machine by itself. not-shown: the interval does not lie above 1.
+    unusable: it did not finish, or does not answer as the kit must."""
     why: str | None = None
-    """Of what is not usable, or has no ratio."""
+    """Of what is not usable, was disturbed, or has no ratio."""
 
 
 class KnobRace(Value):
