@@ -71,11 +71,7 @@ def run_item(item: Item, timeout_s: float, trace_folder: Optional[Path] = None) 
         RunnerError: what the kit or the runtime refuses.
     """
     start = ColdStart()
-    kit = Kit.open(item.kit)
-    kit.verify_files()
-    kit.check_requirements()
-    load_runtime(kit)
-    check_knobs(kit, item.knobs)
+    kit = _opened(item)
     module = kit.manifest.session.module
     feed = feed_of(kit, _batch_of(kit, item.batch))
     with start.aside():
@@ -111,6 +107,16 @@ def run_item(item: Item, timeout_s: float, trace_folder: Optional[Path] = None) 
         environment={"conditions": conditions, "observed": observe(since=before)},
     )
     return measured
+
+
+def _opened(item: Item) -> Kit:
+    """The kit, which is as it was packed, with its runtime imported; what the item sets are knobs of it."""
+    kit = Kit.open(item.kit)
+    kit.verify_files()
+    kit.check_requirements()
+    load_runtime(kit)
+    check_knobs(kit, item.knobs)
+    return kit
 
 
 class Work(NamedTuple):
