@@ -9,11 +9,13 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+from edgecnn.backends.cores import fewer_threads
 from edgecnn.backends.installed import require_packages
 from edgecnn.backends.isa import byte_products_saturate
 from edgecnn.backends.protocol import TRUNK_IR, TRUNK_OPSET
 from edgecnn.values.candidate import Candidate, Method, Precision, Runtime, Scheme, Unsupported
 from edgecnn.values.device import Device, Processor, RuntimeFacts
+from edgecnn.values.knobs import DEFAULT, Knobs
 from edgecnn.values.mac_table import MacTable
 from edgecnn.values.model_file import (
     LOGITS_TOLERANCE,
@@ -66,6 +68,12 @@ class OnnxRuntimeBackend:
         shutil.copyfile(onnx, out / "model.onnx")
         classes = load(onnx, load_external_data=False).graph.output[0].type.tensor_type.shape.dim[1].dim_value
         (out / MODEL_FILE_NAME).write_text(self.model_file(candidate, classes).to_json(), encoding="utf-8")
+
+    def knobs(self, device: Device, candidate: Candidate) -> tuple[Knobs, ...]:
+        """See ``Backend.knobs``. Without a second thread there is nobody to wait, so that spinning changes nothing."""
+        fewer = fewer_threads(device.processor)
+        threaded = () if fewer is None else (Knobs(threads=fewer), Knobs(spinning=False))
+        return (DEFAULT, *threaded, Knobs(graph_optimization_level="extended"))
 
     def read_residency(self, trace: Path, macs: MacTable) -> Residency:
         """See ``Backend.read_residency``; the trace is ``profile.json`` and ``optimized.onnx``."""

@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from edgecnn.backends.cores import fewer_threads
 from edgecnn.backends.installed import require_packages
 from edgecnn.backends.isa import byte_products_saturate, multiplies_bf16, names_processor
 from edgecnn.values.candidate import Candidate, Method, Precision, Runtime, Scheme, Unsupported
 from edgecnn.values.device import Device, Processor, RuntimeFacts
+from edgecnn.values.knobs import DEFAULT, Knobs
 from edgecnn.values.mac_table import MacTable
 from edgecnn.values.model_file import (
     LOGITS_TOLERANCE,
@@ -68,6 +70,12 @@ class OpenVinoBackend:
         model = convert_trunk(onnx)
         classes = save_ir(model, out / "model.xml")
         (out / MODEL_FILE_NAME).write_text(self.model_file(candidate, classes).to_json(), encoding="utf-8")
+
+    def knobs(self, device: Device, candidate: Candidate) -> tuple[Knobs, ...]:
+        """See ``Backend.knobs``. The number of streams is none: one image a call is one stream, whatever their number."""
+        fewer = fewer_threads(device.processor)
+        threaded = () if fewer is None else (Knobs(threads=fewer), Knobs(hyper_threading=True))
+        return (DEFAULT, *threaded, Knobs(cpu_pinning=False))
 
     def read_residency(self, trace: Path, macs: MacTable) -> Residency:
         """See ``Backend.read_residency``; the trace is ``layers.json``."""

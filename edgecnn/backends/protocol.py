@@ -12,6 +12,7 @@ from typing import Protocol
 
 from edgecnn.values.candidate import Candidate, Runtime, Unsupported
 from edgecnn.values.device import Device
+from edgecnn.values.knobs import Knobs
 from edgecnn.values.mac_table import MacTable
 from edgecnn.values.residency import Residency
 
@@ -55,6 +56,12 @@ class Backend(Protocol):
 
         Raises:
             MissingPackage: the runtime's converter is not installed.
+        """
+
+    def knobs(self, device: Device, candidate: Candidate) -> tuple[Knobs, ...]:
+        """Settings that are worth racing for a candidate of this runtime on a device: the default first, and few others.
+
+        None of them changes answers beyond the kit's tolerance, which the kit's own test says again before one is taken.
         """
 
     def read_residency(self, trace: Path, macs: MacTable) -> Residency:

@@ -17,6 +17,7 @@ from edgecnn.backends.onnxruntime import BACKEND as CARRIER
 from edgecnn.backends.protocol import TRUNK_IR, TRUNK_OPSET
 from edgecnn.values.candidate import Candidate, Method, Precision, Runtime, Scheme, Unsupported
 from edgecnn.values.device import Device, RuntimeFacts
+from edgecnn.values.knobs import DEFAULT, Knobs
 from edgecnn.values.mac_table import MacTable
 from edgecnn.values.model_file import (
     LOGITS_TOLERANCE,
@@ -98,6 +99,10 @@ class TensorRtBackend:
         shutil.copyfile(onnx, out / "model.onnx")
         classes = load(onnx, load_external_data=False).graph.output[0].type.tensor_type.shape.dim[1].dim_value
         (out / MODEL_FILE_NAME).write_text(self.model_file(candidate, classes).to_json(), encoding="utf-8")
+
+    def knobs(self, device: Device, candidate: Candidate) -> tuple[Knobs, ...]:
+        """See ``Backend.knobs``. What an engine could be run with was settled when it was built."""
+        return (DEFAULT,)
 
     def read_residency(self, trace: Path, macs: MacTable) -> Residency:
         """See ``Backend.read_residency``; the trace is ``layers.txt`` and ``times.json`` of a session that ran an engine."""

@@ -38,7 +38,8 @@ from edgecnn.measure.patience import long_enough_s
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Failed
 from edgecnn.values.base import Value
-from edgecnn.values.comparison import Comparison
+from edgecnn.values.comparison import Comparison, Contender
+from edgecnn.values.knobs import Knobs
 from edgecnn.values.profile import Profile
 from edgecnn.values.recipe import GateChoice
 from edgecnn.values.report import Accuracy, CandidateFacts, Latency
@@ -130,7 +131,7 @@ def _raced(head: Side, base: Side, gates: Sequence[Gate], rounds: int, lab: Lab)
     gate = next(each for each in gates if each.metric == LATENCY_RATIO)
     planned, races, done = looks(rounds), list[PairedRace](), 0
     finding = RatioFinding(ratio=None, absent="nothing ran")
-    max_s = long_enough_s((base.kit, head.kit) if base.kit.digest != head.kit.digest else (head.kit,), lab)
+    max_s = long_enough_s((base.kit, head.kit) if base.kit.entrant != head.kit.entrant else (head.kit,), lab)
     for upto in planned:
         lab.tell.note(f"race {base.kit.candidate.id} of BASE and {head.kit.candidate.id} of HEAD: rounds {done + 1} to {upto}")
         pair = race_pair(base.kit, head.kit, upto - done, lab, max_s)
@@ -209,10 +210,17 @@ def _judged(gate: Gate, facts: CandidateFacts, seen: _Seen) -> GateResult:
     return result
 
 
+def knob_notices(*sides: tuple[str, Contender]) -> list[str]:
+    """A sentence for each side that ran otherwise than by default: as its own bundle says, since that is what ships."""
+    return [f"{name} runs with {side.knobs.words}, as its build chose" for name, side in sides if side.knobs != Knobs()]
+
+
 def _notices(head: Side, base: Side) -> list[str]:
     said = [f"{name}: {where}" for name, side in (("HEAD", head), ("BASE", base)) if (where := side.elsewhere())]
     if base.pinned_by is not None:
         said.append(f"BASE is the kit that {base.pinned_by} pins, out of the store")
+    said += knob_notices(("HEAD", head.contender), ("BASE", base.contender))
     if head.kit.digest == base.kit.digest:
-        said.append("HEAD and BASE ship the same kit, byte for byte: it was raced against itself")
+        how = "it was raced against itself" if head.kit.knobs == base.kit.knobs else "what was raced are its knobs"
+        said.append(f"HEAD and BASE ship the same kit, byte for byte: {how}")
     return said

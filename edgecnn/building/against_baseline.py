@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import edgecnn
+from edgecnn.building.against import knob_notices
 from edgecnn.building.contenders import Side, side_of
 from edgecnn.building.latency_baseline import figures_of, read_baseline, runs_of
 from edgecnn.building.origin import changes
@@ -120,8 +121,8 @@ def _present(
             kits=(side.kit,), purpose="against", rounds=request.rounds, samples=samples, max_s=max_s, max_age_h=0.0
         )
         result = race(asked, lab)
-    ran = result.profiles.get(side.kit.digest)
-    return ran, result.failed.get(side.kit.digest), here if ran is None else ran.environment, lab.machine
+    ran = result.profiles.get(side.kit.entrant)
+    return ran, result.failed.get(side.kit.entrant), here if ran is None else ran.environment, lab.machine
 
 
 def _refuse_unknown(allowed: Sequence[str]) -> None:
@@ -162,6 +163,7 @@ def _judged(gate: Gate, facts: CandidateFacts, finding: RatioFinding, spelled: s
 
 def _notices(baseline: LatencyBaseline, request: CompareRequest, side: Side) -> tuple[str, ...]:
     said = [f"unpaired: BASE ran on {baseline.observed_at[:10]}; what drifted on the machine since then counts as a difference"]
+    said += knob_notices(("HEAD", side.contender), ("BASE", baseline.contender))
     if (past := disturbed(baseline.environment)) is not None:
         said.append(f"when the baseline was recorded, {past}: nothing passes against it")
     now = 0 if request.runs is None else companions_of(request.runs, side.kit)

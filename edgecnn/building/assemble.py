@@ -195,8 +195,8 @@ def _energy(name: str, scene: Scene) -> Energy:
     if name in (measured := seen.raced("energy")):
         return energy(measured[name], machine=machine)
     kit, result = seen.kits.get(name), seen.races.get("energy")
-    if kit is not None and result is not None and kit.digest in result.failed:
-        return missing_energy(reason=result.failed[kit.digest], machine=machine)
+    if kit is not None and result is not None and kit.entrant in result.failed:
+        return missing_energy(reason=result.failed[kit.entrant], machine=machine)
     if result is None and (kit is None or not metered(kit, scene.lab.environment)):
         return missing_energy(reason=why_not(scene.lab.environment), machine=machine)
     return missing_energy(reason="measured for what ships and for fp32 alone", machine=machine)

@@ -12,6 +12,7 @@ from edgecnn.building.baselines import local_record
 from edgecnn.building.devices import local_facts
 from edgecnn.building.execute import MEASURING, Execution, Workshop, execute
 from edgecnn.building.extents import Extents
+from edgecnn.building.knob_race import race_knobs
 from edgecnn.building.ladder import Limits
 from edgecnn.building.lookout import Lookout
 from edgecnn.building.observe import Observer, RaceManner, finalists, pixel_sets
@@ -196,7 +197,7 @@ def observe(request: BuildRequest, observer: Observer) -> Scene:
 
 
 def _race(observer: Observer, scene: Scene, request: BuildRequest) -> None:
-    """Screen, select among the finalists, and race the winner once more for the figures."""
+    """Screen, select among the finalists, race the winner's knobs where asked to, and race the winner again for the figures."""
     anew = request.stored_race == "never"
     screened = [name for name in observer.seen.answering if name not in observer.seen.failures]
     observer.race(screened, "screen", RaceManner(anew=anew))
@@ -205,11 +206,14 @@ def _race(observer: Observer, scene: Scene, request: BuildRequest) -> None:
     final = finalists(observer.seen.screen_ms, decision.inside_budget, scene.execution.candidates)
     how = RaceManner(anew=anew, patient=patient, until=request.until)
     observer.race(final, "select", how)
-    last = last_race(decide(scene, request))
+    choice = observer.execution.plan.resolved.recipe.race
+    decision = decide(scene, request)
+    last = last_race(decision)
+    if choice.knobs and last and decision.choice.candidate is not None:
+        race_knobs(observer, decision.choice.candidate, how)
     observer.race(last, "report", how)
     observer.energy(last, anew=anew, log=request.meter)
     kits = tuple(observer.seen.kits[name] for name in last)
-    choice = observer.execution.plan.resolved.recipe.race
     Extents(observer.seen, kits, observer.lab, choice, anew=anew).measure(request.extent)
 
 

@@ -20,6 +20,7 @@ from edgecnn.errors.comparing import BundleUnreadable, KitNotCarried, NoBuildToC
 from edgecnn.measure.kits import KitRef
 from edgecnn.values.comparison import Contender, Origin, PinnedBuild
 from edgecnn.values.device import Device
+from edgecnn.values.knobs import Knobs
 from edgecnn.values.report import BuildReport, CandidateFacts
 
 SCHEMA = "edgecnn.choice/1"
@@ -64,6 +65,7 @@ class Side:
             name=folder.parent.name if folder.name == BUNDLE else folder.name,
             candidate=self.kit.candidate,
             kit=self.kit.digest,
+            knobs=self.kit.knobs,
             arch=None if build is None else build.arch,
             device=None if build is None else build.device,
         )
@@ -160,7 +162,7 @@ def _kit(folder: Path, bundle: Path, candidate: str | None) -> KitRef:
     if choice is None or choice.get("schema") != SCHEMA:
         raise BundleUnreadable(path=path, because=f"its schema is not {SCHEMA}")
     try:
-        carried: Mapping[str, Mapping[str, str]] = choice["kits"]
+        carried: Mapping[str, Mapping[str, Any]] = choice["kits"]
         name = candidate or choice["choice"]["candidate"]
         if name not in carried:
             raise KitNotCarried(folder=folder, candidate=name, carried=tuple(carried))
@@ -169,7 +171,16 @@ def _kit(folder: Path, bundle: Path, candidate: str | None) -> KitRef:
         raise BundleUnreadable(path=path, because=f"it lacks {error}") from error
     if bundle.resolve() not in place.resolve().parents:
         raise BundleUnreadable(path=path, because=f"it names {carried[name]['folder']!r}, which leaves the bundle")
-    return _opened(place, digest)
+    return _opened(place, digest).with_knobs(_knobs(path, carried[name].get("knobs", {})))
+
+
+def _knobs(path: Path, options: object) -> Knobs:
+    try:
+        if not isinstance(options, dict):
+            raise ValueError(f"knobs is {options!r}")
+        return Knobs.of(options)
+    except ValueError as error:
+        raise BundleUnreadable(path=path, because=str(error)) from error
 
 
 def _opened(place: Path, digest: str) -> KitRef:

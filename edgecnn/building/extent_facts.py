@@ -36,13 +36,12 @@ def _found(name: str, scene: Scene, extent: Extent) -> dict[str, Any]:
 
 def throughput_of(kit: KitRef, seen: Seen, asked: Sequence[int], machine: str) -> Throughput | None:
     """Images a second of one kit; None where it was in no such race."""
-    raced = [result.profiles[kit.digest] for result in seen.throughput if kit.digest in result.profiles]
-    failed = [result.failed[kit.digest] for result in seen.throughput if kit.digest in result.failed]
+    entrant = kit.entrant
+    raced = [result.profiles[entrant] for result in seen.throughput if entrant in result.profiles]
+    failed = [result.failed[entrant] for result in seen.throughput if entrant in result.failed]
     if not raced and not failed:
         return None
-    screens = {
-        batch: result.profiles[kit.digest] for batch, result in seen.batch_screens.items() if kit.digest in result.profiles
-    }
+    screens = {batch: result.profiles[entrant] for batch, result in seen.batch_screens.items() if entrant in result.profiles}
     once = {profile.runs[0].batch: profile for profile in raced}  # a best batch that was asked for by number too
     return throughput(tuple(once.values()), screened(screens), asked, machine, failed[0] if failed else None)
 

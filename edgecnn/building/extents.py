@@ -53,14 +53,14 @@ class Extents:
         """One short run of every batch that the kit takes."""
         largest = min(kit.batch_max for kit in self.kits)
         for batch in batches_up_to(largest):
-            result = self._race("batches", 1, BATCH_SCREEN_S, dict.fromkeys(self._digests(), batch))
+            result = self._race("batches", 1, BATCH_SCREEN_S, dict.fromkeys(self._entrants(), batch))
             self.seen.batch_screens[batch] = result
 
     def _throughput(self, extent: Extent) -> None:
         """A race of each batch that was asked for, and one in which every kit runs its best."""
-        wanted = [dict.fromkeys(self._digests(), batch) for batch in extent.batches]
+        wanted = [dict.fromkeys(self._entrants(), batch) for batch in extent.batches]
         if extent.best_batch:
-            best = {digest: found for digest in self._digests() if (found := self.best_of(digest)) is not None}
+            best = {entrant: found for entrant in self._entrants() if (found := self.best_of(entrant)) is not None}
             wanted += [best] if best else []
         done: list[Mapping[str, int]] = []
         for batches in wanted:
@@ -68,17 +68,18 @@ class Extents:
                 self.seen.throughput.append(self._race("throughput", self.choice.rounds, THROUGHPUT_S, batches))
                 done.append(batches)
 
-    def best_of(self, digest: str) -> int | None:
+    def best_of(self, entrant: str) -> int | None:
         """By screening."""
-        found = {batch: result.profiles[digest] for batch, result in self.seen.batch_screens.items() if digest in result.profiles}
+        screens = self.seen.batch_screens.items()
+        found = {batch: result.profiles[entrant] for batch, result in screens if entrant in result.profiles}
         return best_batch(screened(found))
 
-    def _digests(self) -> tuple[str, ...]:
-        return tuple(kit.digest for kit in self.kits)
+    def _entrants(self) -> tuple[str, ...]:
+        return tuple(kit.entrant for kit in self.kits)
 
     def _race(self, purpose: Purpose, rounds: int, max_s: float, batches: Mapping[str, int] | None = None) -> RaceResult:
         """Kits that ``batches`` does not name have no part in it."""
-        kits = tuple(kit for kit in self.kits if batches is None or kit.digest in batches)
+        kits = tuple(kit for kit in self.kits if batches is None or kit.entrant in batches)
         request = RaceRequest(
             kits=kits,
             purpose=purpose,
@@ -90,8 +91,8 @@ class Extents:
         )
         result = race(request, self.lab)
         self.seen.notes += [
-            f"{purpose} of {kit.candidate.id} could not be measured: {result.failed[kit.digest]}"
+            f"{purpose} of {kit.candidate.id} could not be measured: {result.failed[kit.entrant]}"
             for kit in kits
-            if kit.digest in result.failed
+            if kit.entrant in result.failed
         ]
         return result

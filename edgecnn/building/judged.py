@@ -27,6 +27,7 @@ from edgecnn.building.resolve import attachment_of
 from edgecnn.building.wording import notices
 from edgecnn.judging.bounds import METRICS
 from edgecnn.judging.gates import gates_for, judge_candidate, overall, verdict_of
+from edgecnn.measure.kits import entrant_of
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.meter_log import open_log
 from edgecnn.measure.race import RaceResult, fresh
@@ -150,17 +151,17 @@ def _raced(judged: JudgedScene, gates: Sequence[Gate], request: JudgeRequest, *,
 
 
 def _stored_race(judged: JudgedScene) -> RaceResult | None:
-    """The newest fresh race of what ships on this device: of reported figures, else of those that the kit was chosen by."""
+    """The newest fresh race of what ships, as it ships, on this device: of reported figures, else of those it was chosen by."""
     profiles, kits = judged.lab.store.profiles, judged.observer.seen.kits
     mine = kits[judged.finished.row.candidate.id]
     max_age_h = judged.finished.resolved.recipe.race.max_age_h
-    stored = [entry.profile for entry in profiles.of(mine.digest, "race")]
+    stored = [entry.profile for entry in profiles.of(mine.digest, "race") if entry.profile.knobs == mine.knobs.options]
     for found in sorted((each for each in stored if each.purpose in PURPOSES), key=_by_purpose):
         young = fresh(datetime.fromisoformat(found.observed_at), max_age_h)
         if not found.runs or not young or not _of_this_device(found, judged):
             continue
         others = [each.profile for kit in kits.values() for each in profiles.of(kit.digest, "race")]
-        together = {each.subject: each for each in others if each.race == found.race and each.runs}
+        together = {entrant_of(each.subject, each.knobs): each for each in others if each.race == found.race and each.runs}
         return RaceResult(race=found.race or "", observed_at=found.observed_at, profiles=together, failed={}, reused=True)
     return None
 

@@ -140,6 +140,7 @@ def as_profile(baseline: LatencyBaseline) -> Profile:
         environment=baseline.environment,
         fidelity=Fidelity.MEASURED,
         observed_at=baseline.observed_at,
+        knobs=baseline.contender.knobs.options,
         runs=baseline.runs,
     )
 

@@ -17,6 +17,7 @@ from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.page import HistoryOfWhat, NoHistory
 from edgecnn.judging.accuracy import Answers, accuracy
 from edgecnn.judging.latency import disturbed, latency
+from edgecnn.judging.manner import knobs_said
 from edgecnn.measure.evaluate import logits_of
 from edgecnn.store.entry import Damage, read_entry
 from edgecnn.store.profiles import StoredProfile, read_profile
@@ -62,6 +63,8 @@ class _Key(NamedTuple):
     """0 where it is not known, so that keys have an order."""
     classes: int
     machine: str
+    knobs: str
+    """In words; empty by default. Another setting is another figure, and no answers differ by it."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +146,8 @@ def _reads(made: Artifact) -> tuple[int | None, int | None]:
 
 
 def _key(kit: _Kit, profile: Profile) -> _Key:
-    return _Key(kit.arch, kit.candidate, kit.resolution_px or 0, kit.classes or 0, _machine(profile))
+    knobs = knobs_said(profile.knobs) if profile.knobs else ""
+    return _Key(kit.arch, kit.candidate, kit.resolution_px or 0, kit.classes or 0, _machine(profile), knobs)
 
 
 def _reported(report: BuildReport | None) -> Mapping[str, _Kit]:
@@ -237,6 +241,7 @@ def _series(key: _Key, seen: Sequence[_Seen], kits: Mapping[str, _Kit], store: S
         classes=key.classes or None,
         machine=ordered[-1].profile.host,
         machine_id=key.machine,
+        knobs=key.knobs or None,
         devices=tuple(dict.fromkeys(each.profile.device for each in ordered)),
         kits=tuple(dict.fromkeys(each.profile.subject for each in ordered)),
         latency=_points([(each, _timed(each)) for each in ordered if each.profile.what == "race"]),

@@ -7,7 +7,7 @@ each, the finalists interleaved, and a last race of the winner against fp32, sin
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -31,6 +31,7 @@ from edgecnn.measure.residency import residency
 from edgecnn.store.profiles import StoredProfile
 from edgecnn.values.artifact import Failed
 from edgecnn.values.candidate import Candidate
+from edgecnn.values.knobs import KnobRace
 from edgecnn.values.mac_table import MacTable
 from edgecnn.values.profile import Profile, Purpose
 from edgecnn.values.residency import Residency
@@ -49,12 +50,14 @@ class Observations:
     """Everything that was seen, by candidate. What is absent was not measured, and ``failures`` says where it was tried."""
 
     kits: dict[str, KitRef] = field(default_factory=dict)
-    """What ships."""
+    """What ships, in the setting that it ships in once that was raced."""
     answering: dict[str, KitRef] = field(default_factory=dict)
     """What answered: the same kit, or its emulated twin."""
     evaluations: dict[tuple[str, Split], StoredProfile] = field(default_factory=dict)
     residency: dict[str, Residency] = field(default_factory=dict)
     screen_ms: dict[str, float] = field(default_factory=dict)
+    knobs: KnobRace | None = None
+    """What the chosen kit's settings did; None where they were not raced."""
     desktop: Played | None = None
     """What a GPU of this machine did; None where there is none."""
     races: dict[Purpose, RaceResult] = field(default_factory=dict)
@@ -66,11 +69,12 @@ class Observations:
     failures: dict[str, Failed] = field(default_factory=dict)
 
     def raced(self, purpose: Purpose) -> dict[str, Profile]:
-        """Profiles of one race by candidate."""
+        """Profiles of one race by candidate, in whichever setting each ran there: of these races, every kit runs in one."""
         result = self.races.get(purpose)
         if result is None:
             return {}
-        return {name: result.profiles[kit.digest] for name, kit in self.kits.items() if kit.digest in result.profiles}
+        found = {profile.subject: profile for profile in result.profiles.values()}
+        return {name: found[kit.digest] for name, kit in self.kits.items() if kit.digest in found}
 
 
 @dataclass(frozen=True)
@@ -126,10 +130,12 @@ class Observer:
             raise error.located(pixels.split, blamed_layer(kit, pixels.file, error.image)) from error
         return stored
 
-    def read_residency(self) -> None:
-        """What really ran; for engines, what their builder planned."""
+    def read_residency(self, names: Sequence[str] | None = None) -> None:
+        """What really ran; for engines, what their builder planned. Of these candidates, or of all."""
         macs = self._macs()
         for name, kit in list(self.seen.kits.items()):
+            if names is not None and name not in names:
+                continue
             try:
                 if kit.candidate.needs_engine:
                     planned = self.execution.artifacts.get(f"compile:{name}")
@@ -165,8 +171,8 @@ class Observer:
         result = race(request, self.lab)
         self.seen.races[purpose] = result
         for kit in request.kits:
-            if kit.digest in result.failed:
-                self.seen.failures[kit.candidate.id] = Failed(ref="run-failed", what=result.failed[kit.digest])
+            if kit.entrant in result.failed:
+                self.seen.failures[kit.candidate.id] = Failed(ref="run-failed", what=result.failed[kit.entrant])
         if purpose == "screen":
             for name, profile in self.seen.raced("screen").items():
                 self.seen.screen_ms[name] = statistics.median(profile.runs[0].samples_ns) / 1e6
@@ -191,9 +197,9 @@ class Observer:
         result = race(request, self.lab)
         self.seen.races["energy"] = result
         self.seen.notes += [
-            f"energy of {kit.candidate.id} could not be measured: {result.failed[kit.digest]}"
+            f"energy of {kit.candidate.id} could not be measured: {result.failed[kit.entrant]}"
             for kit in watched
-            if kit.digest in result.failed
+            if kit.entrant in result.failed
         ]
 
     def fail(self, name: str, error: EdgecnnError) -> None:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 import os
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
@@ -60,7 +60,7 @@ def pinned(folder: Path, file: Path) -> PinnedBuild:
         origin=found.side.origin,
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
-    return made.model_copy(update={"sha256": _digest(made)})
+    return made.model_copy(update={"sha256": _digest(made.model_dump(mode="json", by_alias=True))})
 
 
 def write_pin(pin: PinnedBuild, file: Path) -> None:
@@ -96,7 +96,7 @@ def read_pin(content: bytes, where: str) -> PinnedBuild:
         first = error.errors(include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"])
         raise PinUnreadable(where=where, because=f"{place}: {first['msg']}" if place else first["msg"]) from error
-    if pin.sha256 != _digest(pin):
+    if pin.sha256 != _digest(json.loads(content)):
         raise PinUnreadable(where=where, because="it was edited: its content is not what its sha256 says")
     return pin
 
@@ -165,8 +165,9 @@ def rebuild_command(pin: PinnedBuild, folder: Path) -> str:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def _digest(pin: PinnedBuild) -> str:
-    return digest_of(pin.model_dump(mode="json", by_alias=True, exclude={"sha256"}))
+def _digest(written: Mapping[str, Any]) -> str:
+    """Of the document as it stands in the file: a field that only a later version knows makes no file look edited."""
+    return digest_of({name: value for name, value in written.items() if name != "sha256"})
 
 
 def _portable(found: FinishedBuild, file: Path) -> Recipe:
@@ -227,7 +228,7 @@ def _found(named: NamedPin, store: Store) -> Side:
         because = f"the store {store.root} {'holds it damaged' if damaged else 'does not hold it'}"
         command = rebuild_command(pin, folder)
         raise PinnedKitMissing(where=where, kit=digest, because=because, command=command, tools=tuple(_other_tools(pin)))
-    kit = KitRef.of(candidate, made)
+    kit = KitRef.of(candidate, made).with_knobs(pin.contender.knobs)
     return Side(folder=made.folder, kit=kit, report=None, plan=None, pin=pin, pinned_by=where, pin_folder=folder)
 
 

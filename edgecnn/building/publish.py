@@ -156,6 +156,12 @@ def _choice(report: BuildReport, carried: Mapping[str, KitRef]) -> str:
     facts = {
         "schema": "edgecnn.choice/1",
         "choice": report.choice.model_dump(mode="json"),
-        "kits": {name: {"folder": f"kits/{name}", "sha256": kit.digest} for name, kit in carried.items()},
+        "kits": {name: _entry(name, kit) for name, kit in carried.items()},
     }
     return json.dumps(facts, indent=1, ensure_ascii=False) + "\n"
+
+
+def _entry(name: str, kit: KitRef) -> dict[str, object]:
+    """Where a kit lies, which one it is, and what the runner opens it with beside its own options."""
+    knobs = kit.knobs.options
+    return {"folder": f"kits/{name}", "sha256": kit.digest, **({"knobs": knobs} if knobs else {})}

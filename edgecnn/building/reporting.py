@@ -58,7 +58,8 @@ def decide(scene: Scene, request: BuildRequest) -> Decision:
     }
     chosen = choose(tuple(facts.values()), rules, pairwise_ratios(selected), figures)
     command = measure_command(request, chosen.choice, scene.seen.kits)
-    choice = chosen.choice.model_copy(update={"settle_command": command})
+    knobs = scene.seen.knobs if scene.seen.knobs and scene.seen.knobs.candidate == chosen.choice.candidate else None
+    choice = chosen.choice.model_copy(update={"settle_command": command, "knobs": knobs})
     inside = tuple(row.candidate.id for row in field_of(tuple(facts.values()), budget, shippable).inside)
     because = {**chosen.because, **_not_climbed(scene, facts)}
     rows = {

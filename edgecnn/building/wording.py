@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from edgecnn.building.assemble import Scene
 from edgecnn.building.request import BuildRequest
 from edgecnn.measure.kits import KitRef
-from edgecnn.measure.race import RaceResult
 from edgecnn.values.key import digest_of
 from edgecnn.values.report import Choice
 
@@ -52,7 +51,10 @@ def notices(scene: Scene, *, anew: str = "`edgecnn judge` races anew") -> tuple[
             "accuracy of engines is emulated on fp32-carrier twins in ONNX Runtime (both hashes are in report.json): "
             "weights and INT8 steps are the device's, half-precision activations are not"
         )
-    said += [f"{purpose} race: {_age(result)}; {anew}" for purpose, result in scene.seen.races.items() if result.reused]
+    stored = {purpose: result for purpose, result in scene.seen.races.items() if result.reused}
+    said += [f"{purpose} race: {_age(result.observed_at)}; {anew}" for purpose, result in stored.items()]
+    if scene.seen.knobs is not None and scene.seen.knobs.reused:
+        said.append(f"knobs race: {_age(scene.seen.knobs.observed_at)}; {anew}")
     said += _of_the_desktop_gpu(scene)
     said += scene.seen.notes
     if resolved.data.copies:
@@ -72,8 +74,9 @@ def _of_the_desktop_gpu(scene: Scene) -> list[str]:
         return [f"{played.gpu.model} is here but could not play the desktop baseline: {played.failure}"]
     said = [f"{played.gpu.model} has no figures of {name}: {why}" for name, why in played.failures.items()]
     said += played.notes
-    reused = played.race is not None and played.race.reused
-    return said + ([f"baseline race: {_age(played.race)}; `edgecnn judge` races anew"] if played.race and reused else [])
+    if played.race is not None and played.race.reused:
+        said.append(f"baseline race: {_age(played.race.observed_at)}; `edgecnn judge` races anew")
+    return said
 
 
 def unexecuted(scene: Scene) -> tuple[str, ...]:
@@ -102,6 +105,6 @@ def _stand_in(scene: Scene) -> str:
     return "; --target cpu measures this machine" if here == scene.execution.plan.resolved.device.processor.architecture else ""
 
 
-def _age(result: RaceResult) -> str:
-    hours = (datetime.now(UTC) - datetime.fromisoformat(result.observed_at)).total_seconds() / 3600
-    return f"reused from {result.observed_at}, {hours:.1f} h old"
+def _age(observed_at: str) -> str:
+    hours = (datetime.now(UTC) - datetime.fromisoformat(observed_at)).total_seconds() / 3600
+    return f"reused from {observed_at}, {hours:.1f} h old"

@@ -32,6 +32,7 @@ class Asked:
     batches: str | None = None
     end_to_end: bool = False
     soak: str | None = None
+    knobs: bool = False
     verb: str = field(default="build")
 
 
@@ -114,6 +115,8 @@ def _recipe(asked: Asked) -> Recipe:
         recipe = recipe.model_copy(
             update={"model": recipe.model.model_copy(update={k: v for k, v in given.items() if v is not None})}
         )
+    if asked.knobs:
+        recipe = recipe.model_copy(update={"race": recipe.race.model_copy(update={"knobs": True})})
     if asked.data is not None:
         recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update={"path": asked.data})})
     return recipe
@@ -140,5 +143,6 @@ def command_line(asked: Asked) -> str:
     later = {"--until": asked.until, "--batches": asked.batches, "--soak": asked.soak}
     words += [word for flag, value in later.items() if value for word in (flag, value)]
     words += ["--end-to-end"] if asked.end_to_end else []
+    words += ["--knobs"] if asked.knobs else []
     words += ["--out", asked.out] if asked.out else []
     return shlex.join(words)

@@ -84,6 +84,7 @@ def how_to_build(asked: Asked) -> tuple[str, ...]:
         "--data": asked.data,
         "--weights": asked.weights,
         "--set": asked.overrides,
+        "--knobs": asked.knobs,
         "--out": asked.out,
     }
     return tuple(option for option, value in given.items() if value)

@@ -141,6 +141,14 @@ SoakOpt = Annotated[
         rich_help_panel="What to measure",
     ),
 ]
+KnobsOpt = Annotated[
+    bool,
+    typer.Option(
+        "--knobs",
+        help="Also race the winner's runtime knobs, such as threads, and ship those measured faster; as `--set race.knobs=true`.",
+        rich_help_panel="What to measure",
+    ),
+]
 RefreshWeightsOpt = Annotated[
     bool, typer.Option("--refresh-weights", help="Ask the network again for pretrained weights.", rich_help_panel="What to build")
 ]

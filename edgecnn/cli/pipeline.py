@@ -68,6 +68,7 @@ def _verb(verb: str, goal: str) -> Callable[..., None]:
         batches: opt.BatchesOpt = None,
         end_to_end: opt.EndToEndOpt = False,
         soak: opt.SoakOpt = None,
+        knobs: opt.KnobsOpt = False,
         out: opt.OutOpt = None,
         junit: opt.JunitOpt = None,
         as_json: opt.JsonOpt = False,
@@ -78,7 +79,7 @@ def _verb(verb: str, goal: str) -> Callable[..., None]:
             recipe=recipe, arch=arch, onnx=onnx, target=target, data=data, weights=weights, overrides=tuple(set_ or ()), out=out,
             at_most=tuple(at_most or ()), at_least=tuple(at_least or ()), require_measured=require_measured,
             refresh_weights=refresh_weights, meter=meter, until=until, batches=batches,
-            end_to_end=end_to_end, soak=soak, verb=verb,
+            end_to_end=end_to_end, soak=soak, knobs=knobs, verb=verb,
         )  # fmt: skip
         job = Job(junit if verb == "build" else None, unsure_passes=unsure_passes)
         shown = _Shown(as_json=as_json, quiet=quiet, debug=debug, job=job)
@@ -107,6 +108,7 @@ def _judge(  # noqa: PLR0913 - a command line's options are its parameters
     batches: opt.BatchesOpt = None,
     end_to_end: opt.EndToEndOpt = False,
     soak: opt.SoakOpt = None,
+    knobs: opt.KnobsOpt = False,
     out: opt.OutOpt = None,
     allow_stored: Annotated[
         bool, typer.Option("--allow-stored", help="Let a stored race serve, in CI too.", rich_help_panel="Gates")
@@ -121,7 +123,7 @@ def _judge(  # noqa: PLR0913 - a command line's options are its parameters
     asked = Asked(
         recipe=recipe, arch=arch, onnx=onnx, target=target, data=data, weights=weights, overrides=tuple(set_ or ()), out=out,
         at_most=tuple(at_most or ()), at_least=tuple(at_least or ()), require_measured=require_measured, meter=meter,
-        until=until, batches=batches, end_to_end=end_to_end, soak=soak, verb="judge",
+        until=until, batches=batches, end_to_end=end_to_end, soak=soak, knobs=knobs, verb="judge",
     )  # fmt: skip
     shown = _Shown(as_json=as_json, quiet=quiet, debug=debug, job=Job(junit, unsure_passes=unsure_passes))
     if against is not None:

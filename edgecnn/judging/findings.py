@@ -132,7 +132,7 @@ def _latency(percent: Literal[50, 90, 99]) -> Callable[[CandidateFacts], Finding
             why = seen.reason if percent != 90 else seen.absent.get("p90_ms")
             note = f"p{percent} is open: {why or 'the runs are too few or too short'}"
             return Finding(figure=None, fidelity=seen.fidelity, absent=Verdict.UNSURE, note=note)
-        note = f"on {seen.machine}"
+        note = f"on {seen.machine}" + (f", {seen.manner}" if seen.manner else "")
         doubt, times = seen.disturbed, seen.slowed_at_most if percent == 50 else None
         return Finding(figure=figure, fidelity=seen.fidelity, note=note, disturbed=doubt, slowed_at_most=times, rounds=seen.runs)
 

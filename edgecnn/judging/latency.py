@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from edgecnn.errors.gates import ConditionsDiffer, RacesDiffer, RoundTwice
 from edgecnn.judging.device_clock import device_clock
 from edgecnn.judging.intervals import LATENCY_CONFIDENCE, median_interval, ratio_interval, samples_needed, tail
+from edgecnn.judging.manner import manner_of, threads_of
 from edgecnn.judging.noise import smallest_ratio
 from edgecnn.judging.startup import startup
 from edgecnn.judging.steady import steady
@@ -85,6 +86,8 @@ def latency(profile: Profile, *, fp32: Profile | None = None, machine: str | Non
         stopped=how_it_stopped(len(runs), p50, until),
         smallest_ratio=_smallest_ratio(profile, *([fp32] if fp32 else [])),
         steady=steady(runs, disturbed(profile.environment)),
+        threads=threads_of(runs),
+        manner=manner_of(profile),
         absent={**_absent(runs), **start.absent, **clock.absent} if runs else {},
     )
 

@@ -27,6 +27,7 @@ from edgecnn.judging.latency import (
     too_few_samples,
     worst_of,
 )
+from edgecnn.judging.manner import manner_of
 from edgecnn.judging.noise import OF_A_COMPARISON, rounds_to_settle, what_helps
 from edgecnn.values.base import Value
 from edgecnn.values.profile import Environment, Profile, Run
@@ -91,7 +92,7 @@ def paired_finding(races: Sequence[PairedRace], machine: str, confidence: float 
     why = None if ratio else short or f"{len(slow)} paired rounds; an interval needs {RUNS_NEEDED}"
     return RatioFinding(
         ratio=ratio,
-        how=f"{len(slow)} interleaved rounds on {machine}",
+        how=f"{len(slow)} interleaved rounds on {machine}{_manners(races)}",
         rounds=len(slow),
         open=why,
         slow_disturbed=_uneven(races, "head"),
@@ -147,6 +148,16 @@ def _check_same_state(race: PairedRace) -> None:
     ours, theirs = race.head.environment, race.base.environment
     known = [name for name in CONDITIONS_OF_THE_MACHINE if name in ours.conditions and name in theirs.conditions]
     check_conditions(ours, theirs, known)
+
+
+def _manners(races: Sequence[PairedRace]) -> str:
+    """On how many threads, and with which knobs: of both sides where they differ."""
+    if not races:
+        return ""
+    head, base = (manner_of(profile) or "threads unknown" for profile in (races[-1].head, races[-1].base))
+    if head == base:
+        return "" if head == "threads unknown" else f", {head}"
+    return f", HEAD with {head} and BASE with {base}"
 
 
 def _uneven(races: Sequence[PairedRace], side: Literal["base", "head"]) -> str | None:

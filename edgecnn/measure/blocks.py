@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.judging.stopping import half_width, well_known
+from edgecnn.measure.kits import entrant_of
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.race_request import RaceRequest, items_of
 from edgecnn.values.profile import Run
@@ -63,11 +64,13 @@ def _bench(request: RaceRequest, lab: Lab, folder: Path) -> None:
 def _enough(request: RaceRequest, until: Until, lab: Lab, work: Path, rounds: int) -> bool:
     """A kit that broke asks for no more rounds; the others may."""
     runs = run_files(work)
-    broken = {run["kit"] for run in runs if "error" in run}
+    by_entrant: dict[str, list[dict[str, Any]]] = {kit.entrant: [] for kit in request.kits}
+    for run in runs:
+        by_entrant.setdefault(entrant_of(run["kit"], run["knobs"]), []).append(run)
     known = {
-        kit.candidate.id: [run_of(run) for run in runs if run["kit"] == kit.digest]
+        kit.candidate.id: [run_of(run) for run in by_entrant[kit.entrant]]
         for kit in request.kits
-        if kit.digest not in broken
+        if not any("error" in run for run in by_entrant[kit.entrant])
     }
     wide = {name: half_width(mine, until) for name, mine in known.items() if not well_known(mine, until)}
     if wide and rounds < until.looks[-1]:

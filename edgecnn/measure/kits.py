@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from edgecnn.runner.runtimes import runs_on_gpu, runtime_of
 from edgecnn.values.artifact import Artifact
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import Candidate
+from edgecnn.values.knobs import DEFAULT, Knobs
 
 _MIB = 1024 * 1024
 
@@ -28,6 +30,8 @@ class KitRef(Value):
     """Whether that session computes on an NVIDIA GPU."""
     stands_for: str | None = None
     """The device kit's digest, where this one is an emulated twin."""
+    knobs: Knobs = DEFAULT
+    """What its session is opened with when it is timed. They are no part of the kit: its digest says nothing of them."""
 
     @classmethod
     def of(cls, candidate: Candidate, artifact: Artifact) -> KitRef:
@@ -57,6 +61,15 @@ class KitRef(Value):
             stands_for=(manifest["stands_for"] or {}).get("kit"),
         )
 
+    def with_knobs(self, knobs: Knobs) -> KitRef:
+        """The same kit, timed otherwise."""
+        return self.model_copy(update={"knobs": knobs})
+
+    @property
+    def entrant(self) -> str:
+        """Who races: this kit in this setting. The digest alone where nothing is set."""
+        return entrant_of(self.digest, self.knobs.options)
+
     @property
     def compiles(self) -> bool:
         """Whether its session compiles the network anew in every process."""
@@ -82,6 +95,11 @@ class KitRef(Value):
     def manifest(self) -> dict[str, Any]:
         """``kit.json``, as it lies there."""
         return _manifest(self.folder)
+
+
+def entrant_of(kit: str | None, knobs: Mapping[str, str]) -> str:
+    """The same of a run file's or a profile's own words: a digest, and session options."""
+    return "+".join([kit or "", *(f"{name}={value}" for name, value in sorted(knobs.items()))])
 
 
 def _manifest(folder: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Two kits raced against each other, whichever they are: one and the same kit on both sides is a race against itself."""
+"""Two kits raced against each other, whichever they are: the same kit with the same knobs on both sides races against itself."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class Pair(NamedTuple):
 
 def race_pair(base: KitRef, head: KitRef, rounds: int, lab: Lab, max_s: float = RUN_MAX_S) -> Pair:
     """Race both, interleaved, now: a stored race says nothing of this job's machine. ``max_s`` bounds each process."""
-    if base.digest == head.digest:
+    if base.entrant == head.entrant:
         return _against_itself(_request((head,), 2 * rounds, max_s), lab)
     result = race(_request((base, head), rounds, max_s), lab)
     named = (("BASE", base), ("HEAD", head))
-    failed = [f"{name} did not run: {why}" for name, kit in named if (why := result.failed.get(kit.digest)) is not None]
-    found = [result.profiles.get(kit.digest) for kit in (base, head)]
+    failed = [f"{name} did not run: {why}" for name, kit in named if (why := result.failed.get(kit.entrant)) is not None]
+    found = [result.profiles.get(kit.entrant) for kit in (base, head)]
     return Pair(base=found[0], head=found[1], failed="; ".join(failed) or None)
 
 
@@ -42,9 +42,9 @@ def _request(kits: tuple[KitRef, ...], rounds: int, max_s: float) -> RaceRequest
 def _against_itself(request: RaceRequest, lab: Lab) -> Pair:
     """Twice as many runs of the one kit; of each two neighbours a coin says whose they are, as the order of a race is drawn."""
     (kit,), result = request.kits, race(request, lab)
-    profile = result.profiles.get(kit.digest)
+    profile = result.profiles.get(kit.entrant)
     if profile is None:
-        return Pair(base=None, head=None, failed=f"it did not run: {result.failed.get(kit.digest, 'no run of it was recorded')}")
+        return Pair(base=None, head=None, failed=f"it did not run: {result.failed.get(kit.entrant, 'no run of it was recorded')}")
     base, head = dealt(profile.runs, seed=result.race)
     return Pair(base=profile.model_copy(update={"runs": base}), head=profile.model_copy(update={"runs": head}), failed=None)
 

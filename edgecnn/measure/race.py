@@ -15,7 +15,7 @@ from typing import Any
 
 from edgecnn.measure.blocks import ASKED, run_files, run_of, run_schedule, whole_schedule
 from edgecnn.measure.conditions import changed_between, same_conditions
-from edgecnn.measure.kits import KitRef
+from edgecnn.measure.kits import KitRef, entrant_of
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.meter_log import joined, log_of
 from edgecnn.measure.race_request import RaceRequest
@@ -31,7 +31,7 @@ _CLOCKS_DIFFER = timedelta(seconds=2)
 
 
 class RaceResult(Value):
-    """Profiles by kit digest, all of one race, and the kits that did not finish, with why."""
+    """Profiles by entrant (of a kit without knobs its digest), all of one race, and who did not finish, with why."""
 
     race: str
     observed_at: str
@@ -68,16 +68,16 @@ def file_failure(request: RaceRequest, lab: Lab, why: str) -> RaceResult:
 
 def stored_race(request: RaceRequest, lab: Lab) -> RaceResult | None:
     """The newest stored race of this question that is younger than ``max_age_h`` and holds every kit."""
-    by_kit = {kit.digest: lab.store.profiles.of(kit.digest, "race") for kit in request.kits}
-    present = {kit.digest: lab.environment_of(kit) for kit in request.kits}
-    for first in by_kit[request.kits[0].digest]:
+    by_kit = {kit.entrant: _of_entrant(kit, lab) for kit in request.kits}
+    present = {kit.entrant: lab.environment_of(kit) for kit in request.kits}
+    for first in by_kit[request.kits[0].entrant]:
         name = first.profile.race or ""
         observed_at = datetime.fromisoformat(first.profile.observed_at)
         if not name.startswith(request.identity) or not fresh(observed_at, request.max_age_h):
             continue
-        members = {digest: _member(stored, name) for digest, stored in by_kit.items()}
-        found = {digest: profile for digest, profile in members.items() if profile is not None}
-        same = all(same_conditions(profile.environment, present[digest]) for digest, profile in found.items())
+        members = {entrant: _member(stored, name) for entrant, stored in by_kit.items()}
+        found = {entrant: profile for entrant, profile in members.items() if profile is not None}
+        same = all(same_conditions(profile.environment, present[entrant]) for entrant, profile in found.items())
         if len(found) == len(members) and same:
             return _result(name, found, reused=True)
     return None
@@ -92,17 +92,23 @@ def fresh(observed_at: datetime, max_age_h: float) -> bool:
     return max_age_h > 0 and -_CLOCKS_DIFFER <= age <= timedelta(hours=max_age_h)
 
 
+def _of_entrant(kit: KitRef, lab: Lab) -> tuple[StoredProfile, ...]:
+    """What ran with other knobs says nothing of these."""
+    knobs = kit.knobs.options
+    return tuple(each for each in lab.store.profiles.of(kit.digest, "race") if each.profile.knobs == knobs)
+
+
 def _member(stored: Sequence[StoredProfile], name: str) -> Profile | None:
     return next((entry.profile for entry in stored if entry.profile.race == name), None)
 
 
 def _result(name: str, profiles: Mapping[str, Profile], *, reused: bool) -> RaceResult:
-    finished = {digest: profile for digest, profile in profiles.items() if profile.failure is None}
+    finished = {entrant: profile for entrant, profile in profiles.items() if profile.failure is None}
     return RaceResult(
         race=name,
         observed_at=next(iter(profiles.values())).observed_at,
         profiles=finished,
-        failed={digest: profile.failure for digest, profile in profiles.items() if profile.failure is not None},
+        failed={entrant: profile.failure for entrant, profile in profiles.items() if profile.failure is not None},
         reused=reused,
     )
 
@@ -137,7 +143,7 @@ def _filed(request: RaceRequest, lab: Lab, work: Path) -> RaceResult:
     runs = run_files(work)
     filing = _Filing(request, lab, log_of(runs, request.meter_log))
     for kit in request.kits:
-        mine = [run for run in runs if run["kit"] == kit.digest]
+        mine = [run for run in runs if entrant_of(run["kit"], run["knobs"]) == kit.entrant]
         broken = next((run["error"]["what"] for run in mine if "error" in run), None)
         broken = broken or (None if mine else "no run of it was recorded")
         changed = None if broken else _changed(mine)
@@ -163,13 +169,14 @@ class _Filing:
             environment=joined_environment(runs) if broken is None else self._lab.environment_of(kit),
             fidelity=Fidelity.MEASURED,
             observed_at=self._now.isoformat(timespec="seconds"),
+            knobs=kit.knobs.options,
             race=self.name,
             purpose=self._request.purpose,
             until=self._request.until,
             runs=tuple(_run(run, self._log) for run in runs) if broken is None else (),
             failure=broken,
         )
-        self.profiles[kit.digest] = self._lab.store.profiles.add(profile, {}).profile if keep else profile
+        self.profiles[kit.entrant] = self._lab.store.profiles.add(profile, {}).profile if keep else profile
 
 
 def _changed(runs: Sequence[Mapping[str, Any]]) -> str | None:

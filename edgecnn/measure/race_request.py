@@ -46,14 +46,14 @@ class RaceRequest(Value):
     meter_log: Path | None = None
     """energy: an external meter's log, to be joined to the runs."""
     batches: Mapping[str, int] = {}
-    """Kit digest to images in a call; a kit that is not named runs one at a time."""
+    """Entrant (of a kit without knobs its digest) to images in a call; who is not named runs one at a time."""
     until: Until | None = None
     """Rounds are added until every p50 is known so well; ``rounds`` is then the cap."""
 
     @property
     def question(self) -> dict[str, Any]:
         """What is asked of whom: a stored race answers it whatever the store's folder was then."""
-        kits = sorted(kit.digest for kit in self.kits)
+        kits = sorted(kit.entrant for kit in self.kits)
         asked: dict[str, Any] = self.model_dump(include={"purpose", "rounds", "samples", "max_s"})
         asked.update(warmup_s=WARMUP_S, kits=kits)
         if self.batches:
@@ -86,18 +86,17 @@ def items_of(request: RaceRequest) -> list[dict[str, Any]]:
     """The order inside a round is drawn, from a seed: only then is the signed-rank interval of a ratio exact."""
     items = []
     draw = random.Random(request.identity)
-    kits = sorted(request.kits, key=lambda kit: kit.digest)
+    kits = sorted(request.kits, key=lambda kit: kit.entrant)
     timing: dict[str, Any] = {
         "samples": request.samples,
         "warmup_s": WARMUP_S,
         "max_s": request.max_s,
-        "knobs": {},
         "trace": False,
     }
     timing.update(_OF_PURPOSE.get(request.purpose, {}))
     for number in range(request.rounds):
         for position, kit in enumerate(draw.sample(kits, len(kits))):
-            batch = request.batches.get(kit.digest, 1)
-            of_kit = {"batch": batch} if batch > 1 else {}
+            batch = request.batches.get(kit.entrant, 1)
+            of_kit = {"knobs": kit.knobs.options, **({"batch": batch} if batch > 1 else {})}
             items.append({"kit": str(kit.folder), "round": number, "position": position, **timing, **of_kit})
     return items

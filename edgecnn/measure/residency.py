@@ -33,9 +33,10 @@ def residency(kit: KitRef, macs: MacTable, lab: Lab) -> StoredProfile:
 
 
 def stored_residency(kit: KitRef, lab: Lab) -> StoredProfile | None:
-    """The newest residency of this kit whose conditions are this machine's, if there is one."""
-    found = lab.store.profiles.of(kit.digest, "residency")
-    return next((each for each in found if same_conditions(each.profile.environment, lab.environment_of(kit))), None)
+    """The newest residency of this kit, with these knobs, whose conditions are this machine's, if there is one."""
+    knobs, present = kit.knobs.options, lab.environment_of(kit)
+    found = (each for each in lab.store.profiles.of(kit.digest, "residency") if each.profile.knobs == knobs)
+    return next((each for each in found if same_conditions(each.profile.environment, present)), None)
 
 
 def traced_residency(kit: KitRef, macs: MacTable, lab: Lab) -> Profile:
@@ -50,7 +51,7 @@ def traced_residency(kit: KitRef, macs: MacTable, lab: Lab) -> Profile:
         "position": 0,
         "samples": TRACED_SAMPLES,
         "warmup_s": 0.1,
-        "knobs": {},
+        "knobs": kit.knobs.options,
         "trace": True,
     }
     with lab.store.workspace("trace", kit.digest[:32], lab.tell) as work:
@@ -70,5 +71,6 @@ def traced_residency(kit: KitRef, macs: MacTable, lab: Lab) -> Profile:
             environment=Environment.model_validate(run["environment"]),
             fidelity=Fidelity.MEASURED,
             observed_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            knobs=kit.knobs.options,
             residency=backend_for(kit.candidate.runtime).read_residency(work / run["trace"], macs),
         )

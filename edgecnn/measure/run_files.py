@@ -47,6 +47,7 @@ class _File(BaseModel):
 
     error: _Failure | None = None
     environment: Environment | None = None
+    knobs: Mapping[str, str] = {}
 
     @field_validator("environment")
     @classmethod
@@ -83,6 +84,7 @@ def profile_of_runs(folder: Path, kit: KitRef, device: str) -> Profile:
         raise RunsUnusable(folder=folder, because=f"no run of {kit.candidate.id} (kit {kit.digest[:12]}): {others}")
     if (broken := next((run["error"] for run in mine if "error" in run), None)) is not None:
         raise RunsUnusable(folder=folder, because=f"a run of {kit.candidate.id} ended in an error: {broken.get('what')}")
+    _refuse_other_knobs(folder, kit, mine)
     try:
         environment, runs = joined_environment(mine), tuple(run_of(run) for run in mine)
         changed, observed_at = changed_between(mine), _dated(runs)
@@ -97,6 +99,7 @@ def profile_of_runs(folder: Path, kit: KitRef, device: str) -> Profile:
         environment=environment,
         fidelity=Fidelity.MEASURED,
         observed_at=observed_at,
+        knobs=kit.knobs.options,
         race=f"imported-{kit.digest[:16]}",
         purpose="against",
         runs=runs,
@@ -169,6 +172,20 @@ def _refuse_edited(folder: Path) -> None:
     for path in sorted(folder.glob("run-*.json")):
         if noted.get(path.name) != sha256_of(path):
             raise RunsUnusable(folder=folder, because=f"{path.name} is not what its runner wrote, by {RESULT}: it was edited")
+
+
+def _refuse_other_knobs(folder: Path, kit: KitRef, mine: Sequence[Mapping[str, Any]]) -> None:
+    """Runs of another setting are figures of something else, and so are those of a setting that the bundle does not name."""
+    wanted = kit.knobs.options
+    other = next((run["knobs"] for run in mine if run.get("knobs", {}) != wanted), None)
+    if other is not None:
+        said = _options_said(other)
+        because = f"a run of {kit.candidate.id} was made with {said}, and its bundle runs it with {_options_said(wanted)}"
+        raise RunsUnusable(folder=folder, because=because)
+
+
+def _options_said(options: Mapping[str, str]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in sorted(options.items())) or "no knobs"
 
 
 def _refuse_impossible(folder: Path, runs: Sequence[Run], changed: str | None) -> None:

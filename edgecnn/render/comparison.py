@@ -8,6 +8,7 @@ from edgecnn.render.gate_sheet import error_rates
 from edgecnn.render.terminal import show_lines
 from edgecnn.values.comparison import Comparison, Contender, LatencyBaseline, PinnedBuild
 from edgecnn.values.energy import Energy
+from edgecnn.values.knobs import DEFAULT
 from edgecnn.values.report import Latency
 from edgecnn.values.verdict import Interval
 
@@ -70,7 +71,8 @@ def show_pin(pin: PinnedBuild, file: str) -> None:
 def side(contender: Contender) -> str:
     """``builds/head: onnxruntime-int8 (resnet-18 for cpu)``."""
     known = [part for part in (contender.arch, f"for {contender.device}" if contender.device else None) if part]
-    return f"{contender.candidate.id} of {contender.name}" + (f" ({' '.join(known)})" if known else "")
+    said = f"{contender.candidate.id} of {contender.name}" + (f" ({' '.join(known)})" if known else "")
+    return said if contender.knobs == DEFAULT else f"{said} with {contender.knobs.words}"
 
 
 def _p50(value: Latency) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from edgecnn.judging.manner import knobs_said
 from edgecnn.render.terminal import show_lines, show_rows
 from edgecnn.values.loadgen import LoadGenReport, LoadRun, Scenario, ScenarioResult
 
@@ -19,7 +20,8 @@ _FIGURE = {
 def show_loadgen(report: LoadGenReport, out: Path) -> None:
     """A table, what is INVALID and why, what the figures are, and where everything lies."""
     cpu = report.environment.conditions.get("gpu") or report.environment.conditions.get("cpu", "this machine")
-    show_rows(COLUMNS, [_row(result) for result in report.results], title=f"{report.candidate} on {cpu}")
+    manner = f" with {knobs_said(report.knobs)}" if report.knobs else ""
+    show_rows(COLUMNS, [_row(result) for result in report.results], title=f"{report.candidate} on {cpu}{manner}")
     show_lines([f"  {result.scenario.value}: {result.reason}" for result in report.results if result.reason])
     show_lines([f"  {line}" for result in report.results if (line := _bound(result))])
     show_lines([f"  {report.claim}", f"  {out}"])

@@ -8,6 +8,7 @@ from edgecnn.render import desktop, figures, quality
 from edgecnn.render.extents import extent_lines
 from edgecnn.render.footprint import footprint_lines, size_lines
 from edgecnn.render.gate_sheet import error_rates
+from edgecnn.render.knobs import knob_lines
 from edgecnn.render.page.reasons import grouped
 from edgecnn.render.residency import residency_lines
 from edgecnn.render.timing import latency_lines
@@ -34,6 +35,7 @@ def report_markdown(report: BuildReport) -> str:
         _classes(report),
         _section("Why each candidate stands where it does", [_why(facts) for facts in report.candidates if facts.reason]),
         _section("Latency", latency_lines(report.candidates)),
+        _section("Runtime knobs", knob_lines(report.choice)),
         _section("Throughput, end to end, sustained", extent_lines(report.candidates)),
         _section("Size", size_lines(report.candidates, report.choice.carried)),
         _section("What really ran", residency_lines(report.candidates)),

@@ -27,6 +27,7 @@ def series_lines(series: Series, signs: Signs) -> list[str]:
     """What it is of, and a sparkline of each kind of figure."""
     kits = counted(len(series.kits), "kit")
     what = " ".join(part for part in (series.arch, series.candidate, reads_text(series)) if part)
+    what += f", {series.knobs}" if series.knobs else ""
     lines = [f"{what} on {series.machine} ({', '.join(series.devices)}), {kits}"]
     for name, points in (("p50", series.latency), ("top-1", series.accuracy)):
         if points:

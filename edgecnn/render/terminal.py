@@ -17,6 +17,7 @@ from edgecnn.render.build_plot import plot_lines
 from edgecnn.render.extents import extent_lines
 from edgecnn.render.gate_sheet import error_rates
 from edgecnn.render.grid import Grid, show_grid
+from edgecnn.render.knobs import knob_lines
 from edgecnn.render.page.reasons import grouped
 from edgecnn.render.plots import stdout_signs
 from edgecnn.render.residency import hollow_lines, residency_lines
@@ -73,6 +74,8 @@ def show_report(report: BuildReport) -> None:
         _say(console, f"  gate {gate.gate.side} {gate.gate.metric} {gate.gate.bound:g}: {gate.verdict.value}, {gate.reason}")
     if (rates := error_rates(report.gates)) is not None:
         _say(console, f"  {rates}")
+    for line in knob_lines(report.choice):
+        _say(console, f"  knobs: {line}")
     _show_notices(report, console)
     for line in grouped(report.skipped_rungs):
         _say(console, f"  not climbed: {line}")
@@ -102,8 +105,8 @@ def show_measured(report: BuildReport) -> None:
     """The table, every figure of time in words, and what to know before believing them."""
     show_candidates(report)
     console = _console()
-    said = (*latency_lines(report.candidates), *extent_lines(report.candidates), *residency_lines(report.candidates))
-    for line in said:
+    figures_said = (latency_lines(report.candidates), knob_lines(report.choice), extent_lines(report.candidates))
+    for line in (*(line for lines in figures_said for line in lines), *residency_lines(report.candidates)):
         _say(console, f"  {line}")
     _show_desktop(report, console)
     _show_notices(report, console)

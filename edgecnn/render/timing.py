@@ -43,8 +43,8 @@ def _said(value: Latency) -> str:
 
 
 def _runs_said(value: Latency) -> str:
-    """How the race ended, whether its runs were steady, and what it could have shown."""
-    parts = [value.stopped, value.steady.says if value.steady else None]
+    """On how many threads they ran, how the race ended, whether they were steady, and what it could have shown."""
+    parts = [value.manner, value.stopped, value.steady.says if value.steady else None]
     parts += [noise_said(value.smallest_ratio) if value.smallest_ratio else None]
     return "; ".join(part for part in parts if part)
 

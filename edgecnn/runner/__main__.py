@@ -49,7 +49,7 @@ def _info(given: argparse.Namespace) -> Dict[str, Any]:
 def _selftest(given: argparse.Namespace) -> Dict[str, Any]:
     from .selftest import selftest
 
-    return {"selftest": selftest(_kit(given))}
+    return {"selftest": selftest(_kit(given), _knobs(given))}
 
 
 def _build_engine(given: argparse.Namespace) -> Dict[str, Any]:
@@ -81,12 +81,18 @@ def _measure(given: argparse.Namespace) -> Dict[str, Any]:
 def _predict(given: argparse.Namespace) -> Dict[str, Any]:
     from .classifier import Classifier
 
-    classifier = Classifier(given.kit)
+    classifier = Classifier(given.kit, _knobs(given))
     answers = []
     for file in given.files:
         best = [{"label": label, "probability": share} for label, share in classifier.predict(file)[: given.top]]
         answers.append({"file": str(file), "labels": best})
-    return {"predictions": answers}
+    return {"predictions": answers, "knobs": classifier.knobs}
+
+
+def _knobs(given: argparse.Namespace) -> Optional[Dict[str, str]]:
+    from .knobs import parse_knobs
+
+    return None if given.knob is None else parse_knobs(given.knob)
 
 
 def _kit(given: argparse.Namespace) -> Any:
@@ -106,7 +112,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="name", required=True, metavar="COMMAND")
     _add(commands, "info", _info, "what this machine is")
-    _add(commands, "selftest", _selftest, "whether this is the kit that was packaged, and computes the same here")
+    test = _add(commands, "selftest", _selftest, "whether this is the kit that was packaged, and computes the same here")
+    _add_knobs(test)
     build = _add(commands, "build-engine", _build_engine, "make the engine that a device runs")
     build.add_argument("--package", metavar="NAME", help="the Python package that builds it")
     build.add_argument("--capability", action="append", default=[], metavar="X.Y", help="a GPU to build for; may be repeated")
@@ -129,6 +136,7 @@ def _parser() -> argparse.ArgumentParser:
     predict = _add(commands, "predict", _predict, "labels and probabilities of pictures")
     predict.add_argument("files", type=Path, nargs="+", metavar="PICTURE")
     predict.add_argument("--top", type=_positive, default=5, metavar="LABELS", help="how many labels (default 5)")
+    _add_knobs(predict)
     return parser
 
 
@@ -136,6 +144,11 @@ def _add(commands: Any, name: str, command: Callable[[argparse.Namespace], Dict[
     parser: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
     parser.set_defaults(command=command)
     return parser
+
+
+def _add_knobs(parser: argparse.ArgumentParser) -> None:
+    text = "a session option that changes speed alone; may be repeated (default: what the bundle around the kit was chosen with)"
+    parser.add_argument("--knob", action="append", metavar="NAME=VALUE", help=text)
 
 
 def _positive(text: str) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any, Dict, List, NamedTuple
 
 from .engine import build_engines
 from .environment import read_environment
@@ -16,13 +16,12 @@ from .failure import RunnerError
 from .files import make_folder, read_json, write_json
 from .items import SCHEMA
 from .kit import Kit
+from .knobs import CHOICE, CHOICE_SCHEMA, knobs_of
 from .meters.found import can_watch
 from .runtimes import runs_on_gpu
 from .say import note, progress
 from .schedule import bench
 
-CHOICE = "choice.json"
-CHOICE_SCHEMA = "edgecnn.choice/1"
 ENGINES = "build"
 ENERGY = "energy"
 """Folder of the energy runs, inside that of the others."""
@@ -30,6 +29,13 @@ MACHINE = "machine.json"
 """What the device says of itself: of its meters too, and why it has none."""
 _TIMEOUT_S = 300.0
 _MAX_S = 20.0
+
+
+class Carried(NamedTuple):
+    """A kit of the bundle, and the knobs that ``choice.json`` says it runs with."""
+
+    kit: Kit
+    knobs: Dict[str, str]
 
 
 def measure(bundle: Path, out: Path, rounds: int, samples: int) -> Dict[str, Any]:
@@ -44,24 +50,24 @@ def measure(bundle: Path, out: Path, rounds: int, samples: int) -> Dict[str, Any
     Raises:
         RunnerError: no-bundle, or what building and racing refuse.
     """
-    kits = _kits(bundle)
-    for kit in kits:
+    carried = _carried(bundle)
+    for kit, _ in carried:
         if kit.manifest.engine is not None and not (kit.folder / ENGINES / "engine.plan").is_file():
             kit.verify_files()
             build_engines(kit.folder, kit.folder / ENGINES, tell=progress)
     make_folder(out)
     environment = read_environment()
     write_json(out / MACHINE, environment)
-    timed = _race(kits, out, rounds, {"samples": samples, "max_s": _MAX_S})
-    return dict(timed, out=str(out), energy=_energy(kits, out / ENERGY, rounds, environment["observed"]))
+    timed = _race(carried, out, rounds, {"samples": samples, "max_s": _MAX_S})
+    return dict(timed, out=str(out), energy=_energy(carried, out / ENERGY, rounds, environment["observed"]))
 
 
-def _energy(kits: List[Kit], out: Path, rounds: int, observed: Dict[str, str]) -> Dict[str, Any]:
+def _energy(carried: List[Carried], out: Path, rounds: int, observed: Dict[str, str]) -> Dict[str, Any]:
     """Energy runs of the kits that a meter can watch; of the others, and without a meter, why there are none."""
     meters = observed.get("energy_meters", "").split()
-    watched = [kit for kit in kits if can_watch(meters, runs_on_gpu(kit.manifest.session.module))]
+    watched = [each for each in carried if can_watch(meters, runs_on_gpu(each.kit.manifest.session.module))]
     why = observed.get("energy_absent", "the GPU's meter says nothing of a model on the CPU")
-    absent = {kit.manifest.name: why for kit in kits if kit not in watched}
+    absent = {each.kit.manifest.name: why for each in carried if each not in watched}
     if absent:
         note("energy of {} is not measured: {}".format(", ".join(sorted(absent)), why))
     if not watched:
@@ -70,20 +76,20 @@ def _energy(kits: List[Kit], out: Path, rounds: int, observed: Dict[str, str]) -
     return dict(_race(watched, out, rounds, {"samples": 1, "energy": True}), meters=meters, absent=absent)
 
 
-def _race(kits: List[Kit], out: Path, rounds: int, settings: Dict[str, Any]) -> Dict[str, Any]:
+def _race(carried: List[Carried], out: Path, rounds: int, settings: Dict[str, Any]) -> Dict[str, Any]:
     asked = out / "asked.json"
-    write_json(asked, {"schema": SCHEMA, "timeout_s": _TIMEOUT_S, "items": _items(kits, rounds, settings)})
+    write_json(asked, {"schema": SCHEMA, "timeout_s": _TIMEOUT_S, "items": _items(carried, rounds, settings)})
     return bench(asked, out)
 
 
-def _kits(bundle: Path) -> List[Kit]:
+def _carried(bundle: Path) -> List[Carried]:
     path = bundle / CHOICE
     if not path.is_file():
         raise RunnerError("no-bundle", "{}: no bundle here".format(bundle), "there is no {}".format(CHOICE))
     choice = read_json(path)
     if choice.get("schema") != CHOICE_SCHEMA or not choice.get("kits"):
         raise RunnerError("no-bundle", "{}: names no kits".format(path), "its schema is not {}".format(CHOICE_SCHEMA))
-    return [kit_inside(bundle, str(each["folder"])) for _, each in sorted(choice["kits"].items())]
+    return [Carried(kit_inside(bundle, str(each["folder"])), knobs_of(each, path)) for _, each in sorted(choice["kits"].items())]
 
 
 def kit_inside(bundle: Path, name: str) -> Kit:
@@ -98,10 +104,11 @@ def kit_inside(bundle: Path, name: str) -> Kit:
     return Kit.open(folder)
 
 
-def _items(kits: List[Kit], rounds: int, settings: Dict[str, Any]) -> List[Dict[str, Any]]:
+def _items(carried: List[Carried], rounds: int, settings: Dict[str, Any]) -> List[Dict[str, Any]]:
     items = []  # type: List[Dict[str, Any]]
-    draw = random.Random(",".join(kit.sha256 for kit in kits))
+    draw = random.Random(",".join(each.kit.sha256 for each in carried))
     for number in range(rounds):
-        for position, kit in enumerate(draw.sample(kits, len(kits))):
-            items.append(dict({"kit": str(kit.folder), "round": number, "position": position}, **settings))
+        for position, each in enumerate(draw.sample(carried, len(carried))):
+            place = {"kit": str(each.kit.folder), "round": number, "position": position}  # type: Dict[str, Any]
+            items.append(dict(place, knobs=each.knobs, **settings))
     return items

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
-from typing import Any, List, Tuple, Union
+from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
 
 import numpy as np
 from PIL import Image
@@ -12,6 +12,7 @@ from PIL import Image
 from .failure import RunnerError
 from .feeds import feed_of, run_checked
 from .kit import Kit
+from .knobs import check_knobs, chosen_knobs
 from .pixels import UnreadableImage, decode, to_pixels
 from .sessions import open_session
 
@@ -21,16 +22,19 @@ class Classifier:
 
     Args:
         folder: a kit's folder; its files are compared with ``kit.json`` first.
+        knobs: that its session is opened with; None: those that the bundle around it was chosen with.
 
     Raises:
         RunnerError: what ``Kit`` and the runtime refuse.
     """
 
-    def __init__(self, folder: Union[str, Path]) -> None:
+    def __init__(self, folder: Union[str, Path], knobs: Optional[Mapping[str, str]] = None) -> None:
         self._kit = Kit.open(Path(folder))
         self._kit.verify_files()
         self._kit.check_requirements()
-        self._session = open_session(self._kit, batch=1)
+        self.knobs: Dict[str, str] = dict(chosen_knobs(self._kit) if knobs is None else knobs)
+        check_knobs(self._kit, self.knobs)
+        self._session = open_session(self._kit, self.knobs, batch=1)
         self._lock = threading.Lock()
 
     @property

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict
+from typing import Any, Dict, Mapping, Optional
 
 from .golden import check_golden_feed, check_logits, check_photo, golden_pixels
 from .kit import Kit
+from .knobs import check_knobs, chosen_knobs
 from .sessions import open_session
 
 
-def selftest(kit: Kit) -> Dict[str, Any]:
+def selftest(kit: Kit, knobs: Optional[Mapping[str, str]] = None) -> Dict[str, Any]:
     """Files, requirements, golden pixels, golden feed, golden logits, in this order.
+
+    Args:
+        kit: what is tested.
+        knobs: that its session is opened with; None: those that the bundle around it was chosen with.
 
     Raises:
         RunnerError: for the first that does not hold.
@@ -20,7 +25,9 @@ def selftest(kit: Kit) -> Dict[str, Any]:
     pixels = golden_pixels(kit)
     levels = check_photo(kit)
     check_golden_feed(kit, pixels)
-    session = open_session(kit, batch=1)
+    knobs = chosen_knobs(kit) if knobs is None else knobs
+    check_knobs(kit, knobs)
+    session = open_session(kit, knobs, batch=1)
     try:
         logits = check_logits(kit, session, pixels)
     finally:
@@ -34,4 +41,5 @@ def selftest(kit: Kit) -> Dict[str, Any]:
         "photo_levels": levels,
         "logits_difference": logits.difference,
         "logits_allowed": logits.allowed,
+        "knobs": dict(knobs),
     }

@@ -28,6 +28,7 @@ from .files import make_folder, write_json
 from .golden import golden_pixels
 from .items import Item, describe, read_schedule, run_file, trace_name
 from .kit import Kit
+from .knobs import check_knobs
 from .lease import hold_lease
 from .memory import MemoryWatch
 from .runtimes import runs_on_gpu, runtime_of
@@ -70,10 +71,7 @@ def run_item(item: Item, timeout_s: float, trace_folder: Optional[Path] = None) 
         RunnerError: what the kit or the runtime refuses.
     """
     start = ColdStart()
-    kit = Kit.open(item.kit)
-    kit.verify_files()
-    kit.check_requirements()
-    load_runtime(kit)
+    kit = _opened(item)
     module = kit.manifest.session.module
     feed = feed_of(kit, _batch_of(kit, item.batch))
     with start.aside():
@@ -104,10 +102,21 @@ def run_item(item: Item, timeout_s: float, trace_folder: Optional[Path] = None) 
         load_ns=load_ns,
         first_ns=first[0],
         process_ns=process_ns,
+        threads=session.threads,
         output_sha256=hashlib.sha256(np.ascontiguousarray(logits).tobytes()).hexdigest(),
         environment={"conditions": conditions, "observed": observe(since=before)},
     )
     return measured
+
+
+def _opened(item: Item) -> Kit:
+    """The kit, which is as it was packed, with its runtime imported; what the item sets are knobs of it."""
+    kit = Kit.open(item.kit)
+    kit.verify_files()
+    kit.check_requirements()
+    load_runtime(kit)
+    check_knobs(kit, item.knobs)
+    return kit
 
 
 class Work(NamedTuple):

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import Candidate
+from edgecnn.values.knobs import DEFAULT, Knobs
 from edgecnn.values.profile import Environment, Run
 from edgecnn.values.recipe import Recipe
 from edgecnn.values.report import Latency
@@ -32,6 +33,8 @@ class Contender(Value):
     candidate: Candidate
     kit: str
     """sha256 of the kit's manifest."""
+    knobs: Knobs = DEFAULT
+    """What its build chose that it runs with: each side is raced in its own setting, since that is what ships."""
     arch: str | None = None
     device: str | None = None
     """What it was built for; None where only a bundle was given."""

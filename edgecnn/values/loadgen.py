@@ -103,6 +103,8 @@ class LoadGenReport(Value):
     candidate: str
     images: int
     """How many different images LoadGen chose from."""
+    knobs: Mapping[str, str] = {}
+    """Session options that the bundle around the kit was chosen with, beside the kit's own."""
     loadgen: str
     """Version of mlcommons-loadgen."""
     environment: Environment

@@ -37,7 +37,7 @@ class MeasuredPoint(Value):
 
 
 class Series(Value):
-    """One candidate of one network for one input and as many classes, on one machine, over successive kits."""
+    """One candidate of one network for one input and as many classes, in one setting on one machine, over successive kits."""
 
     arch: str
     candidate: str
@@ -47,6 +47,8 @@ class Series(Value):
     machine: str
     """In words."""
     machine_id: str
+    knobs: str | None = None
+    """What its sessions were set to beside their kits, in words; None: nothing."""
     devices: tuple[str, ...]
     """Names that the profiles give it: the device file that the machine matched, or ``this machine``."""
     kits: tuple[str, ...]

@@ -27,10 +27,11 @@ as it would without, and one that does not ends. The kernel's own throttling may
 """
 
 Purpose = Literal[
-    "screen", "select", "report", "energy", "baseline", "against", "trial", "batches", "throughput", "end-to-end", "soak"
+    "screen", "select", "knobs", "report", "energy", "baseline", "against", "trial", "batches", "throughput", "end-to-end", "soak"
 ]
-"""What a race was run for; ``batches`` screens the numbers of images in a call, ``against`` is of two builds' kits, one of them
-perhaps by itself or against itself, and ``trial`` says beforehand how long such a race's runs must be."""
+"""What a race was run for; ``knobs`` holds one kit against itself in other settings, ``batches`` screens the numbers of images
+in a call, ``against`` is of two builds' kits, one of them perhaps by itself or against itself, and ``trial`` says beforehand how
+long such a race's runs must be."""
 
 
 class Environment(Value):
@@ -85,6 +86,9 @@ class Run(Value):
     """Of an end-to-end run: the picture that every call read and decoded."""
     events: RunEvents | None = None
     """Of a session on a GPU."""
+    threads: int | None = None
+    """Threads of the processor that a call was spread over, as its session says; None of a GPU, and of a runner that did not
+    record it."""
     windows: tuple[RunWindow, ...] = ()
     """Of a soak: what ``samples_ns`` is made of, in order."""
 
@@ -103,6 +107,7 @@ class Profile(Value):
     fidelity: Fidelity
     observed_at: str
     knobs: Mapping[str, str] = {}
+    """Session options that it ran with beside the kit's own; what ran with others is another observation."""
     pixels: str | None = None
     """evaluation: content digest of the pixels that were shown."""
     images: int | None = None

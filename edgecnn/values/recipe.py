@@ -86,6 +86,8 @@ class RaceChoice(Value):
     samples: Annotated[int, Field(ge=50)] = 1000
     """Timed inferences of each process."""
     max_age_h: PositiveFloat = 24.0
+    knobs: bool = False
+    """Whether the chosen kit's runtime knobs (threads and such) are raced too: about as long again as the race that chooses."""
 
 
 class DesktopChoice(Value):

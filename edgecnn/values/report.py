@@ -11,6 +11,7 @@ from edgecnn.values.artifact import Outcome, Unavailable
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import Candidate, Unsupported
 from edgecnn.values.energy import Energy
+from edgecnn.values.knobs import KnobRace
 from edgecnn.values.memory import Memory
 from edgecnn.values.profile import Environment
 from edgecnn.values.quality import Quality
@@ -84,6 +85,10 @@ class Latency(Value):
     """True of the race that selected: what ships and fp32 raced once more, and times of two races do not compare."""
     steady: Steady | None = None
     """Whether the runs became steady; nothing is left out of any figure where they did not. None where nothing was timed."""
+    threads: int | None = None
+    """Threads of the processor behind every run; None where runs differ, or do not say."""
+    manner: str | None = None
+    """The same in words, with whatever else the session was set to beside its kit: ``1 thread, spinning off``."""
 
 
 class EndToEnd(Value):
@@ -139,6 +144,8 @@ class Choice(Value):
     settle_command: str | None = None
     carried: tuple[str, ...] = ()
     """Candidates whose kits the bundle carries."""
+    knobs: KnobRace | None = None
+    """What the chosen kit runs with, and why; None where its settings were not raced, so that it runs with the default."""
 
 
 class BaselineVariant(Value):

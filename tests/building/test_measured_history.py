@@ -162,3 +162,10 @@ def test_nothing_in_the_store_is_written(build: StoredBuild) -> None:
     before = {path: path.stat().st_mtime_ns for path in build.store.root.rglob("*")}
     of(build)
     assert {path: path.stat().st_mtime_ns for path in build.store.root.rglob("*")} == before
+
+
+def test_another_setting_is_another_series_and_answers_have_none(build: StoredBuild) -> None:
+    build.raced(INT8, 1.0)
+    build.raced(INT8, 0.5, knobs={"threads": "1"})
+    found = {series.knobs: [point.figure.estimate for point in series.latency] for series in of(build).series}
+    assert found == {None: [1.0], "1 thread": [0.5]}

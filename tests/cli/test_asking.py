@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from edgecnn.cli.asking import Asked, command_line, request_from
+from edgecnn.cli.judged import how_to_build
 from edgecnn.errors.base import EdgecnnError, ExitCode
 from edgecnn.resources import resource_folder
 from edgecnn.values.candidate import Runtime
@@ -237,3 +238,11 @@ def test_a_user_s_own_device_file_is_remembered_and_a_shipped_device_has_none(
     own = request_from(Asked(target="./mine.toml:onnxruntime"), "judge")
     assert (own.device.name, own.device_file) == ("my-board", tmp_path / "mine.toml")
     assert request_from(Asked(target="raspberry-pi-5"), "judge").device_file is None
+
+
+def test_knobs_are_a_wish_of_the_recipe_too_and_stay_in_the_command() -> None:
+    asked = request_from(Asked(arch="resnet-18", knobs=True), "judge")
+    assert (asked.recipe.race.knobs, asked.command) == (True, "edgecnn build --arch resnet-18 --knobs")
+    assert request_from(Asked(overrides=("race.knobs=true",)), "judge").recipe.race.knobs
+    assert not request_from(Asked(), "judge").recipe.race.knobs
+    assert how_to_build(Asked(knobs=True)) == ("--knobs",)

@@ -18,6 +18,7 @@ from edgecnn.measure.loadgen.log import read_run
 from edgecnn.measure.loadgen.search import LOWEST_SHARE, highest_valid
 from edgecnn.measure.loadgen.settings import LoadAsked, seconds_at_most, server_settings, settings_for, sharpened
 from edgecnn.runner.kit import Kit
+from edgecnn.runner.knobs import chosen_knobs
 from edgecnn.runner.runtimes import installed_version as runtime_version
 from edgecnn.runner.runtimes import runtime_of
 from edgecnn.values.loadgen import LoadGenReport, LoadRun, LoadSettings, PilotBatch, Scenario, ScenarioResult
@@ -64,6 +65,7 @@ def measure(bench: Bench) -> LoadGenReport:
         kit=bench.kit.sha256,
         candidate=str(bench.kit.manifest.candidate.get("id", bench.kit.manifest.name)),
         images=said["images"],
+        knobs=chosen_knobs(bench.kit),
         loadgen=version,
         environment=_environment(bench.kit),
         pilot=pilot,

@@ -19,6 +19,7 @@ from edgecnn.measure.loadgen.system import Samples, System, start_test
 from edgecnn.runner.failure import RunnerError
 from edgecnn.runner.feeds import check_feed
 from edgecnn.runner.kit import Kit
+from edgecnn.runner.knobs import check_knobs, chosen_knobs
 from edgecnn.runner.lease import hold_lease
 from edgecnn.runner.say import say
 from edgecnn.runner.sensors import observe, opening
@@ -90,11 +91,12 @@ def _checked(folder: Path) -> Kit:
     kit.verify_files()
     kit.check_requirements()
     load_runtime(kit)
+    check_knobs(kit, chosen_knobs(kit))
     return kit
 
 
 def _warm(kit: Kit, samples: Samples, batch: int) -> Session:
-    session = open_session(kit, batch=batch)
+    session = open_session(kit, chosen_knobs(kit), batch=batch)
     feed = samples.feed([0], batch)
     check_feed(session.inputs(), feed)
     timed_calls(session.run, feed, _MANY, WARMUP_NS)

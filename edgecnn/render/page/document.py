@@ -18,6 +18,7 @@ from markupsafe import Markup
 from edgecnn.building.page_facts import PageFacts
 from edgecnn.render import desktop
 from edgecnn.render.footprint import size_lines
+from edgecnn.render.knobs import knob_lines
 from edgecnn.render.page import vega
 from edgecnn.render.page.candidates import COLUMNS, candidate_rows, key_figures
 from edgecnn.render.page.figure import Figure
@@ -46,6 +47,7 @@ def report_page(facts: PageFacts) -> str:
         raced_under=raced_under({each.candidate: (each.observed_at, each.environment) for each in facts.raced}),
         rows=candidate_rows(facts.report),
         packed=[line.replace("`", "") for line in size_lines(facts.report.candidates, facts.report.choice.carried)],
+        knobs=[line.replace("`", "") for line in knob_lines(facts.report.choice)],
         columns=COLUMNS,
         key_figures=key_figures(facts.report),
     )

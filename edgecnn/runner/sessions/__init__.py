@@ -15,8 +15,13 @@ if TYPE_CHECKING:
 
 
 class Session:
-    """An opened model. One thread at a time may call ``run``; what it returned stays valid."""
+    """An opened model. One thread at a time may call ``run``; what it returned stays valid.
 
+    A module of this package also names its ``KNOBS``: the options that change how fast a model runs and not what it answers.
+    """
+
+    threads: Optional[int] = None
+    """Threads of the processor that one call is spread over; None where the runtime computes elsewhere."""
     no_events: Optional[str] = "this session does not ask the GPU's own clock"
     """Why ``event_ns`` may not be asked; None where it may."""
 
@@ -62,7 +67,7 @@ def open_session(
 
     Args:
         kit: whose session module and options are used.
-        knobs: options that override the kit's.
+        knobs: options that override the kit's; ``check_knobs`` says which may.
         batch: images in every call, so that a runtime may compile for that shape alone; None: any number.
         trace_folder: an existing folder for the runtime's profile; a traced session is no measure of latency.
 

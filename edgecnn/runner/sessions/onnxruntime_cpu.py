@@ -17,6 +17,8 @@ import onnxruntime  # noqa: E402
 if TYPE_CHECKING:
     from ..kit import Kit
 
+KNOBS = ("threads", "graph_optimization_level", "session.intra_op.allow_spinning")
+"""Of every other option it is not known that answers stay the same."""
 _LEVELS = {
     "disable": onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL,
     "basic": onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC,
@@ -32,6 +34,7 @@ class OnnxRuntimeSession(Session):
 
     def __init__(self, model: Path, options: Dict[str, str], trace_folder: Optional[Path]) -> None:
         settings = _settings(dict(options))
+        self.threads = settings.intra_op_num_threads
         self._trace_folder = trace_folder
         if trace_folder is not None:
             settings.enable_profiling = True

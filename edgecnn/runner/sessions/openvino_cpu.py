@@ -19,6 +19,8 @@ import openvino  # noqa: E402
 if TYPE_CHECKING:
     from ..kit import Kit
 
+KNOBS = ("threads", "ENABLE_CPU_PINNING", "ENABLE_HYPER_THREADING")
+"""``INFERENCE_PRECISION_HINT`` is none: it changes answers, so that it belongs to the kit."""
 _DTYPES = {"f32": "float32", "u8": "uint8", "f16": "float16", "i8": "int8"}
 
 
@@ -35,6 +37,7 @@ class OpenVinoSession(Session):
             self._compiled = openvino.Core().compile_model(graph, "CPU", config)
         except Exception as error:  # noqa: BLE001 - the runtime raises RuntimeError, TypeError and others without a base class
             raise RunnerError("runtime-refused-model", "{}: OpenVINO cannot open it".format(model.name), _line(error)) from error
+        self.threads = int(self._compiled.get_property("INFERENCE_NUM_THREADS"))  # it may take fewer than it was given
         self._trace_folder = trace_folder
         self._request = self._compiled.create_infer_request()
         self._outputs: List[str] = [output.get_any_name() for output in self._compiled.outputs]

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ..kit import Kit
 
 DEFAULT_ENGINE = "build/engine.plan"
+KNOBS = ()  # type: Tuple[str, ...]
 _BUILD = "python3 -m runner build-engine --out build, inside the kit"
 
 

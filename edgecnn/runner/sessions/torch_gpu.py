@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ..kit import Kit
 
 DEVICES = ("cuda", "cpu")
+KNOBS = ("threads",)
 
 
 class TorchSession(Session):
@@ -26,6 +27,7 @@ class TorchSession(Session):
     def __init__(self, kit: Kit, device: str, way: Way) -> None:
         self._device, self._way = torch.device(device), way
         self.no_events = None if self._device.type == "cuda" else "it ran on the processor, which has no CUDA events"
+        self.threads = torch.get_num_threads() if self._device.type == "cpu" else None
         self._output = kit.manifest.model.output.name
         self._input = kit.manifest.model.input.name
         self._path = kit.path(kit.manifest.model.entry)

@@ -1,0 +1,97 @@
+"""Races the settings of the kit that was chosen against each other; what was not measured faster than the default is not kept.
+
+One race holds them all, interleaved: the default of the same kit is each one's neighbour in time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from edgecnn.backends.registry import backend_for
+from edgecnn.building.observe import Observer, RaceManner
+from edgecnn.building.runnable import LEASE_S
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.judging.knobs import Raced, judge_knobs, taken
+from edgecnn.measure.kits import KitRef
+from edgecnn.measure.lab import Lab
+from edgecnn.measure.pair import SAMPLES
+from edgecnn.measure.race import RaceResult, race, stored_race
+from edgecnn.measure.race_request import RUN_MAX_S, RUN_PATIENT_S, RaceRequest
+from edgecnn.values.device import Device
+from edgecnn.values.knobs import KnobRace, Knobs, KnobTrial
+from edgecnn.values.profile import Environment
+from edgecnn.values.recipe import RaceChoice
+
+
+def race_knobs(observer: Observer, name: str, how: RaceManner) -> None:
+    """Race one candidate's settings. What is raced of its kit from now on runs with what was taken, and so does its bundle."""
+    seen, lab, resolved = observer.seen, observer.lab, observer.execution.plan.resolved
+    kit = seen.kits[name]
+    device = _as_it_is_here(resolved.device, lab.environment)
+    settings = backend_for(kit.candidate.runtime).knobs(device, kit.candidate)
+    if len(settings) < 2:  # noqa: PLR2004 - the default alone
+        return
+    request = _request(kit, settings, resolved.recipe.race, how)
+    if stored_race(request, lab) is None:
+        others = ", or ".join(each.words for each in settings if each != Knobs())
+        lab.tell.note(f"race {name} with its default knobs against itself with {others}")
+    result = race(request, lab)
+    if kit.entrant not in result.profiles:
+        seen.notes.append(f"the knobs of {name} could not be raced: {result.failed.get(kit.entrant, 'its default did not run')}")
+        return
+    trials = _trials(kit, settings, result, lab)
+    won = taken(trials)
+    seen.kits[name] = kit.with_knobs(won)
+    seen.knobs = KnobRace(candidate=name, knobs=won, trials=trials, observed_at=result.observed_at, reused=result.reused)
+    if won != Knobs():
+        observer.read_residency((name,))
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _request(kit: KitRef, settings: Sequence[Knobs], choice: RaceChoice, how: RaceManner) -> RaceRequest:
+    """Fewer samples than of a race for figures: a ratio of medians needs no p99."""
+    return RaceRequest(
+        kits=tuple(kit.with_knobs(knobs) for knobs in settings),
+        purpose="knobs",
+        rounds=choice.rounds,
+        samples=min(choice.samples, SAMPLES),
+        max_s=RUN_PATIENT_S if how.patient else RUN_MAX_S,
+        max_age_h=0.0 if how.anew else choice.max_age_h,
+    )
+
+
+def _trials(kit: KitRef, settings: Sequence[Knobs], result: RaceResult, lab: Lab) -> tuple[KnobTrial, ...]:
+    """What would be taken must answer as the kit does: else the next fastest is looked at."""
+    default = result.profiles[kit.entrant]
+    raced = [
+        Raced(knobs, result.profiles.get(entrant), result.failed.get(entrant))
+        for knobs in settings
+        if (entrant := kit.with_knobs(knobs).entrant) != kit.entrant
+    ]
+    unusable: dict[Knobs, str] = {}
+    while True:
+        trials = judge_knobs(default, raced, unusable)
+        won = taken(trials)
+        if won == Knobs() or (why := _why_unusable(kit, won, lab)) is None:
+            return trials
+        unusable[won] = why
+
+
+def _why_unusable(kit: KitRef, knobs: Knobs, lab: Lab) -> str | None:
+    """The kit's own test of its golden answers, opened with these knobs; None where it passes."""
+    words = [word for option, text in knobs.options.items() for word in ("--knob", f"{option}={text}")]
+    try:
+        lab.host.run(kit.folder, ["selftest", *words], lease_s=LEASE_S, tell=lab.tell)
+    except EdgecnnError as error:
+        return error.line()
+    return None
+
+
+def _as_it_is_here(device: Device, environment: Environment) -> Device:
+    """With the cores that a process may use here now: affinity and control groups are in no device's file."""
+    cores = environment.conditions.get("cores")
+    if cores is None:
+        return device
+    return device.model_copy(update={"processor": device.processor.model_copy(update={"cores": int(cores)})})

@@ -1,0 +1,72 @@
+"""Which setting of a kit's knobs is worth keeping: the default, unless another was measured to be faster than it.
+
+All settings of one race are held against the same default, each at the confidence of every ratio of latencies. So with three of
+them, all equal to it in truth, one race in forty takes one: it then costs nothing but a word, since the reported figure comes of
+another race.
+
+Beside other work no setting is taken: a thread that must wait for its processor holds up all the others, so that few threads win
+on a busy machine though they may lose on the same machine left alone. On two cores of which other programs had nine tenths, one
+thread was measured 1.6 times as fast as two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from edgecnn.judging.latency import disturbed, medians_by_round, paired_ratio, too_few_samples, worst_of
+from edgecnn.values.knobs import Knobs, KnobTrial
+from edgecnn.values.profile import Profile
+
+
+class Raced(NamedTuple):
+    """One setting, and its runs, or why there are none."""
+
+    knobs: Knobs
+    profile: Profile | None
+    failed: str | None = None
+
+
+def judge_knobs(
+    default: Profile, settings: Sequence[Raced], unusable: Mapping[Knobs, str] | None = None
+) -> tuple[KnobTrial, ...]:
+    """Hold every setting against the default; the fastest that was measured faster is taken, if there is one.
+
+    Args:
+        default: the kit's runs with nothing set, of the same race.
+        settings: the others, in the order of the report.
+        unusable: settings that may not be taken however fast they are, and why.
+
+    Raises:
+        RacesDiffer, ConditionsDiffer, RoundTwice: the runs are not of one race on one machine in one state.
+    """
+    refused = unusable or {}
+    trials = [_trial(default, each, refused.get(each.knobs)) for each in settings]
+    faster = [trial for trial in trials if trial.outcome == "faster"]
+    best = max(faster, key=lambda trial: trial.ratio.estimate if trial.ratio else 0.0, default=None)
+    return tuple(trial.model_copy(update={"outcome": "taken"}) if trial is best else trial for trial in trials)
+
+
+def taken(trials: Sequence[KnobTrial]) -> Knobs:
+    """What the kit runs with."""
+    return next((trial.knobs for trial in trials if trial.outcome == "taken"), Knobs())
+
+
+def _trial(default: Profile, setting: Raced, refused: str | None) -> KnobTrial:
+    if setting.profile is None:
+        return KnobTrial(knobs=setting.knobs, ratio=None, outcome="unusable", why=setting.failed or "it did not run")
+    ratio = paired_ratio(default, setting.profile)
+    if refused is not None:
+        return KnobTrial(knobs=setting.knobs, ratio=ratio, outcome="unusable", why=refused)
+    if ratio is None:
+        why = too_few_samples((*default.runs, *setting.profile.runs)) or _too_few_rounds(default, setting.profile)
+        return KnobTrial(knobs=setting.knobs, ratio=None, outcome="not-shown", why=why)
+    if ratio.low <= 1:
+        return KnobTrial(knobs=setting.knobs, ratio=ratio, outcome="not-shown")
+    busy = disturbed(worst_of([default.environment, setting.profile.environment]))
+    return KnobTrial(knobs=setting.knobs, ratio=ratio, outcome="disturbed" if busy else "faster", why=busy)
+
+
+def _too_few_rounds(default: Profile, other: Profile) -> str:
+    rounds = medians_by_round(default).keys() & medians_by_round(other).keys()
+    return f"{len(rounds)} paired rounds are too few for an interval"

@@ -1,0 +1,48 @@
+"""Knobs are typed here, and texts by a runtime's own names for the runner."""
+
+from __future__ import annotations
+
+import pytest
+
+from edgecnn.values.knobs import DEFAULT, Knobs
+
+EVERY = Knobs(threads=2, graph_optimization_level="extended", spinning=False, cpu_pinning=False, hyper_threading=True)
+OPTIONS = {
+    "threads": "2",
+    "graph_optimization_level": "extended",
+    "session.intra_op.allow_spinning": "0",
+    "ENABLE_CPU_PINNING": "NO",
+    "ENABLE_HYPER_THREADING": "YES",
+}
+
+
+def test_every_knob_has_the_name_and_the_words_of_its_runtime_and_comes_back_from_them() -> None:
+    assert EVERY.options == OPTIONS
+    assert set(EVERY.model_dump(exclude_none=True)) == set(Knobs.model_fields)
+    assert Knobs.of(OPTIONS) == EVERY
+    assert Knobs.of(DEFAULT.options) == DEFAULT == Knobs()
+
+
+@pytest.mark.parametrize(
+    ("knobs", "words"),
+    [
+        (Knobs(), "the default"),
+        (Knobs(threads=1), "1 thread"),
+        (EVERY, "2 threads, graph optimization extended, spinning off, CPU pinning off, hyper-threading on"),
+    ],
+)
+def test_a_setting_in_words(knobs: Knobs, words: str) -> None:
+    assert knobs.words == words
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"INFERENCE_PRECISION_HINT": "bf16"}, "'INFERENCE_PRECISION_HINT' is no knob that this version knows"),
+        ({"threads": "0"}, "the knob threads is '0'"),
+        ({"session.intra_op.allow_spinning": "perhaps"}, "the knob spinning is 'perhaps'"),
+    ],
+)
+def test_what_is_no_knob_or_has_no_such_value_is_named(options: dict[str, str], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        Knobs.of(options)
