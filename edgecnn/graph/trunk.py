@@ -44,7 +44,7 @@ def make_trunk(network: nn.Module, request: TrunkRequest, out: Path, tell: Progr
     model = export_onnx(network, request.resolution_px, path, request.opset)
     (out / "macs.json").write_text(mac_table(model).model_dump_json(indent=1) + "\n", encoding="utf-8")
     tell.step("export", 1, 3)
-    shown = request.feed(_spread(np.load(request.pixels / "choose.pixels.npy", mmap_mode="r"), CHECK_IMAGES))
+    shown = request.feed(spread_over(np.load(request.pixels / "choose.pixels.npy", mmap_mode="r"), CHECK_IMAGES))
     check = compare_logits(torch_logits(network, shown), onnx_logits(path, shown))
     (out / "check.json").write_text(check.model_dump_json(indent=1) + "\n", encoding="utf-8")
     tell.step("export", 2, 3)
@@ -53,7 +53,7 @@ def make_trunk(network: nn.Module, request: TrunkRequest, out: Path, tell: Progr
     tell.step("export", 3, 3)
 
 
-def _spread(pixels: npt.NDArray[np.uint8], count: int) -> npt.NDArray[np.uint8]:
+def spread_over(pixels: npt.NDArray[np.uint8], count: int) -> npt.NDArray[np.uint8]:
     """``count`` images over the whole set: a folder of one class after another is not judged by its first class alone."""
     chosen = np.unique(np.linspace(0, len(pixels) - 1, num=min(count, len(pixels))).astype(int))
     return np.ascontiguousarray(pixels[chosen])
