@@ -50,6 +50,8 @@ class Method(StrEnum):
 
     FLOAT = "float"
     POST_TRAINING = "post-training"
+    AWARE_TRAINING = "quantization-aware"
+    """Trained a little further with the rounding in place; its files are made from that training's own ONNX."""
 
 
 class Scheme(Value):
