@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from edgecnn.building.aware import graph_of
 from edgecnn.building.desktop_gpu import Part, Played, play
 from edgecnn.building.execute import Execution
 from edgecnn.building.extent import Extent
@@ -87,8 +88,10 @@ class Observer:
         self.execution, self.lab = execution, lab
         self.seen = Observations()
 
-    def _macs(self) -> MacTable:
-        return MacTable.model_validate_json((self.execution.artifacts["export"].folder / "macs.json").read_text())
+    def _macs(self, candidate: Candidate) -> MacTable:
+        """Of the graph that the candidate was made from: residency is joined by its names."""
+        made = self.execution.artifacts[graph_of(candidate)]
+        return MacTable.model_validate_json((made.folder / "macs.json").read_text())
 
     def collect_kits(self) -> None:
         """Find each candidate's kit, and the kit that answers for it here."""
@@ -122,7 +125,6 @@ class Observer:
 
     def read_residency(self) -> None:
         """What really ran; for engines, what their builder planned."""
-        macs = self._macs()
         for name, kit in list(self.seen.kits.items()):
             try:
                 if kit.candidate.needs_engine:
@@ -130,7 +132,7 @@ class Observer:
                     if planned is not None:
                         self.seen.residency[name] = Residency.model_validate_json((planned.folder / "planned.json").read_text())
                     continue
-                stored = residency(kit, macs, self.lab)
+                stored = residency(kit, self._macs(kit.candidate), self.lab)
                 if stored.profile.residency is not None:
                     self.seen.residency[name] = stored.profile.residency
             except EdgecnnError as error:

@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 from edgecnn.backends.installed import installed_version
 from edgecnn.backends.registry import all_backends, backend_for
+from edgecnn.building.aware import PACKAGE as TORCHAO
+from edgecnn.building.aware import aware_candidates, why_unavailable
 from edgecnn.building.build_folder import PLAN
 from edgecnn.building.desktop_variants import TENSORRT
 from edgecnn.building.devices import LocalFacts, local_facts, matches, with_local_facts
@@ -46,7 +48,7 @@ DEMO_RESOLUTION_PX = 64
 """The demo's images are 28 pixels wide: a larger input would cost time and show nothing more."""
 DISTRIBUTIONS = (
     "torch", "torchvision", "safetensors", "onnx", "onnxscript", "onnxruntime", "onnxconverter-common", "openvino", "nncf",
-    "pillow", "numpy", "tensorrt", "tensorrt-rtx-cu13-bindings",
+    "pillow", "numpy", "tensorrt", "tensorrt-rtx-cu13-bindings", TORCHAO,
 )  # fmt: skip
 """Everything whose version can bind an artifact's bytes."""
 ABSENT = "absent"
@@ -69,6 +71,7 @@ def resolve(request: BuildRequest, store: Store, tell: Progress) -> Resolved:
     facts = local_facts()
     candidates, unsupported, unavailable = _candidates(request.device, asked.target.runtime, facts)
     weights, data, recipe = settle_recipe(request, store, tell)
+    candidates, unavailable = _with_aware(candidates, unavailable, recipe, data)
     sources: dict[Key, Path] = {data.content: Path(data.manifest_path)}
     if weights.kind == "file" and weights.path is not None and weights.sha256 is not None:
         sources[Key(weights.sha256)] = Path(weights.path)
@@ -160,6 +163,17 @@ def _candidates(
         reasons = tuple(dict.fromkeys(each.why for each in unavailable.values()))
         raise NothingToBuild(device=device.name, reasons=reasons, command=next(iter(unavailable.values())).command)
     return tuple(built.values()), tuple(unsupported), unavailable
+
+
+def _with_aware(
+    candidates: tuple[Candidate, ...], unavailable: dict[str, Unavailable], recipe: Recipe, data: DataSummary
+) -> tuple[tuple[Candidate, ...], dict[str, Unavailable]]:
+    """Quantization-aware candidates come last, and only where they are asked for: they cost another training."""
+    more = aware_candidates(candidates) if recipe.quantize.aware else ()
+    lacking = why_unavailable(data)
+    if lacking is None:
+        return (*candidates, *more), unavailable
+    return candidates, {**unavailable, **{candidate.id: lacking for candidate in more}}
 
 
 def _offered(device: Device, runtime: Runtime) -> bool:

@@ -14,7 +14,7 @@ from pydantic import NonNegativeInt
 from edgecnn.backends.installed import require_packages
 from edgecnn.backends.registry import backend_for
 from edgecnn.quantization.registry import way_to
-from edgecnn.values.candidate import Candidate
+from edgecnn.values.candidate import Candidate, Method
 from edgecnn.values.preprocessing import Normalization
 from edgecnn.values.stage import Progress, Role, Stage
 
@@ -22,7 +22,7 @@ from edgecnn.values.stage import Progress, Role, Stage
 class QuantizeStage(Stage):
     """``model.onnx`` → the candidate's files, ``model.json``, ``golden_logits.npy`` and ``quantize.json``.
 
-    Inputs: ``model`` (export) and ``pixels`` (prepare).
+    Inputs: ``model`` (export; aware for a quantization-aware candidate) and ``pixels`` (prepare).
     """
 
     kind: ClassVar[str] = "quantize"
@@ -30,12 +30,13 @@ class QuantizeStage(Stage):
 
     candidate: Candidate
     images: NonNegativeInt
-    """Calibration images. A float candidate reads none: its number is 0 whatever was asked, so that another one is no miss."""
+    """Calibration images. A candidate that is not calibrated here (float, or quantization-aware) reads none: its number is 0
+    whatever was asked, so that another one is no miss."""
     normalization: Normalization
 
     def model_post_init(self, _context: Any) -> None:
-        """Float candidates have no calibration."""
-        if self.candidate.precision.is_float:
+        """Only post-training quantization calibrates here."""
+        if self.candidate.precision.is_float or self.candidate.method is Method.AWARE_TRAINING:
             object.__setattr__(self, "images", 0)
 
     @property
