@@ -133,7 +133,7 @@ class _Course:
         return check
 
     def standing(self, network: Exported) -> dict[str, float]:
-        """Accuracy on ``choose`` (0…1), and how far its answers are from the float network's, in nats an image: what is trained."""
+        """Accuracy on ``choose`` (0…1), and the divergence from the float network's answers in nats an image."""
         apart = divergence(*(torch.from_numpy(each) for each in (torch_logits(network, self.shown), self.wanted)))
         return {"choose_top1": self.material.choose.top1(network), "divergence_from_float": float(apart)}
 

@@ -51,7 +51,8 @@ def rounded(network: nn.Module, scheme: Scheme, resolution_px: int) -> Exported:
     program = torch.export.export(_plain(network).eval(), (example,), dynamic_shapes=({0: Dim("batch", min=1)},), strict=False)
     # torchao's preparation for post-training folds batch norms, the one for training would keep them; the roundings of
     # ``Placement`` let gradients through either way.
-    return Exported(prepare_pt2e(program.module(check_guards=False), Placement(scheme)))
+    # It also fixes the biases that batch norms leave behind, which have to learn as the weights do.
+    return Exported(prepare_pt2e(program.module(check_guards=False), Placement(scheme)).requires_grad_(True))
 
 
 def calibrate(network: Exported, feeds: Iterable[npt.NDArray[np.float32]]) -> None:

@@ -55,8 +55,8 @@ class QuantizeChoice(Value):
     """Build INT8 candidates of weights that were trained with the rounding in place, too. It takes another short training."""
     aware_epochs: PositiveInt = 1
     """Passes over the training images with the rounding in place."""
-    aware_learning_rate: Annotated[float, Field(gt=0, le=10)] = 1e-4
-    """Peak rate of that training."""
+    aware_learning_rate: Annotated[float, Field(gt=0, le=10)] = 3e-5
+    """Peak rate of that training: a larger one soon moves weights further than the rounding does."""
 
 
 class TargetChoice(Value):

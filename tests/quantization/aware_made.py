@@ -73,7 +73,7 @@ def roles() -> dict[str, Path]:
 def stage(**changes: object) -> AwareStage:
     """A short training; a test states what is different about its own."""
     plain = {"arch": SMALL, "classes": 10, "preprocessing": PREPROCESSING, "scheme": UNSIGNED, "images": 48, "epochs": 2}
-    return AwareStage.model_validate({**plain, "batch_size": 32, "learning_rate": 1e-3, **changes})
+    return AwareStage.model_validate({**plain, "batch_size": 32, "learning_rate": 3e-4, **changes})
 
 
 @cache
