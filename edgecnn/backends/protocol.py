@@ -52,7 +52,8 @@ class Backend(Protocol):
         """
 
     def convert(self, onnx: Path, candidate: Candidate, out: Path) -> None:
-        """Write a float candidate's model files and ``model.json`` into ``out``, from the trunk.
+        """Write a candidate's model files and ``model.json`` into ``out``, from an ONNX file that needs no more quantization:
+        the trunk for a float candidate, what the aware stage made for a quantization-aware one.
 
         Raises:
             MissingPackage: the runtime's converter is not installed.

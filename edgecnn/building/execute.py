@@ -114,6 +114,8 @@ def _climb(execution: Execution, workshop: Workshop, wanted: tuple[str, ...], li
 
 
 def _try(step: Step, execution: Execution, workshop: Workshop) -> None:
+    for shared in _untried_before(step, execution):
+        _try(shared, execution, workshop)
     missing = [key for key in step.stage.inputs.values() if key not in _available(execution)]
     if missing:
         failed = next((other.id for other in execution.plan.steps if other.key in missing), missing[0])
@@ -124,6 +126,16 @@ def _try(step: Step, execution: Execution, workshop: Workshop) -> None:
     except EdgecnnError as error:
         execution.outcomes[step.id] = Failed(ref=error.ref, what=error.line(), hint=error.hint)
         workshop.tell.note(f"{step.id} failed: {error.line()}")
+
+
+def _untried_before(step: Step, execution: Execution) -> list[Step]:
+    """What a branch needs that is on none: made when the first of the candidates that share it comes to it."""
+    needed = set(step.stage.inputs.values())
+    return [
+        other
+        for other in execution.plan.steps
+        if other.candidate is None and other.key in needed and other.id not in execution.outcomes
+    ]
 
 
 def _available(execution: Execution) -> set[Key]:

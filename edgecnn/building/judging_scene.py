@@ -10,11 +10,12 @@ import json
 from dataclasses import dataclass, field
 
 from edgecnn.building.assemble import Scene
+from edgecnn.building.aware import graph_of
 from edgecnn.building.contenders import side_of
 from edgecnn.building.devices import local_facts
 from edgecnn.building.execute import Execution
 from edgecnn.building.finished import FinishedBuild
-from edgecnn.building.lineage import ancestor, kit_artifact, whole_kit
+from edgecnn.building.lineage import TRUNK_KINDS, ancestor, kit_artifact, whole_kit
 from edgecnn.building.observe import Observer
 from edgecnn.building.plan import Plan
 from edgecnn.building.resolve import attachment_of
@@ -141,7 +142,8 @@ def _find_origins(judged: JudgedScene) -> None:
     store, artifacts = judged.lab.store, judged.scene.execution.artifacts
     for kit in judged.observer.seen.kits.values():
         made = kit_artifact(store, kit.digest)
-        for step, kinds in (("prepare", ("prepare",)), ("export", ("export", "adopt"))):
+        for step in ("prepare", graph_of(kit.candidate)):
+            kinds = TRUNK_KINDS if step == "export" else (step,)
             if made is not None and step not in artifacts and (found := ancestor(store, made, *kinds)) is not None:
                 artifacts[step] = found
     if "prepare" not in artifacts:
@@ -180,12 +182,13 @@ def _answered(judged: JudgedScene, name: str, kit: KitRef, pixels: PixelSet) -> 
 
 def _trace(judged: JudgedScene, name: str, kit: KitRef) -> None:
     lab, artifacts = judged.lab, judged.scene.execution.artifacts
+    made_from = graph_of(kit.candidate)
     stored = stored_residency(kit, lab)
     if stored is None and judged.scene.attached:
         if (why := judged.why_not_runnable(name)) is not None:
             judged.absent["residency"] = why
-        elif "export" in artifacts:
-            macs = MacTable.model_validate_json((artifacts["export"].folder / "macs.json").read_text())
+        elif made_from in artifacts:
+            macs = MacTable.model_validate_json((artifacts[made_from].folder / "macs.json").read_text())
             stored = residency(kit, macs, lab)
         else:
             gone = f"{_store(judged)} no longer holds the network whose multiply-adds are counted"

@@ -27,6 +27,10 @@ def whole_kit(store: Store, digest: str) -> Artifact | None:
     return None if made is None else _trusted(store, made)
 
 
+TRUNK_KINDS = ("export", "adopt")
+"""Kinds of stage that make the network which candidates share."""
+
+
 def ancestor(store: Store, artifact: Artifact, *kinds: str) -> Artifact | None:
     """The artifact of one of these kinds that went into another; None where it is gone, damaged or made anew since."""
     seen = next((found for found in _ancestors(store, artifact) if found.kind in kinds), None)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from edgecnn.building.aware import graph_of
 from edgecnn.building.desktop_gpu import Part, Played, play
 from edgecnn.building.execute import Execution
 from edgecnn.building.extent import Extent
@@ -96,8 +97,10 @@ class Observer:
         self.execution, self.lab = execution, lab
         self.seen = Observations()
 
-    def _macs(self) -> MacTable:
-        return MacTable.model_validate_json((self.execution.artifacts["export"].folder / "macs.json").read_text())
+    def _macs(self, candidate: Candidate) -> MacTable:
+        """Of the graph that the candidate was made from: residency is joined by its names."""
+        made = self.execution.artifacts[graph_of(candidate)]
+        return MacTable.model_validate_json((made.folder / "macs.json").read_text())
 
     def collect_kits(self, candidates: Iterable[Candidate]) -> None:
         """Find each candidate's kit, and the kit that answers for it here."""
@@ -132,7 +135,6 @@ class Observer:
 
     def read_residency(self, names: Sequence[str] | None = None) -> None:
         """What really ran; for engines, what their builder planned. Of these candidates, or of all."""
-        macs = self._macs()
         for name, kit in list(self.seen.kits.items()):
             if names is not None and name not in names:
                 continue
@@ -142,7 +144,7 @@ class Observer:
                     if planned is not None:
                         self.seen.residency[name] = Residency.model_validate_json((planned.folder / "planned.json").read_text())
                     continue
-                stored = residency(kit, macs, self.lab)
+                stored = residency(kit, self._macs(kit.candidate), self.lab)
                 if stored.profile.residency is not None:
                     self.seen.residency[name] = stored.profile.residency
             except EdgecnnError as error:

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
+from edgecnn.building.aware import AWARE
 from edgecnn.building.mixed import mixed_rungs
 from edgecnn.building.resolved import DesktopGpu, Resolved
 from edgecnn.stages.adopt import AdoptStage
+from edgecnn.stages.aware import AwareStage
 from edgecnn.stages.compile import CompileStage
 from edgecnn.stages.export import ExportStage
 from edgecnn.stages.fetch import FetchStage
@@ -24,7 +26,7 @@ from edgecnn.stages.quantize import MixedStage, QuantizeStage
 from edgecnn.stages.rank import RankStage
 from edgecnn.stages.train import TrainStage
 from edgecnn.stages.variant import VariantStage
-from edgecnn.values.candidate import Candidate, Precision, Rung
+from edgecnn.values.candidate import Candidate, Method, Precision, Rung
 from edgecnn.values.key import Key
 from edgecnn.values.stage import Role, Stage
 
@@ -98,8 +100,9 @@ def plan(resolved: Resolved) -> Plan:
     steps = _Steps(resolved.versions)
     trunk = _trunk(resolved, steps)
     for candidate in resolved.candidates:
-        _branch(resolved, _quantize(resolved, candidate, trunk), steps, trunk)
-    mixed = mixed_rungs(resolved.candidates)
+        beginning = _beginning(resolved, candidate, steps, trunk)
+        _branch(resolved, _quantize(resolved, candidate, beginning), steps, beginning)
+    mixed = mixed_rungs(tuple(candidate for candidate in resolved.candidates if not _is_aware(candidate)))
     for _, mending in groupby(mixed, key=lambda rung: rung.mends):
         _mixed_branches(resolved, tuple(mending), steps, trunk)
     if resolved.desktop_gpu is not None and resolved.desktop_gpu.unusable is None:
@@ -107,9 +110,15 @@ def plan(resolved: Resolved) -> Plan:
     rungs = tuple(
         Rung(name=name, candidates=members)
         for name, precisions in RUNGS
-        if (members := tuple(c for c in resolved.candidates if c.precision in precisions))
+        if (members := tuple(c for c in resolved.candidates if c.precision in precisions and not _is_aware(c)))
     )
+    if aware := tuple(candidate for candidate in resolved.candidates if _is_aware(candidate)):
+        mixed += (Rung(name=AWARE, candidates=aware),)
     return Plan(resolved=resolved, steps=tuple(steps.steps), rungs=(*rungs, *mixed))
+
+
+def _is_aware(candidate: Candidate) -> bool:
+    return candidate.method is Method.AWARE_TRAINING
 
 
 def _trunk(resolved: Resolved, steps: _Steps) -> dict[Role, Key]:
@@ -142,6 +151,29 @@ def _trunk(resolved: Resolved, steps: _Steps) -> dict[Role, Key]:
         normalization=resolved.preprocessing.normalization,
     )
     return {"pixels": prepared, "weights": trained, "model": steps.add("export", export)}
+
+
+def _beginning(resolved: Resolved, candidate: Candidate, steps: _Steps, trunk: Mapping[Role, Key]) -> Mapping[Role, Key]:
+    """The keys that a branch begins from: the trunk's, or where INT8 is learned its own model, by one training for all."""
+    if not _is_aware(candidate):
+        return trunk
+    recipe = resolved.recipe
+    stage = AwareStage(
+        inputs={"images": resolved.data.content, "pixels": trunk["pixels"], "weights": trunk["weights"]},
+        arch=resolved.arch.name,
+        classes=len(resolved.data.classes),
+        preprocessing=resolved.preprocessing,
+        scheme=candidate.scheme,
+        images=recipe.quantize.images,
+        epochs=recipe.quantize.aware_epochs,
+        batch_size=recipe.train.batch_size,
+        learning_rate=recipe.quantize.aware_learning_rate,
+        seed=recipe.train.seed,
+    )
+    key = stage.key(resolved.versions)
+    if all(step.key != key for step in steps.steps):
+        steps.add(AWARE, stage)
+    return {**trunk, "model": key}
 
 
 def _train_settings(resolved: Resolved) -> dict[str, Any]:

@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 from edgecnn.backends.installed import installed_version
 from edgecnn.backends.registry import all_backends, backend_for
+from edgecnn.building.aware import PACKAGE as TORCHAO
+from edgecnn.building.aware import aware_candidates, why_unavailable
 from edgecnn.building.brought import brought_arch, brought_model, brought_weights, check_brought
 from edgecnn.building.build_folder import PLAN
 from edgecnn.building.desktop_variants import TENSORRT
@@ -48,7 +50,7 @@ DEMO_RESOLUTION_PX = 64
 """The demo's images are 28 pixels wide: a larger input would cost time and show nothing more."""
 DISTRIBUTIONS = (
     "torch", "torchvision", "safetensors", "onnx", "onnxscript", "onnxruntime", "onnxconverter-common", "openvino", "nncf",
-    "pillow", "numpy", "tensorrt", "tensorrt-rtx-cu13-bindings",
+    "pillow", "numpy", "tensorrt", "tensorrt-rtx-cu13-bindings", TORCHAO,
 )  # fmt: skip
 """Everything whose version can bind an artifact's bytes."""
 ABSENT = "absent"
@@ -73,6 +75,7 @@ def resolve(request: BuildRequest, store: Store, tell: Progress) -> Resolved:
     weights, data, recipe = settle_recipe(request, store, tell)
     brought = None if asked.model.onnx is None else brought_model(asked, data, store.root, tell)
     arch, recipe = _network(recipe, brought)
+    candidates, unavailable = _with_aware(candidates, unavailable, recipe, data)
     sources: dict[Key, Path] = {data.content: Path(data.manifest_path)}
     if brought is not None:
         sources[brought.content] = Path(brought.path)
@@ -186,6 +189,17 @@ def _candidates(
         reasons = tuple(dict.fromkeys(each.why for each in unavailable.values()))
         raise NothingToBuild(device=device.name, reasons=reasons, command=next(iter(unavailable.values())).command)
     return tuple(built.values()), tuple(unsupported), unavailable
+
+
+def _with_aware(
+    candidates: tuple[Candidate, ...], unavailable: dict[str, Unavailable], recipe: Recipe, data: DataSummary
+) -> tuple[tuple[Candidate, ...], dict[str, Unavailable]]:
+    """Quantization-aware candidates come last, and only where they are asked for: they cost another training."""
+    more = aware_candidates(candidates) if recipe.quantize.aware else ()
+    lacking = why_unavailable(recipe, data)
+    if lacking is None:
+        return (*candidates, *more), unavailable
+    return candidates, {**unavailable, **{candidate.id: lacking for candidate in more}}
 
 
 def _offered(device: Device, runtime: Runtime) -> bool:

@@ -12,12 +12,12 @@ class TrainingDiverged(EdgecnnError):
 
     ref = "training-diverged"
 
-    def __init__(self, *, phase: str, epoch: int, batch: int, best: Path | None) -> None:
+    def __init__(self, *, phase: str, epoch: int, batch: int, best: Path | None, setting: str = "train.learning_rate") -> None:
         kept = f"; the best checkpoint so far is kept in {best}" if best else ""
         super().__init__(
             what=f"training diverged in phase {phase}, epoch {epoch}, batch {batch}",
             because=f"the loss is not a finite number{kept}",
-            hint="lower --set train.learning_rate, for instance to a third",
+            hint=f"lower --set {setting}, for instance to a third",
         )
 
 

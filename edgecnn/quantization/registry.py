@@ -1,7 +1,8 @@
 """From a candidate's runtime and method to the module that makes it: a new method is one module and one row.
 
 A module named here has ``quantize(job: Job) -> dict[str, Any]`` (see ``quantization/job.py``), which writes the model's files and
-``model.json`` and returns facts for ``quantize.json``. A float candidate without a row is made by its backend's ``convert``.
+``model.json`` and returns facts for ``quantize.json``. A float candidate without a row is made by its backend's ``convert``, and
+so is one whose network was rounded while it was trained: what it is made from is quantized already.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ class Way:
 
 _WAYS: dict[tuple[Runtime, Method], Way] = {
     (Runtime.ONNXRUNTIME, Method.POST_TRAINING): Way("edgecnn.quantization.onnxruntime"),
+    (Runtime.ONNXRUNTIME, Method.AWARE_TRAINING): Way(None),
+    (Runtime.OPENVINO, Method.AWARE_TRAINING): Way(None),
     (Runtime.OPENVINO, Method.POST_TRAINING): Way("edgecnn.quantization.openvino", ("nncf",)),
     (Runtime.ONNXRUNTIME, Method.MIXED): Way("edgecnn.quantization.onnxruntime"),
     (Runtime.OPENVINO, Method.MIXED): Way("edgecnn.quantization.openvino", ("nncf",)),

@@ -15,7 +15,7 @@ from edgecnn.backends.installed import require_packages
 from edgecnn.backends.registry import backend_for
 from edgecnn.errors.quantization import NothingLeftToQuantize
 from edgecnn.quantization.registry import way_to
-from edgecnn.values.candidate import Candidate
+from edgecnn.values.candidate import Candidate, Method
 from edgecnn.values.preprocessing import Normalization
 from edgecnn.values.ranking import RANKING_FILE_NAME, RankedLayer, Ranking
 from edgecnn.values.stage import Progress, Role, Stage
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class QuantizeStage(Stage):
     """``model.onnx`` → the candidate's files, ``model.json``, ``golden_logits.npy`` and ``quantize.json``.
 
-    Inputs: ``model`` (export) and ``pixels`` (prepare).
+    Inputs: ``model`` (export; aware for a quantization-aware candidate) and ``pixels`` (prepare).
     """
 
     kind: ClassVar[str] = "quantize"
@@ -35,12 +35,13 @@ class QuantizeStage(Stage):
 
     candidate: Candidate
     images: NonNegativeInt
-    """Calibration images. A float candidate reads none: its number is 0 whatever was asked, so that another one is no miss."""
+    """Calibration images. A candidate that is not calibrated here (float, or quantization-aware) reads none: its number is 0
+    whatever was asked, so that another one is no miss."""
     normalization: Normalization
 
     def model_post_init(self, _context: Any) -> None:
-        """Float candidates have no calibration."""
-        if self.candidate.precision.is_float:
+        """Only post-training quantization calibrates here."""
+        if self.candidate.precision.is_float or self.candidate.method is Method.AWARE_TRAINING:
             object.__setattr__(self, "images", 0)
 
     @property

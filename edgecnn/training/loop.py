@@ -17,6 +17,7 @@ from torch.nn import functional
 from edgecnn.errors.training import TrainingDiverged
 from edgecnn.training.augment import EpochDraw, augmented, draw_epoch, normalized, stream_seed
 from edgecnn.training.checkpoint import Moving, load_checkpoint, save_checkpoint, write_tensors
+from edgecnn.training.distillation import distillation_loss
 from edgecnn.training.history import BestFacts, EpochFacts
 from edgecnn.training.loader import Squares
 from edgecnn.training.phase import Phase
@@ -34,6 +35,8 @@ class Material(NamedTuple):
     choose: ChoosePixels
     folder: Path
     tell: Progress
+    teacher: nn.Module | None = None
+    """Whose answers are learned in place of labels."""
 
 
 class PhaseResult(NamedTuple):
@@ -119,14 +122,15 @@ def _epoch(moving: Moving, phase: Phase, material: Material, epoch: int) -> Epoc
     rate = phase.peak_rate
     for index, positions in enumerate(batches):
         rate = phase.rate((epoch + (index + 1) / len(batches)) / phase.epochs)
-        loss = _step(moving, phase, rate, _shown(material, positions, draw, size))
+        loss = _step(moving, phase, rate, _shown(material, positions, draw, size), material.teacher)
         _average(moving, phase.average_decay, steps=epoch * len(batches) + index)
         if not math.isfinite(loss):
             best = best_file(material.folder, phase)
-            raise TrainingDiverged(phase=phase.name, epoch=epoch, batch=index, best=best if best.exists() else None)
+            kept = best if best.exists() else None
+            raise TrainingDiverged(phase=phase.name, epoch=epoch, batch=index, best=kept, setting=phase.rate_setting)
         loss_sum += loss * len(positions)
         done = epoch * total + int(sum(map(len, batches[: index + 1])))
-        material.tell.step("train", done, phase.epochs * total, "images")
+        material.tell.step(phase.told_as, done, phase.epochs * total, "images")
     judged = size == phase.shipped_px
     if judged and not phase.frozen_statistics:
         take_statistics(moving.average, (_shown(material, each, draw, size).images for each in batches[:BATCHES]))
@@ -158,11 +162,14 @@ def _training_mode(network: nn.Module, phase: Phase) -> None:
                 module.eval()
 
 
-def _step(moving: Moving, phase: Phase, rate: float, shown: _Shown) -> float:
+def _step(moving: Moving, phase: Phase, rate: float, shown: _Shown, teacher: nn.Module | None) -> float:
     for group in moving.optimizer.param_groups:
         group["lr"] = rate * group["share"]
     logits = moving.network(shown.images)
-    loss = functional.cross_entropy(logits, shown.labels, label_smoothing=phase.label_smoothing)
+    if teacher is None:
+        loss = functional.cross_entropy(logits, shown.labels, label_smoothing=phase.label_smoothing)
+    else:
+        loss = distillation_loss(logits, teacher, shown.images)
     moving.optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     moving.optimizer.step()

@@ -31,6 +31,10 @@ class Phase(Value):
     """Batch-norm layers keep the means and variances that they came with."""
     patience: int
     seed: int
+    told_as: str = "train"
+    """What progress is reported under."""
+    rate_setting: str = "train.learning_rate"
+    """The recipe's key of the peak rate: what to lower where the loss is no number any more."""
 
     @property
     def epochs(self) -> int:

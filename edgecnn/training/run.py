@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 from safetensors.torch import load_file
@@ -27,7 +27,20 @@ from edgecnn.training.machine import repeatable
 from edgecnn.training.settings import TrainSettings
 from edgecnn.training.validation import ChoosePixels
 from edgecnn.values.arch import ArchSpec
+from edgecnn.values.preprocessing import Preprocessing
 from edgecnn.values.stage import Progress
+
+
+class Shown(Protocol):
+    """What settings say of the images, whatever is learned from them."""
+
+    @property
+    def classes(self) -> int:
+        """How many there are to be."""
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """How pixels become the network's input."""
 
 
 class TrainingInputs(NamedTuple):
@@ -62,7 +75,7 @@ def train(settings: TrainSettings, inputs: TrainingInputs, out: Path, tell: Prog
     resume = out / "resume"
     resume.mkdir(parents=True, exist_ok=True)
     with repeatable():
-        material = _material(settings, inputs, resume, tell)
+        material = material_for(settings, inputs, resume, tell)
         network = build_network(spec, settings.classes, seed=settings.seed)
         run = _from_scratch if settings.mode == "scratch" else _from_weights
         course = run(network, spec, settings, inputs, material)
@@ -74,7 +87,12 @@ def train(settings: TrainSettings, inputs: TrainingInputs, out: Path, tell: Prog
     shutil.rmtree(resume)
 
 
-def _material(settings: TrainSettings, inputs: TrainingInputs, resume: Path, tell: Progress) -> Material:
+def material_for(settings: Shown, inputs: TrainingInputs, resume: Path, tell: Progress) -> Material:
+    """The training images, decoded into ``resume`` unless they are there, and the images that judge.
+
+    Raises:
+        NothingToTrainOn, ClassesDiffer: the images are not those that were planned for.
+    """
     source = open_source(inputs.images)
     if len(source.classes) != settings.classes:
         raise ClassesDiffer(planned=settings.classes, found=len(source.classes))

@@ -52,6 +52,8 @@ class Method(StrEnum):
     POST_TRAINING = "post-training"
     MIXED = "mixed"
     """Post-training INT8 in which the layers that lose most stay in float: still of the INT8 family."""
+    AWARE_TRAINING = "quantization-aware"
+    """Trained a little further with the rounding in place; its files are made from that training's own ONNX."""
 
 
 class Scheme(Value):

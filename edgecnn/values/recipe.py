@@ -66,9 +66,15 @@ class TrainChoice(Value):
 
 
 class QuantizeChoice(Value):
-    """``[quantize]``: how many of the calibration images are used; unset: all of them."""
+    """``[quantize]``: how many of the calibration images are used (unset: all of them), and whether weights learn INT8."""
 
     images: PositiveInt | None = None
+    aware: bool = False
+    """Build INT8 candidates of weights that were trained with the rounding in place, too. It takes another short training."""
+    aware_epochs: PositiveInt = 1
+    """Passes over the training images with the rounding in place."""
+    aware_learning_rate: Annotated[float, Field(gt=0, le=10)] = 3e-5
+    """Peak rate of that training: a larger one soon moves weights further than the rounding does."""
 
 
 class TargetChoice(Value):

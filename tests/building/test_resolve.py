@@ -80,6 +80,11 @@ def ids(found: Resolved) -> list[str]:
     return [candidate.id for candidate in found.candidates]
 
 
+def test_int8_that_is_learned_is_offered_only_when_asked_for_and_comes_last(bench: Bench) -> None:
+    without = ids(bench.resolve())
+    assert ids(bench.resolve(quantize={"aware": True})) == [*without, "onnxruntime-int8-aware", "openvino-int8-aware"]
+
+
 def test_defaults_are_filled_in_and_what_was_asked_is_kept(bench: Bench) -> None:
     request = bench.request()
     found = resolve(request, bench.store, Ear())

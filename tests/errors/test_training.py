@@ -22,6 +22,11 @@ def test_an_early_divergence_promises_no_checkpoint() -> None:
     )
 
 
+def test_a_training_with_int8_rounding_names_its_own_rate() -> None:
+    error = TrainingDiverged(phase="aware", epoch=0, batch=2, best=None, setting="quantize.aware_learning_rate")
+    assert error.hint == "lower --set quantize.aware_learning_rate, for instance to a third"
+
+
 def test_an_empty_role_is_named() -> None:
     assert NothingToTrainOn(role="train").line() == (
         "there is no image in the role train — add images, or lower [data] calibrate_images and the shares [nothing-to-train-on]"

@@ -17,6 +17,7 @@ HEAVY = (
     "onnxruntime",
     "openvino",
     "nncf",
+    "torchao",
     "scipy.stats",
     "tensorrt",
     "tensorrt_rtx_bindings",

@@ -43,6 +43,7 @@ PARTS = (
         "tensorrt-rtx", "builder", "tensorrt-rtx", "fp16 and INT8 candidates for TensorRT, built ahead of time without a GPU"
     ),
     PartRow("train", "extra", "torch", "training, export to ONNX, and the desktop GPU as a baseline"),
+    PartRow("aware", "extra", "torchao", "INT8 candidates of weights that learned it (quantize.aware), beside those of `train`"),
     PartRow("report", "extra", "altair", "a finished build as one HTML page"),
     PartRow("loadgen", "extra", "mlcommons-loadgen", "MLPerf's load generator over a kit"),
     PartRow(
@@ -64,6 +65,7 @@ SIZES: Mapping[str, Size] = {
     "openvino": Size(70, 256),
     "tensorrt-rtx": Size(124, 328),
     "train": Size(2879, 5392),
+    "aware": Size(3.4, 24),
     "report": Size(34, 102),
     "loadgen": Size(0.4, 1.7),
     "offline-weights": Size(58, 63, beyond="edgecnn[train]"),

@@ -1,0 +1,171 @@
+"""Quantization-aware training from beginning to end, or from where a killed one stopped: the files of the aware stage.
+
+It begins where post-training quantization ends, with ranges from the calibration images, and lets the weights learn to give the
+float network's answers in spite of the rounding. What counts is the exported file: it is held against the network that learned.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from edgecnn.graph.checks import ExportCheck, compare_integers, onnx_logits, spread
+from edgecnn.graph.document import save_model
+from edgecnn.graph.export import export_onnx
+from edgecnn.graph.macs import mac_table
+from edgecnn.graph.passes.absorbed_clamps import absorb_clamps
+from edgecnn.graph.passes.integer_bias import quantize_biases
+from edgecnn.graph.trunk import torch_logits
+from edgecnn.models.catalogue import arch_named
+from edgecnn.models.networks import build_network, load_state
+from edgecnn.quantization.aware_network import Exported, calibrate, integers, rounded
+from edgecnn.quantization.aware_settings import AwareSettings
+from edgecnn.quantization.calibration import calibration_pixels, require_finite
+from edgecnn.runner.pixels import to_feed
+from edgecnn.training.distillation import divergence
+from edgecnn.training.loop import Material, PhaseResult, best_file, run_phase
+from edgecnn.training.machine import repeatable
+from edgecnn.training.phase import Phase
+from edgecnn.training.run import TrainingInputs, material_for
+from edgecnn.values.preprocessing import Normalization
+from edgecnn.values.stage import Progress
+
+FACTS = "aware.json"
+CHECK_IMAGES = 128
+_BATCH = 16
+
+
+def make_aware(settings: AwareSettings, inputs: TrainingInputs, out: Path, tell: Progress) -> None:
+    """Write ``model.onnx``, ``macs.json``, ``golden_logits.npy`` and ``aware.json``; ``resume/`` is gone afterwards.
+
+    Args:
+        settings: what is asked.
+        inputs: ``weights`` is what ``train`` made.
+        out: may hold what an interrupted call left.
+        tell: hears progress.
+
+    Raises:
+        TrainingDiverged, NothingToTrainOn, ClassesDiffer, CalibrationSetTooSmall, CalibrationNotFinite, WrongOpset,
+        ExportDisagrees, MacsUnknown: see ``AwareStage.make``.
+    """
+    resume = out / "resume"
+    if (out / FACTS).exists():  # written last: only the clearing up was interrupted
+        shutil.rmtree(resume, ignore_errors=True)
+        return
+    if inputs.weights is None:
+        raise TypeError("quantization-aware training begins with trained weights")
+    resume.mkdir(parents=True, exist_ok=True)
+    with repeatable():
+        teacher = build_network(arch_named(settings.arch), settings.classes, seed=settings.seed)
+        load_state(teacher, inputs.weights / "weights.safetensors")
+        teacher.eval().to(memory_format=torch.channels_last)
+        material = material_for(settings, inputs, resume, tell)._replace(teacher=teacher)
+        network = _calibrated(teacher, settings, inputs.pixels)
+        course = _Course(settings, inputs, material, teacher)
+        before = course.standing(network)
+        result = course.learn(network)
+        check = course.export(network, out)
+        facts = {**course.facts(result, check), "before": before, "after": course.standing(network)}
+    partial = resume / FACTS
+    partial.write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    partial.rename(out / FACTS)
+    shutil.rmtree(resume)
+
+
+def _calibrated(teacher: nn.Module, settings: AwareSettings, prepared: Path) -> Exported:
+    pixels = calibration_pixels(prepared, settings.images)
+    normalization = settings.preprocessing.normalization
+    for number, feed in enumerate(_feeds(pixels, normalization)):
+        require_finite(torch_logits(teacher, feed), len(pixels), number * _BATCH)
+    network = rounded(teacher, settings.scheme, settings.preprocessing.pixels.crop_px)
+    calibrate(network, _feeds(pixels, normalization))
+    return network
+
+
+def _feeds(pixels: npt.NDArray[np.uint8], normalization: Normalization) -> Iterator[npt.NDArray[Any]]:
+    for start in range(0, len(pixels), _BATCH):
+        yield _feed(pixels[start : start + _BATCH], normalization)
+
+
+def _feed(pixels: npt.NDArray[np.uint8], normalization: Normalization) -> npt.NDArray[Any]:
+    """Pixels uint8 (N, H, W, 3) as the network wants them: float32 (N, 3, H, W)."""
+    return to_feed(pixels, "float32", "NCHW", normalization.mean, normalization.std)
+
+
+class _Course:
+    """One training: what it learns from, is judged by, and writes."""
+
+    def __init__(self, settings: AwareSettings, inputs: TrainingInputs, material: Material, teacher: nn.Module) -> None:
+        self.settings, self.inputs, self.material, self.teacher = settings, inputs, material, teacher
+        shown = spread(np.load(inputs.pixels / "choose.pixels.npy", mmap_mode="r"), CHECK_IMAGES)
+        self.shown = _feed(shown, settings.preprocessing.normalization)
+        self.wanted = torch_logits(teacher, self.shown)
+
+    def learn(self, network: Exported) -> PhaseResult:
+        """Train ``network`` and leave it with the weights of its best epoch on ``choose``."""
+        phase = _phase(self.settings)
+        result = run_phase(network, nn.Module(), phase, self.material)
+        network.load_state_dict(load_file(best_file(self.material.folder, phase)))
+        return result
+
+    def export(self, network: Exported, out: Path) -> ExportCheck:
+        """Write the files and hold the one that ships against the network."""
+        resolution_px = self.settings.preprocessing.pixels.crop_px
+        path = out / "model.onnx"
+        model = export_onnx(integers(network, resolution_px), resolution_px, path, self.settings.opset)
+        absorb_clamps(model)
+        quantize_biases(model)
+        save_model(model, path)
+        check = compare_integers(torch_logits(network, self.shown), onnx_logits(path, self.shown))
+        (out / "macs.json").write_text(mac_table(path).model_dump_json(indent=1) + "\n", encoding="utf-8")
+        golden = np.load(self.inputs.pixels / "golden" / "pixels.npy")
+        answers = torch_logits(network, _feed(golden, self.settings.preprocessing.normalization))
+        np.save(out / "golden_logits.npy", answers)
+        return check
+
+    def standing(self, network: Exported) -> dict[str, float]:
+        """Accuracy on ``choose`` (0…1), and the divergence from the float network's answers in nats an image."""
+        apart = divergence(*(torch.from_numpy(each) for each in (torch_logits(network, self.shown), self.wanted)))
+        return {"choose_top1": self.material.choose.top1(network), "divergence_from_float": float(apart)}
+
+    def facts(self, result: PhaseResult, check: ExportCheck) -> dict[str, Any]:
+        """``aware.json`` but for the standings."""
+        return {
+            "start": "post-training ranges: the smallest and largest value of each activation",
+            "learns_from": "the float network's answers",
+            "calibration_images": self.settings.images,
+            "scheme": self.settings.scheme.model_dump(mode="json"),
+            "float_choose_top1": self.material.choose.top1(self.teacher),
+            "epochs": [facts.model_dump(mode="json") for facts in result.epochs],
+            "export": check.model_dump(mode="json"),
+        }
+
+
+def _phase(settings: AwareSettings) -> Phase:
+    full = settings.preprocessing.pixels.crop_px
+    return Phase(
+        name="aware",
+        sizes_px=(full,) * settings.epochs,
+        shipped_px=full,
+        batch_size=settings.batch_size,
+        peak_rate=settings.learning_rate,
+        warmup_share=0.1,
+        weight_decay=0.0,
+        label_smoothing=0.0,
+        smallest_area=0.6,
+        average_decay=0.98,
+        frozen_statistics=True,
+        patience=settings.epochs,
+        seed=settings.seed,
+        told_as="train with INT8 rounding",
+        rate_setting="quantize.aware_learning_rate",
+    )

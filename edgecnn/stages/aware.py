@@ -1,0 +1,60 @@
+"""aware: trained weights learn to give the float network's answers in INT8, and leave as an ONNX file with Q/DQ."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar
+
+from edgecnn.backends.installed import require_packages
+from edgecnn.quantization.aware_settings import AwareSettings
+from edgecnn.training.waiting import sleeping_threads
+from edgecnn.values.stage import Progress, Role, Stage
+
+_TRAINS = ("numpy", "onnx", "onnxscript", "pillow", "safetensors", "torch", "torchvision")
+_ROUNDS = "torchao"
+_CHECKS = "onnxruntime"
+
+
+class AwareStage(Stage, AwareSettings):
+    """Writes ``model.onnx``, its ``macs.json``, ``golden_logits.npy`` from torch, and ``aware.json``: how it came to be.
+
+    The file begins a new lineage: its layers have names of their own, so that residency is joined with its own table of
+    multiply-adds. Roles: ``images`` (a manifest), ``pixels`` (prepare; ``calibrate`` for ranges, ``choose`` to judge, ``report``
+    never) and ``weights`` (train). ``resume/`` holds decoded images and checkpoints and is gone when the stage is finished; a
+    call that finds it continues there.
+    """
+
+    kind: ClassVar[str] = "aware"
+    revision: ClassVar[int] = 1
+    resumable: ClassVar[bool] = True
+
+    @property
+    def tools(self) -> tuple[str, ...]:
+        """Arithmetic, decoding, rounding, the exporter, and the runtime that checks the result."""
+        return (*_TRAINS, _ROUNDS, _CHECKS)
+
+    def make(self, given: Mapping[Role, Path], out: Path, tell: Progress) -> None:
+        """Train, or continue training, and export.
+
+        Raises:
+            MissingPackage: torch, torchao or ONNX Runtime is not installed.
+            TrainingDiverged: the loss is no finite number.
+            NothingToTrainOn, ClassesDiffer: the images are not those that were planned for.
+            CalibrationSetTooSmall: fewer calibration images than ``images``.
+            CalibrationNotFinite: the float network's answers to calibration images hold NaN or infinity.
+            WrongOpset: the exporter left another opset than the one asked for.
+            ExportDisagrees: the file does not answer as the network that learned.
+            MacsUnknown: the file's multiply-adds cannot be counted.
+        """
+        require_packages(_TRAINS, extra="train", needed_for="aware")
+        require_packages((_ROUNDS,), extra="aware", needed_for="aware")
+        require_packages((_CHECKS,), extra="onnxruntime", needed_for="aware's check")
+        logging.getLogger("torch.utils._pytree").setLevel(logging.ERROR)  # it warns of how torchao registers its own names
+        with sleeping_threads():
+            from edgecnn.quantization.aware import make_aware
+            from edgecnn.training.run import TrainingInputs
+
+        inputs = TrainingInputs(images=given["images"], pixels=given["pixels"], weights=given["weights"])
+        make_aware(self, inputs, out, tell)

@@ -1,0 +1,178 @@
+"""A network that learned to be rounded: what is exported is what learned, and both CPU runtimes compute it in INT8."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+
+from edgecnn.backends.registry import backend_for
+from edgecnn.errors.quantization import CalibrationSetTooSmall
+from edgecnn.errors.training import TrainingDiverged
+from edgecnn.graph import checks
+from edgecnn.quantization.onnxruntime import float_layers
+from edgecnn.runner.pixels import to_feed
+from edgecnn.runner.sessions.onnxruntime_cpu import OnnxRuntimeSession
+from edgecnn.runner.sessions.openvino_cpu import OpenVinoSession
+from edgecnn.values.mac_table import MacTable
+from tests.data.folders import Heard
+from tests.quantization.aware_made import CANDIDATES, COUNTS, PREPROCESSING, aware, made, pixels, roles, stage, weights
+from tests.stages.test_train import killed_when
+from tests.training.made import files_of
+
+PROGRAM = """
+import json, sys
+from pathlib import Path
+from edgecnn.stages.aware import AwareStage
+class Silent:
+    def step(self, what, done, total=None, unit=""): pass
+    def note(self, text): pass
+settings, roles, out = json.loads(sys.argv[1]), json.loads(sys.argv[2]), Path(sys.argv[3])
+AwareStage.model_validate(settings).make({role: Path(path) for role, path in roles.items()}, out, Silent())
+"""
+EVERY = pytest.mark.parametrize("candidate", sorted(CANDIDATES))
+
+
+def facts(folder: Path) -> dict[str, Any]:
+    return dict(json.loads((folder / "aware.json").read_text()))
+
+
+def golden_feed() -> np.ndarray:  # type: ignore[type-arg]
+    normalization = PREPROCESSING.normalization
+    return to_feed(np.load(pixels() / "golden" / "pixels.npy"), "float32", "NCHW", normalization.mean, normalization.std)
+
+
+def traced(candidate: str, folder: Path) -> np.ndarray:  # type: ignore[type-arg]
+    """Golden logits by the runner's own session, which leaves its trace in ``folder``."""
+    asked, file = CANDIDATES[candidate], made(candidate) / ("model.onnx" if "onnxruntime" in candidate else "model.xml")
+    session: Any = (
+        OnnxRuntimeSession(file, dict(asked.session_options), folder)
+        if "onnxruntime" in candidate
+        else OpenVinoSession(file, dict(asked.session_options), folder, 1)
+    )
+    answers = [session.run({"image": image[None]})["logits"].copy() for image in golden_feed()]
+    session.close()
+    return np.concatenate(answers)
+
+
+def test_only_the_files_of_the_contract_are_left() -> None:
+    assert set(files_of(aware())) == {"aware.json", "golden_logits.npy", "macs.json", "model.onnx"}
+
+
+def test_no_batch_norm_is_left_and_every_multiplying_layer_and_its_bias_are_integers() -> None:
+    model = onnx.load(aware() / "model.onnx")
+    kinds = {node.op_type for node in model.graph.node}
+    assert "BatchNormalization" not in kinds
+    assert {"QuantizeLinear", "DequantizeLinear", "Conv", "Gemm"} <= kinds
+    assert float_layers(model) == []
+    makers = {output: node.op_type for node in model.graph.node for output in node.output}
+    biases = [node.input[2] for node in model.graph.node if node.op_type in ("Conv", "Gemm")]
+    assert {makers.get(bias) for bias in biases} == {"DequantizeLinear"}
+
+
+def test_the_file_is_of_the_trunks_opset_with_signed_weights_and_unsigned_activations() -> None:
+    model = onnx.load(aware() / "model.onnx")
+    assert (model.ir_version, model.opset_import[0].version) == (10, 20)
+    arrays = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    assert {str(arrays[node.input[2]].dtype) for node in model.graph.node if node.op_type == "QuantizeLinear"} == {"uint8"}
+    weights_ = [array for array in arrays.values() if array.ndim > 1]
+    assert {str(array.dtype) for array in weights_} == {"int8"}
+    assert all(np.abs(array.astype(int)).max() <= 127 for array in weights_)
+
+
+def test_the_table_counts_as_many_multiply_adds_as_the_float_network_has() -> None:
+    from edgecnn.graph.export import export_onnx
+    from edgecnn.graph.macs import mac_table
+    from edgecnn.models.catalogue import arch_named
+    from edgecnn.models.networks import build_network
+
+    network = build_network(arch_named(stage().arch), 10)
+    path = made("onnxruntime-int8-aware") / "float.onnx"
+    ours = MacTable.model_validate_json((aware() / "macs.json").read_text())
+    assert ours.total == mac_table(export_onnx(network, 64, path)).total
+
+
+@EVERY
+def test_both_runtimes_compute_in_int8_what_the_network_that_learned_answers(candidate: str, tmp_path: Path) -> None:
+    wanted = np.load(aware() / "golden_logits.npy")
+    answers = traced(candidate, tmp_path)
+    assert np.abs(answers - wanted).max() < checks.INTEGER_TOLERANCE * np.ptp(wanted)
+    table = MacTable.model_validate_json((aware() / "macs.json").read_text())
+    residency = backend_for(CANDIDATES[candidate].runtime).read_residency(tmp_path, table)
+    assert residency.mac_share.get("int8", 0.0) >= 0.9, residency.mac_share
+    assert residency.mac_share.get("unknown", 0.0) < 0.01
+
+
+@EVERY
+def test_a_candidate_of_it_is_not_calibrated_again(candidate: str) -> None:
+    told = json.loads((made(candidate) / "quantize.json").read_text())
+    assert "calibration_images" not in told
+    assert told["candidate"]["method"] == "quantization-aware"
+
+
+def test_what_is_told_of_the_training_is_where_it_began_and_ended_and_how_its_loss_fell() -> None:
+    told = facts(aware())
+    first, last = (epoch["train_loss"] for epoch in told["epochs"])
+    assert last < first
+    for standing in (told["before"], told["after"]):
+        assert standing["divergence_from_float"] > 0
+        assert abs(standing["choose_top1"] - told["float_choose_top1"]) < 0.2
+    assert told["export"]["top1_agreement"] > 0.8  # hardly trained, so that its two best classes often lie close together
+    assert told["calibration_images"] == COUNTS["calibrate"]
+
+
+def test_the_trained_weights_stay_as_they_were() -> None:
+    before = files_of(weights())
+    aware()
+    assert files_of(weights()) == before
+
+
+def test_progress_ends_at_its_total(tmp_path: Path) -> None:
+    heard = Heard()
+    stage(epochs=1).make(roles(), tmp_path, heard)
+    told = [step for step in heard.steps if step[0] == "train with INT8 rounding"]
+    assert told[-1] == ("train with INT8 rounding", COUNTS["train"], COUNTS["train"], "images")
+
+
+def test_a_training_killed_and_continued_in_another_process_leaves_the_same_bytes(tmp_path: Path) -> None:
+    words = [stage().model_dump_json(), json.dumps({role: str(path) for role, path in roles().items()}), str(tmp_path)]
+    child = subprocess.Popen([sys.executable, "-c", PROGRAM, *words])
+    killed_when("resume/aware.checkpoint.safetensors", child, tmp_path)
+    assert not (tmp_path / "aware.json").exists()
+    stage().make(roles(), tmp_path, Heard())
+    assert files_of(tmp_path) == files_of(aware())
+
+
+def test_a_loss_that_is_no_number_names_the_setting_to_lower(tmp_path: Path) -> None:
+    with pytest.raises(TrainingDiverged, match=r"phase aware, epoch 0, batch .* lower --set quantize\.aware_learning_rate"):
+        stage(learning_rate=1e38).make(roles(), tmp_path, Heard())
+    assert not (tmp_path / "model.onnx").exists()
+
+
+def test_fewer_calibration_images_than_asked_for_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(CalibrationSetTooSmall):
+        stage(images=49).make(roles(), tmp_path, Heard())
+
+
+def test_a_graph_that_answers_otherwise_than_the_network_is_refused() -> None:
+    network = np.array([[0.0, 1.0], [2.0, -2.0]], np.float32)
+    assert checks.compare_integers(network, network + 0.5).max_abs_diff == pytest.approx(0.5)
+    for graph in (network + 0.7, np.full_like(network, np.nan)):
+        with pytest.raises(checks.ExportDisagrees):
+            checks.compare_integers(network, graph)
+
+
+def test_every_setting_enters_the_key() -> None:
+    versions = dict.fromkeys(stage().tools, "1")
+    signed = stage().scheme.model_copy(update={"reduced_range": True})
+    changed: list[dict[str, object]] = [
+        {"arch": "resnet-18"}, {"classes": 9}, {"scheme": signed}, {"images": 47}, {"epochs": 3}, {"batch_size": 33},
+        {"learning_rate": 1e-4}, {"seed": 1},
+    ]  # fmt: skip
+    assert len({stage(**change).key(versions) for change in [{}, *changed]}) == len(changed) + 1
