@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from edgecnn.render import figures
+from edgecnn.render.residency import ran_in
 from edgecnn.render.terminal import show_lines
 from edgecnn.values.explanation import ExplainedCandidate, Explanation, OpenQuestion, StandIn, Unmeasured
 from edgecnn.values.report import CandidateFacts
-from edgecnn.values.residency import Residency
 from edgecnn.values.verdict import Verdict
 
 _STATE = {"settled": "which is settled", "provisional": "PROVISIONALLY", "none": ""}
-_OTHER_WORK = {"overhead": "converting and moving numbers", "unknown": "in a precision that the runtime does not name"}
-_LEAST_SHOWN = 0.001
 
 
 def show_explanation(explanation: Explanation, *, alone: bool = False) -> None:
@@ -33,17 +31,6 @@ def explanation_lines(explanation: Explanation, *, alone: bool = False) -> list[
     lines += _section("What would settle what is open", open_lines)
     lines += _section("Ships, but was not run here", explanation.unexecuted)
     return lines[1:] if lines[:1] == [""] else lines
-
-
-def ran_in(residency: Residency) -> str:
-    """What share of the multiply-adds, and of the time inside layers, was in which precision."""
-    begins = {
-        "executed": "what ran",
-        "elsewhere": "what ran, on another machine than the device, whose kernels may be others",
-        "planned": "what the engine's builder planned, and nothing ran",
-    }[residency.basis]
-    parts = (("multiply-adds", residency.mac_share), ("time inside layers", residency.time_share))
-    return f"{begins}: " + "; ".join(f"of the {what} {_shares(found) if found else 'nothing is known'}" for what, found in parts)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -89,16 +76,6 @@ def _stands_in(each: StandIn) -> str:
     kits = f"kit {(each.answered or '')[:12]} answered for {(each.ships or '')[:12]}"
     why = "the device builds its own engine, and none was executed here"
     return f"its accuracy is that of an fp32-carrier twin in ONNX Runtime on {each.machine} ({kits}), because {why}"
-
-
-def _shares(shares: Mapping[str, float]) -> str:
-    """The largest first; what is nothing is not said."""
-    ranked = sorted((item for item in shares.items() if item[1] > 0), key=lambda item: (-item[1], item[0]))
-    return ", ".join(f"{_share(share)} {_OTHER_WORK.get(name, f'in {name}')}" for name, share in ranked)
-
-
-def _share(share: float) -> str:
-    return "<0.1 %" if share < _LEAST_SHOWN else figures.whole_share(share)
 
 
 def _unmeasured_lines(each: Unmeasured, above: str | None) -> Iterator[str]:

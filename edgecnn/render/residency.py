@@ -9,17 +9,28 @@ from edgecnn.values.report import CandidateFacts
 from edgecnn.values.residency import Residency
 
 MOST = 0.5
-_BASIS = {"executed": "executed", "elsewhere": "executed on another machine", "planned": "planned, nothing ran"}
+_BASIS = {
+    "executed": "what ran",
+    "elsewhere": "what ran, on another machine than the device, whose kernels may be others",
+    "planned": "what the engine's builder planned, and nothing ran",
+}
+_OTHER_WORK = {"overhead": "converting and moving numbers", "unknown": "in a precision that the runtime does not name"}
+_LEAST_SHOWN = 0.001
 
 
 def residency_lines(candidates: Iterable[CandidateFacts]) -> list[str]:
     """One line a traced candidate: each kind of share in the order of its size, and why one is absent."""
     return [
-        f"`{facts.candidate.id}` ({_BASIS[facts.residency.basis]}): multiply-adds {_shares(facts.residency.mac_share)}; "
-        f"{_time(facts.residency)}; {_bytes(facts.residency)}"
+        f"`{facts.candidate.id}`: {ran_in(facts.residency)}"
         for facts in candidates
         if facts.residency is not None and facts.residency.mac_share
     ]
+
+
+def ran_in(found: Residency) -> str:
+    """The shares of multiply-adds, of time inside layers and of bytes moved, and what is not known of them."""
+    macs = _shares(found.mac_share) if found.mac_share else "not known"
+    return f"{_BASIS[found.basis]}: multiply-adds {macs}; {_time(found)}; {_bytes(found)}"
 
 
 def hollow_lines(candidates: Iterable[CandidateFacts]) -> list[str]:
@@ -42,17 +53,22 @@ def hollow_lines(candidates: Iterable[CandidateFacts]) -> list[str]:
 
 
 def _shares(shares: Mapping[str, float]) -> str:
-    ordered = sorted(shares.items(), key=lambda item: (-item[1], item[0]))
-    return ", ".join(f"{figures.whole_share(share)} {name}" for name, share in ordered)
+    """The largest first; what is nothing is not said."""
+    ranked = sorted((item for item in shares.items() if item[1] > 0), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{_share(share)} {_OTHER_WORK.get(name, f'in {name}')}" for name, share in ranked)
+
+
+def _share(share: float) -> str:
+    return "<0.1 %" if share < _LEAST_SHOWN else figures.whole_share(share)
 
 
 def _time(found: Residency) -> str:
     if found.time_share is None:
-        return "time not taken"
-    return f"time {_shares(found.time_share)} (one traced process)"
+        return "time inside layers not known"
+    return f"time inside layers {_shares(found.time_share)} (one traced process)"
 
 
 def _bytes(found: Residency) -> str:
     if found.byte_share is None or found.moved_bytes is None:
-        return f"bytes moved not known: {found.bytes_absent}"
+        return "bytes moved not known" + (f": {found.bytes_absent}" if found.bytes_absent else "")
     return f"{found.moved_bytes / 2**20:.1f} MiB moved, {_shares(found.byte_share)} (counted from shapes)"

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from edgecnn.building.explain import explain, explain_candidate
-from edgecnn.render.explanation import explanation_lines, ran_in, show_explanation
+from edgecnn.render.explanation import explanation_lines, show_explanation
+from edgecnn.render.residency import ran_in
 from tests.building.explained import SETTLE, provisional_report, raced_report
 from tests.judging.made import a_residency, an_interval
 
@@ -20,8 +21,8 @@ not a prediction
 onnxruntime-fp32 (drops are counted from it)
   carried: what every other candidate is held against
   top-1 90.0 % [89.4, 90.6] on 10,000 images
-  what ran, on another machine than the device, whose kernels may be others: of the multiply-adds 100 % in fp32; \
-of the time inside layers 100 % in fp32
+  what ran, on another machine than the device, whose kernels may be others: multiply-adds 100 % in fp32; \
+time inside layers 100 % in fp32 (one traced process); bytes moved not known: the trace was read before bytes were counted
   emulated: its accuracy was computed on AMD EPYC, which is not the device
   gate max drop_pp 1: PASS, it is the baseline network itself: no drop by definition
 
@@ -29,8 +30,8 @@ tensorrt-fp16 (used)
   chosen for now: jetson-orin-nano was not attached, so tensorrt-fp16 is used until a race settles it: \
 an order (fp16, INT8, other), not a prediction
   top-1 90.0 % [89.4, 90.6] on 10,000 images, drop +0.00 [-0.05, +0.05] pp
-  what the engine's builder planned, and nothing ran: of the multiply-adds 99.9 % in fp16, <0.1 % in fp32; \
-of the time inside layers nothing is known
+  what the engine's builder planned, and nothing ran: multiply-adds 99.9 % in fp16, <0.1 % in fp32; \
+time inside layers not known; bytes moved not known: the trace was read before bytes were counted
   emulated: its accuracy is that of an fp32-carrier twin in ONNX Runtime on AMD EPYC \
 (kit sha-of-twin- answered for sha-of-tenso), because the device builds its own engine, and none was executed here
   gate max drop_pp 1: PASS, drop 0.00 pp [-0.05, 0.05] at 90 % (emulated on AMD EPYC) meets drop_pp ≤ 1
@@ -69,8 +70,9 @@ def test_a_settled_build_says_why_this_and_not_each_other_one() -> None:
     int8 = lines[lines.index("onnxruntime-int8 (used)") :]
     assert int8[3:5] == [
         "  p50 0.73 [0.71, 0.75] ms, 1.12× [1.09, 1.18] as fast as fp32, measured in 8 runs on AMD EPYC",
-        "  what ran: of the multiply-adds 100 % in int8; of the time inside layers 56.6 % in int8, "
-        "24.7 % converting and moving numbers, 18.5 % in fp32",
+        "  what ran: multiply-adds 100 % in int8; time inside layers 56.6 % in int8, "
+        "24.7 % converting and moving numbers, 18.5 % in fp32 (one traced process); "
+        "bytes moved not known: the trace was read before bytes were counted",
     ]
     assert "  onnxruntime-bf16: not supported: the CPU provider has no bf16 convolution" in lines
 
@@ -94,13 +96,13 @@ def test_images_that_would_settle_it_stand_beside_those_that_there_are() -> None
     [
         (
             a_residency(mac={"int8": 0.97, "unknown": 0.03}),
-            "what ran: of the multiply-adds 97 % in int8, 3 % in a precision that the runtime does not name; "
-            "of the time inside layers nothing is known",
+            "what ran: multiply-adds 97 % in int8, 3 % in a precision that the runtime does not name; "
+            "time inside layers not known; bytes moved not known: the trace was read before bytes were counted",
         ),
         (
             a_residency("planned"),
-            "what the engine's builder planned, and nothing ran: of the multiply-adds nothing is known; "
-            "of the time inside layers nothing is known",
+            "what the engine's builder planned, and nothing ran: multiply-adds not known; "
+            "time inside layers not known; bytes moved not known: the trace was read before bytes were counted",
         ),
     ],
 )

@@ -22,15 +22,16 @@ def seen(**changes: object) -> Residency:
 
 def test_each_share_says_its_basis() -> None:
     assert residency_lines([a_row(residency=seen()), facts("openvino-int8")]) == [
-        "`onnxruntime-int8` (executed): multiply-adds 100 % int8; time 50 % fp32, 27 % overhead, 23 % int8 (one traced process); "
-        "3.0 MiB moved, 80 % fp32, 20 % int8 (counted from shapes)"
+        "`onnxruntime-int8`: what ran: multiply-adds 100 % in int8; time inside layers 50 % in fp32, "
+        "27 % converting and moving numbers, 23 % in int8 (one traced process); "
+        "3.0 MiB moved, 80 % in fp32, 20 % in int8 (counted from shapes)"
     ]
 
 
 def test_what_was_planned_was_not_timed() -> None:
     row = a_row("tensorrt-int8", residency=seen(basis="planned", time_share=None))
     (line,) = residency_lines([row])
-    assert line.startswith("`tensorrt-int8` (planned, nothing ran): multiply-adds 100 % int8; time not taken; 3.0 MiB moved")
+    assert line.startswith("`tensorrt-int8`: what the engine's builder planned, and nothing ran: multiply-adds 100 % in int8; ")
 
 
 def test_int8_by_multiply_adds_alone_is_pointed_out() -> None:

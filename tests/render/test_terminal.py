@@ -63,7 +63,8 @@ def test_a_profile_is_its_table_every_figure_of_time_and_what_to_know(capsys: Ca
         "  `onnxruntime-int8`: p50 2.35 [2.31, 2.38], p99 3.10 [3.00, 3.25] ms",
         "  end to end of `onnxruntime-int8`: p50 9.00 [9.00, 9.00] ms from the file of a JPEG of 56 x 40 pixels and 1,000 bytes"
         " to logits",
-        "  `onnxruntime-int8` (executed): multiply-adds 97 % int8, 3 % fp32; time not taken; bytes moved not known: the trace was"
+        "  `onnxruntime-int8`: what ran: multiply-adds 97 % in int8, 3 % in fp32; time inside layers not known; "
+        "bytes moved not known: the trace was"
         " read before bytes were counted",
         "  desktop GPU: rtx-4090: MISSING, no baseline profile is shipped; its fp32 accuracy is this machine's",
         "  note: screen race: reused",
