@@ -80,7 +80,9 @@ def test_a_runtime_that_computes_wrongly_is_broken(tmp_path: Path) -> None:
     )
     done = doctor(python, EDGECNN_STORE=str(tmp_path / "store"))
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("0 of 1 installed parts work; broken: onnxruntime, cpu; absent: openvino, tensorrt, ")
+    # Whatever devices this machine is are broken with it.
+    assert done.stdout.startswith("0 of 1 installed parts work; broken: onnxruntime, cpu")
+    assert "; absent: openvino, tensorrt, " in done.stdout
     assert "[golden-logits-differ]" in done.stdout
     assert f'to mend onnxruntime: {python} -m pip install -e ".[onnxruntime]"' in done.stdout.splitlines()
 
