@@ -144,7 +144,7 @@ def _history(report: BuildReport, store: Store) -> History:
     shown = _shown(report) or next(iter(report.candidates), None)
     if shown is None:
         raise _Gone("no candidate was built")
-    if "train" not in report.keys:
+    if report.keys and "train" not in report.keys:
         raise _Gone("nothing was trained: the network was brought as it is")
     trained = _made(shown, store, "train")
     try:
