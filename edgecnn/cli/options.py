@@ -74,6 +74,9 @@ UnsurePassesOpt = Annotated[
         "--unsure-passes", help="Let the job go on where a required gate is UNSURE: exit 0 and not 4.", rich_help_panel="Gates"
     ),
 ]
+AllowStoredOpt = Annotated[
+    bool, typer.Option("--allow-stored", help="Let a stored race serve, in CI too.", rich_help_panel="Gates")
+]
 MeterOpt = Annotated[
     str | None,
     typer.Option(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
@@ -110,9 +110,7 @@ def _judge(  # noqa: PLR0913 - a command line's options are its parameters
     soak: opt.SoakOpt = None,
     knobs: opt.KnobsOpt = False,
     out: opt.OutOpt = None,
-    allow_stored: Annotated[
-        bool, typer.Option("--allow-stored", help="Let a stored race serve, in CI too.", rich_help_panel="Gates")
-    ] = False,
+    allow_stored: opt.AllowStoredOpt = False,
     against: opt.AgainstOpt = None,
     rounds: opt.AgainstRoundsOpt = None,
     junit: opt.JunitOpt = None,
