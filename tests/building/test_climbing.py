@@ -15,6 +15,7 @@ from edgecnn.values.report import BuildReport
 from tests.building.builds import Place
 from tests.quantization.planted import plant
 
+pytestmark = pytest.mark.slow  # builds of a ResNet-18 with a ladder of mixed rungs: minutes on two cores
 BLOCKS = ("layer2.0", "layer3.0", "layer4.0")
 MIXED = tuple(f"onnxruntime-int8-mixed-{kept}" for kept in (2, 4, 8, 16))
 
