@@ -83,3 +83,13 @@ def test_answers_that_are_no_numbers_show_as_the_verdict_that_they_are() -> None
 
 def test_an_ahead_of_time_compile_that_failed_takes_no_verdict_away() -> None:
     assert cell("verdict", figures.row(a_row(outcomes={"compile": Failed(ref="x", what="no")}))) == "PASS"
+
+
+def test_a_time_says_which_race_it_is_from_and_whether_that_was_disturbed() -> None:
+    seen = a_latency(an_interval(2.0)).model_copy(update={"selecting": True, "disturbed": "other programs took 86 %"})
+    facts = a_row().model_copy(update={"latency": seen})
+    assert figures.p50(seen) == "2.00 [2.00, 2.00]ˢᵈ"
+    said = figures.legend([facts])
+    assert any(line.startswith("ˢ of the race that selected") for line in said)
+    assert any(line.startswith("ᵈ other work or throttling") for line in said)
+    assert not any(line.startswith(("ˢ", "ᵈ")) for line in figures.legend([a_row()]))

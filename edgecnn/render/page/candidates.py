@@ -123,15 +123,13 @@ def _drop(facts: CandidateFacts) -> Cell:
         return Cell("baseline", mark, "the reference")
     if facts.report.drop_pp is None:
         return Cell("missing", MISSING, "no baseline to count from")
-    return Cell(
-        figures.points(facts.report.drop_pp), mark, f"{facts.report.discordant or 0:,} images right in one of the two alone"
-    )
+    return Cell(figures.points(facts.report.drop_pp), mark, f"{facts.report.discordant or 0:,} images right in one alone")
 
 
 def _time(latency: Latency | None, figure: Interval | None) -> Cell:
     if latency is None or figure is None:
         return Cell("missing", MISSING, (latency.reason if latency else None) or "not raced")
-    runs = f"{latency.runs} runs" + (" of the race that selected" if latency.selecting else "")
+    runs = f"{latency.runs} runs" + (", selecting race" if latency.selecting else "")
     runs += ", disturbed" if latency.disturbed else ""
     return Cell(figures.milliseconds(figure), OF_FIDELITY[latency.fidelity], runs)
 

@@ -130,7 +130,16 @@ def _gpu_sources(gpu: DesktopPoint) -> tuple[Source, ...]:
 def _left_out(report: BuildReport, points: Sequence[Point], axis: Axis) -> tuple[str, ...]:
     drawn = {point.facts.candidate.id for point in points}
     reasons = {f.candidate.id: (f.latency.reason if f.latency and f.report else "not evaluated") for f in report.candidates}
-    return tuple(f"{name} is not drawn: {why or f'no {axis}'}" for name, why in reasons.items() if name not in drawn)
+    lacking = tuple(f"{name} is not drawn: {why or f'no {axis}'}" for name, why in reasons.items() if name not in drawn)
+    return (*lacking, *_of_two_races(points, axis))
+
+
+def _of_two_races(points: Sequence[Point], axis: Axis) -> tuple[str, ...]:
+    """Who ships and fp32 raced once more: beside them, the others' times may owe their place to another minute of the machine."""
+    others = [point.facts.candidate.id for point in points if point.facts.latency and point.facts.latency.selecting]
+    if axis != "latency" or not others:
+        return ()
+    return (f"{', '.join(others)}: times of the race that selected, which do not compare with those of the last race",)
 
 
 def _table(report: BuildReport, axis: Axis, front: Sequence[Point], gpu: DesktopPoint | None) -> Table:

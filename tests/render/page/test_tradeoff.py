@@ -127,3 +127,11 @@ def test_a_desktop_gpu_that_never_answered_borrows_the_accuracy_and_says_so() ->
     figure = tradeoff(a_report(row, baseline=a_desktop(accuracy=None)))
     assert figure is not None
     assert (figure.sources[-1].mark.word, figure.sources[-1].what) == ("emulated", "its accuracy: the fp32 network here")
+
+
+def test_times_of_another_race_than_the_last_are_said_to_be() -> None:
+    screened = a_row("openvino-int8", 1.0, 0.9)
+    assert screened.latency is not None
+    selected = screened.model_copy(update={"latency": screened.latency.model_copy(update={"selecting": True})})
+    figure = drawn(a_row("onnxruntime-fp32", 2.0, 0.9), selected)
+    assert "openvino-int8: times of the race that selected, which do not compare with those of the last race" in figure.notes
