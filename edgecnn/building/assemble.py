@@ -211,7 +211,10 @@ def _residency(name: str, scene: Scene) -> Residency | None:
 
 
 def weights_sha256(scene: Scene) -> str | None:
-    """Of the original pretrained file, as fetched; None when training began from scratch."""
+    """Of the original pretrained file, as fetched, or of the model that was brought; None when training began from scratch."""
+    brought = scene.execution.plan.resolved.brought
+    if brought is not None:
+        return brought.content
     fetched = scene.execution.artifacts.get("fetch")
     if fetched is None:
         return None

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from edgecnn.backends.installed import installed_version
 from edgecnn.building.feeding_search import Brought, settle_feeding
 from edgecnn.data.demo import DEMO
 from edgecnn.data.images import open_source
@@ -15,17 +16,19 @@ from edgecnn.data.settled import read_json, write_json
 from edgecnn.errors.brought import (
     BroughtAndNamed,
     BroughtFileMissing,
+    BroughtModelUnusable,
     ClassesDiffer,
     NoDataForModel,
     NothingToTrain,
     PreprocessingOfAnArch,
+    TrainingSwitch,
 )
 from edgecnn.models.catalogue import arch_named
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.brought import BroughtModel
 from edgecnn.values.dataset import DataSummary
 from edgecnn.values.key import digest_of
-from edgecnn.values.recipe import ModelChoice, PreprocessingChoice, Recipe
+from edgecnn.values.recipe import ModelChoice, Recipe
 from edgecnn.values.stage import Progress
 from edgecnn.values.weights import WeightsAnswer
 
@@ -45,26 +48,33 @@ def network_name(choice: ModelChoice) -> str:
     return re.sub(r"[^a-z0-9]+", "-", Path(choice.onnx).stem.lower()).strip("-") or "model"
 
 
-def check_brought(recipe: Recipe, goal: str) -> None:
+def check_brought(recipe: Recipe, goal: str, bundle: Path) -> None:
     """Refuse contradictions before anything is read.
 
     Raises:
-        BroughtAndNamed, NoDataForModel, NothingToTrain, PreprocessingOfAnArch: each says what to leave out.
+        BroughtAndNamed, NoDataForModel, NothingToTrain, PreprocessingOfAnArch, TrainingSwitch: each says what to leave out.
+        BroughtModelUnusable: it lies in the ``bundle`` that the build would replace.
     """
-    model = recipe.model
+    model, usual = recipe.model, Recipe()
+    # Held against the usual values and not against what was stated: a kept recipe states them all.
+    if not recipe.data.train and model.onnx is None:
+        raise TrainingSwitch()
     if model.onnx is None:
-        if recipe.preprocessing != PreprocessingChoice():
+        if recipe.preprocessing != usual.preprocessing:
             raise PreprocessingOfAnArch(arch=model.arch)
         return
-    if (stated := sorted(recipe.train.model_fields_set)) != []:
-        raise BroughtAndNamed(option=f"train.{stated[0]}")
-    for option in ("arch", "weights"):
-        if option in model.model_fields_set:
-            raise BroughtAndNamed(option=f"--{option}")
+    for option, same in (("--arch", model.arch == usual.model.arch), ("--weights", model.weights == usual.model.weights)):
+        if not same:
+            raise BroughtAndNamed(option=option)
+    if recipe.train != usual.train:
+        raise BroughtAndNamed(option="settings of training")
     if recipe.data.path == DEMO and "path" not in recipe.data.model_fields_set:
         raise NoDataForModel()
     if goal == "train":
         raise NothingToTrain()
+    if Path(model.onnx).expanduser().resolve().is_relative_to(bundle.resolve()):
+        because = "it lies in the bundle that this build would replace"
+        raise BroughtModelUnusable(path=Path(model.onnx), because=because, hint="--out another folder, or a copy of the file")
 
 
 def brought_model(recipe: Recipe, data: DataSummary, cache: Path, tell: Progress) -> BroughtModel:
@@ -88,11 +98,12 @@ def brought_model(recipe: Recipe, data: DataSummary, cache: Path, tell: Progress
         raise BroughtFileMissing(path=path, because=(error.strerror or str(error)).lower()) from error
     asked: dict[str, Any] = {"path": str(path), "preprocessing": recipe.preprocessing.model_dump(mode="json")}
     asked |= {"resolution_px": recipe.model.resolution_px, "data": data.content, "revision": _REVISION}
+    asked |= {name: installed_version(name) for name in ("onnxruntime", "pillow")}  # which answer, and which resize
     kept_in = cache / "brought" / f"{digest_of(asked)}.json"
     if (kept := _kept(kept_in)) is not None:
         return kept
-    found, beside = _found(path, recipe, data, tell)
-    write_json(kept_in, {"stamps": _stamps(path, beside), "model": found.model_dump(mode="json")})
+    found, stamps = _found(path, recipe, data, tell)
+    write_json(kept_in, {"stamps": stamps, "model": found.model_dump(mode="json")})
     return found
 
 
@@ -107,7 +118,7 @@ def brought_arch(choice: ModelChoice, model: BroughtModel) -> ArchSpec:
     """A row like those of the catalogue."""
     pixels = model.feeding.pixels
     return ArchSpec(
-        name=network_name(choice),
+        name=f"{network_name(choice)}-{model.content[:8]}",  # two files of one name are two networks
         family="brought",
         origin="onnx",
         builder=Path(model.path).name,
@@ -125,12 +136,14 @@ def brought_arch(choice: ModelChoice, model: BroughtModel) -> ArchSpec:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def _found(path: Path, recipe: Recipe, data: DataSummary, tell: Progress) -> tuple[BroughtModel, tuple[str, ...]]:
+def _found(path: Path, recipe: Recipe, data: DataSummary, tell: Progress) -> tuple[BroughtModel, dict[str, Any]]:
+    """And the stamps of its files from before they were read: what changes meanwhile is found anew the next time."""
     from edgecnn.graph.document import external_files
     from edgecnn.graph.entry import content_of, parameters_of, read_entry, read_model, stated_in
 
     tell.step("reading the model", 0, 1)
-    content, beside = content_of(path), external_files(path)
+    stamps = _stamps(path, external_files(path))
+    content = content_of(path)
     model = read_model(path)
     entry = read_entry(model, path, recipe.model.resolution_px)
     tell.step("reading the model", 1, 1)
@@ -148,7 +161,7 @@ def _found(path: Path, recipe: Recipe, data: DataSummary, tell: Progress) -> tup
         trials=settled.trials,
         rivals=settled.rivals,
     )
-    return found, beside
+    return found, stamps
 
 
 def _stamps(path: Path, beside: tuple[str, ...]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgecnn.data.demo import DEMO
 from edgecnn.data.images import open_source
 from edgecnn.judging.resolution import resolution_sentence, resolvable_drop_pp
 from edgecnn.values.dataset import DataSummary
@@ -49,7 +50,7 @@ def recipe_text(choices: FirstChoices, data: DataSummary, device: Device, file: 
             *from_weights,
             "",
             "[data]",
-            f"path = {_toml(_counted(data.root, file))}",
+            f"path = {_toml(_data_path(data, file))}",
             *(f"# {line}" for line in _found(data)),
             "",
             "[target]",
@@ -92,6 +93,14 @@ def _accuracy_gate(drop_pp: float, data: DataSummary) -> list[str]:
         return [said]
     why = f"{images:,} images show ± {shown or 100:.1f} pp: this bound would mostly stay open. Without one, 1 pp is advised."
     return [f"# {why}", f"# {said}"]
+
+
+def _data_path(data: DataSummary, file: Path) -> str:
+    """``demo`` is the embedded images' name; a folder of that name is written so that it is none."""
+    if data.origin == "demo":
+        return DEMO
+    counted = _counted(data.root, file)
+    return f"./{counted}" if counted == DEMO else counted
 
 
 def _counted(path: str, file: Path) -> str:

@@ -194,6 +194,7 @@ def _rows(judged: JudgedScene, gates: Sequence[Gate], request: JudgeRequest) -> 
             "chosen": chosen,
             "reason": ships.reason if chosen else "",
             "because": ships.because if chosen else None,
+            "kept_float": ships.kept_float if chosen else row.kept_float,
         }
         rows.append(said.model_copy(update=update))
     return tuple(rows)

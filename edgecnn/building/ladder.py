@@ -3,7 +3,7 @@
 The rungs and their keys are fixed by the plan; this decides only which of them are built. fp32, half precision and post-training
 INT8 are cheap, and always climbed, so that the race and not a guess chooses among them. Keeping layers in float costs a ranking
 and a build for every number of layers tried: that is done only where INT8 is outside the accuracy budget, the fewest layers
-first, until one is inside. A time budget ends the climb with what is there.
+first, until one is inside. Where a caller sets a time budget, it ends the climb with what is there.
 
 Inside means what it means to the choice (``judging/field.py``): the estimated drop on ``choose``. The whole interval would be the
 wrong question here: the images that choose seldom suffice to show a drop inside 1 pp, so that every build would climb everything,

@@ -41,5 +41,6 @@ class Lookout:
             answers = answer_of(scene, candidate.id, "choose")
             if answers is not None and candidate.id != BASELINE_ID:
                 drop = accuracy(answers, labels_of(scene, "choose"), "choose", baseline).drop_pp
-                drops[candidate.id] = 0.0 if drop is None else drop.estimate
+                if drop is not None:
+                    drops[candidate.id] = drop.estimate
         return drops

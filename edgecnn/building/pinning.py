@@ -154,7 +154,10 @@ def rebuild_command(pin: PinnedBuild, folder: Path) -> str:
     device = recipe.target.device
     device = _as_path(_from_here(folder, device)) if is_path(device) else device
     words += ["--target", device + (f":{runtime.value}" if runtime else "")]
-    words += [] if recipe.data.path == DEMO else ["--data", _from_here(folder, recipe.data.path)]
+    if recipe.data.path != DEMO:
+        words += ["--data", _from_here(folder, recipe.data.path)]
+    elif brought is not None:
+        words += ["--data", DEMO]
     named = recipe.model.weights in ("auto", "imagenet", "none")
     weights = recipe.model.weights if named else _from_here(folder, recipe.model.weights)
     words += ["--weights", weights] if brought is None else []

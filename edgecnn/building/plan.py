@@ -171,8 +171,11 @@ def _beginning(resolved: Resolved, candidate: Candidate, steps: _Steps, trunk: M
         seed=recipe.train.seed,
     )
     key = stage.key(resolved.versions)
-    if all(step.key != key for step in steps.steps):
+    made = next((step for step in steps.steps if step.id == AWARE), None)
+    if made is None:
         steps.add(AWARE, stage)
+    elif made.key != key:
+        raise ValueError(f"{candidate.id} wants another scheme than the one training that its rung has")
     return {**trunk, "model": key}
 
 

@@ -16,7 +16,7 @@ from edgecnn.backends.registry import all_backends, backend_for
 from edgecnn.building.aware import PACKAGE as TORCHAO
 from edgecnn.building.aware import aware_candidates, why_unavailable
 from edgecnn.building.brought import brought_arch, brought_model, brought_weights, check_brought
-from edgecnn.building.build_folder import PLAN
+from edgecnn.building.build_folder import BUNDLE, PLAN
 from edgecnn.building.desktop_variants import TENSORRT
 from edgecnn.building.devices import LocalFacts, local_facts, matches, with_local_facts
 from edgecnn.building.local_gpu import local_gpu
@@ -68,7 +68,7 @@ def resolve(request: BuildRequest, store: Store, tell: Progress) -> Resolved:
     """
     asked = request.recipe
     check_bounds(asked.gates)
-    check_brought(asked, request.goal)
+    check_brought(asked, request.goal, request.out / BUNDLE)
     versions = _versions()
     facts = local_facts()
     candidates, unsupported, unavailable = _candidates(request.device, asked.target.runtime, facts)

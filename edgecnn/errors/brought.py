@@ -7,6 +7,7 @@ from pathlib import Path
 
 from edgecnn.errors.base import EdgecnnError
 
+ANEW = "export it anew with opset 20 and a dynamic batch"
 PREPROCESSING = "state it, as in --set preprocessing.like=imagenet"
 
 
@@ -46,7 +47,7 @@ class TrunkDisagrees(EdgecnnError):
         super().__init__(
             what=f"{path} cannot be built from",
             because=f"{change}, it differs by {max_abs_diff:.3g} in an answer to {images} images, {allowed:.3g} is allowed",
-            hint="export it anew with opset 20 and a dynamic batch",
+            hint=ANEW,
         )
 
 
@@ -143,6 +144,19 @@ class NothingToTrain(EdgecnnError):
 
     def __init__(self) -> None:
         super().__init__(what="--onnx brings a trained model", hint="edgecnn export is the first step that it takes")
+
+
+class TrainingSwitch(EdgecnnError):
+    """Raised when a recipe says that nothing is trained, of a network that is."""
+
+    ref = "data-train-stated"
+
+    def __init__(self) -> None:
+        super().__init__(
+            what="data.train = false leaves nothing to train on",
+            because="a network of the catalogue is trained; a model that was brought is not, and has it filled in",
+            hint="leave it out",
+        )
 
 
 class PreprocessingOfAnArch(EdgecnnError):

@@ -24,7 +24,6 @@ OPSET = 20
 LEAST_OPSET = 13
 """Per-channel DequantizeLinear is of opset 13: an older file that cannot be converted cannot be quantized well either."""
 BATCH = "batch"
-_CASTS = {"float16": TensorProto.FLOAT16, "uint8": TensorProto.UINT8}
 
 
 def adopt(model: onnx.ModelProto, entry: GraphEntry, channels: Channels, path: Path) -> onnx.ModelProto:
@@ -43,6 +42,7 @@ def adopt(model: onnx.ModelProto, entry: GraphEntry, channels: Channels, path: P
     made.CopyFrom(model)
     _constants_are_no_inputs(made.graph)
     made = _converted(made, path)
+    _widen(made.graph)
     _free_batch(made.graph, entry)
     _without_softmax(made.graph, entry)
     _rename(made.graph, entry.output, OUTPUT_NAME)
@@ -56,7 +56,8 @@ def describe_changes(entry: GraphEntry, channels: Channels, opset: int) -> str:
     """What was done to the file, as the beginning of a sentence."""
     done = [f"opset {entry.opset} to {opset}"] if entry.opset != opset else []
     done += ["channels put first"] if entry.layout == "NHWC" else []
-    done += [f"{entry.dtype} inside"] if entry.dtype != "float32" else []
+    done += ["bytes inside"] if entry.dtype == "uint8" else []
+    done += ["half precision made single"] if entry.dtype == "float16" else []
     done += ["blue first inside"] if channels == "bgr" else []
     done += ["its last softmax left out"] if entry.ends_in_softmax else []
     done += [f"its batch of {entry.batch} freed"] if entry.batch is not None else []
@@ -85,6 +86,29 @@ def _converted(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
             return model  # older operators are read by every runtime that reads newer ones
         because = " ".join(str(error).split())[:300]
         raise OpsetUnreachable(path=path, opset=found, wanted=OPSET, because=because) from error
+
+
+def holds_halves(model: onnx.ModelProto) -> bool:
+    """True where weights or casts are of half precision, whatever the input is."""
+    return any(tensor.data_type == TensorProto.FLOAT16 for tensor in _tensors(model.graph)) or any(
+        attribute.name == "to" and attribute.i == TensorProto.FLOAT16 for node in model.graph.node for attribute in node.attribute
+    )
+
+
+def _widen(graph: onnx.GraphProto) -> None:
+    """Half precision to single: every drop and every size is held against a trunk that is what it is called, fp32."""
+    for tensor in _tensors(graph):
+        if tensor.data_type == TensorProto.FLOAT16:
+            tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float32), tensor.name))
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.name in ("to", "dtype") and attribute.i == TensorProto.FLOAT16:
+                attribute.i = TensorProto.FLOAT
+
+
+def _tensors(graph: onnx.GraphProto) -> list[onnx.TensorProto]:
+    held = [attribute.t for node in graph.node for attribute in node.attribute if attribute.HasField("t")]
+    return [*graph.initializer, *held]
 
 
 def _free_batch(graph: onnx.GraphProto, entry: GraphEntry) -> None:
@@ -150,9 +174,7 @@ def _new_input(graph: onnx.GraphProto, entry: GraphEntry, channels: Channels) ->
     if entry.layout == "NHWC":
         steps.append(("Transpose", {"perm": [0, 2, 3, 1]}))
     if entry.dtype == "uint8":
-        steps.append(("Round", {}))
-    if entry.dtype in _CASTS:
-        steps.append(("Cast", {"to": _CASTS[entry.dtype]}))
+        steps += [("Round", {}), ("Cast", {"to": TensorProto.UINT8})]
     _rename(graph, entry.input, wanted if steps else INPUT_NAME)
     nodes, before = [], INPUT_NAME
     for number, (op, attributes) in enumerate(steps):
@@ -171,10 +193,5 @@ def _new_input(graph: onnx.GraphProto, entry: GraphEntry, channels: Channels) ->
 
 
 def _declare_output(graph: onnx.GraphProto, entry: GraphEntry) -> None:
-    kind = graph.output[0].type.tensor_type.elem_type
-    if kind == TensorProto.FLOAT16:
-        _rename(graph, OUTPUT_NAME, f"{OUTPUT_NAME}_half")
-        node = helper.make_node("Cast", [f"{OUTPUT_NAME}_half"], [OUTPUT_NAME], name="edgecnn_exit_Cast", to=TensorProto.FLOAT)
-        graph.node.append(node)
     del graph.output[:]
     graph.output.append(helper.make_tensor_value_info(OUTPUT_NAME, TensorProto.FLOAT, [BATCH, entry.classes]))

@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
-from edgecnn.errors.brought import TrunkDisagrees
-from edgecnn.graph.adopt import adopt, describe_changes
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.brought import ANEW, BroughtModelUnusable, TrunkDisagrees
+from edgecnn.graph.adopt import adopt, describe_changes, holds_halves
 from edgecnn.graph.checks import CHECK_IMAGES, TOLERANCE, ExportCheck, onnx_logits, spread
 from edgecnn.graph.document import opset_of, save_model
 from edgecnn.graph.entry import read_model
@@ -42,7 +43,8 @@ def make_brought_trunk(request: BroughtRequest, out: Path, tell: Progress) -> No
     """
     tell.step("export", 0, 3)
     path, entry = out / "model.onnx", request.entry
-    model = adopt(read_model(request.model), entry, request.feeding.channels, request.model)
+    theirs = read_model(request.model)
+    model = adopt(theirs, entry, request.feeding.channels, request.model)
     fold_batch_norms(model.graph)
     save_model(model, path)
     (out / "macs.json").write_text(mac_table(onnx.load(path)).model_dump_json(indent=1) + "\n", encoding="utf-8")
@@ -50,19 +52,31 @@ def make_brought_trunk(request: BroughtRequest, out: Path, tell: Progress) -> No
     session = BroughtSession(request.model, entry)
     shown = spread(np.load(request.pixels / "choose.pixels.npy", mmap_mode="r"), CHECK_IMAGES)
     change = describe_changes(entry, request.feeding.channels, opset_of(model))
-    check = _held(session.answers(shown, request.feeding), _trunk(path, shown, request), request, change)
+    check = _held(
+        session.answers(shown, request.feeding), _trunk(path, shown, request, change), request, change, holds_halves(theirs)
+    )
     (out / "check.json").write_text(check.model_dump_json(indent=1) + "\n", encoding="utf-8")
     tell.step("export", 2, 3)
-    np.save(out / "golden_logits.npy", _trunk(path, np.load(request.pixels / "golden" / "pixels.npy"), request))
+    np.save(out / "golden_logits.npy", _trunk(path, np.load(request.pixels / "golden" / "pixels.npy"), request, change))
     tell.step("export", 3, 3)
 
 
-def _trunk(path: Path, pixels: npt.NDArray[np.uint8], request: BroughtRequest) -> Logits:
+def _trunk(path: Path, pixels: npt.NDArray[np.uint8], request: BroughtRequest, change: str) -> Logits:
     norm = request.feeding.normalization
-    return onnx_logits(path, to_feed(pixels, "float32", "NCHW", norm.mean, norm.std))
+    try:
+        found = onnx_logits(path, to_feed(pixels, "float32", "NCHW", norm.mean, norm.std))
+    except EdgecnnError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the runtime's exceptions share no class but Exception
+        because = f"{change}, it does not run: {' '.join(str(error).split())[:300]}"
+        raise BroughtModelUnusable(path=request.model, because=because, hint=ANEW) from error
+    if found.shape != (len(pixels), request.entry.classes):
+        because = f"{change}, it answers {len(pixels)} images with {found.shape}"
+        raise BroughtModelUnusable(path=request.model, because=because, hint=ANEW)
+    return found
 
 
-def _held(file: Logits, trunk: Logits, request: BroughtRequest, change: str) -> ExportCheck:
+def _held(file: Logits, trunk: Logits, request: BroughtRequest, change: str, halves: bool) -> ExportCheck:
     """The file's own answers against the trunk's, as shares where the file ends in a softmax."""
     ours = _softmax(trunk) if request.entry.ends_in_softmax else trunk
     check = ExportCheck(
@@ -71,7 +85,7 @@ def _held(file: Logits, trunk: Logits, request: BroughtRequest, change: str) -> 
         top1_agreement=float(np.mean(file.argmax(axis=1) == ours.argmax(axis=1))),
     )
     # Half-precision files round every layer, and a fold rounds elsewhere.
-    share = TOLERANCE * (20 if request.entry.dtype == "float16" else 1)
+    share = TOLERANCE * (20 if halves else 1)
     allowed = share * float(file.max() - file.min())
     if not check.max_abs_diff <= allowed:
         raise TrunkDisagrees(

@@ -102,3 +102,19 @@ def test_what_a_brought_model_needs_is_named(place: Place, tmp_path: Path) -> No
     (tmp_path / "fewer" / "dark red").rename(tmp_path / "away")
     done = place.plain("build", "--onnx", "My Model.onnx", "--data", str(tmp_path / "fewer"))
     assert "answers with 4 classes and" in done.stderr and "[onnx-classes-differ]" in done.stderr
+
+
+def test_a_shown_recipe_of_a_brought_model_builds_the_same(place: Place, report: dict[str, Any]) -> None:
+    shown = place.plain("recipe", "show", "--onnx", "My Model.onnx", "--data", "photos", "--target", "cpu")
+    assert shown.returncode == 0, shown.stderr
+    (place.folder / "kept.toml").write_text(shown.stdout)
+    done = place.plain("plan", "kept.toml", "--json")
+    assert done.returncode == 0, done.stderr
+    keys = {step["id"]: step["key"] for step in json.loads(done.stdout)["steps"]}
+    assert keys["export"] == report["keys"]["export"]
+
+
+def test_the_model_in_the_bundle_that_would_be_replaced_is_refused(place: Place, report: dict[str, Any]) -> None:
+    inside = f"builds/my-model-cpu/bundle/kits/{report['choice']['candidate']}/model.onnx"
+    done = place.plain("build", "--onnx", inside, "--data", "photos", "--out", "builds/my-model-cpu")
+    assert done.returncode == 2 and "it lies in the bundle that this build would replace" in done.stderr

@@ -88,3 +88,14 @@ def test_at_a_terminal_three_questions_are_asked_and_a_slip_is_asked_again(place
     recipe = load_recipe(place.folder / "asked.toml")
     assert (recipe.model.arch, recipe.target.device, recipe.gates.max) == ("mobilenet-v2", "cpu", {"drop_pp": 50.0})
     assert recipe.target.runtime in (None, *Runtime)
+
+
+def test_a_folder_called_demo_is_not_the_embedded_demo(place: Place) -> None:
+    (place.folder / "photos").rename(place.folder / "demo")
+    try:
+        assert place.plain("init", "./demo", "--out", "own-demo.toml").returncode == 0
+        assert Path(load_recipe(place.folder / "own-demo.toml").data.path) == place.folder / "demo"
+        assert place.plain("init", "demo", "--out", "embedded.toml").returncode == 0
+        assert load_recipe(place.folder / "embedded.toml").data.path == "demo"
+    finally:
+        (place.folder / "demo").rename(place.folder / "photos")

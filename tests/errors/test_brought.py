@@ -16,6 +16,7 @@ from edgecnn.errors.brought import (
     OpsetUnreachable,
     PreprocessingHalfGiven,
     PreprocessingOfAnArch,
+    TrainingSwitch,
     TrunkDisagrees,
     UnknownPreprocessing,
 )
@@ -78,6 +79,11 @@ LINES = (
         PreprocessingOfAnArch(arch="resnet-18"),
         "[preprocessing] is of a model that was brought: resnet-18 is trained here, with the preprocessing of its own row"
         " — leave it out, or name the model by --onnx FILE [preprocessing-of-an-arch]",
+    ),
+    (
+        TrainingSwitch(),
+        "data.train = false leaves nothing to train on: a network of the catalogue is trained; a model that was brought is not,"
+        " and has it filled in — leave it out [data-train-stated]",
     ),
     (
         RecipeThere(path=Path("my recipe.toml")),

@@ -65,6 +65,8 @@ def test_the_trunk_answers_as_the_file_does(form: str, tmp_path: Path) -> None:
     trunk = onnx.load(tmp_path / "trunk.onnx")
     assert trunk.opset_import[0].version == 20 and [value.name for value in trunk.graph.input] == ["image"]
     assert [value.name for value in trunk.graph.output] == ["logits"]
+    held = [*trunk.graph.initializer, *(attribute.t for node in trunk.graph.node for attribute in node.attribute)]
+    assert not any(tensor.data_type == onnx.TensorProto.FLOAT16 for tensor in held)  # the trunk is what it is called: fp32
     assert not {"BatchNormalization", "Softmax"} & {node.op_type for node in trunk.graph.node}
     assert mac_table(trunk).total == 9 * SIDE * SIDE + 12
 
@@ -78,7 +80,7 @@ def test_what_a_file_says_of_itself_is_read(tmp_path: Path) -> None:
         "classes": len(CLASSES), "ends_in_softmax": True, "opset": 13,
     }  # fmt: skip
     assert parameters_of(model) == 9 + 3 + 12 + 4
-    said = "with opset 13 to 20, channels put first, uint8 inside, its last softmax left out, its batch of 1 freed"
+    said = "with opset 13 to 20, channels put first, bytes inside, its last softmax left out, its batch of 1 freed"
     assert describe_changes(entry, "rgb", 20) == said
 
 
