@@ -142,8 +142,9 @@ def _found(path: Path, recipe: Recipe, data: DataSummary, tell: Progress) -> tup
     from edgecnn.graph.entry import content_of, parameters_of, read_entry, read_model, stated_in
 
     tell.step("reading the model", 0, 1)
-    stamps = _stamps(path, external_files(path))
-    content = content_of(path)
+    beside = external_files(path)
+    stamps = _stamps(path, beside)
+    content = content_of(path, beside)
     model = read_model(path)
     entry = read_entry(model, path, recipe.model.resolution_px)
     tell.step("reading the model", 1, 1)

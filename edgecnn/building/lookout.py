@@ -36,11 +36,11 @@ class Lookout:
         baseline = answer_of(scene, BASELINE_ID, "choose")
         if baseline is None:
             return {}
-        drops = {}
+        labels, drops = labels_of(scene, "choose"), {}
         for candidate in rung.candidates:
             answers = answer_of(scene, candidate.id, "choose")
             if answers is not None and candidate.id != BASELINE_ID:
-                drop = accuracy(answers, labels_of(scene, "choose"), "choose", baseline).drop_pp
+                drop = accuracy(answers, labels, "choose", baseline).drop_pp
                 if drop is not None:
                     drops[candidate.id] = drop.estimate
         return drops

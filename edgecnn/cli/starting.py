@@ -16,7 +16,7 @@ from edgecnn.errors.base import EdgecnnError, ExitCode
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from edgecnn.building.first_recipe import FirstChoices
+    from edgecnn.render.first_recipe import FirstChoices
 
 ARCH, DEVICE, DROP_PP = "mobilenet-v3-large", "cpu", 1.0
 """A network that fits every device here, this machine, and the default gate."""
@@ -59,11 +59,12 @@ def _init(  # noqa: PLR0913 - a command line's options are its parameters
 
 def _write(folder: str, out: Path, given: _Given, quiet: bool) -> ExitCode:
     from edgecnn.building.devices import parse_target
-    from edgecnn.building.first_recipe import recipe_text
     from edgecnn.building.publish import write_text_atomically
+    from edgecnn.data.images import open_source
     from edgecnn.data.manifest import summarize
     from edgecnn.errors.brought import BroughtAndNamed
     from edgecnn.errors.first_recipe import RecipeThere, RecipeUnwritable
+    from edgecnn.render.first_recipe import recipe_text
     from edgecnn.render.progress import progress_for
     from edgecnn.render.terminal import show_lines
     from edgecnn.store.store import Store
@@ -79,7 +80,8 @@ def _write(folder: str, out: Path, given: _Given, quiet: bool) -> ExitCode:
     finally:
         tell.close()
     choices = _choices(given)
-    text = recipe_text(choices, data, parse_target(choices.device).device, out)
+    images = open_source(Path(data.manifest_path)).manifest.images
+    text = recipe_text(choices, data, images, parse_target(choices.device).device, out)
     try:
         write_text_atomically(out, text)
     except OSError as error:
@@ -91,8 +93,8 @@ def _write(folder: str, out: Path, given: _Given, quiet: bool) -> ExitCode:
 def _choices(given: _Given) -> FirstChoices:
     """What was given stands; the rest is asked, or taken as usual."""
     from edgecnn.building.devices import parse_target
-    from edgecnn.building.first_recipe import FirstChoices
     from edgecnn.models.catalogue import arch_named
+    from edgecnn.render.first_recipe import FirstChoices
 
     def answer(question: str, usual: str, check: Callable[[str], object]) -> str:
         while given.ask:

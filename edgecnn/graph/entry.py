@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -87,15 +87,19 @@ def read_model(path: Path) -> onnx.ModelProto:
         raise BroughtModelUnusable(path=path, because=f"its weights cannot be read: {error}") from error
 
 
-def content_of(path: Path) -> Key:
+def content_of(path: Path, beside: Sequence[str] | None = None) -> Key:
     """What names a brought model: the file's SHA-256, and where weights lie beside it, that of all of them.
+
+    Args:
+        path: of the model.
+        beside: ``external_files(path)`` where that is known already: it parses the whole file.
 
     Raises:
         NotAnOnnxModel, ExternalDataOutside: see ``graph.document``.
         BroughtFileMissing: one of them cannot be read.
     """
     try:
-        beside = external_files(path)
+        beside = external_files(path) if beside is None else beside
         if not beside:
             return Key(sha256_of(path))
         return digest_of({name: sha256_of(path.parent / name) for name in beside} | {"": sha256_of(path)})

@@ -10,8 +10,8 @@ import difflib
 from typing import NamedTuple
 
 from edgecnn.errors.brought import UnknownPreprocessing
-from edgecnn.values.brought import Channels, Feeding
-from edgecnn.values.preprocessing import Normalization, PixelRecipe
+from edgecnn.values.brought import Channels
+from edgecnn.values.preprocessing import Normalization
 
 
 class Usual(NamedTuple):
@@ -54,15 +54,3 @@ def usual_named(name: str) -> Usual:
         nearest = difflib.get_close_matches(name.lower(), USUAL, n=1, cutoff=0.5)
         raise UnknownPreprocessing(name=name, known=tuple(USUAL), nearest=nearest[0] if nearest else None)
     return USUAL[name]
-
-
-def feeding_named(name: str, crop_px: int, *, margin: bool) -> Feeding:
-    """A usual one at a resolution; with ``margin`` the crop leaves the classic border, else it takes the whole short side.
-
-    Raises:
-        UnknownPreprocessing: with the nearest name.
-    """
-    usual = usual_named(name)
-    resize = round(crop_px * MARGIN) if margin else crop_px
-    pixels = PixelRecipe(resize_px=resize, crop_px=crop_px, interpolation="bilinear")
-    return Feeding(name=name, pixels=pixels, normalization=usual.normalization, channels=usual.channels)

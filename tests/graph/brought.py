@@ -17,12 +17,21 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 from edgecnn.models.preprocessings import usual_named
+from edgecnn.values.brought import Feeding
+from edgecnn.values.preprocessing import PixelRecipe
 
 SIDE = 32
 CLASSES = ("bright blue", "bright red", "dark blue", "dark red")
 _BRIGHTNESS, _RED = (1, 1, -1, -1), (-1, 1, -1, 1)
 THRESHOLD = 0.2
 """Of the mean over channels, on the scale 0…1."""
+
+
+def feeding_named(name: str) -> Feeding:
+    """A usual one at the pictures' own size, without a border."""
+    usual = usual_named(name)
+    pixels = PixelRecipe(resize_px=SIDE, crop_px=SIDE, interpolation="bilinear")
+    return Feeding(name=name, pixels=pixels, normalization=usual.normalization, channels=usual.channels)
 
 
 def pictures(count: int, seed: int = 0, side: int = SIDE) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:

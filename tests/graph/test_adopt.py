@@ -19,9 +19,8 @@ from edgecnn.graph.entry import content_of, parameters_of, read_entry, read_mode
 from edgecnn.graph.feeding import BroughtSession
 from edgecnn.graph.macs import mac_table
 from edgecnn.graph.passes.batch_norm import fold_batch_norms
-from edgecnn.models.preprocessings import feeding_named
 from edgecnn.runner.pixels import to_feed
-from tests.graph.brought import CLASSES, SIDE, classifier, pictures
+from tests.graph.brought import CLASSES, SIDE, classifier, feeding_named, pictures
 
 FORMS: dict[str, dict[str, Any]] = {
     "plain": {},
@@ -49,7 +48,7 @@ def test_the_trunk_answers_as_the_file_does(form: str, tmp_path: Path) -> None:
     path = written(classifier(**how), tmp_path)
     pixels, labels = pictures(10)
     entry = read_entry(read_model(path), path)
-    feeding = feeding_named(how.get("like", "imagenet"), SIDE, margin=False)
+    feeding = feeding_named(how.get("like", "imagenet"))
     theirs = BroughtSession(path, entry).answers(pixels, feeding)
     assert (theirs.argmax(axis=1) == labels).all()
 

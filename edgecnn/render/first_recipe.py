@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgecnn.data.demo import DEMO
-from edgecnn.data.images import open_source
 from edgecnn.judging.resolution import resolution_sentence, resolvable_drop_pp
-from edgecnn.values.dataset import DataSummary
+from edgecnn.render.recipe_settings import SCHEMA_LINE, toml_value
+from edgecnn.values.dataset import DataSummary, ImageEntry
 from edgecnn.values.device import Device
-
-SCHEMA = "edgecnn.recipe/1"
 
 
 @dataclass(frozen=True)
@@ -27,12 +25,12 @@ class FirstChoices:
     drop_pp: float
 
 
-def recipe_text(choices: FirstChoices, data: DataSummary, device: Device, file: Path) -> str:
+def recipe_text(choices: FirstChoices, data: DataSummary, images: Sequence[ImageEntry], device: Device, file: Path) -> str:
     """The recipe as it is written to ``file``, whose folder its relative paths count from."""
     network = (
-        f"onnx = {_toml(_counted(choices.onnx, file))}       # your own trained network; its preprocessing is found by accuracy"
+        f"onnx = {toml_value(_counted(choices.onnx, file))}  # your own trained network; its preprocessing is found by accuracy"
         if choices.onnx is not None
-        else f"arch = {_toml(choices.arch or '')}  # `edgecnn list archs` shows the others"
+        else f"arch = {toml_value(choices.arch or '')}  # `edgecnn list archs` shows the others"
     )
     from_weights = (
         []
@@ -43,18 +41,18 @@ def recipe_text(choices: FirstChoices, data: DataSummary, device: Device, file: 
         [
             f"# Written by `edgecnn init` for {data.root}.",
             f"# `edgecnn build {file.name}` makes it; `edgecnn plan {file.name}` shows before what would be done.",
-            f"schema = {_toml(SCHEMA)}",
+            SCHEMA_LINE,
             "",
             "[model]",
             network,
             *from_weights,
             "",
             "[data]",
-            f"path = {_toml(_data_path(data, file))}",
-            *(f"# {line}" for line in _found(data)),
+            f"path = {toml_value(_data_path(data, file))}",
+            *(f"# {line}" for line in _found(data, images)),
             "",
             "[target]",
-            f"device = {_toml(_device(choices.device, file))}  # {_one_line(device.title)}; others: `edgecnn list devices`",
+            f"device = {toml_value(_device(choices.device, file))}  # {_one_line(device.title)}; others: `edgecnn list devices`",
             "",
             "# Each bound here is required: a failed one ends the build with exit code 1, an open one with 4.",
             "[gates.max]",
@@ -69,14 +67,13 @@ def recipe_text(choices: FirstChoices, data: DataSummary, device: Device, file: 
     )
 
 
-def _found(data: DataSummary) -> list[str]:
+def _found(data: DataSummary, images: Sequence[ImageEntry]) -> list[str]:
     """What a reader of the recipe should know of the images."""
-    entries = open_source(Path(data.manifest_path)).manifest.images
-    each = Counter(image.label for image in entries)
+    each = Counter(image.label for image in images)
     (least, rare), *_, (most, common) = sorted((each[label], _one_line(name)) for label, name in enumerate(data.classes))
     counts = ", ".join(f"{role} {count:,}" for role, count in data.counts.items())
     lines = [
-        f"found: {len(entries):,} photographs of {len(data.classes)} classes, {least:,} ({rare}) to {most:,} ({common})",
+        f"found: {len(images):,} photographs of {len(data.classes)} classes, {least:,} ({rare}) to {most:,} ({common})",
         f"roles: {counts}; {_one_line(data.splits_from)}",
         f"the report split: {resolution_sentence(data.counts['report'])} of accuracy between two candidates",
     ]
@@ -118,7 +115,3 @@ def _device(text: str, file: Path) -> str:
 
 def _one_line(text: str) -> str:
     return " ".join("".join(letter if letter.isprintable() else "?" for letter in text).split())
-
-
-def _toml(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
