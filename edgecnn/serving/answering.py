@@ -1,0 +1,122 @@
+"""One classifier for all who ask: a photograph at a time, and only so many waiting, each of them in memory alone."""
+
+from __future__ import annotations
+
+import io
+import threading
+import time
+from typing import TYPE_CHECKING, Final
+
+from edgecnn.runner.failure import RunnerError
+from edgecnn.serving.limits import Limits
+from edgecnn.values.predictions import LabelShare
+from edgecnn.values.serving import Answer
+
+if TYPE_CHECKING:
+    from edgecnn.runner.classifier import Classifier
+
+TOP: Final = 5
+FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
+"""Of the many that Pillow reads, one starts another program (PostScript) and some hold files of any other: those that cameras and
+browsers write are enough for strangers."""
+_LAST_ANSWER_S: Final = 10.0
+
+
+class Busy(Exception):
+    """Raised when as many wait as may."""
+
+
+class NotAPhotograph(Exception):
+    """Raised when a file cannot be read as one; ``str`` says why, in words for whoever sent it."""
+
+
+class Answering:
+    """Answers from any number of threads.
+
+    Args:
+        classifier: opened; it is the caller's to close, after ``finish``.
+        limits: ``waiting``.
+    """
+
+    def __init__(self, classifier: Classifier, limits: Limits) -> None:
+        self._classifier, self._formats = classifier, formats()
+        self._places = threading.BoundedSemaphore(limits.waiting + 1)
+        self._turn = threading.Lock()
+
+    @property
+    def classes(self) -> int:
+        """How many the model knows."""
+        return len(self._classifier.labels)
+
+    def warm_up(self) -> None:
+        """Compute once for nobody: a runtime's first answer is slower than all that follow, and says nothing of them.
+
+        Raises:
+            RunnerError: the kit does not compute here.
+        """
+        import numpy as np
+
+        self._classifier.predict(np.zeros((64, 64, 3), np.uint8))
+
+    def answer(self, content: bytes) -> Answer:
+        """What is seen in a photograph.
+
+        Args:
+            content: the file's bytes.
+
+        Raises:
+            Busy: it was not looked at.
+            NotAPhotograph: it cannot be read.
+            RunnerError: the runtime failed.
+        """
+        if not self._places.acquire(blocking=False):
+            raise Busy
+        try:
+            with self._turn:
+                return self._answered(content)
+        finally:
+            self._places.release()
+
+    def finish(self) -> None:
+        """Let the answer that is being computed come to its end, and begin no other."""
+        self._turn.acquire(timeout=_LAST_ANSWER_S)
+
+    def _answered(self, content: bytes) -> Answer:
+        began = time.perf_counter()
+        if not _is_of(self._formats, content):
+            raise NotAPhotograph(f"it is in none of the formats {', '.join(self._formats)}")
+        try:
+            pixels = self._classifier.pixels(io.BytesIO(content))
+        except RunnerError as error:
+            if error.ref != "unreadable-image":
+                raise
+            raise NotAPhotograph(error.because or "it is damaged") from error
+        decoded = time.perf_counter()
+        found = self._classifier.classify(pixels)
+        ended = time.perf_counter()
+        return Answer(
+            labels=tuple(LabelShare(label=label, probability=share) for label, share in found[:TOP]),
+            decode_ms=(decoded - began) * 1e3,
+            inference_ms=(ended - decoded) * 1e3,
+        )
+
+
+def formats() -> tuple[str, ...]:
+    """Those of ``FORMATS`` that the installed Pillow reads."""
+    from PIL import Image
+
+    Image.init()
+    return tuple(name for name in FORMATS if name in Image.OPEN)
+
+
+def _is_of(names: tuple[str, ...], content: bytes) -> bool:
+    """Whether a file begins as one of these formats do; nothing behind its header is read."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        Image.open(io.BytesIO(content), formats=names).close()
+    except UnidentifiedImageError:
+        return False
+    except Exception:  # noqa: BLE001 - it is of that format and damaged: decoding it says how
+        return True
+    return True

@@ -1,0 +1,64 @@
+"""The page that is served: one file that loads nothing, in the colours of the report.
+
+What others named (a bundle, a kit) is put in escaped; what a model or a file is called reaches the page as JSON, and its script
+writes it as text. The policy lets only this very script and style work.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+from dataclasses import dataclass
+from pathlib import Path
+from string import Template
+from typing import Final
+
+from edgecnn.render.page.style import tokens
+from edgecnn.serving.limits import Limits
+from edgecnn.values.serving import Served
+
+_FOLDER: Final = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Page:
+    """The page's bytes in UTF-8, and the policy that goes with them."""
+
+    bundle: str
+    html: bytes
+    policy: str
+
+
+def page_of(served: Served, limits: Limits) -> Page:
+    """The page of one bundle."""
+    style, script = tokens() + _file("page.css"), _file("page.js")
+    facts = {
+        "name": served.name,
+        "version": str(served.version),
+        "candidate": served.candidate,
+        "classes": f"{served.classes:,}",
+        "body_bytes": str(limits.body_bytes),
+        "body_mib": f"{limits.body_bytes / 2**20:,.4g}",
+    }
+    escaped = {name: html.escape(fact) for name, fact in facts.items()}
+    text = Template(_file("page.html")).substitute(escaped, style=style, script=script)
+    parts = (
+        "default-src 'none'",
+        f"script-src {_source(script)}",
+        f"style-src {_source(style)}",
+        "img-src blob: data:",
+        "connect-src 'self'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+    )
+    return Page(bundle=served.bundle, html=text.encode("utf-8"), policy="; ".join(parts))
+
+
+def _source(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode('utf-8')).digest()).decode('ascii')}'"
+
+
+def _file(name: str) -> str:
+    return (_FOLDER / name).read_text(encoding="utf-8")

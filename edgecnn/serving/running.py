@@ -1,0 +1,80 @@
+"""From a bundle to a port that answers, and back: nothing listens before the bundle stood every check and computed once."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+
+from edgecnn.building.bundle.predicting import opened_classifier
+from edgecnn.building.bundle.verify import Trust, verify
+from edgecnn.serving.answering import Answering
+from edgecnn.serving.limits import Limits
+from edgecnn.serving.page import page_of
+from edgecnn.serving.server import PhotoServer, Place
+from edgecnn.values.serving import Served
+from edgecnn.values.stage import Progress
+
+
+class Terminated(Exception):
+    """Raised in the main thread when the process is asked to end (SIGTERM), so that what was unpacked is removed."""
+
+
+@dataclass(frozen=True)
+class ToServe:
+    """What is served, and where."""
+
+    bundle: Path
+    """A build's folder, a bundle's, or a zip."""
+    candidate: str | None = None
+    """Whose kit answers; None: the one that the bundle uses."""
+    place: Place = field(default_factory=Place)
+    limits: Limits = field(default_factory=Limits)
+    trust: Trust = field(default_factory=Trust)
+    """What is asked of the bundle before anything in it is opened."""
+
+
+@contextmanager
+def photo_server(asked: ToServe, tell: Progress, complain: Callable[[str], None]) -> Iterator[tuple[PhotoServer, Served]]:
+    """A server that listens, and answers once ``serve_forever`` is called.
+
+    Args:
+        asked: bundle, place and limits.
+        tell: hears progress of the verification.
+        complain: hears of failures of single requests that are our own, a sentence each.
+
+    Raises:
+        EdgecnnError: what ``verify`` and ``opened_classifier`` refuse.
+        PortInUse, AddressUnusable: it cannot listen there.
+    """
+    found = verify(asked.bundle, asked.trust, tell)
+    with opened_classifier(found, asked.candidate) as kit:
+        answering = Answering(kit.classifier, asked.limits)
+        answering.warm_up()
+        served = Served(
+            bundle=str(asked.bundle), name=kit.manifest.name, version=kit.manifest.version,
+            candidate=kit.candidate, classes=answering.classes, warnings=found.facts.warnings,
+        )  # fmt: skip
+        server = PhotoServer(asked.place, page_of(served, asked.limits), answering, asked.limits, complain)
+        try:
+            yield server, served
+        finally:
+            server.server_close()
+            answering.finish()
+
+
+@contextmanager
+def termination_heeded() -> Iterator[None]:
+    """Let SIGTERM raise ``Terminated`` inside; only the main thread may ask for this."""
+
+    def raise_terminated(_signal: int, _frame: FrameType | None) -> None:
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, raise_terminated)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

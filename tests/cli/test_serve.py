@@ -1,0 +1,91 @@
+"""`edgecnn serve` as a process: it says where it listens, answers, and ends cleanly."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from functools import partial
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from edgecnn.cli.main import app
+from edgecnn.render.serving import exposed_lines, served_lines
+from edgecnn.values.serving import Served
+from tests.building.bundle.sealed import KIT, KIT_FOLDER, copied, published, zipped
+from tests.house.source_tree import ROOT
+
+UNSIGNED = "edgecnn: warning: it is not signed: whoever changed a file could have changed bundle.json too\n"
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return published(tmp_path_factory.mktemp("bundles") / "flowers")
+
+
+def started(folder: Path, *words: object) -> subprocess.Popen[str]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(folder)}
+    return subprocess.Popen(
+        [sys.executable, "-m", "edgecnn", "serve", *map(str, words)],
+        env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - nothing of the parent's threads
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("ending", "status", "talk"), [(signal.SIGINT, 130, "edgecnn: stopped\n"), (signal.SIGTERM, 0, "")], ids=["ctrl-c", "term"]
+)
+def test_it_answers_until_it_is_ended_and_leaves_nothing_of_a_zip_behind(
+    whole: Path, tmp_path: Path, ending: signal.Signals, status: int, talk: str
+) -> None:
+    archive, unpacked = zipped(whole, tmp_path / "x.zip"), tmp_path / "tmp"
+    unpacked.mkdir()
+    with started(unpacked, archive, "--json") as process:
+        assert process.stdout is not None
+        lines = []
+        while (line := process.stdout.readline()) not in ("}\n", ""):
+            lines.append(line)
+        facts = json.loads("".join([*lines, "}"]))
+        assert facts["url"].startswith("http://127.0.0.1:")
+        assert (facts["candidate"], facts["classes"]) == (KIT, 4)
+        photo = (whole / KIT_FOLDER / "golden/card.png").read_bytes()
+        with urllib.request.urlopen(f"{facts['url']}predict", data=photo, timeout=20) as reply:
+            assert len(json.load(reply)["labels"]) == 4
+        assert list(unpacked.iterdir()) != []
+        process.send_signal(ending)
+        assert process.communicate(timeout=30) == ("", UNSIGNED + talk)
+        assert process.returncode == status
+    assert list(unpacked.iterdir()) == []
+
+
+def test_a_changed_bundle_a_taken_port_and_an_empty_address_are_one_line_each(whole: Path, tmp_path: Path) -> None:
+    changed = copied(whole, tmp_path / "bundle")
+    (changed / KIT_FOLDER / "model.onnx").write_bytes(b"x")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        for words, ref in (
+            ([changed], "bundle-file-changed"),
+            ([whole, "--port", port], "port-in-use"),
+            ([whole, "--host", ""], "empty-option"),
+            ([whole, "--candidate", "none"], "kit-not-carried"),
+        ):
+            done = CliRunner().invoke(app, ["serve", *map(str, words), "--json"])
+            assert (done.stdout, json.loads(done.stderr)["error"]["ref"]) == ("", ref)
+
+
+def test_what_it_says_when_it_begins() -> None:
+    served = Served(bundle="b", name="flowers", version=3, candidate=KIT, classes=1000)
+    assert list(served_lines("http://127.0.0.1:8000/", served)) == [
+        "http://127.0.0.1:8000/",
+        "  flowers version 3: onnxruntime-fp32 answers with 1,000 classes; Ctrl-C ends it",
+    ]
+    assert list(exposed_lines("0.0.0.0", 8000)) == [
+        "edgecnn: warning: it listens on 0.0.0.0: whoever reaches port 8000 of this machine can use it, there is no password, "
+        "and photographs travel unencrypted"
+    ]

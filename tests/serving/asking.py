@@ -1,0 +1,44 @@
+"""Requests over real sockets, also such as no library would send."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+from typing import Any, NamedTuple
+
+from edgecnn.serving.server import PhotoServer
+
+
+class Reply(NamedTuple):
+    status: int
+    headers: http.client.HTTPMessage
+    content: bytes
+
+    @property
+    def said(self) -> Any:
+        return json.loads(self.content)
+
+    @property
+    def ref(self) -> str:
+        return str(self.said["error"]["ref"])
+
+
+def ask(server: PhotoServer, method: str, path: str, body: bytes | None = None, **headers: str) -> Reply:
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+    try:
+        connection.request(method, path, body, headers)
+        answer = connection.getresponse()
+        return Reply(answer.status, answer.headers, answer.read())
+    finally:
+        connection.close()
+
+
+def said_to(server: PhotoServer, text: bytes) -> bytes:
+    """All that comes back for bytes as they are, until the server closes."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+        connection.sendall(text)
+        found = b""
+        while chunk := connection.recv(65536):
+            found += chunk
+        return found
