@@ -13,7 +13,7 @@ from .failure import RunnerError
 from .feeds import feed_of, run_checked
 from .kit import Kit
 from .knobs import check_knobs, chosen_knobs
-from .pixels import UnreadableImage, decode, to_pixels
+from .pixels import UnreadableImage, as_picture, decode, to_pixels
 from .sessions import open_session
 
 
@@ -46,13 +46,35 @@ class Classifier:
         """Labels with softmax probabilities, most probable first.
 
         Args:
-            image: a path, a PIL image, or uint8 RGB pixels (H, W, 3) of any size.
+            image: a path or an open binary file, a PIL image, or uint8 RGB pixels (H, W, 3) of any size. A PIL image that was
+                opened from a file gives what its path gives, EXIF orientation included.
 
         Raises:
             RunnerError: unreadable-image.
         """
-        pixels = to_pixels(_picture(image), self._kit.manifest.recipe)[None]
-        feed = feed_of(self._kit, pixels)
+        return self.classify(self.pixels(image))
+
+    def pixels(self, image: Any) -> Any:
+        """The first half of ``predict``: an image as the model's pixels, uint8 RGB (crop_px, crop_px, 3).
+
+        Args:
+            image: as for ``predict``.
+
+        Raises:
+            RunnerError: unreadable-image.
+        """
+        try:
+            return to_pixels(_picture(image), self._kit.manifest.recipe)
+        except UnreadableImage as error:  # readable, and too narrow to be brought to size
+            raise _unreadable(image, error) from error
+
+    def classify(self, pixels: Any) -> List[Tuple[str, float]]:
+        """The second half of ``predict``: labels with softmax probabilities, most probable first.
+
+        Args:
+            pixels: what ``pixels`` gave.
+        """
+        feed = feed_of(self._kit, pixels[None])
         with self._lock:
             logits = run_checked(self._session, self._kit, feed)[0].astype(np.float64)
         shares = np.exp(logits - logits.max())
@@ -65,14 +87,16 @@ class Classifier:
 
 
 def _picture(image: Any) -> Any:
-    if isinstance(image, Image.Image):
-        return image.convert("RGB")
     if isinstance(image, np.ndarray):
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
             seen = "{} {}".format(image.dtype, list(image.shape))
             raise RunnerError("unreadable-image", "an array must be uint8 RGB pixels (H, W, 3)", seen)
         return Image.fromarray(image)
     try:
-        return decode(image)
+        return as_picture(image) if isinstance(image, Image.Image) else decode(image)
     except (UnreadableImage, OSError) as error:
-        raise RunnerError("unreadable-image", "{}: cannot be read as a picture".format(image), str(error)) from error
+        raise _unreadable(image, error) from error
+
+
+def _unreadable(image: Any, error: Exception) -> RunnerError:
+    return RunnerError("unreadable-image", "{}: cannot be read as a picture".format(image), str(error))

@@ -96,16 +96,29 @@ def decode(source: Source) -> Image.Image:
         with Image.open(source) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise UnreadableImage(_too_large(image.width, image.height))
-            image.load()
-            turn = _UPRIGHT.get(_orientation(image))
-            upright = image if turn is None else image.transpose(turn)
-            return _to_rgb(upright)
+            return _upright(image)
     except (UnreadableImage, FileNotFoundError, PermissionError, IsADirectoryError):
         raise
     except Image.DecompressionBombError:
         raise UnreadableImage("more than {:,} pixels".format(MAX_PIXELS)) from None
     except UnidentifiedImageError:
         raise UnreadableImage("not a picture in a format that Pillow reads") from None
+    except _BROKEN as error:
+        raise UnreadableImage(_first_line(error)) from error
+
+
+def as_picture(image: Image.Image) -> Image.Image:
+    """A picture that somebody opened, as ``decode`` gives that of a file: EXIF orientation and transparency included.
+
+    Raises:
+        UnreadableImage: as ``decode``; truncation shows only now.
+    """
+    if image.width * image.height > MAX_PIXELS:
+        raise UnreadableImage(_too_large(image.width, image.height))
+    try:
+        return _upright(image)
+    except UnreadableImage:
+        raise
     except _BROKEN as error:
         raise UnreadableImage(_first_line(error)) from error
 
@@ -170,6 +183,12 @@ def to_feed(
         plane *= np.float32(1.0 / (255.0 * std[channel]))
         plane += np.float32(-mean[channel] / std[channel])
     return planes if layout == "NCHW" else np.ascontiguousarray(planes.transpose(0, 2, 3, 1))
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    image.load()
+    turn = _UPRIGHT.get(_orientation(image))
+    return _to_rgb(image if turn is None else image.transpose(turn))
 
 
 def _orientation(image: Image.Image) -> int:

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import os
+import re
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -9,6 +13,7 @@ from PIL import Image
 
 from edgecnn.runner.classifier import Classifier
 from edgecnn.runner.failure import RunnerError
+from tests.house.source_tree import ROOT
 from tests.runner.kits import colour_card
 from tests.runner.processes import error_of, runner
 
@@ -33,6 +38,27 @@ def test_a_path_a_picture_and_its_pixels_give_the_same(folder: Path) -> None:
     expected = classifier.predict(folder / "golden/card.png")
     assert classifier.predict(Image.fromarray(card)) == expected
     assert classifier.predict(card) == expected
+
+
+def test_an_opened_photograph_gives_what_its_path_gives(folder: Path, tmp_path: Path) -> None:
+    """Turned by EXIF, transparent, or grey: what a program opened itself is no other picture."""
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    Image.fromarray(colour_card()).save(tmp_path / "turned.jpg", exif=turned, quality=95)
+    clear = np.dstack([colour_card(), np.tile(np.linspace(0, 255, 56).astype(np.uint8), (40, 1))])
+    Image.fromarray(clear).save(tmp_path / "clear.png")
+    Image.fromarray((np.arange(40 * 56, dtype=np.uint16) * 29).reshape(40, 56)).save(tmp_path / "grey16.png")
+    classifier = Classifier(folder)
+    answers = []
+    for name in ("turned.jpg", "clear.png", "grey16.png"):
+        answers.append(classifier.predict(tmp_path / name))
+        with Image.open(tmp_path / name) as opened:
+            assert classifier.predict(opened) == answers[-1]
+            assert opened.size == (56, 40), "the caller's picture stays as it is"
+        with (tmp_path / name).open("rb") as stream:
+            assert classifier.predict(stream) == answers[-1]
+    lying = np.asarray(Image.open(tmp_path / "turned.jpg").convert("RGB"))
+    assert classifier.predict(lying) != answers[0], "this network sees which way it is turned"
 
 
 def test_many_threads_get_what_one_gets(folder: Path) -> None:
@@ -60,3 +86,39 @@ def test_the_command_line_answers_for_each_file(onnx_kit: Path) -> None:
         ("golden/0.png", 2),
     ]
     assert error_of(onnx_kit, "predict", "nowhere.png") == "unreadable-image"
+
+
+def test_what_cannot_be_read_is_named_and_the_rest_is_answered(onnx_kit: Path, tmp_path: Path) -> None:
+    (tmp_path / "note.txt").write_text("hello")
+    status, last = runner(onnx_kit, "predict", "nowhere.png", "golden/card.png", str(tmp_path / "note.txt"))
+    assert status == 0
+    assert [answer["file"] for answer in last["predictions"]] == ["golden/card.png"]
+    assert [each["file"] for each in last["unreadable"]] == ["nowhere.png", str(tmp_path / "note.txt")]
+    assert last["unreadable"][1]["because"] == "not a picture in a format that Pillow reads"
+
+
+def test_the_lines_that_the_readme_shows_run_in_a_program(onnx_kit: Path) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    program = next(block for block in re.findall(r"^```python\n(.*?)^```", readme, re.M | re.S) if "runner.classifier" in block)
+    assert len([line for line in program.splitlines() if line.strip()]) == 4
+    program = program.replace("bundle/kits/onnxruntime-int8", str(onnx_kit)).replace(
+        "photo.jpg", str(onnx_kit / "golden/photo.jpg")
+    )
+    done = subprocess.run(
+        [sys.executable, "-B", "-c", program], cwd=onnx_kit, env={**os.environ, "PYTHONPATH": ""}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["class"] * 4
+
+
+def test_the_two_halves_of_predict_give_what_it_gives(folder: Path) -> None:
+    classifier = Classifier(folder)
+    pixels = classifier.pixels(folder / "golden/card.png")
+    assert (pixels.dtype, pixels.shape) == (np.uint8, (32, 32, 3))
+    assert classifier.classify(pixels) == classifier.predict(folder / "golden/card.png")
+
+
+def test_a_picture_too_narrow_to_be_brought_to_size_is_an_unreadable_one(folder: Path) -> None:
+    with pytest.raises(RunnerError, match="cannot be read as a picture") as caught:
+        Classifier(folder).predict(Image.new("RGB", (1, 150_000)))
+    assert (caught.value.ref, caught.value.because) == ("unreadable-image", "1 x 150,000 pixels, more than 178,956,970 in all")

@@ -1,0 +1,108 @@
+"""What a bundle's files say of each other, once their bytes are known to be those that were packed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from edgecnn.building.build_folder import CHOICE
+from edgecnn.building.bundle.model_files import opening_fault
+from edgecnn.building.bundle.opened import Opened
+from edgecnn.building.bundle.tensors import fault_of, looked_into, unreadable_here
+from edgecnn.errors.bundle import BundleInconsistent, BundleModelRefused
+from edgecnn.runner.failure import RunnerError
+from edgecnn.runner.knobs import CHOICE_SCHEMA
+from edgecnn.runner.manifest import parse_manifest
+from edgecnn.values.bundle import BundleManifest
+
+_KIT = "kit.json"
+
+
+class Contents(NamedTuple):
+    """The kits of a bundle, and which one is used."""
+
+    kits: tuple[str, ...]
+    chosen: str | None
+    not_looked_into: tuple[str, ...]
+    """Sentences on model files whose tensors nothing here could read."""
+
+
+def read_contents(opened: Opened, manifest: BundleManifest) -> Contents:
+    """``choice.json``, every ``kit.json`` and every model, each held against the rest.
+
+    Raises:
+        BundleInconsistent: they are not of one bundle, or no kit's.
+        BundleModelRefused: a model or an array says of its tensors what cannot be, or a kit would open what is not looked into.
+    """
+    kits, chosen = _choice(opened, manifest)
+    unread: list[str] = []
+    for name in kits:
+        unread += _check_kit(opened, manifest, f"kits/{name}/")
+    return Contents(tuple(kits), chosen, tuple(unread))
+
+
+def _choice(opened: Opened, manifest: BundleManifest) -> tuple[tuple[str, ...], str | None]:
+    choice = _json(opened, manifest, CHOICE)
+    try:
+        kits: Mapping[str, Mapping[str, Any]] = choice["kits"]
+        chosen, state = choice["choice"]["candidate"], choice["schema"]
+        named = {f"{each['folder']}/{_KIT}": each["sha256"] for each in kits.values()}
+    except (KeyError, TypeError, AttributeError) as error:
+        raise BundleInconsistent(path=opened.path, file=CHOICE, because=f"it lacks {error}") from error
+    if state != CHOICE_SCHEMA:
+        raise BundleInconsistent(path=opened.path, file=CHOICE, because=f"its schema is not {CHOICE_SCHEMA}")
+    there = {name for name in manifest.files if name.count("/") == 2 and name.endswith(f"/{_KIT}")}
+    if set(named) != {f"kits/{name}/{_KIT}" for name in kits} or there != set(named):
+        raise BundleInconsistent(path=opened.path, file=CHOICE, because="it does not name the kits that are there")
+    for file, digest in named.items():
+        if manifest.files[file].sha256 != digest:
+            raise BundleInconsistent(path=opened.path, file=file, because=f"{CHOICE} names another")
+    if chosen is not None and chosen not in list(kits):
+        because = f"it chose {ascii(chosen)[:100]}, and carries no such kit"
+        raise BundleInconsistent(path=opened.path, file=CHOICE, because=because)
+    return tuple(sorted(kits)), chosen
+
+
+def _check_kit(opened: Opened, manifest: BundleManifest, folder: str) -> list[str]:
+    """Its manifest lists what the bundle's lists below its folder; sentences on what could not be looked into."""
+    try:
+        kit = parse_manifest(_json(opened, manifest, f"{folder}{_KIT}"))
+    except (RunnerError, TypeError) as error:
+        raise BundleInconsistent(path=opened.path, file=f"{folder}{_KIT}", because=str(error)) from error
+    listed = {f"{folder}{name}": (fact.sha256, fact.bytes) for name, fact in kit.files.items()}
+    of_kit = {name: (fact.sha256, fact.bytes) for name, fact in manifest.files.items() if name.startswith(folder)}
+    of_kit.pop(f"{folder}{_KIT}")
+    if listed != of_kit:
+        differs = min(name for name in {*listed, *of_kit} if listed.get(name) != of_kit.get(name))
+        raise BundleInconsistent(path=opened.path, file=differs, because=f"{folder}{_KIT} and bundle.json differ in it")
+    if (fault := opening_fault(kit)) != "":
+        raise BundleModelRefused(path=opened.path, file=f"{folder}{_KIT}", because=fault)
+    beside = {name: fact.bytes for name, fact in kit.files.items()}
+    unread = []
+    for name in filter(looked_into, beside):
+        if (why := unreadable_here(f"{folder}{name}")) != "":
+            unread.append(why)
+            continue
+        with opened.open(f"{folder}{name}") as stream:
+            fault = fault_of(name, stream.read(beside[name]), _around(name, beside))
+        if fault:
+            raise BundleModelRefused(path=opened.path, file=f"{folder}{name}", because=fault)
+    return unread
+
+
+def _around(name: str, files: Mapping[str, int]) -> dict[str, int]:
+    """The files of the folder that ``name`` lies in, as seen from there: weights beside a model are named so."""
+    folder = name[: name.rfind("/") + 1]
+    return {each.removeprefix(folder): size for each, size in files.items() if each.startswith(folder)}
+
+
+def _json(opened: Opened, manifest: BundleManifest, name: str) -> Any:
+    if name not in manifest.files:
+        raise BundleInconsistent(path=opened.path, file=name, because="a bundle has one, and bundle.json does not list it")
+    with opened.open(name) as stream:
+        content = stream.read(manifest.files[name].bytes)
+    try:
+        return json.loads(content.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise BundleInconsistent(path=opened.path, file=name, because="it is no JSON") from error

@@ -1,0 +1,259 @@
+"""A bundle as it came: a folder or a zip, as names, sizes and bytes. Nothing in it is read here but what says where things lie.
+
+A zip is taken only in the form that ``edgecnn bundle zip`` writes: entries stored one after the other from the first byte to the
+directory, nothing before, between or behind. So two readers cannot see two archives in it, and what would come out is known
+before anything does.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import struct
+import zipfile
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import IO, Final, Literal, Protocol
+
+from edgecnn.errors.bundle import BundleArchiveRefused, BundleEntryRefused, BundleFileMissing, NoBundleHere
+
+FILES_MAX: Final = 65_000
+"""Of a zip without its 64-bit extension: 65,535 (PKWARE APPNOTE 6.3.10, 4.4.22)."""
+TOTAL_BYTES_MAX: Final = 4 << 30
+"""So too: 4 GiB."""
+NAME_BYTES_MAX: Final = 1024
+_PART_BYTES_MAX: Final = 255
+_LOCAL: Final = struct.Struct("<4s5H3L2H")
+"""A local file header (4.3.7)."""
+_END: Final = struct.Struct("<4s4H2LH")
+"""The end of the central directory (4.3.16)."""
+_ENCRYPTED: Final = 0x1
+
+
+class Opened(Protocol):
+    """A bundle's files."""
+
+    form: Literal["folder", "zip"]
+    path: Path
+    files: Mapping[str, int]
+    """Name, with slashes, to bytes."""
+
+    def open(self, name: str) -> IO[bytes]:
+        """One of ``files``, to be read."""
+        ...
+
+
+def open_bundle(path: Path) -> Opened:
+    """The folder or the zip of that path.
+
+    Raises:
+        NoBundleHere: there is neither.
+        BundleArchiveRefused, BundleEntryRefused: what is there is not to be touched.
+    """
+    try:
+        folder, file = path.is_dir(), path.is_file()
+    except OSError as error:  # a name that is too long, a folder above it that may not be entered
+        raise NoBundleHere(path=path, because=error.strerror or str(error)) from error
+    if folder:
+        return FolderForm(path)
+    if not file:
+        raise NoBundleHere(path=path, because="there is no such folder or zip")
+    return ZipForm(path)
+
+
+def name_fault(name: str) -> str:
+    """Why a name is none of a bundle's file; empty where it is one."""
+    parts = name.split("/")
+    if name.startswith("/") or "\\" in name or ":" in name or any(part in ("", ".", "..") for part in parts):
+        return "would leave the bundle's folder"
+    if not name.isprintable():
+        return "has signs in its name that cannot be printed"
+    if len(os.fsencode(name)) > NAME_BYTES_MAX or any(len(os.fsencode(part)) > _PART_BYTES_MAX for part in parts):
+        return "has too long a name"
+    return ""
+
+
+class FolderForm:
+    """A folder; links are not followed, neither in listing nor in opening.
+
+    Raises:
+        BundleEntryRefused: it holds a link, a device or a pipe.
+        NoBundleHere: it cannot be listed, or holds too many files.
+    """
+
+    form: Literal["folder", "zip"] = "folder"
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder
+        try:
+            self.files: Mapping[str, int] = dict(islice(_listed(folder, folder, ""), FILES_MAX + 1))
+        except OSError as error:
+            raise NoBundleHere(path=folder, because=error.strerror or str(error)) from error
+        if len(self.files) > FILES_MAX:
+            raise NoBundleHere(path=folder, because=f"it holds more than {FILES_MAX:,} files")
+
+    def open(self, name: str) -> IO[bytes]:
+        """The file, unless a link or a pipe has taken its place since it was listed.
+
+        Raises:
+            BundleFileMissing: it is gone since then.
+            BundleEntryRefused: it is no file any more, or may not be read.
+        """
+        try:
+            handle = os.open(self.path / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except FileNotFoundError as error:
+            raise BundleFileMissing(path=self.path, file=name) from error
+        except OSError as error:
+            because = "is a link or a device" if error.errno == errno.ELOOP else f"cannot be read ({error.strerror})"
+            raise BundleEntryRefused(path=self.path, entry=name, because=because) from error
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            os.close(handle)
+            raise BundleEntryRefused(path=self.path, entry=name, because="is a link or a device")
+        return os.fdopen(handle, "rb")
+
+
+def _listed(root: Path, folder: Path, before: str) -> Iterator[tuple[str, int]]:
+    for each in sorted(os.scandir(folder), key=lambda entry: entry.name):
+        name, facts = f"{before}{each.name}", each.stat(follow_symlinks=False)
+        if (fault := name_fault(name)) != "":
+            raise BundleEntryRefused(path=root, entry=name, because=fault)
+        if stat.S_ISDIR(facts.st_mode):
+            yield from _listed(root, folder / each.name, f"{name}/")
+            continue
+        if not stat.S_ISREG(facts.st_mode):
+            raise BundleEntryRefused(path=root, entry=name, because="is a link or a device")
+        yield name, facts.st_size
+
+
+class ZipForm:
+    """A zip, of which only the directory and the entries' headers have been read.
+
+    Raises:
+        BundleArchiveRefused: no zip, damaged, or not laid out as ``edgecnn bundle zip`` lays it out.
+        BundleEntryRefused: an entry is encrypted, compressed, there twice, a link, a device, or leaves the folder.
+    """
+
+    form: Literal["folder", "zip"] = "zip"
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            with path.open("rb") as stream:
+                directory, count = _directory(path, stream)
+                with zipfile.ZipFile(stream) as archive:
+                    entries = archive.infolist()
+                    if (archive.start_dir, len(entries)) != (directory, count):  # by a 64-bit record hidden in a comment
+                        raise BundleArchiveRefused(path=path, because="it has two directories")
+                _check_entries(path, entries)
+                self._places = _places(path, stream, entries, directory)
+        except (zipfile.BadZipFile, struct.error, OSError, ValueError, EOFError, NotImplementedError) as error:
+            words = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            raise BundleArchiveRefused(path=path, because=words[:200]) from error
+        self.files: Mapping[str, int] = {name: size for name, (_, size) in self._places.items()}
+
+    def open(self, name: str) -> IO[bytes]:
+        """The stored bytes where the checked header says that they are.
+
+        Raises:
+            BundleArchiveRefused: the zip is gone, or may no longer be read.
+        """
+        start, size = self._places[name]
+        try:
+            return _Part(self.path, start, size)  # type: ignore[return-value] # a reader's part of IO
+        except OSError as error:
+            raise BundleArchiveRefused(path=self.path, because=error.strerror or str(error)) from error
+
+
+class _Part:
+    """So many bytes of a file from a place in it."""
+
+    def __init__(self, path: Path, start: int, size: int) -> None:
+        self._stream, self._left = path.open("rb"), size
+        self._stream.seek(start)
+
+    def read(self, size: int = -1) -> bytes:
+        wanted = self._left if size < 0 else min(size, self._left)
+        content = self._stream.read(wanted)
+        self._left -= len(content)
+        return content
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def __enter__(self) -> _Part:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _directory(path: Path, stream: IO[bytes]) -> tuple[int, int]:
+    """Where the central directory begins and how many entries it has; it must end where the file's last 22 bytes begin."""
+    size = stream.seek(0, os.SEEK_END)
+    if size > TOTAL_BYTES_MAX:
+        raise BundleArchiveRefused(path=path, because=f"it is larger than {TOTAL_BYTES_MAX:,} bytes")
+    stream.seek(max(0, size - _END.size))
+    end = stream.read(_END.size)
+    if len(end) < _END.size or not end.startswith(b"PK\x05\x06"):
+        raise BundleArchiveRefused(path=path, because="it is no zip, was cut off, or has something behind its end")
+    _, disk, first_disk, here, entries, length, start, comment = _END.unpack(end)
+    if disk or first_disk or here != entries or comment or start + length != size - _END.size:
+        raise BundleArchiveRefused(path=path, because="its directory is not where a bundle's is")
+    stream.seek(0)
+    return int(start), int(entries)
+
+
+def _check_entries(path: Path, entries: list[zipfile.ZipInfo]) -> None:
+    if len(entries) > FILES_MAX:
+        raise BundleArchiveRefused(path=path, because=f"more than {FILES_MAX:,} files")
+    total = sum(entry.file_size for entry in entries)
+    if total > TOTAL_BYTES_MAX:
+        raise BundleArchiveRefused(path=path, because=f"{total:,} bytes would come out of it, more than {TOTAL_BYTES_MAX:,}")
+    taken: set[str] = set()
+    for entry in entries:
+        if (fault := _entry_fault(entry, taken)) != "":
+            raise BundleEntryRefused(path=path, entry=entry.orig_filename, because=fault)
+        taken.add(entry.filename)
+    folders = {name[:index] for name in taken for index, sign in enumerate(name) if sign == "/"}
+    if both := sorted(folders & taken):
+        raise BundleEntryRefused(path=path, entry=both[0], because="is a file and a folder")
+
+
+def _entry_fault(entry: zipfile.ZipInfo, taken: set[str]) -> str:
+    if entry.flag_bits & _ENCRYPTED:
+        return "is encrypted"
+    if (fault := name_fault(entry.orig_filename)) != "":
+        return fault
+    if stat.S_IFMT(entry.external_attr >> 16) not in (0, stat.S_IFREG):
+        return "is a link or a device"
+    if entry.compress_type != zipfile.ZIP_STORED:
+        times = entry.file_size / max(entry.compress_size, 1)
+        return f"is compressed ({times:,.0f} times): a bundle's files are stored, so that none can grow"
+    if entry.comment or entry.extra:
+        return "has something hidden beside its name"
+    if entry.file_size != entry.compress_size:
+        return f"says {entry.file_size:,} bytes and stores {entry.compress_size:,}"
+    return "is there twice" if entry.filename in taken else ""
+
+
+def _places(path: Path, stream: IO[bytes], entries: list[zipfile.ZipInfo], directory: int) -> dict[str, tuple[int, int]]:
+    """Name to (first byte, bytes). Each entry begins where the one before it ended, and says the same as the directory."""
+    places, at = {}, 0
+    for entry in sorted(entries, key=lambda each: each.header_offset):
+        if entry.header_offset != at:
+            raise BundleEntryRefused(path=path, entry=entry.filename, because="overlaps another, or has hidden bytes before it")
+        stream.seek(at)
+        signature, _, flags, method, _, _, _, packed, size, name_bytes, extra = _LOCAL.unpack(stream.read(_LOCAL.size))
+        name = stream.read(name_bytes).decode("utf-8")
+        same = (signature, name, method, packed, size, extra, flags & ~0x800) == (
+            b"PK\x03\x04", entry.filename, zipfile.ZIP_STORED, entry.file_size, entry.file_size, 0, 0,
+        )  # fmt: skip
+        if not same:
+            raise BundleEntryRefused(path=path, entry=entry.filename, because="is not what the directory says of it")
+        start = at + _LOCAL.size + name_bytes
+        places[name], at = (start, size), start + size
+    if at != directory:
+        raise BundleArchiveRefused(path=path, because="it has hidden bytes before its directory")
+    return places

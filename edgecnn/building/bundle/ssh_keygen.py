@@ -1,0 +1,145 @@
+"""Signatures by the user's OpenSSH, in its own format (SSHSIG, PROTOCOL.sshsig of OpenSSH 8.1 and later).
+
+The namespace keeps a signature that was made for another purpose, such as a git commit, from passing for a bundle's.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from edgecnn.errors.signing import KeyUnusable, SignatureRefused, SignersUnreadable, SshKeygenMissing
+
+NAMESPACE: Final = "edgecnn-bundle"
+_PROBE: Final = "edgecnn-probe"
+"""A probe's signature passes for no bundle's."""
+SIGNATURE_BYTES_MAX: Final = 64 << 10
+"""An RSA key of 16,384 bits makes less than a tenth of that."""
+_NO_REASONS: Final = ("Signing data on", "Enter passphrase", "@")
+_TIMEOUT_S: Final = 60.0
+"""Of verifying, which asks nobody; signing may wait for a passphrase or a touch."""
+
+
+def ssh_keygen() -> str:
+    """Where it lies.
+
+    Raises:
+        SshKeygenMissing: nowhere.
+    """
+    found = shutil.which("ssh-keygen")
+    if found is None:
+        raise SshKeygenMissing
+    return found
+
+
+def check_key(key: Path) -> None:
+    """Refuse, before any time is spent, a key that nothing could be signed with: something is signed with it.
+
+    A passphrase is asked for, and the agent may want a touch, as they will be when the bundle is signed.
+
+    Raises:
+        SshKeygenMissing: it is not installed.
+        KeyUnusable: the file cannot be read, or ssh-keygen refuses it.
+    """
+    _signed(b"", key, _PROBE)
+
+
+def check_readable(key: Path) -> None:
+    """The part of ``check_key`` that asks nobody for anything.
+
+    Raises:
+        SshKeygenMissing: it is not installed.
+        KeyUnusable: the file cannot be read.
+    """
+    ssh_keygen()
+    try:
+        with key.open("rb"):
+            pass
+    except (OSError, ValueError) as error:  # a NUL inside the path
+        raise KeyUnusable(key=key, because=getattr(error, "strerror", None) or str(error)) from error
+
+
+def sign(content: bytes, key: Path) -> str:
+    """The armored signature of ``content``; a passphrase is asked for on the terminal, and keys in the agent serve by their .pub.
+
+    Raises:
+        SshKeygenMissing, KeyUnusable: see ``check_key``; KeyUnusable too where ssh-keygen refuses.
+    """
+    return _signed(content, key, NAMESPACE)
+
+
+def _signed(content: bytes, key: Path, namespace: str) -> str:
+    check_readable(key)
+    done = _run(["-Y", "sign", "-n", namespace, "-f", str(key)], content, timeout_s=None)
+    if done.returncode != 0 or not done.stdout.startswith(b"-----BEGIN SSH SIGNATURE-----"):
+        raise KeyUnusable(key=key, because=_said(done))
+    return done.stdout.decode("ascii")
+
+
+def signer_of(path: Path, content: bytes, signature: bytes, signers: Path, identity: str | None) -> str:
+    """Whose signature it is, once it is known to be good.
+
+    Args:
+        path: the bundle, for the error.
+        content: what was signed.
+        signature: armored.
+        signers: a file as ``ssh-keygen(1)`` describes it under ALLOWED SIGNERS.
+        identity: whose it must be; None: anybody's in that file.
+
+    Raises:
+        SshKeygenMissing: it is not installed.
+        SignersUnreadable: ``signers`` cannot be read.
+        SignatureRefused: of an unknown key, of another namespace, or of other bytes.
+    """
+    ssh_keygen()
+    try:
+        signers.read_bytes()
+    except OSError as error:
+        raise SignersUnreadable(file=signers, because=error.strerror or str(error)) from error
+    with _as_file(signature) as file:
+        names = [identity] if identity is not None else _principals(path, file, signers)
+        for name in names:
+            words = ["-Y", "verify", "-n", NAMESPACE, "-f", str(signers), "-I", name, "-s", str(file)]
+            done = _run(words, content, timeout_s=_TIMEOUT_S)
+            if done.returncode == 0 and done.stdout.startswith(b'Good "'):
+                return name
+    raise SignatureRefused(path=path, because=_said(done))
+
+
+def _principals(path: Path, signature: Path, signers: Path) -> Sequence[str]:
+    done = _run(["-Y", "find-principals", "-f", str(signers), "-s", str(signature)], b"", timeout_s=_TIMEOUT_S)
+    names = done.stdout.decode("utf-8", "replace").split("\n")
+    found = [each for line in names for each in line.split(",") if each]
+    if done.returncode != 0 or not found:
+        raise SignatureRefused(path=path, because=f"of nobody in {signers} ({_said(done)})")
+    return found
+
+
+def _run(words: Sequence[str], content: bytes, *, timeout_s: float | None) -> subprocess.CompletedProcess[bytes]:
+    surroundings = {**os.environ, "LC_ALL": "C"}
+    command = [ssh_keygen(), *words]
+    try:
+        return subprocess.run(command, input=content, capture_output=True, env=surroundings, timeout=timeout_s, check=False)
+    except subprocess.TimeoutExpired:
+        return subprocess.CompletedProcess(command, 1, b"", f"no answer within {timeout_s:g} s".encode())
+
+
+@contextmanager
+def _as_file(content: bytes) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="edgecnn-") as folder:
+        path = Path(folder) / "signature"
+        path.write_bytes(content)
+        yield path
+
+
+def _said(done: subprocess.CompletedProcess[bytes]) -> str:
+    """The first line that gives a reason."""
+    lines = (done.stderr + b"\n" + done.stdout).decode("utf-8", "replace").split("\n")
+    said = [line.strip() for line in lines if line.strip() and not line.startswith(_NO_REASONS)]
+    return said[0][:300] if said else f"ssh-keygen ended with {done.returncode}"

@@ -1,0 +1,178 @@
+"""What an ONNX file says of its tensors, held against the bytes that are there, before a runtime believes it.
+
+A runtime allocates what a shape says, and reads weights from whatever file a name leads to: a few bytes can ask for terabytes,
+or for ``/etc/passwd``. No weights are loaded here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from math import prod
+
+import onnx
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+
+from edgecnn.graph.document import BYTES_MAX
+
+_FILLED = ("ConstantOfShape", "Expand", "Tile")
+"""Operators that make a large tensor of a small one, by a shape that may be a constant."""
+_PACKED_BITS = {"INT4": 4, "UINT4": 4, "FLOAT4E2M1": 4, "INT2": 2, "UINT2": 2}
+"""Of an element, where several share a byte (onnx.proto, TensorProto.raw_data and int32_data)."""
+
+
+def false_claim(content: bytes, beside: Mapping[str, int]) -> str:
+    """What is wrong with a model's tensors; empty where nothing is.
+
+    Args:
+        content: of the ``.onnx`` file.
+        beside: the other files of its folder, name to bytes: weights may lie in these and nowhere else.
+    """
+    model = onnx.ModelProto()
+    try:
+        model.ParseFromString(content)
+    except DecodeError as error:
+        return f"it is no ONNX model ({str(error) or 'it does not parse'})"
+    nodes = [node for nodes in (model.graph.node, *(each.node for each in model.functions)) for node in _all_nodes(nodes)]
+    graphs = [model.graph, *(graph for node in nodes for graph in _inner(node))]
+    tensors = [tensor for graph in graphs for tensor in _initializers(graph)] + [t for node in nodes for t in _attached(node)]
+    for tensor in tensors:
+        if (fault := _fault(tensor, beside)) != "":
+            return f"its tensor {ascii(tensor.name)[:100]} {fault}"
+    for sparse in (
+        *(each for graph in graphs for each in graph.sparse_initializer),
+        *(s for node in nodes for s in _sparse(node)),
+    ):
+        if (fault := _sparse_fault(sparse)) != "":
+            return f"its sparse tensor {ascii(sparse.values.name)[:100]} {fault}"
+    return _filled(graphs, nodes)
+
+
+def _all_nodes(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.NodeProto]:
+    for node in nodes:
+        yield node
+        for graph in _inner(node):
+            yield from _all_nodes(graph.node)
+
+
+def _inner(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
+    for attribute in node.attribute:
+        if attribute.HasField("g"):
+            yield attribute.g
+        yield from attribute.graphs
+
+
+def _initializers(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
+    yield from graph.initializer
+    for sparse in graph.sparse_initializer:
+        yield from (sparse.values, sparse.indices)
+
+
+def _attached(node: onnx.NodeProto) -> Iterator[onnx.TensorProto]:
+    for attribute in node.attribute:
+        if attribute.HasField("t"):
+            yield attribute.t
+        yield from attribute.tensors
+    for sparse in _sparse(node):
+        yield from (sparse.values, sparse.indices)
+
+
+def _sparse(node: onnx.NodeProto) -> Iterator[onnx.SparseTensorProto]:
+    for attribute in node.attribute:
+        if attribute.HasField("sparse_tensor"):
+            yield attribute.sparse_tensor
+        yield from attribute.sparse_tensors
+
+
+def _fault(tensor: onnx.TensorProto, beside: Mapping[str, int]) -> str:
+    shape = list(tensor.dims)
+    if min(shape, default=0) < 0:
+        return f"has the shape {shape}"
+    try:
+        wanted = _bytes(prod(shape), tensor.data_type)
+        field = onnx.helper.tensor_dtype_to_field(tensor.data_type)
+    except KeyError:
+        return f"is of the unknown type {tensor.data_type}"
+    if wanted > BYTES_MAX:
+        return f"would take {wanted:,} bytes"
+    if tensor.data_location == onnx.TensorProto.EXTERNAL:
+        return _external_fault(tensor, wanted, beside)
+    if tensor.HasField("raw_data"):
+        held = len(tensor.raw_data)
+        return "" if held == wanted else f"would take {wanted:,} bytes, and has {held:,}"
+    numbers = wanted if _name(tensor.data_type) in _PACKED_BITS else prod(shape) * (2 if _is_complex(tensor.data_type) else 1)
+    held = len(getattr(tensor, field))
+    return "" if held == numbers else f"has the shape {shape}, and {held:,} numbers"
+
+
+def _bytes(elements: int, data_type: int) -> int:
+    """Raises a KeyError for a type that nobody knows."""
+    itemsize = int(onnx.helper.tensor_dtype_to_np_dtype(data_type).itemsize)
+    bits = _PACKED_BITS.get(_name(data_type), 8 * itemsize)
+    return (elements * bits + 7) // 8
+
+
+def _name(data_type: int) -> str:
+    return str(onnx.TensorProto.DataType.Name(data_type))
+
+
+def _is_complex(data_type: int) -> bool:
+    return _name(data_type).startswith("COMPLEX")
+
+
+def _sparse_fault(sparse: onnx.SparseTensorProto) -> str:
+    """A runtime makes it dense; its values and indices are checked as tensors of their own."""
+    shape = list(sparse.dims)
+    if min(shape, default=0) < 0:
+        return f"has the shape {shape}"
+    wanted = _bytes(prod(shape), sparse.values.data_type)
+    return f"would take {wanted:,} bytes" if wanted > BYTES_MAX else ""
+
+
+def _external_fault(tensor: onnx.TensorProto, wanted: int, beside: Mapping[str, int]) -> str:
+    said = {entry.key: entry.value for entry in tensor.external_data}
+    location = said.get("location", "")
+    if location not in beside:
+        return f"would be read from {ascii(location)[:100]}, which is no file of its kit"
+    start, length = (_whole(said.get(key, default)) for key, default in (("offset", "0"), ("length", str(wanted))))
+    if start is None or length is None or wanted > length or start + length > beside[location]:
+        return f"would be read from beyond the end of {location}"
+    return ""
+
+
+def _whole(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
+
+
+def _filled(graphs: Iterable[onnx.GraphProto], nodes: Iterable[onnx.NodeProto]) -> str:
+    """Shapes that are constants of the file: a runtime folds these when it opens it.
+
+    Several graphs of a model may use one name: the node is held against every constant of that name.
+    """
+    constants = [(t.name, _small(t)) for graph in graphs for t in graph.initializer]
+    constants += [(node.output[0], _constant(node)) for node in nodes if node.op_type == "Constant" and node.output]
+    for node in nodes:
+        name = node.input[-1] if node.op_type in _FILLED and node.input else ""
+        for shape in (value for named, value in constants if named == name and value):
+            if prod(max(side, 1) for side in shape) > BYTES_MAX:
+                return f"its {node.op_type} {ascii(node.name)[:100]} would make a tensor of the shape {shape}"
+    return ""
+
+
+def _constant(node: onnx.NodeProto) -> list[int]:
+    """The integers of a Constant; empty where it has others, or many."""
+    for attribute in node.attribute:
+        if attribute.name == "value":
+            return _small(attribute.t)
+        if attribute.name == "value_ints":
+            return list(attribute.ints)[:64]
+        if attribute.name == "value_int":
+            return [attribute.i]
+    return []
+
+
+def _small(tensor: onnx.TensorProto) -> list[int]:
+    if prod(tensor.dims) > 64 or tensor.data_type != onnx.TensorProto.INT64:
+        return []
+    if tensor.data_location == onnx.TensorProto.EXTERNAL:
+        return []
+    return [int(side) for side in onnx.numpy_helper.to_array(tensor).reshape(-1)]

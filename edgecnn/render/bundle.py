@@ -1,0 +1,152 @@
+"""The two pages inside a bundle, for whoever stands at the device: what it is and how it is tried, and whose work is in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from edgecnn.data.demo import DEMO_FILE
+from edgecnn.models.catalogue import all_archs
+from edgecnn.render import figures
+from edgecnn.render.visible import visible
+from edgecnn.values.arch import PretrainedWeights
+from edgecnn.values.report import BuildReport, CandidateFacts
+from edgecnn.values.verdict import Fidelity
+
+README, LICENCES = "README.md", "LICENCES.md"
+_DEMO = "the embedded demo, Fashion-MNIST"
+_PICTURES_LEARNED, _PICTURES_ONLY_MEASURED = "The pictures it learned from", "The pictures it was calibrated and measured with"
+_LOCAL_PATHS = "a folder or list of the person who built this"
+
+
+def bundle_readme(report: BuildReport) -> str:
+    """``README.md``: one page, which needs nothing but what a board has."""
+    build, choice = report.build, report.choice
+    carried = [facts for facts in report.candidates if facts.candidate.id in choice.carried]
+    used = choice.candidate or next(iter(choice.carried), None)
+    parts = [
+        f"# {_inline(build.name)}",
+        f"A classifier of photographs: {build.arch}, {build.classes:,} classes, pictures of {build.resolution_px} × "
+        f"{build.resolution_px} pixels. Built for {build.device} by edgecnn {report.version}.",
+        *((f"Used: `{used}`, {_state(report)}", _use(used)) if used is not None else ("It carries no kit.",)),
+        _accuracy(report, carried),
+        "## What else is here\n\n"
+        "`choice.json` says which kit is used and why, `kits/` holds the kits, `LICENCES.md` says whose work is in them. "
+        "`bundle.json` has the SHA-256 of every file; `edgecnn verify` compares them, and its signature where there is one.",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def bundle_licences(report: BuildReport) -> str:
+    """``LICENCES.md``: of the code, the weights and the pictures, each as far as it is known."""
+    parts = [
+        "# Licences",
+        f"## The runner in each kit\n\nedgecnn {report.version}, Apache-2.0: https://www.apache.org/licenses/LICENSE-2.0",
+        f"## The weights\n\n{_weights(report)}",
+        f"## {_PICTURES_ONLY_MEASURED if _was_brought(report) else _PICTURES_LEARNED}\n\n{_pictures(report)}",
+        "## What runs it\n\nThe runtime (ONNX Runtime, OpenVINO or TensorRT), NumPy and Pillow are not in here: they are "
+        "installed on the device, and have licences of their own.",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _state(report: BuildReport) -> str:
+    if report.choice.state == "provisional":
+        return "provisionally: it was not measured on the device yet. `python3 -B -m runner measure ../..` in its kit does that."
+    return "which is settled." if report.choice.state == "settled" else "since nothing was chosen."
+
+
+def _use(kit: str) -> str:
+    lines = [
+        f"cd kits/{kit}",
+        "python3 -B -m runner selftest            # what is missing here, and whether it computes the same here",
+        "python3 -B -m runner predict photo.jpg   # labels with probabilities, most probable first",
+    ]
+    if kit.startswith("tensorrt"):
+        lines.insert(1, "python3 -B -m runner build-engine --out build   # once: the engine for this very GPU")
+    program = [
+        f"from runner.classifier import Classifier  # from the bundle's folder, with PYTHONPATH=kits/{kit}",
+        f'classifier = Classifier("kits/{kit}")',
+        'for label, probability in classifier.predict("photo.jpg")[:5]:',
+        "    print(label, probability)",
+    ]
+    needs = "Python 3.8 or newer, NumPy, Pillow and one runtime, which `selftest` names with the command that installs it."
+    return "\n".join(
+        ["## Use", "", needs, "", "```bash", *lines, "```", "", "In a program, from any number of threads:", ""]
+        + ["```python", *program, "```"]
+    )
+
+
+def _accuracy(report: BuildReport, carried: Iterable[CandidateFacts]) -> str:
+    images = report.build.splits.get("report", 0)
+    lines = [
+        "## What was measured, and where",
+        "",
+        f"Top-1 is of {images:,} images that nothing was trained on or chosen by, with a 95 % interval.",
+        "",
+    ]
+    for facts in carried:
+        lines.append(f"- `{facts.candidate.id}`: {_top1(facts)}; {_latency(facts)}")
+    return "\n".join(lines)
+
+
+def _top1(facts: CandidateFacts) -> str:
+    found = facts.report
+    if found is None:
+        return "its accuracy was not measured"
+    how = "emulated on a stand-in" if found.fidelity is Fidelity.EMULATED else found.fidelity.value.lower()
+    return f"top-1 {figures.percent_interval(found.top1)}, {how} on {_inline(found.machine)}"
+
+
+def _latency(facts: CandidateFacts) -> str:
+    found = facts.latency
+    if found is None or found.p50_ms is None:
+        return "its latency was not measured"
+    slowed = ", where other work slowed it" if found.disturbed else ""
+    return f"p50 {figures.milliseconds(found.p50_ms)} ms on {_inline(found.machine)}{slowed}"
+
+
+def _weights(report: BuildReport) -> str:
+    sha256 = report.build.weights_sha256
+    if sha256 is None:
+        return "Nobody else's: training began from random weights. They are the work of whoever built this."
+    if _was_brought(report):
+        return (
+            f"Unknown. The trained network itself was brought (an ONNX file, SHA-256 {sha256}), and edgecnn does not know under "
+            "which licence, nor what it learned from: ask whoever built this."
+        )
+    published = _published(sha256)
+    if published is None:
+        return (
+            f"Unknown. Training began from a file that was brought (SHA-256 {sha256}), whose licence edgecnn does not know: "
+            "ask whoever built this."
+        )
+    return (
+        f"Training began from {published.name} ({published.file}, SHA-256 {sha256}), trained on {published.trained_on}.\n\n"
+        f"- Licence: {published.licence}\n- Source: {published.source}"
+    )
+
+
+def _was_brought(report: BuildReport) -> bool:
+    """A network that was trained here had pictures to train on."""
+    return report.build.splits.get("train") == 0
+
+
+def _published(sha256: str) -> PretrainedWeights | None:
+    rows = [spec.weights for spec in all_archs() if spec.weights is not None]
+    return next((weights for weights in rows if sha256.startswith(weights.sha256_prefix)), None)
+
+
+def _pictures(report: BuildReport) -> str:
+    golden = "Some of them are in each kit's `golden/`, by which it tests itself."
+    if report.build.data != _DEMO:
+        return f"Unknown: they came from {_LOCAL_PATHS}, and edgecnn does not know under which terms. {golden}"
+    return f"Fashion-MNIST, MIT. {golden}\n\n{_quoted(DEMO_FILE.with_name('LICENSE').read_text(encoding='utf-8'))}"
+
+
+def _quoted(text: str) -> str:
+    return "\n".join(f"> {line}".rstrip() for line in text.strip().splitlines())
+
+
+def _inline(text: str) -> str:
+    """Others' text on one line of Markdown, where no sign of it opens a link, a tag or a heading."""
+    return "".join(f"\\{sign}" if sign in "\\`*_{}[]<>#|!" else sign for sign in visible(text))

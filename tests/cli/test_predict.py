@@ -1,0 +1,166 @@
+"""`edgecnn predict` as a user meets it: the rest is answered, what cannot be read is named, and nothing unverified is opened."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+from jsonschema import Draft202012Validator
+from typer.testing import CliRunner, Result
+
+from edgecnn.building.bundle.predicting import files_of, predict_photos
+from edgecnn.cli.main import app
+from edgecnn.errors.predicting import NoPhotos
+from edgecnn.runner.classifier import Classifier
+from tests.building.bundle.sealed import KIT, KIT_FOLDER, copied, published, verified, with_kit, zipped
+from tests.house.schemas import FOLDER
+from tests.runner.kits import rewrite_manifest
+from tests.store.toys import Ear
+
+UNSIGNED = "edgecnn: warning: it is not signed: whoever changed a file could have changed bundle.json too"
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return published(tmp_path_factory.mktemp("bundles") / "flowers")
+
+
+@pytest.fixture
+def photos(whole: Path, tmp_path: Path) -> Path:
+    """Three pictures, two files that are none, and one that is hidden."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    golden = whole / KIT_FOLDER / "golden"
+    for name, source in (("b.png", "card.png"), ("a, b.png", "0.png"), ("c.jpg", "photo.jpg")):
+        (folder / name).write_bytes((golden / source).read_bytes())
+    (folder / "cut.jpg").write_bytes((golden / "photo.jpg").read_bytes()[:300])
+    (folder / "note.txt").write_text("hello")
+    (folder / ".hidden").write_text("x")
+    return folder
+
+
+def predict(*words: object) -> Result:
+    return CliRunner().invoke(app, ["predict", *map(str, words)])
+
+
+def test_a_folder_is_answered_as_the_kit_s_own_classifier_does_and_the_json_satisfies_its_schema(
+    whole: Path, photos: Path, tmp_path: Path
+) -> None:
+    found = [predict(each, photos, "--json", "--top", "2") for each in (whole, zipped(whole, tmp_path / "x.zip"))]
+    said = json.loads(found[0].stdout)
+    Draft202012Validator(json.loads((FOLDER / "predictions.json").read_text())).validate(said)
+    assert said["predictions"] == json.loads(found[1].stdout)["predictions"], "a zip answers as the folder does"
+    assert [Path(each["file"]).name for each in said["predictions"]] == ["a, b.png", "b.png", "c.jpg"]
+    assert [Path(each["file"]).name for each in said["unreadable"]] == ["cut.jpg", "note.txt"]
+    classifier = Classifier(whole / KIT_FOLDER)
+    for each in said["predictions"]:
+        expected = [{"label": label, "probability": share} for label, share in classifier.predict(each["file"])[:2]]
+        assert each["labels"] == expected
+    assert said["candidate"] == KIT
+
+
+def test_what_cannot_be_read_is_named_and_counted_on_stderr_and_makes_it_exit_2(whole: Path, photos: Path) -> None:
+    done = predict(whole, photos)
+    assert done.exit_code == 2
+    lines = done.stderr.splitlines()
+    assert lines[0] == UNSIGNED
+    assert lines[1].startswith(f"edgecnn: not read: {photos}/cut.jpg: ")
+    assert lines[2] == f"edgecnn: not read: {photos}/note.txt: not a picture in a format that Pillow reads"
+    assert lines[3:] == ["edgecnn: 2 of 5 files were not read"]
+    assert done.stdout.count(str(photos)) == 3
+    good = predict(whole, photos / "b.png")
+    assert (good.exit_code, good.stderr) == (0, f"{UNSIGNED}\n")
+
+
+def test_csv_is_read_back_by_a_spreadsheet(whole: Path, photos: Path) -> None:
+    done = predict(whole, photos / "a, b.png", photos / "c.jpg", "--csv", "--top", "3")
+    rows = list(csv.DictReader(io.StringIO(done.stdout)))
+    assert [(Path(row["file"]).name, row["rank"]) for row in rows] == [
+        (name, str(rank)) for name in ("a, b.png", "c.jpg") for rank in (1, 2, 3)
+    ]
+    assert all(0 <= float(row["probability"]) <= 1 and row["label"].startswith("class ") for row in rows)
+    both = predict(whole, photos, "--csv", "--json")
+    assert json.loads(both.stderr)["error"]["ref"] == "two-forms-asked"
+
+
+@pytest.mark.parametrize(
+    "words, line",
+    [
+        (["absent.png"], "it cannot be read as a picture: absent.png: [Errno 2] No such file or directory: 'absent.png'"),
+        (["absent.png", "none.png"], "none of 2 files can be read as a picture: absent.png: "),
+        (["--csv", "--json", "x"], ""),
+    ],
+)
+def test_where_nothing_can_be_answered_there_is_one_error(whole: Path, words: list[str], line: str) -> None:
+    done = predict(whole, *words)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert line in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_an_empty_folder_is_told(tmp_path: Path) -> None:
+    with pytest.raises(NoPhotos) as caught:
+        list(files_of([tmp_path]))
+    assert caught.value.line() == f"{tmp_path}: holds no photographs — name files, or a folder of them [no-photos]"
+
+
+def test_an_unverified_bundle_opens_nothing(whole: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bundle = copied(whole, tmp_path / "bundle")
+    model = bundle / KIT_FOLDER / "model.onnx"
+    model.write_bytes(model.read_bytes()[:-1] + b"x")
+    monkeypatch.setattr("edgecnn.runner.classifier.Classifier", lambda *_: pytest.fail("opened"))
+    done = predict(bundle, photos)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"edgecnn: error: {bundle}: {KIT_FOLDER}/model.onnx was changed: ")
+
+
+def test_an_engine_that_nobody_listed_is_opened_only_where_this_machine_is_said_to_have_made_it(
+    whole: Path, photos: Path, tmp_path: Path
+) -> None:
+    bundle = copied(whole, tmp_path / "bundle")
+    (bundle / KIT_FOLDER / "build").mkdir()
+    (bundle / KIT_FOLDER / "build" / "engine.plan").write_bytes(b"x")
+    done = predict(bundle, photos / "b.png")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr == (
+        f"edgecnn: error: {bundle}: {KIT_FOLDER}/build/engine.plan is not of the bundle: bundle.json does not list it"
+        " — remove it, or --made-here where this machine made it itself [bundle-file-extra]\n"
+    )
+    assert predict(bundle, photos / "b.png", "--made-here").exit_code == 0
+
+
+def test_a_signature_can_be_asked_for_as_verify_asks_for_it(whole: Path, photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "signers").write_text("")
+    done = predict(whole, photos / "b.png", "--allowed-signers", tmp_path / "signers")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr.endswith("[signature-missing]\n")
+    unnamed = predict(whole, photos / "b.png", "--require-signature")
+    assert unnamed.stderr.endswith("[signers-not-named]\n")
+
+
+def test_a_kit_that_is_not_there_and_one_that_does_not_run_here_are_named(whole: Path, photos: Path, tmp_path: Path) -> None:
+    done = predict(whole, photos, "--candidate", "onnxruntime-int8")
+    assert done.exit_code == 3
+    assert f"{whole} carries no kit of onnxruntime-int8: it carries {KIT}" in done.stderr
+    bundle = copied(whole, tmp_path / "bundle")
+    with_kit(bundle, lambda kit: rewrite_manifest(kit, lambda facts: facts["requirements"].update(machines=["s390x"])))
+    done = predict(bundle, photos)
+    assert done.exit_code == 3
+    assert done.stderr.startswith("edgecnn: error: this kit does not run on ")
+
+
+def test_progress_is_told_after_two_seconds_and_not_before(whole: Path, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    heard = Ear()
+    files = [photos / "b.png"] * 3
+    found = verified(whole)
+    predict_photos(found, files, None, 1, heard)
+    assert [step for step in heard.steps if step[0] == "predicting"] == []
+    clock = iter([0.0, 1.0, 2.0, 3.0])
+    monkeypatch.setattr("edgecnn.runner.predicting.time", type("Clock", (), {"monotonic": staticmethod(lambda: next(clock))}))
+    predict_photos(found, files, None, 1, heard)
+    assert [step for step in heard.steps if step[0] == "predicting"] == [
+        ("predicting", done, 3, "photographs") for done in (2, 3)
+    ]

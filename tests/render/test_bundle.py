@@ -1,0 +1,85 @@
+"""The pages inside a bundle say what was measured and where, and what is not known is said to be unknown."""
+
+from __future__ import annotations
+
+import pytest
+
+from edgecnn.models.catalogue import arch_named
+from edgecnn.render.bundle import bundle_licences, bundle_readme
+from edgecnn.values.report import Choice
+from tests.render.reports import a_build, a_report, a_row
+
+CHOICE = Choice(state="settled", candidate="onnxruntime-int8", why="faster", carried=("onnxruntime-int8",))
+REPORT = a_report(a_row(), choice=CHOICE)
+
+
+def test_it_says_how_the_kit_is_tried_and_what_was_measured_where() -> None:
+    page = bundle_readme(REPORT)
+    assert page.startswith("# flowers\n\nA classifier of photographs: resnet-18, 3 classes, pictures of 224 × 224 pixels.")
+    assert "Used: `onnxruntime-int8`, which is settled." in page
+    assert "cd kits/onnxruntime-int8\npython3 -B -m runner selftest " in page
+    assert "python3 -B -m runner predict photo.jpg" in page
+    row = REPORT.candidates[0]
+    assert row.report is not None and row.latency is not None
+    said = f"- `onnxruntime-int8`: top-1 86.2 % [85.5, 86.9], measured on {row.report.machine}; p50 2.35 [2.31, 2.38] ms on "
+    assert said in page.replace("\\", "")
+    assert "of 200 images that nothing was trained on" in page
+
+
+def test_a_choice_that_is_open_says_what_settles_it_and_what_was_not_measured_is_said() -> None:
+    open_choice = CHOICE.model_copy(update={"state": "provisional", "candidate": "tensorrt-fp16", "carried": ("tensorrt-fp16",)})
+    page = bundle_readme(a_report(a_row("tensorrt-fp16", report=None, latency=None), choice=open_choice))
+    assert "provisionally: it was not measured on the device yet. `python3 -B -m runner measure ../..`" in page
+    assert "python3 -B -m runner build-engine --out build" in page
+    assert "- `tensorrt-fp16`: its accuracy was not measured; its latency was not measured" in page
+
+
+def test_a_latency_that_other_work_slowed_is_no_plain_figure() -> None:
+    latency = a_row().latency
+    assert latency is not None
+    slowed = a_row(latency=latency.model_copy(update={"disturbed": "other work"}))
+    assert bundle_readme(a_report(slowed, choice=CHOICE)).count(", where other work slowed it") == 1
+    assert "slowed" not in bundle_readme(REPORT)
+
+
+def test_a_bundle_without_a_kit_says_so() -> None:
+    nothing = Choice(state="none", candidate=None, why="nothing was built")
+    assert "It carries no kit." in bundle_readme(a_report(choice=nothing))
+
+
+def test_names_that_would_be_markdown_or_html_are_escaped_and_no_path_of_the_builder_is_told() -> None:
+    build = a_build(name="[x](javascript:1)<script>\x1b", data="/home/ann/secret", command="edgecnn build --data /home/ann")
+    page = bundle_readme(a_report(a_row(), choice=CHOICE, build=build)) + bundle_licences(a_report(build=build))
+    assert "# \\[x\\](javascript:1)\\<script\\>\\\\x1b" in page
+    assert "ann" not in page
+
+
+@pytest.mark.parametrize("arch", ["mobilenet-v2", "efficientnet-lite0", "resnet-50"])
+def test_published_weights_are_named_with_their_licence_and_source(arch: str) -> None:
+    weights = arch_named(arch).weights
+    assert weights is not None
+    page = bundle_licences(a_report(build=a_build(arch=arch, weights_sha256=weights.sha256_prefix.ljust(64, "0"))))
+    assert f"- Licence: {weights.licence}\n- Source: {weights.source}" in page
+
+
+def test_what_is_not_known_is_said_to_be_unknown() -> None:
+    page = bundle_licences(a_report(build=a_build(weights_sha256="ab" * 32, data="photos")))
+    assert f"## The weights\n\nUnknown. Training began from a file that was brought (SHA-256 {'ab' * 32})" in page
+    assert "## The pictures it learned from\n\nUnknown: " in page
+
+
+def test_of_a_network_that_was_brought_nothing_is_said_to_have_trained_it_here() -> None:
+    brought = {"weights_sha256": "cd" * 32, "splits": {"train": 0, "calibration": 36, "report": 144}}
+    page = bundle_licences(a_report(build=a_build(**brought, data="photos")))
+    assert f"## The weights\n\nUnknown. The trained network itself was brought (an ONNX file, SHA-256 {'cd' * 32})" in page
+    assert "## The pictures it was calibrated and measured with\n\nUnknown: they came from a folder" in page
+    assert "Training began" not in page and "it learned from\n" not in page
+    demo = bundle_licences(a_report(build=a_build(**brought, data="the embedded demo, Fashion-MNIST")))
+    assert "## The pictures it was calibrated and measured with\n\nFashion-MNIST, MIT." in demo
+
+
+def test_the_demo_s_licence_is_there_in_full_and_random_weights_are_nobody_else_s() -> None:
+    page = bundle_licences(a_report(build=a_build(data="the embedded demo, Fashion-MNIST", weights_sha256=None)))
+    assert "> The MIT License (MIT)" in page
+    assert "> THE SOFTWARE IS PROVIDED" in page
+    assert "Nobody else's: training began from random weights." in page
