@@ -13,6 +13,7 @@ from typing import NamedTuple
 from edgecnn.building.target_text import is_path, split_target
 from edgecnn.building.toml_file import checked, read_table
 from edgecnn.errors.devices import (
+    DeviceFactsOnly,
     DeviceFileInvalid,
     DeviceNameShipped,
     DeviceNameTaken,
@@ -52,6 +53,8 @@ class LocalFacts(Value):
     cores: int
     """Cores that this process may use."""
     memory_mib: int | None
+    cpu_model: str | None = None
+    """``model name`` of /proc/cpuinfo, which tells x86 processors apart; it is no board's."""
 
     def describe(self) -> str:
         """The machine in a few words, as a sentence may contain them."""
@@ -67,7 +70,7 @@ def load_devices() -> Mapping[str, Device]:
         DeviceFileInvalid: a shipped file is no device.
         DeviceNameTaken: two files answer to one name or alias.
     """
-    devices = [load_device_file(path) for path in sorted(resource_folder("devices").glob("*.toml"))]
+    devices = [load_device_file(path) for path in sorted(resource_folder("devices").glob("*.toml"), key=lambda file: file.stem)]
     owner: dict[str, str] = {}
     for device in devices:
         for name in (device.name, *device.aliases):
@@ -101,7 +104,7 @@ def load_device_file(path: Path) -> Device:
     device = checked(Device, table, lambda problems: DeviceFileInvalid(path=path, problems=problems))
     idle = [name.value for name, facts in device.runtimes.items() if set(facts.precisions.values()) <= {"none"}]
     problems = [f"runtimes.{name}.precisions must say native or slow of at least one precision" for name in idle]
-    if problems or not device.runtimes:
+    if problems or not (device.runtimes or device.facts_only):
         raise DeviceFileInvalid(path=path, problems=problems or ["runtimes must list at least one runtime"])
     return device
 
@@ -138,12 +141,15 @@ def parse_target(text: str) -> Target:
 
     Raises:
         UnknownDevice: the device is neither a shipped name nor a path.
+        DeviceFactsOnly: nothing is ever built for it; says why, and what to do instead.
         UnknownRuntime: what follows the colon is no runtime.
         RuntimeNotOnDevice: the device file does not list that runtime.
         FileUnreadable, NotToml, DeviceFileInvalid, DeviceNameShipped: of a device file given by its path.
     """
     name, runtime = split_target(text)
     device = own_device(Path(name)) if is_path(name) else device_named(name)
+    if device.facts_only is not None:
+        raise DeviceFactsOnly(device=device.name, why=device.facts_only.why, instead=device.facts_only.instead)
     return Target(device, None if runtime is None else runtime_of(device, runtime, target=name))
 
 
@@ -152,7 +158,7 @@ def settled_target(choice: TargetChoice, asked: str | None) -> Target:
 
     Raises:
         RuntimesContradict: the recipe's device names one runtime and its ``runtime`` another.
-        UnknownDevice, UnknownRuntime, RuntimeNotOnDevice: as ``parse_target``.
+        UnknownDevice, DeviceFactsOnly, UnknownRuntime, RuntimeNotOnDevice: as ``parse_target``.
     """
     if asked is not None:
         return parse_target(asked)
@@ -185,10 +191,14 @@ def matches(device: Device, facts: LocalFacts) -> bool:
     match = device.match
     if device.processor.architecture != "any" and match == Match():
         return False  # a file that does not say how its board is recognised is recognised nowhere
+    models = facts.models if facts.cpu_model is None else (*facts.models, facts.cpu_model)
     return (
         (match.architecture is None or match.architecture == facts.architecture)
         and (match.cpu_vendor is None or match.cpu_vendor == facts.cpu_vendor)
-        and (match.model_contains is None or any(match.model_contains in model for model in facts.models))
+        and (match.model_contains is None or any(match.model_contains in model for model in models))
+        and (match.model_is is None or match.model_is in models)
+        and set(match.isa) <= set(facts.isa)
+        and not set(match.lacks_isa) & set(facts.isa)
     )
 
 
@@ -220,6 +230,7 @@ def local_facts(root: Path = Path("/")) -> LocalFacts:
         isa=tuple(flag for flag in ISA_FLAGS if flag in common),
         cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
         memory_mib=_memory_mib(_text(root / "proc/meminfo")),
+        cpu_model=first.get("model name"),
     )
 
 

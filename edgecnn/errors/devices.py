@@ -52,6 +52,28 @@ class RuntimeNotOnDevice(EdgecnnError):
         )
 
 
+class DeviceFactsOnly(EdgecnnError):
+    """Raised when a target names a device of which the file states facts, and for which nothing is ever built."""
+
+    ref = "device-facts-only"
+
+    def __init__(self, *, device: str, why: str, instead: str) -> None:
+        super().__init__(what=f"nothing can be built for {device}", because=why, hint=instead)
+
+
+class PrecisionNotOnDevice(EdgecnnError):
+    """Raised before any work when a recipe asks for a precision in which nothing can be built for the device."""
+
+    ref = "precision-not-on-device"
+
+    def __init__(self, *, device: str, precision: str, asked_by: str, has: Sequence[str], reasons: Sequence[str]) -> None:
+        super().__init__(
+            what=f"{device} has no {precision}, which {asked_by} asks for",
+            because=f"{'; '.join(reasons)}; it has {', '.join(has)}",
+            hint=f"leave {asked_by} out, or name another device: `edgecnn list devices`",
+        )
+
+
 class DeviceFileInvalid(EdgecnnError):
     """Raised when a device file is TOML but no device; names every problem at once."""
 

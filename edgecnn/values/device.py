@@ -72,13 +72,27 @@ class RuntimeFacts(Sourced):
         return text
 
 
+class FactsOnly(Sourced):
+    """Why edgecnn builds nothing for a device that it knows, and what to do instead; ``source`` is of the why."""
+
+    why: str = Field(min_length=1)
+    """Completes "nothing can be built for NAME: "."""
+    instead: str = Field(min_length=1)
+
+
 class Match(Value):
     """How a machine is recognised as this device; every stated field must hold. Empty: any, where ``architecture`` is any."""
 
     architecture: Literal["x86_64", "aarch64"] | None = None
     cpu_vendor: str | None = None
     model_contains: str | None = None
-    """Of ``/proc/device-tree/model``, or of the GPU's name."""
+    """Of ``/proc/device-tree/model``, the GPU's name, or the processor's as /proc/cpuinfo has it."""
+    model_is: str | None = None
+    """The whole of such a name, for a card whose name begins the names of others: RTX 3060 is no RTX 3060 Ti."""
+    isa: tuple[str, ...] = ()
+    """Flags that every core has."""
+    lacks_isa: tuple[str, ...] = ()
+    """Flags that some core lacks, each of them."""
 
 
 class Device(Value):
@@ -95,6 +109,9 @@ class Device(Value):
     accelerator: Accelerator | None = None
     memory: Memory | None = None
     runtimes: Mapping[Runtime, RuntimeFacts]
+    """Empty only where ``facts_only`` says why."""
+    facts_only: FactsOnly | None = Field(default=None, exclude_if=lambda reason: reason is None)
+    """None: builds are made for it. A field of its own: runtimes that are merely absent say neither why nor what instead."""
     notes: tuple[str, ...] = ()
 
     @field_validator("runtimes")

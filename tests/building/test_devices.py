@@ -38,7 +38,9 @@ from edgecnn.values.device import Device, Sourced
 from edgecnn.values.recipe import TargetChoice
 
 SHIPPED = tuple(load_devices())
-THIS_MACHINE = LocalFacts(architecture="x86_64", cpu_vendor="GenuineIntel", models=(), isa=("avx2",), cores=2, memory_mib=2048)
+THIS_MACHINE = LocalFacts(
+    architecture="x86_64", cpu_vendor="GenuineIntel", models=(), isa=("avx512_vnni",), cores=2, memory_mib=2048
+)
 BOARD = """
 name = "my-board"
 title = "A board"
@@ -59,6 +61,7 @@ source = "https://example.org/runtime"
 def sourced_facts(device: Device) -> list[tuple[str, Sourced]]:
     facts: list[tuple[str, Sourced]] = [("processor", device.processor)]
     facts += [(name, fact) for name, fact in (("accelerator", device.accelerator), ("memory", device.memory)) if fact is not None]
+    facts += [] if device.facts_only is None else [("facts only", device.facts_only)]
     return facts + [(runtime.value, fact) for runtime, fact in device.runtimes.items()]
 
 
@@ -300,7 +303,7 @@ def test_the_shipped_cpu_matches_every_machine_and_boards_match_only_themselves(
 
 def test_only_a_device_that_leaves_it_to_the_machine_takes_the_machine_s_facts() -> None:
     cpu = with_local_facts(device_named("cpu"), THIS_MACHINE)
-    assert (cpu.processor.architecture, cpu.processor.isa, cpu.processor.cores) == ("x86_64", ("avx2",), 2)
+    assert (cpu.processor.architecture, cpu.processor.isa, cpu.processor.cores) == ("x86_64", ("avx512_vnni",), 2)
     assert cpu.memory is not None and cpu.memory.mib == 2048
     assert with_local_facts(device_named("intel-cpu"), THIS_MACHINE) == device_named("intel-cpu")
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from edgecnn.building.devices import LocalFacts, load_devices, matches
 from edgecnn.building.local_gpu import local_gpu
+from edgecnn.building.offer import build_targets
 from edgecnn.runner.runtimes import installed_version
 from edgecnn.values.device import Device
 from edgecnn.values.doctor import DeviceFact, GpuFact, Part, State
@@ -48,10 +49,16 @@ def device_facts(facts: LocalFacts, parts: Sequence[Part], gpu: GpuFact) -> tupl
 
 
 def _device(device: Device, facts: LocalFacts, parts: Sequence[Part], gpu: GpuFact) -> DeviceFact:
-    state, found, hint = State.ABSENT, "another machine; it is not attached", _elsewhere(device)
-    if matches(device, facts):
-        state, found, hint = _here(device, parts, gpu)
+    state, found, hint = _standing(device, facts, parts, gpu)
     return DeviceFact(name=device.name, aliases=device.aliases, title=device.title, state=state, found=found, hint=hint)
+
+
+def _standing(device: Device, facts: LocalFacts, parts: Sequence[Part], gpu: GpuFact) -> tuple[State, str, str | None]:
+    if device.facts_only is not None:
+        return State.ABSENT, f"nothing is built for it: {device.facts_only.why}", device.facts_only.instead
+    if matches(device, facts):
+        return _here(device, parts, gpu)
+    return State.ABSENT, "another machine; it is not attached", _elsewhere(device)
 
 
 def _here(device: Device, parts: Sequence[Part], gpu: GpuFact) -> tuple[State, str, str | None]:
@@ -70,7 +77,8 @@ def _here(device: Device, parts: Sequence[Part], gpu: GpuFact) -> tuple[State, s
 def _elsewhere(device: Device) -> str | None:
     if device.role == "baseline":
         return None
-    return f"edgecnn build --target {device.name}, which builds without it and ends with the command that measures on it"
+    target = build_targets(device)[0]
+    return f"edgecnn build --target {target}, which builds without it and ends with the command that measures on it"
 
 
 def _unusable(models: Sequence[str]) -> str | None:

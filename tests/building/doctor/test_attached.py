@@ -83,11 +83,19 @@ def test_a_gpu_that_only_torch_sees_is_listed() -> None:
 
 def test_this_machine_is_every_device_that_it_matches_and_no_other() -> None:
     found = devices(machine(cpu_vendor="GenuineIntel"), parts(openvino=State.WORKS))
-    assert {name for name, device in found.items() if device.state is State.WORKS} == {"cpu", "intel-cpu"}
-    assert found["intel-cpu"].found == "this machine; openvino ran here"
+    assert {name for name, device in found.items() if device.state is State.WORKS} == {"cpu", "intel-cpu-avx2"}
+    assert found["intel-cpu-avx2"].found == "this machine; openvino ran here"
     pi = found["raspberry-pi-5"]
     assert (pi.state, pi.found) == (State.ABSENT, "another machine; it is not attached")
     assert pi.hint is not None and pi.hint.startswith("edgecnn build --target raspberry-pi-5, which builds without it")
+
+
+def test_nothing_is_promised_of_a_device_of_which_only_facts_are_known() -> None:
+    found = devices(machine(), parts())
+    nano, xavier = found["jetson-nano"], found["jetson-xavier-nx"]
+    assert (nano.state, nano.hint) == (State.ABSENT, "its successor is --target jetson-orin-nano")
+    assert nano.found.startswith("nothing is built for it: JetPack 4.6 has Python 3.6 and TensorRT 8.2")
+    assert xavier.hint is not None and xavier.hint.startswith("edgecnn build --target jetson-xavier-nx:onnxruntime, which")
 
 
 def test_a_jetson_is_itself_also_where_it_lacks_its_runtime() -> None:
