@@ -7,7 +7,6 @@ float network's answers in spite of the rounding. What counts is the exported fi
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,9 +24,8 @@ from edgecnn.graph.macs import mac_table
 from edgecnn.graph.passes.absorbed_clamps import absorb_clamps
 from edgecnn.graph.passes.integer_bias import quantize_biases
 from edgecnn.graph.trunk import torch_logits
-from edgecnn.models.catalogue import arch_named
-from edgecnn.models.networks import build_network, load_state
 from edgecnn.quantization.aware_network import Exported, calibrate, integers, rounded
+from edgecnn.quantization.aware_placement import rounds_inputs_alone
 from edgecnn.quantization.aware_settings import AwareSettings
 from edgecnn.quantization.calibration import calibration_pixels, require_finite
 from edgecnn.runner.pixels import to_feed
@@ -35,7 +33,8 @@ from edgecnn.training.distillation import divergence
 from edgecnn.training.loop import Material, PhaseResult, best_file, run_phase
 from edgecnn.training.machine import repeatable
 from edgecnn.training.phase import Phase
-from edgecnn.training.run import TrainingInputs, material_for
+from edgecnn.training.resuming import begin, finish, is_made
+from edgecnn.training.run import TrainingInputs, material_for, teacher_of
 from edgecnn.values.preprocessing import Normalization
 from edgecnn.values.stage import Progress
 
@@ -57,17 +56,11 @@ def make_aware(settings: AwareSettings, inputs: TrainingInputs, out: Path, tell:
         TrainingDiverged, NothingToTrainOn, ClassesDiffer, CalibrationSetTooSmall, CalibrationNotFinite, WrongOpset,
         ExportDisagrees, MacsUnknown: see ``AwareStage.make``.
     """
-    resume = out / "resume"
-    if (out / FACTS).exists():  # written last: only the clearing up was interrupted
-        shutil.rmtree(resume, ignore_errors=True)
+    if is_made(out, FACTS):
         return
-    if inputs.weights is None:
-        raise TypeError("quantization-aware training begins with trained weights")
-    resume.mkdir(parents=True, exist_ok=True)
+    resume = begin(out)
     with repeatable():
-        teacher = build_network(arch_named(settings.arch), settings.classes, seed=settings.seed)
-        load_state(teacher, inputs.weights / "weights.safetensors")
-        teacher.eval().to(memory_format=torch.channels_last)
+        teacher = teacher_of(settings.arch, settings.classes, settings.seed, inputs)
         material = material_for(settings, inputs, resume, tell)._replace(teacher=teacher)
         network = _calibrated(teacher, settings, inputs.pixels)
         course = _Course(settings, inputs, material, teacher)
@@ -75,10 +68,7 @@ def make_aware(settings: AwareSettings, inputs: TrainingInputs, out: Path, tell:
         result = course.learn(network)
         check = course.export(network, out)
         facts = {**course.facts(result, check), "before": before, "after": course.standing(network)}
-    partial = resume / FACTS
-    partial.write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    partial.rename(out / FACTS)
-    shutil.rmtree(resume)
+    finish(out, FACTS, json.dumps(facts, indent=1, sort_keys=True) + "\n")
 
 
 def _calibrated(teacher: nn.Module, settings: AwareSettings, prepared: Path) -> Exported:
@@ -122,8 +112,9 @@ class _Course:
         resolution_px = self.settings.preprocessing.pixels.crop_px
         path = out / "model.onnx"
         model = export_onnx(integers(network, resolution_px), resolution_px, path, self.settings.opset)
-        absorb_clamps(model)
-        quantize_biases(model)
+        if not rounds_inputs_alone(self.settings.scheme):  # else what clamps stays, and so do biases
+            absorb_clamps(model)
+            quantize_biases(model)
         save_model(model, path)
         check = compare_integers(torch_logits(network, self.shown), onnx_logits(path, self.shown))
         (out / "macs.json").write_text(mac_table(path).model_dump_json(indent=1) + "\n", encoding="utf-8")

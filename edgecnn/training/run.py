@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -14,7 +13,7 @@ from torch import nn
 from edgecnn.data.images import open_source
 from edgecnn.errors.training import ClassesDiffer, NothingToTrainOn
 from edgecnn.models.catalogue import arch_named
-from edgecnn.models.networks import build_network, head_of, read_weights
+from edgecnn.models.networks import build_network, head_of, load_state, read_weights
 from edgecnn.training import finetune, scratch
 from edgecnn.training.checkpoint import write_tensors
 from edgecnn.training.features import compute_features, without_head
@@ -24,6 +23,7 @@ from edgecnn.training.history import BestFacts, History, PhaseFacts
 from edgecnn.training.loader import Squares
 from edgecnn.training.loop import Material, best_file, run_phase
 from edgecnn.training.machine import repeatable
+from edgecnn.training.resuming import begin, finish, is_made
 from edgecnn.training.settings import TrainSettings
 from edgecnn.training.validation import ChoosePixels
 from edgecnn.values.arch import ArchSpec
@@ -41,6 +41,9 @@ class Shown(Protocol):
     @property
     def preprocessing(self) -> Preprocessing:
         """How pixels become the network's input."""
+
+
+FACTS = "history.json"
 
 
 class TrainingInputs(NamedTuple):
@@ -68,12 +71,9 @@ def train(settings: TrainSettings, inputs: TrainingInputs, out: Path, tell: Prog
     Raises:
         TrainingDiverged, NothingToTrainOn, ClassesDiffer: see ``TrainStage.make``.
     """
-    if (out / "history.json").exists():  # written last: only the clearing up was interrupted
-        shutil.rmtree(out / "resume", ignore_errors=True)
+    if is_made(out, FACTS):
         return
-    spec = arch_named(settings.arch)
-    resume = out / "resume"
-    resume.mkdir(parents=True, exist_ok=True)
+    spec, resume = arch_named(settings.arch), begin(out)
     with repeatable():
         material = material_for(settings, inputs, resume, tell)
         network = build_network(spec, settings.classes, seed=settings.seed)
@@ -81,10 +81,7 @@ def train(settings: TrainSettings, inputs: TrainingInputs, out: Path, tell: Prog
         course = run(network, spec, settings, inputs, material)
         write_tensors(network.state_dict(), out / "weights.safetensors")
     history = History(phases=course.phases, best=course.best, stopped=course.stopped, initial=_initial(inputs))
-    partial = resume / "history.json"
-    partial.write_text(history.model_dump_json(indent=1) + "\n", "utf-8")
-    partial.rename(out / "history.json")
-    shutil.rmtree(resume)
+    finish(out, FACTS, history.model_dump_json(indent=1) + "\n")
 
 
 def material_for(settings: Shown, inputs: TrainingInputs, resume: Path, tell: Progress) -> Material:
@@ -105,6 +102,19 @@ def material_for(settings: Shown, inputs: TrainingInputs, resume: Path, tell: Pr
     squares = Squares(source, entries, side_px=max(pixels.resize_px, pixels.crop_px), interpolation=pixels.interpolation)
     squares.hold(resume / "squares.npy", tell)
     return Material(squares, choose, resume, tell)
+
+
+def teacher_of(arch: str, classes: int, seed: int, inputs: TrainingInputs) -> nn.Module:
+    """The network that ``train`` made, in evaluation mode: what quantization-aware training and surgery learn from, and change.
+
+    Raises:
+        TypeError: there are no weights; both begin with trained ones.
+    """
+    if inputs.weights is None:
+        raise TypeError("a network that learns from its own answers begins with trained weights")
+    teacher = build_network(arch_named(arch), classes, seed=seed)
+    load_state(teacher, inputs.weights / "weights.safetensors")
+    return teacher.eval().to(memory_format=torch.channels_last)
 
 
 def _initial(inputs: TrainingInputs) -> dict[str, str | None]:

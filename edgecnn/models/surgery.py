@@ -1,0 +1,86 @@
+"""Takes layers that run slowly out of a trained network: SiLU for a piecewise activation, squeeze-excite for nothing.
+
+Only modules are exchanged here. What the network lost by that, it learns again in ``training/surgery.py``.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Mapping
+
+import torch
+from torch import Tensor, nn
+from torchvision.ops import SqueezeExcitation
+
+from edgecnn.values.surgery import Surgery
+
+_ACTIVATIONS: Mapping[str, type[nn.Module]] = {"hard-swish": nn.Hardswish, "relu6": nn.ReLU6}
+Gates = Mapping[str, Tensor]
+"""Dotted name of a squeeze-excite block to the mean of what it multiplies each channel by, float32 (channels)."""
+
+
+def operated(network: nn.Module, surgery: Surgery, gates: Gates) -> nn.Module:
+    """A copy of ``network`` with its layers exchanged; every weight that stays is the same, or as good.
+
+    The gate of a squeeze-excite block that stays is left a sigmoid: OpenVINO 2026.4 runs a hard one by its reference kernel, with
+    conversions around it (EfficientNet-B0 in INT8), so that nothing is won.
+
+    A block that goes leaves its mean gate behind in the weights of the convolution that follows, so that each channel keeps the
+    share that it usually had.
+
+    Args:
+        network: trained; stays as it is.
+        surgery: what is exchanged.
+        gates: of ``mean_gates``, for the blocks that go.
+    """
+    changed = copy.deepcopy(network)
+    if surgery.squeeze_excite == "remove":
+        for name in squeeze_excites(changed):
+            _take_out(changed, name, gates[name])
+    if surgery.activation != "keep":
+        _exchange(changed, nn.SiLU, _ACTIVATIONS[surgery.activation])
+    return changed
+
+
+def squeeze_excites(network: nn.Module) -> tuple[str, ...]:
+    """Dotted names of its squeeze-excite blocks."""
+    return tuple(name for name, module in network.named_modules() if isinstance(module, SqueezeExcitation))
+
+
+@torch.no_grad()
+def mean_gates(network: nn.Module, batches: Iterable[Tensor]) -> dict[str, Tensor]:
+    """What each squeeze-excite block multiplies its channels by, on average over images (N, 3, H, W) of equally large batches."""
+    seen: dict[str, list[Tensor]] = {name: [] for name in squeeze_excites(network)}
+
+    def hear(name: str) -> torch.utils.hooks.RemovableHandle:
+        gate = network.get_submodule(f"{name}.scale_activation")
+        return gate.register_forward_hook(lambda _module, _given, scale: seen[name].append(scale.mean(dim=(0, 2, 3))))
+
+    handles = [hear(name) for name in seen]
+    network.eval()
+    for batch in batches:
+        network(batch)
+    for handle in handles:
+        handle.remove()
+    return {name: torch.stack(means).mean(dim=0) for name, means in seen.items()}
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _exchange(network: nn.Module, old: type[nn.Module], new: type[nn.Module]) -> None:
+    for module in list(network.modules()):
+        for name, child in list(module.named_children()):
+            if type(child) is old:
+                setattr(module, name, new())
+
+
+@torch.no_grad()
+def _take_out(network: nn.Module, name: str, gate: Tensor) -> None:
+    """The blocks of torchvision are sequences, in which the convolution that projects comes right after."""
+    parent, _, position = name.rpartition(".")
+    block = network.get_submodule(parent)
+    following = block.get_submodule(str(int(position) + 1))
+    convolution = next(module for module in following.modules() if isinstance(module, nn.Conv2d))
+    convolution.weight.mul_(gate.view(1, -1, 1, 1))
+    setattr(block, position, nn.Identity())

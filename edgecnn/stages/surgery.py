@@ -1,0 +1,54 @@
+"""surgery: layers that run slowly are exchanged in trained weights, which learn the unchanged network's answers again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar
+
+from edgecnn.backends.installed import require_packages
+from edgecnn.training.surgery_settings import SurgerySettings
+from edgecnn.training.waiting import sleeping_threads
+from edgecnn.values.stage import Progress, Role, Stage
+
+_TRAINS = ("numpy", "onnx", "onnxscript", "pillow", "safetensors", "torch", "torchvision")
+_CHECKS = "onnxruntime"
+
+
+class SurgeryStage(Stage, SurgerySettings):
+    """Writes ``model.onnx``, ``macs.json``, ``check.json``, ``golden_logits.npy`` from torch, and ``surgery.json``: how it came
+    to be.
+
+    The file begins a new lineage, with a table of multiply-adds of its own. Roles: ``images`` (a manifest), ``pixels`` (prepare;
+    ``calibrate`` for statistics, ``choose`` to judge, ``report`` never) and ``weights`` (train). ``resume/`` holds decoded
+    images and checkpoints and is gone when the stage is finished; a call that finds it continues there.
+    """
+
+    kind: ClassVar[str] = "surgery"
+    revision: ClassVar[int] = 1
+    resumable: ClassVar[bool] = True
+
+    @property
+    def tools(self) -> tuple[str, ...]:
+        """Arithmetic, decoding, network definitions, the exporter, and the runtime that checks the result."""
+        return (*_TRAINS, _CHECKS)
+
+    def make(self, given: Mapping[Role, Path], out: Path, tell: Progress) -> None:
+        """Exchange layers, train, or continue training, and export.
+
+        Raises:
+            MissingPackage: torch or ONNX Runtime is not installed.
+            TrainingDiverged: the loss is no finite number.
+            NothingToTrainOn, ClassesDiffer: the images are not those that were planned for.
+            WrongOpset: the exporter left another opset than the one asked for.
+            ExportDisagrees: the file does not compute what the network computes.
+            MacsUnknown: the file's multiply-adds cannot be counted.
+        """
+        require_packages(_TRAINS, extra="train", needed_for="surgery")
+        require_packages((_CHECKS,), extra="onnxruntime", needed_for="surgery's check")
+        with sleeping_threads():
+            from edgecnn.training.run import TrainingInputs
+            from edgecnn.training.surgery import make_surgery
+
+        inputs = TrainingInputs(images=given["images"], pixels=given["pixels"], weights=given["weights"])
+        make_surgery(self, inputs, out, tell)

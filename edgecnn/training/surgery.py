@@ -1,0 +1,130 @@
+"""Surgery from beginning to end, or from where a killed one stopped: the files of the surgery stage.
+
+Layers are exchanged, and the network that is left learns to give the whole one's answers. Batch-norm layers count anew while it
+does: what reaches them is no longer what their means and variances were taken of.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torchvision.ops import StochasticDepth
+
+from edgecnn.graph.checks import spread
+from edgecnn.graph.trunk import TrunkRequest, make_trunk, torch_logits
+from edgecnn.models.networks import parameter_count
+from edgecnn.models.surgery import mean_gates, operated
+from edgecnn.training.distillation import divergence
+from edgecnn.training.loop import Material, best_file, run_phase
+from edgecnn.training.machine import repeatable
+from edgecnn.training.phase import Phase
+from edgecnn.training.resuming import begin, finish, is_made
+from edgecnn.training.run import TrainingInputs, material_for, teacher_of
+from edgecnn.training.statistics import take_statistics
+from edgecnn.training.surgery_settings import SurgerySettings
+from edgecnn.values.stage import Progress
+
+FACTS = "surgery.json"
+STANDING_IMAGES = 128
+_BATCH = 16
+
+
+def make_surgery(settings: SurgerySettings, inputs: TrainingInputs, out: Path, tell: Progress) -> None:
+    """Write what ``export`` writes, of the changed network, and ``surgery.json``; ``resume/`` is gone afterwards.
+
+    Args:
+        settings: what is asked.
+        inputs: ``weights`` is what ``train`` made.
+        out: may hold what an interrupted call left.
+        tell: hears progress.
+
+    Raises:
+        TrainingDiverged, NothingToTrainOn, ClassesDiffer, WrongOpset, ExportDisagrees, MacsUnknown: see ``SurgeryStage.make``.
+    """
+    if is_made(out, FACTS):
+        return
+    resume = begin(out)
+    with repeatable():
+        teacher = teacher_of(settings.arch, settings.classes, settings.seed, inputs)
+        material = material_for(settings, inputs, resume, tell)._replace(teacher=teacher)
+        request = _trunk_request(settings, inputs)
+        network = _operated(teacher, settings, request)
+        before = _standing(network, material, request)
+        phase = _phase(settings)
+        result = run_phase(network, nn.Module(), phase, material)
+        network.load_state_dict(load_file(best_file(resume, phase)))
+        # in the usual memory order: from the channels-last one of training the exporter makes a Gather after each mean
+        make_trunk(copy.deepcopy(network).to(memory_format=torch.contiguous_format), request, out, tell)
+        facts = {
+            "surgery": settings.surgery.model_dump(mode="json"),
+            "learns_from": "the unchanged network's answers",
+            "parameters": {"before": parameter_count(teacher), "after": parameter_count(network)},
+            "unchanged_choose_top1": material.choose.top1(teacher),
+            "before": before,
+            "after": _standing(network, material, request),
+            "epochs": [each.model_dump(mode="json") for each in result.epochs],
+        }
+    finish(out, FACTS, json.dumps(facts, indent=1, sort_keys=True) + "\n")
+
+
+def _trunk_request(settings: SurgerySettings, inputs: TrainingInputs) -> TrunkRequest:
+    return TrunkRequest(
+        pixels=inputs.pixels,
+        resolution_px=settings.preprocessing.pixels.crop_px,
+        normalization=settings.preprocessing.normalization,
+        opset=settings.opset,
+    )
+
+
+def _operated(teacher: nn.Module, settings: SurgerySettings, request: TrunkRequest) -> nn.Module:
+    """The changed network before it learns, with statistics of its own. Nothing is left out of it at random: its teacher answers
+    with all it has."""
+    network = operated(teacher, settings.surgery, mean_gates(teacher, _calibration(request)))
+    for module in network.modules():
+        if isinstance(module, (nn.Dropout, StochasticDepth)):
+            module.p = 0.0
+    take_statistics(network, _calibration(request))
+    return network
+
+
+def _calibration(request: TrunkRequest) -> Iterator[Tensor]:
+    """The images of the role ``calibrate`` in batches as equal as can be, float32 (N, 3, H, W)."""
+    pixels = np.load(request.pixels / "calibrate.pixels.npy", mmap_mode="r")
+    for part in np.array_split(np.arange(len(pixels)), max(1, round(len(pixels) / _BATCH))):
+        yield torch.from_numpy(request.feed(pixels[part])).contiguous(memory_format=torch.channels_last)
+
+
+def _standing(network: nn.Module, material: Material, request: TrunkRequest) -> dict[str, float]:
+    """Accuracy on ``choose`` (0…1), and the divergence from the unchanged network's answers to some of it in nats an image."""
+    shown = request.feed(spread(np.load(request.pixels / "choose.pixels.npy", mmap_mode="r"), STANDING_IMAGES))
+    networks = [network] if material.teacher is None else [network, material.teacher]
+    apart = divergence(*(torch.from_numpy(torch_logits(each, shown)) for each in networks))
+    return {"choose_top1": material.choose.top1(network), "divergence_from_unchanged": float(apart)}
+
+
+def _phase(settings: SurgerySettings) -> Phase:
+    full = settings.preprocessing.pixels.crop_px
+    return Phase(
+        name="surgery",
+        sizes_px=(full,) * settings.surgery.epochs,
+        shipped_px=full,
+        batch_size=settings.batch_size,
+        peak_rate=settings.learning_rate,
+        warmup_share=0.1,
+        weight_decay=0.0,
+        label_smoothing=0.0,
+        smallest_area=0.6,
+        average_decay=0.98,
+        frozen_statistics=False,
+        patience=settings.surgery.epochs,
+        seed=settings.seed,
+        told_as="re-train after surgery",
+        rate_setting="surgery.learning_rate",
+    )
