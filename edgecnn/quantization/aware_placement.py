@@ -1,8 +1,9 @@
-"""Where a network is rounded while it learns to live with INT8: where ONNX Runtime's static quantizer would round it.
+"""Where a network is rounded while it learns to live with INT8: where post-training quantization for its runtimes rounds it.
 
-Both inputs of every convolution and linear layer are rounded, and what it makes, after the ReLU that the runtimes fuse into it;
-sums and products of two activations likewise. A layer whose output were left in float would run in float, since ONNX Runtime
-has no integer convolution that answers in float. Only the network's own answer is left as it is.
+Both inputs of every convolution and linear layer are rounded. For the CPU runtimes what it makes is rounded too, after the ReLU
+that they fuse into it, and sums and products of two activations likewise: a layer whose output were left in float would run in
+float, since ONNX Runtime has no integer convolution that answers in float. For TensorRT nothing else is rounded, because it fuses
+what follows a convolution into it and a quantizer between them would forbid that. The network's own answer is left as it is.
 """
 
 from __future__ import annotations
@@ -51,13 +52,16 @@ class Placement(Quantizer):  # type: ignore[misc]
     """Marks a graph of torch.export for torchao."""
 
     def __init__(self, scheme: Scheme) -> None:
+        self._inputs_alone = rounds_inputs_alone(scheme)
         self._activation = _activation_spec(scheme)
         self._weight = _weight_spec(scheme)
 
     def annotate(self, model: GraphModule) -> GraphModule:
         """Say of each edge and output how it is rounded."""
         for node in model.graph.nodes:
-            if node.target in _MULTIPLIES:
+            if self._inputs_alone:
+                self._mark_inputs(node)
+            elif node.target in _MULTIPLIES:
                 source = _unpadded(node)
                 self._mark(node, {node.args[1]: self._weight, **({node.args[0]: self._activation} if source is None else {})})
                 if source is not None:
@@ -71,6 +75,13 @@ class Placement(Quantizer):  # type: ignore[misc]
     def validate(self, model: GraphModule) -> None:
         """Nothing to say: every network is rounded where it can be."""
 
+    def _mark_inputs(self, node: Node) -> None:
+        """Round what a layer reads where it is made: whatever else reads it, such as a residual's sum, gets the same integers."""
+        if node.target in _MULTIPLIES:
+            self._mark(node, {node.args[1]: self._weight})
+            padding = _unpadded(node)
+            self._mark((padding or node).args[0], {}, self._activation)
+
     def _mark_output(self, node: Node) -> None:
         only = next(iter(node.users)) if len(node.users) == 1 else None
         if only is not None and only.op == "output":
@@ -82,6 +93,11 @@ class Placement(Quantizer):  # type: ignore[misc]
         found = node.meta.setdefault(_KEY, QuantizationAnnotation(_annotated=True))
         found.input_qspec_map.update(inputs)
         found.output_qspec = output or found.output_qspec
+
+
+def rounds_inputs_alone(scheme: Scheme) -> bool:
+    """True where layers read integers and make floats: a float bias is added to a float, an int32 one to the sum of products."""
+    return scheme.bias == "float"
 
 
 def _activation_spec(scheme: Scheme) -> QuantizationSpec:

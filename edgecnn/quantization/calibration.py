@@ -20,6 +20,11 @@ def calibration_pixels(prepared: Path, images: int) -> npt.NDArray[np.uint8]:
     return np.ascontiguousarray(pixels[_places(len(pixels), images)])
 
 
+def calibration_count(prepared: Path) -> int:
+    """Pictures of the calibration role."""
+    return len(np.load(prepared / "calibrate.labels.npy", mmap_mode="r"))
+
+
 def calibration_classes(prepared: Path, images: int) -> int:
     """How many classes the pictures of ``calibration_pixels`` are of."""
     labels = np.load(prepared / "calibrate.labels.npy")

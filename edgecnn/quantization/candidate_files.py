@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from edgecnn.backends.registry import backend_for
-from edgecnn.quantization.calibration import calibration_classes, calibration_pixels
+from edgecnn.quantization.calibration import calibration_classes, calibration_count, calibration_pixels
 from edgecnn.quantization.golden import TWIN_FOLDER, golden_of
 from edgecnn.quantization.job import Job
 from edgecnn.quantization.registry import way_to
@@ -76,7 +76,7 @@ def _make(request: CandidateRequest, out: Path, tell: Progress) -> dict[str, Any
     if way.module is None:
         backend_for(request.candidate.runtime).convert(request.onnx, request.candidate, out)
         return {}
-    pixels = calibration_pixels(request.pixels, request.images)
+    pixels = calibration_pixels(request.pixels, request.images or min(way.compared_images, calibration_count(request.pixels)))
     job = Job(request.onnx, out, request.candidate, request.normalization, pixels, request.kept)
     made: dict[str, Any] = import_module(way.module).quantize(job)
     if request.kept:

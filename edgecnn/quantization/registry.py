@@ -2,7 +2,7 @@
 
 A module named here has ``quantize(job: Job) -> dict[str, Any]`` (see ``quantization/job.py``), which writes the model's files and
 ``model.json`` and returns facts for ``quantize.json``. A float candidate without a row is made by its backend's ``convert``, and
-so is one whose network was rounded while it was trained: what it is made from is quantized already.
+so is one whose network was rounded while it was trained, where the runtime reads that training's file as it is.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ class Way:
 
     module: str | None
     packages: tuple[str, ...] = ()
+    compared_images: int = 0
+    """A candidate that is not calibrated is given so many calibration images, or all there are, to hold its files against."""
 
 
 _WAYS: dict[tuple[Runtime, Method], Way] = {
@@ -29,6 +31,9 @@ _WAYS: dict[tuple[Runtime, Method], Way] = {
     (Runtime.OPENVINO, Method.MIXED): Way("edgecnn.quantization.openvino", ("nncf",)),
     (Runtime.TENSORRT, Method.FLOAT): Way("edgecnn.quantization.float16", ("onnxconverter-common",)),
     (Runtime.TENSORRT, Method.POST_TRAINING): Way("edgecnn.quantization.tensorrt", ("onnxconverter-common", "onnxruntime")),
+    (Runtime.TENSORRT, Method.AWARE_TRAINING): Way(
+        "edgecnn.quantization.tensorrt_aware", ("onnxconverter-common", "onnxruntime"), compared_images=32
+    ),
     (Runtime.TENSORRT, Method.MIXED): Way("edgecnn.quantization.tensorrt", ("onnxconverter-common", "onnxruntime")),
 }
 

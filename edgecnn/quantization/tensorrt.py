@@ -8,7 +8,7 @@ same graph is the twin; shipped itself, it would make convolutions that write fl
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -99,18 +99,22 @@ def symmetric_qdq(trunk: Path, feeds: CalibrationDataReader, kept: Sequence[str]
         return load_model(written)
 
 
-def distances(job: Job) -> dict[str, float]:
-    """How far the written pair is from the float network on calibration images: root mean square over the logits' spread.
+def distances(job: Job, asked_with: Mapping[str, str] | None = None) -> dict[str, float]:
+    """How far the written pair is from the job's own file on calibration images: root mean square over the logits' spread.
 
     The two differ from each other by about as much: where half precision moves a number across the middle between two steps,
     the integer is another one. So it is the distances that are compared. Both files run in ONNX Runtime with Q/DQ fusion off,
     where the fp16 one computes what it says; with fusion on, garbage was seen.
 
+    Args:
+        job: of which both files were written.
+        asked_with: session options for the job's own file, where that is a quantized one too.
+
     Raises:
         TwinDisagrees: what ships is much further away, or answers NaN.
     """
     feed = np.concatenate([job.feed(index) for index in range(min(COMPARED_IMAGES, len(job.pixels)))])
-    asked = logits_of(job.onnx, feed)
+    asked = logits_of(job.onnx, feed, asked_with or {})
     files = {"ships": job.out / "model.onnx", "twin": job.out / TWIN_FOLDER / "model.onnx"}
     away = {name: _distance(asked, logits_of(path, feed, UNFUSED)) for name, path in files.items()}
     # Written so that a NaN, which is neither above nor below, is refused too.

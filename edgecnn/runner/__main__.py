@@ -57,7 +57,8 @@ def _build_engine(given: argparse.Namespace) -> Dict[str, Any]:
 
     kit = _kit(given)
     kit.verify_files()
-    return {"engine": engine.build_engines(kit.folder, given.out, given.package, given.capability, progress)}
+    wish = engine.Wish(given.package, given.capability, given.timing_cache)
+    return {"engine": engine.build_engines(kit.folder, given.out, wish, progress)}
 
 
 def _evaluate(given: argparse.Namespace) -> Dict[str, Any]:
@@ -80,13 +81,16 @@ def _measure(given: argparse.Namespace) -> Dict[str, Any]:
 
 def _predict(given: argparse.Namespace) -> Dict[str, Any]:
     from .classifier import Classifier
+    from .predicting import predict_files
+    from .say import Teller
 
     classifier = Classifier(given.kit, _knobs(given))
-    answers = []
-    for file in given.files:
-        best = [{"label": label, "probability": share} for label, share in classifier.predict(file)[: given.top]]
-        answers.append({"file": str(file), "labels": best})
-    return {"predictions": answers, "knobs": classifier.knobs}
+    found = predict_files(classifier, given.files, given.top, Teller("predicting", len(given.files), "pictures").step)
+    if not found["predictions"]:
+        first = found["unreadable"][0]
+        what = "none of {:,} files can be read as a picture".format(len(given.files))
+        raise RunnerError("unreadable-image", what, "{}: {}".format(first["file"], first["because"]))
+    return dict(found, knobs=classifier.knobs)
 
 
 def _knobs(given: argparse.Namespace) -> Optional[Dict[str, str]]:
@@ -117,6 +121,9 @@ def _parser() -> argparse.ArgumentParser:
     build = _add(commands, "build-engine", _build_engine, "make the engine that a device runs")
     build.add_argument("--package", metavar="NAME", help="the Python package that builds it")
     build.add_argument("--capability", action="append", default=[], metavar="X.Y", help="a GPU to build for; may be repeated")
+    build.add_argument(
+        "--timing-cache", type=Path, metavar="FILE", help="begin from what an earlier build measured, and leave it there"
+    )
     build.add_argument("--out", type=Path, required=True, metavar="FOLDER")
     evaluation = _add(commands, "evaluate", _evaluate, "logits of an array of pixels")
     evaluation.add_argument("--pixels", type=Path, required=True, metavar="FILE.npy", help="uint8 (N, H, W, 3)")

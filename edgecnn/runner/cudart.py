@@ -18,6 +18,10 @@ _TO_DEVICE = 1
 _TO_HOST = 2
 """cudaMemcpyHostToDevice and cudaMemcpyDeviceToHost, CUDA Runtime API, cudaMemcpyKind."""
 
+_CAPABILITY_MAJOR = 75
+_CAPABILITY_MINOR = 76
+"""cudaDevAttrComputeCapabilityMajor and …Minor, same place, cudaDeviceAttr."""
+
 
 class Cuda:
     """One device, the first visible one; every call raises rather than returning a code."""
@@ -35,6 +39,15 @@ class Cuda:
         if code != 0 or count.value < 1:
             why = self._say(code) if code != 0 else "the driver reports none"
             raise RunnerError("no-gpu", "no NVIDIA GPU can be used here", why, "check it with nvidia-smi", missing=True)
+
+    def capability(self) -> str:
+        """The GPU's compute capability, as ``8.7``."""
+        found = []
+        for attribute in (_CAPABILITY_MAJOR, _CAPABILITY_MINOR):
+            value = ctypes.c_int()
+            self._call("cudaDeviceGetAttribute", ctypes.byref(value), ctypes.c_int(attribute), ctypes.c_int(0))
+            found.append(str(value.value))
+        return ".".join(found)
 
     def allocate(self, size: int) -> int:
         """The address of ``size`` bytes of device memory."""

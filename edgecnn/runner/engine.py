@@ -15,11 +15,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional, Sequence
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence
 
+from .cudart import Cuda
 from .engine_build import KEEP_LOG, Order
 from .failure import RunnerError
 from .files import make_folder, read_json, sha256_of, write_json
+from .sensors import gpu_models
 
 SCHEMA = "edgecnn.engine-build/1"
 LOG = "build.log"
@@ -27,16 +29,28 @@ RECORD = "build.json"
 Tell = Callable[[str, int, int, str], None]
 
 
-def build_engines(
-    kit_folder: Path, out: Path, package: Optional[str] = None, capabilities: Sequence[str] = (), tell: Optional[Tell] = None
-) -> Dict[str, Any]:
+class Wish(NamedTuple):
+    """What a build may be asked beyond its kit."""
+
+    package: Optional[str] = None
+    """The builder's module; the kit's own where None."""
+    capabilities: Sequence[str] = ()
+    """An engine for each, as ``8.6``; none: one engine for the GPU of this machine."""
+    timing_cache: Optional[Path] = None
+    """A file to begin from, where it is there, and to leave."""
+
+
+PLAIN = Wish()
+"""The kit's own builder, for the GPU of this machine."""
+
+
+def build_engines(kit_folder: Path, out: Path, wish: Wish = PLAIN, tell: Optional[Tell] = None) -> Dict[str, Any]:
     """Build the kit's network; ``build.json`` is written last, and returned.
 
     Args:
         kit_folder: folder of ``kit.json``; nothing is written there.
         out: folder of the engines, ``build.log`` and ``build.json``; made where absent.
-        package: the builder's module; the kit's own where None.
-        capabilities: an engine for each, as ``8.6``; none: one engine for the GPU of this machine.
+        wish: builder, GPUs and timing cache.
         tell: called with (what, done, total, unit).
 
     Raises:
@@ -47,8 +61,8 @@ def build_engines(
         raise RunnerError("kit-needs-no-engine", "%s runs as it is: there is no engine to build" % kit["name"])
     make_folder(out)
     began = time.monotonic()
-    targets: List[Optional[str]] = list(capabilities) or [None]
-    orders = [_order(kit, kit_folder.resolve(), out.resolve(), package, target) for target in targets]
+    targets: List[Optional[str]] = list(wish.capabilities) or [None]
+    orders = [_order(kit, kit_folder.resolve(), out.resolve(), wish, target) for target in targets]
     prefix = steady_addresses()
     made: List[Dict[str, Any]] = []
     with (out / LOG).open("w", encoding="utf-8") as log:
@@ -62,15 +76,16 @@ def build_engines(
     return record
 
 
-def _order(kit: Dict[str, Any], kit_folder: Path, out: Path, package: Optional[str], capability: Optional[str]) -> Order:
+def _order(kit: Dict[str, Any], kit_folder: Path, out: Path, wish: Wish, capability: Optional[str]) -> Order:
     return Order(
-        package=package or kit["engine"]["builder"],
+        package=wish.package or kit["engine"]["builder"],
         onnx=str(kit_folder / kit["engine"]["onnx"]),
         engine=str(out / engine_name(capability)),
         log=str(out / "part.log"),
         capability=capability,
         batch_max=int(kit["model"]["batch_max"]),
         min_version=kit["engine"].get("min_version"),
+        timing_cache=None if wish.timing_cache is None else str(wish.timing_cache.resolve()),
     )
 
 
@@ -99,7 +114,19 @@ def _engine_facts(order: Order, made: Dict[str, Any]) -> Dict[str, Any]:
         "bytes": made["bytes"],
         "sha256": sha256_of(Path(order.engine)),
         "seconds": made["seconds"],
+        "built_for": _built_for(order.capability),
+        "timing_cache": made["timing_cache"],
     }
+
+
+def _built_for(capability: Optional[str]) -> Dict[str, Any]:
+    """The GPU that an engine is for: the one that was named, or this machine's; nothing where that cannot be asked."""
+    if capability is not None:
+        return {"capability": capability}
+    try:
+        return {"capability": Cuda().capability(), "models": gpu_models()}
+    except RunnerError:
+        return {}
 
 
 def engine_name(capability: Optional[str]) -> str:

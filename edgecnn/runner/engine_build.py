@@ -11,12 +11,14 @@ import json
 import os
 import sys
 import time
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Dict, NamedTuple, Optional, Tuple
 
 from .failure import RunnerError
 from .files import write_bytes
 from .tensorrt_log import Heard, logger_of
+from .timing_cache import keep_cache, read_cache
 from .versions import matches
 
 WORKSPACE_BYTES = 1 << 30
@@ -38,13 +40,16 @@ class Order(NamedTuple):
     capability: Optional[str]
     batch_max: int
     min_version: Optional[str]
+    timing_cache: Optional[str] = None
+    """A file to begin from, where it is there, and to leave; see ``timing_cache``."""
 
 
 def build(order: Order) -> Dict[str, Any]:
     """Parse and build; returns version, bytes, seconds and warnings.
 
     Raises:
-        RunnerError: the package is absent or too old, the GPU unknown, the file does not parse or build, or uint8 was misread.
+        RunnerError: the package is absent or too old, the GPU unknown, the timing cache not what it was, the file does not parse
+            or build, or uint8 was misread.
     """
     began = time.monotonic()
     trt = import_builder(order.package, order.min_version)
@@ -56,6 +61,7 @@ def build(order: Order) -> Dict[str, Any]:
         builder, network, parser = _parsed(trt, order, heard)
         _refuse_misreading(order, heard)
         config = _configured(trt, order, builder, network)
+        begun_from = _use_timing_cache(trt, order, config)
         serialized = builder.build_serialized_network(network, config)
         _refuse_misreading(order, heard)
         if serialized is None:
@@ -66,12 +72,14 @@ def build(order: Order) -> Dict[str, Any]:
                 KEEP_LOG % order.package,
             )
         write_bytes(Path(order.engine), bytes(memoryview(serialized)))
+        timing_cache = _keep_timing_cache(trt, order, config, begun_from)
         del parser
     return {
         "version": str(trt.__version__),
         "bytes": serialized.nbytes,
         "seconds": round(time.monotonic() - began, 3),
         "warnings": heard.warnings,
+        "timing_cache": timing_cache,
     }
 
 
@@ -160,6 +168,30 @@ def _configured(trt: Any, order: Order, builder: Any, network: Any) -> Any:
             profile.set_shape(tensor.name, smallest, smallest, largest)
     config.add_optimization_profile(profile)
     return config
+
+
+def _use_timing_cache(trt: Any, order: Order, config: Any) -> Optional[str]:
+    """Give the builder its cache; returns the SHA-256 of what it began from, or None where it began from nothing."""
+    if order.timing_cache is None:
+        return None
+    content = read_cache(Path(order.timing_cache), order.package, str(trt.__version__))
+    # False: the builder itself looks at what it cannot use, its own version and the GPU, and refuses.
+    if not config.set_timing_cache(config.create_timing_cache(content), False):
+        raise RunnerError(
+            "timing-cache-of-another-builder",
+            "%s: %s refuses this timing cache" % (order.timing_cache, order.package),
+            "it was measured on another GPU or driver",
+            "name another file: the builder then measures anew",
+        )
+    return sha256(content).hexdigest() if content else None
+
+
+def _keep_timing_cache(trt: Any, order: Order, config: Any, begun_from: Optional[str]) -> Optional[Dict[str, Any]]:
+    if order.timing_cache is None:
+        return None
+    content = bytes(memoryview(config.get_timing_cache().serialize()))
+    left = keep_cache(Path(order.timing_cache), content, order.package, str(trt.__version__))
+    return {"begun_from_sha256": begun_from, "sha256": left["sha256"], "bytes": left["bytes"]}
 
 
 def _aim(trt: Any, order: Order, config: Any) -> None:

@@ -28,7 +28,7 @@ class CompileStage(Stage):
     """
 
     kind: ClassVar[str] = "compile"
-    revision: ClassVar[int] = 2
+    revision: ClassVar[int] = 3
 
     package: Literal["tensorrt_rtx_bindings", "tensorrt"] = "tensorrt_rtx_bindings"
     capabilities: tuple[str, ...] = ()

@@ -11,13 +11,15 @@ import pytest
 
 from edgecnn.runner import engine_build
 from edgecnn.runner.cudart import Cuda
-from edgecnn.runner.engine import build_engines, engine_name
+from edgecnn.runner.engine import Wish, build_engines, engine_name
 from edgecnn.runner.engine_build import Order, import_builder
+from edgecnn.runner.engine_record import check_gpu
 from edgecnn.runner.failure import RunnerError
 from edgecnn.runner.files import sha256_of
 from edgecnn.runner.kit import Kit
 from edgecnn.runner.sessions import open_session
 from edgecnn.runner.tensorrt_log import Heard
+from edgecnn.runner.timing_cache import keep_cache, read_cache
 from tests.quantization.misread import with_shifted_activations, with_uint8_activations
 from tests.runner.engine_kits import FP16, INT8, RTX, engine_kit, made
 from tests.runner.kits import make_kit
@@ -33,13 +35,13 @@ def kit(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def built(kit: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("engine") / "build"
-    build_engines(kit, out, RTX, ["8.6"])
+    build_engines(kit, out, Wish(RTX, ["8.6"]))
     return out
 
 
 def refusal(kit: Path, out: Path, package: str | None = RTX, *capabilities: str) -> RunnerError:
     with pytest.raises(RunnerError) as refused:
-        build_engines(kit, out, package, capabilities)
+        build_engines(kit, out, Wish(package, capabilities))
     assert not list(out.glob("*.plan"))
     assert not (out / "build.json").exists()
     return refused.value
@@ -59,6 +61,8 @@ def test_the_record_names_network_builder_gpu_and_engine(kit: Path, built: Path)
             "bytes": engine.stat().st_size,
             "sha256": sha256_of(engine),
             "seconds": record["engines"][0]["seconds"],
+            "built_for": {"capability": "8.6"},
+            "timing_cache": None,
         }
     ]
     assert record["address_randomization"] in ("on", "off")
@@ -189,6 +193,88 @@ def test_an_engine_of_another_tensorrt_is_refused(kit: Path, built: Path, tmp_pa
     refused = session_refusal(kit, engine=str(other / "engine-sm86.plan"))
     assert refused.ref == "engine-of-another-version"
     assert refused.because == f"built by 9.9, this machine has {record['version']}"
+
+
+def test_an_engine_whose_bytes_changed_never_reaches_tensorrt(kit: Path, built: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(built, other)
+    engine = other / "engine-sm86.plan"
+    whole = bytearray(engine.read_bytes())
+    whole[len(whole) // 2] ^= 1
+    engine.write_bytes(bytes(whole))
+    refused = session_refusal(kit, engine=str(engine))
+    assert refused.ref == "engine-altered"
+    assert refused.because == f"its SHA-256 is not the one in {other / 'build.json'}"
+
+
+def test_an_engine_that_the_record_does_not_name_was_not_built_here(kit: Path, built: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(built, other)
+    (other / "engine-sm86.plan").rename(other / "engine-sm89.plan")
+    refused = session_refusal(kit, engine=str(other / "engine-sm89.plan"))
+    assert (refused.ref, refused.because) == ("engine-not-built", f"{other / 'build.json'} does not name it")
+
+
+def test_an_engine_for_another_gpu_is_told_apart_before_it_is_opened(built: Path) -> None:
+    """What a session asks when it has found its GPU; here the GPU is said, since none is needed to compare."""
+    record, engine = json.loads((built / "build.json").read_text()), built / "engine-sm86.plan"
+    check_gpu(record, engine, "8.6", ["NVIDIA GeForce RTX 3060"])
+    with pytest.raises(RunnerError) as refused:
+        check_gpu(record, engine, "8.9", ["NVIDIA GeForce RTX 4090"])
+    assert refused.value.ref == "engine-of-another-gpu"
+    assert refused.value.what == f"{engine}: an engine of another GPU"
+    assert refused.value.because == (
+        "built for a GPU of compute capability 8.6, this machine has NVIDIA GeForce RTX 4090 of compute capability 8.9"
+    )
+    assert refused.value.hint == "python3 -m runner build-engine --out build, inside the kit"
+
+
+def test_an_engine_that_its_own_machine_built_is_held_to_the_model_too() -> None:
+    facts = {"file": "engine.plan", "built_for": {"capability": "8.7", "models": ["Orin Nano"]}}
+    record = {"engines": [facts]}
+    check_gpu(record, Path("engine.plan"), "8.7", ["Orin Nano"])
+    check_gpu(record, Path("engine.plan"), "8.7", [])  # a machine that does not name its GPU
+    with pytest.raises(RunnerError) as refused:
+        check_gpu(record, Path("engine.plan"), "8.7", ["AGX Orin"])
+    assert refused.value.because == (
+        "built for Orin Nano of compute capability 8.7, this machine has AGX Orin of compute capability 8.7"
+    )
+
+
+def test_the_engine_takes_one_image_to_as_many_as_the_kit_says(built: Path) -> None:
+    """The optimization profile, as the builder itself lists it."""
+    log = (built / "build.log").read_text()
+    assert "MinShape: [1,3,64,64], OptShape: [1,3,64,64], MaxShape: [64,3,64,64]" in log
+    assert json.loads((built / "build.json").read_text())["batch_max"] == 64
+
+
+def test_a_timing_cache_is_begun_from_only_where_it_is_what_the_last_build_left(kit: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "measured.cache"
+    wish = Wish(RTX, ["8.6"], cache)
+    first = build_engines(kit, tmp_path / "first", wish)["engines"][0]["timing_cache"]
+    assert first == {"begun_from_sha256": None, "sha256": sha256_of(cache), "bytes": cache.stat().st_size}
+    second = build_engines(kit, tmp_path / "second", wish)["engines"][0]["timing_cache"]
+    assert second["begun_from_sha256"] == first["sha256"]
+    cache.write_bytes(cache.read_bytes() + b"x")
+    with pytest.raises(RunnerError) as refused:
+        build_engines(kit, tmp_path / "third", wish)
+    assert refused.value.ref == "timing-cache-altered"
+    assert refused.value.because == "its SHA-256 is not the one in measured.cache.json"
+    assert not list((tmp_path / "third").glob("*.plan"))
+
+
+def test_a_timing_cache_of_another_builder_is_refused(tmp_path: Path) -> None:
+    cache = tmp_path / "c"
+    assert read_cache(cache, "tensorrt", "10.3.0") == b""
+    keep_cache(cache, b"measured", "tensorrt", "10.3.0")
+    assert read_cache(cache, "tensorrt", "10.3.0") == b"measured"
+    with pytest.raises(RunnerError) as refused:
+        read_cache(cache, "tensorrt", "10.7.0")
+    assert refused.value.because == "left by tensorrt 10.3.0, this is tensorrt 10.7.0"
+    cache.unlink()
+    with pytest.raises(RunnerError) as refused:
+        read_cache(cache, "tensorrt", "10.3.0")
+    assert (refused.value.ref, refused.value.because) == ("timing-cache-altered", f"{cache} is missing")
 
 
 def test_an_option_that_nobody_knows_is_refused(kit: Path) -> None:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import onnx
 import pytest
 
-from edgecnn.errors.host import RunnerFailed
+from edgecnn.errors.host import RunnerFailed, RunnerTimedOut
 from edgecnn.graph.macs import mac_table
+from edgecnn.stages import compile as compile_stage
 from edgecnn.stages.compile import CompileStage
 from edgecnn.values.residency import Residency
 from tests.graph.trunks import trunk
 from tests.quantization.misread import with_uint8_activations
 from tests.runner.engine_kits import FP16, INT8, RTX, Silent, engine_kit, made
+from tests.runner.kits import rewrite_manifest
 
 CAPABILITIES = ("8.6", "8.9")
 
@@ -65,6 +68,36 @@ def test_a_network_with_uint8_at_zero_point_0_never_becomes_an_engine(tmp_path: 
     assert failed.value.ref == "uint8-read-as-int8"
     assert not list(tmp_path.rglob("*.plan"))
     assert not list(tmp_path.rglob("build.json"))
+
+
+def gone(process: str) -> bool:
+    """True once the process has ended: who was killed is reaped a moment later."""
+    deadline = time.monotonic() + 30
+    while Path("/proc", process).exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return not Path("/proc", process).exists()
+
+
+@pytest.mark.parametrize("ends", ["dies", "hangs"])
+def test_a_builder_that_dies_or_hangs_costs_that_candidate_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ends: str
+) -> None:
+    """The kit's folder comes first on the path of its runner, so that a module there stands for a builder that misbehaves."""
+    bad = engine_kit(tmp_path / "bad", "mobilenet_v3_small", FP16)
+    process = tmp_path / "process"
+    ending = {"dies": "os.kill(os.getpid(), 11)", "hangs": "time.sleep(3600)"}[ends]
+    (bad / f"{RTX}.py").write_text(f"import os, time\nopen({str(process)!r}, 'w').write(str(os.getpid()))\n{ending}\n")
+    rewrite_manifest(bad, lambda manifest: None)  # a file that it does not list would be refused
+    if ends == "hangs":
+        monkeypatch.setattr(compile_stage, "LEASE_S", 20.0)
+    with pytest.raises(RunnerTimedOut if ends == "hangs" else RunnerFailed) as failed:
+        compiled(tmp_path / "bad", bad, "8.9")
+    assert ends == "hangs" or getattr(failed.value, "ref", None) == "builder-died"
+    assert not (tmp_path / "bad" / "compiled" / "build.json").exists()
+    assert gone(process.read_text()), "it outlived the build that was given up"
+    good = engine_kit(tmp_path / "good", "mobilenet_v3_small", FP16)
+    monkeypatch.undo()
+    assert (compiled(tmp_path / "good", good, "8.9") / "build.json").exists()
 
 
 def test_a_jetson_s_gpu_cannot_be_built_for_ahead_of_time(tmp_path: Path) -> None:

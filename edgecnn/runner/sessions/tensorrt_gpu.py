@@ -1,23 +1,23 @@
 """TensorRT on an NVIDIA GPU: runs the engine that this machine's ``build-engine`` made, and no other.
 
-An engine belongs to one network, one TensorRT version and one GPU. The first two are checked against what ``build-engine``
-recorded, the third by TensorRT itself; each mismatch is said before anything runs.
+An engine belongs to one network, one TensorRT version and one GPU. All three are checked against what ``build-engine`` recorded
+before TensorRT is given the file (``engine_record``).
 """
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
 from ..cudart import Cuda
-from ..engine import RECORD
 from ..engine_build import import_builder
+from ..engine_record import BUILD, check_gpu, check_version, read_record
 from ..failure import RunnerError
 from ..feeds import TensorSpec
-from ..files import read_json, write_bytes, write_json
+from ..files import write_bytes, write_json
+from ..sensors import gpu_models
 from ..tensorrt_log import Heard, logger_of
 from . import Session
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 DEFAULT_ENGINE = "build/engine.plan"
 KNOBS = ()  # type: Tuple[str, ...]
-_BUILD = "python3 -m runner build-engine --out build, inside the kit"
 
 
 class TensorRtSession(Session):
@@ -42,7 +41,7 @@ class TensorRtSession(Session):
         self._engine = self._runtime.deserialize_cuda_engine(engine_file.read_bytes())
         if self._engine is None:
             why = self._heard.last_error()
-            raise RunnerError("engine-refused", "{}: TensorRT does not take this engine".format(engine_file), why, _BUILD)
+            raise RunnerError("engine-refused", "{}: TensorRT does not take this engine".format(engine_file), why, BUILD)
         self._context = self._engine.create_execution_context()
         if self._context is None:
             raise RunnerError("engine-refused", "{}: no room to run this engine".format(engine_file), self._heard.last_error())
@@ -166,6 +165,15 @@ def _times(trt: Any) -> Any:
     return Times()
 
 
+def _engine_file(kit: Kit, name: str) -> Path:
+    """An engine elsewhere is none of this kit's: whoever made the kit could name any file of this machine."""
+    said = kit.manifest.session.options.get("engine", DEFAULT_ENGINE)
+    path = PurePosixPath(said)
+    if not path.parts or path.is_absolute() or ".." in path.parts:
+        raise RunnerError("outside-the-kit", "session option engine {!r} leaves the kit".format(said), hint=BUILD)
+    return kit.folder / name
+
+
 def open_session(
     kit: Kit, options: Mapping[str, str], trace_folder: Optional[Path] = None, batch: Optional[int] = None
 ) -> TensorRtSession:
@@ -174,35 +182,17 @@ def open_session(
     Options: ``engine``, the engine's file relative to the kit, ``build/engine.plan`` unless given; ``build.json`` lies beside it.
 
     Raises:
-        RunnerError: bad-option, engine-not-built, engine-of-another-network, builder-missing, engine-of-another-version,
-            cuda-runtime-missing, no-gpu, or engine-refused.
+        RunnerError: bad-option, outside-the-kit, engine-not-built, engine-record-refused, engine-of-another-network,
+            engine-altered, builder-missing, engine-of-another-version, cuda-runtime-missing, no-gpu, engine-of-another-gpu,
+            or engine-refused.
     """
     unknown = sorted(set(options) - {"engine"})
     if unknown:
         raise RunnerError("bad-option", "session option {!r} is not one that tensorrt_gpu knows".format(unknown[0]))
-    engine = kit.folder / options.get("engine", DEFAULT_ENGINE)
-    trt = import_builder(_check_record(kit, engine), None)
-    _check_version(engine, trt)
-    return TensorRtSession(trt, Cuda(), engine, batch, trace_folder)
-
-
-def _check_record(kit: Kit, engine: Path) -> str:
-    """The builder's package, after the engine was found to be of the kit's network."""
-    record_file = engine.parent / RECORD
-    if not engine.is_file() or not record_file.is_file():
-        raise RunnerError(
-            "engine-not-built", "{}: this kit's engine was not built here".format(engine), hint=_BUILD, missing=True
-        )
-    record = read_json(record_file)
-    onnx = (kit.manifest.engine or {}).get("onnx", kit.manifest.model.entry)
-    if record["network_sha256"] != kit.manifest.files[onnx].sha256:
-        why = "{} names another {} than kit.json".format(record_file, onnx)
-        raise RunnerError("engine-of-another-network", "{}: not built from this kit's network".format(engine), why, _BUILD)
-    return str(record["package"])
-
-
-def _check_version(engine: Path, trt: Any) -> None:
-    built_by = json.loads((engine.parent / RECORD).read_text(encoding="utf-8"))["version"]
-    if built_by != trt.__version__:
-        why = "built by {}, this machine has {}".format(built_by, trt.__version__)
-        raise RunnerError("engine-of-another-version", "{}: an engine of another TensorRT version".format(engine), why, _BUILD)
+    engine = _engine_file(kit, options.get("engine", DEFAULT_ENGINE))
+    record = read_record(kit, engine)
+    trt = import_builder(str(record["package"]), None)
+    check_version(record, engine, str(trt.__version__))
+    cuda = Cuda()
+    check_gpu(record, engine, cuda.capability(), gpu_models())
+    return TensorRtSession(trt, cuda, engine, batch, trace_folder)

@@ -1,0 +1,124 @@
+"""Whether an engine may be run here: asked of what ``build-engine`` recorded, before TensorRT is given a byte of it.
+
+An engine belongs to one network, one TensorRT version and one GPU. TensorRT itself refuses some mismatches with a number, runs
+others slowly after a warning, and trusts the bytes; each is said here by its name.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Dict, List
+
+from .engine import RECORD, SCHEMA
+from .failure import RunnerError
+from .files import read_json, sha256_of
+
+if TYPE_CHECKING:
+    from .kit import Kit
+
+BUILD = "python3 -m runner build-engine --out build, inside the kit"
+PACKAGES = ("tensorrt", "tensorrt_rtx_bindings")
+"""The modules that run engines: a record names the one to import, and may name no other."""
+
+
+def read_record(kit: Kit, engine: Path) -> Dict[str, Any]:
+    """``build.json`` of an engine that is whole and of the kit's network.
+
+    Raises:
+        RunnerError: engine-not-built, engine-record-refused, engine-of-another-network, or engine-altered.
+    """
+    record_file = engine.parent / RECORD
+    if not engine.is_file() or not record_file.is_file():
+        raise RunnerError("engine-not-built", "{}: this kit's engine was not built here".format(engine), hint=BUILD, missing=True)
+    record: Dict[str, Any] = read_json(record_file)
+    fault = _fault(record)
+    if fault:
+        raise RunnerError("engine-record-refused", "{}: not a record that build-engine wrote".format(record_file), fault, BUILD)
+    onnx = (kit.manifest.engine or {}).get("onnx", kit.manifest.model.entry)
+    if record["network_sha256"] != kit.manifest.files[onnx].sha256:
+        why = "{} names another {} than kit.json".format(record_file, onnx)
+        raise RunnerError("engine-of-another-network", "{}: not built from this kit's network".format(engine), why, BUILD)
+    if sha256_of(engine) != engine_facts(record, engine)["sha256"]:
+        why = "its SHA-256 is not the one in {}".format(record_file)
+        raise RunnerError("engine-altered", "{}: not the engine that was built".format(engine), why, BUILD)
+    return record
+
+
+def _fault(record: Any) -> str:
+    """What of it is not as ``build-engine`` writes it; empty where nothing is. All that is read of it later is looked at here."""
+    if not isinstance(record, dict) or record.get("schema") != SCHEMA:
+        return "its schema is not {}".format(SCHEMA)
+    if record.get("package") not in PACKAGES:
+        return "its package is {}, and engines are run by {}".format(ascii(record.get("package"))[:100], " or ".join(PACKAGES))
+    for name in ("version", "network_sha256"):
+        if not isinstance(record.get(name), str):
+            return "its {} is no text".format(name)
+    if not isinstance(record.get("engines"), list):
+        return "its engines are no list"
+    return next(filter(None, map(_engine_fault, record["engines"])), "")
+
+
+def _engine_fault(facts: Any) -> str:
+    if not isinstance(facts, dict) or not all(isinstance(facts.get(name), str) for name in ("file", "sha256")):
+        return "an engine of it lacks file or sha256"
+    built = facts.get("built_for") or {}
+    if not isinstance(built, dict) or not isinstance(built.get("capability"), (str, type(None))):
+        return "an engine of it lacks the GPU that it was built for"
+    models = built.get("models", [])
+    if not isinstance(models, list) or not all(isinstance(model, str) for model in models):
+        return "an engine of it lists no GPUs by name"
+    return ""
+
+
+def engine_facts(record: Dict[str, Any], engine: Path) -> Dict[str, Any]:
+    """What the record says of one engine file.
+
+    Raises:
+        RunnerError: engine-not-built: it names no such file.
+    """
+    for facts in record["engines"]:
+        if facts["file"] == engine.name:
+            return dict(facts)
+    why = "{} does not name it".format(engine.parent / RECORD)
+    raise RunnerError("engine-not-built", "{}: this kit's engine was not built here".format(engine), why, BUILD, missing=True)
+
+
+def check_version(record: Dict[str, Any], engine: Path, version: str) -> None:
+    """Hold the builder's version against this machine's.
+
+    Raises:
+        RunnerError: engine-of-another-version.
+    """
+    if record["version"] != version:
+        why = "built by {}, this machine has {}".format(record["version"], version)
+        raise RunnerError("engine-of-another-version", "{}: an engine of another TensorRT version".format(engine), why, BUILD)
+
+
+def check_gpu(record: Dict[str, Any], engine: Path, capability: str, models: List[str]) -> None:
+    """Hold the GPU that the engine was built for against this machine's, as far as the record says.
+
+    Of one compute capability there are several models, and tactics are timed on one: an engine that was built on its own machine
+    is held to the model too.
+
+    Args:
+        record: of ``read_record``.
+        engine: its file.
+        capability: of this machine's GPU, as ``8.7``.
+        models: this machine's GPUs by name.
+
+    Raises:
+        RunnerError: engine-of-another-gpu.
+    """
+    facts = engine_facts(record, engine)
+    built = facts.get("built_for") or {}
+    differs = built.get("capability") not in (None, capability)
+    if not differs and not (built.get("models") and models and built["models"] != models):
+        return
+    why = "built for {}, this machine has {}".format(
+        _told(built.get("capability"), built.get("models", [])), _told(capability, models)
+    )
+    raise RunnerError("engine-of-another-gpu", "{}: an engine of another GPU".format(engine), why, BUILD)
+
+
+def _told(capability: Any, models: List[str]) -> str:
+    return "{} of compute capability {}".format("; ".join(models) or "a GPU", capability or "unknown")
