@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.base import EdgecnnError, ExitCode
 
 
 class PixelsChanged(EdgecnnError):
@@ -27,6 +27,33 @@ class MeterLogUnreadable(EdgecnnError):
 
     def __init__(self, *, what: str, because: str | None) -> None:
         super().__init__(what=what, because=because, hint="give --meter a CSV file whose lines are a time and watts")
+
+
+class NoMeterForObjective(EdgecnnError):
+    """Raised before anything is trained or raced, where candidates are to be chosen by an energy that nothing here reads."""
+
+    ref = "no-meter-for-objective"
+    exit_code = ExitCode.MISSING
+
+    def __init__(self, *, because: str) -> None:
+        super().__init__(
+            what="--objective energy needs a meter, and none can be read here",
+            because=because,
+            hint="make one of these readable, or give an external meter's log with --meter FILE.csv",
+        )
+
+
+class KnobsByLatency(EdgecnnError):
+    """Raised when knobs, which are raced by latency, are asked for where the objective is something that they may harm."""
+
+    ref = "knobs-by-latency"
+
+    def __init__(self, *, objective: str) -> None:
+        super().__init__(
+            what=f"knobs are raced by latency, and the objective is {objective}",
+            because="a setting that is faster for one image may do fewer images a second, or take more energy",
+            hint="leave out --knobs (race.knobs), or choose by --objective latency",
+        )
 
 
 class RunsUnusable(EdgecnnError):

@@ -1,32 +1,29 @@
-"""Choosing is not gating: the best of what fits the accuracy budget on ``choose``, a lower precision only where shown faster.
+"""Choosing is not gating: the best of what fits the accuracy budget on ``choose``, a lower precision only where shown better.
 
 The gate on ``report`` needs whole intervals; the choice takes estimates, since something must ship. What it does not take on
-trust is speed: INT8 costs accuracy for certain and is often slower, so it must beat the best float candidate in paired runs.
+trust is speed, or energy: INT8 costs accuracy for certain and is often slower, so it must beat the best float candidate in paired
+runs. Size needs no race.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from edgecnn.judging.field import Field, describe, field_of, measured_ms
-from edgecnn.judging.noise import rounds_needed, rounds_to_settle
+from edgecnn.judging.contest import Contest, Ratios, Shown, behind, latency_contest, not_shown
+from edgecnn.judging.field import Field, describe, field_of
 from edgecnn.judging.reasons import why_chosen, worded
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import Precision
-from edgecnn.values.reason import Larger, NotMeasured, NotShownFaster, Provisional, Reason, Slower, Taken
+from edgecnn.values.objective import Objective
+from edgecnn.values.reason import Larger, NotMeasured, Provisional, Reason, Taken
 from edgecnn.values.report import CandidateFacts, Choice, Latency
-from edgecnn.values.verdict import Interval
-
-Ratios = Mapping[tuple[str, str], Interval]
-"""(candidate, reference) → run medians of reference / candidate, paired in one race: above 1, the candidate is faster."""
 
 
 class ChoiceRules(Value):
     """What a choice is made under."""
 
-    objective: Literal["latency", "size"] = "latency"
+    objective: Objective = "latency"
     budget_pp: float = 1.0
     """The bound of the drop_pp gate."""
     attached: bool
@@ -55,6 +52,7 @@ def choose(
     rules: ChoiceRules,
     ratios: Ratios | None = None,
     figures: Mapping[str, Latency] | None = None,
+    contest: Contest | None = None,
 ) -> Chosen:
     """Settled on an attached device (or for size), provisional elsewhere, ``none`` where there is nothing to choose from.
 
@@ -64,6 +62,7 @@ def choose(
         ratios: paired ratios of one race; where one is absent and the reference is the baseline, ``ratio_to_fp32`` is used.
         figures: latency in the race that selects, by candidate. Once the finalists have raced again, rows hold figures of two
             races, which cannot be compared; with this the choice stays what the selecting race made it. None: the rows' own.
+        contest: the race that selects where throughput or energy is the objective; ``ratios`` and ``figures`` are of latency.
     """
     if figures is not None:
         seen = {facts.candidate.id: figures.get(facts.candidate.id) or _without_figures(facts) for facts in candidates}
@@ -73,9 +72,10 @@ def choose(
         return _fallback(field, rules)
     if rules.objective == "size":
         return _smallest(field, rules)
-    if rules.attached and any(measured_ms(facts) is not None for facts in field.inside):
-        return _fastest(field, rules, ratios or {})
-    return _provisional(field, rules)
+    race = contest if rules.objective != "latency" else latency_contest(candidates, ratios or {})
+    if race is not None and rules.attached and any(facts.candidate.id in race.shown for facts in field.inside):
+        return _best(field, rules, race)
+    return _provisional(field, rules, race.missing if race is not None and rules.attached else None)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -111,114 +111,76 @@ def _smallest(field: Field, rules: ChoiceRules) -> Chosen:
         else NotMeasured(step="size")
         for facts in field.inside
     }
-    return _settled(field, best, Taken(by="smallest", budget_pp=rules.budget_pp, mib=least), reasons)
+    taken = Taken(by="smallest", objective="size", budget_pp=rules.budget_pp, mib=least)
+    return _settled(field, best.candidate.id, taken, reasons)
 
 
-def _fastest(field: Field, rules: ChoiceRules, ratios: Ratios) -> Chosen:
-    """The best float candidate, unless a lower precision was measured to be faster than it.
+def _best(field: Field, rules: ChoiceRules, contest: Contest) -> Chosen:
+    """The best float candidate, unless a lower precision was measured to be better than it by the objective.
 
     Where floats fit the budget but none was raced, nothing was shown, and the choice stays provisional.
     """
-    raced = [facts for facts in field.inside if measured_ms(facts) is not None]
+    raced = [facts for facts in field.inside if facts.candidate.id in contest.shown]
     reasons: dict[str, Reason] = {
-        facts.candidate.id: NotMeasured(step="race", why=facts.latency.reason if facts.latency is not None else None)
+        facts.candidate.id: NotMeasured(step="race", why=_why_not_raced(facts, contest))
         for facts in field.inside
-        if measured_ms(facts) is None
+        if facts.candidate.id not in contest.shown
     }
-    best = _best_float(raced, ratios, reasons)
-    lower = [facts for facts in raced if not facts.candidate.precision.is_float]
+    best = _best_float(raced, contest, reasons)
+    lower = [facts.candidate.id for facts in raced if not facts.candidate.precision.is_float]
     reference = best  # what would ship otherwise: a faster float that was not itself shown faster is no bar to a lower precision
     if reference is None and any(facts.candidate.precision.is_float for facts in field.inside):
         return _provisional(field, rules, "no float candidate was raced")
-    shown = [facts for facts in lower if reference is None or _is_shown_faster(facts, reference, ratios, reasons)]
+    shown = [name for name in lower if reference is None or _is_shown_better(name, reference, contest, reasons)]
     if shown:
-        best = min(shown, key=_speed)
+        best = min(shown, key=lambda name: _cost(name, contest))
     if best is None:
         return _provisional(field, rules)
     for facts in raced:
-        if facts is not best:
-            reasons.setdefault(facts.candidate.id, _slower(facts, best, ratios))
-    return _settled(field, best, _taken(best, raced, rules, (reference, ratios)), reasons)
+        if facts.candidate.id != best:
+            reasons.setdefault(facts.candidate.id, behind(facts.candidate.id, best, contest))
+    taken = _taken(best, reference, [facts.candidate.id for facts in raced], contest, rules.budget_pp)
+    return _settled(field, best, taken, reasons)
 
 
-def _taken(
-    best: CandidateFacts,
-    raced: Sequence[CandidateFacts],
-    rules: ChoiceRules,
-    beaten: tuple[CandidateFacts | None, Ratios],
-) -> Taken:
-    ms, (reference, ratios) = measured_ms(best), beaten
-    if any(_speed(facts) < _speed(best) for facts in raced):
-        return Taken(by="nothing-shown-faster", budget_pp=rules.budget_pp, ms=ms)
-    if reference is None or reference is best:
-        return Taken(by="fastest", budget_pp=rules.budget_pp, ms=ms)
-    ratio, against = _ratio(best, reference, ratios), reference.candidate.id
-    return Taken(by="fastest", budget_pp=rules.budget_pp, ms=ms, against=against, ratio=ratio)
+def _taken(best: str, reference: str | None, raced: Sequence[str], contest: Contest, budget_pp: float) -> Taken:
+    figures = _figures(contest.shown[best], contest)
+    taken = Taken(by="fastest", budget_pp=budget_pp, objective=contest.objective).model_copy(update=figures)
+    if any(_cost(name, contest) < _cost(best, contest) for name in raced):
+        return taken.model_copy(update={"by": "nothing-shown-faster"})
+    if reference is None or reference == best:
+        return taken
+    return taken.model_copy(update={"against": reference, "ratio": contest.ratio(best, reference)})
 
 
-def _slower(ours: CandidateFacts, best: CandidateFacts, ratios: Ratios) -> Slower:
-    return Slower(
-        against=best.candidate.id,
-        ms=measured_ms(ours) or 0.0,
-        against_ms=measured_ms(best) or 0.0,
-        ratio=_ratio(ours, best, ratios) or _inverse(_ratio(best, ours, ratios)),
-        machine=ours.latency.machine if ours.latency is not None else "",
-    )
+def _figures(shown: Shown, contest: Contest) -> dict[str, float]:
+    if contest.objective == "throughput":
+        return {"images_per_s": 1e3 / shown.cost, "batch": shown.batch}
+    return {"energy_mj": shown.cost} if contest.objective == "energy" else {"ms": shown.cost}
 
 
-def _inverse(ratio: Interval | None) -> Interval | None:
-    """Exact, since a ratio's interval is taken on logarithms."""
-    if ratio is None:
-        return None
-    return ratio.model_copy(update={"estimate": 1 / ratio.estimate, "low": 1 / ratio.high, "high": 1 / ratio.low})
+def _best_float(raced: Sequence[CandidateFacts], contest: Contest, reasons: dict[str, Reason]) -> str | None:
+    """Among floats too, half the bits must be earned: fp16 and bf16 need to be shown better than the best fp32. So does whatever
+    is of a network that surgery changed."""
+    floats = [facts for facts in raced if facts.candidate.precision in (Precision.FP32, Precision.FP16, Precision.BF16)]
+    full = [facts.candidate.id for facts in floats if _is_full(facts)]
+    half = [facts.candidate.id for facts in floats if not _is_full(facts)]
+    best = min(full, key=lambda name: _cost(name, contest), default=None)
+    shown = [name for name in half if best is None or _is_shown_better(name, best, contest, reasons)]
+    return min(shown, key=lambda name: _cost(name, contest), default=best)
 
 
-def _best_float(raced: Sequence[CandidateFacts], ratios: Ratios, reasons: dict[str, Reason]) -> CandidateFacts | None:
-    """Among floats too, half the bits must be earned: fp16 and bf16 need to be shown faster than the best fp32."""
-    full = [facts for facts in raced if facts.candidate.precision is Precision.FP32]
-    half = [facts for facts in raced if facts.candidate.precision in (Precision.FP16, Precision.BF16)]
-    best = min(full, key=_speed, default=None)
-    shown = [facts for facts in half if best is None or _is_shown_faster(facts, best, ratios, reasons)]
-    return min(shown, key=_speed, default=best)
-
-
-def _is_shown_faster(ours: CandidateFacts, reference: CandidateFacts, ratios: Ratios, reasons: dict[str, Reason]) -> bool:
-    ratio = _ratio(ours, reference, ratios)
+def _is_shown_better(ours: str, reference: str, contest: Contest, reasons: dict[str, Reason]) -> bool:
+    ratio = contest.ratio(ours, reference)
     if ratio is not None and ratio.low > 1:
         return True
-    shown_slower = ratio is not None and ratio.high < 1
-    reasons[ours.candidate.id] = _slower(ours, reference, ratios) if shown_slower else _not_shown(ours, reference, ratio)
+    shown_worse = ratio is not None and ratio.high < 1
+    reasons[ours] = behind(ours, reference, contest) if shown_worse else not_shown(ours, reference, contest)
     return False
 
 
-def _not_shown(ours: CandidateFacts, reference: CandidateFacts, ratio: Interval | None) -> NotShownFaster:
-    """Where the race's own noise hides so small a difference, not shown is no answer; and what would give one."""
-    against, seen = reference.candidate.id, ours.latency
-    if ratio is None or seen is None:
-        return NotShownFaster(against=against, ratio=ratio)
-    noise = seen.smallest_ratio
-    hidden = noise is not None and 1 < ratio.estimate < noise
-    if noise is not None and hidden:
-        rounds = rounds_needed(seen.runs, seen=math.log(noise), wanted=math.log(ratio.estimate))
-    else:
-        rounds = rounds_to_settle(1.0, ratio, seen.runs) if ratio.estimate > 1 else None
-    return NotShownFaster(
-        against=against,
-        ratio=ratio,
-        machine=seen.machine,
-        rounds=seen.runs,
-        smallest_ratio=noise if hidden else None,
-        rounds_to_settle=rounds,
-    )
-
-
-def _ratio(ours: CandidateFacts, reference: CandidateFacts, ratios: Ratios) -> Interval | None:
-    pair = (ours.candidate.id, reference.candidate.id)
-    if pair in ratios:
-        return ratios[pair]
-    if reference.is_baseline and ours.latency is not None:
-        return ours.latency.ratio_to_fp32
-    return None
+def _why_not_raced(facts: CandidateFacts, contest: Contest) -> str | None:
+    return facts.latency.reason if contest.objective == "latency" and facts.latency is not None else None
 
 
 def _without_figures(facts: CandidateFacts) -> Latency | None:
@@ -226,18 +188,22 @@ def _without_figures(facts: CandidateFacts) -> Latency | None:
     return facts.latency if facts.latency is not None and facts.latency.p50_ms is None else None
 
 
-def _speed(facts: CandidateFacts) -> tuple[float, str]:
-    return (measured_ms(facts) or 0.0, facts.candidate.id)
+def _cost(name: str, contest: Contest) -> tuple[float, str]:
+    return (contest.shown[name].cost, name)
 
 
 def _full_precision(field: Field) -> list[CandidateFacts]:
     """The fp32 kits that the target allows; where its runtime has none (TensorRT), the baseline network's."""
-    full = [facts for facts in field.candidates if facts.candidate.precision is Precision.FP32 and facts.kit]
+    full = [facts for facts in field.candidates if _is_full(facts) and facts.kit]
     return [facts for facts in full if facts.candidate.id in field.allowed] or full
 
 
-def _settled(field: Field, best: CandidateFacts, taken: Taken, reasons: Mapping[str, Reason]) -> Chosen:
-    ident = best.candidate.id
+def _is_full(facts: CandidateFacts) -> bool:
+    """The network as it was trained, or brought, in fp32: nothing has to be earned by it."""
+    return facts.candidate.precision is Precision.FP32 and facts.candidate.surgery is None
+
+
+def _settled(field: Field, ident: str, taken: Taken, reasons: Mapping[str, Reason]) -> Chosen:
     choice = Choice(state="settled", candidate=ident, why=why_chosen(taken, ident), carried=(ident,))
     return Chosen(choice=choice, because=describe(field, {**reasons, ident: taken}))
 

@@ -5,12 +5,12 @@ One meter speaks for a candidate: the one that covers most, since a part of the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from edgecnn.judging.intervals import median_interval
 from edgecnn.judging.latency import RUNS_NEEDED, disturbed, too_few_runs
 from edgecnn.values.energy import Energy, EnergyReading, RunEnergy
-from edgecnn.values.profile import Profile
+from edgecnn.values.profile import Profile, Run
 from edgecnn.values.verdict import Fidelity
 
 METERS = ("external", "ina3221", "pmic", "nvml", "rapl")
@@ -46,6 +46,23 @@ def energy(profile: Profile, *, machine: str | None = None) -> Energy:
         reason=_why_incomplete(profile, meter, totals),
         disturbed=disturbed(profile.environment),
     )
+
+
+def meter_of_all(profiles: Iterable[Profile]) -> str | None:
+    """The meter that covers most among those that every run of all of them was read by; None where there is none.
+
+    The processor's own does not speak for a field in which a model ran on the GPU: what that took would be left out.
+    """
+    runs = [run.energy for profile in profiles for run in profile.runs]
+    common = [name for name in METERS if runs and all(run is not None and _reading(run, name) for run in runs)]
+    on_gpu = any(run is not None and _reading(run, "nvml") for run in runs)
+    return next((name for name in common if not (on_gpu and name == "rapl")), None)
+
+
+def image_mj(run: Run, meter: str) -> float | None:
+    """What an image took in one run by this meter, in millijoules, idle power included; None where it gave no reading."""
+    reading = None if run.energy is None else _reading(run.energy, meter)
+    return None if run.energy is None or reading is None else _total_mj(run.energy, reading)
 
 
 def missing_energy(*, reason: str, machine: str) -> Energy:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import singledispatch
 
 from edgecnn.judging.noise import what_helps
 from edgecnn.values.base import Value
+from edgecnn.values.objective import Objective
 from edgecnn.values.reason import (
+    FewerImages,
     Larger,
     Loses,
+    MoreEnergy,
     NotClimbed,
     NotMeasured,
     NotShownFaster,
     NotSupported,
+    OutOfTime,
     Outside,
     Provisional,
     Reason,
@@ -37,9 +42,19 @@ def why_chosen(reason: Taken | Provisional, name: str) -> str:
     return _why_taken(reason, name) if isinstance(reason, Taken) else _why_used(reason, name)
 
 
-def speed_words(ratio: Interval) -> str:
-    """``1.12 × the speed [1.09, 1.18] at 98.4 %``."""
-    return f"{ratio.estimate:.2f} × the speed [{ratio.low:.2f}, {ratio.high:.2f}] at {100 * ratio.confidence:.1f} %"
+def speed_words(ratio: Interval, objective: Objective = "latency") -> str:
+    """``1.12 × the speed [1.09, 1.18] at 98.4 %``; of energy, what it takes of the other's: ``0.89 × the energy``."""
+    if objective == "energy":
+        ratio = ratio.inverse
+    of = {"throughput": "the images a second", "energy": "the energy"}.get(objective, "the speed")
+    return f"{ratio.estimate:.2f} × {of} [{ratio.low:.2f}, {ratio.high:.2f}] at {100 * ratio.confidence:.1f} %"
+
+
+def manner_words(ours: str | None, theirs: str | None) -> str:
+    """``, with 2 threads``, of both where they differ; empty where nothing is known of ours."""
+    if ours is None:
+        return ""
+    return f", with {ours}" if theirs in (None, ours) else f", with {ours} against {theirs}"
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -61,11 +76,32 @@ def _why_taken(reason: Taken, name: str) -> str:
         return f"no candidate is known to stay {budget} on choose, so fp32 ships"
     if reason.by == "smallest":
         return f"{name} is the smallest {budget}, at {reason.mib or 0.0:.2f} MiB"
-    at = f"at {reason.ms or 0.0:.2f} ms when chosen"
+    better, best = _COMPARED[reason.objective]
+    at = f"at {_figure(reason)} when chosen"
     if reason.by == "nothing-shown-faster":
-        return f"nothing of lower precision {budget} was shown to be faster than {name}, {at}"
-    against = f", {speed_words(reason.ratio)} of {reason.against}" if reason.ratio is not None else ""
-    return f"{name} is the fastest {budget}, {at}{against}"
+        return f"nothing of lower precision {budget} was shown to {better} than {name}, {at}"
+    against = f", {speed_words(reason.ratio, reason.objective)} of {reason.against}" if reason.ratio is not None else ""
+    return f"{name} {best} {budget}, {at}{against}"
+
+
+_COMPARED: Mapping[Objective, tuple[str, str]] = {
+    "latency": ("be faster", "is the fastest"),
+    "throughput": ("do more images a second", "does the most images a second"),
+    "energy": ("take less energy", "takes the least energy"),
+    "size": ("be smaller", "is the smallest"),
+}
+
+
+def _figure(reason: Taken) -> str:
+    if reason.objective == "throughput":
+        return f"{reason.images_per_s or 0.0:,.1f} images a second with {_images(reason.batch or 1)} in a call"
+    if reason.objective == "energy":
+        return f"{reason.energy_mj or 0.0:.2f} mJ an image"
+    return f"{reason.ms or 0.0:.2f} ms"
+
+
+def _images(batch: int) -> str:
+    return f"{batch} {'image' if batch == 1 else 'images'}"
 
 
 @_sentence.register
@@ -84,11 +120,29 @@ def _why_used(reason: Provisional, name: str) -> str:
 
 @_sentence.register
 def _slower(reason: Slower, name: str) -> str:
-    times = f"slower: {reason.ms:.2f} ms against {reason.against_ms:.2f} of {reason.against}"
+    return f"slower: {reason.ms:.2f} ms against {reason.against_ms:.2f} of {reason.against}{_paired(reason, 'latency')}"
+
+
+@_sentence.register
+def _fewer_images(reason: FewerImages, name: str) -> str:
+    ours = f"{reason.images_per_s:,.1f} with {_images(reason.batch)} in a call"
+    theirs = f"{reason.against_images_per_s:,.1f} of {reason.against} with {reason.against_batch}"
+    return f"fewer images a second: {ours} against {theirs}{_paired(reason, 'throughput')}"
+
+
+@_sentence.register
+def _more_energy(reason: MoreEnergy, name: str) -> str:
+    figures = f"{reason.energy_mj:.2f} mJ an image against {reason.against_energy_mj:.2f} of {reason.against}"
+    return f"more energy: {figures} by {reason.meter}{_paired(reason, 'energy')}"
+
+
+def _paired(reason: Slower | FewerImages | MoreEnergy, objective: Objective) -> str:
+    """The ratio, where it was taken and how, and whether it leaves the question open."""
+    where = f"on {reason.machine}{manner_words(reason.manner, reason.against_manner)}"
     if reason.ratio is None:
-        return f"{times}, without paired runs, on {reason.machine}"
+        return f", without paired runs, {where}"
     doubt = "" if reason.ratio.high < 1 else ", which leaves open whether it is"
-    return f"{times}, {speed_words(reason.ratio)} on {reason.machine}{doubt}"
+    return f", {speed_words(reason.ratio, objective)} {where}{doubt}"
 
 
 @_sentence.register
@@ -98,10 +152,11 @@ def _larger(reason: Larger, name: str) -> str:
 
 @_sentence.register
 def _not_shown_faster(reason: NotShownFaster, name: str) -> str:
-    begins = f"not shown faster than {reason.against}"
+    shown = "faster than" if reason.objective == "latency" else f"to {_COMPARED[reason.objective][0]} than"
+    begins = f"not shown {shown} {reason.against}"
     if reason.ratio is None:
         return f"{begins}: they have no paired runs"
-    said = f"{begins}: {speed_words(reason.ratio)}"
+    said = f"{begins}: {speed_words(reason.ratio, reason.objective)}{manner_words(reason.manner, reason.against_manner)}"
     if reason.smallest_ratio is None:
         return said
     could = f"this race could have shown {reason.smallest_ratio:.2f} × and no less"
@@ -129,6 +184,12 @@ def _not_supported(reason: NotSupported, name: str) -> str:
 @_sentence.register
 def _not_climbed(reason: NotClimbed, name: str) -> str:
     return f"not climbed: {reason.why}"
+
+
+@_sentence.register
+def _out_of_time(reason: OutOfTime, name: str) -> str:
+    spent = f"not climbed: out of time, {reason.spent_s:.0f} s spent of a budget of {reason.budget_s:.0f} s"
+    return f"{spent}; this climbs on: {reason.command}" if reason.command else spent
 
 
 _WITHOUT = {

@@ -11,7 +11,7 @@ from pathlib import Path
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.race_request import ENERGY_WINDOW_S, EXTERNAL_WINDOW_S, RaceRequest
 from edgecnn.runner.meters.found import can_watch
-from edgecnn.values.profile import Environment
+from edgecnn.values.profile import Environment, Purpose
 
 
 def metered(kit: KitRef, environment: Environment, log: Path | None = None) -> bool:
@@ -32,9 +32,11 @@ def why_not(environment: Environment) -> str:
     return f"no meter can be read here: {no_meter(environment)}; --meter takes an external one's log"
 
 
-def energy_request(kits: Sequence[KitRef], *, rounds: int, max_age_h: float, log: Path | None = None) -> RaceRequest:
-    """The race that measures these kits' energy."""
+def energy_request(
+    kits: Sequence[KitRef], *, rounds: int, max_age_h: float, log: Path | None = None, purpose: Purpose = "energy"
+) -> RaceRequest:
+    """The race that measures these kits' energy: for the reported figures, or for the choice (``select-energy``)."""
     window_s = ENERGY_WINDOW_S if log is None else EXTERNAL_WINDOW_S
     return RaceRequest(
-        kits=tuple(kits), purpose="energy", rounds=rounds, samples=1, max_s=window_s, max_age_h=max_age_h, meter_log=log
+        kits=tuple(kits), purpose=purpose, rounds=rounds, samples=1, max_s=window_s, max_age_h=max_age_h, meter_log=log
     )

@@ -71,11 +71,13 @@ class RaceRequest(Value):
     def timeout_s(self) -> float:
         """After which a process is taken to hang."""
         overhead_s = COMPILE_OVERHEAD_S if any(kit.compiles for kit in self.kits) else RUN_OVERHEAD_S
-        return (2 if self.purpose == "energy" else 1) * self.max_s + overhead_s
+        stretches = 2 if _OF_PURPOSE.get(self.purpose, {}).get("energy") else 1
+        return stretches * self.max_s + overhead_s
 
 
 _OF_PURPOSE: Mapping[Purpose, Mapping[str, Any]] = {
     "energy": {"energy": True},
+    "select-energy": {"energy": True},
     "end-to-end": {"end_to_end": True},
     "soak": {"window_s": SOAK_WINDOW_S},
 }

@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Literal
 
+from pydantic import Field
+
 from edgecnn.values.base import Value
+from edgecnn.values.surgery import Surgery
 
 
 class Runtime(StrEnum):
@@ -79,6 +82,9 @@ class Candidate(Value):
     session_options: Mapping[str, str] = {}
     needs_engine: bool = False
     """True where the device builds its own engine from the kit's ONNX; accuracy then comes from a twin or the device."""
+    surgery: Surgery | None = Field(default=None, exclude_if=lambda done: done is None)
+    """What was done to the network that it is made from. None: it is the one that was trained, or brought, and its keys and kits
+    hold no word of surgery."""
 
 
 class Unsupported(Value):

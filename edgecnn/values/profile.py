@@ -27,11 +27,12 @@ as it would without, and one that does not ends. The kernel's own throttling may
 """
 
 Purpose = Literal[
-    "screen", "select", "knobs", "report", "energy", "baseline", "against", "trial", "batches", "throughput", "end-to-end", "soak"
-]
-"""What a race was run for; ``knobs`` holds one kit against itself in other settings, ``batches`` screens the numbers of images
-in a call, ``against`` is of two builds' kits, one of them perhaps by itself or against itself, and ``trial`` says beforehand how
-long such a race's runs must be."""
+    "screen", "select", "knobs", "report", "energy", "baseline", "against", "trial", "batches", "throughput", "end-to-end",
+    "soak", "select-throughput", "select-energy",
+]  # fmt: skip
+"""What a race was run for; ``select``, ``select-throughput`` and ``select-energy`` choose; ``knobs`` holds one kit
+against itself in other settings, ``batches`` screens the numbers of images in a call, ``against`` is of two builds' kits, one of
+them perhaps by itself or against itself, and ``trial`` says beforehand how long such a race's runs must be."""
 
 
 class Environment(Value):

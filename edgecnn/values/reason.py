@@ -11,6 +11,7 @@ from pydantic import Field
 
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import Precision, Runtime
+from edgecnn.values.objective import Objective, Raced
 from edgecnn.values.verdict import Interval
 
 
@@ -19,15 +20,23 @@ class Taken(Value):
 
     kind: Literal["taken"] = "taken"
     by: Literal["fastest", "nothing-shown-faster", "smallest", "fallback"]
-    """``fallback``: nothing was shown to be inside the accuracy budget, so fp32 ships whatever it costs."""
+    """``fastest``: best by the objective. ``nothing-shown-faster``: nothing was shown better by it. ``fallback``: nothing was
+    shown to be inside the accuracy budget, so fp32 ships whatever it costs."""
     budget_pp: float
+    objective: Objective = "latency"
     ms: float | None = None
-    """Its p50 in the race that selected."""
+    """Its p50 in the race that selected, where latency is the objective."""
+    images_per_s: float | None = None
+    """The same of throughput."""
+    batch: int | None = None
+    """Images in a call there."""
+    energy_mj: float | None = None
+    """Of one image, where energy is the objective."""
     mib: float | None = None
     against: str | None = None
     """What it had to be shown faster than."""
     ratio: Interval | None = None
-    """How many times as fast as ``against``, paired in one race."""
+    """How many times as good as ``against`` by the objective (as fast, or reference's energy / its own), paired in one race."""
 
 
 class Provisional(Value):
@@ -53,6 +62,42 @@ class Slower(Value):
     ratio: Interval | None
     """How many times as fast as ``against``, paired in one race, so below 1; None where no round has both."""
     machine: str
+    manner: str | None = None
+    """How its runs were made, such as ``2 threads``; None where that is not known."""
+    against_manner: str | None = None
+
+
+class FewerImages(Value):
+    """Another was measured to do more images a second, where throughput is what counts."""
+
+    kind: Literal["fewer-images"] = "fewer-images"
+    against: str
+    images_per_s: float
+    against_images_per_s: float
+    batch: int
+    """Images in a call: its best number, as screening has it."""
+    against_batch: int
+    ratio: Interval | None
+    """How many times the images a second of ``against``, paired in one race, so below 1; None where no round has both."""
+    machine: str
+    manner: str | None = None
+    against_manner: str | None = None
+
+
+class MoreEnergy(Value):
+    """Another was measured to take less energy for an image, where energy is what counts."""
+
+    kind: Literal["more-energy"] = "more-energy"
+    against: str
+    energy_mj: float
+    """Of one image, all that the meter covers."""
+    against_energy_mj: float
+    ratio: Interval | None
+    """Energy of ``against`` / its own, paired in one race, so below 1; None where no round has both."""
+    meter: str
+    machine: str
+    manner: str | None = None
+    against_manner: str | None = None
 
 
 class Larger(Value):
@@ -68,10 +113,15 @@ class NotShownFaster(Value):
     """A lower precision ships only where its paired interval lies beyond 1, and this one's does not."""
 
     kind: Literal["not-shown-faster"] = "not-shown-faster"
+    objective: Raced = "latency"
+    """In what it was not shown better."""
     against: str
     ratio: Interval | None
-    """How many times as fast as ``against``; None where they have no paired runs."""
+    """How many times as good as ``against`` by the objective; None where they have no paired runs."""
     machine: str | None = None
+    manner: str | None = None
+    """How its runs were made, such as ``2 threads``; None where that is not known."""
+    against_manner: str | None = None
     rounds: int = 0
     """Of the race."""
     smallest_ratio: float | None = None
@@ -115,6 +165,18 @@ class NotClimbed(Value):
     why: str
 
 
+class OutOfTime(Value):
+    """Its rung of the ladder was not tried because the time budget was spent."""
+
+    kind: Literal["out-of-time"] = "out-of-time"
+    rung: str
+    spent_s: float
+    """On the rungs that were climbed; more than the budget where one began inside it and ended after it."""
+    budget_s: float
+    command: str | None = None
+    """What climbs on."""
+
+
 class NotMeasured(Value):
     """A step without which nothing can be said of it has no result."""
 
@@ -130,7 +192,19 @@ class NotMeasured(Value):
 
 
 Reason = Annotated[
-    Taken | Provisional | Slower | Larger | NotShownFaster | Loses | Outside | NotSupported | NotClimbed | NotMeasured,
+    Taken
+    | Provisional
+    | Slower
+    | FewerImages
+    | MoreEnergy
+    | Larger
+    | NotShownFaster
+    | Loses
+    | Outside
+    | NotSupported
+    | NotClimbed
+    | OutOfTime
+    | NotMeasured,
     Field(discriminator="kind"),
 ]
 """The closed set, told apart by ``kind``."""

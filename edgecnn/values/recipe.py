@@ -9,12 +9,15 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import Runtime
+from edgecnn.values.objective import Objective
+from edgecnn.values.surgery import Activation, SqueezeExcite
 
 
 class ModelChoice(Value):
     """``[model]``: which network, from which weights, at which resolution."""
 
     arch: str = "efficientnet-b0"
+    """A network of the catalogue, as `edgecnn list archs` shows it."""
     onnx: str | None = None
     """The path of a trained network that takes the place of ``arch``, ``weights`` and training."""
     weights: str = "auto"
@@ -27,12 +30,15 @@ class DataChoice(Value):
     """``[data]``: which images. ``demo`` is the embedded Fashion-MNIST."""
 
     path: str = "demo"
+    """A folder with a sub-folder a class, or with train/, val/ and test/; a CSV list; a zip of a folder; or demo."""
     seed: NonNegativeInt = 0
+    """Of the roles that are drawn."""
     calibrate_images: PositiveInt = 300
     """Taken out of the training images, stratified, and never trained on."""
     choose_share: Annotated[float, Field(gt=0, lt=0.5)] = 0.15
     """Share of the images without a role of their own that chooses among candidates."""
     report_share: Annotated[float, Field(gt=0, lt=0.5)] = 0.2
+    """Share of them that every reported accuracy is of."""
     train: bool = True
     """False, as filled in for a model that was brought: images that would have trained are reported on."""
 
@@ -45,30 +51,41 @@ class PreprocessingChoice(Value):
     mean: tuple[float, float, float] | None = None
     """Of red, green and blue, on the scale 0 to 1; with ``std``, in place of ``like``."""
     std: tuple[float, float, float] | None = None
+    """On the same scale; beside ``mean``."""
     channels: Literal["rgb", "bgr"] | None = None
+    """Their order in the network's input."""
     resize_px: PositiveInt | None = None
     """Short side before the centre crop."""
     interpolation: Literal["bilinear", "bicubic"] = "bilinear"
+    """Of that resizing."""
 
 
 class TrainChoice(Value):
     """``[train]``. Pretrained: a head on cached features, then ``epochs`` of the whole network. Scratch: ``epochs``."""
 
     epochs: Annotated[int, Field(ge=0, le=10_000)] | None = None
+    """Passes over the training images. Unset: 2 of a pretrained network; from scratch by the number of images, 8 to 90."""
     head_epochs: PositiveInt = 30
+    """Passes of a pretrained network's new head alone, before those."""
     batch_size: Annotated[int, Field(gt=0, le=4096)] = 64
+    """Images a step."""
     learning_rate: Annotated[float, Field(gt=0, le=10)] | None = None
+    """Peak rate. Unset: 0.004 from scratch, 0.001 of a pretrained network's head."""
     weight_decay: Annotated[float, Field(ge=0)] = 1e-4
+    """Of AdamW."""
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    """Share of each label that is spread over all classes."""
     patience: PositiveInt = 5
     """Epochs without a better ``choose`` accuracy after which training stops."""
     seed: NonNegativeInt = 0
+    """Of weights that begin random, of the order of images and of what is done to them."""
 
 
 class QuantizeChoice(Value):
     """``[quantize]``: how many of the calibration images are used (unset: all of them), and whether weights learn INT8."""
 
     images: PositiveInt | None = None
+    """Calibration images that are used. Unset: all of them."""
     aware: bool = False
     """Build INT8 candidates of weights that were trained with the rounding in place, too. It takes another short training."""
     aware_epochs: PositiveInt = 1
@@ -77,11 +94,26 @@ class QuantizeChoice(Value):
     """Peak rate of that training: a larger one soon moves weights further than the rounding does."""
 
 
+class SurgeryChoice(Value):
+    """``[surgery]``: whether candidates of a changed network are built too, and what is changed. It takes another training."""
+
+    activation: Activation = "keep"
+    """What takes the place of SiLU."""
+    squeeze_excite: SqueezeExcite = "keep"
+    """Whether its blocks stay."""
+    epochs: PositiveInt = 4
+    """Passes over the training images, in which the changed network learns to give the unchanged one's answers."""
+    learning_rate: Annotated[float, Field(gt=0, le=10)] = 1e-4
+    """Peak rate of that training. At 1e-3 a few steps moved EfficientNet-B0 further away than hard-swish had."""
+
+
 class TargetChoice(Value):
     """``[target]``: DEVICE or DEVICE:RUNTIME."""
 
     device: str = "cpu"
+    """A shipped device's name, or the path of a device file; DEVICE:RUNTIME too."""
     runtime: Runtime | None = None
+    """The one runtime that may ship. Unset: those that the device's file offers."""
 
 
 class RaceChoice(Value):
@@ -92,6 +124,7 @@ class RaceChoice(Value):
     samples: Annotated[int, Field(ge=50)] = 1000
     """Timed inferences of each process."""
     max_age_h: PositiveFloat = 24.0
+    """Hours for which a stored race serves."""
     knobs: bool = False
     """Whether the chosen kit's runtime knobs (threads and such) are raced too: about as long again as the race that chooses."""
 
@@ -104,12 +137,22 @@ class DesktopChoice(Value):
     all: each way that torch has here."""
 
 
+class SelectChoice(Value):
+    """``[choice]``: what ships, among the candidates inside the accuracy budget."""
+
+    objective: Objective = "latency"
+    """latency, size, throughput (each candidate at its best number of images in a call) or energy (an image's, by a meter)."""
+
+
 class GateChoice(Value):
     """``[gates]``: bounds. An empty table means the default: a drop of at most 1 pp, advisory."""
 
     max: Mapping[str, float] = {}
+    """Metric to the largest allowed value."""
     min: Mapping[str, float] = {}
+    """Metric to the smallest allowed value."""
     require_measured: bool = False
+    """A gate whose figure was not measured ends with 3."""
 
 
 class Recipe(Value):
@@ -121,7 +164,9 @@ class Recipe(Value):
     preprocessing: PreprocessingChoice = PreprocessingChoice()
     train: TrainChoice = TrainChoice()
     quantize: QuantizeChoice = QuantizeChoice()
+    surgery: SurgeryChoice = SurgeryChoice()
     target: TargetChoice = TargetChoice()
     race: RaceChoice = RaceChoice()
     desktop: DesktopChoice = DesktopChoice()
+    choice: SelectChoice = SelectChoice()
     gates: GateChoice = GateChoice()

@@ -9,13 +9,14 @@ from pydantic import Field
 
 from edgecnn.values.artifact import Outcome, Unavailable
 from edgecnn.values.base import Value
+from edgecnn.values.calibration import CalibrationFacts
 from edgecnn.values.candidate import Candidate, Unsupported
 from edgecnn.values.energy import Energy
 from edgecnn.values.knobs import KnobRace
 from edgecnn.values.memory import Memory
 from edgecnn.values.profile import Environment
 from edgecnn.values.quality import Quality
-from edgecnn.values.reason import Reason
+from edgecnn.values.reason import OutOfTime, Reason
 from edgecnn.values.residency import Residency
 from edgecnn.values.steady import Steady
 from edgecnn.values.sustained import Sustained
@@ -209,6 +210,8 @@ class BuildReport(Value):
     candidates: tuple[CandidateFacts, ...]
     unsupported: tuple[Unsupported, ...]
     skipped_rungs: Mapping[str, str]
+    out_of_time: Mapping[str, OutOfTime] = {}
+    """Those of them that the time budget left out, with what climbs on."""
     unavailable: Mapping[str, Unavailable] = {}
     """Candidate that the device could run to why it could not be made on this machine."""
     choice: Choice
@@ -216,6 +219,8 @@ class BuildReport(Value):
     gates: tuple[GateResult, ...]
     """Of the chosen candidate."""
     baseline: BaselineFacts
+    calibration: CalibrationFacts | None = None
+    """The images that INT8 ranges were taken from; None where there is no INT8 candidate."""
     notices: tuple[str, ...]
     """What a reader must know before believing the table: scratch training, emulation, stand-ins."""
     unexecuted: tuple[str, ...]

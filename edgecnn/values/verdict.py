@@ -34,6 +34,11 @@ class Interval(Value):
     high: float
     confidence: float
 
+    @property
+    def inverse(self) -> Interval:
+        """Of a ratio, that of the other over this one: exact, since a ratio's interval is taken on logarithms."""
+        return self.model_copy(update={"estimate": 1 / self.estimate, "low": 1 / self.high, "high": 1 / self.low})
+
 
 class Metric(Value):
     """What a gate can bound."""

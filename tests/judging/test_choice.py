@@ -1,5 +1,6 @@
 from edgecnn.judging.choice import ChoiceRules, choose
 from edgecnn.judging.latency import missing_latency
+from edgecnn.values.surgery import Surgery
 from edgecnn.values.verdict import Fidelity
 from tests.judging.made import a_latency, an_accuracy, an_interval, facts
 
@@ -91,6 +92,32 @@ def test_bf16_too_must_be_shown_faster_than_fp32():
     table = [fp32(), row("openvino-fp32", 2.0), row("openvino-bf16", 1.8)]
     assert chosen(*table)[0] == "openvino-fp32"
     assert chosen(*table, ratios={("openvino-bf16", "openvino-fp32"): an_interval(1.1, 1.05, 1.2)})[0] == "openvino-bf16"
+
+
+def changed(ident, ms, drop=0.0, ratio=None):
+    """The same of a network that surgery changed."""
+    plain = row(ident, ms, drop, ratio)
+    done = Surgery(activation="relu6", epochs=2)
+    return plain.model_copy(
+        update={"candidate": plain.candidate.model_copy(update={"id": f"{ident}-{done.suffix}", "surgery": done})}
+    )
+
+
+def test_a_changed_network_too_must_be_shown_faster_even_in_fp32():
+    only_looks = changed("onnxruntime-fp32", 3.9, ratio=(0.99, 1.07))
+    assert chosen(fp32(), only_looks)[0] == "onnxruntime-fp32"
+    assert chosen(fp32(), changed("onnxruntime-fp32", 3.0, ratio=(1.2, 1.4)))[0] == "onnxruntime-fp32-relu6"
+
+
+def test_a_changed_network_that_loses_more_than_the_budget_is_never_chosen():
+    fast = changed("onnxruntime-int8", 0.5, 1.1, ratio=(7.0, 9.0))
+    assert chosen(fp32(), fast)[0] == "onnxruntime-fp32"
+    assert chosen(fp32(choose=None), changed("onnxruntime-fp32", 0.5, 1.1))[0] == "onnxruntime-fp32"
+
+
+def test_a_changed_fp32_is_no_reference_to_be_carried():
+    found = choose([fp32(None), changed("openvino-fp32", None, 1.1), row("openvino-int8")], AWAY).choice
+    assert set(found.carried) == {"onnxruntime-fp32", "openvino-int8"}
 
 
 def test_int8_that_was_shown_faster_than_what_would_ship_otherwise_ships():

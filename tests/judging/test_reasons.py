@@ -31,6 +31,11 @@ def int8(ms: float | None = 0.73, ratio: Interval | None = None, **fields: Any) 
     return facts("onnxruntime-int8", **{**known, **fields})
 
 
+def run_with(manner: str, row: CandidateFacts) -> CandidateFacts:
+    assert row.latency is not None
+    return row.model_copy(update={"latency": row.latency.model_copy(update={"manner": manner})})
+
+
 def at(ms: float | None, ratio: Interval | None = None) -> Any:
     return None if ms is None else a_latency(an_interval(ms, ms * 0.98, ms * 1.02), ratio=ratio, smallest_ratio=1.05)
 
@@ -95,6 +100,30 @@ def test_a_higher_median_whose_ratio_is_open_says_so() -> None:
     slower = Slower(against="a", ms=1.02, against_ms=1.0, ratio=an_interval(0.98, 0.9, 1.05), machine="a board")
     assert worded(slower, "b") == (
         "slower: 1.02 ms against 1.00 of a, 0.98 × the speed [0.90, 1.05] at 98.4 % on a board, which leaves open whether it is"
+    )
+
+
+def test_a_slower_one_says_on_how_many_threads_it_ran() -> None:
+    fast = run_with("2 threads", fp32())
+    slow = run_with("2 threads", int8(0.91, ratio=an_interval(0.89, 0.85, 0.93)))
+    assert chosen(fast, slow).reasons["onnxruntime-int8"].endswith("at 98.4 % on AMD EPYC, with 2 threads")
+
+
+def test_manners_that_differ_are_both_named() -> None:
+    fast = run_with("2 threads", fp32())
+    slow = run_with("1 thread, spinning off", int8(0.91, ratio=an_interval(0.89, 0.85, 0.93)))
+    assert (
+        chosen(fast, slow)
+        .reasons["onnxruntime-int8"]
+        .endswith("at 98.4 % on AMD EPYC, with 1 thread, spinning off against 2 threads")
+    )
+
+
+def test_one_that_was_not_shown_faster_says_on_how_many_threads_it_ran() -> None:
+    fast = run_with("2 threads", fp32())
+    found = chosen(fast, run_with("2 threads", int8(ratio=an_interval(1.10, 0.97, 1.18))))
+    assert found.reasons["onnxruntime-int8"] == (
+        "not shown faster than onnxruntime-fp32: 1.10 × the speed [0.97, 1.18] at 98.4 %, with 2 threads"
     )
 
 

@@ -1,0 +1,161 @@
+"""The races that choose where throughput or energy is the objective: one run of each, then the finalists, interleaved.
+
+Each candidate runs as it would be used: for throughput with its own best number of images in a call. What is reported of the
+winner is measured once more, since the winner of a selection flatters itself.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from edgecnn.building.extents import Extents
+from edgecnn.building.observe import Observations, Observer, RaceManner, finalists
+from edgecnn.errors.measuring import NoMeterForObjective
+from edgecnn.judging.contest import Contest, energy_contest, throughput_contest
+from edgecnn.judging.energy import image_mj, meter_of_all
+from edgecnn.judging.throughput import screened
+from edgecnn.measure.energy import energy_request, metered, no_meter
+from edgecnn.measure.kits import KitRef
+from edgecnn.measure.race import RaceResult, race
+from edgecnn.measure.race_request import THROUGHPUT_S, RaceRequest
+from edgecnn.runner.meters.found import can_watch
+from edgecnn.values.candidate import Candidate
+from edgecnn.values.objective import Objective
+from edgecnn.values.profile import Environment, Profile, Purpose
+
+
+def require_meter(environment: Environment, candidates: Iterable[Candidate], log: Path | None) -> None:
+    """Refuse energy as the objective before anything is raced, where nothing reads what any candidate takes.
+
+    Args:
+        environment: of the machine that would race.
+        candidates: of the build.
+        log: an external meter's log.
+
+    Raises:
+        NoMeterForObjective: with what would give a meter.
+    """
+    meters = environment.observed.get("energy_meters", "").split()
+    if log is None and not any(can_watch(meters, candidate.needs_engine) for candidate in candidates):
+        raise NoMeterForObjective(because=no_meter(environment))
+
+
+def race_for_choice(observer: Observer, inside: Sequence[str], objective: Objective, how: RaceManner, log: Path | None) -> None:
+    """Run what ``contest_of`` reads. A kit that fails is no finalist; its reason is in the notes.
+
+    Args:
+        observer: has screened latency, and knows the kits.
+        inside: candidates inside the accuracy budget; others may ship for nothing.
+        objective: throughput or energy; of the others nothing is run.
+        how: whether a stored race may serve.
+        log: an external meter's log.
+    """
+    if objective == "throughput":
+        _throughput(observer, inside, how)
+    elif objective == "energy":
+        _energy(observer, inside, how, log)
+
+
+def contest_of(seen: Observations, objective: Objective, machine: str) -> Contest | None:
+    """What the race for the choice showed; None where there was none, or where latency or size is the objective."""
+    if objective == "throughput" and "select-throughput" in seen.races:
+        return throughput_contest(seen.raced("select-throughput"), machine)
+    if objective == "energy" and "select-energy" in seen.races:
+        return energy_contest(seen.raced("select-energy"), machine)
+    return None
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Screens:
+    """Apart from what is reported: these are of more candidates than ship, and of one run each."""
+
+    batch_screens: dict[int, RaceResult] = field(default_factory=dict)
+    throughput: list[RaceResult] = field(default_factory=list)
+    races: dict[Purpose, RaceResult] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+def _throughput(observer: Observer, inside: Sequence[str], how: RaceManner) -> None:
+    choice = observer.execution.plan.resolved.recipe.race
+    kits = _kits(observer, inside)
+    screens = _Screens()
+    extents = Extents(screens, tuple(kits.values()), observer.lab, choice, anew=how.anew)
+    extents.screen()
+    best = {name: batch for name, kit in kits.items() if (batch := extents.best_of(kit.entrant)) is not None}
+    ms = {name: 1e3 / _screened(screens, kits[name])[batch] for name, batch in best.items()}
+    final = finalists(ms, inside, observer.execution.candidates)
+    observer.seen.notes += list(dict.fromkeys(screens.notes))
+    _race(
+        observer,
+        RaceRequest(
+            kits=tuple(kits[name] for name in final),
+            purpose="select-throughput",
+            rounds=choice.rounds,
+            samples=choice.samples,
+            max_s=THROUGHPUT_S,
+            max_age_h=0.0 if how.anew else choice.max_age_h,
+            batches={kits[name].entrant: best[name] for name in final},
+        ),
+    )
+
+
+def _screened(screens: _Screens, kit: KitRef) -> dict[int, float]:
+    found = screens.batch_screens.items()
+    return screened({batch: result.profiles[kit.entrant] for batch, result in found if kit.entrant in result.profiles})
+
+
+def _energy(observer: Observer, inside: Sequence[str], how: RaceManner, log: Path | None) -> None:
+    choice, lab = observer.execution.plan.resolved.recipe.race, observer.lab
+    kits = {name: kit for name, kit in _kits(observer, inside).items() if metered(kit, lab.environment, log)}
+    max_age_h = 0.0 if how.anew else choice.max_age_h
+
+    def request(names: Iterable[str], rounds: int) -> RaceRequest:
+        watched = [kits[name] for name in names]
+        lab.tell.note(f"energy of {', '.join(kit.candidate.id for kit in watched)}, to choose by: runs of each: {rounds}")
+        return energy_request(watched, rounds=rounds, max_age_h=max_age_h, log=log, purpose="select-energy")
+
+    if not kits:
+        return
+    screen = race(request(kits, 1), lab)  # of one run each, so that it orders and does not choose
+    profiles = {name: screen.profiles[kit.entrant] for name, kit in kits.items() if kit.entrant in screen.profiles}
+    meter = meter_of_all(profiles.values())
+    mj = {name: found for name, each in profiles.items() if meter and (found := _median_mj(each, meter)) is not None}
+    final = finalists(mj, inside, observer.execution.candidates)
+    observer.seen.notes += [
+        f"select-energy race of {name} failed: {screen.failed[kit.entrant]}"
+        for name, kit in kits.items()
+        if kit.entrant in screen.failed
+    ]
+    if profiles and meter is None:
+        observer.seen.notes.append("energy: no meter covers what every candidate took, so that nothing is chosen by it")
+    if final:
+        _race(observer, request(final, choice.rounds))
+
+
+def _median_mj(profile: Profile, meter: str) -> float | None:
+    found = [mj for run in profile.runs if (mj := image_mj(run, meter)) is not None]
+    return statistics.median(found) if found else None
+
+
+def _kits(observer: Observer, inside: Sequence[str]) -> Mapping[str, KitRef]:
+    """Of those that may ship, as far as they ran when latency was screened."""
+    seen = observer.seen
+    return {name: kit for name, kit in seen.kits.items() if name in inside and name in seen.screen_ms}
+
+
+def _race(observer: Observer, request: RaceRequest) -> None:
+    if not request.kits:
+        return
+    result = race(request, observer.lab)
+    observer.seen.races[request.purpose] = result
+    observer.seen.notes += [
+        f"{request.purpose} race of {kit.candidate.id} failed: {result.failed[kit.entrant]}"
+        for kit in request.kits
+        if kit.entrant in result.failed
+    ]

@@ -1,0 +1,141 @@
+"""The races that choose where throughput or energy is the objective, on a machine that is made up."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgecnn.building.assemble import Scene
+from edgecnn.building.execute import Execution
+from edgecnn.building.objective_race import contest_of, race_for_choice, require_meter
+from edgecnn.building.observe import Observer, RaceManner
+from edgecnn.building.plan import plan
+from edgecnn.building.resolve import BASELINE
+from edgecnn.errors.measuring import KnobsByLatency, NoMeterForObjective
+from edgecnn.judging.contest import Contest
+from edgecnn.runner.files import write_json
+from edgecnn.runner.items import Item, run_file
+from edgecnn.store.store import Store
+from edgecnn.values.objective import Objective
+from edgecnn.values.profile import Environment
+from tests.building.resolutions import INT8, resolved
+from tests.measure.labs import FakeHost, a_kit, lab_at
+
+NAMES = (BASELINE.id, INT8.id)
+
+
+class UnequalHost(FakeHost):
+    """On which kits differ, by the name of their folder: in how long an image takes, alone and among others, and in energy."""
+
+    image_ns: Mapping[str, int] = {BASELINE.id: 4_000_000, INT8.id: 5_000_000}
+    saved: Mapping[str, float] = {BASELINE.id: 0.5, INT8.id: 0.1}
+    """What of that time one image costs in a call of sixteen."""
+    joules: Mapping[str, float] = {BASELINE.id: 10.0, INT8.id: 6.0}
+
+    def _run_one(self, index: int, item: Item, out: Path) -> None:
+        super()._run_one(index, item, out)
+        path, name = run_file(out, index), item.kit.name
+        run = json.loads(path.read_text())
+        if "error" in run:
+            return
+        each = self.image_ns[name] * (item.batch if item.batch < 16 else 16 * self.saved[name])
+        run["samples_ns"] = [round(each)] * len(run["samples_ns"])
+        if run.get("energy"):
+            for reading in run["energy"]["readings"]:
+                reading["work_j"] = self.joules[name]
+        write_json(path, run)
+
+
+class Stand:
+    def __init__(self, folder: Path, meters: str = "rapl") -> None:
+        self.host = UnequalHost()
+        self.host.meters = meters
+        self.observer = Observer(Execution(plan=plan(resolved())), lab_at(self.host, Store.open(folder / "store")))
+        self.observer.seen.kits = {name: a_kit(folder / "kits", name) for name in NAMES}
+        self.observer.race(NAMES, "screen", RaceManner())
+
+    def contest(self, objective: Objective) -> Contest | None:
+        race_for_choice(self.observer, NAMES, objective, RaceManner(), None)
+        return contest_of(self.observer.seen, objective, "a machine")
+
+    @property
+    def scene(self) -> Scene:
+        return Scene(execution=self.observer.execution, seen=self.observer.seen, lab=self.observer.lab)
+
+
+@pytest.fixture
+def stand(tmp_path: Path) -> Stand:
+    return Stand(tmp_path)
+
+
+def test_each_candidate_races_with_its_own_best_number_of_images(stand: Stand) -> None:
+    found = stand.contest("throughput")
+    assert found is not None
+    assert {name: (shown.batch, shown.runs) for name, shown in found.shown.items()} == {BASELINE.id: (16, 8), INT8.id: (16, 8)}
+    ratio = found.ratio(INT8.id, BASELINE.id)
+    assert ratio is not None and ratio.low == pytest.approx(4.0, rel=1e-3), "slower alone, and four times as many in a call"
+
+
+def test_what_was_only_screened_is_reported_of_nobody(stand: Stand) -> None:
+    stand.contest("throughput")
+    assert stand.observer.seen.throughput == [] and stand.observer.seen.batch_screens == {}
+
+
+def test_energy_is_raced_in_paired_rounds(stand: Stand) -> None:
+    found = stand.contest("energy")
+    assert found is not None and found.meter == "rapl"
+    ratio = found.ratio(INT8.id, BASELINE.id)
+    assert ratio is not None and ratio.low == pytest.approx(10 / 6, rel=1e-3)
+    digest = stand.observer.seen.kits[INT8.id].digest
+    purposes = {each.profile.purpose for each in stand.observer.lab.store.profiles.of(digest, "race")}
+    assert purposes == {"screen", "select-energy"}, "what is reported is measured again, in a race of another purpose"
+
+
+def test_a_stored_race_serves_the_same_choice_again(stand: Stand) -> None:
+    stand.contest("energy")
+    before = len(stand.host.calls)
+    stand.contest("energy")
+    assert len(stand.host.calls) == before
+
+
+def test_a_kit_that_breaks_in_it_is_no_candidate_of_the_race_and_the_report_says_so(stand: Stand) -> None:
+    stand.host.broken[stand.observer.seen.kits[INT8.id].digest] = "the process was killed"
+    found = stand.contest("energy")
+    assert found is not None and set(found.shown) == {BASELINE.id}
+    assert f"select-energy race of {INT8.id} failed: the process was killed" in stand.observer.seen.notes
+
+
+@pytest.mark.parametrize("objective", ["latency", "size"])
+def test_other_objectives_race_nothing_here(stand: Stand, objective: Any) -> None:
+    before = len(stand.host.calls)
+    assert stand.contest(objective) is None
+    assert len(stand.host.calls) == before
+
+
+def test_energy_without_a_meter_is_refused_with_what_would_give_one(tmp_path: Path) -> None:
+    here = Environment(conditions={}, observed={"energy_absent": "rapl: this is a virtual machine"})
+    with pytest.raises(NoMeterForObjective) as raised:
+        require_meter(here, (BASELINE, INT8), None)
+    assert raised.value.line() == (
+        "--objective energy needs a meter, and none can be read here: rapl: this is a virtual machine — "
+        "make one of these readable, or give an external meter's log with --meter FILE.csv [no-meter-for-objective]"
+    )
+    assert raised.value.exit_code == 3
+    require_meter(here, (BASELINE,), tmp_path / "meter.csv")
+    require_meter(Environment(conditions={}, observed={"energy_meters": "rapl"}), (BASELINE,), None)
+
+
+def test_a_meter_of_the_gpu_says_nothing_of_candidates_on_the_processor() -> None:
+    with pytest.raises(NoMeterForObjective):
+        require_meter(Environment(conditions={}, observed={"energy_meters": "nvml"}), (BASELINE, INT8), None)
+
+
+def test_knobs_are_refused_where_they_may_harm_what_is_asked_for() -> None:
+    assert KnobsByLatency(objective="energy").line() == (
+        "knobs are raced by latency, and the objective is energy: a setting that is faster for one image may do fewer images a "
+        "second, or take more energy — leave out --knobs (race.knobs), or choose by --objective latency [knobs-by-latency]"
+    )
