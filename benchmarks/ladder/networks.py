@@ -1,0 +1,205 @@
+"""The networks of the ladder: trained at 64 px by the ordinary build, and the same weights as kits at 224 px.
+
+The second is made of the first one's plan: the same steps with a larger picture, but for trainings and the ranking of layers,
+which stay those of 64 px. So a rung of the one is the same rung of the other, and only arithmetic is bought anew.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.ladder.widened import WidenedStage
+from edgecnn.building.aware import graph_of
+from edgecnn.building.build_folder import PLAN, REPORT
+from edgecnn.building.devices import local_facts
+from edgecnn.building.execute import Execution, Workshop, execute
+from edgecnn.building.plan import Plan, Step, plan
+from edgecnn.building.resolve import python_version
+from edgecnn.building.resolved import Resolved
+from edgecnn.hosts.local import LocalHost
+from edgecnn.measure.kits import KitRef
+from edgecnn.measure.lab import Lab
+from edgecnn.measure.residency import residency
+from edgecnn.models.catalogue import pixel_recipe
+from edgecnn.stages.prepare import PrepareStage
+from edgecnn.store.store import Store
+from edgecnn.values.artifact import Outcome
+from edgecnn.values.candidate import Candidate
+from edgecnn.values.key import Key
+from edgecnn.values.mac_table import MacTable
+from edgecnn.values.report import BuildReport
+from edgecnn.values.residency import Residency
+from edgecnn.values.stage import Progress
+
+NETWORKS = ("mobilenet-v2", "mobilenet-v3-large", "efficientnet-b0", "efficientnet-lite0", "resnet-18", "resnet-50")
+SIDE_PX = 224
+GOLDEN_IMAGES = 32
+"""At a resolution that a network was not trained at it may answer four pictures alike, and a kit must be able to tell."""
+LADDER = "ladder.json"
+"""Beside the report: how long the build took."""
+AS_TRAINED = "@trained"
+_TRUNK = ("prepare", "fetch", "train", "export")
+_KEPT = ("fetch", "train", "rank")
+"""Steps that the larger ladder shares with the trained one."""
+_LINEAGES = ("aware", "surgery")
+"""Steps that train again and leave an ONNX file."""
+
+
+@dataclass(frozen=True)
+class Built:
+    """A finished 64 px build."""
+
+    folder: Path
+    report: BuildReport
+    plan: Plan
+
+    @property
+    def rungs(self) -> tuple[str, ...]:
+        """Candidates that have a kit: of rungs that were climbed."""
+        return tuple(row.candidate.id for row in self.report.candidates if row.kit is not None)
+
+
+@dataclass(frozen=True)
+class AtSide:
+    """The same rungs at another resolution."""
+
+    execution: Execution
+    store: Store
+    kits: dict[str, KitRef]
+    failed: dict[str, str]
+
+    def folder(self, step: str) -> Path:
+        """The files of one step."""
+        return self.execution.artifacts[step].folder
+
+
+def build(arch: str, work: Path, *options: str) -> Built:
+    """What anybody would type, and how long it took beside the training; ``options`` are further words of the command line."""
+    folder = work / arch / "build"
+    settings = ("--arch", arch, "--target", "cpu", *options)
+    _edgecnn("train", *settings, "--out", str(folder))
+    began = time.perf_counter()
+    _edgecnn("build", *settings, "--out", str(folder))
+    seconds = time.perf_counter() - began
+    built = read_build(folder)
+    if made_every_rung(built.report.outcomes):
+        (folder / LADDER).write_text(json.dumps({"beside_training_s": round(seconds, 1)}))
+    return built
+
+
+def made_every_rung(outcomes: Mapping[str, Outcome]) -> bool:
+    """Whether the call with these outcomes, by step, took no candidate from the store: else it says nothing of a ladder."""
+    quantized = [outcome.outcome for step, outcome in outcomes.items() if step.startswith("quantize:")]
+    return bool(quantized) and set(quantized) == {"ran"}
+
+
+def ladder_seconds(folder: Path) -> float | None:
+    """Of the newest call that made every rung of this build, its training apart; None where none did."""
+    file = folder / LADDER
+    return float(json.loads(file.read_text())["beside_training_s"]) if file.is_file() else None
+
+
+def read_build(folder: Path) -> Built:
+    """A finished build, from its folder."""
+    resolved = Resolved.model_validate(json.loads((folder / PLAN).read_text())["resolved"])
+    return Built(folder, BuildReport.model_validate_json((folder / REPORT).read_bytes()), plan(resolved))
+
+
+def at_side(trained: Plan, side_px: int, candidates: Collection[str]) -> Plan:
+    """The plan of these candidates at another resolution, from the weights of this one."""
+    resolved = trained.resolved
+    preprocessing = resolved.preprocessing.model_copy(update={"pixels": pixel_recipe(resolved.arch, side_px)})
+    model = resolved.recipe.model.model_copy(update={"resolution_px": side_px})
+    recipe = resolved.recipe.model_copy(update={"model": model})
+    changed = {"preprocessing": preprocessing, "recipe": recipe, "desktop_gpu": None}
+    larger = plan(resolved.model_copy(update=changed))
+    steps = [_renamed(step) for step in trained.steps if step.candidate is None and step.stage.kind in _TRUNK]
+    keys: dict[Key, Key] = {}
+    for step in larger.steps:
+        before = trained.step(step.id)
+        if before is not None and step.stage.kind in _KEPT:
+            keys[step.key] = before.key
+            steps += [before] if step.candidate is not None else []
+        elif before is not None and step.stage.kind in _LINEAGES:
+            steps += [_renamed(before), _widened(before, keys[_prepared(larger)], larger.resolved)]
+            keys[step.key] = steps[-1].key
+        else:
+            steps.append(_regrown(step, keys, resolved))
+            keys[step.key] = steps[-1].key
+    rungs = []
+    for rung in larger.rungs:
+        if members := tuple(each for each in rung.candidates if each.id in candidates):
+            rungs.append(rung.model_copy(update={"candidates": members, "mends": None}))
+    return Plan(resolved=larger.resolved, steps=tuple(steps), rungs=tuple(rungs))
+
+
+def _renamed(step: Step) -> Step:
+    return Step(id=f"{step.id}{AS_TRAINED}", stage=step.stage, key=step.key)
+
+
+def _prepared(larger: Plan) -> Key:
+    return next(step.key for step in larger.steps if step.stage.kind == "prepare")
+
+
+def _widened(before: Step, pixels: Key, resolved: Resolved) -> Step:
+    side_px, normalization = resolved.preprocessing.pixels.crop_px, resolved.preprocessing.normalization
+    stage = WidenedStage(inputs={"model": before.key, "pixels": pixels}, side_px=side_px, normalization=normalization)
+    return Step(id=before.id, stage=stage, key=stage.key(resolved.versions))
+
+
+def _regrown(step: Step, keys: dict[Key, Key], resolved: Resolved) -> Step:
+    inputs = {role: keys.get(key, key) for role, key in step.stage.inputs.items()}
+    stage = step.stage.model_copy(update={"inputs": inputs})
+    if isinstance(stage, PrepareStage):
+        stage = stage.model_copy(update={"golden_images": GOLDEN_IMAGES})
+    return Step(id=step.id, stage=stage, key=stage.key(resolved.versions), candidate=step.candidate)
+
+
+def make_at_side(built: Built, side_px: int, tell: Progress) -> AtSide:
+    """Run that plan against the store, as far as kits."""
+    store, host = Store.open(), LocalHost()
+    environment = {"python": python_version(), **host.identify().conditions}
+    wanted = at_side(built.plan, side_px, built.rungs)
+    execution = execute(wanted, Workshop(store=store, host=host, environment=environment, tell=tell), "package")
+    kits, failed = {}, {}
+    for rung in wanted.rungs:
+        for candidate in rung.candidates:
+            made = execution.artifacts.get(f"package:{candidate.id}")
+            if made is None:
+                failed[candidate.id] = _why(candidate, execution)
+            else:
+                kits[candidate.id] = KitRef.of(candidate, made)
+    return AtSide(execution, store, kits, failed)
+
+
+def _why(candidate: Candidate, execution: Execution) -> str:
+    outcomes = (execution.outcomes.get(step.id) for step in execution.plan.of_candidate(candidate.id))
+    return next((what for outcome in outcomes if (what := getattr(outcome, "what", None))), "it was not made")
+
+
+def residency_of(kit: KitRef, made: AtSide, tell: Progress) -> Residency | None:
+    """What really ran in one traced process of the kit."""
+    host = LocalHost()
+    machine = local_facts().describe()
+    lab = Lab(host=host, store=made.store, tell=tell, device="cpu", machine=machine, environment=host.identify())
+    macs = MacTable.model_validate_json((made.folder(graph_of(kit.candidate)) / "macs.json").read_text())
+    return residency(kit, macs, lab).profile.residency
+
+
+def train_seconds(made: AtSide) -> float:
+    """Of the training, from its record."""
+    return made.execution.artifacts[f"train{AS_TRAINED}"].record.seconds
+
+
+def _edgecnn(*words: str) -> None:
+    print(f"$ edgecnn {' '.join(words)}", file=sys.stderr, flush=True)
+    command = [sys.executable, "-m", "edgecnn", *words]
+    done = subprocess.run(command, stdout=subprocess.DEVNULL, check=False)
+    if done.returncode not in (0, 1, 4):  # a gate that fails or is open is a finding, not a failure
+        raise SystemExit(f"edgecnn {words[0]} ended with exit code {done.returncode}")

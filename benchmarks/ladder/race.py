@@ -1,0 +1,203 @@
+"""The ladder against rivals: every column in fresh processes, interleaved, batch 1, 224 px.
+
+    python -m benchmarks.ladder.race [--networks NAME ...] [--rounds 10] [--work FOLDER] [--olive PYTHON] [--anew]
+
+A network has two races. In the screening rounds every column runs, and the fastest rung of ours inside the accuracy budget is
+chosen. In the final rounds that one, ONNX Runtime in fp32 and every rival inside the budget that was near run again, and only of
+these rounds are the ratios: whoever wins a selection flatters itself. A network whose result lies there is not raced again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import statistics
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from benchmarks.ladder.columns import FAILURES, PACKAGES, Entrant, networks_of, ours, rivals
+from benchmarks.ladder.networks import (
+    NETWORKS,
+    SIDE_PX,
+    AtSide,
+    Built,
+    build,
+    ladder_seconds,
+    make_at_side,
+    residency_of,
+    train_seconds,
+)
+from benchmarks.ladder.results import FOLDER, Column, Layer, NetworkResult, Phase, RunMedian, write
+from benchmarks.ladder.rivals import BASE
+from edgecnn.building.devices import local_facts
+from edgecnn.judging.intervals import ratio_interval
+from edgecnn.render.progress import PlainLines
+from edgecnn.values.stage import Progress
+from edgecnn.values.verdict import Interval
+
+SCREENING_ROUNDS = 3
+NEAR = 1.4
+"""Times the least median of the screening rounds: a rival beyond that does not run in the final rounds."""
+LAYERS = 8
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--networks", nargs="+", default=NETWORKS, choices=NETWORKS, metavar="NAME")
+    parser.add_argument("--rounds", type=int, default=10, help="final rounds; an interval needs 7")
+    parser.add_argument("--work", type=Path, default=Path("builds/ladder"), help="where builds and rivals' files are kept")
+    parser.add_argument("--results", type=Path, default=FOLDER)
+    parser.add_argument("--olive", default="", metavar="PYTHON", help="of an environment with olive-ai and onnxruntime")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="of the builds, as for `edgecnn build`")
+    parser.add_argument("--make-only", action="store_true", help="build everything and race nothing")
+    parser.add_argument("--anew", action="store_true", help="race again what has a result")
+    asked = parser.parse_args()
+    tell = PlainLines()
+    for arch in asked.networks:
+        file = asked.results / f"{arch}.json"
+        if file.is_file() and not (asked.anew or asked.make_only):
+            tell.note(f"{arch}: raced already, see {file}")
+            continue
+        options = [word for value in asked.set for word in ("--set", value)]
+        result = one_network(arch, asked, options, tell)
+        if result is not None:
+            write(result, file)
+            tell.note(f"{arch}: {file}")
+
+
+def one_network(arch: str, asked: argparse.Namespace, options: Sequence[str], tell: Progress) -> NetworkResult | None:
+    """Build, make every column, race. None where only making was asked for."""
+    work = asked.work.absolute()
+    built = build(arch, work, *options)
+    made = make_at_side(built, SIDE_PX, tell)
+    trained, raced = networks_of(built, made, asked.olive)
+    folder = work / arch
+    entrants = [*ours(built, made, folder, tell), *rivals(trained, raced, folder / "rivals", tell)]
+    if asked.make_only:
+        return None
+    began = time.perf_counter()
+    columns = {each.column.id: each.column for each in entrants}
+    ran = run_rounds(arch, "screen", SCREENING_ROUNDS, entrants, tell)
+    columns = with_runs(columns, ran)
+    chosen, finalists = selected(columns.values())
+    final = [each for each in entrants if each.column.id in finalists]
+    columns = with_runs(columns, run_rounds(arch, "final", asked.rounds, final, tell))
+    tell.note(f"{arch}: raced for {time.perf_counter() - began:.0f} s")
+    return described(built, made, columns, chosen, tell)
+
+
+def run_rounds(
+    arch: str, phase: Phase, rounds: int, entrants: Sequence[Entrant], tell: Progress
+) -> Mapping[str, list[RunMedian] | str]:
+    """Each column once a round, in an order drawn anew; a column that fails is out, with why."""
+    found: dict[str, list[RunMedian] | str] = {each.column.id: [] for each in entrants if each.run is not None}
+    draw = random.Random(f"{arch} {phase}")
+    for number in range(rounds):
+        order = draw.sample(entrants, len(entrants))
+        for position, entrant in enumerate(order):
+            tell.step(f"{arch}: {phase} rounds", number * len(order) + position, rounds * len(order), "runs")
+            runs = found.get(entrant.column.id)
+            if entrant.run is None or not isinstance(runs, list):
+                continue
+            try:
+                median_ms = statistics.median(entrant.run()) / 1e6
+            except FAILURES as error:
+                found[entrant.column.id] = " ".join(str(error).split())[-300:]
+                continue
+            runs.append(RunMedian(phase=phase, round=number, position=position, median_ms=round(median_ms, 5)))
+    tell.step(f"{arch}: {phase} rounds", rounds * len(entrants), rounds * len(entrants), "runs")
+    return found
+
+
+def with_runs(columns: Mapping[str, Column], ran: Mapping[str, list[RunMedian] | str]) -> dict[str, Column]:
+    """The columns with their runs, or with why they broke off."""
+    joined = dict(columns)
+    for name, runs in ran.items():
+        before = joined[name]
+        if isinstance(runs, str):
+            joined[name] = before.model_copy(update={"runs": (), "reason": f"failed: {runs}"})
+        else:
+            joined[name] = before.model_copy(update={"runs": (*before.runs, *runs)})
+    return joined
+
+
+def selected(columns: Iterable[Column]) -> tuple[str, tuple[str, ...]]:
+    """Our fastest inside the budget, and who runs in the final rounds.
+
+    Raises:
+        SystemExit: no rung of ours, or no rival, ran and is inside the budget.
+    """
+    screened = {each.id: (each, statistics.median(each.times_ms)) for each in columns if each.inside and each.runs}
+    mine = {name: ms for name, (column, ms) in screened.items() if column.whose == "edgecnn"}
+    theirs = {name: ms for name, (column, ms) in screened.items() if column.whose == "rival"}
+    if not mine or not theirs:
+        raise SystemExit("nothing inside the accuracy budget ran")
+    chosen = min(mine, key=mine.__getitem__)
+    nearest = min(theirs.values())
+    near = [name for name, ms in theirs.items() if ms <= NEAR * nearest]
+    return chosen, tuple(dict.fromkeys((chosen, *near, BASE)))
+
+
+def described(built: Built, made: AtSide, columns: Mapping[str, Column], chosen: str, tell: Progress) -> NetworkResult:
+    """The result file's content."""
+    rival = best_rival(columns.values())
+    residency = residency_of(made.kits[chosen], made, tell)
+    layers = sorted(residency.layers if residency else (), key=lambda layer: -(layer.time_us or 0.0))
+    total_us = sum(layer.time_us or 0.0 for layer in layers) or 1.0
+    fp32 = next(row.report for row in built.report.candidates if row.is_baseline)
+    if fp32 is None:
+        raise ValueError("the build's report has no accuracy of its baseline")
+    return NetworkResult(
+        network=built.report.build.arch,
+        measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        machine=local_facts().describe(),
+        versions={"edgecnn": built.report.version, **{name: version(name) for name in PACKAGES}},
+        load_average=round(os.getloadavg()[2], 2),
+        trained_px=built.report.build.resolution_px,
+        raced_px=SIDE_PX,
+        weights=built.report.build.weights.partition(":")[0],  # why they are these names folders of one machine
+        top1_fp32=fp32.top1,
+        train_s=train_seconds(made),
+        ladder_s=ladder_seconds(built.folder),
+        columns=tuple(columns.values()),
+        chosen=chosen,
+        best_rival=rival,
+        ratio=paired(columns[rival], columns[chosen]),
+        ratio_to_base=paired(columns[BASE], columns[chosen]),
+        layers=tuple(
+            Layer(name=layer.name, op=layer.op, precision=layer.precision, time_share=round((layer.time_us or 0.0) / total_us, 4))
+            for layer in layers[:LAYERS]
+        ),
+        layers_total=len(layers),
+    )
+
+
+def best_rival(columns: Iterable[Column]) -> str:
+    """The least median of the final rounds, of rivals inside the budget.
+
+    Raises:
+        SystemExit: none of them came through the final rounds.
+    """
+    final = {each.id: statistics.median(each.of("final").values()) for each in columns if _competes(each)}
+    if not final:
+        raise SystemExit("no rival inside the accuracy budget came through the final rounds")
+    return min(final, key=final.__getitem__)
+
+
+def _competes(column: Column) -> bool:
+    return column.whose == "rival" and column.inside and bool(column.of("final"))
+
+
+def paired(slow: Column, fast: Column) -> Interval | None:
+    """slow / fast of the final rounds that both ran in; None below seven."""
+    theirs, mine = slow.of("final"), fast.of("final")
+    both = sorted(theirs.keys() & mine.keys())
+    return ratio_interval([theirs[number] for number in both], [mine[number] for number in both])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,250 @@
+"""What a user of one tool would run on the same trained network: each by that library's own defaults, on as many threads.
+
+``make`` leaves files in a folder, once; ``open`` gives a call from float32 NCHW to logits. The worker runs either in a process of
+its own. Inputs are normalized before the clock starts, as they are for the kits; every tool knows that one image comes at a time.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecnn.runner.pixels import to_feed
+
+THREADS = 2
+CALIBRATION_IMAGES = 300
+Call = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+
+
+class Network(NamedTuple):
+    """The trained network at one resolution, and its calibration pixels."""
+
+    arch: str
+    classes: int
+    weights: str
+    onnx: str
+    pixels: str
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    side_px: int
+    olive_python: str = ""
+
+    def feed(self, role: str) -> NDArray[np.uint8]:
+        """Pixels of a role, uint8 (N, H, W, 3), mapped."""
+        pixels: NDArray[np.uint8] = np.load(Path(self.pixels) / f"{role}.pixels.npy", mmap_mode="r")
+        return pixels
+
+    def normalized(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """float32 NCHW."""
+        feed: NDArray[np.float32] = to_feed(pixels, "float32", "NCHW", self.mean, self.std)
+        return feed
+
+    def calibration(self) -> Iterator[NDArray[np.float32]]:
+        """One image at a time, float32 (1, 3, H, W)."""
+        pixels = self.feed("calibrate")[:CALIBRATION_IMAGES]
+        for index in range(len(pixels)):
+            yield self.normalized(pixels[index : index + 1])
+
+
+class Rival(NamedTuple):
+    """One column."""
+
+    id: str
+    title: str
+    make: Callable[[Network, Path], None]
+    open: Callable[[Network, Path, int | None], Call]
+    """``int``: images in every call; None where that varies."""
+    files: tuple[str, ...] = ()
+    """That ``make`` leaves and a user would ship."""
+    needs: str | None = None
+    """Another rival whose files it opens."""
+
+
+def nothing(network: Network, out: Path) -> None:
+    """The trained network is used as it is."""
+
+
+def torch_eager(network: Network, made: Path, batch: int | None) -> Call:
+    """``model(x)`` under ``inference_mode``."""
+    return _called(_module(network))
+
+
+def torch_compiled(network: Network, made: Path, batch: int | None) -> Call:
+    """``torch.compile(model)`` with its default mode."""
+    import torch
+
+    return _called(torch.compile(_module(network)))
+
+
+def _module(network: Network) -> Any:
+    import torch
+
+    from edgecnn.models.catalogue import arch_named
+    from edgecnn.models.networks import build_network, load_state
+
+    torch.set_num_threads(THREADS)
+    module = build_network(arch_named(network.arch), network.classes)
+    load_state(module, Path(network.weights))
+    return module.eval()
+
+
+def _called(module: Any) -> Call:
+    import torch
+
+    def call(feed: NDArray[np.float32]) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            answer: NDArray[np.float32] = module(torch.from_numpy(feed)).numpy()
+        return answer
+
+    return call
+
+
+def onnxruntime_on(path: Path) -> Call:
+    """A session with its defaults."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = THREADS
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+
+    def call(feed: NDArray[np.float32]) -> NDArray[np.float32]:
+        answer: NDArray[np.float32] = session.run(None, {name: feed})[0]
+        return answer
+
+    return call
+
+
+def onnxruntime_int8(network: Network, out: Path) -> None:
+    """``quant_pre_process``, then ``quantize_static``: Q/DQ, unsigned activations, signed weights a channel."""
+    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    name = _input_name(network.onnx)
+
+    class Reader(CalibrationDataReader):  # type: ignore[misc]
+        def __init__(self) -> None:
+            self.feeds = ({name: feed} for feed in network.calibration())
+
+        def get_next(self) -> dict[str, Any] | None:
+            return next(self.feeds, None)
+
+    prepared = out / "prepared.onnx"
+    quant_pre_process(network.onnx, str(prepared))
+    quantize_static(
+        str(prepared),
+        str(out / "model.onnx"),
+        Reader(),
+        quant_format=QuantFormat.QDQ,
+        per_channel=True,
+        activation_type=QuantType.QUInt8,
+        weight_type=QuantType.QInt8,
+    )
+    prepared.unlink()
+
+
+def _input_name(path: str) -> str:
+    import onnx
+
+    return str(onnx.load(path, load_external_data=False).graph.input[0].name)
+
+
+def openvino_on(model: Any, batch: int | None, config: dict[str, str]) -> Call:
+    """``compile_model`` with its defaults, for the batch that comes."""
+    from edgecnn.backends.openvino_import import import_openvino
+
+    openvino = import_openvino()
+    if batch is not None:
+        model.reshape([batch, *list(model.input(0).partial_shape)[1:]])
+    compiled = openvino.compile_model(model, "CPU", {"INFERENCE_NUM_THREADS": THREADS, **config})
+
+    def call(feed: NDArray[np.float32]) -> NDArray[np.float32]:
+        answer: NDArray[np.float32] = compiled(feed)[0]
+        return answer
+
+    return call
+
+
+def read(path: Path) -> Any:
+    """``Core.read_model``: an IR, or a file that is quantized already."""
+    from edgecnn.backends.openvino_import import import_openvino
+
+    return import_openvino().Core().read_model(str(path))
+
+
+def converted(path: str) -> Any:
+    """``ov.convert_model``, of the trained network."""
+    from edgecnn.backends.openvino_import import import_openvino
+
+    return import_openvino().convert_model(str(path))
+
+
+def nncf_int8(network: Network, out: Path) -> None:
+    """``nncf.quantize`` of ``ov.convert_model``'s network, with its defaults; ``ov.save_model`` without fp16 weights."""
+    from edgecnn.backends.openvino_import import import_nncf, import_openvino
+
+    nncf = import_nncf()
+    quantized = nncf.quantize(converted(network.onnx), nncf.Dataset(list(network.calibration())))
+    import_openvino().save_model(quantized, str(out / "model.xml"), compress_to_fp16=False)
+
+
+def olive_int8(network: Network, out: Path) -> None:
+    """``olive quantize`` in the environment that Olive is installed in."""
+    np.save(out / "calibration.npy", np.concatenate(list(network.calibration())))
+    script = Path(__file__).with_name("olive_pass.py")
+    command = [network.olive_python, str(script), network.onnx, str(out / "calibration.npy"), str(out / "model.onnx")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=900, cwd=out)
+    (out / "calibration.npy").unlink()
+    if done.returncode:
+        raise RuntimeError(f"olive: {(done.stderr.strip().splitlines() or ['no word'])[-1]}")
+
+
+F32 = {"INFERENCE_PRECISION_HINT": "f32"}
+RIVALS = (
+    Rival("torch-eager", "torch eager", nothing, torch_eager),
+    Rival("torch-compile", "torch.compile", nothing, torch_compiled),
+    Rival("ort-fp32", "ONNX Runtime fp32", nothing, lambda network, made, batch: onnxruntime_on(Path(network.onnx))),
+    Rival(
+        "ort-int8",
+        "ONNX Runtime INT8 u8",
+        onnxruntime_int8,
+        lambda network, made, batch: onnxruntime_on(made / "model.onnx"),
+        ("model.onnx",),
+    ),
+    Rival("ov-f32", "OpenVINO f32", nothing, lambda network, made, batch: openvino_on(converted(network.onnx), batch, F32)),
+    Rival(
+        "ov-bf16",
+        "OpenVINO bf16 (default)",
+        nothing,
+        lambda network, made, batch: openvino_on(converted(network.onnx), batch, {}),
+    ),
+    Rival(
+        "ov-nncf",
+        "OpenVINO NNCF INT8",
+        nncf_int8,
+        lambda network, made, batch: openvino_on(read(made / "model.xml"), batch, {}),
+        ("model.xml", "model.bin"),
+    ),
+    Rival(
+        "ov-on-ort-int8",
+        "OpenVINO on ORT's u8 file",
+        nothing,
+        lambda network, made, batch: openvino_on(read(made / "model.onnx"), batch, {}),
+        ("model.onnx",),
+        needs="ort-int8",
+    ),
+    Rival(
+        "olive",
+        "Olive INT8",
+        olive_int8,
+        lambda network, made, batch: onnxruntime_on(made / "model.onnx"),
+        ("model.onnx",),
+    ),
+)
+BASE = "ort-fp32"
+"""What the geometric mean is against."""

@@ -1,0 +1,310 @@
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from benchmarks.ladder import photographs, race, table
+from benchmarks.ladder.columns import Entrant
+from benchmarks.ladder.networks import AS_TRAINED, at_side, ladder_seconds, made_every_rung
+from benchmarks.ladder.results import Column, Layer, NetworkResult, Phase, RunMedian, Share, read_all, write
+from benchmarks.ladder.widened import WidenedStage
+from benchmarks.ladder.worker import timed
+from edgecnn.building.aware import aware_candidates
+from edgecnn.building.plan import Plan, plan
+from edgecnn.building.resolve import BASELINE
+from edgecnn.graph.export import export_onnx
+from edgecnn.graph.trunk import torch_logits
+from edgecnn.judging.accuracy import Answers, accuracy
+from edgecnn.render.progress import Quiet
+from edgecnn.runner.pixels import to_feed
+from edgecnn.stages.export import ExportStage
+from edgecnn.stages.prepare import PrepareStage
+from edgecnn.values.artifact import Cached, Ran
+from edgecnn.values.mac_table import MacTable
+from edgecnn.values.preprocessing import Normalization
+from edgecnn.values.report import Accuracy
+from edgecnn.values.verdict import Interval
+from tests.building.resolutions import INT8, resolved
+
+
+def of_images(lost: int) -> Accuracy:
+    """1,000 images of which the baseline gets 900 right, and this one so many fewer."""
+    labels = np.zeros(1000, np.int64)
+
+    def answers(right: int) -> Answers:
+        logits = np.zeros((1000, 2), np.float32)
+        logits[:right, 0] = 1
+        logits[right:, 1] = 1
+        return Answers("x", logits, "p", "here")
+
+    return accuracy(answers(900 - lost), labels, "report", answers(900))
+
+
+def column(name: str, ms: float, *, whose: str = "rival", lost: int = 0, final: bool = True) -> Column:
+    phases: list[tuple[Phase, int]] = [("screen", 3), *([("final", 8)] if final else [])]  # type: ignore[list-item]
+    runs = tuple(RunMedian(phase=phase, round=n, position=0, median_ms=ms) for phase, rounds in phases for n in range(rounds))
+    return Column.model_validate({"id": name, "title": name, "whose": whose, "accuracy": of_images(lost), "runs": runs})
+
+
+def a_result(network: str = "resnet-18", *columns: Column) -> NetworkResult:
+    given = columns or (column("ort-fp32", 3.0), column("ov-nncf", 1.1), column("ort-int8", 0.9, lost=20))
+    shares = Share(macs={"int8": 1.0}, time={"int8": 0.75, "fp32": 0.25}, bytes=None)
+    ours = column("openvino-int8", 1.0, whose="edgecnn", lost=2).model_copy(update={"residency": shares, "size_mib": 2.5})
+    unclimbed = Column(id="mixed-2", title="mixed-2", whose="edgecnn", accuracy=None, reason="not climbed: loses nothing")
+    fp32 = Column(id="onnxruntime-fp32", title="onnxruntime-fp32", whose="edgecnn", accuracy=None, size_mib=10.0)
+    found = {each.id: each for each in (ours, fp32, unclimbed, *given)}
+    return NetworkResult(
+        network=network,
+        measured_at="2026-11-20T20:00:00+00:00",
+        machine="a processor with 2 cores",
+        versions={"onnxruntime": "1.31.1"},
+        load_average=0.25,
+        trained_px=64,
+        raced_px=224,
+        weights="from scratch",
+        top1_fp32=Interval(estimate=0.9, low=0.89, high=0.91, confidence=0.95),
+        train_s=200,
+        ladder_s=100,
+        columns=tuple(found.values()),
+        chosen="openvino-int8",
+        best_rival=race.best_rival(found.values()),
+        ratio=race.paired(found[race.best_rival(found.values())], ours),
+        ratio_to_base=race.paired(found["ort-fp32"], ours),
+        layers=(Layer(name="conv|1", op="Convolution", precision="int8", time_share=0.5),),
+        layers_total=60,
+    )
+
+
+class TestTheLargerLadder:
+    def trained(self) -> Plan:
+        return plan(resolved())
+
+    def test_has_the_trained_weights_and_other_pixels(self) -> None:
+        before = self.trained()
+        after = at_side(before, 224, ["onnxruntime-fp32", "onnxruntime-int8"])
+        export, train, prepare = after.step("export"), before.step("train"), after.step("prepare")
+        assert export is not None and train is not None and prepare is not None
+        assert isinstance(export.stage, ExportStage) and isinstance(prepare.stage, PrepareStage)
+        assert (export.stage.resolution_px, prepare.stage.pixels.crop_px) == (224, 224)
+        assert export.stage.inputs == {"weights": train.key, "pixels": prepare.key}
+
+    def test_every_input_is_made_by_an_earlier_step_or_is_a_source(self) -> None:
+        after = at_side(self.trained(), 224, ["onnxruntime-fp32", "onnxruntime-int8", "onnxruntime-int8-mixed-4"])
+        known = set(after.resolved.sources)
+        for step in after.steps:
+            assert known.issuperset(step.stage.inputs.values()), step.id
+            known.add(step.key)
+
+    def test_keeps_the_ranking_of_the_trained_one(self) -> None:
+        before = self.trained()
+        after = at_side(before, 224, ["onnxruntime-fp32", "onnxruntime-int8", "onnxruntime-int8-mixed-2"])
+        ranks = [step.key for step in before.steps if step.stage.kind == "rank"]
+        assert [step.key for step in after.steps if step.stage.kind == "rank"] == ranks
+        mixed = after.step("quantize:onnxruntime-int8-mixed-2")
+        assert mixed is not None and mixed.stage.inputs["ranking"] == ranks[0]
+
+    def test_climbs_the_rungs_that_the_build_climbed_and_no_other(self) -> None:
+        after = at_side(self.trained(), 224, ["onnxruntime-fp32", "onnxruntime-int8-mixed-4"])
+        assert [(rung.mends, [each.id for each in rung.candidates]) for rung in after.rungs] == [
+            (None, ["onnxruntime-fp32"]),
+            (None, ["onnxruntime-int8-mixed-4"]),
+        ]
+
+    def test_the_trained_trunk_is_there_under_a_name_of_its_own(self) -> None:
+        before = self.trained()
+        after = at_side(before, 224, ["onnxruntime-fp32"])
+        trained, export = after.step(f"export{AS_TRAINED}"), before.step("export")
+        assert trained is not None and export is not None and trained.key == export.key
+
+    def test_what_was_trained_for_int8_is_widened_and_not_trained_again(self) -> None:
+        recipe = resolved().recipe
+        asked = recipe.model_copy(update={"quantize": recipe.quantize.model_copy(update={"aware": True})})
+        aware = aware_candidates((INT8,))[0]
+        before = plan(resolved(asked, candidates=(BASELINE, INT8, aware)))
+        after = at_side(before, 224, ["onnxruntime-fp32", aware.id])
+        learned, widened, quantize = before.step("aware"), after.step("aware"), after.step(f"quantize:{aware.id}")
+        assert learned is not None and widened is not None and quantize is not None
+        assert isinstance(widened.stage, WidenedStage) and widened.stage.inputs["model"] == learned.key
+        assert quantize.stage.inputs["model"] == widened.key
+        known = set(after.resolved.sources)
+        for step in after.steps:
+            assert known.issuperset(step.stage.inputs.values()), step.id
+            known.add(step.key)
+
+
+def test_a_widened_file_answers_as_the_network_does_at_that_side(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(
+        nn.Conv2d(3, 8, 3, stride=2, padding=1), nn.SiLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 4)
+    ).eval()
+    for name in ("trunk", "pixels/golden", "out"):
+        (tmp_path / name).mkdir(parents=True)
+    export_onnx(network, 64, tmp_path / "trunk" / "model.onnx")
+    golden = np.random.default_rng(0).integers(0, 256, (5, 96, 96, 3), np.uint8)
+    np.save(tmp_path / "pixels" / "golden" / "pixels.npy", golden)
+    normalization = Normalization(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
+    stage = WidenedStage(inputs={}, side_px=96, normalization=normalization)
+    stage.make({"model": tmp_path / "trunk", "pixels": tmp_path / "pixels"}, tmp_path / "out", Quiet())
+    feed = to_feed(golden, "float32", "NCHW", normalization.mean, normalization.std)
+    assert np.allclose(np.load(tmp_path / "out" / "golden_logits.npy"), torch_logits(network, feed), atol=1e-5)
+    macs = MacTable.model_validate_json((tmp_path / "out" / "macs.json").read_text())
+    assert sum(layer.macs for layer in macs.layers) == 48 * 48 * 8 * 27 + 8 * 4
+
+
+class TestTheRace:
+    def test_everyone_runs_once_a_round_and_who_fails_is_out_with_the_reason(self) -> None:
+        called: list[str] = []
+
+        def broken() -> list[int]:
+            raise RuntimeError("no such operator")
+
+        def works() -> list[int]:
+            called.append("a")
+            return [1_000_000, 2_000_000, 9_000_000]
+
+        entrants = [Entrant(column("a", 1), works), Entrant(column("b", 1), broken), Entrant(column("c", 1), None)]
+        found = race.run_rounds("x", "screen", 3, entrants, Quiet())
+        assert found.keys() == {"a", "b"} and found["b"] == "no such operator" and len(called) == 3
+        runs = found["a"]
+        assert isinstance(runs, list) and [(run.round, run.median_ms) for run in runs] == [(0, 2.0), (1, 2.0), (2, 2.0)]
+
+    def test_a_column_that_broke_off_has_no_runs(self) -> None:
+        joined = race.with_runs({"a": column("a", 1)}, {"a": "no such operator"})
+        assert joined["a"].runs == () and joined["a"].reason == "failed: no such operator"
+
+    def test_ours_is_the_fastest_inside_the_budget_and_rivals_that_were_near_come_along(self) -> None:
+        screened = [
+            column("ours-fast-and-wrong", 0.5, whose="edgecnn", lost=50, final=False),
+            column("ours", 1.0, whose="edgecnn", final=False),
+            column("ours-slow", 2.0, whose="edgecnn", final=False),
+            column("near", 1.3, final=False),
+            column("best", 1.1, final=False),
+            column("far", 1.7, final=False),
+            column("wrong", 0.6, lost=50, final=False),
+            column("ort-fp32", 4.0, final=False),
+        ]
+        assert race.selected(screened) == ("ours", ("ours", "near", "best", "ort-fp32"))
+
+    def test_nobody_inside_the_budget_is_said(self) -> None:
+        with pytest.raises(SystemExit, match="nothing inside the accuracy budget ran"):
+            race.selected([column("a", 1.0, whose="edgecnn", lost=50), column("b", 1.0)])
+
+    def test_no_rival_left_is_said(self) -> None:
+        with pytest.raises(SystemExit, match="no rival inside the accuracy budget came through"):
+            race.best_rival([column("a", 1.0, final=False), column("b", 1.0, lost=50), column("c", 1.0, whose="edgecnn")])
+
+    def test_ratios_are_of_final_rounds_alone(self) -> None:
+        slow, fast = column("a", 3.0), column("b", 2.0)
+        screened = tuple(run.model_copy(update={"median_ms": 90.0}) for run in slow.runs if run.phase == "screen")
+        slow = slow.model_copy(update={"runs": (*screened, *(run for run in slow.runs if run.phase == "final"))})
+        ratio = race.paired(slow, fast)
+        assert ratio is not None and (ratio.low, ratio.estimate, ratio.high) == pytest.approx((1.5, 1.5, 1.5))
+
+    def test_a_timed_call_is_counted_as_often_as_was_asked(self) -> None:
+        calls: list[object] = []
+
+        def call(feed: NDArray[np.float32]) -> NDArray[np.float32]:
+            calls.append(feed)
+            return feed
+
+        assert len(timed(call, np.zeros(1, np.float32), {"warmup_s": 0, "samples": 5, "max_s": 60})) == 5
+        assert len(calls) == 6
+        assert len(timed(call, np.zeros(1, np.float32), {"warmup_s": 0, "samples": 5, "max_s": 0})) == 1
+
+
+class TestTheTables:
+    def test_the_benchmark_marks_the_best_rival_and_those_that_lose_too_much(self) -> None:
+        text = table.benchmark([a_result()])
+        row = next(line for line in text.splitlines() if line.startswith("| resnet-18"))
+        cells = [cell.strip() for cell in row.strip("|").split("|")]
+        assert cells[0] == "resnet-18" and "3.00" in cells and "0.90 ✗" in cells and "**1.10**" in cells
+        assert cells[-3:] == ["**1.00** openvino-int8", "1.100 [1.100, 1.100]", "3.000 [3.000, 3.000]"]
+
+    def test_the_mean_is_geometric(self) -> None:
+        other = a_result("resnet-50", column("ort-fp32", 12.0), column("ov-nncf", 1.1))
+        mean = table.geometric_mean([a_result(), other])
+        assert mean is not None and mean.estimate == pytest.approx(6.0)
+
+    def test_what_was_reached_is_counted(self) -> None:
+        slow = a_result("resnet-50", column("ort-fp32", 3.0), column("ov-nncf", 0.9))
+        text = table.overall([a_result(), slow])
+        assert "0.97 or above on 1 of 2 networks" in text and "at least 1.1 on 1: resnet-18" in text
+
+    def test_every_rung_has_a_row_also_one_that_was_not_climbed(self) -> None:
+        lines = table.ladder([a_result()]).splitlines()
+        assert lines[2] == "Trained at 64 px in 200 s, the whole ladder beside that in 100 s; raced at 224 px."
+        assert lines[6].startswith("| **openvino-int8** | 89.80 % [")
+        assert "| 1.00 | 2.5 (25.0 %) | 100 % int8 | 75 % int8, 25 % fp32 | – |" in lines[6]
+        assert lines[8] == "| mixed-2 | – | – | – | – | – | – | – | – | not climbed: loses nothing |"
+
+    def test_rungs_that_were_not_climbed_for_one_reason_share_a_row(self) -> None:
+        why = "not climbed: loses nothing"
+        rungs = [Column(id=name, title=name, whose="edgecnn", accuracy=None, reason=why) for name in ("mixed-4", "mixed-8")]
+        text = table.ladder([a_result("x", column("ort-fp32", 3.0), *rungs)])
+        assert text.splitlines()[-1].startswith("| mixed-2, mixed-4, mixed-8 | – |") and text.count(why) == 1
+
+    def test_the_layers_that_take_time_are_named(self) -> None:
+        text = table.layers([a_result()])
+        assert text.splitlines()[-1] == "| resnet-18 | openvino-int8 | conv/1 (Convolution, int8) 50.0 %; of 60 layers |".replace(
+            " %", "%"
+        )
+
+    def test_a_section_is_renewed_in_place(self) -> None:
+        text = "a\n<!-- ladder -->\nold\n<!-- end ladder -->\nb\n"
+        assert table.put(text, "ladder", "new \\1") == "a\n<!-- ladder -->\nnew \\1\n<!-- end ladder -->\nb\n"
+        with pytest.raises(SystemExit, match="no place for layers"):
+            table.put(text, "layers", "x")
+
+    def test_the_readme_has_a_place_for_every_section(self) -> None:
+        text = table.README.read_text(encoding="utf-8")
+        for name in (*table.sections_of([a_result()], Path("absent.json")), "photographs"):
+            table.put(text, name, "x")
+
+
+class TestSeconds:
+    def test_are_of_a_call_that_made_every_rung(self) -> None:
+        ran, cached = Ran(seconds=1, why=()), Cached()
+        assert made_every_rung({"train": cached, "quantize:a": ran, "quantize:b": ran})
+        assert not made_every_rung({"train": cached, "quantize:a": ran, "quantize:b": cached})
+        assert not made_every_rung({"train": ran})
+
+    def test_are_none_where_no_call_did(self, tmp_path: Path) -> None:
+        assert ladder_seconds(tmp_path) is None
+        (tmp_path / "ladder.json").write_text('{"beside_training_s": 12.5}')
+        assert ladder_seconds(tmp_path) == 12.5
+
+
+class TestResults:
+    def test_come_back_as_they_were_written_in_the_order_asked_for(self, tmp_path: Path) -> None:
+        for name in ("b", "a"):
+            write(a_result(name), tmp_path / f"{name}.json")
+        assert read_all(tmp_path, ("a", "absent", "b")) == [a_result("a"), a_result("b")]
+
+    def test_the_schema_beside_them_is_theirs(self) -> None:
+        assert table.SCHEMA.read_text(encoding="utf-8") == table.schema(), "python -m benchmarks.ladder.table --schema"
+
+
+class TestPhotographs:
+    def test_roles_are_pooled_and_classes_kept(self, tmp_path: Path) -> None:
+        for name in ("train/hat/a.jpg", "validation/hat/b.JPG", "train/shoe/c.png", "train/shoe/notes.txt"):
+            file = tmp_path / "photos" / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.touch()
+        assert photographs.pool(tmp_path / "photos", tmp_path / "pooled.csv") == 3
+        rows = list(csv.reader((tmp_path / "pooled.csv").open()))
+        assert rows[0] == ["path", "label"]
+        assert sorted((Path(path).name, label) for path, label in rows[1:]) == [
+            ("a.jpg", "hat"),
+            ("b.JPG", "hat"),
+            ("c.png", "shoe"),
+        ]
+
+    def test_an_empty_folder_is_said(self, tmp_path: Path) -> None:
+        with pytest.raises(SystemExit, match="no photographs"):
+            photographs.pool(tmp_path, tmp_path / "pooled.csv")
