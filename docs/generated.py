@@ -1,0 +1,226 @@
+"""What the reference pages say of the code is read from the code, whenever the site is built.
+
+A page has its words, and ``<!-- generated: NAME -->`` where the text of the function in ``TEXTS`` belongs. So nothing that is
+listed there can go stale, and a name that is not in ``TEXTS`` ends the build.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import json
+import pkgutil
+import re
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Iterable, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+import edgecnn.errors
+from edgecnn.building.devices import load_devices
+from edgecnn.cli.main import app
+from edgecnn.errors.base import EdgecnnError, ExitCode
+from edgecnn.judging.bounds import COMPARED, METRICS
+from edgecnn.models.catalogue import all_archs
+from edgecnn.values.device import Accelerator, Device, FactsOnly, Match, Memory, Processor, RuntimeFacts
+from edgecnn.values.recipe import Recipe
+
+SCHEMAS = Path(__file__).parent / "schemas"
+_MARKER = re.compile(r"<!-- generated: (\S+) -->")
+_VERB = re.compile(r"^\* `([a-z][a-z-]*)`: .*$", flags=re.MULTILINE)
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """MkDocs hands over every page before it is rendered."""
+    return _MARKER.sub(lambda found: TEXTS[found[1]](), markdown)
+
+
+def command_line() -> str:
+    """Every verb, as typer writes its own documentation; its lists of verbs, which it cuts short, become links."""
+    command = [sys.executable, "-m", "typer", "edgecnn.cli.main", "utils", "docs", "--name", "edgecnn"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    sections = re.split(r"(?m)^#+ `(edgecnn[^`]*)`$", done.stdout)[1:]
+    return "\n\n".join(_section(name, body) for name, body in zip(sections[::2], sections[1::2], strict=True))
+
+
+def exit_codes() -> str:
+    """The codes that a process may end with, as ``--help`` has them."""
+    meanings = dict(re.findall(r"(\d+) ([^,.]+)", str(app.info.epilog)))
+    rows = ((str(int(code)), f"`{code.name}`", meanings[str(int(code))]) for code in ExitCode)
+    return _table(("code", "name", "meaning"), rows)
+
+
+def recipe() -> str:
+    """Every table of a recipe with its keys."""
+    parts = []
+    for table, field in Recipe.model_fields.items():
+        if inspect.isclass(field.annotation) and issubclass(field.annotation, BaseModel):
+            parts.append(f"## `[{table}]`\n\n{_about(field.annotation)}\n\n{_keys(field.annotation)}")
+    return "\n\n".join(parts)
+
+
+def device() -> str:
+    """Every table of a device file with its keys."""
+    named: Mapping[str, type[BaseModel]] = {
+        "[match]": Match,
+        "[processor]": Processor,
+        "[accelerator]": Accelerator,
+        "[memory]": Memory,
+        "[runtimes.NAME]": RuntimeFacts,
+        "[facts_only]": FactsOnly,
+    }
+    top = f"## At the top\n\n{_keys(Device, without=('match', 'processor', 'accelerator', 'memory', 'runtimes', 'facts_only'))}"
+    return "\n\n".join([top, *(f"## `{name}`\n\n{_about(model)}\n\n{_keys(model)}" for name, model in named.items())])
+
+
+def metrics() -> str:
+    """What a gate can bound, by itself and in a comparison."""
+    rows = (
+        (
+            f"`{metric.name}`",
+            "`--max`" if metric.better == "lower" else "`--min`",
+            metric.unit,
+            metric.source,
+            "yes" if metric.name in METRICS else "no",
+            "yes" if metric.name in COMPARED else "no",
+        )
+        for metric in {**METRICS, **COMPARED}.values()
+    )
+    return _table(("metric", "bound", "unit", "judged by", "of one build", "with `--against`"), rows)
+
+
+def networks() -> str:
+    """The catalogue, in its order."""
+    rows = (
+        (f"`{spec.name}`", f"{spec.parameters:,}", f"{spec.resolution_px} px", spec.weights.licence if spec.weights else "none")
+        for spec in all_archs()
+    )
+    return _table(("name", "parameters", "native resolution", "licence of the pretrained weights"), rows)
+
+
+def devices() -> str:
+    """Every shipped device."""
+    rows = (
+        (
+            f"`{device.name}`",
+            ", ".join(f"`{alias}`" for alias in device.aliases) or "–",
+            device.title,
+            device.role,
+            ", ".join(f"{runtime.value} {facts.versions}" for runtime, facts in device.runtimes.items()),
+        )
+        for device in load_devices().values()
+    )
+    return _table(("name", "also", "what it is", "role", "runtimes"), rows)
+
+
+def schemas() -> str:
+    """Every published JSON Schema."""
+    files = {path.name: json.loads(path.read_text(encoding="utf-8")) for path in sorted(SCHEMAS.glob("*.json"))}
+    rows = ((f"[{name}](../schemas/{name})", schema["description"]) for name, schema in files.items())
+    return _table(("schema", "of what"), rows)
+
+
+def errors() -> str:
+    """Every failure that has a reference, and the exit code that it ends with."""
+    for module in pkgutil.iter_modules(edgecnn.errors.__path__):
+        import_module(f"edgecnn.errors.{module.name}")
+    named = sorted(_below(EdgecnnError), key=lambda each: each.ref)
+    rows = ((f"`{each.ref}`", str(int(each.exit_code)), _about(each)) for each in named)
+    return _table(("reference", "exit code", "when"), rows)
+
+
+TEXTS: Mapping[str, Callable[[], str]] = {
+    made.__name__.replace("_", "-"): made
+    for made in (command_line, exit_codes, recipe, device, metrics, networks, devices, schemas, errors)
+}
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _section(name: str, body: str) -> str:
+    depth = "##" if name.count(" ") < 2 else "###"
+    return f"{depth} `{name}`\n{_VERB.sub(lambda found: f'* [`{found[1]}`](#{_anchor(name, found[1])})', body.rstrip())}"
+
+
+def _anchor(*words: str) -> str:
+    return "-".join(words).replace(" ", "-")
+
+
+def _below(kind: type[EdgecnnError]) -> set[type[EdgecnnError]]:
+    found = {each for below in kind.__subclasses__() for each in ({below} | _below(below))}
+    return {each for each in found if hasattr(each, "ref")}
+
+
+def _keys(model: type[BaseModel], without: Iterable[str] = ()) -> str:
+    described = model.model_json_schema()
+    names, required, said = described.get("$defs", {}), described.get("required", ()), _field_docstrings(model)
+    rows = (
+        (f"`{name}`", _kind(each, names), _default(each, name in required), said.get(name, ""))
+        for name, each in described["properties"].items()
+        if name not in without
+    )
+    return _table(("key", "value", "default", "what it is"), rows)
+
+
+def _kind(schema: Mapping[str, Any], names: Mapping[str, Any]) -> str:
+    """A JSON Schema in a few words."""
+    if "$ref" in schema:
+        return _kind(names[schema["$ref"].rpartition("/")[2]], names)
+    if "enum" in schema:
+        return ", ".join(f"`{value}`" for value in schema["enum"])
+    if "anyOf" in schema:
+        return " or ".join(_kind(each, names) for each in schema["anyOf"] if each.get("type") != "null")
+    if "items" in schema:
+        return f"list of {_kind(schema['items'], names)}"
+    if "prefixItems" in schema:
+        return f"list of {len(schema['prefixItems'])}, each {_kind(schema['prefixItems'][0], names)}"
+    if schema.get("type") == "object" and isinstance(schema.get("additionalProperties"), dict):
+        key, value = schema.get("propertyNames", {"type": "name"}), schema["additionalProperties"]
+        return f"table: {_kind(key, names)} to {_kind(value, names)}"
+    if schema.get("type") == "object":
+        return "table"
+    ends = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
+    bounds = ", ".join(f"{sign} {schema[end]:g}" for end, sign in ends.items() if end in schema)
+    return f"{schema.get('type', 'any')} {bounds}".strip()
+
+
+def _default(schema: Mapping[str, Any], required: bool) -> str:
+    if required:
+        return "required"
+    value = schema.get("default")
+    return "unset" if value is None else f"`{json.dumps(value)}`"
+
+
+def _field_docstrings(model: type[BaseModel]) -> dict[str, str]:
+    """The string below each field, of the class and of those that it extends."""
+    said: dict[str, str] = {}
+    for owner in reversed(model.__mro__):
+        if not issubclass(owner, BaseModel) or owner is BaseModel:
+            continue
+        body = ast.parse(textwrap.dedent(inspect.getsource(owner))).body[0]
+        assert isinstance(body, ast.ClassDef)
+        for field, after in zip(body.body, body.body[1:], strict=False):
+            text = after.value.value if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant) else None
+            if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(text, str):
+                said[field.target.id] = inspect.cleandoc(text)
+    return said
+
+
+def _about(kind: type) -> str:
+    return (inspect.getdoc(kind) or "").partition("\n\n")[0].replace("\n", " ")
+
+
+def _table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    heads = tuple(columns)
+    lines = [heads, ("---",) * len(heads), *rows]
+    return "\n".join("| " + " | ".join(_cell(each) for each in line) + " |" for line in lines)
+
+
+def _cell(text: str) -> str:
+    return text.replace("\n", " ").replace("|", "\\|")
