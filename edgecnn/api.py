@@ -9,13 +9,14 @@ from pathlib import Path
 from edgecnn.backends.installed import require_packages
 from edgecnn.building.brought import network_name
 from edgecnn.building.build import run_build
-from edgecnn.building.build_folder import PAGE, REPORT
+from edgecnn.building.build_folder import BUNDLE, PAGE, REPORT
 from edgecnn.building.devices import file_of, settled_target
 from edgecnn.building.page_gathering import page_facts
 from edgecnn.building.publish import write_text_atomically
 from edgecnn.building.request import BuildRequest
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.page import PageFailed, PageIsForeign, PageUnwritable
+from edgecnn.render.bundle import LICENCES, README, bundle_licences, bundle_readme
 from edgecnn.render.markdown import report_markdown
 from edgecnn.render.progress import Quiet
 from edgecnn.store.store import Store
@@ -29,6 +30,7 @@ from edgecnn.values.stage import Progress
 
 GENERATED = b'<meta name="generator" content="edgecnn'
 """Near the beginning of every page."""
+_PAGES = {"report.md": report_markdown, f"{BUNDLE}/{README}": bundle_readme, f"{BUNDLE}/{LICENCES}": bundle_licences}
 PAGE_PACKAGES = ("altair", "jinja2", "vl-convert-python")
 
 
@@ -67,7 +69,7 @@ def build(
 def build_and_write(request: BuildRequest, tell: Progress) -> BuildReport:
     """Build as asked, with ``report.md`` beside ``report.json``, and ``report.html`` where there is something new to show."""
     store, before = Store.open(), _shown(_previous(request.out))
-    report = run_build(request, store, tell, {"report.md": report_markdown})
+    report = run_build(request, store, tell, _PAGES)
     if request.goal == "judge" and not ((request.out / PAGE).is_file() and _shown(report) == before):
         write_page_of_build(report, store, request.out, tell)
     return report

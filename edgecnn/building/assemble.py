@@ -172,7 +172,9 @@ def _latency(name: str, scene: Scene) -> Latency:
             found = latency(raced[name], fp32=fp32, machine=machine)
             return found.model_copy(update={"selecting": purpose == "select" and bool(seen.raced("report"))})
     if name in seen.screen_ms:
-        reason = f"one screening run: {seen.screen_ms[name]:.2f} ms; not among the finalists, and one run has no interval"
+        objective = scene.execution.plan.resolved.recipe.choice.objective
+        out = "not among the finalists" if objective == "latency" else f"this build chose by {objective}"
+        reason = f"one screening run: {seen.screen_ms[name]:.2f} ms; {out}, and one run has no interval"
         return missing_latency(reason=reason, machine=machine)
     return missing_latency(reason="not raced", machine=machine)
 

@@ -9,12 +9,14 @@ from typing import Any
 
 from edgecnn.building.assemble import Scene
 from edgecnn.building.baselines import local_record
+from edgecnn.building.build_folder import BUNDLE
 from edgecnn.building.devices import local_facts
 from edgecnn.building.execute import MEASURING, Execution, Workshop, execute
 from edgecnn.building.extents import Extents
 from edgecnn.building.knob_race import race_knobs
 from edgecnn.building.ladder import Limits
 from edgecnn.building.lookout import Lookout
+from edgecnn.building.objective_race import race_for_choice, require_meter
 from edgecnn.building.observe import Observer, RaceManner, finalists, pixel_sets
 from edgecnn.building.plan import BASELINE_ID, Plan, plan
 from edgecnn.building.publish import (
@@ -31,6 +33,7 @@ from edgecnn.building.reporting import decide, gates_of, last_race, report_of
 from edgecnn.building.request import BuildRequest
 from edgecnn.building.resolve import python_version, resolve
 from edgecnn.errors.building import BaselineFailed, EveryCandidateFailed, NothingToJudge
+from edgecnn.errors.measuring import KnobsByLatency
 from edgecnn.hosts.local import LocalHost
 from edgecnn.judging.gates import budget_pp
 from edgecnn.judging.resolution import resolution_sentence
@@ -39,6 +42,7 @@ from edgecnn.measure.meter_log import open_log
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Artifact, Given, Miss
 from edgecnn.values.key import Key
+from edgecnn.values.profile import Environment
 from edgecnn.values.report import BuildReport
 from edgecnn.values.stage import Progress
 from edgecnn.values.verdict import Gate
@@ -101,7 +105,7 @@ def run_build(request: BuildRequest, store: Store, tell: Progress, pages: Mappin
         request: what is asked.
         store: where finished work lies; what this build has in hand is kept from ``gc`` until it ends.
         tell: hears progress.
-        pages: file name beside ``report.json`` to what words the report for people.
+        pages: file name beside ``report.json``, or in ``bundle/``, to what words the report for people.
 
     Raises:
         EdgecnnError: a named failure. What was finished before it is in the store, and the same call goes on from there.
@@ -120,6 +124,7 @@ def run_build(request: BuildRequest, store: Store, tell: Progress, pages: Mappin
     host = LocalHost()
     here = host.identify()
     environment = {"python": python_version(), **here.conditions}
+    _check_objective(planned, here, request)
     workshop = Workshop(store=store, host=host, environment=environment, tell=tell)
     lab = Lab(host=host, store=store, tell=tell, device=_device_here(planned), machine=local_facts().describe(), environment=here)
     lookout = Lookout(lab)
@@ -130,6 +135,21 @@ def run_build(request: BuildRequest, store: Store, tell: Progress, pages: Mappin
         report = report_of(scene, request, seconds=time.perf_counter() - started)
         _publish(report, scene, request, pages or {})
     return report
+
+
+def _check_objective(planned: Plan, here: Environment, request: BuildRequest) -> None:
+    """What the device would be asked must be there to be answered, before any time is spent.
+
+    Raises:
+        KnobsByLatency: knobs are to be raced for another objective.
+        NoMeterForObjective: energy is to be chosen by, on this machine, which has no meter.
+    """
+    resolved = planned.resolved
+    objective = resolved.recipe.choice.objective
+    if resolved.recipe.race.knobs and objective in ("throughput", "energy"):
+        raise KnobsByLatency(objective=objective)
+    if objective == "energy" and request.goal in MEASURING and resolved.attachment.attached:
+        require_meter(here, resolved.candidates, request.meter)
 
 
 def _require_made(planned: Plan, store: Store, request: BuildRequest) -> None:
@@ -156,7 +176,8 @@ def _publish(report: BuildReport, scene: Scene, request: BuildRequest, pages: Ma
         if request.goal != "judge":
             publish_progress(report, request.goal, request.out)
             return
-        publish_bundle(report, scene.seen.kits, request.out)
+        inside = {name.removeprefix(f"{BUNDLE}/"): texts.pop(name) for name in list(texts) if name.startswith(f"{BUNDLE}/")}
+        publish_bundle(report, scene.seen.kits, request.out, inside, scene.lab.tell.note)
         publish_baseline(local_record(scene), request.out)
         publish_report(report, request.out, texts)
 
@@ -167,13 +188,14 @@ def _device_here(planned: Plan) -> str:
 
 
 def _limits(planned: Plan, store: Store, request: BuildRequest) -> Limits:
-    """The accuracy budget, and for a call that only judges what it may not build."""
+    """The budgets of accuracy and of time, and for a call that only judges what it may not build."""
     unbuilt = frozenset[str]()
     if request.only_judge:
         missing = {step.id for step in _looked_up(planned, store) if step.missing is not None}
         lacking = {step.candidate for step in planned.steps if step.id in missing}
         unbuilt = frozenset(rung.name for rung in planned.rungs if any(each.id in lacking for each in rung.candidates))
-    return Limits(budget_pp=budget_pp(gates_of(planned.resolved, request)), unbuilt=unbuilt)
+    bound = budget_pp(gates_of(planned.resolved, request))
+    return Limits(seconds=request.time_budget_s, budget_pp=bound, unbuilt=unbuilt)
 
 
 def observe(request: BuildRequest, observer: Observer) -> Scene:
@@ -203,9 +225,12 @@ def _race(observer: Observer, scene: Scene, request: BuildRequest) -> None:
     observer.race(screened, "screen", RaceManner(anew=anew))
     decision = decide(scene, request)
     patient = any(gate.metric in ("p90_ms", "p99_ms") for gate in decision.gates)
-    final = finalists(observer.seen.screen_ms, decision.inside_budget, scene.execution.candidates)
     how = RaceManner(anew=anew, patient=patient, until=request.until)
-    observer.race(final, "select", how)
+    objective = observer.execution.plan.resolved.recipe.choice.objective
+    if objective == "latency":
+        final = finalists(observer.seen.screen_ms, decision.inside_budget, scene.execution.candidates)
+        observer.race(final, "select", how)
+    race_for_choice(observer, decision.inside_budget, objective, how, request.meter)
     choice = observer.execution.plan.resolved.recipe.race
     decision = decide(scene, request)
     last = last_race(decision)
@@ -214,7 +239,8 @@ def _race(observer: Observer, scene: Scene, request: BuildRequest) -> None:
     observer.race(last, "report", how)
     observer.energy(last, anew=anew, log=request.meter)
     kits = tuple(observer.seen.kits[name] for name in last)
-    Extents(observer.seen, kits, observer.lab, choice, anew=anew).measure(request.extent)
+    extent = request.extent.model_copy(update={"best_batch": request.extent.best_batch or objective == "throughput"})
+    Extents(observer.seen, kits, observer.lab, choice, anew=anew).measure(extent)
 
 
 def _reasons(execution: Execution) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from edgecnn.store.wanted import Circumstances
 from edgecnn.values.artifact import Artifact, Blocked, Failed, Given, Outcome
 from edgecnn.values.candidate import Candidate, Rung
 from edgecnn.values.key import Key
+from edgecnn.values.reason import OutOfTime
 from edgecnn.values.stage import Progress, Role
 
 TRUNK = ("prepare", "fetch", "train", "export", "adopt")
@@ -50,6 +51,8 @@ class Execution:
     climbed: dict[str, Seen] = field(default_factory=dict)
     """Rung to what it took and showed."""
     skipped_rungs: dict[str, str] = field(default_factory=dict)
+    out_of_time: dict[str, OutOfTime] = field(default_factory=dict)
+    """Those of them that the time budget left out."""
 
     @property
     def candidates(self) -> tuple[Candidate, ...]:
@@ -111,6 +114,10 @@ def _climb(execution: Execution, workshop: Workshop, wanted: tuple[str, ...], li
         drops = {} if look is None else look(execution, move.rung)
         execution.climbed[move.rung.name] = Seen(seconds=time.perf_counter() - started, drops_pp=drops)
     execution.skipped_rungs.update(move.why)
+    spent_s = sum(each.seconds for each in execution.climbed.values())
+    for name in move.why:
+        if name in move.out_of_time:
+            execution.out_of_time[name] = OutOfTime(rung=name, spent_s=spent_s, budget_s=limits.seconds or 0.0)
 
 
 def _try(step: Step, execution: Execution, workshop: Workshop) -> None:

@@ -101,7 +101,7 @@ def _not_tried(report: BuildReport) -> Iterator[NotTried]:
     for name, lacking in report.unavailable.items():
         yield _said(name, NotMeasured(step="kit", outcome="unavailable", why=lacking.why, command=lacking.command))
     for name, why in report.skipped_rungs.items():
-        yield _said(name, NotClimbed(rung=name, why=why))
+        yield _said(name, report.out_of_time.get(name) or NotClimbed(rung=name, why=why))
 
 
 def _said(name: str, because: Reason) -> NotTried:

@@ -12,6 +12,8 @@ LEAST, MOST = 0.001, 0.5
 """Of ``--until``: a clock and a machine give no less, and an interval wider than that needs no rule."""
 SOAK_LEAST_S, SOAK_MOST_S = 30.0, 1800.0
 """Of ``--soak``: three windows, and every sample of half an hour is kept."""
+BUDGET_LEAST_S, BUDGET_MOST_S = 1.0, 7 * 24 * 3600.0
+"""Of ``--time-budget``: in less than a second, what is stored is not even found again."""
 BEST = "best"
 
 
@@ -63,13 +65,22 @@ def extent_of(batches: str | None, *, end_to_end: bool, soak: str | None) -> Ext
         batches=tuple(sorted({int(word) for word in numbers})),
         best_batch=BEST in words,
         end_to_end=end_to_end,
-        soak_s=None if soak is None else _seconds(soak),
+        soak_s=None if soak is None else _seconds("--soak", soak, SOAK_LEAST_S, SOAK_MOST_S),
     )
 
 
-def _seconds(text: str) -> float:
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|min)\s*", text)
-    seconds = float(found.group(1)) * (60 if found.group(2) == "min" else 1) if found else 0.0
-    if not SOAK_LEAST_S <= seconds <= SOAK_MOST_S:
-        raise DurationMisread(option="--soak", text=text, least_s=SOAK_LEAST_S, most_s=SOAK_MOST_S)
+def time_budget_of(text: str) -> float:
+    """``10min`` in seconds; ``s``, ``min`` or ``h``.
+
+    Raises:
+        DurationMisread: naming what was given.
+    """
+    return _seconds("--time-budget", text, BUDGET_LEAST_S, BUDGET_MOST_S)
+
+
+def _seconds(option: str, text: str, least_s: float, most_s: float) -> float:
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|min|h)\s*", text)
+    seconds = float(found.group(1)) * {"s": 1, "min": 60, "h": 3600}[found.group(2)] if found else 0.0
+    if not least_s <= seconds <= most_s:
+        raise DurationMisread(option=option, text=text, least_s=least_s, most_s=most_s)
     return seconds

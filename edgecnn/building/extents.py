@@ -39,7 +39,7 @@ class Extents:
         if not self.kits:
             return
         if extent.best_batch:
-            self._screen()
+            self.screen()
         if extent.throughput:
             self._throughput(extent)
         if extent.end_to_end:
@@ -49,8 +49,10 @@ class Extents:
             self.lab.tell.note(f"soak: {extent.soak_s:g} s without a pause, one process a kit")
             self.seen.races["soak"] = self._race("soak", 1, extent.soak_s)
 
-    def _screen(self) -> None:
-        """One short run of every batch that the kit takes."""
+    def screen(self) -> None:
+        """One short run of every batch that every kit takes."""
+        if not self.kits:
+            return
         largest = min(kit.batch_max for kit in self.kits)
         for batch in batches_up_to(largest):
             result = self._race("batches", 1, BATCH_SCREEN_S, dict.fromkeys(self._entrants(), batch))

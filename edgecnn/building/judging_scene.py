@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass, field
 
 from edgecnn.building.assemble import Scene
-from edgecnn.building.aware import graph_of
+from edgecnn.building.aware import KINDS, graph_of
 from edgecnn.building.contenders import side_of
 from edgecnn.building.devices import local_facts
 from edgecnn.building.execute import Execution
@@ -143,7 +143,7 @@ def _find_origins(judged: JudgedScene) -> None:
     for kit in judged.observer.seen.kits.values():
         made = kit_artifact(store, kit.digest)
         for step in ("prepare", graph_of(kit.candidate)):
-            kinds = TRUNK_KINDS if step == "export" else (step,)
+            kinds = TRUNK_KINDS if step == "export" else (KINDS.get(step, step),)
             if made is not None and step not in artifacts and (found := ancestor(store, made, *kinds)) is not None:
                 artifacts[step] = found
     if "prepare" not in artifacts:

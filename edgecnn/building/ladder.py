@@ -3,7 +3,9 @@
 The rungs and their keys are fixed by the plan; this decides only which of them are built. fp32, half precision and post-training
 INT8 are cheap, and always climbed, so that the race and not a guess chooses among them. Keeping layers in float costs a ranking
 and a build for every number of layers tried: that is done only where INT8 is outside the accuracy budget, the fewest layers
-first, until one is inside. Where a caller sets a time budget, it ends the climb with what is there.
+first, until one is inside. Where a caller sets a time budget, no rung is begun after it, and the climb ends with what is there; a
+rung that was begun is finished. It counts what this call spends on rungs: neither training and export before them nor the races
+after them. What a call before it finished comes from the store in no time, so that the next one goes on where it stopped.
 
 Inside means what it means to the choice (``judging/field.py``): the estimated drop on ``choose``. The whole interval would be the
 wrong question here: the images that choose seldom suffice to show a drop inside 1 pp, so that every build would climb everything,
@@ -31,6 +33,8 @@ class Stop:
 
     why: Mapping[str, str]
     """Of each rung that is not climbed; empty where every one was."""
+    out_of_time: frozenset[str] = frozenset()
+    """Those of them that only the time budget kept from being climbed."""
 
 
 @dataclass(frozen=True)
@@ -62,18 +66,26 @@ def next_rung(rungs: Sequence[Rung], seen: Mapping[str, Seen], limits: Limits) -
         seen: rung name to what it showed.
         limits: when to give up.
     """
-    why = dict[str, str]()
+    why, late = dict[str, str](), set[str]()
     for rung in rungs:
         if rung.name in seen:
             continue
-        reason = _out_of_time(seen, limits) or _not_needed(rung, rungs, seen, limits) or _not_here(rung, limits)
+        spared = _not_needed(rung, rungs, seen, limits) if _known(rung, seen) else None
+        timed_out = None if spared else _out_of_time(seen, limits)
+        reason = spared or timed_out or _not_needed(rung, rungs, seen, limits) or _not_here(rung, limits)
         if reason is None:
             return Climb(rung=rung)
         why[rung.name] = reason
-    return Stop(why=why)
+        late |= {rung.name} if timed_out else set()
+    return Stop(why=why, out_of_time=frozenset(late))
 
 
 # ---------------------------------------------------------------------------------------------------------------------
+
+
+def _known(rung: Rung, seen: Mapping[str, Seen]) -> bool:
+    """Whether what it would mend was evaluated, so that it is known to be needed or not, whatever time there is."""
+    return any(rung.mends in each.drops_pp for each in seen.values())
 
 
 def _out_of_time(seen: Mapping[str, Seen], limits: Limits) -> str | None:
@@ -81,7 +93,7 @@ def _out_of_time(seen: Mapping[str, Seen], limits: Limits) -> str | None:
     spent = sum(each.seconds for each in seen.values())
     if limits.seconds is None or not seen or spent < limits.seconds:
         return None
-    return f"{spent:.0f} s spent of a budget of {limits.seconds:.0f} s"
+    return f"out of time, {spent:.0f} s spent of a budget of {limits.seconds:.0f} s"
 
 
 def _not_needed(rung: Rung, rungs: Sequence[Rung], seen: Mapping[str, Seen], limits: Limits) -> str | None:

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from edgecnn.building.aware import AWARE
+from edgecnn.building.aware import AWARE, TRUNK, graph_of
 from edgecnn.building.mixed import mixed_rungs
 from edgecnn.building.resolved import DesktopGpu, Resolved
+from edgecnn.building.surgery import SURGERY
 from edgecnn.stages.adopt import AdoptStage
 from edgecnn.stages.aware import AwareStage
 from edgecnn.stages.compile import CompileStage
@@ -24,9 +25,10 @@ from edgecnn.stages.prepare import PrepareStage
 from edgecnn.stages.program import ProgramStage
 from edgecnn.stages.quantize import MixedStage, QuantizeStage
 from edgecnn.stages.rank import RankStage
+from edgecnn.stages.surgery import SurgeryStage
 from edgecnn.stages.train import TrainStage
 from edgecnn.stages.variant import VariantStage
-from edgecnn.values.candidate import Candidate, Method, Precision, Rung
+from edgecnn.values.candidate import Candidate, Precision, Rung
 from edgecnn.values.key import Key
 from edgecnn.values.stage import Role, Stage
 
@@ -102,7 +104,7 @@ def plan(resolved: Resolved) -> Plan:
     for candidate in resolved.candidates:
         beginning = _beginning(resolved, candidate, steps, trunk)
         _branch(resolved, _quantize(resolved, candidate, beginning), steps, beginning)
-    mixed = mixed_rungs(tuple(candidate for candidate in resolved.candidates if not _is_aware(candidate)))
+    mixed = mixed_rungs(tuple(candidate for candidate in resolved.candidates if _is_of_trunk(candidate)))
     for _, mending in groupby(mixed, key=lambda rung: rung.mends):
         _mixed_branches(resolved, tuple(mending), steps, trunk)
     if resolved.desktop_gpu is not None and resolved.desktop_gpu.unusable is None:
@@ -110,15 +112,25 @@ def plan(resolved: Resolved) -> Plan:
     rungs = tuple(
         Rung(name=name, candidates=members)
         for name, precisions in RUNGS
-        if (members := tuple(c for c in resolved.candidates if c.precision in precisions and not _is_aware(c)))
+        if (members := tuple(c for c in resolved.candidates if c.precision in precisions and _is_of_trunk(c)))
     )
-    if aware := tuple(candidate for candidate in resolved.candidates if _is_aware(candidate)):
-        mixed += (Rung(name=AWARE, candidates=aware),)
-    return Plan(resolved=resolved, steps=tuple(steps.steps), rungs=(*rungs, *mixed))
+    learned = tuple(
+        Rung(name=name, candidates=members)
+        for name in (AWARE, SURGERY)
+        if (members := tuple(candidate for candidate in resolved.candidates if _learned(candidate) == name))
+    )
+    return Plan(resolved=resolved, steps=tuple(steps.steps), rungs=(*rungs, *mixed, *learned))
 
 
-def _is_aware(candidate: Candidate) -> bool:
-    return candidate.method is Method.AWARE_TRAINING
+def _is_of_trunk(candidate: Candidate) -> bool:
+    return graph_of(candidate) == TRUNK
+
+
+def _learned(candidate: Candidate) -> str | None:
+    """The rung of a candidate whose network learned anew; the trainings of one rung may be several, one a scheme."""
+    if candidate.surgery is not None:
+        return SURGERY
+    return None if _is_of_trunk(candidate) else AWARE
 
 
 def _trunk(resolved: Resolved, steps: _Steps) -> dict[Role, Key]:
@@ -154,11 +166,24 @@ def _trunk(resolved: Resolved, steps: _Steps) -> dict[Role, Key]:
 
 
 def _beginning(resolved: Resolved, candidate: Candidate, steps: _Steps, trunk: Mapping[Role, Key]) -> Mapping[Role, Key]:
-    """The keys that a branch begins from: the trunk's, or where INT8 is learned its own model, by one training for all."""
-    if not _is_aware(candidate):
+    """The keys that a branch begins from: the trunk's, or where a network learns anew its own model, by one training a step."""
+    name = graph_of(candidate)
+    if name == TRUNK:
         return trunk
+    learn = _surgery if _learned(candidate) == SURGERY else _aware
+    stage = learn(resolved, candidate, trunk)
+    key = stage.key(resolved.versions)
+    made = next((step for step in steps.steps if step.id == name), None)
+    if made is None:
+        steps.add(name, stage)
+    elif made.key != key:
+        raise ValueError(f"{candidate.id} wants another training than the step {name} has")
+    return {**trunk, "model": key}
+
+
+def _aware(resolved: Resolved, candidate: Candidate, trunk: Mapping[Role, Key]) -> AwareStage:
     recipe = resolved.recipe
-    stage = AwareStage(
+    return AwareStage(
         inputs={"images": resolved.data.content, "pixels": trunk["pixels"], "weights": trunk["weights"]},
         arch=resolved.arch.name,
         classes=len(resolved.data.classes),
@@ -170,13 +195,20 @@ def _beginning(resolved: Resolved, candidate: Candidate, steps: _Steps, trunk: M
         learning_rate=recipe.quantize.aware_learning_rate,
         seed=recipe.train.seed,
     )
-    key = stage.key(resolved.versions)
-    made = next((step for step in steps.steps if step.id == AWARE), None)
-    if made is None:
-        steps.add(AWARE, stage)
-    elif made.key != key:
-        raise ValueError(f"{candidate.id} wants another scheme than the one training that its rung has")
-    return {**trunk, "model": key}
+
+
+def _surgery(resolved: Resolved, candidate: Candidate, trunk: Mapping[Role, Key]) -> SurgeryStage:
+    recipe = resolved.recipe
+    return SurgeryStage(
+        inputs={"images": resolved.data.content, "pixels": trunk["pixels"], "weights": trunk["weights"]},
+        arch=resolved.arch.name,
+        classes=len(resolved.data.classes),
+        preprocessing=resolved.preprocessing,
+        surgery=candidate.surgery,
+        batch_size=recipe.train.batch_size,
+        learning_rate=recipe.surgery.learning_rate,
+        seed=recipe.train.seed,
+    )
 
 
 def _train_settings(resolved: Resolved) -> dict[str, Any]:

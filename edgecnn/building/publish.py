@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -13,18 +14,23 @@ from pathlib import Path
 from filelock import FileLock
 
 from edgecnn.building.build_folder import BASELINE, BUNDLE, CHOICE, PLAN, PROGRESS, REPORT
+from edgecnn.building.bundle.manifest import MANIFEST, SIGNATURE, manifest_of, manifest_text, published_manifest
 from edgecnn.building.intact import STAMPS, is_intact, settled_stamps
 from edgecnn.building.plan import Plan
 from edgecnn.data.demo import DEMO
 from edgecnn.data.layout import root_of
 from edgecnn.errors.building import OutputAmongData, OutputHoldsOtherFiles, OutputUnusable
+from edgecnn.errors.bundle import BundleManifestUnreadable
 from edgecnn.judging.baseline import BaselineRecord
 from edgecnn.measure.kits import KitRef
 from edgecnn.store.entry import write_stamps
+from edgecnn.values.bundle import BundleManifest
 from edgecnn.values.report import BuildReport
 
 KEPT = "measured"
 """What a device measured of the bundle, copied back: it stays when the bundle is replaced."""
+_BYTE_CODE = shutil.ignore_patterns("__pycache__")
+Note = Callable[[str], None]
 Page = Callable[[BuildReport], str]
 """Words a report for people. Rendering lies above this package, so that its functions are handed in."""
 
@@ -94,7 +100,12 @@ def publish_report(report: BuildReport, folder: Path, pages: Mapping[str, str] |
     """
     for name, text in (pages or {}).items():
         write_text_atomically(folder / name, text)
-    write_text_atomically(folder / REPORT, report.model_dump_json(indent=1, by_alias=True) + "\n")
+    write_text_atomically(folder / REPORT, report_text(report))
+
+
+def report_text(report: BuildReport) -> str:
+    """What ``report.json`` holds."""
+    return report.model_dump_json(indent=1, by_alias=True) + "\n"
 
 
 def publish_baseline(record: BaselineRecord | None, folder: Path) -> None:
@@ -112,30 +123,73 @@ def publish_progress(report: BuildReport, goal: str, folder: Path) -> None:
     write_text_atomically(folder / PROGRESS, json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
 
 
-def publish_bundle(report: BuildReport, kits: Mapping[str, KitRef], folder: Path) -> None:
-    """``bundle/``: the carried kits, and ``choice.json`` that says which one is used and whether that is settled.
+def publish_bundle(
+    report: BuildReport,
+    kits: Mapping[str, KitRef],
+    folder: Path,
+    pages: Mapping[str, str] | None = None,
+    note: Note | None = None,
+) -> None:
+    """``bundle/``: the carried kits, ``choice.json`` that says which one is used, its pages, and ``bundle.json`` over them all.
 
-    An unchanged bundle is left alone, so that a cached build copies nothing. One that lost or changed a file of a kit is made
-    again, one changed without another size too; what lies there beside the kits' files, such as byte code, is no change.
+    An unchanged bundle is left alone, so that a cached build copies nothing and a signature stays. One that lost or changed a
+    file is made again, one changed without another size too; what lies there beside its files, such as byte code, is no change.
+    A bundle that is made again has the next version, and no signature.
+
+    Args:
+        report: what the build found.
+        kits: every candidate's.
+        folder: of the build; the caller holds its ``output_lock``.
+        pages: file name in the bundle to its text.
+        note: hears that a signature went, and that versions begin anew where the manifest that lies there cannot be read.
     """
     carried = {name: kits[name] for name in report.choice.carried if name in kits}
-    choice = _choice(report, carried)
+    texts = {CHOICE: _choice(report, carried), **(pages or {})}
     bundle = folder / BUNDLE
-    if (bundle / CHOICE).is_file() and (bundle / CHOICE).read_text() == choice and is_intact(bundle, carried):
+    hear = note or _to_nobody
+    before = _earlier(bundle, hear)
+    name = report.build.name or f"{report.build.arch}-{report.build.device}"  # --out . has no name
+    manifest = manifest_of(name, 1 if before is None else before.version + 1, carried, texts)
+    if before == manifest.model_copy(update={"version": manifest.version - 1}) and _holds(bundle, texts, carried):
         return
+    texts[MANIFEST] = manifest_text(manifest)
     fresh = Path(tempfile.mkdtemp(prefix=".bundle.", dir=folder))
     try:
         for name, kit in carried.items():
-            shutil.copytree(kit.folder, fresh / "kits" / name, copy_function=shutil.copyfile)
-        (fresh / CHOICE).write_text(choice)
+            shutil.copytree(kit.folder, fresh / "kits" / name, copy_function=shutil.copyfile, ignore=_BYTE_CODE)
+        for name, text in texts.items():
+            (fresh / name).write_text(text, encoding="utf-8")
         if (bundle / KEPT).is_dir():
             shutil.copytree(bundle / KEPT, fresh / KEPT)
         fresh.chmod(0o755)
         stamps = settled_stamps(fresh)
+        signed = (bundle / SIGNATURE).is_file()
         _swapped(fresh, bundle)
         write_stamps(folder / STAMPS, stamps)
+        if signed:
+            sign = f"edgecnn sign {shlex.quote(str(folder))} --key KEY"
+            hear(f"the bundle changed: it is version {manifest.version}, and no longer signed: {sign}")
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _earlier(bundle: Path, note: Note) -> BundleManifest | None:
+    try:
+        return published_manifest(bundle)
+    except BundleManifestUnreadable as error:
+        note(f"{error.what} ({error.because}): the bundle's versions begin at 1 again")
+        return None
+
+
+def _to_nobody(_: str) -> None: ...
+
+
+def _holds(bundle: Path, texts: Mapping[str, str], carried: Mapping[str, KitRef]) -> bool:
+    try:
+        same = all((bundle / name).read_bytes() == text.encode("utf-8") for name, text in texts.items())
+    except OSError:
+        return False
+    return same and is_intact(bundle, carried)
 
 
 def _swapped(fresh: Path, bundle: Path) -> None:

@@ -6,6 +6,7 @@ path on the command line, ``--set`` included, counts from the current folder.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import tomllib
@@ -86,10 +87,17 @@ def _is_path(text: str) -> bool:
     return text.endswith(".toml") or "/" in text
 
 
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is longer than any file's
+        return False
+
+
 def _shipped(name: str) -> Path:
     pipelines = load_pipelines()
     if name not in pipelines:
-        meant = next((file for file in (Path(name), Path(f"{name}.toml")) if name and file.is_file()), None)
+        meant = next((file for file in (Path(name), Path(f"{name}.toml")) if name and _is_file(file)), None)
         raise UnknownPipeline(name=name, known=tuple(pipelines), here=meant)
     return pipelines[name].path
 
@@ -163,6 +171,8 @@ def _set(table: dict[str, Any], text: str) -> str | None:
     inner = table
     for name in tables:
         inner = inner.setdefault(name, {})
+        if not isinstance(inner, dict):
+            return f"{key} has no place: {'.'.join(tables)} was set to {json.dumps(inner, default=str)}, which is no table"
     inner[leaf] = _value(value)
     return None
 

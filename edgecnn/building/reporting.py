@@ -9,8 +9,10 @@ from datetime import UTC, datetime
 import edgecnn
 from edgecnn.building.assemble import Scene, candidate_facts, weights_sha256, with_quality
 from edgecnn.building.baselines import desktop_baseline
+from edgecnn.building.calibration_facts import calibration_facts, calibration_notices
 from edgecnn.building.class_wording import class_notices
 from edgecnn.building.extent_facts import with_extents
+from edgecnn.building.objective_race import contest_of
 from edgecnn.building.plan import BASELINE_ID
 from edgecnn.building.request import BuildRequest
 from edgecnn.building.resolved import Resolved
@@ -21,7 +23,7 @@ from edgecnn.judging.gates import budget_pp, gates_for, judge_candidate, overall
 from edgecnn.judging.latency import latency, pairwise_ratios
 from edgecnn.judging.reasons import worded
 from edgecnn.values.mac_table import MacTable
-from edgecnn.values.reason import NotClimbed, Reason
+from edgecnn.values.reason import NotClimbed, OutOfTime, Reason
 from edgecnn.values.report import Build, BuildReport, CandidateFacts, Choice
 from edgecnn.values.verdict import Gate, GateResult
 
@@ -49,19 +51,27 @@ def decide(scene: Scene, request: BuildRequest) -> Decision:
     facts = candidate_facts(scene)
     budget = budget_pp(gates)
     shippable = tuple(name for name, row in facts.items() if resolved.recipe.target.runtime in (None, row.candidate.runtime))
-    rules = ChoiceRules(budget_pp=budget, attached=scene.attached, device=resolved.device.name, shippable=shippable)
+    objective = resolved.recipe.choice.objective
+    rules = ChoiceRules(
+        objective=objective,
+        budget_pp=budget,
+        attached=scene.attached,
+        device=resolved.device.name,
+        shippable=shippable,
+    )
     selected = scene.seen.raced("select")
     fp32 = selected.get(BASELINE_ID)
     machine = scene.lab.machine
     figures = {
         name: latency(profile, fp32=None if name == BASELINE_ID else fp32, machine=machine) for name, profile in selected.items()
     }
-    chosen = choose(tuple(facts.values()), rules, pairwise_ratios(selected), figures)
+    contest = contest_of(scene.seen, objective, machine)
+    chosen = choose(tuple(facts.values()), rules, pairwise_ratios(selected), figures, contest)
     command = measure_command(request, chosen.choice, scene.seen.kits)
     knobs = scene.seen.knobs if scene.seen.knobs and scene.seen.knobs.candidate == chosen.choice.candidate else None
     choice = chosen.choice.model_copy(update={"settle_command": command, "knobs": knobs})
     inside = tuple(row.candidate.id for row in field_of(tuple(facts.values()), budget, shippable).inside)
-    because = {**chosen.because, **_not_climbed(scene, facts)}
+    because = {**chosen.because, **_not_climbed(scene, facts, request)}
     rows = {
         name: row.model_copy(
             update={"reason": worded(because[name], name), "because": because[name], "chosen": name == choice.candidate}
@@ -71,15 +81,21 @@ def decide(scene: Scene, request: BuildRequest) -> Decision:
     return Decision(facts=rows, choice=choice, inside_budget=inside, gates=gates)
 
 
-def _not_climbed(scene: Scene, facts: Mapping[str, CandidateFacts]) -> dict[str, Reason]:
+def _not_climbed(scene: Scene, facts: Mapping[str, CandidateFacts], request: BuildRequest) -> dict[str, Reason]:
     """Candidates of rungs that were not tried."""
-    skipped = scene.execution.skipped_rungs
+    skipped, late = scene.execution.skipped_rungs, _out_of_time(scene, request)
     return {
-        candidate.id: NotClimbed(rung=rung.name, why=skipped[rung.name])
+        candidate.id: late.get(rung.name) or NotClimbed(rung=rung.name, why=skipped[rung.name])
         for rung in scene.execution.plan.rungs
         for candidate in rung.candidates
         if rung.name in skipped and candidate.id in facts and facts[candidate.id].kit is None
     }
+
+
+def _out_of_time(scene: Scene, request: BuildRequest) -> dict[str, OutOfTime]:
+    """With the command that climbs on: the same, since what is finished comes from the store, and each call has its own time."""
+    again = request.command or None
+    return {name: late.model_copy(update={"command": again}) for name, late in scene.execution.out_of_time.items()}
 
 
 def last_race(decision: Decision) -> tuple[str, ...]:
@@ -98,7 +114,7 @@ def report_of(scene: Scene, request: BuildRequest, seconds: float) -> BuildRepor
         for name, row in facts.items()
     }
     gates: tuple[GateResult, ...] = judged.get(decision.choice.candidate or "", ())
-    execution = scene.execution
+    execution, calibration = scene.execution, calibration_facts(scene)
     return BuildReport(
         version=edgecnn.__version__,
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -107,12 +123,19 @@ def report_of(scene: Scene, request: BuildRequest, seconds: float) -> BuildRepor
         candidates=tuple(rows.values()),
         unsupported=execution.plan.resolved.unsupported,
         skipped_rungs=execution.skipped_rungs,
+        out_of_time=_out_of_time(scene, request),
         unavailable=execution.plan.resolved.unavailable,
         choice=decision.choice,
         verdict=overall(gates),
         gates=gates,
         baseline=desktop_baseline(scene),
-        notices=notices(scene) + class_notices(rows.values()),
+        calibration=calibration,
+        notices=(
+            *notices(scene),
+            *calibration_notices(calibration),
+            *_time_notices(scene, request),
+            *class_notices(rows.values()),
+        ),
         unexecuted=unexecuted(scene),
         outcomes=execution.outcomes,
         seconds=round(seconds, 2),
@@ -120,6 +143,15 @@ def report_of(scene: Scene, request: BuildRequest, seconds: float) -> BuildRepor
         output=str(request.out),
         keys={step.id: step.key for step in execution.plan.steps},
     )
+
+
+def _time_notices(scene: Scene, request: BuildRequest) -> tuple[str, ...]:
+    late = tuple(_out_of_time(scene, request).values())
+    if not late:
+        return ()
+    spent = f"{late[0].spent_s:.0f} s spent of a budget of {late[0].budget_s:.0f} s"
+    on = f"; this climbs on, with what is finished out of the store: {late[0].command}" if late[0].command else ""
+    return (f"out of time, {spent}: {', '.join(each.rung for each in late)} not climbed, the best so far is kept{on}",)
 
 
 def _build(scene: Scene, request: BuildRequest) -> Build:

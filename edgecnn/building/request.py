@@ -28,6 +28,8 @@ class BuildRequest(Value):
     """fresh-enough: a race younger than ``max_age_h`` serves. never: race anew."""
     only_judge: bool = False
     """True: what was never built is an error and not a training."""
+    time_budget_s: float | None = None
+    """Of climbing the ladder: no rung is begun after it; None: as long as it takes. Each call has its own."""
     gates: GateChoice | None = None
     """Bounds of the command line, which replace the recipe's for this call."""
     meter: Path | None = None

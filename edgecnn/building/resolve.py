@@ -14,18 +14,22 @@ from typing import NamedTuple
 from edgecnn.backends.installed import installed_version
 from edgecnn.backends.registry import all_backends, backend_for
 from edgecnn.building.aware import PACKAGE as TORCHAO
-from edgecnn.building.aware import aware_candidates, why_unavailable
+from edgecnn.building.aware import aware_candidates
+from edgecnn.building.aware import why_unavailable as aware_unavailable
 from edgecnn.building.brought import brought_arch, brought_model, brought_weights, check_brought
 from edgecnn.building.build_folder import BUNDLE, PLAN
 from edgecnn.building.desktop_variants import TENSORRT
 from edgecnn.building.devices import LocalFacts, local_facts, matches, with_local_facts
 from edgecnn.building.local_gpu import local_gpu
-from edgecnn.building.offer import require_candidate
+from edgecnn.building.offer import require_candidate, require_precision
 from edgecnn.building.plan import BASELINE_ID
 from edgecnn.building.request import BuildRequest
 from edgecnn.building.resolved import Attachment, DesktopGpu, Resolved
+from edgecnn.building.surgery import require_something_to_replace, surgery_candidates
+from edgecnn.building.surgery import why_unavailable as surgery_unavailable
 from edgecnn.data.manifest import summarize
 from edgecnn.errors.building import NothingToBuild
+from edgecnn.errors.quantization import CalibrationSetTooSmall
 from edgecnn.judging.bounds import check_bounds
 from edgecnn.models.catalogue import arch_named, pixel_recipe
 from edgecnn.models.defaults import Mode, default_epochs, default_learning_rate
@@ -42,7 +46,7 @@ from edgecnn.values.dataset import DataSummary
 from edgecnn.values.device import Device
 from edgecnn.values.key import Key
 from edgecnn.values.preprocessing import Preprocessing
-from edgecnn.values.recipe import Recipe
+from edgecnn.values.recipe import QuantizeChoice, Recipe
 from edgecnn.values.stage import Progress
 from edgecnn.values.weights import WeightsAnswer
 
@@ -71,11 +75,11 @@ def resolve(request: BuildRequest, store: Store, tell: Progress) -> Resolved:
     check_brought(asked, request.goal, request.out / BUNDLE)
     versions = _versions()
     facts = local_facts()
-    candidates, unsupported, unavailable = _candidates(request.device, asked.target.runtime, facts)
+    candidates, unsupported, unavailable = _candidates(request.device, asked, facts)
     weights, data, recipe = settle_recipe(request, store, tell)
     brought = None if asked.model.onnx is None else brought_model(asked, data, store.root, tell)
     arch, recipe = _network(recipe, brought)
-    candidates, unavailable = _with_aware(candidates, unavailable, recipe, data)
+    candidates, unavailable = _with_learned(candidates, unavailable, recipe, data)
     sources: dict[Key, Path] = {data.content: Path(data.manifest_path)}
     if brought is not None:
         sources[brought.content] = Path(brought.path)
@@ -121,6 +125,7 @@ def settle_recipe(request: BuildRequest, store: Store, tell: Progress) -> Settle
     if request.recipe.model.onnx is not None:
         return _settle_brought(request.recipe, store, tell)
     arch = arch_named(request.recipe.model.arch)
+    require_something_to_replace(request.recipe, arch)
     weights = _answer(request, arch, store, _versions())
     data = summarize(request.recipe.data, store.root, tell)
     return Settled(weights, data, _completed(request.recipe, arch, data, weights))
@@ -130,8 +135,7 @@ def _settle_brought(asked: Recipe, store: Store, tell: Progress) -> Settled:
     """Nothing is trained, so that no image is spent on training."""
     choice = asked.data.model_copy(update={"train": False})
     data = summarize(choice, store.root, tell)
-    images = asked.quantize.images or data.counts["calibrate"]
-    filled = {"data": choice, "quantize": asked.quantize.model_copy(update={"images": images})}
+    filled = {"data": choice, "quantize": _with_images(asked.quantize, data)}
     return Settled(brought_weights(asked.model), data, asked.model_copy(update=filled))
 
 
@@ -160,9 +164,10 @@ def attachment_of(device: Device, facts: LocalFacts) -> Attachment:
 
 
 def _candidates(
-    device: Device, runtime: Runtime | None, facts: LocalFacts
+    device: Device, asked: Recipe, facts: LocalFacts
 ) -> tuple[tuple[Candidate, ...], tuple[Unsupported, ...], dict[str, Unavailable]]:
     """The baseline network's fp32 always comes first, since every drop is counted from it."""
+    runtime = asked.target.runtime
     built: dict[str, Candidate] = {BASELINE_ID: BASELINE}
     unsupported: list[Unsupported] = []
     unavailable: dict[str, Unavailable] = {}
@@ -185,21 +190,29 @@ def _candidates(
         lacking = _unavailable(needed, backend_for(BASELINE.runtime).extra)
         raise NothingToBuild(device=device.name, reasons=(lacking.why,), command=lacking.command)
     require_candidate(device, runtime, offered)
+    if asked.quantize.aware:
+        require_precision(device, Precision.INT8, "quantize.aware", offered)
     if unavailable and not any(isinstance(entry, Candidate) and entry.id in built for entry in offered):
         reasons = tuple(dict.fromkeys(each.why for each in unavailable.values()))
         raise NothingToBuild(device=device.name, reasons=reasons, command=next(iter(unavailable.values())).command)
     return tuple(built.values()), tuple(unsupported), unavailable
 
 
-def _with_aware(
+def _with_learned(
     candidates: tuple[Candidate, ...], unavailable: dict[str, Unavailable], recipe: Recipe, data: DataSummary
 ) -> tuple[tuple[Candidate, ...], dict[str, Unavailable]]:
-    """Quantization-aware candidates come last, and only where they are asked for: they cost another training."""
-    more = aware_candidates(candidates) if recipe.quantize.aware else ()
-    lacking = why_unavailable(recipe, data)
-    if lacking is None:
-        return (*candidates, *more), unavailable
-    return candidates, {**unavailable, **{candidate.id: lacking for candidate in more}}
+    """Candidates that cost another training come last, and only where they are asked for."""
+    aware = aware_candidates(candidates) if recipe.quantize.aware else ()
+    found = list(candidates)
+    for more, lacking in (
+        (aware, aware_unavailable(recipe, data)),
+        (surgery_candidates(candidates, recipe), surgery_unavailable(recipe, data)),
+    ):
+        if lacking is None:
+            found += more
+        else:
+            unavailable = {**unavailable, **{candidate.id: lacking for candidate in more}}
+    return tuple(found), unavailable
 
 
 def _offered(device: Device, runtime: Runtime) -> bool:
@@ -243,9 +256,17 @@ def _completed(asked: Recipe, arch: ArchSpec, data: DataSummary, weights: Weight
         update={
             "model": asked.model.model_copy(update={"resolution_px": resolution}),
             "train": train.model_copy(update={"epochs": epochs, "learning_rate": rate}),
-            "quantize": asked.quantize.model_copy(update={"images": asked.quantize.images or data.counts["calibrate"]}),
+            "quantize": _with_images(asked.quantize, data),
         }
     )
+
+
+def _with_images(asked: QuantizeChoice, data: DataSummary) -> QuantizeChoice:
+    """All calibration images unless fewer are asked for; more than there are would cost every INT8 candidate, after training."""
+    found = data.counts["calibrate"]
+    if asked.images is not None and asked.images > found:
+        raise CalibrationSetTooSmall(asked=asked.images, found=found)
+    return asked.model_copy(update={"images": asked.images or found})
 
 
 def _preprocessing(recipe: Recipe, arch: ArchSpec, brought: BroughtModel | None) -> Preprocessing:

@@ -33,6 +33,8 @@ class Asked:
     end_to_end: bool = False
     soak: str | None = None
     knobs: bool = False
+    objective: str | None = None
+    time_budget: str | None = None
     verb: str = field(default="build")
 
 
@@ -44,7 +46,7 @@ def request_from(asked: Asked, goal: Goal) -> BuildRequest:
     """
     from edgecnn.building.brought import network_name
     from edgecnn.building.devices import file_of, settled_target
-    from edgecnn.building.extent import extent_of, share_of
+    from edgecnn.building.extent import extent_of, share_of, time_budget_of
     from edgecnn.building.request import BuildRequest
     from edgecnn.judging.bounds import parse_bounds
 
@@ -60,6 +62,7 @@ def request_from(asked: Asked, goal: Goal) -> BuildRequest:
             "device_file": file_of(asked.target or recipe.target.device, device),
             "out": Path(asked.out or f"builds/{name}-{device.name}"),
             "goal": goal,
+            "time_budget_s": None if asked.time_budget is None else time_budget_of(asked.time_budget),
             "refresh_weights": asked.refresh_weights,
             "meter": None if asked.meter is None else Path(asked.meter),
             "until": None if asked.until is None else share_of(asked.until),
@@ -94,6 +97,8 @@ def refuse_unusable_texts(asked: Asked) -> None:
         "--until": asked.until,
         "--batches": asked.batches,
         "--soak": asked.soak,
+        "--objective": asked.objective,
+        "--time-budget": asked.time_budget,
     }
     several = {"--set": asked.overrides, "--max": asked.at_most, "--min": asked.at_least}
     given = [(option, value) for option, value in single.items() if value is not None]
@@ -109,7 +114,8 @@ def _recipe(asked: Asked) -> Recipe:
     from edgecnn.building.recipes import apply_overrides, load_recipe
     from edgecnn.values.recipe import Recipe
 
-    recipe = apply_overrides(load_recipe(asked.recipe) if asked.recipe else Recipe(), list(asked.overrides))
+    overrides = [*asked.overrides, *([f"choice.objective={asked.objective}"] if asked.objective else [])]
+    recipe = apply_overrides(load_recipe(asked.recipe) if asked.recipe else Recipe(), overrides)
     given = {"arch": asked.arch, "onnx": asked.onnx, "weights": asked.weights}
     if any(value is not None for value in given.values()):
         recipe = recipe.model_copy(
@@ -144,5 +150,7 @@ def command_line(asked: Asked) -> str:
     words += [word for flag, value in later.items() if value for word in (flag, value)]
     words += ["--end-to-end"] if asked.end_to_end else []
     words += ["--knobs"] if asked.knobs else []
+    words += ["--objective", asked.objective] if asked.objective else []
+    words += ["--time-budget", asked.time_budget] if asked.time_budget else []
     words += ["--out", asked.out] if asked.out else []
     return shlex.join(words)

@@ -85,6 +85,7 @@ def how_to_build(asked: Asked) -> tuple[str, ...]:
         "--weights": asked.weights,
         "--set": asked.overrides,
         "--knobs": asked.knobs,
+        "--objective": asked.objective,
         "--out": asked.out,
     }
     return tuple(option for option, value in given.items() if value)

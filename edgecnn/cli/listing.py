@@ -81,11 +81,14 @@ def _archs() -> list[dict[str, Any]]:
 
 def _devices() -> list[dict[str, Any]]:
     from edgecnn.building.devices import load_devices
+    from edgecnn.building.offer import build_targets
 
     return [
         {
             "name": device.name, "aliases": list(device.aliases), "title": device.title, "role": device.role,
             "runtimes": [f"{name.value} {facts.versions}" for name, facts in device.runtimes.items()],
+            "build_with": list(build_targets(device)),
+            "facts_only": None if device.facts_only is None else device.facts_only.why,
         }
         for device in load_devices().values()
     ]  # fmt: skip

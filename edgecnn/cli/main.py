@@ -10,6 +10,7 @@ import typer
 import edgecnn
 from edgecnn.cli import (
     baseline,
+    bundle,
     comparing,
     data,
     doctor,
@@ -18,7 +19,9 @@ from edgecnn.cli import (
     loadgen,
     page,
     pipeline,
+    predict,
     recipe,
+    serve,
     starting,
     storing,
     usage,
@@ -45,6 +48,9 @@ comparing.register(app)
 baseline.register(app)
 loadgen.register(app)
 data.register(app)
+bundle.register(app)
+predict.register(app)
+serve.register(app)
 
 
 def _version(asked: bool) -> None:

@@ -54,6 +54,10 @@ OutOpt = Annotated[
     str | None,
     typer.Option("--out", metavar="FOLDER", help="Of the results; default builds/ARCH-DEVICE.", rich_help_panel="Results"),
 ]
+SignOpt = Annotated[
+    str | None,
+    typer.Option("--sign", metavar="KEY", help="Sign a bundle that passes, as `edgecnn sign` does.", rich_help_panel="Results"),
+]
 MaxOpt = Annotated[
     list[str] | None,
     typer.Option("--max", metavar="METRIC=NUMBER", help="Gate: at most, such as p99_ms=20.", rich_help_panel="Gates"),
@@ -150,6 +154,27 @@ KnobsOpt = Annotated[
         "--knobs",
         help="Also race the winner's runtime knobs, such as threads, and ship those measured faster; as `--set race.knobs=true`.",
         rich_help_panel="What to measure",
+    ),
+]
+ObjectiveOpt = Annotated[
+    str | None,
+    typer.Option(
+        "--objective",
+        metavar="latency|size|throughput|energy",
+        help="What ships is the best at this inside the accuracy budget (default latency); as `--set choice.objective=`. "
+        "For all but size a lower precision must also be measured better than the best float one.",
+        rich_help_panel="What to build",
+    ),
+]
+TimeBudgetOpt = Annotated[
+    str | None,
+    typer.Option(
+        "--time-budget",
+        metavar="DURATION",
+        help="Begin no rung of the ladder after so long, such as 600s, 10min or 2h, and keep the best so far. Neither training "
+        "and export before nor races after count; the first rung is always climbed, and a rung that was begun is finished. "
+        "The same command again goes on from there.",
+        rich_help_panel="What to build",
     ),
 ]
 RefreshWeightsOpt = Annotated[

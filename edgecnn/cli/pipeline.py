@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import typer
@@ -17,6 +18,7 @@ from edgecnn.cli.judged import Manner, build_named, how_to_build, judged_build
 from edgecnn.errors.base import EdgecnnError, ExitCode
 from edgecnn.errors.ci import NothingJudged
 from edgecnn.errors.comparing import RoundsWithoutAgainst
+from edgecnn.errors.signing import NothingToSign
 
 if TYPE_CHECKING:
     from edgecnn.building.request import BuildRequest
@@ -69,8 +71,11 @@ def _verb(verb: str, goal: str) -> Callable[..., None]:
         end_to_end: opt.EndToEndOpt = False,
         soak: opt.SoakOpt = None,
         knobs: opt.KnobsOpt = False,
+        objective: opt.ObjectiveOpt = None,
+        time_budget: opt.TimeBudgetOpt = None,
         out: opt.OutOpt = None,
         junit: opt.JunitOpt = None,
+        sign: opt.SignOpt = None,
         as_json: opt.JsonOpt = False,
         quiet: opt.QuietOpt = False,
         debug: opt.DebugOpt = False,
@@ -78,17 +83,38 @@ def _verb(verb: str, goal: str) -> Callable[..., None]:
         asked = Asked(
             recipe=recipe, arch=arch, onnx=onnx, target=target, data=data, weights=weights, overrides=tuple(set_ or ()), out=out,
             at_most=tuple(at_most or ()), at_least=tuple(at_least or ()), require_measured=require_measured,
-            refresh_weights=refresh_weights, meter=meter, until=until, batches=batches,
-            end_to_end=end_to_end, soak=soak, knobs=knobs, verb=verb,
+            refresh_weights=refresh_weights, meter=meter, until=until, batches=batches, end_to_end=end_to_end, soak=soak,
+            knobs=knobs, objective=objective, time_budget=time_budget, verb=verb,
         )  # fmt: skip
-        job = Job(junit if verb == "build" else None, unsure_passes=unsure_passes)
-        shown = _Shown(as_json=as_json, quiet=quiet, debug=debug, job=job)
-        if junit is not None and verb != "build":
-            shown.refuse(NothingJudged(verb=verb))
-        body = _plan if verb == "plan" else _build
-        shown.run(lambda: body(request_from(asked, goal), shown))  # type: ignore[arg-type]
+        shown = _Shown(as_json=as_json, quiet=quiet, debug=debug, job=_job(verb, junit, unsure_passes=unsure_passes))
+        _refuse_what_only_builds_do(asked, shown, junit=junit, sign=sign)
+        _started(asked, goal, shown, sign)
 
     return command
+
+
+def _refuse_what_only_builds_do(asked: Asked, shown: _Shown, *, junit: str | None, sign: str | None) -> None:
+    if asked.verb == "build":
+        return
+    if junit is not None:
+        shown.refuse(NothingJudged(verb=asked.verb))
+    if sign is not None:
+        shown.refuse(NothingToSign(verb=asked.verb))
+
+
+def _started(asked: Asked, goal: str, shown: _Shown, sign: str | None) -> NoReturn:
+    def body() -> ExitCode:
+        request = request_from(asked, goal)  # type: ignore[arg-type]
+        if asked.verb == "plan":
+            return _plan(request, shown)
+        return _build(request, shown) if sign is None else _signed_build(request, Path(sign), shown)
+
+    shown.run(body)
+
+
+def _job(verb: str, junit: str | None, *, unsure_passes: bool) -> Job:
+    """Verdicts are a build's alone: another verb, which refuses ``--junit``, writes none."""
+    return Job(junit if verb == "build" else None, unsure_passes=unsure_passes)
 
 
 def _judge(  # noqa: PLR0913 - a command line's options are its parameters
@@ -109,6 +135,7 @@ def _judge(  # noqa: PLR0913 - a command line's options are its parameters
     end_to_end: opt.EndToEndOpt = False,
     soak: opt.SoakOpt = None,
     knobs: opt.KnobsOpt = False,
+    objective: opt.ObjectiveOpt = None,
     out: opt.OutOpt = None,
     allow_stored: opt.AllowStoredOpt = False,
     against: opt.AgainstOpt = None,
@@ -121,7 +148,7 @@ def _judge(  # noqa: PLR0913 - a command line's options are its parameters
     asked = Asked(
         recipe=recipe, arch=arch, onnx=onnx, target=target, data=data, weights=weights, overrides=tuple(set_ or ()), out=out,
         at_most=tuple(at_most or ()), at_least=tuple(at_least or ()), require_measured=require_measured, meter=meter,
-        until=until, batches=batches, end_to_end=end_to_end, soak=soak, knobs=knobs, verb="judge",
+        until=until, batches=batches, end_to_end=end_to_end, soak=soak, knobs=knobs, objective=objective, verb="judge",
     )  # fmt: skip
     shown = _Shown(as_json=as_json, quiet=quiet, debug=debug, job=Job(junit, unsure_passes=unsure_passes))
     if against is not None:
@@ -193,6 +220,10 @@ class _Shown:
 
 
 def _build(request: BuildRequest, shown: _Shown) -> ExitCode:
+    return _reported(request, shown)[0]
+
+
+def _reported(request: BuildRequest, shown: _Shown) -> tuple[ExitCode, BuildReport]:
     from edgecnn.api import build_and_write
     from edgecnn.render.gate_sheet import sheet_of_report
     from edgecnn.render.progress import progress_for
@@ -213,7 +244,27 @@ def _build(request: BuildRequest, shown: _Shown) -> ExitCode:
         show_measured(report)
     else:
         show_steps(report)
-    return _status(request, report)
+    return _status(request, report), report
+
+
+def _signed_build(request: BuildRequest, key: Path, shown: _Shown) -> ExitCode:
+    """Only what passed is signed: a signature is somebody's word for it. An unchanged bundle keeps the one that it has."""
+    from edgecnn.building.build_folder import BUNDLE
+    from edgecnn.building.bundle.manifest import SIGNATURE
+    from edgecnn.building.bundle.signing import sign_bundle
+    from edgecnn.building.bundle.ssh_keygen import check_key
+    from edgecnn.render.progress import Quiet
+    from edgecnn.render.terminal import show_talk
+
+    check_key(key)
+    status, report = _reported(request, shown)
+    if status is not ExitCode.OK:
+        stays = "; its earlier signature stays" if (request.out / BUNDLE / SIGNATURE).is_file() else ""
+        show_talk([f"edgecnn: not signed: the build ended with {int(status)}{stays}"])
+        return status
+    signed = sign_bundle(request.out, key, None, Quiet(), report)
+    show_talk([f"edgecnn: signed {signed.name} version {signed.version}"])
+    return status
 
 
 def _status(request: BuildRequest, report: BuildReport) -> ExitCode:

@@ -50,6 +50,8 @@ def _candidate_lines(explained: ExplainedCandidate) -> Iterator[str]:
     parts = [word for word, holds in (("used", facts.chosen), ("drops are counted from it", facts.is_baseline)) if holds]
     yield facts.candidate.id + (f" ({', '.join(parts)})" if parts else "")
     yield f"  {facts.reason or 'no reason was recorded'}"
+    if facts.candidate.surgery is not None:
+        yield f"  it is made of a changed network: {facts.candidate.surgery.done}"
     if facts.report is not None:
         drop = f", drop {figures.points(facts.report.drop_pp)}" if facts.report.drop_pp is not None else ""
         yield f"  top-1 {figures.percent_interval(facts.report.top1)} on {facts.report.images:,} images{drop}"

@@ -114,10 +114,13 @@ IMPORTANT = ("candidate", "chosen", "verdict", "top-1 (95 %)", "drop", "p50 ms",
 
 
 def legend(candidates: Iterable[CandidateFacts]) -> list[str]:
-    """What the marks in these rows mean; nothing where there are none."""
+    """What the marks in these rows mean, and what was done to a network; nothing where there is none of either."""
+    candidates = tuple(candidates)
     rows = [cell for facts in candidates for cell in row(facts)]
     marks = {**{MARKS[fidelity]: text for fidelity, text in LEGEND.items()}, **_OF_RACES}
-    return [text for mark, text in marks.items() if any(mark in cell for cell in rows)]
+    done = dict.fromkeys(facts.candidate.surgery for facts in candidates if facts.candidate.surgery is not None)
+    changed = [f"…-{each.suffix}: of a changed network: {each.done}" for each in done]
+    return changed + [text for mark, text in marks.items() if any(mark in cell for cell in rows)]
 
 
 def verdict(facts: CandidateFacts) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from edgecnn.building.build import PlannedBuild
+from edgecnn.building.resolved import Resolved
 from edgecnn.judging.gates import budget_pp
 from edgecnn.render.terminal import show_lines, show_rows
 from edgecnn.values.dataset import DataSummary
@@ -21,6 +22,7 @@ def show_plan(planned: PlannedBuild) -> None:
             f"weights: {resolved.weights.why}",
             f"data: {resolved.data.root}, {len(resolved.data.classes)} classes; {counts}; {resolved.data.splits_from}",
             resolved.brought.why if resolved.brought is not None else f"training: {resolved.mode}, {recipe.train.epochs} epochs",
+            *_surgery(resolved),
             *_left_out(resolved.data),
             f"the test set: {planned.test_set} of accuracy between two candidates",
             *(f"gate: {gate.side} {gate.metric} {gate.bound:g}, {gate.required} ({gate.stated_by})" for gate in planned.gates),
@@ -53,6 +55,11 @@ def _perhaps(planned: PlannedBuild) -> list[str]:
             names.setdefault(rung.mends, []).append(rung.name)
     when = f"loses more than {budget_pp(planned.gates):g} pp on choose, the fewest layers in float first"
     return [f"perhaps: {', '.join(mending)}: only where {mended} {when}" for mended, mending in names.items()]
+
+
+def _surgery(resolved: Resolved) -> list[str]:
+    found = (candidate.surgery.done for candidate in resolved.candidates if candidate.surgery is not None)
+    return [f"surgery: {done}, beside the unchanged network" for done in dict.fromkeys(found)]
 
 
 def _left_out(data: DataSummary) -> list[str]:

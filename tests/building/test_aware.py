@@ -12,13 +12,21 @@ from edgecnn.building.execute import Workshop, execute
 from edgecnn.building.plan import Plan, Step, plan
 from edgecnn.building.resolve import BASELINE
 from edgecnn.values.artifact import Blocked, Unavailable
-from edgecnn.values.candidate import Candidate, Precision, Rung, Runtime
+from edgecnn.values.candidate import Candidate, Method, Precision, Rung, Runtime, Scheme
 from edgecnn.values.recipe import Recipe
 from tests.building.resolutions import INT8, TRT_FP16, resolved, summary
 from tests.building.test_execute import VERSIONS, Toy, ToyPrepare, ToyQuantize, words, workshop
 
 __all__ = ["workshop"]
 OPENVINO = INT8.model_copy(update={"id": "openvino-int8", "runtime": Runtime.OPENVINO, "session_options": {"A": "b"}})
+TRT_INT8 = Candidate(
+    id="tensorrt-int8",
+    runtime=Runtime.TENSORRT,
+    precision=Precision.INT8,
+    method=Method.POST_TRAINING,
+    scheme=Scheme(activation_dtype="int8", activation_symmetric=True, bias="float"),
+    needs_engine=True,
+)
 AWARE = aware_candidates((BASELINE, INT8, OPENVINO, TRT_FP16))
 
 
@@ -59,6 +67,22 @@ def test_the_rung_is_the_last_and_both_candidates_come_from_one_training() -> No
         assert quantize.stage.inputs["model"] == step.key
     order = [each.id for each in found.steps]
     assert order.index("aware") < order.index("quantize:onnxruntime-int8-aware")
+
+
+def test_tensorrt_s_int8_learns_its_own_roundings_in_a_training_of_its_own() -> None:
+    (learned,) = aware_candidates((TRT_INT8,))
+    assert (learned.id, learned.needs_engine, learned.scheme) == ("tensorrt-int8-aware", True, TRT_INT8.scheme)
+    found = plan(resolved(candidates=(BASELINE, INT8, TRT_INT8, *aware_candidates((INT8, TRT_INT8)))))
+    assert [each.id for each in found.steps if each.stage.kind == "aware"] == ["aware", "aware-float-bias"]
+    assert [each.id for each in found.rungs[-1].candidates] == ["onnxruntime-int8-aware", "tensorrt-int8-aware"]
+    for candidate in found.rungs[-1].candidates:
+        quantize, training = found.step(f"quantize:{candidate.id}"), found.step(graph_of(candidate))
+        assert quantize is not None
+        assert training is not None
+        assert quantize.stage.inputs["model"] == training.key
+    twin = found.step("package-twin:tensorrt-int8-aware")
+    assert twin is not None
+    assert set(twin.stage.inputs) == {"model", "pixels", "kit"}
 
 
 def test_asking_for_it_changes_no_other_key() -> None:

@@ -73,7 +73,7 @@ def test_all_ways_race_interleaved_in_one_race_and_are_filed_under_the_gpu_s_nam
     played = stand(tmp_path).played()
     assert (played.failure, list(played.profiles)) == (None, list(ALL))
     assert len({profile.race for profile in played.profiles.values()}) == 1
-    assert {profile.device for profile in played.profiles.values()} == {"nvidia-h200"}
+    assert {profile.device for profile in played.profiles.values()} == {"h200"}
     assert all(profile.host.startswith(f"{H200}, ") for profile in played.profiles.values())
 
 
@@ -84,7 +84,7 @@ def test_one_that_breaks_is_missing_with_its_own_words_and_the_others_have_figur
     scene = there.scene(played)
     facts = desktop_baseline(scene)
     missing = next(each for each in facts.variants if each.id == "torch-fp32-compiled")
-    assert (facts.device, facts.latency.fidelity) == ("nvidia-h200", Fidelity.MEASURED)
+    assert (facts.device, facts.latency.fidelity) == ("h200", Fidelity.MEASURED)
     assert (missing.latency.fidelity, missing.latency.reason) == (Fidelity.MISSING, "torch could not run it: no kernel")
     assert [each.id for each in facts.variants if each.latency.p50_ms] == list(ALL[1:-1])
     assert [line for line in notices(scene) if line == f"{H200} has no figures of torch-fp32-compiled: {missing.latency.reason}"]

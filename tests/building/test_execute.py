@@ -149,9 +149,19 @@ def test_ctrl_c_ends_the_build_and_leaves_the_store_whole(workshop: Workshop, st
 
 def test_a_rung_that_was_not_climbed_is_recorded_with_why(workshop: Workshop) -> None:
     execution = execute(a_plan(), workshop, limits=Limits(seconds=0.0))
-    assert execution.skipped_rungs == {"int8": "0 s spent of a budget of 0 s"}
+    assert execution.skipped_rungs == {"int8": "out of time, 0 s spent of a budget of 0 s"}
+    assert execution.out_of_time["int8"].budget_s == 0.0
     assert "package:onnxruntime-fp32" in execution.outcomes
     assert not any(name.endswith("int8") for name in execution.outcomes)
+
+
+def test_a_build_with_more_time_goes_on_where_the_one_before_stopped(workshop: Workshop) -> None:
+    execute(a_plan(), workshop, limits=Limits(seconds=0.0))
+    after = execute(a_plan(), workshop, limits=Limits(seconds=3600.0))
+    assert (after.skipped_rungs, after.out_of_time) == ({}, {})
+    outcomes = words(after)
+    assert {outcomes[name] for name in outcomes if name.endswith("int8")} == {"ran"}
+    assert {outcomes[name] for name in outcomes if not name.endswith("int8")} == {"cached"}
 
 
 def test_what_was_seen_of_a_rung_decides_on_the_next(workshop: Workshop) -> None:

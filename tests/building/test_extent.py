@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from edgecnn.building.extent import Extent, extent_of, share_of
+from edgecnn.building.extent import Extent, extent_of, share_of, time_budget_of
 from edgecnn.errors.measuring import BatchesMisread, DurationMisread, ShareMisread
 
 
@@ -35,3 +35,14 @@ def test_batches_that_no_kit_takes_are_refused(text: str) -> None:
 def test_a_soak_without_a_unit_or_out_of_reason_is_refused(text: str) -> None:
     with pytest.raises(DurationMisread):
         extent_of(None, end_to_end=False, soak=text)
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("90s", 90.0), ("10min", 600.0), ("1.5h", 5400.0)])
+def test_a_time_budget_has_its_unit(text: str, seconds: float) -> None:
+    assert time_budget_of(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["10", "0s", "-5min", "ten min", "300h"])
+def test_a_time_budget_without_a_unit_or_out_of_range_is_refused(text: str) -> None:
+    with pytest.raises(DurationMisread, match="--time-budget"):
+        time_budget_of(text)

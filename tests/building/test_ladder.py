@@ -86,7 +86,9 @@ def test_a_call_that_builds_nothing_climbs_what_the_store_has() -> None:
 
 def test_a_spent_budget_of_time_ends_the_climb_and_is_said_of_every_rung_that_is_left() -> None:
     seen = {"fp32": Seen(seconds=40.0), "half": Seen(seconds=25.0)}
-    assert next_rung(CHEAP, seen, Limits(seconds=60)) == Stop(why={"int8": "65 s spent of a budget of 60 s"})
+    assert next_rung(CHEAP, seen, Limits(seconds=60)) == Stop(
+        why={"int8": "out of time, 65 s spent of a budget of 60 s"}, out_of_time=frozenset({"int8"})
+    )
 
 
 def test_the_first_rung_is_climbed_whatever_the_budget_of_time() -> None:
@@ -99,3 +101,15 @@ def test_mixed_rungs_are_of_int8_alone_and_in_the_runtimes_that_can_leave_layers
     assert (first.mends, first.kept_float) == (INT8.id, 2)
     (mixed,) = first.candidates
     assert (mixed.id, mixed.method, mixed.precision, mixed.scheme) == (MIXED[0], Method.MIXED, Precision.INT8, INT8.scheme)
+
+
+def test_what_is_known_not_to_be_needed_is_not_blamed_on_the_time() -> None:
+    names, stop = climbed({INT8.id: 0.1, OV_INT8.id: 0.1}, Limits(seconds=3.0))
+    assert names == ["fp32", "half", "int8"]
+    assert stop.out_of_time == frozenset()
+
+
+def test_the_first_rung_is_climbed_whatever_the_time_and_the_rest_is_out_of_it() -> None:
+    names, stop = climbed({}, Limits(seconds=0.5))
+    assert names == ["fp32"]
+    assert stop.out_of_time == frozenset(rung.name for rung in RUNGS[1:])

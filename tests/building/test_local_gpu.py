@@ -24,7 +24,10 @@ def every_gpu_shown(monkeypatch: pytest.MonkeyPatch) -> None:
         ("NVIDIA GeForce RTX 4090", "rtx-4090"),
         ("NVIDIA GeForce RTX 4090 Laptop GPU", "nvidia-geforce-rtx-4090-laptop-gpu"),
         ("NVIDIA GeForce RTX 4090 D", "nvidia-geforce-rtx-4090-d"),
+        ("NVIDIA H200", "h200"),
         ("NVIDIA H200 (SXM)", "nvidia-h200-sxm"),
+        ("NVIDIA GeForce RTX 3060", "rtx-3060"),
+        ("NVIDIA GeForce RTX 3060 Ti", "nvidia-geforce-rtx-3060-ti"),
     ],
 )
 def test_a_gpu_is_filed_under_what_it_really_is(model: str, device: str) -> None:

@@ -8,10 +8,10 @@ import pytest
 
 from edgecnn.backends.registry import all_backends
 from edgecnn.building.devices import device_named
-from edgecnn.building.offer import require_candidate
+from edgecnn.building.offer import require_candidate, require_precision
 from edgecnn.errors.base import ExitCode
-from edgecnn.errors.devices import NoCandidate
-from edgecnn.values.candidate import Candidate, Runtime, Unsupported
+from edgecnn.errors.devices import NoCandidate, PrecisionNotOnDevice
+from edgecnn.values.candidate import Candidate, Precision, Runtime, Unsupported
 from edgecnn.values.device import Device
 
 
@@ -56,6 +56,26 @@ def test_a_device_that_offers_a_runtime_only_by_name_says_how_to_name_it() -> No
     )
 
 
-@pytest.mark.parametrize("name", ["cpu", "intel-cpu", "jetson", "raspberry-pi-5", "rtx-4090"])
-def test_every_shipped_device_offers_something(name: str) -> None:
-    require_candidate(device_named(name), None, offers(device_named(name)))
+def test_where_one_runtime_is_too_old_the_hint_names_the_one_that_is_built_by_name_alone() -> None:
+    xavier = device_named("jetson-xavier-nx")
+    with pytest.raises(NoCandidate) as caught:
+        require_candidate(xavier, None, [entry for entry in offers(xavier) if entry.runtime is Runtime.TENSORRT])
+    assert caught.value.line() == (
+        "nothing can be built for jetson-xavier-nx: "
+        "tensorrt fp32, fp16, bf16, int8: TensorRT >=8.5,<8.6 has no strongly typed networks as they are since 10.3 "
+        "— --target DEVICE:onnxruntime [no-candidate]"
+    )
+
+
+def test_a_recipe_that_asks_for_int8_where_there_is_none_is_told_what_there_is() -> None:
+    half = {Precision.FP16: "native", Precision.INT8: "none"}
+    without = board(Runtime.TENSORRT, precisions=half, source="its page")
+    with pytest.raises(PrecisionNotOnDevice) as caught:
+        require_precision(without, Precision.INT8, "quantize.aware", offers(without))
+    assert caught.value.line() == (
+        "old-board has no int8, which quantize.aware asks for: tensorrt: the device's file says none: its page; it has fp16 "
+        "— leave quantize.aware out, or name another device: `edgecnn list devices` [precision-not-on-device]"
+    )
+    assert caught.value.exit_code is ExitCode.BAD_INPUT
+    jetson = device_named("jetson")
+    require_precision(jetson, Precision.INT8, "quantize.aware", offers(jetson))

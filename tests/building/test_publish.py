@@ -65,6 +65,11 @@ def test_the_choice_names_its_kits_by_the_sha256_of_their_manifests(kits: dict[s
     assert said["kits"] == {name: {"folder": f"kits/{name}", "sha256": kit.digest} for name, kit in kits.items()}
 
 
+def test_a_bundle_in_the_current_folder_is_named_after_network_and_device(kits: dict[str, KitRef], out: Path) -> None:
+    publish_bundle(BOTH.model_copy(update={"build": BOTH.build.model_copy(update={"name": ""})}), kits, out)
+    assert json.loads((out / "bundle" / "bundle.json").read_text())["name"] == "resnet-18-cpu"
+
+
 def test_an_unchanged_bundle_is_left_alone(kits: dict[str, KitRef], out: Path) -> None:
     publish_bundle(BOTH, kits, out)
     before = times_of(out / "bundle")
@@ -119,6 +124,38 @@ def test_what_a_device_measured_stays_when_the_bundle_is_replaced(kits: dict[str
     (out / "bundle" / "measured" / "run-1.json").write_text("{}")
     publish_bundle(a_report(choice=a_choice("onnxruntime-fp32")), kits, out)
     assert files_in(out / "bundle" / "measured") == {"run-1.json": b"{}"}
+
+
+def version_of(out: Path) -> int:
+    return int(json.loads((out / "bundle" / "bundle.json").read_text())["version"])
+
+
+def test_versions_that_begin_anew_because_the_manifest_cannot_be_read_are_told(kits: dict[str, KitRef], out: Path) -> None:
+    notes: list[str] = []
+    publish_bundle(BOTH, kits, out, None, notes.append)
+    publish_bundle(a_report(choice=a_choice("onnxruntime-fp32")), kits, out, None, notes.append)
+    assert (version_of(out), notes) == (2, [])
+    manifest = out / "bundle" / "bundle.json"
+    manifest.write_text("{")
+    publish_bundle(BOTH, kits, out, None, notes.append)
+    assert version_of(out) == 1
+    assert notes == [f"{manifest} cannot be read (it is no JSON (JSONDecodeError)): the bundle's versions begin at 1 again"]
+    manifest.unlink()
+    publish_bundle(BOTH, kits, out, None, notes.append)
+    assert (version_of(out), len(notes)) == (1, 1), "a bundle from before there were manifests has no versions"
+
+
+def test_a_signature_that_goes_is_told_and_one_that_stays_is_not(kits: dict[str, KitRef], out: Path) -> None:
+    notes: list[str] = []
+    publish_bundle(BOTH, kits, out, None, notes.append)
+    (out / "bundle" / "bundle.json.sig").write_text("a signature")
+    publish_bundle(BOTH, kits, out, None, notes.append)
+    assert notes == []
+    publish_bundle(BOTH, kits, out, {"README.md": "another latency"}, notes.append)
+    assert notes == [f"the bundle changed: it is version 2, and no longer signed: edgecnn sign {out} --key KEY"]
+    assert not (out / "bundle" / "bundle.json.sig").exists()
+    publish_bundle(BOTH, kits, out, {"README.md": "another"}, notes.append)
+    assert len(notes) == 1
 
 
 def test_nothing_temporary_is_left_beside_the_bundle(kits: dict[str, KitRef], out: Path) -> None:

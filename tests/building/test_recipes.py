@@ -292,6 +292,13 @@ def test_every_problem_of_overrides_is_named_at_once() -> None:
     )
 
 
+def test_a_table_that_an_earlier_override_made_something_else_is_named() -> None:
+    with pytest.raises(
+        OverridesInvalid, match=r"gates\.max\.drop_pp has no place: gates\.max was set to false, which is no table"
+    ):
+        apply_overrides(Recipe(), ["gates.max=false", "gates.max.drop_pp=1"])
+
+
 def test_a_second_line_in_a_value_is_text_and_sets_nothing_more() -> None:
     with pytest.raises(OverridesInvalid, match="train.epochs must be a whole number"):
         apply_overrides(Recipe(), ["train.epochs=3\ntrain.seed = 5"])

@@ -5,11 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from edgecnn.building.calibration_facts import calibration_notices
+from edgecnn.building.explain import explain
 from edgecnn.building.reporting import decide, last_race, report_of
 from edgecnn.building.resolve import BASELINE
 from edgecnn.values.artifact import Failed, Unavailable
+from edgecnn.values.calibration import CalibrationFacts
 from edgecnn.values.candidate import Runtime
-from edgecnn.values.reason import NotClimbed, Slower, Taken
+from edgecnn.values.reason import NotClimbed, OutOfTime, Slower, Taken
 from edgecnn.values.recipe import GateChoice, Recipe
 from edgecnn.values.report import BuildReport
 from edgecnn.values.verdict import Verdict
@@ -66,6 +71,23 @@ def test_a_candidate_of_a_rung_that_was_not_climbed_says_why_and_not_that_it_has
     row = next(facts for facts in report(staged).candidates if facts.candidate.id == INT8.id)
     assert row.because == NotClimbed(rung="int8", why="61 s spent of a budget of 60 s")
     assert row.reason == "not climbed: 61 s spent of a budget of 60 s"
+
+
+def test_a_rung_for_which_there_was_no_time_says_what_climbs_on(tmp_path: Path) -> None:
+    staged = Staging(tmp_path)
+    staged.answered(BASELINE.id, 900)
+    staged.execution.skipped_rungs["int8"] = "out of time, 61 s spent of a budget of 60 s"
+    staged.execution.out_of_time["int8"] = OutOfTime(rung="int8", spent_s=61.2, budget_s=60.0)
+    again = "edgecnn build --time-budget 60s"
+    said = report_of(staged.scene, a_request(tmp_path / "out", command=again), seconds=1.0)
+    row = next(facts for facts in said.candidates if facts.candidate.id == INT8.id)
+    sentence = f"not climbed: out of time, 61 s spent of a budget of 60 s; this climbs on: {again}"
+    assert row.reason == sentence
+    assert [each.reason for each in explain(said).not_tried if each.name == "int8"] == [sentence]
+    assert (
+        "out of time, 61 s spent of a budget of 60 s: int8 not climbed, the best so far is kept; this climbs on, with what is "
+        f"finished out of the store: {again}"
+    ) in said.notices
 
 
 def test_what_could_not_be_made_here_stands_in_the_report_with_the_command_that_brings_it(tmp_path: Path) -> None:
@@ -177,3 +199,47 @@ def test_a_report_states_where_it_lies_how_long_it_took_and_what_was_asked(tmp_p
     assert said.build.data == "the embedded demo, Fashion-MNIST"
     assert said.build.macs is None
     assert BuildReport.model_validate_json(said.model_dump_json(by_alias=True)) == said
+
+
+def a_calibration(**changes: Any) -> CalibrationFacts:
+    return CalibrationFacts.model_validate({"images": 300, "classes": 10, "classes_of": 10, "compared": True, **changes})
+
+
+def test_ordinary_calibration_images_are_worth_no_word() -> None:
+    assert calibration_notices(a_calibration()) == calibration_notices(None) == ()
+
+
+def test_calibration_on_a_single_image_or_one_class_is_told() -> None:
+    assert calibration_notices(a_calibration(images=1, classes=1, compared=False)) == (
+        "CALIBRATION ON A SINGLE IMAGE: INT8 ranges fit that image, and others may be clipped; raise quantize.images",
+    )
+    assert calibration_notices(a_calibration(classes=1)) == (
+        "CALIBRATION ON ONE CLASS of 10: all 300 images are of it, and INT8 ranges fit it; raise quantize.images, or "
+        "data.calibrate_images",
+    )
+
+
+def test_calibration_images_that_differ_are_told_once_a_statistic_with_the_largest() -> None:
+    red, blue = (
+        {"channel": channel, "statistic": "level", "calibrate": 110.0, "choose": 70.0, "spreads": spreads}
+        for channel, spreads in (("red", 0.9), ("blue", 0.7))
+    )
+    assert calibration_notices(a_calibration(shifts=(red, blue))) == (
+        "CALIBRATION IMAGES DIFFER from those of choose: mean of red 110 against 70 of 255 (0.9 times how much images differ); "
+        "INT8 ranges may not fit those",
+    )
+
+
+def test_a_report_holds_the_calibration_images_against_choose(tmp_path: Path) -> None:
+    staged = staged_with(tmp_path)
+    folder = staged.execution.artifacts["prepare"].folder
+    levels = np.random.default_rng(5).integers(0, 120, (400, 1, 1, 1))
+    images = np.broadcast_to(levels, (400, 8, 8, 3)).astype(np.uint8)
+    asked = staged.resolved.recipe.quantize.images or 0
+    np.save(folder / "choose.pixels.npy", images[100:])
+    np.save(folder / "calibrate.pixels.npy", np.full((max(asked, 40), 8, 8, 3), 250, np.uint8))
+    np.save(folder / "calibrate.labels.npy", np.zeros(max(asked, 40), np.int64))
+    said = report(staged)
+    assert said.calibration is not None
+    assert (said.calibration.images, said.calibration.classes) == (asked, 1)
+    assert any("CALIBRATION" in notice or "calibration images" in notice for notice in said.notices)

@@ -19,8 +19,10 @@ from edgecnn.building.request import BuildRequest
 from edgecnn.building.resolve import resolve
 from edgecnn.building.resolved import Resolved
 from edgecnn.errors.building import NothingToBuild
-from edgecnn.errors.devices import NoCandidate
+from edgecnn.errors.devices import NoCandidate, PrecisionNotOnDevice
 from edgecnn.errors.gates import UnknownMetric
+from edgecnn.errors.quantization import CalibrationSetTooSmall
+from edgecnn.errors.surgery import NothingToReplace
 from edgecnn.models import weights as weights_module
 from edgecnn.resources import resource_folder
 from edgecnn.store.store import Store
@@ -85,6 +87,25 @@ def test_int8_that_is_learned_is_offered_only_when_asked_for_and_comes_last(benc
     assert ids(bench.resolve(quantize={"aware": True})) == [*without, "onnxruntime-int8-aware", "openvino-int8-aware"]
 
 
+def test_int8_that_is_to_be_learned_where_the_device_has_none_is_refused_before_anything_is_read(bench: Bench) -> None:
+    shipped = (resource_folder("devices") / "raspberry-pi-5.toml").read_text(encoding="utf-8")
+    own = bench.folder / "own.toml"
+    own.write_text(shipped.replace('"raspberry-pi-5"', '"own"').replace('int8 = "native"', 'int8 = "none"'), encoding="utf-8")
+    assert ids(bench.resolve(str(own))) == ["onnxruntime-fp32"]
+    with pytest.raises(PrecisionNotOnDevice, match="^own has no int8, which quantize.aware asks for: .*; it has fp32 — leave"):
+        resolve(bench.request(str(own), quantize={"aware": True}, data={"path": "/nowhere"}), bench.store, Ear())
+
+
+def test_a_changed_network_is_offered_only_when_asked_for_and_refused_before_anything_is_read(bench: Bench) -> None:
+    without = ids(bench.resolve(model={"arch": "efficientnet-b0"}))
+    found = bench.resolve(model={"arch": "efficientnet-b0"}, surgery={"activation": "hard-swish"})
+    assert ids(found) == [*without, *(f"{name}-hard-swish" for name in without)]
+    assert not any("hard-swish" in name for name in found.unavailable)
+    nowhere = bench.request(surgery={"activation": "hard-swish"}, data={"path": "/nowhere"})
+    with pytest.raises(NothingToReplace, match="resnet-18, which has none: it has ReLU, and no squeeze-excite"):
+        resolve(nowhere, bench.store, Ear())
+
+
 def test_defaults_are_filled_in_and_what_was_asked_is_kept(bench: Bench) -> None:
     request = bench.request()
     found = resolve(request, bench.store, Ear())
@@ -95,6 +116,12 @@ def test_defaults_are_filled_in_and_what_was_asked_is_kept(bench: Bench) -> None
     assert found.recipe.train.learning_rate is not None
     assert found.recipe.model.resolution_px == found.arch.resolution_px == 224
     assert found.recipe.quantize.images == found.data.counts["calibrate"] == 5
+
+
+def test_more_calibration_images_than_there_are_are_refused_before_anything_is_trained(bench: Bench) -> None:
+    assert bench.resolve(quantize={"images": 5}).recipe.quantize.images == 5
+    with pytest.raises(CalibrationSetTooSmall, match="quantize asks for 6 calibration images, found 5"):
+        bench.resolve(quantize={"images": 6})
 
 
 def test_what_was_asked_is_never_replaced_by_a_default(bench: Bench) -> None:

@@ -246,3 +246,22 @@ def test_knobs_are_a_wish_of_the_recipe_too_and_stay_in_the_command() -> None:
     assert request_from(Asked(overrides=("race.knobs=true",)), "judge").recipe.race.knobs
     assert not request_from(Asked(), "judge").recipe.race.knobs
     assert how_to_build(Asked(knobs=True)) == ("--knobs",)
+
+
+@pytest.mark.parametrize("objective", ["latency", "size", "throughput", "energy"])
+def test_the_objective_is_a_wish_of_the_recipe_too_and_stays_in_the_command(objective: str) -> None:
+    asked = request_from(Asked(arch="resnet-18", objective=objective), "judge")
+    assert asked.recipe.choice.objective == objective
+    assert asked.command == f"edgecnn build --arch resnet-18 --objective {objective}"
+    assert request_from(Asked(overrides=(f"choice.objective={objective}",)), "judge").recipe.choice.objective == objective
+    assert how_to_build(Asked(objective=objective)) == ("--objective",)
+
+
+def test_an_objective_that_nobody_knows_is_refused() -> None:
+    with pytest.raises(EdgecnnError, match="choice.objective"):
+        request_from(Asked(objective="speed"), "judge")
+
+
+def test_a_time_budget_is_of_this_call_and_stays_in_the_command() -> None:
+    asked = request_from(Asked(arch="resnet-18", time_budget="10min"), "judge")
+    assert (asked.time_budget_s, asked.command) == (600.0, "edgecnn build --arch resnet-18 --time-budget 10min")

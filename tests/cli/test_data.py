@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -107,8 +108,9 @@ def test_ctrl_c_ends_it_with_130(photos: Path) -> None:
     command = [sys.executable, "-m", "edgecnn", "data", "inspect", "photos"]
     surroundings = {**os.environ, "EDGECNN_STORE": str(photos.parent / "store")}
     with subprocess.Popen(
-        command, env=surroundings, cwd=photos.parent, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as process:
+        command, env=surroundings, cwd=photos.parent, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - a job in the background is deaf to it
+    ) as process:  # fmt: skip
         while not (photos.parent / "store" / "manifests" / "index").is_dir() and process.poll() is None:
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)

@@ -154,7 +154,7 @@ def test_the_console_script_and_the_module_are_the_same_program() -> None:
 @pytest.mark.parametrize(
     ("typed", "offered"),
     [
-        ("edgecnn bu", ["build"]),
+        ("edgecnn bu", ["build", "bundle"]),
         ("edgecnn list ", ["archs", "devices", "pipelines", "runtimes"]),
         ("edgecnn list r", ["runtimes"]),
     ],

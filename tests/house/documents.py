@@ -30,6 +30,12 @@ def commands_in(path: Path) -> list[str]:
     return [part for part in parts if part.startswith("edgecnn ")]
 
 
+def runner_commands_in(path: Path) -> list[str]:
+    """What follows every ``python3 -m runner`` of a document's shell blocks, also inside the quotes of an ``ssh``."""
+    found = [re.search(r"python3 (?:-B )?-m runner ([^'&#]+)", line) for line in shell_lines(path)]
+    return [each[1].strip() for each in found if each is not None]
+
+
 def words_of(command: str) -> list[str]:
     """A command as a shell splits it, without its trailing comment."""
     return shlex.split(command, comments=True)

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from edgecnn.values.artifact import Record
+from edgecnn.values.bundle import BundleManifest, BundleVerification
 from edgecnn.values.comparison import Comparison, LatencyBaseline, PinnedBuild
 from edgecnn.values.device import Device
 from edgecnn.values.division import DataDivision
@@ -20,6 +21,7 @@ from edgecnn.values.explanation import Explanation
 from edgecnn.values.inspection import DataInspection
 from edgecnn.values.loadgen import LoadGenReport
 from edgecnn.values.measured_history import MeasuredHistory
+from edgecnn.values.predictions import Predictions
 from edgecnn.values.profile import Profile
 from edgecnn.values.ranking import Ranking
 from edgecnn.values.recipe import Recipe
@@ -48,6 +50,9 @@ PUBLISHED: dict[str, tuple[type[BaseModel], str]] = {
     "loadgen": (LoadGenReport, "loadgen.json: what LoadGen was told, and its verdicts."),
     "division": (DataDivision, "What dividing images made: `edgecnn data split FOLDER --out FOLDER --json`."),
     "inspection": (DataInspection, "What looking through images found: `edgecnn data inspect FOLDER --json`."),
+    "bundle": (BundleManifest, "bundle.json: every file of a bundle; this is what is signed."),
+    "verification": (BundleVerification, "What verifying a bundle found: `edgecnn verify BUNDLE --json`."),
+    "predictions": (Predictions, "What a bundle says of photographs: `edgecnn predict BUNDLE PHOTOS --json`."),
     "profile": (Profile, "What was observed on one machine: accuracy, latency or residency."),
 }
 

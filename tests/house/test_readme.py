@@ -93,6 +93,17 @@ def test_every_kit_of_command_1_is_whole_and_satisfies_the_schema(readme_build: 
         assert digests == {name: fact["sha256"] for name, fact in manifest["files"].items()}
 
 
+def test_the_bundle_of_command_1_is_whole_and_says_of_itself_what_it_is(readme_build: Build) -> None:
+    (results,) = readme_build.folder.glob("builds/*/")
+    done = readme_build.again(["verify", str(results), "--made-here"])
+    assert done.returncode == 0, done.stderr
+    assert "tensorrt-fp16 is used" in done.stdout
+    page = (results / "bundle" / "README.md").read_text(encoding="utf-8")
+    assert "provisionally: it was not measured on the device yet" in page
+    assert "emulated on a stand-in on" in page
+    assert "Fashion-MNIST, MIT." in (results / "bundle" / "LICENCES.md").read_text(encoding="utf-8")
+
+
 def test_command_1_again_makes_nothing_anew(readme_build: Build) -> None:
     before = {path: path.stat().st_mtime_ns for path in (readme_build.folder / "store" / "artifacts").rglob("*")}
     first = next(words for words in map(words_of, commands_in(ROOT / "README.md")) if words[1] == "build")

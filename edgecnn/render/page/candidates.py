@@ -61,6 +61,7 @@ class Row:
         return (
             *parts,
             *([method] if method != "float" else []),
+            *([candidate.surgery.done] if candidate.surgery is not None else []),
             *(["engine built on the device"] if candidate.needs_engine else []),
         )
 

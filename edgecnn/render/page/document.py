@@ -26,6 +26,7 @@ from edgecnn.render.page.inert import inert_json, inert_script, script_source
 from edgecnn.render.page.machine import machine, raced_under
 from edgecnn.render.page.marks import MARKS, OF_FIDELITY
 from edgecnn.render.page.sections import figures_of, not_measured
+from edgecnn.render.page.style import tokens
 
 FOLDER = Path(__file__).parent
 TEMPLATE = "page.html.j2"
@@ -70,7 +71,7 @@ def document(template: str, every: Sequence[Figure], **shown: Any) -> str:
             marks=MARKS,
             mark_of=OF_FIDELITY,
             policy=_policy(library, behaviour),
-            style=Markup(_file("page.css")),  # noqa: S704 - our own file
+            style=Markup(tokens() + _file("page.css")),  # noqa: S704 - our own files
             library=inert_script(library),
             behaviour=inert_script(behaviour),
             charts=inert_json(_charts(every)),
