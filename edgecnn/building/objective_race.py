@@ -127,15 +127,11 @@ def _energy(observer: Observer, inside: Sequence[str], how: RaceManner, log: Pat
     meter = meter_of_all(profiles.values())
     mj = {name: found for name, each in profiles.items() if meter and (found := _median_mj(each, meter)) is not None}
     final = finalists(mj, inside, observer.execution.candidates)
-    observer.seen.notes += [
-        f"select-energy race of {name} failed: {screen.failed[kit.entrant]}"
-        for name, kit in kits.items()
-        if kit.entrant in screen.failed
-    ]
-    if profiles and meter is None:
-        observer.seen.notes.append("energy: no meter covers what every candidate took, so that nothing is chosen by it")
     if final:
+        _note_failures(observer, "select-energy", kits.values(), screen)
         _race(observer, request(final, choice.rounds))
+    else:  # the contest says why it cannot choose by what there is
+        _file(observer, "select-energy", kits.values(), screen)
 
 
 def _median_mj(profile: Profile, meter: str) -> float | None:
@@ -152,10 +148,17 @@ def _kits(observer: Observer, inside: Sequence[str]) -> Mapping[str, KitRef]:
 def _race(observer: Observer, request: RaceRequest) -> None:
     if not request.kits:
         return
-    result = race(request, observer.lab)
-    observer.seen.races[request.purpose] = result
+    _file(observer, request.purpose, request.kits, race(request, observer.lab))
+
+
+def _file(observer: Observer, purpose: Purpose, kits: Iterable[KitRef], result: RaceResult) -> None:
+    observer.seen.races[purpose] = result
+    _note_failures(observer, purpose, kits, result)
+
+
+def _note_failures(observer: Observer, purpose: Purpose, kits: Iterable[KitRef], result: RaceResult) -> None:
     observer.seen.notes += [
-        f"{request.purpose} race of {kit.candidate.id} failed: {result.failed[kit.entrant]}"
-        for kit in request.kits
+        f"{purpose} race of {kit.candidate.id} failed: {result.failed[kit.entrant]}"
+        for kit in kits
         if kit.entrant in result.failed
     ]

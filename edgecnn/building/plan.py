@@ -182,33 +182,31 @@ def _beginning(resolved: Resolved, candidate: Candidate, steps: _Steps, trunk: M
 
 
 def _aware(resolved: Resolved, candidate: Candidate, trunk: Mapping[Role, Key]) -> AwareStage:
-    recipe = resolved.recipe
+    quantize = resolved.recipe.quantize
     return AwareStage(
-        inputs={"images": resolved.data.content, "pixels": trunk["pixels"], "weights": trunk["weights"]},
-        arch=resolved.arch.name,
-        classes=len(resolved.data.classes),
-        preprocessing=resolved.preprocessing,
+        **_learning(resolved, trunk),
         scheme=candidate.scheme,
-        images=recipe.quantize.images,
-        epochs=recipe.quantize.aware_epochs,
-        batch_size=recipe.train.batch_size,
-        learning_rate=recipe.quantize.aware_learning_rate,
-        seed=recipe.train.seed,
+        images=quantize.images,
+        epochs=quantize.aware_epochs,
+        learning_rate=quantize.aware_learning_rate,
     )
 
 
 def _surgery(resolved: Resolved, candidate: Candidate, trunk: Mapping[Role, Key]) -> SurgeryStage:
-    recipe = resolved.recipe
-    return SurgeryStage(
-        inputs={"images": resolved.data.content, "pixels": trunk["pixels"], "weights": trunk["weights"]},
-        arch=resolved.arch.name,
-        classes=len(resolved.data.classes),
-        preprocessing=resolved.preprocessing,
-        surgery=candidate.surgery,
-        batch_size=recipe.train.batch_size,
-        learning_rate=recipe.surgery.learning_rate,
-        seed=recipe.train.seed,
-    )
+    learning_rate = resolved.recipe.surgery.learning_rate
+    return SurgeryStage(**_learning(resolved, trunk), surgery=candidate.surgery, learning_rate=learning_rate)
+
+
+def _learning(resolved: Resolved, trunk: Mapping[Role, Key]) -> dict[str, Any]:
+    """What every training that starts from the trained network is given."""
+    return {
+        "inputs": {"images": resolved.data.content, "pixels": trunk["pixels"], "weights": trunk["weights"]},
+        "arch": resolved.arch.name,
+        "classes": len(resolved.data.classes),
+        "preprocessing": resolved.preprocessing,
+        "batch_size": resolved.recipe.train.batch_size,
+        "seed": resolved.recipe.train.seed,
+    }
 
 
 def _train_settings(resolved: Resolved) -> dict[str, Any]:
