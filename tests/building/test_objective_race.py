@@ -34,6 +34,8 @@ class UnequalHost(FakeHost):
     image_ns: Mapping[str, int] = {BASELINE.id: 4_000_000, INT8.id: 5_000_000}
     saved: Mapping[str, float] = {BASELINE.id: 0.5, INT8.id: 0.1}
     """What of that time one image costs in a call of sixteen."""
+    unread: frozenset[str] = frozenset()
+    """Kits whose runs the meter cannot be read beside."""
     joules: Mapping[str, float] = {BASELINE.id: 10.0, INT8.id: 6.0}
 
     def _run_one(self, index: int, item: Item, out: Path) -> None:
@@ -44,6 +46,8 @@ class UnequalHost(FakeHost):
             return
         each = self.image_ns[name] * (item.batch if item.batch < 16 else 16 * self.saved[name])
         run["samples_ns"] = [round(each)] * len(run["samples_ns"])
+        if name in self.unread and run.get("energy"):
+            run["energy"] = None
         if run.get("energy"):
             for reading in run["energy"]["readings"]:
                 reading["work_j"] = self.joules[name]
@@ -93,6 +97,13 @@ def test_energy_is_raced_in_paired_rounds(stand: Stand) -> None:
     digest = stand.observer.seen.kits[INT8.id].digest
     purposes = {each.profile.purpose for each in stand.observer.lab.store.profiles.of(digest, "race")}
     assert purposes == {"screen", "select-energy"}, "what is reported is measured again, in a race of another purpose"
+
+
+def test_where_no_meter_reads_them_all_the_choice_says_so_and_not_that_nothing_was_raced(stand: Stand) -> None:
+    stand.host.unread = frozenset({INT8.id})
+    found = stand.contest("energy")
+    assert found is not None and found.shown == {}
+    assert found.missing == "no meter covers what every one of them took"
 
 
 def test_a_stored_race_serves_the_same_choice_again(stand: Stand) -> None:
