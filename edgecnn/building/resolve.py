@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from edgecnn.backends.installed import installed_version
+from edgecnn.backends.installed import installed_version, require_packages
 from edgecnn.backends.registry import all_backends, backend_for
 from edgecnn.building.aware import PACKAGE as TORCHAO
 from edgecnn.building.aware import aware_candidates
@@ -29,6 +29,7 @@ from edgecnn.building.surgery import require_something_to_replace, surgery_candi
 from edgecnn.building.surgery import why_unavailable as surgery_unavailable
 from edgecnn.data.manifest import summarize
 from edgecnn.errors.building import NothingToBuild
+from edgecnn.errors.models import ResolutionTooSmall
 from edgecnn.errors.quantization import CalibrationSetTooSmall
 from edgecnn.judging.bounds import check_bounds
 from edgecnn.models.catalogue import arch_named, pixel_recipe
@@ -54,7 +55,7 @@ DEMO_RESOLUTION_PX = 64
 """The demo's images are 28 pixels wide: a larger input would cost time and show nothing more."""
 DISTRIBUTIONS = (
     "torch", "torchvision", "safetensors", "onnx", "onnxscript", "onnxruntime", "onnxconverter-common", "openvino", "nncf",
-    "pillow", "numpy", "tensorrt", "tensorrt-rtx-cu13-bindings", TORCHAO,
+    "pillow", "numpy", "timm", "tensorrt", "tensorrt-rtx-cu13-bindings", TORCHAO,
 )  # fmt: skip
 """Everything whose version can bind an artifact's bytes."""
 ABSENT = "absent"
@@ -126,9 +127,17 @@ def settle_recipe(request: BuildRequest, store: Store, tell: Progress) -> Settle
         return _settle_brought(request.recipe, store, tell)
     arch = arch_named(request.recipe.model.arch)
     require_something_to_replace(request.recipe, arch)
+    _require_large_enough(request.recipe, arch)
+    require_packages(arch.needs, extra="zoo", needed_for=arch.name)
     weights = _answer(request, arch, store, _versions())
     data = summarize(request.recipe.data, store.root, tell)
     return Settled(weights, data, _completed(request.recipe, arch, data, weights))
+
+
+def _require_large_enough(asked: Recipe, arch: ArchSpec) -> None:
+    wished = asked.model.resolution_px
+    if wished is not None and wished < arch.least_px:
+        raise ResolutionTooSmall(arch=arch.name, asked_px=wished, least_px=arch.least_px)
 
 
 def _settle_brought(asked: Recipe, store: Store, tell: Progress) -> Settled:
@@ -247,11 +256,11 @@ def _previous_answer(plan_file: Path, arch: str, choice: str) -> WeightsAnswer |
 def _completed(asked: Recipe, arch: ArchSpec, data: DataSummary, weights: WeightsAnswer) -> Recipe:
     """Every default, filled in once."""
     demo = data.origin == "demo"
-    resolution = asked.model.resolution_px or (DEMO_RESOLUTION_PX if demo else arch.resolution_px)
+    resolution = asked.model.resolution_px or (_demo_resolution(arch) if demo else arch.resolution_px)
     mode: Mode = "scratch" if weights.kind == "none" else "finetune"
     train = asked.train
     epochs = train.epochs if train.epochs is not None else default_epochs(mode, data.counts["train"])
-    rate = train.learning_rate if train.learning_rate is not None else default_learning_rate(mode)
+    rate = train.learning_rate if train.learning_rate is not None else default_learning_rate(mode, batch_norm=arch.batch_norm)
     return asked.model_copy(
         update={
             "model": asked.model.model_copy(update={"resolution_px": resolution}),
@@ -259,6 +268,11 @@ def _completed(asked: Recipe, arch: ArchSpec, data: DataSummary, weights: Weight
             "quantize": _with_images(asked.quantize, data),
         }
     )
+
+
+def _demo_resolution(arch: ArchSpec) -> int:
+    """Small, but never more than the network's own resolution and never less than it needs."""
+    return max(arch.least_px, min(DEMO_RESOLUTION_PX, arch.resolution_px))
 
 
 def _with_images(asked: QuantizeChoice, data: DataSummary) -> QuantizeChoice:

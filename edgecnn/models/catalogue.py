@@ -5,17 +5,30 @@ from __future__ import annotations
 import difflib
 
 from edgecnn.errors.models import UnknownArch
-from edgecnn.models.rows.efficientnet import EFFICIENTNETS
+from edgecnn.models.rows.classic import CLASSICS
+from edgecnn.models.rows.densenet import DENSENETS
+from edgecnn.models.rows.efficientnet import EFFICIENTNETS, EFFICIENTNETS_V2
 from edgecnn.models.rows.efficientnet_lite import EFFICIENTNET_LITES
-from edgecnn.models.rows.mobilenet import MOBILENETS
-from edgecnn.models.rows.resnet import RESNETS
+from edgecnn.models.rows.inception import GOOGLENETS, INCEPTIONS, OF_TIMM
+from edgecnn.models.rows.mobilenet import MOBILENET_V1, MOBILENET_V2, MOBILENET_V3
+from edgecnn.models.rows.nasnet import NASNETS
+from edgecnn.models.rows.resnet import PLAIN, RESNET_V2, RESNETS
+from edgecnn.models.rows.resnext import RESNEXTS
+from edgecnn.models.rows.shufflenet import SHUFFLENET_V1, SHUFFLENET_V2
+from edgecnn.models.rows.vgg import VGGS
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.preprocessing import PixelRecipe
 
+_ROWS: tuple[ArchSpec, ...] = (
+    *CLASSICS, *VGGS, *GOOGLENETS, *INCEPTIONS, *PLAIN, *RESNETS, *RESNET_V2, *RESNEXTS, *OF_TIMM, *DENSENETS, *MOBILENET_V1,
+    *SHUFFLENET_V1, *NASNETS, *MOBILENET_V2, *SHUFFLENET_V2, *MOBILENET_V3, *EFFICIENTNETS, *EFFICIENTNET_LITES,
+    *EFFICIENTNETS_V2,
+)  # fmt: skip
+
 
 def all_archs() -> tuple[ArchSpec, ...]:
-    """Every row, in the order in which they are listed."""
-    return (*MOBILENETS, *EFFICIENTNETS, *EFFICIENTNET_LITES, *RESNETS)
+    """Every row, in the order in which they are listed: family by family, as they came to be."""
+    return _ROWS
 
 
 def arch_named(name: str) -> ArchSpec:
@@ -40,3 +53,12 @@ def pixel_recipe(spec: ArchSpec, resolution_px: int | None = None) -> PixelRecip
     if resolution_px is None or resolution_px == spec.resolution_px:
         return PixelRecipe(resize_px=spec.resize_px, crop_px=spec.resolution_px, interpolation=spec.interpolation)
     return PixelRecipe(resize_px=resolution_px, crop_px=resolution_px, interpolation=spec.interpolation)
+
+
+def libraries_of(name: str) -> tuple[str, ...]:
+    """Distributions beyond torch and torchvision that define the network: they bind the bytes of what is made of it.
+
+    Raises:
+        UnknownArch: no row has the name.
+    """
+    return arch_named(name).needs

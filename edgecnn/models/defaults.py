@@ -15,6 +15,9 @@ minutes on two slow cores."""
 FINETUNE_EPOCHS = 2
 """Passes of the whole network after its head was trained on frozen features."""
 
+PLAIN_RATE = 5e-4
+"""Peak rate from random weights where nothing is normalized."""
+
 
 def default_epochs(mode: Mode, images: int) -> int:
     """Epochs for ``images`` training images: a fixed number of images shown from scratch, few passes when fine-tuning."""
@@ -23,6 +26,11 @@ def default_epochs(mode: Mode, images: int) -> int:
     return max(8, min(90, round(SCRATCH_IMAGES / max(images, 1))))
 
 
-def default_learning_rate(mode: Mode) -> float:
-    """Peak rate of AdamW: of the whole network from scratch; of a fine-tuned head, whose body learns at a tenth of it."""
-    return 4e-3 if mode == "scratch" else 1e-3
+def default_learning_rate(mode: Mode, *, batch_norm: bool = True) -> float:
+    """Peak rate of AdamW: of the whole network from scratch; of a fine-tuned head, whose body learns at a tenth of it.
+
+    From scratch a network without batch norm takes ``PLAIN_RATE``.
+    """
+    if mode == "finetune":
+        return 1e-3
+    return 4e-3 if batch_norm else PLAIN_RATE

@@ -52,7 +52,7 @@ def _is_statistic(name: str) -> bool:
 def _published(spec: ArchSpec, resume: Path, tell: Progress) -> Path:
     weights = spec.weights
     if weights is None:
-        raise WeightsUnavailable(arch=spec.name, because="nobody published any", remedy="name a file with --weights")
+        raise WeightsUnavailable(arch=spec.name, because="the catalogue knows none", remedy="name a file with --weights")
     if weights.origin == "package":
         path = package_file(weights)
         if path is None:

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-import torchvision
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.weights import WeightsDoNotFit, WeightsHoldObjects, WeightsUnreadable
 from edgecnn.models.families import efficientnet_lite
+from edgecnn.models.families.built import built
 from edgecnn.models.weights_file import format_of
 from edgecnn.values.arch import ArchSpec
 
@@ -24,38 +24,48 @@ HEAD_STD = 0.01
 
 
 def build_network(spec: ArchSpec, classes: int = 1000, *, seed: int = 0) -> nn.Module:
-    """The network with random weights: the body initialized as its builder does, the last layer as ``HEAD_STD`` says.
+    """The network with random weights: the body initialized as its builder does, the last layers as ``HEAD_STD`` says.
 
     Args:
         spec: a row of the catalogue.
-        classes: outputs of the last layer.
+        classes: outputs of the last layer, and of the last layers of auxiliary heads.
         seed: of the initialization. The caller's random state is left as it was.
+
+    Raises:
+        MissingPackage: its library is an extra that is not installed.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = _body(spec)
-        old = head_of(network, spec)
-        head = nn.Linear(old.in_features, classes)
-        nn.init.normal_(head.weight, std=HEAD_STD)
-        nn.init.zeros_(head.bias)
-    parent, _, child = spec.head.rpartition(".")
+        network = built(spec)
+        for name in (spec.head, *(spec.auxiliary.heads if spec.auxiliary else ())):
+            _replace_head(network, name, classes)
+    return network
+
+
+def _replace_head(network: nn.Module, name: str, classes: int) -> None:
+    old = _linear(network, name)
+    head = type(old)(old.in_features, classes)
+    nn.init.normal_(head.weight, std=HEAD_STD)
+    nn.init.zeros_(head.bias)
+    parent, _, child = name.rpartition(".")
     setattr(network.get_submodule(parent), child, head)
-    return network
-
-
-def _body(spec: ArchSpec) -> nn.Module:
-    if spec.origin == "table":
-        return efficientnet_lite.EfficientNetLite(efficientnet_lite.VARIANTS[spec.builder], classes=1000)
-    network: nn.Module = torchvision.models.get_model(spec.builder, weights=None)
-    return network
 
 
 def head_of(network: nn.Module, spec: ArchSpec) -> nn.Linear:
     """The last layer, whose input is what a new set of classes is learned from."""
-    head = network.get_submodule(spec.head)
+    return _linear(network, spec.head)
+
+
+def _linear(network: nn.Module, name: str) -> nn.Linear:
+    head = network.get_submodule(name)
     if not isinstance(head, nn.Linear):
-        raise TypeError(f"{spec.name}: {spec.head} is a {type(head).__name__}, not a Linear")
+        raise TypeError(f"{name} of {type(network).__name__} is a {type(head).__name__}, not a Linear")
     return head
+
+
+def replaced_names(spec: ArchSpec) -> tuple[str, ...]:
+    """Beginnings of the names of tensors that a new set of classes replaces."""
+    return tuple(f"{name}." for name in (spec.head, *(spec.auxiliary.heads if spec.auxiliary else ())))
 
 
 def parameter_count(network: nn.Module) -> int:

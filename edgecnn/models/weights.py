@@ -54,7 +54,13 @@ def answer_weights(
         return _file(choice)
     weights = spec.weights
     if weights is None:
-        return _without(spec, choice, because=f"nobody published any for {spec.name}", remedy="name another --arch", asked=False)
+        return _without(
+            spec,
+            choice,
+            because=f"the catalogue knows none for {spec.name}",
+            remedy="name a file with --weights, or another --arch",
+            asked=False,
+        )
     found = _stored(weights, choice, cached) or _in_hub(weights, choice) or _in_package(weights, choice)
     if found is not None:
         return found

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from edgecnn.backends.installed import require_packages
+from edgecnn.models.catalogue import libraries_of
 from edgecnn.quantization.aware_settings import AwareSettings
 from edgecnn.training.waiting import sleeping_threads
 from edgecnn.values.stage import Progress, Role, Stage
@@ -33,7 +34,7 @@ class AwareStage(Stage, AwareSettings):
     @property
     def tools(self) -> tuple[str, ...]:
         """Arithmetic, decoding, rounding, the exporter, and the runtime that checks the result."""
-        return (*_TRAINS, _ROUNDS, _CHECKS)
+        return (*_TRAINS, _ROUNDS, _CHECKS, *libraries_of(self.arch))
 
     def make(self, given: Mapping[Role, Path], out: Path, tell: Progress) -> None:
         """Train, or continue training, and export.

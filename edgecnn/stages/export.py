@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 from pydantic import PositiveInt
 
 from edgecnn.backends.installed import require_packages
+from edgecnn.models.catalogue import libraries_of
 from edgecnn.values.preprocessing import Normalization
 from edgecnn.values.stage import Progress, Role, Stage
 
@@ -34,7 +35,7 @@ class ExportStage(Stage):
     @property
     def tools(self) -> tuple[str, ...]:
         """The exporter and what it writes with, the network's source, and the runtime that checks the result."""
-        return (*_MAKES_GRAPH, _CHECKS_GRAPH)
+        return (*_MAKES_GRAPH, _CHECKS_GRAPH, *libraries_of(self.arch))
 
     def make(self, given: Mapping[Role, Path], out: Path, tell: Progress) -> None:
         """Write the trunk.

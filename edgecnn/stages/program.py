@@ -9,6 +9,7 @@ from typing import ClassVar
 from pydantic import PositiveInt
 
 from edgecnn.backends.installed import require_packages
+from edgecnn.models.catalogue import libraries_of
 from edgecnn.values.candidate import Candidate
 from edgecnn.values.model_file import (
     LOGITS_TOLERANCE,
@@ -46,7 +47,7 @@ class ProgramStage(Stage):
     @property
     def tools(self) -> tuple[str, ...]:
         """Torch, and the network's source."""
-        return ("torch", "torchvision")
+        return ("torch", "torchvision", *libraries_of(self.arch))
 
     def make(self, given: Mapping[Role, Path], out: Path, tell: Progress) -> None:
         """Write the program and what torch on the CPU answers.

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from edgecnn.backends.installed import require_packages
+from edgecnn.models.catalogue import libraries_of
 from edgecnn.training.settings import TrainSettings
 from edgecnn.training.waiting import sleeping_threads
 from edgecnn.values.stage import Progress, Role, Stage
@@ -27,7 +28,7 @@ class TrainStage(Stage, TrainSettings):
     @property
     def tools(self) -> tuple[str, ...]:
         """Arithmetic, network definitions and decoding."""
-        return ("torch", "torchvision", "safetensors", "pillow", "numpy")
+        return ("torch", "torchvision", "safetensors", "pillow", "numpy", *libraries_of(self.arch))
 
     def make(self, given: Mapping[Role, Path], out: Path, tell: Progress) -> None:
         """Train, or continue training.

@@ -7,6 +7,7 @@ result counts only where it beats the head alone on ``choose``.
 from __future__ import annotations
 
 from torch import nn
+from torchvision.models import GoogLeNet, Inception3
 from torchvision.ops import StochasticDepth
 
 from edgecnn.training.phase import Phase
@@ -38,7 +39,9 @@ def finetune_phase(settings: TrainSettings) -> Phase:
 
 
 def prepare_network(network: nn.Module) -> None:
-    """Leave no block out: in a few epochs each must adapt."""
+    """Leave no block out: in a few epochs each must adapt. Auxiliary heads help random weights to learn, and these are not."""
+    if isinstance(network, GoogLeNet | Inception3):
+        network.aux_logits = False
     for module in network.modules():
         if isinstance(module, StochasticDepth):
             module.p = 0.0

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from edgecnn.errors.training import TrainingDiverged
+from edgecnn.training.answers import answers_of
 from edgecnn.training.augment import EpochDraw, augmented, draw_epoch, normalized, stream_seed
 from edgecnn.training.checkpoint import Moving, load_checkpoint, save_checkpoint, write_tensors
 from edgecnn.training.distillation import distillation_loss
@@ -165,9 +166,12 @@ def _training_mode(network: nn.Module, phase: Phase) -> None:
 def _step(moving: Moving, phase: Phase, rate: float, shown: _Shown, teacher: nn.Module | None) -> float:
     for group in moving.optimizer.param_groups:
         group["lr"] = rate * group["share"]
-    logits = moving.network(shown.images)
+    logits, *auxiliary = answers_of(moving.network(shown.images))
     if teacher is None:
         loss = functional.cross_entropy(logits, shown.labels, label_smoothing=phase.label_smoothing)
+        for more in auxiliary:
+            beside = functional.cross_entropy(more, shown.labels, label_smoothing=phase.label_smoothing)
+            loss = loss + phase.auxiliary_weight * beside
     else:
         loss = distillation_loss(logits, teacher, shown.images)
     moving.optimizer.zero_grad(set_to_none=True)

@@ -31,6 +31,8 @@ class Phase(Value):
     """Batch-norm layers keep the means and variances that they came with."""
     patience: int
     seed: int
+    auxiliary_weight: float = 0.0
+    """Of the loss of each auxiliary answer that a network gives while it learns."""
     told_as: str = "train"
     """What progress is reported under."""
     rate_setting: str = "train.learning_rate"

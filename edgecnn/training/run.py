@@ -13,7 +13,7 @@ from torch import nn
 from edgecnn.data.images import open_source
 from edgecnn.errors.training import ClassesDiffer, NothingToTrainOn
 from edgecnn.models.catalogue import arch_named
-from edgecnn.models.networks import build_network, head_of, load_state, read_weights
+from edgecnn.models.networks import build_network, head_of, load_state, read_weights, replaced_names
 from edgecnn.training import finetune, scratch
 from edgecnn.training.checkpoint import write_tensors
 from edgecnn.training.features import compute_features, without_head
@@ -141,8 +141,8 @@ def _from_weights(
     if inputs.weights is None:
         raise TypeError("fine-tuning needs weights")
     state = read_weights(spec, inputs.weights / "weights.safetensors")
-    body = {name: tensor for name, tensor in state.items() if not name.startswith(f"{spec.head}.")}
-    network.load_state_dict(body, strict=False)  # read_weights has checked every name; only the head stays new
+    body = {name: tensor for name, tensor in state.items() if not name.startswith(replaced_names(spec))}
+    network.load_state_dict(body, strict=False)  # read_weights has checked every name; only last layers stay new
     finetune.prepare_network(network)
     network.to(memory_format=torch.channels_last)
     with without_head(network, spec.head) as frozen:

@@ -10,23 +10,22 @@ from __future__ import annotations
 from torch import nn
 from torchvision.ops import StochasticDepth
 
+from edgecnn.models.catalogue import arch_named
 from edgecnn.training.phase import Phase
 from edgecnn.training.settings import TrainSettings
 
 SMALL_UNTIL = 2 / 3
 """Share of the epochs that see images of half the shipped size."""
-SMALLEST_PX = 32
-"""Networks here shrink their input 32 times."""
 STATISTICS_MOMENTUM = 0.1
 """Of batch norm: some builders' 0.01 needs more steps than a short training has."""
 
 
 def scratch_phase(settings: TrainSettings) -> Phase:
     """The one phase of a training from random weights."""
-    full = settings.preprocessing.pixels.crop_px
+    full, spec = settings.preprocessing.pixels.crop_px, arch_named(settings.arch)
     return Phase(
         name="scratch",
-        sizes_px=tuple(_size(epoch, settings.epochs, full) for epoch in range(settings.epochs)),
+        sizes_px=tuple(_size(epoch, settings.epochs, full, spec.least_px) for epoch in range(settings.epochs)),
         shipped_px=full,
         batch_size=settings.batch_size,
         peak_rate=settings.learning_rate,
@@ -38,12 +37,13 @@ def scratch_phase(settings: TrainSettings) -> Phase:
         frozen_statistics=False,
         patience=settings.patience,
         seed=settings.seed,
+        auxiliary_weight=spec.auxiliary.weight if spec.auxiliary else 0.0,
     )
 
 
-def _size(epoch: int, epochs: int, full: int) -> int:
+def _size(epoch: int, epochs: int, full: int, least: int) -> int:
     """The last third, and the last epoch always, sees the shipped size: ``choose`` is judged there alone."""
-    half = max(SMALLEST_PX, round(full / 64) * 32)
+    half = max(least, round(full / 64) * 32)
     return min(half, full) if epoch + 1 <= SMALL_UNTIL * epochs else full
 
 

