@@ -1,0 +1,135 @@
+"""Failures on the way to a board: each says whose side it is on, and names the command that shows or mends it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from edgecnn.errors.base import EdgecnnError, ExitCode
+
+
+class BadAddress(EdgecnnError):
+    """Raised before anything is started, for a word after ``--host`` that is no destination."""
+
+    ref = "bad-address"
+
+    def __init__(self, *, text: str) -> None:
+        super().__init__(what=f"--host {text!r} is no SSH destination", hint="give user@board, or a name of your ssh_config")
+
+
+class SshAbsent(EdgecnnError):
+    """Raised where the OpenSSH client is not to be started."""
+
+    ref = "ssh-absent"
+    exit_code = ExitCode.MISSING
+
+    def __init__(self, *, program: str) -> None:
+        super().__init__(what=f"{program}: cannot be started", hint="apt install openssh-client")
+
+
+class BoardUnreachable(EdgecnnError):
+    """Raised when OpenSSH could not connect or log in; the reason is its own last line."""
+
+    ref = "board-unreachable"
+    exit_code = ExitCode.MISSING
+
+    def __init__(self, *, board: str, said: str) -> None:
+        super().__init__(what=f"{board}: no link", because=said or "ssh said nothing", hint=f"ssh {board}")
+
+
+class BoardUnknown(EdgecnnError):
+    """Raised when a host key is not among the known ones. It is never accepted here."""
+
+    ref = "board-unknown"
+    exit_code = ExitCode.MISSING
+
+    def __init__(self, *, board: str) -> None:
+        super().__init__(
+            what=f"{board}: its host key is not known here",
+            hint=f"ssh {board} once, and compare the fingerprint that it shows with the board's",
+        )
+
+
+class BoardKeyChanged(EdgecnnError):
+    """Raised when a host key is another one than before."""
+
+    ref = "board-key-changed"
+
+    def __init__(self, *, board: str) -> None:
+        super().__init__(
+            what=f"{board}: its host key is not the known one",
+            because="it was set up anew, or another machine answers",
+            hint=f"ssh {board} says which line of known_hosts; remove it only where you know why it changed",
+        )
+
+
+class LoginRefused(EdgecnnError):
+    """Raised when no key was accepted; a password is never asked for."""
+
+    ref = "login-refused"
+    exit_code = ExitCode.MISSING
+
+    def __init__(self, *, board: str, said: str) -> None:
+        super().__init__(what=f"{board}: login refused", because=said, hint=f"ssh-copy-id {board}, so that no password is needed")
+
+
+class LinkLost(EdgecnnError):
+    """Raised when the connection ended in the middle. What was finished on the board is kept."""
+
+    ref = "link-lost"
+    exit_code = ExitCode.MISSING
+
+    def __init__(self, *, board: str, doing: str, said: str = "") -> None:
+        super().__init__(
+            what=f"{board}: the link was lost during {doing}",
+            because=said or None,
+            hint="the same command goes on where it stopped",
+        )
+
+
+class BoardLacksPython(EdgecnnError):
+    """Raised when the board's interpreter does not start, or is too old for the runner."""
+
+    ref = "board-lacks-python"
+    exit_code = ExitCode.MISSING
+
+    def __init__(self, *, board: str, python: str, said: str) -> None:
+        super().__init__(
+            what=f"{board}: {python} is no Python 3.8 or later", because=said or None, hint="--python names another one there"
+        )
+
+
+class BoardBusy(EdgecnnError):
+    """Raised when somebody else measures there: two at once measure nothing."""
+
+    ref = "board-busy"
+    exit_code = ExitCode.MISSING
+
+    def __init__(self, *, board: str, owner: str, since_s: float | None, what: str) -> None:
+        age = "" if since_s is None else f" for {since_s:.0f} s"
+        super().__init__(
+            what=f"{board}: in use by {owner}{age}", because=what or None, hint="the same command when that has ended"
+        )
+
+
+class BoardDiskFull(EdgecnnError):
+    """Raised when the board cannot hold what it is given, or what it writes."""
+
+    ref = "board-disk-full"
+
+    def __init__(self, *, board: str, folder: str, needed_bytes: int | None, free_bytes: int) -> None:
+        mib = 1024 * 1024
+        needed = "" if needed_bytes is None else f"{needed_bytes / mib:.1f} MiB are needed, "
+        super().__init__(
+            what=f"{board}: no room in {folder}",
+            because=f"{needed}{free_bytes / mib:.1f} MiB are free",
+            hint=f"make room there, or let bench --clean remove {folder}",
+        )
+
+
+class BoardFailed(EdgecnnError):
+    """Raised when the board's own side failed and said how, or ended and said nothing."""
+
+    ref = "board-failed"
+
+    def __init__(self, *, board: str, doing: str, said: Sequence[str]) -> None:
+        super().__init__(what=f"{board}: {doing} failed", because=" | ".join(said) or "it said nothing")

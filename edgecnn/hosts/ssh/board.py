@@ -1,0 +1,159 @@
+"""Talks to the board's side of a link: sends that side first, then one request at a time, each a process there."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shlex
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Any
+
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.board import BoardBusy, BoardDiskFull, BoardFailed, BoardLacksPython, LinkLost
+from edgecnn.hosts.ssh.link import Link
+from edgecnn.runner.schedule import kill_group
+
+FOLDER = "~/.cache/edgecnn"
+"""The private folder on the board, mode 0700."""
+PYTHON = "python3"
+_FAR = Path(__file__).with_name("far.py")
+_LINES = 3
+_OLDEST = [3, 8]
+_SILENCE_S = 600.0
+"""For one request: hashing on a slow card takes its time."""
+
+
+class Board:
+    """The private folder of a board, its Python, and the requests that our side there answers."""
+
+    def __init__(self, link: Link, *, python: str = PYTHON, folder: str = FOLDER) -> None:
+        self.link, self.python, self._folder = link, python, folder
+        content = _FAR.read_bytes()
+        self._far = f"{folder}/far-{hashlib.sha256(content).hexdigest()[:16]}.py"
+        self._installed = False
+
+    @property
+    def name(self) -> str:
+        """As the user named it."""
+        return self.link.board
+
+    def hello(self) -> Mapping[str, Any]:
+        """Python's version, the private folder and the bytes that are free there.
+
+        Raises:
+            BoardLacksPython, BoardDiskFull, BoardFailed, LinkLost: nothing of ours runs there, and why.
+        """
+        self._install()
+        said = self.ask("hello")
+        if said["python"][:2] < _OLDEST:
+            version = ".".join(str(part) for part in said["python"])
+            raise BoardLacksPython(board=self.name, python=self.python, said=f"it is Python {version}")
+        return said
+
+    def ask(self, command: str, given: IO[bytes] | None = None, **request: Any) -> Mapping[str, Any]:
+        """One request, to its end.
+
+        Args:
+            command: one of ``far.py``.
+            given: what follows the request, to its end.
+            request: its fields.
+
+        Raises:
+            BoardBusy, BoardDiskFull, BoardFailed, LinkLost.
+        """
+        process = self.start(command, **request)
+        try:
+            if given is not None:
+                _copied(given, process)
+            stdout, stderr = process.communicate(timeout=_SILENCE_S)
+        except subprocess.TimeoutExpired as error:
+            raise LinkLost(board=self.name, doing=command, said=f"no answer in {_SILENCE_S:g} s") from error
+        finally:
+            kill_group(process)
+        return self.answer(command, stdout, stderr)
+
+    def start(self, command: str, **request: Any) -> subprocess.Popen[bytes]:
+        """A process whose standard streams are those of the request's, which was written."""
+        process = subprocess.Popen(
+            self.words(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+        assert process.stdin is not None
+        try:
+            process.stdin.write(opening(command, **request))
+            process.stdin.flush()
+        except OSError:
+            pass  # it has ended, and its last line, or the lack of one, says why
+        return process
+
+    def words(self) -> list[str]:
+        """The command whose standard input takes a request: see ``opening``."""
+        line = f"exec {_shell(self.python)} {_shell(self._far)} {_shell(self._folder)}"
+        return self.link.command(f"exec sh -c {shlex.quote(line)}")
+
+    def answer(self, doing: str, stdout: bytes, stderr: bytes) -> Mapping[str, Any]:
+        """The last line that says ``ok``, or the failure that it names, or that there is none."""
+        for line in reversed(stdout.splitlines()):
+            try:
+                value = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(value, dict) and "ok" in value:
+                if value["ok"]:
+                    return value
+                raise self.failure(doing, value["error"])
+        lines = [line.strip() for line in stderr.decode("utf-8", "replace").splitlines() if line.strip()]
+        if not self.link.alive or any("mux_client" in line or "Connection" in line for line in lines[-1:]):
+            raise LinkLost(board=self.name, doing=doing)
+        raise BoardFailed(board=self.name, doing=doing, said=lines[-_LINES:])
+
+    def failure(self, doing: str, error: Mapping[str, Any]) -> EdgecnnError:
+        """What our side there refused, as an error here."""
+        if error["ref"] == "board-busy":
+            return BoardBusy(board=self.name, owner=error["owner"], since_s=error["since_s"], what=error["what"])
+        if error["ref"] == "board-disk-full":
+            return BoardDiskFull(board=self.name, folder=self._folder, needed_bytes=None, free_bytes=error["free_bytes"])
+        return BoardFailed(board=self.name, doing=doing, said=[str(error.get("said", error["ref"]))])
+
+    def _install(self) -> None:
+        """Send our side; an interrupted sending leaves no half of it under its name."""
+        if self._installed:
+            return
+        folder, far, half = _shell(self._folder), _shell(self._far), _shell(f"{self._far}.part")
+        script = f"umask 077; mkdir -p {folder} && cat > {half}.$$ && mv {half}.$$ {far} && {_shell(self.python)} -V"
+        said = self.link.ask(f"exec sh -c {shlex.quote(script)}", given=_FAR.read_bytes())
+        if said.status != 0:
+            last = said.stderr.strip().splitlines()[-1:]
+            if any("No space left" in line or "quota" in line for line in last):
+                raise BoardDiskFull(board=self.name, folder=self._folder, needed_bytes=None, free_bytes=0)
+            if said.status == 127 or "python" in "".join(last).lower():  # noqa: PLR2004 - the shell's word for no such program
+                raise BoardLacksPython(board=self.name, python=self.python, said=" ".join(last))
+            raise BoardFailed(board=self.name, doing="making a private folder", said=last)
+        self._installed = True
+
+
+def opening(command: str, **request: Any) -> bytes:
+    """A request as our side there reads it: its length, then its JSON."""
+    text = json.dumps({**request, "command": command}).encode("utf-8")
+    return b"%08x" % len(text) + text
+
+
+def _copied(given: IO[bytes], process: subprocess.Popen[bytes]) -> None:
+    assert process.stdin is not None
+    try:
+        while block := given.read(1 << 20):
+            process.stdin.write(block)
+    except BrokenPipeError:
+        pass  # it ended before it had read all, and said why
+
+
+def _shell(path: str) -> str:
+    """Quoted for a shell, with a leading ``~`` as the home folder there."""
+    if path == "~" or path.startswith("~/"):
+        return '"$HOME"' + shlex.quote(path[1:]) if len(path) > 1 else '"$HOME"'
+    return shlex.quote(path)

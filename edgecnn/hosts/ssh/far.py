@@ -1,0 +1,330 @@
+"""The board's side of a link: one file, sent to the board and run there by its Python 3.8 or later.
+
+It keeps what it is given by SHA-256, lays kits out of that, starts a kit's runner, and lists and returns results. A request is
+eight hexadecimal digits, the length of the JSON that follows, both on standard input; what comes after belongs to the request.
+The last line on standard output is one JSON object with ``ok``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import getpass
+import hashlib
+import json
+import os
+import shutil
+import sys
+import tarfile
+import time
+from pathlib import Path
+from typing import Any, BinaryIO, Callable, Dict, List, Optional
+
+OBJECTS, KITS, RESULTS = "objects", "kits", "results"
+STALE_S = 7 * 24 * 3600.0
+"""After which results that nobody fetched, and objects that no kit has, go."""
+ORPHAN_S = 45.0
+"""A runner whose link went ends by its lease before that."""
+BLOCK = 1 << 20
+
+
+class Refused(Exception):
+    """A failure with facts for the side that asked."""
+
+    def __init__(self, ref: str, **facts: Any) -> None:
+        super().__init__(ref)
+        self.facts = dict(facts, ref=ref)
+
+
+def main() -> int:
+    """Read one request and answer it."""
+    stream = sys.stdin.buffer
+    folder = Path(sys.argv[1]).expanduser().absolute()
+    try:
+        request = json.loads(_exactly(0, int(_exactly(0, 8), 16)))
+        answer = COMMANDS[request["command"]](Place(folder), request, stream)
+    except Refused as refused:
+        _say({"ok": False, "error": refused.facts})
+        return 1
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        facts = {"ref": "board-disk-full" if full else "board-failed", "said": str(error), "free_bytes": _free(folder)}
+        _say({"ok": False, "error": facts})
+        return 1
+    _say(dict(answer, ok=True))
+    return 0
+
+
+class Place:
+    """The private folder. Nobody else may read what lies there, and nothing in it is needed twice."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if folder.stat().st_uid != os.getuid():
+            raise Refused("board-failed", said="{} belongs to another user".format(folder))
+        folder.chmod(0o700)
+        self.folder = folder
+
+    def object(self, sha256: str) -> Path:
+        """Where content lies."""
+        if len(sha256) != 64 or not set(sha256) <= set("0123456789abcdef"):
+            raise Refused("board-failed", said="{!r} is no SHA-256".format(sha256))
+        return self.folder / OBJECTS / sha256[:2] / sha256
+
+    def inside(self, name: str) -> Path:
+        """A folder or file of ours."""
+        path = self.folder / name
+        if name.startswith("/") or ".." in Path(name).parts or Path(name).parts[:1] not in ((KITS,), (RESULTS,)):
+            raise Refused("board-failed", said="{!r} is no place for kits or results".format(name))
+        return path
+
+
+def hello(place: Place, request: Dict[str, Any], stream: BinaryIO) -> Dict[str, Any]:
+    """Who and where we are; sweeps away what was forgotten."""
+    _sweep(place)
+    return {"python": list(sys.version_info[:3]), "folder": str(place.folder), "free_bytes": _free(place.folder)}
+
+
+def hold(place: Place, request: Dict[str, Any], stream: BinaryIO) -> Dict[str, Any]:
+    """Keep the board for one user until standard input ends."""
+    lock = _locked(Path(request["lock"]), 0.0)
+    about = {"owner": getpass.getuser(), "what": request["what"], "since_s": _uptime_s(), "pid": os.getpid()}
+    lock.truncate(0)
+    lock.write(json.dumps(about).encode("utf-8"))
+    lock.flush()
+    _say({"held": True, "ok": True})
+    while stream.read(BLOCK):
+        pass
+    return {"held": False}
+
+
+def have(place: Place, request: Dict[str, Any], stream: BinaryIO) -> Dict[str, Any]:
+    """Which of these contents are not here, and how much room there is."""
+    return {
+        "missing": [each for each in request["sha256"] if not place.object(each).is_file()],
+        "free_bytes": _free(place.folder),
+    }
+
+
+def put(place: Place, request: Dict[str, Any], stream: BinaryIO) -> Dict[str, Any]:
+    """Take contents from a tar stream whose names are their SHA-256. Each one that came whole is kept, whatever follows."""
+    taken = 0
+    try:
+        with tarfile.open(fileobj=stream, mode="r|") as archive:
+            for member in archive:
+                content = archive.extractfile(member)
+                if content is None:
+                    raise Refused("board-failed", said="{!r} is no file".format(member.name))
+                _keep(place.object(member.name), content)
+                taken += 1
+    except tarfile.TarError as error:
+        raise Refused("board-failed", said="what was sent broke off: {}".format(error)) from error
+    return {"put": taken}
+
+
+def lay(place: Place, request: Dict[str, Any], stream: BinaryIO) -> Dict[str, Any]:
+    """Make a folder of contents that are here; a whole one (``fresh``) appears at once, into another one files are added."""
+    target = place.inside(request["folder"])
+    if request["fresh"] and target.is_dir():
+        os.utime(str(target))
+        return {"path": str(target)}
+    made = target.with_name("{}.{}".format(target.name, os.getpid())) if request["fresh"] else target
+    for name, sha256 in request["files"].items():
+        path = made / name
+        if ".." in path.parts or made not in path.parents:
+            raise Refused("board-failed", said="{!r} leaves its folder".format(name))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _link(place.object(sha256), path)
+    made.mkdir(parents=True, exist_ok=True)
+    if made != target:
+        made.rename(target)
+    return {"path": str(target)}
+
+
+def drop(place: Place, request: Dict[str, Any], stream: BinaryIO) -> Dict[str, Any]:
+    """Forget contents, or a folder of results."""
+    for sha256 in request.get("sha256", ()):
+        if place.object(sha256).is_file():
+            place.object(sha256).unlink()
+    if "folder" in request:
+        shutil.rmtree(str(place.inside(request["folder"])), ignore_errors=True)
+    return {}
+
+
+def listing(place: Place, request: Dict[str, Any], stream: BinaryIO) -> Dict[str, Any]:
+    """Finished files of a folder: SHA-256, size, and age by this machine's clock, which need not be right."""
+    root = place.inside(request["folder"])
+    found = [path for path in sorted(root.rglob("*")) if path.is_file() and path.suffix != ".partial"]
+    now = time.time()
+    files = {}
+    for path in found:
+        facts = path.stat()
+        files[str(path.relative_to(root))] = {"sha256": _sha256(path), "bytes": facts.st_size, "age_s": now - facts.st_mtime}
+    return {"files": files}
+
+
+def get(place: Place, request: Dict[str, Any], stream: BinaryIO) -> Dict[str, Any]:
+    """A tar stream of files of a folder, after a line that announces it, and before the last one."""
+    root = place.inside(request["folder"])
+    _say({"sends": len(request["names"])})
+    with tarfile.open(fileobj=sys.stdout.buffer, mode="w|") as archive:
+        for name in request["names"]:
+            archive.add(str(root / name), arcname=name, recursive=False)
+    sys.stdout.buffer.flush()
+    os._exit(0)  # the stream is the answer: it holds the length of each file
+
+
+def run(place: Place, request: Dict[str, Any], stream: BinaryIO) -> Dict[str, Any]:
+    """Become a kit's runner, which holds a lease on standard input and leads a group of its own."""
+    folder = place.inside(request["kit"])
+    lock = _locked(Path(request["lock"]), ORPHAN_S)
+    os.set_inheritable(lock.fileno(), True)
+    if os.getpid() != os.getsid(0):
+        with contextlib.suppress(OSError):  # it leads a group already
+            os.setsid()
+    os.chdir(str(folder))
+    kept = {name: os.environ[name] for name in request["variables"] if name in os.environ}
+    environment = dict(kept, PYTHONPATH=str(folder), PYTHONDONTWRITEBYTECODE="1", PYTHONUNBUFFERED="1")
+    os.execve(sys.executable, [sys.executable, "-m", "runner"] + request["argv"], environment)
+
+
+def clean(place: Place, request: Dict[str, Any], stream: BinaryIO) -> Dict[str, Any]:
+    """Remove the private folder."""
+    shutil.rmtree(str(place.folder))
+    return {"removed": str(place.folder)}
+
+
+COMMANDS: Dict[str, Callable[[Place, Dict[str, Any], BinaryIO], Dict[str, Any]]] = {
+    "hello": hello,
+    "hold": hold,
+    "have": have,
+    "put": put,
+    "lay": lay,
+    "drop": drop,
+    "list": listing,
+    "get": get,
+    "run": run,
+    "clean": clean,
+}
+
+
+def _say(value: Dict[str, Any]) -> None:
+    print(json.dumps(value, sort_keys=True), flush=True)
+
+
+def _exactly(stream: int, count: int) -> bytes:
+    """Bytes as they come, none more: what follows may be a runner's."""
+    content = b""
+    while len(content) < count:
+        more = os.read(stream, count - len(content))
+        if not more:
+            raise Refused("board-failed", said="the request broke off")
+        content += more
+    return content
+
+
+def _free(folder: Path) -> int:
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    return shutil.disk_usage(str(folder)).free
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as content:
+        for block in iter(lambda: content.read(BLOCK), b""):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _keep(path: Path, content: Any) -> None:
+    """Write beside the final name, compare, flush to the disk, rename."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name("{}.{}.partial".format(path.name, os.getpid()))
+    digest = hashlib.sha256()
+    try:
+        with partial.open("wb") as target:
+            for block in iter(lambda: content.read(BLOCK), b""):
+                digest.update(block)
+                target.write(block)
+            target.flush()
+            os.fsync(target.fileno())
+        if digest.hexdigest() != path.name:
+            raise Refused("board-failed", said="{} came as another content".format(path.name[:12]))
+        partial.replace(path)
+    finally:
+        if partial.exists():
+            partial.unlink()
+
+
+def _link(content: Path, path: Path) -> None:
+    if path.exists():
+        return
+    try:
+        os.link(str(content), str(path))
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.ENOENT):
+            raise
+        shutil.copyfile(str(content), str(path))  # a file system without hard links
+
+
+def _uptime_s() -> float:
+    """Seconds since the machine started: no setting of the clock changes it, and no lock outlives it."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
+
+
+def _locked(path: Path, patience_s: float) -> BinaryIO:
+    """The kernel's lock on a file that every user may open, or the refusal that says who has it."""
+    stream = _shared(path)
+    give_up_at = time.monotonic() + patience_s
+    while True:
+        try:
+            fcntl.flock(stream.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return stream
+        except BlockingIOError:
+            if time.monotonic() >= give_up_at:
+                raise Refused("board-busy", **_owner(stream)) from None
+            time.sleep(0.1)
+
+
+def _shared(path: Path) -> BinaryIO:
+    """Open without creating first: in a sticky folder the kernel may refuse to create over another user's file."""
+    flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        number = os.open(str(path), flags)
+    except FileNotFoundError:
+        number = os.open(str(path), flags | os.O_CREAT, 0o666)
+        os.fchmod(number, 0o666)
+    return os.fdopen(number, "r+b", buffering=0)
+
+
+def _owner(stream: BinaryIO) -> Dict[str, Any]:
+    stream.seek(0)
+    try:
+        about = json.loads(stream.read(4096) or b"{}")
+    except ValueError:
+        about = {}
+    since = about.get("since_s")
+    age: Optional[float] = _uptime_s() - since if isinstance(since, (int, float)) else None
+    return {"owner": str(about.get("owner", "somebody")), "what": str(about.get("what", "")), "since_s": age}
+
+
+def _sweep(place: Place) -> None:
+    """Results that nobody fetched, halves of kits, and contents that no kit has."""
+    before = time.time() - STALE_S
+    forgotten = [path for name in (RESULTS, KITS) for path in _children(place.folder / name) if path.stat().st_mtime < before]
+    for path in forgotten:
+        shutil.rmtree(str(path), ignore_errors=True)
+    for path in (place.folder / OBJECTS).glob("??/*"):
+        facts = path.stat()
+        if facts.st_nlink == 1 and facts.st_mtime < before:
+            path.unlink()
+
+
+def _children(folder: Path) -> List[Path]:
+    return sorted(folder.iterdir()) if folder.is_dir() else []
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,158 @@
+"""One connection, opened once and shared by every command: a login on a slow board takes seconds.
+
+The connection's own command there is ``cat`` on a pipe that this process holds, so that the connection ends with this process
+however that ends. How a command exits says nothing (255 may be the link, the login or the command); what it said last does.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO
+
+from edgecnn.errors.board import LinkLost, SshAbsent
+from edgecnn.hosts.ssh.address import Address
+from edgecnn.hosts.ssh.refusal import last_line, refused
+from edgecnn.runner.schedule import kill_group
+
+_OPEN_S = 60.0
+"""For name, connection, key exchange and login through any jump hosts; ssh itself gives up on a silent board earlier."""
+_POLL_S = 0.02
+_SOCKET_BYTES = 80
+"""A socket's path may have 108 bytes in Linux and 104 elsewhere, and ssh adds seventeen while it makes one."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command there said."""
+
+    stdout: bytes
+    stderr: str
+    status: int
+
+    @property
+    def text(self) -> str:
+        """Standard output as text, without the last line's end."""
+        return self.stdout.decode("utf-8", "replace").strip()
+
+
+class Link:
+    """A connection to a board, to be used as a context; ``open`` makes one."""
+
+    def __init__(self, address: Address, folder: Path, master: subprocess.Popen[bytes]) -> None:
+        self.address = address
+        self._folder = folder
+        self._master = master
+
+    @classmethod
+    def open(cls, address: Address) -> Link:
+        """Connect and log in.
+
+        Raises:
+            SshAbsent, BoardUnreachable, BoardUnknown, BoardKeyChanged, LoginRefused: there is no connection, and why.
+        """
+        folder = _private_folder()
+        try:
+            master = _master(address, folder)
+        except BaseException:
+            _removed(folder)
+            raise
+        link = cls(address, folder, master)
+        try:
+            link._wait()
+        except BaseException:
+            link.close()
+            raise
+        return link
+
+    @property
+    def board(self) -> str:
+        """As the user named it."""
+        return self.address.destination
+
+    @property
+    def alive(self) -> bool:
+        """Whether the connection stands, as far as is known: a silent board is noticed after fifteen seconds."""
+        return self._master.poll() is None
+
+    def command(self, remote: str) -> list[str]:
+        """The words of a process whose standard streams are those of a command there. It never connects by itself."""
+        only_shared = ("-o", "ControlMaster=no", "-o", "ProxyCommand=false")
+        return self.address.command(str(self._folder / "c"), options=only_shared, remote=remote)
+
+    def ask(self, remote: str, *, given: bytes = b"", timeout_s: float = 60.0) -> Answer:
+        """Run one line in the login shell there, and wait for its end.
+
+        Args:
+            remote: the line; quote what is not constant.
+            given: its standard input.
+            timeout_s: after which the link is taken to be lost.
+
+        Raises:
+            LinkLost: the connection ended meanwhile.
+        """
+        try:
+            done = subprocess.run(
+                self.command(remote), input=given, capture_output=True, timeout=timeout_s, check=False, start_new_session=True
+            )
+        except subprocess.TimeoutExpired as error:
+            raise LinkLost(board=self.board, doing=remote.split()[0], said=f"no answer in {timeout_s:g} s") from error
+        said = done.stderr.decode("utf-8", "replace")
+        if not self.alive:
+            raise LinkLost(board=self.board, doing=remote.split()[0], said=last_line(said))
+        return Answer(done.stdout, said, done.returncode)
+
+    def close(self) -> None:
+        """End the connection, and with it whatever still runs there on its behalf."""
+        if self._master.stdin is not None:
+            self._master.stdin.close()
+        kill_group(self._master)
+        _removed(self._folder)
+
+    def __enter__(self) -> Link:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def _wait(self) -> None:
+        give_up_at = time.monotonic() + _OPEN_S
+        while not (self._folder / "c").exists():
+            if self._master.poll() is not None or time.monotonic() > give_up_at:
+                raise refused(self.board, self._said())
+            time.sleep(_POLL_S)
+
+    def _said(self) -> str:
+        return (self._folder / "said").read_text(encoding="utf-8", errors="replace")
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _private_folder() -> Path:
+    """Mode 0700, with a path short enough for a socket."""
+    folder = Path(tempfile.mkdtemp(prefix="edgecnn-"))
+    if len(bytes(folder / "c")) <= _SOCKET_BYTES:
+        return folder
+    folder.rmdir()
+    return Path(tempfile.mkdtemp(prefix="edgecnn-", dir="/tmp"))
+
+
+def _removed(folder: Path) -> None:
+    for name in ("c", "said"):
+        (folder / name).unlink(missing_ok=True)
+    folder.rmdir()
+
+
+def _master(address: Address, folder: Path) -> subprocess.Popen[bytes]:
+    words = address.command(str(folder / "c"), options=("-M", "-o", "ControlPersist=no"), remote="exec cat")
+    said: IO[bytes]
+    with (folder / "said").open("wb") as said:
+        try:
+            return subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=said, start_new_session=True)
+        except OSError as error:
+            raise SshAbsent(program=words[0]) from error

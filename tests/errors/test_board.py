@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import pytest
+
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.board import BadAddress, BoardBusy, BoardDiskFull, BoardFailed, BoardUnknown, BoardUnreachable, SshAbsent
+from edgecnn.hosts.ssh.address import Address
+from edgecnn.hosts.ssh.refusal import refused
+
+MIB = 1024 * 1024
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (
+            BoardUnreachable(board="pi@b", said="ssh: connect to host b port 22: No route to host"),
+            "pi@b: no link: ssh: connect to host b port 22: No route to host — ssh pi@b [board-unreachable]",
+        ),
+        (SshAbsent(program="ssh"), "ssh: cannot be started — apt install openssh-client [ssh-absent]"),
+        (
+            BoardBusy(board="pi", owner="ann", since_s=61.4, what="edgecnn bench b"),
+            "pi: in use by ann for 61 s: edgecnn bench b — the same command when that has ended [board-busy]",
+        ),
+        (
+            BoardBusy(board="pi", owner="somebody", since_s=None, what=""),
+            "pi: in use by somebody — the same command when that has ended [board-busy]",
+        ),
+        (
+            BoardDiskFull(board="pi", folder="~/.cache/edgecnn", needed_bytes=30 * MIB, free_bytes=2 * MIB),
+            "pi: no room in ~/.cache/edgecnn: 30.0 MiB are needed, 2.0 MiB are free — make room there, or let bench --clean "
+            "remove ~/.cache/edgecnn [board-disk-full]",
+        ),
+        (
+            BoardDiskFull(board="pi", folder="~/x", needed_bytes=None, free_bytes=0),
+            "pi: no room in ~/x: 0.0 MiB are free — make room there, or let bench --clean remove ~/x [board-disk-full]",
+        ),
+        (BoardFailed(board="pi", doing="put", said=["a", "b"]), "pi: put failed: a | b [board-failed]"),
+        (BoardFailed(board="pi", doing="put", said=[]), "pi: put failed: it said nothing [board-failed]"),
+    ],
+)
+def test_the_whole_line(error: EdgecnnError, line: str) -> None:
+    assert error.line() == line
+
+
+@pytest.mark.parametrize("text", ["", "-oProxyCommand=reboot", "pi @board", "pi@board\n"])
+def test_a_destination_that_is_none_is_refused_before_anything_is_started(text: str) -> None:
+    with pytest.raises(BadAddress) as caught:
+        Address.of(text)
+    assert caught.value.line() == (
+        f"--host {text!r} is no SSH destination — give user@board, or a name of your ssh_config [bad-address]"
+    )
+
+
+def test_a_key_type_that_is_not_known_is_an_unknown_board() -> None:
+    said = "No ED25519 host key is known for b and you have requested strict checking.\nHost key verification failed.\n"
+    assert isinstance(refused("b", said), BoardUnknown)
+
+
+def test_what_is_not_understood_is_passed_on() -> None:
+    assert refused("b", "one\nkex_exchange_identification: read: reset\n").because == "kex_exchange_identification: read: reset"
