@@ -11,6 +11,7 @@ from edgecnn.backends.registry import backend_for
 from edgecnn.building.observe import Observer, RaceManner
 from edgecnn.building.runnable import LEASE_S
 from edgecnn.errors.base import EdgecnnError
+from edgecnn.hosts.task import Task
 from edgecnn.judging.knobs import Raced, judge_knobs, taken
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
@@ -81,9 +82,9 @@ def _trials(kit: KitRef, settings: Sequence[Knobs], result: RaceResult, lab: Lab
 
 def _why_unusable(kit: KitRef, knobs: Knobs, lab: Lab) -> str | None:
     """The kit's own test of its golden answers, opened with these knobs; None where it passes."""
-    words = [word for option, text in knobs.options.items() for word in ("--knob", f"{option}={text}")]
+    words = tuple(word for option, text in knobs.options.items() for word in ("--knob", f"{option}={text}"))
     try:
-        lab.host.run(kit.folder, ["selftest", *words], lease_s=LEASE_S, tell=lab.tell)
+        lab.host.run(Task(kit.folder, "selftest", words), lease_s=LEASE_S, tell=lab.tell)
     except EdgecnnError as error:
         return error.line()
     return None

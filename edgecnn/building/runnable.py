@@ -6,6 +6,7 @@ import shlex
 
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.host import RunnerFailed
+from edgecnn.hosts.task import Task
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
 
@@ -24,7 +25,7 @@ def why_not_runnable(kit: KitRef, lab: Lab) -> str | None:
         build = f"cd {shlex.quote(str(kit.folder))} && python3 -m runner build-engine --out build"
         return f"{kit.candidate.id} needs an engine, which only the GPU that runs it can build — {build}"
     try:
-        lab.host.run(kit.folder, ["selftest"], lease_s=LEASE_S, tell=lab.tell)
+        lab.host.run(Task(kit.folder, "selftest"), lease_s=LEASE_S, tell=lab.tell)
     except RunnerFailed as error:
         if error.ref.startswith(("kit-file-", "outside-the-kit", "bad-manifest", "no-kit")):
             raise

@@ -1,4 +1,4 @@
-"""This machine as a Host. The runner is another process here too: what it says is believed, how it exits is not."""
+"""A process that speaks as the runner does, here or at the other end of a link: what it says is believed, how it exits is not."""
 
 from __future__ import annotations
 
@@ -6,19 +6,17 @@ import json
 import queue
 import site
 import subprocess
-import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.host import RunnerCrashed, RunnerFailed, RunnerNotStarted, RunnerTimedOut
-from edgecnn.runner.environment import read_environment
 from edgecnn.runner.schedule import clean_environment, ending, kill_group
-from edgecnn.values.profile import Environment
 from edgecnn.values.stage import Progress
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -29,36 +27,23 @@ _POLL_S = 0.5
 """A signal that arrives just before a wait begins is noticed when the wait ends."""
 
 
-class LocalHost:
-    """Starts runners with this Python, each leading a process group that is gone when ``run`` returns or raises."""
-
-    def __init__(self, temporary: Path | None = None) -> None:
-        """``temporary`` is where they leave what libraries drop into the folder of temporary files; None: the usual one."""
-        self._own = {} if temporary is None else {"TMPDIR": str(temporary)}
-
-    def identify(self) -> Environment:
-        """This machine now."""
-        return Environment.model_validate(read_environment())
-
-    def run(self, kit: Path, argv: Sequence[str], *, lease_s: float, tell: Progress) -> Mapping[str, Any]:
-        """See ``Host.run``. An interruption here kills the runner before it goes on."""
-        folder = kit.absolute()
-        runner = Program(
-            ("-m", "runner", "--lease-s", str(lease_s), *argv), argv, folder, {**clean_environment(folder), **self._own}
-        )
-        return run_program(runner, lease_s=lease_s, tell=tell)
-
-
 @dataclass(frozen=True)
 class Program:
-    """A Python program that speaks as the runner does: JSON lines, the last with ``ok``, a lease on its standard input."""
+    """A program that speaks as the runner does: JSON lines, the last with ``ok``, a lease on its standard input."""
 
     words: Sequence[str]
-    """After the interpreter's own name."""
     called: Sequence[str]
     """What an error calls it."""
-    folder: Path
-    environment: Mapping[str, str]
+    folder: Path | None = None
+    """Where it runs; None: where this process does."""
+    environment: Mapping[str, str] | None = None
+    """None: this process's own."""
+    opening: bytes = b""
+    """What its standard input begins with."""
+    beat_s: float | None = None
+    """Between two signs of life to it; None: a quarter of the lease."""
+    failure: Callable[[Mapping[str, Any]], EdgecnnError] = lambda error: RunnerFailed(**error)
+    """What its own ``error`` is here."""
 
 
 def package_environment() -> dict[str, str]:
@@ -74,10 +59,10 @@ def run_program(program: Program, *, lease_s: float, tell: Progress) -> Mapping[
     with tempfile.TemporaryFile() as said:
         process = _start(program, said)
         try:
-            result = _Listener(process, lease_s, tell).result()
+            result = _Listener(process, program, lease_s, tell).result()
         finally:
             kill_group(process)
-        return _judged(result, program.called, process.returncode, lease_s, said)
+        return _judged(result, program, process.returncode, lease_s, said)
 
 
 class _Silence(Exception):
@@ -87,8 +72,9 @@ class _Silence(Exception):
 class _Listener:
     """Reads a runner's lines, keeps its lease alive, and gives up after a lease of silence."""
 
-    def __init__(self, process: subprocess.Popen[bytes], lease_s: float, tell: Progress) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], program: Program, lease_s: float, tell: Progress) -> None:
         self._process = process
+        self._opening, self._beat_s = program.opening, program.beat_s or lease_s / _BEATS_PER_LEASE
         self._lease_s = lease_s
         self._tell = tell
         self._lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
@@ -139,18 +125,22 @@ class _Listener:
 
     def _beat(self) -> None:
         assert self._process.stdin is not None
-        while not self._done.wait(self._lease_s / _BEATS_PER_LEASE):
+        said = self._opening
+        while True:
             try:
-                self._process.stdin.write(b"\n")
+                self._process.stdin.write(said)
                 self._process.stdin.flush()
             except OSError:
                 return  # it has ended, which the reader notices
+            if self._done.wait(self._beat_s):
+                return
+            said = b"\n"
 
 
 def _start(program: Program, said: IO[bytes]) -> subprocess.Popen[bytes]:
     try:
         return subprocess.Popen(
-            [sys.executable, *program.words],
+            list(program.words),
             cwd=program.folder,
             env=program.environment,
             stdin=subprocess.PIPE,
@@ -159,19 +149,19 @@ def _start(program: Program, said: IO[bytes]) -> subprocess.Popen[bytes]:
             start_new_session=True,
         )
     except OSError as error:
-        raise RunnerNotStarted(folder=program.folder, why=error) from error
+        raise RunnerNotStarted(folder=program.folder or program.words[0], why=error) from error
 
 
 def _judged(
-    result: Mapping[str, Any] | _Silence | None, argv: Sequence[str], returncode: int, lease_s: float, said: IO[bytes]
+    result: Mapping[str, Any] | _Silence | None, program: Program, returncode: int, lease_s: float, said: IO[bytes]
 ) -> Mapping[str, Any]:
     if isinstance(result, _Silence):
-        raise RunnerTimedOut(argv=argv, lease_s=lease_s, last_lines=_last_lines(said))
+        raise RunnerTimedOut(argv=program.called, lease_s=lease_s, last_lines=_last_lines(said))
     if result is not None and result.get("ok") is True:
         return {name: value for name, value in result.items() if name != "ok"}
     if result is not None and result.get("ok") is False:
-        raise RunnerFailed(**result["error"])
-    raise RunnerCrashed(argv=argv, ending=ending(returncode), last_lines=_last_lines(said))
+        raise program.failure(result["error"])
+    raise RunnerCrashed(argv=program.called, ending=ending(returncode), last_lines=_last_lines(said))
 
 
 def _last_lines(said: IO[bytes]) -> list[str]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+from edgecnn.hosts.task import Task
 from edgecnn.values.profile import Environment
 from edgecnn.values.stage import Progress
 
@@ -16,12 +17,17 @@ class Host(Protocol):
     def identify(self) -> Environment:
         """What that machine is now, without the conditions that only a kit decides (its runtime)."""
 
-    def run(self, kit: Path, argv: Sequence[str], *, lease_s: float, tell: Progress) -> Mapping[str, Any]:
-        """Run one command of a kit's runner to its end.
+    def runtime_version(self, runtime: str) -> str | None:
+        """The version of a runtime there; None where it is not installed."""
+
+    def recall(self, out: Path) -> None:
+        """Bring what an interrupted call left of a folder of results, as old as it is; nothing where there is nothing."""
+
+    def run(self, task: Task, *, lease_s: float, tell: Progress) -> Mapping[str, Any]:
+        """Run one command of a kit's runner to its end; its results are then in ``task.out``.
 
         Args:
-            kit: the kit's folder.
-            argv: the runner's command and its arguments; paths in it are absolute.
+            task: which kit, which command, what is given and where results go.
             lease_s: how many seconds either side may go without a sign of the other before the run ends.
             tell: hears the runner's progress.
 

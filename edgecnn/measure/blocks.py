@@ -6,10 +6,12 @@ A block is a folder of its own beside the others, so that an interrupted race go
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from edgecnn.hosts.task import Schedule, Task
 from edgecnn.judging.stopping import half_width, well_known
 from edgecnn.measure.kits import entrant_of
 from edgecnn.measure.lab import Lab
@@ -17,11 +19,10 @@ from edgecnn.measure.race_request import RaceRequest, items_of
 from edgecnn.values.profile import Run
 from edgecnn.values.until import Until
 
-ASKED = "asked.json"
 Item = dict[str, Any]
 
 
-def whole_schedule(request: RaceRequest) -> str:
+def whole_schedule(request: RaceRequest) -> Schedule:
     """Everything that may be run, as the runner reads it: what an interrupted race must agree with to be continued."""
     return _schedule(request, items_of(request))
 
@@ -29,14 +30,13 @@ def whole_schedule(request: RaceRequest) -> str:
 def run_schedule(request: RaceRequest, lab: Lab, work: Path) -> None:
     """Let the host run what is asked; run files appear in ``work`` or in folders in it."""
     if request.until is None:
-        _bench(request, lab, work)
+        _bench(request, whole_schedule(request), lab, work)
         return
     items, begin = items_of(request), 0
     for end in request.until.looks:
         block = work / f"rounds-{begin:04d}"
         block.mkdir(exist_ok=True)
-        (block / ASKED).write_text(_schedule(request, [item for item in items if begin <= item["round"] < end]))
-        _bench(request, lab, block)
+        _bench(request, _schedule(request, [item for item in items if begin <= item["round"] < end]), lab, block)
         begin = end
         if _enough(request, request.until, lab, work, end):
             return
@@ -47,18 +47,24 @@ def run_files(work: Path) -> list[dict[str, Any]]:
     return [json.loads(path.read_text()) for path in sorted(work.rglob("run-*.json"))]
 
 
+def emptied(work: Path) -> None:
+    """What lies there speaks for nothing any more, and neither does what a host far away kept for it."""
+    for path in work.iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
 def run_of(facts: Mapping[str, Any]) -> Run:
     """A run file as a run. What the file of an older runner lacks is absent from the run too."""
     return Run(**{name: facts[name] for name in Run.model_fields if name in facts})
 
 
-def _schedule(request: RaceRequest, items: Sequence[Item]) -> str:
-    return json.dumps({"schema": "edgecnn.schedule/1", "timeout_s": request.timeout_s, "items": items}, indent=1)
+def _schedule(request: RaceRequest, items: Sequence[Item]) -> Schedule:
+    return Schedule(tuple(items), request.timeout_s)
 
 
-def _bench(request: RaceRequest, lab: Lab, folder: Path) -> None:
-    argv = ["bench", "--schedule", str(folder / ASKED), "--out", str(folder)]
-    lab.host.run(request.kits[0].folder, argv, lease_s=2 * request.timeout_s, tell=lab.tell)
+def _bench(request: RaceRequest, schedule: Schedule, lab: Lab, folder: Path) -> None:
+    task = Task(request.kits[0].folder, "bench", out=folder, schedule=schedule)
+    lab.host.run(task, lease_s=2 * request.timeout_s, tell=lab.tell)
 
 
 def _enough(request: RaceRequest, until: Until, lab: Lab, work: Path, rounds: int) -> bool:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from edgecnn.errors.measuring import PixelsChanged
+from edgecnn.hosts.task import Task
 from edgecnn.measure.conditions import same_conditions
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
@@ -53,8 +54,8 @@ def evaluate(kit: KitRef, pixels: PixelSet, lab: Lab) -> StoredProfile:
         stored = stored_evaluation(kit, pixels, lab)  # another process may have finished while this one waited
         if stored is not None:
             return stored
-        argv = ["evaluate", "--pixels", str(pixels.file), "--out", str(work)]
-        lab.host.run(kit.folder, argv, lease_s=LEASE_S, tell=lab.tell)
+        task = Task(kit.folder, "evaluate", given={"--pixels": pixels.file}, out=work)
+        lab.host.run(task, lease_s=LEASE_S, tell=lab.tell)
         facts: dict[str, Any] = json.loads((work / "evaluation.json").read_text())
         if facts["pixels_sha256"] != pixels.sha256:
             raise PixelsChanged(file=pixels.file, split=pixels.split)

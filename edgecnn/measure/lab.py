@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from edgecnn.hosts.protocol import Host
 from edgecnn.measure.kits import KitRef
-from edgecnn.runner.runtimes import installed_version
 from edgecnn.store.store import Store
 from edgecnn.values.profile import Environment
 from edgecnn.values.stage import Progress
@@ -27,7 +26,7 @@ class Lab:
     """The machine's, without the conditions that only a kit decides."""
 
     def environment_of(self, kit: KitRef) -> Environment:
-        """What a run of this kit would record here now: the machine's conditions, and its runtime's installed version."""
-        found = {"runtime": kit.runtime, "runtime_version": installed_version(kit.runtime)}
+        """What a run of this kit would record on the host now: the machine's conditions, and its runtime's installed version."""
+        found = {"runtime": kit.runtime, "runtime_version": self.host.runtime_version(kit.runtime)}
         known = {name: value for name, value in found.items() if value is not None}
         return self.environment.model_copy(update={"conditions": {**self.environment.conditions, **known}})

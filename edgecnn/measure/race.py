@@ -7,13 +7,13 @@ The order inside a round is drawn anew, so that no kit always runs after the sam
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from edgecnn.measure.blocks import ASKED, run_files, run_of, run_schedule, whole_schedule
+from edgecnn.hosts.task import SCHEDULE
+from edgecnn.measure.blocks import emptied, run_files, run_of, run_schedule, whole_schedule
 from edgecnn.measure.conditions import changed_between, same_conditions
 from edgecnn.measure.kits import KitRef, entrant_of
 from edgecnn.measure.lab import Lab
@@ -45,14 +45,16 @@ def race(request: RaceRequest, lab: Lab) -> RaceResult:
     stored = stored_race(request, lab)
     if stored is not None:
         return stored
-    schedule = whole_schedule(request)
+    schedule = whole_schedule(request).text()
     with lab.store.workspace("race", request.identity, lab.tell) as work:
         stored = stored_race(request, lab)  # another process may have finished while this one waited
         if stored is not None:
             return stored
-        asked = work / ASKED
+        for begun in (work, *sorted(path for path in work.iterdir() if path.is_dir())):
+            lab.host.recall(begun)
+        asked = work / SCHEDULE
         if not (_same(asked, schedule) and _may_go_on(work, request, lab)):
-            _empty(work)
+            emptied(work)
         asked.write_text(schedule)
         run_schedule(request, lab, work)
         return _filed(request, lab, work)
@@ -128,11 +130,6 @@ def _may_go_on(work: Path, request: RaceRequest, lab: Lab) -> bool:
         if then is not None and not same_conditions(Environment.model_validate(then), present[run["kit"]]):
             return False
     return True
-
-
-def _empty(work: Path) -> None:
-    for path in work.iterdir():
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _filed(request: RaceRequest, lab: Lab, work: Path) -> RaceResult:

@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 
 from edgecnn.backends.registry import backend_for
 from edgecnn.errors.host import RunnerFailed
+from edgecnn.hosts.task import Schedule, Task
+from edgecnn.measure.blocks import emptied
 from edgecnn.measure.conditions import same_conditions
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
@@ -55,11 +57,10 @@ def traced_residency(kit: KitRef, macs: MacTable, lab: Lab) -> Profile:
         "trace": True,
     }
     with lab.store.workspace("trace", kit.digest[:32], lab.tell) as work:
-        (work / "run-00000.json").unlink(missing_ok=True)  # left where its trace could not be read, perhaps by another runtime
-        schedule = work / "schedule.json"
-        schedule.write_text(json.dumps({"schema": "edgecnn.schedule/1", "timeout_s": RUN_TIMEOUT_S, "items": [item]}))
-        argv = ["bench", "--schedule", str(schedule), "--out", str(work)]
-        lab.host.run(kit.folder, argv, lease_s=2 * RUN_TIMEOUT_S, tell=lab.tell)
+        if (work / "run-00000.json").exists():  # left where its trace could not be read, perhaps by another runtime
+            emptied(work)
+        task = Task(kit.folder, "bench", out=work, schedule=Schedule((item,), RUN_TIMEOUT_S))
+        lab.host.run(task, lease_s=2 * RUN_TIMEOUT_S, tell=lab.tell)
         run = json.loads((work / "run-00000.json").read_text())
         if "error" in run:
             raise RunnerFailed(**run["error"])

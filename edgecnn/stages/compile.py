@@ -13,6 +13,7 @@ from typing import ClassVar, Literal
 from edgecnn.backends.tensorrt import BACKEND
 from edgecnn.hosts.local import LocalHost
 from edgecnn.hosts.protocol import Host
+from edgecnn.hosts.task import Task
 from edgecnn.values.stage import Progress, Role, Stage
 
 LEASE_S = 1800.0
@@ -52,9 +53,8 @@ class CompileStage(Stage):
         """
         from edgecnn.graph.macs import mac_table
 
-        argv = ["build-engine", "--package", self.package, "--out", str(out)]
-        for capability in self.capabilities:
-            argv += ["--capability", capability]
-        host.run(given["kit"], argv, lease_s=LEASE_S, tell=tell)
+        words = [word for capability in self.capabilities for word in ("--capability", capability)]
+        task = Task(given["kit"], "build-engine", ("--package", self.package, *words), out=out)
+        host.run(task, lease_s=LEASE_S, tell=tell)
         planned = BACKEND.read_planned(out / "build.log", mac_table(given["kit"] / "model.onnx"))
         (out / "planned.json").write_text(planned.model_dump_json(indent=1) + "\n", encoding="utf-8")

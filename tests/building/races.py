@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from edgecnn.errors.host import RunnerFailed
+from edgecnn.hosts.task import Schedule, Task
 from edgecnn.measure.lab import Lab
 from edgecnn.runner.files import write_json
 from edgecnn.runner.items import Item, run_file
@@ -35,11 +36,11 @@ class RacingHost(FakeHost):
         self.refuses: dict[str, str] = {}
         """Bundle to why its kit does not pass its own test, with the runner's reference."""
 
-    def run(self, kit: Path, argv: Sequence[str], *, lease_s: float, tell: Progress) -> Mapping[str, Any]:
-        if argv[0] != "selftest":
-            return super().run(kit, argv, lease_s=lease_s, tell=tell)
-        self.calls.append((kit, tuple(argv)))
-        if (ref := self.refuses.get(bundle_of(kit))) is not None:
+    def run(self, task: Task, *, lease_s: float, tell: Progress) -> Mapping[str, Any]:
+        if task.command != "selftest":
+            return super().run(task, lease_s=lease_s, tell=tell)
+        self.calls.append((task.kit, tuple(task.argv())))
+        if (ref := self.refuses.get(bundle_of(task.kit))) is not None:
             raise RunnerFailed(ref=ref, what="this kit needs openvino>=2026", because=None, hint=None, missing=True)
         return {}
 
@@ -76,7 +77,5 @@ def measured_on_a_device(host: RacingHost, bundle: Path, out: Path, rounds: int 
     timing = {"samples": 50, "warmup_s": 0.3, "max_s": 5.0, "knobs": {}, "trace": False, **settings}
     items = [{"kit": str(kit.resolve()), "round": number, "position": 0, **timing} for number in range(rounds)]
     out.mkdir(parents=True)
-    schedule = out / "asked.json"
-    schedule.write_text(json.dumps({"schema": "edgecnn.schedule/1", "timeout_s": 60.0, "items": items}))
-    host.run(kit, ["bench", "--schedule", str(schedule), "--out", str(out)], lease_s=60, tell=Ear())
+    host.run(Task(kit, "bench", out=out, schedule=Schedule(tuple(items), 60.0)), lease_s=60, tell=Ear())
     return out

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -17,9 +17,11 @@ from edgecnn.building.observe import Observations
 from edgecnn.building.plan import plan
 from edgecnn.building.request import BuildRequest
 from edgecnn.building.resolved import Attachment, Resolved
+from edgecnn.hosts.task import Task
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.race import RaceResult
+from edgecnn.runner.runtimes import installed_version
 from edgecnn.store.profiles import StoredProfile
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Artifact, FileFact, Record
@@ -94,8 +96,13 @@ class NoHost:
     def identify(self) -> NoReturn:
         raise AssertionError("identified")
 
-    def run(self, kit: Path, argv: Sequence[str], *, lease_s: float, tell: object) -> NoReturn:
-        raise AssertionError(f"ran {argv}")
+    def runtime_version(self, runtime: str) -> str | None:
+        return installed_version(runtime)
+
+    def recall(self, out: Path) -> None: ...
+
+    def run(self, task: Task, *, lease_s: float, tell: object) -> NoReturn:
+        raise AssertionError(f"ran {task.command}")
 
 
 def right(count: int, images: int = IMAGES) -> np.ndarray:

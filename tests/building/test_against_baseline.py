@@ -38,7 +38,6 @@ class Bench:
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     bench = Bench(tmp_path)
-    monkeypatch.setattr("edgecnn.measure.lab.installed_version", lambda name: bench.host.versions.get(name))
     bench.record()
     return bench
 

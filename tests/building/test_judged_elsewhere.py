@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,9 +16,11 @@ from edgecnn.building.against import local_lab
 from edgecnn.building.devices import device_named
 from edgecnn.building.judged import Judgement, JudgeRequest, judge_finished
 from edgecnn.errors.host import RunnerFailed
+from edgecnn.hosts.task import Task
 from edgecnn.judging.bounds import parse_bounds
 from edgecnn.judging.gates import standing
 from edgecnn.measure.evaluate import logits_of
+from edgecnn.runner.runtimes import installed_version
 from edgecnn.store.store import Store
 from edgecnn.values.profile import Environment, Profile, Purpose
 from edgecnn.values.stage import Progress
@@ -33,7 +35,12 @@ class WithoutRuntime:
     def identify(self) -> Environment:
         raise AssertionError("identified again")
 
-    def run(self, kit: Path, argv: Sequence[str], *, lease_s: float, tell: Progress) -> NoReturn:
+    def runtime_version(self, runtime: str) -> str | None:
+        return installed_version(runtime)
+
+    def recall(self, out: Path) -> None: ...
+
+    def run(self, task: Task, *, lease_s: float, tell: Progress) -> NoReturn:
         raise RunnerFailed(ref="missing-package", what="this kit needs onnxruntime>=1.19", because=None, hint=None, missing=True)
 
 

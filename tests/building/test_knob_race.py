@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from edgecnn.building.publish import publish_bundle
 from edgecnn.building.resolve import BASELINE
 from edgecnn.errors.comparing import BundleUnreadable
 from edgecnn.errors.host import RunnerFailed
+from edgecnn.hosts.task import Task
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
 from edgecnn.runner.files import write_json
@@ -137,11 +138,11 @@ class KnobHost(FakeHost):
         self.us, self.strange = us, set[str]()
         self.tested: list[tuple[str, ...]] = []
 
-    def run(self, kit: Path, argv: Sequence[str], *, lease_s: float, tell: Progress) -> Mapping[str, Any]:
-        if argv[0] != "selftest":
-            return super().run(kit, argv, lease_s=lease_s, tell=tell)
-        self.tested.append(tuple(argv[1:]))
-        if self.strange & set(argv):
+    def run(self, task: Task, *, lease_s: float, tell: Progress) -> Mapping[str, Any]:
+        if task.command != "selftest":
+            return super().run(task, lease_s=lease_s, tell=tell)
+        self.tested.append(task.words)
+        if self.strange & set(task.words):
             raise RunnerFailed(ref="golden-logits-differ", what="other logits", because=None, hint=None, missing=False)
         return {}
 
@@ -157,7 +158,6 @@ class KnobHost(FakeHost):
 
 
 def raced_on(host: KnobHost, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Observer:
-    monkeypatch.setattr("edgecnn.measure.lab.installed_version", lambda name: host.versions.get(name))
     kit = a_kit(folder, NAME).model_copy(update={"candidate": BASELINE})
     observer = an_observer(kit, lab_at(host, Store.open(folder / "store")), folder)
     monkeypatch.setattr(observer, "read_residency", lambda names: None)

@@ -11,6 +11,7 @@ from edgecnn.errors.base import ExitCode
 from edgecnn.errors.host import RunnerFailed
 from edgecnn.errors.packages import MissingPackage
 from edgecnn.hosts.local import LocalHost
+from edgecnn.hosts.task import Task
 from edgecnn.runner.failure import RunnerError
 from edgecnn.runner.kit import Kit
 from edgecnn.runner.sessions import open_session
@@ -48,7 +49,7 @@ def kit(subject: Subject) -> Path:
 def _why_no_engine(folder: Path) -> str | None:
     """Build the kit's engine for this machine, once a test run; why there is none, or None where there is one."""
     try:
-        LocalHost().run(folder, ["build-engine", "--out", str(folder / "build")], lease_s=BUILD_LEASE_S, tell=Quiet())
+        LocalHost().run(Task(folder, "build-engine", out=folder / "build"), lease_s=BUILD_LEASE_S, tell=Quiet())
     except RunnerFailed as error:
         if error.exit_code is ExitCode.MISSING:
             return error.line()

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import signal
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from edgecnn.errors.base import ExitCode
 from edgecnn.errors.host import RunnerCrashed, RunnerFailed, RunnerNotStarted, RunnerTimedOut
 from edgecnn.hosts.local import LocalHost
 from edgecnn.hosts.protocol import Host
+from edgecnn.hosts.task import Task
 from tests.runner.conftest import CopyKit, copy_kit, onnx_kit  # noqa: F401 - fixtures
 from tests.runner.kits import rewrite_manifest, write_pixels
 from tests.runner.processes import CRASH, HANG, edit, misbehave, processes_about, schedule_of, wait_until
@@ -41,20 +41,20 @@ def listing(kit: Path) -> dict[str, bytes]:
 def test_the_last_line_comes_back_and_progress_is_relayed(onnx_kit: Path, tmp_path: Path) -> None:  # noqa: F811
     host: Host = LocalHost()
     heard = Heard()
-    argv = ["evaluate", "--pixels", str(write_pixels(tmp_path / "p.npy", 40)), "--out", str(tmp_path / "out")]
-    result = host.run(onnx_kit, argv, lease_s=30, tell=heard)
+    task = Task(onnx_kit, "evaluate", given={"--pixels": write_pixels(tmp_path / "p.npy", 40)}, out=tmp_path / "out")
+    result = host.run(task, lease_s=30, tell=heard)
     assert "ok" not in result and result["evaluation"]["images"] == 40
     assert heard.steps[-1] == ("evaluate small-onnxruntime", 40, 40, "images")
 
 
 def test_running_a_kit_leaves_its_files_as_they_were(onnx_kit: Path) -> None:  # noqa: F811
     before = listing(onnx_kit)
-    LocalHost().run(onnx_kit, ["selftest"], lease_s=30, tell=Heard())
+    LocalHost().run(Task(onnx_kit, "selftest"), lease_s=30, tell=Heard())
     assert listing(onnx_kit) == before
 
 
 def test_this_machine_is_identified_as_its_runner_sees_it(onnx_kit: Path) -> None:  # noqa: F811
-    inside = LocalHost().run(onnx_kit, ["info"], lease_s=30, tell=Heard())["environment"]["conditions"]
+    inside = LocalHost().run(Task(onnx_kit, "info"), lease_s=30, tell=Heard())["environment"]["conditions"]
     here = LocalHost().identify().conditions
     assert {name: inside[name] for name in here} == dict(here)
     assert set(inside) - set(here) == {"runtime", "runtime_version"}
@@ -68,14 +68,14 @@ def test_variables_that_change_what_runs_do_not_reach_the_kit(
     (tmp_path / "numpy.py").write_text("raise ImportError('the wrong numpy')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setenv("PYTHONSAFEPATH", "1")
-    assert LocalHost().run(onnx_kit, ["selftest"], lease_s=30, tell=Heard())["selftest"]
+    assert LocalHost().run(Task(onnx_kit, "selftest"), lease_s=30, tell=Heard())["selftest"]
 
 
 def test_the_runners_own_words_come_back_with_its_own_reference(copy_kit: CopyKit) -> None:  # noqa: F811
     kit = copy_kit()
     (kit / "model.onnx").unlink()
     with pytest.raises(RunnerFailed) as caught:
-        LocalHost().run(kit, ["selftest"], lease_s=30, tell=Heard())
+        LocalHost().run(Task(kit, "selftest"), lease_s=30, tell=Heard())
     assert caught.value.line() == (
         "model.onnx: listed in kit.json, and not here — copy the kit again, or package it again [kit-file-missing]"
     )
@@ -86,7 +86,7 @@ def test_an_absent_package_is_missing_and_not_bad_input(copy_kit: CopyKit) -> No
     kit = copy_kit()
     rewrite_manifest(kit, lambda manifest: manifest["requirements"].update(packages={"not-installed-anywhere": ">=1"}))
     with pytest.raises(RunnerFailed) as caught:
-        LocalHost().run(kit, ["selftest"], lease_s=30, tell=Heard())
+        LocalHost().run(Task(kit, "selftest"), lease_s=30, tell=Heard())
     assert caught.value.exit_code is ExitCode.MISSING
 
 
@@ -94,7 +94,7 @@ def test_a_crash_names_the_signal_and_the_last_words(copy_kit: CopyKit) -> None:
     kit = copy_kit()
     misbehave(kit, "import sys\nprint('about to fall', file=sys.stderr, flush=True)\n" + CRASH)
     with pytest.raises(RunnerCrashed) as caught:
-        LocalHost().run(kit, ["selftest"], lease_s=30, tell=Heard())
+        LocalHost().run(Task(kit, "selftest"), lease_s=30, tell=Heard())
     assert caught.value.line() == "runner selftest ended without a result (signal SIGSEGV): about to fall [runner-crashed]"
 
 
@@ -102,35 +102,36 @@ def test_success_without_a_result_line_is_a_crash(copy_kit: CopyKit) -> None:  #
     kit = copy_kit()
     misbehave(kit, "import os\nos._exit(0)\n")
     with pytest.raises(RunnerCrashed, match=r"ended without a result \(exit status 0\)"):
-        LocalHost().run(kit, ["selftest"], lease_s=30, tell=Heard())
+        LocalHost().run(Task(kit, "selftest"), lease_s=30, tell=Heard())
 
 
 def test_an_unforeseen_exception_in_the_runner_is_a_line_too(copy_kit: CopyKit) -> None:  # noqa: F811
     kit = copy_kit()
     edit(kit, "runner/selftest.py", "    total = kit.verify_files()\n", "    total = 1 // 0\n")
     with pytest.raises(RunnerFailed, match="the runner failed in selftest: ZeroDivisionError"):
-        LocalHost().run(kit, ["selftest"], lease_s=30, tell=Heard())
+        LocalHost().run(Task(kit, "selftest"), lease_s=30, tell=Heard())
 
 
 def test_a_runner_that_falls_silent_is_killed_with_all_it_started(copy_kit: CopyKit) -> None:  # noqa: F811
     kit = copy_kit()
     misbehave(kit, "import subprocess, sys\nsubprocess.Popen([sys.executable, '-c', 'import time; time.sleep(602)'])\n" + HANG)
     with pytest.raises(RunnerTimedOut, match="runner selftest said nothing for 2 s and was killed"):
-        LocalHost().run(kit, ["selftest"], lease_s=2, tell=Heard())
+        LocalHost().run(Task(kit, "selftest"), lease_s=2, tell=Heard())
     assert wait_until(lambda: not processes_about("time.sleep(602)"), 5)
 
 
 def test_a_folder_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(RunnerNotStarted, match="no runner could be started here: No such file or directory"):
-        LocalHost().run(tmp_path / "nowhere", ["selftest"], lease_s=5, tell=Heard())
+        LocalHost().run(Task(tmp_path / "nowhere", "selftest"), lease_s=5, tell=Heard())
 
 
 def test_work_longer_than_the_lease_goes_on_as_long_as_it_is_heard(copy_kit: CopyKit, tmp_path: Path) -> None:  # noqa: F811
     kit = copy_kit()
     slow = "        import time; time.sleep(0.4)\n        return dict(zip("
     edit(kit, "runner/sessions/onnxruntime_cpu.py", "        return dict(zip(", slow)
-    argv = ["evaluate", "--pixels", str(write_pixels(tmp_path / "p.npy", 12)), "--out", str(tmp_path / "out"), "--batch", "1"]
-    assert LocalHost().run(kit, argv, lease_s=4, tell=Heard())["evaluation"]["seconds"] > 4.5
+    pixels = write_pixels(tmp_path / "p.npy", 12)
+    task = Task(kit, "evaluate", ("--batch", "1"), given={"--pixels": pixels}, out=tmp_path / "out")
+    assert LocalHost().run(task, lease_s=4, tell=Heard())["evaluation"]["seconds"] > 4.5
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
@@ -144,13 +145,13 @@ def test_interrupted_or_killed_outright_here_nothing_is_left_there(
     edit(kit, "runner/sessions/onnxruntime_cpu.py", "        return dict(zip(", slow)
     schedule, out = schedule_of(tmp_path / "s.json", kit, timeout_s=200), tmp_path / "out"
     code = (
-        "import json, sys; from pathlib import Path; from edgecnn.hosts.local import LocalHost\n"
+        "import sys; from pathlib import Path; from edgecnn.hosts.local import LocalHost; from edgecnn.hosts.task import Task\n"
         "from tests.hosts.test_local import Heard\n"
-        "LocalHost().run(Path(sys.argv[1]), json.loads(sys.argv[2]), lease_s=60, tell=Heard())"
+        "kit, schedule, out = map(Path, sys.argv[1:])\n"
+        "LocalHost().run(Task(kit, 'bench', given={'--schedule': schedule}, out=out), lease_s=60, tell=Heard())"
     )
-    argv = json.dumps(["bench", "--schedule", str(schedule), "--out", str(out)])
     host = subprocess.Popen(
-        [sys.executable, "-c", code, str(kit), argv],
+        [sys.executable, "-c", code, str(kit), str(schedule), str(out)],
         cwd=ROOT,
         stderr=subprocess.DEVNULL,
         preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # the tests may have been started deaf to Ctrl-C

@@ -14,8 +14,5 @@ def store(tmp_path: Path) -> Store:
 
 
 @pytest.fixture
-def host(monkeypatch: pytest.MonkeyPatch) -> FakeHost:
-    """A host whose installed runtimes are those that the lab finds here."""
-    host = FakeHost()
-    monkeypatch.setattr("edgecnn.measure.lab.installed_version", lambda name: host.versions.get(name))
-    return host
+def host() -> FakeHost:
+    return FakeHost()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from edgecnn.hosts.task import SCHEDULE, Task
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
 from edgecnn.runner.files import sha256_of, write_array, write_json
@@ -58,8 +59,16 @@ class FakeHost:
         said = {"energy_meters": self.meters} if self.meters else {"energy_absent": "rapl: this is a virtual machine"}
         return Environment(conditions=self.conditions, observed=said)
 
-    def run(self, kit: Path, argv: Sequence[str], *, lease_s: float, tell: Progress) -> Mapping[str, Any]:
+    def runtime_version(self, runtime: str) -> str | None:
+        return self.versions.get(runtime)
+
+    def recall(self, out: Path) -> None: ...
+
+    def run(self, task: Task, *, lease_s: float, tell: Progress) -> Mapping[str, Any]:
+        kit, argv = task.kit, task.argv()
         assert lease_s > 0 and kit.is_dir()
+        if task.schedule is not None and task.out is not None:
+            (task.out / SCHEDULE).write_text(task.schedule.text())
         self.calls.append((kit, tuple(argv)))
         options = dict(zip(argv[1::2], map(Path, argv[2::2]), strict=True))
         if argv[0] == "evaluate":

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from edgecnn.errors.measuring import RunsUnusable
+from edgecnn.hosts.task import Schedule, Task
 from edgecnn.judging.latency import disturbed
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.run_files import energy_of_runs, profile_of_runs
@@ -32,9 +33,7 @@ def bench(host: FakeHost, kits: Sequence[KitRef], out: Path, **settings: Any) ->
     timing = {"samples": 1, "warmup_s": 0.3, "max_s": 5.0, "knobs": {}, "trace": False, **settings}
     items = [{"kit": str(kit.folder), "round": k, "position": p, **timing} for k in range(8) for p, kit in enumerate(kits)]
     out.mkdir()
-    schedule = out / "asked.json"
-    schedule.write_text(json.dumps({"schema": "edgecnn.schedule/1", "timeout_s": 60.0, "items": items}))
-    host.run(kits[0].folder, ["bench", "--schedule", str(schedule), "--out", str(out)], lease_s=60, tell=Ear())
+    host.run(Task(kits[0].folder, "bench", out=out, schedule=Schedule(tuple(items), 60.0)), lease_s=60, tell=Ear())
 
 
 def edited(folder: Path, change: Callable[[dict[str, Any]], object], index: int = 0) -> None:

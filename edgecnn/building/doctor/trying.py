@@ -6,6 +6,7 @@ each process is given a folder that goes when it ends.
 
 from __future__ import annotations
 
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -18,7 +19,9 @@ from edgecnn.backends.tensorrt import LEAST_VERSION
 from edgecnn.building.doctor.parts import PARTS, PartRow, addition_of, packages_of
 from edgecnn.building.doctor.tiny_kit import make_tiny_kit
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.hosts.local import LocalHost, Program, package_environment, run_program
+from edgecnn.hosts.local import LocalHost
+from edgecnn.hosts.program import Program, package_environment, run_program
+from edgecnn.hosts.task import Task
 from edgecnn.models.catalogue import all_archs
 from edgecnn.models.weights import package_file, sha256_of
 from edgecnn.runner.runtimes import installed_version
@@ -87,7 +90,7 @@ class Trials:
     def _selftest(self, runtime: str) -> tuple[State, str]:
         with tempfile.TemporaryDirectory(prefix="edgecnn-doctor-") as place:
             kit = _kit(runtime, Path(place), self.tell)
-            said = LocalHost(Path(place)).run(kit, ["selftest"], lease_s=self.lease_s, tell=self.tell)["selftest"]
+            said = LocalHost(Path(place)).run(Task(kit, "selftest"), lease_s=self.lease_s, tell=self.tell)["selftest"]
         return State.WORKS, _ran(said)
 
     def _tensorrt(self) -> tuple[State, str]:
@@ -96,21 +99,22 @@ class Trials:
             return State.UNTRIED, "installed; it builds and runs on a machine with an NVIDIA GPU alone, and none is listed here"
         with tempfile.TemporaryDirectory(prefix="edgecnn-doctor-") as place:
             kit = _kit("tensorrt", Path(place), self.tell)
-            LocalHost(Path(place)).run(kit, ["build-engine", "--out", "build"], lease_s=self.lease_s, tell=self.tell)
-            said = LocalHost(Path(place)).run(kit, ["selftest"], lease_s=self.lease_s, tell=self.tell)["selftest"]
+            LocalHost(Path(place)).run(Task(kit, "build-engine", out=kit / "build"), lease_s=self.lease_s, tell=self.tell)
+            said = LocalHost(Path(place)).run(Task(kit, "selftest"), lease_s=self.lease_s, tell=self.tell)["selftest"]
         return State.WORKS, f"built an engine, and {_ran(said)}"
 
     def _ahead_of_time(self) -> tuple[State, str]:
         with tempfile.TemporaryDirectory(prefix="edgecnn-doctor-") as place:
             kit = _kit("tensorrt", Path(place), self.tell)
-            argv = ["build-engine", "--package", "tensorrt_rtx_bindings", "--capability", AHEAD_FOR, "--out", str(kit / "build")]
-            made = LocalHost(Path(place)).run(kit, argv, lease_s=self.lease_s, tell=self.tell)["engine"]["engines"][0]
+            words = ("--package", "tensorrt_rtx_bindings", "--capability", AHEAD_FOR)
+            task = Task(kit, "build-engine", words, out=kit / "build")
+            made = LocalHost(Path(place)).run(task, lease_s=self.lease_s, tell=self.tell)["engine"]["engines"][0]
         built = f"parsed the tiny network and built its engine for compute capability {AHEAD_FOR} ({made['bytes']:,} bytes)"
         return State.WORKS, f"{built}; no engine was executed, which takes the GPU"
 
     def _imported(self, part: str) -> tuple[State, str]:
         """The part's own trial: see ``trials``."""
-        words = ("-P", "-m", "edgecnn.building.doctor.trials", part, "--lease-s", str(self.lease_s))
+        words = (sys.executable, "-P", "-m", "edgecnn.building.doctor.trials", part, "--lease-s", str(self.lease_s))
         with tempfile.TemporaryDirectory(prefix="edgecnn-doctor-") as place:
             program = Program(words, (f"doctor: {part}",), Path(place), {**package_environment(), "TMPDIR": place})
             said = run_program(program, lease_s=self.lease_s, tell=self.tell)

@@ -6,6 +6,7 @@ taught; both stay in the report. INVALID is never turned into a figure.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.backends.installed import installed_version, require_packages
-from edgecnn.hosts.local import LocalHost, Program, package_environment, run_program
+from edgecnn.hosts.local import LocalHost
+from edgecnn.hosts.program import Program, package_environment, run_program
 from edgecnn.measure.loadgen.log import read_run
 from edgecnn.measure.loadgen.search import LOWEST_SHARE, highest_valid
 from edgecnn.measure.loadgen.settings import LoadAsked, seconds_at_most, server_settings, settings_for, sharpened
@@ -136,7 +138,7 @@ def _run(bench: Bench, settings: LoadSettings, pilot: Sequence[PilotBatch], name
 
 
 def _process(bench: Bench, words: Sequence[str], lease_s: float) -> Mapping[str, Any]:
-    command = ("-P", "-m", "edgecnn.measure.loadgen.worker", "--lease-s", str(lease_s), *words)
+    command = (sys.executable, "-P", "-m", "edgecnn.measure.loadgen.worker", "--lease-s", str(lease_s), *words)
     return run_program(Program(command, ("loadgen",), bench.out, package_environment()), lease_s=lease_s, tell=bench.tell)
 
 

@@ -11,6 +11,7 @@ from edgecnn.building.doctor.tiny_kit import make_tiny_kit
 from edgecnn.building.doctor.tiny_network import FILE, SIDE_PX, answers
 from edgecnn.errors.host import RunnerFailed
 from edgecnn.hosts.local import LocalHost
+from edgecnn.hosts.task import Task
 from edgecnn.values.candidate import Candidate, Precision, Runtime
 from edgecnn.values.model_file import SessionSpec
 from tests.building.doctor.tiny_onnx import tiny_onnx
@@ -46,7 +47,7 @@ def test_it_is_a_kit_as_the_schema_has_it_and_tests_itself(tmp_path: Path) -> No
 
     kit = a_kit(tmp_path)
     Draft202012Validator(json.loads((FOLDER / "kit.json").read_text())).validate(json.loads((kit / "kit.json").read_text()))
-    said = LocalHost().run(kit, ["selftest"], lease_s=60, tell=Ear())["selftest"]
+    said = LocalHost().run(Task(kit, "selftest"), lease_s=60, tell=Ear())["selftest"]
     assert said["logits_difference"] < 1e-5 < said["logits_allowed"]
 
 
@@ -59,4 +60,4 @@ def test_swapped_colours_fail_it(tmp_path: Path) -> None:
     onnx.save(model, kit / "model.onnx")
     rewrite_manifest(kit, lambda manifest: None)
     with pytest.raises(RunnerFailed, match="golden-logits-differ"):
-        LocalHost().run(kit, ["selftest"], lease_s=60, tell=Ear())
+        LocalHost().run(Task(kit, "selftest"), lease_s=60, tell=Ear())

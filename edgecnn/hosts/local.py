@@ -1,0 +1,46 @@
+"""This machine as a Host. The runner is another process here too."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from edgecnn.hosts.program import Program, run_program
+from edgecnn.hosts.task import SCHEDULE, Task
+from edgecnn.runner.environment import read_environment
+from edgecnn.runner.runtimes import installed_version
+from edgecnn.runner.schedule import clean_environment
+from edgecnn.values.profile import Environment
+from edgecnn.values.stage import Progress
+
+
+class LocalHost:
+    """Starts runners with this Python, each leading a process group that is gone when ``run`` returns or raises."""
+
+    def __init__(self, temporary: Path | None = None) -> None:
+        """``temporary`` is where they leave what libraries drop into the folder of temporary files; None: the usual one."""
+        self._own = {} if temporary is None else {"TMPDIR": str(temporary)}
+
+    def identify(self) -> Environment:
+        """This machine now."""
+        return Environment.model_validate(read_environment())
+
+    def runtime_version(self, runtime: str) -> str | None:
+        """What this Python has installed."""
+        return installed_version(runtime)
+
+    def recall(self, out: Path) -> None:
+        """Results are written where they are wanted."""
+
+    def run(self, task: Task, *, lease_s: float, tell: Progress) -> Mapping[str, Any]:
+        """See ``Host.run``. An interruption here kills the runner before it goes on."""
+        folder = task.kit.absolute()
+        if task.out is not None and task.schedule is not None:
+            task.out.mkdir(parents=True, exist_ok=True)
+            (task.out / SCHEDULE).write_text(task.schedule.text())
+        argv = task.argv(lambda path: str(path.absolute()))
+        words = (sys.executable, "-m", "runner", "--lease-s", str(lease_s), *argv)
+        runner = Program(words, argv, folder, {**clean_environment(folder), **self._own})
+        return run_program(runner, lease_s=lease_s, tell=tell)
