@@ -29,10 +29,12 @@ class Board:
     """The private folder of a board, its Python, and the requests that our side there answers."""
 
     def __init__(self, link: Link, *, python: str = PYTHON, folder: str = FOLDER) -> None:
-        self.link, self.python, self._folder = link, python, folder
+        self.link, self.python, self.folder = link, python, folder
         content = _FAR.read_bytes()
         self._far = f"{folder}/far-{hashlib.sha256(content).hexdigest()[:16]}.py"
         self._installed = False
+        self.about: Mapping[str, Any] = {}
+        """What ``hello`` said last."""
 
     @property
     def name(self) -> str:
@@ -46,7 +48,7 @@ class Board:
             BoardLacksPython, BoardDiskFull, BoardFailed, LinkLost: nothing of ours runs there, and why.
         """
         self._install()
-        said = self.ask("hello")
+        said = self.about = self.ask("hello")
         if said["python"][:2] < _OLDEST:
             version = ".".join(str(part) for part in said["python"])
             raise BoardLacksPython(board=self.name, python=self.python, said=f"it is Python {version}")
@@ -93,7 +95,7 @@ class Board:
 
     def words(self) -> list[str]:
         """The command whose standard input takes a request: see ``opening``."""
-        line = f"exec {_shell(self.python)} {_shell(self._far)} {_shell(self._folder)}"
+        line = f"exec {_shell(self.python)} {_shell(self._far)} {_shell(self.folder)}"
         return self.link.command(f"exec sh -c {shlex.quote(line)}")
 
     def answer(self, doing: str, stdout: bytes, stderr: bytes) -> Mapping[str, Any]:
@@ -108,7 +110,7 @@ class Board:
                     return value
                 raise self.failure(doing, value["error"])
         lines = [line.strip() for line in stderr.decode("utf-8", "replace").splitlines() if line.strip()]
-        if not self.link.alive or any("mux_client" in line or "Connection" in line for line in lines[-1:]):
+        if self.link.ended():
             raise LinkLost(board=self.name, doing=doing)
         raise BoardFailed(board=self.name, doing=doing, said=lines[-_LINES:])
 
@@ -117,20 +119,20 @@ class Board:
         if error["ref"] == "board-busy":
             return BoardBusy(board=self.name, owner=error["owner"], since_s=error["since_s"], what=error["what"])
         if error["ref"] == "board-disk-full":
-            return BoardDiskFull(board=self.name, folder=self._folder, needed_bytes=None, free_bytes=error["free_bytes"])
+            return BoardDiskFull(board=self.name, folder=self.folder, needed_bytes=None, free_bytes=error["free_bytes"])
         return BoardFailed(board=self.name, doing=doing, said=[str(error.get("said", error["ref"]))])
 
     def _install(self) -> None:
         """Send our side; an interrupted sending leaves no half of it under its name."""
         if self._installed:
             return
-        folder, far, half = _shell(self._folder), _shell(self._far), _shell(f"{self._far}.part")
+        folder, far, half = _shell(self.folder), _shell(self._far), _shell(f"{self._far}.part")
         script = f"umask 077; mkdir -p {folder} && cat > {half}.$$ && mv {half}.$$ {far} && {_shell(self.python)} -V"
         said = self.link.ask(f"exec sh -c {shlex.quote(script)}", given=_FAR.read_bytes())
         if said.status != 0:
             last = said.stderr.strip().splitlines()[-1:]
             if any("No space left" in line or "quota" in line for line in last):
-                raise BoardDiskFull(board=self.name, folder=self._folder, needed_bytes=None, free_bytes=0)
+                raise BoardDiskFull(board=self.name, folder=self.folder, needed_bytes=None, free_bytes=0)
             if said.status == 127 or "python" in "".join(last).lower():  # noqa: PLR2004 - the shell's word for no such program
                 raise BoardLacksPython(board=self.name, python=self.python, said=" ".join(last))
             raise BoardFailed(board=self.name, doing="making a private folder", said=last)

@@ -34,7 +34,7 @@ class Refused(Exception):
 
     def __init__(self, ref: str, **facts: Any) -> None:
         super().__init__(ref)
-        self.facts = dict(facts, ref=ref)
+        self.facts = dict(facts, ref=ref, far=True)
 
 
 def main() -> int:
@@ -49,7 +49,8 @@ def main() -> int:
         return 1
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        facts = {"ref": "board-disk-full" if full else "board-failed", "said": str(error), "free_bytes": _free(folder)}
+        ref = "board-disk-full" if full else "board-failed"
+        facts = {"far": True, "ref": ref, "said": str(error), "free_bytes": _free(folder)}
         _say({"ok": False, "error": facts})
         return 1
     _say(dict(answer, ok=True))
@@ -101,10 +102,10 @@ def hold(place: Place, request: Dict[str, Any], stream: BinaryIO) -> Dict[str, A
 
 def have(place: Place, request: Dict[str, Any], stream: BinaryIO) -> Dict[str, Any]:
     """Which of these contents are not here, and how much room there is."""
-    return {
-        "missing": [each for each in request["sha256"] if not place.object(each).is_file()],
-        "free_bytes": _free(place.folder),
-    }
+    missing = [each for each in request["sha256"] if not place.object(each).is_file()]
+    for each in set(request["sha256"]) - set(missing):
+        os.utime(str(place.object(each)))  # in use, so it is not swept away
+    return {"missing": missing, "free_bytes": _free(place.folder)}
 
 
 def put(place: Place, request: Dict[str, Any], stream: BinaryIO) -> Dict[str, Any]:
@@ -137,7 +138,7 @@ def lay(place: Place, request: Dict[str, Any], stream: BinaryIO) -> Dict[str, An
         path.parent.mkdir(parents=True, exist_ok=True)
         _link(place.object(sha256), path)
     made.mkdir(parents=True, exist_ok=True)
-    if made != target:
+    if made != target and not target.is_dir():
         made.rename(target)
     return {"path": str(target)}
 

@@ -22,6 +22,7 @@ from edgecnn.runner.schedule import kill_group
 _OPEN_S = 60.0
 """For name, connection, key exchange and login through any jump hosts; ssh itself gives up on a silent board earlier."""
 _POLL_S = 0.02
+_MOMENT_S = 1.0
 _SOCKET_BYTES = 80
 """A socket's path may have 108 bytes in Linux and 104 elsewhere, and ssh adds seventeen while it makes one."""
 
@@ -78,6 +79,13 @@ class Link:
     def alive(self) -> bool:
         """Whether the connection stands, as far as is known: a silent board is noticed after fifteen seconds."""
         return self._master.poll() is None
+
+    def ended(self) -> bool:
+        """Whether the connection is gone, once something broke: its own process may end a moment after those that use it."""
+        give_up_at = time.monotonic() + _MOMENT_S
+        while self.alive and time.monotonic() < give_up_at:
+            time.sleep(_POLL_S)
+        return not self.alive
 
     def command(self, remote: str) -> list[str]:
         """The words of a process whose standard streams are those of a command there. It never connects by itself."""

@@ -1,0 +1,208 @@
+"""A board as a Host: what a task is given is sent, its runner runs there under a lease, and what it made comes back."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.board import BoardDiskFull, LinkLost
+from edgecnn.errors.host import RunnerCrashed, RunnerFailed, RunnerTimedOut
+from edgecnn.hosts.program import Program, run_program
+from edgecnn.hosts.ssh.address import Address
+from edgecnn.hosts.ssh.board import FOLDER, PYTHON, Board, opening
+from edgecnn.hosts.ssh.contents import Contents
+from edgecnn.hosts.ssh.link import Link
+from edgecnn.hosts.ssh.results import Results
+from edgecnn.hosts.task import SCHEDULE, Task
+from edgecnn.runner.schedule import kill_group
+from edgecnn.values.profile import Environment
+from edgecnn.values.stage import Progress
+
+LEASE_S = 30.0
+"""A runner whose link went without a word ends after that."""
+LOCK = "/tmp/edgecnn.lock"  # noqa: S108 - shared by all users on purpose: it is a lock, opened without following links
+"""Whose holder measures there. One path for all users of a board."""
+VARIABLES = (
+    "PATH",
+    "HOME",
+    "USER",
+    "LANG",
+    "LC_ALL",
+    "TMPDIR",
+    "LD_LIBRARY_PATH",
+    "CUDA_VISIBLE_DEVICES",
+    "XDG_CACHE_HOME",
+)
+"""What a runner may have of the login's, as one on this machine may."""
+_RUNNER = Path(__file__).resolve().parents[2] / "runner"
+_FULL = ("Errno 28", "No space left on device", "Errno 122")
+
+
+class SshHost:
+    """A board, held for one user from ``open`` to ``close``; to be used as a context."""
+
+    def __init__(self, board: Board, lock: str = LOCK) -> None:
+        self.board = board
+        self.contents = Contents(board)
+        self._lock = lock
+        self._holder: subprocess.Popen[bytes] | None = None
+        self._about: Mapping[str, Any] | None = None
+
+    @classmethod
+    def open(cls, address: Address, *, what: str, python: str = PYTHON, folder: str = FOLDER, lock: str = LOCK) -> SshHost:
+        """Connect, and hold the board.
+
+        Args:
+            address: where it is.
+            what: shown to whoever else wants the board meanwhile.
+            python: the interpreter there that has the runtimes.
+            folder: the private one there.
+            lock: a file there that every user may open.
+
+        Raises:
+            EdgecnnError: of ``errors.board``.
+        """
+        host = cls(Board(Link.open(address), python=python, folder=folder), lock)
+        try:
+            host.board.hello()
+            host._hold(what)
+        except BaseException:
+            host.close()
+            raise
+        return host
+
+    def close(self) -> None:
+        """Let go of the board. Whatever still runs there for this process ends."""
+        if self._holder is not None:
+            kill_group(self._holder)
+        self.board.link.close()
+
+    def __enter__(self) -> SshHost:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def identify(self) -> Environment:
+        """The board now, as this edgecnn's own runner sees it there."""
+        return Environment.model_validate(self._info()["environment"])
+
+    def runtime_version(self, runtime: str) -> str | None:
+        """What the board's Python has installed."""
+        found = self._info()["runtimes"].get(runtime)
+        return None if found is None else str(found)
+
+    def recall(self, out: Path) -> None:
+        """See ``Host.recall``."""
+        results = Results(self.board, self.contents, out)
+        if results.begun:
+            results.take()
+
+    def run(self, task: Task, *, lease_s: float, tell: Progress) -> Mapping[str, Any]:
+        """See ``Host.run``.
+
+        Raises:
+            LinkLost: the connection ended; what was finished is kept there, and the same task goes on.
+            BoardDiskFull: there is no room there for what is sent, or for what is made.
+        """
+        places = {kit: self.contents.folder(self.contents.of_folder(kit), "kits") for kit in task.kits}
+        places |= self._given(task)
+        results = None if task.out is None else Results(self.board, self.contents, task.out)
+        if results is not None and task.out is not None:
+            places[task.out] = results.give()
+            if task.schedule is not None:
+                places[task.out / SCHEDULE] = self._sent(task.out, task.schedule.text(places.__getitem__))
+        try:
+            said = self._ran(task, places, lease_s, tell)
+        except (RunnerFailed, RunnerCrashed, RunnerTimedOut):
+            if results is not None:
+                results.take()
+            raise
+        if results is not None:
+            results.take()
+        return said
+
+    # -----------------------------------------------------------------------------------------------------------------
+
+    def _ran(self, task: Task, places: Mapping[Path, str], lease_s: float, tell: Progress) -> Mapping[str, Any]:
+        argv = ["--lease-s", str(LEASE_S), *task.argv(places.__getitem__)]
+        kit = "/".join(places[task.kit].split("/")[-2:])
+        request = opening("run", kit=kit, argv=argv, lock=f"{self._lock}.run", variables=VARIABLES)
+        program = Program(
+            self.board.words(), (task.command,), opening=request, beat_s=LEASE_S / 6, failure=self._failure(task.command)
+        )
+        try:
+            return run_program(program, lease_s=lease_s, tell=tell)
+        except RunnerFailed as error:
+            raise self._judged(error) from error
+        except (RunnerCrashed, RunnerTimedOut) as error:
+            if self.board.link.ended():
+                raise LinkLost(board=self.board.name, doing=task.command) from error
+            raise self._judged(error) from error
+
+    def _failure(self, doing: str) -> Callable[[Mapping[str, Any]], EdgecnnError]:
+        """The runner's own words, or those of our side there."""
+
+        def failure(error: Mapping[str, Any]) -> EdgecnnError:
+            return self.board.failure(doing, error) if error.get("far") else RunnerFailed(**error)
+
+        return failure
+
+    def _judged(self, error: RunnerFailed | RunnerCrashed | RunnerTimedOut) -> EdgecnnError:
+        """A full disk there may be said in many ways."""
+        if any(word in f"{error.what} {error.because}" for word in _FULL):
+            free = int(self.board.ask("have", sha256=[])["free_bytes"])
+            return BoardDiskFull(board=self.board.name, folder=self.board.folder, needed_bytes=None, free_bytes=free)
+        return error
+
+    def _given(self, task: Task) -> dict[Path, str]:
+        digests = self.contents.send(task.given.values())
+        return {path: f"{self.folder}/objects/{sha256[:2]}/{sha256}" for path, sha256 in digests.items()}
+
+    def _sent(self, out: Path, text: str) -> str:
+        """A schedule names kits where they lie there, so it is not the file that lies here."""
+        path = out / f"{SCHEDULE}.sent.partial"
+        path.write_text(text)
+        try:
+            (sha256,) = self.contents.send([path]).values()
+        finally:
+            path.unlink()
+        return f"{self.folder}/objects/{sha256[:2]}/{sha256}"
+
+    @property
+    def folder(self) -> str:
+        """The private folder's path there."""
+        return str(self.board.about["folder"])
+
+    def _info(self) -> Mapping[str, Any]:
+        if self._about is None:
+            files = {f"runner/{name}": path for name, path in self.contents.of_folder(_RUNNER).items()}
+            place = self.contents.folder(files, "kits")
+            kit = "/".join(place.split("/")[-2:])
+            request = opening("run", kit=kit, argv=["info"], lock=f"{self._lock}.run", variables=VARIABLES)
+            program = Program(self.board.words(), ("info",), opening=request, failure=self._failure("info"))
+            self._about = run_program(program, lease_s=LEASE_S * 4, tell=_Nobody())
+        return self._about
+
+    def _hold(self, what: str) -> None:
+        holder = self.board.start("hold", lock=self._lock, what=what)
+        assert holder.stdout is not None
+        while line := holder.stdout.readline():
+            if line.startswith(b'{"held"'):
+                self._holder = holder
+                return
+            if b'"ok"' in line:
+                break
+        rest, said = holder.communicate()
+        kill_group(holder)
+        self.board.answer("hold", line + rest, said)
+
+
+class _Nobody:
+    def step(self, what: str, done: int, total: int | None = None, unit: str = "") -> None: ...
+
+    def note(self, text: str) -> None: ...
