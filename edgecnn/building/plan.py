@@ -211,8 +211,8 @@ def _learning(resolved: Resolved, trunk: Mapping[Role, Key]) -> dict[str, Any]:
 
 def _train_settings(resolved: Resolved) -> dict[str, Any]:
     settings = resolved.recipe.train.model_dump()
-    if settings["epochs"] is None or settings["learning_rate"] is None:
-        raise ValueError("resolve fills in epochs and learning_rate before anything is planned")
+    if any(settings[name] is None for name in ("epochs", "learning_rate", "augment")):
+        raise ValueError("resolve fills in epochs, learning_rate and augment before anything is planned")
     return settings
 
 

@@ -33,7 +33,7 @@ from edgecnn.errors.models import ResolutionTooSmall
 from edgecnn.errors.quantization import CalibrationSetTooSmall
 from edgecnn.judging.bounds import check_bounds
 from edgecnn.models.catalogue import arch_named, pixel_recipe
-from edgecnn.models.defaults import Mode, default_epochs, default_learning_rate
+from edgecnn.models.defaults import Mode, default_augmentation, default_epochs, default_learning_rate
 from edgecnn.models.weights import answer_weights
 from edgecnn.runner.sensors import gpu_models
 from edgecnn.stages.fetch import FetchStage
@@ -261,10 +261,11 @@ def _completed(asked: Recipe, arch: ArchSpec, data: DataSummary, weights: Weight
     train = asked.train
     epochs = train.epochs if train.epochs is not None else default_epochs(mode, data.counts["train"])
     rate = train.learning_rate if train.learning_rate is not None else default_learning_rate(mode, batch_norm=arch.batch_norm)
+    augment = train.augment if train.augment is not None else default_augmentation(mode)
     return asked.model_copy(
         update={
             "model": asked.model.model_copy(update={"resolution_px": resolution}),
-            "train": train.model_copy(update={"epochs": epochs, "learning_rate": rate}),
+            "train": train.model_copy(update={"epochs": epochs, "learning_rate": rate, "augment": augment}),
             "quantize": _with_images(asked.quantize, data),
         }
     )

@@ -39,6 +39,7 @@ _SAID = {
     "list_type": "must be an array",
     "enum": "must be {expected}",
     "literal_error": "must be {expected}",
+    "union_tag_invalid": "is of no known kind: {expected_tags}",
     "greater_than": "must be greater than {gt}",
     "greater_than_equal": "must be at least {ge}",
     "less_than": "must be less than {lt}",

@@ -110,6 +110,16 @@ def refuse_unusable_texts(asked: Asked) -> None:
             raise OptionNotUnicode(option=option, value=value)
 
 
+def recipe_of(asked: Asked) -> Recipe:
+    """The recipe alone, for what builds nothing.
+
+    Raises:
+        EdgecnnError: as ``request_from``, of the recipe.
+    """
+    refuse_unusable_texts(asked)
+    return _recipe(asked)
+
+
 def _recipe(asked: Asked) -> Recipe:
     from edgecnn.building.recipes import apply_overrides, load_recipe
     from edgecnn.values.recipe import Recipe

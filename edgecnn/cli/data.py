@@ -20,6 +20,16 @@ SheetOpt = Annotated[
 ]
 OutOpt = Annotated[Path, typer.Option("--out", metavar="FOLDER", help="A new folder: train/, validation/ and test/.")]
 LinkOpt = Annotated[bool, typer.Option("--link", help="Hard links instead of copies: no space, but one file under two names.")]
+ShownArg = Annotated[
+    str | None, typer.Argument(metavar="[FOLDER]", help="Images, as --data takes them; default the recipe's, or `demo`.")
+]
+RecipeOpt = Annotated[
+    str | None, typer.Option("--recipe", metavar="RECIPE", help="Whose [train] augment is shown: a file, or a shipped pipeline.")
+]
+PreviewSheetOpt = Annotated[Path, typer.Option("--sheet", metavar="FILE.png", help="The picture that is drawn.")]
+ImagesOpt = Annotated[int, typer.Option("--images", min=1, max=60, help="Originals, a row each.")]
+ColumnsOpt = Annotated[int, typer.Option("--columns", min=1, max=20, help="Augmented pictures of each.")]
+DrawSeedOpt = Annotated[int, typer.Option("--seed", min=0, help="Of what is drawn.")]
 data_app = typer.Typer(no_args_is_help=True, help="Look through images before a build, and divide them as a build would.")
 
 
@@ -100,6 +110,43 @@ def split(  # noqa: PLR0913 - a command line's options are its parameters
             show_json(made.model_dump(mode="json", by_alias=True))
         else:
             show_lines(division_lines(made))
+        return ExitCode.OK
+
+    raise typer.Exit(guarded(body, as_json=as_json, debug=debug))
+
+
+@data_app.command()
+def preview(  # noqa: PLR0913 - a command line's options are its parameters
+    folder: ShownArg = None,
+    recipe: RecipeOpt = None,
+    set_: opt.SetOpt = None,
+    sheet: PreviewSheetOpt = Path("preview.png"),
+    images: ImagesOpt = 8,
+    columns: ColumnsOpt = 8,
+    seed: DrawSeedOpt = 0,
+    as_json: opt.JsonOpt = False,
+    quiet: opt.QuietOpt = False,
+    debug: opt.DebugOpt = False,
+) -> None:
+    """Training images beside what training makes of them at random (`[train] augment`), as one picture. Trains nothing."""
+
+    def body() -> ExitCode:
+        from edgecnn.building.previewing import Shown, preview_of
+        from edgecnn.cli.asking import Asked, recipe_of
+        from edgecnn.render.inspection import preview_lines
+        from edgecnn.render.progress import progress_for
+        from edgecnn.render.terminal import show_json, show_lines
+
+        asked = recipe_of(Asked(recipe=recipe, data=folder, overrides=tuple(set_ or ())))
+        tell = progress_for(quiet=quiet or as_json)
+        try:
+            made = preview_of(asked, Shown(images=images, columns=columns, seed=seed), sheet, tell)
+        finally:
+            tell.close()
+        if as_json:
+            show_json(made.model_dump(mode="json", by_alias=True))
+        else:
+            show_lines(preview_lines(made))
         return ExitCode.OK
 
     raise typer.Exit(guarded(body, as_json=as_json, debug=debug))

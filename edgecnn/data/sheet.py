@@ -19,13 +19,13 @@ IMAGES: Final = 8
 """Pictures of a class at most, evenly spaced in the order of their paths."""
 CLASSES: Final = 60
 """Rows at most: the sheet stays below 1,200 × 7,200 pixels whatever it is made of."""
-_CELL_PX: Final = 112
-_GAP_PX: Final = 6
+CELL_PX: Final = 112
+GAP_PX: Final = 6
 _NAMES_PX: Final = 220
 _OURS: Final = "edgecnn contact sheet"
 
 
-def check_sheet(path: Path, root: Path) -> None:
+def check_sheet(path: Path, root: Path | None) -> None:
     """Refuse a place for the sheet before any time is spent.
 
     Raises:
@@ -33,7 +33,7 @@ def check_sheet(path: Path, root: Path) -> None:
         NotOverwritten: a file is there that is no contact sheet of ours.
         OutputUnwritable: no such folder, or not permitted.
     """
-    if path.absolute().resolve().is_relative_to(root.resolve()):
+    if root is not None and path.absolute().resolve().is_relative_to(root.resolve()):
         raise OutputInsideData(path=path, root=root)
     if path.is_symlink() or path.exists():
         if not _is_ours(path):
@@ -52,21 +52,30 @@ def write_sheet(listed: Listed, path: Path) -> None:
     for image in sorted(listed.found):
         by_label[image.label].append(image)
     shown = list(by_label.items())[:CLASSES]
-    row_px = _CELL_PX + _GAP_PX
+    row_px = CELL_PX + GAP_PX
     more = len(by_label) - len(shown)
-    size = (_NAMES_PX + IMAGES * row_px + _GAP_PX, len(shown) * row_px + _GAP_PX + (24 if more else 0))
+    size = (_NAMES_PX + IMAGES * row_px + GAP_PX, len(shown) * row_px + GAP_PX + (24 if more else 0))
     sheet = Image.new("RGB", size, "white")
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(15)
     for row, (label, images) in enumerate(shown):
-        top = _GAP_PX + row * row_px
-        draw.text((_GAP_PX, top), _fitting(draw, listed.classes[label], font), "black", font)
-        draw.text((_GAP_PX, top + 22), f"{len(images):,} image{'' if len(images) == 1 else 's'}", "dimgrey", font)
+        top = GAP_PX + row * row_px
+        draw.text((GAP_PX, top), _fitting(draw, listed.classes[label], font), "black", font)
+        draw.text((GAP_PX, top + 22), f"{len(images):,} image{'' if len(images) == 1 else 's'}", "dimgrey", font)
         for column, image in enumerate(_spaced(images)):
             if (thumbnail := _thumbnail(listed.root / image.path)) is not None:
                 left = _NAMES_PX + column * row_px
-                sheet.paste(thumbnail, (left + (_CELL_PX - thumbnail.width) // 2, top + (_CELL_PX - thumbnail.height) // 2))
+                sheet.paste(thumbnail, (left + (CELL_PX - thumbnail.width) // 2, top + (CELL_PX - thumbnail.height) // 2))
     if more:
-        draw.text((_GAP_PX, size[1] - 22), f"and {more:,} more classes", "black", font)
+        draw.text((GAP_PX, size[1] - 22), f"and {more:,} more classes", "black", font)
+    save_sheet(sheet, path)
+
+
+def save_sheet(sheet: Image.Image, path: Path) -> None:
+    """Write a sheet as PNG, marked as ours, so that the next one may take its place.
+
+    Raises:
+        OutputUnwritable: no space, or not permitted.
+    """
     notes = PngImagePlugin.PngInfo()
     notes.add_text("Software", _OURS)
     data = io.BytesIO()
@@ -92,14 +101,14 @@ def _thumbnail(path: Path) -> Image.Image | None:
         image = decode(path)
     except (OSError, UnreadableImage):
         return None
-    image.thumbnail((_CELL_PX, _CELL_PX))
+    image.thumbnail((CELL_PX, CELL_PX))
     return image
 
 
 def _fitting(draw: ImageDraw.ImageDraw, name: str, font: ImageFont.ImageFont | ImageFont.FreeTypeFont) -> str:
     """A name on one line of its column; signs that would break the line or cannot be drawn are shown by their numbers."""
     text = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in name)[:200]
-    while draw.textlength(text, font) > _NAMES_PX - 2 * _GAP_PX:
+    while draw.textlength(text, font) > _NAMES_PX - 2 * GAP_PX:
         text = f"{text[:-4]}..."
     return text
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from edgecnn.values.augmentation import Augmentation, Crop, Flip
+
 Mode = Literal["finetune", "scratch"]
 
 SCRATCH_IMAGES = 29_600
@@ -34,3 +36,8 @@ def default_learning_rate(mode: Mode, *, batch_norm: bool = True) -> float:
     if mode == "finetune":
         return 1e-3
     return 4e-3 if batch_norm else PLAIN_RATE
+
+
+def default_augmentation(mode: Mode) -> tuple[Augmentation, ...]:
+    """Random crops and mirror images; from scratch, in few epochs, a crop covers more of the image (``training/scratch.py``)."""
+    return (Crop(area=(0.8 if mode == "scratch" else 0.6, 1.0)), Flip())

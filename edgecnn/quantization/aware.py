@@ -24,6 +24,7 @@ from edgecnn.graph.macs import mac_table
 from edgecnn.graph.passes.absorbed_clamps import absorb_clamps
 from edgecnn.graph.passes.integer_bias import quantize_biases
 from edgecnn.graph.trunk import torch_logits
+from edgecnn.models.defaults import default_augmentation
 from edgecnn.quantization.aware_network import Exported, calibrate, integers, rounded
 from edgecnn.quantization.aware_placement import rounds_inputs_alone
 from edgecnn.quantization.aware_settings import AwareSettings
@@ -152,7 +153,7 @@ def _phase(settings: AwareSettings) -> Phase:
         warmup_share=0.1,
         weight_decay=0.0,
         label_smoothing=0.0,
-        smallest_area=0.6,
+        augment=default_augmentation("finetune"),
         average_decay=0.98,
         frozen_statistics=True,
         patience=settings.epochs,

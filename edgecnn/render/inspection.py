@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from edgecnn.values.division import DataDivision
 from edgecnn.values.inspection import DataInspection, Finding, Spread
+from edgecnn.values.preview import AugmentationPreview
 
 _SHOWN = 60
 _NAMED = 5
@@ -63,3 +64,16 @@ def division_lines(made: DataDivision) -> Iterator[str]:
         if left:
             more = f"; and {len(left) - _NAMED:,} more" if len(left) > _NAMED else ""
             yield f"  left out, {len(left):,} that {what}: {'; '.join(left[:_NAMED])}{more}"
+
+
+def preview_lines(made: AugmentationPreview) -> Iterator[str]:
+    """Where the sheet is, and how often each row of the list came to something on it."""
+    yield f"{made.sheet}: originals, and beside them {len(made.pictures):,} pictures as training shows them"
+    for number, asked in enumerate(made.augment):
+        applied = sum(picture.drawn[number].applied for picture in made.pictures)
+        settings = ", ".join(f"{name} {_setting(value)}" for name, value in asked if name != "kind")
+        yield f"  {asked.kind}: {settings}; applied to {applied:,} of them"
+
+
+def _setting(value: object) -> str:
+    return f"{value[0]:g} to {value[1]:g}" if isinstance(value, tuple) else f"{value}"

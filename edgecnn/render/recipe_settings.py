@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from edgecnn.render.terminal import show_lines, show_rows
@@ -33,11 +33,13 @@ def toml_lines(settings: RecipeSettings) -> Iterator[str]:
 
 
 def toml_value(value: Any) -> str:
-    """A value of a recipe as TOML writes it: texts, numbers, true and false, and tables of them on one line."""
+    """A value of a recipe as TOML writes it: texts, numbers, true and false, and tables and lists of them on one line."""
     if isinstance(value, Mapping):
         return (
             "{ " + ", ".join(f"{_text(str(key))} = {toml_value(inner)}" for key, inner in value.items()) + " }" if value else "{}"
         )
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return f"[{', '.join(toml_value(inner) for inner in value)}]"
     if isinstance(value, str):
         return _text(value)
     return json.dumps(value)

@@ -1,8 +1,9 @@
-"""Random crops and mirror images, all drawn from (seed, phase, epoch), so that an epoch can be repeated exactly."""
+"""A list of augmentations on a batch, all drawn from (seed, phase, epoch), so that an epoch can be repeated exactly."""
 
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,10 +13,9 @@ from torch import Tensor
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional
 
+from edgecnn.training.operations import OPERATIONS, Drawn, Values, draw, is_applied, values_of
+from edgecnn.values.augmentation import Augmentation, Crop
 from edgecnn.values.preprocessing import Normalization
-
-ASPECT = 1.18
-"""Largest ratio of the longer to the shorter side of a random crop, before it is resized to a square."""
 
 
 class EpochDraw(NamedTuple):
@@ -23,12 +23,19 @@ class EpochDraw(NamedTuple):
 
     order: npt.NDArray[np.int64]
     """(N,) positions in the order in which they are shown."""
-    area: npt.NDArray[np.float64]
-    """(N,) share of the square that a crop covers."""
-    aspect: npt.NDArray[np.float64]
-    place: npt.NDArray[np.float64]
-    """(N, 2) where the crop lies between top and bottom, left and right, 0…1."""
-    mirror: npt.NDArray[np.bool_]
+    augment: Sequence[Augmentation]
+    """What is done, in this order."""
+    drawn: tuple[Drawn, ...]
+    """What was drawn for each of these."""
+
+
+class Frame(NamedTuple):
+    """Sides of what the network is shown."""
+
+    size_px: int
+    """In this epoch."""
+    shipped_px: int
+    """In use, where the centre of a square is shown."""
 
 
 def stream_seed(seed: int, phase: str, epoch: int) -> int:
@@ -36,42 +43,52 @@ def stream_seed(seed: int, phase: str, epoch: int) -> int:
     return int(np.random.SeedSequence([seed, zlib.crc32(phase.encode()), epoch]).generate_state(1)[0])
 
 
-def draw_epoch(images: int, *, seed: int, smallest_area: float) -> EpochDraw:
-    """Draw order and augmentation for ``images`` images."""
+def draw_epoch(images: int, *, seed: int, augment: Sequence[Augmentation]) -> EpochDraw:
+    """Draw order and augmentation for ``images`` images: the order first, then row by row of the list."""
     random = np.random.Generator(np.random.Philox(seed))
-    return EpochDraw(
-        order=random.permutation(images),
-        area=random.uniform(smallest_area, 1.0, images),
-        aspect=ASPECT ** random.uniform(-1.0, 1.0, images),
-        place=random.uniform(size=(images, 2)),
-        mirror=random.uniform(size=images) < 0.5,
-    )
+    return EpochDraw(random.permutation(images), augment, tuple([draw(random, images, asked) for asked in augment]))
 
 
-def augmented(squares: npt.NDArray[np.uint8], positions: npt.NDArray[np.int64], draw: EpochDraw, size_px: int) -> Tensor:
-    """Crop, resize and mirror a batch as the draw says.
+def augmented(squares: npt.NDArray[np.uint8], positions: npt.NDArray[np.int64], epoch: EpochDraw, frame: Frame) -> Tensor:
+    """Change a batch as the draw says; what mixes pictures with each other is left to ``mixing.py``.
 
     Args:
         squares: uint8 (n, side, side, 3).
         positions: (n,) of these images in the draw.
-        draw: of this epoch.
-        size_px: side of the result.
+        epoch: its draw.
+        frame: side of the result; without a crop in the list the centre is shown, as it is in use.
 
     Returns:
         uint8 (n, 3, size, size).
     """
-    side = squares.shape[1]
     batch = torch.from_numpy(np.ascontiguousarray(squares.transpose(0, 3, 1, 2)))
-    crops = []
-    for image, position in zip(batch, positions, strict=True):
-        wish = side * np.sqrt(draw.area[position] * np.array([1 / draw.aspect[position], draw.aspect[position]]))
-        height, width = (int(min(side, max(1, round(length)))) for length in wish)
-        top, left = (int(round(x)) for x in draw.place[position] * (side - height, side - width))
-        crop = functional.resized_crop(
-            image, top, left, height, width, [size_px, size_px], interpolation=InterpolationMode.BILINEAR, antialias=True
-        )
-        crops.append(crop.flip(-1) if draw.mirror[position] else crop)
-    return torch.stack(crops)
+    return torch.stack([_one(image, position, epoch, frame) for image, position in zip(batch, positions, strict=True)])
+
+
+def _one(image: Tensor, position: int, epoch: EpochDraw, frame: Frame) -> Tensor:
+    if not any(isinstance(asked, Crop) for asked in epoch.augment):
+        image = _resized(functional.center_crop(image, [frame.shipped_px, frame.shipped_px]), frame.size_px)
+    for asked, drawn in zip(epoch.augment, epoch.drawn, strict=True):
+        if isinstance(asked, Crop):
+            image = _cropped(image, values_of(drawn, position), frame.size_px)
+        elif type(asked) in OPERATIONS and is_applied(drawn, position):
+            image = OPERATIONS[type(asked)].apply(image, asked, values_of(drawn, position))
+    return image
+
+
+def _cropped(image: Tensor, values: Values, size_px: int) -> Tensor:
+    side = image.shape[1]
+    wish = side * np.sqrt(values["area"] * np.array([1 / values["aspect"], values["aspect"]]))
+    height, width = (int(min(side, max(1, round(length)))) for length in wish)
+    top, left = round(values["top"] * (side - height)), round(values["left"] * (side - width))
+    crop: Tensor = functional.resized_crop(
+        image, top, left, height, width, [size_px, size_px], interpolation=InterpolationMode.BILINEAR, antialias=True
+    )
+    return crop
+
+
+def _resized(image: Tensor, size_px: int) -> Tensor:
+    return image if image.shape[1] == size_px else functional.resize(image, [size_px, size_px], antialias=True)
 
 
 def centred(squares: npt.NDArray[np.uint8], size_px: int) -> npt.NDArray[np.uint8]:

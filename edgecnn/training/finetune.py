@@ -30,7 +30,7 @@ def finetune_phase(settings: TrainSettings) -> Phase:
         warmup_share=0.1,
         weight_decay=settings.weight_decay,
         label_smoothing=settings.label_smoothing,
-        smallest_area=0.6,
+        augment=settings.augment,
         average_decay=0.98,
         frozen_statistics=True,
         patience=settings.patience,

@@ -19,6 +19,7 @@ from edgecnn.training.features import Features
 from edgecnn.training.history import BestFacts, EpochFacts
 from edgecnn.training.loop import PhaseResult
 from edgecnn.training.settings import TrainSettings
+from edgecnn.values.augmentation import mirrored_share
 
 NAME = "head"
 DROPOUT = 0.2
@@ -55,7 +56,7 @@ def _epoch(head: nn.Linear, features: Features, settings: TrainSettings, epoch: 
     order = torch.randperm(count, generator=random)
     loss_sum = 0.0
     for index, positions in enumerate(torch.tensor_split(order, max(1, round(count / settings.batch_size)))):
-        mirror = torch.rand(len(positions), 1, generator=random) < 0.5
+        mirror = torch.rand(len(positions), 1, generator=random) < mirrored_share(settings.augment)
         shown = torch.where(mirror, features.mirrored[positions], features.train[positions])
         kept = torch.rand(shown.shape, generator=random) >= DROPOUT
         logits = head(shown * kept / (1 - DROPOUT))

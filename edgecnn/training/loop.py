@@ -11,16 +11,17 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn import functional
 
 from edgecnn.errors.training import TrainingDiverged
 from edgecnn.training.answers import answers_of
-from edgecnn.training.augment import EpochDraw, augmented, draw_epoch, normalized, stream_seed
+from edgecnn.training.augment import EpochDraw, Frame, augmented, draw_epoch, normalized, stream_seed
 from edgecnn.training.checkpoint import Moving, load_checkpoint, save_checkpoint, write_tensors
 from edgecnn.training.distillation import distillation_loss
 from edgecnn.training.history import BestFacts, EpochFacts
 from edgecnn.training.loader import Squares
+from edgecnn.training.mixing import Batch, mixed
 from edgecnn.training.phase import Phase
 from edgecnn.training.statistics import BATCHES, take_statistics
 from edgecnn.training.validation import ChoosePixels
@@ -36,6 +37,7 @@ class Material(NamedTuple):
     choose: ChoosePixels
     folder: Path
     tell: Progress
+    classes: int
     teacher: nn.Module | None = None
     """Whose answers are learned in place of labels."""
 
@@ -115,15 +117,17 @@ def _optimizer(network: nn.Module, head: nn.Module, phase: Phase) -> torch.optim
 def _epoch(moving: Moving, phase: Phase, material: Material, epoch: int) -> EpochFacts:
     seed = stream_seed(phase.seed, phase.name, epoch)
     torch.manual_seed(seed)  # dropout and stochastic depth draw from torch's own stream
-    draw = draw_epoch(len(material.squares), seed=seed, smallest_area=phase.smallest_area)
+    draw = draw_epoch(len(material.squares), seed=seed, augment=phase.augment)
     size = phase.sizes_px[epoch]
+    frame = Frame(size, phase.shipped_px)
     _training_mode(moving.network, phase)
     batches = _batches(draw.order, phase.batch_size)
     total, loss_sum = len(draw.order), 0.0
     rate = phase.peak_rate
     for index, positions in enumerate(batches):
         rate = phase.rate((epoch + (index + 1) / len(batches)) / phase.epochs)
-        loss = _step(moving, phase, rate, _shown(material, positions, draw, size), material.teacher)
+        shown = mixed(_shown(material, positions, draw, frame), draw, positions[0], material.classes)
+        loss = _step(moving, phase, rate, shown, material.teacher)
         _average(moving, phase.average_decay, steps=epoch * len(batches) + index)
         if not math.isfinite(loss):
             best = best_file(material.folder, phase)
@@ -134,20 +138,15 @@ def _epoch(moving: Moving, phase: Phase, material: Material, epoch: int) -> Epoc
         material.tell.step(phase.told_as, done, phase.epochs * total, "images")
     judged = size == phase.shipped_px
     if judged and not phase.frozen_statistics:
-        take_statistics(moving.average, (_shown(material, each, draw, size).images for each in batches[:BATCHES]))
+        take_statistics(moving.average, (_shown(material, each, draw, frame).images for each in batches[:BATCHES]))
     top1 = material.choose.top1(moving.average) if judged else None
     return EpochFacts(epoch=epoch, train_loss=loss_sum / total, choose_top1=top1, learning_rate=rate, resolution_px=size)
 
 
-class _Shown(NamedTuple):
-    images: Tensor
-    labels: Tensor
-
-
-def _shown(material: Material, positions: npt.NDArray[np.int64], draw: EpochDraw, size_px: int) -> _Shown:
-    pixels = augmented(material.squares.read(positions), positions, draw, size_px)
+def _shown(material: Material, positions: npt.NDArray[np.int64], draw: EpochDraw, frame: Frame) -> Batch:
+    pixels = augmented(material.squares.read(positions), positions, draw, frame)
     labels = torch.from_numpy(material.squares.labels[positions])
-    return _Shown(normalized(pixels, material.choose.normalization), labels)
+    return Batch(normalized(pixels, material.choose.normalization), labels)
 
 
 def _batches(order: npt.NDArray[np.int64], batch_size: int) -> list[npt.NDArray[np.int64]]:
@@ -163,7 +162,7 @@ def _training_mode(network: nn.Module, phase: Phase) -> None:
                 module.eval()
 
 
-def _step(moving: Moving, phase: Phase, rate: float, shown: _Shown, teacher: nn.Module | None) -> float:
+def _step(moving: Moving, phase: Phase, rate: float, shown: Batch, teacher: nn.Module | None) -> float:
     for group in moving.optimizer.param_groups:
         group["lr"] = rate * group["share"]
     logits, *auxiliary = answers_of(moving.network(shown.images))

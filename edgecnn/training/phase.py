@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from edgecnn.values.augmentation import Augmentation
 from edgecnn.values.base import Value
 
 
@@ -23,8 +24,8 @@ class Phase(Value):
     """Share of all steps over which the rate rises to its peak; from there it falls to zero along a cosine."""
     weight_decay: float
     label_smoothing: float
-    smallest_area: float
-    """Random crops cover at least this share of an image."""
+    augment: tuple[Augmentation, ...]
+    """What is done to the images at random, in this order."""
     average_decay: float
     """Of the running average of the weights, a step; the average is what is judged and kept."""
     frozen_statistics: bool

@@ -101,7 +101,7 @@ def material_for(settings: Shown, inputs: TrainingInputs, resume: Path, tell: Pr
             raise NothingToTrainOn(role=role)
     squares = Squares(source, entries, side_px=max(pixels.resize_px, pixels.crop_px), interpolation=pixels.interpolation)
     squares.hold(resume / "squares.npy", tell)
-    return Material(squares, choose, resume, tell)
+    return Material(squares, choose, resume, tell, settings.classes)
 
 
 def teacher_of(arch: str, classes: int, seed: int, inputs: TrainingInputs) -> nn.Module:

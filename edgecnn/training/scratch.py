@@ -32,7 +32,7 @@ def scratch_phase(settings: TrainSettings) -> Phase:
         warmup_share=0.15,
         weight_decay=settings.weight_decay,
         label_smoothing=settings.label_smoothing,
-        smallest_area=0.8,
+        augment=settings.augment,
         average_decay=0.99,
         frozen_statistics=False,
         patience=settings.patience,

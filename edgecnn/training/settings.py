@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
+from edgecnn.values.augmentation import Augmentations
 from edgecnn.values.base import Value
 from edgecnn.values.preprocessing import Preprocessing
 
@@ -27,6 +28,8 @@ class TrainSettings(Value):
     """Peak rate: of the whole network from scratch; of the head when fine-tuning, whose body learns at a tenth of it."""
     weight_decay: Annotated[float, Field(ge=0)] = 1e-4
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    augment: Augmentations
+    """What is done to training images at random, in this order. Frozen features know of mirror images alone."""
     patience: PositiveInt = 5
     """Epochs without a better ``choose`` accuracy after which a phase stops."""
     seed: NonNegativeInt = 0

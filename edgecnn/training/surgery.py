@@ -19,6 +19,7 @@ from torchvision.ops import StochasticDepth
 
 from edgecnn.graph.checks import spread
 from edgecnn.graph.trunk import TrunkRequest, make_trunk, torch_logits
+from edgecnn.models.defaults import default_augmentation
 from edgecnn.models.networks import parameter_count
 from edgecnn.models.surgery import mean_gates, operated
 from edgecnn.training.distillation import divergence
@@ -120,7 +121,7 @@ def _phase(settings: SurgerySettings) -> Phase:
         warmup_share=0.1,
         weight_decay=0.0,
         label_smoothing=0.0,
-        smallest_area=0.6,
+        augment=default_augmentation("finetune"),
         average_decay=0.98,
         frozen_statistics=False,
         patience=settings.surgery.epochs,

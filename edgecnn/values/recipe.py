@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
+from edgecnn.values.augmentation import Augmentations
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import Runtime
 from edgecnn.values.objective import Objective
@@ -75,6 +76,8 @@ class TrainChoice(Value):
     """Of AdamW."""
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """Share of each label that is spread over all classes."""
+    augment: Augmentations | None = None
+    """What is done to training images at random, in order: a list of tables with a `kind`. Unset: crops and mirror images."""
     patience: PositiveInt = 5
     """Epochs without a better ``choose`` accuracy after which training stops."""
     seed: NonNegativeInt = 0

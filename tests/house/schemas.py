@@ -22,6 +22,7 @@ from edgecnn.values.inspection import DataInspection
 from edgecnn.values.loadgen import LoadGenReport
 from edgecnn.values.measured_history import MeasuredHistory
 from edgecnn.values.predictions import Predictions
+from edgecnn.values.preview import AugmentationPreview
 from edgecnn.values.profile import Profile
 from edgecnn.values.ranking import Ranking
 from edgecnn.values.recipe import Recipe
@@ -50,6 +51,7 @@ PUBLISHED: dict[str, tuple[type[BaseModel], str]] = {
     "loadgen": (LoadGenReport, "loadgen.json: what LoadGen was told, and its verdicts."),
     "division": (DataDivision, "What dividing images made: `edgecnn data split FOLDER --out FOLDER --json`."),
     "inspection": (DataInspection, "What looking through images found: `edgecnn data inspect FOLDER --json`."),
+    "preview": (AugmentationPreview, "What was drawn for a sheet: `edgecnn data preview FOLDER --json`."),
     "bundle": (BundleManifest, "bundle.json: every file of a bundle; this is what is signed."),
     "verification": (BundleVerification, "What verifying a bundle found: `edgecnn verify BUNDLE --json`."),
     "predictions": (Predictions, "What a bundle says of photographs: `edgecnn predict BUNDLE PHOTOS --json`."),

@@ -11,6 +11,7 @@ import numpy as np
 from edgecnn.data.images import open_source
 from edgecnn.data.manifest import summarize
 from edgecnn.models.catalogue import arch_named, pixel_recipe
+from edgecnn.models.defaults import default_augmentation
 from edgecnn.runner.pixels import PixelRecipe, to_pixels
 from edgecnn.stages.fetch import FetchStage
 from edgecnn.stages.train import TrainStage
@@ -56,7 +57,16 @@ def stage(arch: str = SMALL, **changes: object) -> TrainStage:
     """A short training; a test states what is different about its own."""
     spec = arch_named(arch)
     preprocessing = Preprocessing(pixels=pixel_recipe(spec, SIZE_PX), normalization=spec.normalization)
-    plain = {"arch": arch, "classes": 10, "preprocessing": preprocessing, "mode": "scratch", "epochs": 3, "learning_rate": 2e-3}
+    augment = default_augmentation("scratch" if changes.get("mode", "scratch") == "scratch" else "finetune")
+    plain: dict[str, object] = {
+        "augment": augment,
+        "arch": arch,
+        "classes": 10,
+        "preprocessing": preprocessing,
+        "mode": "scratch",
+        "epochs": 3,
+        "learning_rate": 2e-3,
+    }
     return TrainStage.model_validate({**plain, "head_epochs": 5, "batch_size": 32, **changes})
 
 

@@ -1,0 +1,51 @@
+"""From a recipe to a sheet of its augmentation: what a build would fill in is filled in the same way."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from edgecnn.backends.installed import require_packages
+from edgecnn.building.resolve import DEMO_RESOLUTION_PX
+from edgecnn.data.demo import DEMO
+from edgecnn.data.layout import root_of
+from edgecnn.data.manifest import summarize
+from edgecnn.data.sheet import check_sheet
+from edgecnn.models.catalogue import arch_named, pixel_recipe
+from edgecnn.models.defaults import default_augmentation
+from edgecnn.store.store import Store
+from edgecnn.training.waiting import sleeping_threads
+from edgecnn.values.preview import AugmentationPreview
+from edgecnn.values.recipe import Recipe
+from edgecnn.values.stage import Progress
+
+
+class Shown(NamedTuple):
+    """How much of it."""
+
+    images: int
+    columns: int
+    seed: int
+
+
+def preview_of(recipe: Recipe, shown: Shown, sheet: Path, tell: Progress) -> AugmentationPreview:
+    """Write the sheet. Weights are not asked for: an unset list is that of fine-tuning where the network has published ones.
+
+    Raises:
+        MissingPackage: torch is not installed.
+        EdgecnnError: an unknown network, unusable data, a place that cannot be written.
+    """
+    arch = arch_named(recipe.model.arch)
+    check_sheet(sheet, None if recipe.data.path == DEMO else root_of(recipe.data.path))
+    require_packages(("torch", "torchvision"), extra="train", needed_for="a preview")
+    data = summarize(recipe.data, Store.open().root, tell)
+    from_scratch = recipe.model.weights == "none" or arch.weights is None
+    augment = recipe.train.augment
+    if augment is None:
+        augment = default_augmentation("scratch" if from_scratch else "finetune")
+    resolution = recipe.model.resolution_px or (DEMO_RESOLUTION_PX if data.origin == "demo" else arch.resolution_px)
+    with sleeping_threads():
+        from edgecnn.training.preview import Asked, make_preview
+
+    asked = Asked(augment, pixel_recipe(arch, resolution), shown.images, shown.columns, shown.seed)
+    return make_preview(data, asked, sheet)

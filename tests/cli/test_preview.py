@@ -1,0 +1,49 @@
+"""`edgecnn data preview` on the command line: a sheet, and what was drawn for it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from jsonschema import Draft202012Validator
+from PIL import Image
+from typer.testing import CliRunner
+
+from edgecnn.cli.main import app
+from tests.house.schemas import FOLDER
+
+
+@pytest.fixture(autouse=True)
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDGECNN_STORE", str(tmp_path / "store"))
+
+
+def test_the_demo_is_shown_beside_what_training_makes_of_it(tmp_path: Path) -> None:
+    sheet = tmp_path / "sheet.png"
+    words = ["data", "preview", "--sheet", str(sheet), "--images", "3", "--columns", "2", "--json"]
+    done = CliRunner().invoke(app, [*words, "--set", 'train.augment=[{kind="flip", p=1.0}, {kind="rotate"}, {kind="mixup"}]'])
+    assert done.exit_code == 0, done.stderr
+    facts = json.loads(done.stdout)
+    Draft202012Validator(json.loads((FOLDER / "preview.json").read_text(encoding="utf-8"))).validate(facts)
+    assert [(each["row"], each["column"]) for each in facts["pictures"]] == [(r, c) for r in (1, 2, 3) for c in (1, 2)]
+    flip, rotate, mixup = facts["pictures"][0]["drawn"]
+    assert flip == {"kind": "flip", "applied": True, "values": {}}
+    assert -15 <= rotate["values"]["degrees"] <= 15 and mixup["applied"]
+    with Image.open(sheet) as image:
+        assert image.format == "PNG" and image.width > 3 * 112
+    again = CliRunner().invoke(app, ["data", "preview", "--sheet", str(sheet), "--images", "2", "--columns", "2", "-q"])
+    assert again.exit_code == 0, "a sheet of ours may be replaced"
+    assert "  crop: area 0.6 to 1, aspect 1.18; applied to 4 of them" in again.stdout
+
+
+def test_a_picture_of_somebody_else_is_not_overwritten(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.png"
+    Image.new("RGB", (8, 8)).save(mine)
+    done = CliRunner().invoke(app, ["data", "preview", "--sheet", str(mine)])
+    assert done.exit_code == 2 and "[not-overwritten]" in done.stderr
+
+
+def test_an_absent_folder_is_bad_input(tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["data", "preview", str(tmp_path / "none"), "--sheet", str(tmp_path / "s.png")])
+    assert done.exit_code == 2 and "[data-folder-missing]" in done.stderr

@@ -1,0 +1,133 @@
+"""What a list of augmentations does to pictures, and that what is drawn can be drawn again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from edgecnn.building.recipes import apply_overrides
+from edgecnn.errors.recipes import OverridesInvalid
+from edgecnn.models.defaults import default_augmentation
+from edgecnn.training.augment import Frame, augmented, draw_epoch
+from edgecnn.training.mixing import Batch, mixed
+from edgecnn.training.operations import OPERATIONS
+from edgecnn.values import augmentation as kinds
+from edgecnn.values.recipe import Recipe
+
+SIDE, SIZE = 48, 32
+RANDOM = np.random.default_rng(5)
+SLOPE = np.linspace(-50, 50, SIDE)[None, :, None, None]
+GRAIN = RANDOM.integers(-5, 5, (6, SIDE, SIDE, 3))
+PICTURES = np.clip(RANDOM.integers(60, 200, (6, 1, 1, 3)) + SLOPE + GRAIN, 0, 255).astype(np.uint8)
+
+
+def shown(*augment: Any, seed: int = 3) -> Tensor:
+    epoch = draw_epoch(len(PICTURES), seed=seed, augment=augment)
+    return augmented(PICTURES, np.arange(len(PICTURES)), epoch, Frame(SIZE, SIZE))
+
+
+def changed(one: Tensor, other: Tensor) -> list[bool]:
+    return [not torch.equal(each, same) for each, same in zip(one, other, strict=True)]
+
+
+def test_without_a_crop_the_centre_is_shown_as_in_use() -> None:
+    start = (SIDE - SIZE) // 2
+    centre = PICTURES[:, start : start + SIZE, start : start + SIZE].transpose(0, 3, 1, 2)
+    assert np.array_equal(shown().numpy(), centre)
+
+
+@pytest.mark.parametrize("kind", sorted(OPERATIONS, key=lambda each: each.__name__))
+def test_each_kind_changes_pictures_at_probability_1_and_none_at_0(kind: type) -> None:
+    strong = {"strength": (1.0, 1.0), "sd": (0.1, 0.1), "magnitude": 25}
+    settings = {name: value for name, value in strong.items() if name in kind.model_fields and kind is not kinds.Pca}
+    there = shown(kind(p=1.0, **settings))
+    assert there.shape == (6, 3, SIZE, SIZE) and there.dtype == torch.uint8
+    assert sum(changed(there, shown())) >= 4
+    assert not any(changed(shown(kind(p=0.0, **settings)), shown()))
+
+
+def test_the_same_seed_draws_the_same_and_another_does_not() -> None:
+    every = [kinds.Crop(), *(kind() for kind in OPERATIONS)]
+    assert torch.equal(shown(*every), shown(*every))
+    assert not torch.equal(shown(*every), shown(*every, seed=4))
+
+
+def test_drawing_leaves_the_stream_of_dropout_alone() -> None:
+    torch.manual_seed(1)
+    wanted = torch.rand(3)
+    torch.manual_seed(1)
+    shown(kinds.Elastic(p=1.0), kinds.Noise(p=1.0), kinds.RandAugment())
+    batch = Batch(torch.rand(4, 3, 8, 8, generator=torch.Generator().manual_seed(0)), torch.arange(4))
+    mixed(batch, draw_epoch(4, seed=1, augment=[kinds.Mixup(), kinds.Cutmix()]), 0, 4)
+    assert torch.equal(torch.rand(3), wanted)
+
+
+def test_geometry_goes_where_it_says() -> None:
+    right = shown(kinds.Translate(share=(0.25, 0.25)))
+    assert torch.equal(right[:, :, 8:, 8:], shown()[:, :, : SIZE - 8, : SIZE - 8])
+    upside_down = shown(kinds.Flip(p=1.0, axis="vertical"))
+    assert torch.equal(upside_down, shown().flip(-2))
+    half = shown(kinds.Rotate(degrees=(180, 180)))
+    assert (half.int() - shown().flip(-1, -2).int()).abs().max() <= 1
+
+
+def test_colour_and_noise_keep_to_their_ranges() -> None:
+    brighter = shown(kinds.Colour(brightness=(1.2, 1.2), contrast=(1, 1), saturation=(1, 1)))
+    assert (brighter.float() - (shown().float() * 1.2).clamp(max=255)).abs().max() <= 1
+    noise = shown(kinds.Noise(p=1.0, sd=(0.02, 0.02))).float() - shown().float()
+    assert noise.std() == pytest.approx(0.02 * 255, rel=0.1)
+    shifts = shown(kinds.Pca(sd=0.5)).float() - shown().float()
+    assert shifts.std(dim=(2, 3)).max() < 1, "one shift for the whole picture"
+
+
+def test_cutout_covers_the_share_it_drew() -> None:
+    cut = (shown(kinds.Cutout(p=1.0, area=(0.25, 0.25), aspect=1.0)) != shown()).any(1).float().mean(dim=(1, 2))
+    assert cut.mean() == pytest.approx(0.25, abs=0.03)
+
+
+@pytest.mark.parametrize("kind", [kinds.Mixup, kinds.Cutmix])
+def test_mixing_mixes_labels_as_it_mixes_pictures(kind: Any) -> None:
+    images = torch.arange(4.0).view(4, 1, 1, 1).expand(4, 3, 16, 16).contiguous()
+    epoch = draw_epoch(4, seed=2, augment=[kind(alpha=1.0)])
+    batch = mixed(Batch(images, torch.arange(4)), epoch, 0, 4)
+    shares = batch.labels @ torch.arange(4.0)
+    assert torch.allclose(batch.images.mean(dim=(1, 2, 3)), shares, atol=1e-5)
+    assert (batch.labels.sum(1) == 1).all() and (batch.labels > 0).sum() == 8
+
+
+def test_a_batch_of_one_has_nothing_to_be_mixed_with() -> None:
+    epoch = draw_epoch(1, seed=2, augment=[kinds.Mixup()])
+    batch = Batch(torch.rand(1, 3, 8, 8), torch.tensor([0]))
+    assert mixed(batch, epoch, 0, 4) is not None and mixed(batch, epoch, 0, 4).labels.dtype == torch.int64
+
+
+def test_mirror_images_are_shown_as_often_as_the_list_says() -> None:
+    assert kinds.mirrored_share(default_augmentation("finetune")) == 0.5
+    assert kinds.mirrored_share([kinds.Rotate()]) == 0
+    assert kinds.mirrored_share([kinds.Flip(p=1.0)]) == 1
+    assert kinds.mirrored_share([kinds.Flip(p=1.0), kinds.Flip(p=1.0)]) == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[{kind='spin'}]", "train.augment.0 is of no known kind: 'crop', 'flip'"),
+        ("[{kind='rotate', degrees=[10, -10]}]", "train.augment.0.rotate.degrees: a range runs from its smaller to"),
+        ("[{kind='flip', p=2}]", "train.augment.0.flip.p must be at most 1.0, not 2"),
+        ("[{kind='flip', axes='x'}]", "train.augment.0.flip.axes is no key"),
+        ("[{kind='crop'}, {kind='crop'}]", "train.augment: a list holds one crop at most"),
+        ("'flip'", "train.augment must be an array"),
+    ],
+)  # fmt: skip
+def test_a_list_that_cannot_be_meant_is_refused_by_its_place(text: str, said: str) -> None:
+    with pytest.raises(OverridesInvalid) as refusal:
+        apply_overrides(Recipe(), [f"train.augment={text}"])
+    assert said in refusal.value.line()
+
+
+def test_an_empty_list_is_no_augmentation() -> None:
+    assert apply_overrides(Recipe(), ["train.augment=[]"]).train.augment == ()
