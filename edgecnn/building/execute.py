@@ -25,12 +25,12 @@ from edgecnn.values.key import Key
 from edgecnn.values.reason import OutOfTime
 from edgecnn.values.stage import Progress, Role
 
-TRUNK = ("prepare", "fetch", "train", "export", "adopt")
+TRUNK = ("prepare", "fetch", "transfer", "train", "export", "adopt")
 BRANCH = ("rank", "quantize", "package", "compile")
 MEASURING: tuple[Goal, ...] = ("profile", "judge")
 """Goals that end with figures: only these need the desktop baseline."""
 _LAST_STEP: Mapping[Goal, tuple[str, ...]] = {
-    "train": ("prepare", "fetch", "train"),
+    "train": ("prepare", "fetch", "transfer", "train"),
     "export": TRUNK,
     "quantize": (*TRUNK, "rank", "quantize"),
     "package": (*TRUNK, "rank", "quantize", "package"),

@@ -15,6 +15,7 @@ from edgecnn.building.aware import AWARE, TRUNK, graph_of
 from edgecnn.building.mixed import mixed_rungs
 from edgecnn.building.resolved import DesktopGpu, Resolved
 from edgecnn.building.surgery import SURGERY
+from edgecnn.models.defaults import default_augmentation, default_epochs, default_learning_rate
 from edgecnn.stages.adopt import AdoptStage
 from edgecnn.stages.aware import AwareStage
 from edgecnn.stages.compile import CompileStage
@@ -27,7 +28,9 @@ from edgecnn.stages.quantize import MixedStage, QuantizeStage
 from edgecnn.stages.rank import RankStage
 from edgecnn.stages.surgery import SurgeryStage
 from edgecnn.stages.train import TrainStage
+from edgecnn.stages.transfer import TransferStage
 from edgecnn.stages.variant import VariantStage
+from edgecnn.training.settings import ScratchTerms
 from edgecnn.values.candidate import Candidate, Precision, Rung
 from edgecnn.values.key import Key
 from edgecnn.values.stage import Role, Stage
@@ -146,12 +149,15 @@ def _trunk(resolved: Resolved, steps: _Steps) -> dict[Role, Key]:
     train_inputs = {"images": images, "pixels": prepared}
     if resolved.mode == "finetune":
         train_inputs["weights"] = steps.add("fetch", FetchStage.from_answer(arch, resolved.weights))
+    if _decides_transfer(resolved):
+        train_inputs["transfer"] = steps.add("transfer", _transfer(resolved, train_inputs))
     train = TrainStage(
         inputs=train_inputs,
         arch=arch.name,
         classes=len(resolved.data.classes),
         preprocessing=resolved.preprocessing,
         mode=resolved.mode,
+        otherwise=_otherwise(resolved) if _decides_transfer(resolved) else None,
         **_train_settings(resolved),
     )
     trained = steps.add("train", train)
@@ -209,10 +215,36 @@ def _learning(resolved: Resolved, trunk: Mapping[Role, Key]) -> dict[str, Any]:
     }
 
 
+def _decides_transfer(resolved: Resolved) -> bool:
+    return resolved.mode == "finetune" and resolved.recipe.train.transfer == "auto"
+
+
+def _transfer(resolved: Resolved, inputs: Mapping[Role, Key]) -> TransferStage:
+    """The rule is a parameter of train; what it comes to is this stage's file."""
+    return TransferStage(
+        inputs=dict(inputs),
+        arch=resolved.arch.name,
+        classes=len(resolved.data.classes),
+        preprocessing=resolved.preprocessing,
+        seed=resolved.recipe.train.seed,
+    )
+
+
+def _otherwise(resolved: Resolved) -> ScratchTerms:
+    """What the recipe states holds from scratch too; what it leaves open is filled in for that."""
+    asked = resolved.asked.train
+    images = resolved.data.counts["train"]
+    return ScratchTerms(
+        epochs=default_epochs("scratch", images) if asked.epochs is None else asked.epochs,
+        learning_rate=asked.learning_rate or default_learning_rate("scratch"),
+        augment=default_augmentation("scratch") if asked.augment is None else asked.augment,
+    )
+
+
 def _train_settings(resolved: Resolved) -> dict[str, Any]:
     settings = resolved.recipe.train.model_dump()
-    if any(settings[name] is None for name in ("epochs", "learning_rate", "augment")):
-        raise ValueError("resolve fills in epochs, learning_rate and augment before anything is planned")
+    if any(settings[name] is None for name in ("epochs", "learning_rate", "augment", "transfer")):
+        raise ValueError("resolve fills in epochs, learning_rate, augment and transfer before anything is planned")
     return settings
 
 

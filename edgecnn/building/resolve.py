@@ -31,6 +31,7 @@ from edgecnn.data.manifest import summarize
 from edgecnn.errors.building import NothingToBuild
 from edgecnn.errors.models import ResolutionTooSmall
 from edgecnn.errors.quantization import CalibrationSetTooSmall
+from edgecnn.errors.training import NothingToTransfer, WeightsNotWanted
 from edgecnn.judging.bounds import check_bounds
 from edgecnn.models.catalogue import arch_named, pixel_recipe
 from edgecnn.models.defaults import Mode, default_augmentation, default_epochs, default_learning_rate
@@ -55,7 +56,7 @@ DEMO_RESOLUTION_PX = 64
 """The demo's images are 28 pixels wide: a larger input would cost time and show nothing more."""
 DISTRIBUTIONS = (
     "torch", "torchvision", "safetensors", "onnx", "onnxscript", "onnxruntime", "onnxconverter-common", "openvino", "nncf",
-    "pillow", "numpy", "timm", "tensorrt", "tensorrt-rtx-cu13-bindings", TORCHAO,
+    "pillow", "numpy", "timm", "tensorrt", "tensorrt-rtx-cu13-bindings", TORCHAO, "scikit-learn",
 )  # fmt: skip
 """Everything whose version can bind an artifact's bytes."""
 ABSENT = "absent"
@@ -237,6 +238,10 @@ def _answer(request: BuildRequest, arch: ArchSpec, store: Store, versions: Mappi
     """Asked of this machine every time, of the network only where the last build of this folder was not answered already."""
     found = store.artifacts.find(FetchStage.published(arch), versions, {}) if arch.weights is not None else None
     choice = request.recipe.model.weights
+    if request.recipe.train.transfer == "scratch":
+        if choice not in ("auto", "none"):
+            raise WeightsNotWanted(weights=choice)
+        choice = "none"
     previous = None if request.refresh_weights else _previous_answer(request.out / PLAN, arch.name, choice)
     return answer_weights(arch, choice, cached=found.folder if isinstance(found, Artifact) else None, previous=previous)
 
@@ -261,11 +266,14 @@ def _completed(asked: Recipe, arch: ArchSpec, data: DataSummary, weights: Weight
     train = asked.train
     epochs = train.epochs if train.epochs is not None else default_epochs(mode, data.counts["train"])
     rate = train.learning_rate if train.learning_rate is not None else default_learning_rate(mode, batch_norm=arch.batch_norm)
+    if mode == "scratch" and train.transfer in ("head", "last", "all"):
+        raise NothingToTransfer(arch=arch.name, asked=train.transfer, why=weights.why)
+    transfer = "scratch" if mode == "scratch" else train.transfer or "all"
     augment = train.augment if train.augment is not None else default_augmentation(mode)
     return asked.model_copy(
         update={
             "model": asked.model.model_copy(update={"resolution_px": resolution}),
-            "train": train.model_copy(update={"epochs": epochs, "learning_rate": rate, "augment": augment}),
+            "train": train.model_copy(update={"epochs": epochs, "learning_rate": rate, "augment": augment, "transfer": transfer}),
             "quantize": _with_images(asked.quantize, data),
         }
     )

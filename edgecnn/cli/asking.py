@@ -35,6 +35,7 @@ class Asked:
     knobs: bool = False
     objective: str | None = None
     time_budget: str | None = None
+    transfer: str | None = None
     verb: str = field(default="build")
 
 
@@ -99,6 +100,7 @@ def refuse_unusable_texts(asked: Asked) -> None:
         "--soak": asked.soak,
         "--objective": asked.objective,
         "--time-budget": asked.time_budget,
+        "--transfer": asked.transfer,
     }
     several = {"--set": asked.overrides, "--max": asked.at_most, "--min": asked.at_least}
     given = [(option, value) for option, value in single.items() if value is not None]
@@ -125,6 +127,7 @@ def _recipe(asked: Asked) -> Recipe:
     from edgecnn.values.recipe import Recipe
 
     overrides = [*asked.overrides, *([f"choice.objective={asked.objective}"] if asked.objective else [])]
+    overrides += [f"train.transfer={asked.transfer}"] if asked.transfer else []
     recipe = apply_overrides(load_recipe(asked.recipe) if asked.recipe else Recipe(), overrides)
     given = {"arch": asked.arch, "onnx": asked.onnx, "weights": asked.weights}
     if any(value is not None for value in given.values()):
@@ -161,6 +164,7 @@ def command_line(asked: Asked) -> str:
     words += ["--end-to-end"] if asked.end_to_end else []
     words += ["--knobs"] if asked.knobs else []
     words += ["--objective", asked.objective] if asked.objective else []
+    words += ["--transfer", asked.transfer] if asked.transfer else []
     words += ["--time-budget", asked.time_budget] if asked.time_budget else []
     words += ["--out", asked.out] if asked.out else []
     return shlex.join(words)

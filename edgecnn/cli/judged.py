@@ -86,6 +86,7 @@ def how_to_build(asked: Asked) -> tuple[str, ...]:
         "--set": asked.overrides,
         "--knobs": asked.knobs,
         "--objective": asked.objective,
+        "--transfer": asked.transfer,
         "--out": asked.out,
     }
     return tuple(option for option, value in given.items() if value)

@@ -46,6 +46,15 @@ WeightsOpt = Annotated[
     str | None,
     typer.Option("--weights", metavar="auto|imagenet|none|FILE", help="Where training begins.", rich_help_panel="What to build"),
 ]
+TransferOpt = Annotated[
+    str | None,
+    typer.Option(
+        "--transfer",
+        metavar="auto|head|last|all|scratch",
+        help="What is learned anew of a pretrained network; auto measures, and says why. As `--set train.transfer=`.",
+        rich_help_panel="What to build",
+    ),
+]
 SetOpt = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Any recipe value, such as train.epochs=3.", rich_help_panel="What to build"),

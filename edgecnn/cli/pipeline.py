@@ -59,6 +59,7 @@ def _verb(verb: str, goal: str) -> Callable[..., None]:
         target: opt.TargetOpt = None,
         data: opt.DataOpt = None,
         weights: opt.WeightsOpt = None,
+        transfer: opt.TransferOpt = None,
         set_: opt.SetOpt = None,
         at_most: opt.MaxOpt = None,
         at_least: opt.MinOpt = None,
@@ -84,7 +85,7 @@ def _verb(verb: str, goal: str) -> Callable[..., None]:
             recipe=recipe, arch=arch, onnx=onnx, target=target, data=data, weights=weights, overrides=tuple(set_ or ()), out=out,
             at_most=tuple(at_most or ()), at_least=tuple(at_least or ()), require_measured=require_measured,
             refresh_weights=refresh_weights, meter=meter, until=until, batches=batches, end_to_end=end_to_end, soak=soak,
-            knobs=knobs, objective=objective, time_budget=time_budget, verb=verb,
+            knobs=knobs, objective=objective, time_budget=time_budget, transfer=transfer, verb=verb,
         )  # fmt: skip
         shown = _Shown(as_json=as_json, quiet=quiet, debug=debug, job=_job(verb, junit, unsure_passes=unsure_passes))
         _refuse_what_only_builds_do(asked, shown, junit=junit, sign=sign)
@@ -124,6 +125,7 @@ def _judge(  # noqa: PLR0913 - a command line's options are its parameters
     target: opt.TargetOpt = None,
     data: opt.DataOpt = None,
     weights: opt.WeightsOpt = None,
+    transfer: opt.TransferOpt = None,
     set_: opt.SetOpt = None,
     at_most: opt.MaxOpt = None,
     at_least: opt.MinOpt = None,
@@ -148,7 +150,8 @@ def _judge(  # noqa: PLR0913 - a command line's options are its parameters
     asked = Asked(
         recipe=recipe, arch=arch, onnx=onnx, target=target, data=data, weights=weights, overrides=tuple(set_ or ()), out=out,
         at_most=tuple(at_most or ()), at_least=tuple(at_least or ()), require_measured=require_measured, meter=meter,
-        until=until, batches=batches, end_to_end=end_to_end, soak=soak, knobs=knobs, objective=objective, verb="judge",
+        until=until, batches=batches, end_to_end=end_to_end, soak=soak, knobs=knobs, objective=objective, transfer=transfer,
+        verb="judge",
     )  # fmt: skip
     shown = _Shown(as_json=as_json, quiet=quiet, debug=debug, job=Job(junit, unsure_passes=unsure_passes))
     if against is not None:

@@ -41,3 +41,38 @@ class ClassesDiffer(EdgecnnError):
         super().__init__(
             what=f"the plan trains for {planned} classes, the images have {found}", hint="plan again: the data changed meanwhile"
         )
+
+
+class ClassTooSmall(EdgecnnError):
+    """Raised before a cross-validation in which a class could not be both learned and tried."""
+
+    ref = "class-too-small"
+
+    def __init__(self, *, name: str, images: int) -> None:
+        super().__init__(
+            what=f"class {name} has {images} training image{'' if images == 1 else 's'}",
+            because="a linear probe learns from some images of a class and is tried on others, so it takes 2 at least",
+            hint="add images of it, or force the choice: --transfer head",
+        )
+
+
+class NothingToTransfer(EdgecnnError):
+    """Raised in resolve where part of a pretrained network is to be kept and training begins from random weights."""
+
+    ref = "nothing-to-transfer"
+
+    def __init__(self, *, arch: str, asked: str, why: str) -> None:
+        super().__init__(
+            what=f"--transfer {asked} keeps pretrained layers of {arch}, and there are none",
+            because=why,
+            hint="--transfer auto or scratch, or --weights with weights that can be had",
+        )
+
+
+class WeightsNotWanted(EdgecnnError):
+    """Raised in resolve where weights are named that training from scratch would not read."""
+
+    ref = "weights-not-wanted"
+
+    def __init__(self, *, weights: str) -> None:
+        super().__init__(what=f"--transfer scratch keeps nothing of --weights {weights}", hint="leave one of them out")

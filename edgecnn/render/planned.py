@@ -21,7 +21,7 @@ def show_plan(planned: PlannedBuild) -> None:
             f"{resolved.arch.name} at {recipe.model.resolution_px} px for {resolved.device.title}",
             f"weights: {resolved.weights.why}",
             f"data: {resolved.data.root}, {len(resolved.data.classes)} classes; {counts}; {resolved.data.splits_from}",
-            resolved.brought.why if resolved.brought is not None else f"training: {resolved.mode}, {recipe.train.epochs} epochs",
+            resolved.brought.why if resolved.brought is not None else _training(resolved),
             *_surgery(resolved),
             *_left_out(resolved.data),
             f"the test set: {planned.test_set} of accuracy between two candidates",
@@ -45,6 +45,17 @@ def show_plan(planned: PlannedBuild) -> None:
         for step in planned.steps
     ]
     show_rows(("rung", "step", "key", "store", "because"), rows)
+
+
+def _training(resolved: Resolved) -> str:
+    train = resolved.recipe.train
+    of_finetune = {
+        "auto": "; what is learned anew is decided by a linear probe",
+        "head": "; the head alone",
+        "last": "; the last groups of blocks alone",
+    }
+    said = of_finetune.get(train.transfer or "", "") if resolved.mode == "finetune" else ""
+    return f"training: {resolved.mode}, {train.epochs} epochs{said}"
 
 
 def _perhaps(planned: PlannedBuild) -> list[str]:

@@ -16,9 +16,9 @@ from edgecnn.values.stage import Progress, Role, Stage
 class TrainStage(Stage, TrainSettings):
     """Writes ``weights.safetensors`` and ``history.json``.
 
-    Roles: ``images`` (a manifest), ``pixels`` (of prepare; only ``choose`` is read, ``report`` never), and for ``finetune``
-    ``weights`` (of fetch). ``resume/`` holds features and checkpoints and is gone when the stage is finished; a call that finds
-    it continues there and ends with the same bytes as an uninterrupted one.
+    Roles: ``images`` (a manifest), ``pixels`` (of prepare; only ``choose`` is read, ``report`` never), for ``finetune``
+    ``weights`` (of fetch), and where ``transfer`` is auto ``transfer``. ``resume/`` holds features and checkpoints and is gone
+    when the stage is finished; a call that finds it continues there and ends with the same bytes as an uninterrupted one.
     """
 
     kind: ClassVar[str] = "train"
@@ -42,5 +42,5 @@ class TrainStage(Stage, TrainSettings):
         with sleeping_threads():
             from edgecnn.training.run import TrainingInputs, train
 
-        inputs = TrainingInputs(images=given["images"], pixels=given["pixels"], weights=given.get("weights"))
+        inputs = TrainingInputs(given["images"], given["pixels"], given.get("weights"), given.get("transfer"))
         train(self, inputs, out, tell)

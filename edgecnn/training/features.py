@@ -20,6 +20,7 @@ from edgecnn.training.validation import ChoosePixels
 from edgecnn.values.preprocessing import Normalization
 
 BATCH = 64
+PARTS = "features-*.safetensors"
 PART = 512
 """Images a part file: what a kill can cost."""
 
@@ -65,7 +66,7 @@ def compute_features(body: nn.Module, material: Material, size_px: int) -> Featu
     plain, mirrored = [], []
     for start in range(0, len(material.squares), PART):
         stop = min(start + PART, len(material.squares))
-        file = material.folder / f"features-{start:07d}.safetensors"
+        file = _place(material, f"features-{start:07d}.safetensors")
         if not file.exists():
             write_tensors(_part(body, material.squares, range(start, stop), (size_px, normalization)), file)
         part = load_file(file)
@@ -73,7 +74,7 @@ def compute_features(body: nn.Module, material: Material, size_px: int) -> Featu
         mirrored.append(part["mirrored"])
         material.tell.step("features", stop, len(material.squares), "images")
     labels = torch.from_numpy(material.squares.labels)
-    of_choose = _of_choose(body, material.choose, material.folder)
+    of_choose = _of_choose(body, material.choose, _place(material, "features-choose.safetensors"))
     return Features(torch.cat(plain), torch.cat(mirrored), labels, of_choose, material.choose.labels)
 
 
@@ -89,8 +90,13 @@ def _part(body: nn.Module, squares: Squares, positions: range, how: tuple[int, N
     return {name: torch.cat(parts) for name, parts in found.items()}
 
 
-def _of_choose(body: nn.Module, choose: ChoosePixels, folder: Path) -> Tensor:
-    file = folder / "features-choose.safetensors"
+def _place(material: Material, name: str) -> Path:
+    """Where an earlier stage left a part of the same features, else where one is kept while this one runs."""
+    made = None if material.features is None else material.features / name
+    return made if made is not None and made.exists() else material.folder / name
+
+
+def _of_choose(body: nn.Module, choose: ChoosePixels, file: Path) -> Tensor:
     if not file.exists():
         write_tensors({"choose": choose.outputs(body)}, file)
     return load_file(file)["choose"]

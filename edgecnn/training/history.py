@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from pydantic import Field
+
 from edgecnn.values.base import Value
 
 
@@ -44,3 +46,5 @@ class History(Value):
     """Why it ended: all epochs done, or the patience used up."""
     initial: Mapping[str, str | None]
     """Where it began: source and sha256 of the starting weights."""
+    transfer: str | None = Field(default=None, exclude_if=lambda said: said is None)
+    """What was learned anew and why, where it was not simply every layer."""

@@ -27,6 +27,10 @@ _BLOCK = 64
 class ImageSource(Protocol):
     """Where pictures are read from; ``data/images.py`` makes one of a manifest."""
 
+    @property
+    def classes(self) -> Sequence[str]:
+        """Names, in the order of the labels."""
+
     def read(self, entry: ImageEntry) -> Image.Image:
         """The picture as RGB, upright."""
 

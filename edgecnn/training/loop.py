@@ -40,6 +40,8 @@ class Material(NamedTuple):
     classes: int
     teacher: nn.Module | None = None
     """Whose answers are learned in place of labels."""
+    features: Path | None = None
+    """A folder in which features of these images lie already."""
 
 
 class PhaseResult(NamedTuple):

@@ -17,6 +17,7 @@ from edgecnn.models.networks import build_network, head_of, load_state, read_wei
 from edgecnn.training import finetune, scratch
 from edgecnn.training.checkpoint import write_tensors
 from edgecnn.training.features import compute_features, without_head
+from edgecnn.training.groups import freeze_all_but_last
 from edgecnn.training.head import NAME as HEAD
 from edgecnn.training.head import train_head
 from edgecnn.training.history import BestFacts, History, PhaseFacts
@@ -29,6 +30,7 @@ from edgecnn.training.validation import ChoosePixels
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.preprocessing import Preprocessing
 from edgecnn.values.stage import Progress
+from edgecnn.values.transfer import TransferChoice
 
 
 class Shown(Protocol):
@@ -55,11 +57,14 @@ class TrainingInputs(NamedTuple):
     """A prepare artifact."""
     weights: Path | None
     """A fetch artifact; None from scratch."""
+    transfer: Path | None = None
+    """A transfer artifact, where the choice was left to it."""
 
 
 class _Course(NamedTuple):
     """What a mode of training came to; the network holds the result."""
 
+    network: nn.Module
     phases: tuple[PhaseFacts, ...]
     best: BestFacts | None
     stopped: str
@@ -74,14 +79,30 @@ def train(settings: TrainSettings, inputs: TrainingInputs, out: Path, tell: Prog
     if is_made(out, FACTS):
         return
     spec, resume = arch_named(settings.arch), begin(out)
+    settings, said = _settled(settings, inputs)
     with repeatable():
-        material = material_for(settings, inputs, resume, tell)
-        network = build_network(spec, settings.classes, seed=settings.seed)
+        material = material_for(settings, inputs, resume, tell)._replace(features=inputs.transfer)
         run = _from_scratch if settings.mode == "scratch" else _from_weights
-        course = run(network, spec, settings, inputs, material)
-        write_tensors(network.state_dict(), out / "weights.safetensors")
-    history = History(phases=course.phases, best=course.best, stopped=course.stopped, initial=_initial(inputs))
+        course = run(spec, settings, inputs, material)
+        write_tensors(course.network.state_dict(), out / "weights.safetensors")
+    initial = _initial(inputs if settings.mode == "finetune" else inputs._replace(weights=None))
+    history = History(phases=course.phases, best=course.best, stopped=course.stopped, initial=initial, transfer=said)
     finish(out, FACTS, history.model_dump_json(indent=1) + "\n")
+
+
+def _settled(settings: TrainSettings, inputs: TrainingInputs) -> tuple[TrainSettings, str | None]:
+    """The settings with the transfer that was chosen or forced, and what there is to say of it."""
+    said = None if settings.mode == "scratch" or settings.transfer == "all" else f"transfer {settings.transfer}, as asked"
+    if settings.mode == "finetune" and settings.transfer == "auto":
+        if inputs.transfer is None:
+            raise TypeError("transfer auto needs a transfer artifact")
+        choice = TransferChoice.model_validate_json((inputs.transfer / "transfer.json").read_bytes())
+        settings, said = settings.model_copy(update={"transfer": choice.chosen}), choice.sentence
+    if settings.mode == "finetune" and settings.transfer == "scratch":
+        terms = settings.otherwise.model_dump(include={"epochs", "learning_rate"}) if settings.otherwise else {}
+        augment = {"augment": settings.otherwise.augment} if settings.otherwise else {}
+        settings = settings.model_copy(update={"mode": "scratch", **terms, **augment})
+    return settings, said
 
 
 def material_for(settings: Shown, inputs: TrainingInputs, resume: Path, tell: Progress) -> Material:
@@ -124,35 +145,47 @@ def _initial(inputs: TrainingInputs) -> dict[str, str | None]:
     return {"kind": "pretrained", "sha256": facts["sha256"], "source": facts["source"]}
 
 
-def _from_scratch(
-    network: nn.Module, spec: ArchSpec, settings: TrainSettings, inputs: TrainingInputs, material: Material
-) -> _Course:
+def pretrained(spec: ArchSpec, classes: int, seed: int, inputs: TrainingInputs) -> nn.Module:
+    """The network with the weights that were fetched, and a new last layer.
+
+    Raises:
+        TypeError: there are no weights.
+        WeightsUnreadable, WeightsDoNotFit: see ``read_weights``.
+    """
+    if inputs.weights is None:
+        raise TypeError("fine-tuning needs weights")
+    network = build_network(spec, classes, seed=seed)
+    state = read_weights(spec, inputs.weights / "weights.safetensors")
+    body = {name: tensor for name, tensor in state.items() if not name.startswith(replaced_names(spec))}
+    network.load_state_dict(body, strict=False)  # read_weights has checked every name; only last layers stay new
+    finetune.prepare_network(network)
+    return network.to(memory_format=torch.channels_last)
+
+
+def _from_scratch(spec: ArchSpec, settings: TrainSettings, inputs: TrainingInputs, material: Material) -> _Course:
+    network = build_network(spec, settings.classes, seed=settings.seed)
     scratch.prepare_network(network)
     phase = scratch.scratch_phase(settings)
     result = run_phase(network, head_of(network, spec), phase, material)
     if result.best is not None:
         network.load_state_dict(load_file(best_file(material.folder, phase)))
-    return _Course((PhaseFacts(name=phase.name, epochs=result.epochs),), result.best, result.stopped)
+    return _Course(network, (PhaseFacts(name=phase.name, epochs=result.epochs),), result.best, result.stopped)
 
 
-def _from_weights(
-    network: nn.Module, spec: ArchSpec, settings: TrainSettings, inputs: TrainingInputs, material: Material
-) -> _Course:
-    if inputs.weights is None:
-        raise TypeError("fine-tuning needs weights")
-    state = read_weights(spec, inputs.weights / "weights.safetensors")
-    body = {name: tensor for name, tensor in state.items() if not name.startswith(replaced_names(spec))}
-    network.load_state_dict(body, strict=False)  # read_weights has checked every name; only last layers stay new
-    finetune.prepare_network(network)
-    network.to(memory_format=torch.channels_last)
+def _from_weights(spec: ArchSpec, settings: TrainSettings, inputs: TrainingInputs, material: Material) -> _Course:
+    network = pretrained(spec, settings.classes, settings.seed, inputs)
     with without_head(network, spec.head) as frozen:
         features = compute_features(frozen, material, settings.preprocessing.pixels.crop_px)
     head = head_of(network, spec)
     of_head = train_head(head, features, settings)
+    if settings.transfer == "head":
+        return _Course(network, (PhaseFacts(name=HEAD, epochs=of_head.epochs),), of_head.best, of_head.stopped)
+    if settings.transfer == "last":
+        freeze_all_but_last(network, head)
     phase = finetune.finetune_phase(settings)
     beaten = of_head.best.choose_top1 if of_head.best else -1.0
     head_alone = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     result = run_phase(network, head, phase, material, to_beat=beaten)
     network.load_state_dict(head_alone if result.best is None else load_file(best_file(material.folder, phase)))
     phases = (PhaseFacts(name=HEAD, epochs=of_head.epochs), PhaseFacts(name=phase.name, epochs=result.epochs))
-    return _Course(phases, result.best or of_head.best, result.stopped)
+    return _Course(network, phases, result.best or of_head.best, result.stopped)

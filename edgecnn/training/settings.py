@@ -9,6 +9,15 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 from edgecnn.values.augmentation import Augmentations
 from edgecnn.values.base import Value
 from edgecnn.values.preprocessing import Preprocessing
+from edgecnn.values.transfer import AskedTransfer
+
+
+class ScratchTerms(Value):
+    """What a training from random weights is asked where it is not the one that was planned for."""
+
+    epochs: NonNegativeInt
+    learning_rate: PositiveFloat
+    augment: Augmentations
 
 
 class TrainSettings(Value):
@@ -19,6 +28,10 @@ class TrainSettings(Value):
     preprocessing: Preprocessing
     """Resolution, and how pixels become the network's input; that of the shipped kit."""
     mode: Literal["finetune", "scratch"]
+    transfer: AskedTransfer = "all"
+    """finetune only: what is learned anew. auto: as the file of role ``transfer`` says."""
+    otherwise: ScratchTerms | None = None
+    """Where ``auto`` may come to scratch: on which terms."""
     epochs: NonNegativeInt
     """Of the whole network: from scratch, or after the head was trained on frozen features."""
     head_epochs: PositiveInt = 30

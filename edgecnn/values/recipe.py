@@ -12,6 +12,7 @@ from edgecnn.values.base import Value
 from edgecnn.values.candidate import Runtime
 from edgecnn.values.objective import Objective
 from edgecnn.values.surgery import Activation, SqueezeExcite
+from edgecnn.values.transfer import AskedTransfer
 
 
 class ModelChoice(Value):
@@ -64,6 +65,8 @@ class PreprocessingChoice(Value):
 class TrainChoice(Value):
     """``[train]``. Pretrained: a head on cached features, then ``epochs`` of the whole network. Scratch: ``epochs``."""
 
+    transfer: AskedTransfer | None = None
+    """What is learned anew of a pretrained network: auto (it measures, and says why), head, last (groups), all, or scratch."""
     epochs: Annotated[int, Field(ge=0, le=10_000)] | None = None
     """Passes over the training images. Unset: 2 of a pretrained network; from scratch by the number of images, 8 to 90."""
     head_epochs: PositiveInt = 30

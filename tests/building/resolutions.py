@@ -9,6 +9,7 @@ from edgecnn.building.devices import device_named
 from edgecnn.building.resolve import BASELINE
 from edgecnn.building.resolved import Attachment, Resolved
 from edgecnn.models.catalogue import arch_named, pixel_recipe
+from edgecnn.models.defaults import default_augmentation
 from edgecnn.values.candidate import Candidate, Method, Precision, Runtime, Scheme
 from edgecnn.values.dataset import DataSummary
 from edgecnn.values.key import Key
@@ -26,7 +27,7 @@ INT8 = Candidate(
 )
 TRT_FP16 = Candidate(id="tensorrt-fp16", runtime=Runtime.TENSORRT, precision=Precision.FP16, needs_engine=True)
 _PACKAGES = """torch torchvision safetensors onnx onnxscript onnxruntime onnxconverter-common openvino nncf pillow numpy
-tensorrt tensorrt-rtx-cu13-bindings torchao"""
+tensorrt tensorrt-rtx-cu13-bindings torchao scikit-learn"""
 VERSIONS = dict.fromkeys(_PACKAGES.split(), "1.0")
 
 
@@ -43,7 +44,7 @@ def resolved(recipe: Recipe | None = None, **changes: Any) -> Resolved:
     device = changes.pop("device", device_named("cpu"))
     found: dict[str, Any] = {
         "asked": asked,
-        "recipe": asked,
+        "recipe": _filled(asked),
         "device": device,
         "attachment": Attachment(attached=True, why="this machine is this machine"),
         "arch": arch,
@@ -60,6 +61,13 @@ def resolved(recipe: Recipe | None = None, **changes: Any) -> Resolved:
         "sources": {DATA: Path("/nowhere/manifest.json")},
     }
     return Resolved(**{**found, **changes})
+
+
+def _filled(asked: Recipe) -> Recipe:
+    """As resolve leaves it where nothing was said of these."""
+    unset = {"augment": default_augmentation("scratch"), "transfer": "scratch"}
+    filled = {name: value for name, value in unset.items() if getattr(asked.train, name) is None}
+    return asked.model_copy(update={"train": asked.train.model_copy(update=filled)})
 
 
 def summary() -> DataSummary:

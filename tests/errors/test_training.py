@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgecnn.errors.training import ClassesDiffer, NothingToTrainOn, TrainingDiverged
+from edgecnn.errors.training import ClassesDiffer, NothingToTrainOn, NothingToTransfer, TrainingDiverged, WeightsNotWanted
 
 
 def test_a_diverged_training_names_the_batch_and_what_is_kept() -> None:
@@ -36,4 +36,18 @@ def test_an_empty_role_is_named() -> None:
 def test_another_number_of_classes_means_that_the_plan_is_old() -> None:
     assert ClassesDiffer(planned=10, found=9).line() == (
         "the plan trains for 10 classes, the images have 9 — plan again: the data changed meanwhile [classes-differ]"
+    )
+
+
+def test_nothing_can_be_kept_of_random_weights() -> None:
+    why = "training starts from random weights, as asked"
+    assert NothingToTransfer(arch="resnet-18", asked="head", why=why).line() == (
+        "--transfer head keeps pretrained layers of resnet-18, and there are none: training starts from random weights, as asked"
+        " — --transfer auto or scratch, or --weights with weights that can be had [nothing-to-transfer]"
+    )
+
+
+def test_weights_beside_scratch_are_a_contradiction() -> None:
+    assert WeightsNotWanted(weights="mine.safetensors").line() == (
+        "--transfer scratch keeps nothing of --weights mine.safetensors — leave one of them out [weights-not-wanted]"
     )

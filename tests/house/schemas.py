@@ -29,6 +29,7 @@ from edgecnn.values.recipe import Recipe
 from edgecnn.values.recipe_settings import RecipeDifference, RecipeSettings
 from edgecnn.values.report import BuildReport
 from edgecnn.values.side_by_side import SideBySide
+from edgecnn.values.transfer import TransferChoice
 from tests.house.source_tree import ROOT
 
 FOLDER = ROOT / "docs" / "schemas"
@@ -46,6 +47,7 @@ PUBLISHED: dict[str, tuple[type[BaseModel], str]] = {
     "recipe-settings": (RecipeSettings, "Every value of a recipe and where it is from: `edgecnn recipe show --json`."),
     "recipe-difference": (RecipeDifference, "In which values two recipes or builds differ: `edgecnn recipe diff --json`."),
     "ranking": (Ranking, "ranking.json of a rank artifact: the network's layers by what INT8 does to each alone."),
+    "transfer": (TransferChoice, "transfer.json of a transfer artifact: what is learned anew of a pretrained network, and why."),
     "record": (Record, "record.json: beside every artifact in the store."),
     "doctor": (DoctorReport, "What was found on one machine: `edgecnn doctor --json`."),
     "loadgen": (LoadGenReport, "loadgen.json: what LoadGen was told, and its verdicts."),

@@ -1,0 +1,44 @@
+"""transfer: how much of a pretrained network is to be learned anew, decided by measuring, in a file that train reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar
+
+from edgecnn.backends.installed import require_packages
+from edgecnn.training.transfer_settings import TransferSettings
+from edgecnn.training.waiting import sleeping_threads
+from edgecnn.values.stage import Progress, Role, Stage
+
+
+class TransferStage(Stage, TransferSettings):
+    """Writes ``transfer.json`` (see ``values/transfer.py``) and the features that it was measured on.
+
+    Roles: ``images`` (a manifest), ``pixels`` (of prepare) and ``weights`` (of fetch).
+    """
+
+    kind: ClassVar[str] = "transfer"
+    revision: ClassVar[int] = 1
+    resumable: ClassVar[bool] = True
+
+    @property
+    def tools(self) -> tuple[str, ...]:
+        """Arithmetic, network definitions, decoding, and the probe."""
+        return ("torch", "torchvision", "safetensors", "pillow", "numpy", "scikit-learn")
+
+    def make(self, given: Mapping[Role, Path], out: Path, tell: Progress) -> None:
+        """Measure and choose, or go on measuring.
+
+        Raises:
+            MissingPackage: torch or scikit-learn is not installed.
+            ClassTooSmall: a class has one training image or none.
+            NothingToTrainOn, ClassesDiffer: the images are not those that were planned for.
+        """
+        require_packages(self.tools, extra="train", needed_for="transfer")
+        with sleeping_threads():
+            from edgecnn.training.run import TrainingInputs
+            from edgecnn.training.transfer import make_transfer
+
+        inputs = TrainingInputs(images=given["images"], pixels=given["pixels"], weights=given["weights"])
+        make_transfer(self, inputs, out, tell)

@@ -1,0 +1,74 @@
+"""The transfer choice in a plan: a rule with a key before its file exists."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from edgecnn.building.devices import device_named
+from edgecnn.building.plan import plan
+from edgecnn.building.recipes import apply_overrides
+from edgecnn.building.request import BuildRequest
+from edgecnn.building.resolve import settle_recipe
+from edgecnn.building.resolved import Resolved
+from edgecnn.errors.training import NothingToTransfer, WeightsNotWanted
+from edgecnn.stages.train import TrainStage
+from edgecnn.store.store import Store
+from edgecnn.values.recipe import Recipe
+from edgecnn.values.weights import WeightsAnswer
+from tests.building.resolutions import resolved
+from tests.data.folders import Heard
+
+
+def asking(transfer: str, **changes: Any) -> Resolved:
+    recipe = resolved().recipe
+    asked = recipe.model_copy(update={"train": recipe.train.model_copy(update={"transfer": transfer})})
+    file = WeightsAnswer(choice="w.pth", kind="file", sha256="f" * 64, path="/w.pth", why="yours")
+    return resolved(asked, **{"mode": "finetune", "weights": file, **changes})
+
+
+def train_of(found: Resolved) -> TrainStage:
+    step = plan(found).step("train")
+    assert step is not None and isinstance(step.stage, TrainStage)
+    return step.stage
+
+
+def test_auto_is_a_stage_whose_key_training_names() -> None:
+    laid = plan(asking("auto"))
+    decides = laid.step("transfer")
+    assert decides is not None
+    stage = train_of(asking("auto"))
+    assert stage.inputs["transfer"] == decides.key and stage.transfer == "auto"
+    assert stage.otherwise is not None and stage.otherwise.epochs == 2, "what the recipe states holds from scratch too"
+
+
+@pytest.mark.parametrize("forced", ["head", "last", "all"])
+def test_a_forced_choice_asks_nobody(forced: str) -> None:
+    assert plan(asking(forced)).step("transfer") is None
+    assert (train_of(asking(forced)).transfer, train_of(asking(forced)).otherwise) == (forced, None)
+
+
+def test_each_choice_trains_under_a_key_of_its_own() -> None:
+    keys = {plan(asking(each)).step("train").key for each in ("auto", "head", "last", "all")}  # type: ignore[union-attr]
+    assert len(keys) == 4
+
+
+def settled(tmp_path: Any, *overrides: str) -> Recipe:
+    recipe = apply_overrides(Recipe(), ["model.arch=efficientnet-lite0", *overrides])
+    request = BuildRequest(recipe=recipe, device=device_named("cpu"), out=tmp_path / "out")
+    return settle_recipe(request, Store.open(tmp_path / "store"), Heard()).recipe
+
+
+def test_what_is_unset_is_filled_in_visibly(tmp_path: Any) -> None:
+    assert settled(tmp_path).train.transfer == "all"
+    assert settled(tmp_path, "train.transfer=auto").train.transfer == "auto"
+    assert settled(tmp_path, "model.weights=none", "train.transfer=auto").train.transfer == "scratch"
+    assert settled(tmp_path, "train.transfer=scratch").train.learning_rate == 4e-3
+
+
+def test_contradictions_are_refused_before_anything_is_done(tmp_path: Any) -> None:
+    with pytest.raises(NothingToTransfer):
+        settled(tmp_path, "model.weights=none", "train.transfer=last")
+    with pytest.raises(WeightsNotWanted):
+        settled(tmp_path, "model.weights=imagenet", "train.transfer=scratch")

@@ -1,0 +1,151 @@
+"""How much is learned anew: the matrix, the probe, what is frozen, and the file that training reads."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from edgecnn.errors.training import ClassTooSmall
+from edgecnn.models.catalogue import all_archs, arch_named
+from edgecnn.models.networks import build_network, head_of
+from edgecnn.stages.transfer import TransferStage
+from edgecnn.training.groups import block_groups, freeze_all_but_last
+from edgecnn.training.probe import probe
+from edgecnn.training.transfer_matrix import choose
+from edgecnn.values.transfer import TransferChoice
+from tests.data.folders import Heard
+from tests.training.made import LITE, Given, fetched, files_of, make_given, stage
+
+CLASSES = ("boot", "coat", "hat")
+
+
+@pytest.fixture(scope="module")
+def given(tmp_path_factory: pytest.TempPathFactory) -> Given:
+    return make_given(tmp_path_factory.mktemp("given"))
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return fetched(tmp_path_factory.mktemp("fetched") / "weights")
+
+
+@pytest.fixture(scope="module")
+def decided(given: Given, weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("transfer")
+    made = stage(LITE)
+    asked = TransferStage(arch=LITE, classes=10, preprocessing=made.preprocessing)
+    asked.make(given.roles(weights), out, Heard())
+    return out
+
+
+@pytest.mark.parametrize(
+    ("per_class", "similarity", "chosen"),
+    [(20, 0.9, "head"), (20, 0.4, "last"), (300, 0.9, "all"), (300, 0.1, "all"), (5000, 0.9, "all"), (5000, 0.1, "scratch")],
+)
+def test_the_corners_of_the_matrix(per_class: float, similarity: float, chosen: str) -> None:
+    assert choose(per_class, similarity)[0] == chosen
+
+
+def test_the_probe_finds_what_is_there_and_nothing_where_nothing_is() -> None:
+    random = np.random.default_rng(0)
+    labels = np.repeat(np.arange(3), 30)
+    noise = random.normal(size=(90, 16)).astype(np.float32)
+    apart = noise + 4 * np.eye(3, 16, dtype=np.float32)[labels]
+    assert probe(apart, labels, CLASSES, 0).top1 > 0.95
+    assert probe(noise, labels, CLASSES, 0).top1 < 0.55
+
+
+def test_a_small_class_lowers_the_folds_and_a_single_image_is_refused() -> None:
+    features = np.random.default_rng(1).normal(size=(12, 4)).astype(np.float32)
+    assert probe(features, np.array([0] * 5 + [1] * 4 + [2] * 3), CLASSES, 0).folds == 3
+    with pytest.raises(ClassTooSmall) as refusal:
+        probe(features, np.array([0] * 6 + [1] * 5 + [2]), CLASSES, 0)
+    assert refusal.value.line() == (
+        "class hat has 1 training image: a linear probe learns from some images of a class and is tried on others, so it takes"
+        " 2 at least — add images of it, or force the choice: --transfer head [class-too-small]"
+    )
+
+
+def test_the_file_says_the_choice_with_its_figures(decided: Path) -> None:
+    choice = TransferChoice.model_validate_json((decided / "transfer.json").read_bytes())
+    assert (choice.images, choice.classes, choice.folds) == (128, 10, 5)
+    assert choice.chosen == choose(choice.images_per_class, choice.similarity)[0]
+    assert 0.3 < choice.probe_top1 <= 1
+    assert f"transfer auto is {choice.chosen}: {choice.images_per_class:,.0f} images a class" in choice.sentence
+    assert f"right on {choice.probe_top1:.1%} (5 folds" in choice.sentence
+
+
+def test_training_follows_the_file_to_the_bytes_of_the_forced_choice(
+    decided: Path, given: Given, weights: Path, tmp_path: Path
+) -> None:
+    """It reads the features of the file's stage too, which are the same as its own."""
+    roles = given.roles(weights)
+    for name, asked, more in (("forced", "head", {}), ("auto", "auto", {"transfer": _deciding(decided, tmp_path, "head")})):
+        (tmp_path / name).mkdir()
+        stage(LITE, mode="finetune", epochs=1, transfer=asked).make({**roles, **more}, tmp_path / name, Heard())
+    forced, auto = files_of(tmp_path / "forced"), files_of(tmp_path / "auto")
+    assert forced["weights.safetensors"] == auto["weights.safetensors"]
+    told = {name: json.loads((tmp_path / name / "history.json").read_text()) for name in ("forced", "auto")}
+    assert [phase["name"] for phase in told["auto"]["phases"]] == ["head"]
+    assert told["forced"]["transfer"] == "transfer head, as asked"
+    assert told["auto"]["transfer"].startswith("transfer auto is")
+
+
+def test_the_last_groups_learn_and_the_first_stay(given: Given, weights: Path, tmp_path: Path) -> None:
+    stage(LITE, mode="finetune", epochs=1, transfer="last", learning_rate=2e-2).make(given.roles(weights), tmp_path, Heard())
+    made, began = load_file(tmp_path / "weights.safetensors"), load_file(weights / "weights.safetensors")
+    told = json.loads((tmp_path / "history.json").read_text())
+    assert [phase["name"] for phase in told["phases"]] == ["head", "finetune"]
+    assert torch.equal(made["features.0.0.weight"], _of(began, "features.0.0.weight", weights))
+    if told["best"]["phase"] == "finetune":
+        assert any(not torch.equal(made[name], _of(began, name, weights)) for name in made if name.startswith("features.17."))
+
+
+def test_auto_may_come_to_scratch_on_the_terms_of_scratch(decided: Path, given: Given, weights: Path, tmp_path: Path) -> None:
+    terms = {"epochs": 1, "learning_rate": 4e-3, "augment": [{"kind": "flip"}]}
+    roles = {**given.roles(weights), "transfer": _deciding(decided, tmp_path, "scratch")}
+    out = tmp_path / "out"
+    out.mkdir()
+    stage("efficientnet-lite0", mode="finetune", epochs=2, transfer="auto", otherwise=terms).make(roles, out, Heard())
+    told = json.loads((out / "history.json").read_text())
+    assert [(phase["name"], len(phase["epochs"])) for phase in told["phases"]] == [("scratch", 1)]
+    assert told["initial"]["kind"] == "random"
+
+
+@pytest.mark.parametrize("arch", sorted({spec.family: spec.name for spec in all_archs()}.values()))
+def test_every_family_has_groups_that_hold_each_parameter_once(arch: str) -> None:
+    spec = arch_named(arch)
+    with torch.device("meta"):
+        network = build_network(spec, 10)
+    head = head_of(network, spec)
+    groups = block_groups(network, head)
+    inside = [parameter for module in (*groups, head) for parameter in module.parameters()]
+    assert len(groups) >= 3
+    assert sorted(map(id, inside)) == sorted(map(id, network.parameters()))
+    learning = freeze_all_but_last(network, head)
+    assert 0 < learning < len(groups)
+    assert [all(p.requires_grad for p in g.parameters()) for g in groups] == [False] * (len(groups) - learning) + [
+        True
+    ] * learning
+
+
+def _deciding(decided: Path, tmp_path: Path, chosen: str) -> Path:
+    """The artifact with another choice, and links to its features."""
+    folder = tmp_path / f"decided-{chosen}"
+    folder.mkdir()
+    for file in decided.glob("features-*"):
+        (folder / file.name).symlink_to(file)
+    facts = json.loads((decided / "transfer.json").read_text())
+    (folder / "transfer.json").write_text(json.dumps({**facts, "chosen": chosen}))
+    return folder
+
+
+def _of(began: dict[str, torch.Tensor], name: str, weights: Path) -> torch.Tensor:
+    from edgecnn.models.networks import read_weights
+
+    return began[name] if name in began else read_weights(arch_named(LITE), weights / "weights.safetensors")[name]
