@@ -20,6 +20,7 @@ from edgecnn.building.brought import brought_arch, brought_model, brought_weight
 from edgecnn.building.build_folder import BUNDLE, PLAN
 from edgecnn.building.desktop_variants import TENSORRT
 from edgecnn.building.devices import LocalFacts, local_facts, matches, with_local_facts
+from edgecnn.building.heads import require_fitting_head
 from edgecnn.building.local_gpu import local_gpu
 from edgecnn.building.offer import require_candidate, require_precision
 from edgecnn.building.plan import BASELINE_ID
@@ -268,7 +269,9 @@ def _completed(asked: Recipe, arch: ArchSpec, data: DataSummary, weights: Weight
     rate = train.learning_rate if train.learning_rate is not None else default_learning_rate(mode, batch_norm=arch.batch_norm)
     if mode == "scratch" and train.transfer in ("head", "last", "all"):
         raise NothingToTransfer(arch=arch.name, asked=train.transfer, why=weights.why)
-    transfer = "scratch" if mode == "scratch" else train.transfer or "all"
+    require_fitting_head(asked, mode, weights.why)
+    default = "all" if train.head == "linear" else "head"
+    transfer = "scratch" if mode == "scratch" else train.transfer or default
     augment = train.augment if train.augment is not None else default_augmentation(mode)
     return asked.model_copy(
         update={

@@ -76,3 +76,16 @@ class WeightsNotWanted(EdgecnnError):
 
     def __init__(self, *, weights: str) -> None:
         super().__init__(what=f"--transfer scratch keeps nothing of --weights {weights}", hint="leave one of them out")
+
+
+class HeadNotFitting(EdgecnnError):
+    """Raised in resolve where a head that is fitted on frozen features is asked for beside what would change them."""
+
+    ref = "head-not-fitting"
+
+    def __init__(self, *, head: str, beside: str, because: str) -> None:
+        super().__init__(
+            what=f"train.head={head} does not go with {beside}",
+            because=because,
+            hint="--set train.head=linear, or leave the other out",
+        )

@@ -16,6 +16,7 @@ from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.weights import WeightsDoNotFit, WeightsHoldObjects, WeightsUnreadable
 from edgecnn.models.families import efficientnet_lite
 from edgecnn.models.families.built import built
+from edgecnn.models.neighbours import PROTOTYPES, NeighbourHead
 from edgecnn.models.weights_file import format_of
 from edgecnn.values.arch import ArchSpec
 
@@ -137,6 +138,27 @@ def load_state(network: nn.Module, path: Path) -> None:
         WeightsDoNotFit: names or shapes differ; the error names them.
     """
     network.load_state_dict(_fitting(read_state(path), network.state_dict(), path=path, arch=type(network).__name__))
+
+
+def load_trained(spec: ArchSpec, classes: int, path: Path, *, seed: int = 0) -> nn.Module:
+    """The network that training left in a file, whichever kind of head it ends in.
+
+    Raises:
+        WeightsUnreadable: see ``read_state``.
+        WeightsDoNotFit: names or shapes differ; the error names them.
+    """
+    network = build_network(spec, classes, seed=seed)
+    state = read_state(path)
+    if f"{spec.head}.{PROTOTYPES}" in state:
+        replace_head(network, spec, NeighbourHead.like(state, spec.head))
+    network.load_state_dict(_fitting(state, network.state_dict(), path=path, arch=type(network).__name__))
+    return network
+
+
+def replace_head(network: nn.Module, spec: ArchSpec, head: nn.Module) -> None:
+    """Put another last layer in the place of the network's own."""
+    parent, _, child = spec.head.rpartition(".")
+    setattr(network.get_submodule(parent), child, head)
 
 
 def _fitting(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor], *, path: Path, arch: str) -> dict[str, Tensor]:

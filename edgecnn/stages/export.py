@@ -49,11 +49,10 @@ class ExportStage(Stage):
         require_packages((_CHECKS_GRAPH,), extra="onnxruntime", needed_for="export's check")
         from edgecnn.graph.trunk import TrunkRequest, make_trunk
         from edgecnn.models.catalogue import arch_named
-        from edgecnn.models.networks import build_network, load_state
+        from edgecnn.models.networks import load_trained
 
         tell.step("export", 0, 3)
-        network = build_network(arch_named(self.arch), self.classes)
-        load_state(network, given["weights"] / "weights.safetensors")
+        network = load_trained(arch_named(self.arch), self.classes, given["weights"] / "weights.safetensors")
         request = TrunkRequest(
             pixels=given["pixels"], resolution_px=self.resolution_px, normalization=self.normalization, opset=self.opset
         )

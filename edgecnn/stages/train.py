@@ -28,7 +28,8 @@ class TrainStage(Stage, TrainSettings):
     @property
     def tools(self) -> tuple[str, ...]:
         """Arithmetic, network definitions and decoding."""
-        return ("torch", "torchvision", "safetensors", "pillow", "numpy", *libraries_of(self.arch))
+        fitting = () if self.head == "linear" else ("scikit-learn",)
+        return ("torch", "torchvision", "safetensors", "pillow", "numpy", *fitting, *libraries_of(self.arch))
 
     def make(self, given: Mapping[Role, Path], out: Path, tell: Progress) -> None:
         """Train, or continue training.

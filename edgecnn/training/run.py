@@ -13,10 +13,10 @@ from torch import nn
 from edgecnn.data.images import open_source
 from edgecnn.errors.training import ClassesDiffer, NothingToTrainOn
 from edgecnn.models.catalogue import arch_named
-from edgecnn.models.networks import build_network, head_of, load_state, read_weights, replaced_names
+from edgecnn.models.networks import build_network, head_of, load_trained, read_weights, replace_head, replaced_names
 from edgecnn.training import finetune, scratch
 from edgecnn.training.checkpoint import write_tensors
-from edgecnn.training.features import compute_features, without_head
+from edgecnn.training.features import Features, compute_features, without_head
 from edgecnn.training.groups import freeze_all_but_last
 from edgecnn.training.head import NAME as HEAD
 from edgecnn.training.head import train_head
@@ -28,6 +28,7 @@ from edgecnn.training.resuming import begin, finish, is_made
 from edgecnn.training.settings import TrainSettings
 from edgecnn.training.validation import ChoosePixels
 from edgecnn.values.arch import ArchSpec
+from edgecnn.values.augmentation import mirrored_share
 from edgecnn.values.preprocessing import Preprocessing
 from edgecnn.values.stage import Progress
 from edgecnn.values.transfer import TransferChoice
@@ -68,6 +69,8 @@ class _Course(NamedTuple):
     phases: tuple[PhaseFacts, ...]
     best: BestFacts | None
     stopped: str
+    said: str | None = None
+    """What the history says of the head."""
 
 
 def train(settings: TrainSettings, inputs: TrainingInputs, out: Path, tell: Progress) -> None:
@@ -86,7 +89,9 @@ def train(settings: TrainSettings, inputs: TrainingInputs, out: Path, tell: Prog
         course = run(spec, settings, inputs, material)
         write_tensors(course.network.state_dict(), out / "weights.safetensors")
     initial = _initial(inputs if settings.mode == "finetune" else inputs._replace(weights=None))
-    history = History(phases=course.phases, best=course.best, stopped=course.stopped, initial=initial, transfer=said)
+    history = History(
+        phases=course.phases, best=course.best, stopped=course.stopped, initial=initial, transfer=course.said or said
+    )
     finish(out, FACTS, history.model_dump_json(indent=1) + "\n")
 
 
@@ -133,8 +138,7 @@ def teacher_of(arch: str, classes: int, seed: int, inputs: TrainingInputs) -> nn
     """
     if inputs.weights is None:
         raise TypeError("a network that learns from its own answers begins with trained weights")
-    teacher = build_network(arch_named(arch), classes, seed=seed)
-    load_state(teacher, inputs.weights / "weights.safetensors")
+    teacher = load_trained(arch_named(arch), classes, inputs.weights / "weights.safetensors", seed=seed)
     return teacher.eval().to(memory_format=torch.channels_last)
 
 
@@ -172,10 +176,26 @@ def _from_scratch(spec: ArchSpec, settings: TrainSettings, inputs: TrainingInput
     return _Course(network, (PhaseFacts(name=phase.name, epochs=result.epochs),), result.best, result.stopped)
 
 
+def _classical(network: nn.Module, spec: ArchSpec, settings: TrainSettings, features: Features) -> _Course:
+    """A head that is fitted and not descended to; nothing before it learns."""
+    from edgecnn.training.classical import fit
+
+    mirrored = mirrored_share(settings.augment) > 0
+    fitted = fit(settings.head, features, settings.classes, mirrored=mirrored, seed=settings.seed)  # type: ignore[arg-type]
+    if isinstance(fitted.head, nn.Linear):
+        head_of(network, spec).load_state_dict(fitted.head.state_dict())
+    else:
+        replace_head(network, spec, fitted.head)
+    best = BestFacts(phase=settings.head, epoch=0, choose_top1=fitted.choose_top1)
+    return _Course(network, (PhaseFacts(name=settings.head, epochs=()),), best, "fitted", fitted.said)
+
+
 def _from_weights(spec: ArchSpec, settings: TrainSettings, inputs: TrainingInputs, material: Material) -> _Course:
     network = pretrained(spec, settings.classes, settings.seed, inputs)
     with without_head(network, spec.head) as frozen:
         features = compute_features(frozen, material, settings.preprocessing.pixels.crop_px)
+    if settings.head != "linear":
+        return _classical(network, spec, settings, features)
     head = head_of(network, spec)
     of_head = train_head(head, features, settings)
     if settings.transfer == "head":

@@ -9,7 +9,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 from edgecnn.values.augmentation import Augmentations
 from edgecnn.values.base import Value
 from edgecnn.values.preprocessing import Preprocessing
-from edgecnn.values.transfer import AskedTransfer
+from edgecnn.values.transfer import AskedTransfer, HeadKind
 
 
 class ScratchTerms(Value):
@@ -30,6 +30,8 @@ class TrainSettings(Value):
     mode: Literal["finetune", "scratch"]
     transfer: AskedTransfer = "all"
     """finetune only: what is learned anew. auto: as the file of role ``transfer`` says."""
+    head: HeadKind = "linear"
+    """finetune only: what is put on the features. All but linear are fitted on frozen ones, so that nothing else learns."""
     otherwise: ScratchTerms | None = None
     """Where ``auto`` may come to scratch: on which terms."""
     epochs: NonNegativeInt

@@ -12,7 +12,7 @@ from edgecnn.values.base import Value
 from edgecnn.values.candidate import Runtime
 from edgecnn.values.objective import Objective
 from edgecnn.values.surgery import Activation, SqueezeExcite
-from edgecnn.values.transfer import AskedTransfer
+from edgecnn.values.transfer import AskedTransfer, HeadKind
 
 
 class ModelChoice(Value):
@@ -67,6 +67,8 @@ class TrainChoice(Value):
 
     transfer: AskedTransfer | None = None
     """What is learned anew of a pretrained network: auto (it measures, and says why), head, last (groups), all, or scratch."""
+    head: HeadKind = "linear"
+    """What is put on a pretrained network's features: linear, or fitted on frozen ones svm, softmax (regression) or knn."""
     epochs: Annotated[int, Field(ge=0, le=10_000)] | None = None
     """Passes over the training images. Unset: 2 of a pretrained network; from scratch by the number of images, 8 to 90."""
     head_epochs: PositiveInt = 30

@@ -12,6 +12,9 @@ Transfer = Literal["head", "last", "all", "scratch"]
 """head: the last layer alone. last: the last third of the block groups too. all: every layer. scratch: nothing is kept."""
 AskedTransfer = Literal["auto", "head", "last", "all", "scratch"]
 
+HeadKind = Literal["linear", "svm", "softmax", "knn"]
+"""linear: learned by descent, and then fine-tuned on. The others are fitted: linear SVM, softmax regression, neighbours."""
+
 
 class TransferChoice(Value):
     """``transfer.json``: what was measured on the training images, and the choice that follows from it."""

@@ -12,7 +12,7 @@ from edgecnn.building.recipes import apply_overrides
 from edgecnn.building.request import BuildRequest
 from edgecnn.building.resolve import settle_recipe
 from edgecnn.building.resolved import Resolved
-from edgecnn.errors.training import NothingToTransfer, WeightsNotWanted
+from edgecnn.errors.training import HeadNotFitting, NothingToTransfer, WeightsNotWanted
 from edgecnn.stages.train import TrainStage
 from edgecnn.store.store import Store
 from edgecnn.values.recipe import Recipe
@@ -72,3 +72,22 @@ def test_contradictions_are_refused_before_anything_is_done(tmp_path: Any) -> No
         settled(tmp_path, "model.weights=none", "train.transfer=last")
     with pytest.raises(WeightsNotWanted):
         settled(tmp_path, "model.weights=imagenet", "train.transfer=scratch")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "beside"),
+    [
+        (("model.weights=none",), "random weights"),
+        (("train.transfer=all",), "--transfer all"),
+        (("train.transfer=auto",), "--transfer auto"),
+        (("quantize.aware=true",), "quantize.aware"),
+    ],
+)
+def test_a_fitted_head_wants_frozen_features(overrides: tuple[str, ...], beside: str, tmp_path: Any) -> None:
+    with pytest.raises(HeadNotFitting) as refusal:
+        settled(tmp_path, "train.head=knn", *overrides)
+    assert f"does not go with {beside}" in refusal.value.line()
+
+
+def test_a_fitted_head_means_that_the_head_alone_is_learned(tmp_path: Any) -> None:
+    assert settled(tmp_path, "train.head=svm").train.transfer == "head"

@@ -2,7 +2,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgecnn.errors.training import ClassesDiffer, NothingToTrainOn, NothingToTransfer, TrainingDiverged, WeightsNotWanted
+from edgecnn.errors.training import (
+    ClassesDiffer,
+    HeadNotFitting,
+    NothingToTrainOn,
+    NothingToTransfer,
+    TrainingDiverged,
+    WeightsNotWanted,
+)
 
 
 def test_a_diverged_training_names_the_batch_and_what_is_kept() -> None:
@@ -50,4 +57,14 @@ def test_nothing_can_be_kept_of_random_weights() -> None:
 def test_weights_beside_scratch_are_a_contradiction() -> None:
     assert WeightsNotWanted(weights="mine.safetensors").line() == (
         "--transfer scratch keeps nothing of --weights mine.safetensors — leave one of them out [weights-not-wanted]"
+    )
+
+
+def test_a_fitted_head_names_what_it_does_not_go_with() -> None:
+    error = HeadNotFitting(
+        head="knn", beside="--transfer all", because="it is fitted on frozen features, so that nothing else learns"
+    )
+    assert error.line() == (
+        "train.head=knn does not go with --transfer all: it is fitted on frozen features, so that nothing else learns"
+        " — --set train.head=linear, or leave the other out [head-not-fitting]"
     )
