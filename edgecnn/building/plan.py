@@ -15,7 +15,7 @@ from edgecnn.building.aware import AWARE, TRUNK, graph_of
 from edgecnn.building.mixed import mixed_rungs
 from edgecnn.building.resolved import DesktopGpu, Resolved
 from edgecnn.building.surgery import SURGERY
-from edgecnn.models.defaults import default_augmentation, default_epochs, default_learning_rate
+from edgecnn.building.training_defaults import filled_in
 from edgecnn.stages.adopt import AdoptStage
 from edgecnn.stages.aware import AwareStage
 from edgecnn.stages.compile import CompileStage
@@ -232,19 +232,14 @@ def _transfer(resolved: Resolved, inputs: Mapping[Role, Key]) -> TransferStage:
 
 def _otherwise(resolved: Resolved) -> ScratchTerms:
     """What the recipe states holds from scratch too; what it leaves open is filled in for that."""
-    asked = resolved.asked.train
-    images = resolved.data.counts["train"]
-    return ScratchTerms(
-        epochs=default_epochs("scratch", images) if asked.epochs is None else asked.epochs,
-        learning_rate=asked.learning_rate or default_learning_rate("scratch"),
-        augment=default_augmentation("scratch") if asked.augment is None else asked.augment,
-    )
+    terms = filled_in(resolved.asked.train, "scratch", resolved.data.counts["train"], resolved.arch)
+    return ScratchTerms.model_validate({name: getattr(terms, name) for name in ScratchTerms.model_fields})
 
 
 def _train_settings(resolved: Resolved) -> dict[str, Any]:
     settings = resolved.recipe.train.model_dump()
-    if any(settings[name] is None for name in ("epochs", "learning_rate", "augment", "transfer")):
-        raise ValueError("resolve fills in epochs, learning_rate, augment and transfer before anything is planned")
+    if any(value is None for value in settings.values()):
+        raise ValueError("resolve fills in what is unset of [train] before anything is planned")
     return settings
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from edgecnn.backends.installed import require_packages
-from edgecnn.building.resolve import DEMO_RESOLUTION_PX
+from edgecnn.building.resolve import demo_resolution
 from edgecnn.data.demo import DEMO
 from edgecnn.data.layout import root_of
 from edgecnn.data.manifest import summarize
@@ -42,8 +42,8 @@ def preview_of(recipe: Recipe, shown: Shown, sheet: Path, tell: Progress) -> Aug
     from_scratch = recipe.model.weights == "none" or arch.weights is None
     augment = recipe.train.augment
     if augment is None:
-        augment = default_augmentation("scratch" if from_scratch else "finetune")
-    resolution = recipe.model.resolution_px or (DEMO_RESOLUTION_PX if data.origin == "demo" else arch.resolution_px)
+        augment = default_augmentation("scratch" if from_scratch else "finetune", recipe.train.scratch)
+    resolution = recipe.model.resolution_px or (demo_resolution(arch) if data.origin == "demo" else arch.resolution_px)
     with sleeping_threads():
         from edgecnn.training.preview import Asked, make_preview
 

@@ -146,6 +146,8 @@ def _filled_from(settled: Settled) -> dict[str, str]:
         "model.resolution_px": "filled in: the network's own" if native else "filled in: small, for the demo's small images",
         "train.epochs": f"filled in: {mode} on {images}",
         "train.learning_rate": f"filled in: {mode}",
+        "train.batch_size": f"filled in: {mode}",
+        "train.label_smoothing": f"filled in: {mode}",
         "train.transfer": f"filled in: {mode}",
         "train.augment": f"filled in: {mode}",
         "quantize.images": "filled in: every calibration image",

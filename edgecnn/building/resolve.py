@@ -20,7 +20,6 @@ from edgecnn.building.brought import brought_arch, brought_model, brought_weight
 from edgecnn.building.build_folder import BUNDLE, PLAN
 from edgecnn.building.desktop_variants import TENSORRT
 from edgecnn.building.devices import LocalFacts, local_facts, matches, with_local_facts
-from edgecnn.building.heads import require_fitting_head
 from edgecnn.building.local_gpu import local_gpu
 from edgecnn.building.offer import require_candidate, require_precision
 from edgecnn.building.plan import BASELINE_ID
@@ -28,14 +27,14 @@ from edgecnn.building.request import BuildRequest
 from edgecnn.building.resolved import Attachment, DesktopGpu, Resolved
 from edgecnn.building.surgery import require_something_to_replace, surgery_candidates
 from edgecnn.building.surgery import why_unavailable as surgery_unavailable
+from edgecnn.building.training_defaults import completed_training
 from edgecnn.data.manifest import summarize
 from edgecnn.errors.building import NothingToBuild
 from edgecnn.errors.models import ResolutionTooSmall
 from edgecnn.errors.quantization import CalibrationSetTooSmall
-from edgecnn.errors.training import NothingToTransfer, WeightsNotWanted
+from edgecnn.errors.training import WeightsNotWanted
 from edgecnn.judging.bounds import check_bounds
 from edgecnn.models.catalogue import arch_named, pixel_recipe
-from edgecnn.models.defaults import Mode, default_augmentation, default_epochs, default_learning_rate
 from edgecnn.models.weights import answer_weights
 from edgecnn.runner.sensors import gpu_models
 from edgecnn.stages.fetch import FetchStage
@@ -262,27 +261,17 @@ def _previous_answer(plan_file: Path, arch: str, choice: str) -> WeightsAnswer |
 def _completed(asked: Recipe, arch: ArchSpec, data: DataSummary, weights: WeightsAnswer) -> Recipe:
     """Every default, filled in once."""
     demo = data.origin == "demo"
-    resolution = asked.model.resolution_px or (_demo_resolution(arch) if demo else arch.resolution_px)
-    mode: Mode = "scratch" if weights.kind == "none" else "finetune"
-    train = asked.train
-    epochs = train.epochs if train.epochs is not None else default_epochs(mode, data.counts["train"])
-    rate = train.learning_rate if train.learning_rate is not None else default_learning_rate(mode, batch_norm=arch.batch_norm)
-    if mode == "scratch" and train.transfer in ("head", "last", "all"):
-        raise NothingToTransfer(arch=arch.name, asked=train.transfer, why=weights.why)
-    require_fitting_head(asked, mode, weights.why)
-    default = "all" if train.head == "linear" else "head"
-    transfer = "scratch" if mode == "scratch" else train.transfer or default
-    augment = train.augment if train.augment is not None else default_augmentation(mode)
+    resolution = asked.model.resolution_px or (demo_resolution(arch) if demo else arch.resolution_px)
     return asked.model_copy(
         update={
             "model": asked.model.model_copy(update={"resolution_px": resolution}),
-            "train": train.model_copy(update={"epochs": epochs, "learning_rate": rate, "augment": augment, "transfer": transfer}),
+            "train": completed_training(asked, arch, data.counts["train"], weights),
             "quantize": _with_images(asked.quantize, data),
         }
     )
 
 
-def _demo_resolution(arch: ArchSpec) -> int:
+def demo_resolution(arch: ArchSpec) -> int:
     """Small, but never more than the network's own resolution and never less than it needs."""
     return max(arch.least_px, min(DEMO_RESOLUTION_PX, arch.resolution_px))
 

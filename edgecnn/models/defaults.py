@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from edgecnn.values.augmentation import Augmentation, Crop, Flip
+from edgecnn.values.augmentation import Augmentation, Crop, Cutmix, Cutout, Flip, Mixup, RandAugment
+from edgecnn.values.transfer import ScratchRecipe
 
 Mode = Literal["finetune", "scratch"]
 
@@ -28,16 +29,34 @@ def default_epochs(mode: Mode, images: int) -> int:
     return max(8, min(90, round(SCRATCH_IMAGES / max(images, 1))))
 
 
-def default_learning_rate(mode: Mode, *, batch_norm: bool = True) -> float:
-    """Peak rate of AdamW: of the whole network from scratch; of a fine-tuned head, whose body learns at a tenth of it.
+def default_learning_rate(mode: Mode, recipe: ScratchRecipe = "short", *, batch_norm: bool = True) -> float:
+    """Peak rate: of the whole network from scratch; of a fine-tuned head, whose body learns at a tenth of it.
 
-    From scratch a network without batch norm takes ``PLAIN_RATE``.
+    From scratch a network without batch norm takes ``PLAIN_RATE`` of AdamW. SGD begins where the ResNet paper does, or without
+    batch norm where AlexNet's and VGG's do.
     """
     if mode == "finetune":
         return 1e-3
+    if recipe == "resnet":
+        return 0.1 if batch_norm else 0.01
     return 4e-3 if batch_norm else PLAIN_RATE
 
 
-def default_augmentation(mode: Mode) -> tuple[Augmentation, ...]:
-    """Random crops and mirror images; from scratch, in few epochs, a crop covers more of the image (``training/scratch.py``)."""
-    return (Crop(area=(0.8 if mode == "scratch" else 0.6, 1.0)), Flip())
+def default_batch_size(mode: Mode, recipe: ScratchRecipe = "short") -> int:
+    """Images a step."""
+    return 256 if (mode, recipe) == ("scratch", "resnet") else 64
+
+
+def default_label_smoothing(mode: Mode, recipe: ScratchRecipe = "short") -> float:
+    """Share of a label that is spread."""
+    return 0.0 if (mode, recipe) == ("scratch", "resnet") else 0.1
+
+
+def default_augmentation(mode: Mode, recipe: ScratchRecipe = "short") -> tuple[Augmentation, ...]:
+    """Random crops and mirror images; from scratch, in few epochs, a crop covers more of the image (``training/scratch.py``).
+
+    A modern training of many epochs varies more and mixes images (torchvision's reference recipe: mixup 0.2, cutmix 1.0).
+    """
+    if (mode, recipe) == ("scratch", "modern"):
+        return (Crop(area=(0.35, 1.0), aspect=1.33), Flip(), RandAugment(), Cutout(p=0.1), Mixup(p=0.5), Cutmix(p=0.5))
+    return (Crop(area=(0.8 if (mode, recipe) == ("scratch", "short") else 0.6, 1.0)), Flip())

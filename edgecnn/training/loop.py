@@ -22,7 +22,7 @@ from edgecnn.training.distillation import distillation_loss
 from edgecnn.training.history import BestFacts, EpochFacts
 from edgecnn.training.loader import Squares
 from edgecnn.training.mixing import Batch, mixed
-from edgecnn.training.phase import Phase
+from edgecnn.training.phase import DROPS, Phase, drops_of
 from edgecnn.training.statistics import BATCHES, take_statistics
 from edgecnn.training.validation import ChoosePixels
 from edgecnn.values.stage import Progress
@@ -70,7 +70,8 @@ def run_phase(network: nn.Module, head: nn.Module, phase: Phase, material: Mater
     file = material.folder / f"{phase.name}.checkpoint.safetensors"
     epochs = load_checkpoint(file, moving)
     while len(epochs) < phase.epochs and not _out_of_patience(epochs, phase, to_beat):
-        epochs.append(_epoch(moving, phase, material, len(epochs)))
+        drops = drops_of(_judged(epochs), phase.patience)
+        epochs.append(_epoch(moving, phase, material, len(epochs), drops))
         if _best(epochs, phase, to_beat) == len(epochs) - 1:
             write_tensors(moving.average.state_dict(), best_file(material.folder, phase))
         save_checkpoint(file, moving, epochs)
@@ -97,13 +98,19 @@ def _best(epochs: Sequence[EpochFacts], phase: Phase, to_beat: float) -> int | N
 
 
 def _out_of_patience(epochs: Sequence[EpochFacts], phase: Phase, to_beat: float) -> bool:
+    if phase.rate_rule == "plateau":
+        return drops_of(_judged(epochs), phase.patience) > DROPS
     judged = [facts for facts in epochs if facts.choose_top1 is not None]
     best = _best(judged, phase, to_beat)
     return len(judged) - 1 - (-1 if best is None else best) >= phase.patience
 
 
+def _judged(epochs: Sequence[EpochFacts]) -> list[float]:
+    return [facts.choose_top1 for facts in epochs if facts.choose_top1 is not None]
+
+
 def _optimizer(network: nn.Module, head: nn.Module, phase: Phase) -> torch.optim.Optimizer:
-    """AdamW; vectors (biases, batch norm) are not decayed."""
+    """AdamW or SGD; vectors (biases, batch norm) are not decayed."""
     of_head = set(map(id, head.parameters()))
     groups = []
     for share, inside in ((phase.body_share, False), (1.0, True)):
@@ -113,10 +120,12 @@ def _optimizer(network: nn.Module, head: nn.Module, phase: Phase) -> torch.optim
             (0.0, [p for p in chosen if p.ndim <= 1]),
         ):
             groups.append({"params": members, "weight_decay": decay, "share": share})
+    if phase.optimizer == "sgd":
+        return torch.optim.SGD(groups, lr=phase.peak_rate, momentum=0.9)
     return torch.optim.AdamW(groups, lr=phase.peak_rate, fused=True)
 
 
-def _epoch(moving: Moving, phase: Phase, material: Material, epoch: int) -> EpochFacts:
+def _epoch(moving: Moving, phase: Phase, material: Material, epoch: int, drops: int) -> EpochFacts:
     seed = stream_seed(phase.seed, phase.name, epoch)
     torch.manual_seed(seed)  # dropout and stochastic depth draw from torch's own stream
     draw = draw_epoch(len(material.squares), seed=seed, augment=phase.augment)
@@ -127,7 +136,7 @@ def _epoch(moving: Moving, phase: Phase, material: Material, epoch: int) -> Epoc
     total, loss_sum = len(draw.order), 0.0
     rate = phase.peak_rate
     for index, positions in enumerate(batches):
-        rate = phase.rate((epoch + (index + 1) / len(batches)) / phase.epochs)
+        rate = phase.rate((epoch + (index + 1) / len(batches)) / phase.epochs, drops)
         shown = mixed(_shown(material, positions, draw, frame), draw, positions[0], material.classes)
         loss = _step(moving, phase, rate, shown, material.teacher)
         _average(moving, phase.average_decay, steps=epoch * len(batches) + index)

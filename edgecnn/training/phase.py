@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import Literal
 
 from edgecnn.values.augmentation import Augmentation
 from edgecnn.values.base import Value
 
 
 class Phase(Value):
-    """Training of a whole network by AdamW under a one-cycle rate."""
+    """Training of a whole network: by AdamW under a one-cycle rate, unless it says otherwise."""
 
     name: str
     sizes_px: tuple[int, ...]
@@ -34,6 +36,10 @@ class Phase(Value):
     seed: int
     auxiliary_weight: float = 0.0
     """Of the loss of each auxiliary answer that a network gives while it learns."""
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    """sgd: with a momentum of 0.9."""
+    rate_rule: Literal["cosine", "plateau"] = "cosine"
+    """plateau: the rate stays, and is divided by 10 each time ``patience`` epochs bring nothing better on ``choose``."""
     told_as: str = "train"
     """What progress is reported under."""
     rate_setting: str = "train.learning_rate"
@@ -44,9 +50,25 @@ class Phase(Value):
         """How many at most."""
         return len(self.sizes_px)
 
-    def rate(self, progress: float) -> float:
-        """The head's rate when ``progress`` (0…1) of all steps are done."""
+    def rate(self, progress: float, drops: int = 0) -> float:
+        """The head's rate when ``progress`` (0…1) of all steps are done, and it was divided ``drops`` times."""
+        if self.rate_rule == "plateau":
+            return self.peak_rate * 0.1**drops
         if progress < self.warmup_share:
             return self.peak_rate * (0.05 + 0.95 * progress / self.warmup_share)
         after = (progress - self.warmup_share) / (1 - self.warmup_share)
         return self.peak_rate * 0.5 * (1 + math.cos(math.pi * after))
+
+
+DROPS = 3
+"""Times that a rate is divided before a plateau is the end."""
+
+
+def drops_of(judged: Sequence[float], patience: int) -> int:
+    """How often a rate is divided after epochs of these accuracies: once for each ``patience`` in a row without a better one."""
+    best, since, drops = -1.0, 0, 0
+    for top1 in judged:
+        best, since = (top1, 0) if top1 > best else (best, since + 1)
+        if since == patience:
+            drops, since = drops + 1, 0
+    return drops

@@ -104,9 +104,8 @@ def _settled(settings: TrainSettings, inputs: TrainingInputs) -> tuple[TrainSett
         choice = TransferChoice.model_validate_json((inputs.transfer / "transfer.json").read_bytes())
         settings, said = settings.model_copy(update={"transfer": choice.chosen}), choice.sentence
     if settings.mode == "finetune" and settings.transfer == "scratch":
-        terms = settings.otherwise.model_dump(include={"epochs", "learning_rate"}) if settings.otherwise else {}
-        augment = {"augment": settings.otherwise.augment} if settings.otherwise else {}
-        settings = settings.model_copy(update={"mode": "scratch", **terms, **augment})
+        terms = dict(settings.otherwise) if settings.otherwise else {}
+        settings = settings.model_copy(update={"mode": "scratch", **terms})
     return settings, said
 
 
@@ -168,7 +167,7 @@ def pretrained(spec: ArchSpec, classes: int, seed: int, inputs: TrainingInputs) 
 
 def _from_scratch(spec: ArchSpec, settings: TrainSettings, inputs: TrainingInputs, material: Material) -> _Course:
     network = build_network(spec, settings.classes, seed=settings.seed)
-    scratch.prepare_network(network)
+    scratch.prepare_network(network, settings)
     phase = scratch.scratch_phase(settings)
     result = run_phase(network, head_of(network, spec), phase, material)
     if result.best is not None:

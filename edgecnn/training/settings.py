@@ -9,7 +9,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 from edgecnn.values.augmentation import Augmentations
 from edgecnn.values.base import Value
 from edgecnn.values.preprocessing import Preprocessing
-from edgecnn.values.transfer import AskedTransfer, HeadKind
+from edgecnn.values.transfer import AskedTransfer, HeadKind, ScratchRecipe
 
 
 class ScratchTerms(Value):
@@ -18,6 +18,8 @@ class ScratchTerms(Value):
     epochs: NonNegativeInt
     learning_rate: PositiveFloat
     augment: Augmentations
+    batch_size: PositiveInt
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)]
 
 
 class TrainSettings(Value):
@@ -32,6 +34,8 @@ class TrainSettings(Value):
     """finetune only: what is learned anew. auto: as the file of role ``transfer`` says."""
     head: HeadKind = "linear"
     """finetune only: what is put on the features. All but linear are fitted on frozen ones, so that nothing else learns."""
+    scratch: ScratchRecipe = "short"
+    """scratch only: see ``training/scratch.py``."""
     otherwise: ScratchTerms | None = None
     """Where ``auto`` may come to scratch: on which terms."""
     epochs: NonNegativeInt

@@ -12,7 +12,7 @@ from edgecnn.values.base import Value
 from edgecnn.values.candidate import Runtime
 from edgecnn.values.objective import Objective
 from edgecnn.values.surgery import Activation, SqueezeExcite
-from edgecnn.values.transfer import AskedTransfer, HeadKind
+from edgecnn.values.transfer import AskedTransfer, HeadKind, ScratchRecipe
 
 
 class ModelChoice(Value):
@@ -69,18 +69,20 @@ class TrainChoice(Value):
     """What is learned anew of a pretrained network: auto (it measures, and says why), head, last (groups), all, or scratch."""
     head: HeadKind = "linear"
     """What is put on a pretrained network's features: linear, or fitted on frozen ones svm, softmax (regression) or knn."""
+    scratch: ScratchRecipe = "short"
+    """How random weights are trained: short, resnet (SGD, ÷ 10 on plateaus) or modern (AdamW, mixed images, many epochs)."""
     epochs: Annotated[int, Field(ge=0, le=10_000)] | None = None
     """Passes over the training images. Unset: 2 of a pretrained network; from scratch by the number of images, 8 to 90."""
     head_epochs: PositiveInt = 30
     """Passes of a pretrained network's new head alone, before those."""
-    batch_size: Annotated[int, Field(gt=0, le=4096)] = 64
-    """Images a step."""
+    batch_size: Annotated[int, Field(gt=0, le=4096)] | None = None
+    """Images a step. Unset: 64, or 256 of scratch = "resnet"."""
     learning_rate: Annotated[float, Field(gt=0, le=10)] | None = None
-    """Peak rate. Unset: 0.004 from scratch, 0.001 of a pretrained network's head."""
+    """Peak rate. Unset: 0.004 from scratch (0.1 of scratch = "resnet"), 0.001 of a pretrained network's head."""
     weight_decay: Annotated[float, Field(ge=0)] = 1e-4
-    """Of AdamW."""
-    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    """Share of each label that is spread over all classes."""
+    """Of every weight that is no vector."""
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] | None = None
+    """Share of each label that is spread over all classes. Unset: 0.1, or none of scratch = "resnet"."""
     augment: Augmentations | None = None
     """What is done to training images at random, in order: a list of tables with a `kind`. Unset: crops and mirror images."""
     patience: PositiveInt = 5

@@ -15,6 +15,9 @@ AskedTransfer = Literal["auto", "head", "last", "all", "scratch"]
 HeadKind = Literal["linear", "svm", "softmax", "knn"]
 """linear: learned by descent, and then fine-tuned on. The others are fitted: linear SVM, softmax regression, neighbours."""
 
+ScratchRecipe = Literal["short", "resnet", "modern"]
+"""short: for few images and minutes. resnet: the ResNet paper's. modern: cosine, warm-up, label smoothing, an average, mixing."""
+
 
 class TransferChoice(Value):
     """``transfer.json``: what was measured on the training images, and the choice that follows from it."""

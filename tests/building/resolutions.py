@@ -8,8 +8,8 @@ from typing import Any
 from edgecnn.building.devices import device_named
 from edgecnn.building.resolve import BASELINE
 from edgecnn.building.resolved import Attachment, Resolved
+from edgecnn.building.training_defaults import filled_in
 from edgecnn.models.catalogue import arch_named, pixel_recipe
-from edgecnn.models.defaults import default_augmentation
 from edgecnn.values.candidate import Candidate, Method, Precision, Runtime, Scheme
 from edgecnn.values.dataset import DataSummary
 from edgecnn.values.key import Key
@@ -65,9 +65,9 @@ def resolved(recipe: Recipe | None = None, **changes: Any) -> Resolved:
 
 def _filled(asked: Recipe) -> Recipe:
     """As resolve leaves it where nothing was said of these."""
-    unset = {"augment": default_augmentation("scratch"), "transfer": "scratch"}
-    filled = {name: value for name, value in unset.items() if getattr(asked.train, name) is None}
-    return asked.model_copy(update={"train": asked.train.model_copy(update=filled)})
+    train = filled_in(asked.train, "scratch", 3500, arch_named(asked.model.arch))
+    kept = {name: getattr(asked.train, name) for name in ("epochs", "learning_rate")}
+    return asked.model_copy(update={"train": train.model_copy(update={**kept, "transfer": train.transfer or "scratch"})})
 
 
 def summary() -> DataSummary:

@@ -91,3 +91,15 @@ def test_a_fitted_head_wants_frozen_features(overrides: tuple[str, ...], beside:
 
 def test_a_fitted_head_means_that_the_head_alone_is_learned(tmp_path: Any) -> None:
     assert settled(tmp_path, "train.head=svm").train.transfer == "head"
+
+
+def test_the_resnet_recipe_fills_in_its_own_figures(tmp_path: Any) -> None:
+    found = settled(tmp_path, "model.weights=none", "train.scratch=resnet").train
+    assert (found.learning_rate, found.batch_size, found.weight_decay, found.label_smoothing) == (0.1, 256, 1e-4, 0.0)
+    kept = settled(tmp_path, "model.weights=none", "train.scratch=resnet", "train.batch_size=32").train
+    assert kept.batch_size == 32
+
+
+def test_the_modern_recipe_mixes_images(tmp_path: Any) -> None:
+    found = settled(tmp_path, "model.weights=none", "train.scratch=modern").train
+    assert [each.kind for each in found.augment or ()] == ["crop", "flip", "randaugment", "cutout", "mixup", "cutmix"]

@@ -1,0 +1,47 @@
+"""What a recipe leaves open of training, filled in once: for the mode that is planned, and for the other that it may come to."""
+
+from __future__ import annotations
+
+from edgecnn.building.heads import require_fitting_head
+from edgecnn.errors.training import NothingToTransfer
+from edgecnn.models.defaults import (
+    Mode,
+    default_augmentation,
+    default_batch_size,
+    default_epochs,
+    default_label_smoothing,
+    default_learning_rate,
+)
+from edgecnn.values.arch import ArchSpec
+from edgecnn.values.recipe import Recipe, TrainChoice
+from edgecnn.values.weights import WeightsAnswer
+
+
+def completed_training(asked: Recipe, arch: ArchSpec, images: int, weights: WeightsAnswer) -> TrainChoice:
+    """``[train]`` with nothing left open.
+
+    Raises:
+        NothingToTransfer: pretrained layers are to be kept, and there are none.
+        HeadNotFitting: the head does not go with what else is asked.
+    """
+    mode: Mode = "scratch" if weights.kind == "none" else "finetune"
+    train = asked.train
+    if mode == "scratch" and train.transfer in ("head", "last", "all"):
+        raise NothingToTransfer(arch=arch.name, asked=train.transfer, why=weights.why)
+    require_fitting_head(asked, mode, weights.why)
+    default = "all" if train.head == "linear" else "head"
+    transfer = "scratch" if mode == "scratch" else train.transfer or default
+    return filled_in(train, mode, images, arch).model_copy(update={"transfer": transfer})
+
+
+def filled_in(train: TrainChoice, mode: Mode, images: int, arch: ArchSpec) -> TrainChoice:
+    """What depends on the mode alone: figures that are stated stay."""
+    recipe = train.scratch
+    unset = {
+        "epochs": default_epochs(mode, images),
+        "learning_rate": default_learning_rate(mode, recipe, batch_norm=arch.batch_norm),
+        "augment": default_augmentation(mode, recipe),
+        "batch_size": default_batch_size(mode, recipe),
+        "label_smoothing": default_label_smoothing(mode, recipe),
+    }
+    return train.model_copy(update={name: value for name, value in unset.items() if getattr(train, name) is None})
