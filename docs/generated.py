@@ -27,6 +27,8 @@ from edgecnn.cli.main import app
 from edgecnn.errors.base import EdgecnnError, ExitCode
 from edgecnn.judging.bounds import COMPARED, METRICS
 from edgecnn.models.catalogue import all_archs
+from edgecnn.render.catalogue import macs_text, percent
+from edgecnn.values.catalogue import listed
 from edgecnn.values.device import Accelerator, Device, FactsOnly, Match, Memory, Processor, RuntimeFacts
 from edgecnn.values.recipe import Recipe
 
@@ -97,10 +99,26 @@ def metrics() -> str:
 def networks() -> str:
     """The catalogue, in its order."""
     rows = (
-        (f"`{spec.name}`", f"{spec.parameters:,}", f"{spec.resolution_px} px", spec.weights.licence if spec.weights else "none")
-        for spec in all_archs()
+        (
+            f"`{spec.name}`",
+            str(row.year),
+            f"{row.parameters:,}",
+            macs_text(row.macs),
+            str(row.depth),
+            f"{row.weights_mib:.1f}",
+            f"{row.resolution_px} px",
+            f"{row.least_px} px",
+            percent(row.accuracy_top1),
+            percent(row.accuracy_top5),
+            row.accuracy_source or "no published figure",
+            spec.weights.licence if spec.weights else "none",
+            row.paper,
+        )
+        for spec, row in ((spec, listed(spec)) for spec in all_archs())
     )
-    return _table(("name", "parameters", "native resolution", "licence of the pretrained weights"), rows)
+    costs = ("parameters", "multiply-adds", "depth", "fp32 MiB", "native", "least")
+    said = ("top-1 %", "top-5 %", "published by", "licence of the pretrained weights", "paper")
+    return _table(("name", "year", *costs, *said), rows)
 
 
 def devices() -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,16 +11,19 @@ from edgecnn.building.brought import network_name
 from edgecnn.building.build import run_build
 from edgecnn.building.build_folder import BUNDLE, PAGE, REPORT
 from edgecnn.building.devices import file_of, settled_target
+from edgecnn.building.own_builds import OwnBuild
 from edgecnn.building.page_gathering import page_facts
 from edgecnn.building.publish import write_text_atomically
 from edgecnn.building.request import BuildRequest
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.page import PageFailed, PageIsForeign, PageUnwritable
+from edgecnn.models.catalogue import all_archs
 from edgecnn.render.bundle import LICENCES, README, bundle_licences, bundle_readme
 from edgecnn.render.markdown import report_markdown
 from edgecnn.render.progress import Quiet
 from edgecnn.store.store import Store
 from edgecnn.values.base import Value
+from edgecnn.values.catalogue import listed
 from edgecnn.values.device import Device
 from edgecnn.values.measured_history import MeasuredHistory
 from edgecnn.values.recipe import Recipe
@@ -126,6 +129,18 @@ def write_history_page(found: MeasuredHistory, file: Path) -> int:
     from edgecnn.render.page.over_time import history_page
 
     return _written_page(lambda: history_page(found), file)
+
+
+def write_catalogue_page(own: Sequence[OwnBuild], file: Path) -> int:
+    """Write the catalogue's published figures and the user's builds as one self-contained HTML file; its bytes.
+
+    Raises as ``write_comparison_page``.
+    """
+    require_packages(PAGE_PACKAGES, extra="report", needed_for="the plot")
+    from edgecnn.render.page.catalogue import catalogue_page
+
+    rows = [listed(spec) for spec in all_archs()]
+    return _written_page(lambda: catalogue_page(rows, own), file)
 
 
 def _written_page(text: Callable[[], str], file: Path) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -10,7 +11,7 @@ import typer
 from edgecnn.cli import options as opt
 from edgecnn.cli.exits import guarded
 from edgecnn.errors.base import ExitCode
-from edgecnn.errors.usage import UnknownList
+from edgecnn.errors.usage import PlotOfWhat, UnknownList
 
 
 class What(StrEnum):
@@ -20,6 +21,16 @@ class What(StrEnum):
     DEVICES = "devices"
     PIPELINES = "pipelines"
     RUNTIMES = "runtimes"
+
+
+PlotOpt = Annotated[
+    Path | None,
+    typer.Option("--plot", metavar="FILE", help="archs: a page that draws published accuracy, work and parameters."),
+]
+BuildOpt = Annotated[
+    list[Path] | None,
+    typer.Option("--build", metavar="BUILD", help="archs --plot: a finished build to draw too; unset, those in ./builds."),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -39,19 +50,45 @@ def _beginning(incomplete: str) -> list[str]:
     return [name for name in What if name.startswith(incomplete)]
 
 
-def _list(
+def _list(  # noqa: PLR0913 - a command line's options are its parameters
     what: Annotated[
         What, typer.Argument(parser=_named, metavar="LIST", autocompletion=_beginning, help=f"One of {', '.join(What)}.")
     ],
+    plot: PlotOpt = None,
+    build: BuildOpt = None,
     as_json: opt.JsonOpt = False,
     debug: opt.DebugOpt = False,
 ) -> None:
-    raise typer.Exit(guarded(lambda: _show(what, as_json), as_json=as_json, debug=debug))
+    def body() -> ExitCode:
+        if plot is None and not build:
+            return _show(what, as_json)
+        if what is not What.ARCHS or plot is None:
+            raise PlotOfWhat(what=what.value, plotted=plot is not None)
+        return _plotted(plot, build, as_json)
+
+    raise typer.Exit(guarded(body, as_json=as_json, debug=debug))
+
+
+def _plotted(file: Path, builds: list[Path] | None, as_json: bool) -> ExitCode:
+    from edgecnn.api import write_catalogue_page
+    from edgecnn.building.own_builds import own_builds
+    from edgecnn.render.terminal import show_json, show_lines
+
+    own = own_builds(builds)
+    written = write_catalogue_page(own, file)
+    if as_json:
+        show_json({"file": str(file), "bytes": written, "builds": [each.folder for each in own]})
+    else:
+        drawn = f"{len(own)} of your builds on it" if own else "none of your builds on it"
+        show_lines([f"{file}: {written:,} bytes, {drawn}"])
+    return ExitCode.OK
 
 
 def _show(what: What, as_json: bool) -> ExitCode:
     from edgecnn.render.terminal import show_json, show_rows
 
+    if what is What.ARCHS and not as_json:
+        return _show_archs()
     rows = {What.ARCHS: _archs, What.DEVICES: _devices, What.PIPELINES: _pipelines, What.RUNTIMES: _runtimes}[what]()
     if as_json:
         show_json(rows)
@@ -69,14 +106,21 @@ def _cell(value: Any) -> str:
 
 def _archs() -> list[dict[str, Any]]:
     from edgecnn.models.catalogue import all_archs
+    from edgecnn.values.catalogue import listed
 
-    return [
-        {
-            "name": spec.name, "family": spec.family, "year": str(spec.year), "parameters": spec.parameters,
-            "resolution_px": spec.resolution_px, "weights": spec.weights.origin if spec.weights else None, "paper": spec.paper,
-        }
-        for spec in all_archs()
-    ]  # fmt: skip
+    return [listed(spec).model_dump(mode="json") for spec in all_archs()]
+
+
+def _show_archs() -> ExitCode:
+    from edgecnn.models.catalogue import all_archs
+    from edgecnn.render.catalogue import COLUMNS, arch_cells, footnotes
+    from edgecnn.render.terminal import show_lines, show_rows
+    from edgecnn.values.catalogue import listed
+
+    rows = [listed(spec) for spec in all_archs()]
+    show_rows(COLUMNS, [arch_cells(row) for row in rows])
+    show_lines(footnotes())
+    return ExitCode.OK
 
 
 def _devices() -> list[dict[str, Any]]:

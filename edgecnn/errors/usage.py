@@ -77,3 +77,13 @@ class UnknownList(EdgecnnError):
 
 def _asked(near: Sequence[str]) -> str:
     return f"did you mean {near[0]}? " if near else ""
+
+
+class PlotOfWhat(EdgecnnError):
+    """Raised when a plot is asked of a list that has none, or a build is named without a plot to stand on."""
+
+    ref = "plot-of-what"
+
+    def __init__(self, *, what: str, plotted: bool) -> None:
+        because = f"--plot draws networks, and the list is of {what}" if plotted else "--build names what --plot is to draw too"
+        super().__init__(what="nothing to draw", because=because, hint="edgecnn list archs --plot FILE.html")

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from edgecnn.errors.base import EdgecnnError, ExitCode
-from edgecnn.errors.usage import BadValue, MissingArgument, NoSuchCommand, NoSuchOption, NotUnderstood, UnknownList
+from edgecnn.errors.usage import BadValue, MissingArgument, NoSuchCommand, NoSuchOption, NotUnderstood, PlotOfWhat, UnknownList
 
 LISTS = ("archs", "devices")
 CASES = [
@@ -48,6 +48,14 @@ CASES = [
         UnknownList(name="archz", known=LISTS),
         "there is no list 'archz': there are archs, devices"
         " — did you mean archs? what each holds: edgecnn list --help [unknown-list]",
+    ),
+    (
+        PlotOfWhat(what="devices", plotted=True),
+        "nothing to draw: --plot draws networks, and the list is of devices — edgecnn list archs --plot FILE.html [plot-of-what]",
+    ),
+    (
+        PlotOfWhat(what="archs", plotted=False),
+        "nothing to draw: --build names what --plot is to draw too — edgecnn list archs --plot FILE.html [plot-of-what]",
     ),
     (
         UnknownList(name="", known=LISTS),

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from edgecnn.values.artifact import Record
 from edgecnn.values.bundle import BundleManifest, BundleVerification
+from edgecnn.values.catalogue import Catalogue
 from edgecnn.values.comparison import Comparison, LatencyBaseline, PinnedBuild
 from edgecnn.values.device import Device
 from edgecnn.values.division import DataDivision
@@ -48,6 +49,7 @@ PUBLISHED: dict[str, tuple[type[BaseModel], str]] = {
     "recipe-difference": (RecipeDifference, "In which values two recipes or builds differ: `edgecnn recipe diff --json`."),
     "ranking": (Ranking, "ranking.json of a rank artifact: the network's layers by what INT8 does to each alone."),
     "transfer": (TransferChoice, "transfer.json of a transfer artifact: what is learned anew of a pretrained network, and why."),
+    "catalogue": (Catalogue, "Every network by name, with what it costs and was reported to reach: `edgecnn list archs --json`."),
     "record": (Record, "record.json: beside every artifact in the store."),
     "doctor": (DoctorReport, "What was found on one machine: `edgecnn doctor --json`."),
     "loadgen": (LoadGenReport, "loadgen.json: what LoadGen was told, and its verdicts."),

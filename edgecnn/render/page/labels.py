@@ -45,6 +45,24 @@ def placed(spots: Sequence[Spot]) -> list[Anchor]:
     return found
 
 
+def legible(spots: Sequence[Spot], height_px: float) -> list[Anchor | None]:
+    """As ``placed``, for a crowd: None where a name would lie over another, which the table and the pointer tell instead.
+
+    Args:
+        spots: those that must be named first.
+        height_px: of the plot.
+    """
+    taken: list[_Box] = []
+    found: list[Anchor | None] = []
+    for spot in spots:
+        x, y = spot.right * WIDTH_PX, (1 - spot.up) * height_px
+        choices = {anchor: _box(x, y, len(spot.name) * CHARACTER_PX, anchor) for anchor in ANCHORS}
+        free = [each for each, box in choices.items() if not _outside(box) and not any(box.meets(other) for other in taken)]
+        found.append(free[0] if free else None)
+        taken += [choices[free[0]]] if free else []
+    return found
+
+
 def _box(x: float, y: float, width: float, anchor: str) -> _Box:
     if anchor == "left":
         return _Box(x + GAP_PX, y - LINE_PX - 4, x + GAP_PX + width, y - 4)

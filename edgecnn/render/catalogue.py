@@ -1,0 +1,44 @@
+"""The catalogue as a table: what a network costs and what was published of it, a line each."""
+
+from __future__ import annotations
+
+from edgecnn.values.catalogue import ListedArch
+
+COLUMNS = ("name", "year", "parameters", "MACs", "depth", "fp32 MiB", "px", "least px", "top-1 %", "top-5 %", "weights", "paper")
+NONE = "–"
+
+
+def arch_cells(row: ListedArch) -> tuple[str, ...]:
+    """A row of the table, under ``COLUMNS``."""
+    return (
+        row.name,
+        str(row.year),
+        f"{row.parameters:,}",
+        macs_text(row.macs),
+        str(row.depth),
+        f"{row.weights_mib:.1f}",
+        str(row.resolution_px),
+        str(row.least_px),
+        percent(row.accuracy_top1),
+        percent(row.accuracy_top5),
+        row.weights or (f"none; needs {', '.join(row.needs)}" if row.needs else "none"),
+        row.paper,
+    )
+
+
+def footnotes() -> tuple[str, ...]:
+    """What the columns mean, and what they are not."""
+    return (
+        "MACs: multiply-adds for one image at px. depth: convolutions and fully connected layers on the longest way.",
+        "top-1, top-5: as published, ImageNet-1k validation; none measured here; sources: --json. –: no published figure.",
+    )
+
+
+def macs_text(macs: int) -> str:
+    """``385.8 M``, ``4.09 G``."""
+    return f"{macs / 1e9:.2f} G" if macs >= 1e9 else f"{macs / 1e6:.1f} M"  # noqa: PLR2004 - a thousand millions
+
+
+def percent(share: float | None) -> str:
+    """``76.1``."""
+    return NONE if share is None else f"{share * 100:.1f}"

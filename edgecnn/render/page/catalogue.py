@@ -1,0 +1,162 @@
+"""The page of the catalogue: published accuracy against multiply-adds, the area of a point its parameters.
+
+Drawn as in A. Canziani, A. Paszke, E. Culurciello, "An Analysis of Deep Neural Network Models for Practical Applications"
+(arXiv:1605.07678, Figure 2) and S. Bianco, R. Cadene, L. Celona, P. Napoletano, "Benchmark Analysis of Representative Deep Neural
+Network Architectures" (IEEE Access 2018, arXiv:1810.00736, Figure 1), with the user's own builds beside.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import altair as alt
+
+import edgecnn
+from edgecnn.building.own_builds import OwnBuild
+from edgecnn.render.catalogue import macs_text, percent
+from edgecnn.render.figures import percent_interval
+from edgecnn.render.page import vega
+from edgecnn.render.page.document import document
+from edgecnn.render.page.extent import Extent
+from edgecnn.render.page.figure import Figure, Source, Table
+from edgecnn.render.page.labels import ANCHORS, Spot, legible
+from edgecnn.render.page.marks import MEASURED, Mark
+from edgecnn.values.catalogue import ListedArch
+
+TEMPLATE = "catalogue.html.j2"
+HEIGHT_PX = 560
+PUBLISHED = Mark("published", "◎", "reported by whoever trained the network; nothing of it ran here")
+AREA_PER_MILLION = 14.0
+"""Square pixels of a point a million parameters."""
+AREA_LEAST = 40.0
+_SIDES = {"left": (9, -8), "right": (-9, -8), "center": (0, -14)}
+
+
+def catalogue_page(rows: Sequence[ListedArch], own: Sequence[OwnBuild]) -> str:
+    """The whole file as text, to be written in UTF-8."""
+    figure = published_figure(rows, own)
+    unpublished = [row.name for row in rows if row.accuracy_top1 is None]
+    return document(
+        TEMPLATE,
+        [figure],
+        figure=figure,
+        rows=rows,
+        own=own,
+        unpublished=unpublished,
+        version=edgecnn.__version__,
+        made_at=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def published_figure(rows: Sequence[ListedArch], own: Sequence[OwnBuild]) -> Figure:
+    """Accuracy × multiply-adds × parameters of every network with a published figure, and the user's builds."""
+    points = [row for row in rows if row.accuracy_top1 is not None]
+    front = _front(points)
+    names = ", ".join(row.name for row in front)
+    sources = [Source(PUBLISHED, "by the page, paper or package in the table, on ImageNet-1k's validation images")]
+    notes = ["Where points crowd, only some are named: the others tell their name when pointed at, and all are in the table."]
+    if own:
+        sources.append(Source(MEASURED, "your builds (squares), each on its own report split"))
+        notes.append("A build's images and classes are others than ImageNet's: its height does not compare, its work does.")
+    return Figure(
+        id="published",
+        title="Published accuracy against multiply-adds, area by parameters",
+        says=f"{len(points)} networks. On the front (dashed), from the least work: {names}.",
+        sources=tuple(sources),
+        spec=_spec(points, front, own),
+        table=_table(rows, own),
+        notes=tuple(notes),
+    )
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _front(points: Sequence[ListedArch]) -> list[ListedArch]:
+    """Those that nothing of less work reaches in accuracy."""
+    front: list[ListedArch] = []
+    for row in sorted(points, key=lambda each: (each.macs, -(each.accuracy_top1 or 0.0))):
+        if not front or (row.accuracy_top1 or 0.0) > (front[-1].accuracy_top1 or 0.0):
+            front.append(row)
+    return front
+
+
+def _spec(points: Sequence[ListedArch], front: Sequence[ListedArch], own: Sequence[OwnBuild]) -> dict[str, Any]:
+    behind = [row for row in points if row not in front]
+    every = [*(_own_row(each) for each in own), *(_row(row) for row in (*front, *behind))]
+    across = Extent(min(r["macs"] for r in every) / 1.5, max(r["macs"] for r in every) * 1.5, logarithmic=True)
+    up = Extent(min(r["top1"] for r in every) - 2, min(100.0, max(r["top1"] for r in every) + 2))
+    spots = [Spot(across.share(r["macs"]), up.share(r["top1"]), r["name"]) for r in every]
+    for row, anchor in zip(every, legible(spots, HEIGHT_PX), strict=True):
+        row["anchor"] = anchor
+    x = alt.X(
+        "macs:Q", title="million multiply-adds for one image, logarithmic", scale=across.scale(), axis=alt.Axis(tickCount=6)
+    )
+    y = alt.Y("top1:Q", title="top-1, %", scale=up.scale())
+    base = alt.Chart(vega.chart_data(every)).encode(x=x, y=y)
+    tips = [alt.Tooltip(f"{name}:N") for name in ("name", "year", "top-1", "parameters", "work", "from")]
+    line = alt.Chart(vega.chart_data([_row(row) for row in front])).mark_line(
+        interpolate="step-after", strokeDash=[4, 4], strokeWidth=1.5, color="var(--soft)", opacity=0.7, aria=False
+    )
+    marks = base.mark_point(filled=True, fillOpacity=0.55, stroke="var(--bg)", strokeWidth=1).encode(
+        shape=alt.Shape("shape:N", scale=None, legend=None),
+        size=alt.Size("area:Q", scale=None, legend=None),
+        color=alt.Color("colour:N", scale=None, legend=None),
+        tooltip=tips,
+    )
+    layers: list[Any] = [line.encode(x="macs:Q", y="top1:Q"), marks]
+    for anchor in ANCHORS:
+        right, down = _SIDES[anchor]
+        text = base.transform_filter(alt.datum.anchor == anchor).mark_text(
+            align=anchor, dx=right, dy=down, fontSize=11, aria=False
+        )
+        layers.append(text.encode(text="name:N", opacity=alt.condition("width < 520", alt.value(0), alt.value(1))))
+    return vega.specification(alt.layer(*layers).properties(width="container", height=HEIGHT_PX))
+
+
+def _area(parameters: int) -> float:
+    return max(AREA_LEAST, AREA_PER_MILLION * parameters / 1e6)
+
+
+def _row(row: ListedArch) -> dict[str, Any]:
+    return {
+        "name": row.name, "year": str(row.year), "macs": row.macs / 1e6, "top1": 100 * (row.accuracy_top1 or math.nan),
+        "top-1": f"{percent(row.accuracy_top1)} %", "parameters": f"{row.parameters:,}", "work": macs_text(row.macs),
+        "from": f"published: {row.accuracy_source}", "shape": "circle", "colour": "var(--build-1)", "area": _area(row.parameters),
+    }  # fmt: skip
+
+
+def _own_row(own: OwnBuild) -> dict[str, Any]:
+    return {
+        "name": f"your {own.arch}, {own.resolution_px} px", "year": "", "macs": own.macs / 1e6,
+        "top1": 100 * own.accuracy_top1.estimate, "top-1": percent_interval(own.accuracy_top1),
+        "parameters": f"{own.parameters:,}", "work": macs_text(own.macs), "from": f"measured: {own.candidate}, {own.folder}",
+        "shape": "square", "colour": "var(--build-2)", "area": _area(own.parameters),
+    }  # fmt: skip
+
+
+def _table(rows: Sequence[ListedArch], own: Sequence[OwnBuild]) -> Table:
+    published = tuple(
+        (
+            row.name, str(row.year), f"{row.parameters:,}", macs_text(row.macs), str(row.depth), str(row.resolution_px),
+            f"{percent(row.accuracy_top1)} %" if row.accuracy_top1 else "no published figure",
+            f"{percent(row.accuracy_top5)} %" if row.accuracy_top5 else "no published figure",
+            row.accuracy_source or "",
+        )
+        for row in rows
+    )  # fmt: skip
+    mine = tuple(
+        (
+            f"your {each.arch}", "", f"{each.parameters:,}", macs_text(each.macs), "", str(each.resolution_px),
+            percent_interval(each.accuracy_top1), "", f"measured on {each.data}: {each.candidate} in {each.folder}",
+        )
+        for each in own
+    )  # fmt: skip
+    return Table(
+        caption="Every network of the catalogue, and your builds",
+        columns=("network", "year", "parameters", "multiply-adds", "depth", "px", "top-1", "top-5", "where it comes from"),
+        rows=(*mine, *published),
+    )

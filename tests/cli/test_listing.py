@@ -1,0 +1,48 @@
+"""`edgecnn list archs`: what each network costs, and what was published of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import jsonschema
+
+from edgecnn.models.catalogue import all_archs
+from tests.cli.test_usage import edgecnn
+from tests.house.source_tree import ROOT
+
+
+def test_the_json_is_as_its_schema_says_and_has_every_network() -> None:
+    rows = json.loads(edgecnn("list", "archs", "--json").stdout)
+    jsonschema.validate(rows, json.loads((ROOT / "docs" / "schemas" / "catalogue.json").read_text()))
+    assert [row["name"] for row in rows] == [spec.name for spec in all_archs()]
+    b0 = next(row for row in rows if row["name"] == "efficientnet-b0")
+    assert (b0["parameters"], b0["macs"], b0["depth"], b0["resolution_px"]) == (5_288_548, 385_814_752, 82, 224)
+    assert (b0["accuracy_top1"], b0["accuracy_top5"]) == (0.77692, 0.93532)
+    assert b0["accuracy_source"] == "torchvision, EfficientNet_B0_Weights"
+
+
+def test_the_table_shows_cost_and_published_accuracy_and_says_that_it_is_published() -> None:
+    shown = edgecnn("list", "archs").stdout
+    line = next(each for each in shown.splitlines() if each.startswith("resnet-50 "))
+    assert line.split()[1:] == ["2015", "25,557,032", "4.09", "G", "50", "97.5", "224", "32", "76.1", "92.9", "torchvision"]
+    assert "none measured here" in shown
+
+
+def test_the_plot_is_written_and_said(tmp_path: Path) -> None:
+    done = edgecnn("list", "archs", "--plot", str(tmp_path / "n.html"))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith("bytes, none of your builds on it\n")
+    assert "65 networks" in (tmp_path / "n.html").read_text("utf-8")
+
+
+def test_a_plot_of_devices_is_refused(tmp_path: Path) -> None:
+    done = edgecnn("list", "devices", "--plot", str(tmp_path / "n.html"))
+    assert done.returncode == 2
+    assert "[plot-of-what]" in done.stderr
+
+
+def test_an_image_too_small_for_the_network_is_refused_before_any_work() -> None:
+    done = edgecnn("plan", "--arch", "inception-v3", "--target", "cpu", "--weights", "none", "--set", "model.resolution_px=64")
+    assert done.returncode == 2
+    assert "it takes 75 px and more" in done.stderr
