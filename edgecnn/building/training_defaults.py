@@ -39,7 +39,7 @@ def filled_in(train: TrainChoice, mode: Mode, images: int, arch: ArchSpec) -> Tr
     recipe = train.scratch
     unset = {
         "epochs": default_epochs(mode, images),
-        "learning_rate": default_learning_rate(mode, recipe, batch_norm=arch.batch_norm),
+        "learning_rate": default_learning_rate(mode, recipe, arch.scratch_rate),
         "augment": default_augmentation(mode, recipe),
         "batch_size": default_batch_size(mode, recipe),
         "label_smoothing": default_label_smoothing(mode, recipe),

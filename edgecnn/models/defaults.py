@@ -18,9 +18,6 @@ minutes on two slow cores."""
 FINETUNE_EPOCHS = 2
 """Passes of the whole network after its head was trained on frozen features."""
 
-PLAIN_RATE = 5e-4
-"""Peak rate from random weights where nothing is normalized."""
-
 
 def default_epochs(mode: Mode, images: int) -> int:
     """Epochs for ``images`` training images: a fixed number of images shown from scratch, few passes when fine-tuning."""
@@ -29,17 +26,20 @@ def default_epochs(mode: Mode, images: int) -> int:
     return max(8, min(90, round(SCRATCH_IMAGES / max(images, 1))))
 
 
-def default_learning_rate(mode: Mode, recipe: ScratchRecipe = "short", *, batch_norm: bool = True) -> float:
+def default_learning_rate(mode: Mode, recipe: ScratchRecipe = "short", own_rate: float | None = None) -> float:
     """Peak rate: of the whole network from scratch; of a fine-tuned head, whose body learns at a tenth of it.
 
-    From scratch a network without batch norm takes ``PLAIN_RATE`` of AdamW. SGD begins where the ResNet paper does, or without
-    batch norm where AlexNet's and VGG's do.
+    Args:
+        mode: how training begins.
+        recipe: from random weights, by which recipe.
+        own_rate: the network's own for AdamW, of its row, where the usual one is too high for it. SGD begins where the ResNet
+            paper does, or for such a network where AlexNet's and VGG's papers do.
     """
     if mode == "finetune":
         return 1e-3
     if recipe == "resnet":
-        return 0.1 if batch_norm else 0.01
-    return 4e-3 if batch_norm else PLAIN_RATE
+        return 0.1 if own_rate is None else 0.01
+    return own_rate or 4e-3
 
 
 def default_batch_size(mode: Mode, recipe: ScratchRecipe = "short") -> int:

@@ -79,8 +79,8 @@ class ArchSpec(Value):
     normalization: Normalization
     head: str
     """Dotted name of the last Linear layer, which a new set of classes replaces; empty of a file."""
-    batch_norm: bool = True
-    """Whether it normalizes by batches: one that does not learns from random weights at a lower rate alone."""
+    scratch_rate: PositiveFloat | None = None
+    """Peak rate from random weights where the usual one is too high: of large networks without batch norm."""
     year: int | None
     """None, as ``paper`` is, of a file that somebody brought."""
     paper: str | None

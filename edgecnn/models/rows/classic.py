@@ -7,7 +7,7 @@ ungrouped. LeNet-5 was published for ten digits, and its count is of ten classes
 from __future__ import annotations
 
 from edgecnn.models.rows.normalization import HALF, IMAGENET
-from edgecnn.models.rows.torchvision import Family, Member
+from edgecnn.models.rows.torchvision import PLAIN_RATE, Family, Member
 from edgecnn.values.arch import ArchSpec, PublishedAccuracy
 
 LECUN = "Gradient-Based Learning Applied to Document Recognition, Proceedings of the IEEE 86(11)"
@@ -37,7 +37,7 @@ _ALEXNET: tuple[ArchSpec, ...] = tuple(
             file="alexnet-owt-7be5be79.pth",
             top1=0.56522,
             top5=0.79066,
-            batch_norm=False,
+            scratch_rate=PLAIN_RATE,
         ),
     )
 )
@@ -57,7 +57,6 @@ CLASSICS: tuple[ArchSpec, ...] = (
         interpolation="bilinear",
         normalization=HALF,
         head="output",
-        batch_norm=False,
         year=1998,
         paper=LECUN,
     ),
@@ -75,7 +74,7 @@ CLASSICS: tuple[ArchSpec, ...] = (
         interpolation="bilinear",
         normalization=IMAGENET,
         head="classifier.6",
-        batch_norm=False,
+        scratch_rate=PLAIN_RATE,
         year=2012,
         paper=KRIZHEVSKY,
         accuracy=PublishedAccuracy(top1=0.593, top5=0.818, source="the paper, Table 2, one network, mean of ten crops"),
@@ -94,7 +93,7 @@ CLASSICS: tuple[ArchSpec, ...] = (
         interpolation="bilinear",
         normalization=IMAGENET,
         head="classifier.6",
-        batch_norm=False,
+        scratch_rate=PLAIN_RATE,
         year=2012,
         paper=KRIZHEVSKY,
     ),
@@ -113,7 +112,7 @@ CLASSICS: tuple[ArchSpec, ...] = (
         interpolation="bilinear",
         normalization=IMAGENET,
         head="classifier.6",
-        batch_norm=False,
+        scratch_rate=PLAIN_RATE,
         year=2013,
         paper=ZEILER,
         accuracy=PublishedAccuracy(top1=0.616, top5=0.835, source="the paper, Table 2, one network as in its Figure 3"),
@@ -132,7 +131,7 @@ CLASSICS: tuple[ArchSpec, ...] = (
         interpolation="bilinear",
         normalization=IMAGENET,
         head="head",
-        batch_norm=False,
+        scratch_rate=PLAIN_RATE,
         year=2013,
         paper=LIN,
         accuracy=PublishedAccuracy(top1=0.5936, source=NIN_IMAGENET),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import PositiveInt
+from pydantic import PositiveFloat, PositiveInt
 
 from edgecnn.models.rows.normalization import IMAGENET
 from edgecnn.values.arch import ArchSpec, Auxiliary, PretrainedWeights, PublishedAccuracy
@@ -18,6 +18,8 @@ from edgecnn.values.preprocessing import Normalization
 LICENCE = "BSD-3-Clause (torchvision); ImageNet's terms may apply"
 FILES = "https://download.pytorch.org/models/"
 PAGES = "https://docs.pytorch.org/vision/stable/models/generated/torchvision.models."
+PLAIN_RATE = 5e-4
+"""Peak rate of AdamW from random weights for large networks in which nothing is normalized by batches."""
 Interpolation = Literal["bilinear", "bicubic"]
 
 
@@ -37,7 +39,7 @@ class Member(Value):
     resize_px: PositiveInt = 256
     resolution_px: PositiveInt = 224
     auxiliary: Auxiliary | None = None
-    batch_norm: bool = True
+    scratch_rate: PositiveFloat | None = None
 
 
 class Family(Value):
@@ -56,7 +58,7 @@ class Family(Value):
         """The row of one of them."""
         digest = member.file.removesuffix(".pth").rpartition("-")[2]
         return ArchSpec(
-            **member.model_dump(include={"name", "builder", "parameters", "macs", "depth", "batch_norm"}),
+            **member.model_dump(include={"name", "builder", "parameters", "macs", "depth", "scratch_rate"}),
             **self.model_dump(include={"head", "year", "paper", "interpolation", "least_px"}),
             family=self.name,
             origin="torchvision",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgecnn.models.rows.torchvision import Family, Member
+from edgecnn.models.rows.torchvision import PLAIN_RATE, Family, Member
 from edgecnn.values.arch import ArchSpec
 
 PAPER = "Very Deep Convolutional Networks for Large-Scale Image Recognition, arXiv:1409.1556"
@@ -26,7 +26,7 @@ VGGS: tuple[ArchSpec, ...] = tuple(
             file="vgg11-8a719046.pth",
             top1=0.6902,
             top5=0.88628,
-            batch_norm=False,
+            scratch_rate=PLAIN_RATE,
         ),
         Member(
             name="vgg-13",
@@ -38,7 +38,7 @@ VGGS: tuple[ArchSpec, ...] = tuple(
             file="vgg13-19584684.pth",
             top1=0.69928,
             top5=0.89246,
-            batch_norm=False,
+            scratch_rate=PLAIN_RATE,
         ),
         Member(
             name="vgg-16",
@@ -50,7 +50,7 @@ VGGS: tuple[ArchSpec, ...] = tuple(
             file="vgg16-397923af.pth",
             top1=0.71592,
             top5=0.90382,
-            batch_norm=False,
+            scratch_rate=PLAIN_RATE,
         ),
         Member(
             name="vgg-19",
@@ -62,7 +62,7 @@ VGGS: tuple[ArchSpec, ...] = tuple(
             file="vgg19-dcbb9e9d.pth",
             top1=0.72376,
             top5=0.90876,
-            batch_norm=False,
+            scratch_rate=PLAIN_RATE,
         ),
         Member(
             name="vgg-11-bn",
