@@ -12,9 +12,11 @@ from edgecnn.building.contenders import Side
 from edgecnn.building.lineage import ancestor, kit_artifact
 from edgecnn.building.pinning import rebuild_command
 from edgecnn.judging.accuracy import Answers
+from edgecnn.judging.agreement import NO_LABELS
 from edgecnn.measure.evaluate import logits_of
 from edgecnn.store.profiles import StoredProfile
 from edgecnn.store.store import Store
+from edgecnn.values.dataset import UNLABELLED
 from edgecnn.values.verdict import Fidelity
 
 if TYPE_CHECKING:
@@ -66,6 +68,8 @@ def paired_answers(head: Side, base: Side, store: Store, names: tuple[str, str] 
         raise Unavailable(f"their report splits hold other pixels ({ours.pixels[:12]} and {theirs.pixels[:12]})")
     if len(ours.labels) != len(theirs.labels) or (ours.labels != theirs.labels).any():
         raise Unavailable("their report splits label the same pixels otherwise")
+    if (ours.labels == UNLABELLED).any():
+        raise Unavailable(f"no accuracy can be compared: {NO_LABELS}")
     classes = head.kit.manifest["labels"]
     if classes != base.kit.manifest["labels"]:
         raise Unavailable("their classes are not the same, or not in the same order")

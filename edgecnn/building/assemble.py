@@ -12,6 +12,7 @@ from edgecnn.building.observe import SPLITS, Observations, Split
 from edgecnn.building.plan import BASELINE_ID
 from edgecnn.errors.gates import LogitsNotFinite
 from edgecnn.judging.accuracy import Answers, accuracy
+from edgecnn.judging.agreement import agreement
 from edgecnn.judging.energy import energy, missing_energy
 from edgecnn.judging.latency import latency, missing_latency
 from edgecnn.judging.memory import memory, missing_memory
@@ -19,6 +20,7 @@ from edgecnn.judging.quality import quality
 from edgecnn.measure.energy import metered, why_not
 from edgecnn.measure.evaluate import logits_of
 from edgecnn.measure.lab import Lab
+from edgecnn.values.agreement import Agreement
 from edgecnn.values.artifact import Outcome
 from edgecnn.values.candidate import Candidate, Method
 from edgecnn.values.energy import Energy
@@ -50,14 +52,15 @@ def candidate_facts(scene: Scene) -> dict[str, CandidateFacts]:
     """Every candidate's row before anything is chosen, in the plan's order."""
     candidates = scene.execution.candidates
     answers = {split: answers_of(scene, split) for split in SPLITS}
-    labels = {split: labels_of(scene, split) for split in SPLITS if answers[split]}
+    labelled = scene.execution.plan.resolved.data.labelled
+    labels = {split: labels_of(scene, split) for split in SPLITS if answers[split] and labelled}
     return {c.id: _facts(c, scene, answers, labels) for c in candidates}
 
 
 def with_quality(rows: Mapping[str, CandidateFacts], scene: Scene) -> dict[str, CandidateFacts]:
     """The same rows with what top-1 does not say. Only of the report split and only for the report: nothing is chosen by it."""
     answers = answers_of(scene, "report")
-    if not answers:
+    if not answers or not scene.execution.plan.resolved.data.labelled:
         return dict(rows)
     labels = labels_of(scene, "report")
     names = scene.execution.plan.resolved.data.classes
@@ -80,13 +83,21 @@ def _facts(
     def of(split: Split) -> Accuracy | None:
         mine = answers[split].get(name)
         baseline = None if name == BASELINE_ID else answers[split].get(BASELINE_ID)
-        return None if mine is None else accuracy(mine, labels[split], split, baseline)
+        return None if mine is None or split not in labels else accuracy(mine, labels[split], split, baseline)
+
+    def alike(split: Split) -> Agreement | None:
+        mine, theirs = answers[split].get(name), answers[split].get(BASELINE_ID)
+        if mine is None or theirs is None or split in labels:
+            return None
+        return agreement(mine, split, None if name == BASELINE_ID else theirs)
 
     return CandidateFacts(
         candidate=candidate,
         is_baseline=name == BASELINE_ID,
         report=of("report"),
         choose=of("choose"),
+        agreement=alike("report"),
+        agreement_on_choose=alike("choose"),
         latency=_latency(name, scene),
         memory=_memory(name, scene),
         energy=_energy(name, scene),

@@ -18,6 +18,7 @@ from edgecnn.errors.brought import (
     BroughtFileMissing,
     BroughtModelUnusable,
     ClassesDiffer,
+    LabelsNeeded,
     NoDataForModel,
     NothingToTrain,
     PreprocessingOfAnArch,
@@ -52,17 +53,15 @@ def check_brought(recipe: Recipe, goal: str, bundle: Path) -> None:
     """Refuse contradictions before anything is read.
 
     Raises:
-        BroughtAndNamed, NoDataForModel, NothingToTrain, PreprocessingOfAnArch, TrainingSwitch: each says what to leave out.
+        BroughtAndNamed, LabelsNeeded, NoDataForModel, NothingToTrain, PreprocessingOfAnArch, TrainingSwitch: each says what to
+            leave out.
         BroughtModelUnusable: it lies in the ``bundle`` that the build would replace.
     """
     model, usual = recipe.model, Recipe()
-    # Held against the usual values and not against what was stated: a kept recipe states them all.
-    if not recipe.data.train and model.onnx is None:
-        raise TrainingSwitch()
     if model.onnx is None:
-        if recipe.preprocessing != usual.preprocessing:
-            raise PreprocessingOfAnArch(arch=model.arch)
+        _check_trained(recipe)
         return
+    # Held against the usual values and not against what was stated: a kept recipe states them all.
     for option, same in (("--arch", model.arch == usual.model.arch), ("--weights", model.weights == usual.model.weights)):
         if not same:
             raise BroughtAndNamed(option=option)
@@ -75,6 +74,16 @@ def check_brought(recipe: Recipe, goal: str, bundle: Path) -> None:
     if Path(model.onnx).expanduser().resolve().is_relative_to(bundle.resolve()):
         because = "it lies in the bundle that this build would replace"
         raise BroughtModelUnusable(path=Path(model.onnx), because=because, hint="--out another folder, or a copy of the file")
+
+
+def _check_trained(recipe: Recipe) -> None:
+    """What a network of the catalogue cannot be asked for."""
+    if not recipe.data.train:
+        raise TrainingSwitch()
+    if recipe.data.labels is False:
+        raise LabelsNeeded(arch=recipe.model.arch)
+    if recipe.preprocessing != Recipe().preprocessing:
+        raise PreprocessingOfAnArch(arch=recipe.model.arch)
 
 
 def brought_model(recipe: Recipe, data: DataSummary, cache: Path, tell: Progress) -> BroughtModel:
@@ -148,10 +157,11 @@ def _found(path: Path, recipe: Recipe, data: DataSummary, tell: Progress) -> tup
     model = read_model(path)
     entry = read_entry(model, path, recipe.model.resolution_px)
     tell.step("reading the model", 1, 1)
-    if entry.classes != len(data.classes):
+    if data.labelled and entry.classes != len(data.classes):
         raise ClassesDiffer(path=path, classes=entry.classes, data=data.root, found=data.classes)
     brought = Brought(path=path, entry=entry, stated=stated_in(model))
-    settled = settle_feeding(brought, recipe.preprocessing, open_source(Path(data.manifest_path)), tell)
+    source = open_source(Path(data.manifest_path))
+    settled = settle_feeding(brought, recipe.preprocessing, source, tell)
     found = BroughtModel(
         path=str(path),
         content=content,

@@ -32,6 +32,7 @@ from edgecnn.building.publish import (
 from edgecnn.building.reporting import decide, gates_of, last_race, report_of
 from edgecnn.building.request import BuildRequest
 from edgecnn.building.resolve import python_version, resolve
+from edgecnn.building.resolved import Resolved
 from edgecnn.errors.building import BaselineFailed, EveryCandidateFailed, NothingToJudge
 from edgecnn.errors.measuring import KnobsByLatency
 from edgecnn.hosts.local import LocalHost
@@ -76,10 +77,16 @@ class PlannedBuild:
 def plan_build(request: BuildRequest, store: Store, tell: Progress) -> PlannedBuild:
     """Resolve and plan, and look what is stored. Runs no stage and writes no result."""
     planned = plan(resolve(request, store, tell))
-    images = planned.resolved.data.counts["report"]
     gates = gates_of(planned.resolved, request)
     steps = _looked_up(planned, store)
-    return PlannedBuild(plan=planned, steps=steps, gates=gates, test_set=resolution_sentence(images))
+    return PlannedBuild(plan=planned, steps=steps, gates=gates, test_set=_can_show(planned.resolved))
+
+
+def _can_show(resolved: Resolved) -> str:
+    images = resolved.data.counts["report"]
+    if not resolved.data.labelled:
+        return f"{images:,} images without labels show how often two candidates agree, and nothing of accuracy"
+    return resolution_sentence(images)
 
 
 def _looked_up(planned: Plan, store: Store) -> tuple[PlannedStep, ...]:
@@ -194,7 +201,7 @@ def _limits(planned: Plan, store: Store, request: BuildRequest) -> Limits:
         missing = {step.id for step in _looked_up(planned, store) if step.missing is not None}
         lacking = {step.candidate for step in planned.steps if step.id in missing}
         unbuilt = frozenset(rung.name for rung in planned.rungs if any(each.id in lacking for each in rung.candidates))
-    bound = budget_pp(gates_of(planned.resolved, request))
+    bound = budget_pp(gates_of(planned.resolved, request), labelled=planned.resolved.data.labelled)
     return Limits(seconds=request.time_budget_s, budget_pp=bound, unbuilt=unbuilt)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from edgecnn.building.open_questions import build_again, open_questions
 from edgecnn.errors.explaining import UnknownCandidate
+from edgecnn.judging.agreement import NO_LABELS
 from edgecnn.judging.reasons import worded
 from edgecnn.values.explanation import ExplainedCandidate, Explanation, NotTried, StandIn, Unmeasured
 from edgecnn.values.reason import NotClimbed, NotMeasured, NotSupported, Reason
@@ -79,12 +80,13 @@ def _without_layers(facts: CandidateFacts) -> CandidateFacts:
 
 
 def _stand_ins(facts: CandidateFacts) -> Iterator[StandIn]:
-    if facts.report is not None and facts.report.fidelity is Fidelity.EMULATED:
+    answered = facts.report or facts.agreement
+    if answered is not None and answered.fidelity is Fidelity.EMULATED:
         twin = facts.evaluated_kit not in (None, facts.kit)
         yield StandIn(
             figure="accuracy",
             how="twin" if twin else "another-machine",
-            machine=facts.report.machine,
+            machine=answered.machine,
             ships=facts.kit,
             answered=facts.evaluated_kit,
         )
@@ -124,7 +126,9 @@ def _unmeasured(report: BuildReport) -> Iterator[Unmeasured]:
 def _of_candidate(facts: CandidateFacts, report: BuildReport) -> Iterator[Unmeasured]:
     name = facts.candidate.id
     settles = report.choice.settle_command if name in report.choice.carried else None
-    if facts.report is None:
+    if facts.agreement is not None:
+        yield Unmeasured(figures=("accuracy",), candidates=(name,), why=NO_LABELS)
+    elif facts.report is None:
         yield Unmeasured(figures=("accuracy",), candidates=(name,), why=_why_unanswered(facts), command=build_again(report))
     for figure, seen in (("latency", facts.latency), ("memory", facts.memory), ("energy", facts.energy)):
         if seen is None or seen.runs < 1:

@@ -13,13 +13,20 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from edgecnn.data.images import ImageSource
-from edgecnn.errors.brought import PreprocessingHalfGiven, PreprocessingNotFound
+from edgecnn.errors.brought import (
+    AnswersAlike,
+    AnswersNotFinite,
+    PreprocessingHalfGiven,
+    PreprocessingNotFound,
+    PreprocessingUnproved,
+)
 from edgecnn.judging.class_regressions import sign_test
 from edgecnn.judging.intervals import wilson
 from edgecnn.models.preprocessings import BYTES, MARGIN, USUAL, usual_named
 from edgecnn.runner.pixels import PixelRecipe as Pixels
 from edgecnn.runner.pixels import to_pixels
 from edgecnn.values.brought import Feeding, FeedingTrial, GraphEntry
+from edgecnn.values.dataset import ImageEntry
 from edgecnn.values.preprocessing import Normalization, PixelRecipe
 from edgecnn.values.recipe import PreprocessingChoice
 from edgecnn.values.stage import Progress
@@ -59,25 +66,43 @@ def settle_feeding(brought: Brought, choice: PreprocessingChoice, source: ImageS
 
     Raises:
         UnknownPreprocessing, PreprocessingHalfGiven: of the choice.
+        AnswersAlike, AnswersNotFinite: what it answers tells nothing apart, or is no number.
+        PreprocessingUnproved: nothing was stated, and the images have no labels.
         PreprocessingNotFound: nothing was stated, and nothing makes it right more often than chance.
         BroughtModelUnusable: the runtime cannot run the file.
     """
     from edgecnn.graph.feeding import BroughtSession
 
     names, by = _names(brought, choice)
+    if by == "search" and not source.classes:
+        raise PreprocessingUnproved(path=brought.path)
     ways = _distinct([way for name in names for way in _ways(name, brought.entry.resolution_px, choice)])
     images = source.entries("choose")[:IMAGES]
-    labels = np.array([image.label for image in images])
     session = BroughtSession(brought.path, brought.entry)
     shapes: dict[PixelRecipe, NDArray[np.uint8]] = {}
-    right: list[NDArray[np.bool_]] = []
+    answers: list[NDArray[np.float32]] = []
     for number, way in enumerate(ways):
         tell.step("trying preprocessings", number, len(ways))
         if way.pixels not in shapes:
             shapes = {way.pixels: _decoded(source, images, way.pixels)}  # one at a time is held
-        right.append(session.answers(shapes[way.pixels], way).argmax(axis=1) == labels)
+        answers.append(session.answers(shapes[way.pixels], way))
     tell.step("trying preprocessings", len(ways), len(ways))
+    _refuse_no_answers(brought.path, answers, images)
+    if not source.classes:
+        return Settled(feeding=ways[0], stated_by=by, trials=(), rivals=())
+    labels = np.array([image.label for image in images])
+    right = [each.argmax(axis=1) == labels for each in answers]
     return _best(brought, ways, right, by, float(np.bincount(labels).max() / len(labels)))
+
+
+def _refuse_no_answers(path: Path, answers: Sequence[NDArray[np.float32]], images: Sequence[ImageEntry]) -> None:
+    finite = [np.isfinite(each).all(axis=1) for each in answers]
+    if not any(each.all() for each in finite):
+        best = max(finite, key=np.count_nonzero)
+        first, bad = images[int(np.argmin(best))].path, len(images) - int(np.count_nonzero(best))
+        raise AnswersNotFinite(path=path, image=first, bad=bad, images=len(images))
+    if len({image.sha256 for image in images}) > 1 and all(len(each) and not np.ptp(each, axis=0).any() for each in answers):
+        raise AnswersAlike(path=path, images=len(images), ways=len(answers))
 
 
 def _names(brought: Brought, choice: PreprocessingChoice) -> tuple[tuple[str, ...], Literal["recipe", "file", "search"]]:

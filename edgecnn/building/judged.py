@@ -79,7 +79,9 @@ def judge_finished(request: JudgeRequest, lab: Lab) -> Judgement:
     finished = finished_build(request.folder)
     device = finished.resolved.device
     usually = device.usually_attached
-    gates = gates_for(finished.resolved.recipe.gates, device_usually_attached=usually, command_line=request.gates)
+    labelled = finished.resolved.data.labelled
+    stated = finished.resolved.recipe.gates
+    gates = gates_for(stated, device_usually_attached=usually, command_line=request.gates, labelled=labelled)
     if request.meter is not None:
         open_log(request.meter)
     attached = attachment_of(device, local_facts()).attached

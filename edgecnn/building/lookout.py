@@ -10,6 +10,7 @@ from edgecnn.building.execute import Execution
 from edgecnn.building.observe import Observer, pixel_sets
 from edgecnn.building.plan import BASELINE_ID
 from edgecnn.judging.accuracy import accuracy
+from edgecnn.judging.agreement import agreement
 from edgecnn.measure.lab import Lab
 from edgecnn.values.candidate import Rung
 
@@ -28,7 +29,10 @@ class Lookout:
         return self._observer
 
     def __call__(self, execution: Execution, rung: Rung) -> dict[str, float]:
-        """Candidate to its estimated drop on ``choose``, in percentage points; absent of what did not answer."""
+        """Candidate to its estimated drop on ``choose``, in percentage points; absent of what did not answer.
+
+        Without labels it is the share of other answers than fp32's.
+        """
         observer = self.observer(execution)
         observer.collect_kits(rung.candidates)
         observer.evaluate_all({"choose": pixel_sets(execution)["choose"]})
@@ -36,10 +40,14 @@ class Lookout:
         baseline = answer_of(scene, BASELINE_ID, "choose")
         if baseline is None:
             return {}
-        labels, drops = labels_of(scene, "choose"), {}
+        drops = {}
+        labels = labels_of(scene, "choose") if execution.plan.resolved.data.labelled else None
         for candidate in rung.candidates:
             answers = answer_of(scene, candidate.id, "choose")
             if answers is not None and candidate.id != BASELINE_ID:
+                if labels is None:
+                    drops[candidate.id] = agreement(answers, "choose", baseline).differing_pp
+                    continue
                 drop = accuracy(answers, labels, "choose", baseline).drop_pp
                 if drop is not None:
                     drops[candidate.id] = drop.estimate

@@ -16,6 +16,7 @@ from edgecnn.building.page_gathering import read_report
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.page import HistoryOfWhat, NoHistory
 from edgecnn.judging.accuracy import Answers, accuracy
+from edgecnn.judging.agreement import NO_LABELS
 from edgecnn.judging.latency import disturbed, latency
 from edgecnn.judging.manner import knobs_said
 from edgecnn.measure.evaluate import logits_of
@@ -24,6 +25,7 @@ from edgecnn.store.profiles import StoredProfile, read_profile
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Artifact
 from edgecnn.values.base import Value
+from edgecnn.values.dataset import UNLABELLED
 from edgecnn.values.measured_history import MeasuredHistory, MeasuredPoint, Series
 from edgecnn.values.profile import CONDITIONS_THAT_MUST_MATCH, Profile
 from edgecnn.values.report import BuildReport
@@ -314,6 +316,8 @@ class _Labels:
         pixels, labels = known
         if stored.profile.pixels != pixels:
             return {}
+        if (labels == UNLABELLED).any():
+            return {"figure": None, "reason": NO_LABELS, "count": images}
         try:
             answers = Answers(candidate=kit.candidate, logits=logits_of(stored), pixels=pixels, machine=stored.profile.host)
             return {"figure": accuracy(answers, labels, "report").top1, "count": len(labels)}

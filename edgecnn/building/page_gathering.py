@@ -15,6 +15,7 @@ from edgecnn.building.mistakes import Answered, mistakes_of, plain_names
 from edgecnn.building.page_facts import Mistakes, PageFacts, Part, Raced
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.page import NoReport, ReportUnreadable
+from edgecnn.judging.agreement import NO_LABELS
 from edgecnn.measure.evaluate import logits_of
 from edgecnn.store.store import Store
 from edgecnn.training.history import History
@@ -83,6 +84,8 @@ def _raced(report: BuildReport, store: Store) -> tuple[Raced, ...]:
 
 def _mistakes(report: BuildReport, store: Store) -> Mistakes:
     shown = _shown(report)
+    if shown is not None and shown.agreement is not None:
+        raise _Gone(f"no mistake is known: {NO_LABELS}")
     if shown is None or shown.report is None:
         raise _Gone("no candidate's answers to the report split are known")
     prepared = _made(shown, store, "prepare")

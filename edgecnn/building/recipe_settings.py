@@ -138,7 +138,12 @@ def _filled_from(settled: Settled) -> dict[str, str]:
     """What a build fills in where nothing is stated: see ``resolve``."""
     recipe, data, weights = settled.recipe, settled.data, settled.weights
     if recipe.model.onnx is not None:
-        return {"data.train": "filled in: nothing is trained", "quantize.images": "filled in: all that calibrate"}
+        labels = "sub-folders name the classes" if data.labelled else "the folder has no sub-folders to name classes"
+        return {
+            "data.labels": f"filled in: {labels}",
+            "data.train": "filled in: nothing is trained",
+            "quantize.images": "filled in: all that calibrate",
+        }
     native = recipe.model.resolution_px == arch_named(recipe.model.arch).resolution_px
     images = f"{data.counts['train']:,} training images"
     mode = "training from scratch" if weights.kind == "none" else "fine-tuning"

@@ -41,7 +41,12 @@ class Decision:
 def gates_of(resolved: Resolved, request: BuildRequest) -> tuple[Gate, ...]:
     """The bounds of this call: the command line's, else the recipe's, else the default."""
     attached = resolved.device.usually_attached
-    return gates_for(resolved.recipe.gates, device_usually_attached=attached, command_line=request.gates)
+    return gates_for(
+        resolved.recipe.gates,
+        device_usually_attached=attached,
+        command_line=request.gates,
+        labelled=resolved.data.labelled,
+    )
 
 
 def decide(scene: Scene, request: BuildRequest) -> Decision:
@@ -49,7 +54,7 @@ def decide(scene: Scene, request: BuildRequest) -> Decision:
     resolved = scene.execution.plan.resolved
     gates = gates_of(resolved, request)
     facts = candidate_facts(scene)
-    budget = budget_pp(gates)
+    budget = budget_pp(gates, labelled=resolved.data.labelled)
     shippable = tuple(name for name, row in facts.items() if resolved.recipe.target.runtime in (None, row.candidate.runtime))
     objective = resolved.recipe.choice.objective
     rules = ChoiceRules(
@@ -166,7 +171,7 @@ def _build(scene: Scene, request: BuildRequest) -> Build:
         weights=resolved.weights.why,
         weights_sha256=weights_sha256(scene),
         data="the embedded demo, Fashion-MNIST" if data.origin == "demo" else data.root,
-        classes=len(data.classes),
+        classes=len(data.classes) if resolved.brought is None else resolved.brought.entry.classes,
         splits=data.counts,
         device=resolved.device.name,
         device_attached=scene.attached,

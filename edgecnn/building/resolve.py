@@ -31,6 +31,7 @@ from edgecnn.building.training_defaults import completed_training
 from edgecnn.data.manifest import summarize
 from edgecnn.errors.building import NothingToBuild
 from edgecnn.errors.models import ResolutionTooSmall
+from edgecnn.errors.data import NoClassFolders
 from edgecnn.errors.quantization import CalibrationSetTooSmall
 from edgecnn.errors.training import WeightsNotWanted
 from edgecnn.judging.bounds import check_bounds
@@ -143,8 +144,14 @@ def _require_large_enough(asked: Recipe, arch: ArchSpec) -> None:
 
 def _settle_brought(asked: Recipe, store: Store, tell: Progress) -> Settled:
     """Nothing is trained, so that no image is spent on training."""
-    choice = asked.data.model_copy(update={"train": False})
-    data = summarize(choice, store.root, tell)
+    choice = asked.data.model_copy(update={"train": False, "labels": asked.data.labels is not False})
+    try:
+        data = summarize(choice, store.root, tell)
+    except NoClassFolders as error:
+        if asked.data.labels is not None or not error.files:
+            raise
+        choice = choice.model_copy(update={"labels": False})
+        data = summarize(choice, store.root, tell)
     filled = {"data": choice, "quantize": _with_images(asked.quantize, data)}
     return Settled(brought_weights(asked.model), data, asked.model_copy(update=filled))
 

@@ -8,10 +8,15 @@ from datetime import UTC, datetime
 
 from edgecnn.building.assemble import Scene
 from edgecnn.building.request import BuildRequest
+from edgecnn.judging.agreement import NO_LABELS
 from edgecnn.measure.kits import KitRef
 from edgecnn.values.key import digest_of
 from edgecnn.values.report import Choice
 
+_NO_ACCURACY = (
+    f"NO LABELS: {NO_LABELS}. Agreement with fp32 is no accuracy: fp32 itself may be wrong on any of these images, and "
+    "accuracy can have fallen by no more than the share of other answers"
+)
 ASK_AGAIN = "; --refresh-weights asks the network again"
 
 
@@ -36,6 +41,7 @@ def notices(scene: Scene, *, anew: str = "`edgecnn judge` races anew") -> tuple[
     said = []
     if resolved.weights.fell_back:
         said.append(f"NOT PRETRAINED: {resolved.weights.why}" + (ASK_AGAIN if resolved.weights.asked else ""))
+    said += [] if resolved.data.labelled else [_NO_ACCURACY]
     if resolved.brought is not None:
         said.append(f"{resolved.weights.why}; {resolved.brought.why}")
     elif resolved.data.origin == "demo":

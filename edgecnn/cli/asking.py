@@ -20,6 +20,7 @@ class Asked:
     onnx: str | None = None
     target: str | None = None
     data: str | None = None
+    no_labels: bool = False
     weights: str | None = None
     overrides: tuple[str, ...] = ()
     out: str | None = None
@@ -138,6 +139,8 @@ def _recipe(asked: Asked) -> Recipe:
         recipe = recipe.model_copy(update={"race": recipe.race.model_copy(update={"knobs": True})})
     if asked.data is not None:
         recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update={"path": asked.data})})
+    if asked.no_labels:
+        recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update={"labels": False})})
     return recipe
 
 
@@ -157,6 +160,7 @@ def command_line(asked: Asked) -> str:
         for v in values
         for word in (flag, v)
     ]
+    words += ["--no-labels"] if asked.no_labels else []
     words += ["--require-measured"] if asked.require_measured else []
     words += ["--meter", asked.meter] if asked.meter else []
     later = {"--until": asked.until, "--batches": asked.batches, "--soak": asked.soak}

@@ -82,6 +82,7 @@ def how_to_build(asked: Asked) -> tuple[str, ...]:
         "--onnx": asked.onnx,
         "--target": asked.target,
         "--data": asked.data,
+        "--no-labels": asked.no_labels,
         "--weights": asked.weights,
         "--set": asked.overrides,
         "--knobs": asked.knobs,

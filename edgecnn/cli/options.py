@@ -36,6 +36,15 @@ DataOpt = Annotated[
         rich_help_panel="What to build",
     ),
 ]
+NoLabelsOpt = Annotated[
+    bool,
+    typer.Option(
+        "--no-labels",
+        help="Sub-folders of the images say nothing: of a network of your own, agreement with fp32 is shown, and no accuracy; "
+        "as `--set data.labels=false`.",
+        rich_help_panel="What to build",
+    ),
+]
 OnnxOpt = Annotated[
     str | None,
     typer.Option(

@@ -58,6 +58,7 @@ def _verb(verb: str, goal: str) -> Callable[..., None]:
         onnx: opt.OnnxOpt = None,
         target: opt.TargetOpt = None,
         data: opt.DataOpt = None,
+        no_labels: opt.NoLabelsOpt = False,
         weights: opt.WeightsOpt = None,
         transfer: opt.TransferOpt = None,
         set_: opt.SetOpt = None,
@@ -85,7 +86,7 @@ def _verb(verb: str, goal: str) -> Callable[..., None]:
             recipe=recipe, arch=arch, onnx=onnx, target=target, data=data, weights=weights, overrides=tuple(set_ or ()), out=out,
             at_most=tuple(at_most or ()), at_least=tuple(at_least or ()), require_measured=require_measured,
             refresh_weights=refresh_weights, meter=meter, until=until, batches=batches, end_to_end=end_to_end, soak=soak,
-            knobs=knobs, objective=objective, time_budget=time_budget, transfer=transfer, verb=verb,
+            knobs=knobs, objective=objective, time_budget=time_budget, transfer=transfer, no_labels=no_labels, verb=verb,
         )  # fmt: skip
         shown = _Shown(as_json=as_json, quiet=quiet, debug=debug, job=_job(verb, junit, unsure_passes=unsure_passes))
         _refuse_what_only_builds_do(asked, shown, junit=junit, sign=sign)
@@ -124,6 +125,7 @@ def _judge(  # noqa: PLR0913 - a command line's options are its parameters
     onnx: opt.OnnxOpt = None,
     target: opt.TargetOpt = None,
     data: opt.DataOpt = None,
+    no_labels: opt.NoLabelsOpt = False,
     weights: opt.WeightsOpt = None,
     transfer: opt.TransferOpt = None,
     set_: opt.SetOpt = None,
@@ -151,7 +153,7 @@ def _judge(  # noqa: PLR0913 - a command line's options are its parameters
         recipe=recipe, arch=arch, onnx=onnx, target=target, data=data, weights=weights, overrides=tuple(set_ or ()), out=out,
         at_most=tuple(at_most or ()), at_least=tuple(at_least or ()), require_measured=require_measured, meter=meter,
         until=until, batches=batches, end_to_end=end_to_end, soak=soak, knobs=knobs, objective=objective, transfer=transfer,
-        verb="judge",
+        no_labels=no_labels, verb="judge",
     )  # fmt: skip
     shown = _Shown(as_json=as_json, quiet=quiet, debug=debug, job=Job(junit, unsure_passes=unsure_passes))
     if against is not None:

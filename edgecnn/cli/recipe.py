@@ -46,6 +46,7 @@ def show(  # noqa: PLR0913 - a command line's options are its parameters
     onnx: opt.OnnxOpt = None,
     target: opt.TargetOpt = None,
     data: opt.DataOpt = None,
+    no_labels: opt.NoLabelsOpt = False,
     weights: opt.WeightsOpt = None,
     set_: opt.SetOpt = None,
     as_json: opt.JsonOpt = False,
@@ -53,7 +54,16 @@ def show(  # noqa: PLR0913 - a command line's options are its parameters
     debug: opt.DebugOpt = False,
 ) -> None:
     """Print the recipe as a build would take it, every default filled in, and where each value comes from."""
-    asked = Asked(recipe=recipe, arch=arch, onnx=onnx, target=target, data=data, weights=weights, overrides=tuple(set_ or ()))
+    asked = Asked(
+        recipe=recipe,
+        arch=arch,
+        onnx=onnx,
+        target=target,
+        data=data,
+        weights=weights,
+        overrides=tuple(set_ or ()),
+        no_labels=no_labels,
+    )
     raise typer.Exit(guarded(lambda: _show(asked, quiet, as_json), as_json=as_json, debug=debug))
 
 

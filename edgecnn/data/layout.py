@@ -6,6 +6,7 @@ validation or a test folder, or alone with nothing but folders in it.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -38,6 +39,8 @@ PART_NAMES: Final[Mapping[str, Part]] = {
     "testing": "test",
 }
 """Compared without regard to case."""
+HEAP: Final = "all images"
+"""What the one class of images without labels is called, where a sentence needs a name for it."""
 
 
 class ClassFolder(NamedTuple):
@@ -106,6 +109,17 @@ def find_layout(root: Path, seen: Seen) -> Layout:
         _same_classes(root, parts["train"], classes, name, inside[part])
     folders = [folder for part, name in parts.items() for folder in _class_folders(classes, part, f"{name}/")]
     return Layout(root, classes, parts, tuple(folders), tuple(name for name in names if name not in parts.values()))
+
+
+def unlabelled_layout(root: Path, seen: Seen) -> Layout:
+    """The folder as one heap of images, whatever sub-folders it has: nothing in it is taken for a label.
+
+    Raises:
+        DataFolderMissing, DataNotAFolder, DataFolderUnreadable, NameNotUnicode: as ``find_layout``.
+    """
+    with contextlib.suppress(NoClassFolders):
+        _folders_in(root, seen)
+    return Layout(root, (HEAP,), {}, (ClassFolder("train", 0, ""),), ())
 
 
 def natural_order(names: Sequence[str]) -> tuple[str, ...]:

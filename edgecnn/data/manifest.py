@@ -26,14 +26,14 @@ from edgecnn.data.index import (
     pillow_version,
     read_facts,
 )
-from edgecnn.data.layout import Layout, find_layout, root_of
+from edgecnn.data.layout import Layout, find_layout, root_of, unlabelled_layout
 from edgecnn.data.listing import Seen, stamps_in
 from edgecnn.data.settled import read_json, write_json, write_text
 from edgecnn.data.splits import Found, LeftOut, Listed, assign_roles, describe
 from edgecnn.data.table import is_table, read_table
-from edgecnn.errors.data import DemoDamaged, NothingReadable
+from edgecnn.errors.data import DemoDamaged, ListWithoutLabels, NothingReadable
 from edgecnn.store.disk import sha256_of
-from edgecnn.values.dataset import SPLIT_ROLES, DataManifest, DataSummary, ImageEntry, SplitRole
+from edgecnn.values.dataset import SPLIT_ROLES, UNLABELLED, DataManifest, DataSummary, ImageEntry, SplitRole
 from edgecnn.values.key import Key, digest_of
 from edgecnn.values.recipe import DataChoice
 from edgecnn.values.stage import Progress
@@ -58,7 +58,7 @@ def summarize(choice: DataChoice, cache: Path, tell: Progress) -> DataSummary:
     """
     if choice.path == DEMO:
         return _summarize_demo(choice, cache, tell)
-    found = list_files(choice.path, cache, tell)
+    found = list_files(choice.path, cache, tell, labelled=choice.labels is not False)
     layout, stamps = found.layout, found.stamps
     places = [f"{folder.part}/{folder.label}/{folder.path}" for folder in layout.folders]
     state = digest_of_stamps([places, layout.classes, layout.ignored, [pillow_version()], *stamps])
@@ -81,18 +81,26 @@ class Files(NamedTuple):
     """What the path named: the folder, or a file that stands for one."""
 
 
-def list_files(path: str, cache: Path, tell: Progress) -> Files:
+def list_files(path: str, cache: Path, tell: Progress, *, labelled: bool = True) -> Files:
     """List a data set's files; those of a zip once it is unpacked into the cache.
+
+    Args:
+        path: a folder, a list or a zip.
+        cache: the store's root.
+        tell: shown progress.
+        labelled: False: every file under the folder is one of a single heap, whatever its sub-folders are called.
 
     Raises:
         EdgecnnError: one of ``errors.data``, where the path cannot be used.
     """
     source, seen = root_of(path), Seen(tell)
+    if is_table(source) and not labelled:
+        raise ListWithoutLabels(file=source)
     if is_table(source):
         layout, stamps = read_table(source, seen)
     else:
         root = unpacked(source, cache, tell) if is_archive(source) else source
-        layout = find_layout(root, seen)
+        layout = find_layout(root, seen) if labelled else unlabelled_layout(root, seen)
         stamps = [stamps_in(root / folder.path, seen) for folder in layout.folders]
     seen.all()
     return Files(layout, stamps, source)
@@ -142,15 +150,20 @@ def _shown(path: str) -> str:
 
 def _settled(choice: DataChoice, layout: Layout, listed: Listed, cache: Path) -> DataSummary:
     assigned = assign_roles(listed, choice)
+    labelled, images = choice.labels is not False, assigned.images
+    if not labelled:
+        images = tuple(image.model_copy(update={"label": UNLABELLED}) for image in images)
     manifest = DataManifest(
         origin="folder",
         root=str(layout.root),
-        classes=layout.classes,
-        images=assigned.images,
+        classes=layout.classes if labelled else (),
+        images=images,
         skipped=tuple(each.sentence for each in listed.skipped),
         copies=assigned.copies,
     )
     splits_from = describe(_counts(assigned.images), assigned.own, layout.parts, choice.calibrate_images)
+    if not labelled:
+        splits_from = f"without labels; {splits_from}"
     if layout.ignored:
         splits_from += f"; not used: {', '.join(f'{name}/' for name in layout.ignored)}"
     return _filed(manifest, splits_from, cache)

@@ -115,6 +115,58 @@ class PreprocessingNotFound(EdgecnnError):
         )
 
 
+class PreprocessingUnproved(EdgecnnError):
+    """Raised when nothing states how a model is fed, and its images have no labels to find it out by."""
+
+    ref = "preprocessing-unproved"
+
+    def __init__(self, *, path: Path) -> None:
+        super().__init__(
+            what=f"nothing states how {path} wants its photographs",
+            because="the usual ways are told apart by how often the model is right, and these images have no labels",
+            hint=PREPROCESSING,
+        )
+
+
+class LabelsNeeded(EdgecnnError):
+    """Raised when a network of the catalogue is to be trained on images without labels."""
+
+    ref = "labels-needed"
+
+    def __init__(self, *, arch: str) -> None:
+        super().__init__(
+            what=f"{arch} is trained here, and without labels there is nothing to learn",
+            hint="leave --no-labels out, or bring a trained network by --onnx FILE",
+        )
+
+
+class AnswersAlike(EdgecnnError):
+    """Raised when a model gives one answer, number for number, to every image and however it is fed."""
+
+    ref = "answers-alike"
+
+    def __init__(self, *, path: Path, images: int, ways: int) -> None:
+        fed = "" if ways == 1 else f", fed in {ways} ways"
+        super().__init__(
+            what=f"{path} answers every image alike",
+            because=f"{images} different images got the very same numbers{fed}: its output does not hang on its input",
+            hint="export it anew, with its trained weights and in evaluation mode",
+        )
+
+
+class AnswersNotFinite(EdgecnnError):
+    """Raised when a model's own answers hold NaN or infinity before anything was done to it."""
+
+    ref = "answers-not-finite"
+
+    def __init__(self, *, path: Path, image: str, bad: int, images: int) -> None:
+        super().__init__(
+            what=f"{path} answers with NaN or infinity, as it came",
+            because=f"to {bad} of {images} images, {image} first",
+            hint="export it anew, and see that its weights are numbers; half precision overflows at 65,504",
+        )
+
+
 class BroughtAndNamed(EdgecnnError):
     """Raised when a call names a network of the catalogue, or weights for it, beside a brought model."""
 

@@ -80,6 +80,18 @@ class TableUnusable(EdgecnnError):
         )
 
 
+class ListWithoutLabels(EdgecnnError):
+    """Raised when a list of images and labels is named, and its labels are not to be used."""
+
+    ref = "list-without-labels"
+
+    def __init__(self, *, file: Path) -> None:
+        super().__init__(
+            what=f"{file} names a label for each image, and --no-labels leaves them unused",
+            hint="leave --no-labels out, or name a folder of images",
+        )
+
+
 class ArchiveUnusable(EdgecnnError):
     """Raised when a zip cannot be unpacked, or must not be."""
 
@@ -104,6 +116,7 @@ class NoClassFolders(EdgecnnError):
     ref = "no-class-folders"
 
     def __init__(self, *, folder: Path, files: int) -> None:
+        self.files = files
         found = f"{files:,} files but no sub-folder" if files else "it is empty"
         super().__init__(what=f"{folder}: no classes", because=found, hint=_SHAPE)
 

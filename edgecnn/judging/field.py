@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from edgecnn.values.artifact import Blocked, Failed, Unavailable
 from edgecnn.values.base import Value
-from edgecnn.values.reason import Loses, NotMeasured, Outside, Reason
+from edgecnn.values.reason import Differs, Loses, NotMeasured, Outside, Reason
 from edgecnn.values.report import CandidateFacts
 from edgecnn.values.verdict import Fidelity, Interval
 
@@ -36,7 +36,12 @@ def field_of(candidates: Sequence[CandidateFacts], budget_pp: float, shippable: 
 
 
 def drop_on_choose(facts: CandidateFacts) -> float | None:
-    """The estimated drop in percentage points; 0 of the baseline itself, None of what was not evaluated."""
+    """The estimated drop in percentage points; 0 of the baseline itself, None of what was not evaluated.
+
+    Without labels the share of other answers than fp32's stands for it, since no drop can be larger.
+    """
+    if facts.agreement_on_choose is not None:
+        return facts.agreement_on_choose.differing_pp
     if facts.choose is None or facts.choose.images < 1:
         return None
     if facts.is_baseline:
@@ -66,6 +71,8 @@ def _why_out(field: Field, facts: CandidateFacts) -> Reason:
         return NotMeasured(step="measure", outcome="failed", why=why, command=hint)
     if facts.candidate.id not in field.allowed:
         return Outside(runtime=facts.candidate.runtime)
+    if (seen_alike := facts.agreement_on_choose) is not None:
+        return Differs(split="choose", same=seen_alike.same, bound_pp=field.budget_pp, images=seen_alike.images)
     if drop is None or facts.choose is None:
         return NotMeasured(step="choose")
     seen = facts.choose.drop_pp or Interval(estimate=drop, low=drop, high=drop, confidence=1.0)  # the baseline's own is exact

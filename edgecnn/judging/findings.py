@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Literal
 
+from edgecnn.judging.agreement import NO_LABELS
 from edgecnn.judging.intervals import NON_INFERIORITY_CONFIDENCE, tango_drop_pp, wilson
 from edgecnn.values.base import Value
 from edgecnn.values.class_report import ClassFigures, ClassReport
@@ -35,11 +36,25 @@ class Finding(Value):
 
 def find(metric: str, facts: CandidateFacts) -> Finding:
     """What is known of ``metric`` (a name of ``METRICS``)."""
-    return _FINDERS[metric](facts)
+    return _unlabelled(metric, facts) or _FINDERS[metric](facts)
 
 
 def _missing(note: str) -> Finding:
     return Finding(figure=None, fidelity=Fidelity.MISSING, absent=Verdict.MISSING, note=note)
+
+
+def _unlabelled(metric: str, facts: CandidateFacts) -> Finding | None:
+    """Without labels the one figure of accuracy's kind is agreement, and no accuracy is made of it."""
+    seen = facts.agreement
+    if seen is None or metric not in _OF_LABELS:
+        return None
+    if metric != "agreement":
+        return _missing(f"{NO_LABELS}; agreement with fp32 can be bounded, as in --min agreement=0.99")
+    note = f"emulated on {seen.machine}" if seen.fidelity is Fidelity.EMULATED else ""
+    if facts.is_baseline:
+        return Finding(figure=seen.same, fidelity=seen.fidelity, note="it is the baseline network itself")
+    figure = wilson(round(seen.same.estimate * seen.images), seen.images, NON_INFERIORITY_CONFIDENCE)
+    return Finding(figure=figure, fidelity=seen.fidelity, note=note)
 
 
 def _drop(facts: CandidateFacts) -> Finding:
@@ -69,7 +84,7 @@ def _of_quality(name: Literal["top5", "macro_f1", "agreement", "ece"]) -> Callab
     def find_quality(facts: CandidateFacts) -> Finding:
         report = facts.report
         if report is None or report.quality is None:
-            return _missing("accuracy was not measured on report")
+            return _missing(f"{'agreement' if name == 'agreement' else 'accuracy'} was not measured on report")
         if name == "agreement" and facts.is_baseline:
             itself = Interval(estimate=1, low=1, high=1, confidence=1)
             return Finding(figure=itself, fidelity=report.fidelity, note="it is the baseline network itself")
@@ -211,6 +226,7 @@ def _unjoined(shares: Mapping[str, float], of: str) -> str:
     return f"the precision of {100 * unknown:.1f} % of {of} is not known" if unknown else ""
 
 
+_OF_LABELS = ("drop_pp", "top1", "top5", "macro_f1", "agreement", "ece", "worst_class_drop_pp")
 _FINDERS: Mapping[str, Callable[[CandidateFacts], Finding]] = {
     "drop_pp": _drop,
     "top1": _top1,

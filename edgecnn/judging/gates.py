@@ -90,6 +90,9 @@ def _verdict(gate: Gate, finding: Finding) -> Verdict:
 
 
 def _images_to_settle(gate: Gate, facts: CandidateFacts) -> int | None:
+    if facts.agreement is not None and gate.metric == "agreement":
+        needed = images_for_proportion(gate.bound, facts.agreement.same.estimate)
+        return None if needed is None else max(needed, facts.agreement.images + 1)
     report = facts.report
     if report is None or report.images < 1 or METRICS[gate.metric].source != "accuracy":
         return None

@@ -9,6 +9,7 @@ from edgecnn.judging.noise import what_helps
 from edgecnn.values.base import Value
 from edgecnn.values.objective import Objective
 from edgecnn.values.reason import (
+    Differs,
     FewerImages,
     Larger,
     Loses,
@@ -169,6 +170,14 @@ def _loses(reason: Loses, name: str) -> str:
     over = f"over the budget on {reason.split} by {drop.estimate - reason.bound_pp:.2f} pp"
     interval = f"[{drop.low:.2f}, {drop.high:.2f}] at {100 * drop.confidence:.4g} % of {reason.images:,} images"
     return f"{over}: a drop of {drop.estimate:.2f} against {reason.bound_pp:g}, {interval}"
+
+
+@_sentence.register
+def _differs(reason: Differs, name: str) -> str:
+    share = reason.same
+    seen = f"[{100 * share.low:.1f}, {100 * share.high:.1f}] at {100 * share.confidence:.4g} % of {reason.images:,} images"
+    over = f"over the budget on {reason.split}: it gives fp32's answer to {100 * share.estimate:.1f} %, {seen}"
+    return f"{over}, and without labels a budget of {reason.bound_pp:g} pp wants {100 - reason.bound_pp:g} %"
 
 
 @_sentence.register

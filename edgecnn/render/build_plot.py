@@ -69,7 +69,10 @@ def _name(facts: CandidateFacts, drawn: Signs) -> str:
 
 def _accuracy(rows: Sequence[CandidateFacts]) -> _Panel | None:
     found = tuple((_percent(facts.report.top1), facts.report.fidelity) if facts.report else None for facts in rows)
-    return _Panel("top-1, %", 1, found) if any(found) else None
+    if any(found):
+        return _Panel("top-1, %", 1, found)
+    alike = tuple((_percent(facts.agreement.same), facts.agreement.fidelity) if facts.agreement else None for facts in rows)
+    return _Panel("as fp32 answers, %", 1, alike) if any(alike) else None
 
 
 def _latency(rows: Sequence[CandidateFacts]) -> _Panel | None:

@@ -77,11 +77,10 @@ def _use(kit: str) -> str:
 
 
 def _accuracy(report: BuildReport, carried: Iterable[CandidateFacts]) -> str:
-    images = report.build.splits.get("report", 0)
     lines = [
         "## What was measured, and where",
         "",
-        f"Top-1 is of {images:,} images that nothing was trained on or chosen by, with a 95 % interval.",
+        _of_which_images(report),
         "",
     ]
     for facts in carried:
@@ -89,8 +88,17 @@ def _accuracy(report: BuildReport, carried: Iterable[CandidateFacts]) -> str:
     return "\n".join(lines)
 
 
+def _of_which_images(report: BuildReport) -> str:
+    images = report.build.splits.get("report", 0)
+    if any(facts.agreement is not None for facts in report.candidates):
+        return f"Agreement with fp32 is of {images:,} images without labels that nothing was chosen by. {figures.NO_ACCURACY}"
+    return f"Top-1 is of {images:,} images that nothing was trained on or chosen by, with a 95 % interval."
+
+
 def _top1(facts: CandidateFacts) -> str:
     found = facts.report
+    if facts.agreement is not None:
+        return figures.agreement_sentence(facts.agreement) if not facts.is_baseline else "what agreement is counted from"
     if found is None:
         return "its accuracy was not measured"
     how = "emulated on a stand-in" if found.fidelity is Fidelity.EMULATED else found.fidelity.value.lower()

@@ -55,6 +55,8 @@ def _candidate_lines(explained: ExplainedCandidate) -> Iterator[str]:
     if facts.report is not None:
         drop = f", drop {figures.points(facts.report.drop_pp)}" if facts.report.drop_pp is not None else ""
         yield f"  top-1 {figures.percent_interval(facts.report.top1)} on {facts.report.images:,} images{drop}"
+    if facts.agreement is not None and not facts.is_baseline:
+        yield f"  {figures.agreement_sentence(facts.agreement)}"
     yield from _time_lines(facts)
     if facts.residency is not None:
         yield f"  {ran_in(facts.residency)}"

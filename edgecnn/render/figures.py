@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
+from edgecnn.values.agreement import Agreement
 from edgecnn.values.report import Accuracy, CandidateFacts, Latency
 from edgecnn.values.residency import LayerResidency
 from edgecnn.values.verdict import Fidelity, Interval, Verdict
@@ -37,6 +38,24 @@ def drop(value: Accuracy | None) -> str:
     if value is None or value.drop_pp is None:
         return NONE
     return points(value.drop_pp) + MARKS[value.fidelity]
+
+
+def agreement(value: Agreement) -> str:
+    """The share with fp32's answer, its interval and the mark of where it comes from."""
+    return percent_interval(value.same) + MARKS[value.fidelity]
+
+
+def others(value: Agreement) -> str:
+    """Images with another answer than fp32's, counted."""
+    return f"{round((1 - value.same.estimate) * value.images):,} of {value.images:,}"
+
+
+def agreement_sentence(value: Agreement) -> str:
+    """What is known of a candidate whose images have no labels."""
+    where = f", {value.fidelity.value} on {value.machine}" if value.fidelity is Fidelity.EMULATED else ""
+    return (
+        f"fp32's answer to {percent_interval(value.same)} of {value.images:,} images without labels{where}; no accuracy is known"
+    )
 
 
 def points(interval: Interval) -> str:
@@ -108,9 +127,19 @@ def whole_share(share: float) -> str:
 _NEEDED = ("quantize", "package", "measure")
 """What a candidate cannot do without. An ahead-of-time compile that failed is a note: the device builds its own engine."""
 _BROKEN = ("failed", "blocked", "unavailable")
+NO_ACCURACY = (
+    "The images have no labels: no accuracy is known, and it can have fallen by no more than the share of other answers."
+)
 COLUMNS = ("candidate", "top-1 (95 %)", "drop", "p50 ms", "p99 ms", "speed-up", "MiB", "MACs in precision", "verdict", "chosen")
+_UNLABELLED = {"top-1 (95 %)": "as fp32 (95 %)", "drop": "other answers"}
 IMPORTANT = ("candidate", "chosen", "verdict", "top-1 (95 %)", "drop", "p50 ms", "speed-up", "p99 ms", "MiB", "MACs in precision")
 """The columns in the order in which a narrow terminal gives them room."""
+
+
+def headings(candidates: Iterable[CandidateFacts]) -> dict[str, str]:
+    """Name of each column to what stands above it: without labels the two of accuracy hold agreement, and are called so."""
+    unlabelled = any(facts.agreement is not None for facts in candidates)
+    return {name: _UNLABELLED.get(name, name) if unlabelled else name for name in COLUMNS}
 
 
 def legend(candidates: Iterable[CandidateFacts]) -> list[str]:
@@ -133,10 +162,11 @@ def verdict(facts: CandidateFacts) -> str:
 
 def row(facts: CandidateFacts) -> tuple[str, ...]:
     """One candidate's cells, in the order of ``COLUMNS``."""
+    seen = facts.agreement
     return (
         facts.candidate.id,
-        accuracy(facts.report),
-        "baseline" if facts.is_baseline else drop(facts.report),
+        accuracy(facts.report) if seen is None else NONE if facts.is_baseline else agreement(seen),
+        "baseline" if facts.is_baseline else drop(facts.report) if seen is None else others(seen),
         p50(facts.latency),
         p99(facts.latency),
         speed(facts.latency),

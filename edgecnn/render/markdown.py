@@ -21,7 +21,7 @@ def report_markdown(report: BuildReport) -> str:
     parts = [
         f"# {build.arch} on {build.device}: {report.verdict.value}",
         choice.why,
-        _table(figures.COLUMNS, (figures.row(facts) for facts in report.candidates)),
+        _table(tuple(figures.headings(report.candidates).values()), (figures.row(facts) for facts in report.candidates)),
         _legend(report),
         _section(
             "Gates",
@@ -83,7 +83,10 @@ def _cell(text: str) -> str:
 
 def _legend(report: BuildReport) -> str:
     split = report.build.splits.get("report", 0)
-    lines = [f"Accuracy and drop on the report split ({split} images); nothing was chosen on it. Drop is paired, against fp32."]
+    said = f"Accuracy and drop on the report split ({split} images); nothing was chosen on it. Drop is paired, against fp32."
+    if any(facts.agreement is not None for facts in report.candidates):
+        said = f"Agreement with fp32 on the report split ({split} images); nothing was chosen on it. {figures.NO_ACCURACY}"
+    lines = [said]
     return "  \n".join([*lines, *figures.legend(report.candidates)])
 
 

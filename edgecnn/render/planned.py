@@ -20,11 +20,11 @@ def show_plan(planned: PlannedBuild) -> None:
         [
             f"{resolved.arch.name} at {recipe.model.resolution_px} px for {resolved.device.title}",
             f"weights: {resolved.weights.why}",
-            f"data: {resolved.data.root}, {len(resolved.data.classes)} classes; {counts}; {resolved.data.splits_from}",
+            f"data: {resolved.data.root}, {_classes(resolved.data)}{counts}; {resolved.data.splits_from}",
             resolved.brought.why if resolved.brought is not None else _training(resolved),
             *_surgery(resolved),
             *_left_out(resolved.data),
-            f"the test set: {planned.test_set} of accuracy between two candidates",
+            f"the test set: {planned.test_set}" + (" of accuracy between two candidates" if resolved.data.labelled else ""),
             *(f"gate: {gate.side} {gate.metric} {gate.bound:g}, {gate.required} ({gate.stated_by})" for gate in planned.gates),
             f"latency: {resolved.attachment.why}" + ("" if resolved.attachment.attached else "; it is not measured here"),
             *(f"not offered: {u.runtime.value} {u.precision.value}: {u.why}" for u in resolved.unsupported),
@@ -58,13 +58,18 @@ def _training(resolved: Resolved) -> str:
     return f"training: {resolved.mode}, {train.epochs} epochs{said}"
 
 
+def _classes(data: DataSummary) -> str:
+    return f"{len(data.classes)} classes; " if data.labelled else ""
+
+
 def _perhaps(planned: PlannedBuild) -> list[str]:
     """One line for each INT8 candidate whose loss may ask for layers in float."""
     names: dict[str, list[str]] = {}
     for rung in planned.plan.rungs:
         if rung.mends is not None:
             names.setdefault(rung.mends, []).append(rung.name)
-    when = f"loses more than {budget_pp(planned.gates):g} pp on choose, the fewest layers in float first"
+    budget = budget_pp(planned.gates, labelled=planned.plan.resolved.data.labelled)
+    when = f"loses more than {budget:g} pp on choose, the fewest layers in float first"
     return [f"perhaps: {', '.join(mending)}: only where {mended} {when}" for mended, mending in names.items()]
 
 

@@ -89,7 +89,9 @@ def show_candidates(report: BuildReport) -> None:
     console = _console()
     rows = [_candidate_cells(facts) for facts in report.candidates]
     title = f"{report.build.arch} → {report.build.device}"
-    show_grid(Grid(figures.COLUMNS, rows, title, important=figures.IMPORTANT), console)
+    heads = figures.headings(report.candidates)
+    important = tuple(heads[name] for name in figures.IMPORTANT)
+    show_grid(Grid(tuple(heads.values()), rows, title, important=important), console)
     for text in figures.legend(report.candidates):
         _say(console, f"  {text}")
 

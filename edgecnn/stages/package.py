@@ -81,7 +81,7 @@ class PackageStage(Stage):
             "session": described["session"],
             "model": described["model"],
             "preprocessing": self.preprocessing.model_dump(mode="json"),
-            "labels": json.loads((given["pixels"] / "labels.json").read_text()),
+            "labels": self._labels(given),
             "golden": golden,
             "requirements": {"python": ">=3.8", **described["requirements"]},
             "stands_for": self._stands_for(given),
@@ -89,6 +89,14 @@ class PackageStage(Stage):
             "files": _file_facts(out),
         }
         (out / "kit.json").write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n")
+
+    def _labels(self, given: Mapping[Role, Path]) -> list[str]:
+        """Names of the classes; of images without labels nobody named any, so that they are numbered."""
+        named: list[str] = json.loads((given["pixels"] / "labels.json").read_text())
+        if named:
+            return named
+        classes = np.load(given["model"] / "golden_logits.npy", allow_pickle=False).shape[1]
+        return [f"class {number}" for number in range(classes)]
 
     def _copy_golden(self, given: Mapping[Role, Path], out: Path, model: Mapping[str, Any]) -> dict[str, Any]:
         source = given["pixels"] / "golden"

@@ -76,7 +76,8 @@ class BroughtModel(Value):
     def why(self) -> str:
         """One sentence on how its preprocessing is known."""
         if not self.trials:
-            return f"preprocessing {self.feeding.describe()}, as the {self.stated_by} states"
+            unproved = "not proved, since the images have no labels"
+            return f"preprocessing {self.feeding.describe()}, as the {self.stated_by} states; {unproved}"
         best = self.trials[0]
         proved = f"right on {best.right} of {best.images} images"
         if self.stated_by != "search":

@@ -9,6 +9,7 @@ from edgecnn.values.base import Value
 from edgecnn.values.key import Key
 
 SplitRole = Literal["train", "calibrate", "choose", "report"]
+UNLABELLED = -1
 SPLIT_ROLES: tuple[SplitRole, ...] = ("train", "calibrate", "choose", "report")
 
 
@@ -17,6 +18,7 @@ class ImageEntry(Value):
 
     path: str
     label: int
+    """``UNLABELLED`` where nobody said what it shows."""
     role: SplitRole
     sha256: str
 
@@ -28,6 +30,7 @@ class DataManifest(Value):
     origin: Literal["demo", "folder"]
     root: str
     classes: tuple[str, ...]
+    """Empty where the images have no labels."""
     images: tuple[ImageEntry, ...]
     skipped: tuple[str, ...] = ()
     """Files that are no readable image, with the reason."""
@@ -49,3 +52,8 @@ class DataSummary(Value):
     copies: tuple[str, ...] = ()
     splits_from: str
     """One sentence: which folder became which role."""
+
+    @property
+    def labelled(self) -> bool:
+        """False where nobody said what the images show: then nothing is known but whether two networks agree."""
+        return bool(self.classes)

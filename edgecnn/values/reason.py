@@ -140,6 +140,17 @@ class Loses(Value):
     images: int
 
 
+class Differs(Value):
+    """Without labels: more answers differ from fp32's, on the split that is chosen by, than accuracy may fall."""
+
+    kind: Literal["differs"] = "differs"
+    split: Literal["choose", "report"]
+    same: Interval
+    """Share of images with fp32's answer."""
+    bound_pp: float
+    images: int
+
+
 class Outside(Value):
     """Built to be held against, and not what was asked for."""
 
@@ -200,6 +211,7 @@ Reason = Annotated[
     | Larger
     | NotShownFaster
     | Loses
+    | Differs
     | Outside
     | NotSupported
     | NotClimbed

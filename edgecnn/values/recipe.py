@@ -41,6 +41,9 @@ class DataChoice(Value):
     """Share of the images without a role of their own that chooses among candidates."""
     report_share: Annotated[float, Field(gt=0, lt=0.5)] = 0.2
     """Share of them that every reported accuracy is of."""
+    labels: bool | None = None
+    """Whether sub-folders say what the images show. False: agreement with fp32 is all that is known, of a model that was brought.
+    Unset: true, or of such a model and a folder of images without sub-folders, false."""
     train: bool = True
     """False, as filled in for a model that was brought: images that would have trained are reported on."""
 

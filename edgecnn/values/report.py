@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from edgecnn.values.agreement import Agreement
 from edgecnn.values.artifact import Outcome, Unavailable
 from edgecnn.values.base import Value
 from edgecnn.values.calibration import CalibrationFacts
@@ -108,6 +109,10 @@ class CandidateFacts(Value):
     is_baseline: bool = False
     report: Accuracy | None = None
     choose: Accuracy | None = None
+    agreement: Agreement | None = None
+    """With fp32 on the report split, in place of ``report`` where the images have no labels."""
+    agreement_on_choose: Agreement | None = None
+    """The same in place of ``choose``."""
     latency: Latency | None = None
     memory: Memory | None = None
     energy: Energy | None = None

@@ -12,7 +12,13 @@ from onnx import numpy_helper
 from edgecnn.building.feeding_search import Brought, Settled, settle_feeding
 from edgecnn.data.images import ImageSource, open_source
 from edgecnn.data.manifest import summarize
-from edgecnn.errors.brought import PreprocessingHalfGiven, PreprocessingNotFound, UnknownPreprocessing
+from edgecnn.errors.brought import (
+    AnswersAlike,
+    AnswersNotFinite,
+    PreprocessingHalfGiven,
+    PreprocessingNotFound,
+    UnknownPreprocessing,
+)
 from edgecnn.graph.entry import read_entry, stated_in
 from edgecnn.models.preprocessings import USUAL
 from edgecnn.render.progress import Quiet
@@ -77,7 +83,7 @@ def test_a_recipes_numbers_are_taken(photos: ImageSource, tmp_path: Path) -> Non
 def test_a_model_that_is_never_right_is_refused_with_what_was_tried(photos: ImageSource, tmp_path: Path) -> None:
     model = classifier("imagenet")
     weights = next(each for each in model.graph.initializer if each.name == "fc.w")
-    weights.CopyFrom(numpy_helper.from_array(np.zeros((4, 3), np.float32), "fc.w"))
+    weights.CopyFrom(numpy_helper.from_array(np.full((4, 3), 1e-6, np.float32), "fc.w"))
     with pytest.raises(PreprocessingNotFound) as caught:
         settled(model, photos, tmp_path)
     assert caught.value.line() == (
@@ -85,6 +91,23 @@ def test_a_model_that_is_never_right_is_refused_with_what_was_tried(photos: Imag
         " bytes-bgr: at best 18 of 72 images, of 4 classes in the order of their folders' names — name the folders in the model's"
         " own order, or state it, as in --set preprocessing.like=imagenet [preprocessing-not-found]"
     )
+
+
+def test_a_model_that_answers_everything_alike_is_told_so_and_not_of_folders(photos: ImageSource, tmp_path: Path) -> None:
+    model = classifier("imagenet")
+    weights = next(each for each in model.graph.initializer if each.name == "fc.w")
+    weights.CopyFrom(numpy_helper.from_array(np.zeros((4, 3), np.float32), "fc.w"))
+    for choice in ({}, {"like": "imagenet"}):
+        with pytest.raises(AnswersAlike, match="72 different images got the very same numbers"):
+            settled(model, photos, tmp_path, **choice)
+
+
+def test_a_model_whose_own_answers_are_no_numbers_is_told_so(photos: ImageSource, tmp_path: Path) -> None:
+    model = classifier("imagenet")
+    weights = next(each for each in model.graph.initializer if each.name == "fc.b")
+    weights.CopyFrom(numpy_helper.from_array(np.full(4, np.nan, np.float32), "fc.b"))
+    with pytest.raises(AnswersNotFinite, match="to 72 of 72 images"):
+        settled(model, photos, tmp_path)
 
 
 def test_half_a_statement_and_an_unknown_name_are_refused(photos: ImageSource, tmp_path: Path) -> None:

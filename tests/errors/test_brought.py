@@ -6,16 +6,20 @@ import pytest
 
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.brought import (
+    AnswersAlike,
+    AnswersNotFinite,
     BroughtAndNamed,
     BroughtFileMissing,
     BroughtModelChanged,
     BroughtModelUnusable,
     ClassesDiffer,
+    LabelsNeeded,
     NoDataForModel,
     NothingToTrain,
     OpsetUnreachable,
     PreprocessingHalfGiven,
     PreprocessingOfAnArch,
+    PreprocessingUnproved,
     TrainingSwitch,
     TrunkDisagrees,
     UnknownPreprocessing,
@@ -24,6 +28,26 @@ from edgecnn.errors.first_recipe import RecipeThere, RecipeUnwritable
 
 FILE = Path("mine.onnx")
 LINES = (
+    (
+        PreprocessingUnproved(path=FILE),
+        "nothing states how mine.onnx wants its photographs: the usual ways are told apart by how often the model is right, and "
+        "these images have no labels — state it, as in --set preprocessing.like=imagenet [preprocessing-unproved]",
+    ),
+    (
+        LabelsNeeded(arch="resnet-18"),
+        "resnet-18 is trained here, and without labels there is nothing to learn — leave --no-labels out, or bring a trained "
+        "network by --onnx FILE [labels-needed]",
+    ),
+    (
+        AnswersAlike(path=FILE, images=36, ways=12),
+        "mine.onnx answers every image alike: 36 different images got the very same numbers, fed in 12 ways: its output does not "
+        "hang on its input — export it anew, with its trained weights and in evaluation mode [answers-alike]",
+    ),
+    (
+        AnswersNotFinite(path=FILE, image="a/1.png", bad=3, images=36),
+        "mine.onnx answers with NaN or infinity, as it came: to 3 of 36 images, a/1.png first — export it anew, and see that its "
+        "weights are numbers; half precision overflows at 65,504 [answers-not-finite]",
+    ),
     (
         BroughtFileMissing(path=FILE, because="no such file or directory"),
         "--onnx mine.onnx cannot be read: no such file or directory [onnx-file-missing]",

@@ -22,6 +22,10 @@ COLUMNS = (
 """Name and unit."""
 
 
+_UNLABELLED = (("as fp32 answers", "95 % interval"), ("other answers", "images"))
+"""In the place of the first two where the images have no labels."""
+
+
 @dataclass(frozen=True)
 class Cell:
     """A figure, its mark, and what a reader must know of it."""
@@ -74,6 +78,11 @@ def candidate_rows(report: BuildReport) -> tuple[Row, ...]:
     )
 
 
+def columns_of(report: BuildReport) -> tuple[tuple[str, str], ...]:
+    """Name and unit of the report's columns."""
+    return (*_UNLABELLED, *COLUMNS[2:]) if any(facts.agreement for facts in report.candidates) else COLUMNS
+
+
 def key_figures(report: BuildReport) -> tuple[tuple[str, Cell], ...]:
     """What ships, in a handful of numbers; nothing where nothing was chosen."""
     chosen = next((facts for facts in report.candidates if facts.chosen), None)
@@ -81,9 +90,11 @@ def key_figures(report: BuildReport) -> tuple[tuple[str, Cell], ...]:
         return ()
     against_fp32 = () if chosen.is_baseline else (("drop", _drop(chosen)), ("speed-up", _speed(chosen)))
     latency = chosen.latency
+    first: dict[str, Cell] = {"top-1": _accuracy(chosen.report), **dict(against_fp32[:1])}
+    if chosen.agreement is not None:
+        first = {"as fp32 answers": _agreement(chosen)}
     shown = {
-        "top-1": _accuracy(chosen.report),
-        **dict(against_fp32[:1]),
+        **first,
         "median latency, ms": _time(latency, latency.p50_ms if latency else None),
         **dict(against_fp32[1:]),
         "size, MiB": _size(chosen),
@@ -94,6 +105,8 @@ def key_figures(report: BuildReport) -> tuple[tuple[str, Cell], ...]:
 
 def figure_cells(facts: CandidateFacts) -> tuple[Cell, ...]:
     """One candidate's figures, in the order of ``COLUMNS``."""
+    if facts.agreement is not None:
+        return (_agreement(facts), _others(facts), *_times(facts), _size(facts), _residency(facts))
     return (_accuracy(facts.report), _drop(facts), *_times(facts), _size(facts), _residency(facts))
 
 
@@ -114,6 +127,22 @@ def _accuracy(accuracy: Accuracy | None) -> Cell:
     if accuracy is None:
         return Cell("missing", MISSING, "not evaluated on the report split")
     return Cell(figures.percent_interval(accuracy.top1), OF_FIDELITY[accuracy.fidelity], f"{accuracy.images:,} images")
+
+
+def _agreement(facts: CandidateFacts) -> Cell:
+    seen = facts.agreement
+    if seen is None:
+        return Cell("missing", MISSING, "not evaluated on the report split")
+    if facts.is_baseline:
+        return Cell("baseline", OF_FIDELITY[seen.fidelity], "the reference")
+    return Cell(figures.percent_interval(seen.same), OF_FIDELITY[seen.fidelity], f"{seen.images:,} images without labels")
+
+
+def _others(facts: CandidateFacts) -> Cell:
+    seen = facts.agreement
+    if seen is None or facts.is_baseline:
+        return _agreement(facts)
+    return Cell(figures.others(seen), OF_FIDELITY[seen.fidelity], "accuracy can have fallen by no more")
 
 
 def _drop(facts: CandidateFacts) -> Cell:

@@ -20,13 +20,14 @@ from edgecnn.render import desktop
 from edgecnn.render.footprint import size_lines
 from edgecnn.render.knobs import knob_lines
 from edgecnn.render.page import vega
-from edgecnn.render.page.candidates import COLUMNS, candidate_rows, key_figures
+from edgecnn.render.page.candidates import candidate_rows, columns_of, key_figures
 from edgecnn.render.page.figure import Figure
 from edgecnn.render.page.inert import inert_json, inert_script, script_source
 from edgecnn.render.page.machine import machine, raced_under
 from edgecnn.render.page.marks import MARKS, OF_FIDELITY
 from edgecnn.render.page.sections import figures_of, not_measured
 from edgecnn.render.page.style import tokens
+from edgecnn.values.report import BuildReport
 
 FOLDER = Path(__file__).parent
 TEMPLATE = "page.html.j2"
@@ -49,9 +50,16 @@ def report_page(facts: PageFacts) -> str:
         rows=candidate_rows(facts.report),
         packed=[line.replace("`", "") for line in size_lines(facts.report.candidates, facts.report.choice.carried)],
         knobs=[line.replace("`", "") for line in knob_lines(facts.report.choice)],
-        columns=COLUMNS,
+        columns=columns_of(facts.report),
         key_figures=key_figures(facts.report),
+        no_accuracy=_no_accuracy(facts.report),
     )
+
+
+def _no_accuracy(report: BuildReport) -> str:
+    if any(facts.agreement is not None for facts in report.candidates):
+        return "the images have no labels: the table above says how often each candidate answers as fp32 does"
+    return "no candidate was evaluated on the report split"
 
 
 def document(template: str, every: Sequence[Figure], **shown: Any) -> str:
