@@ -34,7 +34,7 @@ from edgecnn.values.stage import Progress
 from edgecnn.values.weights import WeightsAnswer
 
 _UNKNOWN = ", and whether it was trained on these very images is not known here"
-_REVISION = 2
+_REVISION = 3
 """Raised by hand when the same file would be described otherwise; what was kept by older code is then found anew."""
 
 
@@ -96,7 +96,7 @@ def brought_model(recipe: Recipe, data: DataSummary, cache: Path, tell: Progress
         tell: shown progress.
 
     Raises:
-        EdgecnnError: one of ``errors.brought``; NotAnOnnxModel, ExternalDataOutside, AlreadyQuantized.
+        EdgecnnError: one of ``errors.brought``; NotAnOnnxModel, ExternalDataOutside.
     """
     path = Path(recipe.model.onnx or "").expanduser()
     try:

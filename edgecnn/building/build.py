@@ -18,7 +18,7 @@ from edgecnn.building.ladder import Limits
 from edgecnn.building.lookout import Lookout
 from edgecnn.building.objective_race import race_for_choice, require_meter
 from edgecnn.building.observe import Observer, RaceManner, finalists, pixel_sets
-from edgecnn.building.plan import BASELINE_ID, Plan, plan
+from edgecnn.building.plan import Plan, plan, reference_of
 from edgecnn.building.publish import (
     Page,
     check_output,
@@ -212,11 +212,12 @@ def observe(request: BuildRequest, observer: Observer) -> Scene:
     observer.collect_kits(execution.candidates)
     if request.goal not in MEASURING:
         return scene
-    if BASELINE_ID not in observer.seen.answering:
+    reference = reference_of(execution.candidates)
+    if reference not in observer.seen.answering:
         raise EveryCandidateFailed(reasons=_reasons(execution))
     pixels = pixel_sets(execution)
     observer.evaluate_all(pixels)
-    if (failed := observer.seen.failures.get(BASELINE_ID)) is not None:
+    if (failed := observer.seen.failures.get(reference)) is not None:
         raise BaselineFailed(reason=failed.what)
     observer.read_residency()
     observer.play_baseline(pixels["report"], request.extent, anew=request.stored_race == "never")

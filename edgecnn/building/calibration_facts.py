@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from edgecnn.building.assemble import Scene
 from edgecnn.judging.channel_shift import LEAST_IMAGES, channel_shifts
 from edgecnn.values.calibration import CalibrationFacts, ChannelShift
+from edgecnn.values.candidate import Method
 
 CHOOSE_AT_MOST = 2000
 """Images of ``choose`` that are looked at, evenly spread: more would tell apart only what is too small to matter."""
@@ -21,7 +22,8 @@ def calibration_facts(scene: Scene) -> CalibrationFacts | None:
 
     prepared, resolved = scene.execution.artifacts.get("prepare"), scene.execution.plan.resolved
     images = resolved.recipe.quantize.images
-    if prepared is None or images is None or all(each.precision.is_float for each in scene.execution.candidates):
+    calibrated = any(not each.precision.is_float and each.method is not Method.BROUGHT for each in scene.execution.candidates)
+    if prepared is None or images is None or not calibrated:
         return None
     if not (prepared.folder / "calibrate.pixels.npy").is_file():
         return None

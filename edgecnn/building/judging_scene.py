@@ -30,7 +30,7 @@ from edgecnn.measure.lab import Lab
 from edgecnn.measure.nonfinite import blamed_layer
 from edgecnn.measure.residency import residency, stored_residency, traced_residency
 from edgecnn.store.profiles import StoredProfile
-from edgecnn.values.candidate import Candidate
+from edgecnn.values.candidate import Candidate, Method
 from edgecnn.values.mac_table import MacTable
 from edgecnn.values.report import CandidateFacts
 
@@ -91,7 +91,9 @@ def read_accuracy(judged: JudgedScene) -> None:
             continue
         judged.observer.seen.evaluations[name, "report"] = stored
     row, baseline = judged.finished.row, judged.finished.baseline
-    if baseline is None or baseline.candidate.id not in judged.observer.seen.answering:
+    if row.candidate.method is not Method.BROUGHT and (
+        baseline is None or baseline.candidate.id not in judged.observer.seen.answering
+    ):
         judged.absent["accuracy"] = f"{_store(judged)} no longer holds the fp32 kit that drops are counted from"
     if row.candidate.id not in judged.observer.seen.answering:
         judged.absent["accuracy"] = f"{_store(judged)} no longer holds the twin that answered for the kit"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from edgecnn.building.assemble import Scene, answer_of, labels_of
 from edgecnn.building.execute import Execution
 from edgecnn.building.observe import Observer, pixel_sets
-from edgecnn.building.plan import BASELINE_ID
+from edgecnn.building.plan import reference_of
 from edgecnn.judging.accuracy import accuracy
 from edgecnn.judging.agreement import agreement
 from edgecnn.measure.lab import Lab
@@ -37,14 +37,15 @@ class Lookout:
         observer.collect_kits(rung.candidates)
         observer.evaluate_all({"choose": pixel_sets(execution)["choose"]})
         scene = Scene(execution=execution, seen=observer.seen, lab=self._lab)
-        baseline = answer_of(scene, BASELINE_ID, "choose")
+        reference = reference_of(execution.candidates)
+        baseline = answer_of(scene, reference, "choose")
         if baseline is None:
             return {}
         drops = {}
         labels = labels_of(scene, "choose") if execution.plan.resolved.data.labelled else None
         for candidate in rung.candidates:
             answers = answer_of(scene, candidate.id, "choose")
-            if answers is not None and candidate.id != BASELINE_ID:
+            if answers is not None and candidate.id != reference:
                 if labels is None:
                     drops[candidate.id] = agreement(answers, "choose", baseline).differing_pp
                     continue

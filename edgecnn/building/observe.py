@@ -16,7 +16,7 @@ from edgecnn.building.aware import graph_of
 from edgecnn.building.desktop_gpu import Part, Played, play
 from edgecnn.building.execute import Execution
 from edgecnn.building.extent import Extent
-from edgecnn.building.plan import BASELINE_ID
+from edgecnn.building.plan import reference_of
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.gates import LogitsNotFinite
 from edgecnn.judging.accuracy import check_finite
@@ -221,7 +221,7 @@ def finalists(screen_ms: Mapping[str, float], inside_budget: Iterable[str], cand
     ranked = sorted((name for name in inside_budget if name in screen_ms), key=lambda name: screen_ms[name])
     best_float = [name for name in ranked if by_id[name].precision.is_float][:1]
     near = [name for name in ranked if screen_ms[name] <= NEAR * screen_ms[ranked[0]]]
-    chosen = [BASELINE_ID, *best_float, *ranked[:2], *near[:FINALISTS]]
+    chosen = [reference_of(by_id.values()), *best_float, *ranked[:2], *near[:FINALISTS]]
     return tuple(dict.fromkeys(name for name in chosen if name in screen_ms))
 
 

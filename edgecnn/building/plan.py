@@ -6,7 +6,7 @@ network, so a plan can be tested, printed and compared without running it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -31,12 +31,14 @@ from edgecnn.stages.train import TrainStage
 from edgecnn.stages.transfer import TransferStage
 from edgecnn.stages.variant import VariantStage
 from edgecnn.training.settings import ScratchTerms
-from edgecnn.values.candidate import Candidate, Precision, Rung
+from edgecnn.values.candidate import Candidate, Method, Precision, Rung
 from edgecnn.values.key import Key
 from edgecnn.values.stage import Role, Stage
 
 BASELINE_ID = "onnxruntime-fp32"
 """The network that every drop is counted from: fp32 in ONNX Runtime, whatever the device."""
+AS_BROUGHT_ID = "onnxruntime-as-brought"
+"""The one candidate of a file that came quantized, in the place of fp32: its float network is not in it."""
 CAPABILITIES = ("8.6", "8.9")
 """GPUs that the ahead-of-time proof builds for: RTX 30 and RTX 40, since nothing in the RTX package builds for Orin's 8.7."""
 RUNGS = (("fp32", (Precision.FP32,)), ("half", (Precision.FP16, Precision.BF16)), ("int8", (Precision.INT8,)))
@@ -85,6 +87,12 @@ class Plan:
                 for step in self.steps
             ],
         }
+
+
+def reference_of(candidates: Iterable[Candidate]) -> str:
+    """What everything else is held against: fp32 in ONNX Runtime; or a file that came quantized, which stands alone."""
+    alone = any(candidate.method is Method.BROUGHT for candidate in candidates)
+    return AS_BROUGHT_ID if alone else BASELINE_ID
 
 
 class _Steps:

@@ -13,7 +13,7 @@ from edgecnn.building.calibration_facts import calibration_facts, calibration_no
 from edgecnn.building.class_wording import class_notices
 from edgecnn.building.extent_facts import with_extents
 from edgecnn.building.objective_race import contest_of
-from edgecnn.building.plan import BASELINE_ID
+from edgecnn.building.plan import BASELINE_ID, reference_of
 from edgecnn.building.request import BuildRequest
 from edgecnn.building.resolved import Resolved
 from edgecnn.building.wording import measure_command, notices, unexecuted
@@ -106,7 +106,8 @@ def _out_of_time(scene: Scene, request: BuildRequest) -> dict[str, OutOfTime]:
 def last_race(decision: Decision) -> tuple[str, ...]:
     """Who runs for the reported figures: the winner against fp32, since a selection flatters its winner."""
     winner = decision.choice.candidate
-    return () if winner is None or decision.choice.state != "settled" else tuple(dict.fromkeys((BASELINE_ID, winner)))
+    reference = reference_of(row.candidate for row in decision.facts.values())
+    return () if winner is None or decision.choice.state != "settled" else tuple(dict.fromkeys((reference, winner)))
 
 
 def report_of(scene: Scene, request: BuildRequest, seconds: float) -> BuildReport:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from edgecnn.backends.installed import installed_version, require_packages
 from edgecnn.backends.registry import all_backends, backend_for
+from edgecnn.building.as_brought import as_brought
 from edgecnn.building.aware import PACKAGE as TORCHAO
 from edgecnn.building.aware import aware_candidates
 from edgecnn.building.aware import why_unavailable as aware_unavailable
@@ -83,6 +84,8 @@ def resolve(request: BuildRequest, store: Store, tell: Progress) -> Resolved:
     brought = None if asked.model.onnx is None else brought_model(asked, data, store.root, tell)
     arch, recipe = _network(recipe, brought)
     candidates, unavailable = _with_learned(candidates, unavailable, recipe, data)
+    if brought is not None:
+        candidates, unavailable = as_brought(brought, candidates, unavailable, recipe, request.device)
     sources: dict[Key, Path] = {data.content: Path(data.manifest_path)}
     if brought is not None:
         sources[brought.content] = Path(brought.path)

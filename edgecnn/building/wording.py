@@ -10,6 +10,7 @@ from edgecnn.building.assemble import Scene
 from edgecnn.building.request import BuildRequest
 from edgecnn.judging.agreement import NO_LABELS
 from edgecnn.measure.kits import KitRef
+from edgecnn.values.brought import BroughtModel
 from edgecnn.values.key import digest_of
 from edgecnn.values.report import Choice
 
@@ -43,7 +44,7 @@ def notices(scene: Scene, *, anew: str = "`edgecnn judge` races anew") -> tuple[
         said.append(f"NOT PRETRAINED: {resolved.weights.why}" + (ASK_AGAIN if resolved.weights.asked else ""))
     said += [] if resolved.data.labelled else [_NO_ACCURACY]
     if resolved.brought is not None:
-        said.append(f"{resolved.weights.why}; {resolved.brought.why}")
+        said += [*_quantized(resolved.brought), f"{resolved.weights.why}; {resolved.brought.why}"]
     elif resolved.data.origin == "demo":
         said.append(
             f"demo: Fashion-MNIST at {resolved.recipe.model.resolution_px} px, {resolved.data.counts['train']:,} training images,"
@@ -70,6 +71,15 @@ def notices(scene: Scene, *, anew: str = "`edgecnn judge` races anew") -> tuple[
     for name, lacking in resolved.unavailable.items():
         said.append(f"{name} was not built: {lacking.why}; {lacking.command}")
     return tuple(said)
+
+
+def _quantized(brought: BroughtModel) -> list[str]:
+    if (form := brought.entry.quantized) is None:
+        return []
+    return [
+        f"QUANTIZED ALREADY: the file came quantized ({form}). It is packaged and measured as it is; what it lost by that is not "
+        "known, since its float network is not in it"
+    ]
 
 
 def _of_the_desktop_gpu(scene: Scene) -> list[str]:

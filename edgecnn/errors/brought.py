@@ -167,6 +167,20 @@ class AnswersNotFinite(EdgecnnError):
         )
 
 
+class QuantizedElsewhere(EdgecnnError):
+    """Raised when a file that came quantized is to run on something else than ONNX Runtime."""
+
+    ref = "quantized-elsewhere"
+
+    def __init__(self, *, path: str, form: str, device: str, has: bool) -> None:
+        other = f"--target {device}:onnxruntime packages it, or " if has else ""
+        super().__init__(
+            what=f"{path} came quantized ({form}), and is packaged as it is for ONNX Runtime alone",
+            because="other runtimes have kernels and roundings of their own, which are made from the float network",
+            hint=f"{other}--onnx with the float network that it was made from",
+        )
+
+
 class BroughtAndNamed(EdgecnnError):
     """Raised when a call names a network of the catalogue, or weights for it, beside a brought model."""
 

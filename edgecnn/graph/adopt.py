@@ -29,6 +29,8 @@ BATCH = "batch"
 def adopt(model: onnx.ModelProto, entry: GraphEntry, channels: Channels, path: Path) -> onnx.ModelProto:
     """The trunk of a brought model: ``image`` float32 (batch, 3, H, W) in RGB to ``logits`` float32 (batch, classes).
 
+    One that came quantized keeps an opset up to 20: the quantizing operators of each opset are not those of the next.
+
     Args:
         model: as it was loaded, with its weights; it is not changed.
         entry: what it wants and gives.
@@ -41,7 +43,7 @@ def adopt(model: onnx.ModelProto, entry: GraphEntry, channels: Channels, path: P
     made = onnx.ModelProto()
     made.CopyFrom(model)
     _constants_are_no_inputs(made.graph)
-    made = _converted(made, path)
+    made = made if entry.quantized and opset_of(made) <= OPSET else _converted(made, path)
     _widen(made.graph)
     _free_batch(made.graph, entry)
     _without_softmax(made.graph, entry)

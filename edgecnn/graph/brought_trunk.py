@@ -18,6 +18,7 @@ from edgecnn.graph.entry import read_model
 from edgecnn.graph.feeding import BroughtSession
 from edgecnn.graph.macs import mac_table
 from edgecnn.graph.passes.batch_norm import fold_batch_norms
+from edgecnn.graph.run_shapes import shapes_by_running
 from edgecnn.runner.pixels import to_feed
 from edgecnn.values.brought import Feeding, GraphEntry
 from edgecnn.values.stage import Progress
@@ -45,9 +46,11 @@ def make_brought_trunk(request: BroughtRequest, out: Path, tell: Progress) -> No
     path, entry = out / "model.onnx", request.entry
     theirs = read_model(request.model)
     model = adopt(theirs, entry, request.feeding.channels, request.model)
-    fold_batch_norms(model.graph)
+    if entry.quantized is None:
+        fold_batch_norms(model.graph)
     save_model(model, path)
-    (out / "macs.json").write_text(mac_table(onnx.load(path)).model_dump_json(indent=1) + "\n", encoding="utf-8")
+    known = shapes_by_running(path, entry.resolution_px) if entry.quantized else {}
+    (out / "macs.json").write_text(mac_table(onnx.load(path), known).model_dump_json(indent=1) + "\n", encoding="utf-8")
     tell.step("export", 1, 3)
     session = BroughtSession(request.model, entry)
     shown = spread(np.load(request.pixels / "choose.pixels.npy", mmap_mode="r"), CHECK_IMAGES)

@@ -11,7 +11,7 @@ import onnx
 
 from edgecnn.errors.brought import BroughtFileMissing, BroughtModelUnusable
 from edgecnn.graph.document import external_files, load_model, opset_of
-from edgecnn.graph.unquantized import require_unquantized
+from edgecnn.graph.unquantized import CONTRIBUTED, quantized_form
 from edgecnn.store.disk import sha256_of
 from edgecnn.values.brought import GraphEntry
 from edgecnn.values.key import Key, digest_of
@@ -33,11 +33,14 @@ def read_entry(model: onnx.ModelProto, path: Path, resolution_px: int | None = N
 
     Raises:
         BroughtModelUnusable: it is no classifier of RGB photographs with one input and one output, or has foreign operators.
-        AlreadyQuantized: it holds quantization nodes.
     """
-    require_unquantized(model, path)
+    quantized = quantized_form(model)
+    if quantized == "dynamic":
+        because = "it came quantized by ranges found anew in each call, so that an answer hangs on the images beside it"
+        raise BroughtModelUnusable(path=path, because=because, hint="bring its float network, or quantize it statically")
+    known = ("", "ai.onnx", CONTRIBUTED) if quantized else ("", "ai.onnx")  # it stays in ONNX Runtime, whose own these are
     for node in model.graph.node:
-        if node.domain not in ("", "ai.onnx"):
+        if node.domain not in known:
             because = f"its operator {node.op_type} is of the domain {node.domain}, which other runtimes do not have"
             raise BroughtModelUnusable(path=path, because=because, hint="export it with ONNX's own operators")
     image = _only(_inputs(model), "input", path)
@@ -54,14 +57,17 @@ def read_entry(model: onnx.ModelProto, path: Path, resolution_px: int | None = N
         classes=_classes(answer, path),
         ends_in_softmax=_last(model, answer.name).op_type in SOFTMAXES,
         opset=opset_of(model),
+        quantized=quantized,
     )
 
 
 def parameters_of(model: onnx.ModelProto) -> int:
-    """Numbers in the floating-point weights; a constant of a few numbers counts too."""
+    """Numbers in the weights, floating-point or of 8 bits; a constant of a few floating-point numbers counts too."""
     floats = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16)
+    bytes_ = (onnx.TensorProto.INT8, onnx.TensorProto.UINT8)
     held = [*model.graph.initializer, *(attribute.t for node in model.graph.node for attribute in node.attribute)]
-    return max(1, int(sum(prod(tensor.dims) for tensor in held if tensor.data_type in floats)))
+    weights = (each for each in held if each.data_type in floats or (each.data_type in bytes_ and len(each.dims) > 1))
+    return max(1, int(sum(prod(tensor.dims) for tensor in weights)))
 
 
 def stated_in(model: onnx.ModelProto) -> str | None:

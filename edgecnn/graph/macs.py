@@ -19,35 +19,44 @@ from edgecnn.graph.document import load_model
 from edgecnn.values.mac_table import LayerMacs, MacTable
 
 _COUNTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+_INTEGER = {"QLinearConv": "Conv", "ConvInteger": "Conv", "QLinearMatMul": "MatMul", "MatMulInteger": "MatMul", "QGemm": "Gemm"}
+"""Operators of a file that came quantized, and the float ones that they stand for."""
+_SCALED = ("QLinearConv", "QLinearMatMul", "QGemm")
+"""Their second operand stands after the first one's scale and zero point."""
 _ACTIVATIONS = ("Relu", "LeakyRelu", "Clip", "Sigmoid", "Tanh", "HardSigmoid", "HardSwish")
 
 
-def mac_table(model: onnx.ModelProto | Path) -> MacTable:
+def mac_table(model: onnx.ModelProto | Path, known: Mapping[str, list[int]] | None = None) -> MacTable:
     """Multiply-adds of each layer for one image, in graph order.
 
     Args:
         model: a float model, or its path; the first input is (batch, 3, H, W).
+        known: shapes at batch 1 of tensors that ONNX's own inference cannot tell: those of a runtime's operators.
 
     Raises:
         MacsUnknown: a counted node whose shapes cannot be inferred at batch 1.
     """
     whole = load_model(model) if isinstance(model, Path) else model
-    shapes = _shapes_at_batch_one(whole)
+    shapes = {**(known or {}), **_shapes_at_batch_one(whole)}
     follows = _activations_by_input(whole.graph)
-    layers = tuple(_layer(node, shapes, follows) for node in whole.graph.node if node.op_type in _COUNTED)
+    layers = tuple(
+        _layer(node, shapes, follows) for node in whole.graph.node if node.op_type in _COUNTED or node.op_type in _INTEGER
+    )
     return MacTable(resolution_px=shapes[_image_input(whole).name][-1], layers=layers)
 
 
 def _layer(node: onnx.NodeProto, shapes: Mapping[str, list[int]], follows: Mapping[str, str]) -> LayerMacs:
-    for tensor in (*node.input[:2], node.output[0]):
+    operands = node.input[0], node.input[3 if node.op_type in _SCALED else 1]
+    for tensor in (*operands, node.output[0]):
         if tensor not in shapes:
             raise MacsUnknown(node=node.name, op=node.op_type, tensor=tensor)
-    count = {"Conv": _conv, "ConvTranspose": _conv_transpose, "Gemm": _gemm, "MatMul": _matmul}[node.op_type]
-    first, second, output = shapes[node.input[0]], shapes[node.input[1]], shapes[node.output[0]]
+    op: Any = _INTEGER.get(node.op_type, node.op_type)
+    count = {"Conv": _conv, "ConvTranspose": _conv_transpose, "Gemm": _gemm, "MatMul": _matmul}[op]
+    first, second, output = shapes[operands[0]], shapes[operands[1]], shapes[node.output[0]]
     outputs = [node.output[0]]
     while outputs[-1] in follows:
         outputs.append(follows[outputs[-1]])
-    return LayerMacs(name=node.name, op=node.op_type, macs=count(node, first, second, output), outputs=tuple(outputs))
+    return LayerMacs(name=node.name, op=op, macs=count(node, first, second, output), outputs=tuple(outputs))
 
 
 def _activations_by_input(graph: onnx.GraphProto) -> dict[str, str]:

@@ -14,7 +14,7 @@ from edgecnn.judging.contest import Contest, Ratios, Shown, behind, latency_cont
 from edgecnn.judging.field import Field, describe, field_of
 from edgecnn.judging.reasons import why_chosen, worded
 from edgecnn.values.base import Value
-from edgecnn.values.candidate import Precision
+from edgecnn.values.candidate import Method, Precision
 from edgecnn.values.objective import Objective
 from edgecnn.values.reason import Larger, NotMeasured, Provisional, Reason, Taken
 from edgecnn.values.report import CandidateFacts, Choice, Latency
@@ -68,6 +68,8 @@ def choose(
         seen = {facts.candidate.id: figures.get(facts.candidate.id) or _without_figures(facts) for facts in candidates}
         candidates = [facts.model_copy(update={"latency": seen[facts.candidate.id]}) for facts in candidates]
     field = field_of(candidates, rules.budget_pp, rules.shippable)
+    if field.inside and field.inside[0].candidate.method is Method.BROUGHT:
+        return _as_brought(field, rules)
     if not field.inside:
         return _fallback(field, rules)
     if rules.objective == "size":
@@ -97,6 +99,16 @@ def _fallback(field: Field, rules: ChoiceRules) -> Chosen:
         carried=(chosen.candidate.id,),
     )
     return Chosen(choice=choice, because=describe(field, {chosen.candidate.id: taken}))
+
+
+def _as_brought(field: Field, rules: ChoiceRules) -> Chosen:
+    """It came quantized: there is nothing to choose among, here or on the device."""
+    ident = field.inside[0].candidate.id
+    chosen = _settled(field, ident, Taken(by="as-brought", objective=rules.objective, budget_pp=rules.budget_pp), {})
+    if rules.attached:
+        return chosen
+    provisional = {"state": "provisional", "settle_command": rules.settle_command}
+    return chosen.model_copy(update={"choice": chosen.choice.model_copy(update=provisional)})
 
 
 def _smallest(field: Field, rules: ChoiceRules) -> Chosen:

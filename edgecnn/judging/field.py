@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from edgecnn.values.artifact import Blocked, Failed, Unavailable
 from edgecnn.values.base import Value
+from edgecnn.values.candidate import Method
 from edgecnn.values.reason import Differs, Loses, NotMeasured, Outside, Reason
 from edgecnn.values.report import CandidateFacts
 from edgecnn.values.verdict import Fidelity, Interval
@@ -40,6 +41,8 @@ def drop_on_choose(facts: CandidateFacts) -> float | None:
 
     Without labels the share of other answers than fp32's stands for it, since no drop can be larger.
     """
+    if facts.candidate.method is Method.BROUGHT:
+        return 0.0  # what it lost when it was quantized is in no file, and there is nothing else to ship
     if facts.agreement_on_choose is not None:
         return facts.agreement_on_choose.differing_pp
     if facts.choose is None or facts.choose.images < 1:

@@ -8,6 +8,7 @@ from typing import Literal
 from edgecnn.judging.agreement import NO_LABELS
 from edgecnn.judging.intervals import NON_INFERIORITY_CONFIDENCE, tango_drop_pp, wilson
 from edgecnn.values.base import Value
+from edgecnn.values.candidate import Method
 from edgecnn.values.class_report import ClassFigures, ClassReport
 from edgecnn.values.energy import Energy
 from edgecnn.values.memory import Memory
@@ -36,6 +37,8 @@ class Finding(Value):
 
 def find(metric: str, facts: CandidateFacts) -> Finding:
     """What is known of ``metric`` (a name of ``METRICS``)."""
+    if facts.candidate.method is Method.BROUGHT and metric in _AGAINST_FP32:
+        return _missing("the file came quantized, and the float network that it could be held against is not in it")
     return _unlabelled(metric, facts) or _FINDERS[metric](facts)
 
 
@@ -226,6 +229,7 @@ def _unjoined(shares: Mapping[str, float], of: str) -> str:
     return f"the precision of {100 * unknown:.1f} % of {of} is not known" if unknown else ""
 
 
+_AGAINST_FP32 = ("drop_pp", "agreement", "worst_class_drop_pp")
 _OF_LABELS = ("drop_pp", "top1", "top5", "macro_f1", "agreement", "ece", "worst_class_drop_pp")
 _FINDERS: Mapping[str, Callable[[CandidateFacts], Finding]] = {
     "drop_pp": _drop,

@@ -75,6 +75,8 @@ def _why_taken(reason: Taken, name: str) -> str:
     budget = f"inside the budget of {reason.budget_pp:g} pp"
     if reason.by == "fallback":
         return f"no candidate is known to stay {budget} on choose, so fp32 ships"
+    if reason.by == "as-brought":
+        return f"the file came quantized, so {name} is all that there is to ship"
     if reason.by == "smallest":
         return f"{name} is the smallest {budget}, at {reason.mib or 0.0:.2f} MiB"
     better, best = _COMPARED[reason.objective]

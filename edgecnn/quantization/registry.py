@@ -2,7 +2,7 @@
 
 A module named here has ``quantize(job: Job) -> dict[str, Any]`` (see ``quantization/job.py``), which writes the model's files and
 ``model.json`` and returns facts for ``quantize.json``. A float candidate without a row is made by its backend's ``convert``, and
-so is one whose network was rounded while it was trained, where the runtime reads that training's file as it is.
+so is one whose network was rounded while it was trained, where the runtime reads that training's file as it is, or that came so.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ class Way:
 _WAYS: dict[tuple[Runtime, Method], Way] = {
     (Runtime.ONNXRUNTIME, Method.POST_TRAINING): Way("edgecnn.quantization.onnxruntime"),
     (Runtime.ONNXRUNTIME, Method.AWARE_TRAINING): Way(None),
+    (Runtime.ONNXRUNTIME, Method.BROUGHT): Way(None),
     (Runtime.OPENVINO, Method.AWARE_TRAINING): Way(None),
     (Runtime.OPENVINO, Method.POST_TRAINING): Way("edgecnn.quantization.openvino", ("nncf",)),
     (Runtime.ONNXRUNTIME, Method.MIXED): Way("edgecnn.quantization.onnxruntime"),

@@ -35,13 +35,13 @@ class QuantizeStage(Stage):
 
     candidate: Candidate
     images: NonNegativeInt
-    """Calibration images. A candidate that is not calibrated here (float, or quantization-aware) reads none: its number is 0
-    whatever was asked, so that another one is no miss."""
+    """Calibration images. A candidate that is not calibrated here (float, quantization-aware, or quantized before) reads none:
+    its number is 0 whatever was asked, so that another one is no miss."""
     normalization: Normalization
 
     def model_post_init(self, _context: Any) -> None:
         """Only post-training quantization calibrates here."""
-        if self.candidate.precision.is_float or self.candidate.method is Method.AWARE_TRAINING:
+        if self.candidate.precision.is_float or self.candidate.method in (Method.AWARE_TRAINING, Method.BROUGHT):
             object.__setattr__(self, "images", 0)
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import PositiveInt
+from pydantic import Field, PositiveInt
 
 from edgecnn.values.base import Value
 from edgecnn.values.key import Key
@@ -27,6 +27,8 @@ class GraphEntry(Value):
     classes: PositiveInt
     ends_in_softmax: bool
     opset: PositiveInt
+    quantized: Literal["Q/DQ", "QOperator"] | None = Field(default=None, exclude_if=lambda form: form is None)
+    """The form in which it came quantized; None of a float network, whose keys hold no word of it."""
 
 
 class Feeding(Value):

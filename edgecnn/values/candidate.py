@@ -57,6 +57,8 @@ class Method(StrEnum):
     """Post-training INT8 in which the layers that lose most stay in float: still of the INT8 family."""
     AWARE_TRAINING = "quantization-aware"
     """Trained a little further with the rounding in place; its files are made from that training's own ONNX."""
+    BROUGHT = "brought"
+    """It came quantized: nothing is made of it but a kit, and no float network is known to hold it against."""
 
 
 class Scheme(Value):

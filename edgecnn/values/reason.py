@@ -19,9 +19,9 @@ class Taken(Value):
     """It ships, and what it was taken for."""
 
     kind: Literal["taken"] = "taken"
-    by: Literal["fastest", "nothing-shown-faster", "smallest", "fallback"]
+    by: Literal["fastest", "nothing-shown-faster", "smallest", "fallback", "as-brought"]
     """``fastest``: best by the objective. ``nothing-shown-faster``: nothing was shown better by it. ``fallback``: nothing was
-    shown to be inside the accuracy budget, so fp32 ships whatever it costs."""
+    shown to be inside the accuracy budget, so fp32 ships whatever it costs. ``as-brought``: the file came quantized."""
     budget_pp: float
     objective: Objective = "latency"
     ms: float | None = None

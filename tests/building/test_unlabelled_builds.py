@@ -86,7 +86,7 @@ def test_what_labels_are_needed_for_is_refused_by_name(place: Place, monkeypatch
         plan_build(request(), store, Quiet())
     planned = plan_build(request(*LIKE[1::2]), store, Quiet())
     assert planned.plan.resolved.data.splits_from.startswith("without labels; by content")
-    assert planned.test_set == "117 images without labels show how often two candidates agree, and nothing of accuracy"
+    assert planned.test_set == "110 images without labels show how often two candidates agree, and nothing of accuracy"
     with pytest.raises(LabelsNeeded):
         check_brought(Recipe(data=DataChoice(path="photos", labels=False)), "judge", place.folder)
     listed = DataChoice(path=str(place.folder / "list.csv"), labels=False)

@@ -14,6 +14,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 from PIL import Image
 
 from edgecnn.models.preprocessings import usual_named
@@ -92,6 +93,26 @@ def classifier(
     )
     made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
     onnx.checker.check_model(made)
+    return made
+
+
+class _Shown(CalibrationDataReader):  # type: ignore[misc] - the package has no types
+    def __init__(self) -> None:
+        planes = np.float32(pictures(64)[0].transpose(0, 3, 1, 2) / 127.5 - 1)
+        self._left = iter([{"planes": planes[number : number + 1]} for number in range(len(planes))])
+
+    def get_next(self) -> dict[str, NDArray[np.float32]] | None:
+        return next(self._left, None)
+
+
+def quantized(folder: Path, form: str) -> Path:
+    """The classifier of ``half``, as ONNX Runtime's own tool quantizes it: ``Q/DQ`` or ``QOperator``."""
+    onnx.save(classifier("half", opset=13), folder / "float.onnx")
+    way = QuantFormat.QDQ if form == "Q/DQ" else QuantFormat.QOperator
+    made = folder / "quantized.onnx"
+    quantize_static(
+        folder / "float.onnx", made, _Shown(), quant_format=way, activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8
+    )
     return made
 
 

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from onnxruntime.quantization import quantize_dynamic
 
 from edgecnn.errors.brought import BroughtFileMissing, BroughtModelUnusable, OpsetUnreachable
 from edgecnn.errors.export import ExternalDataOutside
-from edgecnn.errors.quantization import AlreadyQuantized
 from edgecnn.graph.adopt import adopt, describe_changes
 from edgecnn.graph.checks import onnx_logits
 from edgecnn.graph.document import save_model
@@ -19,8 +19,9 @@ from edgecnn.graph.entry import content_of, parameters_of, read_entry, read_mode
 from edgecnn.graph.feeding import BroughtSession
 from edgecnn.graph.macs import mac_table
 from edgecnn.graph.passes.batch_norm import fold_batch_norms
+from edgecnn.graph.run_shapes import shapes_by_running
 from edgecnn.runner.pixels import to_feed
-from tests.graph.brought import CLASSES, SIDE, classifier, feeding_named, pictures
+from tests.graph.brought import CLASSES, SIDE, classifier, feeding_named, pictures, quantized
 
 FORMS: dict[str, dict[str, Any]] = {
     "plain": {},
@@ -143,11 +144,29 @@ def test_what_is_no_classifier_of_photographs_is_refused_by_name(tmp_path: Path)
     assert refused(foreign) == "its operator Conv is of the domain com.microsoft, which other runtimes do not have"
 
 
-def test_a_quantized_file_is_refused_by_its_node(tmp_path: Path) -> None:
-    model = classifier()
-    model.graph.node.append(onnx.helper.make_node("QuantizeLinear", ["relu", "s", "z"], ["q"], name="q"))
-    with pytest.raises(AlreadyQuantized, match="it holds QuantizeLinear q"):
-        read_entry(model, tmp_path / "mine.onnx")
+@pytest.mark.parametrize("form", ["Q/DQ", "QOperator"])
+def test_a_file_that_came_quantized_stays_as_it_is(form: str, tmp_path: Path) -> None:
+    path = quantized(tmp_path, form)
+    pixels, labels = pictures(10)
+    entry, feeding = read_entry(read_model(path), path), feeding_named("half")
+    assert (entry.quantized, entry.opset, parameters_of(read_model(path)) >= 9 + 12) == (form, 13, True)
+    theirs = BroughtSession(path, entry).answers(pixels, feeding)
+    assert (theirs.argmax(axis=1) == labels).all()
+    made = adopt(read_model(path), entry, feeding.channels, path)
+    save_model(made, tmp_path / "trunk.onnx")
+    norm = feeding.normalization
+    ours = onnx_logits(tmp_path / "trunk.onnx", to_feed(pixels, "float32", "NCHW", norm.mean, norm.std))
+    np.testing.assert_array_equal(ours, theirs)
+    trunk = onnx.load(tmp_path / "trunk.onnx")
+    assert next(each.version for each in trunk.opset_import if not each.domain) == 13
+    assert mac_table(trunk, shapes_by_running(tmp_path / "trunk.onnx", SIDE)).total == 9 * SIDE * SIDE + 12
+
+
+def test_ranges_found_anew_in_each_call_are_refused(tmp_path: Path) -> None:
+    onnx.save(classifier("half", opset=13), tmp_path / "float.onnx")
+    quantize_dynamic(tmp_path / "float.onnx", tmp_path / "mine.onnx")
+    with pytest.raises(BroughtModelUnusable, match="an answer hangs on the images beside it"):
+        read_entry(read_model(tmp_path / "mine.onnx"), tmp_path / "mine.onnx")
 
 
 def test_an_opset_that_cannot_be_had_names_why(tmp_path: Path) -> None:
