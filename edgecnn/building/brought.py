@@ -24,6 +24,7 @@ from edgecnn.errors.brought import (
     PreprocessingOfAnArch,
     TrainingSwitch,
 )
+from edgecnn.errors.kept_head import NoDataForHead, NothingTrainsKeptHead
 from edgecnn.models.catalogue import arch_named
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.brought import BroughtModel
@@ -53,17 +54,22 @@ def check_brought(recipe: Recipe, goal: str, bundle: Path) -> None:
     """Refuse contradictions before anything is read.
 
     Raises:
-        BroughtAndNamed, LabelsNeeded, NoDataForModel, NothingToTrain, PreprocessingOfAnArch, TrainingSwitch: each says what to
-            leave out.
+        BroughtAndNamed, LabelsNeeded, NoDataForModel, NothingToTrain, PreprocessingOfAnArch, TrainingSwitch,
+            NothingTrainsKeptHead, NoDataForHead: each says what to leave out.
         BroughtModelUnusable: it lies in the ``bundle`` that the build would replace.
     """
     model, usual = recipe.model, Recipe()
     if model.onnx is None:
-        _check_trained(recipe)
+        _check_trained(recipe, goal)
         return
     # Held against the usual values and not against what was stated: a kept recipe states them all.
-    for option, same in (("--arch", model.arch == usual.model.arch), ("--weights", model.weights == usual.model.weights)):
-        if not same:
+    given = {
+        "--arch": model.arch != usual.model.arch,
+        "--weights": model.weights != usual.model.weights,
+        "--keep-head": model.keep_head,
+    }
+    for option, stated in given.items():
+        if stated:
             raise BroughtAndNamed(option=option)
     if recipe.train != usual.train:
         raise BroughtAndNamed(option="settings of training")
@@ -76,9 +82,27 @@ def check_brought(recipe: Recipe, goal: str, bundle: Path) -> None:
         raise BroughtModelUnusable(path=Path(model.onnx), because=because, hint="--out another folder, or a copy of the file")
 
 
-def _check_trained(recipe: Recipe) -> None:
+def _check_kept(recipe: Recipe, goal: str) -> None:
+    model, usual = recipe.model, Recipe()
+    surgery = recipe.surgery.model_dump(include={"activation", "squeeze_excite"})
+    asked = {
+        "train": goal == "train",
+        "settings of training": recipe.train != usual.train,
+        "--weights none": model.weights == "none",
+        "quantize.aware": recipe.quantize.aware,
+        "surgery": set(surgery.values()) != {"keep"},
+    }
+    if (first := next((name for name, given in asked.items() if given), None)) is not None:
+        raise NothingTrainsKeptHead(asked=first)
+    if recipe.data.path == DEMO and "path" not in recipe.data.model_fields_set:
+        raise NoDataForHead()
+
+
+def _check_trained(recipe: Recipe, goal: str) -> None:
     """What a network of the catalogue cannot be asked for."""
-    if not recipe.data.train:
+    if recipe.model.keep_head:
+        _check_kept(recipe, goal)
+    elif not recipe.data.train:
         raise TrainingSwitch()
     if recipe.data.labels is False:
         raise LabelsNeeded(arch=recipe.model.arch)

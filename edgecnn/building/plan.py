@@ -146,7 +146,7 @@ def _learned(candidate: Candidate) -> str | None:
 
 def _trunk(resolved: Resolved, steps: _Steps) -> dict[Role, Key]:
     """Lay the trunk and return the keys that branches begin from: ``pixels``, ``model`` and, of a trained one, ``weights``."""
-    recipe, arch = resolved.recipe, resolved.arch
+    arch = resolved.arch
     images = resolved.data.content
     prepared = steps.add("prepare", PrepareStage(inputs={"images": images}, pixels=resolved.preprocessing.pixels))
     if resolved.brought is not None:
@@ -154,6 +154,9 @@ def _trunk(resolved: Resolved, steps: _Steps) -> dict[Role, Key]:
         given = {"model": brought.content, "pixels": prepared}
         adopt = AdoptStage(inputs=given, entry=brought.entry, feeding=brought.feeding)
         return {"pixels": prepared, "model": steps.add("export", adopt)}
+    if resolved.mode == "kept":
+        kept = steps.add("fetch", FetchStage.from_answer(arch, resolved.weights))
+        return {"pixels": prepared, "weights": kept, "model": steps.add("export", _export(resolved, kept, prepared))}
     train_inputs = {"images": images, "pixels": prepared}
     if resolved.mode == "finetune":
         train_inputs["weights"] = steps.add("fetch", FetchStage.from_answer(arch, resolved.weights))
@@ -169,14 +172,17 @@ def _trunk(resolved: Resolved, steps: _Steps) -> dict[Role, Key]:
         **_train_settings(resolved),
     )
     trained = steps.add("train", train)
-    export = ExportStage(
-        inputs={"weights": trained, "pixels": prepared},
-        arch=arch.name,
+    return {"pixels": prepared, "weights": trained, "model": steps.add("export", _export(resolved, trained, prepared))}
+
+
+def _export(resolved: Resolved, weights: Key, pixels: Key) -> ExportStage:
+    return ExportStage(
+        inputs={"weights": weights, "pixels": pixels},
+        arch=resolved.arch.name,
         classes=len(resolved.data.classes),
-        resolution_px=recipe.model.resolution_px or arch.resolution_px,
+        resolution_px=resolved.recipe.model.resolution_px or resolved.arch.resolution_px,
         normalization=resolved.preprocessing.normalization,
     )
-    return {"pixels": prepared, "weights": trained, "model": steps.add("export", export)}
 
 
 def _beginning(resolved: Resolved, candidate: Candidate, steps: _Steps, trunk: Mapping[Role, Key]) -> Mapping[Role, Key]:

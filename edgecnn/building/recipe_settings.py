@@ -32,6 +32,8 @@ _OF_FLAGS = {
     "data": "data.path",
     "onnx": "model.onnx",
     "target": "target.device",
+    "no-labels": "data.labels",
+    "keep-head": "model.keep_head",
 }
 _NOTHING = "options alone"
 
@@ -141,6 +143,13 @@ def _filled_from(settled: Settled) -> dict[str, str]:
         labels = "sub-folders name the classes" if data.labelled else "the folder has no sub-folders to name classes"
         return {
             "data.labels": f"filled in: {labels}",
+            "data.train": "filled in: nothing is trained",
+            "quantize.images": "filled in: all that calibrate",
+        }
+    if recipe.model.keep_head:
+        return {
+            "model.resolution_px": "filled in: the network's own",
+            "data.classes": "filled in: those of the head that is kept",
             "data.train": "filled in: nothing is trained",
             "quantize.images": "filled in: all that calibrate",
         }

@@ -25,7 +25,7 @@ from edgecnn.building.local_gpu import local_gpu
 from edgecnn.building.offer import require_candidate, require_precision
 from edgecnn.building.plan import BASELINE_ID
 from edgecnn.building.request import BuildRequest
-from edgecnn.building.resolved import Attachment, DesktopGpu, Resolved
+from edgecnn.building.resolved import Attachment, DesktopGpu, Resolved, TrunkMode
 from edgecnn.building.surgery import require_something_to_replace, surgery_candidates
 from edgecnn.building.surgery import why_unavailable as surgery_unavailable
 from edgecnn.building.training_defaults import completed_training
@@ -33,6 +33,7 @@ from edgecnn.data.manifest import summarize
 from edgecnn.errors.building import NothingToBuild
 from edgecnn.errors.models import ResolutionTooSmall
 from edgecnn.errors.data import NoClassFolders
+from edgecnn.errors.kept_head import NoHeadToKeep
 from edgecnn.errors.quantization import CalibrationSetTooSmall
 from edgecnn.errors.training import WeightsNotWanted
 from edgecnn.judging.bounds import check_bounds
@@ -100,7 +101,7 @@ def resolve(request: BuildRequest, store: Store, tell: Progress) -> Resolved:
         arch=arch,
         data=data,
         weights=weights,
-        mode="brought" if brought is not None else "scratch" if weights.kind == "none" else "finetune",
+        mode=_mode(recipe, brought, weights),
         brought=brought,
         preprocessing=_preprocessing(recipe, arch, brought),
         candidates=candidates,
@@ -112,6 +113,14 @@ def resolve(request: BuildRequest, store: Store, tell: Progress) -> Resolved:
         runner_sha256=runner_digest(),
         sources=sources,
     )
+
+
+def _mode(recipe: Recipe, brought: BroughtModel | None, weights: WeightsAnswer) -> TrunkMode:
+    if brought is not None:
+        return "brought"
+    if recipe.model.keep_head:
+        return "kept"
+    return "scratch" if weights.kind == "none" else "finetune"
 
 
 class Settled(NamedTuple):
@@ -135,6 +144,8 @@ def settle_recipe(request: BuildRequest, store: Store, tell: Progress) -> Settle
     _require_large_enough(request.recipe, arch)
     require_packages(arch.needs, extra="zoo", needed_for=arch.name)
     weights = _answer(request, arch, store, _versions())
+    if request.recipe.model.keep_head:
+        return _settle_kept(request.recipe, arch, weights, store, tell)
     data = summarize(request.recipe.data, store.root, tell)
     return Settled(weights, data, _completed(request.recipe, arch, data, weights))
 
@@ -157,6 +168,19 @@ def _settle_brought(asked: Recipe, store: Store, tell: Progress) -> Settled:
         data = summarize(choice, store.root, tell)
     filled = {"data": choice, "quantize": _with_images(asked.quantize, data)}
     return Settled(brought_weights(asked.model), data, asked.model_copy(update=filled))
+
+
+def _settle_kept(asked: Recipe, arch: ArchSpec, weights: WeightsAnswer, store: Store, tell: Progress) -> Settled:
+    """Nothing is trained either; the classes of published weights are ImageNet's."""
+    if weights.kind == "none":
+        raise NoHeadToKeep(arch=arch.name, why=weights.why)
+    published = "folders" if weights.kind == "file" else "imagenet"
+    choice = asked.data.model_copy(update={"train": False, "classes": asked.data.classes or published})
+    data = summarize(choice, store.root, tell)
+    model = asked.model.model_copy(update={"resolution_px": asked.model.resolution_px or arch.resolution_px})
+    filled = {"data": choice, "model": model, "quantize": _with_images(asked.quantize, data)}
+    said = weights.why.replace("training starts from", "nothing is trained, and the head is kept, of", 1)
+    return Settled(weights.model_copy(update={"why": said}), data, asked.model_copy(update=filled))
 
 
 def _network(recipe: Recipe, brought: BroughtModel | None) -> tuple[ArchSpec, Recipe]:

@@ -18,6 +18,8 @@ from edgecnn.values.preprocessing import Preprocessing
 from edgecnn.values.recipe import Recipe
 from edgecnn.values.weights import WeightsAnswer
 
+TrunkMode = Literal["finetune", "scratch", "brought", "kept"]
+
 
 class Attachment(Value):
     """Whether this machine is the device, and how it was told."""
@@ -55,7 +57,8 @@ class Resolved(Value):
     arch: ArchSpec
     data: DataSummary
     weights: WeightsAnswer
-    mode: Literal["finetune", "scratch", "brought"]
+    mode: TrunkMode
+    """brought and kept: nothing is trained, of a file or of a network of the catalogue with its weights' own head."""
     brought: BroughtModel | None = None
     """The user's own model, which is adopted where others are trained and exported."""
     preprocessing: Preprocessing

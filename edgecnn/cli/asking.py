@@ -21,6 +21,7 @@ class Asked:
     target: str | None = None
     data: str | None = None
     no_labels: bool = False
+    keep_head: bool = False
     weights: str | None = None
     overrides: tuple[str, ...] = ()
     out: str | None = None
@@ -130,7 +131,8 @@ def _recipe(asked: Asked) -> Recipe:
     overrides = [*asked.overrides, *([f"choice.objective={asked.objective}"] if asked.objective else [])]
     overrides += [f"train.transfer={asked.transfer}"] if asked.transfer else []
     recipe = apply_overrides(load_recipe(asked.recipe) if asked.recipe else Recipe(), overrides)
-    given = {"arch": asked.arch, "onnx": asked.onnx, "weights": asked.weights}
+    given: dict[str, str | bool | None] = {"arch": asked.arch, "onnx": asked.onnx, "weights": asked.weights}
+    given["keep_head"] = asked.keep_head or None
     if any(value is not None for value in given.values()):
         recipe = recipe.model_copy(
             update={"model": recipe.model.model_copy(update={k: v for k, v in given.items() if v is not None})}
@@ -160,6 +162,7 @@ def command_line(asked: Asked) -> str:
         for v in values
         for word in (flag, v)
     ]
+    words += ["--keep-head"] if asked.keep_head else []
     words += ["--no-labels"] if asked.no_labels else []
     words += ["--require-measured"] if asked.require_measured else []
     words += ["--meter", asked.meter] if asked.meter else []

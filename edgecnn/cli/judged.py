@@ -84,6 +84,7 @@ def how_to_build(asked: Asked) -> tuple[str, ...]:
         "--data": asked.data,
         "--no-labels": asked.no_labels,
         "--weights": asked.weights,
+        "--keep-head": asked.keep_head,
         "--set": asked.overrides,
         "--knobs": asked.knobs,
         "--objective": asked.objective,

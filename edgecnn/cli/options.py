@@ -45,6 +45,15 @@ NoLabelsOpt = Annotated[
         rich_help_panel="What to build",
     ),
 ]
+KeepHeadOpt = Annotated[
+    bool,
+    typer.Option(
+        "--keep-head",
+        help="Train nothing: the network as --weights has it, judged on images of the classes that it knows; as "
+        "`--set model.keep_head=true`.",
+        rich_help_panel="What to build",
+    ),
+]
 OnnxOpt = Annotated[
     str | None,
     typer.Option(

@@ -61,6 +61,7 @@ def _verb(verb: str, goal: str) -> Callable[..., None]:
         no_labels: opt.NoLabelsOpt = False,
         weights: opt.WeightsOpt = None,
         transfer: opt.TransferOpt = None,
+        keep_head: opt.KeepHeadOpt = False,
         set_: opt.SetOpt = None,
         at_most: opt.MaxOpt = None,
         at_least: opt.MinOpt = None,
@@ -86,11 +87,11 @@ def _verb(verb: str, goal: str) -> Callable[..., None]:
             recipe=recipe, arch=arch, onnx=onnx, target=target, data=data, weights=weights, overrides=tuple(set_ or ()), out=out,
             at_most=tuple(at_most or ()), at_least=tuple(at_least or ()), require_measured=require_measured,
             refresh_weights=refresh_weights, meter=meter, until=until, batches=batches, end_to_end=end_to_end, soak=soak,
-            knobs=knobs, objective=objective, time_budget=time_budget, transfer=transfer, no_labels=no_labels, verb=verb,
+            knobs=knobs, objective=objective, time_budget=time_budget, transfer=transfer, no_labels=no_labels,
+            keep_head=keep_head, verb=verb,
         )  # fmt: skip
         shown = _Shown(as_json=as_json, quiet=quiet, debug=debug, job=_job(verb, junit, unsure_passes=unsure_passes))
-        _refuse_what_only_builds_do(asked, shown, junit=junit, sign=sign)
-        _started(asked, goal, shown, sign)
+        _started(asked, goal, shown, junit, sign)
 
     return command
 
@@ -104,7 +105,9 @@ def _refuse_what_only_builds_do(asked: Asked, shown: _Shown, *, junit: str | Non
         shown.refuse(NothingToSign(verb=asked.verb))
 
 
-def _started(asked: Asked, goal: str, shown: _Shown, sign: str | None) -> NoReturn:
+def _started(asked: Asked, goal: str, shown: _Shown, junit: str | None, sign: str | None) -> NoReturn:
+    _refuse_what_only_builds_do(asked, shown, junit=junit, sign=sign)
+
     def body() -> ExitCode:
         request = request_from(asked, goal)  # type: ignore[arg-type]
         if asked.verb == "plan":
@@ -125,7 +128,6 @@ def _judge(  # noqa: PLR0913 - a command line's options are its parameters
     onnx: opt.OnnxOpt = None,
     target: opt.TargetOpt = None,
     data: opt.DataOpt = None,
-    no_labels: opt.NoLabelsOpt = False,
     weights: opt.WeightsOpt = None,
     transfer: opt.TransferOpt = None,
     set_: opt.SetOpt = None,
@@ -153,7 +155,7 @@ def _judge(  # noqa: PLR0913 - a command line's options are its parameters
         recipe=recipe, arch=arch, onnx=onnx, target=target, data=data, weights=weights, overrides=tuple(set_ or ()), out=out,
         at_most=tuple(at_most or ()), at_least=tuple(at_least or ()), require_measured=require_measured, meter=meter,
         until=until, batches=batches, end_to_end=end_to_end, soak=soak, knobs=knobs, objective=objective, transfer=transfer,
-        no_labels=no_labels, verb="judge",
+        verb="judge",
     )  # fmt: skip
     shown = _Shown(as_json=as_json, quiet=quiet, debug=debug, job=Job(junit, unsure_passes=unsure_passes))
     if against is not None:

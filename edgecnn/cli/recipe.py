@@ -48,6 +48,7 @@ def show(  # noqa: PLR0913 - a command line's options are its parameters
     data: opt.DataOpt = None,
     no_labels: opt.NoLabelsOpt = False,
     weights: opt.WeightsOpt = None,
+    keep_head: opt.KeepHeadOpt = False,
     set_: opt.SetOpt = None,
     as_json: opt.JsonOpt = False,
     quiet: opt.QuietOpt = False,
@@ -63,6 +64,7 @@ def show(  # noqa: PLR0913 - a command line's options are its parameters
         weights=weights,
         overrides=tuple(set_ or ()),
         no_labels=no_labels,
+        keep_head=keep_head,
     )
     raise typer.Exit(guarded(lambda: _show(asked, quiet, as_json), as_json=as_json, debug=debug))
 
@@ -121,4 +123,5 @@ def _settings(asked: Asked, tell: Progress) -> RecipeSettings:
     target = request.recipe.target.model_copy(update={"device": device_as_written(asked, request)})
     request = request.model_copy(update={"recipe": request.recipe.model_copy(update={"target": target})})
     flags = {"arch": asked.arch, "onnx": asked.onnx, "weights": asked.weights, "data": asked.data, "target": asked.target}
+    flags |= {"no-labels": "set" if asked.no_labels else None, "keep-head": "set" if asked.keep_head else None}
     return settings_of(request, origins(asked.recipe, asked.overrides, flags), asked.recipe, tell)

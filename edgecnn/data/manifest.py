@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from edgecnn.data.archive import is_archive, unpacked
 from edgecnn.data.demo import DEMO, DEMO_CLASSES, DEMO_FILE, DEMO_PARTS
+from edgecnn.data.imagenet import imagenet_classes, imagenet_labels
 from edgecnn.data.index import (
     Fact,
     Stamped,
@@ -151,12 +152,17 @@ def _shown(path: str) -> str:
 def _settled(choice: DataChoice, layout: Layout, listed: Listed, cache: Path) -> DataSummary:
     assigned = assign_roles(listed, choice)
     labelled, images = choice.labels is not False, assigned.images
+    classes = layout.classes if labelled else ()
     if not labelled:
         images = tuple(image.model_copy(update={"label": UNLABELLED}) for image in images)
+    elif choice.classes == "imagenet":
+        of = imagenet_labels(layout.classes, layout.root)
+        images = tuple(image.model_copy(update={"label": of[image.label]}) for image in images)
+        classes = imagenet_classes()
     manifest = DataManifest(
         origin="folder",
         root=str(layout.root),
-        classes=layout.classes if labelled else (),
+        classes=classes,
         images=images,
         skipped=tuple(each.sentence for each in listed.skipped),
         copies=assigned.copies,

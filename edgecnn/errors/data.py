@@ -80,6 +80,19 @@ class TableUnusable(EdgecnnError):
         )
 
 
+class NoImagenetClass(EdgecnnError):
+    """Raised when a folder's name is none of ImageNet's 1,000 classes, and the images are to be held against their answers."""
+
+    ref = "no-imagenet-class"
+
+    def __init__(self, *, root: Path, folder: str, nearest: str | None) -> None:
+        wish = f"did you mean {nearest!r}? " if nearest else ""
+        super().__init__(
+            what=f"{root}: {folder!r} is none of ImageNet's 1,000 classes",
+            hint=f"{wish}call each folder by its class's WordNet id (n01440764) or by its name (tench)",
+        )
+
+
 class ListWithoutLabels(EdgecnnError):
     """Raised when a list of images and labels is named, and its labels are not to be used."""
 

@@ -21,7 +21,7 @@ def show_plan(planned: PlannedBuild) -> None:
             f"{resolved.arch.name} at {recipe.model.resolution_px} px for {resolved.device.title}",
             f"weights: {resolved.weights.why}",
             f"data: {resolved.data.root}, {_classes(resolved.data)}{counts}; {resolved.data.splits_from}",
-            resolved.brought.why if resolved.brought is not None else _training(resolved),
+            _training(resolved),
             *_surgery(resolved),
             *_left_out(resolved.data),
             f"the test set: {planned.test_set}" + (" of accuracy between two candidates" if resolved.data.labelled else ""),
@@ -48,6 +48,10 @@ def show_plan(planned: PlannedBuild) -> None:
 
 
 def _training(resolved: Resolved) -> str:
+    if resolved.brought is not None:
+        return resolved.brought.why
+    if resolved.mode == "kept":
+        return "training: none"
     train = resolved.recipe.train
     of_finetune = {
         "auto": "; what is learned anew is decided by a linear probe",

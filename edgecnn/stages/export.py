@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -10,6 +11,7 @@ from pydantic import PositiveInt
 
 from edgecnn.backends.installed import require_packages
 from edgecnn.models.catalogue import libraries_of
+from edgecnn.errors.kept_head import HeadDiffers
 from edgecnn.values.preprocessing import Normalization
 from edgecnn.values.stage import Progress, Role, Stage
 
@@ -20,7 +22,7 @@ _CHECKS_GRAPH = "onnxruntime"
 class ExportStage(Stage):
     """Trained weights → ``model.onnx``, ``macs.json``, ``check.json`` and ``golden_logits.npy`` from torch in fp32.
 
-    Inputs: ``weights`` (train) and ``pixels`` (prepare).
+    Inputs: ``weights`` (train; fetch where the weights' own head is kept) and ``pixels`` (prepare).
     """
 
     kind: ClassVar[str] = "export"
@@ -42,6 +44,7 @@ class ExportStage(Stage):
 
         Raises:
             MissingPackage: torch or onnx is not installed.
+            HeadDiffers: the head that is kept has other classes.
             WrongOpset: the exporter left another opset than the one asked for.
             ExportDisagrees: the graph does not compute what the network computes.
         """
@@ -51,9 +54,19 @@ class ExportStage(Stage):
         from edgecnn.models.catalogue import arch_named
         from edgecnn.models.networks import load_trained
 
+        _refuse_another_head(given["weights"] / "weights.json", self.classes)
         tell.step("export", 0, 3)
         network = load_trained(arch_named(self.arch), self.classes, given["weights"] / "weights.safetensors")
         request = TrunkRequest(
             pixels=given["pixels"], resolution_px=self.resolution_px, normalization=self.normalization, opset=self.opset
         )
         make_trunk(network, request, out, tell)
+
+
+def _refuse_another_head(fetched: Path, classes: int) -> None:
+    """Only what was fetched says how many classes it has; what was trained has those that were asked for."""
+    if not fetched.is_file():
+        return
+    facts = json.loads(fetched.read_text(encoding="utf-8"))
+    if facts["classes"] != classes:
+        raise HeadDiffers(file=facts["file"], classes=facts["classes"], found=classes)

@@ -24,6 +24,8 @@ class ModelChoice(Value):
     """The path of a trained network that takes the place of ``arch``, ``weights`` and training."""
     weights: str = "auto"
     """auto, imagenet, none, or the path of a safetensors or weights-only file."""
+    keep_head: bool = False
+    """The network as its weights have it, head and all: nothing is trained, and the images are of the classes that it knows."""
     resolution_px: Annotated[int, Field(ge=32, le=2048)] | None = None
     """Unset: the network's native one, or 64 for the demo, whose images are 28 pixels wide."""
 
@@ -41,11 +43,14 @@ class DataChoice(Value):
     """Share of the images without a role of their own that chooses among candidates."""
     report_share: Annotated[float, Field(gt=0, lt=0.5)] = 0.2
     """Share of them that every reported accuracy is of."""
+    classes: Literal["folders", "imagenet"] | None = None
+    """folders: the n-th folder is the n-th class. imagenet: each folder is one of the 1,000, by its WordNet id or its name.
+    Unset: folders, or imagenet where the head of published weights is kept."""
     labels: bool | None = None
     """Whether sub-folders say what the images show. False: agreement with fp32 is all that is known, of a model that was brought.
     Unset: true, or of such a model and a folder of images without sub-folders, false."""
     train: bool = True
-    """False, as filled in for a model that was brought: images that would have trained are reported on."""
+    """False, as filled in for a model that was brought, or whose head is kept: images that would have trained are reported on."""
 
 
 class PreprocessingChoice(Value):
