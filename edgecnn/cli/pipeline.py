@@ -90,8 +90,7 @@ def _verb(verb: str, goal: str) -> Callable[..., None]:
             knobs=knobs, objective=objective, time_budget=time_budget, transfer=transfer, no_labels=no_labels,
             keep_head=keep_head, verb=verb,
         )  # fmt: skip
-        shown = _Shown(as_json=as_json, quiet=quiet, debug=debug, job=_job(verb, junit, unsure_passes=unsure_passes))
-        _started(asked, goal, shown, junit, sign)
+        _start(asked, goal, _Shown(as_json=as_json, quiet=quiet, debug=debug, job=_job(verb, junit, unsure_passes)), junit, sign)
 
     return command
 
@@ -105,7 +104,7 @@ def _refuse_what_only_builds_do(asked: Asked, shown: _Shown, *, junit: str | Non
         shown.refuse(NothingToSign(verb=asked.verb))
 
 
-def _started(asked: Asked, goal: str, shown: _Shown, junit: str | None, sign: str | None) -> NoReturn:
+def _start(asked: Asked, goal: str, shown: _Shown, junit: str | None, sign: str | None) -> NoReturn:
     _refuse_what_only_builds_do(asked, shown, junit=junit, sign=sign)
 
     def body() -> ExitCode:
@@ -117,7 +116,7 @@ def _started(asked: Asked, goal: str, shown: _Shown, junit: str | None, sign: st
     shown.run(body)
 
 
-def _job(verb: str, junit: str | None, *, unsure_passes: bool) -> Job:
+def _job(verb: str, junit: str | None, unsure_passes: bool) -> Job:
     """Verdicts are a build's alone: another verb, which refuses ``--junit``, writes none."""
     return Job(junit if verb == "build" else None, unsure_passes=unsure_passes)
 

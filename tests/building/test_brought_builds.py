@@ -19,7 +19,7 @@ FAST = ("--target", "cpu", "--set", "race.samples=100", "--set", "race.rounds=8"
 def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     place = Place(tmp_path_factory.mktemp("brought"))
     photo_folder(place.photos, each=60)
-    onnx.save(classifier("half", layout="NHWC", softmax=True, batch=1, opset=12), place.folder / "My Model.onnx")
+    onnx.save(classifier("half", layout="NHWC", softmax=True, batch=1, opset=11), place.folder / "My Model.onnx")
     return place
 
 

@@ -23,7 +23,7 @@ from edgecnn.values.recipe import DataChoice, Recipe
 from tests.building.builds import Place
 from tests.graph.brought import classifier, photo_folder
 
-LIKE = ("--set", "preprocessing.like=half")
+LIKE = ("--set", "preprocessing.like=bytes")
 FAST = ("--target", "cpu:onnxruntime", "--set", "race.samples=100", "--set", "race.rounds=8", *LIKE)
 OUT = "builds/mine-cpu"
 
@@ -35,7 +35,11 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     (place.folder / "flat").mkdir()
     for photo in place.photos.rglob("*.png"):
         shutil.copyfile(photo, place.folder / "flat" / photo.name)
-    onnx.save(classifier("half", layout="NHWC", dtype="float16", batch=2, opset=13), place.folder / "mine.onnx")
+    model, beside = (
+        classifier("bytes", layout="NHWC", dtype="uint8", opset=23),
+        {"save_as_external_data": True, "size_threshold": 0},
+    )
+    onnx.save(model, place.folder / "mine.onnx", location="mine.bin", **beside)
     return place
 
 

@@ -26,6 +26,7 @@ def test_the_names_are_those_that_torchvision_answers_with() -> None:
 def test_a_folder_is_found_by_its_id_and_by_its_name_however_it_is_spaced() -> None:
     assert imagenet_labels(["n01440764", "n15075141", "N01440764"], HERE) == (0, 999, 0)
     assert imagenet_labels(["tench", "toilet_tissue", "great-white-shark"], HERE) == (0, 999, 2)
+    assert imagenet_labels(["Cardigan", "cardigan"], HERE) == (264, 474)
     assert all(imagenet_labels([name], HERE) == (label,) for label, name in enumerate(imagenet_classes()))
 
 

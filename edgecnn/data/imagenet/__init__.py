@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import difflib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -23,22 +24,32 @@ def imagenet_classes() -> tuple[str, ...]:
 
 
 def imagenet_labels(folders: Sequence[str], root: Path) -> tuple[int, ...]:
-    """The class of each folder, by its WordNet id (n01440764) or its name; case, spaces, ``_`` and ``-`` make no difference.
+    """The class of each folder, by its WordNet id (n01440764) or its name.
+
+    Spaces, ``_`` and ``-`` are one, and case makes no difference but between Cardigan, the dog, and cardigan.
 
     Raises:
         NoImagenetClass: a folder is called after none of them.
     """
-    known = _known()
-    for folder in folders:
-        if _plain(folder) not in known:
-            near = difflib.get_close_matches(_plain(folder), known, n=1)
-            raise NoImagenetClass(root=root, folder=folder, nearest=imagenet_classes()[known[near[0]]] if near else None)
-    return tuple(known[_plain(folder)] for folder in folders)
+    found = {folder: _label(folder) for folder in folders}
+    for folder, label in found.items():
+        if label is None:
+            near = difflib.get_close_matches(_joined(folder), imagenet_classes(), n=1)
+            raise NoImagenetClass(root=root, folder=folder, nearest=near[0] if near else None)
+    return tuple(label for folder in folders if (label := found[folder]) is not None)
+
+
+def _label(folder: str) -> int | None:
+    exact, caseless = _known()
+    name = _joined(folder)
+    return exact.get(name, caseless.get(name.casefold()))
 
 
 @lru_cache(maxsize=1)
-def _known() -> Mapping[str, int]:
-    return {text: label for label, row in enumerate(_rows()) for text in (row[0], _plain(row[1]))}
+def _known() -> tuple[Mapping[str, int], Mapping[str, int]]:
+    exact = {text: label for label, row in enumerate(_rows()) for text in (row[0], _joined(row[1]))}
+    often = Counter(text.casefold() for text in exact)
+    return exact, {text.casefold(): label for text, label in exact.items() if often[text.casefold()] == 1}
 
 
 def _rows() -> list[tuple[str, str]]:
@@ -46,5 +57,5 @@ def _rows() -> list[tuple[str, str]]:
     return [(wnid, name) for wnid, _, name in (line.partition("\t") for line in lines)]
 
 
-def _plain(name: str) -> str:
-    return " ".join(name.casefold().replace("_", " ").replace("-", " ").split())
+def _joined(name: str) -> str:
+    return " ".join(name.replace("_", " ").replace("-", " ").split())
