@@ -31,9 +31,9 @@ from edgecnn.building.surgery import why_unavailable as surgery_unavailable
 from edgecnn.building.training_defaults import completed_training
 from edgecnn.data.manifest import summarize
 from edgecnn.errors.building import NothingToBuild
-from edgecnn.errors.models import ResolutionTooSmall
 from edgecnn.errors.data import NoClassFolders
 from edgecnn.errors.kept_head import NoHeadToKeep
+from edgecnn.errors.models import ResolutionTooSmall
 from edgecnn.errors.quantization import CalibrationSetTooSmall
 from edgecnn.errors.training import WeightsNotWanted
 from edgecnn.judging.bounds import check_bounds
