@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from edgecnn.backends.installed import require_packages
+from edgecnn.building.bench import Benched, BenchRequest, bench
 from edgecnn.building.brought import network_name
 from edgecnn.building.build import run_build
 from edgecnn.building.build_folder import BUNDLE, PAGE, REPORT
@@ -76,6 +77,15 @@ def build_and_write(request: BuildRequest, tell: Progress) -> BuildReport:
     if request.goal == "judge" and not ((request.out / PAGE).is_file() and _shown(report) == before):
         write_page_of_build(report, store, request.out, tell)
     return report
+
+
+def bench_and_write(request: BenchRequest, tell: Progress) -> Benched:
+    """Measure a finished build where it runs; its pages are written again with its report."""
+    store, before = Store.open(), _shown(_previous(request.build))
+    found = bench(request, store, tell, _PAGES)
+    if found.written and not ((request.build / PAGE).is_file() and _shown(found.report) == before):
+        write_page_of_build(found.report, store, request.build, tell)
+    return found
 
 
 def _previous(folder: Path) -> BuildReport | None:

@@ -10,7 +10,6 @@ from typing import Any
 from edgecnn.building.assemble import Scene
 from edgecnn.building.baselines import local_record
 from edgecnn.building.build_folder import BUNDLE
-from edgecnn.building.devices import local_facts
 from edgecnn.building.execute import MEASURING, Execution, Workshop, execute
 from edgecnn.building.extents import Extents
 from edgecnn.building.knob_race import race_knobs
@@ -33,15 +32,15 @@ from edgecnn.building.reporting import decide, gates_of, last_race, report_of
 from edgecnn.building.request import BuildRequest
 from edgecnn.building.resolve import python_version, resolve
 from edgecnn.building.resolved import Resolved
+from edgecnn.building.station import THIS_MACHINE, Station, station_here, station_of
 from edgecnn.errors.building import BaselineFailed, EveryCandidateFailed, NothingToJudge
 from edgecnn.errors.measuring import KnobsByLatency
-from edgecnn.hosts.local import LocalHost
 from edgecnn.judging.gates import budget_pp
 from edgecnn.judging.resolution import resolution_sentence
-from edgecnn.measure.lab import Lab
 from edgecnn.measure.meter_log import open_log
 from edgecnn.store.store import Store
-from edgecnn.values.artifact import Artifact, Given, Miss
+from edgecnn.values.artifact import Artifact, Miss
+from edgecnn.values.artifact import Given as GivenInput
 from edgecnn.values.key import Key
 from edgecnn.values.profile import Environment
 from edgecnn.values.report import BuildReport
@@ -94,7 +93,7 @@ def _looked_up(planned: Plan, store: Store) -> tuple[PlannedStep, ...]:
     steps = []
     for step in planned.steps:
         given = {
-            role: Given(path=found[key].folder, key=key, content=found[key].content)
+            role: GivenInput(path=found[key].folder, key=key, content=found[key].content)
             for role, key in step.stage.inputs.items()
             if key in found
         }
@@ -103,6 +102,10 @@ def _looked_up(planned: Plan, store: Store) -> tuple[PlannedStep, ...]:
             found[step.key] = answer
         steps.append(PlannedStep(id=step.id, key=step.key, missing=answer.why if isinstance(answer, Miss) else None))
     return tuple(steps)
+
+
+Given = tuple[Store, Progress, Mapping[str, Page]]
+"""Where finished work lies, who hears, and the pages for people."""
 
 
 def run_build(request: BuildRequest, store: Store, tell: Progress, pages: Mapping[str, Page] | None = None) -> BuildReport:
@@ -117,30 +120,35 @@ def run_build(request: BuildRequest, store: Store, tell: Progress, pages: Mappin
     Raises:
         EdgecnnError: a named failure. What was finished before it is in the store, and the same call goes on from there.
     """
-    started = time.perf_counter()
     check_output(request.out, request.recipe.data.path)
     if request.meter is not None:
         open_log(request.meter)
-    planned = plan(resolve(request, store, tell))
-    if request.only_judge:
-        _require_made(planned, store, request)
+    with station_of(request.host, request.device, request.command) as station:
+        planned = plan(resolve(request, store, tell, station.facts))
+        if request.only_judge:
+            require_made(planned, store, request)
+        return measured_build(planned, station, request, (store, tell, pages or {}))
+
+
+def measured_build(planned: Plan, station: Station, request: BuildRequest, given: Given) -> BuildReport:
+    """The rest of ``run_build`` once it is planned: make what is missing here, run kits on the station, judge and write."""
+    started = time.perf_counter()
+    store, tell, pages = given
     with output_lock(request.out):
         publish_plan(planned, request.out)
     if planned.resolved.weights.fell_back:
         tell.note(f"NOT PRETRAINED: {planned.resolved.weights.why}")
-    host = LocalHost()
-    here = host.identify()
-    environment = {"python": python_version(), **here.conditions}
-    _check_objective(planned, here, request)
-    workshop = Workshop(store=store, host=host, environment=environment, tell=tell)
-    lab = Lab(host=host, store=store, tell=tell, device=_device_here(planned), machine=local_facts().describe(), environment=here)
-    lookout = Lookout(lab)
+    here = station_here()
+    environment = {"python": python_version(), **here.environment.conditions}
+    _check_objective(planned, station.environment, request)
+    workshop = Workshop(store=store, host=here.host, environment=environment, tell=tell)
+    lookout = Lookout(station.lab(store, tell, _device_here(planned)), here.lab(store, tell, THIS_MACHINE))
     with store.in_use.held():
         look = lookout if request.goal in MEASURING else None
         execution = execute(planned, workshop, request.goal, _limits(planned, store, request), look)
         scene = observe(request, lookout.observer(execution))
         report = report_of(scene, request, seconds=time.perf_counter() - started)
-        _publish(report, scene, request, pages or {})
+        _publish(report, scene, request, pages)
     return report
 
 
@@ -159,7 +167,7 @@ def _check_objective(planned: Plan, here: Environment, request: BuildRequest) ->
         require_meter(here, resolved.candidates, request.meter)
 
 
-def _require_made(planned: Plan, store: Store, request: BuildRequest) -> None:
+def require_made(planned: Plan, store: Store, request: BuildRequest) -> None:
     """What is judged was built before. The desktop GPU's part is no reason to refuse: its absence is a fact of the report.
 
     Raises:
@@ -191,7 +199,7 @@ def _publish(report: BuildReport, scene: Scene, request: BuildRequest, pages: Ma
 
 def _device_here(planned: Plan) -> str:
     attached = planned.resolved.attachment.attached
-    return planned.resolved.device.name if attached else "this machine"
+    return planned.resolved.device.name if attached else THIS_MACHINE
 
 
 def _limits(planned: Plan, store: Store, request: BuildRequest) -> Limits:

@@ -217,18 +217,24 @@ def with_local_facts(device: Device, facts: LocalFacts) -> Device:
     return device.model_copy(update={"processor": processor, "memory": memory})
 
 
-def local_facts(root: Path = Path("/")) -> LocalFacts:
-    """Read this machine's facts. ``root`` is where ``proc`` lies; what cannot be read there is absent, never guessed."""
-    cores = _cores_of(_text(root / "proc/cpuinfo"))
-    flags = [set((core.get("flags") or core.get("Features") or "").split()) for core in cores]
+def local_facts(root: Path = Path("/"), *, architecture: str | None = None, cores: int | None = None) -> LocalFacts:
+    """Read this machine's facts, or another's whose files lie in ``root``; what cannot be read there is absent, never guessed.
+
+    Args:
+        root: where ``proc`` lies.
+        architecture: as ``uname -m`` names it; None: this machine's.
+        cores: that a process may use; None: here.
+    """
+    described = _cores_of(_text(root / "proc/cpuinfo"))
+    flags = [set((core.get("flags") or core.get("Features") or "").split()) for core in described]
     common = set.intersection(*flags) if flags else set()
-    first = cores[0] if cores else {}
+    first = described[0] if described else {}
     return LocalFacts(
-        architecture=platform.machine(),
+        architecture=architecture or platform.machine(),
         cpu_vendor=first.get("vendor_id") or first.get("CPU implementer"),
         models=_models(root),
         isa=tuple(flag for flag in ISA_FLAGS if flag in common),
-        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        cores=cores or (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1),
         memory_mib=_memory_mib(_text(root / "proc/meminfo")),
         cpu_model=first.get("model name"),
     )

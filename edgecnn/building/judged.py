@@ -16,7 +16,7 @@ from pathlib import Path
 import edgecnn
 from edgecnn.building.assemble import PURPOSES, candidate_facts, with_quality
 from edgecnn.building.class_wording import class_notices
-from edgecnn.building.devices import local_facts
+from edgecnn.building.devices import LocalFacts, local_facts
 from edgecnn.building.extent import Extent
 from edgecnn.building.extent_facts import with_extents
 from edgecnn.building.extents import Extents
@@ -56,6 +56,8 @@ class JudgeRequest(Value):
     meter: Path | None = None
     until: float | None = None
     extent: Extent = Extent()
+    race: bool = False
+    """Whether to race though no gate asks for it."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +70,13 @@ class Judgement:
     """Whether the call or the build's recipe wants everything measured."""
 
 
-def judge_finished(request: JudgeRequest, lab: Lab) -> Judgement:
+def judge_finished(request: JudgeRequest, lab: Lab, facts: LocalFacts | None = None) -> Judgement:
     """Judge what lies in the folder of a finished build, in this lab.
+
+    Args:
+        request: which, under which bounds.
+        lab: where its kits run.
+        facts: of the lab's machine; None: it is this one.
 
     Raises:
         EdgecnnError: the folder is no finished build, or a file of it is damaged (see ``finished_build``); the store cannot be
@@ -84,9 +91,10 @@ def judge_finished(request: JudgeRequest, lab: Lab) -> Judgement:
     gates = gates_for(stated, device_usually_attached=usually, command_line=request.gates, labelled=labelled)
     if request.meter is not None:
         open_log(request.meter)
-    attached = attachment_of(device, local_facts()).attached
+    facts = facts or local_facts()
+    attached = attachment_of(device, facts).attached
     with lab.store.in_use.held():
-        judged = scene_of(finished, replace(lab, device=device.name if attached else lab.device))
+        judged = scene_of(finished, replace(lab, device=device.name if attached else lab.device), facts)
         read_accuracy(judged)
         read_residency(judged)
         _race(judged, gates, request)
@@ -117,7 +125,7 @@ def judge_finished(request: JudgeRequest, lab: Lab) -> Judgement:
 def _race(judged: JudgedScene, gates: Sequence[Gate], request: JudgeRequest) -> None:
     """Race what a gate or an option asks for, where this machine is the device and runs the kit; else look for a stored race."""
     wanted = {METRICS[gate.metric].source for gate in gates} & set(RACED)
-    asked = bool(wanted) or (request.meter, request.until, request.extent) != (None, None, Extent())
+    asked = request.race or bool(wanted) or (request.meter, request.until, request.extent) != (None, None, Extent())
     in_ci = bool(os.environ.get("CI")) and not request.allow_stored
     why = _why_no_race(judged) if asked else "no gate asks for a race"
     if why is None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from edgecnn.building.assemble import Scene
 from edgecnn.building.aware import KINDS, graph_of
 from edgecnn.building.contenders import side_of
-from edgecnn.building.devices import local_facts
+from edgecnn.building.devices import LocalFacts
 from edgecnn.building.execute import Execution
 from edgecnn.building.finished import FinishedBuild
 from edgecnn.building.lineage import TRUNK_KINDS, ancestor, kit_artifact, whole_kit
@@ -54,10 +54,10 @@ class JudgedScene:
         return self._stuck[name]
 
 
-def scene_of(finished: FinishedBuild, lab: Lab) -> JudgedScene:
+def scene_of(finished: FinishedBuild, lab: Lab, facts: LocalFacts) -> JudgedScene:
     """The kits of what ships and of the network that drops are counted from."""
     rows = [row for row in (finished.baseline, finished.row) if row is not None]
-    here = attachment_of(finished.resolved.device, local_facts())
+    here = attachment_of(finished.resolved.device, facts)
     resolved = finished.resolved.model_copy(
         update={
             "candidates": tuple({row.candidate.id: row.candidate for row in rows}.values()),

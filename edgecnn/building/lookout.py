@@ -18,14 +18,15 @@ from edgecnn.values.candidate import Rung
 class Lookout:
     """Evaluates rungs one after the other; what it saw stays in its observer, for the rest of the build."""
 
-    def __init__(self, lab: Lab) -> None:
-        self._lab = lab
+    def __init__(self, lab: Lab, home: Lab | None = None) -> None:
+        """``home`` is this machine, where ``lab`` is another."""
+        self._lab, self._home = lab, home
         self._observer: Observer | None = None
 
     def observer(self, execution: Execution) -> Observer:
         """The one that saw the rungs so far."""
         if self._observer is None:
-            self._observer = Observer(execution, self._lab)
+            self._observer = Observer(execution, self._lab, self._home)
         return self._observer
 
     def __call__(self, execution: Execution, rung: Rung) -> dict[str, float]:

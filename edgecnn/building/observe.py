@@ -93,8 +93,9 @@ class RaceManner:
 class Observer:
     """Measures the kits of one execution."""
 
-    def __init__(self, execution: Execution, lab: Lab) -> None:
-        self.execution, self.lab = execution, lab
+    def __init__(self, execution: Execution, lab: Lab, home: Lab | None = None) -> None:
+        """``home`` is this machine, whose GPU is the baseline's, where ``lab`` is another."""
+        self.execution, self.lab, self._home = execution, lab, home or lab
         self.seen = Observations()
 
     def _macs(self, candidate: Candidate) -> MacTable:
@@ -152,7 +153,7 @@ class Observer:
 
     def play_baseline(self, pixels: PixelSet, extent: Extent, *, anew: bool = False) -> None:
         """Let a GPU of this machine take its part, where there is one."""
-        self.seen.desktop = play(self.execution, self.lab, Part(pixels=pixels, extent=extent, anew=anew))
+        self.seen.desktop = play(self.execution, self._home, Part(pixels=pixels, extent=extent, anew=anew))
 
     def race(self, names: Iterable[str], purpose: Purpose, how: RaceManner) -> None:
         """Race these candidates' kits; whoever does not finish is out."""

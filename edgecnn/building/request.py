@@ -14,6 +14,17 @@ Goal = Literal["train", "export", "quantize", "package", "compile", "profile", "
 """The last kind of step that is run; ``judge`` is the whole way."""
 
 
+class HostAsked(Value):
+    """A board as a command names it."""
+
+    address: str
+    """What ssh connects to."""
+    python: str = "python3"
+    """The interpreter there that has the runtimes."""
+    clean: bool = False
+    """Whether everything of ours is removed from the board afterwards."""
+
+
 class BuildRequest(Value):
     """One call. Nothing here enters a key."""
 
@@ -38,5 +49,7 @@ class BuildRequest(Value):
     """The last race goes on until every p50 is known to ± this share of it, or to its cap; None: a fixed number of rounds."""
     extent: Extent = Extent()
     """What is measured beyond what every build measures."""
+    host: HostAsked | None = None
+    """The board on which kits run; None: this machine."""
     command: str = ""
     """The command that asks this again."""

@@ -69,8 +69,14 @@ AHEAD_OF_TIME_BUILDERS = {"tensorrt-rtx-cu13-bindings": "tensorrt_rtx_bindings"}
 """The full ``tensorrt`` builds for the GPU that it runs on alone, which is the device's own work and no proof ahead of time."""
 
 
-def resolve(request: BuildRequest, store: Store, tell: Progress) -> Resolved:
+def resolve(request: BuildRequest, store: Store, tell: Progress, facts: LocalFacts | None = None) -> Resolved:
     """Settle everything that planning needs.
+
+    Args:
+        request: what is asked.
+        store: where work lies.
+        tell: hears progress.
+        facts: of the machine that the kits will run on; None: of this one.
 
     Raises:
         EdgecnnError: an unknown network, unusable data, weights that cannot be had, a device without any candidate.
@@ -79,7 +85,7 @@ def resolve(request: BuildRequest, store: Store, tell: Progress) -> Resolved:
     check_bounds(asked.gates)
     check_brought(asked, request.goal, request.out / BUNDLE)
     versions = _versions()
-    facts = local_facts()
+    facts = facts or local_facts()
     candidates, unsupported, unavailable = _candidates(request.device, asked, facts)
     weights, data, recipe = settle_recipe(request, store, tell)
     brought = None if asked.model.onnx is None else brought_model(asked, data, store.root, tell)
@@ -97,7 +103,7 @@ def resolve(request: BuildRequest, store: Store, tell: Progress) -> Resolved:
         recipe=recipe,
         device=request.device,
         device_file=None if request.device_file is None else str(request.device_file),
-        attachment=attachment_of(request.device, facts),
+        attachment=attachment_of(request.device, facts, None if request.host is None else request.host.address),
         arch=arch,
         data=data,
         weights=weights,
@@ -200,10 +206,10 @@ def _desktop_gpu(request: BuildRequest) -> DesktopGpu | None:
     return local_gpu(gpu_models(), versions, request.recipe.desktop.variants)
 
 
-def attachment_of(device: Device, facts: LocalFacts) -> Attachment:
-    """Whether a machine with these facts is the device."""
+def attachment_of(device: Device, facts: LocalFacts, board: str | None = None) -> Attachment:
+    """Whether a machine with these facts, this one or a board, is the device."""
     attached = matches(device, facts)
-    here = f"this machine is {facts.describe()}"
+    here = f"{board or 'this machine'} is {facts.describe()}"
     return Attachment(attached=attached, why=f"{here}, which {'is' if attached else 'is not'} {device.title}")
 
 

@@ -38,6 +38,9 @@ class Asked:
     objective: str | None = None
     time_budget: str | None = None
     transfer: str | None = None
+    host: str | None = None
+    python: str | None = None
+    clean: bool = False
     verb: str = field(default="build")
 
 
@@ -51,6 +54,7 @@ def request_from(asked: Asked, goal: Goal) -> BuildRequest:
     from edgecnn.building.devices import file_of, settled_target
     from edgecnn.building.extent import extent_of, share_of, time_budget_of
     from edgecnn.building.request import BuildRequest
+    from edgecnn.cli.bench import host_asked
     from edgecnn.judging.bounds import parse_bounds
 
     refuse_unusable_texts(asked)
@@ -71,6 +75,7 @@ def request_from(asked: Asked, goal: Goal) -> BuildRequest:
             "until": None if asked.until is None else share_of(asked.until),
             "extent": extent_of(asked.batches, end_to_end=asked.end_to_end, soak=asked.soak),
             "gates": parse_bounds(asked.at_most, asked.at_least, require_measured=asked.require_measured),
+            "host": host_asked(asked.host, asked.python, clean=asked.clean),
             "command": command_line(asked),
         }
     )
@@ -173,5 +178,6 @@ def command_line(asked: Asked) -> str:
     words += ["--objective", asked.objective] if asked.objective else []
     words += ["--transfer", asked.transfer] if asked.transfer else []
     words += ["--time-budget", asked.time_budget] if asked.time_budget else []
+    words += [word for flag, value in (("--host", asked.host), ("--python", asked.python)) if value for word in (flag, value)]
     words += ["--out", asked.out] if asked.out else []
     return shlex.join(words)

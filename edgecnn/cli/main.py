@@ -10,6 +10,7 @@ import typer
 import edgecnn
 from edgecnn.cli import (
     baseline,
+    bench,
     bundle,
     comparing,
     data,
@@ -37,6 +38,7 @@ app = typer.Typer(
     epilog="Exit codes: 0 passed, 1 a gate failed, 2 bad input, 3 something is missing, 4 unsure, 70 our fault, 130 interrupted.",
 )
 pipeline.register(app)
+bench.register(app)
 starting.register(app)
 doctor.register(app)
 listing.register(app)

@@ -54,6 +54,22 @@ KeepHeadOpt = Annotated[
         rich_help_panel="What to build",
     ),
 ]
+HostOpt = Annotated[
+    str | None,
+    typer.Option(
+        "--host",
+        metavar="USER@BOARD",
+        help="Run kits on this board, over the user's own ssh: a destination, or a name of ssh_config.",
+        rich_help_panel="Board",
+    ),
+]
+PythonOpt = Annotated[
+    str | None,
+    typer.Option("--python", metavar="PROGRAM", help="The board's Python with its runtimes (python3).", rich_help_panel="Board"),
+]
+CleanOpt = Annotated[
+    bool, typer.Option("--clean", help="Remove everything of edgecnn's from the board afterwards.", rich_help_panel="Board")
+]
 OnnxOpt = Annotated[
     str | None,
     typer.Option(

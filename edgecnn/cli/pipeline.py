@@ -16,6 +16,7 @@ from edgecnn.cli.exits import guarded
 from edgecnn.cli.job import Job
 from edgecnn.cli.judged import Manner, build_named, how_to_build, judged_build
 from edgecnn.errors.base import EdgecnnError, ExitCode
+from edgecnn.errors.bench import HostOfNothing
 from edgecnn.errors.ci import NothingJudged
 from edgecnn.errors.comparing import RoundsWithoutAgainst
 from edgecnn.errors.signing import NothingToSign
@@ -32,6 +33,10 @@ UP_TO: dict[str, tuple[str, str]] = {
     "compile": ("compile", "Go as far as engines built ahead of time, where a builder is installed."),
     "profile": ("profile", "Measure every kit: accuracy, latency, residency. Judges nothing."),
 }
+
+
+ON_HOST = ("build", "profile")
+"""Verbs that run kits."""
 
 
 def register(app: typer.Typer) -> None:
@@ -76,6 +81,9 @@ def _verb(verb: str, goal: str) -> Callable[..., None]:
         knobs: opt.KnobsOpt = False,
         objective: opt.ObjectiveOpt = None,
         time_budget: opt.TimeBudgetOpt = None,
+        host: opt.HostOpt = None,
+        python: opt.PythonOpt = None,
+        clean: opt.CleanOpt = False,
         out: opt.OutOpt = None,
         junit: opt.JunitOpt = None,
         sign: opt.SignOpt = None,
@@ -88,7 +96,7 @@ def _verb(verb: str, goal: str) -> Callable[..., None]:
             at_most=tuple(at_most or ()), at_least=tuple(at_least or ()), require_measured=require_measured,
             refresh_weights=refresh_weights, meter=meter, until=until, batches=batches, end_to_end=end_to_end, soak=soak,
             knobs=knobs, objective=objective, time_budget=time_budget, transfer=transfer, no_labels=no_labels,
-            keep_head=keep_head, verb=verb,
+            keep_head=keep_head, host=host, python=python, clean=clean, verb=verb,
         )  # fmt: skip
         _start(asked, goal, _Shown(as_json=as_json, quiet=quiet, debug=debug, job=_job(verb, junit, unsure_passes)), junit, sign)
 
@@ -96,6 +104,8 @@ def _verb(verb: str, goal: str) -> Callable[..., None]:
 
 
 def _refuse_what_only_builds_do(asked: Asked, shown: _Shown, *, junit: str | None, sign: str | None) -> None:
+    if asked.host is not None and asked.verb not in ON_HOST:
+        shown.refuse(HostOfNothing(verb=asked.verb))
     if asked.verb == "build":
         return
     if junit is not None:

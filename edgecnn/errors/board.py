@@ -98,6 +98,18 @@ class BoardLacksPython(EdgecnnError):
         )
 
 
+class BoardIsAnotherDevice(EdgecnnError):
+    """Raised before anything is measured: figures of one device must not be filed as those of another."""
+
+    ref = "board-is-another-device"
+
+    def __init__(self, *, board: str, machine: str, device: str, matching: Sequence[str]) -> None:
+        super().__init__(
+            what=f"{board} is {machine}, which is not {device}",
+            hint=f"--target {matching[0]}" if matching else "describe it in a device file of its own, and give that to --target",
+        )
+
+
 class BoardBusy(EdgecnnError):
     """Raised when somebody else measures there: two at once measure nothing."""
 

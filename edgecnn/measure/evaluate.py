@@ -50,7 +50,7 @@ def evaluate(kit: KitRef, pixels: PixelSet, lab: Lab) -> StoredProfile:
     if stored is not None:
         return stored
     lab.tell.note(f"evaluate {kit.candidate.id} on {pixels.split}: {pixels.images} images")
-    with lab.store.workspace("evaluation", f"{kit.digest[:32]}-{pixels.sha256[:32]}", lab.tell) as work:
+    with lab.store.workspace("evaluation", f"{kit.digest[:32]}-{pixels.sha256[:32]}{lab.lane}", lab.tell) as work:
         stored = stored_evaluation(kit, pixels, lab)  # another process may have finished while this one waited
         if stored is not None:
             return stored

@@ -24,6 +24,8 @@ class Lab:
     """The concrete machine, for people."""
     environment: Environment
     """The machine's, without the conditions that only a kit decides."""
+    lane: str = ""
+    """What unfinished work of this host is told apart by: several boards work side by side. Empty: this machine."""
 
     def environment_of(self, kit: KitRef) -> Environment:
         """What a run of this kit would record on the host now: the machine's conditions, and its runtime's installed version."""

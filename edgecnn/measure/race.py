@@ -46,7 +46,7 @@ def race(request: RaceRequest, lab: Lab) -> RaceResult:
     if stored is not None:
         return stored
     schedule = whole_schedule(request).text()
-    with lab.store.workspace("race", request.identity, lab.tell) as work:
+    with lab.store.workspace("race", f"{request.identity}{lab.lane}", lab.tell) as work:
         stored = stored_race(request, lab)  # another process may have finished while this one waited
         if stored is not None:
             return stored

@@ -56,7 +56,7 @@ def traced_residency(kit: KitRef, macs: MacTable, lab: Lab) -> Profile:
         "knobs": kit.knobs.options,
         "trace": True,
     }
-    with lab.store.workspace("trace", kit.digest[:32], lab.tell) as work:
+    with lab.store.workspace("trace", f"{kit.digest[:32]}{lab.lane}", lab.tell) as work:
         if (work / "run-00000.json").exists():  # left where its trace could not be read, perhaps by another runtime
             emptied(work)
         task = Task(kit.folder, "bench", out=work, schedule=Schedule((item,), RUN_TIMEOUT_S))

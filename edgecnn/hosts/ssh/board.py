@@ -41,6 +41,10 @@ class Board:
         """As the user named it."""
         return self.link.board
 
+    def relink(self, link: Link) -> None:
+        """Go on over another connection to the same board."""
+        self.link, self._installed = link, False
+
     def hello(self) -> Mapping[str, Any]:
         """Python's version, the private folder and the bytes that are free there.
 

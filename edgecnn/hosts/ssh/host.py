@@ -45,10 +45,10 @@ _FULL = ("Errno 28", "No space left on device", "Errno 122")
 class SshHost:
     """A board, held for one user from ``open`` to ``close``; to be used as a context."""
 
-    def __init__(self, board: Board, lock: str = LOCK) -> None:
+    def __init__(self, board: Board, lock: str, what: str) -> None:
         self.board = board
         self.contents = Contents(board)
-        self._lock = lock
+        self._lock, self._what = lock, what
         self._holder: subprocess.Popen[bytes] | None = None
         self._about: Mapping[str, Any] | None = None
 
@@ -66,10 +66,9 @@ class SshHost:
         Raises:
             EdgecnnError: of ``errors.board``.
         """
-        host = cls(Board(Link.open(address), python=python, folder=folder), lock)
+        host = cls(Board(Link.open(address), python=python, folder=folder), lock, what)
         try:
-            host.board.hello()
-            host._hold(what)
+            host._begin()
         except BaseException:
             host.close()
             raise
@@ -77,8 +76,7 @@ class SshHost:
 
     def close(self) -> None:
         """Let go of the board. Whatever still runs there for this process ends."""
-        if self._holder is not None:
-            kill_group(self._holder)
+        self._let_go()
         self.board.link.close()
 
     def __enter__(self) -> SshHost:
@@ -86,6 +84,10 @@ class SshHost:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+    def clean(self) -> None:
+        """Remove everything of ours from the board."""
+        self.board.ask("clean")
 
     def identify(self) -> Environment:
         """The board now, as this edgecnn's own runner sees it there."""
@@ -100,6 +102,7 @@ class SshHost:
         """See ``Host.recall``."""
         results = Results(self.board, self.contents, out)
         if results.begun:
+            self._connected()
             results.take()
 
     def run(self, task: Task, *, lease_s: float, tell: Progress) -> Mapping[str, Any]:
@@ -109,6 +112,7 @@ class SshHost:
             LinkLost: the connection ended; what was finished is kept there, and the same task goes on.
             BoardDiskFull: there is no room there for what is sent, or for what is made.
         """
+        self._connected()
         places = {kit: self.contents.folder(self.contents.of_folder(kit), "kits") for kit in task.kits}
         places |= self._given(task)
         results = None if task.out is None else Results(self.board, self.contents, task.out)
@@ -180,6 +184,7 @@ class SshHost:
 
     def _info(self) -> Mapping[str, Any]:
         if self._about is None:
+            self._connected()
             files = {f"runner/{name}": path for name, path in self.contents.of_folder(_RUNNER).items()}
             place = self.contents.folder(files, "kits")
             kit = "/".join(place.split("/")[-2:])
@@ -188,8 +193,26 @@ class SshHost:
             self._about = run_program(program, lease_s=LEASE_S * 4, tell=_Nobody())
         return self._about
 
-    def _hold(self, what: str) -> None:
-        holder = self.board.start("hold", lock=self._lock, what=what)
+    def _begin(self) -> None:
+        self.board.hello()
+        self._hold()
+
+    def _connected(self) -> None:
+        """Training may take hours between two runs of kits: a link that went meanwhile, under nothing, is opened anew."""
+        if self.board.link.alive:
+            return
+        self._let_go()
+        self.board.link.close()
+        self.board.relink(Link.open(self.board.link.address))
+        self._begin()
+
+    def _let_go(self) -> None:
+        if self._holder is not None:
+            kill_group(self._holder)
+            self._holder = None
+
+    def _hold(self) -> None:
+        holder = self.board.start("hold", lock=self._lock, what=self._what)
         assert holder.stdout is not None
         while line := holder.stdout.readline():
             if line.startswith(b'{"held"'):

@@ -119,7 +119,8 @@ class Link:
         if self._master.stdin is not None:
             self._master.stdin.close()
         kill_group(self._master)
-        _removed(self._folder)
+        if self._folder.exists():
+            _removed(self._folder)
 
     def __enter__(self) -> Link:
         return self

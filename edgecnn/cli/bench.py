@@ -1,0 +1,118 @@
+"""`edgecnn bench`: a finished build, measured on the board that it is for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edgecnn.cli import options as opt
+from edgecnn.cli.exits import guarded
+from edgecnn.cli.job import Job
+from edgecnn.errors.base import ExitCode
+
+if TYPE_CHECKING:
+    from edgecnn.building.request import HostAsked
+
+BundleArg = Annotated[str, typer.Argument(metavar="BUILD", help="The folder of a finished build, or its bundle's.")]
+BenchTargetOpt = Annotated[
+    str | None, typer.Option("--target", metavar="DEVICE", help="What the board is; must be what was built for.")
+]
+AnewOpt = Annotated[bool, typer.Option("--anew", help="Race again where a stored race is fresh enough.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command(
+        "bench",
+        help="Measure a finished build on a board over SSH: self-test, accuracy, race, memory and energy there; the profiles "
+        "come back, a provisional choice is settled, and the report is written again. Without --host, on this machine.",
+    )(_bench)
+
+
+def host_asked(host: str | None, python: str | None, *, clean: bool) -> HostAsked | None:
+    """The board that a call names, its address checked before anything is done.
+
+    Raises:
+        BadAddress: no destination.
+        EmptyOption: a text of a variable that was not set.
+        HostOptionWithoutHost: how to use a board, and no board.
+    """
+    from edgecnn.building.request import HostAsked
+    from edgecnn.errors.bench import HostOptionWithoutHost
+    from edgecnn.errors.recipes import EmptyOption
+    from edgecnn.hosts.ssh.address import Address
+
+    if python is not None and not python.strip():
+        raise EmptyOption(option="--python")
+    if host is None:
+        for option, given in (("--python", python is not None), ("--clean", clean)):
+            if given:
+                raise HostOptionWithoutHost(option=option)
+        return None
+    asked = HostAsked(address=Address.of(host).destination, clean=clean)
+    return asked if python is None else asked.model_copy(update={"python": python})
+
+
+def _bench(  # noqa: PLR0913 - a command line's options are its parameters
+    build: BundleArg,
+    host: opt.HostOpt = None,
+    target: BenchTargetOpt = None,
+    python: opt.PythonOpt = None,
+    clean: opt.CleanOpt = False,
+    anew: AnewOpt = False,
+    at_most: opt.MaxOpt = None,
+    at_least: opt.MinOpt = None,
+    require_measured: opt.RequireMeasuredOpt = False,
+    unsure_passes: opt.UnsurePassesOpt = False,
+    meter: opt.MeterOpt = None,
+    until: opt.UntilOpt = None,
+    batches: opt.BatchesOpt = None,
+    end_to_end: opt.EndToEndOpt = False,
+    soak: opt.SoakOpt = None,
+    junit: opt.JunitOpt = None,
+    as_json: opt.JsonOpt = False,
+    quiet: opt.QuietOpt = False,
+    debug: opt.DebugOpt = False,
+) -> None:
+    job = Job(junit, unsure_passes=unsure_passes)
+
+    def body() -> ExitCode:
+        from edgecnn.building.bench import BenchRequest
+        from edgecnn.building.extent import extent_of, share_of
+        from edgecnn.judging.bounds import parse_bounds
+
+        request = BenchRequest(
+            folder=Path(build),
+            host=host_asked(host, python, clean=clean),
+            target=target,
+            gates=parse_bounds(tuple(at_most or ()), tuple(at_least or ()), require_measured=require_measured),
+            anew=anew,
+            meter=None if meter is None else Path(meter),
+            until=None if until is None else share_of(until),
+            extent=extent_of(batches, end_to_end=end_to_end, soak=soak),
+        )
+        return _shown(request, job, as_json=as_json, quiet=quiet)
+
+    raise typer.Exit(guarded(lambda: job.watched(body), as_json=as_json, debug=debug))
+
+
+def _shown(request: object, job: Job, *, as_json: bool, quiet: bool) -> ExitCode:
+    from edgecnn.api import bench_and_write
+    from edgecnn.judging.gates import standing
+    from edgecnn.render.gate_sheet import sheet_of_report
+    from edgecnn.render.progress import progress_for
+    from edgecnn.render.terminal import show_json, show_report
+
+    tell = progress_for(quiet=quiet or as_json)
+    try:
+        found = bench_and_write(request, tell)  # type: ignore[arg-type]
+    finally:
+        tell.close()
+    job.tell(sheet_of_report(found.report, require_measured=found.require_measured))
+    if as_json:
+        show_json(found.report.model_dump(mode="json", by_alias=True))
+    else:
+        show_report(found.report)
+    return standing(found.report.gates, require_measured=found.require_measured)
