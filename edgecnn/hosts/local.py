@@ -19,6 +19,9 @@ from edgecnn.values.stage import Progress
 class LocalHost:
     """Starts runners with this Python, each leading a process group that is gone when ``run`` returns or raises."""
 
+    part_bytes: int | None = None
+    """A file is read where it lies."""
+
     def __init__(self, temporary: Path | None = None) -> None:
         """``temporary`` is where they leave what libraries drop into the folder of temporary files; None: the usual one."""
         self._own = {} if temporary is None else {"TMPDIR": str(temporary)}

@@ -14,6 +14,10 @@ from edgecnn.values.stage import Progress
 class Host(Protocol):
     """What measuring needs of a machine, near or far."""
 
+    @property
+    def part_bytes(self) -> int | None:
+        """How many bytes of pixels it takes at a time; None: a file is as good as its parts."""
+
     def identify(self) -> Environment:
         """What that machine is now, without the conditions that only a kit decides (its runtime)."""
 

@@ -17,6 +17,7 @@ from edgecnn.hosts.task import Task
 from edgecnn.measure.conditions import same_conditions
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
+from edgecnn.measure.parts import evaluated_in_parts
 from edgecnn.store.profiles import StoredProfile
 from edgecnn.values.base import Value
 from edgecnn.values.profile import Environment, Profile
@@ -54,9 +55,7 @@ def evaluate(kit: KitRef, pixels: PixelSet, lab: Lab) -> StoredProfile:
         stored = stored_evaluation(kit, pixels, lab)  # another process may have finished while this one waited
         if stored is not None:
             return stored
-        task = Task(kit.folder, "evaluate", given={"--pixels": pixels.file}, out=work)
-        lab.host.run(task, lease_s=LEASE_S, tell=lab.tell)
-        facts: dict[str, Any] = json.loads((work / "evaluation.json").read_text())
+        facts = _asked(kit, pixels, lab, work)
         if facts["pixels_sha256"] != pixels.sha256:
             raise PixelsChanged(file=pixels.file, split=pixels.split)
         profile = Profile(
@@ -71,7 +70,7 @@ def evaluate(kit: KitRef, pixels: PixelSet, lab: Lab) -> StoredProfile:
             images=pixels.images,
             logits_file=LOGITS,
         )
-        return lab.store.profiles.add(profile, {LOGITS: _joined(sorted(work.glob("logits-*.npy")), work / LOGITS)})
+        return lab.store.profiles.add(profile, {LOGITS: _joined(sorted(work.rglob("logits-*.npy")), work / LOGITS)})
 
 
 def stored_evaluation(kit: KitRef, pixels: PixelSet, lab: Lab) -> StoredProfile | None:
@@ -89,6 +88,14 @@ def logits_of(stored: StoredProfile) -> npt.NDArray[np.float32]:
     path = stored.file(stored.profile.logits_file or LOGITS)
     logits: npt.NDArray[np.float32] = np.load(path, mmap_mode="r", allow_pickle=False)
     return logits
+
+
+def _asked(kit: KitRef, pixels: PixelSet, lab: Lab, work: Path) -> dict[str, Any]:
+    if lab.host.part_bytes is not None and pixels.file.stat().st_size > lab.host.part_bytes:
+        return evaluated_in_parts(kit, pixels.file, lab, work, LEASE_S)
+    lab.host.run(Task(kit.folder, "evaluate", given={"--pixels": pixels.file}, out=work), lease_s=LEASE_S, tell=lab.tell)
+    facts: dict[str, Any] = json.loads((work / "evaluation.json").read_text())
+    return facts
 
 
 def _joined(chunks: Sequence[Path], target: Path) -> Path:

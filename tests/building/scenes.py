@@ -93,6 +93,8 @@ def a_report(**changes: Any) -> BuildReport:
 class NoHost:
     """A machine on which nothing may be started."""
 
+    part_bytes: int | None = None
+
     def identify(self) -> NoReturn:
         raise AssertionError("identified")
 

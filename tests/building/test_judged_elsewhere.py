@@ -32,6 +32,8 @@ from tests.store.toys import Ear
 class WithoutRuntime:
     """This machine, if it lacked the runtime that kits need."""
 
+    part_bytes: int | None = None
+
     def identify(self) -> Environment:
         raise AssertionError("identified again")
 

@@ -3,7 +3,17 @@ from __future__ import annotations
 import pytest
 
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.board import BadAddress, BoardBusy, BoardDiskFull, BoardFailed, BoardUnknown, BoardUnreachable, SshAbsent
+from edgecnn.errors.bench import BenchTargetDiffers
+from edgecnn.errors.board import (
+    BadAddress,
+    BoardBusy,
+    BoardDiskFull,
+    BoardFailed,
+    BoardIsAnotherDevice,
+    BoardUnknown,
+    BoardUnreachable,
+    SshAbsent,
+)
 from edgecnn.hosts.ssh.address import Address
 from edgecnn.hosts.ssh.refusal import refused
 
@@ -59,3 +69,22 @@ def test_a_key_type_that_is_not_known_is_an_unknown_board() -> None:
 
 def test_what_is_not_understood_is_passed_on() -> None:
     assert refused("b", "one\nkex_exchange_identification: read: reset\n").because == "kex_exchange_identification: read: reset"
+
+
+@pytest.mark.parametrize(
+    ("matching", "hint"),
+    [
+        (("raspberry-pi-4",), "--target raspberry-pi-4"),
+        ((), "describe it in a device file of its own, and give that to --target"),
+    ],
+)
+def test_a_board_that_is_another_device_says_what_it_is(matching: tuple[str, ...], hint: str) -> None:
+    error = BoardIsAnotherDevice(board="pi", machine="aarch64 with 4 cores", device="Raspberry Pi 5", matching=matching)
+    assert error.line() == f"pi is aarch64 with 4 cores, which is not Raspberry Pi 5 — {hint} [board-is-another-device]"
+
+
+def test_a_build_is_measured_as_what_it_was_built_for() -> None:
+    assert BenchTargetDiffers(folder="b", built_for="cpu", target="raspberry-pi-5").line() == (
+        "b was built for cpu, and --target says raspberry-pi-5: what a device runs fast, and in which scheme, was decided when "
+        "it was built — edgecnn build … --target raspberry-pi-5 --host …, or leave --target out [bench-target-differs]"
+    )

@@ -31,6 +31,8 @@ CLASSES = 3
 class FakeHost:
     """Writes run, chunk and result files as the runner would, and keeps what an earlier call finished."""
 
+    part_bytes: int | None = None
+
     def __init__(self) -> None:
         self.conditions = dict(CONDITIONS)
         self.versions = dict(VERSIONS)

@@ -10,6 +10,7 @@ import pytest
 from edgecnn.errors.measuring import PixelsChanged
 from edgecnn.measure.evaluate import PixelSet, evaluate, stored_evaluation
 from edgecnn.runner.files import sha256_of
+from edgecnn.runner.pixels import pixels_sha256
 from edgecnn.store.store import Store
 from edgecnn.values.verdict import Fidelity
 from tests.measure.labs import CHUNK, FakeHost, a_kit, lab_at, logits_of
@@ -113,3 +114,33 @@ def test_pixels_that_are_not_those_that_were_prepared_are_never_filed(host: Fake
     with pytest.raises(PixelsChanged):
         evaluate(kit, pixels, lab_at(host, store))
     assert stored_evaluation(kit, pixels, lab_at(host, store)) is None
+
+
+def test_a_host_far_away_is_given_parts_and_answers_all_the_same(host: FakeHost, store: Store, tmp_path: Path) -> None:
+    kit, pixels = a_kit(tmp_path, "kit"), in_truth(pixels_at(tmp_path))
+    host.part_bytes = 5 * 12  # five images
+    stored = evaluate(kit, pixels, lab_at(host, store))
+    assert stored.profile.logits_file is not None
+    np.testing.assert_array_equal(np.load(stored.file(stored.profile.logits_file)), logits_of(np.load(pixels.file)))
+    assert len(host.calls) == -(-IMAGES // 5)
+
+
+def test_parts_that_an_interrupted_call_finished_are_not_evaluated_again(host: FakeHost, store: Store, tmp_path: Path) -> None:
+    kit, pixels = a_kit(tmp_path, "kit"), in_truth(pixels_at(tmp_path))
+    host.part_bytes, host.stop_after = CHUNK * 12, 2
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(kit, pixels, lab_at(host, store))
+    host.stop_after = None
+    evaluate(kit, pixels, lab_at(host, store))
+    assert len(host.ran) == -(-IMAGES // CHUNK)
+
+
+def test_pixels_that_changed_on_the_way_are_noticed_in_parts_too(host: FakeHost, store: Store, tmp_path: Path) -> None:
+    host.part_bytes = 12
+    with pytest.raises(PixelsChanged):
+        evaluate(a_kit(tmp_path, "kit"), pixels_at(tmp_path), lab_at(host, store))
+
+
+def in_truth(pixels: PixelSet) -> PixelSet:
+    """With the digest that the runner takes of an array, and not of its file."""
+    return pixels.model_copy(update={"sha256": pixels_sha256(np.load(pixels.file))})

@@ -45,6 +45,9 @@ _FULL = ("Errno 28", "No space left on device", "Errno 122")
 class SshHost:
     """A board, held for one user from ``open`` to ``close``; to be used as a context."""
 
+    part_bytes: int | None = 64 * 1024 * 1024
+    """Some seconds of a slow wireless link: what a cut may cost."""
+
     def __init__(self, board: Board, lock: str, what: str) -> None:
         self.board = board
         self.contents = Contents(board)
