@@ -15,7 +15,8 @@ from edgecnn.errors.board import BoardFailed, BoardIsAnotherDevice
 from edgecnn.hosts.local import LocalHost
 from edgecnn.hosts.protocol import Host
 from edgecnn.hosts.ssh.address import Address
-from edgecnn.hosts.ssh.host import SshHost
+from edgecnn.hosts.ssh.board import FOLDER
+from edgecnn.hosts.ssh.host import LOCK, SshHost
 from edgecnn.hosts.ssh.link import Link
 from edgecnn.measure.lab import Lab
 from edgecnn.store.store import Store
@@ -76,7 +77,7 @@ def station_of(asked: HostAsked | None, device: Device, what: str) -> Iterator[S
     if asked is None:
         yield station_here()
         return
-    with SshHost.open(Address.of(asked.address), what=what, python=asked.python) as host:
+    with SshHost.open(Address.of(asked.address), what=what, python=asked.python, folder=FOLDER, lock=LOCK) as host:
         facts = facts_there(host.board.link)
         if not matches(device, facts):
             known = tuple(each.name for each in load_devices().values() if each.facts_only is None and matches(each, facts))
@@ -94,7 +95,7 @@ def facts_there(link: Link) -> LocalFacts:
     """
     script = f"uname -m; nproc; for f in {' '.join(_FACTS)} {_GPUS}/*/information; do "
     script += f'[ -r "$f" ] && printf "\\n{_MARK}%s\\n" "$f" && cat "$f"; done; true'
-    said = link.ask(f"exec sh -c {shlex.quote(script)}").stdout.decode("utf-8", "replace")
+    said = link.ask(f"exec sh -c {shlex.quote(script)}", doing="asking what it is").stdout.decode("utf-8", "replace")
     head, *files = said.split(f"\n{_MARK}")
     words = head.split()
     if len(words) != 2 or not words[1].isdigit():  # noqa: PLR2004 - the answers of uname and nproc

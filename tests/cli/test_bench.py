@@ -20,8 +20,8 @@ def run(*words: object) -> Any:
     [
         (
             ("bench", "nowhere", "--host", "-oProxyCommand=reboot"),
-            "edgecnn: error: --host '-oProxyCommand=reboot' is no SSH destination — give user@board, or a name of your ssh_config "
-            "[bad-address]",
+            "edgecnn: error: --host '-oProxyCommand=reboot' is no SSH destination — give user@board, or a name of your "
+            "ssh_config [bad-address]",
         ),
         (
             ("bench", "nowhere", "--clean"),

@@ -132,7 +132,7 @@ class Board:
             return
         folder, far, half = _shell(self.folder), _shell(self._far), _shell(f"{self._far}.part")
         script = f"umask 077; mkdir -p {folder} && cat > {half}.$$ && mv {half}.$$ {far} && {_shell(self.python)} -V"
-        said = self.link.ask(f"exec sh -c {shlex.quote(script)}", given=_FAR.read_bytes())
+        said = self.link.ask(f"exec sh -c {shlex.quote(script)}", given=_FAR.read_bytes(), doing="the beginning")
         if said.status != 0:
             last = said.stderr.strip().splitlines()[-1:]
             if any("No space left" in line or "quota" in line for line in last):

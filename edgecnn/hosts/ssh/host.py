@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -137,18 +137,21 @@ class SshHost:
 
     def _ran(self, task: Task, places: Mapping[Path, str], lease_s: float, tell: Progress) -> Mapping[str, Any]:
         argv = ["--lease-s", str(LEASE_S), *task.argv(places.__getitem__)]
-        kit = "/".join(places[task.kit].split("/")[-2:])
+        return self._program(places[task.kit], argv, task.command, lease_s, tell)
+
+    def _program(self, place: str, argv: Sequence[str], doing: str, lease_s: float, tell: Progress) -> Mapping[str, Any]:
+        """A runner there, to its end."""
+        kit = "/".join(place.split("/")[-2:])
         request = opening("run", kit=kit, argv=argv, lock=f"{self._lock}.run", variables=VARIABLES)
-        program = Program(
-            self.board.words(), (task.command,), opening=request, beat_s=LEASE_S / 6, failure=self._failure(task.command)
-        )
+        words, failure = self.board.words(), self._failure(doing)
+        program = Program(words, (doing,), opening=request, beat_s=LEASE_S / 6, failure=failure)
         try:
             return run_program(program, lease_s=lease_s, tell=tell)
         except RunnerFailed as error:
             raise self._judged(error) from error
         except (RunnerCrashed, RunnerTimedOut) as error:
             if self.board.link.ended():
-                raise LinkLost(board=self.board.name, doing=task.command) from error
+                raise LinkLost(board=self.board.name, doing=doing) from error
             raise self._judged(error) from error
 
     def _failure(self, doing: str) -> Callable[[Mapping[str, Any]], EdgecnnError]:
@@ -190,10 +193,7 @@ class SshHost:
             self._connected()
             files = {f"runner/{name}": path for name, path in self.contents.of_folder(_RUNNER).items()}
             place = self.contents.folder(files, "kits")
-            kit = "/".join(place.split("/")[-2:])
-            request = opening("run", kit=kit, argv=["info"], lock=f"{self._lock}.run", variables=VARIABLES)
-            program = Program(self.board.words(), ("info",), opening=request, failure=self._failure("info"))
-            self._about = run_program(program, lease_s=LEASE_S * 4, tell=_Nobody())
+            self._about = self._program(place, ["info"], "info", LEASE_S * 4, _Nobody())
         return self._about
 
     def _begin(self) -> None:

@@ -92,13 +92,14 @@ class Link:
         only_shared = ("-o", "ControlMaster=no", "-o", "ProxyCommand=false")
         return self.address.command(str(self._folder / "c"), options=only_shared, remote=remote)
 
-    def ask(self, remote: str, *, given: bytes = b"", timeout_s: float = 60.0) -> Answer:
+    def ask(self, remote: str, *, given: bytes = b"", timeout_s: float = 60.0, doing: str = "a command") -> Answer:
         """Run one line in the login shell there, and wait for its end.
 
         Args:
             remote: the line; quote what is not constant.
             given: its standard input.
             timeout_s: after which the link is taken to be lost.
+            doing: what an error calls it.
 
         Raises:
             LinkLost: the connection ended meanwhile.
@@ -108,10 +109,10 @@ class Link:
                 self.command(remote), input=given, capture_output=True, timeout=timeout_s, check=False, start_new_session=True
             )
         except subprocess.TimeoutExpired as error:
-            raise LinkLost(board=self.board, doing=remote.split()[0], said=f"no answer in {timeout_s:g} s") from error
+            raise LinkLost(board=self.board, doing=doing, said=f"no answer in {timeout_s:g} s") from error
         said = done.stderr.decode("utf-8", "replace")
         if not self.alive:
-            raise LinkLost(board=self.board, doing=remote.split()[0], said=last_line(said))
+            raise LinkLost(board=self.board, doing=doing, said=last_line(said))
         return Answer(done.stdout, said, done.returncode)
 
     def close(self) -> None:
