@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+from edgecnn.backends.registry import backend_for
+from edgecnn.backends.wheels import for_old_pythons
 from edgecnn.data.demo import DEMO_FILE
 from edgecnn.models.catalogue import all_archs
 from edgecnn.render import figures
 from edgecnn.render.visible import visible
 from edgecnn.values.arch import PretrainedWeights
+from edgecnn.values.candidate import Runtime
 from edgecnn.values.report import BuildReport, CandidateFacts
 from edgecnn.values.verdict import Fidelity
 
@@ -27,7 +30,7 @@ def bundle_readme(report: BuildReport) -> str:
         f"# {_inline(build.name)}",
         f"A classifier of photographs: {build.arch}, {build.classes:,} classes, pictures of {build.resolution_px} × "
         f"{build.resolution_px} pixels. Built for {build.device} by edgecnn {report.version}.",
-        *((f"Used: `{used}`, {_state(report)}", _use(used)) if used is not None else ("It carries no kit.",)),
+        *((f"Used: `{used}`, {_state(report)}", _use(used, carried)) if used is not None else ("It carries no kit.",)),
         _accuracy(report, carried),
         "## What else is here\n\n"
         "`choice.json` says which kit is used and why, `kits/` holds the kits, `LICENCES.md` says whose work is in them. "
@@ -55,7 +58,7 @@ def _state(report: BuildReport) -> str:
     return "which is settled." if report.choice.state == "settled" else "since nothing was chosen."
 
 
-def _use(kit: str) -> str:
+def _use(kit: str, carried: Sequence[CandidateFacts]) -> str:
     lines = [
         f"cd kits/{kit}",
         "python3 -B -m runner selftest            # what is missing here, and whether it computes the same here",
@@ -70,10 +73,17 @@ def _use(kit: str) -> str:
         "    print(label, probability)",
     ]
     needs = "Python 3.8 or newer, NumPy, Pillow and one runtime, which `selftest` names with the command that installs it."
+    runtimes = dict.fromkeys(facts.candidate.runtime for facts in carried if facts.candidate.runtime.ships)
+    old = [for_old_pythons(runtime, _wanted(runtime)) for runtime in runtimes]
+    needs = " ".join((needs, *(sentence for sentence in old if sentence is not None)))
     return "\n".join(
         ["## Use", "", needs, "", "```bash", *lines, "```", "", "In a program, from any number of threads:", ""]
         + ["```python", *program, "```"]
     )
+
+
+def _wanted(runtime: Runtime) -> str:
+    return backend_for(runtime).runtime_packages.get(runtime.value, "")
 
 
 def _accuracy(report: BuildReport, carried: Iterable[CandidateFacts]) -> str:

@@ -24,13 +24,31 @@ def main(arguments: Optional[List[str]] = None) -> int:
     except RunnerError as error:
         say({"ok": False, "error": error.facts()})
         return 1
+    except ModuleNotFoundError as error:
+        say({"ok": False, "error": _missing(given.name, error).facts()})
+        return 1
     except Exception as error:  # noqa: BLE001 - the boundary of the process: whatever it was becomes the last line
-        traceback.print_exc()
-        seen = "{}: {}".format(type(error).__name__, error)
-        say({"ok": False, "error": RunnerError("runner-fault", "the runner failed in {}".format(given.name), seen).facts()})
+        say({"ok": False, "error": _fault(given.name, error).facts()})
         return 1
     say(dict(result, ok=True))
     return 0
+
+
+def _missing(where: str, error: ModuleNotFoundError) -> RunnerError:
+    """A machine that is new to the runner lacks what it decodes and computes with; any other module is our own fault."""
+    from .installing import DISTRIBUTION_OF, install_command
+
+    package = (error.name or "").partition(".")[0]
+    if package not in DISTRIBUTION_OF:
+        return _fault(where, error)
+    needed = DISTRIBUTION_OF[package]
+    what = "the runner needs {}, which is not installed".format(needed)
+    return RunnerError("missing-package", what, hint=install_command(needed), missing=True)
+
+
+def _fault(where: str, error: Exception) -> RunnerError:
+    traceback.print_exc()
+    return RunnerError("runner-fault", "the runner failed in {}".format(where), "{}: {}".format(type(error).__name__, error))
 
 
 def _info(given: argparse.Namespace) -> Dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Dict, List
 
 from .failure import RunnerError
 from .files import sha256_of
+from .installing import install_command
 from .manifest import MANIFEST, Manifest, parse_manifest
 from .runtimes import installed_version
 from .versions import matches
@@ -139,7 +140,7 @@ def _package_version(name: str, wanted: str) -> str:
         raise RunnerError(
             "missing-package",
             "this kit needs {}, which is not installed".format(needed),
-            hint="pip install '{}'".format(needed),
+            hint=install_command(needed),
             missing=True,
         )
     if not matches(found, wanted):
@@ -147,7 +148,7 @@ def _package_version(name: str, wanted: str) -> str:
             "wrong-package-version",
             "this kit needs {}".format(needed),
             "{} is installed".format(found),
-            "pip install '{}'".format(needed),
+            install_command(needed),
             missing=True,
         )
     return found

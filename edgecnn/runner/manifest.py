@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Dict, NamedTuple, Optional, Tuple
 
 from .fields import Fields, bad_manifest
-from .pixels import PixelRecipe
+from .pixel_recipe import PixelRecipe
 
 MANIFEST = "kit.json"
 SCHEMA = "edgecnn.kit/1"

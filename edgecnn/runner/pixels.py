@@ -10,10 +10,12 @@ import json
 import struct
 import warnings
 import zlib
-from typing import IO, TYPE_CHECKING, Any, NamedTuple, Sequence, Union
+from typing import IO, TYPE_CHECKING, Any, Sequence, Union
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
+
+from .pixel_recipe import PixelRecipe as PixelRecipe
 
 if TYPE_CHECKING:
     import os
@@ -58,14 +60,6 @@ _BROKEN = (
     zlib.error,
 )
 """What Pillow's format readers raise on damaged files; they promise no single type."""
-
-
-class PixelRecipe(NamedTuple):
-    """Short side to ``resize_px``, centre crop to ``crop_px``; ``interpolation`` is bilinear or bicubic."""
-
-    resize_px: int
-    crop_px: int
-    interpolation: str
 
 
 class UnreadableImage(ValueError):

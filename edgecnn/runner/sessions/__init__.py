@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional, Sequence
 
 from ..environment import available_cores
 from ..failure import RunnerError
+from ..installing import install_command
 
 if TYPE_CHECKING:
     from ..feeds import TensorSpec
@@ -54,7 +55,7 @@ def load_runtime(kit: Kit) -> Any:
     except ModuleNotFoundError as error:
         if error.name == "{}.{}".format(__name__, name):
             raise RunnerError("unknown-session", "kit.json: session.module {!r} is not in this runner".format(name)) from error
-        hint = "pip install {}".format(error.name)
+        hint = install_command(str(error.name))
         raise RunnerError(
             "missing-package", "{} needs the package {}".format(name, error.name), hint=hint, missing=True
         ) from error

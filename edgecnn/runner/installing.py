@@ -1,0 +1,36 @@
+"""The command that installs what is missing, as this Python takes it.
+
+Debian, Raspberry Pi OS and Ubuntu since 2023 refuse pip outside a virtual environment: https://peps.python.org/pep-0668/
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import sysconfig
+from pathlib import Path
+from typing import Sequence
+
+DISTRIBUTION_OF = {"PIL": "pillow", "numpy": "numpy"}
+"""What the runner itself imports, to the distribution that brings it."""
+ENVIRONMENT = "~/edgecnn-env"
+
+
+def install_command(*requirements: str) -> str:
+    """``pip install …``; where the system forbids that, a virtual environment is made first."""
+    return command_for(requirements, managed=_is_managed(), python="python3")
+
+
+def command_for(requirements: Sequence[str], managed: bool, python: str) -> str:
+    """The same for any machine: ``managed`` says that its system keeps pip out, ``python`` is how its shell calls Python."""
+    wanted = " ".join(map(shlex.quote, requirements))
+    if not managed:
+        return "pip install {}".format(wanted)
+    # The system's own packages stay visible: JetPack's tensorrt exists nowhere else.
+    made = "{} -m venv --system-site-packages {}".format(python, ENVIRONMENT)
+    return "{} && {}/bin/pip install {}, then run it with {}/bin/python".format(made, ENVIRONMENT, wanted, ENVIRONMENT)
+
+
+def _is_managed() -> bool:
+    inside = sys.prefix != sys.base_prefix
+    return not inside and (Path(sysconfig.get_path("stdlib")) / "EXTERNALLY-MANAGED").exists()
