@@ -234,10 +234,14 @@ def local_facts(root: Path = Path("/"), *, architecture: str | None = None, core
         cpu_vendor=first.get("vendor_id") or first.get("CPU implementer"),
         models=_models(root),
         isa=tuple(flag for flag in ISA_FLAGS if flag in common),
-        cores=cores or (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1),
+        cores=cores or _cores_here(),
         memory_mib=_memory_mib(_text(root / "proc/meminfo")),
         cpu_model=first.get("model name"),
     )
+
+
+def _cores_here() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _by_name() -> dict[str, Device]:

@@ -13,9 +13,9 @@ from typing import Dict, List, NamedTuple, Optional, Tuple
 from .procfs import ROOT, listed, read_text
 from .vcgencmd import vcgencmd
 
-_PI_FLAGS = ("under-voltage", "frequency capped", "throttled", "soft temperature limit")
+PI_FLAGS = ("under-voltage", "frequency capped", "throttled", "soft temperature limit")
 """Bits 0 to 3 of ``get_throttled``: now; bits 16 to 19: since boot. Source: raspberrypi.com, documentation of vcgencmd."""
-_SINCE_BOOT = 16
+SINCE_BOOT = 16
 _SLOWING = re.compile(r"throttle|cpufreq|devfreq|processor|powerclamp|hot-surface", re.IGNORECASE)
 """Types of /sys/class/thermal/cooling_device* that cool by doing less; a fan is not among them."""
 
@@ -48,9 +48,9 @@ def _flags_set(now: Throttles, before: Optional[Throttles]) -> List[str]:
         return []
     bits = now.flags
     if before is not None and before.flags is not None:
-        newly = (now.flags & ~before.flags) >> _SINCE_BOOT
+        newly = (now.flags & ~before.flags) >> SINCE_BOOT
         bits = now.flags | before.flags | newly
-    return [name for bit, name in enumerate(_PI_FLAGS) if bits >> bit & 1]
+    return [name for bit, name in enumerate(PI_FLAGS) if bits >> bit & 1]
 
 
 def _counted(now: Throttles, before: Optional[Throttles]) -> List[str]:

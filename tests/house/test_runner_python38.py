@@ -1,4 +1,4 @@
-"""Boards are old: the runner is Python 3.8 in grammar and in the standard library that it calls."""
+"""Boards are old: the runner is Python 3.8 in grammar and in the standard library that it calls, and what asks a board is 3.6."""
 
 from __future__ import annotations
 
@@ -24,4 +24,18 @@ def test_the_runner_calls_nothing_that_python_3_8_lacks() -> None:
     command = [SCRIPTS / "vermin", "--target=3.8-", "--no-tips", "--violations", "--no-eval-annotations"]
     command += [PACKAGE / "runner", PACKAGE / "hosts/ssh/far.py"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_what_is_sent_to_a_board_to_ask_what_it_is_is_python_3_6() -> None:
+    """A first Nano has Python 3.6, and shall be told so in words."""
+    recorder = PACKAGE / "hosts/recorder.py"
+    ast.parse(recorder.read_text(encoding="utf-8"), feature_version=(3, 6))
+    done = subprocess.run(
+        [SCRIPTS / "vermin", "--target=3.6-", "--no-tips", "--violations", recorder],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout

@@ -1,0 +1,125 @@
+"""One machine as it was found, and what that means for running kits on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import Field
+
+from edgecnn.values.base import Value
+
+
+class BoardPython(Value):
+    """The interpreter that kits would run with."""
+
+    version: tuple[int, int, int]
+    implementation: str
+    executable: str
+    bits: int
+    in_environment: bool
+    managed: bool
+    """The system keeps pip out of it (PEP 668)."""
+    ensurepip: bool
+    """False: Debian without python3-venv."""
+    glibc: tuple[int, int] | None
+    """None: another C library, for which the runtimes have no wheels."""
+
+
+class BoardGpu(Value):
+    """As NVIDIA's driver has it."""
+
+    model: str
+    compute_capability: str | None = None
+    memory_mib: int | None = None
+
+
+class BoardFacts(Value):
+    """What was read. None and empty mean that it could not be: nothing is guessed."""
+
+    architecture: str
+    """``uname -m`` of the kernel."""
+    system: str | None
+    """As /etc/os-release names it."""
+    kernel: str
+    page_kib: int
+    models: tuple[str, ...]
+    """The board's name from its device tree, and the names of NVIDIA GPUs."""
+    cpu: str | None
+    cpu_vendor: str | None
+    isa: tuple[str, ...]
+    cores: int
+    memory_mib: int | None
+    memory_available_mib: int | None
+    disk_free_mib: int
+    disk_noexec: bool
+    python: BoardPython
+    packages: Mapping[str, str]
+    """Of what kits need: distribution to version, for that Python."""
+    governor: str | None
+    clocks: str | None
+    power_mode: str | None
+    power_mode_name: str | None
+    """What ``nvpmodel -q`` calls it."""
+    temperature_c: float | None
+    throttled: str | None
+    """``no``, or what slows it down at this moment."""
+    throttled_since_boot: tuple[str, ...]
+    """A Raspberry Pi's flags."""
+    l4t: str | None
+    """A Jetson's release line."""
+    jetpack: str | None
+    cuda: str | None
+    gpus: tuple[BoardGpu, ...]
+    nodes: Mapping[str, bool]
+    """Device files of accelerators, and whether the user may use them."""
+    refused_meters: Mapping[str, str]
+    """Counters of energy that are there and may not be read."""
+
+    @property
+    def is_jetson(self) -> bool:
+        """By its release file, or by its name."""
+        return self.l4t is not None or any("Jetson" in model for model in self.models)
+
+    @property
+    def is_raspberry_pi(self) -> bool:
+        """By its name."""
+        return any("Raspberry Pi" in model for model in self.models)
+
+
+class Weight(StrEnum):
+    """What a finding means."""
+
+    STOPS = "stops"
+    """Kits cannot run until it is mended."""
+    DISTORTS = "distorts"
+    """They run, and what is measured is not what the machine can do."""
+    NOTES = "notes"
+    """Worth knowing; a figure that belongs to it still counts."""
+
+
+class Finding(Value):
+    """One thing that stands in the way, or should be known, and what mends it."""
+
+    ref: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")
+    weight: Weight
+    what: str
+    remedy: str | None
+    """A command for the machine's own shell where there is one; None: nothing to do."""
+
+
+class BoardCheck(Value):
+    """What a machine is, what stands in the way, and whether it is the device that a file describes; schema edgecnn.board/1."""
+
+    schema_: Literal["edgecnn.board/1"] = Field(default="edgecnn.board/1", alias="schema")
+    board: str
+    """As the user named it."""
+    facts: BoardFacts
+    findings: tuple[Finding, ...]
+    device: str | None
+    """The file it was held against; None: there is none for it."""
+    recognised_as: tuple[str, ...]
+    """Devices whose ``[match]`` holds."""
+    differences: tuple[str, ...]
+    """What the file says otherwise than the machine."""
