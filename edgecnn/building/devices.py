@@ -1,4 +1,4 @@
-"""Devices are files, and this is the one place that reads them: shipped ones by name, a user's own by path."""
+"""Devices are files, and this is the one place that reads them: shipped ones by name, a user's own by name or by path."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+from edgecnn.building.own_devices import own_file, own_names
 from edgecnn.building.target_text import is_path, split_target
 from edgecnn.building.toml_file import checked, read_table
 from edgecnn.errors.devices import (
@@ -81,15 +82,19 @@ def load_devices() -> Mapping[str, Device]:
 
 
 def device_named(name: str) -> Device:
-    """The shipped device of this name or alias.
+    """The shipped device of this name or alias, else the user's own.
 
     Raises:
-        UnknownDevice: there is none; names the nearest.
+        UnknownDevice: there is neither; names the nearest.
+        FileUnreadable, NotToml, DeviceFileInvalid, DeviceNameShipped: of the user's file.
     """
     by_name = _by_name()
-    if name not in by_name:
-        raise UnknownDevice(name=name, known=sorted(by_name))
-    return by_name[name]
+    if name in by_name:
+        return by_name[name]
+    path = own_file(name)
+    if path is None:
+        raise UnknownDevice(name=name, known=sorted({*by_name, *own_names()}))
+    return own_device(path)
 
 
 def load_device_file(path: Path) -> Device:
@@ -131,8 +136,10 @@ def own_device(path: Path) -> Device:
 def file_of(text: str, device: Device) -> Path | None:
     """The absolute path of the file that a target names; None where the device is a shipped one, which its name finds."""
     name, _ = split_target(text)
-    if not is_path(name) or device.name in load_devices():
+    if device.name in load_devices():
         return None
+    if not is_path(name):
+        return own_file(name)
     return Path(os.path.expanduser(name)).resolve()  # noqa: PTH111 - as own_device
 
 

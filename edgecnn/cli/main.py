@@ -14,6 +14,7 @@ from edgecnn.cli import (
     bundle,
     comparing,
     data,
+    devices,
     doctor,
     explaining,
     listing,
@@ -42,6 +43,7 @@ bench.register(app)
 starting.register(app)
 doctor.register(app)
 listing.register(app)
+devices.register(app)
 recipe.register(app)
 storing.register(app)
 page.register(app)

@@ -49,15 +49,15 @@ class DeviceFileDisagrees(EdgecnnError):
 
 
 class DeviceFileThere(EdgecnnError):
-    """Raised when a device of that name exists already; nothing is overwritten."""
+    """Raised when a device of that name exists already; nothing is overwritten. ``file`` is the user's; None: it is shipped."""
 
     ref = "device-file-there"
 
-    def __init__(self, *, name: str, place: str) -> None:
+    def __init__(self, *, name: str, title: str, file: object | None) -> None:
         super().__init__(
             what=f"there is a device {name!r} already",
-            because=place,
-            hint="give it another name, or add --force for a file of yours",
+            because=title if file is None else str(file),
+            hint="give it another name" if file is None else "give it another name, or write over it with --force",
         )
 
 
@@ -71,4 +71,26 @@ class DeviceNameBad(EdgecnnError):
             what=f"{name!r} is no name of a device",
             because="a name is lower-case letters, digits and single dashes between them",
             hint=f"such as {suggestion}",
+        )
+
+
+class WheelsNotUnpacked(EdgecnnError):
+    """Raised when packages that were sent to a board could not be stored or unpacked there."""
+
+    ref = "wheels-not-unpacked"
+    exit_code = ExitCode.MISSING
+
+    def __init__(self, *, board: str, said: str) -> None:
+        super().__init__(what=f"{board} could not take the packages that were sent to it", because=said)
+
+
+class CarryWithoutHost(EdgecnnError):
+    """Raised when packages are to be carried to the machine that they would be fetched on."""
+
+    ref = "carry-without-host"
+
+    def __init__(self) -> None:
+        super().__init__(
+            what="--carry-wheels brings packages to another machine, and none is named",
+            hint="add --host, or install what the findings name",
         )

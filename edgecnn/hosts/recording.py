@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from pydantic import ValidationError
 
 from edgecnn.errors.preflight import RecordingUnusable
+from edgecnn.hosts.ssh.link import Link
 from edgecnn.values.recording import Recording
 
 RECORDER = Path(__file__).with_name("recorder.py")
@@ -47,6 +49,26 @@ def record_here() -> Recording:
         return done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")
 
     return record(HERE, ask)
+
+
+def record_board(link: Link, python: str) -> Recording:
+    """The machine at the other end of a link. Nothing is left there.
+
+    Raises:
+        RecordingUnusable: see ``record``.
+        LinkLost: the connection ended meanwhile.
+    """
+
+    def ask(program: bytes) -> tuple[str, str]:
+        answer = link.ask(f"exec {in_shell(python)} -", given=program, timeout_s=_TIMEOUT_S)
+        return answer.text, answer.stderr
+
+    return record(link.board, ask)
+
+
+def in_shell(path: str) -> str:
+    """Quoted for the shell there, a leading ``~/`` as its home folder."""
+    return f'"$HOME"/{shlex.quote(path[2:])}' if path.startswith("~/") else shlex.quote(path)
 
 
 def unfold(recording: Recording, root: Path) -> Path:

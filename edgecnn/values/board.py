@@ -47,6 +47,8 @@ class BoardFacts(Value):
     models: tuple[str, ...]
     """The board's name from its device tree, and the names of NVIDIA GPUs."""
     cpu: str | None
+    cpu_model: str | None
+    """``model name`` of /proc/cpuinfo, which ARM has none of."""
     cpu_vendor: str | None
     isa: tuple[str, ...]
     cores: int
@@ -118,7 +120,9 @@ class BoardCheck(Value):
     facts: BoardFacts
     findings: tuple[Finding, ...]
     device: str | None
-    """The file it was held against; None: there is none for it."""
+    """Which it was held against; None: none was named, and none of the user's own."""
+    file: str | None
+    """Of that device, where it is the user's own."""
     recognised_as: tuple[str, ...]
     """Devices whose ``[match]`` holds."""
     differences: tuple[str, ...]

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from edgecnn.values.artifact import Record
+from edgecnn.values.board import BoardCheck
 from edgecnn.values.bundle import BundleManifest, BundleVerification
 from edgecnn.values.catalogue import Catalogue
 from edgecnn.values.comparison import Comparison, LatencyBaseline, PinnedBuild
@@ -52,6 +53,7 @@ PUBLISHED: dict[str, tuple[type[BaseModel], str]] = {
     "catalogue": (Catalogue, "Every network by name, with what it costs and was reported to reach: `edgecnn list archs --json`."),
     "record": (Record, "record.json: beside every artifact in the store."),
     "doctor": (DoctorReport, "What was found on one machine: `edgecnn doctor --json`."),
+    "board": (BoardCheck, "What a machine is, and what stands in the way of kits there: `edgecnn devices check --json`."),
     "loadgen": (LoadGenReport, "loadgen.json: what LoadGen was told, and its verdicts."),
     "division": (DataDivision, "What dividing images made: `edgecnn data split FOLDER --out FOLDER --json`."),
     "inspection": (DataInspection, "What looking through images found: `edgecnn data inspect FOLDER --json`."),

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from edgecnn.building.devices import local_facts
+from edgecnn.building.devices import LocalFacts, local_facts
 from edgecnn.hosts.recording import unfold
 from edgecnn.runner.environment import read_conditions
 from edgecnn.runner.sensors import observe
@@ -24,6 +24,19 @@ def facts_of(recording: Recording) -> BoardFacts:
         return _read(recording, unfold(recording, Path(place)))
 
 
+def as_local(facts: BoardFacts) -> LocalFacts:
+    """By which devices are told apart."""
+    return LocalFacts(
+        architecture=facts.architecture,
+        cpu_vendor=facts.cpu_vendor,
+        models=facts.models,
+        isa=facts.isa,
+        cores=facts.cores,
+        memory_mib=facts.memory_mib,
+        cpu_model=facts.cpu_model,
+    )
+
+
 def _read(recording: Recording, root: Path) -> BoardFacts:
     known = local_facts(root, recording.machine, recording.cores)
     conditions, observed = read_conditions(root=root), observe(root)
@@ -36,6 +49,7 @@ def _read(recording: Recording, root: Path) -> BoardFacts:
         page_kib=recording.page_bytes // 1024,
         models=known.models,
         cpu=conditions.get("cpu"),
+        cpu_model=known.cpu_model,
         cpu_vendor=known.cpu_vendor,
         isa=known.isa,
         cores=recording.cores,

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    def run(*words: str, python: str = sys.executable, **variables: str) -> subprocess.CompletedProcess[str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("XDG_")}
+        environment = {**kept, "XDG_CONFIG_HOME": str(tmp_path / "config"), "EDGECNN_STORE": str(tmp_path / "store"), **variables}
+        command = [python, "-m", "edgecnn", *words]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+    return run
+
+
+def test_a_machine_becomes_a_device_that_a_target_names(run: Run, tmp_path: Path) -> None:
+    added = run("devices", "add", "kitchen")
+    file = tmp_path / "config/edgecnn/devices/kitchen.toml"
+    assert added.returncode == 0 and f"wrote {file}" in added.stdout, added.stderr
+    held = run("devices", "check", "kitchen")
+    assert held.returncode == 0 and "the file of kitchen agrees with it" in held.stdout, held.stderr
+    planned = run("plan", "--arch", "resnet-18", "--weights", "none", "--target", "kitchen")
+    assert planned.returncode == 0, planned.stderr
+
+
+def test_what_was_found_is_json_too(run: Run) -> None:
+    found = json.loads(run("devices", "check", "--json").stdout)
+    assert found["schema"] == "edgecnn.board/1" and "cpu" in found["recognised_as"]
+    assert found["device"] is None and found["differences"] == []
+
+
+def test_a_file_of_another_board_disagrees(run: Run) -> None:
+    held = run("devices", "check", "jetson-orin-nano")
+    assert held.returncode == 2 and held.stderr.rstrip().endswith("[device-file-disagrees]")
+    assert "the file of jetson-orin-nano disagrees:" in held.stdout
+
+
+def test_a_file_of_ones_own_that_is_broken_is_named_by_its_path(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "config/edgecnn/devices").mkdir(parents=True)
+    file = tmp_path / "config/edgecnn/devices/kitchen.toml"
+    file.write_text("name = 'kitchen'\n[")
+    done = run("plan", "--arch", "resnet-18", "--target", "kitchen")
+    assert done.returncode == 2 and str(file) in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_a_board_that_is_not_there_is_one_line(run: Run) -> None:
+    done = run("devices", "check", "--host", "nobody@127.0.0.1", EDGECNN_SSH="ssh -p 1 -F none")
+    assert done.returncode in (2, 3) and done.stderr.count("\n") == 1 and "127.0.0.1" in done.stderr
+
+
+def test_packages_are_not_carried_to_where_they_come_from(run: Run) -> None:
+    assert run("devices", "check", "--carry-wheels").stderr.rstrip().endswith("[carry-without-host]")

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from pathlib import Path
+
+import pytest
+
+from edgecnn.errors.preflight import RecordingUnusable
+from edgecnn.hosts import recorder
+from edgecnn.hosts.recording import in_shell, record, record_here, unfold
+from tests.building.preflight.recorded import RASPBERRY_PI_5, recorded
+from tests.runner.trees import tree
+
+
+def test_this_machine_is_recorded_as_it_is() -> None:
+    said = record_here()
+    assert (said.machine, said.kernel) == (platform.machine(), platform.release())
+    assert said.python.version == sys.version_info[:3] and said.python.executable == sys.executable
+    assert said.page_bytes == os.sysconf("SC_PAGE_SIZE")
+    assert "numpy" in said.python.packages and "MemTotal" in said.files["proc/meminfo"]
+
+
+def test_a_serial_number_is_left_out(tmp_path: Path) -> None:
+    tree(tmp_path, {"proc/cpuinfo": "processor\t: 0\nSerial\t\t: 10000000deadbeef\nModel\t: Raspberry Pi 5\n"})
+    said = recorder.files(str(tmp_path), ["proc/cpuinfo", "proc/absent"])
+    assert said["files"] == {"proc/cpuinfo": "processor\t: 0\nModel\t: Raspberry Pi 5\n"}
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_what_may_not_be_read_is_told_from_what_is_absent(tmp_path: Path) -> None:
+    (tree(tmp_path, {"energy_uj": "1"}) / "energy_uj").chmod(0)
+    assert recorder.files(str(tmp_path), ["*_uj"]) == {"files": {}, "refused": {"energy_uj": "Permission denied"}}
+
+
+def test_a_recorded_tree_is_laid_out_and_nothing_of_it_leaves_the_folder(tmp_path: Path) -> None:
+    hostile = {"../escaped": "x", "/etc/escaped": "x", "a/../../escaped": "x"}
+    root = tmp_path / "root"
+    root.mkdir()
+    unfold(recorded(RASPBERRY_PI_5, {"files": hostile}), root)
+    assert (root / "proc/device-tree/model").read_text() == "Raspberry Pi 5 Model B Rev 1.0\0"
+    assert (root / "sys/devices/platform/soc/soc:firmware/get_throttled").read_text() == "0x0"
+    assert list(tmp_path.iterdir()) == [root] and not any("escaped" in path.name for path in root.rglob("*"))
+
+
+@pytest.mark.parametrize("said", ["", "Welcome to the board\n", '{"machine": "aarch64"}', "[]"])
+def test_an_answer_that_is_none_is_one_line(said: str) -> None:
+    with pytest.raises(RecordingUnusable, match="pi@board could not be asked what it is"):
+        record("pi@board", lambda program: (said, "sh: 1: exec: python3: not found"))
+
+
+def test_words_before_the_answer_do_not_matter() -> None:
+    text = recorded().model_dump_json()
+    assert record("pi@board", lambda program: ("Welcome!\n" + text + "\n", "")).machine == "aarch64"
+
+
+def test_a_path_in_the_home_folder_there() -> None:
+    assert in_shell("~/my env/bin/python") == "\"$HOME\"/'my env/bin/python'"
+    assert in_shell("/opt/a b/python3") == "'/opt/a b/python3'"
