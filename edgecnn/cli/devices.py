@@ -58,6 +58,12 @@ def check(  # noqa: PLR0913 - its flags
     raise typer.Exit(guarded(work, as_json=as_json, debug=debug))
 
 
+@devices_app.command()
+def emulate(quiet: opt.QuietOpt = False, as_json: opt.JsonOpt = False, debug: opt.DebugOpt = False) -> None:
+    """Make the emulated 64-bit Arm machine, and say where its Python is; a kit's runner runs with it as on a board."""
+    raise typer.Exit(guarded(lambda: _emulate(quiet or as_json, as_json), as_json=as_json, debug=debug))
+
+
 def _add(name: str, host: str | None, python: str, force: bool, as_json: bool) -> ExitCode:
     from edgecnn.building.preflight.add import add_device, check_name
     from edgecnn.building.preflight.look import checked, machine_at
@@ -88,6 +94,24 @@ def _check(name: str | None, there: tuple[str | None, str], carry: bool, quiet: 
         tell.close()
     _show(found, as_json)
     return _judged(found)
+
+
+def _emulate(quiet: bool, as_json: bool) -> ExitCode:
+    from edgecnn.hosts.emulated import DEVICE, emulated_machine
+    from edgecnn.render.progress import progress_for
+    from edgecnn.render.terminal import show_json, show_lines
+    from edgecnn.store.store import default_root
+
+    tell = progress_for(quiet=quiet)
+    try:
+        python = emulated_machine(default_root() / "machines" / DEVICE, tell) / "python3"
+    finally:
+        tell.close()
+    if as_json:
+        show_json({"device": DEVICE, "python": str(python)})
+    else:
+        show_lines([str(python)])
+    return ExitCode.OK
 
 
 def _named(name: str) -> tuple[Device, Path | None]:

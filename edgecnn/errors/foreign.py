@@ -41,3 +41,16 @@ class WheelsNotFound(EdgecnnError):
 
     def __init__(self, *, packages: Sequence[str], board: str, said: str) -> None:
         super().__init__(what=f"no wheels of {', '.join(packages)} for {board} could be downloaded", because=said)
+
+
+class NothingToEmulateOn(EdgecnnError):
+    """Raised where no emulator is to be had for this machine."""
+
+    ref = "nothing-to-emulate-on"
+    exit_code = ExitCode.MISSING
+
+    def __init__(self, *, machine: str, has: Sequence[str]) -> None:
+        super().__init__(
+            what=f"an Arm machine is emulated on {', '.join(has)}, and this is {machine}",
+            hint="on a 64-bit Arm machine nothing needs emulating: --target cpu" if machine == "aarch64" else None,
+        )

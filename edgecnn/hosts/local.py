@@ -22,8 +22,14 @@ class LocalHost:
     part_bytes: int | None = None
     """A file is read where it lies."""
 
-    def __init__(self, temporary: Path | None = None) -> None:
-        """``temporary`` is where they leave what libraries drop into the folder of temporary files; None: the usual one."""
+    def __init__(self, temporary: Path | None = None, python: str = sys.executable) -> None:
+        """Of its runners.
+
+        Args:
+            temporary: where they leave what libraries drop into the folder of temporary files; None: the usual one.
+            python: that starts them.
+        """
+        self._python = python
         self._own = {} if temporary is None else {"TMPDIR": str(temporary)}
 
     def identify(self) -> Environment:
@@ -44,6 +50,6 @@ class LocalHost:
             task.out.mkdir(parents=True, exist_ok=True)
             (task.out / SCHEDULE).write_text(task.schedule.text())
         argv = task.argv(lambda path: str(path.absolute()))
-        words = (sys.executable, "-m", "runner", "--lease-s", str(lease_s), *argv)
+        words = (self._python, "-m", "runner", "--lease-s", str(lease_s), *argv)
         runner = Program(words, argv, folder, {**clean_environment(folder), **self._own})
         return run_program(runner, lease_s=lease_s, tell=tell)

@@ -58,13 +58,14 @@ def evaluate(kit: KitRef, pixels: PixelSet, lab: Lab) -> StoredProfile:
         facts = _asked(kit, pixels, lab, work)
         if facts["pixels_sha256"] != pixels.sha256:
             raise PixelsChanged(file=pixels.file, split=pixels.split)
+        environment = Environment.model_validate(facts["environment"])
         profile = Profile(
             what="evaluation",
             subject=kit.digest,
             device=lab.device,
             host=lab.machine,
-            environment=Environment.model_validate(facts["environment"]),
-            fidelity=Fidelity.EMULATED if kit.stands_for else Fidelity.MEASURED,
+            environment=environment,
+            fidelity=Fidelity.EMULATED if kit.stands_for else environment.fidelity,
             observed_at=datetime.now(UTC).isoformat(timespec="seconds"),
             pixels=pixels.sha256,
             images=pixels.images,

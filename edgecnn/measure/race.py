@@ -24,7 +24,6 @@ from edgecnn.runner.meters.log import MeterLog
 from edgecnn.store.profiles import StoredProfile
 from edgecnn.values.base import Value
 from edgecnn.values.profile import Environment, Profile, Run
-from edgecnn.values.verdict import Fidelity
 
 _CLOCKS_DIFFER = timedelta(seconds=2)
 """Dates are written in whole seconds, and a file system has a clock of its own."""
@@ -158,13 +157,14 @@ class _Filing:
         self.profiles: dict[str, Profile] = {}
 
     def add(self, kit: KitRef, runs: Sequence[Mapping[str, Any]], broken: str | None, *, keep: bool = True) -> None:
+        environment = joined_environment(runs) if broken is None else self._lab.environment_of(kit)
         profile = Profile(
             what="race",
             subject=kit.digest,
             device=self._lab.device,
             host=self._lab.machine,
-            environment=joined_environment(runs) if broken is None else self._lab.environment_of(kit),
-            fidelity=Fidelity.MEASURED,
+            environment=environment,
+            fidelity=environment.fidelity,
             observed_at=self._now.isoformat(timespec="seconds"),
             knobs=kit.knobs.options,
             race=self.name,

@@ -18,7 +18,6 @@ from edgecnn.measure.lab import Lab
 from edgecnn.store.profiles import StoredProfile
 from edgecnn.values.mac_table import MacTable
 from edgecnn.values.profile import Environment, Profile
-from edgecnn.values.verdict import Fidelity
 
 TRACED_SAMPLES = 50
 RUN_TIMEOUT_S = 120.0
@@ -64,13 +63,14 @@ def traced_residency(kit: KitRef, macs: MacTable, lab: Lab) -> Profile:
         run = json.loads((work / "run-00000.json").read_text())
         if "error" in run:
             raise RunnerFailed(**run["error"])
+        environment = Environment.model_validate(run["environment"])
         return Profile(
             what="residency",
             subject=kit.digest,
             device=lab.device,
             host=lab.machine,
-            environment=Environment.model_validate(run["environment"]),
-            fidelity=Fidelity.MEASURED,
+            environment=environment,
+            fidelity=environment.fidelity,
             observed_at=datetime.now(UTC).isoformat(timespec="seconds"),
             knobs=kit.knobs.options,
             residency=backend_for(kit.candidate.runtime).read_residency(work / run["trace"], macs),

@@ -26,7 +26,6 @@ from edgecnn.runner.files import sha256_of
 from edgecnn.runner.items import RUN_SCHEMA
 from edgecnn.runner.schedule import RESULT
 from edgecnn.values.profile import Environment, Profile, Run
-from edgecnn.values.verdict import Fidelity
 
 
 class DeviceEnergy(NamedTuple):
@@ -97,7 +96,7 @@ def profile_of_runs(folder: Path, kit: KitRef, device: str) -> Profile:
         device=device,
         host=environment.conditions.get("cpu", "an unnamed machine"),
         environment=environment,
-        fidelity=Fidelity.MEASURED,
+        fidelity=environment.fidelity,
         observed_at=observed_at,
         knobs=kit.knobs.options,
         race=f"imported-{kit.digest[:16]}",

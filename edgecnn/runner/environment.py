@@ -26,6 +26,10 @@ _ISA = (
 """Flags of /proc/cpuinfo that decide which kernels a runtime takes."""
 
 
+EMULATOR = "EDGECNN_EMULATOR"
+"""Names what plays this processor; whoever starts Python under it says so, since the emulated side cannot tell."""
+
+
 def read_environment(runtime: Optional[str] = None, root: Path = ROOT) -> Dict[str, Dict[str, str]]:
     """``{"conditions": …, "observed": …}``; observed too are the energy meters that can be read here, or why there are none.
 
@@ -57,6 +61,7 @@ def read_conditions(runtime: Optional[str] = None, root: Path = ROOT) -> Dict[st
         "python": platform.python_version(),
         "driver": _driver(root),
         "gpu": "; ".join(gpu_models(root)) or None,
+        "emulator": os.environ.get(EMULATOR),
     }
     if runtime is not None:
         found["runtime"] = runtime

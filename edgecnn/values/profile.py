@@ -14,7 +14,7 @@ from edgecnn.values.verdict import Fidelity
 
 CONDITIONS_THAT_MUST_MATCH = (
     "machine", "cpu", "isa", "cores", "affinity", "cpu_limit", "kernel", "governor", "power_mode", "clocks", "python", "runtime",
-    "runtime_version", "driver", "gpu",
+    "runtime_version", "driver", "gpu", "emulator",
 )  # fmt: skip
 """Runs may be joined, and a stored profile reused, only where all of these agree.
 
@@ -41,6 +41,11 @@ class Environment(Value):
     conditions: Mapping[str, str]
     observed: Mapping[str, str]
     """What changes from minute to minute: load, temperature, throttling, free memory."""
+
+    @property
+    def fidelity(self) -> Fidelity:
+        """What a figure from here can be: an emulated processor answers as a real one does, and says nothing of its time."""
+        return Fidelity.EMULATED if "emulator" in self.conditions else Fidelity.MEASURED
 
 
 class RunWindow(Value):

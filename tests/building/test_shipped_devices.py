@@ -39,6 +39,7 @@ CPU = ["onnxruntime-fp32", "onnxruntime-int8"]
 INTEL = [*CPU, "openvino-fp32", "openvino-int8"]
 GPU = ["tensorrt-fp16", "tensorrt-int8"]
 BUILT = {
+    "arm64-emulated": CPU,
     "arm64-server": CPU,
     "cpu": INTEL,
     "h200": [*CPU, *GPU],

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from edgecnn.errors.base import ExitCode
-from edgecnn.errors.foreign import DebianTreeFailed, ForeignCommandMissing, WheelsNotFound
+from edgecnn.errors.foreign import DebianTreeFailed, ForeignCommandMissing, NothingToEmulateOn, WheelsNotFound
 
 
 def test_foreign_command_missing() -> None:
@@ -26,3 +26,10 @@ def test_wheels_not_found() -> None:
     assert error.line() == (
         "no wheels of numpy for Python 3.15 on x86_64 with glibc 2.42 could be downloaded: from versions: none [wheels-not-found]"
     )
+
+
+def test_nothing_to_emulate_on() -> None:
+    assert NothingToEmulateOn(machine="riscv64", has=["x86_64"]).line() == (
+        "an Arm machine is emulated on x86_64, and this is riscv64 [nothing-to-emulate-on]"
+    )
+    assert "--target cpu" in NothingToEmulateOn(machine="aarch64", has=["x86_64"]).line()

@@ -12,10 +12,11 @@ import pytest
 
 from edgecnn.errors.measuring import RunsUnusable
 from edgecnn.hosts.task import Schedule, Task
-from edgecnn.judging.latency import disturbed
+from edgecnn.judging.latency import disturbed, latency
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.run_files import energy_of_runs, profile_of_runs
 from edgecnn.runner.files import sha256_of
+from edgecnn.values.verdict import Fidelity
 from tests.measure.labs import FakeHost, a_kit
 from tests.store.toys import Ear
 
@@ -48,6 +49,14 @@ def test_the_runs_of_one_kit_become_its_profile(measured: tuple[Path, KitRef]) -
     profile = profile_of_runs(folder, kit, "raspberry-pi-5")
     assert (profile.subject, profile.device, profile.host) == (kit.digest, "raspberry-pi-5", "AMD EPYC")
     assert [run.samples_ns[0] for run in profile.runs] == [1000 + 2 * k for k in range(8)]
+
+
+def test_runs_of_an_emulated_processor_are_emulated(tmp_path: Path) -> None:
+    host, kit = FakeHost(), a_kit(tmp_path / "kits", "mine")
+    host.conditions["emulator"] = "QEMU user mode, cortex-a76"
+    bench(host, [kit], tmp_path / "measured", samples=50)
+    profile = profile_of_runs(tmp_path / "measured", kit, "arm64-emulated")
+    assert profile.fidelity is latency(profile, fp32=None, machine="here").fidelity is Fidelity.EMULATED
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-from edgecnn.runner.environment import available_cores, read_conditions, read_environment
+import pytest
+
+from edgecnn.runner.environment import EMULATOR, available_cores, read_conditions, read_environment
 from edgecnn.runner.procfs import listed
 from edgecnn.runner.sensors import CpuTicks, Opening, observe, opening
 from edgecnn.runner.throttling import Throttles
 from edgecnn.values.profile import CONDITIONS_THAT_MUST_MATCH, Environment
+from edgecnn.values.verdict import Fidelity
 from tests.runner.trees import tree
 
 PI = {
@@ -147,3 +150,11 @@ def test_a_recorded_gpu_is_a_condition(tmp_path: Path) -> None:
     )
     conditions = read_conditions(root=root)
     assert (conditions["gpu"], conditions["driver"]) == ("NVIDIA GeForce RTX 4090", "nvidia 570.86.15")
+
+
+def test_whoever_emulates_this_processor_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "emulator" not in read_conditions()
+    monkeypatch.setenv(EMULATOR, "QEMU user mode, cortex-a76")
+    environment = Environment.model_validate(read_environment())
+    assert environment.conditions["emulator"] == "QEMU user mode, cortex-a76"
+    assert environment.fidelity is Fidelity.EMULATED

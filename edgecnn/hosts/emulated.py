@@ -1,0 +1,115 @@
+"""A 64-bit Arm machine without one: Debian's Python and the wheels that a board installs, run by QEMU's user-mode emulation.
+
+Everything lies in one folder and nothing of this machine changes. It answers as a board does and says nothing of a board's
+time: whatever is measured there is marked as emulated, and no gate on latency takes it.
+"""
+
+from __future__ import annotations
+
+import platform
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from edgecnn.errors.foreign import NothingToEmulateOn
+from edgecnn.hosts.debian_tree import DebianTree, unpack_tree
+from edgecnn.hosts.local import LocalHost
+from edgecnn.hosts.program import Program, package_environment, run_program
+from edgecnn.hosts.task import Task
+from edgecnn.hosts.wheels import WheelPlatform, download_wheels, unpack_wheels
+from edgecnn.runner.environment import EMULATOR
+from edgecnn.values.profile import Environment
+from edgecnn.values.stage import Progress
+
+DEVICE = "arm64-emulated"
+PROCESSOR = "cortex-a76"
+"""Of a Raspberry Pi 5: it has the dot products (asimddp) that INT8 kernels take."""
+_PYTHON = "python3.11"
+_TREE = DebianTree("bookworm", "arm64", (f"lib{_PYTHON}-stdlib", f"{_PYTHON}-minimal", "libstdc++6", "libgomp1"))
+_EMULATOR = ("trixie", "qemu-user")
+"""QEMU 10, linked statically: 7.2 shows a program this machine's /proc/cpuinfo, on which onnxruntime 1.31 crashes."""
+_DEBIAN_NAMES = {"x86_64": "amd64"}
+_WHEELS = WheelPlatform((3, 11), "aarch64", (2, 36))
+_PACKAGES = ("onnxruntime>=1.19,<2", "numpy", "pillow")
+_PROGRAM = "python3"
+_LEASE_S = 120.0
+
+
+class EmulatedHost:
+    """Starts runners with the emulated Python."""
+
+    def __init__(self, machine: Path, temporary: Path | None = None) -> None:
+        """``machine`` is what ``emulated_machine`` made; ``temporary`` as of ``LocalHost``."""
+        self._python = str(machine / _PROGRAM)
+        self._runners = LocalHost(temporary, self._python)
+
+    def identify(self) -> Environment:
+        """The emulated machine: its processor, and this machine's kernel."""
+        return Environment.model_validate(self._info()["environment"])
+
+    def runtime_version(self, runtime: str) -> str | None:
+        """What the emulated Python has installed."""
+        version: str | None = self._info()["runtimes"].get(runtime)
+        return version
+
+    def recall(self, out: Path) -> None:
+        """Results are written where they are wanted."""
+
+    def run(self, task: Task, *, lease_s: float, tell: Progress) -> Mapping[str, Any]:
+        """See ``Host.run``. It takes 20 to 3,000 times as long as it would on a processor."""
+        return self._runners.run(task, lease_s=lease_s, tell=tell)
+
+    def _info(self) -> Mapping[str, Any]:
+        words = (self._python, "-m", "edgecnn.runner", "--lease-s", str(_LEASE_S), "info")
+        program = Program(words, ("info",), Path("/"), package_environment())
+        return run_program(program, lease_s=_LEASE_S, tell=_Nobody())
+
+
+class _Nobody:
+    """Hears nothing."""
+
+    def step(self, what: str, done: int, total: int | None = None, unit: str = "") -> None:
+        """Nothing."""
+
+    def note(self, text: str) -> None:
+        """Nothing."""
+
+
+def emulated_machine(folder: Path, tell: Progress) -> Path:
+    """The machine in ``folder``, made there unless it is there already: 300 MB, out of a download of 100.
+
+    Raises:
+        NothingToEmulateOn: this machine is none that QEMU's packages are made for.
+        ForeignCommandMissing, DebianTreeFailed, WheelsNotFound: its parts could not be had.
+    """
+    if (folder / _PROGRAM).is_file():
+        return folder
+    here = _DEBIAN_NAMES.get(platform.machine())
+    if here is None:
+        raise NothingToEmulateOn(machine=platform.machine(), has=tuple(_DEBIAN_NAMES))
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as place:
+        made = Path(place) / "machine"
+        unpack_tree(_TREE, made / "root", tell)
+        suite, package = _EMULATOR
+        unpack_tree(DebianTree(suite, here, (package,)), made / "qemu", tell)
+        wheels = download_wheels(_PACKAGES, _WHEELS, Path(place) / "wheels")
+        unpack_wheels(wheels, made / "root/usr/local/lib" / _PYTHON / "dist-packages")
+        _write_program(made / _PROGRAM)
+        if not folder.exists():  # another process may have been quicker
+            made.rename(folder)
+    return folder
+
+
+def _write_program(path: Path) -> None:
+    """A Python that starts itself again under the same emulation, as the runner does for every process that it measures."""
+    lines = (
+        "#!/bin/sh",
+        'here=$(CDPATH= cd -- "$(dirname -- "$0")" && pwd)',
+        f'export {EMULATOR}="QEMU user mode, {PROCESSOR}" PYTHONHOME="$here/root/usr"',
+        f'exec "$here/qemu/usr/bin/qemu-aarch64" -cpu {PROCESSOR} -0 "$here/{_PROGRAM}" -L "$here/root" '
+        f'"$here/root/usr/bin/{_PYTHON}" "$@"',
+    )
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    path.chmod(0o755)

@@ -1,0 +1,85 @@
+"""The kits of an ordinary build on a 64-bit Arm machine that QEMU plays, beside this machine and behind a real SSH server."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from edgecnn.data.demo.images import demo_images
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.hosts.emulated import DEVICE, EmulatedHost, emulated_machine
+from edgecnn.hosts.local import LocalHost
+from edgecnn.hosts.protocol import Host
+from edgecnn.hosts.task import Task
+from edgecnn.runner.kit import Kit
+from edgecnn.runner.pixels import as_picture, to_pixels
+from edgecnn.values.verdict import Fidelity
+from tests.hosts.sshd import Loopback, needs_sshd
+from tests.runner.ordinary import Kits, ordinary_kits  # noqa: F401 - a fixture
+from tests.runner.pythons import Silent
+
+pytestmark = pytest.mark.full  # fetches another machine's Debian packages and wheels
+PICTURES = 24
+AGREE = {"fp32": 1e-5, "int8": 0.0}
+"""Of the logits' range. The network adds in another order in fp32; with all optimizations its INT8 arithmetic is exact."""
+
+
+@pytest.fixture(scope="session")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    try:
+        return emulated_machine(tmp_path_factory.mktemp("machines") / DEVICE, Silent())
+    except EdgecnnError as error:
+        pytest.skip(error.line())
+
+
+def logits(host: Host, kit: Path, pixels: Path, out: Path) -> np.ndarray:
+    host.run(Task(kit, "evaluate", given={"--pixels": pixels}, out=out), lease_s=600, tell=Silent())
+    return np.concatenate([np.load(path) for path in sorted(out.glob("logits-*.npy"))])
+
+
+def test_it_is_another_processor_and_says_that_it_is_played(machine: Path) -> None:
+    host = EmulatedHost(machine)
+    here = host.identify()
+    assert here.observed["architecture"] == "aarch64" and "asimddp" in here.conditions["isa"]
+    assert here.conditions["emulator"] == "QEMU user mode, cortex-a76" and here.fidelity is Fidelity.EMULATED
+    assert host.runtime_version("onnxruntime") is not None and host.runtime_version("openvino") is None
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_an_ordinary_builds_kits_answer_as_they_do_here(
+    ordinary_kits: Kits,  # noqa: F811
+    machine: Path,
+    tmp_path: Path,
+    precision: str,
+) -> None:
+    kit = ordinary_kits[precision]
+    said = EmulatedHost(machine).run(Task(kit, "selftest"), lease_s=600, tell=Silent())["selftest"]
+    assert said["logits_difference"] <= said["logits_allowed"]
+    recipe = Kit.open(kit).manifest.recipe
+    np.save(
+        tmp_path / "pixels.npy",
+        np.stack([to_pixels(as_picture(Image.fromarray(demo_images()[index])), recipe) for index in range(PICTURES)]),
+    )
+    arm = logits(EmulatedHost(machine), kit, tmp_path / "pixels.npy", tmp_path / "arm")
+    x86 = logits(LocalHost(), kit, tmp_path / "pixels.npy", tmp_path / "x86")
+    assert arm.shape == x86.shape and (arm.argmax(1) == x86.argmax(1)).all()
+    assert np.abs(arm - x86).max() <= AGREE[precision] * np.ptp(x86)
+
+
+@needs_sshd
+def test_behind_an_ssh_server_it_is_found_and_recognised(machine: Path, board: Loopback) -> None:
+    command = [sys.executable, "-m", "edgecnn", "devices", "check", DEVICE, "--host", "loopback", "--json"]
+    done = subprocess.run(
+        [*command, "--python", str(machine / "python3")], env=dict(os.environ), capture_output=True, text=True, check=False
+    )
+    found = json.loads(done.stdout)
+    assert found["facts"]["architecture"] == "aarch64"
+    assert {"numpy", "pillow", "onnxruntime"} <= set(found["facts"]["packages"])
+    assert [each["ref"] for each in found["findings"] if each["weight"] == "stops"] == []
