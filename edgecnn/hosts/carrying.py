@@ -6,6 +6,7 @@ import json
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from edgecnn.errors.preflight import WheelsNotUnpacked
 from edgecnn.hosts.recording import in_shell
@@ -21,15 +22,24 @@ _SEND_S, _UNPACK_S = 900.0, 900.0
 _LAST_LINES = 2
 
 
-def carry_wheels(link: Link, python: str, packages: Sequence[str], platform: WheelPlatform, here: Path, tell: Progress) -> str:
+class Parcel(NamedTuple):
+    """What is carried."""
+
+    packages: tuple[str, ...]
+    """Requirements, as pip takes them."""
+    platform: WheelPlatform
+    """Of the board."""
+    here: Path
+    """Where downloaded wheels stay."""
+
+
+def carry_wheels(link: Link, python: str, parcel: Parcel, tell: Progress) -> str:
     """Give a board these packages in a virtual environment of its own; nothing that it holds is sent again.
 
     Args:
         link: to the board.
         python: by which the environment is made.
-        packages: requirements, as pip takes them.
-        platform: of the board.
-        here: where downloaded wheels stay.
+        parcel: what it is given.
         tell: hears what is sent.
 
     Returns:
@@ -40,7 +50,7 @@ def carry_wheels(link: Link, python: str, packages: Sequence[str], platform: Whe
         WheelsNotUnpacked: the board could not take them.
         LinkLost: the connection ended meanwhile.
     """
-    wheels = download_wheels(packages, platform, here)
+    wheels = download_wheels(*parcel)
     _send(link, wheels, tell)
     said = f"FOLDER = {FOLDER!r}\nWHEELS = {[wheel.name for wheel in wheels]!r}\n".encode() + UNPACKER.read_bytes()
     answer = link.ask(f"exec {in_shell(python)} -", given=said, timeout_s=_UNPACK_S)

@@ -26,4 +26,5 @@ def unpack(folder: Path, wheels: Sequence[str]) -> Dict[str, object]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(unpack(Path(os.path.expanduser(FOLDER)), WHEELS)))  # type: ignore[name-defined]  # noqa: F821 - see above
+    made = unpack(Path(os.path.expanduser(FOLDER)), WHEELS)  # type: ignore[name-defined]  # noqa: F821 - see above
+    sys.stdout.write(json.dumps(made) + "\n")

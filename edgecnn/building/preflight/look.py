@@ -13,7 +13,7 @@ from edgecnn.building.preflight.facts import facts_of
 from edgecnn.building.preflight.needs import needs_of
 from edgecnn.building.preflight.python import missing_packages
 from edgecnn.errors.preflight import CarryWithoutHost
-from edgecnn.hosts.carrying import carry_wheels
+from edgecnn.hosts.carrying import Parcel, carry_wheels
 from edgecnn.hosts.recording import HERE, record_board, record_here
 from edgecnn.hosts.ssh.address import Address
 from edgecnn.hosts.ssh.link import Link
@@ -82,7 +82,7 @@ def with_packages(seen: Seen, device: Device | None, tell: Progress) -> Seen:
     if not packages:
         return seen
     platform = WheelPlatform(python.version[:2], seen.facts.architecture, python.glibc or (0, 0))
-    return seen.again(carry_wheels(seen.link, seen.python, packages, platform, _wheels(platform), tell))
+    return seen.again(carry_wheels(seen.link, seen.python, Parcel(packages, platform, _wheels(platform)), tell))
 
 
 def _wheels(platform: WheelPlatform) -> Path:
