@@ -38,7 +38,7 @@ def as_local(facts: BoardFacts) -> LocalFacts:
 
 
 def _read(recording: Recording, root: Path) -> BoardFacts:
-    known = local_facts(root, recording.machine, recording.cores)
+    known = local_facts(root, architecture=recording.machine, cores=recording.cores)
     conditions, observed = read_conditions(root=root), observe(root)
     flags = read_throttles(root).flags or 0
     available, temperature = observed.get("memory_available_mib"), observed.get("temperature_c")
