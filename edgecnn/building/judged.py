@@ -31,6 +31,7 @@ from edgecnn.measure.kits import entrant_of
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.meter_log import open_log
 from edgecnn.measure.race import RaceResult, fresh
+from edgecnn.runner.interpreters import own_python_version
 from edgecnn.values.base import Value
 from edgecnn.values.profile import CONDITIONS_THAT_MUST_MATCH, Profile
 from edgecnn.values.recipe import GateChoice
@@ -185,7 +186,10 @@ def _of_this_device(profile: Profile, judged: JudgedScene) -> bool:
     """Where this machine is the device, every condition but the runtime's own must be this machine's."""
     if profile.device != judged.finished.resolved.device.name:
         return False
-    then, now = profile.environment.conditions, judged.lab.environment.conditions
+    then = profile.environment.conditions
+    now = dict(judged.lab.environment.conditions)
+    if (own := own_python_version(then.get("runtime", ""))) is not None:
+        now["python"] = own
     names = [name for name in CONDITIONS_THAT_MUST_MATCH if name not in _OF_THE_KIT]
     return not judged.scene.attached or all(then.get(name) == now.get(name) for name in names)
 

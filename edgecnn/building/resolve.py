@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from edgecnn.backends.installed import installed_version, require_packages
+from edgecnn.backends.installed import Lacking, installed_version, lacking, require_packages
 from edgecnn.backends.registry import all_backends, backend_for
 from edgecnn.building.as_brought import as_brought
 from edgecnn.building.aware import PACKAGE as TORCHAO
@@ -59,7 +59,7 @@ DEMO_RESOLUTION_PX = 64
 """The demo's images are 28 pixels wide: a larger input would cost time and show nothing more."""
 DISTRIBUTIONS = (
     "torch", "torchvision", "safetensors", "onnx", "onnxscript", "onnxruntime", "onnxconverter-common", "openvino", "nncf",
-    "pillow", "numpy", "timm", "tensorrt", "tensorrt-rtx-cu13-bindings", TORCHAO, "scikit-learn",
+    "pillow", "numpy", "timm", "tensorrt", "tensorrt-rtx-cu13-bindings", TORCHAO, "scikit-learn", "ncnn", "pnnx",
 )  # fmt: skip
 """Everything whose version can bind an artifact's bytes."""
 ABSENT = "absent"
@@ -225,20 +225,19 @@ def _candidates(
     for backend in all_backends():
         if runtime not in (None, backend.runtime) or (runtime is None and not _offered(device, backend.runtime)):
             continue
-        absent = [name for name in backend.packages if installed_version(name) is None]
+        lacks = lacking(backend.packages, backend.extra)
         entries = backend.supports(with_local_facts(device, facts))
         offered += entries
         for entry in entries:
             if isinstance(entry, Unsupported):
                 unsupported.append(entry)
-            elif absent:
-                unavailable[entry.id] = _unavailable(absent, backend.extra)
+            elif lacks is not None:
+                unavailable[entry.id] = _unavailable(lacks)
             else:
                 built[entry.id] = entry
-    needed = [name for name in backend_for(BASELINE.runtime).packages if installed_version(name) is None]
-    if needed:
-        lacking = _unavailable(needed, backend_for(BASELINE.runtime).extra)
-        raise NothingToBuild(device=device.name, reasons=(lacking.why,), command=lacking.command)
+    needed = lacking(backend_for(BASELINE.runtime).packages, backend_for(BASELINE.runtime).extra)
+    if needed is not None:
+        raise NothingToBuild(device=device.name, reasons=(needed.why,), command=needed.command)
     require_candidate(device, runtime, offered)
     if asked.quantize.aware:
         require_precision(device, Precision.INT8, "quantize.aware", offered)
@@ -254,14 +253,14 @@ def _with_learned(
     """Candidates that cost another training come last, and only where they are asked for."""
     aware = aware_candidates(candidates) if recipe.quantize.aware else ()
     found = list(candidates)
-    for more, lacking in (
+    for more, why in (
         (aware, aware_unavailable(recipe, data)),
         (surgery_candidates(candidates, recipe), surgery_unavailable(recipe, data)),
     ):
-        if lacking is None:
+        if why is None:
             found += more
         else:
-            unavailable = {**unavailable, **{candidate.id: lacking for candidate in more}}
+            unavailable = {**unavailable, **{candidate.id: why for candidate in more}}
     return tuple(found), unavailable
 
 
@@ -269,9 +268,8 @@ def _offered(device: Device, runtime: Runtime) -> bool:
     return runtime in device.runtimes and device.runtimes[runtime].offered
 
 
-def _unavailable(absent: list[str], extra: str) -> Unavailable:
-    verb = "is" if len(absent) == 1 else "are"
-    return Unavailable(why=f"{', '.join(absent)} {verb} not installed", command=f'pip install "edgecnn[{extra}]"')
+def _unavailable(lacks: Lacking) -> Unavailable:
+    return Unavailable(why=lacks.why, command=lacks.command)
 
 
 def _answer(request: BuildRequest, arch: ArchSpec, store: Store, versions: Mapping[str, str]) -> WeightsAnswer:

@@ -40,6 +40,7 @@ from edgecnn.values.side_by_side import (
 from edgecnn.values.verdict import Fidelity
 
 LABELS = string.ascii_uppercase
+_OF_THE_BUILD = (*CONDITIONS_OF_THE_MACHINE, "python")
 
 
 @dataclass(frozen=True, eq=False)
@@ -241,7 +242,7 @@ def _machines(given: Sequence[_Given]) -> Iterator[MachineGroup]:
         if timed is None:
             continue
         conditions = each.report.environment.conditions
-        held = {name: conditions[name] for name in CONDITIONS_OF_THE_MACHINE if name in conditions}
+        held = {name: conditions[name] for name in _OF_THE_BUILD if name in conditions}
         same = next((labels for other, labels, _ in groups if held and other == held), None)
         if same is None:
             groups.append((held, [each.label], timed.machine))
@@ -255,7 +256,7 @@ def _machines(given: Sequence[_Given]) -> Iterator[MachineGroup]:
 def _differing(first: Mapping[str, str], other: Mapping[str, str]) -> Iterator[str]:
     if not first and not other:
         yield "conditions: nobody recorded them"
-    for name in CONDITIONS_OF_THE_MACHINE:
+    for name in _OF_THE_BUILD:
         then, now = first.get(name), other.get(name)
         if then != now:
             yield f"{name}: {then or 'unknown'} → {now or 'unknown'}"

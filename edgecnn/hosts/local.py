@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,24 +9,27 @@ from typing import Any
 from edgecnn.hosts.program import Program, run_program
 from edgecnn.hosts.task import SCHEDULE, Task
 from edgecnn.runner.environment import read_environment
-from edgecnn.runner.runtimes import installed_version
+from edgecnn.runner.interpreters import python_of, runtime_version
 from edgecnn.runner.schedule import clean_environment
 from edgecnn.values.profile import Environment
 from edgecnn.values.stage import Progress
 
 
 class LocalHost:
-    """Starts runners with this Python, each leading a process group that is gone when ``run`` returns or raises."""
+    """Starts runners with this Python, or that of the kit's runtime.
+
+    Each leads a process group that is gone when ``run`` returns or raises.
+    """
 
     part_bytes: int | None = None
     """A file is read where it lies."""
 
-    def __init__(self, temporary: Path | None = None, python: str = sys.executable) -> None:
+    def __init__(self, temporary: Path | None = None, python: str | None = None) -> None:
         """Of its runners.
 
         Args:
             temporary: where they leave what libraries drop into the folder of temporary files; None: the usual one.
-            python: that starts them.
+            python: that starts them; None: this one, or that of the kit's runtime.
         """
         self._python = python
         self._own = {} if temporary is None else {"TMPDIR": str(temporary)}
@@ -37,8 +39,8 @@ class LocalHost:
         return Environment.model_validate(read_environment())
 
     def runtime_version(self, runtime: str) -> str | None:
-        """What this Python has installed."""
-        return installed_version(runtime)
+        """What this Python has installed, or the runtime's own."""
+        return runtime_version(runtime)
 
     def recall(self, out: Path) -> None:
         """Results are written where they are wanted."""
@@ -50,6 +52,6 @@ class LocalHost:
             task.out.mkdir(parents=True, exist_ok=True)
             (task.out / SCHEDULE).write_text(task.schedule.text())
         argv = task.argv(lambda path: str(path.absolute()))
-        words = (self._python, "-m", "runner", "--lease-s", str(lease_s), *argv)
+        words = (self._python or python_of(folder), "-m", "runner", "--lease-s", str(lease_s), *argv)
         runner = Program(words, argv, folder, {**clean_environment(folder), **self._own})
         return run_program(runner, lease_s=lease_s, tell=tell)

@@ -25,8 +25,9 @@ from edgecnn.values.verdict import Fidelity, Interval
 RUNS_NEEDED = 7
 """Below this, no distribution-free 98 % interval of a median exists: 1 - 2 / 2^6 is 96.9 %."""
 
-CONDITIONS_OF_THE_MACHINE = tuple(name for name in CONDITIONS_THAT_MUST_MATCH if name not in ("runtime", "runtime_version"))
-"""What two kits of one race must share. Comparing runtimes is what a race is for."""
+_OF_THE_RUNTIME = ("runtime", "runtime_version", "python")
+CONDITIONS_OF_THE_MACHINE = tuple(name for name in CONDITIONS_THAT_MUST_MATCH if name not in _OF_THE_RUNTIME)
+"""What two kits of one race must share. Comparing runtimes is what a race is for, and some have a Python of their own."""
 
 OTHERS_PERCENT_MAX = 5.0
 """Of all processors' time during a race, what other programs may take before a slow kit may be theirs. On two cores that both

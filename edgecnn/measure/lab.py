@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from edgecnn.hosts.local import LocalHost
 from edgecnn.hosts.protocol import Host
 from edgecnn.measure.kits import KitRef
+from edgecnn.runner.interpreters import own_python_version
 from edgecnn.store.store import Store
 from edgecnn.values.profile import Environment
 from edgecnn.values.stage import Progress
@@ -29,6 +31,10 @@ class Lab:
 
     def environment_of(self, kit: KitRef) -> Environment:
         """What a run of this kit would record on the host now: the machine's conditions, and its runtime's installed version."""
-        found = {"runtime": kit.runtime, "runtime_version": self.host.runtime_version(kit.runtime)}
+        found = {
+            "runtime": kit.runtime,
+            "runtime_version": self.host.runtime_version(kit.runtime),
+            "python": own_python_version(kit.runtime) if isinstance(self.host, LocalHost) else None,
+        }
         known = {name: value for name, value in found.items() if value is not None}
         return self.environment.model_copy(update={"conditions": {**self.environment.conditions, **known}})

@@ -9,6 +9,7 @@ DISTRIBUTIONS: Dict[str, Tuple[str, ...]] = {
     "onnxruntime": ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino"),
     "openvino": ("openvino",),
     "tensorrt": ("tensorrt", "tensorrt-cu12", "tensorrt-cu13", "nvidia-tensorrt"),
+    "ncnn": ("ncnn",),
     "torch": ("torch",),
     "tensorrt-rtx": ("tensorrt-rtx", "tensorrt-rtx-cu13-bindings", "tensorrt-rtx-cu12-bindings"),
 }
@@ -23,12 +24,6 @@ def installed_version(name: str) -> Optional[str]:
         except metadata.PackageNotFoundError:
             continue
     return None
-
-
-def installed_runtimes() -> Dict[str, str]:
-    """Every known runtime that is installed, and its version."""
-    found = {name: installed_version(name) for name in DISTRIBUTIONS}
-    return {name: version for name, version in found.items() if version is not None}
 
 
 def runtime_of(session_module: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any, Dict, List, Optional
@@ -13,6 +12,7 @@ from typing import Any, Dict, List, Optional
 from .cold_start import spawned_now
 from .failure import RunnerError
 from .files import make_folder, read_json, sha256_of, write_json
+from .interpreters import kept_variables, python_of
 from .items import Item, Schedule, describe, read_schedule, run_file
 from .say import Teller
 
@@ -67,6 +67,7 @@ def bench(schedule_path: Path, out: Path) -> Dict[str, Any]:
 def clean_environment(kit: Path) -> Dict[str, str]:
     """Variables for a process in a kit: nothing that would change which code runs or how a runtime computes."""
     kept = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
+    kept.update(kept_variables())
     return dict(kept, PYTHONPATH=str(kit), PYTHONDONTWRITEBYTECODE="1", PYTHONUNBUFFERED="1")
 
 
@@ -106,7 +107,7 @@ def _run_one(schedule: Schedule, index: int, item: Item, out: Path) -> None:
     target, log = run_file(out, index), out / "run-{:05d}.log".format(index)
     if target.is_file():
         target.unlink()
-    command = [sys.executable, "-m", "runner.worker", "--schedule", str((out / _COPY).resolve()), "--index", str(index)]
+    command = [python_of(item.kit), "-m", "runner.worker", "--schedule", str((out / _COPY).resolve()), "--index", str(index)]
     try:
         error = _watch(command + ["--out", str(out.resolve())], item.kit, schedule.timeout_s, log)
     except OSError as problem:

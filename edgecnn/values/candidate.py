@@ -18,6 +18,7 @@ class Runtime(StrEnum):
     ONNXRUNTIME = "onnxruntime"
     OPENVINO = "openvino"
     TENSORRT = "tensorrt"
+    NCNN = "ncnn"
     TORCH = "torch"
     """Plays the desktop-GPU baseline and is never shipped: no device file names it, no backend makes it."""
 

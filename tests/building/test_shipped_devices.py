@@ -27,8 +27,9 @@ FACTS_ONLY = {
     ),
     "android-arm64": (
         "nothing can be built for android-arm64: a kit is run by Python, which Android does not have; an app loads ONNX Runtime "
-        "as an Android package — the ONNX file in a kit of --target raspberry-pi-4 is for the same architecture, and an app of "
-        "yours may load it; nothing here measures it there [device-facts-only]"
+        "as an Android package — the ONNX file in a kit of --target raspberry-pi-4, or the two ncnn files in one of "
+        "raspberry-pi-4:ncnn, are for the same architecture, and an app of yours may load them; nothing here measures it there "
+        "[device-facts-only]"
     ),
     "intel-npu": (
         "nothing can be built for intel-npu: edgecnn's OpenVINO kits are for its CPU plugin; none has been built for, or run on, "
@@ -37,11 +38,14 @@ FACTS_ONLY = {
 }
 CPU = ["onnxruntime-fp32", "onnxruntime-int8"]
 INTEL = [*CPU, "openvino-fp32", "openvino-int8"]
+NCNN = ["ncnn-fp32"]
 GPU = ["tensorrt-fp16", "tensorrt-int8"]
 BUILT = {
     "arm64-emulated": CPU,
     "arm64-server": CPU,
+    "arm64-server:ncnn": NCNN,
     "cpu": INTEL,
+    "cpu:ncnn": NCNN,
     "h200": [*CPU, *GPU],
     "intel-cpu": INTEL,
     "intel-cpu-avx2": INTEL,
@@ -54,7 +58,9 @@ BUILT = {
     "jetson-orin-nx:onnxruntime": CPU,
     "jetson-xavier-nx:onnxruntime": CPU,
     "raspberry-pi-4": CPU,
+    "raspberry-pi-4:ncnn": NCNN,
     "raspberry-pi-5": CPU,
+    "raspberry-pi-5:ncnn": NCNN,
     "rtx-3060": [*CPU, *GPU],
     "rtx-4090": [*CPU, *GPU],
 }

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from edgecnn.backends.installed import lacking
+from edgecnn.backends.own_environment import own_environment
 from edgecnn.errors.base import ExitCode
 from edgecnn.errors.host import RunnerFailed
 from edgecnn.errors.packages import MissingPackage
@@ -14,16 +16,18 @@ from edgecnn.hosts.local import LocalHost
 from edgecnn.hosts.task import Task
 from edgecnn.runner.failure import RunnerError
 from edgecnn.runner.kit import Kit
-from edgecnn.runner.sessions import open_session
-from tests.conformance.subjects import Subject, kit_of, subjects
+from tests.conformance.elsewhere import open_session
+from tests.conformance.subjects import Subject, kit_of, marked, subjects
 from tests.quantization.made import Quiet
 
 BUILD_LEASE_S = 600.0
 
 
-@pytest.fixture(params=subjects(), ids=lambda each: each.candidate.id)
+@pytest.fixture(params=marked(subjects()), ids=lambda each: each.candidate.id)
 def subject(request: pytest.FixtureRequest) -> Subject:
     found: Subject = request.param
+    if own_environment(found.backend.extra) is not None and (lacks := lacking(found.backend.packages, found.backend.extra)):
+        pytest.skip(f"{lacks.why} — {lacks.command}")
     return found
 
 

@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import pytest
 
+from edgecnn.backends.own_environment import own_environment
 from edgecnn.backends.protocol import Backend
 from edgecnn.backends.registry import all_backends
 from edgecnn.quantization.candidate_files import CandidateRequest, make_candidate
@@ -69,6 +71,11 @@ def subjects() -> list[Subject]:
     return [
         Subject(backend, each) for backend in all_backends() for each in backend.supports(device) if isinstance(each, Candidate)
     ]
+
+
+def marked(found: list[Subject]) -> list[Any]:
+    """As parameters of tests: those of a runtime in an environment of its own are ``full``, since most machines have none."""
+    return [pytest.param(each, marks=pytest.mark.full) if own_environment(each.backend.extra) else each for each in found]
 
 
 def kit_of(subject: Subject) -> Path:

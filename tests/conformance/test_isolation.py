@@ -12,9 +12,10 @@ import onnx
 import pytest
 
 from edgecnn.runner.kit import Kit
+from edgecnn.runner.runtimes import runs_on_gpu
 from edgecnn.runner.schedule import bench
 from edgecnn.values.candidate import Method
-from tests.conformance.subjects import Subject, copied, lay_kit, spoiled, subjects
+from tests.conformance.subjects import Subject, copied, lay_kit, marked, spoiled, subjects
 from tests.runner.kits import CLASSES as KIT_CLASSES
 from tests.runner.kits import network
 from tests.runner.processes import schedule_of
@@ -40,6 +41,9 @@ def three_runs(
     """A good kit, a bad one, the good one again; what the schedule said, and each run. ``how`` is the bad one's alone."""
     path = schedule_of(folder / "s.json", good, bad, good, timeout_s=TIMEOUT_S)
     schedule = json.loads(path.read_text())
+    if not runs_on_gpu(Kit.open(good).manifest.session.module):
+        for item in schedule["items"]:
+            item["knobs"] = {"threads": "1"}  # beside other work, threads of some runtimes wait long for each other
     schedule["items"][1].update(how)
     path.write_text(json.dumps(schedule))
     result = bench(path, folder / "out")
@@ -92,7 +96,7 @@ def plainest() -> list[Subject]:
     return list(firsts.values())
 
 
-@pytest.mark.parametrize("subject", plainest(), ids=lambda each: each.candidate.id)
+@pytest.mark.parametrize("subject", marked(plainest()), ids=lambda each: each.candidate.id)
 def test_a_model_that_takes_too_long_is_killed_at_the_time_out(subject: Subject, kit: Path, tmp_path: Path) -> None:
     made = tmp_path / "made"
     made.mkdir()

@@ -8,7 +8,7 @@ import tomllib
 
 from tests.house.source_tree import PACKAGE, ROOT, SCRIPTS, modules, relative, syntax
 
-RUNNER_MAY_IMPORT = {"numpy", "PIL", "onnxruntime", "openvino", "tensorrt", "tensorrt_rtx_bindings", "torch"}
+RUNNER_MAY_IMPORT = {"numpy", "PIL", "onnxruntime", "openvino", "tensorrt", "tensorrt_rtx_bindings", "torch", "ncnn"}
 """Beyond the standard library and itself: two libraries, and in a session the one runtime it is about."""
 
 

@@ -16,7 +16,9 @@ from typing import Literal, NamedTuple
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from edgecnn.runner.runtimes import installed_version
+from edgecnn.backends.installed import installed_version
+from edgecnn.backends.own_environment import own_environment
+from edgecnn.runner.interpreters import runtime_version
 from edgecnn.values.doctor import Addition, PackageFact
 
 _CHECKOUT = Path(__file__).resolve().parents[3]
@@ -42,6 +44,12 @@ PARTS = (
     PartRow(
         "tensorrt-rtx", "builder", "tensorrt-rtx", "fp16 and INT8 candidates for TensorRT, built ahead of time without a GPU"
     ),
+    PartRow(
+        "ncnn",
+        "runtime",
+        "ncnn",
+        "fp32 candidates for ncnn, which is small and runs in Android apps too",
+    ),
     PartRow("train", "extra", "torch", "training, export to ONNX, and the desktop GPU as a baseline"),
     PartRow("aware", "extra", "torchao", "INT8 candidates of weights that learned it (quantize.aware), beside those of `train`"),
     PartRow("report", "extra", "altair", "a finished build as one HTML page"),
@@ -64,6 +72,7 @@ SIZES: Mapping[str, Size] = {
     "onnxruntime": Size(32, 95),
     "openvino": Size(70, 256),
     "tensorrt-rtx": Size(124, 328),
+    "ncnn": Size(63, 206, beyond="an environment without packages"),
     "train": Size(2879, 5392),
     "aware": Size(3.4, 24),
     "report": Size(34, 102),
@@ -83,8 +92,16 @@ def part_names() -> tuple[str, ...]:
     return tuple(row.name for row in PARTS)
 
 
+def version_of(lead: str) -> str | None:
+    """Of a runtime as its kits find it, of any other distribution as it is installed."""
+    return runtime_version(lead) or installed_version(lead)
+
+
 def packages_of(extra: str = _BARE) -> tuple[PackageFact, ...]:
     """What an extra, or without a name every install, asks for on this machine, and what is installed of it."""
+    own = own_environment(extra)
+    if own is not None:
+        return tuple(_fact(Requirement(f"{name}{versions}")) for name, versions in {**own.packages, **own.bare}.items())
     return tuple(_fact(wanted) for wanted in declared().get(extra, ()))
 
 
@@ -104,7 +121,13 @@ def addition_of(row: PartRow) -> Addition:
 
 
 def install_command(extra: str) -> str:
-    """What installs an extra into this very interpreter, from the checkout that is running where it is one."""
+    """What installs an extra into this very interpreter, from the checkout that is running where it is one.
+
+    Of a runtime with an environment of its own: what makes that.
+    """
+    own = own_environment(extra)
+    if own is not None:
+        return own.command
     pip = "pip" if _is_this_pythons(shutil.which("pip")) else f"{shlex.quote(sys.executable)} -m pip"
     if not _in_checkout():
         return f'{pip} install "edgecnn[{extra}]"'
@@ -157,6 +180,6 @@ def _is_this_pythons(pip: str | None) -> bool:
 
 
 def _fact(wanted: Requirement) -> PackageFact:
-    version = installed_version(wanted.name)
+    version = version_of(wanted.name)
     fits = version is not None and wanted.specifier.contains(version, prereleases=True)
     return PackageFact(name=canonicalize_name(wanted.name), wanted=str(wanted.specifier), version=version, fits=fits)

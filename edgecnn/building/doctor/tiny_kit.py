@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from edgecnn.backends.own_environment import own_environment
+from edgecnn.backends.registry import backend_for
 from edgecnn.building.doctor.tiny_network import CLASSES, FILE, SIDE_PX, answers
 from edgecnn.data.golden import write_golden
 from edgecnn.data.images import ImageSource
@@ -67,8 +69,7 @@ def make_tiny_kit(
         folder.mkdir()
     write_golden(_NoPhotographs(), runner_pixels.PixelRecipe(**PREPROCESSING.pixels.model_dump()), 0, pixels)
     (pixels / "labels.json").write_text(json.dumps([f"class {number}" for number in range(CLASSES)]), encoding="utf-8")
-    shutil.copyfile(FILE, model / "model.onnx")
-    (model / MODEL_FILE_NAME).write_text(_described(candidate, session, engine).to_json(), encoding="utf-8")
+    _write_model(candidate, session, engine, model)
     normalization = PREPROCESSING.normalization
     golden = np.load(pixels / "golden" / "pixels.npy", allow_pickle=False)
     np.save(
@@ -80,6 +81,15 @@ def make_tiny_kit(
     )
     stage.make({Role("model"): model, Role("pixels"): pixels}, kit, tell)
     return kit
+
+
+def _write_model(candidate: Candidate, session: SessionSpec, engine: EngineSpec | None, model: Path) -> None:
+    """ONNX as it is; what a runtime in an environment of its own reads is made there, which tries its converter too."""
+    if own_environment(candidate.runtime) is None:
+        shutil.copyfile(FILE, model / "model.onnx")
+        (model / MODEL_FILE_NAME).write_text(_described(candidate, session, engine).to_json(), encoding="utf-8")
+        return
+    backend_for(candidate.runtime).convert(FILE, candidate.model_copy(update={"session_options": session.options}), model)
 
 
 def _described(candidate: Candidate, session: SessionSpec, engine: EngineSpec | None) -> ModelFile:

@@ -14,9 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from edgecnn.backends.installed import lacking
+from edgecnn.backends.ncnn import FP32 as NCNN_FP32
 from edgecnn.backends.openvino import PRECISION_HINT
+from edgecnn.backends.own_environment import own_environment
 from edgecnn.backends.tensorrt import LEAST_VERSION
-from edgecnn.building.doctor.parts import PARTS, PartRow, addition_of, packages_of
+from edgecnn.building.doctor.parts import PARTS, PartRow, addition_of, packages_of, version_of
 from edgecnn.building.doctor.tiny_kit import make_tiny_kit
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.hosts.local import LocalHost
@@ -24,7 +27,6 @@ from edgecnn.hosts.program import Program, package_environment, run_program
 from edgecnn.hosts.task import Task
 from edgecnn.models.catalogue import all_archs
 from edgecnn.models.weights import package_file, sha256_of
-from edgecnn.runner.runtimes import installed_version
 from edgecnn.values.candidate import Candidate, Precision, Runtime
 from edgecnn.values.doctor import Part, State
 from edgecnn.values.model_file import EngineSpec, SessionSpec
@@ -38,6 +40,7 @@ _SESSIONS = {
     "onnxruntime": SessionSpec(module="onnxruntime_cpu"),
     "openvino": SessionSpec(module="openvino_cpu", options={PRECISION_HINT: "f32"}),
     "tensorrt": SessionSpec(module="tensorrt_gpu"),
+    "ncnn": SessionSpec(module="ncnn_cpu", options=NCNN_FP32),
 }
 
 
@@ -56,8 +59,8 @@ class Trials:
         return tuple(self._part(row) for row in PARTS)
 
     def _part(self, row: PartRow) -> Part:
-        version = installed_version(row.lead)
-        state, found, seconds = State.ABSENT, f"{row.lead} is not installed", None
+        version = version_of(row.lead)
+        state, found, seconds = State.ABSENT, _why_absent(row), None
         if version is not None:
             self.tell.note(f"trying {row.name}")
             began = time.monotonic()
@@ -78,6 +81,7 @@ class Trials:
         trials: dict[str, Callable[[], tuple[State, str]]] = {
             "onnxruntime": lambda: self._selftest("onnxruntime"),
             "openvino": lambda: self._selftest("openvino"),
+            "ncnn": lambda: self._selftest("ncnn"),
             "tensorrt": self._tensorrt,
             "tensorrt-rtx": self._ahead_of_time,
             "offline-weights": _weights_there,
@@ -120,6 +124,11 @@ class Trials:
             said = run_program(program, lease_s=self.lease_s, tell=self.tell)
         self.torch_gpus += said.get("gpus", ())
         return State.WORKS, str(said["found"])
+
+
+def _why_absent(row: PartRow) -> str:
+    lacks = lacking((row.lead,), row.name) if own_environment(row.name) is not None else None
+    return f"{row.lead} is not installed" if lacks is None else lacks.why
 
 
 def _ran(said: Mapping[str, Any]) -> str:

@@ -19,9 +19,9 @@ from edgecnn.hosts.program import Program, package_environment, run_program
 from edgecnn.measure.loadgen.log import read_run
 from edgecnn.measure.loadgen.search import LOWEST_SHARE, highest_valid
 from edgecnn.measure.loadgen.settings import LoadAsked, seconds_at_most, server_settings, settings_for, sharpened
+from edgecnn.runner.interpreters import runtime_version
 from edgecnn.runner.kit import Kit
 from edgecnn.runner.knobs import chosen_knobs
-from edgecnn.runner.runtimes import installed_version as runtime_version
 from edgecnn.runner.runtimes import runtime_of
 from edgecnn.values.loadgen import LoadGenReport, LoadRun, LoadSettings, PilotBatch, Scenario, ScenarioResult
 from edgecnn.values.profile import Environment

@@ -61,6 +61,7 @@ RUNTIME_DASHES: Mapping[str, tuple[list[int], str]] = {
     "onnxruntime": ([1, 0], "solid"),
     "openvino": ([6, 3], "dashed"),
     "tensorrt": ([2, 2], "dotted"),
+    "ncnn": ([10, 2], "long-dashed"),
     "torch": ([8, 3, 2, 3], "dash-dotted"),
 }
 """How a line of each runtime is drawn, and the word for it."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from edgecnn.backends.own_environment import OWN_ENVIRONMENTS
 from edgecnn.building.doctor import parts
 from edgecnn.building.doctor.parts import NOT_MEASURED, PARTS, SIZES, addition_of, install_command, packages_of
 from tests.house.source_tree import ROOT
@@ -26,7 +27,9 @@ Requires-Dist: elsewhere>=1; (sys_platform == 'plan9') and extra == 'openvino'
 
 def test_every_extra_of_the_project_is_a_part_with_a_size_or_the_reason_why_there_is_none() -> None:
     extras = PROJECT["optional-dependencies"].keys() - {"all", "test", "docs"}
-    assert {row.name for row in PARTS} == extras == SIZES.keys() | NOT_MEASURED.keys()
+    elsewhere = {each.runtime for each in OWN_ENVIRONMENTS}
+    assert {row.name for row in PARTS} == extras | elsewhere == SIZES.keys() | NOT_MEASURED.keys()
+    assert not extras & elsewhere
     assert not SIZES.keys() & NOT_MEASURED.keys()
 
 

@@ -1,0 +1,34 @@
+"""Runs in ncnn's own environment, where there is no edgecnn: PARAM BIN INPUT OUTPUT FEED.npy LOGITS.npy.
+
+It is not the runner's code, which must reproduce what this answers.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import ncnn
+import numpy as np
+
+
+def main(words: list[str]) -> None:
+    """Write the logits, float32 (N, classes), of a feed, float32 (N, 3, H, W)."""
+    param, weights, first, last, feed, logits = words
+    net = ncnn.Net()
+    for name in ("use_fp16_packed", "use_fp16_storage", "use_fp16_arithmetic", "use_bf16_packed", "use_bf16_storage"):
+        setattr(net.opt, name, False)
+    if net.load_param(param) != 0 or net.load_model(weights) != 0:
+        sys.exit("ncnn does not open the files that pnnx made")
+    answers = []
+    for picture in np.load(feed):
+        extractor = net.create_extractor()
+        extractor.input(first, ncnn.Mat(picture).clone())
+        code, answer = extractor.extract(last)
+        if code != 0:
+            sys.exit(f"ncnn's extractor answered {code}")
+        answers.append(np.array(answer))
+    np.save(logits, np.stack(answers))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,153 @@
+"""ncnn on the CPU. It takes one picture at a time: a batch is a row of calls, in the order of its pictures.
+
+Which number formats it stores and computes in follows the processor unless told otherwise, so that the kit names all of them.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence
+
+import ncnn
+import numpy as np
+
+from ..failure import RunnerError
+from ..feeds import TensorSpec
+from ..files import write_bytes
+from . import Session, threads_of
+
+if TYPE_CHECKING:
+    from ..kit import Kit
+
+KNOBS = ("threads",)
+"""The others of ``ncnn.Option`` choose number formats or other algorithms, which round otherwise."""
+AS_STORED = 1
+"""``Extractor.extract``: leave a tensor in the format and packing that the next layer reads."""
+
+
+class NcnnSession(Session):
+    """A network in ncnn."""
+
+    def __init__(self, kit: Kit, options: Dict[str, str], trace_folder: Optional[Path]) -> None:
+        manifest = kit.manifest
+        self._input, self._output = manifest.model.input.name, manifest.model.output.name
+        side = manifest.recipe.crop_px
+        self._spec = TensorSpec(self._input, manifest.model.input.dtype, (None, 3, side, side))
+        self._net = ncnn.Net()
+        self.threads = _settle(self._net.opt, options)
+        param = kit.path(manifest.model.entry)
+        weights = [kit.path(name) for name in manifest.model.files if name.endswith(".bin")]
+        if self._net.load_param(str(param)) != 0:
+            raise _refused(param, "it is no network of layers that this version has")
+        for path in weights:
+            if self._net.load_model(str(path)) != 0:
+                raise _refused(path, "it does not hold the weights that the network needs")
+        blobs = [blob.name for blob in self._net.blobs()]
+        for name in (self._input, self._output):
+            if name not in blobs:
+                raise _refused(param, "no tensor of it is called {!r}".format(name))
+        self._trace = None if trace_folder is None else _Trace(self._net, param, trace_folder)
+
+    def inputs(self) -> Sequence[TensorSpec]:
+        """As the kit has them: the network's own file says nothing of sizes."""
+        return [self._spec]
+
+    def run(self, feed: Mapping[str, Any]) -> Mapping[str, Any]:
+        """One call of the runtime for each picture; the array is the caller's."""
+        return {self._output: np.stack([self._answer(np.ascontiguousarray(picture)) for picture in feed[self._input]])}
+
+    def close(self) -> None:
+        """Let go of the network; a traced session leaves ``layers.json``."""
+        if self._trace is not None:
+            self._trace.write()
+            self._trace = None
+        if self._net is not None:
+            self._net.clear()
+            self._net = None
+
+    def _answer(self, picture: Any) -> Any:
+        extractor = self._net.create_extractor()
+        extractor.input(self._input, ncnn.Mat(picture))  # ncnn reads the array in place, which this call keeps alive
+        if self._trace is not None:
+            self._trace.walk(extractor)
+        code, found = extractor.extract(self._output)
+        if code != 0:
+            raise RunnerError("runtime-refused-feed", "ncnn computed nothing", "its extractor answered {}".format(code))
+        return np.array(found)
+
+
+def open_session(
+    kit: Kit, options: Mapping[str, str], trace_folder: Optional[Path] = None, batch: Optional[int] = None
+) -> NcnnSession:
+    """Open the kit's ``.param`` and ``.bin``.
+
+    Options: ``threads``; every switch of ``ncnn.Option``, as ``use_fp16_storage``, is 0 or 1. ``batch`` is not used.
+
+    Raises:
+        RunnerError: bad-option or runtime-refused-model.
+    """
+    return NcnnSession(kit, dict(options), trace_folder)
+
+
+def _settle(settings: Any, options: Dict[str, str]) -> int:
+    """Set what is asked for; the number of threads."""
+    settings.num_threads = threads_of(options)
+    settings.use_vulkan_compute = False
+    for name, text in sorted(options.items()):
+        if not name.startswith("use_") or not isinstance(getattr(settings, name, None), bool):
+            raise RunnerError("bad-option", "session option {!r} is not one that ncnn_cpu knows".format(name))
+        if text not in ("0", "1"):
+            raise RunnerError("bad-option", "session option {} = {!r} is neither 0 nor 1".format(name, text))
+        setattr(settings, name, text == "1")
+    return int(settings.num_threads)
+
+
+class _Trace:
+    """Asks for every tensor in the order of the layers: what is computed already is kept, so that each call times one layer."""
+
+    def __init__(self, net: Any, param: Path, folder: Path) -> None:
+        self._folder = folder
+        self._blobs = [blob.name for blob in net.blobs()]
+        self._layers = net.layers()
+        self._settings = [line.split() for line in param.read_text(encoding="utf-8").splitlines()[2:]]
+        self._stored = {}  # type: Dict[str, Dict[str, Any]]
+        self._spent = [[] for _ in self._layers]  # type: List[List[int]]
+
+    def walk(self, extractor: Any) -> None:
+        extractor.set_light_mode(False)
+        for layer, spent in zip(self._layers, self._spent):
+            begin = time.perf_counter_ns()
+            found = [extractor.extract(self._blobs[index], AS_STORED)[1] for index in layer.tops]
+            spent.append(time.perf_counter_ns() - begin)
+            for index, tensor in zip(layer.tops, found):
+                self._stored[self._blobs[index]] = {"bits": tensor.elembits(), "shape": _shape(tensor)}
+
+    def write(self) -> None:
+        layers = [self._described(index) for index in range(len(self._layers))]
+        write_bytes(self._folder / "layers.json", json.dumps(layers, indent=1).encode("utf-8"))
+
+    def _described(self, index: int) -> Dict[str, Any]:
+        layer, spent = self._layers[index], self._spent[index]
+        words = self._settings[index]
+        own = words[4 + int(words[2]) + int(words[3]) :]
+        return {
+            "name": layer.name,
+            "type": layer.type,
+            "time_us": sum(spent) / len(spent) / 1000.0 if spent else None,
+            "inputs": [self._stored.get(self._blobs[each]) for each in layer.bottoms],
+            "outputs": [self._stored.get(self._blobs[each]) for each in layer.tops],
+            "settings": dict(word.split("=", 1) for word in own if "=" in word),
+        }
+
+
+def _shape(tensor: Any) -> List[int]:
+    """Channels first, without the packing."""
+    sizes = {1: ("w",), 2: ("h", "w"), 3: ("c", "h", "w"), 4: ("c", "d", "h", "w")}[tensor.dims]
+    first, *others = [getattr(tensor, each) for each in sizes]
+    return [first * tensor.elempack] + others
+
+
+def _refused(path: Path, why: str) -> RunnerError:
+    return RunnerError("runtime-refused-model", "{}: ncnn cannot open it".format(path.name), why)
