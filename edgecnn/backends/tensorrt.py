@@ -34,6 +34,11 @@ from edgecnn.values.residency import Residency
 LEAST_VERSION = "10.3"
 """JetPack 6.1's. Strongly typed networks came with TensorRT 10.0; nothing below 10.3 has been written against."""
 _PROBED_RELEASES = ("10.3.0.30", *(f"10.{minor}" for minor in range(3, 40)))
+WEAK_VERSION = "8.5"
+"""JetPack 5.1's, the one series whose weakly typed networks are made. Unverified, as the candidates' names say."""
+_WEAK_RELEASES = ("8.5.0.12", "8.5.1.7", "8.5.2.2", "8.5.3.1")
+_WEAK_PACKAGES: Mapping[str, str] = {"tensorrt": ">=8.5,<8.6"}
+_WEAK_OPSET, _WEAK_IR = 17, 8
 UNFUSED = {"session.disable_quant_qdq": "1"}
 """ONNX Runtime then runs Q and DQ as written, in fp32, and folds weights: TensorRT's arithmetic but for half outputs."""
 _NOT_OFFERED = {
@@ -56,6 +61,8 @@ class TensorRtBackend:
         facts = device.runtimes.get(self.runtime)
         if facts is None:
             return ()
+        if _is_8_5(facts):
+            return _weakly_typed(facts)
         if (too_old := _too_old(facts)) is not None:
             return tuple(Unsupported(runtime=self.runtime, precision=each, why=too_old) for each in Precision if each.ships)
         half = Candidate(id="tensorrt-fp16", runtime=self.runtime, precision=Precision.FP16, needs_engine=True)
@@ -72,12 +79,15 @@ class TensorRtBackend:
 
     def model_file(self, candidate: Candidate, classes: int) -> ModelFile:
         """``model.json`` of what ships: ONNX that the device makes an engine from."""
+        flags = candidate.builder_flags
         return ModelFile(
             session=SessionSpec(module=self.session_module, options=candidate.session_options),
             model=_model_spec(classes),
-            requirements=ModelRequirements(packages=self.runtime_packages),
+            requirements=ModelRequirements(packages=_WEAK_PACKAGES if flags else self.runtime_packages),
             logits_tolerance=LOGITS_TOLERANCE[candidate.precision],
-            engine=EngineSpec(builder="tensorrt", onnx="model.onnx", min_version=LEAST_VERSION),
+            engine=EngineSpec(
+                builder="tensorrt", onnx="model.onnx", min_version=WEAK_VERSION if flags else LEAST_VERSION, flags=flags
+            ),
         )
 
     def twin_file(self, candidate: Candidate, classes: int) -> ModelFile:
@@ -123,6 +133,39 @@ class TensorRtBackend:
 
 def _model_spec(classes: int) -> ModelSpec:
     return ModelSpec(entry="model.onnx", files=("model.onnx",), output=ModelOutput(classes=classes))
+
+
+def _is_8_5(facts: RuntimeFacts) -> bool:
+    """TensorRT 8.5 and nothing newer, with the limits on ONNX that its files are made for."""
+    allowed = SpecifierSet(facts.versions)
+    newer = any(release in allowed for release in ("8.6.1", *_PROBED_RELEASES))
+    reads = facts.onnx_opset_max >= _WEAK_OPSET and facts.onnx_ir_max >= _WEAK_IR
+    return reads and not newer and any(release in allowed for release in _WEAK_RELEASES)
+
+
+def _weakly_typed(facts: RuntimeFacts) -> tuple[Candidate | Unsupported, ...]:
+    """Named unverified: no engine of theirs was ever built."""
+    half = Candidate(
+        id="tensorrt8-fp16-unverified",
+        runtime=Runtime.TENSORRT,
+        precision=Precision.FP16,
+        needs_engine=True,
+        builder_flags=("FP16",),
+    )
+    int8 = Candidate(
+        id="tensorrt8-int8-unverified",
+        runtime=Runtime.TENSORRT,
+        precision=Precision.INT8,
+        method=Method.POST_TRAINING,
+        scheme=Scheme(activation_dtype="int8", activation_symmetric=True, bias="float"),
+        needs_engine=True,
+        builder_flags=("FP16", "INT8"),
+    )
+    refused = (
+        Unsupported(runtime=Runtime.TENSORRT, precision=Precision.FP32, why=_NOT_OFFERED[Precision.FP32]),
+        Unsupported(runtime=Runtime.TENSORRT, precision=Precision.BF16, why="TensorRT 8.5 has no bf16"),
+    )
+    return (_if_native(half, facts), *refused, _if_native(int8, facts))
 
 
 def _if_native(candidate: Candidate, facts: RuntimeFacts) -> Candidate | Unsupported:

@@ -42,7 +42,9 @@ def aware_candidates(candidates: Iterable[Candidate]) -> tuple[Candidate, ...]:
             }
         )
         for candidate in candidates
-        if candidate.runtime in _SCHEMES and (candidate.precision, candidate.method) == (Precision.INT8, Method.POST_TRAINING)
+        if candidate.runtime in _SCHEMES
+        and not candidate.builder_flags
+        and (candidate.precision, candidate.method) == (Precision.INT8, Method.POST_TRAINING)
     )
 
 

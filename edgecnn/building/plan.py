@@ -332,6 +332,6 @@ def _branch(resolved: Resolved, quantize: QuantizeStage, steps: _Steps, trunk: M
         update={"name": f"{package.name}--twin", "variant": "twin", "inputs": {**package.inputs, "kit": packaged}}
     )
     steps.add(f"package-twin:{candidate.id}", twin, candidate.id)
-    if resolved.builder is not None:
+    if resolved.builder is not None and not candidate.builder_flags:  # no builder here takes a weakly typed network
         compile_ = CompileStage(inputs={"kit": packaged}, package=resolved.builder, capabilities=CAPABILITIES)
         steps.add(f"compile:{candidate.id}", compile_, candidate.id)

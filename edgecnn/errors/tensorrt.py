@@ -107,6 +107,32 @@ class TwinDisagrees(EdgecnnError):
         )
 
 
+class OpsetNotLowered(EdgecnnError):
+    """Raised when a network has no form in the older opset that a device's TensorRT reads."""
+
+    ref = "opset-not-lowered"
+
+    def __init__(self, *, file: Path, found: int, limit: int, why: str) -> None:
+        super().__init__(
+            what=f"{file}: cannot be brought from opset {found} to {limit}",
+            because=why,
+            hint="leave TensorRT 8.5 out, or write the network without that operator",
+        )
+
+
+class LoweredDisagrees(EdgecnnError):
+    """Raised when a network in an older opset answers otherwise than the one that it was made from."""
+
+    ref = "lowered-disagrees"
+
+    def __init__(self, *, file: Path, away: float, allowed: float, images: int) -> None:
+        super().__init__(
+            what=f"{file}: in an older opset its answers are {away:.3g} of their spread away, allowed is {allowed:.3g}",
+            because=f"the largest of {images} images",
+            hint="leave TensorRT 8.5 out for this network",
+        )
+
+
 class BuildLogUnreadable(EdgecnnError):
     """Raised when a builder's log does not say which layers it planned."""
 

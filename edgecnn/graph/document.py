@@ -49,8 +49,8 @@ def external_files(path: Path) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def save_model(model: onnx.ModelProto, path: Path) -> None:
-    """Write a model as one file: IR 10, no metadata, no doc strings, unique node names, deterministic bytes.
+def save_model(model: onnx.ModelProto, path: Path, ir_version: int = IR_VERSION) -> None:
+    """Write a model as one file: IR 10, or an older one, no metadata, no doc strings, unique node names, deterministic bytes.
 
     Raises:
         ModelTooLarge: one file cannot hold it.
@@ -58,7 +58,7 @@ def save_model(model: onnx.ModelProto, path: Path) -> None:
     _require_one_file(path, model.ByteSize())
     clean = onnx.ModelProto()
     clean.CopyFrom(model)
-    clean.ir_version = IR_VERSION
+    clean.ir_version = ir_version
     _strip(clean)
     _name_nodes(clean.graph)
     path.write_bytes(clean.SerializeToString(deterministic=True))

@@ -39,6 +39,10 @@ _WAYS: dict[tuple[Runtime, Method], Way] = {
 }
 
 
+_WEAK = Way("edgecnn.quantization.tensorrt_weak", ("onnxruntime",), compared_images=16)
+"""Of every candidate whose network is weakly typed, float ones included."""
+
+
 def keeps_layers(runtime: Runtime) -> bool:
     """True where single layers of a runtime's INT8 can be left in float."""
     return (runtime, Method.MIXED) in _WAYS
@@ -46,6 +50,8 @@ def keeps_layers(runtime: Runtime) -> bool:
 
 def way_to(candidate: Candidate) -> Way:
     """The row of a candidate's runtime and method."""
+    if candidate.builder_flags:
+        return _WEAK
     found = _WAYS.get((candidate.runtime, candidate.method))
     if found is None and candidate.precision.is_float:
         return Way(None)

@@ -85,6 +85,7 @@ def _order(kit: Dict[str, Any], kit_folder: Path, out: Path, wish: Wish, capabil
         capability=capability,
         batch_max=int(kit["model"]["batch_max"]),
         min_version=kit["engine"].get("min_version"),
+        flags=list(kit["engine"].get("flags") or []),
         timing_cache=None if wish.timing_cache is None else str(wish.timing_cache.resolve()),
     )
 

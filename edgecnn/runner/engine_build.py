@@ -13,7 +13,7 @@ import sys
 import time
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Dict, NamedTuple, Optional, Tuple
+from typing import Any, Dict, NamedTuple, Optional, Sequence, Tuple
 
 from .failure import RunnerError
 from .files import write_bytes
@@ -42,6 +42,8 @@ class Order(NamedTuple):
     min_version: Optional[str]
     timing_cache: Optional[str] = None
     """A file to begin from, where it is there, and to leave; see ``timing_cache``."""
+    flags: Sequence[str] = ()
+    """Of a weakly typed network: the precisions that the builder may choose from, beside fp32. None: strongly typed."""
 
 
 def build(order: Order) -> Dict[str, Any]:
@@ -128,7 +130,7 @@ def _parsed(trt: Any, order: Order, heard: Heard) -> Tuple[Any, Any, Any]:
             "tensorrt builds on a machine with an NVIDIA GPU and its driver; tensorrt_rtx_bindings also without",
             missing=True,
         ) from error
-    network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
+    network = builder.create_network(1 << int(_typing(trt, order)))
     parser = trt.OnnxParser(network, log)
     if parser.parse_from_file(_name(order)) and parser.num_errors == 0:
         return builder, network, parser
@@ -141,8 +143,24 @@ def _parsed(trt: Any, order: Order, heard: Heard) -> Tuple[Any, Any, Any]:
     )
 
 
+def _typing(trt: Any, order: Order) -> Any:
+    if not order.flags:
+        return trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED
+    if not all(hasattr(trt.BuilderFlag, name) for name in order.flags):
+        raise RunnerError(
+            "builder-types-strongly",
+            "%s %s builds no weakly typed network, which %s is" % (order.package, trt.__version__, _name(order)),
+            "it has no builder flags %s" % ", ".join(order.flags),
+            "it is for TensorRT 8.5, on a board with JetPack 5",
+            missing=True,
+        )
+    return trt.NetworkDefinitionCreationFlag.EXPLICIT_BATCH
+
+
 def _parser_error(error: Any) -> str:
     code = str(error.code()).rsplit(".", 1)[-1]
+    if not hasattr(error, "node_name"):  # TensorRT 8.5 knows its number alone
+        return "node %s: %s, %s" % (error.node(), code, " ".join(error.desc().split()))
     return "node %s (%s): %s, %s" % (
         error.node_name() or error.node(),
         error.node_operator(),
@@ -157,6 +175,8 @@ def _configured(trt: Any, order: Order, builder: Any, network: Any) -> Any:
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, WORKSPACE_BYTES)
     # What is typed fp32 is computed in fp32: TF32 rounds products to 10 bits and is on by default.
     config.clear_flag(trt.BuilderFlag.TF32)
+    for name in order.flags:
+        config.set_flag(getattr(trt.BuilderFlag, name))
     if order.capability is not None:
         _aim(trt, order, config)
     profile = builder.create_optimization_profile()

@@ -85,6 +85,8 @@ class Candidate(Value):
     session_options: Mapping[str, str] = {}
     needs_engine: bool = False
     """True where the device builds its own engine from the kit's ONNX; accuracy then comes from a twin or the device."""
+    builder_flags: tuple[str, ...] = Field(default=(), exclude_if=lambda flags: not flags)
+    """``BuilderFlag`` of TensorRT that a weakly typed network is built with. Empty: its numbers' types are the network's."""
     surgery: Surgery | None = Field(default=None, exclude_if=lambda done: done is None)
     """What was done to the network that it is made from. None: it is the one that was trained, or brought, and its keys and kits
     hold no word of surgery."""

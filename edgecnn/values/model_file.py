@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-from pydantic import PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt
 
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import Precision
@@ -70,6 +70,8 @@ class EngineSpec(Value):
     builder: str
     onnx: str
     min_version: str
+    flags: tuple[str, ...] = Field(default=(), exclude_if=lambda flags: not flags)
+    """Of a weakly typed network: precisions that the builder may choose from, beside fp32. Empty: strongly typed."""
 
 
 class ModelFile(Value):

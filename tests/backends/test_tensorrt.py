@@ -9,6 +9,7 @@ import pytest
 
 from edgecnn.backends.registry import backend_for
 from edgecnn.backends.tensorrt import BACKEND
+from edgecnn.building.aware import aware_candidates
 from edgecnn.errors.residency import TraceUnreadable
 from edgecnn.errors.tensorrt import BuildLogUnreadable
 from edgecnn.values.candidate import Candidate, Precision, Runtime, Unsupported
@@ -69,11 +70,23 @@ def test_a_board_whose_gpu_has_no_int8_is_told_so() -> None:
     assert refused(board(precisions={"int8": "native"}))[Precision.FP16] == "the device's file does not name it: vendor's page"
 
 
-@pytest.mark.parametrize("versions", [">=8.5,<8.6", "==8.6.2", ">=10.0,<10.3"])
+@pytest.mark.parametrize("versions", ["==8.6.2", ">=8.5,<8.7", ">=10.0,<10.3"])
 def test_a_tensorrt_without_strongly_typed_networks_is_offered_nothing(versions: str) -> None:
     old = board(versions=versions)
     assert offered(old) == {}
     assert refused(old)[Precision.INT8] == f"TensorRT {versions} has no strongly typed networks as they are since 10.3"
+
+
+def test_tensorrt_8_5_is_offered_weakly_typed_candidates_that_are_named_unverified() -> None:
+    found = offered(board(versions=">=8.5,<8.6", onnx_opset_max=17, onnx_ir_max=8))
+    assert {name: each.builder_flags for name, each in found.items()} == {
+        "tensorrt8-fp16-unverified": ("FP16",),
+        "tensorrt8-int8-unverified": ("FP16", "INT8"),
+    }
+    made = BACKEND.model_file(found["tensorrt8-int8-unverified"], 10)
+    assert made.requirements.packages == {"tensorrt": ">=8.5,<8.6"}
+    assert made.engine is not None and (made.engine.min_version, made.engine.flags) == ("8.5", ("FP16", "INT8"))
+    assert aware_candidates(found.values()) == ()
 
 
 @pytest.mark.parametrize("versions", [">=10.3", "==10.3.0.30", ">=10.3,<11", "~=10.7", "==10.13.*"])

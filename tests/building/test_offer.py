@@ -57,12 +57,14 @@ def test_a_device_that_offers_a_runtime_only_by_name_says_how_to_name_it() -> No
 
 
 def test_where_one_runtime_is_too_old_the_hint_names_the_one_that_is_built_by_name_alone() -> None:
-    xavier = device_named("jetson-xavier-nx")
+    device = device_named("jetson-xavier-nx")
+    older = device.runtimes[Runtime.TENSORRT].model_copy(update={"versions": ">=8.4,<8.5"})
+    xavier = device.model_copy(update={"runtimes": {**device.runtimes, Runtime.TENSORRT: older}})
     with pytest.raises(NoCandidate) as caught:
         require_candidate(xavier, None, [entry for entry in offers(xavier) if entry.runtime is Runtime.TENSORRT])
     assert caught.value.line() == (
         "nothing can be built for jetson-xavier-nx: "
-        "tensorrt fp32, fp16, bf16, int8: TensorRT >=8.5,<8.6 has no strongly typed networks as they are since 10.3 "
+        "tensorrt fp32, fp16, bf16, int8: TensorRT >=8.4,<8.5 has no strongly typed networks as they are since 10.3 "
         "— --target DEVICE:onnxruntime [no-candidate]"
     )
 

@@ -57,6 +57,7 @@ BUILT = {
     "jetson-orin-nx": GPU,
     "jetson-orin-nx:onnxruntime": CPU,
     "jetson-xavier-nx:onnxruntime": CPU,
+    "jetson-xavier-nx:tensorrt": ["tensorrt8-fp16-unverified", "tensorrt8-int8-unverified"],
     "raspberry-pi-4": CPU,
     "raspberry-pi-4:ncnn": NCNN,
     "raspberry-pi-5": CPU,
@@ -161,7 +162,7 @@ def test_a_machine_is_the_device_that_it_is_and_no_other(facts: dict[str, object
 def test_the_list_says_what_is_built_and_of_what_only_facts_are_known() -> None:
     command = [sys.executable, "-c", "from edgecnn.cli.main import main; main()", "list", "devices", "--json"]
     rows = {row["name"]: row for row in json.loads(subprocess.run(command, capture_output=True, check=True).stdout)}
-    assert rows["jetson-xavier-nx"]["build_with"] == ["jetson-xavier-nx:onnxruntime"]
+    assert rows["jetson-xavier-nx"]["build_with"] == ["jetson-xavier-nx:tensorrt", "jetson-xavier-nx:onnxruntime"]
     assert rows["raspberry-pi-4"]["facts_only"] is None
     assert {name for name, row in rows.items() if row["facts_only"]} == set(FACTS_ONLY)
     assert all(rows[name]["build_with"] == [] for name in FACTS_ONLY)

@@ -301,3 +301,13 @@ def test_a_cuda_library_that_is_nowhere_is_named() -> None:
         Cuda(["libcudart-not-there.so"])
     assert refused.value.because == "tried libcudart-not-there.so"
     assert refused.value.missing
+
+
+def test_a_weakly_typed_network_is_refused_by_a_builder_that_has_no_flags(kit: Path, tmp_path: Path) -> None:
+    weak = Path(shutil.copytree(kit, tmp_path / "weak"))
+    manifest = json.loads((weak / "kit.json").read_text())
+    manifest["engine"]["flags"] = ["FP16", "INT8"]
+    (weak / "kit.json").write_text(json.dumps(manifest))
+    error = refusal(weak, tmp_path / "out")
+    assert (error.ref, error.missing) == ("builder-types-strongly", True)
+    assert error.because == "it has no builder flags FP16, INT8"

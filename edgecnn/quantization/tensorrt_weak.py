@@ -1,0 +1,90 @@
+"""fp16 and INT8 for TensorRT 8.5, which has no strongly typed networks: an fp32 file, and flags that allow the builder less.
+
+Where each layer computes is then the builder's own choice, so that the twin, which is the same file in fp32, shows the INT8
+rounding and none of fp16. Unverified: no TensorRT 8.5 has read one of these files.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+
+from edgecnn.backends.tensorrt import BACKEND
+from edgecnn.errors.tensorrt import LoweredDisagrees
+from edgecnn.graph.checks import TOLERANCE
+from edgecnn.graph.document import load_model, save_model
+from edgecnn.graph.tensorrt_8_5 import IR_MAX, check_for_tensorrt_8_5, lowered
+from edgecnn.graph.unquantized import require_unquantized
+from edgecnn.quantization.calibration import require_finite
+from edgecnn.quantization.executors.onnxruntime_cpu import logits_of
+from edgecnn.quantization.golden import TWIN_FOLDER
+from edgecnn.quantization.job import Job
+from edgecnn.quantization.onnxruntime import float_layers
+from edgecnn.quantization.static_quantizer import Feeds
+from edgecnn.quantization.tensorrt import symmetric_qdq
+from edgecnn.values.model_file import MODEL_FILE_NAME
+
+COMPARED_IMAGES = 16
+_BATCH = 16
+
+
+def quantize(job: Job) -> dict[str, Any]:
+    """Write the fp32-typed file of opset 17, its twin, and both ``model.json``.
+
+    Raises:
+        AlreadyQuantized: the trunk holds quantization nodes.
+        OpsetNotLowered, LoweredDisagrees: the trunk has no form in opset 17, or one that answers otherwise.
+        CalibrationNotFinite: the network answers a calibration image with NaN or infinity.
+        UnsignedQuantization, NonZeroZeroPoint, QuantizedBias, PerChannelAxis, OperatorMissing, OnnxBeyondReader: what TensorRT
+            8.5 is documented to refuse.
+    """
+    trunk = load_model(job.onnx)
+    require_unquantized(trunk, job.onnx)
+    with tempfile.TemporaryDirectory(prefix="edgecnn-opset-") as folder:
+        older = Path(folder) / "model.onnx"
+        save_model(lowered(trunk, job.onnx), older, ir_version=IR_MAX)
+        away = _compared(job, older)
+        model = load_model(older)
+        if not job.candidate.precision.is_float:
+            model = symmetric_qdq(older, Feeds(trunk.graph.input[0].name, job.feeds(_BATCH)), [each.name for each in job.kept])
+    _write(job, model)
+    return {
+        "form": "fp32, opset 17, Q/DQ where it is INT8; the builder chooses each layer's precision",
+        "builder_flags": list(job.candidate.builder_flags),
+        "unverified": "no TensorRT 8.5 has read this file: it is checked against that version's documented operators alone",
+        "float_layers": float_layers(model),
+        "twin": "the same file, in fp32 with Q/DQ fusion off",
+        "twin_omits": "whatever the builder computes in fp16",
+        "distance_from_trunk": away,
+    }
+
+
+def _compared(job: Job, older: Path) -> float:
+    """The largest difference from the trunk's answers to real pictures, as a share of their spread."""
+    largest, answers, first = 0.0, [], 0
+    for feed in job.feeds(_BATCH):
+        asked = logits_of(job.onnx, feed)
+        require_finite(asked, len(job.pixels), first)
+        first += len(feed)
+        answers.append(asked)
+        largest = max(largest, float(np.abs(logits_of(older, feed) - asked).max()))
+    spread = float(np.ptp(np.concatenate(answers))) or 1.0
+    if not largest <= TOLERANCE * spread:
+        raise LoweredDisagrees(file=job.onnx, away=largest / spread, allowed=TOLERANCE, images=len(job.pixels))
+    return round(largest / spread, 9)
+
+
+def _write(job: Job, model: onnx.ModelProto) -> None:
+    twin = job.out / TWIN_FOLDER
+    twin.mkdir(exist_ok=True)
+    for path in (job.out / "model.onnx", twin / "model.onnx"):
+        save_model(model, path, ir_version=IR_MAX)
+        onnx.checker.check_model(path, full_check=True)
+    check_for_tensorrt_8_5(onnx.load(job.out / "model.onnx"), job.out / "model.onnx")
+    classes = model.graph.output[0].type.tensor_type.shape.dim[1].dim_value
+    (job.out / MODEL_FILE_NAME).write_text(BACKEND.model_file(job.candidate, classes).to_json(), encoding="utf-8")
+    (twin / MODEL_FILE_NAME).write_text(BACKEND.twin_file(job.candidate, classes).to_json(), encoding="utf-8")
