@@ -18,11 +18,9 @@ LAYERS: Mapping[str, tuple[int, int, int, int]] = {"plain18": (2, 2, 2, 2), "pla
 class PlainBlock(BasicBlock):  # type: ignore[misc]
     """Two 3×3 convolutions, each with batch norm and ReLU; the projection that a shortcut would need is dropped."""
 
-    def __init__(
-        self, before: int, after: int, stride: int = 1, projection: nn.Module | None = None, *how: Any, **w: Any
-    ) -> None:
-        del projection
-        super().__init__(before, after, stride, None, *how, **w)
+    def __init__(self, *how: Any, **more: Any) -> None:
+        super().__init__(*how, **more)
+        self.downsample = None
 
     def forward(self, image: Tensor) -> Tensor:
         """(N, C, H, W) float → (N, C', H / stride, W / stride) float."""
