@@ -108,6 +108,8 @@ def refuse_unusable_texts(asked: Asked) -> None:
         "--objective": asked.objective,
         "--time-budget": asked.time_budget,
         "--transfer": asked.transfer,
+        "--host": asked.host,
+        "--python": asked.python,
     }
     several = {"--set": asked.overrides, "--max": asked.at_most, "--min": asked.at_least}
     given = [(option, value) for option, value in single.items() if value is not None]

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgecnn.cli import options as opt
+from edgecnn.cli.asking import Asked
 from edgecnn.cli.exits import guarded
 from edgecnn.cli.job import Job
 from edgecnn.errors.base import ExitCode
 
 if TYPE_CHECKING:
+    from edgecnn.building.bench import BenchRequest
     from edgecnn.building.request import HostAsked
 
 BundleArg = Annotated[str, typer.Argument(metavar="BUILD", help="The folder of a finished build, or its bundle's.")]
@@ -36,16 +38,12 @@ def host_asked(host: str | None, python: str | None, *, clean: bool) -> HostAske
 
     Raises:
         BadAddress: no destination.
-        EmptyOption: a text of a variable that was not set.
         HostOptionWithoutHost: how to use a board, and no board.
     """
     from edgecnn.building.request import HostAsked
     from edgecnn.errors.bench import HostOptionWithoutHost
-    from edgecnn.errors.recipes import EmptyOption
     from edgecnn.hosts.ssh.address import Address
 
-    if python is not None and not python.strip():
-        raise EmptyOption(option="--python")
     if host is None:
         for option, given in (("--python", python is not None), ("--clean", clean)):
             if given:
@@ -76,29 +74,38 @@ def _bench(  # noqa: PLR0913 - a command line's options are its parameters
     quiet: opt.QuietOpt = False,
     debug: opt.DebugOpt = False,
 ) -> None:
+    asked = Asked(
+        at_most=tuple(at_most or ()), at_least=tuple(at_least or ()), require_measured=require_measured, meter=meter, until=until,
+        batches=batches, end_to_end=end_to_end, soak=soak, target=target, host=host, python=python, clean=clean, verb="bench",
+    )  # fmt: skip
     job = Job(junit, unsure_passes=unsure_passes)
 
     def body() -> ExitCode:
-        from edgecnn.building.bench import BenchRequest
-        from edgecnn.building.extent import extent_of, share_of
-        from edgecnn.judging.bounds import parse_bounds
-
-        request = BenchRequest(
-            folder=Path(build),
-            host=host_asked(host, python, clean=clean),
-            target=target,
-            gates=parse_bounds(tuple(at_most or ()), tuple(at_least or ()), require_measured=require_measured),
-            anew=anew,
-            meter=None if meter is None else Path(meter),
-            until=None if until is None else share_of(until),
-            extent=extent_of(batches, end_to_end=end_to_end, soak=soak),
-        )
-        return _shown(request, job, as_json=as_json, quiet=quiet)
+        return _shown(_request(build, asked, anew=anew), job, as_json=as_json, quiet=quiet)
 
     raise typer.Exit(guarded(lambda: job.watched(body), as_json=as_json, debug=debug))
 
 
-def _shown(request: object, job: Job, *, as_json: bool, quiet: bool) -> ExitCode:
+def _request(build: str, asked: Asked, *, anew: bool) -> BenchRequest:
+    from edgecnn.building.bench import BenchRequest
+    from edgecnn.building.extent import extent_of, share_of
+    from edgecnn.cli.asking import refuse_unusable_texts
+    from edgecnn.judging.bounds import parse_bounds
+
+    refuse_unusable_texts(asked)
+    return BenchRequest(
+        folder=Path(build),
+        host=host_asked(asked.host, asked.python, clean=asked.clean),
+        target=asked.target,
+        gates=parse_bounds(asked.at_most, asked.at_least, require_measured=asked.require_measured),
+        anew=anew,
+        meter=None if asked.meter is None else Path(asked.meter),
+        until=None if asked.until is None else share_of(asked.until),
+        extent=extent_of(asked.batches, end_to_end=asked.end_to_end, soak=asked.soak),
+    )
+
+
+def _shown(request: BenchRequest, job: Job, *, as_json: bool, quiet: bool) -> ExitCode:
     from edgecnn.api import bench_and_write
     from edgecnn.judging.gates import standing
     from edgecnn.render.gate_sheet import sheet_of_report
@@ -107,7 +114,7 @@ def _shown(request: object, job: Job, *, as_json: bool, quiet: bool) -> ExitCode
 
     tell = progress_for(quiet=quiet or as_json)
     try:
-        found = bench_and_write(request, tell)  # type: ignore[arg-type]
+        found = bench_and_write(request, tell)
     finally:
         tell.close()
     job.tell(sheet_of_report(found.report, require_measured=found.require_measured))

@@ -120,7 +120,7 @@ def test_a_second_user_is_told_who_measures_and_for_how_long(board: Loopback, tm
         holder = there.start("hold", lock=lock, what="edgecnn bench bundle")
         assert holder.stdout is not None
         assert json.loads(holder.stdout.readline())["held"]
-        with pytest.raises(BoardBusy, match=r"^loopback: in use by \w+ for 0 s: edgecnn bench bundle — the same command when"):
+        with pytest.raises(BoardBusy, match=r"^loopback: in use by \w+ for \d+ s: edgecnn bench bundle — the same command when"):
             there.ask("hold", lock=lock, what="another")
         assert holder.stdin is not None
         holder.stdin.close()

@@ -211,7 +211,8 @@ COMMANDS: Dict[str, Callable[[Place, Dict[str, Any], BinaryIO], Dict[str, Any]]]
 
 
 def _say(value: Dict[str, Any]) -> None:
-    print(json.dumps(value, sort_keys=True), flush=True)
+    sys.stdout.write(json.dumps(value, sort_keys=True) + "\n")
+    sys.stdout.flush()
 
 
 def _exactly(stream: int, count: int) -> bytes:
