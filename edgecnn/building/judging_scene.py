@@ -21,6 +21,7 @@ from edgecnn.building.plan import Plan
 from edgecnn.building.resolve import attachment_of
 from edgecnn.building.runnable import why_not_runnable
 from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.board import BoardError
 from edgecnn.errors.comparing import BundleUnreadable, KitNotCarried
 from edgecnn.errors.gates import LogitsNotFinite
 from edgecnn.judging.accuracy import check_finite
@@ -109,6 +110,8 @@ def read_residency(judged: JudgedScene) -> None:
             continue
         try:
             _trace(judged, name, kit)
+        except BoardError:
+            raise
         except EdgecnnError as error:
             judged.absent["residency"] = f"residency of {name} could not be read: {error.line()}"
 
@@ -173,6 +176,8 @@ def _no_numbers(judged: JudgedScene, name: str, error: LogitsNotFinite) -> None:
 def _answered(judged: JudgedScene, name: str, kit: KitRef, pixels: PixelSet) -> tuple[StoredProfile | None, str]:
     try:
         return evaluate(kit, pixels, judged.lab), ""
+    except BoardError:
+        raise
     except EdgecnnError as error:
         stored = judged.lab.store.profiles.of(kit.digest, "evaluation")
         found = next((each for each in stored if each.profile.pixels == pixels.sha256), None)

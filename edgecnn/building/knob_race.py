@@ -11,6 +11,7 @@ from edgecnn.backends.registry import backend_for
 from edgecnn.building.observe import Observer, RaceManner
 from edgecnn.building.runnable import LEASE_S
 from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.board import BoardError
 from edgecnn.hosts.task import Task
 from edgecnn.judging.knobs import Raced, judge_knobs, taken
 from edgecnn.measure.kits import KitRef
@@ -85,6 +86,8 @@ def _why_unusable(kit: KitRef, knobs: Knobs, lab: Lab) -> str | None:
     words = tuple(word for option, text in knobs.options.items() for word in ("--knob", f"{option}={text}"))
     try:
         lab.host.run(Task(kit.folder, "selftest", words), lease_s=LEASE_S, tell=lab.tell)
+    except BoardError:
+        raise
     except EdgecnnError as error:
         return error.line()
     return None

@@ -18,6 +18,7 @@ from edgecnn.building.execute import Execution
 from edgecnn.building.extent import Extent
 from edgecnn.building.plan import reference_of
 from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.board import BoardError
 from edgecnn.errors.gates import LogitsNotFinite
 from edgecnn.judging.accuracy import check_finite
 from edgecnn.judging.stopping import rule_of
@@ -123,6 +124,8 @@ class Observer:
                     continue
                 try:
                     self.seen.evaluations[name, split] = self._answers(name, kit, shown)
+                except BoardError:
+                    raise
                 except EdgecnnError as error:
                     self.fail(name, error)
 
@@ -148,6 +151,8 @@ class Observer:
                 stored = residency(kit, self._macs(kit.candidate), self.lab)
                 if stored.profile.residency is not None:
                     self.seen.residency[name] = stored.profile.residency
+            except BoardError:
+                raise
             except EdgecnnError as error:
                 self.seen.notes.append(f"residency of {name} could not be read: {error.line()}")
 

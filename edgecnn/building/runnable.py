@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 
 from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.board import BoardError
 from edgecnn.errors.host import RunnerFailed
 from edgecnn.hosts.task import Task
 from edgecnn.measure.kits import KitRef
@@ -30,6 +31,8 @@ def why_not_runnable(kit: KitRef, lab: Lab) -> str | None:
         if error.ref.startswith(("kit-file-", "outside-the-kit", "bad-manifest", "no-kit")):
             raise
         return error.line()
+    except BoardError:
+        raise
     except EdgecnnError as error:
         return error.line()
     return None

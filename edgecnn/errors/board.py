@@ -7,6 +7,10 @@ from collections.abc import Sequence
 from edgecnn.errors.base import EdgecnnError, ExitCode
 
 
+class BoardError(EdgecnnError):
+    """What is amiss with a board or the way to it says nothing of a candidate: it ends the call, and the same call goes on."""
+
+
 class BadAddress(EdgecnnError):
     """Raised before anything is started, for a word after ``--host`` that is no destination."""
 
@@ -26,7 +30,7 @@ class SshAbsent(EdgecnnError):
         super().__init__(what=f"{program}: cannot be started", hint="apt install openssh-client")
 
 
-class BoardUnreachable(EdgecnnError):
+class BoardUnreachable(BoardError):
     """Raised when OpenSSH could not connect or log in; the reason is its own last line."""
 
     ref = "board-unreachable"
@@ -36,7 +40,7 @@ class BoardUnreachable(EdgecnnError):
         super().__init__(what=f"{board}: no link", because=said or "ssh said nothing", hint=f"ssh {board}")
 
 
-class BoardUnknown(EdgecnnError):
+class BoardUnknown(BoardError):
     """Raised when a host key is not among the known ones. It is never accepted here."""
 
     ref = "board-unknown"
@@ -49,7 +53,7 @@ class BoardUnknown(EdgecnnError):
         )
 
 
-class BoardKeyChanged(EdgecnnError):
+class BoardKeyChanged(BoardError):
     """Raised when a host key is another one than before."""
 
     ref = "board-key-changed"
@@ -62,7 +66,7 @@ class BoardKeyChanged(EdgecnnError):
         )
 
 
-class LoginRefused(EdgecnnError):
+class LoginRefused(BoardError):
     """Raised when no key was accepted; a password is never asked for."""
 
     ref = "login-refused"
@@ -72,7 +76,7 @@ class LoginRefused(EdgecnnError):
         super().__init__(what=f"{board}: login refused", because=said, hint=f"ssh-copy-id {board}, so that no password is needed")
 
 
-class LinkLost(EdgecnnError):
+class LinkLost(BoardError):
     """Raised when the connection ended in the middle. What was finished on the board is kept."""
 
     ref = "link-lost"
@@ -86,7 +90,7 @@ class LinkLost(EdgecnnError):
         )
 
 
-class BoardLacksPython(EdgecnnError):
+class BoardLacksPython(BoardError):
     """Raised when the board's interpreter does not start, or is too old for the runner."""
 
     ref = "board-lacks-python"
@@ -110,7 +114,7 @@ class BoardIsAnotherDevice(EdgecnnError):
         )
 
 
-class BoardBusy(EdgecnnError):
+class BoardBusy(BoardError):
     """Raised when somebody else measures there: two at once measure nothing."""
 
     ref = "board-busy"
@@ -123,7 +127,7 @@ class BoardBusy(EdgecnnError):
         )
 
 
-class BoardDiskFull(EdgecnnError):
+class BoardDiskFull(BoardError):
     """Raised when the board cannot hold what it is given, or what it writes."""
 
     ref = "board-disk-full"
@@ -138,7 +142,7 @@ class BoardDiskFull(EdgecnnError):
         )
 
 
-class BoardFailed(EdgecnnError):
+class BoardFailed(BoardError):
     """Raised when the board's own side failed and said how, or ended and said nothing."""
 
     ref = "board-failed"
