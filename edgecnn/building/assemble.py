@@ -20,6 +20,7 @@ from edgecnn.judging.quality import quality
 from edgecnn.measure.energy import metered, why_not
 from edgecnn.measure.evaluate import logits_of
 from edgecnn.measure.lab import Lab
+from edgecnn.models.compound import base_name
 from edgecnn.values.agreement import Agreement
 from edgecnn.values.artifact import Outcome
 from edgecnn.values.candidate import Candidate, Method
@@ -28,6 +29,7 @@ from edgecnn.values.memory import Memory
 from edgecnn.values.profile import Purpose
 from edgecnn.values.report import Accuracy, CandidateFacts, Latency
 from edgecnn.values.residency import Residency
+from edgecnn.values.scale import Inheritance, ScaledNetwork
 from edgecnn.values.verdict import Fidelity
 
 PURPOSES: tuple[Purpose, ...] = ("report", "select")
@@ -221,6 +223,22 @@ def _residency(name: str, scene: Scene) -> Residency | None:
     if seen is None or scene.attached or seen.basis != "executed":
         return seen
     return seen.model_copy(update={"basis": "elsewhere"})
+
+
+def scaled_network(scene: Scene) -> ScaledNetwork | None:
+    """What was scaled and how much of it was inherited, as training wrote it down; None of a network as the catalogue has it."""
+    resolved = scene.execution.plan.resolved
+    trained = scene.execution.artifacts.get("train")
+    if resolved.arch.scale is None or trained is None:
+        return None
+    history = json.loads((trained.folder / "history.json").read_text("utf-8"))
+    return ScaledNetwork(
+        base=base_name(resolved.arch.name),
+        asked=resolved.asked.model.scale,
+        depth=resolved.arch.scale.depth,
+        width=resolved.arch.scale.width,
+        inheritance=Inheritance.model_validate(history["inheritance"]),
+    )
 
 
 def weights_sha256(scene: Scene) -> str | None:

@@ -25,7 +25,9 @@ from edgecnn.errors.brought import (
     TrainingSwitch,
 )
 from edgecnn.errors.kept_head import NoDataForHead, NothingTrainsKeptHead
+from edgecnn.errors.scaling import ScaleOfAFile
 from edgecnn.models.catalogue import arch_named
+from edgecnn.models.compound import settled
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.brought import BroughtModel
 from edgecnn.values.dataset import DataSummary
@@ -44,9 +46,11 @@ def network_name(choice: ModelChoice) -> str:
 
     Raises:
         UnknownArch: of a name.
+        NothingToScale, ScaleLeavesNoChannel, ResolutionUnderStride: of its scale.
     """
     if choice.onnx is None:
-        return arch_named(choice.arch).name
+        row = arch_named(choice.arch)
+        return settled(row, choice.scale, None, row.resolution_px).spec.name
     return re.sub(r"[^a-z0-9]+", "-", Path(choice.onnx).stem.lower()).strip("-") or "model"
 
 
@@ -54,7 +58,7 @@ def check_brought(recipe: Recipe, goal: str, bundle: Path) -> None:
     """Refuse contradictions before anything is read.
 
     Raises:
-        BroughtAndNamed, LabelsNeeded, NoDataForModel, NothingToTrain, PreprocessingOfAnArch, TrainingSwitch,
+        BroughtAndNamed, ScaleOfAFile, LabelsNeeded, NoDataForModel, NothingToTrain, PreprocessingOfAnArch, TrainingSwitch,
             NothingTrainsKeptHead, NoDataForHead: each says what to leave out.
         BroughtModelUnusable: it lies in the ``bundle`` that the build would replace.
     """
@@ -63,14 +67,7 @@ def check_brought(recipe: Recipe, goal: str, bundle: Path) -> None:
         _check_trained(recipe, goal)
         return
     # Held against the usual values and not against what was stated: a kept recipe states them all.
-    given = {
-        "--arch": model.arch != usual.model.arch,
-        "--weights": model.weights != usual.model.weights,
-        "--keep-head": model.keep_head,
-    }
-    for option, stated in given.items():
-        if stated:
-            raise BroughtAndNamed(option=option)
+    _refuse_named(model, usual.model)
     if recipe.train != usual.train:
         raise BroughtAndNamed(option="settings of training")
     if recipe.data.path == DEMO and "path" not in recipe.data.model_fields_set:
@@ -89,6 +86,7 @@ def _check_kept(recipe: Recipe, goal: str) -> None:
         "train": goal == "train",
         "settings of training": recipe.train != usual.train,
         "--weights none": model.weights == "none",
+        "--scale": model.scale is not None,
         "quantize.aware": recipe.quantize.aware,
         "surgery": set(surgery.values()) != {"keep"},
     }
@@ -108,6 +106,19 @@ def _check_trained(recipe: Recipe, goal: str) -> None:
         raise LabelsNeeded(arch=recipe.model.arch)
     if recipe.preprocessing != Recipe().preprocessing:
         raise PreprocessingOfAnArch(arch=recipe.model.arch)
+
+
+def _refuse_named(model: ModelChoice, usual: ModelChoice) -> None:
+    given = {
+        "--arch": model.arch != usual.arch,
+        "--weights": model.weights != usual.weights,
+        "--keep-head": model.keep_head,
+    }
+    for option, stated in given.items():
+        if stated:
+            raise BroughtAndNamed(option=option)
+    if model.scale is not None:
+        raise ScaleOfAFile(onnx=str(model.onnx))
 
 
 def brought_model(recipe: Recipe, data: DataSummary, cache: Path, tell: Progress) -> BroughtModel:

@@ -158,7 +158,7 @@ def _trunk(resolved: Resolved, steps: _Steps) -> dict[Role, Key]:
         kept = steps.add("fetch", FetchStage.from_answer(arch, resolved.weights))
         return {"pixels": prepared, "weights": kept, "model": steps.add("export", _export(resolved, kept, prepared))}
     train_inputs = {"images": images, "pixels": prepared}
-    if resolved.mode == "finetune":
+    if resolved.mode != "scratch":
         train_inputs["weights"] = steps.add("fetch", FetchStage.from_answer(arch, resolved.weights))
     if _decides_transfer(resolved):
         train_inputs["transfer"] = steps.add("transfer", _transfer(resolved, train_inputs))

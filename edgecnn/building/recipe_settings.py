@@ -29,6 +29,7 @@ DEFAULT = "default"
 _OF_FLAGS = {
     "arch": "model.arch",
     "weights": "model.weights",
+    "scale": "model.scale",
     "data": "data.path",
     "onnx": "model.onnx",
     "target": "target.device",
@@ -49,7 +50,7 @@ def origins(named: str | None, overrides: Sequence[str] = (), flags: Mapping[str
     Args:
         named: a recipe's path, or a pipeline's name.
         overrides: the texts of ``--set``, which were already found good.
-        flags: ``arch``, ``onnx``, ``weights``, ``data`` and ``target`` as given.
+        flags: ``arch``, ``onnx``, ``weights``, ``scale``, ``data`` and ``target`` as given.
     """
     found: dict[str, str] = {}
     if named is not None:
@@ -154,10 +155,11 @@ def _filled_from(settled: Settled) -> dict[str, str]:
             "quantize.images": "filled in: all that calibrate",
         }
     native = recipe.model.resolution_px == arch_named(recipe.model.arch).resolution_px
+    own = "filled in: the network's own" if native else "filled in: small, for the demo's small images"
     images = f"{data.counts['train']:,} training images"
     mode = "training from scratch" if weights.kind == "none" else "fine-tuning"
     return {
-        "model.resolution_px": "filled in: the network's own" if native else "filled in: small, for the demo's small images",
+        "model.resolution_px": own if recipe.model.scale is None else f"filled in: --scale {recipe.model.scale}",
         "train.epochs": f"filled in: {mode} on {images}",
         "train.learning_rate": f"filled in: {mode}",
         "train.batch_size": f"filled in: {mode}",

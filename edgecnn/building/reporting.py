@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import edgecnn
-from edgecnn.building.assemble import Scene, candidate_facts, weights_sha256, with_quality
+from edgecnn.building.assemble import Scene, candidate_facts, scaled_network, weights_sha256, with_quality
 from edgecnn.building.baselines import desktop_baseline
 from edgecnn.building.calibration_facts import calibration_facts, calibration_notices
 from edgecnn.building.class_wording import class_notices
@@ -163,10 +163,12 @@ def _time_notices(scene: Scene, request: BuildRequest) -> tuple[str, ...]:
 def _build(scene: Scene, request: BuildRequest) -> Build:
     resolved = scene.execution.plan.resolved
     data = resolved.data
+    scale = scaled_network(scene)
     return Build(
         name=request.out.name,
         arch=resolved.arch.name,
-        parameters=resolved.arch.parameters,
+        parameters=resolved.arch.parameters if scale is None else scale.inheritance.parameters,
+        scale=scale,
         macs=_macs(scene),
         resolution_px=resolved.preprocessing.pixels.crop_px,
         weights=resolved.weights.why,

@@ -28,7 +28,7 @@ from edgecnn.building.request import BuildRequest
 from edgecnn.building.resolved import Attachment, DesktopGpu, Resolved, TrunkMode
 from edgecnn.building.surgery import require_something_to_replace, surgery_candidates
 from edgecnn.building.surgery import why_unavailable as surgery_unavailable
-from edgecnn.building.training_defaults import completed_training
+from edgecnn.building.training_defaults import completed_training, mode_of
 from edgecnn.data.manifest import summarize
 from edgecnn.errors.building import NothingToBuild
 from edgecnn.errors.data import NoClassFolders
@@ -38,6 +38,7 @@ from edgecnn.errors.quantization import CalibrationSetTooSmall
 from edgecnn.errors.training import WeightsNotWanted
 from edgecnn.judging.bounds import check_bounds
 from edgecnn.models.catalogue import arch_named, pixel_recipe
+from edgecnn.models.compound import settled
 from edgecnn.models.weights import answer_weights
 from edgecnn.runner.sensors import gpu_models
 from edgecnn.stages.fetch import FetchStage
@@ -107,7 +108,7 @@ def resolve(request: BuildRequest, store: Store, tell: Progress, facts: LocalFac
         arch=arch,
         data=data,
         weights=weights,
-        mode=_mode(recipe, brought, weights),
+        mode=_mode(recipe, arch, brought, weights),
         brought=brought,
         preprocessing=_preprocessing(recipe, arch, brought),
         candidates=candidates,
@@ -121,12 +122,12 @@ def resolve(request: BuildRequest, store: Store, tell: Progress, facts: LocalFac
     )
 
 
-def _mode(recipe: Recipe, brought: BroughtModel | None, weights: WeightsAnswer) -> TrunkMode:
+def _mode(recipe: Recipe, arch: ArchSpec, brought: BroughtModel | None, weights: WeightsAnswer) -> TrunkMode:
     if brought is not None:
         return "brought"
     if recipe.model.keep_head:
         return "kept"
-    return "scratch" if weights.kind == "none" else "finetune"
+    return mode_of(recipe.train, arch, weights)
 
 
 class Settled(NamedTuple):
@@ -141,7 +142,7 @@ def settle_recipe(request: BuildRequest, store: Store, tell: Progress) -> Settle
     """Fill in what the recipe leaves to the data, the weights and the network. No runtime needs to be installed.
 
     Raises:
-        EdgecnnError: an unknown network, unusable data, weights that cannot be had.
+        EdgecnnError: an unknown network, an impossible scale, unusable data, weights that cannot be had.
     """
     if request.recipe.model.onnx is not None:
         return _settle_brought(request.recipe, store, tell)
@@ -149,6 +150,7 @@ def settle_recipe(request: BuildRequest, store: Store, tell: Progress) -> Settle
     require_something_to_replace(request.recipe, arch)
     _require_large_enough(request.recipe, arch)
     require_packages(arch.needs, extra="zoo", needed_for=arch.name)
+    settled(arch, request.recipe.model.scale, None, arch.resolution_px)  # an impossible scale is said before images are read
     weights = _answer(request, arch, store, _versions())
     if request.recipe.model.keep_head:
         return _settle_kept(request.recipe, arch, weights, store, tell)
@@ -190,9 +192,9 @@ def _settle_kept(asked: Recipe, arch: ArchSpec, weights: WeightsAnswer, store: S
 
 
 def _network(recipe: Recipe, brought: BroughtModel | None) -> tuple[ArchSpec, Recipe]:
-    """The row of the network, and the recipe with the resolution that a brought file fixes."""
+    """The row of the network, scaled as asked, and the recipe with the resolution that a brought file fixes."""
     if brought is None:
-        return arch_named(recipe.model.arch), recipe
+        return _scaled(recipe, arch_named(recipe.model.arch)), recipe
     model = recipe.model.model_copy(update={"resolution_px": brought.entry.resolution_px})
     return brought_arch(model, brought), recipe.model_copy(update={"model": model})
 
@@ -296,14 +298,19 @@ def _previous_answer(plan_file: Path, arch: str, choice: str) -> WeightsAnswer |
     return answer if answer.asked else None
 
 
+def _scaled(recipe: Recipe, arch: ArchSpec) -> ArchSpec:
+    return settled(arch, recipe.model.scale, None, arch.resolution_px).spec
+
+
 def _completed(asked: Recipe, arch: ArchSpec, data: DataSummary, weights: WeightsAnswer) -> Recipe:
     """Every default, filled in once."""
-    demo = data.origin == "demo"
-    resolution = asked.model.resolution_px or (demo_resolution(arch) if demo else arch.resolution_px)
+    usual = demo_resolution(arch) if data.origin == "demo" else arch.resolution_px
+    scaled = settled(arch, asked.model.scale, asked.model.resolution_px, usual)
+    resolution = scaled.resolution_px
     return asked.model_copy(
         update={
             "model": asked.model.model_copy(update={"resolution_px": resolution}),
-            "train": completed_training(asked, arch, data.counts["train"], weights),
+            "train": completed_training(asked, scaled.spec, data.counts["train"], weights),
             "quantize": _with_images(asked.quantize, data),
         }
     )

@@ -18,7 +18,7 @@ from edgecnn.values.preprocessing import Preprocessing
 from edgecnn.values.recipe import Recipe
 from edgecnn.values.weights import WeightsAnswer
 
-TrunkMode = Literal["finetune", "scratch", "brought", "kept"]
+TrunkMode = Literal["finetune", "inherit", "scratch", "brought", "kept"]
 
 
 class Attachment(Value):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from edgecnn.building.heads import require_fitting_head
 from edgecnn.errors.training import NothingToTransfer
+from edgecnn.models.compound import keeps_all
 from edgecnn.models.defaults import (
     Mode,
     default_augmentation,
@@ -24,14 +25,24 @@ def completed_training(asked: Recipe, arch: ArchSpec, images: int, weights: Weig
         NothingToTransfer: pretrained layers are to be kept, and there are none.
         HeadNotFitting: the head does not go with what else is asked.
     """
-    mode: Mode = "scratch" if weights.kind == "none" else "finetune"
     train = asked.train
+    mode = mode_of(train, arch, weights)
     if mode == "scratch" and train.transfer in ("head", "last", "all"):
         raise NothingToTransfer(arch=arch.name, asked=train.transfer, why=weights.why)
     require_fitting_head(asked, mode, weights.why)
     default = "all" if train.head == "linear" else "head"
     transfer = "scratch" if mode == "scratch" else train.transfer or default
     return filled_in(train, mode, images, arch).model_copy(update={"transfer": transfer})
+
+
+def mode_of(train: TrainChoice, arch: ArchSpec, weights: WeightsAnswer) -> Mode:
+    """How training begins. A scaled network that lost channels or blocks does not compute what its weights learned: unless its
+    features are asked for as they are, all of it must learn again.
+    """
+    if weights.kind == "none":
+        return "scratch"
+    as_they_are = train.transfer not in (None, "all") or train.head != "linear"
+    return "finetune" if as_they_are or keeps_all(arch) else "inherit"
 
 
 def filled_in(train: TrainChoice, mode: Mode, images: int, arch: ArchSpec) -> TrainChoice:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from edgecnn.building.request import BuildRequest, Goal
     from edgecnn.values.recipe import Recipe
+    from edgecnn.values.scale import CompoundScale
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class Asked:
     no_labels: bool = False
     keep_head: bool = False
     weights: str | None = None
+    scale: str | None = None
     overrides: tuple[str, ...] = ()
     out: str | None = None
     at_most: tuple[str, ...] = ()
@@ -100,6 +102,7 @@ def refuse_unusable_texts(asked: Asked) -> None:
         "--target": asked.target,
         "--data": asked.data,
         "--weights": asked.weights,
+        "--scale": asked.scale,
         "--out": asked.out,
         "--meter": asked.meter,
         "--until": asked.until,
@@ -138,7 +141,8 @@ def _recipe(asked: Asked) -> Recipe:
     overrides = [*asked.overrides, *([f"choice.objective={asked.objective}"] if asked.objective else [])]
     overrides += [f"train.transfer={asked.transfer}"] if asked.transfer else []
     recipe = apply_overrides(load_recipe(asked.recipe) if asked.recipe else Recipe(), overrides)
-    given: dict[str, str | bool | None] = {"arch": asked.arch, "onnx": asked.onnx, "weights": asked.weights}
+    scale = None if asked.scale is None else scale_of(asked.scale).text()
+    given: dict[str, str | bool | None] = {"arch": asked.arch, "onnx": asked.onnx, "weights": asked.weights, "scale": scale}
     given["keep_head"] = asked.keep_head or None
     if any(value is not None for value in given.values()):
         recipe = recipe.model_copy(
@@ -153,6 +157,21 @@ def _recipe(asked: Asked) -> Recipe:
     return recipe
 
 
+def scale_of(text: str) -> CompoundScale:
+    """What ``--scale`` says.
+
+    Raises:
+        ScaleInvalid: nothing that is a scale.
+    """
+    from edgecnn.errors.scaling import ScaleInvalid
+    from edgecnn.values.scale import CompoundScale
+
+    try:
+        return CompoundScale.from_text(text)
+    except ValueError as error:
+        raise ScaleInvalid(text=text, because=str(error)) from error
+
+
 def command_line(asked: Asked) -> str:
     """The command that asks this again, quoted for a POSIX shell."""
     import shlex
@@ -161,7 +180,7 @@ def command_line(asked: Asked) -> str:
     if asked.recipe:
         words.append(asked.recipe)
     named = {"--arch": asked.arch, "--onnx": asked.onnx, "--target": asked.target, "--data": asked.data}
-    named |= {"--weights": asked.weights}
+    named |= {"--weights": asked.weights, "--scale": asked.scale}
     words += [word for flag, value in named.items() if value is not None for word in (flag, value)]
     words += [
         word

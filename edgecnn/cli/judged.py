@@ -85,6 +85,7 @@ def how_to_build(asked: Asked) -> tuple[str, ...]:
         "--no-labels": asked.no_labels,
         "--weights": asked.weights,
         "--keep-head": asked.keep_head,
+        "--scale": asked.scale,
         "--set": asked.overrides,
         "--knobs": asked.knobs,
         "--objective": asked.objective,

@@ -89,6 +89,15 @@ TransferOpt = Annotated[
         rich_help_panel="What to build",
     ),
 ]
+ScaleOpt = Annotated[
+    str | None,
+    typer.Option(
+        "--scale",
+        metavar="phi=N|KEY=N,…",
+        help="Another depth, width and resolution: phi=1.5, or depth=1.2,width=0.75,resolution=192 with any of the three.",
+        rich_help_panel="What to build",
+    ),
+]
 SetOpt = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Any recipe value, such as train.epochs=3.", rich_help_panel="What to build"),

@@ -67,6 +67,7 @@ def _verb(verb: str, goal: str) -> Callable[..., None]:
         weights: opt.WeightsOpt = None,
         transfer: opt.TransferOpt = None,
         keep_head: opt.KeepHeadOpt = False,
+        scale: opt.ScaleOpt = None,
         set_: opt.SetOpt = None,
         at_most: opt.MaxOpt = None,
         at_least: opt.MinOpt = None,
@@ -92,7 +93,8 @@ def _verb(verb: str, goal: str) -> Callable[..., None]:
         debug: opt.DebugOpt = False,
     ) -> None:
         asked = Asked(
-            recipe=recipe, arch=arch, onnx=onnx, target=target, data=data, weights=weights, overrides=tuple(set_ or ()), out=out,
+            recipe=recipe, arch=arch, onnx=onnx, target=target, data=data, weights=weights, scale=scale,
+            overrides=tuple(set_ or ()), out=out,
             at_most=tuple(at_most or ()), at_least=tuple(at_least or ()), require_measured=require_measured,
             refresh_weights=refresh_weights, meter=meter, until=until, batches=batches, end_to_end=end_to_end, soak=soak,
             knobs=knobs, objective=objective, time_budget=time_budget, transfer=transfer, no_labels=no_labels,
@@ -139,6 +141,7 @@ def _judge(  # noqa: PLR0913 - a command line's options are its parameters
     data: opt.DataOpt = None,
     weights: opt.WeightsOpt = None,
     transfer: opt.TransferOpt = None,
+    scale: opt.ScaleOpt = None,
     set_: opt.SetOpt = None,
     at_most: opt.MaxOpt = None,
     at_least: opt.MinOpt = None,
@@ -161,7 +164,8 @@ def _judge(  # noqa: PLR0913 - a command line's options are its parameters
     debug: opt.DebugOpt = False,
 ) -> None:
     asked = Asked(
-        recipe=recipe, arch=arch, onnx=onnx, target=target, data=data, weights=weights, overrides=tuple(set_ or ()), out=out,
+        recipe=recipe, arch=arch, onnx=onnx, target=target, data=data, weights=weights, scale=scale,
+        overrides=tuple(set_ or ()), out=out,
         at_most=tuple(at_most or ()), at_least=tuple(at_least or ()), require_measured=require_measured, meter=meter,
         until=until, batches=batches, end_to_end=end_to_end, soak=soak, knobs=knobs, objective=objective, transfer=transfer,
         verb="judge",

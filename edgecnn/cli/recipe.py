@@ -49,6 +49,7 @@ def show(  # noqa: PLR0913 - a command line's options are its parameters
     no_labels: opt.NoLabelsOpt = False,
     weights: opt.WeightsOpt = None,
     keep_head: opt.KeepHeadOpt = False,
+    scale: opt.ScaleOpt = None,
     set_: opt.SetOpt = None,
     as_json: opt.JsonOpt = False,
     quiet: opt.QuietOpt = False,
@@ -62,6 +63,7 @@ def show(  # noqa: PLR0913 - a command line's options are its parameters
         target=target,
         data=data,
         weights=weights,
+        scale=scale,
         overrides=tuple(set_ or ()),
         no_labels=no_labels,
         keep_head=keep_head,
@@ -122,6 +124,7 @@ def _settings(asked: Asked, tell: Progress) -> RecipeSettings:
     request = request_from(asked, "judge")
     target = request.recipe.target.model_copy(update={"device": device_as_written(asked, request)})
     request = request.model_copy(update={"recipe": request.recipe.model_copy(update={"target": target})})
-    flags = {"arch": asked.arch, "onnx": asked.onnx, "weights": asked.weights, "data": asked.data, "target": asked.target}
+    flags = {"arch": asked.arch, "onnx": asked.onnx, "weights": asked.weights, "scale": asked.scale, "data": asked.data}
+    flags["target"] = asked.target
     flags |= {"no-labels": "set" if asked.no_labels else None, "keep-head": "set" if asked.keep_head else None}
     return settings_of(request, origins(asked.recipe, asked.overrides, flags), asked.recipe, tell)

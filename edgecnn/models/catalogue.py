@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 
 from edgecnn.errors.models import UnknownArch
+from edgecnn.models.compound import RULES, base_name, multipliers_in, with_multipliers
 from edgecnn.models.rows.classic import CLASSICS
 from edgecnn.models.rows.densenet import DENSENETS
 from edgecnn.models.rows.efficientnet import EFFICIENTNETS, EFFICIENTNETS_V2
@@ -32,7 +33,7 @@ def all_archs() -> tuple[ArchSpec, ...]:
 
 
 def arch_named(name: str) -> ArchSpec:
-    """The row of that name.
+    """The row of that name; of a scaled network's name (``efficientnet-b0-d1.2-w0.75``), its row with the multipliers.
 
     Raises:
         UnknownArch: with the nearest names.
@@ -40,6 +41,9 @@ def arch_named(name: str) -> ArchSpec:
     rows = {spec.name: spec for spec in all_archs()}
     if name in rows:
         return rows[name]
+    base, multipliers = rows.get(base_name(name)), multipliers_in(name)
+    if base is not None and multipliers is not None and base.family in RULES:
+        return with_multipliers(base, multipliers)
     nearest = difflib.get_close_matches(name.lower().replace("_", "-"), rows, n=3, cutoff=0.6)
     raise UnknownArch(name=name, nearest=tuple(nearest))
 

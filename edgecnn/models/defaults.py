@@ -10,7 +10,7 @@ from typing import Literal
 from edgecnn.values.augmentation import Augmentation, Crop, Cutmix, Cutout, Flip, Mixup, RandAugment
 from edgecnn.values.transfer import ScratchRecipe
 
-Mode = Literal["finetune", "scratch"]
+Mode = Literal["finetune", "inherit", "scratch"]
 
 SCRATCH_IMAGES = 29_600
 """Images shown in all to a network that starts from random weights: 8 passes over the demo, whose build then takes less than five
@@ -20,7 +20,7 @@ FINETUNE_EPOCHS = 2
 
 
 def default_epochs(mode: Mode, images: int) -> int:
-    """Epochs for ``images`` training images: a fixed number of images shown from scratch, few passes when fine-tuning."""
+    """Epochs for ``images`` training images: a fixed number of images shown unless fine-tuning, whose passes are few."""
     if mode == "finetune":
         return FINETUNE_EPOCHS
     return max(8, min(90, round(SCRATCH_IMAGES / max(images, 1))))

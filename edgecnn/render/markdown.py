@@ -109,6 +109,7 @@ def _build_lines(report: BuildReport) -> list[str]:
     splits = ", ".join(f"{role} {count}" for role, count in build.splits.items())
     return [
         f"{build.arch}, {build.parameters:,} parameters{macs} at {build.resolution_px} px",
+        *([f"scaled: {build.scale.sentence()}"] if build.scale else []),
         f"weights: {build.weights}",
         f"data: {build.data}; {build.classes} classes; {splits}",
         f"desktop-GPU baseline: {desktop.sentence(report.baseline)}",

@@ -12,6 +12,7 @@ from typing import ClassVar, Literal
 
 from edgecnn.backends.installed import require_packages
 from edgecnn.models.catalogue import arch_named
+from edgecnn.models.compound import base_name
 from edgecnn.training.waiting import sleeping_threads
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.key import Key
@@ -63,9 +64,12 @@ class FetchStage(Stage):
 
     @classmethod
     def from_answer(cls, spec: ArchSpec, answer: WeightsAnswer) -> FetchStage:
-        """The stage for an answer that is not ``none``; cached, packaged and downloaded weights give the same one."""
+        """The stage for an answer that is not ``none``; cached, packaged and downloaded weights give the same one.
+
+        A scaled network has the unscaled one's.
+        """
         if answer.kind == "file" and answer.sha256 is not None:
-            return cls(arch=spec.name, origin="file", inputs={"weights_file": Key(answer.sha256)})
+            return cls(arch=base_name(spec.name), origin="file", inputs={"weights_file": Key(answer.sha256)})
         return cls.published(spec)
 
     @classmethod
@@ -75,7 +79,7 @@ class FetchStage(Stage):
         if weights is None:
             raise ValueError(f"{spec.name} has no published weights: an answer of kind none needs no fetch")
         return cls(
-            arch=spec.name,
+            arch=base_name(spec.name),
             origin=weights.origin,
             name=weights.name,
             file=weights.file,

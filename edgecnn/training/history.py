@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pydantic import Field
 
 from edgecnn.values.base import Value
+from edgecnn.values.scale import Inheritance
 
 
 class EpochFacts(Value):
@@ -48,3 +49,5 @@ class History(Value):
     """Where it began: source and sha256 of the starting weights."""
     transfer: str | None = Field(default=None, exclude_if=lambda said: said is None)
     """What was learned anew and why, where it was not simply every layer."""
+    inheritance: Inheritance | None = Field(default=None, exclude_if=lambda said: said is None)
+    """Of a scaled network alone: how much of it these weights had."""

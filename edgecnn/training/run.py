@@ -13,7 +13,9 @@ from torch import nn
 from edgecnn.data.images import open_source
 from edgecnn.errors.training import ClassesDiffer, NothingToTrainOn
 from edgecnn.models.catalogue import arch_named
-from edgecnn.models.networks import build_network, head_of, load_trained, read_weights, replace_head, replaced_names
+from edgecnn.models.compound import base_name
+from edgecnn.models.families.inheritance import inherit
+from edgecnn.models.networks import build_network, head_of, load_trained, parameter_count, read_weights, replace_head
 from edgecnn.training import finetune, scratch
 from edgecnn.training.checkpoint import write_tensors
 from edgecnn.training.features import Features, compute_features, without_head
@@ -30,6 +32,7 @@ from edgecnn.training.validation import ChoosePixels
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.augmentation import mirrored_share
 from edgecnn.values.preprocessing import Preprocessing
+from edgecnn.values.scale import Inheritance
 from edgecnn.values.stage import Progress
 from edgecnn.values.transfer import TransferChoice
 
@@ -85,12 +88,17 @@ def train(settings: TrainSettings, inputs: TrainingInputs, out: Path, tell: Prog
     settings, said = _settled(settings, inputs)
     with repeatable():
         material = material_for(settings, inputs, resume, tell)._replace(features=inputs.transfer)
-        run = _from_scratch if settings.mode == "scratch" else _from_weights
+        run = _from_weights if settings.mode == "finetune" else _from_scratch
         course = run(spec, settings, inputs, material)
         write_tensors(course.network.state_dict(), out / "weights.safetensors")
-    initial = _initial(inputs if settings.mode == "finetune" else inputs._replace(weights=None))
+    initial = _initial(inputs if settings.mode != "scratch" else inputs._replace(weights=None))
     history = History(
-        phases=course.phases, best=course.best, stopped=course.stopped, initial=initial, transfer=course.said or said
+        phases=course.phases,
+        best=course.best,
+        stopped=course.stopped,
+        initial=initial,
+        transfer=course.said or said,
+        inheritance=_inheritance(settings, spec, inputs),
     )
     finish(out, FACTS, history.model_dump_json(indent=1) + "\n")
 
@@ -158,15 +166,34 @@ def pretrained(spec: ArchSpec, classes: int, seed: int, inputs: TrainingInputs) 
     if inputs.weights is None:
         raise TypeError("fine-tuning needs weights")
     network = build_network(spec, classes, seed=seed)
-    state = read_weights(spec, inputs.weights / "weights.safetensors")
-    body = {name: tensor for name, tensor in state.items() if not name.startswith(replaced_names(spec))}
-    network.load_state_dict(body, strict=False)  # read_weights has checked every name; only last layers stay new
+    _inherit(network, spec, inputs.weights)
     finetune.prepare_network(network)
     return network.to(memory_format=torch.channels_last)
 
 
-def _from_scratch(spec: ArchSpec, settings: TrainSettings, inputs: TrainingInputs, material: Material) -> _Course:
+def _inherit(network: nn.Module, spec: ArchSpec, weights: Path) -> Inheritance:
+    """Put into the network what the starting weights have of it, all where it was not scaled. Last layers stay new."""
+    base = arch_named(base_name(spec.name))
+    return inherit(network, spec, base, read_weights(base, weights / "weights.safetensors"))
+
+
+def _inheritance(settings: TrainSettings, spec: ArchSpec, inputs: TrainingInputs) -> Inheritance | None:
+    """What is written down of a scaled network; it begins anew as training did, whose weights have changed since."""
+    if spec.scale is None:
+        return None
     network = build_network(spec, settings.classes, seed=settings.seed)
+    if settings.mode == "scratch" or inputs.weights is None:
+        return Inheritance(parameters=parameter_count(network), inherited=0)
+    return _inherit(network, spec, inputs.weights)
+
+
+def _from_scratch(spec: ArchSpec, settings: TrainSettings, inputs: TrainingInputs, material: Material) -> _Course:
+    """Of random weights, or in mode ``inherit`` of what a scaled network has of the unscaled one's."""
+    network = build_network(spec, settings.classes, seed=settings.seed)
+    if settings.mode == "inherit":
+        if inputs.weights is None:
+            raise TypeError("inheriting needs weights")
+        _inherit(network, spec, inputs.weights)
     scratch.prepare_network(network, settings)
     phase = scratch.scratch_phase(settings)
     result = run_phase(network, head_of(network, spec), phase, material)

@@ -29,7 +29,8 @@ class TrainSettings(Value):
     classes: Annotated[int, Field(ge=2)]
     preprocessing: Preprocessing
     """Resolution, and how pixels become the network's input; that of the shipped kit."""
-    mode: Literal["finetune", "scratch"]
+    mode: Literal["finetune", "inherit", "scratch"]
+    """inherit: as from scratch, beginning with what a scaled network has of the unscaled one's weights."""
     transfer: AskedTransfer = "all"
     """finetune only: what is learned anew. auto: as the file of role ``transfer`` says."""
     head: HeadKind = "linear"

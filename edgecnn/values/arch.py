@@ -8,6 +8,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from edgecnn.values.base import Value
 from edgecnn.values.preprocessing import Normalization
+from edgecnn.values.scale import Multipliers
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 
@@ -62,8 +63,8 @@ class ArchSpec(Value):
     """Distributions beyond torch and torchvision that it is built with, all in the extra ``zoo``."""
     builder: str
     """torchvision, timm: the name of its model. table: a name in ``models/families``. onnx: the file that was brought."""
-    parameters: PositiveInt
-    """Trainable numbers of what ships; ``auxiliary`` ones are not in it."""
+    parameters: PositiveInt | None
+    """Trainable numbers of what ships; ``auxiliary`` ones are not in it. None of a scaled network: known when it is built."""
     auxiliary: Auxiliary | None = None
     macs: PositiveInt | None = None
     """Multiply-adds for one image at ``resolution_px``, as ``graph/macs.py`` counts them; None of a file that was brought."""
@@ -87,11 +88,14 @@ class ArchSpec(Value):
     accuracy: PublishedAccuracy | None = None
     """None where nobody published a figure of this network on ImageNet-1k."""
     weights: PretrainedWeights | None = None
+    """Of a scaled network those of the unscaled one, of which it inherits what it can."""
+    scale: Multipliers | None = None
+    """How much deeper and wider than the row of the catalogue; None of a row as it stands there."""
 
     @property
     def weights_mib(self) -> float:
         """What the parameters take in fp32, MiB; a file holds running statistics and names beside them."""
-        return self.parameters * 4 / 2**20
+        return (self.parameters or 0) * 4 / 2**20
 
     @property
     def left_out(self) -> NonNegativeInt:

@@ -5,14 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import AfterValidator, Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic_core import PydanticCustomError
 
 from edgecnn.values.augmentation import Augmentations
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import Runtime
 from edgecnn.values.objective import Objective
+from edgecnn.values.scale import CompoundScale
 from edgecnn.values.surgery import Activation, SqueezeExcite
 from edgecnn.values.transfer import AskedTransfer, HeadKind, ScratchRecipe
+
+
+def _scale(text: str) -> str:
+    try:
+        return CompoundScale.from_text(text).text()
+    except ValueError as error:
+        raise PydanticCustomError("no_scale", "{because}", {"because": str(error)}) from error
 
 
 class ModelChoice(Value):
@@ -28,6 +37,8 @@ class ModelChoice(Value):
     """The network as its weights have it, head and all: nothing is trained, and the images are of the classes that it knows."""
     resolution_px: Annotated[int, Field(ge=32, le=2048)] | None = None
     """Unset: the network's native one, or 64 for the demo, whose images are 28 pixels wide."""
+    scale: Annotated[str, AfterValidator(_scale)] | None = None
+    """phi=1.5, or depth=1.2,width=0.75,resolution=192 with any of the three. Unset: the network as it was published."""
 
 
 class DataChoice(Value):

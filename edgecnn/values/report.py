@@ -19,6 +19,7 @@ from edgecnn.values.profile import Environment
 from edgecnn.values.quality import Quality
 from edgecnn.values.reason import OutOfTime, Reason
 from edgecnn.values.residency import Residency
+from edgecnn.values.scale import ScaledNetwork
 from edgecnn.values.steady import Steady
 from edgecnn.values.sustained import Sustained
 from edgecnn.values.throughput import Throughput
@@ -196,6 +197,8 @@ class Build(Value):
     """One sentence: which weights training began from, with their sha256, or from scratch and why."""
     weights_sha256: str | None
     data: str
+    scale: ScaledNetwork | None = None
+    """None of a network as the catalogue has it."""
     classes: int
     splits: Mapping[str, int]
     device: str

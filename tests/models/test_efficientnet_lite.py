@@ -13,10 +13,11 @@ from torch import Tensor
 from edgecnn.data.demo.images import demo_images
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.families.efficientnet_lite import GROUPS, SameConv, from_published
-from edgecnn.models.families.scaling import CompoundScale
+from edgecnn.models.families.scaling import scaled_groups
 from edgecnn.models.networks import build_network, read_weights
 from edgecnn.runner.pixels import PixelRecipe, to_feed, to_pixels
 from edgecnn.values.arch import ArchSpec
+from edgecnn.values.scale import Multipliers
 from tests.models.made import published
 
 LITES = ("efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2")
@@ -69,10 +70,6 @@ def test_same_padding_halves_upwards_and_puts_the_odd_row_last(size: int, stride
 
 
 def test_scaling_rounds_as_the_published_code_does() -> None:
-    lite2 = CompoundScale(width=1.1, depth=1.2, fixed_ends=True).groups(GROUPS)
+    lite2 = scaled_groups(GROUPS, Multipliers(width=1.1, depth=1.2), fixed_ends=True)
     assert [group.width for group in lite2] == [16, 24, 48, 88, 120, 208, 352]
     assert [group.repeats for group in lite2] == [1, 3, 3, 4, 4, 5, 1]
-
-
-def test_a_width_is_never_rounded_more_than_a_tenth_down() -> None:
-    assert CompoundScale(width=0.35).channels(32) == 16  # 11.2 would round to 8

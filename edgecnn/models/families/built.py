@@ -12,6 +12,7 @@ from edgecnn.models.families import alexnet, efficientnet_lite, inception, mobil
 from edgecnn.models.families.lenet import LeNet5
 from edgecnn.models.families.nin import NetworkInNetwork
 from edgecnn.models.families.plain import plain
+from edgecnn.models.families.scaled import scaled_network
 from edgecnn.values.arch import ArchSpec
 
 _WITH_HEADS: Mapping[str, Callable[[], nn.Module]] = {
@@ -27,6 +28,8 @@ def built(spec: ArchSpec) -> nn.Module:
         MissingPackage: it is timm's, or made of timm's cells, and timm is not installed.
     """
     require_packages(spec.needs, extra="zoo", needed_for=spec.name)
+    if spec.scale is not None:
+        return scaled_network(spec)
     if spec.origin == "timm":
         from edgecnn.models.families.from_timm import from_timm
 

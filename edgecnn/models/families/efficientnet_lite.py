@@ -16,8 +16,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchvision.ops import StochasticDepth
 
-from edgecnn.models.families.scaling import BlockGroup, CompoundScale
+from edgecnn.models.families.scaling import BlockGroup, scaled_groups
 from edgecnn.values.base import Value
+from edgecnn.values.scale import Multipliers
 
 STEM_WIDTH = 32
 HEAD_WIDTH = 1280
@@ -39,16 +40,16 @@ GROUPS = (
 class LiteVariant(Value):
     """One member of the family: how much of ``GROUPS`` it takes. Stem and head are never scaled."""
 
-    scale: CompoundScale
+    scale: Multipliers
     dropout: float
 
 
 VARIANTS: Mapping[str, LiteVariant] = {
-    "efficientnet_lite0": LiteVariant(scale=CompoundScale(width=1.0, depth=1.0, fixed_ends=True), dropout=0.2),
-    "efficientnet_lite1": LiteVariant(scale=CompoundScale(width=1.0, depth=1.1, fixed_ends=True), dropout=0.2),
-    "efficientnet_lite2": LiteVariant(scale=CompoundScale(width=1.1, depth=1.2, fixed_ends=True), dropout=0.3),
-    "efficientnet_lite3": LiteVariant(scale=CompoundScale(width=1.2, depth=1.4, fixed_ends=True), dropout=0.3),
-    "efficientnet_lite4": LiteVariant(scale=CompoundScale(width=1.4, depth=1.8, fixed_ends=True), dropout=0.3),
+    "efficientnet_lite0": LiteVariant(scale=Multipliers(width=1.0, depth=1.0), dropout=0.2),
+    "efficientnet_lite1": LiteVariant(scale=Multipliers(width=1.0, depth=1.1), dropout=0.2),
+    "efficientnet_lite2": LiteVariant(scale=Multipliers(width=1.1, depth=1.2), dropout=0.3),
+    "efficientnet_lite3": LiteVariant(scale=Multipliers(width=1.2, depth=1.4), dropout=0.3),
+    "efficientnet_lite4": LiteVariant(scale=Multipliers(width=1.4, depth=1.8), dropout=0.3),
 }
 
 
@@ -110,7 +111,7 @@ class EfficientNetLite(nn.Module):
 
     def __init__(self, variant: LiteVariant, classes: int) -> None:
         super().__init__()
-        groups = variant.scale.groups(GROUPS)
+        groups = scaled_groups(GROUPS, variant.scale, fixed_ends=True)
         total = sum(group.repeats for group in groups)
         layers: list[nn.Module] = [ConvUnit(3, STEM_WIDTH, kernel=3, stride=2)]
         width = STEM_WIDTH

@@ -12,7 +12,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from edgecnn.models.families.scaling import BlockGroup, CompoundScale
+from edgecnn.models.families.scaling import BlockGroup, scaled_groups
+from edgecnn.values.scale import Multipliers
 
 STEM_WIDTH = 32
 GROUPS = (
@@ -23,11 +24,11 @@ GROUPS = (
     BlockGroup(expand=1, kernel=3, stride=2, width=1024, repeats=2),
 )
 """Table 1, a row a width; its last stride of 2 is written on a map of 7×7 that stays 7×7, and is 1."""
-SCALES: Mapping[str, CompoundScale] = {
-    "mobilenet_v1_100": CompoundScale(width=1.0),
-    "mobilenet_v1_075": CompoundScale(width=0.75),
-    "mobilenet_v1_050": CompoundScale(width=0.5),
-    "mobilenet_v1_025": CompoundScale(width=0.25),
+SCALES: Mapping[str, Multipliers] = {
+    "mobilenet_v1_100": Multipliers(width=1.0),
+    "mobilenet_v1_075": Multipliers(width=0.75),
+    "mobilenet_v1_050": Multipliers(width=0.5),
+    "mobilenet_v1_025": Multipliers(width=0.25),
 }
 """The multipliers of Table 6."""
 
@@ -49,11 +50,11 @@ class Separable(nn.Sequential):
 class MobileNetV1(nn.Module):
     """The whole network. ``features.0`` to ``features.2`` are the stem, then the blocks."""
 
-    def __init__(self, scale: CompoundScale, classes: int = 1000) -> None:
+    def __init__(self, scale: Multipliers, classes: int = 1000) -> None:
         super().__init__()
         width = scale.channels(STEM_WIDTH)
         layers: list[nn.Module] = [nn.Conv2d(3, width, 3, 2, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
-        for group in scale.groups(GROUPS):
+        for group in scaled_groups(GROUPS, scale):
             for repeat in range(group.repeats):
                 layers.append(Separable(width, group, stride=group.stride if repeat == 0 else 1))
                 width = group.width

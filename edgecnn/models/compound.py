@@ -1,0 +1,209 @@
+"""Compound scaling (EfficientNet, arXiv:1905.11946): which multipliers a scale comes to for a network of the catalogue.
+
+Nothing here imports torch, so that a scale is settled, or refused, before any work.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from edgecnn.errors.scaling import NothingToScale, ResolutionUnderStride, ScaleContradictsResolution, ScaleLeavesNoChannel
+from edgecnn.values.arch import ArchSpec
+from edgecnn.values.scale import DECIMALS, LARGEST_PX, CompoundScale, Multipliers
+
+ALPHA, BETA, GAMMA = 1.2, 1.1, 1.15
+"""Of depth, width and resolution: the paper's grid search under α·β²·γ² ≈ 2, so that a step of φ doubles the multiply-adds."""
+LEAST_CHANNELS = 4
+"""Fewer round to no multiple of 8 but 0."""
+RESOLUTION_STEP_PX = 4
+"""What the formula's resolution is rounded to. The paper states no rule; all that it published are multiples of 4."""
+
+
+class Coefficients(NamedTuple):
+    """A published member of a family, as multipliers of its first."""
+
+    width: float
+    depth: float
+    resolution_px: int
+    dropout: float
+
+    @property
+    def multipliers(self) -> Multipliers:
+        """Without the resolution."""
+        return Multipliers(depth=self.depth, width=self.width)
+
+
+EFFICIENTNET = tuple(
+    Coefficients(*row)
+    for row in (
+        (1.0, 1.0, 224, 0.2), (1.0, 1.1, 240, 0.2), (1.1, 1.2, 260, 0.3), (1.2, 1.4, 300, 0.3),
+        (1.4, 1.8, 380, 0.4), (1.6, 2.2, 456, 0.4), (1.8, 2.6, 528, 0.5), (2.0, 3.1, 600, 0.5),
+    )
+)  # fmt: skip
+"""B0 to B7 by φ (``efficientnet_params`` of models/official/efficientnet/efficientnet_builder.py, github.com/tensorflow/tpu).
+They were not made by the formula: it gives B7 a depth of 1.2⁷ = 3.58."""
+EFFICIENTNET_LITE = tuple(
+    Coefficients(*row)
+    for row in ((1.0, 1.0, 224, 0.2), (1.0, 1.1, 240, 0.2), (1.1, 1.2, 260, 0.3), (1.2, 1.4, 280, 0.3), (1.4, 1.8, 300, 0.3))
+)
+"""Lite0 to Lite4 by φ (the same repository, lite/efficientnet_lite_builder.py)."""
+
+
+class Rule(NamedTuple):
+    """What scaling knows of a family."""
+
+    narrowest: int
+    """Channels of its narrowest scaled layer, of which a width must leave some."""
+    first: str
+    """The network that the family's name alone means."""
+    stride: int = 32
+    """Pixels of the input that one position of the last feature map stands for."""
+    published: tuple[Coefficients, ...] = ()
+    """Its members by whole φ, of ``first``."""
+    residual: bool = True
+    """Its new blocks add to their input, so that they can begin by changing nothing."""
+
+
+RULES: Mapping[str, Rule] = {
+    "efficientnet": Rule(narrowest=16, first="efficientnet-b0", published=EFFICIENTNET),
+    "efficientnet-lite": Rule(narrowest=16, first="efficientnet-lite0", published=EFFICIENTNET_LITE),
+    "mobilenet-v1": Rule(narrowest=32, first="mobilenet-v1", residual=False),
+    "mobilenet-v2": Rule(narrowest=16, first="mobilenet-v2"),
+    "mobilenet-v3": Rule(narrowest=16, first="mobilenet-v3-large"),
+    "resnet": Rule(narrowest=64, first="resnet-50"),
+}
+"""By family. Another is added with its builder in ``models/families/scaled.py``."""
+
+
+class Scaled(NamedTuple):
+    """What a scale came to: a row for the network, and the side of its input."""
+
+    spec: ArchSpec
+    resolution_px: int
+
+
+def scaled(spec: ArchSpec, scale: CompoundScale, base_px: int) -> Scaled:
+    """The row of the scaled network and its resolution.
+
+    Args:
+        spec: a row of the catalogue.
+        scale: as asked.
+        base_px: the resolution that the network would have had without it.
+
+    Raises:
+        NothingToScale: no rule scales the family.
+        ScaleLeavesNoChannel: its narrowest layer would be rounded to no channel at all.
+        ResolutionUnderStride: its last feature map would have less than one position, or more pixels than any recipe takes.
+    """
+    rule = RULES.get(spec.family)
+    if rule is None:
+        raise NothingToScale(arch=spec.name, families=tuple(RULES))
+    multipliers, resolution = _settled(spec, rule, scale, base_px)
+    narrowest = rule.narrowest * coefficients_of(spec).width * (spec.scale.width if spec.scale else 1)
+    if narrowest * multipliers.width < LEAST_CHANNELS:
+        raise ScaleLeavesNoChannel(arch=spec.name, scale=scale.text(), width=multipliers.width, narrowest=narrowest)
+    if not rule.stride <= resolution <= LARGEST_PX:
+        raise ResolutionUnderStride(arch=spec.name, scale=scale.text(), resolution_px=resolution, stride=rule.stride)
+    return Scaled(with_multipliers(spec, multipliers), resolution)
+
+
+def settled(spec: ArchSpec, text: str | None, stated_px: int | None, usual_px: int) -> Scaled:
+    """What ``[model] scale`` and ``resolution_px`` together come to.
+
+    Args:
+        spec: a row of the catalogue.
+        text: the scale as the recipe has it, or None.
+        stated_px: the resolution that the recipe states, or None.
+        usual_px: what is taken where it states none; a step of φ counts from it.
+
+    Raises:
+        ScaleContradictsResolution: the scale says the resolution, and another one is stated.
+        NothingToScale, ScaleLeavesNoChannel, ResolutionUnderStride: see ``scaled``.
+    """
+    if text is None:
+        return Scaled(spec, stated_px or usual_px)
+    scale = CompoundScale.from_text(text)
+    speaks = scale.phi is not None or scale.resolution is not None
+    found = scaled(spec, scale, usual_px if speaks else stated_px or usual_px)
+    if speaks and stated_px not in (None, found.resolution_px):
+        raise ScaleContradictsResolution(scale=text, resolution_px=stated_px)
+    return found
+
+
+def with_multipliers(spec: ArchSpec, multipliers: Multipliers) -> ArchSpec:
+    """The row of a scaled network: its own name, and its parameters are known when it is built. Unscaled, the row itself."""
+    if multipliers == Multipliers():
+        return spec
+    both = (spec.scale or Multipliers()).times(multipliers)
+    return spec.model_copy(
+        update={
+            "name": base_name(spec.name) + both.suffix,
+            "scale": both,
+            "parameters": None,
+            "macs": None,
+            "depth": None,
+            "accuracy": None,
+        }
+    )
+
+
+def keeps_all(spec: ArchSpec) -> bool:
+    """True where a scaled network has every channel and block of the unscaled one, so that it begins by computing the same."""
+    if spec.scale is None:
+        return True
+    deeper = spec.scale.depth >= 1 if RULES[spec.family].residual else spec.scale.depth == 1
+    return deeper and spec.scale.width >= 1
+
+
+def coefficients_of(spec: ArchSpec) -> Coefficients:
+    """What a row of the catalogue is to its family's first, without its own scale; 1 where its family was published unscaled."""
+    rule = RULES[spec.family]
+    if spec.family == "mobilenet-v1":  # whose multiplier is in its name
+        multiplier = base_name(spec.name).removeprefix(rule.first).removeprefix("-")
+        return Coefficients(float(multiplier or 1), 1.0, spec.resolution_px, 0.001)
+    stem = rule.first.rstrip("0123456789")
+    number = base_name(spec.name).removeprefix(stem)
+    plain = Coefficients(1.0, 1.0, spec.resolution_px, 0.2)
+    return rule.published[int(number)] if rule.published and number.isdigit() else plain
+
+
+def base_name(name: str) -> str:
+    """The name without the suffix of a scale."""
+    found = _SUFFIX.fullmatch(name)
+    return found["base"] if found else name
+
+
+def multipliers_in(name: str) -> Multipliers | None:
+    """The multipliers that a scaled network's name ends with."""
+    found = _SUFFIX.fullmatch(name)
+    if found is None or not float(found["depth"]) or not float(found["width"]):
+        return None
+    return Multipliers(depth=float(found["depth"]), width=float(found["width"]))
+
+
+_SUFFIX = re.compile(r"(?P<base>.+)-d(?P<depth>\d+(\.\d+)?)-w(?P<width>\d+(\.\d+)?)")
+
+
+def _settled(spec: ArchSpec, rule: Rule, scale: CompoundScale, base_px: int) -> tuple[Multipliers, int]:
+    phi = scale.phi
+    if phi is None:
+        return Multipliers(depth=_rounded(scale.depth or 1), width=_rounded(scale.width or 1)), scale.resolution or base_px
+    if spec.name == rule.first and phi == int(phi) and 0 <= phi < len(rule.published):
+        row = rule.published[int(phi)]
+        return row.multipliers, _to_step(base_px * row.resolution_px / rule.published[0].resolution_px)
+    return formula(phi), _to_step(base_px * GAMMA**phi)
+
+
+def formula(phi: float) -> Multipliers:
+    """α to the φ, and β to the φ."""
+    return Multipliers(depth=_rounded(ALPHA**phi), width=_rounded(BETA**phi))
+
+
+def _rounded(number: float) -> float:
+    return round(number, DECIMALS)
+
+
+def _to_step(side: float) -> int:
+    return round(side / RESOLUTION_STEP_PX) * RESOLUTION_STEP_PX

@@ -1,0 +1,53 @@
+"""ResNets whose width is scaled: torchvision's builder takes the number of blocks, but its widths are fixed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from torch import nn
+from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
+
+from edgecnn.values.scale import Multipliers
+
+WIDTHS = (64, 128, 256, 512)
+"""Of the four groups, before a bottleneck's expansion; the stem has the first (table 1 of arXiv:1512.03385)."""
+
+
+class Variant(NamedTuple):
+    """A member of the family."""
+
+    block: type[BasicBlock | Bottleneck]
+    repeats: tuple[int, int, int, int]
+
+
+VARIANTS: Mapping[str, Variant] = {
+    "resnet18": Variant(BasicBlock, (2, 2, 2, 2)),
+    "resnet34": Variant(BasicBlock, (3, 4, 6, 3)),
+    "resnet50": Variant(Bottleneck, (3, 4, 6, 3)),
+    "resnet101": Variant(Bottleneck, (3, 4, 23, 3)),
+    "resnet152": Variant(Bottleneck, (3, 8, 36, 3)),
+}
+"""By torchvision's names."""
+
+
+class ScaledResNet(ResNet):  # type: ignore[misc]  # torchvision has no types
+    """torchvision's network and its names of layers, with channels of our own count."""
+
+    def __init__(self, variant: Variant, by: Multipliers) -> None:
+        nn.Module.__init__(self)  # the parent's builds all layers at their fixed widths
+        self._norm_layer, self.dilation, self.groups, self.base_width = nn.BatchNorm2d, 1, 1, 64
+        widths = tuple(by.channels(width) for width in WIDTHS)
+        self.inplanes = widths[0]
+        self.conv1 = nn.Conv2d(3, self.inplanes, kernel_size=7, stride=2, padding=3, bias=False)
+        self.bn1 = nn.BatchNorm2d(self.inplanes)
+        self.relu = nn.ReLU(inplace=True)
+        self.maxpool = nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
+        for index, (width, repeats) in enumerate(zip(widths, variant.repeats, strict=True)):
+            layer = self._make_layer(variant.block, width, by.repeats(repeats), stride=1 if index == 0 else 2)
+            setattr(self, f"layer{index + 1}", layer)
+        self.avgpool = nn.AdaptiveAvgPool2d((1, 1))
+        self.fc = nn.Linear(widths[-1] * variant.block.expansion, 1000)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")

@@ -1,0 +1,119 @@
+"""Builds the scaled networks, and says which block of one is which block of another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+
+from torch import nn
+from torchvision.models.efficientnet import EfficientNet, MBConvConfig
+from torchvision.models.mobilenetv2 import MobileNetV2
+
+from edgecnn.models.compound import EFFICIENTNET, EFFICIENTNET_LITE, Coefficients, base_name, coefficients_of
+from edgecnn.models.families import efficientnet_lite, mobilenet_v1, mobilenet_v3, resnet
+from edgecnn.models.families.scaling import BlockGroup, scaled_groups
+from edgecnn.values.arch import ArchSpec
+from edgecnn.values.scale import Multipliers
+
+EFFICIENTNET_STEM = 32
+SLOW_STATISTICS = ("efficientnet-b5", "efficientnet-b6", "efficientnet-b7")
+"""Which torchvision gives batch norm the published ε and momentum; the smaller ones have torch's own."""
+MOBILENET_V2 = (
+    BlockGroup(expand=1, kernel=3, stride=1, width=16, repeats=1),
+    BlockGroup(expand=6, kernel=3, stride=2, width=24, repeats=2),
+    BlockGroup(expand=6, kernel=3, stride=2, width=32, repeats=3),
+    BlockGroup(expand=6, kernel=3, stride=2, width=64, repeats=4),
+    BlockGroup(expand=6, kernel=3, stride=1, width=96, repeats=3),
+    BlockGroup(expand=6, kernel=3, stride=2, width=160, repeats=3),
+    BlockGroup(expand=6, kernel=3, stride=1, width=320, repeats=1),
+)
+"""Table 2 of arXiv:1801.04381."""
+
+
+def scaled_network(spec: ArchSpec) -> nn.Module:
+    """The network for 1,000 classes with random weights.
+
+    Args:
+        spec: a row whose family ``models/compound.py`` has a rule for; without a scale, the published network is built.
+    """
+    by = multipliers_of(spec)
+    if spec.family == "efficientnet":
+        return _efficientnet(spec, by)
+    if spec.family == "efficientnet-lite":
+        variant = efficientnet_lite.LiteVariant(scale=by, dropout=_dropout(spec, by, EFFICIENTNET_LITE))
+        return efficientnet_lite.EfficientNetLite(variant, classes=1000)
+    if spec.family == "mobilenet-v1":
+        return mobilenet_v1.MobileNetV1(by)
+    if spec.family == "mobilenet-v2":
+        settings = [[row.expand, row.width, by.repeats(row.repeats), row.stride] for row in MOBILENET_V2]
+        return _module(MobileNetV2(width_mult=by.width, inverted_residual_setting=settings))
+    if spec.family == "mobilenet-v3":
+        return mobilenet_v3.scaled_network(spec.builder, by)
+    return resnet.ScaledResNet(resnet.VARIANTS[spec.builder], by)
+
+
+def multipliers_of(spec: ArchSpec) -> Multipliers:
+    """What the rows of the family's first member are multiplied by, the scale of this network included."""
+    return coefficients_of(spec).multipliers.times(spec.scale or Multipliers())
+
+
+def blocks_of(spec: ArchSpec) -> tuple[tuple[str, ...], ...]:
+    """Dotted names of the repeated blocks, group by group. What is outside them has one name in every member of a family, but
+    for the convolution behind them: see ``after_blocks``.
+    """
+    repeats = _repeats(spec)
+    if spec.family == "resnet":
+        return tuple(tuple(f"layer{group + 1}.{block}" for block in range(count)) for group, count in enumerate(repeats))
+    if spec.family == "efficientnet":
+        return tuple(tuple(f"features.{group + 1}.{block}" for block in range(count)) for group, count in enumerate(repeats))
+    stem = 3 if spec.family == "mobilenet-v1" else 1
+    starts = [stem + sum(repeats[:group]) for group in range(len(repeats))]
+    return tuple(
+        tuple(f"features.{start + block}" for block in range(count)) for start, count in zip(starts, repeats, strict=True)
+    )
+
+
+def after_blocks(spec: ArchSpec) -> str | None:
+    """The dotted name of the convolution behind the blocks, where the number of blocks is in it."""
+    return f"features.{1 + sum(_repeats(spec))}" if spec.family in ("efficientnet-lite", "mobilenet-v2", "mobilenet-v3") else None
+
+
+def _repeats(spec: ArchSpec) -> list[int]:
+    by = multipliers_of(spec)
+    if spec.family == "efficientnet-lite":
+        return _counts(scaled_groups(efficientnet_lite.GROUPS, by, fixed_ends=True))
+    if spec.family == "efficientnet":
+        return _counts(scaled_groups(efficientnet_lite.GROUPS, by))
+    if spec.family == "mobilenet-v1":
+        return _counts(scaled_groups(mobilenet_v1.GROUPS, by))
+    if spec.family == "mobilenet-v2":
+        return _counts(scaled_groups(MOBILENET_V2, by))
+    if spec.family == "mobilenet-v3":
+        return [len(group) for group in mobilenet_v3.scaled_rows(mobilenet_v3.VARIANTS[spec.builder], by)]
+    return [by.repeats(count) for count in resnet.VARIANTS[spec.builder].repeats]
+
+
+def _counts(groups: Iterable[BlockGroup]) -> list[int]:
+    return [group.repeats for group in groups]
+
+
+def _efficientnet(spec: ArchSpec, by: Multipliers) -> nn.Module:
+    rows, width = [], EFFICIENTNET_STEM
+    for group in efficientnet_lite.GROUPS:
+        repeats = by.repeats(group.repeats)
+        rows.append(MBConvConfig(group.expand, group.kernel, group.stride, width, group.width, repeats, width_mult=by.width))
+        width = group.width
+    slow = base_name(spec.name) in SLOW_STATISTICS
+    norm = partial(nn.BatchNorm2d, eps=0.001, momentum=0.01) if slow else None
+    return _module(EfficientNet(rows, dropout=_dropout(spec, by, EFFICIENTNET), norm_layer=norm))
+
+
+def _dropout(spec: ArchSpec, by: Multipliers, published: tuple[Coefficients, ...]) -> float:
+    """The published one of a published member; between them, that of the network that was scaled."""
+    known = {row.multipliers: row.dropout for row in published}
+    return known.get(by, coefficients_of(spec).dropout)
+
+
+def _module(network: nn.Module) -> nn.Module:
+    """torchvision has no types."""
+    return network

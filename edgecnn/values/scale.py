@@ -1,0 +1,147 @@
+"""How much deeper, wider and finer than its row of the catalogue a network is asked to be, as text and as multipliers."""
+
+from __future__ import annotations
+
+import math
+from difflib import get_close_matches
+from typing import Annotated
+
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+
+from edgecnn.values.base import Value
+
+KEYS = ("phi", "depth", "width", "resolution")
+"""As ``--scale`` and ``[model] scale`` take them, ``resolution`` in pixels."""
+LARGEST_MULTIPLIER = 8.0
+"""Of depth and of width. EfficientNet-L2, the largest that was published, has 5.3 and 4.3 (arXiv:1911.04252)."""
+LARGEST_PX = 2048
+"""As of ``[model] resolution_px``."""
+LARGEST_PHI = 11.0
+"""1.2 to the 11th is 7.4: the last whole step under the largest multiplier, upwards and downwards."""
+DECIMALS = 4
+"""Of a multiplier: a scaled network's name says it whole."""
+
+
+class CompoundScale(Value):
+    """What was asked: a step ``phi`` along the compound rule, or multipliers and a resolution, each left out as it is."""
+
+    phi: Annotated[float, Field(ge=-LARGEST_PHI, le=LARGEST_PHI)] | None = None
+    depth: Annotated[float, Field(gt=0, le=LARGEST_MULTIPLIER)] | None = None
+    """Of the blocks of each group."""
+    width: Annotated[float, Field(gt=0, le=LARGEST_MULTIPLIER)] | None = None
+    """Of the channels of each layer."""
+    resolution: Annotated[int, Field(gt=0, le=LARGEST_PX)] | None = None
+    """Pixels of a side of the network's input."""
+
+    @classmethod
+    def from_text(cls, text: str) -> CompoundScale:
+        """``phi=1.5``, or ``depth=1.2,width=0.75,resolution=192`` with any of the three.
+
+        Raises:
+            ValueError: an unknown, repeated or contradicting key, or a value that no network has; says which and why.
+        """
+        given: dict[str, float] = {}
+        for part in text.split(","):
+            key, equals, value = (piece.strip() for piece in part.partition("="))
+            if not equals or not key:
+                raise ValueError(f"{part.strip()!r} is not KEY=NUMBER")
+            if key not in KEYS:
+                near = get_close_matches(key, KEYS, n=1, cutoff=0.5)
+                raise ValueError(f"{key} is no key, {f'the nearest is {near[0]}' if near else 'it takes ' + ', '.join(KEYS)}")
+            if key in given:
+                raise ValueError(f"{key} is given twice")
+            given[key] = _number(key, value)
+        if "phi" in given and len(given) > 1:
+            raise ValueError(f"phi says depth, width and resolution all at once, and {next(k for k in given if k != 'phi')} too")
+        return cls.model_validate(given)
+
+    def text(self) -> str:
+        """The shortest text that ``from_text`` makes the same value of."""
+        return ",".join(f"{key}={value:g}" for key in KEYS if (value := getattr(self, key)) is not None)
+
+
+class Multipliers(Value):
+    """What a scale came to. Widths and depths are rounded as EfficientNet's published code rounds them (``round_filters`` and
+    ``round_repeats`` of arXiv:1905.11946), so that a scaled table is the published network to the last channel.
+    """
+
+    depth: PositiveFloat = 1.0
+    width: PositiveFloat = 1.0
+
+    def channels(self, width: int) -> int:
+        """The scaled width, to the nearest multiple of 8 that is not more than 10 % below it."""
+        wished = width * self.width
+        rounded = max(8, int(wished + 4) // 8 * 8)
+        return rounded + 8 if rounded < 0.9 * wished else rounded
+
+    def repeats(self, repeats: PositiveInt) -> int:
+        """The scaled depth, rounded up; a product that binary fractions leave a hair above a whole number is that number."""
+        return math.ceil(round(repeats * self.depth, 6))
+
+    def times(self, other: Multipliers) -> Multipliers:
+        """Both, one after the other."""
+        return Multipliers(depth=round(self.depth * other.depth, DECIMALS), width=round(self.width * other.width, DECIMALS))
+
+    @property
+    def suffix(self) -> str:
+        """``-d1.2-w0.75``, behind the name of the network that was scaled."""
+        return f"-d{_plain(self.depth)}-w{_plain(self.width)}"
+
+
+class Inheritance(Value):
+    """How much of a network came from weights that were learned before."""
+
+    parameters: PositiveInt
+    """Of the whole network, its new head included; running statistics are not counted."""
+    inherited: NonNegativeInt
+    """Of those, the ones that were taken over."""
+
+    @property
+    def share(self) -> float:
+        """0…1."""
+        return self.inherited / self.parameters
+
+
+class ScaledNetwork(Value):
+    """What a build scaled, and what became of the weights that were learned before."""
+
+    base: str
+    """The network of the catalogue that was scaled."""
+    asked: str | None
+    """As ``--scale`` and the recipe have it; None where the scaled network was asked for by its own name."""
+    depth: float
+    width: float
+    inheritance: Inheritance
+
+    def sentence(self) -> str:
+        """``efficientnet-b0 with depth × 1.2, width × 1.1 (asked: phi=2); 41.2 % of its 9,109,994 parameters were inherited``."""
+        asked = f" (asked: {self.asked})" if self.asked else ""
+        share = f"{100 * self.inheritance.share:.1f} % of its {self.inheritance.parameters:,} parameters were inherited"
+        return f"{self.base} with depth × {_plain(self.depth)}, width × {_plain(self.width)}{asked}; {share}"
+
+
+def _plain(number: float) -> str:
+    return f"{number:.{DECIMALS}f}".rstrip("0").rstrip(".")
+
+
+def _number(key: str, text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        raise ValueError(f"{key} must be a number, not {text!r}") from None
+    if not math.isfinite(number):
+        raise ValueError(f"{key} must be a finite number, not {text}")
+    if key == "phi":
+        if abs(number) > LARGEST_PHI:
+            raise ValueError(f"phi must be between {-LARGEST_PHI:g} and {LARGEST_PHI:g}, not {text}")
+        return number
+    if number <= 0:
+        nothing = {"depth": "no block", "width": "no channel", "resolution": "no pixel"}[key]
+        raise ValueError(f"{key}={text} leaves {nothing}")
+    if key == "resolution" and (number != int(number) or number > LARGEST_PX):
+        raise ValueError(f"resolution must be a whole number of pixels up to {LARGEST_PX}, not {text}")
+    if key != "resolution" and number > LARGEST_MULTIPLIER:
+        raise ValueError(f"{key} must be at most {LARGEST_MULTIPLIER:g}, not {text}")
+    if key != "resolution" and round(number, DECIMALS) == 0:
+        raise ValueError(f"{key} must be at least {10**-DECIMALS:g}, not {text}")
+    return number

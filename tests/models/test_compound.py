@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+from functools import cache
+
+import pytest
+import torch
+
+from edgecnn.errors.models import UnknownArch
+from edgecnn.errors.scaling import NothingToScale, ResolutionUnderStride, ScaleContradictsResolution, ScaleLeavesNoChannel
+from edgecnn.models.catalogue import all_archs, arch_named
+from edgecnn.models.compound import EFFICIENTNET, RULES, formula, scaled, settled
+from edgecnn.models.families.scaled import blocks_of, scaled_network
+from edgecnn.models.networks import build_network
+from edgecnn.values.scale import CompoundScale, Multipliers
+
+HEAVY = ("efficientnet-b5", "efficientnet-b6", "resnet-101", "resnet-152")
+"""Which are as their neighbours, and take seconds to build."""
+SCALABLE = [spec.name for spec in all_archs() if spec.family in RULES and spec.name not in HEAVY]
+B0 = arch_named("efficientnet-b0")
+
+
+@cache
+def shapes(name: str) -> dict[str, torch.Size]:
+    with torch.device("meta"):
+        return {tensor: value.shape for tensor, value in build_network(arch_named(name)).state_dict().items()}
+
+
+@pytest.mark.parametrize("name", SCALABLE)
+def test_an_unscaled_table_is_the_published_network_to_the_last_channel(name: str) -> None:
+    with torch.device("meta"):
+        ours = scaled_network(arch_named(name))
+    assert {tensor: value.shape for tensor, value in ours.state_dict().items()} == shapes(name)
+
+
+@pytest.mark.parametrize("phi", [0, 1, 2, 3, 4, 7])
+def test_a_whole_phi_of_b0_is_the_published_member(phi: int) -> None:
+    found = scaled(B0, CompoundScale(phi=phi), 224)
+    assert shapes(found.spec.name) == shapes(f"efficientnet-b{phi}")
+    assert found.resolution_px == (224, 240, 260, 300, 380, 456, 528, 600)[phi]
+
+
+def test_b7_is_published_with_another_depth_than_the_formula_gives() -> None:
+    assert EFFICIENTNET[7].depth == 3.1
+    assert formula(7).depth == 3.5832
+
+
+def test_any_other_phi_is_the_formula() -> None:
+    found = scaled(B0, CompoundScale(phi=1.5), 224)
+    assert found.spec.scale == Multipliers(depth=1.3145, width=1.1537)  # 1.2 and 1.1 to the 1.5
+    assert found.resolution_px == 276  # 224 · 1.15^1.5 is 276.2
+    assert scaled(B0, CompoundScale(phi=-2), 224) == (B0.model_copy(update=found_at(-2)), 168)
+
+
+def found_at(phi: float) -> dict[str, object]:
+    by = formula(phi)
+    return {"name": f"efficientnet-b0{by.suffix}", "scale": by, "parameters": None}
+
+
+def test_a_phi_counts_from_the_resolution_that_the_network_would_have_had() -> None:
+    assert scaled(B0, CompoundScale(phi=3), 64).resolution_px == 84  # 64 · 300 / 224 is 85.7
+
+
+@pytest.mark.parametrize("name", ["mobilenet-v2", "mobilenet-v3-large", "mobilenet-v3-small", "resnet-18", "resnet-50"])
+def test_others_are_scaled_by_the_same_rounding(name: str) -> None:
+    found = scaled(arch_named(name), CompoundScale.from_text("depth=1.2,width=0.75,resolution=192"), 224)
+    assert found.spec.name == f"{name}-d1.2-w0.75"
+    assert found.resolution_px == 192
+    before, after = (blocks_of(arch_named(each)) for each in (name, found.spec.name))
+    assert [len(group) for group in after] == [-(-12 * len(group) // 10) for group in before]
+    kernels = [shape for tensor, shape in shapes(found.spec.name).items() if len(shape) == 4 and tensor != "conv1.weight"]
+    squeezes = "mobilenet-v3" in name  # a squeeze takes a quarter of the channels, rounded to 8 too
+    assert all(shape[0] % 8 == 0 for shape in kernels) or not squeezes
+
+
+def test_mobilenet_v2_keeps_its_last_layer_when_it_gets_narrower_as_its_paper_does() -> None:
+    assert shapes("mobilenet-v2-d1-w0.5")["classifier.1.weight"] == (1000, 1280)
+    assert shapes("mobilenet-v2-d1-w1.5")["classifier.1.weight"] == (1000, 1920)
+
+
+def test_a_scaled_network_is_found_by_the_name_that_reports_show() -> None:
+    spec = scaled(B0, CompoundScale(depth=1.2, width=0.75), 224).spec
+    assert spec.name == "efficientnet-b0-d1.2-w0.75"
+    assert arch_named(spec.name) == spec
+    assert scaled(spec, CompoundScale(depth=2), 224).spec.name == "efficientnet-b0-d2.4-w0.75"
+
+
+@pytest.mark.parametrize("name", ["efficientnet-b9-d1.2-w1", "efficientnet-b0-d0-w1", "efficientnet-b0-d1.2"])
+def test_what_only_looks_like_such_a_name_is_no_network(name: str) -> None:
+    with pytest.raises(UnknownArch):
+        arch_named(name)
+
+
+def test_without_depth_and_width_the_network_stays_as_it_was_published() -> None:
+    assert scaled(B0, CompoundScale(resolution=192), 224) == (B0, 192)
+
+
+def test_a_stated_resolution_that_is_the_scales_own_is_no_contradiction() -> None:
+    assert settled(B0, "phi=1.5", 276, 224).resolution_px == 276
+    assert settled(B0, "depth=2", 100, 224).resolution_px == 100
+    with pytest.raises(ScaleContradictsResolution):
+        settled(B0, "phi=1.5", 224, 224)
+
+
+def test_an_impossible_scale_is_refused() -> None:
+    with pytest.raises(ScaleLeavesNoChannel, match="the least width is 0.25"):
+        scaled(B0, CompoundScale(width=0.24), 224)
+    with pytest.raises(ResolutionUnderStride):
+        scaled(B0, CompoundScale(resolution=31), 224)
+    with pytest.raises(NothingToScale):
+        scaled(B0.model_copy(update={"name": "lenet-5", "family": "lenet"}), CompoundScale(phi=1), 224)
+
+
+def test_the_least_width_that_an_error_names_is_possible() -> None:
+    assert scaled(B0, CompoundScale(width=0.25), 224).spec.scale == Multipliers(width=0.25)
