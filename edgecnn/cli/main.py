@@ -13,6 +13,7 @@ from edgecnn.cli import (
     bench,
     bundle,
     comparing,
+    costing,
     data,
     devices,
     doctor,
@@ -49,6 +50,7 @@ storing.register(app)
 page.register(app)
 explaining.register(app)
 comparing.register(app)
+costing.register(app)
 baseline.register(app)
 loadgen.register(app)
 data.register(app)

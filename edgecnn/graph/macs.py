@@ -1,4 +1,4 @@
-"""The one counter of multiply-adds, on the ONNX trunk: residency is a share of what this counts.
+"""The one counter of multiply-adds, on ONNX: residency is a share of what this counts.
 
 Convolutions, transposed convolutions, Gemm and MatMul are counted; additions, activations and pooling are not multiply-adds.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +15,15 @@ from onnx import shape_inference
 
 from edgecnn.errors.export import MacsUnknown
 from edgecnn.graph.document import load_model
+from edgecnn.graph.operations import Product
 from edgecnn.values.mac_table import LayerMacs, MacTable
 
-_COUNTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
-_INTEGER = {"QLinearConv": "Conv", "ConvInteger": "Conv", "QLinearMatMul": "MatMul", "MatMulInteger": "MatMul", "QGemm": "Gemm"}
+COUNTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+INTEGER = {"QLinearConv": "Conv", "ConvInteger": "Conv", "QLinearMatMul": "MatMul", "MatMulInteger": "MatMul", "QGemm": "Gemm"}
 """Operators of a file that came quantized, and the float ones that they stand for."""
 _SCALED = ("QLinearConv", "QLinearMatMul", "QGemm")
 """Their second operand stands after the first one's scale and zero point."""
-_ACTIVATIONS = ("Relu", "LeakyRelu", "Clip", "Sigmoid", "Tanh", "HardSigmoid", "HardSwish")
+ACTIVATIONS = ("Relu", "LeakyRelu", "Clip", "Sigmoid", "Tanh", "HardSigmoid", "HardSwish")
 
 
 def mac_table(model: onnx.ModelProto | Path, known: Mapping[str, list[int]] | None = None) -> MacTable:
@@ -37,26 +37,39 @@ def mac_table(model: onnx.ModelProto | Path, known: Mapping[str, list[int]] | No
         MacsUnknown: a counted node whose shapes cannot be inferred at batch 1.
     """
     whole = load_model(model) if isinstance(model, Path) else model
-    shapes = {**(known or {}), **_shapes_at_batch_one(whole)}
+    shapes = {**(known or {}), **shapes_at_batch_one(whole)}
     follows = _activations_by_input(whole.graph)
     layers = tuple(
-        _layer(node, shapes, follows) for node in whole.graph.node if node.op_type in _COUNTED or node.op_type in _INTEGER
+        _layer(node, shapes, follows) for node in whole.graph.node if node.op_type in COUNTED or node.op_type in INTEGER
     )
-    return MacTable(resolution_px=shapes[_image_input(whole).name][-1], layers=layers)
+    return MacTable(resolution_px=shapes[image_input(whole).name][-1], layers=layers)
 
 
 def _layer(node: onnx.NodeProto, shapes: Mapping[str, list[int]], follows: Mapping[str, str]) -> LayerMacs:
+    outputs = [node.output[0]]
+    while outputs[-1] in follows:
+        outputs.append(follows[outputs[-1]])
+    op: Any = INTEGER.get(node.op_type, node.op_type)
+    return LayerMacs(name=node.name, op=op, macs=product_of(node, shapes).macs, outputs=tuple(outputs))
+
+
+def product_of(node: onnx.NodeProto, shapes: Mapping[str, list[int]]) -> Product:
+    """What a counted node multiplies.
+
+    Args:
+        node: of an operator in ``COUNTED`` or ``INTEGER``.
+        shapes: of ``shapes_at_batch_one``.
+
+    Raises:
+        MacsUnknown: the shape of what it reads or makes is not among them.
+    """
     operands = node.input[0], node.input[3 if node.op_type in _SCALED else 1]
     for tensor in (*operands, node.output[0]):
         if tensor not in shapes:
             raise MacsUnknown(node=node.name, op=node.op_type, tensor=tensor)
-    op: Any = _INTEGER.get(node.op_type, node.op_type)
+    op = INTEGER.get(node.op_type, node.op_type)
     count = {"Conv": _conv, "ConvTranspose": _conv_transpose, "Gemm": _gemm, "MatMul": _matmul}[op]
-    first, second, output = shapes[operands[0]], shapes[operands[1]], shapes[node.output[0]]
-    outputs = [node.output[0]]
-    while outputs[-1] in follows:
-        outputs.append(follows[outputs[-1]])
-    return LayerMacs(name=node.name, op=op, macs=count(node, first, second, output), outputs=tuple(outputs))
+    return count(node, shapes[operands[0]], shapes[operands[1]], shapes[node.output[0]])
 
 
 def _activations_by_input(graph: onnx.GraphProto) -> dict[str, str]:
@@ -65,41 +78,42 @@ def _activations_by_input(graph: onnx.GraphProto) -> dict[str, str]:
     for node in graph.node:
         for name in node.input:
             readers[name].append(node)
-    return {name: nodes[0].output[0] for name, nodes in readers.items() if len(nodes) == 1 and nodes[0].op_type in _ACTIVATIONS}
+    return {name: nodes[0].output[0] for name, nodes in readers.items() if len(nodes) == 1 and nodes[0].op_type in ACTIVATIONS}
 
 
-def _conv(_: onnx.NodeProto, __: Sequence[int], weight: Sequence[int], output: Sequence[int]) -> int:
+def _conv(_: onnx.NodeProto, __: Sequence[int], weight: Sequence[int], output: Sequence[int]) -> Product:
     """Weights are (M, C / groups, kernel…): each output element sums over the last axes. Dilation adds none."""
-    return prod(output) * prod(weight[1:])
+    return Product(tuple(output[1:]), tuple(weight[1:]))
 
 
-def _conv_transpose(_: onnx.NodeProto, image: Sequence[int], weight: Sequence[int], __: Sequence[int]) -> int:
+def _conv_transpose(_: onnx.NodeProto, image: Sequence[int], weight: Sequence[int], __: Sequence[int]) -> Product:
     """Weights are (C, M / groups, kernel…): each input element is spread over the last axes."""
-    return prod(image) * prod(weight[1:])
+    return Product(tuple(image[1:]), tuple(weight[1:]))
 
 
-def _gemm(node: onnx.NodeProto, first: Sequence[int], _: Sequence[int], output: Sequence[int]) -> int:
+def _gemm(node: onnx.NodeProto, first: Sequence[int], _: Sequence[int], output: Sequence[int]) -> Product:
     transposed = any(attribute.name == "transA" and attribute.i for attribute in node.attribute)
-    return prod(output) * (first[0] if transposed else first[-1])
+    return Product(tuple(output), (first[0] if transposed else first[-1],))
 
 
-def _matmul(_: onnx.NodeProto, first: Sequence[int], __: Sequence[int], output: Sequence[int]) -> int:
-    return prod(output) * first[-1]
+def _matmul(_: onnx.NodeProto, first: Sequence[int], __: Sequence[int], output: Sequence[int]) -> Product:
+    return Product(tuple(output), (first[-1],))
 
 
-def _image_input(model: onnx.ModelProto) -> Any:
+def image_input(model: onnx.ModelProto) -> Any:
+    """The first input that is no constant."""
     constants = {tensor.name for tensor in model.graph.initializer}
     return next(value for value in model.graph.input if value.name not in constants)
 
 
-def _shapes_at_batch_one(model: onnx.ModelProto) -> dict[str, list[int]]:
+def shapes_at_batch_one(model: onnx.ModelProto) -> dict[str, list[int]]:
     """Every tensor with a known shape. Shapes that the exporter noted name the batch, so they are inferred anew."""
     at_one = onnx.ModelProto()
     at_one.CopyFrom(model)
     at_one.graph.ClearField("value_info")
     for output in at_one.graph.output:
         output.type.tensor_type.ClearField("shape")
-    _image_input(at_one).type.tensor_type.shape.dim[0].dim_value = 1
+    image_input(at_one).type.tensor_type.shape.dim[0].dim_value = 1
     graph = shape_inference.infer_shapes(at_one, data_prop=True).graph
     shapes = {tensor.name: list(tensor.dims) for tensor in graph.initializer}
     for value in (*graph.input, *graph.output, *graph.value_info):

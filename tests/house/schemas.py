@@ -16,6 +16,7 @@ from edgecnn.values.board import BoardCheck
 from edgecnn.values.bundle import BundleManifest, BundleVerification
 from edgecnn.values.catalogue import Catalogue
 from edgecnn.values.comparison import Comparison, LatencyBaseline, PinnedBuild
+from edgecnn.values.cost import NetworkCost
 from edgecnn.values.device import Device
 from edgecnn.values.division import DataDivision
 from edgecnn.values.doctor import DoctorReport
@@ -56,6 +57,7 @@ PUBLISHED: dict[str, tuple[type[BaseModel], str]] = {
     "board": (BoardCheck, "What a machine is, and what stands in the way of kits there: `edgecnn devices check --json`."),
     "loadgen": (LoadGenReport, "loadgen.json: what LoadGen was told, and its verdicts."),
     "division": (DataDivision, "What dividing images made: `edgecnn data split FOLDER --out FOLDER --json`."),
+    "cost": (NetworkCost, "What one image costs a network: `edgecnn cost NETWORK --json`."),
     "inspection": (DataInspection, "What looking through images found: `edgecnn data inspect FOLDER --json`."),
     "preview": (AugmentationPreview, "What was drawn for a sheet: `edgecnn data preview FOLDER --json`."),
     "bundle": (BundleManifest, "bundle.json: every file of a bundle; this is what is signed."),

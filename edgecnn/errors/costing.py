@@ -1,0 +1,73 @@
+"""Failures of counting what a network costs, and of searching one that costs no more than a budget."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Protocol
+
+from edgecnn.errors.base import EdgecnnError
+
+
+class Smallest(Protocol):
+    """What is said of the smallest network that was looked at."""
+
+    @property
+    def parameters(self) -> int:
+        """How many."""
+
+    @property
+    def macs(self) -> int:
+        """Multiply-adds."""
+
+    @property
+    def memory_bytes(self) -> int:
+        """Weights and activations."""
+
+
+class UnknownLayer(EdgecnnError):
+    """Raised when the arithmetic of a layer is asked for that a network does not have."""
+
+    ref = "unknown-layer"
+
+    def __init__(self, *, network: str, layer: str, known: Sequence[str]) -> None:
+        near = get_close_matches(layer, known, n=1, cutoff=0.3)
+        super().__init__(
+            what=f"{network} has no layer {layer!r}",
+            hint=f"did you mean {near[0]}? `edgecnn cost {network}` lists all {len(known)}" if near else None,
+        )
+
+
+class CostUnknown(EdgecnnError):
+    """Raised when an ONNX file leaves open what would have to be known to count its cost."""
+
+    ref = "cost-unknown"
+
+    def __init__(self, *, path: Path, because: str) -> None:
+        super().__init__(what=f"the cost of {path} cannot be counted", because=because)
+
+
+class BudgetInvalid(EdgecnnError):
+    """Raised when the text of ``--within`` says no budget."""
+
+    ref = "budget-invalid"
+
+    def __init__(self, *, text: str, because: str) -> None:
+        hint = "--within macs=200M,params=4M,memory=64MiB with any of the three"
+        super().__init__(what=f"--within {text!r} is no budget", because=because, hint=hint)
+
+
+class BudgetTooSmall(EdgecnnError):
+    """Raised when no scale of a network is inside the budgets."""
+
+    ref = "budget-too-small"
+
+    def __init__(self, *, arch: str, budgets: Mapping[str, int], smallest: Smallest) -> None:
+        asked = ", ".join(f"{name} {most:,}" for name, most in budgets.items())
+        used = f"macs {smallest.macs:,}, params {smallest.parameters:,}, memory {smallest.memory_bytes:,}"
+        super().__init__(
+            what=f"no scale of {arch} is inside {asked}",
+            because=f"the smallest on the compound rule has {used}",
+            hint="larger budgets, or a smaller network with --arch",
+        )

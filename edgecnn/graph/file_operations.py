@@ -1,0 +1,86 @@
+"""Reads the operations of an ONNX file, whatever wrote it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import prod
+
+import onnx
+
+from edgecnn.graph.macs import ACTIVATIONS, COUNTED, image_input, product_of, shapes_at_batch_one
+from edgecnn.graph.operations import Operation, Window
+
+MULTIPLY_TOO = (
+    "Attention", "ConvInteger", "DeformConv", "Einsum", "GRU", "LSTM", "MatMulInteger", "MatMulNBits", "QAttention", "QGemm",
+    "QLinearConv", "QLinearMatMul", "RNN",
+)  # fmt: skip
+"""Operators that multiply and that the counter does not know: a file with one of them has more multiply-adds than its total."""
+_POOLS = ("MaxPool", "AveragePool", "LpPool")
+_IN_PLACE = (
+    *ACTIVATIONS, "Add", "BatchNormalization", "Cast", "Div", "Dropout", "Elu", "Flatten", "Gelu", "Identity", "Mul", "PRelu",
+    "Reshape", "Softmax", "Squeeze", "Sub", "Swish", "Unsqueeze",
+)  # fmt: skip
+
+
+def operations_of_model(model: onnx.ModelProto) -> tuple[Operation, ...]:
+    """The operations for one image, in the file's order; what only makes constants is left out.
+
+    Raises:
+        MacsUnknown: a counted node whose shapes cannot be inferred at batch 1.
+    """
+    shapes = shapes_at_batch_one(model)
+    weights = {tensor.name: prod(tensor.dims) for tensor in model.graph.initializer}
+    reached = {image_input(model).name}
+    found = []
+    for node in model.graph.node:
+        reads = tuple(name for name in node.input if name in reached)
+        if reads:
+            reached.update(node.output)
+            found.append(_operation(node, reads, shapes, weights))
+    return tuple(found)
+
+
+def image_shape(model: onnx.ModelProto) -> tuple[int, ...]:
+    """Of the image that it reads, at batch 1.
+
+    Raises:
+        KeyError: the file leaves another of its sizes open.
+    """
+    return tuple(shapes_at_batch_one(model)[image_input(model).name])
+
+
+def _operation(
+    node: onnx.NodeProto, reads: tuple[str, ...], shapes: Mapping[str, list[int]], weights: Mapping[str, int]
+) -> Operation:
+    shape = tuple(shapes.get(node.output[0], ()))
+    return Operation(
+        name=node.name or node.output[0],
+        op=node.op_type,
+        reads=reads,
+        makes=(node.output[0],),
+        shape=shape,
+        elements=prod(shape),
+        product=product_of(node, shapes) if node.op_type in COUNTED else None,
+        window=_window(node, shapes),
+        parameters=sum(weights.get(name, 0) for name in node.input) if _learns(node) else 0,
+        in_place=node.op_type in _IN_PLACE,
+    )
+
+
+def _learns(node: onnx.NodeProto) -> bool:
+    """The constants of other operators are shapes, scales and bounds."""
+    return node.op_type in (*COUNTED, "BatchNormalization", "PRelu", "LayerNormalization")
+
+
+def _window(node: onnx.NodeProto, shapes: Mapping[str, list[int]]) -> Window | None:
+    if node.op_type == "Conv":
+        kernel: Sequence[int] = shapes[node.input[1]][2:]
+    elif node.op_type in _POOLS:
+        kernel = _ints(node, "kernel_shape")
+    else:
+        return None
+    return Window(max(kernel), max(_ints(node, "strides"), default=1), max(_ints(node, "dilations"), default=1))
+
+
+def _ints(node: onnx.NodeProto, name: str) -> list[int]:
+    return next((list(attribute.ints) for attribute in node.attribute if attribute.name == name), [])
