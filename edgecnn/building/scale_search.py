@@ -1,9 +1,9 @@
 """Search a scale inside budgets. Everything here is counted: no accuracy and no latency of any of these networks was measured.
 
 First the compound rule is followed as far as the budgets allow; then depth, width and resolution are looked at one by one around
-the place where it ended, no more than a step of φ apart. The best is the network with the most multiply-adds among those inside:
-on one family that is what accuracy grew with in the rule's paper, as long as the three grow together (arXiv:1905.11946, figures 3
-and 4), and no more than that is claimed.
+the place where it ended, no more than a step of φ apart. The best has nearly the most multiply-adds among those inside, and of
+these the depth, width and resolution that go best together: within a family accuracy grew with multiply-adds in the rule's paper,
+and most where the three grew together (arXiv:1905.11946, figures 3 and 4). No more than that is claimed.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import product
 
+from edgecnn.building.budgets import Asked
 from edgecnn.building.costing import cost_of_network
 from edgecnn.errors.costing import BudgetTooSmall
 from edgecnn.errors.scaling import ResolutionUnderStride, ScaleLeavesNoChannel
@@ -26,39 +27,42 @@ STEP = 0.5
 """Of φ, between the networks that are looked at around the rule."""
 RESOLUTION_STEP_PX = 16
 LOWEST_PHI, HIGHEST_PHI = -10.0, 9.0
+NEARLY = 0.95
+"""Of the most multiply-adds that were found inside: what uses as much is nearest to the rule first."""
 RULE = (
-    "best = the most multiply-adds inside every budget, among networks whose depth, width and resolution lie at most one step of "
-    "φ apart on the compound rule; counted, no accuracy or latency was measured"
+    "best: of the networks inside every budget whose depth, width and resolution lie at most one step of φ apart on the compound "
+    "rule, those within 5 % of the most multiply-adds, and of these the one nearest to the rule; counted, no accuracy and no "
+    "latency was measured"
 )
 Tell = Callable[[int], None]
 
 
-def search_scale(spec: ArchSpec, budgets: Mapping[BudgetName, int], tell: Tell, from_target: str | None = None) -> ScaleSearch:
+def search_scale(spec: ArchSpec, asked: Asked, tell: Tell) -> ScaleSearch:
     """The largest scale inside all budgets, and the frontier around it.
 
     Args:
         spec: a row of the catalogue whose family can be scaled.
-        budgets: at least one.
+        asked: at least one budget.
         tell: called with the number of networks that were counted so far.
-        from_target: the device that a budget came from, to be named.
 
     Raises:
         BudgetTooSmall: the smallest network that the rule leads to is outside.
         NothingToScale: no rule scales the family.
     """
-    counter = _Counter(spec, budgets, tell)
+    counter = _Counter(spec, asked.budgets, tell)
     phi = _end_of_rule(counter)
-    around = [point for scale in _around(spec, phi) if (point := counter.point(scale)) is not None]
-    inside = [point for point in around if point.inside]
     rule = counter.point(counter.on_rule(phi))
-    candidates = inside + ([rule] if rule else [])
-    best = max(candidates, key=lambda point: (point.macs, -point.imbalance))
-    frontier = sorted(_maximal(inside), key=lambda point: (point != best, -point.macs))
-    others = [point for point in counter.seen() if point not in frontier and point != best]
+    inside = [point for scales in _around(spec, phi) if (point := _largest_inside(counter, scales)) is not None]
+    inside += [] if rule is None or rule in inside else [rule]
+    most = max(point.macs for point in inside)
+    best = min((point for point in inside if point.macs >= NEARLY * most), key=lambda point: (point.imbalance, -point.macs))
+    border = {point.scale: point for point in (best, *sorted(_maximal(inside), key=lambda point: -point.macs))}
+    frontier = list(border.values())
+    others = [point for point in counter.seen() if point not in frontier]
     return ScaleSearch(
         arch=spec.name,
-        budgets=dict(budgets),
-        from_target=from_target,
+        budgets=asked.budgets,
+        from_target=asked.from_target,
         on_rule=rule,
         on_rule_phi=round(phi, 3),
         best=best,
@@ -121,7 +125,8 @@ def _end_of_rule(counter: _Counter) -> float:
     while not _inside(counter, low):
         low += 1  # the rule may lead below what a network can be
         if low > 0:
-            raise BudgetTooSmall(arch=counter.spec.name, budgets=counter.budgets, smallest=_smallest(counter))
+            asked = {str(name): most for name, most in counter.budgets.items()}
+            raise BudgetTooSmall(arch=counter.spec.name, budgets=asked, smallest=_smallest(counter))
     while high - low > 0.05:
         middle = (low + high) / 2
         low, high = (middle, high) if _inside(counter, middle) else (low, middle)
@@ -137,16 +142,22 @@ def _smallest(counter: _Counter) -> ScalePoint:
     return min(counter.seen(), key=lambda point: point.macs)
 
 
-def _around(spec: ArchSpec, phi: float) -> Iterator[CompoundScale]:
-    """Depth and width half a step of φ apart, and all resolutions of the step, as far as they stay together."""
+def _largest_inside(counter: _Counter, scales: Iterable[CompoundScale]) -> ScalePoint | None:
+    """Of one depth and width the finest that is inside; the coarser ones are not counted."""
+    return next((point for scale in scales if (point := counter.point(scale)) is not None and point.inside), None)
+
+
+def _around(spec: ArchSpec, phi: float) -> Iterator[list[CompoundScale]]:
+    """Depth and width half a step of φ apart, each with all resolutions of the step, the finest first, as far as they stay
+    together.
+    """
     offsets = [STEP * index for index in range(round(-APART / STEP), round(APART / STEP) + 1)]
     lowest, highest = (spec.resolution_px * GAMMA ** (phi + side) for side in (-APART, APART))
     first = math.ceil(lowest / RESOLUTION_STEP_PX) * RESOLUTION_STEP_PX
     for deep, wide in product(offsets, offsets):
-        for side in range(first, int(highest) + 1, RESOLUTION_STEP_PX):
-            scale = _scale(ALPHA ** (phi + deep), BETA ** (phi + wide), side)
-            if _imbalance(scale, spec.resolution_px) <= APART + 0.01:
-                yield scale
+        sides = range(first, int(highest) + 1, RESOLUTION_STEP_PX)
+        scales = [_scale(ALPHA ** (phi + deep), BETA ** (phi + wide), side) for side in reversed(sides)]
+        yield [scale for scale in scales if _imbalance(scale, spec.resolution_px) <= APART + 0.01]
 
 
 def _scale(depth: float, width: float, side: float) -> CompoundScale:

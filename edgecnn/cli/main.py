@@ -24,6 +24,7 @@ from edgecnn.cli import (
     pipeline,
     predict,
     recipe,
+    scaling,
     serve,
     starting,
     storing,
@@ -46,6 +47,7 @@ doctor.register(app)
 listing.register(app)
 devices.register(app)
 recipe.register(app)
+scaling.register(app)
 storing.register(app)
 page.register(app)
 explaining.register(app)

@@ -71,3 +71,12 @@ class BudgetTooSmall(EdgecnnError):
             because=f"the smallest on the compound rule has {used}",
             hint="larger budgets, or a smaller network with --arch",
         )
+
+
+class MemoryUnknown(EdgecnnError):
+    """Raised when a device's memory was to be a budget, and its file does not state any."""
+
+    ref = "memory-unknown"
+
+    def __init__(self, *, device: str, within: str) -> None:
+        super().__init__(what=f"the memory of {device} is in no device file", hint=f"state it: --within {within},memory=512MiB")

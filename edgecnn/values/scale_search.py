@@ -48,7 +48,7 @@ class ScaleSearch(Value):
     on_rule_phi: float | None
     best: ScalePoint
     frontier: tuple[ScalePoint, ...]
-    """Networks inside all budgets that none other inside is at least as deep, as wide and as fine as, nearest to the best first."""
+    """Networks inside all budgets that no other is at least as deep, wide and fine as, the best first."""
     others: tuple[ScalePoint, ...]
     """What else was looked at."""
     rule: str

@@ -177,18 +177,15 @@ def _check(name: str) -> None:
 
 
 CONVOLUTIONAL = [name for name in PUBLISHED if not name.startswith(UNREAD)]
+SLOW = [name for name in CONVOLUTIONAL if PUBLISHED[name].meta["_ops"] >= LARGE_GMACS or name.startswith("regnet")]
 
 
-@pytest.mark.parametrize(
-    "name", [name for name in CONVOLUTIONAL if PUBLISHED[name].meta["_ops"] < LARGE_GMACS and not name.startswith("regnet")]
-)
+@pytest.mark.parametrize("name", [name for name in CONVOLUTIONAL if name not in SLOW])
 def test_the_total_is_the_one_that_torchvision_publishes(name: str) -> None:
     _check(name)
 
 
 @pytest.mark.slow  # building the largest networks takes a minute
-@pytest.mark.parametrize(
-    "name", [name for name in CONVOLUTIONAL if PUBLISHED[name].meta["_ops"] >= LARGE_GMACS or name.startswith("regnet")]
-)
+@pytest.mark.parametrize("name", SLOW)
 def test_the_total_of_a_large_network_is_the_one_that_torchvision_publishes(name: str) -> None:
     _check(name)

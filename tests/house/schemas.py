@@ -31,6 +31,7 @@ from edgecnn.values.ranking import Ranking
 from edgecnn.values.recipe import Recipe
 from edgecnn.values.recipe_settings import RecipeDifference, RecipeSettings
 from edgecnn.values.report import BuildReport
+from edgecnn.values.scale_search import ScaleSearch
 from edgecnn.values.side_by_side import SideBySide
 from edgecnn.values.transfer import TransferChoice
 from tests.house.source_tree import ROOT
@@ -58,6 +59,7 @@ PUBLISHED: dict[str, tuple[type[BaseModel], str]] = {
     "loadgen": (LoadGenReport, "loadgen.json: what LoadGen was told, and its verdicts."),
     "division": (DataDivision, "What dividing images made: `edgecnn data split FOLDER --out FOLDER --json`."),
     "cost": (NetworkCost, "What one image costs a network: `edgecnn cost NETWORK --json`."),
+    "scale-search": (ScaleSearch, "The largest scale inside budgets: `edgecnn scale --json`."),
     "inspection": (DataInspection, "What looking through images found: `edgecnn data inspect FOLDER --json`."),
     "preview": (AugmentationPreview, "What was drawn for a sheet: `edgecnn data preview FOLDER --json`."),
     "bundle": (BundleManifest, "bundle.json: every file of a bundle; this is what is signed."),

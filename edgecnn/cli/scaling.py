@@ -1,0 +1,57 @@
+"""`edgecnn scale`: the largest network of a family inside budgets, counted before anything is built."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from edgecnn.cli import options as opt
+from edgecnn.cli.exits import guarded
+from edgecnn.errors.base import ExitCode
+
+ArchOpt = Annotated[str, typer.Option("--arch", metavar="ARCH|FAMILY", help="Network, or a family such as efficientnet.")]
+WithinOpt = Annotated[
+    str, typer.Option("--within", metavar="macs=N,params=N,memory=N", help="Budgets, such as macs=200M,params=4M,memory=64MiB.")
+]
+
+TargetOpt = Annotated[
+    str | None,
+    typer.Option("--target", metavar="DEVICE", help="Device, whose main memory is a budget where --within states none for it."),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command("scale", help="Search depth, width and resolution inside budgets of arithmetic, parameters and memory.")(_scale)
+
+
+def _scale(
+    arch: ArchOpt,
+    within: WithinOpt,
+    target: TargetOpt = None,
+    as_json: opt.JsonOpt = False,
+    quiet: opt.QuietOpt = False,
+    debug: opt.DebugOpt = False,
+) -> None:
+    def body() -> ExitCode:
+        from edgecnn.building.budgets import asked_budgets
+        from edgecnn.building.costing import network_or_family
+        from edgecnn.building.scale_search import search_scale
+        from edgecnn.render.progress import progress_for
+        from edgecnn.render.scale_search import show_search
+        from edgecnn.render.terminal import show_json
+
+        spec, asked = network_or_family(arch), asked_budgets(within, target)
+        tell = progress_for(quiet=quiet or as_json)
+        try:
+            found = search_scale(spec, asked, lambda done: tell.step("count", done, None, "networks"))
+        finally:
+            tell.close()
+        if as_json:
+            show_json(found.model_dump(mode="json", by_alias=True))
+        else:
+            show_search(found)
+        return ExitCode.OK
+
+    raise typer.Exit(guarded(body, as_json=as_json, debug=debug))
