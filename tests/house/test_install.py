@@ -6,7 +6,9 @@ import json
 import os
 import subprocess
 import sys
+import tarfile
 import tomllib
+import venv
 import zipfile
 from collections.abc import Mapping
 from email.message import Message
@@ -16,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from edgecnn.resources import resource_folder
+from tests.house.environments import build, built_wheel, environment_of
 from tests.house.source_tree import PACKAGE, ROOT, modules
 
 SHIPPED = {"devices": "*.toml", "pipelines": "*.toml", "baselines": "*"}
@@ -24,11 +27,7 @@ SHIPPED = {"devices": "*.toml", "pipelines": "*.toml", "baselines": "*"}
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel, built without a network by the backend that pyproject.toml names."""
-    folder = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return next(folder.glob("edgecnn-*.whl"))
+    return built_wheel(tmp_path_factory.mktemp("wheel"))
 
 
 @pytest.fixture(scope="session")
@@ -38,6 +37,21 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def unpacked_sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that the source distribution unpacks to."""
+    folder = tmp_path_factory.mktemp("sdist")
+    with tarfile.open(build("sdist", ROOT, folder)) as archive:
+        archive.extractall(folder, filter="data")
+    return next(folder.glob("edgecnn-*/"))
+
+
+def contents_of(wheel: Path) -> dict[str, bytes]:
+    """Every file but the list of their hashes."""
+    with zipfile.ZipFile(wheel) as archive:
+        return {name: archive.read(name) for name in archive.namelist() if not name.endswith("/RECORD")}
 
 
 def names_in(wheel: Path) -> set[str]:
@@ -94,6 +108,51 @@ def test_all_is_every_extra_but_tensorrt_loadgen_test_and_docs() -> None:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
     named = set(extras["all"][0].partition("[")[2].partition("]")[0].split(","))
     assert named == extras.keys() - {"all", "test", "docs", "tensorrt", "loadgen"}
+
+
+def test_a_wheel_built_from_the_source_distribution_is_the_same(wheel: Path, unpacked_sdist: Path, tmp_path: Path) -> None:
+    assert contents_of(build("wheel", unpacked_sdist, tmp_path)) == contents_of(wheel)
+
+
+def test_the_source_distribution_holds_what_its_tests_read(unpacked_sdist: Path) -> None:
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.splitlines()
+    if not tracked:
+        pytest.skip("not a git checkout, so nothing says which files are the source")
+    absent = [name for name in tracked if not name.startswith(".") and not (unpacked_sdist / name).is_file()]
+    assert absent == []
+
+
+def test_in_an_environment_of_its_own_the_bare_wheel_answers_and_says_what_is_missing(wheel: Path, tmp_path: Path) -> None:
+    bare = environment_of(wheel, tmp_path / "bare")
+    store = bare.variables({"EDGECNN_STORE": str(tmp_path / "store"), "COLUMNS": "200"})
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([str(bare.command), *words], cwd=tmp_path, env=store, capture_output=True, text=True, check=False)
+
+    assert run("--version").stdout == f"{metadata_of(wheel)['Version']}\n"
+    assert run("plan", "demo", "--weights", "none").returncode == 0
+    doctor = run("doctor", "--need", "onnxruntime")
+    assert doctor.returncode == 3
+    assert 'pip install "edgecnn[onnxruntime]"' in doctor.stdout
+    build_ = run("build", "demo", "--weights", "none")
+    assert (build_.returncode, build_.stdout) == (3, "")
+    assert build_.stderr.endswith("[missing-package]\n")
+
+
+@pytest.mark.full  # needs a package registry
+def test_pip_installs_the_wheel_with_one_runtime_into_an_empty_environment(wheel: Path, tmp_path: Path) -> None:
+    venv.create(tmp_path / "empty", with_pip=True)
+    python = tmp_path / "empty" / "bin" / "python"
+    installing = [str(python), "-m", "pip", "install", "--quiet", f"{wheel}[onnxruntime]"]
+    done = subprocess.run(installing, cwd=tmp_path, capture_output=True, text=True, check=False)
+    if "Temporary failure in name resolution" in done.stderr or "No matching distribution" in done.stderr:
+        pytest.skip("no package registry can be reached")
+    assert done.returncode == 0, done.stderr
+    doctor = [str(python.parent / "edgecnn"), "doctor", "--need", "onnxruntime"]
+    given = {**os.environ, "PYTHONPATH": "", "EDGECNN_STORE": str(tmp_path / "store")}
+    tried = subprocess.run(doctor, cwd=tmp_path, env=given, capture_output=True, text=True, check=False)
+    assert tried.returncode == 0, tried.stdout + tried.stderr
+    assert subprocess.run([str(python), "-c", "import torch"], capture_output=True, check=False).returncode == 1
 
 
 def test_the_wheel_is_typed(wheel: Path) -> None:
