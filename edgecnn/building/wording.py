@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from edgecnn.building.assemble import Scene
 from edgecnn.building.request import BuildRequest
+from edgecnn.building.resolved import Resolved
 from edgecnn.judging.agreement import NO_LABELS
 from edgecnn.measure.kits import KitRef
 from edgecnn.values.brought import BroughtModel
@@ -43,13 +44,7 @@ def notices(scene: Scene, *, anew: str = "`edgecnn judge` races anew") -> tuple[
     if resolved.weights.fell_back:
         said.append(f"NOT PRETRAINED: {resolved.weights.why}" + (ASK_AGAIN if resolved.weights.asked else ""))
     said += [] if resolved.data.labelled else [_NO_ACCURACY]
-    if resolved.brought is not None:
-        said += [*_quantized(resolved.brought), f"{resolved.weights.why}; {resolved.brought.why}"]
-    elif resolved.data.origin == "demo":
-        said.append(
-            f"demo: Fashion-MNIST at {resolved.recipe.model.resolution_px} px, {resolved.data.counts['train']:,} training images,"
-            " its accuracy says nothing of ImageNet or of your photographs"
-        )
+    said += _of_the_training(resolved)
     if not scene.attached:
         known = f"accuracy was computed here, latency on the device is not known{_stand_in(scene)}"
         said.append(f"{resolved.attachment.why}: {known}")
@@ -80,6 +75,20 @@ def _quantized(brought: BroughtModel) -> list[str]:
         f"QUANTIZED ALREADY: the file came quantized ({form}). It is packaged and measured as it is; what it lost by that is not "
         "known, since its float network is not in it"
     ]
+
+
+def _of_the_training(resolved: Resolved) -> list[str]:
+    if resolved.brought is not None:
+        return [*_quantized(resolved.brought), f"{resolved.weights.why}; {resolved.brought.why}"]
+    said, balance = [], resolved.recipe.train.balance
+    if resolved.data.origin == "demo":
+        said.append(
+            f"demo: Fashion-MNIST at {resolved.recipe.model.resolution_px} px, {resolved.data.counts['train']:,} training images,"
+            " its accuracy says nothing of ImageNet or of your photographs"
+        )
+    if balance != "none":
+        said.append(f"classes count alike in training (train.balance = {balance!r}), however many images each has")
+    return said
 
 
 def _of_the_desktop_gpu(scene: Scene) -> list[str]:

@@ -12,7 +12,8 @@ from edgecnn.cli.exits import guarded
 from edgecnn.errors.base import ExitCode
 
 FolderArg = Annotated[
-    str, typer.Argument(metavar="FOLDER", help="Images, as --data takes them: a sub-folder a class, a CSV list or a zip.")
+    str,
+    typer.Argument(metavar="FOLDER", help="Images, as --data takes them: sub-folders, a list (CSV, Parquet) or a zip."),
 ]
 DividedArg = Annotated[str, typer.Argument(metavar="FOLDER", help="Images: a sub-folder a class, or a zip of such a folder.")]
 SheetOpt = Annotated[

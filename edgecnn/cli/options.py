@@ -32,7 +32,7 @@ DataOpt = Annotated[
     typer.Option(
         "--data",
         metavar="FOLDER|FILE",
-        help="Images, a sub-folder a class, or a CSV list, or a zip; default `demo`.",
+        help="Images, a sub-folder a class, or a CSV or Parquet list, or a zip; default `demo`.",
         rich_help_panel="What to build",
     ),
 ]

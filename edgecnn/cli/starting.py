@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 ARCH, DEVICE, DROP_PP = "mobilenet-v3-large", "cpu", 1.0
 """A network that fits every device here, this machine, and the default gate."""
 PhotosArg = Annotated[
-    str, typer.Argument(metavar="FOLDER", help="Photographs, as --data takes them: a sub-folder a class, a CSV list or a zip.")
+    str,
+    typer.Argument(metavar="FOLDER", help="Photographs, as --data takes them: sub-folders, a list (CSV, Parquet) or a zip."),
 ]
 FileOpt = Annotated[Path, typer.Option("--out", metavar="FILE.toml", help="The recipe to write.")]
 DropOpt = Annotated[float | None, typer.Option("--drop-pp", min=0.0, max=100.0, help="Accuracy that may be lost, in points.")]

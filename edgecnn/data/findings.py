@@ -91,7 +91,7 @@ def _classes(facts: DataInspection) -> Iterator[Finding]:
         yield _say(
             "imbalance",
             f"{most.name!r} has {facts.imbalance:.1f} times the images of {least.name!r} ({most.images:,} and {least.images:,}):"
-            " look at macro_f1 and at each class, not at top-1 alone",
+            " look at macro_f1 and at each class, not at top-1 alone; train.balance makes them count alike",
         )
 
 

@@ -1,4 +1,4 @@
-"""A list of images in a CSV file: ``path,label`` or ``path,label,split``, a row an image, paths as seen from its folder."""
+"""A list of images in a CSV or Parquet file: ``path,label`` or ``path,label,split``, paths as seen from its folder."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import Final, NamedTuple
 
 from edgecnn.data.layout import PART_NAMES, ClassFolder, Layout, Part, natural_order
 from edgecnn.data.listing import Seen
+from edgecnn.data.parquet import SUFFIX as PARQUET
+from edgecnn.data.parquet import parquet_columns, parquet_rows
 from edgecnn.errors.data import OneClass, TableUnusable, TrainFolderMissing
 
 SUFFIX: Final = ".csv"
@@ -20,7 +22,7 @@ _STEERING: Final = ("Cc", "Zl", "Zp")
 
 def is_table(path: Path) -> bool:
     """Whether a data path names a table and no folder."""
-    return path.suffix.lower() == SUFFIX and path.is_file()
+    return path.suffix.lower() in (SUFFIX, PARQUET) and path.is_file()
 
 
 class _Row(NamedTuple):
@@ -39,8 +41,9 @@ def read_table(file: Path, seen: Seen) -> tuple[Layout, list[list[str]]]:
             another name, no row.
         OneClass: a single label.
         TrainFolderMissing: splits, but none to train on.
+        MissingPackage: a Parquet file, and nothing that reads it.
     """
-    rows = sorted(set(_rows(file)))
+    rows = sorted(set(_rows_of_parquet(file) if file.suffix.lower() == PARQUET else _rows(file)))
     if not rows:
         raise TableUnusable(file=file, line=None, because="it has no row")
     classes = natural_order(list({row.label for row in rows}))
@@ -76,6 +79,15 @@ def _rows(file: Path) -> Iterator[_Row]:
         raise TableUnusable(file=file, line=line + 1, because=str(error)) from error
     except OSError as error:
         raise TableUnusable(file=file, line=None, because=(error.strerror or str(error)).lower()) from error
+
+
+def _rows_of_parquet(file: Path) -> Iterator[_Row]:
+    names = parquet_columns(file)
+    header = next((columns for columns in _COLUMNS if sorted(columns) == sorted(names)), None)
+    if header is None:
+        raise TableUnusable(file=file, line=None, because=f"its columns are {', '.join(names)[:100] or 'none'}")
+    for number, cells in enumerate(parquet_rows(file, header), start=1):
+        yield _row(file, number, cells, len(header))
 
 
 def _row(file: Path, line: int, cells: list[str], columns: int) -> _Row:

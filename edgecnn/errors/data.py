@@ -21,7 +21,8 @@ class DataFolderMissing(EdgecnnError):
 
     def __init__(self, *, folder: Path) -> None:
         super().__init__(
-            what=f"{folder}: no such folder", hint="name a folder of images, a list FILE.csv or a zip FILE.zip of a folder"
+            what=f"{folder}: no such folder",
+            hint="name a folder of images, a list FILE.csv or FILE.parquet, or a zip of a folder",
         )
 
 
@@ -68,15 +69,19 @@ class DemoHasNoFolder(EdgecnnError):
 
 
 class TableUnusable(EdgecnnError):
-    """Raised when a CSV file does not list images."""
+    """Raised when a CSV or Parquet file does not list images; its rows count from 1."""
 
     ref = "table-unusable"
 
     def __init__(self, *, file: Path, line: int | None, because: str) -> None:
+        is_text = file.suffix.lower() == ".csv"
+        place = "" if line is None else f", {'line' if is_text else 'row'} {line}"
         super().__init__(
-            what=f"{file}{'' if line is None else f', line {line}'}: cannot be used as a list of images",
+            what=f"{file}{place}: cannot be used as a list of images",
             because=because,
-            hint="its first line should be path,label or path,label,split, and every other one an image",
+            hint="its first line should be path,label or path,label,split, and every other one an image"
+            if is_text
+            else "its columns should be path and label, or path, label and split, and every row an image",
         )
 
 

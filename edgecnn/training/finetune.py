@@ -35,6 +35,7 @@ def finetune_phase(settings: TrainSettings) -> Phase:
         frozen_statistics=True,
         patience=settings.patience,
         seed=settings.seed,
+        balance=settings.balance,
     )
 
 

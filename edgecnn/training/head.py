@@ -11,14 +11,15 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from edgecnn.errors.training import TrainingDiverged
 from edgecnn.training.augment import stream_seed
+from edgecnn.training.balance import class_weights, images_shown, label_loss
 from edgecnn.training.features import Features
 from edgecnn.training.history import BestFacts, EpochFacts
 from edgecnn.training.loop import PhaseResult
 from edgecnn.training.settings import TrainSettings
+from edgecnn.training.validation import mean_recall
 from edgecnn.values.augmentation import mirrored_share
 
 NAME = "head"
@@ -41,26 +42,35 @@ def train_head(head: nn.Linear, features: Features, settings: TrainSettings) -> 
         optimizer.param_groups[0]["lr"] = rate
         loss = _epoch(head, features, settings, epoch, optimizer)
         with torch.no_grad():
-            right = head(features.choose).argmax(1) == features.choose_labels
-        top1 = float(right.double().mean())
-        epochs.append(EpochFacts(epoch=epoch, train_loss=loss, choose_top1=top1, learning_rate=rate, resolution_px=size_px))
-        if top1 > best.choose_top1:
-            best, kept = BestFacts(phase=NAME, epoch=epoch, choose_top1=top1), copy.deepcopy(head.state_dict())
+            logits = head(features.choose)
+        top1 = float((logits.argmax(1) == features.choose_labels).double().mean())
+        recall = None if settings.balance == "none" else mean_recall(logits, features.choose_labels)
+        facts = EpochFacts(
+            epoch=epoch, train_loss=loss, choose_top1=top1, choose_recall=recall, learning_rate=rate, resolution_px=size_px
+        )
+        epochs.append(facts)
+        if (facts.standing or 0.0) > best.standing:
+            best = BestFacts(phase=NAME, epoch=epoch, choose_top1=top1, choose_recall=recall)
+            kept = copy.deepcopy(head.state_dict())
     head.load_state_dict(kept)
     return PhaseResult(tuple(epochs), best, "all epochs done")
 
 
 def _epoch(head: nn.Linear, features: Features, settings: TrainSettings, epoch: int, optimizer: torch.optim.Optimizer) -> float:
-    random = torch.Generator().manual_seed(stream_seed(settings.seed, NAME, epoch))
-    count = len(features.labels)
+    seed = stream_seed(settings.seed, NAME, epoch)
+    random = torch.Generator().manual_seed(seed)
+    labels, count = features.labels.numpy(), len(features.labels)
+    weights = class_weights(labels, settings.classes, settings.balance)
+    shows = torch.from_numpy(images_shown(labels, settings.balance, seed))
     order = torch.randperm(count, generator=random)
     loss_sum = 0.0
     for index, positions in enumerate(torch.tensor_split(order, max(1, round(count / settings.batch_size)))):
+        images = shows[positions]
         mirror = torch.rand(len(positions), 1, generator=random) < mirrored_share(settings.augment)
-        shown = torch.where(mirror, features.mirrored[positions], features.train[positions])
+        shown = torch.where(mirror, features.mirrored[images], features.train[images])
         kept = torch.rand(shown.shape, generator=random) >= DROPOUT
         logits = head(shown * kept / (1 - DROPOUT))
-        loss: Tensor = functional.cross_entropy(logits, features.labels[positions], label_smoothing=settings.label_smoothing)
+        loss: Tensor = label_loss(logits, features.labels[images], weights, settings.label_smoothing)
         if not math.isfinite(loss.item()):
             raise TrainingDiverged(phase=NAME, epoch=epoch, batch=index, best=None)
         optimizer.zero_grad(set_to_none=True)

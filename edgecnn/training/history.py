@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from pydantic import Field
 
+from edgecnn.values.balance import Balance
 from edgecnn.values.base import Value
 from edgecnn.values.scale import Inheritance
 
@@ -17,9 +18,16 @@ class EpochFacts(Value):
     train_loss: float
     choose_top1: float | None
     """0…1. None where the images shown were smaller than the shipped resolution: that network is not a candidate yet."""
+    choose_recall: float | None = Field(default=None, exclude_if=lambda recall: recall is None)
+    """0…1, the mean over classes of the share of a class's images that are right; only where classes were made to count alike."""
     learning_rate: float
     """At the end of the epoch."""
     resolution_px: int
+
+    @property
+    def standing(self) -> float | None:
+        """What epochs are compared by, 0…1."""
+        return self.choose_top1 if self.choose_recall is None else self.choose_recall
 
 
 class PhaseFacts(Value):
@@ -35,6 +43,21 @@ class BestFacts(Value):
     phase: str
     epoch: int
     choose_top1: float
+    choose_recall: float | None = Field(default=None, exclude_if=lambda recall: recall is None)
+    """As of the epoch."""
+
+    @property
+    def standing(self) -> float:
+        """What another epoch has to exceed, 0…1."""
+        return self.choose_top1 if self.choose_recall is None else self.choose_recall
+
+
+class BalanceFacts(Value):
+    """That classes were made to count alike, how, and how unlike they were."""
+
+    how: Balance
+    images: tuple[int, ...]
+    """Training images by class."""
 
 
 class History(Value):
@@ -51,3 +74,4 @@ class History(Value):
     """What was learned anew and why, where it was not simply every layer."""
     inheritance: Inheritance | None = Field(default=None, exclude_if=lambda said: said is None)
     """Of a scaled network alone: how much of it these weights had."""
+    balance: BalanceFacts | None = Field(default=None, exclude_if=lambda facts: facts is None)

@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import nn
-from torch.nn import functional
 
 from edgecnn.errors.training import TrainingDiverged
 from edgecnn.training.answers import answers_of
 from edgecnn.training.augment import EpochDraw, Frame, augmented, draw_epoch, normalized, stream_seed
+from edgecnn.training.balance import class_weights, images_shown, label_loss
 from edgecnn.training.checkpoint import Moving, load_checkpoint, save_checkpoint, write_tensors
 from edgecnn.training.distillation import distillation_loss
 from edgecnn.training.history import BestFacts, EpochFacts
@@ -24,7 +24,7 @@ from edgecnn.training.loader import Squares
 from edgecnn.training.mixing import Batch, mixed
 from edgecnn.training.phase import DROPS, Phase, drops_of
 from edgecnn.training.statistics import BATCHES, take_statistics
-from edgecnn.training.validation import ChoosePixels
+from edgecnn.training.validation import ChoosePixels, mean_recall
 from edgecnn.values.stage import Progress
 
 _BATCH_NORMS = (nn.BatchNorm2d,)
@@ -60,7 +60,7 @@ def run_phase(network: nn.Module, head: nn.Module, phase: Phase, material: Mater
         head: its last layer, which learns at the full rate.
         phase: what to do.
         material: images, judge, folder and progress.
-        to_beat: accuracy on ``choose`` that an epoch must exceed to be worth keeping.
+        to_beat: standing on ``choose`` that an epoch must exceed to be worth keeping.
 
     Raises:
         TrainingDiverged: a loss is not finite.
@@ -86,14 +86,14 @@ def best_file(folder: Path, phase: Phase) -> Path:
 
 
 def _best_facts(facts: EpochFacts, phase: Phase) -> BestFacts:
-    return BestFacts(phase=phase.name, epoch=facts.epoch, choose_top1=facts.choose_top1 or 0.0)
+    return BestFacts(phase=phase.name, epoch=facts.epoch, choose_top1=facts.choose_top1 or 0.0, choose_recall=facts.choose_recall)
 
 
 def _best(epochs: Sequence[EpochFacts], phase: Phase, to_beat: float) -> int | None:
-    best, top1 = None, to_beat
+    best, standing = None, to_beat
     for index, facts in enumerate(epochs):
-        if facts.choose_top1 is not None and facts.choose_top1 > top1:
-            best, top1 = index, facts.choose_top1
+        if facts.standing is not None and facts.standing > standing:
+            best, standing = index, facts.standing
     return best
 
 
@@ -106,7 +106,7 @@ def _out_of_patience(epochs: Sequence[EpochFacts], phase: Phase, to_beat: float)
 
 
 def _judged(epochs: Sequence[EpochFacts]) -> list[float]:
-    return [facts.choose_top1 for facts in epochs if facts.choose_top1 is not None]
+    return [facts.standing for facts in epochs if facts.standing is not None]
 
 
 def _optimizer(network: nn.Module, head: nn.Module, phase: Phase) -> torch.optim.Optimizer:
@@ -131,14 +131,15 @@ def _epoch(moving: Moving, phase: Phase, material: Material, epoch: int, drops: 
     draw = draw_epoch(len(material.squares), seed=seed, augment=phase.augment)
     size = phase.sizes_px[epoch]
     frame = Frame(size, phase.shipped_px)
+    shows = images_shown(material.squares.labels, phase.balance, seed)
     _training_mode(moving.network, phase)
     batches = _batches(draw.order, phase.batch_size)
     total, loss_sum = len(draw.order), 0.0
     rate = phase.peak_rate
     for index, positions in enumerate(batches):
         rate = phase.rate((epoch + (index + 1) / len(batches)) / phase.epochs, drops)
-        shown = mixed(_shown(material, positions, draw, frame), draw, positions[0], material.classes)
-        loss = _step(moving, phase, rate, shown, material.teacher)
+        shown = mixed(_shown(material, (positions, shows), draw, frame), draw, positions[0], material.classes)
+        loss = _step(moving, phase, rate, shown, material)
         _average(moving, phase.average_decay, steps=epoch * len(batches) + index)
         if not math.isfinite(loss):
             best = best_file(material.folder, phase)
@@ -149,14 +150,23 @@ def _epoch(moving: Moving, phase: Phase, material: Material, epoch: int, drops: 
         material.tell.step(phase.told_as, done, phase.epochs * total, "images")
     judged = size == phase.shipped_px
     if judged and not phase.frozen_statistics:
-        take_statistics(moving.average, (_shown(material, each, draw, frame).images for each in batches[:BATCHES]))
-    top1 = material.choose.top1(moving.average) if judged else None
-    return EpochFacts(epoch=epoch, train_loss=loss_sum / total, choose_top1=top1, learning_rate=rate, resolution_px=size)
+        take_statistics(moving.average, (_shown(material, (each, shows), draw, frame).images for each in batches[:BATCHES]))
+    logits = material.choose.outputs(moving.average) if judged else None
+    return EpochFacts(
+        epoch=epoch,
+        train_loss=loss_sum / total,
+        choose_top1=None if logits is None else material.choose.top1_of(logits),
+        choose_recall=None if logits is None or phase.balance == "none" else mean_recall(logits, material.choose.labels),
+        learning_rate=rate,
+        resolution_px=size,
+    )
 
 
-def _shown(material: Material, positions: npt.NDArray[np.int64], draw: EpochDraw, frame: Frame) -> Batch:
-    pixels = augmented(material.squares.read(positions), positions, draw, frame)
-    labels = torch.from_numpy(material.squares.labels[positions])
+def _shown(material: Material, what: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]], draw: EpochDraw, frame: Frame) -> Batch:
+    """Positions of the epoch, and the image that each of all its positions shows."""
+    positions, images = what[0], what[1][what[0]]
+    pixels = augmented(material.squares.read(images), positions, draw, frame)
+    labels = torch.from_numpy(material.squares.labels[images])
     return Batch(normalized(pixels, material.choose.normalization), labels)
 
 
@@ -173,17 +183,18 @@ def _training_mode(network: nn.Module, phase: Phase) -> None:
                 module.eval()
 
 
-def _step(moving: Moving, phase: Phase, rate: float, shown: Batch, teacher: nn.Module | None) -> float:
+def _step(moving: Moving, phase: Phase, rate: float, shown: Batch, material: Material) -> float:
     for group in moving.optimizer.param_groups:
         group["lr"] = rate * group["share"]
     logits, *auxiliary = answers_of(moving.network(shown.images))
-    if teacher is None:
-        loss = functional.cross_entropy(logits, shown.labels, label_smoothing=phase.label_smoothing)
+    if material.teacher is None:
+        weights = class_weights(material.squares.labels, material.classes, phase.balance)
+        loss = label_loss(logits, shown.labels, weights, phase.label_smoothing)
         for more in auxiliary:
-            beside = functional.cross_entropy(more, shown.labels, label_smoothing=phase.label_smoothing)
+            beside = label_loss(more, shown.labels, weights, phase.label_smoothing)
             loss = loss + phase.auxiliary_weight * beside
     else:
-        loss = distillation_loss(logits, teacher, shown.images)
+        loss = distillation_loss(logits, material.teacher, shown.images)
     moving.optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     moving.optimizer.step()

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from edgecnn.values.augmentation import Augmentation
+from edgecnn.values.balance import Balance
 from edgecnn.values.base import Value
 
 
@@ -40,6 +41,8 @@ class Phase(Value):
     """sgd: with a momentum of 0.9."""
     rate_rule: Literal["cosine", "plateau"] = "cosine"
     """plateau: the rate stays, and is divided by 10 each time ``patience`` epochs bring nothing better on ``choose``."""
+    balance: Balance = "none"
+    """Whether classes of unequal size count alike; of a phase that learns from labels."""
     told_as: str = "train"
     """What progress is reported under."""
     rate_setting: str = "train.learning_rate"

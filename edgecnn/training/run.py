@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+import numpy as np
 import torch
 from safetensors.torch import load_file
 from torch import nn
@@ -22,7 +23,7 @@ from edgecnn.training.features import Features, compute_features, without_head
 from edgecnn.training.groups import freeze_all_but_last
 from edgecnn.training.head import NAME as HEAD
 from edgecnn.training.head import train_head
-from edgecnn.training.history import BestFacts, History, PhaseFacts
+from edgecnn.training.history import BalanceFacts, BestFacts, History, PhaseFacts
 from edgecnn.training.loader import Squares
 from edgecnn.training.loop import Material, best_file, run_phase
 from edgecnn.training.machine import repeatable
@@ -100,6 +101,9 @@ def train(settings: TrainSettings, inputs: TrainingInputs, out: Path, tell: Prog
         transfer=course.said or said,
         inheritance=_inheritance(settings, spec, inputs),
     )
+    if settings.balance != "none":
+        counts = np.bincount(material.squares.labels, minlength=settings.classes)
+        history = history.model_copy(update={"balance": BalanceFacts(how=settings.balance, images=tuple(counts.tolist()))})
     finish(out, FACTS, history.model_dump_json(indent=1) + "\n")
 
 
@@ -229,7 +233,7 @@ def _from_weights(spec: ArchSpec, settings: TrainSettings, inputs: TrainingInput
     if settings.transfer == "last":
         freeze_all_but_last(network, head)
     phase = finetune.finetune_phase(settings)
-    beaten = of_head.best.choose_top1 if of_head.best else -1.0
+    beaten = of_head.best.standing if of_head.best else -1.0
     head_alone = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     result = run_phase(network, head, phase, material, to_beat=beaten)
     network.load_state_dict(head_alone if result.best is None else load_file(best_file(material.folder, phase)))

@@ -42,6 +42,7 @@ def scratch_phase(settings: TrainSettings) -> Phase:
         frozen_statistics=False,
         patience=settings.patience,
         seed=settings.seed,
+        balance=settings.balance,
         auxiliary_weight=spec.auxiliary.weight if spec.auxiliary else 0.0,
     )
     if settings.scratch == "short":

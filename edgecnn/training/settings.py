@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from edgecnn.values.augmentation import Augmentations
+from edgecnn.values.balance import Balance
 from edgecnn.values.base import Value
 from edgecnn.values.preprocessing import Preprocessing
 from edgecnn.values.transfer import AskedTransfer, HeadKind, ScratchRecipe
@@ -52,4 +53,6 @@ class TrainSettings(Value):
     """What is done to training images at random, in this order. Frozen features know of mirror images alone."""
     patience: PositiveInt = 5
     """Epochs without a better ``choose`` accuracy after which a phase stops."""
+    balance: Balance = Field(default="none", exclude_if=lambda balance: balance == "none")
+    """Whether classes of unequal size count alike. Left out of the key where they need not: the bytes are those of before."""
     seed: NonNegativeInt = 0

@@ -48,3 +48,9 @@ class ChoosePixels:
     def top1_of(self, logits: Tensor) -> float:
         """The same, of logits (N, classes)."""
         return float((logits.argmax(1) == self.labels).double().mean())
+
+
+def mean_recall(logits: Tensor, labels: Tensor) -> float:
+    """Mean over the classes that are there of the share of a class's images that are right, of logits (N, classes), 0…1."""
+    right = (logits.argmax(1) == labels).double()
+    return float(torch.stack([right[labels == label].mean() for label in torch.unique(labels)]).mean())

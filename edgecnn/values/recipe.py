@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, NonNegativeInt, PositiveFloat, Posit
 from pydantic_core import PydanticCustomError
 
 from edgecnn.values.augmentation import Augmentations
+from edgecnn.values.balance import Balance
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import Runtime
 from edgecnn.values.objective import Objective
@@ -106,6 +107,9 @@ class TrainChoice(Value):
     """What is done to training images at random, in order: a list of tables with a `kind`. Unset: crops and mirror images."""
     patience: PositiveInt = 5
     """Epochs without a better ``choose`` accuracy after which training stops."""
+    balance: Balance = "none"
+    """Classes of unequal size. none: each image counts once. weights: images of rare ones count more in the loss. sampling: they
+    are shown more often. With either, the best epoch is that of the best mean recall of the classes."""
     seed: NonNegativeInt = 0
     """Of weights that begin random, of the order of images and of what is done to them."""
 

@@ -16,6 +16,7 @@ from edgecnn.measure.kits import KitRef
 from edgecnn.values.artifact import Unavailable
 from edgecnn.values.candidate import Candidate, Precision, Runtime
 from edgecnn.values.key import digest_of
+from edgecnn.values.recipe import Recipe
 from edgecnn.values.report import Choice
 from edgecnn.values.weights import WeightsAnswer
 from tests.building.resolutions import INT8, TRT_FP16, resolved, summary
@@ -105,6 +106,14 @@ def test_training_from_scratch_by_wish_is_no_news(tmp_path: Path) -> None:
 def test_the_demo_says_what_its_accuracy_is_worth(tmp_path: Path) -> None:
     assert said_of(tmp_path, data=summary()) == (
         "demo: Fashion-MNIST at 64 px, 3,500 training images, its accuracy says nothing of ImageNet or of your photographs",
+    )
+
+
+def test_that_classes_were_made_to_count_alike_is_said(tmp_path: Path) -> None:
+    training = {"balance": "sampling", "epochs": 1, "learning_rate": 0.1}
+    recipe = Recipe.model_validate({"train": training, "quantize": {"images": 200}})
+    assert said_of(tmp_path, recipe=recipe) == (
+        "classes count alike in training (train.balance = 'sampling'), however many images each has",
     )
 
 

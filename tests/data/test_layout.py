@@ -68,7 +68,7 @@ def test_a_missing_folder(tmp_path: Path) -> None:
         layout_of(tmp_path / "photos")
     assert caught.value.line() == (
         f"{tmp_path}/photos: no such folder"
-        " — name a folder of images, a list FILE.csv or a zip FILE.zip of a folder [data-folder-missing]"
+        " — name a folder of images, a list FILE.csv or FILE.parquet, or a zip of a folder [data-folder-missing]"
     )
 
 

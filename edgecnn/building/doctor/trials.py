@@ -92,6 +92,18 @@ def report() -> dict[str, Any]:
     return {"found": "compiled a chart and filled a template"}
 
 
+def parquet() -> dict[str, Any]:
+    """A table of one row written and read back in memory."""
+    import pyarrow
+    from pyarrow import parquet as format_
+
+    place = pyarrow.BufferOutputStream()
+    format_.write_table(pyarrow.table({"path": ["a.jpg"], "label": ["cat"]}), place)
+    if format_.read_table(pyarrow.BufferReader(place.getvalue())).to_pylist() != [{"path": "a.jpg", "label": "cat"}]:
+        raise ArithmeticError("a table did not come back as it was written")
+    return {"found": "wrote a table and read it back"}
+
+
 def loadgen() -> dict[str, Any]:
     """LoadGen's two ends, made and taken down again."""
     import mlperf_loadgen as library
@@ -103,7 +115,7 @@ def loadgen() -> dict[str, Any]:
     return {"found": "loaded, and its two ends made and taken down"}
 
 
-TRIALS: Mapping[str, Callable[[], dict[str, Any]]] = {"train": train, "report": report, "loadgen": loadgen}
+TRIALS: Mapping[str, Callable[[], dict[str, Any]]] = {"train": train, "report": report, "parquet": parquet, "loadgen": loadgen}
 
 if __name__ == "__main__":
     sys.exit(main())
