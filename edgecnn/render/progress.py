@@ -7,7 +7,8 @@ import time
 from typing import TextIO
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.text import Text
 
 PLAIN_EVERY_S = 5.0
 """Plain logs get a line this often: often enough to see life, seldom enough to read."""
@@ -51,7 +52,7 @@ class PlainLines:
         self._said[what] = now
         of = f"/{total}" if total is not None else ""
         new = done - before
-        rate = f", {new / seconds:.0f} {unit}/s" if seconds > 0 and unit else ""
+        rate = f", {_per_second(new / seconds)} {unit}/s" if seconds > 0 and unit else ""
         left = f", {(total - done) * seconds / new:.0f} s left" if total and new > 0 and done < total else ""
         counted = f"{done}{of} {unit}".rstrip()
         self._print(f"{what}: {counted}{rate}{left}")
@@ -67,6 +68,20 @@ class PlainLines:
         """Nothing is open."""
 
 
+def _per_second(rate: float) -> str:
+    """Whole numbers, and below one a digit that is not zero: what is slow must not read as if it stood."""
+    return f"{rate:.0f}" if rate >= 1 or rate == 0 else f"{rate:.1g}"
+
+
+class _Rate(ProgressColumn):
+    """How much is done in a second; nothing before that is known."""
+
+    def render(self, task: Task) -> Text:
+        """``12 images/s``."""
+        unit = task.fields["unit"]
+        return Text(f"{_per_second(task.speed)} {unit}/s" if task.speed and unit else "")
+
+
 class LiveBars:
     """For a terminal: one bar for each step under way."""
 
@@ -76,6 +91,7 @@ class LiveBars:
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             TextColumn("{task.completed:.0f}/{task.total:.0f} {task.fields[unit]}"),
+            _Rate(),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
         )

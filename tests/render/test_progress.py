@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
 import time
 from dataclasses import dataclass
@@ -61,6 +62,10 @@ def test_nothing_done_yet_promises_no_time_left(clock: Clock) -> None:
     assert said(clock, (0, 0, 10), (6, 0, 10)) == ["edgecnn: train: 0/10 images, 0 images/s"]
 
 
+def test_what_is_slow_does_not_read_as_if_it_stood(clock: Clock) -> None:
+    assert said(clock, (0, 0, 10), (6, 1, 10)) == ["edgecnn: train: 1/10 images, 0.2 images/s, 54 s left"]
+
+
 def test_a_step_that_begins_again_after_its_end_is_timed_anew(clock: Clock) -> None:
     lines = said(clock, (0, 0, 10), (10, 10, 10), (20, 0, 10), (25, 5, 10))
     assert lines[-1] == "edgecnn: train: 5/10 images, 1 images/s, 5 s left"
@@ -106,6 +111,21 @@ def test_a_bar_and_its_notes_show_names_literally_on_stderr(
     assert "hash /[red]a :key:" in captured.err
     assert "1/4 files" in captured.err
     assert "skipped /[red]b :key:" in captured.err
+
+
+def test_a_bar_says_how_fast_and_how_long_still(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "160")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    bars = LiveBars()
+    now = iter(range(1_000))
+    monkeypatch.setattr(bars._progress, "get_time", lambda: float(next(now)))
+    for done in range(0, 90, 30):
+        bars.step("train", done, 1_000, "images")
+    bars._progress.refresh()
+    bars.close()
+    said = capsys.readouterr().err
+    assert re.search(r"train .* 60/1000 images \d+ images/s 0:00:\d\d 0:0\d:\d\d", said), said
 
 
 def test_the_right_one_is_taken_for_this_stderr(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,72 @@
+"""What POSIX alone has stands in few places, each known: a new one is a decision, and the README's table says what it costs."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.house.source_tree import PACKAGE, ROOT
+
+POSIX_MODULES = {"fcntl", "grp", "pty", "pwd", "resource", "termios"}
+POSIX_NAMES = {
+    "os": {
+        "O_DIRECTORY", "O_NOFOLLOW", "O_NONBLOCK", "fork", "forkpty", "getpgid", "getpgrp", "getuid", "geteuid", "killpg",
+        "mkfifo", "posix_fallocate", "posix_fadvise", "sched_getaffinity", "sched_setaffinity", "setsid", "statvfs", "uname",
+    },
+    "signal": {"SIGKILL", "SIGHUP", "SIGALRM", "setitimer"},
+}  # fmt: skip
+"""Absent on Windows, by the availability notes of Python's own documentation."""
+KNOWN = {
+    "building/bundle/opened.py": "a bundle's files are opened without following links",
+    "data/listing.py": "folders are listed through a handle",
+    "store/disk.py": "a folder's names are forced onto the disk",
+    "runner/lease.py": "a measured process ends with whoever started it",
+    "runner/schedule.py": "a run that hangs is ended with all it started",
+}
+"""Modules that Windows could not run, and for what. Elsewhere such a name stands behind a guard."""
+
+
+def names_in(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if (
+            isinstance(node, ast.Attribute)
+            and isinstance(node.value, ast.Name)
+            and node.attr in POSIX_NAMES.get(node.value.id, ())
+        ):
+            yield f"{node.value.id}.{node.attr}"
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name in POSIX_MODULES)
+
+
+def is_guarded(name: str, source: str) -> bool:
+    if name in POSIX_MODULES:
+        return re.search(r"except (?:ImportError|ModuleNotFoundError)", source) is not None
+    return f'hasattr(os, "{name.rpartition(".")[2]}")' in source
+
+
+def test_posix_stands_where_it_is_known_to_and_behind_a_guard_elsewhere() -> None:
+    found: dict[str, set[str]] = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        source = path.read_text(encoding="utf-8")
+        names = {name for name in names_in(ast.parse(source)) if not is_guarded(name, source)}
+        if names:
+            found[path.relative_to(PACKAGE).as_posix()] = names
+    assert found.keys() == KNOWN.keys(), found
+
+
+def test_nothing_depends_on_processes_that_fork() -> None:
+    sources = {path: path.read_text(encoding="utf-8") for path in PACKAGE.rglob("*.py")}
+    forking = re.compile(
+        r"os\.fork\b|get_context\(|set_start_method|preexec_fn|^from multiprocessing|^import multiprocessing", re.M
+    )
+    assert [path for path, source in sources.items() if forking.search(source)] == []
+
+
+def test_the_readme_states_which_systems_are_supported() -> None:
+    text = Path(ROOT, "README.md").read_text(encoding="utf-8")
+    rows = [line for line in text.partition("## Systems")[2].partition("## ")[0].splitlines() if line.startswith("| ")]
+    assert [row.split("|")[1].strip() for row in rows[2:]] == ["Linux, x86-64", "Linux, 64-bit Arm", "macOS", "Windows"]
+    assert os.name == "posix", "the tests themselves were run on POSIX alone"
