@@ -26,6 +26,7 @@ from edgecnn.building.publish import write_text_atomically
 from edgecnn.building.resolve import ABSENT
 from edgecnn.building.target_text import is_path
 from edgecnn.data.demo import DEMO
+from edgecnn.data.published import is_published
 from edgecnn.errors.ci import ResultFileUnwritable
 from edgecnn.errors.comparing import NoBuildToCompare
 from edgecnn.errors.pinning import PIN, PinnedKitMissing, PinUnreadable
@@ -154,7 +155,9 @@ def rebuild_command(pin: PinnedBuild, folder: Path) -> str:
     device = recipe.target.device
     device = _as_path(_from_here(folder, device)) if is_path(device) else device
     words += ["--target", device + (f":{runtime.value}" if runtime else "")]
-    if recipe.data.path != DEMO:
+    if is_published(recipe.data.path):
+        words += ["--data", recipe.data.path]
+    elif recipe.data.path != DEMO:
         words += ["--data", _from_here(folder, recipe.data.path)]
     elif brought is not None:
         words += ["--data", DEMO]

@@ -17,6 +17,7 @@ from typing import Any
 from edgecnn.building.target_text import is_path, split_target
 from edgecnn.building.toml_file import dotted_keys, read_table, unknown_key, validated
 from edgecnn.data.demo import DEMO
+from edgecnn.data.published import is_published
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.recipes import OverridesInvalid, RecipeFileMissing, RecipeInvalid, RecipeTooNew, UnknownPipeline
 from edgecnn.errors.weights import WEIGHTS_WORDS
@@ -131,7 +132,7 @@ def _with_paths_from(folder: Path, recipe: Recipe) -> Recipe:
         model = model.model_copy(update={"weights": _counted_from(folder, model.weights)})
     if model.onnx is not None:
         model = model.model_copy(update={"onnx": _counted_from(folder, model.onnx)})
-    if data.path != DEMO:
+    if data.path != DEMO and not is_published(data.path):
         data = data.model_copy(update={"path": _counted_from(folder, data.path)})
     if is_path(split_target(target.device)[0]):
         target = target.model_copy(update={"device": _counted_from(folder, target.device)})

@@ -12,7 +12,7 @@ import struct
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -58,13 +58,23 @@ def unpacked(archive: Path, cache: Path, tell: Progress) -> Path:
         StoreFull: no space.
         StoreUnusable: no permission.
     """
-    folder = cache / ARCHIVES / _name_of(archive)
+    return _entered(kept_folder(_name_of(archive), cache, lambda fresh: _unpack(archive, fresh, tell), tell))
+
+
+def kept_folder(name: str, cache: Path, fill: Callable[[Path], None], tell: Progress) -> Path:
+    """The folder ``cache/archives/name`` of images: as ``fill`` left it before, or now where it is not whole.
+
+    Raises:
+        StoreFull: no space.
+        StoreUnusable: no permission.
+    """
+    folder = cache / ARCHIVES / name
     with Locks(Layout(cache)).held(ARCHIVES, folder.name, tell):
         if not _is_whole(folder, tell):
-            _make(archive, folder, tell)
+            _make(fill, folder, tell)
         with suppress(OSError):  # a store that may only be read is read
             os.utime(proof_of(folder))
-    return _entered(folder)
+    return folder
 
 
 def _name_of(archive: Path) -> str:
@@ -78,12 +88,12 @@ def _is_whole(folder: Path, tell: Progress) -> bool:
     return folder.is_dir() and read_json(proof_of(folder)) == _proof(folder, tell)
 
 
-def _make(archive: Path, folder: Path, tell: Progress) -> None:
+def _make(fill: Callable[[Path], None], folder: Path, tell: Progress) -> None:
     with named_failures(folder.parent, "unpacking the images"):
         folder.parent.mkdir(parents=True, exist_ok=True)
         fresh = Path(tempfile.mkdtemp(prefix=UNPACKING, dir=folder.parent))
         try:
-            _unpack(archive, fresh, tell)
+            fill(fresh)
             shutil.rmtree(folder, ignore_errors=True)
             fresh.replace(folder)
         finally:

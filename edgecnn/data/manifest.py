@@ -29,6 +29,7 @@ from edgecnn.data.index import (
 )
 from edgecnn.data.layout import Layout, find_layout, root_of, unlabelled_layout
 from edgecnn.data.listing import Seen, stamps_in
+from edgecnn.data.published import is_published, published_folder
 from edgecnn.data.settled import read_json, write_json, write_text
 from edgecnn.data.splits import Found, LeftOut, Listed, assign_roles, describe
 from edgecnn.data.table import is_table, read_table
@@ -50,7 +51,8 @@ def summarize(choice: DataChoice, cache: Path, tell: Progress) -> DataSummary:
     was kept is answered. The same bytes with another seed, or under other names, make another ``content``.
 
     Args:
-        choice: a folder, a CSV file, a zip, or ``demo`` for the embedded images (``./demo`` is a folder of that name).
+        choice: a folder, a CSV or Parquet file, a zip, ``torchvision:NAME``,
+            or ``demo`` for the embedded images (``./demo`` is a folder of that name).
         cache: the store's root.
         tell: shown progress while files are read for the first time, and while a listing takes longer than a second.
 
@@ -97,6 +99,8 @@ def list_files(path: str, cache: Path, tell: Progress, *, labelled: bool = True)
     source, seen = root_of(path), Seen(tell)
     if is_table(source) and not labelled:
         raise ListWithoutLabels(file=source)
+    if is_published(path):
+        source = published_folder(path, cache, tell)
     if is_table(source):
         layout, stamps = read_table(source, seen)
     else:

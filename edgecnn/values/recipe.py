@@ -46,7 +46,8 @@ class DataChoice(Value):
     """``[data]``: which images. ``demo`` is the embedded Fashion-MNIST."""
 
     path: str = "demo"
-    """A folder with a sub-folder a class, or with train/, val/ and test/; a CSV list; a zip of a folder; or demo."""
+    """A folder with a sub-folder a class, or with train/, val/ and test/; a CSV or Parquet list; a zip of a folder;
+    torchvision:NAME; or demo."""
     seed: NonNegativeInt = 0
     """Of the roles that are drawn."""
     calibrate_images: PositiveInt = 300
