@@ -1,0 +1,54 @@
+"""What is amiss with a board says nothing of a candidate: it ends the call, and no candidate is out for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgecnn.building.runnable import why_not_runnable
+from edgecnn.errors.board import LinkLost
+from edgecnn.errors.host import RunnerCrashed
+from edgecnn.hosts.task import Task
+from edgecnn.store.store import Store
+from edgecnn.values.stage import Progress
+from tests.measure.labs import FakeHost, a_kit, lab_at
+
+
+class Failing(FakeHost):
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+    def run(self, task: Task, *, lease_s: float, tell: Progress) -> Mapping[str, Any]:
+        raise self.error
+
+
+def test_a_kit_whose_board_went_away_is_not_called_unable(tmp_path: Path) -> None:
+    kit, store = a_kit(tmp_path, "kit"), Store.open(tmp_path / "store")
+    crashed = Failing(RunnerCrashed(argv=["selftest"], ending="signal SIGSEGV", last_lines=[]))
+    assert "signal SIGSEGV" in (why_not_runnable(kit, lab_at(crashed, store)) or "")
+    with pytest.raises(LinkLost):
+        why_not_runnable(kit, lab_at(Failing(LinkLost(board="pi", doing="selftest")), store))
+
+
+@pytest.mark.parametrize("what", ["evaluate_all", "read_residency"])
+def test_a_candidate_whose_board_went_away_is_not_out(what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from edgecnn.building import observe
+    from edgecnn.measure.evaluate import PixelSet
+
+    def gone(*_: object) -> None:
+        raise LinkLost(board="pi", doing="evaluate")
+
+    kit = a_kit(tmp_path, "kit")
+    observer = observe.Observer(None, lab_at(FakeHost(), Store.open(tmp_path / "store")))  # type: ignore[arg-type]
+    observer.seen.kits["kit"] = observer.seen.answering["kit"] = kit
+    for name in ("evaluate", "residency"):
+        monkeypatch.setattr(observe, name, gone)
+    monkeypatch.setattr(observer, "_macs", lambda _: None)
+    pixels = PixelSet(split="choose", file=tmp_path, sha256="0" * 64, images=1)
+    with pytest.raises(LinkLost):
+        observer.evaluate_all({"choose": pixels}) if what == "evaluate_all" else observer.read_residency()
+    assert (observer.seen.failures, observer.seen.notes) == ({}, [])
