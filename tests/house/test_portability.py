@@ -22,6 +22,7 @@ POSIX_NAMES = {
 KNOWN = {
     "building/bundle/opened.py": "a bundle's files are opened without following links",
     "data/listing.py": "folders are listed through a handle",
+    "hosts/ssh/far.py": "the far end of a connection, which runs on a board with Linux",
     "store/disk.py": "a folder's names are forced onto the disk",
     "runner/lease.py": "a measured process ends with whoever started it",
     "runner/schedule.py": "a run that hangs is ended with all it started",
