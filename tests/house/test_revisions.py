@@ -19,7 +19,7 @@ def test_every_stage_is_as_recorded() -> None:
 def test_every_kind_of_stage_is_watched() -> None:
     assert sorted(stages()) == [
         "adopt", "aware", "compile", "export", "fetch", "package", "prepare", "program", "quantize", "rank", "surgery", "train",
-        "variant",
+        "transfer", "variant",
     ]  # fmt: skip
 
 

@@ -107,7 +107,7 @@ def test_the_last_groups_learn_and_the_first_stay(given: Given, weights: Path, t
 
 
 def test_auto_may_come_to_scratch_on_the_terms_of_scratch(decided: Path, given: Given, weights: Path, tmp_path: Path) -> None:
-    terms = {"epochs": 1, "learning_rate": 4e-3, "augment": [{"kind": "flip"}]}
+    terms = {"epochs": 1, "learning_rate": 4e-3, "augment": [{"kind": "flip"}], "batch_size": 32, "label_smoothing": 0.1}
     roles = {**given.roles(weights), "transfer": _deciding(decided, tmp_path, "scratch")}
     out = tmp_path / "out"
     out.mkdir()
