@@ -27,8 +27,9 @@ from tests.runner.pythons import Silent
 
 pytestmark = pytest.mark.full  # fetches another machine's Debian packages and wheels
 PICTURES = 24
-AGREE = {"fp32": 1e-5, "int8": 0.0}
-"""Of the logits' range. The network adds in another order in fp32; with all optimizations its INT8 arithmetic is exact."""
+AGREE = {"fp32": 1e-5, "int8": 0.02}
+"""Of the logits' range. It adds in another order: 2e-7 was seen in fp32. In INT8 that lets a rounding fall the other way now and
+then, which moves an activation by a whole step: 0.005 was seen, and no picture's class changed."""
 
 
 @pytest.fixture(scope="session")
