@@ -95,7 +95,7 @@ def test_nothing_is_promised_of_a_device_of_which_only_facts_are_known() -> None
     nano, xavier = found["jetson-nano"], found["jetson-xavier-nx"]
     assert (nano.state, nano.hint) == (State.ABSENT, "its successor is --target jetson-orin-nano")
     assert nano.found.startswith("nothing is built for it: JetPack 4.6 has Python 3.6 and TensorRT 8.2")
-    assert xavier.hint is not None and xavier.hint.startswith("edgecnn build --target jetson-xavier-nx:onnxruntime, which")
+    assert xavier.hint is not None and xavier.hint.startswith("edgecnn build --target jetson-xavier-nx:tensorrt, which")
 
 
 def test_a_jetson_is_itself_also_where_it_lacks_its_runtime() -> None:
