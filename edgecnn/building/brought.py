@@ -86,7 +86,7 @@ def _check_kept(recipe: Recipe, goal: str) -> None:
         "train": goal == "train",
         "settings of training": recipe.train != usual.train,
         "--weights none": model.weights == "none",
-        "--scale": model.scale is not None,
+        "--scale": model.scale is not None or arch_named(model.arch).scale is not None,
         "quantize.aware": recipe.quantize.aware,
         "surgery": set(surgery.values()) != {"keep"},
     }

@@ -16,6 +16,9 @@ def require_fitting_head(asked: Recipe, mode: Mode, weights: str) -> None:
     head, transfer = asked.train.head, asked.train.transfer
     if head == "linear":
         return
+    if asked.train.balance != "none":
+        because = "each image counts once in what is fitted"
+        raise HeadNotFitting(head=head, beside=f"train.balance={asked.train.balance}", because=because)
     if mode == "scratch":
         raise HeadNotFitting(head=head, beside="random weights", because=f"their features tell nothing apart: {weights}")
     if transfer not in (None, "head"):

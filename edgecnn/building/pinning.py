@@ -25,13 +25,13 @@ from edgecnn.building.lineage import kit_artifact, whole_kit
 from edgecnn.building.publish import write_text_atomically
 from edgecnn.building.resolve import ABSENT
 from edgecnn.building.target_text import is_path
+from edgecnn.building.toml_value import toml_value
 from edgecnn.data.demo import DEMO
 from edgecnn.data.published import is_published
 from edgecnn.errors.ci import ResultFileUnwritable
 from edgecnn.errors.comparing import NoBuildToCompare
 from edgecnn.errors.pinning import PIN, PinnedKitMissing, PinUnreadable
 from edgecnn.measure.kits import KitRef
-from edgecnn.store.miss import flattened
 from edgecnn.store.store import Store
 from edgecnn.values.comparison import PinnedBuild
 from edgecnn.values.key import digest_of
@@ -209,10 +209,19 @@ def _from_here(folder: Path, path: str) -> str:
 
 
 def _settings(recipe: Recipe) -> Iterator[str]:
-    default = dict(flattened(Recipe().model_dump(mode="json", by_alias=True)))
-    for name, value in flattened(recipe.model_dump(mode="json", by_alias=True)):
+    default = dict(_leaves(Recipe().model_dump(mode="json", by_alias=True)))
+    for name, value in _leaves(recipe.model_dump(mode="json", by_alias=True)):
         if name not in _NAMED and value is not None and value != {} and value != default.get(name):
-            yield f"{name}={json.dumps(value)}"
+            yield f"{name}={toml_value(value)}"
+
+
+def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """By the keys that ``--set`` takes: a list is one value, whatever it holds."""
+    if isinstance(value, Mapping) and value:
+        for name, inner in value.items():
+            yield from _leaves(inner, f"{path}.{name}" if path else name)
+    else:
+        yield path, value
 
 
 def _content(path: Path) -> bytes:

@@ -290,7 +290,7 @@ def _previous_answer(plan_file: Path, arch: str, choice: str) -> WeightsAnswer |
     """What the network answered the last build of this folder; None unless it was asked this very question."""
     try:
         before = json.loads(plan_file.read_text())["resolved"]
-        if before["arch"]["name"] != arch or before["asked"]["model"]["weights"] != choice:
+        if before["asked"]["model"]["arch"] != arch or before["asked"]["model"]["weights"] != choice:
             return None
         answer = WeightsAnswer.model_validate(before["weights"])
     except (OSError, ValueError, KeyError, TypeError):

@@ -139,8 +139,10 @@ def _judge(  # noqa: PLR0913 - a command line's options are its parameters
     onnx: opt.OnnxOpt = None,
     target: opt.TargetOpt = None,
     data: opt.DataOpt = None,
+    no_labels: opt.NoLabelsOpt = False,
     weights: opt.WeightsOpt = None,
     transfer: opt.TransferOpt = None,
+    keep_head: opt.KeepHeadOpt = False,
     scale: opt.ScaleOpt = None,
     set_: opt.SetOpt = None,
     at_most: opt.MaxOpt = None,
@@ -165,7 +167,7 @@ def _judge(  # noqa: PLR0913 - a command line's options are its parameters
 ) -> None:
     asked = Asked(
         recipe=recipe, arch=arch, onnx=onnx, target=target, data=data, weights=weights, scale=scale,
-        overrides=tuple(set_ or ()), out=out,
+        overrides=tuple(set_ or ()), out=out, no_labels=no_labels, keep_head=keep_head,
         at_most=tuple(at_most or ()), at_least=tuple(at_least or ()), require_measured=require_measured, meter=meter,
         until=until, batches=batches, end_to_end=end_to_end, soak=soak, knobs=knobs, objective=objective, transfer=transfer,
         verb="judge",

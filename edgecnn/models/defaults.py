@@ -44,12 +44,12 @@ def default_learning_rate(mode: Mode, recipe: ScratchRecipe = "short", own_rate:
 
 def default_batch_size(mode: Mode, recipe: ScratchRecipe = "short") -> int:
     """Images a step."""
-    return 256 if (mode, recipe) == ("scratch", "resnet") else 64
+    return 256 if mode != "finetune" and recipe == "resnet" else 64
 
 
 def default_label_smoothing(mode: Mode, recipe: ScratchRecipe = "short") -> float:
     """Share of a label that is spread."""
-    return 0.0 if (mode, recipe) == ("scratch", "resnet") else 0.1
+    return 0.0 if mode != "finetune" and recipe == "resnet" else 0.1
 
 
 def default_augmentation(mode: Mode, recipe: ScratchRecipe = "short") -> tuple[Augmentation, ...]:
@@ -57,6 +57,6 @@ def default_augmentation(mode: Mode, recipe: ScratchRecipe = "short") -> tuple[A
 
     A modern training of many epochs varies more and mixes images (torchvision's reference recipe: mixup 0.2, cutmix 1.0).
     """
-    if (mode, recipe) == ("scratch", "modern"):
+    if mode != "finetune" and recipe == "modern":
         return (Crop(area=(0.35, 1.0), aspect=1.33), Flip(), RandAugment(), Cutout(p=0.1), Mixup(p=0.5), Cutmix(p=0.5))
     return (Crop(area=(0.8 if (mode, recipe) == ("scratch", "short") else 0.6, 1.0)), Flip())

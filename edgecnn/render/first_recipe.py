@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgecnn.building.toml_value import toml_value
 from edgecnn.data.demo import DEMO
 from edgecnn.judging.resolution import resolution_sentence, resolvable_drop_pp
-from edgecnn.render.recipe_settings import SCHEMA_LINE, toml_value
+from edgecnn.render.recipe_settings import SCHEMA_LINE
 from edgecnn.values.dataset import DataSummary, ImageEntry
 from edgecnn.values.device import Device
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from typing import Any
 
+from edgecnn.building.toml_value import toml_value
 from edgecnn.render.terminal import show_lines, show_rows
 from edgecnn.values.recipe_settings import RecipeDifference, RecipeSettings
 
@@ -30,24 +30,6 @@ def toml_lines(settings: RecipeSettings) -> Iterator[str]:
             table = name
         origin = " ".join(setting.origin.split())
         yield f"# {key} is unset  # {origin}" if setting.value is None else f"{key} = {toml_value(setting.value)}  # {origin}"
-
-
-def toml_value(value: Any) -> str:
-    """A value of a recipe as TOML writes it: texts, numbers, true and false, and tables and lists of them on one line."""
-    if isinstance(value, Mapping):
-        return (
-            "{ " + ", ".join(f"{_text(str(key))} = {toml_value(inner)}" for key, inner in value.items()) + " }" if value else "{}"
-        )
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return f"[{', '.join(toml_value(inner) for inner in value)}]"
-    if isinstance(value, str):
-        return _text(value)
-    return json.dumps(value)
-
-
-def _text(text: str) -> str:
-    """JSON's escapes are TOML's too; but TOML wants DEL escaped."""
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def show_difference(found: RecipeDifference) -> None:

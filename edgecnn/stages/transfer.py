@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from edgecnn.backends.installed import require_packages
+from edgecnn.models.catalogue import libraries_of
 from edgecnn.training.transfer_settings import TransferSettings
 from edgecnn.training.waiting import sleeping_threads
 from edgecnn.values.stage import Progress, Role, Stage
@@ -25,7 +26,7 @@ class TransferStage(Stage, TransferSettings):
     @property
     def tools(self) -> tuple[str, ...]:
         """Arithmetic, network definitions, decoding, and the probe."""
-        return ("torch", "torchvision", "safetensors", "pillow", "numpy", "scikit-learn")
+        return ("torch", "torchvision", "safetensors", "pillow", "numpy", "scikit-learn", *libraries_of(self.arch))
 
     def make(self, given: Mapping[Role, Path], out: Path, tell: Progress) -> None:
         """Measure and choose, or go on measuring.

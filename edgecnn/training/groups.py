@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 
 from torch import nn
 
@@ -10,12 +11,18 @@ LAST_SHARE = 1 / 3
 """Of the groups before the head: what ``--transfer last`` lets learn."""
 
 
-def block_groups(network: nn.Module, head: nn.Module) -> list[nn.Module]:
-    """The groups before the head. A sequence that holds more than half of the parameters counts as its members."""
+def block_groups(network: nn.Module, head: nn.Module, beside: Collection[nn.Module] = ()) -> list[nn.Module]:
+    """The groups before the head. A sequence that holds more than half of the parameters counts as its members.
+
+    Args:
+        network: whole.
+        head: its last layer.
+        beside: last layers of auxiliary heads, which fine-tuning leaves off: what holds one of them is no group.
+    """
     total = _size(network) - _size(head)
     found: list[nn.Module] = []
     _collect(network, head, total, found)
-    return found
+    return [group for group in found if not any(module is last for module in group.modules() for last in beside)]
 
 
 def _collect(parent: nn.Module, head: nn.Module, total: int, found: list[nn.Module]) -> None:
@@ -29,9 +36,9 @@ def _collect(parent: nn.Module, head: nn.Module, total: int, found: list[nn.Modu
             found.append(child)
 
 
-def freeze_all_but_last(network: nn.Module, head: nn.Module) -> int:
+def freeze_all_but_last(network: nn.Module, head: nn.Module, beside: Collection[nn.Module] = ()) -> int:
     """Let the head and the last groups alone learn, and say how many groups those are."""
-    groups = block_groups(network, head)
+    groups = block_groups(network, head, beside)
     learning = math.ceil(len(groups) * LAST_SHARE)
     for parameter in network.parameters():
         parameter.requires_grad_(False)

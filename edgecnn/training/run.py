@@ -194,11 +194,11 @@ def _inheritance(settings: TrainSettings, spec: ArchSpec, inputs: TrainingInputs
 def _from_scratch(spec: ArchSpec, settings: TrainSettings, inputs: TrainingInputs, material: Material) -> _Course:
     """Of random weights, or in mode ``inherit`` of what a scaled network has of the unscaled one's."""
     network = build_network(spec, settings.classes, seed=settings.seed)
+    scratch.prepare_network(network, settings)  # first, since it may begin layers anew
     if settings.mode == "inherit":
         if inputs.weights is None:
             raise TypeError("inheriting needs weights")
         _inherit(network, spec, inputs.weights)
-    scratch.prepare_network(network, settings)
     phase = scratch.scratch_phase(settings)
     result = run_phase(network, head_of(network, spec), phase, material)
     if result.best is not None:
@@ -231,7 +231,8 @@ def _from_weights(spec: ArchSpec, settings: TrainSettings, inputs: TrainingInput
     if settings.transfer == "head":
         return _Course(network, (PhaseFacts(name=HEAD, epochs=of_head.epochs),), of_head.best, of_head.stopped)
     if settings.transfer == "last":
-        freeze_all_but_last(network, head)
+        beside = [network.get_submodule(name) for name in spec.auxiliary.heads] if spec.auxiliary else []
+        freeze_all_but_last(network, head, beside)
     phase = finetune.finetune_phase(settings)
     beaten = of_head.best.standing if of_head.best else -1.0
     head_alone = {name: tensor.clone() for name, tensor in network.state_dict().items()}

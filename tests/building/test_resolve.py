@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from edgecnn.backends import installed as installed_module
 from edgecnn.backends.registry import backend_for
 from edgecnn.building import resolve as resolve_module
 from edgecnn.building.devices import settled_target
@@ -70,10 +71,11 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
 @pytest.fixture
 def without(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """Takes a distribution away from this machine."""
-    real = resolve_module.installed_version
+    real = installed_module.installed_version
 
     def take(name: str) -> None:
-        monkeypatch.setattr(resolve_module, "installed_version", lambda each: None if each == name else real(each))
+        for module in (resolve_module, installed_module):
+            monkeypatch.setattr(module, "installed_version", lambda each: None if each == name else real(each))
 
     return take
 

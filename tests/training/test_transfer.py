@@ -123,11 +123,14 @@ def test_every_family_has_groups_that_hold_each_parameter_once(arch: str) -> Non
     with torch.device("meta"):
         network = build_network(spec, 10)
     head = head_of(network, spec)
-    groups = block_groups(network, head)
+    beside = [network.get_submodule(name) for name in spec.auxiliary.heads] if spec.auxiliary else []
+    groups = block_groups(network, head, beside)
     inside = [parameter for module in (*groups, head) for parameter in module.parameters()]
     assert len(groups) >= 3
-    assert sorted(map(id, inside)) == sorted(map(id, network.parameters()))
-    learning = freeze_all_but_last(network, head)
+    left_off = [name for name, parameter in network.named_parameters() if id(parameter) not in set(map(id, inside))]
+    assert len({id(each) for each in inside}) == len(inside)
+    assert bool(left_off) == bool(beside), "an auxiliary head is no group that learns"
+    learning = freeze_all_but_last(network, head, beside)
     assert 0 < learning < len(groups)
     assert [all(p.requires_grad for p in g.parameters()) for g in groups] == [False] * (len(groups) - learning) + [
         True
