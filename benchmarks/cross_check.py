@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from edgecnn.hosts.local import LocalHost
+from edgecnn.hosts.task import Schedule, Task
 from edgecnn.judging.intervals import ratio_interval
 from edgecnn.render.progress import Quiet
 from edgecnn.runner.environment import available_cores, read_conditions
@@ -76,9 +77,7 @@ def harness_ms(kit: Path, work: Path, samples: int = SAMPLES) -> float:
     out = work / "harness"
     shutil.rmtree(out, ignore_errors=True)
     item = {"kit": str(kit.resolve()), "round": 0, "position": 0, "samples": samples}
-    asked = work / "asked.json"
-    asked.write_text(json.dumps({"schema": "edgecnn.schedule/1", "timeout_s": 120, "items": [item]}))
-    LocalHost().run(kit, ["bench", "--schedule", str(asked), "--out", str(out)], lease_s=120, tell=Quiet())
+    LocalHost().run(Task(kit, "bench", out=out, schedule=Schedule((item,), 120.0)), lease_s=120, tell=Quiet())
     return statistics.median(json.loads((out / "run-00000.json").read_text())["samples_ns"]) / 1e6
 
 

@@ -21,6 +21,7 @@ from benchmarks.ladder.results import Column, Share
 from benchmarks.ladder.rivals import BASE, RIVALS, THREADS, Network, Rival
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.hosts.local import LocalHost
+from edgecnn.hosts.task import Schedule, Task
 from edgecnn.judging.accuracy import Answers, accuracy
 from edgecnn.measure.kits import KitRef
 from edgecnn.render.progress import Quiet
@@ -87,9 +88,8 @@ def _kit_run(kit: KitRef, work: Path) -> Callable[[], list[int]]:
             "max_s": MAX_S,
             "knobs": Knobs(threads=THREADS).options,
         }
-        asked = work / "asked.json"
-        asked.write_text(json.dumps({"schema": "edgecnn.schedule/1", "timeout_s": 120, "items": [item]}))
-        LocalHost().run(kit.folder, ["bench", "--schedule", str(asked), "--out", str(out)], lease_s=120, tell=Quiet())
+        task = Task(kit.folder, "bench", out=out, schedule=Schedule((item,), 120.0))
+        LocalHost().run(task, lease_s=120, tell=Quiet())
         found = json.loads((out / "run-00000.json").read_text())
         if "error" in found:
             raise RuntimeError(found["error"]["what"])
