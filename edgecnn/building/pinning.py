@@ -180,7 +180,7 @@ def _portable(found: FinishedBuild, file: Path) -> Recipe:
     """The resolved recipe with its paths counted from the record's folder, and the weights that were really begun from."""
     recipe, resolved = found.resolved.recipe, found.resolved
     data = recipe.data
-    if resolved.data.origin != "demo":
+    if resolved.data.origin != "demo" and not is_published(data.path):
         data = data.model_copy(update={"path": _counted(resolved.data.root, file)})
     answer = resolved.weights
     weights = "imagenet" if answer.kind != "none" else "none"

@@ -23,6 +23,7 @@ from edgecnn.data.looks import Look, look_at
 from edgecnn.data.manifest import list_files, read_files
 from edgecnn.data.names import name_slips
 from edgecnn.data.near import near_groups
+from edgecnn.data.published import is_published
 from edgecnn.data.splits import Found, LeftOut, Listed, assign_roles, describe
 from edgecnn.errors.data import DemoHasNoFolder, NothingReadable, TooFewImages
 from edgecnn.runner.pixels import UnreadableImage
@@ -65,7 +66,7 @@ def inspect(choice: DataChoice, cache: Path, tell: Progress) -> Inspected:
     facts = _facts(usable, looks, roles, tell)
     facts = facts.model_copy(
         update={
-            "root": str(files.source),
+            "root": choice.path if is_published(choice.path) else str(files.source),
             "roles_from": roles_from,
             "bytes": sum(int(stamp.rsplit("/", 3)[1]) for inside in files.stamps for stamp in inside if "/-1/" not in stamp),
             "ignored": files.layout.ignored,

@@ -65,11 +65,12 @@ def summarize(choice: DataChoice, cache: Path, tell: Progress) -> DataSummary:
     layout, stamps = found.layout, found.stamps
     places = [f"{folder.part}/{folder.label}/{folder.path}" for folder in layout.folders]
     state = digest_of_stamps([places, layout.classes, layout.ignored, [pillow_version()], *stamps])
-    kept_in = _summary_file(cache, choice, str(found.source))
+    root = choice.path if is_published(choice.path) else str(found.source)  # a store's folder would name it nowhere else
+    kept_in = _summary_file(cache, choice, root)
     if (kept := _kept_summary(kept_in, state, tell)) is not None:
         return kept
     listed, is_lasting = read_files(found, cache, tell)
-    summary = _settled(choice, layout, listed, cache).model_copy(update={"root": str(found.source)})
+    summary = _settled(choice, layout, listed, cache).model_copy(update={"root": root})
     if is_lasting:
         _keep(kept_in, state, summary)
     return summary

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from edgecnn.building.toml_value import toml_value
 from edgecnn.data.demo import DEMO
+from edgecnn.data.published import is_published
 from edgecnn.judging.resolution import resolution_sentence, resolvable_drop_pp
 from edgecnn.render.recipe_settings import SCHEMA_LINE
 from edgecnn.values.dataset import DataSummary, ImageEntry
@@ -97,6 +98,8 @@ def _data_path(data: DataSummary, file: Path) -> str:
     """``demo`` is the embedded images' name; a folder of that name is written so that it is none."""
     if data.origin == "demo":
         return DEMO
+    if is_published(data.root):
+        return data.root
     counted = _counted(data.root, file)
     return f"./{counted}" if counted == DEMO else counted
 

@@ -154,6 +154,18 @@ def test_a_user_s_own_device_file_is_pinned_by_its_path_from_the_record(
     assert words[words.index("--target") + 1] == "boards/mine.toml:onnxruntime"
 
 
+def test_a_published_set_is_pinned_by_its_name_and_by_no_folder_of_the_store(built_once: Place, tmp_path: Path) -> None:
+    copied = tmp_path / "out"
+    shutil.copytree(built_once.out, copied, symlinks=True)
+    plan = json.loads((copied / "plan.json").read_text())
+    plan["resolved"]["recipe"]["data"]["path"] = plan["resolved"]["data"]["root"] = "torchvision:FashionMNIST"
+    (copied / "plan.json").write_text(json.dumps(plan))
+    pin = pinned(copied, tmp_path / "base.json")
+    assert pin.recipe.data.path == "torchvision:FashionMNIST"
+    words = shlex.split(rebuild_command(pin, tmp_path))
+    assert words[words.index("--data") + 1] == "torchvision:FashionMNIST"
+
+
 def test_what_is_no_finished_build_is_not_pinned(built_once: Place, tmp_path: Path) -> None:
     done = built_once.plain("baseline", "pin", "out/bundle", "--out", str(tmp_path / "base.json"))
     assert (done.returncode, "[no-build-to-judge]" in done.stderr) == (2, True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from PIL import Image
 
 from edgecnn.building.recipes import load_recipe
 from edgecnn.data.demo.images import demo_digests, demo_images
+from edgecnn.data.inspection import inspect
 from edgecnn.data.manifest import summarize
 from edgecnn.data.published import SETS
 from edgecnn.errors.published import PublishedDataUnavailable, UnknownPublishedData
@@ -49,10 +51,15 @@ def test_a_local_copy_becomes_the_splits_and_classes_that_torchvision_has(copies
     assert summary.classes[:3] == ("Ankle boot", "Bag", "Coat")
     assert (len(summary.classes), sum(summary.counts.values()), summary.counts["report"]) == (10, 300, 100)
     assert summary.splits_from.startswith("report is test/ (100)")
-    root = Path(summary.root)
+    assert summary.root == NAME
+    root = Path(json.loads(Path(summary.manifest_path).read_text())["root"])
     labels = [label for label, _ in demo_digests()]
     names = ("T-shirt-top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
     assert np.array_equal(np.asarray(Image.open(root / "train" / names[labels[7]] / "000007.png")), demo_images()[7])
+
+
+def test_its_name_and_no_folder_of_the_store_is_what_an_inspection_states(copies: Path, tmp_path: Path) -> None:
+    assert inspect(DataChoice(path=NAME), tmp_path / "store", Heard()).facts.root == NAME
 
 
 def test_it_is_made_once(copies: Path, tmp_path: Path) -> None:
