@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from edgecnn.building.request import BuildRequest, Goal
+    from edgecnn.building.request import BuildRequest, Goal, HostAsked
     from edgecnn.values.recipe import Recipe
     from edgecnn.values.scale import CompoundScale
 
@@ -56,7 +56,6 @@ def request_from(asked: Asked, goal: Goal) -> BuildRequest:
     from edgecnn.building.devices import file_of, settled_target
     from edgecnn.building.extent import extent_of, share_of, time_budget_of
     from edgecnn.building.request import BuildRequest
-    from edgecnn.cli.bench import host_asked
     from edgecnn.judging.bounds import parse_bounds
 
     refuse_unusable_texts(asked)
@@ -81,6 +80,26 @@ def request_from(asked: Asked, goal: Goal) -> BuildRequest:
             "command": command_line(asked),
         }
     )
+
+
+def host_asked(host: str | None, python: str | None, *, clean: bool) -> HostAsked | None:
+    """The board that a call names, its address checked before anything is done.
+
+    Raises:
+        BadAddress: no destination.
+        HostOptionWithoutHost: how to use a board, and no board.
+    """
+    from edgecnn.building.request import HostAsked
+    from edgecnn.errors.bench import HostOptionWithoutHost
+    from edgecnn.hosts.ssh.address import Address
+
+    if host is None:
+        for option, given in (("--python", python is not None), ("--clean", clean)):
+            if given:
+                raise HostOptionWithoutHost(option=option)
+        return None
+    asked = HostAsked(address=Address.of(host).destination, clean=clean)
+    return asked if python is None else asked.model_copy(update={"python": python})
 
 
 def device_as_written(asked: Asked, request: BuildRequest) -> str:
@@ -200,5 +219,6 @@ def command_line(asked: Asked) -> str:
     words += ["--transfer", asked.transfer] if asked.transfer else []
     words += ["--time-budget", asked.time_budget] if asked.time_budget else []
     words += [word for flag, value in (("--host", asked.host), ("--python", asked.python)) if value for word in (flag, value)]
+    words += ["--clean"] if asked.clean else []
     words += ["--out", asked.out] if asked.out else []
     return shlex.join(words)

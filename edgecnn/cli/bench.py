@@ -15,7 +15,6 @@ from edgecnn.errors.base import ExitCode
 
 if TYPE_CHECKING:
     from edgecnn.building.bench import BenchRequest
-    from edgecnn.building.request import HostAsked
 
 BundleArg = Annotated[str, typer.Argument(metavar="BUILD", help="The folder of a finished build, or its bundle's.")]
 BenchTargetOpt = Annotated[
@@ -31,26 +30,6 @@ def register(app: typer.Typer) -> None:
         help="Measure a finished build on a board over SSH: self-test, accuracy, race, memory and energy there; the profiles "
         "come back, a provisional choice is settled, and the report is written again. Without --host, on this machine.",
     )(_bench)
-
-
-def host_asked(host: str | None, python: str | None, *, clean: bool) -> HostAsked | None:
-    """The board that a call names, its address checked before anything is done.
-
-    Raises:
-        BadAddress: no destination.
-        HostOptionWithoutHost: how to use a board, and no board.
-    """
-    from edgecnn.building.request import HostAsked
-    from edgecnn.errors.bench import HostOptionWithoutHost
-    from edgecnn.hosts.ssh.address import Address
-
-    if host is None:
-        for option, given in (("--python", python is not None), ("--clean", clean)):
-            if given:
-                raise HostOptionWithoutHost(option=option)
-        return None
-    asked = HostAsked(address=Address.of(host).destination, clean=clean)
-    return asked if python is None else asked.model_copy(update={"python": python})
 
 
 def _bench(  # noqa: PLR0913 - a command line's options are its parameters
@@ -89,7 +68,7 @@ def _bench(  # noqa: PLR0913 - a command line's options are its parameters
 def _request(build: str, asked: Asked, *, anew: bool) -> BenchRequest:
     from edgecnn.building.bench import BenchRequest
     from edgecnn.building.extent import extent_of, share_of
-    from edgecnn.cli.asking import refuse_unusable_texts
+    from edgecnn.cli.asking import host_asked, refuse_unusable_texts
     from edgecnn.judging.bounds import parse_bounds
 
     refuse_unusable_texts(asked)

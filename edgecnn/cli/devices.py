@@ -11,16 +11,14 @@ from edgecnn.cli.exits import guarded
 from edgecnn.errors.base import ExitCode
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from edgecnn.building.preflight.look import Seen
     from edgecnn.values.board import BoardCheck
     from edgecnn.values.device import Device
 
 devices_app = typer.Typer(no_args_is_help=True, help="Look at a board, and write its device file.")
-HostOpt = Annotated[
-    str | None, typer.Option("--host", metavar="USER@BOARD", help="Reached by OpenSSH; without it, this machine.")
-]
-PythonOpt = Annotated[str, typer.Option("--python", metavar="PATH", help="Of the board, where it is not python3.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -31,8 +29,8 @@ def register(app: typer.Typer) -> None:
 @devices_app.command()
 def add(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Of the new device, as --target will name it.")],
-    host: HostOpt = None,
-    python: PythonOpt = "python3",
+    host: opt.HostOpt = None,
+    python: opt.PythonOpt = None,
     force: Annotated[bool, typer.Option("--force", help="Write over a file of yours.")] = False,
     as_json: opt.JsonOpt = False,
     debug: opt.DebugOpt = False,
@@ -44,8 +42,8 @@ def add(
 @devices_app.command()
 def check(  # noqa: PLR0913 - its flags
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A device or its file; without it, what it is.")] = None,
-    host: HostOpt = None,
-    python: PythonOpt = "python3",
+    host: opt.HostOpt = None,
+    python: opt.PythonOpt = None,
     carry_wheels: Annotated[
         bool, typer.Option("--carry-wheels", help="Fetch missing packages here, and unpack them there: it needs no internet.")
     ] = False,
@@ -64,13 +62,13 @@ def emulate(quiet: opt.QuietOpt = False, as_json: opt.JsonOpt = False, debug: op
     raise typer.Exit(guarded(lambda: _emulate(quiet or as_json, as_json), as_json=as_json, debug=debug))
 
 
-def _add(name: str, host: str | None, python: str, force: bool, as_json: bool) -> ExitCode:
+def _add(name: str, host: str | None, python: str | None, force: bool, as_json: bool) -> ExitCode:
     from edgecnn.building.preflight.add import add_device, check_name
-    from edgecnn.building.preflight.look import checked, machine_at
+    from edgecnn.building.preflight.look import checked
     from edgecnn.render.terminal import show_lines
 
     path = check_name(name, force)
-    with machine_at(host, python) as seen:
+    with _machine(host, python) as seen:
         device = add_device(path, seen, checked(seen, None).findings)
         _show(checked(seen, device, path), as_json)
     if not as_json:
@@ -78,17 +76,18 @@ def _add(name: str, host: str | None, python: str, force: bool, as_json: bool) -
     return ExitCode.OK
 
 
-def _check(name: str | None, there: tuple[str | None, str], carry: bool, quiet: bool, as_json: bool) -> ExitCode:
-    from edgecnn.building.preflight.look import checked, machine_at, with_packages
+def _check(name: str | None, there: tuple[str | None, str | None], carry: bool, quiet: bool, as_json: bool) -> ExitCode:
+    from edgecnn.building.preflight.look import checked, with_packages
     from edgecnn.errors.preflight import CarryWithoutHost
     from edgecnn.render.progress import progress_for
 
     device, file = (None, None) if name is None else _named(name)
     if carry and there[0] is None:
         raise CarryWithoutHost
+    machine = _machine(*there)
     tell = progress_for(quiet=quiet)
     try:
-        with machine_at(*there) as seen:
+        with machine as seen:
             found = checked(with_packages(seen, device, tell) if carry else seen, device, file)
     finally:
         tell.close()
@@ -112,6 +111,14 @@ def _emulate(quiet: bool, as_json: bool) -> ExitCode:
     else:
         show_lines([str(python)])
     return ExitCode.OK
+
+
+def _machine(host: str | None, python: str | None) -> AbstractContextManager[Seen]:
+    from edgecnn.building.preflight.look import machine_at
+    from edgecnn.cli.asking import host_asked
+
+    asked = host_asked(host, python, clean=False)
+    return machine_at(None) if asked is None else machine_at(asked.address, asked.python)
 
 
 def _named(name: str) -> tuple[Device, Path | None]:

@@ -59,7 +59,7 @@ HostOpt = Annotated[
     typer.Option(
         "--host",
         metavar="USER@BOARD",
-        help="Run kits on this board, over the user's own ssh: a destination, or a name of ssh_config.",
+        help="The board, over the user's own ssh: a destination, or a name of ssh_config; without it, this machine.",
         rich_help_panel="Board",
     ),
 ]

@@ -202,7 +202,7 @@ def test_the_command_that_asks_again_asks_the_same(tmp_path: Path) -> None:
     asked = Asked(
         recipe="demo", arch="resnet-18", target="cpu:openvino", data="my photos", weights="none", out=str(tmp_path / "my out"),
         overrides=("train.epochs=3",), at_most=("drop_pp=2",), at_least=("top1=0.5",), require_measured=True,
-        meter="my meter.csv",
+        meter="my meter.csv", host="pi@10.0.0.5", python="~/venv/bin/python", clean=True,
     )  # fmt: skip
     words = shlex.split(command_line(asked))
     assert words[:3] == ["edgecnn", "build", "demo"]

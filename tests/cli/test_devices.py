@@ -60,3 +60,12 @@ def test_a_board_that_is_not_there_is_one_line(run: Run) -> None:
 
 def test_packages_are_not_carried_to_where_they_come_from(run: Run) -> None:
     assert run("devices", "check", "--carry-wheels").stderr.rstrip().endswith("[carry-without-host]")
+
+
+@pytest.mark.parametrize("words", [("add", "kitchen"), ("check",)])
+def test_a_python_of_no_board_is_refused(run: Run, words: tuple[str, ...]) -> None:
+    done = run("devices", *words, "--python", "python3.12")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "edgecnn: error: --python is about a board, and none was named — add --host user@board [host-option-without-host]\n"
+    )
