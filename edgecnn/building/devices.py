@@ -13,6 +13,7 @@ from typing import NamedTuple
 from edgecnn.building.own_devices import own_file, own_names
 from edgecnn.building.target_text import is_path, split_target
 from edgecnn.building.toml_file import checked, read_table
+from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.devices import (
     DeviceFactsOnly,
     DeviceFileInvalid,
@@ -79,6 +80,34 @@ def load_devices() -> Mapping[str, Device]:
                 raise DeviceNameTaken(name=name, first=owner[name], second=device.name)
             owner[name] = device.name
     return {device.name: device for device in devices}
+
+
+class KnownDevices(NamedTuple):
+    """What a target may name."""
+
+    devices: tuple[Device, ...]
+    """The user's own, then the shipped ones, each in alphabetical order; own ones have the names by which a target finds them."""
+    damaged: Mapping[str, EdgecnnError]
+    """What is wrong with those of the user's files that are no device, by name."""
+
+
+def known_devices() -> KnownDevices:
+    """Every device that has a name here; a file of the user's that is none stops nothing.
+
+    Raises:
+        DeviceFileInvalid, DeviceNameTaken: of a shipped file, as ``load_devices``.
+    """
+    shipped, own = _by_name(), []
+    damaged: dict[str, EdgecnnError] = {}
+    for name in own_names():
+        path = own_file(name)
+        if path is None or name in shipped:  # a target of that name is the shipped device
+            continue
+        try:
+            own.append(own_device(path).model_copy(update={"name": name, "aliases": ()}))
+        except EdgecnnError as error:
+            damaged[name] = error
+    return KnownDevices((*own, *load_devices().values()), damaged)
 
 
 def device_named(name: str) -> Device:

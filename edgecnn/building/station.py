@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgecnn.building.devices import LocalFacts, load_devices, local_facts, matches
+from edgecnn.building.devices import LocalFacts, known_devices, local_facts, matches
 from edgecnn.building.request import HostAsked
 from edgecnn.errors.board import BoardFailed, BoardIsAnotherDevice
 from edgecnn.hosts.local import LocalHost
@@ -80,7 +80,7 @@ def station_of(asked: HostAsked | None, device: Device, what: str) -> Iterator[S
     with SshHost.open(Address.of(asked.address), what=what, python=asked.python, folder=FOLDER, lock=LOCK) as host:
         facts = facts_there(host.board.link)
         if not matches(device, facts):
-            known = tuple(each.name for each in load_devices().values() if each.facts_only is None and matches(each, facts))
+            known = tuple(each.name for each in known_devices().devices if each.facts_only is None and matches(each, facts))
             raise BoardIsAnotherDevice(board=asked.address, machine=facts.describe(), device=device.title, matching=known)
         yield Station(host, facts, host.identify(), asked.address)
         if asked.clean:

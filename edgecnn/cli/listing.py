@@ -124,17 +124,26 @@ def _show_archs() -> ExitCode:
 
 
 def _devices() -> list[dict[str, Any]]:
-    from edgecnn.building.devices import load_devices
+    """A file of the user's own that is no device has a row too, which says why."""
+    from edgecnn.building.devices import known_devices
     from edgecnn.building.offer import build_targets
 
-    return [
+    known = known_devices()
+    unusable: list[dict[str, Any]] = [
+        {
+            "name": name, "aliases": [], "title": f"cannot be used: {error.line()}", "role": None, "runtimes": [],
+            "build_with": [], "facts_only": None,
+        }
+        for name, error in known.damaged.items()
+    ]  # fmt: skip
+    return unusable + [
         {
             "name": device.name, "aliases": list(device.aliases), "title": device.title, "role": device.role,
             "runtimes": [f"{name.value} {facts.versions}" for name, facts in device.runtimes.items()],
             "build_with": list(build_targets(device)),
             "facts_only": None if device.facts_only is None else device.facts_only.why,
         }
-        for device in load_devices().values()
+        for device in known.devices
     ]  # fmt: skip
 
 

@@ -75,14 +75,14 @@ class GpuFact(Value):
 
 
 class DeviceFact(Value):
-    """One shipped device, and whether this machine is it."""
+    """One known device, shipped or the user's own, and whether this machine is it."""
 
     name: str
     aliases: tuple[str, ...]
     title: str
     state: State
-    """works: this machine matches its file, and one of its runtimes ran here; broken: one failed; untried: none is installed.
-    absent: another machine, not attached."""
+    """works: this machine matches its file, and one of its runtimes ran here; broken: one failed, or the user's file is no
+    device; untried: none is installed. absent: another machine, not attached."""
     found: str
     hint: str | None = None
 

@@ -33,6 +33,21 @@ def test_a_machine_becomes_a_device_that_a_target_names(run: Run, tmp_path: Path
     assert planned.returncode == 0, planned.stderr
 
 
+def test_devices_of_ones_own_are_listed_and_recognised_and_a_damaged_file_stops_nothing(run: Run, tmp_path: Path) -> None:
+    assert run("devices", "add", "kitchen").returncode == 0
+    broken = tmp_path / "config/edgecnn/devices/attic.toml"
+    broken.write_text("name = 'attic'\n[")
+    listed = run("list", "devices", "--json")
+    assert listed.returncode == 0, listed.stderr
+    rows = {row["name"]: row for row in json.loads(listed.stdout)}
+    assert list(rows)[:2] == ["attic", "kitchen"] and "raspberry-pi-5" in rows
+    assert rows["kitchen"]["build_with"][0] == "kitchen" and rows["attic"]["build_with"] == []
+    assert rows["attic"]["title"].startswith("cannot be used: ") and str(broken) in rows["attic"]["title"]
+    assert "kitchen" in run("list", "devices").stdout
+    found = json.loads(run("devices", "check", "--json").stdout)
+    assert {"kitchen", "cpu"} <= set(found["recognised_as"])
+
+
 def test_what_was_found_is_json_too(run: Run) -> None:
     found = json.loads(run("devices", "check", "--json").stdout)
     assert found["schema"] == "edgecnn.board/1" and "cpu" in found["recognised_as"]

@@ -1,13 +1,14 @@
-"""Which GPUs and which shipped devices this machine has or is. No other machine is asked: builds run for it without it."""
+"""Which GPUs and which known devices this machine has or is. No other machine is asked: builds run for it without it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from edgecnn.building.devices import LocalFacts, load_devices, matches
+from edgecnn.building.devices import LocalFacts, known_devices, matches
 from edgecnn.building.local_gpu import local_gpu
 from edgecnn.building.offer import build_targets
+from edgecnn.errors.base import EdgecnnError
 from edgecnn.runner.runtimes import installed_version
 from edgecnn.values.device import Device
 from edgecnn.values.doctor import DeviceFact, GpuFact, Part, State
@@ -44,8 +45,15 @@ def gpu_fact(listed: Sequence[str], torch_gpus: Sequence[Mapping[str, Any]], par
 
 
 def device_facts(facts: LocalFacts, parts: Sequence[Part], gpu: GpuFact) -> tuple[DeviceFact, ...]:
-    """Every shipped device, in alphabetical order."""
-    return tuple(_device(device, facts, parts, gpu) for device in load_devices().values())
+    """Every known device: the user's files that are none, their own devices, the shipped ones."""
+    known = known_devices()
+    broken = tuple(_unusable_file(name, error) for name, error in known.damaged.items())
+    return (*broken, *(_device(device, facts, parts, gpu) for device in known.devices))
+
+
+def _unusable_file(name: str, error: EdgecnnError) -> DeviceFact:
+    found = f"{error.what}: {error.because}" if error.because else error.what
+    return DeviceFact(name=name, aliases=(), title="a device file of your own", state=State.BROKEN, found=found, hint=error.hint)
 
 
 def _device(device: Device, facts: LocalFacts, parts: Sequence[Part], gpu: GpuFact) -> DeviceFact:
@@ -77,7 +85,9 @@ def _here(device: Device, parts: Sequence[Part], gpu: GpuFact) -> tuple[State, s
 def _elsewhere(device: Device) -> str | None:
     if device.role == "baseline":
         return None
-    target = build_targets(device)[0]
+    target = next(iter(build_targets(device)), None)
+    if target is None:  # a file of the user's own may list nothing that is built for
+        return None
     return f"edgecnn build --target {target}, which builds without it and ends with the command that measures on it"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from edgecnn.building.devices import load_devices
+from edgecnn.building.devices import known_devices
 from edgecnn.building.doctor.parts import part_names
 from edgecnn.errors.doctor import UnknownNeed
 from edgecnn.values.doctor import DoctorReport, NeedFact, Part, State
@@ -12,8 +12,9 @@ from edgecnn.values.doctor import DoctorReport, NeedFact, Part, State
 
 def need_names() -> tuple[str, ...]:
     """Everything that can be needed."""
-    devices = [name for device in load_devices().values() for name in (device.name, *device.aliases)]
-    return (*part_names(), "gpu", "store", "disk", *devices)
+    known = known_devices()
+    devices = [name for device in known.devices for name in (device.name, *device.aliases)]
+    return (*part_names(), "gpu", "store", "disk", *devices, *known.damaged)
 
 
 def check_needs(needs: Sequence[str]) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
 
-from edgecnn.building.devices import load_devices, matches
+from edgecnn.building.devices import known_devices, matches
 from edgecnn.building.preflight.facts import as_local
 from edgecnn.building.preflight.python import installed
 from edgecnn.values.board import BoardFacts
@@ -18,10 +18,10 @@ _KEPT_BY_THE_KERNEL = 0.85
 
 
 def recognised_as(facts: BoardFacts, device: Device | None = None) -> tuple[str, ...]:
-    """Names of shipped devices, and of this one, whose ``[match]`` holds."""
-    known = as_local(facts)
-    others = [] if device is None or device.name in load_devices() else [device]
-    return tuple(each.name for each in (*others, *load_devices().values()) if matches(each, known))
+    """Names of known devices, and of this one, whose ``[match]`` holds."""
+    known, here = known_devices().devices, as_local(facts)
+    others = [] if device is None or device.name in {each.name for each in known} else [device]
+    return tuple(each.name for each in (*others, *known) if matches(each, here))
 
 
 def differences(device: Device, facts: BoardFacts) -> tuple[str, ...]:

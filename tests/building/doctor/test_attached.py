@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from edgecnn.building.devices import LocalFacts
 from edgecnn.building.doctor.attached import device_facts, gpu_fact
+from edgecnn.building.doctor.needs import need_names
 from edgecnn.building.doctor.parts import PARTS
+from edgecnn.resources import resource_folder
 from edgecnn.values.doctor import Addition, DeviceFact, GpuFact, Part, State
 
 H200 = "NVIDIA H200"
@@ -111,3 +115,19 @@ def test_a_baseline_is_what_its_gpu_is() -> None:
     here = devices(machine(models=("NVIDIA GeForce RTX 4090",)), parts(), gpu)["rtx-4090"]
     assert (here.state, here.found) == (State.WORKS, "this machine's GPU; torch trained a step on it")
     assert devices(machine(), parts())["rtx-4090"].hint is None
+
+
+def test_a_users_own_devices_are_looked_at_and_a_damaged_file_is_a_finding(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    folder = tmp_path / "edgecnn" / "devices"
+    folder.mkdir(parents=True)
+    text = (resource_folder("devices") / "raspberry-pi-5.toml").read_text()
+    (folder / "kitchen.toml").write_text(re.sub("(?m)^name = .*$", 'name = "kitchen"', text, count=1))
+    (folder / "attic.toml").write_text("[")
+    found = devices(machine(architecture="aarch64", models=("Raspberry Pi 5 Model B Rev 1.0",)), parts(onnxruntime=State.WORKS))
+    assert list(found)[:2] == ["attic", "kitchen"]
+    assert (found["kitchen"].state, found["kitchen"].found) == (State.WORKS, "this machine; onnxruntime ran here")
+    assert found["attic"].state is State.BROKEN and str(folder / "attic.toml") in found["attic"].found
+    assert {"kitchen", "attic"} <= set(need_names())
