@@ -15,8 +15,8 @@ from edgecnn.hosts.wheels import WheelPlatform, download_wheels
 from edgecnn.runner.files import sha256_of
 from edgecnn.values.stage import Progress
 
-FOLDER = "~/.cache/edgecnn"
-"""There: ``wheels/`` and ``env/``."""
+FOLDER = "~/.local/share/edgecnn"
+"""There: ``wheels/`` and ``env/``. Outside the private folder, which ``--clean`` removes: kits run with this Python later."""
 UNPACKER = Path(__file__).with_name("unpacker.py")
 _SEND_S, _UNPACK_S = 900.0, 900.0
 _LAST_LINES = 2

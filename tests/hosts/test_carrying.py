@@ -28,7 +28,7 @@ def check(*words: str, store: Path) -> subprocess.CompletedProcess[str]:
 @pytest.fixture(autouse=True)
 def home_is_left_as_it_was() -> Iterator[None]:
     """The server's home folder is the user's own."""
-    places = [Path("~/.cache/edgecnn").expanduser() / name for name in ("env", "wheels")]
+    places = [Path("~/.local/share/edgecnn").expanduser() / name for name in ("env", "wheels")]
     new = [place for place in places if not place.exists()]
     yield
     for place in new:
@@ -46,7 +46,7 @@ def test_packages_are_carried_to_a_board_that_has_none(board: Loopback, tmp_path
     found = json.loads(after.stdout)
     assert {"numpy", "pillow", "onnxruntime"} <= set(found["facts"]["packages"])
     python = Path(found["facts"]["python"]["executable"])
-    assert python.parts[-4:-2] == ("edgecnn", "env")
+    assert python.parts[-6:-2] == (".local", "share", "edgecnn", "env")  # bench --clean removes ~/.cache/edgecnn
     assert run_kit(python, make_kit(tmp_path), "selftest")["ok"] is True
 
 
