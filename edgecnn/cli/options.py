@@ -31,8 +31,8 @@ DataOpt = Annotated[
     str | None,
     typer.Option(
         "--data",
-        metavar="FOLDER|FILE",
-        help="Images, a sub-folder a class, or a CSV or Parquet list, or a zip; default `demo`.",
+        metavar="FOLDER|FILE|NAME",
+        help="Images, a sub-folder a class, or a CSV or Parquet list, or a zip, or `torchvision:NAME`; default `demo`.",
         rich_help_panel="What to build",
     ),
 ]
