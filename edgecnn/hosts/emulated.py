@@ -39,6 +39,9 @@ _LEASE_S = 120.0
 class EmulatedHost:
     """Starts runners with the emulated Python."""
 
+    part_bytes: int | None = None
+    """Its files are this machine's."""
+
     def __init__(self, machine: Path, temporary: Path | None = None) -> None:
         """``machine`` is what ``emulated_machine`` made; ``temporary`` as of ``LocalHost``."""
         self._python = str(machine / _PROGRAM)
