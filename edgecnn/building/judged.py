@@ -31,7 +31,6 @@ from edgecnn.measure.kits import entrant_of
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.meter_log import open_log
 from edgecnn.measure.race import RaceResult, fresh
-from edgecnn.runner.interpreters import own_python_version
 from edgecnn.values.base import Value
 from edgecnn.values.profile import CONDITIONS_THAT_MUST_MATCH, Profile
 from edgecnn.values.recipe import GateChoice
@@ -188,7 +187,7 @@ def _of_this_device(profile: Profile, judged: JudgedScene) -> bool:
         return False
     then = profile.environment.conditions
     now = dict(judged.lab.environment.conditions)
-    if (own := own_python_version(then.get("runtime", ""))) is not None:
+    if (own := judged.lab.own_python(then.get("runtime", ""))) is not None:
         now["python"] = own
     names = [name for name in CONDITIONS_THAT_MUST_MATCH if name not in _OF_THE_KIT]
     return not judged.scene.attached or all(then.get(name) == now.get(name) for name in names)

@@ -34,7 +34,11 @@ class Lab:
         found = {
             "runtime": kit.runtime,
             "runtime_version": self.host.runtime_version(kit.runtime),
-            "python": own_python_version(kit.runtime) if isinstance(self.host, LocalHost) else None,
+            "python": self.own_python(kit.runtime),
         }
         known = {name: value for name, value in found.items() if value is not None}
         return self.environment.model_copy(update={"conditions": {**self.environment.conditions, **known}})
+
+    def own_python(self, runtime: str) -> str | None:
+        """The version of the Python that a runtime has to itself; None where it has none, and of a board, which says its own."""
+        return own_python_version(runtime) if isinstance(self.host, LocalHost) else None
