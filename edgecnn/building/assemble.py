@@ -225,13 +225,20 @@ def _residency(name: str, scene: Scene) -> Residency | None:
     return seen.model_copy(update={"basis": "elsewhere"})
 
 
+def history_of(scene: Scene) -> Mapping[str, Any] | None:
+    """What training wrote down of itself, as ``training.history.History``; None where nothing was trained."""
+    trained = scene.execution.artifacts.get("train")
+    if trained is None:
+        return None
+    history: Mapping[str, Any] = json.loads((trained.folder / "history.json").read_text("utf-8"))
+    return history
+
+
 def scaled_network(scene: Scene) -> ScaledNetwork | None:
     """What was scaled and how much of it was inherited, as training wrote it down; None of a network as the catalogue has it."""
-    resolved = scene.execution.plan.resolved
-    trained = scene.execution.artifacts.get("train")
-    if resolved.arch.scale is None or trained is None:
+    resolved, history = scene.execution.plan.resolved, history_of(scene)
+    if resolved.arch.scale is None or history is None:
         return None
-    history = json.loads((trained.folder / "history.json").read_text("utf-8"))
     return ScaledNetwork(
         base=base_name(resolved.arch.name),
         asked=resolved.asked.model.scale,
@@ -241,12 +248,26 @@ def scaled_network(scene: Scene) -> ScaledNetwork | None:
     )
 
 
+def began_anew(scene: Scene) -> bool:
+    """True where ``--transfer auto`` chose random weights, though pretrained ones were fetched to be probed."""
+    history = history_of(scene)
+    return scene.execution.plan.resolved.weights.pretrained and history is not None and history["initial"]["kind"] == "random"
+
+
+def weights_sentence(scene: Scene) -> str:
+    """What training began with, and why."""
+    history = history_of(scene)
+    if history is None or not began_anew(scene):
+        return scene.execution.plan.resolved.weights.why
+    return "; ".join(("random weights", *filter(None, (history.get("transfer"),))))
+
+
 def weights_sha256(scene: Scene) -> str | None:
     """Of the original pretrained file, as fetched, or of the model that was brought; None when training began from scratch."""
     brought = scene.execution.plan.resolved.brought
     if brought is not None:
         return brought.content
     fetched = scene.execution.artifacts.get("fetch")
-    if fetched is None:
+    if fetched is None or began_anew(scene):
         return None
     return str(json.loads((fetched.folder / "weights.json").read_text())["sha256"])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import edgecnn
-from edgecnn.building.assemble import Scene, candidate_facts, scaled_network, weights_sha256, with_quality
+from edgecnn.building.assemble import Scene, candidate_facts, scaled_network, weights_sentence, weights_sha256, with_quality
 from edgecnn.building.baselines import desktop_baseline
 from edgecnn.building.calibration_facts import calibration_facts, calibration_notices
 from edgecnn.building.class_wording import class_notices
@@ -171,7 +171,7 @@ def _build(scene: Scene, request: BuildRequest) -> Build:
         scale=scale,
         macs=_macs(scene),
         resolution_px=resolved.preprocessing.pixels.crop_px,
-        weights=resolved.weights.why,
+        weights=weights_sentence(scene),
         weights_sha256=weights_sha256(scene),
         data="the embedded demo, Fashion-MNIST" if data.origin == "demo" else data.root,
         classes=len(data.classes) if resolved.brought is None else resolved.brought.entry.classes,

@@ -6,9 +6,8 @@ import shlex
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from edgecnn.building.assemble import Scene
+from edgecnn.building.assemble import Scene, history_of
 from edgecnn.building.request import BuildRequest
-from edgecnn.building.resolved import Resolved
 from edgecnn.judging.agreement import NO_LABELS
 from edgecnn.measure.kits import KitRef
 from edgecnn.values.brought import BroughtModel
@@ -44,7 +43,7 @@ def notices(scene: Scene, *, anew: str = "`edgecnn judge` races anew") -> tuple[
     if resolved.weights.fell_back:
         said.append(f"NOT PRETRAINED: {resolved.weights.why}" + (ASK_AGAIN if resolved.weights.asked else ""))
     said += [] if resolved.data.labelled else [_NO_ACCURACY]
-    said += _of_the_training(resolved)
+    said += _of_the_training(scene)
     if not scene.attached:
         known = f"accuracy was computed here, latency on the device is not known{_stand_in(scene)}"
         said.append(f"{resolved.attachment.why}: {known}")
@@ -77,7 +76,8 @@ def _quantized(brought: BroughtModel) -> list[str]:
     ]
 
 
-def _of_the_training(resolved: Resolved) -> list[str]:
+def _of_the_training(scene: Scene) -> list[str]:
+    resolved = scene.execution.plan.resolved
     if resolved.brought is not None:
         return [*_quantized(resolved.brought), f"{resolved.weights.why}; {resolved.brought.why}"]
     said, balance = [], resolved.recipe.train.balance
@@ -88,6 +88,8 @@ def _of_the_training(resolved: Resolved) -> list[str]:
         )
     if balance != "none":
         said.append(f"classes count alike in training (train.balance = {balance!r}), however many images each has")
+    if (transfer := (history_of(scene) or {}).get("transfer")) is not None:
+        said.append(transfer)
     return said
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from edgecnn.building.calibration_facts import calibration_notices
 from edgecnn.building.explain import explain
 from edgecnn.building.reporting import decide, last_race, report_of
 from edgecnn.building.resolve import BASELINE
+from edgecnn.render.bundle import bundle_licences
 from edgecnn.values.artifact import Failed, Unavailable
 from edgecnn.values.calibration import CalibrationFacts
 from edgecnn.values.candidate import Runtime
@@ -18,8 +21,9 @@ from edgecnn.values.reason import NotClimbed, OutOfTime, Slower, Taken
 from edgecnn.values.recipe import GateChoice, Recipe
 from edgecnn.values.report import BuildReport
 from edgecnn.values.verdict import Verdict
+from edgecnn.values.weights import WeightsAnswer
 from tests.building.resolutions import INT8
-from tests.building.scenes import ELSEWHERE, Staging, a_request
+from tests.building.scenes import ELSEWHERE, Staging, a_request, an_artifact
 
 SETTLED = {"model": {"resolution_px": 64}, "train": {"epochs": 1, "learning_rate": 0.1}, "quantize": {"images": 10}}
 FAST = {BASELINE.id: 4.0, INT8.id: 2.0}
@@ -243,3 +247,33 @@ def test_a_report_holds_the_calibration_images_against_choose(tmp_path: Path) ->
     assert said.calibration is not None
     assert (said.calibration.images, said.calibration.classes) == (asked, 1)
     assert any("CALIBRATION" in notice or "calibration images" in notice for notice in said.notices)
+
+
+FETCHED = "9" * 64
+MATRIX = "transfer auto is scratch: 5,000 images a class, and a linear probe on frozen features is right on 20.0%"
+
+
+def trained(tmp_path: Path, initial: str, transfer: str | None) -> BuildReport:
+    """Of a build for which ImageNet's weights were fetched, whatever training then did with them."""
+    why = "training starts from ImageNet-1k weights, out of torch's own cache"
+    staged = staged_with(tmp_path, mode="finetune", weights=WeightsAnswer(choice="auto", kind="cached", why=why))
+    history = {"initial": {"kind": initial}, **({} if transfer is None else {"transfer": transfer})}
+    facts = {"fetch": ("weights.json", {"sha256": FETCHED}), "train": ("history.json", history)}
+    for kind, (name, said) in facts.items():
+        staged.execution.artifacts[kind] = an_artifact(kind, tmp_path / kind, {name: json.dumps(said)})
+    return report(staged)
+
+
+def test_weights_that_were_fetched_and_not_begun_with_are_claimed_nowhere(tmp_path: Path) -> None:
+    said = trained(tmp_path, "random", MATRIX)
+    assert (said.build.weights, said.build.weights_sha256) == (f"random weights; {MATRIX}", None)
+    assert MATRIX in said.notices, "with the figures that it was decided by"
+    assert "Nobody else's: training began from random weights." in bundle_licences(said)
+
+
+@pytest.mark.parametrize("transfer", [None, "transfer auto is head: 5 images a class"])
+def test_weights_that_training_began_with_are_named(tmp_path: Path, transfer: str | None) -> None:
+    said = trained(tmp_path, "pretrained", transfer)
+    assert said.build.weights == "training starts from ImageNet-1k weights, out of torch's own cache"
+    assert said.build.weights_sha256 == FETCHED
+    assert [each for each in said.notices if each.startswith("transfer")] == ([] if transfer is None else [transfer])
