@@ -23,11 +23,12 @@ from edgecnn.building.publish import Page, check_output
 from edgecnn.building.request import BuildRequest, HostAsked
 from edgecnn.building.resolve import attachment_of
 from edgecnn.building.station import Station, station_of
-from edgecnn.errors.bench import BenchTargetDiffers
+from edgecnn.errors.bench import BenchProcessorDiffers, BenchTargetDiffers
 from edgecnn.errors.building import NothingToJudge
 from edgecnn.store.store import Store
 from edgecnn.values.base import Value
 from edgecnn.values.device import Device
+from edgecnn.values.profile import Environment
 from edgecnn.values.recipe import GateChoice
 from edgecnn.values.report import BuildReport
 from edgecnn.values.stage import Progress
@@ -74,7 +75,8 @@ def bench(request: BenchRequest, store: Store, tell: Progress, pages: Mapping[st
         pages: as of ``run_build``.
 
     Raises:
-        EdgecnnError: the folder is no finished build, the board is another device or cannot be reached, or a link was lost;
+        EdgecnnError: the folder is no finished build, the board is another device (where the file leaves that open: has another
+            processor than was built for) or cannot be reached, or a link was lost;
             the same call goes on where it stopped.
     """
     finished = finished_build(request.build)
@@ -83,6 +85,7 @@ def bench(request: BenchRequest, store: Store, tell: Progress, pages: Mapping[st
     asked = _as_a_build(request, finished)
     check_output(asked.out, asked.recipe.data.path)
     with station_of(request.host, device, f"edgecnn bench {shlex.quote(str(request.folder))}") as station:
+        require_same_processor(finished, station)
         planned = _planned(finished, station)
         try:
             require_made(planned, store, asked)
@@ -103,6 +106,35 @@ def _require_same_device(request: BenchRequest, device: Device) -> None:
     asked = parse_target(request.target).device
     if asked.name != device.name:
         raise BenchTargetDiffers(folder=request.folder, built_for=device.name, target=request.target)
+
+
+def require_same_processor(finished: FinishedBuild, station: Station) -> None:
+    """A device file that leaves the processor to the machine recognises every machine; what was built for is in the report.
+
+    Raises:
+        BenchProcessorDiffers: architecture or instructions of the station are others, as far as both are known.
+    """
+    device = finished.resolved.device
+    if device.processor.architecture != "any":
+        return
+    then, now = _processor(finished.report.environment), _processor(station.environment)
+    if any(now[name] != said for name, said in then.items() if said and now[name]):
+        raise BenchProcessorDiffers(
+            folder=finished.folder,
+            device=device.name,
+            built_for=_in_words(then),
+            station=station.board or "this machine",
+            here=_in_words(now),
+        )
+
+
+def _processor(environment: Environment) -> dict[str, str]:
+    found = environment.observed.get("architecture"), environment.conditions.get("isa")
+    return dict(zip(("architecture", "isa"), (each or "" for each in found), strict=True))
+
+
+def _in_words(processor: Mapping[str, str]) -> str:
+    return " with ".join(said for said in processor.values() if said)
 
 
 def _as_a_build(request: BenchRequest, finished: FinishedBuild) -> BuildRequest:

@@ -18,6 +18,19 @@ class BenchTargetDiffers(EdgecnnError):
         )
 
 
+class BenchProcessorDiffers(EdgecnnError):
+    """Raised when a build for whatever processor made it is to be measured on another, under the same device name."""
+
+    ref = "bench-processor-differs"
+
+    def __init__(self, *, folder: object, device: str, built_for: str, station: str, here: str) -> None:
+        super().__init__(
+            what=f"{folder} was built for {device} as it was then, {built_for}, and {station} is {here}",
+            because="schemes are chosen for a processor, and figures of two processors do not go under one device's name",
+            hint="build for the board's device file, or write one: edgecnn devices add NAME --host BOARD",
+        )
+
+
 class HostOfNothing(EdgecnnError):
     """Raised when a verb that measures nothing is given a board."""
 

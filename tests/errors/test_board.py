@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.bench import BenchTargetDiffers
+from edgecnn.errors.bench import BenchProcessorDiffers, BenchTargetDiffers
 from edgecnn.errors.board import (
     BadAddress,
     BoardBusy,
@@ -87,4 +87,13 @@ def test_a_build_is_measured_as_what_it_was_built_for() -> None:
     assert BenchTargetDiffers(folder="b", built_for="cpu", target="raspberry-pi-5").line() == (
         "b was built for cpu, and --target says raspberry-pi-5: what a device runs fast, and in which scheme, was decided when "
         "it was built — edgecnn build … --target raspberry-pi-5 --host …, or leave --target out [bench-target-differs]"
+    )
+
+
+def test_a_build_for_whatever_made_it_is_not_measured_on_another_processor() -> None:
+    error = BenchProcessorDiffers(folder="b", device="cpu", built_for="x86_64 with fma", station="pi", here="aarch64 with neon")
+    assert error.line() == (
+        "b was built for cpu as it was then, x86_64 with fma, and pi is aarch64 with neon: schemes are chosen for a processor, "
+        "and figures of two processors do not go under one device's name — build for the board's device file, or write one: "
+        "edgecnn devices add NAME --host BOARD [bench-processor-differs]"
     )
