@@ -24,7 +24,7 @@ from edgecnn.building.finished import finished_build
 from edgecnn.building.judging_scene import JudgedScene, read_accuracy, read_residency, scene_of
 from edgecnn.building.observe import RaceManner
 from edgecnn.building.resolve import attachment_of
-from edgecnn.building.wording import notices
+from edgecnn.building.wording import bench_command, notices
 from edgecnn.judging.bounds import METRICS
 from edgecnn.judging.gates import gates_for, judge_candidate, overall, verdict_of
 from edgecnn.measure.kits import entrant_of
@@ -142,10 +142,18 @@ def _race(judged: JudgedScene, gates: Sequence[Gate], request: JudgeRequest) -> 
 
 
 def _why_no_race(judged: JudgedScene) -> str | None:
-    device, folder = judged.finished.resolved.device, shlex.quote(str(judged.finished.folder))
+    device, folder = judged.finished.resolved.device, judged.finished.folder
     if not judged.scene.attached:
-        return f"not measured on {device.name}, which this machine is not: run edgecnn judge {folder} there"
+        there = f"run edgecnn judge {shlex.quote(str(folder))} there"
+        command = there if _carries_engines(judged) else bench_command(folder, device)
+        return f"not measured on {device.name}, which this machine is not: {command}"
     return judged.why_not_runnable(judged.finished.row.candidate.id)
+
+
+def _carries_engines(judged: JudgedScene) -> bool:
+    """Engines are built where they run, which ``edgecnn bench`` does not do."""
+    report = judged.finished.report
+    return any(row.candidate.needs_engine for row in report.candidates if row.candidate.id in report.choice.carried)
 
 
 def _raced(judged: JudgedScene, gates: Sequence[Gate], request: JudgeRequest, *, anew: bool) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 
 from edgecnn.building.assemble import Scene, history_of
 from edgecnn.building.request import BuildRequest
 from edgecnn.judging.agreement import NO_LABELS
 from edgecnn.measure.kits import KitRef
 from edgecnn.values.brought import BroughtModel
+from edgecnn.values.device import Device
 from edgecnn.values.key import digest_of
 from edgecnn.values.report import Choice
 
@@ -24,16 +26,24 @@ ASK_AGAIN = "; --refresh-weights asks the network again"
 def measure_command(request: BuildRequest, choice: Choice, kits: Mapping[str, KitRef]) -> str | None:
     """What measures the carried kits on the device, to be typed here; USER@DEVICE is the reader's to fill in.
 
-    The folder over there is named after the kits, so that a second bundle never lands inside an older one.
+    An engine is built on the device, by the kit itself, so such a bundle goes there. The folder over there is named after the
+    kits, so that a second bundle never lands inside an older one.
     """
     carried = [kits[name] for name in choice.carried if name in kits]
     if choice.state != "provisional" or not carried:
         return None
+    if not any(kit.candidate.needs_engine for kit in carried):
+        return bench_command(request.out, request.device)
     there = f"edgecnn-{digest_of([kit.digest for kit in carried])[:8]}"
     device = f"USER@{request.device.name}"
     fp32 = next((kit for kit in carried if not kit.candidate.needs_engine), carried[0])
     measure = f"cd {there}/kits/{fp32.candidate.id} && python3 -m runner measure ../.."
     return f"scp -r {shlex.quote(str(request.out / 'bundle'))} {device}:{there} && ssh {device} '{measure}'"
+
+
+def bench_command(folder: Path, device: Device) -> str:
+    """What measures a finished build without engines on its device, from here, and settles its choice."""
+    return f"edgecnn bench {shlex.quote(str(folder))} --host USER@{device.name}"
 
 
 def notices(scene: Scene, *, anew: str = "`edgecnn judge` races anew") -> tuple[str, ...]:

@@ -164,7 +164,7 @@ def test_of_a_device_that_is_not_here_latency_is_missing_and_accuracy_is_emulate
     found = judged(built, "p50_ms=10000", "drop_pp=60")
     gates = {gate.gate.metric: gate for gate in found.report.gates}
     assert gates["p50_ms"].reason == (
-        f"not measured on raspberry-pi-5, which this machine is not: run edgecnn judge {built.out} there"
+        f"not measured on raspberry-pi-5, which this machine is not: edgecnn bench {built.out} --host USER@raspberry-pi-5"
     )
     assert (gates["drop_pp"].verdict, gates["drop_pp"].fidelity) == (Verdict.PASS, Fidelity.EMULATED)
     assert (standing(found.report.gates), standing(found.report.gates, require_measured=True)) == (0, 3)

@@ -150,8 +150,7 @@ def test_an_absent_device_makes_the_choice_provisional_with_the_command_that_set
     said = report(staged_with(tmp_path, attachment=ELSEWHERE))
     assert said.choice.state == "provisional"
     assert set(said.choice.carried) == {BASELINE.id, INT8.id}
-    assert said.choice.settle_command is not None
-    assert "python3 -m runner measure" in said.choice.settle_command
+    assert said.choice.settle_command == f"edgecnn bench {tmp_path / 'out'} --host USER@cpu"
     assert not said.build.device_attached
 
 

@@ -39,21 +39,33 @@ def command(kits: dict[str, KitRef], choice: Choice, out: str = "out") -> str | 
     return measure_command(a_request(Path(out), device=device_named("raspberry-pi-5")), choice, kits)
 
 
-def test_the_measure_command_copies_the_bundle_and_measures_it_in_a_kit_there(kits: dict[str, KitRef]) -> None:
-    there = f"edgecnn-{digest_of([kits['onnxruntime-int8'].digest, kits['onnxruntime-fp32'].digest])[:8]}"
-    assert command(kits, provisional("onnxruntime-int8", "onnxruntime-fp32")) == (
+def test_kits_without_an_engine_are_measured_from_here(kits: dict[str, KitRef]) -> None:
+    said = "edgecnn bench out --host USER@raspberry-pi-5"
+    assert command(kits, provisional("onnxruntime-int8", "onnxruntime-fp32")) == said
+    assert command(kits, provisional("openvino-fp32")) == said
+
+
+def test_a_bundle_with_an_engine_is_copied_and_measured_in_a_kit_there(kits: dict[str, KitRef]) -> None:
+    there = f"edgecnn-{digest_of([kits['tensorrt-fp16'].digest, kits['onnxruntime-fp32'].digest])[:8]}"
+    assert command(kits, provisional("tensorrt-fp16", "onnxruntime-fp32")) == (
         f"scp -r out/bundle USER@raspberry-pi-5:{there} && "
-        f"ssh USER@raspberry-pi-5 'cd {there}/kits/onnxruntime-int8 && python3 -m runner measure ../..'"
+        f"ssh USER@raspberry-pi-5 'cd {there}/kits/onnxruntime-fp32 && python3 -m runner measure ../..'"
     )
 
 
-def test_a_path_with_spaces_and_quotes_is_one_word_of_the_shell(kits: dict[str, KitRef]) -> None:
-    said = command(kits, provisional("onnxruntime-fp32"), out="my builds/it's")
+@pytest.mark.parametrize(
+    ("carried", "before", "path"),
+    [("onnxruntime-fp32", ["edgecnn", "bench"], "my builds/it's"), ("tensorrt-fp16", ["scp", "-r"], "my builds/it's/bundle")],
+)
+def test_a_path_with_spaces_and_quotes_is_one_word_of_the_shell(
+    kits: dict[str, KitRef], carried: str, before: list[str], path: str
+) -> None:
+    said = command(kits, provisional(carried), out="my builds/it's")
     assert said is not None
-    assert shlex.split(said)[:3] == ["scp", "-r", "my builds/it's/bundle"]
+    assert shlex.split(said)[:3] == [*before, path]
 
 
-@pytest.mark.parametrize("carried", [("openvino-fp32",), ("tensorrt-fp16",), ("tensorrt-fp16", "onnxruntime-fp32")])
+@pytest.mark.parametrize("carried", [("tensorrt-fp16",), ("tensorrt-fp16", "onnxruntime-fp32")])
 def test_the_kit_that_measures_is_one_that_is_carried(kits: dict[str, KitRef], carried: tuple[str, ...]) -> None:
     said = command(kits, provisional(*carried))
     assert said is not None
@@ -61,8 +73,8 @@ def test_the_kit_that_measures_is_one_that_is_carried(kits: dict[str, KitRef], c
 
 
 def test_other_kits_go_to_another_folder_of_the_device(kits: dict[str, KitRef], tmp_path: Path) -> None:
-    choice = provisional("onnxruntime-fp32")
-    again = {"onnxruntime-fp32": a_kit(tmp_path / "again", BASELINE, b"other weights")}
+    choice = provisional("tensorrt-fp16")
+    again = {"tensorrt-fp16": a_kit(tmp_path / "again", TRT_FP16, b"other weights")}
     folders = {shlex.split(command(each, choice) or "")[3] for each in (kits, again)}
     assert len(folders) == 2
 
