@@ -85,7 +85,7 @@ def bench(request: BenchRequest, store: Store, tell: Progress, pages: Mapping[st
     asked = _as_a_build(request, finished)
     check_output(asked.out, asked.recipe.data.path)
     with station_of(request.host, device, f"edgecnn bench {shlex.quote(str(request.folder))}") as station:
-        require_same_processor(finished, station)
+        _require_same_processor(finished, station)
         planned = _planned(finished, station)
         try:
             require_made(planned, store, asked)
@@ -108,7 +108,7 @@ def _require_same_device(request: BenchRequest, device: Device) -> None:
         raise BenchTargetDiffers(folder=request.folder, built_for=device.name, target=request.target)
 
 
-def require_same_processor(finished: FinishedBuild, station: Station) -> None:
+def _require_same_processor(finished: FinishedBuild, station: Station) -> None:
     """A device file that leaves the processor to the machine recognises every machine; what was built for is in the report.
 
     Raises:
