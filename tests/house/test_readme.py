@@ -120,10 +120,10 @@ def test_command_1_again_makes_nothing_anew(readme_build: Build) -> None:
 def test_command_2_is_what_ci_runs() -> None:
     command = next(line for line in shell_lines(ROOT / "README.md") if "pytest" in line)
     install, test = [part.strip() for part in command.partition("#")[0].split("&&")]
-    assert (install, test) == ('pip install -e ".[all,test]"', "pytest")
+    assert (install, test) == ('pip install -e ".[all,test]"', "pytest -n 2 --dist loadfile")
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     assert 'pip install -e ".[all,test]"' in script
-    assert re.search(r"python -m pytest\b", script)
+    assert f"python -m {test} " in script
 
 
 def test_the_device_file_that_the_readme_shows_is_a_device(tmp_path: Path) -> None:
