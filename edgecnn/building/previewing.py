@@ -7,11 +7,13 @@ from typing import NamedTuple
 
 from edgecnn.backends.installed import require_packages
 from edgecnn.building.resolve import demo_resolution
+from edgecnn.building.training_defaults import mode_from
 from edgecnn.data.demo import DEMO
 from edgecnn.data.layout import root_of
 from edgecnn.data.manifest import summarize
 from edgecnn.data.sheet import check_sheet
 from edgecnn.models.catalogue import arch_named, pixel_recipe
+from edgecnn.models.compound import settled
 from edgecnn.models.defaults import default_augmentation
 from edgecnn.store.store import Store
 from edgecnn.training.waiting import sleeping_threads
@@ -39,13 +41,14 @@ def preview_of(recipe: Recipe, shown: Shown, sheet: Path, tell: Progress) -> Aug
     check_sheet(sheet, None if recipe.data.path == DEMO else root_of(recipe.data.path))
     require_packages(("torch", "torchvision"), extra="train", needed_for="a preview")
     data = summarize(recipe.data, Store.open().root, tell)
-    from_scratch = recipe.model.weights == "none" or arch.weights is None
+    usual_px = demo_resolution(arch) if data.origin == "demo" else arch.resolution_px
+    spec, resolution_px = settled(arch, recipe.model.scale, recipe.model.resolution_px, usual_px)
     augment = recipe.train.augment
     if augment is None:
-        augment = default_augmentation("scratch" if from_scratch else "finetune", recipe.train.scratch)
-    resolution = recipe.model.resolution_px or (demo_resolution(arch) if data.origin == "demo" else arch.resolution_px)
+        published = recipe.model.weights != "none" and arch.weights is not None
+        augment = default_augmentation(mode_from(recipe.train, spec, pretrained=published), recipe.train.scratch)
     with sleeping_threads():
         from edgecnn.training.preview import Asked, make_preview
 
-    asked = Asked(augment, pixel_recipe(arch, resolution), shown.images, shown.columns, shown.seed)
+    asked = Asked(augment, pixel_recipe(spec, resolution_px), shown.images, shown.columns, shown.seed)
     return make_preview(data, asked, sheet)

@@ -14,9 +14,12 @@ from edgecnn.building.recipes import load_recipe, pipeline_names
 from edgecnn.building.request import BuildRequest
 from edgecnn.building.resolve import Settled, settle_recipe
 from edgecnn.building.toml_file import dotted_keys, validated
+from edgecnn.building.training_defaults import mode_of
 from edgecnn.errors.judging import PlanOfAnotherBuild
 from edgecnn.errors.recipes import PlanUnreadable
 from edgecnn.models.catalogue import arch_named
+from edgecnn.models.compound import settled
+from edgecnn.models.defaults import Mode
 from edgecnn.store.store import Store
 from edgecnn.values.recipe import Recipe
 from edgecnn.values.recipe_settings import Differing, RecipeDifference, RecipeSettings, Setting
@@ -74,10 +77,10 @@ def settings_of(request: BuildRequest, stated: Mapping[str, str], named: str | N
     Raises:
         EdgecnnError: as ``settle_recipe``: what has to be read to fill a value in cannot be.
     """
-    settled = settle_recipe(request, Store.open(), tell)
-    asked, filled = _values(request.recipe), _values(settled.recipe)
+    known = settle_recipe(request, Store.open(), tell)
+    asked, filled = _values(request.recipe), _values(known.recipe)
     settings = [
-        Setting(key=key, value=value, origin=_origin(key, stated, _filled_from(settled) if asked[key] != value else {}))
+        Setting(key=key, value=value, origin=_origin(key, stated, _filled_from(known) if asked[key] != value else {}))
         for key, value in filled.items()
     ]
     return RecipeSettings(of=named or _NOTHING, settings=tuple(settings))
@@ -133,13 +136,20 @@ def _refuse_another(folder: Path, plan: Mapping[str, Any]) -> None:
         raise PlanOfAnotherBuild(folder=folder, differs=differs, command=again)
 
 
+_MODES: Mapping[Mode, str] = {
+    "scratch": "training from scratch",
+    "finetune": "fine-tuning",
+    "inherit": "training from inherited weights",
+}
+
+
 def _origin(key: str, stated: Mapping[str, str], filled: Mapping[str, str]) -> str:
     return filled.get(key) or stated.get(key, DEFAULT)
 
 
-def _filled_from(settled: Settled) -> dict[str, str]:
+def _filled_from(known: Settled) -> dict[str, str]:
     """What a build fills in where nothing is stated: see ``resolve``."""
-    recipe, data, weights = settled.recipe, settled.data, settled.weights
+    recipe, data, weights = known.recipe, known.data, known.weights
     if recipe.model.onnx is not None:
         labels = "sub-folders name the classes" if data.labelled else "the folder has no sub-folders to name classes"
         return {
@@ -154,10 +164,12 @@ def _filled_from(settled: Settled) -> dict[str, str]:
             "data.train": "filled in: nothing is trained",
             "quantize.images": "filled in: all that calibrate",
         }
-    native = recipe.model.resolution_px == arch_named(recipe.model.arch).resolution_px
+    arch = arch_named(recipe.model.arch)
+    native = recipe.model.resolution_px == arch.resolution_px
     own = "filled in: the network's own" if native else "filled in: small, for the demo's small images"
     images = f"{data.counts['train']:,} training images"
-    mode = "training from scratch" if weights.kind == "none" else "fine-tuning"
+    spec = settled(arch, recipe.model.scale, None, arch.resolution_px).spec
+    mode = _MODES[mode_of(recipe.train, spec, weights)]
     return {
         "model.resolution_px": own if recipe.model.scale is None else f"filled in: --scale {recipe.model.scale}",
         "train.epochs": f"filled in: {mode} on {images}",

@@ -39,7 +39,12 @@ def mode_of(train: TrainChoice, arch: ArchSpec, weights: WeightsAnswer) -> Mode:
     """How training begins. A scaled network that lost channels or blocks does not compute what its weights learned: unless its
     features are asked for as they are, all of it must learn again.
     """
-    if weights.kind == "none":
+    return mode_from(train, arch, pretrained=weights.kind != "none")
+
+
+def mode_from(train: TrainChoice, arch: ArchSpec, *, pretrained: bool) -> Mode:
+    """The same where nobody has asked for the weights yet."""
+    if not pretrained or train.transfer == "scratch":
         return "scratch"
     as_they_are = train.transfer not in (None, "all") or train.head != "linear"
     return "finetune" if as_they_are or keeps_all(arch) else "inherit"

@@ -47,3 +47,10 @@ def test_a_picture_of_somebody_else_is_not_overwritten(tmp_path: Path) -> None:
 def test_an_absent_folder_is_bad_input(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["data", "preview", str(tmp_path / "none"), "--sheet", str(tmp_path / "s.png")])
     assert done.exit_code == 2 and "[data-folder-missing]" in done.stderr
+
+
+def test_it_shows_the_list_of_the_training_that_would_begin(tmp_path: Path) -> None:
+    """Unset, the list is that of the mode: from scratch where pretrained weights are not wanted."""
+    words = ["data", "preview", "--sheet", str(tmp_path / "s.png"), "--images", "1", "--columns", "1", "-q"]
+    done = CliRunner().invoke(app, [*words, "--set", "train.transfer=scratch"])
+    assert done.exit_code == 0 and "  crop: area 0.8 to 1" in done.stdout, done.stderr
