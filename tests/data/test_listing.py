@@ -55,13 +55,16 @@ def test_folders_nested_deeper_than_can_be_followed_are_named(tmp_path: Path) ->
     finally:
         os.close(here)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    frames = sys.getrecursionlimit()
     for limit in {min(soft, 256), hard if 0 < hard < 1 << 20 else 1 << 16}:
         try:
+            sys.setrecursionlimit(1000)  # Python's own, which a library that another test imported may have raised
             resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
             with pytest.raises(DataFolderUnreadable, match="too many open files|nested too deeply"):
                 stamps_in(tmp_path, Seen(Heard()))
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            sys.setrecursionlimit(frames)
 
 
 def test_ctrl_c_ends_the_listing_of_an_endless_tree_at_once(tmp_path: Path) -> None:
