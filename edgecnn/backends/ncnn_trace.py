@@ -6,15 +6,14 @@ weights: a layer that reads and writes 32-bit floats, with weights of the same, 
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from math import prod
 from pathlib import Path
 from typing import Any
 
+from edgecnn.backends.layer_listing import listed_layers
 from edgecnn.backends.mac_join import OVERHEAD, UNKNOWN, executed_residency
 from edgecnn.backends.moved_bytes import MovedTensor, moved_bytes
-from edgecnn.errors.residency import TraceUnreadable
 from edgecnn.values.mac_table import LayerMacs, MacTable
 from edgecnn.values.residency import LayerResidency, Residency
 
@@ -44,18 +43,8 @@ def residency_of(trace: Path, macs: MacTable) -> Residency:
         TraceUnreadable: the file is missing, or holds no layer.
     """
     free = list(macs.layers)
-    ran = [entry for entry in _entries(trace / "layers.json") if entry["type"] != "Input"]
+    ran = [entry for entry in listed_layers(trace / "layers.json") if entry["type"] != "Input"]
     return executed_residency([_layer(entry, free) for entry in ran], macs)
-
-
-def _entries(path: Path) -> Sequence[Mapping[str, Any]]:
-    try:
-        entries: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise TraceUnreadable(path=path, why=str(error)) from error
-    if not entries:
-        raise TraceUnreadable(path=path, why="it holds no layer")
-    return entries
 
 
 def _layer(entry: Mapping[str, Any], free: list[LayerMacs]) -> LayerResidency:

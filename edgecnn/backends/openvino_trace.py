@@ -5,15 +5,14 @@ A layer counts as INT8 only where both say so: a convolution over 8-bit tensors 
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from edgecnn.backends.layer_listing import listed_layers
 from edgecnn.backends.mac_join import OVERHEAD, UNKNOWN, MacJoin, executed_residency
 from edgecnn.backends.moved_bytes import MovedTensor, moved_bytes
-from edgecnn.errors.residency import TraceUnreadable
 from edgecnn.values.mac_table import MacTable
 from edgecnn.values.residency import LayerResidency, Residency
 
@@ -38,18 +37,8 @@ def residency_of(trace: Path, macs: MacTable) -> Residency:
         TraceUnreadable: the file is missing, or holds no layer.
     """
     join = MacJoin(macs)
-    ran = [entry for entry in _entries(trace / "layers.json") if entry["layer_type"] not in _NOT_RUN]
+    ran = [entry for entry in listed_layers(trace / "layers.json") if entry["layer_type"] not in _NOT_RUN]
     return executed_residency([_layer(entry, join) for entry in ran], macs)
-
-
-def _entries(path: Path) -> Sequence[Mapping[str, Any]]:
-    try:
-        entries: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise TraceUnreadable(path=path, why=str(error)) from error
-    if not entries:
-        raise TraceUnreadable(path=path, why="it holds no layer")
-    return entries
 
 
 def _layer(entry: Mapping[str, Any], join: MacJoin) -> LayerResidency:

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from edgecnn.errors.preflight import WheelsNotUnpacked
-from edgecnn.hosts.recording import in_shell
-from edgecnn.hosts.ssh.link import Link
+from edgecnn.hosts.ssh.link import Link, in_shell
 from edgecnn.hosts.wheels import WheelPlatform, download_wheels
 from edgecnn.runner.files import sha256_of
 from edgecnn.values.stage import Progress

@@ -15,7 +15,7 @@ from typing import Any
 from edgecnn.errors.foreign import NothingToEmulateOn
 from edgecnn.hosts.debian_tree import DebianTree, unpack_tree
 from edgecnn.hosts.local import LocalHost
-from edgecnn.hosts.program import Program, package_environment, run_program
+from edgecnn.hosts.program import Program, Unheard, package_environment, run_program
 from edgecnn.hosts.task import Task
 from edgecnn.hosts.wheels import WheelPlatform, download_wheels, unpack_wheels
 from edgecnn.runner.environment import EMULATOR
@@ -66,17 +66,7 @@ class EmulatedHost:
     def _info(self) -> Mapping[str, Any]:
         words = (self._python, "-m", "edgecnn.runner", "--lease-s", str(_LEASE_S), "info")
         program = Program(words, ("info",), Path("/"), package_environment())
-        return run_program(program, lease_s=_LEASE_S, tell=_Nobody())
-
-
-class _Nobody:
-    """Hears nothing."""
-
-    def step(self, what: str, done: int, total: int | None = None, unit: str = "") -> None:
-        """Nothing."""
-
-    def note(self, text: str) -> None:
-        """Nothing."""
+        return run_program(program, lease_s=_LEASE_S, tell=Unheard())
 
 
 def emulated_machine(folder: Path, tell: Progress) -> Path:

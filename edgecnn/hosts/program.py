@@ -27,6 +27,16 @@ _POLL_S = 0.5
 """A signal that arrives just before a wait begins is noticed when the wait ends."""
 
 
+class Unheard:
+    """Progress that nobody asked about."""
+
+    def step(self, what: str, done: int, total: int | None = None, unit: str = "") -> None:
+        """Nothing."""
+
+    def note(self, text: str) -> None:
+        """Nothing."""
+
+
 @dataclass(frozen=True)
 class Program:
     """A program that speaks as the runner does: JSON lines, the last with ``ok``, a lease on its standard input."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from pydantic import ValidationError
 
 from edgecnn.errors.preflight import RecordingUnusable
-from edgecnn.hosts.ssh.link import Link
+from edgecnn.hosts.ssh.link import Link, in_shell
 from edgecnn.values.recording import Recording
 
 RECORDER = Path(__file__).with_name("recorder.py")
@@ -64,11 +63,6 @@ def record_board(link: Link, python: str) -> Recording:
         return answer.text, answer.stderr
 
     return record(link.board, ask)
-
-
-def in_shell(path: str) -> str:
-    """Quoted for the shell there, a leading ``~/`` as its home folder."""
-    return f'"$HOME"/{shlex.quote(path[2:])}' if path.startswith("~/") else shlex.quote(path)
 
 
 def unfold(recording: Recording, root: Path) -> Path:

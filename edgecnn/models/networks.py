@@ -64,11 +64,6 @@ def _linear(network: nn.Module, name: str) -> nn.Linear:
     return head
 
 
-def replaced_names(spec: ArchSpec) -> tuple[str, ...]:
-    """Beginnings of the names of tensors that a new set of classes replaces."""
-    return tuple(f"{name}." for name in (spec.head, *(spec.auxiliary.heads if spec.auxiliary else ())))
-
-
 def parameter_count(network: nn.Module) -> int:
     """Trainable numbers; running statistics are not counted."""
     return sum(parameter.numel() for parameter in network.parameters())

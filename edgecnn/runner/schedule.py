@@ -19,7 +19,7 @@ from .say import Teller
 SCHEMA = "edgecnn.bench/1"
 RESULT = "bench.json"
 _COPY = "schedule.json"
-_KEPT_VARIABLES = (
+KEPT_VARIABLES = (
     "PATH",
     "HOME",
     "USER",
@@ -30,6 +30,7 @@ _KEPT_VARIABLES = (
     "CUDA_VISIBLE_DEVICES",
     "XDG_CACHE_HOME",
 )
+"""What a runner may have of whoever starts it, here or on a board."""
 
 
 def bench(schedule_path: Path, out: Path) -> Dict[str, Any]:
@@ -66,7 +67,7 @@ def bench(schedule_path: Path, out: Path) -> Dict[str, Any]:
 
 def clean_environment(kit: Path) -> Dict[str, str]:
     """Variables for a process in a kit: nothing that would change which code runs or how a runtime computes."""
-    kept = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
+    kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
     kept.update(kept_variables())
     return dict(kept, PYTHONPATH=str(kit), PYTHONDONTWRITEBYTECODE="1", PYTHONUNBUFFERED="1")
 

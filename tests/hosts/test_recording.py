@@ -9,7 +9,8 @@ import pytest
 
 from edgecnn.errors.preflight import RecordingUnusable
 from edgecnn.hosts import recorder
-from edgecnn.hosts.recording import in_shell, record, record_here, unfold
+from edgecnn.hosts.recording import record, record_here, unfold
+from edgecnn.hosts.ssh.link import in_shell
 from tests.building.preflight.recorded import RASPBERRY_PI_5, recorded
 from tests.runner.trees import tree
 

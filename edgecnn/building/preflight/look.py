@@ -16,14 +16,13 @@ from edgecnn.errors.preflight import CarryWithoutHost
 from edgecnn.hosts.carrying import Parcel, carry_wheels
 from edgecnn.hosts.recording import HERE, record_board, record_here
 from edgecnn.hosts.ssh.address import Address
+from edgecnn.hosts.ssh.board import PYTHON
 from edgecnn.hosts.ssh.link import Link
 from edgecnn.hosts.wheels import WheelPlatform
 from edgecnn.store.store import default_root
 from edgecnn.values.board import BoardCheck, BoardFacts
 from edgecnn.values.device import Device
 from edgecnn.values.stage import Progress
-
-PYTHON = "python3"
 
 
 class Seen(NamedTuple):

@@ -12,7 +12,7 @@ from typing import IO, Any
 
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.board import BoardBusy, BoardDiskFull, BoardFailed, BoardLacksPython, LinkLost
-from edgecnn.hosts.ssh.link import Link
+from edgecnn.hosts.ssh.link import Link, in_shell
 from edgecnn.runner.schedule import kill_group
 
 FOLDER = "~/.cache/edgecnn"
@@ -99,7 +99,7 @@ class Board:
 
     def words(self) -> list[str]:
         """The command whose standard input takes a request: see ``opening``."""
-        line = f"exec {_shell(self.python)} {_shell(self._far)} {_shell(self.folder)}"
+        line = f"exec {in_shell(self.python)} {in_shell(self._far)} {in_shell(self.folder)}"
         return self.link.command(f"exec sh -c {shlex.quote(line)}")
 
     def answer(self, doing: str, stdout: bytes, stderr: bytes) -> Mapping[str, Any]:
@@ -130,8 +130,8 @@ class Board:
         """Send our side; an interrupted sending leaves no half of it under its name."""
         if self._installed:
             return
-        folder, far, half = _shell(self.folder), _shell(self._far), _shell(f"{self._far}.part")
-        script = f"umask 077; mkdir -p {folder} && cat > {half}.$$ && mv {half}.$$ {far} && {_shell(self.python)} -V"
+        folder, far, half = in_shell(self.folder), in_shell(self._far), in_shell(f"{self._far}.part")
+        script = f"umask 077; mkdir -p {folder} && cat > {half}.$$ && mv {half}.$$ {far} && {in_shell(self.python)} -V"
         said = self.link.ask(f"exec sh -c {shlex.quote(script)}", given=_FAR.read_bytes(), doing="the beginning")
         if said.status != 0:
             last = said.stderr.strip().splitlines()[-1:]
@@ -156,10 +156,3 @@ def _copied(given: IO[bytes], process: subprocess.Popen[bytes]) -> None:
             process.stdin.write(block)
     except BrokenPipeError:
         pass  # it ended before it had read all, and said why
-
-
-def _shell(path: str) -> str:
-    """Quoted for a shell, with a leading ``~`` as the home folder there."""
-    if path == "~" or path.startswith("~/"):
-        return '"$HOME"' + shlex.quote(path[1:]) if len(path) > 1 else '"$HOME"'
-    return shlex.quote(path)

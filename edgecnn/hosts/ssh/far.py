@@ -143,16 +143,6 @@ def lay(place: Place, request: Dict[str, Any], stream: BinaryIO) -> Dict[str, An
     return {"path": str(target)}
 
 
-def drop(place: Place, request: Dict[str, Any], stream: BinaryIO) -> Dict[str, Any]:
-    """Forget contents, or a folder of results."""
-    for sha256 in request.get("sha256", ()):
-        if place.object(sha256).is_file():
-            place.object(sha256).unlink()
-    if "folder" in request:
-        shutil.rmtree(str(place.inside(request["folder"])), ignore_errors=True)
-    return {}
-
-
 def listing(place: Place, request: Dict[str, Any], stream: BinaryIO) -> Dict[str, Any]:
     """Finished files of a folder: SHA-256, size, and age by this machine's clock, which need not be right."""
     root = place.inside(request["folder"])
@@ -202,7 +192,6 @@ COMMANDS: Dict[str, Callable[[Place, Dict[str, Any], BinaryIO], Dict[str, Any]]]
     "have": have,
     "put": put,
     "lay": lay,
-    "drop": drop,
     "list": listing,
     "get": get,
     "run": run,

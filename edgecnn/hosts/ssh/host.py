@@ -11,14 +11,14 @@ from typing import Any
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.board import BoardDiskFull, LinkLost
 from edgecnn.errors.host import RunnerCrashed, RunnerFailed, RunnerTimedOut
-from edgecnn.hosts.program import Program, run_program
+from edgecnn.hosts.program import Program, Unheard, run_program
 from edgecnn.hosts.ssh.address import Address
 from edgecnn.hosts.ssh.board import FOLDER, PYTHON, Board, opening
 from edgecnn.hosts.ssh.contents import Contents
 from edgecnn.hosts.ssh.link import Link
 from edgecnn.hosts.ssh.results import Results
 from edgecnn.hosts.task import SCHEDULE, Task
-from edgecnn.runner.schedule import kill_group
+from edgecnn.runner.schedule import KEPT_VARIABLES, kill_group
 from edgecnn.values.profile import Environment
 from edgecnn.values.stage import Progress
 
@@ -26,18 +26,6 @@ LEASE_S = 30.0
 """A runner whose link went without a word ends after that."""
 LOCK = "/tmp/edgecnn.lock"  # noqa: S108 - shared by all users on purpose: it is a lock, opened without following links
 """Whose holder measures there. One path for all users of a board."""
-VARIABLES = (
-    "PATH",
-    "HOME",
-    "USER",
-    "LANG",
-    "LC_ALL",
-    "TMPDIR",
-    "LD_LIBRARY_PATH",
-    "CUDA_VISIBLE_DEVICES",
-    "XDG_CACHE_HOME",
-)
-"""What a runner may have of the login's, as one on this machine may."""
 _RUNNER = Path(__file__).resolve().parents[2] / "runner"
 _FULL = ("Errno 28", "No space left on device", "Errno 122")
 
@@ -142,7 +130,7 @@ class SshHost:
     def _program(self, place: str, argv: Sequence[str], doing: str, lease_s: float, tell: Progress) -> Mapping[str, Any]:
         """A runner there, to its end."""
         kit = "/".join(place.split("/")[-2:])
-        request = opening("run", kit=kit, argv=argv, lock=f"{self._lock}.run", variables=VARIABLES)
+        request = opening("run", kit=kit, argv=argv, lock=f"{self._lock}.run", variables=KEPT_VARIABLES)
         words, failure = self.board.words(), self._failure(doing)
         program = Program(words, (doing,), opening=request, beat_s=LEASE_S / 6, failure=failure)
         try:
@@ -193,7 +181,7 @@ class SshHost:
             self._connected()
             files = {f"runner/{name}": path for name, path in self.contents.of_folder(_RUNNER).items()}
             place = self.contents.folder(files, "kits")
-            self._about = self._program(place, ["info"], "info", LEASE_S * 4, _Nobody())
+            self._about = self._program(place, ["info"], "info", LEASE_S * 4, Unheard())
         return self._about
 
     def _begin(self) -> None:
@@ -226,9 +214,3 @@ class SshHost:
         rest, said = holder.communicate()
         kill_group(holder)
         self.board.answer("hold", line + rest, said)
-
-
-class _Nobody:
-    def step(self, what: str, done: int, total: int | None = None, unit: str = "") -> None: ...
-
-    def note(self, text: str) -> None: ...

@@ -6,6 +6,7 @@ however that ends. How a command exits says nothing (255 may be the link, the lo
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import tempfile
 import time
@@ -166,3 +167,10 @@ def _master(address: Address, folder: Path) -> subprocess.Popen[bytes]:
             return subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=said, start_new_session=True)
         except OSError as error:
             raise SshAbsent(program=words[0]) from error
+
+
+def in_shell(path: str) -> str:
+    """Quoted for the shell there, a leading ``~`` as its home folder."""
+    if path == "~":
+        return '"$HOME"'
+    return f'"$HOME"/{shlex.quote(path[2:])}' if path.startswith("~/") else shlex.quote(path)

@@ -66,10 +66,6 @@ class Results:
         if wanted:
             self._fetch(wanted)
 
-    def forget(self) -> None:
-        """Remove it there."""
-        self._board.ask("drop", folder=self.folder)
-
     def _places(self) -> dict[str, str]:
         try:
             return dict(json.loads((self._out / PLACE).read_bytes()))
