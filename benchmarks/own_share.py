@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from edgecnn.building.build import run_build
 from edgecnn.building.devices import settled_target
 from edgecnn.building.request import BuildRequest
 from edgecnn.hosts.local import LocalHost
+from edgecnn.hosts.task import Task
 from edgecnn.render.progress import Quiet
 from edgecnn.store import making
 from edgecnn.store.store import Store
@@ -47,8 +48,8 @@ def timed(kind: str, call: Any) -> Any:
 class TimedHost(LocalHost):
     """Adds up what runs in the runner's processes."""
 
-    def run(self, kit: Path, argv: Sequence[str], *, lease_s: float, tell: Any) -> Mapping[str, Any]:
-        return timed("runner", super().run)(kit, argv, lease_s=lease_s, tell=tell)
+    def run(self, task: Task, *, lease_s: float, tell: Any) -> Mapping[str, Any]:
+        return timed("runner", super().run)(task, lease_s=lease_s, tell=tell)
 
 
 def main(arch: str = "efficientnet-b0", device: str = "jetson") -> None:
@@ -56,9 +57,9 @@ def main(arch: str = "efficientnet-b0", device: str = "jetson") -> None:
     target, _ = settled_target(recipe.target, device)
     original = making.Making.made
     making.Making.made = lambda self, maker, given, tell: original(self, timed("make", maker), given, tell)  # type: ignore[method-assign]
-    import edgecnn.building.build as build
+    from edgecnn.building import station
 
-    build.LocalHost = TimedHost  # type: ignore[misc,attr-defined]
+    station.LocalHost = TimedHost  # type: ignore[misc]
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()
         run_build(BuildRequest(recipe=recipe, device=target, out=Path(folder, "out")), Store.open(Path(folder, "store")), Quiet())
