@@ -10,8 +10,12 @@ from edgecnn.errors.board import (
     BoardDiskFull,
     BoardFailed,
     BoardIsAnotherDevice,
+    BoardKeyChanged,
+    BoardLacksPython,
     BoardUnknown,
     BoardUnreachable,
+    LinkLost,
+    LoginRefused,
     SshAbsent,
 )
 from edgecnn.hosts.ssh.address import Address
@@ -26,6 +30,33 @@ MIB = 1024 * 1024
         (
             BoardUnreachable(board="pi@b", said="ssh: connect to host b port 22: No route to host"),
             "pi@b: no link: ssh: connect to host b port 22: No route to host — ssh pi@b [board-unreachable]",
+        ),
+        (BoardUnreachable(board="pi", said=""), "pi: no link: ssh said nothing — ssh pi [board-unreachable]"),
+        (
+            BoardUnknown(board="pi"),
+            "pi: its host key is not known here — ssh pi once, and compare the fingerprint that it shows with the board's "
+            "[board-unknown]",
+        ),
+        (
+            BoardKeyChanged(board="pi"),
+            "pi: its host key is not the known one: it was set up anew, or another machine answers — ssh pi says which line of "
+            "known_hosts; remove it only where you know why it changed [board-key-changed]",
+        ),
+        (
+            LoginRefused(board="pi", said="Permission denied (publickey)."),
+            "pi: login refused: Permission denied (publickey). — ssh-copy-id pi, so that no password is needed [login-refused]",
+        ),
+        (
+            LinkLost(board="pi", doing="put", said="Connection reset"),
+            "pi: the link was lost during put: Connection reset — the same command goes on where it stopped [link-lost]",
+        ),
+        (
+            LinkLost(board="pi", doing="put"),
+            "pi: the link was lost during put — the same command goes on where it stopped [link-lost]",
+        ),
+        (
+            BoardLacksPython(board="pi", python="python3", said="Python 3.7.3"),
+            "pi: python3 is no Python 3.8 or later: Python 3.7.3 — --python names another one there [board-lacks-python]",
         ),
         (SshAbsent(program="ssh"), "ssh: cannot be started — apt install openssh-client [ssh-absent]"),
         (

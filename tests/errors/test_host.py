@@ -11,7 +11,7 @@ def test_runner_failed_speaks_with_the_runners_words() -> None:
     error = RunnerFailed(ref="bad-option", what="threads = 'x'", because="no number", hint="give one")
     assert error.line() == "threads = 'x': no number — give one [bad-option]"
     assert error.exit_code is ExitCode.BAD_INPUT
-    assert RunnerFailed(ref="runner-failed", what="x", because=None, hint=None).line() == "x [runner-failed]"
+    assert RunnerFailed(ref="runner-failed", what="it ended", because=None, hint=None).line() == "it ended [runner-failed]"
 
 
 def test_runner_failed_is_missing_where_the_runner_says_so_even_after_pickling() -> None:
