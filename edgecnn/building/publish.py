@@ -49,9 +49,7 @@ def check_output(folder: Path, data: str) -> None:
         there = _links_followed(folder)
         if images is not None and (there == images or images in there.parents):
             raise OutputAmongData(out=folder, data=Path(data))
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
+        _try_to_make(folder)
     except OSError as error:
         raise OutputUnusable(folder=folder, because=error.strerror or str(error)) from error
     except ValueError as error:  # a NUL inside the path
@@ -61,13 +59,21 @@ def check_output(folder: Path, data: str) -> None:
         raise OutputHoldsOtherFiles(path=bundle)
 
 
+def _try_to_make(folder: Path) -> None:
+    """Make it in a folder of our own beside it, and drop both: a build that is refused in a moment leaves no empty folder."""
+    there = next(each for each in (folder, *folder.parents) if os.path.lexists(each))
+    with tempfile.TemporaryDirectory(dir=there, prefix=".edgecnn.") as probe:
+        (Path(probe) / folder.relative_to(there)).mkdir(parents=True, exist_ok=True)
+
+
 def _links_followed(path: Path) -> Path:
     return Path(os.path.realpath(path))  # pathlib's own raises a RuntimeError for a link to itself
 
 
 @contextmanager
 def output_lock(folder: Path) -> Iterator[None]:
-    """One writer at a time: two builds of one name take turns, and the later one's results stand whole."""
+    """One writer at a time: two builds of one name take turns, and the later one's results stand whole. Makes the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / ".edgecnn.lock"):
         yield
 

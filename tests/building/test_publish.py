@@ -218,9 +218,11 @@ def test_the_output_lock_is_held_against_another_process(out: Path) -> None:
     assert done.returncode == 9
 
 
-def test_a_fresh_folder_is_made_and_accepted(tmp_path: Path) -> None:
+def test_a_fresh_folder_is_accepted_and_made_by_whoever_writes_first(tmp_path: Path) -> None:
     check_output(tmp_path / "a" / "b", "demo")
-    assert list((tmp_path / "a" / "b").iterdir()) == []
+    assert list(tmp_path.iterdir()) == [], "a build that is refused after this leaves nothing"
+    with output_lock(tmp_path / "a" / "b"):
+        assert (tmp_path / "a" / "b").is_dir()
 
 
 def test_a_bundle_of_ours_is_accepted(kits: dict[str, KitRef], out: Path) -> None:
@@ -291,7 +293,7 @@ def test_an_output_that_is_a_file_is_refused_and_untouched(tmp_path: Path) -> No
     with pytest.raises(OutputUnusable) as caught:
         check_output(tmp_path / "out", "demo")
     assert caught.value.line() == (
-        f"{tmp_path}/out cannot hold the results: File exists — choose another folder with --out FOLDER [output-unusable]"
+        f"{tmp_path}/out cannot hold the results: Not a directory — choose another folder with --out FOLDER [output-unusable]"
     )
     assert (tmp_path / "out").read_text() == "mine"
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -69,6 +71,23 @@ def test_what_using_it_leaves_is_refused_unless_this_machine_is_said_to_have_mad
         " — remove it, or --made-here where this machine made it itself [bundle-file-extra]"
     )
     assert verified(bundle, made_here=True).facts.made_here == (name,)
+
+
+@pytest.mark.parametrize("words", [("selftest",), ("predict", "golden/photo.jpg"), ("info",)])
+def test_a_kit_that_was_run_by_hand_is_still_as_it_was_packed(bundle: Path, words: tuple[str, ...]) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    call = [sys.executable, "-m", "runner", *words]
+    subprocess.run(call, cwd=bundle / KIT_FOLDER, env=environment, check=True, capture_output=True)
+    assert list(bundle.rglob("__pycache__")) == []
+    assert verified(bundle).facts.made_here == ()
+
+
+def test_byte_code_that_was_planted_is_not_removed_with_what_a_run_made(bundle: Path) -> None:
+    planted = bundle / KIT_FOLDER / "runner/__pycache__/kit.cpython-38.pyc"
+    planted.parent.mkdir()
+    planted.write_bytes(b"x")
+    subprocess.run([sys.executable, "-m", "runner", "info"], cwd=bundle / KIT_FOLDER, check=True, capture_output=True)
+    assert refusal(bundle).startswith(planted.relative_to(bundle).as_posix())
 
 
 def test_a_bundle_from_before_there_were_manifests_says_how_to_get_one(bundle: Path) -> None:
