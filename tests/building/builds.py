@@ -97,12 +97,12 @@ class Place(NamedTuple):
         return found
 
 
-def place_with_photos(folder: Path, labels: Sequence[int] = LABELS) -> Place:
-    """Fifty pictures of each class, as PNG files in a folder a class."""
+def place_with_photos(folder: Path, labels: Sequence[int] = LABELS, each: int = EACH) -> Place:
+    """So many pictures of each class, as PNG files in a folder a class."""
     place = Place(folder)
     truth = [label for label, _ in demo_digests()]
     for name, label in zip(CLASSES, labels, strict=True):
         (place.photos / name).mkdir(parents=True)
-        for number, index in enumerate([index for index, each in enumerate(truth) if each == label][:EACH]):
+        for number, index in enumerate([index for index, found in enumerate(truth) if found == label][:each]):
             Image.fromarray(demo_images()[index]).save(place.photos / name / f"{number:03}.png")
     return place

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from edgecnn.errors.data import CorruptImages, DemoDamaged, ImageChanged, ImageG
 from edgecnn.values.dataset import SPLIT_ROLES
 from edgecnn.values.recipe import DataChoice
 from tests.data.folders import Heard, draw, fill, write
+from tests.data.test_near import encoded, scene
 
 
 @pytest.fixture
@@ -31,6 +33,50 @@ def test_every_image_can_be_read_by_its_role(photos: Path, tmp_path: Path) -> No
     assert len(entries) == 12
     for entry in entries:
         assert np.array_equal(np.asarray(source.read(entry)), np.asarray(Image.open(photos / entry.path)))
+
+
+RED = (200, 16, 48)
+ODD: dict[str, tuple[Callable[[], bytes], tuple[int, int, int]]] = {
+    "grey.png": (lambda: encoded(Image.new("L", (9, 9), 77), "PNG"), (77, 77, 77)),
+    "deep.png": (lambda: encoded(Image.fromarray(np.full((9, 9), 77 * 257, np.uint16)), "PNG"), (77, 77, 77)),
+    "clear.png": (lambda: encoded(Image.new("RGBA", (9, 9), (*RED, 0)), "PNG"), (255, 255, 255)),
+    "inks.tiff": (lambda: encoded(Image.new("CMYK", (9, 9), (0, 255, 255, 0)), "TIFF"), (255, 0, 0)),
+    "palette.png": (lambda: encoded(Image.new("RGB", (9, 9), RED).quantize(4), "PNG"), RED),
+    "moving.webp": (
+        lambda: encoded(
+            Image.new("RGB", (9, 9), RED), "WEBP", save_all=True, lossless=True, append_images=[Image.new("RGB", (9, 9))]
+        ),
+        RED,
+    ),
+}
+"""As photographs come, and what of them is trained and judged on."""
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_a_picture_of_another_kind_is_read_as_its_colours(photos: Path, tmp_path: Path, name: str) -> None:
+    content, colour = ODD[name]
+    write(photos / "cat" / name, content())
+    source = opened(photos, tmp_path / "store")
+    (entry,) = [entry for role in SPLIT_ROLES for entry in source.entries(role) if entry.path == f"cat/{name}"]
+    image = source.read(entry)
+    assert (image.mode, image.size) == ("RGB", (9, 9))
+    assert np.unique(np.asarray(image).reshape(-1, 3), axis=0).tolist() == [list(colour)]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "why"),
+    [
+        ("half.jpg", encoded(scene(1))[:-400], "breaks off before its end"),
+        ("bomb.ppm", b"P6 20000 20000 255\n", "more than 178,956,970 pixels"),
+        ("half.png", encoded(scene(1), "PNG")[:-400], "breaks off before its end"),
+    ],
+)
+def test_a_picture_that_cannot_be_decoded_is_left_out_and_named(
+    photos: Path, tmp_path: Path, name: str, content: bytes, why: str
+) -> None:
+    write(photos / "cat" / name, content)
+    data = summarize(DataChoice(path=str(photos)), tmp_path / "store", Heard())
+    assert (data.skipped, sum(data.counts.values())) == ((f"cat/{name}: {why}",), 12)
 
 
 def test_a_file_that_went_away(photos: Path, tmp_path: Path) -> None:
