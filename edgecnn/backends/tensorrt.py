@@ -83,12 +83,16 @@ class TensorRtBackend:
         return ModelFile(
             session=SessionSpec(module=self.session_module, options=candidate.session_options),
             model=_model_spec(classes),
-            requirements=ModelRequirements(packages=_WEAK_PACKAGES if flags else self.runtime_packages),
+            requirements=ModelRequirements(packages=self.required(candidate)),
             logits_tolerance=LOGITS_TOLERANCE[candidate.precision],
             engine=EngineSpec(
                 builder="tensorrt", onnx="model.onnx", min_version=WEAK_VERSION if flags else LEAST_VERSION, flags=flags
             ),
         )
+
+    def required(self, candidate: Candidate) -> Mapping[str, str]:
+        """Distribution to PEP 440 range: what builds and runs a candidate's engine."""
+        return _WEAK_PACKAGES if candidate.builder_flags else self.runtime_packages
 
     def twin_file(self, candidate: Candidate, classes: int) -> ModelFile:
         """``model.json`` of the fp32-carrier twin, which ONNX Runtime runs."""

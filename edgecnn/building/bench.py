@@ -15,6 +15,7 @@ from pathlib import Path
 from edgecnn.building.build import measured_build, require_made
 from edgecnn.building.build_folder import BUNDLE
 from edgecnn.building.devices import parse_target
+from edgecnn.building.engines import with_builder
 from edgecnn.building.extent import Extent
 from edgecnn.building.finished import FinishedBuild, finished_build
 from edgecnn.building.judged import JudgeRequest, judge_finished
@@ -28,6 +29,7 @@ from edgecnn.errors.building import NothingToJudge
 from edgecnn.store.store import Store
 from edgecnn.values.base import Value
 from edgecnn.values.device import Device
+from edgecnn.values.engine_builder import EngineBuilder
 from edgecnn.values.profile import Environment
 from edgecnn.values.recipe import GateChoice
 from edgecnn.values.report import BuildReport
@@ -86,12 +88,12 @@ def bench(request: BenchRequest, store: Store, tell: Progress, pages: Mapping[st
     check_output(asked.out, asked.recipe.data.path)
     with station_of(request.host, device, f"edgecnn bench {shlex.quote(str(request.folder))}") as station:
         _require_same_processor(finished, station)
-        planned = _planned(finished, station)
+        planned = _planned(finished, station, tell)
         try:
             require_made(planned, store, asked)
         except NothingToJudge as error:
             tell.note(f"{error.what}: accuracy is the recorded one, and the report that lies there stays")
-            return _carried_alone(request, station, store, tell)
+            return _carried_alone(request, station, (store, tell), planned.resolved.device_builder)
         report = measured_build(planned, station, asked, (store, tell, pages or {}))
     required = request.gates.require_measured or finished.resolved.recipe.gates.require_measured
     return Benched(report, written=True, require_measured=required)
@@ -157,13 +159,15 @@ def _as_a_build(request: BenchRequest, finished: FinishedBuild) -> BuildRequest:
     )
 
 
-def _planned(finished: FinishedBuild, station: Station) -> Plan:
-    """The plan of then, with the machine of now: no key depends on it."""
+def _planned(finished: FinishedBuild, station: Station, tell: Progress) -> Plan:
+    """The plan of then, with the machine of now: no key depends on it but those of engines, which are its own."""
     attachment = attachment_of(finished.resolved.device, station.facts, station.board)
-    return plan(finished.resolved.model_copy(update={"attachment": attachment}))
+    return plan(with_builder(finished.resolved.model_copy(update={"attachment": attachment}), station, tell))
 
 
-def _carried_alone(request: BenchRequest, station: Station, store: Store, tell: Progress) -> Benched:
+def _carried_alone(
+    request: BenchRequest, station: Station, given: tuple[Store, Progress], builder: EngineBuilder | None
+) -> Benched:
     judge = JudgeRequest(
         folder=request.build,
         gates=request.gates,
@@ -173,5 +177,5 @@ def _carried_alone(request: BenchRequest, station: Station, store: Store, tell: 
         extent=request.extent,
         race=True,
     )
-    judged = judge_finished(judge, station.lab(store, tell), station.facts)
+    judged = judge_finished(judge, station.lab(*given), station.facts, builder)
     return Benched(judged.report, written=False, require_measured=judged.require_measured)

@@ -10,6 +10,7 @@ from typing import Any
 from edgecnn.building.assemble import Scene
 from edgecnn.building.baselines import local_record
 from edgecnn.building.build_folder import BUNDLE
+from edgecnn.building.engines import with_builder
 from edgecnn.building.execute import MEASURING, Execution, Workshop, execute
 from edgecnn.building.extents import Extents
 from edgecnn.building.knob_race import race_knobs
@@ -17,7 +18,7 @@ from edgecnn.building.ladder import Limits
 from edgecnn.building.lookout import Lookout
 from edgecnn.building.objective_race import race_for_choice, require_meter
 from edgecnn.building.observe import Observer, RaceManner, finalists, pixel_sets
-from edgecnn.building.plan import Plan, plan, reference_of
+from edgecnn.building.plan import ENGINE, Plan, plan, reference_of
 from edgecnn.building.publish import (
     Page,
     check_output,
@@ -124,7 +125,7 @@ def run_build(request: BuildRequest, store: Store, tell: Progress, pages: Mappin
     if request.meter is not None:
         open_log(request.meter)
     with station_of(request.host, request.device, request.command) as station:
-        planned = plan(resolve(request, store, tell, station.facts))
+        planned = plan(with_builder(resolve(request, store, tell, station.facts), station, tell))
         if request.only_judge:
             require_made(planned, store, request)
         return measured_build(planned, station, request, (store, tell, pages or {}))
@@ -141,7 +142,7 @@ def measured_build(planned: Plan, station: Station, request: BuildRequest, given
     here = station_here()
     environment = {"python": python_version(), **here.environment.conditions}
     _check_objective(planned, station.environment, request)
-    workshop = Workshop(store=store, host=here.host, environment=environment, tell=tell)
+    workshop = Workshop(store=store, host=here.host, environment=environment, tell=tell, device=station.host)
     lookout = Lookout(station.lab(store, tell, _device_here(planned)), here.lab(store, tell, THIS_MACHINE))
     with store.in_use.held():
         look = lookout if request.goal in MEASURING else None
@@ -175,9 +176,15 @@ def require_made(planned: Plan, store: Store, request: BuildRequest) -> None:
     """
     judged = {None, *(candidate.id for candidate in planned.resolved.candidates)}
     of = {step.id: step.candidate for step in planned.steps}
-    missing = tuple(step.id for step in _looked_up(planned, store) if step.missing is not None and of[step.id] in judged)
+    missing = tuple(name for name in _lacking(planned, store) if of[name] in judged)
     if missing:
         raise NothingToJudge(missing=missing[:3], command=request.command.replace("edgecnn judge", "edgecnn build", 1))
+
+
+def _lacking(planned: Plan, store: Store) -> list[str]:
+    """Steps that the store does not have. Engines are made where they run, whenever that is at hand, and no build lacks one."""
+    missing = (step.id for step in _looked_up(planned, store) if step.missing is not None)
+    return [name for name in missing if not name.startswith(f"{ENGINE}:")]
 
 
 def _publish(report: BuildReport, scene: Scene, request: BuildRequest, pages: Mapping[str, Page]) -> None:
@@ -206,7 +213,7 @@ def _limits(planned: Plan, store: Store, request: BuildRequest) -> Limits:
     """The budgets of accuracy and of time, and for a call that only judges what it may not build."""
     unbuilt = frozenset[str]()
     if request.only_judge:
-        missing = {step.id for step in _looked_up(planned, store) if step.missing is not None}
+        missing = set(_lacking(planned, store))
         lacking = {step.candidate for step in planned.steps if step.id in missing}
         unbuilt = frozenset(rung.name for rung in planned.rungs if any(each.id in lacking for each in rung.candidates))
     bound = budget_pp(gates_of(planned.resolved, request), labelled=planned.resolved.data.labelled)

@@ -14,8 +14,9 @@ from edgecnn.building.ladder import Limits, Seen, Stop, next_rung
 from edgecnn.building.plan import Plan, Step
 from edgecnn.building.request import Goal
 from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.board import BoardError
 from edgecnn.hosts.protocol import Host
-from edgecnn.stages.compile import CompileStage
+from edgecnn.stages.compile import CompileStage, EngineStage
 from edgecnn.store.making import Maker
 from edgecnn.store.store import Store
 from edgecnn.store.wanted import Circumstances
@@ -73,6 +74,8 @@ class Workshop:
     host: Host
     environment: Mapping[str, str]
     tell: Progress
+    device: Host | None = None
+    """What builds the engines that run there; None: ``host``."""
 
 
 def execute(
@@ -89,6 +92,7 @@ def execute(
 
     Raises:
         EdgecnnError: a step of the trunk failed; finished steps stay in the store.
+        BoardError: the board on which engines are built went away, which says nothing of a candidate.
     """
     execution = Execution(plan=plan)
     wanted = _LAST_STEP[goal]
@@ -130,6 +134,8 @@ def _try(step: Step, execution: Execution, workshop: Workshop) -> None:
         return
     try:
         _run(step, execution, workshop)
+    except BoardError:
+        raise
     except EdgecnnError as error:
         execution.outcomes[step.id] = Failed(ref=error.ref, what=error.line(), hint=error.hint)
         workshop.tell.note(f"{step.id} failed: {error.line()}")
@@ -176,4 +182,5 @@ def _maker(step: Step, workshop: Workshop) -> Maker | None:
     if not isinstance(step.stage, CompileStage):
         return None
     stage = step.stage
-    return lambda given, out, tell: stage.make_on(workshop.host, given, out, tell)
+    host = (workshop.device or workshop.host) if isinstance(stage, EngineStage) else workshop.host
+    return lambda given, out, tell: stage.make_on(host, given, out, tell)

@@ -6,7 +6,6 @@ Nothing is chosen again, nothing is trained, and nothing in the build's folder i
 from __future__ import annotations
 
 import os
-import shlex
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -21,7 +20,7 @@ from edgecnn.building.extent import Extent
 from edgecnn.building.extent_facts import with_extents
 from edgecnn.building.extents import Extents
 from edgecnn.building.finished import finished_build
-from edgecnn.building.judging_scene import JudgedScene, read_accuracy, read_residency, scene_of
+from edgecnn.building.judging_scene import JudgedScene, arm, read_accuracy, read_residency, scene_of
 from edgecnn.building.observe import RaceManner
 from edgecnn.building.resolve import attachment_of
 from edgecnn.building.wording import bench_command, notices
@@ -32,6 +31,7 @@ from edgecnn.measure.lab import Lab
 from edgecnn.measure.meter_log import open_log
 from edgecnn.measure.race import RaceResult, fresh
 from edgecnn.values.base import Value
+from edgecnn.values.engine_builder import EngineBuilder
 from edgecnn.values.profile import CONDITIONS_THAT_MUST_MATCH, Profile
 from edgecnn.values.recipe import GateChoice
 from edgecnn.values.report import BuildReport, CandidateFacts
@@ -70,13 +70,16 @@ class Judgement:
     """Whether the call or the build's recipe wants everything measured."""
 
 
-def judge_finished(request: JudgeRequest, lab: Lab, facts: LocalFacts | None = None) -> Judgement:
+def judge_finished(
+    request: JudgeRequest, lab: Lab, facts: LocalFacts | None = None, builder: EngineBuilder | None = None
+) -> Judgement:
     """Judge what lies in the folder of a finished build, in this lab.
 
     Args:
         request: which, under which bounds.
         lab: where its kits run.
         facts: of the lab's machine; None: it is this one.
+        builder: what builds engines there; None: a kit that needs one runs only where it lies in the kit.
 
     Raises:
         EdgecnnError: the folder is no finished build, or a file of it is damaged (see ``finished_build``); the store cannot be
@@ -95,6 +98,8 @@ def judge_finished(request: JudgeRequest, lab: Lab, facts: LocalFacts | None = N
     attached = attachment_of(device, facts).attached
     with lab.store.in_use.held():
         judged = scene_of(finished, replace(lab, device=device.name if attached else lab.device), facts)
+        if builder is not None:
+            arm(judged, builder)
         read_accuracy(judged)
         read_residency(judged)
         _race(judged, gates, request)
@@ -144,16 +149,8 @@ def _race(judged: JudgedScene, gates: Sequence[Gate], request: JudgeRequest) -> 
 def _why_no_race(judged: JudgedScene) -> str | None:
     device, folder = judged.finished.resolved.device, judged.finished.folder
     if not judged.scene.attached:
-        there = f"run edgecnn judge {shlex.quote(str(folder))} there"
-        command = there if _carries_engines(judged) else bench_command(folder, device)
-        return f"not measured on {device.name}, which this machine is not: {command}"
+        return f"not measured on {device.name}, which this machine is not: {bench_command(folder, device)}"
     return judged.why_not_runnable(judged.finished.row.candidate.id)
-
-
-def _carries_engines(judged: JudgedScene) -> bool:
-    """Engines are built where they run, which ``edgecnn bench`` does not do."""
-    report = judged.finished.report
-    return any(row.candidate.needs_engine for row in report.candidates if row.candidate.id in report.choice.carried)
 
 
 def _raced(judged: JudgedScene, gates: Sequence[Gate], request: JudgeRequest, *, anew: bool) -> None:

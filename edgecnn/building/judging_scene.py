@@ -13,13 +13,14 @@ from edgecnn.building.assemble import Scene
 from edgecnn.building.aware import KINDS, graph_of
 from edgecnn.building.contenders import side_of
 from edgecnn.building.devices import LocalFacts
+from edgecnn.building.engines import armed
 from edgecnn.building.execute import Execution
 from edgecnn.building.finished import FinishedBuild
 from edgecnn.building.lineage import TRUNK_KINDS, ancestor, kit_artifact, whole_kit
 from edgecnn.building.observe import Observer
 from edgecnn.building.plan import Plan
 from edgecnn.building.resolve import attachment_of
-from edgecnn.building.runnable import why_not_runnable
+from edgecnn.building.runnable import has_engine, why_not_runnable
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.board import BoardError
 from edgecnn.errors.comparing import BundleUnreadable, KitNotCarried
@@ -32,6 +33,7 @@ from edgecnn.measure.nonfinite import blamed_layer
 from edgecnn.measure.residency import residency, stored_residency, traced_residency
 from edgecnn.store.profiles import StoredProfile
 from edgecnn.values.candidate import Candidate, Method
+from edgecnn.values.engine_builder import EngineBuilder
 from edgecnn.values.mac_table import MacTable
 from edgecnn.values.report import CandidateFacts
 
@@ -75,6 +77,20 @@ def scene_of(finished: FinishedBuild, lab: Lab, facts: LocalFacts) -> JudgedScen
     return judged
 
 
+def arm(judged: JudgedScene, builder: EngineBuilder) -> None:
+    """Put the engines of this lab's machine into the kits that need one; of a kit that has none then, why is known."""
+    seen = judged.observer.seen
+    for name, kit in list(seen.kits.items()):
+        if not kit.candidate.needs_engine or has_engine(kit):
+            continue
+        try:
+            seen.kits[name] = seen.answering[name] = armed(kit, builder, judged.lab)
+        except BoardError:
+            raise
+        except EdgecnnError as error:
+            judged._stuck[name] = error.line()
+
+
 def read_accuracy(judged: JudgedScene) -> None:
     """Answers to the report split: the stored ones of this machine's conditions, else asked now, else those of any machine."""
     if "accuracy" in judged.absent:
@@ -104,7 +120,7 @@ def read_residency(judged: JudgedScene) -> None:
     """What really ran; traced now where the store has no trace of this machine and the kit runs here."""
     for name, kit in judged.observer.seen.kits.items():
         row = next(row for row in judged.finished.report.candidates if row.candidate.id == name)
-        if kit.candidate.needs_engine:
+        if kit.candidate.needs_engine and not has_engine(kit):
             if row.residency is not None and row.residency.basis == "planned":
                 judged.observer.seen.residency[name] = row.residency
             continue

@@ -16,7 +16,7 @@ from edgecnn.building.aware import graph_of
 from edgecnn.building.desktop_gpu import Part, Played, play
 from edgecnn.building.execute import Execution
 from edgecnn.building.extent import Extent
-from edgecnn.building.plan import reference_of
+from edgecnn.building.plan import ENGINE, reference_of
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.board import BoardError
 from edgecnn.errors.gates import LogitsNotFinite
@@ -30,8 +30,9 @@ from edgecnn.measure.nonfinite import blamed_layer
 from edgecnn.measure.race import RaceResult, race
 from edgecnn.measure.race_request import RUN_MAX_S, RUN_PATIENT_S, RaceRequest
 from edgecnn.measure.residency import residency
+from edgecnn.stages.compile import KIT, PLANNED
 from edgecnn.store.profiles import StoredProfile
-from edgecnn.values.artifact import Failed
+from edgecnn.values.artifact import Artifact, Failed
 from edgecnn.values.candidate import Candidate
 from edgecnn.values.knobs import KnobRace
 from edgecnn.values.mac_table import MacTable
@@ -105,16 +106,22 @@ class Observer:
         return MacTable.model_validate_json((made.folder / "macs.json").read_text())
 
     def collect_kits(self, candidates: Iterable[Candidate]) -> None:
-        """Find each candidate's kit, and the kit that answers for it here."""
+        """Find each candidate's kit, with its engine where one was built for this lab, and the kit that answers for it here."""
         for candidate in candidates:
             made = self.execution.artifacts.get(f"package:{candidate.id}")
             if made is None:
                 continue
-            kit = KitRef.of(candidate, made)
             twin = self.execution.artifacts.get(f"package-twin:{candidate.id}")
+            engine = self.execution.artifacts.get(f"{ENGINE}:{candidate.id}")
+            kit = KitRef.of(candidate, made) if engine is None else KitRef.at(engine.folder / KIT)
             self.seen.kits[candidate.id] = kit
-            if twin is not None or not candidate.needs_engine:
-                self.seen.answering[candidate.id] = KitRef.of(candidate, twin) if twin is not None else kit
+            if engine is not None or not candidate.needs_engine:
+                self.seen.answering[candidate.id] = kit
+            elif twin is not None:
+                self.seen.answering[candidate.id] = KitRef.of(candidate, twin)
+            unbuilt = self.execution.outcomes.get(f"{ENGINE}:{candidate.id}")
+            if isinstance(unbuilt, Failed):  # a stand-in's figures are none of the device's
+                self.seen.failures.setdefault(candidate.id, unbuilt)
 
     def evaluate_all(self, pixels: Mapping[Split, PixelSet]) -> None:
         """Logits of every kit on these splits, where it has not answered yet; a kit that fails is out, with its own words."""
@@ -142,12 +149,11 @@ class Observer:
         for name, kit in list(self.seen.kits.items()):
             if names is not None and name not in names:
                 continue
+            engine = self.execution.artifacts.get(f"{ENGINE}:{name}")
+            self._read_planned(name, engine or self.execution.artifacts.get(f"compile:{name}"))
+            if kit.candidate.needs_engine and (engine is None or name in self.seen.failures):
+                continue
             try:
-                if kit.candidate.needs_engine:
-                    planned = self.execution.artifacts.get(f"compile:{name}")
-                    if planned is not None:
-                        self.seen.residency[name] = Residency.model_validate_json((planned.folder / "planned.json").read_text())
-                    continue
                 stored = residency(kit, self._macs(kit.candidate), self.lab)
                 if stored.profile.residency is not None:
                     self.seen.residency[name] = stored.profile.residency
@@ -155,6 +161,12 @@ class Observer:
                 raise
             except EdgecnnError as error:
                 self.seen.notes.append(f"residency of {name} could not be read: {error.line()}")
+
+    def _read_planned(self, name: str, compiled: Artifact | None) -> None:
+        """What holds until the engine runs: its builder's word, where it could be read."""
+        planned = None if compiled is None else compiled.folder / PLANNED
+        if planned is not None and planned.is_file():
+            self.seen.residency[name] = Residency.model_validate_json(planned.read_text())
 
     def play_baseline(self, pixels: PixelSet, extent: Extent, *, anew: bool = False) -> None:
         """Let a GPU of this machine take its part, where there is one."""

@@ -18,7 +18,7 @@ from edgecnn.building.surgery import SURGERY
 from edgecnn.building.training_defaults import filled_in
 from edgecnn.stages.adopt import AdoptStage
 from edgecnn.stages.aware import AwareStage
-from edgecnn.stages.compile import CompileStage
+from edgecnn.stages.compile import CompileStage, EngineStage
 from edgecnn.stages.export import ExportStage
 from edgecnn.stages.fetch import FetchStage
 from edgecnn.stages.package import PackageStage
@@ -39,6 +39,8 @@ BASELINE_ID = "onnxruntime-fp32"
 """The network that every drop is counted from: fp32 in ONNX Runtime, whatever the device."""
 AS_BROUGHT_ID = "onnxruntime-as-brought"
 """The one candidate of a file that came quantized, in the place of fp32: its float network is not in it."""
+ENGINE = "engine"
+"""Of the steps that build on the device: they are the device's, and no part of what a build is."""
 CAPABILITIES = ("8.6", "8.9")
 """GPUs that the ahead-of-time proof builds for: RTX 30 and RTX 40, since nothing in the RTX package builds for Orin's 8.7."""
 RUNGS = (("fp32", (Precision.FP32,)), ("half", (Precision.FP16, Precision.BF16)), ("int8", (Precision.INT8,)))
@@ -335,3 +337,5 @@ def _branch(resolved: Resolved, quantize: QuantizeStage, steps: _Steps, trunk: M
     if resolved.builder is not None and not candidate.builder_flags:  # no builder here takes a weakly typed network
         compile_ = CompileStage(inputs={"kit": packaged}, package=resolved.builder, capabilities=CAPABILITIES)
         steps.add(f"compile:{candidate.id}", compile_, candidate.id)
+    if resolved.device_builder is not None:
+        steps.add(f"{ENGINE}:{candidate.id}", EngineStage.of(resolved.device_builder, packaged), candidate.id)

@@ -29,7 +29,6 @@ from edgecnn.values.report import BuildReport
 
 KEPT = "measured"
 """What a device measured of the bundle, copied back: it stays when the bundle is replaced."""
-_BYTE_CODE = shutil.ignore_patterns("__pycache__")
 Note = Callable[[str], None]
 Page = Callable[[BuildReport], str]
 """Words a report for people. Rendering lies above this package, so that its functions are handed in."""
@@ -162,7 +161,7 @@ def publish_bundle(
     fresh = Path(tempfile.mkdtemp(prefix=".bundle.", dir=folder))
     try:
         for name, kit in carried.items():
-            shutil.copytree(kit.folder, fresh / "kits" / name, copy_function=shutil.copyfile, ignore=_BYTE_CODE)
+            _copy_kit(kit, fresh / "kits" / name)
         for name, text in texts.items():
             (fresh / name).write_text(text, encoding="utf-8")
         if (bundle / KEPT).is_dir():
@@ -177,6 +176,13 @@ def publish_bundle(
             hear(f"the bundle changed: it is version {manifest.version}, and no longer signed: {sign}")
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _copy_kit(kit: KitRef, target: Path) -> None:
+    """The files that it lists: an engine that was built in it belongs to one GPU, and byte code to one Python."""
+    for name in ("kit.json", *kit.manifest["files"]):
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(kit.folder / name, target / name)
 
 
 def _earlier(bundle: Path, note: Note) -> BundleManifest | None:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
+from pydantic import Field
+
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.artifact import Unavailable
 from edgecnn.values.base import Value
@@ -13,6 +15,7 @@ from edgecnn.values.brought import BroughtModel
 from edgecnn.values.candidate import Candidate, Unsupported
 from edgecnn.values.dataset import DataSummary
 from edgecnn.values.device import Device
+from edgecnn.values.engine_builder import EngineBuilder
 from edgecnn.values.key import Key
 from edgecnn.values.preprocessing import Preprocessing
 from edgecnn.values.recipe import Recipe
@@ -71,6 +74,8 @@ class Resolved(Value):
     """None where this machine has no NVIDIA GPU, or no torch to use it."""
     builder: str | None
     """Distribution that builds engines ahead of time here, where one is installed."""
+    device_builder: EngineBuilder | None = Field(default=None, exclude_if=lambda builder: builder is None)
+    """What builds engines on the device, which is attached and was asked. None: nobody was, or no candidate needs an engine."""
     versions: Mapping[str, str]
     runner_sha256: str
     """Of the runner's source, which every kit carries."""

@@ -16,13 +16,18 @@ ENGINE = ("build", "engine.plan")
 LEASE_S = 300.0
 
 
+def has_engine(kit: KitRef) -> bool:
+    """Whether the engine that a device built of it lies in its folder."""
+    return kit.folder.joinpath(*ENGINE).is_file()
+
+
 def why_not_runnable(kit: KitRef, lab: Lab) -> str | None:
     """A sentence where this machine lacks what the kit needs, or the kit does not survive its own test; None where it runs.
 
     Raises:
         RunnerFailed: the kit's files are not what was packaged: nothing about it may be concluded.
     """
-    if kit.manifest.get("engine") is not None and not kit.folder.joinpath(*ENGINE).is_file():
+    if kit.manifest.get("engine") is not None and not has_engine(kit):
         build = f"cd {shlex.quote(str(kit.folder))} && python3 -m runner build-engine --out build"
         return f"{kit.candidate.id} needs an engine, which only the GPU that runs it can build — {build}"
     try:

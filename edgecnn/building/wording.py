@@ -12,8 +12,8 @@ from edgecnn.building.request import BuildRequest
 from edgecnn.judging.agreement import NO_LABELS
 from edgecnn.measure.kits import KitRef
 from edgecnn.values.brought import BroughtModel
+from edgecnn.values.candidate import Candidate
 from edgecnn.values.device import Device
-from edgecnn.values.key import digest_of
 from edgecnn.values.report import Choice
 
 _NO_ACCURACY = (
@@ -24,25 +24,14 @@ ASK_AGAIN = "; --refresh-weights asks the network again"
 
 
 def measure_command(request: BuildRequest, choice: Choice, kits: Mapping[str, KitRef]) -> str | None:
-    """What measures the carried kits on the device, to be typed here; USER@DEVICE is the reader's to fill in.
-
-    An engine is built on the device, by the kit itself, so such a bundle goes there. The folder over there is named after the
-    kits, so that a second bundle never lands inside an older one.
-    """
-    carried = [kits[name] for name in choice.carried if name in kits]
-    if choice.state != "provisional" or not carried:
+    """What measures the carried kits on the device and settles the choice, to be typed here."""
+    if choice.state != "provisional" or not any(name in kits for name in choice.carried):
         return None
-    if not any(kit.candidate.needs_engine for kit in carried):
-        return bench_command(request.out, request.device)
-    there = f"edgecnn-{digest_of([kit.digest for kit in carried])[:8]}"
-    device = f"USER@{request.device.name}"
-    fp32 = next((kit for kit in carried if not kit.candidate.needs_engine), carried[0])
-    measure = f"cd {there}/kits/{fp32.candidate.id} && python3 -m runner measure ../.."
-    return f"scp -r {shlex.quote(str(request.out / 'bundle'))} {device}:{there} && ssh {device} '{measure}'"
+    return bench_command(request.out, request.device)
 
 
 def bench_command(folder: Path, device: Device) -> str:
-    """What measures a finished build without engines on its device, from here, and settles its choice."""
+    """What measures a finished build on its device, from here; USER@DEVICE is the reader's to fill in."""
     return f"edgecnn bench {shlex.quote(str(folder))} --host USER@{device.name}"
 
 
@@ -57,11 +46,7 @@ def notices(scene: Scene, *, anew: str = "`edgecnn judge` races anew") -> tuple[
     if not scene.attached:
         known = f"accuracy was computed here, latency on the device is not known{_stand_in(scene)}"
         said.append(f"{resolved.attachment.why}: {known}")
-    if any(candidate.needs_engine for candidate in scene.execution.candidates):
-        said.append(
-            "accuracy of engines is emulated on fp32-carrier twins in ONNX Runtime (both hashes are in report.json): "
-            "weights and INT8 steps are the device's, half-precision activations are not"
-        )
+    said += _of_engines(scene)
     stored = {purpose: result for purpose, result in scene.seen.races.items() if result.reused}
     said += [f"{purpose} race: {_age(result.observed_at)}; {anew}" for purpose, result in stored.items()]
     if scene.seen.knobs is not None and scene.seen.knobs.reused:
@@ -75,6 +60,21 @@ def notices(scene: Scene, *, anew: str = "`edgecnn judge` races anew") -> tuple[
     for name, lacking in resolved.unavailable.items():
         said.append(f"{name} was not built: {lacking.why}; {lacking.command}")
     return tuple(said)
+
+
+def _of_engines(scene: Scene) -> list[str]:
+    if any(candidate.needs_engine and not _has_run(candidate, scene) for candidate in scene.execution.candidates):
+        return [
+            "accuracy of engines is emulated on fp32-carrier twins in ONNX Runtime (both hashes are in report.json): "
+            "weights and INT8 steps are the device's, half-precision activations are not"
+        ]
+    return []
+
+
+def _has_run(candidate: Candidate, scene: Scene) -> bool:
+    """Whether the engine itself answered, where the device built it, and no stand-in."""
+    answered = scene.seen.answering.get(candidate.id)
+    return answered is not None and answered.stands_for is None and (candidate.id, "report") in scene.seen.evaluations
 
 
 def _quantized(brought: BroughtModel) -> list[str]:
@@ -119,14 +119,15 @@ def _of_the_desktop_gpu(scene: Scene) -> list[str]:
 def unexecuted(scene: Scene) -> tuple[str, ...]:
     """What ships without having run here."""
     resolved = scene.execution.plan.resolved
-    engines = [each.id for each in scene.execution.candidates if each.needs_engine and each.id in scene.seen.kits]
+    needing = [each for each in scene.execution.candidates if each.needs_engine and each.id in scene.seen.kits]
+    engines = [each.id for each in needing if not _has_run(each, scene)]
     if not engines:
         return ()
     names = ", ".join(engines)
     built = [name for name in engines if f"compile:{name}" in scene.execution.artifacts]
     lines = [
         f"{names}: no engine was executed; runner/sessions/tensorrt_gpu.py (deserializing, buffers, enqueue) needs a GPU",
-        f"{names}: the engine that the device will use is built there, by `python3 -m runner build-engine`",
+        f"{names}: the engine that the device will use is built there, by `edgecnn bench` or `python3 -m runner build-engine`",
     ]
     if built and resolved.builder:
         where = f"for the GPUs in build.json, not for {resolved.device.title}"

@@ -56,6 +56,11 @@ class EmulatedHost:
         version: str | None = self._info()["runtimes"].get(runtime)
         return version
 
+    def engine_builder(self, package: str) -> Mapping[str, Any]:
+        """See ``Host.engine_builder``: there is no GPU."""
+        said: Mapping[str, Any] = self._info("--builder", package)["builder"]
+        return said
+
     def recall(self, out: Path) -> None:
         """Results are written where they are wanted."""
 
@@ -63,8 +68,8 @@ class EmulatedHost:
         """See ``Host.run``. It takes 20 to 3,000 times as long as it would on a processor."""
         return self._runners.run(task, lease_s=lease_s, tell=tell)
 
-    def _info(self) -> Mapping[str, Any]:
-        words = (self._python, "-m", "edgecnn.runner", "--lease-s", str(_LEASE_S), "info")
+    def _info(self, *asked: str) -> Mapping[str, Any]:
+        words = (self._python, "-m", "edgecnn.runner", "--lease-s", str(_LEASE_S), "info", *asked)
         program = Program(words, ("info",), Path("/"), package_environment())
         return run_program(program, lease_s=_LEASE_S, tell=Unheard())
 

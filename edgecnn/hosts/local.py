@@ -6,13 +6,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from edgecnn.hosts.program import Program, run_program
+from edgecnn.hosts.program import Program, Unheard, package_environment, run_program
 from edgecnn.hosts.task import SCHEDULE, Task
 from edgecnn.runner.environment import read_environment
-from edgecnn.runner.interpreters import python_of, runtime_version
+from edgecnn.runner.interpreters import began_with, own_python, python_of, runtime_version
 from edgecnn.runner.schedule import clean_environment
 from edgecnn.values.profile import Environment
 from edgecnn.values.stage import Progress
+
+_INFO_S = 120.0
 
 
 class LocalHost:
@@ -41,6 +43,14 @@ class LocalHost:
     def runtime_version(self, runtime: str) -> str | None:
         """What this Python has installed, or the runtime's own."""
         return runtime_version(runtime)
+
+    def engine_builder(self, package: str) -> Mapping[str, Any]:
+        """See ``Host.engine_builder``."""
+        words = (self._python or own_python(package) or began_with(), "-m", "edgecnn.runner", "--lease-s", str(_INFO_S))
+        about = ("info", "--builder", package)
+        program = Program((*words, *about), about, environment=package_environment())
+        said: Mapping[str, Any] = run_program(program, lease_s=_INFO_S, tell=Unheard())["builder"]
+        return said
 
     def recall(self, out: Path) -> None:
         """Results are written where they are wanted."""

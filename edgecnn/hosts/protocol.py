@@ -24,6 +24,13 @@ class Host(Protocol):
     def runtime_version(self, runtime: str) -> str | None:
         """The version of a runtime there; None where it is not installed."""
 
+    def engine_builder(self, package: str) -> Mapping[str, Any]:
+        """What engines are bound to that a package builds there: ``package, version, capability, gpus, driver``.
+
+        Raises:
+            RunnerFailed: the package or the GPU is missing there.
+        """
+
     def recall(self, out: Path) -> None:
         """Bring what an interrupted call left of a folder of results, as old as it is; nothing where there is nothing."""
 

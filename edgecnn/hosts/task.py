@@ -51,6 +51,8 @@ class Task:
     """Folder of results."""
     schedule: Schedule | None = None
     """Of ``bench``, which has an ``out`` too."""
+    kept: Mapping[str, str] = field(default_factory=dict)
+    """Option to the name of a file in the folder of results, which is written there and perhaps read."""
 
     def argv(self, place: Callable[[Path], str] = str) -> list[str]:
         """The runner's words, with paths as ``place`` names them."""
@@ -60,6 +62,8 @@ class Task:
         if self.out is not None:
             if self.schedule is not None:
                 words += ["--schedule", place(self.out / SCHEDULE)]
+            for option, name in self.kept.items():
+                words += [option, f"{place(self.out)}/{name}"]
             words += ["--out", place(self.out)]
         return words
 

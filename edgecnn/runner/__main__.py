@@ -57,6 +57,10 @@ def _info(given: argparse.Namespace) -> Dict[str, Any]:
     from .manifest import MANIFEST
     from .runtimes import runtime_of
 
+    if given.builder is not None:
+        from .engine_record import describe_builder
+
+        return {"builder": describe_builder(given.builder)}
     if not (given.kit / MANIFEST).exists():
         return {"environment": read_environment(), "runtimes": reachable_runtimes()}
     kit = _kit(given)
@@ -77,6 +81,12 @@ def _build_engine(given: argparse.Namespace) -> Dict[str, Any]:
     kit = _kit(given)
     kit.verify_files()
     wish = engine.Wish(given.package, given.capability, given.timing_cache)
+    if given.once:
+        from .engine_record import standing_record
+
+        record = standing_record(kit, given.out, wish)
+        if record is not None:
+            return {"engine": record}
     return {"engine": engine.build_engines(kit.folder, given.out, wish, progress)}
 
 
@@ -134,7 +144,8 @@ def _parser() -> argparse.ArgumentParser:
         help="end when standard input closes, or brings no byte for so long",
     )
     commands = parser.add_subparsers(dest="name", required=True, metavar="COMMAND")
-    _add(commands, "info", _info, "what this machine is")
+    info = _add(commands, "info", _info, "what this machine is")
+    info.add_argument("--builder", metavar="NAME", help="of this machine only what engines are bound to that this package builds")
     test = _add(commands, "selftest", _selftest, "whether this is the kit that was packaged, and computes the same here")
     _add_knobs(test)
     build = _add(commands, "build-engine", _build_engine, "make the engine that a device runs")
@@ -143,6 +154,7 @@ def _parser() -> argparse.ArgumentParser:
     build.add_argument(
         "--timing-cache", type=Path, metavar="FILE", help="begin from what an earlier build measured, and leave it there"
     )
+    build.add_argument("--once", action="store_true", help="keep what an earlier call left there whole, for this very machine")
     build.add_argument("--out", type=Path, required=True, metavar="FOLDER")
     evaluation = _add(commands, "evaluate", _evaluate, "logits of an array of pixels")
     evaluation.add_argument("--pixels", type=Path, required=True, metavar="FILE.npy", help="uint8 (N, H, W, 3)")

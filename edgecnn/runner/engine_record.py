@@ -7,11 +7,15 @@ others slowly after a warning, and trusts the bytes; each is said here by its na
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, List
+from typing import TYPE_CHECKING, Any, Dict, List, Optional
 
-from .engine import RECORD, SCHEMA
+from .cudart import Cuda
+from .engine import RECORD, SCHEMA, Wish, engine_name
+from .engine_build import import_builder
+from .environment import read_conditions
 from .failure import RunnerError
 from .files import read_json, sha256_of
+from .sensors import gpu_models
 
 if TYPE_CHECKING:
     from .kit import Kit
@@ -42,6 +46,47 @@ def read_record(kit: Kit, engine: Path) -> Dict[str, Any]:
         why = "its SHA-256 is not the one in {}".format(record_file)
         raise RunnerError("engine-altered", "{}: not the engine that was built".format(engine), why, BUILD)
     return record
+
+
+def describe_builder(package: str) -> Dict[str, Any]:
+    """What binds the engines of this machine's builder: ``package``, ``version``, ``capability``, ``gpus`` and ``driver``.
+
+    ``capability`` is None of a builder ahead of time on a machine without a GPU, and ``driver`` where it cannot be read.
+
+    Raises:
+        RunnerError: builder-missing, or of a builder that needs one that there is no GPU, or no CUDA to ask it.
+    """
+    trt = import_builder(package, None)
+    capability = None  # type: Optional[str]
+    try:
+        capability = Cuda().capability()
+    except RunnerError:
+        if package == PACKAGES[0]:
+            raise
+    facts = {"package": package, "version": str(trt.__version__), "capability": capability, "gpus": gpu_models()}
+    return dict(facts, driver=read_conditions().get("driver"))
+
+
+def standing_record(kit: Kit, out: Path, wish: Wish) -> Optional[Dict[str, Any]]:
+    """The record of engines that lie in ``out`` whole and are those that a build would make now; None where it must build.
+
+    Raises:
+        RunnerError: there is no such builder, or no GPU to hold them against.
+    """
+    package = wish.package or str((kit.manifest.engine or {}).get("builder"))
+    names = [engine_name(capability) for capability in wish.capabilities] or [engine_name(None)]
+    if not all((out / name).is_file() for name in names) or not (out / RECORD).is_file():
+        return None
+    now = describe_builder(package)
+    try:
+        for name in names:
+            record = read_record(kit, out / name)
+            check_version(record, out / name, now["version"])
+            if not wish.capabilities:
+                check_gpu(record, out / name, now["capability"], now["gpus"])
+    except RunnerError:
+        return None
+    return record if record["package"] == package else None
 
 
 def _fault(record: Any) -> str:

@@ -1,25 +1,37 @@
-"""The ahead-of-time proof: the very file that the kit ships is parsed and built, on a machine without the device.
+"""Engines, twice: as a proof ahead of time, on a machine without the device, and on the device itself, to be run there.
 
-The engines are for the GPUs named in the settings, never for a device whose GPU the builder does not know (TensorRT-RTX knows no
-Jetson); what carries over is that the file parses, that it builds, and which precision was planned for each layer.
+In both the very file that the kit ships is parsed and built. The engines of the proof are for the GPUs named in its settings,
+never for a device whose GPU the builder does not know (TensorRT-RTX knows no Jetson); what carries over is that the file parses,
+that it builds, and which precision was planned for each layer.
 """
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar, Literal
 
 from edgecnn.backends.tensorrt import BACKEND
+from edgecnn.errors.host import RunnerFailed
+from edgecnn.errors.tensorrt import BuildLogUnreadable
 from edgecnn.hosts.local import LocalHost
 from edgecnn.hosts.protocol import Host
 from edgecnn.hosts.task import Task
+from edgecnn.values.engine_builder import EngineBuilder
+from edgecnn.values.key import Key
 from edgecnn.values.stage import Progress, Role, Stage
 
 LEASE_S = 1800.0
 """An engine for a small network takes a second; the largest on a board takes minutes."""
 DISTRIBUTIONS = {"tensorrt_rtx_bindings": "tensorrt-rtx-cu13-bindings", "tensorrt": "tensorrt"}
 """Builder module to the distribution whose version binds the engines' bytes."""
+KIT, LOG, PLANNED = "kit", "build.log", "planned.json"
+"""Of an engine that was built on its device: the kit with the engine in it, what the builder said, and what it planned."""
+_BUILDING = ".building"
+_ENGINES = "build"
+"""Where the runner's session looks for an engine, inside the kit."""
+_TIMING_CACHE = "timing.cache"
 
 
 class CompileStage(Stage):
@@ -58,3 +70,65 @@ class CompileStage(Stage):
         host.run(task, lease_s=LEASE_S, tell=tell)
         planned = BACKEND.read_planned(out / "build.log", mac_table(given["kit"] / "model.onnx"))
         (out / "planned.json").write_text(planned.model_dump_json(indent=1) + "\n", encoding="utf-8")
+
+
+class EngineStage(CompileStage):
+    """A kit → the same kit with the engine of one GPU in it, ready to run there; the builder's log and timing cache beside it.
+
+    A kind of its own it is not: the other takes the same kits. What binds the bytes was asked of the machine before anything was
+    planned, and is a setting, so that another driver or TensorRT is another key. What a lost link left is gone on with: an
+    engine that was finished there is fetched and not built again.
+    """
+
+    resumable: ClassVar[bool] = True
+
+    package: Literal["tensorrt_rtx_bindings", "tensorrt"] = "tensorrt"
+    builder: EngineBuilder
+
+    @classmethod
+    def of(cls, builder: EngineBuilder, kit: Key) -> EngineStage:
+        """The engine of a kit. A builder ahead of time is told for which GPU; the full one takes that of its machine."""
+        named = builder.package != "tensorrt" and builder.capability is not None
+        settings = {"package": builder.package, "builder": builder, "capabilities": (builder.capability,) if named else ()}
+        return cls.model_validate({"inputs": {"kit": kit}, **settings})
+
+    @property
+    def tools(self) -> tuple[str, ...]:
+        """None here: the builder's version is that of the machine that builds, in ``builder``."""
+        return ()
+
+    def make_on(self, host: Host, given: Mapping[Role, Path], out: Path, tell: Progress) -> None:
+        """Build on the machine that ``builder`` describes.
+
+        Raises:
+            RunnerFailed: see ``CompileStage.make_on``; the log stays, and a note says where.
+            RunnerTimedOut, RunnerCrashed: the builder hung, or took its runner with it.
+            LinkLost: the same call goes on.
+        """
+        building = out / _BUILDING
+        words = [word for capability in self.capabilities for word in ("--capability", capability)]
+        asked = ("--once", "--package", self.package, *words)
+        task = Task(given["kit"], "build-engine", asked, out=building, kept={"--timing-cache": _TIMING_CACHE})
+        try:
+            host.run(task, lease_s=LEASE_S, tell=tell)
+        except RunnerFailed:
+            if (building / LOG).is_file():
+                tell.note(f"what {self.package} said is in {building / LOG}")
+            raise
+        shutil.copytree(given["kit"], out / KIT, copy_function=shutil.copyfile, dirs_exist_ok=True)
+        (out / KIT / _ENGINES).mkdir(exist_ok=True)
+        for path in sorted(path for path in building.iterdir() if path.is_file() and not path.name.startswith(".")):
+            inside = path.suffix == ".plan" or path.name == "build.json"
+            shutil.copyfile(path, (out / KIT / _ENGINES if inside else out) / path.name)
+        self._read_plan(given["kit"], out, tell)
+
+    def _read_plan(self, kit: Path, out: Path, tell: Progress) -> None:
+        """What runs will be read from what ran: a log of another form costs the plan alone."""
+        from edgecnn.graph.macs import mac_table
+
+        try:
+            planned = BACKEND.read_planned(out / LOG, mac_table(kit / "model.onnx"))
+        except BuildLogUnreadable as error:
+            tell.note(error.line())
+            return
+        (out / PLANNED).write_text(planned.model_dump_json(indent=1) + "\n", encoding="utf-8")

@@ -15,7 +15,6 @@ from edgecnn.building.wording import measure_command, notices, unexecuted
 from edgecnn.measure.kits import KitRef
 from edgecnn.values.artifact import Unavailable
 from edgecnn.values.candidate import Candidate, Precision, Runtime
-from edgecnn.values.key import digest_of
 from edgecnn.values.recipe import Recipe
 from edgecnn.values.report import Choice
 from edgecnn.values.weights import WeightsAnswer
@@ -39,44 +38,15 @@ def command(kits: dict[str, KitRef], choice: Choice, out: str = "out") -> str | 
     return measure_command(a_request(Path(out), device=device_named("raspberry-pi-5")), choice, kits)
 
 
-def test_kits_without_an_engine_are_measured_from_here(kits: dict[str, KitRef]) -> None:
-    said = "edgecnn bench out --host USER@raspberry-pi-5"
-    assert command(kits, provisional("onnxruntime-int8", "onnxruntime-fp32")) == said
-    assert command(kits, provisional("openvino-fp32")) == said
+@pytest.mark.parametrize("carried", [("onnxruntime-int8", "onnxruntime-fp32"), ("openvino-fp32",), ("tensorrt-fp16",)])
+def test_whatever_is_carried_is_measured_from_here(kits: dict[str, KitRef], carried: tuple[str, ...]) -> None:
+    assert command(kits, provisional(*carried)) == "edgecnn bench out --host USER@raspberry-pi-5"
 
 
-def test_a_bundle_with_an_engine_is_copied_and_measured_in_a_kit_there(kits: dict[str, KitRef]) -> None:
-    there = f"edgecnn-{digest_of([kits['tensorrt-fp16'].digest, kits['onnxruntime-fp32'].digest])[:8]}"
-    assert command(kits, provisional("tensorrt-fp16", "onnxruntime-fp32")) == (
-        f"scp -r out/bundle USER@raspberry-pi-5:{there} && "
-        f"ssh USER@raspberry-pi-5 'cd {there}/kits/onnxruntime-fp32 && python3 -m runner measure ../..'"
-    )
-
-
-@pytest.mark.parametrize(
-    ("carried", "before", "path"),
-    [("onnxruntime-fp32", ["edgecnn", "bench"], "my builds/it's"), ("tensorrt-fp16", ["scp", "-r"], "my builds/it's/bundle")],
-)
-def test_a_path_with_spaces_and_quotes_is_one_word_of_the_shell(
-    kits: dict[str, KitRef], carried: str, before: list[str], path: str
-) -> None:
-    said = command(kits, provisional(carried), out="my builds/it's")
+def test_a_path_with_spaces_and_quotes_is_one_word_of_the_shell(kits: dict[str, KitRef]) -> None:
+    said = command(kits, provisional("onnxruntime-fp32"), out="my builds/it's")
     assert said is not None
-    assert shlex.split(said)[:3] == [*before, path]
-
-
-@pytest.mark.parametrize("carried", [("tensorrt-fp16",), ("tensorrt-fp16", "onnxruntime-fp32")])
-def test_the_kit_that_measures_is_one_that_is_carried(kits: dict[str, KitRef], carried: tuple[str, ...]) -> None:
-    said = command(kits, provisional(*carried))
-    assert said is not None
-    assert f"/kits/{carried[-1]} && python3" in said, "a kit without an engine, where one is carried"
-
-
-def test_other_kits_go_to_another_folder_of_the_device(kits: dict[str, KitRef], tmp_path: Path) -> None:
-    choice = provisional("tensorrt-fp16")
-    again = {"tensorrt-fp16": a_kit(tmp_path / "again", TRT_FP16, b"other weights")}
-    folders = {shlex.split(command(each, choice) or "")[3] for each in (kits, again)}
-    assert len(folders) == 2
+    assert shlex.split(said)[:3] == ["edgecnn", "bench", "my builds/it's"]
 
 
 def test_a_settled_choice_has_nothing_to_measure(kits: dict[str, KitRef]) -> None:

@@ -89,6 +89,11 @@ class SshHost:
         found = self._info()["runtimes"].get(runtime)
         return None if found is None else str(found)
 
+    def engine_builder(self, package: str) -> Mapping[str, Any]:
+        """See ``Host.engine_builder``."""
+        said: Mapping[str, Any] = self._asked("info", "--builder", package)["builder"]
+        return said
+
     def recall(self, out: Path) -> None:
         """See ``Host.recall``."""
         results = Results(self.board, self.contents, out)
@@ -178,11 +183,15 @@ class SshHost:
 
     def _info(self) -> Mapping[str, Any]:
         if self._about is None:
-            self._connected()
-            files = {f"runner/{name}": path for name, path in self.contents.of_folder(_RUNNER).items()}
-            place = self.contents.folder(files, "kits")
-            self._about = self._program(place, ["info"], "info", LEASE_S * 4, Unheard())
+            self._about = self._asked("info")
         return self._about
+
+    def _asked(self, *words: str) -> Mapping[str, Any]:
+        """What this edgecnn's own runner answers there, without a kit."""
+        self._connected()
+        files = {f"runner/{name}": path for name, path in self.contents.of_folder(_RUNNER).items()}
+        argv = ["--lease-s", str(LEASE_S), *words]
+        return self._program(self.contents.folder(files, "kits"), argv, words[0], LEASE_S * 4, Unheard())
 
     def _begin(self) -> None:
         self.board.hello()

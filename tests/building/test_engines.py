@@ -1,0 +1,208 @@
+"""Engines that are built where they run: what binds their bytes is asked first and in their keys, and a failure costs one kit."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from edgecnn.backends.tensorrt import BACKEND
+from edgecnn.building.devices import device_named, local_facts
+from edgecnn.building.engines import with_builder
+from edgecnn.building.execute import Execution, Workshop, execute
+from edgecnn.building.observe import Observer
+from edgecnn.building.plan import Plan, Step, plan
+from edgecnn.building.publish import publish_bundle
+from edgecnn.building.resolve import BASELINE
+from edgecnn.building.station import Station
+from edgecnn.errors.base import ExitCode
+from edgecnn.errors.board import LinkLost
+from edgecnn.errors.engines import BoardLacksBuilder, BuilderUnfit
+from edgecnn.errors.host import RunnerFailed
+from edgecnn.hosts.local import LocalHost
+from edgecnn.hosts.task import Task
+from edgecnn.stages.compile import EngineStage
+from edgecnn.store.store import Store
+from edgecnn.values.artifact import Failed
+from edgecnn.values.candidate import Candidate, Rung
+from edgecnn.values.engine_builder import EngineBuilder
+from edgecnn.values.profile import Environment
+from edgecnn.values.stage import Progress, Role, Stage
+from tests.building.resolutions import TRT_FP16, VERSIONS, resolved
+from tests.building.scenes import ELSEWHERE, NoHost, a_choice, a_kit, a_report, an_artifact
+from tests.measure.labs import FakeHost, lab_at
+from tests.store.toys import Ear
+
+ORIN = EngineBuilder(package="tensorrt", version="10.3.0", capability="8.7", driver="# R36 (release), REVISION: 4.3")
+BOTH = (BASELINE, TRT_FP16)
+
+
+class Jetson(NoHost):
+    """A machine with a builder, whose task ends as it is told to."""
+
+    def __init__(self, builder: EngineBuilder = ORIN, ends: Exception | None = None) -> None:
+        self.builder, self.ends = builder, ends
+        self.asked: list[Task] = []
+
+    def engine_builder(self, package: str) -> Mapping[str, Any]:
+        assert package == "tensorrt"
+        return self.builder.model_dump()
+
+    def run(self, task: Task, *, lease_s: float, tell: object) -> Any:
+        self.asked.append(task)
+        assert self.ends is not None
+        raise self.ends
+
+
+def station(host: Any, board: str | None = "nano") -> Station:
+    return Station(host, local_facts(), Environment(conditions={}, observed={}), board)
+
+
+def weak_candidates() -> tuple[Candidate, ...]:
+    offered = BACKEND.supports(device_named("jetson-xavier-nx"))
+    return tuple(each for each in offered if isinstance(each, Candidate))
+
+
+def test_the_device_is_asked_only_where_it_is_at_hand_and_an_engine_is_needed() -> None:
+    assert with_builder(resolved(candidates=BOTH), station(Jetson()), Ear()).device_builder == ORIN
+    for each in (resolved(), resolved(candidates=BOTH, attachment=ELSEWHERE)):
+        assert with_builder(each, station(NoHost()), Ear()).device_builder is None, "nobody was asked"
+
+
+def test_a_board_without_tensorrt_is_told_so_before_anything_is_made() -> None:
+    try:
+        LocalHost().engine_builder("tensorrt")
+    except RunnerFailed as error:
+        missing = error
+    else:
+        pytest.skip("tensorrt itself is installed here")
+    with pytest.raises(BoardLacksBuilder) as caught:
+        with_builder(resolved(candidates=BOTH), station(LocalHost()), Ear())
+    assert (caught.value.exit_code, caught.value.because) == (ExitCode.MISSING, missing.because)
+    assert caught.value.what.startswith("nano: the builder tensorrt cannot be imported by /")
+    heard = Ear()
+    assert with_builder(resolved(candidates=BOTH), station(LocalHost(), None), heard).device_builder is None
+    assert heard.notes == [f"no engine is built here: {missing.line()}"], "this machine goes on with twins"
+
+
+def test_another_jetpack_than_the_kits_were_made_for_is_named() -> None:
+    with pytest.raises(BuilderUnfit) as caught:
+        with_builder(resolved(candidates=BOTH), station(Jetson(ORIN.model_copy(update={"version": "8.6.2.3"}))), Ear())
+    assert caught.value.line() == (
+        "nano has tensorrt 8.6.2.3, and the kits need tensorrt>=10.3,<11: TensorRT comes with JetPack: 5.1 has 8.5, 6.0 has 8.6, "
+        "6.1 and 6.2 have 10.3 — flash the JetPack of the device's file, or build for what is there: "
+        "edgecnn devices add NAME --host BOARD [builder-unfit]"
+    )
+
+
+def test_jetpack_5_builds_the_weakly_typed_kits_and_no_newer_one_does() -> None:
+    asked = resolved(candidates=(BASELINE, *weak_candidates()))
+    xavier = ORIN.model_copy(update={"version": "8.5.2.2", "capability": "7.2"})
+    planned = plan(with_builder(asked, station(Jetson(xavier)), Ear()))
+    assert planned.step("engine:tensorrt8-int8-unverified") is not None
+    with pytest.raises(BuilderUnfit, match=r"kits need tensorrt>=8\.5,<8\.6"):
+        with_builder(asked, station(Jetson()), Ear())
+
+
+@pytest.mark.parametrize("change", [{"version": "10.3.1"}, {"capability": "8.9"}, {"gpus": ("NVIDIA RTX",)}, {"driver": None}])
+def test_whatever_binds_an_engine_to_its_machine_is_in_its_key_and_in_no_other(change: dict[str, Any]) -> None:
+    here, other = (plan(resolved(candidates=BOTH, device_builder=each)) for each in (ORIN, ORIN.model_copy(update=change)))
+    differ = {step.id for step, theirs in zip(here.steps, other.steps, strict=True) if step.key != theirs.key}
+    assert differ == {"engine:tensorrt-fp16"}
+    without = {step.id: step.key for step in plan(resolved(candidates=BOTH)).steps}
+    assert {step.id: step.key for step in here.steps if step.id not in differ} == without
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+class ToyPackage(Stage):
+    kind: ClassVar[str] = "package"
+    revision: ClassVar[int] = 1
+
+    def make(self, given: Mapping[Role, Path], out: Path, tell: Progress) -> None:
+        (out / "kit.json").write_text("{}")
+
+
+def executed(host: Jetson, folder: Path) -> Execution:
+    """A packaged kit, and its engine."""
+    package, versions = ToyPackage(), VERSIONS
+    engine = EngineStage(inputs={"kit": package.key(versions)}, builder=ORIN)
+    steps = tuple(
+        Step(id=f"{name}:{TRT_FP16.id}", stage=stage, key=stage.key(versions), candidate=TRT_FP16.id)
+        for name, stage in (("package", package), ("engine", engine))
+    )
+    rungs = (Rung(name="half", candidates=(TRT_FP16,)),)
+    shop = Workshop(store=Store.open(folder / "store"), host=NoHost(), environment={}, tell=Ear(), device=host)
+    return execute(Plan(resolved=resolved(candidates=BOTH), steps=steps, rungs=rungs), shop)
+
+
+def test_a_builder_that_fails_costs_that_candidate_alone(tmp_path: Path) -> None:
+    died = RunnerFailed(ref="builder-died", what="tensorrt ended by signal 11", because=None, hint=None)
+    host = Jetson(ends=died)
+    found = executed(host, tmp_path)
+    (task,) = host.asked
+    assert (task.command, task.words, task.kept) == (
+        "build-engine",
+        ("--once", "--package", "tensorrt"),
+        {"--timing-cache": "timing.cache"},
+    )
+    assert found.outcomes["engine:tensorrt-fp16"] == Failed(ref=died.ref, what=died.line(), hint=None)
+
+
+def test_a_board_that_went_away_while_it_built_ends_the_call(tmp_path: Path) -> None:
+    with pytest.raises(LinkLost):
+        executed(Jetson(ends=LinkLost(board="nano", doing="build-engine")), tmp_path)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def an_observer(folder: Path, **changes: Any) -> Observer:
+    """Of a TensorRT kit that was packaged, with its twin."""
+    kit = a_kit(folder / "packaged", TRT_FP16)
+    execution = Execution(plan=plan(resolved(candidates=BOTH, **changes)))
+    for name in ("package", "package-twin"):
+        made = an_artifact(name, folder / name, {"kit.json": whole_manifest(kit.folder, twin=name == "package-twin")})
+        execution.artifacts[f"{name}:{TRT_FP16.id}"] = made
+    return Observer(execution, lab_at(FakeHost(), Store.open(folder / "store")))
+
+
+def whole_manifest(kit: Path, *, twin: bool) -> str:
+    manifest = json.loads((kit / "kit.json").read_text())
+    module = "onnxruntime_cpu" if twin else "tensorrt_gpu"
+    stands_for = {"kit": "k"} if twin else None
+    candidate = TRT_FP16.model_dump(mode="json")
+    return json.dumps({**manifest, "session": {"module": module}, "stands_for": stands_for, "candidate": candidate})
+
+
+def test_where_the_engine_was_built_it_answers_and_runs_itself_and_ships_without_it(tmp_path: Path) -> None:
+    observer = an_observer(tmp_path)
+    observer.collect_kits((TRT_FP16,))
+    assert observer.seen.answering[TRT_FP16.id].runtime == "onnxruntime", "its twin, where there is no engine"
+    packaged = observer.execution.artifacts[f"package:{TRT_FP16.id}"].folder
+    built = an_artifact("compile", tmp_path / "built")
+    shutil.copytree(packaged, built.folder / "kit")
+    shutil.copyfile(tmp_path / "packaged/model.onnx", built.folder / "kit/model.onnx")
+    (built.folder / "kit/build").mkdir()
+    (built.folder / "kit/build/engine.plan").write_bytes(b"of this GPU alone")
+    observer.execution.artifacts[f"engine:{TRT_FP16.id}"] = built
+    observer.collect_kits((TRT_FP16,))
+    kit = observer.seen.answering[TRT_FP16.id]
+    assert (kit.runtime, kit.stands_for, kit.folder) == ("tensorrt", None, built.folder / "kit")
+    assert kit == observer.seen.kits[TRT_FP16.id]
+    publish_bundle(a_report(choice=a_choice(TRT_FP16.id)), observer.seen.kits, tmp_path)
+    shipped = tmp_path / "bundle/kits" / TRT_FP16.id
+    assert sorted(path.name for path in shipped.iterdir()) == ["kit.json", "model.onnx"]
+
+
+def test_a_kit_whose_engine_could_not_be_built_is_out_and_no_stand_in_takes_its_place(tmp_path: Path) -> None:
+    observer = an_observer(tmp_path)
+    failed = Failed(ref="builder-died", what="tensorrt ended by signal 11")
+    observer.execution.outcomes[f"engine:{TRT_FP16.id}"] = failed
+    observer.collect_kits((TRT_FP16,))
+    assert observer.seen.failures == {TRT_FP16.id: failed}
