@@ -20,6 +20,7 @@ from edgecnn.building.extent import Extent
 from edgecnn.building.finished import FinishedBuild, finished_build
 from edgecnn.building.judged import JudgeRequest, judge_finished
 from edgecnn.building.plan import Plan, plan
+from edgecnn.building.preflight.ready import Wanted, runtimes_of
 from edgecnn.building.publish import Page, check_output
 from edgecnn.building.request import BuildRequest, HostAsked
 from edgecnn.building.resolve import attachment_of
@@ -86,7 +87,8 @@ def bench(request: BenchRequest, store: Store, tell: Progress, pages: Mapping[st
     _require_same_device(request, device)
     asked = _as_a_build(request, finished)
     check_output(asked.out, asked.recipe.data.path)
-    with station_of(request.host, device, f"edgecnn bench {shlex.quote(str(request.folder))}") as station:
+    what = f"edgecnn bench {shlex.quote(str(request.folder))}"
+    with station_of(request.host, Wanted(device, what, runtimes_of(finished.resolved.candidates)), tell) as station:
         _require_same_processor(finished, station)
         planned = _planned(finished, station, tell)
         try:

@@ -19,6 +19,7 @@ from edgecnn.building.lookout import Lookout
 from edgecnn.building.objective_race import race_for_choice, require_meter
 from edgecnn.building.observe import Observer, RaceManner, finalists, pixel_sets
 from edgecnn.building.plan import ENGINE, Plan, plan, reference_of
+from edgecnn.building.preflight.ready import Wanted
 from edgecnn.building.publish import (
     Page,
     check_output,
@@ -42,6 +43,7 @@ from edgecnn.measure.meter_log import open_log
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Artifact, Miss
 from edgecnn.values.artifact import Given as GivenInput
+from edgecnn.values.candidate import Runtime
 from edgecnn.values.key import Key
 from edgecnn.values.profile import Environment
 from edgecnn.values.report import BuildReport
@@ -124,11 +126,18 @@ def run_build(request: BuildRequest, store: Store, tell: Progress, pages: Mappin
     check_output(request.out, request.recipe.data.path)
     if request.meter is not None:
         open_log(request.meter)
-    with station_of(request.host, request.device, request.command) as station:
+    with station_of(request.host, wanted_of(request), tell) as station:
         planned = plan(with_builder(resolve(request, store, tell, station.facts), station, tell))
         if request.only_judge:
             require_made(planned, store, request)
         return measured_build(planned, station, request, (store, tell, pages or {}))
+
+
+def wanted_of(request: BuildRequest) -> Wanted:
+    """The board that a build's kits run on: fp32 in ONNX Runtime, which everything is held against, is always among them."""
+    runtime = request.recipe.target.runtime
+    runtimes = None if runtime is None else frozenset((runtime, Runtime.ONNXRUNTIME))
+    return Wanted(request.device, request.command, runtimes)
 
 
 def measured_build(planned: Plan, station: Station, request: BuildRequest, given: Given) -> BuildReport:

@@ -19,10 +19,12 @@ class HostAsked(Value):
 
     address: str
     """What ssh connects to."""
-    python: str = "python3"
-    """The interpreter there that has the runtimes."""
+    python: str | None = None
+    """The interpreter there that has the runtimes. None: ``python3``, or the one that ``--carry-wheels`` made there."""
     clean: bool = False
     """Whether everything of ours is removed from the board afterwards."""
+    carry_wheels: bool = False
+    """Whether packages that it lacks are fetched here and unpacked there."""
 
 
 class BuildRequest(Value):

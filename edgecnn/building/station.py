@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import shlex
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
-from edgecnn.building.devices import LocalFacts, known_devices, local_facts, matches
+from edgecnn.building.devices import LocalFacts, local_facts
+from edgecnn.building.preflight.facts import as_local
+from edgecnn.building.preflight.ready import Wanted, fit_board, furnished, warnings_of
 from edgecnn.building.request import HostAsked
-from edgecnn.errors.board import BoardFailed, BoardIsAnotherDevice
 from edgecnn.hosts.local import LocalHost
 from edgecnn.hosts.protocol import Host
 from edgecnn.hosts.ssh.address import Address
@@ -20,16 +18,12 @@ from edgecnn.hosts.ssh.host import LOCK, SshHost
 from edgecnn.hosts.ssh.link import Link
 from edgecnn.measure.lab import Lab
 from edgecnn.store.store import Store
-from edgecnn.values.device import Device
 from edgecnn.values.key import digest_of
 from edgecnn.values.profile import Environment
 from edgecnn.values.stage import Progress
 
 THIS_MACHINE = "this machine"
 """What profiles are filed under where the machine is not the device."""
-_FACTS = ("/proc/cpuinfo", "/proc/meminfo", "/proc/device-tree/model")
-_GPUS = "/proc/driver/nvidia/gpus"
-_MARK = "==edgecnn=="
 
 
 @dataclass(frozen=True)
@@ -41,6 +35,8 @@ class Station:
     environment: Environment
     board: str | None = None
     """As the user named it; None: this machine."""
+    warnings: tuple[str, ...] = ()
+    """What was found there that spoils figures, a sentence each."""
 
     def lab(self, store: Store, tell: Progress, device: str = THIS_MACHINE) -> Lab:
         """Where this station's kits are measured."""
@@ -53,6 +49,7 @@ class Station:
             machine=self.facts.describe(),
             environment=self.environment,
             lane=lane,
+            warnings=self.warnings,
         )
 
 
@@ -63,47 +60,36 @@ def station_here() -> Station:
 
 
 @contextmanager
-def station_of(asked: HostAsked | None, device: Device, what: str) -> Iterator[Station]:
+def station_of(asked: HostAsked | None, wanted: Wanted, tell: Progress) -> Iterator[Station]:
     """The machine that was asked for, held while the block runs.
+
+    A board is looked at before anything is copied to it: what keeps kits from running there ends the call with what mends it,
+    what only spoils figures is told and recorded.
 
     Args:
         asked: a board; None: this machine.
-        device: what the board has to be.
-        what: shown to whoever else wants the board meanwhile.
+        wanted: what the board has to be, and what for.
+        tell: hears what distorts a measurement there, and which packages are brought.
 
     Raises:
-        EdgecnnError: of ``errors.board``, among them that the board is another device.
+        EdgecnnError: of ``errors.board`` and ``errors.preflight``, among them that the board is another device.
     """
     if asked is None:
         yield station_here()
         return
-    with SshHost.open(Address.of(asked.address), what=what, python=asked.python, folder=FOLDER, lock=LOCK) as host:
-        facts = facts_there(host.board.link)
-        if not matches(device, facts):
-            known = tuple(each.name for each in known_devices().devices if each.facts_only is None and matches(each, facts))
-            raise BoardIsAnotherDevice(board=asked.address, machine=facts.describe(), device=device.title, matching=known)
-        yield Station(host, facts, host.identify(), asked.address)
+    link = Link.open(Address.of(asked.address))
+    try:
+        seen = fit_board(link, asked, wanted)
+    except BaseException:
+        link.close()
+        raise
+    with SshHost.over(link, what=wanted.what, python=seen.python, folder=FOLDER, lock=LOCK) as host:
+        if asked.carry_wheels:
+            seen = furnished(seen, wanted, tell)
+            host.board.python = seen.python
+        warnings = tuple(f"{asked.address}: {sentence}" for sentence in warnings_of(seen, wanted))
+        for warning in warnings:
+            tell.note(warning)
+        yield Station(host, as_local(seen.facts), host.identify(), asked.address, warnings)
         if asked.clean:
             host.clean()
-
-
-def facts_there(link: Link) -> LocalFacts:
-    """What the board's kernel says of itself, read as this machine's facts are.
-
-    Raises:
-        BoardFailed: it does not answer as a Linux does.
-    """
-    script = f"uname -m; nproc; for f in {' '.join(_FACTS)} {_GPUS}/*/information; do "
-    script += f'[ -r "$f" ] && printf "\\n{_MARK}%s\\n" "$f" && cat "$f"; done; true'
-    said = link.ask(f"exec sh -c {shlex.quote(script)}", doing="asking what it is").stdout.decode("utf-8", "replace")
-    head, *files = said.split(f"\n{_MARK}")
-    words = head.split()
-    if len(words) != 2 or not words[1].isdigit():  # noqa: PLR2004 - the answers of uname and nproc
-        raise BoardFailed(board=link.board, doing="asking what it is", said=[head.strip()[-200:]])
-    with tempfile.TemporaryDirectory(prefix="edgecnn-facts-") as place:
-        for each in files:
-            name, _, text = each.partition("\n")
-            path = Path(place) / name.lstrip("/")
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-        return local_facts(Path(place), architecture=words[0], cores=int(words[1]))

@@ -52,6 +52,7 @@ def notices(scene: Scene, *, anew: str = "`edgecnn judge` races anew") -> tuple[
     if scene.seen.knobs is not None and scene.seen.knobs.reused:
         said.append(f"knobs race: {_age(scene.seen.knobs.observed_at)}; {anew}")
     said += _of_the_desktop_gpu(scene)
+    said += scene.lab.warnings
     said += scene.seen.notes
     if resolved.data.copies:
         said.append(f"{len(resolved.data.copies)} copies of other images were left out: {'; '.join(resolved.data.copies[:3])}")

@@ -43,6 +43,7 @@ class Asked:
     host: str | None = None
     python: str | None = None
     clean: bool = False
+    carry_wheels: bool = False
     verb: str = field(default="build")
 
 
@@ -76,30 +77,32 @@ def request_from(asked: Asked, goal: Goal) -> BuildRequest:
             "until": None if asked.until is None else share_of(asked.until),
             "extent": extent_of(asked.batches, end_to_end=asked.end_to_end, soak=asked.soak),
             "gates": parse_bounds(asked.at_most, asked.at_least, require_measured=asked.require_measured),
-            "host": host_asked(asked.host, asked.python, clean=asked.clean),
+            "host": host_asked(asked.host, asked.python, clean=asked.clean, carry_wheels=asked.carry_wheels),
             "command": command_line(asked),
         }
     )
 
 
-def host_asked(host: str | None, python: str | None, *, clean: bool) -> HostAsked | None:
+def host_asked(host: str | None, python: str | None, *, clean: bool = False, carry_wheels: bool = False) -> HostAsked | None:
     """The board that a call names, its address checked before anything is done.
 
     Raises:
         BadAddress: no destination.
-        HostOptionWithoutHost: how to use a board, and no board.
+        HostOptionWithoutHost, CarryWithoutHost: how to use a board, and no board.
     """
     from edgecnn.building.request import HostAsked
     from edgecnn.errors.bench import HostOptionWithoutHost
+    from edgecnn.errors.preflight import CarryWithoutHost
     from edgecnn.hosts.ssh.address import Address
 
     if host is None:
+        if carry_wheels:
+            raise CarryWithoutHost
         for option, given in (("--python", python is not None), ("--clean", clean)):
             if given:
                 raise HostOptionWithoutHost(option=option)
         return None
-    asked = HostAsked(address=Address.of(host).destination, clean=clean)
-    return asked if python is None else asked.model_copy(update={"python": python})
+    return HostAsked(address=Address.of(host).destination, python=python, clean=clean, carry_wheels=carry_wheels)
 
 
 def device_as_written(asked: Asked, request: BuildRequest) -> str:
@@ -220,5 +223,6 @@ def command_line(asked: Asked) -> str:
     words += ["--time-budget", asked.time_budget] if asked.time_budget else []
     words += [word for flag, value in (("--host", asked.host), ("--python", asked.python)) if value for word in (flag, value)]
     words += ["--clean"] if asked.clean else []
+    words += ["--carry-wheels"] if asked.carry_wheels else []
     words += ["--out", asked.out] if asked.out else []
     return shlex.join(words)

@@ -38,6 +38,7 @@ def _bench(  # noqa: PLR0913 - a command line's options are its parameters
     target: BenchTargetOpt = None,
     python: opt.PythonOpt = None,
     clean: opt.CleanOpt = False,
+    carry_wheels: opt.CarryWheelsOpt = False,
     anew: AnewOpt = False,
     at_most: opt.MaxOpt = None,
     at_least: opt.MinOpt = None,
@@ -55,7 +56,8 @@ def _bench(  # noqa: PLR0913 - a command line's options are its parameters
 ) -> None:
     asked = Asked(
         at_most=tuple(at_most or ()), at_least=tuple(at_least or ()), require_measured=require_measured, meter=meter, until=until,
-        batches=batches, end_to_end=end_to_end, soak=soak, target=target, host=host, python=python, clean=clean, verb="bench",
+        batches=batches, end_to_end=end_to_end, soak=soak, target=target, host=host, python=python, clean=clean,
+        carry_wheels=carry_wheels, verb="bench",
     )  # fmt: skip
     job = Job(junit, unsure_passes=unsure_passes)
 
@@ -74,7 +76,7 @@ def _request(build: str, asked: Asked, *, anew: bool) -> BenchRequest:
     refuse_unusable_texts(asked)
     return BenchRequest(
         folder=Path(build),
-        host=host_asked(asked.host, asked.python, clean=asked.clean),
+        host=host_asked(asked.host, asked.python, clean=asked.clean, carry_wheels=asked.carry_wheels),
         target=asked.target,
         gates=parse_bounds(asked.at_most, asked.at_least, require_measured=asked.require_measured),
         anew=anew,

@@ -44,9 +44,7 @@ def check(  # noqa: PLR0913 - its flags
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A device or its file; without it, what it is.")] = None,
     host: opt.HostOpt = None,
     python: opt.PythonOpt = None,
-    carry_wheels: Annotated[
-        bool, typer.Option("--carry-wheels", help="Fetch missing packages here, and unpack them there: it needs no internet.")
-    ] = False,
+    carry_wheels: opt.CarryWheelsOpt = False,
     as_json: opt.JsonOpt = False,
     quiet: opt.QuietOpt = False,
     debug: opt.DebugOpt = False,
@@ -78,6 +76,7 @@ def _add(name: str, host: str | None, python: str | None, force: bool, as_json: 
 
 def _check(name: str | None, there: tuple[str | None, str | None], carry: bool, quiet: bool, as_json: bool) -> ExitCode:
     from edgecnn.building.preflight.look import checked, with_packages
+    from edgecnn.building.preflight.needs import needs_of
     from edgecnn.errors.preflight import CarryWithoutHost
     from edgecnn.render.progress import progress_for
 
@@ -88,7 +87,7 @@ def _check(name: str | None, there: tuple[str | None, str | None], carry: bool, 
     tell = progress_for(quiet=quiet)
     try:
         with machine as seen:
-            found = checked(with_packages(seen, device, tell) if carry else seen, device, file)
+            found = checked(with_packages(seen, needs_of(device), tell) if carry else seen, device, file)
     finally:
         tell.close()
     _show(found, as_json)
@@ -117,7 +116,7 @@ def _machine(host: str | None, python: str | None) -> AbstractContextManager[See
     from edgecnn.building.preflight.look import machine_at
     from edgecnn.cli.asking import host_asked
 
-    asked = host_asked(host, python, clean=False)
+    asked = host_asked(host, python)
     return machine_at(None) if asked is None else machine_at(asked.address, asked.python)
 
 

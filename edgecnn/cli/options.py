@@ -65,10 +65,23 @@ HostOpt = Annotated[
 ]
 PythonOpt = Annotated[
     str | None,
-    typer.Option("--python", metavar="PROGRAM", help="The board's Python with its runtimes (python3).", rich_help_panel="Board"),
+    typer.Option(
+        "--python",
+        metavar="PROGRAM",
+        help="The board's Python with its runtimes (python3, or the one that --carry-wheels made there).",
+        rich_help_panel="Board",
+    ),
 ]
 CleanOpt = Annotated[
     bool, typer.Option("--clean", help="Remove everything of edgecnn's from the board afterwards.", rich_help_panel="Board")
+]
+CarryWheelsOpt = Annotated[
+    bool,
+    typer.Option(
+        "--carry-wheels",
+        help="Fetch packages that the board lacks here, and unpack them there: it needs no internet.",
+        rich_help_panel="Board",
+    ),
 ]
 OnnxOpt = Annotated[
     str | None,

@@ -85,6 +85,7 @@ def _verb(verb: str, goal: str) -> Callable[..., None]:
         host: opt.HostOpt = None,
         python: opt.PythonOpt = None,
         clean: opt.CleanOpt = False,
+        carry_wheels: opt.CarryWheelsOpt = False,
         out: opt.OutOpt = None,
         junit: opt.JunitOpt = None,
         sign: opt.SignOpt = None,
@@ -98,7 +99,7 @@ def _verb(verb: str, goal: str) -> Callable[..., None]:
             at_most=tuple(at_most or ()), at_least=tuple(at_least or ()), require_measured=require_measured,
             refresh_weights=refresh_weights, meter=meter, until=until, batches=batches, end_to_end=end_to_end, soak=soak,
             knobs=knobs, objective=objective, time_budget=time_budget, transfer=transfer, no_labels=no_labels,
-            keep_head=keep_head, host=host, python=python, clean=clean, verb=verb,
+            keep_head=keep_head, host=host, python=python, clean=clean, carry_wheels=carry_wheels, verb=verb,
         )  # fmt: skip
         _start(asked, goal, _Shown(as_json=as_json, quiet=quiet, debug=debug, job=_job(verb, junit, unsure_passes)), junit, sign)
 

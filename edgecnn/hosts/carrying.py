@@ -16,6 +16,8 @@ from edgecnn.values.stage import Progress
 
 FOLDER = "~/.local/share/edgecnn"
 """There: ``wheels/`` and ``env/``. Outside the private folder, which ``--clean`` removes: kits run with this Python later."""
+PYTHON = f"{FOLDER}/env/bin/python3"
+"""Of the environment there, which ``unpacker.py`` makes."""
 UNPACKER = Path(__file__).with_name("unpacker.py")
 _SEND_S, _UNPACK_S = 900.0, 900.0
 _LAST_LINES = 2

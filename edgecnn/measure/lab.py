@@ -28,6 +28,8 @@ class Lab:
     """The machine's, without the conditions that only a kit decides."""
     lane: str = ""
     """What unfinished work of this host is told apart by: several boards work side by side. Empty: this machine."""
+    warnings: tuple[str, ...] = ()
+    """What was found on the host beforehand that spoils figures, a sentence each."""
 
     def environment_of(self, kit: KitRef) -> Environment:
         """What a run of this kit would record on the host now: the machine's conditions, and its runtime's installed version."""

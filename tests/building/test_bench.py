@@ -13,12 +13,15 @@ import pytest
 
 from edgecnn.building import station
 from edgecnn.building.bench import Benched, BenchRequest, bench
-from edgecnn.building.devices import LocalFacts, local_facts
+from edgecnn.building.preflight import look
+from edgecnn.building.preflight.facts import facts_of
 from edgecnn.building.request import HostAsked
 from edgecnn.errors.board import BoardIsAnotherDevice, LinkLost
 from edgecnn.hosts.ssh.address import COMMAND
 from edgecnn.measure.evaluate import logits_of
 from edgecnn.store.store import Store
+from edgecnn.values.board import BoardFacts
+from edgecnn.values.recording import Recording
 from tests.building.builds import Place
 from tests.hosts.sshd import Loopback, loopback, needs_sshd
 from tests.runner.processes import wait_until
@@ -116,7 +119,7 @@ def test_a_provisional_choice_is_settled_on_the_board(
     assert built.report()["choice"]["state"] == "provisional"
     with pytest.raises(BoardIsAnotherDevice, match=r"^loopback is .* which is not the board of tests — --target cpu"):
         benched(built, built.store)
-    monkeypatch.setattr(station, "facts_there", as_the_board)
+    monkeypatch.setattr(look, "facts_of", as_the_board)
     found = benched(built, built.store)
     assert found.report.choice.state == "settled" and found.report.build.device_attached
     bundle = json.loads((built.out / "bundle/choice.json").read_text())
@@ -125,8 +128,8 @@ def test_a_provisional_choice_is_settled_on_the_board(
     assert chosen.latency is not None and chosen.latency.runs
 
 
-def as_the_board(_: object) -> LocalFacts:
-    return local_facts().model_copy(update={"models": (BOARD,)})
+def as_the_board(recording: Recording) -> BoardFacts:
+    return facts_of(recording).model_copy(update={"models": (BOARD,)})
 
 
 def runs_in(far: Path) -> dict[str, str]:

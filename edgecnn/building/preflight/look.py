@@ -10,7 +10,7 @@ from typing import NamedTuple
 from edgecnn.building.preflight.check import findings_on
 from edgecnn.building.preflight.differences import differences, recognised_as
 from edgecnn.building.preflight.facts import facts_of
-from edgecnn.building.preflight.needs import needs_of
+from edgecnn.building.preflight.needs import Needs, needs_of
 from edgecnn.building.preflight.python import missing_packages
 from edgecnn.errors.preflight import CarryWithoutHost
 from edgecnn.hosts.carrying import Parcel, carry_wheels
@@ -40,8 +40,17 @@ class Seen(NamedTuple):
         return self._replace(facts=facts_of(record_board(self.link, python)), python=python)
 
 
+def board_over(link: Link, python: str | None = None) -> Seen:
+    """The board at the other end of a link, asked by this Python of its; None: the usual one.
+
+    Raises:
+        RecordingUnusable, LinkLost: see ``record_board``.
+    """
+    return Seen(link.board, facts_of(record_board(link, python or PYTHON)), link, python or PYTHON)
+
+
 @contextmanager
-def machine_at(host: str | None, python: str = PYTHON) -> Iterator[Seen]:
+def machine_at(host: str | None, python: str | None = None) -> Iterator[Seen]:
     """The machine at ``host``, as OpenSSH understands it; None: this one, with the Python that runs edgecnn.
 
     Raises:
@@ -52,7 +61,7 @@ def machine_at(host: str | None, python: str = PYTHON) -> Iterator[Seen]:
         yield Seen(HERE, facts_of(record_here()), None, PYTHON)
         return
     with Link.open(Address.of(host)) as link:
-        yield Seen(link.board, facts_of(record_board(link, python)), link, python)
+        yield board_over(link, python)
 
 
 def checked(seen: Seen, device: Device | None, file: Path | None = None) -> BoardCheck:
@@ -68,7 +77,7 @@ def checked(seen: Seen, device: Device | None, file: Path | None = None) -> Boar
     )
 
 
-def with_packages(seen: Seen, device: Device | None, tell: Progress) -> Seen:
+def with_packages(seen: Seen, needs: Needs, tell: Progress) -> Seen:
     """The machine with the packages that it lacked, which were fetched here; its Python is then that of an environment.
 
     Raises:
@@ -77,7 +86,7 @@ def with_packages(seen: Seen, device: Device | None, tell: Progress) -> Seen:
     """
     if seen.link is None:
         raise CarryWithoutHost
-    packages, python = missing_packages(seen.facts, needs_of(device)), seen.facts.python
+    packages, python = missing_packages(seen.facts, needs), seen.facts.python
     if not packages:
         return seen
     platform = WheelPlatform(python.version[:2], seen.facts.architecture, python.glibc or (0, 0))

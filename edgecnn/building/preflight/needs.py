@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from edgecnn.backends.registry import backend_for
@@ -28,11 +28,22 @@ class Needs(NamedTuple):
     memory_mib: int = MEMORY_MIB
 
 
-def needs_of(device: Device | None) -> Needs:
-    """What the kits of a device need; without a device, those of ONNX Runtime, which every 64-bit board has."""
+def needs_of(device: Device | None, runtimes: Collection[Runtime] | None = None) -> Needs:
+    """What kits need of a board.
+
+    Args:
+        device: what it is; None: not known, and each runtime in the range of its backend will do.
+        runtimes: those of the kits; None: every one of the device, else ONNX Runtime, which every 64-bit board has.
+    """
     if device is None:
-        return Needs({Runtime.ONNXRUNTIME: _range(Runtime.ONNXRUNTIME)})
-    return Needs({runtime: facts.versions for runtime, facts in device.runtimes.items() if facts.offered})
+        return Needs({runtime: _range(runtime) for runtime in runtimes or (Runtime.ONNXRUNTIME,)})
+    return Needs(
+        {
+            runtime: facts.versions
+            for runtime, facts in device.runtimes.items()
+            if facts.offered and (runtimes is None or runtime in runtimes)
+        }
+    )
 
 
 def _range(runtime: Runtime) -> str:

@@ -57,7 +57,12 @@ class SshHost:
         Raises:
             EdgecnnError: of ``errors.board``.
         """
-        host = cls(Board(Link.open(address), python=python, folder=folder), lock, what)
+        return cls.over(Link.open(address), what=what, python=python, folder=folder, lock=lock)
+
+    @classmethod
+    def over(cls, link: Link, *, what: str, python: str = PYTHON, folder: str = FOLDER, lock: str = LOCK) -> SshHost:
+        """The same over a link that is there, which it closes in the end, and at once where the board cannot be held."""
+        host = cls(Board(link, python=python, folder=folder), lock, what)
         try:
             host._begin()
         except BaseException:
