@@ -18,7 +18,7 @@ from edgecnn.building.ladder import Limits
 from edgecnn.building.lookout import Lookout
 from edgecnn.building.objective_race import race_for_choice, require_meter
 from edgecnn.building.observe import Observer, RaceManner, finalists, pixel_sets
-from edgecnn.building.plan import ENGINE, Plan, plan, reference_of
+from edgecnn.building.plan import Plan, is_of_a_device, plan, reference_of
 from edgecnn.building.preflight.ready import Wanted
 from edgecnn.building.publish import (
     Page,
@@ -193,7 +193,7 @@ def require_made(planned: Plan, store: Store, request: BuildRequest) -> None:
 def _lacking(planned: Plan, store: Store) -> list[str]:
     """Steps that the store does not have. Engines are made where they run, whenever that is at hand, and no build lacks one."""
     missing = (step.id for step in _looked_up(planned, store) if step.missing is not None)
-    return [name for name in missing if not name.startswith(f"{ENGINE}:")]
+    return [name for name in missing if not is_of_a_device(name)]
 
 
 def _publish(report: BuildReport, scene: Scene, request: BuildRequest, pages: Mapping[str, Page]) -> None:

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from edgecnn.building.build_folder import BUNDLE, CHOICE, PLAN, PROGRESS, REPORT
 from edgecnn.building.contenders import Side, side_of, step_of_another
 from edgecnn.building.page_gathering import read_report
+from edgecnn.building.plan import is_of_a_device
 from edgecnn.building.recipes import pipeline_names
 from edgecnn.building.resolved import Resolved
 from edgecnn.errors.comparing import BundleUnreadable
@@ -131,7 +132,8 @@ def _why_none(folder: Path) -> str:
 def _planned(path: Path) -> tuple[Resolved, Mapping[str, str]]:
     try:
         found: dict[str, Any] = json.loads(path.read_bytes())
-        return Resolved.model_validate(found["resolved"]), {step["id"]: step["key"] for step in found["steps"]}
+        keys = {step["id"]: step["key"] for step in found["steps"] if not is_of_a_device(step["id"])}
+        return Resolved.model_validate(found["resolved"]), keys
     except OSError as error:
         raise BundleUnreadable(path=path, because=error.strerror or str(error)) from error
     except (ValidationError, ValueError, KeyError, TypeError) as error:

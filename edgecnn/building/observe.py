@@ -32,7 +32,7 @@ from edgecnn.measure.race_request import RUN_MAX_S, RUN_PATIENT_S, RaceRequest
 from edgecnn.measure.residency import residency
 from edgecnn.stages.compile import KIT, PLANNED
 from edgecnn.store.profiles import StoredProfile
-from edgecnn.values.artifact import Artifact, Failed
+from edgecnn.values.artifact import Failed
 from edgecnn.values.candidate import Candidate
 from edgecnn.values.knobs import KnobRace
 from edgecnn.values.mac_table import MacTable
@@ -149,9 +149,7 @@ class Observer:
         for name, kit in list(self.seen.kits.items()):
             if names is not None and name not in names:
                 continue
-            engine = self.execution.artifacts.get(f"{ENGINE}:{name}")
-            self._read_planned(name, engine or self.execution.artifacts.get(f"compile:{name}"))
-            if kit.candidate.needs_engine and (engine is None or name in self.seen.failures):
+            if kit.candidate.needs_engine and not self._runs_its_engine(name):
                 continue
             try:
                 stored = residency(kit, self._macs(kit.candidate), self.lab)
@@ -162,11 +160,13 @@ class Observer:
             except EdgecnnError as error:
                 self.seen.notes.append(f"residency of {name} could not be read: {error.line()}")
 
-    def _read_planned(self, name: str, compiled: Artifact | None) -> None:
-        """What holds until the engine runs: its builder's word, where it could be read."""
-        planned = None if compiled is None else compiled.folder / PLANNED
-        if planned is not None and planned.is_file():
-            self.seen.residency[name] = Residency.model_validate_json(planned.read_text())
+    def _runs_its_engine(self, name: str) -> bool:
+        """Whether a candidate's engine runs in this lab; what its builder planned, where that is known, holds until it does."""
+        engine = self.execution.artifacts.get(f"{ENGINE}:{name}")
+        compiled = engine or self.execution.artifacts.get(f"compile:{name}")
+        if compiled is not None and (compiled.folder / PLANNED).is_file():
+            self.seen.residency[name] = Residency.model_validate_json((compiled.folder / PLANNED).read_text())
+        return engine is not None and name not in self.seen.failures
 
     def play_baseline(self, pixels: PixelSet, extent: Extent, *, anew: bool = False) -> None:
         """Let a GPU of this machine take its part, where there is one."""

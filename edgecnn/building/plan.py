@@ -40,7 +40,7 @@ BASELINE_ID = "onnxruntime-fp32"
 AS_BROUGHT_ID = "onnxruntime-as-brought"
 """The one candidate of a file that came quantized, in the place of fp32: its float network is not in it."""
 ENGINE = "engine"
-"""Of the steps that build on the device: they are the device's, and no part of what a build is."""
+"""Begins the names of the steps that build on the device."""
 CAPABILITIES = ("8.6", "8.9")
 """GPUs that the ahead-of-time proof builds for: RTX 30 and RTX 40, since nothing in the RTX package builds for Orin's 8.7."""
 RUNGS = (("fp32", (Precision.FP32,)), ("half", (Precision.FP16, Precision.BF16)), ("int8", (Precision.INT8,)))
@@ -89,6 +89,11 @@ class Plan:
                 for step in self.steps
             ],
         }
+
+
+def is_of_a_device(step_id: str) -> bool:
+    """Whether a step builds an engine where it runs: another board makes another, and the build stays the same."""
+    return step_id.startswith(f"{ENGINE}:")
 
 
 def reference_of(candidates: Iterable[Candidate]) -> str:

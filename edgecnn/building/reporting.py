@@ -13,7 +13,7 @@ from edgecnn.building.calibration_facts import calibration_facts, calibration_no
 from edgecnn.building.class_wording import class_notices
 from edgecnn.building.extent_facts import with_extents
 from edgecnn.building.objective_race import contest_of
-from edgecnn.building.plan import BASELINE_ID, ENGINE, reference_of
+from edgecnn.building.plan import BASELINE_ID, is_of_a_device, reference_of
 from edgecnn.building.request import BuildRequest
 from edgecnn.building.resolved import Resolved
 from edgecnn.building.wording import measure_command, notices, unexecuted
@@ -147,7 +147,7 @@ def report_of(scene: Scene, request: BuildRequest, seconds: float) -> BuildRepor
         seconds=round(seconds, 2),
         timings_s={name: round(spent, 3) for name, spent in execution.seconds.items()},
         output=str(request.out),
-        keys={step.id: step.key for step in execution.plan.steps if not step.id.startswith(f"{ENGINE}:")},
+        keys={step.id: step.key for step in execution.plan.steps if not is_of_a_device(step.id)},
     )
 
 

@@ -148,14 +148,7 @@ def _parser() -> argparse.ArgumentParser:
     info.add_argument("--builder", metavar="NAME", help="of this machine only what engines are bound to that this package builds")
     test = _add(commands, "selftest", _selftest, "whether this is the kit that was packaged, and computes the same here")
     _add_knobs(test)
-    build = _add(commands, "build-engine", _build_engine, "make the engine that a device runs")
-    build.add_argument("--package", metavar="NAME", help="the Python package that builds it")
-    build.add_argument("--capability", action="append", default=[], metavar="X.Y", help="a GPU to build for; may be repeated")
-    build.add_argument(
-        "--timing-cache", type=Path, metavar="FILE", help="begin from what an earlier build measured, and leave it there"
-    )
-    build.add_argument("--once", action="store_true", help="keep what an earlier call left there whole, for this very machine")
-    build.add_argument("--out", type=Path, required=True, metavar="FOLDER")
+    _add_build(commands)
     evaluation = _add(commands, "evaluate", _evaluate, "logits of an array of pixels")
     evaluation.add_argument("--pixels", type=Path, required=True, metavar="FILE.npy", help="uint8 (N, H, W, 3)")
     evaluation.add_argument("--out", type=Path, required=True, metavar="FOLDER")
@@ -182,6 +175,17 @@ def _add(commands: Any, name: str, command: Callable[[argparse.Namespace], Dict[
     parser: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
     parser.set_defaults(command=command)
     return parser
+
+
+def _add_build(commands: Any) -> None:
+    build = _add(commands, "build-engine", _build_engine, "make the engine that a device runs")
+    build.add_argument("--package", metavar="NAME", help="the Python package that builds it")
+    build.add_argument("--capability", action="append", default=[], metavar="X.Y", help="a GPU to build for; may be repeated")
+    build.add_argument(
+        "--timing-cache", type=Path, metavar="FILE", help="begin from what an earlier build measured, and leave it there"
+    )
+    build.add_argument("--once", action="store_true", help="keep what an earlier call left there whole, for this very machine")
+    build.add_argument("--out", type=Path, required=True, metavar="FOLDER")
 
 
 def _add_knobs(parser: argparse.ArgumentParser) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
@@ -82,8 +83,12 @@ def test_a_board_without_tensorrt_is_told_so_before_anything_is_made() -> None:
         pytest.skip("tensorrt itself is installed here")
     with pytest.raises(BoardLacksBuilder) as caught:
         with_builder(resolved(candidates=BOTH), station(LocalHost()), Ear())
-    assert (caught.value.exit_code, caught.value.because) == (ExitCode.MISSING, missing.because)
-    assert caught.value.what.startswith("nano: the builder tensorrt cannot be imported by /")
+    assert caught.value.exit_code is ExitCode.MISSING
+    assert caught.value.line() == (
+        f"nano: the builder tensorrt cannot be imported by {sys.executable}: No module named 'tensorrt' — --python names the one "
+        "that has it: JetPack's is the system's /usr/bin/python3, which a virtual environment made with --system-site-packages "
+        "sees too; sudo apt-get install nvidia-jetpack where the system has none [board-lacks-builder]"
+    )
     heard = Ear()
     assert with_builder(resolved(candidates=BOTH), station(LocalHost(), None), heard).device_builder is None
     assert heard.notes == [f"no engine is built here: {missing.line()}"], "this machine goes on with twins"

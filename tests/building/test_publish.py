@@ -172,7 +172,7 @@ def test_an_interrupted_publication_leaves_the_old_bundle(
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(shutil, "copytree", interrupted)
+    monkeypatch.setattr(shutil, "copyfile", interrupted)
     with pytest.raises(KeyboardInterrupt):
         publish_bundle(a_report(choice=a_choice("onnxruntime-fp32")), kits, out)
     assert files_in(out) == before
