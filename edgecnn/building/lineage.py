@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 from edgecnn.store.entry import read_entry, trusted_entry
@@ -25,6 +26,25 @@ def whole_kit(store: Store, digest: str) -> Artifact | None:
     """The same with its files checked and its use dated; None where one is missing or was changed too."""
     made = kit_artifact(store, digest)
     return None if made is None else _trusted(store, made)
+
+
+def prepared_report(store: Store, pixels: str) -> Artifact | None:
+    """Prepared images whose reported split has these pixels, for whichever build; None where the store has none."""
+    for kind, key in store.artifacts.names():
+        if kind != "prepare":
+            continue
+        found = read_entry(store.layout, kind, key)
+        if isinstance(found, Artifact) and report_pixels(found) == pixels and (whole := _trusted(store, found)) is not None:
+            return whole
+    return None
+
+
+def report_pixels(prepared: Artifact) -> str | None:
+    """The digest of a prepare artifact's reported split; None where it cannot be read."""
+    try:
+        return str(json.loads((prepared.folder / "pixels.json").read_text())["report"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 TRUNK_KINDS = ("export", "adopt")

@@ -15,6 +15,7 @@ from filelock import FileLock
 
 from edgecnn.building.build_folder import BASELINE, BUNDLE, CHOICE, PLAN, PROGRESS, REPORT
 from edgecnn.building.bundle.manifest import MANIFEST, SIGNATURE, manifest_of, manifest_text, published_manifest
+from edgecnn.building.bundle.recorded import recorded_facts
 from edgecnn.building.intact import STAMPS, is_intact, settled_stamps
 from edgecnn.building.plan import Plan
 from edgecnn.data.demo import DEMO
@@ -221,8 +222,9 @@ def _swapped(fresh: Path, bundle: Path) -> None:
 def _choice(report: BuildReport, carried: Mapping[str, KitRef]) -> str:
     facts = {
         "schema": "edgecnn.choice/1",
+        "device": report.build.device,
         "choice": report.choice.model_dump(mode="json"),
-        "kits": {name: _entry(name, kit) for name, kit in carried.items()},
+        "kits": {name: {**_entry(name, kit), **recorded_facts(report, name)} for name, kit in carried.items()},
     }
     return json.dumps(facts, indent=1, ensure_ascii=False) + "\n"
 

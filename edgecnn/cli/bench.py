@@ -9,14 +9,25 @@ import typer
 
 from edgecnn.cli import options as opt
 from edgecnn.cli.asking import Asked
+from edgecnn.cli.bundle import IdentityOpt, RememberOpt, RequireSignatureOpt, SignersOpt
 from edgecnn.cli.exits import guarded
 from edgecnn.cli.job import Job
 from edgecnn.errors.base import ExitCode
 
 if TYPE_CHECKING:
     from edgecnn.building.bench import BenchRequest
+    from edgecnn.building.bundle_bench import BundleBenchRequest
 
-BundleArg = Annotated[str, typer.Argument(metavar="BUILD", help="The folder of a finished build, or its bundle's.")]
+BuildOrBundleArg = Annotated[
+    str, typer.Argument(metavar="BUILD|BUNDLE", help="The folder of a finished build, or a bundle alone: its folder or its zip.")
+]
+ShownOpt = Annotated[
+    str | None,
+    typer.Option("--data", metavar="FOLDER", help="Images of the same classes that a bundle alone is asked about; see --help."),
+]
+BenchOutOpt = Annotated[
+    Path | None, typer.Option("--out", metavar="FOLDER", help="Where bench.json of a bundle alone goes; default benches/NAME.")
+]
 BenchTargetOpt = Annotated[
     str | None, typer.Option("--target", metavar="DEVICE", help="What the board is; must be what was built for.")
 ]
@@ -28,14 +39,18 @@ def register(app: typer.Typer) -> None:
     app.command(
         "bench",
         help="Measure a finished build on a board over SSH: self-test, accuracy, race, memory and energy there; the profiles "
-        "come back, a provisional choice is settled, and the report is written again. Without --host, on this machine.",
+        "come back, a provisional choice is settled, and the report is written again. Without --host, on this machine. A bundle "
+        "alone is verified first, asked about the images that its build reported on where the store has them, else about --data, "
+        "and stays as it is.",
     )(_bench)
 
 
 def _bench(  # noqa: PLR0913 - a command line's options are its parameters
-    build: BundleArg,
+    build: BuildOrBundleArg,
     host: opt.HostOpt = None,
     target: BenchTargetOpt = None,
+    data: ShownOpt = None,
+    out: BenchOutOpt = None,
     python: opt.PythonOpt = None,
     clean: opt.CleanOpt = False,
     carry_wheels: opt.CarryWheelsOpt = False,
@@ -49,6 +64,10 @@ def _bench(  # noqa: PLR0913 - a command line's options are its parameters
     batches: opt.BatchesOpt = None,
     end_to_end: opt.EndToEndOpt = False,
     soak: opt.SoakOpt = None,
+    signers: SignersOpt = None,
+    identity: IdentityOpt = None,
+    require_signature: RequireSignatureOpt = False,
+    remember: RememberOpt = None,
     junit: opt.JunitOpt = None,
     as_json: opt.JsonOpt = False,
     quiet: opt.QuietOpt = False,
@@ -56,13 +75,23 @@ def _bench(  # noqa: PLR0913 - a command line's options are its parameters
 ) -> None:
     asked = Asked(
         at_most=tuple(at_most or ()), at_least=tuple(at_least or ()), require_measured=require_measured, meter=meter, until=until,
-        batches=batches, end_to_end=end_to_end, soak=soak, target=target, host=host, python=python, clean=clean,
+        batches=batches, end_to_end=end_to_end, soak=soak, target=target, data=data, host=host, python=python, clean=clean,
         carry_wheels=carry_wheels, verb="bench",
     )  # fmt: skip
     job = Job(junit, unsure_passes=unsure_passes)
 
     def body() -> ExitCode:
-        return _shown(_request(build, asked, anew=anew), job, as_json=as_json, quiet=quiet)
+        from edgecnn.building.bundle.verify import Trust
+        from edgecnn.building.bundle_bench import BundleBenchRequest, is_alone, require_trusted
+        from edgecnn.render.progress import Quiet
+
+        request = _request(build, asked, anew=anew)
+        trust = Trust(True, signers, identity, require_signature, remember)
+        if data is not None or out is not None or is_alone(request.folder):
+            alone = BundleBenchRequest(request, data, out, trust)
+            return _shown_alone(alone, job, as_json=as_json, quiet=quiet)
+        require_trusted(request.folder, trust, Quiet())
+        return _shown(request, job, as_json=as_json, quiet=quiet)
 
     raise typer.Exit(guarded(lambda: job.watched(body), as_json=as_json, debug=debug))
 
@@ -104,3 +133,25 @@ def _shown(request: BenchRequest, job: Job, *, as_json: bool, quiet: bool) -> Ex
     else:
         show_report(found.report)
     return standing(found.report.gates, require_measured=found.require_measured)
+
+
+def _shown_alone(request: BundleBenchRequest, job: Job, *, as_json: bool, quiet: bool) -> ExitCode:
+    from edgecnn.building.bundle_bench import bench_bundle
+    from edgecnn.judging.gates import standing
+    from edgecnn.render.bundle_bench import sheet_of_bundle_bench, show_bundle_bench
+    from edgecnn.render.progress import progress_for
+    from edgecnn.render.terminal import show_json
+    from edgecnn.store.store import Store
+
+    tell = progress_for(quiet=quiet or as_json)
+    try:
+        found = bench_bundle(request, Store.open(), tell)
+    finally:
+        tell.close()
+    required = request.bench.gates.require_measured
+    job.tell(sheet_of_bundle_bench(found, require_measured=required))
+    if as_json:
+        show_json(found.model_dump(mode="json", by_alias=True))
+    else:
+        show_bundle_bench(found)
+    return standing(found.gates, require_measured=required)

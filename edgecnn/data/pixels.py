@@ -29,7 +29,9 @@ PREPARED_ROLES: Final[tuple[SplitRole, ...]] = ("choose", "report", "calibrate")
 _BATCH: Final = 16
 
 
-def write_pixels(source: ImageSource, recipe: PixelRecipe, out: Path, tell: Progress) -> None:
+def write_pixels(
+    source: ImageSource, recipe: PixelRecipe, out: Path, tell: Progress, roles: Sequence[SplitRole] = PREPARED_ROLES
+) -> None:
     """Write ``<role>.pixels.npy`` uint8 (N, crop, crop, 3), ``<role>.labels.npy`` int64 (N,), ``labels.json``, ``pixels.json``.
 
     Raises:
@@ -38,7 +40,7 @@ def write_pixels(source: ImageSource, recipe: PixelRecipe, out: Path, tell: Prog
         ImageChanged: a file has other bytes than were planned with.
         OSError: the disk is full (known before the first image is decoded) or cannot be written.
     """
-    entries = {role: source.entries(role) for role in PREPARED_ROLES}
+    entries = {role: source.entries(role) for role in roles}
     total = sum(len(images) for images in entries.values())
     broken: list[tuple[str, str]] = []
     digests: dict[str, str] = {}

@@ -106,6 +106,24 @@ def assign_roles(listed: Listed, choice: DataChoice) -> Assigned:
     return Assigned(tuple(images), tuple(copy.sentence for copy in copies), own)
 
 
+def reported_entirely(listed: Listed, seed: int = 0) -> tuple[ImageEntry, ...]:
+    """Every image in the role ``report``, in the order that this role would have; where a split of its own reports, that split.
+
+    So the reported images of a build, in a folder of their own, come out as that build had them.
+    """
+    kept, _ = _without_copies(listed.found, listed.classes)
+    own = _own_roles(listed.parts).get("report")
+    groups: dict[int, dict[str, list[Found]]] = defaultdict(lambda: defaultdict(list))
+    for image in kept:
+        if own in (None, image.part):
+            groups[image.label][image.sha256].append(image)
+    order = _interleaved([_ranked(groups[label], seed) for label in range(len(listed.classes))])
+    of = {digest: sorted(images) for inside in groups.values() for digest, images in inside.items()}
+    return tuple(
+        ImageEntry(path=image.path, label=image.label, role="report", sha256=digest) for digest in order for image in of[digest]
+    )
+
+
 def _own_roles(parts: Collection[Part]) -> dict[SplitRole, Part]:
     if "test" in parts:
         return {"choose": "validation", "report": "test"} if "validation" in parts else {"report": "test"}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from edgecnn.errors.base import EdgecnnError
+from collections.abc import Sequence
+
+from edgecnn.errors.base import EdgecnnError, ExitCode
 
 
 class BenchTargetDiffers(EdgecnnError):
@@ -31,6 +33,56 @@ class BenchProcessorDiffers(EdgecnnError):
         )
 
 
+class BenchClassesDiffer(EdgecnnError):
+    """Raised when a bundle is to be shown images of other classes than it tells apart."""
+
+    ref = "bench-classes-differ"
+
+    def __init__(self, *, data: object, found: Sequence[str], classes: Sequence[str]) -> None:
+        lacks, more = sorted(set(classes) - set(found)), sorted(set(found) - set(classes))
+        sides = (("lack", lacks), ("have besides", more))
+        super().__init__(
+            what=f"{data}: its classes are not the bundle's",
+            because="; ".join(f"they {verb} {_few(names)}" for verb, names in sides if names),
+            hint="a sub-folder for each class of kit.json's labels, called the same",
+        )
+
+
+class BenchOptionOfBuild(EdgecnnError):
+    """Raised when a bundle alone is asked for what only a build's folder has the settings of."""
+
+    ref = "bench-option-of-build"
+
+    def __init__(self, *, option: str, bundle: object) -> None:
+        super().__init__(
+            what=f"{option} is for a finished build, and {bundle} is benched as a bundle alone",
+            hint="name the build's folder, without --data and --out",
+        )
+
+
+class BenchDeviceUnknown(EdgecnnError):
+    """Raised when a bundle was built for a device that has no file here."""
+
+    ref = "bench-device-unknown"
+
+    def __init__(self, *, bundle: object, device: str) -> None:
+        super().__init__(
+            what=f"{bundle} was built for {device}, which has no device file here",
+            because="figures are filed under a device only where the machine is seen to be it",
+            hint="--target with its file, or edgecnn devices add NAME --host BOARD and --target NAME",
+        )
+
+
+class NoKitRuns(EdgecnnError):
+    """Raised when none of a bundle's kits runs on the machine."""
+
+    ref = "no-kit-runs"
+    exit_code = ExitCode.MISSING
+
+    def __init__(self, *, bundle: object, machine: str, reasons: Sequence[str]) -> None:
+        super().__init__(what=f"no kit of {bundle} runs on {machine}", because="; ".join(reasons))
+
+
 class HostOfNothing(EdgecnnError):
     """Raised when a verb that measures nothing is given a board."""
 
@@ -47,3 +99,8 @@ class HostOptionWithoutHost(EdgecnnError):
 
     def __init__(self, *, option: str) -> None:
         super().__init__(what=f"{option} is about a board, and none was named", hint="add --host user@board")
+
+
+def _few(names: Sequence[str], shown: int = 5) -> str:
+    more = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return ", ".join(names[:shown]) + more

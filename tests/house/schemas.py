@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from edgecnn.values.artifact import Record
 from edgecnn.values.board import BoardCheck
 from edgecnn.values.bundle import BundleManifest, BundleVerification
+from edgecnn.values.bundle_bench import BundleBench
 from edgecnn.values.catalogue import Catalogue
 from edgecnn.values.comparison import Comparison, LatencyBaseline, PinnedBuild
 from edgecnn.values.cost import NetworkCost
@@ -56,6 +57,7 @@ PUBLISHED: dict[str, tuple[type[BaseModel], str]] = {
     "record": (Record, "record.json: beside every artifact in the store."),
     "doctor": (DoctorReport, "What was found on one machine: `edgecnn doctor --json`."),
     "board": (BoardCheck, "What a machine is, and what stands in the way of kits there: `edgecnn devices check --json`."),
+    "bench": (BundleBench, "bench.json: what was measured of a bundle alone, `edgecnn bench BUNDLE --json`."),
     "loadgen": (LoadGenReport, "loadgen.json: what LoadGen was told, and its verdicts."),
     "division": (DataDivision, "What dividing images made: `edgecnn data split FOLDER --out FOLDER --json`."),
     "cost": (NetworkCost, "What one image costs a network: `edgecnn cost NETWORK --json`."),

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from edgecnn.building.bundle.reading import copy_compared
+from edgecnn.building.bundle.unpacked import unpacked
 from edgecnn.building.bundle.verify import Verified
 from edgecnn.errors.comparing import KitNotCarried
 from edgecnn.errors.host import RunnerFailed
@@ -124,14 +124,9 @@ def _others(found: Verified, name: str) -> str | None:
 
 @contextmanager
 def _as_folder(found: Verified) -> Iterator[Path]:
-    """The bundle as a folder; a zip's files are compared once more on their way out."""
+    """The bundle as a folder, for as long as it is used."""
     if found.opened.form == "folder":
         yield found.opened.path
         return
     with tempfile.TemporaryDirectory(prefix="edgecnn-bundle-") as name:
-        for file, fact in found.manifest.files.items():
-            place = Path(name) / file
-            place.parent.mkdir(parents=True, exist_ok=True)
-            with place.open("xb") as target:
-                copy_compared(found.opened, file, fact.sha256, target.write)
-        yield Path(name)
+        yield unpacked(found, Path(name))

@@ -1,0 +1,70 @@
+"""The folder that the figures of a bundle alone go to: ``bench.json``, and beside it every profile that it is made from."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from edgecnn.building.bundle.verify import Verified
+from edgecnn.building.bundle_rows import Measured
+from edgecnn.building.publish import write_text_atomically
+from edgecnn.errors.outputs import NotOverwritten, OutputUnwritable
+from edgecnn.measure.kits import KitRef
+from edgecnn.store.profiles import StoredProfile
+from edgecnn.values.bundle_bench import BundleBench
+
+REPORTED = "bench.json"
+PROFILES = "profiles"
+
+
+def output_folder(asked: Path | None, verified: Verified) -> Path:
+    """Where the results go, made now so that it is refused before any time is spent; None: ``benches/NAME``.
+
+    Raises:
+        NotOverwritten: it holds something else, or lies in the bundle.
+        OutputUnwritable: it cannot be made.
+    """
+    out = asked or Path("benches") / verified.manifest.name
+    there, bundle = out.resolve(), verified.opened.path.resolve()
+    if bundle == there or bundle in there.parents:
+        raise NotOverwritten(path=out, because="it lies in the bundle, which stays as it was packed")
+    try:
+        if out.exists() and not (out / REPORTED).is_file() and (not out.is_dir() or any(out.iterdir())):
+            raise NotOverwritten(path=out, because=f"it holds other files and no {REPORTED}")
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputUnwritable(path=out, because=error.strerror or str(error)) from error
+    return out
+
+
+def write_bench(found: BundleBench, measured: Measured, out: Path) -> BundleBench:
+    """Copy the profiles, and write ``bench.json`` last; what it says.
+
+    Raises:
+        OutputUnwritable: the folder does not take them.
+    """
+    try:
+        profiles = {kit.candidate.id: tuple(_copied(kit, measured, out)) for kit in measured.kits}
+        whole = found.model_copy(update={"profiles": profiles, "output": str(out)})
+        write_text_atomically(out / REPORTED, whole.model_dump_json(indent=1, by_alias=True) + "\n")
+    except OSError as error:
+        raise OutputUnwritable(path=out, because=error.strerror or str(error)) from error
+    return whole
+
+
+def _copied(kit: KitRef, measured: Measured, out: Path) -> Iterator[str]:
+    for stored in _stored(kit, measured):
+        name = f"{PROFILES}/{kit.candidate.id}/{stored.profile.what}-{stored.id}"
+        shutil.copytree(stored.folder, out / name, copy_function=shutil.copyfile, dirs_exist_ok=True)
+        yield name
+
+
+def _stored(kit: KitRef, measured: Measured) -> Iterator[StoredProfile]:
+    if (answers := measured.answers.get(kit.candidate.id)) is not None:
+        yield answers
+    raced = [
+        result.profiles[kit.entrant] for result in (measured.race, measured.energy) if result and kit.entrant in result.profiles
+    ]
+    if raced:
+        yield from (each for each in measured.lab.store.profiles.of(kit.digest, "race") if each.profile in raced)
