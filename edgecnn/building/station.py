@@ -10,6 +10,7 @@ from edgecnn.building.devices import LocalFacts, local_facts
 from edgecnn.building.preflight.facts import as_local
 from edgecnn.building.preflight.ready import Wanted, fit_board, furnished, warnings_of
 from edgecnn.building.request import HostAsked
+from edgecnn.errors.board import BoardDiskFull
 from edgecnn.hosts.local import LocalHost
 from edgecnn.hosts.protocol import Host
 from edgecnn.hosts.ssh.address import Address
@@ -90,6 +91,11 @@ def station_of(asked: HostAsked | None, wanted: Wanted, tell: Progress) -> Itera
         warnings = tuple(f"{asked.address}: {sentence}" for sentence in warnings_of(seen, wanted))
         for warning in warnings:
             tell.note(warning)
-        yield Station(host, as_local(seen.facts), host.identify(), asked.address, warnings)
+        try:
+            yield Station(host, as_local(seen.facts), host.identify(), asked.address, warnings)
+        except BoardDiskFull:
+            if asked.clean:  # what was finished came here, and the next call finds room
+                host.clean()
+            raise
         if asked.clean:
             host.clean()

@@ -17,7 +17,9 @@ from edgecnn.errors.base import EdgecnnError
 from edgecnn.hosts.emulated import DEVICE, EmulatedHost, emulated_machine
 from edgecnn.hosts.local import LocalHost
 from edgecnn.hosts.protocol import Host
-from edgecnn.hosts.task import Task
+from edgecnn.hosts.ssh.address import Address
+from edgecnn.hosts.ssh.host import SshHost
+from edgecnn.hosts.task import Schedule, Task
 from edgecnn.runner.kit import Kit
 from edgecnn.runner.pixels import as_picture, to_pixels
 from edgecnn.values.verdict import Fidelity
@@ -72,6 +74,32 @@ def test_an_ordinary_builds_kits_answer_as_they_do_here(
     x86 = logits(LocalHost(), kit, tmp_path / "pixels.npy", tmp_path / "x86")
     assert arm.shape == x86.shape and (arm.argmax(1) == x86.argmax(1)).all()
     assert np.abs(arm - x86).max() <= AGREE[precision] * np.ptp(x86)
+
+
+@needs_sshd
+def test_behind_an_ssh_server_its_kits_answer_and_race_and_no_time_of_it_is_measured(
+    ordinary_kits: Kits,  # noqa: F811
+    machine: Path,
+    board: Loopback,
+    tmp_path: Path,
+) -> None:
+    kit, places = ordinary_kits["int8"], {"folder": str(tmp_path / "far"), "lock": str(tmp_path / "lock")}
+    recipe = Kit.open(kit).manifest.recipe
+    pictures = [to_pixels(as_picture(Image.fromarray(demo_images()[index])), recipe) for index in range(PICTURES)]
+    np.save(tmp_path / "pixels.npy", np.stack(pictures))
+    item = {"kit": str(kit), "round": 0, "position": 0, "samples": 2, "warmup_s": 0.0, "max_s": 1.0, "knobs": {}, "trace": False}
+    with SshHost.open(Address.of("loopback"), what="a test", python=str(machine / "python3"), **places) as host:
+        there = host.identify()
+        assert there.observed["architecture"] == "aarch64" and there.fidelity is Fidelity.EMULATED
+        said = host.run(Task(kit, "selftest"), lease_s=600, tell=Silent())["selftest"]
+        assert said["logits_difference"] <= said["logits_allowed"]
+        behind = logits(host, kit, tmp_path / "pixels.npy", tmp_path / "behind")
+        race = Task(kit, "bench", out=tmp_path / "race", schedule=Schedule((item,), 300.0))
+        assert host.run(race, lease_s=600, tell=Silent())["bench"]["ran_now"] == 1
+    beside = logits(EmulatedHost(machine), kit, tmp_path / "pixels.npy", tmp_path / "beside")
+    assert np.array_equal(behind, beside), "the link changes nothing"
+    run = json.loads((tmp_path / "race/run-00000.json").read_text())
+    assert run["environment"]["conditions"]["emulator"] == "QEMU user mode, cortex-a76"
 
 
 @needs_sshd

@@ -127,11 +127,12 @@ class Board:
         return BoardFailed(board=self.name, doing=doing, said=[str(error.get("said", error["ref"]))])
 
     def _install(self) -> None:
-        """Send our side; an interrupted sending leaves no half of it under its name."""
+        """Send our side unless it is there, since a full disk takes nothing; an interrupted sending leaves no half under its name."""
         if self._installed:
             return
         folder, far, half = in_shell(self.folder), in_shell(self._far), in_shell(f"{self._far}.part")
-        script = f"umask 077; mkdir -p {folder} && cat > {half}.$$ && mv {half}.$$ {far} && {in_shell(self.python)} -V"
+        sent = f"cat > {half}.$$ && mv {half}.$$ {far} || {{ rm -f {half}.$$; exit 1; }}"
+        script = f"umask 077; mkdir -p {folder} && {{ [ -s {far} ] || {{ {sent}; }}; }} && {in_shell(self.python)} -V"
         said = self.link.ask(f"exec sh -c {shlex.quote(script)}", given=_FAR.read_bytes(), doing="the beginning")
         if said.status != 0:
             last = said.stderr.strip().splitlines()[-1:]

@@ -15,6 +15,7 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 import sys
 import tarfile
 import time
@@ -23,7 +24,7 @@ from typing import Any, BinaryIO, Callable, Dict, List, Optional
 
 OBJECTS, KITS, RESULTS = "objects", "kits", "results"
 STALE_S = 7 * 24 * 3600.0
-"""After which results that nobody fetched, and objects that no kit has, go."""
+"""After which results that nobody fetched, and objects that no kit has, go; found so old twice, by this machine's clock."""
 ORPHAN_S = 45.0
 """A runner whose link went ends by its lease before that."""
 BLOCK = 1 << 20
@@ -82,14 +83,14 @@ class Place:
 
 
 def hello(place: Place, request: Dict[str, Any], stream: BinaryIO) -> Dict[str, Any]:
-    """Who and where we are; sweeps away what was forgotten."""
-    _sweep(place)
+    """Who and where we are."""
     return {"python": list(sys.version_info[:3]), "folder": str(place.folder), "free_bytes": _free(place.folder)}
 
 
 def hold(place: Place, request: Dict[str, Any], stream: BinaryIO) -> Dict[str, Any]:
-    """Keep the board for one user until standard input ends."""
+    """Keep the board for one user until standard input ends; sweeps away what was forgotten, since nothing runs now."""
     lock = _locked(Path(request["lock"]), 0.0)
+    _sweep(place)
     about = {"owner": getpass.getuser(), "what": request["what"], "since_s": _uptime_s(), "pid": os.getpid()}
     lock.truncate(0)
     lock.write(json.dumps(about).encode("utf-8"))
@@ -303,14 +304,27 @@ def _owner(stream: BinaryIO) -> Dict[str, Any]:
 
 def _sweep(place: Place) -> None:
     """Results that nobody fetched, halves of kits, and contents that no kit has."""
-    before = time.time() - STALE_S
-    forgotten = [path for name in (RESULTS, KITS) for path in _children(place.folder / name) if path.stat().st_mtime < before]
-    for path in forgotten:
-        shutil.rmtree(str(path), ignore_errors=True)
+    for path in [path for name in (RESULTS, KITS) for path in _children(place.folder / name)]:
+        if _forgotten(path):
+            shutil.rmtree(str(path), ignore_errors=True)
     for path in (place.folder / OBJECTS).glob("??/*"):
-        facts = path.stat()
-        if facts.st_nlink == 1 and facts.st_mtime < before:
+        if path.stat().st_nlink == 1 and _forgotten(path):
             path.unlink()
+
+
+def _forgotten(path: Path) -> bool:
+    """Whether a thing was old twice. A clock that is set on makes everything old at once: it has one more time to be asked for.
+
+    That it was old once is in its mode, which a full disk takes too.
+    """
+    facts = path.stat()
+    if facts.st_mtime >= time.time() - STALE_S:
+        return False
+    if facts.st_mode & stat.S_ISVTX:
+        return True
+    path.chmod(stat.S_IMODE(facts.st_mode) | stat.S_ISVTX)
+    os.utime(str(path))
+    return False
 
 
 def _children(folder: Path) -> List[Path]:

@@ -123,7 +123,7 @@ class SshHost:
                 places[task.out / SCHEDULE] = self._sent(task.out, task.schedule.text(places.__getitem__))
         try:
             said = self._ran(task, places, lease_s, tell)
-        except (RunnerFailed, RunnerCrashed, RunnerTimedOut):
+        except (RunnerFailed, RunnerCrashed, RunnerTimedOut, BoardDiskFull):
             if results is not None:
                 results.take()
             raise
