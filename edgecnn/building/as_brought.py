@@ -31,6 +31,6 @@ def as_brought(
         raise QuantizedElsewhere(path=model.path, form=form, device=device.name, has=facts is not None)
     lacking = Unavailable(
         why=f"the file came quantized ({form}), and its float network is not in it",
-        command="--onnx with the float network that it was made from",
+        command="--model with the float network that it was made from",
     )
     return (AS_BROUGHT,), {**unavailable, **{candidate.id: lacking for candidate in candidates}}

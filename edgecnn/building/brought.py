@@ -1,4 +1,4 @@
-"""A user's own ONNX file, settled once: what it wants and how it is fed, kept while the file stays as it is."""
+"""A user's own model file, settled once: what it wants and how it is fed, kept while the file stays as it is."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from edgecnn.backends.installed import installed_version
+from edgecnn.backends.installed import installed_version, require_packages
 from edgecnn.building.feeding_search import Brought, settle_feeding
 from edgecnn.data.demo import DEMO
 from edgecnn.data.images import open_source
@@ -26,10 +26,12 @@ from edgecnn.errors.brought import (
 )
 from edgecnn.errors.kept_head import NoDataForHead, NothingTrainsKeptHead
 from edgecnn.errors.scaling import ScaleOfAFile
+from edgecnn.graph.brought_form import form_of
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.compound import settled
+from edgecnn.training.waiting import sleeping_threads
 from edgecnn.values.arch import ArchSpec
-from edgecnn.values.brought import BroughtModel
+from edgecnn.values.brought import BroughtModel, TorchForm
 from edgecnn.values.dataset import DataSummary
 from edgecnn.values.key import digest_of
 from edgecnn.values.recipe import ModelChoice, Recipe
@@ -131,22 +133,24 @@ def brought_model(recipe: Recipe, data: DataSummary, cache: Path, tell: Progress
         tell: shown progress.
 
     Raises:
-        EdgecnnError: one of ``errors.brought``; NotAnOnnxModel, ExternalDataOutside.
+        EdgecnnError: one of ``errors.brought``; NotAnOnnxModel, ExternalDataOutside; MissingPackage, of a file of torch.
     """
     path = Path(recipe.model.onnx or "").expanduser()
     try:
         path = path.resolve(strict=True)
-        with path.open("rb"):
-            pass
+        form = form_of(path)
     except OSError as error:
         raise BroughtFileMissing(path=path, because=(error.strerror or str(error)).lower()) from error
     asked: dict[str, Any] = {"path": str(path), "preprocessing": recipe.preprocessing.model_dump(mode="json")}
     asked |= {"resolution_px": recipe.model.resolution_px, "data": data.content, "revision": _REVISION}
-    asked |= {name: installed_version(name) for name in ("onnxruntime", "pillow")}  # which answer, and which resize
+    if form is not None:
+        require_packages(("torch", "onnx"), extra="train", needed_for=f"a {form} file")
+    runs = "onnxruntime" if form is None else "torch"
+    asked |= {name: installed_version(name) for name in (runs, "pillow")}  # which answer, and which resize
     kept_in = cache / "brought" / f"{digest_of(asked)}.json"
     if (kept := _kept(kept_in)) is not None:
         return kept
-    found, stamps = _found(path, recipe, data, tell)
+    found, stamps = _found(path, form, recipe, data, tell)
     write_json(kept_in, {"stamps": stamps, "model": found.model_dump(mode="json")})
     return found
 
@@ -180,28 +184,30 @@ def brought_arch(choice: ModelChoice, model: BroughtModel) -> ArchSpec:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def _found(path: Path, recipe: Recipe, data: DataSummary, tell: Progress) -> tuple[BroughtModel, dict[str, Any]]:
+def _found(
+    path: Path, form: TorchForm | None, recipe: Recipe, data: DataSummary, tell: Progress
+) -> tuple[BroughtModel, dict[str, Any]]:
     """And the stamps of its files from before they were read: what changes meanwhile is found anew the next time."""
-    from edgecnn.graph.document import external_files
-    from edgecnn.graph.entry import content_of, parameters_of, read_entry, read_model, stated_in
+    with sleeping_threads():
+        from edgecnn.graph.brought_file import files_beside, read_file
+        from edgecnn.graph.entry import content_of
 
     tell.step("reading the model", 0, 1)
-    beside = external_files(path)
+    beside = files_beside(path, form)
     stamps = _stamps(path, beside)
     content = content_of(path, beside)
-    model = read_model(path)
-    entry = read_entry(model, path, recipe.model.resolution_px)
+    says = read_file(path, form, recipe.model.resolution_px)
     tell.step("reading the model", 1, 1)
-    if data.labelled and entry.classes != len(data.classes):
-        raise ClassesDiffer(path=path, classes=entry.classes, data=data.root, found=data.classes)
-    brought = Brought(path=path, entry=entry, stated=stated_in(model))
+    if data.labelled and says.entry.classes != len(data.classes):
+        raise ClassesDiffer(path=path, classes=says.entry.classes, data=data.root, found=data.classes)
+    brought = Brought(path=path, entry=says.entry, stated=says.stated)
     source = open_source(Path(data.manifest_path))
     settled = settle_feeding(brought, recipe.preprocessing, source, tell)
     found = BroughtModel(
         path=str(path),
         content=content,
-        entry=entry,
-        parameters=parameters_of(model),
+        entry=says.entry,
+        parameters=says.parameters,
         feeding=settled.feeding,
         stated_by=settled.stated_by,
         trials=settled.trials,

@@ -71,14 +71,14 @@ def settle_feeding(brought: Brought, choice: PreprocessingChoice, source: ImageS
         PreprocessingNotFound: nothing was stated, and nothing makes it right more often than chance.
         BroughtModelUnusable: the runtime cannot run the file.
     """
-    from edgecnn.graph.feeding import BroughtSession
+    from edgecnn.graph.brought_file import opened
 
     names, by = _names(brought, choice)
     if by == "search" and not source.classes:
         raise PreprocessingUnproved(path=brought.path)
     ways = _distinct([way for name in names for way in _ways(name, brought.entry.resolution_px, choice)])
     images = source.entries("choose")[:IMAGES]
-    session = BroughtSession(brought.path, brought.entry)
+    session = opened(brought.path, brought.entry)
     shapes: dict[PixelRecipe, NDArray[np.uint8]] = {}
     answers: list[NDArray[np.float32]] = []
     for number, way in enumerate(ways):

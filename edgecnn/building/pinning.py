@@ -151,7 +151,11 @@ def rebuild_command(pin: PinnedBuild, folder: Path) -> str:
     recipe = pin.recipe
     runtime = recipe.target.runtime
     brought = recipe.model.onnx
-    words = ["edgecnn", "build", *(("--arch", recipe.model.arch) if brought is None else ("--onnx", _from_here(folder, brought)))]
+    words = [
+        "edgecnn",
+        "build",
+        *(("--arch", recipe.model.arch) if brought is None else ("--model", _from_here(folder, brought))),
+    ]
     device = recipe.target.device
     device = _as_path(_from_here(folder, device)) if is_path(device) else device
     words += ["--target", device + (f":{runtime.value}" if runtime else "")]

@@ -120,7 +120,7 @@ def refuse_unusable_texts(asked: Asked) -> None:
     single = {
         "RECIPE": asked.recipe,
         "--arch": asked.arch,
-        "--onnx": asked.onnx,
+        "--model": asked.onnx,
         "--target": asked.target,
         "--data": asked.data,
         "--weights": asked.weights,
@@ -201,7 +201,7 @@ def command_line(asked: Asked) -> str:
     words = ["edgecnn", asked.verb]
     if asked.recipe:
         words.append(asked.recipe)
-    named = {"--arch": asked.arch, "--onnx": asked.onnx, "--target": asked.target, "--data": asked.data}
+    named = {"--arch": asked.arch, "--model": asked.onnx, "--target": asked.target, "--data": asked.data}
     named |= {"--weights": asked.weights, "--scale": asked.scale}
     words += [word for flag, value in named.items() if value is not None for word in (flag, value)]
     words += [

@@ -79,7 +79,7 @@ def how_to_build(asked: Asked) -> tuple[str, ...]:
     """The options among these that say how to build, and where results would go."""
     given = {
         "--arch": asked.arch,
-        "--onnx": asked.onnx,
+        "--model": asked.onnx,
         "--target": asked.target,
         "--data": asked.data,
         "--no-labels": asked.no_labels,

@@ -86,7 +86,11 @@ CarryWheelsOpt = Annotated[
 OnnxOpt = Annotated[
     str | None,
     typer.Option(
-        "--onnx", metavar="FILE", help="A trained network of your own, in place of --arch.", rich_help_panel="What to build"
+        "--model",
+        "--onnx",
+        metavar="FILE",
+        help="A trained network of your own in place of --arch: an ONNX, torch.export (.pt2) or TorchScript file.",
+        rich_help_panel="What to build",
     ),
 ]
 WeightsOpt = Annotated[

@@ -1,4 +1,4 @@
-"""Failures of a model that a user brings as an ONNX file."""
+"""Failures of a model that a user brings as a file."""
 
 from __future__ import annotations
 
@@ -12,21 +12,35 @@ PREPROCESSING = "state it, as in --set preprocessing.like=imagenet"
 
 
 class BroughtFileMissing(EdgecnnError):
-    """Raised when ``--onnx`` names nothing that can be read."""
+    """Raised when ``--model`` names nothing that can be read."""
 
     ref = "onnx-file-missing"
 
     def __init__(self, *, path: Path, because: str) -> None:
-        super().__init__(what=f"--onnx {path} cannot be read", because=because)
+        super().__init__(what=f"--model {path} cannot be read", because=because)
 
 
 class BroughtModelUnusable(EdgecnnError):
-    """Raised when an ONNX file is no image classifier that this pipeline can take."""
+    """Raised when a file is no image classifier that this pipeline can take."""
 
     ref = "onnx-model-unusable"
 
     def __init__(self, *, path: Path, because: str, hint: str | None = None) -> None:
         super().__init__(what=f"{path} cannot be built from", because=because, hint=hint)
+
+
+class BroughtHoldsObjects(EdgecnnError):
+    """Raised when a file is no network that can be read safely: tensors alone, or more than operators on tensors."""
+
+    ref = "model-holds-objects"
+
+    def __init__(self, *, path: Path, found: str) -> None:
+        super().__init__(
+            what=f"{path} is refused",
+            because=f"it holds {found}, and what is read is a network alone, nothing that Python unpickles or runs",
+            hint="of a network of the list save torch.save(model.state_dict(), FILE) and give --arch NAME --weights FILE "
+            "--keep-head; of any other torch.export.save(torch.export.export(model.eval(), (example,)), FILE)",
+        )
 
 
 class BroughtModelChanged(EdgecnnError):
@@ -136,7 +150,7 @@ class LabelsNeeded(EdgecnnError):
     def __init__(self, *, arch: str) -> None:
         super().__init__(
             what=f"{arch} is trained here, and without labels there is nothing to learn",
-            hint="leave --no-labels out, or bring a trained network by --onnx FILE",
+            hint="leave --no-labels out, or bring a trained network by --model FILE",
         )
 
 
@@ -177,7 +191,7 @@ class QuantizedElsewhere(EdgecnnError):
         super().__init__(
             what=f"{path} came quantized ({form}), and is packaged as it is for ONNX Runtime alone",
             because="other runtimes have kernels and roundings of their own, which are made from the float network",
-            hint=f"{other}--onnx with the float network that it was made from",
+            hint=f"{other}--model with the float network that it was made from",
         )
 
 
@@ -187,7 +201,7 @@ class BroughtAndNamed(EdgecnnError):
     ref = "onnx-and-arch"
 
     def __init__(self, *, option: str) -> None:
-        super().__init__(what=f"--onnx and {option} contradict each other", because="the file is the network, with its weights")
+        super().__init__(what=f"--model and {option} contradict each other", because="the file is the network, with its weights")
 
 
 class NoDataForModel(EdgecnnError):
@@ -197,7 +211,7 @@ class NoDataForModel(EdgecnnError):
 
     def __init__(self) -> None:
         super().__init__(
-            what="--onnx needs the photographs to judge the model on",
+            what="--model needs the photographs to judge the model on",
             because="the embedded demo has its own ten classes",
             hint="--data FOLDER, with a sub-folder a class",
         )
@@ -209,7 +223,7 @@ class NothingToTrain(EdgecnnError):
     ref = "nothing-to-train"
 
     def __init__(self) -> None:
-        super().__init__(what="--onnx brings a trained model", hint="edgecnn export is the first step that it takes")
+        super().__init__(what="--model brings a trained model", hint="edgecnn export is the first step that it takes")
 
 
 class TrainingSwitch(EdgecnnError):
@@ -234,5 +248,5 @@ class PreprocessingOfAnArch(EdgecnnError):
         super().__init__(
             what="[preprocessing] is of a model that was brought",
             because=f"{arch} is trained here, with the preprocessing of its own row",
-            hint="leave it out, or name the model by --onnx FILE",
+            hint="leave it out, or name the model by --model FILE",
         )

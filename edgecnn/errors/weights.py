@@ -77,15 +77,16 @@ class WeightsHoldObjects(EdgecnnError):
 
 
 class WeightsDoNotFit(EdgecnnError):
-    """Raised when a readable file holds the weights of another network."""
+    """Raised when a readable file holds the weights of another network; ``fits`` are those of the list that have its tensors."""
 
     ref = "weights-do-not-fit"
 
-    def __init__(self, *, path: Path, arch: str, problems: Sequence[str]) -> None:
+    def __init__(self, *, path: Path, arch: str, problems: Sequence[str], fits: Sequence[str] | None = None) -> None:
+        self.problems = tuple(problems)
         super().__init__(
             what=f"{path} does not hold the weights of {arch}",
             because=_first(problems, separator="; "),
-            hint="name the architecture that the file was saved from with --arch",
+            hint=_which(fits),
         )
 
 
@@ -114,6 +115,14 @@ class DownloadFailed(EdgecnnError):
             because=reason,
             hint="run the same command again to continue, or use --weights none",
         )
+
+
+def _which(fits: Sequence[str] | None) -> str:
+    if fits is None:
+        return "name the architecture that the file was saved from with --arch"
+    if fits:
+        return f"--arch {' or '.join(fits)} has exactly these tensors"
+    return "no network of the list has these tensors: save the whole one by torch.export.save, and bring it by --model FILE"
 
 
 def _first(texts: Sequence[str], *, separator: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,10 +13,9 @@ import onnx
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.brought import ANEW, BroughtModelUnusable, TrunkDisagrees
 from edgecnn.graph.adopt import adopt, describe_changes, holds_halves
+from edgecnn.graph.brought_file import as_onnx, opened
 from edgecnn.graph.checks import CHECK_IMAGES, TOLERANCE, ExportCheck, onnx_logits, spread
 from edgecnn.graph.document import opset_of, save_model
-from edgecnn.graph.entry import read_model
-from edgecnn.graph.feeding import BroughtSession
 from edgecnn.graph.macs import mac_table
 from edgecnn.graph.passes.batch_norm import fold_batch_norms
 from edgecnn.graph.run_shapes import shapes_by_running
@@ -43,8 +43,8 @@ def make_brought_trunk(request: BroughtRequest, out: Path, tell: Progress) -> No
         EdgecnnError: one of ``errors.brought``; MacsUnknown.
     """
     tell.step("export", 0, 3)
-    path, entry = out / "model.onnx", request.entry
-    theirs = read_model(request.model)
+    path = out / "model.onnx"
+    theirs, entry = as_onnx(request.model, request.entry)
     model = adopt(theirs, entry, request.feeding.channels, request.model)
     if entry.quantized is None:
         fold_batch_norms(model.graph)
@@ -52,11 +52,14 @@ def make_brought_trunk(request: BroughtRequest, out: Path, tell: Progress) -> No
     known = shapes_by_running(path, entry.resolution_px) if entry.quantized else {}
     (out / "macs.json").write_text(mac_table(onnx.load(path), known).model_dump_json(indent=1) + "\n", encoding="utf-8")
     tell.step("export", 1, 3)
-    session = BroughtSession(request.model, entry)
+    session = opened(request.model, request.entry)
     shown = spread(np.load(request.pixels / "choose.pixels.npy", mmap_mode="r"), CHECK_IMAGES)
     change = describe_changes(entry, request.feeding.channels, opset_of(model))
+    change = change if request.entry.form is None else f"exported to ONNX and {change}"
     check = _held(
-        session.answers(shown, request.feeding), _trunk(path, shown, request, change), request, change, holds_halves(theirs)
+        session.answers(shown, request.feeding),
+        _trunk(path, shown, request, change),
+        _Compared(request, entry.ends_in_softmax, change, holds_halves(theirs)),
     )
     (out / "check.json").write_text(check.model_dump_json(indent=1) + "\n", encoding="utf-8")
     tell.step("export", 2, 3)
@@ -79,20 +82,32 @@ def _trunk(path: Path, pixels: npt.NDArray[np.uint8], request: BroughtRequest, c
     return found
 
 
-def _held(file: Logits, trunk: Logits, request: BroughtRequest, change: str, halves: bool) -> ExportCheck:
+class _Compared(NamedTuple):
+    request: BroughtRequest
+    softmax: bool
+    """The last one was left out of the trunk."""
+    change: str
+    halves: bool
+
+
+def _held(file: Logits, trunk: Logits, compared: _Compared) -> ExportCheck:
     """The file's own answers against the trunk's, as shares where the file ends in a softmax."""
-    ours = _softmax(trunk) if request.entry.ends_in_softmax else trunk
+    ours = _softmax(trunk) if compared.softmax else trunk
     check = ExportCheck(
         images=len(file),
         max_abs_diff=float(np.max(np.abs(file - ours))),
         top1_agreement=float(np.mean(file.argmax(axis=1) == ours.argmax(axis=1))),
     )
     # Half-precision files round every layer, and a fold rounds elsewhere.
-    share = TOLERANCE * (20 if halves else 1)
+    share = TOLERANCE * (20 if compared.halves else 1)
     allowed = share * float(file.max() - file.min())
     if not check.max_abs_diff <= allowed:
         raise TrunkDisagrees(
-            path=request.model, change=change, max_abs_diff=check.max_abs_diff, allowed=allowed, images=check.images
+            path=compared.request.model,
+            change=compared.change,
+            max_abs_diff=check.max_abs_diff,
+            allowed=allowed,
+            images=check.images,
         )
     return check
 

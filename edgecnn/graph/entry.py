@@ -11,12 +11,12 @@ import onnx
 
 from edgecnn.errors.brought import BroughtFileMissing, BroughtModelUnusable
 from edgecnn.graph.document import external_files, load_model, opset_of
+from edgecnn.graph.image_entry import Dims, classes_of, image_entry, only_one
 from edgecnn.graph.unquantized import CONTRIBUTED, quantized_form
 from edgecnn.store.disk import sha256_of
 from edgecnn.values.brought import GraphEntry
 from edgecnn.values.key import Key, digest_of
 
-COLOURS = 3
 SOFTMAXES = ("Softmax",)
 _DTYPES = {onnx.TensorProto.FLOAT: "float32", onnx.TensorProto.FLOAT16: "float16", onnx.TensorProto.UINT8: "uint8"}
 PIXEL_FORMAT, PIXEL_RANGE = "Image.BitmapPixelFormat", "Image.NominalPixelRange"
@@ -45,16 +45,10 @@ def read_entry(model: onnx.ModelProto, path: Path, resolution_px: int | None = N
             raise BroughtModelUnusable(path=path, because=because, hint="export it with ONNX's own operators")
     image = _only(_inputs(model), "input", path)
     answer = _only(model.graph.output, "output", path)
-    dims, layout = _image_dims(image, path)
-    side = _side(image.name, dims, resolution_px, path)
     return GraphEntry(
-        input=image.name,
-        layout=layout,
-        dtype=_dtype(image, path),
-        resolution_px=side,
-        batch=dims[0].dim_value if dims[0].dim_value > 0 else None,
+        **image_entry(image.name, _dims(image), _dtype(image), resolution_px, path),
         output=answer.name,
-        classes=_classes(answer, path),
+        classes=classes_of(answer.name, _dims(answer), path),
         ends_in_softmax=_last(model, answer.name).op_type in SOFTMAXES,
         opset=opset_of(model),
         quantized=quantized,
@@ -122,56 +116,18 @@ def _inputs(model: onnx.ModelProto) -> list[Any]:
 
 
 def _only(values: Iterable[Any], what: str, path: Path) -> Any:
-    found = list(values)
-    if len(found) != 1:
-        names = ", ".join(value.name for value in found[:4]) or "none"
-        raise BroughtModelUnusable(path=path, because=f"a classifier has one {what}, and this has {len(found)}: {names}")
-    return found[0]
+    found = {value.name: value for value in values}
+    return found[only_one(list(found), what, path)]
 
 
-def _image_dims(image: Any, path: Path) -> tuple[Any, Any]:
-    dims = image.type.tensor_type.shape.dim
-    shape = "×".join(str(dim.dim_value) if dim.HasField("dim_value") else dim.dim_param or "?" for dim in dims)
-    if len(dims) != 4:
-        because = f"its input {image.name} is {shape or 'without a shape'}, and not a batch of images"
-        raise BroughtModelUnusable(path=path, because=because)
-    if dims[1].dim_value == COLOURS:
-        return (dims[0], dims[2], dims[3]), "NCHW"
-    if dims[3].dim_value == COLOURS:
-        return (dims[0], dims[1], dims[2]), "NHWC"
-    raise BroughtModelUnusable(path=path, because=f"its input {image.name} is {shape}, which has no axis of three colours")
+def _dims(value: Any) -> Dims:
+    dims = value.type.tensor_type.shape.dim
+    return [dim.dim_value if dim.dim_value > 0 else dim.dim_param or None for dim in dims]
 
 
-def _side(name: str, dims: Any, asked: int | None, path: Path) -> int:
-    height, width = dims[1].dim_value, dims[2].dim_value
-    if height > 0 and width > 0:
-        if height != width:
-            raise BroughtModelUnusable(path=path, because=f"its input {name} is {width}×{height} pixels, and crops are square")
-        if asked not in (None, height):
-            because = f"its input {name} is {height} pixels wide, and model.resolution_px is {asked}"
-            raise BroughtModelUnusable(path=path, because=because, hint="leave model.resolution_px out")
-        return int(height)
-    if asked is None:
-        because = f"its input {name} leaves height and width open"
-        raise BroughtModelUnusable(path=path, because=because, hint="--set model.resolution_px=224 says at which it is used")
-    return asked
-
-
-def _dtype(image: Any, path: Path) -> Any:
+def _dtype(image: Any) -> str:
     kind = image.type.tensor_type.elem_type
-    if kind not in _DTYPES:
-        said = onnx.TensorProto.DataType.Name(kind).lower()
-        raise BroughtModelUnusable(path=path, because=f"its input {image.name} is {said}, and not float32, float16 or uint8")
-    return _DTYPES[kind]
-
-
-def _classes(answer: Any, path: Path) -> int:
-    dims = answer.type.tensor_type.shape.dim
-    if len(dims) != 2 or dims[1].dim_value < 2:
-        shape = "×".join(str(dim.dim_value) if dim.HasField("dim_value") else dim.dim_param or "?" for dim in dims)
-        because = f"its output {answer.name} is {shape or 'without a shape'}, and not (images, classes)"
-        raise BroughtModelUnusable(path=path, because=because, hint="export it with a fixed number of classes")
-    return int(dims[1].dim_value)
+    return _DTYPES.get(kind) or onnx.TensorProto.DataType.Name(kind).lower()
 
 
 def _last(model: onnx.ModelProto, name: str) -> onnx.NodeProto:

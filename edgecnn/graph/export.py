@@ -39,7 +39,7 @@ def export_onnx(network: nn.Module, resolution_px: int, path: Path, opset: int =
     network.eval()
     # Two images: a batch of one would be taken for a constant.
     example = torch.zeros(2, 3, resolution_px, resolution_px)
-    with _quiet():
+    with quiet_exporter():
         program = torch.onnx.export(
             network,
             (example,),
@@ -60,7 +60,7 @@ def export_onnx(network: nn.Module, resolution_px: int, path: Path, opset: int =
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet_exporter() -> Iterator[None]:
     """The exporter talks of its own internals; what matters is asserted afterwards."""
     names = ("torch.onnx", "torch.export", "onnxscript", "onnx_ir")
     before = {name: logging.getLogger(name).level for name in names}

@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 
 from edgecnn.errors.weights import WeightsCorrupt, WeightsUnavailable
 from edgecnn.models.downloads import download
-from edgecnn.models.networks import read_weights
+from edgecnn.models.networks import unwrapped_weights
 from edgecnn.models.weights import hub_folder, package_file, sha256_of
 from edgecnn.values.arch import ArchSpec, PretrainedWeights
 from edgecnn.values.stage import Progress
@@ -29,7 +29,8 @@ def fetch_weights(spec: ArchSpec, given: Path | None, out: Path, tell: Progress)
         DownloadFailed, WeightsCorrupt, WeightsUnavailable, WeightsUnreadable, WeightsDoNotFit: see ``FetchStage.make``.
     """
     original = given if given is not None else _published(spec, out / "resume", tell)
-    state = {name: tensor.contiguous() for name, tensor in read_weights(spec, original).items()}
+    found = unwrapped_weights(spec, original)
+    state = {name: tensor.contiguous() for name, tensor in found.tensors.items()}
     published = spec.weights if given is None else None
     facts = {
         "source": published.source if published else "a file of the user",
@@ -40,6 +41,9 @@ def fetch_weights(spec: ArchSpec, given: Path | None, out: Path, tell: Progress)
         "classes": int(state[f"{spec.head}.bias"].shape[0]),
         "parameters": sum(tensor.numel() for name, tensor in state.items() if not _is_statistic(name)),
     }
+    if found.said and given is not None:
+        facts["read_as"] = list(found.said)
+        tell.note(f"{original.name}: read as {', '.join(found.said)}")
     save_file(state, out / "weights.safetensors", metadata={"format": "pt"})
     (out / "weights.json").write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n", "utf-8")
     shutil.rmtree(out / "resume", ignore_errors=True)

@@ -13,7 +13,10 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.packages import MissingPackage
 from edgecnn.errors.weights import WeightsDoNotFit, WeightsHoldObjects, WeightsUnreadable
+from edgecnn.models.catalogue import all_archs
+from edgecnn.models.checkpoints import Unwrapped, unwrapped, without_beginnings
 from edgecnn.models.families import efficientnet_lite
 from edgecnn.models.families.built import built
 from edgecnn.models.neighbours import PROTOTYPES, NeighbourHead
@@ -72,24 +75,26 @@ def parameter_count(network: nn.Module) -> int:
 def read_state(path: Path) -> dict[str, Tensor]:
     """The tensors of a safetensors file or of a torch file, under the names that the file gives them.
 
-    The bytes and not the name decide which of the two it is. A torch file that wraps its tensors in ``state_dict`` or ``model``
-    is unwrapped.
+    The bytes and not the name decide which of the two it is. A torch file that has its tensors in a table inside a table, as
+    training programs write checkpoints, is unwrapped.
 
     Raises:
         WeightsUnreadable: truncated, damaged, another format, or no table of tensors.
         WeightsHoldObjects: it holds Python objects, and reading those would run code that the file names.
     """
+    return _read(path).tensors
+
+
+def _read(path: Path) -> Unwrapped:
     form = format_of(path)
     try:
         loaded = load_file(path) if form == "safetensors" else _loaded(path)
     except Exception as problem:  # noqa: BLE001 - which one a damaged pickle raises, its bytes decide
         raise _refusal(path, problem) from problem
-    for wrapper in ("state_dict", "model"):
-        if isinstance(loaded, Mapping) and isinstance(loaded.get(wrapper), Mapping):
-            loaded = loaded[wrapper]
-    if not isinstance(loaded, Mapping) or not loaded or not all(isinstance(value, Tensor) for value in loaded.values()):
+    found = unwrapped(loaded)
+    if found is None:
         raise WeightsUnreadable(path=path, reason="it holds something other than a table of tensors")
-    return dict(loaded)
+    return found
 
 
 def _loaded(path: Path) -> object:
@@ -112,17 +117,62 @@ def read_weights(spec: ArchSpec, path: Path) -> dict[str, Tensor]:
     """The tensors of a file under this network's names, checked against it; the head may have any number of classes.
 
     Raises:
-        WeightsUnreadable: see ``read_state``.
-        WeightsDoNotFit: the file is of another network; the error names the tensors.
+        WeightsUnreadable, WeightsDoNotFit: see ``unwrapped_weights``.
     """
-    state = read_state(path)
+    return unwrapped_weights(spec, path).tensors
+
+
+def unwrapped_weights(spec: ArchSpec, path: Path) -> Unwrapped:
+    """The same, with what was taken off the tensors to get at them.
+
+    Raises:
+        WeightsUnreadable: see ``read_state``.
+        WeightsDoNotFit: the file is of another network; the error names the tensors, and the network that fits.
+    """
+    found = _read(path)
+    if f"{spec.head}.weight" not in found.tensors:
+        found = without_beginnings(found)
+    state = found.tensors
     if spec.family == "efficientnet-lite" and efficientnet_lite.is_published(state):
         state = efficientnet_lite.from_published(state)
+    wanted = _shapes(spec, state)
+    try:
+        return Unwrapped(_fitting(state, wanted, path=path, arch=spec.name), found.said)
+    except WeightsDoNotFit as error:
+        raise WeightsDoNotFit(path=path, arch=spec.name, problems=error.problems, fits=archs_that_fit(state)) from error
+
+
+def archs_that_fit(state: Mapping[str, Tensor]) -> tuple[str, ...]:
+    """Networks of the catalogue that have exactly these tensors, the head of any number of classes."""
+    return tuple(spec.name for spec in all_archs() if _has_as_many(spec, state) and _fits(spec, state))
+
+
+def _has_as_many(spec: ArchSpec, state: Mapping[str, Tensor]) -> bool:
+    """Numbers as the row counts them, which costs nothing; only where these agree is the network built and compared."""
+    head = state.get(f"{spec.head}.weight")
+    if head is None or head.ndim != 2 or spec.parameters is None:
+        return False
+    statistics = ("running_mean", "running_var", "num_batches_tracked")
+    found = sum(tensor.numel() for name, tensor in state.items() if not name.endswith(statistics))
+    per_class = head.shape[1] + 1
+    least = spec.parameters + (head.shape[0] - spec.classes) * per_class
+    return found == least or spec.auxiliary is not None and found > least
+
+
+def _fits(spec: ArchSpec, state: Mapping[str, Tensor]) -> bool:
+    try:
+        _fitting(state, _shapes(spec, state), path=Path(), arch=spec.name)
+    except (WeightsDoNotFit, MissingPackage):
+        return False
+    return True
+
+
+def _shapes(spec: ArchSpec, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What the network has, without memory, its head as large as the file's."""
     bias = state.get(f"{spec.head}.bias")
     classes = int(bias.shape[0]) if bias is not None and bias.ndim == 1 else 1000
     with torch.device("meta"):
-        network = build_network(spec, classes)
-    return _fitting(state, network.state_dict(), path=path, arch=spec.name)
+        return build_network(spec, classes).state_dict()
 
 
 def load_state(network: nn.Module, path: Path) -> None:

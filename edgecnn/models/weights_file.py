@@ -48,6 +48,7 @@ _KNOWN: Final = (
     (0, b"\xff\xd8\xff", "a picture"),
     (0, b"\x80", "a Python pickle that torch did not write"),
 )
+_WHOLE: Final = "a whole network and not its weights: --model FILE takes it"
 _DAMAGED = (ValueError, KeyError, IndexError, TypeError, EOFError, OverflowError, MemoryError, struct.error)
 """What pickletools and json raise on damaged bytes."""
 
@@ -107,7 +108,7 @@ def _torch_zip(path: Path, file: IO[bytes]) -> WeightsFormat:
             if pickled is None:
                 raise WeightsUnreadable(path=path, reason=f"it looks like {_zip_like(names)}")
             if pickled.replace("data.pkl", "constants.pkl") in names:
-                raise WeightsHoldObjects(path=path, names=["a TorchScript program"])
+                raise WeightsUnreadable(path=path, reason=f"it is a TorchScript program, {_WHOLE}")
             if archive.getinfo(pickled).file_size <= _PICKLE_LISTED_MAX:
                 with archive.open(pickled) as content:
                     _refuse_objects(path, content, pickles=1)
@@ -119,6 +120,8 @@ def _torch_zip(path: Path, file: IO[bytes]) -> WeightsFormat:
 
 
 def _zip_like(names: Sequence[str]) -> str:
+    if any(name.endswith("/archive_format") or name == "serialized_exported_program.json" for name in names):
+        return f"a torch.export program, {_WHOLE}"
     if any(name.endswith(".npy") for name in names):
         return "a NumPy .npz archive"
     return "a zip archive of something else than tensors: unpack it first, if a weights file is in it"

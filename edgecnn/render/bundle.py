@@ -129,7 +129,7 @@ def _weights(report: BuildReport) -> str:
         return "Nobody else's: training began from random weights. They are the work of whoever built this."
     if _was_brought(report):
         return (
-            f"Unknown. The trained network itself was brought (an ONNX file, SHA-256 {sha256}), and edgecnn does not know under "
+            f"Unknown. The trained network itself was brought (a model file, SHA-256 {sha256}), and edgecnn does not know under "
             "which licence, nor what it learned from: ask whoever built this."
         )
     published = _published(sha256)

@@ -8,12 +8,13 @@ from typing import ClassVar
 
 from edgecnn.backends.installed import require_packages
 from edgecnn.errors.brought import BroughtModelChanged
+from edgecnn.training.waiting import sleeping_threads
 from edgecnn.values.brought import Feeding, GraphEntry
 from edgecnn.values.stage import Progress, Role, Stage
 
 
 class AdoptStage(Stage):
-    """A user's ONNX file → ``model.onnx``, ``macs.json``, ``check.json`` and ``golden_logits.npy``, as ``export`` leaves them.
+    """A user's model file → ``model.onnx``, ``macs.json``, ``check.json`` and ``golden_logits.npy``, as ``export`` leaves them.
 
     Inputs: ``model`` (the file) and ``pixels`` (prepare). It stands where ``export`` stands in other plans.
     """
@@ -26,21 +27,24 @@ class AdoptStage(Stage):
 
     @property
     def tools(self) -> tuple[str, ...]:
-        """What rewrites the graph, and the runtime that checks the result."""
-        return ("onnx", "onnxruntime")
+        """What rewrites the graph, and the runtime that checks the result; of a file of torch, what exports it too."""
+        return ("onnx", "onnxruntime") if self.entry.form is None else ("onnx", "onnxruntime", "onnxscript", "torch")
 
     def make(self, given: Mapping[Role, Path], out: Path, tell: Progress) -> None:
         """Write the trunk.
 
         Raises:
-            MissingPackage: onnx or onnxruntime is not installed.
+            MissingPackage: onnx or onnxruntime is not installed; of a file of torch, torch or onnxscript.
             BroughtModelChanged: the file has other bytes than were planned with.
-            BroughtModelUnusable, OpsetUnreachable, TrunkDisagrees: see ``errors.brought``.
+            BroughtModelUnusable, BroughtHoldsObjects, OpsetUnreachable, TrunkDisagrees: see ``errors.brought``.
         """
-        require_packages(self.tools, extra="onnxruntime", needed_for="export")
-        from edgecnn.graph.brought_trunk import BroughtRequest, make_brought_trunk
-        from edgecnn.graph.entry import content_of
+        require_packages(("onnx", "onnxruntime"), extra="onnxruntime", needed_for="export")
+        if self.entry.form is not None:
+            require_packages(("torch", "onnxscript"), extra="train", needed_for=f"a {self.entry.form} file")
+        with sleeping_threads():
+            from edgecnn.graph.brought_file import content_of_file
+            from edgecnn.graph.brought_trunk import BroughtRequest, make_brought_trunk
 
-        if content_of(given["model"]) != self.inputs["model"]:
+        if content_of_file(given["model"], self.entry.form) != self.inputs["model"]:
             raise BroughtModelChanged(path=given["model"])
         make_brought_trunk(BroughtRequest(given["model"], given["pixels"], self.entry, self.feeding), out, tell)

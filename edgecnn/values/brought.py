@@ -1,4 +1,4 @@
-"""A model that a user brings as an ONNX file: what was found in it, and how it turned out to want its images."""
+"""A model that a user brings as a file: what was found in it, and how it turned out to want its images."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from edgecnn.values.key import Key
 from edgecnn.values.preprocessing import Normalization, PixelRecipe
 
 Channels = Literal["rgb", "bgr"]
+TorchForm = Literal["torch.export", "TorchScript"]
+"""Of a file that torch runs, and that is exported to ONNX on its way."""
 
 
 class GraphEntry(Value):
@@ -29,6 +31,8 @@ class GraphEntry(Value):
     opset: PositiveInt
     quantized: Literal["Q/DQ", "QOperator"] | None = Field(default=None, exclude_if=lambda form: form is None)
     """The form in which it came quantized; None of a float network, whose keys hold no word of it."""
+    form: TorchForm | None = Field(default=None, exclude_if=lambda form: form is None)
+    """None of an ONNX file, whose keys hold no word of it."""
 
 
 class Feeding(Value):

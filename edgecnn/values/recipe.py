@@ -31,13 +31,15 @@ class ModelChoice(Value):
     arch: str = "efficientnet-b0"
     """A network of the catalogue, as `edgecnn list archs` shows it."""
     onnx: str | None = None
-    """The path of a trained network that takes the place of ``arch``, ``weights`` and training."""
+    """The path of a trained network that takes the place of ``arch``, ``weights`` and training: an ONNX, torch.export or
+    TorchScript file. ``--model`` gives it."""
     weights: str = "auto"
     """auto, imagenet, none, or the path of a safetensors or weights-only file."""
     keep_head: bool = False
     """The network as its weights have it, head and all: nothing is trained, and the images are of the classes that it knows."""
     resolution_px: Annotated[int, Field(ge=32, le=2048)] | None = None
-    """Unset: the network's native one, or 64 for the demo, whose images are 28 pixels wide."""
+    """Unset: the network's native one, or 64 for the demo, whose images are 28 pixels wide.
+    A TorchScript file does not say its own."""
     scale: Annotated[str, AfterValidator(_scale)] | None = None
     """phi=1.5, or depth=1.2,width=0.75,resolution=192 with any of the three. Unset: the network as it was published."""
 

@@ -39,7 +39,7 @@ def test_one_candidate_is_planned_and_each_other_says_why_it_is_none(tmp_path: P
         plan_build(request_from(elsewhere, "judge"), Store.open(), Quiet())
     assert caught.value.line() == (
         f"{path} came quantized (QOperator), and is packaged as it is for ONNX Runtime alone: other runtimes have kernels and "
-        "roundings of their own, which are made from the float network — --target intel-cpu:onnxruntime packages it, or --onnx "
+        "roundings of their own, which are made from the float network — --target intel-cpu:onnxruntime packages it, or --model "
         "with the float network that it was made from [quantized-elsewhere]"
     )
 

@@ -34,7 +34,7 @@ def report(place: Place) -> dict[str, Any]:
 def test_it_comes_to_a_judged_bundle_without_training(place: Place, report: dict[str, Any]) -> None:
     assert (place.folder / "builds/my-model-cpu/bundle/choice.json").is_file()
     licences = (place.folder / "builds/my-model-cpu/bundle/LICENCES.md").read_text(encoding="utf-8")
-    assert "Unknown. The trained network itself was brought (an ONNX file, SHA-256 " in licences
+    assert "Unknown. The trained network itself was brought (a model file, SHA-256 " in licences
     assert "train" not in report["outcomes"] and report["outcomes"]["export"]["outcome"] == "ran"
     rows = {row["candidate"]["id"]: row for row in report["candidates"]}
     assert rows["onnxruntime-fp32"]["report"]["top1"]["estimate"] == 1.0

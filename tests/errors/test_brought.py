@@ -36,7 +36,7 @@ LINES = (
     (
         LabelsNeeded(arch="resnet-18"),
         "resnet-18 is trained here, and without labels there is nothing to learn — leave --no-labels out, or bring a trained "
-        "network by --onnx FILE [labels-needed]",
+        "network by --model FILE [labels-needed]",
     ),
     (
         AnswersAlike(path=FILE, images=36, ways=12),
@@ -50,7 +50,7 @@ LINES = (
     ),
     (
         BroughtFileMissing(path=FILE, because="no such file or directory"),
-        "--onnx mine.onnx cannot be read: no such file or directory [onnx-file-missing]",
+        "--model mine.onnx cannot be read: no such file or directory [onnx-file-missing]",
     ),
     (
         BroughtModelUnusable(path=FILE, because="its input image leaves height and width open", hint="say at which it is used"),
@@ -88,21 +88,21 @@ LINES = (
     ),
     (
         BroughtAndNamed(option="--arch"),
-        "--onnx and --arch contradict each other: the file is the network, with its weights [onnx-and-arch]",
+        "--model and --arch contradict each other: the file is the network, with its weights [onnx-and-arch]",
     ),
     (
         NoDataForModel(),
-        "--onnx needs the photographs to judge the model on: the embedded demo has its own ten classes"
+        "--model needs the photographs to judge the model on: the embedded demo has its own ten classes"
         " — --data FOLDER, with a sub-folder a class [onnx-without-data]",
     ),
     (
         NothingToTrain(),
-        "--onnx brings a trained model — edgecnn export is the first step that it takes [nothing-to-train]",
+        "--model brings a trained model — edgecnn export is the first step that it takes [nothing-to-train]",
     ),
     (
         PreprocessingOfAnArch(arch="resnet-18"),
         "[preprocessing] is of a model that was brought: resnet-18 is trained here, with the preprocessing of its own row"
-        " — leave it out, or name the model by --onnx FILE [preprocessing-of-an-arch]",
+        " — leave it out, or name the model by --model FILE [preprocessing-of-an-arch]",
     ),
     (
         TrainingSwitch(),

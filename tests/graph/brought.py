@@ -67,7 +67,7 @@ def classifier(
     batch_norm: bool = False,
 ) -> onnx.ModelProto:
     """The network as an ONNX file would bring it: image → conv, relu, global pooling, reshape, gemm (→ softmax)."""
-    held, nodes = _weights(like, batch_norm=batch_norm, half=dtype == "float16"), _entry(layout, dtype)
+    held, nodes = weights_of(like, batch_norm=batch_norm, half=dtype == "float16"), _entry(layout, dtype)
     nodes += [helper.make_node("Conv", ["planes", "conv.w", "conv.b"], ["conv"], name="conv", kernel_shape=[1, 1])]
     after = "conv"
     if batch_norm:
@@ -128,7 +128,7 @@ def _entry(layout: str, dtype: str) -> list[onnx.NodeProto]:
     return nodes
 
 
-def _weights(like: str, *, batch_norm: bool, half: bool) -> Sequence[onnx.TensorProto]:
+def weights_of(like: str, *, batch_norm: bool, half: bool) -> Sequence[onnx.TensorProto]:
     """bright · 40 (mean p − THRESHOLD) + red · 20 (p_red − p_blue) of the mean colour p, 0…1, for x = (p − mean) / std."""
     usual = usual_named(like)
     mean, std = np.array(usual.normalization.mean), np.array(usual.normalization.std)

@@ -71,7 +71,7 @@ def test_what_is_not_known_is_said_to_be_unknown() -> None:
 def test_of_a_network_that_was_brought_nothing_is_said_to_have_trained_it_here() -> None:
     brought = {"weights_sha256": "cd" * 32, "splits": {"train": 0, "calibration": 36, "report": 144}}
     page = bundle_licences(a_report(build=a_build(**brought, data="photos")))
-    assert f"## The weights\n\nUnknown. The trained network itself was brought (an ONNX file, SHA-256 {'cd' * 32})" in page
+    assert f"## The weights\n\nUnknown. The trained network itself was brought (a model file, SHA-256 {'cd' * 32})" in page
     assert "## The pictures it was calibrated and measured with\n\nUnknown: they came from a folder" in page
     assert "Training began" not in page and "it learned from\n" not in page
     demo = bundle_licences(a_report(build=a_build(**brought, data="the embedded demo, Fashion-MNIST")))

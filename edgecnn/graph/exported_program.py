@@ -1,0 +1,186 @@
+"""Reads what a torch.export file (.pt2) says of itself, and refuses those that would run more than a network once loaded.
+
+``torch.export.load`` (torch 2.15) unpickles every weight and constant that is marked ``use_pickle`` without any check, looks
+operators up by a dotted name anywhere below ``torch``, imports what the trees of inputs and outputs name, and gives sizes to
+sympy, which evaluates them as Python. So all of these are looked at here, as JSON, before torch sees the file.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import zipfile
+import zlib
+from collections.abc import Iterator
+from math import prod
+from pathlib import Path
+from typing import Any, Final
+
+from edgecnn.errors.brought import BroughtHoldsObjects, BroughtModelUnusable
+from edgecnn.graph.brought_form import members
+from edgecnn.graph.image_entry import classes_of, image_entry, only_one
+from edgecnn.values.brought import GraphEntry
+
+TRUNK_OPSET: Final = 20
+_MODEL: Final = "models/model.json"
+_CONFIGS: Final = ("data/weights/model_weights_config.json", "data/constants/model_constants_config.json")
+_DTYPES: Final = {1: "uint8", 6: "float16", 7: "float32"}
+"""torch._export.serde.schema.ScalarType."""
+_OPERATORS: Final = re.compile(r"torch\.ops\.aten\.\w+\.\w+|_operator\.\w+|math\.[a-z]\w*|torch\.sym_[a-z]+")
+_OF_FILES: Final = re.compile(r"torch\.ops\.aten\.(from_file|save|load)\b")
+_OPERATOR_MODULE: Final = frozenset(
+    ("add", "sub", "mul", "truediv", "floordiv", "mod", "neg", "pow", "eq", "ne", "lt", "le", "gt", "ge", "and_", "or_", "not_")
+    + ("getitem",)
+)
+_WORDS: Final = re.compile(r"[A-Za-z_]\w*")
+_SIZES: Final = re.compile(r"[\w\s+\-*/%(),=<>.']*")
+_SIZE_WORDS: Final = re.compile(
+    r"(Symbol|Integer|positive|negative|integer|nonnegative|True|False|int_oo|oo|(?:zuf|zf|s|u)\d+|FloorDiv|CeilDiv|Mod|PythonMod|"
+    r"ModularIndexing|CleanDiv|Max|Min|IntTrueDiv|TruncToInt|ToFloat)"
+)
+_TREES: Final = ("builtins.tuple", "builtins.list", "builtins.dict", None)
+_PASSED_ON: Final = re.compile(r"torch\.ops\.aten\.(clone|alias|contiguous|dropout|detach)\.\w+")
+_SOFTMAX: Final = re.compile(r"torch\.ops\.aten\._?softmax\.\w+")
+
+
+def read_exported(path: Path, resolution_px: int | None) -> tuple[GraphEntry, int]:
+    """The ends of a torch.export file that is safe to load, and its number of trained parameters.
+
+    Args:
+        path: of the file.
+        resolution_px: for a file that leaves height and width open.
+
+    Raises:
+        BroughtModelUnusable: damaged, no classifier of photographs, or exported while it was training.
+        BroughtHoldsObjects: loading it would unpickle objects, or run something else than operators on tensors.
+    """
+    document, configs = _read(path)
+    _refuse_more_than_a_network(path, document, configs)
+    try:
+        return _entry(path, document, resolution_px), _parameters(configs)
+    except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
+        because = f"its program cannot be read ({type(error).__name__}: {error})"
+        raise BroughtModelUnusable(path=path, because=because, hint="save it anew by torch.export.save") from error
+
+
+def _read(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            inside = members(archive)
+            programs = sorted(name for name in inside if name.startswith("models/"))
+            if programs != [_MODEL]:
+                said = ", ".join(programs[:3])
+                raise BroughtModelUnusable(path=path, because=f"it holds {len(programs)} programs ({said}) and not one: {_MODEL}")
+            older = [name for name in inside if re.fullmatch(r"data/(weights|constants)/[^/]*\.pt", name)]
+            if older:
+                raise BroughtHoldsObjects(path=path, found=f"pickled tensors in an older layout ({older[0]})")
+            document = json.loads(archive.read(inside[_MODEL]))
+            return document, [json.loads(archive.read(inside[name])) for name in _CONFIGS if name in inside]
+    except (zipfile.BadZipFile, zlib.error, ValueError, NotImplementedError, RecursionError) as error:
+        because = f"it is damaged: {_MODEL} inside it cannot be read"
+        raise BroughtModelUnusable(path=path, because=because, hint="copy it anew, whole") from error
+
+
+def _refuse_more_than_a_network(path: Path, document: Any, configs: list[dict[str, Any]]) -> None:
+    for config in configs:
+        for name, payload in _mapping(config.get("config")).items():
+            held = _mapping(payload)
+            if held.get("use_pickle") is not False or not str(held.get("path_name")).startswith(("weight_", "tensor_")):
+                raise BroughtHoldsObjects(path=path, found=f"a pickled object ({name})")
+    for key, value in _fields(document):
+        if key == "target" and isinstance(value, str) and not _is_operator(value):
+            raise BroughtHoldsObjects(path=path, found=f"a call of {value}, which is no operator on tensors")
+        if key == "expr_str" and not _is_size(str(value)):
+            raise BroughtHoldsObjects(path=path, found=f"a size that is more than arithmetic ({str(value)[:60]})")
+        if key == "range_constraints" and not all(_is_size(name) for name in _mapping(value)):
+            raise BroughtHoldsObjects(path=path, found="a range of what is no size")
+        if key in ("in_spec", "out_spec") and (kind := _foreign_tree(path, value)):
+            raise BroughtHoldsObjects(path=path, found=f"inputs or outputs of the type {kind}")
+        if key in ("as_custom_obj", "as_opaque_obj", "as_graph"):
+            raise BroughtHoldsObjects(path=path, found=f"what is no tensor ({key})")
+
+
+def _mapping(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _fields(value: Any) -> Iterator[tuple[str, Any]]:
+    """Every key with its value, at whatever depth: a list of its own and no recursion, which a deep file would exhaust."""
+    left = [value]
+    while left:
+        each = left.pop()
+        if isinstance(each, dict):
+            yield from each.items()
+            left += each.values()
+        elif isinstance(each, list):
+            left += each
+
+
+def _foreign_tree(path: Path, spec: object) -> str | None:
+    """The type of a container that torch would import."""
+    try:
+        tree = json.loads(spec) if isinstance(spec, str) and spec else None
+    except (ValueError, RecursionError) as error:
+        raise BroughtModelUnusable(path=path, because="it is damaged: its inputs and outputs cannot be read") from error
+    return next((str(value) for key, value in _fields(tree) if key == "type" and value not in _TREES), None)
+
+
+def _is_operator(target: str) -> bool:
+    if not _OPERATORS.fullmatch(target) or _OF_FILES.match(target):
+        return False
+    module, _, name = target.partition(".")
+    return module != "_operator" or name in _OPERATOR_MODULE
+
+
+def _is_size(text: str) -> bool:
+    """Symbols, numbers and arithmetic; a quotation mark only around a symbol's name, and no dot but in a number."""
+    bare = re.sub(r"'(?:zuf|zf|s|u)\d+'", "s0", text)
+    if "'" in bare or not _SIZES.fullmatch(text) or re.search(r"[^\d\s]\s*\.|\.\s*[A-Za-z_]", bare):
+        return False
+    return all(_SIZE_WORDS.fullmatch(word) for word in _WORDS.findall(bare))
+
+
+def _entry(path: Path, document: dict[str, Any], resolution_px: int | None) -> GraphEntry:
+    module = document["graph_module"]
+    signature, graph = module["signature"], module["graph"]
+    named = [spec["user_input"]["arg"] for spec in signature["input_specs"] if "user_input" in spec]
+    image = only_one([str(_mapping(arg.get("as_tensor")).get("name", "no tensor")) for arg in named], "input", path)
+    given = [spec["user_output"]["arg"] for spec in signature["output_specs"] if "user_output" in spec]
+    answer = only_one([str(_mapping(arg.get("as_tensor")).get("name", "no tensor")) for arg in given], "output", path)
+    _refuse_training(path, graph["nodes"])
+    held = graph["tensor_values"]
+    dims = tuple(size.get("as_int") for size in held[image]["sizes"])
+    ends = image_entry(image, dims, _DTYPES.get(held[image]["dtype"], "of another type"), resolution_px, path)
+    return GraphEntry(
+        **ends,
+        output=answer,
+        classes=classes_of(answer, tuple(size.get("as_int") for size in held[answer]["sizes"]), path),
+        ends_in_softmax=_ends_in_softmax(graph["nodes"], answer),
+        opset=TRUNK_OPSET,
+        form="torch.export",
+    )
+
+
+def _refuse_training(path: Path, nodes: list[dict[str, Any]]) -> None:
+    for node in nodes:
+        for given in node["inputs"]:
+            if given["name"] in ("training", "train") and given["arg"].get("as_bool"):
+                because = f"it was exported while it was training ({node['target']})"
+                raise BroughtModelUnusable(path=path, because=because, hint="call model.eval() before torch.export.export")
+
+
+def _ends_in_softmax(nodes: list[dict[str, Any]], answer: str) -> bool:
+    makers = {out["as_tensor"]["name"]: node for node in nodes for out in node["outputs"] if "as_tensor" in out}
+    for _ in nodes:
+        node = makers.get(answer)
+        if node is None:
+            return False
+        if not _PASSED_ON.fullmatch(node["target"]):
+            return _SOFTMAX.fullmatch(node["target"]) is not None
+        answer = node["inputs"][0]["arg"]["as_tensor"]["name"]
+    return False
+
+
+def _parameters(configs: list[dict[str, Any]]) -> int:
+    held = [payload for config in configs for payload in config["config"].values() if payload["is_param"]]
+    return max(1, sum(prod(int(size["as_int"]) for size in payload["tensor_meta"]["sizes"]) for payload in held))

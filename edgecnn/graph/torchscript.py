@@ -1,0 +1,133 @@
+"""Reads TorchScript files: a program in torch's own small language, which ``torch.jit.load`` parses, and runs in part.
+
+Nothing in such a file is unpickled by Python; its tables are read by torch's own reader, which knows TorchScript's types alone.
+What it may call are operators, and a few of those open files by a name, so the program's text is looked at before torch sees it.
+"""
+
+from __future__ import annotations
+
+import re
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+
+from edgecnn.errors.brought import BroughtHoldsObjects, BroughtModelUnusable
+from edgecnn.graph.brought_form import members
+from edgecnn.graph.export import quiet_exporter
+from edgecnn.graph.image_entry import COLOURS, STATE_SIZE, classes_of
+from edgecnn.values.brought import GraphEntry
+
+TRUNK_OPSET: Final = 20
+_OF_FILES: Final = re.compile(r"\b(?:torch|aten)\.(?:save|load|from_file|hub|classes)\b")
+_FOREIGN: Final = re.compile(r"\bops\.(?!aten\.|prim\.|prims\.|quantized\.)\w+\.\w+")
+_BATCHES: Final = (3, 1, 2, 4, 8, 16, 32, 64)
+"""Tried in this order; what a program that was traced on a fixed number of images takes is found so. Nobody traces with three."""
+_PASSED_ON: Final = ("aten::clone", "aten::dropout", "aten::contiguous", "aten::detach", "aten::alias", "aten::to")
+
+
+def load_script(path: Path) -> torch.jit.ScriptModule:
+    """The program on this machine's processor, in evaluation mode.
+
+    Raises:
+        BroughtHoldsObjects: it calls what opens files, or operators that are not torch's.
+        BroughtModelUnusable: torch cannot load it.
+    """
+    for text in _sources(path):
+        if (found := _OF_FILES.search(text) or _FOREIGN.search(text)) is not None:
+            raise BroughtHoldsObjects(path=path, found=f"a call of {found[0]}, which is no operator on tensors")
+    try:
+        with quiet_exporter():
+            module: torch.jit.ScriptModule = torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-untyped-call]
+            module.eval()
+    except Exception as error:  # noqa: BLE001 - torch's core raises RuntimeError and others
+        raise BroughtModelUnusable(path=path, because=f"torch cannot load it: {first_line(error)}") from error
+    return module
+
+
+def read_script(path: Path, resolution_px: int | None) -> tuple[GraphEntry, int]:
+    """The ends of a TorchScript file, found by running it on plain images, and its number of parameters.
+
+    Args:
+        path: of the file.
+        resolution_px: H and W of the images, which such a file does not say.
+
+    Raises:
+        BroughtModelUnusable: nothing says how large its images are, or it is no classifier of photographs.
+        BroughtHoldsObjects: see ``load_script``.
+    """
+    if resolution_px is None:
+        because = "a TorchScript file does not say how large its images are"
+        raise BroughtModelUnusable(path=path, because=because, hint=STATE_SIZE)
+    module = load_script(path)
+    floats = [each for each in module.parameters() if each.is_floating_point()]
+    dtype = "float16" if floats and floats[0].dtype == torch.float16 else "float32"
+    layout, batch, answer = _tried(path, module, resolution_px, dtype)
+    entry = GraphEntry.model_validate(
+        {
+            "input": "image",
+            "layout": layout,
+            "dtype": dtype,
+            "resolution_px": resolution_px,
+            "batch": None if batch == _BATCHES[0] else batch,
+            "output": "logits",
+            "classes": classes_of("of the program", tuple(answer.shape), path),
+            "ends_in_softmax": _ends_in_softmax(module),
+            "opset": TRUNK_OPSET,
+            "form": "TorchScript",
+        }
+    )
+    return entry, max(1, sum(each.numel() for each in module.parameters()))
+
+
+def first_line(error: Exception) -> str:
+    """What torch says, without its traceback of the program."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    told = [line for line in lines if "Error: " in line]
+    return (told[-1] if told else lines[0] if lines else type(error).__name__)[:300]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _sources(path: Path) -> Iterator[str]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for name, held in members(archive).items():
+                if name.startswith("code/") and name.endswith(".py"):
+                    yield archive.read(held).decode("utf-8")
+    except (zipfile.BadZipFile, zlib.error, ValueError, NotImplementedError) as error:
+        because = "it is damaged: its program cannot be read"
+        raise BroughtModelUnusable(path=path, because=because, hint="copy it anew, whole") from error
+
+
+def _tried(path: Path, module: torch.jit.ScriptModule, side: int, dtype: str) -> tuple[str, int, torch.Tensor]:
+    """The layout and the number of images that it takes, and its answer to them."""
+    said = ""
+    for layout in ("NCHW", "NHWC"):
+        for batch in _BATCHES:
+            shape = (batch, COLOURS, side, side) if layout == "NCHW" else (batch, side, side, COLOURS)
+            try:
+                with torch.inference_mode(), quiet_exporter():
+                    answer: Any = module(torch.full(shape, 0.25, dtype=getattr(torch, dtype)))
+            except Exception as error:  # noqa: BLE001 - torch's core raises RuntimeError and others
+                said = said or first_line(error)
+                continue
+            if not isinstance(answer, torch.Tensor):
+                because = f"a classifier has one output, and this answers with a {type(answer).__name__}"
+                hint = "wrap it in a module whose forward gives the logits alone"
+                raise BroughtModelUnusable(path=path, because=because, hint=hint)
+            if answer.ndim != 2 or answer.shape[0] == batch:
+                return layout, batch, answer
+    because = f"it does not run on images of {side} pixels: {said}"
+    raise BroughtModelUnusable(path=path, because=because, hint=STATE_SIZE)
+
+
+def _ends_in_softmax(module: torch.jit.ScriptModule) -> bool:
+    value = next(iter(module.inlined_graph.outputs()))
+    while value.node().kind() in _PASSED_ON:
+        value = next(iter(value.node().inputs()))
+    return str(value.node().kind()) == "aten::softmax"

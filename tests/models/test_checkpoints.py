@@ -1,0 +1,113 @@
+"""A user's own state dict, as training programs leave it: unwrapped and said, or refused with the network that it is of."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from edgecnn.errors.weights import WeightsDoNotFit, WeightsHoldObjects, WeightsUnreadable
+from edgecnn.models.catalogue import arch_named
+from edgecnn.models.networks import archs_that_fit, build_network, load_trained, unwrapped_weights
+from edgecnn.stages.fetch import FetchStage
+from tests.stages.test_fetch import Heard
+
+SMALL = arch_named("mobilenet-v3-small")
+State = Mapping[str, Tensor]
+
+
+@pytest.fixture(scope="module")
+def state() -> State:
+    return build_network(SMALL, 4).state_dict()
+
+
+def before(beginning: str, state: State) -> dict[str, Tensor]:
+    return {beginning + name: tensor for name, tensor in state.items()}
+
+
+WRAPPED: dict[str, tuple[Callable[[State], Any], tuple[str, ...]]] = {
+    "bare": (lambda state: state, ()),
+    "DataParallel": (lambda state: before("module.", state), ("names without 'module.'",)),
+    "compiled": (lambda state: before("_orig_mod.module.", state), ("names without '_orig_mod.'", "names without 'module.'")),
+    "Lightning": (
+        lambda state: {"epoch": 3, "state_dict": before("model.", state), "optimizer_states": []},
+        ("its entry 'state_dict'", "names without 'model.'"),
+    ),
+    "a usual loop's": (
+        lambda state: {"model_state_dict": state, "loss": 0.1, "optimizer_state_dict": {"state": {}}},
+        ("its entry 'model_state_dict'",),
+    ),
+    "weights before their average": (
+        lambda state: {"model": state, "model_ema": {k: v * 0 for k, v in state.items()}},
+        ("its entry 'model'",),
+    ),
+    "an average alone": (
+        lambda state: {"model_ema": {"n_averaged": torch.tensor(7), **before("module.", state)}},
+        ("its entry 'model_ema'", "names without 'module.'"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRAPPED)
+def test_what_is_around_the_tensors_is_taken_off_and_said(name: str, state: State, tmp_path: Path) -> None:
+    wrap, said = WRAPPED[name]
+    torch.save(wrap(state), tmp_path / "mine.pth")
+    found = unwrapped_weights(SMALL, tmp_path / "mine.pth")
+    assert found.said == said
+    assert list(found.tensors) == list(state) and all(torch.equal(found.tensors[key], state[key]) for key in state)
+
+
+def test_fetch_says_and_keeps_how_a_file_was_read(state: State, tmp_path: Path) -> None:
+    torch.save({"state_dict": before("module.", state)}, tmp_path / "mine.pth")
+    (out := tmp_path / "out").mkdir()
+    heard = Heard()
+    FetchStage(arch=SMALL.name, origin="file").make({"weights_file": tmp_path / "mine.pth"}, out, heard)
+    facts = json.loads((out / "weights.json").read_text())
+    assert facts["classes"] == 4 and facts["read_as"] == ["its entry 'state_dict'", "names without 'module.'"]
+    assert heard.notes == ["mine.pth: read as its entry 'state_dict', names without 'module.'"]
+
+
+def test_half_precision_becomes_a_network_in_single(state: State, tmp_path: Path) -> None:
+    halves = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
+    save_file(halves, tmp_path / "mine.safetensors")
+    network = load_trained(SMALL, 4, tmp_path / "mine.safetensors")
+    weight = network.state_dict()[f"{SMALL.head}.weight"]
+    assert weight.dtype == torch.float32 and torch.equal(weight, halves[f"{SMALL.head}.weight"].float())
+
+
+def test_another_networks_tensors_name_the_network_that_they_are_of(state: State, tmp_path: Path) -> None:
+    torch.save(before("module.", state), tmp_path / "mine.pth")
+    with pytest.raises(WeightsDoNotFit) as caught:
+        unwrapped_weights(arch_named("resnet-18"), tmp_path / "mine.pth")
+    assert "mine.pth does not hold the weights of resnet-18: it lacks conv1.weight; it lacks bn1.weight; " in caught.value.line()
+    assert "— --arch mobilenet-v3-small has exactly these tensors [weights-do-not-fit]" in caught.value.line()
+
+
+def test_tensors_of_no_network_here_say_that_the_whole_can_be_brought(tmp_path: Path) -> None:
+    torch.save({"conv_stem.weight": torch.zeros(16, 3, 3, 3), "classifier.bias": torch.zeros(4)}, tmp_path / "timm.pth")
+    with pytest.raises(WeightsDoNotFit, match="no network of the list has these tensors: save the whole one by torch.export"):
+        unwrapped_weights(SMALL, tmp_path / "timm.pth")
+
+
+def test_variants_of_one_size_are_told_apart(state: State) -> None:
+    for name in ("resnet-34", "densenet-121", "googlenet"):
+        assert archs_that_fit(build_network(arch_named(name), 7).state_dict()) == (name,)
+    assert archs_that_fit({name: tensor for name, tensor in state.items() if name != f"{SMALL.head}.bias"}) == ()
+
+
+def test_a_whole_module_and_a_program_are_refused(tmp_path: Path) -> None:
+    torch.save({"model": build_network(SMALL, 4)}, tmp_path / "whole.pth")
+    with pytest.raises(WeightsHoldObjects, match=r"torch.save\(model.state_dict\(\), FILE\)"):
+        unwrapped_weights(SMALL, tmp_path / "whole.pth")
+    from tests.graph.torch_files import Classifier, exported, scripted
+
+    for path in (exported(Classifier(), tmp_path / "a.pt2"), scripted(Classifier(), tmp_path / "a.pt")):
+        with pytest.raises((WeightsHoldObjects, WeightsUnreadable)) as caught:
+            unwrapped_weights(SMALL, path)
+        assert "program" in caught.value.line() and "--model FILE" in caught.value.line()
