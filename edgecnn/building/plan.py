@@ -16,6 +16,7 @@ from edgecnn.building.mixed import mixed_rungs
 from edgecnn.building.resolved import DesktopGpu, Resolved
 from edgecnn.building.surgery import SURGERY
 from edgecnn.building.training_defaults import filled_in
+from edgecnn.models.catalogue import arch_named
 from edgecnn.stages.adopt import AdoptStage
 from edgecnn.stages.aware import AwareStage
 from edgecnn.stages.compile import CompileStage, EngineStage
@@ -31,9 +32,12 @@ from edgecnn.stages.train import TrainStage
 from edgecnn.stages.transfer import TransferStage
 from edgecnn.stages.variant import VariantStage
 from edgecnn.training.settings import ScratchTerms
+from edgecnn.values.arch import ArchSpec
 from edgecnn.values.candidate import Candidate, Method, Precision, Rung
 from edgecnn.values.key import Key
+from edgecnn.values.recipe import TrainChoice
 from edgecnn.values.stage import Role, Stage
+from edgecnn.values.teacher import Teacher
 
 BASELINE_ID = "onnxruntime-fp32"
 """The network that every drop is counted from: fp32 in ONNX Runtime, whatever the device."""
@@ -169,8 +173,11 @@ def _trunk(resolved: Resolved, steps: _Steps) -> dict[Role, Key]:
         train_inputs["weights"] = steps.add("fetch", FetchStage.from_answer(arch, resolved.weights))
     if _decides_transfer(resolved):
         train_inputs["transfer"] = steps.add("transfer", _transfer(resolved, train_inputs))
+    if resolved.teacher is not None:
+        train_inputs["teacher"] = _taught_by(resolved, resolved.teacher, steps, prepared)
     train = TrainStage(
         inputs=train_inputs,
+        teacher=None if resolved.teacher is None else resolved.teacher.terms,
         arch=arch.name,
         classes=len(resolved.data.classes),
         preprocessing=resolved.preprocessing,
@@ -180,6 +187,28 @@ def _trunk(resolved: Resolved, steps: _Steps) -> dict[Role, Key]:
     )
     trained = steps.add("train", train)
     return {"pixels": prepared, "weights": trained, "model": steps.add("export", _export(resolved, trained, prepared))}
+
+
+def _taught_by(resolved: Resolved, teacher: Teacher, steps: _Steps, pixels: Key) -> Key:
+    """The key of the teacher's trained weights: a build's, or those of a training that is laid before the network's own."""
+    if teacher.trained is not None:
+        return teacher.trained
+    if teacher.weights is None:
+        raise ValueError("a teacher that was not trained begins with weights")
+    arch = arch_named(teacher.terms.arch)
+    fetched = steps.add("fetch:teacher", FetchStage.from_answer(arch, teacher.weights))
+    given = {"images": resolved.data.content, "pixels": pixels, "weights": fetched}
+    return steps.add("train:teacher", _lessons(arch, resolved).model_copy(update={"inputs": given}))
+
+
+def _lessons(arch: ArchSpec, resolved: Resolved) -> TrainStage:
+    """The training of a teacher out of the list, as the same network would be fine-tuned for itself on these pixels."""
+    train = filled_in(TrainChoice(), "finetune", resolved.data.counts["train"], arch)
+    settings = train.model_dump(exclude={"teacher"}) | {"transfer": "all", "seed": resolved.recipe.train.seed}
+    preprocessing = resolved.preprocessing.model_copy(update={"normalization": arch.normalization})
+    return TrainStage(
+        arch=arch.name, classes=len(resolved.data.classes), preprocessing=preprocessing, mode="finetune", **settings
+    )
 
 
 def _export(resolved: Resolved, weights: Key, pixels: Key) -> ExportStage:
@@ -258,7 +287,7 @@ def _otherwise(resolved: Resolved) -> ScratchTerms:
 
 
 def _train_settings(resolved: Resolved) -> dict[str, Any]:
-    settings = resolved.recipe.train.model_dump()
+    settings = resolved.recipe.train.model_dump(exclude={"teacher"})
     if any(value is None for value in settings.values()):
         raise ValueError("resolve fills in what is unset of [train] before anything is planned")
     return settings

@@ -52,8 +52,8 @@ def load_recipe(path_or_name: str | Path) -> Recipe:
     """A recipe from a TOML file, or a shipped pipeline by its name.
 
     A text with a slash or ending in ``.toml`` is a path, any other is a name. What a file says of ``data.path``,
-    ``model.weights``, ``model.onnx`` and ``target.device`` comes back absolute where it is a relative path; ``demo``, the words
-    for weights and the names of devices are none.
+    ``model.weights``, ``model.onnx``, ``train.teacher`` and ``target.device`` comes back absolute where it is a relative path;
+    ``demo``, the words for weights and the names of networks and devices are none.
 
     Raises:
         UnknownPipeline: no pipeline of this name is shipped.
@@ -120,23 +120,25 @@ def _checked(table: Mapping[str, Any], refuse: Callable[[Sequence[str]], Edgecnn
 
 def _empty_paths(table: Mapping[str, Any]) -> list[str]:
     """An empty path would silently mean the folder that it is counted from."""
-    places = (("model", "weights"), ("model", "onnx"), ("data", "path"))
+    places = (("model", "weights"), ("model", "onnx"), ("data", "path"), ("train", "teacher"))
     texts = {f"{name}.{key}": inner.get(key) for name, key in places if isinstance(inner := table.get(name), Mapping)}
     return [f"{key} must not be empty" for key, text in texts.items() if isinstance(text, str) and not text.strip()]
 
 
 def _with_paths_from(folder: Path, recipe: Recipe) -> Recipe:
     """The recipe with its relative paths counted from ``folder``."""
-    model, data, target = recipe.model, recipe.data, recipe.target
+    model, data, train, target = recipe.model, recipe.data, recipe.train, recipe.target
     if model.weights not in WEIGHTS_WORDS:
         model = model.model_copy(update={"weights": _counted_from(folder, model.weights)})
     if model.onnx is not None:
         model = model.model_copy(update={"onnx": _counted_from(folder, model.onnx)})
     if data.path != DEMO and not is_published(data.path):
         data = data.model_copy(update={"path": _counted_from(folder, data.path)})
+    if train.teacher is not None and is_path(train.teacher):
+        train = train.model_copy(update={"teacher": _counted_from(folder, train.teacher)})
     if is_path(split_target(target.device)[0]):
         target = target.model_copy(update={"device": _counted_from(folder, target.device)})
-    changed = {"model": model, "data": data, "target": target}
+    changed = {"model": model, "data": data, "train": train, "target": target}
     return recipe.model_copy(update={name: value for name, value in changed.items() if value != getattr(recipe, name)})
 
 

@@ -28,6 +28,8 @@ from edgecnn.building.request import BuildRequest
 from edgecnn.building.resolved import Attachment, DesktopGpu, Resolved, TrunkMode
 from edgecnn.building.surgery import require_something_to_replace, surgery_candidates
 from edgecnn.building.surgery import why_unavailable as surgery_unavailable
+from edgecnn.building.teachers import teacher_asked
+from edgecnn.building.teaching import require_teachable
 from edgecnn.building.training_defaults import completed_training, mode_of
 from edgecnn.data.manifest import summarize
 from edgecnn.errors.building import NothingToBuild
@@ -54,6 +56,7 @@ from edgecnn.values.key import Key
 from edgecnn.values.preprocessing import Preprocessing
 from edgecnn.values.recipe import QuantizeChoice, Recipe
 from edgecnn.values.stage import Progress
+from edgecnn.values.teacher import Teacher
 from edgecnn.values.weights import WeightsAnswer
 
 DEMO_RESOLUTION_PX = 64
@@ -94,11 +97,7 @@ def resolve(request: BuildRequest, store: Store, tell: Progress, facts: LocalFac
     candidates, unavailable = _with_learned(candidates, unavailable, recipe, data)
     if brought is not None:
         candidates, unavailable = as_brought(brought, candidates, unavailable, recipe, request.device)
-    sources: dict[Key, Path] = {data.content: Path(data.manifest_path)}
-    if brought is not None:
-        sources[brought.content] = Path(brought.path)
-    if weights.kind == "file" and weights.path is not None and weights.sha256 is not None:
-        sources[Key(weights.sha256)] = Path(weights.path)
+    teacher = teacher_asked(recipe, data, store, versions)
     return Resolved(
         asked=asked,
         recipe=recipe,
@@ -109,6 +108,7 @@ def resolve(request: BuildRequest, store: Store, tell: Progress, facts: LocalFac
         data=data,
         weights=weights,
         mode=_mode(recipe, arch, brought, weights),
+        teacher=teacher,
         brought=brought,
         preprocessing=_preprocessing(recipe, arch, brought),
         candidates=candidates,
@@ -118,8 +118,20 @@ def resolve(request: BuildRequest, store: Store, tell: Progress, facts: LocalFac
         builder=next((module for name, module in AHEAD_OF_TIME_BUILDERS.items() if versions[name] != ABSENT), None),
         versions=versions,
         runner_sha256=runner_digest(),
-        sources=sources,
+        sources=_sources(data, weights, brought, teacher),
     )
+
+
+def _sources(data: DataSummary, weights: WeightsAnswer, brought: BroughtModel | None, teacher: Teacher | None) -> dict[Key, Path]:
+    """Inputs that no stage of this plan makes, by content."""
+    sources: dict[Key, Path] = {data.content: Path(data.manifest_path)}
+    if brought is not None:
+        sources[brought.content] = Path(brought.path)
+    if weights.kind == "file" and weights.path is not None and weights.sha256 is not None:
+        sources[Key(weights.sha256)] = Path(weights.path)
+    if teacher is not None and teacher.trained is not None and teacher.folder is not None:
+        sources[teacher.trained] = Path(teacher.folder)
+    return sources
 
 
 def _mode(recipe: Recipe, arch: ArchSpec, brought: BroughtModel | None, weights: WeightsAnswer) -> TrunkMode:
@@ -144,6 +156,8 @@ def settle_recipe(request: BuildRequest, store: Store, tell: Progress) -> Settle
     Raises:
         EdgecnnError: an unknown network, an impossible scale, unusable data, weights that cannot be had.
     """
+    if request.recipe.model.onnx is not None or request.recipe.model.keep_head:
+        require_teachable(request.recipe, None)
     if request.recipe.model.onnx is not None:
         return _settle_brought(request.recipe, store, tell)
     arch = arch_named(request.recipe.model.arch)

@@ -19,6 +19,7 @@ from edgecnn.values.engine_builder import EngineBuilder
 from edgecnn.values.key import Key
 from edgecnn.values.preprocessing import Preprocessing
 from edgecnn.values.recipe import Recipe
+from edgecnn.values.teacher import Teacher
 from edgecnn.values.weights import WeightsAnswer
 
 TrunkMode = Literal["finetune", "inherit", "scratch", "brought", "kept"]
@@ -62,6 +63,8 @@ class Resolved(Value):
     weights: WeightsAnswer
     mode: TrunkMode
     """brought and kept: nothing is trained, of a file or of a network of the catalogue with its weights' own head."""
+    teacher: Teacher | None = None
+    """Whose answers are learned in place of labels."""
     brought: BroughtModel | None = None
     """The user's own model, which is adopted where others are trained and exported."""
     preprocessing: Preprocessing

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from edgecnn.building.heads import require_fitting_head
+from edgecnn.building.teaching import require_teachable
 from edgecnn.errors.training import NothingToTransfer
 from edgecnn.models.compound import keeps_all
 from edgecnn.models.defaults import (
@@ -24,12 +25,14 @@ def completed_training(asked: Recipe, arch: ArchSpec, images: int, weights: Weig
     Raises:
         NothingToTransfer: pretrained layers are to be kept, and there are none.
         HeadNotFitting: the head does not go with what else is asked.
+        TeacherNotFitting: a teacher would not be heard.
     """
     train = asked.train
     mode = mode_of(train, arch, weights)
     if mode == "scratch" and train.transfer in ("head", "last", "all"):
         raise NothingToTransfer(arch=arch.name, asked=train.transfer, why=weights.why)
     require_fitting_head(asked, mode, weights.why)
+    require_teachable(asked, mode)
     default = "all" if train.head == "linear" else "head"
     transfer = "scratch" if mode == "scratch" else train.transfer or default
     return filled_in(train, mode, images, arch).model_copy(update={"transfer": transfer})

@@ -15,6 +15,7 @@ from edgecnn.values.brought import BroughtModel
 from edgecnn.values.candidate import Candidate
 from edgecnn.values.device import Device
 from edgecnn.values.report import Choice
+from edgecnn.values.teacher import TeacherFacts
 
 _NO_ACCURACY = (
     f"NO LABELS: {NO_LABELS}. Agreement with fp32 is no accuracy: fp32 itself may be wrong on any of these images, and "
@@ -99,9 +100,24 @@ def _of_the_training(scene: Scene) -> list[str]:
         )
     if balance != "none":
         said.append(f"classes count alike in training (train.balance = {balance!r}), however many images each has")
+    said += _of_the_teacher(scene)
     if (transfer := (history_of(scene) or {}).get("transfer")) is not None:
         said.append(transfer)
     return said
+
+
+def _of_the_teacher(scene: Scene) -> list[str]:
+    """Who taught, and how good the teacher is where it could be heard."""
+    teacher, history = scene.execution.plan.resolved.teacher, history_of(scene)
+    if teacher is None or history is None:
+        return []
+    facts, best = TeacherFacts.model_validate(history["teacher"]), history["best"]
+    first = f"the build {teacher.named}" if teacher.weights is None else "fine-tuned on these images first"
+    learned = "" if best is None else f"; the network that learned from it is right on {best['choose_top1']:.1%}"
+    return [
+        f"{facts.arch} ({first}) taught: its answers to the training images were learned in place of labels. Of the images that "
+        f"choose it is right on {facts.choose_top1:.1%}{learned}"
+    ]
 
 
 def _of_the_desktop_gpu(scene: Scene) -> list[str]:

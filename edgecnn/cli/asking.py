@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,6 +41,7 @@ class Asked:
     objective: str | None = None
     time_budget: str | None = None
     transfer: str | None = None
+    teacher: str | None = None
     host: str | None = None
     python: str | None = None
     clean: bool = False
@@ -133,6 +135,7 @@ def refuse_unusable_texts(asked: Asked) -> None:
         "--objective": asked.objective,
         "--time-budget": asked.time_budget,
         "--transfer": asked.transfer,
+        "--teacher": asked.teacher,
         "--host": asked.host,
         "--python": asked.python,
     }
@@ -162,6 +165,7 @@ def _recipe(asked: Asked) -> Recipe:
 
     overrides = [*asked.overrides, *([f"choice.objective={asked.objective}"] if asked.objective else [])]
     overrides += [f"train.transfer={asked.transfer}"] if asked.transfer else []
+    overrides += [f"train.teacher={json.dumps(asked.teacher)}"] if asked.teacher else []
     recipe = apply_overrides(load_recipe(asked.recipe) if asked.recipe else Recipe(), overrides)
     scale = None if asked.scale is None else scale_of(asked.scale).text()
     given: dict[str, str | bool | None] = {"arch": asked.arch, "onnx": asked.onnx, "weights": asked.weights, "scale": scale}
@@ -220,6 +224,7 @@ def command_line(asked: Asked) -> str:
     words += ["--knobs"] if asked.knobs else []
     words += ["--objective", asked.objective] if asked.objective else []
     words += ["--transfer", asked.transfer] if asked.transfer else []
+    words += ["--teacher", asked.teacher] if asked.teacher else []
     words += ["--time-budget", asked.time_budget] if asked.time_budget else []
     words += [word for flag, value in (("--host", asked.host), ("--python", asked.python)) if value for word in (flag, value)]
     words += ["--clean"] if asked.clean else []

@@ -90,6 +90,7 @@ def how_to_build(asked: Asked) -> tuple[str, ...]:
         "--knobs": asked.knobs,
         "--objective": asked.objective,
         "--transfer": asked.transfer,
+        "--teacher": asked.teacher,
         "--out": asked.out,
     }
     return tuple(option for option, value in given.items() if value)

@@ -106,6 +106,15 @@ TransferOpt = Annotated[
         rich_help_panel="What to build",
     ),
 ]
+TeacherOpt = Annotated[
+    str | None,
+    typer.Option(
+        "--teacher",
+        metavar="ARCH|BUILD",
+        help="A larger network, or a finished build of these images, whose answers are learned. As `--set train.teacher=`.",
+        rich_help_panel="What to build",
+    ),
+]
 ScaleOpt = Annotated[
     str | None,
     typer.Option(

@@ -66,6 +66,7 @@ def _verb(verb: str, goal: str) -> Callable[..., None]:
         no_labels: opt.NoLabelsOpt = False,
         weights: opt.WeightsOpt = None,
         transfer: opt.TransferOpt = None,
+        teacher: opt.TeacherOpt = None,
         keep_head: opt.KeepHeadOpt = False,
         scale: opt.ScaleOpt = None,
         set_: opt.SetOpt = None,
@@ -99,7 +100,8 @@ def _verb(verb: str, goal: str) -> Callable[..., None]:
             at_most=tuple(at_most or ()), at_least=tuple(at_least or ()), require_measured=require_measured,
             refresh_weights=refresh_weights, meter=meter, until=until, batches=batches, end_to_end=end_to_end, soak=soak,
             knobs=knobs, objective=objective, time_budget=time_budget, transfer=transfer, no_labels=no_labels,
-            keep_head=keep_head, host=host, python=python, clean=clean, carry_wheels=carry_wheels, verb=verb,
+            keep_head=keep_head, teacher=teacher, host=host, python=python, clean=clean, carry_wheels=carry_wheels,
+            verb=verb,
         )  # fmt: skip
         _start(asked, goal, _Shown(as_json=as_json, quiet=quiet, debug=debug, job=_job(verb, junit, unsure_passes)), junit, sign)
 
@@ -143,6 +145,7 @@ def _judge(  # noqa: PLR0913 - a command line's options are its parameters
     no_labels: opt.NoLabelsOpt = False,
     weights: opt.WeightsOpt = None,
     transfer: opt.TransferOpt = None,
+    teacher: opt.TeacherOpt = None,
     keep_head: opt.KeepHeadOpt = False,
     scale: opt.ScaleOpt = None,
     set_: opt.SetOpt = None,
@@ -171,7 +174,7 @@ def _judge(  # noqa: PLR0913 - a command line's options are its parameters
         overrides=tuple(set_ or ()), out=out, no_labels=no_labels, keep_head=keep_head,
         at_most=tuple(at_most or ()), at_least=tuple(at_least or ()), require_measured=require_measured, meter=meter,
         until=until, batches=batches, end_to_end=end_to_end, soak=soak, knobs=knobs, objective=objective, transfer=transfer,
-        verb="judge",
+        teacher=teacher, verb="judge",
     )  # fmt: skip
     shown = _Shown(as_json=as_json, quiet=quiet, debug=debug, job=Job(junit, unsure_passes=unsure_passes))
     if against is not None:

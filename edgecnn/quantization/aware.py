@@ -35,7 +35,8 @@ from edgecnn.training.loop import Material, PhaseResult, best_file, run_phase
 from edgecnn.training.machine import repeatable
 from edgecnn.training.phase import Phase
 from edgecnn.training.resuming import begin, finish, is_made
-from edgecnn.training.run import TrainingInputs, material_for, teacher_of
+from edgecnn.training.run import TrainingInputs, material_for
+from edgecnn.training.teacher import teacher_of
 from edgecnn.values.preprocessing import Normalization
 from edgecnn.values.stage import Progress
 
@@ -61,7 +62,7 @@ def make_aware(settings: AwareSettings, inputs: TrainingInputs, out: Path, tell:
         return
     resume = begin(out)
     with repeatable():
-        teacher = teacher_of(settings.arch, settings.classes, settings.seed, inputs)
+        teacher = teacher_of(settings.arch, settings.classes, settings.seed, inputs.weights)
         material = material_for(settings, inputs, resume, tell)._replace(teacher=teacher)
         network = _calibrated(teacher, settings, inputs.pixels)
         course = _Course(settings, inputs, material, teacher)

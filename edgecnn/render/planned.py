@@ -59,7 +59,14 @@ def _training(resolved: Resolved) -> str:
         "last": "; the last groups of blocks alone",
     }
     said = of_finetune.get(train.transfer or "", "") if resolved.mode == "finetune" else ""
-    return f"training: {resolved.mode}, {train.epochs} epochs{said}"
+    return f"training: {resolved.mode}, {train.epochs} epochs{said}{_teacher(resolved)}"
+
+
+def _teacher(resolved: Resolved) -> str:
+    if resolved.teacher is None:
+        return ""
+    first = "" if resolved.teacher.weights is None else ", which is fine-tuned first"
+    return f"; from the answers of {resolved.teacher.named}{first}"
 
 
 def _classes(data: DataSummary) -> str:

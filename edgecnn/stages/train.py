@@ -12,13 +12,16 @@ from edgecnn.training.settings import TrainSettings
 from edgecnn.training.waiting import sleeping_threads
 from edgecnn.values.stage import Progress, Role, Stage
 
+_TRAINS = ("torch", "torchvision", "safetensors", "pillow", "numpy")
+
 
 class TrainStage(Stage, TrainSettings):
     """Writes ``weights.safetensors`` and ``history.json``.
 
     Roles: ``images`` (a manifest), ``pixels`` (of prepare; only ``choose`` is read, ``report`` never), for ``finetune``
-    ``weights`` (of fetch), and where ``transfer`` is auto ``transfer``. ``resume/`` holds features and checkpoints and is gone
-    when the stage is finished; a call that finds it continues there and ends with the same bytes as an uninterrupted one.
+    ``weights`` (of fetch), where ``transfer`` is auto ``transfer``, and of a network that is taught ``teacher`` (of another
+    train). ``resume/`` holds features and checkpoints and is gone when the stage is finished; a call that finds it continues
+    there and ends with the same bytes as an uninterrupted one.
     """
 
     kind: ClassVar[str] = "train"
@@ -29,7 +32,9 @@ class TrainStage(Stage, TrainSettings):
     def tools(self) -> tuple[str, ...]:
         """Arithmetic, network definitions and decoding."""
         fitting = () if self.head == "linear" else ("scikit-learn",)
-        return ("torch", "torchvision", "safetensors", "pillow", "numpy", *fitting, *libraries_of(self.arch))
+        teaching = () if self.teacher is None else libraries_of(self.teacher.arch)
+        needed = (*_TRAINS, *fitting, *libraries_of(self.arch), *teaching)
+        return tuple(dict.fromkeys(needed))
 
     def make(self, given: Mapping[Role, Path], out: Path, tell: Progress) -> None:
         """Train, or continue training.
@@ -43,5 +48,6 @@ class TrainStage(Stage, TrainSettings):
         with sleeping_threads():
             from edgecnn.training.run import TrainingInputs, train
 
-        inputs = TrainingInputs(given["images"], given["pixels"], given.get("weights"), given.get("transfer"))
+        begun = (given.get(role) for role in ("weights", "transfer", "teacher"))
+        inputs = TrainingInputs(given["images"], given["pixels"], *begun)
         train(self, inputs, out, tell)

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 
-def distillation_loss(logits: Tensor, teacher: nn.Module, images: Tensor) -> Tensor:
-    """Mean Kullback-Leibler divergence of the student's distribution from the teacher's, in nats an image.
+def distillation(teacher: nn.Module, images: Tensor) -> Callable[[Tensor], Tensor]:
+    """The loss of answers to ``images``: their mean Kullback-Leibler divergence from the teacher's, in nats an image.
 
     It is the cross-entropy against soft targets (Hinton et al. 2015, arXiv:1503.02531, section 2, at temperature 1) less the
-    teacher's own entropy, so that 0 means: the same answers.
+    teacher's own entropy, so that 0 means: the same answers. The teacher sees the very images that are learned from, cropped and
+    mixed as they are (Beyer et al. 2022, arXiv:2106.05237, section 3.1), and is asked once for all answers to them.
 
     Args:
-        logits: the student's, float32 (N, classes).
         teacher: in evaluation mode; nothing flows back into it.
         images: what both were shown, float32 (N, 3, H, W).
+
+    Returns:
+        Takes logits, float32 (N, classes).
     """
     with torch.no_grad():
         wanted = teacher(images)
-    return divergence(logits, wanted)
+    return lambda logits: divergence(logits, wanted)
 
 
 def divergence(logits: Tensor, wanted: Tensor) -> Tensor:

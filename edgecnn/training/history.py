@@ -9,6 +9,7 @@ from pydantic import Field
 from edgecnn.values.balance import Balance
 from edgecnn.values.base import Value
 from edgecnn.values.scale import Inheritance
+from edgecnn.values.teacher import TeacherFacts
 
 
 class EpochFacts(Value):
@@ -74,4 +75,5 @@ class History(Value):
     """What was learned anew and why, where it was not simply every layer."""
     inheritance: Inheritance | None = Field(default=None, exclude_if=lambda said: said is None)
     """Of a scaled network alone: how much of it these weights had."""
+    teacher: TeacherFacts | None = Field(default=None, exclude_if=lambda facts: facts is None)
     balance: BalanceFacts | None = Field(default=None, exclude_if=lambda facts: facts is None)

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from edgecnn.errors.training import TrainingDiverged
 from edgecnn.training.answers import answers_of
 from edgecnn.training.augment import EpochDraw, Frame, augmented, draw_epoch, normalized, stream_seed
 from edgecnn.training.balance import class_weights, images_shown, label_loss
 from edgecnn.training.checkpoint import Moving, load_checkpoint, save_checkpoint, write_tensors
-from edgecnn.training.distillation import distillation_loss
+from edgecnn.training.distillation import distillation
 from edgecnn.training.history import BestFacts, EpochFacts
 from edgecnn.training.loader import Squares
 from edgecnn.training.mixing import Batch, mixed
@@ -187,18 +187,19 @@ def _step(moving: Moving, phase: Phase, rate: float, shown: Batch, material: Mat
     for group in moving.optimizer.param_groups:
         group["lr"] = rate * group["share"]
     logits, *auxiliary = answers_of(moving.network(shown.images))
-    if material.teacher is None:
-        weights = class_weights(material.squares.labels, material.classes, phase.balance)
-        loss = label_loss(logits, shown.labels, weights, phase.label_smoothing)
-        for more in auxiliary:
-            beside = label_loss(more, shown.labels, weights, phase.label_smoothing)
-            loss = loss + phase.auxiliary_weight * beside
-    else:
-        loss = distillation_loss(logits, material.teacher, shown.images)
+    loss_of = _from_labels(phase, shown, material) if material.teacher is None else distillation(material.teacher, shown.images)
+    loss = loss_of(logits)
+    for more in auxiliary:
+        loss = loss + phase.auxiliary_weight * loss_of(more)
     moving.optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     moving.optimizer.step()
     return float(loss.detach())
+
+
+def _from_labels(phase: Phase, shown: Batch, material: Material) -> Callable[[Tensor], Tensor]:
+    weights = class_weights(material.squares.labels, material.classes, phase.balance)
+    return lambda logits: label_loss(logits, shown.labels, weights, phase.label_smoothing)
 
 
 @torch.no_grad()

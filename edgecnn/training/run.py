@@ -16,7 +16,7 @@ from edgecnn.errors.training import ClassesDiffer, NothingToTrainOn
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.compound import base_name
 from edgecnn.models.families.inheritance import inherit
-from edgecnn.models.networks import build_network, head_of, load_trained, parameter_count, read_weights, replace_head
+from edgecnn.models.networks import build_network, head_of, parameter_count, read_weights, replace_head
 from edgecnn.training import finetune, scratch
 from edgecnn.training.checkpoint import write_tensors
 from edgecnn.training.features import Features, compute_features, without_head
@@ -29,12 +29,14 @@ from edgecnn.training.loop import Material, best_file, run_phase
 from edgecnn.training.machine import repeatable
 from edgecnn.training.resuming import begin, finish, is_made
 from edgecnn.training.settings import TrainSettings
+from edgecnn.training.teacher import WEIGHTS, taught_by
 from edgecnn.training.validation import ChoosePixels
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.augmentation import mirrored_share
 from edgecnn.values.preprocessing import Preprocessing
 from edgecnn.values.scale import Inheritance
 from edgecnn.values.stage import Progress
+from edgecnn.values.teacher import TeacherFacts
 from edgecnn.values.transfer import TransferChoice
 
 
@@ -64,6 +66,8 @@ class TrainingInputs(NamedTuple):
     """A fetch artifact; None from scratch."""
     transfer: Path | None = None
     """A transfer artifact, where the choice was left to it."""
+    teacher: Path | None = None
+    """A train artifact, of the network whose answers are learned in place of labels."""
 
 
 class _Course(NamedTuple):
@@ -88,10 +92,11 @@ def train(settings: TrainSettings, inputs: TrainingInputs, out: Path, tell: Prog
     spec, resume = arch_named(settings.arch), begin(out)
     settings, said = _settled(settings, inputs)
     with repeatable():
-        material = material_for(settings, inputs, resume, tell)._replace(features=inputs.transfer)
+        material = _taught(settings, inputs, material_for(settings, inputs, resume, tell))._replace(features=inputs.transfer)
         run = _from_weights if settings.mode == "finetune" else _from_scratch
+        taught = _teacher_facts(settings, material)
         course = run(spec, settings, inputs, material)
-        write_tensors(course.network.state_dict(), out / "weights.safetensors")
+        write_tensors(course.network.state_dict(), out / WEIGHTS)
     initial = _initial(inputs if settings.mode != "scratch" else inputs._replace(weights=None))
     history = History(
         phases=course.phases,
@@ -100,6 +105,7 @@ def train(settings: TrainSettings, inputs: TrainingInputs, out: Path, tell: Prog
         initial=initial,
         transfer=course.said or said,
         inheritance=_inheritance(settings, spec, inputs),
+        teacher=taught,
     )
     if settings.balance != "none":
         counts = np.bincount(material.squares.labels, minlength=settings.classes)
@@ -141,16 +147,18 @@ def material_for(settings: Shown, inputs: TrainingInputs, resume: Path, tell: Pr
     return Material(squares, choose, resume, tell, settings.classes)
 
 
-def teacher_of(arch: str, classes: int, seed: int, inputs: TrainingInputs) -> nn.Module:
-    """The network that ``train`` made, in evaluation mode: what quantization-aware training and surgery learn from, and change.
+def _taught(settings: TrainSettings, inputs: TrainingInputs, material: Material) -> Material:
+    """With the teacher where there is one."""
+    if settings.teacher is None:
+        return material
+    theirs = settings.preprocessing.normalization
+    return material._replace(teacher=taught_by(settings.teacher, settings.classes, inputs.teacher, theirs))
 
-    Raises:
-        TypeError: there are no weights; both begin with trained ones.
-    """
-    if inputs.weights is None:
-        raise TypeError("a network that learns from its own answers begins with trained weights")
-    teacher = load_trained(arch_named(arch), classes, inputs.weights / "weights.safetensors", seed=seed)
-    return teacher.eval().to(memory_format=torch.channels_last)
+
+def _teacher_facts(settings: TrainSettings, material: Material) -> TeacherFacts | None:
+    if settings.teacher is None or material.teacher is None:
+        return None
+    return TeacherFacts(arch=settings.teacher.arch, choose_top1=material.choose.top1(material.teacher))
 
 
 def _initial(inputs: TrainingInputs) -> dict[str, str | None]:
@@ -178,7 +186,7 @@ def pretrained(spec: ArchSpec, classes: int, seed: int, inputs: TrainingInputs) 
 def _inherit(network: nn.Module, spec: ArchSpec, weights: Path) -> Inheritance:
     """Put into the network what the starting weights have of it, all where it was not scaled. Last layers stay new."""
     base = arch_named(base_name(spec.name))
-    return inherit(network, spec, base, read_weights(base, weights / "weights.safetensors"))
+    return inherit(network, spec, base, read_weights(base, weights / WEIGHTS))
 
 
 def _inheritance(settings: TrainSettings, spec: ArchSpec, inputs: TrainingInputs) -> Inheritance | None:

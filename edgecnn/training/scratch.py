@@ -28,9 +28,10 @@ STATISTICS_MOMENTUM = 0.1
 def scratch_phase(settings: TrainSettings) -> Phase:
     """The one phase of a training from random weights, by the recipe that was asked for."""
     full, spec = settings.preprocessing.pixels.crop_px, arch_named(settings.arch)
+    least = spec.least_px if settings.teacher is None else max(spec.least_px, arch_named(settings.teacher.arch).least_px)
     short = Phase(
         name="scratch",
-        sizes_px=tuple(_size(epoch, settings.epochs, full, spec.least_px) for epoch in range(settings.epochs)),
+        sizes_px=tuple(_size(epoch, settings.epochs, full, least) for epoch in range(settings.epochs)),
         shipped_px=full,
         batch_size=settings.batch_size,
         peak_rate=settings.learning_rate,

@@ -10,6 +10,7 @@ from edgecnn.values.augmentation import Augmentations
 from edgecnn.values.balance import Balance
 from edgecnn.values.base import Value
 from edgecnn.values.preprocessing import Preprocessing
+from edgecnn.values.teacher import TeacherTerms
 from edgecnn.values.transfer import AskedTransfer, HeadKind, ScratchRecipe
 
 
@@ -55,4 +56,6 @@ class TrainSettings(Value):
     """Epochs without a better ``choose`` accuracy after which a phase stops."""
     balance: Balance = Field(default="none", exclude_if=lambda balance: balance == "none")
     """Whether classes of unequal size count alike. Left out of the key where they need not: the bytes are those of before."""
+    teacher: TeacherTerms | None = Field(default=None, exclude_if=lambda teacher: teacher is None)
+    """Whose answers are learned in place of labels: the weights of role ``teacher``. Left out of the key where labels are."""
     seed: NonNegativeInt = 0

@@ -27,9 +27,10 @@ from edgecnn.training.loop import Material, best_file, run_phase
 from edgecnn.training.machine import repeatable
 from edgecnn.training.phase import Phase
 from edgecnn.training.resuming import begin, finish, is_made
-from edgecnn.training.run import TrainingInputs, material_for, teacher_of
+from edgecnn.training.run import TrainingInputs, material_for
 from edgecnn.training.statistics import take_statistics
 from edgecnn.training.surgery_settings import SurgerySettings
+from edgecnn.training.teacher import teacher_of
 from edgecnn.values.stage import Progress
 
 FACTS = "surgery.json"
@@ -53,7 +54,7 @@ def make_surgery(settings: SurgerySettings, inputs: TrainingInputs, out: Path, t
         return
     resume = begin(out)
     with repeatable():
-        teacher = teacher_of(settings.arch, settings.classes, settings.seed, inputs)
+        teacher = teacher_of(settings.arch, settings.classes, settings.seed, inputs.weights)
         material = material_for(settings, inputs, resume, tell)._replace(teacher=teacher)
         request = _trunk_request(settings, inputs)
         network = _operated(teacher, settings, request)

@@ -108,6 +108,9 @@ class TrainChoice(Value):
     """Share of each label that is spread over all classes. Unset: 0.1, or none of scratch = "resnet"."""
     augment: Augmentations | None = None
     """What is done to training images at random, in order: a list of tables with a `kind`. Unset: crops and mirror images."""
+    teacher: str | None = None
+    """A network of the list, which is fine-tuned first, or the folder of a finished build of these images: its answers are
+    learned in place of labels. Unset: labels are."""
     patience: PositiveInt = 5
     """Epochs without a better ``choose`` accuracy after which training stops."""
     balance: Balance = "none"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,10 +14,12 @@ from edgecnn.building.devices import device_named
 from edgecnn.building.resolve import BASELINE
 from edgecnn.building.wording import measure_command, notices, unexecuted
 from edgecnn.measure.kits import KitRef
+from edgecnn.models.catalogue import arch_named
 from edgecnn.values.artifact import Unavailable
 from edgecnn.values.candidate import Candidate, Precision, Runtime
 from edgecnn.values.recipe import Recipe
 from edgecnn.values.report import Choice
+from edgecnn.values.teacher import Teacher, TeacherTerms
 from edgecnn.values.weights import WeightsAnswer
 from tests.building.resolutions import INT8, TRT_FP16, resolved, summary
 from tests.building.scenes import ELSEWHERE, Staging, a_choice, a_kit, a_request, an_artifact
@@ -96,6 +99,30 @@ def test_that_classes_were_made_to_count_alike_is_said(tmp_path: Path) -> None:
     recipe = Recipe.model_validate({"train": training, "quantize": {"images": 200}})
     assert said_of(tmp_path, recipe=recipe) == (
         "classes count alike in training (train.balance = 'sampling'), however many images each has",
+    )
+
+
+@pytest.mark.parametrize(
+    ("weights", "first"),
+    [
+        (WeightsAnswer(choice="imagenet", kind="package", why="installed"), "fine-tuned on these images first"),
+        (None, "the build b"),
+    ],
+)
+def test_who_taught_is_said_with_its_own_accuracy(weights: WeightsAnswer | None, first: str, tmp_path: Path) -> None:
+    terms = TeacherTerms(arch="resnet-50", normalization=arch_named("resnet-50").normalization)
+    teacher = Teacher(
+        named="b" if weights is None else "resnet-50", terms=terms, weights=weights, trained=None if weights else "7" * 64
+    )
+    data = summary().model_copy(update={"origin": "folder"})
+    staged = Staging(tmp_path, data=data, teacher=teacher)
+    trained = an_artifact("train", tmp_path / "trained")
+    told = {"teacher": {"arch": "resnet-50", "choose_top1": 0.912}, "best": {"choose_top1": 0.9049}}
+    (trained.folder / "history.json").write_text(json.dumps(told))
+    staged.execution.artifacts["train"] = trained
+    assert notices(staged.scene) == (
+        f"resnet-50 ({first}) taught: its answers to the training images were learned in place of labels. Of the images that "
+        "choose it is right on 91.2%; the network that learned from it is right on 90.5%",
     )
 
 
