@@ -1,10 +1,26 @@
-"""Which heads go with what else a recipe asks: those that are fitted on frozen features want them frozen."""
+"""What goes with frozen layers: heads that are fitted on their features want them frozen, and unfreezing wants them learned."""
 
 from __future__ import annotations
 
-from edgecnn.errors.training import HeadNotFitting
+from edgecnn.errors.training import HeadNotFitting, NothingToUnfreeze
 from edgecnn.models.defaults import Mode
 from edgecnn.values.recipe import Recipe
+
+
+def require_something_frozen(asked: Recipe, mode: Mode, weights: str) -> None:
+    """Refuse to unfreeze what never was frozen.
+
+    Raises:
+        NothingToUnfreeze: names what leaves nothing to be fine-tuned group by group.
+    """
+    train = asked.train
+    if train.unfreeze == "all":
+        return
+    if mode != "finetune":
+        raise NothingToUnfreeze(beside="training from scratch", because=f"every layer has to learn: {weights}")
+    if train.head != "linear" or train.transfer == "head":
+        beside = f"train.head={train.head}" if train.head != "linear" else "--transfer head"
+        raise NothingToUnfreeze(beside=beside, because="nothing but the head learns")
 
 
 def require_fitting_head(asked: Recipe, mode: Mode, weights: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgecnn.building.heads import require_fitting_head
+from edgecnn.building.heads import require_fitting_head, require_something_frozen
 from edgecnn.building.teaching import require_teachable
 from edgecnn.errors.training import NothingToTransfer
 from edgecnn.models.compound import keeps_all
@@ -25,6 +25,7 @@ def completed_training(asked: Recipe, arch: ArchSpec, images: int, weights: Weig
     Raises:
         NothingToTransfer: pretrained layers are to be kept, and there are none.
         HeadNotFitting: the head does not go with what else is asked.
+        NothingToUnfreeze: layers are to begin one after another, and none is fine-tuned.
         TeacherNotFitting: a teacher would not be heard.
     """
     train = asked.train
@@ -32,6 +33,7 @@ def completed_training(asked: Recipe, arch: ArchSpec, images: int, weights: Weig
     if mode == "scratch" and train.transfer in ("head", "last", "all"):
         raise NothingToTransfer(arch=arch.name, asked=train.transfer, why=weights.why)
     require_fitting_head(asked, mode, weights.why)
+    require_something_frozen(asked, mode, weights.why)
     require_teachable(asked, mode)
     default = "all" if train.head == "linear" else "head"
     transfer = "scratch" if mode == "scratch" else train.transfer or default

@@ -78,6 +78,15 @@ class WeightsNotWanted(EdgecnnError):
         super().__init__(what=f"--transfer scratch keeps nothing of --weights {weights}", hint="leave one of them out")
 
 
+class NothingToUnfreeze(EdgecnnError):
+    """Raised in resolve where layers are to begin learning one after another and no frozen ones are fine-tuned."""
+
+    ref = "nothing-to-unfreeze"
+
+    def __init__(self, *, beside: str, because: str) -> None:
+        super().__init__(what=f"train.unfreeze=groups does not go with {beside}", because=because, hint="leave one of them out")
+
+
 class HeadNotFitting(EdgecnnError):
     """Raised in resolve where a head that is fitted on frozen features is asked for beside what would change them."""
 

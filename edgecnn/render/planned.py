@@ -59,6 +59,7 @@ def _training(resolved: Resolved) -> str:
         "last": "; the last groups of blocks alone",
     }
     said = of_finetune.get(train.transfer or "", "") if resolved.mode == "finetune" else ""
+    said += "; by groups of blocks, the last ones first" if train.unfreeze == "groups" else ""
     return f"training: {resolved.mode}, {train.epochs} epochs{said}{_teacher(resolved)}"
 
 

@@ -1,5 +1,7 @@
 """From pretrained weights: first a head on frozen features, then the whole network a little, at a tenth of the head's rate.
 
+All layers learn from its first epoch on, or by ``train.unfreeze = "groups"`` one group of blocks after another.
+
 The second phase keeps the batch-norm statistics that the weights came with: a few small batches would only blur them. Its
 result counts only where it beats the head alone on ``choose``.
 """

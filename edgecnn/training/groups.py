@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from torch import nn
 
@@ -45,6 +45,25 @@ def freeze_all_but_last(network: nn.Module, head: nn.Module, beside: Collection[
     for module in (head, *groups[len(groups) - learning :]):
         for parameter in module.parameters():
             parameter.requires_grad_(True)
+    return learning
+
+
+def learning_groups(network: nn.Module, head: nn.Module, beside: Collection[nn.Module] = ()) -> tuple[nn.Module, ...]:
+    """Those of the groups that are not frozen, to be released one after another."""
+    groups = block_groups(network, head, beside)
+    return tuple(group for group in groups if any(parameter.requires_grad for parameter in group.parameters()))
+
+
+def release(groups: Sequence[nn.Module], epoch: int, epochs: int) -> int:
+    """Let the last groups alone learn, as many as fall to this epoch, and say how many those are.
+
+    It is gradual unfreezing (Howard and Ruder 2018, arXiv:1801.06146, section 3.3), which begins with the layers that hold
+    the least general of what was learned before; here its pace follows from ``epochs``, so that in the last one all groups learn.
+    """
+    learning = math.ceil(len(groups) * (epoch + 1) / epochs)
+    for index, group in enumerate(groups):
+        for parameter in group.parameters():
+            parameter.requires_grad_(index >= len(groups) - learning)
     return learning
 
 

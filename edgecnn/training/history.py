@@ -24,6 +24,8 @@ class EpochFacts(Value):
     learning_rate: float
     """At the end of the epoch."""
     resolution_px: int
+    learning_groups: int | None = Field(default=None, exclude_if=lambda groups: groups is None)
+    """Groups of blocks that learned beside the head; only where they begin one after another."""
 
     @property
     def standing(self) -> float | None:

@@ -19,6 +19,7 @@ from edgecnn.training.augment import EpochDraw, Frame, augmented, draw_epoch, no
 from edgecnn.training.balance import class_weights, images_shown, label_loss
 from edgecnn.training.checkpoint import Moving, load_checkpoint, save_checkpoint, write_tensors
 from edgecnn.training.distillation import distillation
+from edgecnn.training.groups import release
 from edgecnn.training.history import BestFacts, EpochFacts
 from edgecnn.training.loader import Squares
 from edgecnn.training.mixing import Batch, mixed
@@ -42,6 +43,8 @@ class Material(NamedTuple):
     """Whose answers are learned in place of labels."""
     features: Path | None = None
     """A folder in which features of these images lie already."""
+    groups: tuple[nn.Module, ...] = ()
+    """Of blocks before the head, which begin to learn one after another, the last one first; none: all learn at once."""
 
 
 class PhaseResult(NamedTuple):
@@ -132,6 +135,7 @@ def _epoch(moving: Moving, phase: Phase, material: Material, epoch: int, drops: 
     size = phase.sizes_px[epoch]
     frame = Frame(size, phase.shipped_px)
     shows = images_shown(material.squares.labels, phase.balance, seed)
+    learning = release(material.groups, epoch, phase.epochs) if material.groups else None
     _training_mode(moving.network, phase)
     batches = _batches(draw.order, phase.batch_size)
     total, loss_sum = len(draw.order), 0.0
@@ -159,6 +163,7 @@ def _epoch(moving: Moving, phase: Phase, material: Material, epoch: int, drops: 
         choose_recall=None if logits is None or phase.balance == "none" else mean_recall(logits, material.choose.labels),
         learning_rate=rate,
         resolution_px=size,
+        learning_groups=learning,
     )
 
 

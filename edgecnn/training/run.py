@@ -20,7 +20,7 @@ from edgecnn.models.networks import build_network, head_of, parameter_count, rea
 from edgecnn.training import finetune, scratch
 from edgecnn.training.checkpoint import write_tensors
 from edgecnn.training.features import Features, compute_features, without_head
-from edgecnn.training.groups import freeze_all_but_last
+from edgecnn.training.groups import freeze_all_but_last, learning_groups
 from edgecnn.training.head import NAME as HEAD
 from edgecnn.training.head import train_head
 from edgecnn.training.history import BalanceFacts, BestFacts, History, PhaseFacts
@@ -238,9 +238,11 @@ def _from_weights(spec: ArchSpec, settings: TrainSettings, inputs: TrainingInput
     of_head = train_head(head, features, settings)
     if settings.transfer == "head":
         return _Course(network, (PhaseFacts(name=HEAD, epochs=of_head.epochs),), of_head.best, of_head.stopped)
+    beside = [network.get_submodule(name) for name in spec.auxiliary.heads] if spec.auxiliary else []
     if settings.transfer == "last":
-        beside = [network.get_submodule(name) for name in spec.auxiliary.heads] if spec.auxiliary else []
         freeze_all_but_last(network, head, beside)
+    if settings.unfreeze == "groups":
+        material = material._replace(groups=learning_groups(network, head, beside))
     phase = finetune.finetune_phase(settings)
     beaten = of_head.best.standing if of_head.best else -1.0
     head_alone = {name: tensor.clone() for name, tensor in network.state_dict().items()}

@@ -11,7 +11,7 @@ from edgecnn.values.balance import Balance
 from edgecnn.values.base import Value
 from edgecnn.values.preprocessing import Preprocessing
 from edgecnn.values.teacher import TeacherTerms
-from edgecnn.values.transfer import AskedTransfer, HeadKind, ScratchRecipe
+from edgecnn.values.transfer import AskedTransfer, HeadKind, ScratchRecipe, Unfreezing
 
 
 class ScratchTerms(Value):
@@ -37,6 +37,8 @@ class TrainSettings(Value):
     """finetune only: what is learned anew. auto: as the file of role ``transfer`` says."""
     head: HeadKind = "linear"
     """finetune only: what is put on the features. All but linear are fitted on frozen ones, so that nothing else learns."""
+    unfreeze: Unfreezing = Field(default="all", exclude_if=lambda unfreeze: unfreeze == "all")
+    """finetune only: see ``training/groups.py``. Left out of the key where all layers learn at once."""
     scratch: ScratchRecipe = "short"
     """scratch only: see ``training/scratch.py``."""
     otherwise: ScratchTerms | None = None

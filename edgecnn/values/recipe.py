@@ -15,7 +15,7 @@ from edgecnn.values.candidate import Runtime
 from edgecnn.values.objective import Objective
 from edgecnn.values.scale import CompoundScale
 from edgecnn.values.surgery import Activation, SqueezeExcite
-from edgecnn.values.transfer import AskedTransfer, HeadKind, ScratchRecipe
+from edgecnn.values.transfer import AskedTransfer, HeadKind, ScratchRecipe, Unfreezing
 
 
 def _scale(text: str) -> str:
@@ -92,6 +92,8 @@ class TrainChoice(Value):
     """What is learned anew of a pretrained network: auto (it measures, and says why), head, last (groups), all, or scratch."""
     head: HeadKind = "linear"
     """What is put on a pretrained network's features: linear, or fitted on frozen ones svm, softmax (regression) or knn."""
+    unfreeze: Unfreezing = "all"
+    """Which layers are fine-tuned when: all at once, or by groups of blocks, the last ones first, until all learn."""
     scratch: ScratchRecipe = "short"
     """How random weights are trained: short, resnet (SGD, ÷ 10 on plateaus) or modern (AdamW, mixed images, many epochs)."""
     epochs: Annotated[int, Field(ge=0, le=10_000)] | None = None

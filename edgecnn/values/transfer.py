@@ -15,6 +15,9 @@ AskedTransfer = Literal["auto", "head", "last", "all", "scratch"]
 HeadKind = Literal["linear", "svm", "softmax", "knn"]
 """linear: learned by descent, and then fine-tuned on. The others are fitted: linear SVM, softmax regression, neighbours."""
 
+Unfreezing = Literal["all", "groups"]
+"""all: whatever is fine-tuned learns from the first epoch on. groups: the last groups of blocks first, then those before."""
+
 ScratchRecipe = Literal["short", "resnet", "modern"]
 """short: for few images and minutes. resnet: the ResNet paper's. modern: cosine, warm-up, label smoothing, an average, mixing."""
 

@@ -12,12 +12,12 @@ from edgecnn.building.recipes import apply_overrides
 from edgecnn.building.request import BuildRequest
 from edgecnn.building.resolve import settle_recipe
 from edgecnn.building.resolved import Resolved
-from edgecnn.errors.training import HeadNotFitting, NothingToTransfer, WeightsNotWanted
+from edgecnn.errors.training import HeadNotFitting, NothingToTransfer, NothingToUnfreeze, WeightsNotWanted
 from edgecnn.stages.train import TrainStage
 from edgecnn.store.store import Store
 from edgecnn.values.recipe import Recipe
 from edgecnn.values.weights import WeightsAnswer
-from tests.building.resolutions import resolved
+from tests.building.resolutions import VERSIONS, resolved
 from tests.data.folders import Heard
 
 
@@ -103,3 +103,16 @@ def test_the_resnet_recipe_fills_in_its_own_figures(tmp_path: Any) -> None:
 def test_the_modern_recipe_mixes_images(tmp_path: Any) -> None:
     found = settled(tmp_path, "model.weights=none", "train.scratch=modern").train
     assert [each.kind for each in found.augment or ()] == ["crop", "flip", "randaugment", "cutout", "mixup", "cutmix"]
+
+
+@pytest.mark.parametrize("override", ["model.weights=none", "train.transfer=head", "train.transfer=scratch", "train.head=svm"])
+def test_groups_are_unfrozen_only_where_they_are_fine_tuned(override: str, tmp_path: Any) -> None:
+    with pytest.raises(NothingToUnfreeze):
+        settled(tmp_path, "train.unfreeze=groups", override)
+    assert settled(tmp_path, "train.unfreeze=groups", "train.transfer=last").train.unfreeze == "groups"
+
+
+def test_unfreezing_trains_under_a_key_of_its_own() -> None:
+    plain, gradual = train_of(asking("all")), train_of(asking("all")).model_copy(update={"unfreeze": "groups"})
+    assert "unfreeze" not in plain.payload(VERSIONS)["settings"]
+    assert gradual.payload(VERSIONS)["settings"]["unfreeze"] == "groups"

@@ -7,6 +7,7 @@ from edgecnn.errors.training import (
     HeadNotFitting,
     NothingToTrainOn,
     NothingToTransfer,
+    NothingToUnfreeze,
     TrainingDiverged,
     WeightsNotWanted,
 )
@@ -67,4 +68,11 @@ def test_a_fitted_head_names_what_it_does_not_go_with() -> None:
     assert error.line() == (
         "train.head=knn does not go with --transfer all: it is fitted on frozen features, so that nothing else learns"
         " — --set train.head=linear, or leave the other out [head-not-fitting]"
+    )
+
+
+def test_only_what_is_frozen_can_be_unfrozen() -> None:
+    assert NothingToUnfreeze(beside="--transfer head", because="nothing but the head learns").line() == (
+        "train.unfreeze=groups does not go with --transfer head: nothing but the head learns — leave one of them out"
+        " [nothing-to-unfreeze]"
     )
