@@ -92,7 +92,7 @@ def finished_build(folder: Path) -> FinishedBuild:
     if not (folder / BUNDLE / CHOICE).is_file():
         raise NoBuildToJudge(folder=folder, because="it has a report.json, and no bundle/choice.json beside it")
     report, side = read_report(folder), side_of(folder)
-    resolved, keys = _planned(folder / PLAN)
+    resolved, keys = planned(folder / PLAN)
     found = FinishedBuild(folder=folder, side=side, report=report, resolved=resolved, keys=keys)
     if (differs := step_of_another(report.keys, keys)) is not None:
         raise PlanOfAnotherBuild(folder=folder, differs=differs, command=found.again)
@@ -118,18 +118,12 @@ def check_files(kit: KitRef, command: str) -> None:
             raise BuildDamaged(path=kit.folder / name, because=because, command=command)
 
 
-# ---------------------------------------------------------------------------------------------------------------------
+def planned(path: Path) -> tuple[Resolved, Mapping[str, str]]:
+    """What was resolved, and each step's key, of a ``plan.json``.
 
-
-def _why_none(folder: Path) -> str:
-    if (folder / CHOICE).is_file():
-        return "it is a bundle alone, which has neither a report nor a recipe's gates; --against takes one"
-    if (folder / PROGRESS).is_file():
-        return "its build did not come to its end: there is a progress.json and no report.json"
-    return "there is no report.json in it"
-
-
-def _planned(path: Path) -> tuple[Resolved, Mapping[str, str]]:
+    Raises:
+        BundleUnreadable: it is damaged, or of another version.
+    """
     try:
         found: dict[str, Any] = json.loads(path.read_bytes())
         keys = {step["id"]: step["key"] for step in found["steps"] if not is_of_a_device(step["id"])}
@@ -139,3 +133,14 @@ def _planned(path: Path) -> tuple[Resolved, Mapping[str, str]]:
     except (ValidationError, ValueError, KeyError, TypeError) as error:
         because = f"it is no plan of this version ({type(error).__name__})"
         raise BundleUnreadable(path=path, because=because) from error
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _why_none(folder: Path) -> str:
+    if (folder / CHOICE).is_file():
+        return "it is a bundle alone, which has neither a report nor a recipe's gates; --against takes one"
+    if (folder / PROGRESS).is_file():
+        return "its build did not come to its end: there is a progress.json and no report.json"
+    return "there is no report.json in it"

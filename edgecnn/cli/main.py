@@ -20,6 +20,7 @@ from edgecnn.cli import (
     explaining,
     listing,
     loadgen,
+    looking,
     page,
     pipeline,
     predict,
@@ -51,6 +52,7 @@ scaling.register(app)
 storing.register(app)
 page.register(app)
 explaining.register(app)
+looking.register(app)
 comparing.register(app)
 costing.register(app)
 baseline.register(app)

@@ -24,6 +24,8 @@ OPSET = 20
 LEAST_OPSET = 13
 """Per-channel DequantizeLinear is of opset 13: an older file that cannot be converted cannot be quantized well either."""
 BATCH = "batch"
+BLUE_FIRST = "edgecnn_blue_first"
+"""The constant by which a trunk turns the colours round before a network that wants blue first."""
 
 
 def adopt(model: onnx.ModelProto, entry: GraphEntry, channels: Channels, path: Path) -> onnx.ModelProto:
@@ -181,11 +183,11 @@ def _new_input(graph: onnx.GraphProto, entry: GraphEntry, channels: Channels) ->
     nodes, before = [], INPUT_NAME
     for number, (op, attributes) in enumerate(steps):
         after = wanted if number == len(steps) - 1 else f"{INPUT_NAME}_{number}"
-        inputs = [before, "edgecnn_blue_first"] if op == "Gather" else [before]
+        inputs = [before, BLUE_FIRST] if op == "Gather" else [before]
         nodes.append(helper.make_node(op, inputs, [after], name=f"edgecnn_entry_{op}", **attributes))
         before = after
     if channels == "bgr":
-        graph.initializer.append(numpy_helper.from_array(np.array([2, 1, 0], np.int64), "edgecnn_blue_first"))
+        graph.initializer.append(numpy_helper.from_array(np.array([2, 1, 0], np.int64), BLUE_FIRST))
     kept = list(graph.node)
     del graph.node[:]
     graph.node.extend([*nodes, *kept])

@@ -35,6 +35,8 @@ class Window(NamedTuple):
     kernel: int
     stride: int
     dilation: int = 1
+    pad: int = 0
+    """Positions before the first; of a traced network nobody asks, and it is 0."""
 
     @property
     def reach(self) -> int:
@@ -65,6 +67,8 @@ class Field(NamedTuple):
 
     size: int
     jump: int
+    start: int = 0
+    """The first pixel that position 0 sees; negative where that is padding."""
 
 
 class Counted(NamedTuple):
@@ -85,7 +89,7 @@ def counted(operations: Sequence[Operation], image: int | str, shape: Sequence[i
         shape: of the image, batch included.
     """
     live = _live_bytes(operations, image, prod(shape))
-    fields = _fields(operations, image)
+    fields = fields_of(operations, image)
     folded, into = _folded(operations)
     layers = [
         _layer(each, (fields, live[index]), into.get(index, 0))
@@ -100,6 +104,22 @@ def counted(operations: Sequence[Operation], image: int | str, shape: Sequence[i
 def tallied(operations: Sequence[Operation], known: Sequence[str]) -> Mapping[str, int]:
     """Operators among ``known`` to how many there are."""
     return dict(sorted(Counter(each.op for each in operations if each.op in known).items()))
+
+
+def fields_of(operations: Sequence[Operation], image: int | str) -> dict[int | str, Field | None]:
+    """None of what sees the whole image. A gate, which is one value a channel, widens nothing that it multiplies."""
+    fields: dict[int | str, Field | None] = {image: Field(1, 1)}
+    spread: dict[int | str, bool] = {image: True}
+    for each in operations:
+        maps = [name for name in each.reads if spread.get(name)]
+        field = _widest([fields[name] for name in maps]) if maps else None
+        if field is not None and each.window is not None:
+            size, start = field.size + each.window.reach * field.jump, field.start - each.window.pad * field.jump
+            field = Field(size, field.jump * each.window.stride, start)
+        is_map = field is not None and len(each.shape) == 4 and (prod(each.shape[2:]) > 1 or each.window is not None)
+        for name in each.makes:
+            fields[name], spread[name] = (field, True) if is_map else (None, False)
+    return fields
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -121,21 +141,6 @@ def _live_bytes(operations: Sequence[Operation], image: int | str, elements: int
         if first in last:
             held[first] = each.elements
     return found
-
-
-def _fields(operations: Sequence[Operation], image: int | str) -> dict[int | str, Field | None]:
-    """None of what sees the whole image. A gate, which is one value a channel, widens nothing that it multiplies."""
-    fields: dict[int | str, Field | None] = {image: Field(1, 1)}
-    spread: dict[int | str, bool] = {image: True}
-    for each in operations:
-        maps = [name for name in each.reads if spread.get(name)]
-        field = _widest([fields[name] for name in maps]) if maps else None
-        if field is not None and each.window is not None:
-            field = Field(field.size + each.window.reach * field.jump, field.jump * each.window.stride)
-        is_map = field is not None and len(each.shape) == 4 and (prod(each.shape[2:]) > 1 or each.window is not None)
-        for name in each.makes:
-            fields[name], spread[name] = (field, True) if is_map else (None, False)
-    return fields
 
 
 def _widest(fields: Sequence[Field | None]) -> Field | None:

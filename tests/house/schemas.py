@@ -24,6 +24,7 @@ from edgecnn.values.doctor import DoctorReport
 from edgecnn.values.explanation import Explanation
 from edgecnn.values.inspection import DataInspection
 from edgecnn.values.loadgen import LoadGenReport
+from edgecnn.values.look import Look
 from edgecnn.values.measured_history import MeasuredHistory
 from edgecnn.values.predictions import Predictions
 from edgecnn.values.preview import AugmentationPreview
@@ -59,6 +60,7 @@ PUBLISHED: dict[str, tuple[type[BaseModel], str]] = {
     "board": (BoardCheck, "What a machine is, and what stands in the way of kits there: `edgecnn devices check --json`."),
     "bench": (BundleBench, "bench.json: what was measured of a bundle alone, `edgecnn bench BUNDLE --json`."),
     "loadgen": (LoadGenReport, "loadgen.json: what LoadGen was told, and its verdicts."),
+    "look": (Look, "look.json: what excites the channels of a network most: `edgecnn look BUILD`."),
     "division": (DataDivision, "What dividing images made: `edgecnn data split FOLDER --out FOLDER --json`."),
     "cost": (NetworkCost, "What one image costs a network: `edgecnn cost NETWORK --json`."),
     "scale-search": (ScaleSearch, "The largest scale inside budgets: `edgecnn scale --json`."),

@@ -1,0 +1,100 @@
+"""Which tensors of a network are worth looking at: what the first convolution makes, and the last map of each size.
+
+A map counts only where everything behind it passes through it. So the end of a group of blocks is taken and not one of its
+branches, and no names of layers need to be known: a brought file has its own.
+"""
+
+from __future__ import annotations
+
+from math import prod
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import numpy_helper
+
+from edgecnn.graph.file_operations import operations_of_model
+from edgecnn.graph.macs import ACTIVATIONS, image_input
+from edgecnn.graph.operations import Field, Operation, fields_of
+
+_FOLLOWS = (*ACTIVATIONS, "BatchNormalization", "Elu", "PRelu")
+
+
+class Map(NamedTuple):
+    """A tensor (batch, channels, rows, columns), and what one of its positions sees of the image."""
+
+    tensor: str
+    after: str
+    """The last layer with a name that multiplies, at or before it."""
+    channels: int
+    rows: int
+    columns: int
+    field: Field
+
+
+class Filters(NamedTuple):
+    """The weights of one convolution."""
+
+    layer: str
+    weights: npt.NDArray[np.float32]
+    """(filters, colours, rows, columns)"""
+
+
+def maps_of(model: onnx.ModelProto) -> tuple[Map, ...]:
+    """The first convolution's map, behind its activation, and the last of each size, in the order in which they are made.
+
+    Args:
+        model: float, with one image (batch, channels, H, W) as its input. Empty where it has no map of more than one position.
+
+    Raises:
+        MacsUnknown: a counted node whose shapes cannot be inferred at batch 1.
+    """
+    operations = operations_of_model(model)
+    fields = fields_of(operations, image_input(model).name)
+    after = ""
+    found: dict[str, Map] = {}
+    for each in operations:
+        after = each.name if each.product is not None else after
+        field = fields[each.makes[0]]
+        if field is not None and len(each.shape) == 4 and prod(each.shape[2:]) > 1:
+            found[str(each.makes[0])] = Map(str(each.makes[0]), after, each.shape[1], each.shape[2], each.shape[3], field)
+    last = {(found[name].rows, found[name].columns): name for name in _passages(operations) if name in found}
+    wanted = {*last.values(), _behind_first(operations)}
+    return tuple(one for name, one in found.items() if name in wanted and one.after)
+
+
+def first_filters(model: onnx.ModelProto) -> Filters | None:
+    """Of the first convolution; None where it has none, or keeps its weights as anything but floating-point numbers."""
+    kept = {tensor.name: tensor for tensor in model.graph.initializer}
+    node = next((node for node in model.graph.node if node.op_type == "Conv"), None)
+    if node is None or node.input[1] not in kept:
+        return None
+    weights = numpy_helper.to_array(kept[node.input[1]])
+    return Filters(node.name, weights.astype(np.float32)) if weights.dtype.kind == "f" and weights.ndim == 4 else None
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _passages(operations: tuple[Operation, ...]) -> list[str]:
+    """Tensors that everything behind them hangs on, in order: when one was made, nothing else is waited for."""
+    last = {name: index for index, each in enumerate(operations) for name in each.reads}
+    waiting: set[int | str] = set()
+    found = []
+    for index, each in enumerate(operations):
+        waiting = {name for name in (*waiting, each.makes[0]) if last.get(name, -1) > index}
+        if waiting <= {each.makes[0]}:
+            found.append(str(each.makes[0]))
+    return found
+
+
+def _behind_first(operations: tuple[Operation, ...]) -> str | None:
+    """The first convolution's output, behind the norm and the activation that alone read it."""
+    tensor = next((each.makes[0] for each in operations if each.op == "Conv"), None)
+    while tensor is not None:
+        readers = [each for each in operations if tensor in each.reads]
+        if len(readers) != 1 or readers[0].op not in _FOLLOWS:
+            return str(tensor)
+        tensor = readers[0].makes[0]
+    return None

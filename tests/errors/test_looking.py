@@ -1,0 +1,15 @@
+from __future__ import annotations
+
+from edgecnn.errors.base import ExitCode
+from edgecnn.errors.looking import NetworkGone, NoMaps
+
+
+def test_a_network_without_maps_is_named() -> None:
+    assert NoMaps(network="mlp").line() == (
+        "mlp has no maps to look at: no tensor behind a multiplying layer has channels, rows and columns of more than one "
+        "position [no-maps]"
+    )
+
+
+def test_a_network_that_is_gone_is_missing_and_no_bad_input() -> None:
+    assert NetworkGone.exit_code is ExitCode.MISSING

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from edgecnn.graph.maps import first_filters, maps_of
+from edgecnn.graph.operations import Field
+from tests.graph.planted import planted
+
+
+def test_the_first_map_and_the_last_of_each_size_are_taken_behind_their_activations() -> None:
+    assert [(each.tensor, each.after, each.rows, each.field) for each in maps_of(planted())] == [
+        ("spots", "spotter", 16, Field(size=3, jump=1, start=-1)),
+        ("halves", "halver", 8, Field(size=5, jump=2, start=-2)),
+    ]
+
+
+def residual() -> onnx.ModelProto:
+    """A stem, a block, and a block that halves: inside it a 1×1 convolution works at the size of the map before."""
+
+    def conv(name: str, reads: str, makes: str, stride: int = 1) -> onnx.NodeProto:
+        return helper.make_node("Conv", [reads, "w"], [makes], name=name, strides=[stride, stride])
+
+    nodes = [
+        conv("stem", "image", "a"), conv("inner", "a", "b"), helper.make_node("Add", ["a", "b"], ["block"]),
+        conv("reduce", "block", "c"), conv("halve", "c", "d", 2), conv("shortcut", "block", "e", 2),
+        helper.make_node("Add", ["d", "e"], ["logits"]),
+    ]  # fmt: skip
+    graph = helper.make_graph(
+        nodes,
+        "residual",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["batch", 3, 8, 8])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", 3, 4, 4])],
+        [numpy_helper.from_array(np.zeros((3, 3, 1, 1), np.float32), "w")],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)])
+
+
+def test_a_branch_of_a_block_is_no_end_of_a_group() -> None:
+    assert [each.tensor for each in maps_of(residual())] == ["a", "block", "logits"]
+
+
+def with_auto_pad(said: str, size: int) -> onnx.ModelProto:
+    node = helper.make_node("Conv", ["image", "w"], ["logits"], name="only", auto_pad=said, strides=[2, 2])
+    graph = helper.make_graph(
+        [node],
+        "net",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["batch", 3, size, size])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", 2, -(-size // 2), -(-size // 2)])],
+        [numpy_helper.from_array(np.zeros((2, 3, 3, 3), np.float32), "w")],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)])
+
+
+@pytest.mark.parametrize(("said", "size", "start"), [("SAME_UPPER", 8, 0), ("SAME_LOWER", 8, -1), ("SAME_UPPER", 9, -1)])
+def test_a_padding_that_is_left_to_the_runtime_is_where_the_runtime_puts_it(said: str, size: int, start: int) -> None:
+    (only,) = maps_of(with_auto_pad(said, size))
+    assert only.field == Field(size=3, jump=2, start=start)
+
+
+def test_filters_are_the_first_convolutions_own_numbers() -> None:
+    found = first_filters(planted())
+    assert found is not None and found.layer == "spotter" and found.weights.shape == (4, 3, 3, 3)
+    assert found.weights[0, :, 1, 1] == pytest.approx([1 / 9, -1 / 9, -1 / 9])
+    without = planted()
+    without.graph.node[0].op_type = "ConvTranspose"
+    without.graph.node[2].input[1] = "elsewhere"
+    assert first_filters(without) is None
