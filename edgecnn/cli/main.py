@@ -17,6 +17,7 @@ from edgecnn.cli import (
     data,
     devices,
     doctor,
+    ensemble,
     explaining,
     listing,
     loadgen,
@@ -53,6 +54,7 @@ storing.register(app)
 page.register(app)
 explaining.register(app)
 looking.register(app)
+ensemble.register(app)
 comparing.register(app)
 costing.register(app)
 baseline.register(app)

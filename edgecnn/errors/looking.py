@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from edgecnn.errors.base import EdgecnnError, ExitCode
@@ -30,4 +31,43 @@ class NoMaps(EdgecnnError):
         super().__init__(
             what=f"{network} has no maps to look at",
             because="no tensor behind a multiplying layer has channels, rows and columns of more than one position",
+        )
+
+
+class OneMember(EdgecnnError):
+    """Raised when an ensemble is asked for of fewer than two builds, or of one build twice."""
+
+    ref = "one-member"
+
+    def __init__(self, *, folders: Sequence[Path]) -> None:
+        super().__init__(
+            what=f"an ensemble is of several builds, not of {', '.join(map(str, folders))}",
+            because="one network's answers averaged with themselves are its own",
+            hint="name two or more builds: edgecnn ensemble builds/a builds/b",
+        )
+
+
+class MembersDiffer(EdgecnnError):
+    """Raised when two builds of an ensemble do not answer the same question about the same pixels."""
+
+    ref = "members-differ"
+
+    def __init__(self, *, folders: tuple[Path, Path], what: str, values: tuple[str, str], hint: str) -> None:
+        super().__init__(
+            what=f"{folders[0]} and {folders[1]} differ in their {what}",
+            because=f"{values[0]} against {values[1]}",
+            hint=hint,
+        )
+
+
+class MemberQuantized(EdgecnnError):
+    """Raised when a member was brought quantized, so that there is no float network of it to put beside others."""
+
+    ref = "member-quantized"
+
+    def __init__(self, *, folder: Path) -> None:
+        super().__init__(
+            what=f"{folder} cannot be part of an ensemble",
+            because="its network was brought quantized, and an ensemble is quantized as a whole",
+            hint="build its float network",
         )

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from edgecnn.graph.macs import mac_table
+from edgecnn.runner.pixels import pixels_sha256
 from edgecnn.store.disk import sha256_of
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Artifact
@@ -104,6 +105,7 @@ class BuiltNetworks:
         for role in ("choose", "report"):
             np.save(ready / f"{role}.pixels.npy", self.pixels)
             np.save(ready / f"{role}.labels.npy", np.array(self.labels, np.int64))
+        (ready / "pixels.json").write_text(json.dumps({"choose": pixels_sha256(self.pixels)}))
         (ready / "labels.json").write_text(json.dumps(list(classes)))
         return obtain(self.store, Prepare(ready=str(ready)), given={})[0]
 

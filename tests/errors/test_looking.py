@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 from edgecnn.errors.base import ExitCode
-from edgecnn.errors.looking import NetworkGone, NoMaps
+from edgecnn.errors.looking import MemberQuantized, NetworkGone, NoMaps
 
 
 def test_a_network_without_maps_is_named() -> None:
@@ -13,3 +15,10 @@ def test_a_network_without_maps_is_named() -> None:
 
 def test_a_network_that_is_gone_is_missing_and_no_bad_input() -> None:
     assert NetworkGone.exit_code is ExitCode.MISSING
+
+
+def test_a_member_that_came_quantized_is_named() -> None:
+    assert MemberQuantized(folder=Path("builds/a")).line() == (
+        "builds/a cannot be part of an ensemble: its network was brought quantized, and an ensemble is quantized as a whole — "
+        "build its float network [member-quantized]"
+    )

@@ -21,6 +21,7 @@ from edgecnn.values.cost import NetworkCost
 from edgecnn.values.device import Device
 from edgecnn.values.division import DataDivision
 from edgecnn.values.doctor import DoctorReport
+from edgecnn.values.ensemble import Ensemble
 from edgecnn.values.explanation import Explanation
 from edgecnn.values.inspection import DataInspection
 from edgecnn.values.loadgen import LoadGenReport
@@ -60,6 +61,7 @@ PUBLISHED: dict[str, tuple[type[BaseModel], str]] = {
     "board": (BoardCheck, "What a machine is, and what stands in the way of kits there: `edgecnn devices check --json`."),
     "bench": (BundleBench, "bench.json: what was measured of a bundle alone, `edgecnn bench BUNDLE --json`."),
     "loadgen": (LoadGenReport, "loadgen.json: what LoadGen was told, and its verdicts."),
+    "ensemble": (Ensemble, "An ensemble beside its members: `edgecnn ensemble BUILD BUILD --json`."),
     "look": (Look, "look.json: what excites the channels of a network most: `edgecnn look BUILD`."),
     "division": (DataDivision, "What dividing images made: `edgecnn data split FOLDER --out FOLDER --json`."),
     "cost": (NetworkCost, "What one image costs a network: `edgecnn cost NETWORK --json`."),

@@ -1,0 +1,175 @@
+"""Several finished builds as one ONNX file, with what that costs and gains. A build then takes the file like any brought one."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgecnn.backends.installed import require_packages
+from edgecnn.building.built_network import BuiltNetwork, built_network
+from edgecnn.errors.looking import MemberQuantized, MembersDiffer, OneMember
+from edgecnn.errors.outputs import NotOverwritten, OutputUnwritable
+from edgecnn.judging.intervals import tango_drop_pp, wilson
+from edgecnn.store.store import Store
+from edgecnn.values.ensemble import Ensemble, EnsembleRow
+from edgecnn.values.mac_table import MacTable
+from edgecnn.values.stage import Progress
+from edgecnn.values.verdict import Interval
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+PIXELS_HINT = "give both the same model.resolution_px, or leave one out"
+
+
+def make_ensemble(folders: Sequence[Path], out: Path, store: Store, tell: Progress) -> Ensemble:
+    """Write the file, and answer the ``choose`` images with it and with each member.
+
+    Raises:
+        MissingPackage: onnx or onnxruntime is not installed.
+        OneMember, MembersDiffer, MemberQuantized: of the builds together.
+        NoReport, ReportUnreadable, BundleUnreadable, PlanOfAnotherBuild, NetworkGone: of one of them.
+        NotOverwritten, OutputUnwritable: of ``out``.
+        ModelTooLarge: one file cannot hold it.
+    """
+    if len({folder.resolve() for folder in folders}) < max(2, len(folders)):
+        raise OneMember(folders=folders)
+    require_packages(("onnx",), extra="train", needed_for="an ensemble")
+    require_packages(("onnxruntime",), extra="onnxruntime", needed_for="an ensemble")
+    from edgecnn.graph.document import load_model, save_model
+    from edgecnn.graph.ensemble import Member, averaged
+    from edgecnn.graph.entry import parameters_of
+
+    _check_place(out)
+    members = [built_network(folder, store) for folder in folders]
+    _check_alike(members)
+    parts = [Member(load_model(each.model), each.resolved.preprocessing.normalization) for each in members]
+    whole = averaged(parts, members[0].resolved.preprocessing.pixels.crop_px, len(members[0].classes))
+    try:
+        save_model(whole, out)
+    except OSError as error:
+        raise OutputUnwritable(path=out, because=(error.strerror or str(error)).lower()) from error
+    return _described(members, out, tuple(parameters_of(part.model) for part in parts), tell)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _check_place(out: Path) -> None:
+    """A new file, or an earlier ensemble."""
+    import onnx
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+
+    from edgecnn.graph.ensemble import PRODUCER
+
+    if not out.exists():
+        return
+    try:
+        ours = onnx.load(out, load_external_data=False).producer_name == PRODUCER
+    except (OSError, DecodeError):
+        ours = False
+    if not ours:
+        raise NotOverwritten(path=out, because="it is no ensemble of edgecnn")
+
+
+def _check_alike(members: Sequence[BuiltNetwork]) -> None:
+    first = members[0]
+    for each in members:
+        if each.resolved.brought is not None and each.resolved.brought.entry.quantized is not None:
+            raise MemberQuantized(folder=each.folder)
+        folders = first.folder, each.folder
+        if each.classes != first.classes:
+            hint = "members are trained on the same classes, in the same order"
+            raise MembersDiffer(folders=folders, what="classes", values=(_classes(first), _classes(each)), hint=hint)
+        if each.resolved.preprocessing.pixels != first.resolved.preprocessing.pixels:
+            values = _pixels(first), _pixels(each)
+            raise MembersDiffer(folders=folders, what="pixels", values=values, hint=PIXELS_HINT)
+
+
+def _classes(member: BuiltNetwork) -> str:
+    shown = ", ".join(member.classes[:4])
+    return f"{len(member.classes)} ({shown}{', …' if len(member.classes) > 4 else ''})"
+
+
+def _pixels(member: BuiltNetwork) -> str:
+    pixels = member.resolved.preprocessing.pixels
+    return f"short side {pixels.resize_px}, crop {pixels.crop_px}, {pixels.interpolation}"
+
+
+def _described(members: Sequence[BuiltNetwork], out: Path, parameters: Sequence[int], tell: Progress) -> Ensemble:
+    right = _right(members, out, tell)
+    rows = [
+        EnsembleRow(
+            name=each.report.build.arch,
+            folder=str(each.folder),
+            parameters=parameters[number],
+            macs=_macs(each),
+            size_bytes=each.model.stat().st_size,
+            accuracy_top1=_share(right[number]) if right else None,
+        )
+        for number, each in enumerate(members)
+    ]
+    whole = EnsembleRow(
+        name=out.name,
+        folder=None,
+        parameters=sum(row.parameters for row in rows),
+        macs=sum(row.macs for row in rows),
+        size_bytes=out.stat().st_size,
+        accuracy_top1=_share(right[-1]) if right else None,
+    )
+    best = max(range(len(rows)), key=lambda number: int(right[number].sum())) if right else None
+    return Ensemble(
+        file=str(out),
+        images=len(right[-1]) if right else 0,
+        whole=whole,
+        members=tuple(rows),
+        gain_pp=None if best is None else _gain(right[-1], right[best]),
+        best=None if best is None else str(members[best].folder),
+        command=_command(members[0], out),
+    )
+
+
+def _right(members: Sequence[BuiltNetwork], out: Path, tell: Progress) -> list[NDArray[np.bool_]]:
+    """Per member, and last of the ensemble, which images were answered rightly; empty where that cannot be compared."""
+    from edgecnn.graph.answering import probabilities
+
+    first = members[0]
+    shown = {(each.prepared.folder / "pixels.json").read_text(encoding="utf-8") for each in members}
+    pixels, labels = first.array("choose.pixels"), first.array("choose.labels")
+    if len(shown) > 1 or not first.resolved.data.labelled or not len(pixels):
+        return []
+    found = []
+    for number, (network, model) in enumerate([*((each, each.model) for each in members), (first, out)]):
+        tell.step("answering", number, len(members) + 1, "networks")
+        found.append(probabilities(model, network.feeds(pixels)).argmax(axis=1) == labels)
+    tell.step("answering", len(members) + 1, len(members) + 1, "networks")
+    return found
+
+
+def _macs(member: BuiltNetwork) -> int:
+    return MacTable.model_validate_json((member.trunk.folder / "macs.json").read_bytes()).total
+
+
+def _share(right: NDArray[np.bool_]) -> Interval | None:
+    return wilson(int(right.sum()), len(right))
+
+
+def _gain(whole: NDArray[np.bool_], best: NDArray[np.bool_]) -> Interval | None:
+    """The drop of the best member against the ensemble: what the ensemble alone gets right is lost without it."""
+    return tango_drop_pp(int((whole & ~best).sum()), int((best & ~whole).sum()), len(whole))
+
+
+def _command(first: BuiltNetwork, out: Path) -> str:
+    pixels, norm = first.resolved.preprocessing.pixels, first.resolved.preprocessing.normalization
+    settings = {
+        "mean": f"[{','.join(map(repr, norm.mean))}]",
+        "std": f"[{','.join(map(repr, norm.std))}]",
+        "resize_px": pixels.resize_px,
+        "interpolation": pixels.interpolation,
+    }
+    said = [word for name, value in settings.items() for word in ("--set", f"preprocessing.{name}={value}")]
+    words = ["edgecnn", "build", "--onnx", str(out), "--data", first.resolved.recipe.data.path]
+    return shlex.join([*words, "--target", first.report.build.device, *said])

@@ -1,0 +1,91 @@
+"""Several networks in one graph that answers with the mean of their probabilities.
+
+The mean is taken of probabilities and not of logits, whose scales are each network's own (A. Krizhevsky, I. Sutskever, G. Hinton,
+"ImageNet Classification with Deep Convolutional Neural Networks", 2012, section 6.1). What leaves the graph is its logarithm: a
+softmax over that gives the mean back, so that the file is a classifier like any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+from onnx import TensorProto, compose, helper, numpy_helper
+
+from edgecnn.graph.document import INPUT_NAME, OUTPUT_NAME, opset_of
+from edgecnn.values.preprocessing import Normalization
+
+PRODUCER = "edgecnn ensemble"
+LEAST = 1e-7
+"""A probability below this is taken for it: the logarithm of 0 is no number, and half precision holds nothing much smaller."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """A trunk, and how its pixels are normalized."""
+
+    model: onnx.ModelProto
+    """``image`` float32 (batch, 3, H, W) to ``logits`` (batch, classes)."""
+    normalization: Normalization
+
+
+def averaged(members: Sequence[Member], side_px: int, classes: int) -> onnx.ModelProto:
+    """One model, fed as the first member is: ``image`` float32 (batch, 3, H, W) to ``logits`` (batch, classes).
+
+    Args:
+        members: at least one, of one opset, with the same sides and classes.
+        side_px: of the image.
+        classes: that each tells apart.
+    """
+    graph = helper.make_graph(
+        [],
+        "ensemble",
+        [helper.make_tensor_value_info(INPUT_NAME, TensorProto.FLOAT, ["batch", 3, side_px, side_px])],
+        [helper.make_tensor_value_info(OUTPUT_NAME, TensorProto.FLOAT, ["batch", classes])],
+    )
+    for number, member in enumerate(members, 1):
+        _add(graph, member, members[0].normalization, f"member{number}_")
+    total = "member1_shares"
+    for number in range(2, len(members) + 1):
+        graph.node.append(_node("Add", [total, f"member{number}_shares"], f"shares_of_{number}"))
+        total = f"shares_of_{number}"
+    graph.initializer.append(numpy_helper.from_array(np.array(1 / len(members), np.float32), "one_share"))
+    graph.initializer.append(numpy_helper.from_array(np.array(LEAST, np.float32), "least_share"))
+    graph.node.append(_node("Mul", [total, "one_share"], "mean_share"))
+    graph.node.append(_node("Max", ["mean_share", "least_share"], "held_share"))
+    graph.node.append(_node("Log", ["held_share"], OUTPUT_NAME))
+    first = members[0].model
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset_of(first))], ir_version=first.ir_version)
+    made.producer_name = PRODUCER
+    return made
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _add(graph: onnx.GraphProto, member: Member, feed: Normalization, prefix: str) -> None:
+    inner = compose.add_prefix(member.model, prefix).graph
+    _refeed(graph, (feed, member.normalization), prefix)
+    graph.node.extend(inner.node)
+    graph.initializer.extend(inner.initializer)
+    graph.node.append(_node("Softmax", [f"{prefix}{OUTPUT_NAME}"], f"{prefix}shares"))
+
+
+def _refeed(graph: onnx.GraphProto, norms: tuple[Normalization, Normalization], prefix: str) -> None:
+    """From the feed's normalization to the member's own: ``feed × std / own std + (mean - own mean) / own std``."""
+    feed, own = norms
+    if feed == own:
+        graph.node.append(_node("Identity", [INPUT_NAME], f"{prefix}{INPUT_NAME}"))
+        return
+    mean, std, own_mean, own_std = (np.array(each, np.float64) for each in (feed.mean, feed.std, own.mean, own.std))
+    for name, value in ("scale", std / own_std), ("shift", (mean - own_mean) / own_std):
+        constant = value.astype(np.float32).reshape(1, 3, 1, 1)
+        graph.initializer.append(numpy_helper.from_array(constant, f"{prefix}feed_{name}"))
+    graph.node.append(_node("Mul", [INPUT_NAME, f"{prefix}feed_scale"], f"{prefix}scaled"))
+    graph.node.append(_node("Add", [f"{prefix}scaled", f"{prefix}feed_shift"], f"{prefix}{INPUT_NAME}"))
+
+
+def _node(op: str, reads: list[str], makes: str) -> onnx.NodeProto:
+    return helper.make_node(op, reads, [makes], name=f"ensemble_{makes}")

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edgecnn.building.ensembling import make_ensemble
+from edgecnn.errors.looking import MembersDiffer, OneMember
+from edgecnn.errors.outputs import NotOverwritten
+from edgecnn.render.ensemble import ensemble_lines
+from edgecnn.render.progress import Quiet
+from edgecnn.values.ensemble import Ensemble
+from edgecnn.values.preprocessing import Normalization, PixelRecipe
+from tests.building.built_networks import BuiltNetworks
+from tests.graph.planted import planted
+
+
+@pytest.fixture
+def networks(tmp_path: Path) -> BuiltNetworks:
+    return BuiltNetworks(tmp_path)
+
+
+def made(networks: BuiltNetworks, *folders: Path) -> Ensemble:
+    return make_ensemble(folders, networks.folder / "e.onnx", networks.store, Quiet())
+
+
+def mute() -> object:
+    """Answers red to everything."""
+    return planted(gain=0)
+
+
+def test_cost_is_summed_and_gain_is_counted_on_the_same_images(networks: BuiltNetworks) -> None:
+    a, b = networks.build("a"), networks.build("b", mute())
+    found = made(networks, a, b)
+    assert found.whole.macs == sum(row.macs for row in found.members) == 2 * found.members[0].macs
+    assert found.whole.parameters == sum(row.parameters for row in found.members)
+    assert [row.accuracy_top1.estimate for row in found.members if row.accuracy_top1] == pytest.approx([1, 1 / 3])
+    assert (found.best, found.images) == (str(a), 6)
+    assert found.gain_pp is not None and found.gain_pp.estimate == 0 and found.gain_pp.low < 0 < found.gain_pp.high
+    said = "e.onnx: the mean of 2 networks' probabilities; 2.0× the multiply-adds of the dearest member"
+    assert ensemble_lines(found)[0].endswith(said)
+
+
+def test_the_command_states_how_the_file_is_fed(networks: BuiltNetworks) -> None:
+    other = Normalization(mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
+    command = made(networks, networks.build("a", normalization=other), networks.build("b")).command
+    assert f"--onnx {networks.folder / 'e.onnx'} " in command
+    assert "'preprocessing.mean=[0.5,0.5,0.5]' --set 'preprocessing.std=[0.25,0.25,0.25]'" in command
+    assert command.endswith("--set preprocessing.resize_px=16 --set preprocessing.interpolation=bicubic")
+
+
+def test_a_build_with_itself_is_no_ensemble(networks: BuiltNetworks) -> None:
+    a = networks.build("a")
+    for folders in ((a,), (a, a), (a, networks.folder / "a" / ".." / "a")):
+        with pytest.raises(OneMember):
+            made(networks, *folders)
+    assert OneMember(folders=[Path("a")]).line() == (
+        "an ensemble is of several builds, not of a: one network's answers averaged with themselves are its own — "
+        "name two or more builds: edgecnn ensemble builds/a builds/b [one-member]"
+    )
+
+
+def test_members_answer_the_same_question_about_the_same_pixels(networks: BuiltNetworks) -> None:
+    a = networks.build("a")
+    b = networks.build("b", classes=("red", "blue", "green"))
+    c = networks.build("c", pixels=PixelRecipe(resize_px=20, crop_px=16, interpolation="bicubic"))
+    with pytest.raises(MembersDiffer) as raised:
+        made(networks, a, b)
+    assert raised.value.line() == (
+        f"{a} and {b} differ in their classes: 3 (red, green, blue) against 3 (red, blue, green) — "
+        "members are trained on the same classes, in the same order [members-differ]"
+    )
+    with pytest.raises(MembersDiffer, match="short side 16, crop 16, bicubic against short side 20, crop 16, bicubic"):
+        made(networks, a, c)
+
+
+def test_an_earlier_ensemble_is_replaced_and_another_file_is_not(networks: BuiltNetworks) -> None:
+    a, b = networks.build("a"), networks.build("b", mute())
+    made(networks, a, b)
+    made(networks, a, b)
+    (networks.folder / "e.onnx").write_bytes((networks.folder / "photos" / "red" / "0.png").read_bytes())
+    with pytest.raises(NotOverwritten):
+        made(networks, a, b)
