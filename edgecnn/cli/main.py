@@ -30,6 +30,7 @@ from edgecnn.cli import (
     serve,
     starting,
     storing,
+    ten_crop,
     usage,
 )
 
@@ -55,6 +56,7 @@ page.register(app)
 explaining.register(app)
 looking.register(app)
 ensemble.register(app)
+ten_crop.register(app)
 comparing.register(app)
 costing.register(app)
 baseline.register(app)

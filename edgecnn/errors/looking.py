@@ -71,3 +71,16 @@ class MemberQuantized(EdgecnnError):
             because="its network was brought quantized, and an ensemble is quantized as a whole",
             hint="build its float network",
         )
+
+
+class NothingIsRight(EdgecnnError):
+    """Raised when an accuracy is asked of a build whose images have no labels, or that kept none for its report."""
+
+    ref = "nothing-is-right"
+
+    def __init__(self, *, folder: Path) -> None:
+        super().__init__(
+            what=f"no accuracy of {folder} can be had",
+            because="it has no labelled images of the role report",
+            hint="build it with --data of a sub-folder a class",
+        )

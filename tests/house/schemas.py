@@ -36,6 +36,7 @@ from edgecnn.values.recipe_settings import RecipeDifference, RecipeSettings
 from edgecnn.values.report import BuildReport
 from edgecnn.values.scale_search import ScaleSearch
 from edgecnn.values.side_by_side import SideBySide
+from edgecnn.values.ten_crop import TenCrop
 from edgecnn.values.transfer import TransferChoice
 from tests.house.source_tree import ROOT
 
@@ -62,6 +63,7 @@ PUBLISHED: dict[str, tuple[type[BaseModel], str]] = {
     "bench": (BundleBench, "bench.json: what was measured of a bundle alone, `edgecnn bench BUNDLE --json`."),
     "loadgen": (LoadGenReport, "loadgen.json: what LoadGen was told, and its verdicts."),
     "ensemble": (Ensemble, "An ensemble beside its members: `edgecnn ensemble BUILD BUILD --json`."),
+    "ten-crop": (TenCrop, "Ten views of every image against one: `edgecnn ten-crop BUILD --json`."),
     "look": (Look, "look.json: what excites the channels of a network most: `edgecnn look BUILD`."),
     "division": (DataDivision, "What dividing images made: `edgecnn data split FOLDER --out FOLDER --json`."),
     "cost": (NetworkCost, "What one image costs a network: `edgecnn cost NETWORK --json`."),

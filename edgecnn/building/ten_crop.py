@@ -1,0 +1,109 @@
+"""Ten crops of every reported image: what is gained where ten times the work is no matter. It is shown, and never shipped.
+
+Four corners, the centre, and their mirror images, whose probabilities are averaged: A. Krizhevsky, I. Sutskever, G. Hinton,
+"ImageNet Classification with Deep Convolutional Neural Networks", 2012, section 4.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgecnn.backends.installed import require_packages
+from edgecnn.building.built_network import BuiltNetwork, built_network
+from edgecnn.data.images import open_source
+from edgecnn.errors.looking import NothingIsRight
+from edgecnn.judging.intervals import tango_drop_pp, wilson
+from edgecnn.store.store import Store
+from edgecnn.values.mac_table import MacTable
+from edgecnn.values.preprocessing import PixelRecipe
+from edgecnn.values.stage import Progress
+from edgecnn.values.ten_crop import TenCrop
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from PIL import Image
+
+VIEWS = 10
+CENTRE = 4
+"""Of torchvision's order."""
+
+
+def ten_crop(build: Path, store: Store, tell: Progress) -> TenCrop:
+    """Answer the ``report`` images of a finished build by its float network, in one view and in ten.
+
+    Raises:
+        MissingPackage: torchvision or onnxruntime is not installed.
+        NoReport, ReportUnreadable, BundleUnreadable, PlanOfAnotherBuild, NetworkGone: of the build.
+        NothingIsRight: it has no labelled images to report on.
+        ManifestUnreadable, ImageGone, ImageChanged, CorruptImages: of its images.
+    """
+    require_packages(("torch", "torchvision"), extra="train", needed_for="ten crops")
+    require_packages(("onnxruntime",), extra="onnxruntime", needed_for="ten crops")
+    from edgecnn.graph.answering import probabilities
+
+    network = built_network(build, store)
+    pixels, labels = network.array("report.pixels"), network.array("report.labels")
+    if not network.resolved.data.labelled or not len(labels):
+        raise NothingIsRight(folder=build)
+    single = probabilities(network.model, network.feeds(pixels)).argmax(axis=1) == labels
+    views = _Views(network, tell)
+    shares = probabilities(network.model, map(network.feed, views))
+    ten = shares.reshape(len(labels), VIEWS, -1).mean(axis=1).argmax(axis=1) == labels
+    macs = MacTable.model_validate_json((network.trunk.folder / "macs.json").read_bytes()).total
+    return _compared(network, (single, ten), macs, views.without_room)
+
+
+def ten_views(picture: Image.Image, recipe: PixelRecipe) -> NDArray[np.uint8]:
+    """Of one picture in RGB, resized as the recipe says: uint8 (10, crop_px, crop_px, 3); the fifth is the centre crop."""
+    import numpy as np
+    from torchvision.transforms import InterpolationMode
+    from torchvision.transforms import functional as torchvision_functional
+
+    how = {"bilinear": InterpolationMode.BILINEAR, "bicubic": InterpolationMode.BICUBIC}[recipe.interpolation]
+    resized = torchvision_functional.resize(picture, [recipe.resize_px], how)
+    return np.stack([np.asarray(view) for view in torchvision_functional.ten_crop(resized, [recipe.crop_px])])
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+class _Views:
+    """The views of one image after the other, a batch each."""
+
+    def __init__(self, network: BuiltNetwork, tell: Progress) -> None:
+        self._source = open_source(Path(network.resolved.data.manifest_path))
+        self._recipe, self._tell = network.resolved.preprocessing.pixels, tell
+        self.without_room = 0
+
+    def __iter__(self) -> Iterator[NDArray[np.uint8]]:
+        entries = self._source.entries("report")
+        for done, entry in enumerate(entries, 1):
+            found = ten_views(self._source.read(entry), self._recipe)
+            self.without_room += int((found[:CENTRE] == found[CENTRE]).all())
+            yield found
+            self._tell.step("ten crops", done, len(entries), "images")
+
+
+def _compared(network: BuiltNetwork, right: tuple[NDArray[np.bool_], NDArray[np.bool_]], macs: int, without_room: int) -> TenCrop:
+    single, ten = right
+    gained, lost = int((ten & ~single).sum()), int((single & ~ten).sum())
+    shares = [wilson(int(each.sum()), len(each)) for each in right]
+    gain = tango_drop_pp(gained, lost, len(ten))  # the drop of one view against ten
+    if gain is None or shares[0] is None or shares[1] is None:
+        raise NothingIsRight(folder=network.folder)
+    return TenCrop(
+        build=str(network.folder),
+        network=network.report.build.arch,
+        images=len(ten),
+        single_top1=shares[0],
+        ten_top1=shares[1],
+        gain_pp=gain,
+        gained=gained,
+        lost=lost,
+        macs=macs,
+        ten_macs=VIEWS * macs,
+        without_room=without_room,
+    )
