@@ -53,13 +53,18 @@ def _copied(console: Console, text: str) -> None:
 
 
 def show_json(facts: Any) -> None:
-    """One JSON document on stdout; signs that its encoding lacks are written as JSON escapes."""
-    text = json.dumps(facts, indent=1, sort_keys=False, ensure_ascii=False)
+    """One JSON document on stdout."""
+    sys.stdout.write(_document(facts, sys.stdout.encoding, indent=1) + "\n")
+
+
+def _document(facts: Any, encoding: str | None, indent: int | None = None) -> str:
+    """JSON in which signs that the encoding lacks are JSON's own escapes: what a stream puts in their place is no JSON."""
+    text = json.dumps(facts, indent=indent, ensure_ascii=False)
     try:
-        text.encode(sys.stdout.encoding or "utf-8")
+        text.encode(encoding or "utf-8")
     except UnicodeEncodeError:
-        text = json.dumps(facts, indent=1, sort_keys=False)
-    sys.stdout.write(text + "\n")
+        return json.dumps(facts, indent=indent, ensure_ascii=True)
+    return text
 
 
 def show_report(report: BuildReport) -> None:
@@ -171,5 +176,6 @@ def show_talk(lines: Iterable[str]) -> None:
 
 def show_error(error: EdgecnnError, *, as_json: bool) -> None:
     """One line on stderr; with ``--json`` the error's parts, on stderr too, since stdout carries results only."""
-    text = json.dumps({"error": error.facts()}, ensure_ascii=False) if as_json else f"edgecnn: error: {visible(error.line())}"
+    document = {"error": error.facts()}
+    text = _document(document, sys.stderr.encoding) if as_json else f"edgecnn: error: {visible(error.line())}"
     sys.stderr.write(text + "\n")

@@ -51,6 +51,7 @@ def debian(root: Path) -> Path:
     )  # fmt: skip
     if done.returncode:
         raise SystemExit(f"debootstrap: {done.stdout[-2000:]}{done.stderr[-2000:]}")
+    root.chmod(0o755)  # the image's user must be able to look into its root
     _lend(root)
     _checked(_inside(root, ["python3", "-m", "venv", "/usr/local"], {}, "0"), "python")
     return root

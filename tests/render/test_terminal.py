@@ -252,6 +252,15 @@ def test_signs_that_stdout_cannot_encode_are_shown_by_number_and_in_json_escaped
     assert json.loads(document) == {"name": "Größe \udcff"}
 
 
+def test_an_error_as_json_is_json_also_where_stderr_cannot_encode_its_signs() -> None:
+    """What Python puts in the place of such a sign, a backslash and an x, is no JSON."""
+    words = [sys.executable, "-m", "edgecnn", "explain", "Größe", "--json"]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(words, env=environment, cwd=CHECKOUT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Größe" in json.loads(done.stderr)["error"]["what"]
+
+
 STEERING = "\x1b[31mred\nline\x9b\u2028\u202e"
 SHOWN = r"\x1b[31mred\nline\x9b\u2028\u202e"
 
