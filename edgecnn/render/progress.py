@@ -12,6 +12,8 @@ from rich.text import Text
 
 PLAIN_EVERY_S = 5.0
 """Plain logs get a line this often: often enough to see life, seldom enough to read."""
+WORTH_SAYING_S = 2.0
+"""A step that takes less says nothing in a plain log."""
 
 
 class Quiet:
@@ -28,7 +30,7 @@ class Quiet:
 
 
 class PlainLines:
-    """For logs: a line every few seconds of a step, and one when it ends; a step that takes less says nothing."""
+    """For logs: a line after two seconds of a step, then one every few, and one when it ends; a shorter step says nothing."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stderr
@@ -41,13 +43,13 @@ class PlainLines:
         now = time.monotonic()
         began, before = self._began.setdefault(what, (now, done))
         finished = total is not None and done >= total
-        if not finished and now - self._said.get(what, began) < PLAIN_EVERY_S:
+        if not finished and now - self._said.get(what, began) < (PLAIN_EVERY_S if what in self._said else WORTH_SAYING_S):
             return
         seconds = now - began
         if finished:
             self._began.pop(what)
             self._said.pop(what, None)
-            if seconds < PLAIN_EVERY_S:
+            if seconds < WORTH_SAYING_S:
                 return
         self._said[what] = now
         of = f"/{total}" if total is not None else ""

@@ -20,6 +20,8 @@ CLASSES = ("bag", "boot", "shirt")
 LABELS = (8, 9, 6)
 """Of Fashion-MNIST."""
 EACH = 50
+SAID = "said.txt"
+"""In a finished build's place: what it told while it ran."""
 SETTINGS = (
     "--set",
     "train.epochs=6",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.building.builds import Place, place_with_photos
+from tests.building.builds import SAID, Place, place_with_photos
 
 
 @pytest.fixture(scope="session")
@@ -16,6 +16,7 @@ def built_once(tmp_path_factory: pytest.TempPathFactory) -> Place:
     place = place_with_photos(tmp_path_factory.mktemp("built"))
     done = place.run("build")
     assert done.returncode == 0, done.stderr
+    (place.folder / SAID).write_text(done.stderr)
     return place
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import time
 from pathlib import Path
@@ -17,7 +18,7 @@ from edgecnn.store.gc import GcPolicy, collect
 from edgecnn.store.store import Store
 from edgecnn.values.recipe import Recipe
 from edgecnn.values.report import BuildReport
-from tests.building.builds import Place, place_with_photos
+from tests.building.builds import SAID, Place, place_with_photos
 from tests.store.toys import Ear, wait_until
 
 
@@ -33,6 +34,17 @@ def test_the_report_says_what_was_measured_on_which_split(built_once: Place) -> 
     assert rows["onnxruntime-fp32"].report.top1.estimate > 0.5  # type: ignore[union-attr]
     assert sum(facts.chosen for facts in rows.values()) == 1
     assert report.choice.state == "settled"
+
+
+def test_every_step_of_more_than_two_seconds_was_told_on_stderr_by_lines(built_once: Place) -> None:
+    said = (built_once.folder / SAID).read_text()
+    told = {"prepare": "decoding images", "train": "train", "export": "export"}
+    took = {step: seconds for step, seconds in built_once.report()["timings_s"].items() if seconds > 2.5}
+    assert "train" in took
+    wanted = {step: told.get(step, step.replace("quantize:", "make ")) for step in took}
+    assert {step: text for step, text in wanted.items() if f"edgecnn: {text}: " not in said} == {}, said
+    assert re.search(r"^edgecnn: train: \d+/\d+ images, \d+ images/s", said, re.MULTILINE), "how fast, and how long it will take"
+    assert "\r" not in said and "\x1b" not in said
 
 
 def test_the_winner_s_latency_comes_from_runs_that_were_kept(built_once: Place) -> None:

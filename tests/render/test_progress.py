@@ -40,7 +40,11 @@ def said(clock: Clock, *steps: tuple[float, int, int | None]) -> list[str]:
 
 
 def test_a_short_step_says_nothing(clock: Clock) -> None:
-    assert said(clock, (0, 0, 10), (2, 5, 10), (4.9, 10, 10)) == []
+    assert said(clock, (0, 0, 10), (1, 5, 10), (1.9, 10, 10)) == []
+
+
+def test_a_step_of_more_than_two_seconds_says_that_it_ended(clock: Clock) -> None:
+    assert said(clock, (0, 0, 10), (2.5, 10, 10)) == ["edgecnn: train: 10/10 images, 4 images/s"]
 
 
 def test_a_step_that_ends_at_once_says_nothing(clock: Clock) -> None:
@@ -48,8 +52,9 @@ def test_a_step_that_ends_at_once_says_nothing(clock: Clock) -> None:
 
 
 def test_a_long_step_says_every_few_seconds_where_it_is_and_last_that_it_ended(clock: Clock) -> None:
-    assert said(clock, (0, 0, 100), (4.9, 49, 100), (5, 50, 100), (9, 90, 100), (9.5, 95, 100), (10, 100, 100)) == [
-        "edgecnn: train: 50/100 images, 10 images/s, 5 s left",
+    assert said(clock, (0, 0, 100), (1.9, 19, 100), (2, 20, 100), (6.9, 69, 100), (7, 70, 100), (10, 100, 100)) == [
+        "edgecnn: train: 20/100 images, 10 images/s, 8 s left",
+        "edgecnn: train: 70/100 images, 10 images/s, 3 s left",
         "edgecnn: train: 100/100 images, 10 images/s",
     ]
 
@@ -75,7 +80,7 @@ def test_steps_are_told_apart_and_a_unit_may_be_absent(clock: Clock) -> None:
     stream = io.StringIO()
     lines = PlainLines(stream)
     lines.step("one", 0, 4)
-    clock.now = 103.0
+    clock.now = 103.5
     lines.step("two", 0, 4)
     clock.now = 105.0
     lines.step("one", 1, 4)
