@@ -93,7 +93,7 @@ def _somewhere_else(tmp_path: Path, bundle: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.chdir(tmp_path)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(typed=TYPED)
 @example(typed=(("plan",), ["--data", "folder/file"]))
 @example(typed=(("plan",), ["--onnx", "folder/file", "--data", "folder"]))

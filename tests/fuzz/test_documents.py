@@ -94,7 +94,7 @@ def ends_well(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
     assert status is ExitCode.OK or said.err or said.out
 
 
-FUZZ = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FUZZ = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 REPORTS = st.sampled_from([raced_report(), provisional_report()]).map(
     lambda report: json.loads(report.model_dump_json(by_alias=True))
 )
