@@ -1,7 +1,7 @@
 """Measures a bundle alone, a folder or a zip, where no build's folder lies beside it: here, or on a board.
 
 The bundle is verified first and stays as it is. What was measured is filed in the store as ever, and goes to a folder of its own
-together with ``bench.json``. Its choice is not settled by this: that takes the build's recipe.
+together with ``bundle-bench.json``. Its choice is not settled by this: that takes the build's recipe.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The folder that the figures of a bundle alone go to: ``bench.json``, and beside it every profile that it is made from."""
+"""The folder of a bundle's figures: ``bundle-bench.json``, and beside it every profile that it is made from."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from edgecnn.measure.kits import KitRef
 from edgecnn.store.profiles import StoredProfile
 from edgecnn.values.bundle_bench import BundleBench
 
-REPORTED = "bench.json"
+REPORTED = "bundle-bench.json"
 PROFILES = "profiles"
 
 
@@ -39,7 +39,7 @@ def output_folder(asked: Path | None, verified: Verified) -> Path:
 
 
 def write_bench(found: BundleBench, measured: Measured, out: Path) -> BundleBench:
-    """Copy the profiles, and write ``bench.json`` last; what it says.
+    """Copy the profiles, and write ``bundle-bench.json`` last; what it says.
 
     Raises:
         OutputUnwritable: the folder does not take them.

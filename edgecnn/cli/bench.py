@@ -23,10 +23,15 @@ BuildOrBundleArg = Annotated[
 ]
 ShownOpt = Annotated[
     str | None,
-    typer.Option("--data", metavar="FOLDER", help="Images of the same classes that a bundle alone is asked about; see --help."),
+    typer.Option(
+        "--data",
+        metavar="FOLDER",
+        help="Images of the same classes that a bundle alone is asked about; default those of its build, out of the store.",
+    ),
 ]
 BenchOutOpt = Annotated[
-    Path | None, typer.Option("--out", metavar="FOLDER", help="Where bench.json of a bundle alone goes; default benches/NAME.")
+    Path | None,
+    typer.Option("--out", metavar="FOLDER", help="Where bundle-bench.json of a bundle alone goes; default benches/NAME."),
 ]
 BenchTargetOpt = Annotated[
     str | None, typer.Option("--target", metavar="DEVICE", help="What the board is; must be what was built for.")

@@ -31,9 +31,9 @@ class ShownImages(Value):
 
 
 class BundleBench(Value):
-    """``bench.json``, schema edgecnn.bench/1: figures of a bundle's kits on one machine."""
+    """``bundle-bench.json``, schema edgecnn.bundle-bench/1: figures of a bundle's kits on one machine."""
 
-    schema_: Literal["edgecnn.bench/1"] = Field(default="edgecnn.bench/1", alias="schema")
+    schema_: Literal["edgecnn.bundle-bench/1"] = Field(default="edgecnn.bundle-bench/1", alias="schema")
     version: str
     made_at: str
     bundle: BundleVerification

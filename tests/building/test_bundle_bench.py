@@ -76,8 +76,8 @@ def test_the_build_s_own_photographs_are_known_again_and_answered_as_they_were(
     assert row.report is not None and row.report.top1.estimate == recorded(built_once)
     assert found.images.said == f"30 images of {built_once.photos}, pixel for pixel those that the build reported on"
     assert row.latency is not None and row.latency.runs == 8 and found.device == "cpu"
-    there = json.loads((tmp_path / "found/bench.json").read_text())
-    assert there["schema"] == "edgecnn.bench/1" and there["bundle"]["form"] == "zip"
+    there = json.loads((tmp_path / "found/bundle-bench.json").read_text())
+    assert there["schema"] == "edgecnn.bundle-bench/1" and there["bundle"]["form"] == "zip"
     whats = [
         json.loads((tmp_path / "found" / name / "profile.json").read_text())["what"] for name in found.profiles[row.candidate.id]
     ]
@@ -172,7 +172,7 @@ def test_over_ssh_it_is_measured_as_it_is_here(
     found = benched(zipped, tmp_path, built_once.photos, host=host)
     assert found.board == "loopback" and found.images.role == "recorded"
     assert found.candidates[0].report is not None and found.candidates[0].report.top1.estimate == recorded(built_once)
-    assert any((tmp_path / "far/kits").iterdir()) and (tmp_path / "found/bench.json").is_file()
+    assert any((tmp_path / "far/kits").iterdir()) and (tmp_path / "found/bundle-bench.json").is_file()
 
 
 @pytest.fixture(scope="module")

@@ -32,6 +32,21 @@ def run(*words: object) -> Any:
             "edgecnn: error: --python is about a board, and none was named — add --host user@board [host-option-without-host]",
         ),
         (
+            ("bench", "nowhere", "--carry-wheels"),
+            "edgecnn: error: --carry-wheels brings packages to another machine, and none is named — add --host, or install what "
+            "the findings name [carry-without-host]",
+        ),
+        (
+            ("bench", "nowhere.zip", "--data", "photos"),
+            "edgecnn: error: nowhere.zip: no bundle: there is no such folder or zip — name a build's folder, its bundle/, or a zip "
+            "of it [no-bundle-here]",
+        ),
+        (
+            ("bench", "nowhere", "--require-signature"),
+            "edgecnn: error: --require-signature needs to know whose signature is good — --allowed-signers FILE "
+            "[signers-not-named]",
+        ),
+        (
             ("train", "--host", "pi"),
             "edgecnn: error: edgecnn train runs no kit, so --host has nothing to do — build, profile and bench take it "
             "[host-of-nothing]",

@@ -60,7 +60,7 @@ PUBLISHED: dict[str, tuple[type[BaseModel], str]] = {
     "record": (Record, "record.json: beside every artifact in the store."),
     "doctor": (DoctorReport, "What was found on one machine: `edgecnn doctor --json`."),
     "board": (BoardCheck, "What a machine is, and what stands in the way of kits there: `edgecnn devices check --json`."),
-    "bench": (BundleBench, "bench.json: what was measured of a bundle alone, `edgecnn bench BUNDLE --json`."),
+    "bundle-bench": (BundleBench, "bundle-bench.json: what was measured of a bundle alone, `edgecnn bench BUNDLE --json`."),
     "loadgen": (LoadGenReport, "loadgen.json: what LoadGen was told, and its verdicts."),
     "ensemble": (Ensemble, "An ensemble beside its members: `edgecnn ensemble BUILD BUILD --json`."),
     "ten-crop": (TenCrop, "Ten views of every image against one: `edgecnn ten-crop BUILD --json`."),

@@ -127,7 +127,7 @@ class Board:
         return BoardFailed(board=self.name, doing=doing, said=[str(error.get("said", error["ref"]))])
 
     def _install(self) -> None:
-        """Send our side unless it is there, since a full disk takes nothing; no half of it is left under its name."""
+        """Send our side unless it is there, for a full disk takes nothing; an interrupted sending leaves no half of it."""
         if self._installed:
             return
         folder, far, half = in_shell(self.folder), in_shell(self._far), in_shell(f"{self._far}.part")

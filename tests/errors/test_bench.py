@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import pytest
+
+from edgecnn.errors.base import EdgecnnError, ExitCode
+from edgecnn.errors.bench import BenchClassesDiffer, BenchDeviceUnknown, BenchOptionOfBuild, NoKitRuns
+
+MANY = [f"class-{number}" for number in range(8)]
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (
+            BenchClassesDiffer(data="photos", found=["bag", "boots"], classes=["bag", "boot"]),
+            "photos: its classes are not the bundle's: they lack boot; they have besides boots — a sub-folder for each class of "
+            "kit.json's labels, called the same [bench-classes-differ]",
+        ),
+        (
+            BenchClassesDiffer(data="photos", found=["bag"], classes=["bag", *MANY]),
+            "photos: its classes are not the bundle's: they lack class-0, class-1, class-2, class-3, class-4 and 3 more — a "
+            "sub-folder for each class of kit.json's labels, called the same [bench-classes-differ]",
+        ),
+        (
+            BenchOptionOfBuild(option="--soak", bundle="flowers.zip"),
+            "--soak is for a finished build, and flowers.zip is benched as a bundle alone — name the build's folder, without "
+            "--data and --out [bench-option-of-build]",
+        ),
+        (
+            BenchDeviceUnknown(bundle="flowers.zip", device="kitchen"),
+            "flowers.zip was built for kitchen, which has no device file here: figures are filed under a device only where the "
+            "machine is seen to be it — --target with its file, or edgecnn devices add NAME --host BOARD and --target NAME "
+            "[bench-device-unknown]",
+        ),
+        (
+            NoKitRuns(bundle="flowers.zip", machine="aarch64 with 4 cores", reasons=["onnxruntime-int8: no numpy"]),
+            "no kit of flowers.zip runs on aarch64 with 4 cores: onnxruntime-int8: no numpy [no-kit-runs]",
+        ),
+    ],
+)
+def test_it_says_what_is_wrong_and_what_to_do(error: EdgecnnError, line: str) -> None:
+    assert error.line() == line
+
+
+def test_a_machine_on_which_nothing_runs_is_missing_something() -> None:
+    assert NoKitRuns(bundle="b", machine="m", reasons=[]).exit_code is ExitCode.MISSING
