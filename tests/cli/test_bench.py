@@ -38,8 +38,8 @@ def run(*words: object) -> Any:
         ),
         (
             ("bench", "nowhere.zip", "--data", "photos"),
-            "edgecnn: error: nowhere.zip: no bundle: there is no such folder or zip — name a build's folder, its bundle/, or a zip "
-            "of it [no-bundle-here]",
+            "edgecnn: error: nowhere.zip: no bundle: there is no such folder or zip — name a build's folder, its bundle/, or a "
+            "zip of it [no-bundle-here]",
         ),
         (
             ("bench", "nowhere", "--require-signature"),
