@@ -21,6 +21,21 @@ class TrainingDiverged(EdgecnnError):
         )
 
 
+class BatchTooLarge(EdgecnnError):
+    """Raised before a phase whose batches cannot fit into memory, or where memory ran out in it."""
+
+    ref = "batch-too-large"
+
+    def __init__(self, *, batch: int, needed_mib: float, limit_mib: float, fits: int, ran_out: bool = False) -> None:
+        less = "--set model.resolution_px with a smaller one, or a machine with more memory"
+        foreseen = f"it takes {needed_mib:,.0f} MiB at least, and this process may hold {limit_mib:,.0f}"
+        super().__init__(
+            what=f"a batch of {batch} images does not fit into memory",
+            because=f"memory ran out; {foreseen}" if ran_out else foreseen,
+            hint=f"--set train.batch_size={fits}" if fits >= 2 else less,
+        )
+
+
 class NothingToTrainOn(EdgecnnError):
     """Raised when the manifest has no image in the role ``train``, or none in ``choose`` to judge epochs by."""
 

@@ -146,9 +146,7 @@ def _epoch(moving: Moving, phase: Phase, material: Material, epoch: int, drops: 
         loss = _step(moving, phase, rate, shown, material)
         _average(moving, phase.average_decay, steps=epoch * len(batches) + index)
         if not math.isfinite(loss):
-            best = best_file(material.folder, phase)
-            kept = best if best.exists() else None
-            raise TrainingDiverged(phase=phase.name, epoch=epoch, batch=index, best=kept, setting=phase.rate_setting)
+            raise _diverged(phase, material, epoch, index)
         loss_sum += loss * len(positions)
         done = epoch * total + int(sum(map(len, batches[: index + 1])))
         material.tell.step(phase.told_as, done, phase.epochs * total, "images")
@@ -156,6 +154,8 @@ def _epoch(moving: Moving, phase: Phase, material: Material, epoch: int, drops: 
     if judged and not phase.frozen_statistics:
         take_statistics(moving.average, (_shown(material, (each, shows), draw, frame).images for each in batches[:BATCHES]))
     logits = material.choose.outputs(moving.average) if judged else None
+    if logits is not None and not bool(torch.isfinite(logits).all()):  # the last step's loss was looked at before that step
+        raise _diverged(phase, material, epoch, len(batches) - 1)
     return EpochFacts(
         epoch=epoch,
         train_loss=loss_sum / total,
@@ -165,6 +165,12 @@ def _epoch(moving: Moving, phase: Phase, material: Material, epoch: int, drops: 
         resolution_px=size,
         learning_groups=learning,
     )
+
+
+def _diverged(phase: Phase, material: Material, epoch: int, batch: int) -> TrainingDiverged:
+    best = best_file(material.folder, phase)
+    kept = best if best.exists() else None
+    return TrainingDiverged(phase=phase.name, epoch=epoch, batch=batch, best=kept, setting=phase.rate_setting)
 
 
 def _shown(material: Material, what: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]], draw: EpochDraw, frame: Frame) -> Batch:

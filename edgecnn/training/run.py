@@ -27,6 +27,7 @@ from edgecnn.training.history import BalanceFacts, BestFacts, History, PhaseFact
 from edgecnn.training.loader import Squares
 from edgecnn.training.loop import Material, best_file, run_phase
 from edgecnn.training.machine import repeatable
+from edgecnn.training.memory import within_memory
 from edgecnn.training.resuming import begin, finish, is_made
 from edgecnn.training.settings import TrainSettings
 from edgecnn.training.teacher import WEIGHTS, taught_by
@@ -208,7 +209,8 @@ def _from_scratch(spec: ArchSpec, settings: TrainSettings, inputs: TrainingInput
             raise TypeError("inheriting needs weights")
         _inherit(network, spec, inputs.weights)
     phase = scratch.scratch_phase(settings)
-    result = run_phase(network, head_of(network, spec), phase, material)
+    with within_memory(network, phase, len(material.squares)):
+        result = run_phase(network, head_of(network, spec), phase, material)
     if result.best is not None:
         network.load_state_dict(load_file(best_file(material.folder, phase)))
     return _Course(network, (PhaseFacts(name=phase.name, epochs=result.epochs),), result.best, result.stopped)
@@ -246,7 +248,8 @@ def _from_weights(spec: ArchSpec, settings: TrainSettings, inputs: TrainingInput
     phase = finetune.finetune_phase(settings)
     beaten = of_head.best.standing if of_head.best else -1.0
     head_alone = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    result = run_phase(network, head, phase, material, to_beat=beaten)
+    with within_memory(network, phase, len(material.squares)):
+        result = run_phase(network, head, phase, material, to_beat=beaten)
     network.load_state_dict(head_alone if result.best is None else load_file(best_file(material.folder, phase)))
     phases = (PhaseFacts(name=HEAD, epochs=of_head.epochs), PhaseFacts(name=phase.name, epochs=result.epochs))
     return _Course(network, phases, result.best or of_head.best, result.stopped)

@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgecnn.errors.training import (
+    BatchTooLarge,
     ClassesDiffer,
     HeadNotFitting,
     NothingToTrainOn,
@@ -75,4 +76,20 @@ def test_only_what_is_frozen_can_be_unfrozen() -> None:
     assert NothingToUnfreeze(beside="--transfer head", because="nothing but the head learns").line() == (
         "train.unfreeze=groups does not go with --transfer head: nothing but the head learns — leave one of them out"
         " [nothing-to-unfreeze]"
+    )
+
+
+def test_a_batch_that_does_not_fit_names_one_that_does() -> None:
+    error = BatchTooLarge(batch=256, needed_mib=5712.4, limit_mib=4096, fits=160)
+    assert error.line() == (
+        "a batch of 256 images does not fit into memory: it takes 5,712 MiB at least, and this process may hold 4,096"
+        " — --set train.batch_size=160 [batch-too-large]"
+    )
+
+
+def test_where_memory_ran_out_or_no_batch_fits_it_says_so() -> None:
+    error = BatchTooLarge(batch=2, needed_mib=5712.4, limit_mib=4096, fits=1, ran_out=True)
+    assert error.line() == (
+        "a batch of 2 images does not fit into memory: memory ran out; it takes 5,712 MiB at least, and this process"
+        " may hold 4,096 — --set model.resolution_px with a smaller one, or a machine with more memory [batch-too-large]"
     )

@@ -1,0 +1,115 @@
+"""What a training step takes of memory, foreseen before time is spent: a container that runs out kills without a word.
+
+What is counted is what has to be held at once: weights, gradients, the average and the optimizer's slots, and for each image of
+a batch whatever the backward pass will read. Layers' scratch space comes on top, so that the figure is a lower bound.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.graph import saved_tensors_hooks
+
+from edgecnn.errors.training import BatchTooLarge
+from edgecnn.runner.cgroups import read_limits
+from edgecnn.runner.procfs import ROOT, read_text
+from edgecnn.training.answers import answers_of
+from edgecnn.training.phase import Phase
+
+_MIB = 2**20
+_SPARE = 0.9
+"""Of the memory that is left, the share that a proposed batch fills: what is not counted needs room too."""
+
+
+def memory_limit_mib(root: Path = ROOT) -> float:
+    """What this process may hold: the machine's memory, or what a container leaves it of that."""
+    physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / _MIB
+    return min(physical, read_limits(root).memory_mib or physical)
+
+
+def image_mib(network: nn.Module, side_px: int) -> float:
+    """What one image of a batch adds to what the backward pass reads, in MiB of fp32.
+
+    It is counted on torch's meta device, where shapes are computed and no numbers: the storages that autograd saves for two and
+    for four images, each once, whose difference knows no weights.
+
+    Args:
+        network: as it will learn; what is frozen saves less. It is not changed.
+        side_px: of the images.
+    """
+    shapes = copy.deepcopy(network).to("meta").train()
+    two, four = (_saved_bytes(shapes, torch.empty(count, 3, side_px, side_px, device="meta")) for count in (2, 4))
+    return (four - two) / 2 / _MIB
+
+
+@contextmanager
+def within_memory(network: nn.Module, phase: Phase, images: int, limit_mib: float | None = None) -> Iterator[None]:
+    """Refuse a phase whose batches cannot fit, and name the batch where memory runs out all the same.
+
+    Args:
+        network: as it will learn.
+        phase: what is asked.
+        images: training images of an epoch.
+        limit_mib: what may be held; None: as this machine and its container say.
+
+    Raises:
+        BatchTooLarge: names the batch size that would fit.
+    """
+    limit = memory_limit_mib() if limit_mib is None else limit_mib
+    batch = math.ceil(images / max(1, round(images / phase.batch_size)))  # as the loop divides an epoch
+    each, fixed = image_mib(network, max(phase.sizes_px, default=phase.shipped_px)), _held_mib() + _beside_mib(network, phase)
+    fits = max(0, math.floor(_SPARE * (limit - fixed) / each))
+    needed = fixed + batch * each
+    if needed > limit:
+        raise BatchTooLarge(batch=batch, needed_mib=needed, limit_mib=limit, fits=fits)
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not _out_of_memory(error):
+            raise
+        half = min(fits, batch // 2)
+        raise BatchTooLarge(batch=batch, needed_mib=needed, limit_mib=limit, fits=half, ran_out=True) from error
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _saved_bytes(network: nn.Module, images: Tensor) -> int:
+    saved = {images.untyped_storage()._cdata: images}  # tensors are kept, so that no storage's place is given to another one
+
+    def keep(tensor: Tensor) -> Tensor:
+        saved[tensor.untyped_storage()._cdata] = tensor
+        return tensor
+
+    with saved_tensors_hooks(keep, lambda tensor: tensor):
+        answers = answers_of(network(images))
+        sum(answer.sum() for answer in answers)
+    return sum(tensor.untyped_storage().nbytes() for tensor in saved.values())
+
+
+def _beside_mib(network: nn.Module, phase: Phase) -> float:
+    """The average, a gradient and the optimizer's slots; the weights themselves are held already."""
+    slots = 1 if phase.optimizer == "sgd" else 2
+    learning = sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
+    averaged = sum(parameter.numel() for parameter in network.parameters())
+    return (averaged + learning * (1 + slots)) * 4 / _MIB
+
+
+def _held_mib() -> float:
+    """What this process holds now and no file could give back; 0 where the system does not say."""
+    for line in (read_text(ROOT / "proc/self/status") or "").splitlines():
+        if line.startswith("RssAnon:"):
+            return int(line.split()[1]) / 1024
+    return 0.0
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    """torch's allocator for processors has no class of its own for it, only a sentence."""
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(error)
