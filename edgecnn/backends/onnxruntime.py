@@ -70,9 +70,9 @@ class OnnxRuntimeBackend:
         (out / MODEL_FILE_NAME).write_text(self.model_file(candidate, classes).to_json(), encoding="utf-8")
 
     def knobs(self, device: Device, candidate: Candidate) -> tuple[Knobs, ...]:
-        """See ``Backend.knobs``. Without a second thread there is nobody to wait, so that spinning changes nothing."""
+        """See ``Backend.knobs``. Without a second thread there is nobody to wait or to pin, so that neither changes anything."""
         fewer = fewer_threads(device.processor)
-        threaded = () if fewer is None else (Knobs(threads=fewer), Knobs(spinning=False))
+        threaded = () if fewer is None else (Knobs(threads=fewer), Knobs(spinning=False), Knobs(pin_threads=True))
         return (DEFAULT, *threaded, Knobs(graph_optimization_level="extended"))
 
     def read_residency(self, trace: Path, macs: MacTable) -> Residency:

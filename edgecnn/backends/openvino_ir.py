@@ -2,6 +2,10 @@
 
 OpenVINO names the nodes that it makes itself after a counter of the whole process (``Constant_41473``), so the same conversion
 gives another file the second time; those names are numbered anew, in the order of the graph, before it is saved.
+
+And written without what says nothing: of an INT8 MobileNetV2 with ten classes a ninth of the bytes were the graph's text. A tenth
+of that described constants which a quantizer holds twice, once for what it is given and once for what it makes; a sixth of the
+rest was indentation.
 """
 
 from __future__ import annotations
@@ -16,6 +20,10 @@ from edgecnn.values.candidate import Runtime
 
 _GENERATED = re.compile(r"^(?!Conv_|ConvTranspose_|Gemm_|MatMul_)([A-Z][A-Za-z0-9]*)_([0-9]+)(?=$|/)")
 """Kind and count, alone or before what NNCF appends. Multiplying layers keep their names: residency joins by them."""
+_INDENTATION = re.compile(rb"\n[\t ]*(?=<|$)")
+"""Between tags; what a tag or a text holds stays."""
+_RANGE_ENDS = ((1, 3), (2, 4))
+"""A FakeQuantize's ports: the low and the high end of what it is given, each with that of what it makes."""
 
 
 def convert_trunk(onnx: Path) -> Any:
@@ -33,11 +41,31 @@ def convert_trunk(onnx: Path) -> Any:
 
 def save_ir(model: Any, path: Path) -> int:
     """Write ``path`` (``.xml``) and its ``.bin`` with weights as they are, not halved to fp16; returns the number of classes."""
+    share_ranges(model)
     number_names_anew(model)
     if model.has_rt_info(["conversion_parameters"]):
         del model.get_rt_info()["conversion_parameters"]
     import_openvino().save_model(model, path, compress_to_fp16=False)
+    path.write_bytes(_INDENTATION.sub(b"", path.read_bytes()))
     return int(model.output(0).get_partial_shape()[1].get_length())
+
+
+def share_ranges(model: Any) -> None:
+    """Let each FakeQuantize whose output has its input's range take both from the same constants. No number changes."""
+    for op in model.get_ordered_ops():
+        if op.get_type_name() != "FakeQuantize":
+            continue
+        for given, made in _RANGE_ENDS:
+            first, second = (op.input_value(port).get_node() for port in (given, made))
+            if first.get_friendly_name() != second.get_friendly_name() and _same_constant(first, second):
+                op.input(made).replace_source_output(op.input_value(given))
+
+
+def _same_constant(first: Any, second: Any) -> bool:
+    if not first.get_type_name() == second.get_type_name() == "Constant":
+        return False
+    described = [(each.get_element_type(), each.get_output_shape(0)) for each in (first, second)]
+    return described[0] == described[1] and first.data.tobytes() == second.data.tobytes()
 
 
 def number_names_anew(model: Any) -> None:

@@ -31,7 +31,7 @@ class QuantizeStage(Stage):
     """
 
     kind: ClassVar[str] = "quantize"
-    revision: ClassVar[int] = 1
+    revision: ClassVar[int] = 2
 
     candidate: Candidate
     images: NonNegativeInt

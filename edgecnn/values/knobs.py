@@ -32,12 +32,20 @@ class Knobs(Value):
     spinning: bool | None = None
     """ONNX Runtime: whether idle threads wait in a loop, which answers sooner and takes a core meanwhile. None: they do. Source:
     https://onnxruntime.ai/docs/performance/tune-performance/threading.html"""
+    pin_threads: bool | None = None
+    """ONNX Runtime: whether each of its threads stays on one of the processors that the process may use; the calling thread is
+    left alone. None: they may move, since the runner states how many there are. Source: ``session.intra_op_thread_affinities``
+    of https://onnxruntime.ai/docs/performance/tune-performance/threading.html"""
     cpu_pinning: bool | None = None
     """OpenVINO: whether each thread stays on one core. None: under Linux it does, where the hint is latency. Source: as
     OpenVINO's of ``threads``."""
     hyper_threading: bool | None = None
     """OpenVINO: whether both logical processors of a core are used. None: one of them, where the hint is latency. Source: as
     OpenVINO's of ``threads``."""
+
+    core_type: Literal["ANY_CORE", "PCORE_ONLY", "ECORE_ONLY"] | None = None
+    """OpenVINO, on a processor of performance and efficient cores: which of them are used. None: the runtime chooses by its hint.
+    Set by hand and not raced: most processors have one kind. Source: as OpenVINO's of ``threads``."""
 
     @property
     def options(self) -> dict[str, str]:
@@ -86,8 +94,10 @@ _SPELLED: Mapping[str, _Spelled] = {
     "threads": _Spelled("threads", "thread"),
     "graph_optimization_level": _Spelled("graph_optimization_level", "graph optimization"),
     "spinning": _Spelled("session.intra_op.allow_spinning", "spinning", ("1", "0")),
+    "pin_threads": _Spelled("pin_threads", "thread pinning", ("1", "0")),
     "cpu_pinning": _Spelled("ENABLE_CPU_PINNING", "CPU pinning"),
     "hyper_threading": _Spelled("ENABLE_HYPER_THREADING", "hyper-threading"),
+    "core_type": _Spelled("SCHEDULING_CORE_TYPE", "core type"),
 }
 
 DEFAULT = Knobs()

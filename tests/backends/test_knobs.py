@@ -21,7 +21,7 @@ from edgecnn.values.device import Device
 from edgecnn.values.knobs import DEFAULT, Knobs
 from tests.runner.kits import make_kit
 
-MOST = 4
+MOST = 5
 
 
 def with_cores(cores: int | None) -> Device:

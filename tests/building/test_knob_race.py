@@ -168,16 +168,16 @@ def raced_on(host: KnobHost, folder: Path, monkeypatch: pytest.MonkeyPatch) -> O
 def test_equal_settings_stay_with_the_default_and_nothing_is_tested_for_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    host = KnobHost(default=1000, threads=1000, spinning=1000, graph=1000)
+    host = KnobHost(default=1000, threads=1000, spinning=1000, graph=1000, pin=1000)
     observer = raced_on(host, tmp_path, monkeypatch)
     assert (found(observer).knobs, observer.seen.kits[NAME].knobs, host.tested) == (DEFAULT, DEFAULT, [])
-    assert [trial.outcome for trial in found(observer).trials] == ["not-shown"] * 3
+    assert [trial.outcome for trial in found(observer).trials] == ["not-shown"] * 4
 
 
 def test_the_fastest_is_tested_before_it_is_taken_and_gives_way_where_it_answers_otherwise(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    host = KnobHost(default=1000, threads=900, spinning=800, graph=1000)
+    host = KnobHost(default=1000, threads=900, spinning=800, graph=1000, pin=1000)
     host.strange = {"session.intra_op.allow_spinning=0"}
     observer = raced_on(host, tmp_path, monkeypatch)
     trials = {trial.knobs: trial for trial in found(observer).trials}
@@ -187,14 +187,14 @@ def test_the_fastest_is_tested_before_it_is_taken_and_gives_way_where_it_answers
 
 
 def test_half_the_cores_of_the_process_and_not_of_the_device_are_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    host = KnobHost(default=1000, threads=1000, spinning=1000, graph=1000)
+    host = KnobHost(default=1000, threads=1000, spinning=1000, graph=1000, pin=1000)
     host.conditions["cores"] = "6"
     observer = raced_on(host, tmp_path, monkeypatch)
     assert [trial.knobs.threads for trial in found(observer).trials if trial.knobs.threads] == [3]
 
 
 def test_a_kit_whose_default_does_not_run_keeps_it_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    host = KnobHost(default=1000, threads=1000, spinning=1000, graph=1000)
+    host = KnobHost(default=1000, threads=1000, spinning=1000, graph=1000, pin=1000)
     kit = a_kit(tmp_path / "same", NAME)
     host.silent = {kit.digest}
     observer = raced_on(host, tmp_path, monkeypatch)

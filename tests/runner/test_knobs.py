@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,13 @@ import pytest
 
 from edgecnn.runner.classifier import Classifier
 from edgecnn.runner.failure import RunnerError
+from edgecnn.runner.feeds import feed_of, run_checked
+from edgecnn.runner.golden import golden_pixels
 from edgecnn.runner.kit import Kit
 from edgecnn.runner.knobs import check_knobs, chosen_knobs
 from edgecnn.runner.schedule import bench
+from edgecnn.runner.selftest import selftest
+from edgecnn.runner.sessions import open_session
 from tests.building.bundles import write_choice
 from tests.runner.processes import error_of, runner, schedule_of
 
@@ -54,8 +60,12 @@ def test_more_threads_are_what_the_session_then_has(onnx_kit: Path, tmp_path: Pa
 @pytest.mark.parametrize(
     ("name", "knob", "known"),
     [
-        ("onnx_kit", "session.intra_op.allow_spining", "threads, graph_optimization_level, session.intra_op.allow_spinning"),
-        ("openvino_kit", "INFERENCE_PRECISION_HINT", "threads, ENABLE_CPU_PINNING, ENABLE_HYPER_THREADING"),
+        (
+            "onnx_kit",
+            "session.intra_op.allow_spining",
+            "threads, graph_optimization_level, session.intra_op.allow_spinning, pin_threads",
+        ),
+        ("openvino_kit", "INFERENCE_PRECISION_HINT", "threads, ENABLE_CPU_PINNING, ENABLE_HYPER_THREADING, SCHEDULING_CORE_TYPE"),
     ],
 )
 def test_what_is_no_knob_is_an_error_even_where_the_runtime_would_take_it(
@@ -67,6 +77,49 @@ def test_what_is_no_knob_is_an_error_even_where_the_runtime_would_take_it(
     module = Kit.open(kit).manifest.session.module
     assert (error["ref"], error["what"]) == ("unknown-knob", f"{knob!r} is no knob of {module}")
     assert error["because"] == f"its knobs are {known}"
+
+
+def allowed_lists() -> dict[str, str]:
+    """Of each thread of this process, the processors that it may run on."""
+    found = {}
+    for task in Path("/proc/self/task").iterdir():
+        lines = (task / "status").read_text().splitlines()
+        found[task.name] = next(line for line in lines if line.startswith("Cpus_allowed_list:")).partition(":")[2].strip()
+    return found
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="only Linux says where a thread may run")
+@pytest.mark.parametrize("pinned", [True, False])
+def test_a_pinned_thread_of_onnx_runtime_stays_on_one_processor_and_the_caller_is_left_alone(
+    onnx_kit: Path, pinned: bool
+) -> None:
+    everywhere = sorted(os.sched_getaffinity(0))
+    if len(everywhere) < 2:
+        pytest.skip("of one processor, every thread stays on it")
+    before = allowed_lists()
+    kit = Kit.open(onnx_kit)
+    session = open_session(kit, {"threads": "2", "pin_threads": "1" if pinned else "0"})
+    run_checked(session, kit, feed_of(kit, golden_pixels(kit)))
+    for _ in range(50):  # a thread pins itself, some time after it was begun
+        now = allowed_lists()
+        more = [where for task, where in now.items() if task not in before]
+        if str(everywhere[1]) in more or not pinned:
+            break
+        time.sleep(0.1)
+    session.close()
+    assert (str(everywhere[1]) in more) == pinned
+    assert {task: now[task] for task in before} == before
+
+
+def test_threads_are_pinned_or_not(onnx_kit: Path) -> None:
+    with pytest.raises(RunnerError, match="pin_threads = 'yes' is not one of 0, 1"):
+        open_session(Kit.open(onnx_kit), {"pin_threads": "yes"})
+
+
+@pytest.mark.parametrize("cores", ["ANY_CORE", "PCORE_ONLY", "ECORE_ONLY"])
+def test_openvino_answers_the_same_from_either_kind_of_core(openvino_kit: Path, cores: str) -> None:
+    asked = {"SCHEDULING_CORE_TYPE": cores}
+    assert selftest(Kit.open(openvino_kit), asked)["knobs"] == asked
 
 
 def test_the_choice_of_the_bundle_around_a_kit_is_what_it_runs_with(onnx_kit: Path, tmp_path: Path) -> None:

@@ -6,13 +6,23 @@ import pytest
 
 from edgecnn.values.knobs import DEFAULT, Knobs
 
-EVERY = Knobs(threads=2, graph_optimization_level="extended", spinning=False, cpu_pinning=False, hyper_threading=True)
+EVERY = Knobs(
+    threads=2,
+    graph_optimization_level="extended",
+    spinning=False,
+    pin_threads=True,
+    cpu_pinning=False,
+    hyper_threading=True,
+    core_type="ANY_CORE",
+)
 OPTIONS = {
     "threads": "2",
     "graph_optimization_level": "extended",
     "session.intra_op.allow_spinning": "0",
+    "pin_threads": "1",
     "ENABLE_CPU_PINNING": "NO",
     "ENABLE_HYPER_THREADING": "YES",
+    "SCHEDULING_CORE_TYPE": "ANY_CORE",
 }
 
 
@@ -28,7 +38,11 @@ def test_every_knob_has_the_name_and_the_words_of_its_runtime_and_comes_back_fro
     [
         (Knobs(), "the default"),
         (Knobs(threads=1), "1 thread"),
-        (EVERY, "2 threads, graph optimization extended, spinning off, CPU pinning off, hyper-threading on"),
+        (
+            EVERY,
+            "2 threads, graph optimization extended, spinning off, thread pinning on, CPU pinning off, hyper-threading on, "
+            "core type ANY_CORE",
+        ),
     ],
 )
 def test_a_setting_in_words(knobs: Knobs, words: str) -> None:

@@ -17,7 +17,7 @@ import onnxruntime  # noqa: E402
 if TYPE_CHECKING:
     from ..kit import Kit
 
-KNOBS = ("threads", "graph_optimization_level", "session.intra_op.allow_spinning")
+KNOBS = ("threads", "graph_optimization_level", "session.intra_op.allow_spinning", "pin_threads")
 """Of every other option it is not known that answers stay the same."""
 _LEVELS = {
     "disable": onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL,
@@ -77,7 +77,8 @@ def open_session(
 ) -> OnnxRuntimeSession:
     """Open the kit's ONNX file.
 
-    Options: ``threads``; ``graph_optimization_level`` (disable, basic, extended, all); every name with a dot, such as
+    Options: ``threads``; ``graph_optimization_level`` (disable, basic, extended, all); ``pin_threads`` (1: each thread but the
+    calling one stays on one processor that this process may use; 0: they may move); every name with a dot, such as
     ``session.disable_quant_qdq``, goes to ``SessionOptions.add_session_config_entry``. ``batch`` is not used: the
     provider plans each shape as it comes.
 
@@ -96,11 +97,26 @@ def _settings(options: Dict[str, str]) -> Any:
     if level not in _LEVELS:
         raise RunnerError("bad-option", "graph_optimization_level = {!r} is not one of {}".format(level, ", ".join(_LEVELS)))
     settings.graph_optimization_level = _LEVELS[level]
+    pinned = options.pop("pin_threads", "0")
+    if pinned not in ("0", "1"):
+        raise RunnerError("bad-option", "pin_threads = {!r} is not one of 0, 1".format(pinned))
+    affinities = _affinities(settings.intra_op_num_threads) if pinned == "1" else ""
+    if affinities:
+        settings.add_session_config_entry("session.intra_op_thread_affinities", affinities)
     for name, value in sorted(options.items()):
         if "." not in name:
             raise RunnerError("bad-option", "session option {!r} is not one that onnxruntime_cpu knows".format(name))
         settings.add_session_config_entry(name, value)
     return settings
+
+
+def _affinities(threads: int) -> str:
+    """A processor for each thread but the first, which is the caller's own; empty where there is none. ONNX Runtime counts
+    processors from 1: ``kOrtSessionOptionsConfigIntraOpThreadAffinities`` of onnxruntime_session_options_config_keys.h."""
+    if not hasattr(os, "sched_getaffinity"):
+        raise RunnerError("bad-option", "pin_threads = '1': this system does not say which processors a process may use")
+    allowed = sorted(os.sched_getaffinity(0))
+    return ";".join(str(allowed[number % len(allowed)] + 1) for number in range(1, threads))
 
 
 def _line(error: Exception) -> str:

@@ -19,7 +19,7 @@ import openvino  # noqa: E402
 if TYPE_CHECKING:
     from ..kit import Kit
 
-KNOBS = ("threads", "ENABLE_CPU_PINNING", "ENABLE_HYPER_THREADING")
+KNOBS = ("threads", "ENABLE_CPU_PINNING", "ENABLE_HYPER_THREADING", "SCHEDULING_CORE_TYPE")
 """``INFERENCE_PRECISION_HINT`` is none: it changes answers, so that it belongs to the kit."""
 _DTYPES = {"f32": "float32", "u8": "uint8", "f16": "float16", "i8": "int8"}
 
