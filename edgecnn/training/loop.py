@@ -72,6 +72,8 @@ def run_phase(network: nn.Module, head: nn.Module, phase: Phase, material: Mater
     moving = Moving(network, copy.deepcopy(network), _optimizer(network, head, phase))
     file = material.folder / f"{phase.name}.checkpoint.safetensors"
     epochs = load_checkpoint(file, moving)
+    images = len(material.squares)
+    material.tell.step(phase.told_as, len(epochs) * images, phase.epochs * images, "images")  # the first batch may take seconds
     while len(epochs) < phase.epochs and not _out_of_patience(epochs, phase, to_beat):
         drops = drops_of(_judged(epochs), phase.patience)
         epochs.append(_epoch(moving, phase, material, len(epochs), drops))
