@@ -10,6 +10,7 @@ from edgecnn.errors.brought import (
     AnswersNotFinite,
     BroughtAndNamed,
     BroughtFileMissing,
+    BroughtHoldsObjects,
     BroughtModelChanged,
     BroughtModelUnusable,
     ClassesDiffer,
@@ -51,6 +52,12 @@ LINES = (
     (
         BroughtFileMissing(path=FILE, because="no such file or directory"),
         "--model mine.onnx cannot be read: no such file or directory [onnx-file-missing]",
+    ),
+    (
+        BroughtHoldsObjects(path=Path("mine.pth"), found="a pickled object"),
+        "mine.pth is refused: it holds a pickled object, and what is read is a network alone, nothing that Python unpickles or "
+        "runs — of a network of the list save torch.save(model.state_dict(), FILE) and give --arch NAME --weights FILE "
+        "--keep-head; of any other torch.export.save(torch.export.export(model.eval(), (example,)), FILE) [model-holds-objects]",
     ),
     (
         BroughtModelUnusable(path=FILE, because="its input image leaves height and width open", hint="say at which it is used"),

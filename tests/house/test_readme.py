@@ -59,12 +59,12 @@ def test_the_report_of_command_1_is_what_its_schema_publishes(readme_build: Buil
     assert {name: each for name, each in report["outcomes"].items() if each["outcome"] == "failed"} == {}
 
 
-def test_what_the_settling_command_of_command_1_runs_is_in_the_bundle(readme_build: Build) -> None:
+def test_the_settling_command_of_command_1_benches_what_it_built(readme_build: Build) -> None:
     results = next((readme_build.folder / "builds").iterdir())
     choice = json.loads((results / "report.json").read_text(encoding="utf-8"))["choice"]
-    kit = re.search(r"cd \S+?/(kits/\S+) && python3 -m runner measure", choice["settle_command"])
-    assert kit is not None
-    assert (results / "bundle" / kit[1] / "runner" / "bundle.py").is_file()
+    verb, folder, host = re.fullmatch(r"edgecnn (\w+) (\S+) --host (\S+)", choice["settle_command"]).groups()  # type: ignore[union-attr]
+    assert (verb, host) == ("bench", "USER@jetson-orin-nano")
+    assert (readme_build.folder / folder).samefile(results)
 
 
 def test_command_1_explains_that_its_choice_is_provisional_and_what_settles_it(readme_build: Build) -> None:
