@@ -37,7 +37,7 @@ def test_a_command_of_the_runner_that_a_page_shows_is_one_that_it_takes(page: st
 
 
 def test_pages_show_recipes_devices_and_commands_of_the_runner() -> None:
-    assert {page for page, _ in BLOCKS} >= {"README.md", "docs/howto/add-a-device.md", "docs/howto/gate-in-ci.md"}
+    assert {page for page, _ in BLOCKS} >= {"docs/howto/add-a-device.md", "docs/howto/gate-in-ci.md"}
     assert {words_of(command)[0] for _, command in RUNNER} >= {"selftest", "predict", "measure", "build-engine"}
 
 

@@ -1,4 +1,4 @@
-"""What POSIX alone has stands in few places, each known: a new one is a decision, and the README's table says what it costs."""
+"""What POSIX alone has stands in few places, each known: a new one is a decision, and the table in docs/howto/install.md says what it costs."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 from tests.house.source_tree import PACKAGE, ROOT
 
@@ -67,8 +69,9 @@ def test_nothing_depends_on_processes_that_fork() -> None:
     assert [path for path, source in sources.items() if forking.search(source)] == []
 
 
-def test_the_readme_states_which_systems_are_supported() -> None:
-    text = Path(ROOT, "README.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize("page", ["README.md", "docs/howto/install.md"])
+def test_a_page_states_which_systems_are_supported(page: str) -> None:
+    text = Path(ROOT, page).read_text(encoding="utf-8")
     rows = [line for line in text.partition("## Systems")[2].partition("## ")[0].splitlines() if line.startswith("| ")]
     assert [row.split("|")[1].strip() for row in rows[2:]] == ["Linux, x86-64", "Linux, 64-bit Arm", "macOS", "Windows"]
     assert os.name == "posix", "the tests themselves were run on POSIX alone"

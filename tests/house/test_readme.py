@@ -126,14 +126,15 @@ def test_command_2_is_what_ci_runs() -> None:
     assert f"python -m {test} " in script
 
 
-def test_the_device_file_that_the_readme_shows_is_a_device(tmp_path: Path) -> None:
+def test_the_device_file_that_the_how_to_shows_is_a_device(tmp_path: Path) -> None:
     from edgecnn.building.devices import load_device_file
 
-    shown = re.search(r"^```toml\n(# my-board\.toml.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
+    page = (ROOT / "docs/howto/add-a-device.md").read_text(encoding="utf-8")
+    shown = re.search(r"^```toml\n(# board\.toml.*?)^```", page, flags=re.MULTILINE | re.DOTALL)
     assert shown is not None
-    path = tmp_path / "my-board.toml"
+    path = tmp_path / "board.toml"
     path.write_text(shown.group(1), encoding="utf-8")
-    assert load_device_file(path).name == "my-board"
+    assert load_device_file(path).name == "kitchen-board"
 
 
 def test_the_readme_names_every_shipped_device_and_pipeline() -> None:

@@ -97,9 +97,9 @@ def test_what_cannot_be_read_is_named_and_the_rest_is_answered(onnx_kit: Path, t
     assert last["unreadable"][1]["because"] == "not a picture in a format that Pillow reads"
 
 
-def test_the_lines_that_the_readme_shows_run_in_a_program(onnx_kit: Path) -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    program = next(block for block in re.findall(r"^```python\n(.*?)^```", readme, re.M | re.S) if "runner.classifier" in block)
+def test_the_lines_that_the_how_to_shows_run_in_a_program(onnx_kit: Path) -> None:
+    page = (ROOT / "docs/howto/use-a-bundle.md").read_text(encoding="utf-8")
+    program = next(block for block in re.findall(r"^```python\n(.*?)^```", page, re.M | re.S) if "runner.classifier" in block)
     assert len([line for line in program.splitlines() if line.strip()]) == 4
     program = program.replace("bundle/kits/onnxruntime-int8", str(onnx_kit)).replace(
         "photo.jpg", str(onnx_kit / "golden/photo.jpg")
