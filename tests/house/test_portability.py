@@ -1,4 +1,4 @@
-"""What POSIX alone has stands in few places, each known: a new one is a decision, and the table in docs/howto/install.md says what it costs."""
+"""What POSIX alone has stands in few places, each known; the table in docs/howto/install.md says what that costs."""
 
 from __future__ import annotations
 
