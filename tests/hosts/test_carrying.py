@@ -12,9 +12,19 @@ from pathlib import Path
 
 import pytest
 
+from edgecnn.building import station
+from edgecnn.building.bench import BenchRequest
+from edgecnn.building.bundle_bench import BundleBenchRequest, bench_bundle
+from edgecnn.building.request import HostAsked
+from edgecnn.errors.preflight import BoardNotReady
+from edgecnn.store.store import Store
+from edgecnn.values.bundle_bench import BundleBench
+from edgecnn.values.recipe import RaceChoice
+from tests.building.bundle.sealed import published
 from tests.hosts.sshd import Loopback, needs_sshd
 from tests.runner.kits import make_kit
 from tests.runner.pythons import environment_with, run_kit
+from tests.store.toys import Ear
 
 pytestmark = [pytest.mark.full, needs_sshd]  # needs openssh-server, and the package index for what is carried
 
@@ -48,6 +58,27 @@ def test_packages_are_carried_to_a_board_that_has_none(board: Loopback, tmp_path
     python = Path(found["facts"]["python"]["executable"])
     assert python.parts[-6:-2] == (".local", "share", "edgecnn", "env")  # bench --clean removes ~/.cache/edgecnn
     assert run_kit(python, make_kit(tmp_path), "selftest")["ok"] is True
+
+
+def test_bench_brings_what_the_kits_of_a_bundle_need_and_measures_with_it(
+    board: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(station, "FOLDER", str(tmp_path / "far"))
+    monkeypatch.setattr(station, "LOCK", str(tmp_path / "lock"))
+    bare = str(environment_with(tmp_path / "bare"))
+    bundle, store = published(tmp_path), Store.open(tmp_path / "store")
+
+    def benched(*, carry: bool) -> BundleBench:
+        host = HostAsked(address="loopback", python=bare, carry_wheels=carry)
+        asked = BundleBenchRequest(BenchRequest(folder=bundle, host=host), out=tmp_path / "found", race=RaceChoice(samples=50))
+        return bench_bundle(asked, store, Ear())
+
+    with pytest.raises(BoardNotReady, match="onnxruntime.*, numpy and pillow are missing"):
+        benched(carry=False)
+    (row,) = benched(carry=True).candidates
+    assert row.latency is not None and row.latency.runs == 8
+    python = Path("~/.local/share/edgecnn/env/bin/python3").expanduser()
+    assert python.exists() and list((tmp_path / "far/kits").iterdir()), "it stays for the next call"
 
 
 def test_a_board_without_that_python_is_one_line(board: Loopback, tmp_path: Path) -> None:

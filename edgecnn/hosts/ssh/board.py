@@ -32,6 +32,7 @@ class Board:
         self.link, self.python, self.folder = link, python, folder
         content = _FAR.read_bytes()
         self._far = f"{folder}/far-{hashlib.sha256(content).hexdigest()[:16]}.py"
+        self._far_bytes = len(content)
         self._installed = False
         self.about: Mapping[str, Any] = {}
         """What ``hello`` said last."""
@@ -127,12 +128,17 @@ class Board:
         return BoardFailed(board=self.name, doing=doing, said=[str(error.get("said", error["ref"]))])
 
     def _install(self) -> None:
-        """Send our side unless it is there, for a full disk takes nothing; an interrupted sending leaves no half of it."""
+        """Send our side unless it is there, for a full disk takes nothing; an interrupted sending leaves no half of it.
+
+        Where a link is lost, ``cat`` there may see no more than an end, as of a whole file: so its length is compared.
+        """
         if self._installed:
             return
-        folder, far, half = in_shell(self.folder), in_shell(self._far), in_shell(f"{self._far}.part")
-        sent = f"cat > {half}.$$ && mv {half}.$$ {far} || {{ rm -f {half}.$$; exit 1; }}"
-        script = f"umask 077; mkdir -p {folder} && {{ [ -s {far} ] || {{ {sent}; }}; }} && {in_shell(self.python)} -V"
+        folder, far, half = in_shell(self.folder), in_shell(self._far), f"{in_shell(f'{self._far}.part')}.$$"
+        whole = f"{{ [ $(wc -c < {half}) -eq {self._far_bytes} ] || {{ echo 'what was sent broke off' >&2; false; }}; }}"
+        sent = f"cat > {half} && {whole} && mv {half} {far} || {{ rm -f {half}; exit 1; }}"
+        there = f"[ -f {far} ] && [ $(wc -c < {far}) -eq {self._far_bytes} ]"
+        script = f"umask 077; mkdir -p {folder} && {{ {there} || {{ {sent}; }}; }} && {in_shell(self.python)} -V"
         said = self.link.ask(f"exec sh -c {shlex.quote(script)}", given=_FAR.read_bytes(), doing="the beginning")
         if said.status != 0:
             last = said.stderr.strip().splitlines()[-1:]

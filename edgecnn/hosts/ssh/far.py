@@ -105,7 +105,7 @@ def have(place: Place, request: Dict[str, Any], stream: BinaryIO) -> Dict[str, A
     """Which of these contents are not here, and how much room there is."""
     missing = [each for each in request["sha256"] if not place.object(each).is_file()]
     for each in set(request["sha256"]) - set(missing):
-        os.utime(str(place.object(each)))  # in use, so it is not swept away
+        _used(place.object(each))
     return {"missing": missing, "free_bytes": _free(place.folder)}
 
 
@@ -129,7 +129,7 @@ def lay(place: Place, request: Dict[str, Any], stream: BinaryIO) -> Dict[str, An
     """Make a folder of contents that are here; a whole one (``fresh``) appears at once, into another one files are added."""
     target = place.inside(request["folder"])
     if request["fresh"] and target.is_dir():
-        os.utime(str(target))
+        _used(target)
         return {"path": str(target)}
     made = target.with_name("{}.{}".format(target.name, os.getpid())) if request["fresh"] else target
     for name, sha256 in request["files"].items():
@@ -141,12 +141,15 @@ def lay(place: Place, request: Dict[str, Any], stream: BinaryIO) -> Dict[str, An
     made.mkdir(parents=True, exist_ok=True)
     if made != target and not target.is_dir():
         made.rename(target)
+    _used(target)
     return {"path": str(target)}
 
 
 def listing(place: Place, request: Dict[str, Any], stream: BinaryIO) -> Dict[str, Any]:
     """Finished files of a folder: SHA-256, size, and age by this machine's clock, which need not be right."""
     root = place.inside(request["folder"])
+    if root.is_dir():
+        _used(root)
     found = [path for path in sorted(root.rglob("*")) if path.is_file() and path.suffix != ".partial"]
     now = time.time()
     files = {}
@@ -325,6 +328,12 @@ def _forgotten(path: Path) -> bool:
     path.chmod(stat.S_IMODE(facts.st_mode) | stat.S_ISVTX)
     os.utime(str(path))
     return False
+
+
+def _used(path: Path) -> None:
+    """Date a thing that was asked for: it is not swept away, and that it was old once before counts no more."""
+    path.chmod(stat.S_IMODE(path.stat().st_mode) & ~stat.S_ISVTX)
+    os.utime(str(path))
 
 
 def _children(folder: Path) -> List[Path]:
