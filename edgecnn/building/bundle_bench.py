@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from edgecnn.building.bundle_bench_folder import output_folder, write_bench
 from edgecnn.building.bundle_rows import Measured, rows_of
 from edgecnn.building.contenders import side_of
 from edgecnn.building.devices import device_named, known_devices, matches, parse_target
+from edgecnn.building.engines import Armed, armed_each, builder_for
 from edgecnn.building.extent import Extent
 from edgecnn.building.preflight.ready import Wanted, runtimes_of
 from edgecnn.building.runnable import why_not_runnable
@@ -50,6 +51,8 @@ from edgecnn.values.recipe import GateChoice, RaceChoice
 from edgecnn.values.stage import Progress
 from edgecnn.values.verdict import Gate
 
+_NO_BUILDER = "it needs an engine, and nothing on this machine builds one: --host names a board that does"
+
 
 @dataclass(frozen=True)
 class BundleBenchRequest:
@@ -61,7 +64,7 @@ class BundleBenchRequest:
     """Images of the same classes; None: those that the build reported on, where the store has them."""
     out: Path | None = None
     """None: ``benches/NAME``."""
-    trust: Trust = field(default_factory=lambda: Trust(made_here=True))
+    trust: Trust = Trust()
     race: RaceChoice = RaceChoice()
 
 
@@ -86,7 +89,8 @@ def bench_bundle(request: BundleBenchRequest, store: Store, tell: Progress) -> B
         raise BenchOptionOfBuild(option="--batches, --end-to-end or --soak", bundle=asked.folder)
     if asked.meter is not None:
         open_log(asked.meter)
-    verified = verify(asked.folder, request.trust, tell)
+    # What using a bundle left in its folder does no harm: only what its manifest lists is copied, and the copy runs.
+    verified = verify(asked.folder, replace(request.trust, made_here=True), tell)
     out = output_folder(request.out, verified)
     with store.in_use.held(), store.workspace("bundle", verified.facts.sha256[:32], tell) as work:
         place = unpacked(verified, _inside(work, BUNDLE))
@@ -102,7 +106,7 @@ def bench_bundle(request: BundleBenchRequest, store: Store, tell: Progress) -> B
         tell.note(f"images: {shown.facts.said}")
         with station_of(asked.host, wanted, tell) as station:
             name = _filed_under(device, station)
-            measured = _measured(kits, shown, station.lab(store, tell, name), request)
+            measured = _measured(_begun(kits, shown, station, station.lab(store, tell, name)), request)
         found = _report(verified, recorded, station, measured, _gates(asked, shown))
         return write_bench(found.model_copy(update={"seconds": round(time.perf_counter() - started, 2)}), measured, out)
 
@@ -147,9 +151,23 @@ def _filed_under(device: Device | None, station: Station) -> str:
     return alike[0] if len(alike) == 1 else THIS_MACHINE
 
 
-def _measured(kits: Sequence[KitRef], shown: Shown, lab: Lab, request: BundleBenchRequest) -> Measured:
-    measured = Measured(kits=kits, shown=shown, lab=lab, is_device=lab.device != THIS_MACHINE)
-    for kit in kits:
+def _begun(kits: Sequence[KitRef], shown: Shown, station: Station, lab: Lab) -> Measured:
+    """The kits, those that need an engine with the one that the station built; what has none has failed already."""
+    builder = builder_for((kit.candidate for kit in kits), station, lab.tell)
+    named = {kit.candidate.id: kit for kit in kits}
+    found = Armed({}, {}) if builder is None else armed_each(named, builder, lab)
+    whole = tuple(found.kits.get(name, kit) for name, kit in named.items())
+    measured = Measured(kits=whole, shown=shown, lab=lab, is_device=lab.device != THIS_MACHINE)
+    for name, error in found.failed.items():
+        _out(measured, name, Failed(ref=error.ref, what=error.line(), hint=error.hint))
+    for name in [name for name, kit in named.items() if builder is None and kit.candidate.needs_engine]:
+        _out(measured, name, Failed(ref="not-runnable", what=_NO_BUILDER))
+    return measured
+
+
+def _measured(measured: Measured, request: BundleBenchRequest) -> Measured:
+    lab = measured.lab
+    for kit in measured.runnable:
         _answered(kit, measured)
     runnable = measured.runnable
     if not runnable:
@@ -172,8 +190,7 @@ def _answered(kit: KitRef, measured: Measured) -> None:
     """Its self-test, then the images; a kit that fails is out, with its own words."""
     name, lab = kit.candidate.id, measured.lab
     if (why := why_not_runnable(kit, lab)) is not None:
-        measured.failures[name] = Failed(ref="not-runnable", what=why)
-        lab.tell.note(f"{name} does not run: {why}")
+        _out(measured, name, Failed(ref="not-runnable", what=why))
         return
     if measured.shown.pixels is None:
         return
@@ -184,8 +201,13 @@ def _answered(kit: KitRef, measured: Measured) -> None:
     except BoardError:
         raise
     except EdgecnnError as error:
-        measured.failures[name] = Failed(ref=error.ref, what=error.line(), hint=error.hint)
-        lab.tell.note(f"{name} failed: {error.line()}")
+        _out(measured, name, Failed(ref=error.ref, what=error.line(), hint=error.hint))
+
+
+def _out(measured: Measured, name: str, failed: Failed) -> None:
+    measured.failures[name] = failed
+    verb = "does not run" if failed.ref == "not-runnable" else "failed"
+    measured.lab.tell.note(f"{name} {verb}: {failed.what}")
 
 
 def _gates(asked: BenchRequest, shown: Shown) -> tuple[Gate, ...]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from functools import partial
+from typing import NamedTuple
 
 from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
@@ -10,9 +12,12 @@ from packaging.version import InvalidVersion, Version
 from edgecnn.backends.tensorrt import BACKEND
 from edgecnn.building.lineage import whole_kit
 from edgecnn.building.resolved import Resolved
+from edgecnn.building.runnable import has_engine
 from edgecnn.building.station import Station
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.board import BoardError
 from edgecnn.errors.engines import BoardLacksBuilder, BuilderUnfit
-from edgecnn.errors.host import RunnerFailed
+from edgecnn.errors.host import RunnerCrashed, RunnerFailed, RunnerTimedOut
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
 from edgecnn.stages.compile import KIT, EngineStage
@@ -36,11 +41,48 @@ def with_builder(resolved: Resolved, station: Station, tell: Progress) -> Resolv
         BoardLacksBuilder: the board's Python has no TensorRT, or no GPU that it could use.
         BuilderUnfit: its TensorRT is another than the kits were made for.
     """
-    needing = [candidate for candidate in resolved.candidates if candidate.needs_engine]
-    found = _asked(station, tell) if resolved.attachment.attached and needing else None
+    found = builder_for(resolved.candidates, station, tell) if resolved.attachment.attached else None
+    return resolved.model_copy(update={"device_builder": found})
+
+
+def builder_for(candidates: Iterable[Candidate], station: Station, tell: Progress) -> EngineBuilder | None:
+    """What builds engines on this station; None where none of these needs one, or this machine has nothing that builds.
+
+    Raises:
+        BoardLacksBuilder, BuilderUnfit: see ``with_builder``.
+    """
+    needing = [candidate for candidate in candidates if candidate.needs_engine]
+    found = _asked(station, tell) if needing else None
     if found is not None and found.package == "tensorrt" and station.board is not None:
         _require_fit(found, needing[0], station.board)
-    return resolved.model_copy(update={"device_builder": found})
+    return found
+
+
+class Armed(NamedTuple):
+    """Of the kits that needed an engine: those that have one now, and why the others have none, by name."""
+
+    kits: Mapping[str, KitRef]
+    failed: Mapping[str, EdgecnnError]
+
+
+def armed_each(kits: Mapping[str, KitRef], builder: EngineBuilder, lab: Lab) -> Armed:
+    """Build the engines of the kits that need one and have none; one that cannot be built costs that kit alone.
+
+    Raises:
+        BoardError: the board went away, or its disk is full.
+    """
+    found: dict[str, KitRef] = {}
+    failed: dict[str, EdgecnnError] = {}
+    for name, kit in kits.items():
+        if not kit.candidate.needs_engine or has_engine(kit):
+            continue
+        try:
+            found[name] = armed(kit, builder, lab)
+        except BoardError:
+            raise
+        except EdgecnnError as error:
+            failed[name] = error
+    return Armed(found, failed)
 
 
 def armed(kit: KitRef, builder: EngineBuilder, lab: Lab) -> KitRef:
@@ -61,7 +103,7 @@ def armed(kit: KitRef, builder: EngineBuilder, lab: Lab) -> KitRef:
 def _asked(station: Station, tell: Progress) -> EngineBuilder | None:
     try:
         return EngineBuilder.model_validate(station.host.engine_builder(PACKAGE))
-    except RunnerFailed as error:
+    except (RunnerFailed, RunnerCrashed, RunnerTimedOut) as error:  # an import may end its process, or hang
         if station.board is not None:
             raise BoardLacksBuilder(board=station.board, error=error) from error
         tell.note(f"no engine is built here: {error.line()}")

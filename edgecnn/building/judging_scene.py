@@ -13,7 +13,7 @@ from edgecnn.building.assemble import Scene
 from edgecnn.building.aware import KINDS, graph_of
 from edgecnn.building.contenders import side_of
 from edgecnn.building.devices import LocalFacts
-from edgecnn.building.engines import armed
+from edgecnn.building.engines import armed_each
 from edgecnn.building.execute import Execution
 from edgecnn.building.finished import FinishedBuild
 from edgecnn.building.lineage import TRUNK_KINDS, ancestor, kit_artifact, whole_kit
@@ -56,6 +56,10 @@ class JudgedScene:
             self._stuck[name] = why_not_runnable(self.observer.seen.kits[name], self.lab)
         return self._stuck[name]
 
+    def cannot_run(self, name: str, why: str) -> None:
+        """Known without asking that kit."""
+        self._stuck[name] = why
+
 
 def scene_of(finished: FinishedBuild, lab: Lab, facts: LocalFacts) -> JudgedScene:
     """The kits of what ships and of the network that drops are counted from."""
@@ -80,15 +84,11 @@ def scene_of(finished: FinishedBuild, lab: Lab, facts: LocalFacts) -> JudgedScen
 def arm(judged: JudgedScene, builder: EngineBuilder) -> None:
     """Put the engines of this lab's machine into the kits that need one; of a kit that has none then, why is known."""
     seen = judged.observer.seen
-    for name, kit in list(seen.kits.items()):
-        if not kit.candidate.needs_engine or has_engine(kit):
-            continue
-        try:
-            seen.kits[name] = seen.answering[name] = armed(kit, builder, judged.lab)
-        except BoardError:
-            raise
-        except EdgecnnError as error:
-            judged._stuck[name] = error.line()
+    found = armed_each(seen.kits, builder, judged.lab)
+    seen.kits.update(found.kits)
+    seen.answering.update(found.kits)
+    for name, error in found.failed.items():
+        judged.cannot_run(name, error.line())
 
 
 def read_accuracy(judged: JudgedScene) -> None:

@@ -9,7 +9,7 @@ import typer
 
 from edgecnn.cli import options as opt
 from edgecnn.cli.asking import Asked
-from edgecnn.cli.bundle import IdentityOpt, RememberOpt, RequireSignatureOpt, SignersOpt
+from edgecnn.cli.bundle import IdentityOpt, MadeHereOpt, RememberOpt, RequireSignatureOpt, SignersOpt
 from edgecnn.cli.exits import guarded
 from edgecnn.cli.job import Job
 from edgecnn.errors.base import ExitCode
@@ -73,6 +73,7 @@ def _bench(  # noqa: PLR0913 - a command line's options are its parameters
     identity: IdentityOpt = None,
     require_signature: RequireSignatureOpt = False,
     remember: RememberOpt = None,
+    made_here: MadeHereOpt = False,
     junit: opt.JunitOpt = None,
     as_json: opt.JsonOpt = False,
     quiet: opt.QuietOpt = False,
@@ -91,7 +92,7 @@ def _bench(  # noqa: PLR0913 - a command line's options are its parameters
         from edgecnn.render.progress import Quiet
 
         request = _request(build, asked, anew=anew)
-        trust = Trust(True, signers, identity, require_signature, remember)
+        trust = Trust(made_here, signers, identity, require_signature, remember)
         if data is not None or out is not None or is_alone(request.folder):
             alone = BundleBenchRequest(request, data, out, trust)
             return _shown_alone(alone, job, as_json=as_json, quiet=quiet)

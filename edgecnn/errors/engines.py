@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgecnn.errors.base import EdgecnnError, ExitCode
-from edgecnn.errors.host import RunnerFailed
+from edgecnn.errors.host import RunnerCrashed, RunnerFailed, RunnerTimedOut
 
 _OTHER_PYTHON = (
     "--python names the one that has it: JetPack's is the system's /usr/bin/python3, which a virtual environment made with "
@@ -17,11 +17,13 @@ class BoardLacksBuilder(EdgecnnError):
     ref = "board-lacks-builder"
     exit_code = ExitCode.MISSING
 
-    def __init__(self, *, board: str, error: RunnerFailed) -> None:
+    def __init__(self, *, board: str, error: RunnerFailed | RunnerCrashed | RunnerTimedOut) -> None:
+        """``error``: what the builder was found to be, or that asking for it ended or hung its process."""
+        answered = isinstance(error, RunnerFailed)
         super().__init__(
-            what=f"{board}: {error.what}",
+            what=f"{board}: {error.what}" if answered else f"{board}: its TensorRT does not answer: {error.what}",
             because=error.because,
-            hint=_OTHER_PYTHON if error.ref == "builder-missing" else error.hint,
+            hint=error.hint if answered and error.ref != "builder-missing" else _OTHER_PYTHON,
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 from collections.abc import Mapping
@@ -36,6 +37,7 @@ from edgecnn.values.stage import Progress, Role, Stage
 from tests.building.resolutions import TRT_FP16, VERSIONS, resolved
 from tests.building.scenes import ELSEWHERE, NoHost, a_choice, a_kit, a_report, an_artifact
 from tests.measure.labs import FakeHost, lab_at
+from tests.runner.pythons import environment_with
 from tests.store.toys import Ear
 
 ORIN = EngineBuilder(package="tensorrt", version="10.3.0", capability="8.7", driver="# R36 (release), REVISION: 4.3")
@@ -92,6 +94,36 @@ def test_a_board_without_tensorrt_is_told_so_before_anything_is_made() -> None:
     heard = Ear()
     assert with_builder(resolved(candidates=BOTH), station(LocalHost(), None), heard).device_builder is None
     assert heard.notes == [f"no engine is built here: {missing.line()}"], "this machine goes on with twins"
+
+
+def python_with(folder: Path, tensorrt: str) -> str:
+    """A Python in which importing TensorRT does this."""
+    python = environment_with(folder)
+    (site,) = folder.glob("lib/python*/site-packages")
+    (site / "tensorrt.py").write_text(tensorrt)
+    return str(python)
+
+
+@pytest.mark.parametrize(
+    ("tensorrt", "said"),
+    [
+        ("import os; os.kill(os.getpid(), 11)", "ended without a result (signal SIGSEGV)"),
+        ("import time; time.sleep(60)", "said nothing for 2 s and was killed"),
+    ],
+    ids=["segfault", "hang"],
+)
+def test_a_tensorrt_that_takes_its_process_with_it_or_hangs_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tensorrt: str, said: str
+) -> None:
+    monkeypatch.setattr("edgecnn.hosts.local._INFO_S", 2.0)
+    host, heard = LocalHost(python=python_with(tmp_path / "python", tensorrt)), Ear()
+    assert with_builder(resolved(candidates=BOTH), station(host, None), heard).device_builder is None
+    (note,) = heard.notes
+    assert note.startswith(f"no engine is built here: runner info {said}"), "this machine goes on with twins"
+    whole = rf"^nano: its TensorRT does not answer: runner info {re.escape(said)}.* — --python names the one "
+    with pytest.raises(BoardLacksBuilder, match=whole) as caught:
+        with_builder(resolved(candidates=BOTH), station(host), Ear())
+    assert caught.value.exit_code is ExitCode.MISSING
 
 
 def test_another_jetpack_than_the_kits_were_made_for_is_named() -> None:

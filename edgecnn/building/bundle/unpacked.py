@@ -1,4 +1,4 @@
-"""A verified bundle as a folder; a zip's files are compared once more on their way out."""
+"""A verified bundle as a folder of ours, with the files that its manifest lists and no others; they are compared on their way."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from edgecnn.runner.files import sha256_of
 
 
 def unpacked(found: Verified, place: Path) -> Path:
-    """Where the bundle lies: its own folder, or ``place``, into which what is not there yet is written.
+    """``place``, into which what is not there yet is written, of a zip and of a folder alike.
+
+    A folder may hold byte code and engines beside what was listed, which would be executed, and may change while it is used.
 
     Args:
         found: a bundle that stood every check.
@@ -19,8 +21,6 @@ def unpacked(found: Verified, place: Path) -> Path:
     Raises:
         BundleFileChanged, BundleFileMissing, BundleEntryRefused: a file is no longer what was verified.
     """
-    if found.opened.form == "folder":
-        return found.opened.path
     for file, fact in found.manifest.files.items():
         target = place / file
         if target.is_file() and not target.is_symlink() and sha256_of(target) == fact.sha256:
