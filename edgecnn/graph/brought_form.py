@@ -47,12 +47,19 @@ def form_of(path: Path) -> TorchForm | None:
 
 
 def members(archive: zipfile.ZipFile) -> dict[str, str]:
-    """Names inside a torch archive without the one folder that it puts all of them into, to the names as they stand."""
+    """Names inside a torch archive without the one folder that it puts all of them into, to the names as they stand.
+
+    Torch's own reader takes another of two entries of one name than Python does, and does not tell case apart.
+
+    Raises:
+        ValueError: two entries have one name, or there is more than one folder.
+    """
     names = archive.namelist()
-    roots = {name.partition("/")[0] for name in names}
-    if len(roots) != 1:
-        return {name: name for name in names}
-    return {name.partition("/")[2]: name for name in names}
+    if len({name.casefold() for name in names}) != len(names):
+        raise ValueError("two entries have the same name")
+    if len({name.partition("/")[0] for name in names}) > 1 and any("/" in name for name in names):
+        raise ValueError("its entries lie in more than one folder")
+    return {name.partition("/")[2] or name: name for name in names}
 
 
 def _inside(path: Path) -> dict[str, str]:

@@ -8,6 +8,7 @@ sympy, which evaluates them as Python. So all of these are looked at here, as JS
 from __future__ import annotations
 
 import json
+import keyword
 import re
 import zipfile
 import zlib
@@ -38,6 +39,9 @@ _SIZE_WORDS: Final = re.compile(
     r"(Symbol|Integer|positive|negative|integer|nonnegative|True|False|int_oo|oo|(?:zuf|zf|s|u)\d+|FloorDiv|CeilDiv|Mod|PythonMod|"
     r"ModularIndexing|CleanDiv|Max|Min|IntTrueDiv|TruncToInt|ToFloat)"
 )
+_NAME: Final = re.compile(r"[A-Za-z_]\w*(\.\w+)*", re.ASCII)
+_NAMED: Final = re.compile(r"(\w+_)?name|fqn|class_fqn")
+_VALUES: Final = ("tensor_values", "sym_int_values", "sym_bool_values", "sym_float_values", "custom_obj_values", "config")
 _TREES: Final = ("builtins.tuple", "builtins.list", "builtins.dict", None)
 _PASSED_ON: Final = re.compile(r"torch\.ops\.aten\.(clone|alias|contiguous|dropout|detach)\.\w+")
 _SOFTMAX: Final = re.compile(r"torch\.ops\.aten\._?softmax\.\w+")
@@ -88,7 +92,9 @@ def _refuse_more_than_a_network(path: Path, document: Any, configs: list[dict[st
             if held.get("use_pickle") is not False or not str(held.get("path_name")).startswith(("weight_", "tensor_")):
                 raise BroughtHoldsObjects(path=path, found=f"a pickled object ({name})")
     for key, value in _fields(document):
-        if key == "target" and isinstance(value, str) and not _is_operator(value):
+        if (name := _no_name(key, value)) is not None:
+            raise BroughtHoldsObjects(path=path, found=f"a name that is none ({name[:60]})")
+        if key in ("target", "as_operator") and isinstance(value, str) and not _is_operator(value):
             raise BroughtHoldsObjects(path=path, found=f"a call of {value}, which is no operator on tensors")
         if key == "expr_str" and not _is_size(str(value)):
             raise BroughtHoldsObjects(path=path, found=f"a size that is more than arithmetic ({str(value)[:60]})")
@@ -98,6 +104,17 @@ def _refuse_more_than_a_network(path: Path, document: Any, configs: list[dict[st
             raise BroughtHoldsObjects(path=path, found=f"inputs or outputs of the type {kind}")
         if key in ("as_custom_obj", "as_opaque_obj", "as_graph"):
             raise BroughtHoldsObjects(path=path, found=f"what is no tensor ({key})")
+
+
+def _no_name(key: str, value: Any) -> str | None:
+    """What torch would paste into the Python that it generates and runs, where a name belongs."""
+    if key in _VALUES:
+        said = list(_mapping(value))
+    elif key == "forward_arg_names":
+        said = [str(each) for each in value or ()]
+    else:
+        said = [str(value)] if value and _NAMED.fullmatch(key) else []
+    return next((name for name in said if not _NAME.fullmatch(name) or keyword.iskeyword(name)), None)
 
 
 def _mapping(value: object) -> dict[str, Any]:

@@ -75,7 +75,9 @@ def load_program(path: Path, resolution_px: int | None) -> torch.export.Exported
     read_exported(path, resolution_px)
     try:
         with quiet_exporter(), path.open("rb") as file:
-            return torch.export.load(file)
+            program = torch.export.load(file)
+        program._guards_code = []  # text that torch would run as Python, and that no answer needs
+        return program
     except Exception as error:  # noqa: BLE001 - which one, the bytes decide
         raise BroughtModelUnusable(path=path, because=f"torch cannot load it: {first_line(error)}") from error
 

@@ -6,7 +6,9 @@ What it may call are operators, and a few of those open files by a name, so the 
 
 from __future__ import annotations
 
+import io
 import re
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -24,6 +26,7 @@ from edgecnn.values.brought import GraphEntry
 TRUNK_OPSET: Final = 20
 _OF_FILES: Final = re.compile(r"\b(?:torch|aten)\.(?:save|load|from_file|hub|classes)\b")
 _FOREIGN: Final = re.compile(r"\bops\.(?!aten\.|prim\.|prims\.|quantized\.)\w+\.\w+")
+_FILES: Final = frozenset(("save", "load", "from_file", "hub", "classes"))
 _BATCHES: Final = (3, 1, 2, 4, 8, 16, 32, 64)
 """Tried in this order; what a program that was traced on a fixed number of images takes is found so. Nobody traces with three."""
 _PASSED_ON: Final = ("aten::clone", "aten::dropout", "aten::contiguous", "aten::detach", "aten::alias", "aten::to")
@@ -39,6 +42,8 @@ def load_script(path: Path) -> torch.jit.ScriptModule:
     for text in _sources(path):
         if (found := _OF_FILES.search(text) or _FOREIGN.search(text)) is not None:
             raise BroughtHoldsObjects(path=path, found=f"a call of {found[0]}, which is no operator on tensors")
+        if (called := _no_operator(path, text)) is not None:
+            raise BroughtHoldsObjects(path=path, found=f"a call of {called}, which is no operator on tensors")
     try:
         with quiet_exporter():
             module: torch.jit.ScriptModule = torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-untyped-call]
@@ -93,11 +98,30 @@ def first_line(error: Exception) -> str:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
+def _no_operator(path: Path, text: str) -> str | None:
+    """The first use of ``torch`` or ``ops`` that is no call of an operator, however it is spaced."""
+    known = {schema.name for schema in torch._C._jit_get_all_schemas()}
+    try:
+        found = tokenize.generate_tokens(io.StringIO(text).readline)
+        words = [each.string for each in found if each.type not in (tokenize.NL, tokenize.COMMENT)]
+    except (tokenize.TokenError, SyntaxError) as error:
+        raise BroughtModelUnusable(path=path, because="it is damaged: its program cannot be read") from error
+    for at, word in enumerate(words):
+        if word not in ("torch", "ops") or (at and words[at - 1] == "."):
+            continue
+        parts = words[at : at + (4 if word == "torch" else 6)]
+        said = "".join(parts[: 3 if word == "torch" else 5])
+        space, name = ("aten", parts[2]) if word == "torch" and len(parts) > 2 else (*parts[2:3], *parts[4:5], "", "")[:2]
+        if parts[1:2] != ["."] or f"{space}::{name}" not in known or name in _FILES:
+            return said
+    return None
+
+
 def _sources(path: Path) -> Iterator[str]:
     try:
         with zipfile.ZipFile(path) as archive:
             for name, held in members(archive).items():
-                if name.startswith("code/") and name.endswith(".py"):
+                if name.lower().startswith("code/") and name.lower().endswith(".py"):
                     yield archive.read(held).decode("utf-8")
     except (zipfile.BadZipFile, zlib.error, ValueError, NotImplementedError) as error:
         because = "it is damaged: its program cannot be read"

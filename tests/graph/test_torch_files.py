@@ -148,6 +148,7 @@ ATTACKS: dict[str, tuple[str, str, str]] = {
     "an operator": ("torch.ops.aten.relu.default", "_operator.methodcaller", "a call of _operator.methodcaller"),
     "a size": ("positive=True", "positive=exec(chr(49))", "a size that is more than arithmetic"),
     "an attribute": ("positive=True", "positive=True.real", "a size that is more than arithmetic"),
+    "a name": ('"image"', '"image=exec(chr(49))"', "a name that is none (image=exec(chr(49)))"),
     "a tree": ("builtins.tuple", "collections.defaultdict", "inputs or outputs of the type collections.defaultdict"),
 }
 
