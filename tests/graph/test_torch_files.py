@@ -192,3 +192,23 @@ def test_a_script_that_opens_files_is_refused_before_it_is_loaded(tmp_path: Path
         code = next(name for name in archive.namelist() if b"torch.relu(" in archive.read(name))
     bad = rewritten(source, tmp_path / "bad.pt", code.partition("/")[2], change)
     assert "a call of torch.from_file, which is no operator on tensors" in refused(bad)
+
+
+@pytest.mark.parametrize(
+    "said", ["torch . save(image, 'F')", "t = torch", "ops . aten . save(image, 'F')", 'getattr(torch, "save")']
+)
+def test_other_spellings_of_a_call_are_refused(said: str, tmp_path: Path) -> None:
+    source = scripted(Classifier(), tmp_path / "mine.pt")
+    with zipfile.ZipFile(source) as archive:
+        code = next(name for name in archive.namelist() if b"torch.relu(" in archive.read(name)).partition("/")[2]
+    bad = rewritten(source, tmp_path / "bad.pt", code, lambda held: held + f"\n    {said}\n".encode())
+    assert "which is no operator on tensors" in refused(bad)
+
+
+def test_two_entries_of_one_name_are_refused(tmp_path: Path) -> None:
+    path = exported(Classifier(), tmp_path / "mine.pt2")
+    with zipfile.ZipFile(path, "a") as archive:
+        name = next(each for each in archive.namelist() if each.endswith("models/model.json"))
+        archive.writestr(name.replace("model.json", "MODEL.json"), b"{}")
+    with pytest.raises(BroughtModelUnusable):
+        form_of(path)
