@@ -27,6 +27,9 @@ _MIB = 2**20
 _SPARE = 0.9
 """Of the memory that is left, the share that a proposed batch fills: what is not counted needs room too."""
 
+_MOST_ASKED = 4096
+"""What a recipe takes for ``train.batch_size`` at most."""
+
 
 def memory_limit_mib(root: Path = ROOT) -> float:
     """What this process may hold: the machine's memory, or what a container leaves it of that."""
@@ -63,22 +66,33 @@ def within_memory(network: nn.Module, phase: Phase, images: int, limit_mib: floa
         BatchTooLarge: names the batch size that would fit.
     """
     limit = memory_limit_mib() if limit_mib is None else limit_mib
-    batch = math.ceil(images / max(1, round(images / phase.batch_size)))  # as the loop divides an epoch
+    batch = _largest(images, phase.batch_size)
     each, fixed = image_mib(network, max(phase.sizes_px, default=phase.shipped_px)), _held_mib() + _beside_mib(network, phase)
     fits = max(0, math.floor(_SPARE * (limit - fixed) / each))
     needed = fixed + batch * each
     if needed > limit:
-        raise BatchTooLarge(batch=batch, needed_mib=needed, limit_mib=limit, fits=fits)
+        raise BatchTooLarge(batch=batch, needed_mib=needed, limit_mib=limit, fits=_asked_for(images, fits))
     try:
         yield
     except (MemoryError, RuntimeError) as error:
         if not _out_of_memory(error):
             raise
-        half = min(fits, batch // 2)
+        half = _asked_for(images, min(fits, batch // 2))
         raise BatchTooLarge(batch=batch, needed_mib=needed, limit_mib=limit, fits=half, ran_out=True) from error
 
 
 # ---------------------------------------------------------------------------------------------------------------------
+
+
+def _largest(images: int, batch_size: int) -> int:
+    """Images of the largest batch that an epoch is divided into, as the loop divides it."""
+    return math.ceil(images / max(1, round(images / batch_size)))
+
+
+def _asked_for(images: int, most: int) -> int:
+    """The largest batch size to ask for whose batches have ``most`` images or fewer; 0 where there is none."""
+    sizes = range(min(2 * most, _MOST_ASKED), 0, -1)  # an epoch is never divided finer than by two thirds of what is asked
+    return next((size for size in sizes if _largest(images, size) <= most), 0)
 
 
 def _saved_bytes(network: nn.Module, images: Tensor) -> int:

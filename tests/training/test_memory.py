@@ -12,7 +12,7 @@ from edgecnn.errors.training import BatchTooLarge, TrainingDiverged
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network
 from edgecnn.training.loop import run_phase
-from edgecnn.training.memory import image_mib, memory_limit_mib, within_memory
+from edgecnn.training.memory import _asked_for, _largest, image_mib, memory_limit_mib, within_memory
 from edgecnn.training.phase import Phase
 from edgecnn.training.run import TrainingInputs, material_for
 from edgecnn.training.scratch import scratch_phase
@@ -51,6 +51,13 @@ def test_a_batch_that_cannot_fit_is_refused_with_one_that_does() -> None:
         pass
 
 
+@pytest.mark.parametrize(("images", "most"), [(140, 100), (64, 32), (7, 2), (100_000, 100), (3, 1)])
+def test_what_is_proposed_fits_however_few_images_are_divided(images: int, most: int) -> None:
+    asked = _asked_for(images, most)
+    assert _largest(images, asked) <= most < _largest(images, asked + 1)
+    assert _asked_for(images, 0) == 0
+
+
 def test_few_images_make_no_large_batch() -> None:
     with within_memory(build_network(arch_named("resnet-18"), 10), phase(4096), 32, limit_mib=memory_limit_mib() / 8):
         pass
@@ -58,7 +65,7 @@ def test_few_images_make_no_large_batch() -> None:
 
 def test_memory_that_runs_out_all_the_same_is_told_so() -> None:
     network = build_network(arch_named("resnet-18"), 10)
-    ran_out = pytest.raises(BatchTooLarge, match="memory ran out; it takes .* --set train.batch_size=32")
+    ran_out = pytest.raises(BatchTooLarge, match="memory ran out; it takes .* --set train.batch_size=42")
     with ran_out, within_memory(network, phase(64), 64):
         torch.empty(1 << 50)
     with pytest.raises(RuntimeError, match="size mismatch|shapes cannot"), within_memory(network, phase(64), 64):
