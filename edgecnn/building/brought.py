@@ -39,6 +39,7 @@ from edgecnn.values.stage import Progress
 from edgecnn.values.weights import WeightsAnswer
 
 _UNKNOWN = ", and whether it was trained on these very images is not known here"
+_KEPT_OUT = "; what it was trained on is said to be these images' role train (data.train = true), which is kept out"
 _REVISION = 3
 """Raised by hand when the same file would be described otherwise; what was kept by older code is then found anew."""
 
@@ -155,10 +156,11 @@ def brought_model(recipe: Recipe, data: DataSummary, cache: Path, tell: Progress
     return found
 
 
-def brought_weights(choice: ModelChoice) -> WeightsAnswer:
+def brought_weights(choice: ModelChoice, *, train_kept_out: bool) -> WeightsAnswer:
     """The answer to where training begins, of what is not trained."""
+    seen = _KEPT_OUT if train_kept_out else _UNKNOWN
     return WeightsAnswer(
-        choice="onnx", kind="onnx", why=f"the weights inside {choice.onnx}, as they are: nothing is trained{_UNKNOWN}"
+        choice="onnx", kind="onnx", why=f"the weights inside {choice.onnx}, as they are: nothing is trained{seen}"
     )
 
 

@@ -20,6 +20,7 @@ from edgecnn.runner.pixels import to_feed
 from edgecnn.store.entry import trusted_entry
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Artifact
+from edgecnn.values.mac_table import MacTable
 from edgecnn.values.report import BuildReport
 
 if TYPE_CHECKING:
@@ -48,6 +49,11 @@ class BuiltNetwork:
     def classes(self) -> tuple[str, ...]:
         """Names, in the order of the logits; empty where the images have no labels."""
         return tuple(json.loads((self.prepared.folder / "labels.json").read_text(encoding="utf-8")))
+
+    @property
+    def macs(self) -> int:
+        """Multiply-adds of the trunk for one image."""
+        return MacTable.model_validate_json((self.trunk.folder / "macs.json").read_bytes()).total
 
     def array(self, name: str) -> NDArray[Any]:
         """``choose.pixels`` and the other arrays of ``prepare``, mapped."""

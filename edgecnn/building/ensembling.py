@@ -5,23 +5,24 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edgecnn.backends.installed import require_packages
 from edgecnn.building.built_network import BuiltNetwork, built_network
+from edgecnn.building.toml_value import toml_value
 from edgecnn.errors.looking import MemberQuantized, MembersDiffer, OneMember
 from edgecnn.errors.outputs import NotOverwritten, OutputUnwritable
-from edgecnn.judging.intervals import tango_drop_pp, wilson
+from edgecnn.judging.gain import gain_pp, share_right
 from edgecnn.store.store import Store
 from edgecnn.values.ensemble import Ensemble, EnsembleRow
-from edgecnn.values.mac_table import MacTable
+from edgecnn.values.recipe import DataChoice
 from edgecnn.values.stage import Progress
-from edgecnn.values.verdict import Interval
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+IMAGES_HINT = "what one learned from, another would choose or report by; give both the same --data and settings of [data]"
 PIXELS_HINT = "give both the same model.resolution_px, or leave one out"
 
 
@@ -44,15 +45,16 @@ def make_ensemble(folders: Sequence[Path], out: Path, store: Store, tell: Progre
     from edgecnn.graph.entry import parameters_of
 
     _check_place(out)
-    members = [built_network(folder, store) for folder in folders]
-    _check_alike(members)
-    parts = [Member(load_model(each.model), each.resolved.preprocessing.normalization) for each in members]
-    whole = averaged(parts, members[0].resolved.preprocessing.pixels.crop_px, len(members[0].classes))
-    try:
-        save_model(whole, out)
-    except OSError as error:
-        raise OutputUnwritable(path=out, because=(error.strerror or str(error)).lower()) from error
-    return _described(members, out, tuple(parameters_of(part.model) for part in parts), tell)
+    with store.in_use.held():
+        members = [built_network(folder, store) for folder in folders]
+        _check_alike(members)
+        parts = [Member(load_model(each.model), each.resolved.preprocessing.normalization) for each in members]
+        whole = averaged(parts, members[0].resolved.preprocessing.pixels.crop_px, len(members[0].classes))
+        try:
+            save_model(whole, out)
+        except OSError as error:
+            raise OutputUnwritable(path=out, because=(error.strerror or str(error)).lower()) from error
+        return _described(members, out, tuple(parameters_of(part.model) for part in parts), tell)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -84,6 +86,9 @@ def _check_alike(members: Sequence[BuiltNetwork]) -> None:
         if each.classes != first.classes:
             hint = "members are trained on the same classes, in the same order"
             raise MembersDiffer(folders=folders, what="classes", values=(_classes(first), _classes(each)), hint=hint)
+        if each.resolved.data.content != first.resolved.data.content:
+            values = _images(first), _images(each)
+            raise MembersDiffer(folders=folders, what="images", values=values, hint=IMAGES_HINT)
         if each.resolved.preprocessing.pixels != first.resolved.preprocessing.pixels:
             values = _pixels(first), _pixels(each)
             raise MembersDiffer(folders=folders, what="pixels", values=values, hint=PIXELS_HINT)
@@ -92,6 +97,11 @@ def _check_alike(members: Sequence[BuiltNetwork]) -> None:
 def _classes(member: BuiltNetwork) -> str:
     shown = ", ".join(member.classes[:4])
     return f"{len(member.classes)} ({shown}{', …' if len(member.classes) > 4 else ''})"
+
+
+def _images(member: BuiltNetwork) -> str:
+    data = member.resolved.data
+    return f"{data.root} (images and roles {data.content[:12]}…)"
 
 
 def _pixels(member: BuiltNetwork) -> str:
@@ -106,9 +116,9 @@ def _described(members: Sequence[BuiltNetwork], out: Path, parameters: Sequence[
             name=each.report.build.arch,
             folder=str(each.folder),
             parameters=parameters[number],
-            macs=_macs(each),
+            macs=each.macs,
             size_bytes=each.model.stat().st_size,
-            accuracy_top1=_share(right[number]) if right else None,
+            accuracy_top1=share_right(right[number]) if right else None,
         )
         for number, each in enumerate(members)
     ]
@@ -118,7 +128,7 @@ def _described(members: Sequence[BuiltNetwork], out: Path, parameters: Sequence[
         parameters=sum(row.parameters for row in rows),
         macs=sum(row.macs for row in rows),
         size_bytes=out.stat().st_size,
-        accuracy_top1=_share(right[-1]) if right else None,
+        accuracy_top1=share_right(right[-1]) if right else None,
     )
     best = max(range(len(rows)), key=lambda number: int(right[number].sum())) if right else None
     return Ensemble(
@@ -126,7 +136,7 @@ def _described(members: Sequence[BuiltNetwork], out: Path, parameters: Sequence[
         images=len(right[-1]) if right else 0,
         whole=whole,
         members=tuple(rows),
-        gain_pp=None if best is None else _gain(right[-1], right[best]),
+        gain_pp=None if best is None else gain_pp(right[-1], right[best]),
         best=None if best is None else str(members[best].folder),
         command=_command(members[0], out),
     )
@@ -149,27 +159,23 @@ def _right(members: Sequence[BuiltNetwork], out: Path, tell: Progress) -> list[N
     return found
 
 
-def _macs(member: BuiltNetwork) -> int:
-    return MacTable.model_validate_json((member.trunk.folder / "macs.json").read_bytes()).total
-
-
-def _share(right: NDArray[np.bool_]) -> Interval | None:
-    return wilson(int(right.sum()), len(right))
-
-
-def _gain(whole: NDArray[np.bool_], best: NDArray[np.bool_]) -> Interval | None:
-    """The drop of the best member against the ensemble: what the ensemble alone gets right is lost without it."""
-    return tango_drop_pp(int((whole & ~best).sum()), int((best & ~whole).sum()), len(whole))
-
-
 def _command(first: BuiltNetwork, out: Path) -> str:
     pixels, norm = first.resolved.preprocessing.pixels, first.resolved.preprocessing.normalization
-    settings = {
-        "mean": f"[{','.join(map(repr, norm.mean))}]",
-        "std": f"[{','.join(map(repr, norm.std))}]",
-        "resize_px": pixels.resize_px,
-        "interpolation": pixels.interpolation,
+    settings = _data_settings(first.resolved.recipe.data) | {
+        "preprocessing.mean": list(norm.mean),
+        "preprocessing.std": list(norm.std),
+        "preprocessing.resize_px": pixels.resize_px,
+        "preprocessing.interpolation": pixels.interpolation,
     }
-    said = [word for name, value in settings.items() for word in ("--set", f"preprocessing.{name}={value}")]
-    words = ["edgecnn", "build", "--onnx", str(out), "--data", first.resolved.recipe.data.path]
+    said = [word for name, value in settings.items() for word in ("--set", f"{name}={toml_value(value)}")]
+    words = ["edgecnn", "build", "--model", str(out), "--data", first.resolved.recipe.data.path]
     return shlex.join([*words, "--target", first.report.build.device, *said])
+
+
+def _data_settings(data: DataChoice) -> dict[str, Any]:
+    """What gives the file the members' images in the members' roles, so that it is reported on none that they learned from."""
+    usual = DataChoice()
+    names = [name for name in DataChoice.model_fields if name not in ("path", "train")]
+    stated = {f"data.{name}": getattr(data, name) for name in names if getattr(data, name) != getattr(usual, name)}
+    # Of a model that was brought, data.train is false unless it is stated.
+    return stated | ({"data.train": True} if data.train else {})

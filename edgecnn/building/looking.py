@@ -5,7 +5,7 @@ The float network is looked at, on the images of the role ``choose``: those that
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -60,32 +60,16 @@ def look_into(build: Path, out: Path, asked: Asked, store: Store, tell: Progress
     from edgecnn.graph.maps import maps_of
     from edgecnn.graph.strongest import strongest
 
-    network = built_network(build, store)
-    model, pixels = load_model(network.model), network.array("choose.pixels")
-    maps = maps_of(model)
-    if not maps:
-        raise NoMaps(network=network.report.build.arch)
-    found = strongest(model, [each.tensor for each in maps], _told(network, pixels, tell), asked.images)
-    shown = _Shown(network, pixels)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        for old in out.glob("map-*.png"):
-            old.unlink()
-        look = Look(
-            build=str(build),
-            network=network.report.build.arch,
-            trunk=network.trunk.key,
-            resolution_px=pixels.shape[1],
-            images=len(pixels),
-            filters=_filters(model, out),
-            maps=tuple(_map(each, (shown, found[each.tensor]), asked.channels, number) for number, each in enumerate(maps, 1)),
-        )
-        for each in look.maps:
-            save_sheet(map_sheet(each, pixels), out / each.picture)
-        write_text_atomically(out / LOOK, look.model_dump_json(by_alias=True, indent=1) + "\n")
-    except OSError as error:
-        raise OutputUnwritable(path=out, because=(error.strerror or str(error)).lower()) from error
-    return look
+    with store.in_use.held():
+        network = built_network(build, store)
+        model, pixels = load_model(network.model), network.array("choose.pixels")
+        looked = maps_of(model)
+        if not looked:
+            raise NoMaps(network=network.report.build.arch)
+        found = strongest(model, [each.tensor for each in looked], _told(network, pixels, tell), asked.images)
+        shown = _Shown(network, pixels)
+        maps = [_map(each, (shown, found[each.tensor]), asked.channels, number) for number, each in enumerate(looked, 1)]
+        return _written(network, model, maps, out)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -97,6 +81,29 @@ def _check_folder(out: Path) -> None:
         raise NotOverwritten(path=out, because="it is no folder")
     if out.is_dir() and any(out.iterdir()) and not (out / LOOK).is_file():
         raise NotOverwritten(path=out, because=f"it holds files, and no {LOOK} of an earlier look")
+
+
+def _written(network: BuiltNetwork, model: onnx.ModelProto, maps: Sequence[LookedMap], out: Path) -> Look:
+    pixels = network.array("choose.pixels")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for old in out.glob("map-*.png"):
+            old.unlink()
+        look = Look(
+            build=str(network.folder),
+            network=network.report.build.arch,
+            trunk=network.trunk.key,
+            resolution_px=pixels.shape[1],
+            images=len(pixels),
+            filters=_filters(model, out),
+            maps=tuple(maps),
+        )
+        for each in look.maps:
+            save_sheet(map_sheet(each, pixels), out / each.picture)
+        write_text_atomically(out / LOOK, look.model_dump_json(by_alias=True, indent=1) + "\n")
+    except OSError as error:
+        raise OutputUnwritable(path=out, because=(error.strerror or str(error)).lower()) from error
+    return look
 
 
 def _told(network: BuiltNetwork, pixels: NDArray[np.uint8], tell: Progress) -> Iterator[NDArray[np.float32]]:

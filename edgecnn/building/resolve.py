@@ -179,8 +179,9 @@ def _require_large_enough(asked: Recipe, arch: ArchSpec) -> None:
 
 
 def _settle_brought(asked: Recipe, store: Store, tell: Progress) -> Settled:
-    """Nothing is trained, so that no image is spent on training."""
-    choice = asked.data.model_copy(update={"train": False, "labels": asked.data.labels is not False})
+    """Nothing is trained, so that no image is spent on training, unless it is said that these images were learned from."""
+    learned = asked.data.train and "train" in asked.data.model_fields_set
+    choice = asked.data.model_copy(update={"train": learned, "labels": asked.data.labels is not False})
     try:
         data = summarize(choice, store.root, tell)
     except NoClassFolders as error:
@@ -189,7 +190,7 @@ def _settle_brought(asked: Recipe, store: Store, tell: Progress) -> Settled:
         choice = choice.model_copy(update={"labels": False})
         data = summarize(choice, store.root, tell)
     filled = {"data": choice, "quantize": _with_images(asked.quantize, data)}
-    return Settled(brought_weights(asked.model), data, asked.model_copy(update=filled))
+    return Settled(brought_weights(asked.model, train_kept_out=learned), data, asked.model_copy(update=filled))
 
 
 def _settle_kept(asked: Recipe, arch: ArchSpec, weights: WeightsAnswer, store: Store, tell: Progress) -> Settled:

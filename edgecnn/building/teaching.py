@@ -30,7 +30,7 @@ def require_teachable(asked: Recipe, mode: Mode | None) -> None:
 def _unheard(asked: Recipe, mode: Mode | None) -> Iterator[tuple[str, str]]:
     train = asked.train
     if mode is None:
-        yield "--keep-head" if asked.model.onnx is None else "--onnx", "nothing is trained"
+        yield "--keep-head" if asked.model.onnx is None else "--model", "nothing is trained"
     if train.epochs == 0:
         yield "train.epochs=0", "its answers are learned in the epochs of the whole network"
     if train.head != "linear":

@@ -14,9 +14,9 @@ from edgecnn.backends.installed import require_packages
 from edgecnn.building.built_network import BuiltNetwork, built_network
 from edgecnn.data.images import open_source
 from edgecnn.errors.looking import NothingIsRight
-from edgecnn.judging.intervals import tango_drop_pp, wilson
+from edgecnn.judging.gain import gain_pp, share_right
+from edgecnn.runner.pixels import centre_corner, resized
 from edgecnn.store.store import Store
-from edgecnn.values.mac_table import MacTable
 from edgecnn.values.preprocessing import PixelRecipe
 from edgecnn.values.stage import Progress
 from edgecnn.values.ten_crop import TenCrop
@@ -28,43 +28,48 @@ if TYPE_CHECKING:
 
 VIEWS = 10
 CENTRE = 4
-"""Of torchvision's order."""
+"""Of the views: the corners come before it, and the mirror images after it."""
 
 
 def ten_crop(build: Path, store: Store, tell: Progress) -> TenCrop:
     """Answer the ``report`` images of a finished build by its float network, in one view and in ten.
 
     Raises:
-        MissingPackage: torchvision or onnxruntime is not installed.
+        MissingPackage: onnxruntime is not installed.
         NoReport, ReportUnreadable, BundleUnreadable, PlanOfAnotherBuild, NetworkGone: of the build.
         NothingIsRight: it has no labelled images to report on.
         ManifestUnreadable, ImageGone, ImageChanged, CorruptImages: of its images.
     """
-    require_packages(("torch", "torchvision"), extra="train", needed_for="ten crops")
     require_packages(("onnxruntime",), extra="onnxruntime", needed_for="ten crops")
     from edgecnn.graph.answering import probabilities
 
-    network = built_network(build, store)
-    pixels, labels = network.array("report.pixels"), network.array("report.labels")
-    if not network.resolved.data.labelled or not len(labels):
-        raise NothingIsRight(folder=build)
-    single = probabilities(network.model, network.feeds(pixels)).argmax(axis=1) == labels
-    views = _Views(network, tell)
-    shares = probabilities(network.model, map(network.feed, views))
-    ten = shares.reshape(len(labels), VIEWS, -1).mean(axis=1).argmax(axis=1) == labels
-    macs = MacTable.model_validate_json((network.trunk.folder / "macs.json").read_bytes()).total
-    return _compared(network, (single, ten), macs, views.without_room)
+    with store.in_use.held():
+        network = built_network(build, store)
+        pixels, labels = network.array("report.pixels"), network.array("report.labels")
+        if not network.resolved.data.labelled or not len(labels):
+            raise NothingIsRight(folder=build)
+        single = probabilities(network.model, network.feeds(pixels)).argmax(axis=1) == labels
+        views = _Views(network, tell)
+        shares = probabilities(network.model, map(network.feed, views))
+        ten = shares.reshape(len(labels), VIEWS, -1).mean(axis=1).argmax(axis=1) == labels
+        return _compared(network, (single, ten), views.without_room)
 
 
 def ten_views(picture: Image.Image, recipe: PixelRecipe) -> NDArray[np.uint8]:
-    """Of one picture in RGB, resized as the recipe says: uint8 (10, crop_px, crop_px, 3); the fifth is the centre crop."""
-    import numpy as np
-    from torchvision.transforms import InterpolationMode
-    from torchvision.transforms import functional as torchvision_functional
+    """Of one picture in RGB, resized as in a kit: uint8 (10, crop_px, crop_px, 3).
 
-    how = {"bilinear": InterpolationMode.BILINEAR, "bicubic": InterpolationMode.BICUBIC}[recipe.interpolation]
-    resized = torchvision_functional.resize(picture, [recipe.resize_px], how)
-    return np.stack([np.asarray(view) for view in torchvision_functional.ten_crop(resized, [recipe.crop_px])])
+    The corners, the centre crop, which is what ``to_pixels`` gives, and the mirror image of each.
+
+    Raises:
+        UnreadableImage: as ``to_pixels``.
+    """
+    import numpy as np
+
+    whole, crop = resized(picture, recipe), recipe.crop_px
+    levels, right, bottom = np.asarray(whole), whole.width - crop, whole.height - crop
+    corners = (0, 0), (right, 0), (0, bottom), (right, bottom), centre_corner(whole, crop)
+    views = np.stack([levels[top : top + crop, left : left + crop] for left, top in corners])
+    return np.concatenate([views, views[:, :, ::-1]])
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -87,23 +92,22 @@ class _Views:
             self._tell.step("ten crops", done, len(entries), "images")
 
 
-def _compared(network: BuiltNetwork, right: tuple[NDArray[np.bool_], NDArray[np.bool_]], macs: int, without_room: int) -> TenCrop:
+def _compared(network: BuiltNetwork, right: tuple[NDArray[np.bool_], NDArray[np.bool_]], without_room: int) -> TenCrop:
     single, ten = right
     gained, lost = int((ten & ~single).sum()), int((single & ~ten).sum())
-    shares = [wilson(int(each.sum()), len(each)) for each in right]
-    gain = tango_drop_pp(gained, lost, len(ten))  # the drop of one view against ten
-    if gain is None or shares[0] is None or shares[1] is None:
+    single_top1, ten_top1, gain = share_right(single), share_right(ten), gain_pp(ten, single)
+    if gain is None or single_top1 is None or ten_top1 is None:
         raise NothingIsRight(folder=network.folder)
     return TenCrop(
         build=str(network.folder),
         network=network.report.build.arch,
         images=len(ten),
-        single_top1=shares[0],
-        ten_top1=shares[1],
+        single_top1=single_top1,
+        ten_top1=ten_top1,
         gain_pp=gain,
         gained=gained,
         lost=lost,
-        macs=macs,
-        ten_macs=VIEWS * macs,
+        macs=network.macs,
+        ten_macs=VIEWS * network.macs,
         without_room=without_room,
     )

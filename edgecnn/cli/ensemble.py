@@ -17,7 +17,7 @@ OutOpt = Annotated[Path, typer.Option("--out", metavar="FILE.onnx", help="The fi
 
 def register(app: typer.Typer) -> None:
     """Add the verb."""
-    app.command("ensemble", help="Average finished builds in one ONNX file, for build --onnx, and say what it costs and gains.")(
+    app.command("ensemble", help="Average finished builds in one ONNX file, for build --model, and say what it costs and gains.")(
         _ensemble
     )
 

@@ -31,6 +31,7 @@ class NoMaps(EdgecnnError):
         super().__init__(
             what=f"{network} has no maps to look at",
             because="no tensor behind a multiplying layer has channels, rows and columns of more than one position",
+            hint="convolutional networks have them, such as --arch resnet-18; nothing is wrong with a build without them",
         )
 
 

@@ -10,7 +10,7 @@ import json
 import struct
 import warnings
 import zlib
-from typing import IO, TYPE_CHECKING, Any, Sequence, Union
+from typing import IO, TYPE_CHECKING, Any, Sequence, Tuple, Union
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -130,6 +130,17 @@ def to_pixels(image: Image.Image, recipe: PixelRecipe) -> Pixels:
     Raises:
         UnreadableImage: when the picture is so narrow that its long side would exceed ``MAX_PIXELS`` in all.
     """
+    image = resized(image, recipe)
+    left, top = centre_corner(image, recipe.crop_px)
+    return np.array(image.crop((left, top, left + recipe.crop_px, top + recipe.crop_px)))
+
+
+def resized(image: Image.Image, recipe: PixelRecipe) -> Image.Image:
+    """What ``to_pixels`` crops: the short side is ``resize_px``, and black is around where the crop is larger.
+
+    Raises:
+        UnreadableImage: as ``to_pixels``.
+    """
     width, height = image.size
     short, long = min(width, height), max(width, height)
     new_long = int(recipe.resize_px * long / short)
@@ -138,7 +149,13 @@ def to_pixels(image: Image.Image, recipe: PixelRecipe) -> Pixels:
     size = (recipe.resize_px, new_long) if width <= height else (new_long, recipe.resize_px)
     if size != image.size:
         image = image.resize(size, _FILTERS[recipe.interpolation])
-    return np.array(_center_crop(image, recipe.crop_px))
+    return _padded(image, recipe.crop_px)
+
+
+def centre_corner(image: Image.Image, crop_px: int) -> Tuple[int, int]:
+    """The left and upper edge, in pixels, of a resized picture's centre crop."""
+    # round() halves to even, as torchvision does
+    return round((image.width - crop_px) / 2), round((image.height - crop_px) / 2)
 
 
 def pixels_sha256(pixels: npt.NDArray[Any]) -> str:
@@ -212,15 +229,13 @@ def _grey16(image: Image.Image) -> Image.Image:
     return Image.fromarray(((levels + 128) // 257).astype(np.uint8)).convert("RGB")
 
 
-def _center_crop(image: Image.Image, crop: int) -> Image.Image:
+def _padded(image: Image.Image, crop: int) -> Image.Image:
     width, height = image.size
-    if crop > width or crop > height:
-        padded = Image.new("RGB", (max(width, crop), max(height, crop)))
-        padded.paste(image, (max(crop - width, 0) // 2, max(crop - height, 0) // 2))
-        image, (width, height) = padded, padded.size
-    # round() halves to even, as torchvision does
-    left, top = round((width - crop) / 2), round((height - crop) / 2)
-    return image.crop((left, top, left + crop, top + crop))
+    if crop <= width and crop <= height:
+        return image
+    padded = Image.new("RGB", (max(width, crop), max(height, crop)))
+    padded.paste(image, (max(crop - width, 0) // 2, max(crop - height, 0) // 2))
+    return padded
 
 
 def _too_large(width: int, height: int) -> str:

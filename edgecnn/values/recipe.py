@@ -65,7 +65,8 @@ class DataChoice(Value):
     """Whether sub-folders say what the images show. False: agreement with fp32 is all that is known, of a model that was brought.
     Unset: true, or of such a model and a folder of images without sub-folders, false."""
     train: bool = True
-    """False, as filled in for a model that was brought, or whose head is kept: images that would have trained are reported on."""
+    """False, as filled in for a model that was brought, or whose head is kept: images that would have trained are reported on.
+    Stated true of a model that was brought: it learned from these images of the role ``train``, which are not reported on."""
 
 
 class PreprocessingChoice(Value):

@@ -20,6 +20,7 @@ from edgecnn.store.disk import sha256_of
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Artifact
 from edgecnn.values.dataset import DataManifest, ImageEntry
+from edgecnn.values.key import Key
 from edgecnn.values.preprocessing import Normalization, PixelRecipe, Preprocessing
 from edgecnn.values.stage import Progress, Role, Stage
 from tests.building.resolutions import resolved, summary
@@ -71,7 +72,7 @@ class BuiltNetworks:
         self.manifest.write_text(self._manifest().model_dump_json(by_alias=True))
 
     def build(self, name: str, model: onnx.ModelProto | None = None, **changes: Any) -> Path:
-        """The folder of a finished build; ``pixels``, ``normalization`` and ``classes`` may be others."""
+        """The folder of a finished build; ``changes``: ``pixels``, ``normalization``, ``classes``, ``content``, ``recipe``."""
         classes = changes.get("classes", COLOURS)
         prepared, trunk = self._prepared(classes), self._trunk(planted() if model is None else model)
         keys = {"prepare": prepared.key, "export": trunk.key}
@@ -79,7 +80,11 @@ class BuiltNetworks:
         data = summary().model_copy(
             update={"origin": "folder", "root": str(self.photos), "classes": classes, "manifest_path": str(self.manifest)}
         )
+        if "content" in changes:
+            data = data.model_copy(update={"content": Key(changes["content"])})
         found = resolved(preprocessing=preprocessing, data=data)
+        if "recipe" in changes:
+            found = found.model_copy(update={"recipe": changes["recipe"]})
         out = self.folder / name
         out.mkdir()
         report = a_report(keys=keys)

@@ -1,16 +1,21 @@
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
 
 from edgecnn.building.ensembling import make_ensemble
+from edgecnn.building.looking import Asked, look_into
+from edgecnn.building.recipes import apply_overrides
+from edgecnn.building.ten_crop import ten_crop
 from edgecnn.errors.looking import MembersDiffer, OneMember
 from edgecnn.errors.outputs import NotOverwritten
 from edgecnn.render.ensemble import ensemble_lines
 from edgecnn.render.progress import Quiet
 from edgecnn.values.ensemble import Ensemble
 from edgecnn.values.preprocessing import Normalization, PixelRecipe
+from edgecnn.values.recipe import DataChoice, Recipe
 from tests.building.built_networks import BuiltNetworks
 from tests.graph.planted import planted
 
@@ -44,9 +49,50 @@ def test_cost_is_summed_and_gain_is_counted_on_the_same_images(networks: BuiltNe
 def test_the_command_states_how_the_file_is_fed(networks: BuiltNetworks) -> None:
     other = Normalization(mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
     command = made(networks, networks.build("a", normalization=other), networks.build("b")).command
-    assert f"--onnx {networks.folder / 'e.onnx'} " in command
-    assert "'preprocessing.mean=[0.5,0.5,0.5]' --set 'preprocessing.std=[0.25,0.25,0.25]'" in command
-    assert command.endswith("--set preprocessing.resize_px=16 --set preprocessing.interpolation=bicubic")
+    assert f"--model {networks.folder / 'e.onnx'} " in command
+    assert "'preprocessing.mean=[0.5, 0.5, 0.5]' --set 'preprocessing.std=[0.25, 0.25, 0.25]'" in command
+    assert command.endswith("--set preprocessing.resize_px=16 --set 'preprocessing.interpolation=\"bicubic\"'")
+
+
+def test_the_command_gives_the_members_images_in_their_roles(networks: BuiltNetworks) -> None:
+    data = DataChoice(path="photos", seed=3, calibrate_images=7, choose_share=0.3, report_share=0.1, classes="folders")
+    recipe = Recipe(data=data)
+    words = shlex.split(made(networks, networks.build("a", recipe=recipe), networks.build("b", recipe=recipe)).command)
+    path = words[words.index("--data") + 1]
+    said = [value for name, value in zip(words, words[1:], strict=False) if name == "--set"]
+    asked = apply_overrides(Recipe(), said).data
+    assert asked.model_copy(update={"path": path}) == data
+    assert "train" in asked.model_fields_set and asked.train, "what a file of unknown training is reported on otherwise"
+
+
+def test_members_that_were_not_trained_have_no_role_train_to_keep(networks: BuiltNetworks) -> None:
+    recipe = Recipe(data=DataChoice(path="photos", train=False))
+    assert "data.train" not in made(networks, networks.build("a", recipe=recipe), networks.build("b", recipe=recipe)).command
+
+
+def test_members_of_other_images_or_roles_are_refused(networks: BuiltNetworks) -> None:
+    a, b = networks.build("a"), networks.build("b", content="e" * 64)
+    with pytest.raises(MembersDiffer) as raised:
+        made(networks, a, b)
+    root = networks.photos
+    assert raised.value.line() == (
+        f"{a} and {b} differ in their images: {root} (images and roles dddddddddddd…) against {root} (images and roles "
+        "eeeeeeeeeeee…) — what one learned from, another would choose or report by; give both the same --data and settings of "
+        "[data] [members-differ]"
+    )
+
+
+def test_gc_takes_nothing_meanwhile(networks: BuiltNetworks) -> None:
+    began: list[float] = []
+
+    class Ear(Quiet):
+        def step(self, *args: object, **more: object) -> None:
+            began.append(networks.store.in_use.since())
+
+    make_ensemble([networks.build("a"), networks.build("b")], networks.folder / "e.onnx", networks.store, Ear())
+    ten_crop(networks.build("c"), networks.store, Ear())
+    look_into(networks.build("d"), networks.folder / "look", Asked(1, 1), networks.store, Ear())
+    assert len(began) > 3 and max(began) < float("inf")
 
 
 def test_a_build_with_itself_is_no_ensemble(networks: BuiltNetworks) -> None:

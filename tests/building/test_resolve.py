@@ -13,12 +13,13 @@ import pytest
 from edgecnn.backends import installed as installed_module
 from edgecnn.backends.registry import backend_for
 from edgecnn.building import resolve as resolve_module
-from edgecnn.building.devices import settled_target
+from edgecnn.building.devices import device_named, settled_target
 from edgecnn.building.plan import BASELINE_ID, plan
 from edgecnn.building.publish import publish_plan
 from edgecnn.building.request import BuildRequest
-from edgecnn.building.resolve import resolve
+from edgecnn.building.resolve import Settled, resolve, settle_recipe
 from edgecnn.building.resolved import Resolved
+from edgecnn.data.manifest import summarize
 from edgecnn.errors.building import NothingToBuild
 from edgecnn.errors.devices import NoCandidate, PrecisionNotOnDevice
 from edgecnn.errors.gates import UnknownMetric
@@ -29,9 +30,10 @@ from edgecnn.resources import resource_folder
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Unavailable
 from edgecnn.values.candidate import Runtime
-from edgecnn.values.recipe import Recipe
+from edgecnn.values.recipe import DataChoice, Recipe
 from edgecnn.values.weights import WeightsAnswer
 from tests.data.folders import fill
+from tests.graph.brought import photo_folder
 from tests.store.toys import Ear
 
 ANSWER = WeightsAnswer(choice="auto", kind="none", asked=True, why="the network was silent yesterday")
@@ -294,3 +296,19 @@ def test_without_a_gpu_nobody_plays_it(bench: Bench, monkeypatch: pytest.MonkeyP
     found = bench.resolve()
     assert found.desktop_gpu is None
     assert plan(found).of_candidate("torch-fp32") == ()
+
+
+def test_what_a_brought_model_is_said_to_have_learned_from_is_not_reported_on(tmp_path: Path) -> None:
+    """An ensemble's members learned from these images: the file has their roles, and not one with their training images in."""
+    photos, store = str(photo_folder(tmp_path / "photos", each=20)), Store.open(tmp_path / "store")
+
+    def settled(**data: object) -> Settled:
+        recipe = Recipe.model_validate({"model": {"onnx": "e.onnx"}, "data": {"path": photos, "calibrate_images": 6, **data}})
+        return settle_recipe(BuildRequest(recipe=recipe, device=device_named("cpu"), out=tmp_path), store, Ear())
+
+    theirs = summarize(DataChoice(path=photos, calibrate_images=6), store.root, Ear())
+    kept, usual = settled(train=True), settled()
+    assert kept.data.content == theirs.content and kept.data.counts["train"] > 0
+    assert kept.recipe.data.train and "role train (data.train = true), which is kept out" in kept.weights.why
+    assert usual.data.counts["train"] == 0 and usual.data.counts["report"] > kept.data.counts["report"]
+    assert "not known here" in usual.weights.why and settled(train=False).data == usual.data

@@ -79,7 +79,7 @@ def settled(tmp_path: Path, *overrides: str) -> Recipe:
         ("train.epochs=0", "train.epochs=0"),
         ("train.balance=weights", "train.balance=weights"),
         ("model.keep_head=true", "--keep-head"),
-        ("model.onnx=mine.onnx", "--onnx"),
+        ("model.onnx=mine.onnx", "--model"),
     ],
 )
 def test_a_teacher_that_would_not_be_heard_is_refused(override: str, beside: str, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from edgecnn.cli.main import app
 from edgecnn.errors.looking import NothingIsRight
 from edgecnn.render.progress import Quiet
 from edgecnn.render.ten_crop import ten_crop_lines
-from edgecnn.runner.pixels import to_pixels
+from edgecnn.runner.pixels import UnreadableImage, to_pixels
 from edgecnn.values.preprocessing import PixelRecipe
 from tests.building.built_networks import BuiltNetworks
 from tests.graph.planted import spotted
@@ -32,6 +32,16 @@ def test_the_fifth_view_is_what_kits_are_shown_and_the_last_five_are_mirrored(si
     assert (views[4] == to_pixels(picture, recipe)).all()
     assert {view.tobytes() for view in views[5:]} == {view[:, ::-1].tobytes() for view in views[:5]}
     assert len({view.tobytes() for view in views}) == 10
+
+
+def test_a_picture_too_narrow_to_resize_is_refused_as_in_a_kit() -> None:
+    with pytest.raises(UnreadableImage, match="1 x 60,000 pixels"):
+        ten_views(Image.new("RGB", (1, 60_000)), PixelRecipe(resize_px=256, crop_px=224, interpolation="bicubic"))
+
+
+def test_a_crop_larger_than_the_picture_has_black_around_it_as_in_a_kit() -> None:
+    picture, recipe = Image.new("RGB", (8, 8), "white"), PixelRecipe(resize_px=8, crop_px=12, interpolation="bilinear")
+    assert (ten_views(picture, recipe) == to_pixels(picture, recipe)).all()
 
 
 def cornered(tmp_path: Path) -> BuiltNetworks:

@@ -21,4 +21,4 @@ def test_one_document_of_the_published_schema(tmp_path: Path, monkeypatch: pytes
     assert done.exit_code == 0, done.output
     Draft202012Validator(json.loads((FOLDER / "ensemble.json").read_text(encoding="utf-8"))).validate(json.loads(done.stdout))
     shown = CliRunner().invoke(app, ["ensemble", *folders, "--out", str(tmp_path / "e.onnx"), "--quiet"])
-    assert "build it: edgecnn build --onnx" in shown.stdout
+    assert "build it: edgecnn build --model" in shown.stdout

@@ -9,7 +9,8 @@ from edgecnn.errors.looking import MemberQuantized, NetworkGone, NoMaps
 def test_a_network_without_maps_is_named() -> None:
     assert NoMaps(network="mlp").line() == (
         "mlp has no maps to look at: no tensor behind a multiplying layer has channels, rows and columns of more than one "
-        "position [no-maps]"
+        "position — convolutional networks have them, such as --arch resnet-18; nothing is wrong with a build without "
+        "them [no-maps]"
     )
 
 
