@@ -15,9 +15,8 @@ from edgecnn.building.built_network import BuiltNetwork, built_network
 from edgecnn.data.images import open_source
 from edgecnn.errors.looking import NothingIsRight
 from edgecnn.judging.gain import gain_pp, share_right
-from edgecnn.runner.pixels import centre_corner, resized
+from edgecnn.runner.pixels import PixelRecipe, centre_corner, resized
 from edgecnn.store.store import Store
-from edgecnn.values.preprocessing import PixelRecipe
 from edgecnn.values.stage import Progress
 from edgecnn.values.ten_crop import TenCrop
 
@@ -80,7 +79,8 @@ class _Views:
 
     def __init__(self, network: BuiltNetwork, tell: Progress) -> None:
         self._source = open_source(Path(network.resolved.data.manifest_path))
-        self._recipe, self._tell = network.resolved.preprocessing.pixels, tell
+        pixels = network.resolved.preprocessing.pixels
+        self._recipe, self._tell = PixelRecipe(pixels.resize_px, pixels.crop_px, pixels.interpolation), tell
         self.without_room = 0
 
     def __iter__(self) -> Iterator[NDArray[np.uint8]]:
