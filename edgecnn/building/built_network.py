@@ -20,6 +20,7 @@ from edgecnn.runner.pixels import to_feed
 from edgecnn.store.entry import trusted_entry
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Artifact
+from edgecnn.values.key import Key
 from edgecnn.values.mac_table import MacTable
 from edgecnn.values.report import BuildReport
 
@@ -84,14 +85,14 @@ def built_network(folder: Path, store: Store) -> BuiltNetwork:
     resolved, keys = planned(folder / PLAN)
     if (differs := step_of_another(report.keys, keys)) is not None:
         raise PlanOfAnotherBuild(folder=folder, differs=differs, command=report.build.command)
-    trunk = next((found for kind in TRUNK_KINDS if (found := _stored(store, kind, keys)) is not None), None)
-    prepared = _stored(store, "prepare", keys)
+    trunk = next((found for kind in TRUNK_KINDS if (found := _stored(store, kind, keys.get("export"))) is not None), None)
+    prepared = _stored(store, "prepare", keys.get("prepare"))
     if trunk is None or prepared is None:
         missing = "pixels" if trunk is not None else "network"
         raise NetworkGone(folder=folder, missing=missing, store=store.root, command=report.build.command)
     return BuiltNetwork(folder=folder, report=report, resolved=resolved, trunk=trunk, prepared=prepared)
 
 
-def _stored(store: Store, kind: str, keys: Any) -> Artifact | None:
-    found = trusted_entry(store.layout, kind, keys[kind]) if kind in keys else None
+def _stored(store: Store, kind: str, key: str | None) -> Artifact | None:
+    found = None if key is None else trusted_entry(store.layout, kind, Key(key))
     return found if isinstance(found, Artifact) and store.artifacts.use(found) else None

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from edgecnn.backends.installed import require_packages
 from edgecnn.building.finished import FinishedBuild, finished_build
 from edgecnn.building.target_text import is_path
 from edgecnn.errors.judging import NoBuildToJudge
@@ -67,6 +68,7 @@ def _terms(arch: ArchSpec) -> TeacherTerms:
 
 def _of_list(named: str, store: Store, versions: Mapping[str, str]) -> Teacher:
     arch = arch_named(named)
+    require_packages(arch.needs, extra="zoo", needed_for=arch.name)
     kept = None if arch.weights is None else store.artifacts.find(FetchStage.published(arch), versions, {})
     weights = answer_weights(arch, "imagenet", cached=kept.folder if isinstance(kept, Artifact) else None)
     return Teacher(named=named, terms=_terms(arch), weights=weights)
@@ -82,7 +84,7 @@ def _of_build(named: str, data: DataSummary, store: Store) -> Teacher:
     if key is None:
         raise NoTeacher(named=folder, because="nothing was trained in it", hint="name a network of the list")
     made = trusted_entry(store.layout, TrainStage.kind, key)
-    if not isinstance(made, Artifact):
+    if not isinstance(made, Artifact) or not store.artifacts.use(made):
         because = f"the store {store.root} no longer holds its trained network"
         raise NoTeacher(named=folder, because=because, hint=build.again)
     sha256 = Key(made.record.files[TRAINED].sha256)

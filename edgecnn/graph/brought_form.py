@@ -66,6 +66,9 @@ def _inside(path: Path) -> dict[str, str]:
     try:
         with zipfile.ZipFile(path) as archive:
             return members(archive)
-    except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
+    except ValueError as error:
+        because = f"it was not written by torch: {error}"
+        raise BroughtModelUnusable(path=path, because=because, hint="save it anew by torch.export.save") from error
+    except (zipfile.BadZipFile, NotImplementedError) as error:
         because = "it is cut off or damaged: a zip archive, as torch writes, without its end"
         raise BroughtModelUnusable(path=path, because=because, hint="copy it anew, whole") from error

@@ -7,24 +7,26 @@ sympy, which evaluates them as Python. So all of these are looked at here, as JS
 
 from __future__ import annotations
 
+import io
 import json
 import keyword
 import re
-import zipfile
-import zlib
 from collections.abc import Iterator
 from math import prod
 from pathlib import Path
 from typing import Any, Final
 
 from edgecnn.errors.brought import BroughtHoldsObjects, BroughtModelUnusable
-from edgecnn.graph.brought_form import members
 from edgecnn.graph.image_entry import classes_of, image_entry, only_one
+from edgecnn.graph.torch_archive import entries_of, written
 from edgecnn.values.brought import GraphEntry
 
 TRUNK_OPSET: Final = 20
 _MODEL: Final = "models/model.json"
 _CONFIGS: Final = ("data/weights/model_weights_config.json", "data/constants/model_constants_config.json")
+_TABLES: Final = (*_CONFIGS, "archive_format", "archive_version", ".data/version", "byteorder")
+_EXAMPLES: Final = ("data/sample_inputs/model.pt",)
+_TENSOR: Final = re.compile(r"data/(weights|constants)/(weight|tensor)_\d+", re.ASCII)
 _DTYPES: Final = {1: "uint8", 6: "float16", 7: "float32"}
 """torch._export.serde.schema.ScalarType."""
 _OPERATORS: Final = re.compile(r"torch\.ops\.aten\.\w+\.\w+|_operator\.\w+|math\.[a-z]\w*|torch\.sym_[a-z]+")
@@ -58,52 +60,84 @@ def read_exported(path: Path, resolution_px: int | None) -> tuple[GraphEntry, in
         BroughtModelUnusable: damaged, no classifier of photographs, or exported while it was training.
         BroughtHoldsObjects: loading it would unpickle objects, or run something else than operators on tensors.
     """
-    document, configs = _read(path)
+    _, document, configs = _read(path)
     _refuse_more_than_a_network(path, document, configs)
     try:
         return _entry(path, document, resolution_px), _parameters(configs)
     except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
-        because = f"its program cannot be read ({type(error).__name__}: {error})"
-        raise BroughtModelUnusable(path=path, because=because, hint="save it anew by torch.export.save") from error
+        raise _unreadable(path, error) from error
 
 
-def _read(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+def _unreadable(path: Path, error: Exception) -> BroughtModelUnusable:
+    because = f"its program cannot be read ({type(error).__name__}: {error})"
+    return BroughtModelUnusable(path=path, because=because, hint="save it anew by torch.export.save")
+
+
+def archive_to_load(path: Path) -> io.BytesIO:
+    """What of the file torch may load: its program, its weights and its tables, written anew.
+
+    Left out is what no answer needs and torch would read: example inputs, guards, and where each node came from.
+
+    Raises:
+        BroughtModelUnusable, BroughtHoldsObjects: see ``read_exported``.
+    """
+    entries, document, configs = _read(path)
+    _refuse_more_than_a_network(path, document, configs)
+    kept = {name: held for name, held in entries.items() if name in _TABLES or _TENSOR.fullmatch(name)}
+    return written({**kept, **dict.fromkeys(_EXAMPLES, b""), _MODEL: json.dumps(_bare(document)).encode()})
+
+
+def _bare(document: dict[str, Any]) -> dict[str, Any]:
+    """The program without what torch would parse, look up or run beside it."""
+    module = document["graph_module"]
+    nodes = [{**node, "metadata": {}} for node in module["graph"]["nodes"]]
+    graph = {**module["graph"], "nodes": nodes}
+    module = {**module, "graph": graph, "metadata": {}, "treespec_namedtuple_fields": {}}
+    return {**document, "graph_module": module, "guards_code": []}
+
+
+def _read(path: Path) -> tuple[dict[str, bytes], dict[str, Any], list[dict[str, Any]]]:
+    entries = entries_of(path)
+    programs = sorted(name for name in entries if name.startswith("models/"))
+    if programs != [_MODEL]:
+        said = ", ".join(programs[:3])
+        raise BroughtModelUnusable(path=path, because=f"it holds {len(programs)} programs ({said}) and not one: {_MODEL}")
+    older = [name for name in entries if re.fullmatch(r"data/(weights|constants)/[^/]*\.pt", name)]
+    if older:
+        raise BroughtHoldsObjects(path=path, found=f"pickled tensors in an older layout ({older[0]})")
     try:
-        with zipfile.ZipFile(path) as archive:
-            inside = members(archive)
-            programs = sorted(name for name in inside if name.startswith("models/"))
-            if programs != [_MODEL]:
-                said = ", ".join(programs[:3])
-                raise BroughtModelUnusable(path=path, because=f"it holds {len(programs)} programs ({said}) and not one: {_MODEL}")
-            older = [name for name in inside if re.fullmatch(r"data/(weights|constants)/[^/]*\.pt", name)]
-            if older:
-                raise BroughtHoldsObjects(path=path, found=f"pickled tensors in an older layout ({older[0]})")
-            document = json.loads(archive.read(inside[_MODEL]))
-            return document, [json.loads(archive.read(inside[name])) for name in _CONFIGS if name in inside]
-    except (zipfile.BadZipFile, zlib.error, ValueError, NotImplementedError, RecursionError) as error:
+        document = json.loads(entries[_MODEL])
+        configs = [json.loads(entries[name]) for name in _CONFIGS if name in entries]
+    except (ValueError, RecursionError) as error:
         because = f"it is damaged: {_MODEL} inside it cannot be read"
         raise BroughtModelUnusable(path=path, because=because, hint="copy it anew, whole") from error
+    return entries, document, configs
 
 
 def _refuse_more_than_a_network(path: Path, document: Any, configs: list[dict[str, Any]]) -> None:
     for config in configs:
         for name, payload in _mapping(config.get("config")).items():
             held = _mapping(payload)
-            if held.get("use_pickle") is not False or not str(held.get("path_name")).startswith(("weight_", "tensor_")):
+            if held.get("use_pickle") is not False or not _TENSOR.fullmatch(f"data/weights/{held.get('path_name')}"):
                 raise BroughtHoldsObjects(path=path, found=f"a pickled object ({name})")
     for key, value in _fields(document):
-        if (name := _no_name(key, value)) is not None:
-            raise BroughtHoldsObjects(path=path, found=f"a name that is none ({name[:60]})")
-        if key in ("target", "as_operator") and isinstance(value, str) and not _is_operator(value):
-            raise BroughtHoldsObjects(path=path, found=f"a call of {value}, which is no operator on tensors")
-        if key == "expr_str" and not _is_size(str(value)):
-            raise BroughtHoldsObjects(path=path, found=f"a size that is more than arithmetic ({str(value)[:60]})")
-        if key == "range_constraints" and not all(_is_size(name) for name in _mapping(value)):
-            raise BroughtHoldsObjects(path=path, found="a range of what is no size")
+        if (unfit := _no_name(key, value)) is not None:
+            raise BroughtHoldsObjects(path=path, found=f"a name that is none ({unfit[:60]})")
         if key in ("in_spec", "out_spec") and (kind := _foreign_tree(path, value)):
             raise BroughtHoldsObjects(path=path, found=f"inputs or outputs of the type {kind}")
-        if key in ("as_custom_obj", "as_opaque_obj", "as_graph"):
-            raise BroughtHoldsObjects(path=path, found=f"what is no tensor ({key})")
+        if (more := _more(key, value)) is not None:
+            raise BroughtHoldsObjects(path=path, found=more)
+
+
+def _more(key: str, value: Any) -> str | None:
+    """What a field of the program asks for beyond operators on tensors."""
+    if key in ("target", "as_operator") and isinstance(value, str) and not _is_operator(value):
+        return f"a call of {value}, which is no operator on tensors"
+    if key == "expr_str" and not _is_size(str(value)):
+        return f"a size that is more than arithmetic ({str(value)[:60]})"
+    if key == "range_constraints" and not all(_is_size(name) for name in _mapping(value)):
+        return "a range of what is no size"
+    return f"what is no tensor ({key})" if key in ("as_custom_obj", "as_opaque_obj", "as_graph") else None
 
 
 def _no_name(key: str, value: Any) -> str | None:
@@ -114,7 +148,7 @@ def _no_name(key: str, value: Any) -> str | None:
         said = [str(each) for each in value or ()]
     else:
         said = [str(value)] if value and _NAMED.fullmatch(key) else []
-    return next((name for name in said if not _NAME.fullmatch(name) or keyword.iskeyword(name)), None)
+    return next((name for name in said if not _NAME.fullmatch(name) or any(map(keyword.iskeyword, name.split(".")))), None)
 
 
 def _mapping(value: object) -> dict[str, Any]:

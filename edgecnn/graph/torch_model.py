@@ -14,7 +14,7 @@ import torch
 
 from edgecnn.errors.brought import BroughtModelUnusable
 from edgecnn.graph.export import quiet_exporter
-from edgecnn.graph.exported_program import read_exported
+from edgecnn.graph.exported_program import archive_to_load
 from edgecnn.graph.feeding import BATCH, feed_of
 from edgecnn.graph.torchscript import TRUNK_OPSET, first_line, load_script
 from edgecnn.values.brought import Feeding, GraphEntry
@@ -34,7 +34,7 @@ class TorchSession:
         self._path, self._entry = path, entry
         self._run: Callable[[torch.Tensor], Any]
         if entry.form == "torch.export":
-            self._run = load_program(path, entry.resolution_px).module(check_guards=False)
+            self._run = load_program(path).module(check_guards=False)
         else:
             self._run = load_script(path)
 
@@ -66,18 +66,16 @@ def _tensor(answer: Any) -> torch.Tensor:
     return answer
 
 
-def load_program(path: Path, resolution_px: int | None) -> torch.export.ExportedProgram:
+def load_program(path: Path) -> torch.export.ExportedProgram:
     """A torch.export file that was found safe to load.
 
     Raises:
         BroughtHoldsObjects, BroughtModelUnusable: see ``read_exported``; torch cannot load it.
     """
-    read_exported(path, resolution_px)
+    archive = archive_to_load(path)
     try:
-        with quiet_exporter(), path.open("rb") as file:
-            program = torch.export.load(file)
-        program._guards_code = []  # text that torch would run as Python, and that no answer needs
-        return program
+        with quiet_exporter():
+            return torch.export.load(archive)
     except Exception as error:  # noqa: BLE001 - which one, the bytes decide
         raise BroughtModelUnusable(path=path, because=f"torch cannot load it: {first_line(error)}") from error
 
@@ -94,7 +92,7 @@ def exported(path: Path, entry: GraphEntry) -> onnx.ModelProto:
         made = Path(folder) / "model.onnx"
         try:
             if entry.form == "torch.export":
-                _by_dynamo(load_program(path, entry.resolution_px), made)
+                _by_dynamo(load_program(path), made)
             else:
                 _by_script(load_script(path), entry, made)
         except BroughtModelUnusable:

@@ -9,18 +9,16 @@ from __future__ import annotations
 import io
 import re
 import tokenize
-import zipfile
-import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import torch
 
 from edgecnn.errors.brought import BroughtHoldsObjects, BroughtModelUnusable
-from edgecnn.graph.brought_form import members
 from edgecnn.graph.export import quiet_exporter
 from edgecnn.graph.image_entry import COLOURS, STATE_SIZE, classes_of
+from edgecnn.graph.torch_archive import entries_of, written
 from edgecnn.values.brought import GraphEntry
 
 TRUNK_OPSET: Final = 20
@@ -39,14 +37,15 @@ def load_script(path: Path) -> torch.jit.ScriptModule:
         BroughtHoldsObjects: it calls what opens files, or operators that are not torch's.
         BroughtModelUnusable: torch cannot load it.
     """
-    for text in _sources(path):
+    entries = entries_of(path)
+    for text in _sources(path, entries):
         if (found := _OF_FILES.search(text) or _FOREIGN.search(text)) is not None:
             raise BroughtHoldsObjects(path=path, found=f"a call of {found[0]}, which is no operator on tensors")
         if (called := _no_operator(path, text)) is not None:
             raise BroughtHoldsObjects(path=path, found=f"a call of {called}, which is no operator on tensors")
     try:
         with quiet_exporter():
-            module: torch.jit.ScriptModule = torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-untyped-call]
+            module: torch.jit.ScriptModule = torch.jit.load(written(entries), map_location="cpu")  # type: ignore[no-untyped-call]
             module.eval()
     except Exception as error:  # noqa: BLE001 - torch's core raises RuntimeError and others
         raise BroughtModelUnusable(path=path, because=f"torch cannot load it: {first_line(error)}") from error
@@ -117,15 +116,14 @@ def _no_operator(path: Path, text: str) -> str | None:
     return None
 
 
-def _sources(path: Path) -> Iterator[str]:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            for name, held in members(archive).items():
-                if name.lower().startswith("code/") and name.lower().endswith(".py"):
-                    yield archive.read(held).decode("utf-8")
-    except (zipfile.BadZipFile, zlib.error, ValueError, NotImplementedError) as error:
-        because = "it is damaged: its program cannot be read"
-        raise BroughtModelUnusable(path=path, because=because, hint="copy it anew, whole") from error
+def _sources(path: Path, entries: Mapping[str, bytes]) -> Iterator[str]:
+    """The program's text, whatever the case of its files' names, which torch does not tell apart."""
+    for name, held in entries.items():
+        if name.lower().startswith("code/") and name.lower().endswith(".py"):
+            try:
+                yield held.decode("utf-8")
+            except UnicodeDecodeError as error:
+                raise BroughtModelUnusable(path=path, because="it is damaged: its program cannot be read") from error
 
 
 def _tried(path: Path, module: torch.jit.ScriptModule, side: int, dtype: str) -> tuple[str, int, torch.Tensor]:

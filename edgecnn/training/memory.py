@@ -67,8 +67,8 @@ def within_memory(network: nn.Module, phase: Phase, images: int, limit_mib: floa
     """
     limit = memory_limit_mib() if limit_mib is None else limit_mib
     batch = _largest(images, phase.batch_size)
-    each, fixed = image_mib(network, max(phase.sizes_px, default=phase.shipped_px)), _held_mib() + _beside_mib(network, phase)
-    fits = max(0, math.floor(_SPARE * (limit - fixed) / each))
+    each, fixed = image_mib(network, max(phase.sizes_px, default=phase.shipped_px)), held_mib() + _beside_mib(network, phase)
+    fits = max(0, math.floor(_SPARE * (limit - fixed) / each)) if each else images
     needed = fixed + batch * each
     if needed > limit:
         raise BatchTooLarge(batch=batch, needed_mib=needed, limit_mib=limit, fits=_asked_for(images, fits))
@@ -116,7 +116,7 @@ def _beside_mib(network: nn.Module, phase: Phase) -> float:
     return (averaged + learning * (1 + slots)) * 4 / _MIB
 
 
-def _held_mib() -> float:
+def held_mib() -> float:
     """What this process holds now and no file could give back; 0 where the system does not say."""
     for line in (read_text(ROOT / "proc/self/status") or "").splitlines():
         if line.startswith("RssAnon:"):

@@ -15,11 +15,16 @@ import pytest
 from edgecnn.building import station
 from edgecnn.building.bench import Benched, BenchRequest, bench
 from edgecnn.building.devices import LocalFacts, local_facts
+from edgecnn.building.preflight import ready
+from edgecnn.building.preflight.look import Seen, board_over
+from edgecnn.building.preflight.ready import Wanted
 from edgecnn.building.request import HostAsked
 from edgecnn.errors.base import ExitCode
 from edgecnn.errors.engines import BoardLacksBuilder
+from edgecnn.errors.preflight import BoardNotReady
 from edgecnn.hosts.ssh.address import COMMAND
 from edgecnn.hosts.ssh.host import SshHost
+from edgecnn.hosts.ssh.link import Link
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Cached, Failed, Ran
 from edgecnn.values.report import CandidateFacts
@@ -63,12 +68,17 @@ def board(server: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv(COMMAND, server.client)
     monkeypatch.setattr(station, "FOLDER", str(tmp_path / "far"))
     monkeypatch.setattr(station, "LOCK", str(tmp_path / "lock"))
-    monkeypatch.setattr(station, "facts_there", as_the_board)
+    for module in (station, ready):
+        monkeypatch.setattr(module, "as_local", as_the_board)
     return server
 
 
 def as_the_board(_: object) -> LocalFacts:
     return local_facts().model_copy(update={"models": (BOARD,)})
+
+
+def unlooked_at(link: Link, asked: HostAsked, _: Wanted) -> Seen:
+    return board_over(link, asked.python)
 
 
 def with_a_named_gpu(asked: Any) -> Any:
@@ -97,6 +107,9 @@ def test_engines_are_built_on_the_board_once_and_what_cannot_run_there_is_out_al
     choice = built.report()["choice"]
     assert (choice["state"], choice["candidate"]) == ("provisional", FP16)
     assert choice["settle_command"] == f"edgecnn bench {built.out} --host USER@board-of-tests"
+    with pytest.raises(BoardNotReady, match="TensorRT is missing"):
+        benched(built)
+    monkeypatch.setattr(station, "fit_board", unlooked_at)
     with pytest.raises(
         BoardLacksBuilder, match=r"^loopback: the builder tensorrt cannot be imported by .* — --python "
     ) as lacking:

@@ -212,3 +212,25 @@ def test_two_entries_of_one_name_are_refused(tmp_path: Path) -> None:
         archive.writestr(name.replace("model.json", "MODEL.json"), b"{}")
     with pytest.raises(BroughtModelUnusable):
         form_of(path)
+
+
+def test_torch_loads_what_was_looked_at_and_nothing_beside_it(tmp_path: Path) -> None:
+    source, ran = exported(Classifier(), tmp_path / "mine.pt2"), tmp_path / "ran"
+    pixels = pictures(4)[0]
+    plain = opened(source, read(source)).answers(pixels, HALF)
+    saved = io.BytesIO()
+    torch.save(_Touches(ran), saved)
+    examples = rewritten(source, tmp_path / "examples.pt2", "data/sample_inputs/model.pt", lambda _: saved.getvalue())
+
+    def pointed(held: bytes) -> bytes:
+        program = json.loads(held)
+        for node in program["graph_module"]["graph"]["nodes"]:
+            node["metadata"] = {"source_fn_stack": "l0,os.system"}
+        return json.dumps({**program, "guards_code": [f"__import__('pathlib').Path({str(ran)!r}).touch()"]}).encode()
+
+    both = rewritten(examples, tmp_path / "both.pt2", "models/model.json", pointed)
+    with zipfile.ZipFile(both, "a") as archive:
+        root = archive.namelist()[0].partition("/")[0]
+        archive.writestr(f"{root}/data/WEIGHTS/other", saved.getvalue())
+    assert np.array_equal(opened(both, read(both)).answers(pixels, HALF), plain)
+    assert not ran.exists()
