@@ -51,6 +51,10 @@ class Export(_Copied):
     kind: ClassVar[str] = "export"
 
 
+class Adopt(_Copied):
+    kind: ClassVar[str] = "adopt"
+
+
 def spots(each: int = 2) -> tuple[list[NDArray[np.uint8]], list[int]]:
     """Pictures of one spot of each colour, and their labels."""
     labels = [number % 3 for number in range(3 * each)]
@@ -72,9 +76,12 @@ class BuiltNetworks:
         self.manifest.write_text(self._manifest().model_dump_json(by_alias=True))
 
     def build(self, name: str, model: onnx.ModelProto | None = None, **changes: Any) -> Path:
-        """The folder of a finished build; ``changes``: ``pixels``, ``normalization``, ``classes``, ``content``, ``recipe``."""
+        """The folder of a finished build; ``changes``: its preprocessing, ``classes``, ``content``, ``recipe``, ``trunk``."""
         classes = changes.get("classes", COLOURS)
-        prepared, trunk = self._prepared(classes), self._trunk(planted() if model is None else model)
+        prepared, trunk = (
+            self._prepared(classes),
+            self._trunk(planted() if model is None else model, changes.get("trunk", Export)),
+        )
         keys = {"prepare": prepared.key, "export": trunk.key}
         preprocessing = Preprocessing(pixels=changes.get("pixels", PIXELS), normalization=changes.get("normalization", PLAIN))
         data = summary().model_copy(
@@ -114,8 +121,8 @@ class BuiltNetworks:
         (ready / "labels.json").write_text(json.dumps(list(classes)))
         return obtain(self.store, Prepare(ready=str(ready)), given={})[0]
 
-    def _trunk(self, model: onnx.ModelProto) -> Artifact:
+    def _trunk(self, model: onnx.ModelProto, made_by: type[_Copied]) -> Artifact:
         ready = Path(tempfile.mkdtemp(dir=self.folder))
         onnx.save(model, ready / "model.onnx")
         (ready / "macs.json").write_text(mac_table(model).model_dump_json())
-        return obtain(self.store, Export(ready=str(ready)), given={})[0]
+        return obtain(self.store, made_by(ready=str(ready)), given={})[0]

@@ -16,7 +16,7 @@ from edgecnn.render.progress import Quiet
 from edgecnn.render.ten_crop import ten_crop_lines
 from edgecnn.runner.pixels import UnreadableImage, to_pixels
 from edgecnn.values.preprocessing import PixelRecipe
-from tests.building.built_networks import BuiltNetworks
+from tests.building.built_networks import Adopt, BuiltNetworks
 from tests.graph.planted import spotted
 from tests.house.schemas import FOLDER
 
@@ -59,6 +59,11 @@ def test_what_stands_outside_the_centre_is_found_for_ten_times_the_work(tmp_path
     assert (found.gained, found.lost, found.gain_pp.estimate, found.without_room) == (4, 0, pytest.approx(200 / 3), 0)
     assert found.ten_macs == 10 * found.macs > 0
     assert ten_crop_lines(found)[0].startswith("a (fp32), 6 report images: +66.67 [")
+
+
+def test_a_network_that_was_brought_is_found_as_one_that_was_trained_is(tmp_path: Path) -> None:
+    networks = cornered(tmp_path)
+    assert ten_crop(networks.build("a", pixels=LARGE, trunk=Adopt), networks.store, Quiet()).gained == 4
 
 
 def test_images_that_leave_no_room_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
