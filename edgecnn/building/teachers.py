@@ -39,6 +39,7 @@ def teacher_asked(recipe: Recipe, data: DataSummary, store: Store, versions: Map
 
     Raises:
         UnknownArch: neither a network of the list nor a folder.
+        MissingPackage: the network of the list needs a package of the extra ``zoo``.
         WeightsUnavailable: the network of the list has no pretrained weights to begin with.
         NoTeacher: the folder is no finished build of this store with a trained network.
         TeacherSawOtherImages: the build is of other images, or of other roles of these.

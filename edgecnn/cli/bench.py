@@ -9,7 +9,7 @@ import typer
 
 from edgecnn.cli import options as opt
 from edgecnn.cli.asking import Asked
-from edgecnn.cli.bundle import IdentityOpt, MadeHereOpt, RememberOpt, RequireSignatureOpt, SignersOpt
+from edgecnn.cli.bundle import IdentityOpt, RememberOpt, RequireSignatureOpt, SignersOpt
 from edgecnn.cli.exits import guarded
 from edgecnn.cli.job import Job
 from edgecnn.errors.base import ExitCode
@@ -37,6 +37,15 @@ BenchTargetOpt = Annotated[
     str | None, typer.Option("--target", metavar="DEVICE", help="What the board is; must be what was built for.")
 ]
 AnewOpt = Annotated[bool, typer.Option("--anew", help="Race again where a stored race is fresh enough.")]
+
+BenchMadeHereOpt = Annotated[
+    bool,
+    typer.Option(
+        "--made-here",
+        help="With --allowed-signers and a build's folder: let pass what using its bundle here left in it. Of a bundle alone "
+        "nothing but what it lists is run.",
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -73,7 +82,7 @@ def _bench(  # noqa: PLR0913 - a command line's options are its parameters
     identity: IdentityOpt = None,
     require_signature: RequireSignatureOpt = False,
     remember: RememberOpt = None,
-    made_here: MadeHereOpt = False,
+    made_here: BenchMadeHereOpt = False,
     junit: opt.JunitOpt = None,
     as_json: opt.JsonOpt = False,
     quiet: opt.QuietOpt = False,

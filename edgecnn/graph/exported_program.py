@@ -11,17 +11,17 @@ import io
 import json
 import keyword
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from math import prod
 from pathlib import Path
 from typing import Any, Final
 
+from edgecnn.backends.protocol import TRUNK_OPSET
 from edgecnn.errors.brought import BroughtHoldsObjects, BroughtModelUnusable
 from edgecnn.graph.image_entry import classes_of, image_entry, only_one
 from edgecnn.graph.torch_archive import entries_of, written
 from edgecnn.values.brought import GraphEntry
 
-TRUNK_OPSET: Final = 20
 _MODEL: Final = "models/model.json"
 _CONFIGS: Final = ("data/weights/model_weights_config.json", "data/constants/model_constants_config.json")
 _TABLES: Final = (*_CONFIGS, "archive_format", "archive_version", ".data/version", "byteorder")
@@ -41,7 +41,7 @@ _SIZE_WORDS: Final = re.compile(
     r"(Symbol|Integer|positive|negative|integer|nonnegative|True|False|int_oo|oo|(?:zuf|zf|s|u)\d+|FloorDiv|CeilDiv|Mod|PythonMod|"
     r"ModularIndexing|CleanDiv|Max|Min|IntTrueDiv|TruncToInt|ToFloat)"
 )
-_NAME: Final = re.compile(r"[A-Za-z_]\w*(\.\w+)*", re.ASCII)
+_NAME: Final = re.compile(r"\w+(\.\w+)*", re.ASCII)
 _NAMED: Final = re.compile(r"(\w+_)?name|fqn|class_fqn")
 _VALUES: Final = ("tensor_values", "sym_int_values", "sym_bool_values", "sym_float_values", "custom_obj_values", "config")
 _TREES: Final = ("builtins.tuple", "builtins.list", "builtins.dict", None)
@@ -60,7 +60,7 @@ def read_exported(path: Path, resolution_px: int | None) -> tuple[GraphEntry, in
         BroughtModelUnusable: damaged, no classifier of photographs, or exported while it was training.
         BroughtHoldsObjects: loading it would unpickle objects, or run something else than operators on tensors.
     """
-    _, document, configs = _read(path)
+    _, document, configs = _read(path, (_MODEL, *_CONFIGS))
     _refuse_more_than_a_network(path, document, configs)
     try:
         return _entry(path, document, resolution_px), _parameters(configs)
@@ -96,8 +96,8 @@ def _bare(document: dict[str, Any]) -> dict[str, Any]:
     return {**document, "graph_module": module, "guards_code": []}
 
 
-def _read(path: Path) -> tuple[dict[str, bytes], dict[str, Any], list[dict[str, Any]]]:
-    entries = entries_of(path)
+def _read(path: Path, wanted: Container[str] | None = None) -> tuple[dict[str, bytes], dict[str, Any], list[dict[str, Any]]]:
+    entries = entries_of(path, wanted)
     programs = sorted(name for name in entries if name.startswith("models/"))
     if programs != [_MODEL]:
         said = ", ".join(programs[:3])
@@ -148,7 +148,7 @@ def _no_name(key: str, value: Any) -> str | None:
         said = [str(each) for each in value or ()]
     else:
         said = [str(value)] if value and _NAMED.fullmatch(key) else []
-    return next((name for name in said if not _NAME.fullmatch(name) or any(map(keyword.iskeyword, name.split(".")))), None)
+    return next((name for name in said if not _NAME.fullmatch(name) or keyword.iskeyword(name)), None)
 
 
 def _mapping(value: object) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 
 from edgecnn.errors.brought import BroughtModelUnusable
@@ -19,8 +19,12 @@ _TEXT_BYTES = 64 << 20
 """Torch compresses a program's text, and stores tensors as they are."""
 
 
-def entries_of(path: Path) -> dict[str, bytes]:
-    """Name, without the one folder that holds all of them, to bytes.
+def entries_of(path: Path, wanted: Container[str] | None = None) -> dict[str, bytes]:
+    """Name, without the one folder that holds all of them, to bytes; those that are not wanted have none.
+
+    Args:
+        path: of the file.
+        wanted: names to read; None: all.
 
     Raises:
         BroughtModelUnusable: it is damaged, or no archive as torch writes it: entries that overlap or swell, or share a name.
@@ -32,7 +36,8 @@ def entries_of(path: Path) -> dict[str, bytes]:
             stored = sum(each.file_size for each in held if each.compress_type == zipfile.ZIP_STORED)
             if stored > path.stat().st_size or sum(each.file_size for each in held) - stored > _TEXT_BYTES:
                 raise ValueError("its entries are larger than it")
-            return {name: archive.read(entry) for name, entry in members(archive).items()}
+            inside = members(archive)
+            return {name: archive.read(inside[name]) if wanted is None or name in wanted else b"" for name in inside}
     except (zipfile.BadZipFile, zlib.error, ValueError, NotImplementedError, RuntimeError) as error:
         because = f"it is damaged, or was not written by torch: {error}"
         raise BroughtModelUnusable(path=path, because=because, hint="copy it anew, whole") from error

@@ -12,11 +12,13 @@ import numpy.typing as npt
 import onnx
 import torch
 
+from edgecnn.backends.protocol import TRUNK_OPSET
+from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.brought import BroughtModelUnusable
 from edgecnn.graph.export import quiet_exporter
 from edgecnn.graph.exported_program import archive_to_load
 from edgecnn.graph.feeding import BATCH, feed_of
-from edgecnn.graph.torchscript import TRUNK_OPSET, first_line, load_script
+from edgecnn.graph.torchscript import first_line, load_script
 from edgecnn.values.brought import Feeding, GraphEntry
 
 _WRITE_OVER = "export it by torch.onnx.export, or torch.export.export, and bring that file"
@@ -95,7 +97,7 @@ def exported(path: Path, entry: GraphEntry) -> onnx.ModelProto:
                 _by_dynamo(load_program(path), made)
             else:
                 _by_script(load_script(path), entry, made)
-        except BroughtModelUnusable:
+        except EdgecnnError:
             raise
         except Exception as error:  # noqa: BLE001 - the exporters' exceptions share no class but Exception
             because = f"torch {torch.__version__} cannot export it to ONNX: {first_line(error)}"

@@ -7,24 +7,24 @@ What it may call are operators, and a few of those open files by a name, so the 
 from __future__ import annotations
 
 import io
-import re
 import tokenize
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
 import torch
 
+from edgecnn.backends.protocol import TRUNK_OPSET
 from edgecnn.errors.brought import BroughtHoldsObjects, BroughtModelUnusable
 from edgecnn.graph.export import quiet_exporter
 from edgecnn.graph.image_entry import COLOURS, STATE_SIZE, classes_of
 from edgecnn.graph.torch_archive import entries_of, written
 from edgecnn.values.brought import GraphEntry
 
-TRUNK_OPSET: Final = 20
-_OF_FILES: Final = re.compile(r"\b(?:torch|aten)\.(?:save|load|from_file|hub|classes)\b")
-_FOREIGN: Final = re.compile(r"\bops\.(?!aten\.|prim\.|prims\.|quantized\.)\w+\.\w+")
 _FILES: Final = frozenset(("save", "load", "from_file", "hub", "classes"))
+_SPACES: Final = frozenset(("aten", "prim", "prims", "quantized"))
+"""Of torch's own operators. What else was imported in this process has its own beside them, some of which open files."""
 _BATCHES: Final = (3, 1, 2, 4, 8, 16, 32, 64)
 """Tried in this order; what a program that was traced on a fixed number of images takes is found so. Nobody traces with three."""
 _PASSED_ON: Final = ("aten::clone", "aten::dropout", "aten::contiguous", "aten::detach", "aten::alias", "aten::to")
@@ -39,8 +39,6 @@ def load_script(path: Path) -> torch.jit.ScriptModule:
     """
     entries = entries_of(path)
     for text in _sources(path, entries):
-        if (found := _OF_FILES.search(text) or _FOREIGN.search(text)) is not None:
-            raise BroughtHoldsObjects(path=path, found=f"a call of {found[0]}, which is no operator on tensors")
         if (called := _no_operator(path, text)) is not None:
             raise BroughtHoldsObjects(path=path, found=f"a call of {called}, which is no operator on tensors")
     try:
@@ -97,23 +95,34 @@ def first_line(error: Exception) -> str:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
+@cache
+def _known() -> frozenset[str]:
+    return frozenset(schema.name for schema in torch._C._jit_get_all_schemas())
+
+
 def _no_operator(path: Path, text: str) -> str | None:
     """The first use of ``torch`` or ``ops`` that is no call of an operator, however it is spaced."""
-    known = {schema.name for schema in torch._C._jit_get_all_schemas()}
     try:
         found = tokenize.generate_tokens(io.StringIO(text).readline)
         words = [each.string for each in found if each.type not in (tokenize.NL, tokenize.COMMENT)]
     except (tokenize.TokenError, SyntaxError) as error:
-        raise BroughtModelUnusable(path=path, because="it is damaged: its program cannot be read") from error
+        raise _unreadable(path) from error
     for at, word in enumerate(words):
         if word not in ("torch", "ops") or (at and words[at - 1] == "."):
-            continue
-        parts = words[at : at + (4 if word == "torch" else 6)]
-        said = "".join(parts[: 3 if word == "torch" else 5])
-        space, name = ("aten", parts[2]) if word == "torch" and len(parts) > 2 else (*parts[2:3], *parts[4:5], "", "")[:2]
-        if parts[1:2] != ["."] or f"{space}::{name}" not in known or name in _FILES:
-            return said
+            continue  # behind a dot it is a part of a class's path
+        said = words[at : at + (3 if word == "torch" else 5)]  # torch.relu, ops.aten.relu
+        space, name = ("aten" if word == "torch" else said[2:3], said[-1])
+        if said[1::2] != ["."] * (len(said) // 2) or not _is_own("".join(space), name):
+            return "".join(said)
     return None
+
+
+def _is_own(space: str, name: str) -> bool:
+    return space in _SPACES and f"{space}::{name}" in _known() and name not in _FILES
+
+
+def _unreadable(path: Path) -> BroughtModelUnusable:
+    return BroughtModelUnusable(path=path, because="it is damaged: its program cannot be read", hint="copy it anew, whole")
 
 
 def _sources(path: Path, entries: Mapping[str, bytes]) -> Iterator[str]:
@@ -123,7 +132,7 @@ def _sources(path: Path, entries: Mapping[str, bytes]) -> Iterator[str]:
             try:
                 yield held.decode("utf-8")
             except UnicodeDecodeError as error:
-                raise BroughtModelUnusable(path=path, because="it is damaged: its program cannot be read") from error
+                raise _unreadable(path) from error
 
 
 def _tried(path: Path, module: torch.jit.ScriptModule, side: int, dtype: str) -> tuple[str, int, torch.Tensor]:

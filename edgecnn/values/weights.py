@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal
 
 from edgecnn.values.base import Value
@@ -24,10 +23,6 @@ class WeightsAnswer(Value):
     """True when the network was asked."""
     why: str
     """One sentence."""
-
-    def still_holds(self) -> bool:
-        """False when what the answer points to has gone from this machine."""
-        return self.path is None or Path(self.path).exists()
 
     @property
     def pretrained(self) -> bool:

@@ -195,7 +195,15 @@ def test_a_script_that_opens_files_is_refused_before_it_is_loaded(tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    "said", ["torch . save(image, 'F')", "t = torch", "ops . aten . save(image, 'F')", 'getattr(torch, "save")']
+    "said",
+    [
+        "torch . save(image, 'F')",
+        "t = torch",
+        "ops . aten . save(image, 'F')",
+        'getattr(torch, "save")',
+        'ops . image . read_file("/etc/hostname")',
+        "ops.torchvision.nms(image)",
+    ],
 )
 def test_other_spellings_of_a_call_are_refused(said: str, tmp_path: Path) -> None:
     source = scripted(Classifier(), tmp_path / "mine.pt")
@@ -234,3 +242,11 @@ def test_torch_loads_what_was_looked_at_and_nothing_beside_it(tmp_path: Path) ->
         archive.writestr(f"{root}/data/WEIGHTS/other", saved.getvalue())
     assert np.array_equal(opened(both, read(both)).answers(pixels, HALF), plain)
     assert not ran.exists()
+
+
+def test_networks_as_people_write_them_are_no_attack(tmp_path: Path) -> None:
+    import torchvision
+
+    plain = torch.nn.Sequential(torchvision.models.mobilenet_v3_small(num_classes=4), torch.nn.Softmax(dim=1)).eval()
+    assert read(exported(plain, tmp_path / "mine.pt2", images=2)).classes == 4  # its parts are called 0 and 1
+    assert read(traced(plain, tmp_path / "mine.pt")).classes == 4  # and its classes lie in torchvision.ops
