@@ -31,7 +31,8 @@ def test_swapped_channels_in_the_conversion_fail(copy_kit: CopyKit) -> None:
 
 def test_swapped_channels_in_the_decoder_fail(copy_kit: CopyKit) -> None:
     kit = copy_kit()
-    edit(kit, "runner/pixels.py", "image, recipe.crop_px))", "image, recipe.crop_px))[..., ::-1].copy()")
+    made = "image.crop((left, top, left + recipe.crop_px, top + recipe.crop_px))"
+    edit(kit, "runner/pixels.py", f"np.array({made})", f"np.array({made})[..., ::-1].copy()")
     assert error_of(kit, "selftest") == "golden-pixels-differ"
 
 
