@@ -2,8 +2,8 @@
 
     python -m benchmarks.board_share BUILD [BENCH-OPTION …]
 
-The board is this machine behind an OpenSSH server of its own on 127.0.0.1, so BUILD has to be for ``cpu``. The first call carries
-kits and pixels there; the second, with ``--anew``, finds them, and removes them in the end. *Measuring* is the time inside the
+The board is this machine behind an OpenSSH server of its own on 127.0.0.1, so BUILD has to be for ``cpu``. Both calls race anew;
+the first carries kits and pixels there, the second finds them, and removes them in the end. *Measuring* is the time inside the
 runner's tasks on the board (self-test, evaluation, race); the rest is start, planning, the link, judging and writing the report.
 Bytes are those of the encrypted connection that everything shares, counted on their way to the server.
 """
@@ -64,7 +64,7 @@ def main(build: str, *options: str) -> None:
         proxy = [sys.executable, str(Path(counted_link.__file__).resolve()), "%h", "%p", str(counted)]
         os.environ["EDGECNN_SSH"] = f"{server.client} -o {shlex.quote('ProxyCommand=' + shlex.join(proxy))}"
         print(f"models of the bundle: {models / 2**20:.2f} MiB")
-        for name, more in (("first", []), ("second", ["--anew", "--clean"])):
+        for name, more in (("first", ["--anew"]), ("second", ["--anew", "--clean"])):
             print(f"{name}: {bench(build, [*more, *options], counted)}")
 
 
