@@ -13,6 +13,7 @@ from edgecnn.building.feeding_search import Brought, settle_feeding
 from edgecnn.data.demo import DEMO
 from edgecnn.data.images import open_source
 from edgecnn.data.settled import read_json, write_json
+from edgecnn.errors.base import system_reason
 from edgecnn.errors.brought import (
     BroughtAndNamed,
     BroughtFileMissing,
@@ -40,7 +41,7 @@ from edgecnn.values.weights import WeightsAnswer
 
 _UNKNOWN = ", and whether it was trained on these very images is not known here"
 _KEPT_OUT = "; what it was trained on is said to be these images' role train (data.train = true), which is kept out"
-_REVISION = 3
+_REVISION = 4
 """Raised by hand when the same file would be described otherwise; what was kept by older code is then found anew."""
 
 
@@ -103,7 +104,7 @@ def _check_trained(recipe: Recipe, goal: str) -> None:
     """What a network of the catalogue cannot be asked for."""
     if recipe.model.keep_head:
         _check_kept(recipe, goal)
-    elif not recipe.data.train:
+    elif not recipe.data.train and recipe.synthesis.cutouts is None:
         raise TrainingSwitch()
     if recipe.data.labels is False:
         raise LabelsNeeded(arch=recipe.model.arch)
@@ -141,7 +142,7 @@ def brought_model(recipe: Recipe, data: DataSummary, cache: Path, tell: Progress
         path = path.resolve(strict=True)
         form = form_of(path)
     except OSError as error:
-        raise BroughtFileMissing(path=path, because=(error.strerror or str(error)).lower()) from error
+        raise BroughtFileMissing(path=path, because=system_reason(error)) from error
     asked: dict[str, Any] = {"path": str(path), "preprocessing": recipe.preprocessing.model_dump(mode="json")}
     asked |= {"resolution_px": recipe.model.resolution_px, "data": data.content, "revision": _REVISION}
     if form is not None:

@@ -164,8 +164,12 @@ def _best(brought: Brought, ways: Sequence[Feeding], right: Sequence[NDArray[np.
         raise PreprocessingNotFound(
             path=brought.path, tried=tried, best=trials[0].right, images=trials[0].images, classes=classes
         )
-    rivals = dict.fromkeys(ways[n].name for n in order[1:] if ways[n].name != ways[first].name and _alike(right[first], right[n]))
-    return Settled(feeding=ways[first], stated_by=by, trials=trials, rivals=tuple(rivals))
+    alike = [n for n in order[1:] if _alike(right[first], right[n])]
+    chosen = first
+    if by == "search" and ways[first].channels == "bgr":  # which few networks want: chance is no reason to believe it of one
+        chosen = next((n for n in alike if ways[n].channels == "rgb"), first)
+    rivals = dict.fromkeys(ways[n].name for n in (first, *alike) if ways[n].name != ways[chosen].name)
+    return Settled(feeding=ways[chosen], stated_by=by, trials=trials, rivals=tuple(rivals))
 
 
 def _alike(best: NDArray[np.bool_], other: NDArray[np.bool_]) -> bool:

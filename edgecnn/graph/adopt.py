@@ -6,7 +6,7 @@ everything after the trunk is the same for every network.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from onnx import TensorProto, helper, numpy_helper, version_converter
 from edgecnn.errors.brought import OpsetUnreachable
 from edgecnn.graph.document import INPUT_NAME, OUTPUT_NAME, opset_of
 from edgecnn.graph.entry import SOFTMAXES
+from edgecnn.graph.macs import shapes_at_batch_one
 from edgecnn.values.brought import Channels, GraphEntry
 
 OPSET = 20
@@ -47,7 +48,7 @@ def adopt(model: onnx.ModelProto, entry: GraphEntry, channels: Channels, path: P
     _constants_are_no_inputs(made.graph)
     made = made if entry.quantized and opset_of(made) <= OPSET else _converted(made, path)
     _widen(made.graph)
-    _free_batch(made.graph, entry)
+    _free_batch(made.graph, entry, {} if entry.quantized else shapes_at_batch_one(made))
     _without_softmax(made.graph, entry)
     _rename(made.graph, entry.output, OUTPUT_NAME)
     _new_input(made.graph, entry, channels)
@@ -115,14 +116,39 @@ def _tensors(graph: onnx.GraphProto) -> list[onnx.TensorProto]:
     return [*graph.initializer, *held]
 
 
-def _free_batch(graph: onnx.GraphProto, entry: GraphEntry) -> None:
-    """A Reshape to a constant shape that begins with the fixed batch is made to copy that axis (0, as ONNX defines it)."""
+def _free_batch(graph: onnx.GraphProto, entry: GraphEntry, shapes: Mapping[str, Sequence[int]]) -> None:
+    """A Reshape to a constant shape that begins with the fixed batch is made to copy that axis (0, as ONNX defines it).
+
+    torch's exporter of today says ``allowzero`` of every Reshape, with which a 0 would be a size.
+    """
     if entry.batch is None:
         return
-    shapes = {node.input[1] for node in graph.node if node.op_type == "Reshape" and len(node.input) > 1}
+    if entry.batch == 1:
+        _without_idle_gathers(graph, shapes)
+    reshapes = [node for node in graph.node if node.op_type == "Reshape" and len(node.input) > 1]
     for name, value, put in _constants(graph):
-        if name in shapes and value.ndim == 1 and value.size > 1 and value[0] == entry.batch and 0 not in value[1:]:
-            put(np.concatenate([[0], value[1:]]).astype(np.int64))
+        if value.ndim == 1 and value.size > 1 and value[0] == entry.batch and 0 not in value[1:]:
+            readers = [node for node in reshapes if node.input[1] == name]
+            if readers:
+                put(np.concatenate([[0], value[1:]]).astype(np.int64))
+            for each in readers:
+                del each.attribute[:]  # a Reshape has no other
+
+
+def _without_idle_gathers(graph: onnx.GraphProto, shapes: Mapping[str, Sequence[int]]) -> None:
+    """Take out what flattens a tensor and gathers all of it in order: torch writes its pooling to one pixel so, of one image."""
+    held = {name: value for name, value, _ in _constants(graph)}
+    makers = {name: node for node in graph.node for name in node.output}
+    for node in list(graph.node):
+        flat = makers.get(node.input[0]) if node.op_type == "Gather" else None
+        order = held.get(node.input[1]) if flat is not None else None
+        if flat is None or order is None or flat.op_type != "Reshape" or held.get(flat.input[1], np.zeros(0)).tolist() != [-1]:
+            continue
+        idle = np.array_equal(order.ravel(), np.arange(order.size)) and tuple(shapes.get(flat.input[0], ())) == order.shape
+        if idle:
+            node.CopyFrom(helper.make_node("Identity", [flat.input[0]], list(node.output), name=node.name))
+            if not any(flat.output[0] in each.input for each in graph.node):
+                graph.node.remove(flat)
 
 
 def _constants(graph: onnx.GraphProto) -> list[tuple[str, npt.NDArray[Any], Callable[[npt.NDArray[Any]], None]]]:

@@ -44,6 +44,7 @@ def onnx_logits(path: Path, feed: npt.NDArray[Any], batch: int = 16) -> npt.NDAr
     """
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    options.log_severity_level = 4  # what goes wrong is raised too
     with operators_named(path, Runtime.ONNXRUNTIME):
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name

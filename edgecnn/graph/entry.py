@@ -9,6 +9,7 @@ from typing import Any
 
 import onnx
 
+from edgecnn.errors.base import system_reason
 from edgecnn.errors.brought import BroughtFileMissing, BroughtModelUnusable
 from edgecnn.graph.document import external_files, load_model, opset_of
 from edgecnn.graph.image_entry import Dims, classes_of, image_entry, only_one
@@ -84,7 +85,7 @@ def read_model(path: Path) -> onnx.ModelProto:
     try:
         return load_model(path)
     except (OSError, ValueError, onnx.checker.ValidationError) as error:
-        raise BroughtModelUnusable(path=path, because=f"its weights cannot be read: {error}") from error
+        raise BroughtModelUnusable(path=path, because=f"it cannot be read: {system_reason(error)}") from error
 
 
 def content_of(path: Path, beside: Sequence[str] | None = None) -> Key:
@@ -104,7 +105,7 @@ def content_of(path: Path, beside: Sequence[str] | None = None) -> Key:
             return Key(sha256_of(path))
         return digest_of({name: sha256_of(path.parent / name) for name in beside} | {"": sha256_of(path)})
     except OSError as error:
-        raise BroughtFileMissing(path=path, because=error.strerror or str(error)) from error
+        raise BroughtFileMissing(path=path, because=system_reason(error)) from error
 
 
 # ---------------------------------------------------------------------------------------------------------------------

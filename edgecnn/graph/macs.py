@@ -16,6 +16,7 @@ from onnx import shape_inference
 from edgecnn.errors.export import MacsUnknown
 from edgecnn.graph.document import load_model
 from edgecnn.graph.operations import Product
+from edgecnn.graph.settled import settle
 from edgecnn.values.mac_table import LayerMacs, MacTable
 
 COUNTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
@@ -114,10 +115,17 @@ def shapes_at_batch_one(model: onnx.ModelProto) -> dict[str, list[int]]:
     for output in at_one.graph.output:
         output.type.tensor_type.ClearField("shape")
     image_input(at_one).type.tensor_type.shape.dim[0].dim_value = 1
-    graph = shape_inference.infer_shapes(at_one, data_prop=True).graph
+    shapes = _inferred(at_one)
+    while any(name not in shapes for node in at_one.graph.node for name in node.output if name) and settle(at_one, shapes):
+        shapes = _inferred(at_one) | shapes
+    return shapes
+
+
+def _inferred(model: onnx.ModelProto) -> dict[str, list[int]]:
+    graph = shape_inference.infer_shapes(model, data_prop=True).graph
     shapes = {tensor.name: list(tensor.dims) for tensor in graph.initializer}
     for value in (*graph.input, *graph.output, *graph.value_info):
         dims = value.type.tensor_type.shape.dim
-        if all(dim.HasField("dim_value") for dim in dims):
+        if value.type.tensor_type.HasField("shape") and all(dim.HasField("dim_value") for dim in dims):
             shapes.setdefault(value.name, [dim.dim_value for dim in dims])
     return shapes

@@ -84,11 +84,11 @@ class BroughtModel(Value):
         if not self.trials:
             unproved = "not proved, since the images have no labels"
             return f"preprocessing {self.feeding.describe()}, as the {self.stated_by} states; {unproved}"
-        best = self.trials[0]
-        proved = f"right on {best.right} of {best.images} images"
+        taken = next(each for each in self.trials if each.feeding == self.feeding)
+        proved = f"right on {taken.right} of {taken.images} images"
         if self.stated_by != "search":
             return f"preprocessing {self.feeding.describe()}, as the {self.stated_by} states: {proved}"
-        others = [each for each in self.trials[1:] if each.feeding.normalization != best.feeding.normalization]
-        next_best = f"; next best {others[0].feeding.name}: {others[0].right}" if others else ""
+        others = [each for each in self.trials if each.feeding.name != taken.feeding.name]
+        beside = f"; best other {others[0].feeding.name}: {others[0].right}" if others else ""
         open_ = f"; NOT TOLD APART from {', '.join(self.rivals)} by so few images" if self.rivals else ""
-        return f"preprocessing {self.feeding.describe()}, found by trying {len(self.trials)}: {proved}{next_best}{open_}"
+        return f"preprocessing {self.feeding.describe()}, found by trying {len(self.trials)}: {proved}{beside}{open_}"

@@ -9,7 +9,7 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from edgecnn.building.feeding_search import Brought, Settled, settle_feeding
+from edgecnn.building.feeding_search import Brought, Settled, _best, _ways, settle_feeding
 from edgecnn.data.images import ImageSource, open_source
 from edgecnn.data.manifest import summarize
 from edgecnn.errors.brought import (
@@ -64,6 +64,17 @@ def test_what_these_images_cannot_tell_apart_is_named(photos: ImageSource, tmp_p
     weights.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(level), "fc.w"))
     found = settled(model, photos, tmp_path)
     assert found.feeding.name == "bytes" and found.rivals == ("bytes-bgr",)
+
+
+@pytest.mark.parametrize(("more", "taken"), [(2, "bytes"), (12, "bytes-bgr")])
+def test_blue_comes_first_only_where_chance_does_not_explain_it(more: int, taken: str, tmp_path: Path) -> None:
+    model = classifier("bytes", layout="NHWC", dtype="uint8")
+    brought = Brought(path=tmp_path / "mine.onnx", entry=read_entry(model, tmp_path / "mine.onnx"), stated=None)
+    red, blue = (_ways(name, 32, PreprocessingChoice())[0] for name in ("bytes", "bytes-bgr"))
+    often = np.arange(100) < 80
+    found = _best(brought, [red, blue], [often, np.arange(100) < 80 + more], "search", 0.1)
+    assert found.feeding.name == taken and found.rivals == (("bytes-bgr",) if taken == "bytes" else ())
+    assert [trial.right for trial in found.trials] == [80 + more, 80]
 
 
 def test_the_files_own_word_is_taken_and_held_against_images(photos: ImageSource, tmp_path: Path) -> None:

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+import torch
 from onnxruntime.quantization import quantize_dynamic
+from torch import nn
 
 from edgecnn.errors.brought import BroughtFileMissing, BroughtModelUnusable, OpsetUnreachable
 from edgecnn.errors.export import ExternalDataOutside
@@ -175,3 +177,27 @@ def test_an_opset_that_cannot_be_had_names_why(tmp_path: Path) -> None:
     entry = read_entry(model, tmp_path / "mine.onnx")
     with pytest.raises(OpsetUnreachable, match="RMSNormalization"):
         adopt(model, entry, "rgb", tmp_path / "mine.onnx")
+
+
+class Flattened(nn.Module):
+    """What torch's exporter writes a Reshape with ``allowzero`` for."""
+
+    def __init__(self, pool: nn.Module) -> None:
+        super().__init__()
+        self.conv, self.pool, self.fc = nn.Conv2d(3, 8, 3, stride=2), pool, nn.Linear(8, 4)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return self.fc(torch.flatten(self.pool(self.conv(image)), 1))
+
+
+@pytest.mark.parametrize("pool", [nn.AdaptiveAvgPool2d(1), nn.AdaptiveMaxPool2d(1)], ids=["gathered", "plain"])
+def test_one_image_a_call_as_torch_exports_it_today_becomes_any_number(pool: nn.Module, tmp_path: Path) -> None:
+    network, path = Flattened(pool).eval(), tmp_path / "mine.onnx"
+    torch.onnx.export(network, (torch.zeros(1, 3, SIDE, SIDE),), str(path), dynamo=True, verbose=False)
+    assert any(each.name == "allowzero" and each.i for node in onnx.load(path).graph.node for each in node.attribute)
+    model = read_model(path)
+    made = adopt(model, read_entry(model, path), "rgb", path)
+    save_model(made, tmp_path / "trunk.onnx")
+    images = torch.rand(5, 3, SIDE, SIDE)
+    ours = onnx_logits(tmp_path / "trunk.onnx", images.numpy())
+    np.testing.assert_allclose(ours, network(images).detach().numpy(), atol=1e-5)
