@@ -9,6 +9,7 @@ from pathlib import Path
 from edgecnn.building.bundle.verify import Verified
 from edgecnn.building.bundle_rows import Measured
 from edgecnn.building.publish import write_text_atomically
+from edgecnn.errors.base import system_reason
 from edgecnn.errors.outputs import NotOverwritten, OutputUnwritable
 from edgecnn.measure.kits import KitRef
 from edgecnn.store.profiles import StoredProfile
@@ -34,7 +35,7 @@ def output_folder(asked: Path | None, verified: Verified) -> Path:
             raise NotOverwritten(path=out, because=f"it holds other files and no {REPORTED}")
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputUnwritable(path=out, because=error.strerror or str(error)) from error
+        raise OutputUnwritable(path=out, because=system_reason(error)) from error
     return out
 
 
@@ -49,7 +50,7 @@ def write_bench(found: BundleBench, measured: Measured, out: Path) -> BundleBenc
         whole = found.model_copy(update={"profiles": profiles, "output": str(out)})
         write_text_atomically(out / REPORTED, whole.model_dump_json(indent=1, by_alias=True) + "\n")
     except OSError as error:
-        raise OutputUnwritable(path=out, because=error.strerror or str(error)) from error
+        raise OutputUnwritable(path=out, because=system_reason(error)) from error
     return whole
 
 

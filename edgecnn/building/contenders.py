@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from edgecnn.building.build_folder import BUNDLE, CHOICE, PLAN, REPORT
 from edgecnn.building.devices import load_devices, local_facts, matches
 from edgecnn.building.origin import origin_of
+from edgecnn.errors.base import system_reason
 from edgecnn.errors.comparing import BundleUnreadable, KitNotCarried, NoBuildToCompare
 from edgecnn.measure.kits import KitRef
 from edgecnn.values.comparison import Contender, Origin, PinnedBuild
@@ -188,11 +189,7 @@ def _opened(place: Path, digest: str) -> KitRef:
     try:
         kit = KitRef.at(place)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        reason = (
-            error.strerror
-            if isinstance(error, OSError) and error.strerror
-            else f"it is no kit's manifest ({type(error).__name__})"
-        )
+        reason = system_reason(error) if isinstance(error, OSError) else f"it is no kit's manifest ({type(error).__name__})"
         raise BundleUnreadable(path=manifest, because=reason) from error
     if kit.digest != digest:
         raise BundleUnreadable(path=manifest, because=f"its SHA-256 is {kit.digest[:12]}…, in {CHOICE} {digest[:12]}…")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgecnn.backends.installed import require_packages
+from edgecnn.errors.base import system_reason
 from edgecnn.errors.brought import BroughtFileMissing
 from edgecnn.errors.costing import CostUnknown, UnknownLayer
 from edgecnn.errors.scaling import ScaleOfAFile
@@ -88,7 +89,7 @@ def cost_of_file(path: Path) -> NetworkCost:
     try:
         model = load_model(path)
     except OSError as error:
-        raise BroughtFileMissing(path=path, because=(error.strerror or str(error)).lower()) from error
+        raise BroughtFileMissing(path=path, because=system_reason(error)) from error
     try:
         image, shape = image_input(model).name, image_shape(model)
     except (StopIteration, KeyError) as error:

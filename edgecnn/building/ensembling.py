@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from edgecnn.backends.installed import require_packages
 from edgecnn.building.built_network import BuiltNetwork, built_network
 from edgecnn.building.toml_value import toml_value
+from edgecnn.errors.base import system_reason
 from edgecnn.errors.looking import MemberQuantized, MembersDiffer, OneMember
 from edgecnn.errors.outputs import NotOverwritten, OutputUnwritable
 from edgecnn.judging.gain import gain_pp, share_right
@@ -53,7 +54,7 @@ def make_ensemble(folders: Sequence[Path], out: Path, store: Store, tell: Progre
         try:
             save_model(whole, out)
         except OSError as error:
-            raise OutputUnwritable(path=out, because=(error.strerror or str(error)).lower()) from error
+            raise OutputUnwritable(path=out, because=system_reason(error)) from error
         return _described(members, out, tuple(parameters_of(part.model) for part in parts), tell)
 
 

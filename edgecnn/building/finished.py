@@ -19,6 +19,7 @@ from edgecnn.building.page_gathering import read_report
 from edgecnn.building.plan import is_of_a_device
 from edgecnn.building.recipes import pipeline_names
 from edgecnn.building.resolved import Resolved
+from edgecnn.errors.base import system_reason
 from edgecnn.errors.comparing import BundleUnreadable
 from edgecnn.errors.judging import BuildDamaged, FolderOrPipeline, NoBuildToJudge, PlanOfAnotherBuild
 from edgecnn.measure.kits import KitRef
@@ -112,7 +113,7 @@ def check_files(kit: KitRef, command: str) -> None:
         try:
             found = sha256_of(kit.folder / name)
         except OSError as error:
-            raise BuildDamaged(path=kit.folder / name, because=error.strerror or str(error), command=command) from error
+            raise BuildDamaged(path=kit.folder / name, because=system_reason(error), command=command) from error
         if found != fact["sha256"]:
             because = f"its SHA-256 is {found[:12]}…, in kit.json {fact['sha256'][:12]}…"
             raise BuildDamaged(path=kit.folder / name, because=because, command=command)
@@ -129,7 +130,7 @@ def planned(path: Path) -> tuple[Resolved, Mapping[str, str]]:
         keys = {step["id"]: step["key"] for step in found["steps"] if not is_of_a_device(step["id"])}
         return Resolved.model_validate(found["resolved"]), keys
     except OSError as error:
-        raise BundleUnreadable(path=path, because=error.strerror or str(error)) from error
+        raise BundleUnreadable(path=path, because=system_reason(error)) from error
     except (ValidationError, ValueError, KeyError, TypeError) as error:
         because = f"it is no plan of this version ({type(error).__name__})"
         raise BundleUnreadable(path=path, because=because) from error

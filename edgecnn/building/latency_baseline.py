@@ -19,6 +19,7 @@ from edgecnn.building.contenders import Side, side_of
 from edgecnn.building.publish import write_text_atomically
 from edgecnn.building.ran_on import contradiction
 from edgecnn.building.reported_race import reported_race
+from edgecnn.errors.base import system_reason
 from edgecnn.errors.ci import ResultFileUnwritable
 from edgecnn.errors.comparing import LatencyBaselineUnreadable, NoRecordedRace
 from edgecnn.errors.measuring import RunsUnusable
@@ -96,7 +97,7 @@ def write_baseline(baseline: LatencyBaseline, path: Path) -> None:
     try:
         write_text_atomically(path, baseline.model_dump_json(indent=1, by_alias=True) + "\n")
     except OSError as error:
-        raise ResultFileUnwritable(option="--out", path=path, because=error.strerror or str(error)) from error
+        raise ResultFileUnwritable(option="--out", path=path, because=system_reason(error)) from error
 
 
 def read_baseline(path: Path) -> LatencyBaseline:
@@ -109,7 +110,7 @@ def read_baseline(path: Path) -> LatencyBaseline:
         content = path.read_bytes()
         baseline = LatencyBaseline.model_validate_json(content)
     except OSError as error:
-        raise LatencyBaselineUnreadable(path=path, because=error.strerror or str(error)) from error
+        raise LatencyBaselineUnreadable(path=path, because=system_reason(error)) from error
     except ValidationError as error:
         if _is_pin(content):
             hint = f"edgecnn judge HEAD --against {shlex.quote(str(path))} races a build against it"

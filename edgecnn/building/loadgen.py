@@ -10,6 +10,7 @@ from pathlib import Path
 
 from edgecnn.building.build_folder import BUNDLE
 from edgecnn.building.contenders import side_of
+from edgecnn.errors.base import system_reason
 from edgecnn.errors.building import OutputUnusable
 from edgecnn.errors.comparing import NoBuildToCompare
 from edgecnn.errors.host import RunnerFailed
@@ -58,7 +59,7 @@ def measure_and_write(subject: Subject, asked: LoadAsked, tell: Progress) -> Wri
         out.mkdir(parents=True, exist_ok=True)
         filled = any(out.iterdir())
     except OSError as error:
-        raise OutputUnusable(folder=out, because=error.strerror or str(error)) from error
+        raise OutputUnusable(folder=out, because=system_reason(error)) from error
     if filled:
         raise OutputUnusable(folder=out, because="it holds something already")
     report = measure(Bench(kit=kit, asked=asked, out=out, tell=tell))

@@ -20,6 +20,7 @@ from edgecnn.building.intact import STAMPS, is_intact, settled_stamps
 from edgecnn.building.plan import Plan
 from edgecnn.data.demo import DEMO
 from edgecnn.data.layout import root_of
+from edgecnn.errors.base import system_reason
 from edgecnn.errors.building import OutputAmongData, OutputHoldsOtherFiles, OutputUnusable
 from edgecnn.errors.bundle import BundleManifestUnreadable
 from edgecnn.judging.baseline import BaselineRecord
@@ -51,7 +52,7 @@ def check_output(folder: Path, data: str) -> None:
             raise OutputAmongData(out=folder, data=Path(data))
         _try_to_make(folder)
     except OSError as error:
-        raise OutputUnusable(folder=folder, because=error.strerror or str(error)) from error
+        raise OutputUnusable(folder=folder, because=system_reason(error)) from error
     except ValueError as error:  # a NUL inside the path
         raise OutputUnusable(folder=folder, because=str(error)) from error
     bundle = folder / BUNDLE
@@ -80,10 +81,15 @@ def output_lock(folder: Path) -> Iterator[None]:
 
 def write_text_atomically(path: Path, text: str) -> None:
     """Replace a file by one rename, so that a reader never sees half of it."""
+    write_bytes_atomically(path, text.encode("utf-8"))
+
+
+def write_bytes_atomically(path: Path, content: bytes) -> None:
+    """As ``write_text_atomically``, for what is no text."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content)
         Path(name).chmod(0o644)
         Path(name).replace(path)
     except BaseException:

@@ -24,6 +24,7 @@ from edgecnn.store.store import Store
 from edgecnn.values.recipe import Recipe
 from edgecnn.values.recipe_settings import Differing, RecipeDifference, RecipeSettings, Setting
 from edgecnn.values.stage import Progress
+from edgecnn.values.synthesis import images_trained_on
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 TITLE = "edgecnn recipe"
@@ -167,7 +168,8 @@ def _filled_from(known: Settled) -> dict[str, str]:
     arch = arch_named(recipe.model.arch)
     native = recipe.model.resolution_px == arch.resolution_px
     own = "filled in: the network's own" if native else "filled in: small, for the demo's small images"
-    images = f"{data.counts['train']:,} training images"
+    count = images_trained_on(data, known.synthesis, photographs=recipe.data.train)
+    images = f"{count:,} training images"
     spec = settled(arch, recipe.model.scale, None, arch.resolution_px).spec
     mode = _MODES[mode_of(recipe.train, spec, weights)]
     return {
@@ -178,6 +180,7 @@ def _filled_from(known: Settled) -> dict[str, str]:
         "train.label_smoothing": f"filled in: {mode}",
         "train.transfer": f"filled in: {mode}",
         "train.augment": f"filled in: {mode}",
+        "synthesis.size_px": "filled in: as large as training images are kept",
         "quantize.images": "filled in: every calibration image",
     }
 

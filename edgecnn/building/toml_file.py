@@ -19,7 +19,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.base import EdgecnnError, system_reason
 from edgecnn.errors.toml import FileUnreadable, NotToml
 
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -65,7 +65,7 @@ def read_table(path: Path) -> dict[str, Any]:
         with path.open("rb") as file:
             data = file.read(LARGEST_BYTES + 1)
     except OSError as error:
-        raise FileUnreadable(path=path, reason=error.strerror or type(error).__name__) from error
+        raise FileUnreadable(path=path, reason=system_reason(error)) from error
     except ValueError as error:  # a NUL inside the path
         raise FileUnreadable(path=path, reason=str(error)) from error
     try:

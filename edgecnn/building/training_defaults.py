@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgecnn.building.heads import require_fitting_head, require_something_frozen
+from edgecnn.building.heads import require_fitting_head, require_something_frozen, require_something_shared
 from edgecnn.building.teaching import require_teachable
 from edgecnn.errors.training import NothingToTransfer
 from edgecnn.models.compound import keeps_all
@@ -34,6 +34,7 @@ def completed_training(asked: Recipe, arch: ArchSpec, images: int, weights: Weig
         raise NothingToTransfer(arch=arch.name, asked=train.transfer, why=weights.why)
     require_fitting_head(asked, mode, weights.why)
     require_something_frozen(asked, mode, weights.why)
+    require_something_shared(asked, mode)
     require_teachable(asked, mode)
     default = "all" if train.head == "linear" else "head"
     transfer = "scratch" if mode == "scratch" else train.transfer or default

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from edgecnn.building.assemble import Scene, history_of
+from edgecnn.building.assemble import Scene, history_of, made_images
 from edgecnn.building.request import BuildRequest
+from edgecnn.building.synthesis import synthesis_facts, synthesis_notices
 from edgecnn.judging.agreement import NO_LABELS
 from edgecnn.measure.kits import KitRef
 from edgecnn.values.brought import BroughtModel
@@ -100,6 +101,7 @@ def _of_the_training(scene: Scene) -> list[str]:
         )
     if balance != "none":
         said.append(f"classes count alike in training (train.balance = {balance!r}), however many images each has")
+    said += synthesis_notices(resolved, synthesis_facts(resolved, made_images(scene)))
     said += _of_the_teacher(scene)
     if (transfer := (history_of(scene) or {}).get("transfer")) is not None:
         said.append(transfer)

@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from edgecnn.errors.base import EdgecnnError, ExitCode
+from edgecnn.errors.base import EdgecnnError, ExitCode, system_reason
 from edgecnn.errors.building import ResultsNotWritten
 
 _STDOUT_IS_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
@@ -41,7 +41,7 @@ def _told(body: Callable[[], ExitCode], *, as_json: bool, debug: bool) -> ExitCo
         if error.errno not in _STDOUT_IS_FULL or error.filename is not None:
             return _own_fault(error, as_json=as_json)
         _drop_unwritable()
-        return _tell(ResultsNotWritten(because=error.strerror or str(error)), as_json=as_json)
+        return _tell(ResultsNotWritten(because=system_reason(error)), as_json=as_json)
     except EdgecnnError as error:
         return _tell(error, as_json=as_json, traced=error if debug else None)
     except KeyboardInterrupt:

@@ -11,7 +11,7 @@ import typer
 
 from edgecnn.cli import options as opt
 from edgecnn.cli.exits import guarded
-from edgecnn.errors.base import EdgecnnError, ExitCode
+from edgecnn.errors.base import EdgecnnError, ExitCode, system_reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +22,7 @@ ARCH, DEVICE, DROP_PP = "mobilenet-v3-large", "cpu", 1.0
 """A network that fits every device here, this machine, and the default gate."""
 PhotosArg = Annotated[
     str,
-    typer.Argument(metavar="FOLDER", help="Photographs, as --data takes them: sub-folders, a list (CSV, Parquet) or a zip."),
+    typer.Argument(metavar="FOLDER", help="Photographs, as --data takes them: sub-folders, IDX files, a list or a zip."),
 ]
 FileOpt = Annotated[Path, typer.Option("--out", metavar="FILE.toml", help="The recipe to write.")]
 DropOpt = Annotated[float | None, typer.Option("--drop-pp", min=0.0, max=100.0, help="Accuracy that may be lost, in points.")]
@@ -86,7 +86,7 @@ def _write(folder: str, out: Path, given: _Given, quiet: bool) -> ExitCode:
     try:
         write_text_atomically(out, text)
     except OSError as error:
-        raise RecipeUnwritable(path=out, because=error.strerror or str(error)) from error
+        raise RecipeUnwritable(path=out, because=system_reason(error)) from error
     show_lines([f"{out} is written; edgecnn build {out} builds it"])
     return ExitCode.OK
 

@@ -6,7 +6,9 @@ of edgecnn, so that everything may import it.
 
 from __future__ import annotations
 
+import importlib
 import re
+from collections.abc import Mapping
 from enum import IntEnum
 from typing import ClassVar
 
@@ -47,8 +49,37 @@ class EdgecnnError(Exception):
         """The error for ``--json``."""
         return {"ref": self.ref, "what": self.what, "because": self.because, "hint": self.hint}
 
+    def kept(self) -> dict[str, str | None]:
+        """The error for ``error_again`` in another process: its facts and where its class stands."""
+        return {**self.facts(), "module": type(self).__module__, "class": type(self).__name__}
+
     def __reduce__(self) -> tuple[object, ...]:
         return (_again, (type(self), self.what, self.because, self.hint))
+
+
+def system_reason(error: Exception) -> str:
+    """Why the system refused, as it stands behind a colon: ``permission denied``."""
+    said = getattr(error, "strerror", None)
+    return said.lower() if said else str(error) or type(error).__name__
+
+
+def error_again(kept: Mapping[str, str | None]) -> EdgecnnError:
+    """The error that another process wrote down as ``kept``. Its class may be one that is not imported here yet.
+
+    Raises:
+        LookupError: no class of ``edgecnn.errors`` is named there; it says what the error said.
+    """
+    module, name = kept.get("module") or "", kept.get("class") or ""
+    kind = None
+    if module.startswith("edgecnn.errors."):
+        try:
+            kind = getattr(importlib.import_module(module), name, None)
+        except ImportError:
+            kind = None
+    if not (isinstance(kind, type) and issubclass(kind, EdgecnnError)):
+        said = ": ".join(filter(None, (kept.get("what"), kept.get("because"))))
+        raise LookupError(f"{said} [{kept.get('ref')}], of an unknown class {module}.{name}")
+    return _again(kind, kept["what"] or "", kept["because"], kept["hint"])
 
 
 def _again(kind: type[EdgecnnError], what: str, because: str | None, hint: str | None) -> EdgecnnError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from edgecnn.errors.base import EdgecnnError, ExitCode
+from edgecnn.errors.base import EdgecnnError, ExitCode, system_reason
 
 
 class RunnerFailed(EdgecnnError):
@@ -55,7 +55,7 @@ class RunnerNotStarted(EdgecnnError):
     ref = "runner-not-started"
 
     def __init__(self, *, folder: object, why: OSError) -> None:
-        super().__init__(what=f"{folder}: no runner could be started here", because=why.strerror or str(why))
+        super().__init__(what=f"{folder}: no runner could be started here", because=system_reason(why))
 
 
 def _command(argv: Sequence[str]) -> str:

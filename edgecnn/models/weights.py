@@ -21,6 +21,7 @@ import urllib.request
 from base64 import urlsafe_b64decode
 from pathlib import Path
 
+from edgecnn.errors.base import system_reason
 from edgecnn.errors.weights import WeightsFileMissing, WeightsNotAFile, WeightsUnavailable, WeightsUnreadable
 from edgecnn.models.weights_file import format_of
 from edgecnn.values.arch import ArchSpec, PretrainedWeights
@@ -164,7 +165,7 @@ def _file(choice: str) -> WeightsAnswer:
     except UnicodeEncodeError as error:
         raise WeightsUnreadable(path=path, reason="its path is no UTF-8: the report could not name it") from error
     except OSError as error:
-        raise WeightsUnreadable(path=path, reason=(error.strerror or str(error)).lower()) from error
+        raise WeightsUnreadable(path=path, reason=system_reason(error)) from error
     why = f"training starts from the weights in {path.name}"
     return WeightsAnswer(choice=choice, kind="file", path=str(path.resolve()), sha256=sha256, why=why)
 
@@ -178,7 +179,7 @@ def _refuse_other_than_file(path: Path) -> None:
     except (FileNotFoundError, NotADirectoryError, ValueError):  # a NUL inside the path is the last
         raise WeightsFileMissing(path=path) from None
     except OSError as error:
-        raise WeightsUnreadable(path=path, reason=(error.strerror or str(error)).lower()) from error
+        raise WeightsUnreadable(path=path, reason=system_reason(error)) from error
     if not stat.S_ISREG(mode):
         raise WeightsNotAFile(path=path, kind="a pipe or a device")
 

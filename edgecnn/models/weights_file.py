@@ -17,6 +17,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import IO, Final, Literal
 
+from edgecnn.errors.base import system_reason
 from edgecnn.errors.weights import WeightsHoldObjects, WeightsUnreadable
 
 WeightsFormat = Literal["safetensors", "torch"]
@@ -75,7 +76,7 @@ def format_of(path: Path) -> WeightsFormat:
             if head[8:9] == b"{":
                 return _safetensors(path, file, size)
     except OSError as error:
-        raise WeightsUnreadable(path=path, reason=(error.strerror or str(error)).lower()) from error
+        raise WeightsUnreadable(path=path, reason=system_reason(error)) from error
     raise WeightsUnreadable(path=path, reason=f"it looks like {_looks_like(head)}" if head else "it is empty")
 
 

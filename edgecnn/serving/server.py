@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from http.server import ThreadingHTTPServer
 from typing import Any, Final, NamedTuple
 
+from edgecnn.errors.base import system_reason
 from edgecnn.errors.serving import AddressUnusable, PortInUse
 from edgecnn.serving.answering import Answering
 from edgecnn.serving.handler import NO_PLACE, Handler
@@ -158,5 +159,5 @@ def _refusal(place: Place, error: OSError | UnicodeError, bundle: str) -> PortIn
     number = getattr(error, "errno", None)
     if number == errno.EADDRINUSE:
         return PortInUse(host=place.host, port=place.port, bundle=bundle)
-    because = "no such address" if isinstance(error, (socket.gaierror, UnicodeError)) else getattr(error, "strerror", str(error))
+    because = "no such address" if isinstance(error, (socket.gaierror, UnicodeError)) else system_reason(error)
     return AddressUnusable(host=place.host, port=place.port, because=_UNBOUND.get(number or 0, because), bundle=bundle)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.base import EdgecnnError, system_reason
 from edgecnn.errors.store import StoreFull, StoreUnusable
 
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -80,5 +80,5 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _in_words(error: OSError) -> str:
-    words = (error.strerror or str(error)).lower()
+    words = system_reason(error)
     return f"{words}: {error.filename}" if error.filename else words

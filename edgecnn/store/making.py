@@ -21,7 +21,7 @@ from edgecnn.store.failures import failure_of_maker, named_failures
 from edgecnn.store.layout import FILES, RECORD, STARTED, Layout
 from edgecnn.store.wanted import Wanted
 from edgecnn.values.artifact import Artifact, Record
-from edgecnn.values.stage import Progress, Role
+from edgecnn.values.stage import Plotting, Progress, Role
 
 _BYTE_CODE = "__pycache__"
 Maker = Callable[[Mapping[Role, Path], Path, Progress], None]
@@ -42,6 +42,16 @@ class NoteTaker:
         """Keep and pass on."""
         self.notes.append(text)
         self._tell.note(text)
+
+    def begin(self, step_id: str) -> None:
+        """Pass on."""
+        if isinstance(self._tell, Plotting):
+            self._tell.begin(step_id)
+
+    def plot(self, phase: str, epoch: int, figures: Mapping[str, float]) -> None:
+        """Pass on."""
+        if isinstance(self._tell, Plotting):
+            self._tell.plot(phase, epoch, figures)
 
 
 @dataclass(frozen=True)

@@ -35,9 +35,9 @@ class Store:
         Nothing is created before something is stored. A store that can only be read still serves what it has.
 
         Raises:
-            StoreUnusable: the place is no folder, cannot be read, or cannot be created.
+            StoreUnusable: the place is unknown, is no folder, cannot be read, or cannot be created.
         """
-        place = (root or default_root()).expanduser().absolute()
+        place = root.expanduser().absolute() if root else default_root()
         with named_failures(place, "opening the store"):
             existing = nearest_existing(place)
             if not existing.is_dir():
@@ -70,8 +70,17 @@ class Store:
 
 
 def default_root() -> Path:
-    """$EDGECNN_STORE, else ``edgecnn`` in the XDG cache folder; a relative $XDG_CACHE_HOME is ignored, as XDG demands."""
-    if stated := os.environ.get("EDGECNN_STORE"):
-        return Path(stated)
+    """$EDGECNN_STORE, else ``edgecnn`` in the XDG cache folder, absolute.
+
+    A relative $XDG_CACHE_HOME is ignored, as XDG demands.
+
+    Raises:
+        StoreUnusable: nothing is stated, and whoever asks has no home folder.
+    """
     cache = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    return (cache if cache.is_absolute() else Path("~/.cache")) / "edgecnn"
+    stated = os.environ.get("EDGECNN_STORE")
+    place = Path(stated) if stated else (cache if cache.is_absolute() else Path("~/.cache")) / "edgecnn"
+    try:
+        return place.expanduser().absolute()
+    except RuntimeError as error:
+        raise StoreUnusable(root=place, because="the home folder is unknown") from error

@@ -284,8 +284,8 @@ def test_broken_toml_names_the_line(tmp_path: Path) -> None:
 def test_a_file_that_is_not_there_or_a_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileUnreadable) as caught:
         parse_target("./nowhere.toml")
-    assert caught.value.line() == "nowhere.toml cannot be read: No such file or directory [file-unreadable]"
-    with pytest.raises(FileUnreadable, match="Is a directory"):
+    assert caught.value.line() == "nowhere.toml cannot be read: no such file or directory [file-unreadable]"
+    with pytest.raises(FileUnreadable, match="is a directory"):
         load_device_file(tmp_path)
 
 

@@ -103,7 +103,7 @@ def test_an_edited_time_is_noticed(board: tuple[Path, Path], tmp_path: Path) -> 
     [
         ("{", "Invalid JSON"),
         ('{"schema": "edgecnn.baseline/1"}', "schema: Input should be 'edgecnn.latency-baseline/1'"),
-        (None, "No such file or directory"),
+        (None, "no such file or directory"),
     ],
 )
 def test_what_is_no_latency_baseline_is_refused(tmp_path: Path, text: str | None, because: str) -> None:

@@ -293,7 +293,7 @@ def test_an_output_that_is_a_file_is_refused_and_untouched(tmp_path: Path) -> No
     with pytest.raises(OutputUnusable) as caught:
         check_output(tmp_path / "out", "demo")
     assert caught.value.line() == (
-        f"{tmp_path}/out cannot hold the results: Not a directory — choose another folder with --out FOLDER [output-unusable]"
+        f"{tmp_path}/out cannot hold the results: not a directory — choose another folder with --out FOLDER [output-unusable]"
     )
     assert (tmp_path / "out").read_text() == "mine"
 

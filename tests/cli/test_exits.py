@@ -58,7 +58,7 @@ def test_a_full_disk_behind_stdout_is_one_line_and_no_verdict(words: tuple[str, 
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert done.returncode == 3
     assert done.stderr == (
-        "edgecnn: error: the results could not be written to stdout: No space left on device"
+        "edgecnn: error: the results could not be written to stdout: no space left on device"
         " — the same command gives them again [results-not-written]\n"
     )
 

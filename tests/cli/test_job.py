@@ -87,7 +87,7 @@ def test_a_call_that_is_killed_leaves_no_older_verdict(builder: Builder, tmp_pat
 def test_a_file_that_cannot_be_written_is_bad_input_before_any_work(builder: Builder, tmp_path: Path) -> None:
     done = run("build", "--junit", str(tmp_path / "absent" / "gates.xml"))
     assert done.exit_code == 2
-    assert done.stderr.endswith("No such file or directory — choose another file with --junit [result-file-unwritable]\n")
+    assert done.stderr.endswith("no such file or directory — choose another file with --junit [result-file-unwritable]\n")
     assert builder.asked == []
 
 

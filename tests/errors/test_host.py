@@ -40,4 +40,4 @@ def test_runner_timed_out() -> None:
 
 def test_runner_not_started() -> None:
     error = RunnerNotStarted(folder=Path("/kit"), why=FileNotFoundError(2, "No such file or directory"))
-    assert error.line() == "/kit: no runner could be started here: No such file or directory [runner-not-started]"
+    assert error.line() == "/kit: no runner could be started here: no such file or directory [runner-not-started]"

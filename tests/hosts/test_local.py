@@ -121,7 +121,7 @@ def test_a_runner_that_falls_silent_is_killed_with_all_it_started(copy_kit: Copy
 
 
 def test_a_folder_that_is_not_there_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(RunnerNotStarted, match="no runner could be started here: No such file or directory"):
+    with pytest.raises(RunnerNotStarted, match="no runner could be started here: no such file or directory"):
         LocalHost().run(Task(tmp_path / "nowhere", "selftest"), lease_s=5, tell=Heard())
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from edgecnn.errors.store import StoreUnusable
-from edgecnn.store.store import Store
+from edgecnn.store.store import Store, default_root
 
 
 def test_the_store_is_where_it_is_said_to_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -20,8 +21,20 @@ def test_the_store_is_where_it_is_said_to_be(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setenv("HOME", str(tmp_path))
     for unset in ("", "relative"):
         monkeypatch.setenv("XDG_CACHE_HOME", unset)
-        assert Store.open().root == tmp_path / ".cache" / "edgecnn"
+        assert Store.open().root == default_root() == tmp_path / ".cache" / "edgecnn"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_without_a_home_the_store_asks_for_a_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("EDGECNN_STORE", "XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 2**31 - 9)  # of nobody, as in a container that is told a user by number
+    with pytest.raises(StoreUnusable) as refused:
+        default_root()
+    assert refused.value.line() == (
+        "the store ~/.cache/edgecnn cannot be used: the home folder is unknown"
+        " — set EDGECNN_STORE=FOLDER to a folder that you can write to [store-unusable]"
+    )
 
 
 def test_a_relative_root_stays_where_it_was_when_the_process_moves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

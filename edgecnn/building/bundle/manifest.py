@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from edgecnn.errors.base import system_reason
 from edgecnn.errors.bundle import BundleManifestUnreadable
 from edgecnn.measure.kits import KitRef
 from edgecnn.values.artifact import FileFact
@@ -82,7 +83,7 @@ def published_manifest(bundle: Path) -> BundleManifest | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        raise BundleManifestUnreadable(path=str(path), because=error.strerror or str(error)) from error
+        raise BundleManifestUnreadable(path=str(path), because=system_reason(error)) from error
     return parse_manifest(content, str(path))
 
 

@@ -17,6 +17,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Final, Literal, Protocol
 
+from edgecnn.errors.base import system_reason
 from edgecnn.errors.bundle import BundleArchiveRefused, BundleEntryRefused, BundleFileMissing, NoBundleHere
 
 FILES_MAX: Final = 65_000
@@ -55,7 +56,7 @@ def open_bundle(path: Path) -> Opened:
     try:
         folder, file = path.is_dir(), path.is_file()
     except OSError as error:  # a name that is too long, a folder above it that may not be entered
-        raise NoBundleHere(path=path, because=error.strerror or str(error)) from error
+        raise NoBundleHere(path=path, because=system_reason(error)) from error
     if folder:
         return FolderForm(path)
     if not file:
@@ -90,7 +91,7 @@ class FolderForm:
         try:
             self.files: Mapping[str, int] = dict(islice(_listed(folder, folder, ""), FILES_MAX + 1))
         except OSError as error:
-            raise NoBundleHere(path=folder, because=error.strerror or str(error)) from error
+            raise NoBundleHere(path=folder, because=system_reason(error)) from error
         if len(self.files) > FILES_MAX:
             raise NoBundleHere(path=folder, because=f"it holds more than {FILES_MAX:,} files")
 
@@ -106,7 +107,7 @@ class FolderForm:
         except FileNotFoundError as error:
             raise BundleFileMissing(path=self.path, file=name) from error
         except OSError as error:
-            because = "is a link or a device" if error.errno == errno.ELOOP else f"cannot be read ({error.strerror})"
+            because = "is a link or a device" if error.errno == errno.ELOOP else f"cannot be read ({system_reason(error)})"
             raise BundleEntryRefused(path=self.path, entry=name, because=because) from error
         if not stat.S_ISREG(os.fstat(handle).st_mode):
             os.close(handle)
@@ -149,8 +150,7 @@ class ZipForm:
                 _check_entries(path, entries)
                 self._places = _places(path, stream, entries, directory)
         except (zipfile.BadZipFile, struct.error, OSError, ValueError, EOFError, NotImplementedError) as error:
-            words = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            raise BundleArchiveRefused(path=path, because=words[:200]) from error
+            raise BundleArchiveRefused(path=path, because=system_reason(error)[:200]) from error
         self.files: Mapping[str, int] = {name: size for name, (_, size) in self._places.items()}
 
     def open(self, name: str) -> IO[bytes]:
@@ -163,7 +163,7 @@ class ZipForm:
         try:
             return _Part(self.path, start, size)  # type: ignore[return-value] # a reader's part of IO
         except OSError as error:
-            raise BundleArchiveRefused(path=self.path, because=error.strerror or str(error)) from error
+            raise BundleArchiveRefused(path=self.path, because=system_reason(error)) from error
 
 
 class _Part:

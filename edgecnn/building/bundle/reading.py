@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import IO, Final
 
 from edgecnn.building.bundle.opened import Opened
+from edgecnn.errors.base import system_reason
 from edgecnn.errors.bundle import BundleEntryRefused, BundleFileChanged
 
 _CHUNK: Final = 1 << 20
@@ -43,4 +44,4 @@ def _next(opened: Opened, name: str, source: IO[bytes]) -> bytes:
     try:
         return source.read(_CHUNK)
     except OSError as error:
-        raise BundleEntryRefused(path=opened.path, entry=name, because=f"cannot be read ({error.strerror})") from error
+        raise BundleEntryRefused(path=opened.path, entry=name, because=f"cannot be read ({system_reason(error)})") from error

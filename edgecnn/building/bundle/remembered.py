@@ -10,6 +10,7 @@ from typing import Any
 from filelock import FileLock
 
 from edgecnn.building.publish import write_text_atomically
+from edgecnn.errors.base import system_reason
 from edgecnn.errors.signing import BundleRolledBack, RecordUnusable
 from edgecnn.store.disk import fsync_folder, settle
 from edgecnn.values.bundle import BundleManifest
@@ -45,7 +46,7 @@ def accept(path: Path, manifest: BundleManifest, digest: str, folder: Path) -> i
             settle(record)
             fsync_folder(folder)  # a power cut must not bring an older record back
     except OSError as error:
-        raise RecordUnusable(path=record, because=error.strerror or str(error)) from error
+        raise RecordUnusable(path=record, because=system_reason(error)) from error
     return None if before is None else before[0]
 
 

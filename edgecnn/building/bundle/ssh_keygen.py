@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from edgecnn.errors.base import system_reason
 from edgecnn.errors.signing import KeyUnusable, SignatureRefused, SignersUnreadable, SshKeygenMissing
 
 NAMESPACE: Final = "edgecnn-bundle"
@@ -62,7 +63,7 @@ def check_readable(key: Path) -> None:
         with key.open("rb"):
             pass
     except (OSError, ValueError) as error:  # a NUL inside the path
-        raise KeyUnusable(key=key, because=getattr(error, "strerror", None) or str(error)) from error
+        raise KeyUnusable(key=key, because=system_reason(error)) from error
 
 
 def sign(content: bytes, key: Path) -> str:
@@ -101,7 +102,7 @@ def signer_of(path: Path, content: bytes, signature: bytes, signers: Path, ident
     try:
         signers.read_bytes()
     except OSError as error:
-        raise SignersUnreadable(file=signers, because=error.strerror or str(error)) from error
+        raise SignersUnreadable(file=signers, because=system_reason(error)) from error
     with _as_file(signature) as file:
         names = [identity] if identity is not None else _principals(path, file, signers)
         for name in names:

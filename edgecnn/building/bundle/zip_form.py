@@ -15,6 +15,7 @@ from typing import Final
 from edgecnn.building.bundle.manifest import MANIFEST, SIGNATURE
 from edgecnn.building.bundle.reading import copy_compared, read_through
 from edgecnn.building.bundle.verify import Verified
+from edgecnn.errors.base import system_reason
 from edgecnn.errors.outputs import NotOverwritten, OutputUnwritable
 from edgecnn.store.disk import settle
 
@@ -43,7 +44,7 @@ def write_zip(bundle: Verified, out: Path) -> str:
     try:
         handle, name = tempfile.mkstemp(dir=out.parent, prefix=f".{out.name}.")
     except OSError as error:
-        raise OutputUnwritable(path=out, because=error.strerror or str(error)) from error
+        raise OutputUnwritable(path=out, because=system_reason(error)) from error
     fresh = Path(name)
     try:
         with os.fdopen(handle, "wb") as stream, zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED, allowZip64=False) as archive:
@@ -52,7 +53,7 @@ def write_zip(bundle: Verified, out: Path) -> str:
         digest = settle(fresh).sha256  # onto the disk before the name: after a power cut there is the old zip or the new one
         fresh.replace(out)
     except (OSError, zipfile.LargeZipFile) as error:
-        raise OutputUnwritable(path=out, because=getattr(error, "strerror", None) or str(error)) from error
+        raise OutputUnwritable(path=out, because=system_reason(error)) from error
     finally:
         fresh.unlink(missing_ok=True)
     return digest

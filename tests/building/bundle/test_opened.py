@@ -58,7 +58,7 @@ def test_what_vanishes_or_becomes_a_link_after_it_was_listed_is_refused_by_name(
         archive.unlink()
         with pytest.raises(BundleArchiveRefused) as gone:
             opened.open(README)
-        assert gone.value.because == "No such file or directory"
+        assert gone.value.because == "no such file or directory"
         return
     opened = open_bundle(bundle)
     (bundle / README).unlink()
@@ -71,7 +71,7 @@ def test_what_vanishes_or_becomes_a_link_after_it_was_listed_is_refused_by_name(
     monkeypatch.setattr("os.open", lambda *_: (_ for _ in ()).throw(PermissionError(13, "Permission denied")))
     with pytest.raises(BundleEntryRefused) as refused:
         opened.open(README)
-    assert refused.value.because == f"{README!r} cannot be read (Permission denied)"
+    assert refused.value.because == f"{README!r} cannot be read (permission denied)"
 
 
 def test_a_disk_that_fails_while_a_file_is_read_is_named(bundle: Path) -> None:
@@ -83,12 +83,12 @@ def test_a_disk_that_fails_while_a_file_is_read_is_named(bundle: Path) -> None:
     opened.open = lambda name: Failing()  # type: ignore[method-assign]
     with pytest.raises(BundleEntryRefused) as refused:
         read_through(opened, README)
-    assert refused.value.because == f"{README!r} cannot be read (Input/output error)"
+    assert refused.value.because == f"{README!r} cannot be read (input/output error)"
 
 
 def test_a_name_that_no_system_takes_is_no_bundle(tmp_path: Path) -> None:
     assert refusal(tmp_path / ("x" * 300)) == (
-        "no bundle: File name too long — name a build's folder, its bundle/, or a zip of it [no-bundle-here]"
+        "no bundle: file name too long — name a build's folder, its bundle/, or a zip of it [no-bundle-here]"
     )
 
 

@@ -151,7 +151,7 @@ def test_signers_that_cannot_be_read_are_named(bundle: Path, keys: Path, tmp_pat
     with pytest.raises(EdgecnnError) as caught:
         verified(bundle, signers=tmp_path / "absent")
     assert caught.value.line() == (
-        f"{tmp_path / 'absent'}: cannot be read as a file of allowed signers: No such file or directory"
+        f"{tmp_path / 'absent'}: cannot be read as a file of allowed signers: no such file or directory"
         ' — a line is: NAME namespaces="edgecnn-bundle" ssh-ed25519 AAAA… [signers-unreadable]'
     )
 
@@ -185,7 +185,7 @@ def test_a_key_that_is_none_is_named_and_nothing_is_changed(bundle: Path, tmp_pa
     assert caught.value.line().endswith(" — name a private key, or the .pub file of one in the agent [key-unusable]")
     with pytest.raises(KeyUnusable) as caught:
         signed(bundle, tmp_path / "absent")
-    assert caught.value.because == "No such file or directory"
+    assert caught.value.because == "no such file or directory"
     assert ((bundle / MANIFEST).read_bytes(), (bundle / SIGNATURE).read_bytes()) == before
 
 

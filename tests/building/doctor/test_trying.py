@@ -105,3 +105,12 @@ def test_a_full_tensorrt_without_a_gpu_is_untried_and_says_why(tmp_path: Path) -
     state, found = trials._tensorrt()
     assert state is State.UNTRIED
     assert found == "installed; it builds and runs on a machine with an NVIDIA GPU alone, and none is listed here"
+
+
+def test_every_installed_part_of_a_whole_installation_has_a_trial_that_it_passes(tmp_path: Path) -> None:
+    """Of the extras that `test` brings; one without a trial was called broken wherever it was installed."""
+    tell = Ear()
+    parts = Trials(tell, gpu_models=()).parts()
+    installed = {each.name: (each.state, each.found) for each in parts if each.state is not State.ABSENT}
+    assert {"train", "aware", "report", "parquet", "tensorboard"} <= set(installed)
+    assert {name: found for name, (state, found) in installed.items() if state is State.BROKEN} == {}

@@ -74,7 +74,7 @@ def test_a_rate_that_was_too_high_says_that_it_must_be_reduced() -> None:
 @pytest.mark.parametrize(
     "text, because",
     [
-        (None, "No such file or directory"),
+        (None, "no such file or directory"),
         ("", "it holds no result_validity"),
         (":::MLLOG {", "a line is no event of LoadGen: "),
         (
