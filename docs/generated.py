@@ -33,7 +33,8 @@ from edgecnn.values.device import Accelerator, Device, FactsOnly, Match, Memory,
 from edgecnn.values.recipe import Recipe
 
 SCHEMAS = Path(__file__).parent / "schemas"
-_MARKER = re.compile(r"<!-- generated: (\S+) -->")
+_MARKER = re.compile(r"<!-- generated: (\S+) -->(?:\n\n?\*[^\n]*\*$)?", flags=re.MULTILINE)
+"""With the line behind it, for whoever reads the page in a checkout."""
 _VERB = re.compile(r"^\* `([a-z][a-z-]*)`: .*$", flags=re.MULTILINE)
 
 

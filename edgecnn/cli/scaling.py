@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -19,6 +20,9 @@ TargetOpt = Annotated[
     str | None,
     typer.Option("--target", metavar="DEVICE", help="Device, whose main memory is a budget where --within states none for it."),
 ]
+PlotOpt = Annotated[
+    Path | None, typer.Option("--plot", metavar="FILE", help="Draw the frontier with the budgets: FILE.html, .png or .svg.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -26,22 +30,26 @@ def register(app: typer.Typer) -> None:
     app.command("scale", help="Search depth, width and resolution inside budgets of arithmetic, parameters and memory.")(_scale)
 
 
-def _scale(
+def _scale(  # noqa: PLR0913 - a command line's options are its parameters
     arch: ArchOpt,
     within: WithinOpt,
     target: TargetOpt = None,
+    plot: PlotOpt = None,
     as_json: opt.JsonOpt = False,
     quiet: opt.QuietOpt = False,
     debug: opt.DebugOpt = False,
 ) -> None:
     def body() -> ExitCode:
+        from edgecnn.api import require_plot, write_frontier
         from edgecnn.building.budgets import asked_budgets
         from edgecnn.building.costing import network_or_family
         from edgecnn.building.scale_search import search_scale
         from edgecnn.render.progress import progress_for
         from edgecnn.render.scale_search import show_search
-        from edgecnn.render.terminal import show_json
+        from edgecnn.render.terminal import show_json, show_lines
 
+        if plot is not None:
+            require_plot(plot)
         spec, asked = network_or_family(arch), asked_budgets(within, target)
         tell = progress_for(quiet=quiet or as_json)
         try:
@@ -52,6 +60,9 @@ def _scale(
             show_json(found.model_dump(mode="json", by_alias=True))
         else:
             show_search(found)
+        if plot is not None:  # last, since it may fail and the search has taken a minute
+            written = write_frontier(found, plot)
+            show_lines([] if as_json else [f"{plot}: {written:,} bytes"])
         return ExitCode.OK
 
     raise typer.Exit(guarded(body, as_json=as_json, debug=debug))

@@ -69,6 +69,19 @@ class PageIsForeign(EdgecnnError):
         )
 
 
+class PlotFormUnknown(EdgecnnError):
+    """Raised when a plot is asked for in a file whose name says no form that can be drawn."""
+
+    ref = "plot-form-unknown"
+
+    def __init__(self, *, path: Path, forms: Sequence[str]) -> None:
+        super().__init__(
+            what=f"no plot can be drawn into {path}",
+            because=f"its name ends in {path.suffix!r}, and a plot in one of {', '.join(forms)}",
+            hint=f"--plot {path.with_suffix(forms[0]).name}",
+        )
+
+
 class NoHistory(EdgecnnError):
     """Raised when the store has no dated profile of what was asked for."""
 

@@ -17,7 +17,7 @@ def show_search(found: ScaleSearch) -> None:
 
 def search_lines(found: ScaleSearch) -> list[str]:
     """What was asked, the best, and how to build it."""
-    limits = ", ".join(_limit(name, most) for name, most in found.budgets.items())
+    limits = ", ".join(limit_text(name, most) for name, most in found.budgets.items())
     target = f" (memory of {found.from_target})" if found.from_target else ""
     return [
         f"{found.arch} inside {limits}{target}: --scale {found.best.scale}",
@@ -27,7 +27,8 @@ def search_lines(found: ScaleSearch) -> list[str]:
     ]
 
 
-def _limit(name: str, most: int) -> str:
+def limit_text(name: str, most: int) -> str:
+    """A budget in words."""
     return f"{name} ≤ {most / MIB:,.1f} MiB" if name == "memory" else f"{name} ≤ {most:,}"
 
 

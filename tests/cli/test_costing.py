@@ -74,6 +74,7 @@ def test_bad_input_is_one_line_and_exit_2(tmp_path: Path) -> None:
         (("cost", "resnet-18", "--scale", "resolution=16"), "resolution-under-stride"),
         (("cost", "resnet-18", "--explain", "x"), "unknown-layer"),
         (("scale", "--arch", "resnet-18", "--within", "mac=1"), "budget-invalid"),
+        (("scale", "--arch", "resnet-18", "--within", "macs=1G", "--plot", "frontier.jpg"), "plot-form-unknown"),
         (("plan", "--onnx", "a.onnx", "--data", "x", "--scale", "phi=1"), "scale-of-a-file"),
         (("plan", "--set", "model.scale=phi=x"), "overrides-invalid"),
     ):
@@ -82,7 +83,9 @@ def test_bad_input_is_one_line_and_exit_2(tmp_path: Path) -> None:
         assert f"[{ref}]" in err, (words, err)
 
 
-def test_a_search_is_one_document_of_its_schema() -> None:
-    code, out, _ = edgecnn("scale", "--arch", "mobilenet-v3-small", "--within", "macs=8M", "--json")
+def test_a_search_is_one_document_of_its_schema_and_is_drawn(tmp_path: Path) -> None:
+    plot = tmp_path / "frontier.svg"
+    code, out, _ = edgecnn("scale", "--arch", "mobilenet-v3-small", "--within", "macs=8M", "--plot", str(plot), "--json")
     assert code == 0
+    assert "mobilenet-v3-small inside macs ≤ 8,000,000" in plot.read_text("utf-8")
     assert checked("scale-search", out)["arch"] == "mobilenet-v3-small"

@@ -101,18 +101,18 @@ def specification(chart: alt.LayerChart | alt.FacetChart | alt.Chart) -> dict[st
 
 def compiled(spec: Mapping[str, Any]) -> dict[str, Any]:
     """The Vega of a Vega-Lite specification."""
-    found: dict[str, Any] = vl_convert.vegalite_to_vega(dict(spec), vl_version=_version())
+    found: dict[str, Any] = vl_convert.vegalite_to_vega(dict(spec), vl_version=vega_lite())
     return found
 
 
 @lru_cache(maxsize=1)
 def library() -> str:
     """JavaScript that draws Vega, as one script without imports: 581 kB."""
-    bundled: str = vl_convert.javascript_bundle(_GLOBALS.format(version=vl_convert.get_vega_version()), vl_version=_version())
+    bundled: str = vl_convert.javascript_bundle(_GLOBALS.format(version=vl_convert.get_vega_version()), vl_version=vega_lite())
     return bundled
 
 
-def _version() -> str:
+def vega_lite() -> str:
     """The newest Vega-Lite that altair writes and vl-convert reads."""
     wanted = alt.SCHEMA_VERSION.rpartition(".")[0].lstrip("v")
     known: list[str] = vl_convert.get_vegalite_versions()

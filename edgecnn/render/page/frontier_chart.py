@@ -1,0 +1,178 @@
+"""The charts of a search inside budgets: networks by what they cost, the frontier numbered, the budgets as lines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import altair as alt
+
+from edgecnn.render.page import vega
+from edgecnn.render.page.extent import Extent
+from edgecnn.render.page.labels import Anchor, Spot, placed
+from edgecnn.render.scale_search import MIB
+from edgecnn.values.scale_search import BudgetName, ScalePoint, ScaleSearch
+
+HEIGHT_PX = 330
+AROUND = 2.0
+"""Networks of up to this many times the best's multiply-adds, or so much fewer, are drawn."""
+REACH = 4.0
+"""A budget this many times beyond everything drawn, or more, is said and not drawn: its line would squeeze the points."""
+_SIDES = {"left": (13, 13), "right": (-13, 13), "center": (0, 24)}
+
+
+@dataclass(frozen=True)
+class Panel:
+    """What stands up against multiply-adds."""
+
+    id: Literal["params", "memory"]
+    title: str
+    axis: str
+
+    def of(self, point: ScalePoint) -> float:
+        """The figure of a network."""
+        return point.parameters / 1e6 if self.id == "params" else point.memory_bytes / MIB
+
+    def budget(self, found: ScaleSearch) -> float | None:
+        """What was asked for, if anything."""
+        most = found.budgets.get(self.id)
+        return None if most is None else most / (1e6 if self.id == "params" else MIB)
+
+
+PARAMETERS = Panel("params", "Parameters against multiply-adds", "million parameters, logarithmic")
+MEMORY = Panel("memory", "Memory against multiply-adds", "memory in MiB (weights and activations), logarithmic")
+PANELS = (PARAMETERS, MEMORY)
+
+
+def near(found: ScaleSearch) -> list[ScalePoint]:
+    """What else was counted, as far as it is drawn."""
+    return [point for point in found.others if found.best.macs / AROUND <= point.macs <= found.best.macs * AROUND]
+
+
+def budget_lines(found: ScaleSearch, panel: Panel) -> dict[BudgetName, float]:
+    """The budgets that have a line in a chart, in its units."""
+    drawn = [*found.frontier, *near(found)]
+    stated = {
+        "macs": (found.budgets.get("macs", 0) / 1e6, max(point.macs for point in drawn) / 1e6),
+        panel.id: (panel.budget(found) or 0.0, max(panel.of(point) for point in drawn)),
+    }
+    return {name: at for name, (at, most) in stated.items() if 0 < at < REACH * most}  # type: ignore[misc]
+
+
+def chart_layers(found: ScaleSearch, panel: Panel) -> list[alt.Chart]:
+    """Budgets, other networks and the frontier on one pair of axes."""
+    lines = budget_lines(found, panel)
+    rows = _numbered(found, panel)
+    behind = [_row(point, panel) for point in near(found)]
+    across = _extent([row["macs"] for row in (*rows, *behind)], lines.get("macs"))
+    up = _extent([row["up"] for row in (*rows, *behind)], lines.get(panel.id))
+    marks = (*rows, *rows[1:], *rows[1:], *behind)  # a name had better lie on two dots than on a number
+    rows[0]["anchor"] = _side_of_name(
+        [(across.share(row["macs"]), up.share(row["up"])) for row in marks],
+        rows[0]["label"],
+        across.share(lines["macs"]) if "macs" in lines else None,
+    )
+    x = alt.X(
+        "macs:Q", title="million multiply-adds for one image, logarithmic", scale=across.scale(), axis=alt.Axis(tickCount=6)
+    )
+    y = alt.Y("up:Q", title=panel.axis, scale=up.scale(), axis=alt.Axis(tickCount=5))
+    return [*_drawn_lines(lines, panel), _dots(behind, x, y), *_frontier(rows, x, y, panel)]
+
+
+def _side_of_name(points: Sequence[tuple[float, float]], name: str, line: float | None) -> Anchor:
+    """Of the first point's name. It stands below: above lies the budget that the best all but uses up, and what is outside.
+
+    Args:
+        points: 0…1 from the left and from the bottom.
+        name: of the first.
+        line: where a budget's line stands, which the name had better not lie across.
+    """
+    spots = [Spot(right, 1 - up, "") for right, up in points]  # names are placed above, so the chart is turned over
+    crossed = [] if line is None else [Spot(line, spots[0].up + 12 / HEIGHT_PX, "")]
+    return placed([spots[0]._replace(name=name), *spots[1:], *crossed])[0]
+
+
+def _extent(values: Sequence[float], budget: float | None) -> Extent:
+    every = [*values, *([] if budget is None else [budget])]
+    room = (max(every) / min(every)) ** 0.08 * 1.02
+    return Extent(min(every) / room, max(every) * room, logarithmic=True)
+
+
+def _numbered(found: ScaleSearch, panel: Panel) -> list[dict[str, Any]]:
+    """A row a place: scales that are rounded to the same network lie on one another, and share a mark."""
+    places: dict[tuple[int, int, int], dict[str, Any]] = {}
+    for number, point in enumerate(found.frontier, start=1):
+        row = places.setdefault((point.macs, point.parameters, point.memory_bytes), {**_row(point, panel), "numbers": []})
+        row["numbers"].append(number)
+    for row in places.values():
+        first = row["numbers"][0] == 1
+        row["number"] = "·".join(str(number) for number in row.pop("numbers"))
+        row["label"] = f"best: {row['scale']}" if first else ""
+        row["shape"], row["colour"] = ("diamond", "var(--build-2)") if first else ("circle", "var(--build-1)")
+        row["area"] = (620 if first else 330) + 150 * (len(row["number"]) - 1)
+    return list(places.values())
+
+
+def _row(point: ScalePoint, panel: Panel) -> dict[str, Any]:
+    return {
+        "macs": point.macs / 1e6, "up": panel.of(point), "scale": scale_text(point), "inside": point.inside,
+        "multiply-adds": f"{point.macs:,}", "parameters": f"{point.parameters:,}",
+        "memory": f"{point.memory_bytes / MIB:.1f} MiB", "budgets": "inside" if point.inside else "outside of one",
+    }  # fmt: skip
+
+
+def scale_text(point: ScalePoint) -> str:
+    """Depth, width and resolution in words."""
+    return f"depth {point.depth:g}, width {point.width:g}, {point.resolution} px"
+
+
+def _drawn_lines(lines: Mapping[BudgetName, float], panel: Panel) -> list[alt.Chart]:
+    drawn: list[alt.Chart] = []
+    for name, at in lines.items():
+        text = f"{'multiply-adds' if name == 'macs' else name} ≤ {at:,.4g}{' MiB' if name == 'memory' else ' M'}"
+        base = alt.Chart(vega.chart_data([{"at": at, "text": text}]))
+        rule = base.mark_rule(strokeDash=[5, 4], color="var(--FAIL)", strokeWidth=1.4, aria=False)
+        word = base.mark_text(color="var(--FAIL)", aria=False, fontSize=11.5, baseline="bottom", **_beside(name))
+        where = {"x": "at:Q", "y": alt.value(-5)} if name == "macs" else {"y": "at:Q", "x": alt.value(0)}
+        drawn += [rule.encode(**{("x" if name == "macs" else "y"): "at:Q"}), word.encode(text="text:N", **where)]
+    return drawn
+
+
+def _beside(name: BudgetName) -> dict[str, Any]:
+    """Above a line that stands, and on one that lies, from the left."""
+    return {"align": "center"} if name == "macs" else {"align": "left", "dx": 6, "dy": -3}
+
+
+TIPS = ("scale", "multiply-adds", "parameters", "memory", "budgets")
+
+
+def _dots(rows: list[dict[str, Any]], x: alt.X, y: alt.Y) -> alt.Chart:
+    fill = alt.condition(alt.datum.inside, alt.value("var(--fp32)"), alt.value("transparent"))
+    dots: alt.Chart = (
+        alt.Chart(vega.chart_data(rows))
+        .mark_point(size=55, strokeWidth=1.4, stroke="var(--fp32)", opacity=0.6)
+        .encode(x=x, y=y, fill=fill, tooltip=[alt.Tooltip(f"{name}:N") for name in TIPS])
+    )
+    return dots
+
+
+def _frontier(rows: list[dict[str, Any]], x: alt.X, y: alt.Y, panel: Panel) -> list[alt.Chart]:
+    """Marks with their numbers inside, and the best's name beside it: more names would lie on one another."""
+    best, *others = rows
+    base = alt.Chart(vega.chart_data([*others, best])).encode(x=x, y=y)
+    tips = [alt.Tooltip(f"{name}:N") for name in ("number", *TIPS)]
+    right, down = _SIDES[best["anchor"]]
+    beside = base.transform_filter("isValid(datum.anchor)")
+    numbers = base.mark_text(fontSize=11, fontWeight=700, color="var(--bg)", aria=False)
+    name = beside.mark_text(align=best["anchor"], dx=right, dy=down, fontSize=12, fontWeight=600, aria=False)
+    return [
+        base.mark_point(filled=True, opacity=1, stroke="var(--bg)", strokeWidth=1.5).encode(
+            shape=alt.Shape("shape:N", scale=None, legend=None),
+            size=alt.Size("area:Q", scale=None, legend=None),
+            color=alt.Color("colour:N", scale=None, legend=None),
+            tooltip=tips,
+        ),
+        numbers.encode(text="number:N").properties(name=f"inside_{panel.id}"),  # so named, page.css draws no edge around them
+        name.encode(text="label:N", opacity=alt.condition("width < 520", alt.value(0), alt.value(1))),
+    ]
