@@ -12,7 +12,16 @@ from edgecnn.store.miss import flattened, shown
 from edgecnn.values.comparison import Origin
 from edgecnn.values.key import digest_of
 
-_NOT_ABOUT_THE_KIT = ("schema", "gates.", "race.", "data.path", "model.weights", "target.")
+_NOT_ABOUT_THE_KIT = (
+    "schema",
+    "gates.",
+    "race.",
+    "data.path",
+    "model.weights",
+    "target.",
+    "synthesis.cutouts",
+    "synthesis.backgrounds",
+)
 """Of a recipe. What its paths lead to is compared by content; the device by its facts."""
 _DEVICE = ("name", "processor.architecture", "processor.isa", "runtimes.")
 _ABSENT = "absent"
@@ -63,6 +72,9 @@ def _of_plan(plan: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     weights = _table(resolved, "weights")
     yield "weights", shown(weights.get("sha256") or weights.get("kind", _ABSENT))
     yield "images", shown(_table(resolved, "data").get("content", _ABSENT))
+    for name in ("cutouts", "backgrounds"):
+        if found := _table(_table(resolved, "synthesis"), name):
+            yield name, shown(found.get("content", _ABSENT))
     yield "runner", shown(resolved.get("runner_sha256", _ABSENT))
     for name, value in _leaves("device", resolved.get("device")):
         if name.removeprefix("device ").startswith(_DEVICE) and not name.endswith(".source"):

@@ -28,6 +28,7 @@ from edgecnn.building.target_text import is_path
 from edgecnn.building.toml_value import toml_value
 from edgecnn.data.demo import DEMO
 from edgecnn.data.published import is_published
+from edgecnn.errors.base import system_reason
 from edgecnn.errors.ci import ResultFileUnwritable
 from edgecnn.errors.comparing import NoBuildToCompare
 from edgecnn.errors.pinning import PIN, PinnedKitMissing, PinUnreadable
@@ -73,7 +74,7 @@ def write_pin(pin: PinnedBuild, file: Path) -> None:
     try:
         write_text_atomically(file, pin.model_dump_json(indent=1, by_alias=True) + "\n")
     except OSError as error:
-        raise ResultFileUnwritable(option="--out", path=file, because=error.strerror or str(error)) from error
+        raise ResultFileUnwritable(option="--out", path=file, because=system_reason(error)) from error
 
 
 def read_pin(content: bytes, where: str) -> PinnedBuild:
@@ -168,6 +169,9 @@ def rebuild_command(pin: PinnedBuild, folder: Path) -> str:
     named = recipe.model.weights in ("auto", "imagenet", "none")
     weights = recipe.model.weights if named else _from_here(folder, recipe.model.weights)
     words += ["--weights", weights] if brought is None else []
+    folders = ("cutouts", "backgrounds")
+    from_here = {name: _from_here(folder, path) for name in folders if (path := getattr(recipe.synthesis, name)) is not None}
+    recipe = recipe.model_copy(update={"synthesis": recipe.synthesis.model_copy(update=from_here)})
     words += [word for setting in _settings(recipe) for word in ("--set", setting)]
     return shlex.join([*words, "--out", "builds/base"])
 
@@ -196,7 +200,11 @@ def _portable(found: FinishedBuild, file: Path) -> Recipe:
     target = recipe.target
     if resolved.device_file is not None:
         target = target.model_copy(update={"device": _as_path(_counted(resolved.device_file, file))})
-    return recipe.model_copy(update={"data": data, "target": target, "model": model})
+    changed = {"data": data, "target": target, "model": model}
+    if (made := resolved.synthesis) is not None:
+        folders = {"cutouts": _counted(made.cutouts.root, file), "backgrounds": _counted(made.backgrounds.root, file)}
+        changed["synthesis"] = recipe.synthesis.model_copy(update=folders)
+    return recipe.model_copy(update=changed)
 
 
 def _counted(path: str, file: Path) -> str:
@@ -235,7 +243,7 @@ def _content(path: Path) -> bytes:
             raise PinUnreadable(where=str(path), because=f"it has {size:,} bytes, and a record has at most {LARGEST:,}", hint=PIN)
         return path.read_bytes()
     except OSError as error:
-        raise PinUnreadable(where=str(path), because=error.strerror or str(error)) from error
+        raise PinUnreadable(where=str(path), because=system_reason(error)) from error
 
 
 def _found(named: NamedPin, store: Store) -> Side:

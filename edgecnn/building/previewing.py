@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from edgecnn.backends.installed import require_packages
 from edgecnn.building.resolve import demo_resolution
+from edgecnn.building.synthesis import require_synthesis, synthesis_asked, with_size
 from edgecnn.building.training_defaults import mode_from
 from edgecnn.data.demo import DEMO
 from edgecnn.data.layout import root_of
@@ -17,9 +18,15 @@ from edgecnn.models.compound import settled
 from edgecnn.models.defaults import default_augmentation
 from edgecnn.store.store import Store
 from edgecnn.training.waiting import sleeping_threads
+from edgecnn.values.dataset import DataSummary
+from edgecnn.values.preprocessing import PixelRecipe
 from edgecnn.values.preview import AugmentationPreview
 from edgecnn.values.recipe import Recipe
 from edgecnn.values.stage import Progress
+from edgecnn.values.synthesis import SynthesisSettings
+
+if TYPE_CHECKING:
+    from edgecnn.data.composer import Composer
 
 
 class Shown(NamedTuple):
@@ -38,6 +45,7 @@ def preview_of(recipe: Recipe, shown: Shown, sheet: Path, tell: Progress) -> Aug
         EdgecnnError: an unknown network, unusable data, a place that cannot be written.
     """
     arch = arch_named(recipe.model.arch)
+    require_synthesis(recipe)
     check_sheet(sheet, None if recipe.data.path == DEMO else root_of(recipe.data.path))
     require_packages(("torch", "torchvision"), extra="train", needed_for="a preview")
     data = summarize(recipe.data, Store.open().root, tell)
@@ -47,8 +55,24 @@ def preview_of(recipe: Recipe, shown: Shown, sheet: Path, tell: Progress) -> Aug
     if augment is None:
         published = recipe.model.weights != "none" and arch.weights is not None
         augment = default_augmentation(mode_from(recipe.train, spec, pretrained=published), recipe.train.scratch)
+    pixels = pixel_recipe(spec, resolution_px)
+    composer = _composer(recipe, data, pixels, tell)
     with sleeping_threads():
         from edgecnn.training.preview import Asked, make_preview
 
-    asked = Asked(augment, pixel_recipe(spec, resolution_px), shown.images, shown.columns, shown.seed)
+    asked = Asked(augment, pixels, shown.images, shown.columns, shown.seed, composer, recipe.data.train)
     return make_preview(data, asked, sheet)
+
+
+def _composer(recipe: Recipe, data: DataSummary, pixels: PixelRecipe, tell: Progress) -> Composer | None:
+    """What composes a build's images, of which only those are made that are shown."""
+    choice = with_size(recipe.synthesis, pixels)
+    synthesis = synthesis_asked(recipe, data, Store.open().root, tell)
+    if synthesis is None:
+        return None
+    from edgecnn.data.composer import Composer
+
+    settings = SynthesisSettings.model_validate({name: getattr(choice, name) for name in SynthesisSettings.model_fields})
+    composer = Composer(Path(synthesis.cutouts.manifest_path), Path(synthesis.backgrounds.manifest_path), settings)
+    composer.check(tell)
+    return composer

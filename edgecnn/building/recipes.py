@@ -52,8 +52,8 @@ def load_recipe(path_or_name: str | Path) -> Recipe:
     """A recipe from a TOML file, or a shipped pipeline by its name.
 
     A text with a slash or ending in ``.toml`` is a path, any other is a name. What a file says of ``data.path``,
-    ``model.weights``, ``model.onnx``, ``train.teacher`` and ``target.device`` comes back absolute where it is a relative path;
-    ``demo``, the words for weights and the names of networks and devices are none.
+    ``model.weights``, ``model.onnx``, ``train.teacher``, ``target.device`` and the folders of ``[synthesis]`` comes back absolute
+    where it is a relative path; ``demo``, the words for weights and the names of networks and devices are none.
 
     Raises:
         UnknownPipeline: no pipeline of this name is shipped.
@@ -120,7 +120,14 @@ def _checked(table: Mapping[str, Any], refuse: Callable[[Sequence[str]], Edgecnn
 
 def _empty_paths(table: Mapping[str, Any]) -> list[str]:
     """An empty path would silently mean the folder that it is counted from."""
-    places = (("model", "weights"), ("model", "onnx"), ("data", "path"), ("train", "teacher"))
+    places = (
+        ("model", "weights"),
+        ("model", "onnx"),
+        ("data", "path"),
+        ("train", "teacher"),
+        ("synthesis", "cutouts"),
+        ("synthesis", "backgrounds"),
+    )
     texts = {f"{name}.{key}": inner.get(key) for name, key in places if isinstance(inner := table.get(name), Mapping)}
     return [f"{key} must not be empty" for key, text in texts.items() if isinstance(text, str) and not text.strip()]
 
@@ -138,7 +145,11 @@ def _with_paths_from(folder: Path, recipe: Recipe) -> Recipe:
         train = train.model_copy(update={"teacher": _counted_from(folder, train.teacher)})
     if is_path(split_target(target.device)[0]):
         target = target.model_copy(update={"device": _counted_from(folder, target.device)})
-    changed = {"model": model, "data": data, "train": train, "target": target}
+    synthesis = recipe.synthesis
+    folders = {"cutouts": synthesis.cutouts, "backgrounds": synthesis.backgrounds}
+    counted = {name: _counted_from(folder, path) for name, path in folders.items() if path is not None}
+    synthesis = synthesis.model_copy(update=counted)
+    changed = {"model": model, "data": data, "train": train, "synthesis": synthesis, "target": target}
     return recipe.model_copy(update={name: value for name, value in changed.items() if value != getattr(recipe, name)})
 
 

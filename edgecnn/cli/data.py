@@ -13,7 +13,7 @@ from edgecnn.errors.base import ExitCode
 
 FolderArg = Annotated[
     str,
-    typer.Argument(metavar="FOLDER", help="Images, as --data takes them: sub-folders, a list (CSV, Parquet) or a zip."),
+    typer.Argument(metavar="FOLDER", help="Images, as --data takes them: sub-folders, IDX files, a list or a zip."),
 ]
 DividedArg = Annotated[str, typer.Argument(metavar="FOLDER", help="Images: a sub-folder a class, or a zip of such a folder.")]
 SheetOpt = Annotated[

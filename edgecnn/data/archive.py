@@ -20,6 +20,7 @@ from typing import Final
 from edgecnn.data.layout import PART_NAMES
 from edgecnn.data.listing import LEFT_BEHIND, Seen, stamps_in
 from edgecnn.data.settled import read_json, write_json
+from edgecnn.errors.base import system_reason
 from edgecnn.errors.data import ArchiveUnusable
 from edgecnn.store.failures import named_failures
 from edgecnn.store.layout import ARCHIVES, UNPACKING, Layout, proof_of
@@ -119,7 +120,7 @@ def _as_of(archive: Path) -> Iterator[None]:
     try:
         yield
     except _DAMAGED as error:
-        words = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
+        words = system_reason(error)
         raise ArchiveUnusable(file=archive, because=words if len(words) <= _WORDS_MAX else f"{words[:_WORDS_MAX]}…") from error
 
 

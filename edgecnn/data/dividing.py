@@ -20,6 +20,7 @@ from edgecnn.data.demo import DEMO
 from edgecnn.data.layout import root_of
 from edgecnn.data.manifest import list_files, summarize
 from edgecnn.data.table import is_table
+from edgecnn.errors.base import system_reason
 from edgecnn.errors.data import DemoHasNoFolder, ImageChanged, ImageGone, TableNotDivided
 from edgecnn.errors.outputs import NotOverwritten, OutputInsideData, OutputUnwritable
 from edgecnn.values.dataset import DataManifest, SplitRole
@@ -51,7 +52,7 @@ def check_out(out: Path, root: Path) -> None:
         if out.is_symlink() or (out.exists() and (not out.is_dir() or any(out.iterdir()))):
             raise NotOverwritten(path=out, because="it is no empty folder")
     except OSError as error:
-        raise OutputUnwritable(path=out, because=(error.strerror or str(error)).lower()) from error
+        raise OutputUnwritable(path=out, because=system_reason(error)) from error
 
 
 def divide(choice: DataChoice, out: Path, cache: Path, tell: Progress, *, link: bool = False) -> DataDivision:
@@ -89,7 +90,7 @@ def divide(choice: DataChoice, out: Path, cache: Path, tell: Progress, *, link: 
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
     except OSError as error:
-        raise OutputUnwritable(path=out, because=(error.strerror or str(error)).lower()) from error
+        raise OutputUnwritable(path=out, because=system_reason(error)) from error
     images = Counter(FOLDERS[image.role] for image in manifest.images)
     return DataDivision(
         version=edgecnn.__version__,
@@ -114,7 +115,7 @@ def _fill(fresh: Path, manifest: DataManifest, places: Mapping[str, str], *, lin
         try:
             data = source.read_bytes()
         except OSError as error:
-            raise ImageGone(path=source, because=(error.strerror or str(error)).lower()) from error
+            raise ImageGone(path=source, because=system_reason(error)) from error
         if hashlib.sha256(data).hexdigest() != image.sha256:
             raise ImageChanged(path=source)
         if link:

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from edgecnn.data.demo import DEMO_FILE, DEMO_PARTS
 from edgecnn.data.demo.images import demo_images
+from edgecnn.errors.base import system_reason
 from edgecnn.errors.data import CorruptImages, DemoDamaged, ImageChanged, ImageGone, ManifestUnreadable
 from edgecnn.runner.pixels import UnreadableImage, decode
 from edgecnn.values.dataset import SPLIT_ROLES, DataManifest, ImageEntry, SplitRole
@@ -52,15 +53,24 @@ class ImageSource(ABC):
 class FolderImages(ImageSource):
     """Images in files."""
 
-    def read(self, entry: ImageEntry) -> Image.Image:
-        """See ``ImageSource.read``."""
+    def bytes_of(self, entry: ImageEntry) -> bytes:
+        """A file's bytes, which are those of the manifest.
+
+        Raises:
+            ImageGone, ImageChanged: see ``ImageSource.read``.
+        """
         path = Path(self.manifest.root, entry.path)
         try:
             data = path.read_bytes()
         except OSError as error:
-            raise ImageGone(path=path, because=(error.strerror or str(error)).lower()) from error
+            raise ImageGone(path=path, because=system_reason(error)) from error
         if hashlib.sha256(data).hexdigest() != entry.sha256:
             raise ImageChanged(path=path)
+        return data
+
+    def read(self, entry: ImageEntry) -> Image.Image:
+        """See ``ImageSource.read``."""
+        data = self.bytes_of(entry)
         try:
             return decode(io.BytesIO(data))
         except UnreadableImage as error:
@@ -103,7 +113,7 @@ def open_source(manifest_path: Path) -> ImageSource:
     try:
         manifest = DataManifest.model_validate_json(manifest_path.read_bytes())
     except OSError as error:
-        raise ManifestUnreadable(path=manifest_path, because=(error.strerror or str(error)).lower()) from error
+        raise ManifestUnreadable(path=manifest_path, because=system_reason(error)) from error
     except ValidationError as error:
         raise ManifestUnreadable(path=manifest_path, because=f"{error.error_count()} faults") from error
     return DemoImages(manifest) if manifest.origin == "demo" else FolderImages(manifest)

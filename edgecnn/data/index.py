@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 
 from edgecnn.data.cores import on_every_core
 from edgecnn.data.settled import read_json, write_json
+from edgecnn.errors.base import system_reason
 from edgecnn.values.stage import Progress
 
 _SCHEMA: Final = "edgecnn.index/1"
@@ -98,7 +99,7 @@ def _fact(path: Path) -> Fact:
     except UnicodeEncodeError:
         return Fact("", "its name is not UTF-8")
     except OSError as error:
-        return Fact("", (error.strerror or str(error)).lower(), lasting=False)
+        return Fact("", system_reason(error), lasting=False)
     return Fact("", problem) if problem else Fact(hashlib.sha256(data).hexdigest(), "")
 
 

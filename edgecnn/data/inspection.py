@@ -25,6 +25,7 @@ from edgecnn.data.names import name_slips
 from edgecnn.data.near import near_groups
 from edgecnn.data.published import is_published
 from edgecnn.data.splits import Found, LeftOut, Listed, assign_roles, describe
+from edgecnn.errors.base import system_reason
 from edgecnn.errors.data import DemoHasNoFolder, NothingReadable, TooFewImages
 from edgecnn.runner.pixels import UnreadableImage
 from edgecnn.values.dataset import SPLIT_ROLES, SplitRole
@@ -86,7 +87,7 @@ def _looks(listed: Listed, tell: Progress) -> tuple[dict[str, Look], list[LeftOu
         except UnreadableImage as error:
             return error.why
         except OSError as error:
-            return (error.strerror or str(error)).lower()
+            return system_reason(error)
 
     def take(image: Found, result: Look | str) -> None:
         if isinstance(result, str):

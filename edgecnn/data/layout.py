@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
 from edgecnn.data.listing import LEFT_BEHIND, Seen, is_folder
+from edgecnn.errors.base import system_reason
 from edgecnn.errors.data import (
     DataFolderMissing,
     DataFolderUnreadable,
@@ -99,11 +100,11 @@ def find_layout(root: Path, seen: Seen) -> Layout:
         SplitNamedTwice: for instance val/ and validation/.
         TrainFolderMissing: splits, but none to train on.
     """
-    names = _folders_in(root, seen)
+    names = folders_in(root, seen)
     parts = _parts(root, names, seen)
     if not parts:
         return Layout(root, _classes(root, names), {}, tuple(_class_folders(names, "train", "")), ())
-    inside = {part: natural_order(_folders_in(root / name, seen)) for part, name in parts.items()}
+    inside = {part: natural_order(folders_in(root / name, seen)) for part, name in parts.items()}
     classes = _classes(root / parts["train"], inside["train"])
     for part, name in parts.items():
         _same_classes(root, parts["train"], classes, name, inside[part])
@@ -118,7 +119,7 @@ def unlabelled_layout(root: Path, seen: Seen) -> Layout:
         DataFolderMissing, DataNotAFolder, DataFolderUnreadable, NameNotUnicode: as ``find_layout``.
     """
     with contextlib.suppress(NoClassFolders):
-        _folders_in(root, seen)
+        folders_in(root, seen)
     return Layout(root, (HEAP,), {}, (ClassFolder("train", 0, ""),), ())
 
 
@@ -132,7 +133,12 @@ def _natural(name: str) -> tuple[object, ...]:
     return (tuple(int(piece) if index % 2 else piece for index, piece in enumerate(pieces)), name)
 
 
-def _folders_in(folder: Path, seen: Seen) -> tuple[str, ...]:
+def folders_in(folder: Path, seen: Seen) -> tuple[str, ...]:
+    """The names of the sub-folders, in a person's order.
+
+    Raises:
+        DataFolderMissing, DataNotAFolder, DataFolderUnreadable, NameNotUnicode, NoClassFolders: as ``find_layout``.
+    """
     names, files = [], 0
     try:
         with os.scandir(folder) as entries:
@@ -149,7 +155,7 @@ def _folders_in(folder: Path, seen: Seen) -> tuple[str, ...]:
     except NotADirectoryError:
         raise DataNotAFolder(path=folder) from None
     except OSError as error:
-        raise DataFolderUnreadable(folder=folder, because=(error.strerror or str(error)).lower()) from error
+        raise DataFolderUnreadable(folder=folder, because=system_reason(error)) from error
     for name in names:
         if not name.isprintable() and any(0xDC80 <= ord(letter) <= 0xDCFF for letter in name):  # os.fsdecode's mark of such bytes
             raise NameNotUnicode(folder=folder, name=name)
@@ -178,7 +184,7 @@ def _parts(root: Path, names: Sequence[str], seen: Seen) -> dict[Part, str]:
 
 def _holds_folders(folder: Path, seen: Seen) -> bool:
     try:
-        return bool(_folders_in(folder, seen))
+        return bool(folders_in(folder, seen))
     except NoClassFolders:
         return False
 

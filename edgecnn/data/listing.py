@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import Final
 
+from edgecnn.errors.base import system_reason
 from edgecnn.errors.data import DataFolderUnreadable
 from edgecnn.values.stage import Progress
 
@@ -88,7 +89,7 @@ class _Walk:
             finally:
                 os.close(handle)
         except OSError as error:
-            raise DataFolderUnreadable(folder=folder, because=(error.strerror or str(error)).lower()) from error
+            raise DataFolderUnreadable(folder=folder, because=system_reason(error)) from error
 
     def _list(self, handle: int, folder: Path, prefix: str, above: frozenset[tuple[int, int]]) -> None:
         with os.scandir(handle) as entries:

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from edgecnn.data.archive import is_archive, unpacked
 from edgecnn.data.demo import DEMO, DEMO_CLASSES, DEMO_FILE, DEMO_PARTS
+from edgecnn.data.idx import idx_layout, is_idx
 from edgecnn.data.imagenet import imagenet_classes, imagenet_labels
 from edgecnn.data.index import (
     Fact,
@@ -33,6 +34,7 @@ from edgecnn.data.published import is_published, published_folder
 from edgecnn.data.settled import read_json, write_json, write_text
 from edgecnn.data.splits import Found, LeftOut, Listed, assign_roles, describe
 from edgecnn.data.table import is_table, read_table
+from edgecnn.errors.base import system_reason
 from edgecnn.errors.data import DemoDamaged, ListWithoutLabels, NothingReadable
 from edgecnn.store.disk import sha256_of
 from edgecnn.values.dataset import SPLIT_ROLES, UNLABELLED, DataManifest, DataSummary, ImageEntry, SplitRole
@@ -51,7 +53,7 @@ def summarize(choice: DataChoice, cache: Path, tell: Progress) -> DataSummary:
     was kept is answered. The same bytes with another seed, or under other names, make another ``content``.
 
     Args:
-        choice: a folder, a CSV or Parquet file, a zip, ``torchvision:NAME``,
+        choice: a folder, one of IDX files too, a CSV or Parquet file, a zip, ``torchvision:NAME``,
             or ``demo`` for the embedded images (``./demo`` is a folder of that name).
         cache: the store's root.
         tell: shown progress while files are read for the first time, and while a listing takes longer than a second.
@@ -106,8 +108,13 @@ def list_files(path: str, cache: Path, tell: Progress, *, labelled: bool = True)
         layout, stamps = read_table(source, seen)
     else:
         root = unpacked(source, cache, tell) if is_archive(source) else source
-        layout = find_layout(root, seen) if labelled else unlabelled_layout(root, seen)
-        stamps = [stamps_in(root / folder.path, seen) for folder in layout.folders]
+        if is_idx(root) and not labelled:
+            raise ListWithoutLabels(file=root)
+        if is_idx(root):
+            layout = idx_layout(root, cache, tell)
+        else:
+            layout = find_layout(root, seen) if labelled else unlabelled_layout(root, seen)
+        stamps = [stamps_in(layout.root / folder.path, seen) for folder in layout.folders]
     seen.all()
     return Files(layout, stamps, source)
 
@@ -177,7 +184,7 @@ def _settled(choice: DataChoice, layout: Layout, listed: Listed, cache: Path) ->
         splits_from = f"without labels; {splits_from}"
     if layout.ignored:
         splits_from += f"; not used: {', '.join(f'{name}/' for name in layout.ignored)}"
-    return _filed(manifest, splits_from, cache)
+    return filed(manifest, splits_from, cache)
 
 
 def _summarize_demo(choice: DataChoice, cache: Path, tell: Progress) -> DataSummary:
@@ -192,7 +199,7 @@ def _summarize_demo(choice: DataChoice, cache: Path, tell: Progress) -> DataSumm
     found = [Found(path, label, part, sha256) for (part, path), (label, sha256) in zip(places, demo_digests(), strict=True)]
     assigned = assign_roles(Listed(Path(DEMO), DEMO_CLASSES, tuple(parts), found), choice)
     manifest = DataManifest(origin="demo", root=DEMO, classes=DEMO_CLASSES, images=assigned.images, copies=assigned.copies)
-    summary = _filed(manifest, describe(_counts(assigned.images), assigned.own, parts, choice.calibrate_images), cache)
+    summary = filed(manifest, describe(_counts(assigned.images), assigned.own, parts, choice.calibrate_images), cache)
     _keep(kept_in, state, summary)
     return summary
 
@@ -201,7 +208,7 @@ def _demo_digest() -> str:
     try:
         return sha256_of(DEMO_FILE)
     except OSError as error:
-        raise DemoDamaged(path=DEMO_FILE, because=(error.strerror or str(error)).lower()) from error
+        raise DemoDamaged(path=DEMO_FILE, because=system_reason(error)) from error
 
 
 def _counts(images: Sequence[ImageEntry]) -> dict[SplitRole, int]:
@@ -211,7 +218,12 @@ def _counts(images: Sequence[ImageEntry]) -> dict[SplitRole, int]:
     return counts
 
 
-def _filed(manifest: DataManifest, splits_from: str, cache: Path) -> DataSummary:
+def filed(manifest: DataManifest, splits_from: str, cache: Path) -> DataSummary:
+    """Write a list of images under its content and root, and sum it up.
+
+    Raises:
+        StoreFull, StoreUnusable: of the cache.
+    """
     content = content_of(manifest.classes, manifest.images)
     # Two folders with one content must not answer for each other's files.
     place = hashlib.sha256(manifest.root.encode("utf-8")).hexdigest()[:12]

@@ -12,6 +12,7 @@ from typing import Final
 from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 
 from edgecnn.data.splits import Found, Listed
+from edgecnn.errors.base import system_reason
 from edgecnn.errors.outputs import NotOverwritten, OutputInsideData, OutputUnwritable
 from edgecnn.runner.pixels import UnreadableImage, decode
 
@@ -125,4 +126,4 @@ def _write(path: Path, data: bytes) -> None:
             Path(name).unlink(missing_ok=True)
             raise
     except OSError as error:
-        raise OutputUnwritable(path=path, because=(error.strerror or str(error)).lower()) from error
+        raise OutputUnwritable(path=path, because=system_reason(error)) from error

@@ -79,7 +79,7 @@ def assign_roles(listed: Listed, choice: DataChoice) -> Assigned:
     Raises:
         TooFewImages: classes cannot fill their roles.
     """
-    kept, copies = _without_copies(listed.found, listed.classes)
+    kept, copies = without_copies(listed.found, listed.classes)
     own = _own_roles(listed.parts)
     by_place: dict[tuple[Part, int], dict[str, list[Found]]] = defaultdict(lambda: defaultdict(list))
     for image in kept:
@@ -111,7 +111,7 @@ def reported_entirely(listed: Listed, seed: int = 0) -> tuple[ImageEntry, ...]:
 
     So the reported images of a build, in a folder of their own, come out as that build had them.
     """
-    kept, _ = _without_copies(listed.found, listed.classes)
+    kept, _ = without_copies(listed.found, listed.classes)
     own = _own_roles(listed.parts).get("report")
     groups: dict[int, dict[str, list[Found]]] = defaultdict(lambda: defaultdict(list))
     for image in kept:
@@ -130,7 +130,7 @@ def _own_roles(parts: Collection[Part]) -> dict[SplitRole, Part]:
     return {"report": "validation"} if "validation" in parts else {}
 
 
-def _without_copies(found: Sequence[Found], classes: Sequence[str]) -> tuple[list[Found], list[LeftOut]]:
+def without_copies(found: Sequence[Found], classes: Sequence[str]) -> tuple[list[Found], list[LeftOut]]:
     """Copies within one split and class stay: they can only land in one role, and doubling an image may be meant."""
     groups: dict[str, list[Found]] = defaultdict(list)
     for image in found:

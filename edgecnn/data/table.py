@@ -12,6 +12,7 @@ from edgecnn.data.layout import PART_NAMES, ClassFolder, Layout, Part, natural_o
 from edgecnn.data.listing import Seen
 from edgecnn.data.parquet import SUFFIX as PARQUET
 from edgecnn.data.parquet import parquet_columns, parquet_rows
+from edgecnn.errors.base import system_reason
 from edgecnn.errors.data import OneClass, TableUnusable, TrainFolderMissing
 
 SUFFIX: Final = ".csv"
@@ -78,7 +79,7 @@ def _rows(file: Path) -> Iterator[_Row]:
     except csv.Error as error:
         raise TableUnusable(file=file, line=line + 1, because=str(error)) from error
     except OSError as error:
-        raise TableUnusable(file=file, line=None, because=(error.strerror or str(error)).lower()) from error
+        raise TableUnusable(file=file, line=None, because=system_reason(error)) from error
 
 
 def _rows_of_parquet(file: Path) -> Iterator[_Row]:

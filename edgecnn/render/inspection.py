@@ -69,6 +69,9 @@ def division_lines(made: DataDivision) -> Iterator[str]:
 def preview_lines(made: AugmentationPreview) -> Iterator[str]:
     """Where the sheet is, and how often each row of the list came to something on it."""
     yield f"{made.sheet}: originals, and beside them {len(made.pictures):,} pictures as training shows them"
+    if made.composed_rows:
+        first, last = made.composed_rows[0], made.composed_rows[-1]
+        yield f"  composed of cut-outs and backgrounds: {f'rows {first} to {last}' if last > first else f'row {first}'}"
     for number, asked in enumerate(made.augment):
         applied = sum(picture.drawn[number].applied for picture in made.pictures)
         settings = ", ".join(f"{name} {_setting(value)}" for name, value in asked if name != "kind")

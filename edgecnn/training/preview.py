@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,7 +11,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from edgecnn.data.images import open_source
+from edgecnn.data.composer import Composer
+from edgecnn.data.images import ImageSource, open_source
+from edgecnn.data.made import ComposedImages, JoinedImages
 from edgecnn.data.sheet import CELL_PX, GAP_PX, save_sheet
 from edgecnn.errors.training import NothingToTrainOn
 from edgecnn.training.augment import EpochDraw, Frame, augmented, centred, draw_epoch, stream_seed
@@ -18,7 +21,7 @@ from edgecnn.training.loader import Squares
 from edgecnn.training.mixing import Batch, mixed
 from edgecnn.training.operations import is_applied, values_of
 from edgecnn.values.augmentation import Augmentations
-from edgecnn.values.dataset import DataSummary
+from edgecnn.values.dataset import DataSummary, ImageEntry
 from edgecnn.values.preprocessing import PixelRecipe
 from edgecnn.values.preview import AugmentationPreview, DrawnRow, PreviewedPicture
 
@@ -32,10 +35,14 @@ class Asked(NamedTuple):
     augment: Augmentations
     pixels: PixelRecipe
     images: int
-    """Originals at most, evenly spaced among the training images."""
+    """Originals at most: the first, since every prefix of the training images holds the classes in their proportions."""
     columns: int
     """Augmented pictures of each."""
     seed: int
+    composer: Composer | None = None
+    """Of images that are composed: half of the originals are, the later rows."""
+    photographs: bool = True
+    """Whether photographs train."""
 
 
 def make_preview(data: DataSummary, asked: Asked, sheet: Path) -> AugmentationPreview:
@@ -43,14 +50,12 @@ def make_preview(data: DataSummary, asked: Asked, sheet: Path) -> AugmentationPr
 
     Raises:
         NothingToTrainOn: no image has the role ``train``.
-        ImageGone, ImageChanged, CorruptImages, OutputUnwritable: of the files.
+        ImageGone, ImageChanged, CorruptImages, CutoutsUnusable, OutputUnwritable: of the files.
     """
-    source = open_source(Path(data.manifest_path))
-    every = source.entries("train")
-    if not every:
+    source, entries, files = _originals(data, asked)
+    count = len(entries)
+    if not count:
         raise NothingToTrainOn(role="train")
-    count = min(asked.images, len(every))
-    entries = [every[number * len(every) // count] for number in range(count)]
     pixels = asked.pixels
     squares = Squares(source, entries, side_px=max(pixels.resize_px, pixels.crop_px), interpolation=pixels.interpolation).read(
         range(count)
@@ -64,6 +69,7 @@ def make_preview(data: DataSummary, asked: Asked, sheet: Path) -> AugmentationPr
             pictures.append(
                 PreviewedPicture(
                     image=entry.path,
+                    composed_of=files.get(row),
                     class_name=source.classes[entry.label],
                     row=row + 1,
                     column=column + 1,
@@ -78,7 +84,30 @@ def make_preview(data: DataSummary, asked: Asked, sheet: Path) -> AugmentationPr
         augment=asked.augment,
         sheet=str(sheet),
         pictures=tuple(sorted(pictures, key=lambda each: (each.row, each.column))),
+        composed_rows=tuple(row + 1 for row in files),
     )
+
+
+class _Originals(NamedTuple):
+    """What the first column shows."""
+
+    source: ImageSource
+    entries: Sequence[ImageEntry]
+    files: Mapping[int, tuple[str, str]]
+    """Row, from 0, to cut-out and background."""
+
+
+def _originals(data: DataSummary, asked: Asked) -> _Originals:
+    """Photographs, or half of them photographs and half composed."""
+    photographs = open_source(Path(data.manifest_path))
+    shown = photographs.entries("train") if asked.photographs else ()
+    if asked.composer is None:
+        return _Originals(photographs, shown[: asked.images], {})
+    kept = shown[: asked.images // 2]
+    picked = asked.composer.planned[: asked.images - len(kept)]
+    composed = ComposedImages(asked.composer, picked)
+    files = {len(kept) + number: (each.cutout.path, each.background.path) for number, each in enumerate(picked)}
+    return _Originals(JoinedImages(photographs, composed), (*kept, *composed.entries("train")), files)
 
 
 def _shown(squares: np.ndarray, epoch: EpochDraw, size_px: int, classes: int) -> np.ndarray:

@@ -24,7 +24,9 @@ class PreviewedPicture(Value):
     """One augmented picture."""
 
     image: str
-    """Its original: the path in the data, or the demo's name of it."""
+    """Its original: the path in the data, the demo's name of it, or that of a composed one in its step's folder."""
+    composed_of: tuple[str, str] | None = Field(default=None, exclude_if=lambda files: files is None)
+    """Of a composed one: the cut-out and the background, each in its own folder."""
     class_name: str
     row: PositiveInt
     column: PositiveInt
@@ -44,3 +46,5 @@ class AugmentationPreview(Value):
     """What was asked for, defaults filled in."""
     sheet: str
     pictures: tuple[PreviewedPicture, ...]
+    composed_rows: tuple[PositiveInt, ...] = ()
+    """Of the sheet: those whose originals were composed. They are what a build composes, to the pixel."""

@@ -15,6 +15,7 @@ from edgecnn.values.candidate import Runtime
 from edgecnn.values.objective import Objective
 from edgecnn.values.scale import CompoundScale
 from edgecnn.values.surgery import Activation, SqueezeExcite
+from edgecnn.values.synthesis import SynthesisChoice
 from edgecnn.values.transfer import AskedTransfer, HeadKind, ScratchRecipe, Unfreezing
 
 
@@ -48,8 +49,8 @@ class DataChoice(Value):
     """``[data]``: which images. ``demo`` is the embedded Fashion-MNIST."""
 
     path: str = "demo"
-    """A folder with a sub-folder a class, or with train/, val/ and test/; a CSV or Parquet list; a zip of a folder;
-    torchvision:NAME; or demo."""
+    """A folder with a sub-folder a class, or with train/, val/ and test/, or of IDX files; a CSV or Parquet list;
+    a zip of a folder; torchvision:NAME; or demo."""
     seed: NonNegativeInt = 0
     """Of the roles that are drawn."""
     calibrate_images: PositiveInt = 300
@@ -66,7 +67,8 @@ class DataChoice(Value):
     Unset: true, or of such a model and a folder of images without sub-folders, false."""
     train: bool = True
     """False, as filled in for a model that was brought, or whose head is kept: images that would have trained are reported on.
-    Stated true of a model that was brought: it learned from these images of the role ``train``, which are not reported on."""
+    Stated true of a model that was brought: it learned from these images of the role ``train``, which are not reported on.
+    Stated false beside ``[synthesis]``: composed images alone train."""
 
 
 class PreprocessingChoice(Value):
@@ -119,6 +121,9 @@ class TrainChoice(Value):
     balance: Balance = "none"
     """Classes of unequal size. none: each image counts once. weights: images of rare ones count more in the loss. sampling: they
     are shown more often. With either, the best epoch is that of the best mean recall of the classes."""
+    processes: Annotated[int, Field(ge=1, le=256)] = 1
+    """That share each batch while the whole network learns (torchrun, on this machine's processors). The weights are those of one
+    process but for rounding, so that they are stored apart."""
     seed: NonNegativeInt = 0
     """Of weights that begin random, of the order of images and of what is done to them."""
 
@@ -205,6 +210,7 @@ class Recipe(Value):
     data: DataChoice = DataChoice()
     preprocessing: PreprocessingChoice = PreprocessingChoice()
     train: TrainChoice = TrainChoice()
+    synthesis: SynthesisChoice = SynthesisChoice()
     quantize: QuantizeChoice = QuantizeChoice()
     surgery: SurgeryChoice = SurgeryChoice()
     target: TargetChoice = TargetChoice()

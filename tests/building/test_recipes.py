@@ -239,7 +239,7 @@ def test_broken_toml_names_the_line(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_no_text_or_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(FileUnreadable, match=r"nowhere\.toml cannot be read: No such file or directory"):
+    with pytest.raises(FileUnreadable, match=r"nowhere\.toml cannot be read: no such file or directory"):
         load_recipe("nowhere.toml")
     path = tmp_path / "my.toml"
     path.write_bytes(b"a = '\xff'")

@@ -206,7 +206,7 @@ def test_damage_to_any_compression_is_the_archives_fault(photos: Path, method: i
 def test_a_zip_that_may_not_be_read_is_not_the_stores_fault(photos: Path) -> None:
     place = zipped(photos)
     place.chmod(0)
-    assert refusal(place) == "Permission denied"
+    assert refusal(place) == "permission denied"
 
 
 def test_a_store_that_takes_no_folder_is_the_stores_fault(photos: Path) -> None:

@@ -36,6 +36,7 @@ from edgecnn.values.recipe_settings import RecipeDifference, RecipeSettings
 from edgecnn.values.report import BuildReport
 from edgecnn.values.scale_search import ScaleSearch
 from edgecnn.values.side_by_side import SideBySide
+from edgecnn.values.synthesis import Provenance
 from edgecnn.values.ten_crop import TenCrop
 from edgecnn.values.transfer import TransferChoice
 from tests.house.source_tree import ROOT
@@ -56,6 +57,7 @@ PUBLISHED: dict[str, tuple[type[BaseModel], str]] = {
     "recipe-difference": (RecipeDifference, "In which values two recipes or builds differ: `edgecnn recipe diff --json`."),
     "ranking": (Ranking, "ranking.json of a rank artifact: the network's layers by what INT8 does to each alone."),
     "transfer": (TransferChoice, "transfer.json of a transfer artifact: what is learned anew of a pretrained network, and why."),
+    "synthesis": (Provenance, "synthesis.json of a synthesize artifact: what each composed training image is made of."),
     "catalogue": (Catalogue, "Every network by name, with what it costs and was reported to reach: `edgecnn list archs --json`."),
     "record": (Record, "record.json: beside every artifact in the store."),
     "doctor": (DoctorReport, "What was found on one machine: `edgecnn doctor --json`."),
