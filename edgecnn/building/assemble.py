@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from edgecnn.building.execute import Execution
@@ -232,6 +233,12 @@ def history_of(scene: Scene) -> Mapping[str, Any] | None:
         return None
     history: Mapping[str, Any] = json.loads((trained.folder / "history.json").read_text("utf-8"))
     return history
+
+
+def made_images(scene: Scene) -> Path | None:
+    """The folder of composed training images; None where none was made."""
+    made = scene.execution.artifacts.get("synthesize")
+    return None if made is None else made.folder
 
 
 def scaled_network(scene: Scene) -> ScaledNetwork | None:

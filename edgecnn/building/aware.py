@@ -62,7 +62,7 @@ def why_unavailable(recipe: Recipe, data: DataSummary) -> Unavailable | None:
     if recipe.model.onnx is not None:
         why = "a model that was brought is a graph, and rounding is learned by a network of the catalogue"
         return Unavailable(why=why, command="edgecnn list archs")
-    if data.counts["train"] == 0:
+    if data.counts["train"] == 0 and recipe.synthesis.cutouts is None:
         return Unavailable(why="there is no image to train on", command=f"edgecnn data inspect {data.root}")
     if installed_version(PACKAGE) is None:
         return Unavailable(why=f"{PACKAGE} is not installed", command='pip install "edgecnn[aware]"')

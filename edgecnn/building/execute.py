@@ -24,14 +24,14 @@ from edgecnn.values.artifact import Artifact, Blocked, Failed, Given, Outcome
 from edgecnn.values.candidate import Candidate, Rung
 from edgecnn.values.key import Key
 from edgecnn.values.reason import OutOfTime
-from edgecnn.values.stage import Progress, Role
+from edgecnn.values.stage import Plotting, Progress, Role
 
-TRUNK = ("prepare", "fetch", "transfer", "train", "export", "adopt")
+TRUNK = ("prepare", "synthesize", "fetch", "transfer", "train", "export", "adopt")
 BRANCH = ("rank", "quantize", "package", "compile")
 MEASURING: tuple[Goal, ...] = ("profile", "judge")
 """Goals that end with figures: only these need the desktop baseline."""
 _LAST_STEP: Mapping[Goal, tuple[str, ...]] = {
-    "train": ("prepare", "fetch", "transfer", "train"),
+    "train": ("prepare", "synthesize", "fetch", "transfer", "train"),
     "export": TRUNK,
     "quantize": (*TRUNK, "rank", "quantize"),
     "package": (*TRUNK, "rank", "quantize", "package"),
@@ -159,6 +159,8 @@ def _run(step: Step, execution: Execution, workshop: Workshop) -> None:
     versions = execution.plan.resolved.versions
     given = _given(step, execution)
     started = time.perf_counter()
+    if isinstance(workshop.tell, Plotting):
+        workshop.tell.begin(step.id)
     under = Circumstances(versions=versions, given=given, environment=workshop.environment)
     artifact, outcome = workshop.store.artifacts.obtain(step.stage, under, workshop.tell, _maker(step, workshop))
     execution.artifacts[step.id] = artifact

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgecnn.errors.training import HeadNotFitting, NothingToUnfreeze
+from edgecnn.errors.training import HeadNotFitting, NothingToShare, NothingToUnfreeze
 from edgecnn.models.defaults import Mode
 from edgecnn.values.recipe import Recipe
 
@@ -21,6 +21,25 @@ def require_something_frozen(asked: Recipe, mode: Mode, weights: str) -> None:
     if train.head != "linear" or train.transfer == "head":
         beside = f"train.head={train.head}" if train.head != "linear" else "--transfer head"
         raise NothingToUnfreeze(beside=beside, because="nothing but the head learns")
+
+
+def require_something_shared(asked: Recipe, mode: Mode) -> None:
+    """Refuse processes that would have nothing to do.
+
+    Raises:
+        NothingToShare: names what leaves the whole network as it is.
+    """
+    train = asked.train
+    if train.processes == 1:
+        return
+    alone = {
+        "train.epochs=0": train.epochs == 0,
+        f"train.head={train.head}": mode == "finetune" and train.head != "linear",
+        "--transfer head": mode == "finetune" and train.transfer == "head",
+    }
+    for beside, holds in alone.items():
+        if holds:
+            raise NothingToShare(processes=train.processes, beside=beside)
 
 
 def require_fitting_head(asked: Recipe, mode: Mode, weights: str) -> None:

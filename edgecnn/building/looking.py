@@ -15,7 +15,7 @@ from edgecnn.building.look_sheets import filters_sheet, map_sheet
 from edgecnn.building.publish import write_text_atomically
 from edgecnn.data.images import open_source
 from edgecnn.data.sheet import save_sheet
-from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.base import EdgecnnError, system_reason
 from edgecnn.errors.looking import NoMaps
 from edgecnn.errors.outputs import NotOverwritten, OutputUnwritable
 from edgecnn.store.store import Store
@@ -102,7 +102,7 @@ def _written(network: BuiltNetwork, model: onnx.ModelProto, maps: Sequence[Looke
             save_sheet(map_sheet(each, pixels), out / each.picture)
         write_text_atomically(out / LOOK, look.model_dump_json(by_alias=True, indent=1) + "\n")
     except OSError as error:
-        raise OutputUnwritable(path=out, because=(error.strerror or str(error)).lower()) from error
+        raise OutputUnwritable(path=out, because=system_reason(error)) from error
     return look
 
 

@@ -13,7 +13,7 @@ from edgecnn.building.latency_shapes import raced_of
 from edgecnn.building.lineage import ancestor, kit_artifact
 from edgecnn.building.mistakes import Answered, mistakes_of, plain_names
 from edgecnn.building.page_facts import Mistakes, PageFacts, Part, Raced
-from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.base import EdgecnnError, system_reason
 from edgecnn.errors.page import NoReport, ReportUnreadable
 from edgecnn.judging.agreement import NO_LABELS
 from edgecnn.measure.evaluate import logits_of
@@ -46,7 +46,7 @@ def read_report(folder: Path) -> BuildReport:
     except (FileNotFoundError, NotADirectoryError):
         raise NoReport(folder=folder) from None
     except OSError as error:
-        raise ReportUnreadable(path=path, because=error.strerror or str(error)) from error
+        raise ReportUnreadable(path=path, because=system_reason(error)) from error
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])

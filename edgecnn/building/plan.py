@@ -15,6 +15,7 @@ from edgecnn.building.aware import AWARE, TRUNK, graph_of
 from edgecnn.building.mixed import mixed_rungs
 from edgecnn.building.resolved import DesktopGpu, Resolved
 from edgecnn.building.surgery import SURGERY
+from edgecnn.building.synthesis import synthesize_stage
 from edgecnn.building.training_defaults import filled_in
 from edgecnn.models.catalogue import arch_named
 from edgecnn.stages.adopt import AdoptStage
@@ -47,6 +48,8 @@ ENGINE = "engine"
 """Begins the names of the steps that build on the device."""
 CAPABILITIES = ("8.6", "8.9")
 """GPUs that the ahead-of-time proof builds for: RTX 30 and RTX 40, since nothing in the RTX package builds for Orin's 8.7."""
+IMAGES, MADE = "images", "made"
+"""Roles of what a training learns from: a manifest of photographs, and composed images."""
 RUNGS = (("fp32", (Precision.FP32,)), ("half", (Precision.FP16, Precision.BF16)), ("int8", (Precision.INT8,)))
 
 
@@ -156,7 +159,8 @@ def _learned(candidate: Candidate) -> str | None:
 
 
 def _trunk(resolved: Resolved, steps: _Steps) -> dict[Role, Key]:
-    """Lay the trunk and return the keys that branches begin from: ``pixels``, ``model`` and, of a trained one, ``weights``."""
+    """Lay the trunk and return the keys that branches begin from: ``pixels``, ``model`` and, of a trained one, ``weights`` and
+    what it learned from."""
     arch = resolved.arch
     images = resolved.data.content
     prepared = steps.add("prepare", PrepareStage(inputs={"images": images}, pixels=resolved.preprocessing.pixels))
@@ -168,13 +172,15 @@ def _trunk(resolved: Resolved, steps: _Steps) -> dict[Role, Key]:
     if resolved.mode == "kept":
         kept = steps.add("fetch", FetchStage.from_answer(arch, resolved.weights))
         return {"pixels": prepared, "weights": kept, "model": steps.add("export", _export(resolved, kept, prepared))}
-    train_inputs = {"images": images, "pixels": prepared}
+    learned = _learned_from(resolved, steps)
+    train_inputs = {**learned, "pixels": prepared}
     if resolved.mode != "scratch":
         train_inputs["weights"] = steps.add("fetch", FetchStage.from_answer(arch, resolved.weights))
     if _decides_transfer(resolved):
-        train_inputs["transfer"] = steps.add("transfer", _transfer(resolved, train_inputs))
+        measured = {role: key for role, key in train_inputs.items() if role != MADE}  # many images of few cut-outs are few
+        train_inputs["transfer"] = steps.add("transfer", _transfer(resolved, measured))
     if resolved.teacher is not None:
-        train_inputs["teacher"] = _taught_by(resolved, resolved.teacher, steps, prepared)
+        train_inputs["teacher"] = _taught_by(resolved, resolved.teacher, steps, {**learned, "pixels": prepared})
     train = TrainStage(
         inputs=train_inputs,
         teacher=None if resolved.teacher is None else resolved.teacher.terms,
@@ -186,10 +192,19 @@ def _trunk(resolved: Resolved, steps: _Steps) -> dict[Role, Key]:
         **_train_settings(resolved),
     )
     trained = steps.add("train", train)
-    return {"pixels": prepared, "weights": trained, "model": steps.add("export", _export(resolved, trained, prepared))}
+    model = steps.add("export", _export(resolved, trained, prepared))
+    return {**learned, "pixels": prepared, "weights": trained, "model": model}
 
 
-def _taught_by(resolved: Resolved, teacher: Teacher, steps: _Steps, pixels: Key) -> Key:
+def _learned_from(resolved: Resolved, steps: _Steps) -> dict[Role, Key]:
+    """Photographs, composed images, or both: what every training of this plan is given."""
+    given = {IMAGES: resolved.data.content} if resolved.recipe.data.train else {}
+    if resolved.synthesis is not None:
+        given[MADE] = steps.add("synthesize", synthesize_stage(resolved, resolved.synthesis))
+    return given
+
+
+def _taught_by(resolved: Resolved, teacher: Teacher, steps: _Steps, learned: Mapping[Role, Key]) -> Key:
     """The key of the teacher's trained weights: a build's, or those of a training that is laid before the network's own."""
     if teacher.trained is not None:
         return teacher.trained
@@ -197,14 +212,15 @@ def _taught_by(resolved: Resolved, teacher: Teacher, steps: _Steps, pixels: Key)
         raise ValueError("a teacher that was not trained begins with weights")
     arch = arch_named(teacher.terms.arch)
     fetched = steps.add("fetch:teacher", FetchStage.from_answer(arch, teacher.weights))
-    given = {"images": resolved.data.content, "pixels": pixels, "weights": fetched}
+    given = {**learned, "weights": fetched}
     return steps.add("train:teacher", _lessons(arch, resolved).model_copy(update={"inputs": given}))
 
 
 def _lessons(arch: ArchSpec, resolved: Resolved) -> TrainStage:
     """The training of a teacher out of the list, as the same network would be fine-tuned for itself on these pixels."""
-    train = filled_in(TrainChoice(), "finetune", resolved.data.counts["train"], arch)
-    settings = train.model_dump(exclude={"teacher"}) | {"transfer": "all", "seed": resolved.recipe.train.seed}
+    train = filled_in(TrainChoice(), "finetune", resolved.training_images, arch)
+    asked = resolved.recipe.train
+    settings = train.model_dump(exclude={"teacher"}) | {"transfer": "all", "seed": asked.seed, "processes": asked.processes}
     preprocessing = resolved.preprocessing.model_copy(update={"normalization": arch.normalization})
     return TrainStage(
         arch=arch.name, classes=len(resolved.data.classes), preprocessing=preprocessing, mode="finetune", **settings
@@ -256,7 +272,7 @@ def _surgery(resolved: Resolved, candidate: Candidate, trunk: Mapping[Role, Key]
 def _learning(resolved: Resolved, trunk: Mapping[Role, Key]) -> dict[str, Any]:
     """What every training that starts from the trained network is given."""
     return {
-        "inputs": {"images": resolved.data.content, "pixels": trunk["pixels"], "weights": trunk["weights"]},
+        "inputs": {role: trunk[role] for role in (IMAGES, MADE, "pixels", "weights") if role in trunk},
         "arch": resolved.arch.name,
         "classes": len(resolved.data.classes),
         "preprocessing": resolved.preprocessing,
@@ -282,7 +298,7 @@ def _transfer(resolved: Resolved, inputs: Mapping[Role, Key]) -> TransferStage:
 
 def _otherwise(resolved: Resolved) -> ScratchTerms:
     """What the recipe states holds from scratch too; what it leaves open is filled in for that."""
-    terms = filled_in(resolved.asked.train, "scratch", resolved.data.counts["train"], resolved.arch)
+    terms = filled_in(resolved.asked.train, "scratch", resolved.training_images, resolved.arch)
     return ScratchTerms.model_validate({name: getattr(terms, name) for name in ScratchTerms.model_fields})
 
 

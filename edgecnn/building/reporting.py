@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import edgecnn
-from edgecnn.building.assemble import Scene, candidate_facts, scaled_network, weights_sentence, weights_sha256, with_quality
+from edgecnn.building.assemble import (
+    Scene,
+    candidate_facts,
+    made_images,
+    scaled_network,
+    weights_sentence,
+    weights_sha256,
+    with_quality,
+)
 from edgecnn.building.baselines import desktop_baseline
 from edgecnn.building.calibration_facts import calibration_facts, calibration_notices
 from edgecnn.building.class_wording import class_notices
@@ -16,12 +24,14 @@ from edgecnn.building.objective_race import contest_of
 from edgecnn.building.plan import BASELINE_ID, is_of_a_device, reference_of
 from edgecnn.building.request import BuildRequest
 from edgecnn.building.resolved import Resolved
+from edgecnn.building.synthesis import synthesis_facts
 from edgecnn.building.wording import measure_command, notices, unexecuted
 from edgecnn.judging.choice import ChoiceRules, choose
 from edgecnn.judging.field import field_of
 from edgecnn.judging.gates import budget_pp, gates_for, judge_candidate, overall, verdict_of
 from edgecnn.judging.latency import latency, pairwise_ratios
 from edgecnn.judging.reasons import worded
+from edgecnn.models.counted_weights import parameters_that_ship
 from edgecnn.values.mac_table import MacTable
 from edgecnn.values.reason import NotClimbed, OutOfTime, Reason
 from edgecnn.values.report import Build, BuildReport, CandidateFacts, Choice
@@ -163,12 +173,11 @@ def _time_notices(scene: Scene, request: BuildRequest) -> tuple[str, ...]:
 def _build(scene: Scene, request: BuildRequest) -> Build:
     resolved = scene.execution.plan.resolved
     data = resolved.data
-    scale = scaled_network(scene)
     return Build(
         name=request.out.name,
         arch=resolved.arch.name,
-        parameters=resolved.arch.parameters if scale is None else scale.inheritance.parameters,
-        scale=scale,
+        parameters=_parameters(scene),
+        scale=scaled_network(scene),
         macs=_macs(scene),
         resolution_px=resolved.preprocessing.pixels.crop_px,
         weights=weights_sentence(scene),
@@ -176,10 +185,17 @@ def _build(scene: Scene, request: BuildRequest) -> Build:
         data="the embedded demo, Fashion-MNIST" if data.origin == "demo" else data.root,
         classes=len(data.classes) if resolved.brought is None else resolved.brought.entry.classes,
         splits=data.counts,
+        synthesis=synthesis_facts(resolved, made_images(scene)),
         device=resolved.device.name,
         device_attached=scene.attached,
         command=request.command,
     )
+
+
+def _parameters(scene: Scene) -> int | None:
+    """Of the network that ships: a head of the user's classes is smaller than that of the catalogue's row."""
+    trained, spec = scene.execution.artifacts.get("train"), scene.execution.plan.resolved.arch
+    return spec.parameters if trained is None else parameters_that_ship(spec, trained.folder / "weights.safetensors")
 
 
 def _macs(scene: Scene) -> int | None:

@@ -53,5 +53,7 @@ class BuildRequest(Value):
     """What is measured beyond what every build measures."""
     host: HostAsked | None = None
     """The board on which kits run; None: this machine."""
+    tensorboard: Path | None = None
+    """Under which folder curves are drawn while something learns; None: none are."""
     command: str = ""
     """The command that asks this again."""

@@ -28,6 +28,7 @@ from edgecnn.building.request import BuildRequest
 from edgecnn.building.resolved import Attachment, DesktopGpu, Resolved, TrunkMode
 from edgecnn.building.surgery import require_something_to_replace, surgery_candidates
 from edgecnn.building.surgery import why_unavailable as surgery_unavailable
+from edgecnn.building.synthesis import require_synthesis, synthesis_asked, synthesis_sources, with_size
 from edgecnn.building.teachers import teacher_asked
 from edgecnn.building.teaching import require_teachable
 from edgecnn.building.training_defaults import completed_training, mode_of
@@ -56,6 +57,7 @@ from edgecnn.values.key import Key
 from edgecnn.values.preprocessing import Preprocessing
 from edgecnn.values.recipe import QuantizeChoice, Recipe
 from edgecnn.values.stage import Progress
+from edgecnn.values.synthesis import Synthesis, images_trained_on
 from edgecnn.values.teacher import Teacher
 from edgecnn.values.weights import WeightsAnswer
 
@@ -91,7 +93,7 @@ def resolve(request: BuildRequest, store: Store, tell: Progress, facts: LocalFac
     versions = _versions()
     facts = facts or local_facts()
     candidates, unsupported, unavailable = _candidates(request.device, asked, facts)
-    weights, data, recipe = settle_recipe(request, store, tell)
+    weights, data, recipe, synthesis = settle_recipe(request, store, tell)
     brought = None if asked.model.onnx is None else brought_model(asked, data, store.root, tell)
     arch, recipe = _network(recipe, brought)
     candidates, unavailable = _with_learned(candidates, unavailable, recipe, data)
@@ -109,6 +111,7 @@ def resolve(request: BuildRequest, store: Store, tell: Progress, facts: LocalFac
         weights=weights,
         mode=_mode(recipe, arch, brought, weights),
         teacher=teacher,
+        synthesis=synthesis,
         brought=brought,
         preprocessing=_preprocessing(recipe, arch, brought),
         candidates=candidates,
@@ -118,7 +121,7 @@ def resolve(request: BuildRequest, store: Store, tell: Progress, facts: LocalFac
         builder=next((module for name, module in AHEAD_OF_TIME_BUILDERS.items() if versions[name] != ABSENT), None),
         versions=versions,
         runner_sha256=runner_digest(),
-        sources=_sources(data, weights, brought, teacher),
+        sources=_sources(data, weights, brought, teacher) | synthesis_sources(synthesis),
     )
 
 
@@ -148,6 +151,7 @@ class Settled(NamedTuple):
     weights: WeightsAnswer
     data: DataSummary
     recipe: Recipe
+    synthesis: Synthesis | None = None
 
 
 def settle_recipe(request: BuildRequest, store: Store, tell: Progress) -> Settled:
@@ -156,6 +160,7 @@ def settle_recipe(request: BuildRequest, store: Store, tell: Progress) -> Settle
     Raises:
         EdgecnnError: an unknown network, an impossible scale, unusable data, weights that cannot be had.
     """
+    require_synthesis(request.recipe)
     if request.recipe.model.onnx is not None or request.recipe.model.keep_head:
         require_teachable(request.recipe, None)
     if request.recipe.model.onnx is not None:
@@ -169,7 +174,9 @@ def settle_recipe(request: BuildRequest, store: Store, tell: Progress) -> Settle
     if request.recipe.model.keep_head:
         return _settle_kept(request.recipe, arch, weights, store, tell)
     data = summarize(request.recipe.data, store.root, tell)
-    return Settled(weights, data, _completed(request.recipe, arch, data, weights))
+    synthesis = synthesis_asked(request.recipe, data, store.root, tell)
+    images = images_trained_on(data, synthesis, photographs=request.recipe.data.train)
+    return Settled(weights, data, _completed(request.recipe, arch, data, (weights, images)), synthesis)
 
 
 def _require_large_enough(asked: Recipe, arch: ArchSpec) -> None:
@@ -317,15 +324,17 @@ def _scaled(recipe: Recipe, arch: ArchSpec) -> ArchSpec:
     return settled(arch, recipe.model.scale, None, arch.resolution_px).spec
 
 
-def _completed(asked: Recipe, arch: ArchSpec, data: DataSummary, weights: WeightsAnswer) -> Recipe:
-    """Every default, filled in once."""
+def _completed(asked: Recipe, arch: ArchSpec, data: DataSummary, training: tuple[WeightsAnswer, int]) -> Recipe:
+    """Every default, filled in once; ``training``: what it begins with, and how many images it has."""
+    weights, images = training
     usual = demo_resolution(arch) if data.origin == "demo" else arch.resolution_px
     scaled = settled(arch, asked.model.scale, asked.model.resolution_px, usual)
     resolution = scaled.resolution_px
     return asked.model_copy(
         update={
             "model": asked.model.model_copy(update={"resolution_px": resolution}),
-            "train": completed_training(asked, scaled.spec, data.counts["train"], weights),
+            "train": completed_training(asked, scaled.spec, images, weights),
+            "synthesis": with_size(asked.synthesis, pixel_recipe(scaled.spec, resolution)),
             "quantize": _with_images(asked.quantize, data),
         }
     )

@@ -19,6 +19,7 @@ from edgecnn.values.engine_builder import EngineBuilder
 from edgecnn.values.key import Key
 from edgecnn.values.preprocessing import Preprocessing
 from edgecnn.values.recipe import Recipe
+from edgecnn.values.synthesis import Synthesis, images_trained_on
 from edgecnn.values.teacher import Teacher
 from edgecnn.values.weights import WeightsAnswer
 
@@ -65,6 +66,8 @@ class Resolved(Value):
     """brought and kept: nothing is trained, of a file or of a network of the catalogue with its weights' own head."""
     teacher: Teacher | None = None
     """Whose answers are learned in place of labels."""
+    synthesis: Synthesis | None = Field(default=None, exclude_if=lambda synthesis: synthesis is None)
+    """What training images are composed of beside the photographs, or in place of them."""
     brought: BroughtModel | None = None
     """The user's own model, which is adopted where others are trained and exported."""
     preprocessing: Preprocessing
@@ -84,3 +87,8 @@ class Resolved(Value):
     """Of the runner's source, which every kit carries."""
     sources: Mapping[Key, Path]
     """Inputs that no stage makes: the data manifest, and a user's own weights or model."""
+
+    @property
+    def training_images(self) -> int:
+        """Photographs and composed ones."""
+        return images_trained_on(self.data, self.synthesis, photographs=self.recipe.data.train)

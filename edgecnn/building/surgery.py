@@ -44,7 +44,7 @@ def why_unavailable(recipe: Recipe, data: DataSummary) -> Unavailable | None:
     if recipe.model.onnx is not None:
         why = "a model that was brought is a graph, and layers are exchanged in a network of the catalogue"
         return Unavailable(why=why, command="edgecnn list archs")
-    if data.counts["train"] == 0:
+    if data.counts["train"] == 0 and recipe.synthesis.cutouts is None:
         why = "there is no image to train on, and a changed network has to learn again"
         return Unavailable(why=why, command=f"edgecnn data inspect {data.root}")
     return None

@@ -33,6 +33,7 @@ class Asked:
     require_measured: bool = False
     refresh_weights: bool = False
     meter: str | None = None
+    tensorboard: str | None = None
     until: str | None = None
     batches: str | None = None
     end_to_end: bool = False
@@ -76,6 +77,7 @@ def request_from(asked: Asked, goal: Goal) -> BuildRequest:
             "time_budget_s": None if asked.time_budget is None else time_budget_of(asked.time_budget),
             "refresh_weights": asked.refresh_weights,
             "meter": None if asked.meter is None else Path(asked.meter),
+            "tensorboard": None if asked.tensorboard is None else Path(asked.tensorboard),
             "until": None if asked.until is None else share_of(asked.until),
             "extent": extent_of(asked.batches, end_to_end=asked.end_to_end, soak=asked.soak),
             "gates": parse_bounds(asked.at_most, asked.at_least, require_measured=asked.require_measured),
@@ -129,6 +131,7 @@ def refuse_unusable_texts(asked: Asked) -> None:
         "--scale": asked.scale,
         "--out": asked.out,
         "--meter": asked.meter,
+        "--tensorboard": asked.tensorboard,
         "--until": asked.until,
         "--batches": asked.batches,
         "--soak": asked.soak,
@@ -218,6 +221,7 @@ def command_line(asked: Asked) -> str:
     words += ["--no-labels"] if asked.no_labels else []
     words += ["--require-measured"] if asked.require_measured else []
     words += ["--meter", asked.meter] if asked.meter else []
+    words += ["--tensorboard", asked.tensorboard] if asked.tensorboard else []
     later = {"--until": asked.until, "--batches": asked.batches, "--soak": asked.soak}
     words += [word for flag, value in later.items() if value for word in (flag, value)]
     words += ["--end-to-end"] if asked.end_to_end else []

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgecnn.errors.base import EdgecnnError, ExitCode
+from edgecnn.errors.base import EdgecnnError, ExitCode, system_reason
 from edgecnn.errors.ci import NoVerdict, ResultFileUnwritable
 from edgecnn.errors.recipes import EmptyOption
 
@@ -61,7 +61,7 @@ class Job:
                 with Path(summary).open("a", encoding="utf-8", errors="backslashreplace") as stream:
                     stream.write(summary_markdown(sheet))
             except OSError as error:  # the runner's file, not the user's: a verdict is not lost over it
-                show_talk([f"edgecnn: no summary was written: {summary}: {error.strerror or error}"])
+                show_talk([f"edgecnn: no summary was written: {summary}: {system_reason(error)}"])
 
     def _ended(self, code: ExitCode) -> ExitCode:
         return ExitCode.OK if code is ExitCode.UNSURE and self._unsure_passes else code
@@ -76,5 +76,5 @@ class Job:
             else:
                 write_text_atomically(path, text)
         except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
+            reason = system_reason(error)
             raise ResultFileUnwritable(option="--junit", path=path, because=reason) from error

@@ -32,7 +32,7 @@ DataOpt = Annotated[
     typer.Option(
         "--data",
         metavar="FOLDER|FILE|NAME",
-        help="Images, a sub-folder a class, or a CSV or Parquet list, or a zip, or `torchvision:NAME`; default `demo`.",
+        help="Images, a sub-folder a class, or IDX files, a CSV or Parquet list, a zip, or `torchvision:NAME`; default `demo`.",
         rich_help_panel="What to build",
     ),
 ]
@@ -158,6 +158,14 @@ UnsurePassesOpt = Annotated[
 ]
 AllowStoredOpt = Annotated[
     bool, typer.Option("--allow-stored", help="Let a stored race serve, in CI too.", rich_help_panel="Gates")
+]
+TensorboardOpt = Annotated[
+    str | None,
+    typer.Option(
+        "--tensorboard",
+        metavar="DIR",
+        help="Draw loss, accuracy, rate and speed of each epoch for TensorBoard, in a folder of the build's name in DIR.",
+    ),
 ]
 MeterOpt = Annotated[
     str | None,

@@ -82,6 +82,7 @@ def _verb(verb: str, goal: str) -> Callable[..., None]:
         soak: opt.SoakOpt = None,
         knobs: opt.KnobsOpt = False,
         objective: opt.ObjectiveOpt = None,
+        tensorboard: opt.TensorboardOpt = None,
         time_budget: opt.TimeBudgetOpt = None,
         host: opt.HostOpt = None,
         python: opt.PythonOpt = None,
@@ -101,7 +102,7 @@ def _verb(verb: str, goal: str) -> Callable[..., None]:
             refresh_weights=refresh_weights, meter=meter, until=until, batches=batches, end_to_end=end_to_end, soak=soak,
             knobs=knobs, objective=objective, time_budget=time_budget, transfer=transfer, no_labels=no_labels,
             keep_head=keep_head, teacher=teacher, host=host, python=python, clean=clean, carry_wheels=carry_wheels,
-            verb=verb,
+            tensorboard=tensorboard, verb=verb,
         )  # fmt: skip
         _start(asked, goal, _Shown(as_json=as_json, quiet=quiet, debug=debug, job=_job(verb, junit, unsure_passes)), junit, sign)
 

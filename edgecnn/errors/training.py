@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.base import EdgecnnError, ExitCode
 
 
 class TrainingDiverged(EdgecnnError):
@@ -33,6 +33,77 @@ class BatchTooLarge(EdgecnnError):
             what=f"a batch of {batch} images does not fit into memory",
             because=f"memory ran out; {foreseen}" if ran_out else foreseen,
             hint=f"--set train.batch_size={fits}" if fits >= 2 else less,
+        )
+
+
+class TooManyProcesses(EdgecnnError):
+    """Raised before a training that would be shared by more processes than there are processors for."""
+
+    ref = "too-many-processes"
+
+    def __init__(self, *, asked: int, threads: int) -> None:
+        may = "1 processor" if threads == 1 else f"{threads} processors"
+        super().__init__(
+            what=f"train.processes={asked} asks for more processes than can work at once",
+            because=f"this one may use {may} (OMP_NUM_THREADS, or the machine)",
+            hint=f"--set train.processes={threads}",
+        )
+
+
+class BatchTooSmallToShare(EdgecnnError):
+    """Raised before a training in which a process would be shown too few images of a batch."""
+
+    ref = "batch-too-small-to-share"
+
+    def __init__(self, *, processes: int, images: int, least: int) -> None:
+        fits = images // least
+        fewer = f"--set train.processes={fits}" if fits > 0 else "--set train.processes=1"
+        super().__init__(
+            what=f"a batch of {images} images is too small for train.processes={processes}",
+            because=f"each process takes {least} of every batch at least",
+            hint=f"{fewer}, or a larger train.batch_size",
+        )
+
+
+class NothingToShare(EdgecnnError):
+    """Raised in resolve where several processes are asked for and the whole network is not trained."""
+
+    ref = "nothing-to-share"
+
+    def __init__(self, *, processes: int, beside: str) -> None:
+        super().__init__(
+            what=f"train.processes={processes} does not go with {beside}",
+            because="processes share the training of the whole network, and there is none",
+            hint="leave one of them out",
+        )
+
+
+class NoDistributedTorch(EdgecnnError):
+    """Raised where several processes are to train and torch was built without what they talk by."""
+
+    ref = "no-distributed-torch"
+    exit_code = ExitCode.MISSING
+
+    def __init__(self, *, version: str) -> None:
+        super().__init__(
+            what="train.processes needs torch.distributed with gloo",
+            because=f"torch {version} was built without",
+            hint="pip install --force-reinstall torch, or --set train.processes=1",
+        )
+
+
+class ProcessesLost(EdgecnnError):
+    """Raised when a process that trained with others was lost more often than they are begun anew. Finished epochs are kept."""
+
+    ref = "processes-lost"
+    exit_code = ExitCode.OWN_FAULT
+
+    def __init__(self, *, processes: int, restarts: int, phase: str, said: str) -> None:
+        again = f", and again after each of {restarts} new starts" if restarts else ""
+        super().__init__(
+            what=f"one of {processes} training processes was lost in phase {phase}{again}",
+            because=said,
+            hint="the same command goes on from the last finished epoch; fewer train.processes take less memory",
         )
 
 

@@ -30,12 +30,13 @@ from edgecnn.quantization.aware_placement import rounds_inputs_alone
 from edgecnn.quantization.aware_settings import AwareSettings
 from edgecnn.quantization.calibration import calibration_pixels, require_finite
 from edgecnn.runner.pixels import to_feed
+from edgecnn.training.beginning import TrainingInputs, material_for
 from edgecnn.training.distillation import divergence
 from edgecnn.training.loop import Material, PhaseResult, best_file, run_phase
 from edgecnn.training.machine import repeatable
+from edgecnn.training.memory import within_memory
 from edgecnn.training.phase import Phase
 from edgecnn.training.resuming import begin, finish, is_made
-from edgecnn.training.run import TrainingInputs, material_for
 from edgecnn.training.teacher import teacher_of
 from edgecnn.values.preprocessing import Normalization
 from edgecnn.values.stage import Progress
@@ -55,8 +56,8 @@ def make_aware(settings: AwareSettings, inputs: TrainingInputs, out: Path, tell:
         tell: hears progress.
 
     Raises:
-        TrainingDiverged, NothingToTrainOn, ClassesDiffer, CalibrationSetTooSmall, CalibrationNotFinite, WrongOpset,
-        ExportDisagrees, MacsUnknown: see ``AwareStage.make``.
+        BatchTooLarge, TrainingDiverged, NothingToTrainOn, ClassesDiffer, CalibrationSetTooSmall, CalibrationNotFinite,
+        WrongOpset, ExportDisagrees, MacsUnknown: see ``AwareStage.make``.
     """
     if is_made(out, FACTS):
         return
@@ -105,7 +106,8 @@ class _Course:
     def learn(self, network: Exported) -> PhaseResult:
         """Train ``network`` and leave it with the weights of its best epoch on ``choose``."""
         phase = _phase(self.settings)
-        result = run_phase(network, nn.Module(), phase, self.material)
+        with within_memory(network, phase, len(self.material.squares), on="cpu"):
+            result = run_phase(network, nn.Module(), phase, self.material)
         network.load_state_dict(load_file(best_file(self.material.folder, phase)))
         return result
 

@@ -145,8 +145,8 @@ def _weights(report: BuildReport) -> str:
 
 
 def _was_brought(report: BuildReport) -> bool:
-    """A network that was trained here had pictures to train on."""
-    return report.build.splits.get("train") == 0
+    """A network that was trained here had pictures to train on, or composed some."""
+    return report.build.splits.get("train") == 0 and report.build.synthesis is None
 
 
 def _published(sha256: str) -> PretrainedWeights | None:

@@ -21,6 +21,7 @@ def show_plan(planned: PlannedBuild) -> None:
             f"{resolved.arch.name} at {recipe.model.resolution_px} px for {resolved.device.title}",
             f"weights: {resolved.weights.why}",
             f"data: {resolved.data.root}, {_classes(resolved.data)}{counts}; {resolved.data.splits_from}",
+            *_composed(resolved),
             _training(resolved),
             *_surgery(resolved),
             *_left_out(resolved.data),
@@ -60,7 +61,19 @@ def _training(resolved: Resolved) -> str:
     }
     said = of_finetune.get(train.transfer or "", "") if resolved.mode == "finetune" else ""
     said += "; by groups of blocks, the last ones first" if train.unfreeze == "groups" else ""
+    said += f"; by {train.processes} processes" if train.processes > 1 else ""
     return f"training: {resolved.mode}, {train.epochs} epochs{said}{_teacher(resolved)}"
+
+
+def _composed(resolved: Resolved) -> list[str]:
+    synthesis = resolved.synthesis
+    if synthesis is None:
+        return []
+    cutouts, backgrounds = synthesis.cutouts, synthesis.backgrounds
+    beside = f"beside {resolved.data.counts['train']:,} photographs" if resolved.recipe.data.train else "and no photograph"
+    of = f"{cutouts.counts['train']:,} cut-outs of {len(synthesis.class_names):,} classes"
+    of += f" on {backgrounds.counts['train']:,} backgrounds"
+    return [f"composed: {synthesis.images:,} training images, {beside}; {of}", *_left_out(cutouts), *_left_out(backgrounds)]
 
 
 def _teacher(resolved: Resolved) -> str:

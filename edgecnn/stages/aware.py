@@ -41,6 +41,7 @@ class AwareStage(Stage, AwareSettings):
 
         Raises:
             MissingPackage: torch, torchao or ONNX Runtime is not installed.
+            BatchTooLarge: a batch does not fit into memory; names the size that would.
             TrainingDiverged: the loss is no finite number.
             NothingToTrainOn, ClassesDiffer: the images are not those that were planned for.
             CalibrationSetTooSmall: fewer calibration images than ``images``.
@@ -55,7 +56,7 @@ class AwareStage(Stage, AwareSettings):
         logging.getLogger("torch.utils._pytree").setLevel(logging.ERROR)  # it warns of how torchao registers its own names
         with sleeping_threads():
             from edgecnn.quantization.aware import make_aware
-            from edgecnn.training.run import TrainingInputs
+            from edgecnn.training.beginning import TrainingInputs
 
-        inputs = TrainingInputs(images=given["images"], pixels=given["pixels"], weights=given["weights"])
+        inputs = TrainingInputs(given.get("images"), given["pixels"], given["weights"], made=given.get("made"))
         make_aware(self, inputs, out, tell)

@@ -38,6 +38,7 @@ class SurgeryStage(Stage, SurgerySettings):
 
         Raises:
             MissingPackage: torch or ONNX Runtime is not installed.
+            BatchTooLarge: a batch does not fit into memory; names the size that would.
             TrainingDiverged: the loss is no finite number.
             NothingToTrainOn, ClassesDiffer: the images are not those that were planned for.
             WrongOpset: the exporter left another opset than the one asked for.
@@ -47,8 +48,8 @@ class SurgeryStage(Stage, SurgerySettings):
         require_packages(_TRAINS, extra="train", needed_for="surgery")
         require_packages((_CHECKS,), extra="onnxruntime", needed_for="surgery's check")
         with sleeping_threads():
-            from edgecnn.training.run import TrainingInputs
+            from edgecnn.training.beginning import TrainingInputs
             from edgecnn.training.surgery import make_surgery
 
-        inputs = TrainingInputs(images=given["images"], pixels=given["pixels"], weights=given["weights"])
+        inputs = TrainingInputs(given.get("images"), given["pixels"], given["weights"], made=given.get("made"))
         make_surgery(self, inputs, out, tell)

@@ -18,10 +18,10 @@ _TRAINS = ("torch", "torchvision", "safetensors", "pillow", "numpy")
 class TrainStage(Stage, TrainSettings):
     """Writes ``weights.safetensors`` and ``history.json``.
 
-    Roles: ``images`` (a manifest), ``pixels`` (of prepare; only ``choose`` is read, ``report`` never), for ``finetune``
-    ``weights`` (of fetch), where ``transfer`` is auto ``transfer``, and of a network that is taught ``teacher`` (of another
-    train). ``resume/`` holds features and checkpoints and is gone when the stage is finished; a call that finds it continues
-    there and ends with the same bytes as an uninterrupted one.
+    Roles: ``images`` (a manifest), ``made`` (of synthesize) or both, ``pixels`` (of prepare; only ``choose`` is read, ``report``
+    never), for ``finetune`` ``weights`` (of fetch), where ``transfer`` is auto ``transfer``, and of a network that is taught
+    ``teacher`` (of another train). ``resume/`` holds features and checkpoints and is gone when the stage is finished; a call
+    that finds it continues there and ends with the same bytes as an uninterrupted one.
     """
 
     kind: ClassVar[str] = "train"
@@ -46,8 +46,9 @@ class TrainStage(Stage, TrainSettings):
         """
         require_packages(self.tools, extra="train", needed_for="train")
         with sleeping_threads():
-            from edgecnn.training.run import TrainingInputs, train
+            from edgecnn.training.beginning import TrainingInputs
+            from edgecnn.training.run import train
 
-        begun = (given.get(role) for role in ("weights", "transfer", "teacher"))
-        inputs = TrainingInputs(given["images"], given["pixels"], *begun)
+        begun = (given.get(role) for role in ("weights", "transfer", "teacher", "made"))
+        inputs = TrainingInputs(given.get("images"), given["pixels"], *begun)
         train(self, inputs, out, tell)

@@ -38,7 +38,7 @@ class TransferStage(Stage, TransferSettings):
         """
         require_packages(self.tools, extra="train", needed_for="transfer")
         with sleeping_threads():
-            from edgecnn.training.run import TrainingInputs
+            from edgecnn.training.beginning import TrainingInputs
             from edgecnn.training.transfer import make_transfer
 
         inputs = TrainingInputs(images=given["images"], pixels=given["pixels"], weights=given["weights"])

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from pydantic import Field
 
 from edgecnn.values.balance import Balance
 from edgecnn.values.base import Value
 from edgecnn.values.scale import Inheritance
+from edgecnn.values.stage import Plotting, Progress
+from edgecnn.values.synthesis import MadeShare
 from edgecnn.values.teacher import TeacherFacts
 
 
@@ -31,6 +33,19 @@ class EpochFacts(Value):
     def standing(self) -> float | None:
         """What epochs are compared by, 0…1."""
         return self.choose_top1 if self.choose_recall is None else self.choose_recall
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """What of it is drawn as a curve."""
+        told = self.model_dump(exclude={"epoch"}, exclude_none=True)
+        return {name: float(value) for name, value in told.items()}
+
+
+def draw(tell: Progress, phase: str, epochs: Sequence[EpochFacts]) -> None:
+    """Draw the curves of a phase, where they are drawn at all."""
+    if isinstance(tell, Plotting):
+        for facts in epochs:
+            tell.plot(phase, facts.epoch, facts.figures)
 
 
 class PhaseFacts(Value):
@@ -79,3 +94,5 @@ class History(Value):
     """Of a scaled network alone: how much of it these weights had."""
     teacher: TeacherFacts | None = Field(default=None, exclude_if=lambda facts: facts is None)
     balance: BalanceFacts | None = Field(default=None, exclude_if=lambda facts: facts is None)
+    made: MadeShare | None = Field(default=None, exclude_if=lambda facts: facts is None)
+    """How many of the images were composed; None where none was."""

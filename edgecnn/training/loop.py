@@ -20,11 +20,12 @@ from edgecnn.training.balance import class_weights, images_shown, label_loss
 from edgecnn.training.checkpoint import Moving, load_checkpoint, save_checkpoint, write_tensors
 from edgecnn.training.distillation import distillation
 from edgecnn.training.groups import release
-from edgecnn.training.history import BestFacts, EpochFacts
+from edgecnn.training.history import BestFacts, EpochFacts, draw
 from edgecnn.training.loader import Squares
-from edgecnn.training.mixing import Batch, mixed
+from edgecnn.training.mixing import Batch, mixed, neighbours
 from edgecnn.training.phase import DROPS, Phase, drops_of
 from edgecnn.training.statistics import BATCHES, take_statistics
+from edgecnn.training.team import ALONE, Part, Team
 from edgecnn.training.validation import ChoosePixels, mean_recall
 from edgecnn.values.stage import Progress
 
@@ -45,6 +46,8 @@ class Material(NamedTuple):
     """A folder in which features of these images lie already."""
     groups: tuple[nn.Module, ...] = ()
     """Of blocks before the head, which begin to learn one after another, the last one first; none: all learn at once."""
+    team: Team = ALONE
+    """Who trains together with this process."""
 
 
 class PhaseResult(NamedTuple):
@@ -72,14 +75,17 @@ def run_phase(network: nn.Module, head: nn.Module, phase: Phase, material: Mater
     moving = Moving(network, copy.deepcopy(network), _optimizer(network, head, phase))
     file = material.folder / f"{phase.name}.checkpoint.safetensors"
     epochs = load_checkpoint(file, moving)
+    draw(material.tell, phase.name, epochs)
     images = len(material.squares)
     material.tell.step(phase.told_as, len(epochs) * images, phase.epochs * images, "images")  # the first batch may take seconds
     while len(epochs) < phase.epochs and not _out_of_patience(epochs, phase, to_beat):
         drops = drops_of(_judged(epochs), phase.patience)
         epochs.append(_epoch(moving, phase, material, len(epochs), drops))
-        if _best(epochs, phase, to_beat) == len(epochs) - 1:
-            write_tensors(moving.average.state_dict(), best_file(material.folder, phase))
-        save_checkpoint(file, moving, epochs)
+        if material.team.leads:
+            if _best(epochs, phase, to_beat) == len(epochs) - 1:
+                write_tensors(moving.average.state_dict(), best_file(material.folder, phase))
+            save_checkpoint(file, moving, epochs)
+        draw(material.tell, phase.name, epochs[-1:])
     best = _best(epochs, phase, to_beat)
     stopped = "all epochs done" if len(epochs) == phase.epochs else f"no better epoch in {phase.patience}"
     return PhaseResult(tuple(epochs), None if best is None else _best_facts(epochs[best], phase), stopped)
@@ -133,19 +139,21 @@ def _optimizer(network: nn.Module, head: nn.Module, phase: Phase) -> torch.optim
 def _epoch(moving: Moving, phase: Phase, material: Material, epoch: int, drops: int) -> EpochFacts:
     seed = stream_seed(phase.seed, phase.name, epoch)
     torch.manual_seed(seed)  # dropout and stochastic depth draw from torch's own stream
-    draw = draw_epoch(len(material.squares), seed=seed, augment=phase.augment)
+    drawn = draw_epoch(len(material.squares), seed=seed, augment=phase.augment)
     size = phase.sizes_px[epoch]
     frame = Frame(size, phase.shipped_px)
     shows = images_shown(material.squares.labels, phase.balance, seed)
     learning = release(material.groups, epoch, phase.epochs) if material.groups else None
     _training_mode(moving.network, phase)
-    batches = _batches(draw.order, phase.batch_size)
-    total, loss_sum = len(draw.order), 0.0
+    learning_one = moving._replace(network=material.team.learner(moving.network))
+    batches = _batches(drawn.order, phase.batch_size)
+    total, loss_sum = len(drawn.order), 0.0
     rate = phase.peak_rate
     for index, positions in enumerate(batches):
         rate = phase.rate((epoch + (index + 1) / len(batches)) / phase.epochs, drops)
-        shown = mixed(_shown(material, (positions, shows), draw, frame), draw, positions[0], material.classes)
-        loss = _step(moving, phase, rate, shown, material)
+        part = material.team.part(len(positions))
+        shown = _part_shown(material, (positions, shows), part, drawn, frame)
+        loss = _step(learning_one, phase, _Turn(rate, shown, part), material)
         _average(moving, phase.average_decay, steps=epoch * len(batches) + index)
         if not math.isfinite(loss):
             raise _diverged(phase, material, epoch, index)
@@ -154,8 +162,9 @@ def _epoch(moving: Moving, phase: Phase, material: Material, epoch: int, drops: 
         material.tell.step(phase.told_as, done, phase.epochs * total, "images")
     judged = size == phase.shipped_px
     if judged and not phase.frozen_statistics:
-        take_statistics(moving.average, (_shown(material, (each, shows), draw, frame).images for each in batches[:BATCHES]))
-    logits = material.choose.outputs(moving.average) if judged else None
+        own = material.team.own(batches[:BATCHES])
+        take_statistics(moving.average, (_shown(material, (each, shows), drawn, frame).images for each in own), material.team)
+    logits = material.choose.outputs(moving.average, material.team) if judged else None
     if logits is not None and not bool(torch.isfinite(logits).all()):  # the last step's loss was looked at before that step
         raise _diverged(phase, material, epoch, len(batches) - 1)
     return EpochFacts(
@@ -183,6 +192,17 @@ def _shown(material: Material, what: tuple[npt.NDArray[np.int64], npt.NDArray[np
     return Batch(normalized(pixels, material.choose.normalization), labels)
 
 
+def _part_shown(
+    material: Material, what: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]], part: Part, draw: EpochDraw, frame: Frame
+) -> Batch:
+    """This part of a batch, mixed as in the whole one: with the images before it, which are shown with it and then left off."""
+    positions, images = what
+    before = neighbours(draw, positions[0]) if part.images < part.whole else 0
+    seen = positions.take(range(part.start - before, part.stop), mode="wrap")
+    batch = mixed(_shown(material, (seen, images), draw, frame), draw, positions[0], material.classes)
+    return Batch(batch.images[before:], batch.labels[before:])
+
+
 def _batches(order: npt.NDArray[np.int64], batch_size: int) -> list[npt.NDArray[np.int64]]:
     """Batches as equal as can be: a last batch of one image would give batch norm no variance."""
     return np.array_split(order, max(1, round(len(order) / batch_size)))
@@ -196,18 +216,29 @@ def _training_mode(network: nn.Module, phase: Phase) -> None:
                 module.eval()
 
 
-def _step(moving: Moving, phase: Phase, rate: float, shown: Batch, material: Material) -> float:
+class _Turn(NamedTuple):
+    """A step's rate, and what is learned from in it: this process's part of a batch."""
+
+    rate: float
+    shown: Batch
+    part: Part
+
+
+def _step(moving: Moving, phase: Phase, turn: _Turn, material: Material) -> float:
+    """Learn, and say the whole batch's mean loss."""
+    shown, team = turn.shown, material.team
     for group in moving.optimizer.param_groups:
-        group["lr"] = rate * group["share"]
-    logits, *auxiliary = answers_of(moving.network(shown.images))
+        group["lr"] = turn.rate * group["share"]
+    with team.as_whole(turn.part):
+        logits, *auxiliary = answers_of(moving.network(shown.images))
     loss_of = _from_labels(phase, shown, material) if material.teacher is None else distillation(material.teacher, shown.images)
     loss = loss_of(logits)
     for more in auxiliary:
         loss = loss + phase.auxiliary_weight * loss_of(more)
     moving.optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
+    team.weighted(loss, turn.part).backward()  # type: ignore[no-untyped-call]
     moving.optimizer.step()
-    return float(loss.detach())
+    return team.loss_of_all(loss, turn.part)
 
 
 def _from_labels(phase: Phase, shown: Batch, material: Material) -> Callable[[Tensor], Tensor]:

@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -37,37 +38,43 @@ def memory_limit_mib(root: Path = ROOT) -> float:
     return min(physical, read_limits(root).memory_mib or physical)
 
 
-def image_mib(network: nn.Module, side_px: int) -> float:
+def image_mib(network: nn.Module, side_px: int, on: Literal["meta", "cpu"] = "meta") -> float:
     """What one image of a batch adds to what the backward pass reads, in MiB of fp32.
 
-    It is counted on torch's meta device, where shapes are computed and no numbers: the storages that autograd saves for two and
-    for four images, each once, whose difference knows no weights.
+    What is counted is the storages that autograd saves for two and for four images, each once, whose difference knows no weights.
 
     Args:
         network: as it will learn; what is frozen saves less. It is not changed.
         side_px: of the images.
+        on: meta, where shapes are computed and no numbers; cpu for a network that looks at its numbers, as roundings do.
     """
-    shapes = copy.deepcopy(network).to("meta").train()
-    two, four = (_saved_bytes(shapes, torch.empty(count, 3, side_px, side_px, device="meta")) for count in (2, 4))
+    shapes = copy.deepcopy(network).to(on).train()
+    two, four = (_saved_bytes(shapes, torch.zeros(count, 3, side_px, side_px, device=on)) for count in (2, 4))
     return (four - two) / 2 / _MIB
 
 
 @contextmanager
-def within_memory(network: nn.Module, phase: Phase, images: int, limit_mib: float | None = None) -> Iterator[None]:
+def within_memory(
+    network: nn.Module, phase: Phase, images: int, processes: int = 1, on: Literal["meta", "cpu"] = "meta"
+) -> Iterator[None]:
     """Refuse a phase whose batches cannot fit, and name the batch where memory runs out all the same.
 
     Args:
         network: as it will learn.
         phase: what is asked.
         images: training images of an epoch.
-        limit_mib: what may be held; None: as this machine and its container say.
+        processes: that share a batch; each has the network for itself.
+        on: where an image is counted, see ``image_mib``.
 
     Raises:
         BatchTooLarge: names the batch size that would fit.
     """
-    limit = memory_limit_mib() if limit_mib is None else limit_mib
+    limit = memory_limit_mib()
     batch = _largest(images, phase.batch_size)
-    each, fixed = image_mib(network, max(phase.sizes_px, default=phase.shipped_px)), held_mib() + _beside_mib(network, phase)
+    each = image_mib(network, max(phase.sizes_px, default=phase.shipped_px), on)
+    weights = sum(parameter.numel() for parameter in network.parameters()) * 4 / _MIB
+    # What is held here counts once: other processes hold weights of their own, but not the features that this one may hold.
+    fixed = held_mib() + (processes - 1) * weights + processes * _beside_mib(network, phase)
     fits = max(0, math.floor(_SPARE * (limit - fixed) / each)) if each else images
     needed = fixed + batch * each
     if needed > limit:

@@ -21,6 +21,12 @@ class Batch(NamedTuple):
     """int64 (n,), or where pictures are mixed float32 (n, classes), the shares of each class."""
 
 
+def neighbours(draw: EpochDraw, position: int) -> int:
+    """How many images before one it may be mixed with, one after another: as many as rows of the list mix this batch."""
+    rows = zip(draw.augment, draw.drawn, strict=True)
+    return sum(isinstance(asked, (Mixup, Cutmix)) and bool(drawn["applied"][position]) for asked, drawn in rows)
+
+
 def mixed(batch: Batch, draw: EpochDraw, position: int, classes: int) -> Batch:
     """The batch as the draw mixes it; itself where the list asks for no mixing.
 

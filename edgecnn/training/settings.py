@@ -60,4 +60,7 @@ class TrainSettings(Value):
     """Whether classes of unequal size count alike. Left out of the key where they need not: the bytes are those of before."""
     teacher: TeacherTerms | None = Field(default=None, exclude_if=lambda teacher: teacher is None)
     """Whose answers are learned in place of labels: the weights of role ``teacher``. Left out of the key where labels are."""
+    processes: PositiveInt = Field(default=1, exclude_if=lambda processes: processes == 1)
+    """That share each batch of the whole network's training. Their sums are added in another order, so that the bytes are others:
+    it is in the key, and left out of it where one process trains, whose bytes are those of before."""
     seed: NonNegativeInt = 0

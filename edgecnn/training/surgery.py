@@ -22,12 +22,13 @@ from edgecnn.graph.trunk import TrunkRequest, make_trunk, torch_logits
 from edgecnn.models.defaults import default_augmentation
 from edgecnn.models.networks import parameter_count
 from edgecnn.models.surgery import mean_gates, operated
+from edgecnn.training.beginning import TrainingInputs, material_for
 from edgecnn.training.distillation import divergence
 from edgecnn.training.loop import Material, best_file, run_phase
 from edgecnn.training.machine import repeatable
+from edgecnn.training.memory import within_memory
 from edgecnn.training.phase import Phase
 from edgecnn.training.resuming import begin, finish, is_made
-from edgecnn.training.run import TrainingInputs, material_for
 from edgecnn.training.statistics import take_statistics
 from edgecnn.training.surgery_settings import SurgerySettings
 from edgecnn.training.teacher import teacher_of
@@ -48,7 +49,8 @@ def make_surgery(settings: SurgerySettings, inputs: TrainingInputs, out: Path, t
         tell: hears progress.
 
     Raises:
-        TrainingDiverged, NothingToTrainOn, ClassesDiffer, WrongOpset, ExportDisagrees, MacsUnknown: see ``SurgeryStage.make``.
+        BatchTooLarge, TrainingDiverged, NothingToTrainOn, ClassesDiffer, WrongOpset, ExportDisagrees, MacsUnknown: see
+            ``SurgeryStage.make``.
     """
     if is_made(out, FACTS):
         return
@@ -60,7 +62,8 @@ def make_surgery(settings: SurgerySettings, inputs: TrainingInputs, out: Path, t
         network = _operated(teacher, settings, request)
         before = _standing(network, material, request)
         phase = _phase(settings)
-        result = run_phase(network, nn.Module(), phase, material)
+        with within_memory(network, phase, len(material.squares)):
+            result = run_phase(network, nn.Module(), phase, material)
         network.load_state_dict(load_file(best_file(resume, phase)))
         # in the usual memory order: from the channels-last one of training the exporter makes a Gather after each mean
         make_trunk(copy.deepcopy(network).to(memory_format=torch.contiguous_format), request, out, tell)

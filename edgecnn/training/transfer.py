@@ -8,11 +8,11 @@ import numpy as np
 from torch import nn
 
 from edgecnn.models.catalogue import arch_named
+from edgecnn.training.beginning import TrainingInputs, material_for, pretrained
 from edgecnn.training.features import PARTS, compute_features, without_head
 from edgecnn.training.machine import repeatable
 from edgecnn.training.probe import Probe, probe
 from edgecnn.training.resuming import begin, finish, is_made
-from edgecnn.training.run import TrainingInputs, material_for, pretrained
 from edgecnn.training.transfer_matrix import choose
 from edgecnn.training.transfer_settings import TransferSettings
 from edgecnn.values.stage import Progress

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from edgecnn.training.augment import normalized
+from edgecnn.training.team import ALONE, Team
 from edgecnn.values.preprocessing import Normalization
 
 BATCH = 128
@@ -32,14 +33,14 @@ class ChoosePixels:
         return len(self.labels)
 
     @torch.no_grad()
-    def outputs(self, network: nn.Module) -> Tensor:
-        """What the network makes of every image, in order, with the network in evaluation mode."""
+    def outputs(self, network: nn.Module, team: Team = ALONE) -> Tensor:
+        """What the network makes of every image, in order, with the network in evaluation mode; each of a team has it whole."""
         network.eval()
         parts = []
-        for start in range(0, len(self), BATCH):
+        for start in team.own(range(0, len(self), BATCH)):
             pixels = torch.from_numpy(np.array(self.pixels[start : start + BATCH])).permute(0, 3, 1, 2)
             parts.append(network(normalized(pixels, self.normalization)))
-        return torch.cat(parts)
+        return torch.cat(team.gathered(parts))
 
     def top1(self, network: nn.Module) -> float:
         """Share of images whose largest logit is the right class, 0…1."""

@@ -29,14 +29,15 @@ _Factor = Annotated[float, Field(ge=0.25, le=4)]
 _Bend = Annotated[float, Field(ge=-0.5, le=0.5)]
 _Gain = Annotated[float, Field(ge=0, le=4)]
 _Turn = Annotated[float, Field(ge=-0.5, le=0.5)]
-_Between = AfterValidator(_ordered)
+Between = AfterValidator(_ordered)
+"""Marks a range: its smaller end first."""
 
 
 class Crop(Value):
     """A part of the picture, resized to the network's input. Without it the centre is taken, as when the network is used."""
 
     kind: Literal["crop"] = "crop"
-    area: Annotated[tuple[_Area, _Area], _Between] = (0.6, 1.0)
+    area: Annotated[tuple[_Area, _Area], Between] = (0.6, 1.0)
     """Share of the square that is covered."""
     aspect: Annotated[float, Field(ge=1, le=4)] = 1.18
     """Largest ratio of the longer to the shorter side, before it is resized to a square."""
@@ -56,7 +57,7 @@ class Rotate(Value):
 
     kind: Literal["rotate"] = "rotate"
     p: _Share = 1.0
-    degrees: Annotated[tuple[_Degrees, _Degrees], _Between] = (-15.0, 15.0)
+    degrees: Annotated[tuple[_Degrees, _Degrees], Between] = (-15.0, 15.0)
     """Positive: clockwise."""
 
 
@@ -65,7 +66,7 @@ class Shear(Value):
 
     kind: Literal["shear"] = "shear"
     p: _Share = 1.0
-    degrees: Annotated[tuple[_Slant, _Slant], _Between] = (-10.0, 10.0)
+    degrees: Annotated[tuple[_Slant, _Slant], Between] = (-10.0, 10.0)
     """Of the slant."""
 
 
@@ -74,7 +75,7 @@ class Translate(Value):
 
     kind: Literal["translate"] = "translate"
     p: _Share = 1.0
-    share: Annotated[tuple[_Part, _Part], _Between] = (-0.1, 0.1)
+    share: Annotated[tuple[_Part, _Part], Between] = (-0.1, 0.1)
     """Of the side, drawn for each axis."""
 
 
@@ -83,7 +84,7 @@ class Stretch(Value):
 
     kind: Literal["stretch"] = "stretch"
     p: _Share = 1.0
-    factor: Annotated[tuple[_Factor, _Factor], _Between] = (1.0, 1.25)
+    factor: Annotated[tuple[_Factor, _Factor], Between] = (1.0, 1.25)
     """Drawn for each axis."""
 
 
@@ -92,7 +93,7 @@ class Lens(Value):
 
     kind: Literal["lens"] = "lens"
     p: _Share = 0.5
-    k: Annotated[tuple[_Bend, _Bend], _Between] = (-0.2, 0.2)
+    k: Annotated[tuple[_Bend, _Bend], Between] = (-0.2, 0.2)
     """Positive: barrel. Negative: pincushion."""
 
 
@@ -101,7 +102,7 @@ class Elastic(Value):
 
     kind: Literal["elastic"] = "elastic"
     p: _Share = 0.5
-    strength: Annotated[tuple[_Gain, _Gain], _Between] = (0.0, 1.0)
+    strength: Annotated[tuple[_Gain, _Gain], Between] = (0.0, 1.0)
     """1 moves by about 2 % of the side at most, whatever its length."""
     smoothness: Annotated[float, Field(ge=0.01, le=0.25)] = 0.05
     """Standard deviation of the blur that makes neighbours move alike, as a share of the side."""
@@ -112,13 +113,13 @@ class Colour(Value):
 
     kind: Literal["colour"] = "colour"
     p: _Share = 1.0
-    brightness: Annotated[tuple[_Gain, _Gain], _Between] = (0.8, 1.2)
+    brightness: Annotated[tuple[_Gain, _Gain], Between] = (0.8, 1.2)
     """Factor of all values."""
-    contrast: Annotated[tuple[_Gain, _Gain], _Between] = (0.8, 1.2)
+    contrast: Annotated[tuple[_Gain, _Gain], Between] = (0.8, 1.2)
     """Factor of the distance from the mean grey."""
-    saturation: Annotated[tuple[_Gain, _Gain], _Between] = (0.8, 1.2)
+    saturation: Annotated[tuple[_Gain, _Gain], Between] = (0.8, 1.2)
     """Factor of the distance from the grey picture."""
-    hue: Annotated[tuple[_Turn, _Turn], _Between] = (0.0, 0.0)
+    hue: Annotated[tuple[_Turn, _Turn], Between] = (0.0, 0.0)
     """Part of a whole turn of the colour circle."""
 
 
@@ -136,7 +137,7 @@ class Noise(Value):
 
     kind: Literal["noise"] = "noise"
     p: _Share = 0.5
-    sd: Annotated[tuple[_Share, _Share], _Between] = (0.0, 0.1)
+    sd: Annotated[tuple[_Share, _Share], Between] = (0.0, 0.1)
     """Of the noise, on the scale 0 to 1."""
 
 
@@ -145,7 +146,7 @@ class Cutout(Value):
 
     kind: Literal["cutout"] = "cutout"
     p: _Share = 0.5
-    area: Annotated[tuple[_Area, _Area], _Between] = (0.02, 0.2)
+    area: Annotated[tuple[_Area, _Area], Between] = (0.02, 0.2)
     """Share of the picture that the box covers."""
     aspect: Annotated[float, Field(ge=1, le=8)] = 3.0
     """Largest ratio of its longer to its shorter side."""

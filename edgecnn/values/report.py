@@ -22,6 +22,7 @@ from edgecnn.values.residency import Residency
 from edgecnn.values.scale import ScaledNetwork
 from edgecnn.values.steady import Steady
 from edgecnn.values.sustained import Sustained
+from edgecnn.values.synthesis import SynthesisFacts
 from edgecnn.values.throughput import Throughput
 from edgecnn.values.verdict import Fidelity, GateResult, Interval, Verdict
 
@@ -191,6 +192,7 @@ class Build(Value):
     name: str
     arch: str
     parameters: int
+    """Of the network that ships, with as many classes as it answers; a row of the catalogue has those of the published one."""
     macs: int | None
     resolution_px: int
     weights: str
@@ -201,6 +203,8 @@ class Build(Value):
     """None of a network as the catalogue has it."""
     classes: int
     splits: Mapping[str, int]
+    synthesis: SynthesisFacts | None = Field(default=None, exclude_if=lambda facts: facts is None)
+    """Training images that were composed, which ``splits`` does not count; None where none was."""
     device: str
     device_attached: bool
     command: str

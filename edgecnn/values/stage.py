@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from edgecnn.values.base import Value
 from edgecnn.values.key import Key, digest_of
@@ -21,6 +21,17 @@ class Progress(Protocol):
 
     def note(self, text: str) -> None:
         """Say one sentence that belongs in the record of this run."""
+
+
+@runtime_checkable
+class Plotting(Protocol):
+    """What a ``Progress`` may be besides: where a training's figures are drawn. Nothing is lost where it is not."""
+
+    def begin(self, step_id: str) -> None:
+        """What is drawn from now on is of this step of a build."""
+
+    def plot(self, phase: str, epoch: int, figures: Mapping[str, float]) -> None:
+        """Draw the figures of an epoch; after a resumption those of earlier epochs come again."""
 
 
 class Stage(Value):

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from edgecnn.building.calibration_facts import calibration_notices
 from edgecnn.building.explain import explain
@@ -260,7 +261,17 @@ def trained(tmp_path: Path, initial: str, transfer: str | None) -> BuildReport:
     facts = {"fetch": ("weights.json", {"sha256": FETCHED}), "train": ("history.json", history)}
     for kind, (name, said) in facts.items():
         staged.execution.artifacts[kind] = an_artifact(kind, tmp_path / kind, {name: json.dumps(said)})
+    learned = {
+        "body": np.ones((4, 5), np.float32),
+        "norm.running_mean": np.ones(5, np.float32),
+        "head": np.ones((3, 7), np.float32),
+    }
+    save_file(learned, staged.execution.artifacts["train"].folder / "weights.safetensors")
     return report(staged)
+
+
+def test_parameters_are_those_that_were_learned_and_not_those_of_the_catalogue_s_row(tmp_path: Path) -> None:
+    assert trained(tmp_path, "pretrained", None).build.parameters == 4 * 5 + 3 * 7
 
 
 def test_weights_that_were_fetched_and_not_begun_with_are_claimed_nowhere(tmp_path: Path) -> None:

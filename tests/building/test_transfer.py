@@ -12,7 +12,7 @@ from edgecnn.building.recipes import apply_overrides
 from edgecnn.building.request import BuildRequest
 from edgecnn.building.resolve import settle_recipe
 from edgecnn.building.resolved import Resolved
-from edgecnn.errors.training import HeadNotFitting, NothingToTransfer, NothingToUnfreeze, WeightsNotWanted
+from edgecnn.errors.training import HeadNotFitting, NothingToShare, NothingToTransfer, NothingToUnfreeze, WeightsNotWanted
 from edgecnn.stages.train import TrainStage
 from edgecnn.store.store import Store
 from edgecnn.values.recipe import Recipe
@@ -110,6 +110,19 @@ def test_groups_are_unfrozen_only_where_they_are_fine_tuned(override: str, tmp_p
     with pytest.raises(NothingToUnfreeze):
         settled(tmp_path, "train.unfreeze=groups", override)
     assert settled(tmp_path, "train.unfreeze=groups", "train.transfer=last").train.unfreeze == "groups"
+
+
+@pytest.mark.parametrize("override", ["train.transfer=head", "train.head=svm", "train.epochs=0"])
+def test_processes_are_asked_for_only_where_the_whole_network_learns(override: str, tmp_path: Any) -> None:
+    with pytest.raises(NothingToShare):
+        settled(tmp_path, "train.processes=2", override)
+    assert settled(tmp_path, "train.processes=2").train.processes == 2
+
+
+def test_several_processes_train_under_a_key_of_their_own() -> None:
+    one, two = train_of(asking("all")), train_of(asking("all")).model_copy(update={"processes": 2})
+    assert "processes" not in one.payload(VERSIONS)["settings"]
+    assert two.payload(VERSIONS)["settings"]["processes"] == 2
 
 
 def test_unfreezing_trains_under_a_key_of_its_own() -> None:

@@ -1,14 +1,25 @@
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 
+import pytest
+
+from edgecnn.errors.base import error_again
 from edgecnn.errors.training import (
     BatchTooLarge,
+    BatchTooSmallToShare,
     ClassesDiffer,
     HeadNotFitting,
+    NoDistributedTorch,
+    NothingToShare,
     NothingToTrainOn,
     NothingToTransfer,
     NothingToUnfreeze,
+    ProcessesLost,
+    TooManyProcesses,
     TrainingDiverged,
     WeightsNotWanted,
 )
@@ -93,3 +104,59 @@ def test_where_memory_ran_out_or_no_batch_fits_it_says_so() -> None:
         "a batch of 2 images does not fit into memory: memory ran out; it takes 5,712 MiB at least, and this process"
         " may hold 4,096 — --set model.resolution_px with a smaller one, or a machine with more memory [batch-too-large]"
     )
+
+
+def test_processes_without_processors_are_refused() -> None:
+    assert TooManyProcesses(asked=8, threads=2).line() == (
+        "train.processes=8 asks for more processes than can work at once:"
+        " this one may use 2 processors (OMP_NUM_THREADS, or the machine) — --set train.processes=2 [too-many-processes]"
+    )
+
+
+def test_a_batch_that_is_too_small_to_share_names_how_many_processes_it_feeds() -> None:
+    assert BatchTooSmallToShare(processes=4, images=6, least=2).line() == (
+        "a batch of 6 images is too small for train.processes=4: each process takes 2 of every batch at least"
+        " — --set train.processes=3, or a larger train.batch_size [batch-too-small-to-share]"
+    )
+
+
+def test_processes_need_something_to_share() -> None:
+    assert NothingToShare(processes=2, beside="--transfer head").line() == (
+        "train.processes=2 does not go with --transfer head: processes share the training of the whole network, and there is none"
+        " — leave one of them out [nothing-to-share]"
+    )
+
+
+def test_a_torch_without_its_distributed_part_is_named() -> None:
+    assert NoDistributedTorch(version="2.15.0").line() == (
+        "train.processes needs torch.distributed with gloo: torch 2.15.0 was built without"
+        " — pip install --force-reinstall torch, or --set train.processes=1 [no-distributed-torch]"
+    )
+
+
+def test_lost_processes_say_what_the_last_one_said() -> None:
+    error = ProcessesLost(processes=2, restarts=3, phase="scratch", said="exitcode  : -9 (pid: 7)")
+    assert error.line() == (
+        "one of 2 training processes was lost in phase scratch, and again after each of 3 new starts: exitcode  : -9 (pid: 7)"
+        " — the same command goes on from the last finished epoch; fewer train.processes take less memory [processes-lost]"
+    )
+
+
+def test_an_error_of_another_process_is_the_same_error_here() -> None:
+    error = TrainingDiverged(phase="scratch", epoch=3, batch=17, best=None)
+    again = error_again(error.kept())
+    assert type(again) is TrainingDiverged and again.line() == error.line()
+
+
+def test_its_class_need_not_be_imported_here() -> None:
+    kept = json.dumps(TrainingDiverged(phase="scratch", epoch=3, batch=17, best=None).kept())
+    code = "import json, sys; from edgecnn.errors.base import error_again; print(repr(error_again(json.loads(sys.argv[1]))))"
+    ended = subprocess.run([sys.executable, "-c", code, kept], capture_output=True, text=True, check=True)
+    assert ended.stdout.startswith("TrainingDiverged('training diverged in phase scratch, epoch 3, batch 17")
+
+
+@pytest.mark.parametrize("place", [{"module": "os"}, {"module": "edgecnn.errors.nowhere"}, {"class": "Path"}, {"class": "Gone"}])
+def test_where_its_class_is_not_found_its_text_is_told(place: dict[str, str]) -> None:
+    kept = TrainingDiverged(phase="scratch", epoch=3, batch=17, best=None).kept()
+    with pytest.raises(LookupError, match="epoch 3, batch 17: the loss is not a finite number"):
+        error_again({**kept, **place})

@@ -14,12 +14,13 @@ import pytest
 
 from edgecnn.backends.registry import backend_for
 from edgecnn.errors.quantization import CalibrationSetTooSmall
-from edgecnn.errors.training import TrainingDiverged
+from edgecnn.errors.training import BatchTooLarge, TrainingDiverged
 from edgecnn.graph import checks
 from edgecnn.quantization.onnxruntime import float_layers
 from edgecnn.runner.pixels import to_feed
 from edgecnn.runner.sessions.onnxruntime_cpu import OnnxRuntimeSession
 from edgecnn.runner.sessions.openvino_cpu import OpenVinoSession
+from edgecnn.training.memory import held_mib
 from edgecnn.values.mac_table import MacTable
 from tests.data.folders import Heard
 from tests.quantization.aware_made import CANDIDATES, COUNTS, PREPROCESSING, aware, made, pixels, roles, stage, weights
@@ -153,6 +154,13 @@ def test_a_loss_that_is_no_number_names_the_setting_to_lower(tmp_path: Path) -> 
     with pytest.raises(TrainingDiverged, match=r"phase aware, epoch 0, batch .* lower --set quantize\.aware_learning_rate"):
         stage(learning_rate=1e38).make(roles(), tmp_path, Heard())
     assert not (tmp_path / "model.onnx").exists()
+
+
+def test_a_batch_that_cannot_fit_is_refused_before_it_is_learned_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgecnn.training.memory.memory_limit_mib", lambda: held_mib() + 256)
+    with pytest.raises(BatchTooLarge, match=r"a batch of 320 images does not fit .* --set train\.batch_size=\d+"):
+        stage(batch_size=4096).make(roles(), tmp_path, Heard())
+    assert not list(tmp_path.rglob("*.best.safetensors"))
 
 
 def test_fewer_calibration_images_than_asked_for_are_refused(tmp_path: Path) -> None:

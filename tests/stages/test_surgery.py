@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 import pytest
 
-from edgecnn.errors.training import TrainingDiverged
+from edgecnn.errors.training import BatchTooLarge, TrainingDiverged
 from edgecnn.graph.checks import onnx_logits
 from edgecnn.graph.export import export_onnx
 from edgecnn.graph.macs import mac_table
@@ -21,6 +21,7 @@ from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network
 from edgecnn.runner.pixels import to_feed
 from edgecnn.stages.surgery import SurgeryStage
+from edgecnn.training.memory import held_mib
 from edgecnn.values.mac_table import MacTable
 from edgecnn.values.surgery import Surgery
 from tests.data.folders import Heard
@@ -116,6 +117,13 @@ def test_a_loss_that_is_no_number_names_the_setting_to_lower(tmp_path: Path) -> 
     with pytest.raises(TrainingDiverged, match=r"phase surgery, epoch 0, batch .* lower --set surgery\.learning_rate"):
         stage(learning_rate=1e38).make(roles(), tmp_path, Heard())
     assert not (tmp_path / "model.onnx").exists()
+
+
+def test_a_batch_that_cannot_fit_is_refused_before_it_is_learned_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgecnn.training.memory.memory_limit_mib", lambda: held_mib() + 256)
+    with pytest.raises(BatchTooLarge, match=r"a batch of 320 images does not fit .* --set train\.batch_size=\d+"):
+        stage(batch_size=4096).make(roles(), tmp_path, Heard())
+    assert not list(tmp_path.rglob("*.best.safetensors"))
 
 
 def test_every_setting_enters_the_key() -> None:

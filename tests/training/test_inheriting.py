@@ -12,18 +12,26 @@ from tests.training.made import LITE, fetched, make_given, stage
 NARROW = f"{LITE}-d0.5-w0.5"
 
 
-def trained(folder: Path, mode: str, roles: dict[str, Path]) -> dict[str, Any]:
+SEEDS = (0, 1, 2)
+
+
+def trained(folder: Path, mode: str, roles: dict[str, Path], seed: int) -> dict[str, Any]:
     folder.mkdir()
-    stage(NARROW, mode=mode, epochs=4).make(roles, folder, Heard())
+    stage(NARROW, mode=mode, epochs=3, seed=seed).make(roles, folder, Heard())
     told: dict[str, Any] = json.loads((folder / "history.json").read_text("utf-8"))
     return told
 
 
 def test_a_network_that_inherits_learns_more_than_one_that_does_not_and_the_record_says_what_share(tmp_path: Path) -> None:
-    """0.54 against 0.34 when this was written: 200 images judge, so that 0.1 is more than three standard errors."""
-    given = make_given(tmp_path, train=256, choose=200)
-    without = trained(tmp_path / "without", "scratch", given.roles())
-    inheriting = trained(tmp_path / "inheriting", "inherit", given.roles(fetched(tmp_path / "weights")))
-    assert without["inheritance"] == {"parameters": 685_130, "inherited": 0}
-    assert inheriting["inheritance"] == {"parameters": 685_130, "inherited": 672_320}  # all but the new head
-    assert inheriting["best"]["choose_top1"] > without["best"]["choose_top1"] + 0.1
+    """0.39 against 0.30 on the mean of three seeds, each judged on the same 400 images, of which 0.04 is two standard errors.
+
+    One seed is not enough: processors round differently, and the same two trainings were 0.20 apart on one, 0.05 on another.
+    """
+    given = make_given(tmp_path, train=256, choose=400)
+    inherited = given.roles(fetched(tmp_path / "weights"))
+    without = [trained(tmp_path / f"without-{seed}", "scratch", given.roles(), seed) for seed in SEEDS]
+    inheriting = [trained(tmp_path / f"inheriting-{seed}", "inherit", inherited, seed) for seed in SEEDS]
+    assert without[0]["inheritance"] == {"parameters": 685_130, "inherited": 0}
+    assert inheriting[0]["inheritance"] == {"parameters": 685_130, "inherited": 672_320}  # all but the new head
+    gains = [more["best"]["choose_top1"] - less["best"]["choose_top1"] for more, less in zip(inheriting, without, strict=True)]
+    assert sum(gains) / len(gains) > 0.04

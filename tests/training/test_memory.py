@@ -11,10 +11,10 @@ from torch import nn
 from edgecnn.errors.training import BatchTooLarge, TrainingDiverged
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network
+from edgecnn.training.beginning import TrainingInputs, material_for
 from edgecnn.training.loop import run_phase
 from edgecnn.training.memory import _asked_for, _largest, held_mib, image_mib, within_memory
 from edgecnn.training.phase import Phase
-from edgecnn.training.run import TrainingInputs, material_for
 from edgecnn.training.scratch import scratch_phase
 from tests.data.folders import Heard
 from tests.training.made import SMALL, make_given, stage
@@ -26,9 +26,10 @@ def phase(batch_size: int) -> Phase:
     return scratch_phase(stage("resnet-18", size_px=64, batch_size=batch_size))
 
 
-def little() -> float:
+@pytest.fixture
+def little(monkeypatch: pytest.MonkeyPatch) -> None:
     """2 GiB above what earlier tests left this process holding."""
-    return held_mib() + 2048
+    monkeypatch.setattr("edgecnn.training.memory.memory_limit_mib", lambda: held_mib() + 2048)
 
 
 def test_an_image_counts_what_the_backward_pass_will_read_each_storage_once() -> None:
@@ -46,14 +47,24 @@ def test_a_frozen_layer_saves_nothing() -> None:
     assert next(network.parameters()).device.type == "cpu"
 
 
-def test_a_batch_that_cannot_fit_is_refused_with_one_that_does() -> None:
+def test_a_batch_that_cannot_fit_is_refused_with_one_that_does(little: None) -> None:
     network = build_network(arch_named("resnet-18"), 10)
-    with pytest.raises(BatchTooLarge) as refusal, within_memory(network, phase(4096), 100_000, limit_mib=little()):
+    with pytest.raises(BatchTooLarge) as refusal, within_memory(network, phase(4096), 100_000):
         pytest.fail("it was begun")
     fits = int((refusal.value.hint or "").removeprefix("--set train.batch_size="))
     assert 2 <= fits < 4096
-    with within_memory(network, phase(fits), 100_000, limit_mib=little()):
+    with within_memory(network, phase(fits), 100_000):
         pass
+
+
+def test_what_one_process_holds_is_not_counted_for_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    features = torch.ones(768 * MIB // 4)
+    monkeypatch.setattr("edgecnn.training.memory.memory_limit_mib", lambda: held_mib() + 512)
+    network = build_network(arch_named("resnet-18"), 10)
+    with within_memory(network, phase(16), 64, processes=2):
+        assert features.numel()
+    with pytest.raises(BatchTooLarge), within_memory(network, phase(16), 64, processes=8):
+        pytest.fail("eight times weights, gradients and averages are more than is left")
 
 
 @pytest.mark.parametrize(("images", "most"), [(140, 100), (64, 32), (7, 2), (100_000, 100), (3, 1)])
@@ -63,8 +74,8 @@ def test_what_is_proposed_fits_however_few_images_are_divided(images: int, most:
     assert _asked_for(images, 0) == 0
 
 
-def test_few_images_make_no_large_batch() -> None:
-    with within_memory(build_network(arch_named("resnet-18"), 10), phase(4096), 32, limit_mib=little()):
+def test_few_images_make_no_large_batch(little: None) -> None:
+    with within_memory(build_network(arch_named("resnet-18"), 10), phase(4096), 32):
         pass
 
 

@@ -1,0 +1,87 @@
+"""Curves of a training for TensorBoard, written while it goes on: progress that passes everything on and draws what is drawn.
+
+It stands outside of the training, which neither waits for it nor knows of it: no key and no byte of a result depends on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgecnn.backends.installed import require_packages
+from edgecnn.errors.base import system_reason
+from edgecnn.errors.outputs import OutputUnwritable
+from edgecnn.values.stage import Progress
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
+
+DISTRIBUTION = "tensorboard"
+
+
+class Curves:
+    """Each step of a build that learns gets a folder of event files of its own, whose earlier points it replaces.
+
+    Args:
+        folder: of this build's curves; made where it is not there.
+        tell: who hears of progress besides.
+
+    Raises:
+        MissingPackage: tensorboard is not installed.
+        OutputUnwritable: the folder cannot be made.
+    """
+
+    def __init__(self, folder: Path, tell: Progress) -> None:
+        require_packages((DISTRIBUTION,), extra=DISTRIBUTION, needed_for="--tensorboard")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputUnwritable(path=folder, because=system_reason(error)) from error
+        self._folder, self._tell = folder, tell
+        self._step = "train"
+        self._writer: SummaryWriter | None = None
+        self._drawn: set[tuple[str, int]] = set()
+        self._given_up = False
+
+    def step(self, what: str, done: int, total: int | None = None, unit: str = "") -> None:
+        """Pass on."""
+        self._tell.step(what, done, total, unit)
+
+    def note(self, text: str) -> None:
+        """Pass on."""
+        self._tell.note(text)
+
+    def begin(self, step_id: str) -> None:
+        """What comes is of another step."""
+        self.close()
+        self._step, self._drawn = step_id.replace(":", "-"), set()
+
+    def plot(self, phase: str, epoch: int, figures: Mapping[str, float]) -> None:
+        """Draw an epoch's figures as ``phase/name``; one that was drawn before is not drawn again.
+
+        A file that cannot be written ends the drawing, with a note, and not the training.
+        """
+        if self._given_up or (phase, epoch) in self._drawn:
+            return
+        self._drawn.add((phase, epoch))
+        try:
+            self._draw(phase, epoch, figures)
+        except OSError as error:
+            self._given_up, self._writer = True, None
+            self._tell.note(f"no further curves are drawn in {self._folder}: {system_reason(error)}")
+
+    def close(self) -> None:
+        """Write what is still on its way."""
+        if self._writer is not None:
+            self._writer.close()
+        self._writer = None
+
+    def _draw(self, phase: str, epoch: int, figures: Mapping[str, float]) -> None:
+        if self._writer is None:
+            from torch.utils.tensorboard import SummaryWriter  # with the first figure: then torch is loaded anyway
+
+            self._writer = SummaryWriter(str(self._folder / self._step), purge_step=0)
+        for name, value in figures.items():
+            self._writer.add_scalar(f"{phase}/{name}", value, epoch)
+        self._writer.flush()

@@ -1,0 +1,101 @@
+"""Who trains: one process, or several that share every batch of one training and hold the same weights after each step.
+
+The batches are those of one process, image for image. A process is shown its part of each, and what a layer or a loss makes of a
+whole batch is made of all parts together, so that several processes differ from one by the order of their sums alone.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, NamedTuple, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+_Item = TypeVar("_Item")
+
+LEAST_IMAGES = 2
+"""That each process is shown of a batch: batch norm refuses one image whose maps are single points."""
+
+
+class Part(NamedTuple):
+    """Images ``start`` to ``stop`` of a batch of ``whole``."""
+
+    start: int
+    stop: int
+    whole: int
+
+    @property
+    def images(self) -> int:
+        """How many they are."""
+        return self.stop - self.start
+
+
+class Team(NamedTuple):
+    """This process's place among those that train together."""
+
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def leads(self) -> bool:
+        """Whether this is the one that writes and reports."""
+        return self.rank == 0
+
+    def part(self, images: int) -> Part:
+        """What falls to this process of a batch: neighbours, and as many as to any other, to within one."""
+        return Part(images * self.rank // self.size, images * (self.rank + 1) // self.size, images)
+
+    def own(self, items: Sequence[_Item]) -> Sequence[_Item]:
+        """Every ``size``-th, of what is dealt out whole."""
+        return items[self.rank :: self.size]
+
+    def learner(self, network: nn.Module) -> nn.Module:
+        """The network, whose gradients become the mean over all processes in the backward pass.
+
+        It holds for the parameters that learn now; where others begin to, ask again.
+        """
+        if self.size == 1:
+            return network
+        from torch.nn.parallel import DistributedDataParallel
+
+        with warnings.catch_warnings(action="ignore", category=FutureWarning):  # 2.15 renames what 2.13 does not know otherwise
+            return DistributedDataParallel(network, broadcast_buffers=False, find_unused_parameters=True)
+
+    def as_whole(self, part: Part) -> AbstractContextManager[Any]:
+        """A forward pass inside it treats ``part`` as what it is, where batch norm or chance depends on the whole batch."""
+        if self.size == 1:
+            return nullcontext()
+        from edgecnn.training.whole_batch import WholeBatch
+
+        return WholeBatch(part)
+
+    def weighted(self, loss: Tensor, part: Part) -> Tensor:
+        """The mean loss of a part, so that the mean over processes of its gradients is that of the whole batch's mean loss."""
+        return loss if self.size == 1 else loss * (part.images * self.size / part.whole)
+
+    def loss_of_all(self, loss: Tensor, part: Part) -> float:
+        """The whole batch's mean loss. No number for one is none for all, so that all stop at the same batch."""
+        if self.size == 1:
+            return float(loss.detach())
+        return float(self.summed(loss.detach().double() * (part.images / part.whole)))
+
+    def summed(self, tensor: Tensor) -> Tensor:
+        """The sum over processes, in place."""
+        if self.size > 1:
+            torch.distributed.all_reduce(tensor)
+        return tensor
+
+    def gathered(self, own: Sequence[Tensor]) -> list[Tensor]:
+        """What ``own`` dealt out, from all, in the order that it had before."""
+        if self.size == 1:
+            return list(own)
+        dealt: list[list[Tensor]] = [[] for _ in range(self.size)]
+        torch.distributed.all_gather_object(dealt, list(own))
+        longest = max(map(len, dealt))
+        return [theirs[turn] for turn in range(longest) for theirs in dealt if turn < len(theirs)]
+
+
+ALONE = Team()

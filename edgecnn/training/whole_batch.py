@@ -1,0 +1,134 @@
+"""A forward pass of a part of a batch as it would be inside the whole one.
+
+Two things in a network depend on more than one image: batch norm, by its mean and variance, and chance (dropout, stochastic
+depth), by the place of an image's numbers in torch's stream. Here the first are taken over all processes, and the second is drawn
+for the whole batch by each process, which keeps its own rows. torch's own SyncBatchNorm does the first on accelerators alone.
+
+A mode of torch functions, and no exchange of layers: a network's own classes and the names of its weights stay as they are, and
+timm's subclasses of batch norm are reached too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
+
+from edgecnn.training.team import Part
+
+_COUNTED = (0, 2, 3)
+"""Dimensions over which a channel's statistics are taken, of (n, C, H, W)."""
+
+
+class _Norm(NamedTuple):
+    """What ``torch.nn.functional.batch_norm`` takes after the images, in its order."""
+
+    running_mean: Tensor | None
+    running_var: Tensor | None
+    weight: Tensor | None = None
+    bias: Tensor | None = None
+    training: bool = False
+    momentum: float = 0.1
+    eps: float = 1e-5
+
+
+class WholeBatch(TorchFunctionMode):
+    """Active in the forward pass of ``part``, in a process of an initialized group of which each has its own part."""
+
+    def __init__(self, part: Part) -> None:
+        super().__init__()
+        self._part = part
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Sequence[type], args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        if func is functional.batch_norm:
+            return self._batch_norm(*args, **(kwargs or {}))
+        if func is functional.dropout:
+            return self._dropout(*args, **(kwargs or {}))
+        if func is Tensor.bernoulli_:
+            return self._bernoulli(*args, **(kwargs or {}))
+        return func(*args, **(kwargs or {}))
+
+    def _batch_norm(self, images: Tensor, *how: Any, **named: Any) -> Tensor:
+        asked = _Norm(*how, **named)
+        if not asked.training or images.ndim != 4 or len(images) != self._part.images:
+            return functional.batch_norm(images, *asked)
+        count = images.numel() // images.shape[1] * self._part.whole // self._part.images
+        normalized: Tensor
+        normalized, mean, variance = _NormOfAll.apply(images, asked.weight, asked.bias, (asked.eps, count))
+        if asked.running_mean is not None and asked.running_var is not None:
+            with torch.no_grad():
+                asked.running_mean.lerp_(mean, asked.momentum)
+                asked.running_var.lerp_(variance * (count / (count - 1)), asked.momentum)
+        return normalized
+
+    def _dropout(self, given: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+        if not training or p in (0.0, 1.0) or len(given) != self._part.images:
+            return functional.dropout(given, p, training, inplace)
+        kept = self._rows(given, 1 - p).div_(1 - p)
+        return given.mul_(kept) if inplace else given * kept
+
+    def _bernoulli(self, given: Tensor, p: float = 0.5, **more: Any) -> Tensor:
+        if given.ndim == 0 or len(given) != self._part.images or more:
+            return given.bernoulli_(p, **more)
+        return given.copy_(self._rows(given, p))
+
+    def _rows(self, like: Tensor, p: float) -> Tensor:
+        """The part's rows of what the whole batch would draw, which is drawn in the order of memory."""
+        order = torch.channels_last if like.ndim == 4 and like.is_contiguous(memory_format=torch.channels_last) else None
+        shape = (self._part.whole, *like.shape[1:])
+        whole = torch.empty(shape, dtype=like.dtype, memory_format=order or torch.contiguous_format)
+        return whole.bernoulli_(p)[self._part.start : self._part.stop]
+
+
+class _NormOfAll(torch.autograd.Function):
+    """Batch norm by the mean and variance of all processes' images; the arithmetic of both directions is in torch's own kernels.
+
+    Images (N, C, H, W); ``among`` is what is added to the variance, and how many values of a channel all processes have. The sums
+    travel as float64.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, images: Tensor, weight: Tensor | None, bias: Tensor | None, among: tuple[float, int]
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Normalized images, mean and (biased) variance; no gradient flows through the last two by themselves."""
+        (eps, count), own = among, images.numel() // images.shape[1]
+        variance, mean = (each.double() for each in torch.var_mean(images, _COUNTED, correction=0))
+        sums = torch.stack((mean * own, (variance + mean * mean) * own))
+        torch.distributed.all_reduce(sums)
+        mean, squares = sums / count
+        variance = (squares - mean * mean).clamp_min_(0)
+        mean, variance = mean.to(images.dtype), variance.to(images.dtype)
+        ctx.save_for_backward(images, weight, mean, variance)
+        ctx.eps, ctx.count = eps, count
+        ctx.mark_non_differentiable(mean, variance)
+        return functional.batch_norm(images, mean, variance, weight, bias, False, 0.0, eps), mean, variance
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        """As batch norm's over one batch, whose mean and variance depend on every image of every process."""
+        images, weight, mean, variance = ctx.saved_tensors
+        scale = torch.ones_like(mean) if weight is None else weight
+        given = gradients[0].contiguous(memory_format=torch.channels_last) if _is_channels_last(images) else gradients[0]
+        direct, of_weight, of_bias = torch.ops.aten.native_batch_norm_backward(
+            given, images, scale, mean, variance, None, None, False, ctx.eps, [True, True, True]
+        )
+        sums = torch.stack((of_bias, of_weight)).double()
+        torch.distributed.all_reduce(sums)
+        deviation = torch.sqrt(variance.double() + ctx.eps)
+        slope = scale.double() * sums[1] / (deviation * deviation * ctx.count)
+        level = scale.double() * sums[0] / (deviation * ctx.count) - mean.double() * slope
+        shape = (1, -1, 1, 1)
+        direct = direct - level.to(images.dtype).view(shape)
+        direct.addcmul_(images, slope.to(images.dtype).view(shape), value=-1)
+        return direct, None if weight is None else of_weight, of_bias if ctx.needs_input_grad[2] else None, None
+
+
+def _is_channels_last(images: Tensor) -> bool:
+    return images.is_contiguous(memory_format=torch.channels_last)
