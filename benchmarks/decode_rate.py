@@ -19,8 +19,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from edgecnn.data.cores import cores
 from edgecnn.data.images import ImageSource, open_source
-from edgecnn.data.index import cores
 from edgecnn.data.manifest import summarize
 from edgecnn.data.pixels import PREPARED_ROLES, write_pixels
 from edgecnn.runner.pixels import PixelRecipe

@@ -1,0 +1,165 @@
+"""Train the rows of the tables and judge each on images that nothing was chosen by; what is finished is not done again.
+
+    python -m benchmarks.accuracy.learn --photographs FOLDER --fashion-mnist /usr/share/datasets/fashion-mnist
+        [--only TEXT] [--results FOLDER] [--work FOLDER]
+
+A run is the ordinary build as far as the fp32 kit in ONNX Runtime, and the evaluation of that kit by its own runner: no other
+candidate is made, for they share these weights.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.accuracy.results import DIGITS, FOLDER, RunResult, write
+from benchmarks.accuracy.studies import ALL_BUT_FEW, Data, Run, runs
+from benchmarks.ladder.photographs import pool
+from edgecnn.building.build import plan_build
+from edgecnn.building.devices import settled_target
+from edgecnn.building.execute import Execution, Workshop, execute
+from edgecnn.building.observe import pixel_sets
+from edgecnn.building.plan import BASELINE_ID, Plan
+from edgecnn.building.request import BuildRequest
+from edgecnn.building.resolve import python_version
+from edgecnn.building.resolved import Resolved
+from edgecnn.building.station import THIS_MACHINE, Station, station_here
+from edgecnn.data.images import open_source
+from edgecnn.judging.accuracy import Answers, accuracy
+from edgecnn.measure.evaluate import evaluate, logits_of
+from edgecnn.measure.kits import KitRef
+from edgecnn.render.progress import PlainLines
+from edgecnn.store.store import Store
+from edgecnn.values.dataset import ImageEntry
+from edgecnn.values.recipe import Recipe
+from edgecnn.values.stage import Progress
+from edgecnn.values.transfer import TransferChoice
+
+DEVICE = "cpu"
+TOOLS = ("torch", "torchvision", "onnxruntime", "scikit-learn", "pillow", "numpy")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--photographs", type=Path, help="train/ and validation/ with a sub-folder a class")
+    parser.add_argument("--fashion-mnist", type=Path, help="a folder of its IDX files")
+    parser.add_argument("--only", default="", help="runs whose name has this text")
+    parser.add_argument("--results", type=Path, default=FOLDER)
+    parser.add_argument("--work", type=Path, default=Path("builds/accuracy"))
+    asked = parser.parse_args()
+    places = places_of(asked.photographs, asked.fashion_mnist, asked.work.absolute())
+    for run in runs():
+        file = asked.results / f"{run.name}.json"
+        if run.study.data not in places or asked.only not in run.name or file.is_file():
+            continue
+        print(f"{datetime.now(UTC):%H:%M:%S} {run.name}", file=sys.stderr, flush=True)
+        result = learned(run, places[run.study.data], asked.work.absolute(), PlainLines())
+        write(result, file)
+        print(f"{datetime.now(UTC):%H:%M:%S} {run.name}: {result.accuracy:.2%}", file=sys.stderr, flush=True)
+
+
+def places_of(photographs: Path | None, fashion_mnist: Path | None, work: Path) -> dict[Data, Path]:
+    """Where the data lie that were named; the pooled photographs are a list without roles, so that a build draws them anew."""
+    places: dict[Data, Path] = {}
+    if photographs is not None:
+        work.mkdir(parents=True, exist_ok=True)
+        listed = work / "pooled.csv"
+        pool(photographs.absolute(), listed)
+        places |= {"photographs": photographs.absolute(), "photographs-pooled": listed}
+    if fashion_mnist is not None:
+        places["fashion-mnist"] = fashion_mnist.absolute()
+    return places
+
+
+def recipe_of(run: Run, data: Path) -> Recipe:
+    """The row as a recipe."""
+    images: dict[str, Any] = {"path": str(data), "seed": run.division or 0}
+    if run.study.data == "fashion-mnist":
+        images["choose_share"] = ALL_BUT_FEW
+    train = {**run.study.train, "seed": run.seed}
+    target = {"device": DEVICE, "runtime": "onnxruntime"}
+    return Recipe.model_validate({"model": run.study.model, "data": images, "train": train, "target": target})
+
+
+def learned(run: Run, data: Path, work: Path, tell: Progress) -> RunResult:
+    """Make the fp32 kit of a run, ask it, and say what it answered wrong."""
+    store, station = Store.open(), station_here()
+    recipe = recipe_of(run, data)
+    device = settled_target(recipe.target, None).device
+    request = BuildRequest(recipe=recipe, device=device, out=work / run.name, goal="package")
+    with store.in_use.held():
+        execution = made(fp32_alone(plan_build(request, store, tell).plan), station, store, tell)
+        return judged(run, execution, station, store, tell)
+
+
+def fp32_alone(planned: Plan) -> Plan:
+    """The plan without every other candidate."""
+    rungs = (
+        rung.model_copy(update={"candidates": tuple(each for each in rung.candidates if each.id == BASELINE_ID)})
+        for rung in planned.rungs
+    )
+    return Plan(resolved=planned.resolved, steps=planned.steps, rungs=tuple(rung for rung in rungs if rung.candidates))
+
+
+def made(planned: Plan, station: Station, store: Store, tell: Progress) -> Execution:
+    """Every step of it, from the store where it is there."""
+    environment = {"python": python_version(), **station.environment.conditions}
+    return execute(planned, Workshop(store=store, host=station.host, environment=environment, tell=tell), "package")
+
+
+def judged(run: Run, execution: Execution, station: Station, store: Store, tell: Progress) -> RunResult:
+    """The kit's answers on the report images.
+
+    Raises:
+        SystemExit: there is no kit.
+    """
+    resolved = execution.plan.resolved
+    candidate = next(each for each in resolved.candidates if each.id == BASELINE_ID)
+    package = execution.artifacts.get(f"package:{BASELINE_ID}")
+    if package is None:
+        sys.exit(f"{run.name}: no kit: {execution.outcomes}")
+    pixels = pixel_sets(execution)["report"]
+    profile = evaluate(KitRef.of(candidate, package), pixels, station.lab(store, tell, THIS_MACHINE))
+    entries = open_source(Path(resolved.data.manifest_path)).entries("report")
+    labels = np.array([entry.label for entry in entries], np.int64)
+    logits = logits_of(profile)
+    answers = Answers(BASELINE_ID, logits, pixels.sha256, station.facts.describe())
+    return RunResult(
+        study=run.study.id,
+        seed=run.seed,
+        division=run.division,
+        network=resolved.arch.name,
+        images=dict(resolved.data.counts),
+        resolution_px=resolved.preprocessing.pixels.crop_px,
+        epochs=resolved.recipe.train.epochs or 0,
+        weights=resolved.weights.kind,
+        transfer=transfer_of(resolved, execution),
+        pixels=pixels.sha256,
+        top1=accuracy(answers, labels, "report").top1,
+        wrong=wrong(entries, logits.argmax(axis=1) != labels),
+        train_key=str(execution.artifacts["train"].key),
+        measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        machine=station.facts.describe(),
+        versions={name: resolved.versions[name] for name in TOOLS},
+    )
+
+
+def wrong(entries: tuple[ImageEntry, ...], missed: np.ndarray[Any, np.dtype[np.bool_]]) -> tuple[str, ...]:
+    """Digests of the images that were missed, sorted."""
+    return tuple(sorted(entry.sha256[:DIGITS] for entry, each in zip(entries, missed, strict=True) if each))
+
+
+def transfer_of(resolved: Resolved, execution: Execution) -> str:
+    """What was asked; of auto what it chose and by which figures."""
+    if (decided := execution.artifacts.get("transfer")) is None:
+        return str(resolved.recipe.train.transfer)
+    return TransferChoice.model_validate_json((decided.folder / "transfer.json").read_bytes()).sentence
+
+
+if __name__ == "__main__":
+    main()

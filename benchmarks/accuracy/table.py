@@ -1,0 +1,142 @@
+"""The tables of README.md beside this file, from the results; it puts them in where the README has their marks.
+
+python -m benchmarks.accuracy.table [--results FOLDER] [--print]
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import statistics
+import sys
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from benchmarks.accuracy.pairing import Gain, gain
+from benchmarks.accuracy.results import FOLDER, RunResult, read_all
+from benchmarks.accuracy.studies import ALL, AUTO, DEPTH, FASHION, FORCED, HEAD, LAST, STUDIES, Study
+
+README = Path(__file__).with_name("README.md")
+NONE = "–"
+WORSE_BY_AT_MOST_PP = 2.0
+"""What `auto` may be behind the best forced choice."""
+Rows = Mapping[str, Sequence[RunResult]]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--results", type=Path, default=FOLDER)
+    parser.add_argument("--print", action="store_true", help="to stdout, and leave README.md as it is")
+    asked = parser.parse_args()
+    if not (results := read_all(asked.results)):
+        sys.exit(f"{asked.results} holds no result: python -m benchmarks.accuracy.learn makes them")
+    sections = sections_of(results)
+    if asked.print:
+        print("\n\n".join(sections.values()))
+        return
+    text = README.read_text(encoding="utf-8")
+    for name, section in sections.items():
+        text = put(text, name, section)
+    README.write_text(text, encoding="utf-8")
+
+
+def sections_of(results: Sequence[RunResult]) -> dict[str, str]:
+    """Mark to Markdown."""
+    rows: dict[str, list[RunResult]] = defaultdict(list)
+    for result in results:
+        rows[result.study].append(result)
+    return {"machine": machine(results), "accuracy": accuracies(rows), "differences": differences(rows), "auto": auto(rows)}
+
+
+def put(text: str, name: str, section: str) -> str:
+    """A README with one section renewed.
+
+    Raises:
+        SystemExit: the README has no such mark.
+    """
+    pattern = re.compile(re.escape(f"<!-- {name} -->") + ".*?" + re.escape(f"<!-- end {name} -->"), re.DOTALL)
+    if not pattern.search(text):
+        sys.exit(f"README.md has no place for {name}")
+    return pattern.sub(lambda _: f"<!-- {name} -->\n{section}\n<!-- end {name} -->", text)
+
+
+def machine(results: Sequence[RunResult]) -> str:
+    """When, on what and with which versions."""
+    dates = sorted({each.measured_at[:10] for each in results})
+    machines = "; ".join(sorted({each.machine for each in results}))
+    versions = ", ".join(f"{name} {found}" for name, found in sorted(results[0].versions.items()))
+    total = sum(len(study.divisions) * 3 for study in STUDIES)
+    return f"{len(results)} of {total} runs, {' to '.join(dict.fromkeys((dates[0], dates[-1])))}, on {machines}. {versions}."
+
+
+def accuracies(rows: Rows) -> str:
+    """A row a study: mean and standard deviation over runs."""
+    lines = [_row(["data", "row", "runs", "report images", "top-1, mean ± sd", "lowest to highest", "goal"]), _row(["---"] * 7)]
+    for study in STUDIES:
+        if found := rows.get(study.id):
+            values = [100 * each.accuracy for each in found]
+            images = f"{found[0].images['report']:,}"
+            spread = f"{min(values):.2f} to {max(values):.2f}"
+            lines.append(_row([study.data, study.title, str(len(found)), images, mean_sd(values), spread, goal(study, values)]))
+    return "\n".join(lines)
+
+
+def mean_sd(values: Sequence[float]) -> str:
+    """In percent; one value has no standard deviation."""
+    return f"{statistics.mean(values):.2f} ± {statistics.stdev(values):.2f}" if len(values) > 1 else f"{values[0]:.2f}"
+
+
+def goal(study: Study, values: Sequence[float]) -> str:
+    """Whether the mean reaches it."""
+    if study.goal is None:
+        return NONE
+    return f"≥ {100 * study.goal:g}: {'reached' if statistics.mean(values) >= 100 * study.goal else 'MISSED'}"
+
+
+def differences(rows: Rows) -> str:
+    """By how much a row is ahead of another."""
+    compared: list[tuple[Study, Study]] = []
+    for place in (0, 1):
+        compared += [(HEAD[place], ALL[place]), (HEAD[place], LAST[place]), (LAST[place], ALL[place])]
+    compared += [(DEPTH[1], DEPTH[0]), (FASHION[0], FASHION[1])]
+    head = ["data", "row", "ahead of", "runs", "answers", "only it is right", "only the other", "pp (95 %)", "pp by image (95 %)"]
+    lines = [_row([*head, "supported"]), _row(["---"] * 10)]
+    for first, second in compared:
+        if found := gain(rows.get(first.id, ()), rows.get(second.id, ())):
+            lines.append(_row([second.data, second.title, first.title, *_gain(found), "yes" if found.by_image.low > 0 else "no"]))
+    return "\n".join(lines)
+
+
+def auto(rows: Rows) -> str:
+    """`--transfer auto` against the best forced choice, and what it said."""
+    pairs = {name: pair[1] for name, pair in zip(FORCED, (HEAD, LAST, ALL), strict=True)}
+    auto_rows = rows.get(AUTO[1].id, ())
+    forced = {name: rows.get(study.id, ()) for name, study in pairs.items()}
+    complete = {name: found for name, found in forced.items() if len(found) >= max(1, len(auto_rows))}
+    if not auto_rows or len(complete) < len(FORCED):
+        return "Not every row was run yet."
+    best = max(complete, key=lambda name: statistics.mean(each.accuracy for each in complete[name]))
+    found = gain(complete[best], auto_rows)
+    if found is None:
+        return "No run of it has its like yet."
+    held = "it holds" if found.by_image.low > -WORSE_BY_AT_MOST_PP else "it does NOT hold"
+    chosen = sorted({each.transfer.partition(":")[0] for each in auto_rows})
+    return (
+        f"The best forced choice is `{best}`; auto is {found.by_image.estimate:+.2f} pp [{found.by_image.low:+.2f}, "
+        f"{found.by_image.high:+.2f}] from it (by image, {found.runs} runs, {found.answers:,} answers). "
+        f"Not worse by more than {WORSE_BY_AT_MOST_PP:g} pp: {held}. It said: {'; '.join(chosen)}."
+    )
+
+
+def _gain(found: Gain) -> list[str]:
+    intervals = [f"{each.estimate:+.2f} [{each.low:+.2f}, {each.high:+.2f}]" for each in (found.each, found.by_image)]
+    return [str(found.runs), f"{found.answers:,}", str(found.gained), str(found.lost), *intervals]
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+if __name__ == "__main__":
+    main()
