@@ -14,7 +14,6 @@ from edgecnn.building.build_folder import BUNDLE, PAGE, REPORT
 from edgecnn.building.devices import file_of, settled_target
 from edgecnn.building.own_builds import OwnBuild
 from edgecnn.building.page_gathering import page_facts
-from edgecnn.building.publish import write_bytes_atomically
 from edgecnn.building.request import BuildRequest
 from edgecnn.errors.base import EdgecnnError, system_reason
 from edgecnn.errors.page import PageFailed, PageIsForeign, PageUnwritable, PlotFormUnknown
@@ -24,6 +23,7 @@ from edgecnn.render.markdown import report_markdown
 from edgecnn.render.progress import Quiet
 from edgecnn.render.tensorboard import Curves
 from edgecnn.store.store import Store
+from edgecnn.store.whole_file import write_bytes_atomically
 from edgecnn.values.base import Value
 from edgecnn.values.catalogue import listed
 from edgecnn.values.device import Device

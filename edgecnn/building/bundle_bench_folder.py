@@ -8,11 +8,11 @@ from pathlib import Path
 
 from edgecnn.building.bundle.verify import Verified
 from edgecnn.building.bundle_rows import Measured
-from edgecnn.building.publish import write_text_atomically
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.outputs import NotOverwritten, OutputUnwritable
 from edgecnn.measure.kits import KitRef
 from edgecnn.store.profiles import StoredProfile
+from edgecnn.store.whole_file import write_text_atomically
 from edgecnn.values.bundle_bench import BundleBench
 
 REPORTED = "bundle-bench.json"

@@ -16,7 +16,6 @@ from pydantic import ValidationError
 
 import edgecnn
 from edgecnn.building.contenders import Side, side_of
-from edgecnn.building.publish import write_text_atomically
 from edgecnn.building.ran_on import contradiction
 from edgecnn.building.reported_race import reported_race
 from edgecnn.errors.base import system_reason
@@ -27,6 +26,7 @@ from edgecnn.judging.energy import energy, missing_energy
 from edgecnn.judging.latency import RUNS_NEEDED, latency
 from edgecnn.measure.run_files import DeviceEnergy, companions_of, energy_of_runs, profile_of_runs
 from edgecnn.store.store import Store
+from edgecnn.store.whole_file import write_text_atomically
 from edgecnn.values.comparison import LatencyBaseline
 from edgecnn.values.energy import Energy
 from edgecnn.values.key import digest_of

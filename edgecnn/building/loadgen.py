@@ -18,9 +18,9 @@ from edgecnn.errors.loadgen import NothingToLoad
 from edgecnn.measure.loadgen.run import Bench, measure
 from edgecnn.measure.loadgen.settings import LoadAsked
 from edgecnn.runner.failure import RunnerError
-from edgecnn.runner.files import write_bytes
 from edgecnn.runner.kit import Kit
 from edgecnn.runner.manifest import MANIFEST
+from edgecnn.store.whole_file import write_text_atomically
 from edgecnn.values.base import Value
 from edgecnn.values.loadgen import LoadGenReport
 from edgecnn.values.stage import Progress
@@ -63,7 +63,7 @@ def measure_and_write(subject: Subject, asked: LoadAsked, tell: Progress) -> Wri
     if filled:
         raise OutputUnusable(folder=out, because="it holds something already")
     report = measure(Bench(kit=kit, asked=asked, out=out, tell=tell))
-    write_bytes(out / REPORT, (report.model_dump_json(indent=1, by_alias=True) + "\n").encode("utf-8"))
+    write_text_atomically(out / REPORT, report.model_dump_json(indent=1, by_alias=True) + "\n")
     return Written(report=report, folder=out)
 
 

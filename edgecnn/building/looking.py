@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from edgecnn.backends.installed import require_packages
 from edgecnn.building.built_network import BuiltNetwork, built_network
 from edgecnn.building.look_sheets import filters_sheet, map_sheet
-from edgecnn.building.publish import write_text_atomically
 from edgecnn.data.images import open_source
 from edgecnn.data.sheet import save_sheet
 from edgecnn.errors.base import EdgecnnError, system_reason
 from edgecnn.errors.looking import NoMaps
 from edgecnn.errors.outputs import NotOverwritten, OutputUnwritable
 from edgecnn.store.store import Store
+from edgecnn.store.whole_file import write_text_atomically
 from edgecnn.values.look import Excitement, Look, LookedChannel, LookedFilters, LookedMap
 from edgecnn.values.stage import Progress
 

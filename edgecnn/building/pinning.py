@@ -22,7 +22,6 @@ from edgecnn.building.contenders import Side, side_of
 from edgecnn.building.finished import FinishedBuild, finished_build
 from edgecnn.building.git_file import LARGEST, PREFIX, read_at_revision
 from edgecnn.building.lineage import kit_artifact, whole_kit
-from edgecnn.building.publish import write_text_atomically
 from edgecnn.building.resolve import ABSENT
 from edgecnn.building.target_text import is_path
 from edgecnn.building.toml_value import toml_value
@@ -34,6 +33,7 @@ from edgecnn.errors.comparing import NoBuildToCompare
 from edgecnn.errors.pinning import PIN, PinnedKitMissing, PinUnreadable
 from edgecnn.measure.kits import KitRef
 from edgecnn.store.store import Store
+from edgecnn.store.whole_file import write_text_atomically
 from edgecnn.values.comparison import PinnedBuild
 from edgecnn.values.key import digest_of
 from edgecnn.values.recipe import Recipe

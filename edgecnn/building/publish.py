@@ -26,6 +26,7 @@ from edgecnn.errors.bundle import BundleManifestUnreadable
 from edgecnn.judging.baseline import BaselineRecord
 from edgecnn.measure.kits import KitRef
 from edgecnn.store.entry import write_stamps
+from edgecnn.store.whole_file import write_text_atomically
 from edgecnn.values.bundle import BundleManifest
 from edgecnn.values.report import BuildReport
 
@@ -77,24 +78,6 @@ def output_lock(folder: Path) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / ".edgecnn.lock"):
         yield
-
-
-def write_text_atomically(path: Path, text: str) -> None:
-    """Replace a file by one rename, so that a reader never sees half of it."""
-    write_bytes_atomically(path, text.encode("utf-8"))
-
-
-def write_bytes_atomically(path: Path, content: bytes) -> None:
-    """As ``write_text_atomically``, for what is no text."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 def publish_plan(plan: Plan, folder: Path) -> None:

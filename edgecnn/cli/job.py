@@ -67,14 +67,11 @@ class Job:
         return ExitCode.OK if code is ExitCode.UNSURE and self._unsure_passes else code
 
     def _write(self, text: str) -> None:
-        from edgecnn.building.publish import write_text_atomically
+        from edgecnn.store.whole_file import write_text_atomically
 
         path = Path(self._junit or "")
         try:
-            if path.exists() and not path.is_file():  # /dev/stdout is written into, and never replaced
-                path.write_text(text, encoding="utf-8")
-            else:
-                write_text_atomically(path, text)
+            write_text_atomically(path, text)
         except (OSError, ValueError) as error:
             reason = system_reason(error)
             raise ResultFileUnwritable(option="--junit", path=path, because=reason) from error

@@ -60,7 +60,6 @@ def _init(  # noqa: PLR0913 - a command line's options are its parameters
 
 def _write(folder: str, out: Path, given: _Given, quiet: bool) -> ExitCode:
     from edgecnn.building.devices import parse_target
-    from edgecnn.building.publish import write_text_atomically
     from edgecnn.data.images import open_source
     from edgecnn.data.manifest import summarize
     from edgecnn.errors.brought import BroughtAndNamed
@@ -69,6 +68,7 @@ def _write(folder: str, out: Path, given: _Given, quiet: bool) -> ExitCode:
     from edgecnn.render.progress import progress_for
     from edgecnn.render.terminal import show_lines
     from edgecnn.store.store import Store
+    from edgecnn.store.whole_file import write_text_atomically
     from edgecnn.values.recipe import DataChoice
 
     if given.arch is not None and given.onnx is not None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 from edgecnn.store.failures import named_failures
+from edgecnn.store.whole_file import write_text_atomically
 
 
 def write_text(path: Path, text: str) -> None:
@@ -17,14 +17,9 @@ def write_text(path: Path, text: str) -> None:
         StoreFull: no space.
         StoreUnusable: no permission.
     """
-    passing = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with named_failures(path.parent, "listing the images"):
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            passing.write_text(text, encoding="utf-8")
-            passing.replace(path)
-        finally:
-            passing.unlink(missing_ok=True)
+        write_text_atomically(path, text)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -15,6 +13,7 @@ from edgecnn.data.splits import Found, Listed
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.outputs import NotOverwritten, OutputInsideData, OutputUnwritable
 from edgecnn.runner.pixels import UnreadableImage, decode
+from edgecnn.store.whole_file import write_bytes_atomically
 
 IMAGES: Final = 8
 """Pictures of a class at most, evenly spaced in the order of their paths."""
@@ -116,14 +115,6 @@ def _fitting(draw: ImageDraw.ImageDraw, name: str, font: ImageFont.ImageFont | I
 
 def _write(path: Path, data: bytes) -> None:
     try:
-        handle, name = tempfile.mkstemp(dir=path.absolute().parent, prefix=f".{path.name[:40]}.")
-        try:
-            with os.fdopen(handle, "wb") as stream:
-                stream.write(data)
-            Path(name).chmod(0o644)
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        write_bytes_atomically(path, data)
     except OSError as error:
         raise OutputUnwritable(path=path, because=system_reason(error)) from error

@@ -22,7 +22,6 @@ from edgecnn.building.publish import (
     publish_plan,
     publish_progress,
     publish_report,
-    write_text_atomically,
 )
 from edgecnn.building.resolve import BASELINE
 from edgecnn.errors.building import OutputAmongData, OutputHoldsOtherFiles, OutputUnusable
@@ -296,26 +295,6 @@ def test_an_output_that_is_a_file_is_refused_and_untouched(tmp_path: Path) -> No
         f"{tmp_path}/out cannot hold the results: not a directory — choose another folder with --out FOLDER [output-unusable]"
     )
     assert (tmp_path / "out").read_text() == "mine"
-
-
-def test_a_file_is_replaced_whole_and_readable_by_all(tmp_path: Path) -> None:
-    write_text_atomically(tmp_path / "report.json", "old")
-    write_text_atomically(tmp_path / "report.json", "new ✓")
-    assert (tmp_path / "report.json").read_text("utf-8") == "new ✓"
-    assert (tmp_path / "report.json").stat().st_mode & 0o777 == 0o644
-    assert len(list(tmp_path.iterdir())) == 1
-
-
-def test_an_interrupted_write_leaves_the_old_file_and_nothing_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_text_atomically(tmp_path / "report.json", "old")
-
-    def interrupted(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(Path, "replace", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        write_text_atomically(tmp_path / "report.json", "new")
-    assert files_in(tmp_path) == {"report.json": b"old"}
 
 
 def test_a_verb_that_stops_earlier_leaves_the_report_of_a_finished_build_alone(out: Path) -> None:

@@ -9,10 +9,10 @@ from typing import Any
 
 from filelock import FileLock
 
-from edgecnn.building.publish import write_text_atomically
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.signing import BundleRolledBack, RecordUnusable
 from edgecnn.store.disk import fsync_folder, settle
+from edgecnn.store.whole_file import write_text_atomically
 from edgecnn.values.bundle import BundleManifest
 
 _SCHEMA = "edgecnn.accepted/1"

@@ -10,8 +10,9 @@ from edgecnn.building.build_folder import BUNDLE, PLAN, REPORT
 from edgecnn.building.bundle.manifest import MANIFEST, SIGNATURE, manifest_text
 from edgecnn.building.bundle.ssh_keygen import check_readable, sign
 from edgecnn.building.bundle.verify import Trust, bundle_at, verify
-from edgecnn.building.publish import output_lock, report_text, write_text_atomically
+from edgecnn.building.publish import output_lock, report_text
 from edgecnn.errors.signing import BundleOfAnotherBuild, NotAFolderToSign
+from edgecnn.store.whole_file import write_text_atomically
 from edgecnn.values.bundle import BundleManifest
 from edgecnn.values.report import BuildReport
 from edgecnn.values.stage import Progress

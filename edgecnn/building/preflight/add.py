@@ -14,6 +14,7 @@ from edgecnn.building.preflight.look import Seen
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.outputs import OutputUnwritable
 from edgecnn.errors.preflight import BoardNotReady, DeviceFileThere, DeviceNameBad
+from edgecnn.store.whole_file import write_text_atomically
 from edgecnn.values.board import Finding
 from edgecnn.values.device import Device
 
@@ -51,11 +52,9 @@ def add_device(path: Path, seen: Seen, findings: tuple[Finding, ...]) -> Device:
         hints = [finding.remedy for finding in hopeless if finding.remedy is not None]
         raise BoardNotReady(board=seen.name, whats=[finding.what for finding in hopeless], hints=hints)
     device = device_of(path.stem, seen.facts, seen.link is None, datetime.now(UTC).date().isoformat())
-    partial = path.with_name(f".{path.name}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(device_toml(device), encoding="utf-8")
-        partial.replace(path)
+        write_text_atomically(path, device_toml(device))
     except OSError as error:
         raise OutputUnwritable(path=path, because=system_reason(error)) from error
     return device
