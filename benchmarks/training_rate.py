@@ -37,9 +37,10 @@ from edgecnn.data.manifest import summarize
 from edgecnn.judging.intervals import ratio_interval
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import head_of
-from edgecnn.training import loop
+from edgecnn.training import batches, loop
 from edgecnn.training.checkpoint import Moving
 from edgecnn.training.machine import repeatable, training_threads
+from edgecnn.training.material import Material
 from edgecnn.training.mixing import Batch
 from edgecnn.training.phase import Phase
 from edgecnn.values.recipe import DataChoice
@@ -57,7 +58,7 @@ def ours(scene: Scene, *, ready: bool) -> Callable[[], int]:
     )  # fmt: skip # another shipped size: such epochs, which progressive training has, are not judged
     optimizer = loop._optimizer(network, head_of(network, arch_named(asked.arch)), phase)
     moving = Moving(network, copy.deepcopy(network), optimizer)
-    material = loop.Material(scene.squares(), scene.choose(), scene.folder, Quiet(), max(CLASSES, len(scene.source.classes)))
+    material = Material(scene.squares(), scene.choose(), scene.folder, Quiet(), max(CLASSES, len(scene.source.classes)))
     batch = scene.one_batch()
 
     def turn() -> int:
@@ -73,7 +74,7 @@ def stand_in(batch: Batch | None) -> Iterator[None]:
     if batch is None:
         yield
         return
-    with mock.patch.object(loop, "_shown", lambda material, what, draw, frame: Batch(*(t[: len(what[0])] for t in batch))):
+    with mock.patch.object(batches, "shown", lambda material, what, draw, frame: Batch(*(t[: len(what[0])] for t in batch))):
         yield
 
 

@@ -32,8 +32,9 @@ from edgecnn.quantization.calibration import calibration_pixels, require_finite
 from edgecnn.runner.pixels import to_feed
 from edgecnn.training.beginning import TrainingInputs, material_for
 from edgecnn.training.distillation import divergence
-from edgecnn.training.loop import Material, PhaseResult, best_file, run_phase
+from edgecnn.training.loop import PhaseResult, best_file, run_phase
 from edgecnn.training.machine import repeatable
+from edgecnn.training.material import Material
 from edgecnn.training.memory import within_memory
 from edgecnn.training.phase import Phase
 from edgecnn.training.resuming import begin, finish, is_made

@@ -20,7 +20,7 @@ from edgecnn.models.networks import build_network, head_of, read_weights
 from edgecnn.training import finetune, scratch
 from edgecnn.training.groups import freeze_all_but_last, learning_groups
 from edgecnn.training.loader import Squares
-from edgecnn.training.loop import Material
+from edgecnn.training.material import Material
 from edgecnn.training.phase import Phase
 from edgecnn.training.settings import TrainSettings
 from edgecnn.training.teacher import WEIGHTS, taught_by

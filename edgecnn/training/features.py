@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from edgecnn.training.augment import centred, normalized
 from edgecnn.training.checkpoint import write_tensors
 from edgecnn.training.loader import Squares
-from edgecnn.training.loop import Material
+from edgecnn.training.material import Material
 from edgecnn.training.validation import ChoosePixels
 from edgecnn.values.preprocessing import Normalization
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from edgecnn.errors.training import TrainingDiverged
 from edgecnn.training.augment import stream_seed
 from edgecnn.training.balance import class_weights, images_shown, label_loss
+from edgecnn.training.batches import batch_count
 from edgecnn.training.features import Features
 from edgecnn.training.history import BestFacts, EpochFacts
 from edgecnn.training.loop import PhaseResult
@@ -64,7 +65,7 @@ def _epoch(head: nn.Linear, features: Features, settings: TrainSettings, epoch: 
     shows = torch.from_numpy(images_shown(labels, settings.balance, seed))
     order = torch.randperm(count, generator=random)
     loss_sum = 0.0
-    for index, positions in enumerate(torch.tensor_split(order, max(1, round(count / settings.batch_size)))):
+    for index, positions in enumerate(torch.tensor_split(order, batch_count(count, settings.batch_size))):
         images = shows[positions]
         mirror = torch.rand(len(positions), 1, generator=random) < mirrored_share(settings.augment)
         shown = torch.where(mirror, features.mirrored[images], features.train[images])

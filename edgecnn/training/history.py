@@ -41,7 +41,7 @@ class EpochFacts(Value):
         return {name: float(value) for name, value in told.items()}
 
 
-def draw(tell: Progress, phase: str, epochs: Sequence[EpochFacts]) -> None:
+def tell_epochs(tell: Progress, phase: str, epochs: Sequence[EpochFacts]) -> None:
     """Draw the curves of a phase, where they are drawn at all."""
     if isinstance(tell, Plotting):
         for facts in epochs:

@@ -9,45 +9,25 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
 from edgecnn.errors.training import TrainingDiverged
-from edgecnn.training.answers import answers_of
-from edgecnn.training.augment import EpochDraw, Frame, augmented, draw_epoch, normalized, stream_seed
+from edgecnn.training.augment import Frame, draw_epoch, stream_seed
 from edgecnn.training.balance import class_weights, images_shown, label_loss
+from edgecnn.training.batches import batch_count, part_shown, shown
 from edgecnn.training.checkpoint import Moving, load_checkpoint, save_checkpoint, write_tensors
 from edgecnn.training.distillation import distillation
 from edgecnn.training.groups import release
-from edgecnn.training.history import BestFacts, EpochFacts, draw
-from edgecnn.training.loader import Squares
-from edgecnn.training.mixing import Batch, mixed, neighbours
+from edgecnn.training.history import BestFacts, EpochFacts, tell_epochs
+from edgecnn.training.material import Material
+from edgecnn.training.mixing import Batch
 from edgecnn.training.phase import DROPS, Phase, drops_of
 from edgecnn.training.statistics import BATCHES, take_statistics
-from edgecnn.training.team import ALONE, Part, Team
-from edgecnn.training.validation import ChoosePixels, mean_recall
-from edgecnn.values.stage import Progress
+from edgecnn.training.team import Part
+from edgecnn.training.validation import mean_recall
 
 _BATCH_NORMS = (nn.BatchNorm2d,)
-
-
-class Material(NamedTuple):
-    """What a phase learns from and is judged by, and where it keeps its state."""
-
-    squares: Squares
-    choose: ChoosePixels
-    folder: Path
-    tell: Progress
-    classes: int
-    teacher: nn.Module | None = None
-    """Whose answers are learned in place of labels."""
-    features: Path | None = None
-    """A folder in which features of these images lie already."""
-    groups: tuple[nn.Module, ...] = ()
-    """Of blocks before the head, which begin to learn one after another, the last one first; none: all learn at once."""
-    team: Team = ALONE
-    """Who trains together with this process."""
 
 
 class PhaseResult(NamedTuple):
@@ -75,7 +55,7 @@ def run_phase(network: nn.Module, head: nn.Module, phase: Phase, material: Mater
     moving = Moving(network, copy.deepcopy(network), _optimizer(network, head, phase))
     file = material.folder / f"{phase.name}.checkpoint.safetensors"
     epochs = load_checkpoint(file, moving)
-    draw(material.tell, phase.name, epochs)
+    tell_epochs(material.tell, phase.name, epochs)
     images = len(material.squares)
     material.tell.step(phase.told_as, len(epochs) * images, phase.epochs * images, "images")  # the first batch may take seconds
     while len(epochs) < phase.epochs and not _out_of_patience(epochs, phase, to_beat):
@@ -85,7 +65,7 @@ def run_phase(network: nn.Module, head: nn.Module, phase: Phase, material: Mater
             if _best(epochs, phase, to_beat) == len(epochs) - 1:
                 write_tensors(moving.average.state_dict(), best_file(material.folder, phase))
             save_checkpoint(file, moving, epochs)
-        draw(material.tell, phase.name, epochs[-1:])
+        tell_epochs(material.tell, phase.name, epochs[-1:])
     best = _best(epochs, phase, to_beat)
     stopped = "all epochs done" if len(epochs) == phase.epochs else f"no better epoch in {phase.patience}"
     return PhaseResult(tuple(epochs), None if best is None else _best_facts(epochs[best], phase), stopped)
@@ -146,14 +126,14 @@ def _epoch(moving: Moving, phase: Phase, material: Material, epoch: int, drops: 
     learning = release(material.groups, epoch, phase.epochs) if material.groups else None
     _training_mode(moving.network, phase)
     learning_one = moving._replace(network=material.team.learner(moving.network))
-    batches = _batches(drawn.order, phase.batch_size)
+    batches = np.array_split(drawn.order, batch_count(len(drawn.order), phase.batch_size))
     total, loss_sum = len(drawn.order), 0.0
     rate = phase.peak_rate
     for index, positions in enumerate(batches):
         rate = phase.rate((epoch + (index + 1) / len(batches)) / phase.epochs, drops)
         part = material.team.part(len(positions))
-        shown = _part_shown(material, (positions, shows), part, drawn, frame)
-        loss = _step(learning_one, phase, _Turn(rate, shown, part), material)
+        learned_from = part_shown(material, (positions, shows), part, drawn, frame)
+        loss = _step(learning_one, phase, _Turn(rate, learned_from, part), material)
         _average(moving, phase.average_decay, steps=epoch * len(batches) + index)
         if not math.isfinite(loss):
             raise _diverged(phase, material, epoch, index)
@@ -163,7 +143,7 @@ def _epoch(moving: Moving, phase: Phase, material: Material, epoch: int, drops: 
     judged = size == phase.shipped_px
     if judged and not phase.frozen_statistics:
         own = material.team.own(batches[:BATCHES])
-        take_statistics(moving.average, (_shown(material, (each, shows), drawn, frame).images for each in own), material.team)
+        take_statistics(moving.average, (shown(material, (each, shows), drawn, frame).images for each in own), material.team)
     logits = material.choose.outputs(moving.average, material.team) if judged else None
     if logits is not None and not bool(torch.isfinite(logits).all()):  # the last step's loss was looked at before that step
         raise _diverged(phase, material, epoch, len(batches) - 1)
@@ -184,30 +164,6 @@ def _diverged(phase: Phase, material: Material, epoch: int, batch: int) -> Train
     return TrainingDiverged(phase=phase.name, epoch=epoch, batch=batch, best=kept, setting=phase.rate_setting)
 
 
-def _shown(material: Material, what: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]], draw: EpochDraw, frame: Frame) -> Batch:
-    """Positions of the epoch, and the image that each of all its positions shows."""
-    positions, images = what[0], what[1][what[0]]
-    pixels = augmented(material.squares.read(images), positions, draw, frame)
-    labels = torch.from_numpy(material.squares.labels[images])
-    return Batch(normalized(pixels, material.choose.normalization), labels)
-
-
-def _part_shown(
-    material: Material, what: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]], part: Part, draw: EpochDraw, frame: Frame
-) -> Batch:
-    """This part of a batch, mixed as in the whole one: with the images before it, which are shown with it and then left off."""
-    positions, images = what
-    before = neighbours(draw, positions[0]) if part.images < part.whole else 0
-    seen = positions.take(range(part.start - before, part.stop), mode="wrap")
-    batch = mixed(_shown(material, (seen, images), draw, frame), draw, positions[0], material.classes)
-    return Batch(batch.images[before:], batch.labels[before:])
-
-
-def _batches(order: npt.NDArray[np.int64], batch_size: int) -> list[npt.NDArray[np.int64]]:
-    """Batches as equal as can be: a last batch of one image would give batch norm no variance."""
-    return np.array_split(order, max(1, round(len(order) / batch_size)))
-
-
 def _training_mode(network: nn.Module, phase: Phase) -> None:
     network.train()
     if phase.frozen_statistics:
@@ -226,19 +182,21 @@ class _Turn(NamedTuple):
 
 def _step(moving: Moving, phase: Phase, turn: _Turn, material: Material) -> float:
     """Learn, and say the whole batch's mean loss."""
-    shown, team = turn.shown, material.team
+    shown, teacher = turn.shown, material.teacher
     for group in moving.optimizer.param_groups:
         group["lr"] = turn.rate * group["share"]
-    with team.as_whole(turn.part):
-        logits, *auxiliary = answers_of(moving.network(shown.images))
-    loss_of = _from_labels(phase, shown, material) if material.teacher is None else distillation(material.teacher, shown.images)
-    loss = loss_of(logits)
-    for more in auxiliary:
-        loss = loss + phase.auxiliary_weight * loss_of(more)
+
+    def loss(logits: Tensor, *auxiliary: Tensor) -> Tensor:
+        loss_of = _from_labels(phase, shown, material) if teacher is None else distillation(teacher, shown.images)
+        found = loss_of(logits)
+        for more in auxiliary:
+            found = found + phase.auxiliary_weight * loss_of(more)
+        return found
+
     moving.optimizer.zero_grad(set_to_none=True)
-    team.weighted(loss, turn.part).backward()  # type: ignore[no-untyped-call]
+    told = material.team.backward(moving.network, shown.images, turn.part, loss)
     moving.optimizer.step()
-    return team.loss_of_all(loss, turn.part)
+    return told
 
 
 def _from_labels(phase: Phase, shown: Batch, material: Material) -> Callable[[Tensor], Tensor]:

@@ -22,6 +22,7 @@ from edgecnn.errors.training import BatchTooLarge
 from edgecnn.runner.cgroups import read_limits
 from edgecnn.runner.procfs import ROOT, read_text
 from edgecnn.training.answers import answers_of
+from edgecnn.training.batches import batch_count
 from edgecnn.training.phase import Phase
 
 _MIB = 2**20
@@ -92,8 +93,8 @@ def within_memory(
 
 
 def _largest(images: int, batch_size: int) -> int:
-    """Images of the largest batch that an epoch is divided into, as the loop divides it."""
-    return math.ceil(images / max(1, round(images / batch_size)))
+    """Images of the largest batch that an epoch is divided into."""
+    return math.ceil(images / batch_count(images, batch_size))
 
 
 def _asked_for(images: int, most: int) -> int:

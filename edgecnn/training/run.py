@@ -18,15 +18,16 @@ from edgecnn.training.checkpoint import write_tensors
 from edgecnn.training.features import Features, compute_features, without_head
 from edgecnn.training.head import NAME as HEAD
 from edgecnn.training.head import train_head
-from edgecnn.training.history import BalanceFacts, BestFacts, History, PhaseFacts, draw
-from edgecnn.training.loop import Material, PhaseResult, best_file, run_phase
+from edgecnn.training.history import BalanceFacts, BestFacts, History, PhaseFacts, tell_epochs
+from edgecnn.training.loop import PhaseResult, best_file, run_phase
 from edgecnn.training.machine import repeatable
+from edgecnn.training.material import Material
 from edgecnn.training.memory import within_memory
 from edgecnn.training.resuming import begin, finish, is_made
 from edgecnn.training.settings import TrainSettings
+from edgecnn.training.shared_job import SharedJob
 from edgecnn.training.teacher import WEIGHTS
 from edgecnn.training.together import require_team, run_together
-from edgecnn.training.worker import Together
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.augmentation import mirrored_share
 from edgecnn.values.scale import Inheritance
@@ -59,10 +60,11 @@ def train(settings: TrainSettings, inputs: TrainingInputs, out: Path, tell: Prog
         return
     spec, resume = arch_named(settings.arch), begin(out)
     settings, said = _settled(settings, inputs)
+    if settings.mode != "finetune" or settings.transfer != "head":  # auto may have come to the head, and then nothing is shared
+        require_team(settings, inputs)
     with repeatable():
         material = taught(settings, inputs, material_for(settings, inputs, resume, tell))
         material = material._replace(features=_kept_features(inputs))
-        require_team(settings, len(material.squares))
         run = _from_weights if settings.mode == "finetune" else _from_scratch
         teacher = _teacher_facts(settings, material)
         course = run(spec, settings, inputs, material)
@@ -149,8 +151,8 @@ def _learned(
     with within_memory(network, phase, len(material.squares), processes=settings.processes):
         if settings.processes == 1 or phase.epochs == 0:
             return run_phase(network, head, phase, material._replace(groups=groups), to_beat=to_beat)
-        together = Together(settings=settings, inputs=inputs, folder=material.folder, to_beat=to_beat)
-        return run_together(together, network, phase, material.tell)
+        shared = SharedJob(settings=settings, inputs=inputs, folder=material.folder, to_beat=to_beat)
+        return run_together(shared, network, phase, material.tell)
 
 
 def _classical(network: nn.Module, spec: ArchSpec, settings: TrainSettings, features: Features) -> _Course:
@@ -175,7 +177,7 @@ def _from_weights(spec: ArchSpec, settings: TrainSettings, inputs: TrainingInput
         return _classical(network, spec, settings, features)
     head = head_of(network, spec)
     of_head = train_head(head, features, settings)
-    draw(material.tell, HEAD, of_head.epochs)
+    tell_epochs(material.tell, HEAD, of_head.epochs)
     if settings.transfer == "head":
         return _Course(network, (PhaseFacts(name=HEAD, epochs=of_head.epochs),), of_head.best, of_head.stopped)
     begun = beginner(settings, network)

@@ -24,8 +24,9 @@ from edgecnn.models.networks import parameter_count
 from edgecnn.models.surgery import mean_gates, operated
 from edgecnn.training.beginning import TrainingInputs, material_for
 from edgecnn.training.distillation import divergence
-from edgecnn.training.loop import Material, best_file, run_phase
+from edgecnn.training.loop import best_file, run_phase
 from edgecnn.training.machine import repeatable
+from edgecnn.training.material import Material
 from edgecnn.training.memory import within_memory
 from edgecnn.training.phase import Phase
 from edgecnn.training.resuming import begin, finish, is_made

@@ -7,12 +7,14 @@ whole batch is made of all parts together, so that several processes differ from
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
+
+from edgecnn.training.answers import answers_of
 
 _Item = TypeVar("_Item")
 
@@ -64,20 +66,24 @@ class Team(NamedTuple):
         with warnings.catch_warnings(action="ignore", category=FutureWarning):  # 2.15 renames what 2.13 does not know otherwise
             return DistributedDataParallel(network, broadcast_buffers=False, find_unused_parameters=True)
 
-    def as_whole(self, part: Part) -> AbstractContextManager[Any]:
-        """A forward pass inside it treats ``part`` as what it is, where batch norm or chance depends on the whole batch."""
-        if self.size == 1:
-            return nullcontext()
-        from edgecnn.training.whole_batch import WholeBatch
+    def backward(self, learner: nn.Module, images: Tensor, part: Part, loss_of: Callable[..., Tensor]) -> float:
+        """Leave the gradients of the whole batch's mean loss, and say that loss.
 
-        return WholeBatch(part)
+        Batch norm and chance treat the images as what they are, where they depend on the whole batch. A loss that is no number
+        for one process is none for all, so that all stop at the same batch.
 
-    def weighted(self, loss: Tensor, part: Part) -> Tensor:
-        """The mean loss of a part, so that the mean over processes of its gradients is that of the whole batch's mean loss."""
-        return loss if self.size == 1 else loss * (part.images * self.size / part.whole)
-
-    def loss_of_all(self, loss: Tensor, part: Part) -> float:
-        """The whole batch's mean loss. No number for one is none for all, so that all stop at the same batch."""
+        Args:
+            learner: of ``learner``.
+            images: this process's part of the batch.
+            part: which part that is.
+            loss_of: makes the mean loss over the part of the network's answers: its own, and those of auxiliary heads.
+        """
+        with self._as_whole(part):
+            answers = answers_of(learner(images))
+        loss = loss_of(*answers)
+        # Gradients become the mean over processes; so weighted, that is the mean over images.
+        weighted = loss if self.size == 1 else loss * (part.images * self.size / part.whole)
+        weighted.backward()  # type: ignore[no-untyped-call]
         if self.size == 1:
             return float(loss.detach())
         return float(self.summed(loss.detach().double() * (part.images / part.whole)))
@@ -96,6 +102,13 @@ class Team(NamedTuple):
         torch.distributed.all_gather_object(dealt, list(own))
         longest = max(map(len, dealt))
         return [theirs[turn] for turn in range(longest) for theirs in dealt if turn < len(theirs)]
+
+    def _as_whole(self, part: Part) -> AbstractContextManager[Any]:
+        if self.size == 1:
+            return nullcontext()
+        from edgecnn.training.whole_batch import WholeBatch
+
+        return WholeBatch(part)
 
 
 ALONE = Team()

@@ -24,16 +24,19 @@ from typing import Any
 import torch
 from torch import nn
 
+from edgecnn.data.made import training_images
 from edgecnn.errors.base import error_again
 from edgecnn.errors.training import BatchTooSmallToShare, NoDistributedTorch, ProcessesLost, TooManyProcesses
+from edgecnn.training.batches import batch_count
+from edgecnn.training.beginning import TrainingInputs
 from edgecnn.training.checkpoint import write_tensors
 from edgecnn.training.history import BestFacts, EpochFacts
 from edgecnn.training.loop import PhaseResult
 from edgecnn.training.machine import training_threads
 from edgecnn.training.phase import Phase
 from edgecnn.training.settings import TrainSettings
+from edgecnn.training.shared_job import JobFolder, SharedJob
 from edgecnn.training.team import LEAST_IMAGES
-from edgecnn.training.worker import Folder, Together
 from edgecnn.values.stage import Plotting, Progress
 
 RESTARTS = 3
@@ -43,17 +46,18 @@ _PATIENCE_S = 10.0
 """For torchrun to end after it was asked to."""
 
 
-def require_team(settings: TrainSettings, images: int) -> None:
+def require_team(settings: TrainSettings, inputs: TrainingInputs) -> None:
     """Refuse what several processes could not share, before any time is spent.
 
     Args:
         settings: what is asked.
-        images: of an epoch.
+        inputs: of which the images of an epoch are counted.
 
     Raises:
         NoDistributedTorch: this build of torch cannot.
         TooManyProcesses: there are more of them than processors.
         BatchTooSmallToShare: some would be shown too little.
+        ManifestUnreadable: see ``training_images``.
     """
     processes = settings.processes
     if processes == 1:
@@ -62,12 +66,13 @@ def require_team(settings: TrainSettings, images: int) -> None:
         raise NoDistributedTorch(version=torch.__version__)
     if processes > training_threads():
         raise TooManyProcesses(asked=processes, threads=training_threads())
-    smallest = images // max(1, round(images / settings.batch_size))  # as the loop divides an epoch
+    images = len(training_images(inputs.images, inputs.made).entries("train"))
+    smallest = images // batch_count(images, settings.batch_size)
     if smallest // processes < LEAST_IMAGES:
         raise BatchTooSmallToShare(processes=processes, images=smallest, least=LEAST_IMAGES)
 
 
-def run_together(asked: Together, network: nn.Module, phase: Phase, tell: Progress) -> PhaseResult:
+def run_together(asked: SharedJob, network: nn.Module, phase: Phase, tell: Progress) -> PhaseResult:
     """Train ``network`` as ``run_phase`` does, by several processes; the best epoch's weights are left in the same file.
 
     Args:
@@ -81,7 +86,7 @@ def run_together(asked: Together, network: nn.Module, phase: Phase, tell: Progre
         TrainingDiverged, BatchTooLarge, EdgecnnError: what a process met, as if it had been met here.
         OSError: the system refused one of them something, for instance because the disk is full.
     """
-    folder = Folder(asked.folder / "together")
+    folder = JobFolder(asked.folder / "together")
     shutil.rmtree(folder.root, ignore_errors=True)
     folder.root.mkdir()
     write_tensors(network.state_dict(), folder.start)
@@ -113,7 +118,7 @@ def _failure(kept: dict[str, Any]) -> Exception:
 
 
 @contextmanager
-def _started(asked: Together, folder: Folder) -> Iterator[subprocess.Popen[bytes]]:
+def _started(asked: SharedJob, folder: JobFolder) -> Iterator[subprocess.Popen[bytes]]:
     command = [
         *(sys.executable, "-m", "torch.distributed.run"),
         *("--nnodes", "1", "--nproc-per-node", str(asked.settings.processes), "--max-restarts", str(RESTARTS)),

@@ -22,63 +22,13 @@ from safetensors.torch import load_file
 
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.models.catalogue import arch_named
-from edgecnn.training.beginning import TrainingInputs, beginner, material_for, pretrained, taught, unlearned
+from edgecnn.store.whole_file import write_text_atomically
+from edgecnn.training.beginning import beginner, material_for, pretrained, taught, unlearned
 from edgecnn.training.loop import PhaseResult, run_phase
 from edgecnn.training.machine import repeatable
 from edgecnn.training.memory import within_memory
-from edgecnn.training.settings import TrainSettings
+from edgecnn.training.shared_job import JobFolder, SharedJob
 from edgecnn.training.team import Team
-from edgecnn.values.base import Value
-
-
-class Together(Value):
-    """What each process builds the same training from."""
-
-    settings: TrainSettings
-    """With the transfer that was settled on."""
-    inputs: TrainingInputs
-    folder: Path
-    """That holds decoded images, checkpoints and the best weights."""
-    to_beat: float
-    """See ``run_phase``."""
-
-
-_ROOM = 16_384
-"""Bytes kept for what a failure says."""
-
-
-class Folder:
-    """Where the processes and who started them leave each other files.
-
-    Args:
-        root: the folder; it is new with every start.
-    """
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.job, self.start = root / "job.json", root / "start.safetensors"
-        self.told, self.log = root / "told.jsonl", root / "torchrun.log"
-        self.failure, self.result = root / "failure.json", root / "result.json"
-        self.meeting = root / "meeting"
-        """torchrun's own; each beginning of the processes has another one beside it."""
-
-    def reserve(self) -> Path:
-        """Room for a failure that is written down when the disk is full; ``fail`` takes it."""
-        reserved = self.failure.with_suffix(f".{os.getpid()}")
-        reserved.write_text(" " * _ROOM, encoding="utf-8")
-        return reserved
-
-    def fail(self, reserved: Path, facts: object) -> None:
-        """Write down what ended this process, whole, over the blanks that are there."""
-        with reserved.open("r+b") as stream:
-            stream.write(json.dumps(facts).encode())
-        reserved.replace(self.failure)
-
-    def write(self, file: Path, facts: object) -> None:
-        """Whole or not at all, whoever else writes the same."""
-        partial = file.with_suffix(f".{os.getpid()}")
-        partial.write_text(json.dumps(facts), encoding="utf-8")
-        partial.replace(file)
 
 
 class Teller:
@@ -111,7 +61,7 @@ class Teller:
 def main(root: Path) -> None:
     """Take part in the training that ``root`` describes, in the place that torchrun gave in the environment."""
     threading.Thread(target=_end_with_who_started, daemon=True).start()
-    folder = Folder(root)
+    folder = JobFolder(root)
     if folder.failure.exists():
         return
     reserved = folder.reserve()
@@ -134,8 +84,8 @@ def _refused_by_system(error: Exception) -> tuple[int | None, str, str | None] |
     return (int(said[1]), os.strerror(int(said[1])), None) if said else None
 
 
-def _take_part(folder: Folder) -> None:
-    asked = Together.model_validate_json(folder.job.read_bytes())
+def _take_part(folder: JobFolder) -> None:
+    asked = SharedJob.model_validate_json(folder.job.read_bytes())
     begun = int(os.environ["TORCHELASTIC_RESTART_COUNT"])
     team = Team(int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]))
     tell = Teller(folder.told, leads=team.leads)
@@ -148,13 +98,14 @@ def _take_part(folder: Folder) -> None:
     with repeatable():
         result = _trained(asked, folder, team, tell)
     if team.leads:
-        facts = {"epochs": [epoch.model_dump() for epoch in result.epochs], "stopped": result.stopped}
-        folder.write(folder.result, {**facts, "best": None if result.best is None else result.best.model_dump()})
+        best = None if result.best is None else result.best.model_dump()
+        facts = {"epochs": [epoch.model_dump() for epoch in result.epochs], "best": best, "stopped": result.stopped}
+        write_text_atomically(folder.result, json.dumps(facts))
     torch.distributed.barrier()
     torch.distributed.destroy_process_group()
 
 
-def _trained(asked: Together, folder: Folder, team: Team, tell: Teller) -> PhaseResult:
+def _trained(asked: SharedJob, folder: JobFolder, team: Team, tell: Teller) -> PhaseResult:
     settings, inputs = asked.settings, asked.inputs
     spec = arch_named(settings.arch)
     finetunes = settings.mode == "finetune"

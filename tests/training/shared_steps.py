@@ -12,7 +12,6 @@ from torch.nn import functional
 
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network
-from edgecnn.training.answers import answers_of
 from edgecnn.training.team import ALONE, Team
 
 IMAGES = 7
@@ -24,13 +23,13 @@ def gradients(network: nn.Module, images: Tensor, labels: Tensor, team: Team) ->
     torch.manual_seed(3)
     part = team.part(len(images))
     mine = slice(part.start, part.stop)
-    learner = team.learner(network.train())
-    with team.as_whole(part):
-        answers = answers_of(learner(images[mine]))
-    loss = torch.stack([functional.cross_entropy(each, labels[mine]) for each in answers]).sum()
-    team.weighted(loss, part).backward()
+    loss = team.backward(team.learner(network.train()), images[mine], part, lambda *answers: loss_of(answers, labels[mine]))
     found = {name: parameter.grad for name, parameter in network.named_parameters() if parameter.grad is not None}
-    return team.loss_of_all(loss, part), found
+    return loss, found
+
+
+def loss_of(answers: tuple[Tensor, ...], labels: Tensor) -> Tensor:
+    return torch.stack([functional.cross_entropy(each, labels) for each in answers]).sum()
 
 
 def apart(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> float:
@@ -56,7 +55,7 @@ def compared(arch: str, side_px: int, team: Team) -> dict[str, float]:
 if __name__ == "__main__":
     rank, meeting = int(sys.argv[1]), sys.argv[2]
     torch.set_num_threads(1)
-    torch.distributed.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=2)
+    torch.distributed.init_process_group("gloo", store=torch.distributed.FileStore(meeting, 2), rank=rank, world_size=2)
     found = {arch: compared(arch, int(side), Team(rank, 2)) for arch, _, side in (word.partition("@") for word in sys.argv[3:])}
     if rank == 0:
         sys.stdout.write(json.dumps(found) + "\n")

@@ -169,14 +169,15 @@ def test_what_the_system_refuses_a_process_is_told_as_such_and_not_tried_again(g
     assert not heard.notes
 
 
-def test_more_processes_than_processors_are_refused(given: Given, tmp_path: Path) -> None:
-    with pytest.raises(TooManyProcesses):
-        short(processes=3).make(given.roles(), tmp_path, Heard())
-
-
-def test_a_batch_of_which_a_process_would_see_one_image_is_refused(given: Given, tmp_path: Path) -> None:
-    with pytest.raises(BatchTooSmallToShare):
-        short(batch_size=3).make(given.roles(), tmp_path, Heard())
+@pytest.mark.parametrize(
+    ("changes", "refusal"), [({"processes": 3}, TooManyProcesses), ({"batch_size": 3}, BatchTooSmallToShare)], ids=str
+)
+def test_what_processes_cannot_share_is_refused_before_a_picture_is_decoded(
+    changes: dict[str, int], refusal: type[Exception], given: Given, tmp_path: Path
+) -> None:
+    with pytest.raises(refusal):
+        short(**changes).make(given.roles(), tmp_path, heard := Heard())
+    assert not heard.steps
 
 
 def test_one_process_is_left_out_of_the_key() -> None:
