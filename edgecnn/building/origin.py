@@ -11,6 +11,7 @@ from typing import Any
 from edgecnn.store.miss import flattened, shown
 from edgecnn.values.comparison import Origin
 from edgecnn.values.key import digest_of
+from edgecnn.values.synthesis import FOLDERS
 
 _NOT_ABOUT_THE_KIT = (
     "schema",
@@ -19,8 +20,7 @@ _NOT_ABOUT_THE_KIT = (
     "data.path",
     "model.weights",
     "target.",
-    "synthesis.cutouts",
-    "synthesis.backgrounds",
+    *(f"synthesis.{name}" for name in FOLDERS),
 )
 """Of a recipe. What its paths lead to is compared by content; the device by its facts."""
 _DEVICE = ("name", "processor.architecture", "processor.isa", "runtimes.")
@@ -72,7 +72,7 @@ def _of_plan(plan: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     weights = _table(resolved, "weights")
     yield "weights", shown(weights.get("sha256") or weights.get("kind", _ABSENT))
     yield "images", shown(_table(resolved, "data").get("content", _ABSENT))
-    for name in ("cutouts", "backgrounds"):
+    for name in FOLDERS:
         if found := _table(_table(resolved, "synthesis"), name):
             yield name, shown(found.get("content", _ABSENT))
     yield "runner", shown(resolved.get("runner_sha256", _ABSENT))

@@ -169,8 +169,7 @@ def rebuild_command(pin: PinnedBuild, folder: Path) -> str:
     named = recipe.model.weights in ("auto", "imagenet", "none")
     weights = recipe.model.weights if named else _from_here(folder, recipe.model.weights)
     words += ["--weights", weights] if brought is None else []
-    folders = ("cutouts", "backgrounds")
-    from_here = {name: _from_here(folder, path) for name in folders if (path := getattr(recipe.synthesis, name)) is not None}
+    from_here = {name: _from_here(folder, path) for name, path in recipe.synthesis.stated_folders.items()}
     recipe = recipe.model_copy(update={"synthesis": recipe.synthesis.model_copy(update=from_here)})
     words += [word for setting in _settings(recipe) for word in ("--set", setting)]
     return shlex.join([*words, "--out", "builds/base"])
@@ -202,7 +201,7 @@ def _portable(found: FinishedBuild, file: Path) -> Recipe:
         target = target.model_copy(update={"device": _as_path(_counted(resolved.device_file, file))})
     changed = {"data": data, "target": target, "model": model}
     if (made := resolved.synthesis) is not None:
-        folders = {"cutouts": _counted(made.cutouts.root, file), "backgrounds": _counted(made.backgrounds.root, file)}
+        folders = {name: _counted(found.root, file) for name, found in made.found.items()}
         changed["synthesis"] = recipe.synthesis.model_copy(update=folders)
     return recipe.model_copy(update=changed)
 

@@ -72,7 +72,7 @@ def _composer(recipe: Recipe, data: DataSummary, pixels: PixelRecipe, tell: Prog
         return None
     from edgecnn.data.composer import Composer
 
-    settings = SynthesisSettings.model_validate({name: getattr(choice, name) for name in SynthesisSettings.model_fields})
+    settings = SynthesisSettings.of(choice)
     composer = Composer(Path(synthesis.cutouts.manifest_path), Path(synthesis.backgrounds.manifest_path), settings)
     composer.check(tell)
     return composer

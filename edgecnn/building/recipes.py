@@ -24,6 +24,7 @@ from edgecnn.errors.weights import WEIGHTS_WORDS
 from edgecnn.resources import resource_folder
 from edgecnn.values.base import Value
 from edgecnn.values.recipe import Recipe
+from edgecnn.values.synthesis import FOLDERS
 
 SCHEMA = "edgecnn.recipe/1"
 """The newest schema of a recipe that this version reads."""
@@ -125,8 +126,7 @@ def _empty_paths(table: Mapping[str, Any]) -> list[str]:
         ("model", "onnx"),
         ("data", "path"),
         ("train", "teacher"),
-        ("synthesis", "cutouts"),
-        ("synthesis", "backgrounds"),
+        *(("synthesis", name) for name in FOLDERS),
     )
     texts = {f"{name}.{key}": inner.get(key) for name, key in places if isinstance(inner := table.get(name), Mapping)}
     return [f"{key} must not be empty" for key, text in texts.items() if isinstance(text, str) and not text.strip()]
@@ -145,10 +145,8 @@ def _with_paths_from(folder: Path, recipe: Recipe) -> Recipe:
         train = train.model_copy(update={"teacher": _counted_from(folder, train.teacher)})
     if is_path(split_target(target.device)[0]):
         target = target.model_copy(update={"device": _counted_from(folder, target.device)})
-    synthesis = recipe.synthesis
-    folders = {"cutouts": synthesis.cutouts, "backgrounds": synthesis.backgrounds}
-    counted = {name: _counted_from(folder, path) for name, path in folders.items() if path is not None}
-    synthesis = synthesis.model_copy(update=counted)
+    counted = {name: _counted_from(folder, path) for name, path in recipe.synthesis.stated_folders.items()}
+    synthesis = recipe.synthesis.model_copy(update=counted)
     changed = {"model": model, "data": data, "train": train, "synthesis": synthesis, "target": target}
     return recipe.model_copy(update={name: value for name, value in changed.items() if value != getattr(recipe, name)})
 

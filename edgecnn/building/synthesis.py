@@ -14,7 +14,7 @@ from edgecnn.values.key import Key
 from edgecnn.values.preprocessing import PixelRecipe
 from edgecnn.values.recipe import Recipe
 from edgecnn.values.stage import Progress
-from edgecnn.values.synthesis import Synthesis, SynthesisChoice, SynthesisFacts, SynthesisSettings
+from edgecnn.values.synthesis import FOLDERS, Synthesis, SynthesisChoice, SynthesisFacts, SynthesisSettings
 
 FACTS = "synthesis.json"
 
@@ -32,10 +32,9 @@ def require_synthesis(asked: Recipe) -> None:
         SynthesisNotFitting: names what does not go with composed images.
     """
     choice = asked.synthesis
-    folders = {"cutouts": choice.cutouts, "backgrounds": choice.backgrounds}
-    stated = [name for name, folder in folders.items() if folder is not None]
+    stated = list(choice.stated_folders)
     if len(stated) == 1:
-        raise SynthesisIncomplete(stated=stated[0], missing=next(name for name in folders if name not in stated))
+        raise SynthesisIncomplete(stated=stated[0], missing=next(name for name in FOLDERS if name not in stated))
     if not stated and (idle := choice.model_dump(exclude_defaults=True)):
         raise SynthesisIncomplete(stated=next(iter(idle)), missing="cutouts")
     for beside, because in _unfitting(asked) if stated else ():
@@ -62,17 +61,16 @@ def with_size(choice: SynthesisChoice, pixels: PixelRecipe) -> SynthesisChoice:
 
 def synthesize_stage(resolved: Resolved, synthesis: Synthesis) -> SynthesizeStage:
     """The stage that makes them."""
-    choice = resolved.recipe.synthesis
-    settings = {name: getattr(choice, name) for name in SynthesisSettings.model_fields}
-    inputs = {"cutouts": synthesis.cutouts.content, "backgrounds": synthesis.backgrounds.content}
-    return SynthesizeStage(inputs=inputs, **settings)
+    settings = SynthesisSettings.of(resolved.recipe.synthesis)
+    inputs = {name: folder.content for name, folder in synthesis.found.items()}
+    return SynthesizeStage(inputs=inputs, **settings.model_dump())
 
 
 def synthesis_sources(synthesis: Synthesis | None) -> dict[Key, Path]:
     """What the stage reads, by content."""
     if synthesis is None:
         return {}
-    return {each.content: Path(each.manifest_path) for each in (synthesis.cutouts, synthesis.backgrounds)}
+    return {folder.content: Path(folder.manifest_path) for folder in synthesis.found.values()}
 
 
 def synthesis_facts(resolved: Resolved, made: Path | None) -> SynthesisFacts | None:

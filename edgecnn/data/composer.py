@@ -158,7 +158,7 @@ def make_images(settings: SynthesisSettings, cutouts: Path, backgrounds: Path, o
     on_every_core(in_turn, make, take, "composing training images", tell)
     provenance = Provenance(
         classes=composer.cutouts.classes,
-        settings=SynthesisSettings.model_validate({name: getattr(settings, name) for name in SynthesisSettings.model_fields}),
+        settings=SynthesisSettings.of(settings),
         cutouts=len(composer.cutouts.manifest.images),
         backgrounds=len(composer.backgrounds.manifest.images),
         images=tuple(made[planned.file] for planned in composer.planned),

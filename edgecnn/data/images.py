@@ -7,6 +7,7 @@ import io
 from abc import ABC, abstractmethod
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from PIL import Image
@@ -17,7 +18,10 @@ from edgecnn.data.demo.images import demo_images
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.data import CorruptImages, DemoDamaged, ImageChanged, ImageGone, ManifestUnreadable
 from edgecnn.runner.pixels import UnreadableImage, decode
+from edgecnn.values.base import Value
 from edgecnn.values.dataset import SPLIT_ROLES, DataManifest, ImageEntry, SplitRole
+
+_List = TypeVar("_List", bound=Value)
 
 
 class ImageSource(ABC):
@@ -104,16 +108,25 @@ def _demo_starts() -> dict[str, int]:
 _DEMO_STARTS = _demo_starts()
 
 
+def read_list(kind: type[_List], path: Path) -> _List:
+    """A list of images as it was written down.
+
+    Raises:
+        ManifestUnreadable: the file is absent, damaged or of another version.
+    """
+    try:
+        return kind.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise ManifestUnreadable(path=path, because=system_reason(error)) from error
+    except ValidationError as error:
+        raise ManifestUnreadable(path=path, because=f"{error.error_count()} faults") from error
+
+
 def open_source(manifest_path: Path) -> ImageSource:
     """The images that a manifest lists.
 
     Raises:
         ManifestUnreadable: the file is absent, damaged or of another version.
     """
-    try:
-        manifest = DataManifest.model_validate_json(manifest_path.read_bytes())
-    except OSError as error:
-        raise ManifestUnreadable(path=manifest_path, because=system_reason(error)) from error
-    except ValidationError as error:
-        raise ManifestUnreadable(path=manifest_path, because=f"{error.error_count()} faults") from error
+    manifest = read_list(DataManifest, manifest_path)
     return DemoImages(manifest) if manifest.origin == "demo" else FolderImages(manifest)

@@ -6,12 +6,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from PIL import Image
-from pydantic import ValidationError
 
 from edgecnn.data.composer import FACTS, FOLDER, Composer, Planned
-from edgecnn.data.images import FolderImages, ImageSource, open_source
-from edgecnn.errors.base import system_reason
-from edgecnn.errors.data import ManifestUnreadable
+from edgecnn.data.images import FolderImages, ImageSource, open_source, read_list
 from edgecnn.values.dataset import DataManifest, ImageEntry
 from edgecnn.values.synthesis import Provenance
 
@@ -22,13 +19,7 @@ def open_made(folder: Path) -> ImageSource:
     Raises:
         ManifestUnreadable: its list is absent or damaged.
     """
-    file = folder / FACTS
-    try:
-        provenance = Provenance.model_validate_json(file.read_bytes())
-    except OSError as error:
-        raise ManifestUnreadable(path=file, because=system_reason(error)) from error
-    except ValidationError as error:
-        raise ManifestUnreadable(path=file, because=f"{error.error_count()} faults") from error
+    provenance = read_list(Provenance, folder / FACTS)
     label_of = {name: label for label, name in enumerate(provenance.classes)}
     return FolderImages(
         DataManifest(

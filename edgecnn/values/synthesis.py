@@ -45,6 +45,19 @@ class SynthesisSettings(Compositing):
     size_px: PositiveInt
     """Side of the square pictures."""
 
+    @classmethod
+    def of(cls, wider: Compositing) -> SynthesisSettings:
+        """These of a recipe's table or of a stage, which hold more.
+
+        Raises:
+            ValidationError: no size is settled yet.
+        """
+        return SynthesisSettings.model_validate({name: getattr(wider, name, None) for name in SynthesisSettings.model_fields})
+
+
+FOLDERS = ("cutouts", "backgrounds")
+"""What pictures are composed of: fields of ``SynthesisFolders`` and of ``Synthesis``, and inputs of the stage."""
+
 
 class SynthesisFolders(Value):
     """What pictures are composed of."""
@@ -56,6 +69,11 @@ class SynthesisFolders(Value):
     """A folder of photographs that show none of the classes."""
     classes: Literal["all", "some"] = "all"
     """all: every class has cut-outs. some: only some have; then being composed itself tells these classes from the others."""
+
+    @property
+    def stated_folders(self) -> dict[str, str]:
+        """The paths that are stated, by field."""
+        return {name: path for name in FOLDERS if (path := getattr(self, name)) is not None}
 
 
 class SynthesisChoice(Compositing, SynthesisFolders):
@@ -79,6 +97,11 @@ class Synthesis(Value):
     """Those that have cut-outs."""
     images: int
     """How many pictures are made."""
+
+    @property
+    def found(self) -> dict[str, DataSummary]:
+        """What both folders hold, by field."""
+        return {name: getattr(self, name) for name in FOLDERS}
 
 
 class MadeImage(Value):
