@@ -60,7 +60,7 @@ AUTO = _photographs("auto", "`--transfer auto`", {"transfer": "auto"})
 FORCED = ("head", "last", "all")
 
 FASHION = (
-    Study("fashion-lenet-5", "LeNet-5, 32 px", "fashion-mnist", {"arch": "lenet-5"}, goal=0.89),
+    Study("fashion-lenet-5", "LeNet-5, 32 px, 20 epochs", "fashion-mnist", {"arch": "lenet-5"}, {"epochs": 20}, goal=0.89),
     Study(
         "fashion-resnet-18-quarter",
         "ResNet-18, a quarter of its width, 64 px",

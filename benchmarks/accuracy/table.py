@@ -6,7 +6,6 @@ python -m benchmarks.accuracy.table [--results FOLDER] [--print]
 from __future__ import annotations
 
 import argparse
-import re
 import statistics
 import sys
 from collections import defaultdict
@@ -16,6 +15,7 @@ from pathlib import Path
 from benchmarks.accuracy.pairing import Gain, gain
 from benchmarks.accuracy.results import FOLDER, RunResult, read_all
 from benchmarks.accuracy.studies import ALL, AUTO, DEPTH, FASHION, FORCED, HEAD, LAST, STUDIES, Study
+from benchmarks.marked_sections import renew
 
 README = Path(__file__).with_name("README.md")
 NONE = "–"
@@ -35,10 +35,7 @@ def main() -> None:
     if asked.print:
         print("\n\n".join(sections.values()))
         return
-    text = README.read_text(encoding="utf-8")
-    for name, section in sections.items():
-        text = put(text, name, section)
-    README.write_text(text, encoding="utf-8")
+    renew(README, sections)
 
 
 def sections_of(results: Sequence[RunResult]) -> dict[str, str]:
@@ -47,18 +44,6 @@ def sections_of(results: Sequence[RunResult]) -> dict[str, str]:
     for result in results:
         rows[result.study].append(result)
     return {"machine": machine(results), "accuracy": accuracies(rows), "differences": differences(rows), "auto": auto(rows)}
-
-
-def put(text: str, name: str, section: str) -> str:
-    """A README with one section renewed.
-
-    Raises:
-        SystemExit: the README has no such mark.
-    """
-    pattern = re.compile(re.escape(f"<!-- {name} -->") + ".*?" + re.escape(f"<!-- end {name} -->"), re.DOTALL)
-    if not pattern.search(text):
-        sys.exit(f"README.md has no place for {name}")
-    return pattern.sub(lambda _: f"<!-- {name} -->\n{section}\n<!-- end {name} -->", text)
 
 
 def machine(results: Sequence[RunResult]) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import statistics
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,6 +18,7 @@ import numpy as np
 from benchmarks.ladder.networks import NETWORKS
 from benchmarks.ladder.results import BUDGET_PP, FOLDER, Column, NetworkResult, Photographs, read_all
 from benchmarks.ladder.rivals import RIVALS
+from benchmarks.marked_sections import renew
 from edgecnn.building.plan import BASELINE_ID
 from edgecnn.judging.intervals import ratio_interval
 from edgecnn.values.report import Accuracy
@@ -26,7 +26,6 @@ from edgecnn.values.verdict import Interval
 
 README = Path(__file__).with_name("README.md")
 SCHEMA = Path(__file__).with_name("schema.json")
-_MARKED = "<!-- {0} -->\n{1}\n<!-- end {0} -->"
 NONE = "–"
 
 
@@ -46,10 +45,7 @@ def main() -> None:
     if asked.print:
         print("\n\n".join(sections.values()))
         return
-    text = README.read_text(encoding="utf-8")
-    for name, section in sections.items():
-        text = put(text, name, section)
-    README.write_text(text, encoding="utf-8")
+    renew(README, sections)
 
 
 def schema() -> str:
@@ -63,18 +59,6 @@ def sections_of(results: Sequence[NetworkResult], photographs: Path) -> dict[str
     if photographs.is_file():
         found["photographs"] = photographs_line(Photographs.model_validate_json(photographs.read_bytes()))
     return found
-
-
-def put(text: str, name: str, section: str) -> str:
-    """A README with one section renewed.
-
-    Raises:
-        SystemExit: the README has no such mark.
-    """
-    pattern = re.compile(re.escape(f"<!-- {name} -->") + ".*?" + re.escape(f"<!-- end {name} -->"), re.DOTALL)
-    if not pattern.search(text):
-        sys.exit(f"README.md has no place for {name}")
-    return pattern.sub(lambda _: _MARKED.format(name, section), text)
 
 
 def machine(results: Sequence[NetworkResult]) -> str:

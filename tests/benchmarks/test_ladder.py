@@ -15,6 +15,7 @@ from benchmarks.ladder.networks import AS_TRAINED, at_side, ladder_seconds, made
 from benchmarks.ladder.results import Column, Layer, NetworkResult, Phase, RunMedian, Share, read_all, write
 from benchmarks.ladder.widened import WidenedStage
 from benchmarks.ladder.worker import timed
+from benchmarks.marked_sections import put
 from edgecnn.building.aware import aware_candidates
 from edgecnn.building.plan import Plan, plan
 from edgecnn.building.resolve import BASELINE
@@ -257,14 +258,14 @@ class TestTheTables:
 
     def test_a_section_is_renewed_in_place(self) -> None:
         text = "a\n<!-- ladder -->\nold\n<!-- end ladder -->\nb\n"
-        assert table.put(text, "ladder", "new \\1") == "a\n<!-- ladder -->\nnew \\1\n<!-- end ladder -->\nb\n"
+        assert put(text, "ladder", "new \\1") == "a\n<!-- ladder -->\nnew \\1\n<!-- end ladder -->\nb\n"
         with pytest.raises(SystemExit, match="no place for layers"):
-            table.put(text, "layers", "x")
+            put(text, "layers", "x")
 
     def test_the_readme_has_a_place_for_every_section(self) -> None:
         text = table.README.read_text(encoding="utf-8")
         for name in (*table.sections_of([a_result()], Path("absent.json")), "photographs"):
-            table.put(text, name, "x")
+            put(text, name, "x")
 
 
 class TestSeconds:
