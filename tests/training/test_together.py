@@ -6,6 +6,8 @@ import errno
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -128,8 +130,37 @@ class Interrupting(Heard):
 def test_no_process_outlives_an_interruption(given: Given, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         short().make(given.roles(), tmp_path, Interrupting())
+    wait_for_none_in(tmp_path)
+
+
+STARTER = """
+import sys
+from pathlib import Path
+from edgecnn.stages.train import TrainStage
+from tests.data.folders import Heard
+
+asked, images, pixels, out = sys.argv[1:]
+TrainStage.model_validate_json(asked).make({"images": Path(images), "pixels": Path(pixels)}, Path(out), Heard())
+"""
+
+
+@pytest.mark.slow
+def test_no_process_outlives_who_started_it_and_the_next_call_goes_on(given: Given, shared: Path, tmp_path: Path) -> None:
+    words = [short().model_dump_json(), str(given.images), str(given.pixels), str(tmp_path)]
+    starter = subprocess.Popen([sys.executable, "-c", STARTER, *words])
+    while len(workers_in(tmp_path)) < 2:
+        assert starter.poll() is None
+        time.sleep(0.05)
+    starter.kill()
+    starter.wait()
+    wait_for_none_in(tmp_path)
+    short().make(given.roles(), tmp_path, Heard())
+    assert files_of(tmp_path) == files_of(shared)
+
+
+def wait_for_none_in(out: Path) -> None:
     until = time.monotonic() + 30
-    while workers_in(tmp_path):
+    while workers_in(out):
         assert time.monotonic() < until
         time.sleep(0.05)
 
