@@ -68,6 +68,7 @@ def ours(built: Built, made: AtSide, work: Path, tell: Progress) -> list[Entrant
             else None,
             verdict=row.verdict.value,
             reason=made.failed.get(row.candidate.id, row.reason),
+            surgery=row.candidate.surgery.done if row.candidate.surgery else "",
         )
         entrants.append(Entrant(column, _kit_run(kit, work) if kit is not None else None))
     for rung, why in built.report.skipped_rungs.items():

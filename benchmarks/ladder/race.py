@@ -3,8 +3,9 @@
     python -m benchmarks.ladder.race [--networks NAME ...] [--rounds 10] [--work FOLDER] [--olive PYTHON] [--anew]
 
 A network has two races. In the screening rounds every column runs, and the fastest rung of ours inside the accuracy budget is
-chosen. In the final rounds that one, ONNX Runtime in fp32 and every rival inside the budget that was near run again, and only of
-these rounds are the ratios: whoever wins a selection flatters itself. A network whose result lies there is not raced again.
+chosen: one of the network as given, and beside it one of the changed network where ``--set surgery...`` asked for that. In
+the final rounds these, ONNX Runtime in fp32 and every rival inside the budget that was near run again, and only of these rounds
+are the ratios: whoever wins a selection flatters itself. A network whose result lies there is not raced again.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import random
 import statistics
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -83,8 +85,8 @@ def one_network(arch: str, asked: argparse.Namespace, options: Sequence[str], te
     columns = {each.column.id: each.column for each in entrants}
     ran = run_rounds(arch, "screen", SCREENING_ROUNDS, entrants, tell)
     columns = with_runs(columns, ran)
-    chosen, finalists = selected(columns.values())
-    final = [each for each in entrants if each.column.id in finalists]
+    chosen = selected(columns.values())
+    final = [each for each in entrants if each.column.id in chosen.finalists]
     columns = with_runs(columns, run_rounds(arch, "final", asked.rounds, final, tell))
     tell.note(f"{arch}: raced for {time.perf_counter() - began:.0f} s")
     return described(built, made, columns, chosen, tell)
@@ -125,27 +127,39 @@ def with_runs(columns: Mapping[str, Column], ran: Mapping[str, list[RunMedian] |
     return joined
 
 
-def selected(columns: Iterable[Column]) -> tuple[str, tuple[str, ...]]:
-    """Our fastest inside the budget, and who runs in the final rounds.
+@dataclass(frozen=True)
+class Selected:
+    """Who runs in the final rounds."""
+
+    chosen: str
+    """Our fastest of the network as given."""
+    changed: str | None
+    """Our fastest after surgery."""
+    finalists: tuple[str, ...]
+
+
+def selected(columns: Iterable[Column]) -> Selected:
+    """Our fastest inside the budget, and the rivals that were near.
 
     Raises:
-        SystemExit: no rung of ours, or no rival, ran and is inside the budget.
+        SystemExit: no rung of ours of the network as given, or no rival, ran and is inside the budget.
     """
-    screened = {each.id: (each, statistics.median(each.times_ms)) for each in columns if each.inside and each.runs}
-    mine = {name: ms for name, (column, ms) in screened.items() if column.whose == "edgecnn"}
-    theirs = {name: ms for name, (column, ms) in screened.items() if column.whose == "rival"}
-    if not mine or not theirs:
+    screened = [(statistics.median(each.times_ms), each) for each in columns if each.inside and each.runs]
+    ours = sorted((ms, each.id, each.as_given) for ms, each in screened if each.whose == "edgecnn")
+    given = [name for _, name, as_given in ours if as_given]
+    changed = next((name for _, name, as_given in ours if not as_given), None)
+    theirs = [(ms, each.id) for ms, each in screened if each.whose == "rival"]
+    if not given or not theirs:
         raise SystemExit("nothing inside the accuracy budget ran")
-    chosen = min(mine, key=mine.__getitem__)
-    nearest = min(theirs.values())
-    near = [name for name, ms in theirs.items() if ms <= NEAR * nearest]
-    return chosen, tuple(dict.fromkeys((chosen, *near, BASE)))
+    nearest, _ = min(theirs)
+    near = [name for ms, name in theirs if ms <= NEAR * nearest]
+    return Selected(given[0], changed, tuple(dict.fromkeys((given[0], *([changed] if changed else []), *near, BASE))))
 
 
-def described(built: Built, made: AtSide, columns: Mapping[str, Column], chosen: str, tell: Progress) -> NetworkResult:
+def described(built: Built, made: AtSide, columns: Mapping[str, Column], won: Selected, tell: Progress) -> NetworkResult:
     """The result file's content."""
     rival = best_rival(columns.values())
-    residency = residency_of(made.kits[chosen], made, tell)
+    residency = residency_of(made.kits[won.chosen], made, tell)
     layers = sorted(residency.layers if residency else (), key=lambda layer: -(layer.time_us or 0.0))
     total_us = sum(layer.time_us or 0.0 for layer in layers) or 1.0
     fp32 = next(row.report for row in built.report.candidates if row.is_baseline)
@@ -164,10 +178,12 @@ def described(built: Built, made: AtSide, columns: Mapping[str, Column], chosen:
         train_s=train_seconds(made),
         ladder_s=ladder_seconds(built.folder),
         columns=tuple(columns.values()),
-        chosen=chosen,
+        chosen=won.chosen,
         best_rival=rival,
-        ratio=paired(columns[rival], columns[chosen]),
-        ratio_to_base=paired(columns[BASE], columns[chosen]),
+        ratio=paired(columns[rival], columns[won.chosen]),
+        ratio_to_base=paired(columns[BASE], columns[won.chosen]),
+        changed=won.changed,
+        ratio_changed=paired(columns[rival], columns[won.changed]) if won.changed else None,
         layers=tuple(
             Layer(name=layer.name, op=layer.op, precision=layer.precision, time_share=round((layer.time_us or 0.0) / total_us, 4))
             for layer in layers[:LAYERS]

@@ -60,6 +60,8 @@ class Column(Value):
     """Of the 64 px build's gates."""
     reason: str = ""
     """Of a rung: why the 64 px build ships it, or not. Of a column that did not run: why not."""
+    surgery: str = ""
+    """What was changed in the network that this rung of ours is made of, in words; nothing where it is the network as given."""
     runs: tuple[RunMedian, ...] = ()
 
     @property
@@ -68,6 +70,11 @@ class Column(Value):
         if self.accuracy is None:
             return False
         return self.accuracy.drop_pp is None or self.accuracy.drop_pp.estimate <= BUDGET_PP
+
+    @property
+    def as_given(self) -> bool:
+        """Whether it computes the network that was trained, and not one that surgery changed."""
+        return not self.surgery
 
     def of(self, phase: Phase) -> dict[int, float]:
         """Round to median, in milliseconds."""
@@ -98,13 +105,17 @@ class NetworkResult(Value):
     """Of the whole 64 px build but its training; None where no call of this benchmark made all of it."""
     columns: tuple[Column, ...]
     chosen: str
-    """Ours that ran in the final rounds: the fastest of the screening rounds inside the budget."""
+    """Ours of the network as given that ran in the final rounds: the fastest of the screening rounds inside the budget."""
     best_rival: str
     """The rival inside the budget with the least median in the final rounds."""
     ratio: Interval | None
     """Best rival / chosen, paired by final round: above 1, ours is faster."""
     ratio_to_base: Interval | None
     """ONNX Runtime fp32 / chosen."""
+    changed: str | None = None
+    """Ours after surgery that ran in the final rounds too, chosen in the same way; None where there is none inside the budget."""
+    ratio_changed: Interval | None = None
+    """Best rival / changed. The rival computes the network as given."""
     layers: tuple[Layer, ...] = ()
     """Of the chosen kit, the most of the time first."""
     layers_total: int = 0

@@ -84,7 +84,7 @@ def benchmark(results: Sequence[NetworkResult]) -> str:
         lines.append(_row([result.network, *cells, mine, _ratio(result.ratio), _ratio(result.ratio_to_base)]))
     marks = f"✗: loses more than {BUDGET_PP:g} pp at 64 px; **bold**: the best rival that does not."
     note = f"p50 in ms: the median of a column's process runs. {marks}"
-    return "\n".join([*lines, "", note, "", overall(results)])
+    return "\n".join([*lines, "", note, "", overall(results), *after_surgery(results)])
 
 
 def overall(results: Sequence[NetworkResult]) -> str:
@@ -95,6 +95,22 @@ def overall(results: Sequence[NetworkResult]) -> str:
     faster = [each.network for each in results if each.ratio is not None and each.ratio.estimate >= 1.1]
     counted = f"The interval of the ratio to the best rival begins at 0.97 or above on {len(equal)} of {len(results)} networks"
     return f"{shown} {counted}; the ratio is at least 1.1 on {len(faster)}{': ' if faster else ''}{', '.join(faster)}."
+
+
+def after_surgery(results: Sequence[NetworkResult]) -> list[str]:
+    """A sentence for each network that a changed one was raced beside."""
+    said: list[str] = []
+    for result in results:
+        if result.changed is None:
+            continue
+        ours = result.column(result.changed)
+        top1, drop = _accuracy(ours.accuracy)
+        said += [
+            "",
+            f"After surgery, {result.network}: {ours.title} ({ours.surgery}) takes {_ms(ours)} ms, at top-1 {top1} and a drop of"
+            f" {drop} pp from the network as given; best rival / edgecnn {_ratio(result.ratio_changed)}.",
+        ]
+    return said
 
 
 def geometric_mean(results: Sequence[NetworkResult]) -> Interval | None:
@@ -130,7 +146,7 @@ def _ladder_of(result: NetworkResult) -> str:
     for column in _joined(each for each in result.columns if each.whose == "edgecnn"):
         share = column.residency
         shares = [_share(share.macs), _share(share.time), _share(share.bytes)] if share else [NONE] * 3
-        name = f"**{column.title}**" if column.id == result.chosen else column.title
+        name = f"**{column.title}**" if column.id in (result.chosen, result.changed) else column.title
         facts = [
             name,
             *_accuracy(column.accuracy),

@@ -190,7 +190,19 @@ class TestTheRace:
             column("wrong", 0.6, lost=50, final=False),
             column("ort-fp32", 4.0, final=False),
         ]
-        assert race.selected(screened) == ("ours", ("ours", "near", "best", "ort-fp32"))
+        assert race.selected(screened) == race.Selected("ours", None, ("ours", "near", "best", "ort-fp32"))
+
+    def test_a_changed_network_is_raced_beside_the_one_as_given_and_never_in_its_place(self) -> None:
+        changed = {"surgery": "SiLU replaced by ReLU6, re-trained 4 epochs"}
+        screened = [
+            column("ours", 1.0, whose="edgecnn", final=False),
+            column("ours-relu6", 0.5, whose="edgecnn", final=False).model_copy(update=changed),
+            column("ours-relu6-wrong", 0.2, whose="edgecnn", lost=50, final=False).model_copy(update=changed),
+            column("ort-fp32", 4.0, final=False),
+        ]
+        assert race.selected(screened) == race.Selected("ours", "ours-relu6", ("ours", "ours-relu6", "ort-fp32"))
+        with pytest.raises(SystemExit, match="nothing inside the accuracy budget ran"):
+            race.selected(screened[1:])
 
     def test_nobody_inside_the_budget_is_said(self) -> None:
         with pytest.raises(SystemExit, match="nothing inside the accuracy budget ran"):
@@ -236,6 +248,18 @@ class TestTheTables:
         slow = a_result("resnet-50", column("ort-fp32", 3.0), column("ov-nncf", 0.9))
         text = table.overall([a_result(), slow])
         assert "0.97 or above on 1 of 2 networks" in text and "at least 1.1 on 1: resnet-18" in text
+
+    def test_what_surgery_reached_is_said_beside_with_what_was_changed(self) -> None:
+        given = a_result()
+        relu6 = column("openvino-int8-relu6", 0.5, whose="edgecnn", lost=4)
+        relu6 = relu6.model_copy(update={"surgery": "SiLU replaced by ReLU6, re-trained 4 epochs"})
+        columns = (*given.columns, relu6)
+        ratio = race.paired(given.column(given.best_rival), relu6)
+        done = given.model_copy(update={"columns": columns, "changed": relu6.id, "ratio_changed": ratio})
+        text = table.benchmark([done])
+        assert "openvino-int8-relu6 (SiLU replaced by ReLU6, re-trained 4 epochs) takes 0.50 ms" in text
+        assert "a drop of +0.40 [" in text and "best rival / edgecnn 2.200 [" in text
+        assert "After surgery" not in table.benchmark([given])
 
     def test_every_rung_has_a_row_also_one_that_was_not_climbed(self) -> None:
         lines = table.ladder([a_result()]).splitlines()
