@@ -188,13 +188,13 @@ def _latency(name: str, scene: Scene) -> Latency:
     if name in seen.screen_ms:
         objective = scene.execution.plan.resolved.recipe.choice.objective
         out = "not among the finalists" if objective == "latency" else f"this build chose by {objective}"
-        reason = f"one screening run: {seen.screen_ms[name]:.2f} ms; {out}, and one run has no interval"
+        reason = f"screening runs: {seen.screen_ms[name]:.2f} ms; {out}, and so few runs have no interval"
         return missing_latency(reason=reason, machine=machine)
     return missing_latency(reason="not raced", machine=machine)
 
 
 def _memory(name: str, scene: Scene) -> Memory:
-    """From the same race as the latency; a screening run is one run, and says so."""
+    """From the same race as the latency; screening runs are few, and say so."""
     if (absent := _unmeasured(name, scene)) is not None:
         return missing_memory(reason=absent[0], machine=absent[1])
     for purpose in SCREENED:

@@ -17,7 +17,7 @@ from edgecnn.building.knob_race import race_knobs
 from edgecnn.building.ladder import Limits
 from edgecnn.building.lookout import Lookout
 from edgecnn.building.objective_race import race_for_choice, require_meter
-from edgecnn.building.observe import Observer, RaceManner, finalists, pixel_sets
+from edgecnn.building.observe import Observer, RaceManner, pixel_sets
 from edgecnn.building.plan import Plan, is_of_a_device, plan, reference_of
 from edgecnn.building.preflight.ready import Wanted
 from edgecnn.building.publish import (
@@ -34,6 +34,7 @@ from edgecnn.building.reporting import decide, gates_of, last_race, report_of
 from edgecnn.building.request import BuildRequest
 from edgecnn.building.resolve import python_version, resolve
 from edgecnn.building.resolved import Resolved
+from edgecnn.building.screening import finalists
 from edgecnn.building.station import THIS_MACHINE, Station, station_here, station_of
 from edgecnn.errors.building import BaselineFailed, EveryCandidateFailed, NothingToJudge
 from edgecnn.errors.measuring import KnobsByLatency

@@ -25,7 +25,7 @@ def raced_of(report: BuildReport, store: Store) -> tuple[Raced, ...]:
 
 
 def _profile_of(facts: CandidateFacts, report: BuildReport, store: Store) -> Profile | None:
-    """The profile that the reported latency was computed from; without one, the last screening run before the report."""
+    """The profile that the reported latency was computed from; without one, the last screening before the report."""
     if facts.kit is None:
         return None
     if facts.latency is not None and facts.latency.runs:

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgecnn.building.extents import Extents
-from edgecnn.building.observe import Observations, Observer, RaceManner, finalists
+from edgecnn.building.observe import Observations, Observer, RaceManner
+from edgecnn.building.screening import finalists
 from edgecnn.errors.measuring import NoMeterForObjective
 from edgecnn.judging.contest import Contest, energy_contest, throughput_contest
 from edgecnn.judging.energy import image_mj, meter_of_all

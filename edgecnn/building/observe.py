@@ -1,12 +1,12 @@
 """Asks every kit what it answers, how fast it is and what really ran: the part of a build that touches a Host.
 
-Accuracy comes first, on ``choose`` and on ``report``; then, only where this machine is the device, the race: a screen of one run
-each, the finalists interleaved, and a last race of the winner against fp32, since the winner of a selection flatters itself.
+Accuracy comes first, on ``choose`` and on ``report``; then, only where this machine is the device, the race: a short look at all
+(``screening``), the finalists interleaved, and a last race of the winner against fp32, since the winner of a selection flatters
+itself.
 """
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +16,8 @@ from edgecnn.building.aware import graph_of
 from edgecnn.building.desktop_gpu import Part, Played, play
 from edgecnn.building.execute import Execution
 from edgecnn.building.extent import Extent
-from edgecnn.building.plan import ENGINE, reference_of
+from edgecnn.building.plan import ENGINE
+from edgecnn.building.screening import SCREEN_MAX_S, SCREEN_ROUNDS, SCREEN_SAMPLES, screened_ms
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.board import BoardError
 from edgecnn.errors.gates import LogitsNotFinite
@@ -41,11 +42,6 @@ from edgecnn.values.residency import Residency
 
 Split = Literal["choose", "report"]
 SPLITS: tuple[Split, ...] = ("choose", "report")
-NEAR = 1.25
-"""Times the best screening run. Of neighbouring processes of one file (``tests/judging/recorded_runs.json``, shared machines),
-four in five differ by less than 1.13 and one in ten by 1.7: no margin is safe, and this one costs a few rounds."""
-FINALISTS = 4
-"""Each adds its rounds to the race."""
 
 
 @dataclass
@@ -59,6 +55,7 @@ class Observations:
     evaluations: dict[tuple[str, Split], StoredProfile] = field(default_factory=dict)
     residency: dict[str, Residency] = field(default_factory=dict)
     screen_ms: dict[str, float] = field(default_factory=dict)
+    """What screening saw: orders the field, and is no figure of a report."""
     knobs: KnobRace | None = None
     """What the chosen kit's settings did; None where they were not raced."""
     desktop: Played | None = None
@@ -177,17 +174,7 @@ class Observer:
         names = tuple(names)
         if not names:
             return
-        choice = self.execution.plan.resolved.recipe.race
-        until = rule_of(how.until) if how.until is not None and purpose == "report" else None
-        request = RaceRequest(
-            kits=tuple(self.seen.kits[name] for name in names),
-            purpose=purpose,
-            rounds=1 if purpose == "screen" else until.looks[-1] if until else choice.rounds,
-            samples=choice.samples,
-            max_s=RUN_PATIENT_S if how.patient and purpose != "screen" else RUN_MAX_S,
-            max_age_h=0.0 if how.anew else choice.max_age_h,
-            until=until,
-        )
+        request = self._request(tuple(self.seen.kits[name] for name in names), purpose, how)
         result = race(request, self.lab)
         self.seen.races[purpose] = result
         for kit in request.kits:
@@ -195,7 +182,22 @@ class Observer:
                 self.seen.failures[kit.candidate.id] = Failed(ref="run-failed", what=result.failed[kit.entrant])
         if purpose == "screen":
             for name, profile in self.seen.raced("screen").items():
-                self.seen.screen_ms[name] = statistics.median(profile.runs[0].samples_ns) / 1e6
+                if (ms := screened_ms(profile)) is not None:
+                    self.seen.screen_ms[name] = ms
+
+    def _request(self, kits: tuple[KitRef, ...], purpose: Purpose, how: RaceManner) -> RaceRequest:
+        choice = self.execution.plan.resolved.recipe.race
+        short = purpose == "screen"
+        until = rule_of(how.until) if how.until is not None and purpose == "report" else None
+        return RaceRequest(
+            kits=kits,
+            purpose=purpose,
+            rounds=SCREEN_ROUNDS if short else until.looks[-1] if until else choice.rounds,
+            samples=min(choice.samples, SCREEN_SAMPLES) if short else choice.samples,
+            max_s=SCREEN_MAX_S if short else RUN_PATIENT_S if how.patient else RUN_MAX_S,
+            max_age_h=0.0 if how.anew else choice.max_age_h,
+            until=until,
+        )
 
     def energy(self, names: Iterable[str], *, anew: bool = False, log: Path | None = None) -> None:
         """Measure the energy of these candidates' kits, where a meter can be read; a kit that fails here is not out for it.
@@ -226,21 +228,6 @@ class Observer:
         """A candidate is out, in the failure's own words."""
         self.seen.failures[name] = Failed(ref=error.ref, what=error.line(), hint=error.hint)
         self.lab.tell.note(f"{name} failed: {error.line()}")
-
-
-def finalists(screen_ms: Mapping[str, float], inside_budget: Iterable[str], candidates: Iterable[Candidate]) -> tuple[str, ...]:
-    """Who races for the choice: the baseline network's fp32, the best float candidate, and those that may be the fastest.
-
-    One screening run orders only what lies far apart, so that everyone near the best of them inside the budget races, the best
-    ``FINALISTS`` of these, and the second whatever its distance. The best float one must be among them: a lower precision is
-    chosen only where it is measured faster than that one.
-    """
-    by_id = {candidate.id: candidate for candidate in candidates}
-    ranked = sorted((name for name in inside_budget if name in screen_ms), key=lambda name: screen_ms[name])
-    best_float = [name for name in ranked if by_id[name].precision.is_float][:1]
-    near = [name for name in ranked if screen_ms[name] <= NEAR * screen_ms[ranked[0]]]
-    chosen = [reference_of(by_id.values()), *best_float, *ranked[:2], *near[:FINALISTS]]
-    return tuple(dict.fromkeys(name for name in chosen if name in screen_ms))
 
 
 def pixel_sets(execution: Execution) -> dict[Split, PixelSet]:

@@ -36,7 +36,7 @@ class RunShape(Value):
 
 
 class Raced(Value):
-    """What one race left of one candidate: the race that its reported latency is from, else its screening run."""
+    """What one race left of one candidate: the race that its reported latency is from, else its screening."""
 
     candidate: str
     race: str

@@ -11,6 +11,7 @@ from edgecnn.building.execute import Execution
 from edgecnn.building.observe import Observer, RaceManner
 from edgecnn.building.plan import plan
 from edgecnn.building.resolve import BASELINE
+from edgecnn.building.screening import SCREEN_ROUNDS
 from edgecnn.measure.evaluate import PixelSet
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.race import RaceResult
@@ -88,7 +89,7 @@ def test_until_is_a_matter_of_the_race_for_the_reported_figures_alone(monkeypatc
     for purpose in ("screen", "select", "report"):
         observer.race([BASELINE.id], purpose, RaceManner(until=0.02))  # type: ignore[arg-type]
     assert [(request.rounds, request.until and request.until.half_width) for request in asked] == [
-        (1, None),
+        (SCREEN_ROUNDS, None),
         (8, None),
         (40, 0.02),
     ]

@@ -28,7 +28,7 @@ LOG_FROM = 5.0
 _PURPOSES = {
     "report": "the last race, of the winner against fp32",
     "select": "the race among finalists",
-    "screen": "one screening run",
+    "screen": "screening runs",
 }
 _GLYPH = (
     "Each bar is one process run: the tick is its median, dark its middle half, light 5 to 95 %, the line smallest to largest."

@@ -40,7 +40,7 @@ def test_one_run_has_no_interval_and_says_so() -> None:
     assert strips.notes == ("onnxruntime-int8: 1 run; no interval",)
     assert [source.what for source in strips.sources] == [
         "onnxruntime-fp32: the last race, of the winner against fp32, 2026-11-20T09:00:00+00:00",
-        "onnxruntime-int8: one screening run, 2026-11-20T09:00:00+00:00",
+        "onnxruntime-int8: screening runs, 2026-11-20T09:00:00+00:00",
     ]
 
 
