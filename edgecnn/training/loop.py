@@ -22,9 +22,9 @@ from edgecnn.training.groups import release
 from edgecnn.training.history import BestFacts, EpochFacts, tell_epochs
 from edgecnn.training.material import Material
 from edgecnn.training.mixing import Batch
+from edgecnn.training.part import Part
 from edgecnn.training.phase import DROPS, Phase, drops_of
 from edgecnn.training.statistics import BATCHES, take_statistics
-from edgecnn.training.team import Part
 from edgecnn.training.validation import mean_recall
 
 _BATCH_NORMS = (nn.BatchNorm2d,)

@@ -15,24 +15,12 @@ import torch
 from torch import Tensor, nn
 
 from edgecnn.training.answers import answers_of
+from edgecnn.training.part import Part
 
 _Item = TypeVar("_Item")
 
 LEAST_IMAGES = 2
 """That each process is shown of a batch: batch norm refuses one image whose maps are single points."""
-
-
-class Part(NamedTuple):
-    """Images ``start`` to ``stop`` of a batch of ``whole``."""
-
-    start: int
-    stop: int
-    whole: int
-
-    @property
-    def images(self) -> int:
-        """How many they are."""
-        return self.stop - self.start
 
 
 class Team(NamedTuple):

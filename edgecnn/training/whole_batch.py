@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-from edgecnn.training.team import Part
+from edgecnn.training.part import Part
 
 _COUNTED = (0, 2, 3)
 """Dimensions over which a channel's statistics are taken, of (n, C, H, W)."""

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.training.team import Part, Team
+from edgecnn.training.part import Part
+from edgecnn.training.team import Team
 
 ROOT = Path(__file__).resolve().parents[2]
 TOLERANCE = 1e-4
