@@ -89,7 +89,7 @@ def build(arch: str, work: Path, *options: str) -> Built:
     seconds = time.perf_counter() - began
     built = read_build(folder)
     if made_every_rung(built.report.outcomes):
-        (folder / LADDER).write_text(json.dumps({"beside_training_s": round(seconds, 1)}))
+        (folder / LADDER).write_text(json.dumps({"beside_training_s": round(seconds, 1), "rungs": built.rungs}))
     return built
 
 
@@ -99,10 +99,14 @@ def made_every_rung(outcomes: Mapping[str, Outcome]) -> bool:
     return bool(quantized) and set(quantized) == {"ran"}
 
 
-def ladder_seconds(folder: Path) -> float | None:
-    """Of the newest call that made every rung of this build, its training apart; None where none did."""
-    file = folder / LADDER
-    return float(json.loads(file.read_text())["beside_training_s"]) if file.is_file() else None
+def ladder_seconds(built: Built) -> float | None:
+    """Of the newest call that made every rung of this build, and no other rung; None where none did.
+
+    Training of the network is apart; a training that a rung asks for, after surgery or for INT8, is counted in.
+    """
+    file = built.folder / LADDER
+    found = json.loads(file.read_text()) if file.is_file() else {}
+    return float(found["beside_training_s"]) if found.get("rungs") == list(built.rungs) else None
 
 
 def read_build(folder: Path) -> Built:

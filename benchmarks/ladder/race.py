@@ -85,11 +85,11 @@ def one_network(arch: str, asked: argparse.Namespace, options: Sequence[str], te
     columns = {each.column.id: each.column for each in entrants}
     ran = run_rounds(arch, "screen", SCREENING_ROUNDS, entrants, tell)
     columns = with_runs(columns, ran)
-    chosen = selected(columns.values())
-    final = [each for each in entrants if each.column.id in chosen.finalists]
+    won = selected(columns.values())
+    final = [each for each in entrants if each.column.id in won.finalists]
     columns = with_runs(columns, run_rounds(arch, "final", asked.rounds, final, tell))
     tell.note(f"{arch}: raced for {time.perf_counter() - began:.0f} s")
-    return described(built, made, columns, chosen, tell)
+    return described(built, made, columns, won, tell)
 
 
 def run_rounds(
@@ -176,7 +176,7 @@ def described(built: Built, made: AtSide, columns: Mapping[str, Column], won: Se
         weights=built.report.build.weights.partition(":")[0],  # why they are these names folders of one machine
         top1_fp32=fp32.top1,
         train_s=train_seconds(made),
-        ladder_s=ladder_seconds(built.folder),
+        ladder_s=ladder_seconds(built),
         columns=tuple(columns.values()),
         chosen=won.chosen,
         best_rival=rival,

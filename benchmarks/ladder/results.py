@@ -102,7 +102,7 @@ class NetworkResult(Value):
     top1_fp32: Interval
     train_s: float
     ladder_s: float | None
-    """Of the whole 64 px build but its training; None where no call of this benchmark made all of it."""
+    """Of the whole 64 px build but the network's training (that of surgery is counted in); None where no call made just these."""
     columns: tuple[Column, ...]
     chosen: str
     """Ours of the network as given that ran in the final rounds: the fastest of the screening rounds inside the budget."""

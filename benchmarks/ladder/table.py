@@ -98,18 +98,21 @@ def overall(results: Sequence[NetworkResult]) -> str:
 
 
 def after_surgery(results: Sequence[NetworkResult]) -> list[str]:
-    """A sentence for each network that a changed one was raced beside."""
+    """A sentence for each network that surgery was asked for of."""
     said: list[str] = []
     for result in results:
-        if result.changed is None:
-            continue
-        ours = result.column(result.changed)
-        top1, drop = _accuracy(ours.accuracy)
-        said += [
-            "",
-            f"After surgery, {result.network}: {ours.title} ({ours.surgery}) takes {_ms(ours)} ms, at top-1 {top1} and a drop of"
-            f" {drop} pp from the network as given; best rival / edgecnn {_ratio(result.ratio_changed)}.",
-        ]
+        if result.changed is not None:
+            ours = result.column(result.changed)
+            top1, drop = _accuracy(ours.accuracy)
+            said += [
+                "",
+                f"After surgery, {result.network}: {ours.title} ({ours.surgery}) takes {_ms(ours)} ms at {result.raced_px} px;"
+                f" best rival of the network as given / edgecnn {_ratio(result.ratio_changed)}."
+                f" At {result.trained_px} px its top-1 is"
+                f" {top1}, a drop of {drop} pp from the network as given.",
+            ]
+        elif not all(each.as_given for each in result.columns):
+            said += ["", f"After surgery, {result.network}: nothing inside the budget ran."]
     return said
 
 

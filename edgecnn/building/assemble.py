@@ -188,7 +188,7 @@ def _latency(name: str, scene: Scene) -> Latency:
     if name in seen.screen_ms:
         objective = scene.execution.plan.resolved.recipe.choice.objective
         out = "not among the finalists" if objective == "latency" else f"this build chose by {objective}"
-        reason = f"screening runs: {seen.screen_ms[name]:.2f} ms; {out}, and so few runs have no interval"
+        reason = f"short screening runs: {seen.screen_ms[name]:.2f} ms; {out}, and so few runs have no interval"
         return missing_latency(reason=reason, machine=machine)
     return missing_latency(reason="not raced", machine=machine)
 

@@ -55,7 +55,7 @@ class Observations:
     evaluations: dict[tuple[str, Split], StoredProfile] = field(default_factory=dict)
     residency: dict[str, Residency] = field(default_factory=dict)
     screen_ms: dict[str, float] = field(default_factory=dict)
-    """What screening saw: orders the field, and is no figure of a report."""
+    """What screening saw: orders the field, and is told in reasons, never as a figure."""
     knobs: KnobRace | None = None
     """What the chosen kit's settings did; None where they were not raced."""
     desktop: Played | None = None
@@ -186,16 +186,26 @@ class Observer:
                     self.seen.screen_ms[name] = ms
 
     def _request(self, kits: tuple[KitRef, ...], purpose: Purpose, how: RaceManner) -> RaceRequest:
-        choice = self.execution.plan.resolved.recipe.race
-        short = purpose == "screen"
+        recipe = self.execution.plan.resolved.recipe
+        max_age_h = 0.0 if how.anew else recipe.race.max_age_h
+        if purpose == "screen":
+            return RaceRequest(
+                kits=kits,
+                purpose=purpose,
+                # Where the objective is another, its own race orders the field, and this one says only who runs.
+                rounds=SCREEN_ROUNDS if recipe.choice.objective == "latency" else 1,
+                samples=min(recipe.race.samples, SCREEN_SAMPLES),
+                max_s=SCREEN_MAX_S,
+                max_age_h=max_age_h,
+            )
         until = rule_of(how.until) if how.until is not None and purpose == "report" else None
         return RaceRequest(
             kits=kits,
             purpose=purpose,
-            rounds=SCREEN_ROUNDS if short else until.looks[-1] if until else choice.rounds,
-            samples=min(choice.samples, SCREEN_SAMPLES) if short else choice.samples,
-            max_s=SCREEN_MAX_S if short else RUN_PATIENT_S if how.patient else RUN_MAX_S,
-            max_age_h=0.0 if how.anew else choice.max_age_h,
+            rounds=until.looks[-1] if until else recipe.race.rounds,
+            samples=recipe.race.samples,
+            max_s=RUN_PATIENT_S if how.patient else RUN_MAX_S,
+            max_age_h=max_age_h,
             until=until,
         )
 

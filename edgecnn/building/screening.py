@@ -2,14 +2,15 @@
 
 Every candidate has a few short processes, interleaved, and the geometric mean of their medians orders the field. How often the
 truly fastest was left out, by 3,000 fields drawn from the processes in ``tests/judging/recorded_runs.json`` (two cores that
-others kept busy: the same file takes once and then twice its time):
+others kept busy: the same file takes once and then twice its time), on which the mean was also chosen:
 
-    field (times the fastest)                                        1 process   3: least   median   geometric mean
-    1, 1.3, 1.6, 1.6, 1.9, 2.5, 2.7, 2.7                               5.9 %       4.6 %     4.8 %         0.1 %
-    1.35, 1.57, 1.77, 2.68, 2.7                                        4.4 %       3.6 %     2.3 %         0.6 %
-    1, 1.1, 1.15, 1.2, 1.3, 1.4, 1.5, 1.6, 1.7, 1.8                   15.7 %      13.2 %    13.3 %         7.0 %
+    field (made up, MobileNetV2's rungs at 224 px, made up), times the fastest   1 process   3: least   median   geometric mean
+    1, 1.3, 1.6, 1.6, 1.9, 2.5, 2.7, 2.7                                           5.9 %       4.6 %     4.8 %         0.1 %
+    1, 1.16, 1.31, 1.99, 2                                                         4.4 %       3.6 %     2.3 %         0.6 %
+    1, 1.1, 1.15, 1.2, 1.3, 1.4, 1.5, 1.6, 1.7, 1.8                               15.7 %      13.2 %    13.3 %         7.0 %
 
-The least and the median of three ask that two or all of a slower candidate's processes were disturbed too; the mean weighs each.
+By the least, a fastest candidate that was disturbed throughout stays in only where all processes of a slower one were too; by the
+median, where two were. The mean weighs each.
 """
 
 from __future__ import annotations
@@ -25,10 +26,11 @@ SCREEN_ROUNDS = 3
 SCREEN_SAMPLES = 300
 """Of a process: as many as the recorded ones had."""
 SCREEN_MAX_S = 2.0
-"""Of a process, so that three of a slow network take hardly longer than one in a race for figures."""
+"""Of a process: three sample a slow network for 6 s, where one in a race for figures samples for 5."""
 NEAR = 1.25
 """Times the least of the field. Of neighbouring processes of one file (``tests/judging/recorded_runs.json``, shared machines),
-four in five differ by less than 1.13 and one in ten by 1.7: no margin is safe, and this one costs a few rounds."""
+four in five differ by less than 1.13 and one in ten by 1.7: no margin is safe, and this one costs a few rounds. It was set for
+one process a candidate, which throughput and energy still screen by."""
 FINALISTS = 4
 """Each adds its rounds to the race."""
 
@@ -39,16 +41,21 @@ def screened_ms(profile: Profile) -> float | None:
     return statistics.geometric_mean(medians) if medians else None
 
 
-def finalists(screen_ms: Mapping[str, float], inside_budget: Iterable[str], candidates: Iterable[Candidate]) -> tuple[str, ...]:
+def finalists(cost: Mapping[str, float], inside_budget: Iterable[str], candidates: Iterable[Candidate]) -> tuple[str, ...]:
     """Who races for the choice: the baseline network's fp32, the best float candidate, and those that may be the fastest.
 
     Screening orders only what lies far apart, so that everyone near the best of them inside the budget races, the best
     ``FINALISTS`` of these, and the second whatever its distance. The best float one must be among them: a lower precision is
-    chosen only where it is measured faster than that one.
+    chosen only where it is measured better than that one.
+
+    Args:
+        cost: what screening saw of each candidate: milliseconds of a call or an image, or millijoules. Who is absent cannot race.
+        inside_budget: candidates whose estimated loss is inside the accuracy budget.
+        candidates: all of the build.
     """
     by_id = {candidate.id: candidate for candidate in candidates}
-    ranked = sorted((name for name in inside_budget if name in screen_ms), key=lambda name: screen_ms[name])
+    ranked = sorted((name for name in inside_budget if name in cost), key=lambda name: cost[name])
     best_float = [name for name in ranked if by_id[name].precision.is_float][:1]
-    near = [name for name in ranked if screen_ms[name] <= NEAR * screen_ms[ranked[0]]]
+    near = [name for name in ranked if cost[name] <= NEAR * cost[ranked[0]]]
     chosen = [reference_of(by_id.values()), *best_float, *ranked[:2], *near[:FINALISTS]]
-    return tuple(dict.fromkeys(name for name in chosen if name in screen_ms))
+    return tuple(dict.fromkeys(name for name in chosen if name in cost))

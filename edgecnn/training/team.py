@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from edgecnn.training.answers import answers_of
 from edgecnn.training.part import Part
+from edgecnn.training.whole_batch import WholeBatch
 
 _Item = TypeVar("_Item")
 
@@ -94,8 +95,6 @@ class Team(NamedTuple):
     def _as_whole(self, part: Part) -> AbstractContextManager[Any]:
         if self.size == 1:
             return nullcontext()
-        from edgecnn.training.whole_batch import WholeBatch
-
         return WholeBatch(part)
 
 

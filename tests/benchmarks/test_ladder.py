@@ -11,7 +11,7 @@ from torch import nn
 
 from benchmarks.ladder import photographs, race, table
 from benchmarks.ladder.columns import Entrant
-from benchmarks.ladder.networks import AS_TRAINED, at_side, ladder_seconds, made_every_rung
+from benchmarks.ladder.networks import AS_TRAINED, Built, at_side, ladder_seconds, made_every_rung
 from benchmarks.ladder.results import Column, Layer, NetworkResult, Phase, RunMedian, Share, read_all, write
 from benchmarks.ladder.widened import WidenedStage
 from benchmarks.ladder.worker import timed
@@ -32,6 +32,7 @@ from edgecnn.values.preprocessing import Normalization
 from edgecnn.values.report import Accuracy
 from edgecnn.values.verdict import Interval
 from tests.building.resolutions import INT8, resolved
+from tests.render.reports import a_report, a_row
 
 
 def of_images(lost: int) -> Accuracy:
@@ -80,6 +81,11 @@ def a_result(network: str = "resnet-18", *columns: Column) -> NetworkResult:
         layers=(Layer(name="conv|1", op="Convolution", precision="int8", time_share=0.5),),
         layers_total=60,
     )
+
+
+def a_built(folder: Path) -> Built:
+    """Whose one rung is fp32."""
+    return Built(folder, a_report(a_row("onnxruntime-fp32")), plan(resolved()))
 
 
 class TestTheLargerLadder:
@@ -257,9 +263,11 @@ class TestTheTables:
         ratio = race.paired(given.column(given.best_rival), relu6)
         done = given.model_copy(update={"columns": columns, "changed": relu6.id, "ratio_changed": ratio})
         text = table.benchmark([done])
-        assert "openvino-int8-relu6 (SiLU replaced by ReLU6, re-trained 4 epochs) takes 0.50 ms" in text
-        assert "a drop of +0.40 [" in text and "best rival / edgecnn 2.200 [" in text
+        assert "openvino-int8-relu6 (SiLU replaced by ReLU6, re-trained 4 epochs) takes 0.50 ms at 224 px;" in text
+        assert "a drop of +0.40 [" in text and "rival of the network as given / edgecnn 2.200 [" in text
         assert "After surgery" not in table.benchmark([given])
+        lost = done.model_copy(update={"changed": None, "ratio_changed": None})
+        assert "After surgery, resnet-18: nothing inside the budget ran." in table.benchmark([lost])
 
     def test_every_rung_has_a_row_also_one_that_was_not_climbed(self) -> None:
         lines = table.ladder([a_result()]).splitlines()
@@ -299,10 +307,13 @@ class TestSeconds:
         assert not made_every_rung({"train": cached, "quantize:a": ran, "quantize:b": cached})
         assert not made_every_rung({"train": ran})
 
-    def test_are_none_where_no_call_did(self, tmp_path: Path) -> None:
-        assert ladder_seconds(tmp_path) is None
-        (tmp_path / "ladder.json").write_text('{"beside_training_s": 12.5}')
-        assert ladder_seconds(tmp_path) == 12.5
+    def test_are_of_just_these_rungs(self, tmp_path: Path) -> None:
+        built = a_built(tmp_path)
+        assert ladder_seconds(built) is None
+        (tmp_path / "ladder.json").write_text('{"beside_training_s": 12.5, "rungs": ["onnxruntime-fp32"]}')
+        assert built.rungs == ("onnxruntime-fp32",) and ladder_seconds(built) == 12.5
+        (tmp_path / "ladder.json").write_text('{"beside_training_s": 12.5, "rungs": ["onnxruntime-fp32", "openvino-int8"]}')
+        assert ladder_seconds(built) is None, "it says nothing of how long this ladder took"
 
 
 class TestResults:

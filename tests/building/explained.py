@@ -15,7 +15,7 @@ from tests.render.reports import a_build, a_report
 
 SETTLE = "scp -r bundle USER@jetson-orin-nano:edgecnn-1 && ssh USER@jetson-orin-nano 'cd edgecnn-1 && python3 -m runner measure'"
 DROP = Gate(metric="drop_pp", side="max", bound=1.0, required="advisory")
-SCREENED = "screening runs: 0.94 ms; not among the finalists, and so few runs have no interval"
+SCREENED = "short screening runs: 0.94 ms; not among the finalists, and so few runs have no interval"
 
 
 def decided(rows: tuple[CandidateFacts, ...], rules: ChoiceRules, **changes: Any) -> BuildReport:

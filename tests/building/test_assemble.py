@@ -122,12 +122,12 @@ def test_a_ratio_is_taken_inside_one_race_and_against_the_baseline_alone(staged:
     assert theirs.ratio_to_fp32 is None
 
 
-def test_one_screening_run_is_told_but_is_no_figure(staged: Staging) -> None:
+def test_what_screening_saw_is_told_but_is_no_figure(staged: Staging) -> None:
     staged.seen.screen_ms[INT8.id] = 2.345
     latency = row(staged, INT8.id).latency
     assert latency is not None
     assert latency.p50_ms is None
-    assert latency.reason == "screening runs: 2.35 ms; not among the finalists, and so few runs have no interval"
+    assert latency.reason == "short screening runs: 2.35 ms; not among the finalists, and so few runs have no interval"
 
 
 def test_a_candidate_whose_measuring_failed_has_no_latency_whatever_was_seen_before(staged: Staging) -> None:

@@ -11,7 +11,7 @@ from edgecnn.building.execute import Execution
 from edgecnn.building.observe import Observer, RaceManner
 from edgecnn.building.plan import plan
 from edgecnn.building.resolve import BASELINE
-from edgecnn.building.screening import SCREEN_ROUNDS
+from edgecnn.building.screening import SCREEN_MAX_S, SCREEN_ROUNDS, SCREEN_SAMPLES
 from edgecnn.measure.evaluate import PixelSet
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.race import RaceResult
@@ -82,6 +82,27 @@ def test_a_kit_that_fails_while_energy_is_measured_is_not_out_for_it(monkeypatch
     observer.energy([BASELINE.id, INT8.id])
     assert observer.seen.failures == {}
     assert observer.seen.notes == [f"energy of {INT8.id} could not be measured: the process was killed"]
+
+
+def test_screening_is_short_however_patient_the_other_races_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    observer, asked = an_observer(monkeypatch, {})
+    for purpose in ("screen", "select"):
+        observer.race([BASELINE.id], purpose, RaceManner(patient=True))  # type: ignore[arg-type]
+    assert [(request.rounds, request.samples, request.max_s) for request in asked] == [
+        (SCREEN_ROUNDS, SCREEN_SAMPLES, SCREEN_MAX_S),
+        (8, 1000, 60.0),
+    ]
+
+
+def test_where_another_objective_chooses_screening_says_only_who_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    observer, asked = an_observer(monkeypatch, {})
+    wanted = resolved()
+    choice = wanted.recipe.choice.model_copy(update={"objective": "throughput"})
+    observer.execution = Execution(
+        plan=plan(wanted.model_copy(update={"recipe": wanted.recipe.model_copy(update={"choice": choice})}))
+    )
+    observer.race([BASELINE.id], "screen", RaceManner())
+    assert [request.rounds for request in asked] == [1]
 
 
 def test_until_is_a_matter_of_the_race_for_the_reported_figures_alone(monkeypatch: pytest.MonkeyPatch) -> None:

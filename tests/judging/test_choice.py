@@ -153,7 +153,7 @@ def test_the_last_race_does_not_unmake_the_choice():
 
 
 def test_who_did_not_race_keeps_the_word_on_why_beside_the_figures_of_those_who_did():
-    why = "screening runs: 0.94 ms; not among the finalists, and so few runs have no interval"
+    why = "short screening runs: 0.94 ms; not among the finalists, and so few runs have no interval"
     screened = row("openvino-fp32", latency=missing_latency(reason=why, machine="here"))
     found = choose([fp32(), screened], ATTACHED, figures={"onnxruntime-fp32": at(4.0)})
     assert found.reasons["openvino-fp32"] == f"inside the budget, but not in the last race ({why})"

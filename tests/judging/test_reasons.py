@@ -210,7 +210,7 @@ def test_not_measured_on_choose() -> None:
 
 
 def test_not_measured_in_the_race_that_selects_says_what_the_screening_saw() -> None:
-    seen = "screening runs: 0.94 ms; not among the finalists, and so few runs have no interval"
+    seen = "short screening runs: 0.94 ms; not among the finalists, and so few runs have no interval"
     rows = (fp32(), int8(latency=a_latency(None, runs=0, reason=seen)))
     found = choose(rows, HERE, figures={"onnxruntime-fp32": at(0.81)})
     assert found.reasons["onnxruntime-int8"] == f"inside the budget, but not in the last race ({seen})"
