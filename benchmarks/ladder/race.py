@@ -2,10 +2,11 @@
 
     python -m benchmarks.ladder.race [--networks NAME ...] [--rounds 10] [--work FOLDER] [--olive PYTHON] [--anew]
 
-A network has two races. In the screening rounds every column runs, and the fastest rung of ours inside the accuracy budget is
-chosen: one of the network as given, and beside it one of the changed network where ``--set surgery...`` asked for that. In
-the final rounds these, ONNX Runtime in fp32 and every rival inside the budget that was near run again, and only of these rounds
-are the ratios: whoever wins a selection flatters itself. A network whose result lies there is not raced again.
+A network has three races. In the screening rounds every column runs. In the selecting rounds those of our rungs inside the
+accuracy budget run that were near our fastest, and one is chosen: one of the network as given, and beside it one of the changed
+network where ``--set surgery...`` asked for that. In the final rounds these, ONNX Runtime in fp32 and every rival inside the
+budget that was near run again, and only of these rounds are the ratios: whoever wins a selection flatters itself. A network whose
+result lies there is not raced again.
 """
 
 from __future__ import annotations
@@ -42,8 +43,9 @@ from edgecnn.values.stage import Progress
 from edgecnn.values.verdict import Interval
 
 SCREENING_ROUNDS = 3
+SELECTING_ROUNDS = 8
 NEAR = 1.4
-"""Times the least median of the screening rounds: a rival beyond that does not run in the final rounds."""
+"""Times the least of the screening rounds: a rival beyond that does not run in the final rounds."""
 LAYERS = 8
 
 
@@ -85,6 +87,8 @@ def one_network(arch: str, asked: argparse.Namespace, options: Sequence[str], te
     columns = {each.column.id: each.column for each in entrants}
     ran = run_rounds(arch, "screen", SCREENING_ROUNDS, entrants, tell)
     columns = with_runs(columns, ran)
+    near = [each for each in entrants if each.column.id in contenders(columns.values())]
+    columns = with_runs(columns, run_rounds(arch, "select", SELECTING_ROUNDS, near, tell))
     won = selected(columns.values())
     final = [each for each in entrants if each.column.id in won.finalists]
     columns = with_runs(columns, run_rounds(arch, "final", asked.rounds, final, tell))
@@ -138,22 +142,38 @@ class Selected:
     finalists: tuple[str, ...]
 
 
+def contenders(columns: Iterable[Column]) -> frozenset[str]:
+    """Ours that screening could not tell from our fastest, of the network as given and of the changed one; none of one."""
+    found: set[str] = set()
+    screened = [each for each in columns if each.inside and each.runs and each.whose == "edgecnn"]
+    for as_given in (True, False):
+        ours = {each.id: statistics.geometric_mean(each.times_ms) for each in screened if each.as_given is as_given}
+        near = {name for name, ms in ours.items() if ms <= NEAR * min(ours.values())}
+        found |= near if len(near) > 1 else set()
+    return frozenset(found)
+
+
 def selected(columns: Iterable[Column]) -> Selected:
-    """Our fastest inside the budget, and the rivals that were near.
+    """Our fastest inside the budget, and the rivals that were near; by geometric means, of the selecting rounds where there are.
 
     Raises:
         SystemExit: no rung of ours of the network as given, or no rival, ran and is inside the budget.
     """
-    screened = [(statistics.median(each.times_ms), each) for each in columns if each.inside and each.runs]
-    ours = sorted((ms, each.id, each.as_given) for ms, each in screened if each.whose == "edgecnn")
-    given = [name for _, name, as_given in ours if as_given]
-    changed = next((name for _, name, as_given in ours if not as_given), None)
+    screened = [(_standing(each), each) for each in columns if each.inside and each.runs]
+    # Whoever was raced again comes before whoever was left behind in screening, where one lucky process may show less.
+    ours = sorted((not each.of("select"), ms, each.id, each.as_given) for ms, each in screened if each.whose == "edgecnn")
+    given = [name for _, _, name, as_given in ours if as_given]
+    changed = next((name for _, _, name, as_given in ours if not as_given), None)
     theirs = [(ms, each.id) for ms, each in screened if each.whose == "rival"]
     if not given or not theirs:
         raise SystemExit("nothing inside the accuracy budget ran")
     nearest, _ = min(theirs)
     near = [name for ms, name in theirs if ms <= NEAR * nearest]
     return Selected(given[0], changed, tuple(dict.fromkeys((given[0], *([changed] if changed else []), *near, BASE))))
+
+
+def _standing(column: Column) -> float:
+    return statistics.geometric_mean((column.of("select") or column.of("screen")).values())
 
 
 def described(built: Built, made: AtSide, columns: Mapping[str, Column], won: Selected, tell: Progress) -> NetworkResult:

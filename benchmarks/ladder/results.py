@@ -15,7 +15,7 @@ from edgecnn.values.verdict import Interval
 FOLDER = Path(__file__).parent / "results"
 BUDGET_PP = 1.0
 """What a column may lose of the trained network's top-1, as estimated on the report images, to be raced for the ratio."""
-Phase = Literal["screen", "final"]
+Phase = Literal["screen", "select", "final"]
 
 
 class RunMedian(Value):

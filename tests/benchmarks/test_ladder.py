@@ -210,6 +210,22 @@ class TestTheRace:
         with pytest.raises(SystemExit, match="nothing inside the accuracy budget ran"):
             race.selected(screened[1:])
 
+    def test_rungs_of_ours_that_screening_cannot_tell_apart_are_raced_again_and_chosen_by_that(self) -> None:
+        screened = [
+            column("lucky", 1.0, whose="edgecnn", final=False),
+            column("fast", 1.2, whose="edgecnn", final=False),
+            column("slow", 2.0, whose="edgecnn", final=False),
+            column("alone-relu6", 0.7, whose="edgecnn", final=False).model_copy(update={"surgery": "SiLU replaced"}),
+            column("ort-fp32", 4.0, final=False),
+        ]
+        assert race.contenders(screened) == {"lucky", "fast"}
+        again = {
+            name: [RunMedian(phase="select", round=0, position=0, median_ms=ms)] for name, ms in (("lucky", 2.5), ("fast", 1.1))
+        }
+        joined = race.with_runs({each.id: each for each in screened}, {**again})
+        assert race.selected(joined.values()).chosen == "fast", "not slow, which only screening had at 2.0"
+        assert race.contenders([screened[1], screened[2]]) == frozenset()
+
     def test_nobody_inside_the_budget_is_said(self) -> None:
         with pytest.raises(SystemExit, match="nothing inside the accuracy budget ran"):
             race.selected([column("a", 1.0, whose="edgecnn", lost=50), column("b", 1.0)])
