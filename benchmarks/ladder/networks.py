@@ -94,9 +94,9 @@ def build(arch: str, work: Path, *options: str) -> Built:
 
 
 def made_every_rung(outcomes: Mapping[str, Outcome]) -> bool:
-    """Whether the call with these outcomes, by step, took no candidate from the store: else it says nothing of a ladder."""
-    quantized = [outcome.outcome for step, outcome in outcomes.items() if step.startswith("quantize:")]
-    return bool(quantized) and set(quantized) == {"ran"}
+    """Whether the call with these outcomes, by step, took nothing of a rung from the store: else it says nothing of a ladder."""
+    of_rungs = [outcome.outcome for step, outcome in outcomes.items() if step.startswith(("quantize:", *_LINEAGES))]
+    return bool(of_rungs) and set(of_rungs) == {"ran"}
 
 
 def ladder_seconds(built: Built) -> float | None:

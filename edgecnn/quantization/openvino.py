@@ -3,12 +3,17 @@
 A symmetric scheme is NNCF's preset ``performance``: unsigned where no activation is negative, else signed. The other, ``mixed``,
 was measured no better: EfficientNet-Lite0 agreed with fp32 on 92.7 % of 300 photographs (symmetric 93.7 %), MobileNetV3-Small on
 94.0 % of 1,000 (93.7 %), with latencies within 6 % of each other either way.
+
+NNCF leaves squeeze-excite in float where it recognises it (a mean, two convolutions with biases, SiLU or ReLU between them, a
+sigmoid). The weights of such layers are stored in INT8 all the same: they are multiplied in float as fast as before, and an
+EfficientNet-B0 is 29 % of its fp32 file, not 40 %.
 """
 
 from __future__ import annotations
 
 import contextlib
 import io
+from collections.abc import Sequence
 from typing import Any
 
 from edgecnn.backends.openvino import BACKEND
@@ -46,14 +51,23 @@ def quantize(job: Job) -> dict[str, Any]:
     for feed in job.feeds(_BATCH):
         require_finite(logits_of(model, feed, _F32), len(job.pixels), first)
         first += len(feed)
-    made = _post_training(model, job, job.candidate.scheme)
-    kept = _float_layers(made)
+    kept = _names_of(model, job)
+    made = _post_training(model, job, job.candidate.scheme, kept)
+    in_float = _float_layers(made)
+    small = [name for name in in_float if name not in kept]
+    if small:
+        made = _small_weights(made, kept)
     classes = save_ir(made, job.out / "model.xml")
     (job.out / MODEL_FILE_NAME).write_text(BACKEND.model_file(job.candidate, classes).to_json(), encoding="utf-8")
-    return {"format": "OpenVINO IR", "calibration": "NNCF's default ranges, fast bias correction", "float_layers": kept}
+    return {
+        "format": "OpenVINO IR",
+        "calibration": "NNCF's default ranges, fast bias correction",
+        "float_layers": in_float,
+        "float_layers_of_int8_weights": small,
+    }
 
 
-def _post_training(model: Any, job: Job, scheme: Scheme) -> Any:
+def _post_training(model: Any, job: Job, scheme: Scheme, kept: Sequence[str]) -> Any:
     nncf = import_nncf()
     presets = {True: nncf.QuantizationPreset.PERFORMANCE, False: nncf.QuantizationPreset.MIXED}
     # Half-range weights keep u8 x s8 sums inside 16 bits on processors without VNNI, and cost accuracy elsewhere.
@@ -65,8 +79,19 @@ def _post_training(model: Any, job: Job, scheme: Scheme) -> Any:
             preset=presets[scheme.activation_symmetric],
             target_device=nncf.TargetDevice.CPU,
             subset_size=len(job.pixels),
-            ignored_scope=nncf.IgnoredScope(names=_names_of(model, job)) if job.kept else None,
+            ignored_scope=nncf.IgnoredScope(names=list(kept)) if kept else None,
             advanced_parameters=nncf.AdvancedQuantizationParameters(overflow_fix=overflow),
+        )
+
+
+def _small_weights(model: Any, kept: Sequence[str]) -> Any:
+    """The same with weights in INT8, a scale a channel, wherever they are still in float, but for the layers that are kept so."""
+    nncf = import_nncf()
+    with contextlib.redirect_stdout(io.StringIO()):
+        return nncf.compress_weights(
+            model,
+            mode=nncf.CompressWeightsMode.INT8_SYM,
+            ignored_scope=nncf.IgnoredScope(names=list(kept)) if kept else None,
         )
 
 

@@ -31,7 +31,7 @@ class QuantizeStage(Stage):
     """
 
     kind: ClassVar[str] = "quantize"
-    revision: ClassVar[int] = 2
+    revision: ClassVar[int] = 3
 
     candidate: Candidate
     images: NonNegativeInt

@@ -322,6 +322,7 @@ class TestSeconds:
         assert made_every_rung({"train": cached, "quantize:a": ran, "quantize:b": ran})
         assert not made_every_rung({"train": cached, "quantize:a": ran, "quantize:b": cached})
         assert not made_every_rung({"train": ran})
+        assert not made_every_rung({"train": cached, "surgery": cached, "quantize:a": ran}), "its training was not paid for"
 
     def test_are_of_just_these_rungs(self, tmp_path: Path) -> None:
         built = a_built(tmp_path)
