@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks.ladder.widened import WidenedStage
@@ -28,6 +29,7 @@ from edgecnn.measure.lab import Lab
 from edgecnn.measure.residency import residency
 from edgecnn.models.catalogue import pixel_recipe
 from edgecnn.stages.prepare import PrepareStage
+from edgecnn.store.profiles import Profiles
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Outcome
 from edgecnn.values.candidate import Candidate
@@ -64,6 +66,11 @@ class Built:
         """Candidates that have a kit: of rungs that were climbed."""
         return tuple(row.candidate.id for row in self.report.candidates if row.kit is not None)
 
+    @property
+    def kits(self) -> tuple[str, ...]:
+        """Their keys."""
+        return tuple(row.kit for row in self.report.candidates if row.kit is not None)
+
 
 @dataclass(frozen=True)
 class AtSide:
@@ -84,11 +91,11 @@ def build(arch: str, work: Path, *options: str) -> Built:
     folder = work / arch / "build"
     settings = ("--arch", arch, "--target", "cpu", *options)
     _edgecnn("train", *settings, "--out", str(folder))
-    began = time.perf_counter()
+    began, moment = time.perf_counter(), datetime.now(UTC).replace(microsecond=0)
     _edgecnn("build", *settings, "--out", str(folder))
     seconds = time.perf_counter() - began
     built = read_build(folder)
-    if made_every_rung(built.report.outcomes):
+    if made_every_rung(built.report.outcomes) and answered_since(moment, built.kits, Store.open().profiles):
         (folder / LADDER).write_text(json.dumps({"beside_training_s": round(seconds, 1), "rungs": built.rungs}))
     return built
 
@@ -97,6 +104,12 @@ def made_every_rung(outcomes: Mapping[str, Outcome]) -> bool:
     """Whether the call with these outcomes, by step, took nothing of a rung from the store: else it says nothing of a ladder."""
     of_rungs = [outcome.outcome for step, outcome in outcomes.items() if step.startswith(("quantize:", *_LINEAGES))]
     return bool(of_rungs) and set(of_rungs) == {"ran"}
+
+
+def answered_since(moment: datetime, kits: Collection[str], profiles: Profiles) -> bool:
+    """Whether no answers of these kits are older: one that came out as it was before, to the byte, is not asked again."""
+    asked = [each.profile.observed_at for kit in kits for each in profiles.of(kit, "evaluation")]
+    return all(datetime.fromisoformat(each) >= moment for each in asked)
 
 
 def ladder_seconds(built: Built) -> float | None:

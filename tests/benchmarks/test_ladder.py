@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from torch import nn
 
 from benchmarks.ladder import photographs, race, table
 from benchmarks.ladder.columns import Entrant
-from benchmarks.ladder.networks import AS_TRAINED, Built, at_side, ladder_seconds, made_every_rung
+from benchmarks.ladder.networks import AS_TRAINED, Built, answered_since, at_side, ladder_seconds, made_every_rung
 from benchmarks.ladder.results import Column, Layer, NetworkResult, Phase, RunMedian, Share, read_all, write
 from benchmarks.ladder.widened import WidenedStage
 from benchmarks.ladder.worker import timed
@@ -26,6 +27,7 @@ from edgecnn.render.progress import Quiet
 from edgecnn.runner.pixels import to_feed
 from edgecnn.stages.export import ExportStage
 from edgecnn.stages.prepare import PrepareStage
+from edgecnn.store.store import Store
 from edgecnn.values.artifact import Cached, Ran
 from edgecnn.values.mac_table import MacTable
 from edgecnn.values.preprocessing import Normalization
@@ -33,6 +35,7 @@ from edgecnn.values.report import Accuracy
 from edgecnn.values.verdict import Interval
 from tests.building.resolutions import INT8, resolved
 from tests.render.reports import a_report, a_row
+from tests.store.test_profiles import KIT, a_profile
 
 
 def of_images(lost: int) -> Accuracy:
@@ -323,6 +326,14 @@ class TestSeconds:
         assert not made_every_rung({"train": cached, "quantize:a": ran, "quantize:b": cached})
         assert not made_every_rung({"train": ran})
         assert not made_every_rung({"train": cached, "surgery": cached, "quantize:a": ran}), "its training was not paid for"
+
+    def test_are_of_a_call_that_asked_every_kit(self, tmp_path: Path) -> None:
+        store = Store.open(tmp_path)
+        store.profiles.add(a_profile(observed_at="2026-11-30T10:00:00+00:00"))
+        assert answered_since(datetime(2026, 11, 30, 10, tzinfo=UTC), [KIT], store.profiles)
+        later = datetime(2026, 11, 30, 10, 0, 1, tzinfo=UTC)
+        assert not answered_since(later, [KIT], store.profiles), "the kit came out as it was before, and so were its answers"
+        assert answered_since(later, ["0" * 64], store.profiles)
 
     def test_are_of_just_these_rungs(self, tmp_path: Path) -> None:
         built = a_built(tmp_path)
