@@ -68,7 +68,7 @@ class Built:
 
     @property
     def kits(self) -> tuple[str, ...]:
-        """Their keys."""
+        """What their answers are filed under."""
         return tuple(row.kit for row in self.report.candidates if row.kit is not None)
 
 
@@ -95,18 +95,18 @@ def build(arch: str, work: Path, *options: str) -> Built:
     _edgecnn("build", *settings, "--out", str(folder))
     seconds = time.perf_counter() - began
     built = read_build(folder)
-    if made_every_rung(built.report.outcomes) and answered_since(moment, built.kits, Store.open().profiles):
+    if made_every_rung(built.report.outcomes) and none_answered_before(moment, built.kits, Store.open().profiles):
         (folder / LADDER).write_text(json.dumps({"beside_training_s": round(seconds, 1), "rungs": built.rungs}))
     return built
 
 
 def made_every_rung(outcomes: Mapping[str, Outcome]) -> bool:
     """Whether the call with these outcomes, by step, took nothing of a rung from the store: else it says nothing of a ladder."""
-    of_rungs = [outcome.outcome for step, outcome in outcomes.items() if step.startswith(("quantize:", *_LINEAGES))]
+    of_rungs = [outcome.outcome for step, outcome in outcomes.items() if step.startswith(("quantize:", "rank:", *_LINEAGES))]
     return bool(of_rungs) and set(of_rungs) == {"ran"}
 
 
-def answered_since(moment: datetime, kits: Collection[str], profiles: Profiles) -> bool:
+def none_answered_before(moment: datetime, kits: Collection[str], profiles: Profiles) -> bool:
     """Whether no answers of these kits are older: one that came out as it was before, to the byte, is not asked again."""
     asked = [each.profile.observed_at for kit in kits for each in profiles.of(kit, "evaluation")]
     return all(datetime.fromisoformat(each) >= moment for each in asked)

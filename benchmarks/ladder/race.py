@@ -44,8 +44,10 @@ from edgecnn.values.verdict import Interval
 
 SCREENING_ROUNDS = 3
 SELECTING_ROUNDS = 8
-NEAR = 1.4
-"""Times the least of the screening rounds: a rival beyond that does not run in the final rounds."""
+"""Of our rungs that screening cannot tell apart."""
+NEAR = 2.0
+"""Times the least of the screening rounds: beyond that no rung of ours runs in the selecting rounds, and no rival in the final
+ones. On a shared processor processes of one column differed by up to 2.4 times, so that three of them cannot tell less apart."""
 LAYERS = 8
 
 
@@ -143,7 +145,7 @@ class Selected:
 
 
 def contenders(columns: Iterable[Column]) -> frozenset[str]:
-    """Ours that screening could not tell from our fastest, of the network as given and of the changed one; none of one."""
+    """Ours within ``NEAR`` of our fastest in screening, of the network as given and of the changed one; none of a single one."""
     found: set[str] = set()
     screened = [each for each in columns if each.inside and each.runs and each.whose == "edgecnn"]
     for as_given in (True, False):

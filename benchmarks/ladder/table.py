@@ -83,7 +83,9 @@ def benchmark(results: Sequence[NetworkResult]) -> str:
         mine = f"**{_ms(ours)}** {ours.title}"
         lines.append(_row([result.network, *cells, mine, _ratio(result.ratio), _ratio(result.ratio_to_base)]))
     marks = f"✗: loses more than {BUDGET_PP:g} pp at 64 px; **bold**: the best rival that does not."
-    note = f"p50 in ms: the median of a column's process runs. {marks}"
+    note = (
+        f"p50 in ms: the median of a column's processes in the final rounds; † of the rounds before, where it had none. {marks}"
+    )
     return "\n".join([*lines, "", note, "", overall(results), *after_surgery(results)])
 
 
@@ -202,7 +204,11 @@ def _rival_cell(column: Column | None, best: str) -> str:
 
 
 def _ms(column: Column) -> str:
-    return f"{statistics.median(column.times_ms):.2f}" if column.runs else NONE
+    """Of the final rounds, in which nothing was chosen; of a column that had none, of the last that it had, and marked."""
+    if final := column.of("final"):
+        return f"{statistics.median(final.values()):.2f}"
+    before = column.of("select") or column.of("screen")
+    return f"{statistics.median(before.values()):.2f} †" if before else NONE
 
 
 def _joined(columns: Iterable[Column]) -> list[Column]:

@@ -12,7 +12,7 @@ from torch import nn
 
 from benchmarks.ladder import photographs, race, table
 from benchmarks.ladder.columns import Entrant
-from benchmarks.ladder.networks import AS_TRAINED, Built, answered_since, at_side, ladder_seconds, made_every_rung
+from benchmarks.ladder.networks import AS_TRAINED, Built, at_side, ladder_seconds, made_every_rung, none_answered_before
 from benchmarks.ladder.results import Column, Layer, NetworkResult, Phase, RunMedian, Share, read_all, write
 from benchmarks.ladder.widened import WidenedStage
 from benchmarks.ladder.worker import timed
@@ -55,6 +55,10 @@ def column(name: str, ms: float, *, whose: str = "rival", lost: int = 0, final: 
     phases: list[tuple[Phase, int]] = [("screen", 3), *([("final", 8)] if final else [])]  # type: ignore[list-item]
     runs = tuple(RunMedian(phase=phase, round=n, position=0, median_ms=ms) for phase, rounds in phases for n in range(rounds))
     return Column.model_validate({"id": name, "title": name, "whose": whose, "accuracy": of_images(lost), "runs": runs})
+
+
+def selecting(ms: float) -> RunMedian:
+    return RunMedian(phase="select", round=0, position=0, median_ms=ms)
 
 
 def a_result(network: str = "resnet-18", *columns: Column) -> NetworkResult:
@@ -195,7 +199,7 @@ class TestTheRace:
             column("ours-slow", 2.0, whose="edgecnn", final=False),
             column("near", 1.3, final=False),
             column("best", 1.1, final=False),
-            column("far", 1.7, final=False),
+            column("far", 2.3, final=False),
             column("wrong", 0.6, lost=50, final=False),
             column("ort-fp32", 4.0, final=False),
         ]
@@ -217,17 +221,28 @@ class TestTheRace:
         screened = [
             column("lucky", 1.0, whose="edgecnn", final=False),
             column("fast", 1.2, whose="edgecnn", final=False),
-            column("slow", 2.0, whose="edgecnn", final=False),
+            column("slow", 2.5, whose="edgecnn", final=False),
             column("alone-relu6", 0.7, whose="edgecnn", final=False).model_copy(update={"surgery": "SiLU replaced"}),
             column("ort-fp32", 4.0, final=False),
         ]
         assert race.contenders(screened) == {"lucky", "fast"}
-        again = {
-            name: [RunMedian(phase="select", round=0, position=0, median_ms=ms)] for name, ms in (("lucky", 2.5), ("fast", 1.1))
-        }
-        joined = race.with_runs({each.id: each for each in screened}, {**again})
-        assert race.selected(joined.values()).chosen == "fast", "not slow, which only screening had at 2.0"
+        again: dict[str, list[RunMedian] | str] = {"lucky": [selecting(2.2)], "fast": [selecting(1.1)]}
+        joined = race.with_runs({each.id: each for each in screened}, again)
+        assert race.selected(joined.values()).chosen == "fast", "not slow, which only screening had"
         assert race.contenders([screened[1], screened[2]]) == frozenset()
+
+    def test_of_a_changed_network_too_and_one_that_breaks_off_is_out(self) -> None:
+        changed = {"surgery": "SiLU replaced by ReLU6, re-trained 4 epochs"}
+        screened = [
+            column("given", 3.0, whose="edgecnn", final=False),
+            column("int8-relu6", 1.0, whose="edgecnn", final=False).model_copy(update=changed),
+            column("bf16-relu6", 1.5, whose="edgecnn", final=False).model_copy(update=changed),
+            column("ort-fp32", 4.0, final=False),
+        ]
+        assert race.contenders(screened) == {"int8-relu6", "bf16-relu6"}
+        again: dict[str, list[RunMedian] | str] = {"int8-relu6": "out of memory", "bf16-relu6": [selecting(1.6)]}
+        won = race.selected(race.with_runs({each.id: each for each in screened}, again).values())
+        assert (won.chosen, won.changed) == ("given", "bf16-relu6")
 
     def test_nobody_inside_the_budget_is_said(self) -> None:
         with pytest.raises(SystemExit, match="nothing inside the accuracy budget ran"):
@@ -307,6 +322,15 @@ class TestTheTables:
             " %", "%"
         )
 
+    def test_a_time_is_of_the_final_rounds_or_marked(self) -> None:
+        ours = column("openvino-int8", 1.0, whose="edgecnn", lost=2)
+        ours = ours.model_copy(update={"runs": (*ours.runs, *(selecting(0.2) for _ in range(20)))})
+        text = table.benchmark(
+            [a_result("resnet-18", column("ort-fp32", 3.0), column("ov-nncf", 1.1), column("ort-int8", 0.9, final=False), ours)]
+        )
+        assert "| **1.00** openvino-int8 |" in text, "rounds in which it was chosen flatter it"
+        assert "| 0.90 † |" in text and "| **1.10** |" in text
+
     def test_a_section_is_renewed_in_place(self) -> None:
         text = "a\n<!-- ladder -->\nold\n<!-- end ladder -->\nb\n"
         assert put(text, "ladder", "new \\1") == "a\n<!-- ladder -->\nnew \\1\n<!-- end ladder -->\nb\n"
@@ -330,10 +354,12 @@ class TestSeconds:
     def test_are_of_a_call_that_asked_every_kit(self, tmp_path: Path) -> None:
         store = Store.open(tmp_path)
         store.profiles.add(a_profile(observed_at="2026-11-30T10:00:00+00:00"))
-        assert answered_since(datetime(2026, 11, 30, 10, tzinfo=UTC), [KIT], store.profiles)
+        assert none_answered_before(datetime(2026, 11, 30, 10, tzinfo=UTC), [KIT], store.profiles)
         later = datetime(2026, 11, 30, 10, 0, 1, tzinfo=UTC)
-        assert not answered_since(later, [KIT], store.profiles), "the kit came out as it was before, and so were its answers"
-        assert answered_since(later, ["0" * 64], store.profiles)
+        assert not none_answered_before(later, [KIT], store.profiles), (
+            "the kit came out as it was before, and so were its answers"
+        )
+        assert none_answered_before(later, ["0" * 64], store.profiles)
 
     def test_are_of_just_these_rungs(self, tmp_path: Path) -> None:
         built = a_built(tmp_path)
