@@ -149,7 +149,7 @@ def contenders(columns: Iterable[Column]) -> frozenset[str]:
     found: set[str] = set()
     screened = [each for each in columns if each.inside and each.runs and each.whose == "edgecnn"]
     for as_given in (True, False):
-        ours = {each.id: statistics.geometric_mean(each.times_ms) for each in screened if each.as_given is as_given}
+        ours = {each.id: _standing(each) for each in screened if each.as_given is as_given}
         near = {name for name, ms in ours.items() if ms <= NEAR * min(ours.values())}
         found |= near if len(near) > 1 else set()
     return frozenset(found)
@@ -175,7 +175,7 @@ def selected(columns: Iterable[Column]) -> Selected:
 
 
 def _standing(column: Column) -> float:
-    return statistics.geometric_mean((column.of("select") or column.of("screen")).values())
+    return statistics.geometric_mean(column.before_final.values())
 
 
 def described(built: Built, made: AtSide, columns: Mapping[str, Column], won: Selected, tell: Progress) -> NetworkResult:

@@ -81,9 +81,9 @@ class Column(Value):
         return {run.round: run.median_ms for run in self.runs if run.phase == phase}
 
     @property
-    def times_ms(self) -> list[float]:
-        """Every run's median."""
-        return [run.median_ms for run in self.runs]
+    def before_final(self) -> dict[int, float]:
+        """Round to median, in milliseconds: of the selecting rounds, or of the screening rounds where it had none."""
+        return self.of("select") or self.of("screen")
 
 
 class NetworkResult(Value):

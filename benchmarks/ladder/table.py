@@ -207,8 +207,7 @@ def _ms(column: Column) -> str:
     """Of the final rounds, in which nothing was chosen; of a column that had none, of the last that it had, and marked."""
     if final := column.of("final"):
         return f"{statistics.median(final.values()):.2f}"
-    before = column.of("select") or column.of("screen")
-    return f"{statistics.median(before.values()):.2f} †" if before else NONE
+    return f"{statistics.median(column.before_final.values()):.2f} †" if column.runs else NONE
 
 
 def _joined(columns: Iterable[Column]) -> list[Column]:

@@ -58,7 +58,7 @@ def quantize(job: Job) -> dict[str, Any]:
     in_float = _float_layers(made)
     small = [name for name in _float_convolutions(made) if name not in kept]
     if small:
-        made = _small_weights(made, list(dict.fromkeys((*kept, *(name for name in in_float if name not in small)))))
+        made = _small_weights(made, sorted({*kept, *in_float} - {*small}))
     classes = save_ir(made, job.out / "model.xml")
     (job.out / MODEL_FILE_NAME).write_text(BACKEND.model_file(job.candidate, classes).to_json(), encoding="utf-8")
     return {
