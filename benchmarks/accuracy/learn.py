@@ -27,7 +27,6 @@ from edgecnn.building.observe import pixel_sets
 from edgecnn.building.plan import BASELINE_ID, Plan
 from edgecnn.building.request import BuildRequest
 from edgecnn.building.resolve import python_version
-from edgecnn.building.resolved import Resolved
 from edgecnn.building.station import THIS_MACHINE, Station, station_here
 from edgecnn.data.images import open_source
 from edgecnn.judging.accuracy import Answers, accuracy
@@ -41,6 +40,7 @@ from edgecnn.values.stage import Progress
 from edgecnn.values.transfer import TransferChoice
 
 DEVICE = "cpu"
+BEFORE_TRAINING = ("prepare", "fetch", "transfer")
 TOOLS = ("torch", "torchvision", "onnxruntime", "scikit-learn", "pillow", "numpy")
 
 
@@ -89,12 +89,29 @@ def recipe_of(run: Run, data: Path) -> Recipe:
 def learned(run: Run, data: Path, work: Path, tell: Progress) -> RunResult:
     """Make the fp32 kit of a run, ask it, and say what it answered wrong."""
     store, station = Store.open(), station_here()
-    recipe = recipe_of(run, data)
+    recipe, decided = recipe_of(run, data), None
     device = settled_target(recipe.target, None).device
     request = BuildRequest(recipe=recipe, device=device, out=work / run.name, goal="package")
     with store.in_use.held():
+        if recipe.train.transfer == "auto":
+            decided = decision(made(before_training(plan_build(request, store, tell).plan), station, store, tell))
+            request = request.model_copy(update={"recipe": forced(recipe, decided)})
         execution = made(fp32_alone(plan_build(request, store, tell).plan), station, store, tell)
-        return judged(run, execution, station, store, tell)
+        result = judged(run, execution, station, store, tell)
+    return result if decided is None else result.model_copy(update={"transfer": decided.sentence})
+
+
+def before_training(planned: Plan) -> Plan:
+    """The plan as far as the choice of what is learned."""
+    return Plan(
+        resolved=planned.resolved, steps=tuple(each for each in planned.steps if each.stage.kind in BEFORE_TRAINING), rungs=()
+    )
+
+
+def forced(recipe: Recipe, decided: TransferChoice) -> Recipe:
+    """The recipe with what auto chose: the weights are the same to the byte (tests/training/test_transfer.py), and another row of
+    these tables may have trained them already."""
+    return recipe.model_copy(update={"train": recipe.train.model_copy(update={"transfer": decided.chosen})})
 
 
 def fp32_alone(planned: Plan) -> Plan:
@@ -138,7 +155,7 @@ def judged(run: Run, execution: Execution, station: Station, store: Store, tell:
         resolution_px=resolved.preprocessing.pixels.crop_px,
         epochs=resolved.recipe.train.epochs or 0,
         weights=resolved.weights.kind,
-        transfer=transfer_of(resolved, execution),
+        transfer=resolved.recipe.train.transfer,
         pixels=pixels.sha256,
         top1=accuracy(answers, labels, "report").top1,
         wrong=wrong(entries, logits.argmax(axis=1) != labels),
@@ -154,11 +171,9 @@ def wrong(entries: tuple[ImageEntry, ...], missed: np.ndarray[Any, np.dtype[np.b
     return tuple(sorted(entry.sha256[:DIGITS] for entry, each in zip(entries, missed, strict=True) if each))
 
 
-def transfer_of(resolved: Resolved, execution: Execution) -> str:
-    """What was asked; of auto what it chose and by which figures."""
-    if (decided := execution.artifacts.get("transfer")) is None:
-        return str(resolved.recipe.train.transfer)
-    return TransferChoice.model_validate_json((decided.folder / "transfer.json").read_bytes()).sentence
+def decision(execution: Execution) -> TransferChoice:
+    """What auto chose, and by which figures."""
+    return TransferChoice.model_validate_json((execution.artifacts["transfer"].folder / "transfer.json").read_bytes())
 
 
 if __name__ == "__main__":
