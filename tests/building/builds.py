@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from PIL import Image
 
 from edgecnn.data.demo.images import demo_digests, demo_images
+from tests.house.child import hear_ctrl_c
 
 CLASSES = ("bag", "boot", "shirt")
 LABELS = (8, 9, 6)
@@ -74,10 +73,9 @@ class Place(NamedTuple):
         return subprocess.run(command, env=environment, cwd=folder or self.folder, capture_output=True, text=True, check=False)
 
     def start(self, verb: str, *words: str) -> subprocess.Popen[str]:
-        """A build in the background that hears Ctrl-C, even where the tests themselves were started so that they do not."""
+        """A build in the background that hears Ctrl-C."""
         pipe = subprocess.PIPE
         command = self.command(verb, *words)
-        heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
         return subprocess.Popen(
             command,
             env=self.environment,
@@ -86,7 +84,7 @@ class Place(NamedTuple):
             stderr=pipe,
             text=True,
             start_new_session=True,
-            preexec_fn=heard,  # noqa: PLW1509 - nothing of the parent's threads is touched
+            preexec_fn=hear_ctrl_c,  # noqa: PLW1509 - touches no thread
         )
 
     def report(self) -> dict[str, Any]:

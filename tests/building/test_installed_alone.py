@@ -8,12 +8,12 @@ import signal
 import subprocess
 import urllib.request
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tests.building.builds import CLASSES, Place
+from tests.house.child import child
 from tests.house.environments import Environment, built_wheel, environment_of
 
 
@@ -86,11 +86,8 @@ def test_a_bundle_is_zipped_verified_and_served(alone: Environment, place: Place
     assert run(alone, place, "bundle", "zip", "out", "--out", "mine.zip").returncode == 0
     assert "whole" in run(alone, place, "verify", "mine.zip").stdout
     photo = (place.photos / CLASSES[1] / "000.png").read_bytes()
-    with subprocess.Popen(
-        [str(alone.command), "serve", "mine.zip", "--json"], cwd=place.folder, env=variables(alone, place),
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - nothing of the parent's threads
-    ) as process:  # fmt: skip
+    serving = [str(alone.command), "serve", "mine.zip", "--json"]
+    with child(serving, cwd=place.folder, env=variables(alone, place)) as process:
         assert process.stdout is not None
         lines = []
         while (line := process.stdout.readline()) not in ("}\n", ""):

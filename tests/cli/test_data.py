@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +17,7 @@ from PIL import Image
 
 from tests.data.folders import fill, write
 from tests.data.test_near import encoded, scene
+from tests.house.child import child
 from tests.house.schemas import FOLDER
 
 
@@ -107,16 +107,13 @@ def test_ctrl_c_ends_it_with_130(photos: Path) -> None:
     fill(photos, {"cat/more": 3000}, start=1000)
     command = [sys.executable, "-m", "edgecnn", "data", "inspect", "photos"]
     surroundings = {**os.environ, "EDGECNN_STORE": str(photos.parent / "store")}
-    with subprocess.Popen(
-        command, env=surroundings, cwd=photos.parent, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - a job in the background is deaf to it
-    ) as process:  # fmt: skip
+    with child(command, env=surroundings, cwd=photos.parent) as process:
         while not (photos.parent / "store" / "manifests" / "index").is_dir() and process.poll() is None:
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)
         out, said = process.communicate(timeout=20)
-    assert (process.returncode, out) == (130, b"")
-    assert b"interrupted" in said
+    assert (process.returncode, out) == (130, "")
+    assert "interrupted" in said
 
 
 def test_split_says_what_it_wrote_and_its_json_satisfies_its_schema(photos: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pty
-import subprocess
 import sys
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import pytest
 from edgecnn.building.recipes import load_recipe
 from edgecnn.values.candidate import Runtime
 from tests.building.builds import Place, place_with_photos
+from tests.house.child import child
 
 
 @pytest.fixture(scope="module")
@@ -77,9 +77,7 @@ def test_at_a_terminal_three_questions_are_asked_and_a_slip_is_asked_again(place
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "edgecnn", "init", "photos", "--out", "asked.toml"]
     os.write(ours, b"mobilenet-v9\nmobilenet-v2\n\n50\n")
-    with subprocess.Popen(
-        command, cwd=place.folder, env=place.environment, stdin=theirs, stdout=subprocess.PIPE, stderr=theirs
-    ) as run:
+    with child(command, cwd=place.folder, env=place.environment, stdin=theirs, stderr=theirs) as run:
         os.close(theirs)
         assert run.wait(60) == 0
     said = os.read(ours, 65536).decode()

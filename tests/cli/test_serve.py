@@ -6,11 +6,11 @@ import json
 import os
 import signal
 import socket
-import subprocess
 import sys
 import urllib.request
-from functools import partial
+from contextlib import AbstractContextManager
 from pathlib import Path
+from subprocess import Popen
 
 import pytest
 from typer.testing import CliRunner
@@ -19,6 +19,7 @@ from edgecnn.cli.main import app
 from edgecnn.render.serving import exposed_lines, served_lines
 from edgecnn.values.serving import Served
 from tests.building.bundle.sealed import KIT, KIT_FOLDER, copied, published, zipped
+from tests.house.child import child
 from tests.house.source_tree import ROOT
 
 UNSIGNED = "edgecnn: warning: it is not signed: whoever changed a file could have changed bundle.json too\n"
@@ -29,13 +30,9 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return published(tmp_path_factory.mktemp("bundles") / "flowers")
 
 
-def started(folder: Path, *words: object) -> subprocess.Popen[str]:
+def started(folder: Path, *words: object) -> AbstractContextManager[Popen[str]]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(folder)}
-    return subprocess.Popen(
-        [sys.executable, "-m", "edgecnn", "serve", *map(str, words)],
-        env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - nothing of the parent's threads
-    )  # fmt: skip
+    return child([sys.executable, "-m", "edgecnn", "serve", *map(str, words)], env=environment)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import resource
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 from edgecnn.data.listing import QUIET_FOR_S, Seen, stamps_in
 from edgecnn.errors.data import DataFolderUnreadable
 from tests.data.folders import Heard
+from tests.house.child import child
 
 
 def test_a_short_listing_says_nothing(tmp_path: Path) -> None:
@@ -75,21 +75,13 @@ def test_ctrl_c_ends_the_listing_of_an_endless_tree_at_once(tmp_path: Path) -> N
     for folder in folders:
         for other in folders:
             (folder / f"{other.parent.name}{other.name}").symlink_to(other)
-    code = (
-        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "from edgecnn.cli.main import main; sys.argv = ['edgecnn', 'plan', '--data', sys.argv[1]]; main()"
-    )
-    child = subprocess.Popen(
-        [sys.executable, "-c", code, str(tmp_path / "photos")],
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "EDGECNN_STORE": str(tmp_path / "store"), "EDGECNN_OFFLINE": "1"},
-    )
-    time.sleep(2.0)
-    assert child.poll() is None
-    asked = time.monotonic()
-    child.send_signal(signal.SIGINT)
-    said = child.communicate(timeout=10)[1]
-    assert time.monotonic() - asked < 1.5
+    environment = {**os.environ, "EDGECNN_STORE": str(tmp_path / "store"), "EDGECNN_OFFLINE": "1"}
+    with child([sys.executable, "-m", "edgecnn", "plan", "--data", str(tmp_path / "photos")], env=environment) as plan:
+        time.sleep(2.0)
+        assert plan.poll() is None
+        asked = time.monotonic()
+        plan.send_signal(signal.SIGINT)
+        said = plan.communicate(timeout=10)[1]
+        assert time.monotonic() - asked < 1.5
     assert said.startswith("edgecnn: interrupted;")
-    assert child.returncode == 130
+    assert plan.returncode == 130

@@ -3,7 +3,6 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from edgecnn.errors.host import RunnerCrashed, RunnerFailed, RunnerNotStarted, R
 from edgecnn.hosts.local import LocalHost
 from edgecnn.hosts.protocol import Host
 from edgecnn.hosts.task import Task
+from tests.house.child import hear_ctrl_c
 from tests.runner.conftest import CopyKit, copy_kit, onnx_kit  # noqa: F401 - fixtures
 from tests.runner.kits import rewrite_manifest, write_pixels
 from tests.runner.processes import CRASH, HANG, edit, misbehave, processes_about, schedule_of, wait_until
@@ -154,7 +154,7 @@ def test_interrupted_or_killed_outright_here_nothing_is_left_there(
         [sys.executable, "-c", code, str(kit), str(schedule), str(out)],
         cwd=ROOT,
         stderr=subprocess.DEVNULL,
-        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # the tests may have been started deaf to Ctrl-C
+        preexec_fn=hear_ctrl_c,
     )
     assert wait_until(lambda: bool(processes_about(f"runner.worker --schedule {out}")), 40)
     host.send_signal(how)

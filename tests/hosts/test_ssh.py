@@ -24,6 +24,7 @@ from edgecnn.hosts.ssh.host import SshHost
 from edgecnn.hosts.task import Schedule, Task
 from tests.hosts.sshd import Loopback, needs_sshd
 from tests.hosts.test_local import Heard
+from tests.house.child import hear_ctrl_c
 from tests.runner.conftest import CopyKit, copy_kit, onnx_kit  # noqa: F401 - fixtures
 from tests.runner.kits import write_pixels
 from tests.runner.processes import edit, processes_about, wait_until
@@ -176,7 +177,7 @@ def test_interrupted_or_killed_here_nothing_is_left_there(
         cwd=ROOT,
         env=variables,
         stderr=subprocess.DEVNULL,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=hear_ctrl_c,
     )
     assert wait_until(lambda: bool(processes_about(f"runner.worker --schedule {tmp_path}")), 60)
     process.send_signal(how)
