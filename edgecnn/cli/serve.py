@@ -67,15 +67,15 @@ def _served(asked: ToServe, *, quiet: bool, as_json: bool) -> ExitCode:
     """Until somebody ends it: Ctrl-C is an interruption as everywhere, SIGTERM the proper end of a service."""
     from edgecnn.render.progress import progress_for
     from edgecnn.render.terminal import show_talk
-    from edgecnn.serving.running import Terminated, photo_server, termination_heeded
+    from edgecnn.serving.running import Terminated, endings_heeded, photo_server
 
     tell = progress_for(quiet=quiet or as_json)
     try:
-        with termination_heeded(), photo_server(asked, tell, lambda line: show_talk([line])) as (server, served):
+        with endings_heeded() as check, photo_server(asked, tell, lambda line: show_talk([line])) as (server, served):
             tell.close()
             _announce(server, served, as_json=as_json)
             try:
-                server.serve_forever()
+                server.serve_until(check)
             except KeyboardInterrupt:
                 show_talk(["edgecnn: stopped"])
                 return ExitCode.INTERRUPTED

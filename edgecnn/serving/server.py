@@ -70,6 +70,7 @@ class PhotoServer(ThreadingHTTPServer):
         self.rates = Rates(limits)
         self._lock = threading.Lock()
         self._guests: dict[Any, _Guest] = {}
+        self._check: Callable[[], None] = lambda: None
         try:
             self.address_family, *_, address = socket.getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)[0]
             super().__init__(address[:2], Handler)  # type: ignore[arg-type] # an address of IPv4 or IPv6
@@ -106,6 +107,11 @@ class PhotoServer(ThreadingHTTPServer):
         names = {self._authority(each) for each in ("127.0.0.1", "localhost", "::1", self.listens_on)}
         return frozenset(names | ({name.removesuffix(":80") for name in names} if self.port == 80 else set()))
 
+    def serve_until(self, check: Callable[[], None]) -> None:
+        """Answer until ``check``, asked at least every half second, raises."""
+        self._check = check
+        self.serve_forever()
+
     def process_request(self, request: Any, client_address: Any) -> None:
         """A thread for each connection that has a place; the others are told so and closed."""
         if self._entered(request, str(client_address[0])):
@@ -129,7 +135,8 @@ class PhotoServer(ThreadingHTTPServer):
                 self._guests[request] = self._guests[request]._replace(deadline_s=float("inf"))
 
     def service_actions(self) -> None:
-        """Every half second: cut off whoever has been sending for too long."""
+        """Every half second: see whether this is to end, and cut off whoever has been sending for too long."""
+        self._check()
         now = time.monotonic()
         with self._lock:
             late = [request for request, guest in self._guests.items() if guest.deadline_s < now]
