@@ -73,10 +73,9 @@ def _found(data: DataSummary, images: Sequence[ImageEntry]) -> list[str]:
     """What a reader of the recipe should know of the images."""
     each = Counter(image.label for image in images)
     (least, rare), *_, (most, common) = sorted((each[label], _one_line(name)) for label, name in enumerate(data.classes))
-    counts = ", ".join(f"{role} {count:,}" for role, count in data.counts.items())
     lines = [
         f"found: {len(images):,} photographs of {len(data.classes)} classes, {least:,} ({rare}) to {most:,} ({common})",
-        f"roles: {counts}; {_one_line(data.splits_from)}",
+        f"roles: {_one_line(data.splits_from)}",
         f"the report split: {resolution_sentence(data.counts['report'])} of accuracy between two candidates",
     ]
     left = len(data.skipped) + len(data.copies)

@@ -15,12 +15,11 @@ def show_plan(planned: PlannedBuild) -> None:
     """Print it."""
     resolved = planned.plan.resolved
     recipe = resolved.recipe
-    counts = ", ".join(f"{role} {count:,}" for role, count in resolved.data.counts.items())
     show_lines(
         [
             f"{resolved.arch.name} at {recipe.model.resolution_px} px for {resolved.device.title}",
             f"weights: {resolved.weights.why}",
-            f"data: {resolved.data.root}, {_classes(resolved.data)}{counts}; {resolved.data.splits_from}",
+            f"data: {resolved.data.root}, {_classes(resolved.data)}{resolved.data.splits_from}",
             *_composed(resolved),
             _training(resolved),
             *_surgery(resolved),
