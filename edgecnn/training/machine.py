@@ -46,6 +46,18 @@ def repeatable() -> Iterator[None]:
 
 
 @contextmanager
+def one_thread() -> Iterator[None]:
+    """For work on one picture after another: to wake a second thread for each costs more than it gives (256 px squares cropped to
+    224 px and normalized took 0.67 ms a picture on one thread and 1.06 ms on two, of two idle cores)."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
 def _kept_memory() -> Iterator[None]:
     """Let freed tensors' memory serve the next ones; does nothing where the C library is not glibc."""
     libc = ctypes.CDLL(None) if sys.platform == "linux" else None
