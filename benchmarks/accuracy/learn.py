@@ -109,8 +109,8 @@ def before_training(planned: Plan) -> Plan:
 
 
 def forced(recipe: Recipe, decided: TransferChoice) -> Recipe:
-    """The recipe with what auto chose: the weights are the same to the byte (tests/training/test_transfer.py), and another row of
-    these tables may have trained them already."""
+    """The recipe with what auto chose, which may be ``scratch`` only without published weights: training makes the same bytes
+    (tests/training/test_transfer.py), and another row of these tables may have trained them already."""
     return recipe.model_copy(update={"train": recipe.train.model_copy(update={"transfer": decided.chosen})})
 
 
@@ -172,7 +172,13 @@ def wrong(entries: tuple[ImageEntry, ...], missed: np.ndarray[Any, np.dtype[np.b
 
 
 def decision(execution: Execution) -> TransferChoice:
-    """What auto chose, and by which figures."""
+    """What auto chose, and by which figures.
+
+    Raises:
+        SystemExit: a step before it failed.
+    """
+    if "transfer" not in execution.artifacts:
+        sys.exit(f"auto did not come to a choice: {execution.outcomes}")
     return TransferChoice.model_validate_json((execution.artifacts["transfer"].folder / "transfer.json").read_bytes())
 
 

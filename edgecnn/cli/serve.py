@@ -71,11 +71,11 @@ def _served(asked: ToServe, *, quiet: bool, as_json: bool) -> ExitCode:
 
     tell = progress_for(quiet=quiet or as_json)
     try:
-        with endings_heeded() as check, photo_server(asked, tell, lambda line: show_talk([line])) as (server, served):
+        with endings_heeded() as endings, photo_server(asked, tell, lambda line: show_talk([line])) as (server, served):
             tell.close()
             _announce(server, served, as_json=as_json)
             try:
-                server.serve_until(check)
+                server.serve_until(endings.check)
             except KeyboardInterrupt:
                 show_talk(["edgecnn: stopped"])
                 return ExitCode.INTERRUPTED

@@ -20,7 +20,7 @@ from edgecnn.values.serving import Served
 from edgecnn.values.stage import Progress
 
 
-class Terminated(Exception):
+class Terminated(BaseException):
     """Raised in the main thread when the process is asked to end (SIGTERM), so that what was unpacked is removed."""
 
 
@@ -70,31 +70,42 @@ def photo_server(asked: ToServe, tell: Progress, complain: Callable[[str], None]
             answering.finish()
 
 
-@contextmanager
-def endings_heeded() -> Iterator[Callable[[], None]]:
-    """Let Ctrl-C raise ``KeyboardInterrupt`` inside and SIGTERM ``Terminated``; only the main thread may ask for this.
+class Endings:
+    """What asked the process to end: raised wherever it is, until somebody asks regularly, and from then on where that is asked.
 
     Python drops what a handler raises while a callback of a weak reference runs, and one runs whenever a request's thread is
-    forgotten: of 16,000 interruptions straight after an answer, four were lost. So what was asked is kept and told again.
-
-    Yields:
-        Raises what was asked, if anything was.
+    forgotten: of 16,000 interruptions straight after an answer, four were lost. And ``socketserver`` takes an exception for a
+    failure of the request that it has just accepted. So its loop asks, and nothing is raised inside it.
     """
-    asked: list[type[BaseException]] = []
 
-    def keep(number: int, _frame: FrameType | None) -> None:
-        asked.append(_ENDINGS[number])
-        raise asked[-1]
+    def __init__(self) -> None:
+        self._asked: type[BaseException] | None = None
+        self._asked_for = False
 
-    def check() -> None:
-        if asked:
-            raise asked[-1]
+    def heed(self, number: int, _frame: FrameType | None) -> None:
+        """As a signal's handler."""
+        self._asked = _ENDINGS[number]
+        if not self._asked_for:
+            raise self._asked
 
-    # A process in the background is deaf to Ctrl-C, and stays so.
+    def check(self) -> None:
+        """Raise what was asked, if anything was; what is asked a second time is raised at once again."""
+        self._asked_for = self._asked is None
+        if self._asked is not None:
+            raise self._asked
+
+
+@contextmanager
+def endings_heeded() -> Iterator[Endings]:
+    """Let Ctrl-C come as ``KeyboardInterrupt`` inside and SIGTERM as ``Terminated``; only the main thread may ask for this.
+
+    What the process was started deaf to, as a job in the background is to Ctrl-C, it stays deaf to.
+    """
+    endings = Endings()
     heard = [number for number in _ENDINGS if signal.getsignal(number) is not signal.SIG_IGN]
-    before = {number: signal.signal(number, keep) for number in heard}
+    before = {number: signal.signal(number, endings.heed) for number in heard}
     try:
-        yield check
+        yield endings
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -108,9 +108,9 @@ class PhotoServer(ThreadingHTTPServer):
         return frozenset(names | ({name.removesuffix(":80") for name in names} if self.port == 80 else set()))
 
     def serve_until(self, check: Callable[[], None]) -> None:
-        """Answer until ``check``, asked at least every half second, raises."""
+        """Answer until ``check``, asked every tenth of a second, raises."""
         self._check = check
-        self.serve_forever()
+        self.serve_forever(poll_interval=0.1)
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """A thread for each connection that has a place; the others are told so and closed."""
@@ -135,7 +135,7 @@ class PhotoServer(ThreadingHTTPServer):
                 self._guests[request] = self._guests[request]._replace(deadline_s=float("inf"))
 
     def service_actions(self) -> None:
-        """Every half second: see whether this is to end, and cut off whoever has been sending for too long."""
+        """Several times a second: see whether this is to end, and cut off whoever has been sending for too long."""
         self._check()
         now = time.monotonic()
         with self._lock:

@@ -74,7 +74,7 @@ def _one(image: Tensor, position: int, epoch: EpochDraw, frame: Frame) -> Tensor
         if isinstance(asked, Crop):
             image = _cropped(image, values_of(drawn, position), frame.size_px)
         elif type(asked) in OPERATIONS and is_applied(drawn, position):
-            image = OPERATIONS[type(asked)].apply(image.contiguous(), asked, values_of(drawn, position))
+            image = OPERATIONS[type(asked)].apply(image, asked, values_of(drawn, position))
     return image
 
 
@@ -102,7 +102,7 @@ def centred(squares: npt.NDArray[np.uint8], size_px: int) -> npt.NDArray[np.uint
 def normalized(pixels: Tensor, normalization: Normalization) -> Tensor:
     """uint8 (n, 3, H, W) → float32 of that shape, channels last in memory, ``(pixel / 255 - mean) / std``.
 
-    Image by image, so that all three passes find it in the cache; channels are brought together last, when it is float.
+    Image by image, so that all three passes find it in the cache.
     """
     mean, std = (torch.tensor(values).view(3, 1, 1) * 255 for values in (normalization.mean, normalization.std))
     batch = torch.empty(pixels.shape, dtype=torch.float32, memory_format=torch.channels_last)

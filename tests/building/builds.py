@@ -84,7 +84,7 @@ class Place(NamedTuple):
             stderr=pipe,
             text=True,
             start_new_session=True,
-            preexec_fn=hear_ctrl_c,  # noqa: PLW1509 - touches no thread
+            preexec_fn=hear_ctrl_c,
         )
 
     def report(self) -> dict[str, Any]:

@@ -91,7 +91,8 @@ def test_the_planted_faster_setting_wins_and_the_slower_and_equal_ones_do_not(pl
     outcomes = {trial.knobs: trial.outcome for trial in found(observer).trials}
     assert (found(observer).candidate, found(observer).knobs) == (NAME, NOT_WAITING)
     assert (outcomes[NOT_WAITING], outcomes[EXTENDED]) == ("taken", "not-shown")
-    assert outcomes[FEWER] in ("not-shown", "faster"), "nothing was planted for it; a busy machine may favour one thread"
+    fewer = {outcome for knobs, outcome in outcomes.items() if knobs.threads}
+    assert fewer <= {"not-shown", "faster"}, "nothing was planted for it; a busy machine may favour fewer threads"
 
 
 def test_what_is_raced_of_the_kit_from_then_on_runs_with_it(planted: tuple[Observer, Path]) -> None:

@@ -17,14 +17,14 @@ def hear_ctrl_c() -> None:
 
 @contextmanager
 def child(command: Sequence[str], **settings: Any) -> Iterator[subprocess.Popen[str]]:
-    """Started, and killed where the test fails before it ended: leaving ``Popen`` itself would wait for it without end.
+    """Started, and killed where it still runs at the end: leaving ``Popen`` would wait for it, for ever where a test failed.
 
     Args:
         command: program and words.
         settings: further ones of ``subprocess.Popen``; stdout and stderr are pipes of text unless told.
     """
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen(command, **{**pipes, **settings}, preexec_fn=hear_ctrl_c) as process:  # noqa: PLW1509 - touches no thread
+    with subprocess.Popen(command, **{**pipes, **settings}, preexec_fn=hear_ctrl_c) as process:
         try:
             yield process
         finally:

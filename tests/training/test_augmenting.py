@@ -12,10 +12,12 @@ from torch import Tensor
 from edgecnn.building.recipes import apply_overrides
 from edgecnn.errors.recipes import OverridesInvalid
 from edgecnn.models.defaults import default_augmentation
-from edgecnn.training.augment import Frame, augmented, draw_epoch
+from edgecnn.training import augment
+from edgecnn.training.augment import Frame, augmented, draw_epoch, normalized
 from edgecnn.training.mixing import Batch, mixed
 from edgecnn.training.operations import OPERATIONS
 from edgecnn.values import augmentation as kinds
+from edgecnn.values.preprocessing import Normalization
 from edgecnn.values.recipe import Recipe
 
 SIDE, SIZE = 48, 32
@@ -38,6 +40,25 @@ def test_without_a_crop_the_centre_is_shown_as_in_use() -> None:
     start = (SIDE - SIZE) // 2
     centre = PICTURES[:, start : start + SIZE, start : start + SIZE].transpose(0, 3, 1, 2)
     assert np.array_equal(shown().numpy(), centre)
+
+
+@pytest.mark.parametrize("kind", sorted({*OPERATIONS, kinds.Crop}, key=lambda each: each.__name__))
+def test_bits_do_not_depend_on_how_a_picture_lies_in_memory(kind: type) -> None:
+    asked = [kind() if kind is kinds.Crop else kind(p=1.0)]
+    epoch, order = draw_epoch(len(PICTURES), seed=3, augment=asked), np.arange(len(PICTURES))
+    planar = torch.from_numpy(np.ascontiguousarray(PICTURES.transpose(0, 3, 1, 2)))
+    of_planar = [augment._one(image, place, epoch, Frame(SIZE, SIZE)) for image, place in zip(planar, order, strict=True)]
+    assert torch.equal(augmented(PICTURES, order, epoch, Frame(SIZE, SIZE)), torch.stack(of_planar))
+
+
+def test_a_batch_is_normalized_to_the_bits_of_the_formula_and_lies_channels_last() -> None:
+    pixels, settings = shown(), Normalization(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+    mean, std = (torch.tensor(values).view(3, 1, 1) * 255 for values in (settings.mean, settings.std))
+    threads = torch.get_num_threads()
+    found = normalized(pixels, settings)
+    assert torch.equal(found, (pixels.float() - mean) / std)
+    assert found.is_contiguous(memory_format=torch.channels_last)
+    assert torch.get_num_threads() == threads
 
 
 @pytest.mark.parametrize("kind", sorted(OPERATIONS, key=lambda each: each.__name__))

@@ -80,19 +80,20 @@ def test_the_file_says_the_choice_with_its_figures(decided: Path) -> None:
     assert f"right on {choice.probe_top1:.1%} (5 folds" in choice.sentence
 
 
+@pytest.mark.parametrize("chosen", ["head", "last", "all"])
 def test_training_follows_the_file_to_the_bytes_of_the_forced_choice(
-    decided: Path, given: Given, weights: Path, tmp_path: Path
+    decided: Path, given: Given, weights: Path, tmp_path: Path, chosen: str
 ) -> None:
     """It reads the features of the file's stage too, which are the same as its own."""
     roles = given.roles(weights)
-    for name, asked, more in (("forced", "head", {}), ("auto", "auto", {"transfer": _deciding(decided, tmp_path, "head")})):
+    for name, asked, more in (("forced", chosen, {}), ("auto", "auto", {"transfer": _deciding(decided, tmp_path, chosen)})):
         (tmp_path / name).mkdir()
         stage(LITE, mode="finetune", epochs=1, transfer=asked).make({**roles, **more}, tmp_path / name, Heard())
     forced, auto = files_of(tmp_path / "forced"), files_of(tmp_path / "auto")
     assert forced["weights.safetensors"] == auto["weights.safetensors"]
     told = {name: json.loads((tmp_path / name / "history.json").read_text()) for name in ("forced", "auto")}
-    assert [phase["name"] for phase in told["auto"]["phases"]] == ["head"]
-    assert told["forced"]["transfer"] == "transfer head, as asked"
+    assert [phase["name"] for phase in told["auto"]["phases"]] == ["head"] + ["finetune"] * (chosen != "head")
+    assert told["forced"].get("transfer") == (None if chosen == "all" else f"transfer {chosen}, as asked")
     assert told["auto"]["transfer"].startswith("transfer auto is")
 
 

@@ -13,7 +13,7 @@ from edgecnn.serving.running import Terminated, ToServe, endings_heeded, photo_s
 
 
 class Interrupted:
-    """Is told to end in the one place where Python drops what a handler raises."""
+    """Is told to end in a place where Python drops what a handler raises."""
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -22,6 +22,7 @@ class Interrupted:
         signal.raise_signal(self.number)
 
 
+@pytest.mark.timeout(60)  # without it, a server that is never told to end
 @pytest.mark.parametrize(("number", "ending"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Terminated)])
 def test_an_ending_that_python_dropped_still_ends_the_server(
     whole: Path, monkeypatch: pytest.MonkeyPatch, number: int, ending: type[BaseException]
@@ -30,23 +31,35 @@ def test_an_ending_that_python_dropped_still_ends_the_server(
     monkeypatch.setattr(sys, "unraisablehook", lambda about: dropped.append(about.exc_type))
     before = signal.signal(number, signal.default_int_handler)
     try:
-        with endings_heeded() as check, photo_server(ToServe(whole), Quiet(), print) as (server, _):
+        with endings_heeded() as endings, photo_server(ToServe(whole), Quiet(), print) as (server, _):
             Interrupted(number)
             assert dropped == [ending]
             with pytest.raises(ending):
-                server.serve_until(check)
+                server.serve_until(endings.check)
     finally:
         signal.signal(number, before)
+
+
+@pytest.mark.timeout(60)
+def test_while_it_serves_nothing_is_raised_but_where_it_looks(whole: Path) -> None:
+    """Raised inside the loop, it would be taken for a failure of the request that was just accepted."""
+    with endings_heeded() as endings, photo_server(ToServe(whole), Quiet(), print) as (server, _):
+        endings.check()
+        signal.raise_signal(signal.SIGTERM)
+        with pytest.raises(Terminated):
+            server.serve_until(endings.check)
+        with pytest.raises(Terminated):  # whoever asks again does not wait
+            signal.raise_signal(signal.SIGTERM)
 
 
 def test_who_was_started_deaf_to_ctrl_c_stays_so_and_handlers_come_back() -> None:
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     terminated = signal.getsignal(signal.SIGTERM)
     try:
-        with endings_heeded() as check:
+        with endings_heeded() as endings:
             assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
             assert signal.getsignal(signal.SIGTERM) is not terminated
-            check()
+            endings.check()
         assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == (signal.SIG_IGN, terminated)
     finally:
         signal.signal(signal.SIGINT, before)
