@@ -6,7 +6,6 @@ import json
 import shutil
 import signal
 import subprocess
-import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import pytest
 from tests.building.builds import CLASSES, Place
 from tests.house.child import child
 from tests.house.environments import Environment, built_wheel, environment_of
+from tests.serving.asking import predicted
 
 
 @pytest.fixture(scope="module")
@@ -93,8 +93,7 @@ def test_a_bundle_is_zipped_verified_and_served(alone: Environment, place: Place
         while (line := process.stdout.readline()) not in ("}\n", ""):
             lines.append(line)
         url = json.loads("".join([*lines, "}"]))["url"]
-        with urllib.request.urlopen(f"{url}predict", data=photo, timeout=20) as reply:
-            assert {each["label"] for each in json.load(reply)["labels"]} == set(CLASSES)
+        assert {each["label"] for each in predicted(url, photo)["labels"]} == set(CLASSES)
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 130
 

@@ -7,7 +7,6 @@ import os
 import signal
 import socket
 import sys
-import urllib.request
 from contextlib import AbstractContextManager
 from pathlib import Path
 from subprocess import Popen
@@ -21,6 +20,7 @@ from edgecnn.values.serving import Served
 from tests.building.bundle.sealed import KIT, KIT_FOLDER, copied, published, zipped
 from tests.house.child import child
 from tests.house.source_tree import ROOT
+from tests.serving.asking import predicted
 
 UNSIGNED = "edgecnn: warning: it is not signed: whoever changed a file could have changed bundle.json too\n"
 
@@ -52,8 +52,7 @@ def test_it_answers_until_it_is_ended_and_leaves_nothing_of_a_zip_behind(
         assert facts["url"].startswith("http://127.0.0.1:")
         assert (facts["candidate"], facts["classes"]) == (KIT, 4)
         photo = (whole / KIT_FOLDER / "golden/card.png").read_bytes()
-        with urllib.request.urlopen(f"{facts['url']}predict", data=photo, timeout=20) as reply:
-            assert len(json.load(reply)["labels"]) == 4
+        assert len(predicted(facts["url"], photo)["labels"]) == 4
         assert list(unpacked.iterdir()) != []
         process.send_signal(ending)
         assert process.communicate(timeout=30) == ("", UNSIGNED + talk)

@@ -6,6 +6,7 @@ import http.client
 import json
 import socket
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 from edgecnn.serving.server import PhotoServer
 
@@ -25,7 +26,16 @@ class Reply(NamedTuple):
 
 
 def ask(server: PhotoServer, method: str, path: str, body: bytes | None = None, **headers: str) -> Reply:
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+    return ask_at(f"127.0.0.1:{server.port}", method, path, body, **headers)
+
+
+def predicted(url: str, photo: bytes) -> Any:
+    """What a server in another process answers; ``urllib`` would send it through a proxy where one is configured."""
+    return ask_at(urlsplit(url).netloc, "POST", "/predict", photo).said
+
+
+def ask_at(place: str, method: str, path: str, body: bytes | None, **headers: str) -> Reply:
+    connection = http.client.HTTPConnection(place, timeout=20)
     try:
         connection.request(method, path, body, headers)
         answer = connection.getresponse()
