@@ -7,13 +7,14 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from PIL import Image
 
 from edgecnn.data.demo.images import demo_digests, demo_images
-from tests.house.child import hear_ctrl_c
+from tests.house.child import child
 
 CLASSES = ("bag", "boot", "shirt")
 LABELS = (8, 9, 6)
@@ -72,20 +73,9 @@ class Place(NamedTuple):
         environment = {**self.environment, **variables}
         return subprocess.run(command, env=environment, cwd=folder or self.folder, capture_output=True, text=True, check=False)
 
-    def start(self, verb: str, *words: str) -> subprocess.Popen[str]:
-        """A build in the background that hears Ctrl-C."""
-        pipe = subprocess.PIPE
-        command = self.command(verb, *words)
-        return subprocess.Popen(
-            command,
-            env=self.environment,
-            cwd=self.folder,
-            stdout=pipe,
-            stderr=pipe,
-            text=True,
-            start_new_session=True,
-            preexec_fn=hear_ctrl_c,
-        )
+    def start(self, verb: str, *words: str) -> AbstractContextManager[subprocess.Popen[str]]:
+        """A build in the background, in a process group of its own."""
+        return child(self.command(verb, *words), env=self.environment, cwd=self.folder, start_new_session=True)
 
     def report(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads((self.out / "report.json").read_text())

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -104,21 +103,19 @@ def test_a_damaged_entry_is_noticed_made_again_and_said(built: Place) -> None:
 
 def test_two_builds_at_once_agree_and_make_each_thing_once(tmp_path: Path) -> None:
     place = place_with_photos(tmp_path)
-    processes = [place.start("export") for _ in range(2)]
-    for process in processes:
-        _, talk = process.communicate()
-        assert process.returncode == 0, talk
+    with place.start("export") as one, place.start("export") as other:
+        for process in (one, other):
+            _, talk = process.communicate()
+            assert process.returncode == 0, talk
     assert len(list((place.store / "artifacts" / "train").iterdir())) == 1
 
 
 def test_ctrl_c_ends_with_130_and_the_same_command_goes_on(tmp_path: Path) -> None:
     place = place_with_photos(tmp_path)
-    process = place.start("export")
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and not list(place.store.glob("artifacts/prepare/*")):
-        time.sleep(0.05)
-    os.killpg(process.pid, signal.SIGINT)
-    _, talk = process.communicate(timeout=60)
+    with place.start("export") as process:
+        wait_until(lambda: any(place.store.glob("artifacts/prepare/*")), seconds=120)
+        os.killpg(process.pid, signal.SIGINT)
+        _, talk = process.communicate(timeout=60)
     assert process.returncode == 130, talk
     assert "interrupted" in talk
     done = place.run("export")
@@ -150,10 +147,10 @@ def test_a_page_is_worded_before_anything_is_replaced_so_that_its_fault_costs_no
 def test_gc_beside_a_running_build_takes_nothing_that_it_has_in_hand(tmp_path: Path) -> None:
     """Without the hour of grace, as if the build had been running for longer than that."""
     place = place_with_photos(tmp_path)
-    process = place.start("train")
-    wait_until(lambda: process.poll() is not None or any(place.store.glob("work/train/*")), seconds=120)
-    beside = collect(Store.open(place.store), GcPolicy(max_bytes=0, grace_s=0))
-    _, talk = process.communicate(timeout=120)
+    with place.start("train") as process:
+        wait_until(lambda: process.poll() is not None or any(place.store.glob("work/train/*")), seconds=120)
+        beside = collect(Store.open(place.store), GcPolicy(max_bytes=0, grace_s=0))
+        _, talk = process.communicate(timeout=120)
     assert process.returncode == 0, talk
     assert [name.split("/")[1] for name in beside.busy] == ["prepare"]
     afterwards = collect(Store.open(place.store), GcPolicy(max_bytes=0, grace_s=0))

@@ -12,7 +12,7 @@ from edgecnn.errors.host import RunnerCrashed, RunnerFailed, RunnerNotStarted, R
 from edgecnn.hosts.local import LocalHost
 from edgecnn.hosts.protocol import Host
 from edgecnn.hosts.task import Task
-from tests.house.child import hear_ctrl_c
+from tests.house.child import child
 from tests.runner.conftest import CopyKit, copy_kit, onnx_kit  # noqa: F401 - fixtures
 from tests.runner.kits import rewrite_manifest, write_pixels
 from tests.runner.processes import CRASH, HANG, edit, misbehave, processes_about, schedule_of, wait_until
@@ -150,13 +150,9 @@ def test_interrupted_or_killed_outright_here_nothing_is_left_there(
         "kit, schedule, out = map(Path, sys.argv[1:])\n"
         "LocalHost().run(Task(kit, 'bench', given={'--schedule': schedule}, out=out), lease_s=60, tell=Heard())"
     )
-    host = subprocess.Popen(
-        [sys.executable, "-c", code, str(kit), str(schedule), str(out)],
-        cwd=ROOT,
-        stderr=subprocess.DEVNULL,
-        preexec_fn=hear_ctrl_c,
-    )
-    assert wait_until(lambda: bool(processes_about(f"runner.worker --schedule {out}")), 40)
-    host.send_signal(how)
-    assert host.wait(20) == -how
+    words = [sys.executable, "-c", code, str(kit), str(schedule), str(out)]
+    with child(words, piped=False, cwd=ROOT, stderr=subprocess.DEVNULL) as host:
+        assert wait_until(lambda: bool(processes_about(f"runner.worker --schedule {out}")), 40)
+        host.send_signal(how)
+        assert host.wait(20) == -how
     assert wait_until(lambda: not processes_about(str(out)), 5)

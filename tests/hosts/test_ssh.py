@@ -24,7 +24,7 @@ from edgecnn.hosts.ssh.host import SshHost
 from edgecnn.hosts.task import Schedule, Task
 from tests.hosts.sshd import Loopback, needs_sshd
 from tests.hosts.test_local import Heard
-from tests.house.child import hear_ctrl_c
+from tests.house.child import child
 from tests.runner.conftest import CopyKit, copy_kit, onnx_kit  # noqa: F401 - fixtures
 from tests.runner.kits import write_pixels
 from tests.runner.processes import edit, processes_about, wait_until
@@ -172,16 +172,11 @@ def test_interrupted_or_killed_here_nothing_is_left_there(
         "connect(folder).run(race(kit, folder / 'out'), lease_s=60, tell=Heard())"
     )
     variables = {**os.environ, COMMAND: board.client, "PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, str(tmp_path), str(kit)],
-        cwd=ROOT,
-        env=variables,
-        stderr=subprocess.DEVNULL,
-        preexec_fn=hear_ctrl_c,
-    )
-    assert wait_until(lambda: bool(processes_about(f"runner.worker --schedule {tmp_path}")), 60)
-    process.send_signal(how)
-    assert process.wait(20) == -how
+    words = [sys.executable, "-c", code, str(tmp_path), str(kit)]
+    with child(words, piped=False, cwd=ROOT, env=variables, stderr=subprocess.DEVNULL) as process:
+        assert wait_until(lambda: bool(processes_about(f"runner.worker --schedule {tmp_path}")), 60)
+        process.send_signal(how)
+        assert process.wait(20) == -how
     assert wait_until(lambda: not processes_about(f"{tmp_path}/far"), 15)
 
 

@@ -16,15 +16,17 @@ def hear_ctrl_c() -> None:
 
 
 @contextmanager
-def child(command: Sequence[str], **settings: Any) -> Iterator[subprocess.Popen[str]]:
+def child(command: Sequence[str], *, piped: bool = True, **settings: Any) -> Iterator[subprocess.Popen[str]]:
     """Started, and killed where it still runs at the end: leaving ``Popen`` would wait for it, for ever where a test failed.
 
     Args:
         command: program and words.
-        settings: further ones of ``subprocess.Popen``; stdout and stderr are pipes of text unless told.
+        piped: whether stdout and stderr are pipes that the test reads; otherwise they are the test's own.
+        settings: further ones of ``subprocess.Popen``.
     """
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen(command, **{**pipes, **settings}, preexec_fn=hear_ctrl_c) as process:
+    pipe = subprocess.PIPE if piped else None
+    given = {"stdout": pipe, "stderr": pipe, "text": True, **settings}
+    with subprocess.Popen(command, **given, preexec_fn=hear_ctrl_c) as process:
         try:
             yield process
         finally:

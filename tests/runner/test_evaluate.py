@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +13,7 @@ from edgecnn.runner.evaluate import evaluate
 from edgecnn.runner.failure import RunnerError
 from edgecnn.runner.kit import Kit
 from edgecnn.runner.pixels import to_feed
+from tests.house.child import child
 from tests.runner.conftest import CopyKit
 from tests.runner.kits import MEAN, STD, write_pixels
 from tests.runner.processes import edit, wait_until
@@ -67,10 +66,8 @@ def test_killed_in_the_middle_it_continues_and_gives_the_same(copy_kit: CopyKit,
         "        import time; time.sleep(0.02)\n        return dict(zip(",
     )
     command = [sys.executable, "-B", "-m", "runner", "evaluate", "--pixels", str(pixels), "--out", str(out)]
-    process = subprocess.Popen([*command, "--chunk", "16", "--batch", "4"], cwd=kit, stdout=subprocess.DEVNULL)
-    assert wait_until(lambda: (out / "logits-00001.npy").exists())
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    with child([*command, "--chunk", "16", "--batch", "4"], cwd=kit, piped=False):
+        assert wait_until(lambda: (out / "logits-00001.npy").exists())
     assert not (out / "evaluation.json").exists()
     done = subprocess.run([*command, "--chunk", "16", "--batch", "4"], cwd=kit, capture_output=True, text=True, check=True)
     facts = json.loads(done.stdout.splitlines()[-1])["evaluation"]

@@ -11,6 +11,7 @@ import pytest
 
 from edgecnn.runner.failure import RunnerError
 from edgecnn.runner.schedule import bench
+from tests.house.child import child
 from tests.runner.conftest import CopyKit
 from tests.runner.processes import CRASH, HANG, edit, misbehave, processes_about, runner, schedule_of, wait_until
 
@@ -139,23 +140,17 @@ def test_workers_die_with_the_process_that_started_them(copy_kit: CopyKit, tmp_p
     )
     schedule, out = schedule_of(tmp_path / "s.json", kit, timeout_s=200), tmp_path / "out"
     command = [sys.executable, "-B", "-m", "runner", "bench", "--schedule", str(schedule), "--out", str(out)]
-    process = subprocess.Popen(command, cwd=kit, stdout=subprocess.DEVNULL)
-    assert wait_until(lambda: bool(processes_about(f"runner.worker --schedule {out}")))
-    process.kill()
-    process.wait()
+    with child(command, cwd=kit, piped=False):
+        assert wait_until(lambda: bool(processes_about(f"runner.worker --schedule {out}")))
     assert wait_until(lambda: not processes_about(str(out)), 5)
 
 
 def test_the_lease_ends_a_runner_whose_host_fell_silent(copy_kit: CopyKit, tmp_path: Path) -> None:
     kit = copy_kit()
     misbehave(kit, HANG)
-    process = subprocess.Popen(
-        [sys.executable, "-B", "-m", "runner", "--lease-s", "1.5", "selftest"],
-        cwd=kit,
-        stdin=subprocess.PIPE,
-        start_new_session=True,
-    )
-    assert process.wait(20) == -9
+    command = [sys.executable, "-B", "-m", "runner", "--lease-s", "1.5", "selftest"]
+    with child(command, cwd=kit, stdin=subprocess.PIPE, start_new_session=True, piped=False) as process:
+        assert process.wait(20) == -9
 
 
 def test_the_command_line_reports_progress_and_a_result(onnx_kit: Path, tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from edgecnn.training.memory import held_mib
 from edgecnn.values.mac_table import MacTable
 from tests.data.folders import Heard
 from tests.quantization.aware_made import CANDIDATES, COUNTS, PREPROCESSING, aware, made, pixels, roles, stage, weights
-from tests.stages.test_train import killed_when
+from tests.stages.killed import killed_when
 from tests.training.made import files_of
 
 PROGRAM = """
@@ -143,8 +142,7 @@ def test_progress_ends_at_its_total(tmp_path: Path) -> None:
 
 def test_a_training_killed_and_continued_in_another_process_leaves_the_same_bytes(tmp_path: Path) -> None:
     words = [stage().model_dump_json(), json.dumps({role: str(path) for role, path in roles().items()}), str(tmp_path)]
-    child = subprocess.Popen([sys.executable, "-c", PROGRAM, *words])
-    killed_when("resume/aware.checkpoint.safetensors", child, tmp_path)
+    killed_when("resume/aware.checkpoint.safetensors", [sys.executable, "-c", PROGRAM, *words], tmp_path)
     assert not (tmp_path / "aware.json").exists()
     stage().make(roles(), tmp_path, Heard())
     assert files_of(tmp_path) == files_of(aware())

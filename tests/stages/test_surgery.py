@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from functools import cache
 from pathlib import Path
@@ -27,7 +26,7 @@ from edgecnn.values.surgery import Surgery
 from tests.data.folders import Heard
 from tests.graph.trunks import scratch
 from tests.quantization.aware_made import COUNTS, PREPROCESSING, SMALL, pixels, roles, weights
-from tests.stages.test_train import killed_when
+from tests.stages.killed import killed_when
 from tests.training.made import files_of
 
 PROGRAM = """
@@ -106,8 +105,7 @@ def test_progress_ends_at_its_total(tmp_path: Path) -> None:
 
 def test_one_killed_and_continued_in_another_process_leaves_the_same_bytes(tmp_path: Path) -> None:
     words = [stage().model_dump_json(), json.dumps({role: str(path) for role, path in roles().items()}), str(tmp_path)]
-    child = subprocess.Popen([sys.executable, "-c", PROGRAM, *words])
-    killed_when("resume/surgery.checkpoint.safetensors", child, tmp_path)
+    killed_when("resume/surgery.checkpoint.safetensors", [sys.executable, "-c", PROGRAM, *words], tmp_path)
     assert not (tmp_path / "surgery.json").exists()
     stage().make(roles(), tmp_path, Heard())
     assert files_of(tmp_path) == files_of(made())

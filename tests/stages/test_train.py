@@ -1,10 +1,8 @@
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network, load_state
 from edgecnn.stages.train import TrainStage
 from tests.data.folders import Heard
+from tests.stages.killed import killed_when
 from tests.training.made import LITE, SMALL, Given, fetched, files_of, make_given, stage
 
 PROGRAM = """
@@ -60,20 +59,9 @@ def history(out: Path) -> dict[str, Any]:
     return dict(json.loads((out / "history.json").read_text()))
 
 
-def process(asked: TrainStage, roles: dict[str, Path], out: Path) -> subprocess.Popen[bytes]:
+def command(asked: TrainStage, roles: dict[str, Path], out: Path) -> list[str]:
     words = [asked.model_dump_json(), json.dumps({role: str(path) for role, path in roles.items()}), str(out)]
-    return subprocess.Popen([sys.executable, "-c", PROGRAM, *words])
-
-
-def killed_when(pattern: str, child: subprocess.Popen[bytes], out: Path) -> None:
-    """kill -9 as soon as a file of that name is there."""
-    until = time.monotonic() + 120
-    while not list(out.glob(pattern)):
-        assert child.poll() is None, "it finished before it could be killed"
-        assert time.monotonic() < until
-        time.sleep(0.002)
-    child.send_signal(signal.SIGKILL)
-    child.wait()
+    return [sys.executable, "-c", PROGRAM, *words]
 
 
 def test_only_the_two_files_of_the_contract_are_left(from_scratch: Path, fine_tuned: Path) -> None:
@@ -117,7 +105,7 @@ def test_fine_tuning_keeps_the_batch_norm_statistics(fine_tuned: Path, weights: 
 def test_a_training_killed_and_continued_leaves_the_same_bytes(
     moment: str, given: Given, from_scratch: Path, tmp_path: Path
 ) -> None:
-    killed_when(moment, process(stage(), given.roles(), tmp_path), tmp_path)
+    killed_when(moment, command(stage(), given.roles(), tmp_path), tmp_path)
     assert not (tmp_path / "history.json").exists()
     made(stage(), given.roles(), tmp_path)
     assert files_of(tmp_path) == files_of(from_scratch)
@@ -128,14 +116,14 @@ def test_a_fine_tuning_killed_and_continued_leaves_the_same_bytes(
     moment: str, given: Given, weights: Path, fine_tuned: Path, tmp_path: Path
 ) -> None:
     asked = stage(LITE, mode="finetune", epochs=2)
-    killed_when(moment, process(asked, given.roles(weights), tmp_path), tmp_path)
+    killed_when(moment, command(asked, given.roles(weights), tmp_path), tmp_path)
     assert not (tmp_path / "history.json").exists()
     made(asked, given.roles(weights), tmp_path)
     assert files_of(tmp_path) == files_of(fine_tuned)
 
 
 def test_two_processes_agree_on_every_byte(given: Given, from_scratch: Path, tmp_path: Path) -> None:
-    assert process(stage(), given.roles(), tmp_path).wait() == 0
+    subprocess.run(command(stage(), given.roles(), tmp_path), check=True)
     assert files_of(tmp_path) == files_of(from_scratch)
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-import signal
-import subprocess
 import sys
 import time
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from threading import Thread, Timer
 from typing import Any
@@ -23,6 +22,7 @@ from edgecnn.store.in_use import CLOCKS_DIFFER_S
 from edgecnn.store.locks import Locks
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Artifact, Cached, Ran
+from tests.house.child import child
 from tests.store.test_gc import kept, made_days_ago
 from tests.store.toys import Quantize, obtain, wait_until
 
@@ -47,11 +47,12 @@ def locks_of(store: Store) -> list[Path]:
     return list((store.root / "locks" / "in-use").glob("*"))
 
 
-def started(store: Store, flag: Path) -> subprocess.Popen[bytes]:
-    """A build in another process that has used its first artifact."""
-    process = subprocess.Popen([sys.executable, "-c", A_BUILD, str(store.root), str(flag)], cwd=CHECKOUT)
-    wait_until(flag.exists)
-    return process
+@contextmanager
+def running(store: Store, flag: Path) -> Iterator[None]:
+    """A build in another process that has used its first artifact; killed at the end."""
+    with child([sys.executable, "-c", A_BUILD, str(store.root), str(flag)], piped=False, cwd=CHECKOUT):
+        wait_until(flag.exists)
+        yield
 
 
 def test_what_a_running_build_has_used_is_kept_however_long_it_runs_and_goes_when_it_has_ended(store: Store) -> None:
@@ -93,12 +94,8 @@ def test_of_two_running_builds_the_older_one_counts(store: Store, monkeypatch: p
 
 
 def test_another_process_is_seen_while_it_lives_and_forgotten_when_it_was_killed(store: Store, tmp_path: Path) -> None:
-    process = started(store, tmp_path / "flag")
-    try:
+    with running(store, tmp_path / "flag"):
         assert len(collect(store, EVERYTHING).busy) == 1
-    finally:
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
     assert len(collect(store, EVERYTHING).removed) == 1
 
 

@@ -2,13 +2,12 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import os
 import random
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +16,14 @@ import pytest
 from edgecnn.store.store import Store
 from edgecnn.store.verify import verify
 from edgecnn.values.stage import Progress, Role
+from tests.house.child import child
 from tests.store.toys import Ear, Prepare, Quantize, Train, files_in, obtain, wait_until
 
 CHECKOUT = Path(__file__).parents[2]
 
 
-def start(*argv: object) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "tests.store.builder", *map(str, argv)]
-    return subprocess.Popen(command, cwd=CHECKOUT, stdout=subprocess.PIPE, text=True)
+def start(*argv: object) -> AbstractContextManager[subprocess.Popen[str]]:
+    return child([sys.executable, "-m", "tests.store.builder", *map(str, argv)], cwd=CHECKOUT, stderr=None)
 
 
 def said(process: subprocess.Popen[str]) -> dict[str, Any]:
@@ -36,15 +35,15 @@ def said(process: subprocess.Popen[str]) -> dict[str, Any]:
 
 def test_of_two_builds_at_once_one_makes_and_the_other_waits_says_so_and_gets_it_cached(store: Store, tmp_path: Path) -> None:
     flag = tmp_path / "paused"
-    first = start(store.root, "train", 3, flag)
-    wait_until(flag.exists)
-    second = start(store.root, "train")
+    with start(store.root, "train", 3, flag) as first:
+        wait_until(flag.exists)
+        with start(store.root, "train") as second:
+            with pytest.raises(subprocess.TimeoutExpired):
+                second.wait(timeout=3.5)
+            flag.unlink()
+            made, waited = said(first), said(second)
     ear = Ear()
     key = Train().key({})
-    with pytest.raises(subprocess.TimeoutExpired):
-        second.wait(timeout=3.5)
-    flag.unlink()
-    made, waited = said(first), said(second)
     assert (made["outcome"], waited["outcome"]) == ("ran", "cached")
     assert made["content"] == waited["content"]
     assert waited["notes"] == [f"waiting for another process that is making train {key[:12]}"]
@@ -54,13 +53,13 @@ def test_of_two_builds_at_once_one_makes_and_the_other_waits_says_so_and_gets_it
 
 def test_builds_of_other_keys_do_not_wait(store: Store, tmp_path: Path) -> None:
     flag = tmp_path / "paused"
-    first = start(store.root, "train", 3, flag)
-    wait_until(flag.exists)
-    ear = Ear()
-    obtain(store, Prepare(), tell=ear)
-    assert ear.notes == []
-    flag.unlink()
-    assert said(first)["outcome"] == "ran"
+    with start(store.root, "train", 3, flag) as first:
+        wait_until(flag.exists)
+        ear = Ear()
+        obtain(store, Prepare(), tell=ear)
+        assert ear.notes == []
+        flag.unlink()
+        assert said(first)["outcome"] == "ran"
 
 
 @pytest.mark.parametrize("kind", ["train", "prepare"])
@@ -68,10 +67,8 @@ def test_after_kill_9_the_store_is_whole_and_the_next_build_gives_the_same_bytes
     stage = {"train": Train(), "prepare": Prepare()}[kind]
     obtain(store, Quantize())
     flag = tmp_path / "paused"
-    killed = start(store.root, kind, 6, flag)
-    wait_until(flag.exists)
-    os.kill(killed.pid, signal.SIGKILL)
-    killed.communicate()
+    with start(store.root, kind, 6, flag):
+        wait_until(flag.exists)
     assert [entry.kind for entry in store.artifacts.entries()] == ["quantize"]
     assert verify(store, Ear()).ok
     ear = Ear()

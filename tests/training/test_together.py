@@ -6,7 +6,6 @@ import errno
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -17,6 +16,7 @@ from edgecnn.errors.training import BatchTooSmallToShare, ProcessesLost, TooMany
 from edgecnn.stages.train import TrainStage
 from edgecnn.training import together
 from tests.data.folders import Heard
+from tests.house.child import child
 from tests.training.made import LITE, Given, fetched, files_of, make_given, stage
 
 MIXED = [
@@ -147,12 +147,10 @@ TrainStage.model_validate_json(asked).make({"images": Path(images), "pixels": Pa
 @pytest.mark.slow
 def test_no_process_outlives_who_started_it_and_the_next_call_goes_on(given: Given, shared: Path, tmp_path: Path) -> None:
     words = [short().model_dump_json(), str(given.images), str(given.pixels), str(tmp_path)]
-    starter = subprocess.Popen([sys.executable, "-c", STARTER, *words])
-    while len(workers_in(tmp_path)) < 2:
-        assert starter.poll() is None
-        time.sleep(0.05)
-    starter.kill()
-    starter.wait()
+    with child([sys.executable, "-c", STARTER, *words], piped=False) as starter:
+        while len(workers_in(tmp_path)) < 2:
+            assert starter.poll() is None
+            time.sleep(0.05)
     wait_for_none_in(tmp_path)
     short().make(given.roles(), tmp_path, Heard())
     assert files_of(tmp_path) == files_of(shared)

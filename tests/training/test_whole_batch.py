@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from edgecnn.training.part import Part
 from edgecnn.training.team import Team
+from tests.house.child import child
 
 ROOT = Path(__file__).resolve().parents[2]
 TOLERANCE = 1e-4
@@ -21,13 +22,14 @@ TOLERANCE = 1e-4
 def compared(folder: Path, *networks: str) -> dict[str, dict[str, float]]:
     words = [sys.executable, "-m", "tests.training.shared_steps"]
     environment = {**os.environ, "GLOO_SOCKET_IFNAME": "lo", "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    started = [
-        subprocess.Popen(
-            [*words, str(rank), str(folder / "meeting"), *networks], stdout=subprocess.PIPE, env=environment, cwd=ROOT
-        )
-        for rank in range(2)
-    ]
-    said = [process.communicate(timeout=300)[0] for process in started]
+    with ExitStack() as running:
+        started = [
+            running.enter_context(
+                child([*words, str(rank), str(folder / "meeting"), *networks], stderr=None, env=environment, cwd=ROOT)
+            )
+            for rank in range(2)
+        ]
+        said = [process.communicate(timeout=300)[0] for process in started]
     assert [process.returncode for process in started] == [0, 0]
     return dict(json.loads(said[0].splitlines()[-1]))
 
