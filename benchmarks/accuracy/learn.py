@@ -109,9 +109,11 @@ def before_training(planned: Plan) -> Plan:
 
 
 def forced(recipe: Recipe, decided: TransferChoice) -> Recipe:
-    """The recipe with what auto chose, which may be ``scratch`` only without published weights: training makes the same bytes
+    """The recipe with what auto chose, scratch without the published weights: training makes the same bytes
     (tests/training/test_transfer.py), and another row of these tables may have trained them already."""
-    return recipe.model_copy(update={"train": recipe.train.model_copy(update={"transfer": decided.chosen})})
+    train = recipe.train.model_copy(update={"transfer": decided.chosen})
+    model = recipe.model.model_copy(update={"weights": "none"}) if decided.chosen == "scratch" else recipe.model
+    return recipe.model_copy(update={"train": train, "model": model})
 
 
 def fp32_alone(planned: Plan) -> Plan:

@@ -18,7 +18,7 @@ SUFFIX = ".onnx"
 
 
 def cost_of(named: str, scale: str | None = None, resolution_px: int | None = None) -> NetworkCost:
-    """Of a network of the catalogue (1,000 classes), a family, whose first member is meant, or the path of an ONNX file.
+    """Of a network of the catalogue with its row's classes, a family, whose first member is meant, or the path of an ONNX file.
 
     Raises:
         UnknownArch, NothingToScale, ScaleLeavesNoChannel, ResolutionUnderStride, ScaleContradictsResolution: of a network.
@@ -43,7 +43,7 @@ def network_or_family(named: str) -> ArchSpec:
 
 
 def cost_of_network(spec: ArchSpec, side_px: int) -> NetworkCost:
-    """Of a row with 1,000 classes; a network is built of shapes alone, which takes no memory.
+    """Of a row with its own number of classes; a network is built of shapes alone, which takes no memory.
 
     Raises:
         MissingPackage: torch is not installed.
@@ -53,16 +53,16 @@ def cost_of_network(spec: ArchSpec, side_px: int) -> NetworkCost:
 
     from edgecnn.graph.operations import counted
     from edgecnn.graph.traced import IMAGE, operations_of
-    from edgecnn.models.networks import build_network, parameter_count
+    from edgecnn.models.networks import build_network, shipped_parameter_count
 
     with torch.device("meta"):
-        network = build_network(spec)
+        network = build_network(spec, spec.classes)
     found = counted(operations_of(network, side_px), IMAGE, (1, 3, side_px, side_px))
     return NetworkCost(
         network=spec.name,
         scale=None,
         resolution_px=side_px,
-        parameters=parameter_count(network),
+        parameters=shipped_parameter_count(network, spec),
         macs=sum(layer.macs for layer in found.layers),
         activation_bytes=found.activation_bytes,
         activation_peak=found.activation_peak,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgecnn.errors.training import HeadNotFitting, NothingToShare, NothingToUnfreeze
+from edgecnn.errors.training import HeadNotFitting, NothingFromScratch, NothingInEpochs, NothingToShare, NothingToUnfreeze
 from edgecnn.models.defaults import Mode
 from edgecnn.values.recipe import Recipe
 
@@ -40,6 +40,34 @@ def require_something_shared(asked: Recipe, mode: Mode) -> None:
     for beside, holds in alone.items():
         if holds:
             raise NothingToShare(processes=train.processes, beside=beside)
+
+
+def require_something_from_scratch(asked: Recipe, mode: Mode) -> None:
+    """Refuse a recipe for random weights where none are trained.
+
+    Raises:
+        NothingFromScratch: training begins from pretrained weights, and nothing may come to another decision.
+    """
+    train = asked.train
+    if mode == "finetune" and train.scratch != "short" and train.transfer != "auto":
+        raise NothingFromScratch(recipe=train.scratch)
+
+
+def require_something_trained(asked: Recipe, mode: Mode) -> None:
+    """Refuse epochs of the whole network where its head alone learns.
+
+    Raises:
+        NothingInEpochs: names what leaves the rest of the network as it is.
+    """
+    train = asked.train
+    if mode != "finetune" or not train.epochs:
+        return
+    if train.head != "linear":
+        raise NothingInEpochs(epochs=train.epochs, beside=f"train.head={train.head}", instead="it is fitted in one go")
+    if train.transfer == "head":
+        raise NothingInEpochs(
+            epochs=train.epochs, beside="--transfer head", instead="train.head_epochs says how long its head learns"
+        )
 
 
 def require_fitting_head(asked: Recipe, mode: Mode, weights: str) -> None:

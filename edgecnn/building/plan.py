@@ -18,6 +18,8 @@ from edgecnn.building.surgery import SURGERY
 from edgecnn.building.synthesis import synthesize_stage
 from edgecnn.building.training_defaults import filled_in
 from edgecnn.models.catalogue import arch_named
+from edgecnn.models.compound import keeps_all
+from edgecnn.models.defaults import Mode
 from edgecnn.stages.adopt import AdoptStage
 from edgecnn.stages.aware import AwareStage
 from edgecnn.stages.compile import CompileStage, EngineStage
@@ -32,7 +34,7 @@ from edgecnn.stages.surgery import SurgeryStage
 from edgecnn.stages.train import TrainStage
 from edgecnn.stages.transfer import TransferStage
 from edgecnn.stages.variant import VariantStage
-from edgecnn.training.settings import ScratchTerms
+from edgecnn.training.settings import OtherTerms
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.candidate import Candidate, Method, Precision, Rung
 from edgecnn.values.key import Key
@@ -176,7 +178,7 @@ def _trunk(resolved: Resolved, steps: _Steps) -> dict[Role, Key]:
     train_inputs = {**learned, "pixels": prepared}
     if resolved.mode != "scratch":
         train_inputs["weights"] = steps.add("fetch", FetchStage.from_answer(arch, resolved.weights))
-    if _decides_transfer(resolved):
+    if decides := _decides_transfer(resolved):
         measured = {role: key for role, key in train_inputs.items() if role != MADE}  # many images of few cut-outs are few
         train_inputs["transfer"] = steps.add("transfer", _transfer(resolved, measured))
     if resolved.teacher is not None:
@@ -188,7 +190,8 @@ def _trunk(resolved: Resolved, steps: _Steps) -> dict[Role, Key]:
         classes=len(resolved.data.classes),
         preprocessing=resolved.preprocessing,
         mode=resolved.mode,
-        otherwise=_otherwise(resolved) if _decides_transfer(resolved) else None,
+        otherwise=_terms(resolved, "scratch") if decides else None,
+        relearned=_terms(resolved, "inherit") if decides and not keeps_all(arch) else None,
         **_train_settings(resolved),
     )
     trained = steps.add("train", train)
@@ -296,10 +299,10 @@ def _transfer(resolved: Resolved, inputs: Mapping[Role, Key]) -> TransferStage:
     )
 
 
-def _otherwise(resolved: Resolved) -> ScratchTerms:
-    """What the recipe states holds from scratch too; what it leaves open is filled in for that."""
-    terms = filled_in(resolved.asked.train, "scratch", resolved.training_images, resolved.arch)
-    return ScratchTerms.model_validate({name: getattr(terms, name) for name in ScratchTerms.model_fields})
+def _terms(resolved: Resolved, mode: Mode) -> OtherTerms:
+    """What the recipe states holds of another mode too; what it leaves open is filled in for that."""
+    terms = filled_in(resolved.asked.train, mode, resolved.training_images, resolved.arch)
+    return OtherTerms.model_validate({name: getattr(terms, name) for name in OtherTerms.model_fields})
 
 
 def _train_settings(resolved: Resolved) -> dict[str, Any]:

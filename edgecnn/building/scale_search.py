@@ -30,10 +30,13 @@ LOWEST_PHI, HIGHEST_PHI = -10.0, 9.0
 NEARLY = 0.95
 """Of the most multiply-adds that were found inside: what uses as much is nearest to the rule first."""
 RULE = (
-    "best: of the networks inside every budget whose depth, width and resolution lie at most one step of φ apart on the compound "
-    "rule, those within 5 % of the most multiply-adds, and of these the one nearest to the rule; counted, no accuracy and no "
-    "latency was measured"
+    "best: of the networks inside every budget that lie on the compound rule, or whose depth, width and resolution lie at most "
+    "one step of φ apart, those within 5 % of the most multiply-adds, and of these the one nearest to the rule; counted, no "
+    "accuracy and no latency was measured"
 )
+PRECISION = 0.05
+"""Of φ, to which the end of the rule is sought."""
+ENDED = f"; no budget is reached: the search ends at φ = {HIGHEST_PHI:g}"
 Tell = Callable[[int], None]
 
 
@@ -68,7 +71,7 @@ def search_scale(spec: ArchSpec, asked: Asked, tell: Tell) -> ScaleSearch:
         best=best,
         frontier=tuple(frontier),
         others=tuple(others),
-        rule=RULE,
+        rule=RULE + (ENDED if phi > HIGHEST_PHI - PRECISION else ""),
     )
 
 
@@ -127,7 +130,7 @@ def _end_of_rule(counter: _Counter) -> float:
         if low > 0:
             asked = {str(name): most for name, most in counter.budgets.items()}
             raise BudgetTooSmall(arch=counter.spec.name, budgets=asked, smallest=_smallest(counter))
-    while high - low > 0.05:
+    while high - low > PRECISION:
         middle = (low + high) / 2
         low, high = (middle, high) if _inside(counter, middle) else (low, middle)
     return low

@@ -12,6 +12,7 @@ from edgecnn.building.target_text import is_path
 from edgecnn.errors.judging import NoBuildToJudge
 from edgecnn.errors.models import ResolutionTooSmall
 from edgecnn.errors.teaching import NoTeacher, TeacherSawOtherImages
+from edgecnn.errors.weights import WeightsUnavailable
 from edgecnn.models.catalogue import all_archs, arch_named
 from edgecnn.models.weights import answer_weights
 from edgecnn.stages.fetch import FetchStage
@@ -40,8 +41,8 @@ def teacher_asked(recipe: Recipe, data: DataSummary, store: Store, versions: Map
     Raises:
         UnknownArch: neither a network of the list nor a folder.
         MissingPackage: the network of the list needs a package of the extra ``zoo``.
-        WeightsUnavailable: the network of the list has no pretrained weights to begin with.
-        NoTeacher: the folder is no finished build of this store with a trained network.
+        NoTeacher: the network of the list has no pretrained weights to begin with, or the folder is no finished build of this
+            store with a trained network.
         TeacherSawOtherImages: the build is of other images, or of other roles of these.
         ResolutionTooSmall: the teacher cannot see images as small as those that are learned from.
     """
@@ -71,7 +72,11 @@ def _of_list(named: str, store: Store, versions: Mapping[str, str]) -> Teacher:
     arch = arch_named(named)
     require_packages(arch.needs, extra="zoo", needed_for=arch.name)
     kept = None if arch.weights is None else store.artifacts.find(FetchStage.published(arch), versions, {})
-    weights = answer_weights(arch, "imagenet", cached=kept.folder if isinstance(kept, Artifact) else None)
+    try:
+        weights = answer_weights(arch, "imagenet", cached=kept.folder if isinstance(kept, Artifact) else None)
+    except WeightsUnavailable as error:
+        hint = "name another network of the list, or the folder of a finished build"
+        raise NoTeacher(named=named, because=f"it has no pretrained weights to begin with: {error.because}", hint=hint) from error
     return Teacher(named=named, terms=_terms(arch), weights=weights)
 
 

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from edgecnn.building.heads import require_fitting_head, require_something_frozen, require_something_shared
+from edgecnn.building.heads import (
+    require_fitting_head,
+    require_something_from_scratch,
+    require_something_frozen,
+    require_something_shared,
+    require_something_trained,
+)
 from edgecnn.building.teaching import require_teachable
 from edgecnn.errors.training import NothingToTransfer
 from edgecnn.models.compound import keeps_all
@@ -26,6 +32,7 @@ def completed_training(asked: Recipe, arch: ArchSpec, images: int, weights: Weig
         NothingToTransfer: pretrained layers are to be kept, and there are none.
         HeadNotFitting: the head does not go with what else is asked.
         NothingToUnfreeze: layers are to begin one after another, and none is fine-tuned.
+        NothingToShare, NothingFromScratch, NothingInEpochs: what is asked of the whole network's training, and there is none.
         TeacherNotFitting: a teacher would not be heard.
     """
     train = asked.train
@@ -35,6 +42,8 @@ def completed_training(asked: Recipe, arch: ArchSpec, images: int, weights: Weig
     require_fitting_head(asked, mode, weights.why)
     require_something_frozen(asked, mode, weights.why)
     require_something_shared(asked, mode)
+    require_something_from_scratch(asked, mode)
+    require_something_trained(asked, mode)
     require_teachable(asked, mode)
     default = "all" if train.head == "linear" else "head"
     transfer = "scratch" if mode == "scratch" else train.transfer or default
@@ -43,7 +52,7 @@ def completed_training(asked: Recipe, arch: ArchSpec, images: int, weights: Weig
 
 def mode_of(train: TrainChoice, arch: ArchSpec, weights: WeightsAnswer) -> Mode:
     """How training begins. A scaled network that lost channels or blocks does not compute what its weights learned: unless its
-    features are asked for as they are, all of it must learn again.
+    features are asked for as they are, all of it must learn again. ``auto`` looks at them as they are, and may come to either.
     """
     return mode_from(train, arch, pretrained=weights.kind != "none")
 

@@ -164,7 +164,7 @@ TensorboardOpt = Annotated[
     typer.Option(
         "--tensorboard",
         metavar="DIR",
-        help="Draw loss, accuracy, rate and speed of each epoch for TensorBoard, in a folder of the build's name in DIR.",
+        help="Draw loss, accuracy, rate and image size of each epoch for TensorBoard, in a folder of the build's name in DIR.",
     ),
 ]
 MeterOpt = Annotated[

@@ -32,7 +32,7 @@ class UnknownLayer(EdgecnnError):
     ref = "unknown-layer"
 
     def __init__(self, *, network: str, layer: str, known: Sequence[str]) -> None:
-        near = get_close_matches(layer, known, n=1, cutoff=0.3)
+        near = [name for name in known if name.startswith(layer)] or get_close_matches(layer, known, n=1, cutoff=0.3)
         super().__init__(
             what=f"{network} has no layer {layer!r}",
             hint=f"did you mean {near[0]}? `edgecnn cost {network}` lists all {len(known)}" if near else None,
@@ -59,7 +59,7 @@ class BudgetInvalid(EdgecnnError):
 
 
 class BudgetTooSmall(EdgecnnError):
-    """Raised when no scale of a network is inside the budgets."""
+    """Raised when no scale of a network on the compound rule is inside the budgets."""
 
     ref = "budget-too-small"
 
@@ -67,9 +67,10 @@ class BudgetTooSmall(EdgecnnError):
         asked = ", ".join(f"{name} {most:,}" for name, most in budgets.items())
         used = f"macs {smallest.macs:,}, params {smallest.parameters:,}, memory {smallest.memory_bytes:,}"
         super().__init__(
-            what=f"no scale of {arch} is inside {asked}",
-            because=f"the smallest on the compound rule has {used}",
-            hint="larger budgets, or a smaller network with --arch",
+            what=f"no scale of {arch} on the compound rule is inside {asked}",
+            because=f"the smallest of them has {used}",
+            hint="larger budgets, a smaller network with --arch, or one off the rule: "
+            f"edgecnn cost {arch} --scale depth=0.5,width=0.25",
         )
 
 

@@ -51,10 +51,11 @@ class ResolutionUnderStride(EdgecnnError):
 
     def __init__(self, *, arch: str, scale: str, resolution_px: int, stride: int) -> None:
         small = resolution_px < stride
+        more = "a larger phi" if scale.startswith("phi") else f"--scale with a resolution of {stride} or more"
         super().__init__(
             what=f"--scale {scale} gives {arch} an input of {resolution_px} px",
             because=f"its layers shrink an image {stride} times" if small else "a recipe's resolution goes up to 2048 px",
-            hint=f"--scale with a resolution of {stride} or more" if small else "a smaller phi, or a resolution of its own",
+            hint=more if small else "a smaller phi, or a resolution of its own",
         )
 
 

@@ -8,11 +8,11 @@ from edgecnn.errors.base import EdgecnnError
 
 
 class NoTeacher(EdgecnnError):
-    """Raised in resolve where the folder that is to teach holds no trained network that can be had."""
+    """Raised in resolve where the folder that is to teach holds no trained network, or the network that is to has no weights."""
 
     ref = "no-teacher"
 
-    def __init__(self, *, named: Path, because: str, hint: str) -> None:
+    def __init__(self, *, named: Path | str, because: str, hint: str) -> None:
         super().__init__(what=f"{named} cannot teach", because=because, hint=hint)
 
 

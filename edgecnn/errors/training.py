@@ -173,6 +173,32 @@ class NothingToUnfreeze(EdgecnnError):
         super().__init__(what=f"train.unfreeze=groups does not go with {beside}", because=because, hint="leave one of them out")
 
 
+class NothingFromScratch(EdgecnnError):
+    """Raised in resolve where a recipe for random weights is stated and training begins from pretrained ones."""
+
+    ref = "nothing-from-scratch"
+
+    def __init__(self, *, recipe: str) -> None:
+        super().__init__(
+            what=f"train.scratch={recipe} would change nothing",
+            because="it says how random weights are trained, and training begins from pretrained ones",
+            hint="leave it out, or --transfer scratch",
+        )
+
+
+class NothingInEpochs(EdgecnnError):
+    """Raised in resolve where passes of the whole network are asked for and only its head learns."""
+
+    ref = "nothing-in-epochs"
+
+    def __init__(self, *, epochs: int, beside: str, instead: str) -> None:
+        super().__init__(
+            what=f"train.epochs={epochs} does not go with {beside}",
+            because=f"these are passes of the whole network, of which the head alone learns; {instead}",
+            hint="leave one of them out; --set train.epochs=0 beside a recipe that states them",
+        )
+
+
 class HeadNotFitting(EdgecnnError):
     """Raised in resolve where a head that is fitted on frozen features is asked for beside what would change them."""
 

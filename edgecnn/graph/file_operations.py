@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from math import prod
 
 import onnx
 
-from edgecnn.graph.macs import ACTIVATIONS, COUNTED, image_input, product_of, shapes_at_batch_one
-from edgecnn.graph.operations import Operation, Window
+from edgecnn.errors.export import MacsUnknown
+from edgecnn.graph.macs import ACTIVATIONS, COUNTED, INTEGER, image_input, product_of, shapes_at_batch_one, weight_place
+from edgecnn.graph.operations import Operation, Product, Window
 
 MULTIPLY_TOO = (
     "Attention", "ConvInteger", "DeformConv", "Einsum", "GRU", "LSTM", "MatMulInteger", "MatMulNBits", "QAttention", "QGemm",
     "QLinearConv", "QLinearMatMul", "RNN",
 )  # fmt: skip
-"""Operators that multiply and that the counter does not know: a file with one of them has more multiply-adds than its total."""
+"""Operators that multiply and are counted only where they are among ``INTEGER`` and ONNX can tell their shapes: a file with
+another one has more multiply-adds than its total."""
 _POOLS = ("MaxPool", "AveragePool", "LpPool")
+_LEARNED_INTEGERS = {"QLinearConv": (3, 8), "QLinearMatMul": (3,), "QGemm": (3, 6), "ConvInteger": (1,), "MatMulInteger": (1,)}
+"""Where weights and biases stand among the operands (onnx.ai/onnx/operators; QGemm: ONNX Runtime's docs/ContribOperators.md)."""
 _IN_PLACE = (
     *ACTIVATIONS, "Add", "BatchNormalization", "Cast", "Div", "Dropout", "Elu", "Flatten", "Gelu", "Identity", "Mul", "PRelu",
     "Reshape", "Softmax", "Squeeze", "Sub", "Swish", "Unsqueeze",
@@ -60,21 +65,32 @@ def _operation(
         makes=(node.output[0],),
         shape=shape,
         elements=prod(shape),
-        product=product_of(node, shapes) if node.op_type in COUNTED else None,
+        product=_product(node, shapes),
         window=_window(node, shapes),
-        parameters=sum(weights.get(name, 0) for name in node.input) if _learns(node) else 0,
+        parameters=sum(weights.get(name, 0) for name in _learned(node)),
         in_place=node.op_type in _IN_PLACE,
     )
 
 
-def _learns(node: onnx.NodeProto) -> bool:
-    """The constants of other operators are shapes, scales and bounds."""
-    return node.op_type in (*COUNTED, "BatchNormalization", "PRelu", "LayerNormalization")
+def _product(node: onnx.NodeProto, shapes: Mapping[str, list[int]]) -> Product | None:
+    if node.op_type in COUNTED:
+        return product_of(node, shapes)
+    if node.op_type in INTEGER:
+        with suppress(MacsUnknown):  # one of a runtime's own, whose shapes nobody infers
+            return product_of(node, shapes)
+    return None
+
+
+def _learned(node: onnx.NodeProto) -> Sequence[str]:
+    """Operands that were learned; other constants are shapes, scales and bounds."""
+    if node.op_type in INTEGER:
+        return [node.input[place] for place in _LEARNED_INTEGERS[node.op_type] if place < len(node.input)]
+    return node.input if node.op_type in (*COUNTED, "BatchNormalization", "PRelu", "LayerNormalization") else ()
 
 
 def _window(node: onnx.NodeProto, shapes: Mapping[str, list[int]]) -> Window | None:
-    if node.op_type == "Conv":
-        kernel: Sequence[int] = shapes[node.input[1]][2:]
+    if "Conv" in (node.op_type, INTEGER.get(node.op_type)):
+        kernel: Sequence[int] = shapes[node.input[weight_place(node)]][2:]
     elif node.op_type in _POOLS:
         kernel = _ints(node, "kernel_shape")
     else:

@@ -64,13 +64,18 @@ def product_of(node: onnx.NodeProto, shapes: Mapping[str, list[int]]) -> Product
     Raises:
         MacsUnknown: the shape of what it reads or makes is not among them.
     """
-    operands = node.input[0], node.input[3 if node.op_type in _SCALED else 1]
+    operands = node.input[0], node.input[weight_place(node)]
     for tensor in (*operands, node.output[0]):
         if tensor not in shapes:
             raise MacsUnknown(node=node.name, op=node.op_type, tensor=tensor)
     op = INTEGER.get(node.op_type, node.op_type)
     count = {"Conv": _conv, "ConvTranspose": _conv_transpose, "Gemm": _gemm, "MatMul": _matmul}[op]
     return count(node, shapes[operands[0]], shapes[operands[1]], shapes[node.output[0]])
+
+
+def weight_place(node: onnx.NodeProto) -> int:
+    """Where the second factor of a counted node stands among its operands."""
+    return 3 if node.op_type in _SCALED else 1
 
 
 def _activations_by_input(graph: onnx.GraphProto) -> dict[str, str]:

@@ -61,6 +61,11 @@ class Operation(NamedTuple):
     in_place: bool = False
     """It may write over its input, where nobody reads that later."""
 
+    @property
+    def is_layer(self) -> bool:
+        """Whether it has a row of its own, unless it is part of the layer before it."""
+        return bool(self.product or self.window or self.parameters)
+
 
 class Field(NamedTuple):
     """What one position of a tensor sees of the image, and how many pixels the next one is away."""
@@ -94,16 +99,17 @@ def counted(operations: Sequence[Operation], image: int | str, shape: Sequence[i
     layers = [
         _layer(each, (fields, live[index]), into.get(index, 0))
         for index, each in enumerate(operations)
-        if index not in folded and (each.product or each.window or each.parameters)
+        if index not in folded and each.is_layer
     ]
     peak = max(range(len(operations)), key=live.__getitem__)
+    at = next((each for each in reversed(operations[: peak + 1]) if each.is_layer), operations[peak])
     seen = [field.size for each in operations if each.window and (field := fields[each.makes[0]]) is not None]
-    return Counted(tuple(layers), live[peak], operations[peak].name, max(seen, default=None))
+    return Counted(tuple(layers), live[peak], at.name, max(seen, default=None))
 
 
 def tallied(operations: Sequence[Operation], known: Sequence[str]) -> Mapping[str, int]:
-    """Operators among ``known`` to how many there are."""
-    return dict(sorted(Counter(each.op for each in operations if each.op in known).items()))
+    """Operators among ``known`` whose products were not counted, to how many there are."""
+    return dict(sorted(Counter(each.op for each in operations if each.op in known and each.product is None).items()))
 
 
 def fields_of(operations: Sequence[Operation], image: int | str) -> dict[int | str, Field | None]:
@@ -183,8 +189,7 @@ def _sentences(each: Operation, fields: Mapping[int | str, Field | None], norms:
         outputs, terms = (" × ".join(f"{size:,}" for size in sizes) for sizes in each.product)
         said.append(f"multiply-adds: {outputs} outputs of {terms} products each = {each.product.macs:,}")
     if each.parameters or norms:
-        added = f" and {norms:,} of the batch norm behind them" if norms else ""
-        said.append(f"parameters: {each.parameters:,}{added} = {each.parameters + norms:,}")
+        said.append(f"parameters: {_learned(each, norms)}")
     shape = " × ".join(f"{size:,}" for size in each.shape[1:])
     said.append(f"output: {shape} of 4 bytes = {BYTES * each.elements:,} bytes")
     before = next((field for name in each.reads if (field := fields.get(name)) is not None), None)
@@ -195,3 +200,17 @@ def _sentences(each: Operation, fields: Mapping[int | str, Field | None], norms:
     elif after is None:
         said.append("receptive field: the whole image")
     return said
+
+
+def _learned(each: Operation, norms: int) -> str:
+    """Weights by their sizes, biases and the batch norm behind them, and their sum."""
+    parts, rest = [], each.parameters
+    if each.product:
+        outputs, terms = each.product
+        made = outputs[0] if len(terms) > 1 else outputs[-1]
+        if made * prod(terms) <= rest:
+            rest -= made * prod(terms)
+            parts.append(" × ".join(f"{size:,}" for size in (made, *terms)) + " weights")
+    parts += [f"{rest:,} biases" if parts else f"{rest:,}"] if rest else []
+    parts += [f"{norms:,} of the batch norm behind them"] if norms else []
+    return f"{' + '.join(parts)} = {each.parameters + norms:,}" if len(parts) > 1 or each.product else parts[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 
 from edgecnn.errors.models import UnknownArch
-from edgecnn.models.compound import RULES, base_name, multipliers_in, with_multipliers
+from edgecnn.models.compound import RULES, base_name, scale_in, scaled
 from edgecnn.models.rows.classic import CLASSICS
 from edgecnn.models.rows.densenet import DENSENETS
 from edgecnn.models.rows.efficientnet import EFFICIENTNETS, EFFICIENTNETS_V2
@@ -37,13 +37,14 @@ def arch_named(name: str) -> ArchSpec:
 
     Raises:
         UnknownArch: with the nearest names.
+        ScaleInvalid, ScaleLeavesNoChannel: the name of a scaled network that there cannot be.
     """
     rows = {spec.name: spec for spec in all_archs()}
     if name in rows:
         return rows[name]
-    base, multipliers = rows.get(base_name(name)), multipliers_in(name)
-    if base is not None and multipliers is not None and base.family in RULES:
-        return with_multipliers(base, multipliers)
+    base = rows.get(base_name(name))
+    if base is not None and base.family in RULES and (scale := scale_in(name)) is not None:
+        return scaled(base, scale, base.resolution_px).spec
     nearest = difflib.get_close_matches(name.lower().replace("_", "-"), rows, n=3, cutoff=0.6)
     raise UnknownArch(name=name, nearest=tuple(nearest))
 

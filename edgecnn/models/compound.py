@@ -9,9 +9,15 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from edgecnn.errors.scaling import NothingToScale, ResolutionUnderStride, ScaleContradictsResolution, ScaleLeavesNoChannel
+from edgecnn.errors.scaling import (
+    NothingToScale,
+    ResolutionUnderStride,
+    ScaleContradictsResolution,
+    ScaleInvalid,
+    ScaleLeavesNoChannel,
+)
 from edgecnn.values.arch import ArchSpec
-from edgecnn.values.scale import DECIMALS, LARGEST_PX, CompoundScale, Multipliers
+from edgecnn.values.scale import DECIMALS, LARGEST_MULTIPLIER, LARGEST_PX, CompoundScale, Multipliers
 
 ALPHA, BETA, GAMMA = 1.2, 1.1, 1.15
 """Of depth, width and resolution: the paper's grid search under α·β²·γ² ≈ 2, so that a step of φ doubles the multiply-adds."""
@@ -94,6 +100,7 @@ def scaled(spec: ArchSpec, scale: CompoundScale, base_px: int) -> Scaled:
 
     Raises:
         NothingToScale: no rule scales the family.
+        ScaleInvalid: with the scale that the row has already, it would be deeper or wider than any network, or nothing at all.
         ScaleLeavesNoChannel: its narrowest layer would be rounded to no channel at all.
         ResolutionUnderStride: its last feature map would have less than one position, or more pixels than any recipe takes.
     """
@@ -101,6 +108,7 @@ def scaled(spec: ArchSpec, scale: CompoundScale, base_px: int) -> Scaled:
     if rule is None:
         raise NothingToScale(arch=spec.name, families=tuple(RULES))
     multipliers, resolution = _settled(spec, rule, scale, base_px)
+    _require_bounds(spec, scale, multipliers)
     narrowest = rule.narrowest * coefficients_of(spec).width * (spec.scale.width if spec.scale else 1)
     if narrowest * multipliers.width < LEAST_CHANNELS:
         raise ScaleLeavesNoChannel(arch=spec.name, scale=scale.text(), width=multipliers.width, narrowest=narrowest)
@@ -120,7 +128,7 @@ def settled(spec: ArchSpec, text: str | None, stated_px: int | None, usual_px: i
 
     Raises:
         ScaleContradictsResolution: the scale says the resolution, and another one is stated.
-        NothingToScale, ScaleLeavesNoChannel, ResolutionUnderStride: see ``scaled``.
+        NothingToScale, ScaleInvalid, ScaleLeavesNoChannel, ResolutionUnderStride: see ``scaled``.
     """
     if text is None:
         return Scaled(spec, stated_px or usual_px)
@@ -175,12 +183,20 @@ def base_name(name: str) -> str:
     return found["base"] if found else name
 
 
-def multipliers_in(name: str) -> Multipliers | None:
-    """The multipliers that a scaled network's name ends with."""
+def scale_in(name: str) -> CompoundScale | None:
+    """The scale that a scaled network's name ends with.
+
+    Raises:
+        ScaleInvalid: no network has it.
+    """
     found = _SUFFIX.fullmatch(name)
-    if found is None or not float(found["depth"]) or not float(found["width"]):
+    if found is None:
         return None
-    return Multipliers(depth=float(found["depth"]), width=float(found["width"]))
+    text = f"depth={found['depth']},width={found['width']}"
+    try:
+        return CompoundScale.from_text(text)
+    except ValueError as error:
+        raise ScaleInvalid(text=text, because=str(error)) from error
 
 
 _SUFFIX = re.compile(r"(?P<base>.+)-d(?P<depth>\d+(\.\d+)?)-w(?P<width>\d+(\.\d+)?)")
@@ -194,6 +210,14 @@ def _settled(spec: ArchSpec, rule: Rule, scale: CompoundScale, base_px: int) -> 
         row = rule.published[int(phi)]
         return row.multipliers, _to_step(base_px * row.resolution_px / rule.published[0].resolution_px)
     return formula(phi), _to_step(base_px * GAMMA**phi)
+
+
+def _require_bounds(spec: ArchSpec, scale: CompoundScale, multipliers: Multipliers) -> None:
+    own = spec.scale or Multipliers()
+    for name, product in (("depth", own.depth * multipliers.depth), ("width", own.width * multipliers.width)):
+        if not 10**-DECIMALS <= product <= LARGEST_MULTIPLIER:
+            because = f"{spec.name} would have {name} × {product:g}, and {10**-DECIMALS:g} to {LARGEST_MULTIPLIER:g} is possible"
+            raise ScaleInvalid(text=scale.text(), because=because)
 
 
 def formula(phi: float) -> Multipliers:

@@ -20,9 +20,10 @@ def parameters_that_ship(spec: ArchSpec, file: Path) -> int:
         spec: its row.
         file: safetensors, as training writes it.
     """
-    heads = () if spec.auxiliary is None else tuple(f"{name.partition('.')[0]}." for name in spec.auxiliary.heads)
     return sum(
-        prod(shape) for name, shape in _shapes(file).items() if not name.endswith(STATISTICS) and not name.startswith(heads)
+        prod(shape)
+        for name, shape in _shapes(file).items()
+        if not name.endswith(STATISTICS) and not name.startswith(spec.left_behind)
     )
 
 

@@ -72,6 +72,11 @@ def parameter_count(network: nn.Module) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
 
 
+def shipped_parameter_count(network: nn.Module, spec: ArchSpec) -> int:
+    """The same without auxiliary heads, which only help to learn."""
+    return sum(each.numel() for name, each in network.named_parameters() if not name.startswith(spec.left_behind))
+
+
 def read_state(path: Path) -> dict[str, Tensor]:
     """The tensors of a safetensors file or of a torch file, under the names that the file gives them.
 

@@ -53,9 +53,11 @@ def _training(resolved: Resolved) -> str:
     if resolved.mode == "kept":
         return "training: none"
     train = resolved.recipe.train
+    if resolved.mode == "finetune" and train.transfer == "head":
+        how = f"{train.head_epochs} epochs" if train.head == "linear" else f"{train.head} fitted on frozen features"
+        return f"training: finetune, the head alone, {how}{_teacher(resolved)}"
     of_finetune = {
         "auto": "; what is learned anew is decided by a linear probe",
-        "head": "; the head alone",
         "last": "; the last groups of blocks alone",
     }
     said = of_finetune.get(train.transfer or "", "") if resolved.mode == "finetune" else ""

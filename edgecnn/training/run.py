@@ -97,6 +97,8 @@ def _settled(settings: TrainSettings, inputs: TrainingInputs) -> tuple[TrainSett
     if settings.mode == "finetune" and settings.transfer == "scratch":
         terms = dict(settings.otherwise) if settings.otherwise else {}
         settings = settings.model_copy(update={"mode": "scratch", **terms})
+    elif settings.transfer == "all" and settings.relearned is not None:
+        settings = settings.model_copy(update={"mode": "inherit", **dict(settings.relearned)})
     return settings, said
 
 

@@ -14,8 +14,8 @@ from edgecnn.values.teacher import TeacherTerms
 from edgecnn.values.transfer import AskedTransfer, HeadKind, ScratchRecipe, Unfreezing
 
 
-class ScratchTerms(Value):
-    """What a training from random weights is asked where it is not the one that was planned for."""
+class OtherTerms(Value):
+    """What a training of the whole network is asked where it is not the one that was planned for."""
 
     epochs: NonNegativeInt
     learning_rate: PositiveFloat
@@ -41,8 +41,11 @@ class TrainSettings(Value):
     """finetune only: see ``training/groups.py``. Left out of the key where all layers learn at once."""
     scratch: ScratchRecipe = "short"
     """scratch only: see ``training/scratch.py``."""
-    otherwise: ScratchTerms | None = None
+    otherwise: OtherTerms | None = None
     """Where ``auto`` may come to scratch: on which terms."""
+    relearned: OtherTerms | None = Field(default=None, exclude_if=lambda relearned: relearned is None)
+    """Where ``auto`` may come to all layers of a scaled network that lost some of what its weights learned: on which terms it is
+    trained as ``inherit``. Left out of the key of any other, whose bytes are those of before."""
     epochs: NonNegativeInt
     """Of the whole network: from scratch, or after the head was trained on frozen features."""
     head_epochs: PositiveInt = 30

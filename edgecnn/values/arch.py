@@ -98,6 +98,11 @@ class ArchSpec(Value):
         return (self.parameters or 0) * 4 / 2**20
 
     @property
+    def left_behind(self) -> tuple[str, ...]:
+        """How the names of tensors begin that help to learn and do not ship."""
+        return tuple(f"{name.partition('.')[0]}." for name in self.auxiliary.heads) if self.auxiliary else ()
+
+    @property
     def left_out(self) -> NonNegativeInt:
         """Parameters that are trained and do not ship."""
         return self.auxiliary.parameters if self.auxiliary else 0

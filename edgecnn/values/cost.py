@@ -43,7 +43,7 @@ class NetworkCost(Value):
     """The most that activations take at once, where layers run in order, a tensor is freed after its last reader, and what
     changes single values does so in place. A runtime's own buffers come on top."""
     activation_peak: str
-    """The layer at which that is."""
+    """The layer at which that is, or right behind which."""
     receptive_field_px: PositiveInt | None
     """Of the last layer that does not see the whole image by pooling or flattening it."""
     layers: tuple[LayerCost, ...]

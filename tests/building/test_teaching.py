@@ -105,6 +105,15 @@ def test_what_is_neither_a_network_nor_a_build_is_refused(tmp_path: Path) -> Non
     assert "there is no report.json in it" in refusal.value.line()
 
 
+def test_a_network_without_published_weights_is_answered_with_what_could_teach(tmp_path: Path) -> None:
+    with pytest.raises(NoTeacher) as refusal:
+        asked("lenet-5", tmp_path)
+    assert refusal.value.line() == (
+        "lenet-5 cannot teach: it has no pretrained weights to begin with: the catalogue knows none for lenet-5"
+        " — name another network of the list, or the folder of a finished build [no-teacher]"
+    )
+
+
 def test_a_teacher_that_cannot_see_so_small_images_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("edgecnn.building.teachers.answer_weights", lambda *_args, **_kept: FOUND)
     with pytest.raises(ResolutionTooSmall):

@@ -12,9 +12,19 @@ from edgecnn.building.recipes import apply_overrides
 from edgecnn.building.request import BuildRequest
 from edgecnn.building.resolve import settle_recipe
 from edgecnn.building.resolved import Resolved
-from edgecnn.errors.training import HeadNotFitting, NothingToShare, NothingToTransfer, NothingToUnfreeze, WeightsNotWanted
+from edgecnn.errors.training import (
+    HeadNotFitting,
+    NothingFromScratch,
+    NothingInEpochs,
+    NothingToShare,
+    NothingToTransfer,
+    NothingToUnfreeze,
+    WeightsNotWanted,
+)
+from edgecnn.models.catalogue import arch_named
 from edgecnn.stages.train import TrainStage
 from edgecnn.store.store import Store
+from edgecnn.training.settings import OtherTerms
 from edgecnn.values.recipe import Recipe
 from edgecnn.values.weights import WeightsAnswer
 from tests.building.resolutions import VERSIONS, resolved
@@ -41,6 +51,14 @@ def test_auto_is_a_stage_whose_key_training_names() -> None:
     stage = train_of(asking("auto"))
     assert stage.inputs["transfer"] == decides.key and stage.transfer == "auto"
     assert stage.otherwise is not None and stage.otherwise.epochs == 2, "what the recipe states holds from scratch too"
+
+
+def test_of_a_network_that_lost_layers_auto_may_come_to_what_all_is_when_forced() -> None:
+    narrow = arch_named("efficientnet-lite0-d1-w0.5")
+    auto, forced = (train_of(asking(each, arch=narrow, mode=mode)) for each, mode in (("auto", "finetune"), ("all", "inherit")))
+    assert auto.relearned is not None and forced.relearned is None
+    assert {name: getattr(forced, name) for name in OtherTerms.model_fields} == dict(auto.relearned)
+    assert train_of(asking("auto")).relearned is None
 
 
 @pytest.mark.parametrize("forced", ["head", "last", "all"])
@@ -110,6 +128,22 @@ def test_groups_are_unfrozen_only_where_they_are_fine_tuned(override: str, tmp_p
     with pytest.raises(NothingToUnfreeze):
         settled(tmp_path, "train.unfreeze=groups", override)
     assert settled(tmp_path, "train.unfreeze=groups", "train.transfer=last").train.unfreeze == "groups"
+
+
+@pytest.mark.parametrize("recipe", ["resnet", "modern"])
+def test_a_recipe_for_random_weights_is_stated_only_where_they_may_be_trained(recipe: str, tmp_path: Any) -> None:
+    with pytest.raises(NothingFromScratch):
+        settled(tmp_path, f"train.scratch={recipe}")
+    for override in ("train.transfer=auto", "train.transfer=scratch", "model.scale=width=0.5"):
+        assert settled(tmp_path, f"train.scratch={recipe}", override).train.scratch == recipe
+
+
+@pytest.mark.parametrize("override", ["train.transfer=head", "train.head=svm"])
+def test_epochs_of_the_whole_network_are_stated_only_where_it_learns(override: str, tmp_path: Any) -> None:
+    with pytest.raises(NothingInEpochs):
+        settled(tmp_path, "train.epochs=7", override)
+    assert settled(tmp_path, "train.epochs=7", "train.transfer=last").train.epochs == 7
+    assert settled(tmp_path, "train.epochs=0", override).train.transfer == "head"
 
 
 @pytest.mark.parametrize("override", ["train.transfer=head", "train.head=svm", "train.epochs=0"])

@@ -2,13 +2,19 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import onnx
+import pytest
 from jsonschema import Draft202012Validator
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 from typer.testing import CliRunner
 
+from edgecnn.building.costing import cost_of, cost_of_file
 from edgecnn.cli.main import app
+from edgecnn.graph.macs import mac_table
+from edgecnn.models.catalogue import arch_named
 from tests.house.schemas import FOLDER
 
 
@@ -37,10 +43,19 @@ def test_the_totals_and_the_arithmetic_of_a_layer_are_said() -> None:
     assert edgecnn("cost", "mobilenet-v3-small", "--explain", "features.0.0")[1].splitlines() == [
         "features.0.0 (Conv)",
         "multiply-adds: 16 × 112 × 112 outputs of 3 × 3 × 3 products each = 5,419,008",
-        "parameters: 432 and 32 of the batch norm behind them = 464",
+        "parameters: 16 × 3 × 3 × 3 weights + 32 of the batch norm behind them = 464",
         "output: 16 × 112 × 112 of 4 bytes = 802,816 bytes",
         "receptive field: 1 + (3 − 1) × 1 px a step = 3 px",
     ]
+
+
+@pytest.mark.parametrize("name", ["lenet-5", "googlenet", "inception-v3", "efficientnet-b0", "densenet-121", "alexnet-2012"])
+def test_totals_are_those_of_the_list_and_of_the_rows(name: str) -> None:
+    """Auxiliary heads are in neither, and a network has the classes that it was published with."""
+    cost, row = cost_of(name), arch_named(name)
+    assert (cost.parameters, cost.macs) == (row.parameters, row.macs)
+    assert cost.parameters == sum(layer.parameters for layer in cost.layers)
+    assert cost.activation_peak in {layer.name for layer in cost.layers}
 
 
 def file_of(folder: Path, op: str) -> Path:
@@ -61,6 +76,28 @@ def file_of(folder: Path, op: str) -> Path:
 def test_a_file_is_costed_and_what_nobody_counts_is_said(tmp_path: Path) -> None:
     assert "a.onnx at 8 px: 12 parameters, 768 multiply-adds" in edgecnn("cost", str(file_of(tmp_path, "Conv")))[1]
     assert "not counted: 1 × Einsum" in edgecnn("cost", str(file_of(tmp_path, "Einsum")))[1]
+
+
+def test_a_file_in_integers_costs_what_residency_counts(tmp_path: Path) -> None:
+    def constant(name: str, values: Any, kind: type = np.float32) -> onnx.TensorProto:
+        return numpy_helper.from_array(np.array(values, kind), name)
+
+    constants = [
+        constant("scale", 0.1), constant("zero", 0, np.uint8), constant("weight", np.ones((8, 3, 3, 3)), np.uint8),
+        constant("bias", np.zeros(8), np.int32),
+    ]  # fmt: skip
+    operands = ["image", "scale", "zero", "weight", "scale", "zero", "scale", "zero", "bias"]
+    node = helper.make_node("QLinearConv", operands, ["logits"], name="only", strides=[2, 2])
+    image = helper.make_tensor_value_info("image", TensorProto.UINT8, ["batch", 3, 11, 11])
+    logits = helper.make_tensor_value_info("logits", TensorProto.UINT8, None)
+    model = helper.make_model(
+        helper.make_graph([node], "net", [image], [logits], constants), opset_imports=[helper.make_opsetid("", 20)]
+    )
+    onnx.save(model, tmp_path / "a.onnx")
+    cost = cost_of_file(tmp_path / "a.onnx")
+    assert cost.macs == mac_table(model).total == 8 * 5 * 5 * 27
+    assert [(layer.parameters, layer.receptive_field_px) for layer in cost.layers] == [(8 * 27 + 8, 3)]
+    assert cost.not_counted == {}
 
 
 def test_bad_input_is_one_line_and_exit_2(tmp_path: Path) -> None:

@@ -13,6 +13,11 @@ def test_an_unknown_layer_is_answered_with_the_nearest() -> None:
     )
 
 
+def test_the_beginning_of_a_name_is_answered_with_what_is_in_it() -> None:
+    hint = UnknownLayer(network="lenet-5", layer="c3", known=("c1", "c3.parts.0", "c5")).hint
+    assert hint == "did you mean c3.parts.0? `edgecnn cost lenet-5` lists all 3"
+
+
 def test_a_file_that_leaves_its_sizes_open_is_named() -> None:
     error = CostUnknown(path=Path("a.onnx"), because="it has no input of a fixed size besides the batch")
     assert (
@@ -30,8 +35,9 @@ def test_a_text_that_is_no_budget_is_answered_with_three_that_are() -> None:
 def test_a_budget_under_every_scale_says_what_the_smallest_takes() -> None:
     smallest = SimpleNamespace(parameters=500_000, macs=2_000_000, memory_bytes=3_000_000)
     assert BudgetTooSmall(arch="resnet-18", budgets={"params": 1000}, smallest=smallest).line() == (
-        "no scale of resnet-18 is inside params 1,000: the smallest on the compound rule has macs 2,000,000, params 500,000, "
-        "memory 3,000,000 — larger budgets, or a smaller network with --arch [budget-too-small]"
+        "no scale of resnet-18 on the compound rule is inside params 1,000: the smallest of them has macs 2,000,000, "
+        "params 500,000, memory 3,000,000 — larger budgets, a smaller network with --arch, or one off the rule: "
+        "edgecnn cost resnet-18 --scale depth=0.5,width=0.25 [budget-too-small]"
     )
 
 

@@ -34,6 +34,10 @@ def test_a_width_that_rounds_to_nothing_names_the_least_one() -> None:
     )
 
 
+def test_a_step_along_the_rule_that_is_too_small_is_answered_with_a_step() -> None:
+    assert ResolutionUnderStride(arch="resnet-18", scale="phi=-9", resolution_px=20, stride=32).hint == "a larger phi"
+
+
 def test_an_input_smaller_than_the_stride_is_named() -> None:
     error = ResolutionUnderStride(arch="resnet-18", scale="resolution=16", resolution_px=16, stride=32)
     assert error.line() == (

@@ -14,6 +14,8 @@ from edgecnn.errors.training import (
     ClassesDiffer,
     HeadNotFitting,
     NoDistributedTorch,
+    NothingFromScratch,
+    NothingInEpochs,
     NothingToShare,
     NothingToTrainOn,
     NothingToTransfer,
@@ -87,6 +89,22 @@ def test_only_what_is_frozen_can_be_unfrozen() -> None:
     assert NothingToUnfreeze(beside="--transfer head", because="nothing but the head learns").line() == (
         "train.unfreeze=groups does not go with --transfer head: nothing but the head learns — leave one of them out"
         " [nothing-to-unfreeze]"
+    )
+
+
+def test_a_recipe_for_random_weights_needs_some() -> None:
+    assert NothingFromScratch(recipe="modern").line() == (
+        "train.scratch=modern would change nothing: it says how random weights are trained, and training begins from pretrained"
+        " ones — leave it out, or --transfer scratch [nothing-from-scratch]"
+    )
+
+
+def test_epochs_need_a_network_that_learns() -> None:
+    error = NothingInEpochs(epochs=7, beside="train.head=svm", instead="it is fitted in one go")
+    assert error.line() == (
+        "train.epochs=7 does not go with train.head=svm: these are passes of the whole network, of which the head alone learns;"
+        " it is fitted in one go — leave one of them out; --set train.epochs=0 beside a recipe that states them"
+        " [nothing-in-epochs]"
     )
 
 

@@ -136,7 +136,7 @@ def test_the_arithmetic_is_said_in_full() -> None:
     layer = cost(lambda: nn.Sequential(nn.Conv2d(3, 8, 3, 2), nn.Conv2d(8, 4, 3, dilation=2)), 21).layers[1]
     assert layer.arithmetic == (
         "multiply-adds: 4 × 6 × 6 outputs of 8 × 3 × 3 products each = 10,368",
-        "parameters: 292 = 292",
+        "parameters: 4 × 8 × 3 × 3 weights + 4 biases = 292",
         "output: 4 × 6 × 6 of 4 bytes = 576 bytes",
         "receptive field: 3 + (3 − 1) × 2 × 2 px a step = 11 px",
     )

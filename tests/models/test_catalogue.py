@@ -9,7 +9,7 @@ import torchvision
 
 from edgecnn.errors.models import UnknownArch
 from edgecnn.models.catalogue import all_archs, arch_named, pixel_recipe
-from edgecnn.models.networks import build_network, head_of, parameter_count
+from edgecnn.models.networks import build_network, head_of, parameter_count, shipped_parameter_count
 from edgecnn.models.rows.normalization import HALF
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.preprocessing import PixelRecipe
@@ -24,9 +24,8 @@ FROM_TORCHVISION = pytest.mark.parametrize(
 def test_parameter_count_is_the_declared_one(spec: ArchSpec) -> None:
     with torch.device("meta"):
         network = build_network(spec, spec.classes)
-    beside = {name.partition(".")[0] for name in spec.auxiliary.heads} if spec.auxiliary else set()
-    left_out = sum(p.numel() for name, p in network.named_parameters() if name.partition(".")[0] in beside)
-    assert (parameter_count(network) - left_out, left_out) == (spec.parameters, spec.left_out)
+    shipped = shipped_parameter_count(network, spec)
+    assert (shipped, parameter_count(network) - shipped) == (spec.parameters, spec.left_out)
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,15 @@ from functools import cache
 import pytest
 import torch
 
+from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.models import UnknownArch
-from edgecnn.errors.scaling import NothingToScale, ResolutionUnderStride, ScaleContradictsResolution, ScaleLeavesNoChannel
+from edgecnn.errors.scaling import (
+    NothingToScale,
+    ResolutionUnderStride,
+    ScaleContradictsResolution,
+    ScaleInvalid,
+    ScaleLeavesNoChannel,
+)
 from edgecnn.models.catalogue import all_archs, arch_named
 from edgecnn.models.compound import EFFICIENTNET, RULES, formula, scaled, settled
 from edgecnn.models.families.scaled import blocks_of, scaled_network
@@ -69,8 +76,7 @@ def test_others_are_scaled_by_the_same_rounding(name: str) -> None:
     before, after = (blocks_of(arch_named(each)) for each in (name, found.spec.name))
     assert [len(group) for group in after] == [-(-12 * len(group) // 10) for group in before]
     kernels = [shape for tensor, shape in shapes(found.spec.name).items() if len(shape) == 4 and tensor != "conv1.weight"]
-    squeezes = "mobilenet-v3" in name  # a squeeze takes a quarter of the channels, rounded to 8 too
-    assert all(shape[0] % 8 == 0 for shape in kernels) or not squeezes
+    assert all(shape[0] % 8 == 0 for shape in kernels)  # a squeeze too, which takes a quarter of the channels
 
 
 def test_mobilenet_v2_keeps_its_last_layer_when_it_gets_narrower_as_its_paper_does() -> None:
@@ -85,10 +91,29 @@ def test_a_scaled_network_is_found_by_the_name_that_reports_show() -> None:
     assert scaled(spec, CompoundScale(depth=2), 224).spec.name == "efficientnet-b0-d2.4-w0.75"
 
 
-@pytest.mark.parametrize("name", ["efficientnet-b9-d1.2-w1", "efficientnet-b0-d0-w1", "efficientnet-b0-d1.2"])
+@pytest.mark.parametrize("name", ["efficientnet-b9-d1.2-w1", "vgg-16-d1-w0.5", "efficientnet-b0-d1.2"])
 def test_what_only_looks_like_such_a_name_is_no_network(name: str) -> None:
     with pytest.raises(UnknownArch):
         arch_named(name)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "ref"),
+    [
+        ("d0-w1", "scale-invalid"), ("d0.00001-w1", "scale-invalid"), ("d20-w1", "scale-invalid"),
+        ("d1-w0.001", "scale-leaves-no-channel"),
+    ],
+)  # fmt: skip
+def test_an_impossible_scale_is_refused_by_its_networks_name_as_by_itself(suffix: str, ref: str) -> None:
+    with pytest.raises(EdgecnnError) as refused:
+        arch_named(f"resnet-18-{suffix}")
+    assert refused.value.ref == ref
+
+
+@pytest.mark.parametrize(("own", "more"), [("d4-w1", "depth=3"), ("d0.01-w1", "depth=0.001"), ("d1-w4", "width=4")])
+def test_two_scales_together_are_bounded_as_one_is(own: str, more: str) -> None:
+    with pytest.raises(ScaleInvalid, match=f"resnet-18-{own} would have {more.partition('=')[0]} × "):
+        settled(arch_named(f"resnet-18-{own}"), more, None, 224)
 
 
 def test_without_depth_and_width_the_network_stays_as_it_was_published() -> None:

@@ -103,8 +103,8 @@ def test_the_last_groups_learn_and_the_first_stay(given: Given, weights: Path, t
     told = json.loads((tmp_path / "history.json").read_text())
     assert [phase["name"] for phase in told["phases"]] == ["head", "finetune"]
     assert torch.equal(made["features.0.0.weight"], _of(began, "features.0.0.weight", weights))
-    if told["best"]["phase"] == "finetune":
-        assert any(not torch.equal(made[name], _of(began, name, weights)) for name in made if name.startswith("features.17."))
+    learned = any(not torch.equal(made[name], _of(began, name, weights)) for name in made if name.startswith("features.17."))
+    assert learned == (told["best"]["phase"] == "finetune")
 
 
 def test_auto_may_come_to_scratch_on_the_terms_of_scratch(decided: Path, given: Given, weights: Path, tmp_path: Path) -> None:
@@ -116,6 +116,24 @@ def test_auto_may_come_to_scratch_on_the_terms_of_scratch(decided: Path, given: 
     told = json.loads((out / "history.json").read_text())
     assert [(phase["name"], len(phase["epochs"])) for phase in told["phases"]] == [("scratch", 1)]
     assert told["initial"]["kind"] == "random"
+
+
+def test_where_layers_were_lost_all_is_trained_as_what_inherits(
+    decided: Path, given: Given, weights: Path, tmp_path: Path
+) -> None:
+    terms = {"epochs": 1, "learning_rate": 4e-3, "augment": [{"kind": "flip"}], "batch_size": 32, "label_smoothing": 0.1}
+    roles = given.roles(weights)
+    settings = {"forced": {"mode": "inherit", **terms}, "auto": {"mode": "finetune", "transfer": "auto", "relearned": terms}}
+    (tmp_path / "probe").mkdir()
+    (tmp_path / "probe" / "transfer.json").write_bytes((_deciding(decided, tmp_path, "all") / "transfer.json").read_bytes())
+    for name, asked in settings.items():
+        (tmp_path / name).mkdir()
+        more = {"transfer": tmp_path / "probe"} if name == "auto" else {}
+        stage(f"{LITE}-d0.5-w0.5", **asked).make({**roles, **more}, tmp_path / name, Heard())
+    forced, auto = files_of(tmp_path / "forced"), files_of(tmp_path / "auto")
+    assert forced["weights.safetensors"] == auto["weights.safetensors"]
+    told = json.loads((tmp_path / "auto" / "history.json").read_text())
+    assert told["inheritance"]["inherited"] > 0 and told["transfer"].startswith("transfer auto is")
 
 
 @pytest.mark.parametrize("arch", sorted({spec.family: spec.name for spec in all_archs()}.values()))
