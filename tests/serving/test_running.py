@@ -1,65 +1,92 @@
-"""What ends a server: nothing that asks it to is lost, wherever Python happens to be."""
+"""What ends a server: nothing that asks it to is lost, wherever Python happens to be.
+
+Signals are sent in processes of their own: one that holds every runtime of a whole test run was ended by them without a word.
+"""
 
 from __future__ import annotations
 
+import json
+import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.house.source_tree import ROOT
+
+BEGINS = """
+import json, signal, sys
+from pathlib import Path
 from edgecnn.render.progress import Quiet
 from edgecnn.serving.running import Terminated, ToServe, endings_heeded, photo_server
 
-
-class Interrupted:
-    """Is told to end in a place where Python drops what a handler raises."""
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-
-    def __del__(self) -> None:
-        signal.raise_signal(self.number)
+asked, number = ToServe(Path(sys.argv[1])), int(sys.argv[2])
+said = []
 
 
-@pytest.mark.timeout(60)  # without it, a server that is never told to end
-@pytest.mark.parametrize(("number", "ending"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Terminated)])
-def test_an_ending_that_python_dropped_still_ends_the_server(
-    whole: Path, monkeypatch: pytest.MonkeyPatch, number: int, ending: type[BaseException]
-) -> None:
-    dropped: list[type[BaseException] | None] = []
-    monkeypatch.setattr(sys, "unraisablehook", lambda about: dropped.append(about.exc_type))
-    before = signal.signal(number, signal.default_int_handler)
+def raised(ask):
     try:
-        with endings_heeded() as endings, photo_server(ToServe(whole), Quiet(), print) as (server, _):
-            Interrupted(number)
-            assert dropped == [ending]
-            with pytest.raises(ending):
-                server.serve_until(endings.check)
-    finally:
-        signal.signal(number, before)
+        ask()
+    except BaseException as ending:
+        return type(ending).__name__
+"""
+
+DROPPED = f"""{BEGINS}
+class Interrupted:  # in a place where Python drops what a handler raises
+    def __del__(self):
+        signal.raise_signal(number)
 
 
-@pytest.mark.timeout(60)
+sys.unraisablehook = lambda about: said.append(about.exc_type.__name__)
+with endings_heeded() as endings, photo_server(asked, Quiet(), print) as (server, _):
+    Interrupted()
+    said.append(raised(lambda: server.serve_until(endings.check)))
+print(json.dumps(said))
+"""
+
+LOOKED_AT = f"""{BEGINS}
+with endings_heeded() as endings, photo_server(asked, Quiet(), print) as (server, _):
+    endings.check()
+    signal.raise_signal(number)
+    said.append(raised(lambda: server.serve_until(endings.check)))
+    said.append(raised(lambda: signal.raise_signal(number)))
+print(json.dumps(said))
+"""
+
+DEAF = f"""{BEGINS}
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+terminated = signal.getsignal(signal.SIGTERM)
+with endings_heeded() as endings:
+    said += [signal.getsignal(signal.SIGINT) is signal.SIG_IGN, signal.getsignal(signal.SIGTERM) == endings.heed]
+    endings.check()
+said += [signal.getsignal(signal.SIGINT) is signal.SIG_IGN, signal.getsignal(signal.SIGTERM) == terminated]
+print(json.dumps(said))
+"""
+
+
+def said_by(program: str, bundle: Path, number: int) -> Any:
+    """What a program prints that hears Ctrl-C however the tests were started."""
+    hears = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    command = [sys.executable, "-c", hears + program, str(bundle), str(int(number))]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize(("number", "ending"), [(signal.SIGINT, "KeyboardInterrupt"), (signal.SIGTERM, "Terminated")])
+def test_an_ending_that_python_dropped_still_ends_the_server(whole: Path, number: int, ending: str) -> None:
+    """The first is Python's dropping it, the second the server's ending all the same."""
+    assert said_by(DROPPED, whole, number) == [ending, ending]
+
+
 def test_while_it_serves_nothing_is_raised_but_where_it_looks(whole: Path) -> None:
     """Raised inside the loop, it would be taken for a failure of the request that was just accepted."""
-    with endings_heeded() as endings, photo_server(ToServe(whole), Quiet(), print) as (server, _):
-        endings.check()
-        signal.raise_signal(signal.SIGTERM)
-        with pytest.raises(Terminated):
-            server.serve_until(endings.check)
-        with pytest.raises(Terminated):  # whoever asks again does not wait
-            signal.raise_signal(signal.SIGTERM)
+    assert said_by(LOOKED_AT, whole, signal.SIGTERM) == ["Terminated", "Terminated"]
 
 
-def test_who_was_started_deaf_to_ctrl_c_stays_so_and_handlers_come_back() -> None:
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    terminated = signal.getsignal(signal.SIGTERM)
-    try:
-        with endings_heeded() as endings:
-            assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-            assert signal.getsignal(signal.SIGTERM) is not terminated
-            endings.check()
-        assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == (signal.SIG_IGN, terminated)
-    finally:
-        signal.signal(signal.SIGINT, before)
+def test_who_was_started_deaf_to_ctrl_c_stays_so_and_handlers_come_back(whole: Path) -> None:
+    assert said_by(DEAF, whole, signal.SIGINT) == [True, True, True, True]
