@@ -14,7 +14,7 @@ from pathlib import Path
 
 from benchmarks.accuracy.pairing import Gain, gain
 from benchmarks.accuracy.results import FOLDER, RunResult, read_all
-from benchmarks.accuracy.studies import ALL, AUTO, DEPTH, FASHION, FORCED, HEAD, LAST, STUDIES, Study
+from benchmarks.accuracy.studies import ALL, AUTO, DEPTH, FORCED, HEAD, LAST, STUDIES, Study
 from benchmarks.marked_sections import renew
 
 README = Path(__file__).with_name("README.md")
@@ -84,7 +84,7 @@ def differences(rows: Rows) -> str:
     compared: list[tuple[Study, Study]] = []
     for place in (0, 1):
         compared += [(HEAD[place], ALL[place]), (HEAD[place], LAST[place]), (LAST[place], ALL[place])]
-    compared += [(DEPTH[1], DEPTH[0]), (FASHION[0], FASHION[1])]
+    compared.append((DEPTH[1], DEPTH[0]))
     head = ["data", "row", "ahead of", "runs", "answers", "only it is right", "only the other", "pp (95 %)", "pp by image (95 %)"]
     lines = [_row([*head, "supported"]), _row(["---"] * 10)]
     for first, second in compared:
