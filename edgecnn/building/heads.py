@@ -18,8 +18,7 @@ def require_something_frozen(asked: Recipe, mode: Mode, weights: str) -> None:
         return
     if mode != "finetune":
         raise NothingToUnfreeze(beside="training from scratch", because=f"every layer has to learn: {weights}")
-    if train.head != "linear" or train.transfer == "head":
-        beside = f"train.head={train.head}" if train.head != "linear" else "--transfer head"
+    if (beside := _head_alone(asked, mode)) is not None:
         raise NothingToUnfreeze(beside=beside, because="nothing but the head learns")
 
 
@@ -32,14 +31,9 @@ def require_something_shared(asked: Recipe, mode: Mode) -> None:
     train = asked.train
     if train.processes == 1:
         return
-    alone = {
-        "train.epochs=0": train.epochs == 0,
-        f"train.head={train.head}": mode == "finetune" and train.head != "linear",
-        "--transfer head": mode == "finetune" and train.transfer == "head",
-    }
-    for beside, holds in alone.items():
-        if holds:
-            raise NothingToShare(processes=train.processes, beside=beside)
+    beside = "train.epochs=0" if train.epochs == 0 else _head_alone(asked, mode)
+    if beside is not None:
+        raise NothingToShare(processes=train.processes, beside=beside)
 
 
 def require_something_from_scratch(asked: Recipe, mode: Mode) -> None:
@@ -59,15 +53,11 @@ def require_something_trained(asked: Recipe, mode: Mode) -> None:
     Raises:
         NothingInEpochs: names what leaves the rest of the network as it is.
     """
-    train = asked.train
-    if mode != "finetune" or not train.epochs:
-        return
-    if train.head != "linear":
-        raise NothingInEpochs(epochs=train.epochs, beside=f"train.head={train.head}", instead="it is fitted in one go")
-    if train.transfer == "head":
-        raise NothingInEpochs(
-            epochs=train.epochs, beside="--transfer head", instead="train.head_epochs says how long its head learns"
-        )
+    train, beside = asked.train, _head_alone(asked, mode)
+    if train.epochs and beside is not None:
+        fitted = train.head != "linear"
+        instead = "it is fitted in one go" if fitted else "train.head_epochs says how long its head learns"
+        raise NothingInEpochs(epochs=train.epochs, beside=beside, instead=instead)
 
 
 def require_fitting_head(asked: Recipe, mode: Mode, weights: str) -> None:
@@ -91,3 +81,13 @@ def require_fitting_head(asked: Recipe, mode: Mode, weights: str) -> None:
     if head == "knn" and learned:
         because = "votes of neighbours give no gradient to learn from"
         raise HeadNotFitting(head=head, beside="quantize.aware" if asked.quantize.aware else "[surgery]", because=because)
+
+
+def _head_alone(asked: Recipe, mode: Mode) -> str | None:
+    """What leaves all of a pretrained network but its head as it is, where anything that is asked does."""
+    train = asked.train
+    if mode != "finetune":
+        return None
+    if train.head != "linear":
+        return f"train.head={train.head}"
+    return "--transfer head" if train.transfer == "head" else None

@@ -19,8 +19,8 @@ MULTIPLY_TOO = (
 """Operators that multiply and are counted only where they are among ``INTEGER`` and ONNX can tell their shapes: a file with
 another one has more multiply-adds than its total."""
 _POOLS = ("MaxPool", "AveragePool", "LpPool")
-_LEARNED_INTEGERS = {"QLinearConv": (3, 8), "QLinearMatMul": (3,), "QGemm": (3, 6), "ConvInteger": (1,), "MatMulInteger": (1,)}
-"""Where weights and biases stand among the operands (onnx.ai/onnx/operators; QGemm: ONNX Runtime's docs/ContribOperators.md)."""
+_BIAS_PLACE = {"QLinearConv": 8, "QGemm": 6}
+"""Among the operands (onnx.ai/onnx/operators; QGemm: ONNX Runtime's docs/ContribOperators.md); the others have none."""
 _IN_PLACE = (
     *ACTIVATIONS, "Add", "BatchNormalization", "Cast", "Div", "Dropout", "Elu", "Flatten", "Gelu", "Identity", "Mul", "PRelu",
     "Reshape", "Softmax", "Squeeze", "Sub", "Swish", "Unsqueeze",
@@ -84,16 +84,19 @@ def _product(node: onnx.NodeProto, shapes: Mapping[str, list[int]]) -> Product |
 def _learned(node: onnx.NodeProto) -> Sequence[str]:
     """Operands that were learned; other constants are shapes, scales and bounds."""
     if node.op_type in INTEGER:
-        return [node.input[place] for place in _LEARNED_INTEGERS[node.op_type] if place < len(node.input)]
+        bias = _BIAS_PLACE.get(node.op_type, len(node.input))
+        return [node.input[weight_place(node)], *node.input[bias : bias + 1]]
     return node.input if node.op_type in (*COUNTED, "BatchNormalization", "PRelu", "LayerNormalization") else ()
 
 
 def _window(node: onnx.NodeProto, shapes: Mapping[str, list[int]]) -> Window | None:
     if "Conv" in (node.op_type, INTEGER.get(node.op_type)):
-        kernel: Sequence[int] = shapes[node.input[weight_place(node)]][2:]
+        kernel: Sequence[int] = shapes.get(node.input[weight_place(node)], ())[2:]
     elif node.op_type in _POOLS:
         kernel = _ints(node, "kernel_shape")
     else:
+        return None
+    if not kernel:  # of an integer one that is not counted either
         return None
     window = Window(max(kernel), max(_ints(node, "strides"), default=1), max(_ints(node, "dilations"), default=1))
     return window._replace(pad=_pad(node, shapes, window))

@@ -108,8 +108,9 @@ def scaled(spec: ArchSpec, scale: CompoundScale, base_px: int) -> Scaled:
     if rule is None:
         raise NothingToScale(arch=spec.name, families=tuple(RULES))
     multipliers, resolution = _settled(spec, rule, scale, base_px)
-    _require_bounds(spec, scale, multipliers)
-    narrowest = rule.narrowest * coefficients_of(spec).width * (spec.scale.width if spec.scale else 1)
+    own = spec.scale or Multipliers()
+    _require_bounds(spec, scale, own, multipliers)
+    narrowest = rule.narrowest * coefficients_of(spec).width * own.width
     if narrowest * multipliers.width < LEAST_CHANNELS:
         raise ScaleLeavesNoChannel(arch=spec.name, scale=scale.text(), width=multipliers.width, narrowest=narrowest)
     if not rule.stride <= resolution <= LARGEST_PX:
@@ -212,8 +213,7 @@ def _settled(spec: ArchSpec, rule: Rule, scale: CompoundScale, base_px: int) -> 
     return formula(phi), _to_step(base_px * GAMMA**phi)
 
 
-def _require_bounds(spec: ArchSpec, scale: CompoundScale, multipliers: Multipliers) -> None:
-    own = spec.scale or Multipliers()
+def _require_bounds(spec: ArchSpec, scale: CompoundScale, own: Multipliers, multipliers: Multipliers) -> None:
     for name, product in (("depth", own.depth * multipliers.depth), ("width", own.width * multipliers.width)):
         if not 10**-DECIMALS <= product <= LARGEST_MULTIPLIER:
             because = f"{spec.name} would have {name} × {product:g}, and {10**-DECIMALS:g} to {LARGEST_MULTIPLIER:g} is possible"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import signal
 import subprocess
@@ -14,7 +13,7 @@ import pytest
 from tests.building.builds import CLASSES, Place
 from tests.house.child import child
 from tests.house.environments import Environment, built_wheel, environment_of
-from tests.serving.asking import predicted
+from tests.serving.asking import announced, predicted
 
 
 @pytest.fixture(scope="module")
@@ -88,11 +87,7 @@ def test_a_bundle_is_zipped_verified_and_served(alone: Environment, place: Place
     photo = (place.photos / CLASSES[1] / "000.png").read_bytes()
     serving = [str(alone.command), "serve", "mine.zip", "--json"]
     with child(serving, cwd=place.folder, env=variables(alone, place)) as process:
-        assert process.stdout is not None
-        lines = []
-        while (line := process.stdout.readline()) not in ("}\n", ""):
-            lines.append(line)
-        url = json.loads("".join([*lines, "}"]))["url"]
+        url = announced(process)["url"]
         assert {each["label"] for each in predicted(url, photo)["labels"]} == set(CLASSES)
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 130

@@ -20,7 +20,7 @@ from edgecnn.values.serving import Served
 from tests.building.bundle.sealed import KIT, KIT_FOLDER, copied, published, zipped
 from tests.house.child import child
 from tests.house.source_tree import ROOT
-from tests.serving.asking import predicted
+from tests.serving.asking import announced, predicted
 
 UNSIGNED = "edgecnn: warning: it is not signed: whoever changed a file could have changed bundle.json too\n"
 
@@ -44,11 +44,7 @@ def test_it_answers_until_it_is_ended_and_leaves_nothing_of_a_zip_behind(
     archive, unpacked = zipped(whole, tmp_path / "x.zip"), tmp_path / "tmp"
     unpacked.mkdir()
     with started(unpacked, archive, "--json") as process:
-        assert process.stdout is not None
-        lines = []
-        while (line := process.stdout.readline()) not in ("}\n", ""):
-            lines.append(line)
-        facts = json.loads("".join([*lines, "}"]))
+        facts = announced(process)
         assert facts["url"].startswith("http://127.0.0.1:")
         assert (facts["candidate"], facts["classes"]) == (KIT, 4)
         photo = (whole / KIT_FOLDER / "golden/card.png").read_bytes()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+from subprocess import Popen
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -32,6 +33,15 @@ def ask(server: PhotoServer, method: str, path: str, body: bytes | None = None, 
 def predicted(url: str, photo: bytes) -> Any:
     """What a server in another process answers; ``urllib`` would send it through a proxy where one is configured."""
     return ask_at(urlsplit(url).netloc, "POST", "/predict", photo).said
+
+
+def announced(process: Popen[str]) -> Any:
+    """The JSON that ``serve --json`` prints once it listens."""
+    assert process.stdout is not None
+    lines = []
+    while (line := process.stdout.readline()) not in ("}\n", ""):
+        lines.append(line)
+    return json.loads("".join([*lines, "}"]))
 
 
 def ask_at(place: str, method: str, path: str, body: bytes | None, **headers: str) -> Reply:

@@ -8,13 +8,13 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.house.child import child
 from tests.house.source_tree import ROOT
 
 BEGINS = """
@@ -68,13 +68,12 @@ print(json.dumps(said))
 
 
 def said_by(program: str, bundle: Path, number: int) -> Any:
-    """What a program prints that hears Ctrl-C however the tests were started."""
-    hears = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-    command = [sys.executable, "-c", hears + program, str(bundle), str(int(number))]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    """What a program prints."""
+    command = [sys.executable, "-c", program, str(bundle), str(int(number))]
+    with child(command, env={**os.environ, "PYTHONPATH": str(ROOT)}) as process:
+        said, talk = process.communicate(timeout=120)
+    assert process.returncode == 0, talk
+    return json.loads(said)
 
 
 @pytest.mark.parametrize(("number", "ending"), [(signal.SIGINT, "KeyboardInterrupt"), (signal.SIGTERM, "Terminated")])

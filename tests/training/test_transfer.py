@@ -124,7 +124,7 @@ def test_where_layers_were_lost_all_is_trained_as_what_inherits(
     terms = {"epochs": 1, "learning_rate": 4e-3, "augment": [{"kind": "flip"}], "batch_size": 32, "label_smoothing": 0.1}
     roles = given.roles(weights)
     settings = {"forced": {"mode": "inherit", **terms}, "auto": {"mode": "finetune", "transfer": "auto", "relearned": terms}}
-    (tmp_path / "probe").mkdir()
+    (tmp_path / "probe").mkdir()  # without features, which are those of the unscaled network
     (tmp_path / "probe" / "transfer.json").write_bytes((_deciding(decided, tmp_path, "all") / "transfer.json").read_bytes())
     for name, asked in settings.items():
         (tmp_path / name).mkdir()
