@@ -8,7 +8,7 @@ from edgecnn.errors.base import EdgecnnError, ExitCode
 
 
 class TrainingDiverged(EdgecnnError):
-    """Raised when the loss is no number any more. The best checkpoint until then stays where resume finds it."""
+    """Raised when the loss or an answer is no number any more. The best checkpoint until then stays where resume finds it."""
 
     ref = "training-diverged"
 
@@ -16,7 +16,7 @@ class TrainingDiverged(EdgecnnError):
         kept = f"; the best checkpoint so far is kept in {best}" if best else ""
         super().__init__(
             what=f"training diverged in phase {phase}, epoch {epoch}, batch {batch}",
-            because=f"the loss is not a finite number{kept}",
+            because=f"the loss or an answer after it is not a finite number{kept}",
             hint=f"lower --set {setting}, for instance to a third",
         )
 

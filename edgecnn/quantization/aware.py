@@ -109,7 +109,7 @@ class _Course:
         phase = _phase(self.settings)
         with within_memory(network, phase, len(self.material.squares), on="cpu"):
             result = run_phase(network, nn.Module(), phase, self.material)
-        network.load_state_dict(load_file(best_file(self.material.folder, phase)))
+        network.load_state_dict(load_file(best_file(self.material.folder, phase.name)))
         return result
 
     def export(self, network: Exported, out: Path) -> ExportCheck:

@@ -63,7 +63,7 @@ def run_phase(network: nn.Module, head: nn.Module, phase: Phase, material: Mater
         epochs.append(_epoch(moving, phase, material, len(epochs), drops))
         if material.team.leads:
             if _best(epochs, phase, to_beat) == len(epochs) - 1:
-                write_tensors(moving.average.state_dict(), best_file(material.folder, phase))
+                write_tensors(moving.average.state_dict(), best_file(material.folder, phase.name))
             save_checkpoint(file, moving, epochs)
         tell_epochs(material.tell, phase.name, epochs[-1:])
     best = _best(epochs, phase, to_beat)
@@ -71,9 +71,9 @@ def run_phase(network: nn.Module, head: nn.Module, phase: Phase, material: Mater
     return PhaseResult(tuple(epochs), None if best is None else _best_facts(epochs[best], phase), stopped)
 
 
-def best_file(folder: Path, phase: Phase) -> Path:
-    """Where a phase keeps its best weights."""
-    return folder / f"{phase.name}.best.safetensors"
+def best_file(folder: Path, phase: str) -> Path:
+    """Where a phase of that name keeps its best weights."""
+    return folder / f"{phase}.best.safetensors"
 
 
 def _best_facts(facts: EpochFacts, phase: Phase) -> BestFacts:
@@ -159,8 +159,9 @@ def _epoch(moving: Moving, phase: Phase, material: Material, epoch: int, drops: 
 
 
 def _diverged(phase: Phase, material: Material, epoch: int, batch: int) -> TrainingDiverged:
-    best = best_file(material.folder, phase)
-    kept = best if best.exists() else None
+    own = best_file(material.folder, phase.name)
+    before = next(material.folder.glob(best_file(Path(), "*").name), None)  # of the phase that this one had yet to beat
+    kept = own if own.exists() else before
     return TrainingDiverged(phase=phase.name, epoch=epoch, batch=batch, best=kept, setting=phase.rate_setting)
 
 

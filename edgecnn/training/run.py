@@ -141,7 +141,7 @@ def _from_scratch(spec: ArchSpec, settings: TrainSettings, inputs: TrainingInput
     begun = beginner(settings, unlearned(spec, settings, inputs))
     result = _learned(begun, settings, inputs, material)
     if result.best is not None:
-        begun.network.load_state_dict(load_file(best_file(material.folder, begun.phase)))
+        begun.network.load_state_dict(load_file(best_file(material.folder, begun.phase.name)))
     return _Course(begun.network, (PhaseFacts(name=begun.phase.name, epochs=result.epochs),), result.best, result.stopped)
 
 
@@ -185,8 +185,9 @@ def _from_weights(spec: ArchSpec, settings: TrainSettings, inputs: TrainingInput
     begun = beginner(settings, network)
     phase = begun.phase
     beaten = of_head.best.standing if of_head.best else -1.0
-    head_alone = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    write_tensors(network.state_dict(), best_file(material.folder, HEAD))
     result = _learned(begun, settings, inputs, material, to_beat=beaten)
-    network.load_state_dict(head_alone if result.best is None else load_file(best_file(material.folder, phase)))
+    better = HEAD if result.best is None else phase.name
+    network.load_state_dict(load_file(best_file(material.folder, better)))
     phases = (PhaseFacts(name=HEAD, epochs=of_head.epochs), PhaseFacts(name=phase.name, epochs=result.epochs))
     return _Course(network, phases, result.best or of_head.best, result.stopped)

@@ -65,7 +65,7 @@ def make_surgery(settings: SurgerySettings, inputs: TrainingInputs, out: Path, t
         phase = _phase(settings)
         with within_memory(network, phase, len(material.squares)):
             result = run_phase(network, nn.Module(), phase, material)
-        network.load_state_dict(load_file(best_file(resume, phase)))
+        network.load_state_dict(load_file(best_file(resume, phase.name)))
         # in the usual memory order: from the channels-last one of training the exporter makes a Gather after each mean
         make_trunk(copy.deepcopy(network).to(memory_format=torch.contiguous_format), request, out, tell)
         facts = {

@@ -30,7 +30,7 @@ from edgecnn.errors.training import (
 def test_a_diverged_training_names_the_batch_and_what_is_kept() -> None:
     error = TrainingDiverged(phase="scratch", epoch=3, batch=17, best=Path("/r/best.safetensors"))
     assert error.line() == (
-        "training diverged in phase scratch, epoch 3, batch 17: the loss is not a finite number;"
+        "training diverged in phase scratch, epoch 3, batch 17: the loss or an answer after it is not a finite number;"
         " the best checkpoint so far is kept in /r/best.safetensors"
         " — lower --set train.learning_rate, for instance to a third [training-diverged]"
     )
@@ -39,7 +39,7 @@ def test_a_diverged_training_names_the_batch_and_what_is_kept() -> None:
 def test_an_early_divergence_promises_no_checkpoint() -> None:
     error = TrainingDiverged(phase="scratch", epoch=0, batch=0, best=None)
     assert error.line() == (
-        "training diverged in phase scratch, epoch 0, batch 0: the loss is not a finite number"
+        "training diverged in phase scratch, epoch 0, batch 0: the loss or an answer after it is not a finite number"
         " — lower --set train.learning_rate, for instance to a third [training-diverged]"
     )
 
@@ -176,5 +176,5 @@ def test_its_class_need_not_be_imported_here() -> None:
 @pytest.mark.parametrize("place", [{"module": "os"}, {"module": "edgecnn.errors.nowhere"}, {"class": "Path"}, {"class": "Gone"}])
 def test_where_its_class_is_not_found_its_text_is_told(place: dict[str, str]) -> None:
     kept = TrainingDiverged(phase="scratch", epoch=3, batch=17, best=None).kept()
-    with pytest.raises(LookupError, match="epoch 3, batch 17: the loss is not a finite number"):
+    with pytest.raises(LookupError, match="epoch 3, batch 17: the loss or an answer after it is not a finite number"):
         error_again({**kept, **place})

@@ -168,6 +168,16 @@ def test_a_loss_that_is_no_number_is_named_and_the_state_is_kept(given: Given, t
     assert not (tmp_path / "weights.safetensors").exists()
 
 
+def test_a_fine_tuning_that_diverges_at_once_leaves_the_head_alone(given: Given, weights: Path, tmp_path: Path) -> None:
+    with pytest.raises(TrainingDiverged, match="phase finetune, epoch 0, batch") as told:
+        made(stage(LITE, mode="finetune", learning_rate=1e20, weight_decay=0.0), given.roles(weights), tmp_path)
+    kept = tmp_path / "resume" / "head.best.safetensors"
+    assert str(kept) in told.value.line()
+    network = build_network(arch_named(LITE), 10)
+    load_state(network, kept)
+    assert all(tensor.isfinite().all() for tensor in network.state_dict().values())
+
+
 @pytest.mark.parametrize(("role", "counts"), [("train", {"train": 0}), ("choose", {"choose": 0})])
 def test_an_empty_role_is_named_before_any_work(role: str, counts: dict[str, int], tmp_path: Path) -> None:
     empty = make_given(tmp_path, **counts)
