@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from edgecnn.values.catalogue import ListedArch
 
-COLUMNS = ("name", "year", "parameters", "MACs", "depth", "fp32 MiB", "px", "least px", "top-1 %", "top-5 %", "weights", "paper")
+COLUMNS = (
+    "name", "year", "parameters", "MACs", "depth", "fp32 MiB", "px", "least px", "top-1 %", "top-5 %", "weights", "paper",
+    "accuracy as in",
+)  # fmt: skip
 NONE = "–"
 
 
@@ -23,6 +26,7 @@ def arch_cells(row: ListedArch) -> tuple[str, ...]:
         percent(row.accuracy_top5),
         row.weights or (f"none; needs {', '.join(row.needs)}" if row.needs else "none"),
         row.paper,
+        row.accuracy_source or NONE,
     )
 
 
@@ -30,7 +34,7 @@ def footnotes() -> tuple[str, ...]:
     """What the columns mean, and what they are not."""
     return (
         "MACs: multiply-adds for one image at px. depth: convolutions and fully connected layers on the longest way.",
-        "top-1, top-5: as published, ImageNet-1k validation; none measured here; sources: --json. –: no published figure.",
+        "top-1, top-5: as published, ImageNet-1k validation; none measured here. –: no published figure.",
     )
 
 
