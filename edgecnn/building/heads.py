@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from edgecnn.errors.training import HeadNotFitting, NothingFromScratch, NothingInEpochs, NothingToShare, NothingToUnfreeze
+from edgecnn.errors.training import (
+    HeadNotFitting,
+    NothingFromScratch,
+    NothingInEpochs,
+    NothingInPrecision,
+    NothingToShare,
+    NothingToUnfreeze,
+)
 from edgecnn.models.defaults import Mode
 from edgecnn.values.recipe import Recipe
 
@@ -31,8 +38,7 @@ def require_something_shared(asked: Recipe, mode: Mode) -> None:
     train = asked.train
     if train.processes == 1:
         return
-    beside = "train.epochs=0" if train.epochs == 0 else _head_alone(asked, mode)
-    if beside is not None:
+    if (beside := _nothing_learns(asked, mode)) is not None:
         raise NothingToShare(processes=train.processes, beside=beside)
 
 
@@ -60,6 +66,17 @@ def require_something_trained(asked: Recipe, mode: Mode) -> None:
         raise NothingInEpochs(epochs=train.epochs, beside=beside, instead=instead)
 
 
+def require_something_rounded(asked: Recipe, mode: Mode) -> None:
+    """Refuse a precision of steps that nobody takes.
+
+    Raises:
+        NothingInPrecision: names what leaves the whole network as it is.
+    """
+    train = asked.train
+    if train.precision != "fp32" and (beside := _nothing_learns(asked, mode)) is not None:
+        raise NothingInPrecision(precision=train.precision, beside=beside)
+
+
 def require_fitting_head(asked: Recipe, mode: Mode, weights: str) -> None:
     """Refuse a contradiction before any time is spent.
 
@@ -81,6 +98,11 @@ def require_fitting_head(asked: Recipe, mode: Mode, weights: str) -> None:
     if head == "knn" and learned:
         because = "votes of neighbours give no gradient to learn from"
         raise HeadNotFitting(head=head, beside="quantize.aware" if asked.quantize.aware else "[surgery]", because=because)
+
+
+def _nothing_learns(asked: Recipe, mode: Mode) -> str | None:
+    """What leaves the network before its head as it is, where anything that is asked does."""
+    return "train.epochs=0" if asked.train.epochs == 0 else _head_alone(asked, mode)
 
 
 def _head_alone(asked: Recipe, mode: Mode) -> str | None:

@@ -6,6 +6,7 @@ from edgecnn.building.heads import (
     require_fitting_head,
     require_something_from_scratch,
     require_something_frozen,
+    require_something_rounded,
     require_something_shared,
     require_something_trained,
 )
@@ -32,7 +33,8 @@ def completed_training(asked: Recipe, arch: ArchSpec, images: int, weights: Weig
         NothingToTransfer: pretrained layers are to be kept, and there are none.
         HeadNotFitting: the head does not go with what else is asked.
         NothingToUnfreeze: layers are to begin one after another, and none is fine-tuned.
-        NothingToShare, NothingFromScratch, NothingInEpochs: what is asked of the whole network's training, and there is none.
+        NothingToShare, NothingInPrecision, NothingFromScratch, NothingInEpochs: what is asked of the whole network's training,
+            and there is none.
         TeacherNotFitting: a teacher would not be heard.
     """
     train = asked.train
@@ -42,6 +44,7 @@ def completed_training(asked: Recipe, arch: ArchSpec, images: int, weights: Weig
     require_fitting_head(asked, mode, weights.why)
     require_something_frozen(asked, mode, weights.why)
     require_something_shared(asked, mode)
+    require_something_rounded(asked, mode)
     require_something_from_scratch(asked, mode)
     require_something_trained(asked, mode)
     require_teachable(asked, mode)

@@ -199,6 +199,19 @@ class NothingInEpochs(EdgecnnError):
         )
 
 
+class NothingInPrecision(EdgecnnError):
+    """Raised in resolve where steps of the whole network are to compute in another precision and it takes none."""
+
+    ref = "nothing-in-precision"
+
+    def __init__(self, *, precision: str, beside: str) -> None:
+        super().__init__(
+            what=f"train.precision={precision} does not go with {beside}",
+            because="it is that of the whole network's steps, and there are none; a head on frozen features learns in fp32",
+            hint="leave one of them out",
+        )
+
+
 class HeadNotFitting(EdgecnnError):
     """Raised in resolve where a head that is fitted on frozen features is asked for beside what would change them."""
 

@@ -38,6 +38,7 @@ def finetune_phase(settings: TrainSettings) -> Phase:
         patience=settings.patience,
         seed=settings.seed,
         balance=settings.balance,
+        precision=settings.precision,
     )
 
 

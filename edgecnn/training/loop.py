@@ -6,13 +6,14 @@ import copy
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from edgecnn.errors.training import TrainingDiverged
+from edgecnn.training.arithmetic import computing_in
 from edgecnn.training.augment import Frame, draw_epoch, stream_seed
 from edgecnn.training.balance import class_weights, images_shown, label_loss
 from edgecnn.training.batches import batch_count, part_shown, shown
@@ -194,8 +195,12 @@ def _step(moving: Moving, phase: Phase, turn: _Turn, material: Material) -> floa
             found = found + phase.auxiliary_weight * loss_of(more)
         return found
 
+    def forward(images: Tensor) -> Any:
+        with computing_in(phase.precision):
+            return moving.network(images)
+
     moving.optimizer.zero_grad(set_to_none=True)
-    told = material.team.backward(moving.network, shown.images, turn.part, loss)
+    told = material.team.backward(forward, shown.images, turn.part, loss)
     moving.optimizer.step()
     return told
 

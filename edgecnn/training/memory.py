@@ -22,8 +22,10 @@ from edgecnn.errors.training import BatchTooLarge
 from edgecnn.runner.cgroups import read_limits
 from edgecnn.runner.procfs import ROOT, read_text
 from edgecnn.training.answers import answers_of
+from edgecnn.training.arithmetic import computing_in
 from edgecnn.training.batches import batch_count
 from edgecnn.training.phase import Phase
+from edgecnn.values.learning_precision import LearningPrecision
 
 _MIB = 2**20
 _SPARE = 0.9
@@ -39,18 +41,24 @@ def memory_limit_mib(root: Path = ROOT) -> float:
     return min(physical, read_limits(root).memory_mib or physical)
 
 
-def image_mib(network: nn.Module, side_px: int, on: Literal["meta", "cpu"] = "meta") -> float:
-    """What one image of a batch adds to what the backward pass reads, in MiB of fp32.
+def image_mib(
+    network: nn.Module, side_px: int, on: Literal["meta", "cpu"] = "meta", precision: LearningPrecision = "fp32"
+) -> float:
+    """What one image of a batch adds to what the backward pass reads, in MiB.
 
     What is counted is the storages that autograd saves for two and for four images, each once, whose difference knows no weights.
 
     Args:
         network: as it will learn; what is frozen saves less. It is not changed.
         side_px: of the images.
-        on: meta, where shapes are computed and no numbers; cpu for a network that looks at its numbers, as roundings do.
+        on: meta, where shapes are computed and no numbers; cpu for a network that looks at its numbers, as roundings do, and
+            wherever a precision is not fp32, since nothing is rounded on meta.
+        precision: that it will compute in.
     """
+    on = on if precision == "fp32" else "cpu"
     shapes = copy.deepcopy(network).to(on).train()
-    two, four = (_saved_bytes(shapes, torch.zeros(count, 3, side_px, side_px, device=on)) for count in (2, 4))
+    with computing_in(precision):
+        two, four = (_saved_bytes(shapes, torch.zeros(count, 3, side_px, side_px, device=on)) for count in (2, 4))
     return (four - two) / 2 / _MIB
 
 
@@ -72,7 +80,7 @@ def within_memory(
     """
     limit = memory_limit_mib()
     batch = _largest(images, phase.batch_size)
-    each = image_mib(network, max(phase.sizes_px, default=phase.shipped_px), on)
+    each = image_mib(network, max(phase.sizes_px, default=phase.shipped_px), on, phase.precision)
     weights = sum(parameter.numel() for parameter in network.parameters()) * 4 / _MIB
     # What is held here counts once: other processes hold weights of their own, but not the features that this one may hold.
     fixed = held_mib() + (processes - 1) * weights + processes * _beside_mib(network, phase)

@@ -9,6 +9,7 @@ from typing import Literal
 from edgecnn.values.augmentation import Augmentation
 from edgecnn.values.balance import Balance
 from edgecnn.values.base import Value
+from edgecnn.values.learning_precision import LearningPrecision
 
 
 class Phase(Value):
@@ -43,6 +44,8 @@ class Phase(Value):
     """plateau: the rate stays, and is divided by 10 each time ``patience`` epochs bring nothing better on ``choose``."""
     balance: Balance = "none"
     """Whether classes of unequal size count alike; of a phase that learns from labels."""
+    precision: LearningPrecision = "fp32"
+    """In which steps compute; the loss, the update, the average and what is judged are fp32."""
     told_as: str = "train"
     """What progress is reported under."""
     rate_setting: str = "train.learning_rate"

@@ -1,8 +1,7 @@
 """From random weights with few images and little time: small pictures first, one cycle of the rate, an averaged result.
 
 The sizes grow as in progressive learning (EfficientNetV2, arXiv:2104.00298, section 4): early epochs at half size cost about
-a quarter, and the last ones, at the shipped size, let the batch-norm statistics settle on it. Arithmetic is fp32: bf16 took
-longer than fp32 for depthwise convolutions in channels-last order, even where the processor has it.
+a quarter, and the last ones, at the shipped size, let the batch-norm statistics settle on it.
 
 That is the recipe ``short``. ``resnet`` is that of the ResNet paper (arXiv:1512.03385, section 3.4): SGD with momentum, its rate
 divided by 10 on plateaus, no average, no dropout. ``modern`` is ``short`` at full size throughout with a slower average, made for
@@ -44,6 +43,7 @@ def scratch_phase(settings: TrainSettings) -> Phase:
         patience=settings.patience,
         seed=settings.seed,
         balance=settings.balance,
+        precision=settings.precision,
         auxiliary_weight=spec.auxiliary.weight if spec.auxiliary else 0.0,
     )
     if settings.scratch == "short":

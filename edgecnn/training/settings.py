@@ -9,6 +9,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 from edgecnn.values.augmentation import Augmentations
 from edgecnn.values.balance import Balance
 from edgecnn.values.base import Value
+from edgecnn.values.learning_precision import LearningPrecision
 from edgecnn.values.preprocessing import Preprocessing
 from edgecnn.values.teacher import TeacherTerms
 from edgecnn.values.transfer import AskedTransfer, HeadKind, ScratchRecipe, Unfreezing
@@ -63,6 +64,8 @@ class TrainSettings(Value):
     """Whether classes of unequal size count alike. Left out of the key where they need not: the bytes are those of before."""
     teacher: TeacherTerms | None = Field(default=None, exclude_if=lambda teacher: teacher is None)
     """Whose answers are learned in place of labels: the weights of role ``teacher``. Left out of the key where labels are."""
+    precision: LearningPrecision = Field(default="fp32", exclude_if=lambda precision: precision == "fp32")
+    """Of the whole network's steps; a head on frozen features learns in fp32. Left out of the key where all is fp32."""
     processes: PositiveInt = Field(default=1, exclude_if=lambda processes: processes == 1)
     """That share each batch of the whole network's training. Their sums are added in another order, so that the bytes are others:
     it is in the key, and left out of it where one process trains, whose bytes are those of before."""

@@ -55,14 +55,14 @@ class Team(NamedTuple):
         with warnings.catch_warnings(action="ignore", category=FutureWarning):  # 2.15 renames what 2.13 does not know otherwise
             return DistributedDataParallel(network, broadcast_buffers=False, find_unused_parameters=True)
 
-    def backward(self, learner: nn.Module, images: Tensor, part: Part, loss_of: Callable[..., Tensor]) -> float:
+    def backward(self, learner: Callable[[Tensor], Any], images: Tensor, part: Part, loss_of: Callable[..., Tensor]) -> float:
         """Leave the gradients of the whole batch's mean loss, and say that loss.
 
         Batch norm and chance treat the images as what they are, where they depend on the whole batch. A loss that is no number
         for one process is none for all, so that all stop at the same batch.
 
         Args:
-            learner: of ``learner``.
+            learner: of ``learner``, in whatever precision it computes.
             images: this process's part of the batch.
             part: which part that is.
             loss_of: makes the mean loss over the part of the network's answers: its own, and those of auxiliary heads.

@@ -60,12 +60,12 @@ class WholeBatch(TorchFunctionMode):
             return functional.batch_norm(images, *asked)
         count = images.numel() // images.shape[1] * self._part.whole // self._part.images
         normalized: Tensor
-        normalized, mean, variance = _NormOfAll.apply(images, asked.weight, asked.bias, (asked.eps, count))
+        normalized, mean, variance = _NormOfAll.apply(images.float(), asked.weight, asked.bias, (asked.eps, count))
         if asked.running_mean is not None and asked.running_var is not None:
             with torch.no_grad():
                 asked.running_mean.lerp_(mean, asked.momentum)
                 asked.running_var.lerp_(variance * (count / (count - 1)), asked.momentum)
-        return normalized
+        return normalized.to(images.dtype)
 
     def _dropout(self, given: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
         if not training or p in (0.0, 1.0) or len(given) != self._part.images:

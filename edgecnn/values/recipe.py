@@ -12,6 +12,7 @@ from edgecnn.values.augmentation import Augmentations
 from edgecnn.values.balance import Balance
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import Runtime
+from edgecnn.values.learning_precision import LearningPrecision
 from edgecnn.values.objective import Objective
 from edgecnn.values.scale import CompoundScale
 from edgecnn.values.surgery import Activation, SqueezeExcite
@@ -121,6 +122,9 @@ class TrainChoice(Value):
     balance: Balance = "none"
     """Classes of unequal size. none: each image counts once. weights: images of rare ones count more in the loss. sampling: they
     are shown more often. With either, the best epoch is that of the best mean recall of the classes."""
+    precision: LearningPrecision = "fp32"
+    """Of a training step's convolutions and matrix products. bf16 is for processors that have it and networks whose convolutions
+    are not depthwise; what ships is fp32 before it is quantized, either way."""
     processes: Annotated[int, Field(ge=1, le=256)] = 1
     """That share each batch while the whole network learns (torchrun, on this machine's processors). The weights are those of one
     process but for rounding, so that they are stored apart."""

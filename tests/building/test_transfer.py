@@ -16,6 +16,7 @@ from edgecnn.errors.training import (
     HeadNotFitting,
     NothingFromScratch,
     NothingInEpochs,
+    NothingInPrecision,
     NothingToShare,
     NothingToTransfer,
     NothingToUnfreeze,
@@ -144,6 +145,14 @@ def test_epochs_of_the_whole_network_are_stated_only_where_it_learns(override: s
         settled(tmp_path, "train.epochs=7", override)
     assert settled(tmp_path, "train.epochs=7", "train.transfer=last").train.epochs == 7
     assert settled(tmp_path, "train.epochs=0", override).train.transfer == "head"
+
+
+@pytest.mark.parametrize("override", ["train.transfer=head", "train.head=svm", "train.epochs=0"])
+def test_a_precision_of_steps_is_stated_only_where_there_are_some(override: str, tmp_path: Any) -> None:
+    with pytest.raises(NothingInPrecision):
+        settled(tmp_path, "train.precision=bf16", override)
+    assert settled(tmp_path, "train.precision=bf16").train.precision == "bf16"
+    assert settled(tmp_path, "train.precision=fp32", override).train.precision == "fp32"
 
 
 @pytest.mark.parametrize("override", ["train.transfer=head", "train.head=svm", "train.epochs=0"])

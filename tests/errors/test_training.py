@@ -16,6 +16,7 @@ from edgecnn.errors.training import (
     NoDistributedTorch,
     NothingFromScratch,
     NothingInEpochs,
+    NothingInPrecision,
     NothingToShare,
     NothingToTrainOn,
     NothingToTransfer,
@@ -105,6 +106,13 @@ def test_epochs_need_a_network_that_learns() -> None:
         "train.epochs=7 does not go with train.head=svm: these are passes of the whole network, of which the head alone learns;"
         " it is fitted in one go — leave one of them out; --set train.epochs=0 beside a recipe that states them"
         " [nothing-in-epochs]"
+    )
+
+
+def test_a_precision_without_steps_names_what_leaves_none() -> None:
+    assert NothingInPrecision(precision="bf16", beside="--transfer head").line() == (
+        "train.precision=bf16 does not go with --transfer head: it is that of the whole network's steps, and there are none;"
+        " a head on frozen features learns in fp32 — leave one of them out [nothing-in-precision]"
     )
 
 

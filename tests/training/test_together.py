@@ -227,6 +227,17 @@ def test_mixed_images_and_a_slow_average_are_shared_too(given: Given, tmp_path: 
 
 
 @pytest.mark.slow
+def test_steps_in_bf16_are_shared_too(given: Given, tmp_path: Path) -> None:
+    found = []
+    for processes in (1, 2):
+        out = tmp_path / str(processes)
+        out.mkdir()
+        short(arch="resnet-18", precision="bf16", learning_rate=1e-3, processes=processes).make(given.roles(), out, Heard())
+        found.append(losses(out))
+    assert found[0] == pytest.approx(found[1], rel=0.05), "sums in another order, rounded to eight bits: 0.024 was seen"
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("asked", [{}, {"transfer": "last"}, {"unfreeze": "groups"}, {"balance": "weights"}], ids=str)
 def test_fine_tuning_is_shared_too(asked: dict[str, str], given: Given, tmp_path: Path) -> None:
     roles = given.roles(fetched(tmp_path / "weights"))
