@@ -29,17 +29,20 @@ def require_something_frozen(asked: Recipe, mode: Mode, weights: str) -> None:
         raise NothingToUnfreeze(beside=beside, because="nothing but the head learns")
 
 
-def require_something_shared(asked: Recipe, mode: Mode) -> None:
-    """Refuse processes that would have nothing to do.
+def require_steps(asked: Recipe, mode: Mode) -> None:
+    """Refuse what is said of the whole network's steps where it takes none.
 
     Raises:
-        NothingToShare: names what leaves the whole network as it is.
+        NothingToShare, NothingInPrecision: name what leaves the whole network as it is.
     """
     train = asked.train
-    if train.processes == 1:
+    beside = "train.epochs=0" if train.epochs == 0 else _head_alone(asked, mode)
+    if beside is None:
         return
-    if (beside := _nothing_learns(asked, mode)) is not None:
+    if train.processes > 1:
         raise NothingToShare(processes=train.processes, beside=beside)
+    if train.precision != "fp32":
+        raise NothingInPrecision(precision=train.precision, beside=beside)
 
 
 def require_something_from_scratch(asked: Recipe, mode: Mode) -> None:
@@ -66,17 +69,6 @@ def require_something_trained(asked: Recipe, mode: Mode) -> None:
         raise NothingInEpochs(epochs=train.epochs, beside=beside, instead=instead)
 
 
-def require_something_rounded(asked: Recipe, mode: Mode) -> None:
-    """Refuse a precision of steps that nobody takes.
-
-    Raises:
-        NothingInPrecision: names what leaves the whole network as it is.
-    """
-    train = asked.train
-    if train.precision != "fp32" and (beside := _nothing_learns(asked, mode)) is not None:
-        raise NothingInPrecision(precision=train.precision, beside=beside)
-
-
 def require_fitting_head(asked: Recipe, mode: Mode, weights: str) -> None:
     """Refuse a contradiction before any time is spent.
 
@@ -98,11 +90,6 @@ def require_fitting_head(asked: Recipe, mode: Mode, weights: str) -> None:
     if head == "knn" and learned:
         because = "votes of neighbours give no gradient to learn from"
         raise HeadNotFitting(head=head, beside="quantize.aware" if asked.quantize.aware else "[surgery]", because=because)
-
-
-def _nothing_learns(asked: Recipe, mode: Mode) -> str | None:
-    """What leaves the network before its head as it is, where anything that is asked does."""
-    return "train.epochs=0" if asked.train.epochs == 0 else _head_alone(asked, mode)
 
 
 def _head_alone(asked: Recipe, mode: Mode) -> str | None:

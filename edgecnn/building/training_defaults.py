@@ -6,9 +6,8 @@ from edgecnn.building.heads import (
     require_fitting_head,
     require_something_from_scratch,
     require_something_frozen,
-    require_something_rounded,
-    require_something_shared,
     require_something_trained,
+    require_steps,
 )
 from edgecnn.building.teaching import require_teachable
 from edgecnn.errors.training import NothingToTransfer
@@ -43,8 +42,7 @@ def completed_training(asked: Recipe, arch: ArchSpec, images: int, weights: Weig
         raise NothingToTransfer(arch=arch.name, asked=train.transfer, why=weights.why)
     require_fitting_head(asked, mode, weights.why)
     require_something_frozen(asked, mode, weights.why)
-    require_something_shared(asked, mode)
-    require_something_rounded(asked, mode)
+    require_steps(asked, mode)
     require_something_from_scratch(asked, mode)
     require_something_trained(asked, mode)
     require_teachable(asked, mode)

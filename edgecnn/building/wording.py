@@ -101,12 +101,13 @@ def _of_the_training(scene: Scene) -> list[str]:
         )
     if balance != "none":
         said.append(f"classes count alike in training (train.balance = {balance!r}), however many images each has")
-    if (precision := resolved.recipe.train.precision) != "fp32":
-        said.append(f"steps of training computed in {precision} (train.precision); every candidate was made of the fp32 weights")
     said += synthesis_notices(resolved, synthesis_facts(resolved, made_images(scene)))
     said += _of_the_teacher(scene)
     if (transfer := (history_of(scene) or {}).get("transfer")) is not None:
         said.append(transfer)
+    rounded = {phase["precision"] for phase in (history_of(scene) or {}).get("phases", ()) if "precision" in phase}
+    if rounded:  # auto may have come to the head, which learns in fp32
+        said.append(f"steps of training computed in {', '.join(rounded)}; every candidate was made of the fp32 weights")
     return said
 
 

@@ -8,7 +8,7 @@ from edgecnn.errors.base import EdgecnnError, ExitCode
 
 
 class TrainingDiverged(EdgecnnError):
-    """Raised when the loss or an answer is no number any more. The best checkpoint until then stays where resume finds it."""
+    """Raised when the loss or an answer is no number any more. The best checkpoint stays in the training's folder."""
 
     ref = "training-diverged"
 
@@ -207,7 +207,7 @@ class NothingInPrecision(EdgecnnError):
     def __init__(self, *, precision: str, beside: str) -> None:
         super().__init__(
             what=f"train.precision={precision} does not go with {beside}",
-            because="it is that of the whole network's steps, and there are none; a head on frozen features learns in fp32",
+            because="it is that of the whole network's steps, and there are none",
             hint="leave one of them out",
         )
 

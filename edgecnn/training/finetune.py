@@ -12,6 +12,7 @@ from torch import nn
 from torchvision.models import GoogLeNet, Inception3
 from torchvision.ops import StochasticDepth
 
+from edgecnn.training.head import NAME as HEAD
 from edgecnn.training.phase import Phase
 from edgecnn.training.settings import TrainSettings
 
@@ -24,6 +25,7 @@ def finetune_phase(settings: TrainSettings) -> Phase:
     full = settings.preprocessing.pixels.crop_px
     return Phase(
         name="finetune",
+        beats=HEAD,
         sizes_px=(full,) * settings.epochs,
         shipped_px=full,
         batch_size=settings.batch_size,

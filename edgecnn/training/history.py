@@ -8,6 +8,7 @@ from pydantic import Field
 
 from edgecnn.values.balance import Balance
 from edgecnn.values.base import Value
+from edgecnn.values.learning_precision import LearningPrecision
 from edgecnn.values.scale import Inheritance
 from edgecnn.values.stage import Plotting, Progress
 from edgecnn.values.synthesis import MadeShare
@@ -52,6 +53,8 @@ class PhaseFacts(Value):
     """A phase and its epochs."""
 
     name: str
+    precision: LearningPrecision = Field(default="fp32", exclude_if=lambda precision: precision == "fp32")
+    """That its steps computed in."""
     epochs: tuple[EpochFacts, ...]
 
 

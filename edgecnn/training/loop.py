@@ -160,9 +160,8 @@ def _epoch(moving: Moving, phase: Phase, material: Material, epoch: int, drops: 
 
 
 def _diverged(phase: Phase, material: Material, epoch: int, batch: int) -> TrainingDiverged:
-    own = best_file(material.folder, phase.name)
-    before = next(material.folder.glob(best_file(Path(), "*").name), None)  # of the phase that this one had yet to beat
-    kept = own if own.exists() else before
+    files = [best_file(material.folder, name) for name in (phase.name, phase.beats) if name is not None]
+    kept = next((file for file in files if file.exists()), None)
     return TrainingDiverged(phase=phase.name, epoch=epoch, batch=batch, best=kept, setting=phase.rate_setting)
 
 

@@ -22,7 +22,6 @@ from edgecnn.errors.training import BatchTooLarge
 from edgecnn.runner.cgroups import read_limits
 from edgecnn.runner.procfs import ROOT, read_text
 from edgecnn.training.answers import answers_of
-from edgecnn.training.arithmetic import computing_in
 from edgecnn.training.batches import batch_count
 from edgecnn.training.phase import Phase
 from edgecnn.values.learning_precision import LearningPrecision
@@ -51,14 +50,12 @@ def image_mib(
     Args:
         network: as it will learn; what is frozen saves less. It is not changed.
         side_px: of the images.
-        on: meta, where shapes are computed and no numbers; cpu for a network that looks at its numbers, as roundings do, and
-            wherever a precision is not fp32, since nothing is rounded on meta.
-        precision: that it will compute in.
+        on: meta, where shapes are computed and no numbers; cpu for a network that looks at its numbers, as roundings do.
+        precision: that its steps compute in. Of bf16 everything is counted as bf16, though a few layers keep fp32.
     """
-    on = on if precision == "fp32" else "cpu"
-    shapes = copy.deepcopy(network).to(on).train()
-    with computing_in(precision):
-        two, four = (_saved_bytes(shapes, torch.zeros(count, 3, side_px, side_px, device=on)) for count in (2, 4))
+    kind = torch.float32 if precision == "fp32" else torch.bfloat16
+    shapes = copy.deepcopy(network).to(on, kind).train()
+    two, four = (_saved_bytes(shapes, torch.zeros(count, 3, side_px, side_px, device=on, dtype=kind)) for count in (2, 4))
     return (four - two) / 2 / _MIB
 
 
@@ -125,11 +122,12 @@ def _saved_bytes(network: nn.Module, images: Tensor) -> int:
 
 
 def _beside_mib(network: nn.Module, phase: Phase) -> float:
-    """The average, a gradient and the optimizer's slots; the weights themselves are held already."""
+    """The average, a gradient, the optimizer's slots and rounded weights; the weights themselves are held already."""
     slots = 1 if phase.optimizer == "sgd" else 2
     learning = sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
     averaged = sum(parameter.numel() for parameter in network.parameters())
-    return (averaged + learning * (1 + slots)) * 4 / _MIB
+    rounded = 0 if phase.precision == "fp32" else sum(each.numel() for each in network.parameters() if each.ndim > 1)
+    return ((averaged + learning * (1 + slots)) * 4 + rounded * 2) / _MIB
 
 
 def held_mib() -> float:

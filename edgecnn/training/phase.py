@@ -46,6 +46,8 @@ class Phase(Value):
     """Whether classes of unequal size count alike; of a phase that learns from labels."""
     precision: LearningPrecision = "fp32"
     """In which steps compute; the loss, the update, the average and what is judged are fp32."""
+    beats: str | None = None
+    """The phase before it, whose best weights are the result until an epoch of this one is better."""
     told_as: str = "train"
     """What progress is reported under."""
     rate_setting: str = "train.learning_rate"

@@ -23,6 +23,7 @@ from edgecnn.training.loop import PhaseResult, best_file, run_phase
 from edgecnn.training.machine import repeatable
 from edgecnn.training.material import Material
 from edgecnn.training.memory import within_memory
+from edgecnn.training.phase import Phase
 from edgecnn.training.resuming import begin, finish, is_made
 from edgecnn.training.settings import TrainSettings
 from edgecnn.training.shared_job import SharedJob
@@ -142,7 +143,11 @@ def _from_scratch(spec: ArchSpec, settings: TrainSettings, inputs: TrainingInput
     result = _learned(begun, settings, inputs, material)
     if result.best is not None:
         begun.network.load_state_dict(load_file(best_file(material.folder, begun.phase.name)))
-    return _Course(begun.network, (PhaseFacts(name=begun.phase.name, epochs=result.epochs),), result.best, result.stopped)
+    return _Course(begun.network, (_facts_of(begun.phase, result),), result.best, result.stopped)
+
+
+def _facts_of(phase: Phase, result: PhaseResult) -> PhaseFacts:
+    return PhaseFacts(name=phase.name, precision=phase.precision, epochs=result.epochs)
 
 
 def _learned(
@@ -189,5 +194,5 @@ def _from_weights(spec: ArchSpec, settings: TrainSettings, inputs: TrainingInput
     result = _learned(begun, settings, inputs, material, to_beat=beaten)
     better = HEAD if result.best is None else phase.name
     network.load_state_dict(load_file(best_file(material.folder, better)))
-    phases = (PhaseFacts(name=HEAD, epochs=of_head.epochs), PhaseFacts(name=phase.name, epochs=result.epochs))
+    phases = (PhaseFacts(name=HEAD, epochs=of_head.epochs), _facts_of(phase, result))
     return _Course(network, phases, result.best or of_head.best, result.stopped)

@@ -60,12 +60,12 @@ class WholeBatch(TorchFunctionMode):
             return functional.batch_norm(images, *asked)
         count = images.numel() // images.shape[1] * self._part.whole // self._part.images
         normalized: Tensor
-        normalized, mean, variance = _NormOfAll.apply(images.float(), asked.weight, asked.bias, (asked.eps, count))
+        normalized, mean, variance = _NormOfAll.apply(images, asked.weight, asked.bias, (asked.eps, count))
         if asked.running_mean is not None and asked.running_var is not None:
             with torch.no_grad():
                 asked.running_mean.lerp_(mean, asked.momentum)
                 asked.running_var.lerp_(variance * (count / (count - 1)), asked.momentum)
-        return normalized.to(images.dtype)
+        return normalized
 
     def _dropout(self, given: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
         if not training or p in (0.0, 1.0) or len(given) != self._part.images:
@@ -89,8 +89,8 @@ class WholeBatch(TorchFunctionMode):
 class _NormOfAll(torch.autograd.Function):
     """Batch norm by the mean and variance of all processes' images; the arithmetic of both directions is in torch's own kernels.
 
-    Images (N, C, H, W); ``among`` is what is added to the variance, and how many values of a channel all processes have. The sums
-    travel as float64.
+    Images (N, C, H, W), fp32 or bf16, and so is the answer; statistics are fp32, and their sums travel as float64. ``among`` is
+    what is added to the variance, and how many values of a channel all processes have.
     """
 
     @staticmethod
@@ -99,12 +99,12 @@ class _NormOfAll(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Normalized images, mean and (biased) variance; no gradient flows through the last two by themselves."""
         (eps, count), own = among, images.numel() // images.shape[1]
-        variance, mean = (each.double() for each in torch.var_mean(images, _COUNTED, correction=0))
+        variance, mean = (each.double() for each in torch.var_mean(images.float(), _COUNTED, correction=0))
         sums = torch.stack((mean * own, (variance + mean * mean) * own))
         torch.distributed.all_reduce(sums)
         mean, squares = sums / count
         variance = (squares - mean * mean).clamp_min_(0)
-        mean, variance = mean.to(images.dtype), variance.to(images.dtype)
+        mean, variance = mean.float(), variance.float()
         ctx.save_for_backward(images, weight, mean, variance)
         ctx.eps, ctx.count = eps, count
         ctx.mark_non_differentiable(mean, variance)
@@ -125,9 +125,9 @@ class _NormOfAll(torch.autograd.Function):
         slope = scale.double() * sums[1] / (deviation * deviation * ctx.count)
         level = scale.double() * sums[0] / (deviation * ctx.count) - mean.double() * slope
         shape = (1, -1, 1, 1)
-        direct = direct - level.to(images.dtype).view(shape)
-        direct.addcmul_(images, slope.to(images.dtype).view(shape), value=-1)
-        return direct, None if weight is None else of_weight, of_bias if ctx.needs_input_grad[2] else None, None
+        direct = direct.float() - level.float().view(shape)
+        direct.addcmul_(images, slope.float().view(shape), value=-1)
+        return direct.to(images.dtype), None if weight is None else of_weight, of_bias if ctx.needs_input_grad[2] else None, None
 
 
 def _is_channels_last(images: Tensor) -> bool:

@@ -124,7 +124,7 @@ class TrainChoice(Value):
     are shown more often. With either, the best epoch is that of the best mean recall of the classes."""
     precision: LearningPrecision = "fp32"
     """Of a training step's convolutions and matrix products. bf16 is for processors that have it and networks whose convolutions
-    are not depthwise; what ships is fp32 before it is quantized, either way."""
+    are not depthwise; candidates are made of fp32 weights either way."""
     processes: Annotated[int, Field(ge=1, le=256)] = 1
     """That share each batch while the whole network learns (torchrun, on this machine's processors). The weights are those of one
     process but for rounding, so that they are stored apart."""

@@ -253,11 +253,11 @@ FETCHED = "9" * 64
 MATRIX = "transfer auto is scratch: 5,000 images a class, and a linear probe on frozen features is right on 20.0%"
 
 
-def trained(tmp_path: Path, initial: str, transfer: str | None) -> BuildReport:
+def trained(tmp_path: Path, initial: str, transfer: str | None, *phases: dict[str, object]) -> BuildReport:
     """Of a build for which ImageNet's weights were fetched, whatever training then did with them."""
     why = "training starts from ImageNet-1k weights, out of torch's own cache"
     staged = staged_with(tmp_path, mode="finetune", weights=WeightsAnswer(choice="auto", kind="cached", why=why))
-    history = {"initial": {"kind": initial}, **({} if transfer is None else {"transfer": transfer})}
+    history = {"phases": phases, "initial": {"kind": initial}, **({} if transfer is None else {"transfer": transfer})}
     facts = {"fetch": ("weights.json", {"sha256": FETCHED}), "train": ("history.json", history)}
     for kind, (name, said) in facts.items():
         staged.execution.artifacts[kind] = an_artifact(kind, tmp_path / kind, {name: json.dumps(said)})
@@ -287,3 +287,11 @@ def test_weights_that_training_began_with_are_named(tmp_path: Path, transfer: st
     assert said.build.weights == "training starts from ImageNet-1k weights, out of torch's own cache"
     assert said.build.weights_sha256 == FETCHED
     assert [each for each in said.notices if each.startswith("transfer")] == ([] if transfer is None else [transfer])
+
+
+def test_that_steps_were_rounded_is_said_where_some_were(tmp_path: Path) -> None:
+    told = "steps of training computed in bf16; every candidate was made of the fp32 weights"
+    head, all_of_it = {"name": "head", "epochs": []}, {"name": "finetune", "precision": "bf16", "epochs": []}
+    assert told in trained(tmp_path / "all", "pretrained", None, head, all_of_it).notices
+    alone = trained(tmp_path / "head", "pretrained", "transfer auto is head: 5 images a class", head)
+    assert not [each for each in alone.notices if "bf16" in each]

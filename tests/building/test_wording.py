@@ -95,19 +95,11 @@ def test_the_demo_says_what_its_accuracy_is_worth(tmp_path: Path) -> None:
 
 
 def test_that_classes_were_made_to_count_alike_is_said(tmp_path: Path) -> None:
-    assert said_of(tmp_path, recipe=recipe_training(balance="sampling")) == (
+    training = {"balance": "sampling", "epochs": 1, "learning_rate": 0.1}
+    recipe = Recipe.model_validate({"train": training, "quantize": {"images": 200}})
+    assert said_of(tmp_path, recipe=recipe) == (
         "classes count alike in training (train.balance = 'sampling'), however many images each has",
     )
-
-
-def test_that_steps_were_rounded_is_said(tmp_path: Path) -> None:
-    assert said_of(tmp_path, recipe=recipe_training(precision="bf16")) == (
-        "steps of training computed in bf16 (train.precision); every candidate was made of the fp32 weights",
-    )
-
-
-def recipe_training(**asked: str) -> Recipe:
-    return Recipe.model_validate({"train": {"epochs": 1, "learning_rate": 0.1, **asked}, "quantize": {"images": 200}})
 
 
 @pytest.mark.parametrize(

@@ -111,8 +111,8 @@ def test_epochs_need_a_network_that_learns() -> None:
 
 def test_a_precision_without_steps_names_what_leaves_none() -> None:
     assert NothingInPrecision(precision="bf16", beside="--transfer head").line() == (
-        "train.precision=bf16 does not go with --transfer head: it is that of the whole network's steps, and there are none;"
-        " a head on frozen features learns in fp32 — leave one of them out [nothing-in-precision]"
+        "train.precision=bf16 does not go with --transfer head: it is that of the whole network's steps, and there are none"
+        " — leave one of them out [nothing-in-precision]"
     )
 
 

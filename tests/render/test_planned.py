@@ -13,6 +13,7 @@ from edgecnn.cli.main import app
     [
         (("--transfer", "head"), "training: finetune, the head alone, 30 epochs"),
         (("--set", "train.head=svm"), "training: finetune, the head alone, svm fitted on frozen features"),
+        (("--set", "train.precision=bf16"), "training: finetune, 2 epochs; steps in bf16"),
         (("--transfer", "last"), "training: finetune, 2 epochs; the last groups of blocks alone"),
     ],
 )

@@ -10,11 +10,13 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
+from edgecnn.errors.training import BatchTooLarge
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network
 from edgecnn.training.answers import answers_of
 from edgecnn.training.arithmetic import computing_in
-from edgecnn.training.memory import image_mib
+from edgecnn.training.memory import _beside_mib, _saved_bytes, held_mib, image_mib, within_memory
+from edgecnn.training.scratch import scratch_phase
 from tests.data.folders import Heard
 from tests.training.made import LITE, Given, fetched, files_of, make_given, stage
 
@@ -41,6 +43,22 @@ def test_bf16_trains_nearly_as_fp32_does_and_leaves_fp32_weights(given: Given, t
     assert losses(rounded) == pytest.approx(losses(plain), rel=0.05)
     kept = load_file(rounded / "weights.safetensors")
     assert {tensor.dtype for tensor in kept.values()} == {torch.float32, torch.int64}, "int64: batches that batch norm counted"
+    told = [json.loads((out / "history.json").read_text())["phases"][0].get("precision") for out in (plain, rounded)]
+    assert told == [None, "bf16"]
+
+
+def test_what_is_judged_computes_in_fp32(given: Given, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    learned, judged = set[torch.dtype](), set[torch.dtype]()
+
+    def forward(layer: nn.Conv2d, images: torch.Tensor) -> torch.Tensor:
+        found = plainly(layer, images)
+        (learned if torch.is_grad_enabled() else judged).add(found.dtype)
+        return found
+
+    plainly = nn.Conv2d.forward
+    monkeypatch.setattr(nn.Conv2d, "forward", forward)
+    made(given, tmp_path / "out", precision="bf16", epochs=1)
+    assert (learned, judged) == ({torch.bfloat16}, {torch.float32})
 
 
 def test_bf16_leaves_the_same_bytes_twice(given: Given, tmp_path: Path) -> None:
@@ -67,9 +85,26 @@ def test_convolutions_are_rounded_and_answers_are_not(arch: str) -> None:
     assert {answer.dtype for answer in answers} == {torch.float32}
 
 
-def test_a_batch_takes_less_memory_where_steps_compute_in_bf16() -> None:
+@pytest.mark.parametrize("arch", ["resnet-18", "googlenet"])
+def test_what_is_foreseen_of_bf16_is_what_it_takes_at_least(arch: str) -> None:
+    network = build_network(arch_named(arch), 10).train()
+    with computing_in("bf16"):
+        two, four = (_saved_bytes(network, torch.zeros(count, 3, 96, 96)) for count in (2, 4))
+    taken_mib, fp32_mib = (four - two) / 2 / 2**20, image_mib(network, 96)
+    assert 0.8 * taken_mib < image_mib(network, 96, precision="bf16") <= taken_mib < 0.7 * fp32_mib
+
+
+def test_a_batch_may_fit_in_bf16_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, held = {"epochs": 1, "batch_size": 64, "scratch": "resnet", "size_px": 96}, held_mib()
     network = build_network(arch_named("resnet-18"), 10)
-    assert 0.4 < image_mib(network, 64, precision="bf16") / image_mib(network, 64) < 0.8
+    phases = [scratch_phase(stage("resnet-18", precision=each, **asked)) for each in ("fp32", "bf16")]  # type: ignore[arg-type]
+    needed = [64 * image_mib(network, 96, precision=each.precision) + _beside_mib(network, each) for each in phases]
+    monkeypatch.setattr("edgecnn.training.memory.held_mib", lambda: held)
+    monkeypatch.setattr("edgecnn.training.memory.memory_limit_mib", lambda: held + sum(needed) / 2)
+    with within_memory(network, phases[1], 64):
+        pass
+    with pytest.raises(BatchTooLarge), within_memory(network, phases[0], 64):
+        pytest.fail("fp32 takes more than there is")
 
 
 def test_fp32_is_left_out_of_the_key() -> None:

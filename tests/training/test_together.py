@@ -229,12 +229,13 @@ def test_mixed_images_and_a_slow_average_are_shared_too(given: Given, tmp_path: 
 @pytest.mark.slow
 def test_steps_in_bf16_are_shared_too(given: Given, tmp_path: Path) -> None:
     found = []
-    for processes in (1, 2):
-        out = tmp_path / str(processes)
+    for precision, processes in (("bf16", 1), ("bf16", 2), ("fp32", 2)):
+        out = tmp_path / f"{precision}-{processes}"
         out.mkdir()
-        short(arch="resnet-18", precision="bf16", learning_rate=1e-3, processes=processes).make(given.roles(), out, Heard())
+        short(arch="resnet-18", precision=precision, learning_rate=1e-3, processes=processes).make(given.roles(), out, Heard())
         found.append(losses(out))
     assert found[0] == pytest.approx(found[1], rel=0.05), "sums in another order, rounded to eight bits: 0.024 was seen"
+    assert found[1] != found[2], "both processes round"
 
 
 @pytest.mark.slow
