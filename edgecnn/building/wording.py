@@ -6,9 +6,11 @@ import shlex
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from edgecnn.building.assemble import Scene, history_of, made_images
 from edgecnn.building.request import BuildRequest
+from edgecnn.building.resolved import Resolved
 from edgecnn.building.synthesis import synthesis_facts, synthesis_notices
 from edgecnn.judging.agreement import NO_LABELS
 from edgecnn.measure.kits import KitRef
@@ -102,19 +104,20 @@ def _of_the_training(scene: Scene) -> list[str]:
     if balance != "none":
         said.append(f"classes count alike in training (train.balance = {balance!r}), however many images each has")
     said += synthesis_notices(resolved, synthesis_facts(resolved, made_images(scene)))
-    said += _of_the_teacher(scene)
-    if (transfer := (history_of(scene) or {}).get("transfer")) is not None:
+    history = history_of(scene) or {}
+    said += _of_the_teacher(resolved, history)
+    if (transfer := history.get("transfer")) is not None:
         said.append(transfer)
-    rounded = {phase["precision"] for phase in (history_of(scene) or {}).get("phases", ()) if "precision" in phase}
+    rounded = {phase["precision"] for phase in history.get("phases", ()) if "precision" in phase}
     if rounded:  # auto may have come to the head, which learns in fp32
         said.append(f"steps of training computed in {', '.join(rounded)}; every candidate was made of the fp32 weights")
     return said
 
 
-def _of_the_teacher(scene: Scene) -> list[str]:
-    """Who taught, and how good the teacher is where it could be heard."""
-    teacher, history = scene.execution.plan.resolved.teacher, history_of(scene)
-    if teacher is None or history is None:
+def _of_the_teacher(resolved: Resolved, history: Mapping[str, Any]) -> list[str]:
+    """Who taught, and how good the teacher is where it could be heard; ``history`` is empty where nothing was trained."""
+    teacher = resolved.teacher
+    if teacher is None or not history:
         return []
     facts, best = TeacherFacts.model_validate(history["teacher"]), history["best"]
     first = f"the build {teacher.named}" if teacher.weights is None else "fine-tuned on these images first"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 from typing import NamedTuple
 
@@ -75,6 +76,12 @@ def fetched(folder: Path, arch: str = LITE) -> Path:
     folder.mkdir()
     FetchStage.published(arch_named(arch)).make({}, folder, Heard())
     return folder
+
+
+def losses(out: Path) -> list[float]:
+    """Of the last phase, epoch by epoch."""
+    phases = json.loads((out / "history.json").read_text())["phases"]
+    return [epoch["train_loss"] for epoch in phases[-1]["epochs"]]
 
 
 def files_of(folder: Path) -> dict[str, str]:

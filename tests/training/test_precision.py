@@ -18,7 +18,7 @@ from edgecnn.training.arithmetic import computing_in
 from edgecnn.training.memory import _beside_mib, _saved_bytes, held_mib, image_mib, within_memory
 from edgecnn.training.scratch import scratch_phase
 from tests.data.folders import Heard
-from tests.training.made import LITE, Given, fetched, files_of, make_given, stage
+from tests.training.made import LITE, Given, fetched, files_of, losses, make_given, stage
 
 
 @pytest.fixture(scope="module")
@@ -31,10 +31,6 @@ def made(given: Given, out: Path, weights: Path | None = None, **changes: object
     settings = {"arch": "resnet-18", "epochs": 2, "learning_rate": 1e-3, **changes}
     stage(**settings).make(given.roles(weights), out, Heard())  # type: ignore[arg-type]
     return out
-
-
-def losses(out: Path) -> list[float]:
-    return [each["train_loss"] for each in json.loads((out / "history.json").read_text())["phases"][-1]["epochs"]]
 
 
 def test_bf16_trains_nearly_as_fp32_does_and_leaves_fp32_weights(given: Given, tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import signal
 import sys
@@ -17,7 +16,7 @@ from edgecnn.stages.train import TrainStage
 from edgecnn.training import together
 from tests.data.folders import Heard
 from tests.house.child import child
-from tests.training.made import LITE, Given, fetched, files_of, make_given, stage
+from tests.training.made import LITE, Given, fetched, files_of, losses, make_given, stage
 
 MIXED = [
     {"kind": "crop", "area": [0.8, 1.0], "aspect": 1.2},
@@ -41,11 +40,6 @@ def two_processors(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def short(**changes: object) -> TrainStage:
     return stage(**{"epochs": 2, "batch_size": 16, "scratch": "resnet", "learning_rate": 0.02, "processes": 2, **changes})
-
-
-def losses(out: Path) -> list[float]:
-    phases = json.loads((out / "history.json").read_text())["phases"]
-    return [epoch["train_loss"] for epoch in phases[-1]["epochs"]]
 
 
 @pytest.fixture(scope="module")
