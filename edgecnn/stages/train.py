@@ -25,7 +25,7 @@ class TrainStage(Stage, TrainSettings):
     """
 
     kind: ClassVar[str] = "train"
-    revision: ClassVar[int] = 1
+    revision: ClassVar[int] = 2
     resumable: ClassVar[bool] = True
 
     @property

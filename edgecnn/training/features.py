@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from edgecnn.training.augment import centred, normalized
 from edgecnn.training.checkpoint import write_tensors
+from edgecnn.training.folding import folded
 from edgecnn.training.loader import Squares
 from edgecnn.training.material import Material
 from edgecnn.training.validation import ChoosePixels
@@ -61,8 +62,9 @@ def compute_features(body: nn.Module, material: Material, size_px: int) -> Featu
         material: images, judge, folder and progress.
         size_px: the shipped resolution.
     """
-    body.eval()
     normalization = material.choose.normalization
+    first = centred(material.squares.read(range(min(2, len(material.squares)))), size_px)
+    body = folded(body, _fed(first, normalization))
     plain, mirrored = [], []
     for start in range(0, len(material.squares), PART):
         stop = min(start + PART, len(material.squares))
@@ -84,10 +86,15 @@ def _part(body: nn.Module, squares: Squares, positions: range, how: tuple[int, N
     found: dict[str, list[Tensor]] = {"plain": [], "mirrored": []}
     for start in range(positions.start, positions.stop, BATCH):
         batch = squares.read(range(start, min(start + BATCH, positions.stop)))
-        pixels = torch.from_numpy(np.ascontiguousarray(centred(batch, size_px).transpose(0, 3, 1, 2)))
-        found["plain"].append(body(normalized(pixels, normalization)))
-        found["mirrored"].append(body(normalized(pixels.flip(-1), normalization)))
+        images = centred(batch, size_px)
+        found["plain"].append(body(_fed(images, normalization)))
+        found["mirrored"].append(body(_fed(images[:, :, ::-1], normalization)))
     return {name: torch.cat(parts) for name, parts in found.items()}
+
+
+def _fed(images: np.ndarray, normalization: Normalization) -> Tensor:
+    """(N, H, W, 3) uint8 as the network takes them."""
+    return normalized(torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))), normalization)
 
 
 def _place(material: Material, name: str) -> Path:
