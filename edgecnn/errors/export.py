@@ -81,6 +81,20 @@ class ExportDisagrees(EdgecnnError):
         )
 
 
+class RoundingDecides(EdgecnnError):
+    """Raised when a network and its graph disagree, and the network with itself as much: its answers hang on the last bits."""
+
+    ref = "rounding-decides"
+
+    def __init__(self, *, max_abs_diff: float, allowed: float) -> None:
+        super().__init__(
+            what=f"rounding decides what this network answers: in fp64 it differs from itself by {max_abs_diff:.3g} in a logit, "
+            f"{allowed:.3g} is allowed",
+            because="it has hardly learned, as after a few steps from random weights, and no runtime would answer as another",
+            hint="train longer, --set train.epochs=..., in smaller batches where images are few, --set train.batch_size=...",
+        )
+
+
 class ProgramNotMade(EdgecnnError):
     """Raised when torch cannot export a network as a program of its own, whatever it says about it."""
 

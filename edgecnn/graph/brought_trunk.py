@@ -18,6 +18,7 @@ from edgecnn.graph.checks import CHECK_IMAGES, TOLERANCE, ExportCheck, onnx_logi
 from edgecnn.graph.document import opset_of, save_model
 from edgecnn.graph.macs import mac_table
 from edgecnn.graph.passes.batch_norm import fold_batch_norms
+from edgecnn.graph.passes.pooled_padding import fold_pooled_padding
 from edgecnn.graph.run_shapes import shapes_by_running
 from edgecnn.runner.pixels import to_feed
 from edgecnn.values.brought import Feeding, GraphEntry
@@ -48,6 +49,7 @@ def make_brought_trunk(request: BroughtRequest, out: Path, tell: Progress) -> No
     model = adopt(theirs, entry, request.feeding.channels, request.model)
     if entry.quantized is None:
         fold_batch_norms(model.graph)
+        fold_pooled_padding(model.graph)
     save_model(model, path)
     known = shapes_by_running(path, entry.resolution_px) if entry.quantized else {}
     (out / "macs.json").write_text(mac_table(onnx.load(path), known).model_dump_json(indent=1) + "\n", encoding="utf-8")

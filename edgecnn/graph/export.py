@@ -14,11 +14,12 @@ from pathlib import Path
 
 import onnx
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.export import Dim
 
 from edgecnn.errors.export import WrongOpset
 from edgecnn.graph.document import INPUT_NAME, OUTPUT_NAME, opset_of, save_model
+from edgecnn.graph.passes.pooled_padding import fold_pooled_padding
 from edgecnn.values.model_file import BATCH_MAX
 
 
@@ -36,9 +37,21 @@ def export_onnx(network: nn.Module, resolution_px: int, path: Path, opset: int =
     Raises:
         WrongOpset: the exporter left another one.
     """
+    return export_example(network, torch.zeros(2, 3, resolution_px, resolution_px), path, opset)
+
+
+def export_example(network: nn.Module, example: Tensor, path: Path, opset: int = 20) -> onnx.ModelProto:
+    """The same of a network that takes what ``example`` is like.
+
+    Args:
+        network: gives float32 (batch, classes).
+        example: a batch of two: one of one would be taken for a constant.
+        path, opset: see ``export_onnx``.
+
+    Raises:
+        WrongOpset: the exporter left another one.
+    """
     network.eval()
-    # Two images: a batch of one would be taken for a constant.
-    example = torch.zeros(2, 3, resolution_px, resolution_px)
     with quiet_exporter():
         program = torch.onnx.export(
             network,
@@ -55,6 +68,7 @@ def export_onnx(network: nn.Module, resolution_px: int, path: Path, opset: int =
     model: onnx.ModelProto = program.model_proto
     if opset_of(model) != opset:
         raise WrongOpset(wanted=opset, found=opset_of(model), exporter=f"torch {torch.__version__}")
+    fold_pooled_padding(model.graph)
     save_model(model, path)
     return onnx.load(path)
 

@@ -20,7 +20,7 @@ class AdoptStage(Stage):
     """
 
     kind: ClassVar[str] = "adopt"
-    revision: ClassVar[int] = 1
+    revision: ClassVar[int] = 2
 
     entry: GraphEntry
     feeding: Feeding

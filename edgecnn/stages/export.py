@@ -26,7 +26,7 @@ class ExportStage(Stage):
     """
 
     kind: ClassVar[str] = "export"
-    revision: ClassVar[int] = 1
+    revision: ClassVar[int] = 2
 
     arch: str
     classes: PositiveInt
@@ -47,6 +47,7 @@ class ExportStage(Stage):
             HeadDiffers: the head that is kept has other classes.
             WrongOpset: the exporter left another opset than the one asked for.
             ExportDisagrees: the graph does not compute what the network computes.
+            RoundingDecides: nor does the network itself, in another precision.
         """
         require_packages(_MAKES_GRAPH, extra="train", needed_for="export")
         require_packages((_CHECKS_GRAPH,), extra="onnxruntime", needed_for="export's check")

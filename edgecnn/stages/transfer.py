@@ -25,8 +25,8 @@ class TransferStage(Stage, TransferSettings):
 
     @property
     def tools(self) -> tuple[str, ...]:
-        """Arithmetic, network definitions, decoding, and the probe."""
-        return ("torch", "torchvision", "safetensors", "pillow", "numpy", "scikit-learn", *libraries_of(self.arch))
+        """Arithmetic, network definitions, decoding, features of many images, and the probe."""
+        return ("torch", "torchvision", "safetensors", "pillow", "numpy", "scikit-learn", "onnxruntime", *libraries_of(self.arch))
 
     def make(self, given: Mapping[Role, Path], out: Path, tell: Progress) -> None:
         """Measure and choose, or go on measuring.

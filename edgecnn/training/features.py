@@ -7,20 +7,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from edgecnn.training.augment import centred, normalized
+from edgecnn.training.augment import centred
 from edgecnn.training.checkpoint import write_tensors
-from edgecnn.training.folding import folded
+from edgecnn.training.frozen import Frozen, frozen
 from edgecnn.training.loader import Squares
 from edgecnn.training.material import Material
 from edgecnn.training.validation import ChoosePixels
-from edgecnn.values.preprocessing import Normalization
 
 BATCH = 64
+SHOWN = 2
+"""Photographs on which two ways to ask the network are held against each other."""
 PARTS = "features-*.safetensors"
 PART = 512
 """Images a part file: what a kill can cost."""
@@ -62,39 +62,32 @@ def compute_features(body: nn.Module, material: Material, size_px: int) -> Featu
         material: images, judge, folder and progress.
         size_px: the shipped resolution.
     """
-    normalization = material.choose.normalization
-    first = centred(material.squares.read(range(min(2, len(material.squares)))), size_px)
-    body = folded(body, _fed(first, normalization))
+    squares, choose = material.squares, material.choose
+    shown = centred(squares.read(range(min(SHOWN, len(squares)))), size_px)
+    answers = frozen(body, choose.normalization, shown, (len(squares), material.folder))
     plain, mirrored = [], []
-    for start in range(0, len(material.squares), PART):
-        stop = min(start + PART, len(material.squares))
+    for start in range(0, len(squares), PART):
+        stop = min(start + PART, len(squares))
         file = _place(material, f"features-{start:07d}.safetensors")
         if not file.exists():
-            write_tensors(_part(body, material.squares, range(start, stop), (size_px, normalization)), file)
+            write_tensors(_part(answers, squares, range(start, stop), size_px), file)
         part = load_file(file)
         plain.append(part["plain"])
         mirrored.append(part["mirrored"])
-        material.tell.step("features", stop, len(material.squares), "images")
-    labels = torch.from_numpy(material.squares.labels)
-    of_choose = _of_choose(body, material.choose, _place(material, "features-choose.safetensors"))
-    return Features(torch.cat(plain), torch.cat(mirrored), labels, of_choose, material.choose.labels)
+        material.tell.step("features", stop, len(squares), "images")
+    labels = torch.from_numpy(squares.labels)
+    of_choose = _of_choose(answers, choose, _place(material, "features-choose.safetensors"))
+    return Features(torch.cat(plain), torch.cat(mirrored), labels, of_choose, choose.labels)
 
 
-@torch.no_grad()
-def _part(body: nn.Module, squares: Squares, positions: range, how: tuple[int, Normalization]) -> dict[str, Tensor]:
-    size_px, normalization = how
+def _part(answers: Frozen, squares: Squares, positions: range, size_px: int) -> dict[str, Tensor]:
     found: dict[str, list[Tensor]] = {"plain": [], "mirrored": []}
     for start in range(positions.start, positions.stop, BATCH):
         batch = squares.read(range(start, min(start + BATCH, positions.stop)))
         images = centred(batch, size_px)
-        found["plain"].append(body(_fed(images, normalization)))
-        found["mirrored"].append(body(_fed(images[:, :, ::-1], normalization)))
+        found["plain"].append(answers(images))
+        found["mirrored"].append(answers(images[:, :, ::-1]))
     return {name: torch.cat(parts) for name, parts in found.items()}
-
-
-def _fed(images: np.ndarray, normalization: Normalization) -> Tensor:
-    """(N, H, W, 3) uint8 as the network takes them."""
-    return normalized(torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))), normalization)
 
 
 def _place(material: Material, name: str) -> Path:
@@ -103,7 +96,8 @@ def _place(material: Material, name: str) -> Path:
     return made if made is not None and made.exists() else material.folder / name
 
 
-def _of_choose(body: nn.Module, choose: ChoosePixels, file: Path) -> Tensor:
+def _of_choose(answers: Frozen, choose: ChoosePixels, file: Path) -> Tensor:
     if not file.exists():
-        write_tensors({"choose": choose.outputs(body)}, file)
+        parts = [answers(choose.pixels[start : start + BATCH]) for start in range(0, len(choose), BATCH)]
+        write_tensors({"choose": torch.cat(parts)}, file)
     return load_file(file)["choose"]

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from edgecnn.errors.export import ExportDisagrees, WrongOpset
+from edgecnn.errors.export import ExportDisagrees, RoundingDecides, WrongOpset
 from edgecnn.graph.checks import compare_logits, onnx_logits
 from edgecnn.graph.export import export_onnx
 from edgecnn.graph.trunk import TrunkRequest, make_trunk, torch_logits
@@ -119,6 +119,24 @@ def test_a_network_that_diverged_is_refused_before_anything_is_built_on_it(tmp_p
     request = TrunkRequest(pixels=prepared(), resolution_px=RESOLUTION_PX, normalization=NORMALIZATION, opset=20)
     with pytest.raises(ExportDisagrees):
         make_trunk(broken, request, tmp_path, Quiet())
+
+
+class OnTheLastBits(nn.Module):
+    """Says of each channel what remains of its mean when all that fp32 knows of it is taken away."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return torch.sin(images.mean((2, 3)) * 1e9)
+
+
+def test_a_network_that_disagrees_with_itself_is_named_and_not_its_graph(tmp_path: Path) -> None:
+    request = TrunkRequest(pixels=prepared(), resolution_px=RESOLUTION_PX, normalization=NORMALIZATION, opset=20)
+    with pytest.raises(RoundingDecides):
+        make_trunk(OnTheLastBits(), request, tmp_path, Quiet())
+    assert RoundingDecides(max_abs_diff=87.5, allowed=1.16).line() == (
+        "rounding decides what this network answers: in fp64 it differs from itself by 87.5 in a logit, 1.16 is allowed: "
+        "it has hardly learned, as after a few steps from random weights, and no runtime would answer as another — "
+        "train longer, --set train.epochs=..., in smaller batches where images are few, --set train.batch_size=... [rounding-decides]"
+    )
 
 
 def test_a_nan_is_a_disagreement() -> None:
