@@ -79,10 +79,11 @@ class ExportDisagrees(EdgecnnError):
             what=f"the exported graph differs from the network by {max_abs_diff:.3g} in a logit, {allowed:.3g} is allowed",
             because=f"on {images} images they name the same class for {top1_agreement:.1%}",
         )
+        self.max_abs_diff, self.allowed = max_abs_diff, allowed
 
 
 class RoundingDecides(EdgecnnError):
-    """Raised when a network and its graph disagree, and the network with itself as much: its answers hang on the last bits."""
+    """Raised when a network and its graph disagree, and the network about as much with itself in another precision."""
 
     ref = "rounding-decides"
 
@@ -90,8 +91,8 @@ class RoundingDecides(EdgecnnError):
         super().__init__(
             what=f"rounding decides what this network answers: in fp64 it differs from itself by {max_abs_diff:.3g} in a logit, "
             f"{allowed:.3g} is allowed",
-            because="it has hardly learned, as after a few steps from random weights, and no runtime would answer as another",
-            hint="train longer, --set train.epochs=..., in smaller batches where images are few, --set train.batch_size=...",
+            because="another runtime would answer otherwise again, as is usual of deep networks after a few steps of training",
+            hint="if it trained shortly, train longer: --set train.epochs=...; where images are few, --set train.batch_size=...",
         )
 
 

@@ -77,18 +77,13 @@ def _compared(network: npt.NDArray[np.float32], graph: npt.NDArray[np.float32], 
         max_abs_diff=float(np.max(np.abs(network - graph))),
         top1_agreement=float(np.mean(network.argmax(axis=1) == graph.argmax(axis=1))),
     )
-    allowed = allowed_difference(network, tolerance)
+    allowed = tolerance * float(network.max() - network.min())
     # Written so that a NaN, which is neither above nor below, is refused too.
     if not check.max_abs_diff <= allowed:
         raise ExportDisagrees(
             max_abs_diff=check.max_abs_diff, allowed=allowed, images=check.images, top1_agreement=check.top1_agreement
         )
     return check
-
-
-def allowed_difference(logits: npt.NDArray[np.float32], tolerance: float = TOLERANCE) -> float:
-    """In a logit, of answers (N, classes)."""
-    return tolerance * float(logits.max() - logits.min())
 
 
 def spread(pixels: npt.NDArray[np.uint8], count: int) -> npt.NDArray[np.uint8]:

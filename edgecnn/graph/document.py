@@ -83,11 +83,12 @@ def _parts(graph: onnx.GraphProto) -> Iterator[Any]:
     """Every message of a graph that can carry metadata, subgraphs included."""
     yield graph
     yield from (*graph.initializer, *graph.input, *graph.output, *graph.value_info, *graph.node)
-    for inner in _subgraphs(graph.node):
+    for inner in subgraphs(graph.node):
         yield from _parts(inner)
 
 
-def _subgraphs(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.GraphProto]:
+def subgraphs(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.GraphProto]:
+    """Branches and bodies of loops, of these nodes alone."""
     for node in nodes:
         for attribute in node.attribute:
             if attribute.HasField("g"):
@@ -131,7 +132,7 @@ def _external(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
             for tensor in (attribute.t, *attribute.tensors):
                 if tensor.data_location == onnx.TensorProto.EXTERNAL:
                     yield tensor
-    for inner in _subgraphs(graph.node):
+    for inner in subgraphs(graph.node):
         yield from _external(inner)
 
 

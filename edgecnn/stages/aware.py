@@ -28,7 +28,7 @@ class AwareStage(Stage, AwareSettings):
     """
 
     kind: ClassVar[str] = "aware"
-    revision: ClassVar[int] = 1
+    revision: ClassVar[int] = 2
     resumable: ClassVar[bool] = True
 
     @property

@@ -31,7 +31,7 @@ class TrainStage(Stage, TrainSettings):
     @property
     def tools(self) -> tuple[str, ...]:
         """Arithmetic, network definitions and decoding; what answers for a frozen network."""
-        answering = ("onnxruntime",) if self.mode == "finetune" else ()
+        answering = ("onnx", "onnxscript", "onnxruntime") if self.mode == "finetune" else ()
         fitting = () if self.head == "linear" else ("scikit-learn",)
         teaching = () if self.teacher is None else libraries_of(self.teacher.arch)
         needed = (*_TRAINS, *answering, *fitting, *libraries_of(self.arch), *teaching)

@@ -12,6 +12,8 @@ from edgecnn.training.transfer_settings import TransferSettings
 from edgecnn.training.waiting import sleeping_threads
 from edgecnn.values.stage import Progress, Role, Stage
 
+_ANSWERS = ("onnx", "onnxscript", "onnxruntime")
+
 
 class TransferStage(Stage, TransferSettings):
     """Writes ``transfer.json`` (see ``values/transfer.py``) and the features that it was measured on.
@@ -26,7 +28,7 @@ class TransferStage(Stage, TransferSettings):
     @property
     def tools(self) -> tuple[str, ...]:
         """Arithmetic, network definitions, decoding, features of many images, and the probe."""
-        return ("torch", "torchvision", "safetensors", "pillow", "numpy", "scikit-learn", "onnxruntime", *libraries_of(self.arch))
+        return ("torch", "torchvision", "safetensors", "pillow", "numpy", "scikit-learn", *_ANSWERS, *libraries_of(self.arch))
 
     def make(self, given: Mapping[Role, Path], out: Path, tell: Progress) -> None:
         """Measure and choose, or go on measuring.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,14 +14,11 @@ from torch import Tensor, nn
 
 from edgecnn.training.augment import centred
 from edgecnn.training.checkpoint import write_tensors
-from edgecnn.training.frozen import Frozen, frozen
+from edgecnn.training.frozen import AT_ONCE, Frozen, Work, frozen
 from edgecnn.training.loader import Squares
 from edgecnn.training.material import Material
-from edgecnn.training.validation import ChoosePixels
 
 BATCH = 64
-SHOWN = 2
-"""Photographs on which two ways to ask the network are held against each other."""
 PARTS = "features-*.safetensors"
 PART = 512
 """Images a part file: what a kill can cost."""
@@ -54,30 +52,38 @@ def without_head(network: nn.Module, head_name: str) -> Iterator[nn.Module]:
         setattr(parent, child, head)
 
 
-def compute_features(body: nn.Module, material: Material, size_px: int) -> Features:
+def compute_features(body: nn.Module, material: Material, size_px: int, macs: float) -> Features:
     """Features of the training images as they are and mirrored, and of ``choose``; parts that exist are not computed again.
 
     Args:
         body: the network without its head.
         material: images, judge, folder and progress.
         size_px: the shipped resolution.
+        macs: of one image at that size, which with their number decides who computes.
     """
     squares, choose = material.squares, material.choose
-    shown = centred(squares.read(range(min(SHOWN, len(squares)))), size_px)
-    answers = frozen(body, choose.normalization, shown, (len(squares), material.folder))
+
+    @cache
+    def answers() -> Frozen:  # asked for where a part is missing: an export is seconds
+        shown = centred(squares.read(range(min(AT_ONCE + 1, len(squares)))), size_px)
+        return frozen(body, choose.normalization, shown, Work(len(squares), macs, material.folder, material.tell))
+
     plain, mirrored = [], []
     for start in range(0, len(squares), PART):
         stop = min(start + PART, len(squares))
         file = _place(material, f"features-{start:07d}.safetensors")
         if not file.exists():
-            write_tensors(_part(answers, squares, range(start, stop), size_px), file)
+            write_tensors(_part(answers(), squares, range(start, stop), size_px), file)
         part = load_file(file)
         plain.append(part["plain"])
         mirrored.append(part["mirrored"])
         material.tell.step("features", stop, len(squares), "images")
     labels = torch.from_numpy(squares.labels)
-    of_choose = _of_choose(answers, choose, _place(material, "features-choose.safetensors"))
-    return Features(torch.cat(plain), torch.cat(mirrored), labels, of_choose, choose.labels)
+    file = _place(material, "features-choose.safetensors")
+    if not file.exists():
+        parts = [answers()(choose.pixels[start : start + BATCH]) for start in range(0, len(choose), BATCH)]
+        write_tensors({"choose": torch.cat(parts)}, file)
+    return Features(torch.cat(plain), torch.cat(mirrored), labels, load_file(file)["choose"], choose.labels)
 
 
 def _part(answers: Frozen, squares: Squares, positions: range, size_px: int) -> dict[str, Tensor]:
@@ -94,10 +100,3 @@ def _place(material: Material, name: str) -> Path:
     """Where an earlier stage left a part of the same features, else where one is kept while this one runs."""
     made = None if material.features is None else material.features / name
     return made if made is not None and made.exists() else material.folder / name
-
-
-def _of_choose(answers: Frozen, choose: ChoosePixels, file: Path) -> Tensor:
-    if not file.exists():
-        parts = [answers(choose.pixels[start : start + BATCH]) for start in range(0, len(choose), BATCH)]
-        write_tensors({"choose": torch.cat(parts)}, file)
-    return load_file(file)["choose"]

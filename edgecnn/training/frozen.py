@@ -1,7 +1,7 @@
 """A network that only answers: in torch, or in ONNX Runtime where there is much to ask.
 
-EfficientNet-Lite0 at 224 px answers 197 photographs a second in ONNX Runtime with their normalization inside its graph, and 118
-in torch (the same process, two cores, batch norms folded in both). Exporting it takes 8 s, which a thousand photographs and
+EfficientNet-Lite0 at 224 px answers 180 photographs a second in ONNX Runtime with their normalization inside its graph, and 118
+in torch, even with its batch norms folded (the same process, two cores). Exporting it takes 8 s, which 1,400 photographs and
 their mirror images bring back.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,18 +19,40 @@ from torch import Tensor, nn
 
 from edgecnn.training.augment import normalized
 from edgecnn.training.machine import training_threads
+from edgecnn.values.arch import ArchSpec
 from edgecnn.values.preprocessing import Normalization
+from edgecnn.values.stage import Progress
 
 Pixels = npt.NDArray[np.uint8]
+AT_ONCE = 8
+"""Photographs: maps of more leave the caches. 4 and 8 were the fastest of 1 to 16."""
 Frozen = Callable[[Pixels], Tensor]
 """Photographs (N, H, H, 3) → answers (N, F), fp32."""
 
-MANY = 1_000
-"""Photographs from which on the export is worth its time."""
-_AT_ONCE = 8
-"""Photographs: maps of more leave the caches. 4 and 8 were the fastest of 1 to 16."""
+MANY_MACS = 1e12
+"""Photographs times multiply-adds of one, from which on the export is worth its time: 2,600 of EfficientNet-Lite0 at 224 px,
+240 of ResNet-50, and so many of a small network at 64 px that few folders have them."""
 _SAME = 1e-3
 """Of the largest answer: how far the answers may be from torch's, which differ by rounding alone."""
+
+
+class Work(NamedTuple):
+    """What a frozen network will be asked."""
+
+    photographs: int
+    macs_each: float
+    scratch: Path
+    tell: Progress
+
+    @property
+    def macs(self) -> float:
+        """Of all."""
+        return self.photographs * self.macs_each
+
+
+def macs_at(spec: ArchSpec, size_px: int) -> float:
+    """Multiply-adds of one image: those of the native size by area, since nearly all are convolutions'; 0 where not known."""
+    return (spec.macs or 0) * (size_px / spec.resolution_px) ** 2
 
 
 def in_torch(network: nn.Module, normalization: Normalization) -> Frozen:
@@ -62,6 +85,7 @@ def in_onnxruntime(network: nn.Module, normalization: Normalization, size_px: in
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = training_threads()  # repeatable() says why their number is fixed
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # for the reason in waiting.py; it costs 9 %
     options.use_deterministic_compute = True
     options.log_severity_level = 4  # what goes wrong is raised too
     with tempfile.TemporaryDirectory(dir=scratch) as folder:
@@ -71,29 +95,36 @@ def in_onnxruntime(network: nn.Module, normalization: Normalization, size_px: in
     name = session.get_inputs()[0].name
 
     def answers(pixels: Pixels) -> Tensor:
-        starts = range(0, len(pixels), _AT_ONCE)
-        parts = [session.run(None, {name: np.ascontiguousarray(pixels[start : start + _AT_ONCE])})[0] for start in starts]
+        starts = range(0, len(pixels), AT_ONCE)
+        parts = [session.run(None, {name: np.ascontiguousarray(pixels[start : start + AT_ONCE])})[0] for start in starts]
         return torch.from_numpy(np.concatenate(parts))
 
     return answers
 
 
-def frozen(network: nn.Module, normalization: Normalization, shown: Pixels, how: tuple[int, Path]) -> Frozen:
-    """The faster of the two for so many photographs; torch, too, where rounding alone leads a network astray.
+def frozen(network: nn.Module, normalization: Normalization, shown: Pixels, work: Work) -> Frozen:
+    """The sooner of the two for so much work; torch, and it is said, where rounding leads the network astray.
 
     Args:
         network, normalization: see ``in_onnxruntime``.
-        shown: some photographs, on which the two are held against each other.
-        how: the number of photographs that it will be asked for, and the folder that takes the graph.
+        shown: photographs on which the two are held against each other, one more than are asked at once.
+        work: how much will be asked, where the graph lies while it is loaded, and who is told.
+
+    Raises:
+        WrongOpset: see ``export_onnx``.
     """
-    count, scratch = how
     plain = in_torch(network, normalization)
-    if count < MANY:
+    if work.macs < MANY_MACS:
         return plain
-    fast = in_onnxruntime(network, normalization, shown.shape[1], scratch)
+    work.tell.step("export the frozen network", 0, 1)
+    fast = in_onnxruntime(network, normalization, shown.shape[1], work.scratch)
+    work.tell.step("export the frozen network", 1, 1)
     expected = plain(shown)
-    apart = (fast(shown) - expected).abs().max()
-    return fast if bool(apart <= _SAME * expected.abs().max()) else plain
+    apart, allowed = float((fast(shown) - expected).abs().max()), _SAME * float(expected.abs().max())
+    if not apart <= allowed:
+        work.tell.note(f"features come from torch: ONNX Runtime's differ by {apart:.3g}, {allowed:.3g} is allowed")
+        return plain
+    return fast
 
 
 class _FromPixels(nn.Module):

@@ -50,8 +50,8 @@ def make_surgery(settings: SurgerySettings, inputs: TrainingInputs, out: Path, t
         tell: hears progress.
 
     Raises:
-        BatchTooLarge, TrainingDiverged, NothingToTrainOn, ClassesDiffer, WrongOpset, ExportDisagrees, MacsUnknown: see
-            ``SurgeryStage.make``.
+        BatchTooLarge, TrainingDiverged, NothingToTrainOn, ClassesDiffer, WrongOpset, ExportDisagrees, RoundingDecides,
+        MacsUnknown: see ``SurgeryStage.make``.
     """
     if is_made(out, FACTS):
         return

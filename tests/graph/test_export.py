@@ -134,8 +134,8 @@ def test_a_network_that_disagrees_with_itself_is_named_and_not_its_graph(tmp_pat
         make_trunk(OnTheLastBits(), request, tmp_path, Quiet())
     assert RoundingDecides(max_abs_diff=87.5, allowed=1.16).line() == (
         "rounding decides what this network answers: in fp64 it differs from itself by 87.5 in a logit, 1.16 is allowed: "
-        "it has hardly learned, as after a few steps from random weights, and no runtime would answer as another — "
-        "train longer, --set train.epochs=..., in smaller batches where images are few, --set train.batch_size=... "
+        "another runtime would answer otherwise again, as is usual of deep networks after a few steps of training — "
+        "if it trained shortly, train longer: --set train.epochs=...; where images are few, --set train.batch_size=... "
         "[rounding-decides]"
     )
 

@@ -8,12 +8,15 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import nn
 
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network
 from edgecnn.training import frozen as frozen_module
-from edgecnn.training.frozen import frozen, in_onnxruntime, in_torch
+from edgecnn.training.beginning import TrainingInputs
+from edgecnn.training.frozen import Work, frozen, in_onnxruntime, in_torch, macs_at
+from edgecnn.training.transfer import make_transfer
+from edgecnn.training.transfer_settings import TransferSettings
 from tests.graph.trunks import NORMALIZATION
 from tests.quantization.made import Quiet
 from tests.training.made import LITE, fetched, make_given, stage
@@ -44,25 +47,34 @@ def test_onnxruntime_answers_as_torch_does(arch: str, tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir()), "the graph is not left behind"
 
 
-class LedAstray(nn.Module):
-    """Answers by whether something whose sign rounding decides is positive."""
-
-    def forward(self, images: Tensor) -> Tensor:
-        means = images.double().mean((2, 3))
-        return torch.where(images.mean((2, 3)).double() > means, 1.0, -1.0)
+NETWORK = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+MUCH = frozen_module.MANY_MACS
 
 
-def test_a_network_that_rounding_leads_astray_is_asked_in_torch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(frozen_module, "in_onnxruntime", lambda *how: lambda pixels: torch.zeros(len(pixels), 3))
-    answers = frozen(LedAstray(), NORMALIZATION, SHOWN[:2], (frozen_module.MANY, tmp_path))
-    assert torch.equal(answers(SHOWN), in_torch(LedAstray(), NORMALIZATION)(SHOWN))
+@pytest.mark.parametrize(("off", "torch_keeps"), [(2e-3, True), (5e-4, False), (float("nan"), True)])
+def test_what_answers_otherwise_than_torch_is_not_asked_and_that_is_said(
+    off: float, torch_keeps: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = in_torch(NETWORK, NORMALIZATION)
+    monkeypatch.setattr(frozen_module, "in_onnxruntime", lambda *how: lambda pixels: plain(pixels) * (1 + off))
+    tell = Quiet()
+    answers = frozen(NETWORK, NORMALIZATION, SHOWN, Work(1, MUCH, tmp_path, tell))
+    assert torch.equal(answers(SHOWN), plain(SHOWN)) == torch_keeps
+    assert [note.split(":")[0] for note in tell.notes] == ["features come from torch"] * torch_keeps
+
+
+def test_few_photographs_of_a_small_network_are_not_worth_an_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frozen_module, "in_onnxruntime", None)
+    work = Work(10_000, macs_at(arch_named("mobilenet-v3-small"), 64), tmp_path, Quiet())
+    assert torch.equal(frozen(NETWORK, NORMALIZATION, SHOWN, work)(SHOWN), in_torch(NETWORK, NORMALIZATION)(SHOWN))
+    assert 3_000 * macs_at(arch_named("efficientnet-lite0"), 224) > MUCH
 
 
 def test_a_head_learns_the_same_from_many_photographs_as_from_few(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     given, weights = make_given(tmp_path), fetched(tmp_path / "weights")
     found = {}
-    for way, many in {"torch": 10**6, "onnxruntime": 1}.items():
-        monkeypatch.setattr(frozen_module, "MANY", many)
+    for way, many in {"torch": 1e15, "onnxruntime": 1.0}.items():
+        monkeypatch.setattr(frozen_module, "MANY_MACS", many)
         out = tmp_path / way
         out.mkdir()
         stage(LITE, mode="finetune", transfer="head", epochs=0).make(given.roles(weights), out, Quiet())
@@ -70,3 +82,18 @@ def test_a_head_learns_the_same_from_many_photographs_as_from_few(tmp_path: Path
     head = arch_named(LITE).head
     torch.testing.assert_close(found["torch"], found["onnxruntime"], rtol=1e-2, atol=1e-3)
     assert not torch.equal(found["torch"][f"{head}.weight"], found["onnxruntime"][f"{head}.weight"]), "one way was taken twice"
+
+
+def test_features_that_are_there_need_no_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given, weights = make_given(tmp_path), fetched(tmp_path / "weights")
+    monkeypatch.setattr(frozen_module, "MANY_MACS", 1.0)
+    asked = TransferSettings(arch=LITE, classes=10, preprocessing=stage(LITE).preprocessing)
+    inputs = TrainingInputs(given.images, given.pixels, weights)
+    (tmp_path / "decided").mkdir()
+    make_transfer(asked, inputs, tmp_path / "decided", Quiet())
+    monkeypatch.setattr(frozen_module, "in_onnxruntime", None)
+    out = tmp_path / "out"
+    out.mkdir()
+    roles = given.roles(weights) | {"transfer": tmp_path / "decided"}
+    stage(LITE, mode="finetune", transfer="auto", epochs=0).make(roles, out, Quiet())
+    assert (out / "weights.safetensors").is_file()

@@ -12,6 +12,8 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
+from edgecnn.graph.document import subgraphs
+
 Held = Mapping[str, onnx.TensorProto]
 _LOWEST = float(np.finfo(np.float32).min)
 """What some exporters write for -infinity."""
@@ -19,20 +21,28 @@ _LOWEST = float(np.finfo(np.float32).min)
 
 def fold_pooled_padding(graph: onnx.GraphProto) -> int:
     """Fold what can be folded, in place; of how many poolings."""
-    held = {tensor.name: tensor for tensor in graph.initializer}
+    held = {tensor.name: tensor for tensor in graph.initializer} | _constants(graph)
     padded = {node.output[0]: node for node in graph.node if node.op_type == "Pad"}
     pools = [node for node in graph.node if node.op_type == "MaxPool" and node.input[0] in padded]
     folded = sum(_folded(pool, padded[pool.input[0]], held) for pool in pools)
     for name, node in padded.items():
         if folded and name not in _read(graph):
             graph.node.remove(node)
-            for left in set(node.input[1:]) & held.keys() - _read(graph):
-                graph.initializer.remove(held[left])
+            for left in [each for each in graph.initializer if each.name in set(node.input[1:]) - _read(graph)]:
+                graph.initializer.remove(left)
     return folded
 
 
+def _constants(graph: onnx.GraphProto) -> dict[str, onnx.TensorProto]:
+    """What Constant nodes make, as older exporters write padding and value."""
+    nodes = [node for node in graph.node if node.op_type == "Constant"]
+    return {node.output[0]: each.t for node in nodes for each in node.attribute if each.name == "value"}
+
+
 def _read(graph: onnx.GraphProto) -> set[str]:
-    return {name for node in graph.node for name in node.input} | {value.name for value in graph.output}
+    """Names that anything in it reads, branches and loops inside it too."""
+    inner = (_read(each) for each in subgraphs(graph.node))
+    return {name for node in graph.node for name in node.input}.union({value.name for value in graph.output}, *inner)
 
 
 def _folded(pool: onnx.NodeProto, pad: onnx.NodeProto, held: Held) -> bool:

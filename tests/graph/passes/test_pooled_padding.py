@@ -79,6 +79,24 @@ def test_any_other_padding_stays(model: onnx.ModelProto) -> None:
     assert model.SerializeToString() == before
 
 
+def test_constant_nodes_are_read_too() -> None:
+    model = pooled([0, 0, 0, 1, 0, 0, 1, 2], -np.inf)
+    before = answers(model)
+    for tensor in model.graph.initializer:
+        model.graph.node.insert(0, helper.make_node("Constant", [], [tensor.name], value=tensor))
+    del model.graph.initializer[:]
+    assert fold_pooled_padding(model.graph) == 1
+    assert np.array_equal(answers(model), before)
+
+
+def test_padding_that_a_branch_reads_stays_for_it() -> None:
+    model = pooled([0, 0, 0, 1, 0, 0, 1, 1], -np.inf)
+    branch = helper.make_graph([helper.make_node("Identity", ["padded"], ["same"])], "branch", [], [])
+    model.graph.node.append(helper.make_node("If", ["asked"], ["either"], then_branch=branch, else_branch=branch))
+    assert fold_pooled_padding(model.graph) == 1
+    assert sorted(node.op_type for node in model.graph.node) == ["If", "MaxPool", "Pad"]
+
+
 def test_padding_that_something_else_reads_stays_for_that() -> None:
     model = pooled([0, 0, 0, 1, 0, 0, 1, 1], -np.inf)
     model.graph.output.append(helper.make_tensor_value_info("padded", TensorProto.FLOAT, None))
