@@ -197,7 +197,7 @@ def test_the_judge_reads_choose_alone(given: Given) -> None:
 
 
 def test_every_setting_enters_the_key() -> None:
-    versions = dict.fromkeys(stage().tools, "1")
+    versions = dict.fromkeys(stage(mode="finetune").tools, "1")
     changed: list[dict[str, object]] = [
         {"arch": "resnet-18"}, {"classes": 9}, {"mode": "finetune"}, {"epochs": 4}, {"head_epochs": 6}, {"batch_size": 33},
         {"learning_rate": 1e-3}, {"weight_decay": 0.5}, {"label_smoothing": 0.2}, {"patience": 6}, {"seed": 1},
