@@ -1,6 +1,6 @@
 """The least network of every family through a whole build, in both CPU runtimes: a row each, from its report.
 
-    python -m benchmarks.families FOLDER [--epochs 2] [--side 64] [--out builds/families] [--only NAME,…]
+    python -m benchmarks.families FOLDER [--epochs 2] [--side 64] [--out builds/families] [--target cpu] [--only NAME,…]
 
 FOLDER has a sub-folder a class. The weights start at random and learn for so few epochs that accuracies are low; what the table
 shows is that each network passes every stage, how often its INT8 answers and its fp32 ones differ in being right, and what ran in
@@ -36,12 +36,12 @@ def least_of_each_family() -> list[ArchSpec]:
 def built(spec: ArchSpec, asked: argparse.Namespace) -> BuildReport | str:
     """What its build reports, or the last line of why there is none."""
     side = max(spec.least_px, min(asked.side, spec.resolution_px))
-    out = Path(asked.out, f"{spec.name}-{side}px-{asked.epochs}-epochs")
+    out = Path(asked.out, f"{spec.name}-{asked.target}-{side}px-{asked.epochs}-epochs")
     if not (out / "report.json").is_file():
         values = {
             "model.resolution_px": side, "train.epochs": asked.epochs, "race.samples": SAMPLES, "data.report_share": 0.3,
         }  # fmt: skip
-        command = [sys.executable, "-m", "edgecnn", "build", "--arch", spec.name, "--target", "cpu", "--weights", "none"]
+        command = [sys.executable, "-m", "edgecnn", "build", "--arch", spec.name, "--target", asked.target, "--weights", "none"]
         command += ["--data", str(asked.folder), "--out", str(out)]
         for key, value in values.items():
             command += ["--set", f"{key}={value}"]
@@ -87,6 +87,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--side", type=int, default=64)
     parser.add_argument("--out", type=Path, default=Path("builds/families"))
+    parser.add_argument("--target", default="cpu", help="one that is not here has no latencies, and takes a third of the time")
     parser.add_argument("--only", default="")
     asked = parser.parse_args()
     heads = ["family", "network", "px", "parameters, millions"]
