@@ -57,7 +57,8 @@ def maps_of(model: onnx.ModelProto) -> tuple[Map, ...]:
     for each in operations:
         after = each.name if each.product is not None else after
         field = fields[each.makes[0]]
-        if field is not None and len(each.shape) == 4 and prod(each.shape[2:]) > 1:
+        # what a Transpose makes has its axes in another order, images last as AlexNet's enlarged 1 x 1 map has them
+        if field is not None and each.op != "Transpose" and len(each.shape) == 4 and prod(each.shape[2:]) > 1:
             found[str(each.makes[0])] = Map(str(each.makes[0]), after, each.shape[1], each.shape[2], each.shape[3], field)
     last = {(found[name].rows, found[name].columns): name for name in _passages(operations) if name in found}
     wanted = {*last.values(), _behind_first(operations)}

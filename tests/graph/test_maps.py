@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from edgecnn.graph.export import export_onnx
 from edgecnn.graph.maps import first_filters, maps_of
 from edgecnn.graph.operations import Field
+from edgecnn.models.catalogue import arch_named
+from edgecnn.models.networks import build_network
 from tests.graph.planted import planted
 
 
@@ -36,6 +41,13 @@ def residual() -> onnx.ModelProto:
         [numpy_helper.from_array(np.zeros((3, 3, 1, 1), np.float32), "w")],
     )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)])
+
+
+def test_a_map_that_was_transposed_is_none(tmp_path: Path) -> None:
+    """At 64 px AlexNet's last map has one position, and what enlarges it puts the images behind the channels."""
+    model = export_onnx(build_network(arch_named("alexnet"), 10), 64, tmp_path / "alexnet.onnx")
+    assert "Transpose" in {node.op_type for node in model.graph.node}
+    assert [(each.channels, each.rows) for each in maps_of(model)] == [(64, 15), (192, 7), (256, 3)]
 
 
 def test_a_branch_of_a_block_is_no_end_of_a_group() -> None:
