@@ -16,6 +16,7 @@ from pathlib import Path
 
 from edgecnn.models.catalogue import all_archs
 from edgecnn.values.arch import ArchSpec
+from edgecnn.values.artifact import Failed
 from edgecnn.values.report import BuildReport, CandidateFacts
 
 RUNTIMES = {"ONNX Runtime": "onnxruntime", "OpenVINO": "openvino"}
@@ -71,7 +72,10 @@ def latency(facts: CandidateFacts | None) -> str:
 
 
 def same(facts: CandidateFacts | None) -> str:
-    """Images on which INT8 is right and fp32 wrong or the other way, of all."""
+    """Images that fp32 alone is right on, and INT8 alone, of all; else why there is no such kit."""
+    failed = [] if facts is None else [each.ref for each in facts.outcomes.values() if isinstance(each, Failed)]
+    if failed:
+        return failed[0]
     if facts is None or facts.report is None or facts.report.drop_pp is None:
         return "–"
     return f"{facts.report.lost}/{facts.report.gained} of {facts.report.images}"
