@@ -85,7 +85,7 @@ def in_onnxruntime(network: nn.Module, normalization: Normalization, size_px: in
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = training_threads()  # repeatable() says why their number is fixed
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # for the reason in waiting.py; it costs 9 %
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # 9 % fewer when idle, half as many more when busy
     options.use_deterministic_compute = True
     options.log_severity_level = 4  # what goes wrong is raised too
     with tempfile.TemporaryDirectory(dir=scratch) as folder:
