@@ -16,7 +16,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper, version_converter
 
 from edgecnn.errors.brought import OpsetUnreachable
-from edgecnn.graph.document import INPUT_NAME, OUTPUT_NAME, opset_of
+from edgecnn.graph.document import INPUT_NAME, OUTPUT_NAME, constants_of, opset_of
 from edgecnn.graph.entry import SOFTMAXES
 from edgecnn.graph.macs import shapes_at_batch_one
 from edgecnn.values.brought import Channels, GraphEntry
@@ -153,15 +153,7 @@ def _without_idle_gathers(graph: onnx.GraphProto, shapes: Mapping[str, Sequence[
 
 def _constants(graph: onnx.GraphProto) -> list[tuple[str, npt.NDArray[Any], Callable[[npt.NDArray[Any]], None]]]:
     """Name, value and a way to replace it, of initializers and Constant nodes."""
-    found = []
-    for tensor in graph.initializer:
-        found.append((tensor.name, numpy_helper.to_array(tensor), _putter(tensor)))
-    for node in graph.node:
-        if node.op_type == "Constant":
-            for attribute in node.attribute:
-                if attribute.name == "value":
-                    found.append((node.output[0], numpy_helper.to_array(attribute.t), _putter(attribute.t)))
-    return found
+    return [(name, numpy_helper.to_array(tensor), _putter(tensor)) for name, tensor in constants_of(graph).items()]
 
 
 def _putter(tensor: onnx.TensorProto) -> Callable[[npt.NDArray[Any]], None]:

@@ -14,7 +14,7 @@ from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.brought import ANEW, BroughtModelUnusable, TrunkDisagrees
 from edgecnn.graph.adopt import adopt, describe_changes, holds_halves
 from edgecnn.graph.brought_file import as_onnx, opened
-from edgecnn.graph.checks import CHECK_IMAGES, TOLERANCE, ExportCheck, onnx_logits, spread
+from edgecnn.graph.checks import CHECK_IMAGES, TOLERANCE, ExportCheck, Logits, onnx_logits, spread
 from edgecnn.graph.document import opset_of, save_model
 from edgecnn.graph.macs import mac_table
 from edgecnn.graph.passes.batch_norm import fold_batch_norms
@@ -23,8 +23,6 @@ from edgecnn.graph.run_shapes import shapes_by_running
 from edgecnn.runner.pixels import to_feed
 from edgecnn.values.brought import Feeding, GraphEntry
 from edgecnn.values.stage import Progress
-
-Logits = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,8 @@ from edgecnn.errors.export import ExportDisagrees
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import Runtime
 
+Logits = npt.NDArray[np.float32]
+"""(N, classes)."""
 TOLERANCE = 1e-3
 """Allowed difference as a share of the logits' spread: folding a batch norm reorders fp32 sums (1e-6 of the spread is usual, and
 a wrong padding or a forgotten layer differs by 1e-1)."""
@@ -34,7 +36,7 @@ class ExportCheck(Value):
     """0…1."""
 
 
-def onnx_logits(path: Path, feed: npt.NDArray[Any], batch: int = 16) -> npt.NDArray[np.float32]:
+def onnx_logits(path: Path, feed: npt.NDArray[Any], batch: int = 16) -> Logits:
     """The graph's answers, computed by ONNX Runtime with its plainest kernels, float32 (N, classes).
 
     The first image goes alone, so that both a batch of one and a larger one are tried.
@@ -53,7 +55,7 @@ def onnx_logits(path: Path, feed: npt.NDArray[Any], batch: int = 16) -> npt.NDAr
     return np.concatenate(parts).astype(np.float32)
 
 
-def compare_logits(network: npt.NDArray[np.float32], graph: npt.NDArray[np.float32]) -> ExportCheck:
+def compare_logits(network: Logits, graph: Logits) -> ExportCheck:
     """Hold two sets of answers (N, classes) to the same images against each other.
 
     Raises:
@@ -62,7 +64,7 @@ def compare_logits(network: npt.NDArray[np.float32], graph: npt.NDArray[np.float
     return _compared(network, graph, TOLERANCE)
 
 
-def compare_integers(network: npt.NDArray[np.float32], graph: npt.NDArray[np.float32]) -> ExportCheck:
+def compare_integers(network: Logits, graph: Logits) -> ExportCheck:
     """The same of a network that rounds to integers and its graph.
 
     Raises:
@@ -71,7 +73,7 @@ def compare_integers(network: npt.NDArray[np.float32], graph: npt.NDArray[np.flo
     return _compared(network, graph, INTEGER_TOLERANCE)
 
 
-def _compared(network: npt.NDArray[np.float32], graph: npt.NDArray[np.float32], tolerance: float) -> ExportCheck:
+def _compared(network: Logits, graph: Logits, tolerance: float) -> ExportCheck:
     check = ExportCheck(
         images=len(network),
         max_abs_diff=float(np.max(np.abs(network - graph))),

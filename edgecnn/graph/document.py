@@ -87,6 +87,13 @@ def _parts(graph: onnx.GraphProto) -> Iterator[Any]:
         yield from _parts(inner)
 
 
+def constants_of(graph: onnx.GraphProto) -> dict[str, onnx.TensorProto]:
+    """Initializers and what Constant nodes hold as tensors, by name, to be read or changed in place; not those of subgraphs."""
+    nodes = (node for node in graph.node if node.op_type == "Constant")
+    inside = {node.output[0]: each.t for node in nodes for each in node.attribute if each.name == "value"}
+    return {tensor.name: tensor for tensor in graph.initializer} | inside
+
+
 def subgraphs(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.GraphProto]:
     """Branches and bodies of loops, of these nodes alone."""
     for node in nodes:

@@ -20,7 +20,7 @@ from edgecnn.errors.tensorrt import (
     QuantizedBias,
     UnsignedQuantization,
 )
-from edgecnn.graph.document import opset_of
+from edgecnn.graph.document import constants_of, opset_of
 
 OPSET_MAX = 20
 """Of TensorRT 10.3's ONNX parser: its support matrix names operators of opset 9 to 20."""
@@ -34,10 +34,7 @@ class Tensors:
 
     def __init__(self, model: ModelProto) -> None:
         graph = model.graph
-        self.constants = {tensor.name: tensor for tensor in graph.initializer}
-        for node in graph.node:
-            if node.op_type == "Constant" and node.attribute and node.attribute[0].name == "value":
-                self.constants[node.output[0]] = node.attribute[0].t
+        self.constants = constants_of(graph)
         known = [*graph.input, *graph.output, *graph.value_info]
         self.types = {info.name: info.type.tensor_type.elem_type for info in known}
         self.types.update({name: tensor.data_type for name, tensor in self.constants.items()})

@@ -13,14 +13,12 @@ import torch
 from torch import nn
 
 from edgecnn.errors.export import ExportDisagrees, RoundingDecides
-from edgecnn.graph.checks import CHECK_IMAGES, compare_logits, onnx_logits, spread
+from edgecnn.graph.checks import CHECK_IMAGES, Logits, compare_logits, onnx_logits, spread
 from edgecnn.graph.export import export_onnx
 from edgecnn.graph.macs import mac_table
 from edgecnn.runner.pixels import to_feed
 from edgecnn.values.preprocessing import Normalization
 from edgecnn.values.stage import Progress
-
-Logits = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -69,7 +67,7 @@ def _blame_rounding(network: nn.Module, shown: Logits, answers: Logits, found: E
         raise RoundingDecides(max_abs_diff=apart, allowed=found.allowed)
 
 
-def torch_logits(network: nn.Module, feed: npt.NDArray[np.floating[Any]], batch: int = 16) -> npt.NDArray[np.float32]:
+def torch_logits(network: nn.Module, feed: npt.NDArray[np.floating[Any]], batch: int = 16) -> Logits:
     """The network's answers in evaluation mode, float32 (N, classes), for a feed (N, 3, H, W)."""
     network.eval()
     with torch.inference_mode():

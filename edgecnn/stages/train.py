@@ -8,11 +8,9 @@ from typing import ClassVar
 
 from edgecnn.backends.installed import require_packages
 from edgecnn.models.catalogue import libraries_of
-from edgecnn.training.settings import TrainSettings
+from edgecnn.training.settings import ANSWER_FROZEN, LEARN, TrainSettings
 from edgecnn.training.waiting import sleeping_threads
 from edgecnn.values.stage import Progress, Role, Stage
-
-_TRAINS = ("torch", "torchvision", "safetensors", "pillow", "numpy")
 
 
 class TrainStage(Stage, TrainSettings):
@@ -31,10 +29,10 @@ class TrainStage(Stage, TrainSettings):
     @property
     def tools(self) -> tuple[str, ...]:
         """Arithmetic, network definitions and decoding; what answers for a frozen network."""
-        answering = ("onnx", "onnxscript", "onnxruntime") if self.mode == "finetune" else ()
+        answering = ANSWER_FROZEN if self.mode == "finetune" else ()
         fitting = () if self.head == "linear" else ("scikit-learn",)
         teaching = () if self.teacher is None else libraries_of(self.teacher.arch)
-        needed = (*_TRAINS, *answering, *fitting, *libraries_of(self.arch), *teaching)
+        needed = (*LEARN, *answering, *fitting, *libraries_of(self.arch), *teaching)
         return tuple(dict.fromkeys(needed))
 
     def make(self, given: Mapping[Role, Path], out: Path, tell: Progress) -> None:

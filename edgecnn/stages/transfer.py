@@ -8,11 +8,10 @@ from typing import ClassVar
 
 from edgecnn.backends.installed import require_packages
 from edgecnn.models.catalogue import libraries_of
+from edgecnn.training.settings import ANSWER_FROZEN, LEARN
 from edgecnn.training.transfer_settings import TransferSettings
 from edgecnn.training.waiting import sleeping_threads
 from edgecnn.values.stage import Progress, Role, Stage
-
-_ANSWERS = ("onnx", "onnxscript", "onnxruntime")
 
 
 class TransferStage(Stage, TransferSettings):
@@ -28,7 +27,7 @@ class TransferStage(Stage, TransferSettings):
     @property
     def tools(self) -> tuple[str, ...]:
         """Arithmetic, network definitions, decoding, features of many images, and the probe."""
-        return ("torch", "torchvision", "safetensors", "pillow", "numpy", "scikit-learn", *_ANSWERS, *libraries_of(self.arch))
+        return (*LEARN, "scikit-learn", *ANSWER_FROZEN, *libraries_of(self.arch))
 
     def make(self, given: Mapping[Role, Path], out: Path, tell: Progress) -> None:
         """Measure and choose, or go on measuring.

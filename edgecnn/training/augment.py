@@ -99,12 +99,18 @@ def centred(squares: npt.NDArray[np.uint8], size_px: int) -> npt.NDArray[np.uint
     return squares[:, start : start + size_px, start : start + size_px]
 
 
+def in_levels(normalization: Normalization) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation (3, 1, 1), fp32, in levels of 0 to 255."""
+    mean, std = (torch.tensor(values).view(3, 1, 1) * 255 for values in (normalization.mean, normalization.std))
+    return mean, std
+
+
 def normalized(pixels: Tensor, normalization: Normalization) -> Tensor:
     """uint8 (n, 3, H, W) → float32 of that shape, channels last in memory, ``(pixel / 255 - mean) / std``.
 
     Image by image, so that all three passes find it in the cache.
     """
-    mean, std = (torch.tensor(values).view(3, 1, 1) * 255 for values in (normalization.mean, normalization.std))
+    mean, std = in_levels(normalization)
     batch = torch.empty(pixels.shape, dtype=torch.float32, memory_format=torch.channels_last)
     with one_thread():
         for image, place in zip(pixels, batch, strict=True):

@@ -14,9 +14,10 @@ from torch import Tensor, nn
 
 from edgecnn.training.augment import centred
 from edgecnn.training.checkpoint import write_tensors
-from edgecnn.training.frozen import AT_ONCE, Frozen, Work, frozen
+from edgecnn.training.frozen import AT_ONCE, Frozen, Work, frozen, macs_at
 from edgecnn.training.loader import Squares
 from edgecnn.training.material import Material
+from edgecnn.values.arch import ArchSpec
 
 BATCH = 64
 PARTS = "features-*.safetensors"
@@ -52,21 +53,22 @@ def without_head(network: nn.Module, head_name: str) -> Iterator[nn.Module]:
         setattr(parent, child, head)
 
 
-def compute_features(body: nn.Module, material: Material, size_px: int, macs: float) -> Features:
+def compute_features(body: nn.Module, material: Material, spec: ArchSpec, size_px: int) -> Features:
     """Features of the training images as they are and mirrored, and of ``choose``; parts that exist are not computed again.
 
     Args:
         body: the network without its head.
         material: images, judge, folder and progress.
+        spec: whose work at that size decides, with the number of images, who computes.
         size_px: the shipped resolution.
-        macs: of one image at that size, which with their number decides who computes.
     """
     squares, choose = material.squares, material.choose
 
     @cache
     def answers() -> Frozen:  # asked for where a part is missing: an export is seconds
         shown = centred(squares.read(range(min(AT_ONCE + 1, len(squares)))), size_px)
-        return frozen(body, choose.normalization, shown, Work(len(squares), macs, material.folder, material.tell))
+        work = Work(len(squares) * macs_at(spec, size_px), material.folder, material.tell)
+        return frozen(body, choose.normalization, shown, work)
 
     plain, mirrored = [], []
     for start in range(0, len(squares), PART):

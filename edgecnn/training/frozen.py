@@ -17,7 +17,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from edgecnn.training.augment import normalized
+from edgecnn.training.augment import in_levels, normalized
 from edgecnn.training.machine import training_threads
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.preprocessing import Normalization
@@ -39,15 +39,11 @@ _SAME = 1e-3
 class Work(NamedTuple):
     """What a frozen network will be asked."""
 
-    photographs: int
-    macs_each: float
+    macs: float
+    """Of all photographs."""
     scratch: Path
+    """Takes the graph while it is loaded."""
     tell: Progress
-
-    @property
-    def macs(self) -> float:
-        """Of all."""
-        return self.photographs * self.macs_each
 
 
 def macs_at(spec: ArchSpec, size_px: int) -> float:
@@ -133,8 +129,9 @@ class _FromPixels(nn.Module):
     def __init__(self, network: nn.Module, normalization: Normalization) -> None:
         super().__init__()
         self.network = network
-        self.register_buffer("mean", torch.tensor(normalization.mean).view(3, 1, 1) * 255)
-        self.register_buffer("std", torch.tensor(normalization.std).view(3, 1, 1) * 255)
+        mean, std = in_levels(normalization)
+        self.register_buffer("mean", mean)
+        self.register_buffer("std", std)
 
     def forward(self, pixels: Tensor) -> Tensor:
         return self.network((pixels.permute(0, 3, 1, 2).to(torch.float32) - self.mean) / self.std)  # type: ignore[no-any-return, operator]

@@ -16,7 +16,6 @@ from edgecnn.models.networks import build_network, head_of, parameter_count, rep
 from edgecnn.training.beginning import Beginner, TrainingInputs, beginner, inherited, material_for, pretrained, taught, unlearned
 from edgecnn.training.checkpoint import write_tensors
 from edgecnn.training.features import Features, compute_features, without_head
-from edgecnn.training.frozen import macs_at
 from edgecnn.training.head import NAME as HEAD
 from edgecnn.training.head import train_head
 from edgecnn.training.history import BalanceFacts, BestFacts, History, PhaseFacts, tell_epochs
@@ -180,8 +179,7 @@ def _classical(network: nn.Module, spec: ArchSpec, settings: TrainSettings, feat
 def _from_weights(spec: ArchSpec, settings: TrainSettings, inputs: TrainingInputs, material: Material) -> _Course:
     network = pretrained(spec, settings.classes, settings.seed, inputs)
     with without_head(network, spec.head) as frozen:
-        size_px = settings.preprocessing.pixels.crop_px
-        features = compute_features(frozen, material, size_px, macs_at(spec, size_px))
+        features = compute_features(frozen, material, spec, settings.preprocessing.pixels.crop_px)
     if settings.head != "linear":
         return _classical(network, spec, settings, features)
     head = head_of(network, spec)

@@ -14,6 +14,11 @@ from edgecnn.values.preprocessing import Preprocessing
 from edgecnn.values.teacher import TeacherTerms
 from edgecnn.values.transfer import AskedTransfer, HeadKind, ScratchRecipe, Unfreezing
 
+LEARN = ("torch", "torchvision", "safetensors", "pillow", "numpy")
+"""Packages of arithmetic, network definitions and decoding."""
+ANSWER_FROZEN = ("onnx", "onnxscript", "onnxruntime")
+"""Packages that export a frozen network and answer for it where there is much to ask (``frozen.py``)."""
+
 
 class OtherTerms(Value):
     """What a training of the whole network is asked where it is not the one that was planned for."""

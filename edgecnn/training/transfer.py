@@ -10,7 +10,6 @@ from torch import nn
 from edgecnn.models.catalogue import arch_named
 from edgecnn.training.beginning import TrainingInputs, material_for, pretrained
 from edgecnn.training.features import PARTS, compute_features, without_head
-from edgecnn.training.frozen import macs_at
 from edgecnn.training.machine import repeatable
 from edgecnn.training.probe import Probe, probe
 from edgecnn.training.resuming import begin, finish, is_made
@@ -36,8 +35,7 @@ def make_transfer(settings: TransferSettings, inputs: TrainingInputs, out: Path,
         spec = arch_named(settings.arch)
         network: nn.Module = pretrained(spec, settings.classes, settings.seed, inputs)
         with without_head(network, spec.head) as frozen:
-            size_px = settings.preprocessing.pixels.crop_px
-            features = compute_features(frozen, material, size_px, macs_at(spec, size_px))
+            features = compute_features(frozen, material, spec, settings.preprocessing.pixels.crop_px)
         labels = material.squares.labels
         found = probe(features.train.numpy(), labels, material.squares.source.classes, settings.seed)
     for part in sorted(resume.glob(PARTS)):

@@ -58,14 +58,14 @@ def test_what_answers_otherwise_than_torch_is_not_asked_and_that_is_said(
     plain = in_torch(NETWORK, NORMALIZATION)
     monkeypatch.setattr(frozen_module, "in_onnxruntime", lambda *how: lambda pixels: plain(pixels) * (1 + off))
     tell = Quiet()
-    answers = frozen(NETWORK, NORMALIZATION, SHOWN, Work(1, MUCH, tmp_path, tell))
+    answers = frozen(NETWORK, NORMALIZATION, SHOWN, Work(MUCH, tmp_path, tell))
     assert torch.equal(answers(SHOWN), plain(SHOWN)) == torch_keeps
     assert [note.split(":")[0] for note in tell.notes] == ["features come from torch"] * torch_keeps
 
 
 def test_few_photographs_of_a_small_network_are_not_worth_an_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(frozen_module, "in_onnxruntime", None)
-    work = Work(10_000, macs_at(arch_named("mobilenet-v3-small"), 64), tmp_path, Quiet())
+    work = Work(10_000 * macs_at(arch_named("mobilenet-v3-small"), 64), tmp_path, Quiet())
     assert torch.equal(frozen(NETWORK, NORMALIZATION, SHOWN, work)(SHOWN), in_torch(NETWORK, NORMALIZATION)(SHOWN))
     assert 3_000 * macs_at(arch_named("efficientnet-lite0"), 224) > MUCH
 

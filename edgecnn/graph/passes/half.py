@@ -12,6 +12,7 @@ from onnx import ModelProto, TensorProto, numpy_helper
 from onnxconverter_common import float16
 
 from edgecnn.errors.tensorrt import HalfOverflow
+from edgecnn.graph.document import constants_of
 
 LARGEST_HALF = 65504.0
 SMALLEST_HALF = 2.0**-24
@@ -39,12 +40,8 @@ def carry_half(model: ModelProto) -> ModelProto:
     """
     carried = ModelProto()
     carried.CopyFrom(model)
-    for tensor in carried.graph.initializer:
-        _round(tensor, tensor.name)
-    for node in carried.graph.node:
-        for attribute in node.attribute:
-            if node.op_type == "Constant" and attribute.name == "value":
-                _round(attribute.t, node.output[0])
+    for name, tensor in constants_of(carried.graph).items():
+        _round(tensor, name)
     return carried
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from edgecnn.graph.document import subgraphs
+from edgecnn.graph.document import constants_of, subgraphs
 
 Held = Mapping[str, onnx.TensorProto]
 _LOWEST = float(np.finfo(np.float32).min)
@@ -21,22 +21,24 @@ _LOWEST = float(np.finfo(np.float32).min)
 
 def fold_pooled_padding(graph: onnx.GraphProto) -> int:
     """Fold what can be folded, in place; of how many poolings."""
-    held = {tensor.name: tensor for tensor in graph.initializer} | _constants(graph)
+    held = constants_of(graph)
     padded = {node.output[0]: node for node in graph.node if node.op_type == "Pad"}
     pools = [node for node in graph.node if node.op_type == "MaxPool" and node.input[0] in padded]
     folded = sum(_folded(pool, padded[pool.input[0]], held) for pool in pools)
-    for name, node in padded.items():
-        if folded and name not in _read(graph):
-            graph.node.remove(node)
-            for left in [each for each in graph.initializer if each.name in set(node.input[1:]) - _read(graph)]:
-                graph.initializer.remove(left)
+    if folded:
+        _remove_unread(graph, list(padded.values()))
     return folded
 
 
-def _constants(graph: onnx.GraphProto) -> dict[str, onnx.TensorProto]:
-    """What Constant nodes make, as older exporters write padding and value."""
-    nodes = [node for node in graph.node if node.op_type == "Constant"]
-    return {node.output[0]: each.t for node in nodes for each in node.attribute if each.name == "value"}
+def _remove_unread(graph: onnx.GraphProto, pads: Sequence[onnx.NodeProto]) -> None:
+    read = _read(graph)
+    unread = [pad for pad in pads if pad.output[0] not in read]
+    amounts = {name for pad in unread for name in pad.input[1:]}
+    for pad in unread:
+        graph.node.remove(pad)
+    amounts -= _read(graph)
+    for left in [tensor for tensor in graph.initializer if tensor.name in amounts]:
+        graph.initializer.remove(left)
 
 
 def _read(graph: onnx.GraphProto) -> set[str]:
