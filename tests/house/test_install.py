@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
-import tarfile
 import tomllib
 import venv
 import zipfile
@@ -43,8 +43,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def unpacked_sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder that the source distribution unpacks to."""
     folder = tmp_path_factory.mktemp("sdist")
-    with tarfile.open(build("sdist", ROOT, folder)) as archive:
-        archive.extractall(folder, filter="data")
+    shutil.unpack_archive(build("sdist", ROOT, folder), folder)
     return next(folder.glob("edgecnn-*/"))
 
 
