@@ -151,24 +151,25 @@ def write_history_page(found: MeasuredHistory, file: Path) -> int:
 def write_catalogue_page(own: Sequence[OwnBuild], file: Path) -> int:
     """Write the catalogue's published figures and the user's builds as one self-contained HTML file; its bytes.
 
-    Raises as ``write_comparison_page``.
+    Raises as ``write_comparison_page``, and:
+        PlotFormUnknown: the file's name does not end in ``.html``.
     """
-    require_packages(PAGE_PACKAGES, extra="report", needed_for="the plot")
+    require_plot(file, forms=(".html",))
     from edgecnn.render.page.catalogue import catalogue_page
 
     rows = [listed(spec) for spec in all_archs()]
     return _written_page(lambda: catalogue_page(rows, own), file)
 
 
-def require_plot(file: Path) -> None:
+def require_plot(file: Path, forms: Sequence[str] = PLOT_FORMS) -> None:
     """What must be so before time is spent on what a plot shows.
 
     Raises:
-        PlotFormUnknown: the file's name ends in none of ``PLOT_FORMS``.
+        PlotFormUnknown: the file's name ends in none of ``forms``.
         MissingPackage: the extra ``report`` is not installed.
     """
-    if file.suffix.lower() not in PLOT_FORMS:
-        raise PlotFormUnknown(path=file, forms=PLOT_FORMS)
+    if file.suffix.lower() not in forms:
+        raise PlotFormUnknown(path=file, forms=forms)
     require_packages(PAGE_PACKAGES, extra="report", needed_for="the plot")
 
 

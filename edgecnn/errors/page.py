@@ -77,7 +77,7 @@ class PlotFormUnknown(EdgecnnError):
     def __init__(self, *, path: Path, forms: Sequence[str]) -> None:
         super().__init__(
             what=f"no plot can be drawn into {path}",
-            because=f"its name ends in {path.suffix!r}, and a plot in one of {', '.join(forms)}",
+            because=f"its name ends in {path.suffix!r}; this plot is drawn in {', '.join(forms)}",
             hint=f"--plot {path.with_suffix(forms[0]).name}",
         )
 

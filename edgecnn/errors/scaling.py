@@ -40,7 +40,7 @@ class ScaleLeavesNoChannel(EdgecnnError):
         super().__init__(
             what=f"--scale {scale} leaves {arch} a layer without channels",
             because=f"{narrowest:g} channels times {width:g} are {narrowest * width:.1f}, and the nearest multiple of 8 is 0",
-            hint=f"the least width is {least:g}",
+            hint=f"--scale with width={least:g}, the least, or a larger one",
         )
 
 
@@ -51,11 +51,12 @@ class ResolutionUnderStride(EdgecnnError):
 
     def __init__(self, *, arch: str, scale: str, resolution_px: int, stride: int) -> None:
         small = resolution_px < stride
-        more = "a larger phi" if scale.startswith("phi") else f"--scale with a resolution of {stride} or more"
+        bound, size = (f"resolution={stride} or more", "larger") if small else ("resolution=2048 or less", "smaller")
+        other = f" in place of phi, or a {size} phi" if scale.startswith("phi") else ""
         super().__init__(
             what=f"--scale {scale} gives {arch} an input of {resolution_px} px",
             because=f"its layers shrink an image {stride} times" if small else "a recipe's resolution goes up to 2048 px",
-            hint=more if small else "a smaller phi, or a resolution of its own",
+            hint=f"--scale with {bound}{other}",
         )
 
 

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from edgecnn.errors.base import EdgecnnError, ExitCode
 
 
 class TrainingDiverged(EdgecnnError):
-    """Raised when the loss or an answer is no number any more. The best checkpoint stays in the training's folder."""
+    """Raised when the loss or an answer is no number any more. The last good checkpoint stays in the training's folder."""
 
     ref = "training-diverged"
 
-    def __init__(self, *, phase: str, epoch: int, batch: int, best: Path | None, setting: str = "train.learning_rate") -> None:
-        kept = f"; the best checkpoint so far is kept in {best}" if best else ""
+    def __init__(self, *, phase: str, epoch: int, batch: int, kept: str | None, rate: tuple[str, float]) -> None:
+        """``kept``: what is kept and where, None where nothing is; ``rate``: of the head, and the recipe's key that sets it."""
+        setting, value = rate
         super().__init__(
             what=f"training diverged in phase {phase}, epoch {epoch}, batch {batch}",
-            because=f"the loss or an answer after it is not a finite number{kept}",
-            hint=f"lower --set {setting}, for instance to a third",
+            because="the loss or an answer after it is not a finite number" + (f"; {kept}" if kept else ""),
+            hint=f"--set {setting}={value / 3:.1g}, a third of what it was",
         )
 
 
@@ -125,7 +124,9 @@ class ClassesDiffer(EdgecnnError):
 
     def __init__(self, *, planned: int, found: int) -> None:
         super().__init__(
-            what=f"the plan trains for {planned} classes, the images have {found}", hint="plan again: the data changed meanwhile"
+            what=f"the plan trains for {planned} classes, the images have {found}",
+            because="the data changed after they were looked at",
+            hint="the same command once more looks at them anew",
         )
 
 

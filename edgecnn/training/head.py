@@ -73,7 +73,8 @@ def _epoch(head: nn.Linear, features: Features, settings: TrainSettings, epoch: 
         logits = head(shown * kept / (1 - DROPOUT))
         loss: Tensor = label_loss(logits, features.labels[images], weights, settings.label_smoothing)
         if not math.isfinite(loss.item()):
-            raise TrainingDiverged(phase=NAME, epoch=epoch, batch=index, best=None)
+            rate = ("train.learning_rate", settings.learning_rate)
+            raise TrainingDiverged(phase=NAME, epoch=epoch, batch=index, kept=None, rate=rate)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()

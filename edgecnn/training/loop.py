@@ -54,7 +54,7 @@ def run_phase(network: nn.Module, head: nn.Module, phase: Phase, material: Mater
     """
     network.to(memory_format=torch.channels_last)
     moving = Moving(network, copy.deepcopy(network), _optimizer(network, head, phase))
-    file = material.folder / f"{phase.name}.checkpoint.safetensors"
+    file = state_file(material.folder, phase.name)
     epochs = load_checkpoint(file, moving)
     tell_epochs(material.tell, phase.name, epochs)
     images = len(material.squares)
@@ -75,6 +75,11 @@ def run_phase(network: nn.Module, head: nn.Module, phase: Phase, material: Mater
 def best_file(folder: Path, phase: str) -> Path:
     """Where a phase of that name keeps its best weights."""
     return folder / f"{phase}.best.safetensors"
+
+
+def state_file(folder: Path, phase: str) -> Path:
+    """Where a phase of that name keeps what it goes on from."""
+    return folder / f"{phase}.checkpoint.safetensors"
 
 
 def _best_facts(facts: EpochFacts, phase: Phase) -> BestFacts:
@@ -160,9 +165,12 @@ def _epoch(moving: Moving, phase: Phase, material: Material, epoch: int, drops: 
 
 
 def _diverged(phase: Phase, material: Material, epoch: int, batch: int) -> TrainingDiverged:
-    files = [best_file(material.folder, name) for name in (phase.name, phase.beats) if name is not None]
-    kept = next((file for file in files if file.exists()), None)
-    return TrainingDiverged(phase=phase.name, epoch=epoch, batch=batch, best=kept, setting=phase.rate_setting)
+    bests = [best_file(material.folder, name) for name in (phase.name, phase.beats) if name is not None]
+    kept = dict.fromkeys(bests, "the best checkpoint so far")
+    kept[state_file(material.folder, phase.name)] = f"the state after epoch {epoch - 1}"
+    said = next((f"{what} is kept in {file}" for file, what in kept.items() if file.exists()), None)
+    rate = (phase.rate_setting, phase.peak_rate)
+    return TrainingDiverged(phase=phase.name, epoch=epoch, batch=batch, kept=said, rate=rate)
 
 
 def _training_mode(network: nn.Module, phase: Phase) -> None:

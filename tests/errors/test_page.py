@@ -63,7 +63,7 @@ def test_a_file_of_somebody_else_s_is_left_as_it_is() -> None:
 def test_a_plot_in_a_form_that_is_not_drawn_names_those_that_are() -> None:
     error = PlotFormUnknown(path=Path("out/frontier.jpg"), forms=(".html", ".png", ".svg"))
     assert error.line() == (
-        "no plot can be drawn into out/frontier.jpg: its name ends in '.jpg', and a plot in one of .html, .png, .svg"
+        "no plot can be drawn into out/frontier.jpg: its name ends in '.jpg'; this plot is drawn in .html, .png, .svg"
         " — --plot frontier.html [plot-form-unknown]"
     )
     assert error.exit_code is ExitCode.BAD_INPUT

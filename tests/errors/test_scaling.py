@@ -30,19 +30,21 @@ def test_a_family_without_a_rule_names_those_with_one() -> None:
 def test_a_width_that_rounds_to_nothing_names_the_least_one() -> None:
     assert ScaleLeavesNoChannel(arch="mobilenet-v2", scale="width=0.2", width=0.2, narrowest=16).line() == (
         "--scale width=0.2 leaves mobilenet-v2 a layer without channels: 16 channels times 0.2 are 3.2, and the nearest multiple "
-        "of 8 is 0 — the least width is 0.25 [scale-leaves-no-channel]"
+        "of 8 is 0 — --scale with width=0.25, the least, or a larger one [scale-leaves-no-channel]"
     )
 
 
 def test_a_step_along_the_rule_that_is_too_small_is_answered_with_a_step() -> None:
-    assert ResolutionUnderStride(arch="resnet-18", scale="phi=-9", resolution_px=20, stride=32).hint == "a larger phi"
+    assert ResolutionUnderStride(arch="resnet-18", scale="phi=-9", resolution_px=20, stride=32).hint == (
+        "--scale with resolution=32 or more in place of phi, or a larger phi"
+    )
 
 
 def test_an_input_smaller_than_the_stride_is_named() -> None:
     error = ResolutionUnderStride(arch="resnet-18", scale="resolution=16", resolution_px=16, stride=32)
     assert error.line() == (
         "--scale resolution=16 gives resnet-18 an input of 16 px: its layers shrink an image 32 times — "
-        "--scale with a resolution of 32 or more [resolution-under-stride]"
+        "--scale with resolution=32 or more [resolution-under-stride]"
     )
 
 
@@ -50,7 +52,7 @@ def test_an_input_that_no_recipe_takes_is_named() -> None:
     error = ResolutionUnderStride(arch="resnet-18", scale="phi=17", resolution_px=2408, stride=32)
     assert error.line() == (
         "--scale phi=17 gives resnet-18 an input of 2408 px: a recipe's resolution goes up to 2048 px — "
-        "a smaller phi, or a resolution of its own [resolution-under-stride]"
+        "--scale with resolution=2048 or less in place of phi, or a smaller phi [resolution-under-stride]"
     )
 
 

@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -27,27 +26,28 @@ from edgecnn.errors.training import (
     WeightsNotWanted,
 )
 
+RATE = ("train.learning_rate", 2e-3)
+
 
 def test_a_diverged_training_names_the_batch_and_what_is_kept() -> None:
-    error = TrainingDiverged(phase="scratch", epoch=3, batch=17, best=Path("/r/best.safetensors"))
+    error = TrainingDiverged(phase="scratch", epoch=3, batch=17, kept="the state after epoch 2 is kept in /r/a", rate=RATE)
     assert error.line() == (
         "training diverged in phase scratch, epoch 3, batch 17: the loss or an answer after it is not a finite number;"
-        " the best checkpoint so far is kept in /r/best.safetensors"
-        " — lower --set train.learning_rate, for instance to a third [training-diverged]"
+        " the state after epoch 2 is kept in /r/a — --set train.learning_rate=0.0007, a third of what it was [training-diverged]"
     )
 
 
 def test_an_early_divergence_promises_no_checkpoint() -> None:
-    error = TrainingDiverged(phase="scratch", epoch=0, batch=0, best=None)
+    error = TrainingDiverged(phase="scratch", epoch=0, batch=0, kept=None, rate=RATE)
     assert error.line() == (
         "training diverged in phase scratch, epoch 0, batch 0: the loss or an answer after it is not a finite number"
-        " — lower --set train.learning_rate, for instance to a third [training-diverged]"
+        " — --set train.learning_rate=0.0007, a third of what it was [training-diverged]"
     )
 
 
 def test_a_training_with_int8_rounding_names_its_own_rate() -> None:
-    error = TrainingDiverged(phase="aware", epoch=0, batch=2, best=None, setting="quantize.aware_learning_rate")
-    assert error.hint == "lower --set quantize.aware_learning_rate, for instance to a third"
+    error = TrainingDiverged(phase="aware", epoch=0, batch=2, kept=None, rate=("quantize.aware_learning_rate", 3e-5))
+    assert error.hint == "--set quantize.aware_learning_rate=1e-05, a third of what it was"
 
 
 def test_an_empty_role_is_named() -> None:
@@ -58,7 +58,8 @@ def test_an_empty_role_is_named() -> None:
 
 def test_another_number_of_classes_means_that_the_plan_is_old() -> None:
     assert ClassesDiffer(planned=10, found=9).line() == (
-        "the plan trains for 10 classes, the images have 9 — plan again: the data changed meanwhile [classes-differ]"
+        "the plan trains for 10 classes, the images have 9: the data changed after they were looked at"
+        " — the same command once more looks at them anew [classes-differ]"
     )
 
 
@@ -169,13 +170,13 @@ def test_lost_processes_say_what_the_last_one_said() -> None:
 
 
 def test_an_error_of_another_process_is_the_same_error_here() -> None:
-    error = TrainingDiverged(phase="scratch", epoch=3, batch=17, best=None)
+    error = TrainingDiverged(phase="scratch", epoch=3, batch=17, kept=None, rate=RATE)
     again = error_again(error.kept())
     assert type(again) is TrainingDiverged and again.line() == error.line()
 
 
 def test_its_class_need_not_be_imported_here() -> None:
-    kept = json.dumps(TrainingDiverged(phase="scratch", epoch=3, batch=17, best=None).kept())
+    kept = json.dumps(TrainingDiverged(phase="scratch", epoch=3, batch=17, kept=None, rate=RATE).kept())
     code = "import json, sys; from edgecnn.errors.base import error_again; print(repr(error_again(json.loads(sys.argv[1]))))"
     ended = subprocess.run([sys.executable, "-c", code, kept], capture_output=True, text=True, check=True)
     assert ended.stdout.startswith("TrainingDiverged('training diverged in phase scratch, epoch 3, batch 17")
@@ -183,6 +184,6 @@ def test_its_class_need_not_be_imported_here() -> None:
 
 @pytest.mark.parametrize("place", [{"module": "os"}, {"module": "edgecnn.errors.nowhere"}, {"class": "Path"}, {"class": "Gone"}])
 def test_where_its_class_is_not_found_its_text_is_told(place: dict[str, str]) -> None:
-    kept = TrainingDiverged(phase="scratch", epoch=3, batch=17, best=None).kept()
+    kept = TrainingDiverged(phase="scratch", epoch=3, batch=17, kept=None, rate=RATE).kept()
     with pytest.raises(LookupError, match="epoch 3, batch 17: the loss or an answer after it is not a finite number"):
         error_again({**kept, **place})

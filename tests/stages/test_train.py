@@ -3,17 +3,23 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from safetensors.torch import load_file
+from torch import Tensor
 
 from edgecnn.errors.training import ClassesDiffer, NothingToTrainOn, TrainingDiverged
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network, load_state
 from edgecnn.stages.train import TrainStage
+from edgecnn.training import loop
+from edgecnn.training.material import Material
+from edgecnn.training.mixing import Batch
+from edgecnn.training.phase import Phase
 from tests.data.folders import Heard
 from tests.stages.killed import killed_when
 from tests.training.made import LITE, SMALL, Given, fetched, files_of, make_given, stage
@@ -162,17 +168,43 @@ def test_no_epochs_leave_a_new_head_on_the_frozen_network(given: Given, weights:
     assert all(bool((before[name] == after[name]).all()) for name in body)
 
 
-def test_a_loss_that_is_no_number_is_named_and_the_state_is_kept(given: Given, tmp_path: Path) -> None:
-    with pytest.raises(TrainingDiverged, match="phase scratch, epoch 0, batch"):
+def test_a_loss_that_is_no_number_is_named_and_no_weights_are_left(given: Given, tmp_path: Path) -> None:
+    with pytest.raises(
+        TrainingDiverged, match="phase scratch, epoch 0, batch .* not a finite number — --set train.learning_rate=3e"
+    ):
         made(stage(learning_rate=1e30), given.roles(), tmp_path)
     assert not (tmp_path / "weights.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    ("epoch", "kept", "name"),
+    [
+        pytest.param(1, "the state after epoch 0", "scratch.checkpoint", id="while pictures are small and none is judged"),
+        pytest.param(3, "the best checkpoint so far", "scratch.best", id="when one was judged"),
+    ],
+)
+def test_a_loss_that_is_no_number_later_on_names_what_is_kept(
+    epoch: int, kept: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "resume" / f"{name}.safetensors"
+
+    def planted(phase: Phase, turned: Batch, material: Material) -> Callable[[Tensor], Tensor]:
+        plain = from_labels(phase, turned, material)
+        return lambda logits: plain(logits) * (float("nan") if file.exists() else 1)
+
+    from_labels = loop._from_labels
+    monkeypatch.setattr(loop, "_from_labels", planted)
+    with pytest.raises(TrainingDiverged, match=f"phase scratch, epoch {epoch}, batch 0: ") as told:
+        made(stage(epochs=4, size_px=64), make_given(tmp_path, train=32, choose=16, size_px=64).roles(), tmp_path)
+    assert f"; {kept} is kept in {file} — " in told.value.line()
+    assert all(tensor.isfinite().all() for tensor in load_file(file).values())
 
 
 def test_a_fine_tuning_that_diverges_at_once_leaves_the_head_alone(given: Given, weights: Path, tmp_path: Path) -> None:
     with pytest.raises(TrainingDiverged, match="phase finetune, epoch 0, batch") as told:
         made(stage(LITE, mode="finetune", learning_rate=1e20, weight_decay=0.0), given.roles(weights), tmp_path)
     kept = tmp_path / "resume" / "head.best.safetensors"
-    assert str(kept) in told.value.line()
+    assert f"the best checkpoint so far is kept in {kept} — " in told.value.line()
     network = build_network(arch_named(LITE), 10)
     load_state(network, kept)
     assert all(tensor.isfinite().all() for tensor in network.state_dict().values())

@@ -66,16 +66,16 @@ def test_a_folder_may_be_named_as_no_url_is(given: Given, tmp_path: Path) -> Non
 
 
 class Killing(Heard):
-    """Ends one of the processes, for good, when the second epoch has begun."""
+    """Ends one of the processes, for good, when the second epoch has begun: the last that was started, or another."""
 
-    def __init__(self, out: Path, times: int = 1) -> None:
+    def __init__(self, out: Path, times: int = 1, which: int = -1) -> None:
         super().__init__()
-        self.out, self.left, self.notes = out, times, list[str]()
+        self.out, self.left, self.which, self.notes = out, times, which, list[str]()
 
     def step(self, what: str, done: int, total: int | None = None, unit: str = "") -> None:
         if what == "train" and self.left and done > 40:
             self.left -= 1
-            os.kill(workers_in(self.out)[-1], signal.SIGKILL)
+            os.kill(workers_in(self.out)[self.which], signal.SIGKILL)
 
     def note(self, text: str) -> None:
         self.notes.append(text)
@@ -94,8 +94,9 @@ def workers_in(out: Path) -> list[int]:
     return sorted(found)
 
 
-def test_a_killed_process_changes_no_byte_of_the_result(given: Given, shared: Path, tmp_path: Path) -> None:
-    heard = Killing(tmp_path)
+@pytest.mark.parametrize("which", [pytest.param(0, id="the one that keeps the checkpoints"), pytest.param(-1, id="another")])
+def test_a_killed_process_changes_no_byte_of_the_result(which: int, given: Given, shared: Path, tmp_path: Path) -> None:
+    heard = Killing(tmp_path, which=which)
     short().make(given.roles(), tmp_path, heard)
     assert heard.left == 0
     assert "a training process was lost; all 2 began again from the last epoch that was kept" in heard.notes
