@@ -18,7 +18,6 @@ def found() -> ScaleSearch:
     return search_scale(SMALL, Asked(budgets_of("macs=40M,params=2.2M"), None), lambda _: None)
 
 
-@pytest.mark.slow  # counts some forty networks
 def test_the_best_is_inside_every_budget_and_near_the_most_that_was_found(found: ScaleSearch) -> None:
     assert found.best.macs <= BUDGETS["macs"]
     assert found.best.parameters <= BUDGETS["params"]
@@ -27,7 +26,6 @@ def test_the_best_is_inside_every_budget_and_near_the_most_that_was_found(found:
     assert found.best.macs >= NEARLY * most
 
 
-@pytest.mark.slow  # counts some forty networks
 def test_nothing_on_the_frontier_is_covered_by_another_and_nothing_outside_is_on_it(found: ScaleSearch) -> None:
     assert found.frontier[0] == found.best
     for one in found.frontier[1:]:
@@ -37,7 +35,6 @@ def test_nothing_on_the_frontier_is_covered_by_another_and_nothing_outside_is_on
             assert other == one or not covers
 
 
-@pytest.mark.slow  # counts some forty networks
 def test_a_step_further_on_the_rule_is_outside(found: ScaleSearch) -> None:
     assert found.on_rule is not None
     assert found.on_rule.inside

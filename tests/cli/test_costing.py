@@ -16,6 +16,7 @@ from edgecnn.cli.main import app
 from edgecnn.graph.macs import mac_table
 from edgecnn.models.catalogue import arch_named
 from tests.house.schemas import FOLDER
+from tests.models.smallest import each_with_the_others_slow
 
 
 def edgecnn(*words: str) -> tuple[int, str, str]:
@@ -49,7 +50,7 @@ def test_the_totals_and_the_arithmetic_of_a_layer_are_said() -> None:
     ]
 
 
-@pytest.mark.parametrize("name", ["lenet-5", "googlenet", "inception-v3", "efficientnet-b0", "densenet-121", "alexnet-2012"])
+@pytest.mark.parametrize("name", each_with_the_others_slow())
 def test_totals_are_those_of_the_list_and_of_the_rows(name: str) -> None:
     """Auxiliary heads are in neither, and a network has the classes that it was published with."""
     cost, row = cost_of(name), arch_named(name)
@@ -71,6 +72,45 @@ def file_of(folder: Path, op: str) -> Path:
     )
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)]), folder / "a.onnx")
     return folder / "a.onnx"
+
+
+def separable(folder: Path) -> Path:
+    """3 × 3 of 5 filters on 6 px of 3 channels, in two steps and in one: the case that textbooks count."""
+    nodes = [
+        helper.make_node("Conv", ["image", "each"], ["between"], name="depthwise", group=3),
+        helper.make_node("Conv", ["between", "across"], ["apart"], name="pointwise"),
+        helper.make_node("Conv", ["image", "both"], ["logits"], name="whole"),
+    ]
+    sizes = {"each": [3, 1, 3, 3], "across": [5, 3, 1, 1], "both": [5, 3, 3, 3]}
+    weights = [numpy_helper.from_array(np.ones(size, np.float32), name) for name, size in sizes.items()]
+    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["batch", 3, 6, 6])
+    outputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", 5, 4, 4]) for name in ("apart", "logits")]
+    model = helper.make_model(helper.make_graph(nodes, "net", [image], outputs, weights))
+    onnx.save(model, folder / "a.onnx")
+    return folder / "a.onnx"
+
+
+@pytest.mark.parametrize(
+    ("layer", "arithmetic"),
+    [
+        ("whole", "5 × 4 × 4 outputs of 3 × 3 × 3 products each = 2,160"),
+        ("depthwise", "3 × 4 × 4 outputs of 1 × 3 × 3 products each = 432"),
+        ("pointwise", "5 × 4 × 4 outputs of 3 × 1 × 1 products each = 240"),
+    ],
+)
+def test_the_textbook_s_separable_convolution_is_explained(layer: str, arithmetic: str, tmp_path: Path) -> None:
+    said = edgecnn("cost", str(separable(tmp_path)), "--explain", layer)[1].splitlines()
+    assert said[:2] == [f"{layer} (Conv)", f"multiply-adds: {arithmetic}"]
+
+
+def test_a_fully_connected_layer_is_explained() -> None:
+    assert edgecnn("cost", "lenet-5", "--explain", "f6")[1].splitlines() == [
+        "f6 (Gemm)",
+        "multiply-adds: 1 × 84 outputs of 120 products each = 10,080",
+        "parameters: 84 × 120 weights + 84 biases = 10,164",
+        "output: 84 of 4 bytes = 336 bytes",
+        "receptive field: the whole image",
+    ]
 
 
 def test_a_file_is_costed_and_what_nobody_counts_is_said(tmp_path: Path) -> None:

@@ -68,7 +68,9 @@ def test_a_phi_counts_from_the_resolution_that_the_network_would_have_had() -> N
     assert scaled(B0, CompoundScale(phi=3), 64).resolution_px == 84  # 64 · 300 / 224 is 85.7
 
 
-@pytest.mark.parametrize("name", ["mobilenet-v2", "mobilenet-v3-large", "mobilenet-v3-small", "resnet-18", "resnet-50"])
+@pytest.mark.parametrize(
+    "name", ["mobilenet-v1", "mobilenet-v2", "mobilenet-v3-large", "mobilenet-v3-small", "resnet-18", "resnet-50"]
+)
 def test_others_are_scaled_by_the_same_rounding(name: str) -> None:
     found = scaled(arch_named(name), CompoundScale.from_text("depth=1.2,width=0.75,resolution=192"), 224)
     assert found.spec.name == f"{name}-d1.2-w0.75"
@@ -128,7 +130,7 @@ def test_a_stated_resolution_that_is_the_scales_own_is_no_contradiction() -> Non
 
 
 def test_an_impossible_scale_is_refused() -> None:
-    with pytest.raises(ScaleLeavesNoChannel, match="the least width is 0.25"):
+    with pytest.raises(ScaleLeavesNoChannel, match="--scale with width=0.25, the least, or a larger one"):
         scaled(B0, CompoundScale(width=0.24), 224)
     with pytest.raises(ResolutionUnderStride):
         scaled(B0, CompoundScale(resolution=31), 224)

@@ -40,7 +40,7 @@ def test_a_larger_network_begins_by_computing_what_the_smaller_one_did(name: str
     assert 0.3 < inheritance.share < 0.9
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, "mobilenet-v1"])
 def test_a_smaller_one_takes_the_first_channels_and_blocks(name: str) -> None:
     base, spec = arch_named(name), arch_named(f"{name}-d0.5-w0.75")
     before, after = learned(base), build_network(spec, 10, seed=4)

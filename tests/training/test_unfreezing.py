@@ -80,6 +80,17 @@ def test_a_group_that_was_never_released_keeps_what_it_came_with(given: Given, w
     assert still and names - still
 
 
+def test_pretrained_layers_learn_at_a_tenth_of_the_head_s_rate(given: Given, weights: Path, tmp_path: Path) -> None:
+    """Of Adam: its first steps move the weight that moves furthest by the rate itself, whatever the gradient's size."""
+    asked = stage(LITE, mode="finetune", epochs=3, batch_size=48, weight_decay=0.0)
+    with pytest.raises(KeyboardInterrupt):  # in the third epoch, which is the third step
+        asked.make(given.roles(weights), tmp_path, Interrupting())
+    before, after = (load_file(tmp_path / "resume" / f"{name}.safetensors") for name in ("head.best", "finetune.checkpoint"))
+    names = ["features.0.0.weight", "features.17.0.weight", "classifier.1.weight"]
+    first, last, head = ((after[f"network.{name}"] - before[name]).abs().max().item() for name in names)
+    assert [first, last] == pytest.approx([head / 10] * 2, rel=0.1)
+
+
 def test_it_goes_on_after_an_interruption_with_the_same_bytes(given: Given, weights: Path, gradual: Path, tmp_path: Path) -> None:
     asked = stage(LITE, mode="finetune", epochs=3, unfreeze="groups")
     with pytest.raises(KeyboardInterrupt):

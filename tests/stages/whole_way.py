@@ -1,0 +1,74 @@
+"""A network on its way through the real stages: pixels as prepare leaves them, the export, and every kit of both CPU runtimes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from edgecnn.data.golden import card
+from edgecnn.runner.pixels import PixelRecipe, to_pixels
+from edgecnn.stages.export import ExportStage
+from edgecnn.stages.quantize import QuantizeStage
+from edgecnn.values.arch import ArchSpec
+from edgecnn.values.key import Key
+from tests.quantization.made import CANDIDATES, Quiet
+from tests.training.made import Given
+
+CLASSES, IMAGES = 10, 16
+Logits = npt.NDArray[np.float32]
+
+
+def prepared(given: Given, size_px: int) -> Path:
+    """Its pixels, with those of ``choose`` to calibrate on, the golden images and the labels beside them."""
+    shown = np.load(given.pixels / "choose.pixels.npy")
+    np.save(given.pixels / "calibrate.pixels.npy", shown)
+    np.save(given.pixels / "calibrate.labels.npy", np.load(given.pixels / "choose.labels.npy"))
+    recipe = PixelRecipe(size_px, size_px, "bicubic")
+    (given.pixels / "golden").mkdir()
+    np.save(given.pixels / "golden" / "pixels.npy", np.stack([to_pixels(card(recipe), recipe), *shown[:3]]))
+    (given.pixels / "labels.json").write_text(json.dumps([f"class {index}" for index in range(CLASSES)]))
+    return given.pixels
+
+
+def exported(spec: ArchSpec, size_px: int, weights: Path, pixels: Path, folder: Path) -> Path:
+    """Its trunk, in ``folder``."""
+    trunk = folder / "trunk"
+    trunk.mkdir()
+    stage = ExportStage(
+        inputs={"weights": Key("a"), "pixels": Key("b")},
+        arch=spec.name,
+        classes=CLASSES,
+        resolution_px=size_px,
+        normalization=spec.normalization,
+    )
+    stage.make({"weights": weights, "pixels": pixels}, trunk, Quiet())
+    return trunk
+
+
+def answers(spec: ArchSpec, trunk: Path, pixels: Path, folder: Path) -> dict[str, Logits]:
+    """Logits (golden images, classes) of every candidate, each run by its own runtime."""
+    found = {}
+    for candidate in CANDIDATES.values():
+        out = folder / candidate.id
+        out.mkdir()
+        stage = QuantizeStage(
+            inputs={"model": Key("a"), "pixels": Key("b")}, candidate=candidate, images=IMAGES, normalization=spec.normalization
+        )
+        stage.make({"model": trunk, "pixels": pixels}, out, Quiet())
+        found[candidate.id] = np.load(out / "golden_logits.npy")
+    return found
+
+
+def hold_against(expected: Logits, found: dict[str, Logits]) -> None:
+    """Refuse kits that answer otherwise than the trunk did.
+
+    Answers of random weights, and of few images, hardly differ, so that roundings are large beside them: 0.5 of the spread was
+    seen of INT8, and 0.78 was the least correlation of the ordinary ones.
+    """
+    for name, logits in found.items():
+        apart = np.abs(logits - expected).max() / np.ptp(expected)
+        assert apart < (1e-3 if CANDIDATES[name].precision.is_float else 1.0), f"{name}: {apart:.3f} of the spread"
+        assert np.corrcoef(logits.ravel(), expected.ravel())[0, 1] > 0.5, name
