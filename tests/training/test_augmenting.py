@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 from torch import Tensor
@@ -94,6 +95,47 @@ def test_geometry_goes_where_it_says() -> None:
     assert torch.equal(upside_down, shown().flip(-2))
     half = shown(kinds.Rotate(degrees=(180, 180)))
     assert (half.int() - shown().flip(-1, -2).int()).abs().max() <= 1
+
+
+def warped(levels: npt.NDArray[np.float64], kind: Any) -> npt.NDArray[np.float64]:
+    """A grey picture (H, H) of these levels, as one augmentation shows it."""
+    picture = np.repeat(levels.round().astype(np.uint8)[None, :, :, None], 3, axis=3)
+    epoch = draw_epoch(1, seed=3, augment=[kind])
+    return augmented(picture, np.arange(1), epoch, Frame(len(levels), len(levels)))[0, 0].double().numpy()
+
+
+POSITIONS = np.linspace(-1, 1, 65)
+ACROSS, DOWN = np.meshgrid(POSITIONS, POSITIONS)
+RADIUS = np.hypot(ACROSS, DOWN)
+
+
+def test_a_shear_pushes_each_row_by_its_distance_from_the_centre() -> None:
+    line = np.where(np.abs(ACROSS) < 0.02, 255.0, 0.0)
+    places = warped(line, kinds.Shear(degrees=(45, 45))).argmax(1) - 32
+    assert np.abs(np.abs(places) - np.abs(np.arange(65) - 32)).max() <= 1
+    assert places[0] * places[-1] < 0
+
+
+def test_a_stretch_enlarges_around_the_centre() -> None:
+    disc = np.where(RADIUS < 0.3, 255.0, 0.0)
+    found = warped(disc, kinds.Stretch(factor=(2, 2))) > 127
+    assert (found != (RADIUS < 0.6)).mean() < 0.02
+    assert (warped(disc, kinds.Stretch(factor=(0.5, 0.5))) > 127).sum() == pytest.approx((RADIUS < 0.15).sum(), rel=0.15)
+
+
+@pytest.mark.parametrize("k", [0.2, -0.2])
+def test_a_lens_takes_each_point_from_where_its_formula_says(k: float) -> None:
+    found = warped(RADIUS * 100, kinds.Lens(p=1.0, k=(k, k)))
+    taken_from = RADIUS * (1 + k * RADIUS**2)
+    inside = (np.maximum(np.abs(ACROSS), np.abs(DOWN)) * (1 + abs(k) * RADIUS**2)) < 0.95
+    assert np.abs(found - taken_from * 100)[inside].max() < 3
+
+
+def test_a_warping_moves_points_by_some_hundredths_of_the_side_and_neighbours_alike() -> None:
+    slope = (ACROSS + 1) * 100  # a hundredth of the side is two levels
+    moved = (warped(slope, kinds.Elastic(p=1.0, strength=(1, 1))) - slope.round())[4:-4, 4:-4] / 200
+    assert 0.002 < np.abs(moved).mean() < np.abs(moved).max() < 0.03
+    assert np.abs(np.diff(moved, axis=0)).mean() < np.abs(moved).mean() / 2
 
 
 def test_colour_and_noise_keep_to_their_ranges() -> None:
