@@ -27,4 +27,4 @@ def test_backbone_and_head_are_quantized_and_run_by_both_runtimes(head: str, tmp
     stage(LITE, size_px=SIZE_PX, mode="finetune", transfer="head", head=head).make(given.roles(start), weights, Quiet())
     pixels = prepared(given, SIZE_PX)
     trunk = exported(spec, SIZE_PX, weights, pixels, tmp_path)
-    hold_against(np.load(trunk / "golden_logits.npy"), answers(spec, trunk, pixels, tmp_path))
+    hold_against(np.load(trunk / "golden_logits.npy"), answers(spec.normalization, trunk, pixels, tmp_path))

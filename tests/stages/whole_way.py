@@ -14,6 +14,7 @@ from edgecnn.stages.export import ExportStage
 from edgecnn.stages.quantize import QuantizeStage
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.key import Key
+from edgecnn.values.preprocessing import Normalization
 from tests.quantization.made import CANDIDATES, Quiet
 from tests.training.made import Given
 
@@ -48,14 +49,14 @@ def exported(spec: ArchSpec, size_px: int, weights: Path, pixels: Path, folder: 
     return trunk
 
 
-def answers(spec: ArchSpec, trunk: Path, pixels: Path, folder: Path) -> dict[str, Logits]:
+def answers(normalization: Normalization, trunk: Path, pixels: Path, folder: Path) -> dict[str, Logits]:
     """Logits (golden images, classes) of every candidate, each run by its own runtime."""
     found = {}
     for candidate in CANDIDATES.values():
         out = folder / candidate.id
         out.mkdir()
         stage = QuantizeStage(
-            inputs={"model": Key("a"), "pixels": Key("b")}, candidate=candidate, images=IMAGES, normalization=spec.normalization
+            inputs={"model": Key("a"), "pixels": Key("b")}, candidate=candidate, images=IMAGES, normalization=normalization
         )
         stage.make({"model": trunk, "pixels": pixels}, out, Quiet())
         found[candidate.id] = np.load(out / "golden_logits.npy")
