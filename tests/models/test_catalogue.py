@@ -64,7 +64,9 @@ def test_rows_say_what_torchvision_publishes_with_its_weights(spec: ArchSpec) ->
     assert entry.url.endswith(f"/{spec.weights.file}")
     assert spec.weights.file.endswith(f"-{spec.weights.sha256_prefix}.pth")
     assert entry.meta["num_params"] in (spec.parameters, spec.parameters + spec.left_out)
-    assert spec.macs == pytest.approx(entry.meta["_ops"] * 1e9, rel=0.013)  # it gives three decimals of a thousand million
+    assert spec.macs == pytest.approx(
+        entry.meta["_ops"] * 1e9, rel=0.01, abs=5e5
+    )  # it gives three decimals of a thousand million
     assert spec.weights_mib == pytest.approx(entry.meta["_file_size"], rel=0.03) or spec.auxiliary is not None
     assert spec.accuracy is not None
     metrics = entry.meta["_metrics"]["ImageNet-1K"]

@@ -51,7 +51,8 @@ def test_the_smallest_picture_is_the_declared_one(name: str) -> None:
     ],
 )
 def test_declared_work_agrees_with_published_totals(name: str, macs: float) -> None:
-    assert arch_named(name).macs == pytest.approx(macs, rel=0.013)
+    half_of_the_last_digit = 5e7 if macs > 1e9 else 5e5
+    assert arch_named(name).macs == pytest.approx(macs, rel=0.01, abs=half_of_the_last_digit)
 
 
 @pytest.mark.parametrize(
