@@ -62,7 +62,7 @@ def budgets_of(text: str) -> dict[BudgetName, int]:
             raise BudgetInvalid(text=text, because=f"{given!r} is no budget" + (f", the nearest is {near[0]}" if near else ""))
         if name in found:
             raise BudgetInvalid(text=text, because=f"{name} is given twice")
-        number = re.fullmatch(r"(\d{1,12}(?:\.\d{1,6})?)\s*([a-z]*)", amount.lower())
+        number = re.fullmatch(r"(\d{1,12}(?:\.\d{1,6})?(?:e(?:1[0-2]|\d))?)\s*([a-z]*)", amount.lower())
         if number is None or number[2] not in _UNITS[name] or float(number[1]) <= 0:
             example = "64MiB" if name == "memory" else "200M"
             raise BudgetInvalid(text=text, because=f"{name} must be a positive number such as {example}, not {amount!r}")

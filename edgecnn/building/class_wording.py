@@ -22,6 +22,19 @@ def class_notices(rows: Iterable[CandidateFacts]) -> tuple[str, ...]:
     return (*said, *_too_small(compared)) if compared is not None else tuple(said)
 
 
+def guess_notices(rows: Iterable[CandidateFacts]) -> tuple[str, ...]:
+    """That the network itself is not shown to be better than naming the commonest class each time, where it is not."""
+    row = next((row for row in rows if row.is_baseline), None)
+    if row is None or row.report is None or row.report.quality is None:
+        return ()
+    commonest = max(row.report.quality.classes.classes, key=lambda each: each.images)
+    share, found = commonest.images / row.report.images, row.report.top1
+    if found.low > share:
+        return ()
+    right = f"{row.candidate.id} is right on {found.estimate:.1%} [{found.low:.1%}, {found.high:.1%}] of report"
+    return (f"NOT SHOWN TO HAVE LEARNED: {right}, and whoever always says {commonest.name!r} on {share:.1%}",)
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 
 

@@ -18,7 +18,7 @@ from edgecnn.building.assemble import (
 )
 from edgecnn.building.baselines import desktop_baseline
 from edgecnn.building.calibration_facts import calibration_facts, calibration_notices
-from edgecnn.building.class_wording import class_notices
+from edgecnn.building.class_wording import class_notices, guess_notices
 from edgecnn.building.extent_facts import with_extents
 from edgecnn.building.objective_race import contest_of
 from edgecnn.building.plan import BASELINE_ID, is_of_a_device, reference_of
@@ -147,6 +147,7 @@ def report_of(scene: Scene, request: BuildRequest, seconds: float) -> BuildRepor
         baseline=desktop_baseline(scene),
         calibration=calibration,
         notices=(
+            *guess_notices(rows.values()),
             *notices(scene),
             *calibration_notices(calibration),
             *_time_notices(scene, request),

@@ -30,9 +30,9 @@ LOWEST_PHI, HIGHEST_PHI = -10.0, 9.0
 NEARLY = 0.95
 """Of the most multiply-adds that were found inside: what uses as much is nearest to the rule first."""
 RULE = (
-    "best: of the networks inside every budget that lie on the compound rule, or whose depth, width and resolution lie at most "
-    "one step of φ apart, those within 5 % of the most multiply-adds, and of these the one nearest to the rule; counted, no "
-    "accuracy and no latency was measured"
+    "best: of the networks inside every budget that were counted (on the compound rule, and around its end by half a step of φ "
+    "in depth and width and by 16 px, no more than one step apart), those within 5 % of the most multiply-adds, and of these the "
+    "one nearest to the rule; no accuracy and no latency was measured"
 )
 PRECISION = 0.05
 """Of φ, to which the end of the rule is sought."""
@@ -56,7 +56,7 @@ def search_scale(spec: ArchSpec, asked: Asked, tell: Tell) -> ScaleSearch:
     phi = _end_of_rule(counter)
     rule = counter.point(counter.on_rule(phi))
     inside = [point for scales in _around(spec, phi) if (point := _largest_inside(counter, scales)) is not None]
-    inside += [] if rule is None or rule in inside else [rule]
+    inside = _distinct([*inside, *([] if rule is None else [rule])])
     most = max(point.macs for point in inside)
     best = min((point for point in inside if point.macs >= NEARLY * most), key=lambda point: (point.imbalance, -point.macs))
     border = {point.scale: point for point in (best, *sorted(_maximal(inside), key=lambda point: -point.macs))}
@@ -178,6 +178,14 @@ def _maximal(points: Iterable[ScalePoint]) -> list[ScalePoint]:
     """Those that no other is at least as deep, as wide and as fine as."""
     each = list(points)
     return [one for one in each if not any(other != one and _covers(other, one) for other in each)]
+
+
+def _distinct(points: Iterable[ScalePoint]) -> list[ScalePoint]:
+    """Of multipliers that are rounded to the same network, those nearest to the rule."""
+    nearest: dict[tuple[int, ...], ScalePoint] = {}
+    for point in sorted(points, key=lambda point: point.imbalance):
+        nearest.setdefault((point.resolution, point.macs, point.parameters, point.memory_bytes), point)
+    return list(nearest.values())
 
 
 def _covers(one: ScalePoint, other: ScalePoint) -> bool:

@@ -106,6 +106,7 @@ def _of_the_training(scene: Scene) -> list[str]:
     said += synthesis_notices(resolved, synthesis_facts(resolved, made_images(scene)))
     history = history_of(scene) or {}
     said += _of_the_teacher(resolved, history)
+    said += _of_what_is_kept(history)
     if (transfer := history.get("transfer")) is not None:
         said.append(transfer)
     rounded = {phase["precision"] for phase in history.get("phases", ()) if "precision" in phase}
@@ -126,6 +127,18 @@ def _of_the_teacher(resolved: Resolved, history: Mapping[str, Any]) -> list[str]
         f"{facts.arch} ({first}) taught: its answers to the training images were learned in place of labels. Of the images that "
         f"choose it is right on {facts.choose_top1:.1%}{learned}"
     ]
+
+
+def _of_what_is_kept(history: Mapping[str, Any]) -> list[str]:
+    """Which epoch the weights are of; None was kept where none was asked for."""
+    best = history.get("best")
+    if best is None:
+        return []
+    names = [phase["name"] for phase in history["phases"]]
+    later = names[names.index(best["phase"]) + 1 :] if best["phase"] in names else []
+    beaten = f", which no epoch of {' or '.join(later)} was better than" if later else ""
+    kept = f"epoch {best['epoch']} of phase {best['phase']} is kept{beaten}: right on {best['choose_top1']:.1%} of choose"
+    return [f"trained: {kept}; ended: {history['stopped']}"]
 
 
 def _of_the_desktop_gpu(scene: Scene) -> list[str]:

@@ -25,7 +25,7 @@ ShownArg = Annotated[
     str | None, typer.Argument(metavar="[FOLDER]", help="Images, as --data takes them; default the recipe's, or `demo`.")
 ]
 RecipeOpt = Annotated[
-    str | None, typer.Option("--recipe", metavar="RECIPE", help="Whose [train] augment is shown: a file, or a shipped pipeline.")
+    str | None, typer.Option("--recipe", metavar="RECIPE", help="Whose train.augment is shown: a file, or a shipped pipeline.")
 ]
 PreviewSheetOpt = Annotated[Path, typer.Option("--sheet", metavar="FILE.png", help="The picture that is drawn.")]
 ImagesOpt = Annotated[int, typer.Option("--images", min=1, max=60, help="Originals, a row each.")]
@@ -129,7 +129,7 @@ def preview(  # noqa: PLR0913 - a command line's options are its parameters
     quiet: opt.QuietOpt = False,
     debug: opt.DebugOpt = False,
 ) -> None:
-    """Training images beside what training makes of them at random (`[train] augment`), as one picture. Trains nothing."""
+    """Training images beside what training makes of them at random (`train.augment`), as one picture. Trains nothing."""
 
     def body() -> ExitCode:
         from edgecnn.building.previewing import Shown, preview_of

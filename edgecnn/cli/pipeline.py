@@ -254,7 +254,7 @@ def _reported(request: BuildRequest, shown: _Shown) -> tuple[ExitCode, BuildRepo
     from edgecnn.api import build_and_write
     from edgecnn.render.gate_sheet import sheet_of_report
     from edgecnn.render.progress import progress_for
-    from edgecnn.render.terminal import show_json, show_measured, show_report, show_steps
+    from edgecnn.render.terminal import show_json, show_lines, show_measured, show_report, show_steps
 
     tell = progress_for(quiet=shown.quiet or shown.as_json)
     try:
@@ -271,7 +271,17 @@ def _reported(request: BuildRequest, shown: _Shown) -> tuple[ExitCode, BuildRepo
         show_measured(report)
     else:
         show_steps(report)
+        show_lines(_lies_in(report, request.goal))
     return _status(request, report), report
+
+
+def _lies_in(report: BuildReport, goal: str) -> list[str]:
+    """Where a verb that makes one thing leaves it."""
+    from edgecnn.store.layout import FILES, Layout
+    from edgecnn.store.store import Store
+
+    key = report.keys.get(goal)
+    return [] if key is None else [f"{goal}: {Layout(Store.open().root).entry(goal, key) / FILES}"]
 
 
 def _signed_build(request: BuildRequest, key: Path, shown: _Shown) -> ExitCode:

@@ -17,7 +17,7 @@ class BroughtFileMissing(EdgecnnError):
     ref = "onnx-file-missing"
 
     def __init__(self, *, path: Path, because: str) -> None:
-        super().__init__(what=f"--model {path} cannot be read", because=because)
+        super().__init__(what=f"the model file {path} cannot be read", because=because)
 
 
 class BroughtModelUnusable(EdgecnnError):

@@ -64,14 +64,19 @@ class BudgetTooSmall(EdgecnnError):
     ref = "budget-too-small"
 
     def __init__(self, *, arch: str, budgets: Mapping[str, int], smallest: Smallest) -> None:
-        asked = ", ".join(f"{name} {most:,}" for name, most in budgets.items())
-        used = f"macs {smallest.macs:,}, params {smallest.parameters:,}, memory {smallest.memory_bytes:,}"
+        asked = ", ".join(f"{name} {_amount(name, most)}" for name, most in budgets.items())
+        has = {"macs": smallest.macs, "params": smallest.parameters, "memory": smallest.memory_bytes}
+        used = ", ".join(f"{name} {_amount(name, value)}" for name, value in has.items())
         super().__init__(
             what=f"no scale of {arch} on the compound rule is inside {asked}",
             because=f"the smallest of them has {used}",
             hint="larger budgets, a smaller network with --arch, or one off the rule: "
             f"edgecnn cost {arch} --scale depth=0.5,width=0.25",
         )
+
+
+def _amount(name: str, value: int) -> str:
+    return f"{value / 1024:,.0f} KiB" if name == "memory" else f"{value:,}"
 
 
 class MemoryUnknown(EdgecnnError):

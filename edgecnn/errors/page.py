@@ -39,7 +39,7 @@ class PageUnwritable(EdgecnnError):
     exit_code = ExitCode.BAD_INPUT
 
     def __init__(self, *, path: Path, because: str) -> None:
-        super().__init__(what=f"{path} cannot be written", because=because, hint="choose another file with --out FILE")
+        super().__init__(what=f"{path} cannot be written", because=because, hint="name another file in its place")
 
 
 class PageFailed(EdgecnnError):
@@ -65,7 +65,7 @@ class PageIsForeign(EdgecnnError):
         super().__init__(
             what=f"{path} is left as it is",
             because="it was not written by edgecnn",
-            hint="choose another file with --out FILE, or move it away",
+            hint="name another file, or move it away",
         )
 
 

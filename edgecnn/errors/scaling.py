@@ -26,7 +26,7 @@ class NothingToScale(EdgecnnError):
         super().__init__(
             what=f"{arch} cannot be scaled in depth and width",
             because=f"there are rules for {', '.join(families)} alone",
-            hint="leave --scale out, or name a network of one of these families with --arch",
+            hint="name a network of one of these families in its place",
         )
 
 

@@ -102,7 +102,9 @@ def counted(operations: Sequence[Operation], image: int | str, shape: Sequence[i
         if index not in folded and each.is_layer
     ]
     peak = max(range(len(operations)), key=live.__getitem__)
-    at = next((each for each in reversed(operations[: peak + 1]) if each.is_layer), operations[peak])
+    beside = [index for index, each in enumerate(operations) if each.is_layer]
+    beside = [*[index for index in beside if index <= peak][-1:], *[index for index in beside if index >= peak][:1]]
+    at = operations[max(beside, key=live.__getitem__, default=peak)]  # what holds the most need not be a layer that is listed
     seen = [field.size for each in operations if each.window and (field := fields[each.makes[0]]) is not None]
     return Counted(tuple(layers), live[peak], at.name, max(seen, default=None))
 

@@ -253,11 +253,11 @@ FETCHED = "9" * 64
 MATRIX = "transfer auto is scratch: 5,000 images a class, and a linear probe on frozen features is right on 20.0%"
 
 
-def trained(tmp_path: Path, initial: str, transfer: str | None, *phases: dict[str, object]) -> BuildReport:
+def trained(tmp_path: Path, initial: str, transfer: str | None, *phases: dict[str, object], **more: object) -> BuildReport:
     """Of a build for which ImageNet's weights were fetched, whatever training then did with them."""
     why = "training starts from ImageNet-1k weights, out of torch's own cache"
     staged = staged_with(tmp_path, mode="finetune", weights=WeightsAnswer(choice="auto", kind="cached", why=why))
-    history = {"phases": phases, "initial": {"kind": initial}, **({} if transfer is None else {"transfer": transfer})}
+    history = {"phases": phases, "initial": {"kind": initial}, **more, **({} if transfer is None else {"transfer": transfer})}
     facts = {"fetch": ("weights.json", {"sha256": FETCHED}), "train": ("history.json", history)}
     for kind, (name, said) in facts.items():
         staged.execution.artifacts[kind] = an_artifact(kind, tmp_path / kind, {name: json.dumps(said)})
@@ -287,6 +287,16 @@ def test_weights_that_training_began_with_are_named(tmp_path: Path, transfer: st
     assert said.build.weights == "training starts from ImageNet-1k weights, out of torch's own cache"
     assert said.build.weights_sha256 == FETCHED
     assert [each for each in said.notices if each.startswith("transfer")] == ([] if transfer is None else [transfer])
+
+
+def test_what_training_kept_and_why_it_ended_is_said(tmp_path: Path) -> None:
+    head, whole = {"name": "head", "epochs": []}, {"name": "finetune", "epochs": []}
+    best = {"phase": "head", "epoch": 3, "choose_top1": 0.875}
+    said = trained(tmp_path, "pretrained", None, head, whole, best=best, stopped="no better epoch in 5").notices
+    assert (
+        "trained: epoch 3 of phase head is kept, which no epoch of finetune was better than: right on 87.5% of choose; "
+        "ended: no better epoch in 5"
+    ) in said
 
 
 def test_that_steps_were_rounded_is_said_where_some_were(tmp_path: Path) -> None:

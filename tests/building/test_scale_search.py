@@ -35,6 +35,11 @@ def test_nothing_on_the_frontier_is_covered_by_another_and_nothing_outside_is_on
             assert other == one or not covers
 
 
+def test_multipliers_that_are_rounded_to_one_network_are_one_row(found: ScaleSearch) -> None:
+    shown = [(point.resolution, point.macs, point.parameters) for point in found.frontier]
+    assert len(set(shown)) == len(shown)
+
+
 def test_a_step_further_on_the_rule_is_outside(found: ScaleSearch) -> None:
     assert found.on_rule is not None
     assert found.on_rule.inside
@@ -52,6 +57,7 @@ def test_a_budget_that_no_scale_meets_says_what_the_smallest_takes() -> None:
 def test_units_are_those_of_counts_and_of_memory() -> None:
     assert budgets_of("macs=200M, params=1.5m,memory=64MiB") == {"macs": 200_000_000, "params": 1_500_000, "memory": 64 << 20}
     assert budgets_of("memory=2GB") == {"memory": 2_000_000_000}
+    assert budgets_of("macs=2.5e8") == {"macs": 250_000_000}
 
 
 @pytest.mark.parametrize(

@@ -113,6 +113,13 @@ def test_a_fully_connected_layer_is_explained() -> None:
     ]
 
 
+def test_the_layer_at_which_most_is_held_is_the_listed_one_beside_it() -> None:
+    cost = cost_of("lenet-5")
+    held = {layer.name: layer.live_bytes for layer in cost.layers}
+    assert cost.activation_peak == max(held, key=held.__getitem__) == "c3.parts.0"
+    assert held["c3.parts.0"] < cost.activation_bytes, "between layers c3's inputs are gathered"
+
+
 def test_a_file_is_costed_and_what_nobody_counts_is_said(tmp_path: Path) -> None:
     assert "a.onnx at 8 px: 12 parameters, 768 multiply-adds" in edgecnn("cost", str(file_of(tmp_path, "Conv")))[1]
     assert "not counted: 1 × Einsum" in edgecnn("cost", str(file_of(tmp_path, "Einsum")))[1]

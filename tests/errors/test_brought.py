@@ -51,7 +51,7 @@ LINES = (
     ),
     (
         BroughtFileMissing(path=FILE, because="no such file or directory"),
-        "--model mine.onnx cannot be read: no such file or directory [onnx-file-missing]",
+        "the model file mine.onnx cannot be read: no such file or directory [onnx-file-missing]",
     ),
     (
         BroughtHoldsObjects(path=Path("mine.pth"), found="a pickled object"),

@@ -36,7 +36,7 @@ def test_a_budget_under_every_scale_says_what_the_smallest_takes() -> None:
     smallest = SimpleNamespace(parameters=500_000, macs=2_000_000, memory_bytes=3_000_000)
     assert BudgetTooSmall(arch="resnet-18", budgets={"params": 1000}, smallest=smallest).line() == (
         "no scale of resnet-18 on the compound rule is inside params 1,000: the smallest of them has macs 2,000,000, "
-        "params 500,000, memory 3,000,000 — larger budgets, a smaller network with --arch, or one off the rule: "
+        "params 500,000, memory 2,930 KiB — larger budgets, a smaller network with --arch, or one off the rule: "
         "edgecnn cost resnet-18 --scale depth=0.5,width=0.25 [budget-too-small]"
     )
 

@@ -35,10 +35,7 @@ def test_a_report_that_cannot_be_read_says_where_it_breaks_off_and_how_to_have_i
 
 def test_a_page_that_cannot_be_written_names_the_file_and_the_way_out() -> None:
     error = PageUnwritable(path=Path("/proc/x.html"), because="Permission denied")
-    assert (
-        error.line()
-        == "/proc/x.html cannot be written: Permission denied — choose another file with --out FILE [page-unwritable]"
-    )
+    assert error.line() == "/proc/x.html cannot be written: Permission denied — name another file in its place [page-unwritable]"
     assert error.exit_code is ExitCode.BAD_INPUT
 
 
@@ -54,8 +51,7 @@ def test_a_page_that_broke_in_drawing_names_where_the_figures_are() -> None:
 def test_a_file_of_somebody_else_s_is_left_as_it_is() -> None:
     error = PageIsForeign(path=Path("compare.html"))
     assert error.line() == (
-        "compare.html is left as it is: it was not written by edgecnn"
-        " — choose another file with --out FILE, or move it away [page-is-foreign]"
+        "compare.html is left as it is: it was not written by edgecnn — name another file, or move it away [page-is-foreign]"
     )
     assert error.exit_code is ExitCode.BAD_INPUT
 

@@ -23,7 +23,7 @@ def test_a_text_that_is_no_scale_is_answered_with_two_that_are() -> None:
 def test_a_family_without_a_rule_names_those_with_one() -> None:
     assert NothingToScale(arch="vgg-16", families=("efficientnet", "resnet")).line() == (
         "vgg-16 cannot be scaled in depth and width: there are rules for efficientnet, resnet alone — "
-        "leave --scale out, or name a network of one of these families with --arch [nothing-to-scale]"
+        "name a network of one of these families in its place [nothing-to-scale]"
     )
 
 
