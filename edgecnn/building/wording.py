@@ -120,12 +120,11 @@ def _of_the_teacher(resolved: Resolved, history: Mapping[str, Any]) -> list[str]
     teacher = resolved.teacher
     if teacher is None or not history:
         return []
-    facts, best = TeacherFacts.model_validate(history["teacher"]), history["best"]
+    facts = TeacherFacts.model_validate(history["teacher"])
     first = f"the build {teacher.named}" if teacher.weights is None else "fine-tuned on these images first"
-    learned = "" if best is None else f"; the network that learned from it is right on {best['choose_top1']:.1%}"
     return [
         f"{facts.arch} ({first}) taught: its answers to the training images were learned in place of labels. Of the images that "
-        f"choose it is right on {facts.choose_top1:.1%}{learned}"
+        f"choose it is right on {facts.choose_top1:.1%}"
     ]
 
 
