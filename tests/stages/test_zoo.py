@@ -22,9 +22,10 @@ from tests.stages.whole_way import CLASSES, IMAGES, answers, exported, hold_agai
 from tests.training.made import make_given, stage
 
 BATCH = 8
-SHORTLY = 2, 1e-4
-LONGER = {"efficientnet-v2-s": (24, 1e-3)}
-"""Steps and rate, where rounding decides what a network of so many layers answers after two small steps."""
+SHORTLY, LONGER = (2, 1e-4), (24, 1e-3)
+"""Steps and rate."""
+ROUNDED = ("mobilenet-v1", "efficientnet-v2-s")
+"""Networks of so many layers that after two small steps rounding decides what they answer."""
 
 
 def size_of(spec: ArchSpec) -> int:
@@ -34,7 +35,7 @@ def size_of(spec: ArchSpec) -> int:
 
 def learned(name: str, size_px: int, folder: Path) -> tuple[Path, Path]:
     """A train artifact of two steps or some more, and pixels as prepare leaves them."""
-    steps, rate = LONGER.get(name, SHORTLY)
+    steps, rate = LONGER if name in ROUNDED else SHORTLY
     given = make_given(folder, train=BATCH * steps, choose=IMAGES, size_px=size_px)
     weights = folder / "weights"
     weights.mkdir()
