@@ -56,7 +56,7 @@ def search_scale(spec: ArchSpec, asked: Asked, tell: Tell) -> ScaleSearch:
     phi = _end_of_rule(counter)
     rule = counter.point(counter.on_rule(phi))
     inside = [point for scales in _around(spec, phi) if (point := _largest_inside(counter, scales)) is not None]
-    inside = _distinct([*inside, *([] if rule is None else [rule])])
+    inside = _distinct(point for point in (*inside, rule) if point is not None)
     most = max(point.macs for point in inside)
     best = min((point for point in inside if point.macs >= NEARLY * most), key=lambda point: (point.imbalance, -point.macs))
     border = {point.scale: point for point in (best, *sorted(_maximal(inside), key=lambda point: -point.macs))}

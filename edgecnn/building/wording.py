@@ -133,8 +133,9 @@ def _of_what_is_kept(history: Mapping[str, Any]) -> list[str]:
     best = history.get("best")
     if best is None:
         return []
-    names = [phase["name"] for phase in history["phases"]]
-    later = names[names.index(best["phase"]) + 1 :] if best["phase"] in names else []
+    phases = history["phases"]
+    place = next(index for index, phase in enumerate(phases) if phase["name"] == best["phase"])
+    later = [phase["name"] for phase in phases[place + 1 :] if phase["epochs"]]
     beaten = f", which no epoch of {' or '.join(later)} was better than" if later else ""
     kept = f"epoch {best['epoch']} of phase {best['phase']} is kept{beaten}: right on {best['choose_top1']:.1%} of choose"
     return [f"trained: {kept}; ended: {history['stopped']}"]

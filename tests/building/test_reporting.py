@@ -290,13 +290,15 @@ def test_weights_that_training_began_with_are_named(tmp_path: Path, transfer: st
 
 
 def test_what_training_kept_and_why_it_ended_is_said(tmp_path: Path) -> None:
-    head, whole = {"name": "head", "epochs": []}, {"name": "finetune", "epochs": []}
+    head, whole = {"name": "head", "epochs": []}, {"name": "finetune", "epochs": [{"epoch": 0}]}
     best = {"phase": "head", "epoch": 3, "choose_top1": 0.875}
     said = trained(tmp_path, "pretrained", None, head, whole, best=best, stopped="no better epoch in 5").notices
     assert (
         "trained: epoch 3 of phase head is kept, which no epoch of finetune was better than: right on 87.5% of choose; "
         "ended: no better epoch in 5"
     ) in said
+    none = trained(tmp_path / "none", "pretrained", None, head, {**whole, "epochs": []}, best=best, stopped="all epochs done")
+    assert "trained: epoch 3 of phase head is kept: right on 87.5% of choose; ended: all epochs done" in none.notices
 
 
 def test_that_steps_were_rounded_is_said_where_some_were(tmp_path: Path) -> None:

@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from edgecnn.data.golden import card
+from edgecnn.graph.checks import Logits
 from edgecnn.runner.pixels import PixelRecipe, to_pixels
 from edgecnn.stages.export import ExportStage
 from edgecnn.stages.quantize import QuantizeStage
@@ -19,7 +19,6 @@ from tests.quantization.made import CANDIDATES, Quiet
 from tests.training.made import Given
 
 CLASSES, IMAGES = 10, 16
-Logits = npt.NDArray[np.float32]
 
 
 def prepared(given: Given, size_px: int) -> Path:
