@@ -61,15 +61,10 @@ def make_trunk(network: nn.Module, request: TrunkRequest, out: Path, tell: Progr
 
 def _blame_rounding(network: nn.Module, shown: Logits, answers: Logits, found: ExportDisagrees) -> None:
     """Where the network in fp64 is from itself at least half as far as the graph is; a graph that is further off is at fault."""
-    apart = rounding_of(network, shown, answers)
+    exact = torch_logits(copy.deepcopy(network).double(), shown.astype(np.float64))
+    apart = float(np.max(np.abs(answers - exact)))
     if apart > max(found.allowed, found.max_abs_diff / 2):
         raise RoundingDecides(max_abs_diff=apart, allowed=found.allowed)
-
-
-def rounding_of(network: nn.Module, feed: Logits, answers: Logits) -> float:
-    """How far, in a logit at most, the network's ``answers`` to a ``feed`` (N, 3, H, W) are from its own in fp64."""
-    exact = torch_logits(copy.deepcopy(network).double(), feed.astype(np.float64))
-    return float(np.max(np.abs(answers - exact)))
 
 
 def torch_logits(network: nn.Module, feed: npt.NDArray[np.floating[Any]], batch: int = 16) -> Logits:
