@@ -134,7 +134,7 @@ def _of_what_is_kept(history: Mapping[str, Any]) -> list[str]:
     if best is None:
         return []
     phases = history["phases"]
-    place = next(index for index, phase in enumerate(phases) if phase["name"] == best["phase"])
+    place = [phase["name"] for phase in phases].index(best["phase"])
     later = [phase["name"] for phase in phases[place + 1 :] if phase["epochs"]]
     beaten = f", which no epoch of {' or '.join(later)} was better than" if later else ""
     kept = f"epoch {best['epoch']} of phase {best['phase']} is kept{beaten}: right on {best['choose_top1']:.1%} of choose"

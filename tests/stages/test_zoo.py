@@ -39,21 +39,17 @@ def size_of(spec: ArchSpec) -> int:
     return max(spec.least_px, min(64, spec.resolution_px))
 
 
-def learned(spec: ArchSpec, folder: Path) -> tuple[Path, Path]:
+def learned(spec: ArchSpec, size_px: int, folder: Path) -> tuple[Path, Path]:
     """A train artifact of two steps or some more, and pixels as prepare leaves them."""
-    name, size_px = spec.name, size_of(spec)
-    steps, rate = LONGER if name in FOR_LONGER else SHORTLY
-    shown = 3 * IMAGES if name in DEEPEST else IMAGES
-    given = make_given(folder, train=BATCH * steps, choose=shown, size_px=size_px)
+    steps, rate = LONGER if spec.name in FOR_LONGER else SHORTLY
+    deepest = spec.name in DEEPEST
+    given = make_given(folder, train=BATCH * steps, choose=3 * IMAGES if deepest else IMAGES, size_px=size_px)
     weights = folder / "weights"
     weights.mkdir()
-    stage(name, size_px=size_px, epochs=1, batch_size=BATCH, learning_rate=rate).make(given.roles(), weights, Quiet())
-    if name not in DEEPEST:
-        return weights, prepared(given, size_px)
-    keep_the_ordinary(spec, weights, given.pixels)
-    pixels = prepared(given, size_px)
-    np.save(pixels / "golden" / "pixels.npy", np.load(pixels / "choose.pixels.npy"))
-    return weights, pixels
+    stage(spec.name, size_px=size_px, epochs=1, batch_size=BATCH, learning_rate=rate).make(given.roles(), weights, Quiet())
+    if deepest:
+        keep_the_ordinary(spec, weights, given.pixels)
+    return weights, prepared(given, size_px, drawn=not deepest)
 
 
 def keep_the_ordinary(spec: ArchSpec, weights: Path, pixels: Path) -> None:
@@ -70,7 +66,7 @@ def keep_the_ordinary(spec: ArchSpec, weights: Path, pixels: Path) -> None:
 def test_it_is_trained_exported_quantized_and_run_by_both_runtimes(name: str, tmp_path: Path) -> None:
     spec = arch_named(name)
     size_px = size_of(spec)
-    weights, pixels = learned(spec, tmp_path)
+    weights, pixels = learned(spec, size_px, tmp_path)
     history = json.loads((weights / "history.json").read_text())
     assert history["initial"]["kind"] == "random"
     trunk = exported(spec, size_px, weights, pixels, tmp_path)

@@ -21,14 +21,18 @@ from tests.training.made import Given
 CLASSES, IMAGES = 10, 16
 
 
-def prepared(given: Given, size_px: int) -> Path:
-    """Its pixels, with those of ``choose`` to calibrate on, the golden images and the labels beside them."""
+def prepared(given: Given, size_px: int, *, drawn: bool = True) -> Path:
+    """Its pixels, with those of ``choose`` to calibrate on, the golden images and the labels beside them.
+
+    Golden are the drawn card and three photographs, as ``prepare`` takes them, or not ``drawn`` every photograph of ``choose``.
+    """
     shown = np.load(given.pixels / "choose.pixels.npy")
     np.save(given.pixels / "calibrate.pixels.npy", shown)
     np.save(given.pixels / "calibrate.labels.npy", np.load(given.pixels / "choose.labels.npy"))
     recipe = PixelRecipe(size_px, size_px, "bicubic")
+    golden = np.stack([to_pixels(card(recipe), recipe), *shown[:3]]) if drawn else shown
     (given.pixels / "golden").mkdir()
-    np.save(given.pixels / "golden" / "pixels.npy", np.stack([to_pixels(card(recipe), recipe), *shown[:3]]))
+    np.save(given.pixels / "golden" / "pixels.npy", golden)
     (given.pixels / "labels.json").write_text(json.dumps([f"class {index}" for index in range(CLASSES)]))
     return given.pixels
 
