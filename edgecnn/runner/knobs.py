@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Dict, Mapping
 
 from .failure import RunnerError
 from .files import read_json
+from .session_options import check_options
 from .sessions import load_runtime
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def check_knobs(kit: Kit, knobs: Mapping[str, str]) -> None:
     A runtime may take a misspelt option in silence, and some of its options change answers: those are the kit's to set.
 
     Raises:
-        RunnerError: unknown-knob, or what loading the runtime refuses.
+        RunnerError: unknown-knob, or what ``check_options`` and loading the runtime refuse.
     """
     if not knobs:
         return
@@ -35,6 +36,7 @@ def check_knobs(kit: Kit, knobs: Mapping[str, str]) -> None:
         module = kit.manifest.session.module
         why = "its knobs are {}".format(", ".join(known)) if known else "it has none"
         raise RunnerError("unknown-knob", "{!r} is no knob of {}".format(unknown[0], module), why)
+    check_options(kit.manifest.session.module, knobs)
 
 
 def chosen_knobs(kit: Kit) -> Dict[str, str]:

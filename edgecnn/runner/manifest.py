@@ -6,6 +6,7 @@ from typing import Any, Dict, NamedTuple, Optional, Tuple
 
 from .fields import Fields, bad_manifest
 from .pixel_recipe import PixelRecipe
+from .session_options import OPTIONS, check_options
 
 MANIFEST = "kit.json"
 SCHEMA = "edgecnn.kit/1"
@@ -102,7 +103,7 @@ def parse_manifest(value: Any) -> Manifest:
     """The manifest of a decoded ``kit.json``.
 
     Raises:
-        RunnerError: bad-manifest, naming the field by its path.
+        RunnerError: bad-manifest, naming the field by its path; what ``check_options`` refuses of the session's options.
     """
     top = Fields(value, "")
     if top.get("schema") != SCHEMA:
@@ -152,6 +153,8 @@ def _session(fields: Fields) -> SessionSpec:
     if not module.isidentifier():
         raise bad_manifest("session.module", "{!r} is no module name".format(module))
     session = SessionSpec(module, fields.text_map("options"))
+    if module in OPTIONS:  # no other is opened, which is said then
+        check_options(module, session.options)
     fields.nothing_else()
     return session
 

@@ -68,7 +68,7 @@ def test_an_engine_outside_the_kit_is_not_looked_for(kit: Kit, engine: str) -> N
     with pytest.raises(RunnerError) as refused:
         session = kit.manifest.session._replace(options={"engine": engine})
         open_session(Kit(kit.folder, kit.sha256, kit.manifest._replace(session=session)), session.options)
-    assert (refused.value.ref, refused.value.what) == ("outside-the-kit", f"session option engine {engine!r} leaves the kit")
+    assert (refused.value.ref, refused.value.what) == ("outside-the-kit", f"session option engine = {engine!r} leaves the kit")
 
 
 ENGINE = {"file": "engine.plan", "sha256": "0"}

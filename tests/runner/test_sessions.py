@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from edgecnn.runner.feeds import feed_of, run_checked
 from edgecnn.runner.golden import golden_pixels
 from edgecnn.runner.kit import Kit
 from edgecnn.runner.sessions import open_session
+from tests.runner.kits import rewrite_manifest
 
 
 @pytest.fixture(params=["onnx_kit", "openvino_kit"])
@@ -73,6 +75,34 @@ def test_an_option_that_would_do_nothing_is_an_error(kit: Kit, knobs: dict[str, 
         open_session(kit, knobs)
     assert caught.value.ref in ("bad-option", "runtime-refused-model")
     assert "thread" in f"{caught.value.what} {caught.value.because}"
+
+
+def test_a_kit_may_not_have_its_runtime_write_a_file_that_it_names(onnx_kit: Path, tmp_path: Path) -> None:
+    """Node memory statistics go to any path, with node names, which the kit's author chooses, as content."""
+    target = tmp_path / "profile"
+    option = {"session.collect_node_memory_stats_to_file": str(target)}
+    hostile = Path(shutil.copytree(onnx_kit, tmp_path / "kit"))
+    rewrite_manifest(hostile, lambda facts: facts["session"]["options"].update(option))
+    with pytest.raises(RunnerError) as caught:
+        Kit.open(hostile)
+    assert (caught.value.ref, "collect_node_memory_stats" in caught.value.what) == ("bad-option", True)
+    assert not target.exists()
+
+
+@pytest.mark.parametrize("option", ["session.collect_node_memory_stats_to_file", "CACHE_DIR", "WEIGHTS_PATH"])
+def test_neither_may_a_caller(kit: Kit, option: str, tmp_path: Path) -> None:
+    with pytest.raises(RunnerError) as caught:
+        open_session(kit, {option: str(tmp_path / "cache")})
+    assert caught.value.ref == "bad-option"
+    assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.parametrize("threads", ["1000000", "1025", "-1", "0", "1e3", "\u0661"])
+def test_more_threads_than_a_machine_has_are_refused(kit: Kit, threads: str) -> None:
+    with pytest.raises(RunnerError) as caught:
+        open_session(kit, {"threads": threads})
+    assert caught.value.ref == "bad-option"
+    assert caught.value.what.endswith("is not a whole number from 1 to 1024")
 
 
 def test_a_model_that_the_runtime_cannot_read_is_one_line(kit: Kit, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from edgecnn.building.build_folder import CHOICE
@@ -12,8 +13,9 @@ from edgecnn.building.bundle.opened import Opened
 from edgecnn.building.bundle.tensors import fault_of, looked_into, unreadable_here
 from edgecnn.errors.bundle import BundleInconsistent, BundleModelRefused
 from edgecnn.runner.failure import RunnerError
-from edgecnn.runner.knobs import CHOICE_SCHEMA
+from edgecnn.runner.knobs import CHOICE_SCHEMA, knobs_of
 from edgecnn.runner.manifest import parse_manifest
+from edgecnn.runner.session_options import check_options
 from edgecnn.values.bundle import BundleManifest
 
 _KIT = "kit.json"
@@ -37,12 +39,12 @@ def read_contents(opened: Opened, manifest: BundleManifest) -> Contents:
     """
     kits, chosen = _choice(opened, manifest)
     unread: list[str] = []
-    for name in kits:
-        unread += _check_kit(opened, manifest, f"kits/{name}/")
+    for name, entry in kits.items():
+        unread += _check_kit(opened, manifest, f"kits/{name}/", entry)
     return Contents(tuple(kits), chosen, tuple(unread))
 
 
-def _choice(opened: Opened, manifest: BundleManifest) -> tuple[tuple[str, ...], str | None]:
+def _choice(opened: Opened, manifest: BundleManifest) -> tuple[dict[str, Mapping[str, Any]], str | None]:
     choice = _json(opened, manifest, CHOICE)
     try:
         kits: Mapping[str, Mapping[str, Any]] = choice["kits"]
@@ -61,15 +63,19 @@ def _choice(opened: Opened, manifest: BundleManifest) -> tuple[tuple[str, ...], 
     if chosen is not None and chosen not in list(kits):
         because = f"it chose {ascii(chosen)[:100]}, and carries no such kit"
         raise BundleInconsistent(path=opened.path, file=CHOICE, because=because)
-    return tuple(sorted(kits)), chosen
+    return dict(sorted(kits.items())), chosen
 
 
-def _check_kit(opened: Opened, manifest: BundleManifest, folder: str) -> list[str]:
+def _check_kit(opened: Opened, manifest: BundleManifest, folder: str, chosen: Mapping[str, Any]) -> list[str]:
     """Its manifest lists what the bundle's lists below its folder; sentences on what could not be looked into."""
     try:
         kit = parse_manifest(_json(opened, manifest, f"{folder}{_KIT}"))
     except (RunnerError, TypeError) as error:
         raise BundleInconsistent(path=opened.path, file=f"{folder}{_KIT}", because=str(error)) from error
+    try:
+        check_options(kit.session.module, knobs_of(chosen, Path(CHOICE)))
+    except RunnerError as error:
+        raise BundleInconsistent(path=opened.path, file=CHOICE, because=str(error)) from error
     listed = {f"{folder}{name}": (fact.sha256, fact.bytes) for name, fact in kit.files.items()}
     of_kit = {name: (fact.sha256, fact.bytes) for name, fact in manifest.files.items() if name.startswith(folder)}
     of_kit.pop(f"{folder}{_KIT}")

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any, Final
 
-from edgecnn.building.bundle.opened import name_fault
 from edgecnn.runner.engine_record import PACKAGES
 from edgecnn.runner.manifest import Manifest
 
@@ -29,9 +28,6 @@ def opening_fault(kit: Manifest) -> str:
     strange = [name for name in kit.model.files if PurePosixPath(name).suffix not in kinds]
     if strange:
         return f"model.files has {ascii(strange[0])[:100]}, and {module} opens {', '.join(kinds)}"
-    engine = kit.session.options.get("engine", "build/engine.plan")
-    if name_fault(engine) != "":
-        return f"its engine {ascii(engine)[:100]} is no file of the kit"
     return "" if kit.engine is None else _building_fault(kit.engine, kit)
 
 

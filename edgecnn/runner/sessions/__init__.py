@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional, Sequence
 from ..environment import available_cores
 from ..failure import RunnerError
 from ..installing import install_command
+from ..session_options import check_options
 
 if TYPE_CHECKING:
     from ..feeds import TensorSpec
@@ -73,11 +74,13 @@ def open_session(
         trace_folder: an existing folder for the runtime's profile; a traced session is no measure of latency.
 
     Raises:
-        RunnerError: unknown-session, missing-package, or the runtime's own refusal.
+        RunnerError: what ``check_options`` refuses, unknown-session, missing-package, or the runtime's own refusal.
     """
     options: Dict[str, str] = dict(kit.manifest.session.options)
     options.update(knobs or {})
-    session: Session = load_runtime(kit).open_session(kit, options, trace_folder=trace_folder, batch=batch)
+    runtime = load_runtime(kit)
+    check_options(kit.manifest.session.module, options)
+    session: Session = runtime.open_session(kit, options, trace_folder=trace_folder, batch=batch)
     return session
 
 

@@ -78,9 +78,9 @@ def open_session(
     """Open the kit's ONNX file.
 
     Options: ``threads``; ``graph_optimization_level`` (disable, basic, extended, all); ``pin_threads`` (1: each thread but the
-    calling one stays on one processor that this process may use; 0: they may move); every name with a dot, such as
-    ``session.disable_quant_qdq``, goes to ``SessionOptions.add_session_config_entry``. ``batch`` is not used: the
-    provider plans each shape as it comes.
+    calling one stays on one processor that this process may use; 0: they may move); the names with a dot that
+    ``session_options`` lists go to ``SessionOptions.add_session_config_entry``, others could write files. ``batch`` is not
+    used: the provider plans each shape as it comes.
 
     Raises:
         RunnerError: bad-option or runtime-refused-model.

@@ -74,8 +74,8 @@ def open_session(
 ) -> OpenVinoSession:
     """Open the kit's IR or ONNX file.
 
-    Options: ``threads`` (``INFERENCE_NUM_THREADS``); ``PERFORMANCE_HINT`` is ``LATENCY`` unless given; every other name,
-    such as ``INFERENCE_PRECISION_HINT``, goes to ``compile_model``, which refuses what it does not know.
+    Options: ``threads`` (``INFERENCE_NUM_THREADS``); ``PERFORMANCE_HINT`` is ``LATENCY`` unless given; the others that
+    ``session_options`` lists go to ``compile_model``, which has more that read and write files (``CACHE_DIR``).
 
     Raises:
         RunnerError: bad-option or runtime-refused-model.

@@ -6,7 +6,7 @@ before TensorRT is given the file (``engine_record``).
 
 from __future__ import annotations
 
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
@@ -18,6 +18,7 @@ from ..failure import RunnerError
 from ..feeds import TensorSpec
 from ..files import write_bytes, write_json
 from ..sensors import gpu_models
+from ..session_options import check_options
 from ..tensorrt_log import Heard, logger_of
 from . import Session
 
@@ -165,15 +166,6 @@ def _times(trt: Any) -> Any:
     return Times()
 
 
-def _engine_file(kit: Kit, name: str) -> Path:
-    """An engine elsewhere is none of this kit's: whoever made the kit could name any file of this machine."""
-    said = kit.manifest.session.options.get("engine", DEFAULT_ENGINE)
-    path = PurePosixPath(said)
-    if not path.parts or path.is_absolute() or ".." in path.parts:
-        raise RunnerError("outside-the-kit", "session option engine {!r} leaves the kit".format(said), hint=BUILD)
-    return kit.folder / name
-
-
 def open_session(
     kit: Kit, options: Mapping[str, str], trace_folder: Optional[Path] = None, batch: Optional[int] = None
 ) -> TensorRtSession:
@@ -186,10 +178,8 @@ def open_session(
             engine-altered, builder-missing, engine-of-another-version, cuda-runtime-missing, no-gpu, engine-of-another-gpu,
             or engine-refused.
     """
-    unknown = sorted(set(options) - {"engine"})
-    if unknown:
-        raise RunnerError("bad-option", "session option {!r} is not one that tensorrt_gpu knows".format(unknown[0]))
-    engine = _engine_file(kit, options.get("engine", DEFAULT_ENGINE))
+    check_options("tensorrt_gpu", options)
+    engine = kit.folder / options.get("engine", DEFAULT_ENGINE)
     record = read_record(kit, engine)
     trt = import_builder(str(record["package"]), None)
     check_version(record, engine, str(trt.__version__))

@@ -16,7 +16,7 @@ from onnx import TensorProto, helper
 
 from edgecnn.building.bundle import tensors
 from edgecnn.building.bundle.tensors import fault_of
-from tests.building.bundle.sealed import KIT_FOLDER, reseal, verified, with_kit
+from tests.building.bundle.sealed import KIT, KIT_FOLDER, reseal, verified, with_kit
 from tests.building.bundle.test_opened import refusal
 from tests.runner.kits import rewrite_manifest
 
@@ -200,14 +200,6 @@ GPU = {"module": "tensorrt_gpu", "options": {}}
         ),
         (described(lambda facts: facts["session"].update(module="os")), "its session 'os' is none that a bundle has"),
         (
-            described(lambda facts: facts.update(session={**GPU, "options": {"engine": "/tmp/x.plan"}})),
-            "its engine '/tmp/x.plan' is no file of the kit",
-        ),
-        (
-            described(lambda facts: facts.update(session={**GPU, "options": {"engine": "../x.plan"}})),
-            "its engine '../x.plan' is no file of the kit",
-        ),
-        (
             described(lambda facts: facts.update(session=GPU, engine={"builder": "tensorrt", "onnx": "/tmp/x.onnx"})),
             "engine.onnx '/tmp/x.onnx' is no .onnx of the kit",
         ),
@@ -223,6 +215,52 @@ def test_a_kit_that_would_open_what_was_not_looked_into_is_refused(
     assert refusal(with_kit(bundle, change)) == (
         f"{KIT_FOLDER}/kit.json is not to be opened: {because} — get it again from where it was built [bundle-model-refused]"
     )
+
+
+def optioned(module: str, **options: str) -> Callable[[Path], None]:
+    return described(lambda facts: facts.update(session={"module": module, "options": options}))
+
+
+STATISTICS = "session.collect_node_memory_stats_to_file"
+
+
+@pytest.mark.parametrize(
+    "change, because",
+    [
+        (
+            optioned("onnxruntime_cpu", **{STATISTICS: "../../../stats.csv"}),
+            f"session option '{STATISTICS}' is not one that onnxruntime_cpu takes",
+        ),
+        (optioned("openvino_cpu", CACHE_DIR="/tmp/c"), "session option 'CACHE_DIR' is not one that openvino_cpu takes"),
+        (optioned("openvino_cpu", WEIGHTS_PATH="/etc"), "session option 'WEIGHTS_PATH' is not one that openvino_cpu takes"),
+        (optioned("openvino_cpu", threads="1000000"), "session option threads = '1000000' is not a whole number from 1 to 1024"),
+        (optioned("tensorrt_gpu", engine="/tmp/x.plan"), "session option engine = '/tmp/x.plan' leaves the kit"),
+        (optioned("tensorrt_gpu", engine="../x.plan"), "session option engine = '../x.plan' leaves the kit"),
+    ],
+)
+def test_a_kit_whose_options_could_write_elsewhere_or_take_the_machine_is_refused(
+    bundle: Path, change: Callable[[Path], None], because: str
+) -> None:
+    change(bundle / KIT_FOLDER)  # its own rewriting would refuse it
+    reseal(bundle)
+    said = refusal(bundle)
+    assert said.startswith(f"{KIT_FOLDER}/kit.json does not fit: {because}"), said
+
+
+@pytest.mark.parametrize(
+    "knobs, because",
+    [
+        ({STATISTICS: "/tmp/x"}, f"session option '{STATISTICS}' is not one that onnxruntime_cpu takes"),
+        ({"threads": "99999"}, "session option threads = '99999' is not a whole number from 1 to 1024"),
+    ],
+)
+def test_a_choice_whose_knobs_could_do_so_is_refused(bundle: Path, knobs: dict[str, str], because: str) -> None:
+    choice = json.loads((bundle / "choice.json").read_text())
+    choice["kits"][KIT]["knobs"] = knobs
+    (bundle / "choice.json").write_text(json.dumps(choice))
+    reseal(bundle)
+    said = refusal(bundle)
+    assert said.startswith(f"choice.json does not fit: {because}"), said
 
 
 def test_a_kit_of_a_gpu_s_engine_is_none_to_refuse(bundle: Path) -> None:

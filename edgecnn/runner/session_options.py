@@ -1,0 +1,102 @@
+"""What a kit may ask of its runtime: each option by name, with the values that it may have. Nothing else reaches a runtime.
+
+Runtimes take options that name files to read and to write, or that take a machine down. A kit comes from somebody else, so that
+what is not listed here is refused: by this runner before it opens a session, and by ``edgecnn verify`` before anything opens.
+"""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import Callable, Mapping
+
+from .failure import RunnerError
+
+THREADS_MAX = 1024
+"""More than any board or server that a kit is for has; a million threads take a machine down."""
+_TEXT_MAX = 200
+
+
+def _one_of(*allowed: str) -> Callable[[str], str]:
+    return lambda value: "" if value in allowed else "is not one of {}".format(", ".join(allowed))
+
+
+def _threads(value: str) -> str:
+    inside = value.isascii() and value.isdigit() and len(value) <= len(str(THREADS_MAX)) and 1 <= int(value) <= THREADS_MAX
+    return "" if inside else "is not a whole number from 1 to {}".format(THREADS_MAX)
+
+
+def _name(value: str) -> str:
+    return "" if value.isprintable() and 0 < len(value) <= _TEXT_MAX else "is no name of at most {} characters".format(_TEXT_MAX)
+
+
+def _inside(value: str) -> str:
+    path = PurePosixPath(value)
+    leaves = not path.parts or path.is_absolute() or ".." in path.parts or "\\" in value or ":" in value or _name(value)
+    return "leaves the kit" if leaves else ""
+
+
+_BIT, _SWITCH = _one_of("0", "1"), _one_of("YES", "NO")
+_NCNN_SWITCHES = (
+    "use_fp16_packed",
+    "use_fp16_storage",
+    "use_fp16_arithmetic",
+    "use_bf16_packed",
+    "use_bf16_storage",
+    "use_int8_packed",
+    "use_int8_storage",
+    "use_int8_arithmetic",
+    "use_int8_inference",
+    "use_packing_layout",
+    "use_sgemm_convolution",
+    "use_winograd_convolution",
+)
+
+OPTIONS = {
+    "onnxruntime_cpu": {
+        "threads": _threads,
+        "graph_optimization_level": _one_of("disable", "basic", "extended", "all"),
+        "pin_threads": _BIT,
+        "session.intra_op.allow_spinning": _BIT,
+        "session.disable_quant_qdq": _BIT,
+    },
+    "openvino_cpu": {
+        "threads": _threads,
+        "PERFORMANCE_HINT": _one_of("LATENCY", "THROUGHPUT"),
+        "INFERENCE_PRECISION_HINT": _one_of("f32", "bf16", "f16"),
+        "ENABLE_CPU_PINNING": _SWITCH,
+        "ENABLE_HYPER_THREADING": _SWITCH,
+        "SCHEDULING_CORE_TYPE": _one_of("ANY_CORE", "PCORE_ONLY", "ECORE_ONLY"),
+    },
+    "ncnn_cpu": dict({"threads": _threads}, **dict.fromkeys(_NCNN_SWITCHES, _BIT)),
+    "tensorrt_gpu": {"engine": _inside},
+    "torch_gpu": {
+        "threads": _threads,
+        "device": _one_of("cuda", "cpu"),
+        "gpu": _name,
+        "precision": _one_of("fp32", "tf32", "fp16", "bf16"),
+        "graph": _one_of("off", "cuda"),
+        "compile": _one_of("off", "inductor", "tensorrt"),
+    },
+}  # type: Mapping[str, Dict[str, Callable[[str], str]]]
+"""By session module. What each does is said by its ``open_session``."""
+
+
+def check_options(module: str, options: Mapping[str, str]) -> None:
+    """Refuse what the module does not take.
+
+    Raises:
+        RunnerError: bad-option, naming the first such option; outside-the-kit for a file that lies elsewhere.
+    """
+    known = OPTIONS.get(module, {})
+    for name, value in sorted(options.items()):
+        if name not in known:
+            why = "it takes {}".format(", ".join(sorted(known)) or "none")
+            raise RunnerError("bad-option", "session option {} is not one that {} takes".format(_shown(name), module), why)
+        fault = known[name](value)
+        if fault:
+            ref = "outside-the-kit" if known[name] is _inside else "bad-option"
+            raise RunnerError(ref, "session option {} = {} {}".format(name, _shown(value), fault))
+
+
+def _shown(text: str) -> str:
+    return ascii(text)[:_TEXT_MAX]
