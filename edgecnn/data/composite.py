@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from PIL import Image, ImageChops, ImageFilter, ImageOps, ImageStat
 
-from edgecnn.runner.pixels import UnreadableImage, decode
+from edgecnn.runner.pixels import UnreadableImage, decode, open_picture
 from edgecnn.values.synthesis import SynthesisSettings
 
 _SEEN: Final = 13
@@ -85,7 +85,7 @@ def read_cutout(data: bytes, size_px: int) -> Image.Image:
         UnreadableImage: as ``runner.pixels.decode``; also without an alpha channel, and opaque or transparent all over.
     """
     decode(io.BytesIO(data))  # the one definition of a readable picture, with its bounds
-    with Image.open(io.BytesIO(data)) as image:
+    with open_picture(io.BytesIO(data)) as image:
         if not image.has_transparency_data:
             raise UnreadableImage("it has no alpha channel")
         cutout = ImageOps.exif_transpose(image).convert("RGBA")

@@ -15,7 +15,7 @@ from typing import Final
 
 from PIL import Image, UnidentifiedImageError
 
-from edgecnn.runner.pixels import MAX_PIXELS
+from edgecnn.runner.pixels import MAX_PIXELS, NOT_A_PICTURE, open_picture
 
 _BROKEN = (
     OSError,
@@ -63,9 +63,9 @@ def problem_of(path: Path) -> tuple[str, bytes]:
 
 def _header_problem(file: io.BufferedReader) -> str:
     try:
-        width, height = Image.open(file).size
+        width, height = open_picture(file).size
     except UnidentifiedImageError:
-        return "not a picture in a format that Pillow reads"
+        return NOT_A_PICTURE
     except Image.DecompressionBombError:
         return f"more than {MAX_PIXELS:,} pixels"
     except _BROKEN as error:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 from PIL import Image
 
-from edgecnn.runner.pixels import MAX_PIXELS, UnreadableImage, decode
+from edgecnn.runner.pixels import MAX_PIXELS, UnreadableImage, decode, open_picture
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -52,7 +52,7 @@ def look_at(data: bytes) -> Look:
         UnreadableImage: as ``runner.pixels.decode`` does.
     """
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with open_picture(io.BytesIO(data)) as image:
             kind, mode, (width, height) = image.format or "", image.mode, image.size
             orientation = _orientation(image)
             animated = bool(getattr(image, "is_animated", False)) and kind not in ("TIFF", "MPO")
@@ -97,7 +97,7 @@ def _orientation(image: Image.Image) -> int:
 def _drafted(data: bytes) -> Image.Image | None:
     """A JPEG at the smallest size that its decoder offers and that is large enough; None where ``decode`` has to say why not."""
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with open_picture(io.BytesIO(data)) as image:
             image.draft(image.mode, (_DRAFT_PX, _DRAFT_PX))
             image.load()
             return image.convert("RGB")

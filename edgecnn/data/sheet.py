@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 from edgecnn.data.splits import Found, Listed
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.outputs import NotOverwritten, OutputInsideData, OutputUnwritable
-from edgecnn.runner.pixels import UnreadableImage, decode
+from edgecnn.runner.pixels import UnreadableImage, decode, open_picture
 from edgecnn.store.whole_file import write_bytes_atomically
 
 IMAGES: Final = 8
@@ -85,7 +85,7 @@ def save_sheet(sheet: Image.Image, path: Path) -> None:
 
 def _is_ours(path: Path) -> bool:
     try:
-        with Image.open(path) as image:
+        with open_picture(path) as image:
             return image.format == "PNG" and image.info.get("Software") == _OURS
     except (OSError, ValueError, SyntaxError):
         return False

@@ -5,11 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Mapping, Tuple
 
-from PIL import Image
-
 from .failure import RunnerError
 from .feeds import feed_of
-from .pixels import decode, to_pixels
+from .pixels import decode, open_picture, to_pixels
 
 if TYPE_CHECKING:
     from .kit import Kit
@@ -39,6 +37,6 @@ def golden_photo(kit: Kit) -> Tuple[Path, str]:
     if photo is None:
         raise RunnerError("no-golden-photo", "{}: has no JPEG to decode".format(kit.manifest.name), hint="package it again")
     path = kit.path(photo.file)
-    with Image.open(path) as image:
+    with open_picture(path) as image:
         width, height = image.size
     return path, "JPEG of {} x {} pixels and {:,} bytes".format(width, height, path.stat().st_size)

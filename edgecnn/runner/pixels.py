@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     Pixels = npt.NDArray[np.uint8]
     Source = Union[str, "os.PathLike[str]", IO[bytes]]
 
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM", "AVIF")
+"""By Pillow's names; a JPEG of several pictures (MPO) is a JPEG. All that cameras and browsers write, and no other: some of
+Pillow's readers start a program that is on PATH (PostScript), some formats hold files of any other."""
+NOT_A_PICTURE = "in no picture format that is read (JPEG, PNG, WebP, BMP, TIFF, GIF, PPM, AVIF)"
 MAX_PIXELS = 178956970
 """Larger pictures are refused before they are decoded: where Pillow itself stops (twice its ``MAX_IMAGE_PIXELS``)."""
 
@@ -70,6 +74,17 @@ class UnreadableImage(ValueError):
         self.why = why
 
 
+def open_picture(source: Source) -> Image.Image:
+    """Pillow's lazily opened file, of one of ``FORMATS`` that the installed Pillow reads. Every picture is opened here.
+
+    Raises:
+        UnidentifiedImageError: it is of none of them.
+        OSError: and what else Pillow's readers raise.
+    """
+    Image.init()
+    return Image.open(source, formats=[name for name in FORMATS if name in Image.OPEN])
+
+
 def decode(source: Source) -> Image.Image:
     """A picture as upright RGB, eight bits a channel.
 
@@ -87,7 +102,7 @@ def decode(source: Source) -> Image.Image:
         IsADirectoryError: when it is a folder.
     """
     try:
-        with Image.open(source) as image:
+        with open_picture(source) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise UnreadableImage(_too_large(image.width, image.height))
             return _upright(image)
@@ -96,7 +111,7 @@ def decode(source: Source) -> Image.Image:
     except Image.DecompressionBombError:
         raise UnreadableImage("more than {:,} pixels".format(MAX_PIXELS)) from None
     except UnidentifiedImageError:
-        raise UnreadableImage("not a picture in a format that Pillow reads") from None
+        raise UnreadableImage(NOT_A_PICTURE) from None
     except _BROKEN as error:
         raise UnreadableImage(_first_line(error)) from error
 

@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from edgecnn.runner.classifier import Classifier
 
 TOP: Final = 5
-FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
-"""Of the many that Pillow reads, one starts another program (PostScript) and some hold files of any other: those that cameras and
-browsers write are enough for strangers."""
 _LAST_ANSWER_S: Final = 10.0
 
 
@@ -39,7 +36,7 @@ class Answering:
     """
 
     def __init__(self, classifier: Classifier, limits: Limits) -> None:
-        self._classifier, self._formats = classifier, formats()
+        self._classifier = classifier
         self._places = threading.BoundedSemaphore(limits.waiting + 1)
         self._turn = threading.Lock()
 
@@ -83,8 +80,6 @@ class Answering:
 
     def _answered(self, content: bytes) -> Answer:
         began = time.perf_counter()
-        if not _is_of(self._formats, content):
-            raise NotAPhotograph(f"it is in none of the formats {', '.join(self._formats)}")
         try:
             pixels = self._classifier.pixels(io.BytesIO(content))
         except RunnerError as error:
@@ -99,24 +94,3 @@ class Answering:
             decode_ms=(decoded - began) * 1e3,
             inference_ms=(ended - decoded) * 1e3,
         )
-
-
-def formats() -> tuple[str, ...]:
-    """Those of ``FORMATS`` that the installed Pillow reads."""
-    from PIL import Image
-
-    Image.init()
-    return tuple(name for name in FORMATS if name in Image.OPEN)
-
-
-def _is_of(names: tuple[str, ...], content: bytes) -> bool:
-    """Whether a file begins as one of these formats do; nothing behind its header is read."""
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        Image.open(io.BytesIO(content), formats=names).close()
-    except UnidentifiedImageError:
-        return False
-    except Exception:  # noqa: BLE001 - it is of that format and damaged: decoding it says how
-        return True
-    return True

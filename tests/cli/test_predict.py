@@ -15,6 +15,7 @@ from edgecnn.building.bundle.predicting import files_of, predict_photos
 from edgecnn.cli.main import app
 from edgecnn.errors.predicting import NoPhotos
 from edgecnn.runner.classifier import Classifier
+from edgecnn.runner.pixels import NOT_A_PICTURE
 from tests.building.bundle.sealed import KIT, KIT_FOLDER, copied, published, verified, with_kit, zipped
 from tests.house.schemas import FOLDER
 from tests.runner.kits import rewrite_manifest
@@ -68,7 +69,7 @@ def test_what_cannot_be_read_is_named_and_counted_on_stderr_and_makes_it_exit_2(
     lines = done.stderr.splitlines()
     assert lines[0] == UNSIGNED
     assert lines[1].startswith(f"edgecnn: not read: {photos}/cut.jpg: ")
-    assert lines[2] == f"edgecnn: not read: {photos}/note.txt: not a picture in a format that Pillow reads"
+    assert lines[2] == f"edgecnn: not read: {photos}/note.txt: {NOT_A_PICTURE}"
     assert lines[3:] == ["edgecnn: 2 of 5 files were not read"]
     assert done.stdout.count(str(photos)) == 3
     good = predict(whole, photos / "b.png")

@@ -113,7 +113,7 @@ def test_folders_that_hold_nothing_are_named_with_their_key(key: str, place: Pat
     for folder, because in ((place / "none", "no such folder"), (place / "empty", "empty|no picture"), (file, "it is a file")):
         with pytest.raises(SynthesisFolderUnusable, match=f"synthesis.{key}: .*{because}"):
             found(place, **{key: str(folder)})
-    with pytest.raises(SynthesisFolderUnusable, match="a.txt: not a picture in a format that Pillow reads"):
+    with pytest.raises(SynthesisFolderUnusable, match="a.txt: in no picture format that is read"):
         found(place, **{key: str(only_text)})
 
 

@@ -14,6 +14,7 @@ from edgecnn.data import index
 from edgecnn.data.manifest import summarize
 from edgecnn.errors.data import DataFolderUnreadable, NothingReadable, TooFewImages
 from edgecnn.errors.store import StoreUnusable
+from edgecnn.runner.pixels import NOT_A_PICTURE
 from edgecnn.values.dataset import DataManifest, DataSummary
 from edgecnn.values.recipe import DataChoice
 from tests.data.folders import LONG_AGO_NS, Heard, aged, draw, fill, write
@@ -141,7 +142,7 @@ def test_unreadable_files_are_skipped_named_and_remembered(photos: Path, cache: 
     summary = summary_of(photos, cache)
     assert summary.skipped == (
         "cat/none.jpg: an empty file",
-        "cat/notes.txt: not a picture in a format that Pillow reads",
+        "cat/notes.txt: in no picture format that is read (JPEG, PNG, WebP, BMP, TIFF, GIF, PPM, AVIF)",
         "dog/half.jpg: breaks off before its end",
         "dog/lost.png: no such file or directory",
     )
@@ -187,7 +188,7 @@ def test_nothing_readable_says_why(tmp_path: Path, cache: Path) -> None:
         write(tmp_path / "photos" / "ab"[number % 2] / f"{number}.jpg", b"no picture")
     with pytest.raises(NothingReadable) as caught:
         summary_of(tmp_path / "photos", cache)
-    reason = "not a picture in a format that Pillow reads"
+    reason = NOT_A_PICTURE
     named = "; ".join(f"{name}: {reason}" for name in ("a/0.jpg", "a/2.jpg", "a/4.jpg", "a/6.jpg", "b/1.jpg"))
     assert caught.value.line() == (
         f"{tmp_path}/photos: none of 7 files is a readable image: {named} and 2 more [nothing-readable]"
@@ -210,7 +211,7 @@ def test_too_few_images_name_the_copies_and_what_was_skipped(tmp_path: Path, cac
         f"{photos}: class 'b' has 1 usable image to train, calibrate, choose and report with, and needs 4:"
         " of its 5 files, 3 are copies (b/fourth.png: the same bytes as b/000.png; b/second.png: the same bytes as b/000.png;"
         " b/third.png: the same bytes as b/000.png)"
-        " and 1 is no readable image (b/notes.txt: not a picture in a format that Pillow reads)"
+        f" and 1 is no readable image (b/notes.txt: {NOT_A_PICTURE})"
         " — add images to the class, or remove its folder [too-few-images]"
     )
 

@@ -94,7 +94,7 @@ def test_what_cannot_be_read_is_named_and_the_rest_is_answered(onnx_kit: Path, t
     assert status == 0
     assert [answer["file"] for answer in last["predictions"]] == ["golden/card.png"]
     assert [each["file"] for each in last["unreadable"]] == ["nowhere.png", str(tmp_path / "note.txt")]
-    assert last["unreadable"][1]["because"] == "not a picture in a format that Pillow reads"
+    assert last["unreadable"][1]["because"] == "in no picture format that is read (JPEG, PNG, WebP, BMP, TIFF, GIF, PPM, AVIF)"
 
 
 def test_the_lines_that_the_how_to_shows_run_in_a_program(onnx_kit: Path) -> None:

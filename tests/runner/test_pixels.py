@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 import zlib
 from pathlib import Path
@@ -158,7 +159,7 @@ def test_a_folder_is_not_called_a_broken_picture_and_an_empty_file_is_none(tmp_p
     with pytest.raises(IsADirectoryError):
         decode(tmp_path / "x.jpg")
     (tmp_path / "empty.jpg").touch()
-    with pytest.raises(UnreadableImage, match=r"^not a picture in a format that Pillow reads$"):
+    with pytest.raises(UnreadableImage, match="^in no picture format that is read "):
         decode(tmp_path / "empty.jpg")
 
 
@@ -204,7 +205,7 @@ def test_a_truncated_picture_is_refused(kind: str) -> None:
 
 
 def test_a_file_that_is_no_picture_is_refused_in_words() -> None:
-    with pytest.raises(UnreadableImage, match=r"^not a picture in a format that Pillow reads$"):
+    with pytest.raises(UnreadableImage, match="^in no picture format that is read "):
         decode(io.BytesIO(b"a shopping list"))
 
 
@@ -255,3 +256,16 @@ def test_a_uint8_feed_is_the_pixels_themselves(layout: str, shape: tuple[int, ..
     feed = to_feed(np.stack([LEVELS, LEVELS]), "uint8", layout)
     assert (feed.shape, feed.dtype, feed.flags.c_contiguous) == (shape, np.uint8, True)
     assert np.array_equal(feed[1] if layout == "NHWC" else feed[1].transpose(1, 2, 0), LEVELS)
+
+
+def test_postscript_under_a_photograph_s_name_starts_no_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    (programs / "gs").write_text(f"#!/bin/sh\ntouch {tmp_path}/started\n")
+    (programs / "gs").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    photo = tmp_path / "photo.jpg"
+    photo.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\nshowpage\n%%EOF\n")
+    with pytest.raises(UnreadableImage, match="in no picture format that is read"):
+        decode(photo)
+    assert not (tmp_path / "started").exists()
