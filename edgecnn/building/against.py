@@ -19,6 +19,7 @@ from edgecnn.building.devices import local_facts
 from edgecnn.building.origin import changes
 from edgecnn.building.pinning import base_named, base_of
 from edgecnn.building.runnable import why_not_runnable
+from edgecnn.building.station import THIS_MACHINE
 from edgecnn.errors.gates import LogitsNotFinite
 from edgecnn.hosts.local import LocalHost
 from edgecnn.judging.accuracy import Answers, accuracy, check_finite
@@ -45,8 +46,6 @@ from edgecnn.values.recipe import GateChoice
 from edgecnn.values.report import Accuracy, CandidateFacts, Latency
 from edgecnn.values.stage import Progress
 from edgecnn.values.verdict import Gate, GateResult, Verdict
-
-THIS_MACHINE = "this machine"
 
 
 class AgainstRequest(Value):
