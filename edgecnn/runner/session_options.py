@@ -7,7 +7,7 @@ what is not listed here is refused: by this runner before it opens a session, an
 from __future__ import annotations
 
 from pathlib import PurePosixPath
-from typing import Callable, Mapping
+from typing import Callable, Dict, Mapping
 
 from .failure import RunnerError
 
@@ -51,7 +51,7 @@ _NCNN_SWITCHES = (
     "use_winograd_convolution",
 )
 
-OPTIONS = {
+OPTIONS: Mapping[str, Dict[str, Callable[[str], str]]] = {
     "onnxruntime_cpu": {
         "threads": _threads,
         "graph_optimization_level": _one_of("disable", "basic", "extended", "all"),
@@ -77,7 +77,7 @@ OPTIONS = {
         "graph": _one_of("off", "cuda"),
         "compile": _one_of("off", "inductor", "tensorrt"),
     },
-}  # type: Mapping[str, Dict[str, Callable[[str], str]]]
+}
 """By session module. What each does is said by its ``open_session``."""
 
 
