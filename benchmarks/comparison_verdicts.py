@@ -17,10 +17,11 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from edgecnn.building.against import AgainstRequest, judge_against, local_lab
-from edgecnn.building.contenders import side_of
-from edgecnn.judging.looks import ROUNDS_MAX
+from edgecnn.comparing.paired import AgainstRequest, judge_against
+from edgecnn.devices.machine import local_lab
+from edgecnn.judging.stopping import ROUNDS_MAX
 from edgecnn.render.progress import Quiet
+from edgecnn.results.shipped import side_of
 from edgecnn.store.store import Store
 
 CALL = "        call(feed)\n        end = clock()\n"

@@ -24,10 +24,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from edgecnn.building.against import local_lab
-from edgecnn.building.finished import finished_build
-from edgecnn.building.judging_scene import scene_of
-from edgecnn.building.lineage import whole_kit
+from edgecnn.bench.subject import scene_of
+from edgecnn.devices.machine import local_lab
 from edgecnn.judging.accuracy import Answers, accuracy
 from edgecnn.judging.bounds import gates_for, parse_bounds
 from edgecnn.judging.gates import judge
@@ -37,9 +35,11 @@ from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.residency import traced_residency
 from edgecnn.render.progress import Quiet
+from edgecnn.results.finished import finished_build
+from edgecnn.results.lineage import whole_kit
 from edgecnn.store.store import Store
-from edgecnn.values.mac_table import MacTable
 from edgecnn.values.report import CandidateFacts
+from edgecnn.values.residency import MacTable
 
 LOST_PP = 2.0
 """Of the average, by noise."""

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.building.build import run_build
-from edgecnn.building.devices import settled_target
-from edgecnn.building.request import BuildRequest
+from edgecnn.devices.files import settled_target
 from edgecnn.hosts.local import LocalHost
 from edgecnn.hosts.task import Task
+from edgecnn.planning.request import BuildRequest
 from edgecnn.render.progress import Quiet
 from edgecnn.store import making
 from edgecnn.store.store import Store
@@ -57,7 +57,7 @@ def main(arch: str = "efficientnet-b0", device: str = "jetson") -> None:
     target, _ = settled_target(recipe.target, device)
     original = making.Making.made
     making.Making.made = lambda self, maker, given, tell: original(self, timed("make", maker), given, tell)  # type: ignore[method-assign]
-    from edgecnn.building import station
+    from edgecnn.devices import machine as station
 
     station.LocalHost = TimedHost  # type: ignore[misc]
     with tempfile.TemporaryDirectory() as folder:

@@ -22,8 +22,8 @@ from typing import Any
 from pydantic import BaseModel
 
 import edgecnn.errors
-from edgecnn.building.devices import load_devices
 from edgecnn.cli.main import app
+from edgecnn.devices.files import load_devices
 from edgecnn.errors.base import EdgecnnError, ExitCode
 from edgecnn.judging.bounds import COMPARED, METRICS
 from edgecnn.models.catalogue import all_archs

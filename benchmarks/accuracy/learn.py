@@ -21,23 +21,24 @@ from benchmarks.accuracy.results import DIGITS, FOLDER, RunResult, write
 from benchmarks.accuracy.studies import ALL_BUT_FEW, Data, Run, runs
 from benchmarks.ladder.photographs import pool
 from edgecnn.building.build import plan_build
-from edgecnn.building.devices import settled_target
 from edgecnn.building.execute import Execution, Workshop, execute
 from edgecnn.building.observe import pixel_sets
-from edgecnn.building.plan import BASELINE_ID, Plan
-from edgecnn.building.request import BuildRequest
-from edgecnn.building.resolve import python_version
-from edgecnn.building.station import THIS_MACHINE, Station, station_here
 from edgecnn.data.images import open_source
+from edgecnn.devices.files import settled_target
+from edgecnn.devices.machine import THIS_MACHINE, Station, station_here
 from edgecnn.judging.accuracy import Answers, accuracy
 from edgecnn.measure.evaluate import evaluate, logits_of
 from edgecnn.measure.kits import KitRef
+from edgecnn.planning.plan import Plan
+from edgecnn.planning.request import BuildRequest
+from edgecnn.planning.resolve import python_version
 from edgecnn.render.progress import PlainLines
 from edgecnn.store.store import Store
+from edgecnn.values.candidate import BASELINE_ID
 from edgecnn.values.dataset import ImageEntry
 from edgecnn.values.recipe import Recipe
 from edgecnn.values.stage import Progress
-from edgecnn.values.transfer import TransferChoice
+from edgecnn.values.training import TransferChoice
 
 DEVICE = "cpu"
 BEFORE_TRAINING = ("prepare", "fetch", "transfer")

@@ -16,27 +16,27 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks.ladder.widened import WidenedStage
-from edgecnn.building.aware import graph_of
-from edgecnn.building.build_folder import PLAN, REPORT
-from edgecnn.building.devices import local_facts
 from edgecnn.building.execute import Execution, Workshop, execute
-from edgecnn.building.plan import Plan, Step, plan
-from edgecnn.building.resolve import python_version
-from edgecnn.building.resolved import Resolved
+from edgecnn.devices.this_machine import local_facts
 from edgecnn.hosts.local import LocalHost
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.residency import residency
 from edgecnn.models.catalogue import pixel_recipe
+from edgecnn.planning.plan import Plan, plan
+from edgecnn.planning.resolve import python_version
+from edgecnn.planning.trunk import Step
+from edgecnn.planning.variants import graph_of
+from edgecnn.results.folder import PLAN, REPORT
 from edgecnn.stages.prepare import PrepareStage
 from edgecnn.store.profiles import Profiles
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Outcome
 from edgecnn.values.candidate import Candidate
 from edgecnn.values.key import Key
-from edgecnn.values.mac_table import MacTable
 from edgecnn.values.report import BuildReport
-from edgecnn.values.residency import Residency
+from edgecnn.values.residency import MacTable, Residency
+from edgecnn.values.resolved import Resolved
 from edgecnn.values.stage import Progress
 
 NETWORKS = ("mobilenet-v2", "mobilenet-v3-large", "efficientnet-b0", "efficientnet-lite0", "resnet-18", "resnet-50")

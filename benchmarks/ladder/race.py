@@ -36,7 +36,7 @@ from benchmarks.ladder.networks import (
 )
 from benchmarks.ladder.results import FOLDER, Column, Layer, NetworkResult, Phase, RunMedian, write
 from benchmarks.ladder.rivals import BASE
-from edgecnn.building.devices import local_facts
+from edgecnn.devices.this_machine import local_facts
 from edgecnn.judging.intervals import ratio_interval
 from edgecnn.render.progress import PlainLines
 from edgecnn.values.stage import Progress

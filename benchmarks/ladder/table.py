@@ -19,8 +19,8 @@ from benchmarks.ladder.networks import NETWORKS
 from benchmarks.ladder.results import BUDGET_PP, FOLDER, Column, NetworkResult, Photographs, read_all
 from benchmarks.ladder.rivals import RIVALS
 from benchmarks.marked_sections import renew
-from edgecnn.building.plan import BASELINE_ID
 from edgecnn.judging.intervals import ratio_interval
+from edgecnn.values.candidate import BASELINE_ID
 from edgecnn.values.report import Accuracy
 from edgecnn.values.verdict import Interval
 

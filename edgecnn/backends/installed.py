@@ -10,8 +10,8 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import NamedTuple
 
 from edgecnn.backends.own_environment import OwnEnvironment, environment_of, own_environment
-from edgecnn.errors.own_environment import RuntimeEnvironmentMissing
-from edgecnn.errors.packages import MissingPackage
+from edgecnn.errors.devices import RuntimeEnvironmentMissing
+from edgecnn.errors.weights import MissingPackage
 from edgecnn.runner.interpreters import asked, own_python
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from edgecnn.errors.residency import TraceUnreadable
+from edgecnn.errors.measuring import TraceUnreadable
 
 
 def listed_layers(path: Path) -> Sequence[Mapping[str, Any]]:

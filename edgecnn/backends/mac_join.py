@@ -9,8 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from edgecnn.backends.moved_bytes import byte_facts
-from edgecnn.values.mac_table import LayerMacs, MacTable
-from edgecnn.values.residency import LayerResidency, Residency
+from edgecnn.values.residency import LayerMacs, LayerResidency, MacTable, Residency
 
 OVERHEAD = "overhead"
 """Time of layers that only convert or move numbers: quantizing, dequantizing, reordering."""

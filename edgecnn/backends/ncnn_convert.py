@@ -9,7 +9,7 @@ import tempfile
 from importlib import metadata
 from pathlib import Path
 
-from edgecnn.errors.own_environment import ConverterFailed, LayerNotConverted
+from edgecnn.errors.devices import ConverterFailed, LayerNotConverted
 from edgecnn.runner.interpreters import asked, own_python
 from edgecnn.runner.schedule import clean_environment, ending, kill_group
 

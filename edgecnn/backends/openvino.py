@@ -15,7 +15,6 @@ from edgecnn.backends.isa import byte_products_saturate, multiplies_bf16, names_
 from edgecnn.values.candidate import Candidate, Method, Precision, Runtime, Scheme, Unsupported
 from edgecnn.values.device import Device, Processor, RuntimeFacts
 from edgecnn.values.knobs import DEFAULT, Knobs
-from edgecnn.values.mac_table import MacTable
 from edgecnn.values.model_file import (
     LOGITS_TOLERANCE,
     MODEL_FILE_NAME,
@@ -25,7 +24,7 @@ from edgecnn.values.model_file import (
     ModelSpec,
     SessionSpec,
 )
-from edgecnn.values.residency import Residency
+from edgecnn.values.residency import MacTable, Residency
 
 PRECISION_HINT = "INFERENCE_PRECISION_HINT"
 _F32 = {PRECISION_HINT: "f32"}

@@ -13,8 +13,7 @@ from typing import Any
 from edgecnn.backends.layer_listing import listed_layers
 from edgecnn.backends.mac_join import OVERHEAD, UNKNOWN, MacJoin, executed_residency
 from edgecnn.backends.moved_bytes import MovedTensor, moved_bytes
-from edgecnn.values.mac_table import MacTable
-from edgecnn.values.residency import LayerResidency, Residency
+from edgecnn.values.residency import LayerResidency, MacTable, Residency
 
 _MULTIPLIES = frozenset({"Convolution", "Deconvolution", "FullyConnected", "MatMul"})
 _MOVES = frozenset({"Reorder", "Convert", "FakeQuantize", "Transpose"})

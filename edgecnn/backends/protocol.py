@@ -13,8 +13,7 @@ from typing import Protocol
 from edgecnn.values.candidate import Candidate, Runtime, Unsupported
 from edgecnn.values.device import Device
 from edgecnn.values.knobs import Knobs
-from edgecnn.values.mac_table import MacTable
-from edgecnn.values.residency import Residency
+from edgecnn.values.residency import MacTable, Residency
 
 TRUNK_OPSET = 20
 """Opset of the ONNX trunk that every candidate is made from."""

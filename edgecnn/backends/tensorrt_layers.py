@@ -14,10 +14,9 @@ from pathlib import Path
 
 from edgecnn.backends.mac_join import UNKNOWN, MacJoin, executed_residency
 from edgecnn.backends.moved_bytes import MovedTensor, moved_bytes
-from edgecnn.errors.residency import TraceUnreadable
+from edgecnn.errors.measuring import TraceUnreadable
 from edgecnn.errors.tensorrt import BuildLogUnreadable
-from edgecnn.values.mac_table import MacTable
-from edgecnn.values.residency import LayerResidency, Residency
+from edgecnn.values.residency import LayerResidency, MacTable, Residency
 
 LAYERS_FILE = "layers.txt"
 TIMES_FILE = "times.json"

@@ -7,47 +7,39 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from edgecnn.building.assemble import Scene
-from edgecnn.building.baselines import local_record
-from edgecnn.building.build_folder import BUNDLE
+from edgecnn.building.desktop_rows import local_record
 from edgecnn.building.engines import with_builder
 from edgecnn.building.execute import MEASURING, Execution, Workshop, execute
-from edgecnn.building.extents import Extents
+from edgecnn.building.extra_runs import Extents
 from edgecnn.building.knob_race import race_knobs
 from edgecnn.building.ladder import Limits
-from edgecnn.building.lookout import Lookout
 from edgecnn.building.objective_race import race_for_choice, require_meter
 from edgecnn.building.observe import Observer, RaceManner, pixel_sets
-from edgecnn.building.plan import Plan, is_of_a_device, plan, reference_of
-from edgecnn.building.preflight.ready import Wanted
-from edgecnn.building.publish import (
-    Page,
-    check_output,
-    output_lock,
-    publish_baseline,
-    publish_bundle,
-    publish_plan,
-    publish_progress,
-    publish_report,
-)
-from edgecnn.building.reporting import decide, gates_of, last_race, report_of
-from edgecnn.building.request import BuildRequest
-from edgecnn.building.resolve import python_version, resolve
-from edgecnn.building.resolved import Resolved
+from edgecnn.building.publish import Page, check_output, publish_baseline, publish_plan, publish_progress, publish_report
+from edgecnn.building.report import decide, gates_of, last_race, report_of
+from edgecnn.building.rows import Scene
+from edgecnn.building.rung_drops import Lookout
 from edgecnn.building.screening import finalists
-from edgecnn.building.station import THIS_MACHINE, Station, station_here, station_of
+from edgecnn.bundle.publish import publish_bundle
+from edgecnn.devices.check.ready import Wanted
+from edgecnn.devices.machine import THIS_MACHINE, Station, station_here, station_of
 from edgecnn.errors.building import BaselineFailed, EveryCandidateFailed, NothingToJudge
 from edgecnn.errors.measuring import KnobsByLatency
 from edgecnn.judging.gates import budget_pp
 from edgecnn.judging.resolution import resolution_sentence
 from edgecnn.measure.meter_log import open_log
+from edgecnn.planning.plan import Plan, plan
+from edgecnn.planning.request import BuildRequest
+from edgecnn.planning.resolve import python_version, resolve
+from edgecnn.results.folder import BUNDLE, output_lock
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Artifact, Miss
 from edgecnn.values.artifact import Given as GivenInput
-from edgecnn.values.candidate import Runtime
+from edgecnn.values.candidate import Runtime, is_of_a_device, reference_of
 from edgecnn.values.key import Key
 from edgecnn.values.profile import Environment
 from edgecnn.values.report import BuildReport
+from edgecnn.values.resolved import Resolved
 from edgecnn.values.stage import Progress
 from edgecnn.values.verdict import Gate
 

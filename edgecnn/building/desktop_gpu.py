@@ -10,9 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from edgecnn.building.execute import Execution
-from edgecnn.building.extent import Extent
-from edgecnn.building.extents import Extents
-from edgecnn.building.resolved import DesktopGpu
+from edgecnn.building.extra_runs import Extents
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.judging.accuracy import check_finite
 from edgecnn.measure.evaluate import PixelSet, evaluate, logits_of
@@ -20,9 +18,11 @@ from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.race import RaceResult, file_failure, race, stored_race
 from edgecnn.measure.race_request import RaceRequest
+from edgecnn.planning.extra_runs import Extent
 from edgecnn.store.profiles import StoredProfile
 from edgecnn.values.artifact import Blocked, Failed
 from edgecnn.values.profile import Profile, Purpose
+from edgecnn.values.resolved import DesktopGpu
 
 
 @dataclass(frozen=True)

@@ -10,22 +10,21 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from edgecnn.backends.tensorrt import BACKEND
-from edgecnn.building.lineage import whole_kit
-from edgecnn.building.resolved import Resolved
 from edgecnn.building.runnable import has_engine
-from edgecnn.building.station import Station
+from edgecnn.devices.machine import Station
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.board import BoardError
-from edgecnn.errors.engines import BoardLacksBuilder, BuilderUnfit
+from edgecnn.errors.board import BoardError, BoardLacksBuilder, BuilderUnfit
 from edgecnn.errors.host import RunnerCrashed, RunnerFailed, RunnerTimedOut
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
+from edgecnn.results.lineage import whole_kit
 from edgecnn.stages.compile import KIT, EngineStage
 from edgecnn.store.wanted import Circumstances
 from edgecnn.values.artifact import Given
 from edgecnn.values.candidate import Candidate
-from edgecnn.values.engine_builder import EngineBuilder
+from edgecnn.values.device import EngineBuilder
 from edgecnn.values.key import Key
+from edgecnn.values.resolved import Resolved
 from edgecnn.values.stage import Progress
 
 PACKAGE = "tensorrt"

@@ -11,11 +11,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from edgecnn.building.ladder import Limits, Seen, Stop, next_rung
-from edgecnn.building.plan import Plan, Step
-from edgecnn.building.request import Goal
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.board import BoardError
 from edgecnn.hosts.protocol import Host
+from edgecnn.planning.plan import Plan
+from edgecnn.planning.request import Goal
+from edgecnn.planning.trunk import Step
 from edgecnn.stages.compile import CompileStage, EngineStage
 from edgecnn.store.making import Maker
 from edgecnn.store.store import Store

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edgecnn.building.extents import Extents
+from edgecnn.building.extra_runs import Extents
 from edgecnn.building.observe import Observations, Observer, RaceManner
 from edgecnn.building.screening import finalists
 from edgecnn.errors.measuring import NoMeterForObjective
@@ -24,8 +24,8 @@ from edgecnn.measure.race import RaceResult, race
 from edgecnn.measure.race_request import THROUGHPUT_S, RaceRequest
 from edgecnn.runner.meters.found import can_watch
 from edgecnn.values.candidate import Candidate
-from edgecnn.values.objective import Objective
 from edgecnn.values.profile import Environment, Profile, Purpose
+from edgecnn.values.recipe import Objective
 
 
 def require_meter(environment: Environment, candidates: Iterable[Candidate], log: Path | None) -> None:

@@ -12,11 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from edgecnn.building.aware import graph_of
 from edgecnn.building.desktop_gpu import Part, Played, play
 from edgecnn.building.execute import Execution
-from edgecnn.building.extent import Extent
-from edgecnn.building.plan import ENGINE
 from edgecnn.building.screening import SCREEN_MAX_S, SCREEN_ROUNDS, SCREEN_SAMPLES, screened_ms
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.board import BoardError
@@ -31,14 +28,15 @@ from edgecnn.measure.nonfinite import blamed_layer
 from edgecnn.measure.race import RaceResult, race
 from edgecnn.measure.race_request import RUN_MAX_S, RUN_PATIENT_S, RaceRequest
 from edgecnn.measure.residency import residency
+from edgecnn.planning.extra_runs import Extent
+from edgecnn.planning.variants import graph_of
 from edgecnn.stages.compile import KIT, PLANNED
 from edgecnn.store.profiles import StoredProfile
 from edgecnn.values.artifact import Failed
-from edgecnn.values.candidate import Candidate
+from edgecnn.values.candidate import ENGINE, Candidate
 from edgecnn.values.knobs import KnobRace
-from edgecnn.values.mac_table import MacTable
 from edgecnn.values.profile import Profile, Purpose
-from edgecnn.values.residency import Residency
+from edgecnn.values.residency import MacTable, Residency
 
 Split = Literal["choose", "report"]
 SPLITS: tuple[Split, ...] = ("choose", "report")

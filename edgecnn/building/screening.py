@@ -18,8 +18,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterable, Mapping
 
-from edgecnn.building.plan import reference_of
-from edgecnn.values.candidate import Candidate
+from edgecnn.values.candidate import Candidate, reference_of
 from edgecnn.values.profile import Profile
 
 SCREEN_ROUNDS = 3

@@ -28,9 +28,10 @@ class AskedAgainst:
 
 def judged_against(asked: AskedAgainst, job: Job, *, as_json: bool, quiet: bool) -> ExitCode:
     """Race, judge and show."""
-    from edgecnn.building.against import AgainstRequest, judge_against, local_lab
+    from edgecnn.comparing.paired import AgainstRequest, judge_against
+    from edgecnn.devices.machine import local_lab
     from edgecnn.judging.bounds import parse_bounds
-    from edgecnn.judging.looks import ROUNDS_MAX
+    from edgecnn.judging.stopping import ROUNDS_MAX
     from edgecnn.render.progress import progress_for
     from edgecnn.store.store import Store
 

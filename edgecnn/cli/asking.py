@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from edgecnn.building.request import BuildRequest, Goal, HostAsked
+    from edgecnn.planning.request import BuildRequest, Goal
+    from edgecnn.values.board import HostAsked
     from edgecnn.values.recipe import Recipe
     from edgecnn.values.scale import CompoundScale
 
@@ -56,11 +57,11 @@ def request_from(asked: Asked, goal: Goal) -> BuildRequest:
     Raises:
         EdgecnnError: an unknown network, target, key or metric, each with the nearest right one; a text that names nothing.
     """
-    from edgecnn.building.brought import network_name
-    from edgecnn.building.devices import file_of, settled_target
-    from edgecnn.building.extent import extent_of, share_of, time_budget_of
-    from edgecnn.building.request import BuildRequest
+    from edgecnn.devices.files import file_of, settled_target
     from edgecnn.judging.bounds import parse_bounds
+    from edgecnn.planning.custom_model import network_name
+    from edgecnn.planning.extra_runs import extent_of, share_of, time_budget_of
+    from edgecnn.planning.request import BuildRequest
 
     refuse_unusable_texts(asked)
     recipe = _recipe(asked)
@@ -94,10 +95,10 @@ def host_asked(host: str | None, python: str | None, *, clean: bool = False, car
         BadAddress: no destination.
         HostOptionWithoutHost, CarryWithoutHost: how to use a board, and no board.
     """
-    from edgecnn.building.request import HostAsked
     from edgecnn.errors.bench import HostOptionWithoutHost
     from edgecnn.errors.preflight import CarryWithoutHost
     from edgecnn.hosts.ssh.address import Address
+    from edgecnn.values.board import HostAsked
 
     if host is None:
         if carry_wheels:
@@ -111,7 +112,7 @@ def host_asked(host: str | None, python: str | None, *, clean: bool = False, car
 
 def device_as_written(asked: Asked, request: BuildRequest) -> str:
     """The path of a user's own device file, by which alone it is found again; of a shipped device its name."""
-    from edgecnn.building.target_text import is_path, split_target
+    from edgecnn.recipes.target import is_path, split_target
 
     written = split_target(asked.target or _recipe(asked).target.device)[0]
     return written if is_path(written) else request.device.name
@@ -163,7 +164,7 @@ def recipe_of(asked: Asked) -> Recipe:
 
 
 def _recipe(asked: Asked) -> Recipe:
-    from edgecnn.building.recipes import apply_overrides, load_recipe
+    from edgecnn.recipes.recipe import apply_overrides, load_recipe
     from edgecnn.values.recipe import Recipe
 
     overrides = [*asked.overrides, *([f"choice.objective={asked.objective}"] if asked.objective else [])]
@@ -192,7 +193,7 @@ def scale_of(text: str) -> CompoundScale:
     Raises:
         ScaleInvalid: nothing that is a scale.
     """
-    from edgecnn.errors.scaling import ScaleInvalid
+    from edgecnn.errors.costing import ScaleInvalid
     from edgecnn.values.scale import CompoundScale
 
     try:

@@ -50,7 +50,7 @@ def record(
     """Write every run of a build's last race, with the machine it ran on, to one file."""
 
     def body() -> ExitCode:
-        from edgecnn.building.latency_baseline import recorded
+        from edgecnn.comparing.baseline_file import recorded
         from edgecnn.store.store import Store
 
         return _written(recorded(build, Store.open(), candidate), out, as_json)
@@ -70,7 +70,7 @@ def import_(
     """Make a baseline of runs that a device measured by itself (python3 -m runner measure)."""
 
     def body() -> ExitCode:
-        from edgecnn.building.latency_baseline import imported
+        from edgecnn.comparing.baseline_file import imported
 
         return _written(imported(build, runs, candidate), out, as_json)
 
@@ -82,7 +82,7 @@ def pin(build: PinnedArg, out: PinOpt, as_json: opt.JsonOpt = False, debug: opt.
     """Write which kit a build ships, small enough to commit: `judge HEAD --against FILE` then races that kit out of the store."""
 
     def body() -> ExitCode:
-        from edgecnn.building.pinning import pinned, write_pin
+        from edgecnn.comparing.pin import pinned, write_pin
         from edgecnn.render.comparison import show_pin
         from edgecnn.render.terminal import show_json
 
@@ -102,7 +102,7 @@ def show(file: FileArg, as_json: opt.JsonOpt = False, debug: opt.DebugOpt = Fals
     """Show what a baseline is of: kit, machine, conditions, latency."""
 
     def body() -> ExitCode:
-        from edgecnn.building.latency_baseline import read_baseline
+        from edgecnn.comparing.baseline_file import read_baseline
 
         return _shown(read_baseline(file), as_json)
 
@@ -129,9 +129,9 @@ def compare(  # noqa: PLR0913 - a command line's options are its parameters
     job = Job(junit, unsure_passes=unsure_passes)
 
     def body() -> ExitCode:
-        from edgecnn.building.against import local_lab
-        from edgecnn.building.against_baseline import ROUNDS, CompareRequest, compare
         from edgecnn.cli.against import told
+        from edgecnn.comparing.unpaired import ROUNDS, CompareRequest, compare
+        from edgecnn.devices.machine import local_lab
         from edgecnn.judging.bounds import parse_bounds
         from edgecnn.render.progress import progress_for
         from edgecnn.store.store import Store
@@ -154,14 +154,14 @@ def compare(  # noqa: PLR0913 - a command line's options are its parameters
 
 
 def _written(baseline: LatencyBaseline, out: Path, as_json: bool) -> ExitCode:
-    from edgecnn.building.latency_baseline import write_baseline
+    from edgecnn.comparing.baseline_file import write_baseline
 
     write_baseline(baseline, out)
     return _shown(baseline, as_json)
 
 
 def _shown(baseline: LatencyBaseline, as_json: bool) -> ExitCode:
-    from edgecnn.building.latency_baseline import energy_figures_of, figures_of
+    from edgecnn.comparing.baseline_file import energy_figures_of, figures_of
     from edgecnn.render.comparison import show_baseline
     from edgecnn.render.terminal import show_json
 

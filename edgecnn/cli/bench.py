@@ -15,8 +15,8 @@ from edgecnn.cli.job import Job
 from edgecnn.errors.base import ExitCode
 
 if TYPE_CHECKING:
-    from edgecnn.building.bench import BenchRequest
-    from edgecnn.building.bundle_bench import BundleBenchRequest
+    from edgecnn.bench.bench import BenchRequest
+    from edgecnn.bench.bundle import BundleBenchRequest
 
 BuildOrBundleArg = Annotated[
     str, typer.Argument(metavar="BUILD|BUNDLE", help="The folder of a finished build, or a bundle alone: its folder or its zip.")
@@ -96,8 +96,8 @@ def _bench(  # noqa: PLR0913 - a command line's options are its parameters
     job = Job(junit, unsure_passes=unsure_passes)
 
     def body() -> ExitCode:
-        from edgecnn.building.bundle.verify import Trust
-        from edgecnn.building.bundle_bench import BundleBenchRequest, is_alone, require_trusted
+        from edgecnn.bench.bundle import BundleBenchRequest, is_alone, require_trusted
+        from edgecnn.bundle.verify import Trust
         from edgecnn.render.progress import Quiet
 
         request = _request(build, asked, anew=anew)
@@ -112,10 +112,10 @@ def _bench(  # noqa: PLR0913 - a command line's options are its parameters
 
 
 def _request(build: str, asked: Asked, *, anew: bool) -> BenchRequest:
-    from edgecnn.building.bench import BenchRequest
-    from edgecnn.building.extent import extent_of, share_of
+    from edgecnn.bench.bench import BenchRequest
     from edgecnn.cli.asking import host_asked, refuse_unusable_texts
     from edgecnn.judging.bounds import parse_bounds
+    from edgecnn.planning.extra_runs import extent_of, share_of
 
     refuse_unusable_texts(asked)
     return BenchRequest(
@@ -151,7 +151,7 @@ def _shown(request: BenchRequest, job: Job, *, as_json: bool, quiet: bool) -> Ex
 
 
 def _shown_alone(request: BundleBenchRequest, job: Job, *, as_json: bool, quiet: bool) -> ExitCode:
-    from edgecnn.building.bundle_bench import bench_bundle
+    from edgecnn.bench.bundle import bench_bundle
     from edgecnn.judging.gates import standing
     from edgecnn.render.bundle_bench import sheet_of_bundle_bench, show_bundle_bench
     from edgecnn.render.progress import progress_for

@@ -53,8 +53,8 @@ def zip_(bundle: FolderArg, out: ZipOpt, as_json: opt.JsonOpt = False, debug: op
     """Verify a bundle and write it as one zip: the same files are the same bytes, whenever and wherever it is written."""
 
     def body() -> ExitCode:
-        from edgecnn.building.bundle.verify import Trust, verify
-        from edgecnn.building.bundle.zip_form import write_zip
+        from edgecnn.bundle.verify import Trust, verify
+        from edgecnn.bundle.zip_form import write_zip
         from edgecnn.render.progress import Quiet
         from edgecnn.render.terminal import show_json, show_lines
 
@@ -81,7 +81,7 @@ def _verify(  # noqa: PLR0913 - a command line's options are its parameters
     debug: opt.DebugOpt = False,
 ) -> None:
     def body() -> ExitCode:
-        from edgecnn.building.bundle.verify import Trust, verify
+        from edgecnn.bundle.verify import Trust, verify
         from edgecnn.render.progress import progress_for
         from edgecnn.render.terminal import show_json, show_lines, show_talk
         from edgecnn.render.verification import verification_lines, warning_lines
@@ -111,7 +111,7 @@ def _sign(
     debug: opt.DebugOpt = False,
 ) -> None:
     def body() -> ExitCode:
-        from edgecnn.building.bundle.signing import sign_bundle
+        from edgecnn.bundle.signing import sign_bundle
         from edgecnn.render.progress import progress_for
         from edgecnn.render.terminal import show_json, show_lines
 

@@ -13,7 +13,7 @@ from edgecnn.cli.exits import guarded
 from edgecnn.errors.base import EdgecnnError, ExitCode
 
 if TYPE_CHECKING:
-    from edgecnn.building.measured_history import AskedHistory
+    from edgecnn.comparing.history import AskedHistory
 
 COMPARE_PAGE, HISTORY_PAGE = Path("compare.html"), Path("history.html")
 BuildsArg = Annotated[
@@ -53,7 +53,7 @@ def _history(  # noqa: PLR0913 - a command line's options are its parameters
     debug: opt.DebugOpt = False,
 ) -> None:
     def body() -> ExitCode:
-        from edgecnn.building.measured_history import AskedHistory
+        from edgecnn.comparing.history import AskedHistory
 
         return _told_history(AskedHistory(build=build, arch=arch, target=target, candidate=candidate), out, as_json)
 
@@ -62,7 +62,7 @@ def _history(  # noqa: PLR0913 - a command line's options are its parameters
 
 def _compared(builds: list[Path], out: Path | None, as_json: bool) -> ExitCode:
     from edgecnn.api import write_comparison_page
-    from edgecnn.building.side_by_side import side_by_side
+    from edgecnn.comparing.side_by_side import side_by_side
     from edgecnn.render.side_by_side import show_side_by_side
     from edgecnn.render.terminal import show_json
     from edgecnn.store.store import Store
@@ -77,7 +77,7 @@ def _compared(builds: list[Path], out: Path | None, as_json: bool) -> ExitCode:
 
 def _told_history(asked: AskedHistory, out: Path | None, as_json: bool) -> ExitCode:
     from edgecnn.api import write_history_page
-    from edgecnn.building.measured_history import measured_history
+    from edgecnn.comparing.history import measured_history
     from edgecnn.render.measured_history import show_history
     from edgecnn.render.terminal import show_json
     from edgecnn.store.store import Store

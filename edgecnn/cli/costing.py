@@ -34,9 +34,9 @@ def _cost(
     debug: opt.DebugOpt = False,
 ) -> None:
     def body() -> ExitCode:
-        from edgecnn.building.costing import cost_of, layer_of
         from edgecnn.render.costing import show_cost, show_layer
         from edgecnn.render.terminal import show_json
+        from edgecnn.studies.cost import cost_of, layer_of
 
         cost = cost_of(network, None if scale is None else scale_of(scale).text())
         layer = None if explain is None else layer_of(cost, explain)

@@ -132,11 +132,11 @@ def preview(  # noqa: PLR0913 - a command line's options are its parameters
     """Training images beside what training makes of them at random (`train.augment`), as one picture. Trains nothing."""
 
     def body() -> ExitCode:
-        from edgecnn.building.previewing import Shown, preview_of
         from edgecnn.cli.asking import Asked, recipe_of
         from edgecnn.render.inspection import preview_lines
         from edgecnn.render.progress import progress_for
         from edgecnn.render.terminal import show_json, show_lines
+        from edgecnn.studies.preview import Shown, preview_of
 
         asked = recipe_of(Asked(recipe=recipe, data=folder, overrides=tuple(set_ or ())))
         tell = progress_for(quiet=quiet or as_json)

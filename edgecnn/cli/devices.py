@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from edgecnn.building.preflight.look import Seen
+    from edgecnn.devices.check.board import Seen
     from edgecnn.values.board import BoardCheck
     from edgecnn.values.device import Device
 
@@ -61,8 +61,8 @@ def emulate(quiet: opt.QuietOpt = False, as_json: opt.JsonOpt = False, debug: op
 
 
 def _add(name: str, host: str | None, python: str | None, force: bool, as_json: bool) -> ExitCode:
-    from edgecnn.building.preflight.add import add_device, check_name
-    from edgecnn.building.preflight.look import checked
+    from edgecnn.devices.check.board import checked
+    from edgecnn.devices.check.device_file import add_device, check_name
     from edgecnn.render.terminal import show_lines
 
     path = check_name(name, force)
@@ -75,8 +75,8 @@ def _add(name: str, host: str | None, python: str | None, force: bool, as_json: 
 
 
 def _check(name: str | None, there: tuple[str | None, str | None], carry: bool, quiet: bool, as_json: bool) -> ExitCode:
-    from edgecnn.building.preflight.look import checked, with_packages
-    from edgecnn.building.preflight.needs import needs_of
+    from edgecnn.devices.check.board import checked, with_packages
+    from edgecnn.devices.check.needs import needs_of
     from edgecnn.errors.preflight import CarryWithoutHost
     from edgecnn.render.progress import progress_for
 
@@ -113,8 +113,8 @@ def _emulate(quiet: bool, as_json: bool) -> ExitCode:
 
 
 def _machine(host: str | None, python: str | None) -> AbstractContextManager[Seen]:
-    from edgecnn.building.preflight.look import machine_at
     from edgecnn.cli.asking import host_asked
+    from edgecnn.devices.check.board import machine_at
 
     asked = host_asked(host, python)
     return machine_at(None) if asked is None else machine_at(asked.address, asked.python)
@@ -123,8 +123,8 @@ def _machine(host: str | None, python: str | None) -> AbstractContextManager[See
 def _named(name: str) -> tuple[Device, Path | None]:
     from pathlib import Path
 
-    from edgecnn.building.devices import device_named, file_of, own_device
-    from edgecnn.building.target_text import is_path
+    from edgecnn.devices.files import device_named, file_of, own_device
+    from edgecnn.recipes.target import is_path
 
     device = own_device(Path(name)) if is_path(name) else device_named(name)
     return device, file_of(name, device)
@@ -142,7 +142,7 @@ def _show(found: BoardCheck, as_json: bool) -> None:
 
 def _judged(found: BoardCheck) -> ExitCode:
     """What was found was shown; a wrong file comes before what is missing, as bad input does everywhere."""
-    from edgecnn.building.preflight.check import stopping
+    from edgecnn.devices.check.findings import stopping
     from edgecnn.errors.preflight import BoardNotReady, DeviceFileDisagrees
 
     if found.differences and found.device is not None:

@@ -33,8 +33,8 @@ def _doctor(need: NeedOpt = None, as_json: opt.JsonOpt = False, quiet: opt.Quiet
 
 def _examined(needs: list[str], quiet: bool, as_json: bool) -> ExitCode:
     """Show everything; what was needed and is not there ends it as an error, with the findings already on stdout."""
-    from edgecnn.building.doctor.examine import examine
-    from edgecnn.errors.doctor import NeedsUnmet
+    from edgecnn.devices.doctor.examine import examine
+    from edgecnn.errors.devices import NeedsUnmet
     from edgecnn.render.doctor import show_doctor
     from edgecnn.render.progress import progress_for
     from edgecnn.render.terminal import show_json

@@ -30,11 +30,11 @@ def _ensemble(
     debug: opt.DebugOpt = False,
 ) -> None:
     def body() -> ExitCode:
-        from edgecnn.building.ensembling import make_ensemble
         from edgecnn.render.ensemble import show_ensemble
         from edgecnn.render.progress import progress_for
         from edgecnn.render.terminal import show_json
         from edgecnn.store.store import Store
+        from edgecnn.studies.ensemble import make_ensemble
 
         tell = progress_for(quiet=quiet or as_json)
         try:

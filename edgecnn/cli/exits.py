@@ -53,7 +53,7 @@ def _told(body: Callable[[], ExitCode], *, as_json: bool, debug: bool) -> ExitCo
 
 
 def _own_fault(error: Exception, *, as_json: bool) -> ExitCode:
-    from edgecnn.errors.fault import OwnFault
+    from edgecnn.errors.usage import OwnFault
 
     return _tell(OwnFault(error=error), as_json=as_json, traced=error)
 

@@ -30,10 +30,10 @@ def _explain(build: BuildArg, candidate: CandidateOpt = None, as_json: opt.JsonO
 
 
 def _explained(build: Path, candidate: str | None, as_json: bool) -> ExitCode:
-    from edgecnn.building.explain import explain, explain_candidate
-    from edgecnn.building.page_gathering import read_report
     from edgecnn.render.explanation import show_explanation
     from edgecnn.render.terminal import show_json
+    from edgecnn.results.explain import explain, explain_candidate
+    from edgecnn.results.folder import read_report
 
     found = explain(read_report(build))
     if candidate is not None:

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgecnn.errors.base import EdgecnnError, ExitCode, system_reason
-from edgecnn.errors.ci import NoVerdict, ResultFileUnwritable
 from edgecnn.errors.recipes import EmptyOption
+from edgecnn.errors.usage import NoVerdict, ResultFileUnwritable
 
 if TYPE_CHECKING:
     from edgecnn.render.gate_sheet import GateSheet

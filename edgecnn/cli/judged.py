@@ -11,7 +11,7 @@ from edgecnn.cli.job import Job
 from edgecnn.errors.base import ExitCode
 
 if TYPE_CHECKING:
-    from edgecnn.building.judged import JudgeRequest
+    from edgecnn.bench.judge import JudgeRequest
 
 
 @dataclass(frozen=True)
@@ -25,15 +25,15 @@ class Manner:
 
 def build_named(recipe: str | None) -> Path | None:
     """The folder of a build that stands in a recipe's place; None where a recipe, a pipeline or nothing does."""
-    from edgecnn.building.finished import build_folder
+    from edgecnn.results.finished import build_folder
 
     return build_folder(recipe) if recipe and recipe.strip() and "\0" not in recipe else None
 
 
 def judged_build(folder: Path, asked: Asked, manner: Manner, job: Job) -> ExitCode:
     """Judge it and show the report."""
-    from edgecnn.building.against import local_lab
-    from edgecnn.building.judged import judge_finished
+    from edgecnn.bench.judge import judge_finished
+    from edgecnn.devices.machine import local_lab
     from edgecnn.judging.gates import standing
     from edgecnn.render.gate_sheet import sheet_of_report
     from edgecnn.render.progress import progress_for
@@ -56,10 +56,10 @@ def judged_build(folder: Path, asked: Asked, manner: Manner, job: Job) -> ExitCo
 
 
 def _request(folder: Path, asked: Asked, manner: Manner) -> JudgeRequest:
-    from edgecnn.building.extent import extent_of, share_of
-    from edgecnn.building.judged import JudgeRequest
-    from edgecnn.errors.judging import OptionsNotWithBuild
+    from edgecnn.bench.judge import JudgeRequest
+    from edgecnn.errors.comparing import OptionsNotWithBuild
     from edgecnn.judging.bounds import parse_bounds
+    from edgecnn.planning.extra_runs import extent_of, share_of
 
     refuse_unusable_texts(asked)
     foreign = how_to_build(asked)

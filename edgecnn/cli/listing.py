@@ -71,8 +71,8 @@ def _list(  # noqa: PLR0913 - a command line's options are its parameters
 
 def _plotted(file: Path, builds: list[Path] | None, as_json: bool) -> ExitCode:
     from edgecnn.api import write_catalogue_page
-    from edgecnn.building.own_builds import own_builds
     from edgecnn.render.terminal import show_json, show_lines
+    from edgecnn.results.listing import own_builds
 
     own = own_builds(builds)
     written = write_catalogue_page(own, file)
@@ -125,8 +125,7 @@ def _show_archs() -> ExitCode:
 
 def _devices() -> list[dict[str, Any]]:
     """A file of the user's own that is no device has a row too, which says why."""
-    from edgecnn.building.devices import known_devices
-    from edgecnn.building.offer import build_targets
+    from edgecnn.devices.files import build_targets, known_devices
 
     known = known_devices()
     unusable: list[dict[str, Any]] = [
@@ -148,7 +147,7 @@ def _devices() -> list[dict[str, Any]]:
 
 
 def _pipelines() -> list[dict[str, Any]]:
-    from edgecnn.building.recipes import load_pipelines
+    from edgecnn.recipes.recipe import load_pipelines
 
     return [{"name": name, "summary": pipeline.summary} for name, pipeline in load_pipelines().items()]
 

@@ -10,11 +10,11 @@ import typer
 from edgecnn.cli import options as opt
 from edgecnn.cli.exits import guarded
 from edgecnn.errors.base import ExitCode
-from edgecnn.errors.loadgen import UnknownScenario
+from edgecnn.errors.measuring import UnknownScenario
 
 if TYPE_CHECKING:
-    from edgecnn.building.loadgen import Subject
     from edgecnn.measure.loadgen.settings import LoadAsked
+    from edgecnn.studies.loadgen import Subject
 
 SCENARIOS = ("SingleStream", "MultiStream", "Offline", "Server")
 
@@ -70,8 +70,8 @@ def _loadgen(  # noqa: PLR0913 - a command line's options are its parameters
     debug: opt.DebugOpt = False,
 ) -> None:
     def body() -> ExitCode:
-        from edgecnn.building.loadgen import Subject
         from edgecnn.measure.loadgen.settings import LoadAsked
+        from edgecnn.studies.loadgen import Subject
         from edgecnn.values.loadgen import Scenario
 
         wanted = tuple(Scenario(name) for name in SCENARIOS if name in (scenario or SCENARIOS))
@@ -83,10 +83,10 @@ def _loadgen(  # noqa: PLR0913 - a command line's options are its parameters
 
 def _measured(subject: Subject, asked: LoadAsked, *, quiet: bool, as_json: bool) -> ExitCode:
     """What is INVALID was not measured: exit 3."""
-    from edgecnn.building.loadgen import measure_and_write
     from edgecnn.render.loadgen import show_loadgen
     from edgecnn.render.progress import progress_for
     from edgecnn.render.terminal import show_json
+    from edgecnn.studies.loadgen import measure_and_write
 
     tell = progress_for(quiet=quiet or as_json)
     try:

@@ -34,11 +34,11 @@ def _look(  # noqa: PLR0913 - a command line's options are its parameters
     debug: opt.DebugOpt = False,
 ) -> None:
     def body() -> ExitCode:
-        from edgecnn.building.looking import Asked, look_into
         from edgecnn.render.look import show_look
         from edgecnn.render.progress import progress_for
         from edgecnn.render.terminal import show_json
         from edgecnn.store.store import Store
+        from edgecnn.studies.look import Asked, look_into
 
         into = out or build / "look"
         tell = progress_for(quiet=quiet or as_json)

@@ -28,9 +28,8 @@ def _report(build: BuildArg, out: FileOpt = None, as_json: opt.JsonOpt = False, 
 
 def _written(build: Path, out: Path | None, as_json: bool) -> ExitCode:
     from edgecnn.api import write_page
-    from edgecnn.building.build_folder import PAGE
-    from edgecnn.building.page_gathering import read_report
     from edgecnn.render.terminal import show_json, show_lines, show_plot
+    from edgecnn.results.folder import PAGE, read_report
     from edgecnn.store.store import Store
 
     report = read_report(build)

@@ -17,12 +17,12 @@ from edgecnn.cli.job import Job
 from edgecnn.cli.judged import Manner, build_named, how_to_build, judged_build
 from edgecnn.errors.base import EdgecnnError, ExitCode
 from edgecnn.errors.bench import HostOfNothing
-from edgecnn.errors.ci import NothingJudged
 from edgecnn.errors.comparing import RoundsWithoutAgainst
 from edgecnn.errors.signing import NothingToSign
+from edgecnn.errors.usage import NothingJudged
 
 if TYPE_CHECKING:
-    from edgecnn.building.request import BuildRequest
+    from edgecnn.planning.request import BuildRequest
     from edgecnn.values.report import BuildReport
 
 UP_TO: dict[str, tuple[str, str]] = {
@@ -286,12 +286,12 @@ def _lies_in(report: BuildReport, goal: str) -> list[str]:
 
 def _signed_build(request: BuildRequest, key: Path, shown: _Shown) -> ExitCode:
     """Only what passed is signed: a signature is somebody's word for it. An unchanged bundle keeps the one that it has."""
-    from edgecnn.building.build_folder import BUNDLE
-    from edgecnn.building.bundle.manifest import SIGNATURE
-    from edgecnn.building.bundle.signing import sign_bundle
-    from edgecnn.building.bundle.ssh_keygen import check_key
+    from edgecnn.bundle.manifest import SIGNATURE
+    from edgecnn.bundle.signing import sign_bundle
+    from edgecnn.bundle.ssh_keygen import check_key
     from edgecnn.render.progress import Quiet
     from edgecnn.render.terminal import show_talk
+    from edgecnn.results.folder import BUNDLE
 
     check_key(key)
     status, report = _reported(request, shown)

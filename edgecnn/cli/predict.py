@@ -46,9 +46,9 @@ def _predict(  # noqa: PLR0913 - a command line's options are its parameters
     debug: opt.DebugOpt = False,
 ) -> None:
     def body() -> ExitCode:
-        from edgecnn.building.bundle.predicting import predict_photos
-        from edgecnn.building.bundle.verify import Trust, verify
-        from edgecnn.errors.predicting import TwoFormsAsked
+        from edgecnn.bundle.predicting import predict_photos
+        from edgecnn.bundle.verify import Trust, verify
+        from edgecnn.errors.bundle import TwoFormsAsked
         from edgecnn.render.predictions import unreadable_lines
         from edgecnn.render.progress import progress_for
         from edgecnn.render.terminal import show_talk

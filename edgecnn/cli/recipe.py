@@ -13,7 +13,7 @@ from edgecnn.cli.exits import guarded
 from edgecnn.errors.base import ExitCode
 
 if TYPE_CHECKING:
-    from edgecnn.values.recipe_settings import RecipeSettings
+    from edgecnn.planning.settings import RecipeSettings
     from edgecnn.values.stage import Progress
 
 recipe_app = typer.Typer(no_args_is_help=True, help="What a recipe may hold, what one comes to here, and how two differ.")
@@ -30,7 +30,7 @@ def schema(as_json: opt.JsonOpt = False, debug: opt.DebugOpt = False) -> None:
     """Print the JSON Schema of a recipe file, for editors."""
 
     def body() -> ExitCode:
-        from edgecnn.building.recipe_settings import recipe_schema
+        from edgecnn.planning.settings import recipe_schema
         from edgecnn.render.terminal import show_json
 
         show_json(recipe_schema())
@@ -97,7 +97,7 @@ def _show(asked: Asked, quiet: bool, as_json: bool) -> ExitCode:
 
 
 def _diff(sides: tuple[str, str], quiet: bool, as_json: bool) -> ExitCode:
-    from edgecnn.building.recipe_settings import difference, settings_of_build
+    from edgecnn.planning.settings import difference, settings_of_build
     from edgecnn.render.progress import progress_for
     from edgecnn.render.recipe_settings import show_difference
     from edgecnn.render.terminal import show_json
@@ -118,8 +118,8 @@ def _diff(sides: tuple[str, str], quiet: bool, as_json: bool) -> ExitCode:
 
 
 def _settings(asked: Asked, tell: Progress) -> RecipeSettings:
-    from edgecnn.building.recipe_settings import origins, settings_of
     from edgecnn.cli.asking import device_as_written, request_from
+    from edgecnn.planning.settings import origins, settings_of
 
     request = request_from(asked, "judge")
     target = request.recipe.target.model_copy(update={"device": device_as_written(asked, request)})

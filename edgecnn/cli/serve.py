@@ -48,7 +48,7 @@ def _serve(  # noqa: PLR0913 - a command line's options are its parameters
     debug: opt.DebugOpt = False,
 ) -> None:
     def body() -> ExitCode:
-        from edgecnn.building.bundle.verify import Trust
+        from edgecnn.bundle.verify import Trust
         from edgecnn.errors.recipes import EmptyOption
         from edgecnn.serving.limits import Limits
         from edgecnn.serving.running import ToServe

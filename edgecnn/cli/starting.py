@@ -59,11 +59,11 @@ def _init(  # noqa: PLR0913 - a command line's options are its parameters
 
 
 def _write(folder: str, out: Path, given: _Given, quiet: bool) -> ExitCode:
-    from edgecnn.building.devices import parse_target
     from edgecnn.data.images import open_source
     from edgecnn.data.manifest import summarize
-    from edgecnn.errors.brought import BroughtAndNamed
-    from edgecnn.errors.first_recipe import RecipeThere, RecipeUnwritable
+    from edgecnn.devices.files import parse_target
+    from edgecnn.errors.custom_model import BroughtAndNamed
+    from edgecnn.errors.recipes import RecipeThere, RecipeUnwritable
     from edgecnn.render.first_recipe import recipe_text
     from edgecnn.render.progress import progress_for
     from edgecnn.render.terminal import show_lines
@@ -93,7 +93,7 @@ def _write(folder: str, out: Path, given: _Given, quiet: bool) -> ExitCode:
 
 def _choices(given: _Given) -> FirstChoices:
     """What was given stands; the rest is asked, or taken as usual."""
-    from edgecnn.building.devices import parse_target
+    from edgecnn.devices.files import parse_target
     from edgecnn.models.catalogue import arch_named
     from edgecnn.render.first_recipe import FirstChoices
 

@@ -17,9 +17,9 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from edgecnn.data.json_cache import read_json, write_json
 from edgecnn.data.layout import PART_NAMES
 from edgecnn.data.listing import LEFT_BEHIND, Seen, stamps_in
-from edgecnn.data.settled import read_json, write_json
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.data import ArchiveUnusable
 from edgecnn.store.failures import named_failures

@@ -21,8 +21,8 @@ from edgecnn.data.layout import root_of
 from edgecnn.data.manifest import list_files, summarize
 from edgecnn.data.table import is_table
 from edgecnn.errors.base import system_reason
+from edgecnn.errors.building import NotOverwritten, OutputInsideData, OutputUnwritable
 from edgecnn.errors.data import DemoHasNoFolder, ImageChanged, ImageGone, TableNotDivided
-from edgecnn.errors.outputs import NotOverwritten, OutputInsideData, OutputUnwritable
 from edgecnn.values.dataset import DataManifest, SplitRole
 from edgecnn.values.division import DataDivision
 from edgecnn.values.recipe import DataChoice

@@ -21,7 +21,7 @@ from edgecnn.data.archive import ALLOWED_BYTES, FILES_MAX, RATIO_MAX, kept_folde
 from edgecnn.data.layout import ClassFolder, Layout, Part
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.data import OneClass
-from edgecnn.errors.idx import ClassNamesUnusable, IdxIncomplete, IdxUnusable
+from edgecnn.errors.published import ClassNamesUnusable, IdxIncomplete, IdxUnusable
 from edgecnn.values.stage import Progress
 
 NAMES_FILE: Final = "classes.txt"

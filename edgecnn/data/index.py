@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from edgecnn.data.cores import on_every_core
-from edgecnn.data.settled import read_json, write_json
+from edgecnn.data.json_cache import read_json, write_json
 from edgecnn.errors.base import system_reason
 from edgecnn.values.stage import Progress
 

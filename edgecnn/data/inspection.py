@@ -18,8 +18,8 @@ import edgecnn
 from edgecnn.data.cores import on_every_core
 from edgecnn.data.demo import DEMO
 from edgecnn.data.findings import findings_of
+from edgecnn.data.fingerprint import Look, look_at
 from edgecnn.data.layout import Layout
-from edgecnn.data.looks import Look, look_at
 from edgecnn.data.manifest import list_files, read_files
 from edgecnn.data.names import name_slips
 from edgecnn.data.near import near_groups

@@ -28,10 +28,10 @@ from edgecnn.data.index import (
     pillow_version,
     read_facts,
 )
+from edgecnn.data.json_cache import read_json, write_json, write_text
 from edgecnn.data.layout import Layout, find_layout, root_of, unlabelled_layout
 from edgecnn.data.listing import Seen, stamps_in
 from edgecnn.data.published import is_published, published_folder
-from edgecnn.data.settled import read_json, write_json, write_text
 from edgecnn.data.splits import Found, LeftOut, Listed, assign_roles, describe
 from edgecnn.data.table import is_table, read_table
 from edgecnn.errors.base import system_reason

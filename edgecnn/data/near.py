@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from edgecnn.data.looks import hash_bits
+from edgecnn.data.fingerprint import hash_bits
 from edgecnn.values.stage import Progress
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 
 from edgecnn.data.splits import Found, Listed
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.outputs import NotOverwritten, OutputInsideData, OutputUnwritable
+from edgecnn.errors.building import NotOverwritten, OutputInsideData, OutputUnwritable
 from edgecnn.runner.pixels import UnreadableImage, decode, open_picture
 from edgecnn.store.whole_file import write_bytes_atomically
 

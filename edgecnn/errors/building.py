@@ -111,3 +111,32 @@ class ResultsNotWritten(EdgecnnError):
         super().__init__(
             what="the results could not be written to stdout", because=because, hint="the same command gives them again"
         )
+
+
+class OutputInsideData(EdgecnnError):
+    """Raised when a result would be written into the folder that was looked at, and become data of it."""
+
+    ref = "output-inside-data"
+
+    def __init__(self, *, path: Path, root: Path) -> None:
+        super().__init__(
+            what=f"{path}: lies inside the images of {root}", because="inputs are never modified", hint="choose another place"
+        )
+
+
+class NotOverwritten(EdgecnnError):
+    """Raised when something stands where a result would be written, and it is not an earlier result."""
+
+    ref = "not-overwritten"
+
+    def __init__(self, *, path: Path, because: str) -> None:
+        super().__init__(what=f"{path}: not overwritten", because=because, hint="choose another place, or remove it")
+
+
+class OutputUnwritable(EdgecnnError):
+    """Raised when a result cannot be written where it was asked for."""
+
+    ref = "output-unwritable"
+
+    def __init__(self, *, path: Path, because: str) -> None:
+        super().__init__(what=f"{path}: cannot be written", because=because, hint="choose another place")

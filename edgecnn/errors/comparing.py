@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -151,3 +152,123 @@ class BuildNamedTwice(EdgecnnError):
             because="a build differs in nothing from itself",
             hint="for how much two races of it differ: edgecnn judge BUILD --against BUILD",
         )
+
+
+class UnknownCandidate(EdgecnnError):
+    """Raised when a candidate is asked about that a build neither made nor refused."""
+
+    ref = "unknown-candidate"
+
+    def __init__(self, *, folder: Path, candidate: str, known: Sequence[str]) -> None:
+        near = get_close_matches(candidate, known, n=1)
+        super().__init__(
+            what=f"{folder} says nothing of a candidate {candidate!r}",
+            because=f"it speaks of {', '.join(known)}",
+            hint=f"did you mean {near[0]}?" if near else "name one of these",
+        )
+
+
+class NoBuildToJudge(EdgecnnError):
+    """Raised when what is to be judged is neither a recipe nor the folder of a finished build."""
+
+    ref = "no-build-to-judge"
+
+    def __init__(self, *, folder: Path, because: str) -> None:
+        super().__init__(
+            what=f"{folder} is no finished build",
+            because=because,
+            hint="name the folder of a finished build, such as builds/ARCH-DEVICE, a recipe file, or a shipped pipeline",
+        )
+
+
+class FolderOrPipeline(EdgecnnError):
+    """Raised when one word is both a shipped pipeline and the folder of a finished build here."""
+
+    ref = "folder-or-pipeline"
+
+    def __init__(self, *, name: str) -> None:
+        super().__init__(
+            what=f"{name} is both a shipped pipeline and the folder of a finished build here",
+            hint=f"edgecnn judge ./{name} judges the folder; the pipeline is judged from another folder",
+        )
+
+
+class OptionsNotWithBuild(EdgecnnError):
+    """Raised when a finished build is to be judged, and told how it should be built."""
+
+    ref = "options-not-with-build"
+
+    def __init__(self, *, folder: Path, options: Sequence[str]) -> None:
+        super().__init__(
+            what=f"judging {folder} takes no {', '.join(options)}",
+            because="it is a finished build, which is judged as it was built",
+            hint=f"edgecnn judge {shlex.quote(str(folder))} [--max METRIC=NUMBER], or edgecnn build with these options first",
+        )
+
+
+class PlanOfAnotherBuild(EdgecnnError):
+    """Raised when a later call in the same folder renewed the plan and did not finish, so that plan and report part."""
+
+    ref = "plan-of-another-build"
+
+    def __init__(self, *, folder: Path, differs: str, command: str) -> None:
+        super().__init__(
+            what=f"{folder / 'plan.json'} is of another build than {folder / 'report.json'}",
+            because=f"{differs} has another key: a later call in this folder did not come to its end",
+            hint=command,
+        )
+
+
+class BuildDamaged(EdgecnnError):
+    """Raised when a file of the kit that ships was changed after the build, so that its figures would be another's."""
+
+    ref = "build-damaged"
+    exit_code = ExitCode.BAD_INPUT
+
+    def __init__(self, *, path: Path, because: str, command: str) -> None:
+        super().__init__(what=f"{path} is not what was built", because=because, hint=command)
+
+
+PIN = "edgecnn baseline pin BUILD --out FILE writes one"
+
+
+class PinUnreadable(EdgecnnError):
+    """Raised when a file is no record of a pinned build, is truncated, or was edited since it was written."""
+
+    ref = "pin-unreadable"
+
+    def __init__(self, *, where: str, because: str, hint: str = PIN) -> None:
+        super().__init__(what=f"{where} cannot be read as the record of a pinned build", because=because, hint=hint)
+
+
+class PinnedKitMissing(EdgecnnError):
+    """Raised when the store does not hold the kit that a record pins, unharmed."""
+
+    ref = "pinned-kit-missing"
+    exit_code = ExitCode.MISSING
+
+    def __init__(self, *, where: str, kit: str, because: str, command: str, tools: Sequence[str]) -> None:
+        others = f"; it was built with {', '.join(tools)}" if tools else ""
+        super().__init__(what=f"the kit {kit[:12]}… that {where} pins is not here", because=f"{because}{others}", hint=command)
+
+
+class RevisionMisspelt(EdgecnnError):
+    """Raised when ``git:`` is not followed by a revision and a path."""
+
+    ref = "revision-misspelt"
+
+    def __init__(self, *, text: str, because: str) -> None:
+        super().__init__(
+            what=f"--against {text} names no record at a revision",
+            because=because,
+            hint="write git:REVISION:PATH, such as git:origin/main:gates/base.json; a folder of that name is ./git:…",
+        )
+
+
+class GitFailed(EdgecnnError):
+    """Raised when git cannot give a file as it stood at a revision."""
+
+    ref = "git-failed"
+
+    def __init__(self, *, text: str, because: str, hint: str | None) -> None:
+        super().__init__(what=f"{text} cannot be read", because=because, hint=hint)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
-from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.base import EdgecnnError, ExitCode
 
 
 class UnknownDevice(EdgecnnError):
@@ -129,4 +129,67 @@ class RuntimesContradict(EdgecnnError):
             what=f"the target {target!r} and the runtime {runtime!r} contradict each other",
             because="a build takes one runtime, or all that the device has",
             hint="leave one of target.device's runtime and target.runtime out",
+        )
+
+
+class RuntimeEnvironmentMissing(EdgecnnError):
+    """Raised where a runtime's own Python is not named, does not start, or lacks one of the runtime's distributions."""
+
+    ref = "runtime-environment-missing"
+    exit_code = ExitCode.MISSING
+
+    def __init__(self, *, needed_for: str, why: str, command: str) -> None:
+        super().__init__(what=f"{needed_for} needs an environment of its own", because=why, hint=command)
+
+
+class ConverterFailed(EdgecnnError):
+    """Raised when a runtime's converter crashed, hung, or left no model; its last words are the cause."""
+
+    ref = "converter-failed"
+
+    def __init__(self, *, converter: str, candidate: str, why: str) -> None:
+        super().__init__(
+            what=f"{converter} made no model of {candidate}",
+            because=why,
+            hint="leave this runtime out; the other candidates of the build do not need it",
+        )
+
+
+class LayerNotConverted(EdgecnnError):
+    """Raised when a converter left a layer that its runtime does not have, which would only be refused on the device."""
+
+    ref = "layer-not-converted"
+
+    def __init__(self, *, converter: str, candidate: str, layer: str, name: str) -> None:
+        super().__init__(
+            what=f"{converter} has no form of {layer} for {candidate} (layer {name})",
+            hint="leave this runtime out, or write the network without that operator",
+        )
+
+
+class UnknownNeed(EdgecnnError):
+    """Raised when something is said to be needed that doctor does not look at."""
+
+    ref = "unknown-need"
+
+    def __init__(self, *, name: str, known: Sequence[str]) -> None:
+        near = get_close_matches(name.lower(), known, n=1, cutoff=0.5)
+        super().__init__(
+            what=f"doctor does not know what {name!r} is",
+            because=f"what can be needed is {', '.join(known)}",
+            hint=f"did you mean --need {near[0]}?" if near else "leave --need out to see all that there is",
+        )
+
+
+class NeedsUnmet(EdgecnnError):
+    """Raised after the findings were shown, when something that the call needs does not work here; ``unmet`` has why of each."""
+
+    ref = "needs-unmet"
+    exit_code = ExitCode.MISSING
+
+    def __init__(self, *, unmet: Mapping[str, str], hints: Sequence[str]) -> None:
+        super().__init__(
+            what=f"what is needed does not work here: {', '.join(unmet)}",
+            because="; ".join(f"{name}: {why}" if len(unmet) > 1 else why for name, why in unmet.items()),
+            hint="; ".join(dict.fromkeys(hints)) or None,
         )

@@ -117,3 +117,46 @@ class OptionNotUnicode(EdgecnnError):
             because="the report could not name it",
             hint="rename the file or folder, or link to it under another name",
         )
+
+
+class FileUnreadable(EdgecnnError):
+    """Raised when a TOML file cannot be opened or is no UTF-8 text."""
+
+    ref = "file-unreadable"
+
+    def __init__(self, *, path: Path, reason: str) -> None:
+        super().__init__(what=f"{path} cannot be read", because=reason)
+
+
+class NotToml(EdgecnnError):
+    """Raised when a file breaks the grammar of TOML; ``line`` counts from 1, None where the parser names no line."""
+
+    ref = "not-toml"
+
+    def __init__(self, *, path: Path, line: int | None, reason: str) -> None:
+        where = f"{path}:{line}" if line is not None else f"{path}"
+        super().__init__(
+            what=f"{where} is not valid TOML",
+            because=reason,
+            hint='text stands in quotes and tables in brackets, as in [train] and device = "jetson"',
+        )
+
+
+class RecipeThere(EdgecnnError):
+    """Raised when the file to write is there already: somebody may have changed it."""
+
+    ref = "recipe-there"
+
+    def __init__(self, *, path: Path) -> None:
+        super().__init__(
+            what=f"{path} is there already", hint=f"edgecnn build {shlex.quote(str(path))} builds it; --out FILE writes another"
+        )
+
+
+class RecipeUnwritable(EdgecnnError):
+    """Raised when the recipe cannot be written."""
+
+    ref = "recipe-unwritable"
+
+    def __init__(self, *, path: Path, because: str) -> None:
+        super().__init__(what=f"{path} cannot be written", because=because, hint="--out FILE names another place")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from difflib import get_close_matches
+from pathlib import Path
 
-from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.base import EdgecnnError, ExitCode
 
 
 class NoSuchCommand(EdgecnnError):
@@ -87,3 +88,73 @@ class PlotOfWhat(EdgecnnError):
     def __init__(self, *, what: str, plotted: bool) -> None:
         because = f"--plot draws networks, and the list is of {what}" if plotted else "--build names what --plot is to draw too"
         super().__init__(what="nothing to draw", because=because, hint="edgecnn list archs --plot FILE.html")
+
+
+class PortInUse(EdgecnnError):
+    """Raised when another process listens there already."""
+
+    ref = "port-in-use"
+
+    def __init__(self, *, host: str, port: int, bundle: str) -> None:
+        super().__init__(
+            what=f"port {port} of {host} is taken",
+            because="another process listens there",
+            hint=f"a free one: edgecnn serve {bundle} --port 0",
+        )
+
+
+class AddressUnusable(EdgecnnError):
+    """Raised when this machine has no such address, or may not listen on that port."""
+
+    ref = "address-unusable"
+
+    def __init__(self, *, host: str, port: int, because: str, bundle: str) -> None:
+        super().__init__(
+            what=f"cannot listen on {host}, port {port}",
+            because=because,
+            hint=f"for this machine alone, on a free port: edgecnn serve {bundle}",
+        )
+
+
+class NothingJudged(EdgecnnError):
+    """Raised when a verb that judges nothing is asked for a file of verdicts."""
+
+    ref = "nothing-judged"
+
+    def __init__(self, *, verb: str) -> None:
+        super().__init__(
+            what=f"edgecnn {verb} judges nothing, so --junit would hold no test",
+            hint="give --junit to edgecnn build or edgecnn judge",
+        )
+
+
+class ResultFileUnwritable(EdgecnnError):
+    """Raised, before any work where that can be told, when a file of results cannot be written."""
+
+    ref = "result-file-unwritable"
+
+    def __init__(self, *, option: str, path: Path, because: str) -> None:
+        super().__init__(what=f"{option} {path} cannot be written", because=because, hint=f"choose another file with {option}")
+
+
+class NoVerdict(EdgecnnError):
+    """Never raised: what a file of verdicts says until there is one, so that a killed call leaves no older verdict behind."""
+
+    ref = "no-verdict"
+
+    def __init__(self) -> None:
+        super().__init__(what="edgecnn ended before any verdict", because="it was killed, or is still running")
+
+
+class OwnFault(EdgecnnError):
+    """Raised for nothing: it words an exception that no error of ours foresaw."""
+
+    ref = "own-fault"
+    exit_code = ExitCode.OWN_FAULT
+
+    def __init__(self, *, error: BaseException) -> None:
+        super().__init__(
+            what=f"edgecnn failed in a way it should not: {type(error).__name__}",
+            because=str(error).splitlines()[0] if str(error) else None,
+            hint="please report the traceback above; no verdict was given",
+        )

@@ -10,12 +10,12 @@ from typing import Any
 import onnx
 
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.brought import BroughtFileMissing, BroughtModelUnusable
+from edgecnn.errors.custom_model import BroughtFileMissing, BroughtModelUnusable
 from edgecnn.graph.document import external_files, load_model, opset_of
 from edgecnn.graph.image_entry import Dims, classes_of, image_entry, only_one
 from edgecnn.graph.unquantized import CONTRIBUTED, quantized_form
 from edgecnn.store.disk import sha256_of
-from edgecnn.values.brought import GraphEntry
+from edgecnn.values.custom_model import GraphEntry
 from edgecnn.values.key import Key, digest_of
 
 SOFTMAXES = ("Softmax",)

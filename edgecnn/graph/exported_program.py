@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from edgecnn.backends.protocol import TRUNK_OPSET
-from edgecnn.errors.brought import BroughtHoldsObjects, BroughtModelUnusable
+from edgecnn.errors.custom_model import BroughtHoldsObjects, BroughtModelUnusable
 from edgecnn.graph.image_entry import classes_of, image_entry, only_one
 from edgecnn.graph.torch_archive import entries_of, written
-from edgecnn.values.brought import GraphEntry
+from edgecnn.values.custom_model import GraphEntry
 
 _MODEL: Final = "models/model.json"
 _CONFIGS: Final = ("data/weights/model_weights_config.json", "data/constants/model_constants_config.json")

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
-from edgecnn.errors.brought import BroughtModelUnusable
+from edgecnn.errors.custom_model import BroughtModelUnusable
 from edgecnn.runner.pixels import to_feed
-from edgecnn.values.brought import Feeding, GraphEntry
+from edgecnn.values.custom_model import Feeding, GraphEntry
 
 BATCH = 16
 

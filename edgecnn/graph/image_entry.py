@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from edgecnn.errors.brought import BroughtModelUnusable
+from edgecnn.errors.custom_model import BroughtModelUnusable
 
 COLOURS = 3
 DTYPES = ("float32", "float16", "uint8")

@@ -14,10 +14,10 @@ import onnx
 from onnx import shape_inference
 
 from edgecnn.errors.export import MacsUnknown
+from edgecnn.graph.constant_folding import settle
 from edgecnn.graph.document import load_model
 from edgecnn.graph.operations import Product
-from edgecnn.graph.settled import settle
-from edgecnn.values.mac_table import LayerMacs, MacTable
+from edgecnn.values.residency import LayerMacs, MacTable
 
 COUNTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 INTEGER = {"QLinearConv": "Conv", "ConvInteger": "Conv", "QLinearMatMul": "MatMul", "MatMulInteger": "MatMul", "QGemm": "Gemm"}

@@ -12,8 +12,8 @@ import zlib
 from collections.abc import Container, Mapping
 from pathlib import Path
 
-from edgecnn.errors.brought import BroughtModelUnusable
-from edgecnn.graph.brought_form import members
+from edgecnn.errors.custom_model import BroughtModelUnusable
+from edgecnn.graph.custom_form import members
 
 _TEXT_BYTES = 64 << 20
 """Torch compresses a program's text, and stores tensors as they are."""

@@ -14,12 +14,12 @@ import torch
 
 from edgecnn.backends.protocol import TRUNK_OPSET
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.brought import BroughtModelUnusable
+from edgecnn.errors.custom_model import BroughtModelUnusable
 from edgecnn.graph.export import quiet_exporter
 from edgecnn.graph.exported_program import archive_to_load
 from edgecnn.graph.feeding import BATCH, feed_of
 from edgecnn.graph.torchscript import first_line, load_script
-from edgecnn.values.brought import Feeding, GraphEntry
+from edgecnn.values.custom_model import Feeding, GraphEntry
 
 _WRITE_OVER = "export it by torch.onnx.export, or torch.export.export, and bring that file"
 

@@ -16,11 +16,11 @@ from typing import Any, Final
 import torch
 
 from edgecnn.backends.protocol import TRUNK_OPSET
-from edgecnn.errors.brought import BroughtHoldsObjects, BroughtModelUnusable
+from edgecnn.errors.custom_model import BroughtHoldsObjects, BroughtModelUnusable
 from edgecnn.graph.export import quiet_exporter
 from edgecnn.graph.image_entry import COLOURS, STATE_SIZE, classes_of
 from edgecnn.graph.torch_archive import entries_of, written
-from edgecnn.values.brought import GraphEntry
+from edgecnn.values.custom_model import GraphEntry
 
 _FILES: Final = frozenset(("save", "load", "from_file", "hub", "classes"))
 _SPACES: Final = frozenset(("aten", "prim", "prims", "quantized"))

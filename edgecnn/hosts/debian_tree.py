@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from edgecnn.errors.foreign import DebianTreeFailed, ForeignCommandMissing
+from edgecnn.errors.host import DebianTreeFailed, ForeignCommandMissing
 from edgecnn.values.stage import Progress
 
 MIRROR = "http://deb.debian.org/debian"

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from edgecnn.errors.foreign import NothingToEmulateOn
+from edgecnn.errors.host import NothingToEmulateOn
 from edgecnn.hosts.debian_tree import DebianTree, unpack_tree
 from edgecnn.hosts.local import LocalHost
 from edgecnn.hosts.program import Program, Unheard, package_environment, run_program

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from edgecnn.errors.foreign import WheelsNotFound
+from edgecnn.errors.host import WheelsNotFound
 
 _OLDEST_GLIBC = 17
 """manylinux2014, the oldest platform that wheels of these packages name: https://peps.python.org/pep-0599/"""

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from edgecnn.errors.gates import LogitsDoNotMatch, LogitsNotFinite, NoImages, OneClassAnswered
 from edgecnn.judging.intervals import tango_drop_pp, wilson
+from edgecnn.values.figures import Agreement
 from edgecnn.values.report import Accuracy
-from edgecnn.values.verdict import Fidelity
+from edgecnn.values.verdict import Fidelity, Interval
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,3 +129,54 @@ def _right(answers: Answers, labels: NDArray[Any]) -> NDArray[np.bool_]:
     check_answers(answers, labels)
     right: NDArray[np.bool_] = answers.logits.argmax(axis=1) == labels
     return right
+
+
+def share_right(right: NDArray[np.bool_]) -> Interval | None:
+    """Top-1, 0…1, of bool (images,); None of no images."""
+    return wilson(int(right.sum()), len(right))
+
+
+def gain_pp(better: NDArray[np.bool_], other: NDArray[np.bool_]) -> Interval | None:
+    """What ``better`` gets right more than ``other``, in percentage points, paired; None of no images.
+
+    It is the drop of ``other``: what ``better`` alone gets right is lost without it.
+
+    Args:
+        better, other: bool (images,), which of the same images each answers rightly.
+    """
+    return tango_drop_pp(int((better & ~other).sum()), int((other & ~better).sum()), len(better))
+
+
+NO_LABELS = "the images have no labels, so that nothing says which answer is right"
+
+
+def agreement(answers: Answers, split: Literal["choose", "report"], baseline: Answers | None = None) -> Agreement:
+    """The share of images with the baseline network's first class.
+
+    Args:
+        answers: logits (images, classes).
+        split: the role of these images.
+        baseline: the fp32 network's answers to the same pixels; None for the baseline itself, which agrees by definition.
+
+    Raises:
+        NoImages: of zero images.
+        LogitsNotFinite: where an answer holds NaN or infinity; names the candidate and the first such image.
+        LogitsDoNotMatch: where the two are not about the same images and classes.
+    """
+    check_finite(answers.candidate, answers.logits)
+    same: Interval | None = Interval(estimate=1.0, low=1.0, high=1.0, confidence=1.0)
+    if baseline is not None:
+        check_finite(baseline.candidate, baseline.logits)
+        check_same_pixels(answers, baseline)
+        alike = answers.logits.argmax(axis=1) == baseline.logits.argmax(axis=1)
+        same = wilson(int(np.count_nonzero(alike)), len(alike))
+    if same is None or not len(answers.logits):
+        raise NoImages(candidate=answers.candidate, split=split)
+    return Agreement(
+        split=split,
+        images=len(answers.logits),
+        same=same,
+        fidelity=answers.fidelity,
+        machine=answers.machine,
+        pixels=answers.pixels,
+    )

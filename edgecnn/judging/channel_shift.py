@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecnn.judging.intervals import two_sided_z
-from edgecnn.values.calibration import ChannelShift
+from edgecnn.values.figures import ChannelShift
 
 LEAST_IMAGES = 20
 """On either side: with fewer, the spread that a difference is held against is itself hardly known."""

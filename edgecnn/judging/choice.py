@@ -15,8 +15,8 @@ from edgecnn.judging.field import Field, describe, field_of
 from edgecnn.judging.reasons import why_chosen, worded
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import Method, Precision
-from edgecnn.values.objective import Objective
 from edgecnn.values.reason import Larger, NotMeasured, Provisional, Reason, Taken
+from edgecnn.values.recipe import Objective
 from edgecnn.values.report import CandidateFacts, Choice, Latency
 
 

@@ -16,13 +16,13 @@ from edgecnn.judging.energy import image_mj, meter_of_all
 from edgecnn.judging.field import measured_ms
 from edgecnn.judging.intervals import LATENCY_CONFIDENCE, ratio_interval
 from edgecnn.judging.latency import CONDITIONS_OF_THE_MACHINE, check_conditions
-from edgecnn.judging.manner import manner_of
 from edgecnn.judging.noise import rounds_needed, rounds_to_settle, smallest_ratio
+from edgecnn.judging.run_settings import manner_of
 from edgecnn.judging.throughput import images_per_s
 from edgecnn.values.base import Value
-from edgecnn.values.objective import Raced
 from edgecnn.values.profile import Profile, Run
 from edgecnn.values.reason import FewerImages, MoreEnergy, NotShownFaster, Slower
+from edgecnn.values.recipe import Raced
 from edgecnn.values.report import CandidateFacts
 from edgecnn.values.verdict import Fidelity, Interval
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Literal
 
-from edgecnn.judging.agreement import NO_LABELS
+from edgecnn.judging.accuracy import NO_LABELS
 from edgecnn.judging.intervals import NON_INFERIORITY_CONFIDENCE, tango_drop_pp, wilson
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import Method
-from edgecnn.values.class_report import ClassFigures, ClassReport
-from edgecnn.values.energy import Energy
-from edgecnn.values.memory import Memory
+from edgecnn.values.energy import Energy, Memory
+from edgecnn.values.figures import ClassFigures, ClassReport
 from edgecnn.values.report import Accuracy, CandidateFacts, Latency
 from edgecnn.values.residency import Residency
 from edgecnn.values.verdict import Fidelity, Interval, Verdict

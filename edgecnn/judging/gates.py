@@ -12,13 +12,13 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from edgecnn.errors.base import ExitCode
 from edgecnn.errors.gates import LogitsNotFinite
 from edgecnn.judging.bounds import METRICS, budget_pp, check_bounds, gates_for, parse_bounds
 from edgecnn.judging.findings import Finding, find
 from edgecnn.judging.latency import explained
 from edgecnn.judging.noise import OF_A_BUILD, rounds_to_settle, what_helps
 from edgecnn.judging.resolution import enough_images, images_for_proportion, images_needed
-from edgecnn.judging.standing import overall, standing
 from edgecnn.values.artifact import Failed
 from edgecnn.values.report import Accuracy, CandidateFacts
 from edgecnn.values.verdict import Fidelity, Gate, GateResult, Interval, Verdict
@@ -175,3 +175,39 @@ def _shown(metric: str, figure: Interval) -> str:
         return f"{name} {centre:.{digits}f}{suffix}"
     ends = f"{name} {centre:.{digits}f}{suffix} [{low:.{digits}f}, {high:.{digits}f}]"
     return f"{ends} at {100 * figure.confidence:.4g} %" if figure.confidence else ends
+
+
+def overall(results: Sequence[GateResult]) -> Verdict:
+    """One word for one candidate, in the order of the exit codes: missing, FAIL, UNSURE, PASS.
+
+    A MISSING that does not count (``when-measured``, ``advisory``) decides only where nothing else was judged.
+    """
+    seen = {result.verdict for result in results}
+    if any(result.verdict is Verdict.MISSING and result.gate.required == "always" for result in results):
+        return Verdict.MISSING
+    for verdict in (Verdict.FAIL, Verdict.UNSURE, Verdict.PASS):
+        if verdict in seen:
+            return verdict
+    return Verdict.MISSING
+
+
+def standing(results: Sequence[GateResult], *, require_measured: bool = False) -> ExitCode:
+    """What a process may say of these results: missing before FAIL before UNSURE before pass.
+
+    An advisory UNSURE is shown and does not count; MISSING counts where the gate is required ``always``, and everywhere with
+    ``require_measured``. No results at all are MISSING: nothing was judged.
+    """
+    if not results or any(_counts_as_missing(result, require_measured) for result in results):
+        return ExitCode.MISSING
+    if any(result.verdict is Verdict.FAIL for result in results):
+        return ExitCode.GATE_FAILED
+    if any(result.verdict is Verdict.UNSURE and result.gate.required != "advisory" for result in results):
+        return ExitCode.UNSURE
+    return ExitCode.OK
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _counts_as_missing(result: GateResult, require_measured: bool) -> bool:
+    return result.verdict is Verdict.MISSING and (require_measured or result.gate.required == "always")

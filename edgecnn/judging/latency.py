@@ -12,12 +12,11 @@ from collections.abc import Mapping, Sequence
 from edgecnn.errors.gates import ConditionsDiffer, RacesDiffer, RoundTwice
 from edgecnn.judging.device_clock import device_clock
 from edgecnn.judging.intervals import LATENCY_CONFIDENCE, median_interval, ratio_interval, samples_needed, tail
-from edgecnn.judging.manner import manner_of, threads_of
-from edgecnn.judging.noise import smallest_ratio
+from edgecnn.judging.noise import had_whole_machine, smallest_ratio
+from edgecnn.judging.run_settings import manner_of, threads_of
 from edgecnn.judging.startup import startup
 from edgecnn.judging.steady import steady
 from edgecnn.judging.stopping import confidence_at, how_it_stopped, over_all
-from edgecnn.judging.whole_machine import had_whole_machine
 from edgecnn.values.profile import CONDITIONS_THAT_MUST_MATCH, Environment, Profile, Run
 from edgecnn.values.report import Latency
 from edgecnn.values.verdict import Fidelity, Interval

@@ -14,9 +14,11 @@ ratio was not shown, whether there is nothing to show or the race could not have
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 
 from edgecnn.judging.intervals import ratio_interval
+from edgecnn.values.profile import Environment
 from edgecnn.values.verdict import Interval
 
 ROUNDS_WORTH_ASKING = 200
@@ -77,3 +79,26 @@ def what_helps(rounds: int | None, spelled: str = OF_A_BUILD) -> str:
     """The end of a sentence: what would turn UNSURE into an answer, with the option as this command spells it."""
     quieter = "a quieter machine would tell"
     return quieter if rounds is None else f"about {rounds} rounds ({spelled.format(rounds)}) or {quieter}"
+
+
+_LIST = re.compile(r"\d{1,5}(-\d{1,5})?(,\d{1,5}(-\d{1,5})?)*")
+"""As the kernel writes one, such as ``0-3,8`` (man 7 cpuset, "List format")."""
+
+
+def had_whole_machine(environment: Environment) -> bool:
+    """False too where it is not known. A system that has no affinity keeps no program from a processor by it."""
+    limit, affinity = (environment.conditions.get(name) for name in ("cpu_limit", "affinity"))
+    if limit not in (None, "none"):
+        return False
+    return affinity is None or _covers(affinity, environment.observed.get("processors_online", ""))
+
+
+def _covers(allowed: str, online: str) -> bool:
+    if not (_LIST.fullmatch(allowed) and _LIST.fullmatch(online)):
+        return False
+    return _processors(online) <= _processors(allowed)
+
+
+def _processors(written: str) -> set[int]:
+    ranges = [each.partition("-") for each in written.split(",")]
+    return {at for first, _, last in ranges for at in range(int(first), int(last or first) + 1)}

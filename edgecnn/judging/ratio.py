@@ -27,8 +27,8 @@ from edgecnn.judging.latency import (
     too_few_samples,
     worst_of,
 )
-from edgecnn.judging.manner import manner_of
 from edgecnn.judging.noise import OF_A_COMPARISON, rounds_to_settle, what_helps
+from edgecnn.judging.run_settings import manner_of
 from edgecnn.values.base import Value
 from edgecnn.values.profile import Environment, Profile, Run
 from edgecnn.values.verdict import Fidelity, Gate, GateResult, Interval, Verdict

@@ -7,7 +7,6 @@ from functools import singledispatch
 
 from edgecnn.judging.noise import what_helps
 from edgecnn.values.base import Value
-from edgecnn.values.objective import Objective
 from edgecnn.values.reason import (
     Differs,
     FewerImages,
@@ -25,6 +24,7 @@ from edgecnn.values.reason import (
     Slower,
     Taken,
 )
+from edgecnn.values.recipe import Objective
 from edgecnn.values.verdict import Interval
 
 

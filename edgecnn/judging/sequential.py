@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from edgecnn.judging.looks import look_confidence
 from edgecnn.judging.ratio import PairedRace, RatioFinding, judge_ratio, paired_finding
+from edgecnn.judging.stopping import look_confidence
 from edgecnn.values.verdict import Gate, Verdict
 
 

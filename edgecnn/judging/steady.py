@@ -24,8 +24,8 @@ import numpy.typing as npt
 
 from edgecnn.judging.intervals import median_interval
 from edgecnn.values.base import Value
+from edgecnn.values.figures import Steady
 from edgecnn.values.profile import Run
-from edgecnn.values.steady import Steady
 from edgecnn.values.verdict import Interval
 
 WINDOWS = 20

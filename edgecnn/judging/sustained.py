@@ -6,8 +6,8 @@ from itertools import accumulate
 from statistics import median
 
 from edgecnn.judging.intervals import tail
+from edgecnn.values.figures import SoakWindow, Sustained
 from edgecnn.values.profile import Profile, Run, RunWindow
-from edgecnn.values.sustained import SoakWindow, Sustained
 
 WINDOWS_MIN = 3
 NS_PER_MS = 1e6

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 
 from edgecnn.judging.intervals import median_interval
 from edgecnn.judging.latency import RUNS_NEEDED, disturbed, latency_interval_ms
+from edgecnn.values.figures import BatchFigure, Throughput
 from edgecnn.values.profile import Profile, Run
-from edgecnn.values.throughput import BatchFigure, Throughput
 from edgecnn.values.verdict import Fidelity
 
 NS_PER_S = 1e9

@@ -16,8 +16,7 @@ from edgecnn.judging.stopping import half_width, well_known
 from edgecnn.measure.kits import entrant_of
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.race_request import RaceRequest, items_of
-from edgecnn.values.profile import Run
-from edgecnn.values.until import Until
+from edgecnn.values.profile import Run, Until
 
 Item = dict[str, Any]
 

@@ -15,11 +15,11 @@ from typing import Any
 from edgecnn.hosts.task import SCHEDULE
 from edgecnn.measure.blocks import emptied, run_files, run_of, run_schedule, whole_schedule
 from edgecnn.measure.conditions import changed_between, same_conditions
+from edgecnn.measure.disturbance import joined_environment
 from edgecnn.measure.kits import KitRef, entrant_of
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.meter_log import joined, log_of
 from edgecnn.measure.race_request import RaceRequest
-from edgecnn.measure.weather import joined_environment
 from edgecnn.runner.meters.log import MeterLog
 from edgecnn.store.profiles import StoredProfile
 from edgecnn.values.base import Value

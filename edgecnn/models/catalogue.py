@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 
-from edgecnn.errors.models import UnknownArch
+from edgecnn.errors.weights import UnknownArch
 from edgecnn.models.compound import RULES, base_name, scale_in, scaled
 from edgecnn.models.rows.classic import CLASSICS
 from edgecnn.models.rows.densenet import DENSENETS

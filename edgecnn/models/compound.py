@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from edgecnn.errors.scaling import (
+from edgecnn.errors.costing import (
     NothingToScale,
     ResolutionUnderStride,
     ScaleContradictsResolution,

@@ -13,8 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.packages import MissingPackage
-from edgecnn.errors.weights import WeightsDoNotFit, WeightsHoldObjects, WeightsUnreadable
+from edgecnn.errors.weights import MissingPackage, WeightsDoNotFit, WeightsHoldObjects, WeightsUnreadable
 from edgecnn.models.catalogue import all_archs
 from edgecnn.models.checkpoints import Unwrapped, unwrapped, without_beginnings
 from edgecnn.models.families import efficientnet_lite

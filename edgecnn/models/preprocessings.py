@@ -9,8 +9,8 @@ from __future__ import annotations
 import difflib
 from typing import NamedTuple
 
-from edgecnn.errors.brought import UnknownPreprocessing
-from edgecnn.values.brought import Channels
+from edgecnn.errors.custom_model import UnknownPreprocessing
+from edgecnn.values.custom_model import Channels
 from edgecnn.values.preprocessing import Normalization
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.ops import SqueezeExcitation
 
-from edgecnn.values.surgery import Surgery
+from edgecnn.values.training import Surgery
 
 _ACTIVATIONS: Mapping[str, type[nn.Module]] = {"hard-swish": nn.Hardswish, "relu6": nn.ReLU6}
 Gates = Mapping[str, Tensor]

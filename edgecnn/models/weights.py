@@ -25,7 +25,7 @@ from edgecnn.errors.base import system_reason
 from edgecnn.errors.weights import WeightsFileMissing, WeightsNotAFile, WeightsUnavailable, WeightsUnreadable
 from edgecnn.models.weights_file import format_of
 from edgecnn.values.arch import ArchSpec, PretrainedWeights
-from edgecnn.values.weights import WeightsAnswer
+from edgecnn.values.artifact import WeightsAnswer
 
 ANSWER_WITHIN_S = 3.0
 OFFLINE_VARIABLE = "EDGECNN_OFFLINE"

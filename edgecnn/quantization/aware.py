@@ -31,13 +31,13 @@ from edgecnn.quantization.aware_settings import AwareSettings
 from edgecnn.quantization.calibration import calibration_pixels, require_finite
 from edgecnn.runner.pixels import to_feed
 from edgecnn.training.beginning import TrainingInputs, material_for
+from edgecnn.training.checkpoint import begin, finish, is_made
 from edgecnn.training.distillation import divergence
 from edgecnn.training.loop import PhaseResult, best_file, run_phase
 from edgecnn.training.machine import repeatable
 from edgecnn.training.material import Material
 from edgecnn.training.memory import within_memory
 from edgecnn.training.phase import Phase
-from edgecnn.training.resuming import begin, finish, is_made
 from edgecnn.training.teacher import teacher_of
 from edgecnn.values.preprocessing import Normalization
 from edgecnn.values.stage import Progress

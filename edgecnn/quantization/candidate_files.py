@@ -18,7 +18,7 @@ from edgecnn.quantization.registry import way_to
 from edgecnn.values.candidate import Candidate
 from edgecnn.values.model_file import MODEL_FILE_NAME, ModelFile
 from edgecnn.values.preprocessing import Normalization
-from edgecnn.values.ranking import RankedLayer
+from edgecnn.values.residency import RankedLayer
 from edgecnn.values.stage import Progress
 
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from edgecnn.runner.pixels import to_feed
 from edgecnn.values.candidate import Candidate
 from edgecnn.values.preprocessing import Normalization
-from edgecnn.values.ranking import RankedLayer
+from edgecnn.values.residency import RankedLayer
 
 
 @dataclass(frozen=True)

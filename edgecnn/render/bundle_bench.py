@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from edgecnn.bench.facts import BundleBench
 from edgecnn.render import figures
 from edgecnn.render.gate_sheet import GateSheet, error_rates
 from edgecnn.render.terminal import show_lines, show_rows
-from edgecnn.values.bundle_bench import BundleBench
 
 _VERDICTS = {"PASS": "green", "FAIL": "bold red", "UNSURE": "yellow", "MISSING": "yellow"}
 

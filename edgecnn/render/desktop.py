@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from edgecnn.render import figures
+from edgecnn.values.figures import Throughput
 from edgecnn.values.report import BaselineFacts, BaselineVariant
-from edgecnn.values.throughput import Throughput
 
 REFERENCE = "torch-fp32"
 COLUMNS = ("way", "p50 ms", "by the GPU's clock", "speed-up", "top-1 (95 %)", "drop", "images/s", "what ran, as requested")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from edgecnn.devices.doctor.facts import Addition, DoctorReport, MachineFact, State
 from edgecnn.render.quantities import stored_size, took
 from edgecnn.render.terminal import show_lines, show_rows
-from edgecnn.values.doctor import Addition, DoctorReport, MachineFact, State
 
 COLUMNS = ("state", "what", "version", "found", "took")
 STYLES = {"works": "green", "broken": "bold red", "untried": "yellow", "absent": "dim"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from edgecnn.render.figures import percent_interval, points
 from edgecnn.render.terminal import show_lines, show_rows
-from edgecnn.values.ensemble import Ensemble, EnsembleRow
+from edgecnn.studies.facts import Ensemble, EnsembleRow
 
 COLUMNS = ("network", "parameters", "multiply-adds", "MiB", "top-1 on choose (95 %)", "from")
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from edgecnn.render import figures
 from edgecnn.render.residency import ran_in
 from edgecnn.render.terminal import show_lines
-from edgecnn.values.explanation import ExplainedCandidate, Explanation, OpenQuestion, StandIn, Unmeasured
+from edgecnn.results.explanation import ExplainedCandidate, Explanation, OpenQuestion, StandIn, Unmeasured
 from edgecnn.values.report import CandidateFacts
 from edgecnn.values.verdict import Verdict
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from edgecnn.render import figures
+from edgecnn.values.figures import BatchFigure, Sustained, Throughput
 from edgecnn.values.report import CandidateFacts, EndToEnd
-from edgecnn.values.sustained import Sustained
-from edgecnn.values.throughput import BatchFigure, Throughput
 
 
 def extent_lines(candidates: Iterable[CandidateFacts]) -> list[str]:

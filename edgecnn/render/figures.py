@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from edgecnn.values.agreement import Agreement
+from edgecnn.values.figures import Agreement
 from edgecnn.values.report import Accuracy, CandidateFacts, Latency
 from edgecnn.values.residency import LayerResidency
 from edgecnn.values.verdict import Fidelity, Interval, Verdict

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgecnn.building.toml_value import toml_value
 from edgecnn.data.demo import DEMO
 from edgecnn.data.published import is_published
 from edgecnn.judging.resolution import resolution_sentence, resolvable_drop_pp
+from edgecnn.recipes.toml_text import toml_value
 from edgecnn.render.recipe_settings import SCHEMA_LINE
 from edgecnn.values.dataset import DataSummary, ImageEntry
 from edgecnn.values.device import Device

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgecnn.judging.manner import knobs_said
+from edgecnn.judging.run_settings import knobs_said
 from edgecnn.render.terminal import show_lines, show_rows
 from edgecnn.values.loadgen import LoadGenReport, LoadRun, Scenario, ScenarioResult
 

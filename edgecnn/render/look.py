@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgecnn.render.terminal import show_lines, show_rows
-from edgecnn.values.look import Look
+from edgecnn.studies.look_facts import Look
 
 COLUMNS = ("after", "channels", "map", "sees px", "the same everywhere", "drawn", "picture")
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from edgecnn.comparing.history_facts import MeasuredHistory, MeasuredPoint, Series
 from edgecnn.render import figures
 from edgecnn.render.plots import Signs, stdout_signs
 from edgecnn.render.terminal import show_lines, show_rows
 from edgecnn.render.text_plot import sparkline
-from edgecnn.values.measured_history import MeasuredHistory, MeasuredPoint, Series
 
 COLUMNS = ("what", "observed at", "figure", "of", "kit", "since the one before")
 KIT_SHOWN = 12

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from edgecnn.building.build import PlannedBuild
-from edgecnn.building.resolved import Resolved
 from edgecnn.judging.gates import budget_pp
 from edgecnn.render.terminal import show_lines, show_rows
 from edgecnn.values.dataset import DataSummary
+from edgecnn.values.resolved import Resolved
 
 KEY_SHOWN = 12
 

@@ -6,7 +6,7 @@ import re
 
 from edgecnn.render.figures import MARKS, NONE, percent_interval
 from edgecnn.render.visible import visible
-from edgecnn.values.class_report import ClassFigures, ClassReport
+from edgecnn.values.figures import ClassFigures, ClassReport
 from edgecnn.values.report import CandidateFacts
 from edgecnn.values.verdict import Interval
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from edgecnn.building.toml_value import toml_value
+from edgecnn.planning.settings import RecipeDifference, RecipeSettings
+from edgecnn.recipes.toml_text import toml_value
 from edgecnn.render.terminal import show_lines, show_rows
-from edgecnn.values.recipe_settings import RecipeDifference, RecipeSettings
 
 SCHEMA_LINE = 'schema = "edgecnn.recipe/1"'
 UNSET = "unset"

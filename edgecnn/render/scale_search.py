@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgecnn.render.terminal import show_lines, show_rows
-from edgecnn.values.scale_search import ScalePoint, ScaleSearch
+from edgecnn.studies.facts import ScalePoint, ScaleSearch
 
 MIB = 1 << 20
 COLUMNS = ("depth ×", "width ×", "px", "multiply-adds", "parameters", "memory MiB", "apart, φ", "")

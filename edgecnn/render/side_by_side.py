@@ -7,12 +7,12 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 
+from edgecnn.comparing.side_by_side_facts import BuildChanges, MachineGroup, SideBySide
 from edgecnn.render import figures
 from edgecnn.render.plots import Signs, stdout_signs
 from edgecnn.render.terminal import WIDE, show_lines, show_rows
 from edgecnn.render.text_plot import Axis, Bar, interval_lines
 from edgecnn.values.report import CandidateFacts
-from edgecnn.values.side_by_side import BuildChanges, MachineGroup, SideBySide
 from edgecnn.values.verdict import Fidelity, Interval
 
 BUILD_COLUMNS = ("", "build", "network", "device", "verdict", "chosen", "made")

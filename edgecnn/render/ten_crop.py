@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from edgecnn.render.figures import percent_interval, points
 from edgecnn.render.terminal import show_lines, show_rows
-from edgecnn.values.ten_crop import TenCrop
+from edgecnn.studies.facts import TenCrop
 
 COLUMNS = ("shown", "top-1 (95 %)", "multiply-adds")
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from edgecnn.backends.installed import require_packages
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.outputs import OutputUnwritable
+from edgecnn.errors.building import OutputUnwritable
 from edgecnn.values.stage import Progress
 
 if TYPE_CHECKING:

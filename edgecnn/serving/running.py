@@ -10,8 +10,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
-from edgecnn.building.bundle.predicting import opened_classifier
-from edgecnn.building.bundle.verify import Trust, verify
+from edgecnn.bundle.predicting import opened_classifier
+from edgecnn.bundle.verify import Trust, verify
 from edgecnn.serving.answering import Answering
 from edgecnn.serving.limits import Limits
 from edgecnn.serving.page import page_of

@@ -21,7 +21,7 @@ from http.server import ThreadingHTTPServer
 from typing import Any, Final, NamedTuple
 
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.serving import AddressUnusable, PortInUse
+from edgecnn.errors.usage import AddressUnusable, PortInUse
 from edgecnn.serving.answering import Answering
 from edgecnn.serving.handler import NO_PLACE, Handler
 from edgecnn.serving.limits import Limits, Rates

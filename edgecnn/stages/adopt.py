@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import ClassVar
 
 from edgecnn.backends.installed import require_packages
-from edgecnn.errors.brought import BroughtModelChanged
-from edgecnn.training.waiting import sleeping_threads
-from edgecnn.values.brought import Feeding, GraphEntry
+from edgecnn.errors.custom_model import BroughtModelChanged
+from edgecnn.training.idle_threads import sleeping_threads
+from edgecnn.values.custom_model import Feeding, GraphEntry
 from edgecnn.values.stage import Progress, Role, Stage
 
 
@@ -42,8 +42,8 @@ class AdoptStage(Stage):
         if self.entry.form is not None:
             require_packages(("torch", "onnxscript"), extra="train", needed_for=f"a {self.entry.form} file")
         with sleeping_threads():
-            from edgecnn.graph.brought_file import content_of_file
-            from edgecnn.graph.brought_trunk import BroughtRequest, make_brought_trunk
+            from edgecnn.graph.custom_file import content_of_file
+            from edgecnn.graph.custom_trunk import BroughtRequest, make_brought_trunk
 
         if content_of_file(given["model"], self.entry.form) != self.inputs["model"]:
             raise BroughtModelChanged(path=given["model"])

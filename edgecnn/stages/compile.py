@@ -18,7 +18,7 @@ from edgecnn.errors.tensorrt import BuildLogUnreadable
 from edgecnn.hosts.local import LocalHost
 from edgecnn.hosts.protocol import Host
 from edgecnn.hosts.task import Task
-from edgecnn.values.engine_builder import EngineBuilder
+from edgecnn.values.device import EngineBuilder
 from edgecnn.values.key import Key
 from edgecnn.values.stage import Progress, Role, Stage
 

@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 from pydantic import PositiveInt
 
 from edgecnn.backends.installed import require_packages
-from edgecnn.errors.kept_head import HeadDiffers
+from edgecnn.errors.custom_model import HeadDiffers
 from edgecnn.models.catalogue import libraries_of
 from edgecnn.values.preprocessing import Normalization
 from edgecnn.values.stage import Progress, Role, Stage

@@ -13,11 +13,11 @@ from typing import ClassVar, Literal
 from edgecnn.backends.installed import require_packages
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.compound import base_name
-from edgecnn.training.waiting import sleeping_threads
+from edgecnn.training.idle_threads import sleeping_threads
 from edgecnn.values.arch import ArchSpec
+from edgecnn.values.artifact import WeightsAnswer
 from edgecnn.values.key import Key
 from edgecnn.values.stage import Progress, Role, Stage
-from edgecnn.values.weights import WeightsAnswer
 
 
 class FetchStage(Stage):

@@ -17,7 +17,7 @@ from edgecnn.errors.quantization import NothingLeftToQuantize
 from edgecnn.quantization.registry import way_to
 from edgecnn.values.candidate import Candidate, Method
 from edgecnn.values.preprocessing import Normalization
-from edgecnn.values.ranking import RANKING_FILE_NAME, RankedLayer, Ranking
+from edgecnn.values.residency import RANKING_FILE_NAME, RankedLayer, Ranking
 from edgecnn.values.stage import Progress, Role, Stage
 
 if TYPE_CHECKING:

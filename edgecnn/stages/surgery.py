@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import ClassVar
 
 from edgecnn.backends.installed import require_packages
-from edgecnn.training.surgery_settings import SurgerySettings
-from edgecnn.training.waiting import sleeping_threads
+from edgecnn.training.idle_threads import sleeping_threads
+from edgecnn.training.settings import SurgerySettings
 from edgecnn.values.stage import Progress, Role, Stage
 
 _TRAINS = ("numpy", "onnx", "onnxscript", "pillow", "safetensors", "torch", "torchvision")

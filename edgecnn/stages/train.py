@@ -8,8 +8,8 @@ from typing import ClassVar
 
 from edgecnn.backends.installed import require_packages
 from edgecnn.models.catalogue import libraries_of
+from edgecnn.training.idle_threads import sleeping_threads
 from edgecnn.training.settings import ANSWER_FROZEN, LEARN, TrainSettings
-from edgecnn.training.waiting import sleeping_threads
 from edgecnn.values.stage import Progress, Role, Stage
 
 

@@ -8,14 +8,13 @@ from typing import ClassVar
 
 from edgecnn.backends.installed import require_packages
 from edgecnn.models.catalogue import libraries_of
-from edgecnn.training.settings import ANSWER_FROZEN, LEARN
-from edgecnn.training.transfer_settings import TransferSettings
-from edgecnn.training.waiting import sleeping_threads
+from edgecnn.training.idle_threads import sleeping_threads
+from edgecnn.training.settings import ANSWER_FROZEN, LEARN, TransferSettings
 from edgecnn.values.stage import Progress, Role, Stage
 
 
 class TransferStage(Stage, TransferSettings):
-    """Writes ``transfer.json`` (see ``values/transfer.py``) and the features that it was measured on.
+    """Writes ``transfer.json`` (see ``values/training.py``) and the features that it was measured on.
 
     Roles: ``images`` (a manifest), ``pixels`` (of prepare) and ``weights`` (of fetch).
     """

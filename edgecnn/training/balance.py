@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from edgecnn.values.balance import Balance
+from edgecnn.values.training import Balance
 
 _STREAM = 0x62616C  # of numbers of its own, so that what is drawn elsewhere stays as it is
 

@@ -9,7 +9,7 @@ import torch
 from edgecnn.training.augment import EpochDraw, Frame, augmented, normalized
 from edgecnn.training.material import Material
 from edgecnn.training.mixing import Batch, mixed, neighbours
-from edgecnn.training.part import Part
+from edgecnn.training.whole_batch import Part
 
 
 def batch_count(images: int, batch_size: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -80,3 +81,29 @@ def _load_slots(optimizer: torch.optim.Optimizer, slots: Mapping[int, Mapping[st
         for index, stored in slots.items()
     }
     optimizer.load_state_dict({"state": placed, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+RESUME = "resume"
+
+
+def is_made(out: Path, facts: str) -> bool:
+    """Whether an earlier call wrote everything; where only its clearing up was interrupted, that is done."""
+    if not (out / facts).exists():
+        return False
+    shutil.rmtree(out / RESUME, ignore_errors=True)
+    return True
+
+
+def begin(out: Path) -> Path:
+    """The folder that an interrupted training goes on from."""
+    resume = out / RESUME
+    resume.mkdir(parents=True, exist_ok=True)
+    return resume
+
+
+def finish(out: Path, facts: str, text: str) -> None:
+    """Write the facts, whole or not at all, and leave nothing to resume."""
+    partial = out / RESUME / facts
+    partial.write_text(text, encoding="utf-8")
+    partial.rename(out / facts)
+    shutil.rmtree(out / RESUME)

@@ -32,3 +32,15 @@ def divergence(logits: Tensor, wanted: Tensor) -> Tensor:
     """Mean Kullback-Leibler divergence of one set of answers (N, classes) from another, in nats an image."""
     ours, theirs = (functional.log_softmax(each, dim=1) for each in (logits, wanted))
     return functional.kl_div(ours, theirs, reduction="batchmean", log_target=True)
+
+
+def answers_of(said: Tensor | tuple[Tensor | None, ...]) -> tuple[Tensor, ...]:
+    """The network's own logits (N, classes) first, then those of the heads that gave any, in fp32 whatever layers compute in.
+
+    Args:
+        said: what ``forward`` returned; torchvision's GoogLeNet and Inception-v3 return a named tuple while they learn, in which
+            a head whose maps are too small for it is None.
+    """
+    if isinstance(said, Tensor):
+        return (said.float(),)
+    return tuple(each.float() for each in said if each is not None)

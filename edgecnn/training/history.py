@@ -6,13 +6,11 @@ from collections.abc import Mapping, Sequence
 
 from pydantic import Field
 
-from edgecnn.values.balance import Balance
 from edgecnn.values.base import Value
-from edgecnn.values.learning_precision import LearningPrecision
 from edgecnn.values.scale import Inheritance
 from edgecnn.values.stage import Plotting, Progress
 from edgecnn.values.synthesis import MadeShare
-from edgecnn.values.teacher import TeacherFacts
+from edgecnn.values.training import Balance, LearningPrecision, TeacherFacts
 
 
 class EpochFacts(Value):

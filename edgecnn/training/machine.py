@@ -11,9 +11,12 @@ import ctypes
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
 
 import torch
+
+from edgecnn.values.training import LearningPrecision
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 _TRIM_DEFAULT, _MMAP_DEFAULT = 128 * 1024, 65536
@@ -72,3 +75,8 @@ def _kept_memory() -> Iterator[None]:
         libc.mallopt(_M_MMAP_MAX, _MMAP_DEFAULT)
         libc.mallopt(_M_TRIM_THRESHOLD, _TRIM_DEFAULT)
         libc.malloc_trim(0)
+
+
+def computing_in(precision: LearningPrecision) -> AbstractContextManager[Any]:
+    """For a forward pass; the backward pass computes in what this one left. Nothing is scaled: bf16 has the range of fp32."""
+    return nullcontext() if precision == "fp32" else torch.autocast("cpu", torch.bfloat16)

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from typing import Literal
 
 from edgecnn.values.augmentation import Augmentation
-from edgecnn.values.balance import Balance
 from edgecnn.values.base import Value
-from edgecnn.values.learning_precision import LearningPrecision
+from edgecnn.values.training import Balance, LearningPrecision
 
 
 class Phase(Value):

@@ -14,7 +14,7 @@ from edgecnn.data.made import open_made
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network, head_of, parameter_count, replace_head
 from edgecnn.training.beginning import Beginner, TrainingInputs, beginner, inherited, material_for, pretrained, taught, unlearned
-from edgecnn.training.checkpoint import write_tensors
+from edgecnn.training.checkpoint import begin, finish, is_made, write_tensors
 from edgecnn.training.features import Features, compute_features, without_head
 from edgecnn.training.head import NAME as HEAD
 from edgecnn.training.head import train_head
@@ -24,18 +24,15 @@ from edgecnn.training.machine import repeatable
 from edgecnn.training.material import Material
 from edgecnn.training.memory import within_memory
 from edgecnn.training.phase import Phase
-from edgecnn.training.resuming import begin, finish, is_made
 from edgecnn.training.settings import TrainSettings
-from edgecnn.training.shared_job import SharedJob
 from edgecnn.training.teacher import WEIGHTS
-from edgecnn.training.together import require_team, run_together
+from edgecnn.training.torchrun import SharedJob, require_team, run_together
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.augmentation import mirrored_share
 from edgecnn.values.scale import Inheritance
 from edgecnn.values.stage import Progress
 from edgecnn.values.synthesis import MadeShare
-from edgecnn.values.teacher import TeacherFacts
-from edgecnn.values.transfer import TransferChoice
+from edgecnn.values.training import TeacherFacts, TransferChoice
 
 FACTS = "history.json"
 

@@ -7,12 +7,18 @@ from typing import Annotated, Literal
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from edgecnn.values.augmentation import Augmentations
-from edgecnn.values.balance import Balance
 from edgecnn.values.base import Value
-from edgecnn.values.learning_precision import LearningPrecision
 from edgecnn.values.preprocessing import Preprocessing
-from edgecnn.values.teacher import TeacherTerms
-from edgecnn.values.transfer import AskedTransfer, HeadKind, ScratchRecipe, Unfreezing
+from edgecnn.values.training import (
+    AskedTransfer,
+    Balance,
+    HeadKind,
+    LearningPrecision,
+    ScratchRecipe,
+    Surgery,
+    TeacherTerms,
+    Unfreezing,
+)
 
 LEARN = ("torch", "torchvision", "safetensors", "pillow", "numpy")
 """Packages of arithmetic, network definitions and decoding."""
@@ -75,3 +81,29 @@ class TrainSettings(Value):
     """That share each batch of the whole network's training. Their sums are added in another order, so that the bytes are others:
     it is in the key, and left out of it where one process trains, whose bytes are those of before."""
     seed: NonNegativeInt = 0
+
+
+class TransferSettings(Value):
+    """Every field enters the key of the transfer stage."""
+
+    arch: str
+    classes: Annotated[int, Field(ge=2)]
+    preprocessing: Preprocessing
+    """Resolution, and how pixels become the network's input; that of the shipped kit."""
+    seed: NonNegativeInt = 0
+    """Of the folds."""
+
+
+class SurgerySettings(Value):
+    """Every field enters the key of the surgery stage."""
+
+    arch: str
+    classes: Annotated[int, Field(ge=2)]
+    preprocessing: Preprocessing
+    """Resolution, and how pixels become the network's input; that of the shipped kit."""
+    surgery: Surgery
+    batch_size: PositiveInt = 64
+    learning_rate: PositiveFloat
+    """Peak rate of every layer."""
+    seed: NonNegativeInt = 0
+    opset: Literal[20] = 20

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import load_trained
 from edgecnn.values.preprocessing import Normalization
-from edgecnn.values.teacher import TeacherTerms
+from edgecnn.values.training import TeacherTerms
 
 WEIGHTS = "weights.safetensors"
 

@@ -14,9 +14,8 @@ from typing import Any, NamedTuple, TypeVar
 import torch
 from torch import Tensor, nn
 
-from edgecnn.training.answers import answers_of
-from edgecnn.training.part import Part
-from edgecnn.training.whole_batch import WholeBatch
+from edgecnn.training.distillation import answers_of
+from edgecnn.training.whole_batch import Part, WholeBatch
 
 _Item = TypeVar("_Item")
 

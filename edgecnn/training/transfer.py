@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from torch import nn
 
+from edgecnn.errors.training import ClassTooSmall
 from edgecnn.models.catalogue import arch_named
 from edgecnn.training.beginning import TrainingInputs, material_for, pretrained
+from edgecnn.training.checkpoint import begin, finish, is_made
 from edgecnn.training.features import PARTS, compute_features, without_head
 from edgecnn.training.machine import repeatable
-from edgecnn.training.probe import Probe, probe
-from edgecnn.training.resuming import begin, finish, is_made
-from edgecnn.training.transfer_matrix import choose
-from edgecnn.training.transfer_settings import TransferSettings
+from edgecnn.training.settings import TransferSettings
 from edgecnn.values.stage import Progress
-from edgecnn.values.transfer import TransferChoice
+from edgecnn.values.training import Transfer, TransferChoice
 
 FACTS = "transfer.json"
 
@@ -68,3 +74,71 @@ def _choice(settings: TransferSettings, counts: np.ndarray, found: Probe) -> Tra
         similarity=similarity,
         seed=settings.seed,
     )
+
+
+FEW = 50
+"""Images a class (median) under which fine-tuning every layer would fit them by heart."""
+MANY = 1000
+"""Images a class from which a network can be learned from nothing: ImageNet's own classes have about 1,300."""
+SIMILAR = 0.6
+"""Share of the way from the largest class to perfect that a linear probe gets where the features serve as they are."""
+FAR = 0.3
+"""Share under which they hardly serve at all."""
+
+
+def choose(images_per_class: float, similarity: float) -> tuple[Transfer, str]:
+    """The choice, and why in a clause.
+
+    Args:
+        images_per_class: the median over classes.
+        similarity: how far a linear probe on frozen features gets from the largest class's share to 1.
+    """
+    if images_per_class < FEW:
+        if similarity >= SIMILAR:
+            return "head", f"under {FEW} images a class, whose classes the features tell apart already"
+        return "last", f"under {FEW} images a class, whose classes the last features do not tell apart well"
+    if images_per_class >= MANY and similarity < FAR:
+        return "scratch", f"at least {MANY:,} images a class, whose classes the features hardly tell apart"
+    return "all", f"at least {FEW} images a class, enough for every layer to adapt"
+
+
+FOLDS = 5
+PROBED = 1500
+"""Images at most, spread evenly over classes: more would cost time, and settle no choice."""
+_STRENGTH = 0.01
+"""Inverse weight of the penalty; features are many and images are few."""
+
+
+class Probe(NamedTuple):
+    """What a probe found."""
+
+    top1: float
+    largest_share: float
+    images: int
+    folds: int
+
+
+def probe(features: npt.NDArray[np.float32], labels: npt.NDArray[np.int64], classes: Sequence[str], seed: int) -> Probe:
+    """Cross-validate softmax regression on ``features`` (N, F).
+
+    A class with fewer images than ``FOLDS`` lowers the number of folds to its own.
+
+    Raises:
+        ClassTooSmall: a class has one image or none: it cannot be both learned and tried.
+    """
+    counts = np.bincount(labels, minlength=len(classes))
+    smallest = int(counts.argmin())
+    folds = min(FOLDS, int(counts[smallest]))
+    if folds < 2:
+        raise ClassTooSmall(name=classes[smallest], images=int(counts[smallest]))
+    share = max(FOLDS, PROBED // len(classes))
+    kept = np.sort(np.concatenate([np.flatnonzero(labels == label)[:share] for label in range(len(classes))]))
+    right = cross_val_score(
+        make_pipeline(StandardScaler(), LogisticRegression(C=_STRENGTH, max_iter=200)),
+        features[kept],
+        labels[kept],
+        cv=StratifiedKFold(folds, shuffle=True, random_state=seed % 2**32),
+        scoring="accuracy",
+    )
+    of_kept = np.bincount(labels[kept])
+    return Probe(float(right.mean()), float(of_kept.max() / len(kept)), len(kept), folds)

@@ -18,8 +18,6 @@ from torch import Tensor
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-from edgecnn.training.part import Part
-
 _COUNTED = (0, 2, 3)
 """Dimensions over which a channel's statistics are taken, of (n, C, H, W)."""
 
@@ -132,3 +130,16 @@ class _NormOfAll(torch.autograd.Function):
 
 def _is_channels_last(images: Tensor) -> bool:
     return images.is_contiguous(memory_format=torch.channels_last)
+
+
+class Part(NamedTuple):
+    """Images ``start`` to ``stop`` of a batch of ``whole``."""
+
+    start: int
+    stop: int
+    whole: int
+
+    @property
+    def images(self) -> int:
+        """How many they are."""
+        return self.stop - self.start

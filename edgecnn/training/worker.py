@@ -27,8 +27,8 @@ from edgecnn.training.beginning import beginner, material_for, pretrained, taugh
 from edgecnn.training.loop import PhaseResult, run_phase
 from edgecnn.training.machine import repeatable
 from edgecnn.training.memory import within_memory
-from edgecnn.training.shared_job import JobFolder, SharedJob
 from edgecnn.training.team import Team
+from edgecnn.training.torchrun import JobFolder, SharedJob
 
 
 class Teller:

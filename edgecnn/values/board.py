@@ -127,3 +127,16 @@ class BoardCheck(Value):
     """Devices whose ``[match]`` holds."""
     differences: tuple[str, ...]
     """What the file says otherwise than the machine."""
+
+
+class HostAsked(Value):
+    """A board as a command names it."""
+
+    address: str
+    """What ssh connects to."""
+    python: str | None = None
+    """The interpreter there that has the runtimes. None: ``python3``, or the one that ``--carry-wheels`` made there."""
+    clean: bool = False
+    """Whether everything of ours is removed from the board afterwards."""
+    carry_wheels: bool = False
+    """Whether packages that it lacks are fetched here and unpacked there."""

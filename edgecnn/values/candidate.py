@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Literal
 
 from pydantic import Field
 
 from edgecnn.values.base import Value
-from edgecnn.values.surgery import Surgery
+from edgecnn.values.training import Surgery
 
 
 class Runtime(StrEnum):
@@ -109,3 +109,22 @@ class Rung(Value):
     """The INT8 candidate whose loss it mends: climbed only where that is outside the accuracy budget. None: always climbed."""
     kept_float: int | None = None
     """So many layers stay in float, the first of the ranking: a rule, so that the key is known before the ranking is."""
+
+
+BASELINE_ID = "onnxruntime-fp32"
+"""The network that every drop is counted from: fp32 in ONNX Runtime, whatever the device."""
+AS_BROUGHT_ID = "onnxruntime-as-brought"
+"""The one candidate of a file that came quantized, in the place of fp32: its float network is not in it."""
+ENGINE = "engine"
+"""Begins the names of the steps that build on the device."""
+
+
+def is_of_a_device(step_id: str) -> bool:
+    """Whether a step builds an engine where it runs: another board makes another, and the build stays the same."""
+    return step_id.startswith(f"{ENGINE}:")
+
+
+def reference_of(candidates: Iterable[Candidate]) -> str:
+    """What everything else is held against: fp32 in ONNX Runtime; or a file that came quantized, which stands alone."""
+    alone = any(candidate.method is Method.BROUGHT for candidate in candidates)
+    return AS_BROUGHT_ID if alone else BASELINE_ID

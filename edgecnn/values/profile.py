@@ -6,10 +6,8 @@ from collections.abc import Mapping
 from typing import Literal
 
 from edgecnn.values.base import Value
-from edgecnn.values.energy import RunEnergy
-from edgecnn.values.memory import RunMemory
+from edgecnn.values.energy import RunEnergy, RunMemory
 from edgecnn.values.residency import Residency
-from edgecnn.values.until import Until
 from edgecnn.values.verdict import Fidelity
 
 CONDITIONS_THAT_MUST_MATCH = (
@@ -97,6 +95,15 @@ class Run(Value):
     record it."""
     windows: tuple[RunWindow, ...] = ()
     """Of a soak: what ``samples_ns`` is made of, in order."""
+
+
+class Until(Value):
+    """Rounds are run in blocks; after each the rule looks, and stops where every kit's p50 is known well enough."""
+
+    half_width: float
+    """Of the interval of p50, as a share of p50: 0.02 is ± 2 %."""
+    looks: tuple[int, ...]
+    """After how many rounds it looks; the last is the cap."""
 
 
 class Profile(Value):

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import Precision, Runtime
-from edgecnn.values.objective import Objective, Raced
+from edgecnn.values.recipe import Objective, Raced
 from edgecnn.values.verdict import Interval
 
 

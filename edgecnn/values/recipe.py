@@ -9,15 +9,20 @@ from pydantic import AfterValidator, Field, NonNegativeInt, PositiveFloat, Posit
 from pydantic_core import PydanticCustomError
 
 from edgecnn.values.augmentation import Augmentations
-from edgecnn.values.balance import Balance
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import Runtime
-from edgecnn.values.learning_precision import LearningPrecision
-from edgecnn.values.objective import Objective
 from edgecnn.values.scale import CompoundScale
-from edgecnn.values.surgery import Activation, SqueezeExcite
 from edgecnn.values.synthesis import SynthesisChoice
-from edgecnn.values.transfer import AskedTransfer, HeadKind, ScratchRecipe, Unfreezing
+from edgecnn.values.training import (
+    Activation,
+    AskedTransfer,
+    Balance,
+    HeadKind,
+    LearningPrecision,
+    ScratchRecipe,
+    SqueezeExcite,
+    Unfreezing,
+)
 
 
 def _scale(text: str) -> str:
@@ -188,6 +193,11 @@ class DesktopChoice(Value):
     all: each way that torch has here."""
 
 
+Objective = Literal["latency", "size", "throughput", "energy"]
+"""``latency``: p50 of one image. ``throughput``: images a second, each candidate at its best number of images in a call.
+``energy``: millijoules of one image, all that the meter covers. ``size``: the model's own files."""
+
+
 class SelectChoice(Value):
     """``[choice]``: what ships, among the candidates inside the accuracy budget."""
 
@@ -222,3 +232,7 @@ class Recipe(Value):
     desktop: DesktopChoice = DesktopChoice()
     choice: SelectChoice = SelectChoice()
     gates: GateChoice = GateChoice()
+
+
+Raced = Literal["latency", "throughput", "energy"]
+"""Those that only runs on the device can tell; there a lower precision must be measured better than the best float candidate."""

@@ -7,23 +7,17 @@ from typing import Literal
 
 from pydantic import Field
 
-from edgecnn.values.agreement import Agreement
 from edgecnn.values.artifact import Outcome, Unavailable
 from edgecnn.values.base import Value
-from edgecnn.values.calibration import CalibrationFacts
 from edgecnn.values.candidate import Candidate, Unsupported
-from edgecnn.values.energy import Energy
+from edgecnn.values.energy import Energy, Memory
+from edgecnn.values.figures import Agreement, CalibrationFacts, Quality, Steady, Sustained, Throughput
 from edgecnn.values.knobs import KnobRace
-from edgecnn.values.memory import Memory
 from edgecnn.values.profile import Environment
-from edgecnn.values.quality import Quality
 from edgecnn.values.reason import OutOfTime, Reason
 from edgecnn.values.residency import Residency
 from edgecnn.values.scale import ScaledNetwork
-from edgecnn.values.steady import Steady
-from edgecnn.values.sustained import Sustained
 from edgecnn.values.synthesis import SynthesisFacts
-from edgecnn.values.throughput import Throughput
 from edgecnn.values.verdict import Fidelity, GateResult, Interval, Verdict
 
 

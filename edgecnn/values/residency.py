@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Literal
+
+from pydantic import Field
 
 from edgecnn.values.base import Value
 
@@ -44,3 +47,53 @@ class Residency(Value):
     tensor once for every layer that touches it. Caches spare the memory a part of them, which is not known."""
     bytes_absent: str | None = "the trace was read before bytes were counted"
     """Why there is no ``byte_share``; None where there is one."""
+
+
+class LayerMacs(Value):
+    """Multiply-adds of one node for one image."""
+
+    name: str
+    op: Literal["Conv", "ConvTranspose", "Gemm", "MatMul"]
+    macs: int
+    outputs: tuple[str, ...]
+    """Names of the tensors it makes, through activations that a runtime may fuse: some keep those, not the node's name."""
+
+
+class MacTable(Value):
+    """Conv, Gemm and MatMul nodes of the fp32 ONNX graph, in graph order, for one image at ``resolution_px``."""
+
+    resolution_px: int
+    layers: tuple[LayerMacs, ...]
+
+    @cached_property
+    def total(self) -> int:
+        """Multiply-adds of the whole network for one image."""
+        return sum(layer.macs for layer in self.layers)
+
+
+RANKING_FILE_NAME = "ranking.json"
+
+
+class RankedLayer(Value):
+    """One multiplying layer of the trunk and what its quantization alone does to the answers."""
+
+    name: str
+    """Of its node in the ONNX trunk."""
+    op: Literal["Conv", "ConvTranspose", "Gemm", "MatMul"]
+    outputs: tuple[str, ...]
+    """Tensors that it makes, through activations that a runtime may fuse: some runtimes call the layer so."""
+    damage_nats: float
+    """Mean Kullback-Leibler divergence of the classes' probabilities from those of the float network, 0 or more."""
+    mac_share: float
+    """Of the network's multiply-adds, 0…1."""
+
+
+class Ranking(Value):
+    """``ranking.json``: every multiplying layer, the most damaging first; it steers, and is never reported as a figure."""
+
+    schema_: Literal["edgecnn.ranking/1"] = Field(default="edgecnn.ranking/1", alias="schema")
+    layers: tuple[RankedLayer, ...]
+    calibration_images: int
+    """Ranges were taken from so many images of the calibrate role."""
+    probe_images: int
+    """Damage was measured on so many images of the choose role."""

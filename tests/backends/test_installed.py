@@ -5,7 +5,7 @@ import pytest
 
 from edgecnn.backends.installed import installed_version, require_packages
 from edgecnn.errors.base import ExitCode
-from edgecnn.errors.packages import MissingPackage
+from edgecnn.errors.weights import MissingPackage
 
 
 def test_a_missing_package_names_the_pip_line_that_brings_it() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edgecnn.backends.registry import all_backends, backend_for
-from edgecnn.building.devices import device_named
+from edgecnn.devices.files import device_named
 from edgecnn.runner.feeds import feed_of, run_checked
 from edgecnn.runner.golden import golden_pixels
 from edgecnn.runner.kit import Kit

@@ -13,11 +13,11 @@ import pytest
 
 from edgecnn.backends.ncnn import BACKEND
 from edgecnn.backends.ncnn_trace import residency_of
-from edgecnn.building.devices import device_named
-from edgecnn.errors.own_environment import ConverterFailed, LayerNotConverted
-from edgecnn.errors.residency import TraceUnreadable
+from edgecnn.devices.files import device_named
+from edgecnn.errors.devices import ConverterFailed, LayerNotConverted
+from edgecnn.errors.measuring import TraceUnreadable
 from edgecnn.values.candidate import Candidate, Precision, Unsupported
-from edgecnn.values.mac_table import LayerMacs, MacTable
+from edgecnn.values.residency import LayerMacs, MacTable
 from tests.backends.test_own_environment import NCNN, bare, with_packages
 from tests.runner.kits import CLASSES, SIDE, network
 

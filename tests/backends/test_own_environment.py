@@ -11,7 +11,7 @@ import pytest
 
 from edgecnn.backends.installed import installed_version, lacking, require_packages
 from edgecnn.backends.own_environment import OWN_ENVIRONMENTS, own_environment
-from edgecnn.errors.own_environment import RuntimeEnvironmentMissing
+from edgecnn.errors.devices import RuntimeEnvironmentMissing
 
 NCNN = "EDGECNN_RUNTIME_NCNN"
 COMMAND = (

@@ -10,7 +10,7 @@ import pytest
 
 from edgecnn.backends.moved_bytes import MovedTensor, moved_bytes
 from edgecnn.backends.registry import backend_for
-from edgecnn.errors.residency import TraceUnreadable
+from edgecnn.errors.measuring import TraceUnreadable
 from edgecnn.graph.macs import mac_table
 from edgecnn.runner.sessions.onnxruntime_cpu import OnnxRuntimeSession
 from edgecnn.values.candidate import Runtime

@@ -9,12 +9,12 @@ import pytest
 
 from edgecnn.backends.registry import backend_for
 from edgecnn.backends.tensorrt import BACKEND
-from edgecnn.building.aware import aware_candidates
-from edgecnn.errors.residency import TraceUnreadable
+from edgecnn.errors.measuring import TraceUnreadable
 from edgecnn.errors.tensorrt import BuildLogUnreadable
+from edgecnn.planning.variants import aware_candidates
 from edgecnn.values.candidate import Candidate, Precision, Runtime, Unsupported
 from edgecnn.values.device import Device, Match, Processor, RuntimeFacts
-from edgecnn.values.mac_table import LayerMacs, MacTable
+from edgecnn.values.residency import LayerMacs, MacTable
 
 
 def board(**changed: object) -> Device:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from benchmarks.comparison_verdicts import bundle_of
 from benchmarks.cross_check import harness_ms
-from edgecnn.building.contenders import side_of
+from edgecnn.results.shipped import side_of
 from tests.building.bundles import make_bundle
 
 

@@ -17,21 +17,21 @@ from benchmarks.ladder.results import Column, Layer, NetworkResult, Phase, RunMe
 from benchmarks.ladder.widened import WidenedStage
 from benchmarks.ladder.worker import timed
 from benchmarks.marked_sections import put
-from edgecnn.building.aware import aware_candidates
-from edgecnn.building.plan import Plan, plan
-from edgecnn.building.resolve import BASELINE
 from edgecnn.graph.export import export_onnx
 from edgecnn.graph.trunk import torch_logits
 from edgecnn.judging.accuracy import Answers, accuracy
+from edgecnn.planning.candidates import BASELINE
+from edgecnn.planning.plan import Plan, plan
+from edgecnn.planning.variants import aware_candidates
 from edgecnn.render.progress import Quiet
 from edgecnn.runner.pixels import to_feed
 from edgecnn.stages.export import ExportStage
 from edgecnn.stages.prepare import PrepareStage
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Cached, Ran
-from edgecnn.values.mac_table import MacTable
 from edgecnn.values.preprocessing import Normalization
 from edgecnn.values.report import Accuracy
+from edgecnn.values.residency import MacTable
 from edgecnn.values.verdict import Interval
 from tests.building.resolutions import INT8, resolved
 from tests.render.reports import a_report, a_row

@@ -5,17 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from edgecnn.building.devices import device_named
-from edgecnn.building.resolve import BASELINE
-from edgecnn.building.resolved import Attachment, Resolved
-from edgecnn.building.training_defaults import filled_in
+from edgecnn.devices.files import device_named
 from edgecnn.models.catalogue import arch_named, pixel_recipe
+from edgecnn.planning.candidates import BASELINE
+from edgecnn.planning.complete import filled_in
+from edgecnn.values.artifact import WeightsAnswer
 from edgecnn.values.candidate import Candidate, Method, Precision, Runtime, Scheme
 from edgecnn.values.dataset import DataSummary
 from edgecnn.values.key import Key
 from edgecnn.values.preprocessing import Preprocessing
 from edgecnn.values.recipe import Recipe
-from edgecnn.values.weights import WeightsAnswer
+from edgecnn.values.resolved import Attachment, Resolved
 
 DATA = Key("d" * 64)
 INT8 = Candidate(

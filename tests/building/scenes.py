@@ -10,28 +10,28 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from edgecnn.building.assemble import Scene
-from edgecnn.building.devices import device_named
 from edgecnn.building.execute import Execution
 from edgecnn.building.observe import Observations
-from edgecnn.building.plan import plan
-from edgecnn.building.request import BuildRequest
-from edgecnn.building.resolved import Attachment, Resolved
+from edgecnn.building.rows import Scene
+from edgecnn.devices.files import device_named
 from edgecnn.hosts.task import Task
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.race import RaceResult
+from edgecnn.planning.plan import plan
+from edgecnn.planning.request import BuildRequest
 from edgecnn.runner.runtimes import installed_version
 from edgecnn.store.profiles import StoredProfile
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Artifact, FileFact, Record
 from edgecnn.values.candidate import Candidate
+from edgecnn.values.energy import RunMemory
 from edgecnn.values.key import digest_of
-from edgecnn.values.memory import RunMemory
 from edgecnn.values.profile import Environment, Profile, Purpose, Run
 from edgecnn.values.recipe import Recipe
 from edgecnn.values.report import BaselineFacts, Build, BuildReport, Choice, Latency
 from edgecnn.values.residency import Residency
+from edgecnn.values.resolved import Attachment, Resolved
 from edgecnn.values.verdict import Fidelity, Verdict
 from tests.building.resolutions import resolved
 from tests.store.toys import Ear

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from edgecnn.building.build import run_build
-from edgecnn.building.devices import device_named
-from edgecnn.building.request import BuildRequest
+from edgecnn.devices.files import device_named
+from edgecnn.planning.request import BuildRequest
 from edgecnn.store.gc import GcPolicy, collect
 from edgecnn.store.store import Store
 from edgecnn.values.recipe import Recipe

@@ -14,18 +14,17 @@ from pathlib import Path
 import pytest
 import torch
 
-from edgecnn.building import resolve as resolve_module
 from edgecnn.building.build import run_build
-from edgecnn.building.desktop_variants import REFERENCE, TENSORRT, Which, how
-from edgecnn.building.local_gpu import local_gpu
-from edgecnn.building.request import BuildRequest
-from edgecnn.building.resolved import DesktopGpu
 from edgecnn.cli.asking import Asked, request_from
+from edgecnn.devices.desktop_gpu import REFERENCE, TENSORRT, Which, how, local_gpu
 from edgecnn.hosts.local import LocalHost
-from edgecnn.judging.baseline import BaselineQuestion, BaselineRecord, baseline_facts
+from edgecnn.judging.desktop_baseline import BaselineQuestion, BaselineRecord, baseline_facts
+from edgecnn.planning import resolve as resolve_module
+from edgecnn.planning.request import BuildRequest
 from edgecnn.store.store import Store
 from edgecnn.values.candidate import Candidate
 from edgecnn.values.report import BaselineVariant, BuildReport
+from edgecnn.values.resolved import DesktopGpu
 from edgecnn.values.verdict import Fidelity
 from tests.building.builds import SETTINGS, Place
 from tests.store.toys import Ear

@@ -9,16 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgecnn.building.assemble import Scene
-from edgecnn.building.baselines import desktop_baseline, local_record
 from edgecnn.building.desktop_gpu import Part, Played, play
+from edgecnn.building.desktop_rows import desktop_baseline, local_record
 from edgecnn.building.execute import Execution
-from edgecnn.building.extent import Extent
-from edgecnn.building.local_gpu import local_gpu
+from edgecnn.building.notices import notices
 from edgecnn.building.observe import Observations
-from edgecnn.building.plan import plan
-from edgecnn.building.wording import notices
+from edgecnn.building.rows import Scene
+from edgecnn.devices.desktop_gpu import local_gpu
 from edgecnn.measure.evaluate import PixelSet
+from edgecnn.planning.extra_runs import Extent
+from edgecnn.planning.plan import plan
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Artifact, Blocked, Failed
 from edgecnn.values.verdict import Fidelity

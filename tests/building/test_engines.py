@@ -13,25 +13,26 @@ from typing import Any, ClassVar
 import pytest
 
 from edgecnn.backends.tensorrt import BACKEND
-from edgecnn.building.devices import device_named, local_facts
 from edgecnn.building.engines import with_builder
 from edgecnn.building.execute import Execution, Workshop, execute
 from edgecnn.building.observe import Observer
-from edgecnn.building.plan import Plan, Step, plan
-from edgecnn.building.publish import publish_bundle
-from edgecnn.building.resolve import BASELINE
-from edgecnn.building.station import Station
+from edgecnn.bundle.publish import publish_bundle
+from edgecnn.devices.files import device_named
+from edgecnn.devices.machine import Station
+from edgecnn.devices.this_machine import local_facts
 from edgecnn.errors.base import ExitCode
-from edgecnn.errors.board import LinkLost
-from edgecnn.errors.engines import BoardLacksBuilder, BuilderUnfit
+from edgecnn.errors.board import BoardLacksBuilder, BuilderUnfit, LinkLost
 from edgecnn.errors.host import RunnerFailed
 from edgecnn.hosts.local import LocalHost
 from edgecnn.hosts.task import Task
+from edgecnn.planning.candidates import BASELINE
+from edgecnn.planning.plan import Plan, plan
+from edgecnn.planning.trunk import Step
 from edgecnn.stages.compile import EngineStage
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Failed
 from edgecnn.values.candidate import Candidate, Rung
-from edgecnn.values.engine_builder import EngineBuilder
+from edgecnn.values.device import EngineBuilder
 from edgecnn.values.profile import Environment
 from edgecnn.values.stage import Progress, Role, Stage
 from tests.building.resolutions import TRT_FP16, VERSIONS, resolved

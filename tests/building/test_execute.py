@@ -10,10 +10,11 @@ import pytest
 
 from edgecnn.building.execute import Execution, Workshop, execute
 from edgecnn.building.ladder import Limits
-from edgecnn.building.mixed import mixed_rungs
-from edgecnn.building.plan import Plan, Step
-from edgecnn.building.resolve import BASELINE
 from edgecnn.errors.base import EdgecnnError, ExitCode
+from edgecnn.planning.candidates import BASELINE
+from edgecnn.planning.plan import Plan
+from edgecnn.planning.trunk import Step
+from edgecnn.planning.variants import mixed_rungs
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Blocked, Failed
 from edgecnn.values.candidate import Rung

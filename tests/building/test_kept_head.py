@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from edgecnn.building.brought import check_brought
 from edgecnn.building.build import plan_build
 from edgecnn.cli.asking import Asked, request_from
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.kept_head import HeadDiffers, NoDataForHead, NoHeadToKeep, NothingTrainsKeptHead
+from edgecnn.errors.custom_model import HeadDiffers, NoDataForHead, NoHeadToKeep, NothingTrainsKeptHead
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network
+from edgecnn.planning.custom_model import check_brought
 from edgecnn.render.progress import Quiet
 from edgecnn.stages.export import ExportStage
 from edgecnn.stages.fetch import FetchStage

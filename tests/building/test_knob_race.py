@@ -10,25 +10,25 @@ from typing import Any
 
 import pytest
 
-from edgecnn.building.against import local_lab
-from edgecnn.building.contenders import side_of
 from edgecnn.building.execute import Execution
 from edgecnn.building.knob_race import race_knobs
 from edgecnn.building.observe import Observer, RaceManner
-from edgecnn.building.plan import plan
-from edgecnn.building.publish import publish_bundle
-from edgecnn.building.resolve import BASELINE
+from edgecnn.bundle.publish import publish_bundle
+from edgecnn.devices.machine import local_lab
 from edgecnn.errors.comparing import BundleUnreadable
 from edgecnn.errors.host import RunnerFailed
 from edgecnn.hosts.task import Task
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
+from edgecnn.planning.candidates import BASELINE
+from edgecnn.planning.plan import plan
+from edgecnn.results.shipped import side_of
 from edgecnn.runner.files import write_json
 from edgecnn.runner.items import Item, run_file
 from edgecnn.store.store import Store
 from edgecnn.values.knobs import DEFAULT, KnobRace, Knobs
-from edgecnn.values.mac_table import MacTable
 from edgecnn.values.recipe import RaceChoice
+from edgecnn.values.residency import MacTable
 from edgecnn.values.stage import Progress
 from tests.building.resolutions import resolved
 from tests.building.scenes import a_choice, a_report, an_artifact

@@ -9,19 +9,19 @@ from typing import Any
 
 import pytest
 
-from edgecnn.building.assemble import Scene
 from edgecnn.building.execute import Execution
 from edgecnn.building.objective_race import contest_of, race_for_choice, require_meter
 from edgecnn.building.observe import Observer, RaceManner
-from edgecnn.building.plan import plan
-from edgecnn.building.resolve import BASELINE
+from edgecnn.building.rows import Scene
 from edgecnn.errors.measuring import KnobsByLatency, NoMeterForObjective
 from edgecnn.judging.contest import Contest
+from edgecnn.planning.candidates import BASELINE
+from edgecnn.planning.plan import plan
 from edgecnn.runner.files import write_json
 from edgecnn.runner.items import Item, run_file
 from edgecnn.store.store import Store
-from edgecnn.values.objective import Objective
 from edgecnn.values.profile import Environment
+from edgecnn.values.recipe import Objective
 from tests.building.resolutions import INT8, resolved
 from tests.measure.labs import FakeHost, a_kit, lab_at
 

@@ -9,13 +9,13 @@ import pytest
 from edgecnn.building import observe
 from edgecnn.building.execute import Execution
 from edgecnn.building.observe import Observer, RaceManner
-from edgecnn.building.plan import plan
-from edgecnn.building.resolve import BASELINE
 from edgecnn.building.screening import SCREEN_MAX_S, SCREEN_ROUNDS, SCREEN_SAMPLES
 from edgecnn.measure.evaluate import PixelSet
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.race import RaceResult
 from edgecnn.measure.race_request import RaceRequest
+from edgecnn.planning.candidates import BASELINE
+from edgecnn.planning.plan import plan
 from edgecnn.values.candidate import Candidate
 from edgecnn.values.profile import Environment
 from tests.building.resolutions import INT8, resolved

@@ -13,20 +13,14 @@ from threading import Barrier, Thread
 
 import pytest
 
-from edgecnn.building.intact import STAMPS
-from edgecnn.building.plan import plan
-from edgecnn.building.publish import (
-    check_output,
-    output_lock,
-    publish_bundle,
-    publish_plan,
-    publish_progress,
-    publish_report,
-)
-from edgecnn.building.resolve import BASELINE
+from edgecnn.building.publish import check_output, publish_plan, publish_progress, publish_report
+from edgecnn.bundle.publish import STAMPS, publish_bundle
 from edgecnn.errors.building import OutputAmongData, OutputHoldsOtherFiles, OutputUnusable
 from edgecnn.errors.data import DataPathUnusable
 from edgecnn.measure.kits import KitRef
+from edgecnn.planning.candidates import BASELINE
+from edgecnn.planning.plan import plan
+from edgecnn.results.folder import output_lock
 from tests.building.resolutions import INT8, resolved
 from tests.building.scenes import a_choice, a_kit, a_report
 from tests.store.toys import files_in

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgecnn.building.assemble import candidate_facts, with_quality
-from edgecnn.building.reporting import report_of
-from edgecnn.building.resolve import BASELINE
+from edgecnn.building.report import report_of
+from edgecnn.building.rows import candidate_facts, with_quality
+from edgecnn.planning.candidates import BASELINE
 from edgecnn.values.recipe import GateChoice
 from edgecnn.values.report import BuildReport
 from edgecnn.values.verdict import Verdict

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from edgecnn.building.build import plan_build
-from edgecnn.building.resolved import Resolved
 from edgecnn.cli.asking import Asked, command_line, request_from
-from edgecnn.errors.brought import BroughtHoldsObjects, BroughtModelUnusable, ClassesDiffer
+from edgecnn.errors.custom_model import BroughtHoldsObjects, BroughtModelUnusable, ClassesDiffer
 from edgecnn.render.progress import Quiet
 from edgecnn.store.store import Store
+from edgecnn.values.resolved import Resolved
 from tests.graph.brought import photo_folder
 from tests.graph.torch_files import Classifier, exported, scripted
 
@@ -40,7 +40,7 @@ def test_an_exported_program_is_planned_by_its_content(photos: Path, tmp_path: P
     assert (brought.feeding.name, brought.stated_by, brought.trials[0].right) == ("half", "search", 36)
     assert resolved.recipe.model.resolution_px == 32 and resolved.arch.parameters == 34
 
-    monkeypatch.setattr("edgecnn.building.brought._found", None)  # what was found is kept: nothing is read again
+    monkeypatch.setattr("edgecnn.planning.custom_model._found", None)  # what was found is kept: nothing is read again
     assert planned(model, photos)[1] == key
     monkeypatch.undo()
     monkeypatch.setenv("EDGECNN_STORE", str(tmp_path / "store"))

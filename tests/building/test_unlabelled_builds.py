@@ -10,13 +10,13 @@ from typing import Any
 import onnx
 import pytest
 
-from edgecnn.building.brought import check_brought
 from edgecnn.building.build import plan_build
-from edgecnn.building.request import BuildRequest
 from edgecnn.cli.asking import Asked, request_from
 from edgecnn.data.manifest import summarize
-from edgecnn.errors.brought import LabelsNeeded, PreprocessingUnproved
+from edgecnn.errors.custom_model import LabelsNeeded, PreprocessingUnproved
 from edgecnn.errors.data import ListWithoutLabels
+from edgecnn.planning.custom_model import check_brought
+from edgecnn.planning.request import BuildRequest
 from edgecnn.render.progress import Quiet
 from edgecnn.store.store import Store
 from edgecnn.values.recipe import DataChoice, Recipe

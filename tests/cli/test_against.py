@@ -16,7 +16,7 @@ from tests.building.races import RacingHost, racing_lab, two_bundles
 @pytest.fixture
 def host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> RacingHost:
     host = RacingHost(head=1.1, base=1.0)
-    monkeypatch.setattr("edgecnn.building.against.local_lab", lambda store, tell: racing_lab(host, tmp_path))
+    monkeypatch.setattr("edgecnn.devices.machine.local_lab", lambda store, tell: racing_lab(host, tmp_path))
     monkeypatch.setenv("EDGECNN_STORE", str(tmp_path / "store"))
     for name in ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY"):
         monkeypatch.delenv(name, raising=False)

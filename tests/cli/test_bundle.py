@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 from typer.testing import CliRunner
 
 from edgecnn.cli.main import app
-from tests.building.bundle.sealed import copied, published
+from tests.bundle.sealed import copied, published
 from tests.house.schemas import FOLDER
 
 

@@ -11,10 +11,10 @@ from jsonschema import Draft202012Validator
 from onnx import TensorProto, helper, numpy_helper
 from typer.testing import CliRunner
 
-from edgecnn.building.costing import cost_of, cost_of_file
 from edgecnn.cli.main import app
 from edgecnn.graph.macs import mac_table
 from edgecnn.models.catalogue import arch_named
+from edgecnn.studies.cost import cost_of, cost_of_file
 from tests.house.schemas import FOLDER
 from tests.models.smallest import each_with_the_others_slow
 

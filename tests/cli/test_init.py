@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.building.recipes import load_recipe
+from edgecnn.recipes.recipe import load_recipe
 from edgecnn.values.candidate import Runtime
 from tests.building.builds import Place, place_with_photos
 from tests.house.child import child

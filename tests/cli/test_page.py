@@ -8,9 +8,9 @@ from typer.testing import CliRunner
 
 import edgecnn.api
 from edgecnn.api import build_and_write, write_page_of_build
-from edgecnn.building.devices import load_devices
-from edgecnn.building.request import BuildRequest
 from edgecnn.cli.main import app
+from edgecnn.devices.files import load_devices
+from edgecnn.planning.request import BuildRequest
 from edgecnn.store.store import Store
 from edgecnn.values.recipe import Recipe
 from edgecnn.values.report import BuildReport

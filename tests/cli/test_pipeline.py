@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from edgecnn.building.request import BuildRequest
-from edgecnn.building.resolve import BASELINE
 from edgecnn.cli.main import app
 from edgecnn.cli.pipeline import UP_TO
 from edgecnn.errors.building import NothingToBuild
+from edgecnn.planning.candidates import BASELINE
+from edgecnn.planning.request import BuildRequest
 from edgecnn.values.artifact import Blocked, Cached, Failed
 from edgecnn.values.report import BuildReport, CandidateFacts
 from edgecnn.values.verdict import Fidelity, Gate, GateResult, Verdict

@@ -11,12 +11,12 @@ import pytest
 from jsonschema import Draft202012Validator
 from typer.testing import CliRunner, Result
 
-from edgecnn.building.bundle.predicting import files_of, predict_photos
+from edgecnn.bundle.predicting import files_of, predict_photos
 from edgecnn.cli.main import app
-from edgecnn.errors.predicting import NoPhotos
+from edgecnn.errors.bundle import NoPhotos
 from edgecnn.runner.classifier import Classifier
 from edgecnn.runner.pixels import NOT_A_PICTURE
-from tests.building.bundle.sealed import KIT, KIT_FOLDER, copied, published, verified, with_kit, zipped
+from tests.bundle.sealed import KIT, KIT_FOLDER, copied, published, verified, with_kit, zipped
 from tests.house.schemas import FOLDER
 from tests.runner.kits import rewrite_manifest
 from tests.store.toys import Ear

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from typer.testing import CliRunner
 
-from edgecnn.building.recipes import load_recipe
-from edgecnn.building.toml_value import toml_value
 from edgecnn.cli.main import app
 from edgecnn.errors.recipes import PlanUnreadable
+from edgecnn.recipes.recipe import load_recipe
+from edgecnn.recipes.toml_text import toml_value
 from tests.house.schemas import FOLDER
 from tests.house.source_tree import ROOT
 

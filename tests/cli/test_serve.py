@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from edgecnn.cli.main import app
 from edgecnn.render.serving import exposed_lines, served_lines
 from edgecnn.values.serving import Served
-from tests.building.bundle.sealed import KIT, KIT_FOLDER, copied, published, zipped
+from tests.bundle.sealed import KIT, KIT_FOLDER, copied, published, zipped
 from tests.house.child import child
 from tests.house.source_tree import ROOT
 from tests.serving.asking import announced, predicted

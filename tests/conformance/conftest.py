@@ -11,7 +11,7 @@ from edgecnn.backends.installed import lacking
 from edgecnn.backends.own_environment import own_environment
 from edgecnn.errors.base import ExitCode
 from edgecnn.errors.host import RunnerFailed
-from edgecnn.errors.packages import MissingPackage
+from edgecnn.errors.weights import MissingPackage
 from edgecnn.hosts.local import LocalHost
 from edgecnn.hosts.task import Task
 from edgecnn.runner.failure import RunnerError

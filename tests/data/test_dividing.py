@@ -11,8 +11,8 @@ import pytest
 from edgecnn.data.dividing import divide
 from edgecnn.data.inspection import inspect
 from edgecnn.data.manifest import summarize
+from edgecnn.errors.building import NotOverwritten, OutputInsideData, OutputUnwritable
 from edgecnn.errors.data import DemoHasNoFolder, TableNotDivided, TooFewImages
-from edgecnn.errors.outputs import NotOverwritten, OutputInsideData, OutputUnwritable
 from edgecnn.values.dataset import DataManifest
 from edgecnn.values.division import DataDivision
 from edgecnn.values.recipe import DataChoice

@@ -15,7 +15,7 @@ from edgecnn.data.inspection import inspect
 from edgecnn.data.manifest import summarize
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.data import ListWithoutLabels, OneClass
-from edgecnn.errors.idx import ClassNamesUnusable, IdxIncomplete, IdxUnusable
+from edgecnn.errors.published import ClassNamesUnusable, IdxIncomplete, IdxUnusable
 from edgecnn.values.dataset import DataManifest, DataSummary
 from edgecnn.values.recipe import DataChoice
 from tests.data.folders import Heard, write

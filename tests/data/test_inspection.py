@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from edgecnn.data.fingerprint import look_at
 from edgecnn.data.inspection import inspect
-from edgecnn.data.looks import look_at
 from edgecnn.data.manifest import summarize
 from edgecnn.errors.data import NothingReadable
 from edgecnn.runner.pixels import UnreadableImage, decode

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 
-from edgecnn.data.looks import hash_bits, look_at
+from edgecnn.data.fingerprint import hash_bits, look_at
 from edgecnn.data.near import MAX_BITS, MAX_LEVELS, near_groups
 from tests.data.folders import Heard
 

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgecnn.building.recipes import load_recipe
 from edgecnn.data.demo.images import demo_digests, demo_images
 from edgecnn.data.inspection import inspect
 from edgecnn.data.manifest import summarize
 from edgecnn.data.published import SETS
 from edgecnn.errors.published import PublishedDataUnavailable, UnknownPublishedData
+from edgecnn.recipes.recipe import load_recipe
 from edgecnn.values.dataset import DataSummary
 from edgecnn.values.recipe import DataChoice
 from tests.data.folders import Heard

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.building.devices import load_device_file
-from edgecnn.building.recipes import load_recipe
+from edgecnn.devices.files import load_device_file
+from edgecnn.recipes.recipe import load_recipe
 from edgecnn.runner.__main__ import _parser
 from tests.house.documents import documents, runner_commands_in, shell_lines, words_of
 from tests.house.source_tree import ROOT

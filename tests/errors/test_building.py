@@ -13,8 +13,8 @@ from edgecnn.errors.building import (
     OutputUnusable,
     RunnerSourceChanged,
 )
-from edgecnn.errors.fault import OwnFault
 from edgecnn.errors.recipes import EmptyOption
+from edgecnn.errors.usage import OwnFault
 
 
 def test_nothing_to_build_names_what_is_missing_and_how_to_get_it() -> None:

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from edgecnn.errors.ci import NothingJudged, NoVerdict, ResultFileUnwritable
+from edgecnn.errors.usage import NothingJudged, NoVerdict, ResultFileUnwritable
 
 
 def test_a_verb_without_verdicts_names_those_that_have_some() -> None:

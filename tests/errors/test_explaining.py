@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgecnn.errors.explaining import UnknownCandidate
+from edgecnn.errors.comparing import UnknownCandidate
 
 KNOWN = ("onnxruntime-fp32", "onnxruntime-int8", "openvino-fp16")
 

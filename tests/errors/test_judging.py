@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from edgecnn.errors.base import ExitCode
-from edgecnn.errors.judging import BuildDamaged, FolderOrPipeline, NoBuildToJudge, OptionsNotWithBuild, PlanOfAnotherBuild
+from edgecnn.errors.comparing import BuildDamaged, FolderOrPipeline, NoBuildToJudge, OptionsNotWithBuild, PlanOfAnotherBuild
 
 BUILD = Path("builds/x")
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgecnn.errors.base import ExitCode
-from edgecnn.errors.loadgen import LoadGenLogUnreadable, NothingToLoad, UnknownScenario
+from edgecnn.errors.measuring import LoadGenLogUnreadable, NothingToLoad, UnknownScenario
 
 
 def test_an_unknown_scenario_is_named_with_the_nearest() -> None:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from edgecnn.errors.base import ExitCode
-from edgecnn.errors.models import ResolutionTooSmall, UnknownArch
+from edgecnn.errors.weights import ResolutionTooSmall, UnknownArch
 
 
 def test_an_unknown_arch_is_answered_with_the_nearest_and_the_list() -> None:

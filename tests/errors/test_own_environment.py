@@ -1,5 +1,5 @@
 from edgecnn.errors.base import ExitCode
-from edgecnn.errors.own_environment import ConverterFailed, LayerNotConverted, RuntimeEnvironmentMissing
+from edgecnn.errors.devices import ConverterFailed, LayerNotConverted, RuntimeEnvironmentMissing
 
 
 def test_a_missing_environment_names_what_makes_it() -> None:

@@ -3,8 +3,7 @@ from pathlib import Path
 import pytest
 
 from edgecnn.errors.base import ExitCode
-from edgecnn.errors.comparing import NoBuildToCompare
-from edgecnn.errors.pinning import GitFailed, PinnedKitMissing, PinUnreadable, RevisionMisspelt
+from edgecnn.errors.comparing import GitFailed, NoBuildToCompare, PinnedKitMissing, PinUnreadable, RevisionMisspelt
 
 MISSING = PinnedKitMissing(
     where="base.json", kit="0a8b" * 16, because="the store s does not hold it", command="edgecnn build --arch a",

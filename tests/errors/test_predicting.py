@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from edgecnn.errors.predicting import NoPhotoReadable, TwoFormsAsked
+from edgecnn.errors.bundle import NoPhotoReadable, TwoFormsAsked
 from edgecnn.runner.pixels import NOT_A_PICTURE
 
 

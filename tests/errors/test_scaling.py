@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from edgecnn.errors.base import ExitCode
-from edgecnn.errors.scaling import (
+from edgecnn.errors.costing import (
     NothingToScale,
     ResolutionUnderStride,
     ScaleContradictsResolution,

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from edgecnn.errors.serving import AddressUnusable, PortInUse
+from edgecnn.errors.usage import AddressUnusable, PortInUse
 
 
 def test_a_port_that_is_taken_names_the_command_that_takes_another() -> None:

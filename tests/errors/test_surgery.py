@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from edgecnn.errors.base import ExitCode
-from edgecnn.errors.surgery import NothingToReplace
+from edgecnn.errors.training import NothingToReplace
 
 
 def test_what_a_network_has_instead_is_said_with_networks_that_fit() -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgecnn.errors.teaching import NoTeacher, TeacherNotFitting, TeacherSawOtherImages
+from edgecnn.errors.training import NoTeacher, TeacherNotFitting, TeacherSawOtherImages
 
 
 def test_a_folder_that_cannot_teach_says_why_and_what_makes_one() -> None:

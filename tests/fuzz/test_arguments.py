@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from edgecnn.cli import usage
 from edgecnn.cli.main import app
 from edgecnn.errors.base import ExitCode
-from tests.building.bundle.sealed import KIT_FOLDER, copied, published, zipped
+from tests.bundle.sealed import KIT_FOLDER, copied, published, zipped
 from tests.render.reports import a_report
 
 BUILDING = ("build", "train", "export", "quantize", "package", "compile", "profile")

@@ -16,14 +16,14 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from edgecnn.building.build_folder import PLAN, REPORT
-from edgecnn.building.bundle.manifest import MANIFEST
+from edgecnn.bundle.manifest import MANIFEST
 from edgecnn.cli import usage
 from edgecnn.cli.main import app
 from edgecnn.errors.base import ExitCode
-from tests.building.bundle.sealed import KIT, KIT_FOLDER, published
+from edgecnn.results.folder import PLAN, REPORT
 from tests.building.explained import provisional_report, raced_report
 from tests.building.resolutions import resolved
+from tests.bundle.sealed import KIT, KIT_FOLDER, published
 from tests.data.folders import fill
 
 JSONS = st.recursive(

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import HealthCheck, example, find, given, settings
 from hypothesis import strategies as st
 
-from edgecnn.building.devices import load_device_file, load_devices
-from edgecnn.building.recipes import apply_overrides, load_pipelines, load_recipe
-from edgecnn.building.toml_file import dotted_keys
+from edgecnn.devices.files import load_device_file, load_devices
 from edgecnn.errors.base import EdgecnnError, ExitCode
+from edgecnn.recipes.recipe import apply_overrides, load_pipelines, load_recipe
+from edgecnn.recipes.toml_file import dotted_keys
 from edgecnn.resources import resource_folder
 from edgecnn.values.device import Device
 from edgecnn.values.recipe import Recipe

@@ -18,7 +18,7 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantTy
 from PIL import Image
 
 from edgecnn.models.preprocessings import usual_named
-from edgecnn.values.brought import Feeding
+from edgecnn.values.custom_model import Feeding
 from edgecnn.values.preprocessing import PixelRecipe
 
 SIDE = 32

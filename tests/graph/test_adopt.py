@@ -12,7 +12,7 @@ import torch
 from onnxruntime.quantization import quantize_dynamic
 from torch import nn
 
-from edgecnn.errors.brought import BroughtFileMissing, BroughtModelUnusable, OpsetUnreachable
+from edgecnn.errors.custom_model import BroughtFileMissing, BroughtModelUnusable, OpsetUnreachable
 from edgecnn.errors.export import ExternalDataOutside
 from edgecnn.graph.adopt import adopt, describe_changes
 from edgecnn.graph.checks import onnx_logits

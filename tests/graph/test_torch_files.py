@@ -15,12 +15,12 @@ import onnx
 import pytest
 import torch
 
-from edgecnn.errors.brought import BroughtHoldsObjects, BroughtModelUnusable
-from edgecnn.graph.brought_file import opened, read_file
-from edgecnn.graph.brought_form import form_of
-from edgecnn.graph.brought_trunk import BroughtRequest, make_brought_trunk
+from edgecnn.errors.custom_model import BroughtHoldsObjects, BroughtModelUnusable
+from edgecnn.graph.custom_file import opened, read_file
+from edgecnn.graph.custom_form import form_of
+from edgecnn.graph.custom_trunk import BroughtRequest, make_brought_trunk
 from edgecnn.render.progress import Quiet
-from edgecnn.values.brought import GraphEntry
+from edgecnn.values.custom_model import GraphEntry
 from tests.graph.brought import SIDE, feeding_named, pictures
 from tests.graph.torch_files import Classifier, OfTwo, Twofold, WithSoftmax, exported, scripted, traced
 

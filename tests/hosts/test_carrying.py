@@ -12,15 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.building import station
-from edgecnn.building.bench import BenchRequest
-from edgecnn.building.bundle_bench import BundleBenchRequest, bench_bundle
-from edgecnn.building.request import HostAsked
+from edgecnn.bench.bench import BenchRequest
+from edgecnn.bench.bundle import BundleBenchRequest, bench_bundle
+from edgecnn.bench.facts import BundleBench
+from edgecnn.devices import machine as station
 from edgecnn.errors.preflight import BoardNotReady
 from edgecnn.store.store import Store
-from edgecnn.values.bundle_bench import BundleBench
+from edgecnn.values.board import HostAsked
 from edgecnn.values.recipe import RaceChoice
-from tests.building.bundle.sealed import published
+from tests.bundle.sealed import published
 from tests.hosts.sshd import Loopback, needs_sshd
 from tests.runner.kits import make_kit
 from tests.runner.pythons import environment_with, run_kit

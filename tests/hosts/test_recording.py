@@ -11,7 +11,7 @@ from edgecnn.errors.preflight import RecordingUnusable
 from edgecnn.hosts import recorder
 from edgecnn.hosts.recording import record, record_here, unfold
 from edgecnn.hosts.ssh.link import in_shell
-from tests.building.preflight.recorded import RASPBERRY_PI_5, recorded
+from tests.devices.check.recorded import RASPBERRY_PI_5, recorded
 from tests.runner.trees import tree
 
 

@@ -11,34 +11,32 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from edgecnn.bench.facts import BundleBench
+from edgecnn.comparing.history_facts import MeasuredHistory
+from edgecnn.comparing.side_by_side_facts import SideBySide
+from edgecnn.devices.doctor.facts import DoctorReport
+from edgecnn.planning.settings import RecipeDifference, RecipeSettings
+from edgecnn.results.explanation import Explanation
+from edgecnn.studies.facts import Ensemble, ScaleSearch, TenCrop
+from edgecnn.studies.look_facts import Look
 from edgecnn.values.artifact import Record
 from edgecnn.values.board import BoardCheck
 from edgecnn.values.bundle import BundleManifest, BundleVerification
-from edgecnn.values.bundle_bench import BundleBench
 from edgecnn.values.catalogue import Catalogue
 from edgecnn.values.comparison import Comparison, LatencyBaseline, PinnedBuild
 from edgecnn.values.cost import NetworkCost
 from edgecnn.values.device import Device
 from edgecnn.values.division import DataDivision
-from edgecnn.values.doctor import DoctorReport
-from edgecnn.values.ensemble import Ensemble
-from edgecnn.values.explanation import Explanation
 from edgecnn.values.inspection import DataInspection
 from edgecnn.values.loadgen import LoadGenReport
-from edgecnn.values.look import Look
-from edgecnn.values.measured_history import MeasuredHistory
 from edgecnn.values.predictions import Predictions
 from edgecnn.values.preview import AugmentationPreview
 from edgecnn.values.profile import Profile
-from edgecnn.values.ranking import Ranking
 from edgecnn.values.recipe import Recipe
-from edgecnn.values.recipe_settings import RecipeDifference, RecipeSettings
 from edgecnn.values.report import BuildReport
-from edgecnn.values.scale_search import ScaleSearch
-from edgecnn.values.side_by_side import SideBySide
+from edgecnn.values.residency import Ranking
 from edgecnn.values.synthesis import Provenance
-from edgecnn.values.ten_crop import TenCrop
-from edgecnn.values.transfer import TransferChoice
+from edgecnn.values.training import TransferChoice
 from tests.house.source_tree import ROOT
 
 FOLDER = ROOT / "docs" / "schemas"

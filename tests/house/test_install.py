@@ -84,7 +84,7 @@ def test_the_wheel_holds_every_resource(wheel: Path) -> None:
         for path in (ROOT / folder).glob(pattern)
     }
     expected |= {path.relative_to(ROOT).as_posix() for path in (PACKAGE / "data" / "demo").iterdir() if path.is_file()}
-    expected.add("edgecnn/building/doctor/tiny.onnx")
+    expected.add("edgecnn/devices/doctor/tiny.onnx")
     assert expected - names_in(wheel) == set()
 
 

@@ -127,7 +127,7 @@ def test_command_2_is_what_ci_runs() -> None:
 
 
 def test_the_device_file_that_the_how_to_shows_is_a_device(tmp_path: Path) -> None:
-    from edgecnn.building.devices import load_device_file
+    from edgecnn.devices.files import load_device_file
 
     page = (ROOT / "docs/howto/add-a-device.md").read_text(encoding="utf-8")
     shown = re.search(r"^```toml\n(# board\.toml.*?)^```", page, flags=re.MULTILINE | re.DOTALL)

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from edgecnn.building.doctor.needs import check_needs
 from edgecnn.cli.main import app
+from edgecnn.devices.doctor.examine import check_needs
 from tests.house.environments import required
 from tests.house.source_tree import ROOT
 from tests.images.dockerfile import FILES, argv, files_copied, instructions, only, with_arguments

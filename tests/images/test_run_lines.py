@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.building.builds import place_with_photos
-from tests.building.bundle.sealed import KIT_FOLDER, published
+from tests.bundle.sealed import KIT_FOLDER, published
 from tests.images.chroot import Image, carried_out, debian
 from tests.images.dockerfile import instructions
 

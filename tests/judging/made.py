@@ -6,9 +6,8 @@ from collections.abc import Sequence
 
 from edgecnn.judging.intervals import tango_drop_pp, wilson
 from edgecnn.values.candidate import Candidate, Method, Precision, Runtime
-from edgecnn.values.class_report import ClassFigures, ClassReport
+from edgecnn.values.figures import ClassFigures, ClassReport, Quality
 from edgecnn.values.profile import Environment, Profile, Run
-from edgecnn.values.quality import Quality
 from edgecnn.values.report import Accuracy, CandidateFacts, Latency
 from edgecnn.values.residency import Residency
 from edgecnn.values.verdict import Fidelity, Gate, GateResult, Interval, Verdict

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from edgecnn.errors.gates import LogitsDoNotMatch, LogitsNotFinite
-from edgecnn.judging.accuracy import Answers
-from edgecnn.judging.agreement import agreement
+from edgecnn.judging.accuracy import Answers, agreement
 from edgecnn.judging.field import field_of
 from edgecnn.judging.gates import budget_pp, gates_for, judge
 from edgecnn.judging.reasons import worded

@@ -1,6 +1,6 @@
 from edgecnn.judging.choice import ChoiceRules, choose
 from edgecnn.judging.latency import missing_latency
-from edgecnn.values.surgery import Surgery
+from edgecnn.values.training import Surgery
 from edgecnn.values.verdict import Fidelity
 from tests.judging.made import a_latency, an_accuracy, an_interval, facts
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgecnn.judging.class_regressions import adjusted_p, least_drops, lost_to_show, most_drops, sign_test
+from edgecnn.judging.classes import adjusted_p, least_drops, lost_to_show, most_drops, sign_test
 from edgecnn.judging.intervals import tango_drop_pp
 
 COUNTS = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)), min_size=1, max_size=12)

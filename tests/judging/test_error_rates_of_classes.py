@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from edgecnn.judging.calibration import BINS, calibration_error
-from edgecnn.judging.class_regressions import FAMILY_ALPHA, adjusted_p, least_drops, most_drops
+from edgecnn.judging.classes import FAMILY_ALPHA, adjusted_p, least_drops, most_drops
 from edgecnn.judging.macro_f1 import by_class, macro_f1
+from edgecnn.judging.quality import BINS, calibration_error
 
 DRAWS = 1000
 LUCK = 0.02

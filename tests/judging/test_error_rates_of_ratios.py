@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 
 from edgecnn.judging.intervals import ratio_interval, unpaired_ratio_interval
-from edgecnn.judging.looks import LOOKS, look_confidence
 from edgecnn.judging.ratio import PairedRace, judge_ratio
 from edgecnn.judging.sequential import look
+from edgecnn.judging.stopping import INTERIM_ROUNDS, look_confidence
 from edgecnn.values.verdict import Verdict
 from tests.judging.made import a_gate, a_race
 from tests.judging.test_error_rates_of_latency import TWINS, recordings
 
 BOUND = 1.03
-ROUNDS = LOOKS[-1]
-CONFIDENCE = look_confidence(len(LOOKS))
+ROUNDS = INTERIM_ROUNDS[-1]
+CONFIDENCE = look_confidence(len(INTERIM_ROUNDS))
 
 
 def drawn(one, random, factor):
@@ -33,7 +33,7 @@ def drawn(one, random, factor):
 
 def looked(head, base):
     """The verdict of the sequential rule on numbers alone."""
-    for rounds in LOOKS:
+    for rounds in INTERIM_ROUNDS:
         ratio = ratio_interval(head[:rounds], base[:rounds], CONFIDENCE)
         if ratio.high <= BOUND:
             return Verdict.PASS
@@ -45,7 +45,7 @@ def looked(head, base):
 def whole_way(head, base, of_head, of_base):
     """The same through profiles, their environments and the gate, as a build is judged."""
     races, done, verdict = [], 0, None
-    for rounds in LOOKS:
+    for rounds in INTERIM_ROUNDS:
         part = slice(done, rounds)
         sides = []
         for times, others in ((base, of_base), (head, of_head)):
@@ -54,7 +54,7 @@ def whole_way(head, base, of_head, of_base):
             sides.append(race.model_copy(update={"environment": race.environment.model_copy(update={"observed": observed})}))
         races.append(PairedRace(base=sides[0], head=sides[1]))
         gate = a_gate("latency_ratio", BOUND)
-        seen = look(races, gate, LOOKS, "here")
+        seen = look(races, gate, INTERIM_ROUNDS, "here")
         verdict = judge_ratio(gate, seen.finding, "x").verdict
         if seen.settled:
             break

@@ -3,7 +3,7 @@ import pytest
 from edgecnn.judging.gates import judge, judge_candidate, verdict_of
 from edgecnn.judging.intervals import tango_drop_pp
 from edgecnn.values.artifact import Failed
-from edgecnn.values.class_report import ClassReport
+from edgecnn.values.figures import ClassReport
 from edgecnn.values.verdict import Fidelity, Verdict
 from tests.judging.made import a_class, a_gate, a_latency, a_quality, a_residency, an_accuracy, an_interval, facts
 

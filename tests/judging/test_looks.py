@@ -3,11 +3,11 @@ from itertools import pairwise
 import pytest
 
 from edgecnn.judging.intervals import ratio_interval
-from edgecnn.judging.looks import LOOKS, ROUNDS_MAX, ROUNDS_MIN, look_confidence, looks
+from edgecnn.judging.stopping import INTERIM_ROUNDS, ROUNDS_MAX, ROUNDS_MIN, look_confidence, looks
 
 
 def test_unless_told_the_race_looks_at_itself_three_times():
-    assert looks() == LOOKS == (10, 24, 48)
+    assert looks() == INTERIM_ROUNDS == (10, 24, 48)
 
 
 def test_the_last_look_is_at_the_rounds_that_were_asked_for():

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edgecnn.judging.logits import read_logits
 from edgecnn.judging.macro_f1 import by_class, macro_f1
-from edgecnn.judging.reading import read_logits
 
 metrics = pytest.importorskip("sklearn.metrics")
 

@@ -1,7 +1,7 @@
 import pytest
 
 from edgecnn.errors.base import ExitCode
-from edgecnn.judging.standing import overall, standing
+from edgecnn.judging.gates import overall, standing
 from edgecnn.values.verdict import Verdict
 from tests.judging.made import a_result
 

@@ -5,7 +5,7 @@ import pytest
 
 from edgecnn.judging.intervals import median_interval, ratio_interval
 from edgecnn.judging.latency import latency
-from edgecnn.judging.stopping import LOOKS, confidence_at, half_width, how_it_stopped, rule_of, well_known
+from edgecnn.judging.stopping import INTERIM_RUNS, confidence_at, half_width, how_it_stopped, rule_of, well_known
 from tests.judging.made import a_race, a_run, an_interval
 from tests.judging.test_error_rates_of_latency import recordings
 
@@ -32,26 +32,26 @@ def misses(medians, truth, until):
 
 
 def test_the_looks_are_fixed_before_the_first_run_and_share_the_errors_that_are_allowed():
-    assert (TWO.looks, TWO.half_width) == (LOOKS, 0.02)
-    assert len(LOOKS) * (1 - confidence_at(TWO)) == pytest.approx(0.02)
+    assert (TWO.looks, TWO.half_width) == (INTERIM_RUNS, 0.02)
+    assert len(INTERIM_RUNS) * (1 - confidence_at(TWO)) == pytest.approx(0.02)
     assert confidence_at(None) == 0.98
 
 
 def test_every_look_has_an_interval():
-    assert all(median_interval(list(range(1, look + 1)), confidence_at(TWO)) is not None for look in LOOKS)
-    assert all(ratio_interval(np.arange(2, look + 2), np.ones(look), confidence_at(TWO)) is not None for look in LOOKS)
+    assert all(median_interval(list(range(1, look + 1)), confidence_at(TWO)) is not None for look in INTERIM_RUNS)
+    assert all(ratio_interval(np.arange(2, look + 2), np.ones(look), confidence_at(TWO)) is not None for look in INTERIM_RUNS)
 
 
 @pytest.mark.parametrize("spread", [0.01, 0.02, 0.04])
 def test_the_interval_at_which_it_stopped_holds_the_truth_as_often_as_it_says(spread):
     random, missed, looked = np.random.default_rng(7), 0, []
     for _ in range(RESAMPLES):
-        medians = random.lognormal(0, spread, LOOKS[-1])
+        medians = random.lognormal(0, spread, INTERIM_RUNS[-1])
         looked.append(stopped_at(medians, TWO))
         missed += misses(medians[: looked[-1]], 1, TWO)
     assert missed / RESAMPLES <= 0.02
     if spread == 0.02:
-        assert len(set(looked)) == len(LOOKS), "a case in which the rule stops at every look"
+        assert len(set(looked)) == len(INTERIM_RUNS), "a case in which the rule stops at every look"
 
 
 def test_on_recorded_processes_it_holds_their_median_too():
@@ -60,7 +60,7 @@ def test_on_recorded_processes_it_holds_their_median_too():
         times = one.median_ms[:, 0]
         middle, missed = np.median(times), 0
         for _ in range(RESAMPLES // 4):
-            drawn = random.choice(times, LOOKS[-1])
+            drawn = random.choice(times, INTERIM_RUNS[-1])
             missed += misses(drawn[: stopped_at(drawn, rule_of(0.05))], middle, rule_of(0.05))
         assert missed <= 0.02 * (RESAMPLES // 4)
 
@@ -68,8 +68,8 @@ def test_on_recorded_processes_it_holds_their_median_too():
 def test_looking_without_paying_for_it_would_miss_more_often_than_it_says():
     """Why each look is at 99.6 %: the same rule with the usual interval at every look."""
     naive, paid = 0, 0
-    for medians in np.random.default_rng(9).lognormal(0, 0.03, (RESAMPLES, LOOKS[-1])):
-        intervals = (median_interval(list(medians[:look])) for look in LOOKS)
+    for medians in np.random.default_rng(9).lognormal(0, 0.03, (RESAMPLES, INTERIM_RUNS[-1])):
+        intervals = (median_interval(list(medians[:look])) for look in INTERIM_RUNS)
         found = next((each for each in intervals if (each.high - each.low) / 2 <= 0.02 * each.estimate), None)
         naive += found is not None and not found.low <= 1 <= found.high
         paid += misses(medians[: stopped_at(medians, TWO)], 1, TWO)
@@ -129,7 +129,7 @@ def test_a_regression_just_past_its_bound_passes_at_most_one_time_in_a_hundred_h
     times = recordings()[2].median_ms[:, 0]
     bound = float(np.median(times)) / 1.001
     for _ in range(races):
-        drawn = random.choice(times, LOOKS[-1])
+        drawn = random.choice(times, INTERIM_RUNS[-1])
         found = median_interval(list(drawn[: stopped_at(drawn, rule_of(0.05))]), confidence_at(rule_of(0.05)))
         passed += found.high <= bound
     assert passed <= 0.01 * races

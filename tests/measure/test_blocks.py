@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from edgecnn.judging.stopping import LOOKS, rule_of
+from edgecnn.judging.stopping import INTERIM_RUNS, rule_of
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.race import race
 from edgecnn.measure.race_request import RaceRequest
@@ -22,7 +22,7 @@ def kits(tmp_path: Path) -> tuple[KitRef, ...]:
 
 
 def asked(kits: tuple[KitRef, ...], half_width: float = 0.02, **changes: Any) -> RaceRequest:
-    known = {"kits": kits, "purpose": "report", "rounds": LOOKS[-1], "samples": 50, "max_age_h": 24.0}
+    known = {"kits": kits, "purpose": "report", "rounds": INTERIM_RUNS[-1], "samples": 50, "max_age_h": 24.0}
     return RaceRequest(**{**known, "until": rule_of(half_width), **changes})
 
 
@@ -36,7 +36,7 @@ def rounds_of(host: FakeHost, store: Store, request: RaceRequest) -> set[int]:
 
 
 def test_a_quiet_machine_stops_at_the_first_look(host: FakeHost, store: Store, kits: tuple[KitRef, ...]) -> None:
-    assert rounds_of(host, store, asked(kits)) == {LOOKS[0]}
+    assert rounds_of(host, store, asked(kits)) == {INTERIM_RUNS[0]}
     assert len(host.calls) == 1
 
 
@@ -46,22 +46,22 @@ def test_a_noisy_one_goes_on_to_the_cap_and_says_on_the_way_how_well_it_knows(
     host.sample_ns = noisy
     ear = Ear()
     result = race(asked(kits), lab_at(host, store, ear))
-    assert {len(profile.runs) for profile in result.profiles.values()} == {LOOKS[-1]}
-    assert len(host.calls) == len(LOOKS)
-    assert [note.split(" rounds ")[0] for note in ear.notes] == [f"after {look}" for look in LOOKS[:-1]]
+    assert {len(profile.runs) for profile in result.profiles.values()} == {INTERIM_RUNS[-1]}
+    assert len(host.calls) == len(INTERIM_RUNS)
+    assert [note.split(" rounds ")[0] for note in ear.notes] == [f"after {look}" for look in INTERIM_RUNS[:-1]]
     assert "asked is ± 2 %, so it goes on" in ear.notes[0]
 
 
 def test_it_stops_at_the_first_look_that_is_good_enough(host: FakeHost, store: Store, kits: tuple[KitRef, ...]) -> None:
     host.sample_ns = lambda index: 2000 if index < 2 else 1000
     """One slow run of each kit, which an interval of 10 rounds must hold, and one of 14 need not."""
-    assert rounds_of(host, store, asked(kits)) == {LOOKS[1]}
+    assert rounds_of(host, store, asked(kits)) == {INTERIM_RUNS[1]}
 
 
 def test_the_rounds_of_all_blocks_are_one_race_in_one_order(host: FakeHost, store: Store, kits: tuple[KitRef, ...]) -> None:
     host.sample_ns = noisy
     for profile in race(asked(kits), lab_at(host, store)).profiles.values():
-        assert [run.round for run in profile.runs] == list(range(LOOKS[-1]))
+        assert [run.round for run in profile.runs] == list(range(INTERIM_RUNS[-1]))
         assert profile.until == rule_of(0.02)
 
 
@@ -79,28 +79,28 @@ def test_an_interrupted_race_goes_on_in_the_block_where_it_stopped(
     host: FakeHost, store: Store, kits: tuple[KitRef, ...]
 ) -> None:
     host.sample_ns = noisy
-    host.stop_after = 2 * LOOKS[0] + 3
+    host.stop_after = 2 * INTERIM_RUNS[0] + 3
     with pytest.raises(KeyboardInterrupt):
         race(asked(kits), lab_at(host, store))
     host.stop_after = None
-    assert rounds_of(host, store, asked(kits)) == {LOOKS[-1]}
-    assert len(host.ran) == 2 * LOOKS[-1], "no run twice"
+    assert rounds_of(host, store, asked(kits)) == {INTERIM_RUNS[-1]}
+    assert len(host.ran) == 2 * INTERIM_RUNS[-1], "no run twice"
     assert list(store.root.rglob("run-*.json")) == []
 
 
 def test_an_interrupted_race_of_another_machine_is_not_continued(host: FakeHost, store: Store, kits: tuple[KitRef, ...]) -> None:
     host.sample_ns = noisy
-    host.stop_after = 2 * LOOKS[0] + 3
+    host.stop_after = 2 * INTERIM_RUNS[0] + 3
     with pytest.raises(KeyboardInterrupt):
         race(asked(kits), lab_at(host, store))
     host.stop_after, host.conditions["governor"] = None, "powersave"
     host.ran.clear()
-    assert rounds_of(host, store, asked(kits)) == {LOOKS[-1]}
-    assert len(host.ran) == 2 * LOOKS[-1]
+    assert rounds_of(host, store, asked(kits)) == {INTERIM_RUNS[-1]}
+    assert len(host.ran) == 2 * INTERIM_RUNS[-1]
 
 
 def test_a_kit_that_broke_asks_for_no_more_rounds(host: FakeHost, store: Store, kits: tuple[KitRef, ...]) -> None:
     host.broken[kits[1].digest] = "out of memory"
     result = race(asked(kits), lab_at(host, store))
     assert dict(result.failed) == {kits[1].digest: "out of memory"}
-    assert {len(profile.runs) for profile in result.profiles.values()} == {LOOKS[0]}
+    assert {len(profile.runs) for profile in result.profiles.values()} == {INTERIM_RUNS[0]}

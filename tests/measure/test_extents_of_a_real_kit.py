@@ -8,7 +8,7 @@ import pytest
 
 from edgecnn.hosts.local import LocalHost
 from edgecnn.judging.latency import latency
-from edgecnn.judging.stopping import LOOKS, rule_of
+from edgecnn.judging.stopping import INTERIM_RUNS, rule_of
 from edgecnn.judging.throughput import images_per_s
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
@@ -58,9 +58,9 @@ def test_from_a_file_takes_longer_than_the_network_and_names_the_picture(bench: 
 
 
 def test_a_race_by_its_rule_stops_at_a_look_and_files_a_cold_start(bench: Bench) -> None:
-    profile = bench.raced(until=rule_of(0.5), rounds=LOOKS[-1])
+    profile = bench.raced(until=rule_of(0.5), rounds=INTERIM_RUNS[-1])
     found = latency(profile)
-    assert found.runs in LOOKS and found.stopped is not None
+    assert found.runs in INTERIM_RUNS and found.stopped is not None
     assert found.cold_start_ms is not None and found.load_ms is not None and found.first_ms is not None
     assert found.cold_start_ms.low > found.load_ms.low + found.first_ms.low
     assert found.steady is not None and found.smallest_ratio is not None

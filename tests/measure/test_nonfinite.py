@@ -12,11 +12,11 @@ from onnx import helper, numpy_helper
 
 from edgecnn.building.execute import Execution
 from edgecnn.building.observe import Observer
-from edgecnn.building.plan import plan
 from edgecnn.hosts.local import LocalHost
 from edgecnn.measure.evaluate import PixelSet
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.nonfinite import blamed_layer
+from edgecnn.planning.plan import plan
 from edgecnn.runner.pixels import pixels_sha256
 from edgecnn.store.store import Store
 from tests.building.resolutions import resolved

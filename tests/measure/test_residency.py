@@ -9,14 +9,14 @@ import onnx
 import pytest
 
 from edgecnn.errors.host import RunnerFailed
-from edgecnn.errors.residency import TraceUnreadable
+from edgecnn.errors.measuring import TraceUnreadable
 from edgecnn.graph.macs import mac_table
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.residency import TRACED_SAMPLES, residency
 from edgecnn.runner.items import Item
 from edgecnn.runner.sessions.onnxruntime_cpu import OnnxRuntimeSession
 from edgecnn.store.store import Store
-from edgecnn.values.mac_table import MacTable
+from edgecnn.values.residency import MacTable
 from edgecnn.values.verdict import Fidelity
 from tests.measure.labs import FakeHost, a_kit, lab_at
 from tests.runner.kits import SIDE, network

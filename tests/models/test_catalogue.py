@@ -7,7 +7,7 @@ import pytest
 import torch
 import torchvision
 
-from edgecnn.errors.models import UnknownArch
+from edgecnn.errors.weights import UnknownArch
 from edgecnn.models.catalogue import all_archs, arch_named, pixel_recipe
 from edgecnn.models.networks import build_network, head_of, parameter_count, shipped_parameter_count
 from edgecnn.models.rows.normalization import HALF

@@ -6,14 +6,14 @@ import pytest
 import torch
 
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.models import UnknownArch
-from edgecnn.errors.scaling import (
+from edgecnn.errors.costing import (
     NothingToScale,
     ResolutionUnderStride,
     ScaleContradictsResolution,
     ScaleInvalid,
     ScaleLeavesNoChannel,
 )
+from edgecnn.errors.weights import UnknownArch
 from edgecnn.models.catalogue import all_archs, arch_named
 from edgecnn.models.compound import EFFICIENTNET, RULES, formula, scaled, settled
 from edgecnn.models.families.scaled import blocks_of, scaled_network

@@ -15,7 +15,7 @@ from edgecnn.models.networks import build_network, parameter_count
 from edgecnn.models.parts import SILU, parts_of
 from edgecnn.models.surgery import mean_gates, operated, squeeze_excites
 from edgecnn.training.statistics import take_statistics
-from edgecnn.values.surgery import Surgery
+from edgecnn.values.training import Surgery
 
 NAMES = {Squash: "scaled tanh", nn.SiLU: SILU, nn.Hardswish: "hard-swish", nn.ReLU: "ReLU", nn.ReLU6: "ReLU6"}
 

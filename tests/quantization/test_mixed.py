@@ -19,7 +19,7 @@ from edgecnn.stages.quantize import MixedStage, QuantizeStage
 from edgecnn.values.candidate import Method
 from edgecnn.values.key import Key
 from edgecnn.values.model_file import ModelFile
-from edgecnn.values.ranking import RankedLayer
+from edgecnn.values.residency import RankedLayer
 from tests.graph.trunks import NORMALIZATION, feed_of, pictures, prepared, scratch
 from tests.quantization.made import CANDIDATES, IMAGES, Quiet
 from tests.quantization.planted import PLANTED, planted_trunk

@@ -14,15 +14,14 @@ import pytest
 from onnx import TensorProto, numpy_helper
 
 from edgecnn.backends.tensorrt import UNFUSED
-from edgecnn.building.aware import aware_candidates
 from edgecnn.errors.host import RunnerFailed
+from edgecnn.planning.variants import aware_candidates
 from edgecnn.quantization.executors.onnxruntime_cpu import logits_of
 from edgecnn.runner.pixels import to_feed
 from edgecnn.stages.compile import CompileStage
 from edgecnn.stages.package import PackageStage, runner_digest
 from edgecnn.stages.quantize import QuantizeStage
-from edgecnn.values.mac_table import MacTable
-from edgecnn.values.residency import Residency
+from edgecnn.values.residency import MacTable, Residency
 from tests.data.folders import Heard
 from tests.graph.trunks import scratch
 from tests.quantization.aware_made import COUNTS, PREPROCESSING, pixels, roles, stage

@@ -11,7 +11,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from edgecnn.backends.registry import backend_for
-from edgecnn.building.devices import device_named
+from edgecnn.devices.files import device_named
 from edgecnn.errors.export import OperatorMissing
 from edgecnn.errors.tensorrt import OnnxBeyondReader, OpsetNotLowered, UnsignedQuantization
 from edgecnn.graph.document import opset_of

@@ -6,9 +6,7 @@ import sys
 
 import pytest
 
-from edgecnn.errors.base import ExitCode
-from edgecnn.render.doctor import show_doctor
-from edgecnn.values.doctor import (
+from edgecnn.devices.doctor.facts import (
     Addition,
     DeviceFact,
     DiskFact,
@@ -21,6 +19,8 @@ from edgecnn.values.doctor import (
     State,
     StoreFact,
 )
+from edgecnn.errors.base import ExitCode
+from edgecnn.render.doctor import show_doctor
 from edgecnn.values.profile import Environment
 
 CHEAP = Addition(

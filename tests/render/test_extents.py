@@ -3,9 +3,8 @@ from __future__ import annotations
 from typing import Any
 
 from edgecnn.render.extents import extent_lines
+from edgecnn.values.figures import BatchFigure, SoakWindow, Sustained, Throughput
 from edgecnn.values.report import EndToEnd
-from edgecnn.values.sustained import SoakWindow, Sustained
-from edgecnn.values.throughput import BatchFigure, Throughput
 from edgecnn.values.verdict import Fidelity
 from tests.judging.made import a_latency, an_interval, facts
 

@@ -4,7 +4,7 @@ import pytest
 
 from edgecnn.render import quality
 from edgecnn.render.markdown import report_markdown
-from edgecnn.values.class_report import ClassReport
+from edgecnn.values.figures import ClassReport
 from edgecnn.values.report import CandidateFacts
 from edgecnn.values.verdict import Fidelity
 from tests.judging.made import a_class, a_quality, an_accuracy, facts

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from edgecnn.comparing.side_by_side_facts import BuildChanges
 from edgecnn.render.measured_history import figure_text, rows, series_lines
 from edgecnn.render.plots import ASCII, UNICODE
 from edgecnn.render.side_by_side import WHY_NOT_DIVIDED, change_lines, latency_advice, plot_lines, show_side_by_side
-from edgecnn.values.side_by_side import BuildChanges
 from edgecnn.values.verdict import Fidelity
 from tests.judging.made import an_interval
 from tests.render.page.comparisons import a_point, a_series, some_builds

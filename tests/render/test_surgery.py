@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from edgecnn.building.explain import explain
 from edgecnn.render import figures
 from edgecnn.render.explanation import explanation_lines
 from edgecnn.render.markdown import report_markdown
 from edgecnn.render.page.candidates import candidate_rows
 from edgecnn.render.terminal import show_report
+from edgecnn.results.explain import explain
 from edgecnn.values.report import BuildReport, CandidateFacts
-from edgecnn.values.surgery import Surgery
+from edgecnn.values.training import Surgery
 from tests.render.reports import a_report, a_row
 
 DONE = Surgery(activation="hard-swish", squeeze_excite="remove", epochs=2)

@@ -8,8 +8,8 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from edgecnn.backends import installed
-from edgecnn.errors.outputs import OutputUnwritable
-from edgecnn.errors.packages import MissingPackage
+from edgecnn.errors.building import OutputUnwritable
+from edgecnn.errors.weights import MissingPackage
 from edgecnn.render.tensorboard import Curves
 from edgecnn.store.making import NoteTaker
 from tests.data.folders import Heard

@@ -14,7 +14,7 @@ from edgecnn.render.progress import Quiet
 from edgecnn.serving.limits import Limits
 from edgecnn.serving.running import ToServe, photo_server
 from edgecnn.serving.server import PhotoServer, Place
-from tests.building.bundle.sealed import KIT_FOLDER, copied, published, with_kit
+from tests.bundle.sealed import KIT_FOLDER, copied, published, with_kit
 from tests.runner.kits import rewrite_manifest
 
 HOSTILE = ["<script>window.broken=1</script>", "</script><img src=x onerror=window.broken=2>", "'\"&amp;`${1}", "a\u202eb\nc"]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from tests.building.bundle.sealed import KIT_FOLDER
+from tests.bundle.sealed import KIT_FOLDER
 from tests.render.page.browser import Tab, a_tab
 from tests.serving.conftest import HOSTILE, Serve
 

@@ -14,15 +14,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgecnn.building.bundle.predicting import predict_photos
-from edgecnn.building.bundle.verify import Trust, verify
+from edgecnn.bundle.predicting import predict_photos
+from edgecnn.bundle.verify import Trust, verify
 from edgecnn.errors.bundle import BundleFileChanged
-from edgecnn.errors.serving import AddressUnusable, PortInUse
+from edgecnn.errors.usage import AddressUnusable, PortInUse
 from edgecnn.render.progress import Quiet
 from edgecnn.runner.classifier import Classifier
 from edgecnn.serving.running import ToServe, photo_server
 from edgecnn.serving.server import Place
-from tests.building.bundle.sealed import KIT_FOLDER, copied
+from tests.bundle.sealed import KIT_FOLDER, copied
 from tests.serving.asking import ask, said_to
 from tests.serving.conftest import HOSTILE, Serve
 

@@ -26,7 +26,7 @@ from edgecnn.stages.compile import EngineStage
 from edgecnn.store.store import Store
 from edgecnn.store.wanted import Circumstances
 from edgecnn.values.artifact import Artifact, Cached, Given, Ran
-from edgecnn.values.engine_builder import EngineBuilder
+from edgecnn.values.device import EngineBuilder
 from edgecnn.values.key import digest_of
 from edgecnn.values.residency import Residency
 from tests.building.scenes import NoHost

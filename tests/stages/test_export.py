@@ -11,7 +11,7 @@ from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network
 from edgecnn.stages.export import ExportStage
 from edgecnn.values.key import Key
-from edgecnn.values.mac_table import MacTable
+from edgecnn.values.residency import MacTable
 from tests.graph.trunks import CLASSES, NORMALIZATION, RESOLUTION_PX, feed_of, prepared
 from tests.quantization.made import Quiet
 

@@ -11,7 +11,7 @@ import pytest
 from edgecnn.errors.quantization import AlreadyQuantized, CalibrationSetTooSmall
 from edgecnn.stages.rank import RankStage
 from edgecnn.values.key import Key
-from edgecnn.values.ranking import Ranking
+from edgecnn.values.residency import Ranking
 from tests.graph.trunks import NORMALIZATION, prepared, scratch
 from tests.quantization.made import IMAGES, Quiet, exported, made
 from tests.quantization.planted import PLANTED, planted_trunk

@@ -21,8 +21,8 @@ from edgecnn.models.networks import build_network
 from edgecnn.runner.pixels import to_feed
 from edgecnn.stages.surgery import SurgeryStage
 from edgecnn.training.memory import held_mib
-from edgecnn.values.mac_table import MacTable
-from edgecnn.values.surgery import Surgery
+from edgecnn.values.residency import MacTable
+from edgecnn.values.training import Surgery
 from tests.data.folders import Heard
 from tests.graph.trunks import scratch
 from tests.quantization.aware_made import COUNTS, PREPROCESSING, SMALL, pixels, roles, weights

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from safetensors.torch import save_file
 
-from edgecnn.building.desktop_variants import BESIDE
+from edgecnn.devices.desktop_gpu import BESIDE
 from edgecnn.stages.variant import VariantStage
 from edgecnn.values.candidate import Candidate
 from edgecnn.values.key import Key

@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgecnn.building.costing import cost_of_file, cost_of_network
 from edgecnn.graph.document import load_model
 from edgecnn.graph.macs import mac_table
 from edgecnn.graph.trunk import torch_logits
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import load_trained
 from edgecnn.runner.pixels import to_feed
+from edgecnn.studies.cost import cost_of_file, cost_of_network
 from edgecnn.values.arch import ArchSpec
 from tests.models.smallest import each_with_the_others_slow
 from tests.quantization.made import Quiet

@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from edgecnn.building.recipes import apply_overrides
 from edgecnn.errors.recipes import OverridesInvalid
 from edgecnn.models.defaults import default_augmentation
+from edgecnn.recipes.recipe import apply_overrides
 from edgecnn.training import augment
 from edgecnn.training.augment import Frame, augmented, draw_epoch, normalized
 from edgecnn.training.mixing import Batch, mixed

@@ -12,7 +12,7 @@ from edgecnn.models.catalogue import arch_named
 from edgecnn.models.families.inception import AUXILIARY_MAPS, LargeEnoughAux
 from edgecnn.models.networks import build_network
 from edgecnn.training import finetune, scratch
-from edgecnn.training.answers import answers_of
+from edgecnn.training.distillation import answers_of
 from tests.quantization.made import Quiet
 from tests.training.made import make_given, stage
 

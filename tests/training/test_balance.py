@@ -16,8 +16,8 @@ from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network, load_state
 from edgecnn.training.balance import class_weights, images_shown, label_loss
 from edgecnn.training.validation import ChoosePixels, mean_recall
-from edgecnn.values.balance import Balance
 from edgecnn.values.dataset import DataManifest
+from edgecnn.values.training import Balance
 from tests.data.folders import Heard
 from tests.training.made import LITE, SMALL, Given, fetched, make_given, stage
 

@@ -15,8 +15,8 @@ from edgecnn.models.networks import build_network
 from edgecnn.training import frozen as frozen_module
 from edgecnn.training.beginning import TrainingInputs
 from edgecnn.training.frozen import Work, frozen, in_onnxruntime, in_torch, macs_at
+from edgecnn.training.settings import TransferSettings
 from edgecnn.training.transfer import make_transfer
-from edgecnn.training.transfer_settings import TransferSettings
 from tests.graph.trunks import NORMALIZATION
 from tests.quantization.made import Quiet
 from tests.training.made import LITE, fetched, make_given, stage

@@ -13,8 +13,8 @@ from torch import nn
 from edgecnn.errors.training import BatchTooLarge
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network
-from edgecnn.training.answers import answers_of
-from edgecnn.training.arithmetic import computing_in
+from edgecnn.training.distillation import answers_of
+from edgecnn.training.machine import computing_in
 from edgecnn.training.memory import _beside_mib, _saved_bytes, held_mib, image_mib, within_memory
 from edgecnn.training.scratch import scratch_phase
 from tests.data.folders import Heard

@@ -17,7 +17,7 @@ from edgecnn.training.scratch import scratch_phase
 from edgecnn.training.teacher import OtherInput
 from edgecnn.training.validation import ChoosePixels
 from edgecnn.values.preprocessing import Normalization
-from edgecnn.values.teacher import TeacherTerms
+from edgecnn.values.training import TeacherTerms
 from tests.data.folders import Heard
 from tests.training.made import SMALL, Given, files_of, make_given, stage
 

@@ -15,9 +15,8 @@ from edgecnn.models.catalogue import all_archs, arch_named
 from edgecnn.models.networks import build_network, head_of
 from edgecnn.stages.transfer import TransferStage
 from edgecnn.training.groups import block_groups, freeze_all_but_last
-from edgecnn.training.probe import probe
-from edgecnn.training.transfer_matrix import choose
-from edgecnn.values.transfer import TransferChoice
+from edgecnn.training.transfer import choose, probe
+from edgecnn.values.training import TransferChoice
 from tests.data.folders import Heard
 from tests.training.made import LITE, Given, fetched, files_of, make_given, stage
 

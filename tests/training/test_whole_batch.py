@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.training.part import Part
 from edgecnn.training.team import Team
+from edgecnn.training.whole_batch import Part
 from tests.house.child import child
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from edgecnn.values.candidate import Candidate, Precision, Runtime
-from edgecnn.values.surgery import Surgery
+from edgecnn.values.training import Surgery
 
 PLAIN = Candidate(id="openvino-fp32", runtime=Runtime.OPENVINO, precision=Precision.FP32)
 

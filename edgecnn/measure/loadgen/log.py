@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.loadgen import LoadGenLogUnreadable
+from edgecnn.errors.measuring import LoadGenLogUnreadable
 from edgecnn.values.loadgen import LoadRun, LoadSettings, Scenario
 
 DETAIL = "mlperf_log_detail.txt"

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.errors.own_environment import ConverterFailed
+from edgecnn.errors.devices import ConverterFailed
 from edgecnn.runner.interpreters import own_python
 from edgecnn.values.model_file import ModelFile
 

@@ -15,7 +15,6 @@ from typing import Any
 import altair as alt
 
 import edgecnn
-from edgecnn.building.own_builds import OwnBuild
 from edgecnn.render.catalogue import macs_text, percent
 from edgecnn.render.figures import percent_interval
 from edgecnn.render.page import vega
@@ -24,6 +23,7 @@ from edgecnn.render.page.extent import Extent
 from edgecnn.render.page.figure import Figure, Source, Table
 from edgecnn.render.page.labels import ANCHORS, Spot, legible
 from edgecnn.render.page.marks import MEASURED, Mark
+from edgecnn.results.listing import OwnBuild
 from edgecnn.values.catalogue import ListedArch
 
 TEMPLATE = "catalogue.html.j2"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from edgecnn.comparing.side_by_side_facts import BuildChanges, MachineGroup, SideBySide
 from edgecnn.render import figures
 from edgecnn.render.page.builds import Drawn, Line, by_build
 from edgecnn.render.page.candidates import COLUMNS, Cell, figure_cells
@@ -13,7 +14,6 @@ from edgecnn.render.page.figure import Figure, Source
 from edgecnn.render.page.marks import MEASURED, OF_FIDELITY
 from edgecnn.render.side_by_side import latency_advice, machine_text, one_digit
 from edgecnn.values.report import CandidateFacts
-from edgecnn.values.side_by_side import BuildChanges, MachineGroup, SideBySide
 from edgecnn.values.verdict import Interval
 
 TEMPLATE = "compare.html.j2"

@@ -15,7 +15,6 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from edgecnn.building.page_facts import PageFacts
 from edgecnn.render import desktop
 from edgecnn.render.footprint import size_lines
 from edgecnn.render.knobs import knob_lines
@@ -27,6 +26,7 @@ from edgecnn.render.page.machine import machine, raced_under
 from edgecnn.render.page.marks import MARKS, OF_FIDELITY
 from edgecnn.render.page.sections import figures_of, not_measured
 from edgecnn.render.page.style import tokens
+from edgecnn.results.page_facts import PageFacts
 from edgecnn.values.report import BuildReport
 
 FOLDER = Path(__file__).parent

@@ -12,7 +12,7 @@ from edgecnn.render.page import vega
 from edgecnn.render.page.extent import Extent
 from edgecnn.render.page.labels import Anchor, Spot, placed
 from edgecnn.render.scale_search import MIB
-from edgecnn.values.scale_search import BudgetName, ScalePoint, ScaleSearch
+from edgecnn.studies.facts import BudgetName, ScalePoint, ScaleSearch
 
 HEIGHT_PX = 330
 AROUND = 2.0

@@ -7,13 +7,13 @@ from typing import Any
 
 import altair as alt
 
-from edgecnn.building.page_facts import SHARES, PageFacts, Raced, RunShape
 from edgecnn.judging.latency import RUNS_NEEDED
 from edgecnn.render import figures
 from edgecnn.render.page import vega
 from edgecnn.render.page.figure import Figure, Source, Table
 from edgecnn.render.page.marks import OF_FIDELITY
 from edgecnn.render.timing import noise_said
+from edgecnn.results.page_facts import SHARES, PageFacts, Raced, RunShape
 from edgecnn.values.candidate import Candidate
 
 NAMED = 3

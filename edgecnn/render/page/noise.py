@@ -13,8 +13,8 @@ from edgecnn.render.page.dots import Axis, Dot, Rule, dots_spec
 from edgecnn.render.page.figure import Figure, Source, Table
 from edgecnn.render.page.marks import OF_FIDELITY
 from edgecnn.render.page.reasons import grouped
+from edgecnn.values.figures import Steady
 from edgecnn.values.report import BuildReport, CandidateFacts, Latency
-from edgecnn.values.steady import Steady
 from edgecnn.values.verdict import Interval
 
 ROW_PX = 32

@@ -9,12 +9,12 @@ from typing import Any
 
 import altair as alt
 
+from edgecnn.comparing.history_facts import MeasuredHistory, MeasuredPoint, Series
 from edgecnn.render.measured_history import broken, counted, figure_text, of_text, reads_text, since_text
 from edgecnn.render.page import vega
 from edgecnn.render.page.document import document
 from edgecnn.render.page.figure import Figure, Source, Table
 from edgecnn.render.page.marks import MEASURED, MISSING, OF_FIDELITY
-from edgecnn.values.measured_history import MeasuredHistory, MeasuredPoint, Series
 
 TEMPLATE = "history.html.j2"
 HEIGHT_PX = 230

@@ -17,8 +17,7 @@ from edgecnn.render.page.figure import Figure, Source, Table
 from edgecnn.render.page.labels import shortened
 from edgecnn.render.page.marks import OF_FIDELITY
 from edgecnn.render.page.reasons import grouped
-from edgecnn.values.class_report import ClassFigures
-from edgecnn.values.quality import Quality
+from edgecnn.values.figures import ClassFigures, Quality
 from edgecnn.values.report import Accuracy, BuildReport, CandidateFacts
 from edgecnn.values.verdict import Interval
 

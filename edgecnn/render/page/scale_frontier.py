@@ -14,7 +14,7 @@ from edgecnn.render.page.figure import Figure, Source, Table
 from edgecnn.render.page.frontier_chart import HEIGHT_PX, PANELS, PARAMETERS, Panel, budget_lines, chart_layers, near, scale_text
 from edgecnn.render.page.marks import Mark
 from edgecnn.render.scale_search import MIB, limit_text, search_lines
-from edgecnn.values.scale_search import BudgetName, ScalePoint, ScaleSearch
+from edgecnn.studies.facts import BudgetName, ScalePoint, ScaleSearch
 
 TEMPLATE = "scale.html.j2"
 PICTURE_WIDTH_PX, KEY_LINE_PX = 900, 20

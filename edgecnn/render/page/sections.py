@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from edgecnn.building.page_facts import PageFacts
 from edgecnn.render.page.curves import curves
 from edgecnn.render.page.drops import drops
 from edgecnn.render.page.end_to_end import end_to_end
@@ -21,6 +20,7 @@ from edgecnn.render.page.startup import startup
 from edgecnn.render.page.sustained import sustained
 from edgecnn.render.page.throughput import throughput
 from edgecnn.render.page.tradeoff import tradeoff
+from edgecnn.results.page_facts import PageFacts
 from edgecnn.values.report import BuildReport, CandidateFacts
 
 _ASKED = {

@@ -12,8 +12,8 @@ from edgecnn.render.page import vega
 from edgecnn.render.page.figure import Figure, Source, Table
 from edgecnn.render.page.marks import OF_FIDELITY
 from edgecnn.render.page.reasons import grouped
+from edgecnn.values.figures import SoakWindow, Sustained
 from edgecnn.values.report import BuildReport, CandidateFacts
-from edgecnn.values.sustained import SoakWindow, Sustained
 
 HEIGHT_PX = 220
 _UNKNOWN = "cannot be read here"

@@ -12,8 +12,8 @@ from edgecnn.render.page import vega
 from edgecnn.render.page.figure import Figure, Source, Table
 from edgecnn.render.page.marks import MISSING, OF_FIDELITY
 from edgecnn.render.page.reasons import grouped
+from edgecnn.values.figures import BatchFigure, Throughput
 from edgecnn.values.report import BuildReport, CandidateFacts
-from edgecnn.values.throughput import BatchFigure, Throughput
 from edgecnn.values.verdict import Interval
 
 HEIGHT_PX = 280

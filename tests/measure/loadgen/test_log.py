@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.errors.loadgen import LoadGenLogUnreadable
+from edgecnn.errors.measuring import LoadGenLogUnreadable
 from edgecnn.measure.loadgen.log import DETAIL, read_run
 from edgecnn.values.loadgen import LoadRun, LoadSettings, Scenario
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from edgecnn.errors.host import RunnerFailed
-from edgecnn.errors.packages import MissingPackage
+from edgecnn.errors.weights import MissingPackage
 from edgecnn.measure.loadgen import run as loadgen_run
 from edgecnn.measure.loadgen.run import Bench, measure, run_scenario, search_server
 from edgecnn.measure.loadgen.settings import LoadAsked

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgecnn.values.measured_history import MeasuredHistory, MeasuredPoint, Series
+from edgecnn.comparing.history_facts import MeasuredHistory, MeasuredPoint, Series
+from edgecnn.comparing.side_by_side_facts import (
+    BuildChanges,
+    ComparedBuild,
+    ComparedCandidate,
+    MachineGroup,
+    PairedAccuracy,
+    SideBySide,
+)
 from edgecnn.values.report import CandidateFacts
-from edgecnn.values.side_by_side import BuildChanges, ComparedBuild, ComparedCandidate, MachineGroup, PairedAccuracy, SideBySide
 from edgecnn.values.verdict import Fidelity
 from tests.judging.made import an_interval
 from tests.render.page.pages import HOSTILE, NAMES, a_page

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgecnn.values.scale_search import ScalePoint, ScaleSearch
+from edgecnn.studies.facts import ScalePoint, ScaleSearch
 
 MIB = 1 << 20
 

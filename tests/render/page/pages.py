@@ -13,11 +13,11 @@ from typing import Any
 
 from PIL import Image
 
-from edgecnn.building.latency_shapes import drawn_ms
-from edgecnn.building.page_facts import ClassAnswers, Mistake, Mistakes, PageFacts, Raced, RunShape
 from edgecnn.judging.intervals import median_interval, wilson
+from edgecnn.results.page_facts import ClassAnswers, Mistake, Mistakes, PageFacts, Raced, RunShape
+from edgecnn.results.run_shapes import drawn_ms
 from edgecnn.training.history import BestFacts, EpochFacts, History, PhaseFacts
-from edgecnn.values.class_report import ClassReport
+from edgecnn.values.figures import ClassReport
 from edgecnn.values.profile import Environment
 from edgecnn.values.report import BuildReport, CandidateFacts
 from edgecnn.values.residency import LayerResidency, Residency

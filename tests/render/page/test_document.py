@@ -7,10 +7,10 @@ import re
 import altair as alt
 import pytest
 
-from edgecnn.building.page_facts import PageFacts
 from edgecnn.render.page.document import report_page, tied
 from edgecnn.render.page.inert import script_source
 from edgecnn.render.page.sections import figures_of
+from edgecnn.results.page_facts import PageFacts
 from edgecnn.values.artifact import Failed
 from edgecnn.values.report import BuildReport, Choice
 from edgecnn.values.verdict import Fidelity, Verdict

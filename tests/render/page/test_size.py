@@ -5,10 +5,10 @@ from __future__ import annotations
 import random
 from functools import cache
 
-from edgecnn.building.latency_shapes import drawn_ms
-from edgecnn.building.page_facts import PageFacts, RunShape
 from edgecnn.render.page.document import report_page
-from edgecnn.values.class_report import ClassReport
+from edgecnn.results.page_facts import PageFacts, RunShape
+from edgecnn.results.run_shapes import drawn_ms
+from edgecnn.values.figures import ClassReport
 from edgecnn.values.report import CandidateFacts
 from tests.judging.made import a_class, a_quality
 from tests.render.page.measured import a_soak

@@ -1,0 +1,183 @@
+"""Measures a finished build again, on the machine that is its device: here, or on a board.
+
+It is a build whose every step is there already: the same kits, raced and judged where they run, the same report and bundle
+written anew, and a choice that was provisional is settled. Where the store no longer holds the steps behind the kits, what the
+bundle carries is measured, and the report that lies there stays.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgecnn.bench.judge import JudgeRequest, judge_finished
+from edgecnn.building.build import measured_build, require_made
+from edgecnn.building.engines import with_builder
+from edgecnn.building.publish import Page, check_output
+from edgecnn.devices.check.ready import Wanted, runtimes_of
+from edgecnn.devices.files import parse_target
+from edgecnn.devices.machine import Station, station_of
+from edgecnn.devices.this_machine import attachment_of
+from edgecnn.errors.bench import BenchProcessorDiffers, BenchTargetDiffers
+from edgecnn.errors.building import NothingToJudge
+from edgecnn.planning.extra_runs import Extent
+from edgecnn.planning.plan import Plan, plan
+from edgecnn.planning.request import BuildRequest
+from edgecnn.results.finished import FinishedBuild, finished_build
+from edgecnn.results.folder import BUNDLE
+from edgecnn.store.store import Store
+from edgecnn.values.base import Value
+from edgecnn.values.board import HostAsked
+from edgecnn.values.device import Device, EngineBuilder
+from edgecnn.values.profile import Environment
+from edgecnn.values.recipe import GateChoice
+from edgecnn.values.report import BuildReport
+from edgecnn.values.stage import Progress
+
+
+class BenchRequest(Value):
+    """Which finished build, and where."""
+
+    folder: Path
+    host: HostAsked | None = None
+    """None: this machine."""
+    target: str | None = None
+    """What the user takes the board for; it must be the device that was built for."""
+    gates: GateChoice = GateChoice()
+    anew: bool = False
+    """Whether a stored race may not serve."""
+    meter: Path | None = None
+    until: float | None = None
+    extent: Extent = Extent()
+
+    @property
+    def build(self) -> Path:
+        """The build's folder, where its bundle was named."""
+        inside = self.folder.resolve().name == BUNDLE and not (self.folder / BUNDLE).exists()
+        return self.folder.resolve().parent if inside else self.folder
+
+
+@dataclass(frozen=True)
+class Benched:
+    """What was found, and whether it was written over the report that lies there."""
+
+    report: BuildReport
+    written: bool
+    require_measured: bool
+
+
+def bench(request: BenchRequest, store: Store, tell: Progress, pages: Mapping[str, Page] | None = None) -> Benched:
+    """Measure, judge, and where the store still holds the build, write its report and bundle again.
+
+    Args:
+        request: what is asked.
+        store: where the build's steps and the profiles lie.
+        tell: hears progress.
+        pages: as of ``run_build``.
+
+    Raises:
+        EdgecnnError: the folder is no finished build, the board is another device (where the file leaves that open: has another
+            processor than was built for) or cannot be reached, or a link was lost;
+            the same call goes on where it stopped.
+    """
+    finished = finished_build(request.build)
+    device = finished.resolved.device
+    _require_same_device(request, device)
+    asked = _as_a_build(request, finished)
+    check_output(asked.out, asked.recipe.data.path)
+    what = f"edgecnn bench {shlex.quote(str(request.folder))}"
+    with station_of(request.host, Wanted(device, what, runtimes_of(finished.resolved.candidates)), tell) as station:
+        _require_same_processor(finished, station)
+        planned = _planned(finished, station, tell)
+        try:
+            require_made(planned, store, asked)
+        except NothingToJudge as error:
+            tell.note(f"{error.what}: accuracy is the recorded one, and the report that lies there stays")
+            return _carried_alone(request, station, (store, tell), planned.resolved.device_builder)
+        report = measured_build(planned, station, asked, (store, tell, pages or {}))
+    required = request.gates.require_measured or finished.resolved.recipe.gates.require_measured
+    return Benched(report, written=True, require_measured=required)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _require_same_device(request: BenchRequest, device: Device) -> None:
+    if request.target is None:
+        return
+    asked = parse_target(request.target).device
+    if asked.name != device.name:
+        raise BenchTargetDiffers(folder=request.folder, built_for=device.name, target=request.target)
+
+
+def _require_same_processor(finished: FinishedBuild, station: Station) -> None:
+    """A device file that leaves the processor to the machine recognises every machine; what was built for is in the report.
+
+    Raises:
+        BenchProcessorDiffers: architecture or instructions of the station are others, as far as both are known.
+    """
+    device = finished.resolved.device
+    if device.processor.architecture != "any":
+        return
+    then, now = _processor(finished.report.environment), _processor(station.environment)
+    if any(now[name] != said for name, said in then.items() if said and now[name]):
+        raise BenchProcessorDiffers(
+            folder=finished.folder,
+            device=device.name,
+            built_for=_in_words(then),
+            station=station.board or "this machine",
+            here=_in_words(now),
+        )
+
+
+def _processor(environment: Environment) -> dict[str, str]:
+    found = environment.observed.get("architecture"), environment.conditions.get("isa")
+    return dict(zip(("architecture", "isa"), (each or "" for each in found), strict=True))
+
+
+def _in_words(processor: Mapping[str, str]) -> str:
+    return " with ".join(said for said in processor.values() if said)
+
+
+def _as_a_build(request: BenchRequest, finished: FinishedBuild) -> BuildRequest:
+    """The call that built it, as far as measuring goes."""
+    resolved = finished.resolved
+    stated = request.gates if request.gates != GateChoice() else None
+    return BuildRequest(
+        recipe=resolved.asked,
+        device=resolved.device,
+        device_file=None if resolved.device_file is None else Path(resolved.device_file),
+        out=request.build,
+        stored_race="never" if request.anew else "fresh-enough",
+        only_judge=True,
+        gates=stated,
+        meter=request.meter,
+        until=request.until,
+        extent=request.extent,
+        host=request.host,
+        command=finished.report.build.command,
+    )
+
+
+def _planned(finished: FinishedBuild, station: Station, tell: Progress) -> Plan:
+    """The plan of then, with the machine of now: no key depends on it but those of engines, which are its own."""
+    attachment = attachment_of(finished.resolved.device, station.facts, station.board)
+    return plan(with_builder(finished.resolved.model_copy(update={"attachment": attachment}), station, tell))
+
+
+def _carried_alone(
+    request: BenchRequest, station: Station, given: tuple[Store, Progress], builder: EngineBuilder | None
+) -> Benched:
+    judge = JudgeRequest(
+        folder=request.build,
+        gates=request.gates,
+        allow_stored=not request.anew,
+        meter=request.meter,
+        until=request.until,
+        extent=request.extent,
+        race=True,
+    )
+    judged = judge_finished(judge, station.lab(*given), station.facts, builder)
+    return Benched(judged.report, written=False, require_measured=judged.require_measured)

@@ -1,0 +1,144 @@
+"""Sentences about classes: which were shown to lose, and of which nothing could be shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from edgecnn.building.rows import Scene
+from edgecnn.judging.channel_shift import LEAST_IMAGES, channel_shifts
+from edgecnn.values.candidate import Method
+from edgecnn.values.figures import CalibrationFacts, ChannelShift, ClassFigures, ClassReport
+from edgecnn.values.report import Accuracy, CandidateFacts
+from edgecnn.values.verdict import Fidelity
+
+SENTENCES = 5
+"""Of one candidate: where more classes are lost it is broken altogether, and the rest is told in one."""
+NAMES = 10
+"""In one sentence; report.json has all of them."""
+
+
+def class_notices(rows: Iterable[CandidateFacts]) -> tuple[str, ...]:
+    """One sentence for each class that a candidate was shown to lose on, the largest loss first; then the classes too small."""
+    reports = [(row.candidate.id, row.report, row.report.quality.classes) for row in rows if row.report and row.report.quality]
+    said = [sentence for name, report, classes in reports for sentence in _lost(name, report, classes)]
+    compared = next((classes for _, _, classes in reports if classes.compared), None)
+    return (*said, *_too_small(compared)) if compared is not None else tuple(said)
+
+
+def guess_notices(rows: Iterable[CandidateFacts]) -> tuple[str, ...]:
+    """That the network itself is not shown to be better than naming the commonest class each time, where it is not."""
+    row = next((row for row in rows if row.is_baseline), None)
+    if row is None or row.report is None or row.report.quality is None:
+        return ()
+    commonest = max(row.report.quality.classes.classes, key=lambda each: each.images)
+    share, found = commonest.images / row.report.images, row.report.top1
+    if found.low > share:
+        return ()
+    right = f"{row.candidate.id} is right on {found.estimate:.1%} [{found.low:.1%}, {found.high:.1%}] of report"
+    return (f"NOT SHOWN TO HAVE LEARNED: {right}, and whoever always says {commonest.name!r} on {share:.1%}",)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _lost(candidate: str, report: Accuracy, classes: ClassReport) -> list[str]:
+    shown = classes.shown()
+    where = " (emulated)" if report.fidelity is Fidelity.EMULATED else ""
+    over = f"shown after Holm over {_counted(classes.compared, 'class', 'classes')}"
+    said = [
+        f"{candidate} loses {_points(each)}{where} on class {each.name!r} ({_counted(each.images, 'image', 'images')}), {over}"
+        for each in shown[:SENTENCES]
+    ]
+    if rest := shown[SENTENCES:]:
+        more = _counted(len(rest), "further class", "further classes")
+        said.append(f"{candidate} loses on {more}{where}, {over}: {_names(rest)}")
+    return said
+
+
+def _points(each: ClassFigures) -> str:
+    if each.drop_pp is None:
+        return ""
+    drop = each.drop_pp
+    return f"{drop.estimate:.1f} pp [{drop.low:.1f}, {drop.high:.1f}] at {100 * drop.confidence:.4g} %"
+
+
+def _too_small(classes: ClassReport) -> list[str]:
+    small = classes.too_small()
+    if not small:
+        return []
+    have = f"{_counted(len(small), 'class has', 'classes have')} fewer than {classes.lost_to_show} images in report"
+    return [f"{have}, too few for a loss to be sure to show: {_names(small)}"]
+
+
+def _names(classes: Iterable[ClassFigures]) -> str:
+    names = [repr(each.name) for each in classes]
+    more = f" and {len(names) - NAMES:,} more" if len(names) > NAMES else ""
+    return ", ".join(names[:NAMES]) + more
+
+
+def _counted(count: int, one: str, many: str) -> str:
+    return f"{count:,} {one if count == 1 else many}"
+
+
+CHOOSE_AT_MOST = 2000
+"""Images of ``choose`` that are looked at, evenly spread: more would tell apart only what is too small to matter."""
+_WORDS = {"level": "mean", "contrast": "spread inside an image", "variety": "spread between images"}
+
+
+def calibration_facts(scene: Scene) -> CalibrationFacts | None:
+    """Of the images that were used; None where the build has no INT8 candidate, or did not prepare images."""
+    import numpy as np
+
+    from edgecnn.quantization.calibration import calibration_classes, calibration_pixels
+
+    prepared, resolved = scene.execution.artifacts.get("prepare"), scene.execution.plan.resolved
+    images = resolved.recipe.quantize.images
+    calibrated = any(not each.precision.is_float and each.method is not Method.BROUGHT for each in scene.execution.candidates)
+    if prepared is None or images is None or not calibrated:
+        return None
+    if not (prepared.folder / "calibrate.pixels.npy").is_file():
+        return None
+    if len(np.load(prepared.folder / "calibrate.pixels.npy", mmap_mode="r")) < images:
+        return None  # every INT8 candidate failed of it, and says so
+    choose = np.load(prepared.folder / "choose.pixels.npy", mmap_mode="r")
+    places = np.arange(min(len(choose), CHOOSE_AT_MOST)) * len(choose) // min(len(choose), CHOOSE_AT_MOST)
+    shifts = channel_shifts(calibration_pixels(prepared.folder, images), choose[places])
+    return CalibrationFacts(
+        images=images,
+        classes=calibration_classes(prepared.folder, images),
+        classes_of=len(resolved.data.classes),
+        compared=shifts is not None,
+        shifts=shifts or (),
+    )
+
+
+def calibration_notices(facts: CalibrationFacts | None) -> tuple[str, ...]:
+    """What a reader must know before believing an INT8 candidate; nothing where there is nothing to say."""
+    if facts is None:
+        return ()
+    if facts.images == 1:
+        return ("CALIBRATION ON A SINGLE IMAGE: INT8 ranges fit that image, and others may be clipped; raise quantize.images",)
+    said = []
+    if facts.classes == 1 and facts.classes_of > 1:
+        said.append(
+            f"CALIBRATION ON ONE CLASS of {facts.classes_of}: all {facts.images:,} images are of it, and INT8 ranges fit it; "
+            "raise quantize.images, or data.calibrate_images"
+        )
+    if facts.shifts:
+        said.append(f"CALIBRATION IMAGES DIFFER from those of choose: {_shifts(facts.shifts)}; INT8 ranges may not fit those")
+    elif not facts.compared:
+        said.append(
+            f"INT8 ranges rest on {facts.images} calibration images: with fewer than {LEAST_IMAGES} on either side, their "
+            "channels cannot be held against those of choose"
+        )
+    return tuple(said)
+
+
+def _shifts(shifts: Sequence[ChannelShift]) -> str:
+    """The largest of each statistic, since three channels of a grey picture say the same."""
+    largest = {each.statistic: each for each in sorted(shifts, key=lambda each: abs(each.spreads))}
+    return "; ".join(
+        f"{_WORDS[name]} of {each.channel} {each.calibrate:.0f} against {each.choose:.0f} of 255 "
+        f"({abs(each.spreads):.1f} times how much images differ)"
+        for name, each in largest.items()
+    )

@@ -1,0 +1,188 @@
+"""Sentences of the report that follow from facts: what to know before believing the table, and what did not run."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from edgecnn.building.rows import Scene, history_of, made_images
+from edgecnn.judging.accuracy import NO_LABELS
+from edgecnn.measure.kits import KitRef
+from edgecnn.planning.request import BuildRequest
+from edgecnn.planning.synthesis import synthesis_facts, synthesis_notices
+from edgecnn.values.candidate import Candidate
+from edgecnn.values.custom_model import BroughtModel
+from edgecnn.values.device import Device
+from edgecnn.values.report import Choice
+from edgecnn.values.resolved import Resolved
+from edgecnn.values.training import TeacherFacts
+
+_NO_ACCURACY = (
+    f"NO LABELS: {NO_LABELS}. Agreement with fp32 is no accuracy: fp32 itself may be wrong on any of these images, and "
+    "accuracy can have fallen by no more than the share of other answers"
+)
+ASK_AGAIN = "; --refresh-weights asks the network again"
+
+
+def measure_command(request: BuildRequest, choice: Choice, kits: Mapping[str, KitRef]) -> str | None:
+    """What measures the carried kits on the device and settles the choice, to be typed here."""
+    if choice.state != "provisional" or not any(name in kits for name in choice.carried):
+        return None
+    return bench_command(request.out, request.device)
+
+
+def bench_command(folder: Path, device: Device) -> str:
+    """What measures a finished build on its device, from here; USER@DEVICE is the reader's to fill in."""
+    return f"edgecnn bench {shlex.quote(str(folder))} --host USER@{device.name}"
+
+
+def notices(scene: Scene, *, anew: str = "`edgecnn judge` races anew") -> tuple[str, ...]:
+    """In the order in which a sceptic would ask; ``anew``: how a race of now is had where a stored one served."""
+    resolved = scene.execution.plan.resolved
+    said = []
+    if resolved.weights.fell_back:
+        said.append(f"NOT PRETRAINED: {resolved.weights.why}" + (ASK_AGAIN if resolved.weights.asked else ""))
+    said += [] if resolved.data.labelled else [_NO_ACCURACY]
+    said += _of_the_training(scene)
+    if not scene.attached:
+        known = f"accuracy was computed here, latency on the device is not known{_stand_in(scene)}"
+        said.append(f"{resolved.attachment.why}: {known}")
+    said += _of_engines(scene)
+    stored = {purpose: result for purpose, result in scene.seen.races.items() if result.reused}
+    said += [f"{purpose} race: {_age(result.observed_at)}; {anew}" for purpose, result in stored.items()]
+    if scene.seen.knobs is not None and scene.seen.knobs.reused:
+        said.append(f"knobs race: {_age(scene.seen.knobs.observed_at)}; {anew}")
+    said += _of_the_desktop_gpu(scene)
+    said += scene.lab.warnings
+    said += scene.seen.notes
+    if resolved.data.copies:
+        said.append(f"{len(resolved.data.copies)} copies of other images were left out: {'; '.join(resolved.data.copies[:3])}")
+    if resolved.data.skipped:
+        said.append(f"{len(resolved.data.skipped)} files were skipped: {'; '.join(resolved.data.skipped[:3])}")
+    for name, lacking in resolved.unavailable.items():
+        said.append(f"{name} was not built: {lacking.why}; {lacking.command}")
+    return tuple(said)
+
+
+def _of_engines(scene: Scene) -> list[str]:
+    if any(candidate.needs_engine and not _has_run(candidate, scene) for candidate in scene.execution.candidates):
+        return [
+            "accuracy of engines is emulated on fp32-carrier twins in ONNX Runtime (both hashes are in report.json): "
+            "weights and INT8 steps are the device's, half-precision activations are not"
+        ]
+    return []
+
+
+def _has_run(candidate: Candidate, scene: Scene) -> bool:
+    """Whether the engine itself answered, where the device built it, and no stand-in."""
+    answered = scene.seen.answering.get(candidate.id)
+    return answered is not None and answered.stands_for is None and (candidate.id, "report") in scene.seen.evaluations
+
+
+def _quantized(brought: BroughtModel) -> list[str]:
+    if (form := brought.entry.quantized) is None:
+        return []
+    return [
+        f"QUANTIZED ALREADY: the file came quantized ({form}). It is packaged and measured as it is; what it lost by that is not "
+        "known, since its float network is not in it"
+    ]
+
+
+def _of_the_training(scene: Scene) -> list[str]:
+    resolved = scene.execution.plan.resolved
+    if resolved.brought is not None:
+        return [*_quantized(resolved.brought), f"{resolved.weights.why}; {resolved.brought.why}"]
+    said, balance = [], resolved.recipe.train.balance
+    if resolved.data.origin == "demo":
+        said.append(
+            f"demo: Fashion-MNIST at {resolved.recipe.model.resolution_px} px, {resolved.data.counts['train']:,} training images,"
+            " its accuracy says nothing of ImageNet or of your photographs"
+        )
+    if balance != "none":
+        said.append(f"classes count alike in training (train.balance = {balance!r}), however many images each has")
+    said += synthesis_notices(resolved, synthesis_facts(resolved, made_images(scene)))
+    history = history_of(scene) or {}
+    said += _of_the_teacher(resolved, history)
+    said += _of_what_is_kept(history)
+    if (transfer := history.get("transfer")) is not None:
+        said.append(transfer)
+    rounded = {phase["precision"] for phase in history.get("phases", ()) if "precision" in phase}
+    if rounded:  # auto may have come to the head, which learns in fp32
+        said.append(f"steps of training computed in {', '.join(rounded)}; every candidate was made of the fp32 weights")
+    return said
+
+
+def _of_the_teacher(resolved: Resolved, history: Mapping[str, Any]) -> list[str]:
+    """Who taught, and how good the teacher is where it could be heard; ``history`` is empty where nothing was trained."""
+    teacher = resolved.teacher
+    if teacher is None or not history:
+        return []
+    facts = TeacherFacts.model_validate(history["teacher"])
+    first = f"the build {teacher.named}" if teacher.weights is None else "fine-tuned on these images first"
+    return [
+        f"{facts.arch} ({first}) taught: its answers to the training images were learned in place of labels. Of the images that "
+        f"choose it is right on {facts.choose_top1:.1%}"
+    ]
+
+
+def _of_what_is_kept(history: Mapping[str, Any]) -> list[str]:
+    """Which epoch the weights are of; None was kept where none was asked for."""
+    best = history.get("best")
+    if best is None:
+        return []
+    phases = history["phases"]
+    place = [phase["name"] for phase in phases].index(best["phase"])
+    later = [phase["name"] for phase in phases[place + 1 :] if phase["epochs"]]
+    beaten = f", which no epoch of {' or '.join(later)} was better than" if later else ""
+    kept = f"epoch {best['epoch']} of phase {best['phase']} is kept{beaten}: right on {best['choose_top1']:.1%} of choose"
+    return [f"trained: {kept}; ended: {history['stopped']}"]
+
+
+def _of_the_desktop_gpu(scene: Scene) -> list[str]:
+    played = scene.seen.desktop
+    if played is None:
+        return []
+    if played.failure is not None:
+        return [f"{played.gpu.model} is here but could not play the desktop baseline: {played.failure}"]
+    said = [f"{played.gpu.model} has no figures of {name}: {why}" for name, why in played.failures.items()]
+    said += played.notes
+    if played.race is not None and played.race.reused:
+        said.append(f"baseline race: {_age(played.race.observed_at)}; `edgecnn judge` races anew")
+    return said
+
+
+def unexecuted(scene: Scene) -> tuple[str, ...]:
+    """What ships without having run here."""
+    resolved = scene.execution.plan.resolved
+    needing = [each for each in scene.execution.candidates if each.needs_engine and each.id in scene.seen.kits]
+    engines = [each.id for each in needing if not _has_run(each, scene)]
+    if not engines:
+        return ()
+    names = ", ".join(engines)
+    built = [name for name in engines if f"compile:{name}" in scene.execution.artifacts]
+    lines = [
+        f"{names}: no engine was executed; runner/sessions/tensorrt_gpu.py (deserializing, buffers, enqueue) needs a GPU",
+        f"{names}: the engine that the device will use is built there, by `edgecnn bench` or `python3 -m runner build-engine`",
+    ]
+    if built and resolved.builder:
+        where = f"for the GPUs in build.json, not for {resolved.device.title}"
+        lines.append(f"{', '.join(built)}: parsed and built ahead of time by {resolved.builder} {where}")
+    elif any(each.builder_flags for each in scene.execution.candidates):
+        lines.append(f"{names}: unverified, checked against TensorRT 8.5's documented operators alone; no builder here parses it")
+    else:
+        lines.append(f'{names}: not even parsed here; `pip install "edgecnn[tensorrt-rtx]"` (Linux x86-64) does that')
+    return tuple(lines)
+
+
+def _stand_in(scene: Scene) -> str:
+    """Where this machine runs the same instruction set, there is a target that measures it."""
+    here = scene.lab.environment.observed.get("architecture")
+    return "; --target cpu measures this machine" if here == scene.execution.plan.resolved.device.processor.architecture else ""
+
+
+def _age(observed_at: str) -> str:
+    hours = (datetime.now(UTC) - datetime.fromisoformat(observed_at)).total_seconds() / 3600
+    return f"reused from {observed_at}, {hours:.1f} h old"

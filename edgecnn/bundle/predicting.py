@@ -1,0 +1,131 @@
+"""What a bundle's kit says of photographs, once the bundle was verified.
+
+The code that runs is edgecnn's own runner, never the bundle's; a zip is unpacked for as long as it is used.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from edgecnn.bundle.verify import Verified, unpacked
+from edgecnn.errors.bundle import NoPhotoReadable, NoPhotos
+from edgecnn.errors.comparing import KitNotCarried
+from edgecnn.errors.host import RunnerFailed
+from edgecnn.runner.failure import RunnerError
+from edgecnn.values.bundle import BundleManifest
+from edgecnn.values.predictions import Predictions
+from edgecnn.values.stage import Progress
+
+if TYPE_CHECKING:
+    from edgecnn.runner.classifier import Classifier
+
+
+def predict_photos(found: Verified, photos: Sequence[Path], candidate: str | None, top: int, tell: Progress) -> Predictions:
+    """Open one of a bundle's kits and ask it.
+
+    Args:
+        found: a bundle that was verified; nothing of it was opened before.
+        photos: files, and folders whose files are taken, in the order of their names; hidden ones are left out.
+        candidate: whose kit answers; None: the one that the bundle uses.
+        top: how many labels a photograph.
+        tell: hears progress.
+
+    Raises:
+        KitNotCarried: the bundle has no such kit, or uses none.
+        NoPhotos, NoPhotoReadable: there is nothing to answer.
+        RunnerFailed: the kit does not run here, in the runner's words.
+    """
+    files = tuple(files_of(photos))
+    with opened_classifier(found, candidate) as kit:
+        said = _asked(kit.classifier, files, tell, top)
+    if not said["predictions"]:
+        first = said["unreadable"][0]
+        raise NoPhotoReadable(count=len(files), file=first["file"], because=first["because"])
+    return Predictions(
+        bundle=found.facts.path, name=kit.manifest.name, version=kit.manifest.version, candidate=kit.candidate,
+        kit=kit.manifest.files[f"kits/{kit.candidate}/kit.json"].sha256, **said,
+    )  # fmt: skip
+
+
+class OpenKit(NamedTuple):
+    """A kit of a bundle that stood every check, ready to answer."""
+
+    classifier: Classifier
+    manifest: BundleManifest
+    candidate: str
+
+
+@contextmanager
+def opened_classifier(found: Verified, candidate: str | None) -> Iterator[OpenKit]:
+    """One of a verified bundle's kits, open for as long as it is used.
+
+    Args:
+        found: a bundle that was verified; nothing of it was opened before.
+        candidate: whose kit; None: the one that the bundle uses.
+
+    Raises:
+        KitNotCarried: the bundle has no such kit, or uses none.
+        RunnerFailed: the kit does not run here, in the runner's words.
+    """
+    from edgecnn.runner.classifier import Classifier
+
+    name = candidate or found.contents.chosen
+    if name is None or name not in found.contents.kits:
+        raise KitNotCarried(folder=Path(found.facts.path), candidate=name, carried=found.contents.kits)
+    try:
+        with _as_folder(found) as folder:
+            classifier = Classifier(folder / "kits" / name)
+            try:
+                yield OpenKit(classifier, found.manifest, name)
+            finally:
+                classifier.close()
+    except RunnerError as error:
+        facts = {**error.facts(), "hint": error.hint or _others(found, name)}
+        raise RunnerFailed(**facts) from error
+
+
+def files_of(photos: Sequence[Path]) -> Iterator[Path]:
+    """The files that are meant, a folder's in the order of their names.
+
+    Raises:
+        NoPhotos: a folder holds none.
+    """
+    for path in photos:
+        if not path.is_dir():
+            yield path
+            continue
+        inside = [each for each in sorted(path.rglob("*")) if each.is_file() and not _hidden(each.relative_to(path))]
+        if not inside:
+            raise NoPhotos(folder=path)
+        yield from inside
+
+
+def _hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
+
+
+def _asked(classifier: Classifier, files: Sequence[Path], tell: Progress, top: int) -> dict[str, Any]:
+    from edgecnn.runner.predicting import predict_files
+
+    said = predict_files(classifier, files, top, lambda done: tell.step("predicting", done, len(files), "photographs"))
+    return {**said, "knobs": classifier.knobs}
+
+
+def _others(found: Verified, name: str) -> str | None:
+    """A kit that needs another machine is no reason not to try the bundle here."""
+    others = [each for each in found.contents.kits if each != name]
+    return f"another kit of the bundle: --candidate {others[0]}" if others else None
+
+
+@contextmanager
+def _as_folder(found: Verified) -> Iterator[Path]:
+    """The bundle as a folder, for as long as it is used."""
+    if found.opened.form == "folder":
+        yield found.opened.path
+        return
+    with tempfile.TemporaryDirectory(prefix="edgecnn-bundle-") as name:
+        yield unpacked(found, Path(name))

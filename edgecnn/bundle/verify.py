@@ -1,0 +1,213 @@
+"""Whether a bundle is what was packed, and by whom, found out before anything in it is used.
+
+Until every byte was compared, only ``bundle.json`` and its signature are parsed. Then its files are held against each other: a
+bundle whose hashes are right may still have been made by somebody who wishes no good.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal, NamedTuple
+
+from edgecnn.bundle.contents import Contents, read_contents
+from edgecnn.bundle.manifest import MANIFEST, MANIFEST_BYTES_MAX, SIGNATURE, parse_manifest
+from edgecnn.bundle.opened import TOTAL_BYTES_MAX, Opened, name_fault, open_bundle
+from edgecnn.bundle.reading import copy_compared, read_through
+from edgecnn.bundle.remembered import accept
+from edgecnn.bundle.ssh_keygen import SIGNATURE_BYTES_MAX, signer_of
+from edgecnn.errors.bundle import (
+    BundleEntryRefused,
+    BundleFileChanged,
+    BundleFileExtra,
+    BundleFileMissing,
+    BundleManifestUnreadable,
+    BundleWithoutManifest,
+)
+from edgecnn.errors.signing import SignatureMissing, SignatureRefused, SignersNotNamed
+from edgecnn.results.folder import BUNDLE, CHOICE
+from edgecnn.runner.files import sha256_of
+from edgecnn.values.artifact import FileFact
+from edgecnn.values.bundle import BundleManifest, BundleVerification
+from edgecnn.values.stage import Progress
+
+_MEASURED, _BUILT, _BYTE_CODE = "measured", "build", "__pycache__"
+"""What using a bundle leaves in its folder: runs, engines, byte code."""
+_WARNINGS: Final[Mapping[str, Sequence[str]]] = {
+    "none": ("it is not signed: whoever changed a file could have changed bundle.json too",),
+    "unchecked": ("its signature was not looked at: --allowed-signers FILE says whose is good",),
+    "good": (),
+}
+
+
+@dataclass(frozen=True)
+class Trust:
+    """What is asked of a bundle beside its hashes."""
+
+    made_here: bool = False
+    """Let pass what using a bundle leaves in its folder. Byte code and engines are executed, and nothing vouches for them."""
+    signers: Path | None = None
+    """A file of allowed signers; with one, an unsigned bundle is refused: a signature can be taken away."""
+    identity: str | None = None
+    """Whose signature it must be; None: anybody's in that file."""
+    require_signature: bool = False
+    remember: Path | None = None
+    """Folder of the versions that were accepted on this machine."""
+
+    def __post_init__(self) -> None:
+        """Refuse what asks for a signature without saying whose.
+
+        Raises:
+            SignersNotNamed: naming the option.
+        """
+        asked = {"--require-signature": self.require_signature, "--identity": self.identity, "--remember": self.remember}
+        for option, given in asked.items():
+            if given and self.signers is None:
+                raise SignersNotNamed(option=option)
+
+
+class Verified(NamedTuple):
+    """A bundle that stood every check."""
+
+    opened: Opened
+    manifest: BundleManifest
+    contents: Contents
+    facts: BundleVerification
+
+
+def bundle_at(path: Path) -> Path:
+    """The bundle of a build's folder; any other path is the bundle's own."""
+    try:
+        return path / BUNDLE if not (path / CHOICE).is_file() and (path / BUNDLE / CHOICE).is_file() else path
+    except OSError:  # nothing of it can be looked at, which is said by whoever opens it
+        return path
+
+
+def verify(path: Path, trust: Trust, tell: Progress) -> Verified:
+    """Check a bundle, the structure of its archive first, and its models last.
+
+    Args:
+        path: a build's folder, a bundle's folder, or a zip.
+        trust: what else is asked of it.
+        tell: hears how many bytes were compared.
+
+    Raises:
+        EdgecnnError: one of ``errors.bundle`` or ``errors.signing``, for the first that is not as it should be.
+    """
+    opened = open_bundle(bundle_at(path))
+    content = manifest_bytes(opened)
+    signature, signer = _signature(opened, content, trust)
+    manifest = parse_manifest(content, f"{opened.path}: {MANIFEST}")
+    made_here = _check_names(opened, manifest, trust)
+    _compare(opened, manifest, tell)
+    contents = read_contents(opened, manifest)
+    digest = hashlib.sha256(content).hexdigest()
+    remembered = None if trust.remember is None else accept(opened.path, manifest, digest, trust.remember)
+    facts = BundleVerification(
+        path=str(path), form=opened.form, name=manifest.name, version=manifest.version,
+        sha256=digest, files=len(manifest.files),
+        bytes=sum(fact.bytes for fact in manifest.files.values()), kits=contents.kits, chosen=contents.chosen,
+        signature=signature, signer=signer, made_here=made_here, remembered=remembered,
+        warnings=(*contents.not_looked_into, *_WARNINGS[signature]),
+    )  # fmt: skip
+    return Verified(opened, manifest, contents, facts)
+
+
+def manifest_bytes(opened: Opened) -> bytes:
+    """``bundle.json`` as it lies there.
+
+    Raises:
+        BundleWithoutManifest: it does not.
+        BundleManifestUnreadable: it is too long to be one.
+    """
+    if MANIFEST not in opened.files:
+        raise BundleWithoutManifest(path=opened.path)
+    if opened.files[MANIFEST] > MANIFEST_BYTES_MAX:
+        raise BundleManifestUnreadable(
+            path=f"{opened.path}: {MANIFEST}", because=f"it is longer than {MANIFEST_BYTES_MAX:,} bytes"
+        )
+    with opened.open(MANIFEST) as stream:
+        return stream.read(MANIFEST_BYTES_MAX + 1)
+
+
+def _signature(opened: Opened, content: bytes, trust: Trust) -> tuple[Literal["none", "unchecked", "good"], str | None]:
+    """How far the manifest's bytes are vouched for, and by whom; nothing of them has been parsed yet."""
+    if SIGNATURE not in opened.files:
+        if trust.signers is not None:
+            raise SignatureMissing(path=opened.path)
+        return "none", None
+    if trust.signers is None:
+        return "unchecked", None
+    if opened.files[SIGNATURE] > SIGNATURE_BYTES_MAX:
+        raise SignatureRefused(path=opened.path, because=f"it is longer than {SIGNATURE_BYTES_MAX:,} bytes")
+    with opened.open(SIGNATURE) as stream:
+        signature = stream.read(SIGNATURE_BYTES_MAX)
+    return "good", signer_of(opened.path, content, signature, trust.signers, trust.identity)
+
+
+def _check_names(opened: Opened, manifest: BundleManifest, trust: Trust) -> tuple[str, ...]:
+    """Nothing missing and nothing extra; the extra files that were made here."""
+    for name in manifest.files:
+        if (fault := name_fault(name)) != "":
+            raise BundleEntryRefused(path=opened.path, entry=name, because=fault)
+        if name not in opened.files:
+            raise BundleFileMissing(path=opened.path, file=name)
+    extra = sorted(set(opened.files) - set(manifest.files) - {MANIFEST, SIGNATURE})
+    for name in extra:
+        known = opened.form == "folder" and _comes_of_use(name.split("/"))
+        if not (known and trust.made_here):
+            raise BundleFileExtra(path=opened.path, file=name, made_here=known)
+    return tuple(extra)
+
+
+def _comes_of_use(parts: Sequence[str]) -> bool:
+    built = len(parts) > 3 and (parts[0], parts[2]) == ("kits", _BUILT)
+    return parts[0] == _MEASURED or built or _BYTE_CODE in parts[:-1]
+
+
+def _compare(opened: Opened, manifest: BundleManifest, tell: Progress) -> None:
+    """Sizes first, which cost nothing: what is too long is not read."""
+    total = sum(fact.bytes for fact in manifest.files.values())
+    if total > TOTAL_BYTES_MAX:
+        because = f"its files are {total:,} bytes, more than {TOTAL_BYTES_MAX:,}"
+        raise BundleManifestUnreadable(path=f"{opened.path}: {MANIFEST}", because=because)
+    for name, fact in manifest.files.items():
+        if opened.files[name] != fact.bytes:
+            because = f"{opened.files[name]:,} bytes here, {fact.bytes:,} in {MANIFEST}"
+            raise BundleFileChanged(path=opened.path, file=name, because=because)
+    done = 0
+    for name, fact in manifest.files.items():
+        _compare_one(opened, name, fact)
+        done += fact.bytes
+        tell.step("comparing", done >> 20, total >> 20, "MiB")
+
+
+def _compare_one(opened: Opened, name: str, fact: FileFact) -> None:
+    digest = read_through(opened, name)
+    if digest != fact.sha256:
+        because = f"its SHA-256 is {digest[:12]}…, in {MANIFEST} {fact.sha256[:12]}…"
+        raise BundleFileChanged(path=opened.path, file=name, because=because)
+
+
+def unpacked(found: Verified, place: Path) -> Path:
+    """``place``, into which what is not there yet is written, of a zip and of a folder alike.
+
+    A folder may hold byte code and engines beside what was listed, which would be executed, and may change while it is used.
+
+    Args:
+        found: a bundle that stood every check.
+        place: an existing folder of ours; what an interrupted call left in it is compared, and kept where it is the same.
+
+    Raises:
+        BundleFileChanged, BundleFileMissing, BundleEntryRefused: a file is no longer what was verified.
+    """
+    for file, fact in found.manifest.files.items():
+        target = place / file
+        if target.is_file() and not target.is_symlink() and sha256_of(target) == fact.sha256:
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with target.open("wb") as stream:
+            copy_compared(found.opened, file, fact.sha256, stream.write)
+    return place

@@ -1,0 +1,212 @@
+"""Latency baselines for boards and pinned runners: every run of one kit in a file, with the machine that made them.
+
+They are not the records of ``baselines/``, which say what reference GPUs did with a network: against these, a later build of the
+same machine is judged.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+
+import edgecnn
+from edgecnn.devices.this_machine import contradiction
+from edgecnn.errors.base import system_reason
+from edgecnn.errors.comparing import LatencyBaselineUnreadable, NoRecordedRace
+from edgecnn.errors.measuring import RunsUnusable
+from edgecnn.errors.usage import ResultFileUnwritable
+from edgecnn.judging.energy import energy, missing_energy
+from edgecnn.judging.latency import RUNS_NEEDED, latency
+from edgecnn.measure.run_files import DeviceEnergy, companions_of, energy_of_runs, profile_of_runs
+from edgecnn.results.lineage import reported_race
+from edgecnn.results.shipped import Side, side_of
+from edgecnn.store.store import Store
+from edgecnn.store.whole_file import write_text_atomically
+from edgecnn.values.comparison import LatencyBaseline
+from edgecnn.values.energy import Energy
+from edgecnn.values.key import digest_of
+from edgecnn.values.profile import Profile
+from edgecnn.values.report import Latency
+from edgecnn.values.verdict import Fidelity
+
+_MORE_PROCESSES = (
+    "time more of them: python3 -m runner measure ../.. --rounds 8 --out NEW_FOLDER on the device, or, of a build here, "
+    "the same build command with --set race.rounds=8"
+)
+
+
+def recorded(folder: Path, store: Store, candidate: str | None = None) -> LatencyBaseline:
+    """The baseline that a finished build's last race makes.
+
+    Raises:
+        NoRecordedRace: it was never raced, or the store no longer has the runs.
+        NoBuildToCompare, BundleUnreadable, KitNotCarried: see ``side_of``.
+    """
+    side = side_of(folder, candidate)
+    row, name = side.row, side.kit.candidate.id
+    if row is None or row.latency is None or not row.latency.runs:
+        because = (row.latency.reason if row and row.latency else None) or f"{folder} has no report that this version can read"
+        hint = "runs that the device measured become a baseline with: edgecnn baseline import BUILD RUNS --out FILE"
+        raise NoRecordedRace(candidate=name, because=because, hint=hint)
+    profile = reported_race(store, side.kit.digest, row.latency.observed_at)
+    if profile is None:
+        because = f"the race of {row.latency.observed_at} is not in the store {store.root}"
+        raise NoRecordedRace(candidate=name, because=because, hint="the same build command races again")
+    beside = _Beside(companions=_companions(side, profile, store), energy=_recorded_energy(side, store))
+    return _baseline(side, profile, row.latency.machine, beside)
+
+
+def imported(folder: Path, runs: Path, candidate: str | None = None) -> LatencyBaseline:
+    """The baseline that runs of a device make, measured there by ``python3 -m runner measure`` and copied back.
+
+    Raises:
+        RunsUnusable: see ``runs_of``.
+        NoBuildToCompare, BundleUnreadable, KitNotCarried: see ``side_of``.
+    """
+    side = side_of(folder, candidate)
+    profile = runs_of(side, runs)
+    beside = _Beside(companions=companions_of(runs, side.kit), energy=energy_of_runs(runs, side.kit, profile))
+    return _baseline(side, profile, profile.host, beside)
+
+
+def runs_of(side: Side, folder: Path) -> Profile:
+    """What a device measured of this side's kit, read out of the folder that it was copied back to.
+
+    Raises:
+        RunsUnusable: see ``profile_of_runs``; and where the machine that ran cannot be the device, by what it said of itself.
+    """
+    device = side.device
+    profile = profile_of_runs(folder, side.kit, "an unnamed device" if device is None else device.name)
+    because = None if device is None else contradiction(device, profile.environment.observed)
+    if because is not None:
+        raise RunsUnusable(folder=folder, because=because)
+    return profile
+
+
+def write_baseline(baseline: LatencyBaseline, path: Path) -> None:
+    """Write the file, whole or not at all.
+
+    Raises:
+        ResultFileUnwritable: it cannot be written.
+    """
+    try:
+        write_text_atomically(path, baseline.model_dump_json(indent=1, by_alias=True) + "\n")
+    except OSError as error:
+        raise ResultFileUnwritable(option="--out", path=path, because=system_reason(error)) from error
+
+
+def read_baseline(path: Path) -> LatencyBaseline:
+    """A baseline as it was written.
+
+    Raises:
+        LatencyBaselineUnreadable: it cannot be read, is of another schema, or its content is not what its digest says.
+    """
+    try:
+        content = path.read_bytes()
+        baseline = LatencyBaseline.model_validate_json(content)
+    except OSError as error:
+        raise LatencyBaselineUnreadable(path=path, because=system_reason(error)) from error
+    except ValidationError as error:
+        if _is_pin(content):
+            hint = f"edgecnn judge HEAD --against {shlex.quote(str(path))} races a build against it"
+            because = "it is the record of a pinned build, which holds no runs"
+            raise LatencyBaselineUnreadable(path=path, because=because, hint=hint) from error
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise LatencyBaselineUnreadable(path=path, because=f"{where}: {first['msg']}" if where else first["msg"]) from error
+    if baseline.sha256 != _digest(json.loads(content)):
+        raise LatencyBaselineUnreadable(path=path, because="it was edited: its content is not what its sha256 says")
+    return baseline
+
+
+def _is_pin(content: bytes) -> bool:
+    try:
+        return str(json.loads(content)["schema"]).startswith("edgecnn.pinned-build/")
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return False
+
+
+def as_profile(baseline: LatencyBaseline) -> Profile:
+    """The baseline's runs as a race profile of one kit."""
+    return Profile(
+        what="race",
+        subject=baseline.contender.kit,
+        device=baseline.contender.device or "",
+        host=baseline.machine,
+        environment=baseline.environment,
+        fidelity=Fidelity.MEASURED,
+        observed_at=baseline.observed_at,
+        knobs=baseline.contender.knobs.options,
+        runs=baseline.runs,
+    )
+
+
+def figures_of(baseline: LatencyBaseline) -> Latency:
+    """What its runs say."""
+    return latency(as_profile(baseline), machine=baseline.machine)
+
+
+def energy_figures_of(baseline: LatencyBaseline) -> Energy:
+    """What its energy runs say, or why there are none."""
+    if not baseline.energy_runs:
+        return missing_energy(reason=baseline.energy_absent or "the file holds no energy runs", machine=baseline.machine)
+    profile = as_profile(baseline).model_copy(update={"runs": baseline.energy_runs})
+    return energy(profile, machine=baseline.machine)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+class _Beside(NamedTuple):
+    """What is known of a kit's runs beside their times."""
+
+    companions: int
+    energy: DeviceEnergy
+
+
+def _recorded_energy(side: Side, store: Store) -> DeviceEnergy:
+    found = None if side.row is None else side.row.energy
+    if found is None or not found.runs:
+        return DeviceEnergy((), found.reason if found else "the build measured none")
+    profiles = (entry.profile for entry in store.profiles.of(side.kit.digest, "race") if entry.profile.purpose == "energy")
+    profile = next((each for each in profiles if each.observed_at == found.observed_at), None)
+    absent = f"the runs of {found.observed_at} are not in the store {store.root}"
+    return DeviceEnergy((), absent) if profile is None else DeviceEnergy(profile.runs, None)
+
+
+def _companions(side: Side, profile: Profile, store: Store) -> int:
+    """Kits of the same build that ran in this race beside this one, those included that did not finish."""
+    others = {row.kit for row in side.report.candidates if row.kit} if side.report else set()
+    raced = (store.profiles.of(kit, "race") for kit in others - {side.kit.digest})
+    return sum(any(entry.profile.race == profile.race for entry in stored) for stored in raced)
+
+
+def _baseline(side: Side, profile: Profile, machine: str, beside: _Beside) -> LatencyBaseline:
+    contender = side.contender.model_copy(update={"observed_at": profile.observed_at})
+    if len(profile.runs) < RUNS_NEEDED:
+        timed = "process was" if len(profile.runs) == 1 else "processes were"
+        because = f"{len(profile.runs)} {timed} timed, and an interval needs {RUNS_NEEDED}"
+        raise NoRecordedRace(candidate=contender.candidate.id, because=because, hint=_MORE_PROCESSES)
+    made = LatencyBaseline(
+        version=edgecnn.__version__,
+        contender=contender,
+        machine=machine,
+        environment=profile.environment,
+        observed_at=profile.observed_at,
+        runs=profile.runs,
+        energy_runs=beside.energy.runs,
+        energy_absent=beside.energy.absent,
+        companions=beside.companions,
+        origin=side.origin,
+    )
+    return made.model_copy(update={"sha256": _digest(made.model_dump(mode="json", by_alias=True))})
+
+
+def _digest(written: Mapping[str, Any]) -> str:
+    """Of the document as it stands in the file: a field that only a later version knows makes no file look edited."""
+    return digest_of({name: value for name, value in written.items() if name != "sha256"})

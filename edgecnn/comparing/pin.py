@@ -1,0 +1,264 @@
+"""Pins a finished build in a repository: a small committed record of which kit later commits are raced against.
+
+The record holds no runs, since a hosted runner is another machine tomorrow, and no kit. The kit comes out of the store, which a
+CI job caches, and is taken only where every byte of it is what was pinned.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+
+import edgecnn
+from edgecnn.backends.installed import installed_version
+from edgecnn.comparing.git_file import LARGEST, PREFIX, read_at_revision
+from edgecnn.data.demo import DEMO
+from edgecnn.data.published import is_published
+from edgecnn.errors.base import system_reason
+from edgecnn.errors.comparing import PIN, NoBuildToCompare, PinnedKitMissing, PinUnreadable
+from edgecnn.errors.usage import ResultFileUnwritable
+from edgecnn.measure.kits import KitRef
+from edgecnn.recipes.target import is_path
+from edgecnn.recipes.toml_text import toml_value
+from edgecnn.results.finished import FinishedBuild, finished_build
+from edgecnn.results.lineage import kit_artifact, whole_kit
+from edgecnn.results.shipped import Side, side_of
+from edgecnn.store.store import Store
+from edgecnn.store.whole_file import write_text_atomically
+from edgecnn.values.artifact import ABSENT
+from edgecnn.values.comparison import PinnedBuild
+from edgecnn.values.key import digest_of
+from edgecnn.values.recipe import Recipe
+
+SCHEMA = "edgecnn.pinned-build/1"
+_NAMED = ("schema", "model.arch", "model.onnx", "model.weights", "data.path", "target.device", "target.runtime")
+"""Keys of a recipe that have an option of their own."""
+
+
+def pinned(folder: Path, file: Path) -> PinnedBuild:
+    """The record of a finished build that is to lie at ``file``, from whose folder its paths count.
+
+    Raises:
+        EdgecnnError: the folder is no finished build (see ``finished_build``).
+    """
+    found = finished_build(folder)
+    row, resolved, chosen = found.row, found.resolved, found.row.candidate.id
+    made = PinnedBuild(
+        version=edgecnn.__version__,
+        contender=found.side.contender,
+        evaluated_kit=row.evaluated_kit or found.side.kit.digest,
+        device_attached=found.report.build.device_attached,
+        keys={step: key for step, key in found.keys.items() if ":" not in step or step.endswith(f":{chosen}")},
+        tools={name: version for name, version in resolved.versions.items() if version != ABSENT},
+        recipe=_portable(found, file),
+        origin=found.side.origin,
+        made_at=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+    return made.model_copy(update={"sha256": _digest(made.model_dump(mode="json", by_alias=True))})
+
+
+def write_pin(pin: PinnedBuild, file: Path) -> None:
+    """Write the record, whole or not at all.
+
+    Raises:
+        ResultFileUnwritable: it cannot be written.
+    """
+    try:
+        write_text_atomically(file, pin.model_dump_json(indent=1, by_alias=True) + "\n")
+    except OSError as error:
+        raise ResultFileUnwritable(option="--out", path=file, because=system_reason(error)) from error
+
+
+def read_pin(content: bytes, where: str) -> PinnedBuild:
+    """A record as it was written; ``where`` is how the user named it.
+
+    Raises:
+        PinUnreadable: it is no record, of another schema, or its content is not what its digest says.
+    """
+    try:
+        schema = json.loads(content).get("schema")
+    except (ValueError, AttributeError, RecursionError):
+        raise PinUnreadable(where=where, because="it is no JSON object") from None
+    if isinstance(schema, str) and schema.startswith("edgecnn.latency-baseline/"):
+        hint = f"edgecnn baseline compare HEAD {shlex.quote(where)} holds a build against it"
+        raise PinUnreadable(where=where, because="it is a latency baseline, which holds runs", hint=hint)
+    if schema != SCHEMA:
+        raise PinUnreadable(where=where, because=f"its schema is {schema!r} and not {SCHEMA}")
+    try:
+        pin = PinnedBuild.model_validate_json(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise PinUnreadable(where=where, because=f"{place}: {first['msg']}" if place else first["msg"]) from error
+    if pin.sha256 != _digest(json.loads(content)):
+        raise PinUnreadable(where=where, because="it was edited: its content is not what its sha256 says")
+    return pin
+
+
+class NamedPin(NamedTuple):
+    """A record as it was read."""
+
+    pin: PinnedBuild
+    where: str
+    """How the user named it."""
+    folder: Path
+    """Where it lies, or lay: its paths count from there."""
+
+
+def base_named(text: str | Path) -> Side | NamedPin:
+    """What ``--against`` names: ``git:REVISION:PATH``, a record's file, else the folder of a build or a bundle.
+
+    A folder whose name begins with ``git:`` is written with a ``./`` before it. The store is not looked at.
+
+    Raises:
+        EdgecnnError: as ``read_at_revision``, ``read_pin``, ``side_of``.
+    """
+    where = str(text)
+    if where.startswith(PREFIX):
+        content, folder = read_at_revision(where)
+        return NamedPin(read_pin(content, where), where, folder)
+    path = Path(text)
+    if path.is_file():
+        return NamedPin(read_pin(_content(path), where), where, path.parent)
+    if not path.exists():
+        raise NoBuildToCompare(folder=path, record=True)
+    return side_of(path)
+
+
+def base_of(named: Side | NamedPin, store: Store) -> Side:
+    """The side to race; a pinned kit comes out of the store, whose ``in_use`` the caller holds.
+
+    Raises:
+        PinnedKitMissing: the store does not hold it, unharmed.
+    """
+    return named if isinstance(named, Side) else _found(named, store)
+
+
+def rebuild_command(pin: PinnedBuild, folder: Path) -> str:
+    """What builds the pinned kit again, whatever became of the recipe's file since: every value stands in it.
+
+    Args:
+        pin: the record.
+        folder: where it lies; the command's paths count from the current folder.
+    """
+    recipe = pin.recipe
+    runtime = recipe.target.runtime
+    brought = recipe.model.onnx
+    words = [
+        "edgecnn",
+        "build",
+        *(("--arch", recipe.model.arch) if brought is None else ("--model", _from_here(folder, brought))),
+    ]
+    device = recipe.target.device
+    device = _as_path(_from_here(folder, device)) if is_path(device) else device
+    words += ["--target", device + (f":{runtime.value}" if runtime else "")]
+    if is_published(recipe.data.path):
+        words += ["--data", recipe.data.path]
+    elif recipe.data.path != DEMO:
+        words += ["--data", _from_here(folder, recipe.data.path)]
+    elif brought is not None:
+        words += ["--data", DEMO]
+    named = recipe.model.weights in ("auto", "imagenet", "none")
+    weights = recipe.model.weights if named else _from_here(folder, recipe.model.weights)
+    words += ["--weights", weights] if brought is None else []
+    from_here = {name: _from_here(folder, path) for name, path in recipe.synthesis.stated_folders.items()}
+    recipe = recipe.model_copy(update={"synthesis": recipe.synthesis.model_copy(update=from_here)})
+    words += [word for setting in _settings(recipe) for word in ("--set", setting)]
+    return shlex.join([*words, "--out", "builds/base"])
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _digest(written: Mapping[str, Any]) -> str:
+    """Of the document as it stands in the file: a field that only a later version knows makes no file look edited."""
+    return digest_of({name: value for name, value in written.items() if name != "sha256"})
+
+
+def _portable(found: FinishedBuild, file: Path) -> Recipe:
+    """The resolved recipe with its paths counted from the record's folder, and the weights that were really begun from."""
+    recipe, resolved = found.resolved.recipe, found.resolved
+    data = recipe.data
+    if resolved.data.origin != "demo" and not is_published(data.path):
+        data = data.model_copy(update={"path": _counted(resolved.data.root, file)})
+    answer = resolved.weights
+    weights = "imagenet" if answer.kind != "none" else "none"
+    if answer.kind == "file" and answer.path is not None:
+        weights = _counted(answer.path, file)
+    model = recipe.model.model_copy(update={"weights": weights})
+    if resolved.brought is not None:
+        model = recipe.model.model_copy(update={"onnx": _counted(resolved.brought.path, file)})
+    target = recipe.target
+    if resolved.device_file is not None:
+        target = target.model_copy(update={"device": _as_path(_counted(resolved.device_file, file))})
+    changed = {"data": data, "target": target, "model": model}
+    if (made := resolved.synthesis) is not None:
+        folders = {name: _counted(found.root, file) for name, found in made.found.items()}
+        changed["synthesis"] = recipe.synthesis.model_copy(update=folders)
+    return recipe.model_copy(update=changed)
+
+
+def _counted(path: str, file: Path) -> str:
+    return os.path.relpath(Path(path).resolve(), file.parent.resolve())
+
+
+def _as_path(path: str) -> str:
+    """Written so that a target takes it for a file's path and not for a device's name."""
+    return path if is_path(path) else f"./{path}"
+
+
+def _from_here(folder: Path, path: str) -> str:
+    return os.path.relpath(folder / path)
+
+
+def _settings(recipe: Recipe) -> Iterator[str]:
+    default = dict(_leaves(Recipe().model_dump(mode="json", by_alias=True)))
+    for name, value in _leaves(recipe.model_dump(mode="json", by_alias=True)):
+        if name not in _NAMED and value is not None and value != {} and value != default.get(name):
+            yield f"{name}={toml_value(value)}"
+
+
+def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """By the keys that ``--set`` takes: a list is one value, whatever it holds."""
+    if isinstance(value, Mapping) and value:
+        for name, inner in value.items():
+            yield from _leaves(inner, f"{path}.{name}" if path else name)
+    else:
+        yield path, value
+
+
+def _content(path: Path) -> bytes:
+    try:
+        size = path.stat().st_size
+        if size > LARGEST:
+            raise PinUnreadable(where=str(path), because=f"it has {size:,} bytes, and a record has at most {LARGEST:,}", hint=PIN)
+        return path.read_bytes()
+    except OSError as error:
+        raise PinUnreadable(where=str(path), because=system_reason(error)) from error
+
+
+def _found(named: NamedPin, store: Store) -> Side:
+    pin, where, folder = named
+    digest, candidate = pin.contender.kit, pin.contender.candidate
+    made = whole_kit(store, digest)
+    if made is None:
+        damaged = kit_artifact(store, digest) is not None
+        because = f"the store {store.root} {'holds it damaged' if damaged else 'does not hold it'}"
+        command = rebuild_command(pin, folder)
+        raise PinnedKitMissing(where=where, kit=digest, because=because, command=command, tools=tuple(_other_tools(pin)))
+    kit = KitRef.of(candidate, made).with_knobs(pin.contender.knobs)
+    return Side(folder=made.folder, kit=kit, report=None, plan=None, pin=pin, pinned_by=where, pin_folder=folder)
+
+
+def _other_tools(pin: PinnedBuild) -> Iterator[str]:
+    """Distributions of another version than the one that this environment has: with these, other bytes may come out."""
+    for name, version in pin.tools.items():
+        if (here := installed_version(name)) != version:
+            yield f"{name} {version} (here {here or ABSENT})"

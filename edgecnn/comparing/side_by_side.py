@@ -1,0 +1,280 @@
+"""Holds finished builds side by side: what each report says, and of the store what lets two of them be paired.
+
+Nothing is measured, and times of two builds are never divided: they are of two races, and drift between those would look like a
+difference. ``judge HEAD --against BASE`` races both in the same minutes.
+"""
+
+from __future__ import annotations
+
+import shlex
+import string
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import edgecnn
+from edgecnn.comparing.paired_answers import Unavailable, paired_answers
+from edgecnn.comparing.side_by_side_facts import (
+    BuildChanges,
+    ComparedBuild,
+    ComparedCandidate,
+    MachineGroup,
+    PairedAccuracy,
+    SideBySide,
+)
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.comparing import BuildNamedTwice, NotSoManyBuilds
+from edgecnn.judging.accuracy import accuracy
+from edgecnn.judging.latency import CONDITIONS_OF_THE_MACHINE
+from edgecnn.measure.kits import KitRef
+from edgecnn.results.folder import BUNDLE, REPORT, read_report
+from edgecnn.results.lineage import kit_artifact
+from edgecnn.results.origin import changes, origin_of
+from edgecnn.results.shipped import Side, plan_of
+from edgecnn.store.store import Store
+from edgecnn.values.comparison import Origin
+from edgecnn.values.report import BuildReport, CandidateFacts
+from edgecnn.values.verdict import Fidelity
+
+LABELS = string.ascii_uppercase
+_OF_THE_BUILD = (*CONDITIONS_OF_THE_MACHINE, "python")
+
+
+@dataclass(frozen=True, eq=False)
+class _Given:
+    """One folder, read."""
+
+    label: str
+    folder: Path
+    report: BuildReport
+    plan: Mapping[str, Any] | None
+
+    def facts(self, candidate: str) -> CandidateFacts | None:
+        return next((facts for facts in self.report.candidates if facts.candidate.id == candidate), None)
+
+
+def side_by_side(folders: Sequence[Path], store: Store) -> SideBySide:
+    """Every build's figures by candidate, and what two builds share.
+
+    Args:
+        folders: of finished builds, 2 to 26; the first one is what the others are held against.
+        store: where their kits and answers may still lie; without them the reports stand alone.
+
+    Raises:
+        NotSoManyBuilds, BuildNamedTwice: what was asked is no comparison.
+        NoReport, ReportUnreadable: a folder holds no finished build of this version's schema.
+    """
+    given = _read(folders)
+    names = list(dict.fromkeys(facts.candidate.id for each in given for facts in each.report.candidates))
+    base, others = given[0], given[1:]
+    kits = _Kits(store)
+    return SideBySide(
+        version=edgecnn.__version__,
+        made_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        builds=tuple(_build(each) for each in given),
+        candidates=tuple(
+            ComparedCandidate(candidate=name, facts=tuple(_without_layers(each.facts(name)) for each in given)) for name in names
+        ),
+        paired=tuple(found for head in others for name in names if (found := _paired(name, base, head, kits)) is not None),
+        changed=tuple(_changed(base, head, names, kits) for head in others),
+        machines=tuple(_machines(given)),
+        notices=tuple(_notices(given)),
+        command=shlex.join(["edgecnn", "compare", *map(str, folders)]),
+    )
+
+
+def _read(folders: Sequence[Path]) -> list[_Given]:
+    if not 2 <= len(folders) <= len(LABELS):
+        raise NotSoManyBuilds(given=len(folders), most=len(LABELS))
+    places = [folder.parent if folder.name == REPORT else folder for folder in folders]
+    seen = dict[Path, Path]()
+    for place in places:
+        if place.resolve() in seen:
+            raise BuildNamedTwice(folder=place)
+        seen[place.resolve()] = place
+    return [
+        _Given(label, place, report := read_report(place), plan_of(place, report.keys))
+        for label, place in zip(LABELS, places, strict=False)
+    ]
+
+
+def _build(given: _Given) -> ComparedBuild:
+    report = given.report
+    return ComparedBuild(
+        label=given.label,
+        folder=str(given.folder),
+        version=report.version,
+        made_at=report.made_at,
+        build=report.build,
+        environment=report.environment,
+        choice=report.choice,
+        verdict=report.verdict,
+        notices=report.notices,
+    )
+
+
+def _without_layers(facts: CandidateFacts | None) -> CandidateFacts | None:
+    if facts is None or facts.residency is None:
+        return facts
+    return facts.model_copy(update={"residency": facts.residency.model_copy(update={"layers": ()})})
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+class _Kits:
+    """Kits by digest, looked for once: in the store, else in a build's bundle."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self._found: dict[str, KitRef | None] = {}
+
+    def of(self, given: _Given, candidate: str) -> KitRef | None:
+        facts = given.facts(candidate)
+        if facts is None or facts.kit is None:
+            return None
+        if facts.kit not in self._found:
+            self._found[facts.kit] = self._stored(facts.kit) or _carried(given.folder / BUNDLE / "kits" / candidate, facts.kit)
+        return self._found[facts.kit]
+
+    def _stored(self, digest: str) -> KitRef | None:
+        try:
+            artifact = kit_artifact(self.store, digest)
+        except EdgecnnError:  # without a store the reports stand alone
+            return None
+        return None if artifact is None else _opened(artifact.folder, digest)
+
+
+def _carried(folder: Path, digest: str) -> KitRef | None:
+    return _opened(folder, digest)
+
+
+def _opened(folder: Path, digest: str) -> KitRef | None:
+    try:
+        kit = KitRef.at(folder)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return kit if kit.digest == digest else None
+
+
+def _paired(name: str, base: _Given, head: _Given, kits: _Kits) -> PairedAccuracy | None:
+    """None where one of the two has no such candidate: there is no pair that could be missed."""
+    theirs, ours = base.facts(name), head.facts(name)
+    if theirs is None or ours is None:
+        return None
+    nothing = PairedAccuracy(candidate=name, base=base.label, head=head.label, drop_pp=None)
+    try:
+        found = _difference(name, base, head, kits)
+    except Unavailable as why:
+        return nothing.model_copy(update={"absent": str(why)})
+    except EdgecnnError as error:
+        return nothing.model_copy(update={"absent": error.line()})
+    return nothing.model_copy(update=found)
+
+
+def _difference(name: str, base: _Given, head: _Given, kits: _Kits) -> dict[str, Any]:
+    sides = _side(head, name, kits), _side(base, name, kits)
+    found = paired_answers(*sides, kits.store, names=(head.label, base.label))
+    for each, answers in ((head, found.head), (base, found.base)):
+        facts, alone = each.facts(name), accuracy(answers, found.labels, "report")
+        told = None if facts is None else facts.report
+        if told is None or abs(told.top1.estimate - alone.top1.estimate) > 0.5 / alone.images:
+            raise Unavailable(f"the stored answers of {each.label} are not those that its report is about")
+    measured = accuracy(found.head, found.labels, "report", found.base)
+    emulated = Fidelity.EMULATED in (found.head.fidelity, found.base.fidelity)
+    return {
+        "drop_pp": measured.drop_pp,
+        "lost": measured.lost,
+        "gained": measured.gained,
+        "images": measured.images,
+        "fidelity": Fidelity.EMULATED if emulated else measured.fidelity,
+        "machine": " and ".join(dict.fromkeys((found.base.machine, found.head.machine))),
+    }
+
+
+def _side(given: _Given, name: str, kits: _Kits) -> Side:
+    kit = kits.of(given, name)
+    if kit is None:
+        raise Unavailable(f"the store {kits.store.root} holds no kit of {name} of {given.label}")
+    return Side(folder=given.folder, kit=kit, report=given.report, plan=given.plan)
+
+
+def _changed(base: _Given, head: _Given, names: Sequence[str], kits: _Kits) -> BuildChanges:
+    """Lines that hold for every candidate once, and those of one candidate alone with its name."""
+    by_candidate = {name: found for name in names if (found := _lines(base, head, name, kits)) is not None}
+    unknown = None
+    if base.plan is None or head.plan is None:
+        lacking = " and ".join(each.label for each in (base, head) if each.plan is None)
+        unknown = f"{lacking}: no plan.json of the same build that can be read, so only what the kits themselves say is compared"
+    if not by_candidate:
+        plans = base.plan is not None and head.plan is not None
+        lines = changes(_plan_alone(base), _plan_alone(head)) if plans else ()
+        return BuildChanges(base=base.label, head=head.label, lines=lines, unknown=unknown or "no kit of both is at hand")
+    common = set.intersection(*(set(lines) for lines in by_candidate.values()))
+    first = next(iter(by_candidate.values()))
+    own = [f"[{name}] {line}" for name, lines in by_candidate.items() for line in lines if line not in common]
+    lines = (*(line for line in first if line in common), *own)
+    return BuildChanges(base=base.label, head=head.label, lines=lines, unknown=unknown)
+
+
+def _lines(base: _Given, head: _Given, name: str, kits: _Kits) -> tuple[str, ...] | None:
+    theirs, ours = kits.of(base, name), kits.of(head, name)
+    if theirs is None or ours is None:
+        return None
+    return changes(origin_of(theirs.manifest, base.plan), origin_of(ours.manifest, head.plan))
+
+
+def _plan_alone(given: _Given) -> Origin:
+    return origin_of({}, given.plan)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _machines(given: Sequence[_Given]) -> Iterator[MachineGroup]:
+    """Builds by the conditions of their machine; one whose conditions were not recorded stands alone."""
+    groups = list[tuple[dict[str, str], list[str], str]]()
+    for each in given:
+        timed = next((facts.latency for facts in each.report.candidates if facts.latency and facts.latency.runs), None)
+        if timed is None:
+            continue
+        conditions = each.report.environment.conditions
+        held = {name: conditions[name] for name in _OF_THE_BUILD if name in conditions}
+        same = next((labels for other, labels, _ in groups if held and other == held), None)
+        if same is None:
+            groups.append((held, [each.label], timed.machine))
+        else:
+            same.append(each.label)
+    for place, (held, labels, machine) in enumerate(groups):
+        differs = tuple(_differing(groups[0][0], held)) if place else ()
+        yield MachineGroup(labels=tuple(labels), machine=machine, differs=differs)
+
+
+def _differing(first: Mapping[str, str], other: Mapping[str, str]) -> Iterator[str]:
+    if not first and not other:
+        yield "conditions: nobody recorded them"
+    for name in _OF_THE_BUILD:
+        then, now = first.get(name), other.get(name)
+        if then != now:
+            yield f"{name}: {then or 'unknown'} → {now or 'unknown'}"
+
+
+def _notices(given: Sequence[_Given]) -> Iterator[str]:
+    for what, values in (
+        ("networks", [each.report.build.arch for each in given]),
+        ("devices", [each.report.build.device for each in given]),
+    ):
+        if len(set(values)) > 1:
+            named = ", ".join(f"{each.label} {value}" for each, value in zip(given, values, strict=True))
+            yield f"the builds are of different {what}: {named}"
+    digests: dict[str, list[str]] = {}
+    for each in given:
+        for facts in each.report.candidates:
+            if facts.kit:
+                digests.setdefault(facts.kit, []).append(f"{facts.candidate.id} of {each.label}")
+    for names in digests.values():
+        if len(names) > 1:
+            named = ", ".join(names)
+            yield f"the same kit, byte for byte: {named}; its figures are of one thing, measured more than once or reused"

@@ -1,0 +1,182 @@
+"""Holds a build's present runs against a latency baseline, on the same board or pinned runner.
+
+The runs are of different days, and a machine that drifted between them looks like a kit that changed. So a comparison is refused
+where a condition differs that matters, unless the user says that this one does not; and what either day's machine did besides
+takes a verdict away, never gives one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import edgecnn
+from edgecnn.building.runnable import why_not_runnable
+from edgecnn.comparing.baseline_file import figures_of, read_baseline, runs_of
+from edgecnn.comparing.paired import knob_notices
+from edgecnn.errors.comparing import BaselineElsewhere, UnknownCondition
+from edgecnn.judging.bounds import COMPARED, LATENCY_RATIO, comparison_gates
+from edgecnn.judging.gates import judge, overall
+from edgecnn.judging.latency import disturbed, latency, missing_latency
+from edgecnn.judging.memory import memory, missing_memory
+from edgecnn.judging.noise import OF_A_COMPARISON, OF_A_DEVICE
+from edgecnn.judging.ratio import RatioFinding, judge_ratio, unpaired_finding
+from edgecnn.measure.lab import Lab
+from edgecnn.measure.race import race
+from edgecnn.measure.race_request import RaceRequest
+from edgecnn.measure.run_files import companions_of
+from edgecnn.measure.run_length import long_enough_s
+from edgecnn.results.origin import changes
+from edgecnn.results.shipped import Side, side_of
+from edgecnn.values.base import Value
+from edgecnn.values.comparison import Comparison, LatencyBaseline
+from edgecnn.values.profile import CONDITIONS_THAT_MUST_MATCH, Environment, Profile
+from edgecnn.values.recipe import GateChoice
+from edgecnn.values.report import CandidateFacts
+from edgecnn.values.verdict import Gate, GateResult
+
+ROUNDS = 16
+"""Processes of a present race: nothing is paired, so more are wanted than of two kits in one race."""
+SAMPLES_MIN = 50
+_LONGER = 2.0
+"""So many times the time of a recorded run may a present one take for as many inferences."""
+
+
+class CompareRequest(Value):
+    """Which build against which file."""
+
+    head: Path
+    baseline: Path
+    runs: Path | None = None
+    """Runs that a device measured by itself; None: HEAD is raced here, now."""
+    gates: GateChoice = GateChoice()
+    allow_different: tuple[str, ...] = ()
+    rounds: int = ROUNDS
+    candidate: str | None = None
+    """Of HEAD; None: the chosen one."""
+
+
+def compare(request: CompareRequest, lab: Lab) -> Comparison:
+    """Judge present runs of a build, made in this lab or read back from a device, by a baseline's.
+
+    Raises:
+        BaselineElsewhere: a condition that must match differs, and is not among those that may.
+        UnknownCondition: a condition that may differ is none.
+        LatencyBaselineUnreadable, RunsUnusable, NoBuildToCompare, BundleUnreadable, KitNotCarried: of what was given.
+    """
+    started = time.perf_counter()
+    _refuse_unknown(request.allow_different)
+    baseline, side = read_baseline(request.baseline), side_of(request.head, request.candidate)
+    gates = comparison_gates(request.gates)
+    profile, absent, environment, machine = _present(request, side, baseline, lab)
+    finding = RatioFinding(ratio=None, absent=absent)
+    if profile is not None:
+        _refuse_elsewhere(baseline.environment, profile.environment, request.allow_different)
+        finding = unpaired_finding(profile, baseline.runs, baseline.environment)
+    facts = _facts(side, profile, machine, absent)
+    spelled = OF_A_COMPARISON if request.runs is None else OF_A_DEVICE
+    judged = tuple(_judged(gate, facts, finding, spelled) for gate in gates)
+    return Comparison(
+        version=edgecnn.__version__,
+        made_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        how="unpaired",
+        head=side.contender,
+        base=baseline.contender,
+        machine=machine,
+        environment=environment,
+        rounds=0 if profile is None else len(profile.runs),
+        ratio=finding.ratio,
+        latency=facts.latency or missing_latency(reason=absent or "nothing ran", machine=machine),
+        base_latency=figures_of(baseline),
+        drop_pp=None,
+        drop_absent="a latency baseline holds no answers",
+        verdict=overall(judged),
+        gates=judged,
+        changed=changes(baseline.origin, side.origin),
+        notices=_notices(baseline, request, side),
+        seconds=round(time.perf_counter() - started, 2),
+    )
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _present(
+    request: CompareRequest, side: Side, baseline: LatencyBaseline, lab: Lab
+) -> tuple[Profile | None, str | None, Environment, str]:
+    """Runs of now, or why there are none; the machine's environment and its name."""
+    if request.runs is not None:
+        profile = runs_of(side, request.runs)
+        return profile, None, profile.environment, profile.host
+    here = lab.environment_of(side.kit)
+    _refuse_elsewhere(baseline.environment, here, request.allow_different)  # before any time is spent
+    if (why := why_not_runnable(side.kit, lab)) is not None:
+        return None, why, here, lab.machine
+    samples = max(SAMPLES_MIN, max(len(run.samples_ns) for run in baseline.runs))
+    with lab.store.in_use.held():
+        max_s = max(long_enough_s((side.kit,), lab), _LONGER * max(sum(run.samples_ns) for run in baseline.runs) / 1e9)
+        asked = RaceRequest(
+            kits=(side.kit,), purpose="against", rounds=request.rounds, samples=samples, max_s=max_s, max_age_h=0.0
+        )
+        result = race(asked, lab)
+    ran = result.profiles.get(side.kit.entrant)
+    return ran, result.failed.get(side.kit.entrant), here if ran is None else ran.environment, lab.machine
+
+
+def _refuse_unknown(allowed: Sequence[str]) -> None:
+    for name in allowed:
+        if name not in CONDITIONS_THAT_MUST_MATCH:
+            raise UnknownCondition(name=name, known=CONDITIONS_THAT_MUST_MATCH)
+
+
+def _refuse_elsewhere(then: Environment, now: Environment, allowed: Sequence[str]) -> None:
+    differing = [
+        (name, then.conditions.get(name, "unknown"), now.conditions.get(name, "unknown"))
+        for name in CONDITIONS_THAT_MUST_MATCH
+        if name not in allowed and then.conditions.get(name) != now.conditions.get(name)
+    ]
+    if differing:
+        raise BaselineElsewhere(differing=differing)
+
+
+def _facts(side: Side, profile: Profile | None, machine: str, absent: str | None) -> CandidateFacts:
+    why = absent or "nothing ran"
+    return CandidateFacts(
+        candidate=side.kit.candidate,
+        latency=missing_latency(reason=why, machine=machine) if profile is None else latency(profile, machine=machine),
+        memory=missing_memory(reason=why, machine=machine) if profile is None else memory(profile, machine=machine),
+        size_mib=side.kit.size_mib,
+        kit=side.kit.digest,
+    )
+
+
+def _judged(gate: Gate, facts: CandidateFacts, finding: RatioFinding, spelled: str) -> GateResult:
+    if gate.metric == LATENCY_RATIO:
+        return judge_ratio(gate, finding, facts.candidate.id, spelled)
+    result = judge(gate, facts, spelled)
+    if COMPARED[gate.metric].source == "accuracy":
+        return result.model_copy(update={"reason": "a latency baseline holds no answers: edgecnn judge HEAD --against BASE does"})
+    return result
+
+
+def _notices(baseline: LatencyBaseline, request: CompareRequest, side: Side) -> tuple[str, ...]:
+    said = [f"unpaired: BASE ran on {baseline.observed_at[:10]}; what drifted on the machine since then counts as a difference"]
+    said += knob_notices(("HEAD", side.contender), ("BASE", baseline.contender))
+    if (past := disturbed(baseline.environment)) is not None:
+        said.append(f"when the baseline was recorded, {past}: nothing passes against it")
+    now = 0 if request.runs is None else companions_of(request.runs, side.kit)
+    if baseline.companions not in (None, now):
+        said.append(
+            f"when the baseline was recorded, {_kits(baseline.companions or 0)} ran between its processes, and now "
+            f"{_kits(now, short=True)} did: what one leaves to the next in caches, clocks and heat is not alike"
+        )
+    if request.allow_different:
+        said.append(f"allowed to differ: {', '.join(request.allow_different)}")
+    return tuple(said)
+
+
+def _kits(count: int, *, short: bool = False) -> str:
+    many = "none" if short else "no other kit"
+    return f"{count} other {'kit' if count == 1 else 'kits'}" if count else many

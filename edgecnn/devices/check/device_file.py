@@ -1,0 +1,210 @@
+"""A machine's facts as a device file: what was measured is said to be, what is known from elsewhere keeps its source."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
+
+import edgecnn
+from edgecnn.backends.registry import backend_for
+from edgecnn.backends.wheels import series_for
+from edgecnn.devices.check.board import Seen
+from edgecnn.devices.check.facts import as_local
+from edgecnn.devices.check.findings import stopping
+from edgecnn.devices.check.python import installed
+from edgecnn.devices.files import NAME, device_named, load_devices, own_folder
+from edgecnn.devices.this_machine import matches
+from edgecnn.errors.base import system_reason
+from edgecnn.errors.building import OutputUnwritable
+from edgecnn.errors.preflight import BoardNotReady, DeviceFileThere, DeviceNameBad
+from edgecnn.store.whole_file import write_text_atomically
+from edgecnn.values.board import BoardFacts, Finding
+from edgecnn.values.candidate import Runtime
+from edgecnn.values.device import Accelerator, Device, Match, Memory, Processor, RuntimeFacts
+
+_GENERAL = "cpu"
+"""The shipped device whose facts of runtimes hold for every processor."""
+
+
+def shipped_like(facts: BoardFacts) -> Device | None:
+    """The shipped device that this machine is, if it is one; a processor of any kind is none."""
+    known = as_local(facts)
+    like = (each for each in load_devices().values() if matches(each, known) and each.runtimes and each.role == "target")
+    return next((each for each in like if each.name != _GENERAL), None)
+
+
+def device_of(name: str, facts: BoardFacts, attached: bool, day: str) -> Device:
+    """The device that this machine is.
+
+    Args:
+        name: of the device.
+        facts: of the machine.
+        attached: whether builds run on it.
+        day: on which it was looked at, as 2026-11-21.
+    """
+    like = shipped_like(facts)
+    read = f"read from the machine on {day}: "
+    memory = f", {facts.memory_mib:,} MiB" if facts.memory_mib else ""
+    model = facts.models[0] if facts.models else facts.cpu_model or facts.cpu or facts.architecture
+    return Device(
+        name=name,
+        title=f"{model}{memory} ({facts.system or facts.kernel})",
+        usually_attached=attached,
+        match=_match(facts),
+        processor=Processor(
+            architecture="aarch64" if facts.architecture == "aarch64" else "x86_64",
+            model=facts.cpu_model or facts.cpu or facts.architecture,
+            cores=facts.cores,
+            isa=facts.isa,
+            source=f"{read}/proc/cpuinfo, and the cores that a process may use",
+        ),
+        accelerator=_accelerator(facts, like, read),
+        memory=_memory(facts, like, read),
+        runtimes=_offered(dict(_runtimes(facts, like, read))),
+        notes=tuple(_notes(facts, like, day)),
+    )
+
+
+def device_toml(device: Device) -> str:
+    """The text of the file, which reads back as the same device."""
+    said = device.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
+    runtimes = said.pop("runtimes", {})
+    parts = ("match", "processor", "accelerator", "memory")
+    tables: dict[str, Any] = {"match": {}, **{name: said.pop(name) for name in parts if name in said}}
+    lines = [f"# {device.title}", *_pairs({**said, "usually_attached": device.usually_attached})]
+    tables |= {f"runtimes.{name}": table for name, table in runtimes.items()}
+    for name, table in tables.items():
+        lines += ["", f"[{name}]", *_pairs(table)]
+    return "\n".join(lines) + "\n"
+
+
+def _pairs(table: Mapping[str, Any]) -> Iterator[str]:
+    ordered = sorted(table.items(), key=lambda item: item[0] == "source")
+    return (f"{name} = {_value(value)}" for name, value in ordered)
+
+
+def _value(value: Any) -> str:
+    """TOML's strings, numbers, booleans and lists are JSON's; its inline tables are not."""
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{name} = {_value(each)}" for name, each in value.items()) + " }"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_value, value)) + "]"
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _match(facts: BoardFacts) -> Match:
+    architecture = "aarch64" if facts.architecture == "aarch64" else "x86_64"
+    whole = facts.models[0] if facts.models else facts.cpu_model
+    return Match(architecture=architecture, cpu_vendor=facts.cpu_vendor, model_is=whole, isa=facts.isa)
+
+
+def _accelerator(facts: BoardFacts, like: Device | None, read: str) -> Accelerator | None:
+    if like is not None and like.accelerator is not None:
+        return like.accelerator
+    gpu = facts.gpus[0] if facts.gpus else None
+    if gpu is None or gpu.compute_capability is None:
+        return None
+    capability, memory = gpu.compute_capability, gpu.memory_mib
+    return Accelerator(
+        model=gpu.model, vendor="nvidia", compute_capability=capability, memory_mib=memory, source=f"{read}nvidia-smi"
+    )
+
+
+def _memory(facts: BoardFacts, like: Device | None, read: str) -> Memory | None:
+    if facts.memory_mib is None:
+        return None if like is None else like.memory
+    shared = like.memory.shared if like is not None and like.memory is not None else False
+    return Memory(mib=facts.memory_mib, shared=shared, source=f"{read}/proc/meminfo")
+
+
+def _runtimes(facts: BoardFacts, like: Device | None, read: str) -> Iterator[tuple[Runtime, RuntimeFacts]]:
+    known = device_named(_GENERAL).runtimes if like is None else like.runtimes
+    for runtime, stated in known.items():
+        version = installed(facts, runtime)
+        if runtime is Runtime.TENSORRT and version is not None and version not in SpecifierSet(stated.versions):
+            continue  # precisions and limits are stated of other versions
+        if runtime is Runtime.OPENVINO and version is None and like is None:
+            continue  # nobody asked for it
+        major, minor = facts.python.version[:2]
+        said = f"{read}Python and {runtime.value} {version}" if version is not None else f"{read}Python"
+        python = f">={major}.{minor},<{major}.{minor + 1}"
+        versions = _versions(facts, runtime, version, stated)
+        yield runtime, stated.model_copy(update={"versions": versions, "python": python, "source": f"{said}. {stated.source}"})
+
+
+def _offered(runtimes: Mapping[Runtime, RuntimeFacts]) -> Mapping[Runtime, RuntimeFacts]:
+    """Where the one that is offered is left out, the others are what the board has."""
+    if any(facts.offered for facts in runtimes.values()):
+        return runtimes
+    return {runtime: facts.model_copy(update={"offered": True}) for runtime, facts in runtimes.items()}
+
+
+def _versions(facts: BoardFacts, runtime: Runtime, version: str | None, stated: RuntimeFacts) -> str:
+    """What is installed, to its minor version; else what this Python can have of what kits take."""
+    if version is not None:
+        found = Version(version.partition(".nv")[0])
+        return f">={found.major}.{found.minor},<{found.major}.{found.minor + 1}"
+    series = series_for(runtime, facts.python.version[:2])
+    if series is None or series.newest is None:
+        return stated.versions if runtime is Runtime.TENSORRT else backend_for(runtime).runtime_packages[runtime.value]
+    return f"=={series.newest}"
+
+
+def _notes(facts: BoardFacts, like: Device | None, day: str) -> Iterator[str]:
+    yield f"Written by edgecnn {edgecnn.__version__} devices add on {day}, from what the machine said of itself."
+    yield f"What its runtimes compute in and can read is taken from the shipped device {_GENERAL if like is None else like.name}."
+    if facts.jetpack or facts.l4t:
+        yield f"JetPack {facts.jetpack or 'unknown'}, {facts.l4t or 'release unknown'}."
+    version = installed(facts, Runtime.TENSORRT)
+    stated = None if like is None else like.runtimes.get(Runtime.TENSORRT)
+    if version is not None and (stated is None or version not in SpecifierSet(stated.versions)):
+        yield f"TensorRT {version} is installed and left out: no file states what that version takes on this board."
+
+
+_NO_DEVICE = ("userland-32-bit", "architecture-unknown")
+"""Findings with which nothing can be built for a machine."""
+
+
+def check_name(name: str, force: bool) -> Path:
+    """The file that a device of this name will be, before any machine is asked.
+
+    Raises:
+        DeviceNameBad: it cannot be a device's name.
+        DeviceFileThere: a shipped device answers to it, or, without ``force``, the user has such a file.
+    """
+    if not NAME.fullmatch(name):
+        raise DeviceNameBad(name=name, suggestion=re.sub("[^a-z0-9]+", "-", name.lower()).strip("-") or "my-board")
+    for device in load_devices().values():
+        if name in (device.name, *device.aliases):
+            raise DeviceFileThere(name=name, title=device.title, file=None)
+    path = own_folder() / f"{name}.toml"
+    if path.exists() and not force:
+        raise DeviceFileThere(name=name, title="", file=path)
+    return path
+
+
+def add_device(path: Path, seen: Seen, findings: tuple[Finding, ...]) -> Device:
+    """Write the file of this machine, and return what is in it.
+
+    Raises:
+        BoardNotReady: nothing can be built for its processor or its programs.
+        OutputUnwritable: the folder does not take it.
+    """
+    hopeless = [finding for finding in stopping(findings) if finding.ref in _NO_DEVICE]
+    if hopeless:
+        hints = [finding.remedy for finding in hopeless if finding.remedy is not None]
+        raise BoardNotReady(board=seen.name, whats=[finding.what for finding in hopeless], hints=hints)
+    device = device_of(path.stem, seen.facts, seen.link is None, datetime.now(UTC).date().isoformat())
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_text_atomically(path, device_toml(device))
+    except OSError as error:
+        raise OutputUnwritable(path=path, because=system_reason(error)) from error
+    return device

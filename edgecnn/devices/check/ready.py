@@ -1,0 +1,117 @@
+"""Looks at a board before anything is copied to it, and refuses one on which kits cannot run, with what mends it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from edgecnn.devices.check.board import Seen, board_over, with_packages
+from edgecnn.devices.check.facts import as_local
+from edgecnn.devices.check.findings import findings_on, stopping
+from edgecnn.devices.check.needs import Needs, needs_of
+from edgecnn.devices.check.python import missing_packages
+from edgecnn.devices.files import known_devices
+from edgecnn.devices.this_machine import matches
+from edgecnn.errors.board import BoardIsAnotherDevice
+from edgecnn.errors.preflight import BoardNotReady, RecordingUnusable
+from edgecnn.hosts.carrying import PYTHON as CARRIED
+from edgecnn.hosts.ssh.link import Link
+from edgecnn.values.board import Finding, HostAsked, Weight
+from edgecnn.values.candidate import Candidate, Runtime
+from edgecnn.values.device import Device
+from edgecnn.values.stage import Progress
+
+_CARRIED_AWAY = ("packages-missing", "venv-missing")
+"""Findings that ``--carry-wheels`` mends: its environment is made without pip."""
+_FURNISHED_DISK_MIB = 64
+"""Where every package is there already, what is sent is known to the byte, and is held against the room before it is sent."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a board is to be, and what for."""
+
+    device: Device | None
+    """None: whatever it is."""
+    what: str
+    """Shown to whoever else wants the board meanwhile."""
+    runtimes: frozenset[Runtime] | None = None
+    """Those of the kits; None: every one of the device."""
+
+    @property
+    def needs(self) -> Needs:
+        """What the kits ask of it."""
+        return needs_of(self.device, self.runtimes)
+
+
+def runtimes_of(candidates: Iterable[Candidate]) -> frozenset[Runtime]:
+    """What runs these, and what answers for engines."""
+    found = tuple(candidates)
+    twins = {Runtime.ONNXRUNTIME} if any(each.needs_engine for each in found) else set[Runtime]()
+    return frozenset({each.runtime for each in found} | twins)
+
+
+def fit_board(link: Link, asked: HostAsked, wanted: Wanted) -> Seen:
+    """The board, seen by the Python that its kits will run with; ``furnished`` may still have to bring packages.
+
+    Where no Python was named and the usual one lacks packages, the environment of an earlier ``--carry-wheels`` serves.
+
+    Raises:
+        RecordingUnusable, LinkLost: it cannot be asked.
+        BoardIsAnotherDevice: it is not what was wanted.
+        BoardNotReady: kits cannot run there as it is.
+    """
+    seen = board_over(link, asked.python)
+    facts, device = as_local(seen.facts), wanted.device
+    if device is not None and not matches(device, facts):
+        known = tuple(each.name for each in known_devices().devices if each.facts_only is None and matches(each, facts))
+        raise BoardIsAnotherDevice(board=asked.address, machine=facts.describe(), device=device.title, matching=known)
+    if asked.python is None and missing_packages(seen.facts, wanted.needs):
+        seen = _as_carried(seen, wanted.needs) or seen
+    _require_ready(seen, wanted.needs, put_off=_CARRIED_AWAY if asked.carry_wheels else ())
+    return seen
+
+
+def furnished(seen: Seen, wanted: Wanted, tell: Progress) -> Seen:
+    """The board with the packages that it lacked, for ``--carry-wheels``; call it while the board is held.
+
+    Raises:
+        WheelsNotFound, WheelsNotUnpacked, LinkLost: they could not be brought.
+        BoardNotReady: something else is amiss.
+    """
+    carried = with_packages(seen, wanted.needs, tell)
+    _require_ready(carried, wanted.needs)
+    return carried
+
+
+def warnings_of(seen: Seen, wanted: Wanted) -> tuple[str, ...]:
+    """One sentence for each finding with which kits run, and what is measured is not what the board can do."""
+    return tuple(_sentence(each) for each in _findings(seen, wanted.needs) if each.weight is Weight.DISTORTS)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _findings(seen: Seen, needs: Needs) -> tuple[Finding, ...]:
+    if not missing_packages(seen.facts, needs):
+        needs = needs._replace(disk_mib=_FURNISHED_DISK_MIB)
+    return findings_on(seen.facts, needs)
+
+
+def _as_carried(seen: Seen, needs: Needs) -> Seen | None:
+    try:
+        carried = seen.again(CARRIED)
+    except RecordingUnusable:
+        return None  # nothing was carried there
+    return None if missing_packages(carried.facts, needs) else carried
+
+
+def _require_ready(seen: Seen, needs: Needs, *, put_off: Iterable[str] = ()) -> None:
+    stops = [each for each in stopping(_findings(seen, needs)) if each.ref not in put_off]
+    if stops:
+        hints = [each.remedy for each in stops if each.remedy is not None]
+        raise BoardNotReady(board=seen.name, whats=[each.what for each in stops], hints=hints)
+
+
+def _sentence(finding: Finding) -> str:
+    return finding.what if finding.remedy is None else f"{finding.what} — {finding.remedy}"

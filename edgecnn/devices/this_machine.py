@@ -1,0 +1,152 @@
+"""What this machine says of itself, and whether a device's file describes it."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+
+from edgecnn.values.base import Value
+from edgecnn.values.device import Device, Match, Memory
+from edgecnn.values.resolved import Attachment
+
+ISA_FLAGS = ("avx2", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_int8", "amx_bf16", "asimddp", "asimdhp", "i8mm", "bf16")
+"""The CPU flags, in Linux's spelling, that decide a quantization scheme or whether a precision is really computed in."""
+
+
+class LocalFacts(Value):
+    """What this machine says of itself, as far as devices are told apart and schemes chosen by it."""
+
+    architecture: str
+    """``platform.machine()``: x86_64, aarch64, …"""
+    cpu_vendor: str | None
+    """``vendor_id`` of /proc/cpuinfo (GenuineIntel, AuthenticAMD), or ``CPU implementer`` (0x41) on ARM."""
+    models: tuple[str, ...]
+    """The board's name from its device tree, and the names of NVIDIA GPUs that the driver lists."""
+    isa: tuple[str, ...]
+    """Those of ``ISA_FLAGS`` that every core has."""
+    cores: int
+    """Cores that this process may use."""
+    memory_mib: int | None
+    cpu_model: str | None = None
+    """``model name`` of /proc/cpuinfo, which tells x86 processors apart; it is no board's."""
+
+    def describe(self) -> str:
+        """The machine in a few words, as a sentence may contain them."""
+        processor = " ".join(part for part in (self.cpu_vendor, self.architecture) if part)
+        return ", ".join((f"{processor} with {self.cores} {'core' if self.cores == 1 else 'cores'}", *self.models))
+
+
+def matches(device: Device, facts: LocalFacts) -> bool:
+    """True when a machine with these facts is this device: every field that the device's ``[match]`` states holds."""
+    match = device.match
+    if device.processor.architecture != "any" and match == Match():
+        return False  # a file that does not say how its board is recognised is recognised nowhere
+    models = facts.models if facts.cpu_model is None else (*facts.models, facts.cpu_model)
+    return (
+        (match.architecture is None or match.architecture == facts.architecture)
+        and (match.cpu_vendor is None or match.cpu_vendor == facts.cpu_vendor)
+        and (match.model_contains is None or any(match.model_contains in model for model in models))
+        and (match.model_is is None or match.model_is in models)
+        and set(match.isa) <= set(facts.isa)
+        and not set(match.lacks_isa) & set(facts.isa)
+    )
+
+
+def with_local_facts(device: Device, facts: LocalFacts) -> Device:
+    """The device with what its file leaves to the machine filled in from the machine, and nothing else changed.
+
+    A file leaves it to the machine by ``architecture = "any"``; the ISA flags, cores and memory then come from ``facts``.
+    """
+    if device.processor.architecture != "any" or facts.architecture not in ("x86_64", "aarch64"):
+        return device
+    source = "read from this machine: /proc/cpuinfo, /proc/meminfo"
+    processor = device.processor.model_copy(
+        update={"architecture": facts.architecture, "isa": facts.isa, "cores": facts.cores, "source": source}
+    )
+    memory = Memory(mib=facts.memory_mib, source=source) if facts.memory_mib else device.memory
+    return device.model_copy(update={"processor": processor, "memory": memory})
+
+
+def local_facts(root: Path = Path("/"), *, architecture: str | None = None, cores: int | None = None) -> LocalFacts:
+    """Read this machine's facts, or another's whose files lie in ``root``; what cannot be read there is absent, never guessed.
+
+    Args:
+        root: where ``proc`` lies.
+        architecture: as ``uname -m`` names it; None: this machine's.
+        cores: that a process may use; None: here.
+    """
+    described = _cores_of(_text(root / "proc/cpuinfo"))
+    flags = [set((core.get("flags") or core.get("Features") or "").split()) for core in described]
+    common = set.intersection(*flags) if flags else set()
+    first = described[0] if described else {}
+    return LocalFacts(
+        architecture=architecture or platform.machine(),
+        cpu_vendor=first.get("vendor_id") or first.get("CPU implementer"),
+        models=_models(root),
+        isa=tuple(flag for flag in ISA_FLAGS if flag in common),
+        cores=cores or _cores_here(),
+        memory_mib=_memory_mib(_text(root / "proc/meminfo")),
+        cpu_model=first.get("model name"),
+    )
+
+
+def _cores_here() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _cores_of(cpuinfo: str) -> list[dict[str, str]]:
+    """One table a core; blocks without flags (ARM's trailing board lines) are no cores."""
+    blocks = [
+        {name.strip(): value.strip() for name, colon, value in (line.partition(":") for line in block.splitlines()) if colon}
+        for block in cpuinfo.split("\n\n")
+    ]
+    return [block for block in blocks if "flags" in block or "Features" in block]
+
+
+def _models(root: Path) -> tuple[str, ...]:
+    board = _text(root / "proc/device-tree/model").rstrip("\0").strip()
+    gpus = []
+    for information in sorted((root / "proc/driver/nvidia/gpus").glob("*/information")):
+        gpus += [line.partition(":")[2].strip() for line in _text(information).splitlines() if line.startswith("Model:")]
+    return (*([board] if board else []), *gpus)
+
+
+def _memory_mib(meminfo: str) -> int | None:
+    found = (int(line.split()[1]) // 1024 for line in meminfo.splitlines() if line.startswith("MemTotal:"))
+    return next(found, None)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:  # absent on this kind of machine, which is itself the fact
+        return ""
+
+
+def attachment_of(device: Device, facts: LocalFacts, board: str | None = None) -> Attachment:
+    """Whether a machine with these facts, this one or a board, is the device."""
+    attached = matches(device, facts)
+    here = f"{board or 'this machine'} is {facts.describe()}"
+    return Attachment(attached=attached, why=f"{here}, which {'is' if attached else 'is not'} {device.title}")
+
+
+def contradiction(device: Device, observed: Mapping[str, str]) -> str | None:
+    """What rules out that a machine with these observations is the device, or None.
+
+    Args:
+        device: as its file states it.
+        observed: of a run's environment: ``architecture``, ``cpu_vendor``, ``model`` and ``gpu``, as far as they were read.
+    """
+    ran_on, wanted = observed.get("architecture"), device.processor.architecture
+    if wanted != "any" and ran_on not in (None, wanted):
+        return f"they were made on {ran_on}, and {device.name} is {wanted}"
+    vendor = observed.get("cpu_vendor")
+    if device.match.cpu_vendor is not None and vendor not in (None, device.match.cpu_vendor):
+        return f"they were made on a processor of {vendor}, and {device.name} has one of {device.match.cpu_vendor}"
+    models = [observed[name] for name in ("model", "gpu") if name in observed]
+    named = device.match.model_contains
+    if named is not None and models and not any(named in model for model in models):
+        return f"they were made on {', '.join(models)}, and {device.name} calls itself {named}"
+    return None

@@ -1,0 +1,304 @@
+"""Failures of a model that a user brings as a file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from edgecnn.errors.base import EdgecnnError
+
+ANEW = "export it anew with opset 20 and a dynamic batch"
+PREPROCESSING = "state it, as in --set preprocessing.like=imagenet"
+
+
+class BroughtFileMissing(EdgecnnError):
+    """Raised when ``--model`` names nothing that can be read."""
+
+    ref = "onnx-file-missing"
+
+    def __init__(self, *, path: Path, because: str) -> None:
+        super().__init__(what=f"the model file {path} cannot be read", because=because)
+
+
+class BroughtModelUnusable(EdgecnnError):
+    """Raised when a file is no image classifier that this pipeline can take."""
+
+    ref = "onnx-model-unusable"
+
+    def __init__(self, *, path: Path, because: str, hint: str | None = None) -> None:
+        super().__init__(what=f"{path} cannot be built from", because=because, hint=hint)
+
+
+class BroughtHoldsObjects(EdgecnnError):
+    """Raised when a file is no network that can be read safely: tensors alone, or more than operators on tensors."""
+
+    ref = "model-holds-objects"
+
+    def __init__(self, *, path: Path, found: str) -> None:
+        super().__init__(
+            what=f"{path} is refused",
+            because=f"it holds {found}, and what is read is a network alone, nothing that Python unpickles or runs",
+            hint="of a network of the list save torch.save(model.state_dict(), FILE) and give --arch NAME --weights FILE "
+            "--keep-head; of any other torch.export.save(torch.export.export(model.eval(), (example,)), FILE)",
+        )
+
+
+class BroughtModelChanged(EdgecnnError):
+    """Raised when the file has other bytes than were planned with."""
+
+    ref = "onnx-model-changed"
+
+    def __init__(self, *, path: Path) -> None:
+        super().__init__(what=f"{path} changed while it was built from", hint="run the same command again")
+
+
+class TrunkDisagrees(EdgecnnError):
+    """Raised when the trunk made of a brought model answers real images otherwise than the model."""
+
+    ref = "trunk-disagrees"
+
+    def __init__(self, *, path: Path, change: str, max_abs_diff: float, allowed: float, images: int) -> None:
+        super().__init__(
+            what=f"{path} cannot be built from",
+            because=f"{change}, it differs by {max_abs_diff:.3g} in an answer to {images} images, {allowed:.3g} is allowed",
+            hint=ANEW,
+        )
+
+
+class OpsetUnreachable(EdgecnnError):
+    """Raised when a model's operators cannot be had in an opset that the runtimes here read."""
+
+    ref = "opset-unreachable"
+
+    def __init__(self, *, path: Path, opset: int, wanted: int, because: str) -> None:
+        super().__init__(
+            what=f"{path} has ONNX opset {opset}, and cannot be brought to {wanted}",
+            because=because,
+            hint=f"export it anew with opset {wanted}",
+        )
+
+
+class ClassesDiffer(EdgecnnError):
+    """Raised when a model and a folder of photographs do not have as many classes."""
+
+    ref = "onnx-classes-differ"
+
+    def __init__(self, *, path: Path, classes: int, data: str, found: Sequence[str]) -> None:
+        shown = ", ".join(found[:3]) + (", …" if len(found) > 3 else "")
+        super().__init__(
+            what=f"{path} answers with {classes:,} classes and {data} has {len(found):,}",
+            because=f"a class is a folder there ({shown}), in the order of their names",
+            hint="--data FOLDER with a folder for each of the model's classes",
+        )
+
+
+class UnknownPreprocessing(EdgecnnError):
+    """Raised when ``preprocessing.like`` names none of the usual ones."""
+
+    ref = "unknown-preprocessing"
+
+    def __init__(self, *, name: str, known: Sequence[str], nearest: str | None) -> None:
+        wish = f"did you mean {nearest}? " if nearest else ""
+        super().__init__(
+            what=f"no preprocessing is called {name!r}",
+            hint=f"{wish}known are {', '.join(known)}, or preprocessing.mean and preprocessing.std by themselves",
+        )
+
+
+class PreprocessingHalfGiven(EdgecnnError):
+    """Raised when a recipe states one of mean and std without the other, or numbers beside a name."""
+
+    ref = "preprocessing-half-given"
+
+    def __init__(self, *, because: str) -> None:
+        super().__init__(
+            what="the preprocessing is not clear", because=because, hint="state both mean and std, or preprocessing.like alone"
+        )
+
+
+class PreprocessingNotFound(EdgecnnError):
+    """Raised when a brought model is right no more often than chance, however it is fed."""
+
+    ref = "preprocessing-not-found"
+
+    def __init__(self, *, path: Path, tried: Sequence[str], best: int, images: int, classes: int) -> None:
+        super().__init__(
+            what=f"{path} is not shown to be right more often than chance, fed as {', '.join(tried)}",
+            because=f"at best {best} of {images} images, of {classes} classes in the order of their folders' names",
+            hint=f"name the folders in the model's own order, or {PREPROCESSING}",
+        )
+
+
+class PreprocessingUnproved(EdgecnnError):
+    """Raised when nothing states how a model is fed, and its images have no labels to find it out by."""
+
+    ref = "preprocessing-unproved"
+
+    def __init__(self, *, path: Path) -> None:
+        super().__init__(
+            what=f"nothing states how {path} wants its photographs",
+            because="the usual ways are told apart by how often the model is right, and these images have no labels",
+            hint=PREPROCESSING,
+        )
+
+
+class LabelsNeeded(EdgecnnError):
+    """Raised when a network of the catalogue is to be trained on images without labels."""
+
+    ref = "labels-needed"
+
+    def __init__(self, *, arch: str) -> None:
+        super().__init__(
+            what=f"{arch} is trained here, and without labels there is nothing to learn",
+            hint="leave --no-labels out, or bring a trained network by --model FILE",
+        )
+
+
+class AnswersAlike(EdgecnnError):
+    """Raised when a model gives one answer, number for number, to every image and however it is fed."""
+
+    ref = "answers-alike"
+
+    def __init__(self, *, path: Path, images: int, ways: int) -> None:
+        fed = "" if ways == 1 else f", fed in {ways} ways"
+        super().__init__(
+            what=f"{path} answers every image alike",
+            because=f"{images} different images got the very same numbers{fed}: its output does not hang on its input",
+            hint="export it anew, with its trained weights and in evaluation mode",
+        )
+
+
+class AnswersNotFinite(EdgecnnError):
+    """Raised when a model's own answers hold NaN or infinity before anything was done to it."""
+
+    ref = "answers-not-finite"
+
+    def __init__(self, *, path: Path, image: str, bad: int, images: int) -> None:
+        super().__init__(
+            what=f"{path} answers with NaN or infinity, as it came",
+            because=f"to {bad} of {images} images, {image} first",
+            hint="export it anew, and see that its weights are numbers; half precision overflows at 65,504",
+        )
+
+
+class QuantizedElsewhere(EdgecnnError):
+    """Raised when a file that came quantized is to run on something else than ONNX Runtime."""
+
+    ref = "quantized-elsewhere"
+
+    def __init__(self, *, path: str, form: str, device: str, has: bool) -> None:
+        other = f"--target {device}:onnxruntime packages it, or " if has else ""
+        super().__init__(
+            what=f"{path} came quantized ({form}), and is packaged as it is for ONNX Runtime alone",
+            because="other runtimes have kernels and roundings of their own, which are made from the float network",
+            hint=f"{other}--model with the float network that it was made from",
+        )
+
+
+class BroughtAndNamed(EdgecnnError):
+    """Raised when a call names a network of the catalogue, or weights for it, beside a brought model."""
+
+    ref = "onnx-and-arch"
+
+    def __init__(self, *, option: str) -> None:
+        super().__init__(what=f"--model and {option} contradict each other", because="the file is the network, with its weights")
+
+
+class NoDataForModel(EdgecnnError):
+    """Raised when a brought model has nothing to be judged on."""
+
+    ref = "onnx-without-data"
+
+    def __init__(self) -> None:
+        super().__init__(
+            what="--model needs the photographs to judge the model on",
+            because="the embedded demo has its own ten classes",
+            hint="--data FOLDER, with a sub-folder a class",
+        )
+
+
+class NothingToTrain(EdgecnnError):
+    """Raised when ``train`` is asked of a brought model."""
+
+    ref = "nothing-to-train"
+
+    def __init__(self) -> None:
+        super().__init__(what="--model brings a trained model", hint="edgecnn export is the first step that it takes")
+
+
+class TrainingSwitch(EdgecnnError):
+    """Raised when a recipe says that nothing is trained, of a network that is."""
+
+    ref = "data-train-stated"
+
+    def __init__(self) -> None:
+        super().__init__(
+            what="data.train = false leaves nothing to train on",
+            because="a network of the catalogue is trained; a model that was brought is not, and has it filled in",
+            hint="leave it out",
+        )
+
+
+class PreprocessingOfAnArch(EdgecnnError):
+    """Raised when ``[preprocessing]`` is stated for a network of the catalogue, which has its own."""
+
+    ref = "preprocessing-of-an-arch"
+
+    def __init__(self, *, arch: str) -> None:
+        super().__init__(
+            what="[preprocessing] is of a model that was brought",
+            because=f"{arch} is trained here, with the preprocessing of its own row",
+            hint="leave it out, or name the model by --model FILE",
+        )
+
+
+class NoHeadToKeep(EdgecnnError):
+    """Raised when the head of weights is to be kept and there are no weights."""
+
+    ref = "no-head-to-keep"
+
+    def __init__(self, *, arch: str, why: str) -> None:
+        super().__init__(
+            what=f"--keep-head keeps what {arch} learned, and there are no weights",
+            because=why,
+            hint="--weights imagenet or a FILE",
+        )
+
+
+class NothingTrainsKeptHead(EdgecnnError):
+    """Raised when something of training is asked for beside a head that is kept."""
+
+    ref = "kept-head-and-training"
+
+    def __init__(self, *, asked: str) -> None:
+        super().__init__(
+            what=f"--keep-head and {asked} contradict each other",
+            because="with its weights' own head a network is taken as it is, and nothing is trained",
+            hint="leave one of them out",
+        )
+
+
+class NoDataForHead(EdgecnnError):
+    """Raised when a kept head is to be judged on the demo, whose classes are others."""
+
+    ref = "kept-head-without-data"
+
+    def __init__(self) -> None:
+        super().__init__(
+            what="--keep-head needs photographs of the classes that the head knows",
+            because="the embedded demo has ten classes of its own",
+            hint="--data imagenet/val, with a folder a WordNet id, or some of those folders",
+        )
+
+
+class HeadDiffers(EdgecnnError):
+    """Raised when kept weights answer with another number of classes than the images are of."""
+
+    ref = "kept-head-differs"
+
+    def __init__(self, *, file: str, classes: int, found: int) -> None:
+        super().__init__(
+            what=f"the head in {file} answers with {classes:,} classes, and the images are of {found:,}",
+            because="a head that is kept is not trained anew",
+            hint="--set data.classes=imagenet where the 1,000 classes are ImageNet's, or leave --keep-head out",
+        )

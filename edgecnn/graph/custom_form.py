@@ -1,0 +1,74 @@
+"""Which of its forms a brought model file has, told from its bytes; nothing of it is run, and torch is not imported."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+from typing import Final
+
+from edgecnn.errors.custom_model import BroughtHoldsObjects, BroughtModelUnusable
+from edgecnn.values.custom_model import TorchForm
+
+_ZIP: Final = b"PK\x03\x04"
+_PICKLED: Final = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19")
+"""Pickles, and what torch saved before 1.6."""
+_OLDER_EXPORT: Final = "serialized_exported_program.json"
+_COMPILED: Final = "data/aotinductor/"
+
+
+def form_of(path: Path) -> TorchForm | None:
+    """``torch.export`` or ``TorchScript``; None of what is left, which has to be ONNX.
+
+    Raises:
+        BroughtModelUnusable: a zip archive that is cut off, or holds nothing of these forms.
+        BroughtHoldsObjects: a state dict, a pickled module, or compiled code.
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        head = file.read(32)
+    if not head.startswith(_ZIP):
+        if head.startswith(_PICKLED):
+            raise BroughtHoldsObjects(path=path, found="what torch.save or pickle wrote")
+        return None
+    inside = _inside(path)
+    if _OLDER_EXPORT in inside:
+        because = "it is a torch.export file in the layout of torch 2.7 and before"
+        raise BroughtModelUnusable(path=path, because=because, hint="save it anew by torch.export.save of torch 2.8 or later")
+    if any(name.startswith(_COMPILED) for name in inside):
+        raise BroughtHoldsObjects(path=path, found="compiled code (AOTInductor), which is of one machine")
+    if "archive_format" in inside and any(name.startswith("models/") for name in inside):
+        return "torch.export"
+    if "constants.pkl" in inside and any(name.startswith("code/") for name in inside):
+        return "TorchScript"
+    if "data.pkl" in inside:
+        raise BroughtHoldsObjects(path=path, found="what torch.save wrote")
+    because = "it is a zip archive of no kind that is known here"
+    raise BroughtModelUnusable(path=path, because=because, hint="an ONNX, torch.export (.pt2) or TorchScript file is read")
+
+
+def members(archive: zipfile.ZipFile) -> dict[str, str]:
+    """Names inside a torch archive without the one folder that it puts all of them into, to the names as they stand.
+
+    Torch's own reader takes another of two entries of one name than Python does, and does not tell case apart.
+
+    Raises:
+        ValueError: two entries have one name, or there is more than one folder.
+    """
+    names = archive.namelist()
+    if len({name.casefold() for name in names}) != len(names):
+        raise ValueError("two entries have the same name")
+    if len({name.partition("/")[0] for name in names}) > 1 and any("/" in name for name in names):
+        raise ValueError("its entries lie in more than one folder")
+    return {name.partition("/")[2] or name: name for name in names}
+
+
+def _inside(path: Path) -> dict[str, str]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return members(archive)
+    except ValueError as error:
+        because = f"it was not written by torch: {error}"
+        raise BroughtModelUnusable(path=path, because=because, hint="save it anew by torch.export.save") from error
+    except (zipfile.BadZipFile, NotImplementedError) as error:
+        because = "it is cut off or damaged: a zip archive, as torch writes, without its end"
+        raise BroughtModelUnusable(path=path, because=because, hint="copy it anew, whole") from error

@@ -1,0 +1,152 @@
+"""The steps of one candidate from the trunk on, and what a network that learns anew begins with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from edgecnn.planning.trunk import IMAGES, MADE, Steps
+from edgecnn.planning.variants import SURGERY, TRUNK, graph_of, learned_by
+from edgecnn.stages.aware import AwareStage
+from edgecnn.stages.compile import CompileStage, EngineStage
+from edgecnn.stages.package import PackageStage
+from edgecnn.stages.program import ProgramStage
+from edgecnn.stages.quantize import MixedStage, QuantizeStage
+from edgecnn.stages.rank import RankStage
+from edgecnn.stages.surgery import SurgeryStage
+from edgecnn.stages.variant import VariantStage
+from edgecnn.values.candidate import ENGINE, Candidate, Rung
+from edgecnn.values.key import Key
+from edgecnn.values.resolved import DesktopGpu, Resolved
+from edgecnn.values.stage import Role
+
+CAPABILITIES = ("8.6", "8.9")
+"""GPUs that the ahead-of-time proof builds for: RTX 30 and RTX 40, since nothing in the RTX package builds for Orin's 8.7."""
+
+
+def beginning_of(resolved: Resolved, candidate: Candidate, steps: Steps, trunk: Mapping[Role, Key]) -> Mapping[Role, Key]:
+    """The keys that a branch begins from: the trunk's, or where a network learns anew its own model, by one training a step."""
+    name = graph_of(candidate)
+    if name == TRUNK:
+        return trunk
+    learn = _surgery if learned_by(candidate) == SURGERY else _aware
+    stage = learn(resolved, candidate, trunk)
+    key = stage.key(resolved.versions)
+    made = next((step for step in steps.steps if step.id == name), None)
+    if made is None:
+        steps.add(name, stage)
+    elif made.key != key:
+        raise ValueError(f"{candidate.id} wants another training than the step {name} has")
+    return {**trunk, "model": key}
+
+
+def _aware(resolved: Resolved, candidate: Candidate, trunk: Mapping[Role, Key]) -> AwareStage:
+    quantize = resolved.recipe.quantize
+    return AwareStage(
+        **_learning(resolved, trunk),
+        scheme=candidate.scheme,
+        images=quantize.images,
+        epochs=quantize.aware_epochs,
+        learning_rate=quantize.aware_learning_rate,
+    )
+
+
+def _surgery(resolved: Resolved, candidate: Candidate, trunk: Mapping[Role, Key]) -> SurgeryStage:
+    learning_rate = resolved.recipe.surgery.learning_rate
+    return SurgeryStage(**_learning(resolved, trunk), surgery=candidate.surgery, learning_rate=learning_rate)
+
+
+def _learning(resolved: Resolved, trunk: Mapping[Role, Key]) -> dict[str, Any]:
+    """What every training that starts from the trained network is given."""
+    return {
+        "inputs": {role: trunk[role] for role in (IMAGES, MADE, "pixels", "weights") if role in trunk},
+        "arch": resolved.arch.name,
+        "classes": len(resolved.data.classes),
+        "preprocessing": resolved.preprocessing,
+        "batch_size": resolved.recipe.train.batch_size,
+        "seed": resolved.recipe.train.seed,
+    }
+
+
+def lay_desktop_branches(resolved: Resolved, gpu: DesktopGpu, steps: Steps, trunk: Mapping[Role, Key]) -> None:
+    """Of no rung, since none is ever shipped; packaged as what ships is, so that the runner can measure it.
+
+    The variants run the reference's own program: a network that was exported anew could be another one.
+    """
+    candidate = gpu.candidate
+    program = ProgramStage(
+        inputs={"weights": trunk["weights"], "pixels": trunk["pixels"]},
+        candidate=candidate,
+        arch=resolved.arch.name,
+        classes=len(resolved.data.classes),
+        resolution_px=resolved.preprocessing.pixels.crop_px,
+        normalization=resolved.preprocessing.normalization,
+    )
+    made = steps.add(f"program:{candidate.id}", program, candidate.id)
+    steps.add(f"package:{candidate.id}", _package(resolved, candidate, {"model": made, "pixels": trunk["pixels"]}), candidate.id)
+    for each in gpu.variants:
+        given = {"program": made, "pixels": trunk["pixels"]}
+        variant = VariantStage(inputs=given, candidate=each, normalization=resolved.preprocessing.normalization)
+        key = steps.add(f"variant:{each.id}", variant, each.id)
+        steps.add(f"package:{each.id}", _package(resolved, each, {"model": key, "pixels": trunk["pixels"]}), each.id)
+
+
+def _package(resolved: Resolved, candidate: Candidate, inputs: Mapping[Role, Key]) -> PackageStage:
+    return PackageStage(
+        inputs=inputs,
+        name=f"{resolved.arch.name}--{candidate.id}",
+        candidate=candidate,
+        preprocessing=resolved.preprocessing,
+        runner_sha256=resolved.runner_sha256,
+    )
+
+
+def quantize_stage(resolved: Resolved, candidate: Candidate, trunk: Mapping[Role, Key]) -> QuantizeStage:
+    """The stage that makes a candidate's model."""
+    return QuantizeStage(
+        inputs={"model": trunk["model"], "pixels": trunk["pixels"]},
+        candidate=candidate,
+        images=resolved.recipe.quantize.images,
+        normalization=resolved.preprocessing.normalization,
+    )
+
+
+def lay_mixed_branches(resolved: Resolved, rungs: Sequence[Rung], steps: Steps, trunk: Mapping[Role, Key]) -> None:
+    """Of one INT8 candidate. The ranking belongs to its first rung: the others are climbed after that one, or not at all."""
+    first = rungs[0].candidates[0]
+    plain = quantize_stage(resolved, first, trunk)
+    rank = RankStage(
+        inputs=plain.inputs,
+        images=plain.images,
+        reduced_range=first.scheme is not None and first.scheme.reduced_range,
+        normalization=plain.normalization,
+    )
+    ranking = steps.add(f"rank:{first.id}", rank, first.id)
+    for rung in rungs:
+        mixed = MixedStage(
+            inputs={**plain.inputs, "ranking": ranking},
+            candidate=rung.candidates[0],
+            images=plain.images,
+            normalization=plain.normalization,
+            kept_float=rung.kept_float,
+        )
+        lay_branch(resolved, mixed, steps, trunk)
+
+
+def lay_branch(resolved: Resolved, quantize: QuantizeStage, steps: Steps, trunk: Mapping[Role, Key]) -> None:
+    """Lay a candidate's steps from its model to its kit, and to its engine where it has one."""
+    candidate = quantize.candidate
+    quantized = steps.add(f"quantize:{candidate.id}", quantize, candidate.id)
+    package = _package(resolved, candidate, {"model": quantized, "pixels": trunk["pixels"]})
+    packaged = steps.add(f"package:{candidate.id}", package, candidate.id)
+    if not candidate.needs_engine:
+        return
+    twin = package.model_copy(
+        update={"name": f"{package.name}--twin", "variant": "twin", "inputs": {**package.inputs, "kit": packaged}}
+    )
+    steps.add(f"package-twin:{candidate.id}", twin, candidate.id)
+    if resolved.builder is not None and not candidate.builder_flags:  # no builder here takes a weakly typed network
+        compile_ = CompileStage(inputs={"kit": packaged}, package=resolved.builder, capabilities=CAPABILITIES)
+        steps.add(f"compile:{candidate.id}", compile_, candidate.id)
+    if resolved.device_builder is not None:
+        steps.add(f"{ENGINE}:{candidate.id}", EngineStage.of(resolved.device_builder, packaged), candidate.id)

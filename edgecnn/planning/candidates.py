@@ -1,0 +1,142 @@
+"""Whether a target offers what is asked of it, or anything at all: told before an hour of training, not after it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from edgecnn.backends.installed import Lacking, lacking
+from edgecnn.backends.registry import all_backends, backend_for
+from edgecnn.devices.this_machine import LocalFacts, with_local_facts
+from edgecnn.errors.building import NothingToBuild
+from edgecnn.errors.devices import NoCandidate, PrecisionNotOnDevice
+from edgecnn.planning.variants import (
+    aware_candidates,
+    aware_unavailable,
+    surgery_candidates,
+    surgery_unavailable,
+)
+from edgecnn.values.artifact import Unavailable
+from edgecnn.values.candidate import BASELINE_ID, Candidate, Precision, Runtime, Unsupported
+from edgecnn.values.dataset import DataSummary
+from edgecnn.values.device import Device
+from edgecnn.values.recipe import Recipe
+
+
+def require_candidate(device: Device, runtime: Runtime | None, offered: Sequence[Candidate | Unsupported]) -> None:
+    """Refuse a device on which no runtime could run the network, whatever is installed here.
+
+    The baseline network's fp32 is always built, since every drop is counted from it: alone it is nothing to ship.
+
+    Args:
+        device: the target.
+        runtime: the one that the target names; None for all that its file offers.
+        offered: what the backends answered for those runtimes.
+
+    Raises:
+        NoCandidate: each of ``offered`` is refused; says why, runtime by runtime.
+    """
+    if any(isinstance(entry, Candidate) for entry in offered):
+        return
+    has = [name.value for name in device.runtimes]
+    refused = [entry for entry in offered if isinstance(entry, Unsupported)]
+    if not refused:
+        reasons = [f"its device file offers none of its runtimes ({', '.join(has)}) unless the target names it"]
+        raise NoCandidate(device=device.name, reasons=reasons, hint=f"--target DEVICE:{has[0]}")
+    others = [name for name in has if name not in {entry.runtime.value for entry in refused}]
+    hint = f"--target DEVICE:{others[0]}" if others else "`edgecnn list devices` names devices that a build can be made for"
+    raise NoCandidate(device=device.name, reasons=_reasons(refused), hint=hint)
+
+
+def require_precision(device: Device, precision: Precision, asked_by: str, offered: Sequence[Candidate | Unsupported]) -> None:
+    """Refuse a recipe that asks for a precision which none of the target's runtimes has, rather than build without it.
+
+    Args:
+        device: the target.
+        precision: what is asked for.
+        asked_by: the recipe's key, as a user writes it.
+        offered: what the backends answered; one candidate is among them.
+
+    Raises:
+        PrecisionNotOnDevice: there is no candidate of that precision; says why of each runtime, and what there is.
+    """
+    has = [entry.precision for entry in offered if isinstance(entry, Candidate)]
+    if precision in has:
+        return
+    refused = [entry for entry in offered if isinstance(entry, Unsupported) and entry.precision is precision]
+    raise PrecisionNotOnDevice(
+        device=device.name,
+        precision=precision.value,
+        asked_by=asked_by,
+        has=[each.value for each in dict.fromkeys(has)],
+        reasons=[f"{entry.runtime.value}: {entry.why}" for entry in refused],
+    )
+
+
+def _reasons(refused: Sequence[Unsupported]) -> list[str]:
+    """One for each runtime and cause, with the precisions that it holds for."""
+    precisions: dict[tuple[str, str], list[str]] = {}
+    for entry in refused:
+        precisions.setdefault((entry.runtime.value, entry.why), []).append(entry.precision.value)
+    return [f"{runtime} {', '.join(names)}: {why}" for (runtime, why), names in precisions.items()]
+
+
+BASELINE = Candidate(id=BASELINE_ID, runtime=Runtime.ONNXRUNTIME, precision=Precision.FP32)
+
+
+def candidates_of(
+    device: Device, asked: Recipe, facts: LocalFacts
+) -> tuple[tuple[Candidate, ...], tuple[Unsupported, ...], dict[str, Unavailable]]:
+    """The baseline network's fp32 always comes first, since every drop is counted from it."""
+    runtime = asked.target.runtime
+    built: dict[str, Candidate] = {BASELINE_ID: BASELINE}
+    unsupported: list[Unsupported] = []
+    unavailable: dict[str, Unavailable] = {}
+    offered: list[Candidate | Unsupported] = []
+    for backend in all_backends():
+        if runtime not in (None, backend.runtime) or (runtime is None and not _offered(device, backend.runtime)):
+            continue
+        lacks = lacking(backend.packages, backend.extra)
+        entries = backend.supports(with_local_facts(device, facts))
+        offered += entries
+        for entry in entries:
+            if isinstance(entry, Unsupported):
+                unsupported.append(entry)
+            elif lacks is not None:
+                unavailable[entry.id] = _unavailable(lacks)
+            else:
+                built[entry.id] = entry
+    needed = lacking(backend_for(BASELINE.runtime).packages, backend_for(BASELINE.runtime).extra)
+    if needed is not None:
+        raise NothingToBuild(device=device.name, reasons=(needed.why,), command=needed.command)
+    require_candidate(device, runtime, offered)
+    if asked.quantize.aware:
+        require_precision(device, Precision.INT8, "quantize.aware", offered)
+    if unavailable and not any(isinstance(entry, Candidate) and entry.id in built for entry in offered):
+        reasons = tuple(dict.fromkeys(each.why for each in unavailable.values()))
+        raise NothingToBuild(device=device.name, reasons=reasons, command=next(iter(unavailable.values())).command)
+    return tuple(built.values()), tuple(unsupported), unavailable
+
+
+def with_learned(
+    candidates: tuple[Candidate, ...], unavailable: dict[str, Unavailable], recipe: Recipe, data: DataSummary
+) -> tuple[tuple[Candidate, ...], dict[str, Unavailable]]:
+    """Candidates that cost another training come last, and only where they are asked for."""
+    aware = aware_candidates(candidates) if recipe.quantize.aware else ()
+    found = list(candidates)
+    for more, why in (
+        (aware, aware_unavailable(recipe, data)),
+        (surgery_candidates(candidates, recipe), surgery_unavailable(recipe, data)),
+    ):
+        if why is None:
+            found += more
+        else:
+            unavailable = {**unavailable, **{candidate.id: why for candidate in more}}
+    return tuple(found), unavailable
+
+
+def _offered(device: Device, runtime: Runtime) -> bool:
+    return runtime in device.runtimes and device.runtimes[runtime].offered
+
+
+def _unavailable(lacks: Lacking) -> Unavailable:
+    return Unavailable(why=lacks.why, command=lacks.command)

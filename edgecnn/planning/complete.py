@@ -1,0 +1,244 @@
+"""A request completed: what its recipe leaves open is filled in once, visibly, from the network, the data and the weights."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from edgecnn.backends.installed import installed_version, require_packages
+from edgecnn.data.manifest import summarize
+from edgecnn.errors.custom_model import NoHeadToKeep
+from edgecnn.errors.data import NoClassFolders
+from edgecnn.errors.quantization import CalibrationSetTooSmall
+from edgecnn.errors.training import NothingToTransfer, WeightsNotWanted
+from edgecnn.errors.weights import ResolutionTooSmall
+from edgecnn.models.catalogue import arch_named, pixel_recipe
+from edgecnn.models.compound import keeps_all, settled
+from edgecnn.models.defaults import (
+    Mode,
+    default_augmentation,
+    default_batch_size,
+    default_epochs,
+    default_label_smoothing,
+    default_learning_rate,
+)
+from edgecnn.models.weights import answer_weights
+from edgecnn.planning.custom_model import brought_weights
+from edgecnn.planning.request import BuildRequest
+from edgecnn.planning.synthesis import require_synthesis, synthesis_asked, with_size
+from edgecnn.planning.training_checks import (
+    require_fitting_head,
+    require_something_from_scratch,
+    require_something_frozen,
+    require_something_trained,
+    require_steps,
+    require_teachable,
+)
+from edgecnn.planning.variants import PACKAGE as TORCHAO
+from edgecnn.planning.variants import (
+    require_something_to_replace,
+)
+from edgecnn.results.folder import PLAN
+from edgecnn.stages.fetch import FetchStage
+from edgecnn.store.store import Store
+from edgecnn.values.arch import ArchSpec
+from edgecnn.values.artifact import ABSENT, Artifact, WeightsAnswer
+from edgecnn.values.dataset import DataSummary
+from edgecnn.values.recipe import QuantizeChoice, Recipe, TrainChoice
+from edgecnn.values.stage import Progress
+from edgecnn.values.synthesis import Synthesis, images_trained_on
+
+DEMO_RESOLUTION_PX = 64
+"""The demo's images are 28 pixels wide: a larger input would cost time and show nothing more."""
+DISTRIBUTIONS = (
+    "torch", "torchvision", "safetensors", "onnx", "onnxscript", "onnxruntime", "onnxconverter-common", "openvino", "nncf",
+    "pillow", "numpy", "timm", "tensorrt", "tensorrt-rtx-cu13-bindings", TORCHAO, "scikit-learn", "ncnn", "pnnx",
+)  # fmt: skip
+"""Everything whose version can bind an artifact's bytes."""
+
+
+class Settled(NamedTuple):
+    """A recipe with nothing left unset, and what its defaults were taken from."""
+
+    weights: WeightsAnswer
+    data: DataSummary
+    recipe: Recipe
+    synthesis: Synthesis | None = None
+
+
+def settle_recipe(request: BuildRequest, store: Store, tell: Progress) -> Settled:
+    """Fill in what the recipe leaves to the data, the weights and the network. No runtime needs to be installed.
+
+    Raises:
+        EdgecnnError: an unknown network, an impossible scale, unusable data, weights that cannot be had.
+    """
+    require_synthesis(request.recipe)
+    if request.recipe.model.onnx is not None or request.recipe.model.keep_head:
+        require_teachable(request.recipe, None)
+    if request.recipe.model.onnx is not None:
+        return _settle_brought(request.recipe, store, tell)
+    arch = arch_named(request.recipe.model.arch)
+    require_something_to_replace(request.recipe, arch)
+    _require_large_enough(request.recipe, arch)
+    require_packages(arch.needs, extra="zoo", needed_for=arch.name)
+    settled(arch, request.recipe.model.scale, None, arch.resolution_px)  # an impossible scale is said before images are read
+    weights = _answer(request, arch, store, tool_versions())
+    if request.recipe.model.keep_head:
+        return _settle_kept(request.recipe, arch, weights, store, tell)
+    data = summarize(request.recipe.data, store.root, tell)
+    synthesis = synthesis_asked(request.recipe, data, store.root, tell)
+    images = images_trained_on(data, synthesis, photographs=request.recipe.data.train)
+    return Settled(weights, data, _completed(request.recipe, arch, data, (weights, images)), synthesis)
+
+
+def _require_large_enough(asked: Recipe, arch: ArchSpec) -> None:
+    wished = asked.model.resolution_px
+    if wished is not None and wished < arch.least_px:
+        raise ResolutionTooSmall(arch=arch.name, asked_px=wished, least_px=arch.least_px)
+
+
+def _settle_brought(asked: Recipe, store: Store, tell: Progress) -> Settled:
+    """Nothing is trained, so that no image is spent on training, unless it is said that these images were learned from."""
+    learned = asked.data.train and "train" in asked.data.model_fields_set
+    choice = asked.data.model_copy(update={"train": learned, "labels": asked.data.labels is not False})
+    try:
+        data = summarize(choice, store.root, tell)
+    except NoClassFolders as error:
+        if asked.data.labels is not None or not error.files:
+            raise
+        choice = choice.model_copy(update={"labels": False})
+        data = summarize(choice, store.root, tell)
+    filled = {"data": choice, "quantize": _with_images(asked.quantize, data)}
+    return Settled(brought_weights(asked.model, train_kept_out=learned), data, asked.model_copy(update=filled))
+
+
+def _settle_kept(asked: Recipe, arch: ArchSpec, weights: WeightsAnswer, store: Store, tell: Progress) -> Settled:
+    """Nothing is trained either; the classes of published weights are ImageNet's."""
+    if weights.kind == "none":
+        raise NoHeadToKeep(arch=arch.name, why=weights.why)
+    published = "folders" if weights.kind == "file" else "imagenet"
+    choice = asked.data.model_copy(update={"train": False, "classes": asked.data.classes or published})
+    data = summarize(choice, store.root, tell)
+    model = asked.model.model_copy(update={"resolution_px": asked.model.resolution_px or arch.resolution_px})
+    filled = {"data": choice, "model": model, "quantize": _with_images(asked.quantize, data)}
+    said = weights.why.replace("training starts from", "nothing is trained, and the head is kept, of", 1)
+    return Settled(weights.model_copy(update={"why": said}), data, asked.model_copy(update=filled))
+
+
+def tool_versions() -> dict[str, str]:
+    """Versions of the installed distributions that bind bytes; what is absent says so."""
+    return {name: installed_version(name) or ABSENT for name in DISTRIBUTIONS}
+
+
+def _answer(request: BuildRequest, arch: ArchSpec, store: Store, versions: Mapping[str, str]) -> WeightsAnswer:
+    """Asked of this machine every time, of the network only where the last build of this folder was not answered already."""
+    found = store.artifacts.find(FetchStage.published(arch), versions, {}) if arch.weights is not None else None
+    choice = request.recipe.model.weights
+    if request.recipe.train.transfer == "scratch":
+        if choice not in ("auto", "none"):
+            raise WeightsNotWanted(weights=choice)
+        choice = "none"
+    previous = None if request.refresh_weights else _previous_answer(request.out / PLAN, arch.name, choice)
+    return answer_weights(arch, choice, cached=found.folder if isinstance(found, Artifact) else None, previous=previous)
+
+
+def _previous_answer(plan_file: Path, arch: str, choice: str) -> WeightsAnswer | None:
+    """What the network answered the last build of this folder; None unless it was asked this very question."""
+    try:
+        before = json.loads(plan_file.read_text())["resolved"]
+        if before["asked"]["model"]["arch"] != arch or before["asked"]["model"]["weights"] != choice:
+            return None
+        answer = WeightsAnswer.model_validate(before["weights"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # no plan.json, or an older or damaged one: that only costs one more question
+    return answer if answer.asked else None
+
+
+def scaled_arch(recipe: Recipe, arch: ArchSpec) -> ArchSpec:
+    """The network in the size that the recipe asks for."""
+    return settled(arch, recipe.model.scale, None, arch.resolution_px).spec
+
+
+def _completed(asked: Recipe, arch: ArchSpec, data: DataSummary, training: tuple[WeightsAnswer, int]) -> Recipe:
+    """Every default, filled in once; ``training``: what it begins with, and how many images it has."""
+    weights, images = training
+    usual = demo_resolution(arch) if data.origin == "demo" else arch.resolution_px
+    scaled = settled(arch, asked.model.scale, asked.model.resolution_px, usual)
+    resolution = scaled.resolution_px
+    return asked.model_copy(
+        update={
+            "model": asked.model.model_copy(update={"resolution_px": resolution}),
+            "train": completed_training(asked, scaled.spec, images, weights),
+            "synthesis": with_size(asked.synthesis, pixel_recipe(scaled.spec, resolution)),
+            "quantize": _with_images(asked.quantize, data),
+        }
+    )
+
+
+def demo_resolution(arch: ArchSpec) -> int:
+    """Small, but never more than the network's own resolution and never less than it needs."""
+    return max(arch.least_px, min(DEMO_RESOLUTION_PX, arch.resolution_px))
+
+
+def _with_images(asked: QuantizeChoice, data: DataSummary) -> QuantizeChoice:
+    """All calibration images unless fewer are asked for; more than there are would cost every INT8 candidate, after training."""
+    found = data.counts["calibrate"]
+    if asked.images is not None and asked.images > found:
+        raise CalibrationSetTooSmall(asked=asked.images, found=found)
+    return asked.model_copy(update={"images": asked.images or found})
+
+
+def completed_training(asked: Recipe, arch: ArchSpec, images: int, weights: WeightsAnswer) -> TrainChoice:
+    """``[train]`` with nothing left open.
+
+    Raises:
+        NothingToTransfer: pretrained layers are to be kept, and there are none.
+        HeadNotFitting: the head does not go with what else is asked.
+        NothingToUnfreeze: layers are to begin one after another, and none is fine-tuned.
+        NothingToShare, NothingInPrecision, NothingFromScratch, NothingInEpochs: what is asked of the whole network's training,
+            and there is none.
+        TeacherNotFitting: a teacher would not be heard.
+    """
+    train = asked.train
+    mode = mode_of(train, arch, weights)
+    if mode == "scratch" and train.transfer in ("head", "last", "all"):
+        raise NothingToTransfer(arch=arch.name, asked=train.transfer, why=weights.why)
+    require_fitting_head(asked, mode, weights.why)
+    require_something_frozen(asked, mode, weights.why)
+    require_steps(asked, mode)
+    require_something_from_scratch(asked, mode)
+    require_something_trained(asked, mode)
+    require_teachable(asked, mode)
+    default = "all" if train.head == "linear" else "head"
+    transfer = "scratch" if mode == "scratch" else train.transfer or default
+    return filled_in(train, mode, images, arch).model_copy(update={"transfer": transfer})
+
+
+def mode_of(train: TrainChoice, arch: ArchSpec, weights: WeightsAnswer) -> Mode:
+    """How training begins. A scaled network that lost channels or blocks does not compute what its weights learned: unless its
+    features are asked for as they are, all of it must learn again. ``auto`` looks at them as they are, and may come to either.
+    """
+    return mode_from(train, arch, pretrained=weights.kind != "none")
+
+
+def mode_from(train: TrainChoice, arch: ArchSpec, *, pretrained: bool) -> Mode:
+    """The same where nobody has asked for the weights yet."""
+    if not pretrained or train.transfer == "scratch":
+        return "scratch"
+    as_they_are = train.transfer not in (None, "all") or train.head != "linear"
+    return "finetune" if as_they_are or keeps_all(arch) else "inherit"
+
+
+def filled_in(train: TrainChoice, mode: Mode, images: int, arch: ArchSpec) -> TrainChoice:
+    """What depends on the mode alone: figures that are stated stay."""
+    recipe = train.scratch
+    unset = {
+        "epochs": default_epochs(mode, images),
+        "learning_rate": default_learning_rate(mode, recipe, arch.scratch_rate),
+        "augment": default_augmentation(mode, recipe),
+        "batch_size": default_batch_size(mode, recipe),
+        "label_smoothing": default_label_smoothing(mode, recipe),
+    }
+    return train.model_copy(update={name: value for name, value in unset.items() if getattr(train, name) is None})

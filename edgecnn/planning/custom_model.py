@@ -1,0 +1,238 @@
+"""A user's own model file, settled once: what it wants and how it is fed, kept while the file stays as it is."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from edgecnn.backends.installed import installed_version, require_packages
+from edgecnn.data.demo import DEMO
+from edgecnn.data.images import open_source
+from edgecnn.data.json_cache import read_json, write_json
+from edgecnn.errors.base import system_reason
+from edgecnn.errors.costing import ScaleOfAFile
+from edgecnn.errors.custom_model import (
+    BroughtAndNamed,
+    BroughtFileMissing,
+    BroughtModelUnusable,
+    ClassesDiffer,
+    LabelsNeeded,
+    NoDataForHead,
+    NoDataForModel,
+    NothingToTrain,
+    NothingTrainsKeptHead,
+    PreprocessingOfAnArch,
+    TrainingSwitch,
+)
+from edgecnn.graph.custom_form import form_of
+from edgecnn.models.catalogue import arch_named
+from edgecnn.models.compound import settled
+from edgecnn.planning.preprocessing_search import Brought, settle_feeding
+from edgecnn.training.idle_threads import sleeping_threads
+from edgecnn.values.arch import ArchSpec
+from edgecnn.values.artifact import WeightsAnswer
+from edgecnn.values.custom_model import BroughtModel, TorchForm
+from edgecnn.values.dataset import DataSummary
+from edgecnn.values.key import digest_of
+from edgecnn.values.recipe import ModelChoice, Recipe
+from edgecnn.values.stage import Progress
+
+_UNKNOWN = ", and whether it was trained on these very images is not known here"
+_KEPT_OUT = "; what it was trained on is said to be these images' role train (data.train = true), which is kept out"
+_REVISION = 4
+"""Raised by hand when the same file would be described otherwise; what was kept by older code is then found anew."""
+
+
+def network_name(choice: ModelChoice) -> str:
+    """What a build is called after: the row of the catalogue, or the file that was brought.
+
+    Raises:
+        UnknownArch: of a name.
+        NothingToScale, ScaleLeavesNoChannel, ResolutionUnderStride: of its scale.
+    """
+    if choice.onnx is None:
+        row = arch_named(choice.arch)
+        return settled(row, choice.scale, None, row.resolution_px).spec.name
+    return re.sub(r"[^a-z0-9]+", "-", Path(choice.onnx).stem.lower()).strip("-") or "model"
+
+
+def check_brought(recipe: Recipe, goal: str, bundle: Path) -> None:
+    """Refuse contradictions before anything is read.
+
+    Raises:
+        BroughtAndNamed, ScaleOfAFile, LabelsNeeded, NoDataForModel, NothingToTrain, PreprocessingOfAnArch, TrainingSwitch,
+            NothingTrainsKeptHead, NoDataForHead: each says what to leave out.
+        BroughtModelUnusable: it lies in the ``bundle`` that the build would replace.
+    """
+    model, usual = recipe.model, Recipe()
+    if model.onnx is None:
+        _check_trained(recipe, goal)
+        return
+    # Held against the usual values and not against what was stated: a kept recipe states them all.
+    _refuse_named(model, usual.model)
+    if recipe.train != usual.train:
+        raise BroughtAndNamed(option="settings of training")
+    if recipe.data.path == DEMO and "path" not in recipe.data.model_fields_set:
+        raise NoDataForModel()
+    if goal == "train":
+        raise NothingToTrain()
+    if Path(model.onnx).expanduser().resolve().is_relative_to(bundle.resolve()):
+        because = "it lies in the bundle that this build would replace"
+        raise BroughtModelUnusable(path=Path(model.onnx), because=because, hint="--out another folder, or a copy of the file")
+
+
+def _check_kept(recipe: Recipe, goal: str) -> None:
+    model, usual = recipe.model, Recipe()
+    surgery = recipe.surgery.model_dump(include={"activation", "squeeze_excite"})
+    asked = {
+        "train": goal == "train",
+        "settings of training": recipe.train != usual.train,
+        "--weights none": model.weights == "none",
+        "--scale": model.scale is not None or arch_named(model.arch).scale is not None,
+        "quantize.aware": recipe.quantize.aware,
+        "surgery": set(surgery.values()) != {"keep"},
+    }
+    if (first := next((name for name, given in asked.items() if given), None)) is not None:
+        raise NothingTrainsKeptHead(asked=first)
+    if recipe.data.path == DEMO and "path" not in recipe.data.model_fields_set:
+        raise NoDataForHead()
+
+
+def _check_trained(recipe: Recipe, goal: str) -> None:
+    """What a network of the catalogue cannot be asked for."""
+    if recipe.model.keep_head:
+        _check_kept(recipe, goal)
+    elif not recipe.data.train and recipe.synthesis.cutouts is None:
+        raise TrainingSwitch()
+    if recipe.data.labels is False:
+        raise LabelsNeeded(arch=recipe.model.arch)
+    if recipe.preprocessing != Recipe().preprocessing:
+        raise PreprocessingOfAnArch(arch=recipe.model.arch)
+
+
+def _refuse_named(model: ModelChoice, usual: ModelChoice) -> None:
+    given = {
+        "--arch": model.arch != usual.arch,
+        "--weights": model.weights != usual.weights,
+        "--keep-head": model.keep_head,
+    }
+    for option, stated in given.items():
+        if stated:
+            raise BroughtAndNamed(option=option)
+    if model.scale is not None:
+        raise ScaleOfAFile(onnx=str(model.onnx))
+
+
+def brought_model(recipe: Recipe, data: DataSummary, cache: Path, tell: Progress) -> BroughtModel:
+    """What the file of ``recipe.model.onnx`` turned out to be on these images.
+
+    Args:
+        recipe: its ``model`` and ``preprocessing`` are read.
+        data: the images; those of the role ``choose`` are looked at where the preprocessing is not known yet.
+        cache: the store's root, where the answer is kept as long as no file of the model changes.
+        tell: shown progress.
+
+    Raises:
+        EdgecnnError: one of ``errors.brought``; NotAnOnnxModel, ExternalDataOutside; MissingPackage, of a file of torch.
+    """
+    path = Path(recipe.model.onnx or "").expanduser()
+    try:
+        path = path.resolve(strict=True)
+        form = form_of(path)
+    except OSError as error:
+        raise BroughtFileMissing(path=path, because=system_reason(error)) from error
+    asked: dict[str, Any] = {"path": str(path), "preprocessing": recipe.preprocessing.model_dump(mode="json")}
+    asked |= {"resolution_px": recipe.model.resolution_px, "data": data.content, "revision": _REVISION}
+    if form is not None:
+        require_packages(("torch", "onnx"), extra="train", needed_for=f"a {form} file")
+    runs = "onnxruntime" if form is None else "torch"
+    asked |= {name: installed_version(name) for name in (runs, "pillow")}  # which answer, and which resize
+    kept_in = cache / "brought" / f"{digest_of(asked)}.json"
+    if (kept := _kept(kept_in)) is not None:
+        return kept
+    found, stamps = _found(path, form, recipe, data, tell)
+    write_json(kept_in, {"stamps": stamps, "model": found.model_dump(mode="json")})
+    return found
+
+
+def brought_weights(choice: ModelChoice, *, train_kept_out: bool) -> WeightsAnswer:
+    """The answer to where training begins, of what is not trained."""
+    seen = _KEPT_OUT if train_kept_out else _UNKNOWN
+    return WeightsAnswer(
+        choice="onnx", kind="onnx", why=f"the weights inside {choice.onnx}, as they are: nothing is trained{seen}"
+    )
+
+
+def brought_arch(choice: ModelChoice, model: BroughtModel) -> ArchSpec:
+    """A row like those of the catalogue."""
+    pixels = model.feeding.pixels
+    return ArchSpec(
+        name=f"{network_name(choice)}-{model.content[:8]}",  # two files of one name are two networks
+        family="brought",
+        origin="onnx",
+        builder=Path(model.path).name,
+        parameters=model.parameters,
+        resolution_px=pixels.crop_px,
+        resize_px=pixels.resize_px,
+        interpolation=pixels.interpolation,
+        normalization=model.feeding.normalization,
+        head="",
+        year=None,
+        paper=None,
+    )
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _found(
+    path: Path, form: TorchForm | None, recipe: Recipe, data: DataSummary, tell: Progress
+) -> tuple[BroughtModel, dict[str, Any]]:
+    """And the stamps of its files from before they were read: what changes meanwhile is found anew the next time."""
+    with sleeping_threads():
+        from edgecnn.graph.custom_file import files_beside, read_file
+        from edgecnn.graph.entry import content_of
+
+    tell.step("reading the model", 0, 1)
+    beside = files_beside(path, form)
+    stamps = _stamps(path, beside)
+    content = content_of(path, beside)
+    says = read_file(path, form, recipe.model.resolution_px)
+    tell.step("reading the model", 1, 1)
+    if data.labelled and says.entry.classes != len(data.classes):
+        raise ClassesDiffer(path=path, classes=says.entry.classes, data=data.root, found=data.classes)
+    brought = Brought(path=path, entry=says.entry, stated=says.stated)
+    source = open_source(Path(data.manifest_path))
+    settled = settle_feeding(brought, recipe.preprocessing, source, tell)
+    found = BroughtModel(
+        path=str(path),
+        content=content,
+        entry=says.entry,
+        parameters=says.parameters,
+        feeding=settled.feeding,
+        stated_by=settled.stated_by,
+        trials=settled.trials,
+        rivals=settled.rivals,
+    )
+    return found, stamps
+
+
+def _stamps(path: Path, beside: tuple[str, ...]) -> dict[str, Any]:
+    stats = {name: (path.parent / name).stat() for name in (path.name, *beside)}
+    return {str(path.parent / name): [stat.st_size, stat.st_mtime_ns, stat.st_ino] for name, stat in stats.items()}
+
+
+def _kept(file: Path) -> BroughtModel | None:
+    """What was found before, where no file of the model changed since."""
+    kept = read_json(file)
+    try:
+        for name, (size, mtime_ns, inode) in kept["stamps"].items():
+            stat = Path(name).stat()
+            if (stat.st_size, stat.st_mtime_ns, stat.st_ino) != (size, mtime_ns, inode):
+                return None
+        return BroughtModel.model_validate(kept["model"])
+    except (OSError, TypeError, KeyError, ValueError, ValidationError):
+        return None  # absent, of another version, or gone: it is only found once more

@@ -1,0 +1,79 @@
+"""The pure middle: what would be done, under which keys, before anything is.
+
+Every key is known here, those of rungs that may never be climbed too. Nothing in this module reads a disk, a clock or a
+network, so a plan can be tested, printed and compared without running it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from edgecnn.planning.branches import beginning_of, lay_branch, lay_desktop_branches, lay_mixed_branches, quantize_stage
+from edgecnn.planning.trunk import Step, Steps, lay_trunk
+from edgecnn.planning.variants import AWARE, SURGERY, is_of_trunk, learned_by, mixed_rungs
+from edgecnn.values.candidate import Precision, Rung
+from edgecnn.values.resolved import Resolved
+
+RUNGS = (("fp32", (Precision.FP32,)), ("half", (Precision.FP16, Precision.BF16)), ("int8", (Precision.INT8,)))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Trunk, branches and rungs. Steps stand in an order in which each one's inputs come before it."""
+
+    resolved: Resolved
+    steps: tuple[Step, ...]
+    rungs: tuple[Rung, ...]
+
+    def step(self, step_id: str) -> Step | None:
+        """The step of this name, or None where the plan has none."""
+        return next((step for step in self.steps if step.id == step_id), None)
+
+    def of_candidate(self, candidate: str) -> tuple[Step, ...]:
+        """The branch of one candidate, in order."""
+        return tuple(step for step in self.steps if step.candidate == candidate)
+
+    def facts(self) -> dict[str, Any]:
+        """The plan for ``plan.json`` and ``--json``: what was resolved, and each step with the payload of its key."""
+        return {
+            "schema": "edgecnn.plan/1",
+            "resolved": self.resolved.model_dump(mode="json", by_alias=True),
+            "rungs": [rung.model_dump(mode="json") for rung in self.rungs],
+            "steps": [
+                {
+                    "id": step.id,
+                    "kind": step.stage.kind,
+                    "key": step.key,
+                    "candidate": step.candidate,
+                    "payload": step.stage.payload(self.resolved.versions),
+                }
+                for step in self.steps
+            ],
+        }
+
+
+def plan(resolved: Resolved) -> Plan:
+    """Lay out every stage with its key."""
+    steps = Steps(resolved.versions)
+    trunk = lay_trunk(resolved, steps)
+    for candidate in resolved.candidates:
+        beginning = beginning_of(resolved, candidate, steps, trunk)
+        lay_branch(resolved, quantize_stage(resolved, candidate, beginning), steps, beginning)
+    mixed = mixed_rungs(tuple(candidate for candidate in resolved.candidates if is_of_trunk(candidate)))
+    for _, mending in groupby(mixed, key=lambda rung: rung.mends):
+        lay_mixed_branches(resolved, tuple(mending), steps, trunk)
+    if resolved.desktop_gpu is not None and resolved.desktop_gpu.unusable is None:
+        lay_desktop_branches(resolved, resolved.desktop_gpu, steps, trunk)
+    rungs = tuple(
+        Rung(name=name, candidates=members)
+        for name, precisions in RUNGS
+        if (members := tuple(c for c in resolved.candidates if c.precision in precisions and is_of_trunk(c)))
+    )
+    learned = tuple(
+        Rung(name=name, candidates=members)
+        for name in (AWARE, SURGERY)
+        if (members := tuple(candidate for candidate in resolved.candidates if learned_by(candidate) == name))
+    )
+    return Plan(resolved=resolved, steps=tuple(steps.steps), rungs=(*rungs, *mixed, *learned))

@@ -1,0 +1,136 @@
+"""The asking phase: reads disk and versions, asks the network at most once, and leaves nothing open.
+
+A request is never edited: what the user left unset is filled in here, visibly, and ``plan.json`` shows both.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from edgecnn.backends.installed import installed_version
+from edgecnn.devices.desktop_gpu import TENSORRT, local_gpu
+from edgecnn.devices.this_machine import LocalFacts, attachment_of, local_facts
+from edgecnn.judging.bounds import check_bounds
+from edgecnn.models.catalogue import arch_named, pixel_recipe
+from edgecnn.planning.candidates import candidates_of, with_learned
+from edgecnn.planning.complete import mode_of, scaled_arch, settle_recipe, tool_versions
+from edgecnn.planning.custom_model import brought_arch, brought_model, check_brought
+from edgecnn.planning.request import BuildRequest
+from edgecnn.planning.synthesis import synthesis_sources
+from edgecnn.planning.teacher import teacher_asked
+from edgecnn.planning.variants import (
+    as_brought,
+)
+from edgecnn.results.folder import BUNDLE
+from edgecnn.runner.sensors import gpu_models
+from edgecnn.stages.package import runner_digest
+from edgecnn.store.store import Store
+from edgecnn.values.arch import ArchSpec
+from edgecnn.values.artifact import ABSENT, WeightsAnswer
+from edgecnn.values.custom_model import BroughtModel
+from edgecnn.values.dataset import DataSummary
+from edgecnn.values.key import Key
+from edgecnn.values.preprocessing import Preprocessing
+from edgecnn.values.recipe import Recipe
+from edgecnn.values.resolved import DesktopGpu, Resolved, TrunkMode
+from edgecnn.values.stage import Progress
+from edgecnn.values.training import Teacher
+
+AHEAD_OF_TIME_BUILDERS = {"tensorrt-rtx-cu13-bindings": "tensorrt_rtx_bindings"}
+"""The full ``tensorrt`` builds for the GPU that it runs on alone, which is the device's own work and no proof ahead of time."""
+
+
+def resolve(request: BuildRequest, store: Store, tell: Progress, facts: LocalFacts | None = None) -> Resolved:
+    """Settle everything that planning needs.
+
+    Args:
+        request: what is asked.
+        store: where work lies.
+        tell: hears progress.
+        facts: of the machine that the kits will run on; None: of this one.
+
+    Raises:
+        EdgecnnError: an unknown network, unusable data, weights that cannot be had, a device without any candidate.
+    """
+    asked = request.recipe
+    check_bounds(asked.gates)
+    check_brought(asked, request.goal, request.out / BUNDLE)
+    versions = tool_versions()
+    facts = facts or local_facts()
+    candidates, unsupported, unavailable = candidates_of(request.device, asked, facts)
+    weights, data, recipe, synthesis = settle_recipe(request, store, tell)
+    brought = None if asked.model.onnx is None else brought_model(asked, data, store.root, tell)
+    arch, recipe = _network(recipe, brought)
+    candidates, unavailable = with_learned(candidates, unavailable, recipe, data)
+    if brought is not None:
+        candidates, unavailable = as_brought(brought, candidates, unavailable, recipe, request.device)
+    teacher = teacher_asked(recipe, data, store, versions)
+    return Resolved(
+        asked=asked,
+        recipe=recipe,
+        device=request.device,
+        device_file=None if request.device_file is None else str(request.device_file),
+        attachment=attachment_of(request.device, facts, None if request.host is None else request.host.address),
+        arch=arch,
+        data=data,
+        weights=weights,
+        mode=_mode(recipe, arch, brought, weights),
+        teacher=teacher,
+        synthesis=synthesis,
+        brought=brought,
+        preprocessing=_preprocessing(recipe, arch, brought),
+        candidates=candidates,
+        unsupported=unsupported,
+        unavailable=unavailable,
+        desktop_gpu=None if brought is not None else _desktop_gpu(request),
+        builder=next((module for name, module in AHEAD_OF_TIME_BUILDERS.items() if versions[name] != ABSENT), None),
+        versions=versions,
+        runner_sha256=runner_digest(),
+        sources=_sources(data, weights, brought, teacher) | synthesis_sources(synthesis),
+    )
+
+
+def _sources(data: DataSummary, weights: WeightsAnswer, brought: BroughtModel | None, teacher: Teacher | None) -> dict[Key, Path]:
+    """Inputs that no stage of this plan makes, by content."""
+    sources: dict[Key, Path] = {data.content: Path(data.manifest_path)}
+    if brought is not None:
+        sources[brought.content] = Path(brought.path)
+    if weights.kind == "file" and weights.path is not None and weights.sha256 is not None:
+        sources[Key(weights.sha256)] = Path(weights.path)
+    if teacher is not None and teacher.trained is not None and teacher.folder is not None:
+        sources[teacher.trained] = Path(teacher.folder)
+    return sources
+
+
+def _mode(recipe: Recipe, arch: ArchSpec, brought: BroughtModel | None, weights: WeightsAnswer) -> TrunkMode:
+    if brought is not None:
+        return "brought"
+    if recipe.model.keep_head:
+        return "kept"
+    return mode_of(recipe.train, arch, weights)
+
+
+def _network(recipe: Recipe, brought: BroughtModel | None) -> tuple[ArchSpec, Recipe]:
+    """The row of the network, scaled as asked, and the recipe with the resolution that a brought file fixes."""
+    if brought is None:
+        return scaled_arch(recipe, arch_named(recipe.model.arch)), recipe
+    model = recipe.model.model_copy(update={"resolution_px": brought.entry.resolution_px})
+    return brought_arch(model, brought), recipe.model_copy(update={"model": model})
+
+
+def _desktop_gpu(request: BuildRequest) -> DesktopGpu | None:
+    versions = {name: installed_version(name) for name in ("torch", "torchvision", TENSORRT)}
+    return local_gpu(gpu_models(), versions, request.recipe.desktop.variants)
+
+
+def _preprocessing(recipe: Recipe, arch: ArchSpec, brought: BroughtModel | None) -> Preprocessing:
+    if brought is not None:
+        return Preprocessing(pixels=brought.feeding.pixels, normalization=brought.feeding.normalization)
+    pixels = pixel_recipe(arch, recipe.model.resolution_px)
+    return Preprocessing(pixels=pixels, normalization=arch.normalization)
+
+
+def python_version() -> str:
+    """Of this process, for records."""
+    return ".".join(str(part) for part in sys.version_info[:3])

@@ -1,0 +1,245 @@
+"""A recipe as a build would take it, with where each value comes from; and two of them, or of finished builds, compared."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from edgecnn.errors.comparing import PlanOfAnotherBuild
+from edgecnn.errors.recipes import PlanUnreadable
+from edgecnn.models.catalogue import arch_named
+from edgecnn.models.compound import settled
+from edgecnn.models.defaults import Mode
+from edgecnn.planning.complete import Settled, mode_of, settle_recipe
+from edgecnn.planning.request import BuildRequest
+from edgecnn.recipes.recipe import load_recipe, pipeline_names
+from edgecnn.recipes.toml_file import dotted_keys, validated
+from edgecnn.results.folder import PLAN, REPORT, read_report
+from edgecnn.results.shipped import keys_of, step_of_another
+from edgecnn.store.store import Store
+from edgecnn.values.base import Value
+from edgecnn.values.recipe import Recipe
+from edgecnn.values.stage import Progress
+from edgecnn.values.synthesis import images_trained_on
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+TITLE = "edgecnn recipe"
+DESCRIPTION = "What a user asks: a recipe file (TOML), and plan.json's `asked`."
+DEFAULT = "default"
+_OF_FLAGS = {
+    "arch": "model.arch",
+    "weights": "model.weights",
+    "scale": "model.scale",
+    "data": "data.path",
+    "onnx": "model.onnx",
+    "target": "target.device",
+    "no-labels": "data.labels",
+    "keep-head": "model.keep_head",
+}
+_NOTHING = "options alone"
+
+
+def recipe_schema() -> dict[str, Any]:
+    """The JSON Schema of a recipe file: the one that is published."""
+    return {"$schema": DIALECT, **Recipe.model_json_schema(by_alias=True), "title": TITLE, "description": DESCRIPTION}
+
+
+def origins(named: str | None, overrides: Sequence[str] = (), flags: Mapping[str, str | None] | None = None) -> dict[str, str]:
+    """Dotted key to who states it, the one that wins: the recipe file, then ``--set``, then named options.
+
+    Args:
+        named: a recipe's path, or a pipeline's name.
+        overrides: the texts of ``--set``, which were already found good.
+        flags: ``arch``, ``onnx``, ``weights``, ``scale``, ``data`` and ``target`` as given.
+    """
+    found: dict[str, str] = {}
+    if named is not None:
+        kind = "pipeline" if named in pipeline_names() else "file"
+        stated = load_recipe(named).model_dump(mode="json", by_alias=True, exclude_unset=True)
+        found |= {key: f"{kind} {named}" for key in _keys_in(stated) if key != "schema"}
+    for text in overrides:
+        key = text.partition("=")[0].strip()
+        found[".".join(key.split(".")[:2])] = "--set"
+    for flag, value in (flags or {}).items():
+        if value is not None:
+            found[_OF_FLAGS[flag]] = f"--{flag}"
+            if flag == "target" and ":" in value:
+                found["target.runtime"] = "--target"
+    return found
+
+
+def settings_of(request: BuildRequest, stated: Mapping[str, str], named: str | None, tell: Progress) -> RecipeSettings:
+    """Every value as a build of this request would take it.
+
+    Raises:
+        EdgecnnError: as ``settle_recipe``: what has to be read to fill a value in cannot be.
+    """
+    known = settle_recipe(request, Store.open(), tell)
+    asked, filled = _values(request.recipe), _values(known.recipe)
+    settings = [
+        Setting(key=key, value=value, origin=_origin(key, stated, _filled_from(known) if asked[key] != value else {}))
+        for key, value in filled.items()
+    ]
+    return RecipeSettings(of=named or _NOTHING, settings=tuple(settings))
+
+
+def settings_of_build(folder: Path) -> RecipeSettings:
+    """Every value that a finished build took, from its ``plan.json``.
+
+    Raises:
+        PlanUnreadable: there is none, it is damaged, or of a later version.
+        PlanOfAnotherBuild: a later call renewed the plan and did not finish.
+        ReportUnreadable: the report beside it is damaged.
+    """
+    try:
+        plan = json.loads((folder / PLAN).read_text(encoding="utf-8"))
+        resolved = plan["resolved"]
+        asked, took = (validated(Recipe, resolved[name]) for name in ("asked", "recipe"))
+    except FileNotFoundError as error:
+        raise PlanUnreadable(folder=folder, because=f"it holds no {PLAN}") from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise PlanUnreadable(folder=folder, because=f"{PLAN} is damaged: {type(error).__name__}: {error}") from error
+    for found in (asked, took):
+        if not isinstance(found, Recipe):
+            raise PlanUnreadable(folder=folder, because=f"{PLAN} holds no recipe of this version: {'; '.join(found)}")
+    _refuse_another(folder, plan)
+    values, stated = _values(took), _values(asked)  # type: ignore[arg-type]
+    settings = [
+        Setting(key=key, value=value, origin=f"build {folder}" if stated[key] == value else f"filled in by build {folder}")
+        for key, value in values.items()
+    ]
+    return RecipeSettings(of=str(folder), settings=tuple(settings))
+
+
+def difference(before: RecipeSettings, after: RecipeSettings) -> RecipeDifference:
+    """The values that are not the same, in the recipe's order; where they come from makes no difference."""
+    others = {setting.key: setting for setting in after.settings}
+    pairs = [(setting, others[setting.key]) for setting in before.settings]
+    differing = [
+        Differing(key=one.key, before=one.value, before_origin=one.origin, after=other.value, after_origin=other.origin)
+        for one, other in pairs
+        if one.value != other.value
+    ]
+    return RecipeDifference(before=before.of, after=after.of, differing=tuple(differing), same=len(pairs) - len(differing))
+
+
+def _refuse_another(folder: Path, plan: Mapping[str, Any]) -> None:
+    """A folder with a plan alone was planned and not built: there is nothing that it could part from."""
+    if not (folder / REPORT).is_file():
+        return
+    report = read_report(folder)
+    if (differs := step_of_another(report.keys, keys_of(plan))) is not None:
+        again = report.build.command or "the same build command makes it again"
+        raise PlanOfAnotherBuild(folder=folder, differs=differs, command=again)
+
+
+_MODES: Mapping[Mode, str] = {
+    "scratch": "training from scratch",
+    "finetune": "fine-tuning",
+    "inherit": "training from inherited weights",
+}
+
+
+def _origin(key: str, stated: Mapping[str, str], filled: Mapping[str, str]) -> str:
+    return filled.get(key) or stated.get(key, DEFAULT)
+
+
+def _filled_from(known: Settled) -> dict[str, str]:
+    """What a build fills in where nothing is stated: see ``resolve``."""
+    recipe, data, weights = known.recipe, known.data, known.weights
+    if recipe.model.onnx is not None:
+        labels = "sub-folders name the classes" if data.labelled else "the folder has no sub-folders to name classes"
+        return {
+            "data.labels": f"filled in: {labels}",
+            "data.train": "filled in: nothing is trained",
+            "quantize.images": "filled in: all that calibrate",
+        }
+    if recipe.model.keep_head:
+        return {
+            "model.resolution_px": "filled in: the network's own",
+            "data.classes": "filled in: those of the head that is kept",
+            "data.train": "filled in: nothing is trained",
+            "quantize.images": "filled in: all that calibrate",
+        }
+    arch = arch_named(recipe.model.arch)
+    native = recipe.model.resolution_px == arch.resolution_px
+    own = "filled in: the network's own" if native else "filled in: small, for the demo's small images"
+    count = images_trained_on(data, known.synthesis, photographs=recipe.data.train)
+    images = f"{count:,} training images"
+    spec = settled(arch, recipe.model.scale, None, arch.resolution_px).spec
+    mode = _MODES[mode_of(recipe.train, spec, weights)]
+    return {
+        "model.resolution_px": own if recipe.model.scale is None else f"filled in: --scale {recipe.model.scale}",
+        "train.epochs": f"filled in: {mode} on {images}",
+        "train.learning_rate": f"filled in: {mode}",
+        "train.batch_size": f"filled in: {mode}",
+        "train.label_smoothing": f"filled in: {mode}",
+        "train.transfer": f"filled in: {mode}",
+        "train.augment": f"filled in: {mode}",
+        "synthesis.size_px": "filled in: as large as training images are kept",
+        "quantize.images": "filled in: every calibration image",
+    }
+
+
+def _values(recipe: Recipe) -> dict[str, Any]:
+    """Every dotted key with its value as in JSON, in the order of the recipe's tables."""
+    table = recipe.model_dump(mode="json", by_alias=True)
+    return {key: _at(table, key) for key in dotted_keys(Recipe) if key != "schema"}
+
+
+def _at(table: Mapping[str, Any], key: str) -> Any:
+    value: Any = table
+    for name in key.split("."):
+        value = value[name]
+    return value
+
+
+def _keys_in(stated: Mapping[str, Any]) -> Iterator[str]:
+    known = dotted_keys(Recipe)
+    for name, inner in stated.items():
+        yield from (f"{name}.{key}" for key in inner if f"{name}.{key}" in known) if isinstance(inner, Mapping) else (name,)
+
+
+class Setting(Value):
+    """One value."""
+
+    key: str
+    """Dotted, as ``--set`` takes it."""
+    value: Any
+    """As in JSON; None: unset, and nothing has to be filled in."""
+    origin: str
+    """``default``; the file, pipeline or option that states it; or what an unset one was filled in from."""
+
+
+class RecipeSettings(Value):
+    """`edgecnn recipe show --json`, schema edgecnn.recipe-settings/1."""
+
+    schema_: Literal["edgecnn.recipe-settings/1"] = Field(default="edgecnn.recipe-settings/1", alias="schema")
+    of: str
+    """What was asked for: a file, a pipeline, a build's folder, or nothing but options."""
+    settings: tuple[Setting, ...]
+
+
+class Differing(Value):
+    """One value that is not the same on both sides."""
+
+    key: str
+    before: Any
+    before_origin: str
+    after: Any
+    after_origin: str
+
+
+class RecipeDifference(Value):
+    """`edgecnn recipe diff --json`, schema edgecnn.recipe-difference/1."""
+
+    schema_: Literal["edgecnn.recipe-difference/1"] = Field(default="edgecnn.recipe-difference/1", alias="schema")
+    before: str
+    after: str
+    differing: tuple[Differing, ...]
+    same: int
+    """How many values are the same, wherever they come from."""

@@ -1,0 +1,127 @@
+"""Whether training images are composed, of what, and what does not go with it: settled before any time is spent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from edgecnn.data.cutouts import find_synthesis
+from edgecnn.errors.synthesis import SynthesisIncomplete, SynthesisNotFitting
+from edgecnn.stages.synthesize import SynthesizeStage
+from edgecnn.values.dataset import DataSummary
+from edgecnn.values.key import Key
+from edgecnn.values.preprocessing import PixelRecipe
+from edgecnn.values.recipe import Recipe
+from edgecnn.values.resolved import Resolved
+from edgecnn.values.stage import Progress
+from edgecnn.values.synthesis import FOLDERS, Synthesis, SynthesisChoice, SynthesisFacts, SynthesisSettings
+
+FACTS = "synthesis.json"
+
+
+def is_asked(recipe: Recipe) -> bool:
+    """Whether training images are composed."""
+    return recipe.synthesis.cutouts is not None
+
+
+def require_synthesis(asked: Recipe) -> None:
+    """Refuse a contradiction before anything is read.
+
+    Raises:
+        SynthesisIncomplete: one folder of the two is stated, or none beside other keys.
+        SynthesisNotFitting: names what does not go with composed images.
+    """
+    choice = asked.synthesis
+    stated = list(choice.stated_folders)
+    if len(stated) == 1:
+        raise SynthesisIncomplete(stated=stated[0], missing=next(name for name in FOLDERS if name not in stated))
+    if not stated and (idle := choice.model_dump(exclude_defaults=True)):
+        raise SynthesisIncomplete(stated=next(iter(idle)), missing="cutouts")
+    for beside, because in _unfitting(asked) if stated else ():
+        raise SynthesisNotFitting(beside=beside, because=because)
+
+
+def synthesis_asked(recipe: Recipe, data: DataSummary, cache: Path, tell: Progress) -> Synthesis | None:
+    """What there is to compose images of; None where that is not asked for.
+
+    Raises:
+        EdgecnnError: see ``find_synthesis``.
+    """
+    if not is_asked(recipe):
+        return None
+    return find_synthesis(recipe.synthesis, data, imagenet=recipe.data.classes == "imagenet", cache=cache, tell=tell)
+
+
+def with_size(choice: SynthesisChoice, pixels: PixelRecipe) -> SynthesisChoice:
+    """As large as training keeps its images, unless a size is stated; nothing is filled in where nothing is composed."""
+    if choice.cutouts is None or choice.size_px is not None:
+        return choice
+    return choice.model_copy(update={"size_px": max(pixels.resize_px, pixels.crop_px)})
+
+
+def synthesize_stage(resolved: Resolved, synthesis: Synthesis) -> SynthesizeStage:
+    """The stage that makes them."""
+    settings = SynthesisSettings.of(resolved.recipe.synthesis)
+    inputs = {name: folder.content for name, folder in synthesis.found.items()}
+    return SynthesizeStage(inputs=inputs, **settings.model_dump())
+
+
+def synthesis_sources(synthesis: Synthesis | None) -> dict[Key, Path]:
+    """What the stage reads, by content."""
+    if synthesis is None:
+        return {}
+    return {folder.content: Path(folder.manifest_path) for folder in synthesis.found.values()}
+
+
+def synthesis_facts(resolved: Resolved, made: Path | None) -> SynthesisFacts | None:
+    """For the report: how many images were composed, and where it is written of what.
+
+    Args:
+        resolved: what was settled.
+        made: the folder of the synthesize artifact; None where the step did not run.
+    """
+    synthesis = resolved.synthesis
+    if synthesis is None:
+        return None
+    each = resolved.recipe.synthesis.images_per_class
+    return SynthesisFacts(
+        made=synthesis.images,
+        photographs=resolved.data.counts["train"] if resolved.recipe.data.train else 0,
+        cutouts=synthesis.cutouts.counts["train"],
+        backgrounds=synthesis.backgrounds.counts["train"],
+        images_per_class=dict.fromkeys(synthesis.class_names, each),
+        provenance=None if made is None else str(made / FACTS),
+    )
+
+
+def synthesis_notices(resolved: Resolved, facts: SynthesisFacts | None) -> list[str]:
+    """What to know of them before believing the table."""
+    if facts is None or resolved.synthesis is None:
+        return []
+    total = facts.made + facts.photographs
+    said = [
+        f"COMPOSED: {facts.made:,} of {total:,} training images ({facts.share:.0%}) were composed of {facts.cutouts:,} cut-outs"
+        f" on {facts.backgrounds:,} backgrounds, as the step synthesize wrote down in {FACTS}. None of them judges or calibrates"
+    ]
+    left = (*resolved.synthesis.cutouts.copies, *resolved.synthesis.backgrounds.copies)
+    if left:
+        said.append(f"{len(left):,} cut-outs and backgrounds were left out: {'; '.join(left[:3])}")
+    skipped = (*resolved.synthesis.cutouts.skipped, *resolved.synthesis.backgrounds.skipped)
+    if skipped:
+        said.append(f"{len(skipped):,} files among cut-outs and backgrounds were skipped: {'; '.join(skipped[:3])}")
+    return said
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _unfitting(asked: Recipe) -> Iterator[tuple[str, str]]:
+    if asked.model.onnx is not None or asked.model.keep_head:
+        yield "--model" if asked.model.onnx is not None else "--keep-head", "nothing is trained"
+    if not asked.data.train and asked.train.transfer == "auto":
+        yield (
+            "--transfer auto and data.train = false",
+            "auto measures photographs, and images of a few cut-outs would look like many",
+        )
+    if not asked.data.train and asked.synthesis.classes == "some":
+        yield "synthesis.classes = some and data.train = false", "a class without cut-outs would have nothing to learn from"

@@ -1,0 +1,161 @@
+"""The way that every candidate shares, from images to the exported network, as steps with their keys."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from edgecnn.models.catalogue import arch_named
+from edgecnn.models.compound import keeps_all
+from edgecnn.models.defaults import Mode
+from edgecnn.planning.complete import filled_in
+from edgecnn.planning.synthesis import synthesize_stage
+from edgecnn.stages.adopt import AdoptStage
+from edgecnn.stages.export import ExportStage
+from edgecnn.stages.fetch import FetchStage
+from edgecnn.stages.prepare import PrepareStage
+from edgecnn.stages.train import TrainStage
+from edgecnn.stages.transfer import TransferStage
+from edgecnn.training.settings import OtherTerms
+from edgecnn.values.arch import ArchSpec
+from edgecnn.values.key import Key
+from edgecnn.values.recipe import TrainChoice
+from edgecnn.values.resolved import Resolved
+from edgecnn.values.stage import Role, Stage
+from edgecnn.values.training import Teacher
+
+IMAGES, MADE = "images", "made"
+"""Roles of what a training learns from: a manifest of photographs, and composed images."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One stage of a plan. ``candidate`` is None on the trunk that all candidates share."""
+
+    id: str
+    stage: Stage
+    key: Key
+    candidate: str | None = None
+
+
+class Steps:
+    """Collects steps and the keys that later ones name as inputs."""
+
+    def __init__(self, versions: Mapping[str, str]) -> None:
+        self.versions = versions
+        self.steps: list[Step] = []
+
+    def add(self, step_id: str, stage: Stage, candidate: str | None = None) -> Key:
+        """Note a step, and give its key."""
+        key = stage.key(self.versions)
+        self.steps.append(Step(id=step_id, stage=stage, key=key, candidate=candidate))
+        return key
+
+
+def lay_trunk(resolved: Resolved, steps: Steps) -> dict[Role, Key]:
+    """Lay the trunk and return the keys that branches begin from: ``pixels``, ``model`` and, of a trained one, ``weights`` and
+    what it learned from."""
+    arch = resolved.arch
+    images = resolved.data.content
+    prepared = steps.add("prepare", PrepareStage(inputs={"images": images}, pixels=resolved.preprocessing.pixels))
+    if resolved.brought is not None:
+        brought = resolved.brought
+        given = {"model": brought.content, "pixels": prepared}
+        adopt = AdoptStage(inputs=given, entry=brought.entry, feeding=brought.feeding)
+        return {"pixels": prepared, "model": steps.add("export", adopt)}
+    if resolved.mode == "kept":
+        kept = steps.add("fetch", FetchStage.from_answer(arch, resolved.weights))
+        return {"pixels": prepared, "weights": kept, "model": steps.add("export", _export(resolved, kept, prepared))}
+    learned = _learned_from(resolved, steps)
+    train_inputs = {**learned, "pixels": prepared}
+    if resolved.mode != "scratch":
+        train_inputs["weights"] = steps.add("fetch", FetchStage.from_answer(arch, resolved.weights))
+    if decides := _decides_transfer(resolved):
+        measured = {role: key for role, key in train_inputs.items() if role != MADE}  # many images of few cut-outs are few
+        train_inputs["transfer"] = steps.add("transfer", _transfer(resolved, measured))
+    if resolved.teacher is not None:
+        train_inputs["teacher"] = _taught_by(resolved, resolved.teacher, steps, {**learned, "pixels": prepared})
+    train = TrainStage(
+        inputs=train_inputs,
+        teacher=None if resolved.teacher is None else resolved.teacher.terms,
+        arch=arch.name,
+        classes=len(resolved.data.classes),
+        preprocessing=resolved.preprocessing,
+        mode=resolved.mode,
+        otherwise=_terms(resolved, "scratch") if decides else None,
+        relearned=_terms(resolved, "inherit") if decides and not keeps_all(arch) else None,
+        **_train_settings(resolved),
+    )
+    trained = steps.add("train", train)
+    model = steps.add("export", _export(resolved, trained, prepared))
+    return {**learned, "pixels": prepared, "weights": trained, "model": model}
+
+
+def _learned_from(resolved: Resolved, steps: Steps) -> dict[Role, Key]:
+    """Photographs, composed images, or both: what every training of this plan is given."""
+    given = {IMAGES: resolved.data.content} if resolved.recipe.data.train else {}
+    if resolved.synthesis is not None:
+        given[MADE] = steps.add("synthesize", synthesize_stage(resolved, resolved.synthesis))
+    return given
+
+
+def _taught_by(resolved: Resolved, teacher: Teacher, steps: Steps, learned: Mapping[Role, Key]) -> Key:
+    """The key of the teacher's trained weights: a build's, or those of a training that is laid before the network's own."""
+    if teacher.trained is not None:
+        return teacher.trained
+    if teacher.weights is None:
+        raise ValueError("a teacher that was not trained begins with weights")
+    arch = arch_named(teacher.terms.arch)
+    fetched = steps.add("fetch:teacher", FetchStage.from_answer(arch, teacher.weights))
+    given = {**learned, "weights": fetched}
+    return steps.add("train:teacher", _lessons(arch, resolved).model_copy(update={"inputs": given}))
+
+
+def _lessons(arch: ArchSpec, resolved: Resolved) -> TrainStage:
+    """The training of a teacher out of the list, as the same network would be fine-tuned for itself on these pixels."""
+    train = filled_in(TrainChoice(), "finetune", resolved.training_images, arch)
+    asked = resolved.recipe.train
+    settings = train.model_dump(exclude={"teacher"}) | {"transfer": "all", "seed": asked.seed, "processes": asked.processes}
+    preprocessing = resolved.preprocessing.model_copy(update={"normalization": arch.normalization})
+    return TrainStage(
+        arch=arch.name, classes=len(resolved.data.classes), preprocessing=preprocessing, mode="finetune", **settings
+    )
+
+
+def _export(resolved: Resolved, weights: Key, pixels: Key) -> ExportStage:
+    return ExportStage(
+        inputs={"weights": weights, "pixels": pixels},
+        arch=resolved.arch.name,
+        classes=len(resolved.data.classes),
+        resolution_px=resolved.recipe.model.resolution_px or resolved.arch.resolution_px,
+        normalization=resolved.preprocessing.normalization,
+    )
+
+
+def _decides_transfer(resolved: Resolved) -> bool:
+    return resolved.mode == "finetune" and resolved.recipe.train.transfer == "auto"
+
+
+def _transfer(resolved: Resolved, inputs: Mapping[Role, Key]) -> TransferStage:
+    """The rule is a parameter of train; what it comes to is this stage's file."""
+    return TransferStage(
+        inputs=dict(inputs),
+        arch=resolved.arch.name,
+        classes=len(resolved.data.classes),
+        preprocessing=resolved.preprocessing,
+        seed=resolved.recipe.train.seed,
+    )
+
+
+def _terms(resolved: Resolved, mode: Mode) -> OtherTerms:
+    """What the recipe states holds of another mode too; what it leaves open is filled in for that."""
+    terms = filled_in(resolved.asked.train, mode, resolved.training_images, resolved.arch)
+    return OtherTerms.model_validate({name: getattr(terms, name) for name in OtherTerms.model_fields})
+
+
+def _train_settings(resolved: Resolved) -> dict[str, Any]:
+    settings = resolved.recipe.train.model_dump(exclude={"teacher"})
+    if any(value is None for value in settings.values()):
+        raise ValueError("resolve fills in what is unset of [train] before anything is planned")
+    return settings

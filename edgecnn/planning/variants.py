@@ -1,0 +1,200 @@
+"""Which candidates quantization-aware training gives, from which training each, and why there are none where it cannot be had."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from edgecnn.backends.installed import installed_version
+from edgecnn.errors.custom_model import QuantizedElsewhere
+from edgecnn.errors.training import NothingToReplace
+from edgecnn.models.catalogue import all_archs
+from edgecnn.models.parts import SILU, SQUEEZE_EXCITE, Parts, parts_of
+from edgecnn.quantization.registry import keeps_layers
+from edgecnn.values.arch import ArchSpec
+from edgecnn.values.artifact import Unavailable
+from edgecnn.values.candidate import AS_BROUGHT_ID, Candidate, Method, Precision, Rung, Runtime, Scheme
+from edgecnn.values.custom_model import BroughtModel
+from edgecnn.values.dataset import DataSummary
+from edgecnn.values.device import Device
+from edgecnn.values.recipe import Recipe
+from edgecnn.values.training import Surgery
+
+AWARE = "aware"
+"""The rung of quantization-aware training, and the step whose file the CPU runtimes share."""
+AWARE_FLOAT_BIAS = "aware-float-bias"
+"""The step of a training of its own, for runtimes of another scheme: a network learns the roundings that it will get."""
+TRUNK = "export"
+"""The step whose ONNX every candidate is made from that learned nothing anew."""
+KINDS = {AWARE_FLOAT_BIAS: AWARE}
+"""The kind of a step that is not named after its kind."""
+PACKAGE = "torchao"
+_SHARED = Scheme(activation_dtype="uint8", activation_symmetric=False)
+"""ONNX Runtime's. OpenVINO computes it as well as its own symmetric activations, in which ONNX Runtime is slower than fp32."""
+_SCHEMES: Mapping[Runtime, Scheme] = {
+    Runtime.ONNXRUNTIME: _SHARED,
+    Runtime.OPENVINO: _SHARED,
+    Runtime.TENSORRT: Scheme(activation_dtype="int8", activation_symmetric=True, bias="float"),
+}
+
+
+def aware_candidates(candidates: Iterable[Candidate]) -> tuple[Candidate, ...]:
+    """One beside each post-training INT8 candidate: those of the CPU runtimes from one training, TensorRT's from its own."""
+    return tuple(
+        candidate.model_copy(
+            update={
+                "id": f"{candidate.id}-aware",
+                "method": Method.AWARE_TRAINING,
+                "scheme": _SCHEMES[candidate.runtime].model_copy(
+                    update={"reduced_range": candidate.scheme is not None and candidate.scheme.reduced_range}
+                ),
+            }
+        )
+        for candidate in candidates
+        if candidate.runtime in _SCHEMES
+        and not candidate.builder_flags
+        and (candidate.precision, candidate.method) == (Precision.INT8, Method.POST_TRAINING)
+    )
+
+
+def graph_of(candidate: Candidate) -> str:
+    """The step whose ONNX a candidate is made from, and whose table counts its multiply-adds under its layers' names."""
+    if candidate.surgery is not None:
+        return SURGERY
+    if candidate.method is not Method.AWARE_TRAINING:
+        return TRUNK
+    return AWARE_FLOAT_BIAS if candidate.scheme is not None and candidate.scheme.bias == "float" else AWARE
+
+
+def aware_unavailable(recipe: Recipe, data: DataSummary) -> Unavailable | None:
+    """Why no network can be trained with rounding here, or None where one can."""
+    if recipe.model.onnx is not None:
+        why = "a model that was brought is a graph, and rounding is learned by a network of the catalogue"
+        return Unavailable(why=why, command="edgecnn list archs")
+    if data.counts["train"] == 0 and recipe.synthesis.cutouts is None:
+        return Unavailable(why="there is no image to train on", command=f"edgecnn data inspect {data.root}")
+    if installed_version(PACKAGE) is None:
+        return Unavailable(why=f"{PACKAGE} is not installed", command='pip install "edgecnn[aware]"')
+    return None
+
+
+def is_of_trunk(candidate: Candidate) -> bool:
+    """Whether a candidate begins from the network as it was trained or brought."""
+    return graph_of(candidate) == TRUNK
+
+
+def learned_by(candidate: Candidate) -> str | None:
+    """The rung of a candidate whose network learned anew; the trainings of one rung may be several, one a scheme."""
+    if candidate.surgery is not None:
+        return SURGERY
+    return None if is_of_trunk(candidate) else AWARE
+
+
+KEPT_FLOAT = (2, 4, 8, 16)
+"""Layers kept in float, rung by rung: doubling finds the fewest to within a factor of two in four builds. A rounded tensor
+between two layers is of both, so that one alone seldom frees anything; what sixteen do not mend is no matter of a few layers."""
+
+
+def mixed_rungs(candidates: Iterable[Candidate]) -> tuple[Rung, ...]:
+    """For each post-training INT8 candidate whose runtime can leave layers in float, one rung a number of layers."""
+    return tuple(
+        Rung(name=made.id, candidates=(made,), mends=candidate.id, kept_float=kept)
+        for candidate in candidates
+        if candidate.method is Method.POST_TRAINING and keeps_layers(candidate.runtime)
+        for kept in KEPT_FLOAT
+        for made in (_mixed(candidate, kept),)
+    )
+
+
+def _mixed(candidate: Candidate, kept: int) -> Candidate:
+    return candidate.model_copy(update={"id": f"{candidate.id}-mixed-{kept}", "method": Method.MIXED})
+
+
+SURGERY = "surgery"
+"""The step and the rung of surgery; the candidates of the rung share the one step."""
+_METHODS = (Method.FLOAT, Method.POST_TRAINING)
+
+
+def surgery_of(recipe: Recipe) -> Surgery | None:
+    """What is asked for; None where the network stays as it is."""
+    asked = recipe.surgery
+    if (asked.activation, asked.squeeze_excite) == ("keep", "keep"):
+        return None
+    return Surgery(activation=asked.activation, squeeze_excite=asked.squeeze_excite, epochs=asked.epochs)
+
+
+def surgery_candidates(candidates: Iterable[Candidate], recipe: Recipe) -> tuple[Candidate, ...]:
+    """One beside each float and post-training INT8 candidate that the target may ship, all of one changed network."""
+    done = surgery_of(recipe)
+    if done is None:
+        return ()
+    return tuple(
+        candidate.model_copy(update={"id": f"{candidate.id}-{done.suffix}", "surgery": done})
+        for candidate in candidates
+        if candidate.method in _METHODS and recipe.target.runtime in (None, candidate.runtime)
+    )
+
+
+def surgery_unavailable(recipe: Recipe, data: DataSummary) -> Unavailable | None:
+    """Why no network can be changed here, or None where one can."""
+    if recipe.model.onnx is not None:
+        why = "a model that was brought is a graph, and layers are exchanged in a network of the catalogue"
+        return Unavailable(why=why, command="edgecnn list archs")
+    if data.counts["train"] == 0 and recipe.synthesis.cutouts is None:
+        why = "there is no image to train on, and a changed network has to learn again"
+        return Unavailable(why=why, command=f"edgecnn data inspect {data.root}")
+    return None
+
+
+def require_something_to_replace(recipe: Recipe, arch: ArchSpec) -> None:
+    """Refuse what the network does not have, before any time is spent.
+
+    Args:
+        recipe: as asked.
+        arch: a network of the catalogue.
+
+    Raises:
+        NothingToReplace: it has no SiLU, or no squeeze-excite; says what it has.
+    """
+    asked, has = recipe.surgery, parts_of(arch.family)
+    if asked.activation != "keep" and not _holds(has, SILU):
+        raise _nothing_to_replace(arch, f"activation={asked.activation}", SILU)
+    if asked.squeeze_excite != "keep" and not _holds(has, SQUEEZE_EXCITE):
+        raise _nothing_to_replace(arch, f"squeeze_excite={asked.squeeze_excite}", SQUEEZE_EXCITE)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _holds(parts: Parts, part: str) -> bool:
+    return parts.squeeze_excite if part == SQUEEZE_EXCITE else part in parts.activations
+
+
+def _nothing_to_replace(arch: ArchSpec, setting: str, lacks: str) -> NothingToReplace:
+    fitting = tuple(each.name for each in all_archs() if _holds(parts_of(each.family), lacks))
+    return NothingToReplace(arch=arch.name, setting=setting, lacks=lacks, has=parts_of(arch.family).worded, fitting=fitting)
+
+
+AS_BROUGHT = Candidate(id=AS_BROUGHT_ID, runtime=Runtime.ONNXRUNTIME, precision=Precision.INT8, method=Method.BROUGHT)
+"""In ONNX Runtime alone: what its file holds was made for one runtime's kernels, and of these its form is known."""
+
+
+def as_brought(
+    model: BroughtModel, candidates: tuple[Candidate, ...], unavailable: dict[str, Unavailable], recipe: Recipe, device: Device
+) -> tuple[tuple[Candidate, ...], dict[str, Unavailable]]:
+    """The candidates of a brought model, and those that cannot be had of it: the same as given, of one in float.
+
+    Raises:
+        QuantizedElsewhere: it came quantized, and the target runs something else than ONNX Runtime.
+    """
+    form = model.entry.quantized
+    if form is None:
+        return candidates, unavailable
+    facts = device.runtimes.get(Runtime.ONNXRUNTIME)
+    asked = recipe.target.runtime
+    if asked not in (None, Runtime.ONNXRUNTIME) or facts is None or (asked is None and not facts.offered):
+        raise QuantizedElsewhere(path=model.path, form=form, device=device.name, has=facts is not None)
+    lacking = Unavailable(
+        why=f"the file came quantized ({form}), and its float network is not in it",
+        command="--model with the float network that it was made from",
+    )
+    return (AS_BROUGHT,), {**unavailable, **{candidate.id: lacking for candidate in candidates}}

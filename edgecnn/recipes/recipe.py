@@ -1,0 +1,214 @@
+"""A recipe holds a user's choices and nothing else: it is read whole or refused whole, and never completed by guessing.
+
+A relative path in a recipe file counts from that file's folder, so that the file means the same from wherever it is built; a
+path on the command line, ``--set`` included, counts from the current folder.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from edgecnn.data.demo import DEMO
+from edgecnn.data.published import is_published
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.recipes import OverridesInvalid, RecipeFileMissing, RecipeInvalid, RecipeTooNew, UnknownPipeline
+from edgecnn.errors.weights import WEIGHTS_WORDS
+from edgecnn.recipes.target import is_path, split_target
+from edgecnn.recipes.toml_file import dotted_keys, read_table, unknown_key, validated
+from edgecnn.resources import resource_folder
+from edgecnn.values.base import Value
+from edgecnn.values.recipe import Recipe
+from edgecnn.values.synthesis import FOLDERS
+
+SCHEMA = "edgecnn.recipe/1"
+"""The newest schema of a recipe that this version reads."""
+
+
+class Pipeline(Value):
+    """A recipe that is shipped, under its file's name; ``summary`` is the file's first comment line."""
+
+    name: str
+    summary: str
+    path: Path
+
+
+def load_pipelines() -> Mapping[str, Pipeline]:
+    """Every shipped pipeline by name, in alphabetical order."""
+    paths = sorted(resource_folder("pipelines").glob("*.toml"))
+    return {path.stem: Pipeline(name=path.stem, summary=_summary(path), path=path) for path in paths}
+
+
+def pipeline_names() -> tuple[str, ...]:
+    """The names of the shipped pipelines, in alphabetical order."""
+    return tuple(load_pipelines())
+
+
+def load_recipe(path_or_name: str | Path) -> Recipe:
+    """A recipe from a TOML file, or a shipped pipeline by its name.
+
+    A text with a slash or ending in ``.toml`` is a path, any other is a name. What a file says of ``data.path``,
+    ``model.weights``, ``model.onnx``, ``train.teacher``, ``target.device`` and the folders of ``[synthesis]`` comes back absolute
+    where it is a relative path; ``demo``, the words for weights and the names of networks and devices are none.
+
+    Raises:
+        UnknownPipeline: no pipeline of this name is shipped.
+        RecipeFileMissing: no file is there, and a pipeline of its name is shipped.
+        FileUnreadable, NotToml: of the file.
+        RecipeTooNew: its schema is later than this version's.
+        RecipeInvalid: unknown keys (with the nearest right one), wrong types, values out of range; all at once.
+    """
+    if isinstance(path_or_name, str) and not _is_path(path_or_name):
+        return _read(_shipped(path_or_name))
+    path = Path(path_or_name)
+    if not os.path.lexists(path) and path.stem in pipeline_names():
+        raise RecipeFileMissing(path=path, shipped=path.stem)
+    return _with_paths_from(path.parent, _read(path))
+
+
+def apply_overrides(recipe: Recipe, overrides: Sequence[str]) -> Recipe:
+    """The recipe with ``--set TABLE.KEY=VALUE`` applied in order; what is not named stays as it was, set or unset.
+
+    VALUE is a TOML value; what is no TOML value is taken as text, so that a shell needs no second pair of quotes
+    (``--set model.arch=resnet-18``).
+
+    Raises:
+        OverridesInvalid: a key is unknown (with the nearest right one) or a value does not fit; all at once.
+    """
+    table = recipe.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    unknown = [said for text in overrides if (said := _set(table, text)) is not None]
+    return _checked(table, lambda problems: OverridesInvalid(problems=problems), unknown)
+
+
+def _is_path(text: str) -> bool:
+    return text.endswith(".toml") or "/" in text
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is longer than any file's
+        return False
+
+
+def _shipped(name: str) -> Path:
+    pipelines = load_pipelines()
+    if name not in pipelines:
+        meant = next((file for file in (Path(name), Path(f"{name}.toml")) if name and _is_file(file)), None)
+        raise UnknownPipeline(name=name, known=tuple(pipelines), here=meant)
+    return pipelines[name].path
+
+
+def _read(path: Path) -> Recipe:
+    table = read_table(path)
+    _refuse_later_schema(table, path)
+    return _checked(table, lambda problems: RecipeInvalid(path=path, problems=problems))
+
+
+def _checked(table: Mapping[str, Any], refuse: Callable[[Sequence[str]], EdgecnnError], already: Sequence[str] = ()) -> Recipe:
+    """The table as a recipe; its problems, behind those that were found ``already``, go to ``refuse``."""
+    found = validated(Recipe, table)
+    problems = [*already, *(() if isinstance(found, Recipe) else found), *_empty_paths(table)]
+    if problems or not isinstance(found, Recipe):
+        raise refuse(problems)
+    return found
+
+
+def _empty_paths(table: Mapping[str, Any]) -> list[str]:
+    """An empty path would silently mean the folder that it is counted from."""
+    places = (
+        ("model", "weights"),
+        ("model", "onnx"),
+        ("data", "path"),
+        ("train", "teacher"),
+        *(("synthesis", name) for name in FOLDERS),
+    )
+    texts = {f"{name}.{key}": inner.get(key) for name, key in places if isinstance(inner := table.get(name), Mapping)}
+    return [f"{key} must not be empty" for key, text in texts.items() if isinstance(text, str) and not text.strip()]
+
+
+def _with_paths_from(folder: Path, recipe: Recipe) -> Recipe:
+    """The recipe with its relative paths counted from ``folder``."""
+    model, data, train, target = recipe.model, recipe.data, recipe.train, recipe.target
+    if model.weights not in WEIGHTS_WORDS:
+        model = model.model_copy(update={"weights": _counted_from(folder, model.weights)})
+    if model.onnx is not None:
+        model = model.model_copy(update={"onnx": _counted_from(folder, model.onnx)})
+    if data.path != DEMO and not is_published(data.path):
+        data = data.model_copy(update={"path": _counted_from(folder, data.path)})
+    if train.teacher is not None and is_path(train.teacher):
+        train = train.model_copy(update={"teacher": _counted_from(folder, train.teacher)})
+    if is_path(split_target(target.device)[0]):
+        target = target.model_copy(update={"device": _counted_from(folder, target.device)})
+    counted = {name: _counted_from(folder, path) for name, path in recipe.synthesis.stated_folders.items()}
+    synthesis = recipe.synthesis.model_copy(update=counted)
+    changed = {"model": model, "data": data, "train": train, "synthesis": synthesis, "target": target}
+    return recipe.model_copy(update={name: value for name, value in changed.items() if value != getattr(recipe, name)})
+
+
+def _counted_from(folder: Path, text: str) -> str:
+    """``..`` at the head is taken off the folder as the system sees it, links followed, and what is left is not looked at."""
+    if text.startswith("~") or Path(text).is_absolute():
+        return text
+    base, parts = folder.resolve(), Path(text).parts
+    while parts[:1] == ("..",):
+        base, parts = base.parent, parts[1:]
+    return str(base.joinpath(*parts))
+
+
+def _refuse_later_schema(table: Mapping[str, Any], path: Path) -> None:
+    schema = table.get("schema")
+    found = re.fullmatch(r"edgecnn\.recipe/(\d{1,9})", schema) if isinstance(schema, str) else None
+    if found is not None and int(found.group(1)) > int(SCHEMA.rpartition("/")[2]):
+        raise RecipeTooNew(path=path, schema=found.group(0), newest=SCHEMA)
+
+
+def _set(table: dict[str, Any], text: str) -> str | None:
+    """Put one override into the table; the problem with it, or None."""
+    key, equals, value = text.partition("=")
+    key = key.strip()
+    if not equals or not key:
+        return f"{text!r} is not KEY=VALUE"
+    keys = dotted_keys(Recipe)
+    if any(known.startswith(f"{key}.") for known in keys):
+        return f"{key} is a table; its keys are set one by one"
+    if key not in keys and not any(key.startswith(f"{table_name}.") for table_name in _OPEN):
+        return unknown_key(Recipe, key)
+    *tables, leaf = _parts(key)
+    inner = table
+    for name in tables:
+        inner = inner.setdefault(name, {})
+        if not isinstance(inner, dict):
+            return f"{key} has no place: {'.'.join(tables)} was set to {json.dumps(inner, default=str)}, which is no table"
+    inner[leaf] = _value(value)
+    return None
+
+
+def _parts(key: str) -> list[str]:
+    """A dotted key in its parts; what follows an open table is one name, whatever it holds."""
+    for known in _OPEN:
+        if key.startswith(f"{known}."):
+            return [*known.split("."), key.removeprefix(f"{known}.")]
+    return key.split(".")
+
+
+_OPEN = ("gates.max", "gates.min")
+"""Tables whose keys are metrics rather than fields."""
+
+
+def _value(text: str) -> Any:
+    try:
+        parsed = tomllib.loads(f"value = {text}")
+    except (ValueError, RecursionError):
+        return text
+    return parsed["value"] if list(parsed) == ["value"] else text
+
+
+def _summary(path: Path) -> str:
+    first = path.read_text(encoding="utf-8").partition("\n")[0]
+    return first.lstrip("# ").rstrip() if first.startswith("#") else ""

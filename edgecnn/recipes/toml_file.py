@@ -1,0 +1,234 @@
+"""A TOML file becomes a Value or one error that names every problem, by dotted key, with the nearest right one.
+
+Validation runs through strict JSON rather than Python objects: there a text is never taken for a number, while arrays still
+become tuples and names still become enums.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from types import UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from edgecnn.errors.base import EdgecnnError, system_reason
+from edgecnn.errors.recipes import FileUnreadable, NotToml
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+_SAID = {
+    "missing": "is missing",
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "string_type": "must be text in quotes",
+    "bool_type": "must be true or false",
+    "model_type": "must be a table",
+    "model_attributes_type": "must be a table",
+    "dict_type": "must be a table",
+    "mapping_type": "must be a table",
+    "tuple_type": "must be an array",
+    "list_type": "must be an array",
+    "enum": "must be {expected}",
+    "literal_error": "must be {expected}",
+    "union_tag_invalid": "is of no known kind: {expected_tags}",
+    "greater_than": "must be greater than {gt}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than": "must be less than {lt}",
+    "less_than_equal": "must be at most {le}",
+    "string_pattern_mismatch": "must match {pattern}",
+    "string_too_short": "must not be empty",
+}
+"""What pydantic's error types are called here; a type that is not listed keeps pydantic's own words."""
+
+
+LARGEST_BYTES = 1 << 20
+"""Nobody writes more by hand; a model or a device that never ends, given by mistake, is not read into memory."""
+
+
+def read_table(path: Path) -> dict[str, Any]:
+    """The table that a TOML file holds. A byte order mark, which some editors write, is no part of it.
+
+    Raises:
+        FileUnreadable: the file is absent, a folder, not permitted, too large, or no UTF-8.
+        NotToml: the text breaks TOML's grammar; names the line.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(LARGEST_BYTES + 1)
+    except OSError as error:
+        raise FileUnreadable(path=path, reason=system_reason(error)) from error
+    except ValueError as error:  # a NUL inside the path
+        raise FileUnreadable(path=path, reason=str(error)) from error
+    try:
+        return tomllib.loads(_text(path, data))
+    except RecursionError as error:
+        raise NotToml(path=path, line=None, reason="it is nested too deeply") from error
+    except ValueError as error:  # TOMLDecodeError, or an integer of more digits than Python converts
+        raise NotToml(path=path, line=_line_of(str(error)), reason=_without_place(str(error))) from error
+
+
+def _text(path: Path, data: bytes) -> str:
+    if len(data) > LARGEST_BYTES:
+        raise FileUnreadable(path=path, reason="it is larger than 1 MiB, which no recipe or device file is")
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise FileUnreadable(path=path, reason="it is UTF-16; save it as UTF-8")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise FileUnreadable(path=path, reason=f"byte {error.start} is no UTF-8") from error
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def checked(model: type[_Model], table: Mapping[str, Any], refuse: Callable[[Sequence[str]], EdgecnnError]) -> _Model:
+    """The table as a model; every problem at once goes to ``refuse``, which makes the error that is raised."""
+    found = validated(model, table)
+    if isinstance(found, tuple):
+        raise refuse(found)
+    return found
+
+
+def validated(model: type[_Model], table: Mapping[str, Any]) -> _Model | tuple[str, ...]:
+    """The table as a model, or a sentence for each thing that keeps it from being one: unknown keys, wrong types, bad values."""
+    unusable: dict[str, str] = {}
+    usable = _without_unusable_numbers(table, "", unusable)
+    try:
+        found = model.model_validate_json(json.dumps(usable, default=str), strict=True)
+    except ValidationError as error:
+        others = [details for details in error.errors() if _dotted(details) not in unusable]
+        return (*unusable.values(), *(_sentence(model, details) for details in others))
+    return tuple(unusable.values()) if unusable else found
+
+
+def dotted_keys(model: type[BaseModel]) -> tuple[str, ...]:
+    """Every key that a table of this model may hold, as ``table.key``; an open table appears by its own name."""
+    found: list[str] = []
+    for name, annotation in _keys(model).items():
+        inner = _model_in(annotation)
+        if inner is None or get_origin(annotation) is not None:
+            found.append(name)
+        if inner is not None:
+            found += [f"{name}.{key}" for key in dotted_keys(inner)]
+    return tuple(found)
+
+
+def nearest_key(model: type[BaseModel], key: str) -> str | None:
+    """The dotted key of the model that a mistyped dotted key most likely means, or None where nothing is near.
+
+    A key of the same table comes first, then a key spelt alike anywhere, then the same last part in another table.
+    """
+    *parents, leaf = key.split(".")
+    holder = _model_at(model, parents)
+    if holder is not None and (near := get_close_matches(leaf, _keys(holder), n=1, cutoff=0.6)):
+        return ".".join((*parents, near[0]))
+    known = dotted_keys(model)
+    if near := get_close_matches(key, known, n=1, cutoff=0.75):
+        return near[0]
+    by_leaf = {candidate.rpartition(".")[2]: candidate for candidate in reversed(known)}
+    near = get_close_matches(leaf, by_leaf, n=1, cutoff=0.6)
+    return by_leaf[near[0]] if near else None
+
+
+def unknown_key(model: type[BaseModel], key: str) -> str:
+    """The sentence about a key that no table of this model has."""
+    near = nearest_key(model, key)
+    key = _printable(key)
+    return f"{key} is no key, the nearest is {near}" if near else f"{key} is no key"
+
+
+def _sentence(model: type[BaseModel], details: ErrorDetails) -> str:
+    path = [str(part) for part in details["loc"]]
+    if details["type"] == "extra_forbidden":
+        return unknown_key(model, _dotted(details))
+    key = _printable(_dotted(details)) or "the file"
+    if path and path[-1] == "[key]":
+        expected = str(details.get("ctx", {}).get("expected", ""))
+        near = get_close_matches(path[-2], re.findall(r"'([^']+)'", expected), n=1, cutoff=0.4)
+        parent = ".".join(path[:-2])
+        return f"{key} is no key, the nearest is {parent}.{near[0]}" if near else f"{key} is no key; {parent} takes {expected}"
+    template = _SAID.get(details["type"])
+    if template is None:
+        return f"{key}: {details['msg']}"
+    said = template.format_map(dict(details.get("ctx", {})))
+    return f"{key} {said}" if details["type"] == "missing" else f"{key} {said}, not {_shown(details['input'])}"
+
+
+def _dotted(details: ErrorDetails) -> str:
+    return ".".join(str(part) for part in details["loc"] if part != "[key]")
+
+
+def _printable(key: str) -> str:
+    """An error is one line, whatever a key in quotes holds."""
+    return key if key.isprintable() else json.dumps(key)
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _without_unusable_numbers(value: Any, key: str, unusable: dict[str, str]) -> Any:
+    """A copy without nan, inf and integers beyond 64 bits, which TOML's parser lets through and nothing here can mean.
+
+    Each goes to ``unusable`` under its dotted key.
+    """
+    if isinstance(value, Mapping):
+        inner = {
+            name: _without_unusable_numbers(each, f"{key}.{name}" if key else name, unusable) for name, each in value.items()
+        }
+        return {name: each for name, each in inner.items() if each is not _DROPPED}
+    if isinstance(value, list):
+        kept = [_without_unusable_numbers(each, f"{key}.{index}", unusable) for index, each in enumerate(value)]
+        return [each for each in kept if each is not _DROPPED]
+    if isinstance(value, float) and not math.isfinite(value):
+        unusable[key] = f"{_printable(key)} must be a finite number, not {value}"
+        return _DROPPED
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        unusable[key] = f"{_printable(key)} must fit in 64 bits"
+        return _DROPPED
+    return value
+
+
+_DROPPED = object()
+
+
+def _keys(model: type[BaseModel]) -> dict[str, Any]:
+    return {field.alias or name: field.annotation for name, field in model.model_fields.items()}
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    """The model that an annotation holds directly or as an optional; None for plain values and for open tables."""
+    if isinstance(annotation, type) and get_origin(annotation) is None and issubclass(annotation, BaseModel):
+        return annotation
+    if get_origin(annotation) in (Union, UnionType):
+        return next((model for option in get_args(annotation) if (model := _model_in(option)) is not None), None)
+    return None
+
+
+def _model_at(model: type[BaseModel], path: Sequence[str]) -> type[BaseModel] | None:
+    """The model of the table at a path; an open table of tables has one model for all its keys."""
+    if not path:
+        return model
+    annotation = _keys(model).get(path[0])
+    if get_origin(annotation) is Mapping:
+        inner, rest = _model_in(get_args(annotation)[1]), path[2:] if len(path) > 1 else None
+        return _model_at(inner, rest) if inner is not None and rest is not None else None
+    inner = _model_in(annotation)
+    return _model_at(inner, path[1:]) if inner is not None else None
+
+
+def _line_of(message: str) -> int | None:
+    found = re.search(r"at line (\d+)", message)
+    return int(found.group(1)) if found else None
+
+
+def _without_place(message: str) -> str:
+    return re.sub(r"\s*\(at (line \d+, column \d+|end of document)\)$", "", message)

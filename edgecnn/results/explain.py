@@ -1,0 +1,224 @@
+"""Explains a finished build out of its report alone: no store, no runtime and nothing measured, so that a report is enough."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from edgecnn.errors.comparing import UnknownCandidate
+from edgecnn.judging.accuracy import NO_LABELS
+from edgecnn.judging.noise import what_helps
+from edgecnn.judging.reasons import worded
+from edgecnn.results.explanation import ExplainedCandidate, Explanation, NotTried, OpenQuestion, StandIn, Unmeasured
+from edgecnn.values.reason import NotClimbed, NotMeasured, NotShownFaster, NotSupported, Reason
+from edgecnn.values.report import BuildReport, CandidateFacts
+from edgecnn.values.verdict import Fidelity, GateResult, Verdict
+
+ON_REQUEST = {
+    "throughput": ("throughput by batch", "--batches 1,8,best"),
+    "end_to_end": ("the way from a picture file", "--end-to-end"),
+    "sustained": ("a soak", "--soak 60s"),
+}
+"""Measured only where asked for: field of a candidate's facts to its name and the option that asks."""
+
+
+def explain(report: BuildReport) -> Explanation:
+    """All that a report says of why, what is missing and what is open."""
+    return Explanation(
+        version=report.version,
+        made_at=report.made_at,
+        build=report.build,
+        choice=report.choice,
+        verdict=report.verdict,
+        candidates=tuple(
+            ExplainedCandidate(facts=_without_layers(facts), stand_ins=tuple(_stand_ins(facts))) for facts in report.candidates
+        ),
+        not_tried=tuple(_not_tried(report)),
+        unmeasured=_gathered(_unmeasured(report)),
+        open_questions=tuple(open_questions(report)),
+        unexecuted=report.unexecuted,
+    )
+
+
+def explain_candidate(explanation: Explanation, candidate: str, folder: Path) -> Explanation:
+    """The same of one candidate, or of what was not tried.
+
+    Args:
+        explanation: of the build.
+        candidate: its id; ``openvino-fp16`` of a precision that was not offered.
+        folder: of the build, to be named in the error.
+
+    Raises:
+        UnknownCandidate: the build has nothing of that name.
+    """
+    known = [each.facts.candidate.id for each in explanation.candidates] + [each.name for each in explanation.not_tried]
+    if candidate not in known:
+        raise UnknownCandidate(folder=folder, candidate=candidate, known=tuple(dict.fromkeys(known)))
+    mine = [each for each in explanation.unmeasured if candidate in each.candidates]
+    return explanation.model_copy(
+        update={
+            "candidates": tuple(each for each in explanation.candidates if each.facts.candidate.id == candidate),
+            "not_tried": tuple(each for each in explanation.not_tried if each.name == candidate),
+            "unmeasured": tuple(each.model_copy(update={"candidates": (candidate,)}) for each in mine),
+            "open_questions": tuple(each for each in explanation.open_questions if each.candidate == candidate),
+            "unexecuted": (),
+        }
+    )
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _without_layers(facts: CandidateFacts) -> CandidateFacts:
+    residency, report = facts.residency, facts.report
+    return facts.model_copy(
+        update={
+            "residency": residency and residency.model_copy(update={"layers": ()}),
+            "report": report and report.model_copy(update={"quality": None}),
+        }
+    )
+
+
+def _stand_ins(facts: CandidateFacts) -> Iterator[StandIn]:
+    answered = facts.report or facts.agreement
+    if answered is not None and answered.fidelity is Fidelity.EMULATED:
+        twin = facts.evaluated_kit not in (None, facts.kit)
+        yield StandIn(
+            figure="accuracy",
+            how="twin" if twin else "another-machine",
+            machine=answered.machine,
+            ships=facts.kit,
+            answered=facts.evaluated_kit,
+        )
+    if facts.residency is not None and facts.residency.basis != "executed":
+        yield StandIn(figure="residency", how="plan" if facts.residency.basis == "planned" else "another-machine")
+
+
+def _not_tried(report: BuildReport) -> Iterator[NotTried]:
+    for each in report.unsupported:
+        yield _said(
+            f"{each.runtime.value}-{each.precision.value}",
+            NotSupported(runtime=each.runtime, precision=each.precision, why=each.why),
+        )
+    for name, lacking in report.unavailable.items():
+        yield _said(name, NotMeasured(step="kit", outcome="unavailable", why=lacking.why, command=lacking.command))
+    for name, why in report.skipped_rungs.items():
+        yield _said(name, report.out_of_time.get(name) or NotClimbed(rung=name, why=why))
+
+
+def _said(name: str, because: Reason) -> NotTried:
+    return NotTried(name=name, because=because, reason=worded(because, name))
+
+
+def _unmeasured(report: BuildReport) -> Iterator[Unmeasured]:
+    for facts in report.candidates:
+        if facts.kit is not None:
+            yield from _of_candidate(facts, report)
+    for field, (figure, option) in ON_REQUEST.items():
+        if all(getattr(facts, field) is None for facts in report.candidates):
+            yield _unasked(figure, option, report)
+    desktop = report.baseline
+    if desktop.latency.p50_ms is None:
+        why = desktop.latency.reason or "it was not measured"
+        yield Unmeasured(figures=(f"latency of the desktop GPU {desktop.device}",), candidates=(), why=why)
+
+
+def _of_candidate(facts: CandidateFacts, report: BuildReport) -> Iterator[Unmeasured]:
+    name = facts.candidate.id
+    settles = report.choice.settle_command if name in report.choice.carried else None
+    if facts.agreement is not None:
+        yield Unmeasured(figures=("accuracy",), candidates=(name,), why=NO_LABELS)
+    elif facts.report is None:
+        yield Unmeasured(figures=("accuracy",), candidates=(name,), why=_why_unanswered(facts), command=build_again(report))
+    for figure, seen in (("latency", facts.latency), ("memory", facts.memory), ("energy", facts.energy)):
+        if seen is None or seen.runs < 1:
+            why = (seen.reason if seen is not None else None) or "it was not asked for"
+            yield Unmeasured(figures=(figure,), candidates=(name,), why=why, command=settles)
+    if facts.residency is None:
+        yield Unmeasured(figures=("what really ran",), candidates=(name,), why="nothing was traced")
+
+
+def _why_unanswered(facts: CandidateFacts) -> str:
+    failed = facts.outcomes.get("measure")
+    return str(getattr(failed, "what", "it was not evaluated on the report split"))
+
+
+def _unasked(figure: str, option: str, report: BuildReport) -> Unmeasured:
+    if not report.build.device_attached:
+        return Unmeasured(figures=(figure,), candidates=(), why=f"{report.build.device} was not attached")
+    again = build_again(report)
+    return Unmeasured(figures=(figure,), candidates=(), why="not asked for", command=again and f"{again} {option}")
+
+
+def _gathered(found: Iterable[Unmeasured]) -> tuple[Unmeasured, ...]:
+    """What is missing for one reason is said once, with all the candidates and figures that it holds for."""
+    candidates: dict[tuple[str, str, str | None], list[str]] = {}
+    for each in found:
+        candidates.setdefault((each.figures[0], each.why, each.command), []).extend(each.candidates)
+    figures: dict[tuple[tuple[str, ...], str, str | None], list[str]] = {}
+    for (figure, why, command), names in candidates.items():
+        figures.setdefault((tuple(names), why, command), []).append(figure)
+    return tuple(
+        Unmeasured(figures=tuple(which), candidates=names, why=why, command=command)
+        for (names, why, command), which in figures.items()
+    )
+
+
+def open_questions(report: BuildReport) -> Iterator[OpenQuestion]:
+    """The choice first, where it is provisional; then, candidate by candidate, its gates and whether it is the faster."""
+    if report.choice.state == "provisional":
+        yield _of_choice(report)
+    for facts in report.candidates:
+        for gate in facts.gates:
+            if gate.verdict is Verdict.UNSURE:
+                yield _of_gate(gate, facts, report)
+        if isinstance(facts.because, NotShownFaster):
+            yield from _of_speed(facts.because, facts, report)
+
+
+def build_again(report: BuildReport) -> str | None:
+    """The command that makes the build again, to which an option may be added; None where no command line made it."""
+    return report.build.command.replace("edgecnn judge", "edgecnn build", 1) or None
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _of_choice(report: BuildReport) -> OpenQuestion:
+    device, choice = report.build.device, report.choice
+    command = choice.settle_command or (build_again(report) if report.build.device_attached else None)
+    says = f"which candidate is the fastest on {device} is open: a race there of what is carried would settle it"
+    if len(choice.carried) == 1:
+        says = f"how fast it is on {device} is open, and it alone is carried: a race there would say"
+    return OpenQuestion(candidate=choice.candidate or "", says=says, device=device, command=command)
+
+
+def _of_gate(gate: GateResult, facts: CandidateFacts, report: BuildReport) -> OpenQuestion:
+    return OpenQuestion(
+        candidate=facts.candidate.id,
+        says=gate.reason,
+        images=gate.images_to_settle,
+        images_seen=facts.report.images if facts.report is not None and gate.images_to_settle else None,
+        rounds=gate.rounds_to_settle,
+        rounds_seen=facts.latency.runs if facts.latency is not None and gate.rounds_to_settle else None,
+        command=_longer(report, gate.rounds_to_settle),
+    )
+
+
+def _of_speed(because: NotShownFaster, facts: CandidateFacts, report: BuildReport) -> Iterator[OpenQuestion]:
+    """Nothing where what was seen is no faster: more rounds would only say so more surely."""
+    if because.ratio is None or because.ratio.estimate <= 1:
+        return
+    said, rounds = worded(because, facts.candidate.id), because.rounds_to_settle
+    yield OpenQuestion(
+        candidate=facts.candidate.id,
+        says=said if because.smallest_ratio is not None else f"{said}: {what_helps(rounds)}",
+        rounds=rounds,
+        rounds_seen=because.rounds,
+        command=_longer(report, rounds),
+    )
+
+
+def _longer(report: BuildReport, rounds: int | None) -> str | None:
+    again = build_again(report)
+    return f"{again} --set race.rounds={rounds}" if again and rounds else None

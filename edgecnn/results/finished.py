@@ -1,0 +1,145 @@
+"""A finished build as it lies in its folder: the report, what was resolved, and the kit that ships.
+
+Nothing is resolved again: a later edit of the recipe file, of the images or of a device file is not this build's.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from edgecnn.errors.base import system_reason
+from edgecnn.errors.comparing import BuildDamaged, BundleUnreadable, FolderOrPipeline, NoBuildToJudge, PlanOfAnotherBuild
+from edgecnn.measure.kits import KitRef
+from edgecnn.recipes.recipe import pipeline_names
+from edgecnn.results.folder import BUNDLE, CHOICE, PLAN, PROGRESS, REPORT, read_report
+from edgecnn.results.shipped import Side, side_of, step_of_another
+from edgecnn.store.disk import sha256_of
+from edgecnn.values.candidate import is_of_a_device
+from edgecnn.values.report import BuildReport, CandidateFacts
+from edgecnn.values.resolved import Resolved
+
+
+@dataclass(frozen=True)
+class FinishedBuild:
+    """What a folder says of its own build."""
+
+    folder: Path
+    side: Side
+    """The kit that ships."""
+    report: BuildReport
+    resolved: Resolved
+    keys: Mapping[str, str]
+    """Step to its key."""
+
+    @property
+    def again(self) -> str:
+        """The command that makes it again."""
+        command = self.report.build.command.replace("edgecnn judge", "edgecnn build", 1)
+        return command or "the same build command makes it again"
+
+    @property
+    def baseline(self) -> CandidateFacts | None:
+        """The row of the network that drops are counted from."""
+        return next((row for row in self.report.candidates if row.is_baseline), None)
+
+    @property
+    def row(self) -> CandidateFacts:
+        """The row of what ships."""
+        return next(row for row in self.report.candidates if row.kit == self.side.kit.digest)
+
+
+def build_folder(text: str) -> Path | None:
+    """The folder that a word after ``judge`` names; None where it names a recipe.
+
+    What ends in ``.toml`` and is no folder is a recipe file, and a word without a slash is first of all a shipped pipeline.
+
+    Raises:
+        NoBuildToJudge: a path that is no folder and no recipe file.
+        FolderOrPipeline: a pipeline's name, and the folder of a finished build of that name is here.
+    """
+    path = Path(text)
+    there, bare = path.is_dir(), "/" not in text
+    if bare and text in pipeline_names():
+        if there and (path / REPORT).is_file():
+            raise FolderOrPipeline(name=text)
+        return None
+    if there:
+        return path
+    if bare or text.endswith(".toml") or path.is_file():
+        return None
+    raise NoBuildToJudge(folder=path, because="there is no such folder")
+
+
+def finished_build(folder: Path) -> FinishedBuild:
+    """What lies in the folder of a finished build.
+
+    Raises:
+        NoBuildToJudge: there is no ``report.json``, or no bundle beside it.
+        ReportUnreadable, BundleUnreadable: a file of it is damaged, or of another version.
+        PlanOfAnotherBuild: its plan was renewed by a call that did not finish.
+        KitNotCarried: nothing was chosen, so that nothing ships.
+        BuildDamaged: the kit that ships was changed.
+    """
+    if not (folder / REPORT).is_file():
+        raise NoBuildToJudge(folder=folder, because=_why_none(folder))
+    if not (folder / BUNDLE / CHOICE).is_file():
+        raise NoBuildToJudge(folder=folder, because="it has a report.json, and no bundle/choice.json beside it")
+    report, side = read_report(folder), side_of(folder)
+    resolved, keys = planned(folder / PLAN)
+    found = FinishedBuild(folder=folder, side=side, report=report, resolved=resolved, keys=keys)
+    if (differs := step_of_another(report.keys, keys)) is not None:
+        raise PlanOfAnotherBuild(folder=folder, differs=differs, command=found.again)
+    if all(row.kit != side.kit.digest for row in report.candidates):
+        raise BundleUnreadable(path=folder / BUNDLE / CHOICE, because="report.json has no row of the kit that it names")
+    check_files(side.kit, found.again)
+    return found
+
+
+def check_files(kit: KitRef, command: str) -> None:
+    """Hold every file of a kit against its manifest.
+
+    Raises:
+        BuildDamaged: one is missing or holds other bytes; ``command`` makes it again.
+    """
+    for name, fact in kit.manifest["files"].items():
+        try:
+            found = sha256_of(kit.folder / name)
+        except OSError as error:
+            raise BuildDamaged(path=kit.folder / name, because=system_reason(error), command=command) from error
+        if found != fact["sha256"]:
+            because = f"its SHA-256 is {found[:12]}…, in kit.json {fact['sha256'][:12]}…"
+            raise BuildDamaged(path=kit.folder / name, because=because, command=command)
+
+
+def planned(path: Path) -> tuple[Resolved, Mapping[str, str]]:
+    """What was resolved, and each step's key, of a ``plan.json``.
+
+    Raises:
+        BundleUnreadable: it is damaged, or of another version.
+    """
+    try:
+        found: dict[str, Any] = json.loads(path.read_bytes())
+        keys = {step["id"]: step["key"] for step in found["steps"] if not is_of_a_device(step["id"])}
+        return Resolved.model_validate(found["resolved"]), keys
+    except OSError as error:
+        raise BundleUnreadable(path=path, because=system_reason(error)) from error
+    except (ValidationError, ValueError, KeyError, TypeError) as error:
+        because = f"it is no plan of this version ({type(error).__name__})"
+        raise BundleUnreadable(path=path, because=because) from error
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _why_none(folder: Path) -> str:
+    if (folder / CHOICE).is_file():
+        return "it is a bundle alone, which has neither a report nor a recipe's gates; --against takes one"
+    if (folder / PROGRESS).is_file():
+        return "its build did not come to its end: there is a progress.json and no report.json"
+    return "there is no report.json in it"

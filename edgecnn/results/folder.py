@@ -1,0 +1,65 @@
+"""The files of a build's folder, by name: what one call leaves there, the next one finds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from filelock import FileLock
+from pydantic import ValidationError
+
+from edgecnn.errors.base import system_reason
+from edgecnn.errors.page import NoReport, ReportUnreadable
+from edgecnn.values.report import BuildReport
+
+if TYPE_CHECKING:
+    pass
+
+
+REPORT = "report.json"
+PAGE = "report.html"
+"""The report for people, beside it."""
+PLAN = "plan.json"
+PROGRESS = "progress.json"
+"""Of a call that stopped before the report."""
+BASELINE = "baseline.json"
+"""What a GPU of this machine did."""
+BUNDLE = "bundle"
+"""What ships."""
+CHOICE = "choice.json"
+"""In the bundle: its kits, and the one that is used."""
+
+
+@contextmanager
+def output_lock(folder: Path) -> Iterator[None]:
+    """One writer at a time: two builds of one name take turns, and the later one's results stand whole. Makes the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / ".edgecnn.lock"):
+        yield
+
+
+def report_text(report: BuildReport) -> str:
+    """What ``report.json`` holds."""
+    return report.model_dump_json(indent=1, by_alias=True) + "\n"
+
+
+def read_report(folder: Path) -> BuildReport:
+    """The report of a finished build.
+
+    Raises:
+        NoReport: the folder has none.
+        ReportUnreadable: it is no report of this version's schema.
+    """
+    path = folder / REPORT
+    try:
+        return BuildReport.model_validate_json(path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
+        raise NoReport(folder=folder) from None
+    except OSError as error:
+        raise ReportUnreadable(path=path, because=system_reason(error)) from error
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ReportUnreadable(path=path, because=f"{where}: {first['msg']}" if where else first["msg"]) from error

@@ -1,0 +1,96 @@
+"""From a kit that was measured back to what it was made from, along the records: whatever was built in that folder since."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from edgecnn.store.entry import read_entry, trusted_entry
+from edgecnn.store.store import Store
+from edgecnn.values.artifact import Artifact
+from edgecnn.values.profile import Profile
+
+KIT = "kit.json"
+
+
+def kit_artifact(store: Store, digest: str) -> Artifact | None:
+    """The packaged kit whose manifest has this sha256; None where the store has none."""
+    for kind, key in store.artifacts.names():
+        if kind == "package":
+            found = read_entry(store.layout, kind, key)
+            if isinstance(found, Artifact) and KIT in found.record.files and found.record.files[KIT].sha256 == digest:
+                return found
+    return None
+
+
+def whole_kit(store: Store, digest: str) -> Artifact | None:
+    """The same with its files checked and its use dated; None where one is missing or was changed too."""
+    made = kit_artifact(store, digest)
+    return None if made is None else _trusted(store, made)
+
+
+def prepared_report(store: Store, pixels: str) -> Artifact | None:
+    """Prepared images whose reported split has these pixels, for whichever build; None where the store has none."""
+    for kind, key in store.artifacts.names():
+        if kind != "prepare":
+            continue
+        found = read_entry(store.layout, kind, key)
+        if isinstance(found, Artifact) and report_pixels(found) == pixels and (whole := _trusted(store, found)) is not None:
+            return whole
+    return None
+
+
+def report_pixels(prepared: Artifact) -> str | None:
+    """The digest of a prepare artifact's reported split; None where it cannot be read."""
+    try:
+        return str(json.loads((prepared.folder / "pixels.json").read_text())["report"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+TRUNK_KINDS = ("export", "adopt")
+"""Kinds of stage that make the network which candidates share."""
+
+
+def ancestor(store: Store, artifact: Artifact, *kinds: str) -> Artifact | None:
+    """The artifact of one of these kinds that went into another; None where it is gone, damaged or made anew since."""
+    seen = next((found for found in _ancestors(store, artifact) if found.kind in kinds), None)
+    if seen is None:
+        return None
+    return _trusted(store, seen)
+
+
+def _trusted(store: Store, found: Artifact) -> Artifact | None:
+    whole = trusted_entry(store.layout, found.kind, found.key)
+    return whole if isinstance(whole, Artifact) and store.artifacts.use(whole) else None
+
+
+def _ancestors(store: Store, artifact: Artifact) -> Iterator[Artifact]:
+    kinds = sorted({kind for kind, _ in store.artifacts.names()})
+    waiting, known = [artifact], {artifact.key}
+    while waiting:
+        for fact in waiting.pop(0).record.inputs.values():
+            found = next((each for kind in kinds if isinstance(each := read_entry(store.layout, kind, fact.key), Artifact)), None)
+            if found is not None and found.key not in known and found.content == fact.content:
+                known.add(found.key)
+                waiting.append(found)
+                yield found
+
+
+_OF_A_BUILD = (None, "screen", "select", "report")
+"""Purposes of races that time one image a call; in the same second a kit may have been raced for batches or energy too."""
+
+
+def timed_races(store: Store, kit: str) -> tuple[Profile, ...]:
+    """The races of a kit (by digest) that a build ran for its latency, the newest first.
+
+    Raises:
+        StoreUnusable: profiles are there and cannot be read.
+    """
+    stored = (entry.profile for entry in store.profiles.of(kit, "race"))
+    return tuple(profile for profile in stored if profile.runs and profile.purpose in _OF_A_BUILD)
+
+
+def reported_race(store: Store, kit: str, observed_at: str) -> Profile | None:
+    """The one that a report dates so; None where the store no longer has it."""
+    return next((profile for profile in timed_races(store, kit) if profile.observed_at == observed_at), None)

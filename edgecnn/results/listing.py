@@ -1,0 +1,68 @@
+"""Finished builds of the user, as points beside the catalogue: what each cost and what it reached on its own images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.results.folder import REPORT, read_report
+from edgecnn.values.base import Value
+from edgecnn.values.verdict import Interval
+
+BUILDS = Path("builds")
+"""Where builds lie unless ``--out`` says otherwise."""
+
+
+class OwnBuild(Value):
+    """One finished build whose work is known and whose chosen candidate was evaluated."""
+
+    folder: str
+    arch: str
+    data: str
+    candidate: str
+    parameters: int
+    macs: int
+    resolution_px: int
+    accuracy_top1: Interval
+    """0…1, on the build's own report split."""
+
+
+def own_builds(named: Sequence[Path] | None) -> tuple[OwnBuild, ...]:
+    """Those that were named, or else those in ``BUILDS`` here that can be read; one without an accuracy is left out.
+
+    Args:
+        named: folders of finished builds.
+
+    Raises:
+        NoReport, ReportUnreadable: of a folder that was named.
+    """
+    if named:
+        found = [_own(folder) for folder in named]
+    else:
+        found = [_own_or_none(file.parent) for file in sorted(BUILDS.glob(f"*/{REPORT}"))]
+    return tuple(each for each in found if each is not None)
+
+
+def _own_or_none(folder: Path) -> OwnBuild | None:
+    try:
+        return _own(folder)
+    except EdgecnnError:
+        return None  # nobody asked for this folder by name
+
+
+def _own(folder: Path) -> OwnBuild | None:
+    report = read_report(folder)
+    chosen = next((each for each in report.candidates if each.chosen), None)
+    if chosen is None or chosen.report is None or not report.build.macs:
+        return None
+    return OwnBuild(
+        folder=str(folder),
+        arch=report.build.arch,
+        data=report.build.data,
+        candidate=chosen.candidate.id,
+        parameters=report.build.parameters,
+        macs=report.build.macs,
+        resolution_px=report.build.resolution_px,
+        accuracy_top1=chosen.report.top1,
+    )

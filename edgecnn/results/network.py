@@ -1,0 +1,98 @@
+"""The float network of a finished build, with the pixels that it was chosen on, out of the store."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgecnn.errors.comparing import PlanOfAnotherBuild
+from edgecnn.errors.looking import NetworkGone
+from edgecnn.results.finished import planned
+from edgecnn.results.folder import PLAN, read_report
+from edgecnn.results.lineage import TRUNK_KINDS
+from edgecnn.results.shipped import step_of_another
+from edgecnn.runner.pixels import to_feed
+from edgecnn.store.entry import trusted_entry
+from edgecnn.store.store import Store
+from edgecnn.values.artifact import Artifact
+from edgecnn.values.key import Key
+from edgecnn.values.report import BuildReport
+from edgecnn.values.residency import MacTable
+from edgecnn.values.resolved import Resolved
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+BATCH = 16
+
+
+@dataclass(frozen=True)
+class BuiltNetwork:
+    """What candidates of one build were made from."""
+
+    folder: Path
+    report: BuildReport
+    resolved: Resolved
+    trunk: Artifact
+    prepared: Artifact
+
+    @property
+    def model(self) -> Path:
+        """The trunk: ``image`` float32 (batch, 3, H, W) to ``logits``."""
+        return self.trunk.folder / "model.onnx"
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names, in the order of the logits; empty where the images have no labels."""
+        return tuple(json.loads((self.prepared.folder / "labels.json").read_text(encoding="utf-8")))
+
+    @property
+    def macs(self) -> int:
+        """Multiply-adds of the trunk for one image."""
+        return MacTable.model_validate_json((self.trunk.folder / "macs.json").read_bytes()).total
+
+    def array(self, name: str) -> NDArray[Any]:
+        """``choose.pixels`` and the other arrays of ``prepare``, mapped."""
+        import numpy as np
+
+        found: NDArray[Any] = np.load(self.prepared.folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+        return found
+
+    def feed(self, pixels: NDArray[np.uint8]) -> NDArray[Any]:
+        """Pixels uint8 (n, H, W, 3) as the trunk wants them: float32 (n, 3, H, W)."""
+        norm = self.resolved.preprocessing.normalization
+        return to_feed(pixels, "float32", "NCHW", norm.mean, norm.std)
+
+    def feeds(self, pixels: NDArray[np.uint8]) -> Iterator[NDArray[Any]]:
+        """The same in batches."""
+        for start in range(0, len(pixels), BATCH):
+            yield self.feed(pixels[start : start + BATCH])
+
+
+def built_network(folder: Path, store: Store) -> BuiltNetwork:
+    """The network of the build in ``folder``.
+
+    Raises:
+        NoReport, ReportUnreadable, BundleUnreadable, PlanOfAnotherBuild: of the folder's files.
+        NetworkGone: the store has no longer what it was made of.
+    """
+    report = read_report(folder)
+    resolved, keys = planned(folder / PLAN)
+    if (differs := step_of_another(report.keys, keys)) is not None:
+        raise PlanOfAnotherBuild(folder=folder, differs=differs, command=report.build.command)
+    trunk = next((found for kind in TRUNK_KINDS if (found := _stored(store, kind, keys.get("export"))) is not None), None)
+    prepared = _stored(store, "prepare", keys.get("prepare"))
+    if trunk is None or prepared is None:
+        missing = "pixels" if trunk is not None else "network"
+        raise NetworkGone(folder=folder, missing=missing, store=store.root, command=report.build.command)
+    return BuiltNetwork(folder=folder, report=report, resolved=resolved, trunk=trunk, prepared=prepared)
+
+
+def _stored(store: Store, kind: str, key: str | None) -> Artifact | None:
+    found = None if key is None else trusted_entry(store.layout, kind, Key(key))
+    return found if isinstance(found, Artifact) and store.artifacts.use(found) else None

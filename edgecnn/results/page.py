@@ -1,0 +1,136 @@
+"""Reads out of the store what belongs to a finished report. Whatever is not there, or disagrees, becomes a sentence."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.judging.accuracy import NO_LABELS
+from edgecnn.measure.evaluate import logits_of
+from edgecnn.results.lineage import ancestor, kit_artifact
+from edgecnn.results.mistakes import Answered, mistakes_of, plain_names
+from edgecnn.results.page_facts import Mistakes, PageFacts, Part, Raced
+from edgecnn.results.run_shapes import raced_of
+from edgecnn.store.store import Store
+from edgecnn.training.history import History
+from edgecnn.values.artifact import Artifact
+from edgecnn.values.report import BuildReport, CandidateFacts
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+AGAIN = "the same build command makes it again"
+
+
+class _Gone(Exception):
+    """A sentence that takes the place of a section's figures."""
+
+
+def page_facts(report: BuildReport, store: Store) -> PageFacts:
+    """The report with what the store has of its races, answers and training. Nothing is measured and nothing is written."""
+    missing: dict[Part, str] = {}
+    found: dict[str, Any] = {"raced": (), "mistakes": None, "history": None}
+    for part, name, read in (
+        ("latency", "raced", _raced),
+        ("mistakes", "mistakes", _mistakes),
+        ("training", "history", _history),
+    ):
+        try:
+            found[name] = read(report, store)
+        except _Gone as gone:
+            missing[part] = str(gone)  # type: ignore[index]
+        except EdgecnnError as error:
+            missing[part] = error.line()  # type: ignore[index]
+    return PageFacts(report=report, missing=missing, **found)
+
+
+def _raced(report: BuildReport, store: Store) -> tuple[Raced, ...]:
+    raced = raced_of(report, store)
+    if raced:
+        return raced
+    if any(facts.latency is not None and facts.latency.runs for facts in report.candidates):
+        raise _Gone(f"the races' samples are not in the store {store.root}")
+    if not report.build.device_attached:
+        raise _Gone(f"nothing was timed: {report.build.device} was not attached")
+    raise _Gone("nothing was raced")
+
+
+def _mistakes(report: BuildReport, store: Store) -> Mistakes:
+    shown = _shown(report)
+    if shown is not None and shown.agreement is not None:
+        raise _Gone(f"no mistake is known: {NO_LABELS}")
+    if shown is None or shown.report is None:
+        raise _Gone("no candidate's answers to the report split are known")
+    prepared = _made(shown, store, "prepare")
+    try:
+        if json.loads((prepared.folder / "pixels.json").read_text())["report"] != shown.report.pixels:
+            raise _Gone("the stored pixels are not those that the report is about")
+        labels = _array(prepared.folder / "report.labels.npy")
+        baseline = next((facts for facts in report.candidates if facts.is_baseline), None)
+        answered = Answered(
+            candidate=shown.candidate.id,
+            accuracy=shown.report,
+            classes=plain_names(json.loads((prepared.folder / "labels.json").read_text())),
+            labels=labels,
+            pixels=_array(prepared.folder / "report.pixels.npy"),
+            logits=_logits(shown, labels, store),
+            baseline=None if baseline is None or shown.is_baseline else _logits(baseline, labels, store),
+        )
+        return mistakes_of(answered)
+    except (OSError, ValueError, KeyError, IndexError) as error:
+        raise _Gone(f"the stored pixels or answers cannot be read: {error}; {AGAIN}") from error
+
+
+def _shown(report: BuildReport) -> CandidateFacts | None:
+    """The chosen candidate; where none was, the baseline."""
+    chosen = [facts for facts in report.candidates if facts.chosen]
+    return next(iter([*chosen, *(facts for facts in report.candidates if facts.is_baseline)]), None)
+
+
+def _logits(facts: CandidateFacts, labels: NDArray[Any], store: Store) -> NDArray[np.float32]:
+    """The newest stored answers that give exactly the reported accuracy: others are from another day's machine."""
+    if facts.report is None:
+        raise _Gone(f"{facts.candidate.id} was not evaluated on the report split")
+    for stored in store.profiles.of(facts.evaluated_kit or facts.kit or "", "evaluation"):
+        if stored.profile.pixels == facts.report.pixels:
+            logits = logits_of(stored)
+            if logits.ndim == 2 and len(logits) == len(labels):
+                top1 = float((logits.argmax(axis=1) == labels).mean())
+                if abs(top1 - facts.report.top1.estimate) < 0.5 / len(labels):
+                    return logits
+    raise _Gone(f"no stored answers of {facts.candidate.id} agree with the report; {AGAIN}")
+
+
+def _array(path: Path) -> NDArray[Any]:
+    import numpy as np
+
+    found: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    return found
+
+
+def _made(facts: CandidateFacts, store: Store, kind: str) -> Artifact:
+    kit = kit_artifact(store, facts.kit) if facts.kit else None
+    found = ancestor(store, kit, kind) if kit is not None else None
+    if found is None:
+        raise _Gone(f"the {kind} artifact of {facts.candidate.id} is not in the store {store.root}; {AGAIN}")
+    return found
+
+
+def _history(report: BuildReport, store: Store) -> History:
+    shown = _shown(report) or next(iter(report.candidates), None)
+    if shown is None:
+        raise _Gone("no candidate was built")
+    if report.keys and "train" not in report.keys:
+        brought = "the network was brought as it is" if "fetch" not in report.keys else "the head of its weights was kept"
+        raise _Gone(f"nothing was trained: {brought}")
+    trained = _made(shown, store, "train")
+    try:
+        return History.model_validate_json((trained.folder / "history.json").read_bytes())
+    except (OSError, ValidationError) as error:
+        raise _Gone(f"history.json cannot be read: {error}") from error

@@ -1,0 +1,204 @@
+"""One side of a comparison: the kit that a finished build, or a bundle alone, ships, with the report and plan that lie beside it.
+
+The kit is raced as it lies there, so whoever compares a bundle runs the code in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from edgecnn.devices.files import load_devices
+from edgecnn.devices.this_machine import local_facts, matches
+from edgecnn.errors.base import system_reason
+from edgecnn.errors.comparing import BundleUnreadable, KitNotCarried, NoBuildToCompare
+from edgecnn.measure.kits import KitRef
+from edgecnn.results.folder import BUNDLE, CHOICE, PLAN, REPORT
+from edgecnn.results.origin import origin_of
+from edgecnn.store.whole_file import json_object
+from edgecnn.values.comparison import Contender, Origin, PinnedBuild
+from edgecnn.values.device import Device
+from edgecnn.values.knobs import Knobs
+from edgecnn.values.report import BuildReport, CandidateFacts
+
+SCHEMA = "edgecnn.choice/1"
+
+
+@dataclass(frozen=True)
+class Side:
+    """What is known of one side. ``report`` and ``plan`` are None for a bundle alone, and where another version wrote them."""
+
+    folder: Path
+    kit: KitRef
+    report: BuildReport | None
+    plan: Mapping[str, Any] | None
+    pin: PinnedBuild | None = None
+    """The record that names the kit, where it came out of the store."""
+    pinned_by: str | None = None
+    """How the user named that record."""
+    pin_folder: Path | None = None
+    """Where that record lies, or lay: its paths count from there."""
+
+    @property
+    def row(self) -> CandidateFacts | None:
+        """The kit's row in its build's report."""
+        rows = () if self.report is None else self.report.candidates
+        return next((row for row in rows if row.kit == self.kit.digest), None)
+
+    @property
+    def origin(self) -> Origin:
+        """What the kit was made from and with."""
+        if self.pin is not None:
+            return self.pin.origin
+        return origin_of(self.kit.manifest, self.plan)
+
+    @property
+    def contender(self) -> Contender:
+        """The side as a comparison names it."""
+        if self.pin is not None:
+            return self.pin.contender
+        build = None if self.report is None else self.report.build
+        folder = self.folder.resolve()
+        return Contender(
+            name=folder.parent.name if folder.name == BUNDLE else folder.name,
+            candidate=self.kit.candidate,
+            kit=self.kit.digest,
+            knobs=self.kit.knobs,
+            arch=None if build is None else build.arch,
+            device=None if build is None else build.device,
+        )
+
+    @property
+    def evaluated_kit(self) -> str:
+        """The digest that the kit's answers are filed under."""
+        if self.pin is not None:
+            return self.pin.evaluated_kit
+        return self.kit.digest if self.row is None else self.row.evaluated_kit or self.kit.digest
+
+    @property
+    def attached(self) -> bool:
+        """Whether its answers are the device's own. Where no report says so, a plan for this machine does, and nothing else."""
+        if self.pin is not None:
+            return self.pin.device_attached
+        if self.report is not None:
+            return self.report.build.device_attached
+        return self.device is not None and matches(self.device, local_facts())
+
+    def elsewhere(self) -> str | None:
+        """A sentence where it was built for a device that this machine is not."""
+        device = self.device
+        if device is None or matches(device, local_facts()):
+            return None
+        return f"{self.kit.candidate.id} was built for {device.name}, which this machine is not: the ratio there may be another"
+
+    @property
+    def device(self) -> Device | None:
+        """As its file states it: in the plan, what a file leaves open is filled in from the machine that planned."""
+        if self.pin is not None:
+            return load_devices().get(self.pin.contender.device or "")
+        try:
+            planned = None if self.plan is None else Device.model_validate(self.plan["resolved"]["device"])
+        except (ValidationError, KeyError, TypeError):
+            return None  # of another version, whose devices were described otherwise
+        return None if planned is None else load_devices().get(planned.name, planned)
+
+
+def side_of(folder: Path, candidate: str | None = None) -> Side:
+    """The side that a folder holds.
+
+    Args:
+        folder: of a finished build, or a bundle.
+        candidate: whose kit is wanted; None: the chosen one's.
+
+    Raises:
+        NoBuildToCompare: it is neither.
+        BundleUnreadable: ``choice.json`` or the kit's ``kit.json`` is damaged, or they are not of one bundle.
+        KitNotCarried: nothing was chosen, or the bundle has no such kit.
+    """
+    bundle = next((each for each in (folder / BUNDLE, folder) if (each / CHOICE).is_file()), None)
+    if bundle is None:
+        raise NoBuildToCompare(folder=folder)
+    build = bundle.parent if bundle.name == BUNDLE and (bundle.parent / REPORT).is_file() else None
+    report = None if build is None else _report(build / REPORT)
+    return Side(
+        folder=folder,
+        kit=_kit(folder, bundle, candidate),
+        report=report,
+        plan=None if build is None else plan_of(build, None if report is None else report.keys),
+    )
+
+
+def plan_of(folder: Path, keys: Mapping[str, str] | None) -> Mapping[str, Any] | None:
+    """A finished build's plan; None where none can be read, or where a later call renewed it and did not finish.
+
+    Args:
+        folder: of the build.
+        keys: of its report, where one can be read.
+    """
+    plan = json_object(folder / PLAN)
+    return None if plan is None or step_of_another(keys or {}, keys_of(plan)) is not None else plan
+
+
+def keys_of(plan: Mapping[str, Any]) -> dict[str, str]:
+    """Step to key, of a plan as it was read; nothing unknown is refused."""
+    steps = plan.get("steps")
+    known = [step for step in steps if isinstance(step, dict)] if isinstance(steps, list) else []
+    return {str(step.get("id")): str(step.get("key")) for step in known}
+
+
+def step_of_another(keys: Mapping[str, str], planned: Mapping[str, str]) -> str | None:
+    """The first step of a report's ``keys`` that the plan has another key for; None where they are of one build."""
+    return next((step for step, key in keys.items() if planned.get(step) != key), None)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _kit(folder: Path, bundle: Path, candidate: str | None) -> KitRef:
+    path = bundle / CHOICE
+    choice = json_object(path)
+    if choice is None or choice.get("schema") != SCHEMA:
+        raise BundleUnreadable(path=path, because=f"its schema is not {SCHEMA}")
+    try:
+        carried: Mapping[str, Mapping[str, Any]] = choice["kits"]
+        name = candidate or choice["choice"]["candidate"]
+        if name not in carried:
+            raise KitNotCarried(folder=folder, candidate=name, carried=tuple(carried))
+        place, digest = bundle / carried[name]["folder"], carried[name]["sha256"]
+    except (KeyError, TypeError) as error:
+        raise BundleUnreadable(path=path, because=f"it lacks {error}") from error
+    if bundle.resolve() not in place.resolve().parents:
+        raise BundleUnreadable(path=path, because=f"it names {carried[name]['folder']!r}, which leaves the bundle")
+    return _opened(place, digest).with_knobs(_knobs(path, carried[name].get("knobs", {})))
+
+
+def _knobs(path: Path, options: object) -> Knobs:
+    try:
+        if not isinstance(options, dict):
+            raise ValueError(f"knobs is {options!r}")
+        return Knobs.of(options)
+    except ValueError as error:
+        raise BundleUnreadable(path=path, because=str(error)) from error
+
+
+def _opened(place: Path, digest: str) -> KitRef:
+    manifest = place / "kit.json"
+    try:
+        kit = KitRef.at(place)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        reason = system_reason(error) if isinstance(error, OSError) else f"it is no kit's manifest ({type(error).__name__})"
+        raise BundleUnreadable(path=manifest, because=reason) from error
+    if kit.digest != digest:
+        raise BundleUnreadable(path=manifest, because=f"its SHA-256 is {kit.digest[:12]}…, in {CHOICE} {digest[:12]}…")
+    return kit
+
+
+def _report(path: Path) -> BuildReport | None:
+    try:
+        return BuildReport.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        return None

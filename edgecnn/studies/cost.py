@@ -1,0 +1,123 @@
+"""What one image costs a network of the catalogue, scaled or not, or an ONNX file. Nothing is run and nothing trained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edgecnn.backends.installed import require_packages
+from edgecnn.errors.base import system_reason
+from edgecnn.errors.costing import CostUnknown, ScaleOfAFile, UnknownLayer
+from edgecnn.errors.custom_model import BroughtFileMissing
+from edgecnn.models.catalogue import arch_named
+from edgecnn.models.compound import RULES, settled
+from edgecnn.values.arch import ArchSpec
+from edgecnn.values.cost import LayerCost, NetworkCost
+
+SUFFIX = ".onnx"
+
+
+def cost_of(named: str, scale: str | None = None, resolution_px: int | None = None) -> NetworkCost:
+    """Of a network of the catalogue with its row's classes, a family, whose first member is meant, or the path of an ONNX file.
+
+    Raises:
+        UnknownArch, NothingToScale, ScaleLeavesNoChannel, ResolutionUnderStride, ScaleContradictsResolution: of a network.
+        BroughtFileMissing, NotAnOnnxModel, CostUnknown, MacsUnknown, ScaleOfAFile: of a file.
+    """
+    if named.endswith(SUFFIX):
+        if scale is not None:
+            raise ScaleOfAFile(onnx=named)
+        return cost_of_file(Path(named).expanduser())
+    row = network_or_family(named)
+    spec, side = settled(row, scale, resolution_px, row.resolution_px)
+    return cost_of_network(spec, side).model_copy(update={"scale": scale})
+
+
+def network_or_family(named: str) -> ArchSpec:
+    """The row of that name; of a family that can be scaled, its first.
+
+    Raises:
+        UnknownArch: neither has the name.
+    """
+    return arch_named(RULES[named].first if named in RULES else named)
+
+
+def cost_of_network(spec: ArchSpec, side_px: int) -> NetworkCost:
+    """Of a row with its own number of classes; a network is built of shapes alone, which takes no memory.
+
+    Raises:
+        MissingPackage: torch is not installed.
+    """
+    require_packages(("torch", "torchvision"), extra="train", needed_for="cost")
+    import torch
+
+    from edgecnn.graph.operations import counted
+    from edgecnn.graph.traced import IMAGE, operations_of
+    from edgecnn.models.networks import build_network, shipped_parameter_count
+
+    with torch.device("meta"):
+        network = build_network(spec, spec.classes)
+    found = counted(operations_of(network, side_px), IMAGE, (1, 3, side_px, side_px))
+    return NetworkCost(
+        network=spec.name,
+        scale=None,
+        resolution_px=side_px,
+        parameters=shipped_parameter_count(network, spec),
+        macs=sum(layer.macs for layer in found.layers),
+        activation_bytes=found.activation_bytes,
+        activation_peak=found.activation_peak,
+        receptive_field_px=found.receptive_field_px,
+        layers=found.layers,
+        not_counted={},
+    )
+
+
+def cost_of_file(path: Path) -> NetworkCost:
+    """Of an ONNX file; activations are taken as float32 whatever the file computes in.
+
+    Raises:
+        MissingPackage: onnx is not installed.
+        BroughtFileMissing, NotAnOnnxModel, CostUnknown, MacsUnknown: the file cannot be read, or leaves its sizes open.
+    """
+    require_packages(("onnx",), extra="train", needed_for="cost")
+    from edgecnn.graph.document import load_model
+    from edgecnn.graph.entry import parameters_of
+    from edgecnn.graph.file_operations import MULTIPLY_TOO, image_shape, operations_of_model
+    from edgecnn.graph.macs import image_input
+    from edgecnn.graph.operations import counted, tallied
+
+    try:
+        model = load_model(path)
+    except OSError as error:
+        raise BroughtFileMissing(path=path, because=system_reason(error)) from error
+    try:
+        image, shape = image_input(model).name, image_shape(model)
+    except (StopIteration, KeyError) as error:
+        raise CostUnknown(path=path, because="it has no input of a fixed size besides the batch") from error
+    operations = operations_of_model(model)
+    if len(shape) != 4 or not operations:
+        raise CostUnknown(path=path, because="its input is no image, or nothing reads it")
+    found = counted(operations, image, shape)
+    return NetworkCost(
+        network=path.name,
+        scale=None,
+        resolution_px=max(shape[2:]),
+        parameters=parameters_of(model),
+        macs=sum(layer.macs for layer in found.layers),
+        activation_bytes=found.activation_bytes,
+        activation_peak=found.activation_peak,
+        receptive_field_px=found.receptive_field_px,
+        layers=found.layers,
+        not_counted=tallied(operations, MULTIPLY_TOO),
+    )
+
+
+def layer_of(cost: NetworkCost, name: str) -> LayerCost:
+    """The layer of that name.
+
+    Raises:
+        UnknownLayer: with the nearest name.
+    """
+    layers = {layer.name: layer for layer in cost.layers}
+    if name not in layers:
+        raise UnknownLayer(network=cost.network, layer=name, known=tuple(layers))
+    return layers[name]

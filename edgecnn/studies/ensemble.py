@@ -1,0 +1,183 @@
+"""Several finished builds as one ONNX file, with what that costs and gains. A build then takes the file like any brought one."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgecnn.backends.installed import require_packages
+from edgecnn.errors.base import system_reason
+from edgecnn.errors.building import NotOverwritten, OutputUnwritable
+from edgecnn.errors.looking import MemberQuantized, MembersDiffer, OneMember
+from edgecnn.judging.accuracy import gain_pp, share_right
+from edgecnn.recipes.toml_text import toml_value
+from edgecnn.results.network import BuiltNetwork, built_network
+from edgecnn.store.store import Store
+from edgecnn.studies.facts import Ensemble, EnsembleRow
+from edgecnn.values.recipe import DataChoice
+from edgecnn.values.stage import Progress
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+IMAGES_HINT = "what one learned from, another would choose or report by; give both the same --data and settings of [data]"
+PIXELS_HINT = "give both the same model.resolution_px, or leave one out"
+
+
+def make_ensemble(folders: Sequence[Path], out: Path, store: Store, tell: Progress) -> Ensemble:
+    """Write the file, and answer the ``choose`` images with it and with each member.
+
+    Raises:
+        MissingPackage: onnx or onnxruntime is not installed.
+        OneMember, MembersDiffer, MemberQuantized: of the builds together.
+        NoReport, ReportUnreadable, BundleUnreadable, PlanOfAnotherBuild, NetworkGone: of one of them.
+        NotOverwritten, OutputUnwritable: of ``out``.
+        ModelTooLarge: one file cannot hold it.
+    """
+    if len({folder.resolve() for folder in folders}) < max(2, len(folders)):
+        raise OneMember(folders=folders)
+    require_packages(("onnx",), extra="train", needed_for="an ensemble")
+    require_packages(("onnxruntime",), extra="onnxruntime", needed_for="an ensemble")
+    from edgecnn.graph.document import load_model, save_model
+    from edgecnn.graph.ensemble import Member, averaged
+    from edgecnn.graph.entry import parameters_of
+
+    _check_place(out)
+    with store.in_use.held():
+        members = [built_network(folder, store) for folder in folders]
+        _check_alike(members)
+        parts = [Member(load_model(each.model), each.resolved.preprocessing.normalization) for each in members]
+        whole = averaged(parts, members[0].resolved.preprocessing.pixels.crop_px, len(members[0].classes))
+        try:
+            save_model(whole, out)
+        except OSError as error:
+            raise OutputUnwritable(path=out, because=system_reason(error)) from error
+        return _described(members, out, tuple(parameters_of(part.model) for part in parts), tell)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _check_place(out: Path) -> None:
+    """A new file, or an earlier ensemble."""
+    import onnx
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+
+    from edgecnn.graph.ensemble import PRODUCER
+
+    if not out.exists():
+        return
+    try:
+        ours = onnx.load(out, load_external_data=False).producer_name == PRODUCER
+    except (OSError, DecodeError):
+        ours = False
+    if not ours:
+        raise NotOverwritten(path=out, because="it is no ensemble of edgecnn")
+
+
+def _check_alike(members: Sequence[BuiltNetwork]) -> None:
+    first = members[0]
+    for each in members:
+        if each.resolved.brought is not None and each.resolved.brought.entry.quantized is not None:
+            raise MemberQuantized(folder=each.folder)
+        folders = first.folder, each.folder
+        if each.classes != first.classes:
+            hint = "members are trained on the same classes, in the same order"
+            raise MembersDiffer(folders=folders, what="classes", values=(_classes(first), _classes(each)), hint=hint)
+        if each.resolved.data.content != first.resolved.data.content:
+            values = _images(first), _images(each)
+            raise MembersDiffer(folders=folders, what="images", values=values, hint=IMAGES_HINT)
+        if each.resolved.preprocessing.pixels != first.resolved.preprocessing.pixels:
+            values = _pixels(first), _pixels(each)
+            raise MembersDiffer(folders=folders, what="pixels", values=values, hint=PIXELS_HINT)
+
+
+def _classes(member: BuiltNetwork) -> str:
+    shown = ", ".join(member.classes[:4])
+    return f"{len(member.classes)} ({shown}{', …' if len(member.classes) > 4 else ''})"
+
+
+def _images(member: BuiltNetwork) -> str:
+    data = member.resolved.data
+    return f"{data.root} (images and roles {data.content[:12]}…)"
+
+
+def _pixels(member: BuiltNetwork) -> str:
+    pixels = member.resolved.preprocessing.pixels
+    return f"short side {pixels.resize_px}, crop {pixels.crop_px}, {pixels.interpolation}"
+
+
+def _described(members: Sequence[BuiltNetwork], out: Path, parameters: Sequence[int], tell: Progress) -> Ensemble:
+    right = _right(members, out, tell)
+    rows = [
+        EnsembleRow(
+            name=each.report.build.arch,
+            folder=str(each.folder),
+            parameters=parameters[number],
+            macs=each.macs,
+            size_bytes=each.model.stat().st_size,
+            accuracy_top1=share_right(right[number]) if right else None,
+        )
+        for number, each in enumerate(members)
+    ]
+    whole = EnsembleRow(
+        name=out.name,
+        folder=None,
+        parameters=sum(row.parameters for row in rows),
+        macs=sum(row.macs for row in rows),
+        size_bytes=out.stat().st_size,
+        accuracy_top1=share_right(right[-1]) if right else None,
+    )
+    best = max(range(len(rows)), key=lambda number: int(right[number].sum())) if right else None
+    return Ensemble(
+        file=str(out),
+        images=len(right[-1]) if right else 0,
+        whole=whole,
+        members=tuple(rows),
+        gain_pp=None if best is None else gain_pp(right[-1], right[best]),
+        best=None if best is None else str(members[best].folder),
+        command=_command(members[0], out),
+    )
+
+
+def _right(members: Sequence[BuiltNetwork], out: Path, tell: Progress) -> list[NDArray[np.bool_]]:
+    """Per member, and last of the ensemble, which images were answered rightly; empty where that cannot be compared."""
+    from edgecnn.graph.answering import probabilities
+
+    first = members[0]
+    shown = {(each.prepared.folder / "pixels.json").read_text(encoding="utf-8") for each in members}
+    pixels, labels = first.array("choose.pixels"), first.array("choose.labels")
+    if len(shown) > 1 or not first.resolved.data.labelled or not len(pixels):
+        return []
+    found = []
+    for number, (network, model) in enumerate([*((each, each.model) for each in members), (first, out)]):
+        tell.step("answering", number, len(members) + 1, "networks")
+        found.append(probabilities(model, network.feeds(pixels)).argmax(axis=1) == labels)
+    tell.step("answering", len(members) + 1, len(members) + 1, "networks")
+    return found
+
+
+def _command(first: BuiltNetwork, out: Path) -> str:
+    pixels, norm = first.resolved.preprocessing.pixels, first.resolved.preprocessing.normalization
+    settings = _data_settings(first.resolved.recipe.data) | {
+        "preprocessing.mean": list(norm.mean),
+        "preprocessing.std": list(norm.std),
+        "preprocessing.resize_px": pixels.resize_px,
+        "preprocessing.interpolation": pixels.interpolation,
+    }
+    said = [word for name, value in settings.items() for word in ("--set", f"{name}={toml_value(value)}")]
+    words = ["edgecnn", "build", "--model", str(out), "--data", first.resolved.recipe.data.path]
+    return shlex.join([*words, "--target", first.report.build.device, *said])
+
+
+def _data_settings(data: DataChoice) -> dict[str, Any]:
+    """What gives the file the members' images in the members' roles, so that it is reported on none that they learned from."""
+    usual = DataChoice()
+    names = [name for name in DataChoice.model_fields if name not in ("path", "train")]
+    stated = {f"data.{name}": getattr(data, name) for name in names if getattr(data, name) != getattr(usual, name)}
+    # Of a model that was brought, data.train is false unless it is stated.
+    return stated | ({"data.train": True} if data.train else {})

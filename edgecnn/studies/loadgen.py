@@ -1,0 +1,92 @@
+"""A kit under LoadGen: which one a folder means, and its logs with their report in a folder of their own.
+
+Nothing of an earlier measurement is replaced or mixed in.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from edgecnn.errors.base import system_reason
+from edgecnn.errors.building import OutputUnusable
+from edgecnn.errors.comparing import NoBuildToCompare
+from edgecnn.errors.host import RunnerFailed
+from edgecnn.errors.measuring import NothingToLoad
+from edgecnn.measure.loadgen.run import Bench, measure
+from edgecnn.measure.loadgen.settings import LoadAsked
+from edgecnn.results.folder import BUNDLE
+from edgecnn.results.shipped import side_of
+from edgecnn.runner.failure import RunnerError
+from edgecnn.runner.kit import Kit
+from edgecnn.runner.manifest import MANIFEST
+from edgecnn.store.whole_file import write_text_atomically
+from edgecnn.values.base import Value
+from edgecnn.values.loadgen import LoadGenReport
+from edgecnn.values.stage import Progress
+
+REPORT = "loadgen.json"
+FOLDER = "loadgen"
+
+
+class Subject(Value):
+    """What is measured, and where that is written."""
+
+    folder: Path
+    """A finished build or a kit."""
+    candidate: str | None = None
+    out: Path | None = None
+
+
+class Written(Value):
+    """The report, and the folder that holds it beside a folder of logs for every run."""
+
+    report: LoadGenReport
+    folder: Path
+
+
+def measure_and_write(subject: Subject, asked: LoadAsked, tell: Progress) -> Written:
+    """Measure a kit with LoadGen.
+
+    Raises:
+        NothingToLoad, BundleUnreadable, KitNotCarried, RunnerFailed: no kit is meant, or it cannot be read.
+        OutputUnusable: the folder holds something already or cannot be made.
+        MissingPackage and what ``measure`` raises beside it.
+    """
+    kit = kit_meant(subject.folder, subject.candidate)
+    out = subject.out or _default(subject.folder)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        filled = any(out.iterdir())
+    except OSError as error:
+        raise OutputUnusable(folder=out, because=system_reason(error)) from error
+    if filled:
+        raise OutputUnusable(folder=out, because="it holds something already")
+    report = measure(Bench(kit=kit, asked=asked, out=out, tell=tell))
+    write_text_atomically(out / REPORT, report.model_dump_json(indent=1, by_alias=True) + "\n")
+    return Written(report=report, folder=out)
+
+
+def kit_meant(folder: Path, candidate: str | None = None) -> Kit:
+    """The kit in a folder, or of a build or bundle the chosen candidate's, unless another one is named.
+
+    Raises:
+        NothingToLoad: it is none of these.
+        BundleUnreadable, KitNotCarried: see ``side_of``.
+        RunnerFailed: the kit cannot be read; in the runner's words.
+    """
+    if not (folder / MANIFEST).is_file():
+        try:
+            folder = side_of(folder, candidate).kit.folder
+        except NoBuildToCompare as error:
+            raise NothingToLoad(folder=folder, because=f"it holds no {MANIFEST} and no bundle with a choice.json") from error
+    try:
+        return Kit.open(folder)
+    except RunnerError as error:
+        raise RunnerFailed(**error.facts()) from error
+
+
+def _default(folder: Path) -> Path:
+    """Inside a build; beside nothing else for a kit, whose own folder stays as it was packed."""
+    beside = folder if (folder / BUNDLE).is_dir() else Path()
+    return beside / FOLDER / datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")

@@ -1,0 +1,201 @@
+"""What a finished build's network looks for, as data and pictures in a folder of its own. Nothing else of the build changes.
+
+The float network is looked at, on the images of the role ``choose``: those that it neither learned from nor is reported on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from edgecnn.backends.installed import require_packages
+from edgecnn.data.images import open_source
+from edgecnn.data.sheet import save_sheet
+from edgecnn.errors.base import EdgecnnError, system_reason
+from edgecnn.errors.building import NotOverwritten, OutputUnwritable
+from edgecnn.errors.looking import NoMaps
+from edgecnn.results.network import BuiltNetwork, built_network
+from edgecnn.store.store import Store
+from edgecnn.store.whole_file import write_text_atomically
+from edgecnn.studies.look_facts import Excitement, Look, LookedChannel, LookedFilters, LookedMap
+from edgecnn.studies.look_sheets import filters_sheet, map_sheet
+from edgecnn.values.stage import Progress
+
+if TYPE_CHECKING:
+    import numpy as np
+    import onnx
+    from numpy.typing import NDArray
+
+    from edgecnn.graph.maps import Map
+    from edgecnn.graph.strongest import Strongest
+
+
+LOOK = "look.json"
+FILTERS = "filters"
+"""Of the picture and of the array beside it."""
+
+
+class Asked(NamedTuple):
+    """How much is drawn."""
+
+    images: int
+    """Of a channel."""
+    channels: int
+    """Of a map."""
+
+
+def look_into(build: Path, out: Path, asked: Asked, store: Store, tell: Progress) -> Look:
+    """Write ``look.json``, the pictures that it names and the filters' numbers into ``out``.
+
+    Raises:
+        MissingPackage: onnx or onnxruntime is not installed.
+        NoReport, ReportUnreadable, BundleUnreadable, PlanOfAnotherBuild, NetworkGone: of the build.
+        NoMaps, MacsUnknown: of its network.
+        NotOverwritten, OutputUnwritable: of ``out``.
+    """
+    _check_folder(out)
+    require_packages(("onnx",), extra="train", needed_for="a look")
+    require_packages(("onnxruntime",), extra="onnxruntime", needed_for="a look")
+    from edgecnn.graph.document import load_model
+    from edgecnn.graph.maps import maps_of
+    from edgecnn.graph.strongest import strongest
+
+    with store.in_use.held():
+        network = built_network(build, store)
+        model, pixels = load_model(network.model), network.array("choose.pixels")
+        looked = maps_of(model)
+        if not looked:
+            raise NoMaps(network=network.report.build.arch)
+        found = strongest(model, [each.tensor for each in looked], _told(network, pixels, tell), asked.images)
+        shown = _Shown(network, pixels)
+        maps = [_map(each, (shown, found[each.tensor]), asked.channels, number) for number, each in enumerate(looked, 1)]
+        return _written(network, model, maps, out)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _check_folder(out: Path) -> None:
+    """A new or empty folder, or that of an earlier look."""
+    if out.is_symlink() or (out.exists() and not out.is_dir()):
+        raise NotOverwritten(path=out, because="it is no folder")
+    if out.is_dir() and any(out.iterdir()) and not (out / LOOK).is_file():
+        raise NotOverwritten(path=out, because=f"it holds files, and no {LOOK} of an earlier look")
+
+
+def _written(network: BuiltNetwork, model: onnx.ModelProto, maps: Sequence[LookedMap], out: Path) -> Look:
+    pixels = network.array("choose.pixels")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for old in out.glob("map-*.png"):
+            old.unlink()
+        look = Look(
+            build=str(network.folder),
+            network=network.report.build.arch,
+            trunk=network.trunk.key,
+            resolution_px=pixels.shape[1],
+            images=len(pixels),
+            filters=_filters(model, out),
+            maps=tuple(maps),
+        )
+        for each in look.maps:
+            save_sheet(map_sheet(each, pixels), out / each.picture)
+        write_text_atomically(out / LOOK, look.model_dump_json(by_alias=True, indent=1) + "\n")
+    except OSError as error:
+        raise OutputUnwritable(path=out, because=system_reason(error)) from error
+    return look
+
+
+def _told(network: BuiltNetwork, pixels: NDArray[np.uint8], tell: Progress) -> Iterator[NDArray[np.float32]]:
+    done = 0
+    for feed in network.feeds(pixels):
+        yield feed
+        done += len(feed)
+        tell.step("looking", done, len(pixels), "images")
+
+
+class _Shown:
+    """The images, with what is known of each."""
+
+    def __init__(self, network: BuiltNetwork, pixels: NDArray[np.uint8]) -> None:
+        self.side_px = int(pixels.shape[1])
+        self._labels, self._classes = network.array("choose.labels"), network.classes
+        self._files = _files(network, len(pixels))
+
+    def excitement(self, looked: Map, image: int, position: int, activation: float) -> Excitement:
+        """Where in the image that position is."""
+        row, column = divmod(position, looked.columns)
+        side = min(looked.field.size, self.side_px)
+        return Excitement(
+            image=image,
+            file=self._files[image] if self._files else None,
+            class_name=self._classes[int(self._labels[image])] if self._classes else None,
+            activation=activation,
+            row=row,
+            column=column,
+            left_px=self._inside(looked, column, side),
+            top_px=self._inside(looked, row, side),
+            side_px=side,
+        )
+
+    def _inside(self, looked: Map, place: int, side: int) -> int:
+        """The square has the middle of what is seen as its middle, as far as the image's edge allows."""
+        middle = looked.field.start + place * looked.field.jump + looked.field.size / 2
+        return int(min(max(0, round(middle - side / 2)), self.side_px - side))
+
+
+def _files(network: BuiltNetwork, images: int) -> tuple[str, ...]:
+    """Paths in the data; none where its list is gone or another by now."""
+    try:
+        entries = open_source(Path(network.resolved.data.manifest_path)).entries("choose")
+    except EdgecnnError:
+        return ()
+    return tuple(each.path for each in entries) if len(entries) == images else ()
+
+
+def _filters(model: onnx.ModelProto, out: Path) -> LookedFilters | None:
+    import numpy as np
+
+    from edgecnn.graph.adopt import BLUE_FIRST
+    from edgecnn.graph.maps import first_filters
+
+    if (found := first_filters(model)) is None:
+        return None
+    np.save(out / f"{FILTERS}.npy", found.weights)
+    blue_first = any(tensor.name == BLUE_FIRST for tensor in model.graph.initializer)
+    save_sheet(filters_sheet(found.weights, blue_first), out / f"{FILTERS}.png")
+    filters, colours, rows, columns = found.weights.shape
+    return LookedFilters(
+        layer=found.layer,
+        filters=filters,
+        colours=colours,
+        rows=rows,
+        columns=columns,
+        weights=f"{FILTERS}.npy",
+        picture=f"{FILTERS}.png",
+    )
+
+
+def _map(looked: Map, found: tuple[_Shown, Strongest], channels: int, number: int) -> LookedMap:
+    shown, strongest = found
+    alive = [channel for channel, constant in enumerate(strongest.constant) if not constant]
+    count = min(channels, len(alive))
+    drawn = [alive[place * len(alive) // count] for place in range(count)]
+    return LookedMap(
+        tensor=looked.tensor,
+        after=looked.after,
+        channels=looked.channels,
+        rows=looked.rows,
+        columns=looked.columns,
+        jump_px=looked.field.jump,
+        receptive_field_px=looked.field.size,
+        constant_channels=looked.channels - len(alive),
+        drawn=tuple(LookedChannel(channel=channel, strongest=_strongest(looked, shown, strongest, channel)) for channel in drawn),
+        picture=f"map-{number}-{looked.columns}x{looked.rows}.png",
+    )
+
+
+def _strongest(looked: Map, shown: _Shown, strongest: Strongest, channel: int) -> tuple[Excitement, ...]:
+    of_channel = zip(strongest.images[channel], strongest.positions[channel], strongest.activations[channel], strict=True)
+    return tuple(shown.excitement(looked, int(image), int(at), float(value)) for image, at, value in of_channel)

@@ -1,0 +1,121 @@
+"""The pictures of a look: filters as tiles, and channels as blocks of the image parts that excite them, as M. D. Zeiler and
+R. Fergus drew them ("Visualizing and Understanding Convolutional Networks", arXiv:1311.2901, figure 2).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image, ImageDraw, ImageFont
+
+from edgecnn.studies.look_facts import Excitement, LookedChannel, LookedMap
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+GAP_PX = 6
+TILE_PX = 48
+"""Least side of a filter."""
+CELL_PX = 64
+"""Side of an image part."""
+BLOCKS_ACROSS = 4
+TILES_ACROSS = 16
+_TEXT_PX = 18
+_SMALL_PX = 32
+"""Parts below this side are enlarged pixel by pixel, so that it shows how little is seen."""
+
+
+def filters_sheet(weights: NDArray[np.float32], blue_first: bool) -> Image.Image:
+    """Every filter in colour, in the order of the channels; in grey, over the mean of its inputs, where these are no colours.
+
+    Args:
+        weights: (filters, colours, rows, columns).
+        blue_first: the colours are in the order blue, green, red.
+    """
+    import numpy as np
+
+    count, colours, rows, columns = weights.shape
+    inputs = weights[:, ::-1] if blue_first and colours == 3 else weights
+    inputs = inputs if colours == 3 else np.repeat(inputs.mean(axis=1, keepdims=True), 3, axis=1)
+    reach = np.maximum(np.abs(inputs).max(axis=(1, 2, 3), keepdims=True), np.finfo(np.float32).tiny)
+    pixels = np.rint(127.5 + 127.5 * inputs / reach).astype(np.uint8).transpose(0, 2, 3, 1)
+    larger = -(-TILE_PX // max(rows, columns))
+    size = columns * larger, rows * larger
+    across = min(TILES_ACROSS, math.ceil(math.sqrt(count)))
+    down = -(-count // across)
+    sheet = Image.new("RGB", (across * (size[0] + GAP_PX) + GAP_PX, down * (size[1] + GAP_PX) + GAP_PX), "white")
+    for number, tile in enumerate(pixels):
+        place = GAP_PX + number % across * (size[0] + GAP_PX), GAP_PX + number // across * (size[1] + GAP_PX)
+        sheet.paste(Image.fromarray(tile).resize(size, Image.Resampling.NEAREST), place)
+    return sheet
+
+
+def map_sheet(looked: LookedMap, pixels: NDArray[Any]) -> Image.Image:
+    """A block for every drawn channel: its strongest parts in rows, the strongest first.
+
+    Args:
+        looked: what is drawn.
+        pixels: uint8 (images, H, W, 3), of the role ``choose``.
+    """
+    most = max((len(each.strongest) for each in looked.drawn), default=1)
+    side = math.ceil(math.sqrt(most))
+    rows = -(-most // side)
+    width, height = side * CELL_PX + 2 * GAP_PX, _TEXT_PX + rows * CELL_PX + 2 * GAP_PX
+    across = min(BLOCKS_ACROSS, max(1, len(looked.drawn)))
+    down = -(-len(looked.drawn) // across)
+    font = ImageFont.load_default(13)
+    head = _title(looked, across * width, font)
+    sheet = Image.new("RGB", (across * width + 2 * GAP_PX, head.height + down * height + GAP_PX), "white")
+    sheet.paste(head, (GAP_PX, 0))
+    for number, channel in enumerate(looked.drawn):
+        left, top = GAP_PX + number % across * width, head.height + number // across * height
+        ImageDraw.Draw(sheet).text((left + GAP_PX, top), f"channel {channel.channel}", "black", font)
+        _draw_block(sheet, (left + GAP_PX, top + _TEXT_PX), (channel, side), pixels)
+    return sheet
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _draw_block(sheet: Image.Image, corner: tuple[int, int], drawn: tuple[LookedChannel, int], pixels: NDArray[Any]) -> None:
+    channel, side = drawn
+    for number, each in enumerate(channel.strongest):
+        part = Image.fromarray(
+            pixels[each.image][each.top_px : each.top_px + each.side_px, each.left_px : each.left_px + each.side_px]
+        )
+        how = Image.Resampling.NEAREST if each.side_px < _SMALL_PX else Image.Resampling.BICUBIC
+        place = corner[0] + number % side * CELL_PX, corner[1] + number // side * CELL_PX
+        sheet.paste(part.resize((CELL_PX - 2, CELL_PX - 2), how), place)
+
+
+def _title(looked: LookedMap, width_px: int, font: Any) -> Image.Image:
+    constant = f", {looked.constant_channels} of them the same for every image" if looked.constant_channels else ""
+    whole = " (the whole image)" if all(each.side_px < looked.receptive_field_px for each in _every(looked)) else ""
+    said = (
+        f"{looked.after}: {looked.channels:,} channels of {looked.columns} x {looked.rows}{constant}; "
+        f"each position sees {looked.receptive_field_px} px{whole}"
+    )
+    lines = _wrapped(said.split(), width_px - GAP_PX, font)
+    head = Image.new("RGB", (width_px, len(lines) * _TEXT_PX + 3 * GAP_PX), "white")
+    for number, line in enumerate(lines):
+        ImageDraw.Draw(head).text((GAP_PX, GAP_PX + number * _TEXT_PX), line, "black", font)
+    return head
+
+
+def _every(looked: LookedMap) -> list[Excitement]:
+    return [one for each in looked.drawn for one in each.strongest]
+
+
+def _wrapped(words: Sequence[str], width_px: int, font: Any) -> list[str]:
+    lines = [""]
+    for word in words:
+        longer = f"{lines[-1]} {word}".strip()
+        if font.getlength(longer) <= width_px or not lines[-1]:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines

@@ -1,0 +1,77 @@
+"""From a recipe to a sheet of its augmentation: what a build would fill in is filled in the same way."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from edgecnn.backends.installed import require_packages
+from edgecnn.data.demo import DEMO
+from edgecnn.data.layout import root_of
+from edgecnn.data.manifest import summarize
+from edgecnn.data.sheet import check_sheet
+from edgecnn.models.catalogue import arch_named, pixel_recipe
+from edgecnn.models.compound import settled
+from edgecnn.models.defaults import default_augmentation
+from edgecnn.planning.complete import demo_resolution, mode_from
+from edgecnn.planning.synthesis import require_synthesis, synthesis_asked, with_size
+from edgecnn.store.store import Store
+from edgecnn.training.idle_threads import sleeping_threads
+from edgecnn.values.dataset import DataSummary
+from edgecnn.values.preprocessing import PixelRecipe
+from edgecnn.values.preview import AugmentationPreview
+from edgecnn.values.recipe import Recipe
+from edgecnn.values.stage import Progress
+from edgecnn.values.synthesis import SynthesisSettings
+
+if TYPE_CHECKING:
+    from edgecnn.data.composer import Composer
+
+
+class Shown(NamedTuple):
+    """How much of it."""
+
+    images: int
+    columns: int
+    seed: int
+
+
+def preview_of(recipe: Recipe, shown: Shown, sheet: Path, tell: Progress) -> AugmentationPreview:
+    """Write the sheet. Weights are not asked for: an unset list is that of fine-tuning where the network has published ones.
+
+    Raises:
+        MissingPackage: torch is not installed.
+        EdgecnnError: an unknown network, unusable data, a place that cannot be written.
+    """
+    arch = arch_named(recipe.model.arch)
+    require_synthesis(recipe)
+    check_sheet(sheet, None if recipe.data.path == DEMO else root_of(recipe.data.path))
+    require_packages(("torch", "torchvision"), extra="train", needed_for="a preview")
+    data = summarize(recipe.data, Store.open().root, tell)
+    usual_px = demo_resolution(arch) if data.origin == "demo" else arch.resolution_px
+    spec, resolution_px = settled(arch, recipe.model.scale, recipe.model.resolution_px, usual_px)
+    augment = recipe.train.augment
+    if augment is None:
+        published = recipe.model.weights != "none" and arch.weights is not None
+        augment = default_augmentation(mode_from(recipe.train, spec, pretrained=published), recipe.train.scratch)
+    pixels = pixel_recipe(spec, resolution_px)
+    composer = _composer(recipe, data, pixels, tell)
+    with sleeping_threads():
+        from edgecnn.training.preview import Asked, make_preview
+
+    asked = Asked(augment, pixels, shown.images, shown.columns, shown.seed, composer, recipe.data.train)
+    return make_preview(data, asked, sheet)
+
+
+def _composer(recipe: Recipe, data: DataSummary, pixels: PixelRecipe, tell: Progress) -> Composer | None:
+    """What composes a build's images, of which only those are made that are shown."""
+    choice = with_size(recipe.synthesis, pixels)
+    synthesis = synthesis_asked(recipe, data, Store.open().root, tell)
+    if synthesis is None:
+        return None
+    from edgecnn.data.composer import Composer
+
+    settings = SynthesisSettings.of(choice)
+    composer = Composer(Path(synthesis.cutouts.manifest_path), Path(synthesis.backgrounds.manifest_path), settings)
+    composer.check(tell)
+    return composer

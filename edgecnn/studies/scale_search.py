@@ -1,0 +1,191 @@
+"""Search a scale inside budgets. Everything here is counted: no accuracy and no latency of any of these networks was measured.
+
+First the compound rule is followed as far as the budgets allow; then depth, width and resolution are looked at one by one around
+the place where it ended, no more than a step of φ apart. The best has nearly the most multiply-adds among those inside, and of
+these the depth, width and resolution that go best together: within a family accuracy grew with multiply-adds in the rule's paper,
+and most where the three grew together (arXiv:1905.11946, figures 3 and 4). No more than that is claimed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import product
+
+from edgecnn.errors.costing import BudgetTooSmall, ResolutionUnderStride, ScaleLeavesNoChannel
+from edgecnn.models.compound import ALPHA, BETA, GAMMA, scaled
+from edgecnn.studies.budgets import Asked
+from edgecnn.studies.cost import cost_of_network
+from edgecnn.studies.facts import BudgetName, ScalePoint, ScaleSearch
+from edgecnn.values.arch import ArchSpec
+from edgecnn.values.scale import CompoundScale
+
+APART = 1.0
+"""Steps of φ that depth, width and resolution may lie apart: 1.2 times in depth, 1.1 in width, 1.15 in resolution."""
+STEP = 0.5
+"""Of φ, between the networks that are looked at around the rule."""
+RESOLUTION_STEP_PX = 16
+LOWEST_PHI, HIGHEST_PHI = -10.0, 9.0
+NEARLY = 0.95
+"""Of the most multiply-adds that were found inside: what uses as much is nearest to the rule first."""
+RULE = (
+    "best: of the networks inside every budget that were counted (on the compound rule, and around its end by half a step of φ "
+    "in depth and width and by 16 px, no more than one step apart), those within 5 % of the most multiply-adds, and of these the "
+    "one nearest to the rule; no accuracy and no latency was measured"
+)
+PRECISION = 0.05
+"""Of φ, to which the end of the rule is sought."""
+ENDED = f"; no budget is reached: the search ends at φ = {HIGHEST_PHI:g}"
+Tell = Callable[[int], None]
+
+
+def search_scale(spec: ArchSpec, asked: Asked, tell: Tell) -> ScaleSearch:
+    """The largest scale inside all budgets, and the frontier around it.
+
+    Args:
+        spec: a row of the catalogue whose family can be scaled.
+        asked: at least one budget.
+        tell: called with the number of networks that were counted so far.
+
+    Raises:
+        BudgetTooSmall: the smallest network that the rule leads to is outside.
+        NothingToScale: no rule scales the family.
+    """
+    counter = _Counter(spec, asked.budgets, tell)
+    phi = _end_of_rule(counter)
+    rule = counter.point(counter.on_rule(phi))
+    inside = [point for scales in _around(spec, phi) if (point := _largest_inside(counter, scales)) is not None]
+    inside = _distinct(point for point in (*inside, rule) if point is not None)
+    most = max(point.macs for point in inside)
+    best = min((point for point in inside if point.macs >= NEARLY * most), key=lambda point: (point.imbalance, -point.macs))
+    border = {point.scale: point for point in (best, *sorted(_maximal(inside), key=lambda point: -point.macs))}
+    frontier = list(border.values())
+    others = [point for point in counter.seen() if point not in frontier]
+    return ScaleSearch(
+        arch=spec.name,
+        budgets=asked.budgets,
+        from_target=asked.from_target,
+        on_rule=rule,
+        on_rule_phi=round(phi, 3),
+        best=best,
+        frontier=tuple(frontier),
+        others=tuple(others),
+        rule=RULE + (ENDED if phi > HIGHEST_PHI - PRECISION else ""),
+    )
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+class _Counter:
+    """Counts each network once. Depths and widths that are rounded to the same network cost the same."""
+
+    def __init__(self, spec: ArchSpec, budgets: Mapping[BudgetName, int], tell: Tell) -> None:
+        self.spec = spec
+        self.budgets = budgets
+        self._tell = tell
+        self._known: dict[CompoundScale, ScalePoint | None] = {}
+
+    def on_rule(self, phi: float) -> CompoundScale:
+        """The rule's own place, its resolution to the search's step."""
+        side = self.spec.resolution_px * GAMMA**phi
+        return _scale(ALPHA**phi, BETA**phi, side)
+
+    def point(self, scale: CompoundScale) -> ScalePoint | None:
+        """None of a scale that no network can have."""
+        if scale not in self._known:
+            self._known[scale] = self._counted(scale)
+            self._tell(len(self._known))
+        return self._known[scale]
+
+    def seen(self) -> Iterator[ScalePoint]:
+        """All that were counted."""
+        return (point for point in self._known.values() if point is not None)
+
+    def _counted(self, scale: CompoundScale) -> ScalePoint | None:
+        try:
+            spec, side = scaled(self.spec, scale, self.spec.resolution_px)
+        except (ScaleLeavesNoChannel, ResolutionUnderStride):
+            return None
+        cost = cost_of_network(spec, side)
+        used: dict[BudgetName, int] = {"macs": cost.macs, "params": cost.parameters, "memory": cost.memory_bytes}
+        return ScalePoint(
+            depth=scale.depth or 1,
+            width=scale.width or 1,
+            resolution=side,
+            parameters=cost.parameters,
+            macs=cost.macs,
+            memory_bytes=cost.memory_bytes,
+            imbalance=_imbalance(scale, self.spec.resolution_px),
+            inside=all(used[name] <= most for name, most in self.budgets.items()),
+        )
+
+
+def _end_of_rule(counter: _Counter) -> float:
+    """The largest φ inside, to a twentieth. Cost grows with φ but for rounding, so that halving finds it."""
+    low, high = LOWEST_PHI, HIGHEST_PHI
+    while not _inside(counter, low):
+        low += 1  # the rule may lead below what a network can be
+        if low > 0:
+            asked = {str(name): most for name, most in counter.budgets.items()}
+            raise BudgetTooSmall(arch=counter.spec.name, budgets=asked, smallest=_smallest(counter))
+    while high - low > PRECISION:
+        middle = (low + high) / 2
+        low, high = (middle, high) if _inside(counter, middle) else (low, middle)
+    return low
+
+
+def _inside(counter: _Counter, phi: float) -> bool:
+    point = counter.point(counter.on_rule(phi))
+    return point is not None and point.inside
+
+
+def _smallest(counter: _Counter) -> ScalePoint:
+    return min(counter.seen(), key=lambda point: point.macs)
+
+
+def _largest_inside(counter: _Counter, scales: Iterable[CompoundScale]) -> ScalePoint | None:
+    """Of one depth and width the finest that is inside; the coarser ones are not counted."""
+    return next((point for scale in scales if (point := counter.point(scale)) is not None and point.inside), None)
+
+
+def _around(spec: ArchSpec, phi: float) -> Iterator[list[CompoundScale]]:
+    """Depth and width half a step of φ apart, each with all resolutions of the step, the finest first, as far as they stay
+    together.
+    """
+    offsets = [STEP * index for index in range(round(-APART / STEP), round(APART / STEP) + 1)]
+    lowest, highest = (spec.resolution_px * GAMMA ** (phi + side) for side in (-APART, APART))
+    first = math.ceil(lowest / RESOLUTION_STEP_PX) * RESOLUTION_STEP_PX
+    for deep, wide in product(offsets, offsets):
+        sides = range(first, int(highest) + 1, RESOLUTION_STEP_PX)
+        scales = [_scale(ALPHA ** (phi + deep), BETA ** (phi + wide), side) for side in reversed(sides)]
+        yield [scale for scale in scales if _imbalance(scale, spec.resolution_px) <= APART + 0.01]
+
+
+def _scale(depth: float, width: float, side: float) -> CompoundScale:
+    resolution = max(RESOLUTION_STEP_PX, round(side / RESOLUTION_STEP_PX) * RESOLUTION_STEP_PX)
+    return CompoundScale(depth=round(depth, 2), width=round(width, 2), resolution=resolution)
+
+
+def _imbalance(scale: CompoundScale, native_px: int) -> float:
+    depth, width = math.log(scale.depth or 1, ALPHA), math.log(scale.width or 1, BETA)
+    side = math.log((scale.resolution or native_px) / native_px, GAMMA)
+    return round(max(depth, width, side) - min(depth, width, side), 3)
+
+
+def _maximal(points: Iterable[ScalePoint]) -> list[ScalePoint]:
+    """Those that no other is at least as deep, as wide and as fine as."""
+    each = list(points)
+    return [one for one in each if not any(other != one and _covers(other, one) for other in each)]
+
+
+def _distinct(points: Iterable[ScalePoint]) -> list[ScalePoint]:
+    """Of multipliers that are rounded to the same network, those nearest to the rule."""
+    nearest: dict[tuple[int, ...], ScalePoint] = {}
+    for point in sorted(points, key=lambda point: point.imbalance):
+        nearest.setdefault((point.resolution, point.macs, point.parameters, point.memory_bytes), point)
+    return list(nearest.values())
+
+
+def _covers(one: ScalePoint, other: ScalePoint) -> bool:
+    return one.depth >= other.depth and one.width >= other.width and one.resolution >= other.resolution

@@ -1,0 +1,114 @@
+"""Ten crops of every reported image: what is gained where ten times the work is no matter. It is shown, and never shipped.
+
+Four corners, the centre, and their mirror images, whose probabilities are averaged: A. Krizhevsky, I. Sutskever, G. Hinton,
+"ImageNet Classification with Deep Convolutional Neural Networks", 2012, section 4.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgecnn.backends.installed import require_packages
+from edgecnn.data.images import open_source
+from edgecnn.errors.looking import NothingIsRight
+from edgecnn.judging.accuracy import gain_pp, share_right
+from edgecnn.results.network import BuiltNetwork, built_network
+from edgecnn.runner.pixels import PixelRecipe, centre_corner, resized
+from edgecnn.store.store import Store
+from edgecnn.studies.facts import TenCrop
+from edgecnn.values.stage import Progress
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from PIL import Image
+
+
+VIEWS = 10
+CENTRE = 4
+"""Of the views: the corners come before it, and the mirror images after it."""
+
+
+def ten_crop(build: Path, store: Store, tell: Progress) -> TenCrop:
+    """Answer the ``report`` images of a finished build by its float network, in one view and in ten.
+
+    Raises:
+        MissingPackage: onnxruntime is not installed.
+        NoReport, ReportUnreadable, BundleUnreadable, PlanOfAnotherBuild, NetworkGone: of the build.
+        NothingIsRight: it has no labelled images to report on.
+        ManifestUnreadable, ImageGone, ImageChanged, CorruptImages: of its images.
+    """
+    require_packages(("onnxruntime",), extra="onnxruntime", needed_for="ten crops")
+    from edgecnn.graph.answering import probabilities
+
+    with store.in_use.held():
+        network = built_network(build, store)
+        pixels, labels = network.array("report.pixels"), network.array("report.labels")
+        if not network.resolved.data.labelled or not len(labels):
+            raise NothingIsRight(folder=build)
+        single = probabilities(network.model, network.feeds(pixels)).argmax(axis=1) == labels
+        views = _Views(network, tell)
+        shares = probabilities(network.model, map(network.feed, views))
+        ten = shares.reshape(len(labels), VIEWS, -1).mean(axis=1).argmax(axis=1) == labels
+        return _compared(network, (single, ten), views.without_room)
+
+
+def ten_views(picture: Image.Image, recipe: PixelRecipe) -> NDArray[np.uint8]:
+    """Of one picture in RGB, resized as in a kit: uint8 (10, crop_px, crop_px, 3).
+
+    The corners, the centre crop, which is what ``to_pixels`` gives, and the mirror image of each.
+
+    Raises:
+        UnreadableImage: as ``to_pixels``.
+    """
+    import numpy as np
+
+    whole, crop = resized(picture, recipe), recipe.crop_px
+    levels, right, bottom = np.asarray(whole), whole.width - crop, whole.height - crop
+    corners = (0, 0), (right, 0), (0, bottom), (right, bottom), centre_corner(whole, crop)
+    views = np.stack([levels[top : top + crop, left : left + crop] for left, top in corners])
+    return np.concatenate([views, views[:, :, ::-1]])
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+class _Views:
+    """The views of one image after the other, a batch each."""
+
+    def __init__(self, network: BuiltNetwork, tell: Progress) -> None:
+        self._source = open_source(Path(network.resolved.data.manifest_path))
+        pixels = network.resolved.preprocessing.pixels
+        self._recipe, self._tell = PixelRecipe(pixels.resize_px, pixels.crop_px, pixels.interpolation), tell
+        self.without_room = 0
+
+    def __iter__(self) -> Iterator[NDArray[np.uint8]]:
+        entries = self._source.entries("report")
+        for done, entry in enumerate(entries, 1):
+            found = ten_views(self._source.read(entry), self._recipe)
+            self.without_room += int((found[:CENTRE] == found[CENTRE]).all())
+            yield found
+            self._tell.step("ten crops", done, len(entries), "images")
+
+
+def _compared(network: BuiltNetwork, right: tuple[NDArray[np.bool_], NDArray[np.bool_]], without_room: int) -> TenCrop:
+    single, ten = right
+    gained, lost = int((ten & ~single).sum()), int((single & ~ten).sum())
+    single_top1, ten_top1, gain = share_right(single), share_right(ten), gain_pp(ten, single)
+    if gain is None or single_top1 is None or ten_top1 is None:
+        raise NothingIsRight(folder=network.folder)
+    return TenCrop(
+        build=str(network.folder),
+        network=network.report.build.arch,
+        images=len(ten),
+        single_top1=single_top1,
+        ten_top1=ten_top1,
+        gain_pp=gain,
+        gained=gained,
+        lost=lost,
+        macs=network.macs,
+        ten_macs=VIEWS * network.macs,
+        without_room=without_room,
+    )

@@ -1,0 +1,198 @@
+"""What is reported of a candidate beside top-1 and median latency."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from edgecnn.values.base import Value
+from edgecnn.values.verdict import Fidelity, Interval
+
+
+class ClassReport(Value):
+    """Every class of one candidate on one split, in the order of the classes."""
+
+    classes: tuple[ClassFigures, ...]
+    compared: int = 0
+    """Classes with images, over which the p values are adjusted; 0 where there was no baseline network to compare with."""
+    lost_to_show: int | None = None
+    """So many images lost and none gained are shown whatever the other classes do; a smaller class has too few images."""
+    worst_drop_pp: Interval | None = None
+    """The largest drop of any class, 0 where none drops: two-sided 90 %, holding for all classes at once. ``low`` is 0 where
+    no class is shown to lose; ``high`` is 100 where a class has no images, because nothing is known of it."""
+    widest: str | None = None
+    """The class that ``high`` comes from."""
+
+    def shown(self) -> tuple[ClassFigures, ...]:
+        """Classes with a shown regression, the largest drop first."""
+        found = [
+            (each, each.drop_pp.estimate) for each in self.classes if each.regression == "shown" and each.drop_pp is not None
+        ]
+        return tuple(each for each, _ in sorted(found, key=lambda pair: -pair[1]))
+
+    def too_small(self) -> tuple[ClassFigures, ...]:
+        """Classes of which no regression need show, were it ever so large."""
+        return tuple(each for each in self.classes if each.regression == "too few images")
+
+
+class Quality(Value):
+    """Of one split. Intervals, save those of single classes, are two-sided 90 %: each bound is the one-sided 95 % of a gate."""
+
+    top5: Interval | None
+    """Share of images whose class is among the five largest logits, 0…1."""
+    macro_f1: Interval
+    """Mean F1 over the classes that have images, 0…1."""
+    ece: Interval
+    """Expected calibration error, 0…1: how far confidence and accuracy are apart, over 15 bins of equal width."""
+    agreement: Interval | None
+    """Share of images to which the baseline network gives the same first answer, right or wrong, 0…1."""
+    classes: ClassReport
+    absent: Mapping[str, str] = {}
+    """Name of a figure to why it is None."""
+
+
+class Agreement(Value):
+    """Share of images with fp32's own answer, 0…1, with a 95 % score interval.
+
+    Accuracy can have fallen by no more than the share of other answers, and nothing says how many of those are wrong.
+    """
+
+    split: Literal["choose", "report"]
+    images: int
+    same: Interval
+    fidelity: Fidelity
+    machine: str
+    pixels: str
+
+    @property
+    def differing_pp(self) -> float:
+        """Other answers than fp32's, in percentage points of the images: no drop of accuracy can be larger."""
+        return 100 * (1 - self.same.estimate)
+
+
+Regression = Literal["shown", "not shown", "too few images"]
+
+
+class ClassFigures(Value):
+    """One class on one split; from ``lost`` on, against the baseline network, and None where there is none."""
+
+    name: str
+    images: int
+    right: int
+    recall: Interval | None
+    """Share of its images that got its name, 0…1, with Wilson's interval at two-sided 95 %; None of no images."""
+    f1: float | None
+    """Harmonic mean of recall and precision, 0…1; None of no images."""
+    lost: int | None = None
+    """Its images that the baseline network gets right and this candidate wrong."""
+    gained: int | None = None
+    """Its images that this candidate gets right and the baseline network wrong."""
+    drop_pp: Interval | None = None
+    """Paired, in percentage points of its images, positive for worse; two-sided 90 %, for this class alone."""
+    p_adjusted: float | None = None
+    """Of the exact one-sided sign test on its discordant images, after Holm over all classes; below 0.05 is shown."""
+    regression: Regression | None = None
+
+
+class Steady(Value):
+    """Of one race: how many runs fared how. The numbers, save ``late``, add up to the runs."""
+
+    flat: int
+    """Steady from the first warm inference on."""
+    faster: int
+    """Warmed up, then steady."""
+    slower: int
+    """Got slower, then steady."""
+    unsettled: int
+    """Still changing in their last half."""
+    short: int
+    """Of too few inferences to tell."""
+    late: int
+    """Of those that settled, the runs whose timed inferences had begun before: the figures hold some of the way there."""
+    after_ms: Interval | None
+    """How long after the first inference they were steady; None unless all were."""
+    says: str
+    """One sentence; it begins "does not settle" where a run does not."""
+
+
+class SoakWindow(Value):
+    """One stretch of ten seconds."""
+
+    began_s: float
+    p50_ms: float | None
+    """None below 20 samples."""
+    samples: int
+    observed: Mapping[str, str]
+    seconds: float | None = None
+    """How long it was; None in a report of before this was kept."""
+
+
+class Sustained(Value):
+    """Of one process of one candidate: what is seen, without an interval, since one process has none."""
+
+    windows: tuple[SoakWindow, ...]
+    slowdown: float | None
+    """The last third of the windows against the first, as a ratio of the medians of their p50: 1.2 is a fifth slower. None of
+    fewer than three windows, or where a p50 is missing."""
+    throttled: str | None
+    """What slowed the machine down, and in how many windows; ``no`` where it did not; None where it cannot tell."""
+    says: str
+    fidelity: Fidelity
+    machine: str
+    observed_at: str
+
+
+class BatchFigure(Value):
+    """Of one race: every call took ``batch`` images."""
+
+    batch: int
+    images_per_s: Interval | None
+    """Median over runs of all images of a run over all the time that its calls took; None where the runs are too few."""
+    call_ms: Interval | None
+    """The median time of a call, in which ``batch`` images wait for each other."""
+    runs: int
+    best: bool
+    """Whether the screening named this number of images for this candidate."""
+    asked: bool
+    """Whether it was asked for by number."""
+    reason: str | None = None
+
+
+class Throughput(Value):
+    """Of one candidate."""
+
+    figures: tuple[BatchFigure, ...]
+    """By growing batch."""
+    screened: Mapping[int, float] = {}
+    """Images in a call to images a second in the one screening run of each; empty where the best was not looked for."""
+    fidelity: Fidelity
+    machine: str
+    observed_at: str
+    reason: str | None = None
+    """Why a figure that was asked for is not there."""
+    disturbed: str | None = None
+
+
+class ChannelShift(Value):
+    """One statistic of one channel in which the two sets differ, in pixel levels of 0 to 255."""
+
+    channel: Literal["red", "green", "blue"]
+    statistic: Literal["level", "contrast", "variety"]
+    """Means over images of: an image's own mean; the spread inside it; how far its mean lies from the median image's."""
+    calibrate: float
+    choose: float
+    spreads: float
+    """The difference, in standard deviations of that statistic among the images of ``choose``."""
+
+
+class CalibrationFacts(Value):
+    """The calibration images of one build."""
+
+    images: int
+    classes: int
+    """Among them."""
+    classes_of: int
+    """That the network tells apart."""
+    compared: bool
+    """Whether there were enough images on both sides to hold their channels against each other."""
+    shifts: tuple[ChannelShift, ...] = ()

@@ -1,0 +1,114 @@
+"""Choices of a training that recipe, stage and report name alike."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, NonNegativeInt, PositiveInt
+
+from edgecnn.values.artifact import WeightsAnswer
+from edgecnn.values.base import Value
+from edgecnn.values.key import Key
+from edgecnn.values.preprocessing import Normalization
+
+Balance = Literal["none", "weights", "sampling"]
+"""none: each image counts once. weights: its loss counts by the inverse of its class's size. sampling: each is shown as often."""
+
+
+LearningPrecision = Literal["fp32", "bf16"]
+"""bf16: convolutions and matrix products of a training step. Weights, their updates, the loss and what is judged stay fp32."""
+
+
+class TeacherTerms(Value):
+    """What a training has to know of its teacher beside the weights; it enters the key."""
+
+    arch: str
+    normalization: Normalization
+    """The teacher's own, which pixels are brought to."""
+
+
+class Teacher(Value):
+    """What ``train.teacher`` came to: a network of the list that is fine-tuned first, or a finished build's network."""
+
+    named: str
+    """As it was asked."""
+    terms: TeacherTerms
+    weights: WeightsAnswer | None = None
+    """Of a network of the list: where its fine-tuning begins; None of a finished build."""
+    trained: Key | None = None
+    """Of a finished build: the SHA-256 of its trained weights."""
+    folder: str | None = None
+    """Of a finished build: the store's folder that holds them."""
+
+
+class TeacherFacts(Value):
+    """Who taught, as a training writes it down."""
+
+    arch: str
+    choose_top1: float
+    """0…1: the teacher's own, on the very pixels that judge what it teaches."""
+
+
+Transfer = Literal["head", "last", "all", "scratch"]
+"""head: the last layer alone. last: the last third of the block groups too. all: every layer. scratch: nothing is kept."""
+AskedTransfer = Literal["auto", "head", "last", "all", "scratch"]
+
+HeadKind = Literal["linear", "svm", "softmax", "knn"]
+"""linear: learned by descent, and then fine-tuned on. The others are fitted: linear SVM, softmax regression, neighbours."""
+
+Unfreezing = Literal["all", "groups"]
+"""all: whatever is fine-tuned learns from the first epoch on. groups: the last groups of blocks first, then those before."""
+
+ScratchRecipe = Literal["short", "resnet", "modern"]
+"""short: for few images and minutes. resnet: the ResNet paper's. modern: cosine, warm-up, label smoothing, an average, mixing."""
+
+
+class TransferChoice(Value):
+    """``transfer.json``: what was measured on the training images, and the choice that follows from it."""
+
+    schema_: Literal["edgecnn.transfer/1"] = Field(default="edgecnn.transfer/1", alias="schema")
+    chosen: Transfer
+    sentence: str
+    """The choice with its figures."""
+    classes: PositiveInt
+    images: PositiveInt
+    images_per_class: float
+    """The median over classes."""
+    smallest_class: PositiveInt
+    probed_images: PositiveInt
+    folds: PositiveInt
+    probe_top1: float
+    """Cross-validated accuracy of softmax regression on the frozen features, 0…1."""
+    largest_class_share: float
+    """Accuracy of always naming the largest class, 0…1."""
+    similarity: float
+    """How far the probe gets from there to perfect: 0 or less is no use, 1 is perfect."""
+    seed: NonNegativeInt
+
+
+Activation = Literal["keep", "hard-swish", "relu6"]
+"""What takes the place of SiLU."""
+SqueezeExcite = Literal["keep", "remove"]
+_NAMES = {"hard-swish": "hard-swish", "relu6": "ReLU6"}
+
+
+class Surgery(Value):
+    """At least one of the two is not ``keep``."""
+
+    activation: Activation = "keep"
+    squeeze_excite: SqueezeExcite = "keep"
+    epochs: PositiveInt
+    """Passes over the training images that the changed network was given, to learn the unchanged one's answers."""
+
+    @property
+    def suffix(self) -> str:
+        """What its candidates' ids end in: ``hard-swish``, ``no-se``, ``hard-swish-no-se``."""
+        parts = [] if self.activation == "keep" else [str(self.activation)]
+        return "-".join(parts + (["no-se"] if self.squeeze_excite == "remove" else []))
+
+    @property
+    def done(self) -> str:
+        """In words: ``SiLU replaced by hard-swish, squeeze-excite removed, re-trained 2 epochs``."""
+        parts = [] if self.activation == "keep" else [f"SiLU replaced by {_NAMES[self.activation]}"]
+        parts += ["squeeze-excite removed"] if self.squeeze_excite == "remove" else []
+        return ", ".join([*parts, f"re-trained {self.epochs} epoch{'' if self.epochs == 1 else 's'}"])

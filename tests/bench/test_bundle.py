@@ -1,0 +1,192 @@
+"""A bundle alone, measured: no build's folder beside it, and mostly no store that knows it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from edgecnn.bench.bench import BenchRequest
+from edgecnn.bench.bundle import BundleBenchRequest, bench_bundle, is_alone
+from edgecnn.bench.facts import BundleBench
+from edgecnn.bench.images import Shown, shown_images, stored_images
+from edgecnn.bundle.recorded import recorded_in
+from edgecnn.bundle.verify import Trust, verify
+from edgecnn.bundle.zip_form import write_zip
+from edgecnn.data.manifest import summarize
+from edgecnn.devices import machine as station
+from edgecnn.errors.bench import BenchClassesDiffer, BenchOptionOfBuild, BenchTargetDiffers
+from edgecnn.errors.building import NotOverwritten
+from edgecnn.errors.bundle import BundleFileChanged
+from edgecnn.hosts.ssh.address import COMMAND
+from edgecnn.measure.kits import KitRef
+from edgecnn.render.bundle_bench import bundle_bench_lines
+from edgecnn.store.store import Store
+from edgecnn.values.board import HostAsked
+from edgecnn.values.dataset import DataManifest
+from edgecnn.values.recipe import DataChoice, RaceChoice
+from tests.building.builds import Place
+from tests.hosts.sshd import loopback, needs_sshd
+from tests.store.toys import Ear
+
+QUICK = RaceChoice(samples=50)
+
+
+@pytest.fixture(scope="module")
+def zipped(built_once: Place, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bundle of a finished build as one file, somewhere else."""
+    out = tmp_path_factory.mktemp("zipped") / "photos.zip"
+    write_zip(verify(built_once.out, Trust(), Ear()), out)
+    return out
+
+
+def benched(bundle: Path, folder: Path, data: Path | None = None, **options: object) -> BundleBench:
+    asked = BenchRequest.model_validate({"folder": bundle, **options})
+    request = BundleBenchRequest(asked, None if data is None else str(data), folder / "found", race=QUICK)
+    return bench_bundle(request, Store.open(folder / "store"), Ear())
+
+
+def seen(place: Place, folder: Path, data: Path | None = None) -> Shown:
+    """What a bench would show the kits, without running them."""
+    bundle, store, work = place.out / "bundle", Store.open(folder / "store"), folder / "work"
+    work.mkdir()
+    kits = [KitRef.at(each) for each in sorted((bundle / "kits").iterdir())]
+    if data is None:
+        return stored_images(kits, recorded_in(bundle), store)
+    return shown_images(str(data), kits[0], recorded_in(bundle), (store, work, Ear()))
+
+
+def recorded(place: Place) -> float:
+    (entry,) = json.loads((place.out / "bundle/choice.json").read_text())["kits"].values()
+    return float(entry["recorded"]["top1"]["estimate"])
+
+
+def test_the_build_s_own_photographs_are_known_again_and_answered_as_they_were(
+    built_once: Place, zipped: Path, tmp_path: Path
+) -> None:
+    found = benched(zipped, tmp_path, built_once.photos)
+    assert (found.images.source, found.images.role) == ("data", "recorded")
+    (row,) = found.candidates
+    assert row.report is not None and row.report.top1.estimate == recorded(built_once)
+    assert found.images.said == f"30 images of {built_once.photos}, pixel for pixel those that the build reported on"
+    assert row.latency is not None and row.latency.runs == 8 and found.device == "cpu"
+    there = json.loads((tmp_path / "found/bundle-bench.json").read_text())
+    assert there["schema"] == "edgecnn.bundle-bench/1" and there["bundle"]["form"] == "zip"
+    whats = [
+        json.loads((tmp_path / "found" / name / "profile.json").read_text())["what"] for name in found.profiles[row.candidate.id]
+    ]
+    assert whats == ["evaluation", "race"]
+
+
+def test_the_reported_images_alone_are_known_again_too(built_once: Place, tmp_path: Path) -> None:
+    summary = summarize(DataChoice(path=str(built_once.photos)), tmp_path / "listing", Ear())
+    manifest = DataManifest.model_validate_json(Path(summary.manifest_path).read_bytes())
+    for image in manifest.images:
+        if image.role == "report":
+            (tmp_path / "only" / image.path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(built_once.photos / image.path, tmp_path / "only" / image.path)
+    assert seen(built_once, tmp_path, tmp_path / "only").facts.role == "recorded"
+
+
+def test_other_images_are_said_to_be_others(built_once: Place, tmp_path: Path) -> None:
+    folder = strangers(tmp_path, "bag", "boot", "shirt")
+    found = seen(built_once, tmp_path, folder).facts
+    assert (found.role, found.images) == ("other", 6), "every image, and no share of them"
+    assert found.said == (
+        f"6 images of {folder}, which are other images than the build reported on: whether the network learned from "
+        "them is not known"
+    )
+
+
+def test_without_images_accuracy_is_the_recorded_one_and_passes_no_gate(built_once: Place, zipped: Path, tmp_path: Path) -> None:
+    found = benched(zipped, tmp_path, gates={"min": {"top1": 0.01}})
+    (row,) = found.candidates
+    assert found.images.source == "none" and row.report is None and row.latency is not None and row.latency.runs == 8
+    (name,) = found.recorded
+    assert found.recorded[name].top1.estimate == recorded(built_once)
+    said = f"the store {tmp_path / 'store'} does not hold the images that the build reported on: accuracy is the recorded one"
+    assert [(each.verdict, each.reason) for each in found.gates] == [("MISSING", f"{said}; --data shows others")]
+    assert any(line.startswith(f"  {name}: recorded when it was built: top-1 ") for line in bundle_bench_lines(found))
+
+
+def test_the_store_s_images_are_found_by_their_pixels(built: Place, tmp_path: Path) -> None:
+    shutil.copytree(built.store, tmp_path / "store", copy_function=shutil.copy2)
+    shutil.rmtree(tmp_path / "store/artifacts/package")
+    found = seen(built, tmp_path)
+    assert (found.facts.source, found.facts.role, found.facts.images) == ("store", "recorded", 30)
+    assert found.labels is not None and len(found.labels) == 30
+
+
+def test_other_classes_are_refused_with_their_names(built_once: Place, tmp_path: Path) -> None:
+    folder = strangers(tmp_path, "bag", "boots")
+    with pytest.raises(BenchClassesDiffer) as caught:
+        seen(built_once, tmp_path, folder)
+    assert caught.value.line() == (
+        f"{folder}: its classes are not the bundle's: they lack boot, shirt; they have besides boots — a sub-folder for each "
+        "class of kit.json's labels, called the same [bench-classes-differ]"
+    )
+
+
+def test_what_was_changed_is_refused_before_anything_runs(built: Place, tmp_path: Path) -> None:
+    bundle = tmp_path / "alone"
+    shutil.copytree(built.out / "bundle", bundle)
+    (worker,) = bundle.glob("kits/*/runner/worker.py")
+    worker.write_text(worker.read_text().replace("import", "IMPORT", 1))
+    with pytest.raises(BundleFileChanged):
+        benched(bundle, tmp_path)
+    assert not (tmp_path / "found").exists()
+
+
+def test_what_makes_no_sense_is_refused(built: Place, zipped: Path, tmp_path: Path) -> None:
+    with pytest.raises(BenchTargetDiffers, match=r"was built for cpu, and --target says raspberry-pi-5"):
+        benched(zipped, tmp_path, target="raspberry-pi-5")
+    with pytest.raises(BenchOptionOfBuild, match="is for a finished build"):
+        benched(zipped, tmp_path, extent={"end_to_end": True})
+    (tmp_path / "found").mkdir(exist_ok=True)
+    (tmp_path / "found/mine.txt").write_text("mine")
+    with pytest.raises(NotOverwritten):
+        benched(zipped, tmp_path)
+
+
+def test_a_bundle_beside_its_report_is_a_build(built: Place, zipped: Path, tmp_path: Path) -> None:
+    assert not is_alone(built.out) and not is_alone(built.out / "bundle") and is_alone(zipped)
+    (built.out / "report.json").unlink()
+    assert is_alone(built.out) and is_alone(built.out / "bundle") and not is_alone(tmp_path)
+
+
+@pytest.mark.full  # starts an SSH server
+@needs_sshd
+def test_over_ssh_it_is_measured_as_it_is_here(
+    built_once: Place, zipped: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: str
+) -> None:
+    monkeypatch.setenv(COMMAND, server)
+    monkeypatch.setattr(station, "FOLDER", str(tmp_path / "far"))
+    monkeypatch.setattr(station, "LOCK", str(tmp_path / "lock"))
+    host = HostAsked(address="loopback", python=sys.executable)
+    found = benched(zipped, tmp_path, built_once.photos, host=host)
+    assert found.board == "loopback" and found.images.role == "recorded"
+    assert found.candidates[0].report is not None and found.candidates[0].report.top1.estimate == recorded(built_once)
+    assert any((tmp_path / "far/kits").iterdir()) and (tmp_path / "found/bundle-bench.json").is_file()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with loopback(tmp_path_factory.mktemp("sshd") / "server") as running:
+        yield running.client
+
+
+def strangers(folder: Path, *classes: str) -> Path:
+    """Two pictures a class that nobody has seen before."""
+    draw = np.random.default_rng(7)
+    for name in classes:
+        (folder / "others" / name).mkdir(parents=True)
+        for number in range(2):
+            picture = draw.integers(0, 256, (40, 40, 3), dtype=np.uint8)
+            Image.fromarray(picture).save(folder / "others" / name / f"{number}.png")
+    return folder / "others"

@@ -1,0 +1,179 @@
+"""What runs of a bundle that is benched alone: the files that it lists, and the engines that the machine builds of them."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import py_compile
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgecnn.bench import bundle as bundle_bench
+from edgecnn.bench.bench import BenchRequest
+from edgecnn.bench.bundle import BundleBenchRequest, bench_bundle, require_trusted
+from edgecnn.bench.facts import BundleBench
+from edgecnn.building.runnable import ENGINE
+from edgecnn.bundle.verify import Trust
+from edgecnn.devices.machine import Station
+from edgecnn.devices.this_machine import local_facts
+from edgecnn.errors.bench import NoKitRuns
+from edgecnn.errors.board import BoardLacksBuilder
+from edgecnn.errors.bundle import BundleFileExtra
+from edgecnn.errors.host import RunnerFailed
+from edgecnn.hosts.task import Task
+from edgecnn.store.store import Store
+from edgecnn.values.recipe import RaceChoice
+from edgecnn.values.stage import Progress
+from tests.building.resolutions import TRT_FP16
+from tests.building.test_engines import ORIN
+from tests.bundle.sealed import KIT, KIT_FOLDER, published, reseal
+from tests.measure.labs import FakeHost
+from tests.runner.kits import rewrite_manifest
+from tests.store.toys import Ear
+
+DIED = RunnerFailed(ref="builder-died", what="tensorrt ended by signal 11", because=None, hint=None)
+
+
+def benched(bundle: Path, folder: Path, ear: Ear | None = None) -> BundleBench:
+    request = BundleBenchRequest(BenchRequest(folder=bundle), out=folder / "found", race=RaceChoice(samples=50))
+    return bench_bundle(request, Store.open(folder / "store"), ear or Ear())
+
+
+def with_byte_code(bundle: Path, mark: Path) -> None:
+    """What nobody vouches for: byte code that Python takes for the runner's without looking at its source."""
+    runner = bundle / KIT_FOLDER / "runner"
+    source = mark.with_suffix(".py")
+    source.write_text(f"{(runner / '__init__.py').read_text()}\nopen({str(mark)!r}, 'w').close()\n")
+    taken = importlib.util.cache_from_source(str(runner / "__init__.py"))
+    unchecked = py_compile.PycInvalidationMode.UNCHECKED_HASH
+    py_compile.compile(str(source), cfile=taken, invalidation_mode=unchecked, doraise=True)
+
+
+def test_byte_code_that_lies_in_the_folder_is_not_run(tmp_path: Path) -> None:
+    bundle, mark = published(tmp_path), tmp_path / "it-ran"
+    with_byte_code(bundle, mark)
+    found = benched(bundle, tmp_path)
+    assert found.candidates[0].latency is not None and found.candidates[0].latency.runs == 8
+    assert not mark.exists()
+
+
+@pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="apt-get install openssh-client")
+def test_where_signers_are_named_a_build_with_byte_code_beside_what_was_signed_is_refused(tmp_path: Path) -> None:
+    from typer.testing import CliRunner
+
+    from edgecnn.cli.main import app
+
+    bundle = published(tmp_path)
+    (tmp_path / "report.json").write_text("{}")  # so it is a build, and no bundle alone
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "key")], check=True)
+    (tmp_path / "signers").write_text(f"ann@example.com {(tmp_path / 'key.pub').read_text()}")
+    assert CliRunner().invoke(app, ["sign", str(bundle), "--key", str(tmp_path / "key")]).exit_code == 0
+    with_byte_code(bundle, tmp_path / "it-ran")
+    strict = ("bench", str(tmp_path), "--allowed-signers", str(tmp_path / "signers"))
+    refused = CliRunner().invoke(app, strict)
+    assert refused.exit_code == 2 and refused.stderr.strip().endswith(
+        "remove it, or --made-here where this machine made it itself [bundle-file-extra]"
+    )
+    with pytest.raises(BundleFileExtra):
+        require_trusted(tmp_path, Trust(signers=tmp_path / "signers"), Ear())
+    passed = CliRunner().invoke(app, [*strict, "--made-here"])
+    assert "bundle-file-extra" not in passed.stderr, "its report is none, which is another matter"
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+class Jetson(FakeHost):
+    """A machine with a builder, whose kits run only with the engine that it built."""
+
+    def __init__(self, ends: RunnerFailed | None = None, lacks: RunnerFailed | None = None) -> None:
+        super().__init__()
+        self.ends, self.lacks = ends, lacks
+        self.versions["tensorrt"] = ORIN.version
+        self.commands: list[str] = []
+
+    def engine_builder(self, package: str) -> Mapping[str, Any]:
+        if self.lacks is not None:
+            raise self.lacks
+        return ORIN.model_dump()
+
+    def run(self, task: Task, *, lease_s: float, tell: Progress) -> Mapping[str, Any]:
+        self.commands.append(task.command)
+        if task.command != "build-engine":
+            assert task.kit.joinpath(*ENGINE).is_file() or task.schedule is not None
+            return {} if task.command == "selftest" else super().run(task, lease_s=lease_s, tell=tell)
+        if self.ends is not None:
+            raise self.ends
+        assert task.out is not None
+        task.out.mkdir(parents=True, exist_ok=True)
+        for name, text in {ENGINE[-1]: "of this GPU alone", "build.json": "{}", "build.log": "said nothing"}.items():
+            (task.out / name).write_text(text)
+        return {}
+
+
+def at(host: Jetson, monkeypatch: pytest.MonkeyPatch, board: str | None = "nano") -> None:
+    @contextmanager
+    def station_of(*_: object) -> Iterator[Station]:
+        yield Station(host, local_facts(), host.identify(), board)
+
+    monkeypatch.setattr(bundle_bench, "station_of", station_of)
+
+
+@pytest.fixture
+def of_tensorrt(tmp_path: Path) -> Path:
+    """A bundle alone whose one kit needs an engine."""
+
+    def change(manifest: dict[str, Any]) -> None:
+        engine = {"builder": "tensorrt", "onnx": "model.onnx", "min_version": "10.3", "flags": []}
+        manifest.update(candidate=TRT_FP16.model_dump(mode="json"), engine=engine)
+        manifest["session"]["module"] = "tensorrt_gpu"
+
+    bundle = published(tmp_path / "made")
+    rewrite_manifest(bundle / KIT_FOLDER, change)
+    (bundle / KIT_FOLDER).rename(bundle / "kits" / TRT_FP16.id)
+    choice = (bundle / "choice.json").read_text().replace(KIT, TRT_FP16.id)
+    (bundle / "choice.json").write_text(choice)
+    reseal(bundle)
+    return bundle
+
+
+def test_the_machine_builds_the_engines_of_a_bundle_alone_once_and_the_bundle_stays_as_it_is(
+    of_tensorrt: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = sorted(of_tensorrt.rglob("*"))
+    for commands in (["build-engine", "selftest", "bench"], ["selftest"]):
+        host = Jetson()
+        at(host, monkeypatch)
+        (row,) = benched(of_tensorrt, tmp_path).candidates
+        assert row.latency is not None and row.latency.runs == 8 and host.commands == commands
+    assert sorted(of_tensorrt.rglob("*")) == before
+
+
+def test_a_builder_that_fails_says_so_itself(of_tensorrt: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    host = Jetson(ends=DIED)
+    at(host, monkeypatch)
+    with pytest.raises(NoKitRuns, match=r"tensorrt-fp16: tensorrt ended by signal 11 \[builder-died\]"):
+        benched(of_tensorrt, tmp_path)
+    assert host.commands == ["build-engine"]
+
+
+def test_without_a_builder_the_board_is_refused_and_this_machine_names_no_folder_of_its_own(
+    of_tensorrt: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lacking = RunnerFailed(ref="builder-missing", what="the builder tensorrt cannot be imported", because=None, hint=None)
+    at(Jetson(lacks=lacking), monkeypatch)
+    with pytest.raises(BoardLacksBuilder, match=r"^nano: the builder tensorrt cannot be imported"):
+        benched(of_tensorrt, tmp_path)
+    at(Jetson(lacks=lacking), monkeypatch, board=None)
+    with pytest.raises(NoKitRuns) as caught:
+        benched(of_tensorrt, tmp_path)
+    assert caught.value.because == (
+        "tensorrt-fp16: it needs an engine, and nothing on this machine builds one: --host names a board that does"
+    )
+    assert json.loads((of_tensorrt / "choice.json").read_text())["kits"].keys() == {TRT_FP16.id}

@@ -1,0 +1,59 @@
+"""A class that was lost is named in a sentence with its points, and a class too small to be judged is not passed over."""
+
+from __future__ import annotations
+
+from edgecnn.building.data_notices import class_notices
+from edgecnn.values.figures import ClassFigures, ClassReport
+from edgecnn.values.report import CandidateFacts
+from edgecnn.values.verdict import Fidelity
+from tests.judging.made import a_class, a_quality, an_accuracy, facts
+
+
+def lost(name: str, points: int = 12, images: int = 1000) -> ClassFigures:
+    return a_class(name, lost=images * points // 100 + 10, gained=10, images=images, regression="shown")
+
+
+def row(*classes: ClassFigures, fidelity: Fidelity = Fidelity.MEASURED, compared: int = 10) -> CandidateFacts:
+    report = ClassReport(classes=classes, compared=compared, lost_to_show=8)
+    return facts("openvino-int8", report=an_accuracy(quality=a_quality(classes=report), fidelity=fidelity))
+
+
+def test_a_class_that_was_lost_is_told_in_one_sentence() -> None:
+    assert class_notices([row(a_class("Bag"), lost("Shirt"))]) == (
+        "openvino-int8 loses 12.0 pp [10.2, 13.9] at 90 % on class 'Shirt' (1,000 images), shown after Holm over 10 classes",
+    )
+
+
+def test_where_no_class_is_shown_to_lose_nothing_is_said() -> None:
+    assert class_notices([row(a_class("Bag"), a_class("Shirt", lost=30, gained=20))]) == ()
+
+
+def test_a_row_without_accuracy_and_the_baseline_itself_say_nothing() -> None:
+    itself = ClassFigures(name="Bag", images=1000, right=900, recall=None, f1=None)
+    baseline = row(itself, compared=0)
+    assert class_notices([facts("onnxruntime-int8"), facts("onnxruntime-int8", report=an_accuracy()), baseline]) == ()
+
+
+def test_an_emulated_loss_says_so() -> None:
+    (said,) = class_notices([row(lost("Shirt"), fidelity=Fidelity.EMULATED)])
+    assert "at 90 % (emulated) on class 'Shirt'" in said
+
+
+def test_beyond_five_classes_the_rest_is_told_in_one_sentence_with_their_names() -> None:
+    said = class_notices([row(*(lost(f"class {points}", points) for points in range(10, 27)), compared=17)])
+    assert [each.split(" on class ")[1].split(" (")[0] for each in said[:5]] == [f"'class {n}'" for n in range(26, 21, -1)]
+    names = ", ".join(f"'class {n}'" for n in range(21, 11, -1))
+    assert said[5:] == (f"openvino-int8 loses on 12 further classes, shown after Holm over 17 classes: {names} and 2 more",)
+
+
+def test_classes_too_small_to_be_judged_are_named_once_for_all_candidates() -> None:
+    small = [a_class(name, images=3, lost=1, gained=0, regression="too few images") for name in ("Bag", "Boot")]
+    assert class_notices([row(*small), row(*small)]) == (
+        "2 classes have fewer than 8 images in report, too few for a loss to be sure to show: 'Bag', 'Boot'",
+    )
+    assert class_notices([row(small[0])])[0].startswith("1 class has fewer than 8 images in report, ")
+
+
+def test_a_name_with_a_line_break_or_an_escape_is_shown_and_not_obeyed() -> None:
+    (said,) = class_notices([row(lost("a\n\x1b[31mb"))])
+    assert r"on class 'a\n\x1b[31mb' (" in said

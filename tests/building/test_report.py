@@ -1,0 +1,308 @@
+"""The report chooses and judges on what was seen, and on nothing that was not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from edgecnn.building.data_notices import calibration_notices
+from edgecnn.building.report import decide, last_race, report_of
+from edgecnn.planning.candidates import BASELINE
+from edgecnn.render.bundle import bundle_licences
+from edgecnn.results.explain import explain
+from edgecnn.values.artifact import Failed, Unavailable, WeightsAnswer
+from edgecnn.values.candidate import Runtime
+from edgecnn.values.figures import CalibrationFacts
+from edgecnn.values.reason import NotClimbed, OutOfTime, Slower, Taken
+from edgecnn.values.recipe import GateChoice, Recipe
+from edgecnn.values.report import BuildReport
+from edgecnn.values.verdict import Verdict
+from tests.building.resolutions import INT8
+from tests.building.scenes import ELSEWHERE, Staging, a_request, an_artifact
+
+SETTLED = {"model": {"resolution_px": 64}, "train": {"epochs": 1, "learning_rate": 0.1}, "quantize": {"images": 10}}
+FAST = {BASELINE.id: 4.0, INT8.id: 2.0}
+
+
+def staged_with(tmp_path: Path, int8_right: int = 900, **changes: Any) -> Staging:
+    staged = Staging(tmp_path, **changes)
+    staged.answered(BASELINE.id, 900)
+    staged.answered(INT8.id, int8_right)
+    return staged
+
+
+def report(staged: Staging, **bounds: dict[str, float]) -> BuildReport:
+    request = a_request(staged.folder / "out", device=staged.resolved.device, gates=GateChoice.model_validate(bounds))
+    return report_of(staged.scene, request, seconds=1.234)
+
+
+def test_the_faster_candidate_inside_the_budget_is_chosen_and_settled(tmp_path: Path) -> None:
+    staged = staged_with(tmp_path)
+    staged.raced("select", FAST)
+    said = report(staged)
+    assert (said.choice.state, said.choice.candidate) == ("settled", INT8.id)
+    assert [facts.candidate.id for facts in said.candidates if facts.chosen] == [INT8.id]
+    assert said.choice.settle_command is None
+
+
+def test_a_candidate_over_the_budget_is_not_chosen_however_fast(tmp_path: Path) -> None:
+    staged = staged_with(tmp_path, int8_right=850)
+    staged.raced("select", FAST)
+    assert report(staged).choice.candidate == BASELINE.id
+
+
+def test_a_candidate_whose_measuring_failed_is_not_chosen_and_says_why(tmp_path: Path) -> None:
+    staged = staged_with(tmp_path)
+    staged.raced("select", FAST)
+    staged.seen.failures[INT8.id] = Failed(ref="run-failed", what="the process was killed")
+    said = report(staged)
+    row = next(facts for facts in said.candidates if facts.candidate.id == INT8.id)
+    assert said.choice.candidate == BASELINE.id
+    assert row.latency is not None
+    assert row.latency.p50_ms is None
+    assert row.reason == "measuring it failed: the process was killed"
+
+
+def test_a_candidate_of_a_rung_that_was_not_climbed_says_why_and_not_that_it_has_no_kit(tmp_path: Path) -> None:
+    staged = Staging(tmp_path)
+    staged.answered(BASELINE.id, 900)
+    staged.execution.skipped_rungs["int8"] = "61 s spent of a budget of 60 s"
+    row = next(facts for facts in report(staged).candidates if facts.candidate.id == INT8.id)
+    assert row.because == NotClimbed(rung="int8", why="61 s spent of a budget of 60 s")
+    assert row.reason == "not climbed: 61 s spent of a budget of 60 s"
+
+
+def test_a_rung_for_which_there_was_no_time_says_what_climbs_on(tmp_path: Path) -> None:
+    staged = Staging(tmp_path)
+    staged.answered(BASELINE.id, 900)
+    staged.execution.skipped_rungs["int8"] = "out of time, 61 s spent of a budget of 60 s"
+    staged.execution.out_of_time["int8"] = OutOfTime(rung="int8", spent_s=61.2, budget_s=60.0)
+    again = "edgecnn build --time-budget 60s"
+    said = report_of(staged.scene, a_request(tmp_path / "out", command=again), seconds=1.0)
+    row = next(facts for facts in said.candidates if facts.candidate.id == INT8.id)
+    sentence = f"not climbed: out of time, 61 s spent of a budget of 60 s; this climbs on: {again}"
+    assert row.reason == sentence
+    assert [each.reason for each in explain(said).not_tried if each.name == "int8"] == [sentence]
+    assert (
+        "out of time, 61 s spent of a budget of 60 s: int8 not climbed, the best so far is kept; this climbs on, with what is "
+        f"finished out of the store: {again}"
+    ) in said.notices
+
+
+def test_what_could_not_be_made_here_stands_in_the_report_with_the_command_that_brings_it(tmp_path: Path) -> None:
+    lacking = {"openvino-int8": Unavailable(why="nncf is not installed", command='pip install "edgecnn[openvino]"')}
+    assert report(staged_with(tmp_path, unavailable=lacking)).unavailable == lacking
+
+
+def test_the_reason_of_each_candidate_is_a_fact_of_the_race_that_selected(tmp_path: Path) -> None:
+    staged = staged_with(tmp_path)
+    staged.raced("select", FAST)
+    staged.raced("report", {BASELINE.id: 4.0, INT8.id: 3.0})
+    fp32, int8 = report(staged).candidates
+    assert isinstance(fp32.because, Slower)
+    assert (fp32.because.ms, fp32.because.against_ms, fp32.because.machine) == (4.0, 2.0, "a machine")
+    assert isinstance(int8.because, Taken)
+    assert int8.because.ms == 2.0
+
+
+def test_a_candidate_that_answered_no_numbers_fails_and_the_build_goes_on_without_it(tmp_path: Path) -> None:
+    staged = staged_with(tmp_path)
+    staged.raced("select", FAST)
+    staged.seen.failures[INT8.id] = Failed(ref="logits-not-finite", what="logits of image 7 of report hold nan")
+    del staged.seen.evaluations[INT8.id, "report"]
+    said = report(staged, max={"size_mib": 1000.0})
+    row = next(facts for facts in said.candidates if facts.candidate.id == INT8.id)
+    assert ([gate.verdict for gate in row.gates], row.verdict) == ([Verdict.PASS], Verdict.FAIL)
+    assert (said.choice.candidate, said.verdict) == (BASELINE.id, Verdict.PASS)
+
+
+def test_the_reported_figures_are_of_the_last_race_and_the_choice_stays_that_of_the_selecting_one(tmp_path: Path) -> None:
+    staged = staged_with(tmp_path)
+    staged.raced("select", FAST)
+    staged.raced("report", {BASELINE.id: 4.0, INT8.id: 3.0})
+    said = report(staged)
+    chosen = next(facts for facts in said.candidates if facts.chosen)
+    assert chosen.latency is not None
+    assert chosen.latency.p50_ms is not None
+    assert chosen.latency.p50_ms.estimate == 3.0
+    assert "at 2.00 ms when chosen" in said.choice.why
+
+
+def test_the_last_race_is_the_winner_against_the_baseline(tmp_path: Path) -> None:
+    staged = staged_with(tmp_path)
+    staged.raced("select", FAST)
+    assert last_race(decide(staged.scene, a_request(tmp_path / "out"))) == (BASELINE.id, INT8.id)
+
+
+def test_a_baseline_that_wins_runs_alone_and_a_provisional_choice_runs_nothing(tmp_path: Path) -> None:
+    staged = staged_with(tmp_path, int8_right=850)
+    assert last_race(decide(staged_with(tmp_path / "b").scene, a_request(tmp_path / "out"))) == ()
+    staged.raced("select", {BASELINE.id: 4.0})
+    assert last_race(decide(staged.scene, a_request(tmp_path / "out"))) == (BASELINE.id,)
+
+
+def test_an_absent_device_makes_the_choice_provisional_with_the_command_that_settles_it(tmp_path: Path) -> None:
+    said = report(staged_with(tmp_path, attachment=ELSEWHERE))
+    assert said.choice.state == "provisional"
+    assert set(said.choice.carried) == {BASELINE.id, INT8.id}
+    assert said.choice.settle_command == f"edgecnn bench {tmp_path / 'out'} --host USER@cpu"
+    assert not said.build.device_attached
+
+
+def test_the_share_of_int8_on_an_absent_device_is_missing_however_it_ran_here(tmp_path: Path) -> None:
+    staged = staged_with(tmp_path, attachment=ELSEWHERE)
+    staged.resides(INT8.id, "executed", int8=1.0)
+    (gate,) = report(staged, min={"int8_mac_share": 0.9}).gates
+    assert gate.verdict is Verdict.MISSING
+    assert gate.reason == "residency was read on another machine than the device, whose kernels may be others"
+
+
+def test_the_share_of_int8_on_an_attached_device_is_judged(tmp_path: Path) -> None:
+    staged = staged_with(tmp_path)
+    staged.raced("select", FAST)
+    staged.resides(INT8.id, "executed", int8=0.97, fp32=0.03)
+    said = report(staged, min={"int8_mac_share": 0.9})
+    assert [gate.verdict for gate in said.gates] == [Verdict.PASS]
+    assert said.verdict is Verdict.PASS
+
+
+def test_a_latency_gate_on_an_absent_device_is_missing(tmp_path: Path) -> None:
+    said = report(staged_with(tmp_path, attachment=ELSEWHERE), max={"p50_ms": 1000.0})
+    assert said.verdict is Verdict.MISSING
+
+
+def test_bounds_of_the_call_replace_those_of_the_recipe(tmp_path: Path) -> None:
+    recipe = Recipe.model_validate({**SETTLED, "gates": {"max": {"size_mib": 0.00001}}})
+    staged = staged_with(tmp_path, recipe=recipe)
+    staged.raced("select", FAST)
+    assert report(staged).verdict is Verdict.FAIL
+    assert [(each.gate.metric, each.verdict) for each in report(staged, min={"top1": 0.5}).gates] == [("top1", Verdict.PASS)]
+
+
+def test_a_target_that_names_a_runtime_ships_nothing_of_another(tmp_path: Path) -> None:
+    recipe = Recipe.model_validate({**SETTLED, "target": {"runtime": "openvino"}})
+    openvino = INT8.model_copy(update={"id": "openvino-int8", "runtime": Runtime.OPENVINO})
+    staged = Staging(tmp_path, recipe=recipe, candidates=(BASELINE, openvino))
+    staged.answered(BASELINE.id, 900)
+    staged.answered(openvino.id, 900)
+    staged.raced("select", {BASELINE.id: 1.0, openvino.id: 2.0})
+    said = report(staged)
+    assert said.choice.candidate == openvino.id
+    assert said.candidates[0].reason == "a reference: onnxruntime is not what the target asks for"
+
+
+def test_a_report_states_where_it_lies_how_long_it_took_and_what_was_asked(tmp_path: Path) -> None:
+    said = report(staged_with(tmp_path))
+    assert (said.output, said.seconds) == (str(tmp_path / "out"), 1.23)
+    assert said.build.data == "the embedded demo, Fashion-MNIST"
+    assert said.build.macs is None
+    assert BuildReport.model_validate_json(said.model_dump_json(by_alias=True)) == said
+
+
+def a_calibration(**changes: Any) -> CalibrationFacts:
+    return CalibrationFacts.model_validate({"images": 300, "classes": 10, "classes_of": 10, "compared": True, **changes})
+
+
+def test_ordinary_calibration_images_are_worth_no_word() -> None:
+    assert calibration_notices(a_calibration()) == calibration_notices(None) == ()
+
+
+def test_calibration_on_a_single_image_or_one_class_is_told() -> None:
+    assert calibration_notices(a_calibration(images=1, classes=1, compared=False)) == (
+        "CALIBRATION ON A SINGLE IMAGE: INT8 ranges fit that image, and others may be clipped; raise quantize.images",
+    )
+    assert calibration_notices(a_calibration(classes=1)) == (
+        "CALIBRATION ON ONE CLASS of 10: all 300 images are of it, and INT8 ranges fit it; raise quantize.images, or "
+        "data.calibrate_images",
+    )
+
+
+def test_calibration_images_that_differ_are_told_once_a_statistic_with_the_largest() -> None:
+    red, blue = (
+        {"channel": channel, "statistic": "level", "calibrate": 110.0, "choose": 70.0, "spreads": spreads}
+        for channel, spreads in (("red", 0.9), ("blue", 0.7))
+    )
+    assert calibration_notices(a_calibration(shifts=(red, blue))) == (
+        "CALIBRATION IMAGES DIFFER from those of choose: mean of red 110 against 70 of 255 (0.9 times how much images differ); "
+        "INT8 ranges may not fit those",
+    )
+
+
+def test_a_report_holds_the_calibration_images_against_choose(tmp_path: Path) -> None:
+    staged = staged_with(tmp_path)
+    folder = staged.execution.artifacts["prepare"].folder
+    levels = np.random.default_rng(5).integers(0, 120, (400, 1, 1, 1))
+    images = np.broadcast_to(levels, (400, 8, 8, 3)).astype(np.uint8)
+    asked = staged.resolved.recipe.quantize.images or 0
+    np.save(folder / "choose.pixels.npy", images[100:])
+    np.save(folder / "calibrate.pixels.npy", np.full((max(asked, 40), 8, 8, 3), 250, np.uint8))
+    np.save(folder / "calibrate.labels.npy", np.zeros(max(asked, 40), np.int64))
+    said = report(staged)
+    assert said.calibration is not None
+    assert (said.calibration.images, said.calibration.classes) == (asked, 1)
+    assert any("CALIBRATION" in notice or "calibration images" in notice for notice in said.notices)
+
+
+FETCHED = "9" * 64
+MATRIX = "transfer auto is scratch: 5,000 images a class, and a linear probe on frozen features is right on 20.0%"
+
+
+def trained(tmp_path: Path, initial: str, transfer: str | None, *phases: dict[str, object], **more: object) -> BuildReport:
+    """Of a build for which ImageNet's weights were fetched, whatever training then did with them."""
+    why = "training starts from ImageNet-1k weights, out of torch's own cache"
+    staged = staged_with(tmp_path, mode="finetune", weights=WeightsAnswer(choice="auto", kind="cached", why=why))
+    history = {"phases": phases, "initial": {"kind": initial}, **more, **({} if transfer is None else {"transfer": transfer})}
+    facts = {"fetch": ("weights.json", {"sha256": FETCHED}), "train": ("history.json", history)}
+    for kind, (name, said) in facts.items():
+        staged.execution.artifacts[kind] = an_artifact(kind, tmp_path / kind, {name: json.dumps(said)})
+    learned = {
+        "body": np.ones((4, 5), np.float32),
+        "norm.running_mean": np.ones(5, np.float32),
+        "head": np.ones((3, 7), np.float32),
+    }
+    save_file(learned, staged.execution.artifacts["train"].folder / "weights.safetensors")
+    return report(staged)
+
+
+def test_parameters_are_those_that_were_learned_and_not_those_of_the_catalogue_s_row(tmp_path: Path) -> None:
+    assert trained(tmp_path, "pretrained", None).build.parameters == 4 * 5 + 3 * 7
+
+
+def test_weights_that_were_fetched_and_not_begun_with_are_claimed_nowhere(tmp_path: Path) -> None:
+    said = trained(tmp_path, "random", MATRIX)
+    assert (said.build.weights, said.build.weights_sha256) == (f"random weights; {MATRIX}", None)
+    assert MATRIX in said.notices, "with the figures that it was decided by"
+    assert "Nobody else's: training began from random weights." in bundle_licences(said)
+
+
+@pytest.mark.parametrize("transfer", [None, "transfer auto is head: 5 images a class"])
+def test_weights_that_training_began_with_are_named(tmp_path: Path, transfer: str | None) -> None:
+    said = trained(tmp_path, "pretrained", transfer)
+    assert said.build.weights == "training starts from ImageNet-1k weights, out of torch's own cache"
+    assert said.build.weights_sha256 == FETCHED
+    assert [each for each in said.notices if each.startswith("transfer")] == ([] if transfer is None else [transfer])
+
+
+def test_what_training_kept_and_why_it_ended_is_said(tmp_path: Path) -> None:
+    head, whole = {"name": "head", "epochs": []}, {"name": "finetune", "epochs": [{"epoch": 0}]}
+    best = {"phase": "head", "epoch": 3, "choose_top1": 0.875}
+    said = trained(tmp_path, "pretrained", None, head, whole, best=best, stopped="no better epoch in 5").notices
+    assert (
+        "trained: epoch 3 of phase head is kept, which no epoch of finetune was better than: right on 87.5% of choose; "
+        "ended: no better epoch in 5"
+    ) in said
+    none = trained(tmp_path / "none", "pretrained", None, head, {**whole, "epochs": []}, best=best, stopped="all epochs done")
+    assert "trained: epoch 3 of phase head is kept: right on 87.5% of choose; ended: all epochs done" in none.notices
+
+
+def test_that_steps_were_rounded_is_said_where_some_were(tmp_path: Path) -> None:
+    told = "steps of training computed in bf16; every candidate was made of the fp32 weights"
+    head, all_of_it = {"name": "head", "epochs": []}, {"name": "finetune", "precision": "bf16", "epochs": []}
+    assert told in trained(tmp_path / "all", "pretrained", None, head, all_of_it).notices
+    alone = trained(tmp_path / "head", "pretrained", "transfer auto is head: 5 images a class", head)
+    assert not [each for each in alone.notices if "bf16" in each]

@@ -1,0 +1,188 @@
+"""A latency baseline holds every run and what they are of, and is believed only as it was written."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from edgecnn.comparing.baseline_file import energy_figures_of, figures_of, imported, read_baseline, recorded, write_baseline
+from edgecnn.devices.files import device_named
+from edgecnn.errors.comparing import KitNotCarried, LatencyBaselineUnreadable, NoRecordedRace
+from edgecnn.errors.measuring import RunsUnusable
+from edgecnn.errors.usage import ResultFileUnwritable
+from edgecnn.store.store import Store
+from edgecnn.values.key import digest_of
+from tests.building.bundles import make_bundle
+from tests.building.races import RacingHost, measured_on_a_device
+from tests.house.schemas import FOLDER
+
+
+@pytest.fixture
+def board(tmp_path: Path) -> tuple[Path, Path]:
+    """A bundle, and what a board measured of it."""
+    bundle = make_bundle(tmp_path / "base")
+    return bundle, measured_on_a_device(RacingHost(base=2.0), bundle, bundle / "measured")
+
+
+def test_what_a_board_measured_becomes_a_file_and_comes_back_whole(board: tuple[Path, Path], tmp_path: Path) -> None:
+    made = imported(*board)
+    write_baseline(made, tmp_path / "board.json")
+    read = read_baseline(tmp_path / "board.json")
+    assert read == made
+    assert (len(read.runs), len(read.runs[0].samples_ns)) == (8, 50)
+    assert read.environment.conditions["cpu"] == "AMD EPYC"
+    figures = figures_of(read)
+    assert figures.p50_ms is not None
+    assert figures.p50_ms.estimate == pytest.approx(2.0, rel=0.05)
+
+
+def test_energy_runs_come_back_with_their_figure(board: tuple[Path, Path], tmp_path: Path) -> None:
+    bundle, runs = board
+    host = RacingHost(base=2.0)
+    host.meters = "ina3221"
+    measured_on_a_device(host, bundle, runs / "energy", energy=True, max_s=4.0)
+    made = imported(bundle, runs)
+    write_baseline(made, tmp_path / "board.json")
+    read = read_baseline(tmp_path / "board.json")
+    assert (len(read.runs), len(read.energy_runs)) == (8, 8)
+    figures = energy_figures_of(read)
+    assert figures.total_mj is not None and figures.above_idle_mj is not None and figures.meter == "ina3221"
+    assert (figures.total_mj.estimate, figures.above_idle_mj.estimate) == pytest.approx((400.0, 320.0))
+
+
+def test_a_baseline_without_energy_says_why(board: tuple[Path, Path]) -> None:
+    figures = energy_figures_of(imported(*board))
+    assert (figures.runs, figures.total_mj) == (0, None)
+    assert figures.reason == "there are no energy runs, and no machine.json that says why"
+
+
+def test_a_file_of_before_energy_was_read_back_is_still_what_its_digest_says(board: tuple[Path, Path], tmp_path: Path) -> None:
+    plain = imported(*board).model_copy(update={"energy_absent": None, "sha256": ""})
+    old = plain.model_dump(mode="json", by_alias=True, exclude={"energy_runs", "energy_absent", "sha256"})
+    path = tmp_path / "board.json"
+    path.write_text(json.dumps({**old, "sha256": digest_of(old)}))
+    assert energy_figures_of(read_baseline(path)).reason == "the file holds no energy runs"
+
+
+def test_too_few_processes_are_refused_with_the_command_that_times_enough(tmp_path: Path) -> None:
+    bundle = make_bundle(tmp_path / "base")
+    few = measured_on_a_device(RacingHost(base=2.0), bundle, tmp_path / "few", rounds=3)
+    with pytest.raises(NoRecordedRace) as refused:
+        imported(bundle, few)
+    assert refused.value.line() == (
+        "there are no runs of onnxruntime-fp32 to record: 3 processes were timed, and an interval needs 7"
+        " — time more of them: python3 -m runner measure ../.. --rounds 8 --out NEW_FOLDER on the device,"
+        " or, of a build here,"
+        " the same build command with --set race.rounds=8 [no-recorded-race]"
+    )
+
+
+def test_the_file_is_what_its_schema_publishes(board: tuple[Path, Path], tmp_path: Path) -> None:
+    write_baseline(imported(*board), tmp_path / "board.json")
+    schema = json.loads((FOLDER / "latency-baseline.json").read_text(encoding="utf-8"))
+    facts = json.loads((tmp_path / "board.json").read_text())
+    Draft202012Validator(schema).validate(facts)
+    assert facts["schema"] == "edgecnn.latency-baseline/1"
+
+
+def test_an_edited_time_is_noticed(board: tuple[Path, Path], tmp_path: Path) -> None:
+    path = tmp_path / "board.json"
+    write_baseline(imported(*board), path)
+    facts = json.loads(path.read_text())
+    facts["runs"][0]["samples_ns"][0] += 1
+    path.write_text(json.dumps(facts))
+    with pytest.raises(LatencyBaselineUnreadable, match="it was edited"):
+        read_baseline(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "because"),
+    [
+        ("{", "Invalid JSON"),
+        ('{"schema": "edgecnn.baseline/1"}', "schema: Input should be 'edgecnn.latency-baseline/1'"),
+        (None, "no such file or directory"),
+    ],
+)
+def test_what_is_no_latency_baseline_is_refused(tmp_path: Path, text: str | None, because: str) -> None:
+    path = tmp_path / "board.json"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(LatencyBaselineUnreadable, match=because):
+        read_baseline(path)
+
+
+def test_too_few_runs_make_no_baseline(tmp_path: Path) -> None:
+    bundle = make_bundle(tmp_path / "base")
+    for rounds, timed in ((5, "5 processes were timed"), (1, "1 process was timed")):
+        runs = measured_on_a_device(RacingHost(base=2.0), bundle, tmp_path / f"measured-{rounds}", rounds=rounds)
+        with pytest.raises(NoRecordedRace, match=f"{timed}, and an interval needs 7 — .* --rounds 8"):
+            imported(bundle, runs)
+
+
+PI = {"architecture": "aarch64", "model": "Raspberry Pi 5 Model B Rev 1.0"}
+
+
+@pytest.mark.parametrize(
+    ("device", "observed", "because"),
+    [
+        ("raspberry-pi-5", {"architecture": "x86_64"}, "they were made on x86_64, and raspberry-pi-5 is aarch64"),
+        ("jetson-orin-nano", PI, f"they were made on {PI['model']}, and jetson-orin-nano calls itself Jetson Orin Nano"),
+        (
+            "intel-cpu",
+            {"architecture": "x86_64", "cpu_vendor": "AuthenticAMD"},
+            "they were made on a processor of AuthenticAMD, and intel-cpu has one of GenuineIntel",
+        ),
+        ("raspberry-pi-5", PI, None),
+        ("raspberry-pi-5", {"architecture": "aarch64"}, None),
+        ("cpu", PI, None),
+    ],
+)
+def test_runs_of_another_device_are_not_taken_for_this_one_s(
+    board: tuple[Path, Path], device: str, observed: dict[str, str], because: str | None
+) -> None:
+    bundle, _ = board
+    whole = bundle.rename(bundle.with_name("bundle"))
+    build = whole.parent
+    (build / "report.json").write_text("{}")
+    facts = device_named(device).model_dump(mode="json", by_alias=True)
+    (build / "plan.json").write_text(json.dumps({"resolved": {"device": facts}}))
+    for path in (whole / "measured").glob("run-*.json"):
+        run = json.loads(path.read_text())
+        run["environment"]["observed"].update(observed)
+        path.write_text(json.dumps(run))
+    if because is None:
+        assert imported(build, whole / "measured").contender.device is None, "report.json says nothing here"
+        return
+    with pytest.raises(RunsUnusable) as refused:
+        imported(build, whole / "measured")
+    assert because in refused.value.line()
+
+
+def test_a_bundle_alone_has_no_report_to_record_from(board: tuple[Path, Path], tmp_path: Path) -> None:
+    with pytest.raises(NoRecordedRace) as refused:
+        recorded(board[0], Store.open(tmp_path / "store"))
+    assert refused.value.exit_code == 3
+
+
+def test_a_candidate_that_is_not_carried_is_named_with_those_that_are(board: tuple[Path, Path]) -> None:
+    with pytest.raises(KitNotCarried, match="carries no kit of openvino-int8: it carries onnxruntime-fp32"):
+        imported(*board, candidate="openvino-int8")
+
+
+def test_a_file_that_cannot_be_written_is_bad_input(board: tuple[Path, Path], tmp_path: Path) -> None:
+    with pytest.raises(ResultFileUnwritable):
+        write_baseline(imported(*board), tmp_path / "absent" / "board.json")
+
+
+def test_a_pinned_build_s_record_is_no_latency_baseline_and_its_reader_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "a base.json"
+    file.write_text('{"schema": "edgecnn.pinned-build/1"}')
+    with pytest.raises(LatencyBaselineUnreadable) as refused:
+        read_baseline(file)
+    assert refused.value.line() == (
+        f"{file} cannot be read as a latency baseline: it is the record of a pinned build, which holds no runs"
+        f" — edgecnn judge HEAD --against '{file}' races a build against it [latency-baseline-unreadable]"
+    )

@@ -1,0 +1,284 @@
+"""What judging one build against another says, with times that are told instead of taken."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgecnn.comparing.paired import AgainstRequest, judge_against
+from edgecnn.comparing.paired_answers import PairedAnswers
+from edgecnn.errors.comparing import BundleUnreadable, KitNotCarried, NoBuildToCompare
+from edgecnn.errors.host import RunnerFailed
+from edgecnn.judging.accuracy import Answers
+from edgecnn.judging.bounds import parse_bounds
+from edgecnn.judging.gates import standing
+from edgecnn.results.shipped import side_of
+from edgecnn.runner.items import Item
+from edgecnn.values.comparison import Comparison
+from edgecnn.values.recipe import GateChoice
+from edgecnn.values.verdict import Fidelity, Verdict
+from tests.building.bundles import make_bundle, reseal, write_choice
+from tests.building.races import RacingHost, racing_lab, two_bundles
+from tests.runner.kits import rewrite_manifest
+from tests.store.toys import Ear
+
+
+def judged(folder: Path, host: RacingHost, head: Path, base: Path, *bounds: str, rounds: int = 48) -> Comparison:
+    gates = parse_bounds(bounds, (), compared=True) if bounds else GateChoice()
+    return judge_against(AgainstRequest(head=head, base=base, gates=gates, rounds=rounds), racing_lab(host, folder))
+
+
+def test_a_head_that_is_a_tenth_slower_fails_at_the_first_look(tmp_path: Path) -> None:
+    head, base = two_bundles(tmp_path)
+    host = RacingHost(head=1.1, base=1.0)
+    found = judged(tmp_path, host, head, base)
+    assert (found.verdict, standing(found.gates)) == (Verdict.FAIL, 1)
+    assert found.ratio is not None
+    assert found.ratio.estimate == pytest.approx(1.1)
+    assert found.rounds == 10
+    assert len(host.ran) == 22, "one run of each beforehand says how long a run must be"
+    assert Comparison.model_validate_json(found.model_dump_json(by_alias=True)) == found
+
+
+@pytest.mark.parametrize(("rounds", "reached"), [(8, 2 / 128), (24, 10 / 1024), (48, 6 / 1024), (200, 4 / 1024)])
+def test_each_look_is_taken_at_the_confidence_that_all_planned_looks_leave_it(
+    tmp_path: Path, rounds: int, reached: float
+) -> None:
+    """One look of 2 %, two of 1 %, three of 0.67 %, five of 0.4 %: at 8 and at 10 pairs, the next finer share of all signs."""
+    head, base = two_bundles(tmp_path)
+    found = judged(tmp_path, RacingHost(head=1.0, base=1.0), head, base, rounds=rounds)
+    assert found.ratio is not None
+    assert found.ratio.confidence == pytest.approx(1 - reached)
+
+
+def test_unless_told_the_ratio_may_be_3_percent_and_is_required(tmp_path: Path) -> None:
+    head, base = two_bundles(tmp_path)
+    (gate,) = judged(tmp_path, RacingHost(head=1.02, base=1.0), head, base).gates
+    assert (gate.verdict, gate.gate.bound, gate.gate.required, gate.gate.stated_by) == (Verdict.PASS, 1.03, "always", "default")
+    (told,) = judged(tmp_path, RacingHost(head=1.02, base=1.0), head, base, "latency_ratio=1.01").gates
+    assert (told.verdict, told.gate.stated_by) == (Verdict.FAIL, "command line")
+
+
+def test_another_stated_bound_leaves_the_ratio_gated(tmp_path: Path) -> None:
+    head, base = two_bundles(tmp_path)
+    found = judged(tmp_path, RacingHost(head=1.0, base=1.0), head, base, "size_mib=1", "p50_ms=0.5")
+    assert [(each.gate.metric, each.verdict) for each in found.gates] == [
+        ("latency_ratio", Verdict.PASS),
+        ("p50_ms", Verdict.FAIL),
+        ("size_mib", Verdict.PASS),
+    ]
+
+
+def test_what_is_open_is_looked_at_again_until_the_rounds_are_used_up(tmp_path: Path) -> None:
+    head, base = two_bundles(tmp_path)
+    host, ear = RacingHost(head=1.0, base=1.0), Ear()
+    host.wobble["head"] = (0.9, 1.2)
+    found = judge_against(AgainstRequest(head=head, base=base, rounds=24), racing_lab(host, tmp_path, ear))
+    assert (found.verdict, found.rounds, standing(found.gates)) == (Verdict.UNSURE, 24, 4)
+    assert [note for note in ear.notes if note.startswith("race ")] == [
+        "race onnxruntime-fp32 of BASE and onnxruntime-fp32 of HEAD: rounds 1 to 10",
+        "race onnxruntime-fp32 of BASE and onnxruntime-fp32 of HEAD: rounds 11 to 24",
+    ]
+
+
+def test_a_network_that_takes_a_third_of_a_second_is_given_the_time_for_a_median(tmp_path: Path) -> None:
+    head, base = two_bundles(tmp_path)
+    host = RacingHost(head=240.0, base=240.0)
+    host.wobble["head"] = (1.25, 1.25, 1.25, 1.0)
+    found = judged(tmp_path, host, head, base)
+    assert (found.verdict, found.rounds) == (Verdict.FAIL, 24)
+    assert found.latency.p50_ms is not None
+
+
+def test_one_that_never_reaches_a_median_is_open_and_says_so(tmp_path: Path) -> None:
+    head, base = two_bundles(tmp_path)
+    found = judged(tmp_path, RacingHost(head=4000.0, base=1.0), head, base, rounds=8)
+    assert (found.verdict, standing(found.gates)) == (Verdict.UNSURE, 4)
+    assert found.gates[0].reason == "8 of 16 runs have fewer than 20 samples, so that the slow ones have no median"
+
+
+def test_a_build_against_itself_is_raced_against_itself_and_passes(tmp_path: Path) -> None:
+    base = make_bundle(tmp_path / "base")
+    host = RacingHost(base=1.0)
+    host.spread = (1.0,)
+    found = judged(tmp_path, host, base, base)
+    assert (found.verdict, found.rounds, len(host.ran)) == (Verdict.PASS, 10, 21)
+    assert found.changed == ()
+    assert found.notices == ("HEAD and BASE ship the same kit, byte for byte: it was raced against itself",)
+
+
+def test_a_kit_that_lacks_its_runtime_here_is_missing_with_the_reason_and_nothing_is_raced(tmp_path: Path) -> None:
+    head, base = two_bundles(tmp_path)
+    host = RacingHost(head=1.0, base=1.0)
+    host.refuses["head"] = "missing-package"
+    found = judged(tmp_path, host, head, base)
+    assert (found.verdict, standing(found.gates)) == (Verdict.MISSING, 3)
+    assert found.gates[0].reason == "HEAD: this kit needs openvino>=2026 [missing-package]"
+    assert host.ran == []
+
+
+def test_an_open_latency_names_the_option_that_this_verb_has(tmp_path: Path) -> None:
+    head, base = two_bundles(tmp_path)
+    found = judged(tmp_path, RacingHost(head=1.0, base=1.0), head, base, "p50_ms=1.005")
+    assert found.gates[1].verdict is Verdict.UNSURE
+    assert "rounds (--rounds " in found.gates[1].reason
+    assert "--set" not in found.gates[1].reason
+
+
+class BusyAtFirst(RacingHost):
+    """Other programs take 40 % of the processors' time until the first look, and nothing after it."""
+
+    def _run_one(self, index: int, item: Item, out: Path) -> None:
+        self.others = {"head": "40.0", "base": "40.0"} if len(self.ran) <= 22 else {}
+        super()._run_one(index, item, out)
+
+
+def test_one_disturbed_part_of_a_race_speaks_for_all_of_it(tmp_path: Path) -> None:
+    head, base = two_bundles(tmp_path)
+    host = BusyAtFirst(head=1.0, base=1.0)
+    host.wobble["head"] = (0.9, 1.2)
+    found = judged(tmp_path, host, head, base, "p50_ms=0.8", rounds=24)
+    assert (found.rounds, found.gates[1].verdict) == (24, Verdict.UNSURE)
+    assert "other programs took 40 %" in found.gates[1].reason
+
+
+class BusyInParts(RacingHost):
+    """Other programs take another share in each half of a race."""
+
+    def __init__(self, first: str, second: str) -> None:
+        super().__init__(head=1.0, base=1.0)
+        self.parts = first, second
+        self.wobble["head"] = (0.9, 1.2)
+
+    def _run_one(self, index: int, item: Item, out: Path) -> None:
+        self.others = dict.fromkeys(("head", "base"), self.parts[len(self.ran) > 22])
+        super()._run_one(index, item, out)
+
+
+@pytest.mark.parametrize("parts", [("10.0", "75.0"), ("75.0", "10.0"), ("10.0", "100.0"), ("100.0", "10.0")])
+def test_the_busiest_part_of_a_race_speaks_for_all_of_it_in_whichever_order(tmp_path: Path, parts: tuple[str, str]) -> None:
+    head, base = two_bundles(tmp_path)
+    found = judged(tmp_path, BusyInParts(*parts), head, base, "p50_ms=0.4", rounds=24)
+    assert (found.rounds, found.gates[1].verdict) == (24, Verdict.UNSURE)
+    assert f"other programs took {float(max(parts, key=float)):.0f} %" in found.gates[1].reason
+
+
+def test_a_kit_that_was_edited_is_an_error_and_no_verdict(tmp_path: Path) -> None:
+    head, base = two_bundles(tmp_path)
+    host = RacingHost(head=1.0, base=1.0)
+    host.refuses["head"] = "kit-file-changed"
+    with pytest.raises(RunnerFailed):
+        judged(tmp_path, host, head, base)
+
+
+def test_a_kit_that_still_needs_its_engine_is_missing_with_the_command_that_builds_it(tmp_path: Path) -> None:
+    head, base = two_bundles(tmp_path)
+    rewrite_manifest(head / "kits/onnxruntime-fp32", lambda manifest: manifest.update(engine={"precision": "fp16"}))
+    reseal(head)
+    found = judged(tmp_path, RacingHost(head=1.0, base=1.0), head, base)
+    assert standing(found.gates) == 3
+    assert "needs an engine, which only the GPU that runs it can build" in found.gates[0].reason
+    assert "python3 -m runner build-engine --out build" in found.gates[0].reason
+
+
+def test_a_kit_whose_runs_end_in_an_error_is_missing_with_its_words(tmp_path: Path) -> None:
+    head, base = two_bundles(tmp_path)
+    host = RacingHost(head=1.0, base=1.0)
+    digest = json.loads((head / "choice.json").read_text())["kits"]["onnxruntime-fp32"]["sha256"]
+    host.broken[digest] = "the runtime crashed"
+    found = judged(tmp_path, host, head, base)
+    assert standing(found.gates) == 3
+    assert found.gates[0].reason == "HEAD did not run: the runtime crashed"
+
+
+def test_other_work_that_met_head_alone_leaves_it_open(tmp_path: Path) -> None:
+    head, base = two_bundles(tmp_path)
+    host = RacingHost(head=1.1, base=1.0)
+    host.others["head"] = "40.0"
+    found = judged(tmp_path, host, head, base, rounds=8)
+    assert (found.verdict, standing(found.gates)) == (Verdict.UNSURE, 4)
+
+
+def test_without_stored_answers_a_drop_is_missing_and_says_why(tmp_path: Path) -> None:
+    head, base = two_bundles(tmp_path)
+    found = judged(tmp_path, RacingHost(head=1.0, base=1.0), head, base, "drop_pp=1")
+    drop = found.gates[1]
+    assert (drop.verdict, standing(found.gates), found.drop_pp) == (Verdict.MISSING, 3, None)
+    assert drop.reason == (
+        f"not known against BASE: the store {tmp_path / 'store'} does not hold what HEAD's kit was made from: "
+        f"EDGECNN_STORE={tmp_path / 'store'} edgecnn build RECIPE --out builds/rebuilt, with HEAD's recipe, puts it there"
+    )
+
+
+@pytest.mark.parametrize(("whose", "verdict"), [("head", Verdict.FAIL), ("base", Verdict.MISSING)])
+def test_answers_that_are_no_numbers_leave_the_ratio_judged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whose: str, verdict: Verdict
+) -> None:
+    logits = {"head": np.eye(3, dtype=np.float32), "base": np.eye(3, dtype=np.float32)}
+    logits[whose][1, 0] = np.nan
+    told = {
+        name: Answers(candidate="onnxruntime-fp32", logits=each, pixels="p", machine="m", fidelity=Fidelity.MEASURED)
+        for name, each in logits.items()
+    }
+    found_answers = PairedAnswers(**told, labels=np.arange(3), names=("a", "b", "c"), images=tmp_path / "gone.npy")
+    monkeypatch.setattr("edgecnn.comparing.paired.paired_answers", lambda *_: found_answers)
+    head, base = two_bundles(tmp_path)
+    found = judged(tmp_path, RacingHost(head=1.0, base=1.0), head, base, "latency_ratio=1.03", "drop_pp=1")
+    gates = {each.gate.metric: each for each in found.gates}
+    assert (gates["latency_ratio"].verdict, gates["drop_pp"].verdict) == (Verdict.PASS, verdict)
+    assert "logits of image 1 of report hold nan" in gates["drop_pp"].reason
+
+
+def test_of_bundles_alone_the_kits_say_what_changed(tmp_path: Path) -> None:
+    head, base = two_bundles(tmp_path)
+    found = judged(tmp_path, RacingHost(head=1.0, base=1.0), head, base)
+    (line,) = found.changed
+    assert line.startswith("model: ")
+
+
+def test_a_bundle_inside_a_build_is_named_after_the_build(tmp_path: Path) -> None:
+    make_bundle(tmp_path / "flowers" / "bundle")
+    host = RacingHost(bundle=1.0)
+    found = judged(tmp_path, host, tmp_path / "flowers", tmp_path / "flowers" / "bundle")
+    assert (found.head.name, found.base.name) == ("flowers", "flowers")
+
+
+def test_a_folder_that_is_no_build_is_named(tmp_path: Path) -> None:
+    base = make_bundle(tmp_path / "base")
+    with pytest.raises(NoBuildToCompare):
+        judged(tmp_path, RacingHost(base=1.0), tmp_path, base)
+
+
+@pytest.mark.parametrize(
+    ("change", "because"),
+    [
+        (lambda choice: choice.update(schema="edgecnn.choice/2"), "its schema is not edgecnn.choice/1"),
+        (lambda choice: choice.pop("kits"), "it lacks 'kits'"),
+        (lambda choice: choice["kits"]["onnxruntime-fp32"].update(folder="../.."), "it names '../..', which leaves the bundle"),
+        (lambda choice: choice["kits"]["onnxruntime-fp32"].update(sha256="0" * 64), "in choice.json 000000000000…"),
+        (lambda choice: choice["kits"]["onnxruntime-fp32"].update(folder="kits/gone"), "no such file or directory"),
+    ],
+)
+def test_a_bundle_that_was_tampered_with_is_refused(tmp_path: Path, change: object, because: str) -> None:
+    base = make_bundle(tmp_path / "base")
+    choice = json.loads((base / "choice.json").read_text())
+    change(choice)  # type: ignore[operator]
+    (base / "choice.json").write_text(json.dumps(choice))
+    with pytest.raises(BundleUnreadable) as refused:
+        judged(tmp_path, RacingHost(base=1.0), base, base)
+    assert because in refused.value.line()
+
+
+def test_a_bundle_of_which_nothing_was_chosen_has_nothing_to_race(tmp_path: Path) -> None:
+    base = make_bundle(tmp_path / "base", chosen=None)
+    write_choice(base, None, {})
+    with pytest.raises(KitNotCarried) as refused:
+        judged(tmp_path, RacingHost(base=1.0), base, base)
+    assert refused.value.exit_code == 3
+
+
+def test_a_bundle_alone_does_not_say_that_its_answers_are_the_device_s_own(tmp_path: Path) -> None:
+    assert not side_of(make_bundle(tmp_path / "bundle")).attached

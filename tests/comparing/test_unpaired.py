@@ -1,0 +1,152 @@
+"""Present runs against recorded ones: the same machine, or a refusal that says what differs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgecnn.comparing.baseline_file import imported, write_baseline
+from edgecnn.comparing.unpaired import CompareRequest, compare
+from edgecnn.errors.comparing import BaselineElsewhere, UnknownCondition
+from edgecnn.judging.bounds import parse_bounds
+from edgecnn.judging.gates import standing
+from edgecnn.values.comparison import Comparison
+from edgecnn.values.verdict import Verdict
+from tests.building.races import RacingHost, measured_on_a_device, racing_lab, two_bundles
+
+
+class Bench:
+    """A baseline of BASE at 2 ms, recorded on a quiet machine, and HEAD to be held against it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.head, self.base = two_bundles(folder)
+        self.file = folder / "board.json"
+        self.host = RacingHost(head=2.0, base=2.0)
+
+    def record(self) -> None:
+        runs = measured_on_a_device(self.host, self.base, self.folder / "then")
+        write_baseline(imported(self.base, runs), self.file)
+
+    def compare(self, **asked: Any) -> Comparison:
+        request = CompareRequest(**{"head": self.head, "baseline": self.file, **asked})
+        return compare(request, racing_lab(self.host, self.folder))
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    bench = Bench(tmp_path)
+    bench.record()
+    return bench
+
+
+@pytest.mark.parametrize(("ms", "verdict", "code"), [(1.9, Verdict.PASS, 0), (2.2, Verdict.FAIL, 1), (2.06, Verdict.UNSURE, 4)])
+def test_a_present_race_is_judged_by_the_recorded_runs(bench: Bench, ms: float, verdict: Verdict, code: int) -> None:
+    bench.host.ms["head"] = ms
+    found = bench.compare()
+    assert (found.verdict, standing(found.gates), found.how, found.rounds) == (verdict, code, "unpaired", 16)
+    assert found.base.observed_at == "2026-11-20T09:00:00+00:00"
+    assert found.notices[0].startswith("unpaired: BASE ran on 2026-11-20; what drifted on the machine since then counts")
+
+
+def test_a_regression_says_what_changed_since_the_recording(bench: Bench) -> None:
+    bench.host.ms["head"] = 2.2
+    (line,) = bench.compare().changed
+    assert line.startswith("model: ")
+
+
+def test_another_machine_is_refused_before_anything_runs_with_all_that_differs(bench: Bench) -> None:
+    ran = len(bench.host.ran)
+    bench.host.conditions.update(machine="m2", governor="powersave")
+    with pytest.raises(BaselineElsewhere) as refused:
+        bench.compare()
+    assert len(bench.host.ran) == ran
+    assert "machine: then m1, now m2; governor: then performance, now powersave" in refused.value.line()
+    assert refused.value.line().endswith("--allow-different machine --allow-different governor [baseline-elsewhere]")
+
+
+def test_what_is_allowed_to_differ_may_and_is_said(bench: Bench) -> None:
+    bench.host.versions["onnxruntime"] = "1.32.0"
+    with pytest.raises(BaselineElsewhere):
+        bench.compare()
+    found = bench.compare(allow_different=("runtime_version",))
+    assert found.verdict in (Verdict.PASS, Verdict.UNSURE)
+    assert "allowed to differ: runtime_version" in found.notices
+
+
+def test_a_condition_that_nobody_records_cannot_be_allowed(bench: Bench) -> None:
+    with pytest.raises(UnknownCondition, match="did you mean runtime_version"):
+        bench.compare(allow_different=("runtime-version",))
+
+
+def test_what_a_board_measured_now_is_judged_without_racing_here(bench: Bench) -> None:
+    bench.host.ms["head"] = 2.2
+    runs = measured_on_a_device(bench.host, bench.head, bench.folder / "now")
+    calls = len(bench.host.calls)
+    found = bench.compare(runs=runs)
+    assert (found.verdict, found.rounds, len(bench.host.calls)) == (Verdict.FAIL, 8, calls)
+
+
+def test_what_a_board_measured_in_another_state_is_refused(bench: Bench) -> None:
+    bench.host.conditions["governor"] = "powersave"
+    runs = measured_on_a_device(bench.host, bench.head, bench.folder / "now")
+    with pytest.raises(BaselineElsewhere):
+        bench.compare(runs=runs)
+
+
+def test_a_busy_present_fails_nothing_and_a_busy_past_passes_nothing(bench: Bench) -> None:
+    bench.host.ms["head"], bench.host.others["head"] = 2.2, "40.0"
+    assert bench.compare().verdict is Verdict.UNSURE
+    bench.host.others = {"base": "40.0"}
+    runs = measured_on_a_device(bench.host, bench.base, bench.folder / "busy")
+    write_baseline(imported(bench.base, runs), bench.file)
+    bench.host.ms["head"] = 1.5
+    found = bench.compare()
+    assert found.verdict is Verdict.UNSURE
+    assert any(notice.endswith("nothing passes against it") for notice in found.notices)
+
+
+def test_a_present_run_is_as_long_as_a_recorded_one(bench: Bench) -> None:
+    bench.host.ms = {"head": 200.0, "base": 200.0}
+    runs = measured_on_a_device(bench.host, bench.base, bench.folder / "slow", max_s=20.0)
+    write_baseline(imported(bench.base, runs), bench.file)
+    found = bench.compare()
+    assert (found.base_latency.samples // 8, found.latency.samples // 16) == (50, 50), "5 s would have held 25 of 200 ms"
+
+
+def test_what_ran_between_the_recorded_processes_and_not_between_the_present_ones_is_said(bench: Bench) -> None:
+    assert not any("between" in notice for notice in bench.compare().notices)
+    both = bench.folder / "both"
+    measured_on_a_device(bench.host, bench.base, both)
+    other = measured_on_a_device(bench.host, bench.head, bench.folder / "other")
+    for number, run in enumerate(sorted(other.glob("run-*.json"))):
+        run.rename(both / f"run-{100 + number:05d}.json")
+    write_baseline(imported(bench.base, both), bench.file)
+    (said,) = [notice for notice in bench.compare().notices if "between" in notice]
+    assert said == (
+        "when the baseline was recorded, 1 other kit ran between its processes, and now none did: "
+        "what one leaves to the next in caches, clocks and heat is not alike"
+    )
+    assert not any("between" in notice for notice in bench.compare(runs=both, head=bench.base).notices)
+
+
+def test_an_open_latency_of_a_device_s_own_runs_names_the_device_s_option(bench: Bench) -> None:
+    runs = measured_on_a_device(bench.host, bench.head, bench.folder / "now")
+    found = bench.compare(runs=runs, gates=parse_bounds(["p50_ms=2.02"], [], compared=True))
+    assert "rounds (python3 -m runner measure ../.. --rounds " in found.gates[1].reason
+    assert "rounds (--rounds " in bench.compare(gates=parse_bounds(["p50_ms=2.01"], [], compared=True)).gates[1].reason
+
+
+def test_accuracy_cannot_be_had_from_a_latency_baseline(bench: Bench) -> None:
+    found = bench.compare(gates=parse_bounds(["drop_pp=1"], [], compared=True))
+    assert (found.gates[1].verdict, standing(found.gates)) == (Verdict.MISSING, 3)
+    assert found.gates[1].reason == "a latency baseline holds no answers: edgecnn judge HEAD --against BASE does"
+
+
+def test_a_kit_that_cannot_run_here_is_missing(bench: Bench) -> None:
+    bench.host.refuses["head"] = "missing-package"
+    found = bench.compare()
+    assert (found.verdict, standing(found.gates)) == (Verdict.MISSING, 3)
+    assert "[missing-package]" in found.gates[0].reason

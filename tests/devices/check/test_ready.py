@@ -1,0 +1,108 @@
+"""A board is looked at before anything is copied to it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, cast
+
+import pytest
+
+from edgecnn.devices.check.ready import Wanted, fit_board, furnished, warnings_of
+from edgecnn.devices.files import device_named
+from edgecnn.errors.board import BoardIsAnotherDevice
+from edgecnn.errors.preflight import BoardNotReady
+from edgecnn.hosts.ssh.link import Answer, Link
+from edgecnn.values.board import HostAsked
+from edgecnn.values.candidate import Runtime
+from edgecnn.values.recording import Recording
+from tests.devices.check.recorded import JETSON_ORIN_NANO, RASPBERRY_PI_5, READY, recorded
+from tests.store.toys import Ear
+
+ENVIRONMENT = '"$HOME"/.local/share/edgecnn/env/bin/python3'
+PI = Wanted(device_named("raspberry-pi-5"), "a test", frozenset({Runtime.ONNXRUNTIME}))
+
+
+class Board:
+    """Answers for each Python with what was recorded of it, as a link does."""
+
+    board = "pi@board"
+
+    def __init__(self, **pythons: Recording) -> None:
+        self.asked = list[str]()
+        self._pythons = {"exec python3 -": pythons.get("usual"), f"exec {ENVIRONMENT} -": pythons.get("carried")}
+
+    def ask(self, remote: str, **_: Any) -> Answer:
+        self.asked.append(remote)
+        found = self._pythons.get(remote)
+        return Answer(b"", "not found", 127) if found is None else Answer(json.dumps(found.model_dump()).encode(), "", 0)
+
+    @property
+    def link(self) -> Link:
+        return cast("Link", self)
+
+
+def asked(**options: Any) -> HostAsked:
+    return HostAsked(address="pi@board", **options)
+
+
+def test_a_board_that_lacks_nothing_is_asked_once() -> None:
+    board = Board(usual=recorded(RASPBERRY_PI_5, READY))
+    seen = fit_board(board.link, asked(), PI)
+    assert seen.python == "python3" and len(board.asked) == 1
+    assert warnings_of(seen, PI) == (
+        "the governor is ondemand: clocks rise only under load, and the first answers come late — echo performance | sudo tee "
+        "/sys/devices/system/cpu/cpu*/cpufreq/scaling_governor (until the next boot)",
+    )
+
+
+def test_what_is_missing_ends_it_with_the_line_that_installs_it() -> None:
+    with pytest.raises(BoardNotReady) as caught:
+        fit_board(Board(usual=recorded(RASPBERRY_PI_5)).link, asked(), PI)
+    assert caught.value.line() == (
+        "kits cannot run on pi@board as it is: onnxruntime>=1.19,<2, numpy and pillow are missing for Python 3.11 — "
+        "python3 -m venv --system-site-packages ~/edgecnn-env && ~/edgecnn-env/bin/pip install 'onnxruntime>=1.19,<2' numpy "
+        "pillow, then run it with ~/edgecnn-env/bin/python [board-not-ready]"
+    )
+    assert caught.value.exit_code == 3
+
+
+def test_packages_that_were_carried_there_once_serve_unless_a_python_is_named() -> None:
+    board = Board(usual=recorded(RASPBERRY_PI_5), carried=recorded(RASPBERRY_PI_5, READY))
+    assert fit_board(board.link, asked(), PI).python == "~/.local/share/edgecnn/env/bin/python3"
+    with pytest.raises(BoardNotReady):
+        fit_board(board.link, asked(python="python3"), PI)
+
+
+def test_packages_that_are_to_be_carried_are_no_obstacle_and_all_else_is() -> None:
+    bare = recorded(RASPBERRY_PI_5, {"python": {"ensurepip": False}})
+    assert fit_board(Board(usual=bare).link, asked(carry_wheels=True), PI).python == "python3"
+    full = recorded(RASPBERRY_PI_5, {"disk": {"free_mib": 300}})
+    with pytest.raises(BoardNotReady, match=r"300 MiB are free in the home folder"):
+        fit_board(Board(usual=full).link, asked(carry_wheels=True), PI)
+
+
+def test_nothing_is_carried_to_a_board_that_has_everything() -> None:
+    board = Board(usual=recorded(RASPBERRY_PI_5, READY))
+    seen = fit_board(board.link, asked(carry_wheels=True), PI)
+    assert furnished(seen, PI, Ear()) == seen and len(board.asked) == 1
+
+
+def test_a_board_with_its_packages_may_be_nearly_full() -> None:
+    nearly = recorded(RASPBERRY_PI_5, READY, {"disk": {"free_mib": 300}})
+    assert fit_board(Board(usual=nearly).link, asked(), PI).facts.disk_free_mib == 300
+
+
+def test_another_device_is_refused_before_it_is_told_what_it_lacks() -> None:
+    with pytest.raises(BoardIsAnotherDevice, match=r"^pi@board is .* which is not Raspberry Pi 5"):
+        fit_board(Board(usual=recorded(JETSON_ORIN_NANO)).link, asked(), PI)
+
+
+def test_only_the_runtimes_that_the_kits_open_are_asked_for() -> None:
+    jetson = device_named("jetson-orin-nano")
+    ready = {"python": {"packages": {**JETSON_ORIN_NANO["python"]["packages"], "onnxruntime": "1.23.2"}}}
+    without = recorded(
+        JETSON_ORIN_NANO, ready, {"python": {"packages": {"numpy": "1.26.4", "pillow": "9.0.1", "onnxruntime": "1.23.2"}}}
+    )
+    fit_board(Board(usual=without).link, asked(), Wanted(jetson, "a test", frozenset({Runtime.ONNXRUNTIME})))
+    with pytest.raises(BoardNotReady, match="TensorRT is missing"):
+        fit_board(Board(usual=without).link, asked(), Wanted(jetson, "a test"))

@@ -1,0 +1,168 @@
+"""Each shipped device plans what its hardware and runtimes really take, or refuses with its reason."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from edgecnn.backends.registry import all_backends
+from edgecnn.devices.files import build_targets, device_named, load_device_file, load_devices, parse_target
+from edgecnn.devices.this_machine import LocalFacts, matches
+from edgecnn.errors.base import ExitCode
+from edgecnn.errors.devices import DeviceFactsOnly, DeviceFileInvalid
+from edgecnn.planning.candidates import BASELINE
+from edgecnn.planning.plan import plan
+from edgecnn.resources import resource_folder
+from edgecnn.values.candidate import Candidate, Precision, Runtime
+from edgecnn.values.device import Device
+from tests.building.resolutions import resolved
+
+FACTS_ONLY = {
+    "jetson-nano": (
+        "nothing can be built for jetson-nano: JetPack 4.6 has Python 3.6 and TensorRT 8.2, where a kit's runner needs Python "
+        "3.8 and its network TensorRT 10.3 — its successor is --target jetson-orin-nano [device-facts-only]"
+    ),
+    "android-arm64": (
+        "nothing can be built for android-arm64: a kit is run by Python, which Android does not have; an app loads ONNX Runtime "
+        "as an Android package — the ONNX file in a kit of --target raspberry-pi-4, or the two ncnn files in one of "
+        "raspberry-pi-4:ncnn, are for the same architecture, and an app of yours may load them; nothing here measures it there "
+        "[device-facts-only]"
+    ),
+    "intel-npu": (
+        "nothing can be built for intel-npu: edgecnn's OpenVINO kits are for its CPU plugin; none has been built for, or run on, "
+        "its NPU plugin — on that machine --target cpu builds for the processor beside it [device-facts-only]"
+    ),
+}
+CPU = ["onnxruntime-fp32", "onnxruntime-int8"]
+INTEL = [*CPU, "openvino-fp32", "openvino-int8"]
+NCNN = ["ncnn-fp32"]
+GPU = ["tensorrt-fp16", "tensorrt-int8"]
+BUILT = {
+    "arm64-emulated": CPU,
+    "arm64-server": CPU,
+    "arm64-server:ncnn": NCNN,
+    "cpu": INTEL,
+    "cpu:ncnn": NCNN,
+    "h200": [*CPU, *GPU],
+    "intel-cpu": INTEL,
+    "intel-cpu-avx2": INTEL,
+    "intel-n100": INTEL,
+    "jetson-agx-orin": GPU,
+    "jetson-agx-orin:onnxruntime": CPU,
+    "jetson-orin-nano": GPU,
+    "jetson-orin-nano:onnxruntime": CPU,
+    "jetson-orin-nx": GPU,
+    "jetson-orin-nx:onnxruntime": CPU,
+    "jetson-xavier-nx:onnxruntime": CPU,
+    "jetson-xavier-nx:tensorrt": ["tensorrt8-fp16-unverified", "tensorrt8-int8-unverified"],
+    "raspberry-pi-4": CPU,
+    "raspberry-pi-4:ncnn": NCNN,
+    "raspberry-pi-5": CPU,
+    "raspberry-pi-5:ncnn": NCNN,
+    "rtx-3060": [*CPU, *GPU],
+    "rtx-4090": [*CPU, *GPU],
+}
+
+
+def offered(device: Device, runtime: Runtime | None = None) -> list[Candidate]:
+    """The candidates of one runtime, or of all that are built without being named."""
+    asked = [each for each, facts in device.runtimes.items() if (facts.offered if runtime is None else each is runtime)]
+    entries = [entry for backend in all_backends() if backend.runtime in asked for entry in backend.supports(device)]
+    return [entry for entry in entries if isinstance(entry, Candidate)]
+
+
+def int8_of(name: str) -> dict[Runtime, Candidate]:
+    return {each.runtime: each for each in offered(device_named(name)) if each.precision is Precision.INT8}
+
+
+def test_every_shipped_device_is_built_for_or_says_why_not() -> None:
+    built = [target for device in load_devices().values() for target in build_targets(device)]
+    assert sorted(built) == sorted(BUILT)
+    assert {device.name for device in load_devices().values() if not build_targets(device)} == set(FACTS_ONLY)
+
+
+@pytest.mark.parametrize("target", BUILT)
+def test_what_a_device_takes_is_planned(target: str) -> None:
+    device, runtime = parse_target(target)
+    candidates = offered(device, runtime)
+    assert [each.id for each in candidates] == BUILT[target]
+    found = plan(resolved(device=device, candidates=tuple({each.id: each for each in (BASELINE, *candidates)}.values())))
+    assert {f"package:{name}" for name in BUILT[target]} <= {step.id for step in found.steps}
+
+
+@pytest.mark.parametrize("name", FACTS_ONLY)
+@pytest.mark.parametrize("runtime", ["", ":onnxruntime", ":tensorrt"])
+def test_a_device_of_facts_alone_is_refused_with_why_and_what_instead(name: str, runtime: str) -> None:
+    with pytest.raises(DeviceFactsOnly) as caught:
+        parse_target(f"{name}{runtime}")
+    assert caught.value.line() == FACTS_ONLY[name]
+    assert caught.value.exit_code is ExitCode.BAD_INPUT
+
+
+@pytest.mark.parametrize("name", FACTS_ONLY)
+def test_a_reason_that_is_empty_is_none(name: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    text = (resource_folder("devices") / f"{name}.toml").read_text(encoding="utf-8")
+    why = next(line for line in text.splitlines() if line.startswith("why = "))
+    path = tmp_path_factory.mktemp("device") / "own.toml"
+    path.write_text(text.replace(why, 'why = ""'), encoding="utf-8")
+    with pytest.raises(DeviceFileInvalid, match="facts_only.why"):
+        load_device_file(path)
+
+
+def test_int8_weights_keep_to_seven_bits_on_the_one_intel_processor_without_vnni() -> None:
+    for name, reduced in (("intel-cpu", False), ("intel-cpu-avx2", True), ("intel-n100", False)):
+        schemes = {runtime: each.scheme for runtime, each in int8_of(name).items()}
+        assert set(schemes) == {Runtime.ONNXRUNTIME, Runtime.OPENVINO}
+        assert {scheme.reduced_range for scheme in schemes.values() if scheme is not None} == {reduced}, name
+
+
+def test_a_raspberry_pi_4_has_neither_dot_products_nor_fp16_and_its_int8_is_exact_all_the_same() -> None:
+    assert device_named("pi4").processor.isa == ()
+    scheme = int8_of("raspberry-pi-4")[Runtime.ONNXRUNTIME].scheme
+    assert scheme is not None and not scheme.reduced_range
+    assert scheme == int8_of("raspberry-pi-5")[Runtime.ONNXRUNTIME].scheme
+
+
+@pytest.mark.parametrize("name", ["rtx-3060", "rtx-4090", "h200"])
+def test_desktop_and_data_centre_gpus_are_baselines(name: str) -> None:
+    assert device_named(name).role == "baseline"
+
+
+@pytest.mark.parametrize(
+    ("facts", "devices"),
+    [
+        ({"isa": ("avx2",)}, {"intel-cpu-avx2"}),
+        ({"isa": ("avx2", "avx512_vnni")}, {"intel-cpu"}),
+        ({"isa": ("avx2", "avx_vnni"), "cpu_model": "Intel(R) N100"}, {"intel-n100"}),
+        ({"isa": ("avx2", "avx_vnni"), "cpu_model": "Intel(R) Core(TM) Ultra 7 155H"}, set()),
+        ({"cpu_vendor": "AuthenticAMD", "isa": ("avx2", "avx512_vnni")}, set()),
+        ({"cpu_vendor": "AuthenticAMD", "models": ("NVIDIA GeForce RTX 3060",)}, {"rtx-3060"}),
+        ({"cpu_vendor": "AuthenticAMD", "models": ("NVIDIA GeForce RTX 3060 Ti",)}, set()),
+        ({"cpu_vendor": "AuthenticAMD", "models": ("NVIDIA H200",)}, {"h200"}),
+        ({"architecture": "aarch64", "models": ("NVIDIA Jetson AGX Orin Developer Kit",)}, {"jetson-agx-orin"}),
+        (
+            {"architecture": "aarch64", "models": ("NVIDIA Jetson Orin NX Engineering Reference Developer Kit",)},
+            {"jetson-orin-nx"},
+        ),
+        ({"architecture": "aarch64", "models": ("NVIDIA Jetson Xavier NX Developer Kit",)}, {"jetson-xavier-nx"}),
+        ({"architecture": "aarch64", "models": ("NVIDIA Jetson Nano Developer Kit",)}, {"jetson-nano"}),
+        ({"architecture": "aarch64", "models": ("Raspberry Pi 4 Model B Rev 1.4",)}, {"raspberry-pi-4"}),
+        ({"architecture": "aarch64", "isa": ("asimddp", "asimdhp")}, set()),
+    ],
+)
+def test_a_machine_is_the_device_that_it_is_and_no_other(facts: dict[str, object], devices: set[str]) -> None:
+    given = {"architecture": "x86_64", "cpu_vendor": "GenuineIntel", "models": (), "isa": (), "cores": 4, "memory_mib": 8192}
+    machine = LocalFacts.model_validate({**given, **facts})
+    assert {device.name for device in load_devices().values() if matches(device, machine)} == {"cpu", *devices}
+
+
+def test_the_list_says_what_is_built_and_of_what_only_facts_are_known() -> None:
+    command = [sys.executable, "-c", "from edgecnn.cli.main import main; main()", "list", "devices", "--json"]
+    rows = {row["name"]: row for row in json.loads(subprocess.run(command, capture_output=True, check=True).stdout)}
+    assert rows["jetson-xavier-nx"]["build_with"] == ["jetson-xavier-nx:tensorrt", "jetson-xavier-nx:onnxruntime"]
+    assert rows["raspberry-pi-4"]["facts_only"] is None
+    assert {name for name, row in rows.items() if row["facts_only"]} == set(FACTS_ONLY)
+    assert all(rows[name]["build_with"] == [] for name in FACTS_ONLY)

@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.custom_model import (
+    AnswersAlike,
+    AnswersNotFinite,
+    BroughtAndNamed,
+    BroughtFileMissing,
+    BroughtHoldsObjects,
+    BroughtModelChanged,
+    BroughtModelUnusable,
+    ClassesDiffer,
+    LabelsNeeded,
+    NoDataForModel,
+    NothingToTrain,
+    OpsetUnreachable,
+    PreprocessingHalfGiven,
+    PreprocessingOfAnArch,
+    PreprocessingUnproved,
+    TrainingSwitch,
+    TrunkDisagrees,
+    UnknownPreprocessing,
+)
+from edgecnn.errors.recipes import RecipeThere, RecipeUnwritable
+
+FILE = Path("mine.onnx")
+LINES = (
+    (
+        PreprocessingUnproved(path=FILE),
+        "nothing states how mine.onnx wants its photographs: the usual ways are told apart by how often the model is right, and "
+        "these images have no labels — state it, as in --set preprocessing.like=imagenet [preprocessing-unproved]",
+    ),
+    (
+        LabelsNeeded(arch="resnet-18"),
+        "resnet-18 is trained here, and without labels there is nothing to learn — leave --no-labels out, or bring a trained "
+        "network by --model FILE [labels-needed]",
+    ),
+    (
+        AnswersAlike(path=FILE, images=36, ways=12),
+        "mine.onnx answers every image alike: 36 different images got the very same numbers, fed in 12 ways: its output does not "
+        "hang on its input — export it anew, with its trained weights and in evaluation mode [answers-alike]",
+    ),
+    (
+        AnswersNotFinite(path=FILE, image="a/1.png", bad=3, images=36),
+        "mine.onnx answers with NaN or infinity, as it came: to 3 of 36 images, a/1.png first — export it anew, and see that its "
+        "weights are numbers; half precision overflows at 65,504 [answers-not-finite]",
+    ),
+    (
+        BroughtFileMissing(path=FILE, because="no such file or directory"),
+        "the model file mine.onnx cannot be read: no such file or directory [onnx-file-missing]",
+    ),
+    (
+        BroughtHoldsObjects(path=Path("mine.pth"), found="a pickled object"),
+        "mine.pth is refused: it holds a pickled object, and what is read is a network alone, nothing that Python unpickles or "
+        "runs — of a network of the list save torch.save(model.state_dict(), FILE) and give --arch NAME --weights FILE "
+        "--keep-head; of any other torch.export.save(torch.export.export(model.eval(), (example,)), FILE) [model-holds-objects]",
+    ),
+    (
+        BroughtModelUnusable(path=FILE, because="its input image leaves height and width open", hint="say at which it is used"),
+        "mine.onnx cannot be built from: its input image leaves height and width open — say at which it is used"
+        " [onnx-model-unusable]",
+    ),
+    (
+        BroughtModelChanged(path=FILE),
+        "mine.onnx changed while it was built from — run the same command again [onnx-model-changed]",
+    ),
+    (
+        TrunkDisagrees(path=FILE, change="with opset 11 to 20", max_abs_diff=2.5, allowed=0.01, images=32),
+        "mine.onnx cannot be built from: with opset 11 to 20, it differs by 2.5 in an answer to 32 images, 0.01 is allowed"
+        " — export it anew with opset 20 and a dynamic batch [trunk-disagrees]",
+    ),
+    (
+        OpsetUnreachable(path=FILE, opset=23, wanted=20, because="no adapter for RMSNormalization"),
+        "mine.onnx has ONNX opset 23, and cannot be brought to 20: no adapter for RMSNormalization"
+        " — export it anew with opset 20 [opset-unreachable]",
+    ),
+    (
+        ClassesDiffer(path=FILE, classes=1000, data="val", found=("cat", "dog")),
+        "mine.onnx answers with 1,000 classes and val has 2: a class is a folder there (cat, dog), in the order of their names"
+        " — --data FOLDER with a folder for each of the model's classes [onnx-classes-differ]",
+    ),
+    (
+        UnknownPreprocessing(name="imagnet", known=("imagenet", "half"), nearest="imagenet"),
+        "no preprocessing is called 'imagnet' — did you mean imagenet? known are imagenet, half, or preprocessing.mean and"
+        " preprocessing.std by themselves [unknown-preprocessing]",
+    ),
+    (
+        PreprocessingHalfGiven(because="preprocessing.std is missing"),
+        "the preprocessing is not clear: preprocessing.std is missing — state both mean and std, or preprocessing.like alone"
+        " [preprocessing-half-given]",
+    ),
+    (
+        BroughtAndNamed(option="--arch"),
+        "--model and --arch contradict each other: the file is the network, with its weights [onnx-and-arch]",
+    ),
+    (
+        NoDataForModel(),
+        "--model needs the photographs to judge the model on: the embedded demo has its own ten classes"
+        " — --data FOLDER, with a sub-folder a class [onnx-without-data]",
+    ),
+    (
+        NothingToTrain(),
+        "--model brings a trained model — edgecnn export is the first step that it takes [nothing-to-train]",
+    ),
+    (
+        PreprocessingOfAnArch(arch="resnet-18"),
+        "[preprocessing] is of a model that was brought: resnet-18 is trained here, with the preprocessing of its own row"
+        " — leave it out, or name the model by --model FILE [preprocessing-of-an-arch]",
+    ),
+    (
+        TrainingSwitch(),
+        "data.train = false leaves nothing to train on: a network of the catalogue is trained; a model that was brought is not,"
+        " and has it filled in — leave it out [data-train-stated]",
+    ),
+    (
+        RecipeThere(path=Path("my recipe.toml")),
+        "my recipe.toml is there already — edgecnn build 'my recipe.toml' builds it; --out FILE writes another [recipe-there]",
+    ),
+    (
+        RecipeUnwritable(path=Path("x.toml"), because="Permission denied"),
+        "x.toml cannot be written: Permission denied — --out FILE names another place [recipe-unwritable]",
+    ),
+)
+
+
+@pytest.mark.parametrize(("error", "line"), LINES, ids=[error.ref for error, _ in LINES])
+def test_the_exact_text(error: EdgecnnError, line: str) -> None:
+    assert error.line() == line

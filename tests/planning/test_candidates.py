@@ -1,0 +1,83 @@
+"""A target that nothing can be built for is refused with every reason, and before any work."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from edgecnn.backends.registry import all_backends
+from edgecnn.devices.files import device_named
+from edgecnn.errors.base import ExitCode
+from edgecnn.errors.devices import NoCandidate, PrecisionNotOnDevice
+from edgecnn.planning.candidates import require_candidate, require_precision
+from edgecnn.values.candidate import Candidate, Precision, Runtime, Unsupported
+from edgecnn.values.device import Device
+
+
+def board(*runtimes: Runtime, **limits: Any) -> Device:
+    """A device whose only runtimes are these, with these limits."""
+    cpu = device_named("rtx-4090")
+    return cpu.model_copy(
+        update={"name": "old-board", "runtimes": {each: cpu.runtimes[each].model_copy(update=limits) for each in runtimes}}
+    )
+
+
+def offers(device: Device) -> list[Candidate | Unsupported]:
+    return [entry for backend in all_backends() for entry in backend.supports(device)]
+
+
+def test_runtimes_that_are_too_old_for_the_model_are_named_each_with_its_reason_once() -> None:
+    old = board(Runtime.ONNXRUNTIME, Runtime.TENSORRT, onnx_opset_max=17)
+    with pytest.raises(NoCandidate) as caught:
+        require_candidate(old, None, offers(old))
+    assert caught.value.line() == (
+        "nothing can be built for old-board: "
+        "onnxruntime fp32, fp16, bf16, int8: onnxruntime >=1.19,<2 reads ONNX up to opset 17, the model has 20; "
+        "tensorrt fp32, fp16, bf16, int8: TensorRT >=10.3,<11 reads ONNX up to opset 17, the model has 20 "
+        "— `edgecnn list devices` names devices that a build can be made for [no-candidate]"
+    )
+    assert caught.value.exit_code is ExitCode.BAD_INPUT
+
+
+def test_where_the_target_named_one_runtime_the_hint_names_another() -> None:
+    old = board(Runtime.TENSORRT, Runtime.ONNXRUNTIME, onnx_ir_max=8)
+    refused = [entry for entry in offers(old) if isinstance(entry, Unsupported) and entry.runtime is Runtime.TENSORRT]
+    with pytest.raises(NoCandidate, match="the model has 10 — --target DEVICE:onnxruntime"):
+        require_candidate(old, Runtime.TENSORRT, refused)
+
+
+def test_a_device_that_offers_a_runtime_only_by_name_says_how_to_name_it() -> None:
+    with pytest.raises(NoCandidate) as caught:
+        require_candidate(board(Runtime.TENSORRT, offered=False), None, [])
+    assert caught.value.line() == (
+        "nothing can be built for old-board: its device file offers none of its runtimes (tensorrt) unless the target names it "
+        "— --target DEVICE:tensorrt [no-candidate]"
+    )
+
+
+def test_where_one_runtime_is_too_old_the_hint_names_the_one_that_is_built_by_name_alone() -> None:
+    device = device_named("jetson-xavier-nx")
+    older = device.runtimes[Runtime.TENSORRT].model_copy(update={"versions": ">=8.4,<8.5"})
+    xavier = device.model_copy(update={"runtimes": {**device.runtimes, Runtime.TENSORRT: older}})
+    with pytest.raises(NoCandidate) as caught:
+        require_candidate(xavier, None, [entry for entry in offers(xavier) if entry.runtime is Runtime.TENSORRT])
+    assert caught.value.line() == (
+        "nothing can be built for jetson-xavier-nx: "
+        "tensorrt fp32, fp16, bf16, int8: TensorRT >=8.4,<8.5 has no strongly typed networks as they are since 10.3 "
+        "— --target DEVICE:onnxruntime [no-candidate]"
+    )
+
+
+def test_a_recipe_that_asks_for_int8_where_there_is_none_is_told_what_there_is() -> None:
+    half = {Precision.FP16: "native", Precision.INT8: "none"}
+    without = board(Runtime.TENSORRT, precisions=half, source="its page")
+    with pytest.raises(PrecisionNotOnDevice) as caught:
+        require_precision(without, Precision.INT8, "quantize.aware", offers(without))
+    assert caught.value.line() == (
+        "old-board has no int8, which quantize.aware asks for: tensorrt: the device's file says none: its page; it has fp16 "
+        "— leave quantize.aware out, or name another device: `edgecnn list devices` [precision-not-on-device]"
+    )
+    assert caught.value.exit_code is ExitCode.BAD_INPUT
+    jetson = device_named("jetson")
+    require_precision(jetson, Precision.INT8, "quantize.aware", offers(jetson))

@@ -1,0 +1,128 @@
+"""How a brought model wants its photographs, found by what it gets right: a wrong way must lose, and a tie must be said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper
+
+from edgecnn.data.images import ImageSource, open_source
+from edgecnn.data.manifest import summarize
+from edgecnn.errors.custom_model import (
+    AnswersAlike,
+    AnswersNotFinite,
+    PreprocessingHalfGiven,
+    PreprocessingNotFound,
+    UnknownPreprocessing,
+)
+from edgecnn.graph.entry import read_entry, stated_in
+from edgecnn.models.preprocessings import USUAL
+from edgecnn.planning.preprocessing_search import Brought, Settled, _best, _ways, settle_feeding
+from edgecnn.render.progress import Quiet
+from edgecnn.values.recipe import DataChoice, PreprocessingChoice
+from tests.graph.brought import classifier, photo_folder
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> ImageSource:
+    folder = tmp_path_factory.mktemp("brought")
+    choice = DataChoice(path=str(photo_folder(folder / "photos")), choose_share=0.45, train=False)
+    summary = summarize(choice, folder / "store", Quiet())
+    assert summary.counts["train"] == 0
+    return open_source(Path(summary.manifest_path))
+
+
+def settled(model: onnx.ModelProto, photos: ImageSource, folder: Path, **choice: object) -> Settled:
+    path = folder / "mine.onnx"
+    onnx.save(model, path)
+    brought = Brought(path=path, entry=read_entry(model, path), stated=stated_in(model))
+    return settle_feeding(brought, PreprocessingChoice.model_validate(choice), photos, Quiet())
+
+
+@pytest.mark.parametrize("like", USUAL)
+def test_each_usual_way_is_found_by_accuracy(like: str, photos: ImageSource, tmp_path: Path) -> None:
+    found = settled(classifier(like), photos, tmp_path)
+    assert found.feeding.name == like and found.stated_by == "search" and like not in found.rivals
+    assert found.trials[0].right == found.trials[0].images == 72
+    assert len(found.trials) == 2 * len(USUAL)
+
+
+def test_a_model_of_bytes_is_tried_in_both_orders_alone(photos: ImageSource, tmp_path: Path) -> None:
+    found = settled(classifier("bytes", layout="NHWC", dtype="uint8"), photos, tmp_path)
+    assert found.feeding.name == "bytes"
+    assert {trial.feeding.name for trial in found.trials} == {"bytes", "bytes-bgr"}
+
+
+def test_what_these_images_cannot_tell_apart_is_named(photos: ImageSource, tmp_path: Path) -> None:
+    """Blue as strong as red: the order of the channels makes no difference to it."""
+    model = classifier("bytes")
+    weights = next(each for each in model.graph.initializer if each.name == "fc.w")
+    level = numpy_helper.to_array(weights).mean(axis=1, keepdims=True).repeat(3, axis=1)
+    weights.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(level), "fc.w"))
+    found = settled(model, photos, tmp_path)
+    assert found.feeding.name == "bytes" and found.rivals == ("bytes-bgr",)
+
+
+@pytest.mark.parametrize(("more", "taken"), [(2, "bytes"), (12, "bytes-bgr")])
+def test_blue_comes_first_only_where_chance_does_not_explain_it(more: int, taken: str, tmp_path: Path) -> None:
+    model = classifier("bytes", layout="NHWC", dtype="uint8")
+    brought = Brought(path=tmp_path / "mine.onnx", entry=read_entry(model, tmp_path / "mine.onnx"), stated=None)
+    red, blue = (_ways(name, 32, PreprocessingChoice())[0] for name in ("bytes", "bytes-bgr"))
+    often = np.arange(100) < 80
+    found = _best(brought, [red, blue], [often, np.arange(100) < 80 + more], "search", 0.1)
+    assert found.feeding.name == taken and found.rivals == (("bytes-bgr",) if taken == "bytes" else ())
+    assert [trial.right for trial in found.trials] == [80 + more, 80]
+
+
+def test_the_files_own_word_is_taken_and_held_against_images(photos: ImageSource, tmp_path: Path) -> None:
+    model = classifier("half")
+    onnx.helper.set_model_props(model, {"Image.NominalPixelRange": "Normalized_1_1"})
+    found = settled(model, photos, tmp_path)
+    assert (found.feeding.name, found.stated_by) == ("half", "file") and found.trials[0].right == 72
+
+
+def test_a_recipes_numbers_are_taken(photos: ImageSource, tmp_path: Path) -> None:
+    own = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5), "resize_px": 40}
+    found = settled(classifier("half"), photos, tmp_path, **own)
+    assert (found.feeding.name, found.stated_by, len(found.trials)) == ("given", "recipe", 1)
+    assert found.feeding.pixels.resize_px == 40
+
+
+def test_a_model_that_is_never_right_is_refused_with_what_was_tried(photos: ImageSource, tmp_path: Path) -> None:
+    model = classifier("imagenet")
+    weights = next(each for each in model.graph.initializer if each.name == "fc.w")
+    weights.CopyFrom(numpy_helper.from_array(np.full((4, 3), 1e-6, np.float32), "fc.w"))
+    with pytest.raises(PreprocessingNotFound) as caught:
+        settled(model, photos, tmp_path)
+    assert caught.value.line() == (
+        f"{tmp_path / 'mine.onnx'} is not shown to be right more often than chance, fed as imagenet, half, unit, bytes, caffe,"
+        " bytes-bgr: at best 18 of 72 images, of 4 classes in the order of their folders' names — name the folders in the model's"
+        " own order, or state it, as in --set preprocessing.like=imagenet [preprocessing-not-found]"
+    )
+
+
+def test_a_model_that_answers_everything_alike_is_told_so_and_not_of_folders(photos: ImageSource, tmp_path: Path) -> None:
+    model = classifier("imagenet")
+    weights = next(each for each in model.graph.initializer if each.name == "fc.w")
+    weights.CopyFrom(numpy_helper.from_array(np.zeros((4, 3), np.float32), "fc.w"))
+    for choice in ({}, {"like": "imagenet"}):
+        with pytest.raises(AnswersAlike, match="72 different images got the very same numbers"):
+            settled(model, photos, tmp_path, **choice)
+
+
+def test_a_model_whose_own_answers_are_no_numbers_is_told_so(photos: ImageSource, tmp_path: Path) -> None:
+    model = classifier("imagenet")
+    weights = next(each for each in model.graph.initializer if each.name == "fc.b")
+    weights.CopyFrom(numpy_helper.from_array(np.full(4, np.nan, np.float32), "fc.b"))
+    with pytest.raises(AnswersNotFinite, match="to 72 of 72 images"):
+        settled(model, photos, tmp_path)
+
+
+def test_half_a_statement_and_an_unknown_name_are_refused(photos: ImageSource, tmp_path: Path) -> None:
+    with pytest.raises(PreprocessingHalfGiven, match=r"preprocessing\.std is missing"):
+        settled(classifier(), photos, tmp_path, mean=(0, 0, 0))
+    with pytest.raises(UnknownPreprocessing, match="did you mean imagenet"):
+        settled(classifier(), photos, tmp_path, like="imagent")

@@ -1,0 +1,132 @@
+"""Candidates of a changed network: offered when asked for, from one training, and no word of them where nobody asks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from edgecnn.errors.training import NothingToReplace
+from edgecnn.models.catalogue import arch_named
+from edgecnn.planning.candidates import BASELINE
+from edgecnn.planning.plan import Plan, plan
+from edgecnn.planning.variants import (
+    aware_candidates,
+    graph_of,
+    require_something_to_replace,
+    surgery_candidates,
+    surgery_unavailable,
+)
+from edgecnn.values.artifact import Unavailable
+from edgecnn.values.candidate import Candidate, Runtime
+from edgecnn.values.recipe import Recipe
+from edgecnn.values.training import Surgery
+from tests.building.resolutions import INT8, TRT_FP16, resolved, summary
+
+OPENVINO = INT8.model_copy(update={"id": "openvino-int8", "runtime": Runtime.OPENVINO, "session_options": {"A": "b"}})
+OFFERED = (BASELINE, INT8, OPENVINO, TRT_FP16)
+REMOVED: dict[str, Any] = {"squeeze_excite": "remove", "epochs": 2}
+
+
+def recipe(arch: str = "efficientnet-b0", target: dict[str, str] | None = None, **surgery: Any) -> Recipe:
+    return Recipe.model_validate(
+        {
+            "model": {"arch": arch, "resolution_px": 64},
+            "train": {"epochs": 2, "learning_rate": 0.01},
+            "quantize": {"images": 200},
+            "surgery": surgery,
+            "target": target or {},
+        }
+    )
+
+
+def planned(*more: Candidate, **surgery: Any) -> Plan:
+    asked = recipe(**(surgery or REMOVED))
+    changed = surgery_candidates(OFFERED, asked)
+    return plan(resolved(asked, candidates=(*OFFERED, *more, *changed)))
+
+
+def test_each_candidate_has_one_of_the_changed_network_that_says_what_was_done() -> None:
+    made = surgery_candidates(OFFERED, recipe(activation="hard-swish", epochs=3))
+    assert [each.id for each in made] == [f"{each.id}-hard-swish" for each in OFFERED]
+    assert {each.surgery for each in made} == {Surgery(activation="hard-swish", epochs=3)}
+    assert [(each.precision, each.method, each.scheme, each.session_options) for each in made] == [
+        (each.precision, each.method, each.scheme, each.session_options) for each in OFFERED
+    ]
+    assert {graph_of(each) for each in made} == {"surgery"}
+
+
+def test_nothing_is_offered_where_nobody_asks() -> None:
+    assert surgery_candidates(OFFERED, recipe()) == ()
+    assert surgery_candidates(OFFERED, recipe(epochs=9)) == ()
+
+
+def test_the_fp32_that_drops_are_counted_from_is_not_changed_for_another_runtimes_target() -> None:
+    target = {"device": "jetson-orin-nano", "runtime": "tensorrt"}
+    made = surgery_candidates((BASELINE, TRT_FP16), recipe(target=target, activation="relu6"))
+    assert [each.id for each in made] == ["tensorrt-fp16-relu6"]
+
+
+def test_the_rung_is_the_last_and_all_its_candidates_come_from_one_training() -> None:
+    found = planned(*aware_candidates(OFFERED))
+    assert [rung.name for rung in found.rungs if rung.mends is None] == ["fp32", "half", "int8", "aware", "surgery"]
+    (step,) = [each for each in found.steps if each.stage.kind == "surgery"]
+    for candidate in found.rungs[-1].candidates:
+        quantize = found.step(f"quantize:{candidate.id}")
+        assert quantize is not None
+        assert quantize.stage.inputs["model"] == step.key
+    order = [each.id for each in found.steps]
+    assert order.index("surgery") < order.index("quantize:onnxruntime-fp32-no-se")
+
+
+def test_no_rung_keeps_layers_of_a_changed_network_in_float() -> None:
+    assert not [rung.name for rung in planned().rungs if rung.mends is not None and "no-se" in rung.mends]
+
+
+def test_asking_for_it_changes_no_other_key() -> None:
+    before = {step.id: step.key for step in plan(resolved(recipe(), candidates=OFFERED)).steps}
+    after = {step.id: step.key for step in planned().steps}
+    assert before == {name: key for name, key in after.items() if name in before}
+
+
+def test_no_payload_of_an_unchanged_candidate_says_surgery() -> None:
+    for step in plan(resolved(recipe(), candidates=OFFERED)).facts()["steps"]:
+        assert "surgery" not in str(step["payload"])
+
+
+def test_another_surgery_is_another_training() -> None:
+    keys = {planned(**each).step("surgery").key for each in (REMOVED, {**REMOVED, "epochs": 3}, {"activation": "relu6"})}  # type: ignore[union-attr]
+    assert len(keys) == 3
+
+
+@pytest.mark.parametrize(
+    ("arch", "asked", "has"),
+    [
+        ("mobilenet-v3-small", {"activation": "hard-swish"}, "hard-swish and ReLU, and squeeze-excite"),
+        ("resnet-18", {"activation": "relu6"}, "ReLU, and no squeeze-excite"),
+        ("mobilenet-v2", {"squeeze_excite": "remove"}, "ReLU6, and no squeeze-excite"),
+        ("efficientnet-lite0", {"activation": "relu6", "squeeze_excite": "remove"}, "ReLU6, and no squeeze-excite"),
+    ],
+)
+def test_a_network_that_lacks_it_is_refused_with_what_it_has(arch: str, asked: dict[str, Any], has: str) -> None:
+    with pytest.raises(NothingToReplace, match=f"{arch}, which has none: it has {has}"):
+        require_something_to_replace(recipe(arch, **asked), arch_named(arch))
+
+
+def test_a_network_that_has_it_is_not() -> None:
+    require_something_to_replace(recipe(activation="relu6", squeeze_excite="remove"), arch_named("efficientnet-b0"))
+    require_something_to_replace(recipe(squeeze_excite="remove"), arch_named("mobilenet-v3-large"))
+    require_something_to_replace(recipe(), arch_named("resnet-18"))
+
+
+def test_a_brought_model_or_no_training_images_say_why() -> None:
+    empty = summary().model_copy(update={"counts": {**summary().counts, "train": 0}})
+    assert surgery_unavailable(recipe(), empty) == Unavailable(
+        why="there is no image to train on, and a changed network has to learn again", command="edgecnn data inspect demo"
+    )
+    brought = Recipe.model_validate({"model": {"onnx": "mine.onnx"}, "surgery": REMOVED})
+    assert surgery_unavailable(brought, summary()) == Unavailable(
+        why="a model that was brought is a graph, and layers are exchanged in a network of the catalogue",
+        command="edgecnn list archs",
+    )
+    assert surgery_unavailable(recipe(), summary()) is None

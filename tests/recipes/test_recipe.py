@@ -1,0 +1,372 @@
+"""Recipes are read whole or refused whole: every problem at once, the nearest right key, never a traceback."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from edgecnn.devices.files import parse_target
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.recipes import (
+    FileUnreadable,
+    NotToml,
+    OverridesInvalid,
+    RecipeFileMissing,
+    RecipeInvalid,
+    RecipeTooNew,
+    UnknownPipeline,
+)
+from edgecnn.models.defaults import default_epochs
+from edgecnn.recipes.recipe import SCHEMA, apply_overrides, load_pipelines, load_recipe, pipeline_names
+from edgecnn.recipes.toml_file import dotted_keys
+from edgecnn.values.candidate import Runtime
+from edgecnn.values.recipe import Recipe
+
+SHIPPED = pipeline_names()
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "my.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_the_five_first_pipelines_are_shipped_and_each_has_a_summary() -> None:
+    pipelines = load_pipelines()
+    assert {"ci-gate", "demo", "efficientnet-on-jetson", "mobilenet-on-raspberry-pi", "resnet-on-openvino"} <= set(pipelines)
+    assert all(pipeline.summary.endswith(".") for pipeline in pipelines.values())
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_pipeline_is_a_recipe_for_a_shipped_device_that_has_its_runtime(name: str) -> None:
+    recipe = load_recipe(name)
+    target = recipe.target
+    asked = target.device if target.runtime is None else f"{target.device}:{target.runtime.value}"
+    assert parse_target(asked).runtime is target.runtime
+
+
+def test_the_demo_says_its_resolution_and_its_epochs() -> None:
+    demo = load_recipe("demo")
+    assert demo.data.path == "demo"
+    assert demo.model.resolution_px == 64
+    assert demo.train.epochs == default_epochs("scratch", 3_700), "as many as when nothing is said, so that the keys are the same"
+
+
+def test_the_ci_gate_states_bounds_and_requires_measurements() -> None:
+    gates = load_recipe("ci-gate").gates
+    assert gates.require_measured
+    assert {"drop_pp", "p99_ms", "size_mib"} <= set(gates.max)
+
+
+def test_a_recipe_is_read_from_a_path(tmp_path: Path) -> None:
+    recipe = load_recipe(written(tmp_path, '[target]\ndevice = "intel-cpu"\nruntime = "openvino"\n[gates.max]\np99_ms = 20\n'))
+    assert recipe.target.runtime is Runtime.OPENVINO
+    assert recipe.gates.max == {"p99_ms": 20.0}
+    assert recipe.model.arch == "efficientnet-b0", "what is unset keeps its default"
+
+
+def test_a_path_and_a_name_are_told_apart_by_their_form(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "demo").write_text("no recipe", encoding="utf-8")
+    assert load_recipe("demo").data.path == "demo", "a bare name is always a shipped pipeline"
+    with pytest.raises(NotToml):
+        load_recipe("./demo")
+
+
+def test_relative_paths_in_a_recipe_file_count_from_that_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "recipes").mkdir()
+    path = written(
+        tmp_path / "recipes",
+        '[data]\npath = "../photos"\n[model]\nweights = "mine.pth"\n[target]\ndevice = "./my-board.toml:openvino"\n',
+    )
+    monkeypatch.chdir(tmp_path)
+    for named in (path, "recipes/my.toml", "./recipes/../recipes/my.toml"):
+        recipe = load_recipe(named)
+        assert recipe.data.path == str(tmp_path / "photos")
+        assert recipe.model.weights == str(tmp_path / "recipes" / "mine.pth")
+        assert recipe.target.device == str(tmp_path / "recipes" / "my-board.toml:openvino")
+
+
+def test_a_relative_device_file_may_lie_in_a_folder_with_a_colon(tmp_path: Path) -> None:
+    for text in ("boards:v2/mine.toml", "boards:v2/mine.toml:openvino"):
+        recipe = load_recipe(written(tmp_path, f'[target]\ndevice = "{text}"\n'))
+        assert recipe.target.device == str(tmp_path / text)
+
+
+def test_a_recipe_is_validated_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, calls = written(tmp_path, "[train]\nepochs = 3\n"), []
+    real = Recipe.model_validate_json
+    monkeypatch.setattr(Recipe, "model_validate_json", lambda *given, **named: calls.append(1) or real(*given, **named))
+    recipe = load_recipe(path)
+    assert len(calls) == 1
+    assert apply_overrides(recipe, ["train.epochs=4"]).train.epochs == 4
+    assert len(calls) == 2
+
+
+def test_two_dots_mean_what_they_mean_to_the_system_behind_a_link(tmp_path: Path) -> None:
+    (tmp_path / "project" / "recipes").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "project" / "recipes")
+    written(tmp_path / "project" / "recipes", '[data]\npath = "../photos"\n')
+    assert load_recipe(tmp_path / "link" / "my.toml").data.path == str(tmp_path / "project" / "photos")
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        ("data.path", "demo"), ("data.path", "/photos"), ("data.path", "~/photos"), ("model.weights", "auto"),
+        ("model.weights", "none"), ("model.weights", "/mine.pth"), ("target.device", "jetson:tensorrt"), ("target.device", "cpu"),
+        ("target.device", "~/mine.toml"),
+    ],
+)  # fmt: skip
+def test_what_is_no_relative_path_comes_back_as_it_is_written(tmp_path: Path, key: str, text: str) -> None:
+    table, _, name = key.partition(".")
+    recipe = load_recipe(written(tmp_path, f'[{table}]\n{name} = "{text}"\n'))
+    assert getattr(getattr(recipe, table), name) == text
+
+
+def test_a_folder_called_demo_beside_a_recipe_is_meant_by_dot_slash(tmp_path: Path) -> None:
+    assert load_recipe(written(tmp_path, '[data]\npath = "./demo"\n')).data.path == str(tmp_path / "demo")
+
+
+def test_what_a_file_leaves_unset_stays_unset(tmp_path: Path) -> None:
+    assert load_recipe(written(tmp_path, "[train]\nepochs = 3\n")).model_fields_set == {"train"}
+
+
+def test_a_path_given_by_set_is_left_as_it_is(tmp_path: Path) -> None:
+    recipe = load_recipe(written(tmp_path, '[data]\npath = "photos"\n'))
+    assert apply_overrides(recipe, ["data.path=other"]).data.path == "other"
+    assert apply_overrides(recipe, ["train.epochs=3"]).data.path == str(tmp_path / "photos")
+
+
+def test_an_empty_path_is_no_path(tmp_path: Path) -> None:
+    with pytest.raises(RecipeInvalid, match=r"model\.weights must not be empty; data\.path must not be empty"):
+        load_recipe(written(tmp_path, '[data]\npath = ""\n[model]\nweights = " "\n'))
+    with pytest.raises(OverridesInvalid, match=r"data\.path must not be empty"):
+        apply_overrides(Recipe(), ["data.path="])
+
+
+@pytest.mark.parametrize("path", ["pipelines/demo.toml", "demo.toml", "pipelines/demo"])
+def test_a_shipped_pipeline_that_is_named_like_a_file_is_answered_with_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RecipeFileMissing) as caught:
+        load_recipe(path)
+    assert caught.value.line() == (
+        f"there is no recipe file {path}: demo is a shipped pipeline, and those go by name — edgecnn build demo"
+        " [recipe-file-missing]"
+    )
+
+
+def test_a_file_beside_that_was_given_without_its_path_is_answered_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my demo.toml").touch()
+    with pytest.raises(UnknownPipeline) as caught:
+        load_recipe("my demo")
+    assert caught.value.hint == "a recipe of your own is given by its path: edgecnn build './my demo.toml'"
+
+
+def test_a_byte_order_mark_is_no_part_of_a_recipe(tmp_path: Path) -> None:
+    path = tmp_path / "my.toml"
+    path.write_bytes(b"\xef\xbb\xbf[train]\r\nepochs = 3\r\n")
+    assert load_recipe(path).train.epochs == 3
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("[train]\nepochs = 3\n".encode("utf-16"), "it is UTF-16; save it as UTF-8"),
+        (b"#" * ((1 << 20) + 1), "it is larger than 1 MiB, which no recipe or device file is"),
+    ],
+)
+def test_a_file_that_is_no_recipe_is_named_by_what_it_is(tmp_path: Path, content: bytes, reason: str) -> None:
+    path = tmp_path / "my.toml"
+    path.write_bytes(content)
+    with pytest.raises(FileUnreadable) as caught:
+        load_recipe(path)
+    assert caught.value.line() == f"{path} cannot be read: {reason} [file-unreadable]"
+
+
+def test_a_device_without_an_end_is_not_read_into_memory() -> None:
+    with pytest.raises(FileUnreadable, match="larger than 1 MiB"):
+        load_recipe("/dev/zero")
+
+
+def test_an_unknown_pipeline_names_the_nearest() -> None:
+    with pytest.raises(UnknownPipeline, match="did you mean ci-gate\\?"):
+        load_recipe("ci-gates")
+    assert UnknownPipeline(name="ci-gates", known=["ci-gate", "demo"]).line() == (
+        "there is no pipeline 'ci-gates': shipped are ci-gate, demo — did you mean ci-gate? "
+        "a recipe of your own is given by its path: edgecnn build ./my-recipe.toml [unknown-pipeline]"
+    )
+
+
+def test_every_problem_is_named_at_once_with_the_nearest_right_key(tmp_path: Path) -> None:
+    path = written(
+        tmp_path,
+        "epochs = 3\n[train]\nepoch = 3\nbatch_size = 0\nlearning_rate = nan\nseed = 99999999999999999999\n[model]\narch = 18\n"
+        '[target]\nruntime = "onnx"\n[race]\nrounds = 4\nsamples = "many"\n[gates]\nmax = { p99_ms = "20" }\n[dta]\npath = "x"\n',
+    )
+    runtimes = [repr(runtime.value) for runtime in Runtime]
+    with pytest.raises(RecipeInvalid) as caught:
+        load_recipe(path)
+    assert caught.value.line() == (
+        f"recipe {path} has 11 problems: "
+        "train.learning_rate must be a finite number, not nan; "
+        "train.seed must fit in 64 bits; "
+        "model.arch must be text in quotes, not 18; "
+        "train.batch_size must be greater than 0, not 0; "
+        "train.epoch is no key, the nearest is train.epochs; "
+        f'target.runtime must be {", ".join(runtimes[:-1])} or {runtimes[-1]}, not "onnx"; '
+        "race.rounds must be at least 8, not 4; "
+        'race.samples must be a whole number, not "many"; '
+        'gates.max.p99_ms must be a number, not "20"; '
+        "epochs is no key, the nearest is train.epochs; "
+        "dta is no key, the nearest is data "
+        "— docs/schemas/recipe.json lists every key [recipe-invalid]"
+    )
+
+
+def test_a_table_where_a_value_belongs_and_a_value_where_a_table_belongs(tmp_path: Path) -> None:
+    with pytest.raises(RecipeInvalid) as caught:
+        load_recipe(written(tmp_path, 'train = 3\n[model.arch]\nname = "x"\n'))
+    assert caught.value.because == 'model.arch must be text in quotes, not {"name": "x"}; train must be a table, not 3'
+
+
+def test_broken_toml_names_the_line(tmp_path: Path) -> None:
+    path = written(tmp_path, "[model]\narch = resnet-18\n")
+    with pytest.raises(NotToml) as caught:
+        load_recipe(path)
+    assert caught.value.line().startswith(f"{path}:2 is not valid TOML: Invalid value")
+
+
+def test_a_file_that_is_no_text_or_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileUnreadable, match=r"nowhere\.toml cannot be read: no such file or directory"):
+        load_recipe("nowhere.toml")
+    path = tmp_path / "my.toml"
+    path.write_bytes(b"a = '\xff'")
+    with pytest.raises(FileUnreadable) as caught:
+        load_recipe(path)
+    assert caught.value.line() == f"{path} cannot be read: byte 5 is no UTF-8 [file-unreadable]"
+
+
+def test_a_recipe_of_a_later_edgecnn_is_refused_before_its_keys_are_judged(tmp_path: Path) -> None:
+    path = written(tmp_path, 'schema = "edgecnn.recipe/2"\nfuture = true\n')
+    with pytest.raises(RecipeTooNew) as caught:
+        load_recipe(path)
+    assert caught.value.line() == (
+        f"recipe {path} is written for a later edgecnn: its schema is edgecnn.recipe/2, the newest known here is {SCHEMA} "
+        "— pip install --upgrade edgecnn [recipe-too-new]"
+    )
+
+
+def test_a_schema_of_something_else_is_an_invalid_recipe(tmp_path: Path) -> None:
+    with pytest.raises(RecipeInvalid, match="schema must be 'edgecnn.recipe/1'"):
+        load_recipe(written(tmp_path, 'schema = "edgecnn.device/2"\n'))
+
+
+def test_overrides_change_what_they_name_and_nothing_else() -> None:
+    recipe = load_recipe("demo")
+    changed = apply_overrides(recipe, ["train.epochs=3", "model.arch=resnet-18", 'target.device="jetson"', "gates.max.p99_ms=20"])
+    assert (changed.train.epochs, changed.model.arch, changed.target.device) == (3, "resnet-18", "jetson")
+    assert changed.gates.max == {"p99_ms": 20.0}
+    assert changed.model.resolution_px == recipe.model.resolution_px
+    assert recipe.train.epochs != 3, "the recipe given is not edited"
+
+
+def test_overrides_apply_in_order_and_none_is_none() -> None:
+    assert apply_overrides(Recipe(), ["train.epochs=3", "train.epochs=4"]).train.epochs == 4
+    assert apply_overrides(load_recipe("demo"), []) == load_recipe("demo")
+
+
+def test_what_is_unset_stays_unset_after_an_override() -> None:
+    assert apply_overrides(Recipe(), ["train.epochs=3"]).model_fields_set == {"train"}
+
+
+def test_every_problem_of_overrides_is_named_at_once() -> None:
+    with pytest.raises(OverridesInvalid) as caught:
+        apply_overrides(Recipe(), ["train.epoch=3", "train", "train=3", "train.batch_size=none", "colour=red"])
+    assert caught.value.line() == (
+        "--set cannot be applied: train.epoch is no key, the nearest is train.epochs; 'train' is not KEY=VALUE; "
+        "train is a table; its keys are set one by one; colour is no key; "
+        'train.batch_size must be a whole number, not "none" — write --set TABLE.KEY=VALUE, as in --set train.epochs=3 '
+        "[overrides-invalid]"
+    )
+
+
+def test_a_table_that_an_earlier_override_made_something_else_is_named() -> None:
+    with pytest.raises(
+        OverridesInvalid, match=r"gates\.max\.drop_pp has no place: gates\.max was set to false, which is no table"
+    ):
+        apply_overrides(Recipe(), ["gates.max=false", "gates.max.drop_pp=1"])
+
+
+def test_a_second_line_in_a_value_is_text_and_sets_nothing_more() -> None:
+    with pytest.raises(OverridesInvalid, match="train.epochs must be a whole number"):
+        apply_overrides(Recipe(), ["train.epochs=3\ntrain.seed = 5"])
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(content=st.one_of(st.binary(max_size=80), st.text(max_size=80).map(lambda text: text.encode("utf-8", "surrogatepass"))))
+def test_no_bytes_in_a_recipe_file_end_in_a_traceback(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "fuzz.toml"
+    path.write_bytes(content)
+    read_or_refused(path)
+
+
+SCALARS = st.sampled_from(
+    [
+        "3",
+        "-1",
+        "0.5",
+        "nan",
+        "-inf",
+        "1e400",
+        "true",
+        '"text"',
+        '""',
+        "[]",
+        "[[1], 'a']",
+        "{}",
+        "{a = 1}",
+        "1979-05-27",
+        "07:32:00",
+    ]
+    + ["0x" + "f" * 20, "'''\n'''", "9223372036854775808", "[" * 40 + "]" * 40]
+)
+TABLES = st.sampled_from(
+    ["schema", "model", "data", "train", "quantize", "target", "race", "gates", "gates.max", "gates.min", "other"]
+)
+NAMES = st.sampled_from(sorted({key.rpartition(".")[2] for key in dotted_keys(Recipe)} | {"typo", '"with space"', '""'}))
+
+
+@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(tables=st.dictionaries(TABLES, st.one_of(SCALARS, st.dictionaries(NAMES, SCALARS, max_size=4)), max_size=4))
+def test_no_toml_in_a_recipe_file_ends_in_a_traceback(tmp_path: Path, tables: dict[str, str | dict[str, str]]) -> None:
+    lines = [f"{name} = {value}" for name, value in tables.items() if isinstance(value, str)]
+    for name, inner in tables.items():
+        if isinstance(inner, dict):
+            lines += [f"[{name}]", *(f"{key} = {value}" for key, value in inner.items())]
+    read_or_refused(written(tmp_path, "\n".join(lines)))
+
+
+@settings(max_examples=250, deadline=None)
+@given(key=st.one_of(st.sampled_from(dotted_keys(Recipe)), st.text(max_size=20)), value=st.one_of(SCALARS, st.text(max_size=20)))
+def test_no_override_ends_in_a_traceback(key: str, value: str) -> None:
+    try:
+        apply_overrides(Recipe(), [f"{key}={value}"])
+    except EdgecnnError as error:
+        assert "\n" not in error.line().replace(value, "")
+
+
+def read_or_refused(path: Path) -> None:
+    try:
+        assert isinstance(load_recipe(path), Recipe)
+    except EdgecnnError as error:
+        assert str(path) in error.line()
+        assert error.ref in {"file-unreadable", "not-toml", "recipe-invalid", "recipe-too-new"}

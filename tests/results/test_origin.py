@@ -1,0 +1,108 @@
+"""What changed between two builds, in the lines that follow a regression."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from edgecnn.results.origin import changes, origin_of
+
+MANIFEST: dict[str, Any] = {
+    "candidate": {"id": "onnxruntime-int8", "scheme": {"activation_dtype": "uint8"}},
+    "model": {"files": ["model.onnx"]},
+    "preprocessing": {"pixels": {"crop_px": 64}},
+    "requirements": {"packages": {"onnxruntime": ">=1.26"}},
+    "files": {"model.onnx": {"sha256": "a" * 64}, "runner/worker.py": {"sha256": "b" * 64}},
+}
+PLAN: dict[str, Any] = {
+    "resolved": {
+        "recipe": {
+            "schema": "edgecnn.recipe/1",
+            "train": {"epochs": 3},
+            "gates": {"max": {}},
+            "data": {"path": "/a", "seed": 0},
+            "model": {"weights": "/a/w", "arch": "resnet-18"},
+            "race": {"rounds": 8},
+        },
+        "weights": {"sha256": "c" * 64, "kind": "cached"},
+        "data": {"content": "d" * 64},
+        "runner_sha256": "e" * 64,
+        "device": {"name": "cpu", "processor": {"isa": ["avx2"], "source": "x"}, "memory": {"mib": 4096}},
+        "versions": {"onnxruntime": "1.30.0", "torch": "2.15.0"},
+    },
+    "steps": [{"payload": {"kind": "train", "revision": 1}}],
+}
+
+
+def changed(change: Callable[[dict[str, Any], dict[str, Any]], object], *, plans: bool = True) -> tuple[str, ...]:
+    manifest, plan = copy.deepcopy(MANIFEST), copy.deepcopy(PLAN)
+    change(manifest, plan)
+    return changes(origin_of(MANIFEST, PLAN if plans else None), origin_of(manifest, plan if plans else None))
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (lambda m, p: p["resolved"]["recipe"]["train"].update(epochs=10), "recipe train.epochs: 3 → 10"),
+        (lambda m, p: p["resolved"]["weights"].update(sha256="f" * 64), "weights: cccccccccccc → ffffffffffff"),
+        (lambda m, p: p["resolved"]["weights"].update(sha256=None, kind="none"), "weights: cccccccccccc → none"),
+        (lambda m, p: p["resolved"]["data"].update(content="f" * 64), "images: dddddddddddd → ffffffffffff"),
+        (lambda m, p: p["resolved"]["versions"].update(onnxruntime="1.31.1"), "onnxruntime: 1.30.0 → 1.31.1"),
+        (lambda m, p: p["resolved"]["versions"].pop("torch"), "torch: 2.15.0 → absent"),
+        (lambda m, p: p["resolved"].update(runner_sha256="f" * 64), "runner: eeeeeeeeeeee → ffffffffffff"),
+        (lambda m, p: p["resolved"]["device"].update(name="intel-cpu"), "device name: cpu → intel-cpu"),
+        (
+            lambda m, p: p["resolved"]["device"]["processor"].update(isa=["avx2", "avx512f"]),
+            'device processor.isa: ["avx2"] → ["avx2", "avx512f"]',
+        ),
+        (lambda m, p: p["steps"][0]["payload"].update(revision=2), "stage train revision: 1 → 2"),
+        (lambda m, p: m["candidate"].update(id="openvino-int8"), "candidate id: onnxruntime-int8 → openvino-int8"),
+    ],
+)
+def test_one_field_that_differs_is_one_line(change: Callable[[dict[str, Any], dict[str, Any]], object], line: str) -> None:
+    assert changed(change) == (line,)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda m, p: p["resolved"]["recipe"]["gates"]["max"].update(drop_pp=1),
+        lambda m, p: p["resolved"]["recipe"]["data"].update(path="/b"),
+        lambda m, p: p["resolved"]["recipe"]["model"].update(weights="/b/w"),
+        lambda m, p: p["resolved"]["recipe"]["race"].update(rounds=16),
+        lambda m, p: p["resolved"]["device"]["memory"].update(mib=8192),
+        lambda m, p: p["resolved"]["device"]["processor"].update(source="y"),
+    ],
+)
+def test_where_things_lie_and_what_only_judges_is_no_change(change: Callable[[dict[str, Any], dict[str, Any]], object]) -> None:
+    assert changed(change) == ()
+
+
+def test_bytes_that_differ_with_nothing_that_explains_it_are_named() -> None:
+    (line,) = changed(lambda m, p: m["files"]["model.onnx"].update(sha256="f" * 64))
+    assert line.startswith("model: ")
+
+
+def test_bytes_that_differ_for_a_named_reason_are_not_named_too() -> None:
+    def both(manifest: dict[str, Any], plan: dict[str, Any]) -> None:
+        manifest["files"]["model.onnx"]["sha256"] = "f" * 64
+        plan["resolved"]["recipe"]["train"]["epochs"] = 10
+
+    assert changed(both) == ("recipe train.epochs: 3 → 10",)
+
+
+def test_without_plans_the_kits_tell_what_they_can() -> None:
+    assert changed(lambda m, p: m["requirements"]["packages"].update(onnxruntime=">=1.30"), plans=False) == (
+        "needs onnxruntime: >=1.26 → >=1.30",
+    )
+    assert changed(lambda m, p: m["preprocessing"]["pixels"].update(crop_px=96), plans=False) == (
+        "preprocessing pixels.crop_px: 64 → 96",
+    )
+
+
+def test_a_plan_of_another_version_takes_lines_away_and_fails_nothing() -> None:
+    odd = origin_of({"candidate": 3, "files": [1], "model": None}, {"resolved": [], "steps": [7, {"payload": None}]})
+    assert changes(odd, origin_of(MANIFEST, PLAN))
