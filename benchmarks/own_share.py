@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.building.build import run_build
-from edgecnn.devices.files import settled_target
+from edgecnn.devices.files import target_of
 from edgecnn.hosts.local import LocalHost
 from edgecnn.hosts.task import Task
 from edgecnn.planning.request import BuildRequest
@@ -54,7 +54,7 @@ class TimedHost(LocalHost):
 
 def main(arch: str = "efficientnet-b0", device: str = "jetson") -> None:
     recipe = Recipe.model_validate({"model": {"arch": arch}})
-    target, _ = settled_target(recipe.target, device)
+    target, _ = target_of(recipe.target, device)
     original = making.Making.made
     making.Making.made = lambda self, maker, given, tell: original(self, timed("make", maker), given, tell)  # type: ignore[method-assign]
     from edgecnn.devices import machine as station

@@ -16,7 +16,7 @@ from benchmarks.decode_rate import Quiet
 from edgecnn.data.images import open_source
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network
-from edgecnn.training.loader import Squares
+from edgecnn.training.loader import DecodedImages
 from edgecnn.training.mixing import Batch
 from edgecnn.training.validation import ChoosePixels
 from edgecnn.values.augmentation import Crop, Flip
@@ -52,8 +52,8 @@ class Scene:
     def network(self) -> nn.Module:
         return build_network(arch_named(self.asked.arch), max(CLASSES, len(self.source.classes)), seed=0)
 
-    def squares(self) -> Squares:
-        squares = Squares(self.source, self.entries, side_px=SQUARE_PX, interpolation="bicubic")
+    def squares(self) -> DecodedImages:
+        squares = DecodedImages(self.source, self.entries, side_px=SQUARE_PX, interpolation="bicubic")
         squares.hold(self.folder / "squares.npy", Quiet())
         return squares
 

@@ -11,7 +11,7 @@ from edgecnn.bench.bench import Benched, BenchRequest, bench
 from edgecnn.building.build import run_build
 from edgecnn.comparing.history_facts import MeasuredHistory
 from edgecnn.comparing.side_by_side_facts import SideBySide
-from edgecnn.devices.files import file_of, settled_target
+from edgecnn.devices.files import file_of, target_of
 from edgecnn.errors.base import EdgecnnError, system_reason
 from edgecnn.errors.page import PageFailed, PageIsForeign, PageUnwritable, PlotFormUnknown
 from edgecnn.models.catalogue import all_archs
@@ -238,7 +238,7 @@ def write_page_of_build(report: BuildReport, store: Store, folder: Path, tell: P
 def _device(recipe: Recipe, device: Device | str | None) -> tuple[Recipe, Device]:
     if isinstance(device, Device):
         return recipe.model_copy(update={"target": recipe.target.model_copy(update={"device": device.name})}), device
-    chosen, runtime = settled_target(recipe.target, device)
+    chosen, runtime = target_of(recipe.target, device)
     return recipe.model_copy(
         update={"target": recipe.target.model_copy(update={"device": chosen.name, "runtime": runtime})}
     ), chosen

@@ -21,11 +21,11 @@ from benchmarks.accuracy.results import DIGITS, FOLDER, RunResult, write
 from benchmarks.accuracy.studies import ALL_BUT_FEW, Data, Run, runs
 from benchmarks.ladder.photographs import pool
 from edgecnn.building.build import plan_build
-from edgecnn.building.execute import Execution, Workshop, execute
+from edgecnn.building.execute import Execution, StageContext, execute
 from edgecnn.building.observe import pixel_sets
 from edgecnn.data.images import open_source
-from edgecnn.devices.files import settled_target
-from edgecnn.devices.machine import THIS_MACHINE, Station, station_here
+from edgecnn.devices.files import target_of
+from edgecnn.devices.machine import THIS_MACHINE, Machine, this_machine
 from edgecnn.judging.accuracy import Answers, accuracy
 from edgecnn.measure.evaluate import evaluate, logits_of
 from edgecnn.measure.kits import KitRef
@@ -89,9 +89,9 @@ def recipe_of(run: Run, data: Path) -> Recipe:
 
 def learned(run: Run, data: Path, work: Path, tell: Progress) -> RunResult:
     """Make the fp32 kit of a run, ask it, and say what it answered wrong."""
-    store, station = Store.open(), station_here()
+    store, station = Store.open(), this_machine()
     recipe, decided = recipe_of(run, data), None
-    device = settled_target(recipe.target, None).device
+    device = target_of(recipe.target, None).device
     request = BuildRequest(recipe=recipe, device=device, out=work / run.name, goal="package")
     with store.in_use.held():
         if recipe.train.transfer == "auto":
@@ -126,13 +126,13 @@ def fp32_alone(planned: Plan) -> Plan:
     return Plan(resolved=planned.resolved, steps=planned.steps, rungs=tuple(rung for rung in rungs if rung.candidates))
 
 
-def made(planned: Plan, station: Station, store: Store, tell: Progress) -> Execution:
+def made(planned: Plan, station: Machine, store: Store, tell: Progress) -> Execution:
     """Every step of it, from the store where it is there."""
     environment = {"python": python_version(), **station.environment.conditions}
-    return execute(planned, Workshop(store=store, host=station.host, environment=environment, tell=tell), "package")
+    return execute(planned, StageContext(store=store, host=station.host, environment=environment, tell=tell), "package")
 
 
-def judged(run: Run, execution: Execution, station: Station, store: Store, tell: Progress) -> RunResult:
+def judged(run: Run, execution: Execution, station: Machine, store: Store, tell: Progress) -> RunResult:
     """The kit's answers on the report images.
 
     Raises:

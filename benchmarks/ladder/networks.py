@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks.ladder.widened import WidenedStage
-from edgecnn.building.execute import Execution, Workshop, execute
+from edgecnn.building.execute import Execution, StageContext, execute
 from edgecnn.devices.this_machine import local_facts
 from edgecnn.hosts.local import LocalHost
 from edgecnn.measure.kits import KitRef
@@ -183,7 +183,7 @@ def make_at_side(built: Built, side_px: int, tell: Progress) -> AtSide:
     store, host = Store.open(), LocalHost()
     environment = {"python": python_version(), **host.identify().conditions}
     wanted = at_side(built.plan, side_px, built.rungs)
-    execution = execute(wanted, Workshop(store=store, host=host, environment=environment, tell=tell), "package")
+    execution = execute(wanted, StageContext(store=store, host=host, environment=environment, tell=tell), "package")
     kits, failed = {}, {}
     for rung in wanted.rungs:
         for candidate in rung.candidates:

@@ -18,11 +18,11 @@ from edgecnn.building.engines import with_builder
 from edgecnn.building.publish import Page, check_output
 from edgecnn.devices.check.ready import Wanted, runtimes_of
 from edgecnn.devices.files import parse_target
-from edgecnn.devices.machine import Station, station_of
+from edgecnn.devices.machine import Machine, machine_for
 from edgecnn.devices.this_machine import attachment_of
 from edgecnn.errors.bench import BenchProcessorDiffers, BenchTargetDiffers
 from edgecnn.errors.building import NothingToJudge
-from edgecnn.planning.extra_runs import Extent
+from edgecnn.planning.extra_runs import ExtraRuns
 from edgecnn.planning.plan import Plan, plan
 from edgecnn.planning.request import BuildRequest
 from edgecnn.results.finished import FinishedBuild, finished_build
@@ -50,7 +50,7 @@ class BenchRequest(Value):
     """Whether a stored race may not serve."""
     meter: Path | None = None
     until: float | None = None
-    extent: Extent = Extent()
+    extent: ExtraRuns = ExtraRuns()
 
     @property
     def build(self) -> Path:
@@ -88,7 +88,7 @@ def bench(request: BenchRequest, store: Store, tell: Progress, pages: Mapping[st
     asked = _as_a_build(request, finished)
     check_output(asked.out, asked.recipe.data.path)
     what = f"edgecnn bench {shlex.quote(str(request.folder))}"
-    with station_of(request.host, Wanted(device, what, runtimes_of(finished.resolved.candidates)), tell) as station:
+    with machine_for(request.host, Wanted(device, what, runtimes_of(finished.resolved.candidates)), tell) as station:
         _require_same_processor(finished, station)
         planned = _planned(finished, station, tell)
         try:
@@ -112,7 +112,7 @@ def _require_same_device(request: BenchRequest, device: Device) -> None:
         raise BenchTargetDiffers(folder=request.folder, built_for=device.name, target=request.target)
 
 
-def _require_same_processor(finished: FinishedBuild, station: Station) -> None:
+def _require_same_processor(finished: FinishedBuild, station: Machine) -> None:
     """A device file that leaves the processor to the machine recognises every machine; what was built for is in the report.
 
     Raises:
@@ -161,14 +161,14 @@ def _as_a_build(request: BenchRequest, finished: FinishedBuild) -> BuildRequest:
     )
 
 
-def _planned(finished: FinishedBuild, station: Station, tell: Progress) -> Plan:
+def _planned(finished: FinishedBuild, station: Machine, tell: Progress) -> Plan:
     """The plan of then, with the machine of now: no key depends on it but those of engines, which are its own."""
     attachment = attachment_of(finished.resolved.device, station.facts, station.board)
     return plan(with_builder(finished.resolved.model_copy(update={"attachment": attachment}), station, tell))
 
 
 def _carried_alone(
-    request: BenchRequest, station: Station, given: tuple[Store, Progress], builder: EngineBuilder | None
+    request: BenchRequest, station: Machine, given: tuple[Store, Progress], builder: EngineBuilder | None
 ) -> Benched:
     judge = JudgeRequest(
         folder=request.build,

@@ -16,14 +16,14 @@ import edgecnn
 from edgecnn.bench.bench import BenchRequest
 from edgecnn.bench.bundle_rows import Measured, output_folder, rows_of, write_bench
 from edgecnn.bench.facts import BundleBench
-from edgecnn.bench.images import Shown, shown_images, stored_images
-from edgecnn.building.engines import Armed, armed_each, builder_for
+from edgecnn.bench.images import ReportImages, shown_images, stored_images
+from edgecnn.building.engines import WithEngines, builder_for, with_engines
 from edgecnn.building.runnable import why_not_runnable
 from edgecnn.bundle.recorded import Recorded, recorded_in
 from edgecnn.bundle.verify import Trust, Verified, unpacked, verify
 from edgecnn.devices.check.ready import Wanted, runtimes_of
 from edgecnn.devices.files import device_named, known_devices, parse_target
-from edgecnn.devices.machine import THIS_MACHINE, Station, station_of
+from edgecnn.devices.machine import THIS_MACHINE, Machine, machine_for
 from edgecnn.devices.this_machine import matches
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.bench import BenchDeviceUnknown, BenchOptionOfBuild, BenchTargetDiffers, NoKitRuns
@@ -40,7 +40,7 @@ from edgecnn.measure.lab import Lab
 from edgecnn.measure.meter_log import open_log
 from edgecnn.measure.race import race
 from edgecnn.measure.race_request import RaceRequest
-from edgecnn.planning.extra_runs import Extent
+from edgecnn.planning.extra_runs import ExtraRuns
 from edgecnn.results.folder import BUNDLE, CHOICE, REPORT
 from edgecnn.results.shipped import side_of
 from edgecnn.store.store import Store
@@ -84,7 +84,7 @@ def bench_bundle(request: BundleBenchRequest, store: Store, tell: Progress) -> B
             a link was lost: the same call goes on where it stopped.
     """
     started, asked = time.perf_counter(), request.bench
-    if asked.extent != Extent():
+    if asked.extent != ExtraRuns():
         raise BenchOptionOfBuild(option="--batches, --end-to-end or --soak", bundle=asked.folder)
     if asked.meter is not None:
         open_log(asked.meter)
@@ -103,7 +103,7 @@ def bench_bundle(request: BundleBenchRequest, store: Store, tell: Progress) -> B
             else shown_images(request.data, kits[0], recorded, (store, _inside(work, "images"), tell))
         )
         tell.note(f"images: {shown.facts.said}")
-        with station_of(asked.host, wanted, tell) as station:
+        with machine_for(asked.host, wanted, tell) as station:
             name = _filed_under(device, station)
             measured = _measured(_begun(kits, shown, station, station.lab(store, tell, name)), request)
         found = _report(verified, recorded, station, measured, _gates(asked, shown))
@@ -141,7 +141,7 @@ def _device(asked: BenchRequest, recorded: Recorded) -> Device | None:
         raise BenchDeviceUnknown(bundle=asked.folder, device=recorded.device) from error
 
 
-def _filed_under(device: Device | None, station: Station) -> str:
+def _filed_under(device: Device | None, station: Machine) -> str:
     """The device that the machine was seen to be; where none was named, the only one whose file recognises it."""
     if device is not None:
         return device.name if matches(device, station.facts) else THIS_MACHINE
@@ -150,11 +150,11 @@ def _filed_under(device: Device | None, station: Station) -> str:
     return alike[0] if len(alike) == 1 else THIS_MACHINE
 
 
-def _begun(kits: Sequence[KitRef], shown: Shown, station: Station, lab: Lab) -> Measured:
+def _begun(kits: Sequence[KitRef], shown: ReportImages, station: Machine, lab: Lab) -> Measured:
     """The kits, those that need an engine with the one that the station built; what has none has failed already."""
     builder = builder_for((kit.candidate for kit in kits), station, lab.tell)
     named = {kit.candidate.id: kit for kit in kits}
-    found = Armed({}, {}) if builder is None else armed_each(named, builder, lab)
+    found = WithEngines({}, {}) if builder is None else with_engines(named, builder, lab)
     whole = tuple(found.kits.get(name, kit) for name, kit in named.items())
     measured = Measured(kits=whole, shown=shown, lab=lab, is_device=lab.device != THIS_MACHINE)
     for name, error in found.failed.items():
@@ -209,13 +209,13 @@ def _out(measured: Measured, name: str, failed: Failed) -> None:
     measured.lab.tell.note(f"{name} {verb}: {failed.what}")
 
 
-def _gates(asked: BenchRequest, shown: Shown) -> tuple[Gate, ...]:
+def _gates(asked: BenchRequest, shown: ReportImages) -> tuple[Gate, ...]:
     """Those of the command line, else the default one, which needs images."""
     gates = gates_for(GateChoice(), device_usually_attached=True, command_line=asked.gates)
     return gates if shown.pixels is not None else tuple(gate for gate in gates if gate.required != "advisory")
 
 
-def _report(verified: Verified, recorded: Recorded, station: Station, measured: Measured, gates: Sequence[Gate]) -> BundleBench:
+def _report(verified: Verified, recorded: Recorded, station: Machine, measured: Measured, gates: Sequence[Gate]) -> BundleBench:
     rows = rows_of(measured, verified.contents.chosen, gates)
     of_chosen = next((row.gates for row in rows if row.chosen), ())
     return BundleBench(

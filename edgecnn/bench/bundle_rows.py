@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgecnn.bench.facts import BundleBench
-from edgecnn.bench.images import Shown
+from edgecnn.bench.images import ReportImages
 from edgecnn.bundle.verify import Verified
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.building import NotOverwritten, OutputUnwritable
@@ -39,7 +39,7 @@ class Measured:
     """What was seen on one machine, by candidate."""
 
     kits: Sequence[KitRef]
-    shown: Shown
+    shown: ReportImages
     lab: Lab
     is_device: bool
     """Whether the machine is the device: elsewhere answers are no evidence of what the device would say."""

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Shown:
+class ReportImages:
     """Pixels with what is right, where there are any."""
 
     facts: ShownImages
@@ -38,26 +38,26 @@ class Shown:
     """int64 (images,), by the kit's own order of classes."""
 
 
-def stored_images(kits: Sequence[KitRef], recorded: Recorded, store: Store) -> Shown:
+def stored_images(kits: Sequence[KitRef], recorded: Recorded, store: Store) -> ReportImages:
     """The build's own reported images, found by their pixels, or along the records of a kit; else none, with the reason."""
     import numpy as np
 
     prepared = _prepared(kits, recorded, store)
     if prepared is None:
         said = f"the store {store.root} does not hold the images that the build reported on: accuracy is the recorded one"
-        return Shown(ShownImages(source="none", said=f"{said}; --data shows others"))
+        return ReportImages(ShownImages(source="none", said=f"{said}; --data shows others"))
     labels = np.load(prepared.folder / "report.labels.npy", allow_pickle=False)
     if (labels == UNLABELLED).any():
-        return Shown(ShownImages(source="none", said="the build's images have no labels: nothing is known of accuracy"))
+        return ReportImages(ShownImages(source="none", said="the build's images have no labels: nothing is known of accuracy"))
     found = _pixel_set(prepared.folder)
     facts = ShownImages(
         source="store", role="recorded", images=found.images, pixels=found.sha256,
         said=f"the {found.images:,} images that the build reported on, out of the store",
     )  # fmt: skip
-    return Shown(facts, found, labels)
+    return ReportImages(facts, found, labels)
 
 
-def shown_images(data: str, kit: KitRef, recorded: Recorded, given: tuple[Store, Path, Progress]) -> Shown:
+def shown_images(data: str, kit: KitRef, recorded: Recorded, given: tuple[Store, Path, Progress]) -> ReportImages:
     """The user's images, prepared as a kit wants them.
 
     Args:
@@ -87,7 +87,7 @@ def shown_images(data: str, kit: KitRef, recorded: Recorded, given: tuple[Store,
     facts = ShownImages(
         source="data", role="recorded" if same else "other", images=found.images, pixels=found.sha256, data=data, said=said
     )
-    return Shown(facts, found, _read_labels(folder, label_of))
+    return ReportImages(facts, found, _read_labels(folder, label_of))
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from pathlib import Path
 import edgecnn
 from edgecnn.bench.subject import JudgedScene, arm, read_accuracy, read_residency, scene_of
 from edgecnn.building.data_notices import class_notices
-from edgecnn.building.extra_runs import Extents
+from edgecnn.building.extra_runs import ExtraRunner
 from edgecnn.building.notices import bench_command, notices
 from edgecnn.building.observe import RaceManner
 from edgecnn.building.rows import PURPOSES, candidate_facts, with_extents, with_quality
@@ -26,7 +26,7 @@ from edgecnn.measure.kits import entrant_of
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.meter_log import open_log
 from edgecnn.measure.race import RaceResult, fresh
-from edgecnn.planning.extra_runs import Extent
+from edgecnn.planning.extra_runs import ExtraRuns
 from edgecnn.results.finished import finished_build
 from edgecnn.values.base import Value
 from edgecnn.values.device import EngineBuilder
@@ -53,7 +53,7 @@ class JudgeRequest(Value):
     """Whether a stored race that is young enough may serve, in CI too."""
     meter: Path | None = None
     until: float | None = None
-    extent: Extent = Extent()
+    extent: ExtraRuns = ExtraRuns()
     race: bool = False
     """Whether to race though no gate asks for it."""
 
@@ -128,7 +128,7 @@ def judge_finished(
 def _race(judged: JudgedScene, gates: Sequence[Gate], request: JudgeRequest) -> None:
     """Race what a gate or an option asks for, where this machine is the device and runs the kit; else look for a stored race."""
     wanted = {METRICS[gate.metric].source for gate in gates} & set(RACED)
-    asked = request.race or bool(wanted) or (request.meter, request.until, request.extent) != (None, None, Extent())
+    asked = request.race or bool(wanted) or (request.meter, request.until, request.extent) != (None, None, ExtraRuns())
     in_ci = bool(os.environ.get("CI")) and not request.allow_stored
     why = _why_no_race(judged) if asked else "no gate asks for a race"
     if why is None:
@@ -160,7 +160,7 @@ def _raced(judged: JudgedScene, gates: Sequence[Gate], request: JudgeRequest, *,
     if request.meter is not None or any(METRICS[gate.metric].source == "energy" for gate in gates):
         observer.energy(names, anew=anew, log=request.meter)
     kits = tuple(observer.seen.kits[name] for name in names)
-    Extents(observer.seen, kits, observer.lab, judged.finished.resolved.recipe.race, anew=anew).measure(request.extent)
+    ExtraRunner(observer.seen, kits, observer.lab, judged.finished.resolved.recipe.race, anew=anew).measure(request.extent)
 
 
 def _stored_race(judged: JudgedScene) -> RaceResult | None:

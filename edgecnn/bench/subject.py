@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 
-from edgecnn.building.engines import armed_each
+from edgecnn.building.engines import with_engines
 from edgecnn.building.execute import Execution
 from edgecnn.building.observe import Observer
 from edgecnn.building.rows import Scene
@@ -83,7 +83,7 @@ def scene_of(finished: FinishedBuild, lab: Lab, facts: LocalFacts) -> JudgedScen
 def arm(judged: JudgedScene, builder: EngineBuilder) -> None:
     """Put the engines of this lab's machine into the kits that need one; of a kit that has none then, why is known."""
     seen = judged.observer.seen
-    found = armed_each(seen.kits, builder, judged.lab)
+    found = with_engines(seen.kits, builder, judged.lab)
     seen.kits.update(found.kits)
     seen.answering.update(found.kits)
     for name, error in found.failed.items():

@@ -9,8 +9,8 @@ from typing import Any
 
 from edgecnn.building.desktop_rows import local_record
 from edgecnn.building.engines import with_builder
-from edgecnn.building.execute import MEASURING, Execution, Workshop, execute
-from edgecnn.building.extra_runs import Extents
+from edgecnn.building.execute import MEASURING, Execution, StageContext, execute
+from edgecnn.building.extra_runs import ExtraRunner
 from edgecnn.building.knob_race import race_knobs
 from edgecnn.building.ladder import Limits
 from edgecnn.building.objective_race import race_for_choice, require_meter
@@ -18,11 +18,11 @@ from edgecnn.building.observe import Observer, RaceManner, pixel_sets
 from edgecnn.building.publish import Page, check_output, publish_baseline, publish_plan, publish_progress, publish_report
 from edgecnn.building.report import decide, gates_of, last_race, report_of
 from edgecnn.building.rows import Scene
-from edgecnn.building.rung_drops import Lookout
+from edgecnn.building.rung_drops import RungDrops
 from edgecnn.building.screening import finalists
 from edgecnn.bundle.publish import publish_bundle
 from edgecnn.devices.check.ready import Wanted
-from edgecnn.devices.machine import THIS_MACHINE, Station, station_here, station_of
+from edgecnn.devices.machine import THIS_MACHINE, Machine, machine_for, this_machine
 from edgecnn.errors.building import BaselineFailed, EveryCandidateFailed, NothingToJudge
 from edgecnn.errors.measuring import KnobsByLatency
 from edgecnn.judging.gates import budget_pp
@@ -34,7 +34,7 @@ from edgecnn.planning.resolve import python_version, resolve
 from edgecnn.results.folder import BUNDLE, output_lock
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Artifact, Miss
-from edgecnn.values.artifact import Given as GivenInput
+from edgecnn.values.artifact import FoundInput as GivenInput
 from edgecnn.values.candidate import Runtime, is_of_a_device, reference_of
 from edgecnn.values.key import Key
 from edgecnn.values.profile import Environment
@@ -119,7 +119,7 @@ def run_build(request: BuildRequest, store: Store, tell: Progress, pages: Mappin
     check_output(request.out, request.recipe.data.path)
     if request.meter is not None:
         open_log(request.meter)
-    with station_of(request.host, wanted_of(request), tell) as station:
+    with machine_for(request.host, wanted_of(request), tell) as station:
         planned = plan(with_builder(resolve(request, store, tell, station.facts), station, tell))
         if request.only_judge:
             require_made(planned, store, request)
@@ -133,7 +133,7 @@ def wanted_of(request: BuildRequest) -> Wanted:
     return Wanted(request.device, request.command, runtimes)
 
 
-def measured_build(planned: Plan, station: Station, request: BuildRequest, given: Given) -> BuildReport:
+def measured_build(planned: Plan, station: Machine, request: BuildRequest, given: Given) -> BuildReport:
     """The rest of ``run_build`` once it is planned: make what is missing here, run kits on the station, judge and write."""
     started = time.perf_counter()
     store, tell, pages = given
@@ -141,11 +141,11 @@ def measured_build(planned: Plan, station: Station, request: BuildRequest, given
         publish_plan(planned, request.out)
     if planned.resolved.weights.fell_back:
         tell.note(f"NOT PRETRAINED: {planned.resolved.weights.why}")
-    here = station_here()
+    here = this_machine()
     environment = {"python": python_version(), **here.environment.conditions}
     _check_objective(planned, station.environment, request)
-    workshop = Workshop(store=store, host=here.host, environment=environment, tell=tell, device=station.host)
-    lookout = Lookout(station.lab(store, tell, _device_here(planned)), here.lab(store, tell, THIS_MACHINE))
+    workshop = StageContext(store=store, host=here.host, environment=environment, tell=tell, device=station.host)
+    lookout = RungDrops(station.lab(store, tell, _device_here(planned)), here.lab(store, tell, THIS_MACHINE))
     with store.in_use.held():
         look = lookout if request.goal in MEASURING else None
         execution = execute(planned, workshop, request.goal, _limits(planned, store, request), look)
@@ -265,7 +265,7 @@ def _race(observer: Observer, scene: Scene, request: BuildRequest) -> None:
     observer.energy(last, anew=anew, log=request.meter)
     kits = tuple(observer.seen.kits[name] for name in last)
     extent = request.extent.model_copy(update={"best_batch": request.extent.best_batch or objective == "throughput"})
-    Extents(observer.seen, kits, observer.lab, choice, anew=anew).measure(extent)
+    ExtraRunner(observer.seen, kits, observer.lab, choice, anew=anew).measure(extent)
 
 
 def _reasons(execution: Execution) -> tuple[str, ...]:

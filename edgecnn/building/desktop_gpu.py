@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from edgecnn.building.execute import Execution
-from edgecnn.building.extra_runs import Extents
+from edgecnn.building.extra_runs import ExtraRunner
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.judging.accuracy import check_finite
 from edgecnn.measure.evaluate import PixelSet, evaluate, logits_of
@@ -18,7 +18,7 @@ from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.race import RaceResult, file_failure, race, stored_race
 from edgecnn.measure.race_request import RaceRequest
-from edgecnn.planning.extra_runs import Extent
+from edgecnn.planning.extra_runs import ExtraRuns
 from edgecnn.store.profiles import StoredProfile
 from edgecnn.values.artifact import Blocked, Failed
 from edgecnn.values.profile import Profile, Purpose
@@ -26,19 +26,19 @@ from edgecnn.values.resolved import DesktopGpu
 
 
 @dataclass(frozen=True)
-class Part:
+class DesktopRequest:
     """What is asked of a GPU that plays."""
 
     pixels: PixelSet
     """The report split."""
-    extent: Extent = Extent()
+    extent: ExtraRuns = ExtraRuns()
     """Of which it takes the batches: how long it can go on and how it decodes are questions about the edge."""
     anew: bool = False
     """Race even where a stored race is fresh."""
 
 
 @dataclass
-class Played:
+class DesktopRun:
     """What became of the part: of the reference both an evaluation and a race, or a failure; of each variant the same."""
 
     gpu: DesktopGpu
@@ -51,7 +51,7 @@ class Played:
     """Variant to why it has no figures."""
     batch_screens: dict[int, RaceResult] = field(default_factory=dict)
     throughput: list[RaceResult] = field(default_factory=list)
-    asked: Extent = Extent()
+    asked: ExtraRuns = ExtraRuns()
     """Batches that were asked for."""
     races: dict[Purpose, RaceResult] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -70,7 +70,7 @@ class Played:
         return self.profiles.get(self.gpu.candidate.id)
 
 
-def play(execution: Execution, lab: Lab, part: Part) -> Played | None:
+def play(execution: Execution, lab: Lab, part: DesktopRequest) -> DesktopRun | None:
     """Ask the GPU, or None where this machine has none. Its failure is a fact of the report, and no reason to stop.
 
     Args:
@@ -80,9 +80,9 @@ def play(execution: Execution, lab: Lab, part: Part) -> Played | None:
     """
     gpu = execution.plan.resolved.desktop_gpu
     if gpu is None or gpu.unusable is not None:
-        return None if gpu is None else Played(gpu=gpu, failure=gpu.unusable)
-    stage = _Stage(execution, replace(lab, device=gpu.device, machine=f"{gpu.model}, {lab.machine}"), part)
-    played = Played(gpu=gpu, failures=dict(gpu.unavailable))
+        return None if gpu is None else DesktopRun(gpu=gpu, failure=gpu.unusable)
+    stage = _DesktopRunner(execution, replace(lab, device=gpu.device, machine=f"{gpu.model}, {lab.machine}"), part)
+    played = DesktopRun(gpu=gpu, failures=dict(gpu.unavailable))
     played.failure = stage.answered(played, gpu.candidate.id)
     if played.failure is not None:
         return played
@@ -93,14 +93,14 @@ def play(execution: Execution, lab: Lab, part: Part) -> Played | None:
     return played
 
 
-class _Stage:
+class _DesktopRunner:
     """Where the GPU plays: whose kits, which lab, what is asked."""
 
-    def __init__(self, execution: Execution, lab: Lab, part: Part) -> None:
+    def __init__(self, execution: Execution, lab: Lab, part: DesktopRequest) -> None:
         self.execution, self.lab, self.part = execution, lab, part
         self.choice = execution.plan.resolved.recipe.race
 
-    def answered(self, played: Played, name: str) -> str | None:
+    def answered(self, played: DesktopRun, name: str) -> str | None:
         """Evaluate one kit and keep it; why not, where it could not.
 
         A failure is filed as a race is, so that a cached build does not start a process only to fail again.
@@ -125,7 +125,7 @@ class _Stage:
         played.kits[name], played.evaluations[name] = kit, evaluation
         return None
 
-    def raced(self, played: Played) -> None:
+    def raced(self, played: DesktopRun) -> None:
         """Race those that answered, and with more images a call where that was asked for."""
         kits, reference = played.kits, played.gpu.candidate.id
         try:
@@ -139,9 +139,9 @@ class _Stage:
         played.failures.update(failed)
         if played.failure is not None:
             return
-        played.asked = Extent(batches=self.part.extent.batches, best_batch=self.part.extent.best_batch)
+        played.asked = ExtraRuns(batches=self.part.extent.batches, best_batch=self.part.extent.best_batch)
         fit = tuple(kit for name, kit in kits.items() if name not in failed)
-        Extents(played, fit, self.lab, self.choice, anew=self.part.anew).measure(played.asked)
+        ExtraRunner(played, fit, self.lab, self.choice, anew=self.part.anew).measure(played.asked)
 
     def _request(self, *kits: KitRef) -> RaceRequest:
         return RaceRequest(

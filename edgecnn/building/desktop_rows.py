@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgecnn.building.desktop_gpu import Played
+from edgecnn.building.desktop_gpu import DesktopRun
 from edgecnn.building.rows import Scene, answer_of, labels_of, throughput_of
 from edgecnn.devices.desktop_gpu import how, how_of, role
 from edgecnn.judging.accuracy import Answers, accuracy
@@ -63,7 +63,7 @@ def local_record(scene: Scene) -> BaselineRecord | None:
     )
 
 
-def _variant(played: Played, name: str) -> BaselineVariant:
+def _variant(played: DesktopRun, name: str) -> BaselineVariant:
     profile, reference = played.profiles.get(name), played.profile
     if profile is None or reference is None:
         nothing = missing_latency(reason=played.failures.get(name, "it did not race"), machine=played.gpu.model)
@@ -72,14 +72,14 @@ def _variant(played: Played, name: str) -> BaselineVariant:
     return BaselineVariant(id=name, how=how_of(name), latency=found, throughput=_throughput(played, name))
 
 
-def _throughput(played: Played, name: str) -> Throughput | None:
+def _throughput(played: DesktopRun, name: str) -> Throughput | None:
     if played.profile is None or name not in played.kits:
         return None
     asked = played.asked.batches
     return throughput_of(played.kits[name], played, asked, played.profile.host)
 
 
-def _drop(scene: Scene, played: Played, name: str) -> Accuracy | None:
+def _drop(scene: Scene, played: DesktopRun, name: str) -> Accuracy | None:
     """Against the reference's own answers: what the variant changes, whatever the GPU changes."""
     if name not in played.profiles:
         return None
@@ -87,7 +87,7 @@ def _drop(scene: Scene, played: Played, name: str) -> Accuracy | None:
     return accuracy(_answers(played, name), labels_of(scene, "report"), "report", reference)
 
 
-def _answers(played: Played, name: str) -> Answers:
+def _answers(played: DesktopRun, name: str) -> Answers:
     stored = played.evaluations[name]
     profile = stored.profile
     return Answers(

@@ -11,7 +11,7 @@ from packaging.version import InvalidVersion, Version
 
 from edgecnn.backends.tensorrt import BACKEND
 from edgecnn.building.runnable import has_engine
-from edgecnn.devices.machine import Station
+from edgecnn.devices.machine import Machine
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.board import BoardError, BoardLacksBuilder, BuilderUnfit
 from edgecnn.errors.host import RunnerCrashed, RunnerFailed, RunnerTimedOut
@@ -19,8 +19,8 @@ from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
 from edgecnn.results.lineage import whole_kit
 from edgecnn.stages.compile import KIT, EngineStage
-from edgecnn.store.wanted import Circumstances
-from edgecnn.values.artifact import Given
+from edgecnn.store.wanted import StageInputs
+from edgecnn.values.artifact import FoundInput
 from edgecnn.values.candidate import Candidate
 from edgecnn.values.device import EngineBuilder
 from edgecnn.values.key import Key
@@ -31,7 +31,7 @@ PACKAGE = "tensorrt"
 """The module that builds engines on a device: JetPack's, or the one of the package index on a PC."""
 
 
-def with_builder(resolved: Resolved, station: Station, tell: Progress) -> Resolved:
+def with_builder(resolved: Resolved, station: Machine, tell: Progress) -> Resolved:
     """The same, with what builds engines on this station where it is the device and a candidate needs one; else with none.
 
     This machine without TensorRT goes on without engines, as it always did. A board that was named is there to be measured.
@@ -44,7 +44,7 @@ def with_builder(resolved: Resolved, station: Station, tell: Progress) -> Resolv
     return resolved.model_copy(update={"device_builder": found})
 
 
-def builder_for(candidates: Iterable[Candidate], station: Station, tell: Progress) -> EngineBuilder | None:
+def builder_for(candidates: Iterable[Candidate], station: Machine, tell: Progress) -> EngineBuilder | None:
     """What builds engines on this station; None where none of these needs one, or this machine has nothing that builds.
 
     Raises:
@@ -57,14 +57,14 @@ def builder_for(candidates: Iterable[Candidate], station: Station, tell: Progres
     return found
 
 
-class Armed(NamedTuple):
+class WithEngines(NamedTuple):
     """Of the kits that needed an engine: those that have one now, and why the others have none, by name."""
 
     kits: Mapping[str, KitRef]
     failed: Mapping[str, EdgecnnError]
 
 
-def armed_each(kits: Mapping[str, KitRef], builder: EngineBuilder, lab: Lab) -> Armed:
+def with_engines(kits: Mapping[str, KitRef], builder: EngineBuilder, lab: Lab) -> WithEngines:
     """Build the engines of the kits that need one and have none; one that cannot be built costs that kit alone.
 
     Raises:
@@ -76,15 +76,15 @@ def armed_each(kits: Mapping[str, KitRef], builder: EngineBuilder, lab: Lab) -> 
         if not kit.candidate.needs_engine or has_engine(kit):
             continue
         try:
-            found[name] = armed(kit, builder, lab)
+            found[name] = with_engine(kit, builder, lab)
         except BoardError:
             raise
         except EdgecnnError as error:
             failed[name] = error
-    return Armed(found, failed)
+    return WithEngines(found, failed)
 
 
-def armed(kit: KitRef, builder: EngineBuilder, lab: Lab) -> KitRef:
+def with_engine(kit: KitRef, builder: EngineBuilder, lab: Lab) -> KitRef:
     """The kit with its engine in it, out of the store or built now in this lab, which the builder describes.
 
     Raises:
@@ -92,14 +92,14 @@ def armed(kit: KitRef, builder: EngineBuilder, lab: Lab) -> KitRef:
     """
     made = whole_kit(lab.store, kit.digest)
     digest = Key(kit.digest)
-    given = made.given if made is not None else Given(path=kit.folder, key=digest, content=digest)
+    given = made.given if made is not None else FoundInput(path=kit.folder, key=digest, content=digest)
     stage = EngineStage.of(builder, given.key)
-    under = Circumstances(versions={}, given={"kit": given}, environment=lab.environment.conditions)
+    under = StageInputs(versions={}, given={"kit": given}, environment=lab.environment.conditions)
     engine, _ = lab.store.artifacts.obtain(stage, under, lab.tell, partial(stage.make_on, lab.host))
     return KitRef.at(engine.folder / KIT).with_knobs(kit.knobs)
 
 
-def _asked(station: Station, tell: Progress) -> EngineBuilder | None:
+def _asked(station: Machine, tell: Progress) -> EngineBuilder | None:
     try:
         return EngineBuilder.model_validate(station.host.engine_builder(PACKAGE))
     except (RunnerFailed, RunnerCrashed, RunnerTimedOut) as error:  # an import may end its process, or hang

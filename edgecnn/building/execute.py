@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from edgecnn.building.ladder import Limits, Seen, Stop, next_rung
+from edgecnn.building.ladder import Limits, RungResult, Stop, next_rung
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.board import BoardError
 from edgecnn.hosts.protocol import Host
@@ -20,8 +20,8 @@ from edgecnn.planning.trunk import Step
 from edgecnn.stages.compile import CompileStage, EngineStage
 from edgecnn.store.making import Maker
 from edgecnn.store.store import Store
-from edgecnn.store.wanted import Circumstances
-from edgecnn.values.artifact import Artifact, Blocked, Failed, Given, Outcome
+from edgecnn.store.wanted import StageInputs
+from edgecnn.values.artifact import Artifact, Blocked, Failed, FoundInput, Outcome
 from edgecnn.values.candidate import Candidate, Rung
 from edgecnn.values.key import Key
 from edgecnn.values.reason import OutOfTime
@@ -50,7 +50,7 @@ class Execution:
     artifacts: dict[str, Artifact] = field(default_factory=dict)
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
-    climbed: dict[str, Seen] = field(default_factory=dict)
+    climbed: dict[str, RungResult] = field(default_factory=dict)
     """Rung to what it took and showed."""
     skipped_rungs: dict[str, str] = field(default_factory=dict)
     out_of_time: dict[str, OutOfTime] = field(default_factory=dict)
@@ -63,12 +63,12 @@ class Execution:
         return (*self.plan.resolved.candidates, *(candidate for rung in needed for candidate in rung.candidates))
 
 
-Look = Callable[[Execution, Rung], Mapping[str, float]]
+DropsOfRung = Callable[[Execution, Rung], Mapping[str, float]]
 """Asked after each rung: candidate to its estimated drop on ``choose``, in percentage points."""
 
 
 @dataclass(frozen=True)
-class Workshop:
+class StageContext:
     """What stages are run with: where results go, who runs kits, and who is told."""
 
     store: Store
@@ -80,7 +80,7 @@ class Workshop:
 
 
 def execute(
-    plan: Plan, workshop: Workshop, goal: Goal = "judge", limits: Limits | None = None, look: Look | None = None
+    plan: Plan, workshop: StageContext, goal: Goal = "judge", limits: Limits | None = None, look: DropsOfRung | None = None
 ) -> Execution:
     """Run the trunk, then climb the rungs.
 
@@ -109,7 +109,9 @@ def execute(
     return execution
 
 
-def _climb(execution: Execution, workshop: Workshop, wanted: tuple[str, ...], limits: Limits, look: Look | None) -> None:
+def _climb(
+    execution: Execution, workshop: StageContext, wanted: tuple[str, ...], limits: Limits, look: DropsOfRung | None
+) -> None:
     while not isinstance(move := next_rung(execution.plan.rungs, execution.climbed, limits), Stop):
         started = time.perf_counter()
         for candidate in move.rung.candidates:
@@ -117,7 +119,7 @@ def _climb(execution: Execution, workshop: Workshop, wanted: tuple[str, ...], li
                 if step.stage.kind in wanted:
                     _try(step, execution, workshop)
         drops = {} if look is None else look(execution, move.rung)
-        execution.climbed[move.rung.name] = Seen(seconds=time.perf_counter() - started, drops_pp=drops)
+        execution.climbed[move.rung.name] = RungResult(seconds=time.perf_counter() - started, drops_pp=drops)
     execution.skipped_rungs.update(move.why)
     spent_s = sum(each.seconds for each in execution.climbed.values())
     for name in move.why:
@@ -125,7 +127,7 @@ def _climb(execution: Execution, workshop: Workshop, wanted: tuple[str, ...], li
             execution.out_of_time[name] = OutOfTime(rung=name, spent_s=spent_s, budget_s=limits.seconds or 0.0)
 
 
-def _try(step: Step, execution: Execution, workshop: Workshop) -> None:
+def _try(step: Step, execution: Execution, workshop: StageContext) -> None:
     for shared in _untried_before(step, execution):
         _try(shared, execution, workshop)
     missing = [key for key in step.stage.inputs.values() if key not in _available(execution)]
@@ -156,32 +158,32 @@ def _available(execution: Execution) -> set[Key]:
     return {artifact.key for artifact in execution.artifacts.values()} | set(execution.plan.resolved.sources)
 
 
-def _run(step: Step, execution: Execution, workshop: Workshop) -> None:
+def _run(step: Step, execution: Execution, workshop: StageContext) -> None:
     versions = execution.plan.resolved.versions
     given = _given(step, execution)
     started = time.perf_counter()
     if isinstance(workshop.tell, Plotting):
         workshop.tell.begin(step.id)
-    under = Circumstances(versions=versions, given=given, environment=workshop.environment)
+    under = StageInputs(versions=versions, given=given, environment=workshop.environment)
     artifact, outcome = workshop.store.artifacts.obtain(step.stage, under, workshop.tell, _maker(step, workshop))
     execution.artifacts[step.id] = artifact
     execution.outcomes[step.id] = outcome
     execution.seconds[step.id] = time.perf_counter() - started
 
 
-def _given(step: Step, execution: Execution) -> dict[Role, Given]:
+def _given(step: Step, execution: Execution) -> dict[Role, FoundInput]:
     resolved = execution.plan.resolved
     by_key = {artifact.key: artifact for artifact in execution.artifacts.values()}
-    given: dict[Role, Given] = {}
+    given: dict[Role, FoundInput] = {}
     for role, key in step.stage.inputs.items():
         if key in by_key:
-            given[role] = Given(path=by_key[key].folder, key=key, content=by_key[key].content)
+            given[role] = FoundInput(path=by_key[key].folder, key=key, content=by_key[key].content)
         else:
-            given[role] = Given(path=resolved.sources[key], key=key, content=key)
+            given[role] = FoundInput(path=resolved.sources[key], key=key, content=key)
     return given
 
 
-def _maker(step: Step, workshop: Workshop) -> Maker | None:
+def _maker(step: Step, workshop: StageContext) -> Maker | None:
     if not isinstance(step.stage, CompileStage):
         return None
     stage = step.stage

@@ -13,12 +13,12 @@ from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.race import RaceResult, race
 from edgecnn.measure.race_request import BATCH_SCREEN_S, RUN_MAX_S, THROUGHPUT_S, RaceRequest
-from edgecnn.planning.extra_runs import Extent
+from edgecnn.planning.extra_runs import ExtraRuns
 from edgecnn.values.profile import Purpose
 from edgecnn.values.recipe import RaceChoice
 
 
-class Seen(Protocol):
+class RaceResults(Protocol):
     """Where what was measured is kept."""
 
     batch_screens: dict[int, RaceResult]
@@ -27,14 +27,14 @@ class Seen(Protocol):
     notes: list[str]
 
 
-class Extents:
+class ExtraRunner:
     """Races of one call, for the same candidates."""
 
-    def __init__(self, seen: Seen, kits: tuple[KitRef, ...], lab: Lab, choice: RaceChoice, *, anew: bool) -> None:
+    def __init__(self, seen: RaceResults, kits: tuple[KitRef, ...], lab: Lab, choice: RaceChoice, *, anew: bool) -> None:
         self.seen, self.kits, self.lab, self.choice = seen, kits, lab, choice
         self.max_age_h = 0.0 if anew else choice.max_age_h
 
-    def measure(self, extent: Extent) -> None:
+    def measure(self, extent: ExtraRuns) -> None:
         """Everything that was asked for; nothing else."""
         if not self.kits:
             return
@@ -58,7 +58,7 @@ class Extents:
             result = self._race("batches", 1, BATCH_SCREEN_S, dict.fromkeys(self._entrants(), batch))
             self.seen.batch_screens[batch] = result
 
-    def _throughput(self, extent: Extent) -> None:
+    def _throughput(self, extent: ExtraRuns) -> None:
         """A race of each batch that was asked for, and one in which every kit runs its best."""
         wanted = [dict.fromkeys(self._entrants(), batch) for batch in extent.batches]
         if extent.best_batch:

@@ -7,7 +7,7 @@ first, until one is inside. Where a caller sets a time budget, no rung is begun 
 rung that was begun is finished. It counts what this call spends on rungs: neither training and export before them nor the races
 after them. What a call before it finished comes from the store in no time, so that the next one goes on where it stopped.
 
-Inside means what it means to the choice (``judging/field.py``): the estimated drop on ``choose``. The whole interval would be the
+Inside means what it means to the choice (``judging/standing.py``): the estimated drop on ``choose``. The whole interval is the
 wrong question here: the images that choose seldom suffice to show a drop inside 1 pp, so that every build would climb everything,
 and what was built so would hardly be chosen over the INT8 candidate that is inside, and faster.
 """
@@ -38,7 +38,7 @@ class Stop:
 
 
 @dataclass(frozen=True)
-class Seen:
+class RungResult:
     """What one rung took and showed. A rung whose every candidate failed was climbed too."""
 
     seconds: float
@@ -58,7 +58,7 @@ class Limits:
     """Rungs that the store does not have, in a call that builds nothing."""
 
 
-def next_rung(rungs: Sequence[Rung], seen: Mapping[str, Seen], limits: Limits) -> Climb | Stop:
+def next_rung(rungs: Sequence[Rung], seen: Mapping[str, RungResult], limits: Limits) -> Climb | Stop:
     """The first rung that was not climbed and is worth it.
 
     Args:
@@ -83,12 +83,12 @@ def next_rung(rungs: Sequence[Rung], seen: Mapping[str, Seen], limits: Limits) -
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def _known(rung: Rung, seen: Mapping[str, Seen]) -> bool:
+def _known(rung: Rung, seen: Mapping[str, RungResult]) -> bool:
     """Whether what it would mend was evaluated, so that it is known to be needed or not, whatever time there is."""
     return any(rung.mends in each.drops_pp for each in seen.values())
 
 
-def _out_of_time(seen: Mapping[str, Seen], limits: Limits) -> str | None:
+def _out_of_time(seen: Mapping[str, RungResult], limits: Limits) -> str | None:
     """The first rung is climbed whatever the time budget."""
     spent = sum(each.seconds for each in seen.values())
     if limits.seconds is None or not seen or spent < limits.seconds:
@@ -96,7 +96,7 @@ def _out_of_time(seen: Mapping[str, Seen], limits: Limits) -> str | None:
     return f"out of time, {spent:.0f} s spent of a budget of {limits.seconds:.0f} s"
 
 
-def _not_needed(rung: Rung, rungs: Sequence[Rung], seen: Mapping[str, Seen], limits: Limits) -> str | None:
+def _not_needed(rung: Rung, rungs: Sequence[Rung], seen: Mapping[str, RungResult], limits: Limits) -> str | None:
     if rung.mends is None:
         return None
     drops = {name: drop for each in seen.values() for name, drop in each.drops_pp.items()}

@@ -14,7 +14,7 @@ from edgecnn.measure.kits import KitRef
 from edgecnn.planning.request import BuildRequest
 from edgecnn.planning.synthesis import synthesis_facts, synthesis_notices
 from edgecnn.values.candidate import Candidate
-from edgecnn.values.custom_model import BroughtModel
+from edgecnn.values.custom_model import CustomModel
 from edgecnn.values.device import Device
 from edgecnn.values.report import Choice
 from edgecnn.values.resolved import Resolved
@@ -82,7 +82,7 @@ def _has_run(candidate: Candidate, scene: Scene) -> bool:
     return answered is not None and answered.stands_for is None and (candidate.id, "report") in scene.seen.evaluations
 
 
-def _quantized(brought: BroughtModel) -> list[str]:
+def _quantized(brought: CustomModel) -> list[str]:
     if (form := brought.entry.quantized) is None:
         return []
     return [

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edgecnn.building.extra_runs import Extents
+from edgecnn.building.extra_runs import ExtraRunner
 from edgecnn.building.observe import Observations, Observer, RaceManner
 from edgecnn.building.screening import finalists
 from edgecnn.errors.measuring import NoMeterForObjective
@@ -86,7 +86,7 @@ def _throughput(observer: Observer, inside: Sequence[str], how: RaceManner) -> N
     choice = observer.execution.plan.resolved.recipe.race
     kits = _kits(observer, inside)
     screens = _Screens()
-    extents = Extents(screens, tuple(kits.values()), observer.lab, choice, anew=how.anew)
+    extents = ExtraRunner(screens, tuple(kits.values()), observer.lab, choice, anew=how.anew)
     extents.screen()
     best = {name: batch for name, kit in kits.items() if (batch := extents.best_of(kit.entrant)) is not None}
     ms = {name: 1e3 / _screened(screens, kits[name])[batch] for name, batch in best.items()}

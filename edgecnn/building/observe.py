@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from edgecnn.building.desktop_gpu import Part, Played, play
+from edgecnn.building.desktop_gpu import DesktopRequest, DesktopRun, play
 from edgecnn.building.execute import Execution
 from edgecnn.building.screening import SCREEN_MAX_S, SCREEN_ROUNDS, SCREEN_SAMPLES, screened_ms
 from edgecnn.errors.base import EdgecnnError
@@ -28,7 +28,7 @@ from edgecnn.measure.nonfinite import blamed_layer
 from edgecnn.measure.race import RaceResult, race
 from edgecnn.measure.race_request import RUN_MAX_S, RUN_PATIENT_S, RaceRequest
 from edgecnn.measure.residency import residency
-from edgecnn.planning.extra_runs import Extent
+from edgecnn.planning.extra_runs import ExtraRuns
 from edgecnn.planning.variants import graph_of
 from edgecnn.stages.compile import KIT, PLANNED
 from edgecnn.store.profiles import StoredProfile
@@ -56,7 +56,7 @@ class Observations:
     """What screening saw: orders the field, and is told in reasons, never as a figure."""
     knobs: KnobRace | None = None
     """What the chosen kit's settings did; None where they were not raced."""
-    desktop: Played | None = None
+    desktop: DesktopRun | None = None
     """What a GPU of this machine did; None where there is none."""
     races: dict[Purpose, RaceResult] = field(default_factory=dict)
     batch_screens: dict[int, RaceResult] = field(default_factory=dict)
@@ -163,9 +163,9 @@ class Observer:
             self.seen.residency[name] = Residency.model_validate_json((compiled.folder / PLANNED).read_text())
         return engine is not None and name not in self.seen.failures
 
-    def play_baseline(self, pixels: PixelSet, extent: Extent, *, anew: bool = False) -> None:
+    def play_baseline(self, pixels: PixelSet, extent: ExtraRuns, *, anew: bool = False) -> None:
         """Let a GPU of this machine take its part, where there is one."""
-        self.seen.desktop = play(self.execution, self._home, Part(pixels=pixels, extent=extent, anew=anew))
+        self.seen.desktop = play(self.execution, self._home, DesktopRequest(pixels=pixels, extent=extent, anew=anew))
 
     def race(self, names: Iterable[str], purpose: Purpose, how: RaceManner) -> None:
         """Race these candidates' kits; whoever does not finish is out."""

@@ -22,10 +22,10 @@ from edgecnn.building.rows import (
     with_quality,
 )
 from edgecnn.judging.choice import ChoiceRules, choose
-from edgecnn.judging.field import field_of
 from edgecnn.judging.gates import budget_pp, gates_for, judge_candidate, overall, verdict_of
 from edgecnn.judging.latency import latency, pairwise_ratios
 from edgecnn.judging.reasons import worded
+from edgecnn.judging.standing import standing_of
 from edgecnn.models.counted_weights import parameters_that_ship
 from edgecnn.planning.request import BuildRequest
 from edgecnn.planning.synthesis import synthesis_facts
@@ -84,7 +84,7 @@ def decide(scene: Scene, request: BuildRequest) -> Decision:
     command = measure_command(request, chosen.choice, scene.seen.kits)
     knobs = scene.seen.knobs if scene.seen.knobs and scene.seen.knobs.candidate == chosen.choice.candidate else None
     choice = chosen.choice.model_copy(update={"settle_command": command, "knobs": knobs})
-    inside = tuple(row.candidate.id for row in field_of(tuple(facts.values()), budget, shippable).inside)
+    inside = tuple(row.candidate.id for row in standing_of(tuple(facts.values()), budget, shippable).inside)
     because = {**chosen.because, **_not_climbed(scene, facts, request)}
     rows = {
         name: row.model_copy(

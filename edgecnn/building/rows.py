@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.building.execute import Execution
-from edgecnn.building.extra_runs import Seen
+from edgecnn.building.extra_runs import RaceResults
 from edgecnn.building.observe import SPLITS, Observations, Split
 from edgecnn.errors.gates import LogitsNotFinite
 from edgecnn.judging.accuracy import Answers, accuracy, agreement
@@ -24,7 +24,7 @@ from edgecnn.measure.evaluate import logits_of
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
 from edgecnn.models.compound import base_name
-from edgecnn.planning.extra_runs import Extent
+from edgecnn.planning.extra_runs import ExtraRuns
 from edgecnn.values.artifact import Outcome
 from edgecnn.values.candidate import BASELINE_ID, Candidate, Method
 from edgecnn.values.energy import Energy, Memory
@@ -282,12 +282,12 @@ def weights_sha256(scene: Scene) -> str | None:
     return str(json.loads((fetched.folder / "weights.json").read_text())["sha256"])
 
 
-def with_extents(rows: Mapping[str, CandidateFacts], scene: Scene, extent: Extent) -> dict[str, CandidateFacts]:
+def with_extents(rows: Mapping[str, CandidateFacts], scene: Scene, extent: ExtraRuns) -> dict[str, CandidateFacts]:
     """The same rows, with throughput, the whole way and the soak of the candidates that were measured so."""
     return {name: row.model_copy(update=_found(name, scene, extent)) for name, row in rows.items()}
 
 
-def _found(name: str, scene: Scene, extent: Extent) -> dict[str, Any]:
+def _found(name: str, scene: Scene, extent: ExtraRuns) -> dict[str, Any]:
     machine = scene.lab.machine
     soaked = scene.seen.raced("soak").get(name)
     kit = scene.seen.kits.get(name)
@@ -299,7 +299,7 @@ def _found(name: str, scene: Scene, extent: Extent) -> dict[str, Any]:
     return {field: value for field, value in found.items() if value is not None}
 
 
-def throughput_of(kit: KitRef, seen: Seen, asked: Sequence[int], machine: str) -> Throughput | None:
+def throughput_of(kit: KitRef, seen: RaceResults, asked: Sequence[int], machine: str) -> Throughput | None:
     """Images a second of one kit; None where it was in no such race."""
     entrant = kit.entrant
     raced = [result.profiles[entrant] for result in seen.throughput if entrant in result.profiles]

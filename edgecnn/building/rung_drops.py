@@ -13,7 +13,7 @@ from edgecnn.measure.lab import Lab
 from edgecnn.values.candidate import Rung, reference_of
 
 
-class Lookout:
+class RungDrops:
     """Evaluates rungs one after the other; what it saw stays in its observer, for the rest of the build."""
 
     def __init__(self, lab: Lab, home: Lab | None = None) -> None:

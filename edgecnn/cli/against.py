@@ -48,7 +48,7 @@ def judged_against(asked: AskedAgainst, job: Job, *, as_json: bool, quiet: bool)
 
 def told(found: Comparison, job: Job, *, as_json: bool) -> ExitCode:
     """Show a comparison, and the exit code that it means."""
-    from edgecnn.judging.gates import standing
+    from edgecnn.judging.gates import exit_code_of
     from edgecnn.render.comparison import show_comparison
     from edgecnn.render.gate_sheet import sheet_of_comparison
     from edgecnn.render.terminal import show_json
@@ -58,7 +58,7 @@ def told(found: Comparison, job: Job, *, as_json: bool) -> ExitCode:
         show_json(found.model_dump(mode="json", by_alias=True))
     else:
         show_comparison(found)
-    return standing(found.gates)
+    return exit_code_of(found.gates)
 
 
 def _checked(asked: AskedAgainst) -> str:

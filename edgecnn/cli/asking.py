@@ -57,16 +57,16 @@ def request_from(asked: Asked, goal: Goal) -> BuildRequest:
     Raises:
         EdgecnnError: an unknown network, target, key or metric, each with the nearest right one; a text that names nothing.
     """
-    from edgecnn.devices.files import file_of, settled_target
+    from edgecnn.devices.files import file_of, target_of
     from edgecnn.judging.bounds import parse_bounds
     from edgecnn.planning.custom_model import network_name
-    from edgecnn.planning.extra_runs import extent_of, share_of, time_budget_of
+    from edgecnn.planning.extra_runs import extra_runs_of, share_of, time_budget_of
     from edgecnn.planning.request import BuildRequest
 
     refuse_unusable_texts(asked)
     recipe = _recipe(asked)
     name = network_name(recipe.model)
-    device, runtime = settled_target(recipe.target, asked.target)
+    device, runtime = target_of(recipe.target, asked.target)
     target = recipe.target.model_copy(update={"device": device.name, "runtime": runtime})
     return BuildRequest.model_validate(
         {
@@ -80,7 +80,7 @@ def request_from(asked: Asked, goal: Goal) -> BuildRequest:
             "meter": None if asked.meter is None else Path(asked.meter),
             "tensorboard": None if asked.tensorboard is None else Path(asked.tensorboard),
             "until": None if asked.until is None else share_of(asked.until),
-            "extent": extent_of(asked.batches, end_to_end=asked.end_to_end, soak=asked.soak),
+            "extent": extra_runs_of(asked.batches, end_to_end=asked.end_to_end, soak=asked.soak),
             "gates": parse_bounds(asked.at_most, asked.at_least, require_measured=asked.require_measured),
             "host": host_asked(asked.host, asked.python, clean=asked.clean, carry_wheels=asked.carry_wheels),
             "command": command_line(asked),

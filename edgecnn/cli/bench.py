@@ -115,7 +115,7 @@ def _request(build: str, asked: Asked, *, anew: bool) -> BenchRequest:
     from edgecnn.bench.bench import BenchRequest
     from edgecnn.cli.asking import host_asked, refuse_unusable_texts
     from edgecnn.judging.bounds import parse_bounds
-    from edgecnn.planning.extra_runs import extent_of, share_of
+    from edgecnn.planning.extra_runs import extra_runs_of, share_of
 
     refuse_unusable_texts(asked)
     return BenchRequest(
@@ -126,13 +126,13 @@ def _request(build: str, asked: Asked, *, anew: bool) -> BenchRequest:
         anew=anew,
         meter=None if asked.meter is None else Path(asked.meter),
         until=None if asked.until is None else share_of(asked.until),
-        extent=extent_of(asked.batches, end_to_end=asked.end_to_end, soak=asked.soak),
+        extent=extra_runs_of(asked.batches, end_to_end=asked.end_to_end, soak=asked.soak),
     )
 
 
 def _shown(request: BenchRequest, job: Job, *, as_json: bool, quiet: bool) -> ExitCode:
     from edgecnn.api import bench_and_write
-    from edgecnn.judging.gates import standing
+    from edgecnn.judging.gates import exit_code_of
     from edgecnn.render.gate_sheet import sheet_of_report
     from edgecnn.render.progress import progress_for
     from edgecnn.render.terminal import show_json, show_report
@@ -147,12 +147,12 @@ def _shown(request: BenchRequest, job: Job, *, as_json: bool, quiet: bool) -> Ex
         show_json(found.report.model_dump(mode="json", by_alias=True))
     else:
         show_report(found.report)
-    return standing(found.report.gates, require_measured=found.require_measured)
+    return exit_code_of(found.report.gates, require_measured=found.require_measured)
 
 
 def _shown_alone(request: BundleBenchRequest, job: Job, *, as_json: bool, quiet: bool) -> ExitCode:
     from edgecnn.bench.bundle import bench_bundle
-    from edgecnn.judging.gates import standing
+    from edgecnn.judging.gates import exit_code_of
     from edgecnn.render.bundle_bench import sheet_of_bundle_bench, show_bundle_bench
     from edgecnn.render.progress import progress_for
     from edgecnn.render.terminal import show_json
@@ -169,4 +169,4 @@ def _shown_alone(request: BundleBenchRequest, job: Job, *, as_json: bool, quiet:
         show_json(found.model_dump(mode="json", by_alias=True))
     else:
         show_bundle_bench(found)
-    return standing(found.gates, require_measured=required)
+    return exit_code_of(found.gates, require_measured=required)

@@ -136,12 +136,12 @@ def preview(  # noqa: PLR0913 - a command line's options are its parameters
         from edgecnn.render.inspection import preview_lines
         from edgecnn.render.progress import progress_for
         from edgecnn.render.terminal import show_json, show_lines
-        from edgecnn.studies.preview import Shown, preview_of
+        from edgecnn.studies.preview import SheetSize, preview_of
 
         asked = recipe_of(Asked(recipe=recipe, data=folder, overrides=tuple(set_ or ())))
         tell = progress_for(quiet=quiet or as_json)
         try:
-            made = preview_of(asked, Shown(images=images, columns=columns, seed=seed), sheet, tell)
+            made = preview_of(asked, SheetSize(images=images, columns=columns, seed=seed), sheet, tell)
         finally:
             tell.close()
         if as_json:

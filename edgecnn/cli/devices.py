@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from edgecnn.devices.check.board import Seen
+    from edgecnn.devices.check.board import ReachedBoard
     from edgecnn.values.board import BoardCheck
     from edgecnn.values.device import Device
 
@@ -112,7 +112,7 @@ def _emulate(quiet: bool, as_json: bool) -> ExitCode:
     return ExitCode.OK
 
 
-def _machine(host: str | None, python: str | None) -> AbstractContextManager[Seen]:
+def _machine(host: str | None, python: str | None) -> AbstractContextManager[ReachedBoard]:
     from edgecnn.cli.asking import host_asked
     from edgecnn.devices.check.board import machine_at
 

@@ -34,7 +34,7 @@ def judged_build(folder: Path, asked: Asked, manner: Manner, job: Job) -> ExitCo
     """Judge it and show the report."""
     from edgecnn.bench.judge import judge_finished
     from edgecnn.devices.machine import local_lab
-    from edgecnn.judging.gates import standing
+    from edgecnn.judging.gates import exit_code_of
     from edgecnn.render.gate_sheet import sheet_of_report
     from edgecnn.render.progress import progress_for
     from edgecnn.render.terminal import show_json, show_report
@@ -52,14 +52,14 @@ def judged_build(folder: Path, asked: Asked, manner: Manner, job: Job) -> ExitCo
         show_json(report.model_dump(mode="json", by_alias=True))
     else:
         show_report(report)
-    return standing(report.gates, require_measured=judged.require_measured)
+    return exit_code_of(report.gates, require_measured=judged.require_measured)
 
 
 def _request(folder: Path, asked: Asked, manner: Manner) -> JudgeRequest:
     from edgecnn.bench.judge import JudgeRequest
     from edgecnn.errors.comparing import OptionsNotWithBuild
     from edgecnn.judging.bounds import parse_bounds
-    from edgecnn.planning.extra_runs import extent_of, share_of
+    from edgecnn.planning.extra_runs import extra_runs_of, share_of
 
     refuse_unusable_texts(asked)
     foreign = how_to_build(asked)
@@ -71,7 +71,7 @@ def _request(folder: Path, asked: Asked, manner: Manner) -> JudgeRequest:
         allow_stored=manner.allow_stored,
         meter=None if asked.meter is None else Path(asked.meter),
         until=None if asked.until is None else share_of(asked.until),
-        extent=extent_of(asked.batches, end_to_end=asked.end_to_end, soak=asked.soak),
+        extent=extra_runs_of(asked.batches, end_to_end=asked.end_to_end, soak=asked.soak),
     )
 
 

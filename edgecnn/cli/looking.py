@@ -38,12 +38,12 @@ def _look(  # noqa: PLR0913 - a command line's options are its parameters
         from edgecnn.render.progress import progress_for
         from edgecnn.render.terminal import show_json
         from edgecnn.store.store import Store
-        from edgecnn.studies.look import Asked, look_into
+        from edgecnn.studies.look import LookRequest, look_into
 
         into = out or build / "look"
         tell = progress_for(quiet=quiet or as_json)
         try:
-            found = look_into(build, into, Asked(images, channels), Store.open(), tell)
+            found = look_into(build, into, LookRequest(images, channels), Store.open(), tell)
         finally:
             tell.close()
         if as_json:

@@ -306,13 +306,13 @@ def _signed_build(request: BuildRequest, key: Path, shown: _Shown) -> ExitCode:
 
 def _status(request: BuildRequest, report: BuildReport) -> ExitCode:
     """A verb that stops earlier judges nothing: it fails only where a step did."""
-    from edgecnn.judging.gates import standing
+    from edgecnn.judging.gates import exit_code_of
 
     if request.goal != "judge":
         unmeasured = [facts.outcomes["measure"] for facts in report.candidates if "measure" in facts.outcomes]
         failed = any(outcome.outcome in ("failed", "blocked") for outcome in (*report.outcomes.values(), *unmeasured))
         return ExitCode.MISSING if failed else ExitCode.OK
-    return standing(report.gates, require_measured=_measured_is_required(request))
+    return exit_code_of(report.gates, require_measured=_measured_is_required(request))
 
 
 def _measured_is_required(request: BuildRequest) -> bool:

@@ -62,7 +62,7 @@ def _write(folder: str, out: Path, given: _Given, quiet: bool) -> ExitCode:
     from edgecnn.data.images import open_source
     from edgecnn.data.manifest import summarize
     from edgecnn.devices.files import parse_target
-    from edgecnn.errors.custom_model import BroughtAndNamed
+    from edgecnn.errors.custom_model import CustomAndNamed
     from edgecnn.errors.recipes import RecipeThere, RecipeUnwritable
     from edgecnn.render.first_recipe import recipe_text
     from edgecnn.render.progress import progress_for
@@ -72,7 +72,7 @@ def _write(folder: str, out: Path, given: _Given, quiet: bool) -> ExitCode:
     from edgecnn.values.recipe import DataChoice
 
     if given.arch is not None and given.onnx is not None:
-        raise BroughtAndNamed(option="--arch")
+        raise CustomAndNamed(option="--arch")
     if out.exists():
         raise RecipeThere(path=out)
     tell = progress_for(quiet=quiet)

@@ -69,7 +69,7 @@ class _Key(NamedTuple):
 
 
 @dataclass(frozen=True)
-class _Seen:
+class _DatedProfile:
     """One profile with the moment that it is of."""
 
     stored: StoredProfile
@@ -97,7 +97,7 @@ def measured_history(asked: AskedHistory, store: Store) -> MeasuredHistory:
     kits = {**_reported(report), **_packaged(store)}
     wanted = {digest: kit for digest, kit in kits.items() if _wanted(kit, asked, report)}
     devices = _devices(asked, report)
-    notices, found = list[str](), dict[_Key, list[_Seen]]()
+    notices, found = list[str](), dict[_Key, list[_DatedProfile]]()
     for seen in _profiles(store, wanted, notices):
         if devices is None or seen.profile.device in devices:
             found.setdefault(_key(wanted[seen.profile.subject], seen.profile), []).append(seen)
@@ -199,7 +199,7 @@ def _command(asked: AskedHistory) -> str:
     return shlex.join(words)
 
 
-def _profiles(store: Store, wanted: Mapping[str, _Kit], notices: list[str]) -> Iterator[_Seen]:
+def _profiles(store: Store, wanted: Mapping[str, _Kit], notices: list[str]) -> Iterator[_DatedProfile]:
     """Races and evaluations of these kits. One that cannot be read is counted, and no figure."""
     damaged = 0
     for folder in store.profiles.folders():
@@ -211,7 +211,7 @@ def _profiles(store: Store, wanted: Mapping[str, _Kit], notices: list[str]) -> I
         if not isinstance(stored, StoredProfile) or stored.profile.subject != subject or moment is None:
             damaged += 1
         elif what == "evaluation" or stored.profile.purpose in TIMED:
-            yield _Seen(stored, moment)
+            yield _DatedProfile(stored, moment)
     if damaged:
         what = "1 profile cannot be read and is" if damaged == 1 else f"{damaged} profiles cannot be read and are"
         notices.append(f"{what} left out: edgecnn store verify")
@@ -232,7 +232,7 @@ def _machine(profile: Profile) -> str:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def _series(key: _Key, seen: Sequence[_Seen], kits: Mapping[str, _Kit], store: Store) -> Series:
+def _series(key: _Key, seen: Sequence[_DatedProfile], kits: Mapping[str, _Kit], store: Store) -> Series:
     ordered = sorted(seen, key=lambda each: (each.moment, each.stored.id))
     answers = _Labels(store)
     return Series(
@@ -256,7 +256,7 @@ def _series(key: _Key, seen: Sequence[_Seen], kits: Mapping[str, _Kit], store: S
     )
 
 
-def _points(found: Sequence[tuple[_Seen, Mapping[str, Any]]]) -> tuple[MeasuredPoint, ...]:
+def _points(found: Sequence[tuple[_DatedProfile, Mapping[str, Any]]]) -> tuple[MeasuredPoint, ...]:
     points, before, segment = list[MeasuredPoint](), None, 0
     last = dict[str | None, str]()
     for seen, figures in found:
@@ -288,7 +288,7 @@ def _changed(before: Profile, now: Profile) -> Iterator[str]:
         yield f"report images: {(before.pixels or 'unknown')[:12]} → {(now.pixels or 'unknown')[:12]}"
 
 
-def _timed(seen: _Seen) -> dict[str, Any]:
+def _timed(seen: _DatedProfile) -> dict[str, Any]:
     found = latency(seen.profile)
     because = seen.profile.failure or (None if found.p50_ms else found.reason)
     return {

@@ -19,7 +19,7 @@ from typing import Final
 
 from edgecnn.data.json_cache import read_json, write_json
 from edgecnn.data.layout import PART_NAMES
-from edgecnn.data.listing import LEFT_BEHIND, Seen, stamps_in
+from edgecnn.data.listing import LEFT_BEHIND, ListingProgress, stamps_in
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.data import ArchiveUnusable
 from edgecnn.store.failures import named_failures
@@ -104,7 +104,7 @@ def _make(fill: Callable[[Path], None], folder: Path, tell: Progress) -> None:
 
 def _proof(folder: Path, tell: Progress) -> str:
     """Of names, sizes and times: that what was unpacked is there still, and as it was."""
-    return hashlib.sha256(json.dumps(stamps_in(folder, Seen(tell))).encode("utf-8", "surrogatepass")).hexdigest()
+    return hashlib.sha256(json.dumps(stamps_in(folder, ListingProgress(tell))).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _entered(folder: Path) -> Path:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from edgecnn.data.imagenet import imagenet_labels
 from edgecnn.data.layout import ClassFolder, Layout, folders_in, root_of, unlabelled_layout
-from edgecnn.data.listing import Seen, stamps_in
+from edgecnn.data.listing import ListingProgress, stamps_in
 from edgecnn.data.manifest import Files, filed, read_files
 from edgecnn.data.splits import Listed, without_copies
 from edgecnn.errors.data import DataFolderMissing, DataNotAFolder, NoClassFolders, NothingReadable
@@ -112,9 +112,9 @@ def _filed(listed: Listed, classes: Sequence[str], images: Sequence[ImageEntry],
     return filed(manifest, "training images are composed of them", cache)
 
 
-def _usable(key: str, root: Path, layout_of: Callable[[Seen], Layout], within: _Within) -> Listed:
+def _usable(key: str, root: Path, layout_of: Callable[[ListingProgress], Layout], within: _Within) -> Listed:
     cache, tell = within
-    seen = Seen(tell)
+    seen = ListingProgress(tell)
     try:
         layout = layout_of(seen)
         files = Files(layout, [stamps_in(root / folder.path, seen) for folder in layout.folders], root)
@@ -128,7 +128,7 @@ def _usable(key: str, root: Path, layout_of: Callable[[Seen], Layout], within: _
         raise SynthesisFolderUnusable(key=key, folder=root, because=error.because or error.what) from error
 
 
-def _class_layout(root: Path, seen: Seen) -> Layout:
+def _class_layout(root: Path, seen: ListingProgress) -> Layout:
     """Every sub-folder is a class, were it called ``train``; one is enough, which photographs could not be told by."""
     names = folders_in(root, seen)
     return Layout(root, names, {}, tuple(ClassFolder("train", label, name) for label, name in enumerate(names)), ())

@@ -29,7 +29,7 @@ _TURNS: Final = {2: (0, True), 3: (2, False), 4: (2, True), 5: (3, True), 6: (3,
 """EXIF 2.32, tag 0x0112: quarter turns against the clock, then left and right exchanged, that turn a stored picture upright."""
 
 
-class Look(NamedTuple):
+class Fingerprint(NamedTuple):
     """What reading one picture told. ``small`` is uint8 (18, 18, 3), RGB, upright, whatever the sides were."""
 
     kind: str
@@ -46,7 +46,7 @@ class Look(NamedTuple):
     small: npt.NDArray[np.uint8]
 
 
-def look_at(data: bytes) -> Look:
+def fingerprint_of(data: bytes) -> Fingerprint:
     """Decode a picture, at reduced size where its format can.
 
     Raises:
@@ -68,7 +68,7 @@ def look_at(data: bytes) -> Look:
         turns, mirrored = _TURNS.get(orientation, (0, False))
         turned = np.rot90(_small(shrunk), turns)
         small = np.ascontiguousarray(turned[:, ::-1] if mirrored else turned)
-    return Look(kind, mode, width, height, orientation if orientation in _TURNS else 1, animated, transparent, small)
+    return Fingerprint(kind, mode, width, height, orientation if orientation in _TURNS else 1, animated, transparent, small)
 
 
 def hash_bits(small: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

@@ -18,7 +18,7 @@ import edgecnn
 from edgecnn.data.cores import on_every_core
 from edgecnn.data.demo import DEMO
 from edgecnn.data.findings import findings_of
-from edgecnn.data.fingerprint import Look, look_at
+from edgecnn.data.fingerprint import Fingerprint, fingerprint_of
 from edgecnn.data.layout import Layout
 from edgecnn.data.manifest import list_files, read_files
 from edgecnn.data.names import name_slips
@@ -77,19 +77,19 @@ def inspect(choice: DataChoice, cache: Path, tell: Progress) -> Inspected:
     return Inspected(facts.model_copy(update={"findings": findings_of(facts), "seconds": seconds}), usable)
 
 
-def _looks(listed: Listed, tell: Progress) -> tuple[dict[str, Look], list[LeftOut]]:
-    looks: dict[str, Look] = {}
+def _looks(listed: Listed, tell: Progress) -> tuple[dict[str, Fingerprint], list[LeftOut]]:
+    looks: dict[str, Fingerprint] = {}
     broken: list[LeftOut] = []
 
-    def look(image: Found) -> Look | str:
+    def look(image: Found) -> Fingerprint | str:
         try:
-            return look_at((listed.root / image.path).read_bytes())
+            return fingerprint_of((listed.root / image.path).read_bytes())
         except UnreadableImage as error:
             return error.why
         except OSError as error:
             return system_reason(error)
 
-    def take(image: Found, result: Look | str) -> None:
+    def take(image: Found, result: Fingerprint | str) -> None:
         if isinstance(result, str):
             broken.append(LeftOut(image.path, image.label, image.part, result))
         else:
@@ -111,7 +111,9 @@ def _roles(listed: Listed, layout: Layout, choice: DataChoice) -> tuple[Mapping[
     )
 
 
-def _facts(listed: Listed, looks: Mapping[str, Look], roles: Mapping[str, SplitRole] | None, tell: Progress) -> DataInspection:
+def _facts(
+    listed: Listed, looks: Mapping[str, Fingerprint], roles: Mapping[str, SplitRole] | None, tell: Progress
+) -> DataInspection:
     images = listed.found
     classes = _classes(listed)
     by_digest: dict[str, list[Found]] = defaultdict(list)
@@ -149,7 +151,7 @@ def _facts(listed: Listed, looks: Mapping[str, Look], roles: Mapping[str, SplitR
     )
 
 
-def _stored(seen: Sequence[Look]) -> dict[str, Any]:
+def _stored(seen: Sequence[Fingerprint]) -> dict[str, Any]:
     return {
         "short_side_px": _spread([min(look.width_px, look.height_px) for look in seen]),
         "long_side_px": _spread([max(look.width_px, look.height_px) for look in seen]),

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
-from edgecnn.data.listing import LEFT_BEHIND, Seen, is_folder
+from edgecnn.data.listing import LEFT_BEHIND, ListingProgress, is_folder
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.data import (
     DataFolderMissing,
@@ -82,7 +82,7 @@ def root_of(text: str) -> Path:
     return root
 
 
-def find_layout(root: Path, seen: Seen) -> Layout:
+def find_layout(root: Path, seen: ListingProgress) -> Layout:
     """Read the names of one or two levels of folders.
 
     Args:
@@ -112,7 +112,7 @@ def find_layout(root: Path, seen: Seen) -> Layout:
     return Layout(root, classes, parts, tuple(folders), tuple(name for name in names if name not in parts.values()))
 
 
-def unlabelled_layout(root: Path, seen: Seen) -> Layout:
+def unlabelled_layout(root: Path, seen: ListingProgress) -> Layout:
     """The folder as one heap of images, whatever sub-folders it has: nothing in it is taken for a label.
 
     Raises:
@@ -133,7 +133,7 @@ def _natural(name: str) -> tuple[object, ...]:
     return (tuple(int(piece) if index % 2 else piece for index, piece in enumerate(pieces)), name)
 
 
-def folders_in(folder: Path, seen: Seen) -> tuple[str, ...]:
+def folders_in(folder: Path, seen: ListingProgress) -> tuple[str, ...]:
     """The names of the sub-folders, in a person's order.
 
     Raises:
@@ -164,7 +164,7 @@ def folders_in(folder: Path, seen: Seen) -> tuple[str, ...]:
     return natural_order(names)
 
 
-def _parts(root: Path, names: Sequence[str], seen: Seen) -> dict[Part, str]:
+def _parts(root: Path, names: Sequence[str], seen: ListingProgress) -> dict[Part, str]:
     found: dict[Part, list[str]] = {"train": [], "validation": [], "test": []}
     for name in names:
         if name.lower() in PART_NAMES:
@@ -182,7 +182,7 @@ def _parts(root: Path, names: Sequence[str], seen: Seen) -> dict[Part, str]:
     return {part: found[part][0] for part in present}
 
 
-def _holds_folders(folder: Path, seen: Seen) -> bool:
+def _holds_folders(folder: Path, seen: ListingProgress) -> bool:
     try:
         return bool(folders_in(folder, seen))
     except NoClassFolders:

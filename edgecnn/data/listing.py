@@ -22,7 +22,7 @@ SAID_EVERY_S: Final = 0.25
 WHAT: Final = "listing files"
 
 
-class Seen:
+class ListingProgress:
     """Counts what was listed so far, and says it once the listing lasts."""
 
     def __init__(self, tell: Progress) -> None:
@@ -46,7 +46,7 @@ class Seen:
             self._tell.step(WHAT, self._count, self._count, "files")
 
 
-def stamps_in(folder: Path, seen: Seen) -> list[str]:
+def stamps_in(folder: Path, seen: ListingProgress) -> list[str]:
     """The stamps of all files under ``folder``, sub-folders included, sorted; paths are relative to it.
 
     A stamp holds path, size, mtime_ns and inode, separated by slashes. A file that cannot be stamped (a link to nothing) has a
@@ -73,7 +73,7 @@ def is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 class _Walk:
-    def __init__(self, stamps: list[str], seen: Seen) -> None:
+    def __init__(self, stamps: list[str], seen: ListingProgress) -> None:
         self._stamps = stamps
         self._seen = seen
 

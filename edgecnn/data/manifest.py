@@ -30,7 +30,7 @@ from edgecnn.data.index import (
 )
 from edgecnn.data.json_cache import read_json, write_json, write_text
 from edgecnn.data.layout import Layout, find_layout, root_of, unlabelled_layout
-from edgecnn.data.listing import Seen, stamps_in
+from edgecnn.data.listing import ListingProgress, stamps_in
 from edgecnn.data.published import is_published, published_folder
 from edgecnn.data.splits import Found, LeftOut, Listed, assign_roles, describe
 from edgecnn.data.table import is_table, read_table
@@ -99,7 +99,7 @@ def list_files(path: str, cache: Path, tell: Progress, *, labelled: bool = True)
     Raises:
         EdgecnnError: one of ``errors.data``, where the path cannot be used.
     """
-    source, seen = root_of(path), Seen(tell)
+    source, seen = root_of(path), ListingProgress(tell)
     if is_table(source) and not labelled:
         raise ListWithoutLabels(file=source)
     if is_published(path):

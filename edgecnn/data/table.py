@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from edgecnn.data.layout import PART_NAMES, ClassFolder, Layout, Part, natural_order
-from edgecnn.data.listing import Seen
+from edgecnn.data.listing import ListingProgress
 from edgecnn.data.parquet import SUFFIX as PARQUET
 from edgecnn.data.parquet import parquet_columns, parquet_rows
 from edgecnn.errors.base import system_reason
@@ -32,7 +32,7 @@ class _Row(NamedTuple):
     part: Part
 
 
-def read_table(file: Path, seen: Seen) -> tuple[Layout, list[list[str]]]:
+def read_table(file: Path, seen: ListingProgress) -> tuple[Layout, list[list[str]]]:
     """The layout that a table means, and for each of its classes and splits the sorted stamps of its files.
 
     A row given twice counts once. Files are not opened; one that is not there is found out when it is read.

@@ -37,7 +37,7 @@ def local_gpu(models: Sequence[str], versions: Mapping[str, str | None], which: 
         return None
     known = {device.title: device.name for device in load_devices().values() if device.role == "baseline"}
     model = next((each for each in models if each in known), models[0])
-    variants, unavailable = variants_asked(which, versions)
+    variants, unavailable = named_variants(which, versions)
     return DesktopGpu(
         model=model,
         device=known.get(model) or re.sub("[^a-z0-9]+", "-", model.lower()).strip("-"),
@@ -93,7 +93,7 @@ _PRECISION = {
 _COMPILED = {"inductor": "torch.compile (inductor)", "tensorrt": "torch.compile (Torch-TensorRT)"}
 
 
-def variants_asked(which: Which, versions: Mapping[str, str | None]) -> tuple[tuple[Candidate, ...], dict[str, str]]:
+def named_variants(which: Which, versions: Mapping[str, str | None]) -> tuple[tuple[Candidate, ...], dict[str, str]]:
     """The variants beside the reference, and by name why one cannot be had here.
 
     Args:

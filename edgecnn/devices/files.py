@@ -161,7 +161,7 @@ def parse_target(text: str) -> Target:
     return Target(device, None if runtime is None else runtime_of(device, runtime, target=name))
 
 
-def settled_target(choice: TargetChoice, asked: str | None) -> Target:
+def target_of(choice: TargetChoice, asked: str | None) -> Target:
     """The device and runtime of a call: what it asks on its own, else what the recipe says.
 
     Raises:

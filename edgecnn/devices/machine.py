@@ -28,7 +28,7 @@ THIS_MACHINE = "this machine"
 
 
 @dataclass(frozen=True)
-class Station:
+class Machine:
     """A machine on which kits run, and what it is."""
 
     host: Host
@@ -54,14 +54,14 @@ class Station:
         )
 
 
-def station_here() -> Station:
+def this_machine() -> Machine:
     """This machine."""
     host = LocalHost()
-    return Station(host, local_facts(), host.identify())
+    return Machine(host, local_facts(), host.identify())
 
 
 @contextmanager
-def station_of(asked: HostAsked | None, wanted: Wanted, tell: Progress) -> Iterator[Station]:
+def machine_for(asked: HostAsked | None, wanted: Wanted, tell: Progress) -> Iterator[Machine]:
     """The machine that was asked for, held while the block runs.
 
     A board is looked at before anything is copied to it: what keeps kits from running there ends the call with what mends it,
@@ -76,7 +76,7 @@ def station_of(asked: HostAsked | None, wanted: Wanted, tell: Progress) -> Itera
         EdgecnnError: of ``errors.board`` and ``errors.preflight``, among them that the board is another device.
     """
     if asked is None:
-        yield station_here()
+        yield this_machine()
         return
     link = Link.open(Address.of(asked.address))
     try:
@@ -92,7 +92,7 @@ def station_of(asked: HostAsked | None, wanted: Wanted, tell: Progress) -> Itera
         for warning in warnings:
             tell.note(warning)
         try:
-            yield Station(host, as_local(seen.facts), host.identify(), asked.address, warnings)
+            yield Machine(host, as_local(seen.facts), host.identify(), asked.address, warnings)
         except BoardDiskFull:
             if asked.clean:  # what was finished came here, and the next call finds room
                 host.clean()

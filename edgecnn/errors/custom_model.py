@@ -11,7 +11,7 @@ ANEW = "export it anew with opset 20 and a dynamic batch"
 PREPROCESSING = "state it, as in --set preprocessing.like=imagenet"
 
 
-class BroughtFileMissing(EdgecnnError):
+class CustomFileMissing(EdgecnnError):
     """Raised when ``--model`` names nothing that can be read."""
 
     ref = "onnx-file-missing"
@@ -20,7 +20,7 @@ class BroughtFileMissing(EdgecnnError):
         super().__init__(what=f"the model file {path} cannot be read", because=because)
 
 
-class BroughtModelUnusable(EdgecnnError):
+class CustomModelUnusable(EdgecnnError):
     """Raised when a file is no image classifier that this pipeline can take."""
 
     ref = "onnx-model-unusable"
@@ -29,7 +29,7 @@ class BroughtModelUnusable(EdgecnnError):
         super().__init__(what=f"{path} cannot be built from", because=because, hint=hint)
 
 
-class BroughtHoldsObjects(EdgecnnError):
+class CustomHoldsObjects(EdgecnnError):
     """Raised when a file is no network that can be read safely: tensors alone, or more than operators on tensors."""
 
     ref = "model-holds-objects"
@@ -43,7 +43,7 @@ class BroughtHoldsObjects(EdgecnnError):
         )
 
 
-class BroughtModelChanged(EdgecnnError):
+class CustomModelChanged(EdgecnnError):
     """Raised when the file has other bytes than were planned with."""
 
     ref = "onnx-model-changed"
@@ -195,7 +195,7 @@ class QuantizedElsewhere(EdgecnnError):
         )
 
 
-class BroughtAndNamed(EdgecnnError):
+class CustomAndNamed(EdgecnnError):
     """Raised when a call names a network of the catalogue, or weights for it, beside a brought model."""
 
     ref = "onnx-and-arch"

@@ -58,7 +58,7 @@ _FOLLOWED = (
 )
 
 
-def settle(model: onnx.ModelProto, shapes: Shapes) -> bool:
+def fold_constants(model: onnx.ModelProto, shapes: Shapes) -> bool:
     """Put what depends on constants and on these shapes alone in the place of the nodes that make it; whether anything was.
 
     Args:

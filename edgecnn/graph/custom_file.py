@@ -67,9 +67,9 @@ def opened(path: Path, entry: GraphEntry) -> AnsweringFile:
         BroughtHoldsObjects: opening it would run more than a network.
     """
     if entry.form is None:
-        from edgecnn.graph.feeding import BroughtSession
+        from edgecnn.graph.feeding import CustomSession
 
-        return BroughtSession(path, entry)
+        return CustomSession(path, entry)
     from edgecnn.graph.torch_model import TorchSession
 
     return TorchSession(path, entry)

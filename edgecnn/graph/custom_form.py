@@ -6,7 +6,7 @@ import zipfile
 from pathlib import Path
 from typing import Final
 
-from edgecnn.errors.custom_model import BroughtHoldsObjects, BroughtModelUnusable
+from edgecnn.errors.custom_model import CustomHoldsObjects, CustomModelUnusable
 from edgecnn.values.custom_model import TorchForm
 
 _ZIP: Final = b"PK\x03\x04"
@@ -20,30 +20,30 @@ def form_of(path: Path) -> TorchForm | None:
     """``torch.export`` or ``TorchScript``; None of what is left, which has to be ONNX.
 
     Raises:
-        BroughtModelUnusable: a zip archive that is cut off, or holds nothing of these forms.
-        BroughtHoldsObjects: a state dict, a pickled module, or compiled code.
+        CustomModelUnusable: a zip archive that is cut off, or holds nothing of these forms.
+        CustomHoldsObjects: a state dict, a pickled module, or compiled code.
         OSError: it cannot be read.
     """
     with path.open("rb") as file:
         head = file.read(32)
     if not head.startswith(_ZIP):
         if head.startswith(_PICKLED):
-            raise BroughtHoldsObjects(path=path, found="what torch.save or pickle wrote")
+            raise CustomHoldsObjects(path=path, found="what torch.save or pickle wrote")
         return None
     inside = _inside(path)
     if _OLDER_EXPORT in inside:
         because = "it is a torch.export file in the layout of torch 2.7 and before"
-        raise BroughtModelUnusable(path=path, because=because, hint="save it anew by torch.export.save of torch 2.8 or later")
+        raise CustomModelUnusable(path=path, because=because, hint="save it anew by torch.export.save of torch 2.8 or later")
     if any(name.startswith(_COMPILED) for name in inside):
-        raise BroughtHoldsObjects(path=path, found="compiled code (AOTInductor), which is of one machine")
+        raise CustomHoldsObjects(path=path, found="compiled code (AOTInductor), which is of one machine")
     if "archive_format" in inside and any(name.startswith("models/") for name in inside):
         return "torch.export"
     if "constants.pkl" in inside and any(name.startswith("code/") for name in inside):
         return "TorchScript"
     if "data.pkl" in inside:
-        raise BroughtHoldsObjects(path=path, found="what torch.save wrote")
+        raise CustomHoldsObjects(path=path, found="what torch.save wrote")
     because = "it is a zip archive of no kind that is known here"
-    raise BroughtModelUnusable(path=path, because=because, hint="an ONNX, torch.export (.pt2) or TorchScript file is read")
+    raise CustomModelUnusable(path=path, because=because, hint="an ONNX, torch.export (.pt2) or TorchScript file is read")
 
 
 def members(archive: zipfile.ZipFile) -> dict[str, str]:
@@ -68,7 +68,7 @@ def _inside(path: Path) -> dict[str, str]:
             return members(archive)
     except ValueError as error:
         because = f"it was not written by torch: {error}"
-        raise BroughtModelUnusable(path=path, because=because, hint="save it anew by torch.export.save") from error
+        raise CustomModelUnusable(path=path, because=because, hint="save it anew by torch.export.save") from error
     except (zipfile.BadZipFile, NotImplementedError) as error:
         because = "it is cut off or damaged: a zip archive, as torch writes, without its end"
-        raise BroughtModelUnusable(path=path, because=because, hint="copy it anew, whole") from error
+        raise CustomModelUnusable(path=path, because=because, hint="copy it anew, whole") from error

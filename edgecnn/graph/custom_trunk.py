@@ -11,7 +11,7 @@ import numpy.typing as npt
 import onnx
 
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.custom_model import ANEW, BroughtModelUnusable, TrunkDisagrees
+from edgecnn.errors.custom_model import ANEW, CustomModelUnusable, TrunkDisagrees
 from edgecnn.graph.adopt import adopt, describe_changes, holds_halves
 from edgecnn.graph.checks import CHECK_IMAGES, TOLERANCE, ExportCheck, Logits, onnx_logits, spread
 from edgecnn.graph.custom_file import as_onnx, opened
@@ -26,7 +26,7 @@ from edgecnn.values.stage import Progress
 
 
 @dataclass(frozen=True)
-class BroughtRequest:
+class CustomRequest:
     """``pixels`` is the folder that ``prepare`` made."""
 
     model: Path
@@ -35,7 +35,7 @@ class BroughtRequest:
     feeding: Feeding
 
 
-def make_brought_trunk(request: BroughtRequest, out: Path, tell: Progress) -> None:
+def make_custom_trunk(request: CustomRequest, out: Path, tell: Progress) -> None:
     """Write ``model.onnx``, ``macs.json``, ``check.json`` and ``golden_logits.npy``.
 
     Raises:
@@ -67,7 +67,7 @@ def make_brought_trunk(request: BroughtRequest, out: Path, tell: Progress) -> No
     tell.step("export", 3, 3)
 
 
-def _trunk(path: Path, pixels: npt.NDArray[np.uint8], request: BroughtRequest, change: str) -> Logits:
+def _trunk(path: Path, pixels: npt.NDArray[np.uint8], request: CustomRequest, change: str) -> Logits:
     norm = request.feeding.normalization
     try:
         found = onnx_logits(path, to_feed(pixels, "float32", "NCHW", norm.mean, norm.std))
@@ -75,15 +75,15 @@ def _trunk(path: Path, pixels: npt.NDArray[np.uint8], request: BroughtRequest, c
         raise
     except Exception as error:  # noqa: BLE001 - the runtime's exceptions share no class but Exception
         because = f"{change}, it does not run: {' '.join(str(error).split())[:300]}"
-        raise BroughtModelUnusable(path=request.model, because=because, hint=ANEW) from error
+        raise CustomModelUnusable(path=request.model, because=because, hint=ANEW) from error
     if found.shape != (len(pixels), request.entry.classes):
         because = f"{change}, it answers {len(pixels)} images with {found.shape}"
-        raise BroughtModelUnusable(path=request.model, because=because, hint=ANEW)
+        raise CustomModelUnusable(path=request.model, because=because, hint=ANEW)
     return found
 
 
 class _Compared(NamedTuple):
-    request: BroughtRequest
+    request: CustomRequest
     softmax: bool
     """The last one was left out of the trunk."""
     change: str

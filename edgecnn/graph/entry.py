@@ -10,7 +10,7 @@ from typing import Any
 import onnx
 
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.custom_model import BroughtFileMissing, BroughtModelUnusable
+from edgecnn.errors.custom_model import CustomFileMissing, CustomModelUnusable
 from edgecnn.graph.document import external_files, load_model, opset_of
 from edgecnn.graph.image_entry import Dims, classes_of, image_entry, only_one
 from edgecnn.graph.unquantized import CONTRIBUTED, quantized_form
@@ -33,17 +33,17 @@ def read_entry(model: onnx.ModelProto, path: Path, resolution_px: int | None = N
         resolution_px: for a file that leaves height and width open.
 
     Raises:
-        BroughtModelUnusable: it is no classifier of RGB photographs with one input and one output, or has foreign operators.
+        CustomModelUnusable: it is no classifier of RGB photographs with one input and one output, or has foreign operators.
     """
     quantized = quantized_form(model)
     if quantized == "dynamic":
         because = "it came quantized by ranges found anew in each call, so that an answer hangs on the images beside it"
-        raise BroughtModelUnusable(path=path, because=because, hint="bring its float network, or quantize it statically")
+        raise CustomModelUnusable(path=path, because=because, hint="bring its float network, or quantize it statically")
     known = ("", "ai.onnx", CONTRIBUTED) if quantized else ("", "ai.onnx")  # it stays in ONNX Runtime, whose own these are
     for node in model.graph.node:
         if node.domain not in known:
             because = f"its operator {node.op_type} is of the domain {node.domain}, which other runtimes do not have"
-            raise BroughtModelUnusable(path=path, because=because, hint="export it with ONNX's own operators")
+            raise CustomModelUnusable(path=path, because=because, hint="export it with ONNX's own operators")
     image = _only(_inputs(model), "input", path)
     answer = _only(model.graph.output, "output", path)
     return GraphEntry(
@@ -80,12 +80,12 @@ def read_model(path: Path) -> onnx.ModelProto:
 
     Raises:
         NotAnOnnxModel, ExternalDataOutside: see ``graph.document``.
-        BroughtModelUnusable: weights that should lie beside it are not there.
+        CustomModelUnusable: weights that should lie beside it are not there.
     """
     try:
         return load_model(path)
     except (OSError, ValueError, onnx.checker.ValidationError) as error:
-        raise BroughtModelUnusable(path=path, because=f"it cannot be read: {system_reason(error)}") from error
+        raise CustomModelUnusable(path=path, because=f"it cannot be read: {system_reason(error)}") from error
 
 
 def content_of(path: Path, beside: Sequence[str] | None = None) -> Key:
@@ -97,7 +97,7 @@ def content_of(path: Path, beside: Sequence[str] | None = None) -> Key:
 
     Raises:
         NotAnOnnxModel, ExternalDataOutside: see ``graph.document``.
-        BroughtFileMissing: one of them cannot be read.
+        CustomFileMissing: one of them cannot be read.
     """
     try:
         beside = external_files(path) if beside is None else beside
@@ -105,7 +105,7 @@ def content_of(path: Path, beside: Sequence[str] | None = None) -> Key:
             return Key(sha256_of(path))
         return digest_of({name: sha256_of(path.parent / name) for name in beside} | {"": sha256_of(path)})
     except OSError as error:
-        raise BroughtFileMissing(path=path, because=system_reason(error)) from error
+        raise CustomFileMissing(path=path, because=system_reason(error)) from error
 
 
 # ---------------------------------------------------------------------------------------------------------------------

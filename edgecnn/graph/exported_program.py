@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from edgecnn.backends.protocol import TRUNK_OPSET
-from edgecnn.errors.custom_model import BroughtHoldsObjects, BroughtModelUnusable
+from edgecnn.errors.custom_model import CustomHoldsObjects, CustomModelUnusable
 from edgecnn.graph.image_entry import classes_of, image_entry, only_one
 from edgecnn.graph.torch_archive import entries_of, written
 from edgecnn.values.custom_model import GraphEntry
@@ -57,8 +57,8 @@ def read_exported(path: Path, resolution_px: int | None) -> tuple[GraphEntry, in
         resolution_px: for a file that leaves height and width open.
 
     Raises:
-        BroughtModelUnusable: damaged, no classifier of photographs, or exported while it was training.
-        BroughtHoldsObjects: loading it would unpickle objects, or run something else than operators on tensors.
+        CustomModelUnusable: damaged, no classifier of photographs, or exported while it was training.
+        CustomHoldsObjects: loading it would unpickle objects, or run something else than operators on tensors.
     """
     _, document, configs = _read(path, (_MODEL, *_CONFIGS))
     _refuse_more_than_a_network(path, document, configs)
@@ -68,9 +68,9 @@ def read_exported(path: Path, resolution_px: int | None) -> tuple[GraphEntry, in
         raise _unreadable(path, error) from error
 
 
-def _unreadable(path: Path, error: Exception) -> BroughtModelUnusable:
+def _unreadable(path: Path, error: Exception) -> CustomModelUnusable:
     because = f"its program cannot be read ({type(error).__name__}: {error})"
-    return BroughtModelUnusable(path=path, because=because, hint="save it anew by torch.export.save")
+    return CustomModelUnusable(path=path, because=because, hint="save it anew by torch.export.save")
 
 
 def archive_to_load(path: Path) -> io.BytesIO:
@@ -79,7 +79,7 @@ def archive_to_load(path: Path) -> io.BytesIO:
     Left out is what no answer needs and torch would read: example inputs, guards, and where each node came from.
 
     Raises:
-        BroughtModelUnusable, BroughtHoldsObjects: see ``read_exported``.
+        CustomModelUnusable, CustomHoldsObjects: see ``read_exported``.
     """
     entries, document, configs = _read(path)
     _refuse_more_than_a_network(path, document, configs)
@@ -101,16 +101,16 @@ def _read(path: Path, wanted: Container[str] | None = None) -> tuple[dict[str, b
     programs = sorted(name for name in entries if name.startswith("models/"))
     if programs != [_MODEL]:
         said = ", ".join(programs[:3])
-        raise BroughtModelUnusable(path=path, because=f"it holds {len(programs)} programs ({said}) and not one: {_MODEL}")
+        raise CustomModelUnusable(path=path, because=f"it holds {len(programs)} programs ({said}) and not one: {_MODEL}")
     older = [name for name in entries if re.fullmatch(r"data/(weights|constants)/[^/]*\.pt", name)]
     if older:
-        raise BroughtHoldsObjects(path=path, found=f"pickled tensors in an older layout ({older[0]})")
+        raise CustomHoldsObjects(path=path, found=f"pickled tensors in an older layout ({older[0]})")
     try:
         document = json.loads(entries[_MODEL])
         configs = [json.loads(entries[name]) for name in _CONFIGS if name in entries]
     except (ValueError, RecursionError) as error:
         because = f"it is damaged: {_MODEL} inside it cannot be read"
-        raise BroughtModelUnusable(path=path, because=because, hint="copy it anew, whole") from error
+        raise CustomModelUnusable(path=path, because=because, hint="copy it anew, whole") from error
     return entries, document, configs
 
 
@@ -119,14 +119,14 @@ def _refuse_more_than_a_network(path: Path, document: Any, configs: list[dict[st
         for name, payload in _mapping(config.get("config")).items():
             held = _mapping(payload)
             if held.get("use_pickle") is not False or not _TENSOR.fullmatch(f"data/weights/{held.get('path_name')}"):
-                raise BroughtHoldsObjects(path=path, found=f"a pickled object ({name})")
+                raise CustomHoldsObjects(path=path, found=f"a pickled object ({name})")
     for key, value in _fields(document):
         if (unfit := _no_name(key, value)) is not None:
-            raise BroughtHoldsObjects(path=path, found=f"a name that is none ({unfit[:60]})")
+            raise CustomHoldsObjects(path=path, found=f"a name that is none ({unfit[:60]})")
         if key in ("in_spec", "out_spec") and (kind := _foreign_tree(path, value)):
-            raise BroughtHoldsObjects(path=path, found=f"inputs or outputs of the type {kind}")
+            raise CustomHoldsObjects(path=path, found=f"inputs or outputs of the type {kind}")
         if (more := _more(key, value)) is not None:
-            raise BroughtHoldsObjects(path=path, found=more)
+            raise CustomHoldsObjects(path=path, found=more)
 
 
 def _more(key: str, value: Any) -> str | None:
@@ -172,7 +172,7 @@ def _foreign_tree(path: Path, spec: object) -> str | None:
     try:
         tree = json.loads(spec) if isinstance(spec, str) and spec else None
     except (ValueError, RecursionError) as error:
-        raise BroughtModelUnusable(path=path, because="it is damaged: its inputs and outputs cannot be read") from error
+        raise CustomModelUnusable(path=path, because="it is damaged: its inputs and outputs cannot be read") from error
     return next((str(value) for key, value in _fields(tree) if key == "type" and value not in _TREES), None)
 
 
@@ -217,7 +217,7 @@ def _refuse_training(path: Path, nodes: list[dict[str, Any]]) -> None:
         for given in node["inputs"]:
             if given["name"] in ("training", "train") and given["arg"].get("as_bool"):
                 because = f"it was exported while it was training ({node['target']})"
-                raise BroughtModelUnusable(path=path, because=because, hint="call model.eval() before torch.export.export")
+                raise CustomModelUnusable(path=path, because=because, hint="call model.eval() before torch.export.export")
 
 
 def _ends_in_softmax(nodes: list[dict[str, Any]], answer: str) -> bool:

@@ -8,18 +8,18 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
-from edgecnn.errors.custom_model import BroughtModelUnusable
+from edgecnn.errors.custom_model import CustomModelUnusable
 from edgecnn.runner.pixels import to_feed
 from edgecnn.values.custom_model import Feeding, GraphEntry
 
 BATCH = 16
 
 
-class BroughtSession:
+class CustomSession:
     """The file in ONNX Runtime with its plainest kernels: what it answers here is what is held to be right.
 
     Raises:
-        BroughtModelUnusable: the runtime cannot open it.
+        CustomModelUnusable: the runtime cannot open it.
     """
 
     def __init__(self, path: Path, entry: GraphEntry) -> None:
@@ -30,13 +30,13 @@ class BroughtSession:
         try:
             self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # noqa: BLE001 - its exceptions share no class but Exception
-            raise BroughtModelUnusable(path=path, because=f"ONNX Runtime cannot open it: {_line(error)}") from error
+            raise CustomModelUnusable(path=path, because=f"ONNX Runtime cannot open it: {_line(error)}") from error
 
     def answers(self, pixels: npt.NDArray[np.uint8], feeding: Feeding) -> npt.NDArray[np.float32]:
         """The file's own output, float32 (N, classes), to pixels uint8 (N, H, W, 3).
 
         Raises:
-            BroughtModelUnusable: the runtime cannot run it.
+            CustomModelUnusable: the runtime cannot run it.
         """
         size = self._entry.batch or BATCH
         parts = []
@@ -47,7 +47,7 @@ class BroughtSession:
             try:
                 answer = self._session.run([self._entry.output], {self._entry.input: feed})[0]
             except Exception as error:  # noqa: BLE001 - as above
-                raise BroughtModelUnusable(path=self._path, because=f"ONNX Runtime cannot run it: {_line(error)}") from error
+                raise CustomModelUnusable(path=self._path, because=f"ONNX Runtime cannot run it: {_line(error)}") from error
             parts.append(np.asarray(answer, np.float32)[: len(some)])
         return np.concatenate(parts)
 

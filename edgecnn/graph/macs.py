@@ -14,7 +14,7 @@ import onnx
 from onnx import shape_inference
 
 from edgecnn.errors.export import MacsUnknown
-from edgecnn.graph.constant_folding import settle
+from edgecnn.graph.constant_folding import fold_constants
 from edgecnn.graph.document import load_model
 from edgecnn.graph.operations import Product
 from edgecnn.values.residency import LayerMacs, MacTable
@@ -121,7 +121,9 @@ def shapes_at_batch_one(model: onnx.ModelProto) -> dict[str, list[int]]:
         output.type.tensor_type.ClearField("shape")
     image_input(at_one).type.tensor_type.shape.dim[0].dim_value = 1
     shapes = _inferred(at_one)
-    while any(name not in shapes for node in at_one.graph.node for name in node.output if name) and settle(at_one, shapes):
+    while any(name not in shapes for node in at_one.graph.node for name in node.output if name) and fold_constants(
+        at_one, shapes
+    ):
         shapes = _inferred(at_one) | shapes
     return shapes
 

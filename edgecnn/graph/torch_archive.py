@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Container, Mapping
 from pathlib import Path
 
-from edgecnn.errors.custom_model import BroughtModelUnusable
+from edgecnn.errors.custom_model import CustomModelUnusable
 from edgecnn.graph.custom_form import members
 
 _TEXT_BYTES = 64 << 20
@@ -27,7 +27,7 @@ def entries_of(path: Path, wanted: Container[str] | None = None) -> dict[str, by
         wanted: names to read; None: all.
 
     Raises:
-        BroughtModelUnusable: it is damaged, or no archive as torch writes it: entries that overlap or swell, or share a name.
+        CustomModelUnusable: it is damaged, or no archive as torch writes it: entries that overlap or swell, or share a name.
         OSError: it cannot be read.
     """
     try:
@@ -40,7 +40,7 @@ def entries_of(path: Path, wanted: Container[str] | None = None) -> dict[str, by
             return {name: archive.read(inside[name]) if wanted is None or name in wanted else b"" for name in inside}
     except (zipfile.BadZipFile, zlib.error, ValueError, NotImplementedError, RuntimeError) as error:
         because = f"it is damaged, or was not written by torch: {error}"
-        raise BroughtModelUnusable(path=path, because=because, hint="copy it anew, whole") from error
+        raise CustomModelUnusable(path=path, because=because, hint="copy it anew, whole") from error
 
 
 def written(entries: Mapping[str, bytes]) -> io.BytesIO:

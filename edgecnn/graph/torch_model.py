@@ -14,7 +14,7 @@ import torch
 
 from edgecnn.backends.protocol import TRUNK_OPSET
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.custom_model import BroughtModelUnusable
+from edgecnn.errors.custom_model import CustomModelUnusable
 from edgecnn.graph.export import quiet_exporter
 from edgecnn.graph.exported_program import archive_to_load
 from edgecnn.graph.feeding import BATCH, feed_of
@@ -28,7 +28,7 @@ class TorchSession:
     """The file in eager torch on this machine's processor: what it answers here is what is held to be right.
 
     Raises:
-        BroughtModelUnusable: torch cannot load it.
+        CustomModelUnusable: torch cannot load it.
         BroughtHoldsObjects: loading it would run more than a network.
     """
 
@@ -44,7 +44,7 @@ class TorchSession:
         """The file's own output, float32 (N, classes), to pixels uint8 (N, H, W, 3).
 
         Raises:
-            BroughtModelUnusable: torch cannot run it.
+            CustomModelUnusable: torch cannot run it.
         """
         size = self._entry.batch or BATCH
         parts = []
@@ -56,7 +56,7 @@ class TorchSession:
                 with torch.inference_mode(), quiet_exporter():
                     answer = self._run(torch.from_numpy(feed))
             except Exception as error:  # noqa: BLE001 - torch's core raises RuntimeError and others
-                raise BroughtModelUnusable(path=self._path, because=f"torch cannot run it: {first_line(error)}") from error
+                raise CustomModelUnusable(path=self._path, because=f"torch cannot run it: {first_line(error)}") from error
             parts.append(_tensor(answer).float().numpy()[: len(some)])
         return np.concatenate(parts)
 
@@ -72,14 +72,14 @@ def load_program(path: Path) -> torch.export.ExportedProgram:
     """A torch.export file that was found safe to load.
 
     Raises:
-        BroughtHoldsObjects, BroughtModelUnusable: see ``read_exported``; torch cannot load it.
+        BroughtHoldsObjects, CustomModelUnusable: see ``read_exported``; torch cannot load it.
     """
     archive = archive_to_load(path)
     try:
         with quiet_exporter():
             return torch.export.load(archive)
     except Exception as error:  # noqa: BLE001 - which one, the bytes decide
-        raise BroughtModelUnusable(path=path, because=f"torch cannot load it: {first_line(error)}") from error
+        raise CustomModelUnusable(path=path, because=f"torch cannot load it: {first_line(error)}") from error
 
 
 def exported(path: Path, entry: GraphEntry) -> onnx.ModelProto:
@@ -88,7 +88,7 @@ def exported(path: Path, entry: GraphEntry) -> onnx.ModelProto:
     A torch.export file goes through the dynamo exporter; of a TorchScript file only the older one makes ONNX.
 
     Raises:
-        BroughtHoldsObjects, BroughtModelUnusable: it cannot be loaded, or has no form in ONNX.
+        BroughtHoldsObjects, CustomModelUnusable: it cannot be loaded, or has no form in ONNX.
     """
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder) / "model.onnx"
@@ -101,7 +101,7 @@ def exported(path: Path, entry: GraphEntry) -> onnx.ModelProto:
             raise
         except Exception as error:  # noqa: BLE001 - the exporters' exceptions share no class but Exception
             because = f"torch {torch.__version__} cannot export it to ONNX: {first_line(error)}"
-            raise BroughtModelUnusable(path=path, because=because, hint=_WRITE_OVER) from error
+            raise CustomModelUnusable(path=path, because=because, hint=_WRITE_OVER) from error
         return onnx.load(made)
 
 

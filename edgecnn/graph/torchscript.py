@@ -16,7 +16,7 @@ from typing import Any, Final
 import torch
 
 from edgecnn.backends.protocol import TRUNK_OPSET
-from edgecnn.errors.custom_model import BroughtHoldsObjects, BroughtModelUnusable
+from edgecnn.errors.custom_model import CustomHoldsObjects, CustomModelUnusable
 from edgecnn.graph.export import quiet_exporter
 from edgecnn.graph.image_entry import COLOURS, STATE_SIZE, classes_of
 from edgecnn.graph.torch_archive import entries_of, written
@@ -34,19 +34,19 @@ def load_script(path: Path) -> torch.jit.ScriptModule:
     """The program on this machine's processor, in evaluation mode.
 
     Raises:
-        BroughtHoldsObjects: it calls what opens files, or operators that are not torch's.
-        BroughtModelUnusable: torch cannot load it.
+        CustomHoldsObjects: it calls what opens files, or operators that are not torch's.
+        CustomModelUnusable: torch cannot load it.
     """
     entries = entries_of(path)
     for text in _sources(path, entries):
         if (called := _no_operator(path, text)) is not None:
-            raise BroughtHoldsObjects(path=path, found=f"a call of {called}, which is no operator on tensors")
+            raise CustomHoldsObjects(path=path, found=f"a call of {called}, which is no operator on tensors")
     try:
         with quiet_exporter():
             module: torch.jit.ScriptModule = torch.jit.load(written(entries), map_location="cpu")  # type: ignore[no-untyped-call]
             module.eval()
     except Exception as error:  # noqa: BLE001 - torch's core raises RuntimeError and others
-        raise BroughtModelUnusable(path=path, because=f"torch cannot load it: {first_line(error)}") from error
+        raise CustomModelUnusable(path=path, because=f"torch cannot load it: {first_line(error)}") from error
     return module
 
 
@@ -58,12 +58,12 @@ def read_script(path: Path, resolution_px: int | None) -> tuple[GraphEntry, int]
         resolution_px: H and W of the images, which such a file does not say.
 
     Raises:
-        BroughtModelUnusable: nothing says how large its images are, or it is no classifier of photographs.
-        BroughtHoldsObjects: see ``load_script``.
+        CustomModelUnusable: nothing says how large its images are, or it is no classifier of photographs.
+        CustomHoldsObjects: see ``load_script``.
     """
     if resolution_px is None:
         because = "a TorchScript file does not say how large its images are"
-        raise BroughtModelUnusable(path=path, because=because, hint=STATE_SIZE)
+        raise CustomModelUnusable(path=path, because=because, hint=STATE_SIZE)
     module = load_script(path)
     floats = [each for each in module.parameters() if each.is_floating_point()]
     dtype = "float16" if floats and floats[0].dtype == torch.float16 else "float32"
@@ -121,8 +121,8 @@ def _is_own(space: str, name: str) -> bool:
     return space in _SPACES and f"{space}::{name}" in _known() and name not in _FILES
 
 
-def _unreadable(path: Path) -> BroughtModelUnusable:
-    return BroughtModelUnusable(path=path, because="it is damaged: its program cannot be read", hint="copy it anew, whole")
+def _unreadable(path: Path) -> CustomModelUnusable:
+    return CustomModelUnusable(path=path, because="it is damaged: its program cannot be read", hint="copy it anew, whole")
 
 
 def _sources(path: Path, entries: Mapping[str, bytes]) -> Iterator[str]:
@@ -150,11 +150,11 @@ def _tried(path: Path, module: torch.jit.ScriptModule, side: int, dtype: str) ->
             if not isinstance(answer, torch.Tensor):
                 because = f"a classifier has one output, and this answers with a {type(answer).__name__}"
                 hint = "wrap it in a module whose forward gives the logits alone"
-                raise BroughtModelUnusable(path=path, because=because, hint=hint)
+                raise CustomModelUnusable(path=path, because=because, hint=hint)
             if answer.ndim != 2 or answer.shape[0] == batch:
                 return layout, batch, answer
     because = f"it does not run on images of {side} pixels: {said}"
-    raise BroughtModelUnusable(path=path, because=because, hint=STATE_SIZE)
+    raise CustomModelUnusable(path=path, because=because, hint=STATE_SIZE)
 
 
 def _ends_in_softmax(module: torch.jit.ScriptModule) -> bool:

@@ -136,7 +136,7 @@ def share_right(right: NDArray[np.bool_]) -> Interval | None:
     return wilson(int(right.sum()), len(right))
 
 
-def gain_pp(better: NDArray[np.bool_], other: NDArray[np.bool_]) -> Interval | None:
+def difference_pp(better: NDArray[np.bool_], other: NDArray[np.bool_]) -> Interval | None:
     """What ``better`` gets right more than ``other``, in percentage points, paired; None of no images.
 
     It is the drop of ``other``: what ``better`` alone gets right is lost without it.

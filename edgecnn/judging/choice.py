@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from edgecnn.judging.contest import Contest, Ratios, Shown, behind, latency_contest, not_shown
-from edgecnn.judging.field import Field, describe, field_of
+from edgecnn.judging.contest import Contest, PairedRatio, Ratios, behind, latency_contest, not_shown
 from edgecnn.judging.reasons import why_chosen, worded
+from edgecnn.judging.standing import Standing, describe, standing_of
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import Method, Precision
 from edgecnn.values.reason import Larger, NotMeasured, Provisional, Reason, Taken
@@ -67,7 +67,7 @@ def choose(
     if figures is not None:
         seen = {facts.candidate.id: figures.get(facts.candidate.id) or _without_figures(facts) for facts in candidates}
         candidates = [facts.model_copy(update={"latency": seen[facts.candidate.id]}) for facts in candidates]
-    field = field_of(candidates, rules.budget_pp, rules.shippable)
+    field = standing_of(candidates, rules.budget_pp, rules.shippable)
     if field.inside and field.inside[0].candidate.method is Method.BROUGHT:
         return _as_brought(field, rules)
     if not field.inside:
@@ -83,7 +83,7 @@ def choose(
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def _fallback(field: Field, rules: ChoiceRules) -> Chosen:
+def _fallback(field: Standing, rules: ChoiceRules) -> Chosen:
     """Nothing was shown to fit the budget: fp32, whatever it costs, and said so."""
     safe = _full_precision(field)
     if not safe:
@@ -101,7 +101,7 @@ def _fallback(field: Field, rules: ChoiceRules) -> Chosen:
     return Chosen(choice=choice, because=describe(field, {chosen.candidate.id: taken}))
 
 
-def _as_brought(field: Field, rules: ChoiceRules) -> Chosen:
+def _as_brought(field: Standing, rules: ChoiceRules) -> Chosen:
     """It came quantized: there is nothing to choose among, here or on the device."""
     ident = field.inside[0].candidate.id
     chosen = _settled(field, ident, Taken(by="as-brought", objective=rules.objective, budget_pp=rules.budget_pp), {})
@@ -111,7 +111,7 @@ def _as_brought(field: Field, rules: ChoiceRules) -> Chosen:
     return chosen.model_copy(update={"choice": chosen.choice.model_copy(update=provisional)})
 
 
-def _smallest(field: Field, rules: ChoiceRules) -> Chosen:
+def _smallest(field: Standing, rules: ChoiceRules) -> Chosen:
     weighed = [facts for facts in field.inside if facts.size_mib is not None]
     if not weighed:
         return _provisional(field, rules, "nothing was weighed")
@@ -127,7 +127,7 @@ def _smallest(field: Field, rules: ChoiceRules) -> Chosen:
     return _settled(field, best.candidate.id, taken, reasons)
 
 
-def _best(field: Field, rules: ChoiceRules, contest: Contest) -> Chosen:
+def _best(field: Standing, rules: ChoiceRules, contest: Contest) -> Chosen:
     """The best float candidate, unless a lower precision was measured to be better than it by the objective.
 
     Where floats fit the budget but none was raced, nothing was shown, and the choice stays provisional.
@@ -165,7 +165,7 @@ def _taken(best: str, reference: str | None, raced: Sequence[str], contest: Cont
     return taken.model_copy(update={"against": reference, "ratio": contest.ratio(best, reference)})
 
 
-def _figures(shown: Shown, contest: Contest) -> dict[str, float]:
+def _figures(shown: PairedRatio, contest: Contest) -> dict[str, float]:
     if contest.objective == "throughput":
         return {"images_per_s": 1e3 / shown.cost, "batch": shown.batch}
     return {"energy_mj": shown.cost} if contest.objective == "energy" else {"ms": shown.cost}
@@ -204,7 +204,7 @@ def _cost(name: str, contest: Contest) -> tuple[float, str]:
     return (contest.shown[name].cost, name)
 
 
-def _full_precision(field: Field) -> list[CandidateFacts]:
+def _full_precision(field: Standing) -> list[CandidateFacts]:
     """The fp32 kits that the target allows; where its runtime has none (TensorRT), the baseline network's."""
     full = [facts for facts in field.candidates if _is_full(facts) and facts.kit]
     return [facts for facts in full if facts.candidate.id in field.allowed] or full
@@ -215,12 +215,12 @@ def _is_full(facts: CandidateFacts) -> bool:
     return facts.candidate.precision is Precision.FP32 and facts.candidate.surgery is None
 
 
-def _settled(field: Field, ident: str, taken: Taken, reasons: Mapping[str, Reason]) -> Chosen:
+def _settled(field: Standing, ident: str, taken: Taken, reasons: Mapping[str, Reason]) -> Chosen:
     choice = Choice(state="settled", candidate=ident, why=why_chosen(taken, ident), carried=(ident,))
     return Chosen(choice=choice, because=describe(field, {**reasons, ident: taken}))
 
 
-def _provisional(field: Field, rules: ChoiceRules, missing: str | None = None) -> Chosen:
+def _provisional(field: Standing, rules: ChoiceRules, missing: str | None = None) -> Chosen:
     """fp32 and every candidate inside the budget are carried; the first in a fixed order is used until the device has spoken."""
     ordered = sorted(field.inside, key=lambda facts: (_ORDER.get(facts.candidate.precision, len(_ORDER)), facts.candidate.id))
     first = ordered[0].candidate.id

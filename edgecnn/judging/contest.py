@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 
 from edgecnn.errors.gates import RacesDiffer
 from edgecnn.judging.energy import image_mj, meter_of_all
-from edgecnn.judging.field import measured_ms
 from edgecnn.judging.intervals import LATENCY_CONFIDENCE, ratio_interval
 from edgecnn.judging.latency import CONDITIONS_OF_THE_MACHINE, check_conditions
 from edgecnn.judging.noise import rounds_needed, rounds_to_settle, smallest_ratio
-from edgecnn.judging.run_settings import manner_of
+from edgecnn.judging.run_settings import run_settings_of
+from edgecnn.judging.standing import measured_ms
 from edgecnn.judging.throughput import images_per_s
 from edgecnn.values.base import Value
 from edgecnn.values.profile import Profile, Run
@@ -30,7 +30,7 @@ Ratios = Mapping[tuple[str, str], Interval]
 """(candidate, reference) → cost of reference / cost of candidate, paired in one race: above 1, the candidate is better."""
 
 
-class Shown(Value):
+class PairedRatio(Value):
     """What one candidate showed in the race that selects."""
 
     cost: float
@@ -49,7 +49,7 @@ class Contest:
     """One race that selects, by one objective."""
 
     objective: Raced
-    shown: Mapping[str, Shown]
+    shown: Mapping[str, PairedRatio]
     """Candidate to what it showed; absent of who did not finish, or was not in it."""
     ratios: Ratios = field(default_factory=dict)
     meter: str = ""
@@ -64,7 +64,7 @@ class Contest:
 
 def latency_contest(candidates: Sequence[CandidateFacts], ratios: Ratios) -> Contest:
     """Of rows with their latency; where no ratio to the baseline is given, a row's own is taken."""
-    shown, found = dict[str, Shown](), dict(ratios)
+    shown, found = dict[str, PairedRatio](), dict(ratios)
     baseline = next((facts.candidate.id for facts in candidates if facts.is_baseline), None)
     for facts in candidates:
         name, seen, ms = facts.candidate.id, facts.latency, measured_ms(facts)
@@ -73,7 +73,7 @@ def latency_contest(candidates: Sequence[CandidateFacts], ratios: Ratios) -> Con
         if baseline is not None and seen.ratio_to_fp32 is not None:
             found.setdefault((name, baseline), seen.ratio_to_fp32)
         if ms is not None:
-            shown[name] = Shown(
+            shown[name] = PairedRatio(
                 cost=ms, runs=seen.runs, machine=seen.machine, smallest_ratio=seen.smallest_ratio, manner=seen.manner
             )
     return Contest("latency", shown, found)
@@ -159,12 +159,12 @@ def _contest(
     noise = {name: smallest_ratio(each) for name, each in costs.items()}
     worst = max((each for each in noise.values() if each is not None), default=None)
     shown = {
-        name: Shown(
+        name: PairedRatio(
             cost=statistics.median(each.values()),
             runs=len(each),
             machine=machine,
             smallest_ratio=worst,
-            manner=manner_of(profiles[name]),
+            manner=run_settings_of(profiles[name]),
             batch=profiles[name].runs[0].batch,
         )
         for name, each in costs.items()

@@ -24,7 +24,7 @@ from edgecnn.values.report import Accuracy, CandidateFacts
 from edgecnn.values.verdict import Fidelity, Gate, GateResult, Interval, Verdict
 
 __all__ = [
-    "METRICS", "budget_pp", "check_bounds", "gates_for", "judge", "judge_candidate", "overall", "parse_bounds", "standing",
+    "METRICS", "budget_pp", "check_bounds", "gates_for", "judge", "judge_candidate", "overall", "parse_bounds", "exit_code_of",
     "verdict_of",
 ]  # fmt: skip
 
@@ -191,7 +191,7 @@ def overall(results: Sequence[GateResult]) -> Verdict:
     return Verdict.MISSING
 
 
-def standing(results: Sequence[GateResult], *, require_measured: bool = False) -> ExitCode:
+def exit_code_of(results: Sequence[GateResult], *, require_measured: bool = False) -> ExitCode:
     """What a process may say of these results: missing before FAIL before UNSURE before pass.
 
     An advisory UNSURE is shown and does not count; MISSING counts where the gate is required ``always``, and everywhere with

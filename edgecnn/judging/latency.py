@@ -13,7 +13,7 @@ from edgecnn.errors.gates import ConditionsDiffer, RacesDiffer, RoundTwice
 from edgecnn.judging.device_clock import device_clock
 from edgecnn.judging.intervals import LATENCY_CONFIDENCE, median_interval, ratio_interval, samples_needed, tail
 from edgecnn.judging.noise import had_whole_machine, smallest_ratio
-from edgecnn.judging.run_settings import manner_of, threads_of
+from edgecnn.judging.run_settings import run_settings_of, threads_of
 from edgecnn.judging.startup import startup
 from edgecnn.judging.steady import steady
 from edgecnn.judging.stopping import confidence_at, how_it_stopped, over_all
@@ -87,7 +87,7 @@ def latency(profile: Profile, *, fp32: Profile | None = None, machine: str | Non
         smallest_ratio=_smallest_ratio(profile, *([fp32] if fp32 else [])),
         steady=steady(runs, disturbed(profile.environment)),
         threads=threads_of(runs),
-        manner=manner_of(profile),
+        manner=run_settings_of(profile),
         absent={**_absent(runs), **start.absent, **clock.absent} if runs else {},
     )
 

@@ -28,7 +28,7 @@ from edgecnn.judging.latency import (
     worst_of,
 )
 from edgecnn.judging.noise import OF_A_COMPARISON, rounds_to_settle, what_helps
-from edgecnn.judging.run_settings import manner_of
+from edgecnn.judging.run_settings import run_settings_of
 from edgecnn.values.base import Value
 from edgecnn.values.profile import Environment, Profile, Run
 from edgecnn.values.verdict import Fidelity, Gate, GateResult, Interval, Verdict
@@ -154,7 +154,7 @@ def _manners(races: Sequence[PairedRace]) -> str:
     """On how many threads, and with which knobs: of both sides where they differ."""
     if not races:
         return ""
-    head, base = (manner_of(profile) or "threads unknown" for profile in (races[-1].head, races[-1].base))
+    head, base = (run_settings_of(profile) or "threads unknown" for profile in (races[-1].head, races[-1].base))
     if head == base:
         return "" if head == "threads unknown" else f", {head}"
     return f", HEAD with {head} and BASE with {base}"

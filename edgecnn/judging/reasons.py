@@ -51,7 +51,7 @@ def speed_words(ratio: Interval, objective: Objective = "latency") -> str:
     return f"{ratio.estimate:.2f} × {of} [{ratio.low:.2f}, {ratio.high:.2f}] at {100 * ratio.confidence:.1f} %"
 
 
-def manner_words(ours: str | None, theirs: str | None) -> str:
+def run_settings_words(ours: str | None, theirs: str | None) -> str:
     """``, with 2 threads``, of both where they differ; empty where nothing is known of ours."""
     if ours is None:
         return ""
@@ -141,7 +141,7 @@ def _more_energy(reason: MoreEnergy, name: str) -> str:
 
 def _paired(reason: Slower | FewerImages | MoreEnergy, objective: Objective) -> str:
     """The ratio, where it was taken and how, and whether it leaves the question open."""
-    where = f"on {reason.machine}{manner_words(reason.manner, reason.against_manner)}"
+    where = f"on {reason.machine}{run_settings_words(reason.manner, reason.against_manner)}"
     if reason.ratio is None:
         return f", without paired runs, {where}"
     doubt = "" if reason.ratio.high < 1 else ", which leaves open whether it is"
@@ -159,7 +159,7 @@ def _not_shown_faster(reason: NotShownFaster, name: str) -> str:
     begins = f"not shown {shown} {reason.against}"
     if reason.ratio is None:
         return f"{begins}: they have no paired runs"
-    said = f"{begins}: {speed_words(reason.ratio, reason.objective)}{manner_words(reason.manner, reason.against_manner)}"
+    said = f"{begins}: {speed_words(reason.ratio, reason.objective)}{run_settings_words(reason.manner, reason.against_manner)}"
     if reason.smallest_ratio is None:
         return said
     could = f"this race could have shown {reason.smallest_ratio:.2f} × and no less"

@@ -14,7 +14,7 @@ def threads_of(runs: Sequence[Run]) -> int | None:
     return found.pop() if len(found) == 1 else None
 
 
-def manner_of(profile: Profile) -> str | None:
+def run_settings_of(profile: Profile) -> str | None:
     """``2 threads``, or ``1 thread, spinning off``; None of a profile that says neither."""
     threads = threads_of(profile.runs)
     besides = {name: text for name, text in profile.knobs.items() if name != "threads" or threads is None}

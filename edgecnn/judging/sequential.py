@@ -13,7 +13,7 @@ from edgecnn.judging.stopping import look_confidence
 from edgecnn.values.verdict import Gate, Verdict
 
 
-class Look(NamedTuple):
+class InterimLook(NamedTuple):
     """What the rounds so far say of the ratio."""
 
     finding: RatioFinding
@@ -21,7 +21,7 @@ class Look(NamedTuple):
     """The gate passes or fails, so that no more rounds are run."""
 
 
-def look(races: Sequence[PairedRace], gate: Gate, planned: Sequence[int], machine: str) -> Look:
+def look(races: Sequence[PairedRace], gate: Gate, planned: Sequence[int], machine: str) -> InterimLook:
     """Look at all rounds that were run.
 
     Args:
@@ -34,4 +34,4 @@ def look(races: Sequence[PairedRace], gate: Gate, planned: Sequence[int], machin
         RacesDiffer, ConditionsDiffer, RoundTwice: see ``paired_finding``.
     """
     finding = paired_finding(races, machine, look_confidence(len(planned)))
-    return Look(finding, judge_ratio(gate, finding, "").verdict in (Verdict.PASS, Verdict.FAIL))
+    return InterimLook(finding, judge_ratio(gate, finding, "").verdict in (Verdict.PASS, Verdict.FAIL))

@@ -1,6 +1,6 @@
 """Compound scaling (EfficientNet, arXiv:1905.11946): which multipliers a scale comes to for a network of the catalogue.
 
-Nothing here imports torch, so that a scale is settled, or refused, before any work.
+Nothing here imports torch, so that a scale is scaled_or_same, or refused, before any work.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def scaled(spec: ArchSpec, scale: CompoundScale, base_px: int) -> Scaled:
     return Scaled(with_multipliers(spec, multipliers), resolution)
 
 
-def settled(spec: ArchSpec, text: str | None, stated_px: int | None, usual_px: int) -> Scaled:
+def scaled_or_same(spec: ArchSpec, text: str | None, stated_px: int | None, usual_px: int) -> Scaled:
     """What ``[model] scale`` and ``resolution_px`` together come to.
 
     Args:

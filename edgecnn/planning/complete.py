@@ -15,7 +15,7 @@ from edgecnn.errors.quantization import CalibrationSetTooSmall
 from edgecnn.errors.training import NothingToTransfer, WeightsNotWanted
 from edgecnn.errors.weights import ResolutionTooSmall
 from edgecnn.models.catalogue import arch_named, pixel_recipe
-from edgecnn.models.compound import keeps_all, settled
+from edgecnn.models.compound import keeps_all, scaled_or_same
 from edgecnn.models.defaults import (
     Mode,
     default_augmentation,
@@ -25,9 +25,9 @@ from edgecnn.models.defaults import (
     default_learning_rate,
 )
 from edgecnn.models.weights import answer_weights
-from edgecnn.planning.custom_model import brought_weights
+from edgecnn.planning.custom_model import custom_weights
 from edgecnn.planning.request import BuildRequest
-from edgecnn.planning.synthesis import require_synthesis, synthesis_asked, with_size
+from edgecnn.planning.synthesis import require_synthesis, synthesis_of, with_size
 from edgecnn.planning.training_checks import (
     require_fitting_head,
     require_something_from_scratch,
@@ -59,7 +59,7 @@ DISTRIBUTIONS = (
 """Everything whose version can bind an artifact's bytes."""
 
 
-class Settled(NamedTuple):
+class CompletedRecipe(NamedTuple):
     """A recipe with nothing left unset, and what its defaults were taken from."""
 
     weights: WeightsAnswer
@@ -68,7 +68,7 @@ class Settled(NamedTuple):
     synthesis: Synthesis | None = None
 
 
-def settle_recipe(request: BuildRequest, store: Store, tell: Progress) -> Settled:
+def complete_recipe(request: BuildRequest, store: Store, tell: Progress) -> CompletedRecipe:
     """Fill in what the recipe leaves to the data, the weights and the network. No runtime needs to be installed.
 
     Raises:
@@ -83,14 +83,16 @@ def settle_recipe(request: BuildRequest, store: Store, tell: Progress) -> Settle
     require_something_to_replace(request.recipe, arch)
     _require_large_enough(request.recipe, arch)
     require_packages(arch.needs, extra="zoo", needed_for=arch.name)
-    settled(arch, request.recipe.model.scale, None, arch.resolution_px)  # an impossible scale is said before images are read
+    scaled_or_same(
+        arch, request.recipe.model.scale, None, arch.resolution_px
+    )  # an impossible scale is said before images are read
     weights = _answer(request, arch, store, tool_versions())
     if request.recipe.model.keep_head:
         return _settle_kept(request.recipe, arch, weights, store, tell)
     data = summarize(request.recipe.data, store.root, tell)
-    synthesis = synthesis_asked(request.recipe, data, store.root, tell)
+    synthesis = synthesis_of(request.recipe, data, store.root, tell)
     images = images_trained_on(data, synthesis, photographs=request.recipe.data.train)
-    return Settled(weights, data, _completed(request.recipe, arch, data, (weights, images)), synthesis)
+    return CompletedRecipe(weights, data, _completed(request.recipe, arch, data, (weights, images)), synthesis)
 
 
 def _require_large_enough(asked: Recipe, arch: ArchSpec) -> None:
@@ -99,7 +101,7 @@ def _require_large_enough(asked: Recipe, arch: ArchSpec) -> None:
         raise ResolutionTooSmall(arch=arch.name, asked_px=wished, least_px=arch.least_px)
 
 
-def _settle_brought(asked: Recipe, store: Store, tell: Progress) -> Settled:
+def _settle_brought(asked: Recipe, store: Store, tell: Progress) -> CompletedRecipe:
     """Nothing is trained, so that no image is spent on training, unless it is said that these images were learned from."""
     learned = asked.data.train and "train" in asked.data.model_fields_set
     choice = asked.data.model_copy(update={"train": learned, "labels": asked.data.labels is not False})
@@ -111,10 +113,10 @@ def _settle_brought(asked: Recipe, store: Store, tell: Progress) -> Settled:
         choice = choice.model_copy(update={"labels": False})
         data = summarize(choice, store.root, tell)
     filled = {"data": choice, "quantize": _with_images(asked.quantize, data)}
-    return Settled(brought_weights(asked.model, train_kept_out=learned), data, asked.model_copy(update=filled))
+    return CompletedRecipe(custom_weights(asked.model, train_kept_out=learned), data, asked.model_copy(update=filled))
 
 
-def _settle_kept(asked: Recipe, arch: ArchSpec, weights: WeightsAnswer, store: Store, tell: Progress) -> Settled:
+def _settle_kept(asked: Recipe, arch: ArchSpec, weights: WeightsAnswer, store: Store, tell: Progress) -> CompletedRecipe:
     """Nothing is trained either; the classes of published weights are ImageNet's."""
     if weights.kind == "none":
         raise NoHeadToKeep(arch=arch.name, why=weights.why)
@@ -124,7 +126,7 @@ def _settle_kept(asked: Recipe, arch: ArchSpec, weights: WeightsAnswer, store: S
     model = asked.model.model_copy(update={"resolution_px": asked.model.resolution_px or arch.resolution_px})
     filled = {"data": choice, "model": model, "quantize": _with_images(asked.quantize, data)}
     said = weights.why.replace("training starts from", "nothing is trained, and the head is kept, of", 1)
-    return Settled(weights.model_copy(update={"why": said}), data, asked.model_copy(update=filled))
+    return CompletedRecipe(weights.model_copy(update={"why": said}), data, asked.model_copy(update=filled))
 
 
 def tool_versions() -> dict[str, str]:
@@ -158,14 +160,14 @@ def _previous_answer(plan_file: Path, arch: str, choice: str) -> WeightsAnswer |
 
 def scaled_arch(recipe: Recipe, arch: ArchSpec) -> ArchSpec:
     """The network in the size that the recipe asks for."""
-    return settled(arch, recipe.model.scale, None, arch.resolution_px).spec
+    return scaled_or_same(arch, recipe.model.scale, None, arch.resolution_px).spec
 
 
 def _completed(asked: Recipe, arch: ArchSpec, data: DataSummary, training: tuple[WeightsAnswer, int]) -> Recipe:
     """Every default, filled in once; ``training``: what it begins with, and how many images it has."""
     weights, images = training
     usual = demo_resolution(arch) if data.origin == "demo" else arch.resolution_px
-    scaled = settled(arch, asked.model.scale, asked.model.resolution_px, usual)
+    scaled = scaled_or_same(arch, asked.model.scale, asked.model.resolution_px, usual)
     resolution = scaled.resolution_px
     return asked.model_copy(
         update={

@@ -1,4 +1,4 @@
-"""A user's own model file, settled once: what it wants and how it is fed, kept while the file stays as it is."""
+"""A user's own model file, scaled_or_same once: what it wants and how it is fed, kept while the file stays as it is."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from edgecnn.data.json_cache import read_json, write_json
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.costing import ScaleOfAFile
 from edgecnn.errors.custom_model import (
-    BroughtAndNamed,
-    BroughtFileMissing,
-    BroughtModelUnusable,
     ClassesDiffer,
+    CustomAndNamed,
+    CustomFileMissing,
+    CustomModelUnusable,
     LabelsNeeded,
     NoDataForHead,
     NoDataForModel,
@@ -29,12 +29,12 @@ from edgecnn.errors.custom_model import (
 )
 from edgecnn.graph.custom_form import form_of
 from edgecnn.models.catalogue import arch_named
-from edgecnn.models.compound import settled
-from edgecnn.planning.preprocessing_search import Brought, settle_feeding
+from edgecnn.models.compound import scaled_or_same
+from edgecnn.planning.preprocessing_search import CustomFile, find_preprocessing
 from edgecnn.training.idle_threads import sleeping_threads
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.artifact import WeightsAnswer
-from edgecnn.values.custom_model import BroughtModel, TorchForm
+from edgecnn.values.custom_model import CustomModel, TorchForm
 from edgecnn.values.dataset import DataSummary
 from edgecnn.values.key import digest_of
 from edgecnn.values.recipe import ModelChoice, Recipe
@@ -55,17 +55,17 @@ def network_name(choice: ModelChoice) -> str:
     """
     if choice.onnx is None:
         row = arch_named(choice.arch)
-        return settled(row, choice.scale, None, row.resolution_px).spec.name
+        return scaled_or_same(row, choice.scale, None, row.resolution_px).spec.name
     return re.sub(r"[^a-z0-9]+", "-", Path(choice.onnx).stem.lower()).strip("-") or "model"
 
 
-def check_brought(recipe: Recipe, goal: str, bundle: Path) -> None:
+def check_custom(recipe: Recipe, goal: str, bundle: Path) -> None:
     """Refuse contradictions before anything is read.
 
     Raises:
-        BroughtAndNamed, ScaleOfAFile, LabelsNeeded, NoDataForModel, NothingToTrain, PreprocessingOfAnArch, TrainingSwitch,
+        CustomAndNamed, ScaleOfAFile, LabelsNeeded, NoDataForModel, NothingToTrain, PreprocessingOfAnArch, TrainingSwitch,
             NothingTrainsKeptHead, NoDataForHead: each says what to leave out.
-        BroughtModelUnusable: it lies in the ``bundle`` that the build would replace.
+        CustomModelUnusable: it lies in the ``bundle`` that the build would replace.
     """
     model, usual = recipe.model, Recipe()
     if model.onnx is None:
@@ -74,14 +74,14 @@ def check_brought(recipe: Recipe, goal: str, bundle: Path) -> None:
     # Held against the usual values and not against what was stated: a kept recipe states them all.
     _refuse_named(model, usual.model)
     if recipe.train != usual.train:
-        raise BroughtAndNamed(option="settings of training")
+        raise CustomAndNamed(option="settings of training")
     if recipe.data.path == DEMO and "path" not in recipe.data.model_fields_set:
         raise NoDataForModel()
     if goal == "train":
         raise NothingToTrain()
     if Path(model.onnx).expanduser().resolve().is_relative_to(bundle.resolve()):
         because = "it lies in the bundle that this build would replace"
-        raise BroughtModelUnusable(path=Path(model.onnx), because=because, hint="--out another folder, or a copy of the file")
+        raise CustomModelUnusable(path=Path(model.onnx), because=because, hint="--out another folder, or a copy of the file")
 
 
 def _check_kept(recipe: Recipe, goal: str) -> None:
@@ -121,12 +121,12 @@ def _refuse_named(model: ModelChoice, usual: ModelChoice) -> None:
     }
     for option, stated in given.items():
         if stated:
-            raise BroughtAndNamed(option=option)
+            raise CustomAndNamed(option=option)
     if model.scale is not None:
         raise ScaleOfAFile(onnx=str(model.onnx))
 
 
-def brought_model(recipe: Recipe, data: DataSummary, cache: Path, tell: Progress) -> BroughtModel:
+def custom_model(recipe: Recipe, data: DataSummary, cache: Path, tell: Progress) -> CustomModel:
     """What the file of ``recipe.model.onnx`` turned out to be on these images.
 
     Args:
@@ -143,7 +143,7 @@ def brought_model(recipe: Recipe, data: DataSummary, cache: Path, tell: Progress
         path = path.resolve(strict=True)
         form = form_of(path)
     except OSError as error:
-        raise BroughtFileMissing(path=path, because=system_reason(error)) from error
+        raise CustomFileMissing(path=path, because=system_reason(error)) from error
     asked: dict[str, Any] = {"path": str(path), "preprocessing": recipe.preprocessing.model_dump(mode="json")}
     asked |= {"resolution_px": recipe.model.resolution_px, "data": data.content, "revision": _REVISION}
     if form is not None:
@@ -158,7 +158,7 @@ def brought_model(recipe: Recipe, data: DataSummary, cache: Path, tell: Progress
     return found
 
 
-def brought_weights(choice: ModelChoice, *, train_kept_out: bool) -> WeightsAnswer:
+def custom_weights(choice: ModelChoice, *, train_kept_out: bool) -> WeightsAnswer:
     """The answer to where training begins, of what is not trained."""
     seen = _KEPT_OUT if train_kept_out else _UNKNOWN
     return WeightsAnswer(
@@ -166,7 +166,7 @@ def brought_weights(choice: ModelChoice, *, train_kept_out: bool) -> WeightsAnsw
     )
 
 
-def brought_arch(choice: ModelChoice, model: BroughtModel) -> ArchSpec:
+def custom_arch(choice: ModelChoice, model: CustomModel) -> ArchSpec:
     """A row like those of the catalogue."""
     pixels = model.feeding.pixels
     return ArchSpec(
@@ -190,7 +190,7 @@ def brought_arch(choice: ModelChoice, model: BroughtModel) -> ArchSpec:
 
 def _found(
     path: Path, form: TorchForm | None, recipe: Recipe, data: DataSummary, tell: Progress
-) -> tuple[BroughtModel, dict[str, Any]]:
+) -> tuple[CustomModel, dict[str, Any]]:
     """And the stamps of its files from before they were read: what changes meanwhile is found anew the next time."""
     with sleeping_threads():
         from edgecnn.graph.custom_file import files_beside, read_file
@@ -204,18 +204,18 @@ def _found(
     tell.step("reading the model", 1, 1)
     if data.labelled and says.entry.classes != len(data.classes):
         raise ClassesDiffer(path=path, classes=says.entry.classes, data=data.root, found=data.classes)
-    brought = Brought(path=path, entry=says.entry, stated=says.stated)
+    brought = CustomFile(path=path, entry=says.entry, stated=says.stated)
     source = open_source(Path(data.manifest_path))
-    settled = settle_feeding(brought, recipe.preprocessing, source, tell)
-    found = BroughtModel(
+    scaled_or_same = find_preprocessing(brought, recipe.preprocessing, source, tell)
+    found = CustomModel(
         path=str(path),
         content=content,
         entry=says.entry,
         parameters=says.parameters,
-        feeding=settled.feeding,
-        stated_by=settled.stated_by,
-        trials=settled.trials,
-        rivals=settled.rivals,
+        feeding=scaled_or_same.feeding,
+        stated_by=scaled_or_same.stated_by,
+        trials=scaled_or_same.trials,
+        rivals=scaled_or_same.rivals,
     )
     return found, stamps
 
@@ -225,7 +225,7 @@ def _stamps(path: Path, beside: tuple[str, ...]) -> dict[str, Any]:
     return {str(path.parent / name): [stat.st_size, stat.st_mtime_ns, stat.st_ino] for name, stat in stats.items()}
 
 
-def _kept(file: Path) -> BroughtModel | None:
+def _kept(file: Path) -> CustomModel | None:
     """What was found before, where no file of the model changed since."""
     kept = read_json(file)
     try:
@@ -233,6 +233,6 @@ def _kept(file: Path) -> BroughtModel | None:
             stat = Path(name).stat()
             if (stat.st_size, stat.st_mtime_ns, stat.st_ino) != (size, mtime_ns, inode):
                 return None
-        return BroughtModel.model_validate(kept["model"])
+        return CustomModel.model_validate(kept["model"])
     except (OSError, TypeError, KeyError, ValueError, ValidationError):
         return None  # absent, of another version, or gone: it is only found once more

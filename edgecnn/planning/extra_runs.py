@@ -17,7 +17,7 @@ BUDGET_LEAST_S, BUDGET_MOST_S = 1.0, 7 * 24 * 3600.0
 BEST = "best"
 
 
-class Extent(Value):
+class ExtraRuns(Value):
     """Nothing of it is measured unless asked for: an ordinary build stays as fast as it is."""
 
     batches: tuple[int, ...] = ()
@@ -46,7 +46,7 @@ def share_of(text: str) -> float:
     return share
 
 
-def extent_of(batches: str | None, *, end_to_end: bool, soak: str | None) -> Extent:
+def extra_runs_of(batches: str | None, *, end_to_end: bool, soak: str | None) -> ExtraRuns:
     """What the options ask for.
 
     Args:
@@ -61,7 +61,7 @@ def extent_of(batches: str | None, *, end_to_end: bool, soak: str | None) -> Ext
     numbers = [word for word in words if word != BEST]
     if not all(re.fullmatch(r"[1-9]\d{0,5}", word) and int(word) <= BATCH_MAX for word in numbers):
         raise BatchesMisread(text=batches or "", largest=BATCH_MAX)
-    return Extent(
+    return ExtraRuns(
         batches=tuple(sorted({int(word) for word in numbers})),
         best_batch=BEST in words,
         end_to_end=end_to_end,

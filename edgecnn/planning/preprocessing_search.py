@@ -43,7 +43,7 @@ GIVEN = "given"
 
 
 @dataclass(frozen=True)
-class Brought:
+class CustomFile:
     """A file whose ends are known."""
 
     path: Path
@@ -53,7 +53,7 @@ class Brought:
 
 
 @dataclass(frozen=True)
-class Settled:
+class FoundPreprocessing:
     """What ``BroughtModel`` says of its feeding."""
 
     feeding: Feeding
@@ -62,7 +62,9 @@ class Settled:
     rivals: tuple[str, ...]
 
 
-def settle_feeding(brought: Brought, choice: PreprocessingChoice, source: ImageSource, tell: Progress) -> Settled:
+def find_preprocessing(
+    brought: CustomFile, choice: PreprocessingChoice, source: ImageSource, tell: Progress
+) -> FoundPreprocessing:
     """Try every way that is left open, and take the best.
 
     Raises:
@@ -90,7 +92,7 @@ def settle_feeding(brought: Brought, choice: PreprocessingChoice, source: ImageS
     tell.step("trying preprocessings", len(ways), len(ways))
     _refuse_no_answers(brought.path, answers, images)
     if not source.classes:
-        return Settled(feeding=ways[0], stated_by=by, trials=(), rivals=())
+        return FoundPreprocessing(feeding=ways[0], stated_by=by, trials=(), rivals=())
     labels = np.array([image.label for image in images])
     right = [each.argmax(axis=1) == labels for each in answers]
     return _best(brought, ways, right, by, float(np.bincount(labels).max() / len(labels)))
@@ -106,7 +108,7 @@ def _refuse_no_answers(path: Path, answers: Sequence[NDArray[np.float32]], image
         raise AnswersAlike(path=path, images=len(images), ways=len(answers))
 
 
-def _names(brought: Brought, choice: PreprocessingChoice) -> tuple[tuple[str, ...], Literal["recipe", "file", "search"]]:
+def _names(brought: CustomFile, choice: PreprocessingChoice) -> tuple[tuple[str, ...], Literal["recipe", "file", "search"]]:
     if (choice.mean is None) != (choice.std is None):
         raise PreprocessingHalfGiven(because=f"preprocessing.{'std' if choice.std is None else 'mean'} is missing")
     if choice.mean is not None and choice.like is not None:
@@ -153,7 +155,9 @@ def _decoded(source: ImageSource, images: Sequence[Any], recipe: PixelRecipe) ->
     return np.stack([to_pixels(source.read(image), wanted) for image in images])
 
 
-def _best(brought: Brought, ways: Sequence[Feeding], right: Sequence[NDArray[np.bool_]], by: Any, most: float) -> Settled:
+def _best(
+    brought: CustomFile, ways: Sequence[Feeding], right: Sequence[NDArray[np.bool_]], by: Any, most: float
+) -> FoundPreprocessing:
     """``most`` is the share of the commonest class: who always answers that is right so often, and has learned nothing."""
     order = sorted(range(len(ways)), key=lambda number: (-int(right[number].sum()), number))
     trials = tuple(FeedingTrial(feeding=ways[n], right=int(right[n].sum()), images=len(right[n])) for n in order)
@@ -170,7 +174,7 @@ def _best(brought: Brought, ways: Sequence[Feeding], right: Sequence[NDArray[np.
     if by == "search" and ways[first].channels == "bgr":  # which few networks want: chance is no reason to believe it of one
         chosen = next((n for n in alike if ways[n].channels == "rgb"), first)
     rivals = dict.fromkeys(ways[n].name for n in (first, *alike) if ways[n].name != ways[chosen].name)
-    return Settled(feeding=ways[chosen], stated_by=by, trials=trials, rivals=tuple(rivals))
+    return FoundPreprocessing(feeding=ways[chosen], stated_by=by, trials=trials, rivals=tuple(rivals))
 
 
 def _alike(best: NDArray[np.bool_], other: NDArray[np.bool_]) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from edgecnn.planning.extra_runs import Extent
+from edgecnn.planning.extra_runs import ExtraRuns
 from edgecnn.values.base import Value
 from edgecnn.values.board import HostAsked
 from edgecnn.values.device import Device
@@ -37,7 +37,7 @@ class BuildRequest(Value):
     """An external power meter's log, which is joined to the energy runs by the clock."""
     until: float | None = None
     """The last race goes on until every p50 is known to ± this share of it, or to its cap; None: a fixed number of rounds."""
-    extent: Extent = Extent()
+    extent: ExtraRuns = ExtraRuns()
     """What is measured beyond what every build measures."""
     host: HostAsked | None = None
     """The board on which kits run; None: this machine."""

@@ -14,11 +14,11 @@ from edgecnn.devices.this_machine import LocalFacts, attachment_of, local_facts
 from edgecnn.judging.bounds import check_bounds
 from edgecnn.models.catalogue import arch_named, pixel_recipe
 from edgecnn.planning.candidates import candidates_of, with_learned
-from edgecnn.planning.complete import mode_of, scaled_arch, settle_recipe, tool_versions
-from edgecnn.planning.custom_model import brought_arch, brought_model, check_brought
+from edgecnn.planning.complete import complete_recipe, mode_of, scaled_arch, tool_versions
+from edgecnn.planning.custom_model import check_custom, custom_arch, custom_model
 from edgecnn.planning.request import BuildRequest
 from edgecnn.planning.synthesis import synthesis_sources
-from edgecnn.planning.teacher import teacher_asked
+from edgecnn.planning.teacher import teacher_of
 from edgecnn.planning.variants import (
     as_brought,
 )
@@ -28,7 +28,7 @@ from edgecnn.stages.package import runner_digest
 from edgecnn.store.store import Store
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.artifact import ABSENT, WeightsAnswer
-from edgecnn.values.custom_model import BroughtModel
+from edgecnn.values.custom_model import CustomModel
 from edgecnn.values.dataset import DataSummary
 from edgecnn.values.key import Key
 from edgecnn.values.preprocessing import Preprocessing
@@ -55,17 +55,17 @@ def resolve(request: BuildRequest, store: Store, tell: Progress, facts: LocalFac
     """
     asked = request.recipe
     check_bounds(asked.gates)
-    check_brought(asked, request.goal, request.out / BUNDLE)
+    check_custom(asked, request.goal, request.out / BUNDLE)
     versions = tool_versions()
     facts = facts or local_facts()
     candidates, unsupported, unavailable = candidates_of(request.device, asked, facts)
-    weights, data, recipe, synthesis = settle_recipe(request, store, tell)
-    brought = None if asked.model.onnx is None else brought_model(asked, data, store.root, tell)
+    weights, data, recipe, synthesis = complete_recipe(request, store, tell)
+    brought = None if asked.model.onnx is None else custom_model(asked, data, store.root, tell)
     arch, recipe = _network(recipe, brought)
     candidates, unavailable = with_learned(candidates, unavailable, recipe, data)
     if brought is not None:
         candidates, unavailable = as_brought(brought, candidates, unavailable, recipe, request.device)
-    teacher = teacher_asked(recipe, data, store, versions)
+    teacher = teacher_of(recipe, data, store, versions)
     return Resolved(
         asked=asked,
         recipe=recipe,
@@ -91,7 +91,7 @@ def resolve(request: BuildRequest, store: Store, tell: Progress, facts: LocalFac
     )
 
 
-def _sources(data: DataSummary, weights: WeightsAnswer, brought: BroughtModel | None, teacher: Teacher | None) -> dict[Key, Path]:
+def _sources(data: DataSummary, weights: WeightsAnswer, brought: CustomModel | None, teacher: Teacher | None) -> dict[Key, Path]:
     """Inputs that no stage of this plan makes, by content."""
     sources: dict[Key, Path] = {data.content: Path(data.manifest_path)}
     if brought is not None:
@@ -103,7 +103,7 @@ def _sources(data: DataSummary, weights: WeightsAnswer, brought: BroughtModel | 
     return sources
 
 
-def _mode(recipe: Recipe, arch: ArchSpec, brought: BroughtModel | None, weights: WeightsAnswer) -> TrunkMode:
+def _mode(recipe: Recipe, arch: ArchSpec, brought: CustomModel | None, weights: WeightsAnswer) -> TrunkMode:
     if brought is not None:
         return "brought"
     if recipe.model.keep_head:
@@ -111,12 +111,12 @@ def _mode(recipe: Recipe, arch: ArchSpec, brought: BroughtModel | None, weights:
     return mode_of(recipe.train, arch, weights)
 
 
-def _network(recipe: Recipe, brought: BroughtModel | None) -> tuple[ArchSpec, Recipe]:
+def _network(recipe: Recipe, brought: CustomModel | None) -> tuple[ArchSpec, Recipe]:
     """The row of the network, scaled as asked, and the recipe with the resolution that a brought file fixes."""
     if brought is None:
         return scaled_arch(recipe, arch_named(recipe.model.arch)), recipe
     model = recipe.model.model_copy(update={"resolution_px": brought.entry.resolution_px})
-    return brought_arch(model, brought), recipe.model_copy(update={"model": model})
+    return custom_arch(model, brought), recipe.model_copy(update={"model": model})
 
 
 def _desktop_gpu(request: BuildRequest) -> DesktopGpu | None:
@@ -124,7 +124,7 @@ def _desktop_gpu(request: BuildRequest) -> DesktopGpu | None:
     return local_gpu(gpu_models(), versions, request.recipe.desktop.variants)
 
 
-def _preprocessing(recipe: Recipe, arch: ArchSpec, brought: BroughtModel | None) -> Preprocessing:
+def _preprocessing(recipe: Recipe, arch: ArchSpec, brought: CustomModel | None) -> Preprocessing:
     if brought is not None:
         return Preprocessing(pixels=brought.feeding.pixels, normalization=brought.feeding.normalization)
     pixels = pixel_recipe(arch, recipe.model.resolution_px)

@@ -12,9 +12,9 @@ from pydantic import Field
 from edgecnn.errors.comparing import PlanOfAnotherBuild
 from edgecnn.errors.recipes import PlanUnreadable
 from edgecnn.models.catalogue import arch_named
-from edgecnn.models.compound import settled
+from edgecnn.models.compound import scaled_or_same
 from edgecnn.models.defaults import Mode
-from edgecnn.planning.complete import Settled, mode_of, settle_recipe
+from edgecnn.planning.complete import CompletedRecipe, complete_recipe, mode_of
 from edgecnn.planning.request import BuildRequest
 from edgecnn.recipes.recipe import load_recipe, pipeline_names
 from edgecnn.recipes.toml_file import dotted_keys, validated
@@ -76,9 +76,9 @@ def settings_of(request: BuildRequest, stated: Mapping[str, str], named: str | N
     """Every value as a build of this request would take it.
 
     Raises:
-        EdgecnnError: as ``settle_recipe``: what has to be read to fill a value in cannot be.
+        EdgecnnError: as ``complete_recipe``: what has to be read to fill a value in cannot be.
     """
-    known = settle_recipe(request, Store.open(), tell)
+    known = complete_recipe(request, Store.open(), tell)
     asked, filled = _values(request.recipe), _values(known.recipe)
     settings = [
         Setting(key=key, value=value, origin=_origin(key, stated, _filled_from(known) if asked[key] != value else {}))
@@ -148,7 +148,7 @@ def _origin(key: str, stated: Mapping[str, str], filled: Mapping[str, str]) -> s
     return filled.get(key) or stated.get(key, DEFAULT)
 
 
-def _filled_from(known: Settled) -> dict[str, str]:
+def _filled_from(known: CompletedRecipe) -> dict[str, str]:
     """What a build fills in where nothing is stated: see ``resolve``."""
     recipe, data, weights = known.recipe, known.data, known.weights
     if recipe.model.onnx is not None:
@@ -170,7 +170,7 @@ def _filled_from(known: Settled) -> dict[str, str]:
     own = "filled in: the network's own" if native else "filled in: small, for the demo's small images"
     count = images_trained_on(data, known.synthesis, photographs=recipe.data.train)
     images = f"{count:,} training images"
-    spec = settled(arch, recipe.model.scale, None, arch.resolution_px).spec
+    spec = scaled_or_same(arch, recipe.model.scale, None, arch.resolution_px).spec
     mode = _MODES[mode_of(recipe.train, spec, weights)]
     return {
         "model.resolution_px": own if recipe.model.scale is None else f"filled in: --scale {recipe.model.scale}",

@@ -19,7 +19,7 @@ from edgecnn.values.synthesis import FOLDERS, Synthesis, SynthesisChoice, Synthe
 FACTS = "synthesis.json"
 
 
-def is_asked(recipe: Recipe) -> bool:
+def synthesizes(recipe: Recipe) -> bool:
     """Whether training images are composed."""
     return recipe.synthesis.cutouts is not None
 
@@ -41,13 +41,13 @@ def require_synthesis(asked: Recipe) -> None:
         raise SynthesisNotFitting(beside=beside, because=because)
 
 
-def synthesis_asked(recipe: Recipe, data: DataSummary, cache: Path, tell: Progress) -> Synthesis | None:
+def synthesis_of(recipe: Recipe, data: DataSummary, cache: Path, tell: Progress) -> Synthesis | None:
     """What there is to compose images of; None where that is not asked for.
 
     Raises:
         EdgecnnError: see ``find_synthesis``.
     """
-    if not is_asked(recipe):
+    if not synthesizes(recipe):
         return None
     return find_synthesis(recipe.synthesis, data, imagenet=recipe.data.classes == "imagenet", cache=cache, tell=tell)
 

@@ -28,7 +28,7 @@ from edgecnn.values.training import Teacher, TeacherTerms
 TRAINED = "weights.safetensors"
 
 
-def teacher_asked(recipe: Recipe, data: DataSummary, store: Store, versions: Mapping[str, str]) -> Teacher | None:
+def teacher_of(recipe: Recipe, data: DataSummary, store: Store, versions: Mapping[str, str]) -> Teacher | None:
     """Who teaches, or None where labels do.
 
     Args:

@@ -13,7 +13,7 @@ from edgecnn.quantization.registry import keeps_layers
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.artifact import Unavailable
 from edgecnn.values.candidate import AS_BROUGHT_ID, Candidate, Method, Precision, Rung, Runtime, Scheme
-from edgecnn.values.custom_model import BroughtModel
+from edgecnn.values.custom_model import CustomModel
 from edgecnn.values.dataset import DataSummary
 from edgecnn.values.device import Device
 from edgecnn.values.recipe import Recipe
@@ -179,7 +179,7 @@ AS_BROUGHT = Candidate(id=AS_BROUGHT_ID, runtime=Runtime.ONNXRUNTIME, precision=
 
 
 def as_brought(
-    model: BroughtModel, candidates: tuple[Candidate, ...], unavailable: dict[str, Unavailable], recipe: Recipe, device: Device
+    model: CustomModel, candidates: tuple[Candidate, ...], unavailable: dict[str, Unavailable], recipe: Recipe, device: Device
 ) -> tuple[tuple[Candidate, ...], dict[str, Unavailable]]:
     """The candidates of a brought model, and those that cannot be had of it: the same as given, of one in float.
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from edgecnn.errors.base import ExitCode
 from edgecnn.judging.bounds import LATENCY_RATIO, METRICS
-from edgecnn.judging.gates import standing
+from edgecnn.judging.gates import exit_code_of
 from edgecnn.values.comparison import Comparison
 from edgecnn.values.report import BuildReport
 from edgecnn.values.verdict import Gate, GateResult, Verdict
@@ -36,7 +36,7 @@ class GateSheet:
     def stops(self, result: GateResult) -> bool:
         """True where this gate alone keeps the exit code from 0."""
         passing = (ExitCode.OK, ExitCode.UNSURE) if self.unsure_passes else (ExitCode.OK,)
-        return standing((result,), require_measured=self.require_measured) not in passing
+        return exit_code_of((result,), require_measured=self.require_measured) not in passing
 
 
 def sheet_of_report(report: BuildReport, *, require_measured: bool = False) -> GateSheet:

@@ -6,18 +6,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgecnn.render.terminal import show_lines, show_rows
-from edgecnn.studies.look_facts import Look
+from edgecnn.studies.look_facts import FeaturePictures
 
 COLUMNS = ("after", "channels", "map", "sees px", "the same everywhere", "drawn", "picture")
 
 
-def show_look(found: Look, out: Path) -> None:
+def show_look(found: FeaturePictures, out: Path) -> None:
     """Print it."""
     show_rows(COLUMNS, look_rows(found))
     show_lines(look_lines(found, out))
 
 
-def look_rows(found: Look) -> Sequence[tuple[str, ...]]:
+def look_rows(found: FeaturePictures) -> Sequence[tuple[str, ...]]:
     """A row a map."""
     return [
         (
@@ -28,7 +28,7 @@ def look_rows(found: Look) -> Sequence[tuple[str, ...]]:
     ]  # fmt: skip
 
 
-def look_lines(found: Look, out: Path) -> list[str]:
+def look_lines(found: FeaturePictures, out: Path) -> list[str]:
     """What was shown to it, and where the results lie."""
     first = found.filters
     filters = (

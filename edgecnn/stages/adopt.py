@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from edgecnn.backends.installed import require_packages
-from edgecnn.errors.custom_model import BroughtModelChanged
+from edgecnn.errors.custom_model import CustomModelChanged
 from edgecnn.training.idle_threads import sleeping_threads
 from edgecnn.values.custom_model import Feeding, GraphEntry
 from edgecnn.values.stage import Progress, Role, Stage
@@ -35,7 +35,7 @@ class AdoptStage(Stage):
 
         Raises:
             MissingPackage: onnx or onnxruntime is not installed; of a file of torch, torch or onnxscript.
-            BroughtModelChanged: the file has other bytes than were planned with.
+            CustomModelChanged: the file has other bytes than were planned with.
             BroughtModelUnusable, BroughtHoldsObjects, OpsetUnreachable, TrunkDisagrees: see ``errors.brought``.
         """
         require_packages(("onnx", "onnxruntime"), extra="onnxruntime", needed_for="export")
@@ -43,8 +43,8 @@ class AdoptStage(Stage):
             require_packages(("torch", "onnxscript"), extra="train", needed_for=f"a {self.entry.form} file")
         with sleeping_threads():
             from edgecnn.graph.custom_file import content_of_file
-            from edgecnn.graph.custom_trunk import BroughtRequest, make_brought_trunk
+            from edgecnn.graph.custom_trunk import CustomRequest, make_custom_trunk
 
         if content_of_file(given["model"], self.entry.form) != self.inputs["model"]:
-            raise BroughtModelChanged(path=given["model"])
-        make_brought_trunk(BroughtRequest(given["model"], given["pixels"], self.entry, self.feeding), out, tell)
+            raise CustomModelChanged(path=given["model"])
+        make_custom_trunk(CustomRequest(given["model"], given["pixels"], self.entry, self.feeding), out, tell)

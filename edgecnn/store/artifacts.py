@@ -13,8 +13,8 @@ from edgecnn.store.layout import RECORD, Layout
 from edgecnn.store.locks import Locks
 from edgecnn.store.making import Maker, Making
 from edgecnn.store.miss import explain_miss, stored_payloads
-from edgecnn.store.wanted import Circumstances, Wanted
-from edgecnn.values.artifact import Artifact, Cached, Given, Miss, Ran
+from edgecnn.store.wanted import StageInputs, Wanted
+from edgecnn.values.artifact import Artifact, Cached, FoundInput, Miss, Ran
 from edgecnn.values.stage import Progress, Role, Stage
 
 
@@ -25,7 +25,7 @@ class Artifacts:
         self._layout = layout
         self._locks = locks
 
-    def find(self, stage: Stage, versions: Mapping[str, str], given: Mapping[Role, Given]) -> Artifact | Miss:
+    def find(self, stage: Stage, versions: Mapping[str, str], given: Mapping[Role, FoundInput]) -> Artifact | Miss:
         """Look without changing anything: for planning, and before making.
 
         Args:
@@ -39,7 +39,7 @@ class Artifacts:
         return self._looked_up(Wanted.of(stage, versions, given))
 
     def obtain(
-        self, stage: Stage, under: Circumstances, tell: Progress, maker: Maker | None = None
+        self, stage: Stage, under: StageInputs, tell: Progress, maker: Maker | None = None
     ) -> tuple[Artifact, Ran | Cached]:
         """The stored artifact, or one made now, by one process at a time.
 

@@ -7,18 +7,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from edgecnn.values.artifact import Artifact, Given, InputFact
+from edgecnn.values.artifact import Artifact, FoundInput, InputFact
 from edgecnn.values.key import Key, canonical_json, digest_of
 from edgecnn.values.stage import Role, Stage
 
 
 @dataclass(frozen=True)
-class Circumstances:
+class StageInputs:
     """What a stage is made under and from."""
 
     versions: Mapping[str, str]
     """Version of each distribution that the stage names in ``tools``."""
-    given: Mapping[Role, Given]
+    given: Mapping[Role, FoundInput]
     """Every input of the stage."""
     environment: Mapping[str, str]
     """What this machine is, for the record; it does not enter the key."""
@@ -34,7 +34,7 @@ class Wanted:
     inputs: Mapping[Role, InputFact]
 
     @classmethod
-    def of(cls, stage: Stage, versions: Mapping[str, str], given: Mapping[Role, Given]) -> Wanted:
+    def of(cls, stage: Stage, versions: Mapping[str, str], given: Mapping[Role, FoundInput]) -> Wanted:
         """Describe a request.
 
         Raises:

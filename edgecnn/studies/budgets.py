@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import NamedTuple
 
-from edgecnn.devices.files import settled_target
+from edgecnn.devices.files import target_of
 from edgecnn.devices.this_machine import local_facts, with_local_facts
 from edgecnn.errors.costing import BudgetInvalid, MemoryUnknown
 from edgecnn.studies.facts import BudgetName
@@ -21,31 +21,31 @@ _UNITS: Mapping[BudgetName, Mapping[str, int]] = {
 }
 
 
-class Asked(NamedTuple):
+class Budgets(NamedTuple):
     """Budgets, and the device that one of them is of."""
 
     budgets: dict[BudgetName, int]
     from_target: str | None
 
 
-def asked_budgets(within: str, target: str | None) -> Asked:
+def asked_budgets(within: str, target: str | None) -> Budgets:
     """The budgets of ``--within``; where they leave memory open and a device is named, its main memory too.
 
     Raises:
         BudgetInvalid: of ``within``.
         MemoryUnknown: nobody knows how much the device has.
-        UnknownTarget and others: see ``settled_target``.
+        UnknownTarget and others: see ``target_of``.
     """
     budgets = budgets_of(within)
     if target is None:
-        return Asked(budgets, None)
-    device = settled_target(TargetChoice(), target)[0]
+        return Budgets(budgets, None)
+    device = target_of(TargetChoice(), target)[0]
     if "memory" in budgets:
-        return Asked(budgets, None)
+        return Budgets(budgets, None)
     known = with_local_facts(device, local_facts()).memory
     if known is None:
         raise MemoryUnknown(device=device.name, within=within)
-    return Asked({**budgets, "memory": known.mib << 20}, device.name)
+    return Budgets({**budgets, "memory": known.mib << 20}, device.name)
 
 
 def budgets_of(text: str) -> dict[BudgetName, int]:

@@ -7,9 +7,9 @@ from pathlib import Path
 from edgecnn.backends.installed import require_packages
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.costing import CostUnknown, ScaleOfAFile, UnknownLayer
-from edgecnn.errors.custom_model import BroughtFileMissing
+from edgecnn.errors.custom_model import CustomFileMissing
 from edgecnn.models.catalogue import arch_named
-from edgecnn.models.compound import RULES, settled
+from edgecnn.models.compound import RULES, scaled_or_same
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.cost import LayerCost, NetworkCost
 
@@ -21,14 +21,14 @@ def cost_of(named: str, scale: str | None = None, resolution_px: int | None = No
 
     Raises:
         UnknownArch, NothingToScale, ScaleLeavesNoChannel, ResolutionUnderStride, ScaleContradictsResolution: of a network.
-        BroughtFileMissing, NotAnOnnxModel, CostUnknown, MacsUnknown, ScaleOfAFile: of a file.
+        CustomFileMissing, NotAnOnnxModel, CostUnknown, MacsUnknown, ScaleOfAFile: of a file.
     """
     if named.endswith(SUFFIX):
         if scale is not None:
             raise ScaleOfAFile(onnx=named)
         return cost_of_file(Path(named).expanduser())
     row = network_or_family(named)
-    spec, side = settled(row, scale, resolution_px, row.resolution_px)
+    spec, side = scaled_or_same(row, scale, resolution_px, row.resolution_px)
     return cost_of_network(spec, side).model_copy(update={"scale": scale})
 
 
@@ -76,7 +76,7 @@ def cost_of_file(path: Path) -> NetworkCost:
 
     Raises:
         MissingPackage: onnx is not installed.
-        BroughtFileMissing, NotAnOnnxModel, CostUnknown, MacsUnknown: the file cannot be read, or leaves its sizes open.
+        CustomFileMissing, NotAnOnnxModel, CostUnknown, MacsUnknown: the file cannot be read, or leaves its sizes open.
     """
     require_packages(("onnx",), extra="train", needed_for="cost")
     from edgecnn.graph.document import load_model
@@ -88,7 +88,7 @@ def cost_of_file(path: Path) -> NetworkCost:
     try:
         model = load_model(path)
     except OSError as error:
-        raise BroughtFileMissing(path=path, because=system_reason(error)) from error
+        raise CustomFileMissing(path=path, because=system_reason(error)) from error
     try:
         image, shape = image_input(model).name, image_shape(model)
     except (StopIteration, KeyError) as error:

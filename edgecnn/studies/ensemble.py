@@ -11,7 +11,7 @@ from edgecnn.backends.installed import require_packages
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.building import NotOverwritten, OutputUnwritable
 from edgecnn.errors.looking import MemberQuantized, MembersDiffer, OneMember
-from edgecnn.judging.accuracy import gain_pp, share_right
+from edgecnn.judging.accuracy import difference_pp, share_right
 from edgecnn.recipes.toml_text import toml_value
 from edgecnn.results.network import BuiltNetwork, built_network
 from edgecnn.store.store import Store
@@ -138,7 +138,7 @@ def _described(members: Sequence[BuiltNetwork], out: Path, parameters: Sequence[
         images=len(right[-1]) if right else 0,
         whole=whole,
         members=tuple(rows),
-        gain_pp=None if best is None else gain_pp(right[-1], right[best]),
+        difference_pp=None if best is None else difference_pp(right[-1], right[best]),
         best=None if best is None else str(members[best].folder),
         command=_command(members[0], out),
     )

@@ -18,7 +18,7 @@ from edgecnn.errors.looking import NoMaps
 from edgecnn.results.network import BuiltNetwork, built_network
 from edgecnn.store.store import Store
 from edgecnn.store.whole_file import write_text_atomically
-from edgecnn.studies.look_facts import Excitement, Look, LookedChannel, LookedFilters, LookedMap
+from edgecnn.studies.look_facts import Excitement, FeaturePictures, LookedChannel, LookedFilters, LookedMap
 from edgecnn.studies.look_sheets import filters_sheet, map_sheet
 from edgecnn.values.stage import Progress
 
@@ -36,7 +36,7 @@ FILTERS = "filters"
 """Of the picture and of the array beside it."""
 
 
-class Asked(NamedTuple):
+class LookRequest(NamedTuple):
     """How much is drawn."""
 
     images: int
@@ -45,7 +45,7 @@ class Asked(NamedTuple):
     """Of a map."""
 
 
-def look_into(build: Path, out: Path, asked: Asked, store: Store, tell: Progress) -> Look:
+def look_into(build: Path, out: Path, asked: LookRequest, store: Store, tell: Progress) -> FeaturePictures:
     """Write ``look.json``, the pictures that it names and the filters' numbers into ``out``.
 
     Raises:
@@ -68,7 +68,7 @@ def look_into(build: Path, out: Path, asked: Asked, store: Store, tell: Progress
         if not looked:
             raise NoMaps(network=network.report.build.arch)
         found = strongest(model, [each.tensor for each in looked], _told(network, pixels, tell), asked.images)
-        shown = _Shown(network, pixels)
+        shown = _ImageLabels(network, pixels)
         maps = [_map(each, (shown, found[each.tensor]), asked.channels, number) for number, each in enumerate(looked, 1)]
         return _written(network, model, maps, out)
 
@@ -84,13 +84,13 @@ def _check_folder(out: Path) -> None:
         raise NotOverwritten(path=out, because=f"it holds files, and no {LOOK} of an earlier look")
 
 
-def _written(network: BuiltNetwork, model: onnx.ModelProto, maps: Sequence[LookedMap], out: Path) -> Look:
+def _written(network: BuiltNetwork, model: onnx.ModelProto, maps: Sequence[LookedMap], out: Path) -> FeaturePictures:
     pixels = network.array("choose.pixels")
     try:
         out.mkdir(parents=True, exist_ok=True)
         for old in out.glob("map-*.png"):
             old.unlink()
-        look = Look(
+        look = FeaturePictures(
             build=str(network.folder),
             network=network.report.build.arch,
             trunk=network.trunk.key,
@@ -115,7 +115,7 @@ def _told(network: BuiltNetwork, pixels: NDArray[np.uint8], tell: Progress) -> I
         tell.step("looking", done, len(pixels), "images")
 
 
-class _Shown:
+class _ImageLabels:
     """The images, with what is known of each."""
 
     def __init__(self, network: BuiltNetwork, pixels: NDArray[np.uint8]) -> None:
@@ -177,7 +177,7 @@ def _filters(model: onnx.ModelProto, out: Path) -> LookedFilters | None:
     )
 
 
-def _map(looked: Map, found: tuple[_Shown, Strongest], channels: int, number: int) -> LookedMap:
+def _map(looked: Map, found: tuple[_ImageLabels, Strongest], channels: int, number: int) -> LookedMap:
     shown, strongest = found
     alive = [channel for channel, constant in enumerate(strongest.constant) if not constant]
     count = min(channels, len(alive))
@@ -196,6 +196,6 @@ def _map(looked: Map, found: tuple[_Shown, Strongest], channels: int, number: in
     )
 
 
-def _strongest(looked: Map, shown: _Shown, strongest: Strongest, channel: int) -> tuple[Excitement, ...]:
+def _strongest(looked: Map, shown: _ImageLabels, strongest: Strongest, channel: int) -> tuple[Excitement, ...]:
     of_channel = zip(strongest.images[channel], strongest.positions[channel], strongest.activations[channel], strict=True)
     return tuple(shown.excitement(looked, int(image), int(at), float(value)) for image, at, value in of_channel)

@@ -69,7 +69,7 @@ class LookedFilters(Value):
     """Each filter by its own range, zero in the middle: grey is 0."""
 
 
-class Look(Value):
+class FeaturePictures(Value):
     """Schema edgecnn.look/1. File names are relative to the folder that it lies in."""
 
     schema_: Literal["edgecnn.look/1"] = Field(default="edgecnn.look/1", alias="schema")

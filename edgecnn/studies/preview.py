@@ -11,10 +11,10 @@ from edgecnn.data.layout import root_of
 from edgecnn.data.manifest import summarize
 from edgecnn.data.sheet import check_sheet
 from edgecnn.models.catalogue import arch_named, pixel_recipe
-from edgecnn.models.compound import settled
+from edgecnn.models.compound import scaled_or_same
 from edgecnn.models.defaults import default_augmentation
 from edgecnn.planning.complete import demo_resolution, mode_from
-from edgecnn.planning.synthesis import require_synthesis, synthesis_asked, with_size
+from edgecnn.planning.synthesis import require_synthesis, synthesis_of, with_size
 from edgecnn.store.store import Store
 from edgecnn.training.idle_threads import sleeping_threads
 from edgecnn.values.dataset import DataSummary
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from edgecnn.data.composer import Composer
 
 
-class Shown(NamedTuple):
+class SheetSize(NamedTuple):
     """How much of it."""
 
     images: int
@@ -36,7 +36,7 @@ class Shown(NamedTuple):
     seed: int
 
 
-def preview_of(recipe: Recipe, shown: Shown, sheet: Path, tell: Progress) -> AugmentationPreview:
+def preview_of(recipe: Recipe, shown: SheetSize, sheet: Path, tell: Progress) -> AugmentationPreview:
     """Write the sheet. Weights are not asked for: an unset list is that of fine-tuning where the network has published ones.
 
     Raises:
@@ -49,7 +49,7 @@ def preview_of(recipe: Recipe, shown: Shown, sheet: Path, tell: Progress) -> Aug
     require_packages(("torch", "torchvision"), extra="train", needed_for="a preview")
     data = summarize(recipe.data, Store.open().root, tell)
     usual_px = demo_resolution(arch) if data.origin == "demo" else arch.resolution_px
-    spec, resolution_px = settled(arch, recipe.model.scale, recipe.model.resolution_px, usual_px)
+    spec, resolution_px = scaled_or_same(arch, recipe.model.scale, recipe.model.resolution_px, usual_px)
     augment = recipe.train.augment
     if augment is None:
         published = recipe.model.weights != "none" and arch.weights is not None
@@ -57,16 +57,16 @@ def preview_of(recipe: Recipe, shown: Shown, sheet: Path, tell: Progress) -> Aug
     pixels = pixel_recipe(spec, resolution_px)
     composer = _composer(recipe, data, pixels, tell)
     with sleeping_threads():
-        from edgecnn.training.preview import Asked, make_preview
+        from edgecnn.training.preview import PreviewRequest, make_preview
 
-    asked = Asked(augment, pixels, shown.images, shown.columns, shown.seed, composer, recipe.data.train)
+    asked = PreviewRequest(augment, pixels, shown.images, shown.columns, shown.seed, composer, recipe.data.train)
     return make_preview(data, asked, sheet)
 
 
 def _composer(recipe: Recipe, data: DataSummary, pixels: PixelRecipe, tell: Progress) -> Composer | None:
     """What composes a build's images, of which only those are made that are shown."""
     choice = with_size(recipe.synthesis, pixels)
-    synthesis = synthesis_asked(recipe, data, Store.open().root, tell)
+    synthesis = synthesis_of(recipe, data, Store.open().root, tell)
     if synthesis is None:
         return None
     from edgecnn.data.composer import Composer

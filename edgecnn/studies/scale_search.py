@@ -14,7 +14,7 @@ from itertools import product
 
 from edgecnn.errors.costing import BudgetTooSmall, ResolutionUnderStride, ScaleLeavesNoChannel
 from edgecnn.models.compound import ALPHA, BETA, GAMMA, scaled
-from edgecnn.studies.budgets import Asked
+from edgecnn.studies.budgets import Budgets
 from edgecnn.studies.cost import cost_of_network
 from edgecnn.studies.facts import BudgetName, ScalePoint, ScaleSearch
 from edgecnn.values.arch import ArchSpec
@@ -39,7 +39,7 @@ ENDED = f"; no budget is reached: the search ends at φ = {HIGHEST_PHI:g}"
 Tell = Callable[[int], None]
 
 
-def search_scale(spec: ArchSpec, asked: Asked, tell: Tell) -> ScaleSearch:
+def search_scale(spec: ArchSpec, asked: Budgets, tell: Tell) -> ScaleSearch:
     """The largest scale inside all budgets, and the frontier around it.
 
     Args:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from edgecnn.backends.installed import require_packages
 from edgecnn.data.images import open_source
 from edgecnn.errors.looking import NothingIsRight
-from edgecnn.judging.accuracy import gain_pp, share_right
+from edgecnn.judging.accuracy import difference_pp, share_right
 from edgecnn.results.network import BuiltNetwork, built_network
 from edgecnn.runner.pixels import PixelRecipe, centre_corner, resized
 from edgecnn.store.store import Store
@@ -96,7 +96,7 @@ class _Views:
 def _compared(network: BuiltNetwork, right: tuple[NDArray[np.bool_], NDArray[np.bool_]], without_room: int) -> TenCrop:
     single, ten = right
     gained, lost = int((ten & ~single).sum()), int((single & ~ten).sum())
-    single_top1, ten_top1, gain = share_right(single), share_right(ten), gain_pp(ten, single)
+    single_top1, ten_top1, gain = share_right(single), share_right(ten), difference_pp(ten, single)
     if gain is None or single_top1 is None or ten_top1 is None:
         raise NothingIsRight(folder=network.folder)
     return TenCrop(
@@ -105,7 +105,7 @@ def _compared(network: BuiltNetwork, right: tuple[NDArray[np.bool_], NDArray[np.
         images=len(ten),
         single_top1=single_top1,
         ten_top1=ten_top1,
-        gain_pp=gain,
+        difference_pp=gain,
         gained=gained,
         lost=lost,
         macs=network.macs,

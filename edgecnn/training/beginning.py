@@ -19,7 +19,7 @@ from edgecnn.models.families.inheritance import inherit
 from edgecnn.models.networks import build_network, head_of, read_weights
 from edgecnn.training import finetune, scratch
 from edgecnn.training.groups import freeze_all_but_last, learning_groups
-from edgecnn.training.loader import Squares
+from edgecnn.training.loader import DecodedImages
 from edgecnn.training.material import Material
 from edgecnn.training.phase import Phase
 from edgecnn.training.settings import TrainSettings
@@ -31,7 +31,7 @@ from edgecnn.values.scale import Inheritance
 from edgecnn.values.stage import Progress
 
 
-class Shown(Protocol):
+class ImageSettings(Protocol):
     """What settings say of the images, whatever is learned from them."""
 
     @property
@@ -60,7 +60,7 @@ class TrainingInputs(NamedTuple):
     """A synthesize artifact: composed images, behind the photographs."""
 
 
-def material_for(settings: Shown, inputs: TrainingInputs, resume: Path, tell: Progress) -> Material:
+def material_for(settings: ImageSettings, inputs: TrainingInputs, resume: Path, tell: Progress) -> Material:
     """The training images, decoded into ``resume`` unless they are there, and the images that judge.
 
     Raises:
@@ -75,7 +75,7 @@ def material_for(settings: Shown, inputs: TrainingInputs, resume: Path, tell: Pr
     for role, count in (("train", len(entries)), ("choose", len(choose))):
         if count == 0:
             raise NothingToTrainOn(role=role)
-    squares = Squares(source, entries, side_px=max(pixels.resize_px, pixels.crop_px), interpolation=pixels.interpolation)
+    squares = DecodedImages(source, entries, side_px=max(pixels.resize_px, pixels.crop_px), interpolation=pixels.interpolation)
     squares.hold(resume / "squares.npy", tell)
     return Material(squares, choose, resume, tell, settings.classes)
 

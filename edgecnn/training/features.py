@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from edgecnn.training.augment import centred
 from edgecnn.training.checkpoint import write_tensors
 from edgecnn.training.frozen import AT_ONCE, Frozen, Work, frozen, macs_at
-from edgecnn.training.loader import Squares
+from edgecnn.training.loader import DecodedImages
 from edgecnn.training.material import Material
 from edgecnn.values.arch import ArchSpec
 
@@ -88,7 +88,7 @@ def compute_features(body: nn.Module, material: Material, spec: ArchSpec, size_p
     return Features(torch.cat(plain), torch.cat(mirrored), labels, load_file(file)["choose"], choose.labels)
 
 
-def _part(answers: Frozen, squares: Squares, positions: range, size_px: int) -> dict[str, Tensor]:
+def _part(answers: Frozen, squares: DecodedImages, positions: range, size_px: int) -> dict[str, Tensor]:
     found: dict[str, list[Tensor]] = {"plain": [], "mirrored": []}
     for start in range(positions.start, positions.stop, BATCH):
         batch = squares.read(range(start, min(start + BATCH, positions.stop)))

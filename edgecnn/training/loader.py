@@ -1,6 +1,6 @@
 """The training images, decoded once: squares of ``resize_px`` that every epoch crops anew.
 
-Decoding a photograph costs more than shrinking a stored one. Squares that together exceed ``HELD_BYTES`` are not kept: then
+Decoding a photograph costs more than shrinking a stored one. DecodedImages that together exceed ``HELD_BYTES`` are not kept: then
 each epoch decodes again, and disk stays free.
 """
 
@@ -35,7 +35,7 @@ class ImageSource(Protocol):
         """The picture as RGB, upright."""
 
 
-class Squares:
+class DecodedImages:
     """Square pixels of images by position, from a kept array or decoded on demand.
 
     Args:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from torch import nn
 
-from edgecnn.training.loader import Squares
+from edgecnn.training.loader import DecodedImages
 from edgecnn.training.team import ALONE, Team
 from edgecnn.training.validation import ChoosePixels
 from edgecnn.values.stage import Progress
@@ -16,7 +16,7 @@ from edgecnn.values.stage import Progress
 class Material(NamedTuple):
     """What a phase learns from and is judged by, and where it keeps its state."""
 
-    squares: Squares
+    squares: DecodedImages
     choose: ChoosePixels
     folder: Path
     tell: Progress

@@ -17,7 +17,7 @@ from edgecnn.data.made import ComposedImages, JoinedImages
 from edgecnn.data.sheet import CELL_PX, GAP_PX, save_sheet
 from edgecnn.errors.training import NothingToTrainOn
 from edgecnn.training.augment import EpochDraw, Frame, augmented, centred, draw_epoch, stream_seed
-from edgecnn.training.loader import Squares
+from edgecnn.training.loader import DecodedImages
 from edgecnn.training.mixing import Batch, mixed
 from edgecnn.training.operations import is_applied, values_of
 from edgecnn.values.augmentation import Augmentations
@@ -29,7 +29,7 @@ _PHASE = "preview"
 _BACKGROUND = 255
 
 
-class Asked(NamedTuple):
+class PreviewRequest(NamedTuple):
     """What is shown."""
 
     augment: Augmentations
@@ -45,7 +45,7 @@ class Asked(NamedTuple):
     """Whether photographs train."""
 
 
-def make_preview(data: DataSummary, asked: Asked, sheet: Path) -> AugmentationPreview:
+def make_preview(data: DataSummary, asked: PreviewRequest, sheet: Path) -> AugmentationPreview:
     """Draw the sheet.
 
     Raises:
@@ -57,9 +57,9 @@ def make_preview(data: DataSummary, asked: Asked, sheet: Path) -> AugmentationPr
     if not count:
         raise NothingToTrainOn(role="train")
     pixels = asked.pixels
-    squares = Squares(source, entries, side_px=max(pixels.resize_px, pixels.crop_px), interpolation=pixels.interpolation).read(
-        range(count)
-    )
+    squares = DecodedImages(
+        source, entries, side_px=max(pixels.resize_px, pixels.crop_px), interpolation=pixels.interpolation
+    ).read(range(count))
     columns = [centred(squares, pixels.crop_px)]
     pictures = []
     for column in range(asked.columns):
@@ -97,7 +97,7 @@ class _Originals(NamedTuple):
     """Row, from 0, to cut-out and background."""
 
 
-def _originals(data: DataSummary, asked: Asked) -> _Originals:
+def _originals(data: DataSummary, asked: PreviewRequest) -> _Originals:
     """Photographs, or half of them photographs and half composed."""
     photographs = open_source(Path(data.manifest_path))
     shown = photographs.entries("train") if asked.photographs else ()

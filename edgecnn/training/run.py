@@ -37,7 +37,7 @@ from edgecnn.values.training import TeacherFacts, TransferChoice
 FACTS = "history.json"
 
 
-class _Course(NamedTuple):
+class _Trained(NamedTuple):
     """What a mode of training came to; the network holds the result."""
 
     network: nn.Module
@@ -135,12 +135,12 @@ def _inheritance(settings: TrainSettings, spec: ArchSpec, inputs: TrainingInputs
     return inherited(network, spec, inputs.weights)
 
 
-def _from_scratch(spec: ArchSpec, settings: TrainSettings, inputs: TrainingInputs, material: Material) -> _Course:
+def _from_scratch(spec: ArchSpec, settings: TrainSettings, inputs: TrainingInputs, material: Material) -> _Trained:
     begun = beginner(settings, unlearned(spec, settings, inputs))
     result = _learned(begun, settings, inputs, material)
     if result.best is not None:
         begun.network.load_state_dict(load_file(best_file(material.folder, begun.phase.name)))
-    return _Course(begun.network, (_facts_of(begun.phase, result),), result.best, result.stopped)
+    return _Trained(begun.network, (_facts_of(begun.phase, result),), result.best, result.stopped)
 
 
 def _facts_of(phase: Phase, result: PhaseResult) -> PhaseFacts:
@@ -159,7 +159,7 @@ def _learned(
         return run_together(shared, network, phase, material.tell)
 
 
-def _classical(network: nn.Module, spec: ArchSpec, settings: TrainSettings, features: Features) -> _Course:
+def _classical(network: nn.Module, spec: ArchSpec, settings: TrainSettings, features: Features) -> _Trained:
     """A head that is fitted and not descended to; nothing before it learns."""
     from edgecnn.training.classical import fit
 
@@ -170,10 +170,10 @@ def _classical(network: nn.Module, spec: ArchSpec, settings: TrainSettings, feat
     else:
         replace_head(network, spec, fitted.head)
     best = BestFacts(phase=settings.head, epoch=0, choose_top1=fitted.choose_top1)
-    return _Course(network, (PhaseFacts(name=settings.head, epochs=()),), best, "fitted", fitted.said)
+    return _Trained(network, (PhaseFacts(name=settings.head, epochs=()),), best, "fitted", fitted.said)
 
 
-def _from_weights(spec: ArchSpec, settings: TrainSettings, inputs: TrainingInputs, material: Material) -> _Course:
+def _from_weights(spec: ArchSpec, settings: TrainSettings, inputs: TrainingInputs, material: Material) -> _Trained:
     network = pretrained(spec, settings.classes, settings.seed, inputs)
     with without_head(network, spec.head) as frozen:
         features = compute_features(frozen, material, spec, settings.preprocessing.pixels.crop_px)
@@ -183,7 +183,7 @@ def _from_weights(spec: ArchSpec, settings: TrainSettings, inputs: TrainingInput
     of_head = train_head(head, features, settings)
     tell_epochs(material.tell, HEAD, of_head.epochs)
     if settings.transfer == "head":
-        return _Course(network, (PhaseFacts(name=HEAD, epochs=of_head.epochs),), of_head.best, of_head.stopped)
+        return _Trained(network, (PhaseFacts(name=HEAD, epochs=of_head.epochs),), of_head.best, of_head.stopped)
     begun = beginner(settings, network)
     phase = begun.phase
     beaten = of_head.best.standing if of_head.best else -1.0
@@ -192,4 +192,4 @@ def _from_weights(spec: ArchSpec, settings: TrainSettings, inputs: TrainingInput
     better = HEAD if result.best is None else phase.name
     network.load_state_dict(load_file(best_file(material.folder, better)))
     phases = (PhaseFacts(name=HEAD, epochs=of_head.epochs), _facts_of(phase, result))
-    return _Course(network, phases, result.best or of_head.best, result.stopped)
+    return _Trained(network, phases, result.best or of_head.best, result.stopped)

@@ -53,7 +53,7 @@ def content_digest(files: Mapping[str, FileFact]) -> str:
     return digest_of({name: fact.sha256 for name, fact in files.items()})
 
 
-class Given(Value):
+class FoundInput(Value):
     """One input of a stage, found: where it lies, the key that names it, and the digest of the bytes that are there.
 
     A source (the data manifest, a user's weights) is named by its content, so there ``content`` is the key.
@@ -79,9 +79,9 @@ class Artifact(Value):
         return self.record.content
 
     @property
-    def given(self) -> Given:
+    def given(self) -> FoundInput:
         """This artifact as an input of another stage."""
-        return Given(path=self.folder, key=self.key, content=self.content)
+        return FoundInput(path=self.folder, key=self.key, content=self.content)
 
 
 class Miss(Value):

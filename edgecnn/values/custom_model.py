@@ -62,7 +62,7 @@ class FeedingTrial(Value):
     images: int
 
 
-class BroughtModel(Value):
+class CustomModel(Value):
     """Everything that planning needs of a brought model."""
 
     path: str

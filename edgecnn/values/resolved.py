@@ -12,7 +12,7 @@ from edgecnn.values.arch import ArchSpec
 from edgecnn.values.artifact import Unavailable, WeightsAnswer
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import Candidate, Unsupported
-from edgecnn.values.custom_model import BroughtModel
+from edgecnn.values.custom_model import CustomModel
 from edgecnn.values.dataset import DataSummary
 from edgecnn.values.device import Device, EngineBuilder
 from edgecnn.values.key import Key
@@ -66,7 +66,7 @@ class Resolved(Value):
     """Whose answers are learned in place of labels."""
     synthesis: Synthesis | None = Field(default=None, exclude_if=lambda synthesis: synthesis is None)
     """What training images are composed of beside the photographs, or in place of them."""
-    brought: BroughtModel | None = None
+    brought: CustomModel | None = None
     """The user's own model, which is adopted where others are trained and exported."""
     preprocessing: Preprocessing
     candidates: tuple[Candidate, ...]

@@ -15,7 +15,7 @@ from PIL import Image
 from edgecnn.bench.bench import BenchRequest
 from edgecnn.bench.bundle import BundleBenchRequest, bench_bundle, is_alone
 from edgecnn.bench.facts import BundleBench
-from edgecnn.bench.images import Shown, shown_images, stored_images
+from edgecnn.bench.images import ReportImages, shown_images, stored_images
 from edgecnn.bundle.recorded import recorded_in
 from edgecnn.bundle.verify import Trust, verify
 from edgecnn.bundle.zip_form import write_zip
@@ -52,7 +52,7 @@ def benched(bundle: Path, folder: Path, data: Path | None = None, **options: obj
     return bench_bundle(request, Store.open(folder / "store"), Ear())
 
 
-def seen(place: Place, folder: Path, data: Path | None = None) -> Shown:
+def seen(place: Place, folder: Path, data: Path | None = None) -> ReportImages:
     """What a bench would show the kits, without running them."""
     bundle, store, work = place.out / "bundle", Store.open(folder / "store"), folder / "work"
     work.mkdir()

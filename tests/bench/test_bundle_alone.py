@@ -20,7 +20,7 @@ from edgecnn.bench.bundle import BundleBenchRequest, bench_bundle, require_trust
 from edgecnn.bench.facts import BundleBench
 from edgecnn.building.runnable import ENGINE
 from edgecnn.bundle.verify import Trust
-from edgecnn.devices.machine import Station
+from edgecnn.devices.machine import Machine
 from edgecnn.devices.this_machine import local_facts
 from edgecnn.errors.bench import NoKitRuns
 from edgecnn.errors.board import BoardLacksBuilder
@@ -119,8 +119,8 @@ class Jetson(FakeHost):
 
 def at(host: Jetson, monkeypatch: pytest.MonkeyPatch, board: str | None = "nano") -> None:
     @contextmanager
-    def station_of(*_: object) -> Iterator[Station]:
-        yield Station(host, local_facts(), host.identify(), board)
+    def station_of(*_: object) -> Iterator[Machine]:
+        yield Machine(host, local_facts(), host.identify(), board)
 
     monkeypatch.setattr(bundle_bench, "station_of", station_of)
 

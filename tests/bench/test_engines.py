@@ -15,7 +15,7 @@ import pytest
 from edgecnn.bench.bench import Benched, BenchRequest, bench
 from edgecnn.devices import machine as station
 from edgecnn.devices.check import ready
-from edgecnn.devices.check.board import Seen, board_over
+from edgecnn.devices.check.board import ReachedBoard, board_over
 from edgecnn.devices.check.ready import Wanted
 from edgecnn.devices.this_machine import LocalFacts, local_facts
 from edgecnn.errors.base import ExitCode
@@ -77,7 +77,7 @@ def as_the_board(_: object) -> LocalFacts:
     return local_facts().model_copy(update={"models": (BOARD,)})
 
 
-def unlooked_at(link: Link, asked: HostAsked, _: Wanted) -> Seen:
+def unlooked_at(link: Link, asked: HostAsked, _: Wanted) -> ReachedBoard:
     return board_over(link, asked.python)
 
 

@@ -18,7 +18,7 @@ from edgecnn.devices.machine import local_lab
 from edgecnn.errors.host import RunnerFailed
 from edgecnn.hosts.task import Task
 from edgecnn.judging.bounds import parse_bounds
-from edgecnn.judging.gates import standing
+from edgecnn.judging.gates import exit_code_of
 from edgecnn.measure.evaluate import logits_of
 from edgecnn.runner.runtimes import installed_version
 from edgecnn.store.store import Store
@@ -77,7 +77,7 @@ def test_where_the_kit_cannot_run_a_young_stored_race_serves_with_its_age(built_
 def test_in_ci_a_stored_race_is_missing_unless_it_is_allowed(built_once: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CI", "true")
     gate = only_gate(found := judged(built_once, "p50_ms=10000"))
-    assert (gate.verdict, standing(found.report.gates)) == (Verdict.MISSING, 3)
+    assert (gate.verdict, exit_code_of(found.report.gates)) == (Verdict.MISSING, 3)
     assert gate.reason.startswith("this kit needs onnxruntime>=1.19 [missing-package]; the race of ")
     assert gate.reason.endswith(" is not of this job, and only --allow-stored lets it serve")
     assert only_gate(judged(built_once, "p50_ms=10000", allow_stored=True)).verdict is Verdict.PASS
@@ -137,7 +137,7 @@ def test_answers_that_are_no_numbers_fail_accuracy_and_leave_the_other_verdicts(
     found = judged(built, "drop_pp=60", "size_mib=100", "p50_ms=10000")
     gates = {gate.gate.metric: gate for gate in found.report.gates}
     assert (gates["size_mib"].verdict, gates["p50_ms"].verdict) == (Verdict.PASS, Verdict.PASS)
-    assert (gates["drop_pp"].verdict, standing(found.report.gates)) == (Verdict.FAIL, 1)
+    assert (gates["drop_pp"].verdict, exit_code_of(found.report.gates)) == (Verdict.FAIL, 1)
     assert "logits of image 2 of report hold nan" in gates["drop_pp"].reason
     assert "layer" in gates["drop_pp"].reason
     only_size = judged(built, "size_mib=100")
@@ -167,7 +167,7 @@ def test_of_a_device_that_is_not_here_latency_is_missing_and_accuracy_is_emulate
         f"not measured on raspberry-pi-5, which this machine is not: edgecnn bench {built.out} --host USER@raspberry-pi-5"
     )
     assert (gates["drop_pp"].verdict, gates["drop_pp"].fidelity) == (Verdict.PASS, Fidelity.EMULATED)
-    assert (standing(found.report.gates), standing(found.report.gates, require_measured=True)) == (0, 3)
+    assert (exit_code_of(found.report.gates), exit_code_of(found.report.gates, require_measured=True)) == (0, 3)
     (ships,) = [row for row in found.report.candidates if row.chosen]
     assert ships.residency is not None and ships.residency.basis == "elsewhere"
 
@@ -178,4 +178,4 @@ def test_the_recipe_s_own_wish_that_everything_is_measured_still_holds(built: Pl
     planned_otherwise(built, {"recipe": recipe, "device": device_named("raspberry-pi-5").model_dump(mode="json")})
     found = judged(built)
     assert found.require_measured
-    assert standing(found.report.gates, require_measured=found.require_measured) == 3
+    assert exit_code_of(found.report.gates, require_measured=found.require_measured) == 3

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgecnn.building.desktop_gpu import Part, Played, play
+from edgecnn.building.desktop_gpu import DesktopRequest, DesktopRun, play
 from edgecnn.building.desktop_rows import desktop_baseline, local_record
 from edgecnn.building.execute import Execution
 from edgecnn.building.notices import notices
@@ -17,7 +17,7 @@ from edgecnn.building.observe import Observations
 from edgecnn.building.rows import Scene
 from edgecnn.devices.desktop_gpu import local_gpu
 from edgecnn.measure.evaluate import PixelSet
-from edgecnn.planning.extra_runs import Extent
+from edgecnn.planning.extra_runs import ExtraRuns
 from edgecnn.planning.plan import plan
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Artifact, Blocked, Failed
@@ -56,12 +56,12 @@ class Stand:
         facts = {"kit.json": made.record.files["kit.json"].model_copy(update={"sha256": self.digests[name]})}
         return made.model_copy(update={"record": made.record.model_copy(update={"files": facts})})
 
-    def played(self, extent: Extent | None = None) -> Played:
-        found = play(self.execution, self.lab, Part(pixels=self.pixels, extent=extent or Extent()))
+    def played(self, extent: ExtraRuns | None = None) -> DesktopRun:
+        found = play(self.execution, self.lab, DesktopRequest(pixels=self.pixels, extent=extent or ExtraRuns()))
         assert found is not None
         return found
 
-    def scene(self, played: Played) -> Scene:
+    def scene(self, played: DesktopRun) -> Scene:
         return Scene(execution=self.execution, seen=Observations(desktop=played), lab=self.lab)
 
 
@@ -128,7 +128,7 @@ def test_a_kit_that_was_not_made_says_why(tmp_path: Path, outcome: Failed | Bloc
 def test_batches_are_asked_of_every_way_and_the_best_of_each_is_found(tmp_path: Path) -> None:
     there = stand(tmp_path, "torch-fp32", "torch-amp")
     there.host.batch_cost = {2: 1.5, 4: 9.0}
-    record = local_record(there.scene(there.played(Extent(batches=(4,), best_batch=True, end_to_end=True, soak_s=60.0))))
+    record = local_record(there.scene(there.played(ExtraRuns(batches=(4,), best_batch=True, end_to_end=True, soak_s=60.0))))
     assert record is not None
     for found in (record.throughput, record.variants[1].throughput):
         assert found is not None

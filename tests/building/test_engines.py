@@ -14,11 +14,11 @@ import pytest
 
 from edgecnn.backends.tensorrt import BACKEND
 from edgecnn.building.engines import with_builder
-from edgecnn.building.execute import Execution, Workshop, execute
+from edgecnn.building.execute import Execution, StageContext, execute
 from edgecnn.building.observe import Observer
 from edgecnn.bundle.publish import publish_bundle
 from edgecnn.devices.files import device_named
-from edgecnn.devices.machine import Station
+from edgecnn.devices.machine import Machine
 from edgecnn.devices.this_machine import local_facts
 from edgecnn.errors.base import ExitCode
 from edgecnn.errors.board import BoardLacksBuilder, BuilderUnfit, LinkLost
@@ -62,8 +62,8 @@ class Jetson(NoHost):
         raise self.ends
 
 
-def station(host: Any, board: str | None = "nano") -> Station:
-    return Station(host, local_facts(), Environment(conditions={}, observed={}), board)
+def station(host: Any, board: str | None = "nano") -> Machine:
+    return Machine(host, local_facts(), Environment(conditions={}, observed={}), board)
 
 
 def weak_candidates() -> tuple[Candidate, ...]:
@@ -175,7 +175,7 @@ def executed(host: Jetson, folder: Path) -> Execution:
         for name, stage in (("package", package), ("engine", engine))
     )
     rungs = (Rung(name="half", candidates=(TRT_FP16,)),)
-    shop = Workshop(store=Store.open(folder / "store"), host=NoHost(), environment={}, tell=Ear(), device=host)
+    shop = StageContext(store=Store.open(folder / "store"), host=NoHost(), environment={}, tell=Ear(), device=host)
     return execute(Plan(resolved=resolved(candidates=BOTH), steps=steps, rungs=rungs), shop)
 
 

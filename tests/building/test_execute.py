@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import pytest
 
-from edgecnn.building.execute import Execution, Workshop, execute
+from edgecnn.building.execute import Execution, StageContext, execute
 from edgecnn.building.ladder import Limits
 from edgecnn.errors.base import EdgecnnError, ExitCode
 from edgecnn.planning.candidates import BASELINE
@@ -87,20 +87,20 @@ def a_plan(*, mixed: bool = False, **ends: str) -> Plan:
 
 
 @pytest.fixture
-def workshop(tmp_path: Path) -> Workshop:
-    return Workshop(store=Store.open(tmp_path / "store"), host=NoHost(), environment={"python": "3.11"}, tell=Ear())
+def workshop(tmp_path: Path) -> StageContext:
+    return StageContext(store=Store.open(tmp_path / "store"), host=NoHost(), environment={"python": "3.11"}, tell=Ear())
 
 
 def words(execution: Execution) -> dict[str, str]:
     return {name: outcome.outcome for name, outcome in execution.outcomes.items()}
 
 
-def stored(workshop: Workshop, plan: Plan) -> set[str]:
+def stored(workshop: StageContext, plan: Plan) -> set[str]:
     folder = workshop.store.root / "artifacts"
     return {step.id for step in plan.steps if (folder / step.stage.kind / step.key).exists()}
 
 
-def test_every_step_runs_once_in_order_and_is_cached_the_next_time(workshop: Workshop) -> None:
+def test_every_step_runs_once_in_order_and_is_cached_the_next_time(workshop: StageContext) -> None:
     plan = a_plan()
     first, second = execute(plan, workshop), execute(plan, workshop)
     assert list(first.outcomes) == [step.id for step in plan.steps]
@@ -109,7 +109,7 @@ def test_every_step_runs_once_in_order_and_is_cached_the_next_time(workshop: Wor
     assert second.skipped_rungs == {}
 
 
-def test_a_failing_branch_ends_its_own_candidate_and_no_other(workshop: Workshop) -> None:
+def test_a_failing_branch_ends_its_own_candidate_and_no_other(workshop: StageContext) -> None:
     execution = execute(a_plan(quantize_fp32="broken"), workshop)
     assert execution.outcomes["quantize:onnxruntime-fp32"] == Failed(
         ref="broken", what="quantize:onnxruntime-fp32 broke — mend it [broken]", hint="mend it"
@@ -118,20 +118,20 @@ def test_a_failing_branch_ends_its_own_candidate_and_no_other(workshop: Workshop
     assert words(execution)["package:onnxruntime-int8"] == "ran"
 
 
-def test_a_failing_branch_is_told_while_the_build_goes_on(workshop: Workshop) -> None:
+def test_a_failing_branch_is_told_while_the_build_goes_on(workshop: StageContext) -> None:
     execute(a_plan(package_int8="broken"), workshop)
     assert isinstance(workshop.tell, Ear)
     assert "package:onnxruntime-int8 failed: package:onnxruntime-int8 broke — mend it [broken]" in workshop.tell.notes
 
 
-def test_a_failed_step_leaves_nothing_in_the_store_and_is_tried_again(workshop: Workshop) -> None:
+def test_a_failed_step_leaves_nothing_in_the_store_and_is_tried_again(workshop: StageContext) -> None:
     plan = a_plan(quantize_int8="broken")
     execute(plan, workshop)
     assert stored(workshop, plan) == {"prepare", "train", "quantize:onnxruntime-fp32", "package:onnxruntime-fp32"}
     assert words(execute(plan, workshop))["quantize:onnxruntime-int8"] == "failed"
 
 
-def test_a_failing_trunk_ends_the_build_and_keeps_what_was_finished(workshop: Workshop) -> None:
+def test_a_failing_trunk_ends_the_build_and_keeps_what_was_finished(workshop: StageContext) -> None:
     plan = a_plan(train="broken")
     with pytest.raises(Broken):
         execute(plan, workshop)
@@ -139,7 +139,7 @@ def test_a_failing_trunk_ends_the_build_and_keeps_what_was_finished(workshop: Wo
 
 
 @pytest.mark.parametrize("step", ["train", "quantize_fp32"], ids=["trunk", "branch"])
-def test_ctrl_c_ends_the_build_and_leaves_the_store_whole(workshop: Workshop, step: str) -> None:
+def test_ctrl_c_ends_the_build_and_leaves_the_store_whole(workshop: StageContext, step: str) -> None:
     plan = a_plan(**{step: "interrupted"})
     with pytest.raises(KeyboardInterrupt):
         execute(plan, workshop)
@@ -148,7 +148,7 @@ def test_ctrl_c_ends_the_build_and_leaves_the_store_whole(workshop: Workshop, st
     assert {name for name, word in words(execute(a_plan(), workshop)).items() if word == "cached"} == finished
 
 
-def test_a_rung_that_was_not_climbed_is_recorded_with_why(workshop: Workshop) -> None:
+def test_a_rung_that_was_not_climbed_is_recorded_with_why(workshop: StageContext) -> None:
     execution = execute(a_plan(), workshop, limits=Limits(seconds=0.0))
     assert execution.skipped_rungs == {"int8": "out of time, 0 s spent of a budget of 0 s"}
     assert execution.out_of_time["int8"].budget_s == 0.0
@@ -156,7 +156,7 @@ def test_a_rung_that_was_not_climbed_is_recorded_with_why(workshop: Workshop) ->
     assert not any(name.endswith("int8") for name in execution.outcomes)
 
 
-def test_a_build_with_more_time_goes_on_where_the_one_before_stopped(workshop: Workshop) -> None:
+def test_a_build_with_more_time_goes_on_where_the_one_before_stopped(workshop: StageContext) -> None:
     execute(a_plan(), workshop, limits=Limits(seconds=0.0))
     after = execute(a_plan(), workshop, limits=Limits(seconds=3600.0))
     assert (after.skipped_rungs, after.out_of_time) == ({}, {})
@@ -165,7 +165,7 @@ def test_a_build_with_more_time_goes_on_where_the_one_before_stopped(workshop: W
     assert {outcomes[name] for name in outcomes if not name.endswith("int8")} == {"cached"}
 
 
-def test_what_was_seen_of_a_rung_decides_on_the_next(workshop: Workshop) -> None:
+def test_what_was_seen_of_a_rung_decides_on_the_next(workshop: StageContext) -> None:
     plan = a_plan(mixed=True)
     mixed = plan.rungs[-1].name
     looked = []
@@ -180,7 +180,7 @@ def test_what_was_seen_of_a_rung_decides_on_the_next(workshop: Workshop) -> None
     assert execution.skipped_rungs == {}
 
 
-def test_a_rung_that_is_not_needed_is_no_part_of_the_build(workshop: Workshop) -> None:
+def test_a_rung_that_is_not_needed_is_no_part_of_the_build(workshop: StageContext) -> None:
     plan = a_plan(mixed=True)
     execution = execute(plan, workshop, look=lambda _, rung: {each.id: 0.5 for each in rung.candidates})
     mixed = plan.rungs[-1].name
@@ -190,7 +190,7 @@ def test_a_rung_that_is_not_needed_is_no_part_of_the_build(workshop: Workshop) -
     assert not any(name.endswith(mixed) for name in execution.outcomes)
 
 
-def test_a_build_that_stops_before_evaluating_mends_nothing(workshop: Workshop) -> None:
+def test_a_build_that_stops_before_evaluating_mends_nothing(workshop: StageContext) -> None:
     plan = a_plan(mixed=True)
     execution = execute(plan, workshop, "package")
     assert set(execution.skipped_rungs) == {plan.rungs[-1].name}
@@ -200,11 +200,11 @@ def test_a_build_that_stops_before_evaluating_mends_nothing(workshop: Workshop) 
     ("goal", "kinds"),
     [("train", {"prepare", "train"}), ("quantize", {"prepare", "train", "quantize"})],
 )
-def test_an_earlier_goal_runs_no_later_kind(workshop: Workshop, goal: str, kinds: set[str]) -> None:
+def test_an_earlier_goal_runs_no_later_kind(workshop: StageContext, goal: str, kinds: set[str]) -> None:
     execution = execute(a_plan(), workshop, goal)  # type: ignore[arg-type]
     assert {name.partition(":")[0] for name in execution.outcomes} == kinds
 
 
-def test_a_step_that_ran_is_timed(workshop: Workshop) -> None:
+def test_a_step_that_ran_is_timed(workshop: StageContext) -> None:
     execution = execute(a_plan(), workshop)
     assert execution.seconds.keys() == execution.artifacts.keys() == execution.outcomes.keys()

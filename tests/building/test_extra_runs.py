@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from edgecnn.building.execute import Execution
-from edgecnn.building.extra_runs import Extents
+from edgecnn.building.extra_runs import ExtraRunner
 from edgecnn.building.observe import Observer
 from edgecnn.building.rows import Scene, with_extents
 from edgecnn.planning.candidates import BASELINE
-from edgecnn.planning.extra_runs import Extent
+from edgecnn.planning.extra_runs import ExtraRuns
 from edgecnn.planning.plan import plan
 from edgecnn.store.store import Store
 from edgecnn.values.report import CandidateFacts
@@ -31,9 +31,9 @@ class Stand:
         self.observer = Observer(Execution(plan=plan(resolved())), lab_at(self.host, self.store))
         self.observer.seen.kits = {name: a_kit(folder / "kits", name) for name in NAMES}
 
-    def measured(self, extent: Extent, *, anew: bool = False) -> dict[str, CandidateFacts]:
+    def measured(self, extent: ExtraRuns, *, anew: bool = False) -> dict[str, CandidateFacts]:
         seen, race = self.observer.seen, self.observer.execution.plan.resolved.recipe.race
-        Extents(seen, tuple(seen.kits[name] for name in NAMES), self.observer.lab, race, anew=anew).measure(extent)
+        ExtraRunner(seen, tuple(seen.kits[name] for name in NAMES), self.observer.lab, race, anew=anew).measure(extent)
         scene = Scene(execution=self.observer.execution, seen=self.observer.seen, lab=self.observer.lab)
         rows = {candidate.id: CandidateFacts(candidate=candidate) for candidate in (BASELINE, INT8)}
         return with_extents(rows, scene, extent)
@@ -50,14 +50,14 @@ def batches_of(rows: dict[str, CandidateFacts], name: str) -> list[tuple[int, bo
 
 
 def test_an_ordinary_build_measures_none_of_it(stand: Stand) -> None:
-    rows = stand.measured(Extent())
+    rows = stand.measured(ExtraRuns())
     assert stand.host.calls == []
     assert [(row.throughput, row.end_to_end, row.sustained) for row in rows.values()] == [(None, None, None)] * 2
 
 
 def test_the_best_batch_is_found_on_one_run_each_and_measured_in_a_race_of_its_own(stand: Stand) -> None:
     stand.host.batch_cost = {2: 1.5, 4: 2.0, 8: 3.0, 16: 9.0}
-    rows = stand.measured(Extent(best_batch=True))
+    rows = stand.measured(ExtraRuns(best_batch=True))
     assert len(stand.host.calls) == 5 + 1, "1, 2, 4, 8 and 16 screened, then the best"
     assert batches_of(rows, INT8.id) == [(8, False, True)]
     seen: Any = rows[INT8.id].throughput
@@ -66,21 +66,21 @@ def test_the_best_batch_is_found_on_one_run_each_and_measured_in_a_race_of_its_o
 
 
 def test_a_given_batch_is_measured_without_any_screening(stand: Stand) -> None:
-    rows = stand.measured(Extent(batches=(1, 4)))
+    rows = stand.measured(ExtraRuns(batches=(1, 4)))
     assert len(stand.host.calls) == 2
     assert batches_of(rows, BASELINE.id) == [(1, True, False), (4, True, False)]
 
 
 def test_a_given_batch_that_is_the_best_is_measured_once(stand: Stand) -> None:
     stand.host.batch_cost = {2: 1.5, 4: 2.0, 8: 9.0, 16: 99.0}
-    rows = stand.measured(Extent(batches=(4,), best_batch=True), anew=True)
+    rows = stand.measured(ExtraRuns(batches=(4,), best_batch=True), anew=True)
     assert len(stand.host.calls) == 5 + 1
     assert batches_of(rows, INT8.id) == [(4, True, True)]
 
 
 def test_a_kit_that_takes_no_such_batch_is_missing_with_its_words(stand: Stand) -> None:
     stand.host.broken[stand.observer.seen.kits[INT8.id].digest] = "a batch of 32 is not in 1…16"
-    rows = stand.measured(Extent(batches=(32,)))
+    rows = stand.measured(ExtraRuns(batches=(32,)))
     assert rows[INT8.id].throughput is not None
     assert rows[INT8.id].throughput.reason == "a batch of 32 is not in 1…16"
     assert stand.observer.seen.failures == {}, "it is not out for it"
@@ -88,7 +88,7 @@ def test_a_kit_that_takes_no_such_batch_is_missing_with_its_words(stand: Stand) 
 
 
 def test_end_to_end_is_a_latency_of_its_own_with_its_picture(stand: Stand) -> None:
-    rows = stand.measured(Extent(end_to_end=True))
+    rows = stand.measured(ExtraRuns(end_to_end=True))
     found = rows[INT8.id].end_to_end
     assert found is not None and found.latency.p50_ms is not None and found.latency.ratio_to_fp32 is not None
     assert found.picture == "JPEG of 56 x 40 pixels and 1,000 bytes"
@@ -96,7 +96,7 @@ def test_end_to_end_is_a_latency_of_its_own_with_its_picture(stand: Stand) -> No
 
 
 def test_a_soak_is_one_process_a_kit_in_windows_of_ten_seconds(stand: Stand) -> None:
-    rows = stand.measured(Extent(soak_s=60.0))
+    rows = stand.measured(ExtraRuns(soak_s=60.0))
     found = rows[INT8.id].sustained
     assert len(stand.host.ran) == 2
     assert found is not None and len(found.windows) == 6
@@ -105,7 +105,7 @@ def test_a_soak_is_one_process_a_kit_in_windows_of_ten_seconds(stand: Stand) -> 
 
 
 def test_a_second_call_takes_it_from_the_store_unless_it_is_to_be_anew(stand: Stand) -> None:
-    asked = Extent(batches=(2,), end_to_end=True, soak_s=60.0)
+    asked = ExtraRuns(batches=(2,), end_to_end=True, soak_s=60.0)
     stand.measured(asked)
     before = len(stand.host.ran)
     stand.observer.seen.throughput.clear()

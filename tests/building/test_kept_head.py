@@ -14,7 +14,7 @@ from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.custom_model import HeadDiffers, NoDataForHead, NoHeadToKeep, NothingTrainsKeptHead
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network
-from edgecnn.planning.custom_model import check_brought
+from edgecnn.planning.custom_model import check_custom
 from edgecnn.render.progress import Quiet
 from edgecnn.stages.export import ExportStage
 from edgecnn.stages.fetch import FetchStage
@@ -68,8 +68,8 @@ REFUSED: tuple[tuple[Recipe, str, type[EdgecnnError]], ...] = (
 @pytest.mark.parametrize(("recipe", "goal", "error"), REFUSED)
 def test_what_would_train_it_is_refused(recipe: Recipe, goal: str, error: type[EdgecnnError]) -> None:
     with pytest.raises(error):
-        check_brought(recipe, goal, Path("out"))
-    check_brought(Recipe(model=KEPT, data=PHOTOS.model_copy(update={"train": False})), "judge", Path("out"))
+        check_custom(recipe, goal, Path("out"))
+    check_custom(Recipe(model=KEPT, data=PHOTOS.model_copy(update={"train": False})), "judge", Path("out"))
 
 
 def test_errors_say_what_is_kept() -> None:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from edgecnn.building.ladder import Climb, Limits, Seen, Stop, next_rung
+from edgecnn.building.ladder import Climb, Limits, RungResult, Stop, next_rung
 from edgecnn.planning.candidates import BASELINE
 from edgecnn.planning.variants import KEPT_FLOAT, mixed_rungs
 from edgecnn.values.candidate import Candidate, Method, Precision, Rung, Runtime
@@ -20,10 +20,10 @@ OV_MIXED = tuple(f"openvino-int8-mixed-{kept}" for kept in KEPT_FLOAT)
 
 def climbed(drops_pp: dict[str, float], limits: Limits | None = None) -> tuple[list[str], Stop]:
     """Every rung that is climbed where candidates lose so much, in order; one that is not named failed."""
-    seen: dict[str, Seen] = {}
+    seen: dict[str, RungResult] = {}
     while isinstance(move := next_rung(RUNGS, seen, limits or Limits()), Climb):
         losses = {each.id: drops_pp[each.id] for each in move.rung.candidates if each.id in drops_pp}
-        seen[move.rung.name] = Seen(seconds=1.0, drops_pp=losses)
+        seen[move.rung.name] = RungResult(seconds=1.0, drops_pp=losses)
     return list(seen), move
 
 
@@ -85,7 +85,7 @@ def test_a_call_that_builds_nothing_climbs_what_the_store_has() -> None:
 
 
 def test_a_spent_budget_of_time_ends_the_climb_and_is_said_of_every_rung_that_is_left() -> None:
-    seen = {"fp32": Seen(seconds=40.0), "half": Seen(seconds=25.0)}
+    seen = {"fp32": RungResult(seconds=40.0), "half": RungResult(seconds=25.0)}
     assert next_rung(CHEAP, seen, Limits(seconds=60)) == Stop(
         why={"int8": "out of time, 65 s spent of a budget of 60 s"}, out_of_time=frozenset({"int8"})
     )

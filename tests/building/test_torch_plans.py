@@ -9,7 +9,7 @@ import pytest
 
 from edgecnn.building.build import plan_build
 from edgecnn.cli.asking import Asked, command_line, request_from
-from edgecnn.errors.custom_model import BroughtHoldsObjects, BroughtModelUnusable, ClassesDiffer
+from edgecnn.errors.custom_model import ClassesDiffer, CustomHoldsObjects, CustomModelUnusable
 from edgecnn.render.progress import Quiet
 from edgecnn.store.store import Store
 from edgecnn.values.resolved import Resolved
@@ -51,7 +51,7 @@ def test_an_exported_program_is_planned_by_its_content(photos: Path, tmp_path: P
 
 def test_a_script_needs_its_resolution_and_nothing_else(photos: Path, tmp_path: Path) -> None:
     model = scripted(Classifier(), tmp_path / "mine.pt")
-    with pytest.raises(BroughtModelUnusable, match=re.escape("--set model.resolution_px=224 says at which it is used")):
+    with pytest.raises(CustomModelUnusable, match=re.escape("--set model.resolution_px=224 says at which it is used")):
         planned(model, photos)
     resolved, _ = planned(model, photos, "model.resolution_px=32", "preprocessing.like=half")
     assert resolved.brought is not None and resolved.brought.why.endswith("as the recipe states: right on 36 of 36 images")
@@ -64,5 +64,5 @@ def test_a_state_dict_is_told_how_it_comes_in(photos: Path, tmp_path: Path) -> N
     import torch
 
     torch.save(Classifier().state_dict(), tmp_path / "mine.pth")
-    with pytest.raises(BroughtHoldsObjects, match="give --arch NAME --weights FILE --keep-head"):
+    with pytest.raises(CustomHoldsObjects, match="give --arch NAME --weights FILE --keep-head"):
         planned(tmp_path / "mine.pth", photos)

@@ -15,7 +15,7 @@ from edgecnn.cli.asking import Asked, request_from
 from edgecnn.data.manifest import summarize
 from edgecnn.errors.custom_model import LabelsNeeded, PreprocessingUnproved
 from edgecnn.errors.data import ListWithoutLabels
-from edgecnn.planning.custom_model import check_brought
+from edgecnn.planning.custom_model import check_custom
 from edgecnn.planning.request import BuildRequest
 from edgecnn.render.progress import Quiet
 from edgecnn.store.store import Store
@@ -90,7 +90,7 @@ def test_what_labels_are_needed_for_is_refused_by_name(place: Place, monkeypatch
     assert planned.plan.resolved.data.splits_from.startswith("without labels; by content")
     assert planned.test_set == "110 images without labels show how often two candidates agree, and nothing of accuracy"
     with pytest.raises(LabelsNeeded):
-        check_brought(Recipe(data=DataChoice(path="photos", labels=False)), "judge", place.folder)
+        check_custom(Recipe(data=DataChoice(path="photos", labels=False)), "judge", place.folder)
     listed = DataChoice(path=str(place.folder / "list.csv"), labels=False)
     Path(listed.path).write_text("path,label\nflat/0000.png,a\n")
     with pytest.raises(ListWithoutLabels) as caught:

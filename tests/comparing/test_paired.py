@@ -14,7 +14,7 @@ from edgecnn.errors.comparing import BundleUnreadable, KitNotCarried, NoBuildToC
 from edgecnn.errors.host import RunnerFailed
 from edgecnn.judging.accuracy import Answers
 from edgecnn.judging.bounds import parse_bounds
-from edgecnn.judging.gates import standing
+from edgecnn.judging.gates import exit_code_of
 from edgecnn.results.shipped import side_of
 from edgecnn.runner.items import Item
 from edgecnn.values.comparison import Comparison
@@ -35,7 +35,7 @@ def test_a_head_that_is_a_tenth_slower_fails_at_the_first_look(tmp_path: Path) -
     head, base = two_bundles(tmp_path)
     host = RacingHost(head=1.1, base=1.0)
     found = judged(tmp_path, host, head, base)
-    assert (found.verdict, standing(found.gates)) == (Verdict.FAIL, 1)
+    assert (found.verdict, exit_code_of(found.gates)) == (Verdict.FAIL, 1)
     assert found.ratio is not None
     assert found.ratio.estimate == pytest.approx(1.1)
     assert found.rounds == 10
@@ -77,7 +77,7 @@ def test_what_is_open_is_looked_at_again_until_the_rounds_are_used_up(tmp_path: 
     host, ear = RacingHost(head=1.0, base=1.0), Ear()
     host.wobble["head"] = (0.9, 1.2)
     found = judge_against(AgainstRequest(head=head, base=base, rounds=24), racing_lab(host, tmp_path, ear))
-    assert (found.verdict, found.rounds, standing(found.gates)) == (Verdict.UNSURE, 24, 4)
+    assert (found.verdict, found.rounds, exit_code_of(found.gates)) == (Verdict.UNSURE, 24, 4)
     assert [note for note in ear.notes if note.startswith("race ")] == [
         "race onnxruntime-fp32 of BASE and onnxruntime-fp32 of HEAD: rounds 1 to 10",
         "race onnxruntime-fp32 of BASE and onnxruntime-fp32 of HEAD: rounds 11 to 24",
@@ -96,7 +96,7 @@ def test_a_network_that_takes_a_third_of_a_second_is_given_the_time_for_a_median
 def test_one_that_never_reaches_a_median_is_open_and_says_so(tmp_path: Path) -> None:
     head, base = two_bundles(tmp_path)
     found = judged(tmp_path, RacingHost(head=4000.0, base=1.0), head, base, rounds=8)
-    assert (found.verdict, standing(found.gates)) == (Verdict.UNSURE, 4)
+    assert (found.verdict, exit_code_of(found.gates)) == (Verdict.UNSURE, 4)
     assert found.gates[0].reason == "8 of 16 runs have fewer than 20 samples, so that the slow ones have no median"
 
 
@@ -115,7 +115,7 @@ def test_a_kit_that_lacks_its_runtime_here_is_missing_with_the_reason_and_nothin
     host = RacingHost(head=1.0, base=1.0)
     host.refuses["head"] = "missing-package"
     found = judged(tmp_path, host, head, base)
-    assert (found.verdict, standing(found.gates)) == (Verdict.MISSING, 3)
+    assert (found.verdict, exit_code_of(found.gates)) == (Verdict.MISSING, 3)
     assert found.gates[0].reason == "HEAD: this kit needs openvino>=2026 [missing-package]"
     assert host.ran == []
 
@@ -179,7 +179,7 @@ def test_a_kit_that_still_needs_its_engine_is_missing_with_the_command_that_buil
     rewrite_manifest(head / "kits/onnxruntime-fp32", lambda manifest: manifest.update(engine={"precision": "fp16"}))
     reseal(head)
     found = judged(tmp_path, RacingHost(head=1.0, base=1.0), head, base)
-    assert standing(found.gates) == 3
+    assert exit_code_of(found.gates) == 3
     assert "needs an engine, which only the GPU that runs it can build" in found.gates[0].reason
     assert "python3 -m runner build-engine --out build" in found.gates[0].reason
 
@@ -190,7 +190,7 @@ def test_a_kit_whose_runs_end_in_an_error_is_missing_with_its_words(tmp_path: Pa
     digest = json.loads((head / "choice.json").read_text())["kits"]["onnxruntime-fp32"]["sha256"]
     host.broken[digest] = "the runtime crashed"
     found = judged(tmp_path, host, head, base)
-    assert standing(found.gates) == 3
+    assert exit_code_of(found.gates) == 3
     assert found.gates[0].reason == "HEAD did not run: the runtime crashed"
 
 
@@ -199,14 +199,14 @@ def test_other_work_that_met_head_alone_leaves_it_open(tmp_path: Path) -> None:
     host = RacingHost(head=1.1, base=1.0)
     host.others["head"] = "40.0"
     found = judged(tmp_path, host, head, base, rounds=8)
-    assert (found.verdict, standing(found.gates)) == (Verdict.UNSURE, 4)
+    assert (found.verdict, exit_code_of(found.gates)) == (Verdict.UNSURE, 4)
 
 
 def test_without_stored_answers_a_drop_is_missing_and_says_why(tmp_path: Path) -> None:
     head, base = two_bundles(tmp_path)
     found = judged(tmp_path, RacingHost(head=1.0, base=1.0), head, base, "drop_pp=1")
     drop = found.gates[1]
-    assert (drop.verdict, standing(found.gates), found.drop_pp) == (Verdict.MISSING, 3, None)
+    assert (drop.verdict, exit_code_of(found.gates), found.drop_pp) == (Verdict.MISSING, 3, None)
     assert drop.reason == (
         f"not known against BASE: the store {tmp_path / 'store'} does not hold what HEAD's kit was made from: "
         f"EDGECNN_STORE={tmp_path / 'store'} edgecnn build RECIPE --out builds/rebuilt, with HEAD's recipe, puts it there"

@@ -11,7 +11,7 @@ from edgecnn.comparing.baseline_file import imported, write_baseline
 from edgecnn.comparing.unpaired import CompareRequest, compare
 from edgecnn.errors.comparing import BaselineElsewhere, UnknownCondition
 from edgecnn.judging.bounds import parse_bounds
-from edgecnn.judging.gates import standing
+from edgecnn.judging.gates import exit_code_of
 from edgecnn.values.comparison import Comparison
 from edgecnn.values.verdict import Verdict
 from tests.building.races import RacingHost, measured_on_a_device, racing_lab, two_bundles
@@ -46,7 +46,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
 def test_a_present_race_is_judged_by_the_recorded_runs(bench: Bench, ms: float, verdict: Verdict, code: int) -> None:
     bench.host.ms["head"] = ms
     found = bench.compare()
-    assert (found.verdict, standing(found.gates), found.how, found.rounds) == (verdict, code, "unpaired", 16)
+    assert (found.verdict, exit_code_of(found.gates), found.how, found.rounds) == (verdict, code, "unpaired", 16)
     assert found.base.observed_at == "2026-11-20T09:00:00+00:00"
     assert found.notices[0].startswith("unpaired: BASE ran on 2026-11-20; what drifted on the machine since then counts")
 
@@ -141,12 +141,12 @@ def test_an_open_latency_of_a_device_s_own_runs_names_the_device_s_option(bench:
 
 def test_accuracy_cannot_be_had_from_a_latency_baseline(bench: Bench) -> None:
     found = bench.compare(gates=parse_bounds(["drop_pp=1"], [], compared=True))
-    assert (found.gates[1].verdict, standing(found.gates)) == (Verdict.MISSING, 3)
+    assert (found.gates[1].verdict, exit_code_of(found.gates)) == (Verdict.MISSING, 3)
     assert found.gates[1].reason == "a latency baseline holds no answers: edgecnn judge HEAD --against BASE does"
 
 
 def test_a_kit_that_cannot_run_here_is_missing(bench: Bench) -> None:
     bench.host.refuses["head"] = "missing-package"
     found = bench.compare()
-    assert (found.verdict, standing(found.gates)) == (Verdict.MISSING, 3)
+    assert (found.verdict, exit_code_of(found.gates)) == (Verdict.MISSING, 3)
     assert "[missing-package]" in found.gates[0].reason

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from edgecnn.data.fingerprint import look_at
+from edgecnn.data.fingerprint import fingerprint_of
 from edgecnn.data.inspection import inspect
 from edgecnn.data.manifest import summarize
 from edgecnn.errors.data import NothingReadable
@@ -161,7 +161,7 @@ def test_the_fast_look_refuses_what_the_decoder_refuses(cut: int, at: int, byte:
     data = bytearray(PHOTO if not progressive else encoded(scene(9, (160, 120)), progressive=True))
     data[at % len(data)] = byte
     for damaged in (bytes(data), bytes(data[:cut])):
-        assert refused(lambda d=damaged: look_at(d)) == refused(lambda d=damaged: decode(io.BytesIO(d)))  # type: ignore[misc]
+        assert refused(lambda d=damaged: fingerprint_of(d)) == refused(lambda d=damaged: decode(io.BytesIO(d)))  # type: ignore[misc]
 
 
 def refused(read: object) -> bool:

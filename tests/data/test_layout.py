@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from edgecnn.data.layout import Layout, find_layout, natural_order, root_of
-from edgecnn.data.listing import Seen
+from edgecnn.data.listing import ListingProgress
 from edgecnn.errors.data import (
     DataFolderMissing,
     DataNotAFolder,
@@ -24,7 +24,7 @@ SHAPE = "it should hold one sub-folder of images a class, or train/, val/ and te
 
 
 def layout_of(root: Path) -> Layout:
-    return find_layout(root, Seen(Heard()))
+    return find_layout(root, ListingProgress(Heard()))
 
 
 def made(root: Path, *folders: str) -> Path:

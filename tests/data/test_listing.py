@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.data.listing import QUIET_FOR_S, Seen, stamps_in
+from edgecnn.data.listing import QUIET_FOR_S, ListingProgress, stamps_in
 from edgecnn.errors.data import DataFolderUnreadable
 from tests.data.folders import Heard
 from tests.house.child import child
@@ -19,7 +19,7 @@ from tests.house.child import child
 
 def test_a_short_listing_says_nothing(tmp_path: Path) -> None:
     heard = Heard()
-    seen = Seen(heard)
+    seen = ListingProgress(heard)
     (tmp_path / "a").touch()
     assert len(stamps_in(tmp_path, seen)) == 1
     seen.all()
@@ -30,7 +30,7 @@ def test_the_first_count_comes_after_a_second_and_the_next_ones_not_at_every_fil
     clock = [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
     heard = Heard()
-    seen = Seen(heard)
+    seen = ListingProgress(heard)
     for _ in range(2000):  # a millisecond a file
         clock[0] += 0.001
         seen.one()
@@ -41,7 +41,7 @@ def test_the_first_count_comes_after_a_second_and_the_next_ones_not_at_every_fil
 
 def test_a_link_to_itself_is_a_file_that_cannot_be_stamped(tmp_path: Path) -> None:
     (tmp_path / "self").symlink_to("self")
-    assert stamps_in(tmp_path, Seen(Heard())) == ["self/-1/0/0"]
+    assert stamps_in(tmp_path, ListingProgress(Heard())) == ["self/-1/0/0"]
 
 
 def test_folders_nested_deeper_than_can_be_followed_are_named(tmp_path: Path) -> None:
@@ -61,7 +61,7 @@ def test_folders_nested_deeper_than_can_be_followed_are_named(tmp_path: Path) ->
             sys.setrecursionlimit(1000)  # Python's own, which a library that another test imported may have raised
             resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
             with pytest.raises(DataFolderUnreadable, match="too many open files|nested too deeply"):
-                stamps_in(tmp_path, Seen(Heard()))
+                stamps_in(tmp_path, ListingProgress(Heard()))
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
             sys.setrecursionlimit(frames)

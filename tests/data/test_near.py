@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 
-from edgecnn.data.fingerprint import hash_bits, look_at
+from edgecnn.data.fingerprint import fingerprint_of, hash_bits
 from edgecnn.data.near import MAX_BITS, MAX_LEVELS, near_groups
 from tests.data.folders import Heard
 
@@ -28,7 +28,7 @@ def encoded(image: Image.Image, kind: str = "JPEG", **options: object) -> bytes:
 
 
 def groups_of(*pictures: bytes) -> list[list[int]]:
-    return near_groups(np.stack([look_at(data).small for data in pictures]), Heard())
+    return near_groups(np.stack([fingerprint_of(data).small for data in pictures]), Heard())
 
 
 CHANGES = {
@@ -53,9 +53,9 @@ def test_a_picture_that_is_stored_turned_is_the_upright_one(orientation: int) ->
     exif = Image.Exif()
     exif[0x0112] = orientation
     for kind in ("JPEG", "PNG"):
-        look = look_at(encoded(stored, kind, exif=exif))
+        look = fingerprint_of(encoded(stored, kind, exif=exif))
         assert look.orientation == orientation
-        assert near_groups(np.stack([look_at(encoded(scene(1))).small, look.small]), Heard()) == [[0, 1]], kind
+        assert near_groups(np.stack([fingerprint_of(encoded(scene(1))).small, look.small]), Heard()) == [[0, 1]], kind
 
 
 def test_the_same_shape_in_another_colour_is_another_picture() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from packaging.specifiers import SpecifierSet
 
-from edgecnn.devices.files import device_named, load_device_file, load_devices, parse_target, runtime_of, settled_target
+from edgecnn.devices.files import device_named, load_device_file, load_devices, parse_target, runtime_of, target_of
 from edgecnn.devices.this_machine import LocalFacts, local_facts, matches, with_local_facts
 from edgecnn.errors.base import ExitCode
 from edgecnn.errors.devices import (
@@ -121,7 +121,7 @@ def test_a_tilde_in_the_path_of_a_device_file_is_the_home_folder(tmp_path: Path,
     monkeypatch.setenv("HOME", str(tmp_path))
     written(tmp_path, BOARD)
     assert parse_target("~/my-board.toml").device.name == "my-board"
-    assert settled_target(TargetChoice(device="~/my-board.toml:onnxruntime"), None).runtime is Runtime.ONNXRUNTIME
+    assert target_of(TargetChoice(device="~/my-board.toml:onnxruntime"), None).runtime is Runtime.ONNXRUNTIME
     with pytest.raises(FileUnreadable, match="~nobody-of-this-name/my-board.toml"):
         parse_target("~nobody-of-this-name/my-board.toml")
 
@@ -173,7 +173,7 @@ def test_of_a_device_file_the_hint_is_its_path_which_works_and_not_its_name_whic
     with pytest.raises(UnknownRuntime, match=re.escape(f"--target {own}:onnxruntime")):
         parse_target(f"{own}:onnxruntim")
     with pytest.raises(RuntimeNotOnDevice, match=re.escape(f"--target {own}:onnxruntime")):
-        settled_target(TargetChoice(device=str(own), runtime=Runtime.OPENVINO), None)
+        target_of(TargetChoice(device=str(own), runtime=Runtime.OPENVINO), None)
 
 
 @pytest.mark.parametrize("name", ["cpu", "jetson"], ids=["name", "alias"])
@@ -209,7 +209,7 @@ def test_a_copy_of_a_shipped_file_with_another_name_keeps_its_aliases_to_itself(
 
 def test_two_runtimes_in_one_recipe_contradict_each_other() -> None:
     with pytest.raises(RuntimesContradict) as caught:
-        settled_target(TargetChoice(device="cpu:openvino", runtime=Runtime.ONNXRUNTIME), None)
+        target_of(TargetChoice(device="cpu:openvino", runtime=Runtime.ONNXRUNTIME), None)
     assert caught.value.line() == (
         "the target 'cpu:openvino' and the runtime 'onnxruntime' contradict each other: a build takes one runtime, "
         "or all that the device has — leave one of target.device's runtime and target.runtime out [runtimes-contradict]"
@@ -220,9 +220,9 @@ def test_two_runtimes_in_one_recipe_contradict_each_other() -> None:
 def test_one_runtime_said_twice_is_that_runtime_and_a_call_outranks_the_recipe() -> None:
     said_twice = TargetChoice(device="cpu:openvino", runtime=Runtime.OPENVINO)
     contradicting = TargetChoice(device="cpu:openvino", runtime=Runtime.ONNXRUNTIME)
-    assert settled_target(said_twice, None) == (device_named("cpu"), Runtime.OPENVINO)
-    assert settled_target(TargetChoice(device="cpu", runtime=Runtime.OPENVINO), None).runtime is Runtime.OPENVINO
-    assert settled_target(contradicting, "jetson") == (device_named("jetson"), None)
+    assert target_of(said_twice, None) == (device_named("cpu"), Runtime.OPENVINO)
+    assert target_of(TargetChoice(device="cpu", runtime=Runtime.OPENVINO), None).runtime is Runtime.OPENVINO
+    assert target_of(contradicting, "jetson") == (device_named("jetson"), None)
 
 
 def test_every_problem_of_a_device_file_is_named_at_once_with_the_nearest_key(tmp_path: Path) -> None:

@@ -8,12 +8,12 @@ from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.custom_model import (
     AnswersAlike,
     AnswersNotFinite,
-    BroughtAndNamed,
-    BroughtFileMissing,
-    BroughtHoldsObjects,
-    BroughtModelChanged,
-    BroughtModelUnusable,
     ClassesDiffer,
+    CustomAndNamed,
+    CustomFileMissing,
+    CustomHoldsObjects,
+    CustomModelChanged,
+    CustomModelUnusable,
     LabelsNeeded,
     NoDataForModel,
     NothingToTrain,
@@ -50,22 +50,22 @@ LINES = (
         "weights are numbers; half precision overflows at 65,504 [answers-not-finite]",
     ),
     (
-        BroughtFileMissing(path=FILE, because="no such file or directory"),
+        CustomFileMissing(path=FILE, because="no such file or directory"),
         "the model file mine.onnx cannot be read: no such file or directory [onnx-file-missing]",
     ),
     (
-        BroughtHoldsObjects(path=Path("mine.pth"), found="a pickled object"),
+        CustomHoldsObjects(path=Path("mine.pth"), found="a pickled object"),
         "mine.pth is refused: it holds a pickled object, and what is read is a network alone, nothing that Python unpickles or "
         "runs — of a network of the list save torch.save(model.state_dict(), FILE) and give --arch NAME --weights FILE "
         "--keep-head; of any other torch.export.save(torch.export.export(model.eval(), (example,)), FILE) [model-holds-objects]",
     ),
     (
-        BroughtModelUnusable(path=FILE, because="its input image leaves height and width open", hint="say at which it is used"),
+        CustomModelUnusable(path=FILE, because="its input image leaves height and width open", hint="say at which it is used"),
         "mine.onnx cannot be built from: its input image leaves height and width open — say at which it is used"
         " [onnx-model-unusable]",
     ),
     (
-        BroughtModelChanged(path=FILE),
+        CustomModelChanged(path=FILE),
         "mine.onnx changed while it was built from — run the same command again [onnx-model-changed]",
     ),
     (
@@ -94,7 +94,7 @@ LINES = (
         " [preprocessing-half-given]",
     ),
     (
-        BroughtAndNamed(option="--arch"),
+        CustomAndNamed(option="--arch"),
         "--model and --arch contradict each other: the file is the network, with its weights [onnx-and-arch]",
     ),
     (

@@ -12,13 +12,13 @@ import torch
 from onnxruntime.quantization import quantize_dynamic
 from torch import nn
 
-from edgecnn.errors.custom_model import BroughtFileMissing, BroughtModelUnusable, OpsetUnreachable
+from edgecnn.errors.custom_model import CustomFileMissing, CustomModelUnusable, OpsetUnreachable
 from edgecnn.errors.export import ExternalDataOutside
 from edgecnn.graph.adopt import adopt, describe_changes
 from edgecnn.graph.checks import onnx_logits
 from edgecnn.graph.document import save_model
 from edgecnn.graph.entry import content_of, parameters_of, read_entry, read_model, stated_in
-from edgecnn.graph.feeding import BroughtSession
+from edgecnn.graph.feeding import CustomSession
 from edgecnn.graph.macs import mac_table
 from edgecnn.graph.passes.batch_norm import fold_batch_norms
 from edgecnn.graph.run_shapes import shapes_by_running
@@ -52,7 +52,7 @@ def test_the_trunk_answers_as_the_file_does(form: str, tmp_path: Path) -> None:
     pixels, labels = pictures(10)
     entry = read_entry(read_model(path), path)
     feeding = feeding_named(how.get("like", "imagenet"))
-    theirs = BroughtSession(path, entry).answers(pixels, feeding)
+    theirs = CustomSession(path, entry).answers(pixels, feeding)
     assert (theirs.argmax(axis=1) == labels).all()
 
     made = adopt(read_model(path), entry, feeding.channels, path)
@@ -104,7 +104,7 @@ def test_weights_beside_the_file_are_part_of_what_names_it(tmp_path: Path) -> No
     weights.write_bytes(weights.read_bytes()[:-1] + b"\x7f")
     assert content_of(path) != before
     weights.unlink()
-    with pytest.raises((BroughtFileMissing, BroughtModelUnusable)):
+    with pytest.raises((CustomFileMissing, CustomModelUnusable)):
         read_model(path) and content_of(path)
 
 
@@ -125,7 +125,7 @@ def test_what_is_no_classifier_of_photographs_is_refused_by_name(tmp_path: Path)
     path = tmp_path / "mine.onnx"
 
     def refused(model: onnx.ModelProto, resolution_px: int | None = None) -> str:
-        with pytest.raises(BroughtModelUnusable) as caught:
+        with pytest.raises(CustomModelUnusable) as caught:
             read_entry(model, path, resolution_px)
         return str(caught.value.because)
 
@@ -152,7 +152,7 @@ def test_a_file_that_came_quantized_stays_as_it_is(form: str, tmp_path: Path) ->
     pixels, labels = pictures(10)
     entry, feeding = read_entry(read_model(path), path), feeding_named("half")
     assert (entry.quantized, entry.opset, parameters_of(read_model(path)) >= 9 + 12) == (form, 13, True)
-    theirs = BroughtSession(path, entry).answers(pixels, feeding)
+    theirs = CustomSession(path, entry).answers(pixels, feeding)
     assert (theirs.argmax(axis=1) == labels).all()
     made = adopt(read_model(path), entry, feeding.channels, path)
     save_model(made, tmp_path / "trunk.onnx")
@@ -167,7 +167,7 @@ def test_a_file_that_came_quantized_stays_as_it_is(form: str, tmp_path: Path) ->
 def test_ranges_found_anew_in_each_call_are_refused(tmp_path: Path) -> None:
     onnx.save(classifier("half", opset=13), tmp_path / "float.onnx")
     quantize_dynamic(tmp_path / "float.onnx", tmp_path / "mine.onnx")
-    with pytest.raises(BroughtModelUnusable, match="an answer hangs on the images beside it"):
+    with pytest.raises(CustomModelUnusable, match="an answer hangs on the images beside it"):
         read_entry(read_model(tmp_path / "mine.onnx"), tmp_path / "mine.onnx")
 
 

@@ -15,10 +15,10 @@ import onnx
 import pytest
 import torch
 
-from edgecnn.errors.custom_model import BroughtHoldsObjects, BroughtModelUnusable
+from edgecnn.errors.custom_model import CustomHoldsObjects, CustomModelUnusable
 from edgecnn.graph.custom_file import opened, read_file
 from edgecnn.graph.custom_form import form_of
-from edgecnn.graph.custom_trunk import BroughtRequest, make_brought_trunk
+from edgecnn.graph.custom_trunk import CustomRequest, make_custom_trunk
 from edgecnn.render.progress import Quiet
 from edgecnn.values.custom_model import GraphEntry
 from tests.graph.brought import SIDE, feeding_named, pictures
@@ -58,7 +58,7 @@ def test_the_trunk_answers_as_the_file_does_in_torch(name: str, tmp_path: Path) 
     np.save(tmp_path / "pixels" / "choose.pixels.npy", pixels)
     np.save(folder / "pixels.npy", pixels[:4])
     (out := tmp_path / "out").mkdir()
-    make_brought_trunk(BroughtRequest(path, tmp_path / "pixels", says.entry, HALF), out, Quiet())
+    make_custom_trunk(CustomRequest(path, tmp_path / "pixels", says.entry, HALF), out, Quiet())
     trunk = onnx.load(out / "model.onnx")
     assert [each.op_type for each in trunk.graph.node if each.op_type in ("Softmax", "BatchNormalization")] == []
     assert trunk.opset_import[0].version == 20 and trunk.graph.input[0].type.tensor_type.shape.dim[0].dim_param
@@ -74,13 +74,13 @@ def test_the_same_file_gives_the_same_trunk_from_another_folder(tmp_path: Path) 
         pixels = pictures(16)[0]
         np.save(tmp_path / name / "choose.pixels.npy", pixels)
         np.save(place / "pixels.npy", pixels)
-        make_brought_trunk(BroughtRequest(path, tmp_path / name, read(path), HALF), tmp_path / name, Quiet())
+        make_custom_trunk(CustomRequest(path, tmp_path / name, read(path), HALF), tmp_path / name, Quiet())
         trunks.append((tmp_path / name / "model.onnx").read_bytes())
     assert trunks[0] == trunks[1]
 
 
 def refused(path: Path, side: int | None = SIDE) -> str:
-    with pytest.raises((BroughtModelUnusable, BroughtHoldsObjects)) as caught:
+    with pytest.raises((CustomModelUnusable, CustomHoldsObjects)) as caught:
         read(path, side)
     return caught.value.line()
 
@@ -174,7 +174,7 @@ def test_pickled_weights_in_an_exported_program_are_never_unpickled(tmp_path: Pa
     bad = rewritten(
         with_object, tmp_path / "bad.pt2", config, lambda held: held.replace(b'"use_pickle": false', b'"use_pickle": true', 1)
     )
-    with pytest.raises(BroughtHoldsObjects, match="a pickled object"):
+    with pytest.raises(CustomHoldsObjects, match="a pickled object"):
         opened(bad, read(source))
     assert not ran.exists()
     with pytest.raises(torch._export.verifier.SpecViolationError):
@@ -218,7 +218,7 @@ def test_two_entries_of_one_name_are_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(path, "a") as archive:
         name = next(each for each in archive.namelist() if each.endswith("models/model.json"))
         archive.writestr(name.replace("model.json", "MODEL.json"), b"{}")
-    with pytest.raises(BroughtModelUnusable):
+    with pytest.raises(CustomModelUnusable):
         form_of(path)
 
 

@@ -18,7 +18,7 @@ from edgecnn.devices.doctor.facts import DoctorReport
 from edgecnn.planning.settings import RecipeDifference, RecipeSettings
 from edgecnn.results.explanation import Explanation
 from edgecnn.studies.facts import Ensemble, ScaleSearch, TenCrop
-from edgecnn.studies.look_facts import Look
+from edgecnn.studies.look_facts import FeaturePictures
 from edgecnn.values.artifact import Record
 from edgecnn.values.board import BoardCheck
 from edgecnn.values.bundle import BundleManifest, BundleVerification
@@ -64,7 +64,7 @@ PUBLISHED: dict[str, tuple[type[BaseModel], str]] = {
     "loadgen": (LoadGenReport, "loadgen.json: what LoadGen was told, and its verdicts."),
     "ensemble": (Ensemble, "An ensemble beside its members: `edgecnn ensemble BUILD BUILD --json`."),
     "ten-crop": (TenCrop, "Ten views of every image against one: `edgecnn ten-crop BUILD --json`."),
-    "look": (Look, "look.json: what excites the channels of a network most: `edgecnn look BUILD`."),
+    "look": (FeaturePictures, "look.json: what excites the channels of a network most: `edgecnn look BUILD`."),
     "division": (DataDivision, "What dividing images made: `edgecnn data split FOLDER --out FOLDER --json`."),
     "cost": (NetworkCost, "What one image costs a network: `edgecnn cost NETWORK --json`."),
     "scale-search": (ScaleSearch, "The largest scale inside budgets: `edgecnn scale --json`."),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from edgecnn.judging.gates import judge
 from edgecnn.judging.latency import latency
 from edgecnn.judging.ratio import PairedRace, paired_finding
-from edgecnn.judging.run_settings import knobs_said, manner_of, threads_of
+from edgecnn.judging.run_settings import knobs_said, run_settings_of, threads_of
 from edgecnn.values.profile import Profile
 from tests.judging.made import a_gate, a_race, facts
 
@@ -19,10 +19,12 @@ def threaded(*threads: int | None, knobs: dict[str, str] | None = None) -> Profi
 
 
 def test_threads_are_what_the_sessions_had_and_other_knobs_stand_beside_them() -> None:
-    assert manner_of(threaded(2)) == "2 threads"
-    assert manner_of(threaded(1, knobs={"threads": "1", "session.intra_op.allow_spinning": "0"})) == "1 thread, spinning off"
-    assert manner_of(threaded(None)) is None
-    assert manner_of(threaded(None, knobs={"threads": "1"})) == "1 thread"
+    assert run_settings_of(threaded(2)) == "2 threads"
+    assert (
+        run_settings_of(threaded(1, knobs={"threads": "1", "session.intra_op.allow_spinning": "0"})) == "1 thread, spinning off"
+    )
+    assert run_settings_of(threaded(None)) is None
+    assert run_settings_of(threaded(None, knobs={"threads": "1"})) == "1 thread"
     assert knobs_said({"A_LATER_KNOB": "7"}) == "A_LATER_KNOB=7"
 
 

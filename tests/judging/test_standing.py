@@ -1,7 +1,7 @@
 import pytest
 
 from edgecnn.errors.base import ExitCode
-from edgecnn.judging.gates import overall, standing
+from edgecnn.judging.gates import exit_code_of, overall
 from edgecnn.values.verdict import Verdict
 from tests.judging.made import a_result
 
@@ -18,8 +18,8 @@ PASS, FAIL, UNSURE, MISSING = Verdict.PASS, Verdict.FAIL, Verdict.UNSURE, Verdic
     ],
 )  # fmt: skip
 def test_exit_code_of_one_gate(verdict, required, code, strict_code):
-    assert standing([a_result(verdict, required)]) == code
-    assert standing([a_result(verdict, required)], require_measured=True) == strict_code
+    assert exit_code_of([a_result(verdict, required)]) == code
+    assert exit_code_of([a_result(verdict, required)], require_measured=True) == strict_code
 
 
 @pytest.mark.parametrize(
@@ -34,12 +34,12 @@ def test_exit_code_of_one_gate(verdict, required, code, strict_code):
 def test_missing_outranks_fail_outranks_unsure_outranks_pass(verdicts, code, word):
     results = [a_result(verdict) for verdict in verdicts]
     for order in (results, results[::-1]):
-        assert (standing(order), overall(order)) == (code, word)
+        assert (exit_code_of(order), overall(order)) == (code, word)
 
 
 def test_a_missing_that_does_not_count_hides_nothing():
     results = [a_result(MISSING, "when-measured"), a_result(FAIL)]
-    assert (standing(results), overall(results)) == (ExitCode.GATE_FAILED, FAIL)
+    assert (exit_code_of(results), overall(results)) == (ExitCode.GATE_FAILED, FAIL)
     assert overall([a_result(MISSING, "when-measured"), a_result(PASS, "advisory")]) is PASS
 
 
@@ -49,4 +49,4 @@ def test_nothing_but_missing_is_missing_and_not_a_pass():
 
 
 def test_no_results_are_missing_and_not_a_pass():
-    assert (overall([]), standing([])) == (MISSING, ExitCode.MISSING)
+    assert (overall([]), exit_code_of([])) == (MISSING, ExitCode.MISSING)

@@ -14,7 +14,7 @@ import pytest
 from edgecnn.errors.base import ExitCode
 from edgecnn.graph.macs import mac_table
 from edgecnn.hosts.local import LocalHost
-from edgecnn.judging.gates import judge, standing
+from edgecnn.judging.gates import exit_code_of, judge
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.residency import traced_residency
@@ -70,7 +70,7 @@ def test_a_quantized_file_that_executes_in_fp32_fails(tmp_path: Path) -> None:
     for metric in ("int8_mac_share", "int8_time_share", "int8_bytes_share"):
         result = held(row, metric, 0.5)
         assert result.verdict is Verdict.FAIL, result.reason
-        assert standing((result,)) is ExitCode.GATE_FAILED
+        assert exit_code_of((result,)) is ExitCode.GATE_FAILED
     assert held(row, "int8_mac_share", 0.95).reason == "int8_mac_share 0.0 % breaks int8_mac_share ≥ 0.95"
 
 
@@ -91,7 +91,7 @@ def test_int8_layers_with_float_work_between_them_pass_by_multiply_adds_and_fail
     assert found.mac_share == {"int8": 1.0}
     assert held(row, "int8_mac_share", 0.95).verdict is Verdict.PASS
     result = held(row, "int8_bytes_share", 0.5)
-    assert (result.verdict, standing((result,))) == (Verdict.FAIL, ExitCode.GATE_FAILED), result.reason
+    assert (result.verdict, exit_code_of((result,))) == (Verdict.FAIL, ExitCode.GATE_FAILED), result.reason
     glue = [layer for layer in found.layers if layer.name.startswith("glue")]
     assert [(layer.precision, set(layer.moved_bytes or {})) for layer in glue] == [("fp32", {"fp32"})] * DEPTH
 

@@ -15,7 +15,7 @@ from edgecnn.errors.costing import (
 )
 from edgecnn.errors.weights import UnknownArch
 from edgecnn.models.catalogue import all_archs, arch_named
-from edgecnn.models.compound import EFFICIENTNET, RULES, formula, scaled, settled
+from edgecnn.models.compound import EFFICIENTNET, RULES, formula, scaled, scaled_or_same
 from edgecnn.models.families.scaled import blocks_of, scaled_network
 from edgecnn.models.networks import build_network
 from edgecnn.values.scale import CompoundScale, Multipliers
@@ -115,7 +115,7 @@ def test_an_impossible_scale_is_refused_by_its_networks_name_as_by_itself(suffix
 @pytest.mark.parametrize(("own", "more"), [("d4-w1", "depth=3"), ("d0.01-w1", "depth=0.001"), ("d1-w4", "width=4")])
 def test_two_scales_together_are_bounded_as_one_is(own: str, more: str) -> None:
     with pytest.raises(ScaleInvalid, match=f"resnet-18-{own} would have {more.partition('=')[0]} × "):
-        settled(arch_named(f"resnet-18-{own}"), more, None, 224)
+        scaled_or_same(arch_named(f"resnet-18-{own}"), more, None, 224)
 
 
 def test_without_depth_and_width_the_network_stays_as_it_was_published() -> None:
@@ -123,10 +123,10 @@ def test_without_depth_and_width_the_network_stays_as_it_was_published() -> None
 
 
 def test_a_stated_resolution_that_is_the_scales_own_is_no_contradiction() -> None:
-    assert settled(B0, "phi=1.5", 276, 224).resolution_px == 276
-    assert settled(B0, "depth=2", 100, 224).resolution_px == 100
+    assert scaled_or_same(B0, "phi=1.5", 276, 224).resolution_px == 276
+    assert scaled_or_same(B0, "depth=2", 100, 224).resolution_px == 100
     with pytest.raises(ScaleContradictsResolution):
-        settled(B0, "phi=1.5", 224, 224)
+        scaled_or_same(B0, "phi=1.5", 224, 224)
 
 
 def test_an_impossible_scale_is_refused() -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from edgecnn.errors.measuring import BatchesMisread, DurationMisread, ShareMisread
-from edgecnn.planning.extra_runs import Extent, extent_of, share_of, time_budget_of
+from edgecnn.planning.extra_runs import ExtraRuns, extra_runs_of, share_of, time_budget_of
 
 
 @pytest.mark.parametrize(("text", "share"), [("2%", 0.02), (" 0.5 % ", 0.005), ("50%", 0.5), ("0.1%", 0.001)])
@@ -18,23 +18,23 @@ def test_anything_else_is_refused(text: str) -> None:
 
 
 def test_what_is_asked_beyond_the_race_is_one_value() -> None:
-    assert extent_of(None, end_to_end=False, soak=None) == Extent()
-    asked = extent_of("8, 1,best,8", end_to_end=True, soak="60s")
-    assert asked == Extent(batches=(1, 8), best_batch=True, end_to_end=True, soak_s=60.0)
-    assert asked.throughput and not Extent().throughput
-    assert extent_of("best", end_to_end=False, soak="5 min").soak_s == 300
+    assert extra_runs_of(None, end_to_end=False, soak=None) == ExtraRuns()
+    asked = extra_runs_of("8, 1,best,8", end_to_end=True, soak="60s")
+    assert asked == ExtraRuns(batches=(1, 8), best_batch=True, end_to_end=True, soak_s=60.0)
+    assert asked.throughput and not ExtraRuns().throughput
+    assert extra_runs_of("best", end_to_end=False, soak="5 min").soak_s == 300
 
 
 @pytest.mark.parametrize("text", ["", "0", "1,,2", "65", "-1", "many", "1.5", "Best", "999999999"])
 def test_batches_that_no_kit_takes_are_refused(text: str) -> None:
     with pytest.raises(BatchesMisread):
-        extent_of(text, end_to_end=False, soak=None)
+        extra_runs_of(text, end_to_end=False, soak=None)
 
 
 @pytest.mark.parametrize("text", ["60", "", "29s", "31min", "1h", "-60s", "soon"])
 def test_a_soak_without_a_unit_or_out_of_reason_is_refused(text: str) -> None:
     with pytest.raises(DurationMisread):
-        extent_of(None, end_to_end=False, soak=text)
+        extra_runs_of(None, end_to_end=False, soak=text)
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("90s", 90.0), ("10min", 600.0), ("1.5h", 5400.0)])

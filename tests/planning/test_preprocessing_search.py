@@ -20,7 +20,7 @@ from edgecnn.errors.custom_model import (
 )
 from edgecnn.graph.entry import read_entry, stated_in
 from edgecnn.models.preprocessings import USUAL
-from edgecnn.planning.preprocessing_search import Brought, Settled, _best, _ways, settle_feeding
+from edgecnn.planning.preprocessing_search import CustomFile, FoundPreprocessing, _best, _ways, find_preprocessing
 from edgecnn.render.progress import Quiet
 from edgecnn.values.recipe import DataChoice, PreprocessingChoice
 from tests.graph.brought import classifier, photo_folder
@@ -35,11 +35,11 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> ImageSource:
     return open_source(Path(summary.manifest_path))
 
 
-def settled(model: onnx.ModelProto, photos: ImageSource, folder: Path, **choice: object) -> Settled:
+def settled(model: onnx.ModelProto, photos: ImageSource, folder: Path, **choice: object) -> FoundPreprocessing:
     path = folder / "mine.onnx"
     onnx.save(model, path)
-    brought = Brought(path=path, entry=read_entry(model, path), stated=stated_in(model))
-    return settle_feeding(brought, PreprocessingChoice.model_validate(choice), photos, Quiet())
+    brought = CustomFile(path=path, entry=read_entry(model, path), stated=stated_in(model))
+    return find_preprocessing(brought, PreprocessingChoice.model_validate(choice), photos, Quiet())
 
 
 @pytest.mark.parametrize("like", USUAL)
@@ -69,7 +69,7 @@ def test_what_these_images_cannot_tell_apart_is_named(photos: ImageSource, tmp_p
 @pytest.mark.parametrize(("more", "taken"), [(2, "bytes"), (12, "bytes-bgr")])
 def test_blue_comes_first_only_where_chance_does_not_explain_it(more: int, taken: str, tmp_path: Path) -> None:
     model = classifier("bytes", layout="NHWC", dtype="uint8")
-    brought = Brought(path=tmp_path / "mine.onnx", entry=read_entry(model, tmp_path / "mine.onnx"), stated=None)
+    brought = CustomFile(path=tmp_path / "mine.onnx", entry=read_entry(model, tmp_path / "mine.onnx"), stated=None)
     red, blue = (_ways(name, 32, PreprocessingChoice())[0] for name in ("bytes", "bytes-bgr"))
     often = np.arange(100) < 80
     found = _best(brought, [red, blue], [often, np.arange(100) < 80 + more], "search", 0.1)

@@ -14,7 +14,7 @@ from edgecnn.backends import installed as installed_module
 from edgecnn.backends.registry import backend_for
 from edgecnn.building.publish import publish_plan
 from edgecnn.data.manifest import summarize
-from edgecnn.devices.files import device_named, settled_target
+from edgecnn.devices.files import device_named, target_of
 from edgecnn.errors.building import NothingToBuild
 from edgecnn.errors.devices import NoCandidate, PrecisionNotOnDevice
 from edgecnn.errors.gates import UnknownMetric
@@ -22,7 +22,7 @@ from edgecnn.errors.quantization import CalibrationSetTooSmall
 from edgecnn.errors.training import NothingToReplace
 from edgecnn.models import weights as weights_module
 from edgecnn.planning import resolve as resolve_module
-from edgecnn.planning.complete import Settled, settle_recipe
+from edgecnn.planning.complete import CompletedRecipe, complete_recipe
 from edgecnn.planning.plan import plan
 from edgecnn.planning.request import BuildRequest
 from edgecnn.planning.resolve import resolve
@@ -53,7 +53,7 @@ class Bench:
         recipe = Recipe.model_validate(
             {"model": model, "data": {"path": str(self.photos), "calibrate_images": 5}, **tables},
         )
-        device, runtime = settled_target(recipe.target, target)
+        device, runtime = target_of(recipe.target, target)
         recipe = recipe.model_copy(
             update={"target": recipe.target.model_copy(update={"device": device.name, "runtime": runtime})}
         )
@@ -302,9 +302,9 @@ def test_what_a_brought_model_is_said_to_have_learned_from_is_not_reported_on(tm
     """An ensemble's members learned from these images: the file has their roles, and not one with their training images in."""
     photos, store = str(photo_folder(tmp_path / "photos", each=20)), Store.open(tmp_path / "store")
 
-    def settled(**data: object) -> Settled:
+    def settled(**data: object) -> CompletedRecipe:
         recipe = Recipe.model_validate({"model": {"onnx": "e.onnx"}, "data": {"path": photos, "calibrate_images": 6, **data}})
-        return settle_recipe(BuildRequest(recipe=recipe, device=device_named("cpu"), out=tmp_path), store, Ear())
+        return complete_recipe(BuildRequest(recipe=recipe, device=device_named("cpu"), out=tmp_path), store, Ear())
 
     theirs = summarize(DataChoice(path=photos, calibrate_images=6), store.root, Ear())
     kept, usual = settled(train=True), settled()

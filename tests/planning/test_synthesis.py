@@ -13,8 +13,8 @@ from edgecnn.comparing.pin import pinned, rebuild_command
 from edgecnn.devices.files import device_named
 from edgecnn.errors.custom_model import TrainingSwitch
 from edgecnn.errors.synthesis import ClassesWithoutCutouts, SynthesisIncomplete, SynthesisNotFitting
-from edgecnn.planning.complete import Settled, settle_recipe
-from edgecnn.planning.custom_model import check_brought
+from edgecnn.planning.complete import CompletedRecipe, complete_recipe
+from edgecnn.planning.custom_model import check_custom
 from edgecnn.planning.plan import Plan, plan
 from edgecnn.planning.request import BuildRequest
 from edgecnn.recipes.recipe import apply_overrides, load_recipe
@@ -89,10 +89,10 @@ def folders_in(place: Path) -> tuple[str, ...]:
     )
 
 
-def settled(place: Path, *overrides: str) -> Settled:
+def settled(place: Path, *overrides: str) -> CompletedRecipe:
     recipe = apply_overrides(Recipe(), ["model.arch=mobilenet-v3-small", "model.weights=none", *overrides])
     request = BuildRequest(recipe=recipe, device=device_named("cpu"), out=place / "out")
-    return settle_recipe(request, Store.open(place / "store"), Heard())
+    return complete_recipe(request, Store.open(place / "store"), Heard())
 
 
 def test_what_is_unset_is_filled_in_visibly(tmp_path: Path) -> None:
@@ -130,9 +130,9 @@ def test_one_folder_of_the_two_is_no_synthesis(tmp_path: Path) -> None:
 
 def test_photographs_may_be_kept_out_of_training_only_where_something_is_composed(tmp_path: Path) -> None:
     with pytest.raises(TrainingSwitch):
-        check_brought(apply_overrides(Recipe(), ["data.train=false"]), "judge", tmp_path)
+        check_custom(apply_overrides(Recipe(), ["data.train=false"]), "judge", tmp_path)
     folders = ["synthesis.cutouts=/c", "synthesis.backgrounds=/b"]
-    check_brought(apply_overrides(Recipe(), ["data.train=false", *folders]), "judge", tmp_path)
+    check_custom(apply_overrides(Recipe(), ["data.train=false", *folders]), "judge", tmp_path)
 
 
 def test_alone_every_class_needs_cut_outs(tmp_path: Path) -> None:

@@ -12,10 +12,10 @@ from edgecnn.devices.files import device_named
 from edgecnn.errors.training import NoTeacher, TeacherNotFitting, TeacherSawOtherImages
 from edgecnn.errors.weights import ResolutionTooSmall, UnknownArch
 from edgecnn.models.catalogue import arch_named
-from edgecnn.planning.complete import settle_recipe
+from edgecnn.planning.complete import complete_recipe
 from edgecnn.planning.plan import plan
 from edgecnn.planning.request import BuildRequest
-from edgecnn.planning.teacher import teacher_asked
+from edgecnn.planning.teacher import teacher_of
 from edgecnn.recipes.recipe import apply_overrides, load_recipe
 from edgecnn.stages.train import TrainStage
 from edgecnn.store.store import Store
@@ -67,7 +67,7 @@ def test_who_is_taught_trains_under_another_key_and_labels_keep_theirs() -> None
 def settled(tmp_path: Path, *overrides: str) -> Recipe:
     recipe = apply_overrides(Recipe(), ["model.arch=efficientnet-lite0", "train.teacher=resnet-50", *overrides])
     request = BuildRequest(recipe=recipe, device=device_named("cpu"), out=tmp_path / "out")
-    return settle_recipe(request, Store.open(tmp_path / "store"), Heard()).recipe
+    return complete_recipe(request, Store.open(tmp_path / "store"), Heard()).recipe
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_from_scratch_everything_can_be_taught(tmp_path: Path) -> None:
 
 def asked(named: str, store: Path, **changes: Any) -> Teacher | None:
     recipe = apply_overrides(Recipe(), [f"train.teacher={named}", "model.resolution_px=64"])
-    return teacher_asked(recipe, changes.get("data", summary()), Store.open(store), VERSIONS)
+    return teacher_of(recipe, changes.get("data", summary()), Store.open(store), VERSIONS)
 
 
 def test_what_is_neither_a_network_nor_a_build_is_refused(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from edgecnn.errors.training import (
     WeightsNotWanted,
 )
 from edgecnn.models.catalogue import arch_named
-from edgecnn.planning.complete import settle_recipe
+from edgecnn.planning.complete import complete_recipe
 from edgecnn.planning.plan import plan
 from edgecnn.planning.request import BuildRequest
 from edgecnn.recipes.recipe import apply_overrides
@@ -76,7 +76,7 @@ def test_each_choice_trains_under_a_key_of_its_own() -> None:
 def settled(tmp_path: Any, *overrides: str) -> Recipe:
     recipe = apply_overrides(Recipe(), ["model.arch=efficientnet-lite0", *overrides])
     request = BuildRequest(recipe=recipe, device=device_named("cpu"), out=tmp_path / "out")
-    return settle_recipe(request, Store.open(tmp_path / "store"), Heard()).recipe
+    return complete_recipe(request, Store.open(tmp_path / "store"), Heard()).recipe
 
 
 def test_what_is_unset_is_filled_in_visibly(tmp_path: Any) -> None:

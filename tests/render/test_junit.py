@@ -9,7 +9,7 @@ import pytest
 
 from edgecnn.errors.base import ExitCode
 from edgecnn.errors.page import NoReport
-from edgecnn.judging.gates import standing
+from edgecnn.judging.gates import exit_code_of
 from edgecnn.render.gate_sheet import sheet_of_report
 from edgecnn.render.junit import junit_of, junit_of_error
 from edgecnn.values.verdict import Verdict
@@ -57,7 +57,7 @@ def test_there_are_failures_or_errors_exactly_where_the_exit_code_is_not_0(stric
         result = a_verdict(verdict, required=required)
         seen = suite(junit_of(a_sheet(result, require_measured=strict)))
         red = int(seen.get("failures", "0")) + int(seen.get("errors", "0")) > 0
-        assert red == (standing((result,), require_measured=strict) is not ExitCode.OK), (verdict, required)
+        assert red == (exit_code_of((result,), require_measured=strict) is not ExitCode.OK), (verdict, required)
 
 
 def test_a_build_of_which_nothing_was_chosen_is_an_error_and_not_an_empty_success() -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.building.engines import armed
+from edgecnn.building.engines import with_engine
 from edgecnn.errors.board import LinkLost
 from edgecnn.errors.host import RunnerFailed, RunnerTimedOut
 from edgecnn.hosts.protocol import Host
@@ -24,8 +24,8 @@ from edgecnn.runner.files import sha256_of
 from edgecnn.stages import compile as compile_stage
 from edgecnn.stages.compile import EngineStage
 from edgecnn.store.store import Store
-from edgecnn.store.wanted import Circumstances
-from edgecnn.values.artifact import Artifact, Cached, Given, Ran
+from edgecnn.store.wanted import StageInputs
+from edgecnn.values.artifact import Artifact, Cached, FoundInput, Ran
 from edgecnn.values.device import EngineBuilder
 from edgecnn.values.key import digest_of
 from edgecnn.values.residency import Residency
@@ -71,7 +71,7 @@ def engine_stage(kit: Path, builder: EngineBuilder = BUILDER) -> EngineStage:
 
 def obtained(store: Store, stage: EngineStage, kit: Path, host: Host, ear: Ear | None = None) -> tuple[Artifact, Ran | Cached]:
     key = stage.inputs["kit"]
-    under = Circumstances(versions={}, given={"kit": Given(path=kit, key=key, content=key)}, environment={})
+    under = StageInputs(versions={}, given={"kit": FoundInput(path=kit, key=key, content=key)}, environment={})
     return store.artifacts.obtain(stage, under, ear or Ear(), lambda given, out, tell: stage.make_on(host, given, out, tell))
 
 
@@ -165,7 +165,7 @@ def test_a_kit_that_no_store_has_packaged_is_given_its_engine_too_and_once(board
     store, packed = Store.open(tmp_path / "store"), KitRef.at(kit)
     with connect(tmp_path) as host:
         lab = lab_at(host, store)
-        found = armed(packed, BUILDER, lab)
+        found = with_engine(packed, BUILDER, lab)
     assert (found.folder / "build" / ENGINE).is_file() and not (kit / "build").exists()
     assert found == packed.model_copy(update={"folder": found.folder})
-    assert armed(packed, BUILDER, replace(lab, host=NoHost())) == found
+    assert with_engine(packed, BUILDER, replace(lab, host=NoHost())) == found

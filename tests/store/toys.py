@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from edgecnn.store.store import Store
-from edgecnn.store.wanted import Circumstances
-from edgecnn.values.artifact import Artifact, Cached, Given, Ran
+from edgecnn.store.wanted import StageInputs
+from edgecnn.values.artifact import Artifact, Cached, FoundInput, Ran
 from edgecnn.values.base import Value
 from edgecnn.values.key import digest_of
 from edgecnn.values.stage import Progress, Role, Stage
@@ -90,15 +90,15 @@ class Ear:
 
 def obtain(store: Store, stage: Stage, **changed: Any) -> tuple[Artifact, Ran | Cached]:
     known: dict[str, Any] = {"versions": VERSIONS, "given": {}, "environment": ENVIRONMENT}
-    under = Circumstances(**{name: changed.pop(name, default) for name, default in known.items()})
+    under = StageInputs(**{name: changed.pop(name, default) for name, default in known.items()})
     return store.artifacts.obtain(stage, under, **{"tell": Ear(), **changed})
 
 
-def source(path: Path, text: str) -> Given:
+def source(path: Path, text: str) -> FoundInput:
     """A user's file as an input, named by its content."""
     path.write_text(text)
     digest = digest_of(text)
-    return Given(path=path, key=digest, content=digest)
+    return FoundInput(path=path, key=digest, content=digest)
 
 
 def files_in(folder: Path) -> dict[str, bytes]:

@@ -12,7 +12,7 @@ from edgecnn.render.ensemble import ensemble_lines
 from edgecnn.render.progress import Quiet
 from edgecnn.studies.ensemble import make_ensemble
 from edgecnn.studies.facts import Ensemble
-from edgecnn.studies.look import Asked, look_into
+from edgecnn.studies.look import LookRequest, look_into
 from edgecnn.studies.ten_crop import ten_crop
 from edgecnn.values.preprocessing import Normalization, PixelRecipe
 from edgecnn.values.recipe import DataChoice, Recipe
@@ -91,7 +91,7 @@ def test_gc_takes_nothing_meanwhile(networks: BuiltNetworks) -> None:
 
     make_ensemble([networks.build("a"), networks.build("b")], networks.folder / "e.onnx", networks.store, Ear())
     ten_crop(networks.build("c"), networks.store, Ear())
-    look_into(networks.build("d"), networks.folder / "look", Asked(1, 1), networks.store, Ear())
+    look_into(networks.build("d"), networks.folder / "look", LookRequest(1, 1), networks.store, Ear())
     assert len(began) > 3 and max(began) < float("inf")
 
 

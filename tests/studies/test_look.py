@@ -11,15 +11,15 @@ from edgecnn.errors.building import NotOverwritten
 from edgecnn.errors.looking import NetworkGone
 from edgecnn.graph.adopt import adopt
 from edgecnn.render.progress import Quiet
-from edgecnn.studies.look import Asked, look_into
-from edgecnn.studies.look_facts import Look
+from edgecnn.studies.look import LookRequest, look_into
+from edgecnn.studies.look_facts import FeaturePictures
 from edgecnn.values.custom_model import GraphEntry
 from tests.building.built_networks import BuiltNetworks
 from tests.graph.planted import SIDE, planted
 
 
-def looked(networks: BuiltNetworks, build: Path, images: int = 1, channels: int = 16) -> Look:
-    return look_into(build, build / "look", Asked(images, channels), networks.store, Quiet())
+def looked(networks: BuiltNetworks, build: Path, images: int = 1, channels: int = 16) -> FeaturePictures:
+    return look_into(build, build / "look", LookRequest(images, channels), networks.store, Quiet())
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def test_a_second_look_takes_the_place_of_the_first_and_of_nothing_else(networks
     mine.mkdir()
     (mine / "letter.txt").write_text("dear")
     with pytest.raises(NotOverwritten):
-        look_into(build, mine, Asked(1, 1), networks.store, Quiet())
+        look_into(build, mine, LookRequest(1, 1), networks.store, Quiet())
 
 
 def test_a_list_of_images_that_is_gone_takes_their_names_alone(networks: BuiltNetworks) -> None:

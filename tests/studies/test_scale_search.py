@@ -4,7 +4,7 @@ import pytest
 
 from edgecnn.errors.costing import BudgetInvalid, BudgetTooSmall
 from edgecnn.models.catalogue import arch_named
-from edgecnn.studies.budgets import Asked, asked_budgets, budgets_of
+from edgecnn.studies.budgets import Budgets, asked_budgets, budgets_of
 from edgecnn.studies.facts import ScaleSearch
 from edgecnn.studies.scale_search import APART, NEARLY, search_scale
 
@@ -15,7 +15,7 @@ BUDGETS = {"macs": 40_000_000, "params": 2_200_000}
 
 @pytest.fixture(scope="module")
 def found() -> ScaleSearch:
-    return search_scale(SMALL, Asked(budgets_of("macs=40M,params=2.2M"), None), lambda _: None)
+    return search_scale(SMALL, Budgets(budgets_of("macs=40M,params=2.2M"), None), lambda _: None)
 
 
 def test_the_best_is_inside_every_budget_and_near_the_most_that_was_found(found: ScaleSearch) -> None:
@@ -51,7 +51,7 @@ def test_a_budget_that_no_scale_meets_says_what_the_smallest_takes() -> None:
         BudgetTooSmall,
         match=r"^no scale of mobilenet-v3-small on the compound rule is inside params 1,000: the smallest of them has",
     ):
-        search_scale(SMALL, Asked({"params": 1000}, None), lambda _: None)
+        search_scale(SMALL, Budgets({"params": 1000}, None), lambda _: None)
 
 
 def test_units_are_those_of_counts_and_of_memory() -> None:
@@ -80,5 +80,5 @@ def test_what_is_no_budget_says_why(text: str, because: str) -> None:
 
 def test_a_device_gives_its_memory_where_none_is_stated() -> None:
     asked = asked_budgets("macs=1G", "raspberry-pi-5")
-    assert asked == Asked({"macs": 10**9, "memory": 8 << 30}, "raspberry-pi-5")
-    assert asked_budgets("memory=1MiB", "raspberry-pi-5") == Asked({"memory": 1 << 20}, None)
+    assert asked == Budgets({"macs": 10**9, "memory": 8 << 30}, "raspberry-pi-5")
+    assert asked_budgets("memory=1MiB", "raspberry-pi-5") == Budgets({"memory": 1 << 20}, None)

@@ -13,7 +13,7 @@ from edgecnn.data.made import training_images
 from edgecnn.data.manifest import summarize
 from edgecnn.stages.prepare import PrepareStage
 from edgecnn.stages.transfer import TransferStage
-from edgecnn.training.loader import Squares
+from edgecnn.training.loader import DecodedImages
 from edgecnn.values.preprocessing import PixelRecipe
 from edgecnn.values.recipe import DataChoice
 from tests.data.cutouts import backgrounds, cutouts, found, roles, shapes, stage_of
@@ -93,8 +93,8 @@ def test_each_image_is_read_from_where_it_lies(scene: Scene) -> None:
     own = photographs.entries("train")
     assert entries[: len(own)] == own and len(entries) == len(own) + 80
     assert [source.entries(role) for role in ("choose", "report")] == [photographs.entries(r) for r in ("choose", "report")]
-    squares = Squares(source, entries, side_px=SIZE_PX, interpolation="bicubic")
-    alone = Squares(training_images(None, scene.made), entries[len(own) :], side_px=SIZE_PX, interpolation="bicubic")
+    squares = DecodedImages(source, entries, side_px=SIZE_PX, interpolation="bicubic")
+    alone = DecodedImages(training_images(None, scene.made), entries[len(own) :], side_px=SIZE_PX, interpolation="bicubic")
     assert np.array_equal(squares.read(range(len(own), len(entries))), alone.read(range(80)))
 
 

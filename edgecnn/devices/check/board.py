@@ -25,7 +25,7 @@ from edgecnn.values.device import Device
 from edgecnn.values.stage import Progress
 
 
-class Seen(NamedTuple):
+class ReachedBoard(NamedTuple):
     """A machine, and how it was reached. Without a link it is this one."""
 
     name: str
@@ -33,24 +33,24 @@ class Seen(NamedTuple):
     link: Link | None
     python: str
 
-    def again(self, python: str) -> Seen:
+    def again(self, python: str) -> ReachedBoard:
         """With another of its Pythons."""
         if self.link is None:
             return self
         return self._replace(facts=facts_of(record_board(self.link, python)), python=python)
 
 
-def board_over(link: Link, python: str | None = None) -> Seen:
+def board_over(link: Link, python: str | None = None) -> ReachedBoard:
     """The board at the other end of a link, asked by this Python of its; None: the usual one.
 
     Raises:
         RecordingUnusable, LinkLost: see ``record_board``.
     """
-    return Seen(link.board, facts_of(record_board(link, python or PYTHON)), link, python or PYTHON)
+    return ReachedBoard(link.board, facts_of(record_board(link, python or PYTHON)), link, python or PYTHON)
 
 
 @contextmanager
-def machine_at(host: str | None, python: str | None = None) -> Iterator[Seen]:
+def machine_at(host: str | None, python: str | None = None) -> Iterator[ReachedBoard]:
     """The machine at ``host``, as OpenSSH understands it; None: this one, with the Python that runs edgecnn.
 
     Raises:
@@ -58,13 +58,13 @@ def machine_at(host: str | None, python: str | None = None) -> Iterator[Seen]:
         BadAddress, SshAbsent, BoardUnreachable, BoardUnknown, BoardKeyChanged, LoginRefused, LinkLost: of the link.
     """
     if host is None:
-        yield Seen(HERE, facts_of(record_here()), None, PYTHON)
+        yield ReachedBoard(HERE, facts_of(record_here()), None, PYTHON)
         return
     with Link.open(Address.of(host)) as link:
         yield board_over(link, python)
 
 
-def checked(seen: Seen, device: Device | None, file: Path | None = None) -> BoardCheck:
+def checked(seen: ReachedBoard, device: Device | None, file: Path | None = None) -> BoardCheck:
     """The machine, held against a device where one is named; ``file`` is of one that is the user's own."""
     return BoardCheck(
         board=seen.name,
@@ -77,7 +77,7 @@ def checked(seen: Seen, device: Device | None, file: Path | None = None) -> Boar
     )
 
 
-def with_packages(seen: Seen, needs: Needs, tell: Progress) -> Seen:
+def with_packages(seen: ReachedBoard, needs: Needs, tell: Progress) -> ReachedBoard:
     """The machine with the packages that it lacked, which were fetched here; its Python is then that of an environment.
 
     Raises:

@@ -15,7 +15,7 @@ from packaging.version import Version
 import edgecnn
 from edgecnn.backends.registry import backend_for
 from edgecnn.backends.wheels import series_for
-from edgecnn.devices.check.board import Seen
+from edgecnn.devices.check.board import ReachedBoard
 from edgecnn.devices.check.facts import as_local
 from edgecnn.devices.check.findings import stopping
 from edgecnn.devices.check.python import installed
@@ -190,7 +190,7 @@ def check_name(name: str, force: bool) -> Path:
     return path
 
 
-def add_device(path: Path, seen: Seen, findings: tuple[Finding, ...]) -> Device:
+def add_device(path: Path, seen: ReachedBoard, findings: tuple[Finding, ...]) -> Device:
     """Write the file of this machine, and return what is in it.
 
     Raises:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from edgecnn.devices.check.board import Seen, board_over, with_packages
+from edgecnn.devices.check.board import ReachedBoard, board_over, with_packages
 from edgecnn.devices.check.facts import as_local
 from edgecnn.devices.check.findings import findings_on, stopping
 from edgecnn.devices.check.needs import Needs, needs_of
@@ -51,7 +51,7 @@ def runtimes_of(candidates: Iterable[Candidate]) -> frozenset[Runtime]:
     return frozenset({each.runtime for each in found} | twins)
 
 
-def fit_board(link: Link, asked: HostAsked, wanted: Wanted) -> Seen:
+def fit_board(link: Link, asked: HostAsked, wanted: Wanted) -> ReachedBoard:
     """The board, seen by the Python that its kits will run with; ``furnished`` may still have to bring packages.
 
     Where no Python was named and the usual one lacks packages, the environment of an earlier ``--carry-wheels`` serves.
@@ -72,7 +72,7 @@ def fit_board(link: Link, asked: HostAsked, wanted: Wanted) -> Seen:
     return seen
 
 
-def furnished(seen: Seen, wanted: Wanted, tell: Progress) -> Seen:
+def furnished(seen: ReachedBoard, wanted: Wanted, tell: Progress) -> ReachedBoard:
     """The board with the packages that it lacked, for ``--carry-wheels``; call it while the board is held.
 
     Raises:
@@ -84,7 +84,7 @@ def furnished(seen: Seen, wanted: Wanted, tell: Progress) -> Seen:
     return carried
 
 
-def warnings_of(seen: Seen, wanted: Wanted) -> tuple[str, ...]:
+def warnings_of(seen: ReachedBoard, wanted: Wanted) -> tuple[str, ...]:
     """One sentence for each finding with which kits run, and what is measured is not what the board can do."""
     return tuple(_sentence(each) for each in _findings(seen, wanted.needs) if each.weight is Weight.DISTORTS)
 
@@ -92,13 +92,13 @@ def warnings_of(seen: Seen, wanted: Wanted) -> tuple[str, ...]:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def _findings(seen: Seen, needs: Needs) -> tuple[Finding, ...]:
+def _findings(seen: ReachedBoard, needs: Needs) -> tuple[Finding, ...]:
     if not missing_packages(seen.facts, needs):
         needs = needs._replace(disk_mib=_FURNISHED_DISK_MIB)
     return findings_on(seen.facts, needs)
 
 
-def _as_carried(seen: Seen, needs: Needs) -> Seen | None:
+def _as_carried(seen: ReachedBoard, needs: Needs) -> ReachedBoard | None:
     try:
         carried = seen.again(CARRIED)
     except RecordingUnusable:
@@ -106,7 +106,7 @@ def _as_carried(seen: Seen, needs: Needs) -> Seen | None:
     return None if missing_packages(carried.facts, needs) else carried
 
 
-def _require_ready(seen: Seen, needs: Needs, *, put_off: Iterable[str] = ()) -> None:
+def _require_ready(seen: ReachedBoard, needs: Needs, *, put_off: Iterable[str] = ()) -> None:
     stops = [each for each in stopping(_findings(seen, needs)) if each.ref not in put_off]
     if stops:
         hints = [each.remedy for each in stops if each.remedy is not None]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.devices.check.board import Seen
+from edgecnn.devices.check.board import ReachedBoard
 from edgecnn.devices.check.device_file import add_device, check_name
 from edgecnn.devices.check.facts import facts_of
 from edgecnn.devices.check.findings import findings_on
@@ -25,7 +25,7 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def add(name: str, recording: Recording, force: bool = False) -> Path:
     path = check_name(name, force)
     facts = facts_of(recording)
-    add_device(path, Seen("pi@board", facts, None, "python3"), findings_on(facts, needs_of(None)))
+    add_device(path, ReachedBoard("pi@board", facts, None, "python3"), findings_on(facts, needs_of(None)))
     return path
 
 

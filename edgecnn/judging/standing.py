@@ -12,7 +12,7 @@ from edgecnn.values.report import CandidateFacts
 from edgecnn.values.verdict import Fidelity, Interval
 
 
-class Field(Value):
+class Standing(Value):
     """All candidates, those that the target allows, and those of them that were shown to be inside the budget."""
 
     candidates: tuple[CandidateFacts, ...]
@@ -21,7 +21,7 @@ class Field(Value):
     budget_pp: float
 
 
-def field_of(candidates: Sequence[CandidateFacts], budget_pp: float, shippable: Sequence[str] | None) -> Field:
+def standing_of(candidates: Sequence[CandidateFacts], budget_pp: float, shippable: Sequence[str] | None) -> Standing:
     """Sort candidates by what ``choose`` showed. Only what has a kit, answered, and was measured without failing is inside."""
     allowed = tuple(facts.candidate.id for facts in candidates if shippable is None or facts.candidate.id in shippable)
     inside = tuple(
@@ -33,7 +33,7 @@ def field_of(candidates: Sequence[CandidateFacts], budget_pp: float, shippable: 
         and (drop := drop_on_choose(facts)) is not None
         and drop <= budget_pp
     )
-    return Field(candidates=tuple(candidates), allowed=allowed, inside=inside, budget_pp=budget_pp)
+    return Standing(candidates=tuple(candidates), allowed=allowed, inside=inside, budget_pp=budget_pp)
 
 
 def drop_on_choose(facts: CandidateFacts) -> float | None:
@@ -60,12 +60,12 @@ def measured_ms(facts: CandidateFacts) -> float | None:
     return seen.p50_ms.estimate
 
 
-def describe(field: Field, decided: Mapping[str, Reason]) -> dict[str, Reason]:
+def describe(field: Standing, decided: Mapping[str, Reason]) -> dict[str, Reason]:
     """A reason for every candidate: what decided, or else why it was never in question."""
     return {facts.candidate.id: decided.get(facts.candidate.id) or _why_out(field, facts) for facts in field.candidates}
 
 
-def _why_out(field: Field, facts: CandidateFacts) -> Reason:
+def _why_out(field: Standing, facts: CandidateFacts) -> Reason:
     drop = drop_on_choose(facts)
     if facts.kit is None:
         return _why_no_kit(facts)
