@@ -138,7 +138,7 @@ def _described(members: Sequence[BuiltNetwork], out: Path, parameters: Sequence[
         images=len(right[-1]) if right else 0,
         whole=whole,
         members=tuple(rows),
-        difference_pp=None if best is None else difference_pp(right[-1], right[best]),
+        gain_pp=None if best is None else difference_pp(right[-1], right[best]),
         best=None if best is None else str(members[best].folder),
         command=_command(members[0], out),
     )

@@ -105,7 +105,7 @@ def _compared(network: BuiltNetwork, right: tuple[NDArray[np.bool_], NDArray[np.
         images=len(ten),
         single_top1=single_top1,
         ten_top1=ten_top1,
-        difference_pp=gain,
+        gain_pp=gain,
         gained=gained,
         lost=lost,
         macs=network.macs,
