@@ -1,0 +1,1 @@
+"""What ships: its manifest, publishing, signing, verifying, opening, and predicting with it."""

@@ -1,0 +1,1 @@
+"""Device files, this machine, a machine held for a call, `devices check` and `add`, and the doctor."""

@@ -1,0 +1,1 @@
+"""Where kits run: this machine, a board over SSH, an emulated one."""

@@ -1,0 +1,1 @@
+"""Statistics and verdicts: intervals, gates, the choice. Pure: no files, no clock."""

@@ -1,0 +1,1 @@
+"""Accuracy, races, residency and energy as schedules for the runner, and its runs read back."""

@@ -1,0 +1,1 @@
+"""The catalogue: networks as rows and typed tables, scaling, published weights."""

@@ -1,0 +1,1 @@
+"""What a user writes: recipes, targets and their TOML."""

@@ -1,0 +1,1 @@
+"""The steps that the store keeps: one file a kind, from fetch to compile."""

@@ -1,0 +1,1 @@
+"""Side questions: feature pictures, ensembles, ten crops, cost, scale, load, a preview of augmentation."""

@@ -1,0 +1,1 @@
+"""Fine-tuning and training from scratch: phases, augmentation, distillation, checkpoints, several processes."""

@@ -1,0 +1,1 @@
+"""Nouns that cross rooms, frozen, with a schema where they are published."""
