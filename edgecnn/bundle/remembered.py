@@ -9,11 +9,10 @@ from typing import Any
 
 from filelock import FileLock
 
+from edgecnn.bundle.manifest import BundleManifest
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.signing import BundleRolledBack, RecordUnusable
-from edgecnn.store.disk import fsync_folder, synced
-from edgecnn.store.whole_file import write_text_atomically
-from edgecnn.values.bundle import BundleManifest
+from edgecnn.errors.bundle import BundleRolledBack, RecordUnusable
+from edgecnn.store.disk import fsync_folder, synced, write_text_atomically
 
 _SCHEMA = "edgecnn.accepted/1"
 

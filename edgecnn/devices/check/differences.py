@@ -8,7 +8,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from edgecnn.devices.check.facts import as_local
-from edgecnn.devices.check.python import installed
+from edgecnn.devices.check.needs import installed
 from edgecnn.devices.files import known_devices
 from edgecnn.devices.this_machine import matches
 from edgecnn.values.board import BoardFacts
