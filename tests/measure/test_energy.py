@@ -93,7 +93,7 @@ def test_an_external_meter_is_joined_to_each_run_by_the_clock(host: FakeHost, st
 def test_runs_beyond_the_log_have_no_energy_and_say_why(
     host: FakeHost, store: Store, kit: KitRef, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edgecnn.measure.meter_log.PATIENCE_S", 0.0)
+    monkeypatch.setattr("edgecnn.measure.meter_log.TIMEOUT_S", 0.0)
     log = a_log(tmp_path, seconds=290)
     monkeypatch.setattr("edgecnn.measure.race.log_of", lambda runs, path: log_of(runs, path, timeout_s=0.0))
     runs = measured(host, store, kit, log).profiles[kit.digest].runs
