@@ -9,7 +9,7 @@ from pathlib import Path
 from edgecnn.data.demo import DEMO
 from edgecnn.data.images import FolderImages, ImageSource, open_source
 from edgecnn.data.manifest import list_files, read_files, summarize
-from edgecnn.data.splits import assign_roles, reported_entirely
+from edgecnn.data.splits import assign_roles, entirely_test
 from edgecnn.errors.data import TooFewImages
 from edgecnn.values.dataset import DataManifest, ImageEntry
 from edgecnn.values.recipe import DataChoice
@@ -17,9 +17,9 @@ from edgecnn.values.stage import Progress
 
 
 def shown_sources(path: str, cache: Path, tell: Progress) -> Iterator[ImageSource]:
-    """First what a build of these images would report on, then every image; each as the role ``report`` of a source.
+    """First what a build of these images would test on, then every image; each as the role ``test`` of a source.
 
-    Where a split of its own reports, both are that one.
+    Where there is a test split of its own, both are that one.
 
     Args:
         path: as ``DataChoice.path``.
@@ -40,5 +40,5 @@ def shown_sources(path: str, cache: Path, tell: Progress) -> Iterator[ImageSourc
         return FolderImages(found)
 
     with contextlib.suppress(TooFewImages):  # no build could be made of them, which nobody asked for
-        yield source(tuple(image for image in assign_roles(listed, choice).images if image.role == "report"))
-    yield source(reported_entirely(listed))
+        yield source(tuple(image for image in assign_roles(listed, choice).images if image.role == "test"))
+    yield source(entirely_test(listed))

@@ -24,7 +24,7 @@ class EnsembleRow(Value):
     size_bytes: PositiveInt
     """Of the ONNX file."""
     accuracy_top1: Interval | None
-    """0…1, on the images of the role ``choose``; None where the builds do not share these, or they have no labels."""
+    """0…1, on the images of the role ``validation``; None where the builds do not share these, or they have no labels."""
 
 
 class Ensemble(Value):
@@ -46,7 +46,7 @@ class Ensemble(Value):
 
 
 class TenCrop(Value):
-    """Schema edgecnn.ten-crop/1. Of the float network, on the images of the role ``report``; no kit answers so."""
+    """Schema edgecnn.ten-crop/1. Of the float network, on the images of the role ``test``; no kit answers so."""
 
     schema_: Literal["edgecnn.ten-crop/1"] = Field(default="edgecnn.ten-crop/1", alias="schema")
     build: str

@@ -13,7 +13,7 @@ class Excitement(Value):
     """One image, and the place in it where one channel answered most."""
 
     image: NonNegativeInt
-    """Index among the images of the role ``choose``."""
+    """Index among the images of the role ``validation``."""
     file: str | None
     """Its path in the data; None where the data's list is not there any more."""
     class_name: str | None
@@ -79,7 +79,7 @@ class FeaturePictures(Value):
     """Key of the ONNX trunk in the store: of the float network, before any quantization."""
     resolution_px: PositiveInt
     images: PositiveInt
-    """Of the role ``choose``: all were shown."""
+    """Of the role ``validation``: all were shown."""
     filters: LookedFilters | None
     """None where the first convolution keeps no floating-point weights."""
     maps: tuple[LookedMap, ...]

@@ -8,9 +8,9 @@ from typing import Literal
 from edgecnn.values.base import Value
 from edgecnn.values.key import Key
 
-SplitRole = Literal["train", "calibrate", "choose", "report"]
+SplitRole = Literal["train", "calibration", "validation", "test"]
 UNLABELLED = -1
-SPLIT_ROLES: tuple[SplitRole, ...] = ("train", "calibrate", "choose", "report")
+SPLIT_ROLES: tuple[SplitRole, ...] = ("train", "calibration", "validation", "test")
 
 
 class ImageEntry(Value):
@@ -26,7 +26,7 @@ class ImageEntry(Value):
 class DataManifest(Value):
     """Every image of a data set. ``content`` ignores where the root is."""
 
-    schema_: Literal["edgecnn.data/1"] = "edgecnn.data/1"
+    schema_: Literal["edgecnn.data/2"] = "edgecnn.data/2"
     origin: Literal["demo", "folder"]
     root: str
     classes: tuple[str, ...]

@@ -13,9 +13,9 @@ from edgecnn.values.key import Key
 
 
 class DataDivision(Value):
-    """``edgecnn data split FOLDER --out FOLDER``, schema edgecnn.division/1."""
+    """``edgecnn data split FOLDER --out FOLDER``, schema edgecnn.division/2."""
 
-    schema_: Literal["edgecnn.division/1"] = Field(default="edgecnn.division/1", alias="schema")
+    schema_: Literal["edgecnn.division/2"] = Field(default="edgecnn.division/2", alias="schema")
     version: str
     root: str
     out: str
@@ -24,7 +24,7 @@ class DataDivision(Value):
     """Of the folder that was divided, as a build names it."""
     images: Mapping[Literal["train", "validation", "test"], int]
     roles: Mapping[SplitRole, int]
-    """As a build draws them, of either folder: train/ holds train and calibrate, validation/ choose, test/ report."""
+    """As a build draws them, of either folder: train/ holds train and calibration."""
     roles_from: str
     linked: bool
     """Hard links: both names are one file, and whoever writes into one changes the other."""

@@ -67,9 +67,9 @@ class Finding(Value):
 
 
 class DataInspection(Value):
-    """``edgecnn data inspect FOLDER``, schema edgecnn.inspection/1. Nothing here is an opinion of a network."""
+    """``edgecnn data inspect FOLDER``, schema edgecnn.inspection/2. Nothing here is an opinion of a network."""
 
-    schema_: Literal["edgecnn.inspection/1"] = Field(default="edgecnn.inspection/1", alias="schema")
+    schema_: Literal["edgecnn.inspection/2"] = Field(default="edgecnn.inspection/2", alias="schema")
     version: str
     root: str
     images: int

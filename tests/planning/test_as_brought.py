@@ -21,7 +21,7 @@ from tests.judging.made import a_candidate, an_accuracy
 
 AS_BROUGHT = Candidate(id=AS_BROUGHT_ID, runtime=Runtime.ONNXRUNTIME, precision=Precision.INT8, method=Method.BROUGHT)
 ALONE = an_accuracy().model_copy(update={"drop_pp": None, "lost": None, "gained": None})
-FACTS = CandidateFacts(candidate=AS_BROUGHT, report=ALONE, choose=ALONE, kit="k")
+FACTS = CandidateFacts(candidate=AS_BROUGHT, test=ALONE, validation=ALONE, kit="k")
 
 
 def test_one_candidate_is_planned_and_each_other_says_why_it_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
