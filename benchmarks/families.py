@@ -40,7 +40,7 @@ def built(spec: ArchSpec, asked: argparse.Namespace) -> BuildReport | str:
     out = Path(asked.out, f"{spec.name}-{asked.target}-{side}px-{asked.epochs}-epochs")
     if not (out / "report.json").is_file():
         values = {
-            "model.resolution_px": side, "train.epochs": asked.epochs, "race.samples": SAMPLES, "data.report_share": 0.3,
+            "model.resolution_px": side, "train.epochs": asked.epochs, "race.samples": SAMPLES, "data.test_share": 0.3,
         }  # fmt: skip
         command = [sys.executable, "-m", "edgecnn", "build", "--arch", spec.name, "--target", asked.target, "--weights", "none"]
         command += ["--data", str(asked.folder), "--out", str(out)]
@@ -64,7 +64,7 @@ def row(spec: ArchSpec, report: BuildReport) -> list[str]:
 
 
 def accuracy(facts: CandidateFacts | None) -> str:
-    return f"{facts.report.top1.estimate:.1%}" if facts and facts.report else "–"
+    return f"{facts.test.top1.estimate:.1%}" if facts and facts.test else "–"
 
 
 def latency(facts: CandidateFacts | None) -> str:
@@ -76,9 +76,9 @@ def same(facts: CandidateFacts | None) -> str:
     failed = [] if facts is None else [each.ref for each in facts.outcomes.values() if isinstance(each, Failed)]
     if failed:
         return failed[0]
-    if facts is None or facts.report is None or facts.report.drop_pp is None:
+    if facts is None or facts.test is None or facts.test.drop_pp is None:
         return "–"
-    return f"{facts.report.lost}/{facts.report.gained} of {facts.report.images}"
+    return f"{facts.test.lost}/{facts.test.gained} of {facts.test.images}"
 
 
 def share(facts: CandidateFacts | None) -> str:

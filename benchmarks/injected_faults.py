@@ -67,10 +67,10 @@ class Bench:
         self.int8 = KitRef.of(row.candidate, int8)
         self.macs = MacTable.model_validate_json((artifacts["export"].folder / "macs.json").read_text())
         place = artifacts["prepare"].folder
-        self.labels: NDArray[Any] = np.load(place / "report.labels.npy", allow_pickle=False)
+        self.labels: NDArray[Any] = np.load(place / "test.labels.npy", allow_pickle=False)
         self.pixels = PixelSet(
-            split="report", file=place / "report.pixels.npy", images=len(self.labels),
-            sha256=json.loads((place / "pixels.json").read_text())["report"],
+            split="test", file=place / "test.pixels.npy", images=len(self.labels),
+            sha256=json.loads((place / "pixels.json").read_text())["test"],
         )  # fmt: skip
         self.names = tuple(self.fp32.manifest["labels"])
         self.baseline = self.answers(self.fp32)
@@ -100,14 +100,14 @@ class Bench:
             tensors[name].CopyFrom(numpy_helper.from_array(value, name))
         onnx.save(model, path)
         answers = self.answers(resealed(place, str(path.relative_to(place))))
-        found = accuracy(answers, self.labels, "report", self.baseline)
+        found = accuracy(answers, self.labels, "test", self.baseline)
         beyond = quality(answers, self.labels, self.names, self.baseline)
         right = answers.logits.argmax(axis=1) == self.labels
         was = self.baseline.logits.argmax(axis=1) == self.labels
         lost = [
             100 * float(was[self.labels == each].mean() - right[self.labels == each].mean()) for each in range(len(self.names))
         ]
-        facts = CandidateFacts(candidate=self.fp32.candidate, report=found.model_copy(update={"quality": beyond}))
+        facts = CandidateFacts(candidate=self.fp32.candidate, test=found.model_copy(update={"quality": beyond}))
         return facts, np.asarray(lost)
 
 
@@ -146,8 +146,8 @@ def noisy(bench: Bench) -> CandidateFacts:
             weights += (size * weights.std() * noise).astype(weights.dtype)
 
         facts, _ = bench.damaged(change)
-        assert facts.report is not None and facts.report.drop_pp is not None
-        return facts, facts.report.drop_pp.estimate
+        assert facts.test is not None and facts.test.drop_pp is not None
+        return facts, facts.test.drop_pp.estimate
 
     return bisected(lost_at, LOST_PP, high=64.0)
 
@@ -196,7 +196,7 @@ def main() -> None:
                 said = judge(gate, facts)
                 bound = f"{gate.metric} {'≤' if gate.side == 'max' else '≥'} {gate.bound:g}"
                 print(f"| {fault} | {bound} | {said.verdict.value} | {said.reason} |", flush=True)
-            named = facts.report.quality.classes.shown() if facts.report is not None and facts.report.quality is not None else ()
+            named = facts.test.quality.classes.shown() if facts.test is not None and facts.test.quality is not None else ()
             for each in named:
                 print(f"| {fault} | classes | named | {each.name}: {each.drop_pp.estimate if each.drop_pp else 0:.1f} pp |")
 

@@ -82,9 +82,9 @@ def phase1(asked: argparse.Namespace) -> None:
     write_tensors(build_network(spec, 1000, seed=0).state_dict(), folder / "weights" / "weights.safetensors")
     (folder / "weights" / "weights.json").write_text('{"sha256": null, "source": "drawn at random, which decides no time"}')
     recipe = pixel_recipe(spec, spec.resolution_px)
-    chosen = source.entries("choose")[:128]
-    np.save(folder / "choose.pixels.npy", np.stack([to_pixels(source.read(entry), recipe) for entry in chosen]))
-    np.save(folder / "choose.labels.npy", np.array([entry.label for entry in chosen], np.int64))
+    chosen = source.entries("validation")[:128]
+    np.save(folder / "validation.pixels.npy", np.stack([to_pixels(source.read(entry), recipe) for entry in chosen]))
+    np.save(folder / "validation.labels.npy", np.array([entry.label for entry in chosen], np.int64))
     preprocessing = Preprocessing(pixels=recipe, normalization=spec.normalization)
     settings = TrainSettings(
         arch=PHASE1_ARCH, classes=len(source.classes), preprocessing=preprocessing, mode="finetune", transfer="head", epochs=0,

@@ -58,7 +58,7 @@ def ours(scene: Scene, *, ready: bool) -> Callable[[], int]:
     )  # fmt: skip # another shipped size: such epochs, which progressive training has, are not judged
     optimizer = loop._optimizer(network, head_of(network, arch_named(asked.arch)), phase)
     moving = Moving(network, copy.deepcopy(network), optimizer)
-    material = Material(scene.squares(), scene.choose(), scene.folder, Quiet(), max(CLASSES, len(scene.source.classes)))
+    material = Material(scene.squares(), scene.validation(), scene.folder, Quiet(), max(CLASSES, len(scene.source.classes)))
     batch = scene.one_batch()
 
     def turn() -> int:

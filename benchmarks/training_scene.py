@@ -18,7 +18,7 @@ from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network
 from edgecnn.training.loader import DecodedImages
 from edgecnn.training.mixing import Batch
-from edgecnn.training.validation import ChoosePixels
+from edgecnn.training.validation import ValidationPixels
 from edgecnn.values.augmentation import Crop, Flip
 from edgecnn.values.dataset import Normalization
 
@@ -57,11 +57,11 @@ class Scene:
         squares.hold(self.folder / "squares.npy", Quiet())
         return squares
 
-    def choose(self) -> ChoosePixels:
+    def validation(self) -> ValidationPixels:
         """Of one image: the epochs timed here are not judged."""
         for name, held in (("pixels", np.zeros((1, 32, 32, 3), np.uint8)), ("labels", np.zeros(1, np.int64))):
-            np.save(self.folder / f"choose.{name}.npy", held)
-        return ChoosePixels(self.folder, NORMALIZATION)
+            np.save(self.folder / f"validation.{name}.npy", held)
+        return ValidationPixels(self.folder, NORMALIZATION)
 
     def one_batch(self) -> Batch:
         side = self.asked.side

@@ -81,7 +81,7 @@ def recipe_of(run: Run, data: Path) -> Recipe:
     """The row as a recipe."""
     images: dict[str, Any] = {"path": str(data), "seed": run.division or 0}
     if run.study.data == "fashion-mnist":
-        images["choose_share"] = ALL_BUT_FEW
+        images["validation_share"] = ALL_BUT_FEW
     train = {**run.study.train, "seed": run.seed}
     target = {"device": DEVICE, "runtime": "onnxruntime"}
     return Recipe.model_validate({"model": run.study.model, "data": images, "train": train, "target": target})
@@ -133,7 +133,7 @@ def made(planned: Plan, machine: Machine, store: Store, tell: Progress) -> Execu
 
 
 def judged(run: Run, execution: Execution, machine: Machine, store: Store, tell: Progress) -> RunResult:
-    """The kit's answers on the report images.
+    """The kit's answers on the test images.
 
     Raises:
         SystemExit: there is no kit.
@@ -143,9 +143,9 @@ def judged(run: Run, execution: Execution, machine: Machine, store: Store, tell:
     package = execution.artifacts.get(f"package:{BASELINE_ID}")
     if package is None:
         sys.exit(f"{run.name}: no kit: {execution.outcomes}")
-    pixels = pixel_sets(execution)["report"]
+    pixels = pixel_sets(execution)["test"]
     profile = evaluate(KitRef.of(candidate, package), pixels, machine.lab(store, tell, THIS_MACHINE))
-    entries = open_source(Path(resolved.data.manifest_path)).entries("report")
+    entries = open_source(Path(resolved.data.manifest_path)).entries("test")
     labels = np.array([entry.label for entry in entries], np.int64)
     logits = logits_of(profile)
     answers = Answers(BASELINE_ID, logits, pixels.sha256, machine.facts.describe())
@@ -160,7 +160,7 @@ def judged(run: Run, execution: Execution, machine: Machine, store: Store, tell:
         weights=resolved.weights.kind,
         transfer=resolved.recipe.train.transfer,
         pixels=pixels.sha256,
-        top1=accuracy(answers, labels, "report").top1,
+        top1=accuracy(answers, labels, "test").top1,
         wrong=wrong(entries, logits.argmax(axis=1) != labels),
         train_key=str(execution.artifacts["train"].key),
         measured_at=datetime.now(UTC).isoformat(timespec="seconds"),

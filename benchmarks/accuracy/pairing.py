@@ -45,7 +45,7 @@ def gain(first: Sequence[RunResult], second: Sequence[RunResult]) -> Gain | None
         missed, missed_too = Counter(one.wrong), Counter(other.wrong)
         only_second, only_first = missed_too - missed, missed - missed_too
         lost, gained = lost + only_second.total(), gained + only_first.total()
-        answers += one.images["report"]
+        answers += one.images["test"]
         total.update(only_first)
         total.subtract(only_second)
     # A drop counted from the second row is what the second one is ahead by.

@@ -17,9 +17,9 @@ DIGITS = 16
 
 
 class RunResult(Value):
-    """One training, judged on its report images."""
+    """One training, judged on its test images."""
 
-    schema_: Literal["edgecnn.benchmark-accuracy/1"] = Field(default="edgecnn.benchmark-accuracy/1", alias="schema")
+    schema_: Literal["edgecnn.benchmark-accuracy/2"] = Field(default="edgecnn.benchmark-accuracy/2", alias="schema")
     study: str
     seed: int
     division: int | None
@@ -44,7 +44,7 @@ class RunResult(Value):
     @property
     def accuracy(self) -> float:
         """Share of the reported images that were answered right, 0…1."""
-        return 1 - len(self.wrong) / self.images["report"]
+        return 1 - len(self.wrong) / self.images["test"]
 
 
 def write(result: Value, path: Path) -> None:

@@ -57,11 +57,11 @@ def machine(results: Sequence[RunResult]) -> str:
 
 def accuracies(rows: Rows) -> str:
     """A row a study: mean and standard deviation over runs."""
-    lines = [_row(["data", "row", "runs", "report images", "top-1, mean ± sd", "lowest to highest", "goal"]), _row(["---"] * 7)]
+    lines = [_row(["data", "row", "runs", "test images", "top-1, mean ± sd", "lowest to highest", "goal"]), _row(["---"] * 7)]
     for study in STUDIES:
         if found := rows.get(study.id):
             values = [100 * each.accuracy for each in found]
-            images = f"{found[0].images['report']:,}"
+            images = f"{found[0].images['test']:,}"
             spread = f"{min(values):.2f} to {max(values):.2f}"
             lines.append(_row([study.data, study.title, str(len(found)), images, mean_sd(values), spread, goal(study, values)]))
     return "\n".join(lines)

@@ -61,7 +61,7 @@ def ours(built: Built, made: AtSide, work: Path, tell: Progress) -> list[Entrant
             id=row.candidate.id,
             title=row.candidate.id,
             whose="edgecnn",
-            accuracy=row.report,
+            accuracy=row.test,
             size_mib=kit.size_mib if kit is not None else None,
             residency=Share(macs=residency.mac_share, time=residency.time_share, bytes=residency.byte_share)
             if residency
@@ -168,17 +168,17 @@ def _identity(network: Network) -> str:
 
 def _accuracy(rival: Rival, trained: Network, work: Path) -> Accuracy:
     """Against what the same ONNX file answers in fp32 in ONNX Runtime, image by image."""
-    labels = np.load(Path(trained.pixels) / "report.labels.npy")
-    shown = json.loads((Path(trained.pixels) / "pixels.json").read_text())["report"]
+    labels = np.load(Path(trained.pixels) / "test.labels.npy")
+    shown = json.loads((Path(trained.pixels) / "pixels.json").read_text())["test"]
 
     def answers(name: str) -> Answers:
         return Answers(name, np.load(work / name / _identity(trained) / "logits.npy"), shown, "this machine")
 
     if rival.id == BASE:
-        return accuracy(answers(BASE), labels, "report")
+        return accuracy(answers(BASE), labels, "test")
     if not (work / BASE / _identity(trained) / "logits.npy").is_file():
         _worker_for_base(trained, work)
-    return accuracy(answers(rival.id), labels, "report", answers(BASE))
+    return accuracy(answers(rival.id), labels, "test", answers(BASE))
 
 
 def _worker_for_base(trained: Network, work: Path) -> None:

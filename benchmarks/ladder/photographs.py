@@ -1,6 +1,6 @@
 """EfficientNet-Lite0 with ImageNet weights, fine-tuned on photographs of which enough report to show a loss of 1 point.
 
-    python -m benchmarks.ladder.photographs --data FOLDER [--report-share 0.45] [--work FOLDER]
+    python -m benchmarks.ladder.photographs --data FOLDER [--test-share 0.45] [--work FOLDER]
 
 A folder that has roles of its own would report on its test images, however few; so its images are pooled by a list without roles,
 and the build draws them anew.
@@ -31,8 +31,8 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="a sub-folder a class, or train/ and test/ with these")
-    parser.add_argument("--report-share", type=float, default=0.45)
-    parser.add_argument("--choose-share", type=float, default=0.15)
+    parser.add_argument("--test-share", type=float, default=0.45)
+    parser.add_argument("--validation-share", type=float, default=0.15)
     parser.add_argument("--work", type=Path, default=Path("builds/ladder"))
     parser.add_argument("--results", type=Path, default=FOLDER)
     asked = parser.parse_args()
@@ -53,13 +53,13 @@ def main() -> None:
         "--out",
         str(work / "build"),
     ]
-    shares = ["--set", f"data.report_share={asked.report_share}", "--set", f"data.choose_share={asked.choose_share}"]
+    shares = ["--set", f"data.test_share={asked.test_share}", "--set", f"data.validation_share={asked.validation_share}"]
     done = subprocess.run([sys.executable, "-m", "edgecnn", *words, *shares], check=False)
     if done.returncode not in (0, 1, 4):
         sys.exit(done.returncode)
     found = found_in(read_build(work / "build").report)
-    if found.images["report"] < REPORTED_AT_LEAST:
-        print(f"only {found.images['report']} photographs report: raise --report-share", file=sys.stderr)
+    if found.images["test"] < REPORTED_AT_LEAST:
+        print(f"only {found.images['test']} test photographs: raise --test-share", file=sys.stderr)
     write(found, asked.results / "photographs.json")
 
 
@@ -90,7 +90,7 @@ def _rows(data: Path) -> Iterator[tuple[str, str]]:
 
 def found_in(report: BuildReport) -> Photographs:
     """What the table says of a build."""
-    rows = {row.candidate.id: row for row in report.candidates if row.report is not None}
+    rows = {row.candidate.id: row for row in report.candidates if row.test is not None}
     return Photographs(
         measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
         machine=local_facts().describe(),
@@ -98,7 +98,7 @@ def found_in(report: BuildReport) -> Photographs:
         resolution_px=report.build.resolution_px,
         weights=report.build.weights.partition(":")[0],
         chosen=report.choice.candidate,
-        candidates={name: row.report for name, row in rows.items() if row.report is not None},
+        candidates={name: row.test for name, row in rows.items() if row.test is not None},
         verdicts={name: row.verdict.value for name, row in rows.items()},
     )
 

@@ -184,7 +184,7 @@ def described(built: Built, made: AtSide, columns: Mapping[str, Column], won: Se
     residency = residency_of(made.kits[won.chosen], made, tell)
     layers = sorted(residency.layers if residency else (), key=lambda layer: -(layer.time_us or 0.0))
     total_us = sum(layer.time_us or 0.0 for layer in layers) or 1.0
-    fp32 = next(row.report for row in built.report.candidates if row.is_baseline)
+    fp32 = next(row.test for row in built.report.candidates if row.is_baseline)
     if fp32 is None:
         raise ValueError("the build's report has no accuracy of its baseline")
     return NetworkResult(

@@ -14,7 +14,7 @@ from edgecnn.values.verdict import Interval
 
 FOLDER = Path(__file__).parent / "results"
 BUDGET_PP = 1.0
-"""What a column may lose of the trained network's top-1, as estimated on the report images, to be raced for the ratio."""
+"""What a column may lose of the trained network's top-1, as estimated on the test images, to be raced for the ratio."""
 Phase = Literal["screen", "select", "final"]
 
 
@@ -51,7 +51,7 @@ class Column(Value):
     title: str
     whose: Literal["edgecnn", "rival"]
     accuracy: Accuracy | None
-    """At the resolution of training, on the report images, with the paired drop from fp32 in ONNX Runtime."""
+    """At the resolution of training, on the test images, with the paired drop from fp32 in ONNX Runtime."""
     size_mib: float | None = None
     """Of the model's own files."""
     residency: Share | None = None
@@ -89,7 +89,7 @@ class Column(Value):
 class NetworkResult(Value):
     """One network."""
 
-    schema_: Literal["edgecnn.benchmark-ladder/1"] = Field(default="edgecnn.benchmark-ladder/1", alias="schema")
+    schema_: Literal["edgecnn.benchmark-ladder/2"] = Field(default="edgecnn.benchmark-ladder/2", alias="schema")
     network: str
     measured_at: str
     machine: str
@@ -129,7 +129,7 @@ class NetworkResult(Value):
 class Photographs(Value):
     """EfficientNet-Lite0 with ImageNet weights, fine-tuned on photographs."""
 
-    schema_: Literal["edgecnn.benchmark-photographs/1"] = Field(default="edgecnn.benchmark-photographs/1", alias="schema")
+    schema_: Literal["edgecnn.benchmark-photographs/2"] = Field(default="edgecnn.benchmark-photographs/2", alias="schema")
     measured_at: str
     machine: str
     images: Mapping[str, int]

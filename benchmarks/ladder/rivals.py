@@ -46,7 +46,7 @@ class Network(NamedTuple):
 
     def calibration(self) -> Iterator[NDArray[np.float32]]:
         """One image at a time, float32 (1, 3, H, W)."""
-        pixels = self.feed("calibrate")[:CALIBRATION_IMAGES]
+        pixels = self.feed("calibration")[:CALIBRATION_IMAGES]
         for index in range(len(pixels)):
             yield self.normalized(pixels[index : index + 1])
 

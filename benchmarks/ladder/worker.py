@@ -37,13 +37,13 @@ def _done(asked: dict[str, Any], rival: Rival, network: Network) -> dict[str, An
     if asked["task"] == "answer":
         answer(rival.open(network, made, None), network, Path(asked["out"]))
         return {}
-    feed = network.normalized(network.feed("choose")[:1])
+    feed = network.normalized(network.feed("validation")[:1])
     return {"samples_ns": timed(rival.open(network, made, 1), feed, asked)}
 
 
 def answer(call: Call, network: Network, out: Path) -> None:
     """Logits of the report pixels, float32 (N, classes)."""
-    pixels = network.feed("report")
+    pixels = network.feed("test")
     batches = range(0, len(pixels), BATCH)
     np.save(out, np.concatenate([np.array(call(network.normalized(pixels[at : at + BATCH]))) for at in batches]))
 

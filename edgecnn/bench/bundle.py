@@ -16,7 +16,7 @@ import edgecnn
 from edgecnn.bench.bench import BenchRequest
 from edgecnn.bench.bundle_rows import Measured, output_folder, rows_of, write_bench
 from edgecnn.bench.facts import BundleBench
-from edgecnn.bench.images import ReportImages, shown_images, stored_images
+from edgecnn.bench.images import OpenedImages, shown_images, stored_images
 from edgecnn.building.engines import WithEngines, builder_for, with_engines
 from edgecnn.building.runnable import why_not_runnable
 from edgecnn.bundle.manifest import Recorded, recorded_in
@@ -60,7 +60,7 @@ class BundleBenchRequest:
     bench: BenchRequest
     """Its folder is the bundle's, a zip, or a build's whose bundle is meant."""
     data: str | None = None
-    """Images of the same classes; None: those that the build reported on, where the store has them."""
+    """Images of the same classes; None: the build's test images, where the store has them."""
     out: Path | None = None
     """None: ``benches/NAME``."""
     trust: Trust = Trust()
@@ -150,7 +150,7 @@ def _filed_under(device: Device | None, machine: Machine) -> str:
     return alike[0] if len(alike) == 1 else THIS_MACHINE
 
 
-def _begun(kits: Sequence[KitRef], shown: ReportImages, machine: Machine, lab: Lab) -> Measured:
+def _begun(kits: Sequence[KitRef], shown: OpenedImages, machine: Machine, lab: Lab) -> Measured:
     """The kits, those that need an engine with the one that the machine built; what has none has failed already."""
     builder = builder_for((kit.candidate for kit in kits), machine, lab.tell)
     named = {kit.candidate.id: kit for kit in kits}
@@ -209,7 +209,7 @@ def _out(measured: Measured, name: str, failed: Failed) -> None:
     measured.lab.tell.note(f"{name} {verb}: {failed.what}")
 
 
-def _gates(asked: BenchRequest, shown: ReportImages) -> tuple[Gate, ...]:
+def _gates(asked: BenchRequest, shown: OpenedImages) -> tuple[Gate, ...]:
     """Those of the command line, else the default one, which needs images."""
     gates = gates_for(GateChoice(), device_usually_attached=True, command_line=asked.gates)
     return gates if shown.pixels is not None else tuple(gate for gate in gates if gate.required != "advisory")

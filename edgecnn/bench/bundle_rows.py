@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgecnn.bench.facts import BundleBench
-from edgecnn.bench.images import ReportImages
+from edgecnn.bench.images import OpenedImages
 from edgecnn.bundle.verify import Verified
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.building import NotOverwritten, OutputUnwritable
@@ -39,7 +39,7 @@ class Measured:
     """What was seen on one machine, by candidate."""
 
     kits: Sequence[KitRef]
-    shown: ReportImages
+    shown: OpenedImages
     lab: Lab
     is_device: bool
     """Whether the machine is the device: elsewhere answers are no evidence of what the device would say."""
@@ -77,7 +77,7 @@ def _row(kit: KitRef, measured: Measured, chosen: str | None) -> CandidateFacts:
         candidate=kit.candidate,
         chosen=name == chosen,
         is_baseline=name == measured.baseline,
-        report=_accuracy(name, measured),
+        test=_accuracy(name, measured),
         latency=missing_latency(reason=why, machine=machine)
         if profile is None
         else latency(profile, fp32=against, machine=machine),
@@ -114,7 +114,7 @@ def _accuracy(name: str, measured: Measured) -> Accuracy | None:
     mine, baseline = _answers(name, measured), measured.baseline
     theirs = _answers(baseline, measured) if baseline in measured.answers and baseline not in (None, name) else None
     classes = tuple(str(each) for each in measured.kits[0].manifest["labels"])
-    found = accuracy(mine, labels, "report", theirs)
+    found = accuracy(mine, labels, "test", theirs)
     return found.model_copy(update={"quality": quality(mine, labels, classes, theirs)})
 
 

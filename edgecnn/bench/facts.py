@@ -19,7 +19,7 @@ class BenchImages(Value):
 
     source: Literal["store", "data", "none"]
     role: Literal["recorded", "other"] | None = None
-    """recorded: pixel for pixel those that the build reported on. other: whatever ``--data`` holds, of which nobody knows whether
+    """recorded: pixel for pixel the build's test images. other: whatever ``--data`` holds, of which nobody knows whether
     the network learned from it."""
     images: int = 0
     pixels: str | None = None
@@ -31,9 +31,9 @@ class BenchImages(Value):
 
 
 class BundleBench(Value):
-    """``bundle-bench.json``, schema edgecnn.bundle-bench/1: figures of a bundle's kits on one machine."""
+    """``bundle-bench.json``, schema edgecnn.bundle-bench/2: figures of a bundle's kits on one machine."""
 
-    schema_: Literal["edgecnn.bundle-bench/1"] = Field(default="edgecnn.bundle-bench/1", alias="schema")
+    schema_: Literal["edgecnn.bundle-bench/2"] = Field(default="edgecnn.bundle-bench/2", alias="schema")
     version: str
     made_at: str
     bundle: BundleVerification

@@ -16,12 +16,12 @@ from edgecnn.data.imagenet import imagenet_classes, imagenet_labels
 from edgecnn.data.images import FolderImages, ImageSource, open_source
 from edgecnn.data.manifest import list_files, read_files, summarize
 from edgecnn.data.pixels import write_pixels
-from edgecnn.data.splits import assign_roles, reported_entirely
+from edgecnn.data.splits import assign_roles, entirely_test
 from edgecnn.errors.building import BenchClassesDiffer
 from edgecnn.errors.data import TooFewImages
 from edgecnn.measure.evaluate import PixelSet
 from edgecnn.measure.kits import KitRef
-from edgecnn.results.lineage import ancestor, kit_artifact, prepared_report, report_pixels
+from edgecnn.results.lineage import ancestor, kit_artifact, pixels_of_test, prepared_test
 from edgecnn.runner.pixels import PixelRecipe
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Artifact
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class ReportImages:
+class OpenedImages:
     """Pixels with what is right, where there are any."""
 
     facts: BenchImages
@@ -43,26 +43,26 @@ class ReportImages:
     """int64 (images,), by the kit's own order of classes."""
 
 
-def stored_images(kits: Sequence[KitRef], recorded: Recorded, store: Store) -> ReportImages:
-    """The build's own reported images, found by their pixels, or along the records of a kit; else none, with the reason."""
+def stored_images(kits: Sequence[KitRef], recorded: Recorded, store: Store) -> OpenedImages:
+    """The build's own test images, found by their pixels, or along the records of a kit; else none, with the reason."""
     import numpy as np
 
     prepared = _prepared(kits, recorded, store)
     if prepared is None:
-        said = f"the store {store.root} does not hold the images that the build reported on: accuracy is the recorded one"
-        return ReportImages(BenchImages(source="none", said=f"{said}; --data shows others"))
-    labels = np.load(prepared.folder / "report.labels.npy", allow_pickle=False)
+        said = f"the store {store.root} does not hold the build's test images: accuracy is the recorded one"
+        return OpenedImages(BenchImages(source="none", said=f"{said}; --data shows others"))
+    labels = np.load(prepared.folder / "test.labels.npy", allow_pickle=False)
     if (labels == UNLABELLED).any():
-        return ReportImages(BenchImages(source="none", said="the build's images have no labels: nothing is known of accuracy"))
+        return OpenedImages(BenchImages(source="none", said="the build's images have no labels: nothing is known of accuracy"))
     found = _pixel_set(prepared.folder)
     facts = BenchImages(
         source="store", role="recorded", images=found.images, pixels=found.sha256,
-        said=f"the {found.images:,} images that the build reported on, out of the store",
+        said=f"the {found.images:,} test images of the build, out of the store",
     )  # fmt: skip
-    return ReportImages(facts, found, labels)
+    return OpenedImages(facts, found, labels)
 
 
-def shown_images(data: str, kit: KitRef, recorded: Recorded, given: tuple[Store, Path, Progress]) -> ReportImages:
+def shown_images(data: str, kit: KitRef, recorded: Recorded, given: tuple[Store, Path, Progress]) -> OpenedImages:
     """The user's images, prepared as a kit wants them.
 
     Args:
@@ -80,19 +80,19 @@ def shown_images(data: str, kit: KitRef, recorded: Recorded, given: tuple[Store,
     recipe = PixelRecipe(wanted["resize_px"], wanted["crop_px"], wanted["interpolation"])
     for source in shown_sources(data, store.root, tell):
         label_of = _labels_of(source, kit.manifest["labels"], data)
-        write_pixels(source, recipe, folder, tell, ("report",))
+        write_pixels(source, recipe, folder, tell, ("test",))
         found = _pixel_set(folder)
         same = found.sha256 in recorded.pixels
         if same:
             break
     images = f"{found.images:,} images of {data}"
-    said = f"{images}, pixel for pixel those that the build reported on" if same else f"{images}, which are other images"
+    said = f"{images}, pixel for pixel the build's test images" if same else f"{images}, which are other images"
     if not same:
-        said += " than the build reported on: whether the network learned from them is not known"
+        said += " than the build's test images: whether the network learned from them is not known"
     facts = BenchImages(
         source="data", role="recorded" if same else "other", images=found.images, pixels=found.sha256, data=data, said=said
     )
-    return ReportImages(facts, found, _read_labels(folder, label_of))
+    return OpenedImages(facts, found, _read_labels(folder, label_of))
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -100,12 +100,12 @@ def shown_images(data: str, kit: KitRef, recorded: Recorded, given: tuple[Store,
 
 def _prepared(kits: Sequence[KitRef], recorded: Recorded, store: Store) -> Artifact | None:
     for pixels in sorted(recorded.pixels):
-        if (found := prepared_report(store, pixels)) is not None:
+        if (found := prepared_test(store, pixels)) is not None:
             return found
     for kit in kits:
         made = kit_artifact(store, kit.digest)
         found = None if made is None else ancestor(store, made, "prepare")
-        if found is not None and report_pixels(found) is not None:
+        if found is not None and pixels_of_test(found) is not None:
             return found
     return None
 
@@ -113,9 +113,9 @@ def _prepared(kits: Sequence[KitRef], recorded: Recorded, store: Store) -> Artif
 def _pixel_set(folder: Path) -> PixelSet:
     import numpy as np
 
-    file = folder / "report.pixels.npy"
+    file = folder / "test.pixels.npy"
     images = len(np.load(file, mmap_mode="r", allow_pickle=False))
-    return PixelSet(split="report", file=file, sha256=json.loads((folder / "pixels.json").read_text())["report"], images=images)
+    return PixelSet(split="test", file=file, sha256=json.loads((folder / "pixels.json").read_text())["test"], images=images)
 
 
 def _labels_of(source: ImageSource, classes: Sequence[str], data: str) -> Mapping[int, int]:
@@ -130,14 +130,14 @@ def _labels_of(source: ImageSource, classes: Sequence[str], data: str) -> Mappin
 def _read_labels(folder: Path, label_of: Mapping[int, int]) -> NDArray[Any]:
     import numpy as np
 
-    found = np.load(folder / "report.labels.npy", allow_pickle=False)
+    found = np.load(folder / "test.labels.npy", allow_pickle=False)
     return np.array([label_of[int(label)] for label in found], np.int64)
 
 
 def shown_sources(path: str, cache: Path, tell: Progress) -> Iterator[ImageSource]:
-    """First what a build of these images would report on, then every image; each as the role ``report`` of a source.
+    """First what a build of these images would test on, then every image; each as the role ``test`` of a source.
 
-    Where a split of its own reports, both are that one.
+    Where there is a test split of its own, both are that one.
 
     Args:
         path: as ``DataChoice.path``.
@@ -158,5 +158,5 @@ def shown_sources(path: str, cache: Path, tell: Progress) -> Iterator[ImageSourc
         return FolderImages(found)
 
     with contextlib.suppress(TooFewImages):  # no build could be made of them, which nobody asked for
-        yield source(tuple(image for image in assign_roles(listed, choice).images if image.role == "report"))
-    yield source(reported_entirely(listed))
+        yield source(tuple(image for image in assign_roles(listed, choice).images if image.role == "test"))
+    yield source(entirely_test(listed))

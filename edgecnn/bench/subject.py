@@ -91,21 +91,21 @@ def add_engines(judged: JudgedScene, builder: EngineBuilder) -> None:
 
 
 def read_accuracy(judged: JudgedScene) -> None:
-    """Answers to the report split: the stored ones of this machine's conditions, else asked now, else those of any machine."""
+    """Answers to the test split: the stored ones of this machine's conditions, else asked now, else those of any machine."""
     if "accuracy" in judged.absent:
         return
     pixels = _pixels(judged)
     for name, kit in judged.observer.seen.answering.items():
         stored, why = _answered(judged, name, kit, pixels)
         if stored is None:
-            judged.absent["accuracy"] = f"there are no answers of {name} to the report split, and none can be had here: {why}"
+            judged.absent["accuracy"] = f"there are no answers of {name} to the test split, and none can be had here: {why}"
             continue
         try:
             check_finite(name, logits_of(stored))
         except LogitsNotFinite as error:
             _no_numbers(judged, name, error.located(pixels.split, blamed_layer(kit, pixels.file, error.image)))
             continue
-        judged.observer.seen.evaluations[name, "report"] = stored
+        judged.observer.seen.evaluations[name, "test"] = stored
     row, baseline = judged.finished.row, judged.finished.baseline
     if row.candidate.method is not Method.ORIGINAL and (
         baseline is None or baseline.candidate.id not in judged.observer.seen.answering
@@ -176,9 +176,9 @@ def _store(judged: JudgedScene) -> str:
 
 def _pixels(judged: JudgedScene) -> PixelSet:
     folder = judged.scene.execution.artifacts["prepare"].folder
-    sha256 = json.loads((folder / "pixels.json").read_text())["report"]
-    images = judged.finished.resolved.data.counts["report"]
-    return PixelSet(split="report", file=folder / "report.pixels.npy", sha256=sha256, images=images)
+    sha256 = json.loads((folder / "pixels.json").read_text())["test"]
+    images = judged.finished.resolved.data.counts["test"]
+    return PixelSet(split="test", file=folder / "test.pixels.npy", sha256=sha256, images=images)
 
 
 def _no_numbers(judged: JudgedScene, name: str, error: LogitsNotFinite) -> None:

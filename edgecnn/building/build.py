@@ -77,7 +77,7 @@ def plan_build(request: BuildRequest, store: Store, tell: Progress) -> PlannedBu
 
 
 def _can_show(resolved: Resolved) -> str:
-    images = resolved.data.counts["report"]
+    images = resolved.data.counts["test"]
     if not resolved.data.labelled:
         return f"{images:,} images without labels show how often two candidates agree, and nothing of accuracy"
     return resolution_sentence(images)
@@ -236,7 +236,7 @@ def observe(request: BuildRequest, observer: Observer) -> Scene:
     if (failed := observer.seen.failures.get(reference)) is not None:
         raise BaselineFailed(reason=failed.what)
     observer.read_residency()
-    observer.play_baseline(pixels["report"], request.extent, anew=request.stored_race == "never")
+    observer.play_baseline(pixels["test"], request.extent, anew=request.stored_race == "never")
     if scene.attached:
         _race(observer, scene, request)
     return scene

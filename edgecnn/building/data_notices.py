@@ -19,31 +19,31 @@ NAMES = 10
 
 def class_notices(rows: Iterable[CandidateFacts]) -> tuple[str, ...]:
     """One sentence for each class that a candidate was shown to lose on, the largest loss first; then the classes too small."""
-    reports = [(row.candidate.id, row.report, row.report.quality.classes) for row in rows if row.report and row.report.quality]
-    said = [sentence for name, report, classes in reports for sentence in _lost(name, report, classes)]
-    compared = next((classes for _, _, classes in reports if classes.compared), None)
+    measured = [(row.candidate.id, row.test, row.test.quality.classes) for row in rows if row.test and row.test.quality]
+    said = [sentence for name, test, classes in measured for sentence in _lost(name, test, classes)]
+    compared = next((classes for _, _, classes in measured if classes.compared), None)
     return (*said, *_too_small(compared)) if compared is not None else tuple(said)
 
 
 def guess_notices(rows: Iterable[CandidateFacts]) -> tuple[str, ...]:
     """That the network itself is not shown to be better than naming the commonest class each time, where it is not."""
     row = next((row for row in rows if row.is_baseline), None)
-    if row is None or row.report is None or row.report.quality is None:
+    if row is None or row.test is None or row.test.quality is None:
         return ()
-    commonest = max(row.report.quality.classes.classes, key=lambda each: each.images)
-    share, found = commonest.images / row.report.images, row.report.top1
+    commonest = max(row.test.quality.classes.classes, key=lambda each: each.images)
+    share, found = commonest.images / row.test.images, row.test.top1
     if found.low > share:
         return ()
-    right = f"{row.candidate.id} is right on {found.estimate:.1%} [{found.low:.1%}, {found.high:.1%}] of report"
-    return (f"NOT SHOWN TO HAVE LEARNED: {right}, and whoever always says {commonest.name!r} on {share:.1%}",)
+    right = f"{row.candidate.id} classifies {found.estimate:.1%} [{found.low:.1%}, {found.high:.1%}] of the test images correctly"
+    return (f"NOT SHOWN TO HAVE LEARNED: {right}, and always answering {commonest.name!r} would reach {share:.1%}",)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def _lost(candidate: str, report: Accuracy, classes: ClassReport) -> list[str]:
+def _lost(candidate: str, test: Accuracy, classes: ClassReport) -> list[str]:
     shown = classes.shown()
-    where = " (emulated)" if report.fidelity is Fidelity.EMULATED else ""
+    where = " (emulated)" if test.fidelity is Fidelity.EMULATED else ""
     over = f"shown after Holm over {_counted(classes.compared, 'class', 'classes')}"
     said = [
         f"{candidate} loses {_points(each)}{where} on class {each.name!r} ({_counted(each.images, 'image', 'images')}), {over}"
@@ -66,7 +66,7 @@ def _too_small(classes: ClassReport) -> list[str]:
     small = classes.too_small()
     if not small:
         return []
-    have = f"{_counted(len(small), 'class has', 'classes have')} fewer than {classes.lost_to_show} images in report"
+    have = f"{_counted(len(small), 'class has', 'classes have')} fewer than {classes.lost_to_show} test images"
     return [f"{have}, too few for a loss to be sure to show: {_names(small)}"]
 
 
@@ -80,8 +80,8 @@ def _counted(count: int, one: str, many: str) -> str:
     return f"{count:,} {one if count == 1 else many}"
 
 
-CHOOSE_AT_MOST = 2000
-"""Images of ``choose`` that are looked at, evenly spread: more would tell apart only what is too small to matter."""
+VALIDATION_AT_MOST = 2000
+"""Validation images that are looked at, evenly spread: more would tell apart only what is too small to matter."""
 _WORDS = {"level": "mean", "contrast": "spread inside an image", "variety": "spread between images"}
 
 
@@ -96,13 +96,13 @@ def calibration_facts(scene: Scene) -> CalibrationFacts | None:
     calibrated = any(not each.precision.is_float and each.method is not Method.ORIGINAL for each in scene.execution.candidates)
     if prepared is None or images is None or not calibrated:
         return None
-    if not (prepared.folder / "calibrate.pixels.npy").is_file():
+    if not (prepared.folder / "calibration.pixels.npy").is_file():
         return None
-    if len(np.load(prepared.folder / "calibrate.pixels.npy", mmap_mode="r")) < images:
+    if len(np.load(prepared.folder / "calibration.pixels.npy", mmap_mode="r")) < images:
         return None  # every INT8 candidate failed of it, and says so
-    choose = np.load(prepared.folder / "choose.pixels.npy", mmap_mode="r")
-    places = np.arange(min(len(choose), CHOOSE_AT_MOST)) * len(choose) // min(len(choose), CHOOSE_AT_MOST)
-    shifts = channel_shifts(calibration_pixels(prepared.folder, images), choose[places])
+    validation = np.load(prepared.folder / "validation.pixels.npy", mmap_mode="r")
+    places = np.arange(min(len(validation), VALIDATION_AT_MOST)) * len(validation) // min(len(validation), VALIDATION_AT_MOST)
+    shifts = channel_shifts(calibration_pixels(prepared.folder, images), validation[places])
     return CalibrationFacts(
         images=images,
         classes=calibration_classes(prepared.folder, images),
@@ -122,14 +122,16 @@ def calibration_notices(facts: CalibrationFacts | None) -> tuple[str, ...]:
     if facts.classes == 1 and facts.classes_of > 1:
         said.append(
             f"CALIBRATION ON ONE CLASS of {facts.classes_of}: all {facts.images:,} images are of it, and INT8 ranges fit it; "
-            "raise quantize.images, or data.calibrate_images"
+            "raise quantize.images, or data.calibration_images"
         )
     if facts.shifts:
-        said.append(f"CALIBRATION IMAGES DIFFER from those of choose: {_shifts(facts.shifts)}; INT8 ranges may not fit those")
+        said.append(
+            f"CALIBRATION IMAGES DIFFER from the validation images: {_shifts(facts.shifts)}; INT8 ranges may not fit those"
+        )
     elif not facts.compared:
         said.append(
             f"INT8 ranges rest on {facts.images} calibration images: with fewer than {LEAST_IMAGES} on either side, their "
-            "channels cannot be held against those of choose"
+            "channels cannot be compared with those of the validation images"
         )
     return tuple(said)
 
@@ -138,7 +140,7 @@ def _shifts(shifts: Sequence[ChannelShift]) -> str:
     """The largest of each statistic, since three channels of a grey picture say the same."""
     largest = {each.statistic: each for each in sorted(shifts, key=lambda each: abs(each.spreads))}
     return "; ".join(
-        f"{_WORDS[name]} of {each.channel} {each.calibrate:.0f} against {each.choose:.0f} of 255 "
+        f"{_WORDS[name]} of {each.channel} {each.calibration:.0f} against {each.validation:.0f} of 255 "
         f"({abs(each.spreads):.1f} times how much images differ)"
         for name, each in largest.items()
     )

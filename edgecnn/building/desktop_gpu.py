@@ -1,4 +1,4 @@
-"""A real GPU of this machine plays the desktop-GPU baseline: it answers the report split, and it races by itself.
+"""A real GPU of this machine plays the desktop-GPU baseline: it answers the test split, and it races by itself.
 
 By itself, because nothing is chosen between it and the device's candidates: its figures stand beside theirs, with its own name.
 The reference and its variants race together, so that their ratios are paired. A variant that cannot run is a fact of the report.
@@ -30,7 +30,7 @@ class DesktopRequest:
     """What is asked of a GPU that plays."""
 
     pixels: PixelSet
-    """The report split."""
+    """The test split."""
     extent: ExtraRuns = ExtraRuns()
     """Of which it takes the batches: how long it can go on and how it decodes are questions about the edge."""
     anew: bool = False

@@ -36,7 +36,7 @@ def desktop_baseline(scene: Scene) -> BaselineFacts:
     if played is None or played.profile is None:
         return facts
     name = played.gpu.candidate.id
-    answered = accuracy(_answers(played, name), labels_of(scene, "report"), "report", answer_of(scene, BASELINE_ID, "report"))
+    answered = accuracy(_answers(played, name), labels_of(scene, "test"), "test", answer_of(scene, BASELINE_ID, "test"))
     variants = tuple(each.model_copy(update={"accuracy": _drop(scene, played, each.id)}) for each in facts.variants)
     return facts.model_copy(update={"accuracy": answered, "accuracy_from": f"{played.gpu.model} itself", "variants": variants})
 
@@ -84,7 +84,7 @@ def _drop(scene: Scene, played: DesktopRun, name: str) -> Accuracy | None:
     if name not in played.profiles:
         return None
     reference = _answers(played, played.gpu.candidate.id)
-    return accuracy(_answers(played, name), labels_of(scene, "report"), "report", reference)
+    return accuracy(_answers(played, name), labels_of(scene, "test"), "test", reference)
 
 
 def _answers(played: DesktopRun, name: str) -> Answers:

@@ -63,7 +63,7 @@ class Execution:
 
 
 DropsOfRung = Callable[[Execution, Rung], Mapping[str, float]]
-"""Asked after each rung: candidate to its estimated drop on ``choose``, in percentage points."""
+"""Asked after each rung: candidate to its estimated drop on the validation images, in percentage points."""
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ first, until one is inside. Where a caller sets a time budget, no rung is begun 
 rung that was begun is finished. It counts what this call spends on rungs: neither training and export before them nor the races
 after them. What a call before it finished comes from the store in no time, so that the next one goes on where it stopped.
 
-Inside means what it means to the choice (``judging/standing.py``): the estimated drop on ``choose``. The whole interval is the
-wrong question here: the images that choose seldom suffice to show a drop inside 1 pp, so that every build would climb everything,
+Inside means what it means to the choice (``judging/standing.py``): the estimated drop on the validation images. The whole
+interval is the wrong question here: these seldom suffice to show a drop inside 1 pp, so that every build would climb everything,
 and what was built so would hardly be chosen over the INT8 candidate that is inside, and faster.
 """
 
@@ -43,7 +43,7 @@ class RungResult:
 
     seconds: float
     drops_pp: Mapping[str, float] = field(default_factory=dict)
-    """Candidate to its estimated drop on ``choose``, in percentage points; absent of one that failed or was not evaluated."""
+    """Candidate to its estimated drop on ``validation``, in percentage points; absent of one that failed or was not evaluated."""
 
 
 @dataclass(frozen=True)
@@ -101,8 +101,8 @@ def _not_needed(rung: Rung, rungs: Sequence[Rung], seen: Mapping[str, RungResult
         return None
     drops = {name: drop for each in seen.values() for name, drop in each.drops_pp.items()}
     if rung.mends not in drops:
-        return f"{rung.mends} was not evaluated on choose, so nothing says that one of its layers must stay in float"
-    of_budget = f"on choose, of a budget of {limits.budget_pp:g} pp"
+        return f"{rung.mends} was not evaluated on validation, so nothing says that one of its layers must stay in float"
+    of_budget = f"on validation, of a budget of {limits.budget_pp:g} pp"
     if drops[rung.mends] <= limits.budget_pp:
         return f"{rung.mends} {_loses(drops[rung.mends])} {of_budget}: no layer needs to stay in float"
     fewer = [candidate.id for each in rungs if each.mends == rung.mends for candidate in each.candidates]

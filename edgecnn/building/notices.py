@@ -79,7 +79,7 @@ def _of_engines(scene: Scene) -> list[str]:
 def _has_run(candidate: Candidate, scene: Scene) -> bool:
     """Whether the engine itself answered, where the device built it, and no stand-in."""
     answered = scene.seen.answering.get(candidate.id)
-    return answered is not None and answered.stands_for is None and (candidate.id, "report") in scene.seen.evaluations
+    return answered is not None and answered.stands_for is None and (candidate.id, "test") in scene.seen.evaluations
 
 
 def _quantized(custom: CustomModel) -> list[str]:
@@ -123,8 +123,8 @@ def _of_the_teacher(resolved: Resolved, history: Mapping[str, Any]) -> list[str]
     facts = TeacherFacts.model_validate(history["teacher"])
     first = f"the build {teacher.named}" if teacher.weights is None else "fine-tuned on these images first"
     return [
-        f"{facts.arch} ({first}) taught: its answers to the training images were learned in place of labels. Of the images that "
-        f"choose it is right on {facts.choose_top1:.1%}"
+        f"{facts.arch} ({first}) taught: its answers to the training images were learned in place of labels. It classifies "
+        f"{facts.validation_top1:.1%} of the validation images correctly"
     ]
 
 
@@ -137,7 +137,7 @@ def _of_what_is_kept(history: Mapping[str, Any]) -> list[str]:
     place = [phase["name"] for phase in phases].index(best["phase"])
     later = [phase["name"] for phase in phases[place + 1 :] if phase["epochs"]]
     beaten = f", which no epoch of {' or '.join(later)} was better than" if later else ""
-    kept = f"epoch {best['epoch']} of phase {best['phase']} is kept{beaten}: right on {best['choose_top1']:.1%} of choose"
+    kept = f"epoch {best['epoch']} of phase {best['phase']} is kept{beaten}: top-1 {best['validation_top1']:.1%} on validation"
     return [f"trained: {kept}; ended: {history['stopped']}"]
 
 

@@ -1,6 +1,6 @@
 """Asks every kit what it answers, how fast it is and what really ran: the part of a build that touches a Host.
 
-Accuracy comes first, on ``choose`` and on ``report``; then, only where this machine is the device, the race: a short look at all
+Accuracy comes first, on validation and on test; then, only where this machine is the device, the race: a short look at all
 (``screening``), the finalists interleaved, and a last race of the winner against fp32, since the winner of a selection flatters
 itself.
 """
@@ -38,8 +38,8 @@ from edgecnn.values.knobs import KnobRace
 from edgecnn.values.layers import MacTable, Residency
 from edgecnn.values.profile import Profile, Purpose
 
-Split = Literal["choose", "report"]
-SPLITS: tuple[Split, ...] = ("choose", "report")
+Split = Literal["validation", "test"]
+SPLITS: tuple[Split, ...] = ("validation", "test")
 
 
 @dataclass

@@ -62,18 +62,18 @@ def candidate_facts(scene: Scene) -> dict[str, CandidateFacts]:
 
 
 def with_quality(rows: Mapping[str, CandidateFacts], scene: Scene) -> dict[str, CandidateFacts]:
-    """The same rows with what top-1 does not say. Only of the report split and only for the report: nothing is chosen by it."""
-    answers = answers_of(scene, "report")
+    """The same rows with what top-1 does not say. Only of the test split and only for the report: nothing is chosen by it."""
+    answers = answers_of(scene, "test")
     if not answers or not scene.execution.plan.resolved.data.labelled:
         return dict(rows)
-    labels = labels_of(scene, "report")
+    labels = labels_of(scene, "test")
     names = scene.execution.plan.resolved.data.classes
 
     def of(name: str, row: CandidateFacts) -> CandidateFacts:
-        if row.report is None or name not in answers:
+        if row.test is None or name not in answers:
             return row
         found = quality(answers[name], labels, names, None if row.is_baseline else answers.get(BASELINE_ID))
-        return row.model_copy(update={"report": row.report.model_copy(update={"quality": found})})
+        return row.model_copy(update={"test": row.test.model_copy(update={"quality": found})})
 
     return {name: of(name, row) for name, row in rows.items()}
 
@@ -98,10 +98,10 @@ def _facts(
     return CandidateFacts(
         candidate=candidate,
         is_baseline=name == BASELINE_ID,
-        report=of("report"),
-        choose=of("choose"),
-        agreement=alike("report"),
-        agreement_on_choose=alike("choose"),
+        test=of("test"),
+        validation=of("validation"),
+        agreement=alike("test"),
+        agreement_on_validation=alike("validation"),
         latency=_latency(name, scene),
         memory=_memory(name, scene),
         energy=_energy(name, scene),

@@ -1,4 +1,4 @@
-"""What is seen from each rung: its candidates answer to ``choose`` as soon as they are built, and the ladder goes by that.
+"""What is seen from each rung: its candidates answer to ``validation`` as soon as they are built, and the ladder goes by that.
 
 Answers are filed as every evaluation is, so that a build that finds everything stored climbs by the same figures in no time.
 """
@@ -28,27 +28,27 @@ class RungDrops:
         return self._observer
 
     def __call__(self, execution: Execution, rung: Rung) -> dict[str, float]:
-        """Candidate to its estimated drop on ``choose``, in percentage points; absent of what did not answer.
+        """Candidate to its estimated drop on ``validation``, in percentage points; absent of what did not answer.
 
         Without labels it is the share of other answers than fp32's.
         """
         observer = self.observer(execution)
         observer.collect_kits(rung.candidates)
-        observer.evaluate_all({"choose": pixel_sets(execution)["choose"]})
+        observer.evaluate_all({"validation": pixel_sets(execution)["validation"]})
         scene = Scene(execution=execution, seen=observer.seen, lab=self._lab)
         reference = reference_of(execution.candidates)
-        baseline = answer_of(scene, reference, "choose")
+        baseline = answer_of(scene, reference, "validation")
         if baseline is None:
             return {}
         drops = {}
-        labels = labels_of(scene, "choose") if execution.plan.resolved.data.labelled else None
+        labels = labels_of(scene, "validation") if execution.plan.resolved.data.labelled else None
         for candidate in rung.candidates:
-            answers = answer_of(scene, candidate.id, "choose")
+            answers = answer_of(scene, candidate.id, "validation")
             if answers is not None and candidate.id != reference:
                 if labels is None:
-                    drops[candidate.id] = agreement(answers, "choose", baseline).differing_pp
+                    drops[candidate.id] = agreement(answers, "validation", baseline).differing_pp
                     continue
-                drop = accuracy(answers, labels, "choose", baseline).drop_pp
+                drop = accuracy(answers, labels, "validation", baseline).drop_pp
                 if drop is not None:
                     drops[candidate.id] = drop.estimate
         return drops

@@ -148,7 +148,7 @@ class Recorded(NamedTuple):
 
     device: str | None
     accuracy: Mapping[str, Accuracy]
-    """By candidate, of the images that the build reported on."""
+    """By candidate, of the build's test images."""
 
     @property
     def pixels(self) -> frozenset[str]:
@@ -157,21 +157,22 @@ class Recorded(NamedTuple):
 
 
 def recorded_facts(report: BuildReport, candidate: str) -> dict[str, Any]:
-    """For ``choice.json``: a candidate's accuracy on the reported images; nothing where that is not known."""
+    """For ``choice.json``: a candidate's accuracy on the test images; nothing where that is not known."""
     row = next((each for each in report.candidates if each.candidate.id == candidate), None)
-    if row is None or row.report is None:
+    if row is None or row.test is None:
         return {}
-    return {"recorded": row.report.model_dump(mode="json", exclude={"quality"}, exclude_none=True)}
+    return {"recorded": row.test.model_dump(mode="json", exclude={"quality"}, exclude_none=True)}
 
 
 def recorded_in(bundle: Path) -> Recorded:
-    """Of a verified bundle; what cannot be read is not remembered."""
+    """Of a verified bundle; what cannot be read is not remembered. What is recorded is always of the test split, whatever an
+    earlier version called it."""
     choice = json_object(bundle / CHOICE) or {}
     device, kits = choice.get("device"), choice.get("kits")
     found = dict[str, Accuracy]()
     for name, entry in kits.items() if isinstance(kits, dict) else ():
         try:
-            found[name] = Accuracy.model_validate({"drop_pp": None, "discordant": None, **entry["recorded"]})
+            found[name] = Accuracy.model_validate({"drop_pp": None, "discordant": None, **entry["recorded"], "split": "test"})
         except (KeyError, TypeError, ValidationError):
             continue
     return Recorded(device if isinstance(device, str) else None, found)

@@ -54,7 +54,7 @@ def register(app: typer.Typer) -> None:
         "bench",
         help="Measure a finished build on a board over SSH: self-test, accuracy, race, memory and energy there; the profiles "
         "come back, a provisional choice is settled, and the report is written again. Without --host, on this machine. A bundle "
-        "alone is verified first, asked about the images that its build reported on where the store has them, else about --data, "
+        "alone is verified first, asked about its build's test images where the store has them, else about --data, "
         "and stays as it is.",
     )(_bench)
 

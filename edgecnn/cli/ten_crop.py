@@ -16,7 +16,7 @@ BuildArg = Annotated[Path, typer.Argument(metavar="BUILD", help="The folder of a
 
 def register(app: typer.Typer) -> None:
     """Add the verb."""
-    app.command("ten-crop", help="Evaluate a finished build's float network on ten crops of each reported image. Never shipped.")(
+    app.command("ten-crop", help="Evaluate a finished build's float network on ten crops of each test image. Never shipped.")(
         _ten_crop
     )
 

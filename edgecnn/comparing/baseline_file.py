@@ -31,6 +31,7 @@ from edgecnn.values.comparison import LatencyBaseline
 from edgecnn.values.figures import Energy
 from edgecnn.values.profile import Profile
 from edgecnn.values.report import Latency
+from edgecnn.values.schema import another_schema
 from edgecnn.values.stage import digest_of
 from edgecnn.values.verdict import Fidelity
 
@@ -116,6 +117,8 @@ def read_baseline(path: Path) -> LatencyBaseline:
             hint = f"edgecnn judge HEAD --against {shlex.quote(str(path))} races a build against it"
             because = "it is the record of a pinned build, which holds no runs"
             raise LatencyBaselineUnreadable(path=path, because=because, hint=hint) from error
+        if (said := another_schema(content, LatencyBaseline.model_fields["schema_"].default)) is not None:
+            raise LatencyBaselineUnreadable(path=path, because=said) from error
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         raise LatencyBaselineUnreadable(path=path, because=f"{where}: {first['msg']}" if where else first["msg"]) from error

@@ -285,7 +285,7 @@ def _changed(before: Profile, now: Profile) -> Iterator[str]:
         if then != present:
             yield f"{name}: {then or 'unknown'} → {present or 'unknown'}"
     if before.pixels != now.pixels:
-        yield f"report images: {(before.pixels or 'unknown')[:12]} → {(now.pixels or 'unknown')[:12]}"
+        yield f"test images: {(before.pixels or 'unknown')[:12]} → {(now.pixels or 'unknown')[:12]}"
 
 
 def _timed(seen: _DatedProfile) -> dict[str, Any]:
@@ -307,7 +307,7 @@ class _Labels:
         self._known: dict[str, tuple[str, Any] | None] = {}
 
     def top1(self, stored: StoredProfile, kit: _Kit) -> dict[str, Any]:
-        """Top-1 of answers to the report split; nothing for another split's."""
+        """Top-1 of answers to the test split; nothing for another split's."""
         images = stored.profile.images or 0
         known = self._split(kit)
         if known is None:
@@ -319,7 +319,7 @@ class _Labels:
             return {"figure": None, "reason": NO_LABELS, "count": images}
         try:
             answers = Answers(candidate=kit.candidate, logits=logits_of(stored), pixels=pixels, machine=stored.profile.host)
-            return {"figure": accuracy(answers, labels, "report").top1, "count": len(labels)}
+            return {"figure": accuracy(answers, labels, "test").top1, "count": len(labels)}
         except EdgecnnError as error:
             return {"figure": None, "reason": error.line(), "count": images}
         except (OSError, ValueError) as error:
@@ -340,7 +340,7 @@ class _Labels:
         if not isinstance(made, Artifact) or made.content != content:
             return None
         try:
-            pixels = str(json.loads((made.folder / "pixels.json").read_text())["report"])
-            return pixels, np.load(made.folder / "report.labels.npy", allow_pickle=False)
+            pixels = str(json.loads((made.folder / "pixels.json").read_text())["test"])
+            return pixels, np.load(made.folder / "test.labels.npy", allow_pickle=False)
         except (OSError, ValueError, KeyError):
             return None

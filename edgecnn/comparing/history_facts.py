@@ -19,7 +19,7 @@ class MeasuredPoint(Value):
     kit: str
     """sha256 of the manifest of what ran."""
     figure: Interval | None
-    """p50 in ms, or top-1 on the report split, 0…1."""
+    """p50 in ms, or top-1 on the test split, 0…1."""
     reason: str | None = None
     """Why there is no figure."""
     fidelity: Fidelity
@@ -56,7 +56,7 @@ class Series(Value):
     latency: tuple[MeasuredPoint, ...]
     """Medians of races, oldest first."""
     accuracy: tuple[MeasuredPoint, ...]
-    """Top-1 on the report split, oldest first. Other images begin another segment."""
+    """Top-1 on the test split, oldest first. Other images begin another segment."""
 
 
 class MeasuredHistory(Value):

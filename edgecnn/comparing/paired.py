@@ -145,7 +145,7 @@ def _answered(seen: _RacedPair, head: Side, base: Side, store: Store) -> None:
             seen.failed = Failed(ref=failure.ref, what=failure.line(), hint=failure.hint) if side is head else None
     if seen.accuracy_absent is not None:
         return
-    measured = accuracy(found.head, found.labels, "report", found.base)
+    measured = accuracy(found.head, found.labels, "test", found.base)
     beyond = quality(found.head, found.labels, found.names, found.base)
     seen.accuracy = measured.model_copy(update={"quality": beyond})
 
@@ -154,7 +154,7 @@ def _no_numbers(answers: Answers, side: Side, images: Path) -> LogitsNotFinite |
     try:
         check_finite(answers.candidate, answers.logits)
     except LogitsNotFinite as error:
-        return error.located("report", blamed_layer(side.kit, images, error.image))
+        return error.located("test", blamed_layer(side.kit, images, error.image))
     return None
 
 
@@ -163,7 +163,7 @@ def _facts(head: Side, seen: _RacedPair, lab: Lab) -> CandidateFacts:
     nothing = seen.finding.absent or "nothing ran"
     return CandidateFacts(
         candidate=head.kit.candidate,
-        report=seen.accuracy,
+        test=seen.accuracy,
         latency=_latency(profiles, seen.finding, lab.machine),
         memory=memory(_joined(profiles), machine=lab.machine)
         if profiles

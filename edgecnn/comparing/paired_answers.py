@@ -32,7 +32,7 @@ class Unavailable(Exception):
 
 @dataclass(frozen=True, eq=False)
 class PairedAnswers:
-    """Both sides' logits of the report split, with what is right."""
+    """Both sides' logits of the test split, with what is right."""
 
     head: Answers
     base: Answers
@@ -63,11 +63,11 @@ def paired_answers(head: Side, base: Side, store: Store, names: tuple[str, str] 
         Unavailable: one side was not evaluated with this store, or the images, labels or classes are not the same.
         EdgecnnError: the store cannot be read.
     """
-    ours, theirs = _report_split(head, store, names[0]), _report_split(base, store, names[1])
+    ours, theirs = _test_split(head, store, names[0]), _test_split(base, store, names[1])
     if ours.pixels != theirs.pixels:
-        raise Unavailable(f"their report splits hold other pixels ({ours.pixels[:12]} and {theirs.pixels[:12]})")
+        raise Unavailable(f"their test splits hold other pixels ({ours.pixels[:12]} and {theirs.pixels[:12]})")
     if len(ours.labels) != len(theirs.labels) or (ours.labels != theirs.labels).any():
-        raise Unavailable("their report splits label the same pixels otherwise")
+        raise Unavailable("their test splits label the same pixels otherwise")
     if (ours.labels == UNLABELLED).any():
         raise Unavailable(f"no accuracy can be compared: {NO_LABELS}")
     classes = head.kit.manifest["labels"]
@@ -88,7 +88,7 @@ def paired_answers(head: Side, base: Side, store: Store, names: tuple[str, str] 
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def _report_split(side: Side, store: Store, what: str) -> _Split:
+def _test_split(side: Side, store: Store, what: str) -> _Split:
     import numpy as np
 
     made = kit_artifact(store, side.kit.digest)
@@ -96,11 +96,11 @@ def _report_split(side: Side, store: Store, what: str) -> _Split:
     if prepared is None:
         raise Unavailable(f"the store {store.root} does not hold what {what}'s kit was made from: {_remedy(side, store, what)}")
     try:
-        pixels = str(json.loads((prepared.folder / "pixels.json").read_text())["report"])
+        pixels = str(json.loads((prepared.folder / "pixels.json").read_text())["test"])
         return _Split(
             pixels=pixels,
-            labels=np.load(prepared.folder / "report.labels.npy", allow_pickle=False),
-            images=prepared.folder / "report.pixels.npy",
+            labels=np.load(prepared.folder / "test.labels.npy", allow_pickle=False),
+            images=prepared.folder / "test.pixels.npy",
         )
     except (OSError, ValueError, KeyError) as error:
         raise Unavailable(f"{what}'s stored images cannot be read: {error}") from error
@@ -117,7 +117,7 @@ def _evaluations(side: Side, store: Store, pixels: str, what: str) -> tuple[Stor
     stored_answers = store.profiles.of(side.evaluated_kit, "evaluation")
     found = tuple(stored for stored in stored_answers if stored.profile.pixels == pixels)
     if not found:
-        absent = f"the store {store.root} holds no answers of {what}'s kit to the report split"
+        absent = f"the store {store.root} holds no answers of {what}'s kit to the test split"
         raise Unavailable(f"{absent}: {_remedy(side, store, what)}")
     return found
 

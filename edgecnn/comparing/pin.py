@@ -35,9 +35,10 @@ from edgecnn.store.store import Store
 from edgecnn.values.artifact import ABSENT
 from edgecnn.values.comparison import PinnedBuild
 from edgecnn.values.recipe import Recipe
+from edgecnn.values.schema import another_schema
 from edgecnn.values.stage import digest_of
 
-SCHEMA = "edgecnn.pinned-build/1"
+SCHEMA = "edgecnn.pinned-build/2"
 _NAMED = ("schema", "model.arch", "model.onnx", "model.weights", "data.path", "target.device", "target.runtime")
 """Keys of a recipe that have an option of their own."""
 
@@ -90,7 +91,7 @@ def read_pin(content: bytes, where: str) -> PinnedBuild:
         hint = f"edgecnn baseline compare HEAD {shlex.quote(where)} holds a build against it"
         raise PinUnreadable(where=where, because="it is a latency baseline, which holds runs", hint=hint)
     if schema != SCHEMA:
-        raise PinUnreadable(where=where, because=f"its schema is {schema!r} and not {SCHEMA}")
+        raise PinUnreadable(where=where, because=another_schema(content, SCHEMA) or f"its schema is {schema!r} and not {SCHEMA}")
     try:
         pin = PinnedBuild.model_validate_json(content)
     except ValidationError as error:

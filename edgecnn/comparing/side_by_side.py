@@ -178,11 +178,11 @@ def _difference(name: str, base: _ComparedFolder, head: _ComparedFolder, kits: _
     sides = _side(head, name, kits), _side(base, name, kits)
     found = paired_answers(*sides, kits.store, names=(head.label, base.label))
     for each, answers in ((head, found.head), (base, found.base)):
-        facts, alone = each.facts(name), accuracy(answers, found.labels, "report")
-        told = None if facts is None else facts.report
+        facts, alone = each.facts(name), accuracy(answers, found.labels, "test")
+        told = None if facts is None else facts.test
         if told is None or abs(told.top1.estimate - alone.top1.estimate) > 0.5 / alone.images:
             raise Unavailable(f"the stored answers of {each.label} are not those that its report is about")
-    measured = accuracy(found.head, found.labels, "report", found.base)
+    measured = accuracy(found.head, found.labels, "test", found.base)
     emulated = Fidelity.EMULATED in (found.head.fidelity, found.base.fidelity)
     return {
         "drop_pp": measured.drop_pp,

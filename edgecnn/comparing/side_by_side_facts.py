@@ -77,9 +77,9 @@ class MachineGroup(Value):
 
 
 class SideBySide(Value):
-    """``edgecnn compare A B …``, schema edgecnn.compare/1."""
+    """``edgecnn compare A B …``, schema edgecnn.compare/2."""
 
-    schema_: Literal["edgecnn.compare/1"] = Field(default="edgecnn.compare/1", alias="schema")
+    schema_: Literal["edgecnn.compare/2"] = Field(default="edgecnn.compare/2", alias="schema")
     version: str
     made_at: str
     builds: tuple[ComparedBuild, ...] = Field(min_length=2)

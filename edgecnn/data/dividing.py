@@ -30,9 +30,9 @@ from edgecnn.values.stage import Progress
 
 FOLDERS: Final[Mapping[SplitRole, Literal["train", "validation", "test"]]] = {
     "train": "train",
-    "calibrate": "train",
-    "choose": "validation",
-    "report": "test",
+    "calibration": "train",
+    "validation": "validation",
+    "test": "test",
 }
 
 

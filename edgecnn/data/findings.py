@@ -32,20 +32,20 @@ def _roles(facts: DataInspection) -> Iterator[Finding]:
 
 
 def _alike(facts: DataInspection) -> Iterator[Finding]:
-    leaks = [group for group in facts.near if "report" in group.roles and len(group.roles) > 1]
+    leaks = [group for group in facts.near if "test" in group.roles and len(group.roles) > 1]
     if leaks:
         yield _say(
             "leak",
-            f"{_count(leaks, 'group')} of pictures that look alike {_lie(leaks)} in report and in another role: what is reported"
+            f"{_count(leaks, 'group')} of pictures that look alike {_lie(leaks)} in test and in another role: what is tested"
             f" on was seen before, so figures flatter ({_named(leaks)})",
             serious=True,
         )
-    chosen = [group for group in facts.near if "choose" in group.roles and group not in leaks and len(group.roles) > 1]
+    chosen = [group for group in facts.near if "validation" in group.roles and group not in leaks and len(group.roles) > 1]
     if chosen:
         yield _say(
             "leak",
-            f"{_count(chosen, 'group')} of pictures that look alike {_lie(chosen)} in choose and in what is trained on: training"
-            f" may stop later than it should; what is reported is untouched ({_named(chosen)})",
+            f"{_count(chosen, 'group')} of pictures that look alike {_lie(chosen)} in validation and in what is trained on:"
+            f" training may stop later than it should; test is untouched ({_named(chosen)})",
         )
     near_two = [group for group in facts.near if len(group.classes) > 1]
     if near_two:

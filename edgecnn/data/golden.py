@@ -31,11 +31,11 @@ def write_golden(source: ImageSource, recipe: PixelRecipe, images: int, out: Pat
     """Write ``out/golden``: ``card.png``, ``0.png``…, ``photo.jpg`` with ``photo.pixels.png``, ``golden.json``, ``pixels.npy``.
 
     ``pixels.npy`` is uint8 (1 + images, crop, crop, 3): the pixels of the PNGs in the order of ``golden.json``. Fewer images are
-    taken where choose has no more.
+    taken where validation has no more.
     """
     folder = out / "golden"
     folder.mkdir()
-    real = [shrunk(source.read(entry)) for entry in source.entries("choose")[:images]]
+    real = [shrunk(source.read(entry)) for entry in source.entries("validation")[:images]]
     files = {"golden/card.png": card(recipe)} | {f"golden/{number}.png": image for number, image in enumerate(real)}
     pixels = []
     for name, image in files.items():

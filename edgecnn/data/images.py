@@ -21,6 +21,7 @@ from edgecnn.errors.data_formats import DemoDamaged, ManifestUnreadable
 from edgecnn.runner.pixels import UnreadableImage, decode
 from edgecnn.values.base import Value
 from edgecnn.values.dataset import SPLIT_ROLES, DataManifest, ImageEntry, SplitRole
+from edgecnn.values.schema import another_schema
 
 _List = TypeVar("_List", bound=Value)
 
@@ -116,11 +117,14 @@ def read_list(kind: type[_List], path: Path) -> _List:
         ManifestUnreadable: the file is absent, damaged or of another version.
     """
     try:
-        return kind.model_validate_json(path.read_bytes())
+        content = path.read_bytes()
+        return kind.model_validate_json(content)
     except OSError as error:
         raise ManifestUnreadable(path=path, because=system_reason(error)) from error
     except ValidationError as error:
-        raise ManifestUnreadable(path=path, because=f"{error.error_count()} faults") from error
+        raise ManifestUnreadable(
+            path=path, because=another_schema(content, kind.model_fields["schema_"].default) or f"{error.error_count()} faults"
+        ) from error
 
 
 def open_source(manifest_path: Path) -> ImageSource:

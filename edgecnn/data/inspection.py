@@ -105,7 +105,7 @@ def _roles(listed: Listed, layout: Layout, choice: DataChoice) -> tuple[Mapping[
         return None, error.line()
     counts: dict[SplitRole, int] = {role: sum(image.role == role for image in assigned.images) for role in SPLIT_ROLES}
     return {image.path: image.role for image in assigned.images}, describe(
-        counts, assigned.own, layout.parts, choice.calibrate_images
+        counts, assigned.own, layout.parts, choice.calibration_images
     )
 
 

@@ -181,7 +181,7 @@ def _summarized(choice: DataChoice, layout: Layout, listed: Listed, cache: Path)
         skipped=tuple(each.sentence for each in listed.skipped),
         copies=assigned.copies,
     )
-    splits_from = describe(_counts(assigned.images), assigned.own, layout.parts, choice.calibrate_images)
+    splits_from = describe(_counts(assigned.images), assigned.own, layout.parts, choice.calibration_images)
     if not labelled:
         splits_from = f"without labels; {splits_from}"
     if layout.ignored:
@@ -201,7 +201,7 @@ def _summarize_demo(choice: DataChoice, cache: Path, tell: Progress) -> DataSumm
     found = [Found(path, label, part, sha256) for (part, path), (label, sha256) in zip(places, demo_digests(), strict=True)]
     assigned = assign_roles(Listed(Path(DEMO), DEMO_CLASSES, tuple(parts), found), choice)
     manifest = DataManifest(origin="demo", root=DEMO, classes=DEMO_CLASSES, images=assigned.images, copies=assigned.copies)
-    summary = filed(manifest, describe(_counts(assigned.images), assigned.own, parts, choice.calibrate_images), cache)
+    summary = filed(manifest, describe(_counts(assigned.images), assigned.own, parts, choice.calibration_images), cache)
     _keep(kept_in, state, summary)
     return summary
 

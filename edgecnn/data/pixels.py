@@ -25,7 +25,7 @@ from edgecnn.values.stage import Progress
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-PREPARED_ROLES: Final[tuple[SplitRole, ...]] = ("choose", "report", "calibrate")
+PREPARED_ROLES: Final[tuple[SplitRole, ...]] = ("validation", "test", "calibration")
 _BATCH: Final = 16
 
 

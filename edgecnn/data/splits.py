@@ -1,7 +1,7 @@
 """Which image plays which role: decided by bytes and seed alone, so that renaming, copying or re-ordering files changes nothing.
 
 Within a class, images are ranked by a hash of seed and content, and the roles that have no folder of their own are cut off
-the top in a fixed order: report, choose, calibrate; the rest trains. No bytes are in two roles.
+the top in a fixed order: test, validation, calibration; the rest trains. No bytes are in two roles.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from edgecnn.values.dataset import SPLIT_ROLES, ImageEntry, SplitRole
 from edgecnn.values.recipe import DataChoice
 
 _PRECEDENCE: Final[Mapping[Part, int]] = {"test": 0, "validation": 1, "train": 2}
-"""Of copies in several splits the one that is judged on stays, so that the reported images are those of the user's folder."""
+"""Of copies in several splits the one that is judged on stays, so that the test images are those of the user's folder."""
 
-_CALIBRATE_AT_MOST = 4
+_CALIBRATION_AT_MOST = 4
 """Calibration takes at most a quarter of what a class has to train on: a small folder would otherwise train on nothing."""
 
 
@@ -71,10 +71,11 @@ class Assigned(NamedTuple):
 def assign_roles(listed: Listed, choice: DataChoice) -> Assigned:
     """Give every image one role.
 
-    With a test split: report is test, and choose is validation, or comes out of train where there is none. With train and
-    validation: report is validation. With neither: all come out of the same images. Shares are of each class, rounded to the
+    Splits that have folders keep their roles; what is missing comes out of train. Where there is a validation folder and no test
+    folder, the validation folder is test, since figures need images that nothing was chosen on. Without folders of splits all
+    come out of the same images. Shares are of each class, rounded to the
     nearest, and at least one image. The images of a role are ordered so that every prefix holds the classes in their
-    proportions. Where nothing is trained (``choice.train`` is false), images without a role of their own report.
+    proportions. Where nothing is trained (``choice.train`` is false), images without a role of their own are test.
 
     Raises:
         TooFewImages: classes cannot fill their roles.
@@ -84,16 +85,16 @@ def assign_roles(listed: Listed, choice: DataChoice) -> Assigned:
     by_place: dict[tuple[Part, int], dict[str, list[Found]]] = defaultdict(lambda: defaultdict(list))
     for image in kept:
         by_place[image.part, image.label][image.sha256].append(image)
-    cut = _Cut(0.0 if "report" in own else choice.report_share, 0.0 if "choose" in own else choice.choose_share)
+    cut = _Cut(0.0 if "test" in own else choice.test_share, 0.0 if "validation" in own else choice.validation_share)
     if short := _short_classes(listed, by_place, own, cut, copies):
         raise TooFewImages(folder=listed.root, short=short)
 
     def ranked(part: Part) -> list[list[str]]:
         return [_ranked(by_place[part, label], choice.seed) for label in range(len(listed.classes))]
 
-    roles = _divided(ranked("train"), cut, choice.calibrate_images)
-    if not choice.train and "report" not in own:
-        roles |= {"report": [[*one, *other] for one, other in zip(roles["report"], roles["train"], strict=True)]}
+    roles = _divided(ranked("train"), cut, choice.calibration_images)
+    if not choice.train and "test" not in own:
+        roles |= {"test": [[*one, *other] for one, other in zip(roles["test"], roles["train"], strict=True)]}
         roles |= {"train": [[] for _ in listed.classes]}
     roles |= {role: ranked(part) for role, part in own.items()}
     copies_of = {(part, digest): group for (part, _), groups in by_place.items() for digest, group in groups.items()}
@@ -106,13 +107,13 @@ def assign_roles(listed: Listed, choice: DataChoice) -> Assigned:
     return Assigned(tuple(images), tuple(copy.sentence for copy in copies), own)
 
 
-def reported_entirely(listed: Listed, seed: int = 0) -> tuple[ImageEntry, ...]:
-    """Every image in the role ``report``, in the order that this role would have; where a split of its own reports, that split.
+def entirely_test(listed: Listed, seed: int = 0) -> tuple[ImageEntry, ...]:
+    """Every image in the role ``test``, in the order that this role would have; where there is a test split, that split.
 
-    So the reported images of a build, in a folder of their own, come out as that build had them.
+    So the test images of a build, in a folder of their own, come out as that build had them.
     """
     kept, _ = without_copies(listed.found, listed.classes)
-    own = _own_roles(listed.parts).get("report")
+    own = _own_roles(listed.parts).get("test")
     groups: dict[int, dict[str, list[Found]]] = defaultdict(lambda: defaultdict(list))
     for image in kept:
         if own in (None, image.part):
@@ -120,14 +121,14 @@ def reported_entirely(listed: Listed, seed: int = 0) -> tuple[ImageEntry, ...]:
     order = _interleaved([_ranked(groups[label], seed) for label in range(len(listed.classes))])
     of = {digest: sorted(images) for inside in groups.values() for digest, images in inside.items()}
     return tuple(
-        ImageEntry(path=image.path, label=image.label, role="report", sha256=digest) for digest in order for image in of[digest]
+        ImageEntry(path=image.path, label=image.label, role="test", sha256=digest) for digest in order for image in of[digest]
     )
 
 
 def _own_roles(parts: Collection[Part]) -> dict[SplitRole, Part]:
     if "test" in parts:
-        return {"choose": "validation", "report": "test"} if "validation" in parts else {"report": "test"}
-    return {"report": "validation"} if "validation" in parts else {}
+        return {"validation": "validation", "test": "test"} if "validation" in parts else {"test": "test"}
+    return {"test": "validation"} if "validation" in parts else {}
 
 
 def without_copies(found: Sequence[Found], classes: Sequence[str]) -> tuple[list[Found], list[LeftOut]]:
@@ -194,36 +195,38 @@ def _ranked(digests: Iterable[str], seed: int) -> list[str]:
 
 
 class _Cut(NamedTuple):
-    """How many of a class's images go to report and to choose, where these have no folder of their own (a share of 0)."""
+    """How many of a class's images go to test and to validation, where these have no folder of their own (a share of 0)."""
 
-    report_share: float
-    choose_share: float
+    test_share: float
+    validation_share: float
 
     def sizes(self, count: int) -> tuple[int, int]:
-        report, choose = (max(1, int(count * share + 0.5)) if share else 0 for share in self)
-        return report, choose
+        test, validation = (max(1, int(count * share + 0.5)) if share else 0 for share in self)
+        return test, validation
 
     def enough(self, count: int) -> int:
-        """``count``, or the next number above it that leaves two images: one to calibrate, one to train."""
+        """``count``, or the next number above it that leaves two images: one for calibration, one for training."""
         return next(number for number in range(count, count + 1_000_000) if number - sum(self.sizes(number)) >= 2)
 
 
-def _divided(ranked: Sequence[Sequence[str]], cut: _Cut, calibrate_images: int) -> dict[SplitRole, list[list[str]]]:
+def _divided(ranked: Sequence[Sequence[str]], cut: _Cut, calibration_images: int) -> dict[SplitRole, list[list[str]]]:
     sizes = [cut.sizes(len(digests)) for digests in ranked]
-    calibrate = _proportional(calibrate_images, [len(digests) - sum(size) for digests, size in zip(ranked, sizes, strict=True)])
+    calibration = _proportional(
+        calibration_images, [len(digests) - sum(size) for digests, size in zip(ranked, sizes, strict=True)]
+    )
     roles: dict[SplitRole, list[list[str]]] = {role: [] for role in SPLIT_ROLES}
-    for digests, (report, choose), count in zip(ranked, sizes, calibrate, strict=True):
-        start = report + choose
-        roles["report"].append(list(digests[:report]))
-        roles["choose"].append(list(digests[report:start]))
-        roles["calibrate"].append(list(digests[start : start + count]))
+    for digests, (test, validation), count in zip(ranked, sizes, calibration, strict=True):
+        start = test + validation
+        roles["test"].append(list(digests[:test]))
+        roles["validation"].append(list(digests[test:start]))
+        roles["calibration"].append(list(digests[start : start + count]))
         roles["train"].append(list(digests[start + count :]))
     return roles
 
 
 def _proportional(asked: int, counts: Sequence[int]) -> list[int]:
     """``asked`` divided in proportion to ``counts`` by largest remainders, each at most its quarter (and at least one)."""
-    limits = [max(1, count // _CALIBRATE_AT_MOST) for count in counts]
+    limits = [max(1, count // _CALIBRATION_AT_MOST) for count in counts]
     total = sum(counts)
     exact = [asked * count / total for count in counts]
     given = [min(int(quota), limit) for quota, limit in zip(exact, limits, strict=True)]
@@ -245,9 +248,12 @@ def _interleaved(by_label: Sequence[Sequence[str]]) -> list[str]:
 
 def describe(counts: Mapping[SplitRole, int], own: Mapping[SplitRole, Part], parts: Mapping[Part, str], asked: int) -> str:
     """One sentence: which folder became which role."""
-    pieces = [f"{role} is {parts[part]}/ ({counts[role]:,})" for role, part in sorted(own.items(), reverse=True)]
+    named = {
+        role: f"{parts[part]}/" if parts[part] == role else f"{parts[part]}/ is {role}" for role, part in sorted(own.items())
+    }
+    pieces = [f"{name} ({counts[role]:,})" for role, name in named.items()]
     rest = ", ".join(f"{role} {counts[role]:,}" for role in reversed(SPLIT_ROLES) if role not in own)
     pieces.append(f"out of {parts['train']}/ by content: {rest}" if "train" in parts else f"by content, no split folders: {rest}")
-    if counts["calibrate"] < asked:
-        pieces.append(f"to calibrate is a quarter of each class's training images, not the {asked:,} asked")
+    if counts["calibration"] < asked:
+        pieces.append(f"calibration is a quarter of each class's training images, not the {asked:,} asked for")
     return "; ".join(pieces)

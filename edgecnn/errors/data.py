@@ -94,7 +94,7 @@ class TooFewImages(EdgecnnError):
         others = list(dict.fromkeys(each.name for each in short if each.name != first.name))
         images = "image" if first.found == 1 else "images"
         super().__init__(
-            what=f"{folder}: class {first.name!r} has {first.found} usable {images} to {_and(first.roles)} with,"
+            what=f"{folder}: class {first.name!r} has {first.found} usable {images} for {_and(first.roles)},"
             f" and needs {first.needed}",
             because="; ".join((*_uncounted(first), *_short_too(others))) or None,
             hint="add images to the class, or remove its folder",

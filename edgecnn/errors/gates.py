@@ -88,7 +88,7 @@ class NoImages(EdgecnnError):
     ref = "no-images"
 
     def __init__(self, *, candidate: str, split: str) -> None:
-        super().__init__(what=f"{candidate}: there is no accuracy of 0 images in {split}")
+        super().__init__(what=f"{candidate}: there is no accuracy of 0 {split} images")
 
 
 class OneClassAnswered(EdgecnnError):
@@ -115,7 +115,7 @@ class LogitsNotFinite(EdgecnnError):
     ) -> None:
         """``bad`` is how many images of how many; ``place`` the split, and a sentence on the layer."""
         self.candidate, self.image, self.value, self.bad = candidate, image, value, bad
-        split, layer = (f" of {place[0]}", f"; {place[1]}") if place else ("", "")
+        split, layer = (f" of the {place[0]} split", f"; {place[1]}") if place else ("", "")
         super().__init__(
             what=f"{candidate}: logits of image {image}{split} hold {value}",
             because=f"{bad[0]} of {bad[1]} images got an answer that is no number{layer}",

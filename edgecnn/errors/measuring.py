@@ -16,7 +16,7 @@ class PixelsChanged(EdgecnnError):
 
     def __init__(self, *, file: Path, split: str) -> None:
         super().__init__(
-            what=f"{file} is not what was prepared for {split}",
+            what=f"{file} is not what was prepared for the {split} split",
             because="its SHA-256 is another one",
             hint="edgecnn store verify --repair, then the same command",
         )

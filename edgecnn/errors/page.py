@@ -26,10 +26,9 @@ class ReportUnreadable(EdgecnnError):
 
     ref = "report-unreadable"
 
-    def __init__(self, *, path: Path, because: str) -> None:
-        super().__init__(
-            what=f"{path} cannot be read as a report", because=because, hint="the same build command writes it again"
-        )
+    def __init__(self, *, path: Path, because: str, command: str | None = None) -> None:
+        hint = command or "the same build command writes it again"
+        super().__init__(what=f"{path} cannot be read as a report", because=because, hint=hint)
 
 
 class PageUnwritable(EdgecnnError):

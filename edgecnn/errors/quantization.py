@@ -15,7 +15,7 @@ class CalibrationSetTooSmall(EdgecnnError):
     def __init__(self, *, asked: int, found: int) -> None:
         super().__init__(
             what=f"quantize asks for {asked} calibration images, found {found}",
-            hint=f"lower [quantize] images (--set quantize.images={found}), or raise [data] calibrate_images",
+            hint=f"lower [quantize] images (--set quantize.images={found}), or raise [data] calibration_images",
         )
 
 

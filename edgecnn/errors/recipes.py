@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -66,6 +66,20 @@ class RecipeTooNew(EdgecnnError):
             what=f"recipe {path} is written for a later edgecnn",
             because=f"its schema is {schema}, the newest known here is {newest}",
             hint="pip install --upgrade edgecnn",
+        )
+
+
+class RecipeTooOld(EdgecnnError):
+    """Raised when a recipe's schema is of an earlier edgecnn, some of whose keys had other names."""
+
+    ref = "recipe-too-old"
+
+    def __init__(self, *, path: Path, schema: str, reads: str, renamed: Mapping[str, str]) -> None:
+        renames = ", ".join(f"{old} to {new}" for old, new in renamed.items())
+        super().__init__(
+            what=f"recipe {path} is written for an earlier edgecnn",
+            because=f"its schema is {schema}, and this version reads {reads}",
+            hint=f'write schema = "{reads}", and rename {renames} where they are set',
         )
 
 

@@ -110,13 +110,13 @@ class ProcessesLost(EdgecnnError):
 
 
 class NothingToTrainOn(EdgecnnError):
-    """Raised when the manifest has no image in the role ``train``, or none in ``choose`` to judge epochs by."""
+    """Raised when the manifest has no image in the role ``train``, or none in ``validation`` to judge epochs by."""
 
     ref = "nothing-to-train-on"
 
     def __init__(self, *, role: str) -> None:
         super().__init__(
-            what=f"there is no image in the role {role}", hint="add images, or lower [data] calibrate_images and the shares"
+            what=f"there is no image in the role {role}", hint="add images, or lower [data] calibration_images and the shares"
         )
 
 

@@ -54,7 +54,7 @@ def make_custom_trunk(request: CustomRequest, out: Path, tell: Progress) -> None
     (out / "macs.json").write_text(mac_table(onnx.load(path), known).model_dump_json(indent=1) + "\n", encoding="utf-8")
     tell.step("export", 1, 3)
     session = opened(request.model, request.entry)
-    shown = spread(np.load(request.pixels / "choose.pixels.npy", mmap_mode="r"), CHECK_IMAGES)
+    shown = spread(np.load(request.pixels / "validation.pixels.npy", mmap_mode="r"), CHECK_IMAGES)
     change = describe_changes(entry, request.feeding.channels, opset_of(model))
     change = change if request.entry.form is None else f"exported to ONNX and {change}"
     check = _held(

@@ -45,7 +45,7 @@ def make_trunk(network: nn.Module, request: TrunkRequest, out: Path, tell: Progr
     model = export_onnx(network, request.resolution_px, path, request.opset)
     (out / "macs.json").write_text(mac_table(model).model_dump_json(indent=1) + "\n", encoding="utf-8")
     tell.step("export", 1, 3)
-    shown = request.feed(spread(np.load(request.pixels / "choose.pixels.npy", mmap_mode="r"), CHECK_IMAGES))
+    shown = request.feed(spread(np.load(request.pixels / "validation.pixels.npy", mmap_mode="r"), CHECK_IMAGES))
     answers = torch_logits(network, shown)
     try:
         check = compare_logits(answers, onnx_logits(path, shown))

@@ -33,7 +33,7 @@ class Answers:
 
 
 def accuracy(
-    answers: Answers, labels: NDArray[Any], split: Literal["choose", "report"], baseline: Answers | None = None
+    answers: Answers, labels: NDArray[Any], split: Literal["validation", "test"], baseline: Answers | None = None
 ) -> Accuracy:
     """Top-1 of answers, and their drop against the baseline network's where that is given.
 
@@ -150,7 +150,7 @@ def difference_pp(better: NDArray[np.bool_], other: NDArray[np.bool_]) -> Interv
 NO_LABELS = "the images have no labels, so that nothing says which answer is right"
 
 
-def agreement(answers: Answers, split: Literal["choose", "report"], baseline: Answers | None = None) -> Agreement:
+def agreement(answers: Answers, split: Literal["validation", "test"], baseline: Answers | None = None) -> Agreement:
     """The share of images with the baseline network's first class.
 
     Args:

@@ -1,4 +1,4 @@
-"""Do calibration images look like those of ``choose``? By channel, against what sampling alone does, where it is large enough.
+"""Do calibration images look like the validation images? By channel, against what sampling alone does, where it is large enough.
 
 INT8 ranges fit the images that they were taken from: darker ones, or those of one class, give ranges that clip the rest. An image
 is the unit, since the pixels of one hang together. A difference is told where chance does not explain it (Welch's statistic
@@ -29,16 +29,16 @@ _CHANNELS = ("red", "green", "blue")
 _STATISTICS = ("level", "contrast", "variety")
 
 
-def channel_shifts(calibrate: NDArray[np.uint8], choose: NDArray[np.uint8]) -> tuple[ChannelShift, ...] | None:
+def channel_shifts(calibration: NDArray[np.uint8], validation: NDArray[np.uint8]) -> tuple[ChannelShift, ...] | None:
     """What differs; nothing where nothing does, and None where either has fewer than ``LEAST_IMAGES``.
 
     Args:
-        calibrate: the images that ranges are taken from, uint8 (images, H, W, 3).
-        choose: images of the split that is chosen by, uint8 (images, H, W, 3).
+        calibration: the images that ranges are taken from, uint8 (images, H, W, 3).
+        validation: images of the split that is chosen by, uint8 (images, H, W, 3).
     """
-    if min(len(calibrate), len(choose)) < LEAST_IMAGES:
+    if min(len(calibration), len(validation)) < LEAST_IMAGES:
         return None
-    ours, theirs = _statistics(calibrate), _statistics(choose)
+    ours, theirs = _statistics(calibration), _statistics(validation)
     bound = two_sided_z(1 - WRONG_AT_MOST / (len(_CHANNELS) * len(_STATISTICS)))
     found = []
     for place, statistic in enumerate(_STATISTICS):
@@ -51,8 +51,8 @@ def channel_shifts(calibrate: NDArray[np.uint8], choose: NDArray[np.uint8]) -> t
                     ChannelShift(
                         channel=channel,
                         statistic=statistic,
-                        calibrate=float(mine.mean()),
-                        choose=float(other.mean()),
+                        calibration=float(mine.mean()),
+                        validation=float(other.mean()),
                         spreads=difference / spread if spread else math.copysign(1e3, difference),
                     )
                 )

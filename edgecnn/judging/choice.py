@@ -1,6 +1,6 @@
-"""Choosing is not gating: the best of what fits the accuracy budget on ``choose``, a lower precision only where shown better.
+"""Choosing is not gating: the best of what fits the accuracy budget on ``validation``, a lower precision only where shown better.
 
-The gate on ``report`` needs whole intervals; the choice takes estimates, since something must ship. What it does not take on
+The gate on ``test`` needs whole intervals; the choice takes estimates, since something must ship. What it does not take on
 trust is speed, or energy: INT8 costs accuracy for certain and is often slower, so it must beat the best float candidate in paired
 runs. Size needs no race.
 """
@@ -57,7 +57,7 @@ def choose(
     """Settled on an attached device (or for size), provisional elsewhere, ``none`` where there is nothing to choose from.
 
     Args:
-        candidates: every row of the table, failed ones included; ``choose`` and ``latency`` are read.
+        candidates: every row of the table, failed ones included; ``validation`` and ``latency`` are read.
         rules: objective, budget and circumstances.
         ratios: paired ratios of one race; where one is absent and the reference is the baseline, ``ratio_to_fp32`` is used.
         figures: latency in the race that selects, by candidate. Once the finalists have raced again, rows hold figures of two

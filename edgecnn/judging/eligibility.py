@@ -22,7 +22,7 @@ class Eligibility(Value):
 
 
 def eligibility_of(candidates: Sequence[CandidateFacts], budget_pp: float, shippable: Sequence[str] | None) -> Eligibility:
-    """Sort candidates by what ``choose`` showed. Only what has a kit, answered, and was measured without failing is inside."""
+    """Sort candidates by what validation showed. Only what has a kit, answered, and was measured without failing is inside."""
     allowed = tuple(facts.candidate.id for facts in candidates if shippable is None or facts.candidate.id in shippable)
     inside = tuple(
         facts
@@ -30,26 +30,26 @@ def eligibility_of(candidates: Sequence[CandidateFacts], budget_pp: float, shipp
         if facts.candidate.id in allowed
         and facts.kit is not None
         and "measure" not in facts.outcomes
-        and (drop := drop_on_choose(facts)) is not None
+        and (drop := drop_on_validation(facts)) is not None
         and drop <= budget_pp
     )
     return Eligibility(candidates=tuple(candidates), allowed=allowed, inside=inside, budget_pp=budget_pp)
 
 
-def drop_on_choose(facts: CandidateFacts) -> float | None:
+def drop_on_validation(facts: CandidateFacts) -> float | None:
     """The estimated drop in percentage points; 0 of the baseline itself, None of what was not evaluated.
 
     Without labels the share of other answers than fp32's stands for it, since no drop can be larger.
     """
     if facts.candidate.method is Method.ORIGINAL:
         return 0.0  # what it lost when it was quantized is in no file, and there is nothing else to ship
-    if facts.agreement_on_choose is not None:
-        return facts.agreement_on_choose.differing_pp
-    if facts.choose is None or facts.choose.images < 1:
+    if facts.agreement_on_validation is not None:
+        return facts.agreement_on_validation.differing_pp
+    if facts.validation is None or facts.validation.images < 1:
         return None
     if facts.is_baseline:
         return 0.0
-    return None if facts.choose.drop_pp is None else facts.choose.drop_pp.estimate
+    return None if facts.validation.drop_pp is None else facts.validation.drop_pp.estimate
 
 
 def measured_ms(facts: CandidateFacts) -> float | None:
@@ -66,7 +66,7 @@ def describe(eligible: Eligibility, decided: Mapping[str, Reason]) -> dict[str, 
 
 
 def _why_out(eligible: Eligibility, facts: CandidateFacts) -> Reason:
-    drop = drop_on_choose(facts)
+    drop = drop_on_validation(facts)
     if facts.kit is None:
         return _why_no_kit(facts)
     if (failed := facts.outcomes.get("measure")) is not None:
@@ -74,12 +74,12 @@ def _why_out(eligible: Eligibility, facts: CandidateFacts) -> Reason:
         return NotMeasured(step="measure", outcome="failed", why=why, command=hint)
     if facts.candidate.id not in eligible.allowed:
         return Outside(runtime=facts.candidate.runtime)
-    if (seen_alike := facts.agreement_on_choose) is not None:
-        return Differs(split="choose", same=seen_alike.same, bound_pp=eligible.budget_pp, images=seen_alike.images)
-    if drop is None or facts.choose is None:
-        return NotMeasured(step="choose")
-    seen = facts.choose.drop_pp or Interval(estimate=drop, low=drop, high=drop, confidence=1.0)  # the baseline's own is exact
-    return Loses(split="choose", drop_pp=seen, bound_pp=eligible.budget_pp, images=facts.choose.images)
+    if (seen_alike := facts.agreement_on_validation) is not None:
+        return Differs(split="validation", same=seen_alike.same, bound_pp=eligible.budget_pp, images=seen_alike.images)
+    if drop is None or facts.validation is None:
+        return NotMeasured(step="validation")
+    seen = facts.validation.drop_pp or Interval(estimate=drop, low=drop, high=drop, confidence=1.0)  # the baseline's own is exact
+    return Loses(split="validation", drop_pp=seen, bound_pp=eligible.budget_pp, images=facts.validation.images)
 
 
 def _why_no_kit(facts: CandidateFacts) -> NotMeasured:

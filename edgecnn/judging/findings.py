@@ -59,72 +59,72 @@ def _unlabelled(metric: str, facts: CandidateFacts) -> Finding | None:
 
 
 def _drop(facts: CandidateFacts) -> Finding:
-    report = facts.report
-    if report is None or report.images < 1:
-        return _missing("accuracy was not measured on report")
+    test = facts.test
+    if test is None or test.images < 1:
+        return _missing("accuracy was not measured on the test images")
     if facts.is_baseline:
-        return Finding(figure=None, fidelity=report.fidelity, note="it is the baseline network itself: no drop by definition")
-    if report.lost is None or report.gained is None:
+        return Finding(figure=None, fidelity=test.fidelity, note="it is the baseline network itself: no drop by definition")
+    if test.lost is None or test.gained is None:
         return _missing("the baseline network was not evaluated on the same images")
-    # Taken again from the counts at the confidence of the test, whatever was shown.
-    figure = tango_drop_pp(report.lost, report.gained, report.images, NON_INFERIORITY_CONFIDENCE)
-    return Finding(figure=figure, fidelity=report.fidelity, note=_where(report))
+    # Taken again from the counts at the confidence of the gate, whatever was shown.
+    figure = tango_drop_pp(test.lost, test.gained, test.images, NON_INFERIORITY_CONFIDENCE)
+    return Finding(figure=figure, fidelity=test.fidelity, note=_where(test))
 
 
 def _top1(facts: CandidateFacts) -> Finding:
-    report = facts.report
-    if report is None or report.images < 1:
-        return _missing("accuracy was not measured on report")
-    figure = wilson(round(report.top1.estimate * report.images), report.images, NON_INFERIORITY_CONFIDENCE)
-    return Finding(figure=figure, fidelity=report.fidelity, note=_where(report))
+    test = facts.test
+    if test is None or test.images < 1:
+        return _missing("accuracy was not measured on the test images")
+    figure = wilson(round(test.top1.estimate * test.images), test.images, NON_INFERIORITY_CONFIDENCE)
+    return Finding(figure=figure, fidelity=test.fidelity, note=_where(test))
 
 
 def _of_quality(name: Literal["top5", "macro_f1", "agreement", "ece"]) -> Callable[[CandidateFacts], Finding]:
     """Figures whose stored interval is already the one that a gate is judged by."""
 
     def find_quality(facts: CandidateFacts) -> Finding:
-        report = facts.report
-        if report is None or report.quality is None:
-            return _missing(f"{'agreement' if name == 'agreement' else 'accuracy'} was not measured on report")
+        test = facts.test
+        if test is None or test.quality is None:
+            return _missing(f"{'agreement' if name == 'agreement' else 'accuracy'} was not measured on the test images")
         if name == "agreement" and facts.is_baseline:
             itself = Interval(estimate=1, low=1, high=1, confidence=1)
-            return Finding(figure=itself, fidelity=report.fidelity, note="it is the baseline network itself")
-        figure: Interval | None = getattr(report.quality, name)
+            return Finding(figure=itself, fidelity=test.fidelity, note="it is the baseline network itself")
+        figure: Interval | None = getattr(test.quality, name)
         if figure is None:
-            return _missing(report.quality.absent.get(name, f"{name} was not measured"))
-        return Finding(figure=figure, fidelity=report.fidelity, note=_where(report))
+            return _missing(test.quality.absent.get(name, f"{name} was not measured"))
+        return Finding(figure=figure, fidelity=test.fidelity, note=_where(test))
 
     return find_quality
 
 
 def _worst_class(facts: CandidateFacts) -> Finding:
-    report = facts.report
-    if report is None or report.quality is None:
-        return _missing("accuracy was not measured on report")
+    test = facts.test
+    if test is None or test.quality is None:
+        return _missing("accuracy was not measured on the test images")
     if facts.is_baseline:
-        return Finding(figure=None, fidelity=report.fidelity, note="it is the baseline network itself: no drop by definition")
-    classes = report.quality.classes
+        return Finding(figure=None, fidelity=test.fidelity, note="it is the baseline network itself: no drop by definition")
+    classes = test.quality.classes
     if classes.worst_drop_pp is None:
         return _missing("the baseline network was not evaluated on the same images")
-    return Finding(figure=classes.worst_drop_pp, fidelity=report.fidelity, note=_which(report, classes))
+    return Finding(figure=classes.worst_drop_pp, fidelity=test.fidelity, note=_which(test, classes))
 
 
-def _which(report: Accuracy, classes: ClassReport) -> str:
+def _which(test: Accuracy, classes: ClassReport) -> str:
     """The class that loses most, and the one that leaves most open: of it, more images are wanted."""
     losing = [each for each in classes.classes if each.drop_pp is not None and each.drop_pp.estimate > 0]
     worst = max(losing, key=lambda each: each.drop_pp.estimate if each.drop_pp else 0.0, default=None)
     widest = next((each for each in classes.classes if each.name == classes.widest), None)
     said = [f"{_sized(worst)} loses most"] if worst is not None else []
     said += [f"{_sized(widest)} leaves most open"] if widest is not None and widest is not worst else []
-    return ", ".join([*said, *filter(None, [_where(report)])])
+    return ", ".join([*said, *filter(None, [_where(test)])])
 
 
 def _sized(each: ClassFigures) -> str:
     return f"{each.name!r} with {each.images:,} {'image' if each.images == 1 else 'images'}"
 
 
-def _where(report: Accuracy) -> str:
-    return f"emulated on {report.machine}" if report.fidelity is Fidelity.EMULATED else ""
+def _where(test: Accuracy) -> str:
+    return f"emulated on {test.machine}" if test.fidelity is Fidelity.EMULATED else ""
 
 
 def _judged(seen: Latency | Memory | Energy) -> bool:

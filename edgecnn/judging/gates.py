@@ -93,29 +93,29 @@ def _images_to_settle(gate: Gate, facts: CandidateFacts) -> int | None:
     if facts.agreement is not None and gate.metric == "agreement":
         needed = images_for_proportion(gate.bound, facts.agreement.same.estimate)
         return None if needed is None else max(needed, facts.agreement.images + 1)
-    report = facts.report
-    if report is None or report.images < 1 or METRICS[gate.metric].source != "accuracy":
+    test = facts.test
+    if test is None or test.images < 1 or METRICS[gate.metric].source != "accuracy":
         return None
     if gate.metric == "drop_pp":
-        needed = _images_for_drop(gate.bound, report)
+        needed = _images_for_drop(gate.bound, test)
     else:
-        needed = _images_for_share(gate, report)
+        needed = _images_for_share(gate, test)
     # What was seen rounds to whole images, so the formula may name the number already there.
-    return None if needed is None else max(needed, report.images + 1)
+    return None if needed is None else max(needed, test.images + 1)
 
 
-def _images_for_drop(bound: float, report: Accuracy) -> int | None:
-    if report.lost is None or report.gained is None:
+def _images_for_drop(bound: float, test: Accuracy) -> int | None:
+    if test.lost is None or test.gained is None:
         return None
-    disagreement, drop_pp = (report.lost + report.gained) / report.images, 100 * (report.lost - report.gained) / report.images
+    disagreement, drop_pp = (test.lost + test.gained) / test.images, 100 * (test.lost - test.gained) / test.images
     return images_needed(bound, disagreement, drop_pp)
 
 
-def _images_for_share(gate: Gate, report: Accuracy) -> int | None:
+def _images_for_share(gate: Gate, test: Accuracy) -> int | None:
     """None for what is no plain share of images: the worst class wants more of its own, and macro-F1 of the small ones."""
-    shares: dict[str, Interval | None] = {"top1": report.top1}
-    if report.quality is not None:
-        shares |= {"top5": report.quality.top5, "agreement": report.quality.agreement}
+    shares: dict[str, Interval | None] = {"top1": test.top1}
+    if test.quality is not None:
+        shares |= {"top5": test.quality.top5, "agreement": test.quality.agreement}
     seen = shares.get(gate.metric)
     return None if seen is None else images_for_proportion(gate.bound, seen.estimate)
 

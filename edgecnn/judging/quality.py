@@ -23,7 +23,7 @@ CLASSES_FOR_TOP5 = 6
 
 
 def quality(answers: Answers, labels: NDArray[Any], names: Sequence[str], baseline: Answers | None = None) -> Quality:
-    """What the report split says of one candidate beyond top-1.
+    """What the test split says of one candidate beyond top-1.
 
     Args:
         answers: logits (images, classes).
@@ -44,7 +44,7 @@ def quality(answers: Answers, labels: NDArray[Any], names: Sequence[str], baseli
     f1 = macro_f1(labels, reading.predicted, counts)
     ece = calibration_error(reading.confidence, reading.place == 0)
     if f1 is None or ece is None:
-        raise NoImages(candidate=answers.candidate, split="report")
+        raise NoImages(candidate=answers.candidate, split="test")
     theirs = _first_answers(baseline, answers, labels)
     losses = None if theirs is None else losses_by_class(labels, reading.place == 0, theirs == labels, classes)
     top5 = _share(reading.place < 5) if classes >= CLASSES_FOR_TOP5 else None

@@ -74,7 +74,7 @@ def _taken(reason: Taken, name: str) -> str:
 def _why_taken(reason: Taken, name: str) -> str:
     budget = f"inside the budget of {reason.budget_pp:g} pp"
     if reason.by == "fallback":
-        return f"no candidate is known to stay {budget} on choose, so fp32 ships"
+        return f"no candidate is known to stay {budget} on validation, so fp32 ships"
     if reason.by == "original":
         return f"the file came quantized, so {name} is all that there is to ship"
     if reason.by == "smallest":
@@ -206,7 +206,7 @@ def _out_of_time(reason: OutOfTime, name: str) -> str:
 
 _WITHOUT = {
     "kit": "no kit was made",
-    "choose": "not evaluated on choose, so nothing says that it is inside the budget",
+    "validation": "not evaluated on validation, so nothing says that it is inside the budget",
     "size": "inside the budget, but not weighed",
     "race": "inside the budget, but not in the last race",
     "measure": "measuring it failed",

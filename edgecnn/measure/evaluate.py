@@ -35,7 +35,7 @@ LEASE_S = 600.0
 class PixelSet(Value):
     """One split's pixels in a prepare artifact."""
 
-    split: Literal["choose", "report"]
+    split: Literal["validation", "test"]
     file: Path
     sha256: str
     images: int

@@ -186,7 +186,7 @@ def demo_resolution(arch: ArchSpec) -> int:
 
 def _with_images(asked: QuantizeChoice, data: DataSummary) -> QuantizeChoice:
     """All calibration images unless fewer are asked for; more than there are would cost every INT8 candidate, after training."""
-    found = data.counts["calibrate"]
+    found = data.counts["calibration"]
     if asked.images is not None and asked.images > found:
         raise CalibrationSetTooSmall(asked=asked.images, found=found)
     return asked.model_copy(update={"images": asked.images or found})

@@ -130,7 +130,7 @@ def custom_model(recipe: Recipe, data: DataSummary, cache: Path, tell: Progress)
 
     Args:
         recipe: its ``model`` and ``preprocessing`` are read.
-        data: the images; those of the role ``choose`` are looked at where the preprocessing is not known yet.
+        data: the images; those of the role ``validation`` are looked at where the preprocessing is not known yet.
         cache: the store's root, where the answer is kept as long as no file of the model changes.
         tell: shown progress.
 

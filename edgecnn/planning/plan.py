@@ -14,7 +14,7 @@ from edgecnn.planning.branches import beginning_of, lay_branch, lay_desktop_bran
 from edgecnn.planning.trunk import Step, Steps, lay_trunk
 from edgecnn.planning.variants import AWARE, SURGERY, is_of_trunk, learned_by, mixed_rungs
 from edgecnn.values.candidate import Precision, Rung
-from edgecnn.values.resolved import Resolved
+from edgecnn.values.resolved import PLAN_SCHEMA, Resolved
 
 RUNGS = (("fp32", (Precision.FP32,)), ("half", (Precision.FP16, Precision.BF16)), ("int8", (Precision.INT8,)))
 
@@ -38,7 +38,7 @@ class Plan:
     def facts(self) -> dict[str, Any]:
         """The plan for ``plan.json`` and ``--json``: what was resolved, and each step with the payload of its key."""
         return {
-            "schema": "edgecnn.plan/1",
+            "schema": PLAN_SCHEMA,
             "resolved": self.resolved.model_dump(mode="json", by_alias=True),
             "rungs": [rung.model_dump(mode="json") for rung in self.rungs],
             "steps": [

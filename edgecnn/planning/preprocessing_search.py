@@ -1,6 +1,6 @@
 """How a custom model wants its photographs: what a user or the file states, else what makes it right most often.
 
-Tried on images of the role ``choose``, each decoded once: nothing is chosen on what is reported.
+Tried on images of the role ``validation``, each decoded once: nothing is chosen on test.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def find_preprocessing(
     if by == "search" and not source.classes:
         raise PreprocessingUnproved(path=custom.path)
     ways = _distinct([way for name in names for way in _ways(name, custom.entry.resolution_px, choice)])
-    images = source.entries("choose")[:IMAGES]
+    images = source.entries("validation")[:IMAGES]
     session = opened(custom.path, custom.entry)
     shapes: dict[PixelRecipe, NDArray[np.uint8]] = {}
     answers: list[NDArray[np.float32]] = []

@@ -23,6 +23,8 @@ from edgecnn.results.shipped import keys_of, step_of_another
 from edgecnn.store.store import Store
 from edgecnn.values.base import Value
 from edgecnn.values.recipe import Recipe
+from edgecnn.values.resolved import PLAN_SCHEMA
+from edgecnn.values.schema import another_schema
 from edgecnn.values.stage import Progress
 from edgecnn.values.synthesis import images_trained_on
 
@@ -103,6 +105,8 @@ def settings_of_build(folder: Path) -> RecipeSettings:
         raise PlanUnreadable(folder=folder, because=f"it holds no {PLAN}") from error
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise PlanUnreadable(folder=folder, because=f"{PLAN} is damaged: {type(error).__name__}: {error}") from error
+    if (said := another_schema(plan, PLAN_SCHEMA)) is not None:
+        raise PlanUnreadable(folder=folder, because=f"{PLAN} is of another version: {said}")
     for found in (asked, took):
         if not isinstance(found, Recipe):
             raise PlanUnreadable(folder=folder, because=f"{PLAN} holds no recipe of this version: {'; '.join(found)}")
@@ -156,14 +160,14 @@ def _filled_from(known: CompletedRecipe) -> dict[str, str]:
         return {
             "data.labels": f"filled in: {labels}",
             "data.train": "filled in: nothing is trained",
-            "quantize.images": "filled in: all that calibrate",
+            "quantize.images": "filled in: all calibration images",
         }
     if recipe.model.keep_head:
         return {
             "model.resolution_px": "filled in: the network's own",
             "data.classes": "filled in: those of the head that is kept",
             "data.train": "filled in: nothing is trained",
-            "quantize.images": "filled in: all that calibrate",
+            "quantize.images": "filled in: all calibration images",
         }
     arch = arch_named(recipe.model.arch)
     native = recipe.model.resolution_px == arch.resolution_px

@@ -100,12 +100,12 @@ class _Course:
 
     def __init__(self, settings: AwareSettings, inputs: TrainingInputs, material: Material, teacher: nn.Module) -> None:
         self.settings, self.inputs, self.material, self.teacher = settings, inputs, material, teacher
-        shown = spread(np.load(inputs.pixels / "choose.pixels.npy", mmap_mode="r"), CHECK_IMAGES)
+        shown = spread(np.load(inputs.pixels / "validation.pixels.npy", mmap_mode="r"), CHECK_IMAGES)
         self.shown = _feed(shown, settings.preprocessing.normalization)
         self.wanted = torch_logits(teacher, self.shown)
 
     def learn(self, network: Exported) -> PhaseResult:
-        """Train ``network`` and leave it with the weights of its best epoch on ``choose``."""
+        """Train ``network`` and leave it with the weights of its best epoch on ``validation``."""
         phase = _phase(self.settings)
         with within_memory(network, phase, len(self.material.squares), on="cpu"):
             result = run_phase(network, nn.Module(), phase, self.material)
@@ -129,9 +129,9 @@ class _Course:
         return check
 
     def standing(self, network: Exported) -> dict[str, float]:
-        """Accuracy on ``choose`` (0…1), and the divergence from the float network's answers in nats an image."""
+        """Accuracy on ``validation`` (0…1), and the divergence from the float network's answers in nats an image."""
         apart = divergence(*(torch.from_numpy(each) for each in (torch_logits(network, self.shown), self.wanted)))
-        return {"choose_top1": self.material.choose.top1(network), "divergence_from_float": float(apart)}
+        return {"validation_top1": self.material.validation.top1(network), "divergence_from_float": float(apart)}
 
     def facts(self, result: PhaseResult, check: ExportCheck) -> dict[str, Any]:
         """``aware.json`` but for the standings."""
@@ -140,7 +140,7 @@ class _Course:
             "learns_from": "the float network's answers",
             "calibration_images": self.settings.images,
             "scheme": self.settings.scheme.model_dump(mode="json"),
-            "float_choose_top1": self.material.choose.top1(self.teacher),
+            "float_validation_top1": self.material.validation.top1(self.teacher),
             "epochs": [facts.model_dump(mode="json") for facts in result.epochs],
             "export": check.model_dump(mode="json"),
         }

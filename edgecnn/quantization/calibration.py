@@ -16,18 +16,18 @@ def calibration_pixels(prepared: Path, images: int) -> npt.NDArray[np.uint8]:
     Raises:
         CalibrationSetTooSmall: the role holds fewer.
     """
-    pixels = np.load(prepared / "calibrate.pixels.npy", mmap_mode="r")
+    pixels = np.load(prepared / "calibration.pixels.npy", mmap_mode="r")
     return np.ascontiguousarray(pixels[_places(len(pixels), images)])
 
 
 def calibration_count(prepared: Path) -> int:
     """Pictures of the calibration role."""
-    return len(np.load(prepared / "calibrate.labels.npy", mmap_mode="r"))
+    return len(np.load(prepared / "calibration.labels.npy", mmap_mode="r"))
 
 
 def calibration_classes(prepared: Path, images: int) -> int:
     """How many classes the pictures of ``calibration_pixels`` are of."""
-    labels = np.load(prepared / "calibrate.labels.npy")
+    labels = np.load(prepared / "calibration.labels.npy")
     return len(np.unique(labels[_places(len(labels), images)]))
 
 

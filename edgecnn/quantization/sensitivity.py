@@ -35,7 +35,7 @@ _AS_WRITTEN = {"session.disable_quant_qdq": "1"}
 
 @dataclass(frozen=True)
 class RankRequest:
-    """``pixels`` is the folder that ``prepare`` made; ``images`` calibrate, ``probes`` of the choose role measure damage."""
+    """``pixels`` is the folder that ``prepare`` made; ``images`` calibrate, ``probes`` of the validation role measure damage."""
 
     onnx: Path
     pixels: Path
@@ -99,8 +99,8 @@ def _job(request: RankRequest, out: Path) -> Job:
 
 
 def _probes(request: RankRequest) -> npt.NDArray[np.float32]:
-    """Images of the choose role, spread evenly, as the trunk wants them: float32 (N, 3, H, W)."""
-    pixels = np.load(request.pixels / "choose.pixels.npy", mmap_mode="r", allow_pickle=False)
+    """Images of the validation role, spread evenly, as the trunk wants them: float32 (N, 3, H, W)."""
+    pixels = np.load(request.pixels / "validation.pixels.npy", mmap_mode="r", allow_pickle=False)
     count = min(request.probes, len(pixels))
     places = np.arange(count, dtype=np.int64) * len(pixels) // count
     wanted = request.normalization

@@ -12,12 +12,12 @@ import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from edgecnn.data.demo import DEMO
 from edgecnn.data.formats.published import is_published
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.recipes import OverridesInvalid, RecipeFileMissing, RecipeInvalid, RecipeTooNew, UnknownPipeline
+from edgecnn.errors.recipes import OverridesInvalid, RecipeFileMissing, RecipeInvalid, RecipeTooNew, RecipeTooOld, UnknownPipeline
 from edgecnn.errors.weights import WEIGHTS_WORDS
 from edgecnn.recipes.target import is_path, split_target
 from edgecnn.recipes.toml_file import dotted_keys, read_table, unknown_key, validated
@@ -26,8 +26,14 @@ from edgecnn.values.base import Value
 from edgecnn.values.recipe import Recipe
 from edgecnn.values.synthesis import FOLDERS
 
-SCHEMA = "edgecnn.recipe/1"
-"""The newest schema of a recipe that this version reads."""
+SCHEMA = "edgecnn.recipe/2"
+"""The schema of a recipe that this version reads."""
+RENAMED: Final[Mapping[str, str]] = {
+    "data.calibrate_images": "data.calibration_images",
+    "data.choose_share": "data.validation_share",
+    "data.report_share": "data.test_share",
+}
+"""Keys of the schema before this one, to what they are called now."""
 
 
 class Pipeline(Value):
@@ -106,7 +112,7 @@ def _shipped(name: str) -> Path:
 
 def _read(path: Path) -> Recipe:
     table = read_table(path)
-    _refuse_later_schema(table, path)
+    _refuse_another_schema(table, path)
     return _checked(table, lambda problems: RecipeInvalid(path=path, problems=problems))
 
 
@@ -161,11 +167,16 @@ def _counted_from(folder: Path, text: str) -> str:
     return str(base.joinpath(*parts))
 
 
-def _refuse_later_schema(table: Mapping[str, Any], path: Path) -> None:
+def _refuse_another_schema(table: Mapping[str, Any], path: Path) -> None:
     schema = table.get("schema")
     found = re.fullmatch(r"edgecnn\.recipe/(\d{1,9})", schema) if isinstance(schema, str) else None
-    if found is not None and int(found.group(1)) > int(SCHEMA.rpartition("/")[2]):
+    if found is None:
+        return
+    version, known = int(found.group(1)), int(SCHEMA.rpartition("/")[2])
+    if version > known:
         raise RecipeTooNew(path=path, schema=found.group(0), newest=SCHEMA)
+    if version < known:
+        raise RecipeTooOld(path=path, schema=found.group(0), reads=SCHEMA, renamed=RENAMED)
 
 
 def _set(table: dict[str, Any], text: str) -> str | None:

@@ -68,7 +68,7 @@ def _name(facts: CandidateFacts, drawn: Signs) -> str:
 
 
 def _accuracy(rows: Sequence[CandidateFacts]) -> _Panel | None:
-    found = tuple((_percent(facts.report.top1), facts.report.fidelity) if facts.report else None for facts in rows)
+    found = tuple((_percent(facts.test.top1), facts.test.fidelity) if facts.test else None for facts in rows)
     if any(found):
         return _Panel("top-1, %", 1, found)
     alike = tuple((_percent(facts.agreement.same), facts.agreement.fidelity) if facts.agreement else None for facts in rows)

@@ -99,14 +99,14 @@ def _accuracy(report: BuildReport, carried: Iterable[CandidateFacts]) -> str:
 
 
 def _of_which_images(report: BuildReport) -> str:
-    images = report.build.splits.get("report", 0)
+    images = report.build.splits.get("test", 0)
     if any(facts.agreement is not None for facts in report.candidates):
         return f"Agreement with fp32 is of {images:,} images without labels that nothing was chosen by. {figures.NO_ACCURACY}"
     return f"Top-1 is of {images:,} images that nothing was trained on or chosen by, with a 95 % interval."
 
 
 def _top1(facts: CandidateFacts) -> str:
-    found = facts.report
+    found = facts.test
     if facts.agreement is not None:
         return figures.agreement_sentence(facts.agreement) if not facts.is_baseline else "what agreement is counted from"
     if found is None:

@@ -6,7 +6,7 @@ from edgecnn.render.figures import percent_interval, points
 from edgecnn.render.terminal import show_lines, show_rows
 from edgecnn.studies.facts import Ensemble, EnsembleRow
 
-COLUMNS = ("network", "parameters", "multiply-adds", "MiB", "top-1 on choose (95 %)", "from")
+COLUMNS = ("network", "parameters", "multiply-adds", "MiB", "top-1 on validation (95 %)", "from")
 
 
 def show_ensemble(found: Ensemble) -> None:
@@ -18,7 +18,7 @@ def show_ensemble(found: Ensemble) -> None:
 def ensemble_lines(found: Ensemble) -> list[str]:
     """What was gained for what, and how the file is built."""
     difference = (
-        "no accuracy: the builds do not share labelled choose images"
+        "no accuracy: the builds do not share labelled validation images"
         if found.difference_pp is None
         else f"gain over {found.best} on the same {found.images:,} images: {points(found.difference_pp)}, in fp32"
     )

@@ -52,9 +52,9 @@ def _candidate_lines(explained: ExplainedCandidate) -> Iterator[str]:
     yield f"  {facts.reason or 'no reason was recorded'}"
     if facts.candidate.surgery is not None:
         yield f"  it is made of a changed network: {facts.candidate.surgery.done}"
-    if facts.report is not None:
-        drop = f", drop {figures.points(facts.report.drop_pp)}" if facts.report.drop_pp is not None else ""
-        yield f"  top-1 {figures.percent_interval(facts.report.top1)} on {facts.report.images:,} images{drop}"
+    if facts.test is not None:
+        drop = f", drop {figures.points(facts.test.drop_pp)}" if facts.test.drop_pp is not None else ""
+        yield f"  top-1 {figures.percent_interval(facts.test.top1)} on {facts.test.images:,} images{drop}"
     if facts.agreement is not None and not facts.is_baseline:
         yield f"  {figures.agreement_sentence(facts.agreement)}"
     yield from _time_lines(facts)

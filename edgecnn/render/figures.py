@@ -165,8 +165,8 @@ def row(facts: CandidateFacts) -> tuple[str, ...]:
     seen = facts.agreement
     return (
         facts.candidate.id,
-        accuracy(facts.report) if seen is None else NONE if facts.is_baseline else agreement(seen),
-        "baseline" if facts.is_baseline else drop(facts.report) if seen is None else others(seen),
+        accuracy(facts.test) if seen is None else NONE if facts.is_baseline else agreement(seen),
+        "baseline" if facts.is_baseline else drop(facts.test) if seen is None else others(seen),
         p50(facts.latency),
         p99(facts.latency),
         speed(facts.latency),

@@ -76,16 +76,16 @@ def _found(data: DataSummary, images: Sequence[ImageEntry]) -> list[str]:
     lines = [
         f"found: {len(images):,} photographs of {len(data.classes)} classes, {least:,} ({rare}) to {most:,} ({common})",
         f"roles: {_one_line(data.splits_from)}",
-        f"the report split: {resolution_sentence(data.counts['report'])} of accuracy between two candidates",
+        f"the test split: {resolution_sentence(data.counts['test'])} of accuracy between two candidates",
     ]
     left = len(data.skipped) + len(data.copies)
     return lines + ([f"{left:,} files are left out; `edgecnn data inspect` names them"] if left else [])
 
 
 def _accuracy_gate(drop_pp: float, data: DataSummary) -> list[str]:
-    """Required only where the report split can show it: else every build would end open, whatever it lost."""
+    """Required only where the test split can show it: else every build would end open, whatever it lost."""
     said = f"drop_pp = {drop_pp:g}  # percentage points of top-1 that the shipped candidate may lose against fp32"
-    images = data.counts["report"]
+    images = data.counts["test"]
     shown = resolvable_drop_pp(images)
     if shown is not None and shown <= drop_pp:
         return [said]

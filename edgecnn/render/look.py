@@ -37,7 +37,7 @@ def look_lines(found: FeaturePictures, out: Path) -> list[str]:
         else f"{first.picture}: {first.filters} filters of {first.columns} × {first.rows} in {first.layer}, grey is zero"
     )
     return [
-        f"{found.network} (fp32) was shown {found.images:,} images of the role choose at {found.resolution_px} px",
+        f"{found.network} (fp32) was shown {found.images:,} validation images at {found.resolution_px} px",
         filters,
         f"{out}: look.json and the pictures",
     ]

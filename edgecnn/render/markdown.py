@@ -68,10 +68,10 @@ def _quality(report: BuildReport) -> str:
 
 def _classes(report: BuildReport) -> str:
     """Of the candidate that ships: a reader wants to know what their classes will be like."""
-    chosen = next((facts for facts in report.candidates if facts.chosen and facts.report and facts.report.quality), None)
-    if chosen is None or chosen.report is None or chosen.report.quality is None:
+    chosen = next((facts for facts in report.candidates if facts.chosen and facts.test and facts.test.quality), None)
+    if chosen is None or chosen.test is None or chosen.test.quality is None:
         return ""
-    classes = chosen.report.quality.classes
+    classes = chosen.test.quality.classes
     table = _table(quality.CLASS_COLUMNS, quality.class_rows(classes))
     parts = [f"## Classes of {chosen.candidate.id}", table, quality.left_out(classes)]
     return "\n\n".join(part for part in parts if part)
@@ -82,10 +82,10 @@ def _cell(text: str) -> str:
 
 
 def _legend(report: BuildReport) -> str:
-    split = report.build.splits.get("report", 0)
-    said = f"Accuracy and drop on the report split ({split} images); nothing was chosen on it. Drop is paired, against fp32."
+    split = report.build.splits.get("test", 0)
+    said = f"Accuracy and drop on the test split ({split} images); nothing was chosen on it. Drop is paired, against fp32."
     if any(facts.agreement is not None for facts in report.candidates):
-        said = f"Agreement with fp32 on the report split ({split} images); nothing was chosen on it. {figures.NO_ACCURACY}"
+        said = f"Agreement with fp32 on the test split ({split} images); nothing was chosen on it. {figures.NO_ACCURACY}"
     lines = [said]
     return "  \n".join([*lines, *figures.legend(report.candidates)])
 

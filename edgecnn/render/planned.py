@@ -96,7 +96,7 @@ def _perhaps(planned: PlannedBuild) -> list[str]:
         if rung.mends is not None:
             names.setdefault(rung.mends, []).append(rung.name)
     budget = budget_pp(planned.gates, labelled=planned.plan.resolved.data.labelled)
-    when = f"loses more than {budget:g} pp on choose, the fewest layers in float first"
+    when = f"loses more than {budget:g} pp on validation, the fewest layers in float first"
     return [f"perhaps: {', '.join(mending)}: only where {mended} {when}" for mended, mending in names.items()]
 
 

@@ -21,9 +21,9 @@ CLASSES_SHOWN = 20
 
 def row(facts: CandidateFacts) -> tuple[str, ...] | None:
     """One candidate's cells, in the order of ``COLUMNS``; None where nothing is known beyond top-1."""
-    if facts.report is None or facts.report.quality is None:
+    if facts.test is None or facts.test.quality is None:
         return None
-    found, mark = facts.report.quality, MARKS[facts.report.fidelity]
+    found, mark = facts.test.quality, MARKS[facts.test.fidelity]
     shares = (found.top5, found.macro_f1, found.ece, found.agreement)
     cells = [NONE if share is None else percent_interval(share) + mark for share in shares]
     cells.append(NONE if found.classes.worst_drop_pp is None else _points(found.classes.worst_drop_pp) + mark)

@@ -9,7 +9,7 @@ from edgecnn.planning.settings import RecipeDifference, RecipeSettings
 from edgecnn.recipes.toml_text import toml_value
 from edgecnn.render.terminal import show_lines, show_rows
 
-SCHEMA_LINE = 'schema = "edgecnn.recipe/1"'
+SCHEMA_LINE = 'schema = "edgecnn.recipe/2"'
 UNSET = "unset"
 
 

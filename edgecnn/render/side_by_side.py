@@ -57,8 +57,8 @@ def cells(facts: CandidateFacts) -> tuple[str, ...]:
     """One candidate's figures in one build, in the order of ``COLUMNS`` after its first two."""
     memory, energy = facts.memory, facts.energy
     return (
-        figures.accuracy(facts.report),
-        "baseline" if facts.is_baseline else figures.drop(facts.report),
+        figures.accuracy(facts.test),
+        "baseline" if facts.is_baseline else figures.drop(facts.test),
         figures.p50(facts.latency) + figures.MARKS[facts.latency.fidelity if facts.latency else Fidelity.MISSING],
         figures.NONE if memory is None else one_digit(memory.peak_mib),
         figures.NONE if energy is None else one_digit(energy.total_mj),
@@ -79,7 +79,7 @@ def one_digit(figure: Interval | None) -> str:
 def plot_lines(found: SideBySide, signs: Signs, width: int) -> list[str]:
     """Top-1, paired differences and latencies as intervals; of each machine's latencies a plot of its own."""
     every = [build.label for build in found.builds]
-    lines = ["", "top-1 on the report split, %, 95 %:"]
+    lines = ["", "top-1 on the test split, %, 95 %:"]
     lines += _indented(interval_lines(_bars(found, every, _top1), Axis(digits=1), signs, width))
     paired = [
         Bar(
@@ -147,11 +147,11 @@ def _bars(found: SideBySide, labels: Sequence[str], bar: Callable[[str, Candidat
 
 
 def _top1(name: str, facts: CandidateFacts) -> Bar:
-    if facts.report is None:
+    if facts.test is None:
         return Bar(name, None, "missing: not evaluated")
-    top1 = facts.report.top1
+    top1 = facts.test.top1
     percent = top1.model_copy(update={end: 100 * getattr(top1, end) for end in ("estimate", "low", "high")})
-    return Bar(name, percent, figures.accuracy(facts.report), facts.report.fidelity)
+    return Bar(name, percent, figures.accuracy(facts.test), facts.test.fidelity)
 
 
 def _p50(name: str, facts: CandidateFacts) -> Bar:

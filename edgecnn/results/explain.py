@@ -70,17 +70,17 @@ def explain_candidate(explanation: Explanation, candidate: str, folder: Path) ->
 
 
 def _without_layers(facts: CandidateFacts) -> CandidateFacts:
-    residency, report = facts.residency, facts.report
+    residency, test = facts.residency, facts.test
     return facts.model_copy(
         update={
             "residency": residency and residency.model_copy(update={"layers": ()}),
-            "report": report and report.model_copy(update={"quality": None}),
+            "test": test and test.model_copy(update={"quality": None}),
         }
     )
 
 
 def _stand_ins(facts: CandidateFacts) -> Iterator[StandIn]:
-    answered = facts.report or facts.agreement
+    answered = facts.test or facts.agreement
     if answered is not None and answered.fidelity is Fidelity.EMULATED:
         twin = facts.evaluated_kit not in (None, facts.kit)
         yield StandIn(
@@ -128,7 +128,7 @@ def _of_candidate(facts: CandidateFacts, report: BuildReport) -> Iterator[Unmeas
     settles = report.choice.settle_command if name in report.choice.carried else None
     if facts.agreement is not None:
         yield Unmeasured(figures=("accuracy",), candidates=(name,), why=NO_LABELS)
-    elif facts.report is None:
+    elif facts.test is None:
         yield Unmeasured(figures=("accuracy",), candidates=(name,), why=_why_unanswered(facts), command=build_again(report))
     for figure, seen in (("latency", facts.latency), ("memory", facts.memory), ("energy", facts.energy)):
         if seen is None or seen.runs < 1:
@@ -140,7 +140,7 @@ def _of_candidate(facts: CandidateFacts, report: BuildReport) -> Iterator[Unmeas
 
 def _why_unanswered(facts: CandidateFacts) -> str:
     failed = facts.outcomes.get("measure")
-    return str(getattr(failed, "what", "it was not evaluated on the report split"))
+    return str(getattr(failed, "what", "it was not evaluated on the test split"))
 
 
 def _unasked(figure: str, option: str, report: BuildReport) -> Unmeasured:
@@ -198,7 +198,7 @@ def _of_gate(gate: GateResult, facts: CandidateFacts, report: BuildReport) -> Op
         candidate=facts.candidate.id,
         says=gate.reason,
         images=gate.images_to_settle,
-        images_seen=facts.report.images if facts.report is not None and gate.images_to_settle else None,
+        images_seen=facts.test.images if facts.test is not None and gate.images_to_settle else None,
         rounds=gate.rounds_to_settle,
         rounds_seen=facts.latency.runs if facts.latency is not None and gate.rounds_to_settle else None,
         command=_longer(report, gate.rounds_to_settle),

@@ -70,9 +70,9 @@ class OpenQuestion(Value):
 
 
 class Explanation(Value):
-    """``edgecnn explain BUILD --json``, schema edgecnn.explanation/1."""
+    """``edgecnn explain BUILD --json``, schema edgecnn.explanation/2."""
 
-    schema_: Literal["edgecnn.explanation/1"] = Field(default="edgecnn.explanation/1", alias="schema")
+    schema_: Literal["edgecnn.explanation/2"] = Field(default="edgecnn.explanation/2", alias="schema")
     version: str
     """Of the edgecnn that made the build."""
     made_at: str

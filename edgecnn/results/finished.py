@@ -22,7 +22,8 @@ from edgecnn.results.shipped import Side, side_of, step_of_another
 from edgecnn.store.disk import sha256_of
 from edgecnn.values.candidate import is_of_a_device
 from edgecnn.values.report import BuildReport, CandidateFacts
-from edgecnn.values.resolved import Resolved
+from edgecnn.values.resolved import PLAN_SCHEMA, Resolved
+from edgecnn.values.schema import another_schema
 
 
 @dataclass(frozen=True)
@@ -124,13 +125,14 @@ def planned(path: Path) -> tuple[Resolved, Mapping[str, str]]:
         BundleUnreadable: it is damaged, or of another version.
     """
     try:
-        found: dict[str, Any] = json.loads(path.read_bytes())
+        content = path.read_bytes()
+        found: dict[str, Any] = json.loads(content)
         keys = {step["id"]: step["key"] for step in found["steps"] if not is_of_a_device(step["id"])}
         return Resolved.model_validate(found["resolved"]), keys
     except OSError as error:
         raise BundleUnreadable(path=path, because=system_reason(error)) from error
     except (ValidationError, ValueError, KeyError, TypeError) as error:
-        because = f"it is no plan of this version ({type(error).__name__})"
+        because = another_schema(content, PLAN_SCHEMA) or f"it is no plan of this version ({type(error).__name__})"
         raise BundleUnreadable(path=path, because=because) from error
 
 

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from filelock import FileLock
 from pydantic import ValidationError
 
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.page import NoReport, ReportUnreadable
-from edgecnn.values.report import BuildReport
-
-if TYPE_CHECKING:
-    pass
-
+from edgecnn.values.report import REPORT_SCHEMA, BuildReport
+from edgecnn.values.schema import another_schema
 
 REPORT = "report.json"
 PAGE = "report.html"
@@ -54,12 +51,24 @@ def read_report(folder: Path) -> BuildReport:
     """
     path = folder / REPORT
     try:
-        return BuildReport.model_validate_json(path.read_bytes())
+        content = path.read_bytes()
+        return BuildReport.model_validate_json(content)
     except (FileNotFoundError, NotADirectoryError):
         raise NoReport(folder=folder) from None
     except OSError as error:
         raise ReportUnreadable(path=path, because=system_reason(error)) from error
     except ValidationError as error:
+        if (said := another_schema(content, REPORT_SCHEMA)) is not None:
+            raise ReportUnreadable(path=path, because=said, command=_command_in(content)) from error
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         raise ReportUnreadable(path=path, because=f"{where}: {first['msg']}" if where else first["msg"]) from error
+
+
+def _command_in(content: bytes) -> str | None:
+    """The command that makes a build of another version again, where its report says one."""
+    try:
+        command = json.loads(content)["build"]["command"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return command if isinstance(command, str) and command.isprintable() else None

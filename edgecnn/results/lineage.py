@@ -29,21 +29,21 @@ def whole_kit(store: Store, digest: str) -> Artifact | None:
     return None if made is None else _trusted(store, made)
 
 
-def prepared_report(store: Store, pixels: str) -> Artifact | None:
-    """Prepared images whose reported split has these pixels, for whichever build; None where the store has none."""
+def prepared_test(store: Store, pixels: str) -> Artifact | None:
+    """Prepared images whose test split has these pixels, for whichever build; None where the store has none."""
     for kind, key in store.artifacts.names():
         if kind != "prepare":
             continue
         found = read_entry(store.layout, kind, key)
-        if isinstance(found, Artifact) and report_pixels(found) == pixels and (whole := _trusted(store, found)) is not None:
+        if isinstance(found, Artifact) and pixels_of_test(found) == pixels and (whole := _trusted(store, found)) is not None:
             return whole
     return None
 
 
-def report_pixels(prepared: Artifact) -> str | None:
-    """The digest of a prepare artifact's reported split; None where it cannot be read."""
+def pixels_of_test(prepared: Artifact) -> str | None:
+    """The digest of a prepare artifact's test split; None where it cannot be read."""
     try:
-        return str(json.loads((prepared.folder / "pixels.json").read_text())["report"])
+        return str(json.loads((prepared.folder / "pixels.json").read_text())["test"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

@@ -25,7 +25,7 @@ class OwnBuild(Value):
     macs: int
     resolution_px: int
     accuracy_top1: Interval
-    """0…1, on the build's own report split."""
+    """0…1, on the build's own test split."""
 
 
 def own_builds(named: Sequence[Path] | None) -> tuple[OwnBuild, ...]:
@@ -54,7 +54,7 @@ def _own_or_none(folder: Path) -> OwnBuild | None:
 def _own(folder: Path) -> OwnBuild | None:
     report = read_report(folder)
     chosen = next((each for each in report.candidates if each.chosen), None)
-    if chosen is None or chosen.report is None or not report.build.macs:
+    if chosen is None or chosen.test is None or not report.build.macs:
         return None
     return OwnBuild(
         folder=str(folder),
@@ -64,5 +64,5 @@ def _own(folder: Path) -> OwnBuild | None:
         parameters=report.build.parameters,
         macs=report.build.macs,
         resolution_px=report.build.resolution_px,
-        accuracy_top1=chosen.report.top1,
+        accuracy_top1=chosen.test.top1,
     )

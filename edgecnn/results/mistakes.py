@@ -27,7 +27,7 @@ JPEG_QUALITY = 82
 
 @dataclass(frozen=True, eq=False)
 class Answered:
-    """What the shown candidate and the baseline network answered to the report split."""
+    """What the shown candidate and the baseline network answered to the test split."""
 
     candidate: str
     accuracy: Accuracy

@@ -57,7 +57,7 @@ class BuiltNetwork:
         return MacTable.model_validate_json((self.trunk.folder / "macs.json").read_bytes()).total
 
     def array(self, name: str) -> NDArray[Any]:
-        """``choose.pixels`` and the other arrays of ``prepare``, mapped."""
+        """``validation.pixels`` and the other arrays of ``prepare``, mapped."""
         import numpy as np
 
         found: NDArray[Any] = np.load(self.prepared.folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)

@@ -65,20 +65,20 @@ def _mistakes(report: BuildReport, store: Store) -> Mistakes:
     shown = _shown(report)
     if shown is not None and shown.agreement is not None:
         raise _Gone(f"no mistake is known: {NO_LABELS}")
-    if shown is None or shown.report is None:
-        raise _Gone("no candidate's answers to the report split are known")
+    if shown is None or shown.test is None:
+        raise _Gone("no candidate's answers to the test split are known")
     prepared = _made(shown, store, "prepare")
     try:
-        if json.loads((prepared.folder / "pixels.json").read_text())["report"] != shown.report.pixels:
+        if json.loads((prepared.folder / "pixels.json").read_text())["test"] != shown.test.pixels:
             raise _Gone("the stored pixels are not those that the report is about")
-        labels = _array(prepared.folder / "report.labels.npy")
+        labels = _array(prepared.folder / "test.labels.npy")
         baseline = next((facts for facts in report.candidates if facts.is_baseline), None)
         answered = Answered(
             candidate=shown.candidate.id,
-            accuracy=shown.report,
+            accuracy=shown.test,
             classes=plain_names(json.loads((prepared.folder / "labels.json").read_text())),
             labels=labels,
-            pixels=_array(prepared.folder / "report.pixels.npy"),
+            pixels=_array(prepared.folder / "test.pixels.npy"),
             logits=_logits(shown, labels, store),
             baseline=None if baseline is None or shown.is_baseline else _logits(baseline, labels, store),
         )
@@ -95,14 +95,14 @@ def _shown(report: BuildReport) -> CandidateFacts | None:
 
 def _logits(facts: CandidateFacts, labels: NDArray[Any], store: Store) -> NDArray[np.float32]:
     """The newest stored answers that give exactly the reported accuracy: others are from another day's machine."""
-    if facts.report is None:
-        raise _Gone(f"{facts.candidate.id} was not evaluated on the report split")
+    if facts.test is None:
+        raise _Gone(f"{facts.candidate.id} was not evaluated on the test split")
     for stored in store.profiles.of(facts.evaluated_kit or facts.kit or "", "evaluation"):
-        if stored.profile.pixels == facts.report.pixels:
+        if stored.profile.pixels == facts.test.pixels:
             logits = logits_of(stored)
             if logits.ndim == 2 and len(logits) == len(labels):
                 top1 = float((logits.argmax(axis=1) == labels).mean())
-                if abs(top1 - facts.report.top1.estimate) < 0.5 / len(labels):
+                if abs(top1 - facts.test.top1.estimate) < 0.5 / len(labels):
                     return logits
     raise _Gone(f"no stored answers of {facts.candidate.id} agree with the report; {AGAIN}")
 

@@ -48,7 +48,7 @@ class Raced(Value):
 
 
 class ClassAnswers(Value):
-    """How one class fared on the report split."""
+    """How one class fared on the test split."""
 
     name: str
     images: int
@@ -64,7 +64,7 @@ class Mistake(Value):
     """One image that was answered wrongly."""
 
     image: int
-    """Index in the report split."""
+    """Index in the test split."""
     truth: str
     answer: str
     confidence: float

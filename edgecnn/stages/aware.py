@@ -22,13 +22,13 @@ class AwareStage(Stage, AwareSettings):
     """Writes ``model.onnx``, its ``macs.json``, ``golden_logits.npy`` from torch, and ``aware.json``: how it came to be.
 
     The file begins a new lineage: its layers have names of their own, so that residency is joined with its own table of
-    multiply-adds. Roles: ``images`` (a manifest), ``pixels`` (prepare; ``calibrate`` for ranges, ``choose`` to judge, ``report``
+    multiply-adds. Roles: ``images`` (a manifest), ``pixels`` (prepare; calibration for ranges, validation to judge, test
     never) and ``weights`` (train). ``resume/`` holds decoded images and checkpoints and is gone when the stage is finished; a
     call that finds it continues there.
     """
 
     kind: ClassVar[str] = "aware"
-    revision: ClassVar[int] = 2
+    revision: ClassVar[int] = 3
     resumable: ClassVar[bool] = True
 
     @property

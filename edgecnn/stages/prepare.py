@@ -13,18 +13,18 @@ from edgecnn.values.stage import Progress, Role, Stage
 
 
 class PrepareStage(Stage):
-    """``images`` (a manifest) → memory-mapped pixels and labels of choose, report and calibrate, and the golden set.
+    """``images`` (a manifest) → memory-mapped pixels and labels of validation, test and calibration, and the golden set.
 
     Files: ``<role>.pixels.npy`` uint8 (N, crop, crop, 3) in RGB, ``<role>.labels.npy`` int64 (N,), ``labels.json`` the class
     names, ``pixels.json`` the ``pixels_sha256`` of each role, ``golden/`` as ``data.golden.write_golden`` says.
     """
 
     kind: ClassVar[str] = "prepare"
-    revision: ClassVar[int] = 1
+    revision: ClassVar[int] = 2
 
     pixels: PixelRecipe
     golden_images: NonNegativeInt = 4
-    """Real images, out of choose, in the golden set; a drawn card is always in it."""
+    """Real images, out of validation, in the golden set; a drawn card is always in it."""
 
     @property
     def tools(self) -> tuple[str, ...]:
@@ -35,7 +35,7 @@ class PrepareStage(Stage):
         """Decode, resize and crop.
 
         Raises:
-            CorruptImages: files that cannot be decoded, all of them counted. Leaving them out here would change the reported
+            CorruptImages: files that cannot be decoded, all of them counted. Leaving them out here would change the test
                 split after it was planned and shown; a file that shows its damage to a first look was skipped there.
             ImageGone, ImageChanged: the folder changed since it was listed.
         """

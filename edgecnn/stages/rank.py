@@ -26,7 +26,7 @@ class RankStage(Stage):
     images: PositiveInt
     """Calibration images, for the ranges."""
     probes: PositiveInt = 32
-    """Images of the choose role on which damage is measured, spread evenly; all of them where there are fewer. Divergence is
+    """Images of the validation role on which damage is measured, spread evenly; all of them where there are fewer. Divergence is
     averaged over probabilities, not counted in wrong answers: few images rank as many do."""
     reduced_range: bool = False
     """7-bit weights, as the candidates have them that this is for."""

@@ -20,12 +20,12 @@ class SurgeryStage(Stage, SurgerySettings):
     to be.
 
     The file begins a new lineage, with a table of multiply-adds of its own. Roles: ``images`` (a manifest), ``pixels`` (prepare;
-    ``calibrate`` for statistics, ``choose`` to judge, ``report`` never) and ``weights`` (train). ``resume/`` holds decoded
+    ``calibration`` for statistics, ``validation`` to judge, ``test`` never) and ``weights`` (train). ``resume/`` holds decoded
     images and checkpoints and is gone when the stage is finished; a call that finds it continues there.
     """
 
     kind: ClassVar[str] = "surgery"
-    revision: ClassVar[int] = 1
+    revision: ClassVar[int] = 2
     resumable: ClassVar[bool] = True
 
     @property

@@ -17,7 +17,7 @@ class SynthesizeStage(Stage, SynthesisSettings):
     """
 
     kind: ClassVar[str] = "synthesize"
-    revision: ClassVar[int] = 1
+    revision: ClassVar[int] = 2
 
     @property
     def tools(self) -> tuple[str, ...]:

@@ -16,14 +16,14 @@ from edgecnn.values.stage import Progress, Role, Stage
 class TrainStage(Stage, TrainSettings):
     """Writes ``weights.safetensors`` and ``history.json``.
 
-    Roles: ``images`` (a manifest), ``made`` (of synthesize) or both, ``pixels`` (of prepare; only ``choose`` is read, ``report``
+    Roles: ``images`` (a manifest), ``made`` (of synthesize) or both, ``pixels`` (of prepare; only validation is read, test
     never), for ``finetune`` ``weights`` (of fetch), where ``transfer`` is auto ``transfer``, and of a network that is taught
     ``teacher`` (of another train). ``resume/`` holds features and checkpoints and is gone when the stage is finished; a call
     that finds it continues there and ends with the same bytes as an uninterrupted one.
     """
 
     kind: ClassVar[str] = "train"
-    revision: ClassVar[int] = 2
+    revision: ClassVar[int] = 3
     resumable: ClassVar[bool] = True
 
     @property

@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-IMAGES_HINT = "what one learned from, another would choose or report by; give both the same --data and settings of [data]"
+IMAGES_HINT = "what one learned from, another would validate or test on; give both the same --data and settings of [data]"
 PIXELS_HINT = "give both the same model.resolution_px, or leave one out"
 
 
 def make_ensemble(folders: Sequence[Path], out: Path, store: Store, tell: Progress) -> Ensemble:
-    """Write the file, and answer the ``choose`` images with it and with each member.
+    """Write the file, and answer the ``validation`` images with it and with each member.
 
     Raises:
         MissingPackage: onnx or onnxruntime is not installed.
@@ -150,7 +150,7 @@ def _right(members: Sequence[BuiltNetwork], out: Path, tell: Progress) -> list[N
 
     first = members[0]
     shown = {(each.prepared.folder / "pixels.json").read_text(encoding="utf-8") for each in members}
-    pixels, labels = first.array("choose.pixels"), first.array("choose.labels")
+    pixels, labels = first.array("validation.pixels"), first.array("validation.labels")
     if len(shown) > 1 or not first.resolved.data.labelled or not len(pixels):
         return []
     found = []
@@ -175,7 +175,7 @@ def _command(first: BuiltNetwork, out: Path) -> str:
 
 
 def _data_settings(data: DataChoice) -> dict[str, Any]:
-    """What gives the file the members' images in the members' roles, so that it is reported on none that they learned from."""
+    """What gives the file the members' images in the members' roles, so that it is tested on none that they learned from."""
     usual = DataChoice()
     names = [name for name in DataChoice.model_fields if name not in ("path", "train")]
     stated = {f"data.{name}": getattr(data, name) for name in names if getattr(data, name) != getattr(usual, name)}

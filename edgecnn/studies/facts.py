@@ -24,7 +24,7 @@ class EnsembleRow(Value):
     size_bytes: PositiveInt
     """Of the ONNX file."""
     accuracy_top1: Interval | None
-    """0…1, on the images of the role ``choose``; None where the builds do not share these, or they have no labels."""
+    """0…1, on the images of the role ``validation``; None where the builds do not share these, or they have no labels."""
 
 
 class Ensemble(Value):
@@ -46,7 +46,7 @@ class Ensemble(Value):
 
 
 class TenCrop(Value):
-    """Schema edgecnn.ten-crop/1. Of the float network, on the images of the role ``report``; no kit answers so."""
+    """Schema edgecnn.ten-crop/1. Of the float network, on the images of the role ``test``; no kit answers so."""
 
     schema_: Literal["edgecnn.ten-crop/1"] = Field(default="edgecnn.ten-crop/1", alias="schema")
     build: str
@@ -119,7 +119,7 @@ class Excitement(Value):
     """One image, and the place in it where one channel answered most."""
 
     image: NonNegativeInt
-    """Index among the images of the role ``choose``."""
+    """Index among the images of the role ``validation``."""
     file: str | None
     """Its path in the data; None where the data's list is not there any more."""
     class_name: str | None
@@ -185,7 +185,7 @@ class FeaturePictures(Value):
     """Key of the ONNX trunk in the store: of the float network, before any quantization."""
     resolution_px: PositiveInt
     images: PositiveInt
-    """Of the role ``choose``: all were shown."""
+    """Of the role ``validation``: all were shown."""
     filters: FilterPictures | None
     """None where the first convolution keeps no floating-point weights."""
     maps: tuple[MapPictures, ...]

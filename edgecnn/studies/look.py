@@ -1,6 +1,6 @@
 """What a finished build's network looks for, as data and pictures in a folder of its own. Nothing else of the build changes.
 
-The float network is looked at, on the images of the role ``choose``: those that it neither learned from nor is reported on.
+The float network is looked at, on the images of the role ``validation``: those that it neither learned from nor is tested on.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def look_into(build: Path, out: Path, asked: LookRequest, store: Store, tell: Pr
 
     with store.in_use.held():
         network = built_network(build, store)
-        model, pixels = load_model(network.model), network.array("choose.pixels")
+        model, pixels = load_model(network.model), network.array("validation.pixels")
         looked = maps_of(model)
         if not looked:
             raise NoMaps(network=network.report.build.arch)
@@ -85,7 +85,7 @@ def _check_folder(out: Path) -> None:
 
 
 def _written(network: BuiltNetwork, model: onnx.ModelProto, maps: Sequence[MapPictures], out: Path) -> FeaturePictures:
-    pixels = network.array("choose.pixels")
+    pixels = network.array("validation.pixels")
     try:
         out.mkdir(parents=True, exist_ok=True)
         for old in out.glob("map-*.png"):
@@ -120,7 +120,7 @@ class _ImageLabels:
 
     def __init__(self, network: BuiltNetwork, pixels: NDArray[np.uint8]) -> None:
         self.side_px = int(pixels.shape[1])
-        self._labels, self._classes = network.array("choose.labels"), network.classes
+        self._labels, self._classes = network.array("validation.labels"), network.classes
         self._files = _files(network, len(pixels))
 
     def excitement(self, looked: Map, image: int, position: int, activation: float) -> Excitement:
@@ -148,7 +148,7 @@ class _ImageLabels:
 def _files(network: BuiltNetwork, images: int) -> tuple[str, ...]:
     """Paths in the data; none where its list is gone or another by now."""
     try:
-        entries = open_source(Path(network.resolved.data.manifest_path)).entries("choose")
+        entries = open_source(Path(network.resolved.data.manifest_path)).entries("validation")
     except EdgecnnError:
         return ()
     return tuple(each.path for each in entries) if len(entries) == images else ()

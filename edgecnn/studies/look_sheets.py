@@ -59,7 +59,7 @@ def map_sheet(looked: MapPictures, pixels: NDArray[Any]) -> Image.Image:
 
     Args:
         looked: what is drawn.
-        pixels: uint8 (images, H, W, 3), of the role ``choose``.
+        pixels: uint8 (images, H, W, 3), of the role ``validation``.
     """
     most = max((len(each.strongest) for each in looked.drawn), default=1)
     side = math.ceil(math.sqrt(most))

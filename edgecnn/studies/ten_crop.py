@@ -1,4 +1,4 @@
-"""Ten crops of every reported image: what is gained where ten times the work is no matter. It is shown, and never shipped.
+"""Ten crops of every test image: what is gained where ten times the work is no matter. It is shown, and never shipped.
 
 Four corners, the centre, and their mirror images, whose probabilities are averaged: A. Krizhevsky, I. Sutskever, G. Hinton,
 "ImageNet Classification with Deep Convolutional Neural Networks", 2012, section 4.1.
@@ -32,12 +32,12 @@ CENTRE = 4
 
 
 def ten_crop(build: Path, store: Store, tell: Progress) -> TenCrop:
-    """Answer the ``report`` images of a finished build by its float network, in one view and in ten.
+    """Answer the ``test`` images of a finished build by its float network, in one view and in ten.
 
     Raises:
         MissingPackage: onnxruntime is not installed.
         NoReport, ReportUnreadable, BundleUnreadable, PlanOfAnotherBuild, NetworkGone: of the build.
-        NothingIsRight: it has no labelled images to report on.
+        NothingIsRight: it has no labelled test images.
         ManifestUnreadable, ImageGone, ImageChanged, CorruptImages: of its images.
     """
     require_packages(("onnxruntime",), extra="onnxruntime", needed_for="ten crops")
@@ -45,7 +45,7 @@ def ten_crop(build: Path, store: Store, tell: Progress) -> TenCrop:
 
     with store.in_use.held():
         network = built_network(build, store)
-        pixels, labels = network.array("report.pixels"), network.array("report.labels")
+        pixels, labels = network.array("test.pixels"), network.array("test.labels")
         if not network.resolved.data.labelled or not len(labels):
             raise NothingIsRight(folder=build)
         single = probabilities(network.model, network.feeds(pixels)).argmax(axis=1) == labels
@@ -85,7 +85,7 @@ class _Views:
         self.without_room = 0
 
     def __iter__(self) -> Iterator[NDArray[np.uint8]]:
-        entries = self._source.entries("report")
+        entries = self._source.entries("test")
         for done, entry in enumerate(entries, 1):
             found = ten_views(self._source.read(entry), self._recipe)
             self.without_room += int((found[:CENTRE] == found[CENTRE]).all())

@@ -22,7 +22,7 @@ def shown(material: Material, what: tuple[npt.NDArray[np.int64], npt.NDArray[np.
     positions, images = what[0], what[1][what[0]]
     pixels = augmented(material.squares.read(images), positions, draw, frame)
     labels = torch.from_numpy(material.squares.labels[images])
-    return Batch(normalized(pixels, material.choose.normalization), labels)
+    return Batch(normalized(pixels, material.validation.normalization), labels)
 
 
 def part_shown(

@@ -24,7 +24,7 @@ from edgecnn.training.material import Material
 from edgecnn.training.phase import Phase
 from edgecnn.training.settings import TrainSettings
 from edgecnn.training.teacher import WEIGHTS, taught_by
-from edgecnn.training.validation import ChoosePixels
+from edgecnn.training.validation import ValidationPixels
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.dataset import Preprocessing
 from edgecnn.values.scale import Inheritance
@@ -69,15 +69,15 @@ def material_for(settings: ImageSettings, inputs: TrainingInputs, resume: Path, 
     source = training_images(inputs.images, inputs.made)
     if len(source.classes) != settings.classes:
         raise ClassesDiffer(planned=settings.classes, found=len(source.classes))
-    choose = ChoosePixels(inputs.pixels, settings.preprocessing.normalization)
+    validation = ValidationPixels(inputs.pixels, settings.preprocessing.normalization)
     pixels = settings.preprocessing.pixels
     entries = source.entries("train")
-    for role, count in (("train", len(entries)), ("choose", len(choose))):
+    for role, count in (("train", len(entries)), ("validation", len(validation))):
         if count == 0:
             raise NothingToTrainOn(role=role)
     squares = DecodedImages(source, entries, side_px=max(pixels.resize_px, pixels.crop_px), interpolation=pixels.interpolation)
     squares.hold(resume / "squares.npy", tell)
-    return Material(squares, choose, resume, tell, settings.classes)
+    return Material(squares, validation, resume, tell, settings.classes)
 
 
 def taught(settings: TrainSettings, inputs: TrainingInputs, material: Material) -> Material:

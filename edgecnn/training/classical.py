@@ -1,6 +1,6 @@
 """Heads on frozen features that no gradient descent of ours makes: linear SVM and softmax regression by scikit-learn, neighbours.
 
-Each is tried at a few strengths, and the best on ``choose`` is kept. Linear ones become the network's own last layer, scaling
+Each is tried at a few strengths, and the best on ``validation`` is kept. Linear ones become the network's own last layer, scaling
 folded in; neighbours become a layer that holds the training features. Either way the export is one file.
 """
 
@@ -25,19 +25,19 @@ NEIGHBOURS = (1, 3, 5, 10, 20)
 
 
 class Fitted(NamedTuple):
-    """The head that was best on ``choose``, and what was said of the search."""
+    """The head that was best on ``validation``, and what was said of the search."""
 
     head: nn.Module
-    choose_top1: float
+    validation_top1: float
     said: str
 
 
 def fit(kind: Classical, features: Features, classes: int, *, mirrored: bool, seed: int) -> Fitted:
-    """Fit a head of this kind at each strength and keep the best on ``choose``; of equals the first, which is the plainest.
+    """Fit a head of this kind at each strength and keep the best on ``validation``; of equals the first, which is the plainest.
 
     Args:
         kind: what to fit.
-        features: of the training images, their mirror images, and ``choose``.
+        features: of the training images, their mirror images, and ``validation``.
         classes: how many there are.
         mirrored: whether mirror images are learned from too.
         seed: of the solver's order.
@@ -85,4 +85,4 @@ def _linear(model: Any, scale: Any, classes: int) -> nn.Linear:
 
 @torch.no_grad()
 def _top1(head: nn.Module, features: Features) -> float:
-    return float((head(features.choose).argmax(1) == features.choose_labels).double().mean())
+    return float((head(features.validation).argmax(1) == features.validation_labels).double().mean())

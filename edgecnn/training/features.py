@@ -34,9 +34,9 @@ class Features(NamedTuple):
     """(N, F) of their mirror images."""
     labels: Tensor
     """(N,)"""
-    choose: Tensor
+    validation: Tensor
     """(M, F)"""
-    choose_labels: Tensor
+    validation_labels: Tensor
     """(M,)"""
 
 
@@ -54,7 +54,7 @@ def without_head(network: nn.Module, head_name: str) -> Iterator[nn.Module]:
 
 
 def compute_features(body: nn.Module, material: Material, spec: ArchSpec, size_px: int) -> Features:
-    """Features of the training images as they are and mirrored, and of ``choose``; parts that exist are not computed again.
+    """Features of the training images as they are and mirrored, and of ``validation``; parts that exist are not computed again.
 
     Args:
         body: the network without its head.
@@ -62,13 +62,13 @@ def compute_features(body: nn.Module, material: Material, spec: ArchSpec, size_p
         spec: whose work at that size decides, with the number of images, who computes.
         size_px: the shipped resolution.
     """
-    squares, choose = material.squares, material.choose
+    squares, validation = material.squares, material.validation
 
     @cache
     def answers() -> Frozen:  # asked for where a part is missing: an export is seconds
         shown = centred(squares.read(range(min(AT_ONCE + 1, len(squares)))), size_px)
         work = Work(len(squares) * macs_at(spec, size_px), material.folder, material.tell)
-        return frozen(body, choose.normalization, shown, work)
+        return frozen(body, validation.normalization, shown, work)
 
     plain, mirrored = [], []
     for start in range(0, len(squares), PART):
@@ -81,11 +81,11 @@ def compute_features(body: nn.Module, material: Material, spec: ArchSpec, size_p
         mirrored.append(part["mirrored"])
         material.tell.step("features", stop, len(squares), "images")
     labels = torch.from_numpy(squares.labels)
-    file = _place(material, "features-choose.safetensors")
+    file = _place(material, "features-validation.safetensors")
     if not file.exists():
-        parts = [answers()(choose.pixels[start : start + BATCH]) for start in range(0, len(choose), BATCH)]
-        write_tensors({"choose": torch.cat(parts)}, file)
-    return Features(torch.cat(plain), torch.cat(mirrored), labels, load_file(file)["choose"], choose.labels)
+        parts = [answers()(validation.pixels[start : start + BATCH]) for start in range(0, len(validation), BATCH)]
+        write_tensors({"validation": torch.cat(parts)}, file)
+    return Features(torch.cat(plain), torch.cat(mirrored), labels, load_file(file)["validation"], validation.labels)
 
 
 def _part(answers: Frozen, squares: DecodedImages, positions: range, size_px: int) -> dict[str, Tensor]:

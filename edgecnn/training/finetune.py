@@ -3,7 +3,7 @@
 All layers learn from its first epoch on, or by ``train.unfreeze = "groups"`` one group of blocks after another.
 
 The second phase keeps the batch-norm statistics that the weights came with: a few small batches would only blur them. Its
-result counts only where it beats the head alone on ``choose``.
+result counts only where it beats the head alone on ``validation``.
 """
 
 from __future__ import annotations

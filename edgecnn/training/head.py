@@ -29,7 +29,7 @@ DROPOUT = 0.2
 
 
 def train_head(head: nn.Linear, features: Features, settings: TrainSettings) -> PhaseResult:
-    """Train ``head`` in place and leave it at its best epoch on ``choose``.
+    """Train ``head`` in place and leave it at its best epoch on ``validation``.
 
     Raises:
         TrainingDiverged: a loss is not finite.
@@ -37,21 +37,26 @@ def train_head(head: nn.Linear, features: Features, settings: TrainSettings) -> 
     optimizer = torch.optim.AdamW(head.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
     size_px = settings.preprocessing.pixels.crop_px
     epochs: list[EpochFacts] = []
-    best, kept = BestFacts(phase=NAME, epoch=-1, choose_top1=-1.0), head.state_dict()
+    best, kept = BestFacts(phase=NAME, epoch=-1, validation_top1=-1.0), head.state_dict()
     for epoch in range(settings.head_epochs):
         rate = settings.learning_rate * 0.5 * (1 + math.cos(math.pi * epoch / settings.head_epochs))
         optimizer.param_groups[0]["lr"] = rate
         loss = _epoch(head, features, settings, epoch, optimizer)
         with torch.no_grad():
-            logits = head(features.choose)
-        top1 = float((logits.argmax(1) == features.choose_labels).double().mean())
-        recall = None if settings.balance == "none" else mean_recall(logits, features.choose_labels)
+            logits = head(features.validation)
+        top1 = float((logits.argmax(1) == features.validation_labels).double().mean())
+        recall = None if settings.balance == "none" else mean_recall(logits, features.validation_labels)
         facts = EpochFacts(
-            epoch=epoch, train_loss=loss, choose_top1=top1, choose_recall=recall, learning_rate=rate, resolution_px=size_px
+            epoch=epoch,
+            train_loss=loss,
+            validation_top1=top1,
+            validation_recall=recall,
+            learning_rate=rate,
+            resolution_px=size_px,
         )
         epochs.append(facts)
         if (facts.standing or 0.0) > best.standing:
-            best = BestFacts(phase=NAME, epoch=epoch, choose_top1=top1, choose_recall=recall)
+            best = BestFacts(phase=NAME, epoch=epoch, validation_top1=top1, validation_recall=recall)
             kept = copy.deepcopy(head.state_dict())
     head.load_state_dict(kept)
     return PhaseResult(tuple(epochs), best, "all epochs done")

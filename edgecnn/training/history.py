@@ -18,9 +18,9 @@ class EpochFacts(Value):
 
     epoch: int
     train_loss: float
-    choose_top1: float | None
+    validation_top1: float | None
     """0…1. None where the images shown were smaller than the shipped resolution: that network is not a candidate yet."""
-    choose_recall: float | None = Field(default=None, exclude_if=lambda recall: recall is None)
+    validation_recall: float | None = Field(default=None, exclude_if=lambda recall: recall is None)
     """0…1, the mean over classes of the share of a class's images that are right; only where classes were made to count alike."""
     learning_rate: float
     """At the end of the epoch."""
@@ -31,7 +31,7 @@ class EpochFacts(Value):
     @property
     def standing(self) -> float | None:
         """What epochs are compared by, 0…1."""
-        return self.choose_top1 if self.choose_recall is None else self.choose_recall
+        return self.validation_top1 if self.validation_recall is None else self.validation_recall
 
     @property
     def figures(self) -> dict[str, float]:
@@ -61,14 +61,14 @@ class BestFacts(Value):
 
     phase: str
     epoch: int
-    choose_top1: float
-    choose_recall: float | None = Field(default=None, exclude_if=lambda recall: recall is None)
+    validation_top1: float
+    validation_recall: float | None = Field(default=None, exclude_if=lambda recall: recall is None)
     """As of the epoch."""
 
     @property
     def standing(self) -> float:
         """What another epoch has to exceed, 0…1."""
-        return self.choose_top1 if self.choose_recall is None else self.choose_recall
+        return self.validation_top1 if self.validation_recall is None else self.validation_recall
 
 
 class BalanceFacts(Value):

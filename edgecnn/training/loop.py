@@ -47,7 +47,7 @@ def run_phase(network: nn.Module, head: nn.Module, phase: Phase, material: Mater
         head: its last layer, which learns at the full rate.
         phase: what to do.
         material: images, judge, folder and progress.
-        to_beat: standing on ``choose`` that an epoch must exceed to be worth keeping.
+        to_beat: standing on ``validation`` that an epoch must exceed to be worth keeping.
 
     Raises:
         TrainingDiverged: a loss is not finite.
@@ -83,7 +83,12 @@ def state_file(folder: Path, phase: str) -> Path:
 
 
 def _best_facts(facts: EpochFacts, phase: Phase) -> BestFacts:
-    return BestFacts(phase=phase.name, epoch=facts.epoch, choose_top1=facts.choose_top1 or 0.0, choose_recall=facts.choose_recall)
+    return BestFacts(
+        phase=phase.name,
+        epoch=facts.epoch,
+        validation_top1=facts.validation_top1 or 0.0,
+        validation_recall=facts.validation_recall,
+    )
 
 
 def _best(epochs: Sequence[EpochFacts], phase: Phase, to_beat: float) -> int | None:
@@ -97,7 +102,7 @@ def _best(epochs: Sequence[EpochFacts], phase: Phase, to_beat: float) -> int | N
 def _out_of_patience(epochs: Sequence[EpochFacts], phase: Phase, to_beat: float) -> bool:
     if phase.rate_rule == "plateau":
         return drops_of(_judged(epochs), phase.patience) > DROPS
-    judged = [facts for facts in epochs if facts.choose_top1 is not None]
+    judged = [facts for facts in epochs if facts.validation_top1 is not None]
     best = _best(judged, phase, to_beat)
     return len(judged) - 1 - (-1 if best is None else best) >= phase.patience
 
@@ -150,14 +155,14 @@ def _epoch(moving: Moving, phase: Phase, material: Material, epoch: int, drops: 
     if judged and not phase.frozen_statistics:
         own = material.team.own(batches[:BATCHES])
         take_statistics(moving.average, (shown(material, (each, shows), drawn, frame).images for each in own), material.team)
-    logits = material.choose.outputs(moving.average, material.team) if judged else None
+    logits = material.validation.outputs(moving.average, material.team) if judged else None
     if logits is not None and not bool(torch.isfinite(logits).all()):  # the last step's loss was looked at before that step
         raise _diverged(phase, material, epoch, len(batches) - 1)
     return EpochFacts(
         epoch=epoch,
         train_loss=loss_sum / total,
-        choose_top1=None if logits is None else material.choose.top1_of(logits),
-        choose_recall=None if logits is None or phase.balance == "none" else mean_recall(logits, material.choose.labels),
+        validation_top1=None if logits is None else material.validation.top1_of(logits),
+        validation_recall=None if logits is None or phase.balance == "none" else mean_recall(logits, material.validation.labels),
         learning_rate=rate,
         resolution_px=size,
         learning_groups=learning,

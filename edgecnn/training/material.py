@@ -9,7 +9,7 @@ from torch import nn
 
 from edgecnn.training.loader import DecodedImages
 from edgecnn.training.team import ALONE, Team
-from edgecnn.training.validation import ChoosePixels
+from edgecnn.training.validation import ValidationPixels
 from edgecnn.values.stage import Progress
 
 
@@ -17,7 +17,7 @@ class Material(NamedTuple):
     """What a phase learns from and is judged by, and where it keeps its state."""
 
     squares: DecodedImages
-    choose: ChoosePixels
+    validation: ValidationPixels
     folder: Path
     tell: Progress
     classes: int

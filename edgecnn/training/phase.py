@@ -18,7 +18,7 @@ class Phase(Value):
     sizes_px: tuple[int, ...]
     """Side of the images shown, an entry an epoch; never decreasing."""
     shipped_px: int
-    """``choose`` is looked at in epochs of this size alone."""
+    """``validation`` is looked at in epochs of this size alone."""
     batch_size: int
     peak_rate: float
     body_share: float = 1.0
@@ -40,7 +40,7 @@ class Phase(Value):
     optimizer: Literal["adamw", "sgd"] = "adamw"
     """sgd: with a momentum of 0.9."""
     rate_rule: Literal["cosine", "plateau"] = "cosine"
-    """plateau: the rate stays, and is divided by 10 each time ``patience`` epochs bring nothing better on ``choose``."""
+    """plateau: the rate stays, and is divided by 10 each time ``patience`` epochs bring nothing better on ``validation``."""
     balance: Balance = "none"
     """Whether classes of unequal size count alike; of a phase that learns from labels."""
     precision: LearningPrecision = "fp32"

@@ -103,7 +103,7 @@ def _with_transfer(settings: TrainSettings, inputs: TrainingInputs) -> tuple[Tra
 def _teacher_facts(settings: TrainSettings, material: Material) -> TeacherFacts | None:
     if settings.teacher is None or material.teacher is None:
         return None
-    return TeacherFacts(arch=settings.teacher.arch, choose_top1=material.choose.top1(material.teacher))
+    return TeacherFacts(arch=settings.teacher.arch, validation_top1=material.validation.top1(material.teacher))
 
 
 def _kept_features(inputs: TrainingInputs) -> Path | None:
@@ -169,7 +169,7 @@ def _classical(network: nn.Module, spec: ArchSpec, settings: TrainSettings, feat
         head_of(network, spec).load_state_dict(fitted.head.state_dict())
     else:
         replace_head(network, spec, fitted.head)
-    best = BestFacts(phase=settings.head, epoch=0, choose_top1=fitted.choose_top1)
+    best = BestFacts(phase=settings.head, epoch=0, validation_top1=fitted.validation_top1)
     return _Trained(network, (PhaseFacts(name=settings.head, epochs=()),), best, "fitted", fitted.said)
 
 

@@ -55,7 +55,7 @@ def scratch_phase(settings: TrainSettings) -> Phase:
 
 
 def _size(epoch: int, epochs: int, full: int, least: int) -> int:
-    """The last third, and the last epoch always, sees the shipped size: ``choose`` is judged there alone."""
+    """The last third, and the last epoch always, sees the shipped size: ``validation`` is judged there alone."""
     half = max(least, round(full / 64) * 32)
     return min(half, full) if epoch + 1 <= SMALL_UNTIL * epochs else full
 

@@ -70,7 +70,7 @@ class TrainSettings(Value):
     augment: Augmentations
     """What is done to training images at random, in this order. Frozen features know of mirror images alone."""
     patience: PositiveInt = 5
-    """Epochs without a better ``choose`` accuracy after which a phase stops."""
+    """Epochs without a better ``validation`` accuracy after which a phase stops."""
     balance: Balance = Field(default="none", exclude_if=lambda balance: balance == "none")
     """Whether classes of unequal size count alike. Left out of the key where they need not: the bytes are those of before."""
     teacher: TeacherTerms | None = Field(default=None, exclude_if=lambda teacher: teacher is None)

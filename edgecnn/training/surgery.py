@@ -72,7 +72,7 @@ def make_surgery(settings: SurgerySettings, inputs: TrainingInputs, out: Path, t
             "surgery": settings.surgery.model_dump(mode="json"),
             "learns_from": "the unchanged network's answers",
             "parameters": {"before": parameter_count(teacher), "after": parameter_count(network)},
-            "unchanged_choose_top1": material.choose.top1(teacher),
+            "unchanged_validation_top1": material.validation.top1(teacher),
             "before": before,
             "after": _standing(network, material, request),
             "epochs": [each.model_dump(mode="json") for each in result.epochs],
@@ -101,18 +101,18 @@ def _operated(teacher: nn.Module, settings: SurgerySettings, request: TrunkReque
 
 
 def _calibration(request: TrunkRequest) -> Iterator[Tensor]:
-    """The images of the role ``calibrate`` in batches as equal as can be, float32 (N, 3, H, W)."""
-    pixels = np.load(request.pixels / "calibrate.pixels.npy", mmap_mode="r")
+    """The images of the role ``calibration`` in batches as equal as can be, float32 (N, 3, H, W)."""
+    pixels = np.load(request.pixels / "calibration.pixels.npy", mmap_mode="r")
     for part in np.array_split(np.arange(len(pixels)), max(1, round(len(pixels) / _BATCH))):
         yield torch.from_numpy(request.feed(pixels[part])).contiguous(memory_format=torch.channels_last)
 
 
 def _standing(network: nn.Module, material: Material, request: TrunkRequest) -> dict[str, float]:
-    """Accuracy on ``choose`` (0…1), and the divergence from the unchanged network's answers to some of it in nats an image."""
-    shown = request.feed(spread(np.load(request.pixels / "choose.pixels.npy", mmap_mode="r"), STANDING_IMAGES))
+    """Accuracy on validation (0…1), and the divergence from the unchanged network's answers to some of it in nats an image."""
+    shown = request.feed(spread(np.load(request.pixels / "validation.pixels.npy", mmap_mode="r"), STANDING_IMAGES))
     networks = [network] if material.teacher is None else [network, material.teacher]
     apart = divergence(*(torch.from_numpy(torch_logits(each, shown)) for each in networks))
-    return {"choose_top1": material.choose.top1(network), "divergence_from_unchanged": float(apart)}
+    return {"validation_top1": material.validation.top1(network), "divergence_from_unchanged": float(apart)}
 
 
 def _phase(settings: SurgerySettings) -> Phase:

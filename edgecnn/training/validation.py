@@ -1,4 +1,4 @@
-"""Accuracy on the pixels of ``choose``: the very bytes that candidates are chosen on later. ``report`` is never opened here."""
+"""Accuracy on the pixels of ``validation``: the very bytes that candidates are chosen on later. ``test`` is never opened here."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from edgecnn.values.dataset import Normalization
 BATCH = 128
 
 
-class ChoosePixels:
-    """``choose`` of a prepare artifact.
+class ValidationPixels:
+    """``validation`` of a prepare artifact.
 
     Args:
         prepared: the artifact's folder.
@@ -25,8 +25,8 @@ class ChoosePixels:
     """
 
     def __init__(self, prepared: Path, normalization: Normalization) -> None:
-        self.pixels: npt.NDArray[np.uint8] = np.load(prepared / "choose.pixels.npy", mmap_mode="r")
-        self.labels = torch.from_numpy(np.load(prepared / "choose.labels.npy"))
+        self.pixels: npt.NDArray[np.uint8] = np.load(prepared / "validation.pixels.npy", mmap_mode="r")
+        self.labels = torch.from_numpy(np.load(prepared / "validation.labels.npy"))
         self.normalization = normalization
 
     def __len__(self) -> int:

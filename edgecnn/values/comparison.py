@@ -102,13 +102,13 @@ class LatencyBaseline(Value):
 
 
 class PinnedBuild(Value):
-    """A file of ``edgecnn baseline pin``, schema edgecnn.pinned-build/1: which kit a later commit is raced against.
+    """A file of ``edgecnn baseline pin``, schema edgecnn.pinned-build/2: which kit a later commit is raced against.
 
     It is small and committed beside the recipe. It holds no runs, since a hosted runner is another machine tomorrow, and no kit:
     that comes out of the store, or out of the command that builds it again.
     """
 
-    schema_: Literal["edgecnn.pinned-build/1"] = Field(default="edgecnn.pinned-build/1", alias="schema")
+    schema_: Literal["edgecnn.pinned-build/2"] = Field(default="edgecnn.pinned-build/2", alias="schema")
     version: str
     """Of edgecnn."""
     contender: Contender

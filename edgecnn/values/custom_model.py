@@ -74,7 +74,7 @@ class CustomModel(Value):
     feeding: Feeding
     stated_by: Literal["recipe", "file", "search"]
     trials: tuple[FeedingTrial, ...] = ()
-    """What was tried, the best first. The images are of the role ``choose``."""
+    """What was tried, the best first. The images are of the role ``validation``."""
     rivals: tuple[str, ...] = ()
     """Other normalizations that these images cannot tell from the one that was taken."""
 

@@ -10,9 +10,9 @@ from pydantic import Field, PositiveInt
 from edgecnn.values.base import Value
 from edgecnn.values.stage import Key
 
-SplitRole = Literal["train", "calibrate", "choose", "report"]
+SplitRole = Literal["train", "calibration", "validation", "test"]
 UNLABELLED = -1
-SPLIT_ROLES: tuple[SplitRole, ...] = ("train", "calibrate", "choose", "report")
+SPLIT_ROLES: tuple[SplitRole, ...] = ("train", "calibration", "validation", "test")
 
 
 class ImageEntry(Value):
@@ -28,7 +28,7 @@ class ImageEntry(Value):
 class DataManifest(Value):
     """Every image of a data set. ``content`` ignores where the root is."""
 
-    schema_: Literal["edgecnn.data/1"] = "edgecnn.data/1"
+    schema_: Literal["edgecnn.data/2"] = "edgecnn.data/2"
     origin: Literal["demo", "folder"]
     root: str
     classes: tuple[str, ...]
@@ -62,9 +62,9 @@ class DataSummary(Value):
 
 
 class DataDivision(Value):
-    """``edgecnn data split FOLDER --out FOLDER``, schema edgecnn.division/1."""
+    """``edgecnn data split FOLDER --out FOLDER``, schema edgecnn.division/2."""
 
-    schema_: Literal["edgecnn.division/1"] = Field(default="edgecnn.division/1", alias="schema")
+    schema_: Literal["edgecnn.division/2"] = Field(default="edgecnn.division/2", alias="schema")
     version: str
     root: str
     out: str
@@ -73,7 +73,7 @@ class DataDivision(Value):
     """Of the folder that was divided, as a build names it."""
     images: Mapping[Literal["train", "validation", "test"], int]
     roles: Mapping[SplitRole, int]
-    """As a build draws them, of either folder: train/ holds train and calibrate, validation/ choose, test/ report."""
+    """As a build draws them, of either folder: train/ holds train and calibration."""
     roles_from: str
     linked: bool
     """Hard links: both names are one file, and whoever writes into one changes the other."""
@@ -139,9 +139,9 @@ class Finding(Value):
 
 
 class DataInspection(Value):
-    """``edgecnn data inspect FOLDER``, schema edgecnn.inspection/1. Nothing here is an opinion of a network."""
+    """``edgecnn data inspect FOLDER``, schema edgecnn.inspection/2. Nothing here is an opinion of a network."""
 
-    schema_: Literal["edgecnn.inspection/1"] = Field(default="edgecnn.inspection/1", alias="schema")
+    schema_: Literal["edgecnn.inspection/2"] = Field(default="edgecnn.inspection/2", alias="schema")
     version: str
     root: str
     images: int

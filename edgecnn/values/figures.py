@@ -78,7 +78,7 @@ class Agreement(Value):
     Accuracy can have fallen by no more than the share of other answers, and nothing says how many of those are wrong.
     """
 
-    split: Literal["choose", "report"]
+    split: Literal["validation", "test"]
     images: int
     same: Interval
     fidelity: Fidelity
@@ -179,10 +179,10 @@ class ChannelShift(Value):
     channel: Literal["red", "green", "blue"]
     statistic: Literal["level", "contrast", "variety"]
     """Means over images of: an image's own mean; the spread inside it; how far its mean lies from the median image's."""
-    calibrate: float
-    choose: float
+    calibration: float
+    validation: float
     spreads: float
-    """The difference, in standard deviations of that statistic among the images of ``choose``."""
+    """The difference, in standard deviations of that statistic among the images of ``validation``."""
 
 
 class CalibrationFacts(Value):

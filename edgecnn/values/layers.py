@@ -94,9 +94,9 @@ class Ranking(Value):
     schema_: Literal["edgecnn.ranking/1"] = Field(default="edgecnn.ranking/1", alias="schema")
     layers: tuple[RankedLayer, ...]
     calibration_images: int
-    """Ranges were taken from so many images of the calibrate role."""
+    """Ranges were taken from so many images of the calibration role."""
     probe_images: int
-    """Damage was measured on so many images of the choose role."""
+    """Damage was measured on so many images of the validation role."""
 
 
 class LayerCost(Value):

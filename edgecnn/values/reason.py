@@ -134,7 +134,7 @@ class Loses(Value):
     """Over the accuracy budget on the split that is chosen by."""
 
     kind: Literal["loses"] = "loses"
-    split: Literal["choose", "report"]
+    split: Literal["validation", "test"]
     drop_pp: Interval
     bound_pp: float
     images: int
@@ -144,7 +144,7 @@ class Differs(Value):
     """Without labels: more answers differ from fp32's, on the split that is chosen by, than accuracy may fall."""
 
     kind: Literal["differs"] = "differs"
-    split: Literal["choose", "report"]
+    split: Literal["validation", "test"]
     same: Interval
     """Share of images with fp32's answer."""
     bound_pp: float
@@ -192,8 +192,8 @@ class NotMeasured(Value):
     """A step without which nothing can be said of it has no result."""
 
     kind: Literal["not-measured"] = "not-measured"
-    step: Literal["kit", "choose", "size", "race", "measure"]
-    """Making its kit; answering to the choose split; weighing; the race that selects; or any measuring, where that failed."""
+    step: Literal["kit", "validation", "size", "race", "measure"]
+    """Making its kit; answering to the validation split; weighing; the race that selects; or any measuring, where that failed."""
     outcome: Literal["failed", "blocked", "unavailable"] | None = None
     stage: str | None = None
     """Where a stage of making it has no result: its kind."""

@@ -59,12 +59,12 @@ class DataChoice(Value):
     a zip of a folder; torchvision:NAME; or demo."""
     seed: NonNegativeInt = 0
     """Of the roles that are drawn."""
-    calibrate_images: PositiveInt = 300
-    """Taken out of the training images, stratified, and never trained on."""
-    choose_share: Annotated[float, Field(gt=0, lt=0.5)] = 0.15
-    """Share of the images without a role of their own that chooses among candidates."""
-    report_share: Annotated[float, Field(gt=0, lt=0.5)] = 0.2
-    """Share of them that every reported accuracy is of."""
+    calibration_images: PositiveInt = 300
+    """Taken out of the training images, stratified, and never trained on: the ranges of INT8 are taken from them."""
+    validation_share: Annotated[float, Field(gt=0, lt=0.5)] = 0.15
+    """Share of the images without a role of their own that candidates are chosen on."""
+    test_share: Annotated[float, Field(gt=0, lt=0.5)] = 0.2
+    """Share of them that is reported; nothing is chosen on it."""
     classes: Literal["folders", "imagenet"] | None = None
     """folders: the n-th folder is the n-th class. imagenet: each folder is one of the 1,000, by its WordNet id or its name.
     Unset: folders, or imagenet where the head of published weights is kept."""
@@ -72,8 +72,8 @@ class DataChoice(Value):
     """Whether sub-folders say what the images show. False: agreement with fp32 is all that is known, of a custom model.
     Unset: true, or of such a model and a folder of images without sub-folders, false."""
     train: bool = True
-    """False, as filled in for a custom model, or whose head is kept: images that would have trained are reported on.
-    Stated true of a custom model: it learned from these images of the role ``train``, which are not reported on.
+    """False, as filled in for a custom model, or whose head is kept: images that would have trained are test images.
+    Stated true of a custom model: it learned from these images of the role ``train``, which are not test images.
     Stated false beside ``[synthesis]``: composed images alone train."""
 
 
@@ -123,7 +123,7 @@ class TrainChoice(Value):
     """A network of the list, which is fine-tuned first, or the folder of a finished build of these images: its answers are
     learned in place of labels. Unset: labels are."""
     patience: PositiveInt = 5
-    """Epochs without a better ``choose`` accuracy after which training stops."""
+    """Epochs without a better ``validation`` accuracy after which training stops."""
     balance: Balance = "none"
     """Classes of unequal size. none: each image counts once. weights: images of rare ones count more in the loss. sampling: they
     are shown more often. With either, the best epoch is that of the best mean recall of the classes."""
@@ -219,7 +219,7 @@ class GateChoice(Value):
 class Recipe(Value):
     """Everything a user may ask. Unknown keys are errors that name the nearest right one."""
 
-    schema_: Literal["edgecnn.recipe/1"] = Field(default="edgecnn.recipe/1", alias="schema")
+    schema_: Literal["edgecnn.recipe/2"] = Field(default="edgecnn.recipe/2", alias="schema")
     model: ModelChoice = ModelChoice()
     data: DataChoice = DataChoice()
     preprocessing: PreprocessingChoice = PreprocessingChoice()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import Field
 
@@ -26,7 +26,7 @@ class Accuracy(Value):
     The drop's interval is two-sided 90 %, so that each of its bounds is the one-sided 95 % that the gate is judged by.
     """
 
-    split: Literal["choose", "report"]
+    split: Literal["validation", "test"]
     images: int
     top1: Interval
     drop_pp: Interval | None
@@ -41,7 +41,7 @@ class Accuracy(Value):
     gained: int | None = None
     """Discordant images that this candidate gets right."""
     quality: Quality | None = None
-    """What top-1 does not say, by class too: of the report split alone, since nothing is chosen by it."""
+    """What top-1 does not say, by class too: of the test split alone, since nothing is chosen by it."""
 
 
 class Latency(Value):
@@ -102,12 +102,12 @@ class CandidateFacts(Value):
     candidate: Candidate
     chosen: bool = False
     is_baseline: bool = False
-    report: Accuracy | None = None
-    choose: Accuracy | None = None
+    test: Accuracy | None = None
+    validation: Accuracy | None = None
     agreement: Agreement | None = None
-    """With fp32 on the report split, in place of ``report`` where the images have no labels."""
-    agreement_on_choose: Agreement | None = None
-    """The same in place of ``choose``."""
+    """With fp32 on the test split, in place of ``test`` where the images have no labels."""
+    agreement_on_validation: Agreement | None = None
+    """The same in place of ``validation``."""
     latency: Latency | None = None
     memory: Memory | None = None
     energy: Energy | None = None
@@ -172,7 +172,7 @@ class BaselineFacts(Value):
     how: str | None = None
     """What ran on the GPU: runtime, precision, batch, and whether copies are inside."""
     accuracy: Accuracy | None = None
-    """On the report split, as the GPU itself answered, with its drop against the fp32 network here; None where none did."""
+    """On the test split, as the GPU itself answered, with its drop against the fp32 network here; None where none did."""
     throughput: Throughput | None = None
     """Of the reference; None where it was not asked for."""
     variants: tuple[BaselineVariant, ...] = ()
@@ -204,10 +204,13 @@ class Build(Value):
     """The command that makes this build again."""
 
 
-class BuildReport(Value):
-    """``report.json``, schema edgecnn.report/1."""
+REPORT_SCHEMA: Final = "edgecnn.report/2"
 
-    schema_: Literal["edgecnn.report/1"] = Field(default="edgecnn.report/1", alias="schema")
+
+class BuildReport(Value):
+    """``report.json``, schema edgecnn.report/2."""
+
+    schema_: Literal["edgecnn.report/2"] = Field(default="edgecnn.report/2", alias="schema")
     version: str
     made_at: str
     build: Build

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import Field
 
@@ -21,6 +21,9 @@ from edgecnn.values.synthesis import Synthesis, images_trained_on
 from edgecnn.values.training import Teacher
 
 TrunkMode = Literal["finetune", "inherit", "scratch", "custom", "kept"]
+
+
+PLAN_SCHEMA: Final = "edgecnn.plan/2"
 
 
 class Attachment(Value):

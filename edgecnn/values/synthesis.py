@@ -79,7 +79,7 @@ class SynthesisFolders(Value):
 class SynthesisChoice(Compositing, SynthesisFolders):
     """``[synthesis]``: training images composed of cut-outs and backgrounds, beside the photographs.
 
-    With ``data.train = false`` they alone train, and photographs that would have trained are reported on.
+    With ``data.train = false`` they alone train, and photographs that would have trained are test images.
     """
 
     size_px: _SidePx | None = None

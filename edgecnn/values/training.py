@@ -45,7 +45,7 @@ class TeacherFacts(Value):
     """Who taught, as a training writes it down."""
 
     arch: str
-    choose_top1: float
+    validation_top1: float
     """0…1: the teacher's own, on the very pixels that judge what it teaches."""
 
 

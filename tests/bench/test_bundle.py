@@ -15,7 +15,7 @@ from PIL import Image
 from edgecnn.bench.bench import BenchRequest
 from edgecnn.bench.bundle import BundleBenchRequest, bench_bundle, is_alone
 from edgecnn.bench.facts import BundleBench
-from edgecnn.bench.images import ReportImages, shown_images, stored_images
+from edgecnn.bench.images import OpenedImages, shown_images, stored_images
 from edgecnn.bundle.manifest import recorded_in
 from edgecnn.bundle.verify import Trust, verify
 from edgecnn.bundle.zip_form import write_zip
@@ -51,7 +51,7 @@ def benched(bundle: Path, folder: Path, data: Path | None = None, **options: obj
     return bench_bundle(request, Store.open(folder / "store"), Ear())
 
 
-def seen(place: Place, folder: Path, data: Path | None = None) -> ReportImages:
+def seen(place: Place, folder: Path, data: Path | None = None) -> OpenedImages:
     """What a bench would show the kits, without running them."""
     bundle, store, work = place.out / "bundle", Store.open(folder / "store"), folder / "work"
     work.mkdir()
@@ -72,11 +72,11 @@ def test_the_build_s_own_photographs_are_known_again_and_answered_as_they_were(
     found = benched(zipped, tmp_path, built_once.photos)
     assert (found.images.source, found.images.role) == ("data", "recorded")
     (row,) = found.candidates
-    assert row.report is not None and row.report.top1.estimate == recorded(built_once)
+    assert row.test is not None and row.test.top1.estimate == recorded(built_once)
     assert found.images.said == f"30 images of {built_once.photos}, pixel for pixel those that the build reported on"
     assert row.latency is not None and row.latency.runs == 8 and found.device == "cpu"
     there = json.loads((tmp_path / "found/bundle-bench.json").read_text())
-    assert there["schema"] == "edgecnn.bundle-bench/1" and there["bundle"]["form"] == "zip"
+    assert there["schema"] == "edgecnn.bundle-bench/2" and there["bundle"]["form"] == "zip"
     whats = [
         json.loads((tmp_path / "found" / name / "profile.json").read_text())["what"] for name in found.profiles[row.candidate.id]
     ]
@@ -87,7 +87,7 @@ def test_the_reported_images_alone_are_known_again_too(built_once: Place, tmp_pa
     summary = summarize(DataChoice(path=str(built_once.photos)), tmp_path / "listing", Ear())
     manifest = DataManifest.model_validate_json(Path(summary.manifest_path).read_bytes())
     for image in manifest.images:
-        if image.role == "report":
+        if image.role == "test":
             (tmp_path / "only" / image.path).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(built_once.photos / image.path, tmp_path / "only" / image.path)
     assert seen(built_once, tmp_path, tmp_path / "only").facts.role == "recorded"
@@ -106,7 +106,7 @@ def test_other_images_are_said_to_be_others(built_once: Place, tmp_path: Path) -
 def test_without_images_accuracy_is_the_recorded_one_and_passes_no_gate(built_once: Place, zipped: Path, tmp_path: Path) -> None:
     found = benched(zipped, tmp_path, gates={"min": {"top1": 0.01}})
     (row,) = found.candidates
-    assert found.images.source == "none" and row.report is None and row.latency is not None and row.latency.runs == 8
+    assert found.images.source == "none" and row.test is None and row.latency is not None and row.latency.runs == 8
     (name,) = found.recorded
     assert found.recorded[name].top1.estimate == recorded(built_once)
     said = f"the store {tmp_path / 'store'} does not hold the images that the build reported on: accuracy is the recorded one"
@@ -170,7 +170,7 @@ def test_over_ssh_it_is_measured_as_it_is_here(
     host = HostRequest(address="loopback", python=sys.executable)
     found = benched(zipped, tmp_path, built_once.photos, host=host)
     assert found.board == "loopback" and found.images.role == "recorded"
-    assert found.candidates[0].report is not None and found.candidates[0].report.top1.estimate == recorded(built_once)
+    assert found.candidates[0].test is not None and found.candidates[0].test.top1.estimate == recorded(built_once)
     assert any((tmp_path / "far/kits").iterdir()) and (tmp_path / "found/bundle-bench.json").is_file()
 
 

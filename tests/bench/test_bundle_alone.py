@@ -122,7 +122,7 @@ def at(host: Jetson, monkeypatch: pytest.MonkeyPatch, board: str | None = "nano"
     def machine_for(*_: object) -> Iterator[Machine]:
         yield Machine(host, local_facts(), host.identify(), board)
 
-    monkeypatch.setattr(bundle_bench, "machine_for", station_of)
+    monkeypatch.setattr(bundle_bench, "machine_for", machine_for)
 
 
 @pytest.fixture

@@ -119,10 +119,10 @@ def test_a_reported_race_serves_before_a_newer_one_that_was_chosen_by(built: Pla
 
 
 def answered_nan(place: Place, row: Mapping[str, Any]) -> None:
-    """Newer answers of this row's kit to the report split, of which one is no number."""
+    """Newer answers of this row's kit to the test split, of which one is no number."""
     profiles = Store.open(place.store).profiles
     stored = profiles.of(row["evaluated_kit"] or row["kit"], "evaluation")
-    told = next(each for each in stored if each.profile.pixels == row["report"]["pixels"])
+    told = next(each for each in stored if each.profile.pixels == row["test"]["pixels"])
     assert told.profile.logits_file is not None
     logits = logits_of(told).copy()
     logits[2, 0] = np.nan
@@ -138,7 +138,7 @@ def test_answers_that_are_no_numbers_fail_accuracy_and_leave_the_other_verdicts(
     gates = {gate.gate.metric: gate for gate in found.report.gates}
     assert (gates["size_mib"].verdict, gates["p50_ms"].verdict) == (Verdict.PASS, Verdict.PASS)
     assert (gates["drop_pp"].verdict, exit_code_of(found.report.gates)) == (Verdict.FAIL, 1)
-    assert "logits of image 2 of report hold nan" in gates["drop_pp"].reason
+    assert "logits of image 2 of the test split hold nan" in gates["drop_pp"].reason
     assert "layer" in gates["drop_pp"].reason
     only_size = judged(built, "size_mib=100")
     (row,) = [row for row in only_size.report.candidates if row.chosen]

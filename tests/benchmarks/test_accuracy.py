@@ -24,7 +24,7 @@ def run(study: str, wrong: Sequence[str], seed: int = 0, division: int | None = 
         seed=seed,
         division=division,
         network="lenet-5",
-        images={"report": IMAGES},
+        images={"test": IMAGES},
         resolution_px=32,
         epochs=8,
         weights="none",

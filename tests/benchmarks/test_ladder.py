@@ -48,7 +48,7 @@ def of_images(lost: int) -> Accuracy:
         logits[right:, 1] = 1
         return Answers("x", logits, "p", "here")
 
-    return accuracy(answers(900 - lost), labels, "report", answers(900))
+    return accuracy(answers(900 - lost), labels, "test", answers(900))
 
 
 def column(name: str, ms: float, *, whose: str = "rival", lost: int = 0, final: bool = True) -> Column:

@@ -106,16 +106,16 @@ class BuiltNetworks:
         images = [
             ImageEntry(path=self._file(n), label=label, role=role, sha256=sha256_of(self.photos / self._file(n)))
             for n, label in enumerate(self.labels)
-            for role in ("choose", "report")
+            for role in ("validation", "test")
         ]
         return DataManifest(origin="folder", root=str(self.photos), classes=COLOURS, images=tuple(images))
 
     def _prepared(self, classes: Sequence[str]) -> Artifact:
         ready = Path(tempfile.mkdtemp(dir=self.folder))
-        for role in ("choose", "report"):
+        for role in ("validation", "test"):
             np.save(ready / f"{role}.pixels.npy", self.pixels)
             np.save(ready / f"{role}.labels.npy", np.array(self.labels, np.int64))
-        (ready / "pixels.json").write_text(json.dumps({"choose": pixels_sha256(self.pixels)}))
+        (ready / "pixels.json").write_text(json.dumps({"validation": pixels_sha256(self.pixels)}))
         (ready / "labels.json").write_text(json.dumps(list(classes)))
         return obtain(self.store, Prepare(ready=str(ready)), given={})[0]
 

@@ -1,4 +1,4 @@
-"""Reports of two builds as they come out, with the reasons that ``choose`` gives: one raced here, one for a board elsewhere."""
+"""Reports of two builds as they come out, with the reasons that validation gives: one raced here, one for a board elsewhere."""
 
 from __future__ import annotations
 
@@ -43,32 +43,32 @@ def raced_report(**changes: Any) -> BuildReport:
         facts(
             "onnxruntime-fp32",
             is_baseline=True,
-            choose=an_accuracy(split="choose"),
-            report=an_accuracy(images=10_000, drop_pp=None),
+            validation=an_accuracy(split="validation"),
+            test=an_accuracy(images=10_000, drop_pp=None),
             latency=a_latency(an_interval(0.81, 0.79, 0.85)),
             residency=a_residency(mac={"fp32": 1.0}, time={"fp32": 0.8275, "overhead": 0.1725}),
             **energy,
         ),
         facts(
             "onnxruntime-int8",
-            choose=an_accuracy(10, 3, split="choose"),
-            report=an_accuracy(80, 60, images=10_000),
+            validation=an_accuracy(10, 3, split="validation"),
+            test=an_accuracy(80, 60, images=10_000),
             latency=a_latency(an_interval(0.73, 0.71, 0.75), ratio=an_interval(1.12, 1.09, 1.18)),
             residency=a_residency(mac={"int8": 1.0}, time={"int8": 0.5667, "fp32": 0.1859, "overhead": 0.2474}),
             **energy,
         ),
         facts(
             "openvino-fp32",
-            choose=an_accuracy(split="choose"),
-            report=an_accuracy(images=10_000),
+            validation=an_accuracy(split="validation"),
+            test=an_accuracy(images=10_000),
             latency=a_latency(None, runs=0, reason=SCREENED),
             residency=a_residency(mac={"fp32": 1.0}, time={"fp32": 1.0}),
             **energy,
         ),
         facts(
             "openvino-int8",
-            choose=an_accuracy(25, 8, split="choose"),
-            report=an_accuracy(160, 150, images=10_000),
+            validation=an_accuracy(25, 8, split="validation"),
+            test=an_accuracy(160, 150, images=10_000),
             latency=a_latency(None, runs=0, reason="not raced"),
             **energy,
         ),
@@ -86,15 +86,15 @@ def provisional_report(**changes: Any) -> BuildReport:
             "onnxruntime-fp32",
             **_away("onnxruntime-fp32"),
             is_baseline=True,
-            choose=an_accuracy(split="choose"),
-            report=an_accuracy(images=10_000, drop_pp=None, fidelity=Fidelity.EMULATED),
+            validation=an_accuracy(split="validation"),
+            test=an_accuracy(images=10_000, drop_pp=None, fidelity=Fidelity.EMULATED),
             residency=a_residency("elsewhere", mac={"fp32": 1.0}, time={"fp32": 1.0}),
         ),
         facts(
             "tensorrt-fp16",
             **_away("twin-of-fp16"),
-            choose=an_accuracy(split="choose"),
-            report=an_accuracy(3, 3, images=10_000, fidelity=Fidelity.EMULATED),
+            validation=an_accuracy(split="validation"),
+            test=an_accuracy(3, 3, images=10_000, fidelity=Fidelity.EMULATED),
             residency=a_residency("planned", mac={"fp16": 0.9996, "fp32": 0.0004}),
         ),
     )

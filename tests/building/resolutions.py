@@ -77,6 +77,6 @@ def summary() -> DataSummary:
         content=DATA,
         manifest_path="/nowhere/manifest.json",
         classes=tuple("abcdefghij"),
-        counts={"train": 3500, "calibrate": 500, "choose": 1000, "report": 10000},
+        counts={"train": 3500, "calibration": 500, "validation": 1000, "test": 10000},
         splits_from="as published",
     )

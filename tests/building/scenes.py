@@ -144,7 +144,7 @@ class Staging:
         self.execution = Execution(plan=plan(self.resolved))
         self.seen = Observations()
         prepared = an_artifact("prepare", folder / "prepared")
-        for split in ("choose", "report"):
+        for split in ("validation", "test"):
             np.save(prepared.folder / f"{split}.labels.npy", np.zeros(IMAGES, dtype=np.int64))
         self.execution.artifacts["prepare"] = prepared
 
@@ -168,7 +168,7 @@ class Staging:
     def logits(self, name: str, logits: np.ndarray) -> None:
         path = self.folder / f"{name}.npy"
         np.save(path, logits)
-        for split in ("choose", "report"):
+        for split in ("validation", "test"):
             profile = Profile(
                 what="evaluation", subject=self.seen.kits[name].digest, device="cpu", host="a machine", environment=HERE,
                 fidelity=Fidelity.MEASURED, observed_at="2026-11-20T09:00:00+00:00", pixels=PIXELS, images=len(logits),

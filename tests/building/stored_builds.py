@@ -44,8 +44,8 @@ class Prepare(_Made):
 
     def make(self, given: Mapping[Role, Path], out: Path, tell: Progress) -> None:
         super().make(given, out, tell)
-        np.save(out / "report.labels.npy", labels())
-        np.save(out / "report.pixels.npy", pixels())
+        np.save(out / "test.labels.npy", labels())
+        np.save(out / "test.pixels.npy", pixels())
 
 
 class Train(_Made):
@@ -92,7 +92,7 @@ class StoredBuild:
 
     def __init__(self, folder: Path, classes: tuple[str, ...] = CLASSES, history: str = HISTORY) -> None:
         self.folder, self.store = folder, Store.open(folder / "store")
-        texts = {"labels.json": json.dumps(list(classes)), "pixels.json": json.dumps({"report": PIXELS})}
+        texts = {"labels.json": json.dumps(list(classes)), "pixels.json": json.dumps({"test": PIXELS})}
         self.prepared = self._made(Prepare(texts=texts))
         self.trained = self._made(
             Train(texts={"history.json": history}, inputs={"pixels": self.prepared.key}), pixels=self.prepared
@@ -149,7 +149,7 @@ class StoredBuild:
         top1 = wilson(IMAGES - wrong, IMAGES)
         assert top1 is not None
         return Accuracy(
-            split="report", images=IMAGES, top1=top1, drop_pp=None, discordant=None, fidelity=Fidelity.MEASURED,
+            split="test", images=IMAGES, top1=top1, drop_pp=None, discordant=None, fidelity=Fidelity.MEASURED,
             machine="a machine", pixels=PIXELS,
         )  # fmt: skip
 
@@ -160,7 +160,7 @@ class StoredBuild:
                 is_baseline=name.endswith("fp32"),
                 chosen=name.endswith("int8"),
                 kit=self.digest(name),
-                report=self.accuracy(wrong),
+                test=self.accuracy(wrong),
                 latency=a_latency(an_interval(1.0), observed_at=WHEN),
             )
             for name, wrong in (("onnxruntime-fp32", 4), ("onnxruntime-int8", 6))

@@ -26,11 +26,11 @@ def test_the_report_says_what_was_measured_on_which_split(built_once: Place) -> 
     rows = {facts.candidate.id: facts for facts in report.candidates}
     assert set(rows) == {"onnxruntime-fp32", "onnxruntime-int8"}
     for facts in rows.values():
-        assert facts.report is not None
-        assert facts.report.images == report.build.splits["report"]
-        assert facts.report.fidelity.value == "measured"
+        assert facts.test is not None
+        assert facts.test.images == report.build.splits["test"]
+        assert facts.test.fidelity.value == "measured"
         assert facts.residency is not None
-    assert rows["onnxruntime-fp32"].report.top1.estimate > 0.5  # type: ignore[union-attr]
+    assert rows["onnxruntime-fp32"].test.top1.estimate > 0.5  # type: ignore[union-attr]
     assert sum(facts.chosen for facts in rows.values()) == 1
     assert report.choice.state == "settled"
 

@@ -48,8 +48,8 @@ def climbed(built_once: Place, weights: Path, tmp_path_factory: pytest.TempPathF
 
 
 def losses(report: BuildReport) -> dict[str, float]:
-    rows = [row for row in report.candidates if row.choose is not None and row.choose.drop_pp is not None]
-    return {row.candidate.id: row.choose.drop_pp.estimate for row in rows}  # type: ignore[union-attr]
+    rows = [row for row in report.candidates if row.validation is not None and row.validation.drop_pp is not None]
+    return {row.candidate.id: row.validation.drop_pp.estimate for row in rows}  # type: ignore[union-attr]
 
 
 def test_layers_stay_in_float_until_the_budget_is_met_and_the_rest_is_not_climbed(climbed: Place) -> None:
@@ -95,6 +95,6 @@ def test_judging_with_a_wider_budget_finds_nothing_to_mend_and_builds_nothing(cl
 def test_the_plan_shows_rungs_that_may_not_be_climbed(climbed: Place, weights: Path) -> None:
     done = build(climbed, weights, "--max", "drop_pp=2", verb="plan")
     assert done.returncode == 0, done.stderr
-    assert f"perhaps: {', '.join(MIXED)}: only where onnxruntime-int8 loses more than 2 pp on choose" in done.stdout
+    assert f"perhaps: {', '.join(MIXED)}: only where onnxruntime-int8 loses more than 2 pp on validation" in done.stdout
     facts = json.loads(build(climbed, weights, "--json", verb="plan").stdout)
     assert [rung["kept_float"] for rung in facts["rungs"]] == [None, None, 2, 4, 8, 16]

@@ -37,10 +37,10 @@ def test_it_comes_to_a_judged_bundle_without_training(place: Place, report: dict
     assert "Unknown. The network is a custom model (a file, SHA-256 " in licences
     assert "train" not in report["outcomes"] and report["outcomes"]["export"]["outcome"] == "ran"
     rows = {row["candidate"]["id"]: row for row in report["candidates"]}
-    assert rows["onnxruntime-fp32"]["report"]["top1"]["estimate"] == 1.0
+    assert rows["onnxruntime-fp32"]["test"]["top1"]["estimate"] == 1.0
     assert {"onnxruntime-int8", "openvino-fp32", "openvino-int8"} <= set(rows)
     assert report["build"]["parameters"] == 9 + 3 + 12 + 4 and report["build"]["splits"]["train"] == 0
-    assert report["build"]["splits"]["report"] > 140
+    assert report["build"]["splits"]["test"] > 140
 
 
 def test_the_report_says_how_its_preprocessing_is_known(report: dict[str, Any]) -> None:

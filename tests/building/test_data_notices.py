@@ -15,7 +15,7 @@ def lost(name: str, points: int = 12, images: int = 1000) -> ClassFigures:
 
 def row(*classes: ClassFigures, fidelity: Fidelity = Fidelity.MEASURED, compared: int = 10) -> CandidateFacts:
     report = ClassReport(classes=classes, compared=compared, lost_to_show=8)
-    return facts("openvino-int8", report=an_accuracy(quality=a_quality(classes=report), fidelity=fidelity))
+    return facts("openvino-int8", test=an_accuracy(quality=a_quality(classes=report), fidelity=fidelity))
 
 
 def test_a_class_that_was_lost_is_told_in_one_sentence() -> None:
@@ -31,7 +31,7 @@ def test_where_no_class_is_shown_to_lose_nothing_is_said() -> None:
 def test_a_row_without_accuracy_and_the_baseline_itself_say_nothing() -> None:
     itself = ClassFigures(name="Bag", images=1000, right=900, recall=None, f1=None)
     baseline = row(itself, compared=0)
-    assert class_notices([facts("onnxruntime-int8"), facts("onnxruntime-int8", report=an_accuracy()), baseline]) == ()
+    assert class_notices([facts("onnxruntime-int8"), facts("onnxruntime-int8", test=an_accuracy()), baseline]) == ()
 
 
 def test_an_emulated_loss_says_so() -> None:
@@ -49,9 +49,9 @@ def test_beyond_five_classes_the_rest_is_told_in_one_sentence_with_their_names()
 def test_classes_too_small_to_be_judged_are_named_once_for_all_candidates() -> None:
     small = [a_class(name, images=3, lost=1, gained=0, regression="too few images") for name in ("Bag", "Boot")]
     assert class_notices([row(*small), row(*small)]) == (
-        "2 classes have fewer than 8 images in report, too few for a loss to be sure to show: 'Bag', 'Boot'",
+        "2 classes have fewer than 8 test images, too few for a loss to be sure to show: 'Bag', 'Boot'",
     )
-    assert class_notices([row(small[0])])[0].startswith("1 class has fewer than 8 images in report, ")
+    assert class_notices([row(small[0])])[0].startswith("1 class has fewer than 8 test images, ")
 
 
 def test_a_name_with_a_line_break_or_an_escape_is_shown_and_not_obeyed() -> None:

@@ -82,7 +82,7 @@ def moved(built: Place, folder: Path) -> Place:
     return place
 
 
-def test_it_answers_the_report_split_and_races_in_processes_of_its_own(played: tuple[BuildReport, Place]) -> None:
+def test_it_answers_the_test_split_and_races_in_processes_of_its_own(played: tuple[BuildReport, Place]) -> None:
     baseline = played[0].baseline
     assert baseline.device == "rtx-4090"
     assert baseline.latency.fidelity is Fidelity.MEASURED

@@ -42,11 +42,11 @@ class Stand:
         for name in kits:
             self.execution.artifacts[f"package:{name}"] = self._kit(name)
         prepared = an_artifact("prepare", folder / "prepared")
-        np.save(prepared.folder / "report.labels.npy", np.arange(12) % 3)
+        np.save(prepared.folder / "test.labels.npy", np.arange(12) % 3)
         self.execution.artifacts["prepare"] = prepared
         np.save(folder / "pixels.npy", np.full((12, 8, 8, 3), 7, np.uint8))
         digest = hashlib.sha256((folder / "pixels.npy").read_bytes()).hexdigest()
-        self.pixels = PixelSet(split="report", file=folder / "pixels.npy", sha256=digest, images=12)
+        self.pixels = PixelSet(split="test", file=folder / "pixels.npy", sha256=digest, images=12)
 
     def _kit(self, name: str) -> Artifact:
         session = {"module": "torch_gpu", "options": {"name": name}}

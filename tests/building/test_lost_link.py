@@ -48,7 +48,7 @@ def test_a_candidate_whose_board_went_away_is_not_out(what: str, tmp_path: Path,
     for name in ("evaluate", "residency"):
         monkeypatch.setattr(observe, name, gone)
     monkeypatch.setattr(observer, "_macs", lambda _: None)
-    pixels = PixelSet(split="choose", file=tmp_path, sha256="0" * 64, images=1)
+    pixels = PixelSet(split="validation", file=tmp_path, sha256="0" * 64, images=1)
     with pytest.raises(LinkLost):
-        observer.evaluate_all({"choose": pixels}) if what == "evaluate_all" else observer.read_residency()
+        observer.evaluate_all({"validation": pixels}) if what == "evaluate_all" else observer.read_residency()
     assert (observer.seen.failures, observer.seen.notes) == ({}, [])

@@ -116,14 +116,19 @@ def test_who_taught_is_said_with_its_own_accuracy(weights: WeightsAnswer | None,
     data = summary().model_copy(update={"origin": "folder"})
     staged = Staging(tmp_path, data=data, teacher=teacher)
     trained = an_artifact("train", tmp_path / "trained")
-    best = {"phase": "scratch", "epoch": 7, "choose_top1": 0.9049}
-    told = {"teacher": {"arch": "resnet-50", "choose_top1": 0.912}, "phases": [{"name": "scratch"}], "best": best, "stopped": "s"}
+    best = {"phase": "scratch", "epoch": 7, "validation_top1": 0.9049}
+    told = {
+        "teacher": {"arch": "resnet-50", "validation_top1": 0.912},
+        "phases": [{"name": "scratch"}],
+        "best": best,
+        "stopped": "s",
+    }
     (trained.folder / "history.json").write_text(json.dumps(told))
     staged.execution.artifacts["train"] = trained
     assert notices(staged.scene) == (
-        f"resnet-50 ({first}) taught: its answers to the training images were learned in place of labels. Of the images that "
-        "choose it is right on 91.2%",
-        "trained: epoch 7 of phase scratch is kept: right on 90.5% of choose; ended: s",
+        f"resnet-50 ({first}) taught: its answers to the training images were learned in place of labels. It classifies "
+        "91.2% of the validation images correctly",
+        "trained: epoch 7 of phase scratch is kept: top-1 90.5% on validation; ended: s",
     )
 
 

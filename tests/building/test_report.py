@@ -113,8 +113,8 @@ def test_the_reason_of_each_candidate_is_a_fact_of_the_race_that_selected(tmp_pa
 def test_a_candidate_that_answered_no_numbers_fails_and_the_build_goes_on_without_it(tmp_path: Path) -> None:
     staged = staged_with(tmp_path)
     staged.raced("select", FAST)
-    staged.seen.failures[INT8.id] = Failed(ref="logits-not-finite", what="logits of image 7 of report hold nan")
-    del staged.seen.evaluations[INT8.id, "report"]
+    staged.seen.failures[INT8.id] = Failed(ref="logits-not-finite", what="logits of image 7 of the test split hold nan")
+    del staged.seen.evaluations[INT8.id, "test"]
     said = report(staged, max={"size_mib": 1000.0})
     row = next(facts for facts in said.candidates if facts.candidate.id == INT8.id)
     assert ([gate.verdict for gate in row.gates], row.verdict) == ([Verdict.PASS], Verdict.FAIL)
@@ -218,18 +218,18 @@ def test_calibration_on_a_single_image_or_one_class_is_told() -> None:
     )
     assert calibration_notices(a_calibration(classes=1)) == (
         "CALIBRATION ON ONE CLASS of 10: all 300 images are of it, and INT8 ranges fit it; raise quantize.images, or "
-        "data.calibrate_images",
+        "data.calibration_images",
     )
 
 
 def test_calibration_images_that_differ_are_told_once_a_statistic_with_the_largest() -> None:
     red, blue = (
-        {"channel": channel, "statistic": "level", "calibrate": 110.0, "choose": 70.0, "spreads": spreads}
+        {"channel": channel, "statistic": "level", "calibration": 110.0, "validation": 70.0, "spreads": spreads}
         for channel, spreads in (("red", 0.9), ("blue", 0.7))
     )
     assert calibration_notices(a_calibration(shifts=(red, blue))) == (
-        "CALIBRATION IMAGES DIFFER from those of choose: mean of red 110 against 70 of 255 (0.9 times how much images differ); "
-        "INT8 ranges may not fit those",
+        "CALIBRATION IMAGES DIFFER from the validation images: mean of red 110 against 70 of 255 (0.9 times how much images "
+        "differ); INT8 ranges may not fit those",
     )
 
 
@@ -239,9 +239,9 @@ def test_a_report_holds_the_calibration_images_against_choose(tmp_path: Path) ->
     levels = np.random.default_rng(5).integers(0, 120, (400, 1, 1, 1))
     images = np.broadcast_to(levels, (400, 8, 8, 3)).astype(np.uint8)
     asked = staged.resolved.recipe.quantize.images or 0
-    np.save(folder / "choose.pixels.npy", images[100:])
-    np.save(folder / "calibrate.pixels.npy", np.full((max(asked, 40), 8, 8, 3), 250, np.uint8))
-    np.save(folder / "calibrate.labels.npy", np.zeros(max(asked, 40), np.int64))
+    np.save(folder / "validation.pixels.npy", images[100:])
+    np.save(folder / "calibration.pixels.npy", np.full((max(asked, 40), 8, 8, 3), 250, np.uint8))
+    np.save(folder / "calibration.labels.npy", np.zeros(max(asked, 40), np.int64))
     said = report(staged)
     assert said.calibration is not None
     assert (said.calibration.images, said.calibration.classes) == (asked, 1)
@@ -290,14 +290,14 @@ def test_weights_that_training_began_with_are_named(tmp_path: Path, transfer: st
 
 def test_what_training_kept_and_why_it_ended_is_said(tmp_path: Path) -> None:
     head, whole = {"name": "head", "epochs": []}, {"name": "finetune", "epochs": [{"epoch": 0}]}
-    best = {"phase": "head", "epoch": 3, "choose_top1": 0.875}
+    best = {"phase": "head", "epoch": 3, "validation_top1": 0.875}
     said = trained(tmp_path, "pretrained", None, head, whole, best=best, stopped="no better epoch in 5").notices
     assert (
-        "trained: epoch 3 of phase head is kept, which no epoch of finetune was better than: right on 87.5% of choose; "
+        "trained: epoch 3 of phase head is kept, which no epoch of finetune was better than: top-1 87.5% on validation; "
         "ended: no better epoch in 5"
     ) in said
     none = trained(tmp_path / "none", "pretrained", None, head, {**whole, "epochs": []}, best=best, stopped="all epochs done")
-    assert "trained: epoch 3 of phase head is kept: right on 87.5% of choose; ended: all epochs done" in none.notices
+    assert "trained: epoch 3 of phase head is kept: top-1 87.5% on validation; ended: all epochs done" in none.notices
 
 
 def test_that_steps_were_rounded_is_said_where_some_were(tmp_path: Path) -> None:

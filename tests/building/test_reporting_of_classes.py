@@ -30,7 +30,7 @@ def staged(tmp_path: Path) -> Staging:
 
 
 def fill(staged: Staging) -> None:
-    for split in ("choose", "report"):
+    for split in ("validation", "test"):
         np.save(staged.execution.artifacts["prepare"].folder / f"{split}.labels.npy", LABELS)
     fp32 = 3 * np.eye(CLASSES, dtype=np.float32)[LABELS]
     int8 = fp32.copy()
@@ -80,30 +80,30 @@ def test_a_gate_on_the_worst_class_fails_where_the_average_passes(staged: Stagin
 
 def test_every_row_says_what_top_1_does_not(staged: Staging) -> None:
     baseline, int8 = report(staged).candidates
-    assert baseline.report is not None
-    assert int8.report is not None
-    assert baseline.report.quality is not None
-    assert int8.report.quality is not None
-    assert baseline.report.quality.macro_f1.estimate == 1
-    assert baseline.report.quality.agreement is None
-    assert int8.report.quality.agreement is not None
-    assert int8.report.quality.agreement.estimate == 0.98
-    assert int8.report.quality.macro_f1.estimate == pytest.approx((8 + 160 / 180 + 200 / 220) / 10)
-    assert [each.name for each in int8.report.quality.classes.classes] == list("abcdefghij")
+    assert baseline.test is not None
+    assert int8.test is not None
+    assert baseline.test.quality is not None
+    assert int8.test.quality is not None
+    assert baseline.test.quality.macro_f1.estimate == 1
+    assert baseline.test.quality.agreement is None
+    assert int8.test.quality.agreement is not None
+    assert int8.test.quality.agreement.estimate == 0.98
+    assert int8.test.quality.macro_f1.estimate == pytest.approx((8 + 160 / 180 + 200 / 220) / 10)
+    assert [each.name for each in int8.test.quality.classes.classes] == list("abcdefghij")
 
 
 def test_nothing_beyond_top_1_is_looked_at_on_the_split_that_chooses(staged: Staging) -> None:
     for row in report(staged).candidates:
-        assert row.choose is not None
-        assert row.choose.quality is None
+        assert row.validation is not None
+        assert row.validation.quality is None
 
 
 def test_a_row_that_was_not_evaluated_stays_as_it_is(tmp_path: Path) -> None:
     staged = Staging(tmp_path)
     staged.answered(BASELINE.id, 900)
     rows = with_quality(candidate_facts(staged.scene), staged.scene)
-    assert rows[INT8.id].report is None
-    assert rows[BASELINE.id].report is not None
+    assert rows[INT8.id].test is None
+    assert rows[BASELINE.id].test is not None
 
 
 def test_a_loss_seen_on_a_stand_in_is_told_as_emulated(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def row(staged: Staging, name: str) -> CandidateFacts:
 
 
 def test_the_drop_is_counted_from_the_baseline_image_by_image(staged: Staging) -> None:
-    report = row(staged, INT8.id).report
+    report = row(staged, INT8.id).test
     assert report is not None
     assert report.top1.estimate == 0.88
     assert report.drop_pp is not None
@@ -51,8 +51,8 @@ def test_the_drop_is_counted_from_the_baseline_image_by_image(staged: Staging) -
 def test_the_baseline_has_no_drop_against_itself(staged: Staging) -> None:
     facts = row(staged, BASELINE.id)
     assert facts.is_baseline
-    assert facts.report is not None
-    assert facts.report.drop_pp is None
+    assert facts.test is not None
+    assert facts.test.drop_pp is None
 
 
 def test_rows_stand_in_the_plan_s_order_and_say_which_kit_they_are_about(staged: Staging) -> None:
@@ -65,9 +65,9 @@ def test_rows_stand_in_the_plan_s_order_and_say_which_kit_they_are_about(staged:
 
 def test_on_an_absent_device_every_accuracy_is_emulated(detached: Staging) -> None:
     for facts in candidate_facts(detached.scene).values():
-        assert facts.report is not None
-        assert facts.choose is not None
-        assert {facts.report.fidelity, facts.choose.fidelity} == {Fidelity.EMULATED}
+        assert facts.test is not None
+        assert facts.validation is not None
+        assert {facts.test.fidelity, facts.validation.fidelity} == {Fidelity.EMULATED}
 
 
 def test_on_an_absent_device_latency_is_missing_and_says_where_it_was_not_measured(detached: Staging) -> None:
@@ -148,7 +148,7 @@ def test_a_candidate_without_a_kit_is_a_row_without_figures(tmp_path: Path) -> N
         f"quantize:{INT8.id}": failed, f"package:{INT8.id}": Blocked(by=f"quantize:{INT8.id}"), "train": Cached(),
     }  # fmt: skip
     facts = row(staged, INT8.id)
-    assert (facts.kit, facts.report, facts.size_mib, facts.residency) == (None, None, None, None)
+    assert (facts.kit, facts.test, facts.size_mib, facts.residency) == (None, None, None, None)
     assert facts.outcomes == {"quantize": failed, "package": Blocked(by=f"quantize:{INT8.id}")}
 
 

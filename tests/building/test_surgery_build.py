@@ -31,7 +31,7 @@ def test_its_candidates_are_answered_for_counted_and_held_against_the_unchanged_
         plain, changed = rows[name], rows[f"{name}-hard-swish"]
         assert "surgery" not in plain["candidate"]
         assert changed["candidate"]["surgery"] == {"activation": "hard-swish", "squeeze_excite": "keep", "epochs": 2}
-        assert changed["choose"]["drop_pp"] is not None
+        assert changed["validation"]["drop_pp"] is not None
         assert changed["because"]["kind"] in ("taken", "slower", "not-shown-faster", "loses", "not-measured")
         shares = changed["residency"]["mac_share"]
         assert shares.get("unknown", 0.0) < 0.01

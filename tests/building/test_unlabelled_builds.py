@@ -52,7 +52,7 @@ def report(place: Place) -> dict[str, Any]:
 
 def test_it_comes_to_a_bundle_with_agreement_and_no_accuracy(place: Place, report: dict[str, Any]) -> None:
     rows = {row["candidate"]["id"]: row for row in report["candidates"]}
-    assert all(row["report"] is None and row["choose"] is None for row in rows.values())
+    assert all(row["test"] is None and row["validation"] is None for row in rows.values())
     int8 = rows["onnxruntime-int8"]["agreement"]
     assert int8["images"] > 100 and int8["same"]["low"] < int8["same"]["estimate"] <= 1
     assert report["notices"][0].startswith("NO LABELS: the images have no labels, so that nothing says which answer is right")
@@ -64,7 +64,7 @@ def test_it_comes_to_a_bundle_with_agreement_and_no_accuracy(place: Place, repor
 def test_page_markdown_and_explanation_say_so(place: Place, report: dict[str, Any]) -> None:
     page, text = ((place.folder / OUT / name).read_text(encoding="utf-8") for name in ("report.html", "report.md"))
     assert "as fp32 answers" in page and "no mistake is known: the images have no labels" in page
-    assert "Agreement with fp32 on the report split" in text and "top-1" not in text
+    assert "Agreement with fp32 on the test split" in text and "top-1" not in text
     explained = place.plain("explain", OUT)
     assert "images without labels; no accuracy is known" in explained.stdout and "top-1" not in explained.stdout
 

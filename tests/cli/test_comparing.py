@@ -43,7 +43,7 @@ def check(name: str, text: str) -> None:
 def test_two_builds_are_told_and_a_page_is_written_here(two: tuple[str, str]) -> None:
     done = CliRunner().invoke(app, ["compare", *two])
     assert done.exit_code == 0, done.output
-    assert "top-1 on the report split" in done.stdout
+    assert "top-1 on the test split" in done.stdout
     size = Path("compare.html").stat().st_size
     assert done.stdout.splitlines()[-1] == f"compare.html: {size:,} bytes"
     again = CliRunner().invoke(app, ["compare", *two])  # our own page is made anew
@@ -66,7 +66,7 @@ def test_a_file_that_is_not_ours_is_never_replaced(two: tuple[str, str], words: 
     assert Path("compare.html").read_text() == "<!doctype html><p>mine"
     assert "it was not written by edgecnn" in done.stderr
     assert done.exit_code == (2 if words else 0)
-    assert "top-1 on the report split" in done.stdout
+    assert "top-1 on the test split" in done.stdout
 
 
 def test_without_the_page_s_packages_the_table_stands_and_a_page_asked_for_is_missing(

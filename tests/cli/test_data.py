@@ -49,7 +49,7 @@ def test_the_json_satisfies_its_published_schema_and_nothing_is_written_unasked(
     schema = json.loads((FOLDER / "inspection.json").read_text(encoding="utf-8"))
     facts = json.loads(shown.stdout)
     Draft202012Validator(schema).validate(facts)
-    assert (facts["images"], facts["contact_sheet"], facts["schema"]) == (20, None, "edgecnn.inspection/1")
+    assert (facts["images"], facts["contact_sheet"], facts["schema"]) == (20, None, "edgecnn.inspection/2")
     assert [path for path in sorted(photos.parent.iterdir()) if path not in before] == [photos.parent / "store"]
 
 

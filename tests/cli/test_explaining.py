@@ -29,7 +29,7 @@ def test_with_json_it_is_one_document_of_the_published_schema(build: Path) -> No
     said = json.loads(CliRunner().invoke(app, ["explain", str(build), "--json"]).stdout)
     schema = json.loads((FOLDER / "explanation.json").read_text(encoding="utf-8"))
     Draft202012Validator(schema).validate(said)
-    assert said["schema"] == "edgecnn.explanation/1"
+    assert said["schema"] == "edgecnn.explanation/2"
     assert said["candidates"][1]["facts"]["because"]["kind"] == "provisional"
 
 
@@ -50,7 +50,7 @@ def test_an_unknown_candidate_is_bad_input(build: Path) -> None:
     [
         (None, "holds no report.json"),
         ("{", "cannot be read as a report"),
-        ('{"schema": "edgecnn.report/2"}', "schema: Input should be 'edgecnn.report/1'"),
+        ('{"schema": "edgecnn.report/3"}', "its schema is edgecnn.report/3, and this version reads edgecnn.report/2"),
     ],
 )
 def test_what_is_no_report_of_this_version_is_bad_input(tmp_path: Path, text: str | None, says: str) -> None:

@@ -117,7 +117,7 @@ def test_on_github_annotations_are_talk_and_results_stay_alone_on_stdout(
     (tmp_path / "summary.md").write_text("before\n")
     done = run("build", "--json")
     assert done.stderr.startswith("::error title=edgecnn FAIL%3A drop_pp ≤ 1%2C ")
-    assert json.loads(done.stdout)["schema"] == "edgecnn.report/1"
+    assert json.loads(done.stdout)["schema"] == "edgecnn.report/2"
     assert (tmp_path / "summary.md").read_text().startswith("before\n### edgecnn: ")
 
 

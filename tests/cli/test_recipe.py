@@ -14,9 +14,12 @@ from jsonschema import Draft202012Validator
 from typer.testing import CliRunner
 
 from edgecnn.cli.main import app
+from edgecnn.errors.comparing import BundleUnreadable
 from edgecnn.errors.recipes import PlanUnreadable
+from edgecnn.planning.settings import settings_of_build
 from edgecnn.recipes.recipe import load_recipe
 from edgecnn.recipes.toml_text import toml_value
+from edgecnn.results.finished import planned
 from tests.house.schemas import FOLDER
 from tests.house.source_tree import ROOT
 
@@ -142,6 +145,17 @@ def test_a_folder_without_a_readable_plan_is_bad_input(store: Path, tmp_path: Pa
         (tmp_path / "plan.json").write_text(text)
         damaged = run(store, "diff", "demo", str(tmp_path))
         assert damaged.returncode == 2 and damaged.stderr.endswith(HINT), damaged.stderr
+
+
+def test_the_plan_of_an_earlier_version_says_so(tmp_path: Path) -> None:
+    plan = {"schema": "edgecnn.plan/1", "resolved": {"asked": {"data": {"choose_share": 0.1}}, "recipe": {}}}
+    (tmp_path / "plan.json").write_text(json.dumps(plan))
+    with pytest.raises(PlanUnreadable) as refused:
+        settings_of_build(tmp_path)
+    because = "plan.json is of another version: its schema is edgecnn.plan/1, and this version reads edgecnn.plan/2"
+    assert refused.value.line() == f"{tmp_path} cannot be read as a build: {because}{HINT.rstrip()}"
+    with pytest.raises(BundleUnreadable, match="its schema is edgecnn.plan/1, and this version reads edgecnn.plan/2"):
+        planned(tmp_path / "plan.json")
 
 
 def test_the_error_says_why() -> None:

@@ -102,7 +102,10 @@ def test_an_edited_time_is_noticed(board: tuple[Path, Path], tmp_path: Path) -> 
     ("text", "because"),
     [
         ("{", "Invalid JSON"),
-        ('{"schema": "edgecnn.baseline/1"}', "schema: Input should be 'edgecnn.latency-baseline/1'"),
+        (
+            '{"schema": "edgecnn.baseline/1"}',
+            "its schema is edgecnn.baseline/1, and this version reads edgecnn.latency-baseline/1",
+        ),
         (None, "no such file or directory"),
     ],
 )
@@ -179,10 +182,21 @@ def test_a_file_that_cannot_be_written_is_bad_input(board: tuple[Path, Path], tm
 
 def test_a_pinned_build_s_record_is_no_latency_baseline_and_its_reader_is_named(tmp_path: Path) -> None:
     file = tmp_path / "a base.json"
-    file.write_text('{"schema": "edgecnn.pinned-build/1"}')
+    file.write_text('{"schema": "edgecnn.pinned-build/2"}')
     with pytest.raises(LatencyBaselineUnreadable) as refused:
         read_baseline(file)
     assert refused.value.line() == (
         f"{file} cannot be read as a latency baseline: it is the record of a pinned build, which holds no runs"
         f" — edgecnn judge HEAD --against '{file}' races a build against it [latency-baseline-unreadable]"
+    )
+
+
+def test_a_baseline_of_another_version_names_both_schemas_and_the_command_that_writes_one(tmp_path: Path) -> None:
+    file = tmp_path / "board.json"
+    file.write_text('{"schema": "edgecnn.latency-baseline/9"}')
+    with pytest.raises(LatencyBaselineUnreadable) as refused:
+        read_baseline(file)
+    assert refused.value.line() == (
+        f"{file} cannot be read as a latency baseline: its schema is edgecnn.latency-baseline/9, and this version reads "
+        "edgecnn.latency-baseline/1 — edgecnn baseline record BUILD --out FILE writes one [latency-baseline-unreadable]"
     )

@@ -90,7 +90,7 @@ def test_a_network_of_another_resolution_or_of_other_classes_is_another_series(
     assert [(each.resolution_px, each.classes, len(each.latency)) for each in of(build).series] == expected
 
 
-def test_accuracy_is_that_of_the_stored_answers_to_the_report_split_alone(build: StoredBuild) -> None:
+def test_accuracy_is_that_of_the_stored_answers_to_the_test_split_alone(build: StoredBuild) -> None:
     build.answered(INT8, 6)
     build.answered(INT8, 2, pixels="9" * 64, observed_at="2026-11-21T09:00:00+00:00")
     points = of(build).series[0].accuracy

@@ -43,7 +43,7 @@ def test_what_fills_the_store_names_the_side_as_the_reader_does_and_builds_over_
     build.answered("onnxruntime-int8", 3)
     sides = side(build, "onnxruntime-int8"), side(build, "onnxruntime-fp32")
     remedy = f"EDGECNN_STORE={build.store.root} edgecnn build RECIPE --out builds/rebuilt, with A's recipe, puts it there"
-    with pytest.raises(Unavailable, match=re.escape(f"no answers of A's kit to the report split: {remedy}")):
+    with pytest.raises(Unavailable, match=re.escape(f"no answers of A's kit to the test split: {remedy}")):
         paired_answers(*sides, build.store, names=("B", "A"))
 
 

@@ -111,7 +111,10 @@ def test_a_damaged_kit_of_the_store_is_not_raced(built: Place, tmp_path: Path) -
     ("changes", "because"),
     [
         ({"evaluated_kit": "0" * 64}, "it was edited: its content is not what its sha256 says"),
-        ({"schema": "edgecnn.pinned-build/2"}, "its schema is 'edgecnn.pinned-build/2' and not edgecnn.pinned-build/1"),
+        (
+            {"schema": "edgecnn.pinned-build/3"},
+            "its schema is edgecnn.pinned-build/3, and this version reads edgecnn.pinned-build/2",
+        ),
         ({"schema": "edgecnn.latency-baseline/1"}, "holds runs — edgecnn baseline compare HEAD"),
         ({"keys": 3}, "keys: Input should be an object"),
     ],

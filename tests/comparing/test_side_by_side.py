@@ -124,7 +124,7 @@ def test_stored_answers_that_are_not_those_of_the_report_give_no_difference(buil
     shutil.copytree(built.out, copied)
     report = json.loads((copied / "report.json").read_text())
     for row in report["candidates"]:
-        row["report"]["top1"]["estimate"] = 0.123
+        row["test"]["top1"]["estimate"] = 0.123
     (copied / "report.json").write_text(json.dumps(report))
     found = side_by_side([built.out, copied], Store.open(built.store))
     assert {each.absent for each in found.paired} == {"the stored answers of B are not those that its report is about"}

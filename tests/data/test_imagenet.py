@@ -47,5 +47,5 @@ def test_some_folders_are_enough_and_keep_their_places_among_the_thousand(tmp_pa
     choice = DataChoice(path=str(tmp_path / "val"), classes="imagenet", train=False)
     summary = summarize(choice, tmp_path / "store", Quiet())
     assert summary.classes == imagenet_classes() and summary.counts["train"] == 0
-    images = open_source(Path(summary.manifest_path)).entries("report")
+    images = open_source(Path(summary.manifest_path)).entries("test")
     assert {(image.path.split("/")[0], image.label) for image in images} == {("n01440764", 0), ("toilet tissue", 999)}

@@ -125,7 +125,7 @@ def test_a_manifest_that_cannot_be_read_back(tmp_path: Path) -> None:
 
 def test_the_demo_is_read_like_a_folder(tmp_path: Path) -> None:
     source = opened("demo", tmp_path / "store")
-    entry = source.entries("report")[123]
+    entry = source.entries("test")[123]
     image = source.read(entry)
     assert (image.mode, image.size, entry.path.split("/")[0]) == ("RGB", (28, 28), "test")
     first_test = sum(count for part, count in DEMO_PARTS if part != "test")
@@ -144,7 +144,7 @@ def test_the_demo_holds_every_class_equally_and_nothing_twice() -> None:
 
 def test_a_demo_that_is_not_the_one_planned_with(tmp_path: Path) -> None:
     source = opened("demo", tmp_path / "store")
-    entry = source.entries("choose")[0].model_copy(update={"sha256": "0" * 64})
+    entry = source.entries("validation")[0].model_copy(update={"sha256": "0" * 64})
     with pytest.raises(DemoDamaged) as caught:
         source.read(entry)
     assert caught.value.line() == (
@@ -158,3 +158,14 @@ def test_the_licence_lies_beside_the_demo() -> None:
     assert "Zalando SE" in text
     assert "Permission is hereby granted, free of charge" in text
     assert DEMO_FILE.stat().st_size < 8 << 20
+
+
+def test_a_list_of_an_earlier_version_names_both_schemas(tmp_path: Path) -> None:
+    path = tmp_path / "manifest.json"
+    path.write_text('{"schema_": "edgecnn.data/1", "images": [{"role": "choose"}]}')
+    with pytest.raises(ManifestUnreadable) as caught:
+        open_source(path)
+    assert caught.value.line() == (
+        f"{path}: cannot be read as a list of images: its schema is edgecnn.data/1, and this version reads edgecnn.data/2"
+        f" — rm {path}, then run again [manifest-unreadable]"
+    )

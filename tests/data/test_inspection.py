@@ -68,10 +68,10 @@ def test_pictures_that_look_alike_across_roles_are_a_leak(tmp_path: Path) -> Non
     write(photos / "test/cat/y.jpg", encoded(scene(5), quality=40))
     facts = facts_of(photos)
     (group,) = facts.near
-    assert (group.paths, group.classes, "report" in group.roles) == (("train/cat/x.jpg", "test/cat/y.jpg"), ("cat",), True)
+    assert (group.paths, group.classes, "test" in group.roles) == (("train/cat/x.jpg", "test/cat/y.jpg"), ("cat",), True)
     assert facts.findings[0].serious
     assert sentences(facts, "leak") == [
-        "1 group of pictures that look alike lies in report and in another role: what is reported on was seen before, so figures"
+        "1 group of pictures that look alike lies in test and in another role: what is tested on was seen before, so figures"
         " flatter (train/cat/x.jpg = test/cat/y.jpg)"
     ]
 
@@ -119,7 +119,7 @@ def test_a_class_too_small_for_a_build_is_told_and_the_rest_is_inspected_still(t
     photos = fill(tmp_path / "photos", {"cat": 9, "dog": 9, "dogs": 1})
     facts = facts_of(photos)
     assert facts.roles is None
-    assert facts.findings[0].sentence.startswith(f"no build is possible: {photos}: class 'dogs' has 1 usable image to train")
+    assert facts.findings[0].sentence.startswith(f"no build is possible: {photos}: class 'dogs' has 1 usable image for train")
     assert sentences(facts, "names") == ["classes 'dog' and 'dogs': but for an s they are the same; are they one?"]
     assert facts.imbalance == 9.0
     assert sentences(facts, "imbalance")[0].startswith("'cat' has 9.0 times the images of 'dogs' (9 and 1):")

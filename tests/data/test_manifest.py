@@ -42,7 +42,7 @@ def test_the_summary_counts_what_the_manifest_lists(photos: Path, cache: Path) -
     summary = summary_of(photos, cache)
     manifest = manifest_of(summary)
     assert (summary.classes, summary.root, summary.origin) == (("cat", "dog"), str(photos), "folder")
-    assert dict(summary.counts) == {"train": 12, "calibrate": 4, "choose": 4, "report": 4}
+    assert dict(summary.counts) == {"train": 12, "calibration": 4, "validation": 4, "test": 4}
     assert dict(summary.counts) == {role: sum(image.role == role for image in manifest.images) for role in summary.counts}
     assert Path(summary.manifest_path).parent == cache / "manifests"
     assert Path(summary.manifest_path).name.startswith(summary.content)
@@ -55,7 +55,7 @@ def test_content_does_not_know_where_the_folder_lies(photos: Path, cache: Path, 
     assert (manifest_of(here).root, manifest_of(there).root) == (str(photos), str(moved))
 
 
-@pytest.mark.parametrize("change", ["bytes", "name", "class", "seed", "calibrate_images"])
+@pytest.mark.parametrize("change", ["bytes", "name", "class", "seed", "calibration_images"])
 def test_content_knows_bytes_names_labels_and_roles(photos: Path, cache: Path, change: str) -> None:
     before = summary_of(photos, cache).content
     asked: dict[str, object] = {}
@@ -179,8 +179,8 @@ def test_copies_across_splits_are_counted(tmp_path: Path, cache: Path) -> None:
     shutil.copy2(photos / "val" / "cat" / "000.png", photos / "train" / "cat" / "same.png")
     summary = summary_of(photos, cache)
     assert summary.copies == ("train/cat/same.png: the same bytes as val/cat/000.png",)
-    assert summary.counts["report"] == 4
-    assert summary.splits_from.startswith("report is val/ (4); out of train/ by content: choose 2, calibrate 2, train 6")
+    assert summary.counts["test"] == 4
+    assert summary.splits_from.startswith("val/ is test (4); out of train/ by content: validation 2, calibration 2, train 6")
 
 
 def test_nothing_readable_says_why(tmp_path: Path, cache: Path) -> None:
@@ -196,7 +196,7 @@ def test_nothing_readable_says_why(tmp_path: Path, cache: Path) -> None:
 
 
 def test_one_image_is_too_few(tmp_path: Path, cache: Path) -> None:
-    with pytest.raises(TooFewImages, match="class 'b' has 1 usable image to train"):
+    with pytest.raises(TooFewImages, match="class 'b' has 1 usable image for train"):
         summary_of(fill(tmp_path / "photos", {"a": 4, "b": 1}), cache)
 
 
@@ -208,7 +208,7 @@ def test_too_few_images_name_the_copies_and_what_was_skipped(tmp_path: Path, cac
     with pytest.raises(TooFewImages) as caught:
         summary_of(photos, cache)
     assert caught.value.line() == (
-        f"{photos}: class 'b' has 1 usable image to train, calibrate, choose and report with, and needs 4:"
+        f"{photos}: class 'b' has 1 usable image for train, calibration, validation and test, and needs 4:"
         " of its 5 files, 3 are copies (b/fourth.png: the same bytes as b/000.png; b/second.png: the same bytes as b/000.png;"
         " b/third.png: the same bytes as b/000.png)"
         f" and 1 is no readable image (b/notes.txt: {NOT_A_PICTURE})"
@@ -225,7 +225,7 @@ def test_a_split_folder_without_a_usable_image_is_told_and_not_passed_over(
         (photos / "test" / name).mkdir(parents=True)
         if content is not None:
             write(photos / "test" / name / "0.jpg", content)
-    with pytest.raises(TooFewImages, match="class 'a' has 0 usable images to report with, and needs 1"):
+    with pytest.raises(TooFewImages, match="class 'a' has 0 usable images for test, and needs 1"):
         summary_of(photos, cache)
 
 
@@ -322,7 +322,7 @@ def test_an_interrupted_reading_waits_for_one_image_and_not_for_a_batch(
 
 def test_the_demo_reports_its_whole_test_set(cache: Path) -> None:
     summary = summarize(DataChoice(), cache, Heard())
-    assert dict(summary.counts) == {"train": 3700, "calibrate": 300, "choose": 1000, "report": 10000}
+    assert dict(summary.counts) == {"train": 3700, "calibration": 300, "validation": 1000, "test": 10000}
     assert (summary.origin, summary.root, len(summary.classes)) == ("demo", "demo", 10)
     assert summarize(DataChoice(), cache, Heard()) == summary
 

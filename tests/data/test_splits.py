@@ -29,7 +29,7 @@ def images(part: Part, counts: Sequence[int], start: int = 0) -> list[Found]:
 
 def assigned(found: Sequence[Found], skipped: Sequence[LeftOut] = (), **asked: object) -> Assigned:
     listed = Listed(ROOT, CLASSES, {image.part for image in found}, found, skipped)
-    return assign_roles(listed, DataChoice.model_validate({"calibrate_images": 30, **asked}))
+    return assign_roles(listed, DataChoice.model_validate({"calibration_images": 30, **asked}))
 
 
 def counts_of(result: Assigned) -> dict[SplitRole, int]:
@@ -38,34 +38,39 @@ def counts_of(result: Assigned) -> dict[SplitRole, int]:
 
 
 def test_without_splits_all_roles_come_out_by_shares() -> None:
-    assert counts_of(assigned(images("train", (100, 100, 100)))) == {"train": 165, "calibrate": 30, "choose": 45, "report": 60}
+    assert counts_of(assigned(images("train", (100, 100, 100)))) == {
+        "train": 165,
+        "calibration": 30,
+        "validation": 45,
+        "test": 60,
+    }
 
 
 def test_with_all_splits_only_calibrate_comes_out_of_train() -> None:
     found = images("train", (40, 40, 40)) + images("validation", (5, 5, 5), 1000) + images("test", (6, 6, 6), 2000)
     result = assigned(found)
-    assert counts_of(result) == {"train": 90, "calibrate": 30, "choose": 15, "report": 18}
-    assert {image.path.split("/")[0] for image in result.images if image.role == "report"} == {"test"}
-    assert {image.path.split("/")[0] for image in result.images if image.role == "choose"} == {"validation"}
+    assert counts_of(result) == {"train": 90, "calibration": 30, "validation": 15, "test": 18}
+    assert {image.path.split("/")[0] for image in result.images if image.role == "test"} == {"test"}
+    assert {image.path.split("/")[0] for image in result.images if image.role == "validation"} == {"validation"}
 
 
 def test_with_train_and_validation_the_whole_validation_is_reported() -> None:
     result = assigned(images("train", (40, 40, 40)) + images("validation", (5, 5, 5), 1000))
-    assert counts_of(result) == {"train": 78, "calibrate": 24, "choose": 18, "report": 15}
-    assert all(image.path.startswith("validation/") for image in result.images if image.role == "report")
+    assert counts_of(result) == {"train": 78, "calibration": 24, "validation": 18, "test": 15}
+    assert all(image.path.startswith("validation/") for image in result.images if image.role == "test")
 
 
 def test_with_train_and_test_choose_comes_out_of_train() -> None:
     result = assigned(images("train", (40, 40, 40)) + images("test", (5, 5, 5), 1000))
-    assert counts_of(result) == {"train": 78, "calibrate": 24, "choose": 18, "report": 15}
+    assert counts_of(result) == {"train": 78, "calibration": 24, "validation": 18, "test": 15}
 
 
 def test_every_class_is_in_every_role_by_its_share() -> None:
-    result = assigned(images("train", (400, 100, 40)), calibrate_images=54)
+    result = assigned(images("train", (400, 100, 40)), calibration_images=54)
     by_role = {role: Counter(image.label for image in result.images if image.role == role) for role in SPLIT_ROLES}
-    assert [by_role["report"][label] for label in range(3)] == [80, 20, 8]
-    assert [by_role["choose"][label] for label in range(3)] == [60, 15, 6]
-    assert [by_role["calibrate"][label] for label in range(3)] == [40, 10, 4]
+    assert [by_role["test"][label] for label in range(3)] == [80, 20, 8]
+    assert [by_role["validation"][label] for label in range(3)] == [60, 15, 6]
+    assert [by_role["calibration"][label] for label in range(3)] == [40, 10, 4]
 
 
 def test_roles_do_not_depend_on_names_or_order() -> None:
@@ -84,25 +89,25 @@ def test_more_calibration_images_leave_report_and_choose_as_they_are() -> None:
     found = images("train", (100, 100, 100))
 
     def kept(count: int) -> set[tuple[str, str]]:
-        chosen = assigned(found, calibrate_images=count).images
-        return {(image.path, image.role) for image in chosen if image.role in ("report", "choose")}
+        chosen = assigned(found, calibration_images=count).images
+        return {(image.path, image.role) for image in chosen if image.role in ("test", "validation")}
 
     assert kept(10) == kept(40)
 
 
 def test_any_prefix_of_a_role_holds_the_classes_in_their_proportions() -> None:
-    calibrate = [
-        image for image in assigned(images("train", (600, 300, 300)), calibrate_images=80).images if image.role == "calibrate"
+    calibration = [
+        image for image in assigned(images("train", (600, 300, 300)), calibration_images=80).images if image.role == "calibration"
     ]
-    assert Counter(image.label for image in calibrate[:20]) == {0: 10, 1: 5, 2: 5}
+    assert Counter(image.label for image in calibration[:20]) == {0: 10, 1: 5, 2: 5}
 
 
 def test_calibration_takes_at_most_a_quarter_of_what_trains() -> None:
-    assert counts_of(assigned(images("train", (20, 20, 20)), calibrate_images=300)) == {
+    assert counts_of(assigned(images("train", (20, 20, 20)), calibration_images=300)) == {
         "train": 30,
-        "calibrate": 9,
-        "choose": 9,
-        "report": 12,
+        "calibration": 9,
+        "validation": 9,
+        "test": 12,
     }
 
 
@@ -110,7 +115,7 @@ def test_a_copy_in_another_split_leaves_the_training_side() -> None:
     found = images("train", (9, 9, 9)) + images("test", (3, 3, 3), 1000)
     result = assigned([*found, Found("train/cat/copy", 0, "train", sha(1000))])
     assert result.copies == ("train/cat/copy: the same bytes as test/cat/0",)
-    assert [image.role for image in result.images if image.sha256 == sha(1000)] == ["report"]
+    assert [image.role for image in result.images if image.sha256 == sha(1000)] == ["test"]
 
 
 def test_a_picture_under_two_classes_is_left_out_of_both() -> None:
@@ -134,25 +139,25 @@ def test_copies_within_one_class_stay_together() -> None:
 @given(
     counts=st.tuples(*[st.integers(20, 60)] * 3),
     shares=st.tuples(st.floats(0.01, 0.45), st.floats(0.01, 0.45)),
-    calibrate=st.integers(1, 80),
+    calibration=st.integers(1, 80),
     seed=st.integers(0, 5),
 )
 def test_no_image_is_lost_or_in_two_roles_and_every_class_trains(
-    counts: tuple[int, int, int], shares: tuple[float, float], calibrate: int, seed: int
+    counts: tuple[int, int, int], shares: tuple[float, float], calibration: int, seed: int
 ) -> None:
     found = images("train", counts)
-    result = assigned(found, calibrate_images=calibrate, choose_share=shares[0], report_share=shares[1], seed=seed)
+    result = assigned(found, calibration_images=calibration, validation_share=shares[0], test_share=shares[1], seed=seed)
     assert sorted(image.path for image in result.images) == sorted(image.path for image in found)
-    for role in ("train", "choose", "report"):
+    for role in ("train", "validation", "test"):
         assert {image.label for image in result.images if image.role == role} == {0, 1, 2}
-    assert 1 <= counts_of(result)["calibrate"] <= calibrate
+    assert 1 <= counts_of(result)["calibration"] <= calibration
 
 
 def test_too_few_images_name_the_class_and_what_is_needed() -> None:
     with pytest.raises(TooFewImages) as caught:
         assigned(images("train", (9, 1, 9)))
     assert caught.value.line() == (
-        "photos: class 'dog' has 1 usable image to train, calibrate, choose and report with, and needs 4"
+        "photos: class 'dog' has 1 usable image for train, calibration, validation and test, and needs 4"
         " — add images to the class, or remove its folder [too-few-images]"
     )
 
@@ -161,7 +166,7 @@ def test_a_class_without_test_images_is_named() -> None:
     with pytest.raises(TooFewImages) as caught:
         assigned(images("train", (9, 9, 9)) + images("test", (3, 0, 3), 1000))
     assert caught.value.line() == (
-        "photos: class 'dog' has 0 usable images to report with, and needs 1"
+        "photos: class 'dog' has 0 usable images for test, and needs 1"
         " — add images to the class, or remove its folder [too-few-images]"
     )
 
@@ -189,16 +194,16 @@ def test_every_class_that_is_short_is_named() -> None:
 
 def test_large_shares_need_larger_classes() -> None:
     with pytest.raises(TooFewImages, match="has 13 usable images .* needs 14"):
-        assigned(images("train", (13, 13, 13)), choose_share=0.45, report_share=0.45)
+        assigned(images("train", (13, 13, 13)), validation_share=0.45, test_share=0.45)
 
 
 def test_the_sentence_says_which_folder_became_which_role() -> None:
-    counts: dict[SplitRole, int] = {"train": 3700, "calibrate": 300, "choose": 1000, "report": 10000}
+    counts: dict[SplitRole, int] = {"train": 3700, "calibration": 300, "validation": 1000, "test": 10000}
     parts: dict[Part, str] = {"train": "train", "validation": "val", "test": "test"}
-    assert describe(counts, {"choose": "validation", "report": "test"}, parts, 300) == (
-        "report is test/ (10,000); choose is val/ (1,000); out of train/ by content: calibrate 300, train 3,700"
+    assert describe(counts, {"validation": "validation", "test": "test"}, parts, 300) == (
+        "test/ (10,000); val/ is validation (1,000); out of train/ by content: calibration 300, train 3,700"
     )
     assert describe(counts, {}, {}, 400) == (
-        "by content, no split folders: report 10,000, choose 1,000, calibrate 300, train 3,700;"
-        " to calibrate is a quarter of each class's training images, not the 400 asked"
+        "by content, no split folders: test 10,000, validation 1,000, calibration 300, train 3,700;"
+        " calibration is a quarter of each class's training images, not the 400 asked for"
     )

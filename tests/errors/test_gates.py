@@ -59,8 +59,8 @@ KNOWN = ("drop_pp", "p50_ms", "p99_ms")
             "--max: p99_ms is bounded by both 20 and 30 — state it once [bound-twice]",
         ),
         (
-            NoImages(candidate="openvino-int8", split="report"),
-            "openvino-int8: there is no accuracy of 0 images in report [no-images]",
+            NoImages(candidate="openvino-int8", split="test"),
+            "openvino-int8: there is no accuracy of 0 test images [no-images]",
         ),
         (
             OneClassAnswered(candidate="openvino-int8", classes=1),
@@ -74,9 +74,9 @@ KNOWN = ("drop_pp", "p50_ms", "p99_ms")
         ),
         (
             LogitsNotFinite(candidate="openvino-bf16", image=7, value=float("inf"), bad=(3, 100)).located(
-                "report", "the layer is not known: openvino does not show what its layers give"
+                "test", "the layer is not known: openvino does not show what its layers give"
             ),
-            "openvino-bf16: logits of image 7 of report hold inf: 3 of 100 images got an answer that is no number;"
+            "openvino-bf16: logits of image 7 of the test split hold inf: 3 of 100 images got an answer that is no number;"
             " the layer is not known: openvino does not show what its layers give"
             " — the arithmetic overflows: leave this precision out, or keep the last layers in fp32 [logits-not-finite]",
         ),

@@ -4,8 +4,8 @@ from edgecnn.errors.measuring import BatchesMisread, DurationMisread, PixelsChan
 
 
 def test_pixels_that_changed_are_named_with_the_remedy() -> None:
-    assert PixelsChanged(file=Path("/s/report.pixels.npy"), split="report").line() == (
-        "/s/report.pixels.npy is not what was prepared for report: its SHA-256 is another one"
+    assert PixelsChanged(file=Path("/s/test.pixels.npy"), split="test").line() == (
+        "/s/test.pixels.npy is not what was prepared for the test split: its SHA-256 is another one"
         " — edgecnn store verify --repair, then the same command [pixels-changed]"
     )
 

@@ -52,7 +52,8 @@ def test_a_training_with_int8_rounding_names_its_own_rate() -> None:
 
 def test_an_empty_role_is_named() -> None:
     assert NothingToTrainOn(role="train").line() == (
-        "there is no image in the role train — add images, or lower [data] calibrate_images and the shares [nothing-to-train-on]"
+        "there is no image in the role train — add images, or lower [data] calibration_images and the shares "
+        "[nothing-to-train-on]"
     )
 
 

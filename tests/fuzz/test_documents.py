@@ -33,7 +33,7 @@ JSONS = st.recursive(
         st.integers(-(10**20), 10**20),
         st.floats(),
         st.text(max_size=8),
-        st.sampled_from(["", "../../x", "/etc/passwd", "\x00", "0" * 64, "x" * 3000, "edgecnn.report/2"]),
+        st.sampled_from(["", "../../x", "/etc/passwd", "\x00", "0" * 64, "x" * 3000, "edgecnn.report/3"]),
     ),
     lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=6), inner, max_size=3)),
     max_leaves=4,

@@ -73,7 +73,7 @@ def prepared() -> Path:
     """A folder as ``prepare`` leaves it, as far as export and quantize read it."""
     folder = scratch() / "prepared"
     (folder / "golden").mkdir(parents=True)
-    for index, (role, count) in enumerate((("choose", 40), ("calibrate", 40))):
+    for index, (role, count) in enumerate((("validation", 40), ("calibration", 40))):
         np.save(folder / f"{role}.pixels.npy", pictures(count, seed=index))
         np.save(folder / f"{role}.labels.npy", np.arange(count, dtype=np.int64) * CLASSES // count)
     recipe = PixelRecipe(RESOLUTION_PX, RESOLUTION_PX, "bicubic")

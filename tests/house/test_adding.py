@@ -57,7 +57,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Tree:
     add_a_metric(grown)
     grown.write(
         "pipelines/tiny-on-slate.toml",
-        '# The smallest network on the slate.\nschema = "edgecnn.recipe/1"\n\n'
+        '# The smallest network on the slate.\nschema = "edgecnn.recipe/2"\n\n'
         '[model]\narch = "lenet-5-tall"\n\n[target]\ndevice = "slate"\n',
     )
     return grown

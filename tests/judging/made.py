@@ -25,7 +25,7 @@ def an_accuracy(lost: int = 0, gained: int = 0, images: int = 1000, right: int |
     top1 = wilson(images * 9 // 10 if right is None else right, images)
     assert top1 is not None
     return Accuracy(
-        split="report",
+        split="test",
         images=images,
         top1=top1,
         drop_pp=tango_drop_pp(lost, gained, images),

@@ -28,28 +28,28 @@ SOME = answers([0, 1, 2] * 96 + [1, 2, 0] * 4)
 def unlabelled(seen: Answers) -> CandidateFacts:
     return CandidateFacts(
         candidate=a_candidate(seen.candidate),
-        agreement=agreement(seen, "report", FP32),
-        agreement_on_choose=agreement(seen, "choose", FP32),
+        agreement=agreement(seen, "test", FP32),
+        agreement_on_validation=agreement(seen, "validation", FP32),
         kit="k",
     )
 
 
 def test_agreement_is_the_share_of_the_same_first_class_with_its_interval() -> None:
-    found = agreement(SOME, "report", FP32)
+    found = agreement(SOME, "test", FP32)
     assert found.images == 300 and found.same.estimate == 0.96 and found.same.confidence == 0.95
     assert found.same.low == pytest.approx(0.9315, abs=1e-3) and found.same.high == pytest.approx(0.9769, abs=1e-3)
     assert found.differing_pp == pytest.approx(4)
-    itself = agreement(FP32, "report")
+    itself = agreement(FP32, "test")
     assert itself.same.estimate == itself.same.low == 1.0
 
 
 def test_answers_to_other_pixels_and_no_numbers_agree_with_nothing() -> None:
     with pytest.raises(LogitsDoNotMatch):
-        agreement(answers([0, 1, 2] * 100, pixels="q"), "report", FP32)
+        agreement(answers([0, 1, 2] * 100, pixels="q"), "test", FP32)
     broken = answers([0, 1, 2] * 100)
     broken.logits[4, 0] = np.nan
     with pytest.raises(LogitsNotFinite):
-        agreement(broken, "report", FP32)
+        agreement(broken, "test", FP32)
 
 
 def test_a_gate_on_accuracy_is_missing_and_says_why() -> None:
@@ -79,9 +79,11 @@ def test_without_labels_the_default_gate_and_the_budget_are_of_agreement() -> No
 def test_other_answers_stand_for_the_drop_that_cannot_be_larger() -> None:
     facts = unlabelled(SOME)
     assert not eligibility_of([facts], 1.0, None).inside and eligibility_of([facts], 4.5, None).inside
-    assert facts.agreement_on_choose is not None
-    said = worded(Differs(split="choose", same=facts.agreement_on_choose.same, bound_pp=1.0, images=300), "onnxruntime-int8")
+    assert facts.agreement_on_validation is not None
+    said = worded(
+        Differs(split="validation", same=facts.agreement_on_validation.same, bound_pp=1.0, images=300), "onnxruntime-int8"
+    )
     assert said == (
-        "over the budget on choose: it gives fp32's answer to 96.0 %, [93.1, 97.7] at 95 % of 300 images, and without labels a "
-        "budget of 1 pp wants 99 %"
+        "over the budget on validation: it gives fp32's answer to 96.0 %, [93.1, 97.7] at 95 % of 300 images, and without labels "
+        "a budget of 1 pp wants 99 %"
     )

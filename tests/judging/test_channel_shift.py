@@ -20,8 +20,8 @@ def demo() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     return np.repeat(images.reshape(-1, 28, 28, 1), 3, axis=3), labels
 
 
-def told(calibrate: NDArray[np.uint8], choose: NDArray[np.uint8]) -> set[str]:
-    found = channel_shifts(calibrate, choose)
+def told(calibration: NDArray[np.uint8], validation: NDArray[np.uint8]) -> set[str]:
+    found = channel_shifts(calibration, validation)
     assert found is not None
     return {each.statistic for each in found}
 
@@ -32,7 +32,7 @@ def test_brightened_images_are_told_with_both_figures(demo: tuple[NDArray[np.uin
     found = channel_shifts(bright, images[4000:])
     assert found is not None
     level = next(each for each in found if each.statistic == "level")
-    assert level.channel == "red" and level.calibrate > level.choose + 25 and level.spreads > 0.5
+    assert level.channel == "red" and level.calibration > level.validation + 25 and level.spreads > 0.5
 
 
 def test_one_channel_alone_is_named(demo: tuple[NDArray[np.uint8], NDArray[np.int64]]) -> None:
@@ -64,12 +64,12 @@ def test_stratified_draws_of_the_same_images_are_hardly_ever_told(
     """60 draws each: at a rate of 1 %, more than 4 would be seen once in two thousand times."""
     images, labels = demo
     small = images[:, ::4, ::4]
-    draw, choose = np.random.default_rng(5), small[4000:4500]
+    draw, validation = np.random.default_rng(5), small[4000:4500]
     by_class = [np.flatnonzero(labels[:4000] == label) for label in range(10)]
     flagged = 0
     for _ in range(DRAWS):
         places = np.concatenate([draw.choice(each, count // 10, replace=False) for each in by_class])
-        flagged += bool(told(small[places], choose))
+        flagged += bool(told(small[places], validation))
     assert flagged <= 4
 
 

@@ -9,14 +9,14 @@ AWAY = ChoiceRules(attached=False, device="jetson-orin-nano", settle_command="ed
 
 
 def fp32(ms=4.0, ident="onnxruntime-fp32", **fields):
-    return facts(ident, **{"is_baseline": True, "choose": an_accuracy(), "latency": at(ms), **fields})
+    return facts(ident, **{"is_baseline": True, "validation": an_accuracy(), "latency": at(ms), **fields})
 
 
 def row(ident, ms=None, drop=0.0, ratio=None, **fields):
     """``drop`` in percentage points of 1,000 images; ``ratio`` as (low, high) against fp32."""
     lost = round(drop * 10)
     accuracy = an_accuracy(max(lost, 0), max(-lost, 0))
-    return facts(ident, **{"choose": accuracy, "latency": at(ms, ratio), **fields})
+    return facts(ident, **{"validation": accuracy, "latency": at(ms, ratio), **fields})
 
 
 def at(ms, ratio=None):
@@ -61,7 +61,7 @@ def test_the_fastest_over_the_budget_is_left_out_with_by_how_much():
     found = choose([fp32(), row("onnxruntime-int8", 1.0, 1.4, ratio=(3.9, 4.1))], ATTACHED)
     assert found.choice.candidate == "onnxruntime-fp32"
     assert found.reasons["onnxruntime-int8"] == (
-        "over the budget on choose by 0.40 pp: a drop of 1.40 against 1, [0.91, 2.16] at 90 % of 1,000 images"
+        "over the budget on validation by 0.40 pp: a drop of 1.40 against 1, [0.91, 2.16] at 90 % of 1,000 images"
     )
 
 
@@ -112,7 +112,7 @@ def test_a_changed_network_too_must_be_shown_faster_even_in_fp32():
 def test_a_changed_network_that_loses_more_than_the_budget_is_never_chosen():
     fast = changed("onnxruntime-int8", 0.5, 1.1, ratio=(7.0, 9.0))
     assert chosen(fp32(), fast)[0] == "onnxruntime-fp32"
-    assert chosen(fp32(choose=None), changed("onnxruntime-fp32", 0.5, 1.1))[0] == "onnxruntime-fp32"
+    assert chosen(fp32(validation=None), changed("onnxruntime-fp32", 0.5, 1.1))[0] == "onnxruntime-fp32"
 
 
 def test_a_changed_fp32_is_no_reference_to_be_carried():
@@ -188,14 +188,14 @@ def test_fp32_is_carried_even_where_the_target_is_another_runtime():
     rules = AWAY.model_copy(update={"shippable": ("tensorrt-fp16", "tensorrt-int8")})
     found = choose([fp32(None), row("tensorrt-fp16"), row("tensorrt-int8", drop=3.0)], rules)
     assert found.choice.carried == ("tensorrt-fp16", "onnxruntime-fp32")
-    assert found.reasons["tensorrt-int8"].startswith("over the budget on choose by 2.00 pp")
+    assert found.reasons["tensorrt-int8"].startswith("over the budget on validation by 2.00 pp")
 
 
 def test_nothing_inside_the_budget_ships_fp32_and_says_so():
     rules = AWAY.model_copy(update={"shippable": ("tensorrt-fp16", "tensorrt-int8")})
     found = choose([fp32(None), row("tensorrt-fp16", drop=2.0), row("tensorrt-int8", drop=3.0)], rules)
     assert (found.choice.candidate, found.choice.state) == ("onnxruntime-fp32", "provisional")
-    assert found.choice.why == "no candidate is known to stay inside the budget of 1 pp on choose, so fp32 ships"
+    assert found.choice.why == "no candidate is known to stay inside the budget of 1 pp on validation, so fp32 ships"
 
 
 def test_a_reference_in_another_runtime_is_not_shipped():
@@ -217,11 +217,11 @@ def test_int8_alone_in_the_race_settles_nothing():
 
 def test_what_has_no_kit_or_no_answers_is_never_chosen():
     broken = row("onnxruntime-int8", 0.1, ratio=(9, 11), kit=None)
-    unseen = row("openvino-int8", 0.1, ratio=(9, 11), choose=None)
+    unseen = row("openvino-int8", 0.1, ratio=(9, 11), validation=None)
     found = choose([fp32(), broken, unseen], ATTACHED)
     assert found.choice.candidate == "onnxruntime-fp32"
     assert found.reasons["onnxruntime-int8"] == "no kit was made"
-    assert found.reasons["openvino-int8"] == "not evaluated on choose, so nothing says that it is inside the budget"
+    assert found.reasons["openvino-int8"] == "not evaluated on validation, so nothing says that it is inside the budget"
 
 
 def test_nothing_at_all_is_no_choice():

@@ -44,7 +44,7 @@ def metered(mj: float, meters: Sequence[str] = ("rapl",), own: Sequence[float] =
 
 
 def chosen(contest: Contest, *, attached: bool = True) -> Chosen:
-    rows = [facts(FP32, is_baseline=True, choose=an_accuracy()), facts(INT8, choose=an_accuracy())]
+    rows = [facts(FP32, is_baseline=True, validation=an_accuracy()), facts(INT8, validation=an_accuracy())]
     return choose(rows, ChoiceRules(objective=contest.objective, attached=attached), contest=contest)
 
 

@@ -15,49 +15,49 @@ def verdict(gate, **fields):
 
 
 def test_a_drop_passes_only_with_its_whole_interval():
-    assert verdict(a_gate(), report=an_accuracy(1, 1, 3000)) is PASS
-    assert verdict(a_gate(), report=an_accuracy(200, 10, 3000)) is FAIL
-    assert verdict(a_gate(), report=an_accuracy(20, 10, 1000)) is UNSURE
+    assert verdict(a_gate(), test=an_accuracy(1, 1, 3000)) is PASS
+    assert verdict(a_gate(), test=an_accuracy(200, 10, 3000)) is FAIL
+    assert verdict(a_gate(), test=an_accuracy(20, 10, 1000)) is UNSURE
 
 
 def test_a_drop_is_judged_at_one_sided_95_percent_whatever_interval_was_shown():
     wide = an_accuracy(9, 5, 1500).model_copy(update={"drop_pp": tango_drop_pp(9, 5, 1500, 0.95)})
-    result = judge(a_gate(), facts(report=wide))
+    result = judge(a_gate(), facts(test=wide))
     assert result.figure == tango_drop_pp(9, 5, 1500, 0.90)
     assert result.verdict is PASS
 
 
 def test_the_bound_itself_passes():
     figure = tango_drop_pp(3, 1, 1000)
-    assert verdict(a_gate(bound=figure.high), report=an_accuracy(3, 1, 1000)) is PASS
-    assert verdict(a_gate(bound=figure.low), report=an_accuracy(3, 1, 1000)) is UNSURE
+    assert verdict(a_gate(bound=figure.high), test=an_accuracy(3, 1, 1000)) is PASS
+    assert verdict(a_gate(bound=figure.low), test=an_accuracy(3, 1, 1000)) is UNSURE
 
 
 def test_complete_agreement_on_few_images_shows_nothing():
-    result = judge(a_gate(), facts(report=an_accuracy(0, 0, 100)))
+    result = judge(a_gate(), facts(test=an_accuracy(0, 0, 100)))
     assert (result.verdict, result.images_to_settle) == (UNSURE, 268)
-    assert verdict(a_gate(), report=an_accuracy(0, 0, 268)) is PASS
+    assert verdict(a_gate(), test=an_accuracy(0, 0, 268)) is PASS
 
 
 def test_an_unsure_drop_says_how_many_images_would_settle_it():
-    result = judge(a_gate(), facts(report=an_accuracy(10, 7, 1000)))
+    result = judge(a_gate(), facts(test=an_accuracy(10, 7, 1000)))
     assert result.verdict is UNSURE
     assert result.reason == "drop 0.30 pp [-0.41, 1.05] at 90 % leaves drop_pp ≤ 1 open; about 1,120 images would settle it"
     scaled = an_accuracy(11, 8, 1200)
-    assert verdict(a_gate(), report=scaled) is PASS
+    assert verdict(a_gate(), test=scaled) is PASS
 
 
 def test_an_estimate_on_the_bound_is_settled_by_no_number():
-    assert judge(a_gate(), facts(report=an_accuracy(15, 5, 1000))).images_to_settle is None
+    assert judge(a_gate(), facts(test=an_accuracy(15, 5, 1000))).images_to_settle is None
 
 
 def test_a_pass_names_figure_bound_and_confidence():
-    result = judge(a_gate(), facts(report=an_accuracy(4, 4, 2000)))
+    result = judge(a_gate(), facts(test=an_accuracy(4, 4, 2000)))
     assert result.reason == "drop 0.00 pp [-0.27, 0.27] at 90 % meets drop_pp ≤ 1"
 
 
 def test_the_baseline_has_no_drop_by_definition_once_it_was_evaluated():
-    ours = facts("onnxruntime-fp32", is_baseline=True, report=an_accuracy(drop_pp=None, discordant=None))
+    ours = facts("onnxruntime-fp32", is_baseline=True, test=an_accuracy(drop_pp=None, discordant=None))
     assert judge(a_gate(bound=0.0), ours).verdict is PASS
     assert verdict(a_gate(), is_baseline=True) is MISSING
 
@@ -69,22 +69,22 @@ UNPAIRED = {"drop_pp": None, "discordant": None, "lost": None, "gained": None}
     "report", [None, an_accuracy().model_copy(update=UNPAIRED), an_accuracy().model_copy(update={"images": 0})]
 )
 def test_no_paired_accuracy_is_missing_and_never_a_pass(report):
-    assert verdict(a_gate(), report=report) is MISSING
+    assert verdict(a_gate(), test=report) is MISSING
 
 
 def test_an_emulated_accuracy_may_meet_the_gate_and_is_labelled():
-    result = judge(a_gate(), facts(report=an_accuracy(1, 1, 3000, fidelity=Fidelity.EMULATED)))
+    result = judge(a_gate(), facts(test=an_accuracy(1, 1, 3000, fidelity=Fidelity.EMULATED)))
     assert (result.verdict, result.fidelity) == (PASS, Fidelity.EMULATED)
     assert "(emulated on AMD EPYC) meets drop_pp ≤ 1" in result.reason
 
 
 def test_top1_is_judged_by_its_interval():
     gate = a_gate("top1", 0.9, side="min")
-    assert verdict(gate, report=an_accuracy(images=1000, right=930)) is PASS
-    assert verdict(gate, report=an_accuracy(images=1000, right=870)) is FAIL
-    open_ = judge(gate, facts(report=an_accuracy(images=1000, right=905)))
+    assert verdict(gate, test=an_accuracy(images=1000, right=930)) is PASS
+    assert verdict(gate, test=an_accuracy(images=1000, right=870)) is FAIL
+    open_ = judge(gate, facts(test=an_accuracy(images=1000, right=905)))
     assert (open_.verdict, open_.images_to_settle) == (UNSURE, 9740)
-    assert verdict(gate, report=None) is MISSING
+    assert verdict(gate, test=None) is MISSING
 
 
 def with_quality(**changes):
@@ -94,26 +94,26 @@ def with_quality(**changes):
 @pytest.mark.parametrize("metric", ["top5", "macro_f1", "agreement"])
 def test_what_should_be_large_passes_with_its_whole_interval(metric):
     report = with_quality(**{metric: an_interval(0.95, 0.94, 0.96, 0.90)})
-    judged = {bound: verdict(a_gate(metric, bound, side="min"), report=report) for bound in (0.94, 0.95, 0.97)}
+    judged = {bound: verdict(a_gate(metric, bound, side="min"), test=report) for bound in (0.94, 0.95, 0.97)}
     assert judged == {0.94: PASS, 0.95: UNSURE, 0.97: FAIL}
 
 
 def test_a_calibration_error_passes_with_its_whole_interval():
     report = with_quality(ece=an_interval(0.05, 0.03, 0.06, 0.90))
-    assert [verdict(a_gate("ece", bound), report=report) for bound in (0.06, 0.05, 0.02)] == [PASS, UNSURE, FAIL]
-    assert judge(a_gate("ece", 0.02), facts(report=report)).reason == (
+    assert [verdict(a_gate("ece", bound), test=report) for bound in (0.06, 0.05, 0.02)] == [PASS, UNSURE, FAIL]
+    assert judge(a_gate("ece", 0.02), facts(test=report)).reason == (
         "calibration error 5.0 % [3.0, 6.0] at 90 % breaks ece ≤ 0.02"
     )
 
 
 def test_the_worst_class_is_named_with_its_points():
-    result = judge(a_gate("worst_class_drop_pp", 5), facts(report=with_quality()))
+    result = judge(a_gate("worst_class_drop_pp", 5), facts(test=with_quality()))
     assert (result.verdict, result.images_to_settle) == (FAIL, None)
     assert result.reason == (
         "largest drop of a class 12.00 pp [9.40, 14.10] at 90 % ('Shirt' with 1,000 images loses most)"
         " breaks worst_class_drop_pp ≤ 5"
     )
-    assert verdict(a_gate("worst_class_drop_pp", 15), report=with_quality()) is PASS
+    assert verdict(a_gate("worst_class_drop_pp", 15), test=with_quality()) is PASS
 
 
 def test_a_class_without_images_leaves_the_worst_class_open_and_is_named():
@@ -122,29 +122,29 @@ def test_a_class_without_images_leaves_the_worst_class_open_and_is_named():
     open_ = classes.model_copy(
         update={"classes": (classes.classes[0], gone), "widest": "Bag", "worst_drop_pp": an_interval(0.0, 0.0, 100.0, 0.90)}
     )
-    result = judge(a_gate("worst_class_drop_pp", 5), facts(report=with_quality(classes=open_)))
+    result = judge(a_gate("worst_class_drop_pp", 5), facts(test=with_quality(classes=open_)))
     assert result.verdict is UNSURE
     assert "('Shirt' with 1,000 images loses most, 'Bag' with 0 images leaves most open)" in result.reason
 
 
 def test_an_unsure_share_says_how_many_images_would_settle_it():
     report = with_quality(agreement=an_interval(0.97, 0.96, 0.98, 0.90))
-    result = judge(a_gate("agreement", 0.965, side="min"), facts(report=report))
+    result = judge(a_gate("agreement", 0.965, side="min"), facts(test=report))
     assert (result.verdict, result.images_to_settle) == (UNSURE, 3656)
-    assert judge(a_gate("macro_f1", 0.86, side="min"), facts(report=with_quality())).images_to_settle is None
+    assert judge(a_gate("macro_f1", 0.86, side="min"), facts(test=with_quality())).images_to_settle is None
 
 
 def test_the_baseline_agrees_with_itself_and_no_class_of_it_dropped():
     classes = ClassReport(classes=(a_class("Bag", drop_pp=None),))
     report = with_quality(agreement=None, classes=classes, absent={"agreement": "there is no baseline network to agree with"})
-    itself = {"is_baseline": True, "report": report}
+    itself = {"is_baseline": True, "test": report}
     assert verdict(a_gate("agreement", 1, side="min"), **itself) is PASS
     assert verdict(a_gate("worst_class_drop_pp", 0), **itself) is PASS
 
 
 def test_a_figure_that_is_absent_is_missing_with_its_reason():
     report = with_quality(top5=None, absent={"top5": "of 5 classes each is among the first five"})
-    result = judge(a_gate("top5", 0.9, side="min"), facts(report=report))
+    result = judge(a_gate("top5", 0.9, side="min"), facts(test=report))
     assert (result.verdict, result.reason) == (MISSING, "of 5 classes each is among the first five")
 
 
@@ -152,12 +152,12 @@ def test_a_figure_that_is_absent_is_missing_with_its_reason():
 @pytest.mark.parametrize("report", [None, an_accuracy()])
 def test_what_was_not_looked_at_is_missing(metric, report):
     side = "max" if metric in ("ece", "worst_class_drop_pp") else "min"
-    assert verdict(a_gate(metric, 0.5, side=side), report=report) is MISSING
+    assert verdict(a_gate(metric, 0.5, side=side), test=report) is MISSING
 
 
 def test_an_emulated_calibration_is_labelled():
     report = an_accuracy(fidelity=Fidelity.EMULATED, quality=a_quality())
-    assert "(emulated on AMD EPYC) meets ece ≤ 0.1" in judge(a_gate("ece", 0.1), facts(report=report)).reason
+    assert "(emulated on AMD EPYC) meets ece ≤ 0.1" in judge(a_gate("ece", 0.1), facts(test=report)).reason
 
 
 @pytest.mark.parametrize("metric", ["p50_ms", "p90_ms", "p99_ms"])
@@ -208,7 +208,7 @@ def test_a_busy_machine_fails_nobody_and_passes_whom_it_can():
 def test_a_drop_is_judged_by_the_counts_of_images_and_not_by_what_was_shown_of_them():
     report = an_accuracy(lost=30, gained=10)
     shown = report.model_copy(update={"drop_pp": an_interval(1.4, 1.0, 1.9), "discordant": 39})
-    by_counts, as_shown = (judge(a_gate("drop_pp", 2.1), facts(report=each)) for each in (report, shown))
+    by_counts, as_shown = (judge(a_gate("drop_pp", 2.1), facts(test=each)) for each in (report, shown))
     assert by_counts.verdict is UNSURE
     assert (as_shown.figure, as_shown.images_to_settle) == (by_counts.figure, by_counts.images_to_settle)
 
@@ -271,7 +271,7 @@ def test_every_gate_is_answered_in_order():
     ]
 
 
-NAN = Failed(ref="logits-not-finite", what="onnxruntime-int8: logits of image 7 of report hold nan")
+NAN = Failed(ref="logits-not-finite", what="onnxruntime-int8: logits of image 7 of the test split hold nan")
 
 
 def test_answers_that_are_no_numbers_fail_every_accuracy_gate_and_the_candidate() -> None:

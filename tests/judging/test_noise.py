@@ -102,8 +102,8 @@ def test_a_candidate_whose_advantage_hides_in_the_noise_is_unsure_and_says_what_
     ratio = an_interval(estimate, 0.95, 1.3)
     inside = an_accuracy(lost=0, gained=0)
     rows = (
-        facts("onnxruntime-fp32", is_baseline=True, choose=inside, latency=a_latency(an_interval(2.0))),
-        facts("onnxruntime-int8", choose=inside, latency=a_latency(an_interval(1.9), ratio=ratio, smallest_ratio=1.1)),
+        facts("onnxruntime-fp32", is_baseline=True, validation=inside, latency=a_latency(an_interval(2.0))),
+        facts("onnxruntime-int8", validation=inside, latency=a_latency(an_interval(1.9), ratio=ratio, smallest_ratio=1.1)),
     )
     chosen = choose(rows, ChoiceRules(attached=True))
     reason = chosen.reasons["onnxruntime-int8"]

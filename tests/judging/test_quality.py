@@ -119,7 +119,7 @@ def test_every_interval_over_the_split_is_the_one_its_gate_is_judged_by():
 @pytest.mark.parametrize(
     ("answers", "labels", "names", "error", "says"),
     [
-        (answering([]), np.array([], dtype=np.int64), NAMES, NoImages, "there is no accuracy of 0 images in report"),
+        (answering([]), np.array([], dtype=np.int64), NAMES, NoImages, "there is no accuracy of 0 test images"),
         (answering([0], width=1), np.array([0]), ("ant",), OneClassAnswered, "there is no accuracy of 1 class"),
         (answering([0]), np.array([0]), NAMES[:5], LogitsDoNotMatch, "logits of 6 classes cannot be held against 5 names"),
         (answering([0, 1]), np.array([0]), NAMES, LogitsDoNotMatch, r"logits of shape \(2, 6\)"),

@@ -23,11 +23,13 @@ KINDS = get_args(get_args(Reason)[0])
 
 
 def fp32(ms: float | None = 0.81, **fields: Any) -> CandidateFacts:
-    return facts("onnxruntime-fp32", **{"is_baseline": True, "choose": an_accuracy(split="choose"), "latency": at(ms), **fields})
+    return facts(
+        "onnxruntime-fp32", **{"is_baseline": True, "validation": an_accuracy(split="validation"), "latency": at(ms), **fields}
+    )
 
 
 def int8(ms: float | None = 0.73, ratio: Interval | None = None, **fields: Any) -> CandidateFacts:
-    known = {"choose": an_accuracy(10, 3, split="choose"), "latency": at(ms, ratio)}
+    known = {"validation": an_accuracy(10, 3, split="validation"), "latency": at(ms, ratio)}
     return facts("onnxruntime-int8", **{**known, **fields})
 
 
@@ -67,9 +69,9 @@ def test_taken_since_nothing_was_shown_to_be_faster() -> None:
 
 
 def test_taken_for_want_of_anything_inside_the_budget() -> None:
-    found = chosen(fp32(choose=None), int8(choose=None))
+    found = chosen(fp32(validation=None), int8(validation=None))
     assert found.reasons["onnxruntime-fp32"] == (
-        "chosen: no candidate is known to stay inside the budget of 1 pp on choose, so fp32 ships"
+        "chosen: no candidate is known to stay inside the budget of 1 pp on validation, so fp32 ships"
     )
 
 
@@ -151,9 +153,9 @@ def test_not_shown_faster_for_want_of_pairs() -> None:
 
 
 def test_loses_says_by_how_much_of_how_many_images() -> None:
-    found = chosen(fp32(), int8(choose=an_accuracy(25, 8, split="choose")))
+    found = chosen(fp32(), int8(validation=an_accuracy(25, 8, split="validation")))
     assert found.reasons["onnxruntime-int8"] == (
-        "over the budget on choose by 0.70 pp: a drop of 1.70 against 1, [0.79, 2.73] at 90 % of 1,000 images"
+        "over the budget on validation by 0.70 pp: a drop of 1.70 against 1, [0.79, 2.73] at 90 % of 1,000 images"
     )
 
 
@@ -204,8 +206,8 @@ def test_not_measured_since_measuring_failed() -> None:
 
 
 def test_not_measured_on_choose() -> None:
-    assert chosen(fp32(), int8(choose=None)).reasons["onnxruntime-int8"] == (
-        "not evaluated on choose, so nothing says that it is inside the budget"
+    assert chosen(fp32(), int8(validation=None)).reasons["onnxruntime-int8"] == (
+        "not evaluated on validation, so nothing says that it is inside the budget"
     )
 
 
@@ -225,8 +227,8 @@ def test_not_weighed() -> None:
 def test_provisional_is_an_order_and_no_prediction() -> None:
     table = (
         fp32(None),
-        facts("tensorrt-fp16", choose=an_accuracy(split="choose")),
-        facts("tensorrt-int8", choose=an_accuracy(3, 1, split="choose")),
+        facts("tensorrt-fp16", validation=an_accuracy(split="validation")),
+        facts("tensorrt-int8", validation=an_accuracy(3, 1, split="validation")),
     )
     found = chosen(*table, rules=AWAY)
     assert found.reasons == {

@@ -19,10 +19,10 @@ from tests.store.toys import Ear
 IMAGES = 2 * CHUNK + 2
 
 
-def pixels_at(folder: Path, name: str = "choose", first: int = 0) -> PixelSet:
+def pixels_at(folder: Path, name: str = "validation", first: int = 0) -> PixelSet:
     path = folder / f"{name}.pixels.npy"
     np.save(path, (np.arange(IMAGES * 12, dtype=np.uint8) + first).reshape(IMAGES, 2, 2, 3))
-    return PixelSet(split="choose", file=path, sha256=sha256_of(path), images=IMAGES)
+    return PixelSet(split="validation", file=path, sha256=sha256_of(path), images=IMAGES)
 
 
 def test_the_logits_of_all_chunks_are_joined_in_order(host: FakeHost, store: Store, tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ def test_other_pixels_are_run_again(host: FakeHost, store: Store, tmp_path: Path
 def test_the_same_pixels_in_another_folder_are_the_same_pixels(host: FakeHost, store: Store, tmp_path: Path) -> None:
     kit, pixels = a_kit(tmp_path, "kit"), pixels_at(tmp_path)
     evaluate(kit, pixels, lab_at(host, store))
-    evaluate(kit, pixels.model_copy(update={"file": Path("/nowhere.npy"), "split": "report"}), lab_at(host, store))
+    evaluate(kit, pixels.model_copy(update={"file": Path("/nowhere.npy"), "split": "test"}), lab_at(host, store))
     assert len(host.calls) == 1
 
 
@@ -105,7 +105,7 @@ def test_a_twins_accuracy_is_emulated(host: FakeHost, store: Store, tmp_path: Pa
 def test_what_is_evaluated_is_said_once(host: FakeHost, store: Store, tmp_path: Path) -> None:
     ear = Ear()
     evaluate(a_kit(tmp_path, "int8"), pixels_at(tmp_path), lab_at(host, store, ear))
-    assert ear.notes == [f"evaluate int8 on choose: {IMAGES} images"]
+    assert ear.notes == [f"evaluate int8 on validation: {IMAGES} images"]
 
 
 def test_pixels_that_are_not_those_that_were_prepared_are_never_filed(host: FakeHost, store: Store, tmp_path: Path) -> None:

@@ -59,12 +59,13 @@ def test_the_candidate_is_out_with_the_image_and_the_layer_that_gave_no_number(t
     lab = lab_at(LocalHost(), Store.open(tmp_path / "store"))  # type: ignore[arg-type]
     observer = Observer(Execution(plan=plan(resolved())), lab)
     observer.seen.answering = {kit.candidate.id: kit}
-    split = PixelSet(split="choose", file=pixels, sha256=pixels_sha256(np.load(pixels)), images=IMAGES)
-    observer.evaluate_all({"choose": split, "report": split})
+    split = PixelSet(split="validation", file=pixels, sha256=pixels_sha256(np.load(pixels)), images=IMAGES)
+    observer.evaluate_all({"validation": split, "test": split})
     failed = observer.seen.failures[kit.candidate.id]
     assert failed.ref == "logits-not-finite"
     assert failed.what.startswith(
-        f"onnxruntime-fp32: logits of image {BLACK} of choose hold nan: 1 of {IMAGES} images got an answer that is no number;"
+        f"onnxruntime-fp32: logits of image {BLACK} of the validation split hold nan: 1 of {IMAGES} images got an answer "
+        "that is no number;"
         " layer log (Log) is the first to give nan, from finite numbers and finite weights"
     )
 

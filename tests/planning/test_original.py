@@ -21,7 +21,7 @@ from tests.judging.made import a_candidate, an_accuracy
 
 ORIGINAL = Candidate(id=ORIGINAL_ID, runtime=Runtime.ONNXRUNTIME, precision=Precision.INT8, method=Method.ORIGINAL)
 ALONE = an_accuracy().model_copy(update={"drop_pp": None, "lost": None, "gained": None})
-FACTS = CandidateFacts(candidate=ORIGINAL, report=ALONE, choose=ALONE, kit="k")
+FACTS = CandidateFacts(candidate=ORIGINAL, test=ALONE, validation=ALONE, kit="k")
 
 
 def test_one_candidate_is_planned_and_each_other_says_why_it_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,7 +29,7 @@ from tests.graph.custom_files import classifier, photo_folder
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> ImageSource:
     folder = tmp_path_factory.mktemp("custom")
-    choice = DataChoice(path=str(photo_folder(folder / "photos")), choose_share=0.45, train=False)
+    choice = DataChoice(path=str(photo_folder(folder / "photos")), validation_share=0.45, train=False)
     summary = summarize(choice, folder / "store", Quiet())
     assert summary.counts["train"] == 0
     return open_source(Path(summary.manifest_path))

@@ -51,7 +51,7 @@ class Bench:
     def request(self, target: str = "cpu", *, refresh: bool = False, **tables: dict[str, Any]) -> BuildRequest:
         model = {"arch": "resnet-18", "weights": "none", **tables.pop("model", {})}
         recipe = Recipe.model_validate(
-            {"model": model, "data": {"path": str(self.photos), "calibrate_images": 5}, **tables},
+            {"model": model, "data": {"path": str(self.photos), "calibration_images": 5}, **tables},
         )
         device, runtime = target_of(recipe.target, target)
         recipe = recipe.model_copy(
@@ -119,7 +119,7 @@ def test_defaults_are_filled_in_and_what_was_asked_is_kept(bench: Bench) -> None
     assert found.recipe.train.epochs is not None
     assert found.recipe.train.learning_rate is not None
     assert found.recipe.model.resolution_px == found.arch.resolution_px == 224
-    assert found.recipe.quantize.images == found.data.counts["calibrate"] == 5
+    assert found.recipe.quantize.images == found.data.counts["calibration"] == 5
 
 
 def test_more_calibration_images_than_there_are_are_refused_before_anything_is_trained(bench: Bench) -> None:
@@ -303,12 +303,12 @@ def test_what_a_custom_model_is_said_to_have_learned_from_is_not_reported_on(tmp
     photos, store = str(photo_folder(tmp_path / "photos", each=20)), Store.open(tmp_path / "store")
 
     def settled(**data: object) -> CompletedRecipe:
-        recipe = Recipe.model_validate({"model": {"onnx": "e.onnx"}, "data": {"path": photos, "calibrate_images": 6, **data}})
+        recipe = Recipe.model_validate({"model": {"onnx": "e.onnx"}, "data": {"path": photos, "calibration_images": 6, **data}})
         return complete_recipe(BuildRequest(recipe=recipe, device=device_named("cpu"), out=tmp_path), store, Ear())
 
-    theirs = summarize(DataChoice(path=photos, calibrate_images=6), store.root, Ear())
+    theirs = summarize(DataChoice(path=photos, calibration_images=6), store.root, Ear())
     kept, usual = settled(train=True), settled()
     assert kept.data.content == theirs.content and kept.data.counts["train"] > 0
     assert kept.recipe.data.train and "role train (data.train = true), which is kept out" in kept.weights.why
-    assert usual.data.counts["train"] == 0 and usual.data.counts["report"] > kept.data.counts["report"]
+    assert usual.data.counts["train"] == 0 and usual.data.counts["test"] > kept.data.counts["test"]
     assert "not known here" in usual.weights.why and settled(train=False).data == usual.data

@@ -19,7 +19,7 @@ from tests.training import made as trained
 
 SMALL, SIZE_PX = trained.SMALL, 64
 UNSIGNED = Scheme(activation_dtype="uint8", activation_symmetric=False)
-COUNTS = {"train": 320, "choose": 64, "calibrate": 48, "report": 2}
+COUNTS = {"train": 320, "validation": 64, "calibration": 48, "test": 2}
 PREPROCESSING = Preprocessing(pixels=pixel_recipe(arch_named(SMALL), SIZE_PX), normalization=arch_named(SMALL).normalization)
 CANDIDATES = {
     f"{runtime.value}-int8-aware": Candidate(

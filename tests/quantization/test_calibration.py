@@ -14,8 +14,8 @@ from tests.quantization.made import CANDIDATES
 def sorted_by_class(tmp_path: Path) -> Path:
     """Ten pictures of each of four classes, one class after another; every picture holds its own number."""
     pixels = np.arange(40, dtype=np.uint8).reshape(40, 1, 1, 1) * np.ones((1, 2, 2, 3), np.uint8)
-    np.save(tmp_path / "calibrate.pixels.npy", pixels)
-    np.save(tmp_path / "calibrate.labels.npy", np.repeat(np.arange(4), 10))
+    np.save(tmp_path / "calibration.pixels.npy", pixels)
+    np.save(tmp_path / "calibration.labels.npy", np.repeat(np.arange(4), 10))
     return tmp_path
 
 

@@ -44,7 +44,7 @@ def made() -> Path:
     """What quantize makes of it."""
     folder = scratch() / AWARE.id
     folder.mkdir()
-    asked = QuantizeStage(candidate=AWARE, images=COUNTS["calibrate"], normalization=PREPROCESSING.normalization)
+    asked = QuantizeStage(candidate=AWARE, images=COUNTS["calibration"], normalization=PREPROCESSING.normalization)
     asked.make({"model": learned(), "pixels": pixels()}, folder, Heard())
     return folder
 
@@ -70,11 +70,11 @@ def facts() -> dict[str, Any]:
 
 
 def choose() -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
-    """The images that choose, as the network wants them, and their labels."""
+    """The validation images, as the network wants them, and their labels."""
     normalization = PREPROCESSING.normalization
-    shown = np.load(pixels() / "choose.pixels.npy")
+    shown = np.load(pixels() / "validation.pixels.npy")
     feed = to_feed(shown, "float32", "NCHW", normalization.mean, normalization.std)
-    return feed, np.load(pixels() / "choose.labels.npy")
+    return feed, np.load(pixels() / "validation.labels.npy")
 
 
 def top1(path: Path) -> float:
@@ -123,7 +123,7 @@ def test_the_pair_is_as_far_from_the_network_that_learned_as_each_other() -> Non
 def test_the_file_that_ships_classifies_as_the_network_that_learned() -> None:
     told = json.loads((learned() / "aware.json").read_text())
     for path in (made() / "twin" / "model.onnx", made() / "model.onnx"):
-        assert top1(path) == pytest.approx(told["after"]["choose_top1"], abs=0.1)
+        assert top1(path) == pytest.approx(told["after"]["validation_top1"], abs=0.1)
     assert told["scheme"]["bias"] == "float"
 
 

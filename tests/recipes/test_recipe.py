@@ -17,10 +17,11 @@ from edgecnn.errors.recipes import (
     RecipeFileMissing,
     RecipeInvalid,
     RecipeTooNew,
+    RecipeTooOld,
     UnknownPipeline,
 )
 from edgecnn.models.defaults import default_epochs
-from edgecnn.recipes.recipe import SCHEMA, apply_overrides, load_pipelines, load_recipe, pipeline_names
+from edgecnn.recipes.recipe import RENAMED, SCHEMA, apply_overrides, load_pipelines, load_recipe, pipeline_names
 from edgecnn.recipes.toml_file import dotted_keys
 from edgecnn.values.candidate import Runtime
 from edgecnn.values.recipe import Recipe
@@ -256,17 +257,29 @@ def test_a_file_that_is_no_text_or_not_there_is_named(tmp_path: Path) -> None:
 
 
 def test_a_recipe_of_a_later_edgecnn_is_refused_before_its_keys_are_judged(tmp_path: Path) -> None:
-    path = written(tmp_path, 'schema = "edgecnn.recipe/2"\nfuture = true\n')
+    path = written(tmp_path, 'schema = "edgecnn.recipe/3"\nfuture = true\n')
     with pytest.raises(RecipeTooNew) as caught:
         load_recipe(path)
     assert caught.value.line() == (
-        f"recipe {path} is written for a later edgecnn: its schema is edgecnn.recipe/2, the newest known here is {SCHEMA} "
+        f"recipe {path} is written for a later edgecnn: its schema is edgecnn.recipe/3, the newest known here is {SCHEMA} "
         "— pip install --upgrade edgecnn [recipe-too-new]"
     )
 
 
+def test_a_recipe_of_an_earlier_edgecnn_is_told_what_its_keys_are_called_now(tmp_path: Path) -> None:
+    path = written(tmp_path, 'schema = "edgecnn.recipe/1"\n[data]\nchoose_share = 0.1\n')
+    with pytest.raises(RecipeTooOld) as caught:
+        load_recipe(path)
+    assert caught.value.line() == (
+        f"recipe {path} is written for an earlier edgecnn: its schema is edgecnn.recipe/1, and this version reads {SCHEMA} "
+        f'— write schema = "{SCHEMA}", and rename data.calibrate_images to data.calibration_images, data.choose_share to '
+        "data.validation_share, data.report_share to data.test_share where they are set [recipe-too-old]"
+    )
+    assert set(RENAMED.values()) <= set(dotted_keys(Recipe))
+
+
 def test_a_schema_of_something_else_is_an_invalid_recipe(tmp_path: Path) -> None:
-    with pytest.raises(RecipeInvalid, match="schema must be 'edgecnn.recipe/1'"):
+    with pytest.raises(RecipeInvalid, match="schema must be 'edgecnn.recipe/2'"):
         load_recipe(written(tmp_path, 'schema = "edgecnn.device/2"\n'))
 
 

@@ -17,7 +17,7 @@ GATE = Gate(metric="drop_pp", side="max", bound=1.0, required="advisory")
 def a_row(ident: str = "onnxruntime-int8", **changes: Any) -> CandidateFacts:
     """A candidate of which everything is known."""
     known = {
-        "report": an_accuracy(top1=an_interval(0.8623, 0.855, 0.869, 0.95), drop_pp=an_interval(0.31, -0.12, 0.75, 0.9)),
+        "test": an_accuracy(top1=an_interval(0.8623, 0.855, 0.869, 0.95), drop_pp=an_interval(0.31, -0.12, 0.75, 0.9)),
         "latency": a_latency(an_interval(2.345, 2.31, 2.38), an_interval(3.1, 3.0, 3.25), an_interval(1.905, 1.88, 1.93)),
         "size_mib": 5.44,
         "residency": a_residency(int8=0.97, fp32=0.03),
@@ -47,7 +47,7 @@ def a_build(**changes: Any) -> Build:
         "weights_sha256": None,
         "data": "photos",
         "classes": 3,
-        "splits": {"train": 700, "report": 200},
+        "splits": {"train": 700, "test": 200},
         "device": "cpu",
         "device_attached": True,
         "command": "edgecnn build --data photos",

@@ -23,7 +23,7 @@ Captured = pytest.CaptureFixture[str]
 def a_row(name: str, top1: float, ms: float | None, **changes: object) -> CandidateFacts:
     accuracy = an_accuracy(top1=an_interval(top1, top1 - 0.02, top1 + 0.02, 0.95))
     latency = None if ms is None else a_latency(an_interval(ms, ms - 0.2, ms + 0.2))
-    return facts(name, **{"report": accuracy, "latency": latency, **changes})
+    return facts(name, **{"test": accuracy, "latency": latency, **changes})
 
 
 TWO = (a_row("onnxruntime-fp32", 0.9, 2.0, is_baseline=True), a_row("onnxruntime-int8", 0.88, 1.0, chosen=True))
@@ -67,7 +67,7 @@ def test_what_has_no_figure_is_called_missing_and_an_emulated_one_has_another_sh
     lines = said(
         *TWO,
         a_row("openvino-int8", 0.85, None),
-        a_row("tensorrt-int8", 0.85, 1.5, report=an_accuracy(fidelity=Fidelity.EMULATED)),
+        a_row("tensorrt-int8", 0.85, 1.5, test=an_accuracy(fidelity=Fidelity.EMULATED)),
     )
     assert lines[3].endswith("missing")
     assert "◆" in lines[4] and "◆" not in lines[3]

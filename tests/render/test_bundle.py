@@ -20,15 +20,15 @@ def test_it_says_how_the_kit_is_tried_and_what_was_measured_where() -> None:
     assert "cd kits/onnxruntime-int8\npython3 -B -m runner selftest " in page
     assert "python3 -B -m runner predict photo.jpg" in page
     row = REPORT.candidates[0]
-    assert row.report is not None and row.latency is not None
-    said = f"- `onnxruntime-int8`: top-1 86.2 % [85.5, 86.9], measured on {row.report.machine}; p50 2.35 [2.31, 2.38] ms on "
+    assert row.test is not None and row.latency is not None
+    said = f"- `onnxruntime-int8`: top-1 86.2 % [85.5, 86.9], measured on {row.test.machine}; p50 2.35 [2.31, 2.38] ms on "
     assert said in page.replace("\\", "")
     assert "of 200 images that nothing was trained on" in page
 
 
 def test_a_choice_that_is_open_says_what_settles_it_and_what_was_not_measured_is_said() -> None:
     open_choice = CHOICE.model_copy(update={"state": "provisional", "candidate": "tensorrt-fp16", "carried": ("tensorrt-fp16",)})
-    page = bundle_readme(a_report(a_row("tensorrt-fp16", report=None, latency=None), choice=open_choice))
+    page = bundle_readme(a_report(a_row("tensorrt-fp16", test=None, latency=None), choice=open_choice))
     assert "provisionally: it was not measured on the device yet. `python3 -B -m runner measure ../..`" in page
     assert "python3 -B -m runner build-engine --out build" in page
     assert "- `tensorrt-fp16`: its accuracy was not measured; its latency was not measured" in page
@@ -69,7 +69,7 @@ def test_what_is_not_known_is_said_to_be_unknown() -> None:
 
 
 def test_of_a_custom_network_nothing_is_said_to_have_trained_it_here() -> None:
-    custom = {"weights_sha256": "cd" * 32, "splits": {"train": 0, "calibration": 36, "report": 144}}
+    custom = {"weights_sha256": "cd" * 32, "splits": {"train": 0, "calibration": 36, "test": 144}}
     page = bundle_licences(a_report(build=a_build(**custom, data="photos")))
     assert f"## The weights\n\nUnknown. The network is a custom model (a file, SHA-256 {'cd' * 32})" in page
     assert "## The pictures it was calibrated and measured with\n\nUnknown: they came from a folder" in page

@@ -17,7 +17,7 @@ onnxruntime-int8 is 1.91x as fast as fp32
 | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
 | onnxruntime-fp32 | – | baseline | – | – | – | 44.6 | – | MISSING |  |
 
-Accuracy and drop on the report split (200 images); nothing was chosen on it. Drop is paired, against fp32.
+Accuracy and drop on the test split (200 images); nothing was chosen on it. Drop is paired, against fp32.
 
 ## Gates
 
@@ -27,7 +27,7 @@ Accuracy and drop on the report split (200 images); nothing was chosen on it. Dr
 
 - resnet-18, 11,689,512 parameters, 1814 M multiply-adds at 224 px
 - weights: IMAGENET1K_V1, sha256 f37072fd
-- data: photos; 3 classes; train 700, report 200
+- data: photos; 3 classes; train 700, test 200
 - desktop-GPU baseline: rtx-4090: MISSING, no baseline profile is shipped; its fp32 accuracy is this machine's
 - edgecnn 0.1.0, 2026-11-20T10:00:00+00:00, 62 s
 - again: `edgecnn build --data photos`
@@ -59,9 +59,9 @@ def test_a_section_without_lines_is_left_out_and_one_with_lines_stands() -> None
 def test_marks_are_explained_where_they_are_used_and_nowhere_else() -> None:
     emulated = an_accuracy(fidelity=Fidelity.EMULATED)
     legend = "  \nᵉ emulated: computed here on a stand-in for what the device will run\n"
-    assert legend in report_markdown(a_report(a_row(), a_row("tensorrt-int8", report=emulated)))
+    assert legend in report_markdown(a_report(a_row(), a_row("tensorrt-int8", test=emulated)))
     assert "ᵉ" not in report_markdown(a_report(a_row()))
-    assert "ᵖ" not in report_markdown(a_report(a_row(report=emulated)))
+    assert "ᵖ" not in report_markdown(a_report(a_row(test=emulated)))
 
 
 def test_a_pipe_in_a_cell_starts_no_column() -> None:
@@ -83,7 +83,7 @@ def test_a_line_break_in_a_reason_does_not_end_its_item() -> None:
 
 
 def test_rungs_that_were_not_climbed_for_one_reason_stand_in_one_line() -> None:
-    why = "onnxruntime-int8 loses 0.10 pp on choose, of a budget of 1 pp: no layer needs to stay in float"
+    why = "onnxruntime-int8 loses 0.10 pp on validation, of a budget of 1 pp: no layer needs to stay in float"
     skipped = {"onnxruntime-int8-mixed-2": why, "onnxruntime-int8-mixed-4": why}
     text = report_markdown(a_report(skipped_rungs=skipped))
     assert f"## Rungs not climbed\n\n- onnxruntime-int8-mixed-2, onnxruntime-int8-mixed-4: {why}\n" in text

@@ -30,7 +30,7 @@ chance adds to its estimate, and its interval allows for that. The largest drop 
 
 
 def chosen(classes: ClassReport) -> CandidateFacts:
-    return a_row(report=an_accuracy(quality=a_quality(classes=classes)), chosen=True)
+    return a_row(test=an_accuracy(quality=a_quality(classes=classes)), chosen=True)
 
 
 def test_the_report_shows_what_top_1_does_not_say_and_the_classes_of_what_ships() -> None:
@@ -46,16 +46,16 @@ def test_nothing_is_shown_of_what_was_not_looked_at() -> None:
 
 
 def test_a_figure_that_is_absent_is_a_dash_and_the_baseline_is_its_own_measure() -> None:
-    row = quality.row(a_row(report=an_accuracy(quality=a_quality(top5=None))))
+    row = quality.row(a_row(test=an_accuracy(quality=a_quality(top5=None))))
     assert row is not None
     assert row[1] == "–"
-    baseline = quality.row(a_row(is_baseline=True, report=an_accuracy(quality=a_quality(agreement=None))))
+    baseline = quality.row(a_row(is_baseline=True, test=an_accuracy(quality=a_quality(agreement=None))))
     assert baseline is not None
     assert baseline[4:] == ("baseline", "baseline")
 
 
 def test_an_emulated_figure_carries_its_mark() -> None:
-    row = quality.row(a_row(report=an_accuracy(quality=a_quality(), fidelity=Fidelity.EMULATED)))
+    row = quality.row(a_row(test=an_accuracy(quality=a_quality(), fidelity=Fidelity.EMULATED)))
     assert row is not None
     assert all(cell.endswith("ᵉ") for cell in row[1:])
 

@@ -29,7 +29,7 @@ def test_a_training_draws_each_epoch_and_leaves_the_same_bytes(
     processes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
-    given = make_given(tmp_path, train=48, choose=16)
+    given = make_given(tmp_path, train=48, validation=16)
     asked = stage(epochs=3, batch_size=16, processes=processes)
     made = []
     for curves in (None, Curves(tmp_path / "curves", Heard())):
@@ -43,10 +43,10 @@ def test_a_training_draws_each_epoch_and_leaves_the_same_bytes(
         made.append(files_of(out))
     assert made[0] == made[1]
     drawn = tmp_path / "curves" / "train-teacher"
-    names = ("train_loss", "choose_top1", "learning_rate", "resolution_px")
+    names = ("train_loss", "validation_top1", "learning_rate", "resolution_px")
     assert tags(drawn) == {f"scratch/{name}" for name in names}
     assert [epoch for epoch, _ in points(drawn, "scratch/train_loss")] == [0, 1, 2]
-    assert len(points(drawn, "scratch/choose_top1")) == 3
+    assert len(points(drawn, "scratch/validation_top1")) == 3
 
 
 def test_what_a_resumed_training_says_again_is_drawn_once(tmp_path: Path) -> None:

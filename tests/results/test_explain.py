@@ -89,8 +89,8 @@ def test_stand_ins_name_the_kit_that_ships_and_the_one_that_answered() -> None:
 def test_an_unsure_gate_names_the_images_that_would_settle_it_beside_those_that_there_are() -> None:
     unsure = an_accuracy(20, 8, images=1000)
     row = next(row for row in raced_report().candidates if row.candidate.id == "onnxruntime-int8")
-    gates = judge_candidate([DROP], row.model_copy(update={"report": unsure}))
-    (question,) = explain(with_row(raced_report(), "onnxruntime-int8", report=unsure, gates=gates)).open_questions
+    gates = judge_candidate([DROP], row.model_copy(update={"test": unsure}))
+    (question,) = explain(with_row(raced_report(), "onnxruntime-int8", test=unsure, gates=gates)).open_questions
     assert question.images == gates[0].images_to_settle
     assert question.images is not None and question.images > 1000
     assert (question.candidate, question.images_seen, question.command) == ("onnxruntime-int8", 1000, None)

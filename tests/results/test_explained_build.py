@@ -43,4 +43,4 @@ def test_explaining_imports_nothing_heavy(built_once: Place) -> None:
         [sys.executable, "-c", code], env=built_once.environment, cwd=Path.cwd(), capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert json.loads(done.stdout)["schema"] == "edgecnn.explanation/1"
+    assert json.loads(done.stdout)["schema"] == "edgecnn.explanation/2"

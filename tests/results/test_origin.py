@@ -20,7 +20,7 @@ MANIFEST: dict[str, Any] = {
 PLAN: dict[str, Any] = {
     "resolved": {
         "recipe": {
-            "schema": "edgecnn.recipe/1",
+            "schema": "edgecnn.recipe/2",
             "train": {"epochs": 3},
             "gates": {"max": {}},
             "data": {"path": "/a", "seed": 0},

@@ -44,9 +44,9 @@ def test_a_folder_without_a_report_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "because"),
     [
-        ('{"schema": "edgecnn.report/1", "vers', "Invalid JSON: EOF while parsing a string"),
+        ('{"schema": "edgecnn.report/2", "vers', "Invalid JSON: EOF while parsing a string"),
         ("{}", "version: Field required"),
-        ('{"schema": "edgecnn.report/9"}', "schema: Input should be 'edgecnn.report/1'"),
+        ('{"schema": "edgecnn.report/9"}', "its schema is edgecnn.report/9, and this version reads edgecnn.report/2"),
     ],
 )
 def test_a_report_that_is_truncated_edited_or_anothers_says_where_it_breaks(tmp_path: Path, text: str, because: str) -> None:
@@ -54,6 +54,19 @@ def test_a_report_that_is_truncated_edited_or_anothers_says_where_it_breaks(tmp_
     with pytest.raises(ReportUnreadable) as caught:
         read_report(tmp_path)
     assert (caught.value.because or "").startswith(because)
+
+
+def test_a_report_of_an_earlier_version_names_the_command_that_makes_the_build_again(tmp_path: Path) -> None:
+    said = "its schema is edgecnn.report/1, and this version reads edgecnn.report/2"
+    for build, command in (
+        ({"command": "edgecnn build demo"}, "edgecnn build demo"),
+        ({}, "the same build command writes it again"),
+    ):
+        (tmp_path / "report.json").write_text(json.dumps({"schema": "edgecnn.report/1", "build": build}))
+        with pytest.raises(ReportUnreadable) as caught:
+            read_report(tmp_path)
+        where = f"{tmp_path / 'report.json'} cannot be read as a report"
+        assert caught.value.line() == f"{where}: {said} — {command} [report-unreadable]"
 
 
 def test_all_that_the_store_has_of_a_report_comes_with_it(stored: StoredBuild) -> None:
@@ -83,7 +96,7 @@ def test_nothing_in_the_store_is_said_part_by_part_and_is_no_failure(tmp_path: P
 def test_what_was_made_anew_since_is_not_taken_for_what_was_measured(stored: StoredBuild) -> None:
     """The prepare artifact under that key is another one now: the kit was not made from it."""
     entry = stored.store.layout.entry("prepare", stored.prepared.key)
-    np.save(entry / "files" / "report.labels.npy", np.zeros(40, dtype=np.int64))
+    np.save(entry / "files" / "test.labels.npy", np.zeros(40, dtype=np.int64))
     found = page_facts(stored.report, stored.store)
     assert found.missing == {"mistakes": f"the prepare artifact of onnxruntime-int8 {GONE.format(store=stored.store.root)}"}
 
@@ -112,7 +125,7 @@ def test_where_no_stored_answers_agree_with_the_report_nothing_is_shown(tmp_path
 
 def test_pixels_of_another_split_are_refused(stored: StoredBuild) -> None:
     rows = tuple(
-        row.model_copy(update={"report": row.report.model_copy(update={"pixels": "7" * 64})}) if row.report else row
+        row.model_copy(update={"test": row.test.model_copy(update={"pixels": "7" * 64})}) if row.test else row
         for row in stored.report.candidates
     )
     found = page_facts(stored.report.model_copy(update={"candidates": rows}), stored.store)

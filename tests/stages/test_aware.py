@@ -122,9 +122,9 @@ def test_what_is_told_of_the_training_is_where_it_began_and_ended_and_how_its_lo
     assert last < first
     for standing in (told["before"], told["after"]):
         assert standing["divergence_from_float"] > 0
-        assert abs(standing["choose_top1"] - told["float_choose_top1"]) < 0.2
+        assert abs(standing["validation_top1"] - told["float_validation_top1"]) < 0.2
     assert told["export"]["top1_agreement"] > 0.8  # hardly trained, so that its two best classes often lie close together
-    assert told["calibration_images"] == COUNTS["calibrate"]
+    assert told["calibration_images"] == COUNTS["calibration"]
 
 
 def test_the_trained_weights_stay_as_they_were() -> None:

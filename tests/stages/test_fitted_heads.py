@@ -19,7 +19,7 @@ SIZE_PX = 64
 def test_backbone_and_head_are_quantized_and_run_by_both_runtimes(head: str, tmp_path: Path) -> None:
     spec = arch_named(LITE)
     given, start, weights = (
-        make_given(tmp_path, choose=IMAGES, size_px=SIZE_PX),
+        make_given(tmp_path, validation=IMAGES, size_px=SIZE_PX),
         fetched(tmp_path / "fetched"),
         tmp_path / "weights",
     )

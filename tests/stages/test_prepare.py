@@ -20,7 +20,7 @@ from edgecnn.values.stage import Key
 from tests.data.folders import Heard, draw, fill, write
 
 RECIPE = Pixels(40, 32, "bicubic")
-ROLES = ("choose", "report", "calibrate")
+ROLES = ("validation", "test", "calibration")
 
 
 def stage(images: str = "a", golden_images: int = 3, **changed: object) -> PrepareStage:
@@ -87,7 +87,7 @@ def test_golden_pngs_give_the_pixels_that_are_written_beside_them(made: Path) ->
 
 
 def test_golden_images_are_real_ones_from_choose_of_a_bounded_size(made: Path, source: ImageSource) -> None:
-    for number, entry in enumerate(source.entries("choose")[:3]):
+    for number, entry in enumerate(source.entries("validation")[:3]):
         golden, real = decode(made / "golden" / f"{number}.png"), source.read(entry)
         if max(real.size) <= LONG_SIDE_PX:
             assert np.array_equal(np.asarray(golden), np.asarray(real))
@@ -178,7 +178,7 @@ def test_the_words_of_corrupt_images() -> None:
 def test_an_image_that_went_away_stops_the_stage(tmp_path: Path) -> None:
     photos = fill(tmp_path / "photos", {"cat": 8, "dog": 8})
     summary = summary_of(photos)
-    entry = open_source(Path(summary.manifest_path)).entries("report")[0]
+    entry = open_source(Path(summary.manifest_path)).entries("test")[0]
     (photos / entry.path).unlink()
     with pytest.raises(ImageGone):
         make(summary, tmp_path / "out")
@@ -188,5 +188,5 @@ def test_the_demo_is_prepared_whole(tmp_path: Path) -> None:
     summary = summarize(DataChoice(), tmp_path / "store", Heard())
     out = make(summary, tmp_path / "out")
     shapes = {role: np.load(out / f"{role}.pixels.npy", mmap_mode="r").shape for role in ROLES}
-    assert shapes == {"choose": (1000, 32, 32, 3), "report": (10000, 32, 32, 3), "calibrate": (300, 32, 32, 3)}
-    assert np.bincount(np.load(out / "report.labels.npy")).tolist() == [1000] * 10
+    assert shapes == {"validation": (1000, 32, 32, 3), "test": (10000, 32, 32, 3), "calibration": (300, 32, 32, 3)}
+    assert np.bincount(np.load(out / "test.labels.npy")).tolist() == [1000] * 10

@@ -73,20 +73,20 @@ def test_fewer_calibration_images_than_asked_for_are_refused(tmp_path: Path) -> 
         make("onnxruntime-int8", prepared(), tmp_path, images=41)
     assert caught.value.line() == (
         "quantize asks for 41 calibration images, found 40 — lower [quantize] images (--set quantize.images=40), "
-        "or raise [data] calibrate_images [calibration-set-too-small]"
+        "or raise [data] calibration_images [calibration-set-too-small]"
     )
 
 
 def prepared_with(tmp_path: Path, changed: str, array: npt.NDArray[np.generic]) -> Path:
     folder = tmp_path / "prepared"
     (folder / "golden").mkdir(parents=True)
-    for name in ("calibrate.pixels.npy", "calibrate.labels.npy", "golden/pixels.npy"):
+    for name in ("calibration.pixels.npy", "calibration.labels.npy", "golden/pixels.npy"):
         np.save(folder / name, array if name == changed else np.load(prepared() / name))
     return folder
 
 
 def test_a_calibration_set_of_one_class_is_noted(tmp_path: Path) -> None:
-    tell = make("onnxruntime-int8", prepared_with(tmp_path, "calibrate.labels.npy", np.zeros(40, np.int64)), tmp_path)
+    tell = make("onnxruntime-int8", prepared_with(tmp_path, "calibration.labels.npy", np.zeros(40, np.int64)), tmp_path)
     assert tell.notes == ["onnxruntime-int8: all 24 calibration images are of one class, so ranges fit that class"]
 
 

@@ -89,7 +89,12 @@ def test_another_class_or_more_pictures_leave_the_first_as_they_are(place: Path)
 
 def test_made_images_have_the_role_train_alone(place: Path) -> None:
     source = open_made(made(place))
-    assert {role: len(source.entries(role)) for role in SPLIT_ROLES} == {"train": 12, "calibrate": 0, "choose": 0, "report": 0}
+    assert {role: len(source.entries(role)) for role in SPLIT_ROLES} == {
+        "train": 12,
+        "calibration": 0,
+        "validation": 0,
+        "test": 0,
+    }
     assert source.read(source.entries("train")[0]).size == (64, 64)
 
 

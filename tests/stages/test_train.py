@@ -83,8 +83,12 @@ def test_the_weights_are_those_of_the_network_with_its_new_head(from_scratch: Pa
 def test_the_history_says_which_epoch_the_weights_are_of(from_scratch: Path) -> None:
     told = history(from_scratch)
     (phase,) = told["phases"]
-    judged = {epoch["epoch"]: epoch["choose_top1"] for epoch in phase["epochs"] if epoch["choose_top1"] is not None}
-    assert told["best"] == {"phase": "scratch", "epoch": max(judged, key=judged.__getitem__), "choose_top1": max(judged.values())}
+    judged = {epoch["epoch"]: epoch["validation_top1"] for epoch in phase["epochs"] if epoch["validation_top1"] is not None}
+    assert told["best"] == {
+        "phase": "scratch",
+        "epoch": max(judged, key=judged.__getitem__),
+        "validation_top1": max(judged.values()),
+    }
     assert told["initial"] == {"kind": "random", "sha256": None, "source": None}
     assert phase["epochs"][0]["train_loss"] > phase["epochs"][-1]["train_loss"]
 
@@ -96,8 +100,8 @@ def test_fine_tuning_names_the_weights_it_began_with(fine_tuned: Path, weights: 
 
 
 def test_pretrained_features_beat_random_weights_on_the_same_few_images(from_scratch: Path, fine_tuned: Path) -> None:
-    assert history(fine_tuned)["best"]["choose_top1"] > history(from_scratch)["best"]["choose_top1"]
-    assert history(fine_tuned)["best"]["choose_top1"] > 0.5
+    assert history(fine_tuned)["best"]["validation_top1"] > history(from_scratch)["best"]["validation_top1"]
+    assert history(fine_tuned)["best"]["validation_top1"] > 0.5
 
 
 def test_fine_tuning_keeps_the_batch_norm_statistics(fine_tuned: Path, weights: Path) -> None:
@@ -195,7 +199,7 @@ def test_a_loss_that_is_no_number_later_on_names_what_is_kept(
     from_labels = loop._from_labels
     monkeypatch.setattr(loop, "_from_labels", planted)
     with pytest.raises(TrainingDiverged, match=f"phase scratch, epoch {epoch}, batch 0: ") as told:
-        made(stage(epochs=4, size_px=64), make_given(tmp_path, train=32, choose=16, size_px=64).roles(), tmp_path)
+        made(stage(epochs=4, size_px=64), make_given(tmp_path, train=32, validation=16, size_px=64).roles(), tmp_path)
     assert f"; {kept} is kept in {file} — " in told.value.line()
     assert all(tensor.isfinite().all() for tensor in load_file(file).values())
 
@@ -210,7 +214,7 @@ def test_a_fine_tuning_that_diverges_at_once_leaves_the_head_alone(given: Given,
     assert all(tensor.isfinite().all() for tensor in network.state_dict().values())
 
 
-@pytest.mark.parametrize(("role", "counts"), [("train", {"train": 0}), ("choose", {"choose": 0})])
+@pytest.mark.parametrize(("role", "counts"), [("train", {"train": 0}), ("validation", {"validation": 0})])
 def test_an_empty_role_is_named_before_any_work(role: str, counts: dict[str, int], tmp_path: Path) -> None:
     empty = make_given(tmp_path, **counts)
     (tmp_path / "out").mkdir()
@@ -224,8 +228,8 @@ def test_a_plan_for_other_classes_is_refused(given: Given, tmp_path: Path) -> No
 
 
 def test_the_judge_reads_choose_alone(given: Given) -> None:
-    assert sorted(path.name for path in given.pixels.iterdir()) == ["choose.labels.npy", "choose.pixels.npy"]
-    assert len(np.load(given.pixels / "choose.labels.npy")) == 48
+    assert sorted(path.name for path in given.pixels.iterdir()) == ["validation.labels.npy", "validation.pixels.npy"]
+    assert len(np.load(given.pixels / "validation.labels.npy")) == 48
 
 
 def test_every_setting_enters_the_key() -> None:

@@ -43,7 +43,7 @@ def learned(spec: ArchSpec, size_px: int, folder: Path) -> tuple[Path, Path]:
     """A train artifact of two steps or some more, and pixels as prepare leaves them."""
     steps, rate = LONGER if spec.name in FOR_LONGER else SHORTLY
     deepest = spec.name in DEEPEST
-    given = make_given(folder, train=BATCH * steps, choose=3 * IMAGES if deepest else IMAGES, size_px=size_px)
+    given = make_given(folder, train=BATCH * steps, validation=3 * IMAGES if deepest else IMAGES, size_px=size_px)
     weights = folder / "weights"
     weights.mkdir()
     stage(spec.name, size_px=size_px, epochs=1, batch_size=BATCH, learning_rate=rate).make(given.roles(), weights, Quiet())
@@ -53,13 +53,13 @@ def learned(spec: ArchSpec, size_px: int, folder: Path) -> tuple[Path, Path]:
 
 
 def keep_the_ordinary(spec: ArchSpec, weights: Path, pixels: Path) -> None:
-    """Of the photographs to choose by, leave those that the network answers least extremely."""
-    shown, labels = (np.load(pixels / f"choose.{part}.npy") for part in ("pixels", "labels"))
+    """Of the validation photographs, leave those that the network answers least extremely."""
+    shown, labels = (np.load(pixels / f"validation.{part}.npy") for part in ("pixels", "labels"))
     network, normal = load_trained(spec, CLASSES, weights / "weights.safetensors"), spec.normalization
     given = torch_logits(network, to_feed(shown, "float32", "NCHW", normal.mean, normal.std))
     kept = np.sort(np.argsort(np.abs(given).max(axis=1), kind="stable")[:IMAGES])
-    np.save(pixels / "choose.pixels.npy", shown[kept])
-    np.save(pixels / "choose.labels.npy", labels[kept])
+    np.save(pixels / "validation.pixels.npy", shown[kept])
+    np.save(pixels / "validation.labels.npy", labels[kept])
 
 
 @pytest.mark.parametrize("name", each_with_the_others_slow())

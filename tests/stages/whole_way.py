@@ -22,13 +22,13 @@ CLASSES, IMAGES = 10, 16
 
 
 def prepared(given: Given, size_px: int, *, drawn: bool = True) -> Path:
-    """Its pixels, with those of ``choose`` to calibrate on, the golden images and the labels beside them.
+    """Its pixels, with those of ``validation`` to calibrate on, the golden images and the labels beside them.
 
-    Golden are the drawn card and three photographs, as ``prepare`` takes them, or not ``drawn`` every photograph of ``choose``.
+    Golden are the drawn card and three photographs, as ``prepare`` takes them, or not ``drawn`` every validation photograph.
     """
-    shown = np.load(given.pixels / "choose.pixels.npy")
-    np.save(given.pixels / "calibrate.pixels.npy", shown)
-    np.save(given.pixels / "calibrate.labels.npy", np.load(given.pixels / "choose.labels.npy"))
+    shown = np.load(given.pixels / "validation.pixels.npy")
+    np.save(given.pixels / "calibration.pixels.npy", shown)
+    np.save(given.pixels / "calibration.labels.npy", np.load(given.pixels / "validation.labels.npy"))
     recipe = PixelRecipe(size_px, size_px, "bicubic")
     golden = np.stack([to_pixels(card(recipe), recipe), *shown[:3]]) if drawn else shown
     (given.pixels / "golden").mkdir()

@@ -59,7 +59,7 @@ def test_the_command_states_how_the_file_is_fed(networks: BuiltNetworks) -> None
 
 
 def test_the_command_gives_the_members_images_in_their_roles(networks: BuiltNetworks) -> None:
-    data = DataChoice(path="photos", seed=3, calibrate_images=7, choose_share=0.3, report_share=0.1, classes="folders")
+    data = DataChoice(path="photos", seed=3, calibration_images=7, validation_share=0.3, test_share=0.1, classes="folders")
     recipe = Recipe(data=data)
     words = shlex.split(made(networks, networks.build("a", recipe=recipe), networks.build("b", recipe=recipe)).command)
     path = words[words.index("--data") + 1]
@@ -81,7 +81,7 @@ def test_members_of_other_images_or_roles_are_refused(networks: BuiltNetworks) -
     root = networks.photos
     assert raised.value.line() == (
         f"{a} and {b} differ in their images: {root} (images and roles dddddddddddd…) against {root} (images and roles "
-        "eeeeeeeeeeee…) — what one learned from, another would choose or report by; give both the same --data and settings of "
+        "eeeeeeeeeeee…) — what one learned from, another would validate or test on; give both the same --data and settings of "
         "[data] [members-differ]"
     )
 

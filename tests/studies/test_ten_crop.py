@@ -58,7 +58,7 @@ def test_what_stands_outside_the_centre_is_found_for_ten_times_the_work(tmp_path
     assert (found.single_top1.estimate, found.ten_top1.estimate) == (pytest.approx(1 / 3), 1)
     assert (found.gained, found.lost, found.difference_pp.estimate, found.without_room) == (4, 0, pytest.approx(200 / 3), 0)
     assert found.ten_macs == 10 * found.macs > 0
-    assert ten_crop_lines(found)[0].startswith("a (fp32), 6 report images: +66.67 [")
+    assert ten_crop_lines(found)[0].startswith("a (fp32), 6 test images: +66.67 [")
 
 
 def test_a_custom_network_is_found_as_one_that_was_trained_is(tmp_path: Path) -> None:
@@ -82,6 +82,6 @@ def test_without_labels_nothing_is_right(tmp_path: Path) -> None:
     with pytest.raises(NothingIsRight) as raised:
         ten_crop(build, networks.store, Quiet())
     assert raised.value.line() == (
-        f"no accuracy of {build} can be had: it has no labelled images of the role report — "
+        f"no accuracy of {build} can be had: it has no labelled images of the role test — "
         "build it with --data of a sub-folder a class [nothing-is-right]"
     )

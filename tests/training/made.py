@@ -35,21 +35,21 @@ class Given(NamedTuple):
         return {"images": self.images, "pixels": self.pixels} | ({} if weights is None else {"weights": weights})
 
 
-def make_given(folder: Path, *, train: int = 128, choose: int = 48, size_px: int = SIZE_PX) -> Given:
-    """The first images of the demo's roles. ``report`` is not prepared: whoever opens it fails."""
+def make_given(folder: Path, *, train: int = 128, validation: int = 48, size_px: int = SIZE_PX) -> Given:
+    """The first images of the demo's roles. ``test`` is not prepared: whoever opens it fails."""
     summary = summarize(DataChoice(), folder / "cache", Heard())
     whole = DataManifest.model_validate_json(Path(summary.manifest_path).read_bytes())
-    counts = {"train": train, "choose": choose}
+    counts = {"train": train, "validation": validation}
     kept = [image for role, count in counts.items() for image in [i for i in whole.images if i.role == role][:count]]
     manifest = folder / "manifest.json"
     manifest.write_text(whole.model_copy(update={"images": tuple(kept)}).model_dump_json(), "utf-8")
     source, pixels = open_source(manifest), folder / "pixels"
     pixels.mkdir()
     recipe = PixelRecipe(size_px, size_px, "bicubic")
-    entries = source.entries("choose")
+    entries = source.entries("validation")
     squares = [to_pixels(source.read(entry), recipe) for entry in entries]
-    np.save(pixels / "choose.pixels.npy", np.array(squares, np.uint8).reshape(-1, size_px, size_px, 3))
-    np.save(pixels / "choose.labels.npy", np.array([entry.label for entry in entries], np.int64))
+    np.save(pixels / "validation.pixels.npy", np.array(squares, np.uint8).reshape(-1, size_px, size_px, 3))
+    np.save(pixels / "validation.labels.npy", np.array([entry.label for entry in entries], np.int64))
     return Given(manifest, pixels)
 
 

@@ -44,7 +44,7 @@ def test_small_images_at_first_are_never_smaller_than_the_network_takes() -> Non
 
 @pytest.mark.slow
 def test_every_head_of_googlenet_learns_and_the_weights_load_where_it_is_exported(tmp_path: Path) -> None:
-    given = make_given(tmp_path, train=16, choose=8)
+    given = make_given(tmp_path, train=16, validation=8)
     (tmp_path / "out").mkdir()
     stage("googlenet", epochs=1, batch_size=8).make(given.roles(), tmp_path / "out", Quiet())
     learned = load_file(tmp_path / "out" / "weights.safetensors")

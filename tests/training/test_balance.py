@@ -15,7 +15,7 @@ from edgecnn.data.images import open_source
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network, load_state
 from edgecnn.training.balance import class_weights, images_shown, label_loss
-from edgecnn.training.validation import ChoosePixels, mean_recall
+from edgecnn.training.validation import ValidationPixels, mean_recall
 from edgecnn.values.dataset import DataManifest
 from edgecnn.values.training import Balance
 from tests.data.folders import Heard
@@ -57,9 +57,9 @@ def test_what_is_shown_differs_from_epoch_to_epoch_and_is_the_same_again() -> No
 
 
 def test_mean_recall_counts_a_rare_class_as_much_as_a_frequent_one(tmp_path: Path) -> None:
-    np.save(tmp_path / "choose.pixels.npy", np.zeros((4, 2, 2, 3), np.uint8))
-    np.save(tmp_path / "choose.labels.npy", np.array([0, 0, 0, 1]))
-    judge = ChoosePixels(tmp_path, arch_named(SMALL).normalization)
+    np.save(tmp_path / "validation.pixels.npy", np.zeros((4, 2, 2, 3), np.uint8))
+    np.save(tmp_path / "validation.labels.npy", np.array([0, 0, 0, 1]))
+    judge = ValidationPixels(tmp_path, arch_named(SMALL).normalization)
     always_first = torch.tensor([[1.0, 0.0]] * 4)
     assert (judge.top1_of(always_first), mean_recall(always_first, judge.labels)) == (0.75, 0.5)
 
@@ -71,18 +71,18 @@ def test_a_key_without_balance_is_the_one_it_always_was() -> None:
 
 @pytest.fixture(scope="module")
 def unequal(tmp_path_factory: pytest.TempPathFactory) -> Given:
-    """T-shirts, and an eighth as many shirts; those that choose are of both alike."""
-    given = make_given(tmp_path_factory.mktemp("unequal"), train=1_500, choose=400)
+    """T-shirts, and an eighth as many shirts; the validation images are of both alike."""
+    given = make_given(tmp_path_factory.mktemp("unequal"), train=1_500, validation=400)
     whole = DataManifest.model_validate_json(given.images.read_bytes())
     new = {OFTEN: 0, RARE: 1}
     rare = [image for image in whole.images if image.role == "train" and image.label == RARE][16:]
     left_out = {image.path for image in rare} | {image.path for image in whole.images if image.label not in new}
     images = tuple(image.model_copy(update={"label": new[image.label]}) for image in whole.images if image.path not in left_out)
     given.images.write_text(whole.model_copy(update={"images": images, "classes": ("t-shirt", "shirt")}).model_dump_json())
-    labels = np.load(given.pixels / "choose.labels.npy")
+    labels = np.load(given.pixels / "validation.labels.npy")
     kept = np.isin(labels, list(new))
-    np.save(given.pixels / "choose.pixels.npy", np.load(given.pixels / "choose.pixels.npy")[kept])
-    np.save(given.pixels / "choose.labels.npy", np.array([new[label] for label in labels[kept]]))
+    np.save(given.pixels / "validation.pixels.npy", np.load(given.pixels / "validation.pixels.npy")[kept])
+    np.save(given.pixels / "validation.labels.npy", np.array([new[label] for label in labels[kept]]))
     return given
 
 
@@ -100,7 +100,7 @@ def fine_tuned(unequal: Given, tmp_path_factory: pytest.TempPathFactory) -> Mapp
 def recall_of_the_rare_class(given: Given, out: Path) -> float:
     network = build_network(arch_named(LITE), 2)
     load_state(network, out / "weights.safetensors")
-    judge = ChoosePixels(given.pixels, arch_named(LITE).normalization)
+    judge = ValidationPixels(given.pixels, arch_named(LITE).normalization)
     right = judge.outputs(network).argmax(1) == judge.labels
     return float(right[judge.labels == 1].double().mean())
 
@@ -117,9 +117,9 @@ def test_the_history_says_how_classes_were_made_to_count_alike(unequal: Given, f
     assert told["weights"]["balance"] == {"how": "weights", "images": np.bincount(labels).tolist()}
     assert told["sampling"]["balance"]["how"] == "sampling"
     assert "balance" not in told["none"]
-    assert "choose_recall" not in json.dumps(told["none"])
+    assert "validation_recall" not in json.dumps(told["none"])
     head = told["weights"]["phases"][0]["epochs"]
-    assert told["weights"]["best"]["choose_recall"] >= max(epoch["choose_recall"] for epoch in head)
+    assert told["weights"]["best"]["validation_recall"] >= max(epoch["validation_recall"] for epoch in head)
 
 
 @pytest.mark.parametrize("balance", ["weights", "sampling"])

@@ -30,11 +30,13 @@ from tests.training.made import LITE, SIZE_PX, fetched, make_given, stage
 
 def features(classes: int = 3, seed: int = 0) -> Features:
     random = np.random.default_rng(seed)
-    labels, of_choose = np.arange(90) % classes, np.arange(40) % classes
+    labels, of_validation = np.arange(90) % classes, np.arange(40) % classes
     centres = random.normal(size=(classes, 12)) * 1.5
-    train, choose = (centres[each] + random.normal(size=(len(each), 12)) for each in (labels, of_choose))
-    numbers = [torch.from_numpy(each.astype(np.float32) * np.linspace(0.1, 9, 12, dtype=np.float32)) for each in (train, choose)]
-    return Features(numbers[0], numbers[0], torch.from_numpy(labels), numbers[1], torch.from_numpy(of_choose))
+    train, validation = (centres[each] + random.normal(size=(len(each), 12)) for each in (labels, of_validation))
+    numbers = [
+        torch.from_numpy(each.astype(np.float32) * np.linspace(0.1, 9, 12, dtype=np.float32)) for each in (train, validation)
+    ]
+    return Features(numbers[0], numbers[0], torch.from_numpy(labels), numbers[1], torch.from_numpy(of_validation))
 
 
 @pytest.mark.parametrize("classes", [2, 3])
@@ -48,23 +50,23 @@ def test_a_linear_head_answers_as_scikit_learn_does(kind: Any, classes: int) -> 
     )
     wanted = make_pipeline(StandardScaler(), solver).fit(given.train.numpy(), given.labels.numpy())
     with torch.no_grad():
-        logits = fitted.head(given.choose)
-    assert np.array_equal(logits.argmax(1).numpy(), wanted.predict(given.choose.numpy()))
+        logits = fitted.head(given.validation)
+    assert np.array_equal(logits.argmax(1).numpy(), wanted.predict(given.validation.numpy()))
     if kind == "softmax":
-        assert np.allclose(logits.softmax(1).numpy(), wanted.predict_proba(given.choose.numpy()), atol=1e-4)
+        assert np.allclose(logits.softmax(1).numpy(), wanted.predict_proba(given.validation.numpy()), atol=1e-4)
 
 
 @pytest.mark.parametrize("k", [1, 5])
 def test_neighbours_vote_as_in_scikit_learn(k: int) -> None:
     given = features()
     model = KNeighborsClassifier(k, metric="cosine").fit(given.train.numpy(), given.labels.numpy())
-    votes = NeighbourHead.of(given.train, given.labels, 3, k)(given.choose)
-    assert np.allclose(votes.detach().numpy(), model.predict_proba(given.choose.numpy()))
+    votes = NeighbourHead.of(given.train, given.labels, 3, k)(given.validation)
+    assert np.allclose(votes.detach().numpy(), model.predict_proba(given.validation.numpy()))
 
 
 def test_the_strength_that_chooses_best_is_kept() -> None:
     fitted = fit("knn", features(), 3, mirrored=True, seed=0)
-    assert fitted.choose_top1 > 0.6
+    assert fitted.validation_top1 > 0.6
     assert fitted.said.startswith("nearest neighbours by cosine on frozen features, k = ")
 
 
@@ -76,7 +78,7 @@ def test_backbone_and_head_are_exported_as_one_file(kind: str, tmp_path: Path) -
     out.mkdir()
     stage(LITE, mode="finetune", transfer="head", head=kind).make(given.roles(weights), out, Heard())
     told = json.loads((out / "history.json").read_text())
-    assert told["best"]["phase"] == kind and told["best"]["choose_top1"] > 0.3
+    assert told["best"]["phase"] == kind and told["best"]["validation_top1"] > 0.3
     assert "on frozen features" in told["transfer"]
     network = load_trained(arch_named(LITE), 10, out / "weights.safetensors").eval()
     model = export_onnx(network, SIZE_PX, out / "model.onnx")

@@ -27,11 +27,13 @@ def test_a_network_that_inherits_learns_more_than_one_that_does_not_and_the_reco
 
     One seed is not enough: processors round differently, and the same two trainings were 0.20 apart on one, 0.05 on another.
     """
-    given = make_given(tmp_path, train=256, choose=400)
+    given = make_given(tmp_path, train=256, validation=400)
     inherited = given.roles(fetched(tmp_path / "weights"))
     without = [trained(tmp_path / f"without-{seed}", "scratch", given.roles(), seed) for seed in SEEDS]
     inheriting = [trained(tmp_path / f"inheriting-{seed}", "inherit", inherited, seed) for seed in SEEDS]
     assert without[0]["inheritance"] == {"parameters": 685_130, "inherited": 0}
     assert inheriting[0]["inheritance"] == {"parameters": 685_130, "inherited": 672_320}  # all but the new head
-    gains = [more["best"]["choose_top1"] - less["best"]["choose_top1"] for more, less in zip(inheriting, without, strict=True)]
+    gains = [
+        more["best"]["validation_top1"] - less["best"]["validation_top1"] for more, less in zip(inheriting, without, strict=True)
+    ]
     assert sum(gains) / len(gains) > 0.04

@@ -63,7 +63,7 @@ def trained(given: dict[str, Path], out: Path, **changes: object) -> dict[str, A
 def test_a_network_that_saw_composed_images_alone_knows_photographs(scene: Scene, weights: Path, tmp_path: Path) -> None:
     history = trained({"made": scene.made, "pixels": scene.pixels, "weights": weights}, tmp_path / "alone")
     assert history["made"] == {"made": 80, "photographs": 0}
-    assert history["best"]["choose_top1"] >= 0.8, "what it never saw a photograph of"
+    assert history["best"]["validation_top1"] >= 0.8, "what it never saw a photograph of"
 
 
 def test_beside_photographs_both_are_learned_from_and_repeated_to_the_bit(scene: Scene, weights: Path, tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ def test_each_image_is_read_from_where_it_lies(scene: Scene) -> None:
     entries = source.entries("train")
     own = photographs.entries("train")
     assert entries[: len(own)] == own and len(entries) == len(own) + 80
-    assert [source.entries(role) for role in ("choose", "report")] == [photographs.entries(r) for r in ("choose", "report")]
+    assert [source.entries(role) for role in ("validation", "test")] == [photographs.entries(r) for r in ("validation", "test")]
     squares = DecodedImages(source, entries, side_px=SIZE_PX, interpolation="bicubic")
     alone = DecodedImages(training_images(None, scene.made), entries[len(own) :], side_px=SIZE_PX, interpolation="bicubic")
     assert np.array_equal(squares.read(range(len(own), len(entries))), alone.read(range(80)))
@@ -110,4 +110,4 @@ def test_the_transfer_is_measured_on_photographs_and_its_features_are_not_taken_
     given = {**scene._asdict(), "weights": weights, "transfer": tmp_path / "transfer"}
     terms = {"epochs": 1, "learning_rate": 1e-3, "augment": (), "batch_size": 16, "label_smoothing": 0.1}
     history = trained(given, tmp_path / "out", transfer="auto", otherwise=terms)
-    assert history["made"]["made"] == 80 and history["best"]["choose_top1"] > 0.6
+    assert history["made"]["made"] == 80 and history["best"]["validation_top1"] > 0.6

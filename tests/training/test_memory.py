@@ -89,7 +89,7 @@ def test_memory_that_runs_out_all_the_same_is_told_so() -> None:
 
 
 def test_a_training_is_refused_before_its_first_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    given = make_given(tmp_path, train=32, choose=8)
+    given = make_given(tmp_path, train=32, validation=8)
     monkeypatch.setattr("edgecnn.training.memory.memory_limit_mib", lambda: 100.0)
     (tmp_path / "out").mkdir()
     with pytest.raises(BatchTooLarge) as refusal:
@@ -98,7 +98,7 @@ def test_a_training_is_refused_before_its_first_batch(tmp_path: Path, monkeypatc
 
 
 def test_weights_that_the_very_last_step_ruins_are_not_kept(tmp_path: Path) -> None:
-    given, asked = make_given(tmp_path, train=32, choose=8), stage(scratch="resnet", epochs=1, learning_rate=1e38)
+    given, asked = make_given(tmp_path, train=32, validation=8), stage(scratch="resnet", epochs=1, learning_rate=1e38)
     material = material_for(asked, TrainingInputs(given.images, given.pixels, None), tmp_path, Heard())
     deep = [layer for _ in range(4) for layer in (nn.Conv2d(3, 3, 3, padding=1), nn.Tanhshrink())]
     head = nn.Linear(3, 10)

@@ -23,7 +23,7 @@ from tests.training.made import LITE, Given, fetched, files_of, losses, make_giv
 
 @pytest.fixture(scope="module")
 def given(tmp_path_factory: pytest.TempPathFactory) -> Given:
-    return make_given(tmp_path_factory.mktemp("given"), train=64, choose=16)
+    return make_given(tmp_path_factory.mktemp("given"), train=64, validation=16)
 
 
 def made(given: Given, out: Path, weights: Path | None = None, **changes: object) -> Path:

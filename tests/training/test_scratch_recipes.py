@@ -20,7 +20,7 @@ from tests.training.made import SMALL, Given, files_of, make_given, stage
 
 @pytest.fixture(scope="module")
 def given(tmp_path_factory: pytest.TempPathFactory) -> Given:
-    return make_given(tmp_path_factory.mktemp("given"), train=64, choose=24)
+    return make_given(tmp_path_factory.mktemp("given"), train=64, validation=24)
 
 
 def test_a_plateau_divides_the_rate_by_ten() -> None:
@@ -61,7 +61,7 @@ def test_each_recipe_learns(recipe: str, given: Given, tmp_path: Path) -> None:
     rate = 0.05 if recipe == "resnet" else 2e-3
     stage(scratch=recipe, learning_rate=rate, epochs=3, **_mixing(recipe)).make(given.roles(), tmp_path, Heard())
     (phase,) = json.loads((tmp_path / "history.json").read_text())["phases"]
-    assert [epoch["choose_top1"] is not None for epoch in phase["epochs"]] == [True] * 3
+    assert [epoch["validation_top1"] is not None for epoch in phase["epochs"]] == [True] * 3
     assert phase["epochs"][-1]["train_loss"] < phase["epochs"][0]["train_loss"]
 
 

@@ -15,7 +15,7 @@ from edgecnn.stages.train import TrainStage
 from edgecnn.training.checkpoint import write_tensors
 from edgecnn.training.scratch import scratch_phase
 from edgecnn.training.teacher import OtherInput
-from edgecnn.training.validation import ChoosePixels
+from edgecnn.training.validation import ValidationPixels
 from edgecnn.values.dataset import Normalization
 from edgecnn.values.training import TeacherTerms
 from tests.data.folders import Heard
@@ -32,7 +32,7 @@ class Interrupting(Heard):
 
 @pytest.fixture(scope="module")
 def given(tmp_path_factory: pytest.TempPathFactory) -> Given:
-    return make_given(tmp_path_factory.mktemp("given"), train=96, choose=32)
+    return make_given(tmp_path_factory.mktemp("given"), train=96, validation=32)
 
 
 @pytest.fixture(scope="module")
@@ -63,15 +63,15 @@ def pupil(given: Given, teacher: Path, tmp_path_factory: pytest.TempPathFactory)
 
 
 def test_who_is_taught_says_what_the_teacher_says_and_not_what_the_labels_say(given: Given, pupil: Path) -> None:
-    said = ChoosePixels(given.pixels, arch_named(PUPIL).normalization).outputs(network(PUPIL, pupil)).argmax(1)
+    said = ValidationPixels(given.pixels, arch_named(PUPIL).normalization).outputs(network(PUPIL, pupil)).argmax(1)
     assert set(said.tolist()) == {SAYS}
 
 
 def test_the_history_says_who_taught_and_how_often_it_is_right_itself(given: Given, teacher: Path, pupil: Path) -> None:
-    own = ChoosePixels(given.pixels, arch_named(SMALL).normalization).top1(network(SMALL, teacher))
+    own = ValidationPixels(given.pixels, arch_named(SMALL).normalization).top1(network(SMALL, teacher))
     assert 0 < own < 1
     told = json.loads((pupil / "history.json").read_text())["teacher"]
-    assert told == {"arch": SMALL, "choose_top1": own}
+    assert told == {"arch": SMALL, "validation_top1": own}
 
 
 def test_a_taught_training_that_was_interrupted_ends_with_the_same_bytes(

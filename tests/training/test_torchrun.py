@@ -30,7 +30,7 @@ TOLERANCE = 1e-3
 
 @pytest.fixture(scope="module")
 def given(tmp_path_factory: pytest.TempPathFactory) -> Given:
-    return make_given(tmp_path_factory.mktemp("given"), train=38, choose=16)  # batches of 19: not even for two
+    return make_given(tmp_path_factory.mktemp("given"), train=38, validation=16)  # batches of 19: not even for two
 
 
 @pytest.fixture(autouse=True)

@@ -25,7 +25,7 @@ class Interrupting(Heard):
 
 @pytest.fixture(scope="module")
 def given(tmp_path_factory: pytest.TempPathFactory) -> Given:
-    return make_given(tmp_path_factory.mktemp("given"), train=48, choose=16)
+    return make_given(tmp_path_factory.mktemp("given"), train=48, validation=16)
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,7 @@
 """The embedded demo: 15,000 images of Fashion-MNIST (MIT, see LICENSE beside this file), so that a first build needs no data.
 
 ``fashion-mnist.npz`` holds ``images`` uint8 (15000, 28, 28) and ``labels`` uint8 (15000,): the first 500 images of each class
-of the training files in file order (4,000 of them, 400 a class, to train and 1,000 to choose), then the 10,000 images of the
+of the training files in file order (4,000 of them, 400 a class, to train and 1,000 for validation), then the 10,000 images of the
 test files as they are (to report). It was made from the four IDX files, Debian's package ``dataset-fashion-mnist``, with::
 
     def idx(name, header):

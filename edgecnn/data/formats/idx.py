@@ -76,7 +76,8 @@ def pairs_in(folder: Path) -> dict[Part, Pair]:
 def idx_layout(folder: Path, cache: Path, tell: Progress) -> Layout:
     """The layout of such a folder: the images as files of ``cache/archives``, as they were made before, or now.
 
-    Train files train, choose and calibrate, t10k files report. Classes are in the order of the labels, whatever they are called.
+    Train files become train, calibration and validation, t10k files test. Classes are in the order of the labels, whatever
+    they are called.
 
     Raises:
         IdxIncomplete: a file that belongs to another one is not there.

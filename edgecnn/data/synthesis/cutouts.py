@@ -22,7 +22,7 @@ from edgecnn.values.stage import Progress
 from edgecnn.values.synthesis import Synthesis, SynthesisChoice
 
 _CUTOUTS, _BACKGROUNDS = "cutouts", "backgrounds"
-_JUDGING = ("calibrate", "choose", "report")
+_JUDGING = ("calibration", "validation", "test")
 
 
 def find_synthesis(choice: SynthesisChoice, data: DataSummary, *, imagenet: bool, cache: Path, tell: Progress) -> Synthesis:

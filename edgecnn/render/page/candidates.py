@@ -90,7 +90,7 @@ def key_figures(report: BuildReport) -> tuple[tuple[str, Cell], ...]:
         return ()
     against_fp32 = () if chosen.is_baseline else (("drop", _drop(chosen)), ("speed-up", _speed(chosen)))
     latency = chosen.latency
-    first: dict[str, Cell] = {"top-1": _accuracy(chosen.report), **dict(against_fp32[:1])}
+    first: dict[str, Cell] = {"top-1": _accuracy(chosen.test), **dict(against_fp32[:1])}
     if chosen.agreement is not None:
         first = {"as fp32 answers": _agreement(chosen)}
     shown = {
@@ -107,7 +107,7 @@ def figure_cells(facts: CandidateFacts) -> tuple[Cell, ...]:
     """One candidate's figures, in the order of ``COLUMNS``."""
     if facts.agreement is not None:
         return (_agreement(facts), _others(facts), *_times(facts), _size(facts), _residency(facts))
-    return (_accuracy(facts.report), _drop(facts), *_times(facts), _size(facts), _residency(facts))
+    return (_accuracy(facts.test), _drop(facts), *_times(facts), _size(facts), _residency(facts))
 
 
 def _times(facts: CandidateFacts) -> tuple[Cell, ...]:
@@ -125,14 +125,14 @@ def _size(facts: CandidateFacts) -> Cell:
 
 def _accuracy(accuracy: Accuracy | None) -> Cell:
     if accuracy is None:
-        return Cell("missing", MISSING, "not evaluated on the report split")
+        return Cell("missing", MISSING, "not evaluated on the test split")
     return Cell(figures.percent_interval(accuracy.top1), OF_FIDELITY[accuracy.fidelity], f"{accuracy.images:,} images")
 
 
 def _agreement(facts: CandidateFacts) -> Cell:
     seen = facts.agreement
     if seen is None:
-        return Cell("missing", MISSING, "not evaluated on the report split")
+        return Cell("missing", MISSING, "not evaluated on the test split")
     if facts.is_baseline:
         return Cell("baseline", OF_FIDELITY[seen.fidelity], "the reference")
     return Cell(figures.percent_interval(seen.same), OF_FIDELITY[seen.fidelity], f"{seen.images:,} images without labels")
@@ -146,14 +146,14 @@ def _others(facts: CandidateFacts) -> Cell:
 
 
 def _drop(facts: CandidateFacts) -> Cell:
-    if facts.report is None:
-        return Cell("missing", MISSING, "not evaluated on the report split")
-    mark = OF_FIDELITY[facts.report.fidelity]
+    if facts.test is None:
+        return Cell("missing", MISSING, "not evaluated on the test split")
+    mark = OF_FIDELITY[facts.test.fidelity]
     if facts.is_baseline:
         return Cell("baseline", mark, "the reference")
-    if facts.report.drop_pp is None:
+    if facts.test.drop_pp is None:
         return Cell("missing", MISSING, "no baseline to count from")
-    return Cell(figures.points(facts.report.drop_pp), mark, f"{facts.report.discordant or 0:,} images right in one alone")
+    return Cell(figures.points(facts.test.drop_pp), mark, f"{facts.test.discordant or 0:,} images right in one alone")
 
 
 def _time(latency: Latency | None, figure: Interval | None) -> Cell:

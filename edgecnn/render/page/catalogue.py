@@ -59,7 +59,7 @@ def published_figure(rows: Sequence[ListedArch], own: Sequence[OwnBuild]) -> Fig
     sources = [Source(PUBLISHED, "by the page, paper or package in the table, on ImageNet-1k's validation images")]
     notes = ["Where points crowd, only some are named: the others tell their name when pointed at, and all are in the table."]
     if own:
-        sources.append(Source(MEASURED, "your builds (squares), each on its own report split"))
+        sources.append(Source(MEASURED, "your builds (squares), each on its own test split"))
         notes.append("A build's images and classes are others than ImageNet's: its height does not compare, its work does.")
     return Figure(
         id="published",

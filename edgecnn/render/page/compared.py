@@ -111,12 +111,12 @@ def _top1s(found: SideBySide) -> Figure | None:
         lines,
         Drawn(
             id="top1",
-            title="Top-1 on each build's report split",
+            title="Top-1 on each build's test split",
             says="Further right is better. Bars are 95 % intervals of each build alone: where they overlap, the paired "
             "difference below may still tell two builds apart.",
             axis="top-1, %",
             caption="Top-1 of each candidate in each build, with its 95 % interval",
-            sources=_sources(lines, "accuracy on each build's report split"),
+            sources=_sources(lines, "accuracy on each build's test split"),
             notes=_absent(found, _every(found), _top1, "not evaluated"),
         ),
     )
@@ -200,11 +200,11 @@ def _sizes(found: SideBySide) -> Figure | None:
 
 
 def _top1(facts: CandidateFacts) -> tuple[Interval, str, str] | None:
-    if facts.report is None:
+    if facts.test is None:
         return None
-    top1 = facts.report.top1
+    top1 = facts.test.top1
     shown = top1.model_copy(update={name: 100 * getattr(top1, name) for name in ("estimate", "low", "high")})
-    return shown, figures.percent_interval(top1), f"{facts.report.images:,} images"
+    return shown, figures.percent_interval(top1), f"{facts.test.images:,} images"
 
 
 def _p50(facts: CandidateFacts) -> tuple[Interval, str, str] | None:

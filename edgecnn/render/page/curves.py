@@ -14,11 +14,11 @@ from edgecnn.render.page.marks import MEASURED
 from edgecnn.training.history import EpochFacts, History
 
 HEIGHT_PX = 220
-_SOURCE = Source(MEASURED, "written down while training; accuracy is on the choose split, never on the reported one")
+_SOURCE = Source(MEASURED, "written down while training; accuracy is on the validation split, never on the test split")
 
 
 def curves(history: History) -> tuple[Figure, ...]:
-    """Loss and accuracy on the choose split; nothing where no epoch was asked for."""
+    """Loss and accuracy on the validation split; nothing where no epoch was asked for."""
     epochs = [(phase.name, epoch) for phase in history.phases for epoch in phase.epochs]
     if not epochs:
         return ()
@@ -38,11 +38,11 @@ def curves(history: History) -> tuple[Figure, ...]:
     return (
         loss,
         Figure(
-            id="choose-accuracy",
+            id="validation-accuracy",
             title="Accuracy while training",
             says=_best(history),
             sources=(_SOURCE,),
-            spec=_spec(judged, "top1", "top-1 on the choose split, %"),
+            spec=_spec(judged, "top1", "top-1 on the validation split, %"),
             table=_table(epochs),
             half=True,
         ),
@@ -53,23 +53,23 @@ def _best(history: History) -> str:
     best = history.best
     if best is None:
         return "No epoch was judged."
-    return f"The weights are those of epoch {best.epoch + 1} of {best.phase}, at {best.choose_top1 * 100:.1f} % (ringed)."
+    return f"The weights are those of epoch {best.epoch + 1} of {best.phase}, at {best.validation_top1 * 100:.1f} % (ringed)."
 
 
 def _row(count: int, phase: str, epoch: EpochFacts, history: History) -> dict[str, Any]:
     best = history.best
-    top1 = None if epoch.choose_top1 is None else epoch.choose_top1 * 100
+    top1 = None if epoch.validation_top1 is None else epoch.validation_top1 * 100
     return {
         "count": count, "phase": phase, "loss": epoch.train_loss, "top1": top1,
         "best": best is not None and (best.phase, best.epoch) == (phase, epoch.epoch),
         "epoch": f"{epoch.epoch + 1} of {phase}", "loss, training": f"{epoch.train_loss:.4f}",
-        "top-1, choose": figures.NONE if top1 is None else f"{top1:.2f} %", "resolution": f"{epoch.resolution_px} px",
+        "top-1, validation": figures.NONE if top1 is None else f"{top1:.2f} %", "resolution": f"{epoch.resolution_px} px",
         "learning rate": f"{epoch.learning_rate:.2g}",
     }  # fmt: skip
 
 
 def _spec(rows: Sequence[dict[str, Any]], field: str, title: str) -> dict[str, Any]:
-    names = ("epoch", "loss, training", "top-1, choose", "resolution", "learning rate")
+    names = ("epoch", "loss, training", "top-1, validation", "resolution", "learning rate")
     base = alt.Chart(vega.chart_data(list(rows))).encode(
         x=alt.X(
             "count:Q",
@@ -94,10 +94,10 @@ def _table(epochs: Sequence[tuple[str, EpochFacts]]) -> Table:
     rows = tuple(
         (
             f"{epoch.epoch + 1} of {phase}", f"{epoch.train_loss:.4f}",
-            "not judged: smaller images" if epoch.choose_top1 is None else f"{epoch.choose_top1 * 100:.2f} %",
+            "not judged: smaller images" if epoch.validation_top1 is None else f"{epoch.validation_top1 * 100:.2f} %",
             f"{epoch.learning_rate:.3g}", str(epoch.resolution_px),
         )
         for phase, epoch in epochs
     )  # fmt: skip
-    columns = ("epoch", "loss", "top-1 on choose", "learning rate", "resolution, px")
+    columns = ("epoch", "loss", "top-1 on validation", "learning rate", "resolution, px")
     return Table(caption="Training by epoch", columns=columns, rows=rows)

@@ -51,4 +51,4 @@ def no_desktop_point(baseline: BaselineFacts) -> str:
 
 
 def _of_fp32(report: BuildReport) -> Accuracy | None:
-    return next((facts.report for facts in report.candidates if facts.is_baseline), None)
+    return next((facts.test for facts in report.candidates if facts.is_baseline), None)

@@ -59,7 +59,7 @@ def report_page(facts: PageFacts) -> str:
 def _no_accuracy(report: BuildReport) -> str:
     if any(facts.agreement is not None for facts in report.candidates):
         return "the images have no labels: the table above says how often each candidate answers as fp32 does"
-    return "no candidate was evaluated on the report split"
+    return "no candidate was evaluated on the test split"
 
 
 def document(template: str, every: Sequence[Figure], **shown: Any) -> str:

@@ -16,9 +16,7 @@ TITLE = "top-1 lost against fp32, pp"
 
 def drops(report: BuildReport) -> Figure | None:
     """Drop against fp32 in percentage points; None where nobody has one."""
-    known = [
-        (facts, facts.report) for facts in report.candidates if facts.report is not None and facts.report.drop_pp is not None
-    ]
+    known = [(facts, facts.test) for facts in report.candidates if facts.test is not None and facts.test.drop_pp is not None]
     if not known:
         return None
     bound = next((gate.gate.bound for facts, _ in known for gate in facts.gates if gate.gate.metric == "drop_pp"), None)

@@ -42,9 +42,7 @@ class Told:
 
 
 LATENCY = Told("latency", "Median latency", "p50 ms", "median latency, ms", 1.0, "Bars are 98 % intervals over process runs.")
-ACCURACY = Told(
-    "accuracy", "Top-1 on the report split", "top-1", "top-1 on the report split, %", 100.0, "Bars are 95 % intervals."
-)
+ACCURACY = Told("accuracy", "Top-1 on the test split", "top-1", "top-1 on the test split, %", 100.0, "Bars are 95 % intervals.")
 
 
 def history_page(found: MeasuredHistory) -> str:

@@ -51,7 +51,7 @@ _Known = Sequence[tuple[CandidateFacts, Accuracy, Quality]]
 
 def quality(report: BuildReport) -> tuple[Figure, ...]:
     """One chart a metric, then the classes of the chosen candidate; nothing where no answers were looked at so."""
-    known = [(row, row.report, row.report.quality) for row in report.candidates if row.report and row.report.quality]
+    known = [(row, row.test, row.test.quality) for row in report.candidates if row.test and row.test.quality]
     found = [_metric(metric, known) for metric in _METRICS]
     losing = next((_classes(*each) for each in known if each[0].chosen and not each[0].is_baseline), None)
     return tuple(figure for figure in (*found, losing) if figure is not None)
@@ -79,7 +79,7 @@ def _metric(metric: _Metric, known: _Known) -> Figure | None:
         spec=dots_spec(dots, Axis("%")),
         legend=vega.in_legend(facts.candidate.precision.value for facts, _, _ in drawn),
         table=Table(
-            caption=f"{metric.title} on the report split, with its 90 % interval",
+            caption=f"{metric.title} on the test split, with its 90 % interval",
             columns=("candidate", metric.title),
             rows=tuple((facts.candidate.id, figures.percent_interval(figure)) for facts, _, figure in drawn),
         ),

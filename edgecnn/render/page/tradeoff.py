@@ -71,9 +71,9 @@ def tradeoff(report: BuildReport) -> Figure | None:
 
 def _points(report: BuildReport, axis: Axis) -> list[Point]:
     return [
-        Point(number=number, facts=facts, cost=cost, top1=facts.report.top1)
+        Point(number=number, facts=facts, cost=cost, top1=facts.test.top1)
         for number, facts in enumerate(report.candidates, start=1)
-        if facts.report is not None and (cost := _cost(facts, axis)) is not None
+        if facts.test is not None and (cost := _cost(facts, axis)) is not None
     ]
 
 
@@ -112,7 +112,7 @@ def _cost_text(cost: Interval, axis: Axis) -> str:
 
 
 def _sources(points: Sequence[Point], axis: Axis) -> tuple[Source, ...]:
-    accuracies = {OF_FIDELITY[p.facts.report.fidelity]: p.facts.report.machine for p in points if p.facts.report}
+    accuracies = {OF_FIDELITY[p.facts.test.fidelity]: p.facts.test.machine for p in points if p.facts.test}
     found = [Source(mark, f"accuracy, on {machine}") for mark, machine in accuracies.items()]
     if axis == "size":
         return (*found, Source(MEASURED, "size, of the files that ship"), Source(MISSING, "latency"))
@@ -129,7 +129,7 @@ def _gpu_sources(gpu: DesktopPoint) -> tuple[Source, ...]:
 
 def _left_out(report: BuildReport, points: Sequence[Point], axis: Axis) -> tuple[str, ...]:
     drawn = {point.facts.candidate.id for point in points}
-    reasons = {f.candidate.id: (f.latency.reason if f.latency and f.report else "not evaluated") for f in report.candidates}
+    reasons = {f.candidate.id: (f.latency.reason if f.latency and f.test else "not evaluated") for f in report.candidates}
     lacking = tuple(f"{name} is not drawn: {why or f'no {axis}'}" for name, why in reasons.items() if name not in drawn)
     return (*lacking, *_of_two_races(points, axis))
 
@@ -151,7 +151,7 @@ def _table(report: BuildReport, axis: Axis, front: Sequence[Point], gpu: Desktop
             (
                 facts.candidate.id,
                 facts.candidate.precision.value,
-                figures.percent_interval(facts.report.top1) if facts.report else "missing",
+                figures.percent_interval(facts.test.top1) if facts.test else "missing",
                 _cost_text(cost, axis) if cost else "missing",
                 "yes" if facts.candidate.id in on_front else "no",
             )
@@ -170,7 +170,7 @@ def _spec(points: Sequence[Point], front: Sequence[Point], gpu: DesktopPoint | N
     across, up = _across(every), _up(every)
     data = vega.chart_data(_rows(points, gpu, across, up))
     x = alt.X("x:Q", title=_TITLES[axis], scale=across.scale(), axis=alt.Axis(tickCount=6, grid=False))
-    y = alt.Y("y:Q", title="top-1 on the report split, %", scale=up.scale())
+    y = alt.Y("y:Q", title="top-1 on the test split, %", scale=up.scale())
     fades = alt.condition(vega.IS_SHOWN, alt.value(1.0), alt.value(0.12))
     base = alt.Chart(data).encode(y=y, color=vega.precision_colour(), opacity=fades)
     whiskers = base.mark_rule(strokeWidth=1.5, strokeOpacity=0.65, aria=False)
@@ -251,8 +251,8 @@ def _gpu_row(gpu: DesktopPoint, anchor: str) -> dict[str, Any]:
 
 def _row(point: Point, anchor: str) -> dict[str, Any]:
     facts = point.facts
-    assert facts.report is not None
-    mark: Mark = OF_FIDELITY[facts.report.fidelity]
+    assert facts.test is not None
+    mark: Mark = OF_FIDELITY[facts.test.fidelity]
     return {
         "number": str(point.number),
         "candidate": facts.candidate.id,
@@ -263,7 +263,7 @@ def _row(point: Point, anchor: str) -> dict[str, Any]:
         "shape": "circle" if mark is MEASURED else "diamond",
         "area": 190 if facts.chosen else 120,
         "top-1": figures.percent_interval(point.top1),
-        "drop": "baseline" if facts.report.drop_pp is None else figures.points(facts.report.drop_pp),
+        "drop": "baseline" if facts.test.drop_pp is None else figures.points(facts.test.drop_pp),
         "latency": figures.p50(facts.latency),
         "size": f"{figures.size(facts.size_mib)} MiB",
         "from": f"accuracy {mark.word}",

@@ -68,10 +68,10 @@ def test_train_files_train_and_t10k_files_report_and_pixels_are_those_of_the_fil
     folder = idx(idx(tmp_path / "clothes", end=end), "t10k", 200, end)
     summary = summary_of(folder)
     assert (summary.classes, summary.root) == (tuple("0123456789"), str(folder))
-    assert (sum(summary.counts.values()), summary.counts["report"]) == (300, 100)
-    assert summary.splits_from.startswith("report is test/ (100); out of train/ by content: choose 31, ")
+    assert (sum(summary.counts.values()), summary.counts["test"]) == (300, 100)
+    assert summary.splits_from.startswith("test/ (100); out of train/ by content: validation 31, ")
     manifest = manifest_of(summary)
-    reported = {int(Path(each.path).stem): each for each in manifest.images if each.role == "report"}
+    reported = {int(Path(each.path).stem): each for each in manifest.images if each.role == "test"}
     assert [reported[number].label for number in range(100)] == LABELS[200:300]
     for number in (0, 57, 99):
         shown = np.asarray(Image.open(Path(manifest.root, reported[number].path)))

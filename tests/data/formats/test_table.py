@@ -68,8 +68,8 @@ def test_listed_images_can_be_read_from_wherever_they_lie(photos: Path, tmp_path
 
 def test_a_split_column_gives_roles(photos: Path) -> None:
     summary = summary_of(table(photos, listed(photos, split=True)))
-    assert (summary.counts["choose"], summary.counts["report"]) == (8, 8)
-    assert summary.splits_from.startswith("report is test/ (8); choose is validation/ (8); out of train/ by content:")
+    assert (summary.counts["validation"], summary.counts["test"]) == (8, 8)
+    assert summary.splits_from.startswith("test/ (8); validation/ (8); out of train/ by content:")
 
 
 def test_an_unchanged_list_is_answered_without_reading_and_a_changed_label_is_seen(photos: Path) -> None:

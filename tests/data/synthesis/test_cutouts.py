@@ -47,7 +47,7 @@ def test_the_content_is_that_of_the_files_wherever_they_lie(place: Path) -> None
     assert found(place, cutouts=str(place / "elsewhere")).cutouts.content != before.cutouts.content
 
 
-@pytest.mark.parametrize("role", ["calibrate", "choose", "report", "train"])
+@pytest.mark.parametrize("role", ["calibration", "validation", "test", "train"])
 def test_a_background_that_is_a_photograph_of_the_data_is_left_out_and_named(role: str, place: Path) -> None:
     photo = in_role(place, role)
     copied(photo, place / "under" / "leak.png")
@@ -61,15 +61,15 @@ def test_a_cut_out_that_is_a_judging_photograph_is_left_out(place: Path) -> None
     copied(place / "cut" / "disc" / "0.png", place / "photos" / "disc" / "same.png")
     for number in range(40):  # until the copy judges, whichever way its bytes are ranked
         cut(place / "photos" / "disc" / f"more-{number}.png", (number, 0, 0))
-    copied(in_role(place, "report"), place / "cut" / "disc" / "leak.png")
+    copied(in_role(place, "test"), place / "cut" / "disc" / "leak.png")
     (left,) = [line for line in found(place).cutouts.copies if line.startswith("disc/leak.png")]
-    assert left.endswith("which is in the role report")
+    assert left.endswith("which is in the role test")
 
 
 def test_backgrounds_that_are_all_photographs_are_none(place: Path) -> None:
     for file in list((place / "under").iterdir()):
         file.unlink()
-    copied(in_role(place, "report"), place / "under" / "leak.png")
+    copied(in_role(place, "test"), place / "under" / "leak.png")
     with pytest.raises(SynthesisFolderUnusable, match="every picture in it is one of the photographs: leak.png"):
         found(place)
 

@@ -77,10 +77,10 @@ def a_started(latency: Latency, ms: float = 1.0) -> Latency:
 
 def with_everything(row: CandidateFacts, ms: float) -> CandidateFacts:
     """The same row, with everything that a build can be asked to measure."""
-    assert row.report is not None and row.latency is not None
+    assert row.test is not None and row.latency is not None
     return row.model_copy(
         update={
-            "report": row.report.model_copy(update={"quality": a_quality()}),
+            "test": row.test.model_copy(update={"quality": a_quality()}),
             "latency": a_started(row.latency, ms),
             "memory": a_memory(20 * ms),
             "energy": an_energy(12 * ms),

@@ -100,7 +100,7 @@ def a_row(name: str, raced: Raced, draw: random.Random, place: int) -> Candidate
     baseline = place == 0
     return facts(
         name,
-        report=an_accuracy(lost, gained, 5000, 4400 - lost + gained)
+        test=an_accuracy(lost, gained, 5000, 4400 - lost + gained)
         if not baseline
         else an_accuracy(images=5000, right=4400, drop_pp=None),
         latency=a_latency(p50, p99, None if baseline else an_interval(1.5, 1.4, 1.6)),
@@ -145,11 +145,11 @@ def some_mistakes(classes: tuple[str, ...] = CLASSES, **changes: Any) -> Mistake
 def a_history(epochs: int = 6) -> History:
     told = tuple(
         EpochFacts(
-            epoch=n, train_loss=2 / (n + 1), choose_top1=None if n < 2 else 0.7 + n / 50, learning_rate=0.01, resolution_px=64
+            epoch=n, train_loss=2 / (n + 1), validation_top1=None if n < 2 else 0.7 + n / 50, learning_rate=0.01, resolution_px=64
         )
         for n in range(epochs)
     )
-    best = BestFacts(phase="finetune", epoch=epochs - 1, choose_top1=0.8)
+    best = BestFacts(phase="finetune", epoch=epochs - 1, validation_top1=0.8)
     return History(phases=(PhaseFacts(name="finetune", epochs=told),), best=best, stopped="all epochs done", initial={})
 
 
@@ -194,14 +194,14 @@ def a_hostile_page() -> PageFacts:
 def _hostile_row(row: CandidateFacts, harm: str) -> CandidateFacts:
     layer = LayerResidency(name=harm, op=harm, precision=harm, macs=1, time_us=2.0)
     residency = Residency(basis="executed", layers=(layer,), mac_share={harm: 1.0}, time_share={harm: 1.0})
-    assert row.report is not None and row.latency is not None
+    assert row.test is not None and row.latency is not None
     return row.model_copy(
         update={
             "candidate": row.candidate.model_copy(update={"id": harm}),
             "reason": harm,
             "residency": residency,
             "kit": harm,
-            "report": row.report.model_copy(update={"machine": harm, "quality": a_quality(classes=_hostile_classes())}),
+            "test": row.test.model_copy(update={"machine": harm, "quality": a_quality(classes=_hostile_classes())}),
             "latency": row.latency.model_copy(update={"machine": harm, "disturbed": harm, "stopped": harm}),
             "energy": an_energy(meter=harm, covers=harm, machine=harm, disturbed=harm),
             "memory": a_memory(machine=harm, gpu_reason=harm),

@@ -77,6 +77,6 @@ def test_without_a_choice_there_are_no_key_figures() -> None:
 
 
 def test_a_baseline_is_what_drops_are_counted_from() -> None:
-    found = cells(ident="onnxruntime-fp32", is_baseline=True, report=an_accuracy(drop_pp=None, fidelity=Fidelity.EMULATED))
+    found = cells(ident="onnxruntime-fp32", is_baseline=True, test=an_accuracy(drop_pp=None, fidelity=Fidelity.EMULATED))
     assert (found["drop"].text, found["drop"].mark.word) == ("baseline", "emulated")
     assert found["speed-up"].text == "baseline"

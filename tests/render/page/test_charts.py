@@ -115,8 +115,8 @@ def test_layers_are_those_that_took_time_of_the_chosen_one_and_of_the_baseline()
 
 def test_drops_stand_against_the_bound_that_they_are_held_to() -> None:
     inside = a_row(gates=(a_gate(),))
-    outside = a_row("openvino-int8", report=an_accuracy(60, 10), gates=(a_gate(),))
-    figure = drops(a_report(facts("onnxruntime-fp32", is_baseline=True, report=an_accuracy(drop_pp=None)), inside, outside))
+    outside = a_row("openvino-int8", test=an_accuracy(60, 10), gates=(a_gate(),))
+    figure = drops(a_report(facts("onnxruntime-fp32", is_baseline=True, test=an_accuracy(drop_pp=None)), inside, outside))
     assert figure is not None
     assert figure.says.endswith("Whole interval within the bound of 1 pp: onnxruntime-int8. Not so: openvino-int8.")
     assert a_bound().bound == 1.0

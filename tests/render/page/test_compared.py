@@ -45,7 +45,7 @@ def test_what_no_build_measured_is_missing_and_said() -> None:
 def test_a_candidate_without_figures_has_a_reason_in_place_of_charts() -> None:
     page = history_page(a_history(a_series(latency=(a_point(1, None, reason="3 runs; an interval needs 7"),), accuracy=())))
     assert "latency: 3 runs; an interval needs 7" in page
-    assert "accuracy: it was not evaluated on a report split" in page
+    assert "accuracy: it was not evaluated on a test split" in page
 
 
 @pytest.mark.parametrize("page", ["compare", "history"])

@@ -92,7 +92,7 @@ def test_every_figure_in_the_table_says_where_it_comes_from_in_a_word_and_a_shap
 def test_what_is_missing_emulated_or_planned_is_marked_so_with_its_reason() -> None:
     emulated = an_accuracy(5, 3, fidelity=Fidelity.EMULATED)
     absent = a_latency(None, reason="not measured on jetson", runs=0)
-    row = a_row("tensorrt-fp16", report=emulated, latency=absent, residency=a_residency("planned", fp16=0.99))
+    row = a_row("tensorrt-fp16", test=emulated, latency=absent, residency=a_residency("planned", fp16=0.99))
     document = about(a_report(row))
     cells = [cell.words for cell in document.by_id("candidates").first("tbody").all("td")]
     assert cells[1].endswith("emulated · 1,000 images")
@@ -240,7 +240,7 @@ def test_where_there_are_too_many_classes_for_a_matrix_each_class_still_has_its_
 def test_the_worst_mistakes_are_pictures_with_what_they_are_and_what_was_said(document: Element) -> None:
     pictures = document.by_id("mistakes").all("img")
     assert len(pictures) == 12
-    assert pictures[0].attributes["alt"] == "image 0 of the report split: bag, taken for boot"
+    assert pictures[0].attributes["alt"] == "image 0 of the test split: bag, taken for boot"
     assert all(each.attributes["src"].startswith("data:image/jpeg;base64,/9j/") for each in pictures)
 
 

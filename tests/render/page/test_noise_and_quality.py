@@ -45,7 +45,7 @@ def test_runs_are_counted_by_how_they_went() -> None:
 
 def judged(classes: ClassReport | None = None, **changes: object) -> BuildReport:
     found = a_quality(**({"classes": classes} if classes else {}), **changes)
-    return a_report(facts(chosen=True, report=an_accuracy(quality=found)))
+    return a_report(facts(chosen=True, test=an_accuracy(quality=found)))
 
 
 def test_each_metric_has_its_chart_in_percent_with_its_interval() -> None:
@@ -79,6 +79,6 @@ def test_of_many_classes_those_that_lose_most_are_drawn_and_the_rest_are_counted
 
 
 def test_the_baseline_has_lost_no_class_to_itself() -> None:
-    report = a_report(facts("onnxruntime-fp32", is_baseline=True, chosen=True, report=an_accuracy(quality=a_quality())))
+    report = a_report(facts("onnxruntime-fp32", is_baseline=True, chosen=True, test=an_accuracy(quality=a_quality())))
     assert "classes-lost" not in [figure.id for figure in quality(report)]
-    assert quality(a_report(facts(report=an_accuracy()))) == ()
+    assert quality(a_report(facts(test=an_accuracy()))) == ()

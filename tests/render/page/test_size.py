@@ -45,14 +45,14 @@ def many_classes() -> ClassReport:
 
 
 def a_large_row(row: CandidateFacts) -> CandidateFacts:
-    assert row.report is not None and row.residency is not None
+    assert row.test is not None and row.residency is not None
     soak = a_soak()
     window = soak.windows[-1]
     windows = tuple(window.model_copy(update={"began_s": 10.0 * n, "p50_ms": 1.2345678 + n / 1000}) for n in range(WINDOWS))
     quality = a_quality(classes=many_classes())
     return row.model_copy(
         update={
-            "report": row.report.model_copy(update={"quality": quality}),
+            "test": row.test.model_copy(update={"quality": quality}),
             "residency": a_layered(row.candidate.precision.value, LAYERS),
             "sustained": soak.model_copy(update={"windows": windows}) if row.chosen or row.is_baseline else None,
         }

@@ -22,7 +22,7 @@ def a_point(name: str, ms: float, top1: float) -> Point:
 def a_row(name: str, ms: float | None, top1: float | None, **changes: Any) -> CandidateFacts:
     latency = a_latency(None, reason="not raced", runs=0) if ms is None else a_latency(an_interval(ms, ms * 0.9, ms * 1.1))
     accuracy = None if top1 is None else an_accuracy(top1=an_interval(top1, top1 - 0.01, top1 + 0.01, 0.95))
-    return facts(name, latency=latency, report=accuracy, **changes)
+    return facts(name, latency=latency, test=accuracy, **changes)
 
 
 def drawn(*rows: CandidateFacts) -> Figure:
@@ -85,7 +85,7 @@ def test_nothing_is_drawn_where_nobody_was_evaluated() -> None:
 
 def test_an_emulated_accuracy_has_another_shape_and_says_so() -> None:
     emulated = an_accuracy(fidelity=Fidelity.EMULATED)
-    row = facts("tensorrt-fp16", latency=a_latency(an_interval(1.0)), report=emulated)
+    row = facts("tensorrt-fp16", latency=a_latency(an_interval(1.0)), test=emulated)
     (found,) = rows_with(drawn(row), "label")
     assert (found["shape"], found["from"]) == ("diamond", "accuracy emulated")
 
@@ -104,7 +104,7 @@ def test_costs_that_lie_far_apart_are_drawn_on_a_logarithmic_axis() -> None:
 
 @pytest.mark.parametrize("ms", [0.0, 1e-6, 1e6])
 def test_a_single_point_without_a_width_still_has_an_axis(ms: float) -> None:
-    assert drawn(facts("onnxruntime-fp32", latency=a_latency(an_interval(ms)), report=an_accuracy())) is not None
+    assert drawn(facts("onnxruntime-fp32", latency=a_latency(an_interval(ms)), test=an_accuracy())) is not None
 
 
 def test_the_desktop_gpu_stands_beside_the_front_and_never_on_it() -> None:
