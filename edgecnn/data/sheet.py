@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 from edgecnn.data.splits import Found, Listed
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.building import NotOverwritten, OutputInsideData, OutputUnwritable
+from edgecnn.errors.wording import counted
 from edgecnn.runner.pixels import UnreadableImage, decode, open_picture
 from edgecnn.store.disk import write_bytes_atomically
 
@@ -45,8 +46,7 @@ def check_sheet(path: Path, root: Path | None) -> None:
 def write_sheet(listed: Listed, path: Path) -> None:
     """Draw the sheet and write it as PNG by one rename; a picture that went away meanwhile is left out.
 
-    Raises:
-        OutputUnwritable: no space, or not permitted.
+    Raises OutputUnwritable: no space, or not permitted.
     """
     by_label: dict[int, list[Found]] = {label: [] for label in range(len(listed.classes))}
     for image in sorted(listed.found):
@@ -60,7 +60,7 @@ def write_sheet(listed: Listed, path: Path) -> None:
     for row, (label, images) in enumerate(shown):
         top = GAP_PX + row * row_px
         draw.text((GAP_PX, top), _fitting(draw, listed.classes[label], font), "black", font)
-        draw.text((GAP_PX, top + 22), f"{len(images):,} image{'' if len(images) == 1 else 's'}", "dimgrey", font)
+        draw.text((GAP_PX, top + 22), counted(len(images), "image"), "dimgrey", font)
         for column, image in enumerate(_spaced(images)):
             if (thumbnail := _thumbnail(listed.root / image.path)) is not None:
                 left = _NAMES_PX + column * row_px
@@ -73,8 +73,7 @@ def write_sheet(listed: Listed, path: Path) -> None:
 def save_sheet(sheet: Image.Image, path: Path) -> None:
     """Write a sheet as PNG, marked as ours, so that the next one may take its place.
 
-    Raises:
-        OutputUnwritable: no space, or not permitted.
+    Raises OutputUnwritable: no space, or not permitted.
     """
     notes = PngImagePlugin.PngInfo()
     notes.add_text("Software", _OURS)

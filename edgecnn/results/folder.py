@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.page import NoReport, ReportUnreadable
+from edgecnn.errors.wording import first_problem
 from edgecnn.values.report import REPORT_SCHEMA, BuildReport
 from edgecnn.values.schema import another_schema
 
@@ -60,9 +61,15 @@ def read_report(folder: Path) -> BuildReport:
     except ValidationError as error:
         if (said := another_schema(content, REPORT_SCHEMA)) is not None:
             raise ReportUnreadable(path=path, because=said, command=_command_in(content)) from error
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise ReportUnreadable(path=path, because=f"{where}: {first['msg']}" if where else first["msg"]) from error
+        raise ReportUnreadable(path=path, because=first_problem(error)) from error
+
+
+def report_or_none(folder: Path) -> BuildReport | None:
+    """The report that lies there, if there is one that this version can read."""
+    try:
+        return read_report(folder)
+    except (NoReport, ReportUnreadable):
+        return None
 
 
 def _command_in(content: bytes) -> str | None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 
+from edgecnn.measure.evaluate import prepared_digests
 from edgecnn.store.entry import read_entry, trusted_entry
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Artifact
@@ -43,7 +43,7 @@ def prepared_test(store: Store, pixels: str) -> Artifact | None:
 def pixels_of_test(prepared: Artifact) -> str | None:
     """The digest of a prepare artifact's test split; None where it cannot be read."""
     try:
-        return str(json.loads((prepared.folder / "pixels.json").read_text())["test"])
+        return str(prepared_digests(prepared.folder)["test"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

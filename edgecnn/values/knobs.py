@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 
 from pydantic import PositiveInt, ValidationError
 
+from edgecnn.errors.wording import plural
 from edgecnn.values.base import Value
 from edgecnn.values.verdict import Interval
 
@@ -54,11 +55,7 @@ class Knobs(Value):
 
     @classmethod
     def of(cls, options: Mapping[str, str]) -> Knobs:
-        """Back from session options.
-
-        Raises:
-            ValueError: one of them is no knob, or has no value of its kind.
-        """
+        """Back from session options. Raises ValueError: one of them is no knob, or has no value of its kind."""
         names = {spelled.option: name for name, spelled in _SPELLED.items()}
         unknown = sorted(set(options) - set(names))
         if unknown:
@@ -87,7 +84,7 @@ class _Spelled(NamedTuple):
     def said(self, value: int | str | bool) -> str:
         if isinstance(value, bool):
             return f"{self.words} {'on' if value else 'off'}"
-        return f"{self.words} {value}" if isinstance(value, str) else f"{value} {self.words}{'' if value == 1 else 's'}"
+        return f"{self.words} {value}" if isinstance(value, str) else f"{value} {plural(value, self.words)}"
 
 
 _SPELLED: Mapping[str, _Spelled] = {

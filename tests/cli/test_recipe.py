@@ -18,7 +18,7 @@ from edgecnn.errors.comparing import BundleUnreadable
 from edgecnn.errors.recipes import PlanUnreadable
 from edgecnn.planning.settings import settings_of_build
 from edgecnn.recipes.recipe import load_recipe
-from edgecnn.recipes.toml_text import toml_value
+from edgecnn.recipes.toml_file import toml_value
 from edgecnn.results.finished import planned
 from tests.house.schemas import FOLDER
 from tests.house.source_tree import ROOT

@@ -6,13 +6,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
 from edgecnn.errors.data_formats import NoImagenetClass
+from edgecnn.errors.wording import nearest
 
 FILE = Path(__file__).parent / "classes.tsv"
 
@@ -28,14 +28,12 @@ def imagenet_labels(folders: Sequence[str], root: Path) -> tuple[int, ...]:
 
     Spaces, ``_`` and ``-`` are one, and case makes no difference but between Cardigan, the dog, and cardigan.
 
-    Raises:
-        NoImagenetClass: a folder is called after none of them.
+    Raises NoImagenetClass: a folder is called after none of them.
     """
     found = {folder: _label(folder) for folder in folders}
     for folder, label in found.items():
         if label is None:
-            near = difflib.get_close_matches(_joined(folder), imagenet_classes(), n=1)
-            raise NoImagenetClass(root=root, folder=folder, nearest=near[0] if near else None)
+            raise NoImagenetClass(root=root, folder=folder, nearest=nearest(_joined(folder), imagenet_classes()))
     return tuple(label for folder in folders if (label := found[folder]) is not None)
 
 
