@@ -57,9 +57,9 @@ def main(arch: str = "efficientnet-b0", device: str = "jetson") -> None:
     target, _ = target_of(recipe.target, device)
     original = making.Making.made
     making.Making.made = lambda self, maker, given, tell: original(self, timed("make", maker), given, tell)  # type: ignore[method-assign]
-    from edgecnn.devices import machine as station
+    from edgecnn.devices import machine
 
-    station.LocalHost = TimedHost  # type: ignore[misc]
+    machine.LocalHost = TimedHost  # type: ignore[misc]
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()
         run_build(BuildRequest(recipe=recipe, device=target, out=Path(folder, "out")), Store.open(Path(folder, "store")), Quiet())

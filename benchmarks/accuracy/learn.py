@@ -89,16 +89,16 @@ def recipe_of(run: Run, data: Path) -> Recipe:
 
 def learned(run: Run, data: Path, work: Path, tell: Progress) -> RunResult:
     """Make the fp32 kit of a run, ask it, and say what it answered wrong."""
-    store, station = Store.open(), this_machine()
+    store, machine = Store.open(), this_machine()
     recipe, decided = recipe_of(run, data), None
     device = target_of(recipe.target, None).device
     request = BuildRequest(recipe=recipe, device=device, out=work / run.name, goal="package")
     with store.in_use.held():
         if recipe.train.transfer == "auto":
-            decided = decision(made(before_training(plan_build(request, store, tell).plan), station, store, tell))
+            decided = decision(made(before_training(plan_build(request, store, tell).plan), machine, store, tell))
             request = request.model_copy(update={"recipe": forced(recipe, decided)})
-        execution = made(fp32_alone(plan_build(request, store, tell).plan), station, store, tell)
-        result = judged(run, execution, station, store, tell)
+        execution = made(fp32_alone(plan_build(request, store, tell).plan), machine, store, tell)
+        result = judged(run, execution, machine, store, tell)
     return result if decided is None else result.model_copy(update={"transfer": decided.sentence})
 
 
@@ -126,13 +126,13 @@ def fp32_alone(planned: Plan) -> Plan:
     return Plan(resolved=planned.resolved, steps=planned.steps, rungs=tuple(rung for rung in rungs if rung.candidates))
 
 
-def made(planned: Plan, station: Machine, store: Store, tell: Progress) -> Execution:
+def made(planned: Plan, machine: Machine, store: Store, tell: Progress) -> Execution:
     """Every step of it, from the store where it is there."""
-    environment = {"python": python_version(), **station.environment.conditions}
-    return execute(planned, StageContext(store=store, host=station.host, environment=environment, tell=tell), "package")
+    environment = {"python": python_version(), **machine.environment.conditions}
+    return execute(planned, StageContext(store=store, host=machine.host, environment=environment, tell=tell), "package")
 
 
-def judged(run: Run, execution: Execution, station: Machine, store: Store, tell: Progress) -> RunResult:
+def judged(run: Run, execution: Execution, machine: Machine, store: Store, tell: Progress) -> RunResult:
     """The kit's answers on the report images.
 
     Raises:
@@ -144,11 +144,11 @@ def judged(run: Run, execution: Execution, station: Machine, store: Store, tell:
     if package is None:
         sys.exit(f"{run.name}: no kit: {execution.outcomes}")
     pixels = pixel_sets(execution)["report"]
-    profile = evaluate(KitRef.of(candidate, package), pixels, station.lab(store, tell, THIS_MACHINE))
+    profile = evaluate(KitRef.of(candidate, package), pixels, machine.lab(store, tell, THIS_MACHINE))
     entries = open_source(Path(resolved.data.manifest_path)).entries("report")
     labels = np.array([entry.label for entry in entries], np.int64)
     logits = logits_of(profile)
-    answers = Answers(BASELINE_ID, logits, pixels.sha256, station.facts.describe())
+    answers = Answers(BASELINE_ID, logits, pixels.sha256, machine.facts.describe())
     return RunResult(
         study=run.study.id,
         seed=run.seed,
@@ -164,7 +164,7 @@ def judged(run: Run, execution: Execution, station: Machine, store: Store, tell:
         wrong=wrong(entries, logits.argmax(axis=1) != labels),
         train_key=str(execution.artifacts["train"].key),
         measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        machine=station.facts.describe(),
+        machine=machine.facts.describe(),
         versions={name: resolved.versions[name] for name in TOOLS},
     )
 

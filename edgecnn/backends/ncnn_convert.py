@@ -13,7 +13,7 @@ from edgecnn.errors.devices import ConverterFailed, LayerNotConverted
 from edgecnn.runner.interpreters import asked, own_python
 from edgecnn.runner.schedule import clean_environment, ending, kill_group
 
-PATIENCE_S = 600.0
+TIMEOUT_S = 600.0
 """The largest network of the catalogue takes seconds."""
 _INPUT, _OUTPUT = "in0", "out0"
 _LAST_LINES = 3
@@ -69,10 +69,10 @@ def _run(words: list[str], work: Path, candidate: str) -> str:
     except OSError as error:
         raise ConverterFailed(converter="pnnx", candidate=candidate, why=str(error)) from error
     try:
-        said, _ = process.communicate(timeout=PATIENCE_S)
+        said, _ = process.communicate(timeout=TIMEOUT_S)
     except subprocess.TimeoutExpired as error:
         raise ConverterFailed(
-            converter="pnnx", candidate=candidate, why=f"it did not end in {PATIENCE_S:g} s and was killed"
+            converter="pnnx", candidate=candidate, why=f"it did not end in {TIMEOUT_S:g} s and was killed"
         ) from error
     finally:
         kill_group(process)

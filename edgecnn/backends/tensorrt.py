@@ -1,6 +1,6 @@
 """TensorRT: kits whose engine is built on the device, and the fp32-carrier twin that answers for their accuracy elsewhere.
 
-The kit ships ONNX, typed fp16 throughout; the device's own builder makes the engine from it. No fp32 candidate is offered: the
+The kit ships ONNX, typed fp16 throughout; the device's own builder makes the engine from it. No fp32 candidate is supported: the
 network in fp32 is ONNX Runtime's, and half precision takes its place on the GPU.
 """
 
@@ -40,7 +40,7 @@ _WEAK_PACKAGES: Mapping[str, str] = {"tensorrt": ">=8.5,<8.6"}
 _WEAK_OPSET, _WEAK_IR = 17, 8
 UNFUSED = {"session.disable_quant_qdq": "1"}
 """ONNX Runtime then runs Q and DQ as written, in fp32, and folds weights: TensorRT's arithmetic but for half outputs."""
-_NOT_OFFERED = {
+_UNSUPPORTED = {
     Precision.FP32: "fp16 takes its place on the GPU, and the network in fp32 is ONNX Runtime's",
     Precision.BF16: "fp16 is as fast and keeps three bits more of every number",
 }
@@ -73,7 +73,7 @@ class TensorRtBackend:
             scheme=Scheme(activation_dtype="int8", activation_symmetric=True, bias="float"),
             needs_engine=True,
         )
-        refused = tuple(Unsupported(runtime=self.runtime, precision=each, why=why) for each, why in _NOT_OFFERED.items())
+        refused = tuple(Unsupported(runtime=self.runtime, precision=each, why=why) for each, why in _UNSUPPORTED.items())
         return (_if_native(half, facts), *refused, _if_native(int8, facts))
 
     def model_file(self, candidate: Candidate, classes: int) -> ModelFile:
@@ -165,7 +165,7 @@ def _weakly_typed(facts: RuntimeFacts) -> tuple[Candidate | Unsupported, ...]:
         builder_flags=("FP16", "INT8"),
     )
     refused = (
-        Unsupported(runtime=Runtime.TENSORRT, precision=Precision.FP32, why=_NOT_OFFERED[Precision.FP32]),
+        Unsupported(runtime=Runtime.TENSORRT, precision=Precision.FP32, why=_UNSUPPORTED[Precision.FP32]),
         Unsupported(runtime=Runtime.TENSORRT, precision=Precision.BF16, why="TensorRT 8.5 has no bf16"),
     )
     return (_if_native(half, facts), *refused, _if_native(int8, facts))

@@ -29,7 +29,7 @@ from edgecnn.results.finished import FinishedBuild, finished_build
 from edgecnn.results.folder import BUNDLE
 from edgecnn.store.store import Store
 from edgecnn.values.base import Value
-from edgecnn.values.board import HostAsked
+from edgecnn.values.board import HostRequest
 from edgecnn.values.device import Device, EngineBuilder
 from edgecnn.values.profile import Environment
 from edgecnn.values.recipe import GateChoice
@@ -41,7 +41,7 @@ class BenchRequest(Value):
     """Which finished build, and where."""
 
     folder: Path
-    host: HostAsked | None = None
+    host: HostRequest | None = None
     """None: this machine."""
     target: str | None = None
     """What the user takes the board for; it must be the device that was built for."""
@@ -88,15 +88,15 @@ def bench(request: BenchRequest, store: Store, tell: Progress, pages: Mapping[st
     asked = _as_a_build(request, finished)
     check_output(asked.out, asked.recipe.data.path)
     what = f"edgecnn bench {shlex.quote(str(request.folder))}"
-    with machine_for(request.host, Wanted(device, what, runtimes_of(finished.resolved.candidates)), tell) as station:
-        _require_same_processor(finished, station)
-        planned = _planned(finished, station, tell)
+    with machine_for(request.host, Wanted(device, what, runtimes_of(finished.resolved.candidates)), tell) as machine:
+        _require_same_processor(finished, machine)
+        planned = _planned(finished, machine, tell)
         try:
             require_made(planned, store, asked)
         except NothingToJudge as error:
             tell.note(f"{error.what}: accuracy is the recorded one, and the report that lies there stays")
-            return _carried_alone(request, station, (store, tell), planned.resolved.device_builder)
-        report = measured_build(planned, station, asked, (store, tell, pages or {}))
+            return _carried_alone(request, machine, (store, tell), planned.resolved.device_builder)
+        report = measured_build(planned, machine, asked, (store, tell, pages or {}))
     required = request.gates.require_measured or finished.resolved.recipe.gates.require_measured
     return Benched(report, written=True, require_measured=required)
 
@@ -112,22 +112,22 @@ def _require_same_device(request: BenchRequest, device: Device) -> None:
         raise BenchTargetDiffers(folder=request.folder, built_for=device.name, target=request.target)
 
 
-def _require_same_processor(finished: FinishedBuild, station: Machine) -> None:
+def _require_same_processor(finished: FinishedBuild, machine: Machine) -> None:
     """A device file that leaves the processor to the machine recognises every machine; what was built for is in the report.
 
     Raises:
-        BenchProcessorDiffers: architecture or instructions of the station are others, as far as both are known.
+        BenchProcessorDiffers: architecture or instructions of the machine are others, as far as both are known.
     """
     device = finished.resolved.device
     if device.processor.architecture != "any":
         return
-    then, now = _processor(finished.report.environment), _processor(station.environment)
+    then, now = _processor(finished.report.environment), _processor(machine.environment)
     if any(now[name] != said for name, said in then.items() if said and now[name]):
         raise BenchProcessorDiffers(
             folder=finished.folder,
             device=device.name,
             built_for=_in_words(then),
-            station=station.board or "this machine",
+            machine=machine.board or "this machine",
             here=_in_words(now),
         )
 
@@ -161,14 +161,14 @@ def _as_a_build(request: BenchRequest, finished: FinishedBuild) -> BuildRequest:
     )
 
 
-def _planned(finished: FinishedBuild, station: Machine, tell: Progress) -> Plan:
+def _planned(finished: FinishedBuild, machine: Machine, tell: Progress) -> Plan:
     """The plan of then, with the machine of now: no key depends on it but those of engines, which are its own."""
-    attachment = attachment_of(finished.resolved.device, station.facts, station.board)
-    return plan(with_builder(finished.resolved.model_copy(update={"attachment": attachment}), station, tell))
+    attachment = attachment_of(finished.resolved.device, machine.facts, machine.board)
+    return plan(with_builder(finished.resolved.model_copy(update={"attachment": attachment}), machine, tell))
 
 
 def _carried_alone(
-    request: BenchRequest, station: Machine, given: tuple[Store, Progress], builder: EngineBuilder | None
+    request: BenchRequest, machine: Machine, given: tuple[Store, Progress], builder: EngineBuilder | None
 ) -> Benched:
     judge = JudgeRequest(
         folder=request.build,
@@ -179,5 +179,5 @@ def _carried_alone(
         extent=request.extent,
         race=True,
     )
-    judged = judge_finished(judge, station.lab(*given), station.facts, builder)
+    judged = judge_finished(judge, machine.lab(*given), machine.facts, builder)
     return Benched(judged.report, written=False, require_measured=judged.require_measured)

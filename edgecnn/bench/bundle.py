@@ -103,10 +103,10 @@ def bench_bundle(request: BundleBenchRequest, store: Store, tell: Progress) -> B
             else shown_images(request.data, kits[0], recorded, (store, _inside(work, "images"), tell))
         )
         tell.note(f"images: {shown.facts.said}")
-        with machine_for(asked.host, wanted, tell) as station:
-            name = _filed_under(device, station)
-            measured = _measured(_begun(kits, shown, station, station.lab(store, tell, name)), request)
-        found = _report(verified, recorded, station, measured, _gates(asked, shown))
+        with machine_for(asked.host, wanted, tell) as machine:
+            name = _filed_under(device, machine)
+            measured = _measured(_begun(kits, shown, machine, machine.lab(store, tell, name)), request)
+        found = _report(verified, recorded, machine, measured, _gates(asked, shown))
         return write_bench(found.model_copy(update={"seconds": round(time.perf_counter() - started, 2)}), measured, out)
 
 
@@ -141,18 +141,18 @@ def _device(asked: BenchRequest, recorded: Recorded) -> Device | None:
         raise BenchDeviceUnknown(bundle=asked.folder, device=recorded.device) from error
 
 
-def _filed_under(device: Device | None, station: Machine) -> str:
+def _filed_under(device: Device | None, machine: Machine) -> str:
     """The device that the machine was seen to be; where none was named, the only one whose file recognises it."""
     if device is not None:
-        return device.name if matches(device, station.facts) else THIS_MACHINE
+        return device.name if matches(device, machine.facts) else THIS_MACHINE
     found = [each.name for each in known_devices().devices if each.facts_only is None and each.match != Match()]
-    alike = [name for name in found if matches(device_named(name), station.facts)]
+    alike = [name for name in found if matches(device_named(name), machine.facts)]
     return alike[0] if len(alike) == 1 else THIS_MACHINE
 
 
-def _begun(kits: Sequence[KitRef], shown: ReportImages, station: Machine, lab: Lab) -> Measured:
-    """The kits, those that need an engine with the one that the station built; what has none has failed already."""
-    builder = builder_for((kit.candidate for kit in kits), station, lab.tell)
+def _begun(kits: Sequence[KitRef], shown: ReportImages, machine: Machine, lab: Lab) -> Measured:
+    """The kits, those that need an engine with the one that the machine built; what has none has failed already."""
+    builder = builder_for((kit.candidate for kit in kits), machine, lab.tell)
     named = {kit.candidate.id: kit for kit in kits}
     found = WithEngines({}, {}) if builder is None else with_engines(named, builder, lab)
     whole = tuple(found.kits.get(name, kit) for name, kit in named.items())
@@ -215,7 +215,7 @@ def _gates(asked: BenchRequest, shown: ReportImages) -> tuple[Gate, ...]:
     return gates if shown.pixels is not None else tuple(gate for gate in gates if gate.required != "advisory")
 
 
-def _report(verified: Verified, recorded: Recorded, station: Machine, measured: Measured, gates: Sequence[Gate]) -> BundleBench:
+def _report(verified: Verified, recorded: Recorded, machine: Machine, measured: Measured, gates: Sequence[Gate]) -> BundleBench:
     rows = rows_of(measured, verified.contents.chosen, gates)
     of_chosen = next((row.gates for row in rows if row.chosen), ())
     return BundleBench(
@@ -225,7 +225,7 @@ def _report(verified: Verified, recorded: Recorded, station: Machine, measured: 
         device=measured.lab.device,
         built_for=recorded.device,
         machine=measured.lab.machine,
-        board=station.board,
+        board=machine.board,
         environment=measured.lab.environment,
         images=measured.shown.facts,
         candidates=rows,

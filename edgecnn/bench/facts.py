@@ -14,7 +14,7 @@ from edgecnn.values.report import Accuracy, CandidateFacts
 from edgecnn.values.verdict import GateResult, Verdict
 
 
-class ShownImages(Value):
+class BenchImages(Value):
     """What a bundle's kits were asked about."""
 
     source: Literal["store", "data", "none"]
@@ -45,7 +45,7 @@ class BundleBench(Value):
     board: str | None
     """As --host named it; None: the machine that edgecnn ran on."""
     environment: Environment
-    images: ShownImages
+    images: BenchImages
     candidates: tuple[CandidateFacts, ...]
     recorded: Mapping[str, Accuracy]
     """Candidate to the accuracy that its build reported, wherever that was measured."""

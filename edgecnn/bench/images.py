@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgecnn.bench.facts import ShownImages
+from edgecnn.bench.facts import BenchImages
 from edgecnn.bundle.recorded import Recorded
 from edgecnn.data.imagenet import imagenet_classes, imagenet_labels
 from edgecnn.data.images import ImageSource
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 class ReportImages:
     """Pixels with what is right, where there are any."""
 
-    facts: ShownImages
+    facts: BenchImages
     pixels: PixelSet | None = None
     labels: NDArray[Any] | None = None
     """int64 (images,), by the kit's own order of classes."""
@@ -45,12 +45,12 @@ def stored_images(kits: Sequence[KitRef], recorded: Recorded, store: Store) -> R
     prepared = _prepared(kits, recorded, store)
     if prepared is None:
         said = f"the store {store.root} does not hold the images that the build reported on: accuracy is the recorded one"
-        return ReportImages(ShownImages(source="none", said=f"{said}; --data shows others"))
+        return ReportImages(BenchImages(source="none", said=f"{said}; --data shows others"))
     labels = np.load(prepared.folder / "report.labels.npy", allow_pickle=False)
     if (labels == UNLABELLED).any():
-        return ReportImages(ShownImages(source="none", said="the build's images have no labels: nothing is known of accuracy"))
+        return ReportImages(BenchImages(source="none", said="the build's images have no labels: nothing is known of accuracy"))
     found = _pixel_set(prepared.folder)
-    facts = ShownImages(
+    facts = BenchImages(
         source="store", role="recorded", images=found.images, pixels=found.sha256,
         said=f"the {found.images:,} images that the build reported on, out of the store",
     )  # fmt: skip
@@ -84,7 +84,7 @@ def shown_images(data: str, kit: KitRef, recorded: Recorded, given: tuple[Store,
     said = f"{images}, pixel for pixel those that the build reported on" if same else f"{images}, which are other images"
     if not same:
         said += " than the build reported on: whether the network learned from them is not known"
-    facts = ShownImages(
+    facts = BenchImages(
         source="data", role="recorded" if same else "other", images=found.images, pixels=found.sha256, data=data, said=said
     )
     return ReportImages(facts, found, _read_labels(folder, label_of))

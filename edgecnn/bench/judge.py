@@ -13,11 +13,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import edgecnn
-from edgecnn.bench.subject import JudgedScene, arm, read_accuracy, read_residency, scene_of
+from edgecnn.bench.subject import JudgedScene, add_engines, read_accuracy, read_residency, scene_of
 from edgecnn.building.data_notices import class_notices
 from edgecnn.building.extra_runs import ExtraRunner
 from edgecnn.building.notices import bench_command, notices
-from edgecnn.building.observe import RaceManner
+from edgecnn.building.observe import RaceOptions
 from edgecnn.building.rows import PURPOSES, candidate_facts, with_extents, with_quality
 from edgecnn.devices.this_machine import LocalFacts, attachment_of, local_facts
 from edgecnn.judging.bounds import METRICS
@@ -97,7 +97,7 @@ def judge_finished(
     with lab.store.in_use.held():
         judged = scene_of(finished, replace(lab, device=device.name if attached else lab.device), facts)
         if builder is not None:
-            arm(judged, builder)
+            add_engines(judged, builder)
         read_accuracy(judged)
         read_residency(judged)
         _race(judged, gates, request)
@@ -156,7 +156,7 @@ def _raced(judged: JudgedScene, gates: Sequence[Gate], request: JudgeRequest, *,
     observer, ships = judged.observer, judged.finished.row.candidate.id
     names = [name for name in observer.seen.kits if name == ships or judged.why_not_runnable(name) is None]
     patient = any(gate.metric in ("p90_ms", "p99_ms") for gate in gates)
-    observer.race(names, "report", RaceManner(anew=anew, patient=patient, until=request.until))
+    observer.race(names, "report", RaceOptions(anew=anew, patient=patient, until=request.until))
     if request.meter is not None or any(METRICS[gate.metric].source == "energy" for gate in gates):
         observer.energy(names, anew=anew, log=request.meter)
     kits = tuple(observer.seen.kits[name] for name in names)
@@ -174,8 +174,8 @@ def _stored_race(judged: JudgedScene) -> RaceResult | None:
         if not found.runs or not young or not _of_this_device(found, judged):
             continue
         others = [each.profile for kit in kits.values() for each in profiles.of(kit.digest, "race")]
-        together = {entrant_of(each.subject, each.knobs): each for each in others if each.race == found.race and each.runs}
-        return RaceResult(race=found.race or "", observed_at=found.observed_at, profiles=together, failed={}, reused=True)
+        beside = {entrant_of(each.subject, each.knobs): each for each in others if each.race == found.race and each.runs}
+        return RaceResult(race=found.race or "", observed_at=found.observed_at, profiles=beside, failed={}, reused=True)
     return None
 
 

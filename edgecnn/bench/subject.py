@@ -80,7 +80,7 @@ def scene_of(finished: FinishedBuild, lab: Lab, facts: LocalFacts) -> JudgedScen
     return judged
 
 
-def arm(judged: JudgedScene, builder: EngineBuilder) -> None:
+def add_engines(judged: JudgedScene, builder: EngineBuilder) -> None:
     """Put the engines of this lab's machine into the kits that need one; of a kit that has none then, why is known."""
     seen = judged.observer.seen
     found = with_engines(seen.kits, builder, judged.lab)
@@ -107,7 +107,7 @@ def read_accuracy(judged: JudgedScene) -> None:
             continue
         judged.observer.seen.evaluations[name, "report"] = stored
     row, baseline = judged.finished.row, judged.finished.baseline
-    if row.candidate.method is not Method.BROUGHT and (
+    if row.candidate.method is not Method.ORIGINAL and (
         baseline is None or baseline.candidate.id not in judged.observer.seen.answering
     ):
         judged.absent["accuracy"] = f"{_store(judged)} no longer holds the fp32 kit that drops are counted from"

@@ -14,7 +14,7 @@ from edgecnn.building.extra_runs import ExtraRunner
 from edgecnn.building.knob_race import race_knobs
 from edgecnn.building.ladder import Limits
 from edgecnn.building.objective_race import race_for_choice, require_meter
-from edgecnn.building.observe import Observer, RaceManner, pixel_sets
+from edgecnn.building.observe import Observer, RaceOptions, pixel_sets
 from edgecnn.building.publish import Page, check_output, publish_baseline, publish_plan, publish_progress, publish_report
 from edgecnn.building.report import decide, gates_of, last_race, report_of
 from edgecnn.building.rows import Scene
@@ -100,7 +100,7 @@ def _looked_up(planned: Plan, store: Store) -> tuple[PlannedStep, ...]:
     return tuple(steps)
 
 
-Given = tuple[Store, Progress, Mapping[str, Page]]
+Surroundings = tuple[Store, Progress, Mapping[str, Page]]
 """Where finished work lies, who hears, and the pages for people."""
 
 
@@ -119,11 +119,11 @@ def run_build(request: BuildRequest, store: Store, tell: Progress, pages: Mappin
     check_output(request.out, request.recipe.data.path)
     if request.meter is not None:
         open_log(request.meter)
-    with machine_for(request.host, wanted_of(request), tell) as station:
-        planned = plan(with_builder(resolve(request, store, tell, station.facts), station, tell))
+    with machine_for(request.host, wanted_of(request), tell) as machine:
+        planned = plan(with_builder(resolve(request, store, tell, machine.facts), machine, tell))
         if request.only_judge:
             require_made(planned, store, request)
-        return measured_build(planned, station, request, (store, tell, pages or {}))
+        return measured_build(planned, machine, request, (store, tell, pages or {}))
 
 
 def wanted_of(request: BuildRequest) -> Wanted:
@@ -133,8 +133,8 @@ def wanted_of(request: BuildRequest) -> Wanted:
     return Wanted(request.device, request.command, runtimes)
 
 
-def measured_build(planned: Plan, station: Machine, request: BuildRequest, given: Given) -> BuildReport:
-    """The rest of ``run_build`` once it is planned: make what is missing here, run kits on the station, judge and write."""
+def measured_build(planned: Plan, machine: Machine, request: BuildRequest, given: Surroundings) -> BuildReport:
+    """The rest of ``run_build`` once it is planned: make what is missing here, run kits on the machine, judge and write."""
     started = time.perf_counter()
     store, tell, pages = given
     with output_lock(request.out):
@@ -143,13 +143,13 @@ def measured_build(planned: Plan, station: Machine, request: BuildRequest, given
         tell.note(f"NOT PRETRAINED: {planned.resolved.weights.why}")
     here = this_machine()
     environment = {"python": python_version(), **here.environment.conditions}
-    _check_objective(planned, station.environment, request)
-    workshop = StageContext(store=store, host=here.host, environment=environment, tell=tell, device=station.host)
-    lookout = RungDrops(station.lab(store, tell, _device_here(planned)), here.lab(store, tell, THIS_MACHINE))
+    _check_objective(planned, machine.environment, request)
+    context = StageContext(store=store, host=here.host, environment=environment, tell=tell, device=machine.host)
+    rung_drops = RungDrops(machine.lab(store, tell, _device_here(planned)), here.lab(store, tell, THIS_MACHINE))
     with store.in_use.held():
-        look = lookout if request.goal in MEASURING else None
-        execution = execute(planned, workshop, request.goal, _limits(planned, store, request), look)
-        scene = observe(request, lookout.observer(execution))
+        drops_of = rung_drops if request.goal in MEASURING else None
+        execution = execute(planned, context, request.goal, _limits(planned, store, request), drops_of)
+        scene = observe(request, rung_drops.observer(execution))
         report = report_of(scene, request, seconds=time.perf_counter() - started)
         _publish(report, scene, request, pages)
     return report
@@ -247,10 +247,10 @@ def _race(observer: Observer, scene: Scene, request: BuildRequest) -> None:
     """Screen, select among the finalists, race the winner's knobs where asked to, and race the winner again for the figures."""
     anew = request.stored_race == "never"
     screened = [name for name in observer.seen.answering if name not in observer.seen.failures]
-    observer.race(screened, "screen", RaceManner(anew=anew))
+    observer.race(screened, "screen", RaceOptions(anew=anew))
     decision = decide(scene, request)
     patient = any(gate.metric in ("p90_ms", "p99_ms") for gate in decision.gates)
-    how = RaceManner(anew=anew, patient=patient, until=request.until)
+    how = RaceOptions(anew=anew, patient=patient, until=request.until)
     objective = observer.execution.plan.resolved.recipe.choice.objective
     if objective == "latency":
         final = finalists(observer.seen.screen_ms, decision.inside_budget, scene.execution.candidates)

@@ -93,7 +93,7 @@ def calibration_facts(scene: Scene) -> CalibrationFacts | None:
 
     prepared, resolved = scene.execution.artifacts.get("prepare"), scene.execution.plan.resolved
     images = resolved.recipe.quantize.images
-    calibrated = any(not each.precision.is_float and each.method is not Method.BROUGHT for each in scene.execution.candidates)
+    calibrated = any(not each.precision.is_float and each.method is not Method.ORIGINAL for each in scene.execution.candidates)
     if prepared is None or images is None or not calibrated:
         return None
     if not (prepared.folder / "calibrate.pixels.npy").is_file():

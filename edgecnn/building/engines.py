@@ -31,8 +31,8 @@ PACKAGE = "tensorrt"
 """The module that builds engines on a device: JetPack's, or the one of the package index on a PC."""
 
 
-def with_builder(resolved: Resolved, station: Machine, tell: Progress) -> Resolved:
-    """The same, with what builds engines on this station where it is the device and a candidate needs one; else with none.
+def with_builder(resolved: Resolved, machine: Machine, tell: Progress) -> Resolved:
+    """The same, with what builds engines on this machine where it is the device and a candidate needs one; else with none.
 
     This machine without TensorRT goes on without engines, as it always did. A board that was named is there to be measured.
 
@@ -40,20 +40,20 @@ def with_builder(resolved: Resolved, station: Machine, tell: Progress) -> Resolv
         BoardLacksBuilder: the board's Python has no TensorRT, or no GPU that it could use.
         BuilderUnfit: its TensorRT is another than the kits were made for.
     """
-    found = builder_for(resolved.candidates, station, tell) if resolved.attachment.attached else None
+    found = builder_for(resolved.candidates, machine, tell) if resolved.attachment.attached else None
     return resolved.model_copy(update={"device_builder": found})
 
 
-def builder_for(candidates: Iterable[Candidate], station: Machine, tell: Progress) -> EngineBuilder | None:
-    """What builds engines on this station; None where none of these needs one, or this machine has nothing that builds.
+def builder_for(candidates: Iterable[Candidate], machine: Machine, tell: Progress) -> EngineBuilder | None:
+    """What builds engines on this machine; None where none of these needs one, or this machine has nothing that builds.
 
     Raises:
         BoardLacksBuilder, BuilderUnfit: see ``with_builder``.
     """
     needing = [candidate for candidate in candidates if candidate.needs_engine]
-    found = _asked(station, tell) if needing else None
-    if found is not None and found.package == "tensorrt" and station.board is not None:
-        _require_fit(found, needing[0], station.board)
+    found = _asked(machine, tell) if needing else None
+    if found is not None and found.package == "tensorrt" and machine.board is not None:
+        _require_fit(found, needing[0], machine.board)
     return found
 
 
@@ -99,12 +99,12 @@ def with_engine(kit: KitRef, builder: EngineBuilder, lab: Lab) -> KitRef:
     return KitRef.at(engine.folder / KIT).with_knobs(kit.knobs)
 
 
-def _asked(station: Machine, tell: Progress) -> EngineBuilder | None:
+def _asked(machine: Machine, tell: Progress) -> EngineBuilder | None:
     try:
-        return EngineBuilder.model_validate(station.host.engine_builder(PACKAGE))
+        return EngineBuilder.model_validate(machine.host.engine_builder(PACKAGE))
     except (RunnerFailed, RunnerCrashed, RunnerTimedOut) as error:  # an import may end its process, or hang
-        if station.board is not None:
-            raise BoardLacksBuilder(board=station.board, error=error) from error
+        if machine.board is not None:
+            raise BoardLacksBuilder(board=machine.board, error=error) from error
         tell.note(f"no engine is built here: {error.line()}")
         return None
 

@@ -82,8 +82,8 @@ def _has_run(candidate: Candidate, scene: Scene) -> bool:
     return answered is not None and answered.stands_for is None and (candidate.id, "report") in scene.seen.evaluations
 
 
-def _quantized(brought: CustomModel) -> list[str]:
-    if (form := brought.entry.quantized) is None:
+def _quantized(custom: CustomModel) -> list[str]:
+    if (form := custom.entry.quantized) is None:
         return []
     return [
         f"QUANTIZED ALREADY: the file came quantized ({form}). It is packaged and measured as it is; what it lost by that is not "
@@ -93,8 +93,8 @@ def _quantized(brought: CustomModel) -> list[str]:
 
 def _of_the_training(scene: Scene) -> list[str]:
     resolved = scene.execution.plan.resolved
-    if resolved.brought is not None:
-        return [*_quantized(resolved.brought), f"{resolved.weights.why}; {resolved.brought.why}"]
+    if resolved.custom_model is not None:
+        return [*_quantized(resolved.custom_model), f"{resolved.weights.why}; {resolved.custom_model.why}"]
     said, balance = [], resolved.recipe.train.balance
     if resolved.data.origin == "demo":
         said.append(

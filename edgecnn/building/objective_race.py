@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgecnn.building.extra_runs import ExtraRunner
-from edgecnn.building.observe import Observations, Observer, RaceManner
+from edgecnn.building.observe import Observations, Observer, RaceOptions
 from edgecnn.building.screening import finalists
 from edgecnn.errors.measuring import NoMeterForObjective
 from edgecnn.judging.contest import Contest, energy_contest, throughput_contest
@@ -44,7 +44,7 @@ def require_meter(environment: Environment, candidates: Iterable[Candidate], log
         raise NoMeterForObjective(because=no_meter(environment))
 
 
-def race_for_choice(observer: Observer, inside: Sequence[str], objective: Objective, how: RaceManner, log: Path | None) -> None:
+def race_for_choice(observer: Observer, inside: Sequence[str], objective: Objective, how: RaceOptions, log: Path | None) -> None:
     """Run what ``contest_of`` reads. A kit that fails is no finalist; its reason is in the notes.
 
     Args:
@@ -82,7 +82,7 @@ class _Screens:
     notes: list[str] = field(default_factory=list)
 
 
-def _throughput(observer: Observer, inside: Sequence[str], how: RaceManner) -> None:
+def _throughput(observer: Observer, inside: Sequence[str], how: RaceOptions) -> None:
     choice = observer.execution.plan.resolved.recipe.race
     kits = _kits(observer, inside)
     screens = _Screens()
@@ -111,7 +111,7 @@ def _screened(screens: _Screens, kit: KitRef) -> dict[int, float]:
     return screened({batch: result.profiles[kit.entrant] for batch, result in found if kit.entrant in result.profiles})
 
 
-def _energy(observer: Observer, inside: Sequence[str], how: RaceManner, log: Path | None) -> None:
+def _energy(observer: Observer, inside: Sequence[str], how: RaceOptions, log: Path | None) -> None:
     choice, lab = observer.execution.plan.resolved.recipe.race, observer.lab
     kits = {name: kit for name, kit in _kits(observer, inside).items() if metered(kit, lab.environment, log)}
     max_age_h = 0.0 if how.anew else choice.max_age_h

@@ -22,10 +22,10 @@ from edgecnn.building.rows import (
     with_quality,
 )
 from edgecnn.judging.choice import ChoiceRules, choose
+from edgecnn.judging.eligibility import eligibility_of
 from edgecnn.judging.gates import budget_pp, gates_for, judge_candidate, overall, verdict_of
 from edgecnn.judging.latency import latency, pairwise_ratios
 from edgecnn.judging.reasons import worded
-from edgecnn.judging.standing import standing_of
 from edgecnn.models.counted_weights import parameters_that_ship
 from edgecnn.planning.request import BuildRequest
 from edgecnn.planning.synthesis import synthesis_facts
@@ -84,7 +84,7 @@ def decide(scene: Scene, request: BuildRequest) -> Decision:
     command = measure_command(request, chosen.choice, scene.seen.kits)
     knobs = scene.seen.knobs if scene.seen.knobs and scene.seen.knobs.candidate == chosen.choice.candidate else None
     choice = chosen.choice.model_copy(update={"settle_command": command, "knobs": knobs})
-    inside = tuple(row.candidate.id for row in standing_of(tuple(facts.values()), budget, shippable).inside)
+    inside = tuple(row.candidate.id for row in eligibility_of(tuple(facts.values()), budget, shippable).inside)
     because = {**chosen.because, **_not_climbed(scene, facts, request)}
     rows = {
         name: row.model_copy(
@@ -183,7 +183,7 @@ def _build(scene: Scene, request: BuildRequest) -> Build:
         weights=weights_sentence(scene),
         weights_sha256=weights_sha256(scene),
         data="the embedded demo, Fashion-MNIST" if data.origin == "demo" else data.root,
-        classes=len(data.classes) if resolved.brought is None else resolved.brought.entry.classes,
+        classes=len(data.classes) if resolved.custom_model is None else resolved.custom_model.entry.classes,
         splits=data.counts,
         synthesis=synthesis_facts(resolved, made_images(scene)),
         device=resolved.device.name,

@@ -272,10 +272,10 @@ def weights_sentence(scene: Scene) -> str:
 
 
 def weights_sha256(scene: Scene) -> str | None:
-    """Of the original pretrained file, as fetched, or of the model that was brought; None when training began from scratch."""
-    brought = scene.execution.plan.resolved.brought
-    if brought is not None:
-        return brought.content
+    """Of the original pretrained file, as fetched, or of the custom model; None when training began from scratch."""
+    custom = scene.execution.plan.resolved.custom_model
+    if custom is not None:
+        return custom.content
     fetched = scene.execution.artifacts.get("fetch")
     if fetched is None or began_anew(scene):
         return None

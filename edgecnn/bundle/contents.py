@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final, NamedTuple
 
 from edgecnn.bundle.opened import Opened
-from edgecnn.bundle.tensors import fault_of, looked_into, unreadable_here
+from edgecnn.bundle.tensors import fault_of, has_tensors, unreadable_here
 from edgecnn.errors.bundle import BundleInconsistent, BundleModelRefused
 from edgecnn.results.folder import CHOICE
 from edgecnn.runner.engine_record import PACKAGES
@@ -26,7 +26,7 @@ class Contents(NamedTuple):
 
     kits: tuple[str, ...]
     chosen: str | None
-    not_looked_into: tuple[str, ...]
+    unchecked: tuple[str, ...]
     """Sentences on model files whose tensors nothing here could read."""
 
 
@@ -86,7 +86,7 @@ def _check_kit(opened: Opened, manifest: BundleManifest, folder: str, chosen: Ma
         raise BundleModelRefused(path=opened.path, file=f"{folder}{_KIT}", because=fault)
     beside = {name: fact.bytes for name, fact in kit.files.items()}
     unread = []
-    for name in filter(looked_into, beside):
+    for name in filter(has_tensors, beside):
         if (why := unreadable_here(f"{folder}{name}")) != "":
             unread.append(why)
             continue

@@ -67,7 +67,7 @@ def publish_bundle(
         if (bundle / KEPT).is_dir():
             shutil.copytree(bundle / KEPT, fresh / KEPT)
         fresh.chmod(0o755)
-        stamps = settled_stamps(fresh)
+        stamps = stamps_of_new(fresh)
         signed = (bundle / SIGNATURE).is_file()
         _swapped(fresh, bundle)
         write_stamps(folder / STAMPS, stamps)
@@ -172,7 +172,7 @@ def is_intact(bundle: Path, carried: Mapping[str, KitRef]) -> bool:
     return True
 
 
-def settled_stamps(bundle: Path) -> dict[str, Stamp]:
+def stamps_of_new(bundle: Path) -> dict[str, Stamp]:
     """The stamps of a bundle's kits that was just written and that nobody else has seen, by path below it."""
     time.sleep(_TICK_S)
     now_ns = _clock_ns(bundle)

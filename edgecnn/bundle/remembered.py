@@ -11,7 +11,7 @@ from filelock import FileLock
 
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.signing import BundleRolledBack, RecordUnusable
-from edgecnn.store.disk import fsync_folder, settle
+from edgecnn.store.disk import fsync_folder, synced
 from edgecnn.store.whole_file import write_text_atomically
 from edgecnn.values.bundle import BundleManifest
 
@@ -43,7 +43,7 @@ def accept(path: Path, manifest: BundleManifest, digest: str, folder: Path) -> i
                 raise BundleRolledBack(path=path, name=manifest.name, version=manifest.version, accepted=before[0])
             facts = {"schema": _SCHEMA, "name": manifest.name, "version": manifest.version, "sha256": digest}
             write_text_atomically(record, json.dumps(facts, indent=1) + "\n")
-            settle(record)
+            synced(record)
             fsync_folder(folder)  # a power cut must not bring an older record back
     except OSError as error:
         raise RecordUnusable(path=record, because=system_reason(error)) from error

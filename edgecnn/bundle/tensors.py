@@ -23,7 +23,7 @@ _BITS: Final = {
 """Of OpenVINO's element types (openvino/core/type/element_type.hpp); others are counted as one bit, as their least."""
 
 
-def looked_into(name: str) -> bool:
+def has_tensors(name: str) -> bool:
     """Whether a file of that name has tensors that can be checked."""
     return PurePosixPath(name).suffix in (".onnx", ".xml", ".npy")
 

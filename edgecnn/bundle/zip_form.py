@@ -17,7 +17,7 @@ from edgecnn.bundle.reading import copy_compared, read_through
 from edgecnn.bundle.verify import Verified
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.building import NotOverwritten, OutputUnwritable
-from edgecnn.store.disk import settle
+from edgecnn.store.disk import synced
 
 EPOCH: Final = (1980, 1, 1, 0, 0, 0)
 """PKWARE APPNOTE 6.3.10, 4.4.6: MS-DOS dates begin here."""
@@ -50,7 +50,7 @@ def write_zip(bundle: Verified, out: Path) -> str:
         with os.fdopen(handle, "wb") as stream, zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED, allowZip64=False) as archive:
             _copy(bundle, archive)
         fresh.chmod(0o644)
-        digest = settle(fresh).sha256  # onto the disk before the name: after a power cut there is the old zip or the new one
+        digest = synced(fresh).sha256  # onto the disk before the name: after a power cut there is the old zip or the new one
         fresh.replace(out)
     except (OSError, zipfile.LargeZipFile) as error:
         raise OutputUnwritable(path=out, because=system_reason(error)) from error

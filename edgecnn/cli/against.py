@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class AskedAgainst:
+class AgainstOptions:
     """The flags of a comparison."""
 
     head: str | None
@@ -26,7 +26,7 @@ class AskedAgainst:
     """Options given that say how to build."""
 
 
-def judged_against(asked: AskedAgainst, job: Job, *, as_json: bool, quiet: bool) -> ExitCode:
+def judged_against(asked: AgainstOptions, job: Job, *, as_json: bool, quiet: bool) -> ExitCode:
     """Race, judge and show."""
     from edgecnn.comparing.paired import AgainstRequest, judge_against
     from edgecnn.devices.machine import local_lab
@@ -61,7 +61,7 @@ def told(found: Comparison, job: Job, *, as_json: bool) -> ExitCode:
     return exit_code_of(found.gates)
 
 
-def _checked(asked: AskedAgainst) -> str:
+def _checked(asked: AgainstOptions) -> str:
     from edgecnn.errors.comparing import OptionsNotWithAgainst
     from edgecnn.errors.recipes import EmptyOption
     from edgecnn.errors.usage import MissingArgument

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from edgecnn.planning.request import BuildRequest, Goal
-    from edgecnn.values.board import HostAsked
+    from edgecnn.values.board import HostRequest
     from edgecnn.values.recipe import Recipe
     from edgecnn.values.scale import CompoundScale
 
 
 @dataclass(frozen=True)
-class Asked:
+class BuildOptions:
     """The flags that say what to build."""
 
     recipe: str | None = None
@@ -51,7 +51,7 @@ class Asked:
     verb: str = field(default="build")
 
 
-def request_from(asked: Asked, goal: Goal) -> BuildRequest:
+def request_from(asked: BuildOptions, goal: Goal) -> BuildRequest:
     """Everything the flags say, as one value.
 
     Raises:
@@ -82,13 +82,13 @@ def request_from(asked: Asked, goal: Goal) -> BuildRequest:
             "until": None if asked.until is None else share_of(asked.until),
             "extent": extra_runs_of(asked.batches, end_to_end=asked.end_to_end, soak=asked.soak),
             "gates": parse_bounds(asked.at_most, asked.at_least, require_measured=asked.require_measured),
-            "host": host_asked(asked.host, asked.python, clean=asked.clean, carry_wheels=asked.carry_wheels),
+            "host": host_request(asked.host, asked.python, clean=asked.clean, carry_wheels=asked.carry_wheels),
             "command": command_line(asked),
         }
     )
 
 
-def host_asked(host: str | None, python: str | None, *, clean: bool = False, carry_wheels: bool = False) -> HostAsked | None:
+def host_request(host: str | None, python: str | None, *, clean: bool = False, carry_wheels: bool = False) -> HostRequest | None:
     """The board that a call names, its address checked before anything is done.
 
     Raises:
@@ -98,7 +98,7 @@ def host_asked(host: str | None, python: str | None, *, clean: bool = False, car
     from edgecnn.errors.bench import HostOptionWithoutHost
     from edgecnn.errors.preflight import CarryWithoutHost
     from edgecnn.hosts.ssh.address import Address
-    from edgecnn.values.board import HostAsked
+    from edgecnn.values.board import HostRequest
 
     if host is None:
         if carry_wheels:
@@ -107,10 +107,10 @@ def host_asked(host: str | None, python: str | None, *, clean: bool = False, car
             if given:
                 raise HostOptionWithoutHost(option=option)
         return None
-    return HostAsked(address=Address.of(host).destination, python=python, clean=clean, carry_wheels=carry_wheels)
+    return HostRequest(address=Address.of(host).destination, python=python, clean=clean, carry_wheels=carry_wheels)
 
 
-def device_as_written(asked: Asked, request: BuildRequest) -> str:
+def device_as_written(asked: BuildOptions, request: BuildRequest) -> str:
     """The path of a user's own device file, by which alone it is found again; of a shipped device its name."""
     from edgecnn.recipes.target import is_path, split_target
 
@@ -118,7 +118,7 @@ def device_as_written(asked: Asked, request: BuildRequest) -> str:
     return written if is_path(written) else request.device.name
 
 
-def refuse_unusable_texts(asked: Asked) -> None:
+def refuse_unusable_texts(asked: BuildOptions) -> None:
     """An empty text is a shell variable that was not set, and never a wish; what is no UTF-8 could be written into no report."""
     from edgecnn.errors.recipes import EmptyOption, OptionNotUnicode
 
@@ -153,7 +153,7 @@ def refuse_unusable_texts(asked: Asked) -> None:
             raise OptionNotUnicode(option=option, value=value)
 
 
-def recipe_of(asked: Asked) -> Recipe:
+def recipe_of(asked: BuildOptions) -> Recipe:
     """The recipe alone, for what builds nothing.
 
     Raises:
@@ -163,7 +163,7 @@ def recipe_of(asked: Asked) -> Recipe:
     return _recipe(asked)
 
 
-def _recipe(asked: Asked) -> Recipe:
+def _recipe(asked: BuildOptions) -> Recipe:
     from edgecnn.recipes.recipe import apply_overrides, load_recipe
     from edgecnn.values.recipe import Recipe
 
@@ -202,7 +202,7 @@ def scale_of(text: str) -> CompoundScale:
         raise ScaleInvalid(text=text, because=str(error)) from error
 
 
-def command_line(asked: Asked) -> str:
+def command_line(asked: BuildOptions) -> str:
     """The command that asks this again, quoted for a POSIX shell."""
     import shlex
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgecnn.cli import options as opt
-from edgecnn.cli.asking import Asked
+from edgecnn.cli.asking import BuildOptions
 from edgecnn.cli.bundle import IdentityOpt, RememberOpt, RequireSignatureOpt, SignersOpt
 from edgecnn.cli.exits import guarded
 from edgecnn.cli.job import Job
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 BuildOrBundleArg = Annotated[
     str, typer.Argument(metavar="BUILD|BUNDLE", help="The folder of a finished build, or a bundle alone: its folder or its zip.")
 ]
-ShownOpt = Annotated[
+ImagesOpt = Annotated[
     str | None,
     typer.Option(
         "--data",
@@ -63,7 +63,7 @@ def _bench(  # noqa: PLR0913 - a command line's options are its parameters
     build: BuildOrBundleArg,
     host: opt.HostOpt = None,
     target: BenchTargetOpt = None,
-    data: ShownOpt = None,
+    data: ImagesOpt = None,
     out: BenchOutOpt = None,
     python: opt.PythonOpt = None,
     clean: opt.CleanOpt = False,
@@ -88,7 +88,7 @@ def _bench(  # noqa: PLR0913 - a command line's options are its parameters
     quiet: opt.QuietOpt = False,
     debug: opt.DebugOpt = False,
 ) -> None:
-    asked = Asked(
+    asked = BuildOptions(
         at_most=tuple(at_most or ()), at_least=tuple(at_least or ()), require_measured=require_measured, meter=meter, until=until,
         batches=batches, end_to_end=end_to_end, soak=soak, target=target, data=data, host=host, python=python, clean=clean,
         carry_wheels=carry_wheels, verb="bench",
@@ -111,16 +111,16 @@ def _bench(  # noqa: PLR0913 - a command line's options are its parameters
     raise typer.Exit(guarded(lambda: job.watched(body), as_json=as_json, debug=debug))
 
 
-def _request(build: str, asked: Asked, *, anew: bool) -> BenchRequest:
+def _request(build: str, asked: BuildOptions, *, anew: bool) -> BenchRequest:
     from edgecnn.bench.bench import BenchRequest
-    from edgecnn.cli.asking import host_asked, refuse_unusable_texts
+    from edgecnn.cli.asking import host_request, refuse_unusable_texts
     from edgecnn.judging.bounds import parse_bounds
     from edgecnn.planning.extra_runs import extra_runs_of, share_of
 
     refuse_unusable_texts(asked)
     return BenchRequest(
         folder=Path(build),
-        host=host_asked(asked.host, asked.python, clean=asked.clean, carry_wheels=asked.carry_wheels),
+        host=host_request(asked.host, asked.python, clean=asked.clean, carry_wheels=asked.carry_wheels),
         target=asked.target,
         gates=parse_bounds(asked.at_most, asked.at_least, require_measured=asked.require_measured),
         anew=anew,

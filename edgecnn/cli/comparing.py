@@ -13,7 +13,7 @@ from edgecnn.cli.exits import guarded
 from edgecnn.errors.base import EdgecnnError, ExitCode
 
 if TYPE_CHECKING:
-    from edgecnn.comparing.history import AskedHistory
+    from edgecnn.comparing.history import HistoryRequest
 
 COMPARE_PAGE, HISTORY_PAGE = Path("compare.html"), Path("history.html")
 BuildsArg = Annotated[
@@ -53,9 +53,9 @@ def _history(  # noqa: PLR0913 - a command line's options are its parameters
     debug: opt.DebugOpt = False,
 ) -> None:
     def body() -> ExitCode:
-        from edgecnn.comparing.history import AskedHistory
+        from edgecnn.comparing.history import HistoryRequest
 
-        return _told_history(AskedHistory(build=build, arch=arch, target=target, candidate=candidate), out, as_json)
+        return _told_history(HistoryRequest(build=build, arch=arch, target=target, candidate=candidate), out, as_json)
 
     raise typer.Exit(guarded(body, as_json=as_json, debug=debug))
 
@@ -75,7 +75,7 @@ def _compared(builds: list[Path], out: Path | None, as_json: bool) -> ExitCode:
     return _paged(lambda file: write_comparison_page(found, file), out, COMPARE_PAGE, as_json)
 
 
-def _told_history(asked: AskedHistory, out: Path | None, as_json: bool) -> ExitCode:
+def _told_history(asked: HistoryRequest, out: Path | None, as_json: bool) -> ExitCode:
     from edgecnn.api import write_history_page
     from edgecnn.comparing.history import measured_history
     from edgecnn.render.measured_history import show_history

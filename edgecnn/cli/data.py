@@ -21,7 +21,7 @@ SheetOpt = Annotated[
 ]
 OutOpt = Annotated[Path, typer.Option("--out", metavar="FOLDER", help="A new folder: train/, validation/ and test/.")]
 LinkOpt = Annotated[bool, typer.Option("--link", help="Hard links instead of copies: no space, but one file under two names.")]
-ShownArg = Annotated[
+InspectedArg = Annotated[
     str | None, typer.Argument(metavar="[FOLDER]", help="Images, as --data takes them; default the recipe's, or `demo`.")
 ]
 RecipeOpt = Annotated[
@@ -118,7 +118,7 @@ def split(  # noqa: PLR0913 - a command line's options are its parameters
 
 @data_app.command()
 def preview(  # noqa: PLR0913 - a command line's options are its parameters
-    folder: ShownArg = None,
+    folder: InspectedArg = None,
     recipe: RecipeOpt = None,
     set_: opt.SetOpt = None,
     sheet: PreviewSheetOpt = Path("preview.png"),
@@ -132,13 +132,13 @@ def preview(  # noqa: PLR0913 - a command line's options are its parameters
     """Training images beside what training makes of them at random (`train.augment`), as one picture. Trains nothing."""
 
     def body() -> ExitCode:
-        from edgecnn.cli.asking import Asked, recipe_of
+        from edgecnn.cli.asking import BuildOptions, recipe_of
         from edgecnn.render.inspection import preview_lines
         from edgecnn.render.progress import progress_for
         from edgecnn.render.terminal import show_json, show_lines
         from edgecnn.studies.preview import SheetSize, preview_of
 
-        asked = recipe_of(Asked(recipe=recipe, data=folder, overrides=tuple(set_ or ())))
+        asked = recipe_of(BuildOptions(recipe=recipe, data=folder, overrides=tuple(set_ or ())))
         tell = progress_for(quiet=quiet or as_json)
         try:
             made = preview_of(asked, SheetSize(images=images, columns=columns, seed=seed), sheet, tell)

@@ -113,10 +113,10 @@ def _emulate(quiet: bool, as_json: bool) -> ExitCode:
 
 
 def _machine(host: str | None, python: str | None) -> AbstractContextManager[ReachedBoard]:
-    from edgecnn.cli.asking import host_asked
+    from edgecnn.cli.asking import host_request
     from edgecnn.devices.check.board import machine_at
 
-    asked = host_asked(host, python)
+    asked = host_request(host, python)
     return machine_at(None) if asked is None else machine_at(asked.address, asked.python)
 
 

@@ -13,7 +13,7 @@ from edgecnn.errors.base import ExitCode
 
 BuildArg = Annotated[Path, typer.Argument(metavar="BUILD", help="The folder of a finished build, such as builds/ARCH-DEVICE.")]
 CandidateOpt = Annotated[
-    str | None, typer.Option("--candidate", metavar="ID", help="This one alone; openvino-fp16 of one that was not offered.")
+    str | None, typer.Option("--candidate", metavar="ID", help="This one alone; openvino-fp16 of one that is not supported.")
 ]
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgecnn.cli.asking import Asked, refuse_unusable_texts
+from edgecnn.cli.asking import BuildOptions, refuse_unusable_texts
 from edgecnn.cli.job import Job
 from edgecnn.errors.base import ExitCode
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Manner:
+class JudgeOptions:
     """How a judgement is made and shown."""
 
     allow_stored: bool
@@ -30,7 +30,7 @@ def build_named(recipe: str | None) -> Path | None:
     return build_folder(recipe) if recipe and recipe.strip() and "\0" not in recipe else None
 
 
-def judged_build(folder: Path, asked: Asked, manner: Manner, job: Job) -> ExitCode:
+def judged_build(folder: Path, asked: BuildOptions, options: JudgeOptions, job: Job) -> ExitCode:
     """Judge it and show the report."""
     from edgecnn.bench.judge import judge_finished
     from edgecnn.devices.machine import local_lab
@@ -40,22 +40,22 @@ def judged_build(folder: Path, asked: Asked, manner: Manner, job: Job) -> ExitCo
     from edgecnn.render.terminal import show_json, show_report
     from edgecnn.store.store import Store
 
-    request = _request(folder, asked, manner)
-    tell = progress_for(quiet=manner.quiet or manner.as_json)
+    request = _request(folder, asked, options)
+    tell = progress_for(quiet=options.quiet or options.as_json)
     try:
         judged = judge_finished(request, local_lab(Store.open(), tell))
     finally:
         tell.close()
     report = judged.report
     job.tell(sheet_of_report(report, require_measured=judged.require_measured))
-    if manner.as_json:
+    if options.as_json:
         show_json(report.model_dump(mode="json", by_alias=True))
     else:
         show_report(report)
     return exit_code_of(report.gates, require_measured=judged.require_measured)
 
 
-def _request(folder: Path, asked: Asked, manner: Manner) -> JudgeRequest:
+def _request(folder: Path, asked: BuildOptions, options: JudgeOptions) -> JudgeRequest:
     from edgecnn.bench.judge import JudgeRequest
     from edgecnn.errors.comparing import OptionsNotWithBuild
     from edgecnn.judging.bounds import parse_bounds
@@ -68,14 +68,14 @@ def _request(folder: Path, asked: Asked, manner: Manner) -> JudgeRequest:
     return JudgeRequest(
         folder=folder,
         gates=parse_bounds(asked.at_most, asked.at_least, require_measured=asked.require_measured),
-        allow_stored=manner.allow_stored,
+        allow_stored=options.allow_stored,
         meter=None if asked.meter is None else Path(asked.meter),
         until=None if asked.until is None else share_of(asked.until),
         extent=extra_runs_of(asked.batches, end_to_end=asked.end_to_end, soak=asked.soak),
     )
 
 
-def how_to_build(asked: Asked) -> tuple[str, ...]:
+def how_to_build(asked: BuildOptions) -> tuple[str, ...]:
     """The options among these that say how to build, and where results would go."""
     given = {
         "--arch": asked.arch,

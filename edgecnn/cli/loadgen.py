@@ -13,7 +13,7 @@ from edgecnn.errors.base import ExitCode
 from edgecnn.errors.measuring import UnknownScenario
 
 if TYPE_CHECKING:
-    from edgecnn.measure.loadgen.settings import LoadAsked
+    from edgecnn.measure.loadgen.settings import LoadRequest
     from edgecnn.studies.loadgen import Subject
 
 SCENARIOS = ("SingleStream", "MultiStream", "Offline", "Server")
@@ -70,18 +70,18 @@ def _loadgen(  # noqa: PLR0913 - a command line's options are its parameters
     debug: opt.DebugOpt = False,
 ) -> None:
     def body() -> ExitCode:
-        from edgecnn.measure.loadgen.settings import LoadAsked
+        from edgecnn.measure.loadgen.settings import LoadRequest
         from edgecnn.studies.loadgen import Subject
         from edgecnn.values.loadgen import Scenario
 
         wanted = tuple(Scenario(name) for name in SCENARIOS if name in (scenario or SCENARIOS))
-        asked = LoadAsked(scenarios=wanted, duration_s=duration, server_latency_ms=server_latency_ms)
+        asked = LoadRequest(scenarios=wanted, duration_s=duration, server_latency_ms=server_latency_ms)
         return _measured(Subject(folder=subject, candidate=candidate, out=out), asked, quiet=quiet, as_json=as_json)
 
     raise typer.Exit(guarded(body, as_json=as_json, debug=debug))
 
 
-def _measured(subject: Subject, asked: LoadAsked, *, quiet: bool, as_json: bool) -> ExitCode:
+def _measured(subject: Subject, asked: LoadRequest, *, quiet: bool, as_json: bool) -> ExitCode:
     """What is INVALID was not measured: exit 3."""
     from edgecnn.render.loadgen import show_loadgen
     from edgecnn.render.progress import progress_for

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, NoReturn
 import typer
 
 from edgecnn.cli import options as opt
-from edgecnn.cli.against import AskedAgainst, judged_against
-from edgecnn.cli.asking import Asked, request_from
+from edgecnn.cli.against import AgainstOptions, judged_against
+from edgecnn.cli.asking import BuildOptions, request_from
 from edgecnn.cli.exits import guarded
 from edgecnn.cli.job import Job
-from edgecnn.cli.judged import Manner, build_named, how_to_build, judged_build
+from edgecnn.cli.judged import JudgeOptions, build_named, how_to_build, judged_build
 from edgecnn.errors.base import EdgecnnError, ExitCode
 from edgecnn.errors.bench import HostOfNothing
 from edgecnn.errors.comparing import RoundsWithoutAgainst
@@ -95,7 +95,7 @@ def _verb(verb: str, goal: str) -> Callable[..., None]:
         quiet: opt.QuietOpt = False,
         debug: opt.DebugOpt = False,
     ) -> None:
-        asked = Asked(
+        asked = BuildOptions(
             recipe=recipe, arch=arch, onnx=onnx, target=target, data=data, weights=weights, scale=scale,
             overrides=tuple(set_ or ()), out=out,
             at_most=tuple(at_most or ()), at_least=tuple(at_least or ()), require_measured=require_measured,
@@ -104,12 +104,12 @@ def _verb(verb: str, goal: str) -> Callable[..., None]:
             keep_head=keep_head, teacher=teacher, host=host, python=python, clean=clean, carry_wheels=carry_wheels,
             tensorboard=tensorboard, verb=verb,
         )  # fmt: skip
-        _start(asked, goal, _Shown(as_json=as_json, quiet=quiet, debug=debug, job=_job(verb, junit, unsure_passes)), junit, sign)
+        _start(asked, goal, _Output(as_json=as_json, quiet=quiet, debug=debug, job=_job(verb, junit, unsure_passes)), junit, sign)
 
     return command
 
 
-def _refuse_what_only_builds_do(asked: Asked, shown: _Shown, *, junit: str | None, sign: str | None) -> None:
+def _refuse_what_only_builds_do(asked: BuildOptions, shown: _Output, *, junit: str | None, sign: str | None) -> None:
     if asked.host is not None and asked.verb not in ON_HOST:
         shown.refuse(HostOfNothing(verb=asked.verb))
     if asked.verb == "build":
@@ -120,7 +120,7 @@ def _refuse_what_only_builds_do(asked: Asked, shown: _Shown, *, junit: str | Non
         shown.refuse(NothingToSign(verb=asked.verb))
 
 
-def _start(asked: Asked, goal: str, shown: _Shown, junit: str | None, sign: str | None) -> NoReturn:
+def _start(asked: BuildOptions, goal: str, shown: _Output, junit: str | None, sign: str | None) -> NoReturn:
     _refuse_what_only_builds_do(asked, shown, junit=junit, sign=sign)
 
     def body() -> ExitCode:
@@ -170,14 +170,14 @@ def _judge(  # noqa: PLR0913 - a command line's options are its parameters
     quiet: opt.QuietOpt = False,
     debug: opt.DebugOpt = False,
 ) -> None:
-    asked = Asked(
+    asked = BuildOptions(
         recipe=recipe, arch=arch, onnx=onnx, target=target, data=data, weights=weights, scale=scale,
         overrides=tuple(set_ or ()), out=out, no_labels=no_labels, keep_head=keep_head,
         at_most=tuple(at_most or ()), at_least=tuple(at_least or ()), require_measured=require_measured, meter=meter,
         until=until, batches=batches, end_to_end=end_to_end, soak=soak, knobs=knobs, objective=objective, transfer=transfer,
         teacher=teacher, verb="judge",
     )  # fmt: skip
-    shown = _Shown(as_json=as_json, quiet=quiet, debug=debug, job=Job(junit, unsure_passes=unsure_passes))
+    shown = _Output(as_json=as_json, quiet=quiet, debug=debug, job=Job(junit, unsure_passes=unsure_passes))
     if against is not None:
         other = _against(asked, against, rounds, allow_stored)
         shown.run(lambda: judged_against(other, shown.job, as_json=as_json, quiet=quiet))
@@ -186,18 +186,18 @@ def _judge(  # noqa: PLR0913 - a command line's options are its parameters
     shown.run(lambda: _judged_alone(asked, allow_stored, shown))
 
 
-def _judged_alone(asked: Asked, allow_stored: bool, shown: _Shown) -> ExitCode:
+def _judged_alone(asked: BuildOptions, allow_stored: bool, shown: _Output) -> ExitCode:
     """A finished build's folder as it is, or what a recipe's last build left in the store."""
     folder = build_named(asked.recipe)
     if folder is None:
         return _build(_judging_anew(request_from(asked, "judge"), allow_stored), shown)
-    manner = Manner(allow_stored=allow_stored, as_json=shown.as_json, quiet=shown.quiet)
-    return judged_build(folder, asked, manner, shown.job)
+    options = JudgeOptions(allow_stored=allow_stored, as_json=shown.as_json, quiet=shown.quiet)
+    return judged_build(folder, asked, options, shown.job)
 
 
-def _against(asked: Asked, base: str, rounds: int | None, allow_stored: bool) -> AskedAgainst:
+def _against(asked: BuildOptions, base: str, rounds: int | None, allow_stored: bool) -> AgainstOptions:
     """The recipe's place holds HEAD here."""
-    return AskedAgainst(
+    return AgainstOptions(
         head=asked.recipe,
         base=base,
         at_most=asked.at_most,
@@ -207,7 +207,7 @@ def _against(asked: Asked, base: str, rounds: int | None, allow_stored: bool) ->
     )
 
 
-def _foreign(asked: Asked, allow_stored: bool) -> tuple[str, ...]:
+def _foreign(asked: BuildOptions, allow_stored: bool) -> tuple[str, ...]:
     """Options that say how to build, or how a build by itself is judged."""
     given = {
         "--meter": asked.meter,
@@ -230,7 +230,7 @@ def _judging_anew(request: BuildRequest, allow_stored: bool) -> BuildRequest:
     return request.model_copy(update={"stored_race": "never" if anew else "fresh-enough", "only_judge": True})
 
 
-class _Shown:
+class _Output:
     """How this call wants to be shown."""
 
     def __init__(self, *, as_json: bool, quiet: bool, debug: bool, job: Job) -> None:
@@ -246,11 +246,11 @@ class _Shown:
         self.run(body)
 
 
-def _build(request: BuildRequest, shown: _Shown) -> ExitCode:
+def _build(request: BuildRequest, shown: _Output) -> ExitCode:
     return _reported(request, shown)[0]
 
 
-def _reported(request: BuildRequest, shown: _Shown) -> tuple[ExitCode, BuildReport]:
+def _reported(request: BuildRequest, shown: _Output) -> tuple[ExitCode, BuildReport]:
     from edgecnn.api import build_and_write
     from edgecnn.render.gate_sheet import sheet_of_report
     from edgecnn.render.progress import progress_for
@@ -284,7 +284,7 @@ def _lies_in(report: BuildReport, goal: str) -> list[str]:
     return [] if key is None else [f"{goal}: {Layout(Store.open().root).entry(goal, key) / FILES}"]
 
 
-def _signed_build(request: BuildRequest, key: Path, shown: _Shown) -> ExitCode:
+def _signed_build(request: BuildRequest, key: Path, shown: _Output) -> ExitCode:
     """Only what passed is signed: a signature is somebody's word for it. An unchanged bundle keeps the one that it has."""
     from edgecnn.bundle.manifest import SIGNATURE
     from edgecnn.bundle.signing import sign_bundle
@@ -319,7 +319,7 @@ def _measured_is_required(request: BuildRequest) -> bool:
     return request.recipe.gates.require_measured or (request.gates is not None and request.gates.require_measured)
 
 
-def _plan(request: BuildRequest, shown: _Shown) -> ExitCode:
+def _plan(request: BuildRequest, shown: _Output) -> ExitCode:
     from edgecnn.building.build import plan_build
     from edgecnn.render.planned import show_plan
     from edgecnn.render.progress import progress_for

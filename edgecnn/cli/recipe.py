@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgecnn.cli import options as opt
-from edgecnn.cli.asking import Asked
+from edgecnn.cli.asking import BuildOptions
 from edgecnn.cli.exits import guarded
 from edgecnn.errors.base import ExitCode
 
@@ -56,7 +56,7 @@ def show(  # noqa: PLR0913 - a command line's options are its parameters
     debug: opt.DebugOpt = False,
 ) -> None:
     """Print the recipe as a build would take it, every default filled in, and where each value comes from."""
-    asked = Asked(
+    asked = BuildOptions(
         recipe=recipe,
         arch=arch,
         onnx=onnx,
@@ -79,7 +79,7 @@ def diff(
     raise typer.Exit(guarded(lambda: _diff((before, after), quiet, as_json), as_json=as_json, debug=debug))
 
 
-def _show(asked: Asked, quiet: bool, as_json: bool) -> ExitCode:
+def _show(asked: BuildOptions, quiet: bool, as_json: bool) -> ExitCode:
     from edgecnn.render.progress import progress_for
     from edgecnn.render.recipe_settings import show_settings
     from edgecnn.render.terminal import show_json
@@ -105,7 +105,7 @@ def _diff(sides: tuple[str, str], quiet: bool, as_json: bool) -> ExitCode:
     tell = progress_for(quiet=quiet or as_json)
     try:
         before, after = (
-            settings_of_build(Path(side)) if Path(side).is_dir() else _settings(Asked(recipe=side), tell) for side in sides
+            settings_of_build(Path(side)) if Path(side).is_dir() else _settings(BuildOptions(recipe=side), tell) for side in sides
         )
     finally:
         tell.close()
@@ -117,7 +117,7 @@ def _diff(sides: tuple[str, str], quiet: bool, as_json: bool) -> ExitCode:
     return ExitCode.OK
 
 
-def _settings(asked: Asked, tell: Progress) -> RecipeSettings:
+def _settings(asked: BuildOptions, tell: Progress) -> RecipeSettings:
     from edgecnn.cli.asking import device_as_written, request_from
     from edgecnn.planning.settings import origins, settings_of
 

@@ -35,7 +35,7 @@ def register(app: typer.Typer) -> None:
 
 
 @dataclass(frozen=True)
-class _Given:
+class _InitOptions:
     arch: str | None
     onnx: str | None
     target: str | None
@@ -54,11 +54,11 @@ def _init(  # noqa: PLR0913 - a command line's options are its parameters
     quiet: opt.QuietOpt = False,
     debug: opt.DebugOpt = False,
 ) -> None:
-    given = _Given(arch, onnx, target, drop_pp, ask=not yes and sys.stdin.isatty() and sys.stderr.isatty())
+    given = _InitOptions(arch, onnx, target, drop_pp, ask=not yes and sys.stdin.isatty() and sys.stderr.isatty())
     raise typer.Exit(guarded(lambda: _write(folder, out, given, quiet), as_json=False, debug=debug))
 
 
-def _write(folder: str, out: Path, given: _Given, quiet: bool) -> ExitCode:
+def _write(folder: str, out: Path, given: _InitOptions, quiet: bool) -> ExitCode:
     from edgecnn.data.images import open_source
     from edgecnn.data.manifest import summarize
     from edgecnn.devices.files import parse_target
@@ -91,7 +91,7 @@ def _write(folder: str, out: Path, given: _Given, quiet: bool) -> ExitCode:
     return ExitCode.OK
 
 
-def _choices(given: _Given) -> FirstChoices:
+def _choices(given: _InitOptions) -> FirstChoices:
     """What was given stands; the rest is asked, or taken as usual."""
     from edgecnn.devices.files import parse_target
     from edgecnn.models.catalogue import arch_named

@@ -64,7 +64,7 @@ def _unless_unread(end: SystemExit) -> object:
 
 
 @dataclass(frozen=True)
-class _Asked:
+class _ReadLine:
     """A command line as far as its leading words name commands."""
 
     command: str
@@ -77,17 +77,17 @@ class _Asked:
         return bool(self.known) and not self.rest
 
 
-def _read(command: Any, words: Sequence[str]) -> _Asked:
+def _read(command: Any, words: Sequence[str]) -> _ReadLine:
     path = [PROGRAM]
     known = getattr(command, "commands", {})
     while words and words[0] in known:
         path.append(words[0])
         known = getattr(known[words[0]], "commands", {})
         words = words[1:]
-    return _Asked(command=" ".join(path), known=tuple(known), rest=tuple(words))
+    return _ReadLine(command=" ".join(path), known=tuple(known), rest=tuple(words))
 
 
-def _worded(refusal: Any, asked: _Asked) -> EdgecnnError:
+def _worded(refusal: Any, asked: _ReadLine) -> EdgecnnError:
     """The refusal as an error of ours, from the facts it carries where it carries some, else with its own words."""
     if asked.known and not asked.rest[0].startswith("-"):
         return NoSuchCommand(command=asked.command, name=asked.rest[0], known=asked.known)

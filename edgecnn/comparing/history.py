@@ -35,7 +35,7 @@ ANYWHERE = "this machine"
 """The device's name in profiles of ``judge --against``, which races kits of whichever device."""
 
 
-class AskedHistory(Value):
+class HistoryRequest(Value):
     """Of what: a finished build's candidates, or all that the store has, narrowed by names."""
 
     build: Path | None = None
@@ -80,7 +80,7 @@ class _DatedProfile:
         return self.stored.profile
 
 
-def measured_history(asked: AskedHistory, store: Store) -> MeasuredHistory:
+def measured_history(asked: HistoryRequest, store: Store) -> MeasuredHistory:
     """Every candidate's medians and accuracies by date, a series a candidate, resolution, number of classes and machine.
 
     Raises:
@@ -169,7 +169,7 @@ def _reported(report: BuildReport | None) -> Mapping[str, _Kit]:
     }
 
 
-def _wanted(kit: _Kit, asked: AskedHistory, report: BuildReport | None) -> bool:
+def _wanted(kit: _Kit, asked: HistoryRequest, report: BuildReport | None) -> bool:
     if asked.candidate is not None and kit.candidate != asked.candidate:
         return False
     if report is None:
@@ -177,13 +177,13 @@ def _wanted(kit: _Kit, asked: AskedHistory, report: BuildReport | None) -> bool:
     return kit.arch == report.build.arch and kit.candidate in {facts.candidate.id for facts in report.candidates}
 
 
-def _devices(asked: AskedHistory, report: BuildReport | None) -> frozenset[str] | None:
+def _devices(asked: HistoryRequest, report: BuildReport | None) -> frozenset[str] | None:
     if report is not None:
         return frozenset((report.build.device, ANYWHERE))
     return None if asked.target is None else frozenset((asked.target,))
 
 
-def _worded(asked: AskedHistory, report: BuildReport | None) -> str:
+def _worded(asked: HistoryRequest, report: BuildReport | None) -> str:
     if report is not None:
         what = f"{report.build.arch} for {report.build.device} ({asked.build})"
     else:
@@ -191,7 +191,7 @@ def _worded(asked: AskedHistory, report: BuildReport | None) -> str:
     return what + (f", {asked.candidate} alone" if asked.candidate else "")
 
 
-def _command(asked: AskedHistory) -> str:
+def _command(asked: HistoryRequest) -> str:
     words = ["edgecnn", "history", *([str(asked.build)] if asked.build else [])]
     for name in ("arch", "target", "candidate"):
         if (value := getattr(asked, name)) is not None:

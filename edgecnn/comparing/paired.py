@@ -56,7 +56,7 @@ class AgainstRequest(Value):
 
 
 @dataclass
-class _Seen:
+class _RacedPair:
     """What racing and reading gave."""
 
     finding: RatioFinding
@@ -110,11 +110,11 @@ def judge_against(request: AgainstRequest, lab: Lab) -> Comparison:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def _raced(head: Side, base: Side, gates: Sequence[Gate], rounds: int, lab: Lab) -> _Seen:
+def _raced(head: Side, base: Side, gates: Sequence[Gate], rounds: int, lab: Lab) -> _RacedPair:
     """Look after ever more rounds, and stop at the first look that settles the ratio."""
     stuck = [f"{name}: {why}" for name, side in (("BASE", base), ("HEAD", head)) if (why := why_not_runnable(side.kit, lab))]
     if stuck:
-        return _Seen(RatioFinding(ratio=None, absent="; ".join(stuck)))
+        return _RacedPair(RatioFinding(ratio=None, absent="; ".join(stuck)))
     gate = next(each for each in gates if each.metric == LATENCY_RATIO)
     planned, races, done = looks(rounds), list[PairedRace](), 0
     finding = RatioFinding(ratio=None, absent="nothing ran")
@@ -123,16 +123,16 @@ def _raced(head: Side, base: Side, gates: Sequence[Gate], rounds: int, lab: Lab)
         lab.tell.note(f"race {base.kit.candidate.id} of BASE and {head.kit.candidate.id} of HEAD: rounds {done + 1} to {upto}")
         pair = race_pair(base.kit, head.kit, upto - done, lab, max_s)
         if pair.base is None or pair.head is None:
-            return _Seen(RatioFinding(ratio=None, absent=pair.failed), races)
+            return _RacedPair(RatioFinding(ratio=None, absent=pair.failed), races)
         races.append(PairedRace(base=pair.base, head=pair.head))
-        finding, settled = look(races, gate, planned, lab.machine)
-        if settled:
+        finding, decided = look(races, gate, planned, lab.machine)
+        if decided:
             break
         done = upto
-    return _Seen(finding, races)
+    return _RacedPair(finding, races)
 
 
-def _answered(seen: _Seen, head: Side, base: Side, store: Store) -> None:
+def _answered(seen: _RacedPair, head: Side, base: Side, store: Store) -> None:
     try:
         found = paired_answers(head, base, store)
     except Unavailable as why:
@@ -158,7 +158,7 @@ def _no_numbers(answers: Answers, side: Side, images: Path) -> LogitsNotFinite |
     return None
 
 
-def _facts(head: Side, seen: _Seen, lab: Lab) -> CandidateFacts:
+def _facts(head: Side, seen: _RacedPair, lab: Lab) -> CandidateFacts:
     profiles = [race.head for race in seen.races]
     nothing = seen.finding.absent or "nothing ran"
     return CandidateFacts(
@@ -188,7 +188,7 @@ def _joined(profiles: Sequence[Profile]) -> Profile:
     return profiles[-1].model_copy(update={"runs": renumbered, "environment": environment})
 
 
-def _judged(gate: Gate, facts: CandidateFacts, seen: _Seen) -> GateResult:
+def _judged(gate: Gate, facts: CandidateFacts, seen: _RacedPair) -> GateResult:
     if gate.metric == LATENCY_RATIO:
         return judge_ratio(gate, seen.finding, facts.candidate.id)
     result = judge(gate, facts, OF_A_COMPARISON)

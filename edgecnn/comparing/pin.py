@@ -150,11 +150,11 @@ def rebuild_command(pin: PinnedBuild, folder: Path) -> str:
     """
     recipe = pin.recipe
     runtime = recipe.target.runtime
-    brought = recipe.model.onnx
+    custom = recipe.model.onnx
     words = [
         "edgecnn",
         "build",
-        *(("--arch", recipe.model.arch) if brought is None else ("--model", _from_here(folder, brought))),
+        *(("--arch", recipe.model.arch) if custom is None else ("--model", _from_here(folder, custom))),
     ]
     device = recipe.target.device
     device = _as_path(_from_here(folder, device)) if is_path(device) else device
@@ -163,11 +163,11 @@ def rebuild_command(pin: PinnedBuild, folder: Path) -> str:
         words += ["--data", recipe.data.path]
     elif recipe.data.path != DEMO:
         words += ["--data", _from_here(folder, recipe.data.path)]
-    elif brought is not None:
+    elif custom is not None:
         words += ["--data", DEMO]
     named = recipe.model.weights in ("auto", "imagenet", "none")
     weights = recipe.model.weights if named else _from_here(folder, recipe.model.weights)
-    words += ["--weights", weights] if brought is None else []
+    words += ["--weights", weights] if custom is None else []
     from_here = {name: _from_here(folder, path) for name, path in recipe.synthesis.stated_folders.items()}
     recipe = recipe.model_copy(update={"synthesis": recipe.synthesis.model_copy(update=from_here)})
     words += [word for setting in _settings(recipe) for word in ("--set", setting)]
@@ -193,8 +193,8 @@ def _portable(found: FinishedBuild, file: Path) -> Recipe:
     if answer.kind == "file" and answer.path is not None:
         weights = _counted(answer.path, file)
     model = recipe.model.model_copy(update={"weights": weights})
-    if resolved.brought is not None:
-        model = recipe.model.model_copy(update={"onnx": _counted(resolved.brought.path, file)})
+    if resolved.custom_model is not None:
+        model = recipe.model.model_copy(update={"onnx": _counted(resolved.custom_model.path, file)})
     target = recipe.target
     if resolved.device_file is not None:
         target = target.model_copy(update={"device": _as_path(_counted(resolved.device_file, file))})

@@ -43,7 +43,7 @@ _OF_THE_BUILD = (*CONDITIONS_OF_THE_MACHINE, "python")
 
 
 @dataclass(frozen=True, eq=False)
-class _Given:
+class _ComparedFolder:
     """One folder, read."""
 
     label: str
@@ -85,7 +85,7 @@ def side_by_side(folders: Sequence[Path], store: Store) -> SideBySide:
     )
 
 
-def _read(folders: Sequence[Path]) -> list[_Given]:
+def _read(folders: Sequence[Path]) -> list[_ComparedFolder]:
     if not 2 <= len(folders) <= len(LABELS):
         raise NotSoManyBuilds(given=len(folders), most=len(LABELS))
     places = [folder.parent if folder.name == REPORT else folder for folder in folders]
@@ -95,12 +95,12 @@ def _read(folders: Sequence[Path]) -> list[_Given]:
             raise BuildNamedTwice(folder=place)
         seen[place.resolve()] = place
     return [
-        _Given(label, place, report := read_report(place), plan_of(place, report.keys))
+        _ComparedFolder(label, place, report := read_report(place), plan_of(place, report.keys))
         for label, place in zip(LABELS, places, strict=False)
     ]
 
 
-def _build(given: _Given) -> ComparedBuild:
+def _build(given: _ComparedFolder) -> ComparedBuild:
     report = given.report
     return ComparedBuild(
         label=given.label,
@@ -131,7 +131,7 @@ class _Kits:
         self.store = store
         self._found: dict[str, KitRef | None] = {}
 
-    def of(self, given: _Given, candidate: str) -> KitRef | None:
+    def of(self, given: _ComparedFolder, candidate: str) -> KitRef | None:
         facts = given.facts(candidate)
         if facts is None or facts.kit is None:
             return None
@@ -159,7 +159,7 @@ def _opened(folder: Path, digest: str) -> KitRef | None:
     return kit if kit.digest == digest else None
 
 
-def _paired(name: str, base: _Given, head: _Given, kits: _Kits) -> PairedAccuracy | None:
+def _paired(name: str, base: _ComparedFolder, head: _ComparedFolder, kits: _Kits) -> PairedAccuracy | None:
     """None where one of the two has no such candidate: there is no pair that could be missed."""
     theirs, ours = base.facts(name), head.facts(name)
     if theirs is None or ours is None:
@@ -174,7 +174,7 @@ def _paired(name: str, base: _Given, head: _Given, kits: _Kits) -> PairedAccurac
     return nothing.model_copy(update=found)
 
 
-def _difference(name: str, base: _Given, head: _Given, kits: _Kits) -> dict[str, Any]:
+def _difference(name: str, base: _ComparedFolder, head: _ComparedFolder, kits: _Kits) -> dict[str, Any]:
     sides = _side(head, name, kits), _side(base, name, kits)
     found = paired_answers(*sides, kits.store, names=(head.label, base.label))
     for each, answers in ((head, found.head), (base, found.base)):
@@ -194,14 +194,14 @@ def _difference(name: str, base: _Given, head: _Given, kits: _Kits) -> dict[str,
     }
 
 
-def _side(given: _Given, name: str, kits: _Kits) -> Side:
+def _side(given: _ComparedFolder, name: str, kits: _Kits) -> Side:
     kit = kits.of(given, name)
     if kit is None:
         raise Unavailable(f"the store {kits.store.root} holds no kit of {name} of {given.label}")
     return Side(folder=given.folder, kit=kit, report=given.report, plan=given.plan)
 
 
-def _changed(base: _Given, head: _Given, names: Sequence[str], kits: _Kits) -> BuildChanges:
+def _changed(base: _ComparedFolder, head: _ComparedFolder, names: Sequence[str], kits: _Kits) -> BuildChanges:
     """Lines that hold for every candidate once, and those of one candidate alone with its name."""
     by_candidate = {name: found for name in names if (found := _lines(base, head, name, kits)) is not None}
     unknown = None
@@ -219,21 +219,21 @@ def _changed(base: _Given, head: _Given, names: Sequence[str], kits: _Kits) -> B
     return BuildChanges(base=base.label, head=head.label, lines=lines, unknown=unknown)
 
 
-def _lines(base: _Given, head: _Given, name: str, kits: _Kits) -> tuple[str, ...] | None:
+def _lines(base: _ComparedFolder, head: _ComparedFolder, name: str, kits: _Kits) -> tuple[str, ...] | None:
     theirs, ours = kits.of(base, name), kits.of(head, name)
     if theirs is None or ours is None:
         return None
     return changes(origin_of(theirs.manifest, base.plan), origin_of(ours.manifest, head.plan))
 
 
-def _plan_alone(given: _Given) -> Origin:
+def _plan_alone(given: _ComparedFolder) -> Origin:
     return origin_of({}, given.plan)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def _machines(given: Sequence[_Given]) -> Iterator[MachineGroup]:
+def _machines(given: Sequence[_ComparedFolder]) -> Iterator[MachineGroup]:
     """Builds by the conditions of their machine; one whose conditions were not recorded stands alone."""
     groups = list[tuple[dict[str, str], list[str], str]]()
     for each in given:
@@ -261,7 +261,7 @@ def _differing(first: Mapping[str, str], other: Mapping[str, str]) -> Iterator[s
             yield f"{name}: {then or 'unknown'} → {now or 'unknown'}"
 
 
-def _notices(given: Sequence[_Given]) -> Iterator[str]:
+def _notices(given: Sequence[_ComparedFolder]) -> Iterator[str]:
     for what, values in (
         ("networks", [each.report.build.arch for each in given]),
         ("devices", [each.report.build.device for each in given]),

@@ -85,7 +85,7 @@ class Composer:
         """
         broken: list[tuple[str, str]] = []
 
-        def look(entry: ImageEntry) -> str:
+        def check(entry: ImageEntry) -> str:
             try:
                 self._cutout(entry)
             except UnreadableImage as error:
@@ -96,7 +96,7 @@ class Composer:
             if why:
                 broken.append((entry.path, why))
 
-        on_every_core(self.cutouts.manifest.images, look, take, "looking at cut-outs", tell)
+        on_every_core(self.cutouts.manifest.images, check, take, "looking at cut-outs", tell)
         if broken:
             raise CutoutsUnusable(folder=self.cutouts.manifest.root, broken=broken, checked=len(self.cutouts.manifest.images))
 

@@ -57,14 +57,14 @@ def inspect(choice: DataChoice, cache: Path, tell: Progress) -> Inspected:
         raise DemoHasNoFolder
     files = list_files(choice.path, cache, tell)
     listed, _ = read_files(files, cache, tell)
-    looks, broken = _looks(listed, tell)
+    fingerprints, broken = _fingerprints(listed, tell)
     usable = listed._replace(
-        found=[image for image in listed.found if image.path in looks], skipped=sorted([*listed.skipped, *broken])
+        found=[image for image in listed.found if image.path in fingerprints], skipped=sorted([*listed.skipped, *broken])
     )
     if not usable.found:
         raise NothingReadable(folder=listed.root, skipped=[each.sentence for each in usable.skipped])
     roles, roles_from = _roles(usable, files.layout, choice)
-    facts = _facts(usable, looks, roles, tell)
+    facts = _facts(usable, fingerprints, roles, tell)
     facts = facts.model_copy(
         update={
             "root": choice.path if is_published(choice.path) else str(files.source),
@@ -77,11 +77,11 @@ def inspect(choice: DataChoice, cache: Path, tell: Progress) -> Inspected:
     return Inspected(facts.model_copy(update={"findings": findings_of(facts), "seconds": seconds}), usable)
 
 
-def _looks(listed: Listed, tell: Progress) -> tuple[dict[str, Fingerprint], list[LeftOut]]:
-    looks: dict[str, Fingerprint] = {}
+def _fingerprints(listed: Listed, tell: Progress) -> tuple[dict[str, Fingerprint], list[LeftOut]]:
+    fingerprints: dict[str, Fingerprint] = {}
     broken: list[LeftOut] = []
 
-    def look(image: Found) -> Fingerprint | str:
+    def fingerprint(image: Found) -> Fingerprint | str:
         try:
             return fingerprint_of((listed.root / image.path).read_bytes())
         except UnreadableImage as error:
@@ -93,10 +93,10 @@ def _looks(listed: Listed, tell: Progress) -> tuple[dict[str, Fingerprint], list
         if isinstance(result, str):
             broken.append(LeftOut(image.path, image.label, image.part, result))
         else:
-            looks[image.path] = result
+            fingerprints[image.path] = result
 
-    on_every_core(listed.found, look, take, "looking at images", tell)
-    return looks, broken
+    on_every_core(listed.found, fingerprint, take, "looking at images", tell)
+    return fingerprints, broken
 
 
 def _roles(listed: Listed, layout: Layout, choice: DataChoice) -> tuple[Mapping[str, SplitRole] | None, str]:
@@ -112,7 +112,7 @@ def _roles(listed: Listed, layout: Layout, choice: DataChoice) -> tuple[Mapping[
 
 
 def _facts(
-    listed: Listed, looks: Mapping[str, Fingerprint], roles: Mapping[str, SplitRole] | None, tell: Progress
+    listed: Listed, fingerprints: Mapping[str, Fingerprint], roles: Mapping[str, SplitRole] | None, tell: Progress
 ) -> DataInspection:
     images = listed.found
     classes = _classes(listed)
@@ -120,7 +120,7 @@ def _facts(
     for image in images:
         by_digest[image.sha256].append(image)
     distinct = list(by_digest.values())
-    near = near_groups(np.stack([looks[group[0].path].small for group in distinct]), tell)
+    near = near_groups(np.stack([fingerprints[group[0].path].small for group in distinct]), tell)
     counts = [each.images for each in classes if each.images]
     role_counts = Counter(roles.values()) if roles is not None else None
 
@@ -144,7 +144,7 @@ def _facts(
         near=tuple(alike([image for number in group for image in distinct[number]]) for group in near),
         imbalance=round(max(counts) / min(counts), 2),
         name_slips=name_slips(listed.classes),
-        **_stored([looks[image.path] for image in images]),
+        **_stored([fingerprints[image.path] for image in images]),
         ignored=(),
         findings=(),
         seconds=0.0,
@@ -153,13 +153,15 @@ def _facts(
 
 def _stored(seen: Sequence[Fingerprint]) -> dict[str, Any]:
     return {
-        "short_side_px": _spread([min(look.width_px, look.height_px) for look in seen]),
-        "long_side_px": _spread([max(look.width_px, look.height_px) for look in seen]),
-        "formats": dict(Counter(look.kind for look in seen).most_common()),
-        "modes": dict(Counter(look.mode for look in seen).most_common()),
-        "orientations": {str(key): count for key, count in sorted(Counter(look.orientation for look in seen).items())},
-        "transparent": sum(look.transparent for look in seen),
-        "animated": sum(look.animated for look in seen),
+        "short_side_px": _spread([min(fingerprint.width_px, fingerprint.height_px) for fingerprint in seen]),
+        "long_side_px": _spread([max(fingerprint.width_px, fingerprint.height_px) for fingerprint in seen]),
+        "formats": dict(Counter(fingerprint.kind for fingerprint in seen).most_common()),
+        "modes": dict(Counter(fingerprint.mode for fingerprint in seen).most_common()),
+        "orientations": {
+            str(key): count for key, count in sorted(Counter(fingerprint.orientation for fingerprint in seen).items())
+        },
+        "transparent": sum(fingerprint.transparent for fingerprint in seen),
+        "animated": sum(fingerprint.animated for fingerprint in seen),
     }
 
 

@@ -72,7 +72,7 @@ def summarize(choice: DataChoice, cache: Path, tell: Progress) -> DataSummary:
     if (kept := _kept_summary(kept_in, state, tell)) is not None:
         return kept
     listed, is_lasting = read_files(found, cache, tell)
-    summary = _settled(choice, layout, listed, cache).model_copy(update={"root": root})
+    summary = _summarized(choice, layout, listed, cache).model_copy(update={"root": root})
     if is_lasting:
         _keep(kept_in, state, summary)
     return summary
@@ -161,7 +161,7 @@ def _shown(path: str) -> str:
     return path.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def _settled(choice: DataChoice, layout: Layout, listed: Listed, cache: Path) -> DataSummary:
+def _summarized(choice: DataChoice, layout: Layout, listed: Listed, cache: Path) -> DataSummary:
     assigned = assign_roles(listed, choice)
     labelled, images = choice.labels is not False, assigned.images
     classes = layout.classes if labelled else ()

@@ -109,10 +109,10 @@ def named_variants(which: Which, versions: Mapping[str, str | None]) -> tuple[tu
 def how(candidate: Candidate) -> str:
     """What ran, in words: as it was requested, since what a GPU made of it is not read back."""
     options = candidate.session_options
-    manner = _COMPILED.get(_compiler(candidate), "eager torch")
+    execution = _COMPILED.get(_compiler(candidate), "eager torch")
     graph = " in a CUDA graph" if options.get("graph") == "cuda" else ""
     precision = _PRECISION[options.get("precision", "fp32")]
-    return f"{manner}{graph}, {precision}, one image a call, copies to and from the GPU inside"
+    return f"{execution}{graph}, {precision}, one image a call, copies to and from the GPU inside"
 
 
 def how_of(ident: str) -> str:

@@ -206,8 +206,8 @@ def build_targets(device: Device) -> tuple[str, ...]:
     if device.facts_only is not None:
         return ()
     building = [runtime for runtime in device.runtimes if _builds(device, runtime)]
-    plain = [device.name] if any(device.runtimes[runtime].offered for runtime in building) else []
-    named = [f"{device.name}:{runtime.value}" for runtime in building if not device.runtimes[runtime].offered]
+    plain = [device.name] if any(device.runtimes[runtime].by_default for runtime in building) else []
+    named = [f"{device.name}:{runtime.value}" for runtime in building if not device.runtimes[runtime].by_default]
     return (*plain, *named)
 
 

@@ -18,7 +18,7 @@ from edgecnn.hosts.ssh.host import LOCK, SshHost
 from edgecnn.hosts.ssh.link import Link
 from edgecnn.measure.lab import Lab
 from edgecnn.store.store import Store
-from edgecnn.values.board import HostAsked
+from edgecnn.values.board import HostRequest
 from edgecnn.values.key import digest_of
 from edgecnn.values.profile import Environment
 from edgecnn.values.stage import Progress
@@ -40,7 +40,7 @@ class Machine:
     """What was found there that spoils figures, a sentence each."""
 
     def lab(self, store: Store, tell: Progress, device: str = THIS_MACHINE) -> Lab:
-        """Where this station's kits are measured."""
+        """Where this machine's kits are measured."""
         lane = "" if self.board is None else f"-{digest_of(self.board)[:8]}"
         return Lab(
             host=self.host,
@@ -61,7 +61,7 @@ def this_machine() -> Machine:
 
 
 @contextmanager
-def machine_for(asked: HostAsked | None, wanted: Wanted, tell: Progress) -> Iterator[Machine]:
+def machine_for(asked: HostRequest | None, wanted: Wanted, tell: Progress) -> Iterator[Machine]:
     """The machine that was asked for, held while the block runs.
 
     A board is looked at before anything is copied to it: what keeps kits from running there ends the call with what mends it,

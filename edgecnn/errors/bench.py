@@ -25,9 +25,9 @@ class BenchProcessorDiffers(EdgecnnError):
 
     ref = "bench-processor-differs"
 
-    def __init__(self, *, folder: object, device: str, built_for: str, station: str, here: str) -> None:
+    def __init__(self, *, folder: object, device: str, built_for: str, machine: str, here: str) -> None:
         super().__init__(
-            what=f"{folder} was built for {device} as it was then, {built_for}, and {station} is {here}",
+            what=f"{folder} was built for {device} as it was then, {built_for}, and {machine} is {here}",
             because="schemes are chosen for a processor, and figures of two processors do not go under one device's name",
             hint="build for the board's device file, or write one: edgecnn devices add NAME --host BOARD",
         )

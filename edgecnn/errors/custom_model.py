@@ -1,4 +1,4 @@
-"""Failures of a model that a user brings as a file."""
+"""Failures of a custom model: a user's own file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PREPROCESSING = "state it, as in --set preprocessing.like=imagenet"
 class CustomFileMissing(EdgecnnError):
     """Raised when ``--model`` names nothing that can be read."""
 
-    ref = "onnx-file-missing"
+    ref = "custom-file-missing"
 
     def __init__(self, *, path: Path, because: str) -> None:
         super().__init__(what=f"the model file {path} cannot be read", because=because)
@@ -23,7 +23,7 @@ class CustomFileMissing(EdgecnnError):
 class CustomModelUnusable(EdgecnnError):
     """Raised when a file is no image classifier that this pipeline can take."""
 
-    ref = "onnx-model-unusable"
+    ref = "custom-model-unusable"
 
     def __init__(self, *, path: Path, because: str, hint: str | None = None) -> None:
         super().__init__(what=f"{path} cannot be built from", because=because, hint=hint)
@@ -32,7 +32,7 @@ class CustomModelUnusable(EdgecnnError):
 class CustomHoldsObjects(EdgecnnError):
     """Raised when a file is no network that can be read safely: tensors alone, or more than operators on tensors."""
 
-    ref = "model-holds-objects"
+    ref = "custom-model-holds-objects"
 
     def __init__(self, *, path: Path, found: str) -> None:
         super().__init__(
@@ -46,14 +46,14 @@ class CustomHoldsObjects(EdgecnnError):
 class CustomModelChanged(EdgecnnError):
     """Raised when the file has other bytes than were planned with."""
 
-    ref = "onnx-model-changed"
+    ref = "custom-model-changed"
 
     def __init__(self, *, path: Path) -> None:
         super().__init__(what=f"{path} changed while it was built from", hint="run the same command again")
 
 
 class TrunkDisagrees(EdgecnnError):
-    """Raised when the trunk made of a brought model answers real images otherwise than the model."""
+    """Raised when the trunk made of a custom model answers real images otherwise than the model."""
 
     ref = "trunk-disagrees"
 
@@ -72,7 +72,7 @@ class OpsetUnreachable(EdgecnnError):
 
     def __init__(self, *, path: Path, opset: int, wanted: int, because: str) -> None:
         super().__init__(
-            what=f"{path} has ONNX opset {opset}, and cannot be brought to {wanted}",
+            what=f"{path} has ONNX opset {opset}, and cannot be converted to {wanted}",
             because=because,
             hint=f"export it anew with opset {wanted}",
         )
@@ -81,7 +81,7 @@ class OpsetUnreachable(EdgecnnError):
 class ClassesDiffer(EdgecnnError):
     """Raised when a model and a folder of photographs do not have as many classes."""
 
-    ref = "onnx-classes-differ"
+    ref = "custom-model-classes-differ"
 
     def __init__(self, *, path: Path, classes: int, data: str, found: Sequence[str]) -> None:
         shown = ", ".join(found[:3]) + (", …" if len(found) > 3 else "")
@@ -117,7 +117,7 @@ class PreprocessingHalfGiven(EdgecnnError):
 
 
 class PreprocessingNotFound(EdgecnnError):
-    """Raised when a brought model is right no more often than chance, however it is fed."""
+    """Raised when a custom model is right no more often than chance, however it is fed."""
 
     ref = "preprocessing-not-found"
 
@@ -150,7 +150,7 @@ class LabelsNeeded(EdgecnnError):
     def __init__(self, *, arch: str) -> None:
         super().__init__(
             what=f"{arch} is trained here, and without labels there is nothing to learn",
-            hint="leave --no-labels out, or bring a trained network by --model FILE",
+            hint="leave --no-labels out, or name a trained network by --model FILE",
         )
 
 
@@ -196,18 +196,18 @@ class QuantizedElsewhere(EdgecnnError):
 
 
 class CustomAndNamed(EdgecnnError):
-    """Raised when a call names a network of the catalogue, or weights for it, beside a brought model."""
+    """Raised when a call names a network of the catalogue, or weights for it, beside a custom model."""
 
-    ref = "onnx-and-arch"
+    ref = "custom-model-and-arch"
 
     def __init__(self, *, option: str) -> None:
         super().__init__(what=f"--model and {option} contradict each other", because="the file is the network, with its weights")
 
 
 class NoDataForModel(EdgecnnError):
-    """Raised when a brought model has nothing to be judged on."""
+    """Raised when a custom model has nothing to be judged on."""
 
-    ref = "onnx-without-data"
+    ref = "custom-model-without-data"
 
     def __init__(self) -> None:
         super().__init__(
@@ -218,12 +218,12 @@ class NoDataForModel(EdgecnnError):
 
 
 class NothingToTrain(EdgecnnError):
-    """Raised when ``train`` is asked of a brought model."""
+    """Raised when ``train`` is asked of a custom model."""
 
     ref = "nothing-to-train"
 
     def __init__(self) -> None:
-        super().__init__(what="--model brings a trained model", hint="edgecnn export is the first step that it takes")
+        super().__init__(what="--model names a trained model", hint="edgecnn export is the first step that it takes")
 
 
 class TrainingSwitch(EdgecnnError):
@@ -234,7 +234,7 @@ class TrainingSwitch(EdgecnnError):
     def __init__(self) -> None:
         super().__init__(
             what="data.train = false leaves nothing to train on",
-            because="a network of the catalogue is trained; a model that was brought is not, and has it filled in",
+            because="a network of the catalogue is trained; for a custom model, which is not, the value is filled in",
             hint="leave it out",
         )
 
@@ -246,7 +246,7 @@ class PreprocessingOfAnArch(EdgecnnError):
 
     def __init__(self, *, arch: str) -> None:
         super().__init__(
-            what="[preprocessing] is of a model that was brought",
+            what="[preprocessing] is of a custom model",
             because=f"{arch} is trained here, with the preprocessing of its own row",
             hint="leave it out, or name the model by --model FILE",
         )

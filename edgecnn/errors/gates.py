@@ -148,7 +148,7 @@ class RacesDiffer(EdgecnnError):
     def __init__(self, *, ours: str, theirs: str, our_race: str | None, their_race: str | None) -> None:
         super().__init__(
             what=f"no ratio of {ours} to {theirs}",
-            because=f"they ran in different races ({our_race or 'none'} and {their_race or 'none'}), under different weather",
+            because=f"they ran in different races ({our_race or 'none'} and {their_race or 'none'}), under different conditions",
             hint="race them together: edgecnn bench",
         )
 

@@ -114,7 +114,7 @@ class OpsetNotLowered(EdgecnnError):
 
     def __init__(self, *, file: Path, found: int, limit: int, why: str) -> None:
         super().__init__(
-            what=f"{file}: cannot be brought from opset {found} to {limit}",
+            what=f"{file}: cannot be converted from opset {found} to {limit}",
             because=why,
             hint="leave TensorRT 8.5 out, or write the network without that operator",
         )

@@ -122,7 +122,7 @@ def _which(fits: Sequence[str] | None) -> str:
         return "name the architecture that the file was saved from with --arch"
     if fits:
         return f"--arch {' or '.join(fits)} has exactly these tensors"
-    return "no network of the list has these tensors: save the whole one by torch.export.save, and bring it by --model FILE"
+    return "no network of the list has these tensors: save the whole one by torch.export.save, and name it by --model FILE"
 
 
 def _first(texts: Sequence[str], *, separator: str) -> str:

@@ -1,4 +1,4 @@
-"""From a brought ONNX file to the trunk: opset 20, one image tensor in RGB NCHW float32, logits, a batch of any size.
+"""From a custom ONNX file to the trunk: opset 20, one image tensor in RGB NCHW float32, logits, a batch of any size.
 
 What the file wants otherwise (channels last, bytes, blue first) is done inside the graph, before its own first node, so that
 everything after the trunk is the same for every network.
@@ -30,7 +30,7 @@ BLUE_FIRST = "edgecnn_blue_first"
 
 
 def adopt(model: onnx.ModelProto, entry: GraphEntry, channels: Channels, path: Path) -> onnx.ModelProto:
-    """The trunk of a brought model: ``image`` float32 (batch, 3, H, W) in RGB to ``logits`` float32 (batch, classes).
+    """The trunk of a custom model: ``image`` float32 (batch, 3, H, W) in RGB to ``logits`` float32 (batch, classes).
 
     One that came quantized keeps an opset up to 20: the quantizing operators of each opset are not those of the next.
 

@@ -77,11 +77,11 @@ def fold_constants(model: onnx.ModelProto, shapes: Shapes) -> bool:
             made.append(node)
     read = {name for node in kept for name in node.input} | {value.name for value in model.graph.output}
     constants = [numpy_helper.from_array(known[name], name) for node in made for name in node.output if name in read]
-    settled = any(node.op_type != "Constant" for node in made)
+    changed = any(node.op_type != "Constant" for node in made)
     del model.graph.node[:]
     model.graph.node.extend(kept)
     model.graph.initializer.extend(constants)
-    return settled
+    return changed
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The one way to a brought file, whichever form it has: what it says of itself, its own answers, and its ONNX."""
+"""The one way to a custom file, whichever form it has: what it says of itself, its own answers, and its ONNX."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def read_file(path: Path, form: TorchForm | None, resolution_px: int | None) -> 
     """Its ends, its parameters, and the preprocessing that it states.
 
     Raises:
-        EdgecnnError: one of ``errors.brought``; NotAnOnnxModel, ExternalDataOutside.
+        EdgecnnError: one of ``errors.custom_model``; NotAnOnnxModel, ExternalDataOutside.
     """
     if form == "torch.export":
         from edgecnn.graph.exported_program import read_exported
@@ -55,7 +55,7 @@ def files_beside(path: Path, form: TorchForm | None) -> tuple[str, ...]:
 
 
 def content_of_file(path: Path, form: TorchForm | None) -> Key:
-    """What names a brought model: see ``content_of``."""
+    """What names a custom model: see ``content_of``."""
     return content_of(path, files_beside(path, form))
 
 
@@ -63,8 +63,8 @@ def opened(path: Path, entry: GraphEntry) -> AnsweringFile:
     """The file in what it is made for: ONNX Runtime, or torch.
 
     Raises:
-        BroughtModelUnusable: it cannot be opened.
-        BroughtHoldsObjects: opening it would run more than a network.
+        CustomModelUnusable: it cannot be opened.
+        CustomHoldsObjects: opening it would run more than a network.
     """
     if entry.form is None:
         from edgecnn.graph.feeding import CustomSession
@@ -79,7 +79,7 @@ def as_onnx(path: Path, entry: GraphEntry) -> tuple[onnx.ModelProto, GraphEntry]
     """Its graph, and the ends of it as they stand there.
 
     Raises:
-        BroughtModelUnusable: it has no form in ONNX.
+        CustomModelUnusable: it has no form in ONNX.
     """
     if entry.form is None:
         return read_model(path), entry

@@ -1,4 +1,4 @@
-"""Which of its forms a brought model file has, told from its bytes; nothing of it is run, and torch is not imported."""
+"""Which of its forms a custom model file has, told from its bytes; nothing of it is run, and torch is not imported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The adopt stage's work in order: the trunk of a brought file, multiply-adds, the check on real images, golden answers."""
+"""The adopt stage's work in order: the trunk of a custom file, multiply-adds, the check on real images, golden answers."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def make_custom_trunk(request: CustomRequest, out: Path, tell: Progress) -> None
     """Write ``model.onnx``, ``macs.json``, ``check.json`` and ``golden_logits.npy``.
 
     Raises:
-        EdgecnnError: one of ``errors.brought``; MacsUnknown.
+        EdgecnnError: one of ``errors.custom_model``; MacsUnknown.
     """
     tell.step("export", 0, 3)
     path = out / "model.onnx"

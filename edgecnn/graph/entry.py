@@ -1,4 +1,4 @@
-"""Reads what a brought ONNX file says of itself: its ends, its opset, and whether it is a classifier of photographs at all."""
+"""Reads what a custom ONNX file says of itself: its ends, its opset, and whether it is a classifier of photographs at all."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def read_entry(model: onnx.ModelProto, path: Path, resolution_px: int | None = N
     quantized = quantized_form(model)
     if quantized == "dynamic":
         because = "it came quantized by ranges found anew in each call, so that an answer hangs on the images beside it"
-        raise CustomModelUnusable(path=path, because=because, hint="bring its float network, or quantize it statically")
+        raise CustomModelUnusable(path=path, because=because, hint="use its float network, or quantize it statically")
     known = ("", "ai.onnx", CONTRIBUTED) if quantized else ("", "ai.onnx")  # it stays in ONNX Runtime, whose own these are
     for node in model.graph.node:
         if node.domain not in known:
@@ -76,7 +76,7 @@ def stated_in(model: onnx.ModelProto) -> str | None:
 
 
 def read_model(path: Path) -> onnx.ModelProto:
-    """A brought file with its weights in memory.
+    """A custom file with its weights in memory.
 
     Raises:
         NotAnOnnxModel, ExternalDataOutside: see ``graph.document``.
@@ -89,7 +89,7 @@ def read_model(path: Path) -> onnx.ModelProto:
 
 
 def content_of(path: Path, beside: Sequence[str] | None = None) -> Key:
-    """What names a brought model: the file's SHA-256, and where weights lie beside it, that of all of them.
+    """What names a custom model: the file's SHA-256, and where weights lie beside it, that of all of them.
 
     Args:
         path: of the model.

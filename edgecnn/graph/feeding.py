@@ -1,4 +1,4 @@
-"""Runs a brought file as it came: pixels in, fed in one way or another, its own answers out."""
+"""Runs a custom file as it came: pixels in, fed in one way or another, its own answers out."""
 
 from __future__ import annotations
 

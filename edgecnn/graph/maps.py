@@ -1,7 +1,7 @@
 """Which tensors of a network are worth looking at: what the first convolution makes, and the last map of each size.
 
 A map counts only where everything behind it passes through it. So the end of a group of blocks is taken and not one of its
-branches, and no names of layers need to be known: a brought file has its own.
+branches, and no names of layers need to be known: a custom file has its own.
 """
 
 from __future__ import annotations
@@ -81,11 +81,11 @@ def first_filters(model: onnx.ModelProto) -> Filters | None:
 def _passages(operations: tuple[Operation, ...]) -> list[str]:
     """Tensors that everything behind them hangs on, in order: when one was made, nothing else is waited for."""
     last = {name: index for index, each in enumerate(operations) for name in each.reads}
-    waiting: set[int | str] = set()
+    live: set[int | str] = set()
     found = []
     for index, each in enumerate(operations):
-        waiting = {name for name in (*waiting, each.makes[0]) if last.get(name, -1) > index}
-        if waiting <= {each.makes[0]}:
+        live = {name for name in (*live, each.makes[0]) if last.get(name, -1) > index}
+        if live <= {each.makes[0]}:
             found.append(str(each.makes[0]))
     return found
 

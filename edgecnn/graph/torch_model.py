@@ -21,7 +21,7 @@ from edgecnn.graph.feeding import BATCH, feed_of
 from edgecnn.graph.torchscript import first_line, load_script
 from edgecnn.values.custom_model import Feeding, GraphEntry
 
-_WRITE_OVER = "export it by torch.onnx.export, or torch.export.export, and bring that file"
+_WRITE_OVER = "export it by torch.onnx.export, or torch.export.export, and name that file"
 
 
 class TorchSession:
@@ -29,7 +29,7 @@ class TorchSession:
 
     Raises:
         CustomModelUnusable: torch cannot load it.
-        BroughtHoldsObjects: loading it would run more than a network.
+        CustomHoldsObjects: loading it would run more than a network.
     """
 
     def __init__(self, path: Path, entry: GraphEntry) -> None:
@@ -72,7 +72,7 @@ def load_program(path: Path) -> torch.export.ExportedProgram:
     """A torch.export file that was found safe to load.
 
     Raises:
-        BroughtHoldsObjects, CustomModelUnusable: see ``read_exported``; torch cannot load it.
+        CustomHoldsObjects, CustomModelUnusable: see ``read_exported``; torch cannot load it.
     """
     archive = archive_to_load(path)
     try:
@@ -88,7 +88,7 @@ def exported(path: Path, entry: GraphEntry) -> onnx.ModelProto:
     A torch.export file goes through the dynamo exporter; of a TorchScript file only the older one makes ONNX.
 
     Raises:
-        BroughtHoldsObjects, CustomModelUnusable: it cannot be loaded, or has no form in ONNX.
+        CustomHoldsObjects, CustomModelUnusable: it cannot be loaded, or has no form in ONNX.
     """
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder) / "model.onnx"

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from edgecnn.judging.contest import Contest, PairedRatio, Ratios, behind, latency_contest, not_shown
+from edgecnn.judging.eligibility import Eligibility, describe, eligibility_of
 from edgecnn.judging.reasons import why_chosen, worded
-from edgecnn.judging.standing import Standing, describe, standing_of
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import Method, Precision
 from edgecnn.values.reason import Larger, NotMeasured, Provisional, Reason, Taken
@@ -67,28 +67,28 @@ def choose(
     if figures is not None:
         seen = {facts.candidate.id: figures.get(facts.candidate.id) or _without_figures(facts) for facts in candidates}
         candidates = [facts.model_copy(update={"latency": seen[facts.candidate.id]}) for facts in candidates]
-    field = standing_of(candidates, rules.budget_pp, rules.shippable)
-    if field.inside and field.inside[0].candidate.method is Method.BROUGHT:
-        return _as_brought(field, rules)
-    if not field.inside:
-        return _fallback(field, rules)
+    eligible = eligibility_of(candidates, rules.budget_pp, rules.shippable)
+    if eligible.inside and eligible.inside[0].candidate.method is Method.ORIGINAL:
+        return _original(eligible, rules)
+    if not eligible.inside:
+        return _fallback(eligible, rules)
     if rules.objective == "size":
-        return _smallest(field, rules)
+        return _smallest(eligible, rules)
     race = contest if rules.objective != "latency" else latency_contest(candidates, ratios or {})
-    if race is not None and rules.attached and any(facts.candidate.id in race.shown for facts in field.inside):
-        return _best(field, rules, race)
-    return _provisional(field, rules, race.missing if race is not None and rules.attached else None)
+    if race is not None and rules.attached and any(facts.candidate.id in race.shown for facts in eligible.inside):
+        return _best(eligible, rules, race)
+    return _provisional(eligible, rules, race.missing if race is not None and rules.attached else None)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def _fallback(field: Standing, rules: ChoiceRules) -> Chosen:
+def _fallback(eligible: Eligibility, rules: ChoiceRules) -> Chosen:
     """Nothing was shown to fit the budget: fp32, whatever it costs, and said so."""
-    safe = _full_precision(field)
+    safe = _full_precision(eligible)
     if not safe:
         nothing = Choice(state="none", candidate=None, why="no candidate was built that could be chosen")
-        return Chosen(choice=nothing, because=describe(field, {}))
+        return Chosen(choice=nothing, because=describe(eligible, {}))
     chosen, taken = safe[0], Taken(by="fallback", budget_pp=rules.budget_pp)
     state: Literal["settled", "provisional"] = "settled" if rules.attached else "provisional"
     choice = Choice(
@@ -98,61 +98,61 @@ def _fallback(field: Standing, rules: ChoiceRules) -> Chosen:
         settle_command=None if rules.attached else rules.settle_command,
         carried=(chosen.candidate.id,),
     )
-    return Chosen(choice=choice, because=describe(field, {chosen.candidate.id: taken}))
+    return Chosen(choice=choice, because=describe(eligible, {chosen.candidate.id: taken}))
 
 
-def _as_brought(field: Standing, rules: ChoiceRules) -> Chosen:
+def _original(eligible: Eligibility, rules: ChoiceRules) -> Chosen:
     """It came quantized: there is nothing to choose among, here or on the device."""
-    ident = field.inside[0].candidate.id
-    chosen = _settled(field, ident, Taken(by="as-brought", objective=rules.objective, budget_pp=rules.budget_pp), {})
+    ident = eligible.inside[0].candidate.id
+    chosen = _settled(eligible, ident, Taken(by="original", objective=rules.objective, budget_pp=rules.budget_pp), {})
     if rules.attached:
         return chosen
     provisional = {"state": "provisional", "settle_command": rules.settle_command}
     return chosen.model_copy(update={"choice": chosen.choice.model_copy(update=provisional)})
 
 
-def _smallest(field: Standing, rules: ChoiceRules) -> Chosen:
-    weighed = [facts for facts in field.inside if facts.size_mib is not None]
+def _smallest(eligible: Eligibility, rules: ChoiceRules) -> Chosen:
+    weighed = [facts for facts in eligible.inside if facts.size_mib is not None]
     if not weighed:
-        return _provisional(field, rules, "nothing was weighed")
+        return _provisional(eligible, rules, "nothing was weighed")
     best = min(weighed, key=lambda facts: (facts.size_mib or 0.0, facts.candidate.id))
     least = best.size_mib or 0.0
     reasons: dict[str, Reason] = {
         facts.candidate.id: Larger(against=best.candidate.id, mib=facts.size_mib, against_mib=least)
         if facts.size_mib is not None
         else NotMeasured(step="size")
-        for facts in field.inside
+        for facts in eligible.inside
     }
     taken = Taken(by="smallest", objective="size", budget_pp=rules.budget_pp, mib=least)
-    return _settled(field, best.candidate.id, taken, reasons)
+    return _settled(eligible, best.candidate.id, taken, reasons)
 
 
-def _best(field: Standing, rules: ChoiceRules, contest: Contest) -> Chosen:
+def _best(eligible: Eligibility, rules: ChoiceRules, contest: Contest) -> Chosen:
     """The best float candidate, unless a lower precision was measured to be better than it by the objective.
 
     Where floats fit the budget but none was raced, nothing was shown, and the choice stays provisional.
     """
-    raced = [facts for facts in field.inside if facts.candidate.id in contest.shown]
+    raced = [facts for facts in eligible.inside if facts.candidate.id in contest.shown]
     reasons: dict[str, Reason] = {
         facts.candidate.id: NotMeasured(step="race", why=_why_not_raced(facts, contest))
-        for facts in field.inside
+        for facts in eligible.inside
         if facts.candidate.id not in contest.shown
     }
     best = _best_float(raced, contest, reasons)
     lower = [facts.candidate.id for facts in raced if not facts.candidate.precision.is_float]
     reference = best  # what would ship otherwise: a faster float that was not itself shown faster is no bar to a lower precision
-    if reference is None and any(facts.candidate.precision.is_float for facts in field.inside):
-        return _provisional(field, rules, "no float candidate was raced")
+    if reference is None and any(facts.candidate.precision.is_float for facts in eligible.inside):
+        return _provisional(eligible, rules, "no float candidate was raced")
     shown = [name for name in lower if reference is None or _is_shown_better(name, reference, contest, reasons)]
     if shown:
         best = min(shown, key=lambda name: _cost(name, contest))
     if best is None:
-        return _provisional(field, rules)
+        return _provisional(eligible, rules)
     for facts in raced:
         if facts.candidate.id != best:
             reasons.setdefault(facts.candidate.id, behind(facts.candidate.id, best, contest))
     taken = _taken(best, reference, [facts.candidate.id for facts in raced], contest, rules.budget_pp)
-    return _settled(field, best, taken, reasons)
+    return _settled(eligible, best, taken, reasons)
 
 
 def _taken(best: str, reference: str | None, raced: Sequence[str], contest: Contest, budget_pp: float) -> Taken:
@@ -204,27 +204,27 @@ def _cost(name: str, contest: Contest) -> tuple[float, str]:
     return (contest.shown[name].cost, name)
 
 
-def _full_precision(field: Standing) -> list[CandidateFacts]:
+def _full_precision(eligible: Eligibility) -> list[CandidateFacts]:
     """The fp32 kits that the target allows; where its runtime has none (TensorRT), the baseline network's."""
-    full = [facts for facts in field.candidates if _is_full(facts) and facts.kit]
-    return [facts for facts in full if facts.candidate.id in field.allowed] or full
+    full = [facts for facts in eligible.candidates if _is_full(facts) and facts.kit]
+    return [facts for facts in full if facts.candidate.id in eligible.allowed] or full
 
 
 def _is_full(facts: CandidateFacts) -> bool:
-    """The network as it was trained, or brought, in fp32: nothing has to be earned by it."""
+    """The network as it was trained, or is custom, in fp32: nothing has to be earned by it."""
     return facts.candidate.precision is Precision.FP32 and facts.candidate.surgery is None
 
 
-def _settled(field: Standing, ident: str, taken: Taken, reasons: Mapping[str, Reason]) -> Chosen:
+def _settled(eligible: Eligibility, ident: str, taken: Taken, reasons: Mapping[str, Reason]) -> Chosen:
     choice = Choice(state="settled", candidate=ident, why=why_chosen(taken, ident), carried=(ident,))
-    return Chosen(choice=choice, because=describe(field, {**reasons, ident: taken}))
+    return Chosen(choice=choice, because=describe(eligible, {**reasons, ident: taken}))
 
 
-def _provisional(field: Standing, rules: ChoiceRules, missing: str | None = None) -> Chosen:
+def _provisional(eligible: Eligibility, rules: ChoiceRules, missing: str | None = None) -> Chosen:
     """fp32 and every candidate inside the budget are carried; the first in a fixed order is used until the device has spoken."""
-    ordered = sorted(field.inside, key=lambda facts: (_ORDER.get(facts.candidate.precision, len(_ORDER)), facts.candidate.id))
+    ordered = sorted(eligible.inside, key=lambda facts: (_ORDER.get(facts.candidate.precision, len(_ORDER)), facts.candidate.id))
     first = ordered[0].candidate.id
-    full = [facts.candidate.id for facts in _full_precision(field)]
+    full = [facts.candidate.id for facts in _full_precision(eligible)]
     order = tuple(facts.candidate.id for facts in ordered)
     missing = missing or ("nothing was raced" if rules.attached else f"{rules.device} was not attached")
     carried = Provisional(part="carried", order=order, missing=missing)
@@ -237,7 +237,7 @@ def _provisional(field: Standing, rules: ChoiceRules, missing: str | None = None
         carried=tuple(dict.fromkeys((*order, *full))),
     )
     reasons = {**dict.fromkeys(order, carried), **dict.fromkeys(full, reference), first: used}
-    return Chosen(choice=choice, because=describe(field, reasons))
+    return Chosen(choice=choice, because=describe(eligible, reasons))
 
 
 _ORDER = {Precision.FP16: 0, Precision.INT8: 1}

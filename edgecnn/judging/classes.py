@@ -131,13 +131,13 @@ def adjusted_p(lost: Counts, gained: Counts) -> NDArray[np.float64]:
     order = np.argsort(alone, kind="stable")
     ascending = alone[order]
     discordant, which = np.unique((lost + gained)[order], return_inverse=True)
-    together = np.zeros(len(alone))
+    attained = np.zeros(len(alone))
     for kind, throws in enumerate(discordant):
         of_kind = which.ravel() == kind
         remaining = of_kind[::-1].cumsum()[::-1]
-        together += remaining * _attained(ascending, int(throws))
+        attained += remaining * _attained(ascending, int(throws))
     adjusted = np.empty(len(alone))
-    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(together))
+    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(attained))
     return adjusted
 
 

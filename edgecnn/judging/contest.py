@@ -12,12 +12,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from edgecnn.errors.gates import RacesDiffer
+from edgecnn.judging.eligibility import measured_ms
 from edgecnn.judging.energy import image_mj, meter_of_all
 from edgecnn.judging.intervals import LATENCY_CONFIDENCE, ratio_interval
 from edgecnn.judging.latency import CONDITIONS_OF_THE_MACHINE, check_conditions
 from edgecnn.judging.noise import rounds_needed, rounds_to_settle, smallest_ratio
 from edgecnn.judging.run_settings import run_settings_of
-from edgecnn.judging.standing import measured_ms
 from edgecnn.judging.throughput import images_per_s
 from edgecnn.values.base import Value
 from edgecnn.values.profile import Profile, Run
@@ -39,7 +39,7 @@ class PairedRatio(Value):
     machine: str
     smallest_ratio: float | None = None
     """What the race could have shown; None where too few rounds say."""
-    manner: str | None = None
+    run_settings: str | None = None
     batch: int = 1
     """Images in a call."""
 
@@ -74,7 +74,7 @@ def latency_contest(candidates: Sequence[CandidateFacts], ratios: Ratios) -> Con
             found.setdefault((name, baseline), seen.ratio_to_fp32)
         if ms is not None:
             shown[name] = PairedRatio(
-                cost=ms, runs=seen.runs, machine=seen.machine, smallest_ratio=seen.smallest_ratio, manner=seen.manner
+                cost=ms, runs=seen.runs, machine=seen.machine, smallest_ratio=seen.smallest_ratio, run_settings=seen.run_settings
             )
     return Contest("latency", shown, found)
 
@@ -110,7 +110,7 @@ def behind(ours: str, best: str, contest: Contest) -> Slower | FewerImages | Mor
     ratio, other_way = contest.ratio(ours, best), contest.ratio(best, ours)
     if ratio is None and other_way is not None:
         ratio = other_way.inverse
-    where = {"machine": mine.machine, "manner": mine.manner, "against_manner": theirs.manner}
+    where = {"machine": mine.machine, "run_settings": mine.run_settings, "against_run_settings": theirs.run_settings}
     if contest.objective == "throughput":
         per_s, against_per_s = 1e3 / mine.cost, 1e3 / theirs.cost
         return FewerImages(
@@ -140,8 +140,8 @@ def not_shown(ours: str, reference: str, contest: Contest) -> NotShownFaster:
         against=reference,
         ratio=ratio,
         machine=mine.machine,
-        manner=mine.manner,
-        against_manner=theirs.manner if theirs else None,
+        run_settings=mine.run_settings,
+        against_run_settings=theirs.run_settings if theirs else None,
         rounds=mine.runs,
         smallest_ratio=noise if hidden else None,
         rounds_to_settle=rounds,
@@ -164,7 +164,7 @@ def _contest(
             runs=len(each),
             machine=machine,
             smallest_ratio=worst,
-            manner=run_settings_of(profiles[name]),
+            run_settings=run_settings_of(profiles[name]),
             batch=profiles[name].runs[0].batch,
         )
         for name, each in costs.items()

@@ -36,7 +36,7 @@ class Finding(Value):
 
 def find(metric: str, facts: CandidateFacts) -> Finding:
     """What is known of ``metric`` (a name of ``METRICS``)."""
-    if facts.candidate.method is Method.BROUGHT and metric in _AGAINST_FP32:
+    if facts.candidate.method is Method.ORIGINAL and metric in _AGAINST_FP32:
         return _missing("the file came quantized, and the float network that it could be held against is not in it")
     return _unlabelled(metric, facts) or _FINDERS[metric](facts)
 
@@ -149,7 +149,7 @@ def _latency(percent: Literal[50, 90, 99]) -> Callable[[CandidateFacts], Finding
             why = seen.reason if percent != 90 else seen.absent.get("p90_ms")
             note = f"p{percent} is open: {why or 'the runs are too few or too short'}"
             return Finding(figure=None, fidelity=seen.fidelity, absent=Verdict.UNSURE, note=note)
-        note = f"on {seen.machine}" + (f", {seen.manner}" if seen.manner else "")
+        note = f"on {seen.machine}" + (f", {seen.run_settings}" if seen.run_settings else "")
         doubt, times = seen.disturbed, seen.slowed_at_most if percent == 50 else None
         return Finding(figure=figure, fidelity=seen.fidelity, note=note, disturbed=doubt, slowed_at_most=times, rounds=seen.runs)
 

@@ -1,7 +1,7 @@
 """From runs to latency. The process run is the unit: samples inside one hang together, so intervals are taken over runs.
 
 A run gives one median (one p90 where it has 100 samples, one p99 where it has 1,000). Ratios are taken round by round inside one
-race, where both kits met the same weather.
+race, where both kits met the same conditions.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def latency(profile: Profile, *, fp32: Profile | None = None, machine: str | Non
         smallest_ratio=_smallest_ratio(profile, *([fp32] if fp32 else [])),
         steady=steady(runs, disturbed(profile.environment)),
         threads=threads_of(runs),
-        manner=run_settings_of(profile),
+        run_settings=run_settings_of(profile),
         absent={**_absent(runs), **start.absent, **clock.absent} if runs else {},
     )
 

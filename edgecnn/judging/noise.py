@@ -22,7 +22,7 @@ from edgecnn.values.profile import Environment
 from edgecnn.values.verdict import Interval
 
 ROUNDS_WORTH_ASKING = 200
-"""More rounds than that are no advice: a race of three kits then takes an hour, and weather changes."""
+"""More rounds than that are no advice: a race of three kits then takes an hour, and conditions change."""
 
 
 OF_A_BUILD = "--set race.rounds={}"

@@ -1,8 +1,8 @@
 """The ratio of two kits' latencies, and the gate on it: the whole interval passes or fails.
 
-Paired, from runs that were interleaved in one race: both kits met the same weather, so that other work takes a verdict away only
-where one of them met more of it. Unpaired, from races of different days: a machine that was busy on one of them looks like a kit
-that changed, so that a busy present fails nothing and a busy past passes nothing.
+Paired, from runs that were interleaved in one race: both kits met the same conditions, so that other work takes a verdict away
+only where one of them met more of it. Unpaired, from races of different days: a machine that was busy on one of them looks like a
+kit that changed, so that a busy present fails nothing and a busy past passes nothing.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from edgecnn.values.base import Value
 from edgecnn.values.profile import Environment, Profile, Run
 from edgecnn.values.verdict import Fidelity, Gate, GateResult, Interval, Verdict
 
-_WEATHER = (
+_CONDITIONS = (
     ("others_percent", OTHERS_PERCENT_MAX, "other programs took {:.0f} % of the processors' time in the runs"),
     ("throttled_percent", SOMETIMES_THROTTLED_PERCENT_MAX, "the machine slowed itself down in {:.0f} % of the runs"),
 )
@@ -164,7 +164,7 @@ def _uneven(races: Sequence[PairedRace], side: Literal["base", "head"]) -> str |
     """A sentence where this side met so much more than the other that it may be slower for it; what was not observed is 0."""
     other: Literal["base", "head"] = "base" if side == "head" else "head"
     said = []
-    for name, allowed, what in _WEATHER:
+    for name, allowed, what in _CONDITIONS:
         mine, theirs = _mean(races, side, name), _mean(races, other, name)
         if mine - theirs > allowed:
             said.append(f"{what.format(mine)} of {side.upper()}, and {theirs:.0f} % in those of {other.upper()}")

@@ -75,7 +75,7 @@ def _why_taken(reason: Taken, name: str) -> str:
     budget = f"inside the budget of {reason.budget_pp:g} pp"
     if reason.by == "fallback":
         return f"no candidate is known to stay {budget} on choose, so fp32 ships"
-    if reason.by == "as-brought":
+    if reason.by == "original":
         return f"the file came quantized, so {name} is all that there is to ship"
     if reason.by == "smallest":
         return f"{name} is the smallest {budget}, at {reason.mib or 0.0:.2f} MiB"
@@ -141,7 +141,7 @@ def _more_energy(reason: MoreEnergy, name: str) -> str:
 
 def _paired(reason: Slower | FewerImages | MoreEnergy, objective: Objective) -> str:
     """The ratio, where it was taken and how, and whether it leaves the question open."""
-    where = f"on {reason.machine}{run_settings_words(reason.manner, reason.against_manner)}"
+    where = f"on {reason.machine}{run_settings_words(reason.run_settings, reason.against_run_settings)}"
     if reason.ratio is None:
         return f", without paired runs, {where}"
     doubt = "" if reason.ratio.high < 1 else ", which leaves open whether it is"
@@ -159,7 +159,8 @@ def _not_shown_faster(reason: NotShownFaster, name: str) -> str:
     begins = f"not shown {shown} {reason.against}"
     if reason.ratio is None:
         return f"{begins}: they have no paired runs"
-    said = f"{begins}: {speed_words(reason.ratio, reason.objective)}{run_settings_words(reason.manner, reason.against_manner)}"
+    settings = run_settings_words(reason.run_settings, reason.against_run_settings)
+    said = f"{begins}: {speed_words(reason.ratio, reason.objective)}{settings}"
     if reason.smallest_ratio is None:
         return said
     could = f"this race could have shown {reason.smallest_ratio:.2f} × and no less"

@@ -17,7 +17,7 @@ class InterimLook(NamedTuple):
     """What the rounds so far say of the ratio."""
 
     finding: RatioFinding
-    settled: bool
+    decided: bool
     """The gate passes or fails, so that no more rounds are run."""
 
 

@@ -50,9 +50,9 @@ def steady(runs: Sequence[Run], disturbed: str | None = None) -> Steady | None:
         return None
     each = [settling(run) for run in runs]
     count = Counter(one.state for one in each)
-    settled = [(one, run) for one, run in zip(each, runs, strict=True) if one.state in ("flat", "faster", "slower")]
-    late = sum(one.inferences > len(run.warmup_ns) for one, run in settled)
-    after_ms = median_interval([one.after_ms for one, _ in settled]) if len(settled) == len(runs) else None
+    became_steady = [(one, run) for one, run in zip(each, runs, strict=True) if one.state in ("flat", "faster", "slower")]
+    late = sum(one.inferences > len(run.warmup_ns) for one, run in became_steady)
+    after_ms = median_interval([one.after_ms for one, _ in became_steady]) if len(became_steady) == len(runs) else None
     return Steady(
         flat=count["flat"],
         faster=count["faster"],
@@ -110,13 +110,13 @@ def settling(run: Run) -> Settling:
     level = float(np.median(np.concatenate(windows[last:])))
     down, up = _by_chance(windows, medians)
     apart = _lasting((medians > level + max(TOLERANCE * level, up)) | (medians < level - max(TOLERANCE * level, down)))
-    settled = 0 if not len(apart) else int(apart[-1]) + 1
-    before = sum(len(window) for window in windows[:settled])
+    first_steady = 0 if not len(apart) else int(apart[-1]) + 1
+    before = sum(len(window) for window in windows[:first_steady])
     change = float(medians[0] / level - 1)
     took_ms = float(times[:before].sum()) / NS_PER_MS
-    if settled > last:
+    if first_steady > last:
         return Settling(state="unsettled", inferences=len(times), after_ms=float(times.sum()) / NS_PER_MS, first_change=change)
-    state: State = "flat" if settled == 0 else "faster" if np.median(times[:before]) > level else "slower"
+    state: State = "flat" if first_steady == 0 else "faster" if np.median(times[:before]) > level else "slower"
     return Settling(state=state, inferences=before, after_ms=took_ms, first_change=change)
 
 

@@ -16,7 +16,7 @@ from edgecnn.runner.meters.log import COVERS, NAME, MeterLog, read_log
 from edgecnn.runner.meters.meter import MeterAbsent
 from edgecnn.values.energy import EnergyReading, RunEnergy, Stretch
 
-PATIENCE_S = 20.0
+TIMEOUT_S = 20.0
 _CLOCK_STEP_S = 0.1
 """By which the two clocks of a stretch may part: more is no drift but somebody setting the clock."""
 
@@ -33,8 +33,8 @@ def open_log(path: Path) -> MeterLog:
         raise MeterLogUnreadable(what=error.what, because=error.because) from error
 
 
-def log_of(runs: Sequence[Mapping[str, Any]], path: Path | None, patience_s: float = PATIENCE_S) -> MeterLog | None:
-    """The log once it reaches over the last of these runs, or as far as it reaches after ``patience_s`` seconds.
+def log_of(runs: Sequence[Mapping[str, Any]], path: Path | None, timeout_s: float = TIMEOUT_S) -> MeterLog | None:
+    """The log once it reaches over the last of these runs, or as far as it reaches after ``timeout_s`` seconds.
 
     Raises:
         MeterLogUnreadable: it is no such log.
@@ -43,12 +43,12 @@ def log_of(runs: Sequence[Mapping[str, Any]], path: Path | None, patience_s: flo
         return None
     works = [Stretch.model_validate(run["energy"]["work"]) for run in runs if "energy" in run]
     last_s = max((work.began_unix_ns / 1e9 + work.seconds for work in works), default=0.0)
-    give_up_at = time.monotonic() + patience_s
+    give_up_at = time.monotonic() + timeout_s
     while True:
         log = open_log(path)
         if log.end_s >= last_s or time.monotonic() >= give_up_at:
             return log
-        time.sleep(min(0.5, patience_s))
+        time.sleep(min(0.5, timeout_s))
 
 
 def joined(energy: RunEnergy, log: MeterLog) -> RunEnergy:

@@ -8,7 +8,7 @@ from edgecnn.measure.kits import KitRef
 from edgecnn.runner.feeds import feed_of
 from edgecnn.runner.kit import Kit
 
-LOOKED_INTO = "onnxruntime"
+TRACEABLE = "onnxruntime"
 """The one runtime whose model file says what every layer gives: the kit's own ONNX."""
 
 
@@ -20,16 +20,16 @@ def blamed_layer(kit: KitRef, pixels: Path, image: int) -> str:
         pixels: ``.npy`` of uint8 (N, crop_px, crop_px, 3), what it was shown.
         image: which of them; counted from 0.
     """
-    if kit.runtime != LOOKED_INTO:
+    if kit.runtime != TRACEABLE:
         return f"the layer is not known: {kit.runtime} does not show what its layers give"
     try:
-        found = _look(kit, pixels, image)
+        found = _first_bad(kit, pixels, image)
     except Exception as error:  # noqa: BLE001 - it is an explanation; without it the failure stands as well
         return f"the layer is not known: {type(error).__name__} when looking layer by layer"
     return found or "no layer gives one when they run one by one, unfused"
 
 
-def _look(kit: KitRef, pixels: Path, image: int) -> str | None:
+def _first_bad(kit: KitRef, pixels: Path, image: int) -> str | None:
     import numpy as np
 
     from edgecnn.graph.nonfinite import first_nonfinite

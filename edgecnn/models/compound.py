@@ -107,7 +107,7 @@ def scaled(spec: ArchSpec, scale: CompoundScale, base_px: int) -> Scaled:
     rule = RULES.get(spec.family)
     if rule is None:
         raise NothingToScale(arch=spec.name, families=tuple(RULES))
-    multipliers, resolution = _settled(spec, rule, scale, base_px)
+    multipliers, resolution = _scaled_to(spec, rule, scale, base_px)
     own = spec.scale or Multipliers()
     _require_bounds(spec, scale, own, multipliers)
     narrowest = rule.narrowest * coefficients_of(spec).width * own.width
@@ -203,7 +203,7 @@ def scale_in(name: str) -> CompoundScale | None:
 _SUFFIX = re.compile(r"(?P<base>.+)-d(?P<depth>\d+(\.\d+)?)-w(?P<width>\d+(\.\d+)?)")
 
 
-def _settled(spec: ArchSpec, rule: Rule, scale: CompoundScale, base_px: int) -> tuple[Multipliers, int]:
+def _scaled_to(spec: ArchSpec, rule: Rule, scale: CompoundScale, base_px: int) -> tuple[Multipliers, int]:
     phi = scale.phi
     if phi is None:
         return Multipliers(depth=_rounded(scale.depth or 1), width=_rounded(scale.width or 1)), scale.resolution or base_px

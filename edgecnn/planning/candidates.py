@@ -1,4 +1,4 @@
-"""Whether a target offers what is asked of it, or anything at all: told before an hour of training, not after it."""
+"""Whether a target supports what is asked of it, or anything at all: told before an hour of training, not after it."""
 
 from __future__ import annotations
 
@@ -22,47 +22,47 @@ from edgecnn.values.device import Device
 from edgecnn.values.recipe import Recipe
 
 
-def require_candidate(device: Device, runtime: Runtime | None, offered: Sequence[Candidate | Unsupported]) -> None:
+def require_candidate(device: Device, runtime: Runtime | None, supported: Sequence[Candidate | Unsupported]) -> None:
     """Refuse a device on which no runtime could run the network, whatever is installed here.
 
     The baseline network's fp32 is always built, since every drop is counted from it: alone it is nothing to ship.
 
     Args:
         device: the target.
-        runtime: the one that the target names; None for all that its file offers.
-        offered: what the backends answered for those runtimes.
+        runtime: the one that the target names; None for all that its file builds by default.
+        supported: what the backends answered for those runtimes.
 
     Raises:
-        NoCandidate: each of ``offered`` is refused; says why, runtime by runtime.
+        NoCandidate: each of ``supported`` is refused; says why, runtime by runtime.
     """
-    if any(isinstance(entry, Candidate) for entry in offered):
+    if any(isinstance(entry, Candidate) for entry in supported):
         return
     has = [name.value for name in device.runtimes]
-    refused = [entry for entry in offered if isinstance(entry, Unsupported)]
+    refused = [entry for entry in supported if isinstance(entry, Unsupported)]
     if not refused:
-        reasons = [f"its device file offers none of its runtimes ({', '.join(has)}) unless the target names it"]
+        reasons = [f"its device file builds none of its runtimes ({', '.join(has)}) unless the target names it"]
         raise NoCandidate(device=device.name, reasons=reasons, hint=f"--target DEVICE:{has[0]}")
     others = [name for name in has if name not in {entry.runtime.value for entry in refused}]
     hint = f"--target DEVICE:{others[0]}" if others else "`edgecnn list devices` names devices that a build can be made for"
     raise NoCandidate(device=device.name, reasons=_reasons(refused), hint=hint)
 
 
-def require_precision(device: Device, precision: Precision, asked_by: str, offered: Sequence[Candidate | Unsupported]) -> None:
+def require_precision(device: Device, precision: Precision, asked_by: str, supported: Sequence[Candidate | Unsupported]) -> None:
     """Refuse a recipe that asks for a precision which none of the target's runtimes has, rather than build without it.
 
     Args:
         device: the target.
         precision: what is asked for.
         asked_by: the recipe's key, as a user writes it.
-        offered: what the backends answered; one candidate is among them.
+        supported: what the backends answered; one candidate is among them.
 
     Raises:
         PrecisionNotOnDevice: there is no candidate of that precision; says why of each runtime, and what there is.
     """
-    has = [entry.precision for entry in offered if isinstance(entry, Candidate)]
+    has = [entry.precision for entry in supported if isinstance(entry, Candidate)]
     if precision in has:
         return
-    refused = [entry for entry in offered if isinstance(entry, Unsupported) and entry.precision is precision]
+    refused = [entry for entry in supported if isinstance(entry, Unsupported) and entry.precision is precision]
     raise PrecisionNotOnDevice(
         device=device.name,
         precision=precision.value,
@@ -91,13 +91,13 @@ def candidates_of(
     built: dict[str, Candidate] = {BASELINE_ID: BASELINE}
     unsupported: list[Unsupported] = []
     unavailable: dict[str, Unavailable] = {}
-    offered: list[Candidate | Unsupported] = []
+    supported: list[Candidate | Unsupported] = []
     for backend in all_backends():
-        if runtime not in (None, backend.runtime) or (runtime is None and not _offered(device, backend.runtime)):
+        if runtime not in (None, backend.runtime) or (runtime is None and not _by_default(device, backend.runtime)):
             continue
         lacks = lacking(backend.packages, backend.extra)
         entries = backend.supports(with_local_facts(device, facts))
-        offered += entries
+        supported += entries
         for entry in entries:
             if isinstance(entry, Unsupported):
                 unsupported.append(entry)
@@ -108,10 +108,10 @@ def candidates_of(
     needed = lacking(backend_for(BASELINE.runtime).packages, backend_for(BASELINE.runtime).extra)
     if needed is not None:
         raise NothingToBuild(device=device.name, reasons=(needed.why,), command=needed.command)
-    require_candidate(device, runtime, offered)
+    require_candidate(device, runtime, supported)
     if asked.quantize.aware:
-        require_precision(device, Precision.INT8, "quantize.aware", offered)
-    if unavailable and not any(isinstance(entry, Candidate) and entry.id in built for entry in offered):
+        require_precision(device, Precision.INT8, "quantize.aware", supported)
+    if unavailable and not any(isinstance(entry, Candidate) and entry.id in built for entry in supported):
         reasons = tuple(dict.fromkeys(each.why for each in unavailable.values()))
         raise NothingToBuild(device=device.name, reasons=reasons, command=next(iter(unavailable.values())).command)
     return tuple(built.values()), tuple(unsupported), unavailable
@@ -134,8 +134,8 @@ def with_learned(
     return tuple(found), unavailable
 
 
-def _offered(device: Device, runtime: Runtime) -> bool:
-    return runtime in device.runtimes and device.runtimes[runtime].offered
+def _by_default(device: Device, runtime: Runtime) -> bool:
+    return runtime in device.runtimes and device.runtimes[runtime].by_default
 
 
 def _unavailable(lacks: Lacking) -> Unavailable:

@@ -78,7 +78,7 @@ def complete_recipe(request: BuildRequest, store: Store, tell: Progress) -> Comp
     if request.recipe.model.onnx is not None or request.recipe.model.keep_head:
         require_teachable(request.recipe, None)
     if request.recipe.model.onnx is not None:
-        return _settle_brought(request.recipe, store, tell)
+        return _complete_custom(request.recipe, store, tell)
     arch = arch_named(request.recipe.model.arch)
     require_something_to_replace(request.recipe, arch)
     _require_large_enough(request.recipe, arch)
@@ -88,7 +88,7 @@ def complete_recipe(request: BuildRequest, store: Store, tell: Progress) -> Comp
     )  # an impossible scale is said before images are read
     weights = _answer(request, arch, store, tool_versions())
     if request.recipe.model.keep_head:
-        return _settle_kept(request.recipe, arch, weights, store, tell)
+        return _complete_kept(request.recipe, arch, weights, store, tell)
     data = summarize(request.recipe.data, store.root, tell)
     synthesis = synthesis_of(request.recipe, data, store.root, tell)
     images = images_trained_on(data, synthesis, photographs=request.recipe.data.train)
@@ -101,7 +101,7 @@ def _require_large_enough(asked: Recipe, arch: ArchSpec) -> None:
         raise ResolutionTooSmall(arch=arch.name, asked_px=wished, least_px=arch.least_px)
 
 
-def _settle_brought(asked: Recipe, store: Store, tell: Progress) -> CompletedRecipe:
+def _complete_custom(asked: Recipe, store: Store, tell: Progress) -> CompletedRecipe:
     """Nothing is trained, so that no image is spent on training, unless it is said that these images were learned from."""
     learned = asked.data.train and "train" in asked.data.model_fields_set
     choice = asked.data.model_copy(update={"train": learned, "labels": asked.data.labels is not False})
@@ -116,7 +116,7 @@ def _settle_brought(asked: Recipe, store: Store, tell: Progress) -> CompletedRec
     return CompletedRecipe(custom_weights(asked.model, train_kept_out=learned), data, asked.model_copy(update=filled))
 
 
-def _settle_kept(asked: Recipe, arch: ArchSpec, weights: WeightsAnswer, store: Store, tell: Progress) -> CompletedRecipe:
+def _complete_kept(asked: Recipe, arch: ArchSpec, weights: WeightsAnswer, store: Store, tell: Progress) -> CompletedRecipe:
     """Nothing is trained either; the classes of published weights are ImageNet's."""
     if weights.kind == "none":
         raise NoHeadToKeep(arch=arch.name, why=weights.why)

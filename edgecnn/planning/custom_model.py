@@ -47,7 +47,7 @@ _REVISION = 4
 
 
 def network_name(choice: ModelChoice) -> str:
-    """What a build is called after: the row of the catalogue, or the file that was brought.
+    """What a build is called after: the row of the catalogue, or the custom model's file.
 
     Raises:
         UnknownArch: of a name.
@@ -136,7 +136,7 @@ def custom_model(recipe: Recipe, data: DataSummary, cache: Path, tell: Progress)
         tell: shown progress.
 
     Raises:
-        EdgecnnError: one of ``errors.brought``; NotAnOnnxModel, ExternalDataOutside; MissingPackage, of a file of torch.
+        EdgecnnError: one of ``errors.custom_model``; NotAnOnnxModel, ExternalDataOutside; MissingPackage, of a file of torch.
     """
     path = Path(recipe.model.onnx or "").expanduser()
     try:
@@ -150,7 +150,7 @@ def custom_model(recipe: Recipe, data: DataSummary, cache: Path, tell: Progress)
         require_packages(("torch", "onnx"), extra="train", needed_for=f"a {form} file")
     runs = "onnxruntime" if form is None else "torch"
     asked |= {name: installed_version(name) for name in (runs, "pillow")}  # which answer, and which resize
-    kept_in = cache / "brought" / f"{digest_of(asked)}.json"
+    kept_in = cache / "custom-models" / f"{digest_of(asked)}.json"
     if (kept := _kept(kept_in)) is not None:
         return kept
     found, stamps = _found(path, form, recipe, data, tell)
@@ -171,7 +171,7 @@ def custom_arch(choice: ModelChoice, model: CustomModel) -> ArchSpec:
     pixels = model.feeding.pixels
     return ArchSpec(
         name=f"{network_name(choice)}-{model.content[:8]}",  # two files of one name are two networks
-        family="brought",
+        family="custom",
         origin="onnx",
         builder=Path(model.path).name,
         parameters=model.parameters,
@@ -204,9 +204,9 @@ def _found(
     tell.step("reading the model", 1, 1)
     if data.labelled and says.entry.classes != len(data.classes):
         raise ClassesDiffer(path=path, classes=says.entry.classes, data=data.root, found=data.classes)
-    brought = CustomFile(path=path, entry=says.entry, stated=says.stated)
+    custom = CustomFile(path=path, entry=says.entry, stated=says.stated)
     source = open_source(Path(data.manifest_path))
-    scaled_or_same = find_preprocessing(brought, recipe.preprocessing, source, tell)
+    scaled_or_same = find_preprocessing(custom, recipe.preprocessing, source, tell)
     found = CustomModel(
         path=str(path),
         content=content,

@@ -1,4 +1,4 @@
-"""How a brought model wants its photographs: what a user or the file states, else what makes it right most often.
+"""How a custom model wants its photographs: what a user or the file states, else what makes it right most often.
 
 Tried on images of the role ``choose``, each decoded once: nothing is chosen on what is reported.
 """
@@ -54,7 +54,7 @@ class CustomFile:
 
 @dataclass(frozen=True)
 class FoundPreprocessing:
-    """What ``BroughtModel`` says of its feeding."""
+    """What ``CustomModel`` says of its feeding."""
 
     feeding: Feeding
     stated_by: Literal["recipe", "file", "search"]
@@ -63,7 +63,7 @@ class FoundPreprocessing:
 
 
 def find_preprocessing(
-    brought: CustomFile, choice: PreprocessingChoice, source: ImageSource, tell: Progress
+    custom: CustomFile, choice: PreprocessingChoice, source: ImageSource, tell: Progress
 ) -> FoundPreprocessing:
     """Try every way that is left open, and take the best.
 
@@ -72,16 +72,16 @@ def find_preprocessing(
         AnswersAlike, AnswersNotFinite: what it answers tells nothing apart, or is no number.
         PreprocessingUnproved: nothing was stated, and the images have no labels.
         PreprocessingNotFound: nothing was stated, and nothing makes it right more often than chance.
-        BroughtModelUnusable: the runtime cannot run the file.
+        CustomModelUnusable: the runtime cannot run the file.
     """
     from edgecnn.graph.custom_file import opened
 
-    names, by = _names(brought, choice)
+    names, by = _names(custom, choice)
     if by == "search" and not source.classes:
-        raise PreprocessingUnproved(path=brought.path)
-    ways = _distinct([way for name in names for way in _ways(name, brought.entry.resolution_px, choice)])
+        raise PreprocessingUnproved(path=custom.path)
+    ways = _distinct([way for name in names for way in _ways(name, custom.entry.resolution_px, choice)])
     images = source.entries("choose")[:IMAGES]
-    session = opened(brought.path, brought.entry)
+    session = opened(custom.path, custom.entry)
     shapes: dict[PixelRecipe, NDArray[np.uint8]] = {}
     answers: list[NDArray[np.float32]] = []
     for number, way in enumerate(ways):
@@ -90,12 +90,12 @@ def find_preprocessing(
             shapes = {way.pixels: _decoded(source, images, way.pixels)}  # one at a time is held
         answers.append(session.answers(shapes[way.pixels], way))
     tell.step("trying preprocessings", len(ways), len(ways))
-    _refuse_no_answers(brought.path, answers, images)
+    _refuse_no_answers(custom.path, answers, images)
     if not source.classes:
         return FoundPreprocessing(feeding=ways[0], stated_by=by, trials=(), rivals=())
     labels = np.array([image.label for image in images])
     right = [each.argmax(axis=1) == labels for each in answers]
-    return _best(brought, ways, right, by, float(np.bincount(labels).max() / len(labels)))
+    return _best(custom, ways, right, by, float(np.bincount(labels).max() / len(labels)))
 
 
 def _refuse_no_answers(path: Path, answers: Sequence[NDArray[np.float32]], images: Sequence[ImageEntry]) -> None:
@@ -108,7 +108,7 @@ def _refuse_no_answers(path: Path, answers: Sequence[NDArray[np.float32]], image
         raise AnswersAlike(path=path, images=len(images), ways=len(answers))
 
 
-def _names(brought: CustomFile, choice: PreprocessingChoice) -> tuple[tuple[str, ...], Literal["recipe", "file", "search"]]:
+def _names(custom: CustomFile, choice: PreprocessingChoice) -> tuple[tuple[str, ...], Literal["recipe", "file", "search"]]:
     if (choice.mean is None) != (choice.std is None):
         raise PreprocessingHalfGiven(because=f"preprocessing.{'std' if choice.std is None else 'mean'} is missing")
     if choice.mean is not None and choice.like is not None:
@@ -118,9 +118,9 @@ def _names(brought: CustomFile, choice: PreprocessingChoice) -> tuple[tuple[str,
     if choice.like is not None:
         usual_named(choice.like)
         return (choice.like,), "recipe"
-    if brought.stated is not None:
-        return (brought.stated,), "file"
-    return (BYTES if brought.entry.dtype == "uint8" else tuple(USUAL)), "search"
+    if custom.stated is not None:
+        return (custom.stated,), "file"
+    return (BYTES if custom.entry.dtype == "uint8" else tuple(USUAL)), "search"
 
 
 def _ways(name: str, crop_px: int, choice: PreprocessingChoice) -> list[Feeding]:
@@ -156,19 +156,17 @@ def _decoded(source: ImageSource, images: Sequence[Any], recipe: PixelRecipe) ->
 
 
 def _best(
-    brought: CustomFile, ways: Sequence[Feeding], right: Sequence[NDArray[np.bool_]], by: Any, most: float
+    custom: CustomFile, ways: Sequence[Feeding], right: Sequence[NDArray[np.bool_]], by: Any, most: float
 ) -> FoundPreprocessing:
     """``most`` is the share of the commonest class: who always answers that is right so often, and has learned nothing."""
     order = sorted(range(len(ways)), key=lambda number: (-int(right[number].sum()), number))
     trials = tuple(FeedingTrial(feeding=ways[n], right=int(right[n].sum()), images=len(right[n])) for n in order)
-    first, classes = order[0], brought.entry.classes
+    first, classes = order[0], custom.entry.classes
     # The best of several tries is good by chance more often than one: Bonferroni.
     share = wilson(trials[0].right, trials[0].images, confidence=1 - TOLD_APART / len(ways))
     if by == "search" and (share is None or share.low <= max(most, 1 / classes)):
         tried = tuple(dict.fromkeys(way.name for way in ways))
-        raise PreprocessingNotFound(
-            path=brought.path, tried=tried, best=trials[0].right, images=trials[0].images, classes=classes
-        )
+        raise PreprocessingNotFound(path=custom.path, tried=tried, best=trials[0].right, images=trials[0].images, classes=classes)
     alike = [n for n in order[1:] if _alike(right[first], right[n])]
     chosen = first
     if by == "search" and ways[first].channels == "bgr":  # which few networks want: chance is no reason to believe it of one

@@ -7,7 +7,7 @@ from typing import Literal
 
 from edgecnn.planning.extra_runs import ExtraRuns
 from edgecnn.values.base import Value
-from edgecnn.values.board import HostAsked
+from edgecnn.values.board import HostRequest
 from edgecnn.values.device import Device
 from edgecnn.values.recipe import GateChoice, Recipe
 
@@ -39,7 +39,7 @@ class BuildRequest(Value):
     """The last race goes on until every p50 is known to ± this share of it, or to its cap; None: a fixed number of rounds."""
     extent: ExtraRuns = ExtraRuns()
     """What is measured beyond what every build measures."""
-    host: HostAsked | None = None
+    host: HostRequest | None = None
     """The board on which kits run; None: this machine."""
     tensorboard: Path | None = None
     """Under which folder curves are drawn while something learns; None: none are."""

@@ -20,7 +20,7 @@ from edgecnn.planning.request import BuildRequest
 from edgecnn.planning.synthesis import synthesis_sources
 from edgecnn.planning.teacher import teacher_of
 from edgecnn.planning.variants import (
-    as_brought,
+    custom_candidates,
 )
 from edgecnn.results.folder import BUNDLE
 from edgecnn.runner.sensors import gpu_models
@@ -60,11 +60,11 @@ def resolve(request: BuildRequest, store: Store, tell: Progress, facts: LocalFac
     facts = facts or local_facts()
     candidates, unsupported, unavailable = candidates_of(request.device, asked, facts)
     weights, data, recipe, synthesis = complete_recipe(request, store, tell)
-    brought = None if asked.model.onnx is None else custom_model(asked, data, store.root, tell)
-    arch, recipe = _network(recipe, brought)
+    custom = None if asked.model.onnx is None else custom_model(asked, data, store.root, tell)
+    arch, recipe = _network(recipe, custom)
     candidates, unavailable = with_learned(candidates, unavailable, recipe, data)
-    if brought is not None:
-        candidates, unavailable = as_brought(brought, candidates, unavailable, recipe, request.device)
+    if custom is not None:
+        candidates, unavailable = custom_candidates(custom, candidates, unavailable, recipe, request.device)
     teacher = teacher_of(recipe, data, store, versions)
     return Resolved(
         asked=asked,
@@ -75,27 +75,27 @@ def resolve(request: BuildRequest, store: Store, tell: Progress, facts: LocalFac
         arch=arch,
         data=data,
         weights=weights,
-        mode=_mode(recipe, arch, brought, weights),
+        mode=_mode(recipe, arch, custom, weights),
         teacher=teacher,
         synthesis=synthesis,
-        brought=brought,
-        preprocessing=_preprocessing(recipe, arch, brought),
+        custom_model=custom,
+        preprocessing=_preprocessing(recipe, arch, custom),
         candidates=candidates,
         unsupported=unsupported,
         unavailable=unavailable,
-        desktop_gpu=None if brought is not None else _desktop_gpu(request),
+        desktop_gpu=None if custom is not None else _desktop_gpu(request),
         builder=next((module for name, module in AHEAD_OF_TIME_BUILDERS.items() if versions[name] != ABSENT), None),
         versions=versions,
         runner_sha256=runner_digest(),
-        sources=_sources(data, weights, brought, teacher) | synthesis_sources(synthesis),
+        sources=_sources(data, weights, custom, teacher) | synthesis_sources(synthesis),
     )
 
 
-def _sources(data: DataSummary, weights: WeightsAnswer, brought: CustomModel | None, teacher: Teacher | None) -> dict[Key, Path]:
+def _sources(data: DataSummary, weights: WeightsAnswer, custom: CustomModel | None, teacher: Teacher | None) -> dict[Key, Path]:
     """Inputs that no stage of this plan makes, by content."""
     sources: dict[Key, Path] = {data.content: Path(data.manifest_path)}
-    if brought is not None:
-        sources[brought.content] = Path(brought.path)
+    if custom is not None:
+        sources[custom.content] = Path(custom.path)
     if weights.kind == "file" and weights.path is not None and weights.sha256 is not None:
         sources[Key(weights.sha256)] = Path(weights.path)
     if teacher is not None and teacher.trained is not None and teacher.folder is not None:
@@ -103,20 +103,20 @@ def _sources(data: DataSummary, weights: WeightsAnswer, brought: CustomModel | N
     return sources
 
 
-def _mode(recipe: Recipe, arch: ArchSpec, brought: CustomModel | None, weights: WeightsAnswer) -> TrunkMode:
-    if brought is not None:
-        return "brought"
+def _mode(recipe: Recipe, arch: ArchSpec, custom: CustomModel | None, weights: WeightsAnswer) -> TrunkMode:
+    if custom is not None:
+        return "custom"
     if recipe.model.keep_head:
         return "kept"
     return mode_of(recipe.train, arch, weights)
 
 
-def _network(recipe: Recipe, brought: CustomModel | None) -> tuple[ArchSpec, Recipe]:
-    """The row of the network, scaled as asked, and the recipe with the resolution that a brought file fixes."""
-    if brought is None:
+def _network(recipe: Recipe, custom: CustomModel | None) -> tuple[ArchSpec, Recipe]:
+    """The row of the network, scaled as asked, and the recipe with the resolution that a custom file fixes."""
+    if custom is None:
         return scaled_arch(recipe, arch_named(recipe.model.arch)), recipe
-    model = recipe.model.model_copy(update={"resolution_px": brought.entry.resolution_px})
-    return custom_arch(model, brought), recipe.model_copy(update={"model": model})
+    model = recipe.model.model_copy(update={"resolution_px": custom.entry.resolution_px})
+    return custom_arch(model, custom), recipe.model_copy(update={"model": model})
 
 
 def _desktop_gpu(request: BuildRequest) -> DesktopGpu | None:
@@ -124,9 +124,9 @@ def _desktop_gpu(request: BuildRequest) -> DesktopGpu | None:
     return local_gpu(gpu_models(), versions, request.recipe.desktop.variants)
 
 
-def _preprocessing(recipe: Recipe, arch: ArchSpec, brought: CustomModel | None) -> Preprocessing:
-    if brought is not None:
-        return Preprocessing(pixels=brought.feeding.pixels, normalization=brought.feeding.normalization)
+def _preprocessing(recipe: Recipe, arch: ArchSpec, custom: CustomModel | None) -> Preprocessing:
+    if custom is not None:
+        return Preprocessing(pixels=custom.feeding.pixels, normalization=custom.feeding.normalization)
     pixels = pixel_recipe(arch, recipe.model.resolution_px)
     return Preprocessing(pixels=pixels, normalization=arch.normalization)
 

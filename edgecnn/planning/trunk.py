@@ -59,10 +59,10 @@ def lay_trunk(resolved: Resolved, steps: Steps) -> dict[Role, Key]:
     arch = resolved.arch
     images = resolved.data.content
     prepared = steps.add("prepare", PrepareStage(inputs={"images": images}, pixels=resolved.preprocessing.pixels))
-    if resolved.brought is not None:
-        brought = resolved.brought
-        given = {"model": brought.content, "pixels": prepared}
-        adopt = AdoptStage(inputs=given, entry=brought.entry, feeding=brought.feeding)
+    if resolved.custom_model is not None:
+        custom = resolved.custom_model
+        given = {"model": custom.content, "pixels": prepared}
+        adopt = AdoptStage(inputs=given, entry=custom.entry, feeding=custom.feeding)
         return {"pixels": prepared, "model": steps.add("export", adopt)}
     if resolved.mode == "kept":
         kept = steps.add("fetch", FetchStage.from_answer(arch, resolved.weights))

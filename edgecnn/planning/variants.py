@@ -12,7 +12,7 @@ from edgecnn.models.parts import SILU, SQUEEZE_EXCITE, Parts, parts_of
 from edgecnn.quantization.registry import keeps_layers
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.artifact import Unavailable
-from edgecnn.values.candidate import AS_BROUGHT_ID, Candidate, Method, Precision, Rung, Runtime, Scheme
+from edgecnn.values.candidate import ORIGINAL_ID, Candidate, Method, Precision, Rung, Runtime, Scheme
 from edgecnn.values.custom_model import CustomModel
 from edgecnn.values.dataset import DataSummary
 from edgecnn.values.device import Device
@@ -68,7 +68,7 @@ def graph_of(candidate: Candidate) -> str:
 def aware_unavailable(recipe: Recipe, data: DataSummary) -> Unavailable | None:
     """Why no network can be trained with rounding here, or None where one can."""
     if recipe.model.onnx is not None:
-        why = "a model that was brought is a graph, and rounding is learned by a network of the catalogue"
+        why = "a custom model is a graph, and rounding is learned by a network of the catalogue"
         return Unavailable(why=why, command="edgecnn list archs")
     if data.counts["train"] == 0 and recipe.synthesis.cutouts is None:
         return Unavailable(why="there is no image to train on", command=f"edgecnn data inspect {data.root}")
@@ -78,7 +78,7 @@ def aware_unavailable(recipe: Recipe, data: DataSummary) -> Unavailable | None:
 
 
 def is_of_trunk(candidate: Candidate) -> bool:
-    """Whether a candidate begins from the network as it was trained or brought."""
+    """Whether a candidate begins from the network as it was trained or is custom."""
     return graph_of(candidate) == TRUNK
 
 
@@ -137,7 +137,7 @@ def surgery_candidates(candidates: Iterable[Candidate], recipe: Recipe) -> tuple
 def surgery_unavailable(recipe: Recipe, data: DataSummary) -> Unavailable | None:
     """Why no network can be changed here, or None where one can."""
     if recipe.model.onnx is not None:
-        why = "a model that was brought is a graph, and layers are exchanged in a network of the catalogue"
+        why = "a custom model is a graph, and layers are exchanged in a network of the catalogue"
         return Unavailable(why=why, command="edgecnn list archs")
     if data.counts["train"] == 0 and recipe.synthesis.cutouts is None:
         why = "there is no image to train on, and a changed network has to learn again"
@@ -174,14 +174,14 @@ def _nothing_to_replace(arch: ArchSpec, setting: str, lacks: str) -> NothingToRe
     return NothingToReplace(arch=arch.name, setting=setting, lacks=lacks, has=parts_of(arch.family).worded, fitting=fitting)
 
 
-AS_BROUGHT = Candidate(id=AS_BROUGHT_ID, runtime=Runtime.ONNXRUNTIME, precision=Precision.INT8, method=Method.BROUGHT)
+ORIGINAL = Candidate(id=ORIGINAL_ID, runtime=Runtime.ONNXRUNTIME, precision=Precision.INT8, method=Method.ORIGINAL)
 """In ONNX Runtime alone: what its file holds was made for one runtime's kernels, and of these its form is known."""
 
 
-def as_brought(
+def custom_candidates(
     model: CustomModel, candidates: tuple[Candidate, ...], unavailable: dict[str, Unavailable], recipe: Recipe, device: Device
 ) -> tuple[tuple[Candidate, ...], dict[str, Unavailable]]:
-    """The candidates of a brought model, and those that cannot be had of it: the same as given, of one in float.
+    """The candidates of a custom model, and those that cannot be had of it: the same as given, of one in float.
 
     Raises:
         QuantizedElsewhere: it came quantized, and the target runs something else than ONNX Runtime.
@@ -191,10 +191,10 @@ def as_brought(
         return candidates, unavailable
     facts = device.runtimes.get(Runtime.ONNXRUNTIME)
     asked = recipe.target.runtime
-    if asked not in (None, Runtime.ONNXRUNTIME) or facts is None or (asked is None and not facts.offered):
+    if asked not in (None, Runtime.ONNXRUNTIME) or facts is None or (asked is None and not facts.by_default):
         raise QuantizedElsewhere(path=model.path, form=form, device=device.name, has=facts is not None)
     lacking = Unavailable(
         why=f"the file came quantized ({form}), and its float network is not in it",
         command="--model with the float network that it was made from",
     )
-    return (AS_BROUGHT,), {**unavailable, **{candidate.id: lacking for candidate in candidates}}
+    return (ORIGINAL,), {**unavailable, **{candidate.id: lacking for candidate in candidates}}

@@ -25,7 +25,7 @@ class Way:
 _WAYS: dict[tuple[Runtime, Method], Way] = {
     (Runtime.ONNXRUNTIME, Method.POST_TRAINING): Way("edgecnn.quantization.onnxruntime"),
     (Runtime.ONNXRUNTIME, Method.AWARE_TRAINING): Way(None),
-    (Runtime.ONNXRUNTIME, Method.BROUGHT): Way(None),
+    (Runtime.ONNXRUNTIME, Method.ORIGINAL): Way(None),
     (Runtime.OPENVINO, Method.AWARE_TRAINING): Way(None),
     (Runtime.OPENVINO, Method.POST_TRAINING): Way("edgecnn.quantization.openvino", ("nncf",)),
     (Runtime.ONNXRUNTIME, Method.MIXED): Way("edgecnn.quantization.onnxruntime"),

@@ -45,7 +45,7 @@ def bundle_licences(report: BuildReport) -> str:
         "# Licences",
         f"## The runner in each kit\n\nedgecnn {report.version}, Apache-2.0: https://www.apache.org/licenses/LICENSE-2.0",
         f"## The weights\n\n{_weights(report)}",
-        f"## {_PICTURES_ONLY_MEASURED if _was_brought(report) else _PICTURES_LEARNED}\n\n{_pictures(report)}",
+        f"## {_PICTURES_ONLY_MEASURED if _is_custom(report) else _PICTURES_LEARNED}\n\n{_pictures(report)}",
         "## What runs it\n\nThe runtime (ONNX Runtime, OpenVINO or TensorRT), NumPy and Pillow are not in here: they are "
         "installed on the device, and have licences of their own.",
     ]
@@ -127,15 +127,15 @@ def _weights(report: BuildReport) -> str:
     sha256 = report.build.weights_sha256
     if sha256 is None:
         return "Nobody else's: training began from random weights. They are the work of whoever built this."
-    if _was_brought(report):
+    if _is_custom(report):
         return (
-            f"Unknown. The trained network itself was brought (a model file, SHA-256 {sha256}), and edgecnn does not know under "
+            f"Unknown. The network is a custom model (a file, SHA-256 {sha256}), and edgecnn does not know under "
             "which licence, nor what it learned from: ask whoever built this."
         )
     published = _published(sha256)
     if published is None:
         return (
-            f"Unknown. Training began from a file that was brought (SHA-256 {sha256}), whose licence edgecnn does not know: "
+            f"Unknown. Training began from a custom weights file (SHA-256 {sha256}), whose licence edgecnn does not know: "
             "ask whoever built this."
         )
     return (
@@ -144,7 +144,7 @@ def _weights(report: BuildReport) -> str:
     )
 
 
-def _was_brought(report: BuildReport) -> bool:
+def _is_custom(report: BuildReport) -> bool:
     """A network that was trained here had pictures to train on, or composed some."""
     return report.build.splits.get("train") == 0 and report.build.synthesis is None
 

@@ -23,14 +23,14 @@ def show_doctor(report: DoctorReport) -> None:
 def _summary(report: DoctorReport) -> str:
     tried = [part for part in report.parts if part.state is not State.ABSENT]
     works = [part for part in tried if part.state is State.WORKS]
-    broken = [name for state, name in _standing(report) if state is State.BROKEN]
+    broken = [name for state, name in _states(report) if state is State.BROKEN]
     absent = [part.name for part in report.parts if part.state is State.ABSENT]
     said = f"{len(works)} of {len(tried)} installed parts work" if tried else "nothing is installed beside edgecnn itself"
     said += f"; broken: {', '.join(broken)}" if broken else "; nothing is broken"
     return f"{said}; absent: {', '.join(absent)}" if absent else said
 
 
-def _standing(report: DoctorReport) -> Iterator[tuple[State, str]]:
+def _states(report: DoctorReport) -> Iterator[tuple[State, str]]:
     yield from ((part.state, part.name) for part in report.parts)
     yield from ((state, name) for name, state, _ in _places(report))
     yield from ((device.state, device.name) for device in report.devices if device.state is State.BROKEN)
@@ -97,7 +97,7 @@ def _next_steps(report: DoctorReport) -> Iterator[str]:
     for part in report.parts:
         if part.state is State.ABSENT and part.addition.command:
             yield f"to add {part.name}: {part.addition.command}"
-            yield f"  {part.addition.brings}; {_cost(part.addition)}"
+            yield f"  {part.addition.adds}; {_cost(part.addition)}"
 
 
 def _places(report: DoctorReport) -> Iterator[tuple[str, State, str | None]]:

@@ -17,16 +17,16 @@ def show_ensemble(found: Ensemble) -> None:
 
 def ensemble_lines(found: Ensemble) -> list[str]:
     """What was gained for what, and how the file is built."""
-    gain = (
+    difference = (
         "no accuracy: the builds do not share labelled choose images"
-        if found.gain_pp is None
-        else f"gain over {found.best} on the same {found.images:,} images: {points(found.gain_pp)}, in fp32"
+        if found.difference_pp is None
+        else f"gain over {found.best} on the same {found.images:,} images: {points(found.difference_pp)}, in fp32"
     )
     dearest = max(row.macs for row in found.members)
     times = f"{found.whole.macs / dearest:.1f}× the multiply-adds of the dearest member" if dearest else "no multiply-adds"
     return [
         f"{found.file}: the mean of {len(found.members)} networks' probabilities; {times}",
-        gain,
+        difference,
         f"build it: {found.command}",
     ]
 

@@ -20,8 +20,8 @@ _FIGURE = {
 def show_loadgen(report: LoadGenReport, out: Path) -> None:
     """A table, what is INVALID and why, what the figures are, and where everything lies."""
     cpu = report.environment.conditions.get("gpu") or report.environment.conditions.get("cpu", "this machine")
-    manner = f" with {knobs_said(report.knobs)}" if report.knobs else ""
-    show_rows(COLUMNS, [_row(result) for result in report.results], title=f"{report.candidate} on {cpu}{manner}")
+    knobs = f" with {knobs_said(report.knobs)}" if report.knobs else ""
+    show_rows(COLUMNS, [_row(result) for result in report.results], title=f"{report.candidate} on {cpu}{knobs}")
     show_lines([f"  {result.scenario.value}: {result.reason}" for result in report.results if result.reason])
     show_lines([f"  {line}" for result in report.results if (line := _bound(result))])
     show_lines([f"  {report.claim}", f"  {out}"])
@@ -33,8 +33,8 @@ def _row(result: ScenarioResult) -> tuple[str, ...]:
     figure = "–" if result.figure is None else _FIGURE[result.scenario].format(result.figure)
     if run is None:
         return (result.scenario.value, "not run", figure, "–", "–", "–", "–", "–")
-    waits = result.scenario is Scenario.OFFLINE  # each image for those before it, which is no latency
-    percentiles = ("–" if waits else f"{run.percentiles_ms[name]:.3f}" for name in ("p50", "p90", "p99"))
+    queued = result.scenario is Scenario.OFFLINE  # each image for those before it, which is no latency
+    percentiles = ("–" if queued else f"{run.percentiles_ms[name]:.3f}" for name in ("p50", "p90", "p99"))
     return (result.scenario.value, verdict, figure, f"{run.queries:,}", *percentiles, run.logs)
 
 

@@ -44,7 +44,7 @@ def report_markdown(report: BuildReport) -> str:
         _section("What to know before believing the table", report.notices),
         _section("Ships, but was not run here", report.unexecuted),
         _section("To measure on the device", [f"`{choice.settle_command}`"] if choice.settle_command else []),
-        _section("Not offered", [f"{u.runtime.value} {u.precision.value}: {u.why}" for u in report.unsupported]),
+        _section("Not supported", [f"{u.runtime.value} {u.precision.value}: {u.why}" for u in report.unsupported]),
         _section("Rungs not climbed", grouped(report.skipped_rungs)),
         _section("The build", _build_lines(report)),
     ]

@@ -27,7 +27,7 @@ def show_plan(planned: PlannedBuild) -> None:
             f"the test set: {planned.test_set}" + (" of accuracy between two candidates" if resolved.data.labelled else ""),
             *(f"gate: {gate.side} {gate.metric} {gate.bound:g}, {gate.required} ({gate.stated_by})" for gate in planned.gates),
             f"latency: {resolved.attachment.why}" + ("" if resolved.attachment.attached else "; it is not measured here"),
-            *(f"not offered: {u.runtime.value} {u.precision.value}: {u.why}" for u in resolved.unsupported),
+            *(f"not supported: {u.runtime.value} {u.precision.value}: {u.why}" for u in resolved.unsupported),
             *_perhaps(planned),
             *(f"not available here: {name}: {u.why}; {u.command}" for name, u in resolved.unavailable.items()),
         ]
@@ -48,8 +48,8 @@ def show_plan(planned: PlannedBuild) -> None:
 
 
 def _training(resolved: Resolved) -> str:
-    if resolved.brought is not None:
-        return resolved.brought.why
+    if resolved.custom_model is not None:
+        return resolved.custom_model.why
     if resolved.mode == "kept":
         return "training: none"
     train = resolved.recipe.train

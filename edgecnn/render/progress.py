@@ -118,10 +118,10 @@ class LiveBars:
         self._progress.stop()
 
 
-Shown = Quiet | PlainLines | LiveBars
+ProgressDisplay = Quiet | PlainLines | LiveBars
 
 
-def progress_for(*, quiet: bool) -> Shown:
+def progress_for(*, quiet: bool) -> ProgressDisplay:
     """The right one for this process's stderr."""
     if quiet:
         return Quiet()

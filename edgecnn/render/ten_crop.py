@@ -20,7 +20,7 @@ def show_ten_crop(found: TenCrop) -> None:
 def ten_crop_lines(found: TenCrop) -> list[str]:
     """What is gained, for what, and what the views could not be."""
     lines = [
-        f"{found.network} (fp32), {found.images:,} report images: {points(found.gain_pp)} for 10× the multiply-adds "
+        f"{found.network} (fp32), {found.images:,} report images: {points(found.difference_pp)} for 10× the multiply-adds "
         f"({found.gained:,} images gained, {found.lost:,} lost)",
         "no kit answers so: what ships is shown the centre crop",
     ]

@@ -44,7 +44,7 @@ def _said(value: Latency) -> str:
 
 def _runs_said(value: Latency) -> str:
     """On how many threads they ran, how the race ended, whether they were steady, and what it could have shown."""
-    parts = [value.manner, value.stopped, value.steady.says if value.steady else None]
+    parts = [value.run_settings, value.stopped, value.steady.says if value.steady else None]
     parts += [noise_said(value.smallest_ratio) if value.smallest_ratio else None]
     return "; ".join(part for part in parts if part)
 

@@ -45,7 +45,7 @@ def explain_candidate(explanation: Explanation, candidate: str, folder: Path) ->
 
     Args:
         explanation: of the build.
-        candidate: its id; ``openvino-fp16`` of a precision that was not offered.
+        candidate: its id; ``openvino-fp16`` of a precision that is not supported.
         folder: of the build, to be named in the error.
 
     Raises:

@@ -67,13 +67,13 @@ def _trusted(store: Store, found: Artifact) -> Artifact | None:
 
 def _ancestors(store: Store, artifact: Artifact) -> Iterator[Artifact]:
     kinds = sorted({kind for kind, _ in store.artifacts.names()})
-    waiting, known = [artifact], {artifact.key}
-    while waiting:
-        for fact in waiting.pop(0).record.inputs.values():
+    pending, known = [artifact], {artifact.key}
+    while pending:
+        for fact in pending.pop(0).record.inputs.values():
             found = next((each for kind in kinds if isinstance(each := read_entry(store.layout, kind, fact.key), Artifact)), None)
             if found is not None and found.key not in known and found.content == fact.content:
                 known.add(found.key)
-                waiting.append(found)
+                pending.append(found)
                 yield found
 
 

@@ -127,8 +127,8 @@ def _history(report: BuildReport, store: Store) -> History:
     if shown is None:
         raise _Gone("no candidate was built")
     if report.keys and "train" not in report.keys:
-        brought = "the network was brought as it is" if "fetch" not in report.keys else "the head of its weights was kept"
-        raise _Gone(f"nothing was trained: {brought}")
+        custom = "it is a custom model, taken as it is" if "fetch" not in report.keys else "the head of its weights was kept"
+        raise _Gone(f"nothing was trained: {custom}")
     trained = _made(shown, store, "train")
     try:
         return History.model_validate_json((trained.folder / "history.json").read_bytes())

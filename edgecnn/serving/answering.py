@@ -32,12 +32,12 @@ class Answering:
 
     Args:
         classifier: opened; it is the caller's to close, after ``finish``.
-        limits: ``waiting``.
+        limits: ``queue_length``.
     """
 
     def __init__(self, classifier: Classifier, limits: Limits) -> None:
         self._classifier = classifier
-        self._places = threading.BoundedSemaphore(limits.waiting + 1)
+        self._places = threading.BoundedSemaphore(limits.queue_length + 1)
         self._turn = threading.Lock()
 
     @property

@@ -16,7 +16,7 @@ class Limits:
     """Of one photograph's file."""
     per_minute: int = 300
     """Photographs a client, over a longer time; a fifth of it at once."""
-    waiting: int = 8
+    queue_length: int = 8
     """Photographs that wait for the one that is computed."""
     connections: int = 24
     connections_per_client: int = 8

@@ -1,4 +1,4 @@
-"""Makes the trunk out of a model that the user brought, and holds it against the file's own answers to real images."""
+"""Makes the trunk out of a custom model, and holds it against the file's own answers to real images."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class AdoptStage(Stage):
         Raises:
             MissingPackage: onnx or onnxruntime is not installed; of a file of torch, torch or onnxscript.
             CustomModelChanged: the file has other bytes than were planned with.
-            BroughtModelUnusable, BroughtHoldsObjects, OpsetUnreachable, TrunkDisagrees: see ``errors.brought``.
+            CustomModelUnusable, CustomHoldsObjects, OpsetUnreachable, TrunkDisagrees: see ``errors.custom_model``.
         """
         require_packages(("onnx", "onnxruntime"), extra="onnxruntime", needed_for="export")
         if self.entry.form is not None:

@@ -41,7 +41,7 @@ class QuantizeStage(Stage):
 
     def model_post_init(self, _context: Any) -> None:
         """Only post-training quantization calibrates here."""
-        if self.candidate.precision.is_float or self.candidate.method in (Method.AWARE_TRAINING, Method.BROUGHT):
+        if self.candidate.precision.is_float or self.candidate.method in (Method.AWARE_TRAINING, Method.ORIGINAL):
             object.__setattr__(self, "images", 0)
 
     @property

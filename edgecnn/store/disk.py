@@ -33,20 +33,20 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def settle(path: Path) -> FileFact:
+def synced(path: Path) -> FileFact:
     """Force a file's bytes onto the disk, and say what they are."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
         return FileFact(sha256=hashlib.file_digest(file, "sha256").hexdigest(), bytes=os.fstat(file.fileno()).st_size)
 
 
-def settle_all(files: Mapping[str, Path]) -> dict[str, FileFact]:
-    """``settle`` for many files at once: a journal takes concurrent fsyncs together, one after the other costs 6 ms each."""
+def sync_all(files: Mapping[str, Path]) -> dict[str, FileFact]:
+    """``synced`` for many files at once: a journal takes concurrent fsyncs together, one after the other costs 6 ms each."""
     with ThreadPoolExecutor(max_workers=8) as pool:
-        return dict(zip(files, pool.map(settle, files.values()), strict=True))
+        return dict(zip(files, pool.map(synced, files.values()), strict=True))
 
 
-def settle_folders(folder: Path) -> None:
+def sync_folders(folder: Path) -> None:
     """Force the names in ``folder``, and in every folder below it, onto the disk."""
     for place, _, _ in os.walk(folder, topdown=False):
         fsync_folder(Path(place))
@@ -61,7 +61,7 @@ def fsync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def write_settled(path: Path, text: str) -> None:
+def write_synced(path: Path, text: str) -> None:
     """Write a whole file and force it onto the disk."""
     with path.open("w", encoding="utf-8") as file:
         file.write(text)

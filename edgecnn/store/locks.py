@@ -14,7 +14,7 @@ from edgecnn.store.failures import named_failures
 from edgecnn.store.layout import Layout
 from edgecnn.values.stage import Progress
 
-PATIENCE_S = 2.0
+SILENT_S = 2.0
 """How long waiting may last before it is said."""
 
 
@@ -34,7 +34,7 @@ class Locks:
         lock = self._lock(kind, name)
         with named_failures(self._layout.root, f"locking {kind} {name[:12]}"):
             try:
-                lock.acquire(timeout=PATIENCE_S)
+                lock.acquire(timeout=SILENT_S)
             except Timeout:
                 tell.note(f"waiting for another process that is making {kind} {name[:12]}")
                 lock.acquire(timeout=-1)

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from edgecnn.errors.store import StageUnfinished
-from edgecnn.store.disk import discard, files_under, publish, remove, settle_all, settle_folders, stamp_of, write_settled
+from edgecnn.store.disk import discard, files_under, publish, remove, stamp_of, sync_all, sync_folders, write_synced
 from edgecnn.store.entry import file_damage, read_folder, trusted_entry, write_stamps
 from edgecnn.store.failures import failure_of_maker, named_failures
 from edgecnn.store.layout import FILES, RECORD, STARTED, Layout
@@ -132,13 +132,13 @@ class Making:
             key=self.wanted.key,
             payload=self.wanted.payload,
             inputs=self.wanted.inputs,
-            files=settle_all(found),
+            files=sync_all(found),
             environment=self.environment,
             made_at=datetime.now(UTC).isoformat(timespec="seconds"),
             seconds=round(seconds, 3),
             notes=notes,
         )
-        write_settled(self._work / RECORD, record.model_dump_json(indent=1, by_alias=True) + "\n")
+        write_synced(self._work / RECORD, record.model_dump_json(indent=1, by_alias=True) + "\n")
         return record
 
     def _published(self, record: Record) -> Artifact:
@@ -162,7 +162,7 @@ class Making:
         out = self._work / FILES
         for path in [*out.glob(".*"), *sorted(out.rglob(_BYTE_CODE))]:
             remove(path)
-        settle_folders(self._work)
+        sync_folders(self._work)
 
 
 def _is_leftover(name: str) -> bool:

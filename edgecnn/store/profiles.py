@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from edgecnn.store.disk import discard, fsync_folder, publish, remove, settle, sha256_of, stamp_of, write_settled
+from edgecnn.store.disk import discard, fsync_folder, publish, remove, sha256_of, stamp_of, synced, write_synced
 from edgecnn.store.entry import Damage, file_damage
 from edgecnn.store.failures import named_failures
 from edgecnn.store.layout import Layout
@@ -131,11 +131,11 @@ def read_profile(folder: Path) -> StoredProfile | Damage | None:
 
 def _written(work: Path, profile: Profile, files: Mapping[str, Path]) -> ProfileFiles:
     work.mkdir(parents=True)
-    write_settled(work / PROFILE, profile.model_dump_json(by_alias=True) + "\n")
+    write_synced(work / PROFILE, profile.model_dump_json(by_alias=True) + "\n")
     for name, source in files.items():
         shutil.copyfile(source, work / name)
-    facts = ProfileFiles(files={name: settle(work / name) for name in (PROFILE, *files)})
-    write_settled(work / FACTS, json.dumps(facts.model_dump(mode="json"), indent=1, sort_keys=True) + "\n")
+    facts = ProfileFiles(files={name: synced(work / name) for name in (PROFILE, *files)})
+    write_synced(work / FACTS, json.dumps(facts.model_dump(mode="json"), indent=1, sort_keys=True) + "\n")
     fsync_folder(work)
     return facts
 

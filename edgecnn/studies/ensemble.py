@@ -1,4 +1,4 @@
-"""Several finished builds as one ONNX file, with what that costs and gains. A build then takes the file like any brought one."""
+"""Several finished builds as one ONNX file, with what that costs and gains. A build then takes the file as any custom model."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def _check_place(out: Path) -> None:
 def _check_alike(members: Sequence[BuiltNetwork]) -> None:
     first = members[0]
     for each in members:
-        if each.resolved.brought is not None and each.resolved.brought.entry.quantized is not None:
+        if each.resolved.custom_model is not None and each.resolved.custom_model.entry.quantized is not None:
             raise MemberQuantized(folder=each.folder)
         folders = first.folder, each.folder
         if each.classes != first.classes:
@@ -138,7 +138,7 @@ def _described(members: Sequence[BuiltNetwork], out: Path, parameters: Sequence[
         images=len(right[-1]) if right else 0,
         whole=whole,
         members=tuple(rows),
-        gain_pp=None if best is None else difference_pp(right[-1], right[best]),
+        difference_pp=None if best is None else difference_pp(right[-1], right[best]),
         best=None if best is None else str(members[best].folder),
         command=_command(members[0], out),
     )
@@ -179,5 +179,5 @@ def _data_settings(data: DataChoice) -> dict[str, Any]:
     usual = DataChoice()
     names = [name for name in DataChoice.model_fields if name not in ("path", "train")]
     stated = {f"data.{name}": getattr(data, name) for name in names if getattr(data, name) != getattr(usual, name)}
-    # Of a model that was brought, data.train is false unless it is stated.
+    # Of a custom model, data.train is false unless it is stated.
     return stated | ({"data.train": True} if data.train else {})

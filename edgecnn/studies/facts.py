@@ -37,7 +37,7 @@ class Ensemble(Value):
     whole: EnsembleRow
     """``parameters`` and ``macs`` are the members' sums."""
     members: tuple[EnsembleRow, ...]
-    gain_pp: Interval | None
+    difference_pp: Interval | None
     """Of the ensemble over its best member on the same images, in percentage points; paired."""
     best: str | None
     """That member."""
@@ -56,7 +56,7 @@ class TenCrop(Value):
     """0…1, of the centre crop: what kits are shown."""
     ten_top1: Interval
     """0…1, of the mean of the probabilities of four corners, the centre, and their mirror images."""
-    gain_pp: Interval
+    difference_pp: Interval
     """Of ten views over one on the same images, in percentage points; paired."""
     gained: NonNegativeInt
     """Images that only ten views get right."""

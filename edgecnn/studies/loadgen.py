@@ -14,7 +14,7 @@ from edgecnn.errors.comparing import NoBuildToCompare
 from edgecnn.errors.host import RunnerFailed
 from edgecnn.errors.measuring import NothingToLoad
 from edgecnn.measure.loadgen.run import Bench, measure
-from edgecnn.measure.loadgen.settings import LoadAsked
+from edgecnn.measure.loadgen.settings import LoadRequest
 from edgecnn.results.folder import BUNDLE
 from edgecnn.results.shipped import side_of
 from edgecnn.runner.failure import RunnerError
@@ -45,7 +45,7 @@ class Written(Value):
     folder: Path
 
 
-def measure_and_write(subject: Subject, asked: LoadAsked, tell: Progress) -> Written:
+def measure_and_write(subject: Subject, asked: LoadRequest, tell: Progress) -> Written:
     """Measure a kit with LoadGen.
 
     Raises:

@@ -18,7 +18,7 @@ from edgecnn.errors.looking import NoMaps
 from edgecnn.results.network import BuiltNetwork, built_network
 from edgecnn.store.store import Store
 from edgecnn.store.whole_file import write_text_atomically
-from edgecnn.studies.look_facts import Excitement, FeaturePictures, LookedChannel, LookedFilters, LookedMap
+from edgecnn.studies.look_facts import ChannelPictures, Excitement, FeaturePictures, FilterPictures, MapPictures
 from edgecnn.studies.look_sheets import filters_sheet, map_sheet
 from edgecnn.values.stage import Progress
 
@@ -84,7 +84,7 @@ def _check_folder(out: Path) -> None:
         raise NotOverwritten(path=out, because=f"it holds files, and no {LOOK} of an earlier look")
 
 
-def _written(network: BuiltNetwork, model: onnx.ModelProto, maps: Sequence[LookedMap], out: Path) -> FeaturePictures:
+def _written(network: BuiltNetwork, model: onnx.ModelProto, maps: Sequence[MapPictures], out: Path) -> FeaturePictures:
     pixels = network.array("choose.pixels")
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -154,7 +154,7 @@ def _files(network: BuiltNetwork, images: int) -> tuple[str, ...]:
     return tuple(each.path for each in entries) if len(entries) == images else ()
 
 
-def _filters(model: onnx.ModelProto, out: Path) -> LookedFilters | None:
+def _filters(model: onnx.ModelProto, out: Path) -> FilterPictures | None:
     import numpy as np
 
     from edgecnn.graph.adopt import BLUE_FIRST
@@ -166,7 +166,7 @@ def _filters(model: onnx.ModelProto, out: Path) -> LookedFilters | None:
     blue_first = any(tensor.name == BLUE_FIRST for tensor in model.graph.initializer)
     save_sheet(filters_sheet(found.weights, blue_first), out / f"{FILTERS}.png")
     filters, colours, rows, columns = found.weights.shape
-    return LookedFilters(
+    return FilterPictures(
         layer=found.layer,
         filters=filters,
         colours=colours,
@@ -177,12 +177,12 @@ def _filters(model: onnx.ModelProto, out: Path) -> LookedFilters | None:
     )
 
 
-def _map(looked: Map, found: tuple[_ImageLabels, Strongest], channels: int, number: int) -> LookedMap:
+def _map(looked: Map, found: tuple[_ImageLabels, Strongest], channels: int, number: int) -> MapPictures:
     shown, strongest = found
     alive = [channel for channel, constant in enumerate(strongest.constant) if not constant]
     count = min(channels, len(alive))
     drawn = [alive[place * len(alive) // count] for place in range(count)]
-    return LookedMap(
+    return MapPictures(
         tensor=looked.tensor,
         after=looked.after,
         channels=looked.channels,
@@ -191,7 +191,9 @@ def _map(looked: Map, found: tuple[_ImageLabels, Strongest], channels: int, numb
         jump_px=looked.field.jump,
         receptive_field_px=looked.field.size,
         constant_channels=looked.channels - len(alive),
-        drawn=tuple(LookedChannel(channel=channel, strongest=_strongest(looked, shown, strongest, channel)) for channel in drawn),
+        drawn=tuple(
+            ChannelPictures(channel=channel, strongest=_strongest(looked, shown, strongest, channel)) for channel in drawn
+        ),
         picture=f"map-{number}-{looked.columns}x{looked.rows}.png",
     )
 

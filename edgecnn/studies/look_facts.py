@@ -28,14 +28,14 @@ class Excitement(Value):
     """The square that is drawn: what the position sees, moved to where it lies inside the image."""
 
 
-class LookedChannel(Value):
+class ChannelPictures(Value):
     """One channel; the strongest image first."""
 
     channel: NonNegativeInt
     strongest: tuple[Excitement, ...]
 
 
-class LookedMap(Value):
+class MapPictures(Value):
     """One map of the network."""
 
     tensor: str
@@ -50,12 +50,12 @@ class LookedMap(Value):
     """Side of the square that one position can see, padding included."""
     constant_channels: NonNegativeInt
     """Channels whose strongest activation is the same in every image: they are not drawn."""
-    drawn: tuple[LookedChannel, ...]
+    drawn: tuple[ChannelPictures, ...]
     """Evenly spaced among the others."""
     picture: str
 
 
-class LookedFilters(Value):
+class FilterPictures(Value):
     """The filters of the first convolution."""
 
     layer: str
@@ -80,6 +80,6 @@ class FeaturePictures(Value):
     resolution_px: PositiveInt
     images: PositiveInt
     """Of the role ``choose``: all were shown."""
-    filters: LookedFilters | None
+    filters: FilterPictures | None
     """None where the first convolution keeps no floating-point weights."""
-    maps: tuple[LookedMap, ...]
+    maps: tuple[MapPictures, ...]

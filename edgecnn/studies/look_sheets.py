@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image, ImageDraw, ImageFont
 
-from edgecnn.studies.look_facts import Excitement, LookedChannel, LookedMap
+from edgecnn.studies.look_facts import ChannelPictures, Excitement, MapPictures
 
 if TYPE_CHECKING:
     import numpy as np
@@ -54,7 +54,7 @@ def filters_sheet(weights: NDArray[np.float32], blue_first: bool) -> Image.Image
     return sheet
 
 
-def map_sheet(looked: LookedMap, pixels: NDArray[Any]) -> Image.Image:
+def map_sheet(looked: MapPictures, pixels: NDArray[Any]) -> Image.Image:
     """A block for every drawn channel: its strongest parts in rows, the strongest first.
 
     Args:
@@ -81,7 +81,7 @@ def map_sheet(looked: LookedMap, pixels: NDArray[Any]) -> Image.Image:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def _draw_block(sheet: Image.Image, corner: tuple[int, int], drawn: tuple[LookedChannel, int], pixels: NDArray[Any]) -> None:
+def _draw_block(sheet: Image.Image, corner: tuple[int, int], drawn: tuple[ChannelPictures, int], pixels: NDArray[Any]) -> None:
     channel, side = drawn
     for number, each in enumerate(channel.strongest):
         part = Image.fromarray(
@@ -92,7 +92,7 @@ def _draw_block(sheet: Image.Image, corner: tuple[int, int], drawn: tuple[Looked
         sheet.paste(part.resize((CELL_PX - 2, CELL_PX - 2), how), place)
 
 
-def _title(looked: LookedMap, width_px: int, font: Any) -> Image.Image:
+def _title(looked: MapPictures, width_px: int, font: Any) -> Image.Image:
     constant = f", {looked.constant_channels} of them the same for every image" if looked.constant_channels else ""
     whole = " (the whole image)" if all(each.side_px < looked.receptive_field_px for each in _every(looked)) else ""
     said = (
@@ -106,7 +106,7 @@ def _title(looked: LookedMap, width_px: int, font: Any) -> Image.Image:
     return head
 
 
-def _every(looked: LookedMap) -> list[Excitement]:
+def _every(looked: MapPictures) -> list[Excitement]:
     return [one for each in looked.drawn for one in each.strongest]
 
 

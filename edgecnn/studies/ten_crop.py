@@ -96,8 +96,8 @@ class _Views:
 def _compared(network: BuiltNetwork, right: tuple[NDArray[np.bool_], NDArray[np.bool_]], without_room: int) -> TenCrop:
     single, ten = right
     gained, lost = int((ten & ~single).sum()), int((single & ~ten).sum())
-    single_top1, ten_top1, gain = share_right(single), share_right(ten), difference_pp(ten, single)
-    if gain is None or single_top1 is None or ten_top1 is None:
+    single_top1, ten_top1, difference = share_right(single), share_right(ten), difference_pp(ten, single)
+    if difference is None or single_top1 is None or ten_top1 is None:
         raise NothingIsRight(folder=network.folder)
     return TenCrop(
         build=str(network.folder),
@@ -105,7 +105,7 @@ def _compared(network: BuiltNetwork, right: tuple[NDArray[np.bool_], NDArray[np.
         images=len(ten),
         single_top1=single_top1,
         ten_top1=ten_top1,
-        gain_pp=gain,
+        difference_pp=difference,
         gained=gained,
         lost=lost,
         macs=network.macs,

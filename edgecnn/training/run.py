@@ -26,7 +26,7 @@ from edgecnn.training.memory import within_memory
 from edgecnn.training.phase import Phase
 from edgecnn.training.settings import TrainSettings
 from edgecnn.training.teacher import WEIGHTS
-from edgecnn.training.torchrun import SharedJob, require_team, run_together
+from edgecnn.training.torchrun import SharedJob, require_team, run_distributed
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.augmentation import mirrored_share
 from edgecnn.values.scale import Inheritance
@@ -57,7 +57,7 @@ def train(settings: TrainSettings, inputs: TrainingInputs, out: Path, tell: Prog
     if is_made(out, FACTS):
         return
     spec, resume = arch_named(settings.arch), begin(out)
-    settings, said = _settled(settings, inputs)
+    settings, said = _with_transfer(settings, inputs)
     if settings.mode != "finetune" or settings.transfer != "head":  # auto may have come to the head, and then nothing is shared
         require_team(settings, inputs)
     with repeatable():
@@ -84,7 +84,7 @@ def train(settings: TrainSettings, inputs: TrainingInputs, out: Path, tell: Prog
     finish(out, FACTS, history.model_dump_json(indent=1) + "\n")
 
 
-def _settled(settings: TrainSettings, inputs: TrainingInputs) -> tuple[TrainSettings, str | None]:
+def _with_transfer(settings: TrainSettings, inputs: TrainingInputs) -> tuple[TrainSettings, str | None]:
     """The settings with the transfer that was chosen or forced, and what there is to say of it."""
     said = None if settings.mode == "scratch" or settings.transfer == "all" else f"transfer {settings.transfer}, as asked"
     if settings.mode == "finetune" and settings.transfer == "auto":
@@ -156,7 +156,7 @@ def _learned(
         if settings.processes == 1 or phase.epochs == 0:
             return run_phase(network, head, phase, material._replace(groups=groups), to_beat=to_beat)
         shared = SharedJob(settings=settings, inputs=inputs, folder=material.folder, to_beat=to_beat)
-        return run_together(shared, network, phase, material.tell)
+        return run_distributed(shared, network, phase, material.tell)
 
 
 def _classical(network: nn.Module, spec: ArchSpec, settings: TrainSettings, features: Features) -> _Trained:

@@ -10,13 +10,13 @@ from edgecnn.values.augmentation import Augmentations
 from edgecnn.values.base import Value
 from edgecnn.values.preprocessing import Preprocessing
 from edgecnn.values.training import (
-    AskedTransfer,
     Balance,
     HeadKind,
     LearningPrecision,
     ScratchRecipe,
     Surgery,
     TeacherTerms,
+    TransferSetting,
     Unfreezing,
 )
 
@@ -45,7 +45,7 @@ class TrainSettings(Value):
     """Resolution, and how pixels become the network's input; that of the shipped kit."""
     mode: Literal["finetune", "inherit", "scratch"]
     """inherit: as from scratch, beginning with what a scaled network has of the unscaled one's weights."""
-    transfer: AskedTransfer = "all"
+    transfer: TransferSetting = "all"
     """finetune only: what is learned anew. auto: as the file of role ``transfer`` says."""
     head: HeadKind = "linear"
     """finetune only: what is put on the features. All but linear are fitted on frozen ones, so that nothing else learns."""

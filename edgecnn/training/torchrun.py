@@ -42,7 +42,7 @@ from edgecnn.values.stage import Plotting, Progress
 RESTARTS = 3
 """How often all begin anew after one was lost."""
 _EVERY_S = 0.1
-_PATIENCE_S = 10.0
+_TIMEOUT_S = 10.0
 """For torchrun to end after it was asked to."""
 
 
@@ -72,7 +72,7 @@ def require_team(settings: TrainSettings, inputs: TrainingInputs) -> None:
         raise BatchTooSmallToShare(processes=processes, images=smallest, least=LEAST_IMAGES)
 
 
-def run_together(asked: SharedJob, network: nn.Module, phase: Phase, tell: Progress) -> PhaseResult:
+def run_distributed(asked: SharedJob, network: nn.Module, phase: Phase, tell: Progress) -> PhaseResult:
     """Train ``network`` as ``run_phase`` does, by several processes; the best epoch's weights are left in the same file.
 
     Args:
@@ -146,7 +146,7 @@ def _started(asked: SharedJob, folder: JobFolder) -> Iterator[subprocess.Popen[b
 def _ended(torchrun: subprocess.Popen[bytes]) -> None:
     torchrun.terminate()
     try:
-        torchrun.wait(_PATIENCE_S)
+        torchrun.wait(_TIMEOUT_S)
     except subprocess.TimeoutExpired:
         torchrun.kill()
         torchrun.wait()

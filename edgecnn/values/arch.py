@@ -62,12 +62,12 @@ class ArchSpec(Value):
     needs: tuple[str, ...] = ()
     """Distributions beyond torch and torchvision that it is built with, all in the extra ``zoo``."""
     builder: str
-    """torchvision, timm: the name of its model. table: a name in ``models/families``. onnx: the file that was brought."""
+    """torchvision, timm: the name of its model. table: a name in ``models/families``. onnx: the custom model's file."""
     parameters: PositiveInt | None
     """Trainable numbers of what ships; ``auxiliary`` ones are not in it. None of a scaled network: known when it is built."""
     auxiliary: Auxiliary | None = None
     macs: PositiveInt | None = None
-    """Multiply-adds for one image at ``resolution_px``, as ``graph/macs.py`` counts them; None of a file that was brought."""
+    """Multiply-adds for one image at ``resolution_px``, as ``graph/macs.py`` counts them; None of a custom file."""
     depth: PositiveInt | None = None
     """Convolutions and fully connected layers on the longest way from the image to the answer; None as above."""
     classes: PositiveInt = 1000
@@ -83,7 +83,7 @@ class ArchSpec(Value):
     scratch_rate: PositiveFloat | None = None
     """Peak rate from random weights where the usual one is too high: of large networks without batch norm."""
     year: int | None
-    """None, as ``paper`` is, of a file that somebody brought."""
+    """None, as ``paper`` is, of a custom file."""
     paper: str | None
     accuracy: PublishedAccuracy | None = None
     """None where nobody published a figure of this network on ImageNet-1k."""

@@ -150,7 +150,7 @@ class WeightsAnswer(Value):
     choice: str
     """What was asked: auto, imagenet, none, or a path."""
     kind: Literal["cached", "package", "download", "file", "onnx", "none"]
-    """cached: store or torch hub. onnx: the weights inside a model that was brought. none: from scratch, and ``why`` says
+    """cached: store or torch hub. onnx: the weights inside a custom model. none: from scratch, and ``why`` says
     whether by wish or for want of weights."""
     path: str | None = None
     """Where it lies on this machine: a file, or the store's folder of the fetched weights. None before a download."""

@@ -27,7 +27,7 @@ _Slant = Annotated[float, Field(ge=-60, le=60)]
 _Part = Annotated[float, Field(ge=-1, le=1)]
 _Factor = Annotated[float, Field(ge=0.25, le=4)]
 _Bend = Annotated[float, Field(ge=-0.5, le=0.5)]
-_Gain = Annotated[float, Field(ge=0, le=4)]
+_Multiplier = Annotated[float, Field(ge=0, le=4)]
 _Turn = Annotated[float, Field(ge=-0.5, le=0.5)]
 Between = AfterValidator(_ordered)
 """Marks a range: its smaller end first."""
@@ -102,7 +102,7 @@ class Elastic(Value):
 
     kind: Literal["elastic"] = "elastic"
     p: _Share = 0.5
-    strength: Annotated[tuple[_Gain, _Gain], Between] = (0.0, 1.0)
+    strength: Annotated[tuple[_Multiplier, _Multiplier], Between] = (0.0, 1.0)
     """1 moves by about 2 % of the side at most, whatever its length."""
     smoothness: Annotated[float, Field(ge=0.01, le=0.25)] = 0.05
     """Standard deviation of the blur that makes neighbours move alike, as a share of the side."""
@@ -113,11 +113,11 @@ class Colour(Value):
 
     kind: Literal["colour"] = "colour"
     p: _Share = 1.0
-    brightness: Annotated[tuple[_Gain, _Gain], Between] = (0.8, 1.2)
+    brightness: Annotated[tuple[_Multiplier, _Multiplier], Between] = (0.8, 1.2)
     """Factor of all values."""
-    contrast: Annotated[tuple[_Gain, _Gain], Between] = (0.8, 1.2)
+    contrast: Annotated[tuple[_Multiplier, _Multiplier], Between] = (0.8, 1.2)
     """Factor of the distance from the mean grey."""
-    saturation: Annotated[tuple[_Gain, _Gain], Between] = (0.8, 1.2)
+    saturation: Annotated[tuple[_Multiplier, _Multiplier], Between] = (0.8, 1.2)
     """Factor of the distance from the grey picture."""
     hue: Annotated[tuple[_Turn, _Turn], Between] = (0.0, 0.0)
     """Part of a whole turn of the colour circle."""

@@ -129,7 +129,7 @@ class BoardCheck(Value):
     """What the file says otherwise than the machine."""
 
 
-class HostAsked(Value):
+class HostRequest(Value):
     """A board as a command names it."""
 
     address: str

@@ -58,7 +58,7 @@ class Method(StrEnum):
     """Post-training INT8 in which the layers that lose most stay in float: still of the INT8 family."""
     AWARE_TRAINING = "quantization-aware"
     """Trained a little further with the rounding in place; its files are made from that training's own ONNX."""
-    BROUGHT = "brought"
+    ORIGINAL = "original"
     """It came quantized: nothing is made of it but a kit, and no float network is known to hold it against."""
 
 
@@ -88,8 +88,8 @@ class Candidate(Value):
     builder_flags: tuple[str, ...] = Field(default=(), exclude_if=lambda flags: not flags)
     """``BuilderFlag`` of TensorRT that a weakly typed network is built with. Empty: its numbers' types are the network's."""
     surgery: Surgery | None = Field(default=None, exclude_if=lambda done: done is None)
-    """What was done to the network that it is made from. None: it is the one that was trained, or brought, and its keys and kits
-    hold no word of surgery."""
+    """What was done to the network that it is made from. None: the network as trained, or the custom model as given, and its keys
+    and kits hold no word of surgery."""
 
 
 class Unsupported(Value):
@@ -113,7 +113,7 @@ class Rung(Value):
 
 BASELINE_ID = "onnxruntime-fp32"
 """The network that every drop is counted from: fp32 in ONNX Runtime, whatever the device."""
-AS_BROUGHT_ID = "onnxruntime-as-brought"
+ORIGINAL_ID = "onnxruntime-original"
 """The one candidate of a file that came quantized, in the place of fp32: its float network is not in it."""
 ENGINE = "engine"
 """Begins the names of the steps that build on the device."""
@@ -126,5 +126,5 @@ def is_of_a_device(step_id: str) -> bool:
 
 def reference_of(candidates: Iterable[Candidate]) -> str:
     """What everything else is held against: fp32 in ONNX Runtime; or a file that came quantized, which stands alone."""
-    alone = any(candidate.method is Method.BROUGHT for candidate in candidates)
-    return AS_BROUGHT_ID if alone else BASELINE_ID
+    alone = any(candidate.method is Method.ORIGINAL for candidate in candidates)
+    return ORIGINAL_ID if alone else BASELINE_ID

@@ -1,4 +1,4 @@
-"""A model that a user brings as a file: what was found in it, and how it turned out to want its images."""
+"""A custom model, which a user has as a file: what was found in it, and how it turned out to want its images."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class FeedingTrial(Value):
 
 
 class CustomModel(Value):
-    """Everything that planning needs of a brought model."""
+    """Everything that planning needs of a custom model."""
 
     path: str
     """Where it lies, absolute."""

@@ -59,7 +59,7 @@ class RuntimeFacts(Sourced):
     onnx_ir_max: PositiveInt
     precisions: Mapping[Precision, Support]
 
-    offered: bool = True
+    by_default: bool = True
     """False: built only where a target names this runtime (``jetson:onnxruntime``), as for a CPU beside a GPU."""
 
     @field_validator("versions", "python")

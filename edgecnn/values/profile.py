@@ -70,7 +70,7 @@ class Run(Value):
 
     round: int
     position: int
-    """Place inside its round: neighbours in time share the machine's weather."""
+    """Place inside its round: neighbours in time share the machine's conditions."""
     load_ns: int
     first_ns: int
     """The first inference, which allocates."""

@@ -19,9 +19,9 @@ class Taken(Value):
     """It ships, and what it was taken for."""
 
     kind: Literal["taken"] = "taken"
-    by: Literal["fastest", "nothing-shown-faster", "smallest", "fallback", "as-brought"]
+    by: Literal["fastest", "nothing-shown-faster", "smallest", "fallback", "original"]
     """``fastest``: best by the objective. ``nothing-shown-faster``: nothing was shown better by it. ``fallback``: nothing was
-    shown to be inside the accuracy budget, so fp32 ships whatever it costs. ``as-brought``: the file came quantized."""
+    shown to be inside the accuracy budget, so fp32 ships whatever it costs. ``original``: the file came quantized."""
     budget_pp: float
     objective: Objective = "latency"
     ms: float | None = None
@@ -62,9 +62,9 @@ class Slower(Value):
     ratio: Interval | None
     """How many times as fast as ``against``, paired in one race, so below 1; None where no round has both."""
     machine: str
-    manner: str | None = None
+    run_settings: str | None = None
     """How its runs were made, such as ``2 threads``; None where that is not known."""
-    against_manner: str | None = None
+    against_run_settings: str | None = None
 
 
 class FewerImages(Value):
@@ -80,8 +80,8 @@ class FewerImages(Value):
     ratio: Interval | None
     """How many times the images a second of ``against``, paired in one race, so below 1; None where no round has both."""
     machine: str
-    manner: str | None = None
-    against_manner: str | None = None
+    run_settings: str | None = None
+    against_run_settings: str | None = None
 
 
 class MoreEnergy(Value):
@@ -96,8 +96,8 @@ class MoreEnergy(Value):
     """Energy of ``against`` / its own, paired in one race, so below 1; None where no round has both."""
     meter: str
     machine: str
-    manner: str | None = None
-    against_manner: str | None = None
+    run_settings: str | None = None
+    against_run_settings: str | None = None
 
 
 class Larger(Value):
@@ -119,9 +119,9 @@ class NotShownFaster(Value):
     ratio: Interval | None
     """How many times as good as ``against`` by the objective; None where they have no paired runs."""
     machine: str | None = None
-    manner: str | None = None
+    run_settings: str | None = None
     """How its runs were made, such as ``2 threads``; None where that is not known."""
-    against_manner: str | None = None
+    against_run_settings: str | None = None
     rounds: int = 0
     """Of the race."""
     smallest_ratio: float | None = None

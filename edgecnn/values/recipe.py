@@ -15,12 +15,12 @@ from edgecnn.values.scale import CompoundScale
 from edgecnn.values.synthesis import SynthesisChoice
 from edgecnn.values.training import (
     Activation,
-    AskedTransfer,
     Balance,
     HeadKind,
     LearningPrecision,
     ScratchRecipe,
     SqueezeExcite,
+    TransferSetting,
     Unfreezing,
 )
 
@@ -69,16 +69,16 @@ class DataChoice(Value):
     """folders: the n-th folder is the n-th class. imagenet: each folder is one of the 1,000, by its WordNet id or its name.
     Unset: folders, or imagenet where the head of published weights is kept."""
     labels: bool | None = None
-    """Whether sub-folders say what the images show. False: agreement with fp32 is all that is known, of a model that was brought.
+    """Whether sub-folders say what the images show. False: agreement with fp32 is all that is known, of a custom model.
     Unset: true, or of such a model and a folder of images without sub-folders, false."""
     train: bool = True
-    """False, as filled in for a model that was brought, or whose head is kept: images that would have trained are reported on.
-    Stated true of a model that was brought: it learned from these images of the role ``train``, which are not reported on.
+    """False, as filled in for a custom model, or whose head is kept: images that would have trained are reported on.
+    Stated true of a custom model: it learned from these images of the role ``train``, which are not reported on.
     Stated false beside ``[synthesis]``: composed images alone train."""
 
 
 class PreprocessingChoice(Value):
-    """``[preprocessing]`` of a model that was brought (``model.onnx``). What is unset is tried, and proved by accuracy."""
+    """``[preprocessing]`` of a custom model (``model.onnx``). What is unset is tried, and proved by accuracy."""
 
     like: str | None = None
     """imagenet, half, unit, bytes, caffe or bytes-bgr: see ``models/preprocessings.py``."""
@@ -97,7 +97,7 @@ class PreprocessingChoice(Value):
 class TrainChoice(Value):
     """``[train]``. Pretrained: a head on cached features, then ``epochs`` of the whole network. Scratch: ``epochs``."""
 
-    transfer: AskedTransfer | None = None
+    transfer: TransferSetting | None = None
     """What is learned anew of a pretrained network: auto (it measures, and says why), head, last (groups), all, or scratch."""
     head: HeadKind = "linear"
     """What is put on a pretrained network's features: linear, or fitted on frozen ones svm, softmax (regression) or knn."""
@@ -169,7 +169,7 @@ class TargetChoice(Value):
     device: str = "cpu"
     """A shipped device's name, or the path of a device file; DEVICE:RUNTIME too."""
     runtime: Runtime | None = None
-    """The one runtime that may ship. Unset: those that the device's file offers."""
+    """The one runtime that may ship. Unset: those that the device's file builds by default."""
 
 
 class RaceChoice(Value):

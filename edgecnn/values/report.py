@@ -85,7 +85,7 @@ class Latency(Value):
     """Whether the runs became steady; nothing is left out of any figure where they did not. None where nothing was timed."""
     threads: int | None = None
     """Threads of the processor behind every run; None where runs differ, or do not say."""
-    manner: str | None = None
+    run_settings: str | None = None
     """The same in words, with whatever else the session was set to beside its kit: ``1 thread, spinning off``."""
 
 

@@ -21,7 +21,7 @@ from edgecnn.values.recipe import Recipe
 from edgecnn.values.synthesis import Synthesis, images_trained_on
 from edgecnn.values.training import Teacher
 
-TrunkMode = Literal["finetune", "inherit", "scratch", "brought", "kept"]
+TrunkMode = Literal["finetune", "inherit", "scratch", "custom", "kept"]
 
 
 class Attachment(Value):
@@ -61,12 +61,12 @@ class Resolved(Value):
     data: DataSummary
     weights: WeightsAnswer
     mode: TrunkMode
-    """brought and kept: nothing is trained, of a file or of a network of the catalogue with its weights' own head."""
+    """custom and kept: nothing is trained, of a file or of a network of the catalogue with its weights' own head."""
     teacher: Teacher | None = None
     """Whose answers are learned in place of labels."""
     synthesis: Synthesis | None = Field(default=None, exclude_if=lambda synthesis: synthesis is None)
     """What training images are composed of beside the photographs, or in place of them."""
-    brought: CustomModel | None = None
+    custom_model: CustomModel | None = None
     """The user's own model, which is adopted where others are trained and exported."""
     preprocessing: Preprocessing
     candidates: tuple[Candidate, ...]

@@ -51,7 +51,7 @@ class TeacherFacts(Value):
 
 Transfer = Literal["head", "last", "all", "scratch"]
 """head: the last layer alone. last: the last third of the block groups too. all: every layer. scratch: nothing is kept."""
-AskedTransfer = Literal["auto", "head", "last", "all", "scratch"]
+TransferSetting = Literal["auto", "head", "last", "all", "scratch"]
 
 HeadKind = Literal["linear", "svm", "softmax", "knn"]
 """linear: learned by descent, and then fine-tuned on. The others are fitted: linear SVM, softmax regression, neighbours."""

@@ -32,8 +32,8 @@ Convolution conv_0 1 1 in0 1 0=10 1=3
 
 
 def test_only_fp32_is_offered_with_every_format_named_and_the_rest_has_a_reason() -> None:
-    offered = BACKEND.supports(device_named("cpu"))
-    assert [each.id for each in offered if isinstance(each, Candidate)] == ["ncnn-fp32"]
+    supported = BACKEND.supports(device_named("cpu"))
+    assert [each.id for each in supported if isinstance(each, Candidate)] == ["ncnn-fp32"]
     assert FP32.session_options == {
         "use_bf16_packed": "0",
         "use_bf16_storage": "0",
@@ -41,7 +41,7 @@ def test_only_fp32_is_offered_with_every_format_named_and_the_rest_has_a_reason(
         "use_fp16_packed": "0",
         "use_fp16_storage": "0",
     }
-    refused = {each.precision: each.why for each in offered if isinstance(each, Unsupported)}
+    refused = {each.precision: each.why for each in supported if isinstance(each, Unsupported)}
     assert refused.keys() == {Precision.FP16, Precision.BF16, Precision.INT8}
     assert refused[Precision.INT8] == "its wheels hold no calibrator: ncnn2table and ncnn2int8 are not in them"
 

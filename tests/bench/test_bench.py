@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 
 from edgecnn.bench.bench import Benched, BenchRequest, bench
-from edgecnn.devices import machine as station
+from edgecnn.devices import machine
 from edgecnn.devices.check import board as look
 from edgecnn.devices.check.facts import facts_of
 from edgecnn.errors.board import BoardIsAnotherDevice, LinkLost
 from edgecnn.hosts.ssh.address import COMMAND
 from edgecnn.measure.evaluate import logits_of
 from edgecnn.store.store import Store
-from edgecnn.values.board import BoardFacts, HostAsked
+from edgecnn.values.board import BoardFacts, HostRequest
 from edgecnn.values.recording import Recording
 from tests.building.builds import Place
 from tests.hosts.sshd import Loopback, loopback, needs_sshd
@@ -58,13 +58,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loopback]:
 @pytest.fixture
 def board(server: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Loopback:
     monkeypatch.setenv(COMMAND, server.client)
-    monkeypatch.setattr(station, "FOLDER", str(tmp_path / "far"))
-    monkeypatch.setattr(station, "LOCK", str(tmp_path / "lock"))
+    monkeypatch.setattr(machine, "FOLDER", str(tmp_path / "far"))
+    monkeypatch.setattr(machine, "LOCK", str(tmp_path / "lock"))
     return server
 
 
 def benched(place: Place, store: Path, tell: Ear | None = None) -> Benched:
-    request = BenchRequest(folder=place.out, host=HostAsked(address="loopback", python=sys.executable))
+    request = BenchRequest(folder=place.out, host=HostRequest(address="loopback", python=sys.executable))
     return bench(request, Store.open(store), tell or Ear())
 
 

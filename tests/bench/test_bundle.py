@@ -20,7 +20,7 @@ from edgecnn.bundle.recorded import recorded_in
 from edgecnn.bundle.verify import Trust, verify
 from edgecnn.bundle.zip_form import write_zip
 from edgecnn.data.manifest import summarize
-from edgecnn.devices import machine as station
+from edgecnn.devices import machine
 from edgecnn.errors.bench import BenchClassesDiffer, BenchOptionOfBuild, BenchTargetDiffers
 from edgecnn.errors.building import NotOverwritten
 from edgecnn.errors.bundle import BundleFileChanged
@@ -28,7 +28,7 @@ from edgecnn.hosts.ssh.address import COMMAND
 from edgecnn.measure.kits import KitRef
 from edgecnn.render.bundle_bench import bundle_bench_lines
 from edgecnn.store.store import Store
-from edgecnn.values.board import HostAsked
+from edgecnn.values.board import HostRequest
 from edgecnn.values.dataset import DataManifest
 from edgecnn.values.recipe import DataChoice, RaceChoice
 from tests.building.builds import Place
@@ -166,9 +166,9 @@ def test_over_ssh_it_is_measured_as_it_is_here(
     built_once: Place, zipped: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: str
 ) -> None:
     monkeypatch.setenv(COMMAND, server)
-    monkeypatch.setattr(station, "FOLDER", str(tmp_path / "far"))
-    monkeypatch.setattr(station, "LOCK", str(tmp_path / "lock"))
-    host = HostAsked(address="loopback", python=sys.executable)
+    monkeypatch.setattr(machine, "FOLDER", str(tmp_path / "far"))
+    monkeypatch.setattr(machine, "LOCK", str(tmp_path / "lock"))
+    host = HostRequest(address="loopback", python=sys.executable)
     found = benched(zipped, tmp_path, built_once.photos, host=host)
     assert found.board == "loopback" and found.images.role == "recorded"
     assert found.candidates[0].report is not None and found.candidates[0].report.top1.estimate == recorded(built_once)

@@ -119,10 +119,10 @@ class Jetson(FakeHost):
 
 def at(host: Jetson, monkeypatch: pytest.MonkeyPatch, board: str | None = "nano") -> None:
     @contextmanager
-    def station_of(*_: object) -> Iterator[Machine]:
+    def machine_for(*_: object) -> Iterator[Machine]:
         yield Machine(host, local_facts(), host.identify(), board)
 
-    monkeypatch.setattr(bundle_bench, "station_of", station_of)
+    monkeypatch.setattr(bundle_bench, "machine_for", station_of)
 
 
 @pytest.fixture

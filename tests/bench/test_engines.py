@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from edgecnn.bench.bench import Benched, BenchRequest, bench
-from edgecnn.devices import machine as station
+from edgecnn.devices import machine
 from edgecnn.devices.check import ready
 from edgecnn.devices.check.board import ReachedBoard, board_over
 from edgecnn.devices.check.ready import Wanted
@@ -26,7 +26,7 @@ from edgecnn.hosts.ssh.host import SshHost
 from edgecnn.hosts.ssh.link import Link
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Cached, Failed, Ran
-from edgecnn.values.board import HostAsked
+from edgecnn.values.board import HostRequest
 from edgecnn.values.report import CandidateFacts
 from tests.building.builds import Place
 from tests.hosts.sshd import Loopback, loopback, needs_sshd
@@ -66,9 +66,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loopback]:
 @pytest.fixture
 def board(server: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Loopback:
     monkeypatch.setenv(COMMAND, server.client)
-    monkeypatch.setattr(station, "FOLDER", str(tmp_path / "far"))
-    monkeypatch.setattr(station, "LOCK", str(tmp_path / "lock"))
-    for module in (station, ready):
+    monkeypatch.setattr(machine, "FOLDER", str(tmp_path / "far"))
+    monkeypatch.setattr(machine, "LOCK", str(tmp_path / "lock"))
+    for module in (machine, ready):
         monkeypatch.setattr(module, "as_local", as_the_board)
     return server
 
@@ -77,7 +77,7 @@ def as_the_board(_: object) -> LocalFacts:
     return local_facts().model_copy(update={"models": (BOARD,)})
 
 
-def unlooked_at(link: Link, asked: HostAsked, _: Wanted) -> ReachedBoard:
+def unlooked_at(link: Link, asked: HostRequest, _: Wanted) -> ReachedBoard:
     return board_over(link, asked.python)
 
 
@@ -89,7 +89,7 @@ def with_a_named_gpu(asked: Any) -> Any:
 
 
 def benched(place: Place) -> Benched:
-    request = BenchRequest(folder=place.out, host=HostAsked(address="loopback", python=sys.executable))
+    request = BenchRequest(folder=place.out, host=HostRequest(address="loopback", python=sys.executable))
     return bench(request, Store.open(place.store), Ear())
 
 
@@ -109,7 +109,7 @@ def test_engines_are_built_on_the_board_once_and_what_cannot_run_there_is_out_al
     assert choice["settle_command"] == f"edgecnn bench {built.out} --host USER@board-of-tests"
     with pytest.raises(BoardNotReady, match="TensorRT is missing"):
         benched(built)
-    monkeypatch.setattr(station, "fit_board", unlooked_at)
+    monkeypatch.setattr(machine, "fit_board", unlooked_at)
     with pytest.raises(
         BoardLacksBuilder, match=r"^loopback: the builder tensorrt cannot be imported by .* — --python "
     ) as lacking:

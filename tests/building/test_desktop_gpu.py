@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from edgecnn.building.build import run_build
-from edgecnn.cli.asking import Asked, request_from
+from edgecnn.cli.asking import BuildOptions, request_from
 from edgecnn.devices.desktop_gpu import REFERENCE, TENSORRT, Which, how, local_gpu
 from edgecnn.hosts.local import LocalHost
 from edgecnn.judging.desktop_baseline import BaselineQuestion, BaselineRecord, baseline_facts
@@ -33,7 +33,7 @@ GPU = "NVIDIA GeForce RTX 4090"
 
 
 def request(place: Place, variants: Which = "usual") -> BuildRequest:
-    asked = Asked(
+    asked = BuildOptions(
         arch="resnet-18",
         weights="none",
         target="cpu:onnxruntime",

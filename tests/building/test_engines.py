@@ -62,19 +62,19 @@ class Jetson(NoHost):
         raise self.ends
 
 
-def station(host: Any, board: str | None = "nano") -> Machine:
+def a_machine(host: Any, board: str | None = "nano") -> Machine:
     return Machine(host, local_facts(), Environment(conditions={}, observed={}), board)
 
 
 def weak_candidates() -> tuple[Candidate, ...]:
-    offered = BACKEND.supports(device_named("jetson-xavier-nx"))
-    return tuple(each for each in offered if isinstance(each, Candidate))
+    supported = BACKEND.supports(device_named("jetson-xavier-nx"))
+    return tuple(each for each in supported if isinstance(each, Candidate))
 
 
 def test_the_device_is_asked_only_where_it_is_at_hand_and_an_engine_is_needed() -> None:
-    assert with_builder(resolved(candidates=BOTH), station(Jetson()), Ear()).device_builder == ORIN
+    assert with_builder(resolved(candidates=BOTH), a_machine(Jetson()), Ear()).device_builder == ORIN
     for each in (resolved(), resolved(candidates=BOTH, attachment=ELSEWHERE)):
-        assert with_builder(each, station(NoHost()), Ear()).device_builder is None, "nobody was asked"
+        assert with_builder(each, a_machine(NoHost()), Ear()).device_builder is None, "nobody was asked"
 
 
 def test_a_board_without_tensorrt_is_told_so_before_anything_is_made() -> None:
@@ -85,7 +85,7 @@ def test_a_board_without_tensorrt_is_told_so_before_anything_is_made() -> None:
     else:
         pytest.skip("tensorrt itself is installed here")
     with pytest.raises(BoardLacksBuilder) as caught:
-        with_builder(resolved(candidates=BOTH), station(LocalHost()), Ear())
+        with_builder(resolved(candidates=BOTH), a_machine(LocalHost()), Ear())
     assert caught.value.exit_code is ExitCode.MISSING
     assert caught.value.line() == (
         f"nano: the builder tensorrt cannot be imported by {sys.executable}: No module named 'tensorrt' — --python names the one "
@@ -93,7 +93,7 @@ def test_a_board_without_tensorrt_is_told_so_before_anything_is_made() -> None:
         "sees too; sudo apt-get install nvidia-jetpack where the system has none [board-lacks-builder]"
     )
     heard = Ear()
-    assert with_builder(resolved(candidates=BOTH), station(LocalHost(), None), heard).device_builder is None
+    assert with_builder(resolved(candidates=BOTH), a_machine(LocalHost(), None), heard).device_builder is None
     assert heard.notes == [f"no engine is built here: {missing.line()}"], "this machine goes on with twins"
 
 
@@ -118,18 +118,18 @@ def test_a_tensorrt_that_takes_its_process_with_it_or_hangs_is_none(
 ) -> None:
     monkeypatch.setattr("edgecnn.hosts.local._INFO_S", 2.0)
     host, heard = LocalHost(python=python_with(tmp_path / "python", tensorrt)), Ear()
-    assert with_builder(resolved(candidates=BOTH), station(host, None), heard).device_builder is None
+    assert with_builder(resolved(candidates=BOTH), a_machine(host, None), heard).device_builder is None
     (note,) = heard.notes
     assert note.startswith(f"no engine is built here: runner info {said}"), "this machine goes on with twins"
     whole = rf"^nano: its TensorRT does not answer: runner info {re.escape(said)}.* — --python names the one "
     with pytest.raises(BoardLacksBuilder, match=whole) as caught:
-        with_builder(resolved(candidates=BOTH), station(host), Ear())
+        with_builder(resolved(candidates=BOTH), a_machine(host), Ear())
     assert caught.value.exit_code is ExitCode.MISSING
 
 
 def test_another_jetpack_than_the_kits_were_made_for_is_named() -> None:
     with pytest.raises(BuilderUnfit) as caught:
-        with_builder(resolved(candidates=BOTH), station(Jetson(ORIN.model_copy(update={"version": "8.6.2.3"}))), Ear())
+        with_builder(resolved(candidates=BOTH), a_machine(Jetson(ORIN.model_copy(update={"version": "8.6.2.3"}))), Ear())
     assert caught.value.line() == (
         "nano has tensorrt 8.6.2.3, and the kits need tensorrt>=10.3,<11: TensorRT comes with JetPack: 5.1 has 8.5, 6.0 has 8.6, "
         "6.1 and 6.2 have 10.3 — flash the JetPack of the device's file, or build for what is there: "
@@ -140,10 +140,10 @@ def test_another_jetpack_than_the_kits_were_made_for_is_named() -> None:
 def test_jetpack_5_builds_the_weakly_typed_kits_and_no_newer_one_does() -> None:
     asked = resolved(candidates=(BASELINE, *weak_candidates()))
     xavier = ORIN.model_copy(update={"version": "8.5.2.2", "capability": "7.2"})
-    planned = plan(with_builder(asked, station(Jetson(xavier)), Ear()))
+    planned = plan(with_builder(asked, a_machine(Jetson(xavier)), Ear()))
     assert planned.step("engine:tensorrt8-int8-unverified") is not None
     with pytest.raises(BuilderUnfit, match=r"kits need tensorrt>=8\.5,<8\.6"):
-        with_builder(asked, station(Jetson()), Ear())
+        with_builder(asked, a_machine(Jetson()), Ear())
 
 
 @pytest.mark.parametrize("change", [{"version": "10.3.1"}, {"capability": "8.9"}, {"gpus": ("NVIDIA RTX",)}, {"driver": None}])

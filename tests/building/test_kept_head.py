@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from edgecnn.building.build import plan_build
-from edgecnn.cli.asking import Asked, request_from
+from edgecnn.cli.asking import BuildOptions, request_from
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.custom_model import HeadDiffers, NoDataForHead, NoHeadToKeep, NothingTrainsKeptHead
 from edgecnn.models.catalogue import arch_named
@@ -22,7 +22,7 @@ from edgecnn.store.store import Store
 from edgecnn.values.key import Key
 from edgecnn.values.preprocessing import Normalization
 from edgecnn.values.recipe import DataChoice, ModelChoice, QuantizeChoice, Recipe, TrainChoice
-from tests.graph.brought import photo_folder
+from tests.graph.custom_files import photo_folder
 
 KEPT = ModelChoice(arch="resnet-18", keep_head=True)
 PHOTOS = DataChoice(path="photos")
@@ -32,7 +32,7 @@ def test_a_state_dict_goes_from_fetch_to_export_without_a_training(tmp_path: Pat
     monkeypatch.setenv("EDGECNN_STORE", str(tmp_path / "store"))
     photos, weights = photo_folder(tmp_path / "photos"), tmp_path / "mine.pth"
     torch.save(build_network(arch_named("resnet-18"), 4).state_dict(), weights)
-    asked = Asked(arch="resnet-18", weights=str(weights), keep_head=True, data=str(photos), target="cpu", verb="plan")
+    asked = BuildOptions(arch="resnet-18", weights=str(weights), keep_head=True, data=str(photos), target="cpu", verb="plan")
     planned = plan_build(request_from(asked, "judge"), Store.open(), Quiet()).plan
     trunk = [step.id for step in planned.steps if step.candidate is None]
     assert trunk == ["prepare", "fetch", "export"] and planned.resolved.mode == "kept"

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from edgecnn.building.build import plan_build
-from edgecnn.cli.asking import Asked, command_line, request_from
+from edgecnn.cli.asking import BuildOptions, command_line, request_from
 from edgecnn.errors.custom_model import ClassesDiffer, CustomHoldsObjects, CustomModelUnusable
 from edgecnn.render.progress import Quiet
 from edgecnn.store.store import Store
 from edgecnn.values.resolved import Resolved
-from tests.graph.brought import photo_folder
+from tests.graph.custom_files import photo_folder
 from tests.graph.torch_files import Classifier, exported, scripted
 
 
@@ -24,7 +24,7 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def planned(model: Path, photos: Path, *settings: str) -> tuple[Resolved, str]:
-    asked = Asked(onnx=str(model), data=str(photos), target="cpu", overrides=settings, verb="plan")
+    asked = BuildOptions(onnx=str(model), data=str(photos), target="cpu", overrides=settings, verb="plan")
     assert f"--model {model}" in command_line(asked)
     found = plan_build(request_from(asked, "judge"), Store.open(), Quiet()).plan
     export = found.step("export")
@@ -35,9 +35,9 @@ def planned(model: Path, photos: Path, *settings: str) -> tuple[Resolved, str]:
 def test_an_exported_program_is_planned_by_its_content(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = exported(Classifier(), tmp_path / "mine.pt2")
     resolved, key = planned(model, photos)
-    brought = resolved.brought
-    assert brought is not None and brought.entry.form == "torch.export" and resolved.mode == "brought"
-    assert (brought.feeding.name, brought.stated_by, brought.trials[0].right) == ("half", "search", 36)
+    custom = resolved.custom_model
+    assert custom is not None and custom.entry.form == "torch.export" and resolved.mode == "custom"
+    assert (custom.feeding.name, custom.stated_by, custom.trials[0].right) == ("half", "search", 36)
     assert resolved.recipe.model.resolution_px == 32 and resolved.arch.parameters == 34
 
     monkeypatch.setattr("edgecnn.planning.custom_model._found", None)  # what was found is kept: nothing is read again
@@ -54,7 +54,9 @@ def test_a_script_needs_its_resolution_and_nothing_else(photos: Path, tmp_path: 
     with pytest.raises(CustomModelUnusable, match=re.escape("--set model.resolution_px=224 says at which it is used")):
         planned(model, photos)
     resolved, _ = planned(model, photos, "model.resolution_px=32", "preprocessing.like=half")
-    assert resolved.brought is not None and resolved.brought.why.endswith("as the recipe states: right on 36 of 36 images")
+    assert resolved.custom_model is not None and resolved.custom_model.why.endswith(
+        "as the recipe states: right on 36 of 36 images"
+    )
     (photos / "dark red").rename(tmp_path / "away")
     with pytest.raises(ClassesDiffer):
         planned(model, photos, "model.resolution_px=32")

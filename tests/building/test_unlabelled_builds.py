@@ -1,4 +1,4 @@
-"""Photographs without classes: a brought network is built and held against fp32, and no word of it is an accuracy."""
+"""Photographs without classes: a custom network is built and held against fp32, and no word of it is an accuracy."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import onnx
 import pytest
 
 from edgecnn.building.build import plan_build
-from edgecnn.cli.asking import Asked, request_from
+from edgecnn.cli.asking import BuildOptions, request_from
 from edgecnn.data.manifest import summarize
 from edgecnn.errors.custom_model import LabelsNeeded, PreprocessingUnproved
 from edgecnn.errors.data import ListWithoutLabels
@@ -21,7 +21,7 @@ from edgecnn.render.progress import Quiet
 from edgecnn.store.store import Store
 from edgecnn.values.recipe import DataChoice, Recipe
 from tests.building.builds import Place
-from tests.graph.brought import classifier, photo_folder
+from tests.graph.custom_files import classifier, photo_folder
 
 LIKE = ("--set", "preprocessing.like=bytes")
 FAST = ("--target", "cpu:onnxruntime", "--set", "race.samples=100", "--set", "race.rounds=8", *LIKE)
@@ -79,7 +79,9 @@ def test_judge_bounds_agreement_and_holds_nothing_against_accuracy(place: Place,
 
 def test_what_labels_are_needed_for_is_refused_by_name(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     def request(*words: str) -> BuildRequest:
-        asked = Asked(onnx=str(place.folder / "mine.onnx"), data=str(place.photos), overrides=words, no_labels=True, verb="plan")
+        asked = BuildOptions(
+            onnx=str(place.folder / "mine.onnx"), data=str(place.photos), overrides=words, no_labels=True, verb="plan"
+        )
         return request_from(asked, "judge")
 
     monkeypatch.setenv("EDGECNN_STORE", str(place.store))

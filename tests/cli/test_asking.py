@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.cli.asking import Asked, command_line, request_from
+from edgecnn.cli.asking import BuildOptions, command_line, request_from
 from edgecnn.cli.judged import how_to_build
 from edgecnn.errors.base import EdgecnnError, ExitCode
 from edgecnn.resources import resource_folder
@@ -26,7 +26,7 @@ def recipe(tmp_path: Path) -> str:
 
 
 def asked_for(**flags: object) -> Recipe:
-    return request_from(Asked(**flags), "judge").recipe  # type: ignore[arg-type]
+    return request_from(BuildOptions(**flags), "judge").recipe  # type: ignore[arg-type]
 
 
 def refusal(**flags: object) -> str:
@@ -69,13 +69,13 @@ def test_an_alias_is_settled_to_the_device_s_own_name() -> None:
 
 
 def test_results_lie_under_the_network_s_and_the_device_s_name_unless_told_otherwise(tmp_path: Path) -> None:
-    asked = Asked(arch="resnet-18", target="jetson")
+    asked = BuildOptions(arch="resnet-18", target="jetson")
     assert request_from(asked, "judge").out == Path("builds/resnet-18-jetson-orin-nano")
-    assert request_from(Asked(out=str(tmp_path)), "judge").out == tmp_path
+    assert request_from(BuildOptions(out=str(tmp_path)), "judge").out == tmp_path
 
 
 def test_bounds_of_the_command_line_are_the_request_s_and_not_the_recipe_s() -> None:
-    request = request_from(Asked(at_most=("p99_ms=20",), at_least=("top1=0.8",), require_measured=True), "judge")
+    request = request_from(BuildOptions(at_most=("p99_ms=20",), at_least=("top1=0.8",), require_measured=True), "judge")
     assert request.gates is not None
     assert (request.gates.max, request.gates.min, request.gates.require_measured) == ({"p99_ms": 20}, {"top1": 0.8}, True)
     assert request.recipe.gates.max == {}
@@ -128,17 +128,17 @@ def test_an_empty_out_is_no_wish_for_the_current_folder() -> None:
     from edgecnn.errors.recipes import EmptyOption
 
     with pytest.raises(EmptyOption, match="--out"):
-        request_from(Asked(arch="resnet-18", out=""), "judge")
+        request_from(BuildOptions(arch="resnet-18", out=""), "judge")
 
 
 def test_the_command_that_asks_again_names_the_recipe_and_not_what_it_says(
     recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    request = request_from(Asked(recipe="mine.toml", overrides=("train.epochs=3",)), "judge")
+    request = request_from(BuildOptions(recipe="mine.toml", overrides=("train.epochs=3",)), "judge")
     assert request.command == "edgecnn build mine.toml --set train.epochs=3"
     words = shlex.split(request.command)
-    again = request_from(Asked(recipe=words[2], overrides=(words[4],)), "judge")
+    again = request_from(BuildOptions(recipe=words[2], overrides=(words[4],)), "judge")
     assert again.recipe == request.recipe
     assert again.recipe.data.path == str(tmp_path / "from-file")
 
@@ -199,7 +199,7 @@ def test_the_command_that_asks_again_asks_the_same(tmp_path: Path) -> None:
 
     from edgecnn.cli.main import app
 
-    asked = Asked(
+    asked = BuildOptions(
         recipe="demo", arch="resnet-18", target="cpu:openvino", data="my photos", weights="none", out=str(tmp_path / "my out"),
         overrides=("train.epochs=3",), at_most=("drop_pp=2",), at_least=("top1=0.5",), require_measured=True,
         meter="my meter.csv", host="pi@10.0.0.5", python="~/venv/bin/python", clean=True,
@@ -214,15 +214,15 @@ def test_the_command_that_asks_again_asks_the_same(tmp_path: Path) -> None:
 
 
 def test_until_is_a_share_of_the_request_and_stays_in_the_command() -> None:
-    asked = Asked(arch="resnet-18", until="2%", verb="profile")
+    asked = BuildOptions(arch="resnet-18", until="2%", verb="profile")
     request = request_from(asked, "profile")
     assert request.until == 0.02
     assert shlex.split(request.command) == ["edgecnn", "profile", "--arch", "resnet-18", "--until", "2%"]
-    assert request_from(Asked(), "judge").until is None
+    assert request_from(BuildOptions(), "judge").until is None
 
 
 def test_what_is_measured_beyond_the_race_is_of_the_request_and_stays_in_the_command() -> None:
-    asked = Asked(batches="1,best", end_to_end=True, soak="60s", verb="profile")
+    asked = BuildOptions(batches="1,best", end_to_end=True, soak="60s", verb="profile")
     request = request_from(asked, "profile")
     assert (request.extent.batches, request.extent.best_batch) == ((1,), True)
     assert (request.extent.end_to_end, request.extent.soak_s) == (True, 60.0)
@@ -235,33 +235,33 @@ def test_a_user_s_own_device_file_is_remembered_and_a_shipped_device_has_none(
     shipped = (resource_folder("devices") / "raspberry-pi-5.toml").read_text()
     (tmp_path / "mine.toml").write_text(shipped.replace('"raspberry-pi-5"', '"my-board"'))
     monkeypatch.chdir(tmp_path)
-    own = request_from(Asked(target="./mine.toml:onnxruntime"), "judge")
+    own = request_from(BuildOptions(target="./mine.toml:onnxruntime"), "judge")
     assert (own.device.name, own.device_file) == ("my-board", tmp_path / "mine.toml")
-    assert request_from(Asked(target="raspberry-pi-5"), "judge").device_file is None
+    assert request_from(BuildOptions(target="raspberry-pi-5"), "judge").device_file is None
 
 
 def test_knobs_are_a_wish_of_the_recipe_too_and_stay_in_the_command() -> None:
-    asked = request_from(Asked(arch="resnet-18", knobs=True), "judge")
+    asked = request_from(BuildOptions(arch="resnet-18", knobs=True), "judge")
     assert (asked.recipe.race.knobs, asked.command) == (True, "edgecnn build --arch resnet-18 --knobs")
-    assert request_from(Asked(overrides=("race.knobs=true",)), "judge").recipe.race.knobs
-    assert not request_from(Asked(), "judge").recipe.race.knobs
-    assert how_to_build(Asked(knobs=True)) == ("--knobs",)
+    assert request_from(BuildOptions(overrides=("race.knobs=true",)), "judge").recipe.race.knobs
+    assert not request_from(BuildOptions(), "judge").recipe.race.knobs
+    assert how_to_build(BuildOptions(knobs=True)) == ("--knobs",)
 
 
 @pytest.mark.parametrize("objective", ["latency", "size", "throughput", "energy"])
 def test_the_objective_is_a_wish_of_the_recipe_too_and_stays_in_the_command(objective: str) -> None:
-    asked = request_from(Asked(arch="resnet-18", objective=objective), "judge")
+    asked = request_from(BuildOptions(arch="resnet-18", objective=objective), "judge")
     assert asked.recipe.choice.objective == objective
     assert asked.command == f"edgecnn build --arch resnet-18 --objective {objective}"
-    assert request_from(Asked(overrides=(f"choice.objective={objective}",)), "judge").recipe.choice.objective == objective
-    assert how_to_build(Asked(objective=objective)) == ("--objective",)
+    assert request_from(BuildOptions(overrides=(f"choice.objective={objective}",)), "judge").recipe.choice.objective == objective
+    assert how_to_build(BuildOptions(objective=objective)) == ("--objective",)
 
 
 def test_an_objective_that_nobody_knows_is_refused() -> None:
     with pytest.raises(EdgecnnError, match="choice.objective"):
-        request_from(Asked(objective="speed"), "judge")
+        request_from(BuildOptions(objective="speed"), "judge")
 
 
 def test_a_time_budget_is_of_this_call_and_stays_in_the_command() -> None:
-    asked = request_from(Asked(arch="resnet-18", time_budget="10min"), "judge")
+    asked = request_from(BuildOptions(arch="resnet-18", time_budget="10min"), "judge")
     assert (asked.time_budget_s, asked.command) == (600.0, "edgecnn build --arch resnet-18 --time-budget 10min")

@@ -151,7 +151,7 @@ def test_bad_input_is_one_line_and_exit_2(tmp_path: Path) -> None:
     (tmp_path / "empty.onnx").write_bytes(b"")
     for words, ref in (
         (("cost", "resnet18"), "unknown-arch"),
-        (("cost", str(tmp_path / "absent.onnx")), "onnx-file-missing"),
+        (("cost", str(tmp_path / "absent.onnx")), "custom-file-missing"),
         (("cost", str(tmp_path / "empty.onnx")), "not-an-onnx-model"),
         (("cost", str(tmp_path / "empty.onnx"), "--scale", "phi=1"), "scale-of-a-file"),
         (("cost", "resnet-18", "--scale", "width=0"), "scale-invalid"),

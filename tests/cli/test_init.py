@@ -61,7 +61,7 @@ REFUSED = {
     "unknown-arch": ("photos", "--arch", "resnet-19", "--out", "x.toml"),
     "unknown-device": ("photos", "--target", "jetsen", "--out", "x.toml"),
     "recipe-unwritable": ("photos", "--out", "no/such/folder/x.toml"),
-    "onnx-and-arch": ("photos", "--arch", "resnet-18", "--onnx", "a.onnx", "--out", "x.toml"),
+    "custom-model-and-arch": ("photos", "--arch", "resnet-18", "--onnx", "a.onnx", "--out", "x.toml"),
 }
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgecnn.comparing.history import AskedHistory, measured_history
+from edgecnn.comparing.history import HistoryRequest, measured_history
 from edgecnn.errors.page import HistoryOfWhat, NoHistory, NoReport
 from edgecnn.values.profile import Environment
 from tests.building.scenes import HERE
@@ -27,7 +27,7 @@ def on(**conditions: str) -> Environment:
 
 
 def of(stored: StoredBuild, **asked: Any) -> Any:
-    return measured_history(AskedHistory(**asked), stored.store)
+    return measured_history(HistoryRequest(**asked), stored.store)
 
 
 def test_medians_come_by_date_however_they_were_filed(build: StoredBuild) -> None:

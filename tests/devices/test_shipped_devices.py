@@ -67,15 +67,15 @@ BUILT = {
 }
 
 
-def offered(device: Device, runtime: Runtime | None = None) -> list[Candidate]:
+def by_default(device: Device, runtime: Runtime | None = None) -> list[Candidate]:
     """The candidates of one runtime, or of all that are built without being named."""
-    asked = [each for each, facts in device.runtimes.items() if (facts.offered if runtime is None else each is runtime)]
+    asked = [each for each, facts in device.runtimes.items() if (facts.by_default if runtime is None else each is runtime)]
     entries = [entry for backend in all_backends() if backend.runtime in asked for entry in backend.supports(device)]
     return [entry for entry in entries if isinstance(entry, Candidate)]
 
 
 def int8_of(name: str) -> dict[Runtime, Candidate]:
-    return {each.runtime: each for each in offered(device_named(name)) if each.precision is Precision.INT8}
+    return {each.runtime: each for each in by_default(device_named(name)) if each.precision is Precision.INT8}
 
 
 def test_every_shipped_device_is_built_for_or_says_why_not() -> None:
@@ -87,7 +87,7 @@ def test_every_shipped_device_is_built_for_or_says_why_not() -> None:
 @pytest.mark.parametrize("target", BUILT)
 def test_what_a_device_takes_is_planned(target: str) -> None:
     device, runtime = parse_target(target)
-    candidates = offered(device, runtime)
+    candidates = by_default(device, runtime)
     assert [each.id for each in candidates] == BUILT[target]
     found = plan(resolved(device=device, candidates=tuple({each.id: each for each in (BASELINE, *candidates)}.values())))
     assert {f"package:{name}" for name in BUILT[target]} <= {step.id for step in found.steps}

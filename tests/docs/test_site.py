@@ -94,7 +94,7 @@ def test_the_reference_lists_metrics_networks_and_errors(site: Path) -> None:
     assert [name for name in METRICS if name not in text_of(site, "reference/metrics")] == []
     assert [spec.name for spec in all_archs() if spec.name not in text_of(site, "reference/catalogue")] == []
     errors = text_of(site, "reference/errors")
-    assert "onnx-classes-differ" in errors
+    assert "custom-model-classes-differ" in errors
     assert "Raised when a model and a folder of photographs do not have as many classes." in errors
 
 

@@ -122,7 +122,7 @@ def test_a_build_is_measured_as_what_it_was_built_for() -> None:
 
 
 def test_a_build_for_whatever_made_it_is_not_measured_on_another_processor() -> None:
-    error = BenchProcessorDiffers(folder="b", device="cpu", built_for="x86_64 with fma", station="pi", here="aarch64 with neon")
+    error = BenchProcessorDiffers(folder="b", device="cpu", built_for="x86_64 with fma", machine="pi", here="aarch64 with neon")
     assert error.line() == (
         "b was built for cpu as it was then, x86_64 with fma, and pi is aarch64 with neon: schemes are chosen for a processor, "
         "and figures of two processors do not go under one device's name — build for the board's device file, or write one: "

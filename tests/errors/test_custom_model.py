@@ -36,7 +36,7 @@ LINES = (
     ),
     (
         LabelsNeeded(arch="resnet-18"),
-        "resnet-18 is trained here, and without labels there is nothing to learn — leave --no-labels out, or bring a trained "
+        "resnet-18 is trained here, and without labels there is nothing to learn — leave --no-labels out, or name a trained "
         "network by --model FILE [labels-needed]",
     ),
     (
@@ -51,22 +51,23 @@ LINES = (
     ),
     (
         CustomFileMissing(path=FILE, because="no such file or directory"),
-        "the model file mine.onnx cannot be read: no such file or directory [onnx-file-missing]",
+        "the model file mine.onnx cannot be read: no such file or directory [custom-file-missing]",
     ),
     (
         CustomHoldsObjects(path=Path("mine.pth"), found="a pickled object"),
         "mine.pth is refused: it holds a pickled object, and what is read is a network alone, nothing that Python unpickles or "
         "runs — of a network of the list save torch.save(model.state_dict(), FILE) and give --arch NAME --weights FILE "
-        "--keep-head; of any other torch.export.save(torch.export.export(model.eval(), (example,)), FILE) [model-holds-objects]",
+        "--keep-head; of any other torch.export.save(torch.export.export(model.eval(), (example,)), FILE) "
+        "[custom-model-holds-objects]",
     ),
     (
         CustomModelUnusable(path=FILE, because="its input image leaves height and width open", hint="say at which it is used"),
         "mine.onnx cannot be built from: its input image leaves height and width open — say at which it is used"
-        " [onnx-model-unusable]",
+        " [custom-model-unusable]",
     ),
     (
         CustomModelChanged(path=FILE),
-        "mine.onnx changed while it was built from — run the same command again [onnx-model-changed]",
+        "mine.onnx changed while it was built from — run the same command again [custom-model-changed]",
     ),
     (
         TrunkDisagrees(path=FILE, change="with opset 11 to 20", max_abs_diff=2.5, allowed=0.01, images=32),
@@ -75,13 +76,13 @@ LINES = (
     ),
     (
         OpsetUnreachable(path=FILE, opset=23, wanted=20, because="no adapter for RMSNormalization"),
-        "mine.onnx has ONNX opset 23, and cannot be brought to 20: no adapter for RMSNormalization"
+        "mine.onnx has ONNX opset 23, and cannot be converted to 20: no adapter for RMSNormalization"
         " — export it anew with opset 20 [opset-unreachable]",
     ),
     (
         ClassesDiffer(path=FILE, classes=1000, data="val", found=("cat", "dog")),
         "mine.onnx answers with 1,000 classes and val has 2: a class is a folder there (cat, dog), in the order of their names"
-        " — --data FOLDER with a folder for each of the model's classes [onnx-classes-differ]",
+        " — --data FOLDER with a folder for each of the model's classes [custom-model-classes-differ]",
     ),
     (
         UnknownPreprocessing(name="imagnet", known=("imagenet", "half"), nearest="imagenet"),
@@ -95,26 +96,26 @@ LINES = (
     ),
     (
         CustomAndNamed(option="--arch"),
-        "--model and --arch contradict each other: the file is the network, with its weights [onnx-and-arch]",
+        "--model and --arch contradict each other: the file is the network, with its weights [custom-model-and-arch]",
     ),
     (
         NoDataForModel(),
         "--model needs the photographs to judge the model on: the embedded demo has its own ten classes"
-        " — --data FOLDER, with a sub-folder a class [onnx-without-data]",
+        " — --data FOLDER, with a sub-folder a class [custom-model-without-data]",
     ),
     (
         NothingToTrain(),
-        "--model brings a trained model — edgecnn export is the first step that it takes [nothing-to-train]",
+        "--model names a trained model — edgecnn export is the first step that it takes [nothing-to-train]",
     ),
     (
         PreprocessingOfAnArch(arch="resnet-18"),
-        "[preprocessing] is of a model that was brought: resnet-18 is trained here, with the preprocessing of its own row"
+        "[preprocessing] is of a custom model: resnet-18 is trained here, with the preprocessing of its own row"
         " — leave it out, or name the model by --model FILE [preprocessing-of-an-arch]",
     ),
     (
         TrainingSwitch(),
-        "data.train = false leaves nothing to train on: a network of the catalogue is trained; a model that was brought is not,"
-        " and has it filled in — leave it out [data-train-stated]",
+        "data.train = false leaves nothing to train on: a network of the catalogue is trained; for a custom model, which "
+        "is not, the value is filled in — leave it out [data-train-stated]",
     ),
     (
         RecipeThere(path=Path("my recipe.toml")),

@@ -87,7 +87,7 @@ KNOWN = ("drop_pp", "p50_ms", "p99_ms")
         ),
         (
             RacesDiffer(ours="kit-a", theirs="kit-b", our_race="r1", their_race=None),
-            "no ratio of kit-a to kit-b: they ran in different races (r1 and none), under different weather"
+            "no ratio of kit-a to kit-b: they ran in different races (r1 and none), under different conditions"
             " — race them together: edgecnn bench [races-differ]",
         ),
         (

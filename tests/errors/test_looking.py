@@ -20,6 +20,6 @@ def test_a_network_that_is_gone_is_missing_and_no_bad_input() -> None:
 
 def test_a_member_that_came_quantized_is_named() -> None:
     assert MemberQuantized(folder=Path("builds/a")).line() == (
-        "builds/a cannot be part of an ensemble: its network was brought quantized, and an ensemble is quantized as a whole — "
+        "builds/a cannot be part of an ensemble: its custom model came quantized, and an ensemble is quantized as a whole — "
         "build its float network [member-quantized]"
     )

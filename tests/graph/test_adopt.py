@@ -1,4 +1,4 @@
-"""Files as people bring them, against the trunk that is made of them: the same answers to the same pictures."""
+"""Files as people have them, against the trunk that is made of them: the same answers to the same pictures."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from edgecnn.graph.macs import mac_table
 from edgecnn.graph.passes.batch_norm import fold_batch_norms
 from edgecnn.graph.run_shapes import shapes_by_running
 from edgecnn.runner.pixels import to_feed
-from tests.graph.brought import CLASSES, SIDE, classifier, feeding_named, pictures, quantized
+from tests.graph.custom_files import CLASSES, SIDE, classifier, feeding_named, pictures, quantized
 
 FORMS: dict[str, dict[str, Any]] = {
     "plain": {},

@@ -21,7 +21,7 @@ from edgecnn.graph.custom_form import form_of
 from edgecnn.graph.custom_trunk import CustomRequest, make_custom_trunk
 from edgecnn.render.progress import Quiet
 from edgecnn.values.custom_model import GraphEntry
-from tests.graph.brought import SIDE, feeding_named, pictures
+from tests.graph.custom_files import SIDE, feeding_named, pictures
 from tests.graph.torch_files import Classifier, OfTwo, Twofold, WithSoftmax, exported, scripted, traced
 
 HALF = feeding_named("half")
@@ -92,7 +92,7 @@ def test_what_is_no_network_of_its_own_is_refused_with_the_way_out(tmp_path: Pat
     (tmp_path / "plain.pkl").write_bytes(pickle.dumps({"a": 1}))
     for name in ("whole.pt", "state.pth", "old.pth", "plain.pkl"):
         said = refused(tmp_path / name)
-        assert "is refused: it holds what torch.save" in said and "[model-holds-objects]" in said
+        assert "is refused: it holds what torch.save" in said and "[custom-model-holds-objects]" in said
         assert "--arch NAME --weights FILE --keep-head; of any other torch.export.save(" in said
 
 

@@ -1,4 +1,4 @@
-"""The classifier of ``tests.graph.brought`` as people bring it from torch: exported, scripted, traced, and as it goes wrong."""
+"""The classifier of ``tests.graph.custom_files`` as torch writes it: exported, scripted, traced, and as it goes wrong."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from onnx import numpy_helper
 from torch import Tensor, nn
 from torch.export import Dim
 
-from tests.graph.brought import SIDE, weights_of
+from tests.graph.custom_files import SIDE, weights_of
 
 
 class Classifier(nn.Module):

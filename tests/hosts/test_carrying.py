@@ -15,10 +15,10 @@ import pytest
 from edgecnn.bench.bench import BenchRequest
 from edgecnn.bench.bundle import BundleBenchRequest, bench_bundle
 from edgecnn.bench.facts import BundleBench
-from edgecnn.devices import machine as station
+from edgecnn.devices import machine
 from edgecnn.errors.preflight import BoardNotReady
 from edgecnn.store.store import Store
-from edgecnn.values.board import HostAsked
+from edgecnn.values.board import HostRequest
 from edgecnn.values.recipe import RaceChoice
 from tests.bundle.sealed import published
 from tests.hosts.sshd import Loopback, needs_sshd
@@ -63,13 +63,13 @@ def test_packages_are_carried_to_a_board_that_has_none(board: Loopback, tmp_path
 def test_bench_brings_what_the_kits_of_a_bundle_need_and_measures_with_it(
     board: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(station, "FOLDER", str(tmp_path / "far"))
-    monkeypatch.setattr(station, "LOCK", str(tmp_path / "lock"))
+    monkeypatch.setattr(machine, "FOLDER", str(tmp_path / "far"))
+    monkeypatch.setattr(machine, "LOCK", str(tmp_path / "lock"))
     bare = str(environment_with(tmp_path / "bare"))
     bundle, store = published(tmp_path), Store.open(tmp_path / "store")
 
     def benched(*, carry: bool) -> BundleBench:
-        host = HostAsked(address="loopback", python=bare, carry_wheels=carry)
+        host = HostRequest(address="loopback", python=bare, carry_wheels=carry)
         asked = BundleBenchRequest(BenchRequest(folder=bundle, host=host), out=tmp_path / "found", race=RaceChoice(samples=50))
         return bench_bundle(asked, store, Ear())
 

@@ -7,9 +7,9 @@ import pytest
 
 from edgecnn.errors.gates import LogitsDoNotMatch, LogitsNotFinite
 from edgecnn.judging.accuracy import Answers, agreement
+from edgecnn.judging.eligibility import eligibility_of
 from edgecnn.judging.gates import budget_pp, gates_for, judge
 from edgecnn.judging.reasons import worded
-from edgecnn.judging.standing import standing_of
 from edgecnn.values.reason import Differs
 from edgecnn.values.recipe import GateChoice
 from edgecnn.values.report import CandidateFacts
@@ -78,7 +78,7 @@ def test_without_labels_the_default_gate_and_the_budget_are_of_agreement() -> No
 
 def test_other_answers_stand_for_the_drop_that_cannot_be_larger() -> None:
     facts = unlabelled(SOME)
-    assert not standing_of([facts], 1.0, None).inside and standing_of([facts], 4.5, None).inside
+    assert not eligibility_of([facts], 1.0, None).inside and eligibility_of([facts], 4.5, None).inside
     assert facts.agreement_on_choose is not None
     said = worded(Differs(split="choose", same=facts.agreement_on_choose.same, bound_pp=1.0, images=300), "onnxruntime-int8")
     assert said == (

@@ -72,7 +72,7 @@ def test_int8_whose_images_a_second_only_look_more_is_not_chosen() -> None:
 
 
 def test_the_drift_of_the_machine_takes_nothing_from_a_paired_ratio() -> None:
-    """Each kit by itself spreads by 6 %, and 1 % between them is shown: every round has the same weather for both."""
+    """Each kit by itself spreads by 6 %, and 1 % between them is shown: every round has the same conditions for both."""
     contest = throughput_contest({FP32: batched(200.0, 4), INT8: batched(202.0, 4)}, "AMD EPYC")
     ratio = contest.ratio(INT8, FP32)
     assert ratio is not None and ratio.low > 1.009

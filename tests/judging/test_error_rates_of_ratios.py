@@ -56,7 +56,7 @@ def whole_way(head, base, of_head, of_base):
         gate = a_gate("latency_ratio", BOUND)
         seen = look(races, gate, INTERIM_ROUNDS, "here")
         verdict = judge_ratio(gate, seen.finding, "x").verdict
-        if seen.settled:
+        if seen.decided:
             break
         done = rounds
     return verdict

@@ -31,9 +31,9 @@ def int8(ms: float | None = 0.73, ratio: Interval | None = None, **fields: Any) 
     return facts("onnxruntime-int8", **{**known, **fields})
 
 
-def run_with(manner: str, row: CandidateFacts) -> CandidateFacts:
+def run_with(run_settings: str, row: CandidateFacts) -> CandidateFacts:
     assert row.latency is not None
-    return row.model_copy(update={"latency": row.latency.model_copy(update={"manner": manner})})
+    return row.model_copy(update={"latency": row.latency.model_copy(update={"run_settings": run_settings})})
 
 
 def at(ms: float | None, ratio: Interval | None = None) -> Any:
@@ -109,7 +109,7 @@ def test_a_slower_one_says_on_how_many_threads_it_ran() -> None:
     assert chosen(fast, slow).reasons["onnxruntime-int8"].endswith("at 98.4 % on AMD EPYC, with 2 threads")
 
 
-def test_manners_that_differ_are_both_named() -> None:
+def test_run_settings_that_differ_are_both_named() -> None:
     fast = run_with("2 threads", fp32())
     slow = run_with("1 thread, spinning off", int8(0.91, ratio=an_interval(0.89, 0.85, 0.93)))
     assert (

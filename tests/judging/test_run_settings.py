@@ -34,7 +34,7 @@ def test_runs_that_differ_have_no_number_in_common() -> None:
 
 def test_a_latency_and_its_gate_say_on_how_many_threads() -> None:
     found = latency(threaded(2), machine="AMD EPYC")
-    assert (found.threads, found.manner) == (2, "2 threads")
+    assert (found.threads, found.run_settings) == (2, "2 threads")
     result = judge(a_gate("p50_ms", bound=2.0), facts(latency=found))
     assert "(on AMD EPYC, 2 threads) meets p50_ms ≤ 2" in result.reason
 

@@ -94,9 +94,9 @@ def test_an_external_meter_is_joined_to_each_run_by_the_clock(host: FakeHost, st
 def test_runs_beyond_the_log_have_no_energy_and_say_why(
     host: FakeHost, store: Store, kit: KitRef, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edgecnn.measure.meter_log.PATIENCE_S", 0.0)
+    monkeypatch.setattr("edgecnn.measure.meter_log.TIMEOUT_S", 0.0)
     log = a_log(tmp_path, seconds=290)
-    monkeypatch.setattr("edgecnn.measure.race.log_of", lambda runs, path: log_of(runs, path, patience_s=0.0))
+    monkeypatch.setattr("edgecnn.measure.race.log_of", lambda runs, path: log_of(runs, path, timeout_s=0.0))
     runs = measured(host, store, kit, log).profiles[kit.digest].runs
     assert [len(run.energy.readings) for run in runs if run.energy] == [1] * 7 + [0]
     last = runs[-1].energy
@@ -109,7 +109,7 @@ def test_runs_beyond_the_log_have_no_energy_and_say_why(
 def test_the_log_is_waited_for_until_it_reaches_the_end(tmp_path: Path) -> None:
     path = a_log(tmp_path, seconds=20)
     run = {"energy": {"work": {"began_unix_ns": int((START_S + 30) * 1e9), "seconds": 15.0, "clock_s": 15.0}}}
-    log = log_of([run], path, patience_s=0.2)
+    log = log_of([run], path, timeout_s=0.2)
     assert log is not None and log.end_s == START_S + 14
     assert log_of([], None) is None
 

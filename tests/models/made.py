@@ -30,7 +30,7 @@ def weights_of(spec: ArchSpec) -> PretrainedWeights:
 
 
 def saved_network(spec: ArchSpec, file: Path, *, classes: int = 1000, seed: int = 0) -> dict[str, Tensor]:
-    """Random weights of a network, as the file a user might bring."""
+    """Random weights of a network, as the file a user might have."""
     state = build_network(spec, classes, seed=seed).state_dict()
     if file.suffix == ".safetensors":
         save_file(state, file)

@@ -49,9 +49,9 @@ def test_where_the_target_named_one_runtime_the_hint_names_another() -> None:
 
 def test_a_device_that_offers_a_runtime_only_by_name_says_how_to_name_it() -> None:
     with pytest.raises(NoCandidate) as caught:
-        require_candidate(board(Runtime.TENSORRT, offered=False), None, [])
+        require_candidate(board(Runtime.TENSORRT, by_default=False), None, [])
     assert caught.value.line() == (
-        "nothing can be built for old-board: its device file offers none of its runtimes (tensorrt) unless the target names it "
+        "nothing can be built for old-board: its device file builds none of its runtimes (tensorrt) unless the target names it "
         "— --target DEVICE:tensorrt [no-candidate]"
     )
 

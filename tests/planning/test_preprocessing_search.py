@@ -1,4 +1,4 @@
-"""How a brought model wants its photographs, found by what it gets right: a wrong way must lose, and a tie must be said."""
+"""How a custom model wants its photographs, found by what it gets right: a wrong way must lose, and a tie must be said."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from edgecnn.models.preprocessings import USUAL
 from edgecnn.planning.preprocessing_search import CustomFile, FoundPreprocessing, _best, _ways, find_preprocessing
 from edgecnn.render.progress import Quiet
 from edgecnn.values.recipe import DataChoice, PreprocessingChoice
-from tests.graph.brought import classifier, photo_folder
+from tests.graph.custom_files import classifier, photo_folder
 
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> ImageSource:
-    folder = tmp_path_factory.mktemp("brought")
+    folder = tmp_path_factory.mktemp("custom")
     choice = DataChoice(path=str(photo_folder(folder / "photos")), choose_share=0.45, train=False)
     summary = summarize(choice, folder / "store", Quiet())
     assert summary.counts["train"] == 0
@@ -38,8 +38,8 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> ImageSource:
 def settled(model: onnx.ModelProto, photos: ImageSource, folder: Path, **choice: object) -> FoundPreprocessing:
     path = folder / "mine.onnx"
     onnx.save(model, path)
-    brought = CustomFile(path=path, entry=read_entry(model, path), stated=stated_in(model))
-    return find_preprocessing(brought, PreprocessingChoice.model_validate(choice), photos, Quiet())
+    custom = CustomFile(path=path, entry=read_entry(model, path), stated=stated_in(model))
+    return find_preprocessing(custom, PreprocessingChoice.model_validate(choice), photos, Quiet())
 
 
 @pytest.mark.parametrize("like", USUAL)
@@ -69,10 +69,10 @@ def test_what_these_images_cannot_tell_apart_is_named(photos: ImageSource, tmp_p
 @pytest.mark.parametrize(("more", "taken"), [(2, "bytes"), (12, "bytes-bgr")])
 def test_blue_comes_first_only_where_chance_does_not_explain_it(more: int, taken: str, tmp_path: Path) -> None:
     model = classifier("bytes", layout="NHWC", dtype="uint8")
-    brought = CustomFile(path=tmp_path / "mine.onnx", entry=read_entry(model, tmp_path / "mine.onnx"), stated=None)
+    custom = CustomFile(path=tmp_path / "mine.onnx", entry=read_entry(model, tmp_path / "mine.onnx"), stated=None)
     red, blue = (_ways(name, 32, PreprocessingChoice())[0] for name in ("bytes", "bytes-bgr"))
     often = np.arange(100) < 80
-    found = _best(brought, [red, blue], [often, np.arange(100) < 80 + more], "search", 0.1)
+    found = _best(custom, [red, blue], [often, np.arange(100) < 80 + more], "search", 0.1)
     assert found.feeding.name == taken and found.rivals == (("bytes-bgr",) if taken == "bytes" else ())
     assert [trial.right for trial in found.trials] == [80 + more, 80]
 

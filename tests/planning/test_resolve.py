@@ -33,7 +33,7 @@ from edgecnn.values.candidate import BASELINE_ID, Runtime
 from edgecnn.values.recipe import DataChoice, Recipe
 from edgecnn.values.resolved import Resolved
 from tests.data.folders import fill
-from tests.graph.brought import photo_folder
+from tests.graph.custom_files import photo_folder
 from tests.store.toys import Ear
 
 ANSWER = WeightsAnswer(choice="auto", kind="none", asked=True, why="the network was silent yesterday")
@@ -298,7 +298,7 @@ def test_without_a_gpu_nobody_plays_it(bench: Bench, monkeypatch: pytest.MonkeyP
     assert plan(found).of_candidate("torch-fp32") == ()
 
 
-def test_what_a_brought_model_is_said_to_have_learned_from_is_not_reported_on(tmp_path: Path) -> None:
+def test_what_a_custom_model_is_said_to_have_learned_from_is_not_reported_on(tmp_path: Path) -> None:
     """An ensemble's members learned from these images: the file has their roles, and not one with their training images in."""
     photos, store = str(photo_folder(tmp_path / "photos", each=20)), Store.open(tmp_path / "store")
 

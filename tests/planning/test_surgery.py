@@ -119,14 +119,14 @@ def test_a_network_that_has_it_is_not() -> None:
     require_something_to_replace(recipe(), arch_named("resnet-18"))
 
 
-def test_a_brought_model_or_no_training_images_say_why() -> None:
+def test_a_custom_model_or_no_training_images_say_why() -> None:
     empty = summary().model_copy(update={"counts": {**summary().counts, "train": 0}})
     assert surgery_unavailable(recipe(), empty) == Unavailable(
         why="there is no image to train on, and a changed network has to learn again", command="edgecnn data inspect demo"
     )
-    brought = Recipe.model_validate({"model": {"onnx": "mine.onnx"}, "surgery": REMOVED})
-    assert surgery_unavailable(brought, summary()) == Unavailable(
-        why="a model that was brought is a graph, and layers are exchanged in a network of the catalogue",
+    custom = Recipe.model_validate({"model": {"onnx": "mine.onnx"}, "surgery": REMOVED})
+    assert surgery_unavailable(custom, summary()) == Unavailable(
+        why="a custom model is a graph, and layers are exchanged in a network of the catalogue",
         command="edgecnn list archs",
     )
     assert surgery_unavailable(recipe(), summary()) is None

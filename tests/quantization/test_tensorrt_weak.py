@@ -52,7 +52,7 @@ def small(*nodes: onnx.NodeProto, opset: int = 20, **constants: np.ndarray) -> o
 def test_an_operator_without_an_older_form_is_refused() -> None:
     with pytest.raises(OpsetNotLowered) as caught:
         lowered(small(helper.make_node("Gelu", ["image"], ["logits"], name="g")), Path("net.onnx"))
-    assert caught.value.what == "net.onnx: cannot be brought from opset 20 to 17"
+    assert caught.value.what == "net.onnx: cannot be converted from opset 20 to 17"
 
 
 def test_an_operator_that_the_parser_lacks_is_named() -> None:

@@ -64,17 +64,17 @@ def test_published_weights_are_named_with_their_licence_and_source(arch: str) ->
 
 def test_what_is_not_known_is_said_to_be_unknown() -> None:
     page = bundle_licences(a_report(build=a_build(weights_sha256="ab" * 32, data="photos")))
-    assert f"## The weights\n\nUnknown. Training began from a file that was brought (SHA-256 {'ab' * 32})" in page
+    assert f"## The weights\n\nUnknown. Training began from a custom weights file (SHA-256 {'ab' * 32})" in page
     assert "## The pictures it learned from\n\nUnknown: " in page
 
 
-def test_of_a_network_that_was_brought_nothing_is_said_to_have_trained_it_here() -> None:
-    brought = {"weights_sha256": "cd" * 32, "splits": {"train": 0, "calibration": 36, "report": 144}}
-    page = bundle_licences(a_report(build=a_build(**brought, data="photos")))
-    assert f"## The weights\n\nUnknown. The trained network itself was brought (a model file, SHA-256 {'cd' * 32})" in page
+def test_of_a_custom_network_nothing_is_said_to_have_trained_it_here() -> None:
+    custom = {"weights_sha256": "cd" * 32, "splits": {"train": 0, "calibration": 36, "report": 144}}
+    page = bundle_licences(a_report(build=a_build(**custom, data="photos")))
+    assert f"## The weights\n\nUnknown. The network is a custom model (a file, SHA-256 {'cd' * 32})" in page
     assert "## The pictures it was calibrated and measured with\n\nUnknown: they came from a folder" in page
     assert "Training began" not in page and "it learned from\n" not in page
-    demo = bundle_licences(a_report(build=a_build(**brought, data="the embedded demo, Fashion-MNIST")))
+    demo = bundle_licences(a_report(build=a_build(**custom, data="the embedded demo, Fashion-MNIST")))
     assert "## The pictures it was calibrated and measured with\n\nFashion-MNIST, MIT." in demo
 
 

@@ -24,10 +24,10 @@ from edgecnn.render.doctor import show_doctor
 from edgecnn.values.profile import Environment
 
 CHEAP = Addition(
-    brings="INT8", command="pip install x", download_mib=70, disk_mib=256, beyond="edgecnn without extras", measured="so"
+    adds="INT8", command="pip install x", download_mib=70, disk_mib=256, beyond="edgecnn without extras", measured="so"
 )
 FULL = DiskFact(use="store", path="/s", state=State.BROKEN, free_mib=0, total_mib=10, found="full", hint="edgecnn store gc")
-UNKNOWN = Addition(brings="engines", command="pip install y", measured="not measured: nobody did")
+UNKNOWN = Addition(adds="engines", command="pip install y", measured="not measured: nobody did")
 
 
 def a_part(name: str, state: State, found: str, addition: Addition = CHEAP, **wrong: str | None) -> Part:

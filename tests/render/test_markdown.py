@@ -52,7 +52,7 @@ def test_a_section_without_lines_is_left_out_and_one_with_lines_stands() -> None
     assert "## Gates" not in text and "## To measure on the device" not in text
     assert "## What to know before believing the table\n\n- NOT PRETRAINED: no network\n" in text
     assert "## Ships, but was not run here\n\n- tensorrt-fp16: no engine was executed\n" in text
-    assert "## Not offered\n\n- openvino bf16: no AMX\n" in text
+    assert "## Not supported\n\n- openvino bf16: no AMX\n" in text
     assert "## Rungs not climbed\n\n- int8: fp16 was enough\n" in text
 
 

@@ -45,7 +45,7 @@ def pictures(folder: Path, count: int) -> list[Path]:
 def test_many_at_once_get_what_predict_says_of_each(serve: Serve, whole: Path, tmp_path: Path) -> None:
     files = pictures(tmp_path, 8)
     expected = predict_photos(verify(whole, Trust(), Quiet()), files, None, 5, Quiet()).model_dump(mode="json")["predictions"]
-    server = serve(waiting=8)
+    server = serve(queue_length=8)
     with ThreadPoolExecutor(8) as threads:
         replies = list(threads.map(lambda file: ask(server, "POST", "/predict", file.read_bytes()), files))
     assert [reply.status for reply in replies] == [200] * 8
@@ -196,7 +196,7 @@ def test_where_as_many_wait_as_may_the_next_is_told_so(serve: Serve, photo: byte
         assert go_on.wait(20)
         return real(self, pixels)
 
-    server = serve(waiting=0)
+    server = serve(queue_length=0)
     monkeypatch.setattr(Classifier, "classify", slow)
     with ThreadPoolExecutor(1) as threads:
         first = threads.submit(ask, server, "POST", "/predict", photo)

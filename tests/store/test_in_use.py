@@ -148,7 +148,7 @@ def test_a_build_whose_new_lock_gc_has_in_its_hand_waits_for_it(store: Store, mo
 def test_a_build_that_cannot_be_protected_does_not_run_unprotected(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(secrets, "token_hex", lambda _: "00000000")
     monkeypatch.setattr(time, "time", lambda: 1e9)
-    monkeypatch.setattr(in_use, "_PATIENCE_S", 0.1)
+    monkeypatch.setattr(in_use, "_TIMEOUT_S", 0.1)
     lock = f"1000000000-{os.getpid()}-00000000"
     with store.locks.held_if_free("in-use", lock), pytest.raises(BuildUnprotected) as caught, store.in_use.held():
         pass

@@ -41,7 +41,11 @@ def test_cost_is_summed_and_gain_is_counted_on_the_same_images(networks: BuiltNe
     assert found.whole.parameters == sum(row.parameters for row in found.members)
     assert [row.accuracy_top1.estimate for row in found.members if row.accuracy_top1] == pytest.approx([1, 1 / 3])
     assert (found.best, found.images) == (str(a), 6)
-    assert found.gain_pp is not None and found.gain_pp.estimate == 0 and found.gain_pp.low < 0 < found.gain_pp.high
+    assert (
+        found.difference_pp is not None
+        and found.difference_pp.estimate == 0
+        and found.difference_pp.low < 0 < found.difference_pp.high
+    )
     said = "e.onnx: the mean of 2 networks' probabilities; 2.0× the multiply-adds of the dearest member"
     assert ensemble_lines(found)[0].endswith(said)
 

@@ -56,12 +56,12 @@ def test_what_stands_outside_the_centre_is_found_for_ten_times_the_work(tmp_path
     networks = cornered(tmp_path)
     found = ten_crop(networks.build("a", pixels=LARGE), networks.store, Quiet())
     assert (found.single_top1.estimate, found.ten_top1.estimate) == (pytest.approx(1 / 3), 1)
-    assert (found.gained, found.lost, found.gain_pp.estimate, found.without_room) == (4, 0, pytest.approx(200 / 3), 0)
+    assert (found.gained, found.lost, found.difference_pp.estimate, found.without_room) == (4, 0, pytest.approx(200 / 3), 0)
     assert found.ten_macs == 10 * found.macs > 0
     assert ten_crop_lines(found)[0].startswith("a (fp32), 6 report images: +66.67 [")
 
 
-def test_a_network_that_was_brought_is_found_as_one_that_was_trained_is(tmp_path: Path) -> None:
+def test_a_custom_network_is_found_as_one_that_was_trained_is(tmp_path: Path) -> None:
     networks = cornered(tmp_path)
     assert ten_crop(networks.build("a", pixels=LARGE, trunk=Adopt), networks.store, Quiet()).gained == 4
 
@@ -71,7 +71,7 @@ def test_images_that_leave_no_room_are_counted(tmp_path: Path, monkeypatch: pyte
     build = BuiltNetworks(tmp_path).build("a")
     said = json.loads(CliRunner().invoke(app, ["ten-crop", str(build), "--json"]).stdout)
     Draft202012Validator(json.loads((FOLDER / "ten-crop.json").read_text(encoding="utf-8"))).validate(said)
-    assert (said["images"], said["without_room"], said["gain_pp"]["estimate"]) == (6, 6, 0)
+    assert (said["images"], said["without_room"], said["difference_pp"]["estimate"]) == (6, 6, 0)
     shown = CliRunner().invoke(app, ["ten-crop", str(build), "--quiet"]).stdout
     assert "6 images are no larger than the crop: their ten views are two, the image and its mirror" in shown
 

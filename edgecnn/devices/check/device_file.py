@@ -67,7 +67,7 @@ def device_of(name: str, facts: BoardFacts, attached: bool, day: str) -> Device:
         ),
         accelerator=_accelerator(facts, like, read),
         memory=_memory(facts, like, read),
-        runtimes=_offered(dict(_runtimes(facts, like, read))),
+        runtimes=_with_a_default(dict(_runtimes(facts, like, read))),
         notes=tuple(_notes(facts, like, day)),
     )
 
@@ -139,11 +139,11 @@ def _runtimes(facts: BoardFacts, like: Device | None, read: str) -> Iterator[tup
         yield runtime, stated.model_copy(update={"versions": versions, "python": python, "source": f"{said}. {stated.source}"})
 
 
-def _offered(runtimes: Mapping[Runtime, RuntimeFacts]) -> Mapping[Runtime, RuntimeFacts]:
-    """Where the one that is offered is left out, the others are what the board has."""
-    if any(facts.offered for facts in runtimes.values()):
+def _with_a_default(runtimes: Mapping[Runtime, RuntimeFacts]) -> Mapping[Runtime, RuntimeFacts]:
+    """Where the one that is built by default is left out, the others are what the board has."""
+    if any(facts.by_default for facts in runtimes.values()):
         return runtimes
-    return {runtime: facts.model_copy(update={"offered": True}) for runtime, facts in runtimes.items()}
+    return {runtime: facts.model_copy(update={"by_default": True}) for runtime, facts in runtimes.items()}
 
 
 def _versions(facts: BoardFacts, runtime: Runtime, version: str | None, stated: RuntimeFacts) -> str:

@@ -55,7 +55,7 @@ def _hardware(device: Device, facts: BoardFacts) -> Iterator[str]:
 def _runtimes(device: Device, facts: BoardFacts) -> Iterator[str]:
     python = ".".join(map(str, facts.python.version))
     for runtime, stated in device.runtimes.items():
-        if not stated.offered:
+        if not stated.by_default:
             continue
         if python not in SpecifierSet(stated.python):
             yield f"the file says Python {stated.python} for {runtime.value}, the machine's is {python}"

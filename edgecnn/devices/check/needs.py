@@ -41,7 +41,7 @@ def needs_of(device: Device | None, runtimes: Collection[Runtime] | None = None)
         {
             runtime: facts.versions
             for runtime, facts in device.runtimes.items()
-            if facts.offered and (runtimes is None or runtime in runtimes)
+            if facts.by_default and (runtimes is None or runtime in runtimes)
         }
     )
 

@@ -16,7 +16,7 @@ from edgecnn.errors.board import BoardIsAnotherDevice
 from edgecnn.errors.preflight import BoardNotReady, RecordingUnusable
 from edgecnn.hosts.carrying import PYTHON as CARRIED
 from edgecnn.hosts.ssh.link import Link
-from edgecnn.values.board import Finding, HostAsked, Weight
+from edgecnn.values.board import Finding, HostRequest, Weight
 from edgecnn.values.candidate import Candidate, Runtime
 from edgecnn.values.device import Device
 from edgecnn.values.stage import Progress
@@ -51,7 +51,7 @@ def runtimes_of(candidates: Iterable[Candidate]) -> frozenset[Runtime]:
     return frozenset({each.runtime for each in found} | twins)
 
 
-def fit_board(link: Link, asked: HostAsked, wanted: Wanted) -> ReachedBoard:
+def fit_board(link: Link, asked: HostRequest, wanted: Wanted) -> ReachedBoard:
     """The board, seen by the Python that its kits will run with; ``furnished`` may still have to bring packages.
 
     Where no Python was named and the usual one lacks packages, the environment of an earlier ``--carry-wheels`` serves.

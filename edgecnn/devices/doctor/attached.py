@@ -57,11 +57,11 @@ def _unusable_file(name: str, error: EdgecnnError) -> DeviceFact:
 
 
 def _device(device: Device, facts: LocalFacts, parts: Sequence[Part], gpu: GpuFact) -> DeviceFact:
-    state, found, hint = _standing(device, facts, parts, gpu)
+    state, found, hint = _state_of(device, facts, parts, gpu)
     return DeviceFact(name=device.name, aliases=device.aliases, title=device.title, state=state, found=found, hint=hint)
 
 
-def _standing(device: Device, facts: LocalFacts, parts: Sequence[Part], gpu: GpuFact) -> tuple[State, str, str | None]:
+def _state_of(device: Device, facts: LocalFacts, parts: Sequence[Part], gpu: GpuFact) -> tuple[State, str, str | None]:
     if device.facts_only is not None:
         return State.ABSENT, f"nothing is built for it: {device.facts_only.why}", device.facts_only.instead
     if matches(device, facts):

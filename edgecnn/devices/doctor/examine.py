@@ -117,8 +117,8 @@ def check_needs(needs: Sequence[str]) -> tuple[str, ...]:
 
 def answered(report: DoctorReport, needs: Sequence[str]) -> DoctorReport:
     """The report with an answer to each need. Only what was tried, and worked, meets one."""
-    standing = _standing(report)
-    facts = tuple(_need(name, *standing[name]()) for name in needs)
+    states = _states(report)
+    facts = tuple(_need(name, *states[name]()) for name in needs)
     return report.model_copy(update={"needs": facts})
 
 
@@ -127,11 +127,11 @@ def _need(name: str, state: State, found: str, hint: str | None) -> NeedFact:
     return NeedFact(name=name, met=met, because=found, hint=None if met else hint)
 
 
-_Standing = tuple[State, str, str | None]
+_NeedState = tuple[State, str, str | None]
 
 
-def _standing(report: DoctorReport) -> Mapping[str, Callable[[], _Standing]]:
-    found: dict[str, Callable[[], _Standing]] = {
+def _states(report: DoctorReport) -> Mapping[str, Callable[[], _NeedState]]:
+    found: dict[str, Callable[[], _NeedState]] = {
         part.name: lambda part=part: (part.state, part.found, _mending(part, report))  # type: ignore[misc]
         for part in report.parts
     }
@@ -149,7 +149,7 @@ def _mending(part: Part, report: DoctorReport) -> str | None:
     return report.gpu.hint if part.state is State.UNTRIED else part.addition.command
 
 
-def _disk(report: DoctorReport) -> _Standing:
+def _disk(report: DoctorReport) -> _NeedState:
     full = next((disk for disk in report.disks if disk.state is not State.WORKS), None)
     if full is None:
         return State.WORKS, "every place that a build writes to takes files", None

@@ -37,7 +37,7 @@ class PackageFact(Value):
 class Addition(Value):
     """What a missing part would bring, and what it costs on top of ``beyond``. Sizes are None where nobody measured them."""
 
-    brings: str
+    adds: str
     command: str | None
     """What installs it, as a shell takes it; None where nothing can be installed."""
     download_mib: float | None = None

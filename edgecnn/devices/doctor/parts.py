@@ -34,7 +34,7 @@ class PartRow(NamedTuple):
     name: str
     kind: Literal["runtime", "builder", "extra"]
     lead: str
-    brings: str
+    adds: str
 
 
 PARTS = (
@@ -115,9 +115,9 @@ def addition_of(row: PartRow) -> Addition:
     """What the part would bring, with the command and the measured sizes."""
     size = SIZES.get(row.name)
     if size is None:
-        return Addition(brings=row.brings, command=install_command(row.name), measured=NOT_MEASURED[row.name])
+        return Addition(adds=row.adds, command=install_command(row.name), measured=NOT_MEASURED[row.name])
     return Addition(
-        brings=row.brings,
+        adds=row.adds,
         command=install_command(row.name),
         download_mib=size.download_mib,
         disk_mib=size.disk_mib,

@@ -269,10 +269,10 @@ def _uptime_s() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
 
 
-def _locked(path: Path, patience_s: float) -> BinaryIO:
+def _locked(path: Path, timeout_s: float) -> BinaryIO:
     """The kernel's lock on a file that every user may open, or the refusal that says who has it."""
     stream = _shared(path)
-    give_up_at = time.monotonic() + patience_s
+    give_up_at = time.monotonic() + timeout_s
     while True:
         try:
             fcntl.flock(stream.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -18,7 +18,7 @@ from edgecnn.hosts.local import LocalHost
 from edgecnn.hosts.program import Program, package_environment, run_program
 from edgecnn.measure.loadgen.log import read_run
 from edgecnn.measure.loadgen.search import LOWEST_SHARE, highest_valid
-from edgecnn.measure.loadgen.settings import LoadAsked, seconds_at_most, server_settings, settings_for, sharpened
+from edgecnn.measure.loadgen.settings import LoadRequest, seconds_at_most, server_settings, settings_for, sharpened
 from edgecnn.runner.interpreters import runtime_version
 from edgecnn.runner.kit import Kit
 from edgecnn.runner.knobs import chosen_knobs
@@ -38,7 +38,7 @@ class Bench:
     """What stays the same from one run to the next."""
 
     kit: Kit
-    asked: LoadAsked
+    asked: LoadRequest
     out: Path
     """Existing folder of the logs."""
     tell: Progress

@@ -26,7 +26,7 @@ SHORTEST_MS = 0.005
 """About what LoadGen itself needs for a query: nothing is expected to be faster."""
 
 
-class LoadAsked(Value):
+class LoadRequest(Value):
     """What a user wants of the runs."""
 
     scenarios: tuple[Scenario, ...]
@@ -36,7 +36,7 @@ class LoadAsked(Value):
     """Bound on Server's 99th percentile."""
 
 
-def settings_for(scenario: Scenario, pilot: Sequence[PilotBatch], asked: LoadAsked) -> LoadSettings:
+def settings_for(scenario: Scenario, pilot: Sequence[PilotBatch], asked: LoadRequest) -> LoadSettings:
     """What one run of a stream or of Offline is told. Server has ``server_settings``."""
     duration_ms = round(1000 * asked.duration_s)
     single = _batch(pilot, 1)
@@ -69,7 +69,7 @@ def settings_for(scenario: Scenario, pilot: Sequence[PilotBatch], asked: LoadAsk
     )
 
 
-def server_settings(qps: float, asked: LoadAsked) -> LoadSettings:
+def server_settings(qps: float, asked: LoadRequest) -> LoadSettings:
     """What one run at a rate is told; here the rate is a wish and no expectation."""
     return LoadSettings(
         scenario=Scenario.SERVER,
@@ -94,8 +94,8 @@ def seconds_at_most(settings: LoadSettings, pilot: Sequence[PilotBatch]) -> floa
     """A generous estimate of how long LoadGen runs, for a process that may have to be taken for hung."""
     images = IMAGES_PER_STREAM_QUERY if settings.scenario is Scenario.MULTI_STREAM else 1
     one_by_one_s = settings.min_query_count * images * _batch(pilot, 1).p50_ms / 1000
-    waiting_s = settings.min_query_count / settings.target_qps if settings.target_qps else 0.0
-    return 3 * (settings.min_duration_ms / 1000 + one_by_one_s + waiting_s)
+    arrivals_s = settings.min_query_count / settings.target_qps if settings.target_qps else 0.0
+    return 3 * (settings.min_duration_ms / 1000 + one_by_one_s + arrivals_s)
 
 
 def _batch(pilot: Sequence[PilotBatch], size: int) -> PilotBatch:

@@ -58,11 +58,11 @@ class System:
     @contextmanager
     def queued(self) -> Iterator[Any]:
         """What takes Server's queries: it only queues them, and a thread of its own computes one image after another."""
-        waiting: queue.SimpleQueue[tuple[int, int] | None] = queue.SimpleQueue()
+        queries: queue.SimpleQueue[tuple[int, int] | None] = queue.SimpleQueue()
 
         def work() -> None:
             try:
-                while (each := waiting.get()) is not None:
+                while (each := queries.get()) is not None:
                     self._session.run(self._samples.feed([each[1]], 1))
                     self._done([each[0]])
             except BaseException:  # noqa: BLE001 - LoadGen would wait for this answer for ever
@@ -71,14 +71,14 @@ class System:
 
         def take(query: Sequence[Any]) -> None:
             for each in query:
-                waiting.put((each.id, each.index))
+                queries.put((each.id, each.index))
 
         thread = threading.Thread(target=work, daemon=True)
         thread.start()
         try:
             yield take
         finally:
-            waiting.put(None)
+            queries.put(None)
             thread.join()
 
     def _done(self, numbers: Sequence[int]) -> None:

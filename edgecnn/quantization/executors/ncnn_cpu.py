@@ -16,7 +16,7 @@ from edgecnn.runner.interpreters import own_python
 from edgecnn.values.model_file import ModelFile
 
 _PROGRAM = Path(__file__).with_name("ncnn_program.py")
-_PATIENCE_S = 600.0
+_TIMEOUT_S = 600.0
 
 
 def run(folder: Path, model: ModelFile, feed: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
@@ -34,7 +34,7 @@ def run(folder: Path, model: ModelFile, feed: npt.NDArray[Any]) -> npt.NDArray[n
         words = [own_python("ncnn") or sys.executable, "-I", str(_PROGRAM), *files, *ends, str(given), str(answers)]
         try:
             done = subprocess.run(
-                words, capture_output=True, text=True, errors="replace", timeout=_PATIENCE_S, stdin=subprocess.DEVNULL
+                words, capture_output=True, text=True, errors="replace", timeout=_TIMEOUT_S, stdin=subprocess.DEVNULL
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             raise ConverterFailed(converter="ncnn", candidate=folder.name, why=str(error)) from error

@@ -59,7 +59,7 @@ def latencies(facts: PageFacts) -> tuple[Figure, ...]:
             id="curves-of-latency",
             title="Share of inferences that took at most so long",
             says=f"One line per run; {_dashes_said(candidates, facts.raced)}. Steep lines close together are steady; a line that"
-            " leaves its neighbours is a run that met other weather. Point at a line to single its candidate out.",
+            " leaves its neighbours is a run that met other conditions. Point at a line to single its candidate out.",
             sources=tuple(Source(mark, "the same runs") for mark in dict.fromkeys(source.mark for source in sources)),
             spec=_curves_spec(facts.raced, candidates),
             table=_quantiles(facts.raced),

@@ -88,11 +88,11 @@ def _steadiness(raced: Sequence[tuple[CandidateFacts, Latency]]) -> Figure | Non
         return None
     changing = [facts.candidate.id for facts, _, steady in known if steady.unsettled]
     whose = "every candidate" if len(changing) == len(known) > 1 else ", ".join(changing)
-    settled = f"still changing at the end in some runs: {whose}" if changing else "none was still changing at the end"
+    words = f"still changing at the end in some runs: {whose}" if changing else "none was still changing at the end"
     return Figure(
         id="steady",
         title="Did the runs become steady",
-        says=f"Process runs of the race by how they went; {settled}. Nothing is left out of any figure for it.",
+        says=f"Process runs of the race by how they went; {words}. Nothing is left out of any figure for it.",
         sources=_sources([(facts, latency) for facts, latency, _ in known]),
         spec=_steady_spec([(facts, steady) for facts, _, steady in known]),
         table=Table(

@@ -51,13 +51,13 @@ def test_a_jetson_has_the_tensorrt_that_is_installed() -> None:
     board = device_of("my-jetson", JETSON, attached=False, day=DAY)
     assert board.runtimes[Runtime.TENSORRT].versions == ">=10.3,<10.4"
     assert board.accelerator is not None and board.accelerator.compute_capability == "8.7"
-    assert not board.runtimes[Runtime.ONNXRUNTIME].offered
+    assert not board.runtimes[Runtime.ONNXRUNTIME].by_default
 
 
 def test_a_tensorrt_of_which_nothing_is_known_is_left_out_and_said() -> None:
     recording = recorded(JETSON_ORIN_NANO, {"python": {"packages": {"tensorrt": "8.6.2"}}}, cores=6)
     board = device_of("my-jetson", facts_of(recording), attached=False, day=DAY)
-    assert list(board.runtimes) == [Runtime.ONNXRUNTIME] and board.runtimes[Runtime.ONNXRUNTIME].offered
+    assert list(board.runtimes) == [Runtime.ONNXRUNTIME] and board.runtimes[Runtime.ONNXRUNTIME].by_default
     assert any(note.startswith("TensorRT 8.6.2 is installed and left out") for note in board.notes)
 
 

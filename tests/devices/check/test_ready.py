@@ -12,7 +12,7 @@ from edgecnn.devices.files import device_named
 from edgecnn.errors.board import BoardIsAnotherDevice
 from edgecnn.errors.preflight import BoardNotReady
 from edgecnn.hosts.ssh.link import Answer, Link
-from edgecnn.values.board import HostAsked
+from edgecnn.values.board import HostRequest
 from edgecnn.values.candidate import Runtime
 from edgecnn.values.recording import Recording
 from tests.devices.check.recorded import JETSON_ORIN_NANO, RASPBERRY_PI_5, READY, recorded
@@ -41,8 +41,8 @@ class Board:
         return cast("Link", self)
 
 
-def asked(**options: Any) -> HostAsked:
-    return HostAsked(address="pi@board", **options)
+def asked(**options: Any) -> HostRequest:
+    return HostRequest(address="pi@board", **options)
 
 
 def test_a_board_that_lacks_nothing_is_asked_once() -> None:

@@ -26,7 +26,7 @@ def parts(**states: State) -> tuple[Part, ...]:
             state=states.get(row.name.replace("-", "_"), State.ABSENT),
             found=f"{row.name} as tried",
             packages=(),
-            addition=Addition(brings=row.brings, command=f"install {row.name}"),
+            addition=Addition(adds=row.adds, command=f"install {row.name}"),
         )
         for row in PARTS
     )

@@ -10,7 +10,7 @@ from edgecnn.errors.host import RunnerFailed
 from edgecnn.errors.weights import MissingPackage
 from edgecnn.measure.loadgen import run as loadgen_run
 from edgecnn.measure.loadgen.run import Bench, measure, run_scenario, search_server
-from edgecnn.measure.loadgen.settings import LoadAsked
+from edgecnn.measure.loadgen.settings import LoadRequest
 from edgecnn.runner.kit import Kit
 from edgecnn.values.loadgen import PilotBatch, Scenario
 from tests.runner.kits import make_kit
@@ -26,7 +26,7 @@ def kit(tmp_path_factory: pytest.TempPathFactory) -> Kit:
 
 
 def bench_for(kit: Kit, out: Path, *scenarios: Scenario, server_latency_ms: float = 15) -> Bench:
-    return Bench(kit, LoadAsked(scenarios=scenarios, duration_s=0.2, server_latency_ms=server_latency_ms), out, Ear())
+    return Bench(kit, LoadRequest(scenarios=scenarios, duration_s=0.2, server_latency_ms=server_latency_ms), out, Ear())
 
 
 def test_where_the_pilot_was_fooled_the_run_is_made_again_with_what_it_taught(kit: Kit, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from edgecnn.measure.loadgen.settings import LoadAsked, seconds_at_most, server_settings, settings_for, sharpened
+from edgecnn.measure.loadgen.settings import LoadRequest, seconds_at_most, server_settings, settings_for, sharpened
 from edgecnn.values.loadgen import LoadRun, LoadSettings, PilotBatch, Scenario
 
 PILOT = (
@@ -10,7 +10,7 @@ PILOT = (
     PilotBatch(batch=8, calls=60, p50_ms=12.0, fastest_ms=11.0),
     PilotBatch(batch=32, calls=12, p50_ms=64.0, fastest_ms=60.0),
 )
-ASKED = LoadAsked(scenarios=tuple(Scenario), duration_s=10, server_latency_ms=15)
+ASKED = LoadRequest(scenarios=tuple(Scenario), duration_s=10, server_latency_ms=15)
 
 
 def a_run(settings: LoadSettings, figure: float) -> LoadRun:

@@ -10,14 +10,14 @@ import onnx
 import pytest
 
 from tests.building.builds import Place
-from tests.graph.brought import classifier, photo_folder
+from tests.graph.custom_files import classifier, photo_folder
 
 FAST = ("--target", "cpu", "--set", "race.samples=100", "--set", "race.rounds=8")
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
-    place = Place(tmp_path_factory.mktemp("brought"))
+    place = Place(tmp_path_factory.mktemp("custom"))
     photo_folder(place.photos, each=60)
     onnx.save(classifier("half", layout="NHWC", softmax=True, batch=1, opset=11), place.folder / "My Model.onnx")
     return place
@@ -34,7 +34,7 @@ def report(place: Place) -> dict[str, Any]:
 def test_it_comes_to_a_judged_bundle_without_training(place: Place, report: dict[str, Any]) -> None:
     assert (place.folder / "builds/my-model-cpu/bundle/choice.json").is_file()
     licences = (place.folder / "builds/my-model-cpu/bundle/LICENCES.md").read_text(encoding="utf-8")
-    assert "Unknown. The trained network itself was brought (a model file, SHA-256 " in licences
+    assert "Unknown. The network is a custom model (a file, SHA-256 " in licences
     assert "train" not in report["outcomes"] and report["outcomes"]["export"]["outcome"] == "ran"
     rows = {row["candidate"]["id"]: row for row in report["candidates"]}
     assert rows["onnxruntime-fp32"]["report"]["top1"]["estimate"] == 1.0
@@ -73,16 +73,16 @@ def test_the_kit_predicts_from_a_photograph_by_itself(place: Place, report: dict
 
 def test_the_page_and_judge_know_a_build_that_was_never_trained(place: Place, report: dict[str, Any]) -> None:
     page = (place.folder / "builds/my-model-cpu/report.html").read_text()
-    assert "nothing was trained: the network was brought as it is" in page
+    assert "nothing was trained: it is a custom model, taken as it is" in page
     done = place.plain("judge", "builds/my-model-cpu", "--max", "drop_pp=5", "--min", "top1=0.9")
     assert done.returncode == 0, done.stderr
 
 
 REFUSED = {
-    "onnx-and-arch": ("--arch", "resnet-18"),
-    "onnx-file-missing": ("--onnx", "no.onnx"),
+    "custom-model-and-arch": ("--arch", "resnet-18"),
+    "custom-file-missing": ("--onnx", "no.onnx"),
     "preprocessing-half-given": ("--set", "preprocessing.mean=[0.5, 0.5, 0.5]"),
-    "onnx-and-arch ": ("--set", "train.epochs=3"),
+    "custom-model-and-arch ": ("--set", "train.epochs=3"),
     "unknown-preprocessing": ("--set", "preprocessing.like=imagnet"),
 }
 
@@ -93,8 +93,8 @@ def test_contradictions_are_told_before_time_is_spent(place: Place, ref: str) ->
     assert done.returncode == 2 and f"[{ref.strip()}]" in done.stderr
 
 
-def test_what_a_brought_model_needs_is_named(place: Place, tmp_path: Path) -> None:
-    assert "[onnx-without-data]" in place.plain("build", "--onnx", "My Model.onnx").stderr
+def test_what_a_custom_model_needs_is_named(place: Place, tmp_path: Path) -> None:
+    assert "[custom-model-without-data]" in place.plain("build", "--onnx", "My Model.onnx").stderr
     assert "[nothing-to-train]" in place.plain("train", "--onnx", "My Model.onnx", "--data", "photos").stderr
     of_an_arch = place.plain("plan", "--arch", "resnet-18", "--weights", "none", "--set", "preprocessing.like=half")
     assert "[preprocessing-of-an-arch]" in of_an_arch.stderr
@@ -103,10 +103,10 @@ def test_what_a_brought_model_needs_is_named(place: Place, tmp_path: Path) -> No
     photo_folder(tmp_path / "fewer", each=8)
     (tmp_path / "fewer" / "dark red").rename(tmp_path / "away")
     done = place.plain("build", "--onnx", "My Model.onnx", "--data", str(tmp_path / "fewer"))
-    assert "answers with 4 classes and" in done.stderr and "[onnx-classes-differ]" in done.stderr
+    assert "answers with 4 classes and" in done.stderr and "[custom-model-classes-differ]" in done.stderr
 
 
-def test_a_shown_recipe_of_a_brought_model_builds_the_same(place: Place, report: dict[str, Any]) -> None:
+def test_a_shown_recipe_of_a_custom_model_builds_the_same(place: Place, report: dict[str, Any]) -> None:
     shown = place.plain("recipe", "show", "--onnx", "My Model.onnx", "--data", "photos", "--target", "cpu")
     assert shown.returncode == 0, shown.stderr
     (place.folder / "kept.toml").write_text(shown.stdout)

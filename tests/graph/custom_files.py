@@ -1,7 +1,7 @@
 """A classifier that needs no training: it tells dark from bright and red from blue, and only where it is fed as it was made for.
 
 Its weights are worked out in the space of one preprocessing, so that any other gives other answers. The forms in which people
-bring such a file (channels last, bytes, half precision, an old opset, a softmax, a fixed batch) are made of it by hand.
+have such a file (channels last, bytes, half precision, an old opset, a softmax, a fixed batch) are made of it by hand.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def classifier(
     opset: int = 17,
     batch_norm: bool = False,
 ) -> onnx.ModelProto:
-    """The network as an ONNX file would bring it: image → conv, relu, global pooling, reshape, gemm (→ softmax)."""
+    """The network as an ONNX file holds it: image → conv, relu, global pooling, reshape, gemm (→ softmax)."""
     held, nodes = weights_of(like, batch_norm=batch_norm, half=dtype == "float16"), _entry(layout, dtype)
     nodes += [helper.make_node("Conv", ["planes", "conv.w", "conv.b"], ["conv"], name="conv", kernel_shape=[1, 1])]
     after = "conv"
@@ -86,7 +86,7 @@ def classifier(
     answer = TensorProto.FLOAT16 if dtype == "float16" else TensorProto.FLOAT
     graph = helper.make_graph(
         nodes,
-        "brought",
+        "custom",
         [helper.make_tensor_value_info("pixels" if nodes[0].input[0] == "pixels" else "planes", kind, image)],
         [helper.make_tensor_value_info("share" if softmax else "scores", answer, [batch, len(CLASSES)])],
         [*held, shape],
@@ -96,7 +96,7 @@ def classifier(
     return made
 
 
-class _Shown(CalibrationDataReader):  # type: ignore[misc] - the package has no types
+class _CalibrationImages(CalibrationDataReader):  # type: ignore[misc] - the package has no types
     def __init__(self) -> None:
         planes = np.float32(pictures(64)[0].transpose(0, 3, 1, 2) / 127.5 - 1)
         self._left = iter([{"planes": planes[number : number + 1]} for number in range(len(planes))])
@@ -111,7 +111,12 @@ def quantized(folder: Path, form: str) -> Path:
     way = QuantFormat.QDQ if form == "Q/DQ" else QuantFormat.QOperator
     made = folder / "quantized.onnx"
     quantize_static(
-        folder / "float.onnx", made, _Shown(), quant_format=way, activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8
+        folder / "float.onnx",
+        made,
+        _CalibrationImages(),
+        quant_format=way,
+        activation_type=QuantType.QUInt8,
+        weight_type=QuantType.QInt8,
     )
     return made
 

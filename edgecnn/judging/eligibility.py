@@ -12,7 +12,7 @@ from edgecnn.values.report import CandidateFacts
 from edgecnn.values.verdict import Fidelity, Interval
 
 
-class Standing(Value):
+class Eligibility(Value):
     """All candidates, those that the target allows, and those of them that were shown to be inside the budget."""
 
     candidates: tuple[CandidateFacts, ...]
@@ -21,7 +21,7 @@ class Standing(Value):
     budget_pp: float
 
 
-def standing_of(candidates: Sequence[CandidateFacts], budget_pp: float, shippable: Sequence[str] | None) -> Standing:
+def eligibility_of(candidates: Sequence[CandidateFacts], budget_pp: float, shippable: Sequence[str] | None) -> Eligibility:
     """Sort candidates by what ``choose`` showed. Only what has a kit, answered, and was measured without failing is inside."""
     allowed = tuple(facts.candidate.id for facts in candidates if shippable is None or facts.candidate.id in shippable)
     inside = tuple(
@@ -33,7 +33,7 @@ def standing_of(candidates: Sequence[CandidateFacts], budget_pp: float, shippabl
         and (drop := drop_on_choose(facts)) is not None
         and drop <= budget_pp
     )
-    return Standing(candidates=tuple(candidates), allowed=allowed, inside=inside, budget_pp=budget_pp)
+    return Eligibility(candidates=tuple(candidates), allowed=allowed, inside=inside, budget_pp=budget_pp)
 
 
 def drop_on_choose(facts: CandidateFacts) -> float | None:
@@ -41,7 +41,7 @@ def drop_on_choose(facts: CandidateFacts) -> float | None:
 
     Without labels the share of other answers than fp32's stands for it, since no drop can be larger.
     """
-    if facts.candidate.method is Method.BROUGHT:
+    if facts.candidate.method is Method.ORIGINAL:
         return 0.0  # what it lost when it was quantized is in no file, and there is nothing else to ship
     if facts.agreement_on_choose is not None:
         return facts.agreement_on_choose.differing_pp
@@ -60,26 +60,26 @@ def measured_ms(facts: CandidateFacts) -> float | None:
     return seen.p50_ms.estimate
 
 
-def describe(field: Standing, decided: Mapping[str, Reason]) -> dict[str, Reason]:
+def describe(eligible: Eligibility, decided: Mapping[str, Reason]) -> dict[str, Reason]:
     """A reason for every candidate: what decided, or else why it was never in question."""
-    return {facts.candidate.id: decided.get(facts.candidate.id) or _why_out(field, facts) for facts in field.candidates}
+    return {facts.candidate.id: decided.get(facts.candidate.id) or _why_out(eligible, facts) for facts in eligible.candidates}
 
 
-def _why_out(field: Standing, facts: CandidateFacts) -> Reason:
+def _why_out(eligible: Eligibility, facts: CandidateFacts) -> Reason:
     drop = drop_on_choose(facts)
     if facts.kit is None:
         return _why_no_kit(facts)
     if (failed := facts.outcomes.get("measure")) is not None:
         why, hint = getattr(failed, "what", failed.outcome), getattr(failed, "hint", None)
         return NotMeasured(step="measure", outcome="failed", why=why, command=hint)
-    if facts.candidate.id not in field.allowed:
+    if facts.candidate.id not in eligible.allowed:
         return Outside(runtime=facts.candidate.runtime)
     if (seen_alike := facts.agreement_on_choose) is not None:
-        return Differs(split="choose", same=seen_alike.same, bound_pp=field.budget_pp, images=seen_alike.images)
+        return Differs(split="choose", same=seen_alike.same, bound_pp=eligible.budget_pp, images=seen_alike.images)
     if drop is None or facts.choose is None:
         return NotMeasured(step="choose")
     seen = facts.choose.drop_pp or Interval(estimate=drop, low=drop, high=drop, confidence=1.0)  # the baseline's own is exact
-    return Loses(split="choose", drop_pp=seen, bound_pp=field.budget_pp, images=facts.choose.images)
+    return Loses(split="choose", drop_pp=seen, bound_pp=eligible.budget_pp, images=facts.choose.images)
 
 
 def _why_no_kit(facts: CandidateFacts) -> NotMeasured:
