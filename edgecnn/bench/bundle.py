@@ -42,7 +42,7 @@ from edgecnn.measure.race import race
 from edgecnn.measure.race_request import RaceRequest
 from edgecnn.planning.extra_runs import ExtraRuns
 from edgecnn.results.folder import BUNDLE, CHOICE, REPORT
-from edgecnn.results.shipped import side_of
+from edgecnn.results.shipped import shipped_kit
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Failed
 from edgecnn.values.device import Device, Match
@@ -93,7 +93,7 @@ def bench_bundle(request: BundleBenchRequest, store: Store, tell: Progress) -> B
     out = output_folder(request.out, verified)
     with store.in_use.held(), store.workspace("bundle", verified.facts.sha256[:32], tell) as work:
         place = unpacked(verified, _inside(work, BUNDLE))
-        kits = tuple(side_of(place, name).kit for name in verified.contents.kits)
+        kits = tuple(shipped_kit(place, name).kit for name in verified.contents.kits)
         recorded = recorded_in(place)
         device = _device(asked, recorded)
         wanted = Wanted(device, f"edgecnn bench {asked.folder}", runtimes_of(kit.candidate for kit in kits))

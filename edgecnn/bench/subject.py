@@ -29,7 +29,7 @@ from edgecnn.planning.plan import Plan
 from edgecnn.planning.variants import KINDS, graph_of
 from edgecnn.results.finished import FinishedBuild
 from edgecnn.results.lineage import TRUNK_KINDS, ancestor, kit_artifact, whole_kit
-from edgecnn.results.shipped import side_of
+from edgecnn.results.shipped import shipped_kit
 from edgecnn.store.profiles import StoredProfile
 from edgecnn.values.candidate import Candidate, Method
 from edgecnn.values.device import EngineBuilder
@@ -148,7 +148,7 @@ def _kit(judged: JudgedScene, candidate: Candidate, digest: str | None) -> KitRe
     if digest is None:
         return None
     try:
-        carried = side_of(judged.finished.folder, candidate.id).kit
+        carried = shipped_kit(judged.finished.folder, candidate.id).kit
         if carried.digest == digest:
             return carried
     except (KitNotCarried, BundleUnreadable):  # of another candidate than the one that ships: the store may have it

@@ -32,11 +32,11 @@ from edgecnn.measure.nonfinite import blamed_layer
 from edgecnn.measure.pair import race_pair
 from edgecnn.measure.run_length import long_enough_s
 from edgecnn.results.origin import changes
-from edgecnn.results.shipped import Side, side_of
+from edgecnn.results.shipped import ShippedKit, shipped_kit
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Failed
 from edgecnn.values.base import Value
-from edgecnn.values.comparison import Comparison, Contender
+from edgecnn.values.comparison import Comparison, ShippedKitFacts
 from edgecnn.values.knobs import Knobs
 from edgecnn.values.profile import Profile
 from edgecnn.values.recipe import GateChoice
@@ -77,7 +77,7 @@ def judge_against(request: AgainstRequest, lab: Lab) -> Comparison:
         EdgecnnError: the store cannot be read or written.
     """
     started = time.perf_counter()
-    head, named = side_of(request.head), base_named(request.base)
+    head, named = shipped_kit(request.head), base_named(request.base)
     gates = comparison_gates(request.gates)
     with lab.store.in_use.held():
         base = base_of(named, lab.store)
@@ -89,8 +89,8 @@ def judge_against(request: AgainstRequest, lab: Lab) -> Comparison:
         version=edgecnn.__version__,
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
         how="paired",
-        head=head.contender,
-        base=base.contender,
+        head=head.facts,
+        base=base.facts,
         machine=lab.machine,
         environment=seen.races[-1].head.environment if seen.races else lab.environment,
         rounds=sum(len(race.head.runs) for race in seen.races),
@@ -110,7 +110,7 @@ def judge_against(request: AgainstRequest, lab: Lab) -> Comparison:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def _raced(head: Side, base: Side, gates: Sequence[Gate], rounds: int, lab: Lab) -> _Seen:
+def _raced(head: ShippedKit, base: ShippedKit, gates: Sequence[Gate], rounds: int, lab: Lab) -> _Seen:
     """Look after ever more rounds, and stop at the first look that settles the ratio."""
     stuck = [f"{name}: {why}" for name, side in (("BASE", base), ("HEAD", head)) if (why := why_not_runnable(side.kit, lab))]
     if stuck:
@@ -132,7 +132,7 @@ def _raced(head: Side, base: Side, gates: Sequence[Gate], rounds: int, lab: Lab)
     return _Seen(finding, races)
 
 
-def _answered(seen: _Seen, head: Side, base: Side, store: Store) -> None:
+def _answered(seen: _Seen, head: ShippedKit, base: ShippedKit, store: Store) -> None:
     try:
         found = paired_answers(head, base, store)
     except Unavailable as why:
@@ -150,7 +150,7 @@ def _answered(seen: _Seen, head: Side, base: Side, store: Store) -> None:
     seen.accuracy = measured.model_copy(update={"quality": beyond})
 
 
-def _no_numbers(answers: Answers, side: Side, images: Path) -> LogitsNotFinite | None:
+def _no_numbers(answers: Answers, side: ShippedKit, images: Path) -> LogitsNotFinite | None:
     try:
         check_finite(answers.candidate, answers.logits)
     except LogitsNotFinite as error:
@@ -158,7 +158,7 @@ def _no_numbers(answers: Answers, side: Side, images: Path) -> LogitsNotFinite |
     return None
 
 
-def _facts(head: Side, seen: _Seen, lab: Lab) -> CandidateFacts:
+def _facts(head: ShippedKit, seen: _Seen, lab: Lab) -> CandidateFacts:
     profiles = [race.head for race in seen.races]
     nothing = seen.finding.absent or "nothing ran"
     return CandidateFacts(
@@ -197,16 +197,16 @@ def _judged(gate: Gate, facts: CandidateFacts, seen: _Seen) -> GateResult:
     return result
 
 
-def knob_notices(*sides: tuple[str, Contender]) -> list[str]:
+def knob_notices(*sides: tuple[str, ShippedKitFacts]) -> list[str]:
     """A sentence for each side that ran otherwise than by default: as its own bundle says, since that is what ships."""
     return [f"{name} runs with {side.knobs.words}, as its build chose" for name, side in sides if side.knobs != Knobs()]
 
 
-def _notices(head: Side, base: Side) -> list[str]:
+def _notices(head: ShippedKit, base: ShippedKit) -> list[str]:
     said = [f"{name}: {where}" for name, side in (("HEAD", head), ("BASE", base)) if (where := side.elsewhere())]
     if base.pinned_by is not None:
         said.append(f"BASE is the kit that {base.pinned_by} pins, out of the store")
-    said += knob_notices(("HEAD", head.contender), ("BASE", base.contender))
+    said += knob_notices(("HEAD", head.facts), ("BASE", base.facts))
     if head.kit.digest == base.kit.digest:
         how = "it was raced against itself" if head.kit.knobs == base.kit.knobs else "what was raced are its knobs"
         said.append(f"HEAD and BASE ship the same kit, byte for byte: {how}")

@@ -32,7 +32,7 @@ from edgecnn.measure.kits import KitRef
 from edgecnn.results.folder import BUNDLE, REPORT, read_report
 from edgecnn.results.lineage import kit_artifact
 from edgecnn.results.origin import changes, origin_of
-from edgecnn.results.shipped import Side, plan_of
+from edgecnn.results.shipped import ShippedKit, plan_of
 from edgecnn.store.store import Store
 from edgecnn.values.comparison import Origin
 from edgecnn.values.report import BuildReport, CandidateFacts
@@ -194,11 +194,11 @@ def _difference(name: str, base: _Given, head: _Given, kits: _Kits) -> dict[str,
     }
 
 
-def _side(given: _Given, name: str, kits: _Kits) -> Side:
+def _side(given: _Given, name: str, kits: _Kits) -> ShippedKit:
     kit = kits.of(given, name)
     if kit is None:
         raise Unavailable(f"the store {kits.store.root} holds no kit of {name} of {given.label}")
-    return Side(folder=given.folder, kit=kit, report=given.report, plan=given.plan)
+    return ShippedKit(folder=given.folder, kit=kit, report=given.report, plan=given.plan)
 
 
 def _changed(base: _Given, head: _Given, names: Sequence[str], kits: _Kits) -> BuildChanges:

@@ -22,7 +22,7 @@ from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
 from edgecnn.planning.candidates import BASELINE
 from edgecnn.planning.plan import plan
-from edgecnn.results.shipped import side_of
+from edgecnn.results.shipped import shipped_kit
 from edgecnn.runner.files import write_json
 from edgecnn.runner.items import Item, run_file
 from edgecnn.store.store import Store
@@ -115,8 +115,8 @@ def test_the_bundle_names_the_winner_and_its_runner_uses_it(planted: tuple[Obser
 
 
 def test_the_side_of_a_comparison_runs_as_its_bundle_says(planted: tuple[Observer, Path]) -> None:
-    side = side_of(planted[1])
-    assert side.kit.knobs == side.contender.knobs == NOT_WAITING
+    shipped = shipped_kit(planted[1])
+    assert shipped.kit.knobs == shipped.facts.knobs == NOT_WAITING
 
 
 def test_a_bundle_with_a_knob_that_nobody_knows_is_not_read(planted: tuple[Observer, Path], tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def test_a_bundle_with_a_knob_that_nobody_knows_is_not_read(planted: tuple[Obser
     shutil.copytree(planted[1] / "kits", tmp_path / "kits")
     (tmp_path / "choice.json").write_text(json.dumps(choice))
     with pytest.raises(BundleUnreadable, match="'INFERENCE_PRECISION_HINT' is no knob that this version knows"):
-        side_of(tmp_path)
+        shipped_kit(tmp_path)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
