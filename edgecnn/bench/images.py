@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgecnn.bench.facts import ShownImages
+from edgecnn.building.build import BuildContext
 from edgecnn.bundle.recorded import Recorded
 from edgecnn.data.imagenet import imagenet_classes, imagenet_labels
 from edgecnn.data.images import ImageSource
@@ -22,7 +23,6 @@ from edgecnn.runner.pixels import PixelRecipe
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Artifact
 from edgecnn.values.dataset import UNLABELLED
-from edgecnn.values.stage import Progress
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -57,25 +57,25 @@ def stored_images(kits: Sequence[KitRef], recorded: Recorded, store: Store) -> R
     return ReportImages(facts, found, labels)
 
 
-def shown_images(data: str, kit: KitRef, recorded: Recorded, given: tuple[Store, Path, Progress]) -> ReportImages:
+def shown_images(data: str, kit: KitRef, recorded: Recorded, folder: Path, context: BuildContext) -> ReportImages:
     """The user's images, prepared as a kit wants them.
 
     Args:
         data: as ``--data`` names them.
         kit: any of the bundle's.
         recorded: by which the build's own images are known again.
-        given: the store, an existing folder for the pixels, and who hears.
+        folder: an existing one, for the pixels.
+        context: the store, and who hears.
 
     Raises:
         BenchClassesDiffer: they are not of the kit's classes.
         EdgecnnError: one of ``errors.data``.
     """
-    store, folder, tell = given
     wanted = kit.manifest["preprocessing"]["pixels"]
     recipe = PixelRecipe(wanted["resize_px"], wanted["crop_px"], wanted["interpolation"])
-    for source in shown_sources(data, store.root, tell):
+    for source in shown_sources(data, context.store.root, context.tell):
         label_of = _labels_of(source, kit.manifest["labels"], data)
-        write_pixels(source, recipe, folder, tell, ("report",))
+        write_pixels(source, recipe, folder, context.tell, ("report",))
         found = _pixel_set(folder)
         same = found.sha256 in recorded.pixels
         if same:

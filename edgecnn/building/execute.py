@@ -9,10 +9,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from edgecnn.building.ladder import Limits, RungResult, Stop, next_rung
-from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.board import BoardError
+from edgecnn.building.runnable import tried
 from edgecnn.hosts.protocol import Host
 from edgecnn.planning.plan import Plan
 from edgecnn.planning.request import Goal
@@ -21,7 +21,7 @@ from edgecnn.stages.compile import CompileStage, EngineStage
 from edgecnn.store.making import Maker
 from edgecnn.store.store import Store
 from edgecnn.store.wanted import StageInputs
-from edgecnn.values.artifact import Artifact, Blocked, Failed, FoundInput, Outcome
+from edgecnn.values.artifact import Artifact, Blocked, FoundInput, Outcome
 from edgecnn.values.candidate import Candidate, Rung
 from edgecnn.values.key import Key
 from edgecnn.values.reason import OutOfTime
@@ -63,7 +63,7 @@ class Execution:
         return (*self.plan.resolved.candidates, *(candidate for rung in needed for candidate in rung.candidates))
 
 
-DropsOfRung = Callable[[Execution, Rung], Mapping[str, float]]
+DropsOfRung = Callable[[Rung], Mapping[str, float]]
 """Asked after each rung: candidate to its estimated drop on ``choose``, in percentage points."""
 
 
@@ -80,13 +80,17 @@ class StageContext:
 
 
 def execute(
-    plan: Plan, workshop: StageContext, goal: Goal = "judge", limits: Limits | None = None, look: DropsOfRung | None = None
+    execution: Execution,
+    context: StageContext,
+    goal: Goal = "judge",
+    limits: Limits | None = None,
+    look: DropsOfRung | None = None,
 ) -> Execution:
     """Run the trunk, then climb the rungs.
 
     Args:
-        plan: what there is to run.
-        workshop: what it is run with.
+        execution: of the plan to run, which is filled in and handed back.
+        context: what it is run with.
         goal: the last kind of step that is run.
         limits: what ends the climb; None: nothing but what was seen.
         look: evaluates a rung; None: nothing is, so that rungs which only mend a loss are not climbed.
@@ -95,30 +99,29 @@ def execute(
         EdgecnnError: a step of the trunk failed; finished steps stay in the store.
         BoardError: the board on which engines are built went away, which says nothing of a candidate.
     """
-    execution = Execution(plan=plan)
-    wanted = _LAST_STEP[goal]
+    plan, wanted = execution.plan, _LAST_STEP[goal]
     for step in plan.steps:
         if step.candidate is None and step.stage.kind in wanted:
-            _run(step, execution, workshop)
+            _run(step, execution, context)
     if any(kind in wanted for kind in BRANCH):
-        _climb(execution, workshop, wanted, limits or Limits(), look)
+        _climb(execution, context, wanted, limits or Limits(), look)
     if goal in MEASURING and plan.resolved.desktop_gpu is not None:
         for candidate in (plan.resolved.desktop_gpu.candidate, *plan.resolved.desktop_gpu.variants):
             for step in plan.of_candidate(candidate.id):
-                _try(step, execution, workshop)
+                _try(step, execution, context)
     return execution
 
 
 def _climb(
-    execution: Execution, workshop: StageContext, wanted: tuple[str, ...], limits: Limits, look: DropsOfRung | None
+    execution: Execution, context: StageContext, wanted: tuple[str, ...], limits: Limits, look: DropsOfRung | None
 ) -> None:
     while not isinstance(move := next_rung(execution.plan.rungs, execution.climbed, limits), Stop):
         started = time.perf_counter()
         for candidate in move.rung.candidates:
             for step in execution.plan.of_candidate(candidate.id):
                 if step.stage.kind in wanted:
-                    _try(step, execution, workshop)
-        drops = {} if look is None else look(execution, move.rung)
+                    _try(step, execution, context)
+        drops = {} if look is None else look(move.rung)
         execution.climbed[move.rung.name] = RungResult(seconds=time.perf_counter() - started, drops_pp=drops)
     execution.skipped_rungs.update(move.why)
     spent_s = sum(each.seconds for each in execution.climbed.values())
@@ -127,21 +130,18 @@ def _climb(
             execution.out_of_time[name] = OutOfTime(rung=name, spent_s=spent_s, budget_s=limits.seconds or 0.0)
 
 
-def _try(step: Step, execution: Execution, workshop: StageContext) -> None:
+def _try(step: Step, execution: Execution, context: StageContext) -> None:
     for shared in _untried_before(step, execution):
-        _try(shared, execution, workshop)
+        _try(shared, execution, context)
     missing = [key for key in step.stage.inputs.values() if key not in _available(execution)]
     if missing:
         failed = next((other.id for other in execution.plan.steps if other.key in missing), missing[0])
         execution.outcomes[step.id] = Blocked(by=failed)
         return
-    try:
-        _run(step, execution, workshop)
-    except BoardError:
-        raise
-    except EdgecnnError as error:
-        execution.outcomes[step.id] = Failed(ref=error.ref, what=error.line(), hint=error.hint)
-        workshop.tell.note(f"{step.id} failed: {error.line()}")
+    failed = tried(partial(_run, step, execution, context))
+    if failed is not None:
+        execution.outcomes[step.id] = failed
+        context.tell.note(f"{step.id} failed: {failed.what}")
 
 
 def _untried_before(step: Step, execution: Execution) -> list[Step]:
@@ -158,14 +158,14 @@ def _available(execution: Execution) -> set[Key]:
     return {artifact.key for artifact in execution.artifacts.values()} | set(execution.plan.resolved.sources)
 
 
-def _run(step: Step, execution: Execution, workshop: StageContext) -> None:
+def _run(step: Step, execution: Execution, context: StageContext) -> None:
     versions = execution.plan.resolved.versions
     given = _given(step, execution)
     started = time.perf_counter()
-    if isinstance(workshop.tell, Plotting):
-        workshop.tell.begin(step.id)
-    under = StageInputs(versions=versions, given=given, environment=workshop.environment)
-    artifact, outcome = workshop.store.artifacts.obtain(step.stage, under, workshop.tell, _maker(step, workshop))
+    if isinstance(context.tell, Plotting):
+        context.tell.begin(step.id)
+    under = StageInputs(versions=versions, given=given, environment=context.environment)
+    artifact, outcome = context.store.artifacts.obtain(step.stage, under, context.tell, _maker(step, context))
     execution.artifacts[step.id] = artifact
     execution.outcomes[step.id] = outcome
     execution.seconds[step.id] = time.perf_counter() - started
@@ -183,9 +183,9 @@ def _given(step: Step, execution: Execution) -> dict[Role, FoundInput]:
     return given
 
 
-def _maker(step: Step, workshop: StageContext) -> Maker | None:
+def _maker(step: Step, context: StageContext) -> Maker | None:
     if not isinstance(step.stage, CompileStage):
         return None
     stage = step.stage
-    host = (workshop.device or workshop.host) if isinstance(stage, EngineStage) else workshop.host
+    host = (context.device or context.host) if isinstance(stage, EngineStage) else context.host
     return lambda given, out, tell: stage.make_on(host, given, out, tell)

@@ -8,15 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgecnn.building.rows import answers_from
 from edgecnn.comparing.pin import rebuild_command
 from edgecnn.judging.accuracy import NO_LABELS, Answers
-from edgecnn.measure.evaluate import logits_of
 from edgecnn.results.lineage import ancestor, kit_artifact
 from edgecnn.results.shipped import ShippedKit
 from edgecnn.store.profiles import StoredProfile
 from edgecnn.store.store import Store
 from edgecnn.values.dataset import UNLABELLED
-from edgecnn.values.verdict import Fidelity
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -125,14 +124,8 @@ def _evaluations(shipped: ShippedKit, store: Store, pixels: str, what: str) -> t
 
 
 def _answers(shipped: ShippedKit, stored: StoredProfile) -> Answers:
+    name = shipped.kit.candidate.id
     try:
-        logits = logits_of(stored)
+        return answers_from(stored, name, attached=shipped.attached)
     except (OSError, ValueError) as error:
-        raise Unavailable(f"stored answers of {shipped.kit.candidate.id} cannot be read: {error}") from error
-    return Answers(
-        candidate=shipped.kit.candidate.id,
-        logits=logits,
-        pixels=stored.profile.pixels or "",
-        machine=stored.profile.host,
-        fidelity=stored.profile.fidelity if shipped.attached else Fidelity.EMULATED,
-    )
+        raise Unavailable(f"stored answers of {name} cannot be read: {error}") from error

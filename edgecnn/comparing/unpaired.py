@@ -13,14 +13,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import edgecnn
+from edgecnn.building.rows import timed_row, times
 from edgecnn.building.runnable import why_not_runnable
 from edgecnn.comparing.baseline_file import figures_of, read_baseline, runs_of
 from edgecnn.comparing.paired import knob_notices
 from edgecnn.errors.comparing import BaselineElsewhere, UnknownCondition
 from edgecnn.judging.bounds import COMPARED, LATENCY_RATIO, comparison_gates
 from edgecnn.judging.gates import judge, overall
-from edgecnn.judging.latency import disturbed, latency, missing_latency
-from edgecnn.judging.memory import memory, missing_memory
+from edgecnn.judging.latency import disturbed
 from edgecnn.judging.noise import OF_A_COMPARISON, OF_A_DEVICE
 from edgecnn.judging.ratio import RatioFinding, judge_ratio, unpaired_finding
 from edgecnn.measure.lab import Lab
@@ -75,7 +75,7 @@ def compare(request: CompareRequest, lab: Lab) -> Comparison:
     if profile is not None:
         _refuse_elsewhere(baseline.environment, profile.environment, request.allow_different)
         finding = unpaired_finding(profile, baseline.runs, baseline.environment)
-    facts = _facts(shipped, profile, machine, absent)
+    facts = timed_row(shipped.kit, profile or absent or "nothing ran", machine)
     spelled = OF_A_COMPARISON if request.runs is None else OF_A_DEVICE
     judged = tuple(_judged(gate, facts, finding, spelled) for gate in gates)
     return Comparison(
@@ -88,7 +88,7 @@ def compare(request: CompareRequest, lab: Lab) -> Comparison:
         environment=environment,
         rounds=0 if profile is None else len(profile.runs),
         ratio=finding.ratio,
-        latency=facts.latency or missing_latency(reason=absent or "nothing ran", machine=machine),
+        latency=times(profile or absent or "nothing ran", machine),
         base_latency=figures_of(baseline),
         drop_pp=None,
         drop_absent="a latency baseline holds no answers",
@@ -139,17 +139,6 @@ def _refuse_elsewhere(then: Environment, now: Environment, allowed: Sequence[str
     ]
     if differing:
         raise BaselineElsewhere(differing=differing)
-
-
-def _facts(shipped: ShippedKit, profile: Profile | None, machine: str, absent: str | None) -> CandidateFacts:
-    why = absent or "nothing ran"
-    return CandidateFacts(
-        candidate=shipped.kit.candidate,
-        latency=missing_latency(reason=why, machine=machine) if profile is None else latency(profile, machine=machine),
-        memory=missing_memory(reason=why, machine=machine) if profile is None else memory(profile, machine=machine),
-        size_mib=shipped.kit.size_mib,
-        kit=shipped.kit.digest,
-    )
 
 
 def _judged(gate: Gate, facts: CandidateFacts, finding: RatioFinding, spelled: str) -> GateResult:

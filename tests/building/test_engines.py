@@ -16,6 +16,7 @@ from edgecnn.backends.tensorrt import BACKEND
 from edgecnn.building.engines import with_builder
 from edgecnn.building.execute import Execution, StageContext, execute
 from edgecnn.building.observe import Observer
+from edgecnn.building.observed import ObservedBuild
 from edgecnn.bundle.publish import publish_bundle
 from edgecnn.devices.files import device_named
 from edgecnn.devices.machine import Machine
@@ -176,7 +177,7 @@ def executed(host: Jetson, folder: Path) -> Execution:
     )
     rungs = (Rung(name="half", candidates=(TRT_FP16,)),)
     shop = StageContext(store=Store.open(folder / "store"), host=NoHost(), environment={}, tell=Ear(), device=host)
-    return execute(Plan(resolved=resolved(candidates=BOTH), steps=steps, rungs=rungs), shop)
+    return execute(Execution(plan=Plan(resolved=resolved(candidates=BOTH), steps=steps, rungs=rungs)), shop)
 
 
 def test_a_builder_that_fails_costs_that_candidate_alone(tmp_path: Path) -> None:
@@ -207,7 +208,7 @@ def an_observer(folder: Path, **changes: Any) -> Observer:
     for name in ("package", "package-twin"):
         made = an_artifact(name, folder / name, {"kit.json": whole_manifest(kit.folder, twin=name == "package-twin")})
         execution.artifacts[f"{name}:{TRT_FP16.id}"] = made
-    return Observer(execution, lab_at(FakeHost(), Store.open(folder / "store")))
+    return Observer(ObservedBuild(execution=execution, lab=lab_at(FakeHost(), Store.open(folder / "store"))))
 
 
 def whole_manifest(kit: Path, *, twin: bool) -> str:

@@ -13,6 +13,7 @@ import pytest
 from edgecnn.building.execute import Execution
 from edgecnn.building.knob_race import race_knobs
 from edgecnn.building.observe import Observer, RaceManner
+from edgecnn.building.observed import ObservedBuild
 from edgecnn.bundle.publish import publish_bundle
 from edgecnn.devices.machine import local_lab
 from edgecnn.errors.comparing import BundleUnreadable
@@ -57,7 +58,7 @@ def an_observer(kit: KitRef, lab: Lab, folder: Path) -> Observer:
     execution = Execution(plan=plan(default.model_copy(update={"recipe": recipe})))
     table = MacTable(resolution_px=64, layers=()).model_dump_json()
     execution.artifacts["export"] = an_artifact("export", folder / "export", {"macs.json": table})
-    observer = Observer(execution, lab)
+    observer = Observer(ObservedBuild(execution=execution, lab=lab))
     observer.seen.kits[NAME] = observer.seen.answering[NAME] = kit
     return observer
 
@@ -98,7 +99,7 @@ def test_the_planted_faster_setting_wins_and_the_slower_and_equal_ones_do_not(pl
 def test_what_is_raced_of_the_kit_from_then_on_runs_with_it(planted: tuple[Observer, Path]) -> None:
     observer, _ = planted
     assert observer.seen.kits[NAME].knobs == NOT_WAITING
-    stored = observer.lab.store.profiles.of(observer.seen.kits[NAME].digest, "residency")
+    stored = observer.seen.lab.store.profiles.of(observer.seen.kits[NAME].digest, "residency")
     assert [each.profile.knobs for each in stored] == [NOT_WAITING.options], "what it computes is read again as it ships"
 
 
