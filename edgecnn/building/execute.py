@@ -138,10 +138,10 @@ def _try(step: Step, execution: Execution, context: StageContext) -> None:
         failed = next((other.id for other in execution.plan.steps if other.key in missing), missing[0])
         execution.outcomes[step.id] = Blocked(by=failed)
         return
-    failed = tried(partial(_run, step, execution, context))
-    if failed is not None:
-        execution.outcomes[step.id] = failed
-        context.tell.note(f"{step.id} failed: {failed.what}")
+    broke = tried(partial(_run, step, execution, context))
+    if broke is not None:
+        execution.outcomes[step.id] = broke
+        context.tell.note(f"{step.id} failed: {broke.what}")
 
 
 def _untried_before(step: Step, execution: Execution) -> list[Step]:
