@@ -39,7 +39,7 @@ from edgecnn.values.residency import MacTable, Residency
 
 
 @dataclass(frozen=True)
-class RaceManner:
+class RaceSettings:
     """How races of one call are run."""
 
     anew: bool = False
@@ -141,7 +141,7 @@ class Observer:
         """Let a GPU of this machine take its part, where there is one."""
         self.seen.desktop = play(self.seen.execution, self._home, DesktopRequest(pixels=pixels, extent=extent, anew=anew))
 
-    def race(self, names: Iterable[str], purpose: Purpose, how: RaceManner) -> None:
+    def race(self, names: Iterable[str], purpose: Purpose, how: RaceSettings) -> None:
         """Race these candidates' kits; whoever does not finish is out."""
         names = tuple(names)
         if not names:
@@ -157,7 +157,7 @@ class Observer:
                 if (ms := screened_ms(profile)) is not None:
                     self.seen.screen_ms[name] = ms
 
-    def _request(self, kits: tuple[KitRef, ...], purpose: Purpose, how: RaceManner) -> RaceRequest:
+    def _request(self, kits: tuple[KitRef, ...], purpose: Purpose, how: RaceSettings) -> RaceRequest:
         recipe = self.seen.execution.plan.resolved.recipe
         max_age_h = 0.0 if how.anew else recipe.race.max_age_h
         if purpose == "screen":

@@ -223,13 +223,13 @@ def test_where_the_engine_was_built_it_answers_and_runs_itself_and_ships_without
     observer = an_observer(tmp_path)
     observer.collect_kits((TRT_FP16,))
     assert observer.seen.answering[TRT_FP16.id].runtime == "onnxruntime", "its twin, where there is no engine"
-    packaged = observer.execution.artifacts[f"package:{TRT_FP16.id}"].folder
+    packaged = observer.seen.execution.artifacts[f"package:{TRT_FP16.id}"].folder
     built = an_artifact("compile", tmp_path / "built")
     shutil.copytree(packaged, built.folder / "kit")
     shutil.copyfile(tmp_path / "packaged/model.onnx", built.folder / "kit/model.onnx")
     (built.folder / "kit/build").mkdir()
     (built.folder / "kit/build/engine.plan").write_bytes(b"of this GPU alone")
-    observer.execution.artifacts[f"engine:{TRT_FP16.id}"] = built
+    observer.seen.execution.artifacts[f"engine:{TRT_FP16.id}"] = built
     observer.collect_kits((TRT_FP16,))
     kit = observer.seen.answering[TRT_FP16.id]
     assert (kit.runtime, kit.stands_for, kit.folder) == ("tensorrt", None, built.folder / "kit")
@@ -242,6 +242,6 @@ def test_where_the_engine_was_built_it_answers_and_runs_itself_and_ships_without
 def test_a_kit_whose_engine_could_not_be_built_is_out_and_no_stand_in_takes_its_place(tmp_path: Path) -> None:
     observer = an_observer(tmp_path)
     failed = Failed(ref="builder-died", what="tensorrt ended by signal 11")
-    observer.execution.outcomes[f"engine:{TRT_FP16.id}"] = failed
+    observer.seen.execution.outcomes[f"engine:{TRT_FP16.id}"] = failed
     observer.collect_kits((TRT_FP16,))
     assert observer.seen.failures == {TRT_FP16.id: failed}
