@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgecnn.building import observe
+from edgecnn.building import observe, observed
 from edgecnn.building.execute import Execution
-from edgecnn.building.observe import Observer, RaceOptions
+from edgecnn.building.observe import Observer, RaceSettings
+from edgecnn.building.observed import ObservedBuild
 from edgecnn.building.screening import SCREEN_MAX_S, SCREEN_ROUNDS, SCREEN_SAMPLES
 from edgecnn.measure.evaluate import PixelSet
 from edgecnn.measure.kits import KitRef
@@ -40,11 +41,11 @@ def kit(candidate: Candidate) -> KitRef:
 
 def test_a_candidate_that_answers_no_numbers_is_out_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
     answers: dict[str, Any] = {BASELINE.id: np.zeros((4, 10), np.float32), INT8.id: np.full((4, 10), np.nan, np.float32)}
-    monkeypatch.setattr(observe, "evaluate", lambda kit, pixels, lab: kit.candidate.id)
-    monkeypatch.setattr(observe, "logits_of", answers.__getitem__)
-    observer = Observer(Execution(plan=plan(resolved())), Room())  # type: ignore[arg-type]
+    monkeypatch.setattr(observed, "evaluate", lambda kit, pixels, lab: kit.candidate.id)
+    monkeypatch.setattr(observed, "logits_of", answers.__getitem__)
+    observer = Observer(ObservedBuild(execution=Execution(plan=plan(resolved())), lab=Room()))  # type: ignore[arg-type]
     observer.seen.answering = {candidate.id: kit(candidate) for candidate in (BASELINE, INT8)}
-    pixels = {split: PixelSet(split=split, file=Path("/nowhere"), sha256="a", images=4) for split in observe.SPLITS}
+    pixels = {split: PixelSet(split=split, file=Path("/nowhere"), sha256="a", images=4) for split in observed.SPLITS}
     observer.evaluate_all(pixels)
     assert observer.seen.failures[INT8.id].ref == "logits-not-finite"
     assert {name for name, _ in observer.seen.evaluations} == {BASELINE.id}
@@ -59,7 +60,7 @@ def an_observer(monkeypatch: pytest.MonkeyPatch, failed: dict[str, str], **obser
         return RaceResult(race="r", observed_at="", profiles={}, failed=failed, reused=False)
 
     monkeypatch.setattr(observe, "race", write_down)
-    observer = Observer(Execution(plan=plan(resolved())), Room(**observed))  # type: ignore[arg-type]
+    observer = Observer(ObservedBuild(execution=Execution(plan=plan(resolved())), lab=Room(**observed)))  # type: ignore[arg-type]
     observer.seen.kits = {candidate.id: kit(candidate) for candidate in (BASELINE, INT8)}
     return observer, asked
 
@@ -87,7 +88,7 @@ def test_a_kit_that_fails_while_energy_is_measured_is_not_out_for_it(monkeypatch
 def test_screening_is_short_however_patient_the_other_races_are(monkeypatch: pytest.MonkeyPatch) -> None:
     observer, asked = an_observer(monkeypatch, {})
     for purpose in ("screen", "select"):
-        observer.race([BASELINE.id], purpose, RaceOptions(patient=True))  # type: ignore[arg-type]
+        observer.race([BASELINE.id], purpose, RaceSettings(patient=True))  # type: ignore[arg-type]
     assert [(request.rounds, request.samples, request.max_s) for request in asked] == [
         (SCREEN_ROUNDS, SCREEN_SAMPLES, SCREEN_MAX_S),
         (8, 1000, 60.0),
@@ -98,17 +99,17 @@ def test_where_another_objective_chooses_screening_says_only_who_runs(monkeypatc
     observer, asked = an_observer(monkeypatch, {})
     wanted = resolved()
     choice = wanted.recipe.choice.model_copy(update={"objective": "throughput"})
-    observer.execution = Execution(
+    observer.seen.execution = Execution(
         plan=plan(wanted.model_copy(update={"recipe": wanted.recipe.model_copy(update={"choice": choice})}))
     )
-    observer.race([BASELINE.id], "screen", RaceOptions())
+    observer.race([BASELINE.id], "screen", RaceSettings())
     assert [request.rounds for request in asked] == [1]
 
 
 def test_until_is_a_matter_of_the_race_for_the_reported_figures_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     observer, asked = an_observer(monkeypatch, {})
     for purpose in ("screen", "select", "report"):
-        observer.race([BASELINE.id], purpose, RaceOptions(until=0.02))  # type: ignore[arg-type]
+        observer.race([BASELINE.id], purpose, RaceSettings(until=0.02))  # type: ignore[arg-type]
     assert [(request.rounds, request.until and request.until.half_width) for request in asked] == [
         (SCREEN_ROUNDS, None),
         (8, None),
