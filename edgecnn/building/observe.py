@@ -63,7 +63,7 @@ class Observer:
         return MacTable.model_validate_json((made.folder / "macs.json").read_text())
 
     def drops(self, rung: Rung) -> dict[str, float]:
-        """Candidate to its estimated drop on the validation images, in percentage points, as soon as it is built: the ladder goes by that.
+        """Candidate to its estimated drop on validation, in percentage points, as soon as it is built: the ladder goes by that.
 
         Absent of what did not answer. Without labels it is the share of other answers than fp32's. Answers are filed as every
         evaluation is, so that a build that finds everything stored climbs by the same figures in no time.

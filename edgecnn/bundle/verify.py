@@ -181,7 +181,7 @@ def _compare(opened: Opened, manifest: BundleManifest, tell: Progress) -> None:
     for name, fact in manifest.files.items():
         _compare_one(opened, name, fact)
         done += fact.bytes
-        tell.step("comparing", done >> 20, total >> 20, "MiB")
+        tell.step("compare with the manifest", done >> 20, total >> 20, "MiB")
 
 
 def _compare_one(opened: Opened, name: str, fact: FileFact) -> None:

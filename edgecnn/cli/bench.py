@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgecnn.cli import options as opt
-from edgecnn.cli.asking import BuildOptions
+from edgecnn.cli.asking import host_request, measured_as, refuse_unusable_texts
 from edgecnn.cli.bundle import IdentityOpt, RememberOpt, RequireSignatureOpt, SignersOpt
-from edgecnn.cli.exits import guarded
-from edgecnn.cli.job import Job
+from edgecnn.cli.options import BOARD, GATES, JOB, MEASURING
+from edgecnn.cli.pipeline import judged
+from edgecnn.cli.verbs import DEVICE, Call, verb
 from edgecnn.errors.base import ExitCode
 
 if TYPE_CHECKING:
-    from edgecnn.bench.bench import BenchRequest
     from edgecnn.bench.bundle import BundleBenchRequest
 
 BuildOrBundleArg = Annotated[
@@ -37,7 +37,6 @@ BenchTargetOpt = Annotated[
     str | None, typer.Option("--target", metavar="DEVICE", help="What the board is; must be what was built for.")
 ]
 AnewOpt = Annotated[bool, typer.Option("--anew", help="Race again where a stored race is fresh enough.")]
-
 BenchMadeHereOpt = Annotated[
     bool,
     typer.Option(
@@ -50,123 +49,52 @@ BenchMadeHereOpt = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the verb."""
-    app.command(
-        "bench",
-        help="Measure a finished build on a board over SSH: self-test, accuracy, race, memory and energy there; the profiles "
-        "come back, a provisional choice is settled, and the report is written again. Without --host, on this machine. A bundle "
-        "alone is verified first, asked about its build's test images where the store has them, else about --data, "
-        "and stays as it is.",
-    )(_bench)
+    takes = (BOARD, GATES, MEASURING, JOB)
+    verb(app, "bench", short="Measure a finished build where it runs: here, or on a board.", panel=DEVICE, takes=takes)(bench)
 
 
-def _bench(  # noqa: PLR0913 - a command line's options are its parameters
+def bench(  # noqa: PLR0913 - a command line's options are its parameters
+    call: Call,
     build: BuildOrBundleArg,
-    host: opt.HostOpt = None,
     target: BenchTargetOpt = None,
     data: ImagesOpt = None,
     out: BenchOutOpt = None,
-    python: opt.PythonOpt = None,
-    clean: opt.CleanOpt = False,
-    carry_wheels: opt.CarryWheelsOpt = False,
     anew: AnewOpt = False,
-    at_most: opt.MaxOpt = None,
-    at_least: opt.MinOpt = None,
-    require_measured: opt.RequireMeasuredOpt = False,
-    unsure_passes: opt.UnsurePassesOpt = False,
-    meter: opt.MeterOpt = None,
-    until: opt.UntilOpt = None,
-    batches: opt.BatchesOpt = None,
-    end_to_end: opt.EndToEndOpt = False,
-    soak: opt.SoakOpt = None,
     signers: SignersOpt = None,
     identity: IdentityOpt = None,
     require_signature: RequireSignatureOpt = False,
     remember: RememberOpt = None,
     made_here: BenchMadeHereOpt = False,
-    junit: opt.JunitOpt = None,
-    as_json: opt.JsonOpt = False,
-    quiet: opt.QuietOpt = False,
-    debug: opt.DebugOpt = False,
-) -> None:
-    asked = BuildOptions(
-        at_most=tuple(at_most or ()), at_least=tuple(at_least or ()), require_measured=require_measured, meter=meter, until=until,
-        batches=batches, end_to_end=end_to_end, soak=soak, target=target, data=data, host=host, python=python, clean=clean,
-        carry_wheels=carry_wheels, verb="bench",
-    )  # fmt: skip
-    job = Job(junit, unsure_passes=unsure_passes)
+) -> ExitCode:
+    """Measure a finished build on a board over SSH: self-test, accuracy, race, memory and energy there.
 
-    def body() -> ExitCode:
-        from edgecnn.bench.bundle import BundleBenchRequest, is_alone, require_trusted
-        from edgecnn.bundle.verify import Trust
-        from edgecnn.render.progress import Quiet
-
-        request = _request(build, asked, anew=anew)
-        trust = Trust(made_here, signers, identity, require_signature, remember)
-        if data is not None or out is not None or is_alone(request.folder):
-            alone = BundleBenchRequest(request, data, out, trust)
-            return _shown_alone(alone, job, as_json=as_json, quiet=quiet)
-        require_trusted(request.folder, trust, Quiet())
-        return _shown(request, job, as_json=as_json, quiet=quiet)
-
-    raise typer.Exit(guarded(lambda: job.watched(body), as_json=as_json, debug=debug))
-
-
-def _request(build: str, asked: BuildOptions, *, anew: bool) -> BenchRequest:
-    from edgecnn.bench.bench import BenchRequest
-    from edgecnn.cli.asking import host_request, refuse_unusable_texts
-    from edgecnn.judging.bounds import parse_bounds
-    from edgecnn.planning.request import extra_runs_of, share_of
-
-    refuse_unusable_texts(asked)
-    return BenchRequest(
-        folder=Path(build),
-        host=host_request(asked.host, asked.python, clean=asked.clean, carry_wheels=asked.carry_wheels),
-        target=asked.target,
-        gates=parse_bounds(asked.at_most, asked.at_least, require_measured=asked.require_measured),
-        anew=anew,
-        meter=None if asked.meter is None else Path(asked.meter),
-        until=None if asked.until is None else share_of(asked.until),
-        extent=extra_runs_of(asked.batches, end_to_end=asked.end_to_end, soak=asked.soak),
-    )
-
-
-def _shown(request: BenchRequest, job: Job, *, as_json: bool, quiet: bool) -> ExitCode:
+    The profiles come back, a provisional choice is settled, and the report is written again. Without --host, on this machine.
+    A bundle alone is verified first, asked about its build's test images where the store has them,
+    else about --data, and stays as it is.
+    """
     from edgecnn.api import bench_and_write
-    from edgecnn.judging.gates import exit_code_of
-    from edgecnn.render.gate_sheet import sheet_of_report
-    from edgecnn.render.progress import progress_for
-    from edgecnn.render.terminal import show_json, show_report
+    from edgecnn.bench.bench import BenchRequest
+    from edgecnn.bench.bundle import BundleBenchRequest, is_alone, require_trusted
+    from edgecnn.bundle.verify import Trust
+    from edgecnn.render.progress import Quiet
 
-    tell = progress_for(quiet=quiet or as_json)
-    try:
-        found = bench_and_write(request, tell)
-    finally:
-        tell.close()
-    job.tell(sheet_of_report(found.report, require_measured=found.require_measured))
-    if as_json:
-        show_json(found.report.model_dump(mode="json", by_alias=True))
-    else:
-        show_report(found.report)
-    return exit_code_of(found.report.gates, require_measured=found.require_measured)
+    refuse_unusable_texts(replace(call.asked, target=target, data=data))
+    request = BenchRequest(
+        folder=Path(build), host=host_request(call.asked), target=target, anew=anew, **measured_as(call.asked)
+    )  # fmt: skip
+    trust = Trust(made_here, signers, identity, require_signature, remember)
+    if data is not None or out is not None or is_alone(request.folder):
+        return _alone(BundleBenchRequest(request, data, out, trust), call)
+    require_trusted(request.folder, trust, Quiet())
+    found = bench_and_write(request, call.tell)
+    return judged(call, found.report, require_measured=found.require_measured)
 
 
-def _shown_alone(request: BundleBenchRequest, job: Job, *, as_json: bool, quiet: bool) -> ExitCode:
+def _alone(request: BundleBenchRequest, call: Call) -> ExitCode:
     from edgecnn.bench.bundle import bench_bundle
-    from edgecnn.judging.gates import exit_code_of
     from edgecnn.render.bundle_bench import sheet_of_bundle_bench, show_bundle_bench
-    from edgecnn.render.progress import progress_for
-    from edgecnn.render.terminal import show_json
     from edgecnn.store.store import Store
 
-    tell = progress_for(quiet=quiet or as_json)
-    try:
-        found = bench_bundle(request, Store.open(), tell)
-    finally:
-        tell.close()
-    required = request.bench.gates.require_measured
-    job.tell(sheet_of_bundle_bench(found, require_measured=required))
-    if as_json:
-        show_json(found.model_dump(mode="json", by_alias=True))
-    else:
-        show_bundle_bench(found)
-    return exit_code_of(found.gates, require_measured=required)
+    found = bench_bundle(request, Store.open(), call.tell)
+    sheet = sheet_of_bundle_bench(found, require_measured=request.bench.gates.require_measured)
+    return call.judge(sheet, found, lambda: show_bundle_bench(found))

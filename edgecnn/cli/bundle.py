@@ -1,15 +1,20 @@
-"""`edgecnn verify` and `edgecnn bundle zip`: a bundle on its way to a device."""
+"""`edgecnn verify`, `sign`, `bundle zip`, `predict` and `serve`: a bundle on its way to a device, and what it says there."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgecnn.cli import options as opt
-from edgecnn.cli.exits import guarded
+from edgecnn.cli.verbs import SHIP, Call, family, verb
 from edgecnn.errors.base import ExitCode
+
+if TYPE_CHECKING:
+    from edgecnn.bundle.predictions import Predictions, Served
+    from edgecnn.serving.running import ToServe
+    from edgecnn.serving.server import PhotoServer
 
 BundleArg = Annotated[
     Path, typer.Argument(metavar="BUNDLE", help="A bundle's folder, its zip, or the folder of the build that made it.")
@@ -38,92 +43,171 @@ KeyOpt = Annotated[Path, typer.Option("--key", metavar="KEY", help="A private ke
 VersionOpt = Annotated[
     int | None, typer.Option("--version", metavar="N", min=1, max=2**53, help="The bundle's version; default the one it has.")
 ]
-bundle_app = typer.Typer(no_args_is_help=True, help="A build's bundle as one file.")
+PhotosArg = Annotated[list[Path], typer.Argument(metavar="PHOTOS…", help="Files, or folders of them.")]
+CandidateOpt = Annotated[
+    str | None, typer.Option("--candidate", metavar="NAME", help="Whose kit answers; default the one that the bundle uses.")
+]
+TopOpt = Annotated[int, typer.Option("--top", min=1, metavar="K", help="Labels a photograph.")]
+CsvOpt = Annotated[bool, typer.Option("--csv", help="Lines of file,rank,label,probability on stdout.", rich_help_panel="Results")]
+AddressOpt = Annotated[str, typer.Option("--host", metavar="ADDRESS", help="Where to listen; 0.0.0.0 lets others in.")]
+PortOpt = Annotated[int, typer.Option("--port", min=0, max=65535, metavar="PORT", help="0 is a free one.")]
+SizeOpt = Annotated[float, typer.Option("--max-mib", min=0.001, max=1024, metavar="MIB", help="The largest file that is taken.")]
+RateOpt = Annotated[
+    int, typer.Option("--per-minute", min=1, max=1_000_000, metavar="N", help="Photographs a client; a fifth of it at once.")
+]
 
 
 def register(app: typer.Typer) -> None:
     """Add the verbs."""
-    app.command("verify", help="Hold a bundle against its manifest: every byte, nothing extra, nothing missing.")(_verify)
-    app.command("sign", help="Sign a bundle with a key of OpenSSH, so that `verify --allowed-signers` knows whose it is.")(_sign)
-    app.add_typer(bundle_app, name="bundle")
+    verb(app, "verify", short="Hold a bundle against its manifest, and its signature.", panel=SHIP)(verify_bundle)
+    verb(app, "sign", short="Sign a bundle with a key of OpenSSH.", panel=SHIP)(sign)
+    bundle_app = family(app, "bundle", short="A build's bundle as one file.", panel=SHIP)
+    verb(bundle_app, "zip", short="Verify a bundle and write it as one zip.")(zip_)
+    verb(app, "predict", short="Say what a bundle sees in photographs.", panel=SHIP)(predict)
+    verb(app, "serve", short="Open a local page for a bundle: drop a photograph.", panel=SHIP)(serve)
 
 
-@bundle_app.command("zip")
-def zip_(bundle: FolderArg, out: ZipOpt, as_json: opt.JsonOpt = False, debug: opt.DebugOpt = False) -> None:
+def zip_(call: Call, bundle: FolderArg, out: ZipOpt) -> None:
     """Verify a bundle and write it as one zip: the same files are the same bytes, whenever and wherever it is written."""
+    from edgecnn.bundle.verify import Trust, verify
+    from edgecnn.bundle.zip_form import write_zip
+    from edgecnn.render.progress import Quiet
+    from edgecnn.render.terminal import show_lines
 
-    def body() -> ExitCode:
-        from edgecnn.bundle.verify import Trust, verify
-        from edgecnn.bundle.zip_form import write_zip
-        from edgecnn.render.progress import Quiet
-        from edgecnn.render.terminal import show_json, show_lines
-
-        verified = verify(bundle, Trust(made_here=True), Quiet())
-        digest = write_zip(verified, out)
-        if as_json:
-            show_json({"file": str(out), "bytes": out.stat().st_size, "sha256": digest})
-        else:
-            show_lines([f"{out}: {out.stat().st_size:,} bytes, SHA-256 {digest}"])
-        return ExitCode.OK
-
-    raise typer.Exit(guarded(body, as_json=as_json, debug=debug))
+    digest = write_zip(verify(bundle, Trust(made_here=True), Quiet()), out)
+    size = out.stat().st_size
+    said = f"{out}: {size:,} bytes, SHA-256 {digest}"
+    call.show({"file": str(out), "bytes": size, "sha256": digest}, lambda: show_lines([said]))
 
 
-def _verify(  # noqa: PLR0913 - a command line's options are its parameters
+def verify_bundle(  # noqa: PLR0913 - a command line's options are its parameters
+    call: Call,
     bundle: BundleArg,
     signers: SignersOpt = None,
     identity: IdentityOpt = None,
     require_signature: RequireSignatureOpt = False,
     remember: RememberOpt = None,
     made_here: MadeHereOpt = False,
-    as_json: opt.JsonOpt = False,
-    quiet: opt.QuietOpt = False,
-    debug: opt.DebugOpt = False,
 ) -> None:
-    def body() -> ExitCode:
-        from edgecnn.bundle.verify import Trust, verify
-        from edgecnn.render.progress import progress_for
-        from edgecnn.render.terminal import show_json, show_lines, show_talk
-        from edgecnn.render.verification import verification_lines, warning_lines
+    """Hold a bundle against its manifest: every byte, nothing extra, nothing missing."""
+    from edgecnn.bundle.verify import Trust, verify
+    from edgecnn.render.terminal import show_lines, show_talk
+    from edgecnn.render.verification import verification_lines, warning_lines
 
-        trust = Trust(made_here, signers, identity, require_signature, remember)
-        tell = progress_for(quiet=quiet or as_json)
-        try:
-            found = verify(bundle, trust, tell).facts
-        finally:
-            tell.close()
-        show_talk(warning_lines(found))
-        if as_json:
-            show_json(found.model_dump(mode="json", by_alias=True))
-        else:
-            show_lines(verification_lines(found))
+    found = verify(bundle, Trust(made_here, signers, identity, require_signature, remember), call.tell).facts
+    call.close()
+    show_talk(warning_lines(found))
+    call.show(found, lambda: show_lines(verification_lines(found)))
+
+
+def sign(call: Call, bundle: FolderArg, key: KeyOpt, version: VersionOpt = None) -> None:
+    """Sign a bundle with a key of OpenSSH, so that `verify --allowed-signers` knows whose it is."""
+    from edgecnn.bundle.signing import sign_bundle
+    from edgecnn.render.terminal import show_lines
+
+    signed = sign_bundle(bundle, key, version, call.tell)
+    facts = {"path": str(bundle), "name": signed.name, "version": signed.version}
+    call.show(facts, lambda: show_lines([f"{bundle}: {signed.name} version {signed.version}, signed"]))
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def predict(  # noqa: PLR0913 - a command line's options are its parameters
+    call: Call,
+    bundle: BundleArg,
+    photos: PhotosArg,
+    candidate: CandidateOpt = None,
+    top: TopOpt = 5,
+    signers: SignersOpt = None,
+    identity: IdentityOpt = None,
+    require_signature: RequireSignatureOpt = False,
+    remember: RememberOpt = None,
+    made_here: MadeHereOpt = False,
+    as_csv: CsvOpt = False,
+) -> ExitCode:
+    """Verify a bundle and say what its kit sees in photographs; exit 2 where one cannot be read."""
+    from edgecnn.bundle.predicting import predict_photos
+    from edgecnn.bundle.verify import Trust, verify
+    from edgecnn.errors.bundle import TwoFormsAsked
+    from edgecnn.render.predictions import unreadable_lines
+    from edgecnn.render.terminal import show_talk
+    from edgecnn.render.verification import warning_lines
+
+    if as_csv and call.asked.as_json:
+        raise TwoFormsAsked
+    verified = verify(bundle, Trust(made_here, signers, identity, require_signature, remember), call.tell)
+    found = predict_photos(verified, photos, candidate, top, call.tell)
+    call.show(found, lambda: _show_predictions(found, as_csv=as_csv))
+    show_talk([*warning_lines(verified.facts), *unreadable_lines(found)])
+    return ExitCode.BAD_INPUT if found.unreadable else ExitCode.OK
+
+
+def _show_predictions(found: Predictions, *, as_csv: bool) -> None:
+    from edgecnn.render.predictions import COLUMNS, prediction_csv, prediction_rows
+    from edgecnn.render.terminal import show_lines, show_rows
+
+    if as_csv:
+        show_lines(prediction_csv(found))
+    else:
+        show_rows(COLUMNS, prediction_rows(found), title=f"{found.name} version {found.version}: {found.candidate}")
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def serve(  # noqa: PLR0913 - a command line's options are its parameters
+    call: Call,
+    bundle: BundleArg,
+    host: AddressOpt = "127.0.0.1",
+    port: PortOpt = 0,
+    candidate: CandidateOpt = None,
+    max_mib: SizeOpt = 20.0,
+    per_minute: RateOpt = 300,
+    signers: SignersOpt = None,
+    identity: IdentityOpt = None,
+    require_signature: RequireSignatureOpt = False,
+    remember: RememberOpt = None,
+    made_here: MadeHereOpt = False,
+) -> ExitCode:
+    """Verify a bundle and open a local page for it: drop a photograph, see classes and latency."""
+    from edgecnn.bundle.verify import Trust
+    from edgecnn.errors.recipes import EmptyOption
+    from edgecnn.serving.limits import Limits
+    from edgecnn.serving.running import ToServe
+    from edgecnn.serving.server import Place
+
+    if not host.strip():
+        raise EmptyOption(option="--host")
+    limits = Limits(body_bytes=int(max_mib * 2**20), per_minute=per_minute)
+    trust = Trust(made_here, signers, identity, require_signature, remember)
+    return _served(ToServe(bundle, candidate, Place(host, port), limits, trust), call)
+
+
+def _served(asked: ToServe, call: Call) -> ExitCode:
+    """Until somebody ends it: Ctrl-C is an interruption as everywhere, SIGTERM the proper end of a service."""
+    from edgecnn.render.terminal import show_talk
+    from edgecnn.serving.running import Terminated, endings_heeded, photo_server
+
+    try:
+        with endings_heeded() as endings, photo_server(asked, call.tell, lambda line: show_talk([line])) as (server, served):
+            _announce(server, served, call)
+            try:
+                server.serve_until(endings.check)
+            except KeyboardInterrupt:
+                show_talk(["edgecnn: stopped"])
+                return ExitCode.INTERRUPTED
+    except Terminated:
         return ExitCode.OK
+    return ExitCode.OK
 
-    raise typer.Exit(guarded(body, as_json=as_json, debug=debug))
 
+def _announce(server: PhotoServer, served: Served, call: Call) -> None:
+    from edgecnn.render.serving import doubtful_lines, exposed_lines, served_facts, served_lines
+    from edgecnn.render.terminal import show_lines, show_talk
 
-def _sign(
-    bundle: FolderArg,
-    key: KeyOpt,
-    version: VersionOpt = None,
-    as_json: opt.JsonOpt = False,
-    quiet: opt.QuietOpt = False,
-    debug: opt.DebugOpt = False,
-) -> None:
-    def body() -> ExitCode:
-        from edgecnn.bundle.signing import sign_bundle
-        from edgecnn.render.progress import progress_for
-        from edgecnn.render.terminal import show_json, show_lines
-
-        tell = progress_for(quiet=quiet or as_json)
-        try:
-            signed = sign_bundle(bundle, key, version, tell)
-        finally:
-            tell.close()
-        if as_json:
-            show_json({"path": str(bundle), "name": signed.name, "version": signed.version})
-        else:
-            show_lines([f"{bundle}: {signed.name} version {signed.version}, signed"])
-        return ExitCode.OK
-
-    raise typer.Exit(guarded(body, as_json=as_json, debug=debug))
+    call.show(served_facts(server.url, served), lambda: show_lines(served_lines(server.url, served)))
+    sys.stdout.flush()  # whoever reads a pipe waits for the address
+    show_talk(doubtful_lines(served))
+    if not server.is_local:
+        show_talk(exposed_lines(server.listens_on, server.port))

@@ -1,4 +1,4 @@
-"""`edgecnn devices`: look at a machine, near or far, and keep what it is as a device file."""
+"""`edgecnn devices` and `edgecnn doctor`: what a machine is, near or far, what works on it, and its device file."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgecnn.cli import options as opt
-from edgecnn.cli.exits import guarded
-from edgecnn.errors.base import ExitCode
+from edgecnn.cli.asking import host_request
+from edgecnn.cli.verbs import DEVICE, Call, family, verb
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -18,105 +17,83 @@ if TYPE_CHECKING:
     from edgecnn.values.board import BoardCheck
     from edgecnn.values.device import Device
 
-devices_app = typer.Typer(no_args_is_help=True, help="Look at a board, and write its device file.")
+NewArg = Annotated[str, typer.Argument(metavar="NAME", help="Of the new device, as --target will name it.")]
+ForceOpt = Annotated[bool, typer.Option("--force", help="Write over a file of yours.")]
+NameArg = Annotated[str | None, typer.Argument(metavar="[NAME]", help="A device or its file; without it, what it is.")]
+NeedOpt = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--need",
+        metavar="NAME",
+        help="Exit 3 where this does not work here: a runtime or extra, gpu, store, disk, or a device. May be repeated.",
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
-    """Add the verb family."""
-    app.add_typer(devices_app, name="devices")
+    """Add the verbs."""
+    verb(app, "doctor", short="Say what works on this machine, and what mends the rest.", panel=DEVICE)(doctor)
+    of_devices = family(app, "devices", short="Look at a board, and write its device file.", panel=DEVICE)
+    verb(of_devices, "add", short="Write the device file of a machine.", takes=("host", "python"))(add)
+    takes = ("host", "python", "carry_wheels")
+    verb(of_devices, "check", short="Say what stands in the way of kits on a machine.", takes=takes)(check)
+    verb(of_devices, "emulate", short="Make the emulated 64-bit Arm machine.")(emulate)
 
 
-@devices_app.command()
-def add(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Of the new device, as --target will name it.")],
-    host: opt.HostOpt = None,
-    python: opt.PythonOpt = None,
-    force: Annotated[bool, typer.Option("--force", help="Write over a file of yours.")] = False,
-    as_json: opt.JsonOpt = False,
-    debug: opt.DebugOpt = False,
-) -> None:
+def doctor(call: Call, need: NeedOpt = None) -> None:
+    """Try what is installed here, and say what is missing, what it would bring and what installs it."""
+    from edgecnn.devices.doctor.examine import examine
+    from edgecnn.errors.devices import NeedsUnmet
+    from edgecnn.render.doctor import show_doctor
+
+    report = examine(call.tell, need or [])
+    call.show(report, lambda: show_doctor(report))
+    unmet = [fact for fact in report.needs if not fact.met]
+    if unmet:  # an error, with the findings already on stdout
+        raise NeedsUnmet(unmet={fact.name: fact.because for fact in unmet}, hints=[fact.hint for fact in unmet if fact.hint])
+
+
+def add(call: Call, name: NewArg, force: ForceOpt = False) -> None:
     """Write the device file of a machine, from what it says of itself, into the folder of your own devices."""
-    raise typer.Exit(guarded(lambda: _add(name, host, python, force, as_json), as_json=as_json, debug=debug))
-
-
-@devices_app.command()
-def check(  # noqa: PLR0913 - its flags
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A device or its file; without it, what it is.")] = None,
-    host: opt.HostOpt = None,
-    python: opt.PythonOpt = None,
-    carry_wheels: opt.CarryWheelsOpt = False,
-    as_json: opt.JsonOpt = False,
-    quiet: opt.QuietOpt = False,
-    debug: opt.DebugOpt = False,
-) -> None:
-    """Say what stands in the way of kits on a machine, and where its device file is wrong. Exit 3: kits cannot run; 2: it is."""
-    work = lambda: _check(name, (host, python), carry_wheels, quiet or as_json, as_json)  # noqa: E731 - as every verb
-    raise typer.Exit(guarded(work, as_json=as_json, debug=debug))
-
-
-@devices_app.command()
-def emulate(quiet: opt.QuietOpt = False, as_json: opt.JsonOpt = False, debug: opt.DebugOpt = False) -> None:
-    """Make the emulated 64-bit Arm machine, and say where its Python is; a kit's runner runs with it as on a board."""
-    raise typer.Exit(guarded(lambda: _emulate(quiet or as_json, as_json), as_json=as_json, debug=debug))
-
-
-def _add(name: str, host: str | None, python: str | None, force: bool, as_json: bool) -> ExitCode:
     from edgecnn.devices.check.board import checked
     from edgecnn.devices.check.device_file import add_device, check_name
     from edgecnn.render.terminal import show_lines
 
     path = check_name(name, force)
-    with _machine(host, python) as seen:
+    with _machine(call) as seen:
         device = add_device(path, seen, checked(seen, None).findings)
-        _show(checked(seen, device, path), as_json)
-    if not as_json:
+        _show(call, checked(seen, device, path))
+    if not call.asked.as_json:
         show_lines([f"wrote {path}; `edgecnn plan --arch mobilenet-v3-small --target {name}` plans a build for it"])
-    return ExitCode.OK
 
 
-def _check(name: str | None, there: tuple[str | None, str | None], carry: bool, quiet: bool, as_json: bool) -> ExitCode:
+def check(call: Call, name: NameArg = None) -> None:
+    """Say what stands in the way of kits on a machine, and where its device file is wrong. Exit 3: kits cannot run; 2: it is."""
     from edgecnn.devices.check.board import checked, with_packages
     from edgecnn.devices.check.needs import needs_of
-    from edgecnn.errors.board import CarryWithoutHost
-    from edgecnn.render.progress import progress_for
 
     device, file = (None, None) if name is None else _named(name)
-    if carry and there[0] is None:
-        raise CarryWithoutHost
-    machine = _machine(*there)
-    tell = progress_for(quiet=quiet)
-    try:
-        with machine as seen:
-            found = checked(with_packages(seen, needs_of(device), tell) if carry else seen, device, file)
-    finally:
-        tell.close()
-    _show(found, as_json)
-    return _judged(found)
+    with _machine(call) as seen:
+        found = checked(with_packages(seen, needs_of(device), call.tell) if call.asked.carry_wheels else seen, device, file)
+    _show(call, found)
+    _refuse_what_stops(found)
 
 
-def _emulate(quiet: bool, as_json: bool) -> ExitCode:
-    from edgecnn.hosts.emulated import DEVICE, emulated_machine
-    from edgecnn.render.progress import progress_for
-    from edgecnn.render.terminal import show_json, show_lines
+def emulate(call: Call) -> None:
+    """Make the emulated 64-bit Arm machine, and say where its Python is; a kit's runner runs with it as on a board."""
+    from edgecnn.hosts.emulated import DEVICE as EMULATED
+    from edgecnn.hosts.emulated import emulated_machine
+    from edgecnn.render.terminal import show_lines
     from edgecnn.store.store import default_root
 
-    tell = progress_for(quiet=quiet)
-    try:
-        python = emulated_machine(default_root() / "machines" / DEVICE, tell) / "python3"
-    finally:
-        tell.close()
-    if as_json:
-        show_json({"device": DEVICE, "python": str(python)})
-    else:
-        show_lines([str(python)])
-    return ExitCode.OK
+    python = emulated_machine(default_root() / "machines" / EMULATED, call.tell) / "python3"
+    call.show({"device": EMULATED, "python": str(python)}, lambda: show_lines([str(python)]))
 
 
-def _machine(host: str | None, python: str | None) -> AbstractContextManager[ReachedBoard]:
-    from edgecnn.cli.asking import host_request
+def _machine(call: Call) -> AbstractContextManager[ReachedBoard]:
     from edgecnn.devices.check.board import machine_at
 
-    asked = host_request(host, python)
+    asked = host_request(call.asked)
     return machine_at(None) if asked is None else machine_at(asked.address, asked.python)
 
 
@@ -130,17 +107,13 @@ def _named(name: str) -> tuple[Device, Path | None]:
     return device, file_of(name, device)
 
 
-def _show(found: BoardCheck, as_json: bool) -> None:
+def _show(call: Call, found: BoardCheck) -> None:
     from edgecnn.render.board import show_board
-    from edgecnn.render.terminal import show_json
 
-    if as_json:
-        show_json(found.model_dump(mode="json", by_alias=True))
-    else:
-        show_board(found)
+    call.show(found, lambda: show_board(found))
 
 
-def _judged(found: BoardCheck) -> ExitCode:
+def _refuse_what_stops(found: BoardCheck) -> None:
     """What was found was shown; a wrong file comes before what is missing, as bad input does everywhere."""
     from edgecnn.devices.check.findings import stopping
     from edgecnn.errors.board import BoardNotReady
@@ -152,4 +125,3 @@ def _judged(found: BoardCheck) -> ExitCode:
     if stops:
         hints = [finding.remedy for finding in stops if finding.remedy is not None]
         raise BoardNotReady(board=found.board, whats=[finding.what for finding in stops], hints=hints)
-    return ExitCode.OK

@@ -8,9 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from edgecnn.cli import options as opt
-from edgecnn.cli.exits import guarded
-from edgecnn.errors.base import ExitCode
+from edgecnn.cli.verbs import LOOK, Call, verb
 from edgecnn.errors.usage import PlotOfWhat, UnknownList
 
 
@@ -35,7 +33,7 @@ BuildOpt = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the verb."""
-    app.command("list", help="List networks, devices, pipelines or runtimes.")(_list)
+    verb(app, "list", short="List networks, devices, pipelines or runtimes.", panel=LOOK)(list_)
 
 
 def _named(name: str) -> What:
@@ -50,52 +48,42 @@ def _beginning(incomplete: str) -> list[str]:
     return [name for name in What if name.startswith(incomplete)]
 
 
-def _list(  # noqa: PLR0913 - a command line's options are its parameters
-    what: Annotated[
-        What, typer.Argument(parser=_named, metavar="LIST", autocompletion=_beginning, help=f"One of {', '.join(What)}.")
-    ],
-    plot: PlotOpt = None,
-    build: BuildOpt = None,
-    as_json: opt.JsonOpt = False,
-    debug: opt.DebugOpt = False,
-) -> None:
-    def body() -> ExitCode:
-        if plot is None and not build:
-            return _show(what, as_json)
-        if what is not What.ARCHS or plot is None:
-            raise PlotOfWhat(what=what.value, plotted=plot is not None)
-        return _plotted(plot, build, as_json)
-
-    raise typer.Exit(guarded(body, as_json=as_json, debug=debug))
+WhatArg = Annotated[
+    What, typer.Argument(parser=_named, metavar="LIST", autocompletion=_beginning, help=f"One of {', '.join(What)}.")
+]
 
 
-def _plotted(file: Path, builds: list[Path] | None, as_json: bool) -> ExitCode:
+def list_(call: Call, what: WhatArg, plot: PlotOpt = None, build: BuildOpt = None) -> None:
+    """List networks, devices, pipelines or runtimes."""
+    if plot is None and not build:
+        _show(call, what)
+    elif what is not What.ARCHS or plot is None:
+        raise PlotOfWhat(what=what.value, plotted=plot is not None)
+    else:
+        _plotted(call, plot, build)
+
+
+def _plotted(call: Call, file: Path, builds: list[Path] | None) -> None:
     from edgecnn.api import write_catalogue_page
-    from edgecnn.render.terminal import show_json, show_lines
+    from edgecnn.render.terminal import show_lines
     from edgecnn.results.listing import own_builds
 
     own = own_builds(builds)
     written = write_catalogue_page(own, file)
-    if as_json:
-        show_json({"file": str(file), "bytes": written, "builds": [each.folder for each in own]})
-    else:
-        drawn = f"{len(own)} of your builds on it" if own else "none of your builds on it"
-        show_lines([f"{file}: {written:,} bytes, {drawn}"])
-    return ExitCode.OK
+    drawn = f"{len(own)} of your builds on it" if own else "none of your builds on it"
+    facts = {"file": str(file), "bytes": written, "builds": [each.folder for each in own]}
+    call.show(facts, lambda: show_lines([f"{file}: {written:,} bytes, {drawn}"]))
 
 
-def _show(what: What, as_json: bool) -> ExitCode:
-    from edgecnn.render.terminal import show_json, show_rows
+def _show(call: Call, what: What) -> None:
+    from edgecnn.render.terminal import show_rows
 
-    if what is What.ARCHS and not as_json:
-        return _show_archs()
+    if what is What.ARCHS and not call.asked.as_json:
+        _show_archs()
+        return
     rows = {What.ARCHS: _archs, What.DEVICES: _devices, What.PIPELINES: _pipelines, What.RUNTIMES: _runtimes}[what]()
-    if as_json:
-        show_json(rows)
-    else:
-        columns = tuple(rows[0]) if rows else ()
-        show_rows(columns, [tuple(_cell(row[column]) for column in columns) for row in rows])
-    return ExitCode.OK
+    columns = tuple(rows[0]) if rows else ()
+    call.show(rows, lambda: show_rows(columns, [tuple(_cell(row[column]) for column in columns) for row in rows]))
 
 
 def _cell(value: Any) -> str:
@@ -111,7 +99,7 @@ def _archs() -> list[dict[str, Any]]:
     return [listed(spec).model_dump(mode="json") for spec in all_archs()]
 
 
-def _show_archs() -> ExitCode:
+def _show_archs() -> None:
     from edgecnn.models.catalogue import all_archs
     from edgecnn.render.catalogue import COLUMNS, arch_cells, footnotes
     from edgecnn.render.terminal import show_lines, show_rows
@@ -120,7 +108,6 @@ def _show_archs() -> ExitCode:
     rows = [listed(spec) for spec in all_archs()]
     show_rows(COLUMNS, [arch_cells(row) for row in rows])
     show_lines(footnotes())
-    return ExitCode.OK
 
 
 def _devices() -> list[dict[str, Any]]:

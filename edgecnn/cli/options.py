@@ -1,272 +1,297 @@
-"""Options that several verbs share, each defined once. A command's flags mean the same everywhere."""
+"""The table of the command line's options: one field of ``BuildOptions`` is one option, declared here and nowhere else.
+
+To add an option, add one row. Its group decides which verbs take it, its panel in ``--help``, and whether a finished build
+refuses it; ``enters`` says what becomes of it. The signatures of the verbs (``verbs.py``), the check of empty texts, the
+request and the printed command line (``asking.py``) and what ``judge BUILD`` and ``judge --against`` refuse all read this
+table. An option of one verb alone is a parameter of that verb's function instead.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated
+import typing
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 import typer
 
-RecipeArg = Annotated[
-    str | None, typer.Argument(metavar="[RECIPE]", help="A recipe file (TOML) or the name of a shipped pipeline.")
-]
-JudgedArg = Annotated[
-    str | None,
-    typer.Argument(
-        metavar="[BUILD]", help="The folder of a finished build; or a recipe file (TOML), or the name of a shipped pipeline."
-    ),
-]
-ArchOpt = Annotated[
-    str | None, typer.Option("--arch", help="Network, as in `edgecnn list archs`.", rich_help_panel="What to build")
-]
-TargetOpt = Annotated[
-    str | None,
-    typer.Option(
-        "--target",
-        metavar="DEVICE[:RUNTIME]",
-        help="Device, as in `edgecnn list devices`, or a device file.",
-        rich_help_panel="What to build",
-    ),
-]
-DataOpt = Annotated[
-    str | None,
-    typer.Option(
-        "--data",
-        metavar="FOLDER|FILE|NAME",
+Says = Literal["how to build", "how to measure"]
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """Options that a verb takes together."""
+
+    panel: str
+    says: Says | None = None
+    """What they settle: a finished build refuses to be told how to build it, a comparison also how to measure it."""
+
+
+WHAT = Group("What to build", says="how to build")
+THIS_BUILD = Group("This build", says="how to build")
+OUT = Group("Results", says="how to build")
+MEASURING = Group("What to measure", says="how to measure")
+STORED = Group("Gates", says="how to measure")
+GATES = Group("Gates")
+BOARD = Group("Board")
+AGAINST = Group("Another build")
+JOB = Group("Results")
+SHOWN = Group("Results")
+
+
+@dataclass(frozen=True)
+class InRecipe:
+    """The option is a value of the recipe, taken as it is; ``read`` makes it of what was typed."""
+
+    key: str
+    read: Callable[[Any], Any] | None = None
+
+
+@dataclass(frozen=True)
+class AsSet:
+    """The option stands for ``--set KEY=VALUE``."""
+
+    key: str
+
+
+@dataclass(frozen=True)
+class InRequest:
+    """The option is a field of the request; ``read`` makes it of what was typed."""
+
+    name: str
+    read: Callable[[Any], Any] | None = None
+
+
+PART = "part"
+"""Several options make one part of the request together: ``asking.py`` does."""
+OF_THE_CALL = "of the call"
+"""How this call is run and shown: nothing of the request, and no word of the printed command line."""
+Enters = InRecipe | AsSet | InRequest | str
+
+
+def row(group: Group, *names: str, enters: Enters, default: Any = None, **details: Any) -> Any:
+    """One option; without names a positional argument. ``details`` are typer's, such as ``help`` and ``metavar``."""
+    return field(default=default, metadata={"group": group, "names": names, "enters": enters, "details": details})
+
+
+def _share(text: str) -> float:
+    from edgecnn.planning.request import share_of
+
+    return share_of(text)
+
+
+def _seconds(text: str) -> float:
+    from edgecnn.planning.request import time_budget_of
+
+    return time_budget_of(text)
+
+
+def scale_text(text: str) -> str:
+    """What ``--scale`` says, in the one way in which it is written.
+
+    Raises:
+        ScaleInvalid: nothing that is a scale.
+    """
+    from edgecnn.errors.studies import ScaleInvalid
+    from edgecnn.values.scale import CompoundScale
+
+    try:
+        return CompoundScale.from_text(text).text()
+    except ValueError as error:
+        raise ScaleInvalid(text=text, because=str(error)) from error
+
+
+@dataclass(frozen=True)
+class BuildOptions:
+    """What a call was asked by options: the table, and the values."""
+
+    recipe: str | None = row(
+        WHAT, enters=PART, metavar="[RECIPE]", help="A recipe file (TOML) or the name of a shipped pipeline."
+    )
+    arch: str | None = row(WHAT, "--arch", enters=InRecipe("model.arch"), help="Network, as in `edgecnn list archs`.")
+    onnx: str | None = row(
+        WHAT, "--model", "--onnx", enters=InRecipe("model.onnx"), metavar="FILE",
+        help="A trained network of your own in place of --arch: an ONNX, torch.export (.pt2) or TorchScript file.",
+    )  # fmt: skip
+    target: str | None = row(
+        WHAT, "--target", enters=PART, metavar="DEVICE[:RUNTIME]", help="Device, as in `edgecnn list devices`, or a device file."
+    )
+    data: str | None = row(
+        WHAT, "--data", enters=InRecipe("data.path"), metavar="FOLDER|FILE|NAME",
         help="Images, a sub-folder a class, or IDX files, a CSV or Parquet list, a zip, or `torchvision:NAME`; default `demo`.",
-        rich_help_panel="What to build",
-    ),
-]
-NoLabelsOpt = Annotated[
-    bool,
-    typer.Option(
-        "--no-labels",
+    )  # fmt: skip
+    no_labels: bool = row(
+        WHAT, "--no-labels", enters=InRecipe("data.labels", read=lambda given: not given), default=False,
         help="Sub-folders of the images say nothing: of a network of your own, agreement with fp32 is shown, and no accuracy; "
         "as `--set data.labels=false`.",
-        rich_help_panel="What to build",
-    ),
-]
-KeepHeadOpt = Annotated[
-    bool,
-    typer.Option(
-        "--keep-head",
+    )  # fmt: skip
+    weights: str | None = row(
+        WHAT, "--weights", enters=InRecipe("model.weights"), metavar="auto|imagenet|none|FILE", help="Where training begins."
+    )
+    transfer: str | None = row(
+        WHAT, "--transfer", enters=AsSet("train.transfer"), metavar="auto|head|last|all|scratch",
+        help="What is learned anew of a pretrained network; auto measures, and says why. As `--set train.transfer=`.",
+    )  # fmt: skip
+    teacher: str | None = row(
+        WHAT, "--teacher", enters=AsSet("train.teacher"), metavar="ARCH|BUILD",
+        help="A larger network, or a finished build of these images, whose answers are learned. As `--set train.teacher=`.",
+    )  # fmt: skip
+    keep_head: bool = row(
+        WHAT, "--keep-head", enters=InRecipe("model.keep_head"), default=False,
         help="Train nothing: the network as --weights has it, judged on images of the classes that it knows; as "
         "`--set model.keep_head=true`.",
-        rich_help_panel="What to build",
-    ),
-]
-HostOpt = Annotated[
-    str | None,
-    typer.Option(
-        "--host",
-        metavar="USER@BOARD",
-        help="The board, over the user's own ssh: a destination, or a name of ssh_config; without it, this machine.",
-        rich_help_panel="Board",
-    ),
-]
-PythonOpt = Annotated[
-    str | None,
-    typer.Option(
-        "--python",
-        metavar="PROGRAM",
-        help="The board's Python with its runtimes (python3, or the one that --carry-wheels made there).",
-        rich_help_panel="Board",
-    ),
-]
-CleanOpt = Annotated[
-    bool, typer.Option("--clean", help="Remove everything of edgecnn's from the board afterwards.", rich_help_panel="Board")
-]
-CarryWheelsOpt = Annotated[
-    bool,
-    typer.Option(
-        "--carry-wheels",
-        help="Fetch packages that the board lacks here, and unpack them there: it needs no internet.",
-        rich_help_panel="Board",
-    ),
-]
-OnnxOpt = Annotated[
-    str | None,
-    typer.Option(
-        "--model",
-        "--onnx",
-        metavar="FILE",
-        help="A trained network of your own in place of --arch: an ONNX, torch.export (.pt2) or TorchScript file.",
-        rich_help_panel="What to build",
-    ),
-]
-WeightsOpt = Annotated[
-    str | None,
-    typer.Option("--weights", metavar="auto|imagenet|none|FILE", help="Where training begins.", rich_help_panel="What to build"),
-]
-TransferOpt = Annotated[
-    str | None,
-    typer.Option(
-        "--transfer",
-        metavar="auto|head|last|all|scratch",
-        help="What is learned anew of a pretrained network; auto measures, and says why. As `--set train.transfer=`.",
-        rich_help_panel="What to build",
-    ),
-]
-TeacherOpt = Annotated[
-    str | None,
-    typer.Option(
-        "--teacher",
-        metavar="ARCH|BUILD",
-        help="A larger network, or a finished build of these images, whose answers are learned. As `--set train.teacher=`.",
-        rich_help_panel="What to build",
-    ),
-]
-ScaleOpt = Annotated[
-    str | None,
-    typer.Option(
-        "--scale",
-        metavar="phi=N|KEY=N,…",
+    )  # fmt: skip
+    scale: str | None = row(
+        WHAT, "--scale", enters=InRecipe("model.scale", read=scale_text), metavar="phi=N|KEY=N,…",
         help="Another depth, width and resolution: phi=1.5, or depth=1.2,width=0.75,resolution=192 with any of the three.",
-        rich_help_panel="What to build",
-    ),
-]
-SetOpt = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Any recipe value, such as train.epochs=3.", rich_help_panel="What to build"),
-]
-OutOpt = Annotated[
-    str | None,
-    typer.Option("--out", metavar="FOLDER", help="Of the results; default builds/ARCH-DEVICE.", rich_help_panel="Results"),
-]
-SignOpt = Annotated[
-    str | None,
-    typer.Option("--sign", metavar="KEY", help="Sign a bundle that passes, as `edgecnn sign` does.", rich_help_panel="Results"),
-]
-MaxOpt = Annotated[
-    list[str] | None,
-    typer.Option("--max", metavar="METRIC=NUMBER", help="Gate: at most, such as p99_ms=20.", rich_help_panel="Gates"),
-]
-MinOpt = Annotated[
-    list[str] | None,
-    typer.Option("--min", metavar="METRIC=NUMBER", help="Gate: at least, such as top1=0.8.", rich_help_panel="Gates"),
-]
-RequireMeasuredOpt = Annotated[
-    bool,
-    typer.Option(
-        "--require-measured", help="Exit 3 where a gated figure was not measured, as a CI job should.", rich_help_panel="Gates"
-    ),
-]
-UnsurePassesOpt = Annotated[
-    bool,
-    typer.Option(
-        "--unsure-passes", help="Let the job go on where a required gate is UNSURE: exit 0 and not 4.", rich_help_panel="Gates"
-    ),
-]
-AllowStoredOpt = Annotated[
-    bool, typer.Option("--allow-stored", help="Let a stored race serve, in CI too.", rich_help_panel="Gates")
-]
-TensorboardOpt = Annotated[
-    str | None,
-    typer.Option(
-        "--tensorboard",
-        metavar="DIR",
-        help="Draw loss, accuracy, rate and image size of each epoch for TensorBoard, in a folder of the build's name in DIR.",
-    ),
-]
-MeterOpt = Annotated[
-    str | None,
-    typer.Option(
-        "--meter",
-        metavar="FILE.csv",
-        help="Log of an external power meter (a time and watts a line), for energy.",
-        rich_help_panel="What to measure",
-    ),
-]
-AgainstOpt = Annotated[
-    str | None,
-    typer.Option(
-        "--against",
-        metavar="BASE",
-        help="Race the finished build HEAD against this one, here and now, and gate the ratio of their latencies.",
-        rich_help_panel="Another build",
-    ),
-]
-AgainstRoundsOpt = Annotated[
-    int | None,
-    typer.Option(
-        "--rounds",
-        min=8,
-        max=1000,
-        help="Rounds of --against at most (default 48); it stops when settled.",
-        rich_help_panel="Another build",
-    ),
-]
-JunitOpt = Annotated[
-    str | None,
-    typer.Option(
-        "--junit", metavar="FILE.xml", help="Write the verdicts as JUnit XML, a test a gate.", rich_help_panel="Results"
-    ),
-]
-UntilOpt = Annotated[
-    str | None,
-    typer.Option(
-        "--until",
-        metavar="PERCENT",
-        help="Race on until every reported p50 is known so well, such as 2%, or 40 rounds were run.",
-        rich_help_panel="What to measure",
-    ),
-]
-BatchesOpt = Annotated[
-    str | None,
-    typer.Option(
-        "--batches",
-        metavar="N,…,best",
-        help="Images a second with so many images in a call, and with the best number: 1,8,best.",
-        rich_help_panel="What to measure",
-    ),
-]
-EndToEndOpt = Annotated[
-    bool,
-    typer.Option(
-        "--end-to-end", help="Also time the way from a JPEG file, decoding included.", rich_help_panel="What to measure"
-    ),
-]
-SoakOpt = Annotated[
-    str | None,
-    typer.Option(
-        "--soak",
-        metavar="DURATION",
-        help="Also run so long without a pause, such as 60s or 5min, and say what is left of the speed.",
-        rich_help_panel="What to measure",
-    ),
-]
-KnobsOpt = Annotated[
-    bool,
-    typer.Option(
-        "--knobs",
-        help="Also race the winner's runtime knobs, such as threads, and ship those measured faster; as `--set race.knobs=true`.",
-        rich_help_panel="What to measure",
-    ),
-]
-ObjectiveOpt = Annotated[
-    str | None,
-    typer.Option(
-        "--objective",
-        metavar="latency|size|throughput|energy",
+    )  # fmt: skip
+    objective: str | None = row(
+        WHAT, "--objective", enters=AsSet("choice.objective"), metavar="latency|size|throughput|energy",
         help="What ships is the best at this inside the accuracy budget (default latency); as `--set choice.objective=`. "
         "For all but size a lower precision must also be measured better than the best float one.",
-        rich_help_panel="What to build",
-    ),
-]
-TimeBudgetOpt = Annotated[
-    str | None,
-    typer.Option(
-        "--time-budget",
-        metavar="DURATION",
+    )  # fmt: skip
+    knobs: bool = row(
+        WHAT, "--knobs", enters=InRecipe("race.knobs"), default=False,
+        help="Also race the winner's runtime knobs, such as threads, and ship those measured faster; as `--set race.knobs=true`.",
+    )  # fmt: skip
+    overrides: tuple[str, ...] = row(
+        WHAT, "--set", enters=PART, default=(), metavar="KEY=VALUE", help="Any recipe value, such as train.epochs=3."
+    )
+    refresh_weights: bool = row(
+        THIS_BUILD, "--refresh-weights", enters=InRequest("refresh_weights"), default=False,
+        help="Ask the network again for pretrained weights.",
+    )  # fmt: skip
+    time_budget: str | None = row(
+        THIS_BUILD, "--time-budget", enters=InRequest("time_budget_s", read=_seconds), metavar="DURATION",
         help="Begin no rung of the ladder after so long, such as 600s, 10min or 2h, and keep the best so far. Neither training "
         "and export before nor races after count; the first rung is always climbed, and a rung that was begun is finished. "
         "The same command again goes on from there.",
-        rich_help_panel="What to build",
-    ),
-]
-RefreshWeightsOpt = Annotated[
-    bool, typer.Option("--refresh-weights", help="Ask the network again for pretrained weights.", rich_help_panel="What to build")
-]
-SeedOpt = Annotated[int, typer.Option("--seed", min=0, help="Of the roles, as `--set data.seed`.")]
-JsonOpt = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.", rich_help_panel="Results")]
-QuietOpt = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.", rich_help_panel="Results")]
-DebugOpt = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.", rich_help_panel="Results")]
+    )  # fmt: skip
+    tensorboard: str | None = row(
+        THIS_BUILD, "--tensorboard", enters=InRequest("tensorboard", read=Path), metavar="DIR",
+        help="Draw loss, accuracy, rate and image size of each epoch for TensorBoard, in a folder of the build's name in DIR.",
+    )  # fmt: skip
+    at_most: tuple[str, ...] = row(
+        GATES, "--max", enters=PART, default=(), metavar="METRIC=NUMBER", help="Gate: at most, such as p99_ms=20."
+    )
+    at_least: tuple[str, ...] = row(
+        GATES, "--min", enters=PART, default=(), metavar="METRIC=NUMBER", help="Gate: at least, such as top1=0.8."
+    )
+    require_measured: bool = row(
+        GATES, "--require-measured", enters=PART, default=False,
+        help="Exit 3 where a gated figure was not measured, as a CI job should.",
+    )  # fmt: skip
+    allow_stored: bool = row(
+        STORED, "--allow-stored", enters=OF_THE_CALL, default=False, help="Let a stored race serve, in CI too."
+    )
+    meter: str | None = row(
+        MEASURING, "--meter", enters=InRequest("meter", read=Path), metavar="FILE.csv",
+        help="Log of an external power meter (a time and watts a line), for energy.",
+    )  # fmt: skip
+    until: str | None = row(
+        MEASURING, "--until", enters=InRequest("until", read=_share), metavar="PERCENT",
+        help="Race on until every reported p50 is known so well, such as 2%, or 40 rounds were run.",
+    )  # fmt: skip
+    batches: str | None = row(
+        MEASURING, "--batches", enters=PART, metavar="N,…,best",
+        help="Images a second with so many images in a call, and with the best number: 1,8,best.",
+    )  # fmt: skip
+    soak: str | None = row(
+        MEASURING, "--soak", enters=PART, metavar="DURATION",
+        help="Also run so long without a pause, such as 60s or 5min, and say what is left of the speed.",
+    )  # fmt: skip
+    end_to_end: bool = row(
+        MEASURING, "--end-to-end", enters=PART, default=False, help="Also time the way from a JPEG file, decoding included."
+    )
+    host: str | None = row(
+        BOARD, "--host", enters=PART, metavar="USER@BOARD",
+        help="The board, over the user's own ssh: a destination, or a name of ssh_config; without it, this machine.",
+    )  # fmt: skip
+    python: str | None = row(
+        BOARD, "--python", enters=PART, metavar="PROGRAM",
+        help="The board's Python with its runtimes (python3, or the one that --carry-wheels made there).",
+    )  # fmt: skip
+    clean: bool = row(
+        BOARD, "--clean", enters=PART, default=False, help="Remove everything of edgecnn's from the board afterwards."
+    )
+    carry_wheels: bool = row(
+        BOARD, "--carry-wheels", enters=PART, default=False,
+        help="Fetch packages that the board lacks here, and unpack them there: it needs no internet.",
+    )  # fmt: skip
+    against: str | None = row(
+        AGAINST, "--against", enters=OF_THE_CALL, metavar="BASE",
+        help="Race the finished build HEAD against this one, here and now, and gate the ratio of their latencies.",
+    )  # fmt: skip
+    rounds: int | None = row(
+        AGAINST, "--rounds", enters=OF_THE_CALL, min=8, max=1000,
+        help="Rounds of --against at most (default 48); it stops when settled.",
+    )  # fmt: skip
+    out: str | None = row(
+        OUT, "--out", enters=InRequest("out", read=Path), metavar="FOLDER", help="Of the results; default builds/ARCH-DEVICE."
+    )
+    sign: str | None = row(
+        THIS_BUILD, "--sign", enters=OF_THE_CALL, metavar="KEY", help="Sign a bundle that passes, as `edgecnn sign` does."
+    )
+    junit: str | None = row(
+        JOB, "--junit", enters=OF_THE_CALL, metavar="FILE.xml", help="Write the verdicts as JUnit XML, a test a gate."
+    )
+    unsure_passes: bool = row(
+        JOB, "--unsure-passes", enters=OF_THE_CALL, default=False,
+        help="Let the job go on where a required gate is UNSURE: exit 0 and not 4.",
+    )  # fmt: skip
+    as_json: bool = row(SHOWN, "--json", enters=OF_THE_CALL, default=False, help="One JSON document on stdout.")
+    quiet: bool = row(SHOWN, "--quiet", "-q", enters=OF_THE_CALL, default=False, help="No progress.")
+    debug: bool = row(SHOWN, "--debug", enters=OF_THE_CALL, default=False, help="Show the traceback of an error.")
+    verb: str = "build"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One option of the table."""
+
+    name: str
+    """Of the field, and of the verb's parameter."""
+    kind: Any
+    default: Any
+    group: Group
+    names: tuple[str, ...]
+    enters: Enters
+    details: dict[str, Any]
+
+    @property
+    def word(self) -> str:
+        """How messages call it: its first name, or what stands in an argument's place."""
+        return self.names[0] if self.names else self.name.upper()
+
+    @property
+    def annotation(self) -> Any:
+        """What typer reads."""
+        if not self.names:
+            return Annotated[self.kind, typer.Argument(**self.details)]
+        kind = list[str] | None if isinstance(self.default, tuple) else self.kind
+        return Annotated[kind, typer.Option(*self.names, rich_help_panel=self.group.panel, **self.details)]
+
+
+_ROWS: dict[Any, tuple[Row, ...]] = {}
+
+
+def rows_of(table: type[BuildOptions]) -> tuple[Row, ...]:
+    """Every option of the table, in its order."""
+    if table not in _ROWS:
+        kinds, options = typing.get_type_hints(table), [each for each in fields(table) if each.metadata]
+        _ROWS[table] = tuple(Row(each.name, kinds[each.name], each.default, **each.metadata) for each in options)
+    return _ROWS[table]
+
+
+def given_in(asked: BuildOptions) -> Iterator[tuple[Row, Any]]:
+    """The options that were given, with their values; an empty text is one too."""
+    for each in rows_of(type(asked)):
+        value = getattr(asked, each.name)
+        if value is not None and value is not False and value != ():
+            yield each, value
+
+
+def options_that_say(asked: BuildOptions, *says: Says) -> tuple[str, ...]:
+    """Those that were given of the options that say how to build, or to measure."""
+    return tuple(each.word for each, value in given_in(asked) if each.names and each.group.says in says and value)

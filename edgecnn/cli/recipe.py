@@ -1,130 +1,148 @@
-"""`edgecnn recipe`: what a recipe may hold, what one comes to here, and how two differ."""
+"""`edgecnn init` and `edgecnn recipe`: a first recipe, what one may hold, what it comes to here, and how two differ."""
 
 from __future__ import annotations
 
+import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgecnn.cli import options as opt
-from edgecnn.cli.asking import BuildOptions
-from edgecnn.cli.exits import guarded
-from edgecnn.errors.base import ExitCode
+from edgecnn.cli.options import WHAT, BuildOptions
+from edgecnn.cli.verbs import BUILD, Call, family, verb
+from edgecnn.errors.base import EdgecnnError, system_reason
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from edgecnn.planning.settings import RecipeSettings
+    from edgecnn.render.first_recipe import FirstChoices
     from edgecnn.values.stage import Progress
 
-recipe_app = typer.Typer(no_args_is_help=True, help="What a recipe may hold, what one comes to here, and how two differ.")
+ARCH, DEVICE, DROP_PP = "mobilenet-v3-large", "cpu", 1.0
+"""A network that fits every device here, this machine, and the default gate."""
+PhotosArg = Annotated[
+    str,
+    typer.Argument(metavar="FOLDER", help="Photographs, as --data takes them: sub-folders, IDX files, a list or a zip."),
+]
+FileOpt = Annotated[Path, typer.Option("--out", metavar="FILE.toml", help="The recipe to write.")]
+DropOpt = Annotated[float | None, typer.Option("--drop-pp", min=0.0, max=100.0, help="Accuracy that may be lost, in points.")]
+YesOpt = Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing: take what was not given as usual.")]
 SideArg = Annotated[str, typer.Argument(help="A recipe file, a shipped pipeline's name, or the folder of a finished build.")]
 
 
 def register(app: typer.Typer) -> None:
-    """Add the verb family."""
-    app.add_typer(recipe_app, name="recipe")
+    """Add the verbs."""
+    takes = ("arch", "onnx", "target")
+    verb(app, "init", short="Write a commented recipe for a folder of photographs.", panel=BUILD, takes=takes)(init)
+    of_recipes = family(app, "recipe", short="What a recipe may hold, what one comes to, how two differ.", panel=BUILD)
+    verb(of_recipes, "schema", short="Print the JSON Schema of a recipe file.")(schema)
+    verb(of_recipes, "show", short="Print the recipe as a build would take it.", takes=(WHAT,))(show)
+    verb(of_recipes, "diff", short="Compare two recipes or finished builds.")(diff)
 
 
-@recipe_app.command()
-def schema(as_json: opt.JsonOpt = False, debug: opt.DebugOpt = False) -> None:
+@dataclass(frozen=True)
+class _InitOptions:
+    asked: BuildOptions
+    drop_pp: float | None
+    ask: bool
+
+
+def init(call: Call, folder: PhotosArg, out: FileOpt = Path("recipe.toml"), drop_pp: DropOpt = None, yes: YesOpt = False) -> None:
+    """Look at a folder of photographs and write a commented recipe for it."""
+    from edgecnn.data.images import open_source
+    from edgecnn.data.manifest import summarize
+    from edgecnn.devices.files import parse_target
+    from edgecnn.errors.custom_model import CustomAndNamed
+    from edgecnn.errors.recipes import RecipeThere, RecipeUnwritable
+    from edgecnn.render.first_recipe import recipe_text
+    from edgecnn.render.terminal import show_lines
+    from edgecnn.store.disk import write_text_atomically
+    from edgecnn.store.store import Store
+    from edgecnn.values.recipe import DataChoice
+
+    if call.asked.arch is not None and call.asked.onnx is not None:
+        raise CustomAndNamed(option="--arch")
+    if out.exists():
+        raise RecipeThere(path=out)
+    data = summarize(DataChoice(path=folder, train=call.asked.onnx is None), Store.open().root, call.tell)
+    call.close()
+    choices = _choices(_InitOptions(call.asked, drop_pp, ask=not yes and sys.stdin.isatty() and sys.stderr.isatty()))
+    images = open_source(Path(data.manifest_path)).manifest.images
+    text = recipe_text(choices, data, images, parse_target(choices.device).device, out)
+    try:
+        write_text_atomically(out, text)
+    except OSError as error:
+        raise RecipeUnwritable(path=out, because=system_reason(error)) from error
+    call.show({"recipe": str(out)}, lambda: show_lines([f"{out} is written; edgecnn build {out} builds it"]))
+
+
+def _choices(first: _InitOptions) -> FirstChoices:
+    """What was given stands; the rest is asked, or taken as usual."""
+    from edgecnn.devices.files import parse_target
+    from edgecnn.models.catalogue import arch_named
+    from edgecnn.render.first_recipe import FirstChoices
+
+    def answer(question: str, usual: str, check: Callable[[str], object]) -> str:
+        while first.ask:
+            said = str(typer.prompt(question, default=usual, err=True))
+            try:
+                check(said)
+            except (EdgecnnError, ValueError) as error:
+                typer.echo(error.line() if isinstance(error, EdgecnnError) else f"{said!r} is no number", err=True)
+            else:
+                return said
+        return usual
+
+    asked, drop_pp = first.asked, first.drop_pp
+    arch = None if asked.onnx is not None else asked.arch or answer("Which network?", ARCH, arch_named)
+    device = asked.target or answer("Which device will run it?", DEVICE, parse_target)
+    if drop_pp is None:
+        drop_pp = float(answer("Points of accuracy to lose at most?", f"{DROP_PP:g}", float))
+    if arch is not None:
+        arch_named(arch)
+    parse_target(device)
+    return FirstChoices(arch=arch, onnx=asked.onnx, device=device, drop_pp=drop_pp)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def schema(_: Call) -> None:
     """Print the JSON Schema of a recipe file, for editors."""
+    from edgecnn.planning.settings import recipe_schema
+    from edgecnn.render.terminal import show_json
 
-    def body() -> ExitCode:
-        from edgecnn.planning.settings import recipe_schema
-        from edgecnn.render.terminal import show_json
-
-        show_json(recipe_schema())
-        return ExitCode.OK
-
-    raise typer.Exit(guarded(body, as_json=as_json, debug=debug))
+    show_json(recipe_schema())
 
 
-@recipe_app.command()
-def show(  # noqa: PLR0913 - a command line's options are its parameters
-    recipe: opt.RecipeArg = None,
-    arch: opt.ArchOpt = None,
-    onnx: opt.OnnxOpt = None,
-    target: opt.TargetOpt = None,
-    data: opt.DataOpt = None,
-    no_labels: opt.NoLabelsOpt = False,
-    weights: opt.WeightsOpt = None,
-    keep_head: opt.KeepHeadOpt = False,
-    scale: opt.ScaleOpt = None,
-    set_: opt.SetOpt = None,
-    as_json: opt.JsonOpt = False,
-    quiet: opt.QuietOpt = False,
-    debug: opt.DebugOpt = False,
-) -> None:
+def show(call: Call) -> None:
     """Print the recipe as a build would take it, every default filled in, and where each value comes from."""
-    asked = BuildOptions(
-        recipe=recipe,
-        arch=arch,
-        onnx=onnx,
-        target=target,
-        data=data,
-        weights=weights,
-        scale=scale,
-        overrides=tuple(set_ or ()),
-        no_labels=no_labels,
-        keep_head=keep_head,
-    )
-    raise typer.Exit(guarded(lambda: _show(asked, quiet, as_json), as_json=as_json, debug=debug))
-
-
-@recipe_app.command()
-def diff(
-    before: SideArg, after: SideArg, as_json: opt.JsonOpt = False, quiet: opt.QuietOpt = False, debug: opt.DebugOpt = False
-) -> None:
-    """Compare two recipes or finished builds by the values that they come to, wherever those are stated."""
-    raise typer.Exit(guarded(lambda: _diff((before, after), quiet, as_json), as_json=as_json, debug=debug))
-
-
-def _show(asked: BuildOptions, quiet: bool, as_json: bool) -> ExitCode:
-    from edgecnn.render.progress import progress_for
     from edgecnn.render.recipe_settings import show_settings
-    from edgecnn.render.terminal import show_json
 
-    tell = progress_for(quiet=quiet or as_json)
-    try:
-        settings = _settings(asked, tell)
-    finally:
-        tell.close()
-    if as_json:
-        show_json(settings.model_dump(mode="json", by_alias=True))
-    else:
-        show_settings(settings)
-    return ExitCode.OK
+    settings = _settings(call.asked, call.tell)
+    call.show(settings, lambda: show_settings(settings))
 
 
-def _diff(sides: tuple[str, str], quiet: bool, as_json: bool) -> ExitCode:
+def diff(call: Call, before: SideArg, after: SideArg) -> None:
+    """Compare two recipes or finished builds by the values that they come to, wherever those are stated."""
     from edgecnn.planning.settings import difference, settings_of_build
-    from edgecnn.render.progress import progress_for
     from edgecnn.render.recipe_settings import show_difference
-    from edgecnn.render.terminal import show_json
 
-    tell = progress_for(quiet=quiet or as_json)
-    try:
-        before, after = (
-            settings_of_build(Path(side)) if Path(side).is_dir() else _settings(BuildOptions(recipe=side), tell) for side in sides
-        )
-    finally:
-        tell.close()
-    found = difference(before, after)
-    if as_json:
-        show_json(found.model_dump(mode="json", by_alias=True))
-    else:
-        show_difference(found)
-    return ExitCode.OK
+    one, other = (
+        settings_of_build(Path(side)) if Path(side).is_dir() else _settings(BuildOptions(recipe=side), call.tell)
+        for side in (before, after)
+    )
+    found = difference(one, other)
+    call.show(found, lambda: show_difference(found))
 
 
 def _settings(asked: BuildOptions, tell: Progress) -> RecipeSettings:
-    from edgecnn.cli.asking import device_as_written, request_from
+    from edgecnn.cli.asking import device_as_written, request_from, stated_by_options
     from edgecnn.planning.settings import origins, settings_of
 
     request = request_from(asked, "judge")
     target = request.recipe.target.model_copy(update={"device": device_as_written(asked, request)})
     request = request.model_copy(update={"recipe": request.recipe.model_copy(update={"target": target})})
-    flags = {"arch": asked.arch, "onnx": asked.onnx, "weights": asked.weights, "scale": asked.scale, "data": asked.data}
-    flags["target"] = asked.target
-    flags |= {"no-labels": "set" if asked.no_labels else None, "keep-head": "set" if asked.keep_head else None}
-    return settings_of(request, origins(asked.recipe, asked.overrides, flags), asked.recipe, tell)
+    return settings_of(request, origins(asked.recipe, asked.overrides, stated_by_options(asked)), asked.recipe, tell)

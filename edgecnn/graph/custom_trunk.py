@@ -42,7 +42,7 @@ def make_custom_trunk(request: CustomRequest, out: Path, tell: Progress) -> None
     Raises:
         EdgecnnError: one of ``errors.custom_model``; MacsUnknown.
     """
-    tell.step("export", 0, 3)
+    tell.step("export to ONNX", 0, 3)
     path = out / "model.onnx"
     theirs, entry = as_onnx(request.model, request.entry)
     model = adopt(theirs, entry, request.feeding.channels, request.model)
@@ -52,7 +52,7 @@ def make_custom_trunk(request: CustomRequest, out: Path, tell: Progress) -> None
     save_model(model, path)
     known = shapes_by_running(path, entry.resolution_px) if entry.quantized else {}
     (out / "macs.json").write_text(mac_table(onnx.load(path), known).model_dump_json(indent=1) + "\n", encoding="utf-8")
-    tell.step("export", 1, 3)
+    tell.step("export to ONNX", 1, 3)
     session = opened(request.model, request.entry)
     shown = spread(np.load(request.pixels / "validation.pixels.npy", mmap_mode="r"), CHECK_IMAGES)
     change = describe_changes(entry, request.feeding.channels, opset_of(model))
@@ -63,9 +63,9 @@ def make_custom_trunk(request: CustomRequest, out: Path, tell: Progress) -> None
         _Compared(request, entry.ends_in_softmax, change, holds_halves(theirs)),
     )
     (out / "check.json").write_text(check.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    tell.step("export", 2, 3)
+    tell.step("export to ONNX", 2, 3)
     np.save(out / "golden_logits.npy", _trunk(path, np.load(request.pixels / "golden" / "pixels.npy"), request, change))
-    tell.step("export", 3, 3)
+    tell.step("export to ONNX", 3, 3)
 
 
 def _trunk(path: Path, pixels: npt.NDArray[np.uint8], request: CustomRequest, change: str) -> Logits:

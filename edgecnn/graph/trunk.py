@@ -44,7 +44,7 @@ def make_trunk(network: nn.Module, request: TrunkRequest, out: Path, tell: Progr
     path = out / "model.onnx"
     model = export_onnx(network, request.resolution_px, path, request.opset)
     (out / "macs.json").write_text(mac_table(model).model_dump_json(indent=1) + "\n", encoding="utf-8")
-    tell.step("export", 1, 3)
+    tell.step("export to ONNX", 1, 3)
     shown = request.feed(spread(np.load(request.pixels / "validation.pixels.npy", mmap_mode="r"), CHECK_IMAGES))
     answers = torch_logits(network, shown)
     try:
@@ -53,10 +53,10 @@ def make_trunk(network: nn.Module, request: TrunkRequest, out: Path, tell: Progr
         _blame_rounding(network, shown, answers, found)
         raise
     (out / "check.json").write_text(check.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    tell.step("export", 2, 3)
+    tell.step("export to ONNX", 2, 3)
     golden = request.feed(np.load(request.pixels / "golden" / "pixels.npy"))
     np.save(out / "golden_logits.npy", torch_logits(network, golden))
-    tell.step("export", 3, 3)
+    tell.step("export to ONNX", 3, 3)
 
 
 def _blame_rounding(network: nn.Module, shown: Logits, answers: Logits, found: ExportDisagrees) -> None:

@@ -63,7 +63,7 @@ def _schedule(request: RaceRequest, items: Sequence[Item]) -> Schedule:
 
 def _bench(request: RaceRequest, schedule: Schedule, lab: Lab, folder: Path) -> None:
     task = Task(request.kits[0].folder, "bench", out=folder, schedule=schedule)
-    lab.host.run(task, lease_s=2 * request.timeout_s, tell=lab.tell)
+    lab.host.run(task, lease_s=2 * request.timeout_s, tell=lab.doing(request.title).tell)
 
 
 def _enough(request: RaceRequest, until: Until, lab: Lab, work: Path, rounds: int) -> bool:

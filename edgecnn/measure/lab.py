@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edgecnn.hosts.local import LocalHost
 from edgecnn.hosts.protocol import Host
@@ -11,6 +11,20 @@ from edgecnn.runner.interpreters import own_python_version
 from edgecnn.store.store import Store
 from edgecnn.values.profile import Environment
 from edgecnn.values.stage import Progress
+
+
+@dataclass(frozen=True)
+class _Titled:
+    """Progress of a runner, which knows only its own command, under the name of what is measured with it."""
+
+    tell: Progress
+    title: str
+
+    def step(self, what: str, done: int, total: int | None = None, unit: str = "") -> None:
+        self.tell.step(self.title, done, total, unit)
+
+    def note(self, text: str) -> None:
+        self.tell.note(text)
 
 
 @dataclass(frozen=True)
@@ -44,3 +58,7 @@ class Lab:
     def own_python(self, runtime: str) -> str | None:
         """The version of the Python that a runtime has to itself; None where it has none, and of a board, which says its own."""
         return own_python_version(runtime) if isinstance(self.host, LocalHost) else None
+
+    def doing(self, title: str) -> Lab:
+        """This lab, whose progress says that it does this."""
+        return replace(self, tell=_Titled(self.tell, title))

@@ -67,6 +67,11 @@ class RaceRequest(Value):
         return digest_of(self.question)[:16]
 
     @property
+    def title(self) -> str:
+        """What a person is told while it runs."""
+        return _TITLES[self.purpose]
+
+    @property
     def timeout_s(self) -> float:
         """After which a process is taken to hang."""
         overhead_s = COMPILE_OVERHEAD_S if any(kit.compiles for kit in self.kits) else RUN_OVERHEAD_S
@@ -81,6 +86,23 @@ _OF_PURPOSE: Mapping[Purpose, Mapping[str, Any]] = {
     "soak": {"window_s": SOAK_WINDOW_S},
 }
 """Fields of an item that not every race has: a kit packaged before they were known still runs in the others."""
+
+_TITLES: Mapping[Purpose, str] = {
+    "screen": "race that screens candidates",
+    "select": "race for the choice",
+    "select-throughput": "race for the choice by throughput",
+    "select-energy": "race for the choice by energy",
+    "knobs": "race of runtime settings",
+    "report": "race for the report",
+    "energy": "measure energy",
+    "baseline": "race of the baseline GPU",
+    "against": "race for the comparison",
+    "trial": "trial of how long runs must be",
+    "batches": "try numbers of images in a call",
+    "throughput": "measure throughput",
+    "end-to-end": "time the way from file to answer",
+    "soak": "run without a pause",
+}
 
 
 def items_of(request: RaceRequest) -> list[dict[str, Any]]:

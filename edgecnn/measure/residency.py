@@ -59,7 +59,7 @@ def traced_residency(kit: KitRef, macs: MacTable, lab: Lab) -> Profile:
         if (work / "run-00000.json").exists():  # left where its trace could not be read, perhaps by another runtime
             emptied(work)
         task = Task(kit.folder, "bench", out=work, schedule=Schedule((item,), RUN_TIMEOUT_S))
-        lab.host.run(task, lease_s=2 * RUN_TIMEOUT_S, tell=lab.tell)
+        lab.host.run(task, lease_s=2 * RUN_TIMEOUT_S, tell=lab.doing(f"trace {kit.candidate.id}").tell)
         run = json.loads((work / "run-00000.json").read_text())
         if "error" in run:
             raise RunnerFailed(**run["error"])

@@ -44,6 +44,6 @@ def _receive(answer: http.client.HTTPResponse, into: Path, have: int, tell: Prog
         while block := answer.read(BLOCK_BYTES):
             file.write(block)
             have += len(block)
-            tell.step("download", have, total, "bytes")
+            tell.step("download weights", have, total, "bytes")
     if total is not None and have < total:
         raise http.client.IncompleteRead(b"", total - have)

@@ -32,16 +32,6 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 TITLE = "edgecnn recipe"
 DESCRIPTION = "What a user asks: a recipe file (TOML), and plan.json's `asked`."
 DEFAULT = "default"
-_OF_FLAGS = {
-    "arch": "model.arch",
-    "weights": "model.weights",
-    "scale": "model.scale",
-    "data": "data.path",
-    "onnx": "model.onnx",
-    "target": "target.device",
-    "no-labels": "data.labels",
-    "keep-head": "model.keep_head",
-}
 _NOTHING = "options alone"
 
 
@@ -50,13 +40,13 @@ def recipe_schema() -> dict[str, Any]:
     return {"$schema": DIALECT, **Recipe.model_json_schema(by_alias=True), "title": TITLE, "description": DESCRIPTION}
 
 
-def origins(named: str | None, overrides: Sequence[str] = (), flags: Mapping[str, str | None] | None = None) -> dict[str, str]:
+def origins(named: str | None, overrides: Sequence[str] = (), options: Mapping[str, str] | None = None) -> dict[str, str]:
     """Dotted key to who states it, the one that wins: the recipe file, then ``--set``, then named options.
 
     Args:
         named: a recipe's path, or a pipeline's name.
         overrides: the texts of ``--set``, which were already found good.
-        flags: ``arch``, ``onnx``, ``weights``, ``scale``, ``data`` and ``target`` as given.
+        options: each key that a named option states, and that option.
     """
     found: dict[str, str] = {}
     if named is not None:
@@ -66,12 +56,7 @@ def origins(named: str | None, overrides: Sequence[str] = (), flags: Mapping[str
     for text in overrides:
         key = text.partition("=")[0].strip()
         found[".".join(key.split(".")[:2])] = "--set"
-    for flag, value in (flags or {}).items():
-        if value is not None:
-            found[_OF_FLAGS[flag]] = f"--{flag}"
-            if flag == "target" and ":" in value:
-                found["target.runtime"] = "--target"
-    return found
+    return {**found, **(options or {})}
 
 
 def settings_of(request: BuildRequest, stated: Mapping[str, str], named: str | None, tell: Progress) -> RecipeSettings:

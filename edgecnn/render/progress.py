@@ -52,7 +52,7 @@ class PlainLines:
             if seconds < WORTH_SAYING_S:
                 return
         self._said[what] = now
-        of = f"/{total}" if total is not None else ""
+        of = f" of {total}" if total is not None else ""
         new = done - before
         rate = f", {_per_second(new / seconds)} {unit}/s" if seconds > 0 and unit else ""
         left = f", {(total - done) * seconds / new:.0f} s left" if total and new > 0 and done < total else ""
@@ -92,7 +92,7 @@ class LiveBars:
         columns = (
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
-            TextColumn("{task.completed:.0f}/{task.total:.0f} {task.fields[unit]}"),
+            TextColumn("{task.completed:.0f} of {task.total:.0f} {task.fields[unit]}"),
             _Rate(),
             TimeElapsedColumn(),
             TimeRemainingColumn(),

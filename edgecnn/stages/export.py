@@ -56,7 +56,7 @@ class ExportStage(Stage):
         from edgecnn.models.networks import load_trained
 
         _refuse_another_head(given["weights"] / "weights.json", self.classes)
-        tell.step("export", 0, 3)
+        tell.step("export to ONNX", 0, 3)
         network = load_trained(arch_named(self.arch), self.classes, given["weights"] / "weights.safetensors")
         request = TrunkRequest(
             pixels=given["pixels"], resolution_px=self.resolution_px, normalization=self.normalization, opset=self.opset

@@ -65,7 +65,7 @@ def verify(store: Store, tell: Progress, *, repair: bool = False) -> VerifyRepor
             elif found is not None:
                 size += bytes_of(found)
                 strays.extend(_strays(store, folder, found))
-        tell.step("verify", done, len(artifacts) + len(profiles), "entries")
+        tell.step("verify the store", done, len(artifacts) + len(profiles), "entries")
     return VerifyReport(
         artifacts=len(artifacts), profiles=len(profiles), bytes=size, damaged=tuple(damaged), strays=tuple(strays)
     )

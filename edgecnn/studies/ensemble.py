@@ -153,9 +153,9 @@ def _right(members: Sequence[BuiltNetwork], out: Path, tell: Progress) -> list[N
         return []
     found = []
     for number, (network, model) in enumerate([*((each, each.model) for each in members), (first, out)]):
-        tell.step("answering", number, len(members) + 1, "networks")
+        tell.step("ask each network", number, len(members) + 1, "networks")
         found.append(probabilities(model, network.feeds(pixels)).argmax(axis=1) == labels)
-    tell.step("answering", len(members) + 1, len(members) + 1, "networks")
+    tell.step("ask each network", len(members) + 1, len(members) + 1, "networks")
     return found
 
 

@@ -109,7 +109,7 @@ def _told(network: BuiltNetwork, pixels: NDArray[np.uint8], tell: Progress) -> I
     for feed in network.feeds(pixels):
         yield feed
         done += len(feed)
-        tell.step("looking", done, len(pixels), "images")
+        tell.step("look at images", done, len(pixels), "images")
 
 
 class _ImageLabels:

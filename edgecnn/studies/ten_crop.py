@@ -86,7 +86,7 @@ class _Views:
             found = ten_views(self._source.read(entry), self._recipe)
             self.without_room += int((found[:CENTRE] == found[CENTRE]).all())
             yield found
-            self._tell.step("ten crops", done, len(entries), "images")
+            self._tell.step("evaluate ten crops", done, len(entries), "images")
 
 
 def _compared(network: BuiltNetwork, right: tuple[NDArray[np.bool_], NDArray[np.bool_]], without_room: int) -> TenCrop:

@@ -79,7 +79,7 @@ def compute_features(body: nn.Module, material: Material, spec: ArchSpec, size_p
         part = load_file(file)
         plain.append(part["plain"])
         mirrored.append(part["mirrored"])
-        material.tell.step("features", stop, len(squares), "images")
+        material.tell.step("compute features", stop, len(squares), "images")
     labels = torch.from_numpy(squares.labels)
     file = _place(material, "features-validation.safetensors")
     if not file.exists():

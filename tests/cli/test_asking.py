@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from edgecnn.cli.asking import BuildOptions, command_line, request_from
-from edgecnn.cli.judged import how_to_build
+from edgecnn.cli.options import options_that_say
 from edgecnn.errors.base import EdgecnnError, ExitCode
 from edgecnn.resources import resource_folder
 from edgecnn.values.candidate import Runtime
@@ -245,7 +245,7 @@ def test_knobs_are_a_wish_of_the_recipe_too_and_stay_in_the_command() -> None:
     assert (asked.recipe.race.knobs, asked.command) == (True, "edgecnn build --arch resnet-18 --knobs")
     assert request_from(BuildOptions(overrides=("race.knobs=true",)), "judge").recipe.race.knobs
     assert not request_from(BuildOptions(), "judge").recipe.race.knobs
-    assert how_to_build(BuildOptions(knobs=True)) == ("--knobs",)
+    assert options_that_say(BuildOptions(knobs=True), "how to build") == ("--knobs",)
 
 
 @pytest.mark.parametrize("objective", ["latency", "size", "throughput", "energy"])
@@ -254,7 +254,7 @@ def test_the_objective_is_a_wish_of_the_recipe_too_and_stays_in_the_command(obje
     assert asked.recipe.choice.objective == objective
     assert asked.command == f"edgecnn build --arch resnet-18 --objective {objective}"
     assert request_from(BuildOptions(overrides=(f"choice.objective={objective}",)), "judge").recipe.choice.objective == objective
-    assert how_to_build(BuildOptions(objective=objective)) == ("--objective",)
+    assert options_that_say(BuildOptions(objective=objective), "how to build") == ("--objective",)
 
 
 def test_an_objective_that_nobody_knows_is_refused() -> None:
@@ -265,3 +265,10 @@ def test_an_objective_that_nobody_knows_is_refused() -> None:
 def test_a_time_budget_is_of_this_call_and_stays_in_the_command() -> None:
     asked = request_from(BuildOptions(arch="resnet-18", time_budget="10min"), "judge")
     assert (asked.time_budget_s, asked.command) == (600.0, "edgecnn build --arch resnet-18 --time-budget 10min")
+
+
+def test_what_is_asked_of_pretrained_weights_stays_in_the_command_and_says_how_to_build() -> None:
+    """A hand-kept list once lacked it."""
+    asked = BuildOptions(arch="resnet-18", refresh_weights=True)
+    assert command_line(asked) == "edgecnn build --arch resnet-18 --refresh-weights"
+    assert options_that_say(asked, "how to build") == ("--arch", "--refresh-weights")

@@ -62,5 +62,10 @@ def _parameters(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
 
 
 def _is_command(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
-    """True for a command of the CLI, whose parameters are its flags: typer reads them from the signature."""
-    return any("opt." in ast.unparse(each.annotation) for each in node.args.args if each.annotation is not None)
+    """True for a verb of the CLI, whose parameters behind its ``Call`` are its flags: typer reads them from the signature."""
+    first = next(iter(node.args.args), None)
+    return first is not None and first.arg == "call" and len([each for each in node.args.args if _is_flag(each)]) > 0
+
+
+def _is_flag(argument: ast.arg) -> bool:
+    return argument.annotation is not None and ast.unparse(argument.annotation).endswith(("Opt", "Arg", "Out"))

@@ -44,7 +44,7 @@ def test_a_short_step_says_nothing(clock: Clock) -> None:
 
 
 def test_a_step_of_more_than_two_seconds_says_that_it_ended(clock: Clock) -> None:
-    assert said(clock, (0, 0, 10), (2.5, 10, 10)) == ["edgecnn: train: 10/10 images, 4 images/s"]
+    assert said(clock, (0, 0, 10), (2.5, 10, 10)) == ["edgecnn: train: 10 of 10 images, 4 images/s"]
 
 
 def test_a_step_that_ends_at_once_says_nothing(clock: Clock) -> None:
@@ -53,9 +53,9 @@ def test_a_step_that_ends_at_once_says_nothing(clock: Clock) -> None:
 
 def test_a_long_step_says_every_few_seconds_where_it_is_and_last_that_it_ended(clock: Clock) -> None:
     assert said(clock, (0, 0, 100), (1.9, 19, 100), (2, 20, 100), (6.9, 69, 100), (7, 70, 100), (10, 100, 100)) == [
-        "edgecnn: train: 20/100 images, 10 images/s, 8 s left",
-        "edgecnn: train: 70/100 images, 10 images/s, 3 s left",
-        "edgecnn: train: 100/100 images, 10 images/s",
+        "edgecnn: train: 20 of 100 images, 10 images/s, 8 s left",
+        "edgecnn: train: 70 of 100 images, 10 images/s, 3 s left",
+        "edgecnn: train: 100 of 100 images, 10 images/s",
     ]
 
 
@@ -64,16 +64,16 @@ def test_a_step_without_a_known_end_says_how_much_is_done(clock: Clock) -> None:
 
 
 def test_nothing_done_yet_promises_no_time_left(clock: Clock) -> None:
-    assert said(clock, (0, 0, 10), (6, 0, 10)) == ["edgecnn: train: 0/10 images, 0 images/s"]
+    assert said(clock, (0, 0, 10), (6, 0, 10)) == ["edgecnn: train: 0 of 10 images, 0 images/s"]
 
 
 def test_what_is_slow_does_not_read_as_if_it_stood(clock: Clock) -> None:
-    assert said(clock, (0, 0, 10), (6, 1, 10)) == ["edgecnn: train: 1/10 images, 0.2 images/s, 54 s left"]
+    assert said(clock, (0, 0, 10), (6, 1, 10)) == ["edgecnn: train: 1 of 10 images, 0.2 images/s, 54 s left"]
 
 
 def test_a_step_that_begins_again_after_its_end_is_timed_anew(clock: Clock) -> None:
     lines = said(clock, (0, 0, 10), (10, 10, 10), (20, 0, 10), (25, 5, 10))
-    assert lines[-1] == "edgecnn: train: 5/10 images, 1 images/s, 5 s left"
+    assert lines[-1] == "edgecnn: train: 5 of 10 images, 1 images/s, 5 s left"
 
 
 def test_steps_are_told_apart_and_a_unit_may_be_absent(clock: Clock) -> None:
@@ -85,7 +85,7 @@ def test_steps_are_told_apart_and_a_unit_may_be_absent(clock: Clock) -> None:
     clock.now = 105.0
     lines.step("one", 1, 4)
     lines.step("two", 1, 4)
-    assert stream.getvalue() == "edgecnn: one: 1/4, 15 s left\n"
+    assert stream.getvalue() == "edgecnn: one: 1 of 4, 15 s left\n"
 
 
 def test_a_note_is_a_line_on_stderr_and_stdout_stays_empty(capsys: pytest.CaptureFixture[str]) -> None:
@@ -114,7 +114,7 @@ def test_a_bar_and_its_notes_show_names_literally_on_stderr(
     captured = capsys.readouterr()
     assert captured.out == ""
     assert "hash /[red]a :key:" in captured.err
-    assert "1/4 files" in captured.err
+    assert "1 of 4 files" in captured.err
     assert "skipped /[red]b :key:" in captured.err
 
 
@@ -130,7 +130,7 @@ def test_a_bar_says_how_fast_and_how_long_still(capsys: pytest.CaptureFixture[st
     bars._progress.refresh()
     bars.close()
     said = capsys.readouterr().err
-    assert re.search(r"train .* 60/1000 images \d+ images/s 0:00:\d\d 0:0\d:\d\d", said), said
+    assert re.search(r"train .* 60 of 1000 images \d+ images/s 0:00:\d\d 0:0\d:\d\d", said), said
 
 
 def test_the_right_one_is_taken_for_this_stderr(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -112,7 +112,7 @@ def test_a_download_is_reported_checked_and_leaves_no_partial_file(tmp_path: Pat
     with serving(content) as served:
         FetchStage.published(small_row(content, served.url)).make({}, out, heard)
     assert sorted(path.name for path in out.iterdir()) == ["weights.json", "weights.safetensors"]
-    assert heard.steps[-1] == ("download", len(content), len(content), "bytes")
+    assert heard.steps[-1] == ("download weights", len(content), len(content), "bytes")
 
 
 def test_a_cut_download_continues_where_it_stopped(tmp_path: Path) -> None:

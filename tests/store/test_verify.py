@@ -26,7 +26,7 @@ def test_a_whole_store_is_ok_and_counted(store: Store) -> None:
     report = verify(store, ear)
     size = sum(path.stat().st_size for path in [*made.folder.rglob("*.*"), profile.file("profile.json")])
     assert (report.ok, report.artifacts, report.profiles, report.bytes, report.strays) == (True, 1, 1, size, ())
-    assert ear.steps == [("verify", 1, 2, "entries"), ("verify", 2, 2, "entries")]
+    assert ear.steps == [("verify the store", 1, 2, "entries"), ("verify the store", 2, 2, "entries")]
 
 
 def test_an_empty_store_is_ok(store: Store) -> None:

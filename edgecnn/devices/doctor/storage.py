@@ -85,7 +85,7 @@ def _examined(store: Store, tell: Progress) -> StoreFact:
                 damaged.append(f"artifacts/{kind}/{key}: {found.why}")
             elif isinstance(found, Artifact):
                 size += bytes_of(found.record.files)
-            tell.step("store", done, len(names), "entries")
+            tell.step("read the store", done, len(names), "entries")
         for folder in folders:
             read = read_profile(folder)
             if isinstance(read, Damage):

@@ -57,9 +57,9 @@ def measure(bench: Bench) -> LoadGenReport:
     pilot = tuple(PilotBatch.model_validate(each) for each in said["pilot"])
     results = []
     for number, scenario in enumerate(bench.asked.scenarios):
-        bench.tell.step("loadgen", number, len(bench.asked.scenarios), "scenarios")
+        bench.tell.step("run LoadGen", number, len(bench.asked.scenarios), "scenarios")
         results.append(search_server(bench, pilot) if scenario is Scenario.SERVER else run_scenario(bench, scenario, pilot))
-    bench.tell.step("loadgen", len(bench.asked.scenarios), len(bench.asked.scenarios), "scenarios")
+    bench.tell.step("run LoadGen", len(bench.asked.scenarios), len(bench.asked.scenarios), "scenarios")
     version = installed_version(DISTRIBUTION) or "unknown"
     return LoadGenReport(
         claim=claim(version, bench.asked.duration_s),

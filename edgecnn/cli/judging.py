@@ -1,0 +1,123 @@
+"""`edgecnn judge`: a finished build by itself, what a recipe's last build left, or one build against another."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edgecnn.cli.asking import measured_as, refuse_unusable_texts, request_from
+from edgecnn.cli.options import AGAINST, GATES, JOB, MEASURING, OUT, STORED, WHAT, BuildOptions, options_that_say
+from edgecnn.cli.pipeline import built, judged
+from edgecnn.cli.verbs import BUILD, Call, verb
+from edgecnn.errors.base import ExitCode
+from edgecnn.errors.comparing import RoundsWithoutAgainst
+
+if TYPE_CHECKING:
+    from edgecnn.planning.request import BuildRequest
+    from edgecnn.values.comparison import Comparison
+
+JudgedArg = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[BUILD]", help="The folder of a finished build; or a recipe file (TOML), or the name of a shipped pipeline."
+    ),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    takes = (WHAT, GATES, MEASURING, OUT, STORED, AGAINST, JOB)
+    verb(app, "judge", short="Judge a finished build, or race two of them.", panel=BUILD, takes=takes)(judge)
+
+
+def judge(call: Call, recipe: JudgedArg = None) -> ExitCode:
+    """Judge a finished build (its folder), or what a recipe's last build left in the store.
+
+    Accuracy, size and residency come from the store; latency is raced anew where the device is at hand. With --against, two
+    finished builds are raced.
+    """
+    if call.asked.against is not None:
+        return _against(call, recipe, call.asked.against)
+    if call.asked.rounds is not None:
+        raise RoundsWithoutAgainst(rounds=call.asked.rounds)
+    folder = _build_named(recipe)
+    if folder is not None:
+        return _finished(call, folder)
+    return built(call, _judging_anew(request_from(replace(call.asked, recipe=recipe), "judge"), call.asked.allow_stored))
+
+
+def _build_named(recipe: str | None) -> Path | None:
+    """The folder of a build that stands in a recipe's place; None where a recipe, a pipeline or nothing does."""
+    from edgecnn.results.finished import build_folder
+
+    return build_folder(recipe) if recipe and recipe.strip() and "\0" not in recipe else None
+
+
+def _finished(call: Call, folder: Path) -> ExitCode:
+    from edgecnn.bench.judge import JudgeRequest, judge_finished
+    from edgecnn.devices.machine import local_lab
+    from edgecnn.errors.comparing import OptionsNotWithBuild
+    from edgecnn.store.store import Store
+
+    refuse_unusable_texts(call.asked)
+    if foreign := options_that_say(call.asked, "how to build"):
+        raise OptionsNotWithBuild(folder=folder, options=foreign)
+    request = JudgeRequest(folder=folder, allow_stored=call.asked.allow_stored, **measured_as(call.asked))
+    found = judge_finished(request, local_lab(Store.open(), call.tell))
+    return judged(call, found.report, require_measured=found.require_measured)
+
+
+def _judging_anew(request: BuildRequest, allow_stored: bool) -> BuildRequest:
+    """A gated time or energy wants a race of now, and in CI every one does: a stored one says nothing of this job's machine."""
+    from edgecnn.judging.bounds import METRICS
+
+    bounds = [*(request.gates or request.recipe.gates).max, *request.recipe.gates.max]
+    gated = any(METRICS[name].source in ("latency", "energy") for name in bounds if name in METRICS)
+    anew = not allow_stored and (gated or bool(os.environ.get("CI")))
+    return request.model_copy(update={"stored_race": "never" if anew else "fresh-enough", "only_judge": True})
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _against(call: Call, head: str | None, base: str) -> ExitCode:
+    """Two finished builds, raced against each other in this call; the recipe's place holds HEAD."""
+    from edgecnn.comparing.paired import AgainstRequest, judge_against
+    from edgecnn.devices.machine import local_lab
+    from edgecnn.judging.bounds import parse_bounds
+    from edgecnn.judging.stopping import ROUNDS_MAX
+    from edgecnn.store.store import Store
+
+    asked = call.asked
+    folder = _checked_head(asked, head, base)
+    gates = parse_bounds(asked.at_most, asked.at_least, compared=True)
+    request = AgainstRequest(head=folder, base=base, gates=gates, rounds=asked.rounds or ROUNDS_MAX)
+    return compared(call, judge_against(request, local_lab(Store.open(), call.tell)))
+
+
+def compared(call: Call, found: Comparison) -> ExitCode:
+    """Show a comparison, to the job too, and say how the call ends."""
+    from edgecnn.render.comparison import show_comparison
+    from edgecnn.render.gate_sheet import sheet_of_comparison
+
+    return call.judge(sheet_of_comparison(found), found, lambda: show_comparison(found))
+
+
+def _checked_head(asked: BuildOptions, head: str | None, base: str) -> Path:
+    from edgecnn.errors.comparing import OptionsNotWithAgainst
+    from edgecnn.errors.recipes import EmptyOption
+    from edgecnn.errors.usage import MissingArgument
+
+    if head is None:
+        meaning = "the folder of the finished build that is judged"
+        raise MissingArgument(command="edgecnn judge --against", name="HEAD", meaning=meaning)
+    for option, text in (("HEAD", head), ("--against", base)):
+        if not text.strip():
+            raise EmptyOption(option=option)
+    if foreign := options_that_say(asked, "how to build", "how to measure"):
+        raise OptionsNotWithAgainst(options=foreign)
+    return Path(head)

@@ -1,0 +1,118 @@
+"""`edgecnn report`, `explain`, `compare` and `history`: finished builds, read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edgecnn.cli.verbs import LOOK, Call, verb
+from edgecnn.errors.base import EdgecnnError
+
+COMPARE_PAGE, HISTORY_PAGE = Path("compare.html"), Path("history.html")
+BuildArg = Annotated[Path, typer.Argument(metavar="BUILD", help="The folder of a finished build, such as builds/ARCH-DEVICE.")]
+ReportOut = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="The page; default BUILD/report.html.")]
+ExplainedOpt = Annotated[
+    str | None, typer.Option("--candidate", metavar="ID", help="This one alone; openvino-fp16 of one that is not supported.")
+]
+BuildsArg = Annotated[
+    list[Path], typer.Argument(metavar="A B …", help="Folders of finished builds; the first is what the others are held against.")
+]
+PastArg = Annotated[Path | None, typer.Argument(metavar="[BUILD]", help="A finished build; unset, all that the store has.")]
+CompareOut = Annotated[
+    Path | None, typer.Option("--out", metavar="FILE", help="The page; default compare.html here, with --json none.")
+]
+HistoryOut = Annotated[
+    Path | None, typer.Option("--out", metavar="FILE", help="The page; default history.html here, with --json none.")
+]
+ArchOpt = Annotated[str | None, typer.Option("--arch", help="Of this network alone.")]
+TargetOpt = Annotated[str | None, typer.Option("--target", metavar="DEVICE", help="Measured on this device alone.")]
+CandidateOpt = Annotated[str | None, typer.Option("--candidate", metavar="ID", help="Of this candidate alone.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs."""
+    verb(app, "report", short="Write one HTML page of a finished build.", panel=LOOK)(report)
+    verb(app, "explain", short="Say why this candidate and not each other one.", panel=LOOK)(explain)
+    verb(app, "compare", short="Show finished builds side by side; and write a page.", panel=LOOK)(compare)
+    verb(app, "history", short="Show what was measured over time; and write a page.", panel=LOOK)(history)
+
+
+def report(call: Call, build: BuildArg, out: ReportOut = None) -> None:
+    """Write one HTML page of a finished build: verdict, figures, charts, mistakes, environment."""
+    from edgecnn.api import write_page
+    from edgecnn.render.terminal import show_lines, show_plot
+    from edgecnn.results.folder import PAGE, read_report
+    from edgecnn.store.store import Store
+
+    found = read_report(build)
+    written = write_page(found, Store.open(), out or build / PAGE)
+
+    def text() -> None:
+        missing = [f"  missing: {part}: {why}" for part, why in written.missing.items()]
+        show_lines([f"{written.file}: {written.bytes:,} bytes", *missing])
+        show_plot(found)
+
+    call.show(written, text)
+
+
+def explain(call: Call, build: BuildArg, candidate: ExplainedOpt = None) -> None:
+    """Say why this candidate and not each other one, what was not measured, and what would settle what is open."""
+    from edgecnn.render.explanation import show_explanation
+    from edgecnn.results.explain import explain as explained
+    from edgecnn.results.explain import explain_candidate
+    from edgecnn.results.folder import read_report
+
+    whole = explained(read_report(build))
+    found = whole if candidate is None else explain_candidate(whole, candidate, build)
+    call.show(found, lambda: show_explanation(found, alone=candidate is not None))
+
+
+def compare(call: Call, builds: BuildsArg, out: CompareOut = None) -> None:
+    """Show finished builds side by side: figures, paired accuracy, what changed; and write a page."""
+    from edgecnn.api import write_comparison_page
+    from edgecnn.comparing.side_by_side import side_by_side
+    from edgecnn.render.side_by_side import show_side_by_side
+    from edgecnn.store.store import Store
+
+    found = side_by_side(builds, Store.open())
+    call.show(found, lambda: show_side_by_side(found))
+    _paged(call, lambda file: write_comparison_page(found, file), out, COMPARE_PAGE)
+
+
+def history(  # noqa: PLR0913 - a command line's options are its parameters
+    call: Call,
+    build: PastArg = None,
+    arch: ArchOpt = None,
+    target: TargetOpt = None,
+    candidate: CandidateOpt = None,
+    out: HistoryOut = None,
+) -> None:
+    """Show what was measured of a build's candidates over time; and write a page."""
+    from edgecnn.api import write_history_page
+    from edgecnn.comparing.history import HistoryRequest, measured_history
+    from edgecnn.render.measured_history import show_history
+    from edgecnn.store.store import Store
+
+    found = measured_history(HistoryRequest(build=build, arch=arch, target=target, candidate=candidate), Store.open())
+    call.show(found, lambda: show_history(found))
+    _paged(call, lambda file: write_history_page(found, file), out, HISTORY_PAGE)
+
+
+def _paged(call: Call, write: Callable[[Path], int], out: Path | None, default: Path) -> None:
+    """The page that was asked for, or the one beside: where that cannot be made, it is a note, and the table stands."""
+    from edgecnn.render.terminal import show_lines, show_talk
+
+    if call.asked.as_json and out is None:
+        return
+    try:
+        written = write(out or default)
+    except EdgecnnError as error:
+        if out is not None:
+            raise
+        show_talk([f"edgecnn: no {default}: {error.line()}"])
+        return
+    if not call.asked.as_json:
+        show_lines([f"{out or default}: {written:,} bytes"])

@@ -1,0 +1,166 @@
+"""`edgecnn cost`, `scale`, `look`, `ten-crop`, `ensemble` and `loadgen`: questions beside a build, which change none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edgecnn.cli.options import scale_text
+from edgecnn.cli.verbs import BUILD, DEVICE, LOOK, Call, verb
+from edgecnn.errors.base import ExitCode
+from edgecnn.errors.measuring import UnknownScenario
+
+SCENARIOS = ("SingleStream", "MultiStream", "Offline", "Server")
+
+
+def _named(name: str) -> str:
+    """LoadGen's name, however it was spelt: single-stream is SingleStream."""
+    found = next((each for each in SCENARIOS if each.lower() == name.lower().replace("-", "").replace("_", "")), None)
+    if found is None:
+        raise UnknownScenario(name=name, known=SCENARIOS)
+    return found
+
+
+BuildArg = Annotated[Path, typer.Argument(metavar="BUILD", help="The folder of a finished build, such as builds/ARCH-DEVICE.")]
+BuildsArg = Annotated[list[Path], typer.Argument(metavar="BUILD BUILD…", help="Folders of finished builds.")]
+EnsembleOut = Annotated[Path, typer.Option("--out", metavar="FILE.onnx", help="The file that is written.")]
+NetworkArg = Annotated[
+    str, typer.Argument(metavar="ARCH|FILE.onnx", help="A network, as in `edgecnn list archs`, a family, or an ONNX file.")
+]
+ExplainOpt = Annotated[
+    str | None, typer.Option("--explain", metavar="LAYER", help="Show the arithmetic of one layer, by its name in the table.")
+]
+LookOut = Annotated[Path | None, typer.Option("--out", metavar="FOLDER", help="Where to; default BUILD/look.")]
+ImagesOpt = Annotated[int, typer.Option("--images", min=1, max=25, help="Images a channel, the strongest first.")]
+ChannelsOpt = Annotated[int, typer.Option("--channels", min=1, max=256, help="Channels a map, evenly spaced.")]
+ArchOpt = Annotated[str, typer.Option("--arch", metavar="ARCH|FAMILY", help="Network, or a family such as efficientnet.")]
+WithinOpt = Annotated[
+    str, typer.Option("--within", metavar="macs=N,params=N,memory=N", help="Budgets, such as macs=200M,params=4M,memory=64MiB.")
+]
+TargetOpt = Annotated[
+    str | None,
+    typer.Option("--target", metavar="DEVICE", help="Device, whose main memory is a budget where --within states none for it."),
+]
+PlotOpt = Annotated[
+    Path | None, typer.Option("--plot", metavar="FILE", help="Draw the frontier with the budgets: FILE.html, .png or .svg.")
+]
+SubjectArg = Annotated[
+    Path, typer.Argument(metavar="BUILD|KIT", help="The folder of a finished build, such as builds/ARCH-DEVICE, or of one kit.")
+]
+ScenarioOpt = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--scenario", metavar="NAME", parser=_named, help=f"One of {', '.join(SCENARIOS)}; may be repeated. Default all."
+    ),
+]
+DurationOpt = Annotated[
+    float, typer.Option("--duration", min=0.1, max=3600, metavar="SECONDS", help="At least so long a run (MLPerf's rules: 600).")
+]
+ServerOpt = Annotated[
+    float, typer.Option("--server-latency-ms", min=0.01, metavar="MS", help="Server: the most its 99th percentile may be.")
+]
+CandidateOpt = Annotated[
+    str | None, typer.Option("--candidate", metavar="ID", help="Another kit of the bundle than the one that it uses.")
+]
+LoadgenOut = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="FOLDER", help="Of logs and report; default BUILD/loadgen/TIME, or ./loadgen/TIME."),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs."""
+    verb(app, "cost", short="Count a network's parameters, arithmetic and memory.", panel=LOOK, takes=("scale",))(cost)
+    verb(app, "scale", short="Search the largest network of a family inside budgets.", panel=LOOK)(scale)
+    verb(app, "look", short="Draw what a build's network looks for, as pictures.", panel=LOOK)(look)
+    verb(app, "ten-crop", short="Evaluate a build's float network on ten crops of an image.", panel=LOOK)(ten_crop)
+    verb(app, "ensemble", short="Average finished builds in one ONNX file.", panel=BUILD)(ensemble)
+    verb(app, "loadgen", short="Measure a kit with MLPerf's LoadGen. No MLPerf result.", panel=DEVICE)(loadgen)
+
+
+def cost(call: Call, network: NetworkArg, explain: ExplainOpt = None) -> None:
+    """Count parameters, multiply-adds, memory and receptive field, by layer and in total. Runs nothing."""
+    from edgecnn.render.costing import show_cost, show_layer
+    from edgecnn.studies.cost import cost_of, layer_of
+
+    found = cost_of(network, None if call.asked.scale is None else scale_text(call.asked.scale))
+    if explain is None:
+        call.show(found, lambda: show_cost(found))
+    else:
+        layer = layer_of(found, explain)
+        call.show(layer, lambda: show_layer(layer))
+
+
+def scale(call: Call, arch: ArchOpt, within: WithinOpt, target: TargetOpt = None, plot: PlotOpt = None) -> None:
+    """Search depth, width and resolution inside budgets of arithmetic, parameters and memory."""
+    from edgecnn.api import require_plot, write_frontier
+    from edgecnn.render.scale_search import show_search
+    from edgecnn.render.terminal import show_lines
+    from edgecnn.studies.cost import network_or_family
+    from edgecnn.studies.scale_search import asked_budgets, search_scale
+
+    if plot is not None:
+        require_plot(plot)
+    spec, budgets = network_or_family(arch), asked_budgets(within, target)
+    found = search_scale(spec, budgets, lambda done: call.tell.step("count networks", done, None, "networks"))
+    call.show(found, lambda: show_search(found))
+    if plot is not None:  # last, since it may fail and the search has taken a minute
+        written = write_frontier(found, plot)
+        show_lines([] if call.asked.as_json else [f"{plot}: {written:,} bytes"])
+
+
+def look(call: Call, build: BuildArg, out: LookOut = None, images: ImagesOpt = 9, channels: ChannelsOpt = 16) -> None:
+    """Draw the first layer's filters, and the image parts that excite each channel most. Changes nothing."""
+    from edgecnn.render.look import show_look
+    from edgecnn.store.store import Store
+    from edgecnn.studies.look import LookRequest, look_into
+
+    into = out or build / "look"
+    found = look_into(build, into, LookRequest(images, channels), Store.open(), call.tell)
+    call.show(found, lambda: show_look(found, into))
+
+
+def ten_crop(call: Call, build: BuildArg) -> None:
+    """Evaluate a finished build's float network on ten crops of each test image. Never shipped."""
+    from edgecnn.render.ten_crop import show_ten_crop
+    from edgecnn.store.store import Store
+    from edgecnn.studies.ten_crop import ten_crop as evaluated
+
+    found = evaluated(build, Store.open(), call.tell)
+    call.show(found, lambda: show_ten_crop(found))
+
+
+def ensemble(call: Call, builds: BuildsArg, out: EnsembleOut = Path("ensemble.onnx")) -> None:
+    """Average finished builds in one ONNX file, for build --model, and say what it costs and gains."""
+    from edgecnn.render.ensemble import show_ensemble
+    from edgecnn.store.store import Store
+    from edgecnn.studies.ensemble import make_ensemble
+
+    found = make_ensemble(builds, out, Store.open(), call.tell)
+    call.show(found, lambda: show_ensemble(found))
+
+
+def loadgen(  # noqa: PLR0913 - a command line's options are its parameters
+    call: Call,
+    subject: SubjectArg,
+    scenario: ScenarioOpt = None,
+    duration: DurationOpt = 10.0,
+    server_latency_ms: ServerOpt = 15.0,
+    candidate: CandidateOpt = None,
+    out: LoadgenOut = None,
+) -> ExitCode:
+    """Measure a kit with MLPerf's LoadGen: its scenarios, its rules, its verdict. No MLPerf result."""
+    from edgecnn.measure.loadgen.facts import Scenario
+    from edgecnn.measure.loadgen.settings import LoadRequest
+    from edgecnn.render.loadgen import show_loadgen
+    from edgecnn.studies.loadgen import Subject, measure_and_write
+
+    wanted = tuple(Scenario(name) for name in SCENARIOS if name in (scenario or SCENARIOS))
+    asked = LoadRequest(scenarios=wanted, duration_s=duration, server_latency_ms=server_latency_ms)
+    written = measure_and_write(Subject(folder=subject, candidate=candidate, out=out), asked, call.tell)
+    facts = {**written.report.model_dump(mode="json", by_alias=True), "folder": str(written.folder)}
+    call.show(facts, lambda: show_loadgen(written.report, written.folder))
+    valid = all(result.valid for result in written.report.results)
+    return ExitCode.OK if valid else ExitCode.MISSING  # what is INVALID was not measured

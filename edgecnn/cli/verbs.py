@@ -1,0 +1,131 @@
+"""How a verb becomes a command: its options, its progress, what it shows, how it ends.
+
+A verb is a function that takes a ``Call`` and, as parameters, the options that it alone has. ``takes`` names what it has from
+the table in ``options.py``; ``--json``, ``--quiet`` and ``--debug`` every verb has, and one that takes ``JOB`` judges. Its
+docstring is its own ``--help``, and ``short`` its one line in the list of verbs.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from edgecnn.cli.exits import guarded
+from edgecnn.cli.job import Job
+from edgecnn.cli.options import JOB, SHOWN, BuildOptions, Group, Row, rows_of
+from edgecnn.errors.base import ExitCode
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from edgecnn.render.gate_sheet import GateSheet
+    from edgecnn.render.progress import ProgressDisplay
+
+BUILD, LOOK, DEVICE, SHIP, STORE = "Build", "Look", "Device", "Ship", "Store"
+"""The panels of ``edgecnn --help``, in this order."""
+Takes = tuple[Group | str | type[BuildOptions], ...]
+"""Groups of the table, or single rows by name; and the table itself, where it is not ``BuildOptions`` alone."""
+Body = Callable[..., ExitCode | None]
+
+
+class Call:
+    """One call of a verb: what was asked, who hears of progress, how results are shown."""
+
+    def __init__(self, asked: BuildOptions, *, judges: bool) -> None:
+        self.asked = asked
+        self.job = Job(asked.junit if judges else None, unsure_passes=asked.unsure_passes)
+
+    @cached_property
+    def tell(self) -> ProgressDisplay:
+        """Progress, on stderr; none where it would stand beside JSON."""
+        from edgecnn.render.progress import progress_for
+
+        return progress_for(quiet=self.asked.quiet or self.asked.as_json)
+
+    def close(self) -> None:
+        """Take progress away, before anything is shown and at the end."""
+        if "tell" in self.__dict__:
+            self.tell.close()
+
+    def show(self, found: BaseModel | Mapping[str, Any] | list[Any], text: Callable[[], object]) -> None:
+        """Show a result: as one JSON document, or as ``text`` prints it."""
+        self.close()
+        if not self.asked.as_json:
+            text()
+            return
+        from edgecnn.render.terminal import show_json
+
+        show_json(found if isinstance(found, Mapping | list) else found.model_dump(mode="json", by_alias=True))
+
+    def judge(self, sheet: GateSheet, found: BaseModel, text: Callable[[], object]) -> ExitCode:
+        """Tell the job, show the result, and say how a call with these gates ends."""
+        from edgecnn.judging.gates import exit_code_of
+
+        self.close()
+        self.job.tell(sheet)
+        self.show(found, text)
+        return exit_code_of(sheet.gates, require_measured=sheet.require_measured)
+
+
+def run_verb(call: Call, body: Callable[[], ExitCode | None]) -> ExitCode:
+    """Run a verb's body to its end, whatever that is, and turn it into an exit code."""
+
+    def closed() -> ExitCode:
+        try:
+            return body() or ExitCode.OK
+        finally:
+            call.close()
+
+    return guarded(lambda: call.job.watched(closed), as_json=call.asked.as_json, debug=call.asked.debug)
+
+
+def verb(app: typer.Typer, name: str, *, short: str, panel: str | None = None, takes: Takes = ()) -> Callable[[Body], Body]:
+    """Make a function a verb of an app."""
+    table = next((each for each in takes if isinstance(each, type)), BuildOptions)
+
+    def register(body: Body) -> Body:
+        text = "\n\n".join(" ".join(each.split()) for each in (inspect.getdoc(body) or short).split("\n\n"))
+        rows = [each for each in rows_of(table) if _taken(each, takes)]
+        command = _command(body, rows, lambda given: Call(table(**given, verb=name), judges=JOB in takes))
+        app.command(name, help=text, short_help=short, rich_help_panel=panel)(command)
+        return body
+
+    return register
+
+
+def family(app: typer.Typer, name: str, *, short: str, panel: str) -> typer.Typer:
+    """Make a group of verbs of an app, as in ``edgecnn store gc``."""
+    group = typer.Typer(no_args_is_help=True, help=short)
+    app.add_typer(group, name=name, rich_help_panel=panel)
+    return group
+
+
+def _taken(each: Row, takes: Takes) -> bool:
+    return each.group is SHOWN or each.group in takes or each.name in takes
+
+
+def _command(body: Body, rows: list[Row], called: Callable[[dict[str, Any]], Call]) -> Callable[..., None]:
+    """The function that typer calls, with the body's own parameters and the table's; of one name the body's is meant."""
+    own = list(inspect.signature(body, eval_str=True).parameters.values())[1:]
+    taken = [each for each in rows if each.name not in {mine.name for mine in own}]
+
+    def command(**values: Any) -> None:
+        given = {each.name: values.pop(each.name) for each in taken}
+        lists = {each.name: tuple(given[each.name] or ()) for each in taken if isinstance(each.default, tuple)}
+        call = called({**given, **lists})
+        raise typer.Exit(run_verb(call, lambda: body(call, **values)))
+
+    parameters = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in own]
+    parameters += [_parameter(each) for each in taken]
+    command.__dict__["__signature__"] = inspect.Signature(parameters)
+    command.__annotations__ = {each.name: each.annotation for each in parameters}
+    return command
+
+
+def _parameter(each: Row) -> inspect.Parameter:
+    default = None if isinstance(each.default, tuple) else each.default
+    return inspect.Parameter(each.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=each.annotation)

@@ -1,0 +1,102 @@
+"""An option is one row of a table: its signature, its way into the request and the printed command follow from that."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from edgecnn.cli.asking import command_line, request_from
+from edgecnn.cli.main import app
+from edgecnn.cli.options import OF_THE_CALL, WHAT, AsSet, BuildOptions, InRecipe, InRequest, options_that_say, row, rows_of
+from edgecnn.cli.verbs import BUILD, DEVICE, LOOK, SHIP, STORE, Call, verb
+from edgecnn.errors.recipes import EmptyOption
+
+ROOT: Any = typer.main.get_command(app)
+SAMPLES = {"target": "cpu", "time_budget": "60s", "until": "2%", "batches": "1,best", "soak": "60s", "scale": "phi=1"}
+SAMPLES |= {"at_most": "drop_pp=2", "at_least": "top1=0.5", "overrides": "train.epochs=3", "host": "pi@10.0.0.5", "rounds": "9"}
+
+
+@dataclass(frozen=True)
+class WithRounds(BuildOptions):
+    """The table with a row more."""
+
+    race_rounds: str | None = row(WHAT, "--race-rounds", enters=AsSet("race.rounds"), metavar="N", help="Rounds of a race.")
+    fewer: bool = row(WHAT, "--fewer", enters=InRecipe("race.rounds", read=lambda given: 7), default=False, help="Seven.")
+    again: bool = row(WHAT, "--again", enters=InRequest("only_judge"), default=False, help="Only judge.")
+
+
+def asked_by(*words: str) -> WithRounds:
+    """What a verb of the longer table hears."""
+    heard: list[Any] = []
+    other = typer.Typer()
+    verb(other, "try", short="Try.", takes=(WHAT, WithRounds))(lambda call: heard.append(call.asked))
+    done = CliRunner().invoke(other, list(words))
+    assert done.exit_code == 0, done.output
+    return heard[0]  # type: ignore[no-any-return]
+
+
+def test_a_row_more_is_an_option_more_in_the_signature_the_request_and_the_command() -> None:
+    asked = asked_by("--arch", "resnet-18", "--fewer", "--again")
+    request = request_from(asked, "judge")
+    assert (request.recipe.race.rounds, request.only_judge) == (7, True)
+    assert request.command == "edgecnn try --arch resnet-18 --fewer --again"
+    assert options_that_say(asked, "how to build") == ("--arch", "--fewer", "--again")
+    with pytest.raises(EmptyOption, match="--race-rounds"):
+        request_from(WithRounds(race_rounds=" "), "judge")
+
+
+def test_a_row_that_stands_for_set_is_checked_as_set_is() -> None:
+    from edgecnn.errors.base import EdgecnnError
+
+    with pytest.raises(EdgecnnError, match="race.rounds"):
+        request_from(asked_by("--race-rounds", "many"), "judge")
+
+
+def test_a_verb_s_own_parameter_stands_before_a_row_of_its_name() -> None:
+    heard: list[Any] = []
+
+    def tried(call: Call, arch: int = 3) -> None:
+        heard.append((arch, call.asked.arch))
+
+    other = typer.Typer()
+    verb(other, "try", short="Try.", takes=(WHAT,))(tried)
+    assert CliRunner().invoke(other, ["--arch", "5"]).exit_code == 0
+    assert heard == [(5, None)]
+
+
+def given(name: str) -> Any:
+    default = next(each.default for each in rows_of(BuildOptions) if each.name == name)
+    sample = SAMPLES.get(name, "x")
+    return True if default is False else (sample,) if isinstance(default, tuple) else sample
+
+
+@pytest.mark.parametrize("name", [each.name for each in rows_of(BuildOptions)])
+def test_every_option_of_the_request_stands_in_the_command_that_asks_again_and_no_other_does(name: str) -> None:
+    each = next(each for each in rows_of(BuildOptions) if each.name == name)
+    words = shlex.split(command_line(BuildOptions(**{name: given(name)})))[2:]
+    value = [] if given(name) is True else [SAMPLES.get(name, "x")]
+    assert words == ([] if each.enters == OF_THE_CALL else [*each.names[:1], *value])
+
+
+def test_what_a_finished_build_refuses_are_the_options_that_say_how_to_build() -> None:
+    saying = [each.word for each in rows_of(BuildOptions) if each.group.says == "how to build" and each.names]
+    whole = BuildOptions(**{each.name: given(each.name) for each in rows_of(BuildOptions)})
+    assert list(options_that_say(whole, "how to build")) == saying
+    assert {"--refresh-weights", "--tensorboard", "--time-budget", "--set", "--out"} <= set(saying)
+
+
+def test_the_verbs_are_listed_in_panels_with_one_short_line_each() -> None:
+    verbs = ROOT.commands
+    assert {each.rich_help_panel for each in verbs.values()} == {BUILD, LOOK, DEVICE, SHIP, STORE}
+    lines = {name: each.short_help or each.help for name, each in verbs.items()}
+    assert {name: line for name, line in lines.items() if len(line) > 66 or "\n" in line} == {}
+    shown = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "80"}).stdout
+    assert [shown.index(f"─ {panel} ─") for panel in (BUILD, LOOK, DEVICE, SHIP, STORE)] == sorted(
+        shown.index(f"─ {panel} ─") for panel in (BUILD, LOOK, DEVICE, SHIP, STORE)
+    )
+    assert [line for line in lines.values() if line not in shown] == []
