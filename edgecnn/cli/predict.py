@@ -48,14 +48,14 @@ def _predict(  # noqa: PLR0913 - a command line's options are its parameters
     def body() -> ExitCode:
         from edgecnn.bundle.predicting import predict_photos
         from edgecnn.bundle.verify import Trust, verify
-        from edgecnn.errors.bundle import TwoFormsAsked
+        from edgecnn.errors.bundle import TwoOutputForms
         from edgecnn.render.predictions import unreadable_lines
         from edgecnn.render.progress import progress_for
         from edgecnn.render.terminal import show_talk
         from edgecnn.render.verification import warning_lines
 
         if as_csv and as_json:
-            raise TwoFormsAsked
+            raise TwoOutputForms
         trust = Trust(made_here, signers, identity, require_signature, remember)
         tell = progress_for(quiet=quiet or as_json)
         try:

@@ -78,7 +78,7 @@ class UnknownPreprocessing(EdgecnnError):
         )
 
 
-class PreprocessingHalfGiven(EdgecnnError):
+class PreprocessingIncomplete(EdgecnnError):
     """Raised when a recipe states one of mean and std without the other, or numbers beside a name."""
 
     ref = "preprocessing-half-given"

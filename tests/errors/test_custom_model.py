@@ -17,7 +17,7 @@ from edgecnn.errors.custom_model import (
     LabelsNeeded,
     NoDataForModel,
     NothingToTrain,
-    PreprocessingHalfGiven,
+    PreprocessingIncomplete,
     PreprocessingOfAnArch,
     PreprocessingUnproved,
     TrainingSwitch,
@@ -89,7 +89,7 @@ LINES = (
         " preprocessing.std by themselves [unknown-preprocessing]",
     ),
     (
-        PreprocessingHalfGiven(because="preprocessing.std is missing"),
+        PreprocessingIncomplete(because="preprocessing.std is missing"),
         "the preprocessing is not clear: preprocessing.std is missing — state both mean and std, or preprocessing.like alone"
         " [preprocessing-half-given]",
     ),

@@ -14,7 +14,7 @@ from edgecnn.data.manifest import summarize
 from edgecnn.errors.custom_model import (
     AnswersAlike,
     AnswersNotFinite,
-    PreprocessingHalfGiven,
+    PreprocessingIncomplete,
     PreprocessingNotFound,
     UnknownPreprocessing,
 )
@@ -122,7 +122,7 @@ def test_a_model_whose_own_answers_are_no_numbers_is_told_so(photos: ImageSource
 
 
 def test_half_a_statement_and_an_unknown_name_are_refused(photos: ImageSource, tmp_path: Path) -> None:
-    with pytest.raises(PreprocessingHalfGiven, match=r"preprocessing\.std is missing"):
+    with pytest.raises(PreprocessingIncomplete, match=r"preprocessing\.std is missing"):
         settled(classifier(), photos, tmp_path, mean=(0, 0, 0))
     with pytest.raises(UnknownPreprocessing, match="did you mean imagenet"):
         settled(classifier(), photos, tmp_path, like="imagent")
