@@ -243,7 +243,7 @@ def _notices(measured: Measured, recorded: Recorded, verified: Verified) -> Iter
     yield f"images: {measured.shown.facts.said}"
     yield from measured.lab.warnings
     if recorded.device is not None and not measured.is_device:
-        yield f"the machine is not {recorded.device}, which the bundle was built for: its figures there may be others"
+        yield f"the machine is not {recorded.device}, which the bundle was built for: its figures there may differ"
     if measured.race is not None and measured.race.reused:
         yield f"the race is of {measured.race.observed_at}; --anew races again"
     yield from verified.facts.warnings

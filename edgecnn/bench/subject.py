@@ -97,7 +97,7 @@ def read_accuracy(judged: JudgedScene) -> None:
     for name, kit in judged.observer.seen.answering.items():
         stored, why = _answered(judged, name, kit, pixels)
         if stored is None:
-            judged.absent["accuracy"] = f"there are no answers of {name} to the test split, and none can be had here: {why}"
+            judged.absent["accuracy"] = f"there are no answers of {name} to the test split, and none can be made here: {why}"
             continue
         try:
             check_finite(name, logits_of(stored))
@@ -111,7 +111,7 @@ def read_accuracy(judged: JudgedScene) -> None:
     ):
         judged.absent["accuracy"] = f"{_store(judged)} no longer holds the fp32 kit that drops are counted from"
     if row.candidate.id not in judged.observer.seen.answering:
-        judged.absent["accuracy"] = f"{_store(judged)} no longer holds the twin that answered for the kit"
+        judged.absent["accuracy"] = f"{_store(judged)} no longer holds the twin that the kit was evaluated on"
 
 
 def read_residency(judged: JudgedScene) -> None:

@@ -119,7 +119,7 @@ class _DesktopRunner:
             evaluation = evaluate(kit, self.part.pixels, self.lab)
             check_finite(name, logits_of(evaluation))
         except EdgecnnError as error:
-            self.lab.tell.note(f"{gpu.model} cannot play the desktop baseline with {name}: {error.line()}")
+            self.lab.tell.note(f"{gpu.model} cannot run the desktop baseline with {name}: {error.line()}")
             file_failure(alone, self.lab, error.line())
             return error.line()
         played.kits[name], played.evaluations[name] = kit, evaluation
@@ -131,7 +131,7 @@ class _DesktopRunner:
         try:
             played.race = race(self._request(*kits.values()), self.lab)
         except EdgecnnError as error:
-            self.lab.tell.note(f"{played.gpu.model} cannot play the desktop baseline: {error.line()}")
+            self.lab.tell.note(f"{played.gpu.model} cannot run the desktop baseline: {error.line()}")
             played.failure = error.line()
             return
         failed = {name: played.race.failed[kit.digest] for name, kit in kits.items() if kit.digest in played.race.failed}

@@ -30,7 +30,7 @@ def desktop_baseline(scene: Scene) -> BaselineFacts:
         arch=resolved.arch.name,
         resolution_px=resolved.preprocessing.pixels.crop_px,
         accuracy_machine=scene.lab.machine,
-        failure=f"{played.gpu.model} is here but could not play: {played.failure}" if played and played.failure else None,
+        failure=f"{played.gpu.model} is here but could not run it: {played.failure}" if played and played.failure else None,
     )
     facts = baseline_facts(question, local=local_record(scene), records=load_baselines())
     if played is None or played.profile is None:

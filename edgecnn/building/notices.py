@@ -146,7 +146,7 @@ def _of_the_desktop_gpu(scene: Scene) -> list[str]:
     if played is None:
         return []
     if played.failure is not None:
-        return [f"{played.gpu.model} is here but could not play the desktop baseline: {played.failure}"]
+        return [f"{played.gpu.model} is here but could not run the desktop baseline: {played.failure}"]
     said = [f"{played.gpu.model} has no figures of {name}: {why}" for name, why in played.failures.items()]
     said += played.notes
     if played.race is not None and played.race.reused:

@@ -43,7 +43,7 @@ bundle_app = typer.Typer(no_args_is_help=True, help="A build's bundle as one fil
 
 def register(app: typer.Typer) -> None:
     """Add the verbs."""
-    app.command("verify", help="Hold a bundle against its manifest: every byte, nothing extra, nothing missing.")(_verify)
+    app.command("verify", help="Check a bundle against its manifest: every byte, nothing extra, nothing missing.")(_verify)
     app.command("sign", help="Sign a bundle with a key of OpenSSH, so that `verify --allowed-signers` knows whose it is.")(_sign)
     app.add_typer(bundle_app, name="bundle")
 

@@ -31,7 +31,7 @@ PreviewSheetOpt = Annotated[Path, typer.Option("--sheet", metavar="FILE.png", he
 ImagesOpt = Annotated[int, typer.Option("--images", min=1, max=60, help="Originals, a row each.")]
 ColumnsOpt = Annotated[int, typer.Option("--columns", min=1, max=20, help="Augmented pictures of each.")]
 DrawSeedOpt = Annotated[int, typer.Option("--seed", min=0, help="Of what is drawn.")]
-data_app = typer.Typer(no_args_is_help=True, help="Look through images before a build, and divide them as a build would.")
+data_app = typer.Typer(no_args_is_help=True, help="Inspect images before a build, and split them as a build would.")
 
 
 def register(app: typer.Typer) -> None:

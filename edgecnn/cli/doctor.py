@@ -22,7 +22,7 @@ NeedOpt = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the verb."""
-    app.command("doctor", help="Try what is installed here, and say what is missing, what it would bring and what installs it.")(
+    app.command("doctor", help="Try what is installed here, and say what is missing, what it is for and what installs it.")(
         _doctor
     )
 

@@ -37,7 +37,10 @@ ScenarioOpt = Annotated[
     ),
 ]
 DurationOpt = Annotated[
-    float, typer.Option("--duration", min=0.1, max=3600, metavar="SECONDS", help="At least so long a run (MLPerf's rules: 600).")
+    float,
+    typer.Option(
+        "--duration", min=0.1, max=3600, metavar="SECONDS", help="Least duration of a run, in seconds (MLPerf's rules: 600)."
+    ),
 ]
 ServerOpt = Annotated[
     float, typer.Option("--server-latency-ms", min=0.01, metavar="MS", help="Server: the most its 99th percentile may be.")
@@ -53,9 +56,9 @@ FolderOpt = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the verb."""
-    app.command("loadgen", help="Measure a kit with MLPerf's LoadGen: its scenarios, its rules, its verdict. No MLPerf result.")(
-        _loadgen
-    )
+    app.command(
+        "loadgen", help="Measure a kit with MLPerf's LoadGen: its scenarios, rules and verdict; not an official MLPerf result."
+    )(_loadgen)
 
 
 def _loadgen(  # noqa: PLR0913 - a command line's options are its parameters

@@ -12,7 +12,7 @@ from edgecnn.cli.exits import guarded
 from edgecnn.errors.base import ExitCode
 
 BuildArg = Annotated[Path, typer.Argument(metavar="BUILD", help="The folder of a finished build, such as builds/ARCH-DEVICE.")]
-OutOpt = Annotated[Path | None, typer.Option("--out", metavar="FOLDER", help="Where to; default BUILD/look.")]
+OutOpt = Annotated[Path | None, typer.Option("--out", metavar="FOLDER", help="Folder of the pictures; default BUILD/look.")]
 ImagesOpt = Annotated[int, typer.Option("--images", min=1, max=25, help="Images a channel, the strongest first.")]
 ChannelsOpt = Annotated[int, typer.Option("--channels", min=1, max=256, help="Channels a map, evenly spaced.")]
 

@@ -40,7 +40,7 @@ NoLabelsOpt = Annotated[
     bool,
     typer.Option(
         "--no-labels",
-        help="Sub-folders of the images say nothing: of a network of your own, agreement with fp32 is shown, and no accuracy; "
+        help="The images have no labels: for a custom model, agreement with fp32 is reported in place of accuracy; "
         "as `--set data.labels=false`.",
         rich_help_panel="What to build",
     ),
@@ -49,7 +49,7 @@ KeepHeadOpt = Annotated[
     bool,
     typer.Option(
         "--keep-head",
-        help="Train nothing: the network as --weights has it, judged on images of the classes that it knows; as "
+        help="Train nothing: take the network as --weights has it, and judge it on images of the classes that it knows; as "
         "`--set model.keep_head=true`.",
         rich_help_panel="What to build",
     ),
@@ -111,7 +111,7 @@ TeacherOpt = Annotated[
     typer.Option(
         "--teacher",
         metavar="ARCH|BUILD",
-        help="A larger network, or a finished build of these images, whose answers are learned. As `--set train.teacher=`.",
+        help="Teacher for distillation: a larger network, or a finished build of these images. As `--set train.teacher=`.",
         rich_help_panel="What to build",
     ),
 ]
@@ -130,7 +130,7 @@ SetOpt = Annotated[
 ]
 OutOpt = Annotated[
     str | None,
-    typer.Option("--out", metavar="FOLDER", help="Of the results; default builds/ARCH-DEVICE.", rich_help_panel="Results"),
+    typer.Option("--out", metavar="FOLDER", help="Folder of the results; default builds/ARCH-DEVICE.", rich_help_panel="Results"),
 ]
 SignOpt = Annotated[
     str | None,
@@ -156,9 +156,7 @@ UnsurePassesOpt = Annotated[
         "--unsure-passes", help="Let the job go on where a required gate is UNSURE: exit 0 and not 4.", rich_help_panel="Gates"
     ),
 ]
-AllowStoredOpt = Annotated[
-    bool, typer.Option("--allow-stored", help="Let a stored race serve, in CI too.", rich_help_panel="Gates")
-]
+AllowStoredOpt = Annotated[bool, typer.Option("--allow-stored", help="Accept a stored race, in CI too.", rich_help_panel="Gates")]
 TensorboardOpt = Annotated[
     str | None,
     typer.Option(
@@ -206,7 +204,7 @@ UntilOpt = Annotated[
     typer.Option(
         "--until",
         metavar="PERCENT",
-        help="Race on until every reported p50 is known so well, such as 2%, or 40 rounds were run.",
+        help="Race until every reported p50 is known this precisely, such as 2%, or 40 rounds were run.",
         rich_help_panel="What to measure",
     ),
 ]
@@ -215,14 +213,14 @@ BatchesOpt = Annotated[
     typer.Option(
         "--batches",
         metavar="N,…,best",
-        help="Images a second with so many images in a call, and with the best number: 1,8,best.",
+        help="Throughput at these batch sizes, and at the best one: 1,8,best.",
         rich_help_panel="What to measure",
     ),
 ]
 EndToEndOpt = Annotated[
     bool,
     typer.Option(
-        "--end-to-end", help="Also time the way from a JPEG file, decoding included.", rich_help_panel="What to measure"
+        "--end-to-end", help="Also time end to end from a JPEG file, decoding included.", rich_help_panel="What to measure"
     ),
 ]
 SoakOpt = Annotated[
@@ -230,7 +228,7 @@ SoakOpt = Annotated[
     typer.Option(
         "--soak",
         metavar="DURATION",
-        help="Also run so long without a pause, such as 60s or 5min, and say what is left of the speed.",
+        help="Also run this long without a pause, such as 60s or 5min, and report the sustained speed.",
         rich_help_panel="What to measure",
     ),
 ]
@@ -257,7 +255,7 @@ TimeBudgetOpt = Annotated[
     typer.Option(
         "--time-budget",
         metavar="DURATION",
-        help="Begin no rung of the ladder after so long, such as 600s, 10min or 2h, and keep the best so far. Neither training "
+        help="Begin no rung of the ladder after this long, such as 600s, 10min or 2h, and keep the best so far. Neither training "
         "and export before nor races after count; the first rung is always climbed, and a rung that was begun is finished. "
         "The same command again goes on from there.",
         rich_help_panel="What to build",
@@ -266,7 +264,7 @@ TimeBudgetOpt = Annotated[
 RefreshWeightsOpt = Annotated[
     bool, typer.Option("--refresh-weights", help="Ask the network again for pretrained weights.", rich_help_panel="What to build")
 ]
-SeedOpt = Annotated[int, typer.Option("--seed", min=0, help="Of the roles, as `--set data.seed`.")]
+SeedOpt = Annotated[int, typer.Option("--seed", min=0, help="Seed of the split, as `--set data.seed`.")]
 JsonOpt = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.", rich_help_panel="Results")]
 QuietOpt = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.", rich_help_panel="Results")]
 DebugOpt = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.", rich_help_panel="Results")]

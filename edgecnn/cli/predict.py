@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 PhotosArg = Annotated[list[Path], typer.Argument(metavar="PHOTOS…", help="Files, or folders of them.")]
 CandidateOpt = Annotated[
-    str | None, typer.Option("--candidate", metavar="NAME", help="Whose kit answers; default the one that the bundle uses.")
+    str | None, typer.Option("--candidate", metavar="NAME", help="The kit to use; default the bundle's choice.")
 ]
 TopOpt = Annotated[int, typer.Option("--top", min=1, metavar="K", help="Labels a photograph.")]
 CsvOpt = Annotated[bool, typer.Option("--csv", help="Lines of file,rank,label,probability on stdout.", rich_help_panel="Results")]
@@ -25,7 +25,7 @@ CsvOpt = Annotated[bool, typer.Option("--csv", help="Lines of file,rank,label,pr
 
 def register(app: typer.Typer) -> None:
     """Add the verb."""
-    app.command("predict", help="Verify a bundle and say what its kit sees in photographs; exit 2 where one cannot be read.")(
+    app.command("predict", help="Verify a bundle and classify photographs with its kit; exit 2 where one cannot be read.")(
         _predict
     )
 

@@ -25,13 +25,15 @@ PhotosArg = Annotated[
     typer.Argument(metavar="FOLDER", help="Photographs, as --data takes them: sub-folders, IDX files, a list or a zip."),
 ]
 FileOpt = Annotated[Path, typer.Option("--out", metavar="FILE.toml", help="The recipe to write.")]
-DropOpt = Annotated[float | None, typer.Option("--drop-pp", min=0.0, max=100.0, help="Accuracy that may be lost, in points.")]
-YesOpt = Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing: take what was not given as usual.")]
+DropOpt = Annotated[
+    float | None, typer.Option("--drop-pp", min=0.0, max=100.0, help="Accuracy that may be lost, in percentage points.")
+]
+YesOpt = Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing: use the default for whatever is not given.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the verb."""
-    app.command("init", help="Look at a folder of photographs and write a commented recipe for it.")(_init)
+    app.command("init", help="Inspect a folder of photographs and write a commented recipe for it.")(_init)
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,7 @@ def _choices(given: _InitOptions) -> FirstChoices:
     drop_pp = (
         given.drop_pp
         if given.drop_pp is not None
-        else float(answer("Points of accuracy to lose at most?", f"{DROP_PP:g}", float))
+        else float(answer("Percentage points of accuracy that may be lost?", f"{DROP_PP:g}", float))
     )
     if arch is not None:
         arch_named(arch)
