@@ -257,7 +257,7 @@ def _notices(seen: Observed, shown: OpenedImages, recorded: Recorded, verified: 
     yield f"images: {shown.facts.said}"
     yield from seen.lab.warnings
     if recorded.device is not None and not seen.attached:
-        yield f"the machine is not {recorded.device}, which the bundle was built for: its figures there may be others"
+        yield f"the machine is not {recorded.device}, which the bundle was built for: its figures there may differ"
     if seen.races["report"].reused:
         yield f"the race is of {seen.races['report'].observed_at}; --anew races again"
     yield from verified.facts.warnings

@@ -88,7 +88,7 @@ def shown_images(data: str, kit: KitRef, recorded: Recorded, folder: Path, conte
     images = f"{found.images:,} images of {data}"
     said = f"{images}, pixel for pixel the build's test images" if same else f"{images}, which are other images"
     if not same:
-        said += " than the build's test images: whether the network learned from them is not known"
+        said += " than the build's test images: whether the network was trained on them is not known"
     facts = BenchImages(
         source="data", role="recorded" if same else "other", images=found.images, pixels=found.sha256, data=data, said=said
     )

@@ -68,7 +68,9 @@ def read_accuracy(finished: FinishedBuild, seen: ObservedBuild) -> None:
     for name, kit in seen.answering.items():
         stored = _answered(seen, name, kit, pixels)
         if isinstance(stored, Failed):
-            seen.absent["accuracy"] = f"there are no answers of {name} to the test split, and none can be had here: {stored.what}"
+            seen.absent["accuracy"] = (
+                f"there are no answers of {name} to the test split, and none can be made here: {stored.what}"
+            )
             continue
         try:
             check_finite(name, logits_of(stored))
@@ -83,7 +85,7 @@ def read_accuracy(finished: FinishedBuild, seen: ObservedBuild) -> None:
     if row.candidate.method is not Method.ORIGINAL and (baseline is None or baseline.candidate.id not in seen.answering):
         seen.absent["accuracy"] = f"{_store(seen)} no longer holds the fp32 kit that drops are counted from"
     if row.candidate.id not in seen.answering:
-        seen.absent["accuracy"] = f"{_store(seen)} no longer holds the twin that answered for the kit"
+        seen.absent["accuracy"] = f"{_store(seen)} no longer holds the twin that the kit was evaluated on"
 
 
 def read_residency(finished: FinishedBuild, seen: ObservedBuild) -> None:

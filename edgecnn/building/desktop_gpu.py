@@ -91,7 +91,7 @@ class _DesktopRunner:
             return
         answered = tried(partial(evaluated, kit, self.part.pixels, seen.lab))
         if isinstance(answered, Failed):
-            seen.lab.tell.note(f"{self.gpu.model} cannot play the desktop baseline with {name}: {answered.what}")
+            seen.lab.tell.note(f"{self.gpu.model} cannot run the desktop baseline with {name}: {answered.what}")
             file_failure(alone, seen.lab, answered.what)
             seen.failures[name] = answered
             return
@@ -103,7 +103,7 @@ class _DesktopRunner:
         seen = self.seen
         raced = tried(lambda: race(self._request(*seen.kits.values()), seen.lab))
         if isinstance(raced, Failed):
-            seen.lab.tell.note(f"{self.gpu.model} cannot play the desktop baseline: {raced.what}")
+            seen.lab.tell.note(f"{self.gpu.model} cannot run the desktop baseline: {raced.what}")
             seen.failures[seen.reference] = raced
             return
         seen.races["baseline"] = raced

@@ -92,7 +92,7 @@ def execute(
         context: what it is run with.
         goal: the last kind of step that is run.
         limits: what ends the climb; None: nothing but what was seen.
-        drops_of: evaluates a rung; None: nothing is, so that rungs which only mend a loss are not climbed.
+        look: evaluates a rung; None: nothing is, so that rungs which only mend a loss are not climbed.
 
     Raises:
         EdgecnnError: a step of the trunk failed; finished steps stay in the store.

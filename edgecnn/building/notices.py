@@ -147,7 +147,7 @@ def _of_the_desktop_gpu(seen: ObservedBuild) -> list[str]:
     if played is None or gpu is None:
         return []
     if (failed := played.failures.get(played.reference)) is not None:
-        return [f"{gpu.model} is here but could not play the desktop baseline: {failed.what}"]
+        return [f"{gpu.model} is here but could not run the desktop baseline: {failed.what}"]
     said = [f"{gpu.model} has no figures of {name}: {failed.what}" for name, failed in played.failures.items()]
     said += played.notes
     if (raced := played.races.get("baseline")) is not None and raced.reused:

@@ -26,7 +26,7 @@ ImagesOpt = Annotated[
     typer.Option(
         "--data",
         metavar="FOLDER",
-        help="Images of the same classes that a bundle alone is asked about; default those of its build, out of the store.",
+        help="Images of the same classes to evaluate a bundle alone on; default those of its build, from the store.",
     ),
 ]
 BenchOutOpt = Annotated[

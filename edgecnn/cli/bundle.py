@@ -129,13 +129,13 @@ def predict(  # noqa: PLR0913 - a command line's options are its parameters
     """Verify a bundle and say what its kit sees in photographs; exit 2 where one cannot be read."""
     from edgecnn.bundle.predicting import predict_photos
     from edgecnn.bundle.verify import Trust, verify
-    from edgecnn.errors.bundle import TwoFormsAsked
+    from edgecnn.errors.bundle import TwoOutputForms
     from edgecnn.render.predictions import unreadable_lines
     from edgecnn.render.terminal import show_talk
     from edgecnn.render.verification import warning_lines
 
     if as_csv and call.asked.as_json:
-        raise TwoFormsAsked
+        raise TwoOutputForms
     verified = verify(bundle, Trust(made_here, signers, identity, require_signature, remember), call.tell)
     found = predict_photos(verified, photos, candidate, top, call.tell)
     call.show(found, lambda: _show_predictions(found, as_csv=as_csv))

@@ -207,6 +207,6 @@ class CarryWithoutHost(EdgecnnError):
 
     def __init__(self) -> None:
         super().__init__(
-            what="--carry-wheels brings packages to another machine, and none is named",
+            what="--carry-wheels copies packages to another machine, and none is named",
             hint="add --host, or install what the findings name",
         )

@@ -125,7 +125,7 @@ class NoPhotoReadable(EdgecnnError):
         super().__init__(what=none, because=f"{file}: {because}")
 
 
-class TwoFormsAsked(EdgecnnError):
+class TwoOutputForms(EdgecnnError):
     """Raised when the answers are asked for in two forms at once."""
 
     ref = "two-forms-asked"

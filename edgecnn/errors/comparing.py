@@ -67,7 +67,7 @@ class RoundsWithoutAgainst(EdgecnnError):
 
     def __init__(self, *, rounds: int) -> None:
         super().__init__(
-            what="--rounds is of a comparison, and --against names no other build",
+            what="--rounds applies to a comparison, and --against names no other build",
             hint=f"for a build by itself: --set race.rounds={rounds}",
         )
 
@@ -79,7 +79,7 @@ class RoundsWithRuns(EdgecnnError):
 
     def __init__(self, *, rounds: int) -> None:
         super().__init__(
-            what="--rounds is of a race here, and --runs brings the runs of a device",
+            what="--rounds applies to a race here, and --runs supplies the runs of a device",
             hint=f"on the device: python3 -m runner measure --rounds {rounds}",
         )
 

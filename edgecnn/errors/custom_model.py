@@ -48,7 +48,7 @@ class CustomModelChanged(EdgecnnError):
     ref = "custom-model-changed"
 
     def __init__(self, *, path: Path) -> None:
-        super().__init__(what=f"{path} changed while it was built from", hint="run the same command again")
+        super().__init__(what=f"{path} changed during the build", hint="run the same command again")
 
 
 class ClassesDiffer(EdgecnnError):
@@ -59,7 +59,7 @@ class ClassesDiffer(EdgecnnError):
     def __init__(self, *, path: Path, classes: int, data: str, found: Sequence[str]) -> None:
         shown = ", ".join(found[:3]) + (", …" if len(found) > 3 else "")
         super().__init__(
-            what=f"{path} answers with {classes:,} classes and {data} has {len(found):,}",
+            what=f"{path} has {classes:,} output classes and {data} has {len(found):,}",
             because=f"a class is a folder there ({shown}), in the order of their names",
             hint="--data FOLDER with a folder for each of the model's classes",
         )
@@ -78,7 +78,7 @@ class UnknownPreprocessing(EdgecnnError):
         )
 
 
-class PreprocessingHalfGiven(EdgecnnError):
+class PreprocessingIncomplete(EdgecnnError):
     """Raised when a recipe states one of mean and std without the other, or numbers beside a name."""
 
     ref = "preprocessing-half-given"
@@ -96,7 +96,7 @@ class PreprocessingNotFound(EdgecnnError):
 
     def __init__(self, *, path: Path, tried: Sequence[str], best: int, images: int, classes: int) -> None:
         super().__init__(
-            what=f"{path} is not shown to be right more often than chance, fed as {', '.join(tried)}",
+            what=f"{path} is not shown to be better than chance with the preprocessing {', '.join(tried)}",
             because=f"at best {best} of {images} images, of {classes} classes in the order of their folders' names",
             hint=f"name the folders in the model's own order, or {PREPROCESSING}",
         )
@@ -109,8 +109,8 @@ class PreprocessingUnproved(EdgecnnError):
 
     def __init__(self, *, path: Path) -> None:
         super().__init__(
-            what=f"nothing states how {path} wants its photographs",
-            because="the usual ways are told apart by how often the model is right, and these images have no labels",
+            what=f"nothing states the preprocessing of {path}",
+            because="the usual ones are told apart by accuracy, and these images have no labels",
             hint=PREPROCESSING,
         )
 
@@ -135,8 +135,8 @@ class AnswersAlike(EdgecnnError):
     def __init__(self, *, path: Path, images: int, ways: int) -> None:
         fed = "" if ways == 1 else f", fed in {ways} ways"
         super().__init__(
-            what=f"{path} answers every image alike",
-            because=f"{images} different images got the very same numbers{fed}: its output does not hang on its input",
+            what=f"{path} gives every image the same output",
+            because=f"{images} different images got exactly the same numbers{fed}: its output does not depend on its input",
             hint="export it anew, with its trained weights and in evaluation mode",
         )
 
@@ -148,7 +148,7 @@ class AnswersNotFinite(EdgecnnError):
 
     def __init__(self, *, path: Path, image: str, bad: int, images: int) -> None:
         super().__init__(
-            what=f"{path} answers with NaN or infinity, as it came",
+            what=f"{path} outputs NaN or infinity before anything is done to it",
             because=f"to {bad} of {images} images, {image} first",
             hint="export it anew, and see that its weights are numbers; half precision overflows at 65,504",
         )
@@ -196,7 +196,7 @@ class NothingToTrain(EdgecnnError):
     ref = "nothing-to-train"
 
     def __init__(self) -> None:
-        super().__init__(what="--model names a trained model", hint="edgecnn export is the first step that it takes")
+        super().__init__(what="--model names a trained model, which is not trained again", hint="begin with edgecnn export")
 
 
 class TrainingSwitch(EdgecnnError):
@@ -219,7 +219,7 @@ class PreprocessingOfAnArch(EdgecnnError):
 
     def __init__(self, *, arch: str) -> None:
         super().__init__(
-            what="[preprocessing] is of a custom model",
+            what="[preprocessing] applies to custom models only",
             because=f"{arch} is trained here, with the preprocessing of its own row",
             hint="leave it out, or name the model by --model FILE",
         )
@@ -271,7 +271,7 @@ class HeadDiffers(EdgecnnError):
 
     def __init__(self, *, file: str, classes: int, found: int) -> None:
         super().__init__(
-            what=f"the head in {file} answers with {classes:,} classes, and the images are of {found:,}",
-            because="a head that is kept is not trained anew",
+            what=f"the head in {file} has {classes:,} output classes, and the images have {found:,}",
+            because="a head that is kept is not trained again",
             hint="--set data.classes=imagenet where the 1,000 classes are ImageNet's, or leave --keep-head out",
         )

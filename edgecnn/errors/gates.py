@@ -38,7 +38,7 @@ class BoundOfTwoBuilds(EdgecnnError):
 
     def __init__(self, *, where: str, name: str) -> None:
         super().__init__(
-            what=f"{where}: {name} is of two builds, and there is one",
+            what=f"{where}: {name} compares two builds, and only one is named",
             hint=f"edgecnn judge HEAD --against BASE --max {name}=1.03",
         )
 

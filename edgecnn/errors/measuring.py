@@ -53,7 +53,7 @@ class KnobsByLatency(EdgecnnError):
     def __init__(self, *, objective: str) -> None:
         super().__init__(
             what=f"knobs are raced by latency, and the objective is {objective}",
-            because="a setting that is faster for one image may do fewer images a second, or take more energy",
+            because="a setting that is faster for one image may have a lower throughput, or take more energy",
             hint="leave out --knobs (race.knobs), or choose by --objective latency",
         )
 

@@ -26,7 +26,7 @@ class CalibrationNotFinite(EdgecnnError):
 
     def __init__(self, *, image: int, images: int) -> None:
         super().__init__(
-            what=f"the network answers calibration image {image} of {images} with NaN or infinity",
+            what=f"the network's output for calibration image {image} of {images} is NaN or infinity",
             because="its weights are broken, or training diverged",
             hint="train again with a lower learning rate (--set train.learning_rate=...), or check the weights file",
         )

@@ -128,8 +128,8 @@ class ClassesDiffer(EdgecnnError):
     def __init__(self, *, planned: int, found: int) -> None:
         super().__init__(
             what=f"the plan trains for {planned} classes, the images have {found}",
-            because="the data changed after they were looked at",
-            hint="the same command once more looks at them anew",
+            because="the data changed after they were listed",
+            hint="run the same command again",
         )
 
 

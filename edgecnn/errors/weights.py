@@ -155,7 +155,7 @@ class ResolutionTooSmall(EdgecnnError):
 
     def __init__(self, *, arch: str, asked_px: int, least_px: int) -> None:
         super().__init__(
-            what=f"{arch} cannot see images of {asked_px} px",
+            what=f"{arch} cannot take images of {asked_px} px",
             because=f"its layers shrink them to nothing; it takes {least_px} px and more",
             hint=f"--set model.resolution_px={least_px}, or leave it out",
         )

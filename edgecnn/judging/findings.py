@@ -37,7 +37,7 @@ class Finding(Value):
 def find(metric: str, facts: CandidateFacts) -> Finding:
     """What is known of ``metric`` (a name of ``METRICS``)."""
     if facts.candidate.method is Method.ORIGINAL and metric in _AGAINST_FP32:
-        return _missing("the file came quantized, and the float network that it could be held against is not in it")
+        return _missing("the file came quantized, and the float network that it could be compared with is not in it")
     return _unlabelled(metric, facts) or _FINDERS[metric](facts)
 
 
@@ -201,7 +201,7 @@ def _int8_share(of: _Shared) -> Callable[[CandidateFacts], Finding]:
         if seen.basis == "planned":
             return _missing("residency is the builder's plan, and only what a runtime executed is judged")
         if seen.basis == "elsewhere":
-            return _missing("residency was read on another machine than the device, whose kernels may be others")
+            return _missing("residency was read on another machine than the device, whose kernels may differ")
         shares = {"multiply-adds": seen.mac_share, "time": seen.time_share, "bytes moved": seen.byte_share}[of]
         if not shares:
             return _missing(_no_share(of, seen))

@@ -16,7 +16,7 @@ from edgecnn.data.images import ImageSource
 from edgecnn.errors.custom_model import (
     AnswersAlike,
     AnswersNotFinite,
-    PreprocessingHalfGiven,
+    PreprocessingIncomplete,
     PreprocessingNotFound,
     PreprocessingUnproved,
 )
@@ -67,7 +67,7 @@ def find_preprocessing(
     """Try every way that is left open, and take the best.
 
     Raises:
-        UnknownPreprocessing, PreprocessingHalfGiven: of the choice.
+        UnknownPreprocessing, PreprocessingIncomplete: of the choice.
         AnswersAlike, AnswersNotFinite: what it answers tells nothing apart, or is no number.
         PreprocessingUnproved: nothing was stated, and the images have no labels.
         PreprocessingNotFound: nothing was stated, and nothing makes it right more often than chance.
@@ -109,9 +109,9 @@ def _refuse_no_answers(path: Path, answers: Sequence[NDArray[np.float32]], image
 
 def _names(custom: CustomFile, choice: PreprocessingChoice) -> tuple[tuple[str, ...], Literal["recipe", "file", "search"]]:
     if (choice.mean is None) != (choice.std is None):
-        raise PreprocessingHalfGiven(because=f"preprocessing.{'std' if choice.std is None else 'mean'} is missing")
+        raise PreprocessingIncomplete(because=f"preprocessing.{'std' if choice.std is None else 'mean'} is missing")
     if choice.mean is not None and choice.like is not None:
-        raise PreprocessingHalfGiven(because="there are preprocessing.like and preprocessing.mean")
+        raise PreprocessingIncomplete(because="there are preprocessing.like and preprocessing.mean")
     if choice.mean is not None:
         return (GIVEN,), "recipe"
     if choice.like is not None:

@@ -84,7 +84,7 @@ def require_something_trained(asked: Recipe, mode: Mode) -> None:
     train, beside = asked.train, _head_alone(asked, mode)
     if train.epochs and beside is not None:
         fitted = train.head != "linear"
-        instead = "it is fitted in one go" if fitted else "train.head_epochs says how long its head learns"
+        instead = "it is fitted in one step" if fitted else "train.head_epochs says how long its head learns"
         raise NothingInEpochs(epochs=train.epochs, beside=beside, instead=instead)
 
 
@@ -117,7 +117,7 @@ def _head_alone(asked: Recipe, mode: Mode) -> str | None:
     return "--transfer head" if train.transfer == "head" else None
 
 
-_FROM_LABELS = "the head alone learns, and that from labels"
+_FROM_LABELS = "the head alone learns, and only from labels"
 
 
 def require_teachable(asked: Recipe, mode: Mode | None) -> None:

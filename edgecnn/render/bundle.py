@@ -108,7 +108,11 @@ def _of_which_images(report: BuildReport) -> str:
 def _top1(facts: CandidateFacts) -> str:
     found = facts.test
     if facts.agreement is not None:
-        return figures.agreement_sentence(facts.agreement) if not facts.is_baseline else "what agreement is counted from"
+        return (
+            figures.agreement_sentence(facts.agreement)
+            if not facts.is_baseline
+            else "the reference that agreement is counted against"
+        )
     if found is None:
         return "its accuracy was not measured"
     how = "emulated on a stand-in" if found.fidelity is Fidelity.EMULATED else found.fidelity.value.lower()

@@ -89,7 +89,7 @@ def _accuracy_gate(drop_pp: float, data: DataSummary) -> list[str]:
     shown = resolvable_drop_pp(images)
     if shown is not None and shown <= drop_pp:
         return [said]
-    why = f"{images:,} images show ± {shown or 100:.1f} pp: this bound would mostly stay open. Without one, 1 pp is advised."
+    why = f"{images:,} images show ± {shown or 100:.1f} pp: this bound would mostly be UNSURE. Without one, 1 pp is advised."
     return [f"# {why}", f"# {said}"]
 
 

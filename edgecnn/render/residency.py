@@ -11,7 +11,7 @@ from edgecnn.values.report import CandidateFacts
 MOST = 0.5
 _BASIS = {
     "executed": "what ran",
-    "elsewhere": "what ran, on another machine than the device, whose kernels may be others",
+    "elsewhere": "what ran, on another machine than the device, whose kernels may differ",
     "planned": "what the engine's builder planned, and nothing ran",
 }
 _OTHER_WORK = {"overhead": "converting and moving numbers", "unknown": "in a precision that the runtime does not name"}

@@ -22,7 +22,7 @@ def ten_crop_lines(found: TenCrop) -> list[str]:
     lines = [
         f"{found.network} (fp32), {found.images:,} test images: {points(found.difference_pp)} for 10× the multiply-adds "
         f"({found.gained:,} images gained, {found.lost:,} lost)",
-        "no kit answers so: what ships is shown the centre crop",
+        "no kit does this: what ships sees the centre crop alone",
     ]
     if found.without_room:
         lines.append(

@@ -31,7 +31,7 @@ Convolution conv_0 1 1 in0 1 0=10 1=3
 """
 
 
-def test_only_fp32_is_offered_with_every_format_named_and_the_rest_has_a_reason() -> None:
+def test_only_fp32_is_supported_with_every_format_named_and_the_rest_has_a_reason() -> None:
     supported = BACKEND.supports(device_named("cpu"))
     assert [each.id for each in supported if isinstance(each, Candidate)] == ["ncnn-fp32"]
     assert FP32.session_options == {

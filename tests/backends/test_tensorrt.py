@@ -44,7 +44,7 @@ def refused(device: Device) -> dict[Precision, str]:
     return {each.precision: each.why for each in BACKEND.supports(device) if isinstance(each, Unsupported)}
 
 
-def test_a_jetson_is_offered_fp16_and_symmetric_int8_with_float_bias_each_by_its_own_engine() -> None:
+def test_a_jetson_has_fp16_and_symmetric_int8_with_float_bias_each_by_its_own_engine() -> None:
     found = offered(board())
     assert list(found) == ["tensorrt-fp16", "tensorrt-int8"]
     assert all(candidate.needs_engine for candidate in found.values())
@@ -71,13 +71,13 @@ def test_a_board_whose_gpu_has_no_int8_is_told_so() -> None:
 
 
 @pytest.mark.parametrize("versions", ["==8.6.2", ">=8.5,<8.7", ">=10.0,<10.3"])
-def test_a_tensorrt_without_strongly_typed_networks_is_offered_nothing(versions: str) -> None:
+def test_a_tensorrt_without_strongly_typed_networks_gets_no_candidate(versions: str) -> None:
     old = board(versions=versions)
     assert offered(old) == {}
     assert refused(old)[Precision.INT8] == f"TensorRT {versions} has no strongly typed networks as they are since 10.3"
 
 
-def test_tensorrt_8_5_is_offered_weakly_typed_candidates_that_are_named_unverified() -> None:
+def test_tensorrt_8_5_has_weakly_typed_candidates_that_are_named_unverified() -> None:
     found = offered(board(versions=">=8.5,<8.6", onnx_opset_max=17, onnx_ir_max=8))
     assert {name: each.builder_flags for name, each in found.items()} == {
         "tensorrt8-fp16-unverified": ("FP16",),
@@ -94,13 +94,13 @@ def test_each_way_to_write_a_newer_version_is_understood(versions: str) -> None:
     assert list(offered(board(versions=versions))) == ["tensorrt-fp16", "tensorrt-int8"]
 
 
-def test_a_parser_that_cannot_read_the_trunk_is_offered_nothing() -> None:
+def test_a_parser_that_cannot_read_the_trunk_gets_no_candidate() -> None:
     reads = "TensorRT >=10.3,<10.4 reads ONNX up to"
     assert refused(board(onnx_opset_max=17))[Precision.FP16] == f"{reads} opset 17, the model has 20"
     assert refused(board(onnx_ir_max=9))[Precision.FP16] == f"{reads} IR 9, the model has 10"
 
 
-def test_a_device_without_tensorrt_is_offered_nothing_and_told_nothing() -> None:
+def test_a_device_without_tensorrt_gets_no_candidate_and_is_told_nothing() -> None:
     assert BACKEND.supports(board().model_copy(update={"runtimes": {}})) == ()
 
 

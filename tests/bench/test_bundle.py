@@ -98,8 +98,8 @@ def test_other_images_are_said_to_be_others(built_once: Place, tmp_path: Path) -
     found = seen(built_once, tmp_path, folder).facts
     assert (found.role, found.images) == ("other", 6), "every image, and no share of them"
     assert found.said == (
-        f"6 images of {folder}, which are other images than the build reported on: whether the network learned from "
-        "them is not known"
+        f"6 images of {folder}, which are other images than the build reported on: whether the network was "
+        "trained on them is not known"
     )
 
 

@@ -103,7 +103,7 @@ def test_what_a_custom_model_needs_is_named(place: Place, tmp_path: Path) -> Non
     photo_folder(tmp_path / "fewer", each=8)
     (tmp_path / "fewer" / "dark red").rename(tmp_path / "away")
     done = place.plain("build", "--onnx", "My Model.onnx", "--data", str(tmp_path / "fewer"))
-    assert "answers with 4 classes and" in done.stderr and "[custom-model-classes-differ]" in done.stderr
+    assert "has 4 output classes and" in done.stderr and "[custom-model-classes-differ]" in done.stderr
 
 
 def test_a_shown_recipe_of_a_custom_model_builds_the_same(place: Place, report: dict[str, Any]) -> None:

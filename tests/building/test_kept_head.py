@@ -50,7 +50,7 @@ def test_a_state_dict_goes_from_fetch_to_export_without_a_training(tmp_path: Pat
     with pytest.raises(HeadDiffers) as caught:
         of_five.make({"weights": made, "pixels": made}, tmp_path, Quiet())
     assert caught.value.line() == (
-        "the head in mine.pth answers with 4 classes, and the images are of 5: a head that is kept is not trained anew — "
+        "the head in mine.pth has 4 output classes, and the images have 5: a head that is kept is not trained again — "
         "--set data.classes=imagenet where the 1,000 classes are ImageNet's, or leave --keep-head out [kept-head-differs]"
     )
 

@@ -149,6 +149,6 @@ def test_a_meter_of_the_gpu_says_nothing_of_candidates_on_the_processor() -> Non
 
 def test_knobs_are_refused_where_they_may_harm_what_is_asked_for() -> None:
     assert KnobsByLatency(objective="energy").line() == (
-        "knobs are raced by latency, and the objective is energy: a setting that is faster for one image may do fewer images a "
-        "second, or take more energy — leave out --knobs (race.knobs), or choose by --objective latency [knobs-by-latency]"
+        "knobs are raced by latency, and the objective is energy: a setting that is faster for one image may have a lower "
+        "throughput, or take more energy — leave out --knobs (race.knobs), or choose by --objective latency [knobs-by-latency]"
     )

@@ -159,7 +159,7 @@ def test_the_share_of_int8_on_an_absent_device_is_missing_however_it_ran_here(tm
     staged.resides(INT8.id, "executed", int8=1.0)
     (gate,) = report(staged, min={"int8_mac_share": 0.9}).gates
     assert gate.verdict is Verdict.MISSING
-    assert gate.reason == "residency was read on another machine than the device, whose kernels may be others"
+    assert gate.reason == "residency was read on another machine than the device, whose kernels may differ"
 
 
 def test_the_share_of_int8_on_an_attached_device_is_judged(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ def run(*words: object) -> Any:
         ),
         (
             ("bench", "nowhere", "--carry-wheels"),
-            "edgecnn: error: --carry-wheels brings packages to another machine, and none is named — add --host, or install what "
+            "edgecnn: error: --carry-wheels copies packages to another machine, and none is named — add --host, or install what "
             "the findings name [carry-without-host]",
         ),
         (

@@ -17,7 +17,7 @@ from edgecnn.errors.custom_model import (
     LabelsNeeded,
     NoDataForModel,
     NothingToTrain,
-    PreprocessingHalfGiven,
+    PreprocessingIncomplete,
     PreprocessingOfAnArch,
     PreprocessingUnproved,
     TrainingSwitch,
@@ -30,8 +30,8 @@ FILE = Path("mine.onnx")
 LINES = (
     (
         PreprocessingUnproved(path=FILE),
-        "nothing states how mine.onnx wants its photographs: the usual ways are told apart by how often the model is right, and "
-        "these images have no labels — state it, as in --set preprocessing.like=imagenet [preprocessing-unproved]",
+        "nothing states the preprocessing of mine.onnx: the usual ones are told apart by accuracy, and these images "
+        "have no labels — state it, as in --set preprocessing.like=imagenet [preprocessing-unproved]",
     ),
     (
         LabelsNeeded(arch="resnet-18"),
@@ -40,13 +40,13 @@ LINES = (
     ),
     (
         AnswersAlike(path=FILE, images=36, ways=12),
-        "mine.onnx answers every image alike: 36 different images got the very same numbers, fed in 12 ways: its output does not "
-        "hang on its input — export it anew, with its trained weights and in evaluation mode [answers-alike]",
+        "mine.onnx gives every image the same output: 36 different images got exactly the same numbers, fed in 12 ways: its "
+        "output does not depend on its input — export it anew, with its trained weights and in evaluation mode [answers-alike]",
     ),
     (
         AnswersNotFinite(path=FILE, image="a/1.png", bad=3, images=36),
-        "mine.onnx answers with NaN or infinity, as it came: to 3 of 36 images, a/1.png first — export it anew, and see that its "
-        "weights are numbers; half precision overflows at 65,504 [answers-not-finite]",
+        "mine.onnx outputs NaN or infinity before anything is done to it: to 3 of 36 images, a/1.png first — "
+        "export it anew, and see that its weights are numbers; half precision overflows at 65,504 [answers-not-finite]",
     ),
     (
         CustomFileMissing(path=FILE, because="no such file or directory"),
@@ -66,7 +66,7 @@ LINES = (
     ),
     (
         CustomModelChanged(path=FILE),
-        "mine.onnx changed while it was built from — run the same command again [custom-model-changed]",
+        "mine.onnx changed during the build — run the same command again [custom-model-changed]",
     ),
     (
         TrunkDisagrees(path=FILE, change="with opset 11 to 20", max_abs_diff=2.5, allowed=0.01, images=32),
@@ -80,7 +80,7 @@ LINES = (
     ),
     (
         ClassesDiffer(path=FILE, classes=1000, data="val", found=("cat", "dog")),
-        "mine.onnx answers with 1,000 classes and val has 2: a class is a folder there (cat, dog), in the order of their names"
+        "mine.onnx has 1,000 output classes and val has 2: a class is a folder there (cat, dog), in the order of their names"
         " — --data FOLDER with a folder for each of the model's classes [custom-model-classes-differ]",
     ),
     (
@@ -89,7 +89,7 @@ LINES = (
         " preprocessing.std by themselves [unknown-preprocessing]",
     ),
     (
-        PreprocessingHalfGiven(because="preprocessing.std is missing"),
+        PreprocessingIncomplete(because="preprocessing.std is missing"),
         "the preprocessing is not clear: preprocessing.std is missing — state both mean and std, or preprocessing.like alone"
         " [preprocessing-half-given]",
     ),
@@ -104,11 +104,11 @@ LINES = (
     ),
     (
         NothingToTrain(),
-        "--model names a trained model — edgecnn export is the first step that it takes [nothing-to-train]",
+        "--model names a trained model, which is not trained again — begin with edgecnn export [nothing-to-train]",
     ),
     (
         PreprocessingOfAnArch(arch="resnet-18"),
-        "[preprocessing] is of a custom model: resnet-18 is trained here, with the preprocessing of its own row"
+        "[preprocessing] applies to custom models only: resnet-18 is trained here, with the preprocessing of its own row"
         " — leave it out, or name the model by --model FILE [preprocessing-of-an-arch]",
     ),
     (

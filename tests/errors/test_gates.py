@@ -39,7 +39,7 @@ KNOWN = ("drop_pp", "p50_ms", "p99_ms")
         ),
         (
             BoundOfTwoBuilds(where="--max", name="latency_ratio"),
-            "--max: latency_ratio is of two builds, and there is one"
+            "--max: latency_ratio compares two builds, and only one is named"
             " — edgecnn judge HEAD --against BASE --max latency_ratio=1.03 [bound-of-two-builds]",
         ),
         (

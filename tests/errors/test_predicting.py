@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from edgecnn.errors.bundle import NoPhotoReadable, TwoFormsAsked
+from edgecnn.errors.bundle import NoPhotoReadable, TwoOutputForms
 from edgecnn.runner.pixels import NOT_A_PICTURE
 
 
@@ -10,4 +10,4 @@ def test_nothing_readable_names_the_first_file() -> None:
 
 
 def test_two_forms_of_one_answer_are_refused() -> None:
-    assert TwoFormsAsked().line() == "--csv and --json are two forms of one answer — ask for one of them [two-forms-asked]"
+    assert TwoOutputForms().line() == "--csv and --json are two forms of one answer — ask for one of them [two-forms-asked]"

@@ -19,8 +19,8 @@ def test_a_build_of_other_images_is_no_teacher() -> None:
 
 
 def test_a_teacher_that_nobody_would_hear_is_a_contradiction() -> None:
-    error = TeacherNotFitting(beside="--transfer head", because="the head alone learns, and that from labels")
+    error = TeacherNotFitting(beside="--transfer head", because="the head alone learns, and only from labels")
     assert error.line() == (
-        "train.teacher does not go with --transfer head: the head alone learns, and that from labels — leave one of them out"
+        "train.teacher does not go with --transfer head: the head alone learns, and only from labels — leave one of them out"
         " [teacher-not-fitting]"
     )

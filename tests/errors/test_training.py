@@ -59,8 +59,8 @@ def test_an_empty_role_is_named() -> None:
 
 def test_another_number_of_classes_means_that_the_plan_is_old() -> None:
     assert ClassesDiffer(planned=10, found=9).line() == (
-        "the plan trains for 10 classes, the images have 9: the data changed after they were looked at"
-        " — the same command once more looks at them anew [classes-differ]"
+        "the plan trains for 10 classes, the images have 9: the data changed after they were listed"
+        " — run the same command again [classes-differ]"
     )
 
 
@@ -103,10 +103,10 @@ def test_a_recipe_for_random_weights_needs_some() -> None:
 
 
 def test_epochs_need_a_network_that_learns() -> None:
-    error = NothingInEpochs(epochs=7, beside="train.head=svm", instead="it is fitted in one go")
+    error = NothingInEpochs(epochs=7, beside="train.head=svm", instead="it is fitted in one step")
     assert error.line() == (
         "train.epochs=7 does not go with train.head=svm: these are passes of the whole network, of which the head alone learns;"
-        " it is fitted in one go — leave one of them out; --set train.epochs=0 beside a recipe that states them"
+        " it is fitted in one step — leave one of them out; --set train.epochs=0 beside a recipe that states them"
         " [nothing-in-epochs]"
     )
 

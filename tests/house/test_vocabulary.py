@@ -1,11 +1,28 @@
-"""Names say what a thing is: no drawer for everything, and one package that prints."""
+"""Names say what a thing is, in the field's own words; no drawer for everything, and one package that prints."""
 
 from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import get_args
 
+import typer
+
+from edgecnn.cli.main import app
+from edgecnn.values.candidate import Method, Precision, Runtime
+from edgecnn.values.dataset import SPLIT_ROLES
+from edgecnn.values.report import Choice
+from edgecnn.values.verdict import Fidelity, Verdict
 from tests.house.source_tree import PACKAGE, ROOT, modules, relative, syntax
+
+GLOSSARY = ROOT / "docs" / "concepts" / "words.md"
+RETIRED = {"armed", "brought", "lookout", "manner", "offer", "offered", "station", "weather"}
+"""No part of a name is one of these: custom, rung_drops, run_settings, supported, machine, conditions are the words."""
+RETIRED_CLASSES = {"Asked", "Given", "Look", "Manner", "Offer", "Seen", "Settled", "Shown", "Standing"}
+"""No class ends in one of these, which say what happened to a value and not what it is; interim looks are statistics' term."""
+RETIRED_PHRASES = ("as-brought", "bring-a-model", "brought model", "brought network", "brought file")
 
 DRAWERS = {
     "util",
@@ -86,3 +103,59 @@ def test_no_document_has_a_place_that_was_left_to_fill_in() -> None:
     documents = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "benchmarks").glob("*.md")]
     left = [f"{relative(path)}: {found}" for path in documents for found in re.findall(r"@[A-Z0-9_]+@", path.read_text("utf-8"))]
     assert left == []
+
+
+def test_the_glossary_has_every_word_that_a_user_meets() -> None:
+    """Commands, verdicts, fidelities, split roles, precisions, runtimes, methods, states of a choice, and published documents."""
+    command = typer.main.get_command(app)
+    words = {*command.commands, *SPLIT_ROLES, *Verdict, *Fidelity, *Precision, *Runtime, *Method}  # type: ignore[attr-defined]
+    words |= {state for state in get_args(Choice.model_fields["state"].annotation) if state != "none"}
+    words |= {path.stem for path in (ROOT / "docs" / "schemas").glob("*.json")}
+    terms = set(re.findall(r"[A-Za-z0-9]+(?:-[A-Za-z0-9]+)*", _first_columns(GLOSSARY.read_text(encoding="utf-8"))))
+    assert sorted(word for word in words if word not in terms) == []
+
+
+def _first_columns(page: str) -> str:
+    return "\n".join(line.split("|")[1] for line in page.splitlines() if line.startswith("|")) + " ".join(
+        re.findall(r"`([^`]+)`", page)
+    )
+
+
+def _names(path: Path) -> Iterator[tuple[int, str]]:
+    """What a module defines, binds or takes, by line; what libraries call their own is none of it."""
+    for node in ast.walk(syntax(path)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield node.lineno, node.name
+        elif isinstance(node, ast.arg):
+            yield node.lineno, node.arg
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.lineno, node.id
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            yield node.lineno, node.attr
+
+
+def _of_the_runner(path: Path) -> bool:
+    """Its source is part of every kit's bytes, which no rename is worth."""
+    return relative(path).startswith("edgecnn/runner/")
+
+
+def test_no_retired_word_names_anything() -> None:
+    found = []
+    for path in modules().values():
+        if _of_the_runner(path):
+            continue
+        found += [relative(path)] if RETIRED & set(path.stem.split("_")) else []
+        for line, name in _names(path):
+            parts = re.findall(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])", name)
+            is_class = name.lstrip("_")[:1].isupper() and not name.isupper() and name != "InterimLook"
+            if RETIRED & {part.lower() for part in parts} or (is_class and RETIRED_CLASSES & set(parts[-1:])):
+                found.append(f"{relative(path)}:{line}: {name}")
+    assert found == []
+
+
+def test_no_document_or_message_has_a_retired_phrase() -> None:
+    texts = [*(ROOT / "docs").rglob("*.md"), *(ROOT / "docs" / "schemas").glob("*.json"), *ROOT.glob("*.md"), *modules().values()]
+    found = [
+        (relative(path), phrase) for path in texts for phrase in RETIRED_PHRASES if phrase in path.read_text(encoding="utf-8")
+    ]
+    assert found == []

@@ -87,6 +87,6 @@ def test_a_record_brings_its_variants_along():
 
 
 def test_a_gpu_that_could_not_take_the_part_is_named_with_why():
-    why = "NVIDIA H200 is here but could not play: no driver"
+    why = "NVIDIA H200 is here but could not run it: no driver"
     found = baseline_facts(QUESTION.model_copy(update={"command": None, "failure": why}))
     assert found.latency.reason == f"{why}, and no dated record of efficientnet-b0 at 224 px"

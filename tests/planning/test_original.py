@@ -50,7 +50,7 @@ def test_it_ships_since_there_is_nothing_else_and_a_drop_from_nothing_is_missing
     assert choose((FACTS,), ChoiceRules(attached=False)).choice.state == "provisional"
     drop = judge(Gate(metric="drop_pp", side="max", bound=1, required="advisory"), FACTS)
     assert drop.verdict is Verdict.MISSING
-    assert drop.reason == "the file came quantized, and the float network that it could be held against is not in it"
+    assert drop.reason == "the file came quantized, and the float network that it could be compared with is not in it"
     assert judge(Gate(metric="top1", side="min", bound=0.5, required="always"), FACTS).verdict is Verdict.PASS
 
 

@@ -14,7 +14,7 @@ from edgecnn.data.manifest import summarize
 from edgecnn.errors.custom_model import (
     AnswersAlike,
     AnswersNotFinite,
-    PreprocessingHalfGiven,
+    PreprocessingIncomplete,
     PreprocessingNotFound,
     UnknownPreprocessing,
 )
@@ -98,9 +98,9 @@ def test_a_model_that_is_never_right_is_refused_with_what_was_tried(photos: Imag
     with pytest.raises(PreprocessingNotFound) as caught:
         settled(model, photos, tmp_path)
     assert caught.value.line() == (
-        f"{tmp_path / 'mine.onnx'} is not shown to be right more often than chance, fed as imagenet, half, unit, bytes, caffe,"
-        " bytes-bgr: at best 18 of 72 images, of 4 classes in the order of their folders' names — name the folders in the model's"
-        " own order, or state it, as in --set preprocessing.like=imagenet [preprocessing-not-found]"
+        f"{tmp_path / 'mine.onnx'} is not shown to be better than chance with the preprocessing imagenet, half, unit, bytes,"
+        " caffe, bytes-bgr: at best 18 of 72 images, of 4 classes in the order of their folders' names — name the folders in the"
+        " model's own order, or state it, as in --set preprocessing.like=imagenet [preprocessing-not-found]"
     )
 
 
@@ -109,7 +109,7 @@ def test_a_model_that_answers_everything_alike_is_told_so_and_not_of_folders(pho
     weights = next(each for each in model.graph.initializer if each.name == "fc.w")
     weights.CopyFrom(numpy_helper.from_array(np.zeros((4, 3), np.float32), "fc.w"))
     for choice in ({}, {"like": "imagenet"}):
-        with pytest.raises(AnswersAlike, match="72 different images got the very same numbers"):
+        with pytest.raises(AnswersAlike, match="72 different images got exactly the same numbers"):
             settled(model, photos, tmp_path, **choice)
 
 
@@ -122,7 +122,7 @@ def test_a_model_whose_own_answers_are_no_numbers_is_told_so(photos: ImageSource
 
 
 def test_half_a_statement_and_an_unknown_name_are_refused(photos: ImageSource, tmp_path: Path) -> None:
-    with pytest.raises(PreprocessingHalfGiven, match=r"preprocessing\.std is missing"):
+    with pytest.raises(PreprocessingIncomplete, match=r"preprocessing\.std is missing"):
         settled(classifier(), photos, tmp_path, mean=(0, 0, 0))
     with pytest.raises(UnknownPreprocessing, match="did you mean imagenet"):
         settled(classifier(), photos, tmp_path, like="imagent")

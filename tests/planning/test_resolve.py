@@ -86,7 +86,7 @@ def ids(found: Resolved) -> list[str]:
     return [candidate.id for candidate in found.candidates]
 
 
-def test_int8_that_is_learned_is_offered_only_when_asked_for_and_comes_last(bench: Bench) -> None:
+def test_int8_that_is_learned_is_built_only_when_asked_for_and_comes_last(bench: Bench) -> None:
     without = ids(bench.resolve())
     assert ids(bench.resolve(quantize={"aware": True})) == [*without, "onnxruntime-int8-aware", "openvino-int8-aware"]
 
@@ -100,7 +100,7 @@ def test_int8_that_is_to_be_learned_where_the_device_has_none_is_refused_before_
         resolve(bench.request(str(own), quantize={"aware": True}, data={"path": "/nowhere"}), bench.store, Ear())
 
 
-def test_a_changed_network_is_offered_only_when_asked_for_and_refused_before_anything_is_read(bench: Bench) -> None:
+def test_a_changed_network_is_built_only_when_asked_for_and_refused_before_anything_is_read(bench: Bench) -> None:
     without = ids(bench.resolve(model={"arch": "efficientnet-b0"}))
     found = bench.resolve(model={"arch": "efficientnet-b0"}, surgery={"activation": "hard-swish"})
     assert ids(found) == [*without, *(f"{name}-hard-swish" for name in without)]

@@ -40,8 +40,8 @@ def test_the_first_picture_whose_answer_is_no_number_is_named(value: float) -> N
     with pytest.raises(CalibrationNotFinite) as caught:
         require_finite(logits, images=300, first=16)
     assert caught.value.line() == (
-        "the network answers calibration image 18 of 300 with NaN or infinity: its weights are broken, or training diverged — "
-        "train again with a lower learning rate (--set train.learning_rate=...), or check the weights file "
+        "the network's output for calibration image 18 of 300 is NaN or infinity: its weights are broken, or training "
+        "diverged — train again with a lower learning rate (--set train.learning_rate=...), or check the weights file "
         "[calibration-not-finite]"
     )
 

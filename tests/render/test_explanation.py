@@ -21,7 +21,7 @@ not a prediction
 onnxruntime-fp32 (drops are counted from it)
   carried: what every other candidate is held against
   top-1 90.0 % [89.4, 90.6] on 10,000 images
-  what ran, on another machine than the device, whose kernels may be others: multiply-adds 100 % in fp32; \
+  what ran, on another machine than the device, whose kernels may differ: multiply-adds 100 % in fp32; \
 time inside layers 100 % in fp32 (one traced process); bytes moved not known: the trace was read before bytes were counted
   emulated: its accuracy was computed on AMD EPYC, which is not the device
   gate max drop_pp 1: PASS, it is the baseline network itself: no drop by definition
