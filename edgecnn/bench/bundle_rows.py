@@ -13,11 +13,11 @@ from edgecnn.bundle.verify import Verified
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.building import NotOverwritten, OutputUnwritable
 from edgecnn.judging.accuracy import Answers, accuracy
-from edgecnn.judging.bounds import METRICS
 from edgecnn.judging.energy import energy, missing_energy
 from edgecnn.judging.gates import judge_candidate, verdict_of
 from edgecnn.judging.latency import latency, missing_latency
 from edgecnn.judging.memory import memory, missing_memory
+from edgecnn.judging.metrics import METRICS
 from edgecnn.judging.quality import quality
 from edgecnn.measure.energy import why_not
 from edgecnn.measure.evaluate import logits_of

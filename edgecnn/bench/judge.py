@@ -20,8 +20,8 @@ from edgecnn.building.notices import bench_command, notices
 from edgecnn.building.observe import RaceOptions
 from edgecnn.building.rows import PURPOSES, candidate_facts, with_extents, with_quality
 from edgecnn.devices.this_machine import LocalFacts, attachment_of, local_facts
-from edgecnn.judging.bounds import METRICS
 from edgecnn.judging.gates import gates_for, judge_candidate, overall, verdict_of
+from edgecnn.judging.metrics import METRICS
 from edgecnn.measure.kits import entrant_of
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.meter_log import open_log

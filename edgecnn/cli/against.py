@@ -49,8 +49,8 @@ def judged_against(asked: AgainstOptions, job: Job, *, as_json: bool, quiet: boo
 def told(found: Comparison, job: Job, *, as_json: bool) -> ExitCode:
     """Show a comparison, and the exit code that it means."""
     from edgecnn.judging.gates import exit_code_of
-    from edgecnn.render.comparison import show_comparison
-    from edgecnn.render.gate_sheet import sheet_of_comparison
+    from edgecnn.render.ci import sheet_of_comparison
+    from edgecnn.render.screens.comparing import show_comparison
     from edgecnn.render.terminal import show_json
 
     job.tell(sheet_of_comparison(found))

@@ -83,7 +83,7 @@ def pin(build: PinnedArg, out: PinOpt, as_json: opt.JsonOpt = False, debug: opt.
 
     def body() -> ExitCode:
         from edgecnn.comparing.pin import pinned, write_pin
-        from edgecnn.render.comparison import show_pin
+        from edgecnn.render.screens.comparing import show_pin
         from edgecnn.render.terminal import show_json
 
         made = pinned(build, out)
@@ -162,7 +162,7 @@ def _written(baseline: LatencyBaseline, out: Path, as_json: bool) -> ExitCode:
 
 def _shown(baseline: LatencyBaseline, as_json: bool) -> ExitCode:
     from edgecnn.comparing.baseline_file import energy_figures_of, figures_of
-    from edgecnn.render.comparison import show_baseline
+    from edgecnn.render.screens.comparing import show_baseline
     from edgecnn.render.terminal import show_json
 
     figures, energy = figures_of(baseline), energy_figures_of(baseline)

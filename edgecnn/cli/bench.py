@@ -133,7 +133,7 @@ def _request(build: str, asked: BuildOptions, *, anew: bool) -> BenchRequest:
 def _shown(request: BenchRequest, job: Job, *, as_json: bool, quiet: bool) -> ExitCode:
     from edgecnn.api import bench_and_write
     from edgecnn.judging.gates import exit_code_of
-    from edgecnn.render.gate_sheet import sheet_of_report
+    from edgecnn.render.ci import sheet_of_report
     from edgecnn.render.progress import progress_for
     from edgecnn.render.terminal import show_json, show_report
 
@@ -153,8 +153,8 @@ def _shown(request: BenchRequest, job: Job, *, as_json: bool, quiet: bool) -> Ex
 def _shown_alone(request: BundleBenchRequest, job: Job, *, as_json: bool, quiet: bool) -> ExitCode:
     from edgecnn.bench.bundle import bench_bundle
     from edgecnn.judging.gates import exit_code_of
-    from edgecnn.render.bundle_bench import sheet_of_bundle_bench, show_bundle_bench
     from edgecnn.render.progress import progress_for
+    from edgecnn.render.screens.bundle import sheet_of_bundle_bench, show_bundle_bench
     from edgecnn.render.terminal import show_json
     from edgecnn.store.store import Store
 

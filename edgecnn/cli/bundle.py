@@ -83,8 +83,8 @@ def _verify(  # noqa: PLR0913 - a command line's options are its parameters
     def body() -> ExitCode:
         from edgecnn.bundle.verify import Trust, verify
         from edgecnn.render.progress import progress_for
+        from edgecnn.render.screens.bundle import verification_lines, warning_lines
         from edgecnn.render.terminal import show_json, show_lines, show_talk
-        from edgecnn.render.verification import verification_lines, warning_lines
 
         trust = Trust(made_here, signers, identity, require_signature, remember)
         tell = progress_for(quiet=quiet or as_json)

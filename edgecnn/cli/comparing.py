@@ -63,7 +63,7 @@ def _history(  # noqa: PLR0913 - a command line's options are its parameters
 def _compared(builds: list[Path], out: Path | None, as_json: bool) -> ExitCode:
     from edgecnn.api import write_comparison_page
     from edgecnn.comparing.side_by_side import side_by_side
-    from edgecnn.render.side_by_side import show_side_by_side
+    from edgecnn.render.screens.comparing import show_side_by_side
     from edgecnn.render.terminal import show_json
     from edgecnn.store.store import Store
 
@@ -78,7 +78,7 @@ def _compared(builds: list[Path], out: Path | None, as_json: bool) -> ExitCode:
 def _told_history(asked: HistoryRequest, out: Path | None, as_json: bool) -> ExitCode:
     from edgecnn.api import write_history_page
     from edgecnn.comparing.history import measured_history
-    from edgecnn.render.measured_history import show_history
+    from edgecnn.render.screens.history import show_history
     from edgecnn.render.terminal import show_json
     from edgecnn.store.store import Store
 

@@ -34,7 +34,7 @@ def _cost(
     debug: opt.DebugOpt = False,
 ) -> None:
     def body() -> ExitCode:
-        from edgecnn.render.costing import show_cost, show_layer
+        from edgecnn.render.screens.studies import show_cost, show_layer
         from edgecnn.render.terminal import show_json
         from edgecnn.studies.cost import cost_of, layer_of
 

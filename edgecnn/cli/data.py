@@ -54,8 +54,8 @@ def inspect(
         from edgecnn.data.inspection import inspect as look_through
         from edgecnn.data.layout import root_of
         from edgecnn.data.sheet import check_sheet, write_sheet
-        from edgecnn.render.inspection import class_table, inspection_lines
         from edgecnn.render.progress import progress_for
+        from edgecnn.render.screens.data import class_table, inspection_lines
         from edgecnn.render.terminal import show_json, show_lines, show_rows
         from edgecnn.store.store import Store
         from edgecnn.values.recipe import DataChoice
@@ -96,8 +96,8 @@ def split(  # noqa: PLR0913 - a command line's options are its parameters
 
     def body() -> ExitCode:
         from edgecnn.data.dividing import divide
-        from edgecnn.render.inspection import division_lines
         from edgecnn.render.progress import progress_for
+        from edgecnn.render.screens.data import division_lines
         from edgecnn.render.terminal import show_json, show_lines
         from edgecnn.store.store import Store
         from edgecnn.values.recipe import DataChoice
@@ -133,8 +133,8 @@ def preview(  # noqa: PLR0913 - a command line's options are its parameters
 
     def body() -> ExitCode:
         from edgecnn.cli.asking import BuildOptions, recipe_of
-        from edgecnn.render.inspection import preview_lines
         from edgecnn.render.progress import progress_for
+        from edgecnn.render.screens.data import preview_lines
         from edgecnn.render.terminal import show_json, show_lines
         from edgecnn.studies.preview import SheetSize, preview_of
 

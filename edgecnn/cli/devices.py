@@ -131,7 +131,7 @@ def _named(name: str) -> tuple[Device, Path | None]:
 
 
 def _show(found: BoardCheck, as_json: bool) -> None:
-    from edgecnn.render.board import show_board
+    from edgecnn.render.screens.machines import show_board
     from edgecnn.render.terminal import show_json
 
     if as_json:

@@ -35,8 +35,8 @@ def _examined(needs: list[str], quiet: bool, as_json: bool) -> ExitCode:
     """Show everything; what was needed and is not there ends it as an error, with the findings already on stdout."""
     from edgecnn.devices.doctor.examine import examine
     from edgecnn.errors.devices import NeedsUnmet
-    from edgecnn.render.doctor import show_doctor
     from edgecnn.render.progress import progress_for
+    from edgecnn.render.screens.machines import show_doctor
     from edgecnn.render.terminal import show_json
 
     tell = progress_for(quiet=quiet or as_json)

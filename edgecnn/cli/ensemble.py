@@ -30,8 +30,8 @@ def _ensemble(
     debug: opt.DebugOpt = False,
 ) -> None:
     def body() -> ExitCode:
-        from edgecnn.render.ensemble import show_ensemble
         from edgecnn.render.progress import progress_for
+        from edgecnn.render.screens.studies import show_ensemble
         from edgecnn.render.terminal import show_json
         from edgecnn.store.store import Store
         from edgecnn.studies.ensemble import make_ensemble

@@ -30,7 +30,7 @@ def _explain(build: BuildArg, candidate: CandidateOpt = None, as_json: opt.JsonO
 
 
 def _explained(build: Path, candidate: str | None, as_json: bool) -> ExitCode:
-    from edgecnn.render.explanation import show_explanation
+    from edgecnn.render.screens.explanation import show_explanation
     from edgecnn.render.terminal import show_json
     from edgecnn.results.explain import explain, explain_candidate
     from edgecnn.results.folder import read_report

@@ -35,7 +35,7 @@ def judged_build(folder: Path, asked: BuildOptions, options: JudgeOptions, job: 
     from edgecnn.bench.judge import judge_finished
     from edgecnn.devices.machine import local_lab
     from edgecnn.judging.gates import exit_code_of
-    from edgecnn.render.gate_sheet import sheet_of_report
+    from edgecnn.render.ci import sheet_of_report
     from edgecnn.render.progress import progress_for
     from edgecnn.render.terminal import show_json, show_report
     from edgecnn.store.store import Store

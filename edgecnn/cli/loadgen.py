@@ -83,8 +83,8 @@ def _loadgen(  # noqa: PLR0913 - a command line's options are its parameters
 
 def _measured(subject: Subject, asked: LoadRequest, *, quiet: bool, as_json: bool) -> ExitCode:
     """What is INVALID was not measured: exit 3."""
-    from edgecnn.render.loadgen import show_loadgen
     from edgecnn.render.progress import progress_for
+    from edgecnn.render.screens.studies import show_loadgen
     from edgecnn.render.terminal import show_json
     from edgecnn.studies.loadgen import measure_and_write
 

@@ -34,8 +34,8 @@ def _look(  # noqa: PLR0913 - a command line's options are its parameters
     debug: opt.DebugOpt = False,
 ) -> None:
     def body() -> ExitCode:
-        from edgecnn.render.look import show_look
         from edgecnn.render.progress import progress_for
+        from edgecnn.render.screens.studies import show_look
         from edgecnn.render.terminal import show_json
         from edgecnn.store.store import Store
         from edgecnn.studies.look import LookRequest, look_into

@@ -221,7 +221,7 @@ def _foreign(asked: BuildOptions, allow_stored: bool) -> tuple[str, ...]:
 
 def _judging_anew(request: BuildRequest, allow_stored: bool) -> BuildRequest:
     """A gated time or energy wants a race of now, and in CI every one does: a stored one says nothing of this job's machine."""
-    from edgecnn.judging.bounds import METRICS
+    from edgecnn.judging.metrics import METRICS
 
     bounds = [*(request.gates or request.recipe.gates).max, *request.recipe.gates.max]
     gated = any(METRICS[name].source in ("latency", "energy") for name in bounds if name in METRICS)
@@ -251,7 +251,7 @@ def _build(request: BuildRequest, shown: _Output) -> ExitCode:
 
 def _reported(request: BuildRequest, shown: _Output) -> tuple[ExitCode, BuildReport]:
     from edgecnn.api import build_and_write
-    from edgecnn.render.gate_sheet import sheet_of_report
+    from edgecnn.render.ci import sheet_of_report
     from edgecnn.render.progress import progress_for
     from edgecnn.render.terminal import show_json, show_lines, show_measured, show_report, show_steps
 
@@ -320,8 +320,8 @@ def _measured_is_required(request: BuildRequest) -> bool:
 
 def _plan(request: BuildRequest, shown: _Output) -> ExitCode:
     from edgecnn.building.build import plan_build
-    from edgecnn.render.planned import show_plan
     from edgecnn.render.progress import progress_for
+    from edgecnn.render.screens.plan import show_plan
     from edgecnn.render.terminal import show_json
     from edgecnn.store.store import Store
 

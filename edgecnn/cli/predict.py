@@ -49,10 +49,9 @@ def _predict(  # noqa: PLR0913 - a command line's options are its parameters
         from edgecnn.bundle.predicting import predict_photos
         from edgecnn.bundle.verify import Trust, verify
         from edgecnn.errors.bundle import TwoFormsAsked
-        from edgecnn.render.predictions import unreadable_lines
         from edgecnn.render.progress import progress_for
+        from edgecnn.render.screens.bundle import unreadable_lines, warning_lines
         from edgecnn.render.terminal import show_talk
-        from edgecnn.render.verification import warning_lines
 
         if as_csv and as_json:
             raise TwoFormsAsked
@@ -71,7 +70,7 @@ def _predict(  # noqa: PLR0913 - a command line's options are its parameters
 
 
 def _show(found: Predictions, *, as_csv: bool, as_json: bool) -> None:
-    from edgecnn.render.predictions import COLUMNS, prediction_csv, prediction_rows
+    from edgecnn.render.screens.bundle import COLUMNS, prediction_csv, prediction_rows
     from edgecnn.render.terminal import show_json, show_lines, show_rows
 
     if as_json:

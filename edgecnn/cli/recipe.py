@@ -81,7 +81,7 @@ def diff(
 
 def _show(asked: BuildOptions, quiet: bool, as_json: bool) -> ExitCode:
     from edgecnn.render.progress import progress_for
-    from edgecnn.render.recipe_settings import show_settings
+    from edgecnn.render.screens.recipe import show_settings
     from edgecnn.render.terminal import show_json
 
     tell = progress_for(quiet=quiet or as_json)
@@ -99,7 +99,7 @@ def _show(asked: BuildOptions, quiet: bool, as_json: bool) -> ExitCode:
 def _diff(sides: tuple[str, str], quiet: bool, as_json: bool) -> ExitCode:
     from edgecnn.planning.settings import difference, settings_of_build
     from edgecnn.render.progress import progress_for
-    from edgecnn.render.recipe_settings import show_difference
+    from edgecnn.render.screens.recipe import show_difference
     from edgecnn.render.terminal import show_json
 
     tell = progress_for(quiet=quiet or as_json)

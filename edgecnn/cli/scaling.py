@@ -42,7 +42,7 @@ def _scale(  # noqa: PLR0913 - a command line's options are its parameters
     def body() -> ExitCode:
         from edgecnn.api import require_plot, write_frontier
         from edgecnn.render.progress import progress_for
-        from edgecnn.render.scale_search import show_search
+        from edgecnn.render.screens.studies import show_search
         from edgecnn.render.terminal import show_json, show_lines
         from edgecnn.studies.cost import network_or_family
         from edgecnn.studies.scale_search import asked_budgets, search_scale

@@ -87,7 +87,7 @@ def _served(asked: ToServe, *, quiet: bool, as_json: bool) -> ExitCode:
 
 
 def _announce(server: PhotoServer, served: Served, *, as_json: bool) -> None:
-    from edgecnn.render.serving import doubtful_lines, exposed_lines, served_facts, served_lines
+    from edgecnn.render.screens.bundle import doubtful_lines, exposed_lines, served_facts, served_lines
     from edgecnn.render.terminal import show_json, show_lines, show_talk
 
     if as_json:

@@ -16,7 +16,7 @@ from edgecnn.errors.base import EdgecnnError, ExitCode, system_reason
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from edgecnn.render.first_recipe import FirstChoices
+    from edgecnn.render.screens.recipe import FirstChoices
 
 ARCH, DEVICE, DROP_PP = "mobilenet-v3-large", "cpu", 1.0
 """A network that fits every device here, this machine, and the default gate."""
@@ -64,8 +64,8 @@ def _write(folder: str, out: Path, given: _InitOptions, quiet: bool) -> ExitCode
     from edgecnn.devices.files import parse_target
     from edgecnn.errors.custom_model import CustomAndNamed
     from edgecnn.errors.recipes import RecipeThere, RecipeUnwritable
-    from edgecnn.render.first_recipe import recipe_text
     from edgecnn.render.progress import progress_for
+    from edgecnn.render.screens.recipe import recipe_text
     from edgecnn.render.terminal import show_lines
     from edgecnn.store.disk import write_text_atomically
     from edgecnn.store.store import Store
@@ -95,7 +95,7 @@ def _choices(given: _InitOptions) -> FirstChoices:
     """What was given stands; the rest is asked, or taken as usual."""
     from edgecnn.devices.files import parse_target
     from edgecnn.models.catalogue import arch_named
-    from edgecnn.render.first_recipe import FirstChoices
+    from edgecnn.render.screens.recipe import FirstChoices
 
     def answer(question: str, usual: str, check: Callable[[str], object]) -> str:
         while given.ask:

@@ -63,7 +63,7 @@ def _open() -> Store:
 
 
 def _list(store: Store, as_json: bool) -> ExitCode:
-    from edgecnn.render.stored import show_listing
+    from edgecnn.render.screens.stored import show_listing
     from edgecnn.render.terminal import show_json
     from edgecnn.store.listing import archives, listing
 
@@ -78,7 +78,7 @@ def _list(store: Store, as_json: bool) -> ExitCode:
 
 def _verify(store: Store, repair: bool, quiet: bool, as_json: bool) -> ExitCode:
     from edgecnn.render.progress import progress_for
-    from edgecnn.render.stored import show_verified
+    from edgecnn.render.screens.stored import show_verified
     from edgecnn.render.terminal import show_json
     from edgecnn.store.verify import verify as verify_store
 
@@ -95,7 +95,7 @@ def _verify(store: Store, repair: bool, quiet: bool, as_json: bool) -> ExitCode:
 
 
 def _gc(store: Store, rule: tuple[float, int | None], dry_run: bool, as_json: bool) -> ExitCode:
-    from edgecnn.render.stored import show_collected
+    from edgecnn.render.screens.stored import show_collected
     from edgecnn.render.terminal import show_json
     from edgecnn.store.gc import GcPolicy, collect
 

@@ -24,7 +24,7 @@ def register(app: typer.Typer) -> None:
 def _ten_crop(build: BuildArg, as_json: opt.JsonOpt = False, quiet: opt.QuietOpt = False, debug: opt.DebugOpt = False) -> None:
     def body() -> ExitCode:
         from edgecnn.render.progress import progress_for
-        from edgecnn.render.ten_crop import show_ten_crop
+        from edgecnn.render.screens.studies import show_ten_crop
         from edgecnn.render.terminal import show_json
         from edgecnn.store.store import Store
         from edgecnn.studies.ten_crop import ten_crop
