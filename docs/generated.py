@@ -26,9 +26,9 @@ import edgecnn.errors
 from edgecnn.cli.main import app
 from edgecnn.devices.files import load_devices
 from edgecnn.errors.base import EdgecnnError, ExitCode
-from edgecnn.judging.bounds import COMPARED, METRICS
+from edgecnn.judging.metrics import COMPARED, METRICS
 from edgecnn.models.catalogue import all_archs
-from edgecnn.render.catalogue import macs_text, percent
+from edgecnn.render.screens.catalogue import macs_text, percent
 from edgecnn.values.arch import listed
 from edgecnn.values.device import Accelerator, Device, FactsOnly, Match, Memory, Processor, RuntimeFacts
 from edgecnn.values.recipe import Recipe

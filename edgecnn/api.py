@@ -171,7 +171,7 @@ def write_frontier(found: ScaleSearch, file: Path) -> int:
     Raises as ``write_comparison_page`` and ``require_plot``.
     """
     require_plot(file)
-    from edgecnn.render.page.picture import png_of, svg_of
+    from edgecnn.render.page.charts.picture import png_of, svg_of
     from edgecnn.render.page.scale_frontier import frontier_page, frontier_picture
 
     drawn: dict[str, Callable[[], str | bytes]] = {

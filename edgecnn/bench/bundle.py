@@ -31,8 +31,9 @@ from edgecnn.devices.machine import THIS_MACHINE, Machine, machine_for
 from edgecnn.devices.this_machine import matches
 from edgecnn.errors.building import BenchDeviceUnknown, BenchOptionOfBuild, BenchTargetDiffers, NoKitRuns
 from edgecnn.errors.devices import UnknownDevice
-from edgecnn.judging.bounds import METRICS, gates_for
+from edgecnn.judging.bounds import gates_for
 from edgecnn.judging.gates import judge_candidate, overall, verdict_of
+from edgecnn.judging.metrics import METRICS
 from edgecnn.judging.stopping import rule_of
 from edgecnn.measure.energy import energy_request, metered
 from edgecnn.measure.kits import KitRef

@@ -21,8 +21,8 @@ from edgecnn.building.observe import Observer, RaceSettings
 from edgecnn.building.observed import ObservedBuild
 from edgecnn.building.rows import PURPOSES, candidate_facts, reported
 from edgecnn.devices.this_machine import LocalFacts, attachment_of, local_facts
-from edgecnn.judging.bounds import METRICS
 from edgecnn.judging.gates import gates_for, judge_candidate, overall, verdict_of
+from edgecnn.judging.metrics import METRICS
 from edgecnn.measure.kits import entrant_of
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.meter_log import open_log

@@ -65,7 +65,7 @@ def import_(call: Call, build: BuildArg, runs: RunsArg, out: FileOpt, candidate:
 def pin(call: Call, build: PinnedArg, out: PinOpt) -> None:
     """Write which kit a build ships, small enough to commit: `judge HEAD --against FILE` then races that kit out of the store."""
     from edgecnn.comparing.pin import pinned, write_pin
-    from edgecnn.render.comparison import show_pin
+    from edgecnn.render.screens.comparing import show_pin
 
     made = pinned(build, out)
     write_pin(made, out)
@@ -114,7 +114,7 @@ def _written(call: Call, baseline: LatencyBaseline, out: Path) -> None:
 
 def _shown(call: Call, baseline: LatencyBaseline) -> None:
     from edgecnn.comparing.baseline_file import energy_figures_of, figures_of
-    from edgecnn.render.comparison import show_baseline
+    from edgecnn.render.screens.comparing import show_baseline
 
     figures, energy = figures_of(baseline), energy_figures_of(baseline)
     facts = baseline.model_dump(mode="json", by_alias=True, exclude={"runs", "energy_runs"})

@@ -92,7 +92,7 @@ def bench(  # noqa: PLR0913 - a command line's options are its parameters
 
 def _alone(request: BundleBenchRequest, call: Call) -> ExitCode:
     from edgecnn.bench.bundle import bench_bundle
-    from edgecnn.render.bundle_bench import sheet_of_bundle_bench, show_bundle_bench
+    from edgecnn.render.screens.bundle import sheet_of_bundle_bench, show_bundle_bench
     from edgecnn.store.store import Store
 
     found = bench_bundle(request, Store.open(), call.tell)

@@ -91,8 +91,8 @@ def verify_bundle(  # noqa: PLR0913 - a command line's options are its parameter
 ) -> None:
     """Hold a bundle against its manifest: every byte, nothing extra, nothing missing."""
     from edgecnn.bundle.verify import Trust, verify
+    from edgecnn.render.screens.bundle import verification_lines, warning_lines
     from edgecnn.render.terminal import show_lines, show_talk
-    from edgecnn.render.verification import verification_lines, warning_lines
 
     found = verify(bundle, Trust(made_here, signers, identity, require_signature, remember), call.tell).facts
     call.close()
@@ -130,9 +130,8 @@ def predict(  # noqa: PLR0913 - a command line's options are its parameters
     from edgecnn.bundle.predicting import predict_photos
     from edgecnn.bundle.verify import Trust, verify
     from edgecnn.errors.bundle import TwoOutputForms
-    from edgecnn.render.predictions import unreadable_lines
+    from edgecnn.render.screens.bundle import unreadable_lines, warning_lines
     from edgecnn.render.terminal import show_talk
-    from edgecnn.render.verification import warning_lines
 
     if as_csv and call.asked.as_json:
         raise TwoOutputForms
@@ -144,7 +143,8 @@ def predict(  # noqa: PLR0913 - a command line's options are its parameters
 
 
 def _show_predictions(found: Predictions, *, as_csv: bool) -> None:
-    from edgecnn.render.predictions import COLUMNS, prediction_csv, prediction_rows
+    from edgecnn.render.screens.bundle import COLUMNS
+    from edgecnn.render.screens.bundle import prediction_csv, prediction_rows
     from edgecnn.render.terminal import show_lines, show_rows
 
     if as_csv:
@@ -203,7 +203,7 @@ def _served(asked: ToServe, call: Call) -> ExitCode:
 
 
 def _announce(server: PhotoServer, served: Served, call: Call) -> None:
-    from edgecnn.render.serving import doubtful_lines, exposed_lines, served_facts, served_lines
+    from edgecnn.render.screens.bundle import doubtful_lines, exposed_lines, served_facts, served_lines
     from edgecnn.render.terminal import show_lines, show_talk
 
     call.show(served_facts(server.url, served), lambda: show_lines(served_lines(server.url, served)))

@@ -47,7 +47,7 @@ def inspect(call: Call, folder: FolderArg, sheet: SheetOpt = None, seed: SeedOpt
     from edgecnn.data.inspection import inspect as look_through
     from edgecnn.data.layout import root_of
     from edgecnn.data.sheet import check_sheet, write_sheet
-    from edgecnn.render.inspection import class_table, inspection_lines
+    from edgecnn.render.screens.data import class_table, inspection_lines
     from edgecnn.render.terminal import show_lines, show_rows
     from edgecnn.store.store import Store
     from edgecnn.values.recipe import DataChoice
@@ -71,7 +71,7 @@ def inspect(call: Call, folder: FolderArg, sheet: SheetOpt = None, seed: SeedOpt
 def split(call: Call, folder: DividedArg, out: OutOpt, seed: SeedOpt = 0, link: LinkOpt = False) -> None:
     """Copy images into train/, validation/ and test/: the same roles, image by image, as a build draws by itself."""
     from edgecnn.data.dividing import divide
-    from edgecnn.render.inspection import division_lines
+    from edgecnn.render.screens.data import division_lines
     from edgecnn.render.terminal import show_lines
     from edgecnn.store.store import Store
     from edgecnn.values.recipe import DataChoice
@@ -90,7 +90,7 @@ def preview(  # noqa: PLR0913 - a command line's options are its parameters
     seed: DrawSeedOpt = 0,
 ) -> None:
     """Training images beside what training makes of them at random (`train.augment`), as one picture. Trains nothing."""
-    from edgecnn.render.inspection import preview_lines
+    from edgecnn.render.screens.data import preview_lines
     from edgecnn.render.terminal import show_lines
     from edgecnn.studies.preview import SheetSize, preview_of
 

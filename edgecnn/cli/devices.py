@@ -44,7 +44,7 @@ def doctor(call: Call, need: NeedOpt = None) -> None:
     """Try what is installed here, and say what is missing, what it would bring and what installs it."""
     from edgecnn.devices.doctor.examine import examine
     from edgecnn.errors.devices import NeedsUnmet
-    from edgecnn.render.doctor import show_doctor
+    from edgecnn.render.screens.machines import show_doctor
 
     report = examine(call.tell, need or [])
     call.show(report, lambda: show_doctor(report))
@@ -108,7 +108,7 @@ def _named(name: str) -> tuple[Device, Path | None]:
 
 
 def _show(call: Call, found: BoardCheck) -> None:
-    from edgecnn.render.board import show_board
+    from edgecnn.render.screens.machines import show_board
 
     call.show(found, lambda: show_board(found))
 

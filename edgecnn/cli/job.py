@@ -16,7 +16,7 @@ from edgecnn.errors.recipes import EmptyOption
 from edgecnn.errors.usage import NoVerdict, ResultFileUnwritable
 
 if TYPE_CHECKING:
-    from edgecnn.render.gate_sheet import GateSheet
+    from edgecnn.render.ci import GateSheet
 
 
 class Job:
@@ -35,7 +35,7 @@ class Job:
             return self._ended(body())
         if not self._junit.strip():
             raise EmptyOption(option="--junit")
-        from edgecnn.render.junit import junit_of_error
+        from edgecnn.render.ci import junit_of_error
 
         self._write(junit_of_error(NoVerdict()))
         try:
@@ -46,9 +46,7 @@ class Job:
 
     def tell(self, sheet: GateSheet) -> None:
         """Say it everywhere where this process's surroundings want it said, with the weight that the exit code gives it."""
-        from edgecnn.render.annotations import annotation_lines
-        from edgecnn.render.junit import junit_of
-        from edgecnn.render.step_summary import summary_markdown
+        from edgecnn.render.ci import annotation_lines, junit_of, summary_markdown
         from edgecnn.render.terminal import show_talk
 
         sheet = replace(sheet, unsure_passes=self._unsure_passes)

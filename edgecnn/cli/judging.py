@@ -73,7 +73,7 @@ def _finished(call: Call, folder: Path) -> ExitCode:
 
 def _judging_anew(request: BuildRequest, allow_stored: bool) -> BuildRequest:
     """A gated time or energy wants a race of now, and in CI every one does: a stored one says nothing of this job's machine."""
-    from edgecnn.judging.bounds import METRICS
+    from edgecnn.judging.metrics import METRICS
 
     bounds = [*(request.gates or request.recipe.gates).max, *request.recipe.gates.max]
     gated = any(METRICS[name].source in ("latency", "energy") for name in bounds if name in METRICS)
@@ -101,8 +101,8 @@ def _against(call: Call, head: str | None, base: str) -> ExitCode:
 
 def compared(call: Call, found: Comparison) -> ExitCode:
     """Show a comparison, to the job too, and say how the call ends."""
-    from edgecnn.render.comparison import show_comparison
-    from edgecnn.render.gate_sheet import sheet_of_comparison
+    from edgecnn.render.ci import sheet_of_comparison
+    from edgecnn.render.screens.comparing import show_comparison
 
     return call.judge(sheet_of_comparison(found), found, lambda: show_comparison(found))
 

@@ -101,7 +101,7 @@ def _archs() -> list[dict[str, Any]]:
 
 def _show_archs() -> None:
     from edgecnn.models.catalogue import all_archs
-    from edgecnn.render.catalogue import COLUMNS, arch_cells, footnotes
+    from edgecnn.render.screens.catalogue import COLUMNS, arch_cells, footnotes
     from edgecnn.render.terminal import show_lines, show_rows
     from edgecnn.values.arch import listed
 

@@ -51,7 +51,7 @@ def build(call: Call) -> ExitCode:
 def plan(call: Call) -> None:
     """Show what `build` would do: steps, keys, what is cached, what the test set can show. Runs nothing."""
     from edgecnn.building.build import plan_build
-    from edgecnn.render.planned import show_plan
+    from edgecnn.render.screens.plan import show_plan
     from edgecnn.store.store import Store
 
     _refuse_what_only_builds_do(call)
@@ -102,7 +102,7 @@ def _reported(call: Call, request: BuildRequest) -> tuple[ExitCode, BuildReport]
 
 def judged(call: Call, report: BuildReport, *, require_measured: bool) -> ExitCode:
     """Show a report with its verdict, to the job too."""
-    from edgecnn.render.gate_sheet import sheet_of_report
+    from edgecnn.render.ci import sheet_of_report
     from edgecnn.render.terminal import show_report
 
     return call.judge(sheet_of_report(report, require_measured=require_measured), report, lambda: show_report(report))

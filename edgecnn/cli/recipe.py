@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from edgecnn.planning.settings import RecipeSettings
-    from edgecnn.render.first_recipe import FirstChoices
+    from edgecnn.render.screens.recipe import FirstChoices
     from edgecnn.values.stage import Progress
 
 ARCH, DEVICE, DROP_PP = "mobilenet-v3-large", "cpu", 1.0
@@ -56,7 +56,7 @@ def init(call: Call, folder: PhotosArg, out: FileOpt = Path("recipe.toml"), drop
     from edgecnn.devices.files import parse_target
     from edgecnn.errors.custom_model import CustomAndNamed
     from edgecnn.errors.recipes import RecipeThere, RecipeUnwritable
-    from edgecnn.render.first_recipe import recipe_text
+    from edgecnn.render.screens.recipe import recipe_text
     from edgecnn.render.terminal import show_lines
     from edgecnn.store.disk import write_text_atomically
     from edgecnn.store.store import Store
@@ -82,7 +82,7 @@ def _choices(first: _InitOptions) -> FirstChoices:
     """What was given stands; the rest is asked, or taken as usual."""
     from edgecnn.devices.files import parse_target
     from edgecnn.models.catalogue import arch_named
-    from edgecnn.render.first_recipe import FirstChoices
+    from edgecnn.render.screens.recipe import FirstChoices
 
     def answer(question: str, usual: str, check: Callable[[str], object]) -> str:
         while first.ask:
@@ -119,7 +119,7 @@ def schema(_: Call) -> None:
 
 def show(call: Call) -> None:
     """Print the recipe as a build would take it, every default filled in, and where each value comes from."""
-    from edgecnn.render.recipe_settings import show_settings
+    from edgecnn.render.screens.recipe import show_settings
 
     settings = _settings(call.asked, call.tell)
     call.show(settings, lambda: show_settings(settings))
@@ -128,7 +128,7 @@ def show(call: Call) -> None:
 def diff(call: Call, before: SideArg, after: SideArg) -> None:
     """Compare two recipes or finished builds by the values that they come to, wherever those are stated."""
     from edgecnn.planning.settings import difference, settings_of_build
-    from edgecnn.render.recipe_settings import show_difference
+    from edgecnn.render.screens.recipe import show_difference
 
     one, other = (
         settings_of_build(Path(side)) if Path(side).is_dir() else _settings(BuildOptions(recipe=side), call.tell)

@@ -60,7 +60,7 @@ def report(call: Call, build: BuildArg, out: ReportOut = None) -> None:
 
 def explain(call: Call, build: BuildArg, candidate: ExplainedOpt = None) -> None:
     """Say why this candidate and not each other one, what was not measured, and what would settle what is open."""
-    from edgecnn.render.explanation import show_explanation
+    from edgecnn.render.screens.explanation import show_explanation
     from edgecnn.results.explain import explain as explained
     from edgecnn.results.explain import explain_candidate
     from edgecnn.results.folder import read_report
@@ -74,7 +74,7 @@ def compare(call: Call, builds: BuildsArg, out: CompareOut = None) -> None:
     """Show finished builds side by side: figures, paired accuracy, what changed; and write a page."""
     from edgecnn.api import write_comparison_page
     from edgecnn.comparing.side_by_side import side_by_side
-    from edgecnn.render.side_by_side import show_side_by_side
+    from edgecnn.render.screens.comparing import show_side_by_side
     from edgecnn.store.store import Store
 
     found = side_by_side(builds, Store.open())
@@ -93,7 +93,7 @@ def history(  # noqa: PLR0913 - a command line's options are its parameters
     """Show what was measured of a build's candidates over time; and write a page."""
     from edgecnn.api import write_history_page
     from edgecnn.comparing.history import HistoryRequest, measured_history
-    from edgecnn.render.measured_history import show_history
+    from edgecnn.render.screens.history import show_history
     from edgecnn.store.store import Store
 
     found = measured_history(HistoryRequest(build=build, arch=arch, target=target, candidate=candidate), Store.open())

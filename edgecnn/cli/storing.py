@@ -27,7 +27,7 @@ def register(app: typer.Typer) -> None:
 
 def list_(call: Call) -> None:
     """List what is stored: kind, key, network, size, when it was made and last used, how long it took, settings."""
-    from edgecnn.render.stored import show_listing
+    from edgecnn.render.screens.stored import show_listing
     from edgecnn.store.listing import archives, listing
     from edgecnn.store.store import Store
 
@@ -40,7 +40,7 @@ def list_(call: Call) -> None:
 
 def verify(call: Call, repair: RepairOpt = False) -> ExitCode:
     """Read every stored byte again and compare it with its record. Exit 3 when something is damaged."""
-    from edgecnn.render.stored import show_verified
+    from edgecnn.render.screens.stored import show_verified
     from edgecnn.store.store import Store
     from edgecnn.store.verify import verify as verify_store
 
@@ -51,7 +51,7 @@ def verify(call: Call, repair: RepairOpt = False) -> ExitCode:
 
 def gc(call: Call, days: DaysOpt = 30.0, max_mib: MaxMibOpt = None, dry_run: DryRunOpt = False) -> None:
     """Make room: what was not used lately goes, what is in use stays."""
-    from edgecnn.render.stored import show_collected
+    from edgecnn.render.screens.stored import show_collected
     from edgecnn.store.gc import GcPolicy, collect
     from edgecnn.store.store import Store
 

@@ -82,7 +82,7 @@ def register(app: typer.Typer) -> None:
 
 def cost(call: Call, network: NetworkArg, explain: ExplainOpt = None) -> None:
     """Count parameters, multiply-adds, memory and receptive field, by layer and in total. Runs nothing."""
-    from edgecnn.render.costing import show_cost, show_layer
+    from edgecnn.render.screens.studies import show_cost, show_layer
     from edgecnn.studies.cost import cost_of, layer_of
 
     found = cost_of(network, None if call.asked.scale is None else scale_text(call.asked.scale))
@@ -96,7 +96,7 @@ def cost(call: Call, network: NetworkArg, explain: ExplainOpt = None) -> None:
 def scale(call: Call, arch: ArchOpt, within: WithinOpt, target: TargetOpt = None, plot: PlotOpt = None) -> None:
     """Search depth, width and resolution inside budgets of arithmetic, parameters and memory."""
     from edgecnn.api import require_plot, write_frontier
-    from edgecnn.render.scale_search import show_search
+    from edgecnn.render.screens.studies import show_search
     from edgecnn.render.terminal import show_lines
     from edgecnn.studies.cost import network_or_family
     from edgecnn.studies.scale_search import asked_budgets, search_scale
@@ -113,7 +113,7 @@ def scale(call: Call, arch: ArchOpt, within: WithinOpt, target: TargetOpt = None
 
 def look(call: Call, build: BuildArg, out: LookOut = None, images: ImagesOpt = 9, channels: ChannelsOpt = 16) -> None:
     """Draw the first layer's filters, and the image parts that excite each channel most. Changes nothing."""
-    from edgecnn.render.look import show_look
+    from edgecnn.render.screens.studies import show_look
     from edgecnn.store.store import Store
     from edgecnn.studies.look import LookRequest, look_into
 
@@ -124,7 +124,7 @@ def look(call: Call, build: BuildArg, out: LookOut = None, images: ImagesOpt = 9
 
 def ten_crop(call: Call, build: BuildArg) -> None:
     """Evaluate a finished build's float network on ten crops of each test image. Never shipped."""
-    from edgecnn.render.ten_crop import show_ten_crop
+    from edgecnn.render.screens.studies import show_ten_crop
     from edgecnn.store.store import Store
     from edgecnn.studies.ten_crop import ten_crop as evaluated
 
@@ -134,7 +134,7 @@ def ten_crop(call: Call, build: BuildArg) -> None:
 
 def ensemble(call: Call, builds: BuildsArg, out: EnsembleOut = Path("ensemble.onnx")) -> None:
     """Average finished builds in one ONNX file, for build --model, and say what it costs and gains."""
-    from edgecnn.render.ensemble import show_ensemble
+    from edgecnn.render.screens.studies import show_ensemble
     from edgecnn.store.store import Store
     from edgecnn.studies.ensemble import make_ensemble
 
@@ -154,7 +154,7 @@ def loadgen(  # noqa: PLR0913 - a command line's options are its parameters
     """Measure a kit with MLPerf's LoadGen: its scenarios, its rules, its verdict. No MLPerf result."""
     from edgecnn.measure.loadgen.facts import Scenario
     from edgecnn.measure.loadgen.settings import LoadRequest
-    from edgecnn.render.loadgen import show_loadgen
+    from edgecnn.render.screens.studies import show_loadgen
     from edgecnn.studies.loadgen import Subject, measure_and_write
 
     wanted = tuple(Scenario(name) for name in SCENARIOS if name in (scenario or SCENARIOS))

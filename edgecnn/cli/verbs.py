@@ -22,7 +22,7 @@ from edgecnn.errors.base import ExitCode
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-    from edgecnn.render.gate_sheet import GateSheet
+    from edgecnn.render.ci import GateSheet
     from edgecnn.render.progress import ProgressDisplay
 
 BUILD, LOOK, DEVICE, SHIP, STORE = "Build", "Look", "Device", "Ship", "Store"

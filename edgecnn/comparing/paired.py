@@ -18,9 +18,10 @@ from edgecnn.comparing.paired_answers import Unavailable, paired_answers
 from edgecnn.comparing.pin import base_named, base_of
 from edgecnn.errors.gates import LogitsNotFinite
 from edgecnn.judging.accuracy import Answers, accuracy, check_finite
-from edgecnn.judging.bounds import COMPARED, LATENCY_RATIO, comparison_gates
+from edgecnn.judging.bounds import comparison_gates
 from edgecnn.judging.gates import judge, overall
 from edgecnn.judging.latency import worst_of
+from edgecnn.judging.metrics import COMPARED, LATENCY_RATIO
 from edgecnn.judging.noise import OF_A_COMPARISON
 from edgecnn.judging.quality import quality
 from edgecnn.judging.ratio import PairedRace, RatioFinding, judge_ratio

@@ -19,9 +19,10 @@ from edgecnn.comparing.baseline_file import figures_of, read_baseline, runs_of
 from edgecnn.comparing.paired import knob_notices
 from edgecnn.errors.comparing import BaselineElsewhere, UnknownCondition
 from edgecnn.errors.wording import counted
-from edgecnn.judging.bounds import COMPARED, LATENCY_RATIO, comparison_gates
+from edgecnn.judging.bounds import comparison_gates
 from edgecnn.judging.gates import judge, overall
 from edgecnn.judging.latency import disturbed
+from edgecnn.judging.metrics import COMPARED, LATENCY_RATIO
 from edgecnn.judging.noise import OF_A_COMPARISON, OF_A_DEVICE
 from edgecnn.judging.ratio import RatioFinding, judge_ratio, unpaired_finding
 from edgecnn.measure.lab import Lab

@@ -19,43 +19,15 @@ from edgecnn.errors.gates import (
     MetricNotCompared,
     UnknownMetric,
 )
+from edgecnn.judging.metrics import COMPARED, LATENCY_RATIO, METRICS, Metric
 from edgecnn.values.recipe import GateChoice
-from edgecnn.values.verdict import Gate, Metric
+from edgecnn.values.verdict import Gate
 
 DEFAULT_DROP_PP = 1.0
 """The accuracy budget, and the bound of the default gate."""
 
-METRICS: Mapping[str, Metric] = {
-    metric.name: metric
-    for metric in (
-        Metric(name="drop_pp", unit="pp", source="accuracy", better="lower"),
-        Metric(name="top1", unit="share", source="accuracy", better="higher"),
-        Metric(name="top5", unit="share", source="accuracy", better="higher"),
-        Metric(name="macro_f1", unit="share", source="accuracy", better="higher"),
-        Metric(name="agreement", unit="share", source="accuracy", better="higher"),
-        Metric(name="ece", unit="share", source="accuracy", better="lower"),
-        Metric(name="worst_class_drop_pp", unit="pp", source="accuracy", better="lower"),
-        Metric(name="p50_ms", unit="ms", source="latency", better="lower"),
-        Metric(name="p90_ms", unit="ms", source="latency", better="lower"),
-        Metric(name="p99_ms", unit="ms", source="latency", better="lower"),
-        Metric(name="size_mib", unit="MiB", source="size", better="lower"),
-        Metric(name="peak_memory_mib", unit="MiB", source="memory", better="lower"),
-        Metric(name="energy_mj", unit="mJ", source="energy", better="lower"),
-        Metric(name="int8_mac_share", unit="share", source="residency", better="higher"),
-        Metric(name="int8_time_share", unit="share", source="residency", better="higher"),
-        Metric(name="int8_bytes_share", unit="share", source="residency", better="higher"),
-    )
-}
-
-LATENCY_RATIO = "latency_ratio"
 DEFAULT_LATENCY_RATIO = 1.03
 """What a comparison allows unless told: smaller differences are lost among layouts of memory and links."""
-_RATIO = Metric(name=LATENCY_RATIO, unit="ratio", source="latency", better="lower")
-COMPARED: Mapping[str, Metric] = {
-    _RATIO.name: _RATIO,
-    **{name: METRICS[name] for name in ("drop_pp", "worst_class_drop_pp", "top1", "p50_ms", "size_mib", "peak_memory_mib")},
-}
-"""What a build can be bounded by where another one stands beside it; drops are then counted from that one."""
 
 Side = Literal["max", "min"]
 _SIDE_OF: Mapping[str, Side] = {"lower": "max", "higher": "min"}

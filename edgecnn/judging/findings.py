@@ -9,7 +9,6 @@ from edgecnn.errors.wording import counted
 from edgecnn.judging.accuracy import NO_LABELS
 from edgecnn.judging.intervals import NON_INFERIORITY_CONFIDENCE, tango_drop_pp, wilson
 from edgecnn.values.base import Value
-from edgecnn.values.candidate import Method
 from edgecnn.values.figures import ClassFigures, ClassReport, Energy, Memory
 from edgecnn.values.layers import Residency
 from edgecnn.values.report import Accuracy, CandidateFacts, Latency
@@ -34,24 +33,18 @@ class Finding(Value):
     """Memory: the figure is the largest of so many runs, see ``GateResult``."""
 
 
-def find(metric: str, facts: CandidateFacts) -> Finding:
-    """What is known of ``metric`` (a name of ``METRICS``)."""
-    if facts.candidate.method is Method.ORIGINAL and metric in _AGAINST_FP32:
-        return _missing("the file came quantized, and the float network that it could be compared with is not in it")
-    return _unlabelled(metric, facts) or _FINDERS[metric](facts)
-
-
-def _missing(note: str) -> Finding:
+def missing(note: str) -> Finding:
+    """Nothing is known, and why."""
     return Finding(figure=None, fidelity=Fidelity.MISSING, absent=Verdict.MISSING, note=note)
 
 
-def _unlabelled(metric: str, facts: CandidateFacts) -> Finding | None:
+def unlabelled(metric: str, facts: CandidateFacts) -> Finding | None:
     """Without labels the one figure of accuracy's kind is agreement, and no accuracy is made of it."""
     seen = facts.agreement
-    if seen is None or metric not in _OF_LABELS:
+    if seen is None:
         return None
     if metric != "agreement":
-        return _missing(f"{NO_LABELS}; agreement with fp32 can be bounded, as in --min agreement=0.99")
+        return missing(f"{NO_LABELS}; agreement with fp32 can be bounded, as in --min agreement=0.99")
     note = f"emulated on {seen.machine}" if seen.fidelity is Fidelity.EMULATED else ""
     if facts.is_baseline:
         return Finding(figure=seen.same, fidelity=seen.fidelity, note="it is the baseline network itself")
@@ -59,54 +52,57 @@ def _unlabelled(metric: str, facts: CandidateFacts) -> Finding | None:
     return Finding(figure=figure, fidelity=seen.fidelity, note=note)
 
 
-def _drop(facts: CandidateFacts) -> Finding:
+def drop(facts: CandidateFacts) -> Finding:
+    """Top-1 lost, taken again at the confidence of the test."""
     test = facts.test
     if test is None or test.images < 1:
-        return _missing("accuracy was not measured on the test images")
+        return missing("accuracy was not measured on the test images")
     if facts.is_baseline:
         return Finding(figure=None, fidelity=test.fidelity, note="it is the baseline network itself: no drop by definition")
     if test.lost is None or test.gained is None:
-        return _missing("the baseline network was not evaluated on the same images")
+        return missing("the baseline network was not evaluated on the same images")
     # Taken again from the counts at the confidence of the gate, whatever was shown.
     figure = tango_drop_pp(test.lost, test.gained, test.images, NON_INFERIORITY_CONFIDENCE)
     return Finding(figure=figure, fidelity=test.fidelity, note=_where(test))
 
 
-def _top1(facts: CandidateFacts) -> Finding:
+def top1(facts: CandidateFacts) -> Finding:
+    """Top-1, taken again at the confidence of the test."""
     test = facts.test
     if test is None or test.images < 1:
-        return _missing("accuracy was not measured on the test images")
+        return missing("accuracy was not measured on the test images")
     figure = wilson(round(test.top1.estimate * test.images), test.images, NON_INFERIORITY_CONFIDENCE)
     return Finding(figure=figure, fidelity=test.fidelity, note=_where(test))
 
 
-def _of_quality(name: Literal["top5", "macro_f1", "agreement", "ece"]) -> Callable[[CandidateFacts], Finding]:
+def of_quality(name: Literal["top5", "macro_f1", "agreement", "ece"]) -> Callable[[CandidateFacts], Finding]:
     """Figures whose stored interval is already the one that a gate is judged by."""
 
     def find_quality(facts: CandidateFacts) -> Finding:
         test = facts.test
         if test is None or test.quality is None:
-            return _missing(f"{'agreement' if name == 'agreement' else 'accuracy'} was not measured on the test images")
+            return missing(f"{'agreement' if name == 'agreement' else 'accuracy'} was not measured on the test images")
         if name == "agreement" and facts.is_baseline:
             itself = Interval(estimate=1, low=1, high=1, confidence=1)
             return Finding(figure=itself, fidelity=test.fidelity, note="it is the baseline network itself")
         figure: Interval | None = getattr(test.quality, name)
         if figure is None:
-            return _missing(test.quality.absent.get(name, f"{name} was not measured"))
+            return missing(test.quality.absent.get(name, f"{name} was not measured"))
         return Finding(figure=figure, fidelity=test.fidelity, note=_where(test))
 
     return find_quality
 
 
-def _worst_class(facts: CandidateFacts) -> Finding:
+def worst_class(facts: CandidateFacts) -> Finding:
+    """The largest drop of any class."""
     test = facts.test
     if test is None or test.quality is None:
-        return _missing("accuracy was not measured on the test images")
+        return missing("accuracy was not measured on the test images")
     if facts.is_baseline:
         return Finding(figure=None, fidelity=test.fidelity, note="it is the baseline network itself: no drop by definition")
     classes = test.quality.classes
     if classes.worst_drop_pp is None:
-        return _missing("the baseline network was not evaluated on the same images")
+        return missing("the baseline network was not evaluated on the same images")
     return Finding(figure=classes.worst_drop_pp, fidelity=test.fidelity, note=_which(test, classes))
 
 
@@ -135,11 +131,13 @@ def _judged(seen: Latency | Memory | Energy) -> bool:
 def _unmeasured(what: str, seen: Latency | Memory | Energy | None) -> Finding:
     """Why a figure of the device is not one that is judged."""
     if seen is None or seen.runs < 1:
-        return _missing((seen.reason if seen else None) or f"{what} was not measured")
-    return _missing(f"{what} is {seen.fidelity.value}, and only a measured one is judged")
+        return missing((seen.reason if seen else None) or f"{what} was not measured")
+    return missing(f"{what} is {seen.fidelity.value}, and only a measured one is judged")
 
 
-def _latency(percent: Literal[50, 90, 99]) -> Callable[[CandidateFacts], Finding]:
+def latency(percent: Literal[50, 90, 99]) -> Callable[[CandidateFacts], Finding]:
+    """A percentile of latency, which only the device itself can give."""
+
     def find_latency(facts: CandidateFacts) -> Finding:
         seen = facts.latency
         if seen is None or not _judged(seen):
@@ -156,14 +154,16 @@ def _latency(percent: Literal[50, 90, 99]) -> Callable[[CandidateFacts], Finding
     return find_latency
 
 
-def _size(facts: CandidateFacts) -> Finding:
+def size(facts: CandidateFacts) -> Finding:
+    """Of the model's files, exactly."""
     size = facts.size_mib
     if size is None:
-        return _missing("there is no kit to weigh")
+        return missing("there is no kit to weigh")
     return Finding(figure=Interval(estimate=size, low=size, high=size, confidence=1.0), fidelity=Fidelity.MEASURED)
 
 
-def _peak_memory(facts: CandidateFacts) -> Finding:
+def peak_memory(facts: CandidateFacts) -> Finding:
+    """The largest peak of all runs."""
     seen = facts.memory
     if seen is None or not _judged(seen):
         return _unmeasured("memory", seen)
@@ -176,7 +176,8 @@ def _peak_memory(facts: CandidateFacts) -> Finding:
     return Finding(figure=most, fidelity=seen.fidelity, note=note, largest_of=seen.runs)
 
 
-def _energy(facts: CandidateFacts) -> Finding:
+def energy(facts: CandidateFacts) -> Finding:
+    """Of one image, the idle share included."""
     seen = facts.energy
     if seen is None or not _judged(seen):
         return _unmeasured("energy", seen)
@@ -191,20 +192,20 @@ _Shared = Literal["multiply-adds", "time", "bytes moved"]
 _ONE_RUN = "of one traced run"
 
 
-def _int8_share(of: _Shared) -> Callable[[CandidateFacts], Finding]:
+def int8_share(of: _Shared) -> Callable[[CandidateFacts], Finding]:
     """Multiply-adds and bytes are counted; time was taken in one process, of which nothing says what another would give."""
 
     def find_share(facts: CandidateFacts) -> Finding:
         seen = facts.residency
         if seen is None:
-            return _missing("residency was not measured")
+            return missing("residency was not measured")
         if seen.basis == "planned":
-            return _missing("residency is the builder's plan, and only what a runtime executed is judged")
+            return missing("residency is the builder's plan, and only what a runtime executed is judged")
         if seen.basis == "elsewhere":
-            return _missing("residency was read on another machine than the device, whose kernels may differ")
+            return missing("residency was read on another machine than the device, whose kernels may differ")
         shares = {"multiply-adds": seen.mac_share, "time": seen.time_share, "bytes moved": seen.byte_share}[of]
         if not shares:
-            return _missing(_no_share(of, seen))
+            return missing(_no_share(of, seen))
         figure = _between(shares, confidence=0.0 if of == "time" else 1.0)
         note = ", ".join(filter(None, [_ONE_RUN if of == "time" else "", _unjoined(shares, of)]))
         return Finding(figure=figure, fidelity=Fidelity.MEASURED, note=note)
@@ -226,25 +227,3 @@ def _between(shares: Mapping[str, float], confidence: float) -> Interval:
 def _unjoined(shares: Mapping[str, float], of: str) -> str:
     unknown = shares.get("unknown", 0.0)
     return f"the precision of {100 * unknown:.1f} % of {of} is not known" if unknown else ""
-
-
-_AGAINST_FP32 = ("drop_pp", "agreement", "worst_class_drop_pp")
-_OF_LABELS = ("drop_pp", "top1", "top5", "macro_f1", "agreement", "ece", "worst_class_drop_pp")
-_FINDERS: Mapping[str, Callable[[CandidateFacts], Finding]] = {
-    "drop_pp": _drop,
-    "top1": _top1,
-    "top5": _of_quality("top5"),
-    "macro_f1": _of_quality("macro_f1"),
-    "agreement": _of_quality("agreement"),
-    "ece": _of_quality("ece"),
-    "worst_class_drop_pp": _worst_class,
-    "p50_ms": _latency(50),
-    "p90_ms": _latency(90),
-    "p99_ms": _latency(99),
-    "size_mib": _size,
-    "peak_memory_mib": _peak_memory,
-    "energy_mj": _energy,
-    "int8_mac_share": _int8_share("multiply-adds"),
-    "int8_time_share": _int8_share("time"),
-    "int8_bytes_share": _int8_share("bytes moved"),
-}

@@ -14,9 +14,10 @@ from typing import NamedTuple
 
 from edgecnn.errors.base import ExitCode
 from edgecnn.errors.gates import LogitsNotFinite
-from edgecnn.judging.bounds import METRICS, budget_pp, check_bounds, gates_for, parse_bounds
-from edgecnn.judging.findings import Finding, find
+from edgecnn.judging.bounds import budget_pp, check_bounds, gates_for, parse_bounds
+from edgecnn.judging.findings import Finding
 from edgecnn.judging.latency import explained
+from edgecnn.judging.metrics import METRICS, find
 from edgecnn.judging.noise import OF_A_BUILD, rounds_to_settle, what_helps
 from edgecnn.judging.resolution import enough_images, images_for_proportion, images_needed
 from edgecnn.values.artifact import Failed
@@ -155,21 +156,10 @@ def _reason(gate: Gate, finding: Finding, verdict: Verdict, advice: _Advice) -> 
     return f"{_shown(gate.metric, finding.figure)}{note} {says}{more}"
 
 
-_NAMES = {
-    "drop_pp": "drop",
-    "top1": "top-1",
-    "top5": "top-5",
-    "macro_f1": "macro-F1",
-    "agreement": "agreement with fp32",
-    "ece": "calibration error",
-    "worst_class_drop_pp": "largest drop of a class",
-}
-
-
 def _shown(metric: str, figure: Interval) -> str:
-    unit = METRICS[metric].unit
-    scale, suffix, digits = (100.0, " %", 1) if unit == "share" else (1.0, f" {unit}", 2)
-    name = _NAMES.get(metric, metric.rsplit("_", 1)[0] if unit in ("ms", "MiB", "mJ") else metric)
+    row = METRICS[metric]
+    name, suffix = row.words, f" {row.signs}"
+    scale, digits = (100.0, 1) if row.unit == "share" else (1.0, 2)
     low, centre, high = (scale * value for value in (figure.low, figure.estimate, figure.high))
     if figure.low == figure.high:
         return f"{name} {centre:.{digits}f}{suffix}"

@@ -12,7 +12,6 @@ from typing import Literal, NamedTuple
 
 from edgecnn.errors.gates import RacesDiffer
 from edgecnn.errors.wording import counted
-from edgecnn.judging.bounds import LATENCY_RATIO
 from edgecnn.judging.intervals import LATENCY_CONFIDENCE, ratio_interval, unpaired_ratio_interval
 from edgecnn.judging.latency import (
     CONDITIONS_OF_THE_MACHINE,
@@ -28,6 +27,7 @@ from edgecnn.judging.latency import (
     too_few_samples,
     worst_of,
 )
+from edgecnn.judging.metrics import LATENCY_RATIO
 from edgecnn.judging.noise import OF_A_COMPARISON, rounds_to_settle, what_helps
 from edgecnn.judging.run_settings import run_settings_of
 from edgecnn.values.base import Value

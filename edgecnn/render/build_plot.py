@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
+from edgecnn.judging.metrics import exactly
+from edgecnn.render.figures import percent
 from edgecnn.render.plots import Signs, Span, axis_line, bars_line, interval_bar, span_of
-from edgecnn.render.visible import visible
+from edgecnn.render.wording import visible
 from edgecnn.values.report import BuildReport, CandidateFacts
 from edgecnn.values.verdict import Fidelity, Interval
 
@@ -68,10 +70,10 @@ def _name(facts: CandidateFacts, drawn: Signs) -> str:
 
 
 def _accuracy(rows: Sequence[CandidateFacts]) -> _Panel | None:
-    found = tuple((_percent(facts.test.top1), facts.test.fidelity) if facts.test else None for facts in rows)
+    found = tuple((percent(facts.test.top1), facts.test.fidelity) if facts.test else None for facts in rows)
     if any(found):
         return _Panel("top-1, %", 1, found)
-    alike = tuple((_percent(facts.agreement.same), facts.agreement.fidelity) if facts.agreement else None for facts in rows)
+    alike = tuple((percent(facts.agreement.same), facts.agreement.fidelity) if facts.agreement else None for facts in rows)
     return _Panel("as fp32 answers, %", 1, alike) if any(alike) else None
 
 
@@ -85,15 +87,8 @@ def _latency(rows: Sequence[CandidateFacts]) -> _Panel | None:
 def _size(rows: Sequence[CandidateFacts]) -> _Panel | None:
     """In latency's place, as on the page: it predicts no speed."""
     sizes = (facts.size_mib for facts in rows)
-    found = tuple(
-        None if mib is None else (Interval(estimate=mib, low=mib, high=mib, confidence=1.0), Fidelity.MEASURED) for mib in sizes
-    )
+    found = tuple(None if mib is None else (exactly(mib), Fidelity.MEASURED) for mib in sizes)
     return _Panel("size, MiB (not timed)", 1, found) if any(found) else None
-
-
-def _percent(share: Interval) -> Interval:
-    ends = {end: 100 * getattr(share, end) for end in ("estimate", "low", "high")}
-    return share.model_copy(update=ends)
 
 
 def _bar(found: tuple[Interval, Fidelity] | None, span: Span, drawn: Signs) -> str:

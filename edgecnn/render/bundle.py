@@ -9,7 +9,7 @@ from edgecnn.backends.wheels import for_old_pythons
 from edgecnn.data.demo import DEMO_FILE
 from edgecnn.models.catalogue import all_archs
 from edgecnn.render import figures
-from edgecnn.render.visible import visible
+from edgecnn.render.wording import visible
 from edgecnn.values.arch import PretrainedWeights
 from edgecnn.values.candidate import Runtime
 from edgecnn.values.report import BuildReport, CandidateFacts

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
+from edgecnn.judging.metrics import SHOWN, Metric, Unit
 from edgecnn.values.figures import Agreement
 from edgecnn.values.layers import LayerResidency
 from edgecnn.values.report import Accuracy, CandidateFacts, Latency
@@ -21,6 +22,55 @@ LEGEND = {
     Fidelity.EMULATED: "ᵉ emulated: computed here on a stand-in for what the device will run",
     Fidelity.PREDICTED: "ᵖ predicted from a model, not measured",
 }
+
+
+DIGITS: Mapping[Unit, int] = {"share": 1, "pp": 2, "ms": 2, "MiB": 1, "mJ": 2, "W": 2, "ratio": 2}
+"""After the point, unless a metric's row says otherwise."""
+
+
+def spelt(metric: Metric, interval: Interval | None) -> str:
+    """A figure of this metric with its interval, or a dash; ms, MiB and mJ stand in the column's head or the sentence."""
+    digits = digits_of(metric)
+    if interval is None:
+        return NONE
+    if metric.unit == "share":
+        return percent_interval(interval)
+    if metric.unit == "ratio":
+        return times(interval)
+    if interval.confidence == 1.0 and interval.low == interval.high:
+        return f"{interval.estimate:.{digits}f}"
+    return points(interval, digits) if metric.unit == "pp" else number(interval, digits)
+
+
+def digits_of(metric: Metric) -> int:
+    """How many of a metric's figures stand after the point."""
+    return DIGITS[metric.unit] if metric.digits is None else metric.digits
+
+
+def count(value: int | None) -> str:
+    """``1,234``, or a dash."""
+    return NONE if value is None else f"{value:,}"
+
+
+def cell(name: str, facts: CandidateFacts) -> str:
+    """What stands in the column of a metric for one candidate, with the marks of where it comes from."""
+    metric = SHOWN[name]
+    text = spelt(metric, metric.value(facts))
+    if text == NONE:
+        return NONE
+    if metric.source == "accuracy":
+        return text + (MARKS[facts.test.fidelity] if facts.test else "")
+    return text + (race_marks(facts.latency) if metric.unit == "ms" else "")
+
+
+def number(interval: Interval | None, digits: int) -> str:
+    """A figure with its interval, without its unit, or a dash."""
+    return NONE if interval is None else f"{interval.estimate:.{digits}f} [{interval.low:.{digits}f}, {interval.high:.{digits}f}]"
+
+
+def percent(interval: Interval) -> Interval:
+    """A share 0…1 in percent, as an axis has it."""
+    return interval.model_copy(update={end: 100 * getattr(interval, end) for end in ("estimate", "low", "high")})
 
 
 def percent_interval(interval: Interval) -> str:
@@ -58,24 +108,19 @@ def agreement_sentence(value: Agreement) -> str:
     )
 
 
-def points(interval: Interval) -> str:
+def points(interval: Interval, digits: int = 2) -> str:
     """A difference in percentage points with its interval."""
-    return f"{interval.estimate:+.2f} [{interval.low:+.2f}, {interval.high:+.2f}] pp"
+    return f"{interval.estimate:+.{digits}f} [{interval.low:+.{digits}f}, {interval.high:+.{digits}f}] pp"
 
 
 def milliseconds(interval: Interval | None) -> str:
     """A latency with its interval, or a dash."""
-    return NONE if interval is None else f"{interval.estimate:.2f} [{interval.low:.2f}, {interval.high:.2f}]"
+    return number(interval, 2)
 
 
 def p50(value: Latency | None) -> str:
     """The median latency in ms, with the marks of the race that it is from."""
-    return _of_race(value, None if value is None else value.p50_ms)
-
-
-def p99(value: Latency | None) -> str:
-    """The 99th percentile in ms, with the marks of the race that it is from."""
-    return _of_race(value, None if value is None else value.p99_ms)
+    return NONE if value is None or value.p50_ms is None else milliseconds(value.p50_ms) + race_marks(value)
 
 
 def speed(value: Latency | None) -> str:
@@ -85,10 +130,9 @@ def speed(value: Latency | None) -> str:
     return times(value.ratio_to_fp32)
 
 
-def _of_race(value: Latency | None, figure: Interval | None) -> str:
-    if value is None or figure is None:
-        return NONE
-    return milliseconds(figure) + (SELECTING if value.selecting else "") + (DISTURBED if value.disturbed else "")
+def race_marks(value: Latency | None) -> str:
+    """Of the race that a latency is from."""
+    return "" if value is None else (SELECTING if value.selecting else "") + (DISTURBED if value.disturbed else "")
 
 
 def times(ratio: Interval) -> str:
@@ -130,9 +174,12 @@ _BROKEN = ("failed", "blocked", "unavailable")
 NO_ACCURACY = (
     "The images have no labels: no accuracy is known, and it can have fallen by no more than the share of other answers."
 )
-COLUMNS = ("candidate", "top-1 (95 %)", "drop", "p50 ms", "p99 ms", "speed-up", "MiB", "MACs in precision", "verdict", "chosen")
-_UNLABELLED = {"top-1 (95 %)": "as fp32 (95 %)", "drop": "other answers"}
-IMPORTANT = ("candidate", "chosen", "verdict", "top-1 (95 %)", "drop", "p50 ms", "speed-up", "p99 ms", "MiB", "MACs in precision")
+_TIMED = ("p50_ms", "p99_ms", "ratio_to_fp32", "size_mib")
+_TOP1, _DROP = SHOWN["top1"].heading, SHOWN["drop_pp"].heading
+RESIDENT = "MACs in precision"
+COLUMNS = ("candidate", _TOP1, _DROP, *(SHOWN[name].heading for name in _TIMED), RESIDENT, "verdict", "chosen")
+_UNLABELLED = {_TOP1: "as fp32 (95 %)", _DROP: "other answers"}
+IMPORTANT = tuple(COLUMNS[place] for place in (0, 9, 8, 1, 2, 3, 5, 4, 6, 7))
 """The columns in the order in which a narrow terminal gives them room."""
 
 
@@ -167,10 +214,7 @@ def row(facts: CandidateFacts) -> tuple[str, ...]:
         facts.candidate.id,
         accuracy(facts.test) if seen is None else NONE if facts.is_baseline else agreement(seen),
         "baseline" if facts.is_baseline else drop(facts.test) if seen is None else others(seen),
-        p50(facts.latency),
-        p99(facts.latency),
-        speed(facts.latency),
-        size(facts.size_mib),
+        *(cell(name, facts) for name in _TIMED),
         residency(facts),
         verdict(facts),
         "◀" if facts.chosen else "",

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from edgecnn.render.visible import visible
+from edgecnn.render.wording import visible
 
 GAP = "  "
 INDENT = "    "

@@ -5,13 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from edgecnn.render import desktop, figures, quality
-from edgecnn.render.extents import extent_lines
-from edgecnn.render.footprint import footprint_lines, size_lines
-from edgecnn.render.gate_sheet import error_rates
-from edgecnn.render.knobs import knob_lines
-from edgecnn.render.page.reasons import grouped
-from edgecnn.render.residency import residency_lines
-from edgecnn.render.timing import latency_lines
+from edgecnn.render.gates import error_rates
+from edgecnn.render.sentences import extent_lines, footprint_lines, knob_lines, latency_lines, residency_lines, size_lines
+from edgecnn.render.wording import grouped
 from edgecnn.values.report import BuildReport, CandidateFacts
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 
-from edgecnn.render.figures import MARKS, NONE, percent_interval
-from edgecnn.render.visible import visible
+from edgecnn.judging.metrics import SHOWN, charted
+from edgecnn.render.figures import NONE, cell, percent_interval, points
+from edgecnn.render.wording import visible
 from edgecnn.values.figures import ClassFigures, ClassReport
 from edgecnn.values.report import CandidateFacts
-from edgecnn.values.verdict import Interval
 
-COLUMNS = ("candidate", "top-5", "macro-F1", "calibration error", "agreement with fp32", "largest drop of a class")
+_OF_FP32 = ("agreement", "worst_class_drop_pp")
+"""What the fp32 network itself has none of."""
+_SHOWN = (*(metric.name for metric in charted("accuracy")), "worst_class_drop_pp")
+COLUMNS = ("candidate", *(SHOWN[name].heading for name in _SHOWN))
 LEGEND = (
     "Intervals at 90 %: each bound is the one-sided 95 % a gate is judged by. Calibration error over 15 bins of equal width: "
     "chance adds to its estimate, and its interval allows for that. The largest drop holds for all classes at once."
@@ -23,13 +26,7 @@ def row(facts: CandidateFacts) -> tuple[str, ...] | None:
     """One candidate's cells, in the order of ``COLUMNS``; None where nothing is known beyond top-1."""
     if facts.test is None or facts.test.quality is None:
         return None
-    found, mark = facts.test.quality, MARKS[facts.test.fidelity]
-    shares = (found.top5, found.macro_f1, found.ece, found.agreement)
-    cells = [NONE if share is None else percent_interval(share) + mark for share in shares]
-    cells.append(NONE if found.classes.worst_drop_pp is None else _points(found.classes.worst_drop_pp) + mark)
-    if facts.is_baseline:
-        cells[3:] = ["baseline", "baseline"]
-    return (facts.candidate.id, *cells)
+    return (facts.candidate.id, *("baseline" if facts.is_baseline and name in _OF_FP32 else cell(name, facts) for name in _SHOWN))
 
 
 def class_rows(classes: ClassReport) -> list[tuple[str, ...]]:
@@ -66,13 +63,9 @@ def _class_row(each: ClassFigures) -> tuple[str, ...]:
         f"{each.images:,}",
         NONE if each.recall is None else percent_interval(each.recall),
         NONE if each.f1 is None else f"{100 * each.f1:.1f} %",
-        NONE if each.drop_pp is None else _points(each.drop_pp),
+        NONE if each.drop_pp is None else points(each.drop_pp, digits=1),
         each.regression or NONE,
     )
-
-
-def _points(drop: Interval) -> str:
-    return f"{drop.estimate:+.1f} [{drop.low:+.1f}, {drop.high:+.1f}] pp"
 
 
 def _plain(name: str) -> str:

@@ -14,15 +14,11 @@ from rich.text import Text
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.render import desktop, figures
 from edgecnn.render.build_plot import plot_lines
-from edgecnn.render.extents import extent_lines
-from edgecnn.render.gate_sheet import error_rates
+from edgecnn.render.gates import error_rates
 from edgecnn.render.grid import Grid, show_grid
-from edgecnn.render.knobs import knob_lines
-from edgecnn.render.page.reasons import grouped
 from edgecnn.render.plots import stdout_signs
-from edgecnn.render.residency import hollow_lines, residency_lines
-from edgecnn.render.timing import latency_lines
-from edgecnn.render.visible import visible
+from edgecnn.render.sentences import extent_lines, hollow_lines, knob_lines, latency_lines, residency_lines
+from edgecnn.render.wording import grouped, visible
 from edgecnn.values.artifact import Ran
 from edgecnn.values.report import BuildReport, CandidateFacts
 

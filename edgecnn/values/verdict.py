@@ -40,15 +40,6 @@ class Interval(Value):
         return self.model_copy(update={"estimate": 1 / self.estimate, "low": 1 / self.high, "high": 1 / self.low})
 
 
-class Metric(Value):
-    """What a gate can bound."""
-
-    name: str
-    unit: str
-    source: Literal["accuracy", "latency", "size", "residency", "memory", "energy"]
-    better: Literal["lower", "higher"]
-
-
 class Gate(Value):
     """A bound on one metric. ``side`` says whether the bound is the largest or the smallest allowed."""
 

@@ -25,7 +25,7 @@ from edgecnn.errors.building import BenchClassesDiffer, BenchOptionOfBuild, Benc
 from edgecnn.errors.bundle import BundleFileChanged
 from edgecnn.hosts.ssh.address import COMMAND
 from edgecnn.measure.kits import KitRef
-from edgecnn.render.bundle_bench import bundle_bench_lines
+from edgecnn.render.screens.bundle import bundle_bench_lines
 from edgecnn.store.store import Store
 from edgecnn.values.board import HostRequest
 from edgecnn.values.dataset import DataManifest

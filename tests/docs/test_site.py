@@ -14,7 +14,7 @@ import pytest
 import typer
 
 from edgecnn.cli.main import app
-from edgecnn.judging.bounds import METRICS
+from edgecnn.judging.metrics import METRICS
 from edgecnn.models.catalogue import all_archs
 from edgecnn.values.device import Device, Match, RuntimeFacts
 from edgecnn.values.recipe import Recipe

@@ -105,8 +105,11 @@ def add_an_architecture(tree: Tree) -> None:
 
 
 def add_a_metric(tree: Tree) -> None:
-    row = '        Metric(name="p95_ms", unit="ms", source="latency", better="lower"),\n'
-    tree.insert("edgecnn/judging/bounds.py", '        Metric(name="p99_ms"', row)
+    row = (
+        '    Metric("p95_ms", "ms", "latency", "lower", _read("latency", "p90_ms"), "95th percentile of latency", "p95",\n'
+        "           judged=findings.latency(90)),\n"
+    )
+    tree.insert("edgecnn/judging/metrics.py", '    Metric("p99_ms"', row)
 
 
 def test_a_device_is_one_file(tree: Tree) -> None:

@@ -7,7 +7,7 @@ import pytest
 from edgecnn.judging.bounds import gates_for, parse_bounds
 from edgecnn.judging.gates import judge
 from edgecnn.judging.memory import memory, missing_memory
-from edgecnn.render.gate_sheet import error_rates
+from edgecnn.render.gates import error_rates
 from edgecnn.values.profile import Profile, RunMemory
 from edgecnn.values.verdict import Fidelity, Verdict
 from tests.judging.made import a_gate, a_race, facts

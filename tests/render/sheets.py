@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgecnn.render.gate_sheet import GateSheet
+from edgecnn.render.ci import GateSheet
 from edgecnn.values.verdict import Fidelity, Gate, GateResult, Verdict
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from edgecnn.render.annotations import annotation_lines
+from edgecnn.render.ci import annotation_lines
 from edgecnn.values.verdict import Verdict
 from tests.render.sheets import a_sheet, a_verdict
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgecnn.render.comparison import comparison_lines
+from edgecnn.render.screens.comparing import comparison_lines
 from edgecnn.values.comparison import Comparison, ShippedKitFacts
 from edgecnn.values.profile import Environment
 from edgecnn.values.verdict import Verdict

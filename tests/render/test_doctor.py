@@ -20,7 +20,7 @@ from edgecnn.devices.doctor.facts import (
     StoreFact,
 )
 from edgecnn.errors.base import ExitCode
-from edgecnn.render.doctor import show_doctor
+from edgecnn.render.screens.machines import show_doctor
 from edgecnn.values.profile import Environment
 
 CHEAP = Addition(
@@ -115,7 +115,10 @@ def test_what_was_found_is_never_taken_for_markup(shown: list[str]) -> None:
     ("variables", "coloured"), [({"FORCE_COLOR": "1"}, True), ({"FORCE_COLOR": "1", "NO_COLOR": "1"}, False)]
 )
 def test_no_color_is_heeded(variables: dict[str, str], coloured: bool) -> None:
-    code = "from tests.render.test_doctor import a_report; from edgecnn.render.doctor import show_doctor; show_doctor(a_report())"
+    code = (
+        "from tests.render.test_doctor import a_report; "
+        "from edgecnn.render.screens.machines import show_doctor; show_doctor(a_report())"
+    )
     plain = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR")}
     done = subprocess.run(
         [sys.executable, "-c", code], env={**plain, "TERM": "xterm", **variables}, capture_output=True, text=True, check=True

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.render.explanation import explanation_lines, show_explanation
-from edgecnn.render.residency import ran_in
+from edgecnn.render.screens.explanation import explanation_lines, show_explanation
+from edgecnn.render.sentences import ran_in
 from edgecnn.results.explain import explain, explain_candidate
 from tests.building.explained import SETTLE, provisional_report, raced_report
 from tests.judging.made import a_residency, an_interval

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgecnn.render.extents import extent_lines
+from edgecnn.render.sentences import extent_lines
 from edgecnn.values.figures import BatchFigure, SoakWindow, Sustained, Throughput
 from edgecnn.values.report import EndToEnd
 from edgecnn.values.verdict import Fidelity

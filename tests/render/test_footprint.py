@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from edgecnn.render.footprint import footprint_lines, size_lines
+from edgecnn.render.sentences import footprint_lines, size_lines
 from edgecnn.values.figures import Energy, Memory
 from edgecnn.values.report import CandidateFacts
 from edgecnn.values.verdict import Fidelity, Interval

@@ -10,8 +10,7 @@ import pytest
 from edgecnn.errors.base import ExitCode
 from edgecnn.errors.page import NoReport
 from edgecnn.judging.gates import exit_code_of
-from edgecnn.render.gate_sheet import sheet_of_report
-from edgecnn.render.junit import junit_of, junit_of_error
+from edgecnn.render.ci import junit_of, junit_of_error, sheet_of_report
 from edgecnn.values.verdict import Verdict
 from tests.render.reports import a_report
 from tests.render.sheets import a_sheet, a_verdict

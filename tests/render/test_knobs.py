@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgecnn.render.knobs import knob_lines
+from edgecnn.render.sentences import knob_lines
 from edgecnn.values.knobs import KnobRace, Knobs, KnobTrial
 from tests.building.scenes import a_choice
 from tests.judging.made import an_interval

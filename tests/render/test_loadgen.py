@@ -6,7 +6,7 @@ import pytest
 
 from edgecnn.measure.loadgen.facts import LoadGenReport, LoadRun, LoadSettings, Scenario, ScenarioResult
 from edgecnn.measure.loadgen.run import claim
-from edgecnn.render.loadgen import show_loadgen
+from edgecnn.render.screens.studies import show_loadgen
 from edgecnn.values.profile import Environment
 
 

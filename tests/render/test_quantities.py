@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from edgecnn.render.quantities import ago, stored_size, took
+from edgecnn.render.wording import ago, stored_size, took
 
 
 @pytest.mark.parametrize(

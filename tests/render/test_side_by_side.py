@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from edgecnn.comparing.side_by_side_facts import BuildChanges
-from edgecnn.render.measured_history import figure_text, rows, series_lines
+from edgecnn.judging.metrics import SHOWN
 from edgecnn.render.plots import ASCII, UNICODE
-from edgecnn.render.side_by_side import WHY_NOT_DIVIDED, change_lines, latency_advice, plot_lines, show_side_by_side
+from edgecnn.render.screens.comparing import WHY_NOT_DIVIDED, change_lines, latency_advice, plot_lines, show_side_by_side
+from edgecnn.render.screens.history import figure_text, rows, series_lines
 from edgecnn.values.verdict import Fidelity
 from tests.judging.made import an_interval
 from tests.render.page.comparisons import a_point, a_series, some_builds
@@ -95,4 +96,4 @@ def test_a_measurement_without_a_figure_says_why_in_its_row() -> None:
 
 def test_an_emulated_measurement_is_marked() -> None:
     point = a_point(1, 2.0, purpose=None, figure=an_interval(0.9, 0.8, 0.95), fidelity=Fidelity.EMULATED)
-    assert figure_text(point, "top-1") == "90.0 % [80.0, 95.0]ᵉ"
+    assert figure_text(point, SHOWN["top1"]) == "90.0 % [80.0, 95.0]ᵉ"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgecnn.render.step_summary import summary_markdown
+from edgecnn.render.ci import summary_markdown
 from edgecnn.values.verdict import Verdict
 from tests.render.sheets import a_sheet, a_verdict
 

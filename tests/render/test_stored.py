@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from edgecnn.render.stored import show_collected, show_listing, show_verified
+from edgecnn.render.screens.stored import show_collected, show_listing, show_verified
 from edgecnn.store.gc import GcReport, Removal
 from edgecnn.store.listing import ArchiveRow, ListingRow
 from edgecnn.store.verify import DamagedEntry, VerifyReport

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from edgecnn.render import figures
-from edgecnn.render.explanation import explanation_lines
 from edgecnn.render.markdown import report_markdown
 from edgecnn.render.page.candidates import candidate_rows
+from edgecnn.render.screens.explanation import explanation_lines
 from edgecnn.render.terminal import show_report
 from edgecnn.results.explain import explain
 from edgecnn.values.report import BuildReport, CandidateFacts

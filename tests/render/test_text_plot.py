@@ -5,8 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgecnn.render.plots import ASCII, UNICODE
-from edgecnn.render.text_plot import Axis, Bar, interval_lines, sparkline
+from edgecnn.render.plots import ASCII, UNICODE, Axis, Bar, interval_lines, sparkline
 from edgecnn.values.verdict import Fidelity
 from tests.judging.made import an_interval
 

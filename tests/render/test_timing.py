@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgecnn.render.timing import latency_lines
+from edgecnn.render.sentences import latency_lines
 from edgecnn.values.figures import Steady
 from tests.judging.made import a_latency, an_interval, facts
 

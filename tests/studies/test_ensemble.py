@@ -8,8 +8,8 @@ import pytest
 from edgecnn.errors.building import NotOverwritten
 from edgecnn.errors.studies import MembersDiffer, OneMember
 from edgecnn.recipes.recipe import apply_overrides
-from edgecnn.render.ensemble import ensemble_lines
 from edgecnn.render.progress import Quiet
+from edgecnn.render.screens.studies import ensemble_lines
 from edgecnn.studies.ensemble import make_ensemble
 from edgecnn.studies.facts import Ensemble
 from edgecnn.studies.look import LookRequest, look_into

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from edgecnn.cli.main import app
 from edgecnn.errors.studies import NothingIsRight
 from edgecnn.render.progress import Quiet
-from edgecnn.render.ten_crop import ten_crop_lines
+from edgecnn.render.screens.studies import ten_crop_lines
 from edgecnn.runner.pixels import UnreadableImage, to_pixels
 from edgecnn.studies.ten_crop import ten_crop, ten_views
 from edgecnn.values.dataset import PixelRecipe

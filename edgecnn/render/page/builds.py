@@ -8,9 +8,8 @@ from typing import Any
 
 import altair as alt
 
-from edgecnn.render.page import vega
-from edgecnn.render.page.figure import Figure, Source, Table
-from edgecnn.render.page.marks import MEASURED, Mark
+from edgecnn.render.page.charts import vega
+from edgecnn.render.page.charts.figure import MEASURED, Figure, Mark, Source, Table
 from edgecnn.render.plots import far_apart
 from edgecnn.values.verdict import Interval
 
@@ -88,7 +87,7 @@ def _spec(lines: Sequence[Line], drawn: Drawn) -> dict[str, Any]:
         color=alt.Color("build:N", legend=None, scale=alt.Scale(domain=builds, range=[colour_of(build) for build in builds])),
         opacity=fades,
     )
-    tips = [alt.Tooltip(f"{name}:N") for name in ("candidate", "build", "figure", "from", "of")]
+    tips = vega.tips("candidate", "build", "figure", "from", "of")
     start = alt.X("low:Q", title=drawn.axis + (", logarithmic" if apart else ""), scale=scale, axis=alt.Axis(tickCount=6))
     layers: list[Any] = [*([_zero()] if drawn.zero else [])]
     layers += [

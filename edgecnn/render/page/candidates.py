@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from edgecnn.render import figures
-from edgecnn.render.page.marks import MEASURED, MISSING, OF_FIDELITY, Mark, of_residency
+from edgecnn.render.page.charts.figure import MEASURED, MISSING, OF_FIDELITY, Mark, of_residency
 from edgecnn.values.report import Accuracy, BuildReport, CandidateFacts, Latency
 from edgecnn.values.verdict import Interval
 

@@ -15,14 +15,13 @@ from typing import Any
 import altair as alt
 
 import edgecnn
-from edgecnn.render.catalogue import macs_text, percent
 from edgecnn.render.figures import percent_interval
-from edgecnn.render.page import vega
+from edgecnn.render.page.charts import vega
+from edgecnn.render.page.charts.figure import MEASURED, Figure, Mark, Source, Table
+from edgecnn.render.page.charts.labels import ANCHORS, Spot, legible
+from edgecnn.render.page.charts.vega import Extent
 from edgecnn.render.page.document import document
-from edgecnn.render.page.extent import Extent
-from edgecnn.render.page.figure import Figure, Source, Table
-from edgecnn.render.page.labels import ANCHORS, Spot, legible
-from edgecnn.render.page.marks import MEASURED, Mark
+from edgecnn.render.screens.catalogue import macs_text, percent
 from edgecnn.results.listing import OwnBuild
 from edgecnn.values.arch import ListedArch
 
@@ -97,7 +96,7 @@ def _spec(points: Sequence[ListedArch], front: Sequence[ListedArch], own: Sequen
     )
     y = alt.Y("top1:Q", title="top-1, %", scale=up.scale())
     base = alt.Chart(vega.chart_data(every)).encode(x=x, y=y)
-    tips = [alt.Tooltip(f"{name}:N") for name in ("name", "year", "top-1", "parameters", "work", "from")]
+    tips = vega.tips("name", "year", "top-1", "parameters", "work", "from")
     line = alt.Chart(vega.chart_data([_row(row) for row in front])).mark_line(
         interpolate="step-after", strokeDash=[4, 4], strokeWidth=1.5, color="var(--soft)", opacity=0.7, aria=False
     )

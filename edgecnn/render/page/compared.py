@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from edgecnn.comparing.side_by_side_facts import BuildChanges, MachineGroup, SideBySide
+from edgecnn.judging.metrics import SHOWN, Metric
 from edgecnn.render import figures
 from edgecnn.render.page.builds import Drawn, Line, by_build
 from edgecnn.render.page.candidates import COLUMNS, Cell, figure_cells
+from edgecnn.render.page.charts.figure import MEASURED, OF_FIDELITY, Figure, Source
 from edgecnn.render.page.document import document
-from edgecnn.render.page.figure import Figure, Source
-from edgecnn.render.page.marks import MEASURED, OF_FIDELITY
-from edgecnn.render.side_by_side import latency_advice, machine_text, one_digit
+from edgecnn.render.screens.comparing import latency_advice, machine_text
 from edgecnn.values.report import CandidateFacts
 from edgecnn.values.verdict import Interval
 
@@ -36,19 +36,13 @@ class BuildRow:
     rows: int
 
 
-Figured = Callable[[CandidateFacts], tuple[Interval, str, str] | None]
-"""A figure, how it is spelt, and of what it is."""
-
-
 def comparison_page(found: SideBySide) -> str:
     """The whole file as text, to be written in UTF-8."""
     shown = {
         "accuracy": tuple(each for each in (_top1s(found), *_differences(found)) if each is not None),
-        "latency": _by_machine(found, "latency", _p50),
+        "latency": _by_machine(found, "latency"),
         "cost": tuple(
-            each
-            for each in (_sizes(found), *_by_machine(found, "memory", _memory), *_by_machine(found, "energy", _energy))
-            if each is not None
+            each for each in (_sizes(found), *_by_machine(found, "memory"), *_by_machine(found, "energy")) if each is not None
         ),
     }
     return document(
@@ -88,16 +82,21 @@ def _kinds(each: BuildChanges) -> Iterator[tuple[str, str]]:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def _lines(found: SideBySide, labels: Sequence[str], figured: Figured, fidelity: str) -> list[Line]:
+_PLACES = {"accuracy": "test", "latency": "latency", "memory": "memory", "energy": "energy"}
+"""Source of a metric to the field that says how it was seen; a size is counted."""
+
+
+def _lines(found: SideBySide, labels: Sequence[str], metric: Metric) -> list[Line]:
     lines = []
     for row in found.candidates:
         for build, facts in zip(found.builds, row.facts, strict=True):
-            told = None if facts is None or build.label not in labels else figured(facts)
-            if facts is None or told is None:
+            figure = None if facts is None or build.label not in labels else metric.value(facts)
+            if facts is None or figure is None:
                 continue
-            of = getattr(facts, fidelity, None)
+            of = getattr(facts, _PLACES.get(metric.source, ""), None)
             mark = MEASURED if of is None else OF_FIDELITY[of.fidelity]
-            lines.append(Line(row.candidate, build.label, told[0], told[1], mark, told[2]))
+            drawn = figures.percent(figure) if metric.unit == "share" else figure
+            lines.append(Line(row.candidate, build.label, drawn, _text(metric, figure), mark, _detail(metric, facts)))
     return lines
 
 
@@ -106,7 +105,7 @@ def _every(found: SideBySide) -> list[str]:
 
 
 def _top1s(found: SideBySide) -> Figure | None:
-    lines = _lines(found, _every(found), _top1, "report")
+    lines = _lines(found, _every(found), SHOWN["top1"])
     return by_build(
         lines,
         Drawn(
@@ -117,7 +116,7 @@ def _top1s(found: SideBySide) -> Figure | None:
             axis="top-1, %",
             caption="Top-1 of each candidate in each build, with its 95 % interval",
             sources=_sources(lines, "accuracy on each build's test split"),
-            notes=_absent(found, _every(found), _top1, "not evaluated"),
+            notes=_absent(found, _every(found), SHOWN["top1"], "not evaluated"),
         ),
     )
 
@@ -151,104 +150,86 @@ def _differences(found: SideBySide) -> Iterator[Figure | None]:
     )
 
 
-def _by_machine(found: SideBySide, name: str, figured: Figured) -> tuple[Figure, ...]:
-    made = (_of_machine(found, group, number, name, figured) for number, group in enumerate(found.machines))
+_ON_A_MACHINE = {"latency": "p50_ms", "memory": "peak_memory_mib", "energy": "energy_mj"}
+_SAYS = {"latency": "Further left is faster", "memory": "Further left is less", "energy": "Further left is less"}
+
+
+def _by_machine(found: SideBySide, source: str) -> tuple[Figure, ...]:
+    made = (_of_machine(found, group, number, source) for number, group in enumerate(found.machines))
     return tuple(figure for figure in made if figure is not None)
 
 
-_SAID = {
-    "latency": ("Median latency", "median latency, ms", "Further left is faster; 98 % intervals over process runs."),
-    "memory": ("Peak resident memory", "peak memory, MiB", "Further left is less; 98 % intervals over process runs."),
-    "energy": ("Energy per image", "energy, mJ", "Further left is less; 98 % intervals over process runs."),
-}
-
-
-def _of_machine(found: SideBySide, group: MachineGroup, number: int, name: str, figured: Figured) -> Figure | None:
-    lines = _lines(found, group.labels, figured, name)
-    title, axis, says = _SAID[name]
+def _of_machine(found: SideBySide, group: MachineGroup, number: int, source: str) -> Figure | None:
+    metric = SHOWN[_ON_A_MACHINE[source]]
+    lines = _lines(found, group.labels, metric)
     alone = len(found.machines) == 1
     where = "" if alone else f", {machine_text(group, number)}"
     apart = "" if alone else " Figures of another machine, or another state of it, have an axis of their own."
-    absent = _absent(found, group.labels, figured, f"no {name}") if lines else ()
     return by_build(
         lines,
         Drawn(
-            id=f"{name}-{number}",
-            title=title + where,
-            says=says + apart,
-            axis=axis,
-            caption=f"{title} of each candidate in each build{where}",
+            id=f"{source}-{number}",
+            title=metric.title + where,
+            says=f"{_SAYS[source]}; 98 % intervals over process runs.{apart}",
+            axis=metric.axis_title,
+            caption=f"{metric.title} of each candidate in each build{where}",
             sources=_sources(lines, f"on {group.machine}"),
-            notes=absent,
+            notes=_absent(found, group.labels, metric, f"no {source}") if lines else (),
         ),
     )
 
 
 def _sizes(found: SideBySide) -> Figure | None:
-    lines = _lines(found, _every(found), _size, "size")
+    metric = SHOWN["size_mib"]
+    lines = _lines(found, _every(found), metric)
     return by_build(
         lines,
         Drawn(
             id="sizes",
-            title="Size of the model's files",
+            title=metric.title,
             says="Further left is smaller. Bytes are exact, so there is no interval.",
-            axis="MiB",
-            caption="Size of the model's files in each build",
+            axis=metric.unit,
+            caption=f"{metric.title} in each build",
             sources=_sources(lines, "bytes of the model's own files in each kit"),
         ),
     )
 
 
-def _top1(facts: CandidateFacts) -> tuple[Interval, str, str] | None:
-    if facts.test is None:
-        return None
-    top1 = facts.test.top1
-    shown = top1.model_copy(update={name: 100 * getattr(top1, name) for name in ("estimate", "low", "high")})
-    return shown, figures.percent_interval(top1), f"{facts.test.images:,} images"
+def _text(metric: Metric, figure: Interval) -> str:
+    """With its unit; of energy one digit tells builds apart."""
+    if metric.unit == "share":
+        return figures.spelt(metric, figure)
+    return f"{figures.number(figure, 1) if metric.unit == 'mJ' else figures.spelt(metric, figure)} {metric.unit}"
 
 
-def _p50(facts: CandidateFacts) -> tuple[Interval, str, str] | None:
-    latency = facts.latency
-    if latency is None or latency.p50_ms is None:
-        return None
-    of = f"{latency.runs} runs of {latency.observed_at}" + (f", disturbed: {latency.disturbed}" if latency.disturbed else "")
-    return latency.p50_ms, f"{figures.milliseconds(latency.p50_ms)} ms", of
-
-
-def _memory(facts: CandidateFacts) -> tuple[Interval, str, str] | None:
-    memory = facts.memory
-    if memory is None or memory.peak_mib is None:
-        return None
-    own = f", {memory.baseline_mib.estimate:.1f} MiB of it the runtime's own" if memory.baseline_mib else ""
-    return memory.peak_mib, f"{one_digit(memory.peak_mib)} MiB", f"{memory.runs} runs{own}"
-
-
-def _energy(facts: CandidateFacts) -> tuple[Interval, str, str] | None:
-    energy = facts.energy
-    if energy is None or energy.total_mj is None:
-        return None
-    return energy.total_mj, f"{one_digit(energy.total_mj)} mJ", f"{energy.meter}: {energy.covers}, {energy.runs} runs"
-
-
-def _size(facts: CandidateFacts) -> tuple[Interval, str, str] | None:
-    size = facts.size_mib
-    if size is None:
-        return None
-    return Interval(estimate=size, low=size, high=size, confidence=1.0), f"{figures.size(size)} MiB", "files that ship"
+def _detail(metric: Metric, facts: CandidateFacts) -> str:
+    """What a figure is of."""
+    latency, memory, energy = facts.latency, facts.memory, facts.energy
+    if metric.source == "accuracy" and facts.test:
+        return f"{facts.test.images:,} images"
+    if metric.source == "latency" and latency:
+        return f"{latency.runs} runs of {latency.observed_at}" + (
+            f", disturbed: {latency.disturbed}" if latency.disturbed else ""
+        )
+    if metric.source == "memory" and memory:
+        own = f", {memory.baseline_mib.estimate:.1f} MiB of it the runtime's own" if memory.baseline_mib else ""
+        return f"{memory.runs} runs{own}"
+    if metric.source == "energy" and energy:
+        return f"{energy.meter}: {energy.covers}, {energy.runs} runs"
+    return "files that ship"
 
 
 def _sources(lines: Sequence[Line], what: str) -> tuple[Source, ...]:
     return tuple(Source(mark, what) for mark in dict.fromkeys(line.mark for line in lines))
 
 
-def _absent(found: SideBySide, labels: Sequence[str], figured: Figured, otherwise: str) -> tuple[str, ...]:
+def _absent(found: SideBySide, labels: Sequence[str], metric: Metric, otherwise: str) -> tuple[str, ...]:
     notes = []
     for row in found.candidates:
         for build, facts in zip(found.builds, row.facts, strict=True):
-            if build.label not in labels or (facts is not None and figured(facts) is not None):
+            if build.label not in labels or (facts is not None and metric.value(facts) is not None):
                 continue
-            reason = (
-                "not in this build" if facts is None else (facts.latency.reason if figured is _p50 and facts.latency else None)
-            )
+            raced = facts.latency if facts is not None and metric.source == "latency" else None
+            reason = "not in this build" if facts is None else raced.reason if raced else None
             notes.append(f"{row.candidate} of {build.label} is not drawn: {reason or otherwise}")
     return tuple(notes)

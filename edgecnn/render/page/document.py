@@ -6,30 +6,28 @@ found its way out of the escaping would stay text.
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
 import re
 from collections.abc import Sequence
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import jinja2
 from markupsafe import Markup
 
 from edgecnn.render import desktop
-from edgecnn.render.footprint import size_lines
-from edgecnn.render.knobs import knob_lines
-from edgecnn.render.page import vega
 from edgecnn.render.page.candidates import candidate_rows, columns_of, key_figures
-from edgecnn.render.page.figure import Figure
-from edgecnn.render.page.inert import inert_json, inert_script, script_source
+from edgecnn.render.page.charts import vega
+from edgecnn.render.page.charts.figure import MARKS, OF_FIDELITY, Figure
 from edgecnn.render.page.machine import machine, raced_under
-from edgecnn.render.page.marks import MARKS, OF_FIDELITY
 from edgecnn.render.page.sections import figures_of, not_measured
-from edgecnn.render.page.style import tokens
+from edgecnn.render.page.style import TEMPLATES, carried, tokens
+from edgecnn.render.sentences import knob_lines, size_lines
 from edgecnn.results.page_facts import PageFacts
 from edgecnn.values.report import BuildReport
 
-FOLDER = Path(__file__).parent
 TEMPLATE = "page.html.j2"
 _BEFORE_UNIT = re.compile(r"(\d|\]) (%|ms|pp|px|MiB|×)")
 
@@ -70,7 +68,7 @@ def document(template: str, every: Sequence[Figure], **shown: Any) -> str:
         every: the charts that the template shows.
         shown: what it words.
     """
-    library, behaviour = vega.library(), _file("page.js")
+    library, behaviour = vega.library(), carried("page.js")
     return (
         _environment()
         .get_template(template)
@@ -79,7 +77,7 @@ def document(template: str, every: Sequence[Figure], **shown: Any) -> str:
             marks=MARKS,
             mark_of=OF_FIDELITY,
             policy=_policy(library, behaviour),
-            style=Markup(tokens() + _file("page.css")),  # noqa: S704 - our own files
+            style=Markup(tokens() + carried("page.css")),  # noqa: S704 - our own files
             library=inert_script(library),
             behaviour=inert_script(behaviour),
             charts=inert_json(_charts(every)),
@@ -101,7 +99,7 @@ def _policy(*scripts: str) -> str:
 @lru_cache(maxsize=1)
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(FOLDER),
+        loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -117,5 +115,34 @@ def tied(text: str) -> str:
     return _BEFORE_UNIT.sub("\\1\u00a0\\2", text)
 
 
-def _file(name: str) -> str:
-    return (FOLDER / name).read_text(encoding="utf-8")
+_ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"}
+
+
+def inert_json(value: Any) -> Markup:
+    """JSON for inside a script element, in ASCII: no ``<``, ``>`` or ``&``, and U+2028 and U+2029 as escapes.
+
+    Raises:
+        ValueError: a NaN or an infinity, which no JSON has.
+    """
+    text = json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    for character, escape in _ESCAPES.items():
+        text = text.replace(character, escape)
+    return Markup(text)  # noqa: S704 - the three characters that mean anything to HTML were just taken out
+
+
+def inert_script(text: str) -> Markup:
+    """A trusted program for inside a script element.
+
+    Raises:
+        ValueError: it holds what would end the element early, or a character that a browser would exchange, so that its digest
+            in the page's policy would not hold.
+    """
+    lowered = text.lower()
+    if "</script" in lowered or "<!--" in lowered or "\r" in text or "\0" in text:
+        raise ValueError("this program cannot stand inside a script element")
+    return Markup(text)  # noqa: S704 - our own file, and Vega's, checked above
+
+
+def script_source(text: str) -> str:
+    """The script's entry in a Content-Security-Policy: only a program with this digest runs."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode('utf-8')).digest()).decode('ascii')}'"

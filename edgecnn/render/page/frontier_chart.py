@@ -8,10 +8,10 @@ from typing import Any, Literal
 
 import altair as alt
 
-from edgecnn.render.page import vega
-from edgecnn.render.page.extent import Extent
-from edgecnn.render.page.labels import Anchor, Spot, placed
-from edgecnn.render.scale_search import MIB
+from edgecnn.render.page.charts import vega
+from edgecnn.render.page.charts.labels import Anchor, Spot, placed
+from edgecnn.render.page.charts.vega import Extent
+from edgecnn.render.screens.studies import MIB
 from edgecnn.studies.facts import BudgetName, ScalePoint, ScaleSearch
 
 HEIGHT_PX = 330
@@ -152,7 +152,7 @@ def _dots(rows: list[dict[str, Any]], x: alt.X, y: alt.Y) -> alt.Chart:
     dots: alt.Chart = (
         alt.Chart(vega.chart_data(rows))
         .mark_point(size=55, strokeWidth=1.4, stroke="var(--fp32)", opacity=0.6)
-        .encode(x=x, y=y, fill=fill, tooltip=[alt.Tooltip(f"{name}:N") for name in TIPS])
+        .encode(x=x, y=y, fill=fill, tooltip=vega.tips(*TIPS))
     )
     return dots
 
@@ -161,7 +161,7 @@ def _frontier(rows: list[dict[str, Any]], x: alt.X, y: alt.Y, panel: Panel) -> l
     """Marks with their numbers inside, and the best's name beside it: more names would lie on one another."""
     best, *others = rows
     base = alt.Chart(vega.chart_data([*others, best])).encode(x=x, y=y)
-    tips = [alt.Tooltip(f"{name}:N") for name in ("number", *TIPS)]
+    tips = vega.tips("number", *TIPS)
     right, down = _SIDES[best["anchor"]]
     beside = base.transform_filter("isValid(datum.anchor)")
     numbers = base.mark_text(fontSize=11, fontWeight=700, color="var(--bg)", aria=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from edgecnn.render.page.figure import Table
+from edgecnn.render.page.charts.figure import Table
 from edgecnn.values.profile import Environment
 
 _NAMES: Mapping[str, tuple[str, str]] = {

@@ -10,11 +10,11 @@ from typing import Any
 import altair as alt
 
 from edgecnn.comparing.history_facts import MeasuredHistory, MeasuredPoint, Series
-from edgecnn.render.measured_history import broken, counted, figure_text, of_text, reads_text, since_text
-from edgecnn.render.page import vega
+from edgecnn.judging.metrics import SHOWN, Metric
+from edgecnn.render.page.charts import vega
+from edgecnn.render.page.charts.figure import MEASURED, MISSING, OF_FIDELITY, Figure, Source, Table
 from edgecnn.render.page.document import document
-from edgecnn.render.page.figure import Figure, Source, Table
-from edgecnn.render.page.marks import MEASURED, MISSING, OF_FIDELITY
+from edgecnn.render.screens.history import broken, counted, figure_text, of_kind, of_text, reads_text, since_text
 
 TEMPLATE = "history.html.j2"
 HEIGHT_PX = 230
@@ -33,16 +33,23 @@ class Told:
     """One kind of figure."""
 
     kind: str
+    metric: Metric
     title: str
-    name: str
-    axis: str
-    factor: float
-    """From the figure to what the axis shows."""
     says: str
 
+    @property
+    def factor(self) -> float:
+        """From the figure to what the axis shows."""
+        return 100.0 if self.metric.unit == "share" else 1.0
 
-LATENCY = Told("latency", "Median latency", "p50 ms", "median latency, ms", 1.0, "Bars are 98 % intervals over process runs.")
-ACCURACY = Told("accuracy", "Top-1 on the test split", "top-1", "top-1 on the test split, %", 100.0, "Bars are 95 % intervals.")
+    @property
+    def name(self) -> str:
+        """``p50 ms``, ``top-1``."""
+        return of_kind(self.metric)
+
+
+LATENCY = Told("latency", SHOWN["p50_ms"], SHOWN["p50_ms"].title, "Bars are 98 % intervals over process runs.")
+ACCURACY = Told("accuracy", SHOWN["top1"], "Top-1 on the test split", "Bars are 95 % intervals.")
 
 
 def history_page(found: MeasuredHistory) -> str:
@@ -82,9 +89,9 @@ def _figure(series: Series, points: Sequence[MeasuredPoint], told: Told, number:
         half=True,
         table=Table(
             caption=f"{told.title} of {series.candidate}, oldest first",
-            columns=("observed at", told.axis, "of", "kit", "since the one before"),
+            columns=("observed at", told.metric.axis_title, "of", "kit", "since the one before"),
             rows=tuple(
-                (point.observed_at, figure_text(point, told.name), of_text(point), point.kit[:KIT_SHOWN], since_text(point))
+                (point.observed_at, figure_text(point, told.metric), of_text(point), point.kit[:KIT_SHOWN], since_text(point))
                 for point in points
             ),
         ),
@@ -118,8 +125,8 @@ def _spec(points: Sequence[MeasuredPoint], told: Told) -> dict[str, Any]:
     names = list(_COLOURS)
     colour = alt.Color("purpose:N", legend=None, scale=alt.Scale(domain=names, range=[_COLOURS[name] for name in names]))
     base = alt.Chart(data).encode(x=x, color=colour)
-    figure = alt.Y("figure:Q", title=told.axis, scale=scale, axis=alt.Axis(tickCount=5))
-    tips = [alt.Tooltip(f"{name}:N") for name in ("observed at", told.name, "of", "kit", "since")]
+    figure = alt.Y("figure:Q", title=told.metric.axis_title, scale=scale, axis=alt.Axis(tickCount=5))
+    tips = vega.tips("observed at", told.name, "of", "kit", "since")
     layers = [
         *_breaks(points, x),
         base.mark_line(strokeWidth=1.4, strokeOpacity=0.7, aria=False).encode(y=figure, detail=["segment:N"], opacity=fades),
@@ -145,7 +152,7 @@ def _breaks(points: Sequence[MeasuredPoint], x: alt.X) -> list[alt.Chart]:
     if not rows:
         return []
     mark = alt.Chart(vega.chart_data(rows)).mark_rule(strokeDash=[5, 4], strokeWidth=1.5, color="var(--FAIL)", aria=False)
-    return [mark.encode(x=x, tooltip=[alt.Tooltip("changed:N")])]
+    return [mark.encode(x=x, tooltip=vega.tips("changed"))]
 
 
 def _span(points: Sequence[MeasuredPoint]) -> tuple[float, float]:
@@ -171,7 +178,7 @@ def _row(point: MeasuredPoint, told: Told) -> dict[str, Any]:
         "shape": "circle" if OF_FIDELITY[point.fidelity] is MEASURED else "diamond",
         "fill": "var(--bg)" if point.new_kit else _COLOURS[purpose],
         "observed at": point.observed_at,
-        told.name: figure_text(point, told.name),
+        told.name: figure_text(point, told.metric),
         "of": of_text(point),
         "kit": point.kit[:KIT_SHOWN],
         "since": since_text(point) or "nothing that must match changed",

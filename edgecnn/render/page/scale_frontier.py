@@ -8,12 +8,11 @@ from typing import Any
 import altair as alt
 
 import edgecnn
-from edgecnn.render.page import vega
+from edgecnn.render.page.charts import vega
+from edgecnn.render.page.charts.figure import Figure, Mark, Source, Table
 from edgecnn.render.page.document import document
-from edgecnn.render.page.figure import Figure, Source, Table
 from edgecnn.render.page.frontier_chart import HEIGHT_PX, PANELS, PARAMETERS, Panel, budget_lines, chart_layers, near, scale_text
-from edgecnn.render.page.marks import Mark
-from edgecnn.render.scale_search import MIB, limit_text, search_lines
+from edgecnn.render.screens.studies import MIB, limit_text, search_lines
 from edgecnn.studies.facts import BudgetName, ScalePoint, ScaleSearch
 
 TEMPLATE = "scale.html.j2"

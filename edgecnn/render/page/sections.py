@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from edgecnn.render.page.curves import curves
-from edgecnn.render.page.drops import drops
-from edgecnn.render.page.end_to_end import end_to_end
-from edgecnn.render.page.energy import energy, no_energy
-from edgecnn.render.page.figure import Figure
-from edgecnn.render.page.latency import latencies
-from edgecnn.render.page.memory import memory, no_memory
-from edgecnn.render.page.noise import noise
-from edgecnn.render.page.quality import quality
-from edgecnn.render.page.reasons import for_all
-from edgecnn.render.page.residency import residencies
-from edgecnn.render.page.sizes import sizes
-from edgecnn.render.page.startup import startup
-from edgecnn.render.page.sustained import sustained
-from edgecnn.render.page.throughput import throughput
-from edgecnn.render.page.tradeoff import tradeoff
+from edgecnn.judging.metrics import Source, charted
+from edgecnn.render.page.charts.bars import memory, no_memory, sizes
+from edgecnn.render.page.charts.classes import classes_lost
+from edgecnn.render.page.charts.curves import curves
+from edgecnn.render.page.charts.figure import Figure
+from edgecnn.render.page.charts.intervals import drops, end_to_end, energy, metric_chart, no_energy, startup
+from edgecnn.render.page.charts.latency import latencies
+from edgecnn.render.page.charts.noise import noise
+from edgecnn.render.page.charts.residency import residencies
+from edgecnn.render.page.charts.sustained import sustained
+from edgecnn.render.page.charts.throughput import throughput
+from edgecnn.render.page.charts.tradeoff import tradeoff
+from edgecnn.render.wording import for_all
 from edgecnn.results.page_facts import PageFacts
 from edgecnn.values.report import BuildReport, CandidateFacts
 
@@ -38,9 +35,9 @@ def figures_of(facts: PageFacts) -> Mapping[str, tuple[Figure, ...]]:
         "tradeoff": _there(tradeoff(report), drops(report)),
         "quality": quality(report),
         "latency": (*latencies(facts), *noise(report)),
-        "use": (*_there(startup(report), end_to_end(report), throughput(report)), *sustained(report)),
+        "use": (*_there(startup(report), *_plain(report, "latency"), end_to_end(report), throughput(report)), *sustained(report)),
         "residency": residencies(report),
-        "size": _there(sizes(report), memory(report), energy(report)),
+        "size": _there(sizes(report), memory(report), energy(report), *_plain(report, "size", "memory", "energy")),
         "training": curves(facts.history) if facts.history else (),
     }
 
@@ -53,6 +50,16 @@ def not_measured(report: BuildReport, figures: Mapping[str, tuple[Figure, ...]])
     footprint = [] if "memory" in drawn else [f"memory: {no_memory(report)}"]
     footprint += [] if "energy" in drawn else [f"energy: {no_energy(report)}"]
     return {"use": tuple(lacking), "size": tuple(footprint)}
+
+
+def quality(report: BuildReport) -> tuple[Figure, ...]:
+    """What top-1 does not say: a chart a metric, then the classes of the chosen candidate."""
+    return (*_there(*_plain(report, "accuracy")), *classes_lost(report))
+
+
+def _plain(report: BuildReport, *sources: Source) -> list[Figure | None]:
+    """Of the metrics that are drawn as their rows say."""
+    return [metric_chart(metric, report) for metric in charted(*sources)]
 
 
 def _there(*found: Figure | None) -> tuple[Figure, ...]:

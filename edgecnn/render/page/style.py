@@ -1,10 +1,17 @@
-"""The colours and typefaces that every page of edgecnn shares, in light and dark."""
+"""The files that every page carries: colours and typefaces in light and dark, how a page is laid out, and what its buttons do."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+TEMPLATES = Path(__file__).with_name("templates")
+
 
 def tokens() -> str:
-    """CSS custom properties on ``:root``, and nothing else."""
-    return Path(__file__).with_name("tokens.css").read_text(encoding="utf-8")
+    """CSS custom properties on ``:root``, and nothing else: the colours that every page of edgecnn shares."""
+    return carried("tokens.css")
+
+
+def carried(name: str) -> str:
+    """The text of one of the files."""
+    return (TEMPLATES / name).read_text(encoding="utf-8")

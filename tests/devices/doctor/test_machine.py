@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgecnn.devices.doctor.examine import machine_fact
-from edgecnn.render.doctor import _memory, _processor
+from edgecnn.render.screens.machines import _memory, _processor
 from tests.runner.trees import tree
 
 MIB = 1024 * 1024

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import Any
 
-from edgecnn.render.page.figure import Figure
+from edgecnn.render.page.charts.figure import Figure
 
 VOID = {"meta", "link", "img", "br", "hr", "input"}
 

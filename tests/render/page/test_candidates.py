@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from edgecnn.render.page.candidates import COLUMNS, Cell, candidate_rows, key_figures
-from edgecnn.render.page.marks import MARKS, MEASURED, labelled, of_residency
+from edgecnn.render.page.charts.figure import MARKS, MEASURED, labelled, of_residency
 from edgecnn.values.verdict import Fidelity
 from tests.judging.made import a_latency, an_accuracy, an_interval, facts
 from tests.render.reports import a_report, a_residency, a_row

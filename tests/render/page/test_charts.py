@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import random
 
-from edgecnn.render.page.curves import curves
-from edgecnn.render.page.drops import drops
-from edgecnn.render.page.latency import latencies
-from edgecnn.render.page.residency import residencies
-from edgecnn.render.page.sizes import sizes
+from edgecnn.render.page.charts.bars import sizes
+from edgecnn.render.page.charts.curves import curves
+from edgecnn.render.page.charts.intervals import drops
+from edgecnn.render.page.charts.latency import latencies
+from edgecnn.render.page.charts.residency import residencies
 from edgecnn.training.history import History
 from edgecnn.values.layers import LayerResidency, Residency
 from tests.judging.made import a_gate as a_bound

@@ -7,8 +7,7 @@ import re
 import altair as alt
 import pytest
 
-from edgecnn.render.page.document import report_page, tied
-from edgecnn.render.page.inert import script_source
+from edgecnn.render.page.document import report_page, script_source, tied
 from edgecnn.render.page.sections import figures_of
 from edgecnn.results.page_facts import PageFacts
 from edgecnn.values.artifact import Failed

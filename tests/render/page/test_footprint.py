@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from edgecnn.render.page.energy import energy, no_energy
-from edgecnn.render.page.memory import memory, no_memory
-from edgecnn.render.page.reasons import for_all, grouped
+from edgecnn.render.page.charts.bars import memory, no_memory
+from edgecnn.render.page.charts.intervals import energy, no_energy
+from edgecnn.render.wording import for_all, grouped
 from tests.judging.made import an_interval, facts
 from tests.render.page.measured import a_memory, an_energy
 from tests.render.page.reading import rows_with

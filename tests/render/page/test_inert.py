@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from edgecnn.render.page.inert import inert_json, inert_script, script_source
+from edgecnn.render.page.document import inert_json, inert_script, script_source
 from tests.render.page.pages import HOSTILE
 from tests.render.page.reading import charts_of, read
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from edgecnn.render.page.noise import noise
-from edgecnn.render.page.quality import quality
+from edgecnn.render.page.charts.noise import noise
+from edgecnn.render.page.sections import quality
 from edgecnn.values.figures import ClassReport
 from edgecnn.values.report import BuildReport, CandidateFacts
 from tests.judging.made import a_class, a_latency, a_quality, an_accuracy, an_interval, facts

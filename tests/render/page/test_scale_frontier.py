@@ -14,9 +14,9 @@ from PIL import Image
 
 from edgecnn.api import write_frontier
 from edgecnn.errors.page import PageIsForeign, PlotFormUnknown
-from edgecnn.render.page.picture import png_of, svg_of
+from edgecnn.render.page.charts.picture import png_of, svg_of
 from edgecnn.render.page.scale_frontier import frontier_figures, frontier_page, frontier_picture
-from edgecnn.render.scale_search import MIB
+from edgecnn.render.screens.studies import MIB
 from tests.render.page.browser import Tab, a_tab
 from tests.render.page.frontiers import BEST, FAR, a_search
 

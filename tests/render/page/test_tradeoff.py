@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from edgecnn.render.page.extent import Extent
-from edgecnn.render.page.figure import Figure
-from edgecnn.render.page.tradeoff import Point, pareto, tradeoff
+from edgecnn.render.page.charts.figure import Figure
+from edgecnn.render.page.charts.tradeoff import Point, pareto, tradeoff
+from edgecnn.render.page.charts.vega import Extent
 from edgecnn.values.report import CandidateFacts
 from edgecnn.values.verdict import Fidelity
 from tests.judging.made import a_latency, an_accuracy, an_interval, facts

@@ -1,0 +1,177 @@
+"""The table of metrics: what is measured of a candidate and has a name in gates, tables, sentences and charts.
+
+To add one, write its row here; ``value`` reads the field of ``CandidateFacts`` that holds what was measured. From the row follow
+the bound that ``--max`` or ``--min`` takes (where ``judged`` says what a gate holds against it), its line in the generated
+reference, its column or sentence on a terminal and in ``report.md``, and its chart on the page, in the section of its ``source``.
+A row whose ``chart`` is False has a chart of a design of its own, which takes title, axis, unit and value from here too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from edgecnn.judging import findings
+from edgecnn.judging.findings import Finding
+from edgecnn.values.candidate import Method
+from edgecnn.values.report import CandidateFacts
+from edgecnn.values.verdict import Interval
+
+Unit = Literal["share", "pp", "ms", "MiB", "mJ", "W", "ratio"]
+Source = Literal["accuracy", "latency", "size", "residency", "memory", "energy"]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One figure of a candidate: what it is called, in what it is counted, and where it is read."""
+
+    name: str
+    """As in ``--max NAME=BOUND``, with its unit at the end."""
+    unit: Unit
+    source: Source
+    better: Literal["lower", "higher"]
+    value: Callable[[CandidateFacts], Interval | None]
+    """As it is shown, with the interval that was stored."""
+    title: str
+    """Of its chart."""
+    words: str
+    """In a sentence."""
+    axis: str = ""
+    """In front of the unit on an axis; unset: the title in small letters."""
+    column: str = ""
+    """Above a column of a table; unset: the words, with the unit where the figures under it do not have it."""
+    says: str = ""
+    """One sentence under its chart."""
+    judged: Callable[[CandidateFacts], Finding] | None = None
+    """What a gate holds against a bound: an interval of its own where a test asks for one. None: no gate takes it."""
+    compared: bool = False
+    """Whether a build can be bounded by it where another one stands beside it."""
+    chart: bool = True
+    digits: int | None = None
+    """After the point; unset: as many as its unit has."""
+
+    @property
+    def signs(self) -> str:
+        """The unit as a reader sees it."""
+        return {"share": "%", "ratio": "×"}.get(self.unit, self.unit)
+
+    @property
+    def axis_title(self) -> str:
+        """``median latency, ms``."""
+        return f"{self.axis or self.title.lower()}, {self.signs}"
+
+    @property
+    def heading(self) -> str:
+        """``p50 ms``."""
+        return self.column or (self.words if self.unit in ("share", "pp", "ratio") else f"{self.words} {self.unit}")
+
+
+def _read(*path: str) -> Callable[[CandidateFacts], Interval | None]:
+    """The interval at the end of these fields; None where one of them is."""
+
+    def value(facts: CandidateFacts) -> Interval | None:
+        found: Any = facts
+        for field in path:
+            found = None if found is None else getattr(found, field)
+        return exactly(found) if isinstance(found, float) else found
+
+    return value
+
+
+def _quality(*path: str) -> Callable[[CandidateFacts], Interval | None]:
+    return _read("test", "quality", *path)
+
+
+def exactly(value: float) -> Interval:
+    """What was counted and not estimated."""
+    return Interval(estimate=value, low=value, high=value, confidence=1.0)
+
+
+def _int8(field: Literal["mac_share", "time_share", "byte_share"]) -> Callable[[CandidateFacts], Interval | None]:
+    def value(facts: CandidateFacts) -> Interval | None:
+        shares: Mapping[str, float] | None = getattr(facts.residency, field, None)
+        return exactly(shares.get("int8", 0.0)) if shares else None
+
+    return value
+
+
+def _by_name(*rows: Metric) -> Mapping[str, Metric]:
+    return {row.name: row for row in rows}
+
+
+SHOWN: Mapping[str, Metric] = _by_name(
+    Metric("drop_pp", "pp", "accuracy", "lower", _read("test", "drop_pp"), "Top-1 lost against fp32", "drop",
+           judged=findings.drop, compared=True, chart=False),
+    Metric("top1", "share", "accuracy", "higher", _read("test", "top1"), "Top-1", "top-1", column="top-1 (95 %)",
+           axis="top-1 on the test split", judged=findings.top1, compared=True, chart=False),
+    Metric("top5", "share", "accuracy", "higher", _quality("top5"), "Top-5", "top-5", judged=findings.of_quality("top5"),
+           says="Images whose class is among the five largest logits; higher is better."),
+    Metric("macro_f1", "share", "accuracy", "higher", _quality("macro_f1"), "Macro-F1", "macro-F1",
+           judged=findings.of_quality("macro_f1"),
+           says="Mean F1 over classes, so that small classes weigh as much as large ones; higher is better."),
+    Metric("ece", "share", "accuracy", "lower", _quality("ece"), "Calibration error", "calibration error",
+           judged=findings.of_quality("ece"),
+           says="How far confidence and accuracy are apart, over 15 bins of equal width; lower is better."),
+    Metric("agreement", "share", "accuracy", "higher", _quality("agreement"), "Agreement with fp32", "agreement with fp32",
+           judged=findings.of_quality("agreement"),
+           says="Images that get the same first answer, right or wrong; higher is better."),
+    Metric("worst_class_drop_pp", "pp", "accuracy", "lower", _quality("classes", "worst_drop_pp"), "Largest drop of a class",
+           "largest drop of a class", judged=findings.worst_class, compared=True, chart=False, digits=1),
+    Metric("p50_ms", "ms", "latency", "lower", _read("latency", "p50_ms"), "Median latency", "p50",
+           judged=findings.latency(50), compared=True, chart=False),
+    Metric("p90_ms", "ms", "latency", "lower", _read("latency", "p90_ms"), "90th percentile of latency", "p90",
+           judged=findings.latency(90), chart=False),
+    Metric("p99_ms", "ms", "latency", "lower", _read("latency", "p99_ms"), "99th percentile of latency", "p99",
+           judged=findings.latency(99), chart=False),
+    Metric("load_ms", "ms", "latency", "lower", _read("latency", "load_ms"), "Opening the model", "opening the model",
+           chart=False),
+    Metric("first_ms", "ms", "latency", "lower", _read("latency", "first_ms"), "First inference", "first inference",
+           chart=False),
+    Metric("cold_start_ms", "ms", "latency", "lower", _read("latency", "cold_start_ms"), "Process start to first answer",
+           "from the start of a process to its first answer", chart=False),
+    Metric("on_gpu_ms", "ms", "latency", "lower", _read("latency", "on_gpu_ms"), "Median by the GPU's clock",
+           "by the GPU's own clock with copies outside", column="by the GPU's clock", chart=False),
+    Metric("ratio_to_fp32", "ratio", "latency", "higher", _read("latency", "ratio_to_fp32"), "Speed-up over fp32", "speed-up",
+           chart=False),
+    Metric("size_mib", "MiB", "size", "lower", _read("size_mib"), "Size of the model's files", "size", column="MiB",
+           judged=findings.size, compared=True, chart=False),
+    Metric("peak_memory_mib", "MiB", "memory", "lower", _read("memory", "peak_mib"), "Peak resident memory", "peak_memory",
+           axis="peak memory", column="peak MiB", judged=findings.peak_memory, compared=True, chart=False),
+    Metric("energy_mj", "mJ", "energy", "lower", _read("energy", "total_mj"), "Energy per image", "energy", axis="energy",
+           judged=findings.energy, chart=False),
+    Metric("int8_mac_share", "share", "residency", "higher", _int8("mac_share"), "Share of multiply-adds", "int8_mac_share",
+           judged=findings.int8_share("multiply-adds"), chart=False),
+    Metric("int8_time_share", "share", "residency", "higher", _int8("time_share"), "Share of time inside layers",
+           "int8_time_share", judged=findings.int8_share("time"), chart=False),
+    Metric("int8_bytes_share", "share", "residency", "higher", _int8("byte_share"), "Share of bytes moved",
+           "int8_bytes_share", judged=findings.int8_share("bytes moved"), chart=False),
+)  # fmt: skip
+"""Every row, in the order in which people read them."""
+
+METRICS: Mapping[str, Metric] = {name: row for name, row in SHOWN.items() if row.judged is not None}
+"""What a gate of one build can bound."""
+
+LATENCY_RATIO = "latency_ratio"
+COMPARED: Mapping[str, Metric] = _by_name(
+    Metric(LATENCY_RATIO, "ratio", "latency", "lower", lambda facts: None, "Latency of HEAD over BASE", "latency_ratio"),
+    *(row for row in METRICS.values() if row.compared),
+)
+"""What a build can be bounded by where another one stands beside it; drops are then counted from that one."""
+
+
+def charted(*sources: Source) -> list[Metric]:
+    """The metrics of these kinds whose chart and column are made from their rows alone."""
+    return [row for row in SHOWN.values() if row.chart and row.source in sources]
+
+
+def find(metric: str, facts: CandidateFacts) -> Finding:
+    """What a gate may know of ``metric`` (a name of ``METRICS``)."""
+    if facts.candidate.method is Method.ORIGINAL and metric in _AGAINST_FP32:
+        return findings.missing("the file came quantized, and the float network that it could be held against is not in it")
+    judged = METRICS[metric].judged
+    assert judged is not None
+    return (findings.unlabelled(metric, facts) if METRICS[metric].source == "accuracy" else None) or judged(facts)
+
+
+_AGAINST_FP32 = ("drop_pp", "agreement", "worst_class_drop_pp")

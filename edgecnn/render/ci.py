@@ -1,0 +1,222 @@
+"""What a CI system is told of a judgement, whatever was judged: JUnit XML, GitHub's annotations and its summary page.
+
+In JUnit, FAIL is a ``failure``. What else stops the job (a required gate that is UNSURE, a needed figure that is MISSING) is an
+``error``; what does not (an advisory UNSURE, a figure that need not be there) is ``skipped``. So there are failures or errors
+exactly where the exit code is not 0. GitHub's annotations are errors and warnings alike: it reads both streams of a step, and
+these lines are talk and go to stderr, since stdout carries results only.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from xml.etree import ElementTree
+
+from edgecnn.errors.base import EdgecnnError, ExitCode
+from edgecnn.judging.gates import exit_code_of
+from edgecnn.render.gates import bound_of, error_rates
+from edgecnn.values.comparison import Comparison
+from edgecnn.values.report import BuildReport
+from edgecnn.values.verdict import GateResult, Verdict
+
+
+@dataclass(frozen=True)
+class GateSheet:
+    """A judgement in the words of a job."""
+
+    title: str
+    """Such as ``resnet-18 on cpu``."""
+    candidate: str
+    verdict: Verdict
+    why: str
+    """One sentence."""
+    gates: tuple[GateResult, ...]
+    seconds: float
+    made_at: str
+    version: str
+    require_measured: bool = False
+    unsure_passes: bool = False
+    """Whether the job goes on where a required gate is UNSURE."""
+    changed: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def stops(self, result: GateResult) -> bool:
+        """True where this gate alone keeps the exit code from 0."""
+        passing = (ExitCode.OK, ExitCode.UNSURE) if self.unsure_passes else (ExitCode.OK,)
+        return exit_code_of((result,), require_measured=self.require_measured) not in passing
+
+
+def sheet_of_report(report: BuildReport, *, require_measured: bool = False) -> GateSheet:
+    """The gates of the chosen candidate of a build."""
+    return GateSheet(
+        title=f"{report.build.arch} on {report.build.device}",
+        candidate=report.choice.candidate or "no candidate",
+        verdict=report.verdict,
+        why=report.choice.why,
+        gates=report.gates,
+        seconds=report.seconds,
+        made_at=report.made_at,
+        version=report.version,
+        require_measured=require_measured,
+        notes=report.notices,
+    )
+
+
+def sheet_of_comparison(found: Comparison) -> GateSheet:
+    """The gates of HEAD, held against BASE."""
+    head, base = found.head, found.base
+    return GateSheet(
+        title=f"{head.name} against {base.name}",
+        candidate=head.candidate.id,
+        verdict=found.verdict,
+        why=f"{head.candidate.id} of HEAD against {base.candidate.id} of BASE, {found.how}, on {found.machine}",
+        gates=found.gates,
+        seconds=found.seconds,
+        made_at=found.made_at,
+        version=found.version,
+        changed=found.changed,
+        notes=found.notices,
+    )
+
+
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""What XML 1.0 cannot hold, not even escaped: control characters and lone surrogates, as class names and paths may have them."""
+SUITE = "edgecnn"
+
+
+def junit_of(sheet: GateSheet) -> str:
+    """The document. A build without a candidate to judge is one error."""
+    suite = _suite(sheet.title, sheet.seconds, sheet.made_at)
+    properties = ElementTree.SubElement(suite, "properties")
+    named = {"verdict": sheet.verdict.value, "candidate": sheet.candidate, "edgecnn": sheet.version}
+    rates = error_rates(sheet.gates)
+    named |= {} if rates is None else {"error rates": rates}
+    for name, value in {**named, **{f"changed.{i}": line for i, line in enumerate(sheet.changed, 1)}}.items():
+        ElementTree.SubElement(properties, "property", name=name, value=_text(value))
+    for result in sheet.gates:
+        _add_case(suite, sheet, result)
+    if not sheet.gates:
+        _add_problem(_case(suite, (sheet.title,), "a candidate is judged"), "error", "MISSING", sheet.why)
+    return _document(suite)
+
+
+def junit_of_error(error: EdgecnnError) -> str:
+    """A call that ended before any verdict: one error, so that no earlier file is taken for this call's."""
+    suite = _suite("no verdict", 0.0, None)
+    _add_problem(_case(suite, ("no verdict",), "a verdict is reached"), "error", error.ref, error.line())
+    return _document(suite)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _suite(name: str, seconds: float, made_at: str | None) -> ElementTree.Element:
+    stamp = {} if made_at is None else {"timestamp": made_at}
+    return ElementTree.Element("testsuite", {"name": _text(f"{SUITE}: {name}"), "time": f"{seconds:.3f}", **stamp})
+
+
+def _case(suite: ElementTree.Element, about: Sequence[str], name: str) -> ElementTree.Element:
+    """``about`` becomes the classname, whose dots make a tree in many readers: no name adds a level by a dot of its own."""
+    classname = _text(".".join((SUITE, *(each.replace(".", "_") for each in about))))
+    return ElementTree.SubElement(suite, "testcase", name=_text(name), classname=classname, time="0")
+
+
+def _add_case(suite: ElementTree.Element, sheet: GateSheet, result: GateResult) -> None:
+    case = _case(suite, (sheet.title, sheet.candidate), bound_of(result.gate))
+    if result.verdict is Verdict.PASS:
+        ElementTree.SubElement(case, "system-out").text = _text(result.reason)
+        return
+    kind = "failure" if result.verdict is Verdict.FAIL else "error" if sheet.stops(result) else "skipped"
+    changed = "; ".join(sheet.changed)
+    _add_problem(case, kind, result.verdict.value, result.reason + (f"\nchanged: {changed}" if changed else ""))
+
+
+def _add_problem(case: ElementTree.Element, kind: str, what: str, reason: str) -> None:
+    first = reason.partition("\n")[0]
+    attributes = {"message": _text(f"{what}: {first}")}
+    problem = ElementTree.SubElement(case, kind, attributes if kind == "skipped" else {"type": what, **attributes})
+    problem.text = _text(reason)
+
+
+def _document(suite: ElementTree.Element) -> str:
+    cases = suite.findall("testcase")
+    for attribute, kind in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
+        suite.set(attribute, str(sum(case.find(kind) is not None for case in cases)))
+    suite.set("tests", str(len(cases)))
+    whole = ElementTree.Element("testsuites")
+    whole.append(suite)
+    ElementTree.indent(whole, " ")
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(whole, encoding="unicode") + "\n"
+
+
+def _text(value: str) -> str:
+    return _NOT_XML.sub("\N{REPLACEMENT CHARACTER}", value)
+
+
+_SIGN = {"PASS": "✅", "FAIL": "❌", "UNSURE": "⚠️", "MISSING": "⚠️"}
+
+
+def summary_markdown(sheet: GateSheet) -> str:
+    """Verdict, gates, what changed and what to know. Names from data and paths are escaped: GitHub renders HTML too."""
+    rows = [_summary_row(each) for each in sheet.gates]
+    parts = [
+        f"### edgecnn: {_cell(sheet.title)}: {sheet.verdict.value}",
+        _cell(sheet.why),
+        "\n".join(["| verdict | gate | required | figures |", "| --- | --- | --- | --- |", *rows]) if rows else "",
+        _cell(error_rates(sheet.gates) or ""),
+        _listed("Changed, BASE → HEAD", sheet.changed),
+        _listed("To know", sheet.notes),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n\n"
+
+
+def _summary_row(result: GateResult) -> str:
+    word, gate = result.verdict.value, result.gate
+    return f"| {_SIGN[word]} {word} | `{bound_of(gate)}` | {gate.required} | {_cell(result.reason)} |"
+
+
+def _listed(title: str, lines: tuple[str, ...]) -> str:
+    return "\n".join([f"**{title}**", "", *(f"- {_cell(line)}" for line in lines)]) if lines else ""
+
+
+def _cell(text: str) -> str:
+    """Plain text inside Markdown: no HTML, no new cell, line, link, emphasis or code span."""
+    escaped = html.escape(" ".join(text.split()), quote=False)
+    for sign in ("\\", "`", "|", "[", "]", "*", "_"):
+        escaped = escaped.replace(sign, "\\" + sign)
+    return escaped
+
+
+_LINES_CHANGED = 5
+"""Differences that one annotation names: the rest stands in the summary."""
+
+
+def annotation_lines(sheet: GateSheet) -> list[str]:
+    """One line a gate that did not pass."""
+    lines = [_annotation(sheet, result) for result in sheet.gates if result.verdict is not Verdict.PASS]
+    return lines or ([] if sheet.gates else [_command("error", f"edgecnn: {sheet.title}", sheet.why)])
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _annotation(sheet: GateSheet, result: GateResult) -> str:
+    title = f"edgecnn {result.verdict.value}: {bound_of(result.gate)}, {sheet.title}"
+    changed = sheet.changed[:_LINES_CHANGED] if result.verdict is Verdict.FAIL else ()
+    more = f"\nchanged: {'; '.join(changed)}" if changed else ""
+    return _command("error" if sheet.stops(result) else "warning", title, f"{result.candidate}: {result.reason}{more}")
+
+
+def _command(level: str, title: str, message: str) -> str:
+    return f"::{level} title={_property(title)}::{_message(message)}"
+
+
+def _message(text: str) -> str:
+    """As GitHub's toolkit escapes a message: a line break in it would begin another command."""
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _message(text).replace(":", "%3A").replace(",", "%2C")

@@ -1,0 +1,45 @@
+"""Gates in words: what was bounded, what was found, and how sure that is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from edgecnn.judging.metrics import LATENCY_RATIO, METRICS
+from edgecnn.values.verdict import Gate, GateResult
+
+
+def bound_of(gate: Gate) -> str:
+    """``drop_pp ≤ 1``."""
+    return f"{gate.metric} {'≤' if gate.side == 'max' else '≥'} {gate.bound:g}"
+
+
+def error_rates(gates: Iterable[GateResult]) -> str | None:
+    """α and margin of every gate that had a figure, in a sentence; None where none had.
+
+    α is how often one bound of the interval may lie on the wrong side, so that PASS or FAIL is wrong; a margin is what a gate on
+    a difference allows. What is counted and not estimated, such as a size, has no α, nor has the largest of some runs or a share
+    of the time of one. A ratio of two builds says both itself.
+    """
+    said = [_error_rate(each) for each in gates if each.figure is not None and each.gate.metric != LATENCY_RATIO]
+    return f"one-sided error rates: {'; '.join(said)}" if said else None
+
+
+def _error_rate(result: GateResult) -> str:
+    metric, parts = result.gate.metric, [f"{result.gate.metric} {_how_sure(result)}"]
+    if metric in ("drop_pp", "worst_class_drop_pp"):
+        parts.append(f"margin {result.gate.bound:g} pp")
+    return ", ".join(parts)
+
+
+def _how_sure(result: GateResult) -> str:
+    source = METRICS[result.gate.metric].source
+    if source == "memory":
+        runs = f"{result.largest_of} runs" if result.largest_of else "its runs"
+        return f"is the largest of {runs}, no error rate"
+    if result.gate.metric == "int8_time_share":
+        return "is of one traced run, no error rate"
+    if source == "residency":
+        return "is counted, no error rate"
+    if source == "size" or result.figure is None:
+        return "exact"
+    return f"α {100 * (1 - result.figure.confidence) / 2:.3g} %"

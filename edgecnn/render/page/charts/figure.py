@@ -1,0 +1,107 @@
+"""What a section shows: a chart, the sentence that says the same, the table of its numbers, and where each comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from edgecnn.render.wording import grouped
+from edgecnn.values.layers import Residency
+from edgecnn.values.verdict import Fidelity
+
+Spec = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Text by row; the first cell of a row names it."""
+
+    caption: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the numbers of a figure come from."""
+
+    mark: Mark
+    what: str
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One chart. ``spec`` is Vega-Lite with its data inside."""
+
+    id: str
+    title: str
+    says: str
+    """What a reader who cannot see the chart must know; everybody reads it."""
+    sources: tuple[Source, ...]
+    spec: Spec
+    table: Table
+    notes: tuple[str, ...] = ()
+    legend: tuple[str, ...] = ()
+    """Precisions whose colours occur."""
+    sifts: bool = False
+    """True where an entry of the legend can be switched off."""
+    half: bool = False
+    """Two such charts stand side by side where there is room."""
+
+
+@dataclass(frozen=True)
+class Mark:
+    """The word, the glyph that stands for it inside charts, and what it means."""
+
+    word: str
+    glyph: str
+    meaning: str
+
+
+MEASURED = Mark("measured", "●", "observed where it says, by running what ships")
+EMULATED = Mark("emulated", "◆", "computed on a stand-in for what the device will run, or seen on another machine")
+PLANNED = Mark("planned", "◇", "what a builder said it would do; nothing ran")
+PREDICTED = Mark("predicted", "▲", "from a model, not measured")
+MISSING = Mark("missing", "○", "not measured, with the reason; never a zero")
+MARKS = (MEASURED, EMULATED, PLANNED, PREDICTED, MISSING)
+
+OF_FIDELITY = {
+    Fidelity.MEASURED: MEASURED,
+    Fidelity.EMULATED: EMULATED,
+    Fidelity.PREDICTED: PREDICTED,
+    Fidelity.MISSING: MISSING,
+}
+OF_BASIS = {"executed": MEASURED, "elsewhere": EMULATED, "planned": PLANNED}
+
+
+def of_residency(residency: Residency | None) -> Mark:
+    """The mark of a residency by what it was read from."""
+    return MISSING if residency is None else OF_BASIS[residency.basis]
+
+
+def labelled(name: str, mark: Mark) -> str:
+    """A name for an axis, with the mark where the figure behind it was not simply measured."""
+    return name if mark is MEASURED else f"{name} {mark.glyph} {mark.word}"
+
+
+class Observed(Protocol):
+    """What was seen on one machine."""
+
+    @property
+    def fidelity(self) -> Fidelity:
+        """How."""
+
+    @property
+    def machine(self) -> str:
+        """Where."""
+
+
+Seen = TypeVar("Seen", bound=Observed)
+
+
+def sources_of(known: Iterable[Seen], what: Callable[[Seen], str], absent: Mapping[str, str] | None = None) -> tuple[Source, ...]:
+    """Each different source once, then each reason of those that lack a figure."""
+    marks = dict.fromkeys((OF_FIDELITY[of.fidelity], what(of)) for of in known)
+    lacking = (Source(MISSING, line) for line in grouped(absent or {}))
+    return (*(Source(mark, said) for mark, said in marks), *lacking)

@@ -1,0 +1,259 @@
+"""Charts with a row a candidate: a point, its interval and its figure in text, made from the rows of the table of metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from edgecnn.judging.metrics import SHOWN, Metric
+from edgecnn.render import figures
+from edgecnn.render.page.charts import vega
+from edgecnn.render.page.charts.dots import Axis, Dot, Rule, dots_spec, from_zero, spread_of
+from edgecnn.render.page.charts.figure import OF_FIDELITY, Figure, Table, sources_of
+from edgecnn.render.wording import for_all, grouped
+from edgecnn.values.figures import Energy
+from edgecnn.values.report import Accuracy, BuildReport, CandidateFacts, EndToEnd, Latency
+from edgecnn.values.verdict import Interval
+
+_PLACES = {"accuracy": "test", "latency": "latency", "memory": "memory", "energy": "energy"}
+"""A metric's source to the field that says on which machine it was seen."""
+_STARTS = {"opening": "load_ms", "first": "first_ms", "cold start": "cold_start_ms"}
+
+
+def _dot(facts: CandidateFacts, of: Accuracy | Latency | Energy, figure: Interval, digits: int, lane: str = "") -> Dot:
+    return Dot(facts, OF_FIDELITY[of.fidelity], figure, f"{figure.estimate:.{digits}f}", lane)
+
+
+def metric_chart(metric: Metric, report: BuildReport) -> Figure | None:
+    """The chart that a metric's row alone describes; None where nobody has a figure."""
+    place = _PLACES[metric.source]
+    known = [(facts, getattr(facts, place), figure) for facts in report.candidates if (figure := metric.value(facts)) is not None]
+    if not known:
+        return None
+    share = metric.unit == "share"
+    confidence = f"{100 * known[0][2].confidence:.3g} %"
+    quality = [(facts, facts.test.quality) for facts in report.candidates if facts.test and facts.test.quality]
+    digits = figures.digits_of(metric)
+    dots = [_dot(facts, of, figures.percent(figure) if share else figure, digits) for facts, of, figure in known]
+    of_images = metric.source == "accuracy"
+    return Figure(
+        id=f"{'quality' if of_images else metric.source}-{metric.name.replace('_', '-')}",
+        title=metric.title,
+        says=f"{metric.says} Intervals at {confidence}.".strip(),
+        sources=sources_of(
+            (of for _, of, _ in known),
+            lambda of: f"the answers to {of.images:,} images, on {of.machine}" if of_images else f"on {of.machine}",
+        ),
+        spec=dots_spec(dots, Axis(metric.signs)),
+        legend=vega.legend_of(facts for facts, *_ in known),
+        table=Table(
+            caption=f"{metric.title} on the test split, with its {confidence} interval" if of_images else metric.title,
+            columns=("candidate", metric.title),
+            rows=tuple((facts.candidate.id, figures.spelt(metric, figure)) for facts, _, figure in known),
+        ),
+        notes=grouped({facts.candidate.id: value.absent[metric.name] for facts, value in quality if metric.name in value.absent}),
+        half=True,
+    )
+
+
+def drops(report: BuildReport) -> Figure | None:
+    """Top-1 lost against fp32, with the bound that it is held to; None where nobody has one."""
+    metric = SHOWN["drop_pp"]
+    known = [(facts, facts.test, figure) for facts in report.candidates if facts.test and (figure := metric.value(facts))]
+    if not known:
+        return None
+    bound = next((gate.gate.bound for facts, *_ in known for gate in facts.gates if gate.gate.metric == metric.name), None)
+    gate = [] if bound is None else [Rule(bound, f"gate: at most {bound:g} pp", gate=True)]
+    dots = [Dot(facts, OF_FIDELITY[of.fidelity], figure, figures.drop(of).partition(" [")[0]) for facts, of, figure in known]
+    return Figure(
+        id="drops",
+        title="What precision costs in accuracy",
+        says=_drops_said({facts.candidate.id: figure for facts, _, figure in known}, bound),
+        sources=sources_of(
+            (of for _, of, _ in known), lambda of: f"both networks' answers to the same {of.images:,} images, on {of.machine}"
+        ),
+        spec=dots_spec(dots, Axis(title=metric.axis_title, rules=[Rule(0.0), *gate])),
+        legend=vega.legend_of(facts for facts, *_ in known),
+        table=Table(
+            caption="Drop in top-1 against the fp32 baseline, paired image by image, with its 90 % interval",
+            columns=("candidate", "drop", "wrong that fp32 gets right", "right that fp32 gets wrong"),
+            rows=tuple(
+                (facts.candidate.id, figures.points(figure), figures.count(of.lost), figures.count(of.gained))
+                for facts, of, figure in known
+            ),
+        ),
+    )
+
+
+def _drops_said(known: dict[str, Interval], bound: float | None) -> str:
+    axis = "Further right is worse; intervals are paired image by image, 90 %."
+    if bound is None:
+        return axis
+    inside = [name for name, drop in known.items() if drop.high <= bound]
+    other = [name for name in known if name not in inside]
+    if not other:
+        return f"{axis} Every whole interval is within the bound of {bound:g} pp."
+    return f"{axis} Whole interval within the bound of {bound:g} pp: {', '.join(inside) or 'none'}. Not so: {', '.join(other)}."
+
+
+def startup(report: BuildReport) -> Figure | None:
+    """What a first answer costs, of the same race as the latency; None where nobody has a figure."""
+    raced = [(facts, facts.latency) for facts in report.candidates if facts.latency and facts.latency.runs]
+    dots = [
+        _dot(facts, latency, figure, 1, lane)
+        for facts, latency in raced
+        for lane, name in _STARTS.items()
+        if (figure := SHOWN[name].value(facts)) is not None
+    ]
+    if not dots:
+        return None
+    drawn = [(facts, latency) for facts, latency in raced if any(dot.facts is facts for dot in dots)]
+    absent = {facts.candidate.id: why for facts, latency in raced if (why := _starts_absent(latency))}
+    return Figure(
+        id="startup",
+        title="Start-up",
+        says="Opening the model, the first inference, which allocates, and the cold start: from the start of a process to its"
+        " first answer, with interpreter, imports and checked files. Medians over process runs with their intervals; later"
+        " inferences are warm.",
+        sources=sources_of((of for _, of in drawn), lambda of: f"the processes of the race, on {of.machine}"),
+        spec=dots_spec(dots, Axis("milliseconds", spread=spread_of(dots))),
+        legend=vega.legend_of(facts for facts, _ in drawn),
+        table=_table(
+            "Start-up in milliseconds: medians over process runs with their intervals",
+            {SHOWN[name].title.lower(): _milliseconds(name) for name in _STARTS.values()},
+            [facts for facts, _ in drawn],
+        ),
+        notes=grouped(absent),
+    )
+
+
+def _starts_absent(latency: Latency) -> str:
+    whys = {lane: latency.absent[name] for lane, name in _STARTS.items() if name in latency.absent}
+    return "; ".join(f"no figure: {line}" for line in grouped(whys))
+
+
+def _milliseconds(name: str) -> Callable[[CandidateFacts], str]:
+    return lambda facts: figures.milliseconds(SHOWN[name].value(facts))
+
+
+def _table(caption: str, columns: dict[str, Callable[[CandidateFacts], str]], rows: Sequence[CandidateFacts]) -> Table:
+    cells = tuple((facts.candidate.id, *(text(facts) for text in columns.values())) for facts in rows)
+    return Table(caption=caption, columns=("candidate", *columns), rows=cells)
+
+
+def end_to_end(report: BuildReport) -> Figure | None:
+    """The whole way from a picture's file to logits, beside the network alone; None where nobody's is known."""
+    timed = [(facts, facts.end_to_end) for facts in report.candidates if facts.end_to_end]
+    known = [(facts, value) for facts, value in timed if value.latency.p50_ms]
+    if not known:
+        return None
+    dots = [dot for facts, value in known for dot in _ways(facts, value)]
+    pictures = {id(value.latency): value.picture for _, value in known}
+    absent = {facts.candidate.id: value.latency.reason or "not timed" for facts, value in timed if not value.latency.p50_ms}
+    times = {f"whole way, {SHOWN[name].words}" if name == "p50_ms" else SHOWN[name].words: name for name in _PERCENTILES}
+    return Figure(
+        id="end-to-end",
+        title="End to end",
+        says="From a JPEG on disk to logits: reading, decoding, resizing and the network; and the network alone, from another"
+        f" race. {_ways_said(known)}",
+        sources=sources_of(
+            (value.latency for _, value in known),
+            lambda of: f"from the file of a {pictures[id(of)]}, on {of.machine}",
+            absent,
+        ),
+        spec=dots_spec(dots, Axis("median milliseconds", spread=from_zero(dots))),
+        legend=vega.legend_of(facts for facts, _ in known),
+        table=Table(
+            caption="Milliseconds from a picture's file to logits, and of the network alone, with their intervals",
+            columns=("candidate", *times, "network alone, p50"),
+            rows=tuple(
+                (
+                    facts.candidate.id,
+                    *(figures.milliseconds(getattr(value.latency, name)) for name in times.values()),
+                    figures.p50(facts.latency),
+                )
+                for facts, value in known
+            ),
+        ),
+        notes=tuple(
+            f"{facts.candidate.id} was disturbed: {value.latency.disturbed}" for facts, value in known if value.latency.disturbed
+        ),
+    )
+
+
+_PERCENTILES = ("p50_ms", "p90_ms", "p99_ms")
+
+
+def _ways(facts: CandidateFacts, value: EndToEnd) -> list[Dot]:
+    found = (("whole way", value.latency), ("network", facts.latency))
+    return [_dot(facts, of, of.p50_ms, 2, lane) for lane, of in found if of and of.p50_ms]
+
+
+def _ways_said(known: Sequence[tuple[CandidateFacts, EndToEnd]]) -> str:
+    both = [
+        (facts, value.latency.p50_ms.estimate, alone.estimate)
+        for facts, value in known
+        if value.latency.p50_ms and (alone := SHOWN["p50_ms"].value(facts)) is not None
+    ]
+    shown = next((each for each in both if each[0].chosen), next(iter(both), None))
+    if shown is None:
+        return ""
+    facts, whole, alone_ms = shown
+    return f"For {facts.candidate.id} the whole way takes {whole:.2f} ms, the network {alone_ms:.2f} ms."
+
+
+def energy(report: BuildReport) -> Figure | None:
+    """What an image costs: all of it, and what is above the idle power; None where nobody's is known."""
+    metric = SHOWN["energy_mj"]
+    known = [
+        (facts, value, figure)
+        for facts in report.candidates
+        if (value := facts.energy) and (figure := metric.value(facts)) and value.above_idle_mj
+    ]
+    if not known:
+        return None
+    absent = {facts.candidate.id: _no_energy(facts) for facts in report.candidates if metric.value(facts) is None}
+    dots = [
+        _dot(facts, value, figure, 2, lane)
+        for facts, value, _ in known
+        for lane, figure in (("all", value.total_mj), ("above idle", value.above_idle_mj))
+        if figure is not None
+    ]
+    least, _, cheapest = min(known, key=lambda each: each[2].estimate)
+    return Figure(
+        id="energy",
+        title=metric.title,
+        says="All that the meter covers while an image is worked on, and what of it is above the idle power; intervals over runs."
+        f" {least.candidate.id} needs least in all, at {figures.spelt(metric, cheapest)} mJ.",
+        sources=sources_of(
+            (value for _, value, _ in known), lambda of: f"by {of.meter}, which covers {of.covers}, on {of.machine}", absent
+        ),
+        spec=dots_spec(dots, Axis("millijoules per image", spread=from_zero(dots))),
+        legend=vega.legend_of(facts for facts, *_ in known),
+        table=_energy_table([(facts, value) for facts, value, _ in known]),
+        notes=tuple(f"{facts.candidate.id}: {value.disturbed}" for facts, value, _ in known if value.disturbed),
+        half=True,
+    )
+
+
+def _energy_table(known: Sequence[tuple[CandidateFacts, Energy]]) -> Table:
+    columns = ("candidate", "all", "above idle", "idle, W", "runs", "images")
+    rows = tuple(
+        (
+            facts.candidate.id,
+            *(figures.number(each, 2) for each in (value.total_mj, value.above_idle_mj, value.idle_w)),
+            str(value.runs),
+            f"{value.images:,}",
+        )
+        for facts, value in known
+    )
+    caption = "Millijoules per image, and idle power in watts: medians over process runs with their intervals"
+    return Table(caption=caption, columns=columns, rows=rows)
+
+
+def no_energy(report: BuildReport) -> str:
+    """Why nobody has a figure."""
+    return for_all({facts.candidate.id: _no_energy(facts) for facts in report.candidates})
+
+
+def _no_energy(facts: CandidateFacts) -> str:
+    return (facts.energy.reason if facts.energy else None) or "energy was not measured"

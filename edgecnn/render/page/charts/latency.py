@@ -1,0 +1,256 @@
+"""How latency was distributed in every single run: never a bar of means, since means hide the tail and the spread of runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import altair as alt
+
+from edgecnn.judging.latency import RUNS_NEEDED
+from edgecnn.render import figures
+from edgecnn.render.page.charts import vega
+from edgecnn.render.page.charts.figure import OF_FIDELITY, Figure, Source, Table
+from edgecnn.render.sentences import noise_said
+from edgecnn.results.page_facts import SHARES, PageFacts, Raced, RunShape
+from edgecnn.values.candidate import Candidate
+
+NAMED = 3
+"""Candidates that the sentence above a chart names; the table has all."""
+RUN_PX, GAP_LINES, NAME_LINES = 8, 1, 2
+"""Height of a run's line; empty lines above and below a candidate's, and how many lines its name needs."""
+_BLANK = "\x01"
+"""Begins what stands on the axis without being a name."""
+CURVES_HEIGHT_PX = 300
+LOG_FROM = 5.0
+"""Times spread this many times wide are drawn on a logarithmic axis, or the tail would squeeze the rest."""
+_PURPOSES = {
+    "report": "the last race, of the winner against fp32",
+    "select": "the race among finalists",
+    "screen": "screening runs",
+}
+_GLYPH = (
+    "Each bar is one process run: the tick is its median, dark its middle half, light 5 to 95 %, the line smallest to largest."
+)
+_COLUMNS = ("candidate", "run", "samples", "smallest", "median", "95 %", "99 %", "largest", "first", "loading")
+
+
+def latencies(facts: PageFacts) -> tuple[Figure, ...]:
+    """Quantiles of every run, and every run's cumulative distribution; nothing where no samples are at hand."""
+    if not facts.raced:
+        return ()
+    candidates = {row.candidate.id: row.candidate for row in facts.report.candidates}
+    sources = _sources(facts)
+    legend = vega.in_legend(candidates[each.candidate].precision.value for each in facts.raced)
+    return (
+        Figure(
+            id="runs",
+            title="Every run's latency",
+            says=f"{_GLYPH} {_says(facts)}",
+            sources=sources,
+            spec=_runs_spec(facts.raced, candidates),
+            table=_table(facts.raced),
+            legend=legend,
+            sifts=True,
+            notes=_notes(facts),
+        ),
+        Figure(
+            id="curves-of-latency",
+            title="Share of inferences that took at most so long",
+            says=f"One line per run; {_dashes_said(candidates, facts.raced)}. Steep lines close together are steady; a line that"
+            " leaves its neighbours is a run that met other conditions. Point at a line to single its candidate out.",
+            sources=tuple(Source(mark, "the same runs") for mark in dict.fromkeys(source.mark for source in sources)),
+            spec=_curves_spec(facts.raced, candidates),
+            table=_quantiles(facts.raced),
+            legend=legend,
+            sifts=True,
+        ),
+    )
+
+
+def _sources(facts: PageFacts) -> tuple[Source, ...]:
+    races = {(OF_FIDELITY[raced.fidelity], raced.purpose, raced.observed_at): raced for raced in facts.raced}
+    names: dict[tuple[Any, str, str], list[str]] = {key: [] for key in races}
+    for raced in facts.raced:
+        names[OF_FIDELITY[raced.fidelity], raced.purpose, raced.observed_at].append(raced.candidate)
+    return tuple(
+        Source(mark, f"{', '.join(names[mark, purpose, when])}: {_PURPOSES[purpose]}, {when}") for mark, purpose, when in races
+    )
+
+
+def _says(facts: PageFacts) -> str:
+    known = [(row.candidate.id, row.latency) for row in facts.report.candidates if row.latency and row.latency.p50_ms]
+    if not known:
+        return "No candidate has enough runs for an interval; what was seen is drawn as it is."
+    ranked = sorted(known, key=lambda each: each[1].p50_ms.estimate if each[1].p50_ms else 0.0)
+    said = "; ".join(f"{name} {figures.p50(latency)} ms" for name, latency in ranked[:NAMED])
+    return (
+        f"Medians over runs with their intervals, fastest first: {said}. Only candidates of one race are compared in the gates."
+    )
+
+
+def _notes(facts: PageFacts) -> tuple[str, ...]:
+    drawn = {raced.candidate for raced in facts.raced}
+    few = [raced for raced in facts.raced if len(raced.runs) < RUNS_NEEDED]
+    absent = [row for row in facts.report.candidates if row.candidate.id not in drawn]
+    disturbed = [(row.candidate.id, row.latency.disturbed) for row in facts.report.candidates if row.latency]
+    stopped = [(row.candidate.id, row.latency.stopped) for row in facts.report.candidates if row.latency]
+    return (
+        *(f"{raced.candidate}: {len(raced.runs)} run{'s' * (len(raced.runs) != 1)}; no interval" for raced in few),
+        *(f"{name} was disturbed: {how}; slow is then not shown, fast is" for name, how in disturbed if how),
+        *(f"{name}: {how}" for name, how in stopped if how),
+        *(f"{name}: {noise_said(ratio)}" for name, ratio in _uncompared(facts)),
+        *(f"{row.candidate.id} is not drawn: {_absence(row.latency.reason if row.latency else None)}" for row in absent),
+    )
+
+
+def _uncompared(facts: PageFacts) -> list[tuple[str, float]]:
+    """What a race could have shown where it is not drawn beside a ratio, as there was none to fp32."""
+    known = [(row, row.latency) for row in facts.report.candidates if row.latency and not row.is_baseline]
+    return [
+        (row.candidate.id, latency.smallest_ratio)
+        for row, latency in known
+        if latency.smallest_ratio is not None and latency.ratio_to_fp32 is None
+    ]
+
+
+def _absence(reason: str | None) -> str:
+    return reason or "its samples are not in the store"
+
+
+def _order(raced: Raced, run: RunShape) -> int:
+    return sorted(each.round for each in raced.runs).index(run.round) + 1
+
+
+def _at(run: RunShape, share: float) -> float:
+    return run.at_ms[SHARES.index(share)]
+
+
+def _runs_spec(raced: Sequence[Raced], candidates: Mapping[str, Candidate]) -> dict[str, Any]:
+    rows = [
+        {
+            "slot": _slot(place, each, _order(each, run)),
+            "lane": _order(each, run),
+            "precision": candidates[each.candidate].precision.value,
+            "min": _at(run, 0.0), "low": _at(run, 0.05), "q1": _at(run, 0.25), "median": _at(run, 0.5), "q3": _at(run, 0.75),
+            "high": _at(run, 0.95), "max": _at(run, 1.0),
+            "candidate": each.candidate, "samples": f"{run.samples:,}", "run of the race": str(_order(each, run)),
+            "median, ms": f"{_at(run, 0.5):.3f}", "5 to 95 %, ms": f"{_at(run, 0.05):.3f} to {_at(run, 0.95):.3f}",
+            "largest, ms": f"{_at(run, 1.0):.3f}",
+        }
+        for place, each in enumerate(raced)
+        for run in each.runs
+    ]  # fmt: skip
+    slots = _slots(raced)
+    names = alt.Axis(labelExpr=f"indexof(datum.label, '{_BLANK}') < 0 ? datum.label : ''", labelOverlap=False, grid=False)
+    y = alt.Y("slot:N", title=None, scale=alt.Scale(domain=slots, paddingInner=0.15), axis=names)
+    scale, title = _axis(raced)
+    base = alt.Chart(vega.chart_data(rows)).transform_filter(vega.IS_SHOWN)
+    base = base.encode(y=y, color=vega.precision_colour())
+    x = alt.X("median:Q", title=title, scale=scale, axis=alt.Axis(tickCount=8))
+    tips = vega.tips("candidate", "run of the race", "samples", "median, ms", "5 to 95 %, ms", "largest, ms")
+    layers = [
+        base.mark_rule(strokeWidth=1, opacity=0.55, aria=False).encode(x=alt.X("min:Q", title=title, scale=scale), x2="max:Q"),
+        base.mark_bar(opacity=0.45, aria=False).encode(x=alt.X("low:Q", scale=scale), x2="high:Q", tooltip=tips),
+        base.mark_bar(opacity=1, aria=False).encode(x=alt.X("q1:Q", scale=scale), x2="q3:Q", tooltip=tips),
+        base.mark_tick(thickness=2.5, color="var(--ink)", bandSize=RUN_PX, aria=False).encode(
+            x=x, color=alt.value("var(--ink)"), tooltip=tips
+        ),
+        base.mark_point(size=12, filled=True, opacity=0.8, aria=False).encode(x=alt.X("max:Q", scale=scale), tooltip=tips),
+    ]
+    chart = alt.layer(*layers).properties(width="container", height=len(slots) * RUN_PX).add_params(vega.hidden_precisions())
+    return vega.specification(chart)
+
+
+def _slot(place: int, raced: Raced, lane: int) -> str:
+    """The line of one run: the candidate's middle run bears its name, which the axis shows; every other line has a blank one."""
+    return raced.candidate if lane == (len(raced.runs) + 1) // 2 else f"{_BLANK}{place} {lane}"
+
+
+def _slots(raced: Sequence[Raced]) -> list[str]:
+    """Every line from top to bottom, each candidate as high as it has runs, with room between two."""
+    found: list[str] = []
+    for place, each in enumerate(raced):
+        edge = GAP_LINES if len(each.runs) >= NAME_LINES else NAME_LINES
+        found += [f"{_BLANK}{place} above {number}" for number in range(edge)]
+        found += [_slot(place, each, lane) for lane in range(1, len(each.runs) + 1)]
+        found += [f"{_BLANK}{place} below {number}" for number in range(edge)]
+    return found
+
+
+def _curves_spec(raced: Sequence[Raced], candidates: Mapping[str, Candidate]) -> dict[str, Any]:
+    shares = [round(share * 100, 1) for share in SHARES]
+    rows = [
+        {
+            "candidate": each.candidate, "line": f"{place}-{run.round}", "run of the race": str(_order(each, run)),
+            "precision": candidates[each.candidate].precision.value, "runtime": candidates[each.candidate].runtime.value,
+            "ms": [float(f"{ms:.5g}") for ms in run.at_ms], "share": shares,
+        }
+        for place, each in enumerate(raced)
+        for run in each.runs
+    ]  # fmt: skip
+    picked = alt.selection_point(name="picked", fields=["candidate"], on="pointerover", clear="pointerout", nearest=False)
+    scale, title = _axis(raced)
+    runtimes = tuple(dict.fromkeys(candidates[each.candidate].runtime.value for each in raced))
+    base = (
+        alt.Chart(vega.chart_data(rows))
+        .transform_filter(vega.IS_SHOWN)
+        .transform_flatten(["ms", "share"])
+        .encode(
+            x=alt.X("ms:Q", title=title, scale=scale, axis=alt.Axis(tickCount=8)),
+            y=alt.Y("share:Q", title="% of a run's inferences", scale=alt.Scale(domain=[0, 100])),
+            detail="line:N",
+        )
+    )
+    lines = base.mark_line(strokeWidth=1.5, interpolate="monotone", aria=False).encode(
+        color=vega.precision_colour(),
+        strokeDash=alt.StrokeDash("runtime:N", scale=vega.runtime_dashes(runtimes), legend=None),
+        opacity=alt.condition(picked, alt.value(0.85), alt.value(0.1)),
+    )
+    tips = vega.tips("candidate", "run of the race")
+    wide = base.mark_line(strokeWidth=9, opacity=0.001, interpolate="monotone", aria=False).encode(tooltip=tips)
+    chart = alt.layer(lines, wide.add_params(picked)).properties(width="container", height=CURVES_HEIGHT_PX)
+    return vega.specification(chart.add_params(vega.hidden_precisions()))
+
+
+def _dashes_said(candidates: Mapping[str, Candidate], raced: Sequence[Raced]) -> str:
+    runtimes = dict.fromkeys(candidates[each.candidate].runtime.value for each in raced)
+    return ", ".join(f"{vega.RUNTIME_DASHES[name][1]} for {name}" for name in runtimes)
+
+
+def _axis(raced: Sequence[Raced]) -> tuple[alt.Scale, str]:
+    """One scale for both charts, and its title."""
+    runs = [run for each in raced for run in each.runs]
+    least, most = min(_at(run, 0.0) for run in runs), max(_at(run, 1.0) for run in runs)
+    if least > 0 and most / least > LOG_FROM:
+        return alt.Scale(type="log", nice=False, domain=[least * 0.95, most * 1.05]), "milliseconds per image, logarithmic"
+    return alt.Scale(nice=True, domain=[least, most]), "milliseconds per image"
+
+
+def _table(raced: Sequence[Raced]) -> Table:
+    rows = [
+        (
+            each.candidate, str(_order(each, run)), f"{run.samples:,}", f"{_at(run, 0.0):.3f}", f"{_at(run, 0.5):.3f}",
+            f"{_at(run, 0.95):.3f}", "n/a, needs 1,000" if run.p99_ms is None else f"{run.p99_ms:.3f}", f"{_at(run, 1.0):.3f}",
+            f"{run.first_ms:.2f}", f"{run.load_ms:.1f}",
+        )
+        for each in raced
+        for run in each.runs
+    ]  # fmt: skip
+    caption = (
+        "Warm latency of each process run in milliseconds; first: the first inference of the process; loading: opening the model"
+    )
+    return Table(caption=caption, columns=_COLUMNS, rows=tuple(rows))
+
+
+def _quantiles(raced: Sequence[Raced]) -> Table:
+    shown = (0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
+    rows = [
+        (each.candidate, str(_order(each, run)), *(f"{_at(run, share):.3f}" for share in shown))
+        for each in raced
+        for run in each.runs
+    ]
+    columns = ("candidate", "run", *(f"{share * 100:.0f} %" for share in shown))
+    return Table(
+        caption="Milliseconds within which this share of each run's inferences was done", columns=columns, rows=tuple(rows)
+    )

@@ -1,0 +1,182 @@
+"""What really ran in which precision, as shares and layer by layer: a candidate's name says only what was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import altair as alt
+
+from edgecnn.render import figures
+from edgecnn.render.page.charts import vega
+from edgecnn.render.page.charts.figure import MISSING, Figure, Source, Table, labelled, of_residency
+from edgecnn.values.layers import LayerResidency
+from edgecnn.values.report import BuildReport, CandidateFacts
+
+NAMED = 4
+"""Candidates with less than all that the sentence above a chart names, the least first; the table has all."""
+ROW_PX = 30
+LAYERS_HEIGHT_PX = 220
+TRACED = "a traced run is slower than an untraced one, so its times are shares and no latency"
+COUNTED = "counted from the shapes of what each layer reads and writes, weights included; what caches keep is not seen"
+What = Literal["mac", "time", "bytes"]
+_BASIS: Mapping[What, str] = {"mac": "", "time": ", in one traced process", "bytes": f"; {COUNTED}"}
+_SHARES: Mapping[What, str] = {"mac": "multiply-adds", "time": "time inside layers", "bytes": "bytes moved"}
+
+
+def residencies(report: BuildReport) -> tuple[Figure, ...]:
+    """Shares of multiply-adds, of time and of bytes, then the layers of the chosen candidate and of the baseline."""
+    found = [figure for what in _SHARES if (figure := _shares(report, what)) is not None]
+    shown = [facts for facts in report.candidates if facts.chosen or facts.is_baseline]
+    shown.sort(key=lambda facts: not facts.chosen)
+    return (*found, *(figure for facts in shown if (figure := _layers(facts)) is not None))
+
+
+def _share_of(facts: CandidateFacts, what: What) -> Mapping[str, float] | None:
+    if facts.residency is None:
+        return None
+    residency = facts.residency
+    return {"mac": residency.mac_share, "time": residency.time_share, "bytes": residency.byte_share}[what]
+
+
+def _shares(report: BuildReport, what: What) -> Figure | None:
+    known = [(facts, shares) for facts in report.candidates if (shares := _share_of(facts, what))]
+    if not known:
+        return None
+    marks = {of_residency(facts.residency): facts for facts, _ in known}
+    absent: dict[str, list[str]] = {}
+    for facts in report.candidates:
+        if not _share_of(facts, what):
+            absent.setdefault(_absence(facts, what), []).append(facts.candidate.id)
+    return Figure(
+        id=f"residency-{what}",
+        title=f"Share of {_SHARES[what]}",
+        says=_says(known, what),
+        sources=(
+            *(Source(mark, f"{_where(facts)}{_BASIS[what]}") for mark, facts in marks.items()),
+            *(Source(MISSING, f"{', '.join(names)}: {why}") for why, names in absent.items()),
+        ),
+        spec=_shares_spec(known),
+        table=_shares_table(known, what),
+        legend=vega.in_legend(name for _, shares in known for name in shares),
+        half=True,
+    )
+
+
+def _where(facts: CandidateFacts) -> str:
+    assert facts.residency is not None
+    return {
+        "executed": "read from the runtime on the device",
+        "elsewhere": "read from the runtime on another machine",
+        "planned": "read from the builder's log",
+    }[facts.residency.basis]
+
+
+def _absence(facts: CandidateFacts, what: What) -> str:
+    if what == "bytes" and facts.residency is not None and facts.residency.bytes_absent is not None:
+        return facts.residency.bytes_absent
+    return "nothing ran that could be timed" if what == "time" else "nothing was traced"
+
+
+def _says(known: list[tuple[CandidateFacts, Mapping[str, float]]], what: What) -> str:
+    asked = {facts.candidate.id: shares.get(facts.candidate.precision.value, 0.0) for facts, shares in known}
+    whole = [name for name, share in asked.items() if share == 1.0]
+    less = sorted((share, name) for name, share in asked.items() if share < 1.0)
+    parts = [f"all of it for {', '.join(whole)}"] if whole else []
+    parts += [f"{figures.whole_share(share)} for {name}" for share, name in less[:NAMED]]
+    return f"Of {_SHARES[what]}, in the precision that was asked for: {'; '.join(parts)}."
+
+
+def _shares_spec(known: list[tuple[CandidateFacts, Mapping[str, float]]]) -> dict[str, Any]:
+    rows = [
+        {
+            "label": labelled(facts.candidate.id, of_residency(facts.residency)), "candidate": facts.candidate.id,
+            "precision": vega.precision_of(precision),
+            "order": vega.PRECISIONS.index(vega.precision_of(precision)),
+            "share": share * 100, "runs in": precision, "percent": figures.whole_share(share),
+        }
+        for facts, shares in known
+        for precision, share in shares.items()
+    ]  # fmt: skip
+    chart = (
+        alt.Chart(vega.chart_data(rows))
+        .mark_bar(aria=False, stroke="var(--bg)", strokeWidth=1)
+        .encode(
+            y=vega.names_down([labelled(facts.candidate.id, of_residency(facts.residency)) for facts, _ in known]),
+            x=alt.X("sum(share):Q", title="%", scale=alt.Scale(domain=[0, 100]), axis=alt.Axis(tickCount=5)),
+            color=vega.precision_colour(),
+            order="order:O",
+            tooltip=vega.tips("candidate", "runs in", "percent"),
+        )
+        .properties(width="container", height=ROW_PX * len(known))
+    )
+    return vega.specification(chart)
+
+
+def _shares_table(known: list[tuple[CandidateFacts, Mapping[str, float]]], what: What) -> Table:
+    every = sorted({name for _, shares in known for name in shares})
+    rows = tuple(
+        (facts.candidate.id, of_residency(facts.residency).word, *(figures.whole_share(shares.get(name, 0.0)) for name in every))
+        for facts, shares in known
+    )
+    kind = "element type" if what == "bytes" else "precision that ran"
+    return Table(caption=f"Share of {_SHARES[what]} by {kind}", columns=("candidate", "basis", *every), rows=rows)
+
+
+def _layers(facts: CandidateFacts) -> Figure | None:
+    if facts.residency is None:
+        return None
+    timed = [layer for layer in facts.residency.layers if layer.time_us]
+    if not timed:
+        return None
+    total = sum(layer.time_us or 0.0 for layer in timed)
+    slowest = max(timed, key=lambda layer: layer.time_us or 0.0)
+    share = figures.whole_share((slowest.time_us or 0.0) / total)
+    mark = of_residency(facts.residency)
+    return Figure(
+        id=f"layers-{'chosen' if facts.chosen else 'baseline'}",
+        title=f"Time in each layer of {facts.candidate.id}",
+        says=f"{len(timed)} layers in the order they ran; the slowest, {slowest.op}, takes {share} of the time inside layers.",
+        sources=(Source(mark, TRACED),),
+        spec=_layers_spec(timed, total),
+        table=_layers_table(facts, timed, total),
+        legend=vega.in_legend(layer.precision for layer in timed),
+        half=True,
+    )
+
+
+def _layers_spec(timed: list[LayerResidency], total: float) -> dict[str, Any]:
+    rows = [
+        {
+            "place": place, "us": layer.time_us, "precision": vega.precision_of(layer.precision),
+            "layer": layer.name, "operation": layer.op, "runs in": layer.precision,
+            "microseconds": f"{layer.time_us:.1f}", "of the time": figures.whole_share((layer.time_us or 0.0) / total),
+            "multiply-adds": f"{layer.macs:,}", "bytes moved": figures.moved_bytes(layer),
+        }
+        for place, layer in enumerate(timed, start=1)
+    ]  # fmt: skip
+    names = ("layer", "operation", "runs in", "microseconds", "of the time", "multiply-adds", "bytes moved")
+    chart = (
+        alt.Chart(vega.chart_data(rows))
+        .mark_bar(aria=False)
+        .encode(
+            x=alt.X("place:O", title="layers, in the order they ran", axis=alt.Axis(labels=False, ticks=False)),
+            y=alt.Y("us:Q", title="microseconds", axis=alt.Axis(tickCount=5)),
+            color=vega.precision_colour(),
+            tooltip=vega.tips(*names),
+        )
+        .properties(width="container", height=LAYERS_HEIGHT_PX)
+    )
+    return vega.specification(chart)
+
+
+def _layers_table(facts: CandidateFacts, timed: list[LayerResidency], total: float) -> Table:
+    rows = tuple(
+        (
+            layer.name, layer.op, layer.precision, f"{layer.time_us:.1f}", figures.whole_share((layer.time_us or 0.0) / total),
+            f"{layer.macs:,}", figures.moved_bytes(layer),
+        )
+        for layer in timed
+    )  # fmt: skip
+    columns = ("layer", "operation", "precision", "µs", "of the time", "multiply-adds", "bytes moved")
+    return Table(caption=f"Layers of {facts.candidate.id} that took time, in the order they ran", columns=columns, rows=rows)

@@ -1,0 +1,153 @@
+"""From Vega-Lite to what a browser draws: specifications compiled here, and the one library that the page carries.
+
+Colours are CSS variables in the page, so that charts follow light, dark and print without being drawn again. Compiling here
+rather than in the page leaves the Vega-Lite compiler out of it, a third of the JavaScript.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import altair as alt
+import vl_convert
+
+from edgecnn.values.report import CandidateFacts
+
+PRECISIONS = ("fp32", "fp16", "bf16", "int8", "int32", "desktop-gpu", "overhead", "unknown")
+"""What has a colour of its own in the page, in the order of every legend."""
+_INK, _SOFT, _LINE = "var(--ink)", "var(--soft)", "var(--line)"
+FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif'
+CONFIG: Mapping[str, Any] = {
+    "background": "transparent",
+    "font": FONT,
+    "padding": 2,
+    "view": {"stroke": None},
+    "axis": {
+        "labelColor": _SOFT, "titleColor": _SOFT, "gridColor": _LINE, "domainColor": _LINE, "tickColor": _LINE,
+        "labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": 500, "titlePadding": 8, "labelLimit": 220, "titleLimit": 800,
+        "labelSeparation": 6,
+    },
+    "axisY": {
+        "titleAnchor": "end", "titleAngle": 0, "titleAlign": "left", "titleX": 0, "titleY": -10, "domain": False, "ticks": False,
+    },
+    "legend": {"labelColor": _SOFT, "titleColor": _SOFT, "labelFontSize": 12},
+    "text": {"color": _INK, "fontSize": 12},
+    "rule": {"color": _SOFT},
+    "line": {"color": _INK},
+}  # fmt: skip
+_GLOBALS = 'import {{View, parse}} from "/npm/vega@{version}/+esm"; window.vega = {{View, parse}};'
+"""The two names that the page uses. vl-convert offers Vega ready-made too, but that name is null in 1.9, and its whole default
+bundle is half as large again; what it carries under this path is what its own modules import."""
+
+
+def precision_of(name: str) -> str:
+    """What a precision is drawn as: itself, or ``unknown`` where no colour is known for it."""
+    return name if name in PRECISIONS else "unknown"
+
+
+def in_legend(names: Iterable[str]) -> tuple[str, ...]:
+    """Those that occur, in the order of every legend."""
+    present = {precision_of(name) for name in names}
+    return tuple(name for name in PRECISIONS if name in present)
+
+
+def precision_colour() -> alt.Color:
+    """Colour by precision. The legend is HTML beside the chart: it wraps on a phone, and its entries are buttons."""
+    scale = alt.Scale(domain=list(PRECISIONS), range=[f"var(--{name})" for name in PRECISIONS])
+    return alt.Color("precision:N", scale=scale, legend=None)
+
+
+RUNTIME_DASHES: Mapping[str, tuple[list[int], str]] = {
+    "onnxruntime": ([1, 0], "solid"),
+    "openvino": ([6, 3], "dashed"),
+    "tensorrt": ([2, 2], "dotted"),
+    "ncnn": ([10, 2], "long-dashed"),
+    "torch": ([8, 3, 2, 3], "dash-dotted"),
+}
+"""How a line of each runtime is drawn, and the word for it."""
+
+
+def runtime_dashes(names: Iterable[str]) -> alt.Scale:
+    """Runtime to dashes: whole, long, short."""
+    runtimes = sorted(set(names))
+    return alt.Scale(domain=runtimes, range=[RUNTIME_DASHES[name][0] for name in runtimes])
+
+
+HIDDEN = "hidden"
+"""The signal that the legend's buttons set: names of precisions."""
+IS_SHOWN = f"indexof({HIDDEN}, datum.precision) < 0"
+
+
+def legend_of(candidates: Iterable[CandidateFacts]) -> tuple[str, ...]:
+    """The precisions of these."""
+    return in_legend(facts.candidate.precision.value for facts in candidates)
+
+
+def tips(*names: str) -> list[alt.Tooltip]:
+    """What is told of a mark that is pointed at."""
+    return [alt.Tooltip(f"{name}:N") for name in names]
+
+
+def hidden_precisions() -> alt.Parameter:
+    """Nothing is hidden at first."""
+    return alt.param(name=HIDDEN, value=[])
+
+
+def chart_data(rows: list[dict[str, Any]]) -> alt.InlineData:
+    """Rows inside the specification: no chart loads anything."""
+    return alt.InlineData(values=rows)
+
+
+def names_down(names: Sequence[str], gap: float = 0.35) -> alt.Y:
+    """An axis of names from top to bottom in the order given."""
+    return alt.Y("label:N", title=None, scale=alt.Scale(domain=list(names), paddingInner=gap, paddingOuter=0.15))
+
+
+def specification(chart: alt.LayerChart | alt.FacetChart | alt.Chart) -> dict[str, Any]:
+    """The Vega-Lite of a chart as wide as its place on the page."""
+    found: dict[str, Any] = chart.to_dict(validate=False)  # the tests hold every chart against the schema
+    return {**found, "config": CONFIG, "autosize": {"type": "fit-x", "contains": "padding"}}
+
+
+def compiled(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """The Vega of a Vega-Lite specification."""
+    found: dict[str, Any] = vl_convert.vegalite_to_vega(dict(spec), vl_version=vega_lite())
+    return found
+
+
+@lru_cache(maxsize=1)
+def library() -> str:
+    """JavaScript that draws Vega, as one script without imports: 581 kB."""
+    bundled: str = vl_convert.javascript_bundle(_GLOBALS.format(version=vl_convert.get_vega_version()), vl_version=vega_lite())
+    return bundled
+
+
+def vega_lite() -> str:
+    """The newest Vega-Lite that altair writes and vl-convert reads."""
+    wanted = alt.SCHEMA_VERSION.rpartition(".")[0].lstrip("v")
+    known: list[str] = vl_convert.get_vegalite_versions()
+    return wanted if wanted in known else known[-1]
+
+
+@dataclass(frozen=True)
+class Extent:
+    """From the lowest to the highest value that is drawn."""
+
+    low: float
+    high: float
+    logarithmic: bool = False
+
+    def share(self, value: float) -> float:
+        """Where a value lies on the axis, 0…1."""
+        low, high, at = (math.log(each) if self.logarithmic else each for each in (self.low, self.high, value))
+        return (at - low) / (high - low)
+
+    def scale(self) -> alt.Scale:
+        """As every layer of the chart must state it."""
+        if self.logarithmic:
+            return alt.Scale(type="log", domain=[self.low, self.high], nice=False)
+        return alt.Scale(domain=[self.low, self.high], nice=False, zero=False)

@@ -1,0 +1,231 @@
+"""Builds held against each other: two with their gates, a baseline or a pin, and several side by side."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Sequence
+
+from edgecnn.comparing.side_by_side_facts import BuildChanges, MachineGroup, SideBySide
+from edgecnn.judging.metrics import SHOWN
+from edgecnn.render import figures
+from edgecnn.render.figures import milliseconds, points
+from edgecnn.render.gates import error_rates
+from edgecnn.render.plots import Axis, Bar, Signs, interval_lines, stdout_signs
+from edgecnn.render.sentences import energy_words
+from edgecnn.render.terminal import WIDE, show_lines, show_rows
+from edgecnn.values.comparison import Comparison, LatencyBaseline, PinnedBuild, ShippedKitFacts
+from edgecnn.values.figures import Energy
+from edgecnn.values.knobs import DEFAULT
+from edgecnn.values.report import CandidateFacts, Latency
+from edgecnn.values.verdict import Fidelity, Interval
+
+CHANGES_SHOWN = 12
+
+
+def show_comparison(found: Comparison) -> None:
+    """Print it, verdict first."""
+    show_lines(comparison_lines(found))
+
+
+def comparison_lines(found: Comparison) -> list[str]:
+    """One fact a line."""
+    lines = [
+        f"{found.verdict.value}: {shipped_text(found.head)} against {shipped_text(found.base)}, {found.how}, on {found.machine}",
+        *(
+            f"  gate {each.gate.side} {each.gate.metric} {each.gate.bound:g}: {each.verdict.value}, {each.reason}"
+            for each in found.gates
+        ),
+        f"  p50 of HEAD: {_median(found.latency)}",
+        f"  p50 of BASE: {_median(found.base_latency)}",
+        f"  top-1 lost against BASE: {_drop(found.drop_pp, found.drop_absent)}",
+    ]
+    lines += [f"  {rates}"] if (rates := error_rates(found.gates)) is not None else []
+    lines += [f"  changed: {line}" for line in found.changed[:CHANGES_SHOWN]]
+    if len(found.changed) > CHANGES_SHOWN:
+        lines.append(f"  changed: and {len(found.changed) - CHANGES_SHOWN} more fields, all in --json")
+    if not found.changed:
+        lines.append("  changed: nothing that is recorded")
+    return [*lines, *(f"  note: {notice}" for notice in found.notices)]
+
+
+def show_baseline(baseline: LatencyBaseline, figures: Latency, energy: Energy) -> None:
+    """Print what a baseline is of and what it says."""
+    samples = sum(len(run.samples_ns) for run in baseline.runs)
+    show_lines(
+        [
+            f"{shipped_text(baseline.shipped)} on {baseline.machine}, {baseline.observed_at}",
+            f"  p50: {_median(figures)}",
+            f"  {len(baseline.runs)} processes, {samples:,} timed inferences",
+            f"  energy: {energy_words(energy)}",
+            f"  kit: {baseline.shipped.kit}",
+            *(f"  {name}: {value}" for name, value in baseline.environment.conditions.items()),
+            *([f"  note: {figures.disturbed}: nothing will pass against this baseline"] if figures.disturbed else []),
+        ]
+    )
+
+
+def show_pin(pin: PinnedBuild, file: str) -> None:
+    """Print what a record pins."""
+    show_lines(
+        [
+            f"{shipped_text(pin.shipped)} is pinned in {file}",
+            f"  kit: {pin.shipped.kit}",
+            f"  {len(pin.keys)} keys of the store, {len(pin.tools)} tool versions, no runs",
+        ]
+    )
+
+
+def shipped_text(shipped: ShippedKitFacts) -> str:
+    """``builds/head: onnxruntime-int8 (resnet-18 for cpu)``."""
+    known = [part for part in (shipped.arch, f"for {shipped.device}" if shipped.device else None) if part]
+    said = f"{shipped.candidate.id} of {shipped.name}" + (f" ({' '.join(known)})" if known else "")
+    return said if shipped.knobs == DEFAULT else f"{said} with {shipped.knobs.words}"
+
+
+def _median(value: Latency) -> str:
+    return f"{milliseconds(value.p50_ms)} ms" if value.p50_ms else f"missing: {value.reason}"
+
+
+def _drop(value: Interval | None, absent: str | None) -> str:
+    return points(value) if value is not None else f"not known: {absent}"
+
+
+BUILD_COLUMNS = ("", "build", "network", "device", "verdict", "chosen", "made")
+_SHOWN = ("top1", "drop_pp", "p50_ms", "peak_memory_mib", "energy_mj", "size_mib")
+COLUMNS = ("candidate", "", *(SHOWN[name].heading for name in _SHOWN), figures.RESIDENT, "verdict")
+NOT_IN_BUILD = "not in this build"
+WHY_NOT_DIVIDED = (
+    "times of two builds are of two races, on a machine that drifts between them: they stand side by side and are not divided"
+)
+"""Said wherever latencies of several builds are shown."""
+
+
+def show_side_by_side(found: SideBySide) -> None:
+    """Print it."""
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDE
+    show_rows(BUILD_COLUMNS, [_build_cells(found, place) for place in range(len(found.builds))])
+    show_rows(COLUMNS, list(_rows(found)))
+    show_lines(figures.legend([facts for row in found.candidates for facts in row.facts if facts is not None]))
+    show_lines(plot_lines(found, stdout_signs(), width))
+    show_lines(change_lines(found))
+    show_lines([f"  note: {notice}" for notice in found.notices])
+
+
+def _build_cells(found: SideBySide, place: int) -> tuple[str, ...]:
+    each = found.builds[place]
+    attached = each.build.device if each.build.device_attached else f"{each.build.device} (not attached)"
+    chosen = each.choice.candidate or "none"
+    state = " (provisional)" if each.choice.state == "provisional" else ""
+    return (each.label, each.folder, each.build.arch, attached, each.verdict.value, chosen + state, each.made_at)
+
+
+def _rows(found: SideBySide) -> Iterator[tuple[str, ...]]:
+    for row in found.candidates:
+        for build, facts in zip(found.builds, row.facts, strict=True):
+            if facts is None:
+                yield (row.candidate, build.label, *([figures.NONE] * (len(COLUMNS) - 3)), NOT_IN_BUILD)
+                continue
+            yield (row.candidate, build.label, *cells(facts))
+
+
+def cells(facts: CandidateFacts) -> tuple[str, ...]:
+    """One candidate's figures in one build, in the order of ``COLUMNS`` after its first two."""
+    found = {name: figures.cell(name, facts) for name in _SHOWN}
+    found["drop_pp"] = "baseline" if facts.is_baseline else found["drop_pp"]
+    found["p50_ms"] += figures.MARKS[facts.latency.fidelity if facts.latency else Fidelity.MISSING]
+    found["energy_mj"] = figures.number(SHOWN["energy_mj"].value(facts), 1)
+    return (*found.values(), figures.residency(facts), figures.verdict(facts) + (" ◀" if facts.chosen else ""))
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def plot_lines(found: SideBySide, signs: Signs, width: int) -> list[str]:
+    """Top-1, paired differences and latencies as intervals; of each machine's latencies a plot of its own."""
+    every = [build.label for build in found.builds]
+    lines = ["", "top-1 on the test split, %, 95 %:"]
+    lines += _indented(interval_lines(_bars(found, every, _top1), Axis(digits=1), signs, width))
+    paired = [
+        Bar(
+            f"{each.candidate} {each.base} → {each.head}",
+            each.drop_pp,
+            f"missing: {each.absent}" if each.drop_pp is None else figures.points(each.drop_pp) + figures.MARKS[each.fidelity],
+            each.fidelity,
+        )
+        for each in found.paired
+    ]
+    if paired:
+        lines += ["", "top-1 lost, image by image, pp, 90 %; right is worse:"]
+        lines += _indented(interval_lines(paired, Axis(digits=2, marked=0.0), signs, width))
+    for number, group in enumerate(found.machines):
+        lines += ["", f"p50, ms, {machine_text(group, number)}:"]
+        lines += _indented(interval_lines(_bars(found, group.labels, _p50), Axis(digits=2), signs, width))
+    return [*lines, "", *latency_advice(found)]
+
+
+def machine_text(group: MachineGroup, number: int) -> str:
+    """Which builds were timed on which machine."""
+    state = "" if number == 0 else ", another machine or another state of it"
+    return f"of {', '.join(group.labels)} on {group.machine}{state}"
+
+
+def latency_advice(found: SideBySide) -> list[str]:
+    """Why nothing is divided, what differs between the machines, and the command that gives a ratio."""
+    timed = [label for group in found.machines for label in group.labels]
+    if len(timed) < 2:
+        return ["  no ratio of latencies: fewer than two of the builds were timed"]
+    lines = [f"  {WHY_NOT_DIVIDED}"]
+    for group in found.machines[1:]:
+        lines.append(f"  {found.machines[0].labels[0]} → {group.labels[0]}: {'; '.join(group.differs)}")
+    folders = {build.label: build.folder for build in found.builds}
+    command = shlex.join(["edgecnn", "judge", folders[timed[1]], "--against", folders[timed[0]]])
+    return [*lines, f"  for a ratio, race both: {command}"]
+
+
+def change_lines(found: SideBySide, shown: int = CHANGES_SHOWN) -> list[str]:
+    """What differs between what the builds were made from and with."""
+    lines = list[str]()
+    for each in found.changed:
+        lines += [f"  {line}" for line in _changed(each, shown)]
+    return lines
+
+
+def _changed(each: BuildChanges, shown: int) -> Iterator[str]:
+    between = f"changed {each.base} → {each.head}"
+    yield from (f"{between}: {line}" for line in each.lines[:shown])
+    if len(each.lines) > shown:
+        yield f"{between}: and {len(each.lines) - shown} more, all in --json and on the page"
+    if each.unknown:
+        yield f"{between}: not all is known: {each.unknown}"
+    elif not each.lines:
+        yield f"{between}: nothing that is recorded"
+
+
+def _bars(found: SideBySide, labels: Sequence[str], bar: Callable[[str, CandidateFacts], Bar]) -> list[Bar]:
+    return [
+        bar(f"{row.candidate} {build.label}", facts)
+        for row in found.candidates
+        for build, facts in zip(found.builds, row.facts, strict=True)
+        if facts is not None and build.label in labels
+    ]
+
+
+def _top1(name: str, facts: CandidateFacts) -> Bar:
+    if facts.test is None:
+        return Bar(name, None, "missing: not evaluated")
+    top1 = facts.test.top1
+    return Bar(name, figures.percent(top1), figures.accuracy(facts.test), facts.test.fidelity)
+
+
+def _p50(name: str, facts: CandidateFacts) -> Bar:
+    latency = facts.latency
+    if latency is None or latency.p50_ms is None:
+        return Bar(name, None, f"missing: {(latency.reason if latency else None) or 'not raced'}")
+    text = figures.milliseconds(latency.p50_ms) + figures.MARKS[latency.fidelity] + (" disturbed" if latency.disturbed else "")
+    return Bar(name, latency.p50_ms, text, latency.fidelity)
+
+
+def _indented(lines: Sequence[str]) -> list[str]:
+    return [f"  {line}" for line in lines]

@@ -1,0 +1,104 @@
+"""``edgecnn explain``: why this candidate and not each other one, what is missing and what is open, in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from edgecnn.render import figures
+from edgecnn.render.sentences import ran_in
+from edgecnn.render.terminal import show_lines
+from edgecnn.results.explanation import ExplainedCandidate, Explanation, OpenQuestion, StandIn, Unmeasured
+from edgecnn.values.report import CandidateFacts
+from edgecnn.values.verdict import Verdict
+
+_STATE = {"settled": "which is settled", "provisional": "PROVISIONALLY", "none": ""}
+
+
+def show_explanation(explanation: Explanation, *, alone: bool = False) -> None:
+    """Print it; ``alone`` where one candidate was asked about, so that the choice is not said again."""
+    show_lines(explanation_lines(explanation, alone=alone))
+
+
+def explanation_lines(explanation: Explanation, *, alone: bool = False) -> list[str]:
+    """Every line, without control signs taken out: whoever prints them does that."""
+    lines = [] if alone else list(_choice_lines(explanation))
+    for each in explanation.candidates:
+        lines += ["", *_candidate_lines(each)]
+    lines += _section("Not tried", (f"{each.name}: {each.reason}" for each in explanation.not_tried))
+    above = None if alone else explanation.choice.settle_command
+    lines += _section("Not measured", (line for each in explanation.unmeasured for line in _unmeasured_lines(each, above)))
+    open_lines = (line for each in explanation.open_questions for line in _open_lines(each, above))
+    lines += _section("What would settle what is open", open_lines)
+    lines += _section("Ships, but was not run here", explanation.unexecuted)
+    return lines[1:] if lines[:1] == [""] else lines
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _choice_lines(explanation: Explanation) -> Iterator[str]:
+    build, choice = explanation.build, explanation.choice
+    used = f"{choice.candidate} is used, {_STATE[choice.state]}" if choice.candidate is not None else "nothing was chosen"
+    yield f"{build.arch} on {build.device}: {used}; verdict {explanation.verdict.value}"
+    yield f"  {choice.why}"
+    if choice.settle_command is not None:
+        yield f"  this settles it: {choice.settle_command}"
+
+
+def _candidate_lines(explained: ExplainedCandidate) -> Iterator[str]:
+    facts = explained.facts
+    parts = [word for word, holds in (("used", facts.chosen), ("drops are counted from it", facts.is_baseline)) if holds]
+    yield facts.candidate.id + (f" ({', '.join(parts)})" if parts else "")
+    yield f"  {facts.reason or 'no reason was recorded'}"
+    if facts.candidate.surgery is not None:
+        yield f"  it is made of a changed network: {facts.candidate.surgery.done}"
+    if facts.test is not None:
+        drop = f", drop {figures.points(facts.test.drop_pp)}" if facts.test.drop_pp is not None else ""
+        yield f"  top-1 {figures.percent_interval(facts.test.top1)} on {facts.test.images:,} images{drop}"
+    if facts.agreement is not None and not facts.is_baseline:
+        yield f"  {figures.agreement_sentence(facts.agreement)}"
+    yield from _time_lines(facts)
+    if facts.residency is not None:
+        yield f"  {ran_in(facts.residency)}"
+    yield from (f"  emulated: {_stands_in(each)}" for each in explained.stand_ins if each.figure == "accuracy")
+    for gate in facts.gates:
+        if gate.verdict is not Verdict.UNSURE:  # those stand below, with what would settle them
+            yield f"  gate {gate.gate.side} {gate.gate.metric} {gate.gate.bound:g}: {gate.verdict.value}, {gate.reason}"
+
+
+def _time_lines(facts: CandidateFacts) -> Iterator[str]:
+    seen = facts.latency
+    if seen is None or seen.p50_ms is None:
+        return
+    ratio = f", {figures.times(seen.ratio_to_fp32)} as fast as fp32" if seen.ratio_to_fp32 is not None else ""
+    yield f"  p50 {figures.milliseconds(seen.p50_ms)} ms{ratio}, {seen.fidelity.value} in {seen.runs} runs on {seen.machine}"
+
+
+def _stands_in(each: StandIn) -> str:
+    if each.how != "twin":
+        return f"its accuracy was computed on {each.machine}, which is not the device"
+    kits = f"kit {(each.answered or '')[:12]} answered for {(each.ships or '')[:12]}"
+    why = "the device builds its own engine, and none was executed here"
+    return f"its accuracy is that of an fp32-carrier twin in ONNX Runtime on {each.machine} ({kits}), because {why}"
+
+
+def _unmeasured_lines(each: Unmeasured, above: str | None) -> Iterator[str]:
+    whose = f" of {', '.join(each.candidates)}" if each.candidates else ""
+    yield f"{', '.join(each.figures)}{whose}: {each.why}"
+    yield from _command_lines("this measures it", each.command, above)
+
+
+def _open_lines(each: OpenQuestion, above: str | None) -> Iterator[str]:
+    yield f"{each.candidate}: {each.says}" + (f" (there are {each.images_seen:,})" if each.images_seen else "")
+    yield from _command_lines("this asks for it", each.command, above)
+
+
+def _command_lines(what: str, command: str | None, above: str | None) -> Iterator[str]:
+    """A long command is said once."""
+    if command is not None:
+        yield f"  {what}: {'the command above' if command == above else command}"
+
+
+def _section(title: str, lines: Iterator[str] | tuple[str, ...]) -> list[str]:
+    items = [f"  {line}" for line in lines]
+    return ["", title, *items] if items else []

@@ -1,0 +1,102 @@
+"""A candidate's measurements over time for a terminal: a sparkline, a table of dates, and what changed in between."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from edgecnn.comparing.history_facts import MeasuredHistory, MeasuredPoint, Series
+from edgecnn.judging.metrics import SHOWN, Metric
+from edgecnn.render import figures
+from edgecnn.render.plots import Signs, sparkline, stdout_signs
+from edgecnn.render.terminal import show_lines, show_rows
+
+COLUMNS = ("what", "observed at", "figure", "of", "kit", "since the one before")
+KIT_SHOWN = 12
+
+
+def show_history(found: MeasuredHistory) -> None:
+    """Print it."""
+    show_lines([f"{found.asked}: {counted(len(found.series), 'series')} in {found.store}"])
+    for series in found.series:
+        show_lines(["", *series_lines(series, stdout_signs())])
+        show_rows(COLUMNS, list(rows(series)))
+    show_lines([f"  note: {notice}" for notice in found.notices])
+
+
+def series_lines(series: Series, signs: Signs) -> list[str]:
+    """What it is of, and a sparkline of each kind of figure."""
+    kits = counted(len(series.kits), "kit")
+    what = " ".join(part for part in (series.arch, series.candidate, reads_text(series)) if part)
+    what += f", {series.knobs}" if series.knobs else ""
+    lines = [f"{what} on {series.machine} ({', '.join(series.devices)}), {kits}"]
+    for metric, points in _kinds(series):
+        if points:
+            lines.append(f"  {metric.words}: {_summary(points, metric, signs)}")
+    return lines
+
+
+def _kinds(series: Series) -> tuple[tuple[Metric, Sequence[MeasuredPoint]], ...]:
+    return (SHOWN["p50_ms"], series.latency), (SHOWN["top1"], series.accuracy)
+
+
+def of_kind(metric: Metric) -> str:
+    """``p50 ms``, ``top-1``: beside a figure that has the sign of its unit, or none."""
+    return metric.words if metric.unit == "share" else metric.heading
+
+
+def reads_text(series: Series) -> str:
+    """``at 224 px, 10 classes``, as far as it is known."""
+    said = [] if series.resolution_px is None else [f"at {series.resolution_px} px"]
+    return ", ".join([*said, *([] if series.classes is None else [f"{series.classes} classes"])])
+
+
+def _summary(points: Sequence[MeasuredPoint], metric: Metric, signs: Signs) -> str:
+    values = [point.figure.estimate if point.figure else None for point in points]
+    known = [value for value in values if value is not None]
+    if not known:
+        return f"missing: {points[-1].reason or 'no figure'}"
+    breaks = broken(points)
+    said = f"; broken {counted(len(breaks), 'time')}: what must match changed" if breaks else ""
+    low, high, last = (_spelt(value, metric) for value in (min(known), max(known), known[-1]))
+    return f"{sparkline(values, breaks, signs)}  {low} to {high}, last {last}{said}"
+
+
+def _spelt(value: float, metric: Metric) -> str:
+    return f"{value:.2f} {metric.unit}" if metric.unit == "ms" else f"{value * 100:.1f} %"
+
+
+def broken(points: Sequence[MeasuredPoint]) -> list[int]:
+    """Places of the points at which a new segment begins."""
+    return [place for place in range(1, len(points)) if points[place].segment != points[place - 1].segment]
+
+
+def rows(series: Series) -> Iterator[tuple[str, ...]]:
+    """Each measurement, oldest first."""
+    for metric, points in _kinds(series):
+        for point in points:
+            figure, name = figure_text(point, metric), of_kind(metric)
+            yield (name, point.observed_at, figure, of_text(point), point.kit[:KIT_SHOWN], since_text(point))
+
+
+def figure_text(point: MeasuredPoint, metric: Metric) -> str:
+    """The figure with its interval and mark, or why it is missing."""
+    if point.figure is None:
+        return f"missing: {point.reason or 'no figure'}"
+    return figures.spelt(metric, point.figure) + figures.MARKS[point.fidelity]
+
+
+def of_text(point: MeasuredPoint) -> str:
+    """What a figure is of: processes of a race and what it was run for, or images."""
+    if point.purpose is None:
+        return counted(point.count, "image")
+    return f"{counted(point.count, 'run')}, {point.purpose}" + (", disturbed" if point.disturbed else "")
+
+
+def since_text(point: MeasuredPoint) -> str:
+    """What is not as it was at the point before."""
+    return "; ".join([*(["another kit"] if point.new_kit else []), *point.changed])
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 kit``, ``3 kits``."""
+    return f"{number:,} {noun}" if number == 1 or noun.endswith("s") else f"{number:,} {noun}s"

@@ -1,0 +1,180 @@
+"""Machines for people: one board with what stands in the way, and this machine's installed parts, tried."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from edgecnn.devices.doctor.facts import Addition, DoctorReport, MachineFact, State
+from edgecnn.errors.wording import counted
+from edgecnn.render.terminal import show_lines, show_rows
+from edgecnn.render.wording import stored_size, took
+from edgecnn.values.board import BoardCheck, BoardFacts, Weight
+
+_HEADS = {
+    Weight.STOPS: "kits cannot run until this is mended",
+    Weight.DISTORTS: "what is measured would not be what it can do",
+    Weight.NOTES: "to know",
+}
+
+
+def show_board(check: BoardCheck) -> None:
+    """Everything, the gravest first."""
+    show_lines([*_board_lines(check.board, check.facts), *_found(check), *_held(check)])
+
+
+def _board_lines(name: str, facts: BoardFacts) -> Iterator[str]:
+    python = facts.python
+    model = facts.models[0] if facts.models else facts.cpu or "processor unknown"
+    yield f"{name}: {model}, {facts.system or 'system unknown'}, kernel {facts.kernel}"
+    flags = f"; {' '.join(facts.isa)}" if facts.isa else ""
+    memory = f", {facts.memory_mib:,} MiB of memory" if facts.memory_mib is not None else ""
+    yield f"  {facts.architecture}, {counted(facts.cores, 'core')}{memory}{flags}"
+    version, glibc = (".".join(map(str, numbers)) for numbers in (python.version, python.glibc or ()))
+    library = f"glibc {glibc}" if glibc else "another C library"
+    yield f"  {python.implementation} {version} ({python.bits} bits, {library}): {python.executable}"
+    packages = ", ".join(f"{each} {number}" for each, number in sorted(facts.packages.items()))
+    yield f"  packages: {packages or 'none of those that kits need'}"
+    conditions = (
+        ("governor", facts.governor), ("clocks", facts.clocks), ("power mode", facts.power_mode_name or facts.power_mode),
+        ("throttled", facts.throttled), ("JetPack", facts.jetpack), ("CUDA", facts.cuda),
+    )  # fmt: skip
+    read = [f"{label} {value}" for label, value in conditions if value is not None]
+    if read:
+        yield f"  {'; '.join(read)}"
+
+
+def _found(check: BoardCheck) -> Iterator[str]:
+    if not check.findings:
+        yield "nothing stands in the way"
+    for weight, head in _HEADS.items():
+        of_weight = [finding for finding in check.findings if finding.weight is weight]
+        if of_weight:
+            yield f"{head}:"
+        for finding in of_weight:
+            yield f"  {finding.what} [{finding.ref}]"
+            if finding.remedy is not None:
+                yield f"    {finding.remedy}"
+
+
+def _held(check: BoardCheck) -> Iterator[str]:
+    if check.recognised_as:
+        yield f"recognised as {', '.join(check.recognised_as)}"
+    if check.device is not None and not check.differences:
+        yield f"the file of {check.device} agrees with it"
+    if check.differences:
+        yield f"the file of {check.device} disagrees:"
+        yield from (f"  {difference}" for difference in check.differences)
+
+
+COLUMNS = ("state", "what", "version", "found", "took")
+STYLES = {"works": "green", "broken": "bold red", "untried": "yellow", "absent": "dim"}
+_MIB = 1024 * 1024
+
+
+def show_doctor(report: DoctorReport) -> None:
+    """Everything, the most important first."""
+    show_lines([_summary(report), *_own_lines(report)])
+    show_rows(COLUMNS, list(_rows(report)), styles=STYLES)
+    show_lines([*_notes(report), *_next_steps(report), *_away(report)])
+
+
+def _summary(report: DoctorReport) -> str:
+    tried = [part for part in report.parts if part.state is not State.ABSENT]
+    works = [part for part in tried if part.state is State.WORKS]
+    broken = [name for state, name in _states(report) if state is State.BROKEN]
+    absent = [part.name for part in report.parts if part.state is State.ABSENT]
+    said = f"{len(works)} of {len(tried)} installed parts work" if tried else "nothing is installed beside edgecnn itself"
+    said += f"; broken: {', '.join(broken)}" if broken else "; nothing is broken"
+    return f"{said}; absent: {', '.join(absent)}" if absent else said
+
+
+def _states(report: DoctorReport) -> Iterator[tuple[State, str]]:
+    yield from ((part.state, part.name) for part in report.parts)
+    yield from ((state, name) for name, state, _ in _places(report))
+    yield from ((device.state, device.name) for device in report.devices if device.state is State.BROKEN)
+
+
+def _own_lines(report: DoctorReport) -> Iterator[str]:
+    python = report.python
+    place = "a virtual environment" if python.in_virtual_environment else "no virtual environment"
+    yield f"  edgecnn {report.edgecnn}, {python.implementation} {python.version} in {place}: {python.executable}"
+    yield f"  {_processor(report.machine)}"
+    yield f"  {_memory(report.machine)}"
+
+
+def _processor(machine: MachineFact) -> str:
+    isa = f"; {' '.join(machine.isa)}" if machine.isa else "; none of the instructions that decide a scheme"
+    of = f" of {machine.cores_online}" if machine.cores_online is not None else ""
+    limit = f", a limit of {machine.cpu_limit:g} cores' time" if machine.cpu_limit is not None else ""
+    unknown = "" if machine.limits_known else ", limits of a container cannot be read"
+    cores = f"{counted(machine.cores_used, 'core')} used{of}{limit}{unknown}"
+    return f"{machine.cpu or 'processor unknown'}, {machine.architecture}: {cores}{isa}"
+
+
+def _memory(machine: MachineFact) -> str:
+    if machine.memory_mib is None:
+        return "memory unknown"
+    said = f"{_size(machine.memory_mib)} memory"
+    said += f", {_size(machine.memory_available_mib)} available" if machine.memory_available_mib is not None else ""
+    return said + (f", a limit of {_size(machine.memory_limit_mib)}" if machine.memory_limit_mib is not None else "")
+
+
+def _rows(report: DoctorReport) -> Iterator[tuple[str, ...]]:
+    for part in report.parts:
+        yield part.state.value, part.name, part.version or "", part.found, "" if part.seconds is None else took(part.seconds)
+    gpu = report.gpu
+    yield gpu.state.value, "gpu", "", "; ".join((*gpu.models, gpu.found)), ""
+    store = report.store
+    counts = f"{store.artifacts:,} artifacts, {store.profiles:,} profiles, {_size(store.mib)}"
+    yield store.state.value, "store", "", f"{store.root}: {counts}; {store.found}", ""
+    for disk in report.disks:
+        yield disk.state.value, f"{disk.use} disk", "", f"{disk.path}: {_size(disk.free_mib)} free; {disk.found}", ""
+    for device in report.devices:
+        if device.state is not State.ABSENT:
+            yield device.state.value, device.name, "", device.found, ""
+
+
+def _notes(report: DoctorReport) -> Iterator[str]:
+    """Packages that are absent, or of another version than was tried with, though what they belong to works."""
+    groups = [("edgecnn", State.WORKS, report.packages)] + [(part.name, part.state, part.packages) for part in report.parts]
+    for name, state, packages in groups:
+        for each in packages:
+            if state is State.WORKS and not each.fits:
+                here = f"{each.version} is installed" if each.version else "it is not installed"
+                yield f"note: {name} works, and also asks for {each.name}{each.wanted}: {here}"
+
+
+def _next_steps(report: DoctorReport) -> Iterator[str]:
+    for part in report.parts:
+        lacking = part.state is State.WORKS and not all(each.fits for each in part.packages)
+        if (part.state is State.BROKEN or lacking) and part.addition.command:
+            yield f"to mend {part.name}: {part.addition.command}"
+    for name, state, hint in _places(report):
+        if state is State.BROKEN and hint:
+            yield f"to mend {name}: {hint}"
+    for part in report.parts:
+        if part.state is State.ABSENT and part.addition.command:
+            yield f"to add {part.name}: {part.addition.command}"
+            yield f"  {part.addition.adds}; {_cost(part.addition)}"
+
+
+def _places(report: DoctorReport) -> Iterator[tuple[str, State, str | None]]:
+    yield "gpu", report.gpu.state, report.gpu.hint
+    yield "store", report.store.state, report.store.hint
+    yield from ((f"{disk.use} disk", disk.state, disk.hint) for disk in report.disks)
+
+
+def _cost(addition: Addition) -> str:
+    if addition.download_mib is None or addition.disk_mib is None:
+        return f"its size was {addition.measured}"
+    return f"{_size(addition.download_mib)} to download, {_size(addition.disk_mib)} on disk beyond {addition.beyond}, at most"
+
+
+def _away(report: DoctorReport) -> Iterator[str]:
+    away = [device.name for device in report.devices if device.state is State.ABSENT]
+    if away:
+        yield f"not attached: {', '.join(away)}; edgecnn build --target NAME works without the device"
+
+
+def _size(mib: float) -> str:
+    return stored_size(round(mib * _MIB))

@@ -1,0 +1,159 @@
+"""A recipe as a recipe file: completed, each value with where it comes from, or a first one for a folder of photographs."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgecnn.data.demo import DEMO
+from edgecnn.data.formats.published import is_published
+from edgecnn.judging.resolution import resolution_sentence, resolvable_drop_pp
+from edgecnn.planning.settings import RecipeDifference, RecipeSettings
+from edgecnn.recipes.toml_file import toml_value
+from edgecnn.render.terminal import show_lines, show_rows
+from edgecnn.values.dataset import DataSummary, ImageEntry
+from edgecnn.values.device import Device
+
+SCHEMA_LINE = 'schema = "edgecnn.recipe/2"'
+UNSET = "unset"
+
+
+def show_settings(settings: RecipeSettings) -> None:
+    """TOML, which can be kept as a recipe: it says what this one comes to here."""
+    show_lines(toml_lines(settings))
+
+
+def toml_lines(settings: RecipeSettings) -> Iterator[str]:
+    """The lines of a recipe file; what is unset and stays so is a comment."""
+    yield SCHEMA_LINE
+    table = None
+    for setting in settings.settings:
+        name, _, key = setting.key.partition(".")
+        if name != table:
+            yield ""
+            yield f"[{name}]"
+            table = name
+        origin = " ".join(setting.origin.split())
+        yield f"# {key} is unset  # {origin}" if setting.value is None else f"{key} = {toml_value(setting.value)}  # {origin}"
+
+
+def show_difference(found: RecipeDifference) -> None:
+    """A row a value that differs."""
+    said = f"{len(found.differing)} of {len(found.differing) + found.same} values differ"
+    show_lines([f"{found.before} → {found.after}: {said}"])
+    if found.differing:
+        rows = [
+            (each.key, _cell(each.before), _cell(each.after), each.before_origin, each.after_origin) for each in found.differing
+        ]
+        show_rows(("key", "before", "after", "before is from", "after is from"), rows)
+
+
+def _cell(value: Any) -> str:
+    return UNSET if value is None else toml_value(value)
+
+
+@dataclass(frozen=True)
+class FirstChoices:
+    """What was asked, or its defaults. ``device`` is as the user wrote it; one of ``arch`` and ``onnx`` is None."""
+
+    arch: str | None
+    onnx: str | None
+    device: str
+    drop_pp: float
+
+
+def recipe_text(choices: FirstChoices, data: DataSummary, images: Sequence[ImageEntry], device: Device, file: Path) -> str:
+    """The recipe as it is written to ``file``, whose folder its relative paths count from."""
+    network = (
+        f"onnx = {toml_value(_counted(choices.onnx, file))}  # your own trained network; its preprocessing is found by accuracy"
+        if choices.onnx is not None
+        else f"arch = {toml_value(choices.arch or '')}  # `edgecnn list archs` shows the others"
+    )
+    from_weights = (
+        []
+        if choices.onnx is not None
+        else ['weights = "auto"  # pretrained ones where they can be had, else from scratch, and said']
+    )
+    return "\n".join(
+        [
+            f"# Written by `edgecnn init` for {data.root}.",
+            f"# `edgecnn build {file.name}` makes it; `edgecnn plan {file.name}` shows before what would be done.",
+            SCHEMA_LINE,
+            "",
+            "[model]",
+            network,
+            *from_weights,
+            "",
+            "[data]",
+            f"path = {toml_value(_data_path(data, file))}",
+            *(f"# {line}" for line in _found(data, images)),
+            "",
+            "[target]",
+            f"device = {toml_value(_device(choices.device, file))}  # {_one_line(device.title)}; others: `edgecnn list devices`",
+            "",
+            "# Each bound here is required: a failed one ends the build with exit code 1, an open one with 4.",
+            "[gates.max]",
+            *_accuracy_gate(choices.drop_pp, data),
+            "# p99_ms = 20    # latency, where the device is attached or was measured",
+            "# size_mib = 16  # of the model's files",
+            "",
+            "# Everything else has a default that is shown by",
+            f"#   edgecnn recipe show {file.name}",
+            "",
+        ]
+    )
+
+
+def _found(data: DataSummary, images: Sequence[ImageEntry]) -> list[str]:
+    """What a reader of the recipe should know of the images."""
+    each = Counter(image.label for image in images)
+    (least, rare), *_, (most, common) = sorted((each[label], _one_line(name)) for label, name in enumerate(data.classes))
+    lines = [
+        f"found: {len(images):,} photographs of {len(data.classes)} classes, {least:,} ({rare}) to {most:,} ({common})",
+        f"roles: {_one_line(data.splits_from)}",
+        f"the test split: {resolution_sentence(data.counts['test'])} of accuracy between two candidates",
+    ]
+    left = len(data.skipped) + len(data.copies)
+    return lines + ([f"{left:,} files are left out; `edgecnn data inspect` names them"] if left else [])
+
+
+def _accuracy_gate(drop_pp: float, data: DataSummary) -> list[str]:
+    """Required only where the test split can show it: else every build would end open, whatever it lost."""
+    said = f"drop_pp = {drop_pp:g}  # percentage points of top-1 that the shipped candidate may lose against fp32"
+    images = data.counts["test"]
+    shown = resolvable_drop_pp(images)
+    if shown is not None and shown <= drop_pp:
+        return [said]
+    why = f"{images:,} images show ± {shown or 100:.1f} pp: this bound would mostly be UNSURE. Without one, 1 pp is advised."
+    return [f"# {why}", f"# {said}"]
+
+
+def _data_path(data: DataSummary, file: Path) -> str:
+    """``demo`` is the embedded images' name; a folder of that name is written so that it is none."""
+    if data.origin == "demo":
+        return DEMO
+    if is_published(data.root):
+        return data.root
+    counted = _counted(data.root, file)
+    return f"./{counted}" if counted == DEMO else counted
+
+
+def _counted(path: str, file: Path) -> str:
+    """Beside or below the recipe a relative path, which moves with it; elsewhere an absolute one."""
+    there, here = Path(path).expanduser().resolve(), file.parent.resolve()
+    return os.path.relpath(there, here) if there.is_relative_to(here) else str(there)
+
+
+def _device(text: str, file: Path) -> str:
+    if "/" not in text and not text.endswith(".toml"):
+        return text
+    counted = _counted(text, file)
+    return counted if "/" in counted else f"./{counted}"
+
+
+def _one_line(text: str) -> str:
+    return " ".join("".join(letter if letter.isprintable() else "?" for letter in text).split())

@@ -1,0 +1,81 @@
+"""The store for people: what tells entries apart, in figures that can be read at a glance. ``--json`` has all of it, raw."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from edgecnn.errors.wording import counted
+from edgecnn.render.figures import NONE
+from edgecnn.render.terminal import show_lines, show_rows
+from edgecnn.render.wording import ago, stored_size, took
+from edgecnn.store.gc import GcReport
+from edgecnn.store.listing import ArchiveRow, ListingRow
+from edgecnn.store.verify import VerifyReport
+from edgecnn.store.wanted import flattened, shown
+
+COLUMNS = ("kind", "key", "network", "size", "made", "used", "took", "settings")
+KEY_SHOWN = 12
+"""Characters of a key, as in every message."""
+_TELLING = {
+    "candidate.id": "candidate", "variant": "variant", "mode": "mode", "classes": "classes", "resolution_px": "resolution_px",
+    "pixels.crop_px": "crop_px", "preprocessing.pixels.crop_px": "crop_px", "epochs": "epochs", "images": "images",
+    "origin": "origin", "package": "package", "capabilities": "capabilities",
+}  # fmt: skip
+"""Settings by which people know an entry, and what they are called here; of a kind with none of them a few are shown."""
+_FEW = 3
+
+
+def show_listing(root: str, rows: Sequence[ListingRow], unpacked: Sequence[ArchiveRow] = ()) -> None:
+    """What is stored, newest first, with the sum, and how much room unpacked archives of images take."""
+    show_lines([f"{root}: {counted(len(rows), 'artifact')}, {stored_size(sum(row.bytes for row in rows))}"])
+    if unpacked:
+        show_lines([f"  {counted(len(unpacked), 'unpacked archive')}, {stored_size(sum(row.bytes for row in unpacked))}"])
+    by_key = {row.key: row for row in rows}
+    if rows:
+        show_rows(COLUMNS, [_cells(row, by_key) for row in rows])
+
+
+def show_verified(report: VerifyReport, *, repaired: bool) -> None:
+    """What was read, and what is damaged."""
+    whole = f"{counted(report.artifacts, 'artifact')} and {counted(report.profiles, 'profile')}, {stored_size(report.bytes)}"
+    damaged = [
+        f"damaged: {entry.name}: {entry.why}{', moved to the trash' if entry.moved_to_trash else ''}" for entry in report.damaged
+    ]
+    advice = [] if report.ok or repaired else ["take them out with: edgecnn store verify --repair"]
+    show_lines([f"{whole}: {len(report.damaged)} damaged", *damaged, *advice])
+
+
+def show_collected(report: GcReport) -> None:
+    """What went, what is in use, and how much room that made."""
+    gone = [f"{'would remove' if report.dry_run else 'removed'} {each.name}: {each.why}" for each in report.removed]
+    busy = [f"in use, kept: {name}" for name in report.busy]
+    freed = f"{'would free' if report.dry_run else 'freed'} {stored_size(report.freed_bytes)}"
+    show_lines([*gone, *busy, f"{freed}, kept {stored_size(report.kept_bytes)}"])
+
+
+def _cells(row: ListingRow, by_key: Mapping[str, ListingRow]) -> tuple[str, ...]:
+    return (
+        row.kind,
+        row.key[:KEY_SHOWN],
+        _network(row, by_key) or NONE,
+        stored_size(row.bytes),
+        ago(row.age_s),
+        ago(row.unused_s),
+        took(row.seconds),
+        _settings(row),
+    )
+
+
+def _network(row: ListingRow, by_key: Mapping[str, ListingRow]) -> str | None:
+    """Its own, else that of what it was made from: a model file does not say whose it is. Of pixels there is none."""
+    if "arch" in row.settings:
+        return str(row.settings["arch"])
+    origins = (_network(by_key[key], by_key) for key in row.inputs.values() if key in by_key)
+    return next((arch for arch in origins if arch is not None), None)
+
+
+def _settings(row: ListingRow) -> str:
+    stated = {name: value for name, value in flattened(row.settings) if name and value is not None}
+    telling = {name: label for name, label in _TELLING.items() if name in stated}
+    named = telling or {name: name for name in [each for each in stated if each != "arch"][:_FEW]}
+    return " ".join(f"{label}={shown(stated[name])}" for name, label in named.items())

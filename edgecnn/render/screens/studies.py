@@ -1,0 +1,226 @@
+"""The side questions, as a table and sentences each: scale, ten-crop, ensemble, look, cost and loadgen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from edgecnn.judging.run_settings import knobs_said
+from edgecnn.measure.loadgen.facts import LoadGenReport, LoadRun, Scenario, ScenarioResult
+from edgecnn.render.figures import percent_interval, points
+from edgecnn.render.terminal import show_lines, show_rows
+from edgecnn.studies.facts import Ensemble, EnsembleRow, FeaturePictures, ScalePoint, ScaleSearch, TenCrop
+from edgecnn.values.layers import LayerCost, NetworkCost
+
+MIB = 1 << 20
+SCALE_COLUMNS = ("depth ×", "width ×", "px", "multiply-adds", "parameters", "memory MiB", "apart, φ", "")
+
+
+def show_search(found: ScaleSearch) -> None:
+    """Print the frontier, best first, and what it means."""
+    show_rows(SCALE_COLUMNS, [_scale_row(point, best=point == found.best) for point in found.frontier])
+    show_lines(search_lines(found))
+
+
+def search_lines(found: ScaleSearch) -> list[str]:
+    """What was asked, the best, and how to build it."""
+    limits = ", ".join(limit_text(name, most) for name, most in found.budgets.items())
+    target = f" (memory of {found.from_target})" if found.from_target else ""
+    return [
+        f"{found.arch} inside {limits}{target}: --scale {found.best.scale}",
+        found.rule,
+        "memory: weights and the most that activations take at once, in float32; a runtime's own comes on top",
+        f"build it: edgecnn build --arch {found.arch} --scale {found.best.scale}",
+    ]
+
+
+def limit_text(name: str, most: int) -> str:
+    """A budget in words."""
+    return f"{name} ≤ {most / MIB:,.1f} MiB" if name == "memory" else f"{name} ≤ {most:,}"
+
+
+def _scale_row(point: ScalePoint, *, best: bool) -> tuple[str, ...]:
+    return (
+        f"{point.depth:g}", f"{point.width:g}", str(point.resolution), f"{point.macs:,}", f"{point.parameters:,}",
+        f"{point.memory_bytes / MIB:.1f}", f"{point.imbalance:.2f}", "best" if best else "",
+    )  # fmt: skip
+
+
+TEN_CROP_COLUMNS = ("shown", "top-1 (95 %)", "multiply-adds")
+
+
+def show_ten_crop(found: TenCrop) -> None:
+    """Print it."""
+    single = ("centre crop, as kits are shown it", percent_interval(found.single_top1), f"{found.macs:,}")
+    ten = ("ten crops, probabilities averaged", percent_interval(found.ten_top1), f"{found.ten_macs:,}")
+    show_rows(TEN_CROP_COLUMNS, [single, ten])
+    show_lines(ten_crop_lines(found))
+
+
+def ten_crop_lines(found: TenCrop) -> list[str]:
+    """What is gained, for what, and what the views could not be."""
+    lines = [
+        f"{found.network} (fp32), {found.images:,} test images: {points(found.difference_pp)} for 10× the multiply-adds "
+        f"({found.gained:,} images gained, {found.lost:,} lost)",
+        "no kit does this: what ships sees the centre crop alone",
+    ]
+    if found.without_room:
+        lines.append(
+            f"{found.without_room:,} images are no larger than the crop: their ten views are two, the image and its mirror"
+        )
+    return lines
+
+
+ENSEMBLE_COLUMNS = ("network", "parameters", "multiply-adds", "MiB", "top-1 on validation (95 %)", "from")
+
+
+def show_ensemble(found: Ensemble) -> None:
+    """Print it."""
+    show_rows(ENSEMBLE_COLUMNS, [*map(_member_row, found.members), _member_row(found.whole)])
+    show_lines(ensemble_lines(found))
+
+
+def ensemble_lines(found: Ensemble) -> list[str]:
+    """What was gained for what, and how the file is built."""
+    difference = (
+        "no accuracy: the builds do not share labelled validation images"
+        if found.difference_pp is None
+        else f"gain over {found.best} on the same {found.images:,} images: {points(found.difference_pp)}, in fp32"
+    )
+    dearest = max(row.macs for row in found.members)
+    times = f"{found.whole.macs / dearest:.1f}× the multiply-adds of the dearest member" if dearest else "no multiply-adds"
+    return [
+        f"{found.file}: the mean of {len(found.members)} networks' probabilities; {times}",
+        difference,
+        f"build it: {found.command}",
+    ]
+
+
+def _member_row(row: EnsembleRow) -> tuple[str, ...]:
+    top1 = "–" if row.accuracy_top1 is None else percent_interval(row.accuracy_top1)
+    return row.name, f"{row.parameters:,}", f"{row.macs:,}", f"{row.size_bytes / 2**20:.1f}", top1, row.folder or "all of them"
+
+
+MAP_COLUMNS = ("after", "channels", "map", "sees px", "the same everywhere", "drawn", "picture")
+
+
+def show_look(found: FeaturePictures, out: Path) -> None:
+    """Print it."""
+    show_rows(MAP_COLUMNS, look_rows(found))
+    show_lines(look_lines(found, out))
+
+
+def look_rows(found: FeaturePictures) -> Sequence[tuple[str, ...]]:
+    """A row a map."""
+    return [
+        (
+            each.after, f"{each.channels:,}", f"{each.columns} × {each.rows}", f"{each.receptive_field_px:,}",
+            str(each.constant_channels), str(len(each.drawn)), each.picture,
+        )
+        for each in found.maps
+    ]  # fmt: skip
+
+
+def look_lines(found: FeaturePictures, out: Path) -> list[str]:
+    """What was shown to it, and where the results lie."""
+    first = found.filters
+    filters = (
+        "no picture of filters: the first convolution keeps no floating-point weights"
+        if first is None
+        else f"{first.picture}: {first.filters} filters of {first.columns} × {first.rows} in {first.layer}, grey is zero"
+    )
+    return [
+        f"{found.network} (fp32) was shown {found.images:,} validation images at {found.resolution_px} px",
+        filters,
+        f"{out}: look.json and the pictures",
+    ]
+
+
+LAYER_COLUMNS = ("layer", "operator", "output", "parameters", "multiply-adds", "held KiB", "sees px")
+
+
+def show_cost(cost: NetworkCost) -> None:
+    """Print layers, then totals."""
+    show_rows(LAYER_COLUMNS, [_layer_row(layer) for layer in cost.layers])
+    show_lines(cost_lines(cost))
+
+
+def show_layer(layer: LayerCost) -> None:
+    """Print the arithmetic of one layer."""
+    show_lines([f"{layer.name} ({layer.op})", *layer.arithmetic])
+
+
+def cost_lines(cost: NetworkCost) -> list[str]:
+    """The totals as sentences."""
+    scaled = f" (--scale {cost.scale})" if cost.scale else ""
+    sees = "the whole image" if cost.receptive_field_px is None else f"{cost.receptive_field_px:,} px"
+    return [
+        f"{cost.network}{scaled} at {cost.resolution_px} px: {cost.parameters:,} parameters, {cost.macs:,} multiply-adds",
+        f"activations: {cost.activation_bytes / MIB:.2f} MiB at most, at {cost.activation_peak}; with the weights "
+        f"{cost.memory_bytes / MIB:.2f} MiB in float32",
+        f"receptive field before the image is pooled: {sees}, gates of squeeze-excite left out",
+        *(f"not counted: {count} × {op}" for op, count in cost.not_counted.items()),
+        "counted for one image, and not measured",
+    ]
+
+
+def _layer_row(layer: LayerCost) -> tuple[str, ...]:
+    sees = "all" if layer.receptive_field_px is None else f"{layer.receptive_field_px:,}"
+    return (
+        layer.name,
+        layer.op,
+        "×".join(str(size) for size in layer.output),
+        f"{layer.parameters:,}",
+        f"{layer.macs:,}",
+        f"{layer.live_bytes / 1024:,.0f}",
+        sees,
+    )
+
+
+SCENARIO_COLUMNS = ("scenario", "LoadGen", "figure", "queries", "p50 ms", "p90 ms", "p99 ms", "its logs")
+_FIGURE = {
+    Scenario.SINGLE_STREAM: "90th percentile {:.3f} ms",
+    Scenario.MULTI_STREAM: "99th percentile {:.3f} ms of 8 images",
+    Scenario.OFFLINE: "{:.1f} images/s",
+    Scenario.SERVER: "{:.1f} images/s",
+}
+
+
+def show_loadgen(report: LoadGenReport, out: Path) -> None:
+    """A table, what is INVALID and why, what the figures are, and where everything lies."""
+    cpu = report.environment.conditions.get("gpu") or report.environment.conditions.get("cpu", "this machine")
+    knobs = f" with {knobs_said(report.knobs)}" if report.knobs else ""
+    show_rows(SCENARIO_COLUMNS, [_scenario_row(result) for result in report.results], title=f"{report.candidate} on {cpu}{knobs}")
+    show_lines([f"  {result.scenario.value}: {result.reason}" for result in report.results if result.reason])
+    show_lines([f"  {line}" for result in report.results if (line := _bound(result))])
+    show_lines([f"  {report.claim}", f"  {out}"])
+
+
+def _scenario_row(result: ScenarioResult) -> tuple[str, ...]:
+    run = _told_of(result)
+    verdict = "VALID" if result.valid else "INVALID"
+    figure = "–" if result.figure is None else _FIGURE[result.scenario].format(result.figure)
+    if run is None:
+        return (result.scenario.value, "not run", figure, "–", "–", "–", "–", "–")
+    queued = result.scenario is Scenario.OFFLINE  # each image for those before it, which is no latency
+    percentiles = ("–" if queued else f"{run.percentiles_ms[name]:.3f}" for name in ("p50", "p90", "p99"))
+    return (result.scenario.value, verdict, figure, f"{run.queries:,}", *percentiles, run.logs)
+
+
+def _told_of(result: ScenarioResult) -> LoadRun | None:
+    """The run that counts; where none does, the last one."""
+    if result.counts is not None:
+        return result.runs[result.counts]
+    return result.runs[-1] if result.runs else None
+
+
+def _bound(result: ScenarioResult) -> str | None:
+    """Server's figure is worth nothing without its bound and the rate that was too much."""
+    run = _told_of(result)
+    if result.scenario is not Scenario.SERVER or run is None:
+        return None
+    refused = [each.settings.target_qps for each in result.runs if not each.valid and each.settings.target_qps is not None]
+    too_much = f"; INVALID at {min(refused):.4g} images a second" if refused else ""
+    return (
+        f"Server: 99th percentile at most {run.settings.target_latency_ms:g} ms, rates halved {len(result.runs)} times{too_much}"
+    )

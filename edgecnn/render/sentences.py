@@ -1,0 +1,243 @@
+"""What was measured of each candidate, in sentences: a figure with its interval, or the reason why there is none."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+from edgecnn.errors.wording import counted, plural
+from edgecnn.judging.metrics import SHOWN, charted
+from edgecnn.render import figures
+from edgecnn.values.figures import BatchFigure, Energy, Memory, Sustained, Throughput
+from edgecnn.values.knobs import KnobTrial
+from edgecnn.values.layers import Residency
+from edgecnn.values.report import CandidateFacts, Choice, EndToEnd, Latency
+from edgecnn.values.verdict import Interval
+
+
+def latency_lines(candidates: Iterable[CandidateFacts]) -> list[str]:
+    """Two lines a raced candidate: its figures, and what its runs were like. Who was not raced has its reason elsewhere."""
+    lines = []
+    for facts in candidates:
+        if facts.latency is not None and facts.latency.runs:
+            name, runs = f"`{facts.candidate.id}`", _runs_said(facts.latency)
+            lines.append(f"{name}: {_times_said(facts, facts.latency)}")
+            lines += [f"runs of {name}: {runs}"] if runs else []
+    return lines
+
+
+def _times_said(facts: CandidateFacts, value: Latency) -> str:
+    times = [metric for metric in SHOWN.values() if metric.source == "latency" and metric.unit == "ms"]
+    shown = [f"{each.words} {figures.milliseconds(figure)}" for each in times if (figure := each.value(facts)) is not None]
+    absent: dict[str, list[str]] = {}
+    for each in times:
+        if each.name in value.absent:
+            absent.setdefault(value.absent[each.name], []).append(each.words)
+    parts = [", ".join(shown) + " ms"] if shown else []
+    parts += [f"not known: {', '.join(names)} ({why})" for why, names in absent.items()]
+    return "; ".join(parts) or value.reason or "nothing ran"
+
+
+def _runs_said(value: Latency) -> str:
+    """On how many threads they ran, how the race ended, whether they were steady, and what it could have shown."""
+    parts = [value.run_settings, value.stopped, value.steady.says if value.steady else None]
+    parts += [noise_said(value.smallest_ratio) if value.smallest_ratio else None]
+    return "; ".join(part for part in parts if part)
+
+
+def noise_said(ratio: float) -> str:
+    """What a race could have shown. Rounded up: a race shows no more than is said."""
+    said = f"{math.ceil(100 * ratio - 1e-9) / 100:.2f}"
+    return f"this race could have shown a ratio of {said} or more (each kit against itself, a round later)"
+
+
+def extent_lines(candidates: Iterable[CandidateFacts]) -> list[str]:
+    """A line for each figure of each candidate."""
+    lines = []
+    for facts in candidates:
+        name = f"`{facts.candidate.id}`"
+        lines += [f"throughput of {name}: {_throughput(facts.throughput)}"] if facts.throughput else []
+        lines += [f"end to end of {name}: {_end_to_end(facts.end_to_end)}"] if facts.end_to_end else []
+        lines += [f"sustained, {name}: {_sustained(facts.sustained)}"] if facts.sustained else []
+    return lines
+
+
+def _throughput(value: Throughput) -> str:
+    said = [_batch(figure) for figure in value.figures]
+    said += [f"not known: {value.reason}"] if value.reason else []
+    said += [value.disturbed] if value.disturbed else []
+    seen = ", ".join(f"{batch}: {each:.0f}" for batch, each in value.screened.items())
+    said += [f"seen in one run of each number of images: {seen}"] if seen else []
+    return "; ".join(said)
+
+
+def _batch(figure: BatchFigure) -> str:
+    images = f"{figure.batch} {plural(figure.batch, 'image')} a call"
+    best = " (the best)" if figure.best else ""
+    if figure.images_per_s is None:
+        return f"{images}{best}: not known, {figure.reason}"
+    rate = figure.images_per_s
+    call = f", {figures.milliseconds(figure.call_ms)} ms a call" if figure.call_ms else ""
+    return f"{images}{best}: {figures.number(rate, 1)} images/s{call}"
+
+
+def _end_to_end(value: EndToEnd) -> str:
+    what = f"from the file of a {value.picture} to logits"
+    seen = value.latency
+    if seen.p50_ms is None:
+        return f"not known: {seen.reason}"
+    tails = [f"{name} {figures.milliseconds(figure)}" for name, figure in (("p90", seen.p90_ms), ("p99", seen.p99_ms)) if figure]
+    besides = f"; {seen.disturbed}" if seen.disturbed else ""
+    return ", ".join([f"p50 {figures.p50(seen)}", *tails]) + f" ms {what}{besides}"
+
+
+def _sustained(value: Sustained) -> str:
+    shown = ", ".join(figures.NONE if window.p50_ms is None else f"{window.p50_ms:.2f}" for window in value.windows)
+    return f"{value.says}; p50 by window {shown} ms"
+
+
+def size_lines(candidates: Sequence[CandidateFacts], carried: Sequence[str]) -> list[str]:
+    """What is copied to a device, beside the model's own files: each kit, and the bundle of those that are carried."""
+    whole = {facts.candidate.id: facts.kit_mib for facts in candidates if facts.kit_mib is not None}
+    said = [
+        f"size of `{facts.candidate.id}`: model {facts.size_mib:.1f} MiB, kit {facts.kit_mib:.1f} MiB"
+        for facts in candidates
+        if facts.size_mib is not None and facts.kit_mib is not None
+    ]
+    if carried and all(name in whole for name in carried):
+        said.append(f"size of the bundle: {sum(whole[name] for name in carried):.1f} MiB, {counted(len(carried), 'kit')}")
+    return said
+
+
+def footprint_lines(candidates: Iterable[CandidateFacts]) -> list[str]:
+    """One line a candidate for each of the two; a reason that holds for several is said once, with their names."""
+    rows = list(candidates)
+    memory = {facts.candidate.id: _memory(facts.memory) for facts in rows if facts.memory is not None}
+    energy = {facts.candidate.id: energy_words(facts.energy) for facts in rows if facts.energy is not None}
+    rest = [
+        f"{metric.words} of `{facts.candidate.id}`: {figures.spelt(metric, found)} {metric.signs}"
+        for metric in charted("size", "memory", "energy", "residency")
+        for facts in rows
+        if (found := metric.value(facts)) is not None
+    ]
+    return [*_grouped("memory", memory), *_grouped("energy", energy), *rest]
+
+
+def _grouped(what: str, said: dict[str, str]) -> list[str]:
+    names: dict[str, list[str]] = {}
+    for name, text in said.items():
+        names.setdefault(text, []).append(f"`{name}`")
+    return [f"{what} of {', '.join(whose)}: {text}" for text, whose in names.items()]
+
+
+def _memory(value: Memory) -> str:
+    if value.peak_mib is None or value.baseline_mib is None or value.above_baseline_mib is None:
+        return f"not known: {value.reason or 'not measured'}"
+    own = f"{figures.number(value.above_baseline_mib, 1)} MiB above the runtime's own {value.baseline_mib.estimate:.1f}"
+    gpu = f"; {figures.number(value.gpu_mib, 1)} MiB of the GPU's" if value.gpu_mib else ""
+    unknown = f"; of the GPU's not known: {value.gpu_reason}" if value.gpu_reason and not value.gpu_mib else ""
+    return f"peak {figures.number(value.peak_mib, 1)} MiB, {own}{gpu}{unknown}"
+
+
+def energy_words(value: Energy) -> str:
+    """The figure with its interval, its meter and what that covers; or why there is none."""
+    if value.total_mj is None or value.above_idle_mj is None or value.idle_w is None:
+        return f"not known: {value.reason or 'not measured'}"
+    above = f"{figures.number(value.above_idle_mj, 2)} mJ of it above idle ({figures.number(value.idle_w, 2)} W)"
+    besides = f"; {value.disturbed}" if value.disturbed else ""
+    return f"{figures.number(value.total_mj, 2)} mJ an image, {above}; {value.meter}: {value.covers}{besides}"
+
+
+def knob_lines(choice: Choice) -> list[str]:
+    """One line on what is used, and one a setting; nothing where they were not raced."""
+    found = choice.knobs
+    if found is None:
+        return []
+    known = [trial.ratio for trial in found.trials if trial.ratio is not None]
+    how = f"; speed is against its default, paired, at {100 * known[0].confidence:.1f} %" if known else ""
+    return [f"`{found.candidate}` runs with {found.knobs.words}{how}", *map(_trial_said, found.trials)]
+
+
+def _trial_said(trial: KnobTrial) -> str:
+    words = trial.knobs.words
+    if trial.ratio is None:
+        said = "not usable" if trial.outcome == "unusable" else "not shown to be faster"
+        return f"{words}: {said}: {trial.why}"
+    seen = _ratio_said(trial.ratio)
+    return {
+        "taken": f"{words}: {seen} as fast, taken",
+        "faster": f"{words}: {seen} as fast, and what was taken is faster still",
+        "disturbed": f"{words}: {seen} as fast, and not taken: {trial.why}",
+        "not-shown": f"{words}: not shown to be faster, {seen}",
+        "unusable": f"{words}: {seen} as fast, and not usable: {trial.why}",
+    }[trial.outcome]
+
+
+def _ratio_said(ratio: Interval) -> str:
+    return f"{ratio.estimate:.2f} × [{ratio.low:.2f}, {ratio.high:.2f}]"
+
+
+MOST = 0.5
+_BASIS = {
+    "executed": "what ran",
+    "elsewhere": "what ran, on another machine than the device, whose kernels may differ",
+    "planned": "what the engine's builder planned, and nothing ran",
+}
+_OTHER_WORK = {"overhead": "converting and moving numbers", "unknown": "in a precision that the runtime does not name"}
+_LEAST_SHOWN = 0.001
+
+
+def residency_lines(candidates: Iterable[CandidateFacts]) -> list[str]:
+    """One line a traced candidate: each kind of share in the order of its size, and why one is absent."""
+    return [
+        f"`{facts.candidate.id}`: {ran_in(facts.residency)}"
+        for facts in candidates
+        if facts.residency is not None and facts.residency.mac_share
+    ]
+
+
+def ran_in(found: Residency) -> str:
+    """The shares of multiply-adds, of time inside layers and of bytes moved, and what is not known of them."""
+    macs = _shares(found.mac_share) if found.mac_share else "not known"
+    return f"{_BASIS[found.basis]}: multiply-adds {macs}; {_time_shares(found)}; {_byte_shares(found)}"
+
+
+def hollow_lines(candidates: Iterable[CandidateFacts]) -> list[str]:
+    """A line for each candidate most of whose multiply-adds ran in its precision, and of whose time or bytes less than half did.
+
+    That is how a network looks whose layers multiply in INT8 and hand each other floats.
+    """
+    lines = []
+    for facts in candidates:
+        found, precision = facts.residency, facts.candidate.precision.value
+        if found is None or found.basis == "planned" or found.mac_share.get(precision, 0.0) < MOST:
+            continue
+        known = {"the time": found.time_share, "the bytes moved": found.byte_share}
+        less = {what: shares.get(precision, 0.0) for what, shares in known.items() if shares is not None}
+        if any(share < MOST for share in less.values()):
+            rest = " and ".join(f"{figures.whole_share(share)} of {what}" for what, share in less.items())
+            macs = figures.whole_share(found.mac_share[precision])
+            lines.append(f"{facts.candidate.id}: {macs} of the multiply-adds are {precision}, but {rest}")
+    return lines
+
+
+def _shares(shares: Mapping[str, float]) -> str:
+    """The largest first; what is nothing is not said."""
+    ranked = sorted((item for item in shares.items() if item[1] > 0), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{_share(share)} {_OTHER_WORK.get(name, f'in {name}')}" for name, share in ranked)
+
+
+def _share(share: float) -> str:
+    return "<0.1 %" if share < _LEAST_SHOWN else figures.whole_share(share)
+
+
+def _time_shares(found: Residency) -> str:
+    if found.time_share is None:
+        return "time inside layers not known"
+    return f"time inside layers {_shares(found.time_share)} (one traced process)"
+
+
+def _byte_shares(found: Residency) -> str:
+    if found.byte_share is None or found.moved_bytes is None:
+        return "bytes moved not known" + (f": {found.bytes_absent}" if found.bytes_absent else "")
+    return f"{found.moved_bytes / 2**20:.1f} MiB moved, {_shares(found.byte_share)} (counted from shapes)"

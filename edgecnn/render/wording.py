@@ -1,0 +1,70 @@
+"""Words that many places share: others' text made harmless, a reason with all whom it holds for, sizes and times rounded."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping
+
+
+def visible(text: str) -> str:
+    """Signs that would steer a terminal, break a line or turn the direction of writing, as their escapes; others as they are."""
+    if text.isprintable():
+        return text
+    return "".join(sign if sign.isprintable() or unicodedata.category(sign) == "Zs" else ascii(sign)[1:-1] for sign in text)
+
+
+def grouped(reasons: Mapping[str, str]) -> tuple[str, ...]:
+    """Name to reason → one line a reason."""
+    names: dict[str, list[str]] = {}
+    for name, reason in reasons.items():
+        names.setdefault(reason, []).append(name)
+    return tuple(f"{', '.join(whose)}: {reason}" for reason, whose in names.items())
+
+
+def for_all(reasons: Mapping[str, str]) -> str:
+    """One sentence on what nobody has: the reason alone where it is everybody's."""
+    different = set(reasons.values())
+    return different.pop() if len(different) == 1 else "; ".join(grouped(reasons))
+
+
+_STEP = 1024
+_LARGER = ("KiB", "MiB", "GiB", "TiB")
+_MINUTE_S = 60
+_HOUR_S = 3600
+_DAY_S = 86400
+_TWO_DAYS_S = 2 * _DAY_S
+"""Below, hours tell more than days."""
+
+
+def stored_size(count: int) -> str:
+    """Bytes in the unit that keeps the figure short: ``512 B``, ``4.8 MiB``, ``1.2 GiB``."""
+    amount, unit = float(count), "B"
+    for larger in _LARGER:
+        if round(amount, 1) < _STEP:
+            break
+        amount, unit = amount / _STEP, larger
+    return f"{count} B" if unit == "B" else f"{amount:,.1f} {unit}"
+
+
+def ago(seconds: float) -> str:
+    """How long ago something was: ``just now``, ``5 min ago``, ``3 h ago``, ``12 days ago``. A clock that went back is now."""
+    if seconds < _MINUTE_S:
+        return "just now"
+    if seconds < _HOUR_S:
+        return f"{seconds // _MINUTE_S:.0f} min ago"
+    if seconds < _TWO_DAYS_S:
+        return f"{seconds // _HOUR_S:.0f} h ago"
+    return f"{seconds // _DAY_S:,.0f} days ago"
+
+
+def took(seconds: float) -> str:
+    """How long something took: ``<0.1 s``, ``0.3 s``, ``48 s``, ``12 min``, ``2 h 5 min``."""
+    if seconds < 0.05:
+        return "<0.1 s"
+    if round(seconds, 1) < 10:
+        return f"{seconds:.1f} s"
+    if round(seconds) < _MINUTE_S:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / _MINUTE_S)
+    hours, rest = divmod(minutes, 60)
+    return f"{hours} h {rest} min" if hours else f"{minutes} min"
