@@ -1,27 +1,74 @@
-"""One finished build, made once; tests that change its surroundings work on a copy."""
+"""One finished build, made once a run; tests that change its surroundings work on a copy."""
 
 from __future__ import annotations
 
 import shutil
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from edgecnn.training.idle_threads import sleeping_threads
+from tests import made_once
 from tests.building.builds import SAID, Place, place_with_photos
+
+LONG = ("building", "stages", "conformance", "training", "house", "bench", "comparing", "quantization", "planning")
+"""Where networks are trained, built and raced; these rooms begin, so that no process ends with a long file alone."""
+THREADS_SLEEP = pytest.StashKey[AbstractContextManager[None]]()
+"""While tests are collected: threads of torch that spin would starve the other processes that share the tests."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    shared = getattr(config, "workerinput", {}).get("made_once")
+    made_once.begin(shared and Path(shared))
+    tests_elsewhere = not hasattr(config, "workerinput") and config.getoption("dist", "no") != "no"
+    config.stash[THREADS_SLEEP] = nullcontext() if tests_elsewhere else sleeping_threads()
+    config.stash[THREADS_SLEEP].__enter__()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """The tests have imported torch, and what they start may inherit nothing."""
+    session.config.stash[THREADS_SLEEP].__exit__(None, None, None)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell each process of pytest-xdist where the others look."""
+    node.workerinput["made_once"] = str(made_once.run_folder())
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: LONG.index(room) if (room := item.path.parent.name) in LONG else len(LONG))
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        made_once.end()
 
 
 @pytest.fixture(scope="session")
-def built_once(tmp_path_factory: pytest.TempPathFactory) -> Place:
+def built_once() -> Place:
     """A finished build with its store. Look, do not touch."""
-    place = place_with_photos(tmp_path_factory.mktemp("built"))
-    done = place.run("build")
-    assert done.returncode == 0, done.stderr
-    (place.folder / SAID).write_text(done.stderr)
-    return place
+    return Place(made_once.made_once("built", _build))
 
 
 @pytest.fixture
 def built(built_once: Place, tmp_path: Path) -> Place:
     """The same, moved to a folder of this test's own: photographs, store and results, times of change kept."""
-    shutil.copytree(built_once.folder, tmp_path / "moved", copy_function=shutil.copy2)
+    shutil.copytree(_untouched(built_once), tmp_path / "moved", copy_function=shutil.copy2)
     return Place(tmp_path / "moved")
+
+
+def _build(folder: Path) -> None:
+    place = place_with_photos(folder)
+    done = place.run("build")
+    assert done.returncode == 0, done.stderr
+    (folder / SAID).write_text(done.stderr)
+    shutil.copytree(folder, _untouched(place), copy_function=shutil.copy2)
+
+
+def _untouched(place: Place) -> Path:
+    """Its state when it was finished, which no test reads meanwhile."""
+    return place.folder.with_name(f"{place.folder.name}-untouched")

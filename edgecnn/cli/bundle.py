@@ -143,8 +143,7 @@ def predict(  # noqa: PLR0913 - a command line's options are its parameters
 
 
 def _show_predictions(found: Predictions, *, as_csv: bool) -> None:
-    from edgecnn.render.screens.bundle import COLUMNS
-    from edgecnn.render.screens.bundle import prediction_csv, prediction_rows
+    from edgecnn.render.screens.bundle import COLUMNS, prediction_csv, prediction_rows
     from edgecnn.render.terminal import show_lines, show_rows
 
     if as_csv:

@@ -24,11 +24,11 @@ SAID = "said.txt"
 """In a finished build's place: what it told while it ran."""
 SETTINGS = (
     "--set",
-    "train.epochs=6",
+    "train.epochs=10",
     "--set",
     "train.batch_size=16",
     "--set",
-    "model.resolution_px=64",
+    "model.resolution_px=32",
     "--set",
     "race.samples=100",
     "--set",

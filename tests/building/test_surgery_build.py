@@ -11,7 +11,7 @@ from tests.building.builds import Place, place_with_photos
 pytestmark = pytest.mark.slow  # trains EfficientNet-B0 twice and races two runtimes: minutes on two cores
 DONE = "SiLU replaced by hard-swish, re-trained 2 epochs"
 WORDS = (
-    "--arch", "efficientnet-b0", "--target", "cpu:openvino",
+    "--arch", "efficientnet-b0", "--target", "cpu:openvino", "--set", "model.resolution_px=64", "--set", "train.epochs=6",
     "--set", "surgery.activation=hard-swish", "--set", "surgery.epochs=2",
 )  # fmt: skip
 

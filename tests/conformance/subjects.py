@@ -28,6 +28,7 @@ from edgecnn.values.candidate import Candidate, Precision
 from edgecnn.values.device import Device, Match, Processor, RuntimeFacts
 from edgecnn.values.model_file import MODEL_FILE_NAME
 from tests.graph.trunks import NORMALIZATION, RESOLUTION_PX, prepared, scratch, trunk
+from tests.made_once import made_once
 from tests.quantization.made import Quiet
 from tests.runner.kits import copy_runner, seal, write_golden
 
@@ -103,14 +104,11 @@ def spoiled(kit: Path, spoil: Callable[[Path], None]) -> Path:
 @cache
 def _made(candidate_id: str) -> Path:
     candidate = next(each.candidate for each in subjects() if each.candidate.id == candidate_id)
-    out = scratch() / f"conformance-{candidate_id}"
-    out.mkdir()
     images = 0 if candidate.precision.is_float else IMAGES
     request = CandidateRequest(
         onnx=trunk(NETWORK), pixels=prepared(), candidate=candidate, images=images, normalization=NORMALIZATION
     )
-    make_candidate(request, out, Quiet())
-    return out
+    return made_once(f"conformance-{candidate_id}", lambda out: make_candidate(request, out, Quiet()))
 
 
 @cache

@@ -18,6 +18,7 @@ from edgecnn.data.golden import card
 from edgecnn.graph.export import export_onnx
 from edgecnn.runner.pixels import PixelRecipe, to_feed, to_pixels
 from edgecnn.values.dataset import Normalization
+from tests.made_once import made_once
 
 NORMALIZATION = Normalization(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 RESOLUTION_PX = 64
@@ -26,7 +27,7 @@ CLASSES = 10
 
 @cache
 def scratch() -> Path:
-    """A folder for this test run, gone when it ends."""
+    """A folder for this process, gone when it ends."""
     folder = Path(tempfile.mkdtemp(prefix="edgecnn-tests-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
@@ -63,9 +64,8 @@ def network(name: str) -> torch.nn.Module:
 @cache
 def trunk(name: str) -> Path:
     """The exported network."""
-    path = scratch() / f"{name}.onnx"
-    export_onnx(network(name), RESOLUTION_PX, path)
-    return path
+    folder = made_once(f"trunk-{name}", lambda folder: export_onnx(network(name), RESOLUTION_PX, folder / f"{name}.onnx"))
+    return folder / f"{name}.onnx"
 
 
 @cache

@@ -161,7 +161,7 @@ def test_a_pinned_build_is_made_again_from_the_same_folders(composed: Place) -> 
 
 
 WORDS = (
-    "--arch", "mobilenet-v3-small", "--weights", "none", "--set", "synthesis.images_per_class=16", "--set", "train.epochs=1",
+    "--set", "synthesis.images_per_class=16", "--set", "train.epochs=1",
     "--set", "data.train=false",
 )  # fmt: skip
 

@@ -14,13 +14,16 @@ from edgecnn.values.candidate import Candidate, Method, Precision, Runtime, Sche
 from edgecnn.values.dataset import DataManifest, Preprocessing
 from edgecnn.values.recipe import DataChoice
 from tests.data.folders import Heard
-from tests.graph.trunks import scratch
+from tests.made_once import made_once
 from tests.training import made as trained
 
 SMALL, SIZE_PX = trained.SMALL, 64
 UNSIGNED = Scheme(activation_dtype="uint8", activation_symmetric=False)
 COUNTS = {"train": 320, "validation": 64, "calibration": 48, "test": 2}
 PREPROCESSING = Preprocessing(pixels=pixel_recipe(arch_named(SMALL), SIZE_PX), normalization=arch_named(SMALL).normalization)
+LENET = "lenet-5"
+"""For what is the same of every network: it learns in a second or two."""
+FOR_LENET = Preprocessing(pixels=pixel_recipe(arch_named(LENET), 32), normalization=arch_named(LENET).normalization)
 CANDIDATES = {
     f"{runtime.value}-int8-aware": Candidate(
         id=f"{runtime.value}-int8-aware",
@@ -37,36 +40,38 @@ CANDIDATES = {
 @cache
 def images() -> Path:
     """A manifest with the first images of the demo's roles."""
-    folder = scratch() / "aware-images"
+    return made_once("aware-images", _listed) / "manifest.json"
+
+
+def _listed(folder: Path) -> None:
     summary = summarize(DataChoice(), folder / "cache", Heard())
     whole = DataManifest.model_validate_json(Path(summary.manifest_path).read_bytes())
     kept = [image for role, count in COUNTS.items() for image in [i for i in whole.images if i.role == role][:count]]
     (folder / "manifest.json").write_text(whole.model_copy(update={"images": tuple(kept)}).model_dump_json(), "utf-8")
-    return folder / "manifest.json"
 
 
 @cache
-def pixels() -> Path:
+def pixels(arch: str = SMALL) -> Path:
     """What prepare leaves."""
-    folder = scratch() / "aware-pixels"
-    folder.mkdir()
-    PrepareStage(pixels=PREPROCESSING.pixels).make({"images": images()}, folder, Heard())
-    return folder
+    stage = PrepareStage(pixels=_preprocessing(arch).pixels)
+    return made_once(f"aware-pixels-{arch}", lambda folder: stage.make({"images": images()}, folder, Heard()))
+
+
+def _preprocessing(arch: str) -> Preprocessing:
+    return FOR_LENET if arch == LENET else PREPROCESSING
 
 
 @cache
-def weights() -> Path:
+def weights(arch: str = SMALL) -> Path:
     """What train leaves: enough epochs that answers differ from image to image."""
-    folder = scratch() / "aware-weights"
-    folder.mkdir()
-    asked = trained.stage(preprocessing=PREPROCESSING, epochs=6, learning_rate=5e-3)
-    asked.make({"images": images(), "pixels": pixels()}, folder, Heard())
-    return folder
+    asked = trained.stage(arch, preprocessing=_preprocessing(arch), epochs=6, learning_rate=5e-3)
+    given = {"images": images(), "pixels": pixels(arch)}
+    return made_once(f"aware-weights-{arch}", lambda folder: asked.make(given, folder, Heard()))
 
 
-def roles() -> dict[str, Path]:
+def roles(arch: str = SMALL) -> dict[str, Path]:
     """What the aware stage is given."""
-    return {"images": images(), "pixels": pixels(), "weights": weights()}
+    return {"images": images(), "pixels": pixels(arch), "weights": weights(arch)}
 
 
 def stage(**changes: object) -> AwareStage:
@@ -75,20 +80,20 @@ def stage(**changes: object) -> AwareStage:
     return AwareStage.model_validate({**plain, "batch_size": 32, "learning_rate": 3e-4, **changes})
 
 
+def stage_of_lenet(**changes: object) -> AwareStage:
+    """The same for a network of a few layers."""
+    return stage(arch=LENET, preprocessing=FOR_LENET, **changes)
+
+
 @cache
 def aware() -> Path:
     """What the aware stage leaves."""
-    folder = scratch() / "aware"
-    folder.mkdir()
-    stage().make(roles(), folder, Heard())
-    return folder
+    return made_once("aware", lambda folder: stage().make(roles(), folder, Heard()))
 
 
 @cache
 def made(candidate: str) -> Path:
     """What quantize makes of it for one runtime."""
-    folder = scratch() / candidate
-    folder.mkdir()
     asked = QuantizeStage(candidate=CANDIDATES[candidate], images=48, normalization=PREPROCESSING.normalization)
-    asked.make({"model": aware(), "pixels": pixels()}, folder, Heard())
-    return folder
+    given = {"model": aware(), "pixels": pixels()}
+    return made_once(candidate, lambda folder: asked.make(given, folder, Heard()))

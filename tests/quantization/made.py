@@ -9,6 +9,7 @@ from edgecnn.stages.quantize import QuantizeStage
 from edgecnn.values.candidate import Candidate, Method, Precision, Runtime, Scheme
 from edgecnn.values.stage import Key
 from tests.graph.trunks import NORMALIZATION, prepared, scratch, trunk
+from tests.made_once import made_once
 
 IMAGES = 24
 UNSIGNED = Scheme(activation_dtype="uint8", activation_symmetric=False)
@@ -75,7 +76,5 @@ def made(candidate: str, name: str = "resnet18") -> Path:
 
 @cache
 def _made(candidate: str, name: str) -> Path:
-    folder = scratch() / f"{candidate}-{name}"
-    folder.mkdir()
-    stage(candidate).make({"model": exported(name), "pixels": prepared()}, folder, Quiet())
-    return folder
+    given = {"model": exported(name), "pixels": prepared()}
+    return made_once(f"{candidate}-{name}", lambda folder: stage(candidate).make(given, folder, Quiet()))

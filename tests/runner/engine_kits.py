@@ -12,7 +12,8 @@ from edgecnn.backends.tensorrt import BACKEND
 from edgecnn.quantization.candidate_files import CandidateRequest, make_candidate
 from edgecnn.runner.pixels import PixelRecipe
 from edgecnn.values.candidate import Candidate, Method, Precision, Runtime, Scheme
-from tests.graph.trunks import CLASSES, NORMALIZATION, RESOLUTION_PX, prepared, scratch, trunk
+from tests.graph.trunks import CLASSES, NORMALIZATION, RESOLUTION_PX, prepared, trunk
+from tests.made_once import made_once
 from tests.runner.kits import copy_runner, seal, write_golden
 
 RTX = "tensorrt_rtx_bindings"
@@ -43,14 +44,11 @@ def made(network: str, candidate: Candidate) -> Path:
 @cache
 def _made(network: str, candidate_id: str) -> Path:
     candidate = {each.id: each for each in (FP16, INT8)}[candidate_id]
-    out = scratch() / f"{network}--{candidate_id}"
-    out.mkdir()
     images = 0 if candidate.precision.is_float else 32
     request = CandidateRequest(
         onnx=trunk(network), pixels=prepared(), candidate=candidate, images=images, normalization=NORMALIZATION
     )
-    make_candidate(request, out, Silent())
-    return out
+    return made_once(f"engine-{network}--{candidate_id}", lambda out: make_candidate(request, out, Silent()))
 
 
 def engine_kit(folder: Path, network: str, candidate: Candidate, onnx: Path | None = None) -> Path:

@@ -22,7 +22,19 @@ from edgecnn.runner.sessions.openvino_cpu import OpenVinoSession
 from edgecnn.training.memory import held_mib
 from edgecnn.values.layers import MacTable
 from tests.data.folders import Heard
-from tests.quantization.aware_made import CANDIDATES, COUNTS, PREPROCESSING, aware, made, pixels, roles, stage, weights
+from tests.quantization.aware_made import (
+    CANDIDATES,
+    COUNTS,
+    LENET,
+    PREPROCESSING,
+    aware,
+    made,
+    pixels,
+    roles,
+    stage,
+    stage_of_lenet,
+    weights,
+)
 from tests.stages.killed import killed_when
 from tests.training.made import files_of
 
@@ -133,24 +145,33 @@ def test_the_trained_weights_stay_as_they_were() -> None:
     assert files_of(weights()) == before
 
 
-def test_progress_ends_at_its_total(tmp_path: Path) -> None:
-    heard = Heard()
-    stage(epochs=1).make(roles(), tmp_path, heard)
-    told = [step for step in heard.steps if step[0] == "train with INT8 rounding"]
-    assert told[-1] == ("train with INT8 rounding", COUNTS["train"], COUNTS["train"], "images")
+@pytest.fixture(scope="module")
+def lenet(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Heard]:
+    """Made in one go, and what was told meanwhile."""
+    out, heard = tmp_path_factory.mktemp("lenet"), Heard()
+    stage_of_lenet().make(roles(LENET), out, heard)
+    return out, heard
 
 
-def test_a_training_killed_and_continued_in_another_process_leaves_the_same_bytes(tmp_path: Path) -> None:
-    words = [stage().model_dump_json(), json.dumps({role: str(path) for role, path in roles().items()}), str(tmp_path)]
+def test_progress_ends_at_its_total(lenet: tuple[Path, Heard]) -> None:
+    told = [step for step in lenet[1].steps if step[0] == "train with INT8 rounding"]
+    assert told[-1] == ("train with INT8 rounding", 2 * COUNTS["train"], 2 * COUNTS["train"], "images")
+
+
+def test_a_training_killed_and_continued_in_another_process_leaves_the_same_bytes(
+    lenet: tuple[Path, Heard], tmp_path: Path
+) -> None:
+    given = {role: str(path) for role, path in roles(LENET).items()}
+    words = [stage_of_lenet().model_dump_json(), json.dumps(given), str(tmp_path)]
     killed_when("resume/aware.checkpoint.safetensors", [sys.executable, "-c", PROGRAM, *words], tmp_path)
     assert not (tmp_path / "aware.json").exists()
-    stage().make(roles(), tmp_path, Heard())
-    assert files_of(tmp_path) == files_of(aware())
+    stage_of_lenet().make(roles(LENET), tmp_path, Heard())
+    assert files_of(tmp_path) == files_of(lenet[0])
 
 
 def test_a_loss_that_is_no_number_names_the_setting_to_lower(tmp_path: Path) -> None:
     with pytest.raises(TrainingDiverged, match=r"phase aware, epoch 0, batch .* --set quantize\.aware_learning_rate="):
-        stage(learning_rate=1e38).make(roles(), tmp_path, Heard())
+        stage_of_lenet(learning_rate=1e38).make(roles(LENET), tmp_path, Heard())
     assert not (tmp_path / "model.onnx").exists()
 
 

@@ -22,7 +22,7 @@ from edgecnn.training.mixing import Batch
 from edgecnn.training.phase import Phase
 from tests.data.folders import Heard
 from tests.stages.killed import killed_when
-from tests.training.made import LITE, SMALL, Given, fetched, files_of, make_given, stage
+from tests.training.made import LENET, LITE, SMALL, Given, fetched, files_of, make_given, stage
 
 PROGRAM = """
 import json, sys
@@ -152,14 +152,14 @@ def test_another_seed_gives_other_weights(given: Given, from_scratch: Path, tmp_
 
 def test_progress_ends_at_its_total(given: Given, tmp_path: Path) -> None:
     heard = Heard()
-    made(stage(epochs=2), given.roles(), tmp_path, heard)
+    made(stage(LENET, epochs=2), given.roles(), tmp_path, heard)
     told = [step for step in heard.steps if step[0] == "train"]
     assert [done for _, done, _, _ in told] == sorted(done for _, done, _, _ in told)
     assert told[-1] == ("train", 2 * 128, 2 * 128, "images")
 
 
 def test_the_patience_ends_a_training(given: Given, tmp_path: Path) -> None:
-    told = history(made(stage(epochs=9, learning_rate=1e-9, patience=1), given.roles(), tmp_path))
+    told = history(made(stage(LENET, epochs=9, learning_rate=1e-9, patience=1), given.roles(), tmp_path))
     assert len(told["phases"][0]["epochs"]) < 9
     assert told["stopped"] == "no better epoch in 1"
 
@@ -176,7 +176,7 @@ def test_a_loss_that_is_no_number_is_named_and_no_weights_are_left(given: Given,
     with pytest.raises(
         TrainingDiverged, match="phase scratch, epoch 0, batch .* not a finite number — --set train.learning_rate=3e"
     ):
-        made(stage(learning_rate=1e30), given.roles(), tmp_path)
+        made(stage(LENET, learning_rate=1e30), given.roles(), tmp_path)
     assert not (tmp_path / "weights.safetensors").exists()
 
 

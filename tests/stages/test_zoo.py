@@ -32,6 +32,8 @@ DEEPEST = tuple(f"efficientnet-b{number}" for number in range(1, 8))
 what they answer the others by. No eight bits hold both: OpenVINO clips such an answer, ONNX Runtime rounds the others away."""
 FOR_LONGER = ("mobilenet-v1", "efficientnet-v2-s", *DEEPEST)
 """Two small steps leave the answers of these to rounding."""
+ORDINARY = ("lenet-5", "resnet-18", "shufflenet-v2-x0.5")
+"""A chain, shortcuts, and groups that are shuffled; the others take half a minute to some minutes each."""
 
 
 def size_of(spec: ArchSpec) -> int:
@@ -62,7 +64,7 @@ def keep_the_ordinary(spec: ArchSpec, weights: Path, pixels: Path) -> None:
     np.save(pixels / "validation.labels.npy", labels[kept])
 
 
-@pytest.mark.parametrize("name", each_with_the_others_slow())
+@pytest.mark.parametrize("name", each_with_the_others_slow(ORDINARY))
 def test_it_is_trained_exported_quantized_and_run_by_both_runtimes(name: str, tmp_path: Path) -> None:
     spec = arch_named(name)
     size_px = size_of(spec)

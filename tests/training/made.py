@@ -23,6 +23,7 @@ from tests.data.folders import Heard
 SIZE_PX = 32
 SMALL = "mobilenet-v3-small"
 LITE = "efficientnet-lite0"
+LENET = "lenet-5"
 
 
 class Given(NamedTuple):
