@@ -17,7 +17,7 @@ from edgecnn.bench.subject import add_engines, found_kits, read_accuracy, read_r
 from edgecnn.building.data_notices import class_notices
 from edgecnn.building.extra_runs import ExtraRunner
 from edgecnn.building.notices import bench_command, notices
-from edgecnn.building.observe import Observer, RaceSettings
+from edgecnn.building.observe import Observer, RaceOptions
 from edgecnn.building.observed import ObservedBuild
 from edgecnn.building.rows import PURPOSES, candidate_facts, reported
 from edgecnn.devices.this_machine import LocalFacts, attachment_of, local_facts
@@ -157,7 +157,7 @@ def _raced(finished: FinishedBuild, seen: ObservedBuild, gates: Sequence[Gate], 
     observer, ships = Observer(seen), finished.row.candidate.id
     names = [name for name in seen.kits if name == ships or seen.why_not_runnable(name) is None]
     patient = any(gate.metric in ("p90_ms", "p99_ms") for gate in gates)
-    observer.race(names, "report", RaceSettings(anew=anew, patient=patient, until=request.until))
+    observer.race(names, "report", RaceOptions(anew=anew, patient=patient, until=request.until))
     if request.meter is not None or any(METRICS[gate.metric].source == "energy" for gate in gates):
         observer.energy(names, anew=anew, log=request.meter)
     kits = tuple(seen.kits[name] for name in names)

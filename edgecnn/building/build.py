@@ -14,7 +14,7 @@ from edgecnn.building.extra_runs import ExtraRunner
 from edgecnn.building.knob_race import race_knobs
 from edgecnn.building.ladder import Limits
 from edgecnn.building.objective_race import race_for_choice, require_meter
-from edgecnn.building.observe import Observer, RaceSettings
+from edgecnn.building.observe import Observer, RaceOptions
 from edgecnn.building.observed import ObservedBuild, pixel_sets
 from edgecnn.building.publish import Page, check_output, publish_baseline, publish_plan, publish_progress, publish_report
 from edgecnn.building.report import decide, gates_of, last_race, report_of
@@ -247,10 +247,10 @@ def observe(request: BuildRequest, observer: Observer) -> None:
 def _race(observer: Observer, request: BuildRequest) -> None:
     """Screen, select among the finalists, race the winner's knobs where asked to, and race the winner again for the figures."""
     seen, anew = observer.seen, request.stored_race == "never"
-    observer.race([name for name in seen.answering if name not in seen.failures], "screen", RaceSettings(anew=anew))
+    observer.race([name for name in seen.answering if name not in seen.failures], "screen", RaceOptions(anew=anew))
     decision = decide(seen, request)
     patient = any(gate.metric in ("p90_ms", "p99_ms") for gate in decision.gates)
-    how = RaceSettings(anew=anew, patient=patient, until=request.until)
+    how = RaceOptions(anew=anew, patient=patient, until=request.until)
     if seen.objective == "latency":
         observer.race(finalists(seen.screen_ms, decision.inside_budget, seen.candidates), "select", how)
     race_for_choice(observer, decision.inside_budget, seen.objective, how, request.meter)

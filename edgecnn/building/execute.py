@@ -83,7 +83,7 @@ def execute(
     context: StageContext,
     goal: Goal = "judge",
     limits: Limits | None = None,
-    look: DropsOfRung | None = None,
+    drops_of: DropsOfRung | None = None,
 ) -> Execution:
     """Run the trunk, then climb the rungs.
 
@@ -103,7 +103,7 @@ def execute(
         if step.candidate is None and step.stage.kind in wanted:
             _run(step, execution, context)
     if any(kind in wanted for kind in BRANCH):
-        _climb(execution, context, wanted, limits or Limits(), look)
+        _climb(execution, context, wanted, limits or Limits(), drops_of)
     if goal in MEASURING and plan.resolved.desktop_gpu is not None:
         for candidate in (plan.resolved.desktop_gpu.candidate, *plan.resolved.desktop_gpu.variants):
             for step in plan.of_candidate(candidate.id):
@@ -112,7 +112,7 @@ def execute(
 
 
 def _climb(
-    execution: Execution, context: StageContext, wanted: tuple[str, ...], limits: Limits, look: DropsOfRung | None
+    execution: Execution, context: StageContext, wanted: tuple[str, ...], limits: Limits, drops_of: DropsOfRung | None
 ) -> None:
     while not isinstance(move := next_rung(execution.plan.rungs, execution.climbed, limits), Stop):
         started = time.perf_counter()
@@ -120,7 +120,7 @@ def _climb(
             for step in execution.plan.of_candidate(candidate.id):
                 if step.stage.kind in wanted:
                     _try(step, execution, context)
-        drops = {} if look is None else look(move.rung)
+        drops = {} if drops_of is None else drops_of(move.rung)
         execution.climbed[move.rung.name] = RungResult(seconds=time.perf_counter() - started, drops_pp=drops)
     execution.skipped_rungs.update(move.why)
     spent_s = sum(each.seconds for each in execution.climbed.values())

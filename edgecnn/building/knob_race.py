@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from edgecnn.backends.registry import backend_for
-from edgecnn.building.observe import Observer, RaceSettings
+from edgecnn.building.observe import Observer, RaceOptions
 from edgecnn.building.runnable import why_test_fails
 from edgecnn.judging.knobs import Raced, judge_knobs, taken
 from edgecnn.measure.kits import KitRef
@@ -22,7 +22,7 @@ from edgecnn.values.profile import Environment
 from edgecnn.values.recipe import RaceChoice
 
 
-def race_knobs(observer: Observer, name: str, how: RaceSettings) -> None:
+def race_knobs(observer: Observer, name: str, how: RaceOptions) -> None:
     """Race one candidate's settings. What is raced of its kit from now on runs with what was taken, and so does its bundle."""
     seen, lab = observer.seen, observer.seen.lab
     resolved = seen.execution.plan.resolved
@@ -50,7 +50,7 @@ def race_knobs(observer: Observer, name: str, how: RaceSettings) -> None:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def _request(kit: KitRef, settings: Sequence[Knobs], choice: RaceChoice, how: RaceSettings) -> RaceRequest:
+def _request(kit: KitRef, settings: Sequence[Knobs], choice: RaceChoice, how: RaceOptions) -> RaceRequest:
     """Fewer samples than of a race for figures: a ratio of medians needs no p99."""
     return RaceRequest(
         kits=tuple(kit.with_knobs(knobs) for knobs in settings),

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from edgecnn.building.extra_runs import ExtraRunner
-from edgecnn.building.observe import Observer, RaceSettings
+from edgecnn.building.observe import Observer, RaceOptions
 from edgecnn.building.observed import Observed
 from edgecnn.building.screening import finalists
 from edgecnn.errors.measuring import NoMeterForObjective
@@ -44,7 +44,7 @@ def require_meter(environment: Environment, candidates: Iterable[Candidate], log
         raise NoMeterForObjective(because=no_meter(environment))
 
 
-def race_for_choice(observer: Observer, inside: Sequence[str], objective: Objective, how: RaceSettings, log: Path | None) -> None:
+def race_for_choice(observer: Observer, inside: Sequence[str], objective: Objective, how: RaceOptions, log: Path | None) -> None:
     """Run what ``contest_of`` reads. A kit that fails is no finalist; its reason is in the notes.
 
     Args:
@@ -72,7 +72,7 @@ def contest_of(seen: Observed, objective: Objective, machine: str) -> Contest | 
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def _throughput(observer: Observer, inside: Sequence[str], how: RaceSettings) -> None:
+def _throughput(observer: Observer, inside: Sequence[str], how: RaceOptions) -> None:
     seen = observer.seen
     choice, kits = seen.execution.plan.resolved.recipe.race, _kits(observer, inside)
     screens = Observed(lab=seen.lab)  # apart from what is reported: of more candidates than ship, and of one run each
@@ -101,7 +101,7 @@ def _screened(screens: Observed, kit: KitRef) -> dict[int, float]:
     return screened({batch: result.profiles[kit.entrant] for batch, result in found if kit.entrant in result.profiles})
 
 
-def _energy(observer: Observer, inside: Sequence[str], how: RaceSettings, log: Path | None) -> None:
+def _energy(observer: Observer, inside: Sequence[str], how: RaceOptions, log: Path | None) -> None:
     choice, lab = observer.seen.execution.plan.resolved.recipe.race, observer.seen.lab
     kits = {name: kit for name, kit in _kits(observer, inside).items() if metered(kit, lab.environment, log)}
     max_age_h = 0.0 if how.anew else choice.max_age_h

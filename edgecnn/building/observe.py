@@ -39,7 +39,7 @@ from edgecnn.values.profile import Purpose
 
 
 @dataclass(frozen=True)
-class RaceSettings:
+class RaceOptions:
     """How races of one call are run."""
 
     anew: bool = False
@@ -63,7 +63,11 @@ class Observer:
         return MacTable.model_validate_json((made.folder / "macs.json").read_text())
 
     def drops(self, rung: Rung) -> dict[str, float]:
+<<<<<<< ours
         """Candidate to its estimated drop on validation, in percentage points, as soon as it is built: the ladder goes by that.
+=======
+        """Candidate to its estimated drop on the validation images, in percentage points, told as soon as it is built.
+>>>>>>> theirs
 
         Absent of what did not answer. Without labels it is the share of other answers than fp32's. Answers are filed as every
         evaluation is, so that a build that finds everything stored climbs by the same figures in no time.
@@ -141,7 +145,7 @@ class Observer:
         """Let a GPU of this machine take its part, where there is one."""
         self.seen.desktop = play(self.seen.execution, self._home, DesktopRequest(pixels=pixels, extent=extent, anew=anew))
 
-    def race(self, names: Iterable[str], purpose: Purpose, how: RaceSettings) -> None:
+    def race(self, names: Iterable[str], purpose: Purpose, how: RaceOptions) -> None:
         """Race these candidates' kits; whoever does not finish is out."""
         names = tuple(names)
         if not names:
@@ -157,7 +161,7 @@ class Observer:
                 if (ms := screened_ms(profile)) is not None:
                     self.seen.screen_ms[name] = ms
 
-    def _request(self, kits: tuple[KitRef, ...], purpose: Purpose, how: RaceSettings) -> RaceRequest:
+    def _request(self, kits: tuple[KitRef, ...], purpose: Purpose, how: RaceOptions) -> RaceRequest:
         recipe = self.seen.execution.plan.resolved.recipe
         max_age_h = 0.0 if how.anew else recipe.race.max_age_h
         if purpose == "screen":

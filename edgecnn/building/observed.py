@@ -161,11 +161,7 @@ class ObservedBuild(Observed):
 def pixel_sets(execution: Execution) -> dict[Split, PixelSet]:
     """The evaluated splits of a build's prepared images."""
     counts, folder = execution.plan.resolved.data.counts, execution.artifacts["prepare"].folder
-    digests = json.loads((folder / "pixels.json").read_text())
-    return {
-        split: PixelSet(split=split, file=folder / f"{split}.pixels.npy", sha256=digests[split], images=counts[split])
-        for split in SPLITS
-    }
+    return {split: PixelSet.prepared(folder, split, counts[split]) for split in SPLITS}
 
 
 def evaluated(kit: KitRef, pixels: PixelSet, lab: Lab) -> StoredProfile:

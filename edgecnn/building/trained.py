@@ -56,7 +56,7 @@ def weights_sentence(execution: Execution) -> str:
 
 
 def weights_sha256(execution: Execution) -> str | None:
-    """Of the original pretrained file, as fetched, or of a custom model; None when training began from scratch."""
+    """Of the original pretrained file, as fetched, or of the custom model; None when training began from scratch."""
     custom = execution.plan.resolved.custom_model
     if custom is not None:
         return custom.content

@@ -118,8 +118,8 @@ def _race(seen: Observed, gates: Sequence[Gate], rounds: int) -> RatioFinding:
         if pair.base is None or pair.head is None:
             return RatioFinding(ratio=None, absent=pair.failed)
         seen.pairs.append(PairedRace(base=pair.base, head=pair.head))
-        finding, settled = look(seen.pairs, gate, planned, lab.machine)
-        if settled:
+        finding, decided = look(seen.pairs, gate, planned, lab.machine)
+        if decided:
             break
         done = upto
     return finding

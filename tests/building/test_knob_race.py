@@ -12,7 +12,7 @@ import pytest
 
 from edgecnn.building.execute import Execution
 from edgecnn.building.knob_race import race_knobs
-from edgecnn.building.observe import Observer, RaceSettings
+from edgecnn.building.observe import Observer, RaceOptions
 from edgecnn.building.observed import ObservedBuild
 from edgecnn.bundle.publish import publish_bundle
 from edgecnn.devices.machine import local_lab
@@ -75,7 +75,7 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Observer, Path]:
     edit(made, session, "        settings = _settings(dict(options))\n", PLANTED)
     edit(made, session, "        return dict(zip(", "        __import__('time').sleep(self._pause_s)\n        return dict(zip(")
     observer = an_observer(KitRef.at(made), local_lab(Store.open(folder / "store"), Ear()), folder)
-    race_knobs(observer, NAME, RaceSettings())
+    race_knobs(observer, NAME, RaceOptions())
     (folder / "out").mkdir()
     choice = a_choice(NAME).model_copy(update={"knobs": observer.seen.knobs})
     publish_bundle(a_report(choice=choice), observer.seen.kits, folder / "out")
@@ -163,7 +163,7 @@ def raced_on(host: KnobHost, folder: Path, monkeypatch: pytest.MonkeyPatch) -> O
     kit = a_kit(folder, NAME).model_copy(update={"candidate": BASELINE})
     observer = an_observer(kit, lab_at(host, Store.open(folder / "store")), folder)
     monkeypatch.setattr(observer, "read_residency", lambda names: None)
-    race_knobs(observer, NAME, RaceSettings())
+    race_knobs(observer, NAME, RaceOptions())
     return observer
 
 

@@ -126,9 +126,9 @@ def test_who_taught_is_said_with_its_own_accuracy(weights: WeightsAnswer | None,
     (trained.folder / "history.json").write_text(json.dumps(told))
     staged.execution.artifacts["train"] = trained
     assert notices(staged.seen) == (
-        f"resnet-50 ({first}) taught: its answers to the training images were learned in place of labels. Of the images that "
-        "choose it is right on 91.2%",
-        "trained: epoch 7 of phase scratch is kept: right on 90.5% of choose; ended: s",
+        f"resnet-50 ({first}) taught: its answers to the training images were learned in place of labels. It classifies "
+        "91.2% of the validation images correctly",
+        "trained: epoch 7 of phase scratch is kept: top-1 90.5% on validation; ended: s",
     )
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from edgecnn.building.execute import Execution
 from edgecnn.building.objective_race import contest_of, race_for_choice, require_meter
-from edgecnn.building.observe import Observer, RaceSettings
+from edgecnn.building.observe import Observer, RaceOptions
 from edgecnn.building.observed import ObservedBuild
 from edgecnn.errors.measuring import KnobsByLatency, NoMeterForObjective
 from edgecnn.judging.contest import Contest
@@ -62,10 +62,10 @@ class Stand:
             ObservedBuild(execution=Execution(plan=plan(resolved())), lab=lab_at(self.host, Store.open(folder / "store")))
         )
         self.observer.seen.kits = {name: a_kit(folder / "kits", name) for name in NAMES}
-        self.observer.race(NAMES, "screen", RaceSettings())
+        self.observer.race(NAMES, "screen", RaceOptions())
 
     def contest(self, objective: Objective) -> Contest | None:
-        race_for_choice(self.observer, NAMES, objective, RaceSettings(), None)
+        race_for_choice(self.observer, NAMES, objective, RaceOptions(), None)
         return contest_of(self.observer.seen, objective, "a machine")
 
     @property

@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgecnn.building import observe, observed
+from edgecnn.building import observed
+from edgecnn.building.build import observe
 from edgecnn.building.execute import Execution
-from edgecnn.building.observe import Observer, RaceSettings
+from edgecnn.building.observe import Observer, RaceOptions
 from edgecnn.building.observed import ObservedBuild
 from edgecnn.building.screening import SCREEN_MAX_S, SCREEN_ROUNDS, SCREEN_SAMPLES
 from edgecnn.measure.evaluate import PixelSet
@@ -88,7 +89,7 @@ def test_a_kit_that_fails_while_energy_is_measured_is_not_out_for_it(monkeypatch
 def test_screening_is_short_however_patient_the_other_races_are(monkeypatch: pytest.MonkeyPatch) -> None:
     observer, asked = an_observer(monkeypatch, {})
     for purpose in ("screen", "select"):
-        observer.race([BASELINE.id], purpose, RaceSettings(patient=True))  # type: ignore[arg-type]
+        observer.race([BASELINE.id], purpose, RaceOptions(patient=True))  # type: ignore[arg-type]
     assert [(request.rounds, request.samples, request.max_s) for request in asked] == [
         (SCREEN_ROUNDS, SCREEN_SAMPLES, SCREEN_MAX_S),
         (8, 1000, 60.0),
@@ -102,14 +103,14 @@ def test_where_another_objective_chooses_screening_says_only_who_runs(monkeypatc
     observer.seen.execution = Execution(
         plan=plan(wanted.model_copy(update={"recipe": wanted.recipe.model_copy(update={"choice": choice})}))
     )
-    observer.race([BASELINE.id], "screen", RaceSettings())
+    observer.race([BASELINE.id], "screen", RaceOptions())
     assert [request.rounds for request in asked] == [1]
 
 
 def test_until_is_a_matter_of_the_race_for_the_reported_figures_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     observer, asked = an_observer(monkeypatch, {})
     for purpose in ("screen", "select", "report"):
-        observer.race([BASELINE.id], purpose, RaceSettings(until=0.02))  # type: ignore[arg-type]
+        observer.race([BASELINE.id], purpose, RaceOptions(until=0.02))  # type: ignore[arg-type]
     assert [(request.rounds, request.until and request.until.half_width) for request in asked] == [
         (SCREEN_ROUNDS, None),
         (8, None),

@@ -102,8 +102,8 @@ def test_a_row_that_was_not_evaluated_stays_as_it_is(tmp_path: Path) -> None:
     staged = Staging(tmp_path)
     staged.answered(BASELINE.id, 900)
     rows = reported(candidate_facts(staged.seen), staged.seen)
-    assert rows[INT8.id].report is None
-    assert rows[BASELINE.id].report is not None
+    assert rows[INT8.id].test is None
+    assert rows[BASELINE.id].test is not None
 
 
 def test_a_loss_seen_on_a_stand_in_is_told_as_emulated(tmp_path: Path) -> None:
