@@ -21,7 +21,7 @@ from edgecnn.comparing.paired import AgainstRequest, judge_against
 from edgecnn.devices.machine import local_lab
 from edgecnn.judging.stopping import ROUNDS_MAX
 from edgecnn.render.progress import Quiet
-from edgecnn.results.shipped import side_of
+from edgecnn.results.shipped import shipped_kit
 from edgecnn.store.store import Store
 
 CALL = "        call(feed)\n        end = clock()\n"
@@ -35,7 +35,7 @@ WAITING = """        call(feed)
 
 def bundle_of(build: Path, folder: Path, factor: float = 1.0) -> Path:
     """A bundle with a copy of the build's chosen kit, whose inferences take ``factor`` times as long."""
-    kit = side_of(build).kit
+    kit = shipped_kit(build).kit
     place = folder / "kits" / kit.candidate.id
     shutil.copytree(kit.folder, place, ignore=shutil.ignore_patterns("__pycache__"))
     if factor != 1.0:

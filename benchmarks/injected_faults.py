@@ -24,8 +24,9 @@ import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from edgecnn.bench.subject import scene_of
+from edgecnn.bench.subject import found_kits
 from edgecnn.devices.machine import local_lab
+from edgecnn.devices.this_machine import local_facts
 from edgecnn.judging.accuracy import Answers, accuracy
 from edgecnn.judging.bounds import gates_for, parse_bounds
 from edgecnn.judging.gates import judge
@@ -57,9 +58,9 @@ class Bench:
     def __init__(self, folder: Path, lab: Lab, work: Path) -> None:
         self.lab, self.work, self.made = lab, work, 0
         finished = finished_build(folder)
-        judged = scene_of(finished, lab)
-        artifacts = judged.scene.execution.artifacts
-        self.fp32 = judged.observer.seen.kits["onnxruntime-fp32"]
+        seen = found_kits(finished, lab, local_facts())
+        artifacts = seen.execution.artifacts
+        self.fp32 = seen.kits["onnxruntime-fp32"]
         row = next(row for row in finished.report.candidates if row.candidate.id == "onnxruntime-int8")
         int8 = whole_kit(lab.store, row.kit or "")
         if int8 is None:

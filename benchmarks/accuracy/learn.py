@@ -22,7 +22,7 @@ from benchmarks.accuracy.studies import ALL_BUT_FEW, Data, Run, runs
 from benchmarks.ladder.photographs import pool
 from edgecnn.building.build import plan_build
 from edgecnn.building.execute import Execution, StageContext, execute
-from edgecnn.building.observe import pixel_sets
+from edgecnn.building.observed import pixel_sets
 from edgecnn.data.images import open_source
 from edgecnn.devices.files import target_of
 from edgecnn.devices.machine import THIS_MACHINE, Machine, this_machine
@@ -129,7 +129,9 @@ def fp32_alone(planned: Plan) -> Plan:
 def made(planned: Plan, machine: Machine, store: Store, tell: Progress) -> Execution:
     """Every step of it, from the store where it is there."""
     environment = {"python": python_version(), **machine.environment.conditions}
-    return execute(planned, StageContext(store=store, host=machine.host, environment=environment, tell=tell), "package")
+    return execute(
+        Execution(plan=planned), StageContext(store=store, host=machine.host, environment=environment, tell=tell), "package"
+    )
 
 
 def judged(run: Run, execution: Execution, machine: Machine, store: Store, tell: Progress) -> RunResult:

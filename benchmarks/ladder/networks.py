@@ -182,7 +182,9 @@ def make_at_side(built: Built, side_px: int, tell: Progress) -> AtSide:
     store, host = Store.open(), LocalHost()
     environment = {"python": python_version(), **host.identify().conditions}
     wanted = at_side(built.plan, side_px, built.rungs)
-    execution = execute(wanted, StageContext(store=store, host=host, environment=environment, tell=tell), "package")
+    execution = execute(
+        Execution(plan=wanted), StageContext(store=store, host=host, environment=environment, tell=tell), "package"
+    )
     kits, failed = {}, {}
     for rung in wanted.rungs:
         for candidate in rung.candidates:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgecnn.bench.judge import JudgeRequest, judge_finished
-from edgecnn.building.build import measured_build, require_made
+from edgecnn.building.build import BuildContext, measured_build, require_made
 from edgecnn.building.engines import with_builder
 from edgecnn.building.publish import Page, check_output
 from edgecnn.devices.check.ready import Wanted, runtimes_of
@@ -28,7 +28,7 @@ from edgecnn.results.folder import BUNDLE
 from edgecnn.store.store import Store
 from edgecnn.values.base import Value
 from edgecnn.values.board import HostRequest
-from edgecnn.values.device import Device, EngineBuilder
+from edgecnn.values.device import Device
 from edgecnn.values.profile import Environment
 from edgecnn.values.recipe import GateChoice
 from edgecnn.values.report import BuildReport
@@ -93,8 +93,18 @@ def bench(request: BenchRequest, store: Store, tell: Progress, pages: Mapping[st
             require_made(planned, store, asked)
         except NothingToJudge as error:
             tell.note(f"{error.what}: accuracy is the recorded one, and the report that lies there stays")
-            return _carried_alone(request, machine, (store, tell), planned.resolved.device_builder)
-        report = measured_build(planned, machine, asked, (store, tell, pages or {}))
+            judge = JudgeRequest(
+                folder=request.build,
+                gates=request.gates,
+                allow_stored=not request.anew,
+                meter=request.meter,
+                until=request.until,
+                extent=request.extent,
+                race=True,
+            )
+            judged = judge_finished(judge, machine.lab(store, tell), machine.facts, planned.resolved.device_builder)
+            return Benched(judged.report, written=False, require_measured=judged.require_measured)
+        report = measured_build(planned, machine, asked, BuildContext(store, tell, pages or {}))
     required = request.gates.require_measured or finished.resolved.recipe.gates.require_measured
     return Benched(report, written=True, require_measured=required)
 
@@ -163,19 +173,3 @@ def _planned(finished: FinishedBuild, machine: Machine, tell: Progress) -> Plan:
     """The plan of then, with the machine of now: no key depends on it but those of engines, which are its own."""
     attachment = attachment_of(finished.resolved.device, machine.facts, machine.board)
     return plan(with_builder(finished.resolved.model_copy(update={"attachment": attachment}), machine, tell))
-
-
-def _carried_alone(
-    request: BenchRequest, machine: Machine, given: tuple[Store, Progress], builder: EngineBuilder | None
-) -> Benched:
-    judge = JudgeRequest(
-        folder=request.build,
-        gates=request.gates,
-        allow_stored=not request.anew,
-        meter=request.meter,
-        until=request.until,
-        extent=request.extent,
-        race=True,
-    )
-    judged = judge_finished(judge, machine.lab(*given), machine.facts, builder)
-    return Benched(judged.report, written=False, require_measured=judged.require_measured)

@@ -10,31 +10,31 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import edgecnn
 from edgecnn.bench.bench import BenchRequest
-from edgecnn.bench.bundle_rows import Measured, output_folder, rows_of, write_bench
+from edgecnn.bench.bundle_folder import output_folder, write_bench
 from edgecnn.bench.facts import BundleBench
 from edgecnn.bench.images import OpenedImages, shown_images, stored_images
+from edgecnn.building.build import BuildContext
 from edgecnn.building.engines import WithEngines, builder_for, with_engines
-from edgecnn.building.runnable import why_not_runnable
+from edgecnn.building.observed import Observed, evaluated
+from edgecnn.building.rows import candidate_facts, reported
+from edgecnn.building.runnable import tried
 from edgecnn.bundle.manifest import Recorded, recorded_in
 from edgecnn.bundle.verify import Trust, Verified, unpacked, verify
 from edgecnn.devices.check.ready import Wanted, runtimes_of
 from edgecnn.devices.files import device_named, known_devices, parse_target
 from edgecnn.devices.machine import THIS_MACHINE, Machine, machine_for
 from edgecnn.devices.this_machine import matches
-from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.board import BoardError
 from edgecnn.errors.building import BenchDeviceUnknown, BenchOptionOfBuild, BenchTargetDiffers, NoKitRuns
 from edgecnn.errors.devices import UnknownDevice
-from edgecnn.judging.accuracy import check_finite
-from edgecnn.judging.bounds import gates_for
-from edgecnn.judging.gates import overall
+from edgecnn.judging.bounds import METRICS, gates_for
+from edgecnn.judging.gates import judge_candidate, overall, verdict_of
 from edgecnn.judging.stopping import rule_of
 from edgecnn.measure.energy import energy_request, metered
-from edgecnn.measure.evaluate import evaluate, logits_of
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.meter_log import open_log
@@ -42,13 +42,15 @@ from edgecnn.measure.race import race
 from edgecnn.measure.race_request import RaceRequest
 from edgecnn.planning.request import ExtraRuns
 from edgecnn.results.folder import BUNDLE, CHOICE, REPORT
-from edgecnn.results.shipped import side_of
+from edgecnn.results.shipped import shipped_kit
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Failed
+from edgecnn.values.candidate import reference_of
 from edgecnn.values.device import Device, Match
 from edgecnn.values.recipe import GateChoice, RaceChoice
+from edgecnn.values.report import CandidateFacts
 from edgecnn.values.stage import Progress
-from edgecnn.values.verdict import Gate
+from edgecnn.values.verdict import Gate, GateResult, Verdict
 
 _NO_BUILDER = "it needs an engine, and nothing on this machine builds one: --host names a board that does"
 
@@ -93,21 +95,23 @@ def bench_bundle(request: BundleBenchRequest, store: Store, tell: Progress) -> B
     out = output_folder(request.out, verified)
     with store.in_use.held(), store.workspace("bundle", verified.facts.sha256[:32], tell) as work:
         place = unpacked(verified, _inside(work, BUNDLE))
-        kits = tuple(side_of(place, name).kit for name in verified.contents.kits)
+        kits = tuple(shipped_kit(place, name).kit for name in verified.contents.kits)
         recorded = recorded_in(place)
         device = _device(asked, recorded)
         wanted = Wanted(device, f"edgecnn bench {asked.folder}", runtimes_of(kit.candidate for kit in kits))
         shown = (
             stored_images(kits, recorded, store)
             if request.data is None
-            else shown_images(request.data, kits[0], recorded, (store, _inside(work, "images"), tell))
+            else shown_images(request.data, kits[0], recorded, _inside(work, "images"), BuildContext(store, tell))
         )
         tell.note(f"images: {shown.facts.said}")
         with machine_for(asked.host, wanted, tell) as machine:
             name = _filed_under(device, machine)
-            measured = _measured(_begun(kits, shown, machine, machine.lab(store, tell, name)), request)
-        found = _report(verified, recorded, machine, measured, _gates(asked, shown))
-        return write_bench(found.model_copy(update={"seconds": round(time.perf_counter() - started, 2)}), measured, out)
+            seen = _begun(kits, shown, machine, machine.lab(store, tell, name))
+            _measure(seen, shown, request)
+        took = {"board": machine.board, "seconds": round(time.perf_counter() - started, 2)}
+        found = _report(verified, recorded, seen, shown, _gates(asked, shown)).model_copy(update=took)
+        return write_bench(found, seen, out)
 
 
 def require_trusted(build: Path, trust: Trust, tell: Progress) -> None:
@@ -150,27 +154,35 @@ def _filed_under(device: Device | None, machine: Machine) -> str:
     return alike[0] if len(alike) == 1 else THIS_MACHINE
 
 
-def _begun(kits: Sequence[KitRef], shown: OpenedImages, machine: Machine, lab: Lab) -> Measured:
+def _begun(kits: Sequence[KitRef], shown: OpenedImages, machine: Machine, lab: Lab) -> Observed:
     """The kits, those that need an engine with the one that the machine built; what has none has failed already."""
     builder = builder_for((kit.candidate for kit in kits), machine, lab.tell)
     named = {kit.candidate.id: kit for kit in kits}
     found = WithEngines({}, {}) if builder is None else with_engines(named, builder, lab)
-    whole = tuple(found.kits.get(name, kit) for name, kit in named.items())
-    measured = Measured(kits=whole, shown=shown, lab=lab, is_device=lab.device != THIS_MACHINE)
-    for name, error in found.failed.items():
-        _out(measured, name, Failed(ref=error.ref, what=error.line(), hint=error.hint))
+    whole = {**named, **found.kits}
+    seen = Observed(
+        lab=lab,
+        attached=lab.device != THIS_MACHINE,
+        reference=reference_of(kit.candidate for kit in kits),
+        classes=tuple(str(each) for each in kits[0].manifest["labels"]),
+        kits=whole,
+        answering=dict(whole),
+        known_labels={} if shown.labels is None else {"test": shown.labels},
+    )
+    for name, failed in found.failed.items():
+        seen.fail(name, failed)
     for name in [name for name, kit in named.items() if builder is None and kit.candidate.needs_engine]:
-        _out(measured, name, Failed(ref="not-runnable", what=_NO_BUILDER))
-    return measured
+        seen.fail(name, Failed(ref="not-runnable", what=_NO_BUILDER), "does not run")
+    return seen
 
 
-def _measured(measured: Measured, request: BundleBenchRequest) -> Measured:
-    lab = measured.lab
-    for kit in measured.runnable:
-        _answered(kit, measured)
-    runnable = measured.runnable
+def _measure(seen: Observed, shown: OpenedImages, request: BundleBenchRequest) -> None:
+    lab = seen.lab
+    for name in seen.runnable:
+        _answer(name, seen, shown)
+    runnable = tuple(seen.runnable.values())
     if not runnable:
-        reasons = [f"{name}: {failed.what}" for name, failed in measured.failures.items()]
+        reasons = [f"{name}: {failed.what}" for name, failed in seen.failures.items()]
         raise NoKitRuns(bundle=request.bench.folder, machine=lab.machine, reasons=reasons)
     choice, asked = request.race, request.bench
     until = None if asked.until is None else rule_of(asked.until)
@@ -179,34 +191,36 @@ def _measured(measured: Measured, request: BundleBenchRequest) -> Measured:
     question = RaceRequest(
         kits=runnable, purpose="report", rounds=rounds, samples=choice.samples, max_age_h=max_age_h, until=until
     )
-    measured.race = race(question, lab)
+    seen.races["report"] = race(question, lab)
     if watched := [kit for kit in runnable if metered(kit, lab.environment, asked.meter)]:
-        measured.energy = race(energy_request(watched, rounds=choice.rounds, max_age_h=max_age_h, log=asked.meter), lab)
-    return measured
+        seen.races["energy"] = race(energy_request(watched, rounds=choice.rounds, max_age_h=max_age_h, log=asked.meter), lab)
 
 
-def _answered(kit: KitRef, measured: Measured) -> None:
+def _answer(name: str, seen: Observed, shown: OpenedImages) -> None:
     """Its self-test, then the images; a kit that fails is out, with its own words."""
-    name, lab = kit.candidate.id, measured.lab
-    if (why := why_not_runnable(kit, lab)) is not None:
-        _out(measured, name, Failed(ref="not-runnable", what=why))
+    if (why := seen.why_not_runnable(name)) is not None:
+        seen.fail(name, Failed(ref="not-runnable", what=why), "does not run")
         return
-    if measured.shown.pixels is None:
+    if shown.pixels is None:
         return
-    try:
-        stored = evaluate(kit, measured.shown.pixels, lab)
-        check_finite(name, logits_of(stored))
-        measured.answers[name] = stored
-    except BoardError:
-        raise
-    except EdgecnnError as error:
-        _out(measured, name, Failed(ref=error.ref, what=error.line(), hint=error.hint))
+    answered = tried(partial(evaluated, seen.kits[name], shown.pixels, seen.lab))
+    if isinstance(answered, Failed):
+        seen.fail(name, answered)
+    else:
+        seen.evaluations[name, "test"] = answered
 
 
-def _out(measured: Measured, name: str, failed: Failed) -> None:
-    measured.failures[name] = failed
-    verb = "does not run" if failed.ref == "not-runnable" else "failed"
-    measured.lab.tell.note(f"{name} {verb}: {failed.what}")
+def _judged(row: CandidateFacts, chosen: str | None, shown: OpenedImages, gates: Sequence[Gate]) -> CandidateFacts:
+    results = tuple(_worded(each, shown) for each in judge_candidate(gates, row))
+    return row.model_copy(update={"chosen": row.candidate.id == chosen, "gates": results, "verdict": verdict_of(row, results)})
+
+
+def _worded(result: GateResult, shown: OpenedImages) -> GateResult:
+    """The recorded accuracy is another day's, and mostly another machine's: it passes no gate of this call."""
+    of_accuracy = METRICS[result.gate.metric].source == "accuracy"
+    if result.verdict is not Verdict.MISSING or not of_accuracy or shown.pixels is not None:
+        return result
+    return result.model_copy(update={"reason": shown.facts.said})
 
 
 def _gates(asked: BenchRequest, shown: OpenedImages) -> tuple[Gate, ...]:
@@ -215,37 +229,37 @@ def _gates(asked: BenchRequest, shown: OpenedImages) -> tuple[Gate, ...]:
     return gates if shown.pixels is not None else tuple(gate for gate in gates if gate.required != "advisory")
 
 
-def _report(verified: Verified, recorded: Recorded, machine: Machine, measured: Measured, gates: Sequence[Gate]) -> BundleBench:
-    rows = rows_of(measured, verified.contents.chosen, gates)
+def _report(verified: Verified, recorded: Recorded, seen: Observed, shown: OpenedImages, gates: Sequence[Gate]) -> BundleBench:
+    rows = tuple(_judged(row, verified.contents.chosen, shown, gates) for row in reported(candidate_facts(seen), seen).values())
     of_chosen = next((row.gates for row in rows if row.chosen), ())
     return BundleBench(
         version=edgecnn.__version__,
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
         bundle=verified.facts,
-        device=measured.lab.device,
+        device=seen.lab.device,
         built_for=recorded.device,
-        machine=measured.lab.machine,
-        board=machine.board,
-        environment=measured.lab.environment,
-        images=measured.shown.facts,
+        machine=seen.lab.machine,
+        board=None,
+        environment=seen.lab.environment,
+        images=shown.facts,
         candidates=rows,
         recorded=recorded.accuracy,
         profiles={},
         gates=of_chosen,
         verdict=overall(of_chosen),
-        notices=tuple(_notices(measured, recorded, verified)),
+        notices=tuple(_notices(seen, shown, recorded, verified)),
         seconds=0.0,
         output="",
     )
 
 
-def _notices(measured: Measured, recorded: Recorded, verified: Verified) -> Iterator[str]:
-    yield f"images: {measured.shown.facts.said}"
-    yield from measured.lab.warnings
-    if recorded.device is not None and not measured.is_device:
+def _notices(seen: Observed, shown: OpenedImages, recorded: Recorded, verified: Verified) -> Iterator[str]:
+    yield f"images: {shown.facts.said}"
+    yield from seen.lab.warnings
+    if recorded.device is not None and not seen.attached:
         yield f"the machine is not {recorded.device}, which the bundle was built for: its figures there may be others"
-    if measured.race is not None and measured.race.reused:
-        yield f"the race is of {measured.race.observed_at}; --anew races again"
+    if seen.races["report"].reused:
+        yield f"the race is of {seen.races['report'].observed_at}; --anew races again"
     yield from verified.facts.warnings
-    if len(measured.kits) > 1:
+    if len(seen.kits) > 1:
         yield "the bundle and its choice stay as they are: edgecnn bench of the build's folder settles a provisional choice"

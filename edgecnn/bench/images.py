@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgecnn.bench.facts import BenchImages
+from edgecnn.building.build import BuildContext
 from edgecnn.bundle.manifest import Recorded
 from edgecnn.data.demo import DEMO
 from edgecnn.data.imagenet import imagenet_classes, imagenet_labels
@@ -61,25 +62,25 @@ def stored_images(kits: Sequence[KitRef], recorded: Recorded, store: Store) -> O
     return OpenedImages(facts, found, labels)
 
 
-def shown_images(data: str, kit: KitRef, recorded: Recorded, given: tuple[Store, Path, Progress]) -> OpenedImages:
+def shown_images(data: str, kit: KitRef, recorded: Recorded, folder: Path, context: BuildContext) -> OpenedImages:
     """The user's images, prepared as a kit wants them.
 
     Args:
         data: as ``--data`` names them.
         kit: any of the bundle's.
         recorded: by which the build's own images are known again.
-        given: the store, an existing folder for the pixels, and who hears.
+        folder: an existing one, for the pixels.
+        context: the store, and who hears.
 
     Raises:
         BenchClassesDiffer: they are not of the kit's classes.
         EdgecnnError: one of ``errors.data``.
     """
-    store, folder, tell = given
     wanted = kit.manifest["preprocessing"]["pixels"]
     recipe = PixelRecipe(wanted["resize_px"], wanted["crop_px"], wanted["interpolation"])
-    for source in shown_sources(data, store.root, tell):
+    for source in shown_sources(data, context.store.root, context.tell):
         label_of = _labels_of(source, kit.manifest["labels"], data)
-        write_pixels(source, recipe, folder, tell, ("test",))
+        write_pixels(source, recipe, folder, context.tell, ("test",))
         found = _pixel_set(folder)
         same = found.sha256 in recorded.pixels
         if same:

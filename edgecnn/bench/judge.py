@@ -13,12 +13,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import edgecnn
-from edgecnn.bench.subject import JudgedScene, add_engines, read_accuracy, read_residency, scene_of
+from edgecnn.bench.subject import add_engines, found_kits, read_accuracy, read_residency
 from edgecnn.building.data_notices import class_notices
 from edgecnn.building.extra_runs import ExtraRunner
 from edgecnn.building.notices import bench_command, notices
-from edgecnn.building.observe import RaceOptions
-from edgecnn.building.rows import PURPOSES, candidate_facts, with_extents, with_quality
+from edgecnn.building.observe import Observer, RaceOptions
+from edgecnn.building.observed import ObservedBuild
+from edgecnn.building.rows import PURPOSES, candidate_facts, reported
 from edgecnn.devices.this_machine import LocalFacts, attachment_of, local_facts
 from edgecnn.judging.bounds import METRICS
 from edgecnn.judging.gates import gates_for, judge_candidate, overall, verdict_of
@@ -27,7 +28,7 @@ from edgecnn.measure.lab import Lab
 from edgecnn.measure.meter_log import open_log
 from edgecnn.measure.race import RaceResult, fresh
 from edgecnn.planning.request import ExtraRuns
-from edgecnn.results.finished import finished_build
+from edgecnn.results.finished import FinishedBuild, finished_build
 from edgecnn.values.base import Value
 from edgecnn.values.device import EngineBuilder
 from edgecnn.values.profile import CONDITIONS_THAT_MUST_MATCH, Profile
@@ -95,13 +96,13 @@ def judge_finished(
     facts = facts or local_facts()
     attached = attachment_of(device, facts).attached
     with lab.store.in_use.held():
-        judged = scene_of(finished, replace(lab, device=device.name if attached else lab.device), facts)
+        seen = found_kits(finished, replace(lab, device=device.name if attached else lab.device), facts)
         if builder is not None:
-            add_engines(judged, builder)
-        read_accuracy(judged)
-        read_residency(judged)
-        _race(judged, gates, request)
-        rows = _rows(judged, gates, request)
+            add_engines(seen, builder)
+        read_accuracy(finished, seen)
+        read_residency(finished, seen)
+        _race(finished, seen, gates, request)
+        rows = _rows(finished, seen, gates)
     results = next(row.gates for row in rows if row.chosen)
     report = finished.report.model_copy(
         update={
@@ -112,7 +113,7 @@ def judge_finished(
             "candidates": rows,
             "verdict": overall(results),
             "gates": results,
-            "notices": (*notices(judged.scene, anew=ANEW_HOW), *class_notices(rows)),
+            "notices": (*notices(seen, anew=ANEW_HOW), *class_notices(rows)),
             "outcomes": {},
             "timings_s": {},
             "seconds": round(time.perf_counter() - started, 2),
@@ -125,53 +126,53 @@ def judge_finished(
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def _race(judged: JudgedScene, gates: Sequence[Gate], request: JudgeRequest) -> None:
+def _race(finished: FinishedBuild, seen: ObservedBuild, gates: Sequence[Gate], request: JudgeRequest) -> None:
     """Race what a gate or an option asks for, where this machine is the device and runs the kit; else look for a stored race."""
     wanted = {METRICS[gate.metric].source for gate in gates} & set(RACED)
     asked = request.race or bool(wanted) or (request.meter, request.until, request.extent) != (None, None, ExtraRuns())
     in_ci = bool(os.environ.get("CI")) and not request.allow_stored
-    why = _why_no_race(judged) if asked else "no gate asks for a race"
+    why = _why_no_race(finished, seen) if asked else "no gate asks for a race"
     if why is None:
         anew = not request.allow_stored and (in_ci or bool(wanted & set(ANEW)))
-        _raced(judged, gates, request, anew=anew)
+        _raced(finished, seen, gates, request, anew=anew)
         return
-    stored = _stored_race(judged)
+    stored = _stored_race(finished, seen)
     if stored is not None and not in_ci:
-        judged.observer.seen.races["report"] = stored
+        seen.races["report"] = stored
         return
     if stored is not None and asked:
         why += f"; the race of {stored.observed_at} is not of this job, and only --allow-stored lets it serve"
-    judged.absent.update(dict.fromkeys(RACED, why))
+    seen.absent.update(dict.fromkeys(RACED, why))
 
 
-def _why_no_race(judged: JudgedScene) -> str | None:
-    device, folder = judged.finished.resolved.device, judged.finished.folder
-    if not judged.scene.attached:
+def _why_no_race(finished: FinishedBuild, seen: ObservedBuild) -> str | None:
+    device, folder = finished.resolved.device, finished.folder
+    if not seen.attached:
         return f"not measured on {device.name}, which this machine is not: {bench_command(folder, device)}"
-    return judged.why_not_runnable(judged.finished.row.candidate.id)
+    return seen.why_not_runnable(finished.row.candidate.id)
 
 
-def _raced(judged: JudgedScene, gates: Sequence[Gate], request: JudgeRequest, *, anew: bool) -> None:
+def _raced(finished: FinishedBuild, seen: ObservedBuild, gates: Sequence[Gate], request: JudgeRequest, *, anew: bool) -> None:
     """As a build's last race: what ships against fp32, where that runs here too."""
-    observer, ships = judged.observer, judged.finished.row.candidate.id
-    names = [name for name in observer.seen.kits if name == ships or judged.why_not_runnable(name) is None]
+    observer, ships = Observer(seen), finished.row.candidate.id
+    names = [name for name in seen.kits if name == ships or seen.why_not_runnable(name) is None]
     patient = any(gate.metric in ("p90_ms", "p99_ms") for gate in gates)
     observer.race(names, "report", RaceOptions(anew=anew, patient=patient, until=request.until))
     if request.meter is not None or any(METRICS[gate.metric].source == "energy" for gate in gates):
         observer.energy(names, anew=anew, log=request.meter)
-    kits = tuple(observer.seen.kits[name] for name in names)
-    ExtraRunner(observer.seen, kits, observer.lab, judged.finished.resolved.recipe.race, anew=anew).measure(request.extent)
+    kits = tuple(seen.kits[name] for name in names)
+    ExtraRunner(seen, kits, finished.resolved.recipe.race, anew=anew).measure(request.extent)
 
 
-def _stored_race(judged: JudgedScene) -> RaceResult | None:
+def _stored_race(finished: FinishedBuild, seen: ObservedBuild) -> RaceResult | None:
     """The newest fresh race of what ships, as it ships, on this device: of reported figures, else of those it was chosen by."""
-    profiles, kits = judged.lab.store.profiles, judged.observer.seen.kits
-    mine = kits[judged.finished.row.candidate.id]
-    max_age_h = judged.finished.resolved.recipe.race.max_age_h
+    profiles, kits = seen.lab.store.profiles, seen.kits
+    mine = kits[finished.row.candidate.id]
+    max_age_h = finished.resolved.recipe.race.max_age_h
     stored = [entry.profile for entry in profiles.of(mine.digest, "race") if entry.profile.knobs == mine.knobs.options]
     for found in sorted((each for each in stored if each.purpose in PURPOSES), key=_by_purpose):
         young = fresh(datetime.fromisoformat(found.observed_at), max_age_h)
-        if not found.runs or not young or not _of_this_device(found, judged):
+        if not found.runs or not young or not _of_this_device(found, seen):
             continue
         others = [each.profile for kit in kits.values() for each in profiles.of(kit.digest, "race")]
         beside = {entrant_of(each.subject, each.knobs): each for each in others if each.race == found.race and each.runs}
@@ -184,25 +185,24 @@ def _by_purpose(profile: Profile) -> int:
     return PURPOSES.index(profile.purpose) if profile.purpose in PURPOSES else len(PURPOSES)
 
 
-def _of_this_device(profile: Profile, judged: JudgedScene) -> bool:
+def _of_this_device(profile: Profile, seen: ObservedBuild) -> bool:
     """Where this machine is the device, every condition but the runtime's own must be this machine's."""
-    if profile.device != judged.finished.resolved.device.name:
+    if profile.device != seen.device:
         return False
     then = profile.environment.conditions
-    now = dict(judged.lab.environment.conditions)
-    if (own := judged.lab.own_python(then.get("runtime", ""))) is not None:
+    now = dict(seen.lab.environment.conditions)
+    if (own := seen.lab.own_python(then.get("runtime", ""))) is not None:
         now["python"] = own
     names = [name for name in CONDITIONS_THAT_MUST_MATCH if name not in _OF_THE_KIT]
-    return not judged.scene.attached or all(then.get(name) == now.get(name) for name in names)
+    return not seen.attached or all(then.get(name) == now.get(name) for name in names)
 
 
-def _rows(judged: JudgedScene, gates: Sequence[Gate], request: JudgeRequest) -> tuple[CandidateFacts, ...]:
-    scene, ships = judged.scene, judged.finished.row
-    found = with_extents(with_quality(candidate_facts(scene), scene), scene, request.extent)
+def _rows(finished: FinishedBuild, seen: ObservedBuild, gates: Sequence[Gate]) -> tuple[CandidateFacts, ...]:
+    ships = finished.row
     rows = []
-    for name, row in found.items():
-        said = _with_reasons(row, judged)
-        results = tuple(_worded(result, judged) for result in judge_candidate(gates, said))
+    for name, row in reported(candidate_facts(seen), seen).items():
+        said = _with_reasons(row, seen)
+        results = tuple(_worded(result, finished, seen) for result in judge_candidate(gates, said))
         chosen = name == ships.candidate.id
         update = {
             "gates": results,
@@ -216,18 +216,18 @@ def _rows(judged: JudgedScene, gates: Sequence[Gate], request: JudgeRequest) -> 
     return tuple(rows)
 
 
-def _with_reasons(row: CandidateFacts, judged: JudgedScene) -> CandidateFacts:
+def _with_reasons(row: CandidateFacts, seen: ObservedBuild) -> CandidateFacts:
     update = {}
-    for source, seen in (("latency", row.latency), ("memory", row.memory), ("energy", row.energy)):
-        if seen is not None and not seen.runs and source in judged.absent:
-            update[source] = seen.model_copy(update={"reason": judged.absent[source]})
+    for source, found in (("latency", row.latency), ("memory", row.memory), ("energy", row.energy)):
+        if found is not None and not found.runs and source in seen.absent:
+            update[source] = found.model_copy(update={"reason": seen.absent[source]})
     return row.model_copy(update=update)
 
 
-def _worded(result: GateResult, judged: JudgedScene) -> GateResult:
+def _worded(result: GateResult, finished: FinishedBuild, seen: ObservedBuild) -> GateResult:
     """What is missing for want of stored work, with the command that makes it again."""
     source = METRICS[result.gate.metric].source
-    why = judged.absent.get(source)
+    why = seen.absent.get(source)
     if result.verdict is not Verdict.MISSING or source in RACED or why is None:
         return result
-    return result.model_copy(update={"reason": f"{why}; {judged.finished.again}"})
+    return result.model_copy(update={"reason": f"{why}; {finished.again}"})

@@ -6,16 +6,13 @@ figures are those of this very build, whatever was built in its folder or edited
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from functools import partial
 
 from edgecnn.building.engines import with_engines
 from edgecnn.building.execute import Execution
-from edgecnn.building.observe import Observer
-from edgecnn.building.rows import Scene
-from edgecnn.building.runnable import has_engine, why_not_runnable
+from edgecnn.building.observed import ObservedBuild, pixel_sets
+from edgecnn.building.runnable import has_engine, tried
 from edgecnn.devices.this_machine import LocalFacts, attachment_of
-from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.board import BoardError
 from edgecnn.errors.comparing import BundleUnreadable, KitNotCarried
 from edgecnn.errors.gates import LogitsNotFinite
 from edgecnn.judging.accuracy import check_finite
@@ -28,39 +25,17 @@ from edgecnn.planning.plan import Plan
 from edgecnn.planning.variants import KINDS, graph_of
 from edgecnn.results.finished import FinishedBuild
 from edgecnn.results.lineage import TRUNK_KINDS, ancestor, kit_artifact, whole_kit
-from edgecnn.results.shipped import side_of
+from edgecnn.results.shipped import shipped_kit
 from edgecnn.store.profiles import StoredProfile
+from edgecnn.values.artifact import Failed
 from edgecnn.values.candidate import Candidate, Method
 from edgecnn.values.device import EngineBuilder
 from edgecnn.values.layers import MacTable
 from edgecnn.values.report import CandidateFacts
 
 
-@dataclass
-class JudgedScene:
-    """The scene of one finished build, and why what it lacks is not there."""
-
-    finished: FinishedBuild
-    lab: Lab
-    observer: Observer
-    scene: Scene
-    absent: dict[str, str] = field(default_factory=dict)
-    """Source of a metric (accuracy, residency, latency …) to why there is none."""
-    _stuck: dict[str, str | None] = field(default_factory=dict)
-
-    def why_not_runnable(self, name: str) -> str | None:
-        """Asked of each kit once, since it starts a process."""
-        if name not in self._stuck:
-            self._stuck[name] = why_not_runnable(self.observer.seen.kits[name], self.lab)
-        return self._stuck[name]
-
-    def cannot_run(self, name: str, why: str) -> None:
-        """Known without asking that kit."""
-        self._stuck[name] = why
-
-
-def scene_of(finished: FinishedBuild, lab: Lab, facts: LocalFacts) -> JudgedScene:
-    """The kits of what ships and of the network that drops are counted from."""
+def found_kits(finished: FinishedBuild, lab: Lab, facts: LocalFacts) -> ObservedBuild:
+    """The kits of what ships and of the network that drops are counted from, with what went into them; nothing is measured."""
     rows = [row for row in (finished.baseline, finished.row) if row is not None]
     here = attachment_of(finished.resolved.device, facts)
     resolved = finished.resolved.model_copy(
@@ -70,152 +45,132 @@ def scene_of(finished: FinishedBuild, lab: Lab, facts: LocalFacts) -> JudgedScen
             "desktop_gpu": None,
         }
     )
-    execution = Execution(plan=Plan(resolved=resolved, steps=(), rungs=()))
-    observer = Observer(execution, lab)
-    judged = JudgedScene(finished, lab, observer, Scene(execution=execution, seen=observer.seen, lab=lab))
+    seen = ObservedBuild(execution=Execution(plan=Plan(resolved=resolved, steps=(), rungs=())), lab=lab)
     for row in rows:
-        _find_kits(judged, row)
-    _find_origins(judged)
-    return judged
+        _find_kits(finished, seen, row)
+    _find_origins(seen)
+    return seen
 
 
-def add_engines(judged: JudgedScene, builder: EngineBuilder) -> None:
+def add_engines(seen: ObservedBuild, builder: EngineBuilder) -> None:
     """Put the engines of this lab's machine into the kits that need one; of a kit that has none then, why is known."""
-    seen = judged.observer.seen
-    found = with_engines(seen.kits, builder, judged.lab)
+    found = with_engines(seen.kits, builder, seen.lab)
     seen.kits.update(found.kits)
     seen.answering.update(found.kits)
-    for name, error in found.failed.items():
-        judged.cannot_run(name, error.line())
+    seen.unrunnable.update({name: failed.what for name, failed in found.failed.items()})
 
 
-def read_accuracy(judged: JudgedScene) -> None:
+def read_accuracy(finished: FinishedBuild, seen: ObservedBuild) -> None:
     """Answers to the test split: the stored ones of this machine's conditions, else asked now, else those of any machine."""
-    if "accuracy" in judged.absent:
+    if "accuracy" in seen.absent:
         return
-    pixels = _pixels(judged)
-    for name, kit in judged.observer.seen.answering.items():
-        stored, why = _answered(judged, name, kit, pixels)
-        if stored is None:
-            judged.absent["accuracy"] = f"there are no answers of {name} to the test split, and none can be had here: {why}"
+    pixels = pixel_sets(seen.execution)["test"]
+    for name, kit in seen.answering.items():
+        stored = _answered(seen, name, kit, pixels)
+        if isinstance(stored, Failed):
+            seen.absent["accuracy"] = f"there are no answers of {name} to the test split, and none can be had here: {stored.what}"
             continue
         try:
             check_finite(name, logits_of(stored))
         except LogitsNotFinite as error:
-            _no_numbers(judged, name, error.located(pixels.split, blamed_layer(kit, pixels.file, error.image)))
+            located = Failed.of(error.located(pixels.split, blamed_layer(kit, pixels.file, error.image)))
+            seen.fail(name, located)
+            if name != finished.row.candidate.id:  # of what ships, every gate on accuracy fails
+                seen.notes.append(f"nothing is counted from {located.what}")
             continue
-        judged.observer.seen.evaluations[name, "test"] = stored
-    row, baseline = judged.finished.row, judged.finished.baseline
-    if row.candidate.method is not Method.ORIGINAL and (
-        baseline is None or baseline.candidate.id not in judged.observer.seen.answering
-    ):
-        judged.absent["accuracy"] = f"{_store(judged)} no longer holds the fp32 kit that drops are counted from"
-    if row.candidate.id not in judged.observer.seen.answering:
-        judged.absent["accuracy"] = f"{_store(judged)} no longer holds the twin that answered for the kit"
+        seen.evaluations[name, "test"] = stored
+    row, baseline = finished.row, finished.baseline
+    if row.candidate.method is not Method.ORIGINAL and (baseline is None or baseline.candidate.id not in seen.answering):
+        seen.absent["accuracy"] = f"{_store(seen)} no longer holds the fp32 kit that drops are counted from"
+    if row.candidate.id not in seen.answering:
+        seen.absent["accuracy"] = f"{_store(seen)} no longer holds the twin that answered for the kit"
 
 
-def read_residency(judged: JudgedScene) -> None:
+def read_residency(finished: FinishedBuild, seen: ObservedBuild) -> None:
     """What really ran; traced now where the store has no trace of this machine and the kit runs here."""
-    for name, kit in judged.observer.seen.kits.items():
-        row = next(row for row in judged.finished.report.candidates if row.candidate.id == name)
+    for name, kit in seen.kits.items():
+        row = next(row for row in finished.report.candidates if row.candidate.id == name)
         if kit.candidate.needs_engine and not has_engine(kit):
             if row.residency is not None and row.residency.basis == "planned":
-                judged.observer.seen.residency[name] = row.residency
+                seen.residency[name] = row.residency
             continue
-        try:
-            _trace(judged, name, kit)
-        except BoardError:
-            raise
-        except EdgecnnError as error:
-            judged.absent["residency"] = f"residency of {name} could not be read: {error.line()}"
+        traced = tried(partial(_trace, seen, name, finished.report.build.resolution_px))
+        if traced is not None:
+            seen.absent["residency"] = f"residency of {name} could not be read: {traced.what}"
 
 
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def _find_kits(judged: JudgedScene, row: CandidateFacts) -> None:
-    kit, seen = _kit(judged, row.candidate, row.kit), judged.observer.seen
+def _find_kits(finished: FinishedBuild, seen: ObservedBuild, row: CandidateFacts) -> None:
+    kit, name = _kit(finished, seen, row.candidate, row.kit), row.candidate.id
     if kit is None:
         return
-    seen.kits[row.candidate.id] = kit
-    answering = kit if row.evaluated_kit in (None, row.kit) else _kit(judged, row.candidate, row.evaluated_kit)
+    seen.kits[name] = kit
+    answering = kit if row.evaluated_kit in (None, row.kit) else _kit(finished, seen, row.candidate, row.evaluated_kit)
     if answering is not None:
-        seen.answering[row.candidate.id] = answering
+        seen.answering[name] = answering
 
 
-def _kit(judged: JudgedScene, candidate: Candidate, digest: str | None) -> KitRef | None:
+def _kit(finished: FinishedBuild, seen: ObservedBuild, candidate: Candidate, digest: str | None) -> KitRef | None:
     if digest is None:
         return None
     try:
-        carried = side_of(judged.finished.folder, candidate.id).kit
+        carried = shipped_kit(finished.folder, candidate.id).kit
         if carried.digest == digest:
             return carried
     except (KitNotCarried, BundleUnreadable):  # of another candidate than the one that ships: the store may have it
         pass
-    made = whole_kit(judged.lab.store, digest)
+    made = whole_kit(seen.lab.store, digest)
     return None if made is None else KitRef.of(candidate, made)
 
 
-def _find_origins(judged: JudgedScene) -> None:
+def _find_origins(seen: ObservedBuild) -> None:
     """The images and the multiply-adds, along the records of whichever kit of this build the store still has."""
-    store, artifacts = judged.lab.store, judged.scene.execution.artifacts
-    for kit in judged.observer.seen.kits.values():
+    store, artifacts = seen.lab.store, seen.execution.artifacts
+    for kit in seen.kits.values():
         made = kit_artifact(store, kit.digest)
         for step in ("prepare", graph_of(kit.candidate)):
             kinds = TRUNK_KINDS if step == "export" else (KINDS.get(step, step),)
             if made is not None and step not in artifacts and (found := ancestor(store, made, *kinds)) is not None:
                 artifacts[step] = found
     if "prepare" not in artifacts:
-        judged.absent["accuracy"] = f"{_store(judged)} no longer holds the images that this build was evaluated on"
+        seen.absent["accuracy"] = f"{_store(seen)} no longer holds the images that this build was evaluated on"
 
 
-def _store(judged: JudgedScene) -> str:
-    return f"the store {judged.lab.store.root}"
+def _store(seen: ObservedBuild) -> str:
+    return f"the store {seen.lab.store.root}"
 
 
-def _pixels(judged: JudgedScene) -> PixelSet:
-    folder = judged.scene.execution.artifacts["prepare"].folder
-    return PixelSet.prepared(folder, "test", judged.finished.resolved.data.counts["test"])
+def _answered(seen: ObservedBuild, name: str, kit: KitRef, pixels: PixelSet) -> StoredProfile | Failed:
+    answered = tried(partial(evaluate, kit, pixels, seen.lab))
+    if not isinstance(answered, Failed):
+        return answered
+    stored = seen.lab.store.profiles.of(kit.digest, "evaluation")
+    found = next((each for each in stored if each.profile.pixels == pixels.sha256), None)
+    if found is None:
+        return answered
+    then = f"{found.profile.observed_at} on {found.profile.host}"
+    seen.notes.append(f"accuracy of {name} is of {then}, since it does not run here: {answered.what}")
+    return found
 
 
-def _no_numbers(judged: JudgedScene, name: str, error: LogitsNotFinite) -> None:
-    """Of what ships, every gate on accuracy fails; without the network that drops are counted from, they are not known."""
-    judged.observer.fail(name, error)
-    if name != judged.finished.row.candidate.id:
-        judged.observer.seen.notes.append(f"nothing is counted from {error.line()}")
-
-
-def _answered(judged: JudgedScene, name: str, kit: KitRef, pixels: PixelSet) -> tuple[StoredProfile | None, str]:
-    try:
-        return evaluate(kit, pixels, judged.lab), ""
-    except BoardError:
-        raise
-    except EdgecnnError as error:
-        stored = judged.lab.store.profiles.of(kit.digest, "evaluation")
-        found = next((each for each in stored if each.profile.pixels == pixels.sha256), None)
-        if found is not None:
-            then = f"{found.profile.observed_at} on {found.profile.host}"
-            judged.observer.seen.notes.append(f"accuracy of {name} is of {then}, since it does not run here: {error.line()}")
-        return found, error.line()
-
-
-def _trace(judged: JudgedScene, name: str, kit: KitRef) -> None:
-    lab, artifacts = judged.lab, judged.scene.execution.artifacts
+def _trace(seen: ObservedBuild, name: str, resolution_px: int) -> None:
+    kit, artifacts = seen.kits[name], seen.execution.artifacts
     made_from = graph_of(kit.candidate)
-    stored = stored_residency(kit, lab)
-    if stored is None and judged.scene.attached:
-        if (why := judged.why_not_runnable(name)) is not None:
-            judged.absent["residency"] = why
+    stored = stored_residency(kit, seen.lab)
+    if stored is None and seen.attached:
+        if (why := seen.why_not_runnable(name)) is not None:
+            seen.absent["residency"] = why
         elif made_from in artifacts:
             macs = MacTable.model_validate_json((artifacts[made_from].folder / "macs.json").read_text())
-            stored = residency(kit, macs, lab)
+            stored = residency(kit, macs, seen.lab)
         else:
-            gone = f"{_store(judged)} no longer holds the network whose multiply-adds are counted"
-            judged.observer.seen.notes.append(f"of the residency of {name} only times are known: {gone}")
-            judged.absent["residency"] = gone
-            table = MacTable(resolution_px=judged.finished.report.build.resolution_px, layers=())
-            found = traced_residency(kit, table, lab).residency
+            gone = f"{_store(seen)} no longer holds the network whose multiply-adds are counted"
+            seen.notes.append(f"of the residency of {name} only times are known: {gone}")
+            seen.absent["residency"] = gone
+            found = traced_residency(kit, MacTable(resolution_px=resolution_px, layers=()), seen.lab).residency
             if found is not None:
-                judged.observer.seen.residency[name] = found
+                seen.residency[name] = found
     if stored is not None and stored.profile.residency is not None:
-        judged.observer.seen.residency[name] = stored.profile.residency
+        seen.residency[name] = stored.profile.residency

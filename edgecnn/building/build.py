@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from edgecnn.building.desktop_rows import local_record
+from edgecnn.building.desktop_gpu import local_record
 from edgecnn.building.engines import with_builder
 from edgecnn.building.execute import MEASURING, Execution, StageContext, execute
 from edgecnn.building.extra_runs import ExtraRunner
 from edgecnn.building.knob_race import race_knobs
 from edgecnn.building.ladder import Limits
 from edgecnn.building.objective_race import race_for_choice, require_meter
-from edgecnn.building.observe import Observer, RaceOptions, pixel_sets
+from edgecnn.building.observe import Observer, RaceOptions
+from edgecnn.building.observed import ObservedBuild, pixel_sets
 from edgecnn.building.publish import Page, check_output, publish_baseline, publish_plan, publish_progress, publish_report
 from edgecnn.building.report import decide, gates_of, last_race, report_of
-from edgecnn.building.rows import Scene
-from edgecnn.building.rung_drops import RungDrops
 from edgecnn.building.screening import finalists
 from edgecnn.bundle.publish import publish_bundle
 from edgecnn.devices.check.ready import Wanted
@@ -99,8 +98,16 @@ def _looked_up(planned: Plan, store: Store) -> tuple[PlannedStep, ...]:
     return tuple(steps)
 
 
-Surroundings = tuple[Store, Progress, Mapping[str, Page]]
-"""Where finished work lies, who hears, and the pages for people."""
+@dataclass(frozen=True)
+class BuildContext:
+    """What stays the same from one call to the next."""
+
+    store: Store
+    """Where finished work lies."""
+    tell: Progress
+    """Who hears."""
+    pages: Mapping[str, Page] = field(default_factory=dict)
+    """File name beside ``report.json``, or in ``bundle/``, to what words the report for people."""
 
 
 def run_build(request: BuildRequest, store: Store, tell: Progress, pages: Mapping[str, Page] | None = None) -> BuildReport:
@@ -122,7 +129,7 @@ def run_build(request: BuildRequest, store: Store, tell: Progress, pages: Mappin
         planned = plan(with_builder(resolve(request, store, tell, machine.facts), machine, tell))
         if request.only_judge:
             require_made(planned, store, request)
-        return measured_build(planned, machine, request, (store, tell, pages or {}))
+        return measured_build(planned, machine, request, BuildContext(store, tell, pages or {}))
 
 
 def wanted_of(request: BuildRequest) -> Wanted:
@@ -132,25 +139,27 @@ def wanted_of(request: BuildRequest) -> Wanted:
     return Wanted(request.device, request.command, runtimes)
 
 
-def measured_build(planned: Plan, machine: Machine, request: BuildRequest, given: Surroundings) -> BuildReport:
+def measured_build(planned: Plan, machine: Machine, request: BuildRequest, context: BuildContext) -> BuildReport:
     """The rest of ``run_build`` once it is planned: make what is missing here, run kits on the machine, judge and write."""
     started = time.perf_counter()
-    store, tell, pages = given
+    store, tell, resolved = context.store, context.tell, planned.resolved
     with output_lock(request.out):
         publish_plan(planned, request.out)
-    if planned.resolved.weights.fell_back:
-        tell.note(f"NOT PRETRAINED: {planned.resolved.weights.why}")
+    if resolved.weights.fell_back:
+        tell.note(f"NOT PRETRAINED: {resolved.weights.why}")
     here = this_machine()
     environment = {"python": python_version(), **here.environment.conditions}
     _check_objective(planned, machine.environment, request)
-    context = StageContext(store=store, host=here.host, environment=environment, tell=tell, device=machine.host)
-    rung_drops = RungDrops(machine.lab(store, tell, _device_here(planned)), here.lab(store, tell, THIS_MACHINE))
+    stages = StageContext(store=store, host=here.host, environment=environment, tell=tell, device=machine.host)
+    lab = machine.lab(store, tell, resolved.device.name if resolved.attachment.attached else THIS_MACHINE)
+    seen = ObservedBuild(execution=Execution(plan=planned), lab=lab)
+    observer = Observer(seen, here.lab(store, tell, THIS_MACHINE))
     with store.in_use.held():
-        drops_of = rung_drops if request.goal in MEASURING else None
-        execution = execute(planned, context, request.goal, _limits(planned, store, request), drops_of)
-        scene = observe(request, rung_drops.observer(execution))
-        report = report_of(scene, request, seconds=time.perf_counter() - started)
-        _publish(report, scene, request, pages)
+        drops = observer.drops if request.goal in MEASURING else None
+        execute(seen.execution, stages, request.goal, _limits(planned, store, request), drops)
+        observe(request, observer)
+        report = report_of(seen, request, seconds=time.perf_counter() - started)
+        _publish(report, seen, request, context.pages)
     return report
 
 
@@ -188,26 +197,21 @@ def _lacking(planned: Plan, store: Store) -> list[str]:
     return [name for name in missing if not is_of_a_device(name)]
 
 
-def _publish(report: BuildReport, scene: Scene, request: BuildRequest, pages: Mapping[str, Page]) -> None:
+def _publish(report: BuildReport, seen: ObservedBuild, request: BuildRequest, pages: Mapping[str, Page]) -> None:
     """All under one lock, in an order in which whoever sees the new ``report.json`` sees the rest of it too.
 
     A goal that stops earlier renews the plan and ``progress.json``; a finished build's report and bundle stay as they are.
     """
     texts = {name: page(report) for name, page in pages.items()}
     with output_lock(request.out):
-        publish_plan(scene.execution.plan, request.out)
+        publish_plan(seen.execution.plan, request.out)
         if request.goal != "judge":
             publish_progress(report, request.goal, request.out)
             return
         inside = {name.removeprefix(f"{BUNDLE}/"): texts.pop(name) for name in list(texts) if name.startswith(f"{BUNDLE}/")}
-        publish_bundle(report, scene.seen.kits, request.out, inside, scene.lab.tell.note)
-        publish_baseline(local_record(scene), request.out)
+        publish_bundle(report, seen.kits, request.out, inside, seen.lab.tell.note)
+        publish_baseline(local_record(seen), request.out)
         publish_report(report, request.out, texts)
-
-
-def _device_here(planned: Plan) -> str:
-    attached = planned.resolved.attachment.attached
-    return planned.resolved.device.name if attached else THIS_MACHINE
 
 
 def _limits(planned: Plan, store: Store, request: BuildRequest) -> Limits:
@@ -221,50 +225,45 @@ def _limits(planned: Plan, store: Store, request: BuildRequest) -> Limits:
     return Limits(seconds=request.time_budget_s, budget_pp=bound, unbuilt=unbuilt)
 
 
-def observe(request: BuildRequest, observer: Observer) -> Scene:
+def observe(request: BuildRequest, observer: Observer) -> None:
     """Evaluate, and race where this machine is the device, as far as the goal asks for it."""
-    execution = observer.execution
-    scene = Scene(execution=execution, seen=observer.seen, lab=observer.lab)
-    observer.collect_kits(execution.candidates)
+    seen = observer.seen
+    observer.collect_kits(seen.candidates)
     if request.goal not in MEASURING:
-        return scene
-    reference = reference_of(execution.candidates)
-    if reference not in observer.seen.answering:
-        raise EveryCandidateFailed(reasons=_reasons(execution))
-    pixels = pixel_sets(execution)
+        return
+    reference = reference_of(seen.candidates)
+    if reference not in seen.answering:
+        raise EveryCandidateFailed(reasons=_reasons(seen.execution))
+    pixels = pixel_sets(seen.execution)
     observer.evaluate_all(pixels)
-    if (failed := observer.seen.failures.get(reference)) is not None:
+    if (failed := seen.failures.get(reference)) is not None:
         raise BaselineFailed(reason=failed.what)
     observer.read_residency()
     observer.play_baseline(pixels["test"], request.extent, anew=request.stored_race == "never")
-    if scene.attached:
-        _race(observer, scene, request)
-    return scene
+    if seen.attached:
+        _race(observer, request)
 
 
-def _race(observer: Observer, scene: Scene, request: BuildRequest) -> None:
+def _race(observer: Observer, request: BuildRequest) -> None:
     """Screen, select among the finalists, race the winner's knobs where asked to, and race the winner again for the figures."""
-    anew = request.stored_race == "never"
-    screened = [name for name in observer.seen.answering if name not in observer.seen.failures]
-    observer.race(screened, "screen", RaceOptions(anew=anew))
-    decision = decide(scene, request)
+    seen, anew = observer.seen, request.stored_race == "never"
+    observer.race([name for name in seen.answering if name not in seen.failures], "screen", RaceOptions(anew=anew))
+    decision = decide(seen, request)
     patient = any(gate.metric in ("p90_ms", "p99_ms") for gate in decision.gates)
     how = RaceOptions(anew=anew, patient=patient, until=request.until)
-    objective = observer.execution.plan.resolved.recipe.choice.objective
-    if objective == "latency":
-        final = finalists(observer.seen.screen_ms, decision.inside_budget, scene.execution.candidates)
-        observer.race(final, "select", how)
-    race_for_choice(observer, decision.inside_budget, objective, how, request.meter)
-    choice = observer.execution.plan.resolved.recipe.race
-    decision = decide(scene, request)
+    if seen.objective == "latency":
+        observer.race(finalists(seen.screen_ms, decision.inside_budget, seen.candidates), "select", how)
+    race_for_choice(observer, decision.inside_budget, seen.objective, how, request.meter)
+    choice = seen.execution.plan.resolved.recipe.race
+    decision = decide(seen, request)
     last = last_race(decision)
     if choice.knobs and last and decision.choice.candidate is not None:
         race_knobs(observer, decision.choice.candidate, how)
     observer.race(last, "report", how)
     observer.energy(last, anew=anew, log=request.meter)
-    kits = tuple(observer.seen.kits[name] for name in last)
-    extent = request.extent.model_copy(update={"best_batch": request.extent.best_batch or objective == "throughput"})
-    ExtraRunner(observer.seen, kits, observer.lab, choice, anew=anew).measure(extent)
+    best_batch = request.extent.best_batch or seen.objective == "throughput"
+    extra = request.extent.model_copy(update={"best_batch": best_batch})
+    ExtraRunner(seen, tuple(seen.kits[name] for name in last), choice, anew=anew).measure(extra)
 
 
 def _reasons(execution: Execution) -> tuple[str, ...]:

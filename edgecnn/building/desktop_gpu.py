@@ -2,26 +2,33 @@
 
 By itself, because nothing is chosen between it and the device's candidates: its figures stand beside theirs, with its own name.
 The reference and its variants race together, so that their ratios are paired. A variant that cannot run is a fact of the report.
+Without such a GPU a dated record of one, as shipped in ``baselines/``, has the part, or nobody.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import partial
 
 from edgecnn.building.execute import Execution
 from edgecnn.building.extra_runs import ExtraRunner
-from edgecnn.errors.base import EdgecnnError
-from edgecnn.judging.accuracy import check_finite
-from edgecnn.measure.evaluate import PixelSet, evaluate, logits_of
+from edgecnn.building.observed import Observed, ObservedBuild, evaluated
+from edgecnn.building.rows import answer_of, throughput_of
+from edgecnn.building.runnable import tried
+from edgecnn.devices.desktop_gpu import how, how_of, role
+from edgecnn.judging.accuracy import Answers, accuracy
+from edgecnn.judging.desktop_baseline import BaselineQuestion, BaselineRecord, baseline_facts
+from edgecnn.judging.latency import latency, missing_latency
+from edgecnn.measure.evaluate import PixelSet
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
-from edgecnn.measure.race import RaceResult, file_failure, race, stored_race
+from edgecnn.measure.race import file_failure, race, stored_race
 from edgecnn.measure.race_request import RaceRequest
 from edgecnn.planning.request import ExtraRuns
-from edgecnn.store.profiles import StoredProfile
+from edgecnn.resources import resource_folder
 from edgecnn.values.artifact import Blocked, Failed
-from edgecnn.values.profile import Profile, Purpose
+from edgecnn.values.candidate import BASELINE_ID, Candidate
+from edgecnn.values.report import Accuracy, BaselineFacts, BaselineVariant
 from edgecnn.values.resolved import DesktopGpu
 
 
@@ -37,40 +44,7 @@ class DesktopRequest:
     """Race even where a stored race is fresh."""
 
 
-@dataclass
-class DesktopRun:
-    """What became of the part: of the reference both an evaluation and a race, or a failure; of each variant the same."""
-
-    gpu: DesktopGpu
-    failure: str | None = None
-    """Why the reference could not play; then nothing stands beside it either."""
-    kits: dict[str, KitRef] = field(default_factory=dict)
-    evaluations: dict[str, StoredProfile] = field(default_factory=dict)
-    race: RaceResult | None = None
-    failures: dict[str, str] = field(default_factory=dict)
-    """Variant to why it has no figures."""
-    batch_screens: dict[int, RaceResult] = field(default_factory=dict)
-    throughput: list[RaceResult] = field(default_factory=list)
-    asked: ExtraRuns = ExtraRuns()
-    """Batches that were asked for."""
-    races: dict[Purpose, RaceResult] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-
-    @property
-    def profiles(self) -> Mapping[str, Profile]:
-        """Of the race, by candidate; without those that did not finish."""
-        if self.race is None:
-            return {}
-        found = self.race.profiles
-        return {name: found[kit.digest] for name, kit in self.kits.items() if kit.digest in found}
-
-    @property
-    def profile(self) -> Profile | None:
-        """The reference's."""
-        return self.profiles.get(self.gpu.candidate.id)
-
-
-def play(execution: Execution, lab: Lab, part: DesktopRequest) -> DesktopRun | None:
+def play(execution: Execution, lab: Lab, part: DesktopRequest) -> Observed | None:
     """Ask the GPU, or None where this machine has none. Its failure is a fact of the report, and no reason to stop.
 
     Args:
@@ -79,69 +53,67 @@ def play(execution: Execution, lab: Lab, part: DesktopRequest) -> DesktopRun | N
         part: what is asked.
     """
     gpu = execution.plan.resolved.desktop_gpu
-    if gpu is None or gpu.unusable is not None:
-        return None if gpu is None else DesktopRun(gpu=gpu, failure=gpu.unusable)
-    stage = _DesktopRunner(execution, replace(lab, device=gpu.device, machine=f"{gpu.model}, {lab.machine}"), part)
-    played = DesktopRun(gpu=gpu, failures=dict(gpu.unavailable))
-    played.failure = stage.answered(played, gpu.candidate.id)
-    if played.failure is not None:
-        return played
-    for variant in gpu.variants:
-        if (why := stage.answered(played, variant.id)) is not None:
-            played.failures[variant.id] = why
-    stage.raced(played)
-    return played
+    if gpu is None:
+        return None
+    seen = Observed(lab=replace(lab, device=gpu.device, machine=f"{gpu.model}, {lab.machine}"), reference=gpu.candidate.id)
+    if gpu.unusable is not None:
+        seen.failures[seen.reference] = Failed(ref="gpu-unusable", what=gpu.unusable)
+        return seen
+    seen.failures.update({name: Failed(ref="unavailable", what=why) for name, why in gpu.unavailable.items()})
+    runner = _DesktopRunner(execution, gpu, seen, part)
+    runner.answer(gpu.candidate)
+    if seen.reference not in seen.failures:
+        for variant in gpu.variants:
+            runner.answer(variant)
+        runner.race()
+    return seen
 
 
 class _DesktopRunner:
     """Where the GPU plays: whose kits, which lab, what is asked."""
 
-    def __init__(self, execution: Execution, lab: Lab, part: DesktopRequest) -> None:
-        self.execution, self.lab, self.part = execution, lab, part
+    def __init__(self, execution: Execution, gpu: DesktopGpu, seen: Observed, part: DesktopRequest) -> None:
+        self.execution, self.gpu, self.seen, self.part = execution, gpu, seen, part
         self.choice = execution.plan.resolved.recipe.race
 
-    def answered(self, played: DesktopRun, name: str) -> str | None:
-        """Evaluate one kit and keep it; why not, where it could not.
-
-        A failure is filed as a race is, so that a cached build does not start a process only to fail again.
-        """
-        gpu = played.gpu
+    def answer(self, candidate: Candidate) -> None:
+        """Evaluate one kit. A failure is filed as a race is, so that a cached build starts no process only to fail again."""
+        seen, name = self.seen, candidate.id
         made = self.execution.artifacts.get(f"package:{name}")
         if made is None:
-            return self._why_not_made(name)
-        candidate = next(each for each in (gpu.candidate, *gpu.variants) if each.id == name)
+            seen.failures[name] = Failed(ref="not-made", what=self._why_not_made(name))
+            return
         kit = KitRef.of(candidate, made)
         alone = self._request(kit)
-        stored = stored_race(alone, self.lab)
+        stored = stored_race(alone, seen.lab)
         if stored is not None and stored.failed:
-            return stored.failed[kit.digest]
-        try:
-            evaluation = evaluate(kit, self.part.pixels, self.lab)
-            check_finite(name, logits_of(evaluation))
-        except EdgecnnError as error:
-            self.lab.tell.note(f"{gpu.model} cannot play the desktop baseline with {name}: {error.line()}")
-            file_failure(alone, self.lab, error.line())
-            return error.line()
-        played.kits[name], played.evaluations[name] = kit, evaluation
-        return None
+            seen.failures[name] = Failed(ref="run-failed", what=stored.failed[kit.digest])
+            return
+        answered = tried(partial(evaluated, kit, self.part.pixels, seen.lab))
+        if isinstance(answered, Failed):
+            seen.lab.tell.note(f"{self.gpu.model} cannot play the desktop baseline with {name}: {answered.what}")
+            file_failure(alone, seen.lab, answered.what)
+            seen.failures[name] = answered
+            return
+        seen.kits[name] = seen.answering[name] = kit
+        seen.evaluations[name, "test"] = answered
 
-    def raced(self, played: DesktopRun) -> None:
+    def race(self) -> None:
         """Race those that answered, and with more images a call where that was asked for."""
-        kits, reference = played.kits, played.gpu.candidate.id
-        try:
-            played.race = race(self._request(*kits.values()), self.lab)
-        except EdgecnnError as error:
-            self.lab.tell.note(f"{played.gpu.model} cannot play the desktop baseline: {error.line()}")
-            played.failure = error.line()
+        seen = self.seen
+        raced = tried(lambda: race(self._request(*seen.kits.values()), seen.lab))
+        if isinstance(raced, Failed):
+            seen.lab.tell.note(f"{self.gpu.model} cannot play the desktop baseline: {raced.what}")
+            seen.failures[seen.reference] = raced
             return
-        failed = {name: played.race.failed[kit.digest] for name, kit in kits.items() if kit.digest in played.race.failed}
-        played.failure = failed.pop(reference, None)
-        played.failures.update(failed)
-        if played.failure is not None:
+        seen.races["baseline"] = raced
+        for name, kit in seen.kits.items():
+            if kit.digest in raced.failed:
+                seen.failures[name] = Failed(ref="run-failed", what=raced.failed[kit.digest])
+        if seen.reference in seen.failures:
             return
-        played.asked = ExtraRuns(batches=self.part.extent.batches, best_batch=self.part.extent.best_batch)
-        fit = tuple(kit for name, kit in kits.items() if name not in failed)
-        ExtraRunner(played, fit, self.lab, self.choice, anew=self.part.anew).measure(played.asked)
+        asked = ExtraRuns(batches=self.part.extent.batches, best_batch=self.part.extent.best_batch)
+        ExtraRunner(seen, tuple(seen.runnable.values()), self.choice, anew=self.part.anew).measure(asked)
 
     def _request(self, *kits: KitRef) -> RaceRequest:
         return RaceRequest(
@@ -157,3 +129,72 @@ class _DesktopRunner:
         said = next((outcome.what for outcome in outcomes if isinstance(outcome, Failed)), None)
         blocked = next((f"{outcome.by} failed" for outcome in outcomes if isinstance(outcome, Blocked)), None)
         return said or blocked or "its kit was not made"
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def load_baselines() -> tuple[BaselineRecord, ...]:
+    """Every shipped record."""
+    files = sorted(resource_folder("baselines").glob("*.json"))
+    return tuple(BaselineRecord.model_validate_json(path.read_text()) for path in files)
+
+
+def desktop_baseline(seen: ObservedBuild) -> BaselineFacts:
+    """The role's figures, by whoever plays it; MISSING, with why, where nobody does."""
+    played, resolved = seen.desktop, seen.execution.plan.resolved
+    gpu = resolved.desktop_gpu
+    failed = played.failures.get(played.reference) if played else None
+    question = BaselineQuestion(
+        device=role(),
+        arch=resolved.arch.name,
+        resolution_px=resolved.preprocessing.pixels.crop_px,
+        accuracy_machine=seen.lab.machine,
+        failure=f"{gpu.model} is here but could not play: {failed.what}" if gpu and failed else None,
+    )
+    facts = baseline_facts(question, local=local_record(seen), records=load_baselines())
+    if gpu is None or played is None or played.reference not in played.raced("baseline"):
+        return facts
+    answered = _accuracy(seen, played, played.reference, answer_of(seen, BASELINE_ID, "test"))
+    reference = answer_of(played, played.reference, "test")
+    variants = tuple(each.model_copy(update={"accuracy": _accuracy(seen, played, each.id, reference)}) for each in facts.variants)
+    return facts.model_copy(update={"accuracy": answered, "accuracy_from": f"{gpu.model} itself", "variants": variants})
+
+
+def local_record(seen: ObservedBuild) -> BaselineRecord | None:
+    """What a GPU of this machine did in this build, in the form of a dated record; None where none raced."""
+    played, resolved = seen.desktop, seen.execution.plan.resolved
+    gpu = resolved.desktop_gpu
+    if gpu is None or played is None or (profile := played.raced("baseline").get(played.reference)) is None:
+        return None
+    conditions = profile.environment.conditions
+    versions = ", ".join(
+        f"{name} {conditions[name]}" for name in ("runtime", "runtime_version", "driver", "cpu") if name in conditions
+    )
+    return BaselineRecord(
+        device=gpu.device,
+        arch=resolved.arch.name,
+        resolution_px=resolved.preprocessing.pixels.crop_px,
+        latency=latency(profile, machine=profile.host),
+        how=how(gpu.candidate),
+        throughput=throughput_of(played.reference, played),
+        variants=tuple(_variant(played, gpu, name) for name in (*(each.id for each in gpu.variants), *gpu.unavailable)),
+        source=f"a build of {resolved.arch.name} with {len(resolved.data.classes)} classes; {versions}",
+    )
+
+
+def _variant(played: Observed, gpu: DesktopGpu, name: str) -> BaselineVariant:
+    raced = played.raced("baseline")
+    if name not in raced:
+        why = played.failures[name].what if name in played.failures else "it did not race"
+        return BaselineVariant(id=name, how=how_of(name), latency=missing_latency(reason=why, machine=gpu.model))
+    found = latency(raced[name], fp32=raced[played.reference], machine=raced[name].host)
+    return BaselineVariant(id=name, how=how_of(name), latency=found, throughput=throughput_of(name, played))
+
+
+def _accuracy(seen: ObservedBuild, played: Observed, name: str, reference: Answers | None) -> Accuracy | None:
+    """A variant's is held against the reference's own answers: what it changes, whatever the GPU changes."""
+    answers, labels = answer_of(played, name, "test"), seen.labels("test")
+    if answers is None or labels is None or name not in played.raced("baseline"):
+        return None
+    return accuracy(answers, labels, "test", reference)

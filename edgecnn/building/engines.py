@@ -10,17 +10,16 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from edgecnn.backends.tensorrt import BACKEND
-from edgecnn.building.runnable import has_engine
+from edgecnn.building.runnable import has_engine, tried
 from edgecnn.devices.machine import Machine
-from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.board import BoardError, BoardLacksBuilder, BuilderUnfit
+from edgecnn.errors.board import BoardLacksBuilder, BuilderUnfit
 from edgecnn.errors.host import RunnerCrashed, RunnerFailed, RunnerTimedOut
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
 from edgecnn.results.lineage import whole_kit
 from edgecnn.stages.compile import KIT, EngineStage
 from edgecnn.store.wanted import StageInputs
-from edgecnn.values.artifact import FoundInput
+from edgecnn.values.artifact import Failed, FoundInput
 from edgecnn.values.candidate import Candidate
 from edgecnn.values.device import EngineBuilder
 from edgecnn.values.resolved import Resolved
@@ -60,7 +59,7 @@ class WithEngines(NamedTuple):
     """Of the kits that needed an engine: those that have one now, and why the others have none, by name."""
 
     kits: Mapping[str, KitRef]
-    failed: Mapping[str, EdgecnnError]
+    failed: Mapping[str, Failed]
 
 
 def with_engines(kits: Mapping[str, KitRef], builder: EngineBuilder, lab: Lab) -> WithEngines:
@@ -70,16 +69,15 @@ def with_engines(kits: Mapping[str, KitRef], builder: EngineBuilder, lab: Lab) -
         BoardError: the board went away, or its disk is full.
     """
     found: dict[str, KitRef] = {}
-    failed: dict[str, EdgecnnError] = {}
+    failed: dict[str, Failed] = {}
     for name, kit in kits.items():
         if not kit.candidate.needs_engine or has_engine(kit):
             continue
-        try:
-            found[name] = with_engine(kit, builder, lab)
-        except BoardError:
-            raise
-        except EdgecnnError as error:
-            failed[name] = error
+        built = tried(partial(with_engine, kit, builder, lab))
+        if isinstance(built, Failed):
+            failed[name] = built
+        else:
+            found[name] = built
     return WithEngines(found, failed)
 
 

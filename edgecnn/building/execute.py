@@ -9,10 +9,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from edgecnn.building.ladder import Limits, RungResult, Stop, next_rung
-from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.board import BoardError
+from edgecnn.building.runnable import tried
 from edgecnn.hosts.protocol import Host
 from edgecnn.planning.plan import Plan
 from edgecnn.planning.request import Goal
@@ -21,7 +21,7 @@ from edgecnn.stages.compile import CompileStage, EngineStage
 from edgecnn.store.making import Maker
 from edgecnn.store.store import Store
 from edgecnn.store.wanted import StageInputs
-from edgecnn.values.artifact import Artifact, Blocked, Failed, FoundInput, Outcome
+from edgecnn.values.artifact import Artifact, Blocked, FoundInput, Outcome
 from edgecnn.values.candidate import Candidate, Rung
 from edgecnn.values.reason import OutOfTime
 from edgecnn.values.stage import Key, Plotting, Progress, Role
@@ -62,7 +62,7 @@ class Execution:
         return (*self.plan.resolved.candidates, *(candidate for rung in needed for candidate in rung.candidates))
 
 
-DropsOfRung = Callable[[Execution, Rung], Mapping[str, float]]
+DropsOfRung = Callable[[Rung], Mapping[str, float]]
 """Asked after each rung: candidate to its estimated drop on the validation images, in percentage points."""
 
 
@@ -79,12 +79,16 @@ class StageContext:
 
 
 def execute(
-    plan: Plan, context: StageContext, goal: Goal = "judge", limits: Limits | None = None, drops_of: DropsOfRung | None = None
+    execution: Execution,
+    context: StageContext,
+    goal: Goal = "judge",
+    limits: Limits | None = None,
+    drops_of: DropsOfRung | None = None,
 ) -> Execution:
     """Run the trunk, then climb the rungs.
 
     Args:
-        plan: what there is to run.
+        execution: of the plan to run, which is filled in and handed back.
         context: what it is run with.
         goal: the last kind of step that is run.
         limits: what ends the climb; None: nothing but what was seen.
@@ -94,8 +98,7 @@ def execute(
         EdgecnnError: a step of the trunk failed; finished steps stay in the store.
         BoardError: the board on which engines are built went away, which says nothing of a candidate.
     """
-    execution = Execution(plan=plan)
-    wanted = _LAST_STEP[goal]
+    plan, wanted = execution.plan, _LAST_STEP[goal]
     for step in plan.steps:
         if step.candidate is None and step.stage.kind in wanted:
             _run(step, execution, context)
@@ -117,7 +120,7 @@ def _climb(
             for step in execution.plan.of_candidate(candidate.id):
                 if step.stage.kind in wanted:
                     _try(step, execution, context)
-        drops = {} if drops_of is None else drops_of(execution, move.rung)
+        drops = {} if drops_of is None else drops_of(move.rung)
         execution.climbed[move.rung.name] = RungResult(seconds=time.perf_counter() - started, drops_pp=drops)
     execution.skipped_rungs.update(move.why)
     spent_s = sum(each.seconds for each in execution.climbed.values())
@@ -134,13 +137,10 @@ def _try(step: Step, execution: Execution, context: StageContext) -> None:
         failed = next((other.id for other in execution.plan.steps if other.key in missing), missing[0])
         execution.outcomes[step.id] = Blocked(by=failed)
         return
-    try:
-        _run(step, execution, context)
-    except BoardError:
-        raise
-    except EdgecnnError as error:
-        execution.outcomes[step.id] = Failed(ref=error.ref, what=error.line(), hint=error.hint)
-        context.tell.note(f"{step.id} failed: {error.line()}")
+    broke = tried(partial(_run, step, execution, context))
+    if broke is not None:
+        execution.outcomes[step.id] = broke
+        context.tell.note(f"{step.id} failed: {broke.what}")
 
 
 def _untried_before(step: Step, execution: Execution) -> list[Step]:

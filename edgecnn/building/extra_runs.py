@@ -6,11 +6,10 @@ Only what ships and fp32 are measured, as for energy: the candidates whose figur
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
 
+from edgecnn.building.observed import Observed
 from edgecnn.judging.throughput import batches_up_to, best_batch, screened
 from edgecnn.measure.kits import KitRef
-from edgecnn.measure.lab import Lab
 from edgecnn.measure.race import RaceResult, race
 from edgecnn.measure.race_request import BATCH_SCREEN_S, RUN_MAX_S, THROUGHPUT_S, RaceRequest
 from edgecnn.planning.request import ExtraRuns
@@ -18,24 +17,16 @@ from edgecnn.values.profile import Purpose
 from edgecnn.values.recipe import RaceChoice
 
 
-class RaceResults(Protocol):
-    """Where what was measured is kept."""
-
-    batch_screens: dict[int, RaceResult]
-    throughput: list[RaceResult]
-    races: dict[Purpose, RaceResult]
-    notes: list[str]
-
-
 class ExtraRunner:
-    """Races of one call, for the same candidates."""
+    """Races of one call, for the same candidates; what they gave is kept with the rest that was seen."""
 
-    def __init__(self, seen: RaceResults, kits: tuple[KitRef, ...], lab: Lab, choice: RaceChoice, *, anew: bool) -> None:
-        self.seen, self.kits, self.lab, self.choice = seen, kits, lab, choice
+    def __init__(self, seen: Observed, kits: tuple[KitRef, ...], choice: RaceChoice, *, anew: bool) -> None:
+        self.seen, self.kits, self.choice = seen, kits, choice
         self.max_age_h = 0.0 if anew else choice.max_age_h
 
     def measure(self, extent: ExtraRuns) -> None:
         """Everything that was asked for; nothing else."""
+        self.seen.extra = extent
         if not self.kits:
             return
         if extent.best_batch:
@@ -46,7 +37,7 @@ class ExtraRunner:
             result = self._race("end-to-end", self.choice.rounds, RUN_MAX_S)
             self.seen.races["end-to-end"] = result
         if extent.soak_s is not None:
-            self.lab.tell.note(f"soak: {extent.soak_s:g} s without a pause, one process a kit")
+            self.seen.lab.tell.note(f"soak: {extent.soak_s:g} s without a pause, one process a kit")
             self.seen.races["soak"] = self._race("soak", 1, extent.soak_s)
 
     def screen(self) -> None:
@@ -91,7 +82,7 @@ class ExtraRunner:
             max_age_h=self.max_age_h,
             batches=batches or {},
         )
-        result = race(request, self.lab)
+        result = race(request, self.seen.lab)
         self.seen.notes += [
             f"{purpose} of {kit.candidate.id} could not be measured: {result.failed[kit.entrant]}"
             for kit in kits

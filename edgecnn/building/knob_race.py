@@ -9,10 +9,7 @@ from collections.abc import Sequence
 
 from edgecnn.backends.registry import backend_for
 from edgecnn.building.observe import Observer, RaceOptions
-from edgecnn.building.runnable import LEASE_S
-from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.board import BoardError
-from edgecnn.hosts.task import Task
+from edgecnn.building.runnable import why_test_fails
 from edgecnn.judging.knobs import Raced, judge_knobs, taken
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
@@ -27,7 +24,8 @@ from edgecnn.values.recipe import RaceChoice
 
 def race_knobs(observer: Observer, name: str, how: RaceOptions) -> None:
     """Race one candidate's settings. What is raced of its kit from now on runs with what was taken, and so does its bundle."""
-    seen, lab, resolved = observer.seen, observer.lab, observer.execution.plan.resolved
+    seen, lab = observer.seen, observer.seen.lab
+    resolved = seen.execution.plan.resolved
     kit = seen.kits[name]
     device = _as_it_is_here(resolved.device, lab.environment)
     settings = backend_for(kit.candidate.runtime).knobs(device, kit.candidate)
@@ -82,15 +80,8 @@ def _trials(kit: KitRef, settings: Sequence[Knobs], result: RaceResult, lab: Lab
 
 
 def _why_unusable(kit: KitRef, knobs: Knobs, lab: Lab) -> str | None:
-    """The kit's own test of its golden answers, opened with these knobs; None where it passes."""
     words = tuple(word for option, text in knobs.options.items() for word in ("--knob", f"{option}={text}"))
-    try:
-        lab.host.run(Task(kit.folder, "selftest", words), lease_s=LEASE_S, tell=lab.tell)
-    except BoardError:
-        raise
-    except EdgecnnError as error:
-        return error.line()
-    return None
+    return why_test_fails(kit, lab, words)
 
 
 def _as_it_is_here(device: Device, environment: Environment) -> Device:

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from edgecnn.building.rows import Scene, history_of, made_images
+from edgecnn.building.observed import ObservedBuild
+from edgecnn.building.trained import history_of, made_images
 from edgecnn.judging.accuracy import NO_LABELS
 from edgecnn.measure.kits import KitRef
 from edgecnn.planning.request import BuildRequest
@@ -39,25 +40,25 @@ def bench_command(folder: Path, device: Device) -> str:
     return f"edgecnn bench {shlex.quote(str(folder))} --host USER@{device.name}"
 
 
-def notices(scene: Scene, *, anew: str = "`edgecnn judge` races anew") -> tuple[str, ...]:
+def notices(seen: ObservedBuild, *, anew: str = "`edgecnn judge` races anew") -> tuple[str, ...]:
     """In the order in which a sceptic would ask; ``anew``: how a race of now is had where a stored one served."""
-    resolved = scene.execution.plan.resolved
+    resolved = seen.execution.plan.resolved
     said = []
     if resolved.weights.fell_back:
         said.append(f"NOT PRETRAINED: {resolved.weights.why}" + (ASK_AGAIN if resolved.weights.asked else ""))
     said += [] if resolved.data.labelled else [_NO_ACCURACY]
-    said += _of_the_training(scene)
-    if not scene.attached:
-        known = f"accuracy was computed here, latency on the device is not known{_stand_in(scene)}"
+    said += _of_the_training(seen)
+    if not seen.attached:
+        known = f"accuracy was computed here, latency on the device is not known{_stand_in(seen)}"
         said.append(f"{resolved.attachment.why}: {known}")
-    said += _of_engines(scene)
-    stored = {purpose: result for purpose, result in scene.seen.races.items() if result.reused}
+    said += _of_engines(seen)
+    stored = {purpose: result for purpose, result in seen.races.items() if result.reused}
     said += [f"{purpose} race: {_age(result.observed_at)}; {anew}" for purpose, result in stored.items()]
-    if scene.seen.knobs is not None and scene.seen.knobs.reused:
-        said.append(f"knobs race: {_age(scene.seen.knobs.observed_at)}; {anew}")
-    said += _of_the_desktop_gpu(scene)
-    said += scene.lab.warnings
-    said += scene.seen.notes
+    if seen.knobs is not None and seen.knobs.reused:
+        said.append(f"knobs race: {_age(seen.knobs.observed_at)}; {anew}")
+    said += _of_the_desktop_gpu(seen)
+    said += seen.lab.warnings
+    said += seen.notes
     if resolved.data.copies:
         said.append(f"{len(resolved.data.copies)} copies of other images were left out: {'; '.join(resolved.data.copies[:3])}")
     if resolved.data.skipped:
@@ -67,8 +68,8 @@ def notices(scene: Scene, *, anew: str = "`edgecnn judge` races anew") -> tuple[
     return tuple(said)
 
 
-def _of_engines(scene: Scene) -> list[str]:
-    if any(candidate.needs_engine and not _has_run(candidate, scene) for candidate in scene.execution.candidates):
+def _of_engines(seen: ObservedBuild) -> list[str]:
+    if any(candidate.needs_engine and not _has_run(candidate, seen) for candidate in seen.execution.candidates):
         return [
             "accuracy of engines is emulated on fp32-carrier twins in ONNX Runtime (both hashes are in report.json): "
             "weights and INT8 steps are the device's, half-precision activations are not"
@@ -76,10 +77,10 @@ def _of_engines(scene: Scene) -> list[str]:
     return []
 
 
-def _has_run(candidate: Candidate, scene: Scene) -> bool:
+def _has_run(candidate: Candidate, seen: ObservedBuild) -> bool:
     """Whether the engine itself answered, where the device built it, and no stand-in."""
-    answered = scene.seen.answering.get(candidate.id)
-    return answered is not None and answered.stands_for is None and (candidate.id, "test") in scene.seen.evaluations
+    answered = seen.answering.get(candidate.id)
+    return answered is not None and answered.stands_for is None and (candidate.id, "test") in seen.evaluations
 
 
 def _quantized(custom: CustomModel) -> list[str]:
@@ -91,8 +92,8 @@ def _quantized(custom: CustomModel) -> list[str]:
     ]
 
 
-def _of_the_training(scene: Scene) -> list[str]:
-    resolved = scene.execution.plan.resolved
+def _of_the_training(seen: ObservedBuild) -> list[str]:
+    resolved = seen.execution.plan.resolved
     if resolved.custom_model is not None:
         return [*_quantized(resolved.custom_model), f"{resolved.weights.why}; {resolved.custom_model.why}"]
     said, balance = [], resolved.recipe.train.balance
@@ -103,8 +104,8 @@ def _of_the_training(scene: Scene) -> list[str]:
         )
     if balance != "none":
         said.append(f"classes count alike in training (train.balance = {balance!r}), however many images each has")
-    said += synthesis_notices(resolved, synthesis_facts(resolved, made_images(scene)))
-    history = history_of(scene) or {}
+    said += synthesis_notices(resolved, synthesis_facts(resolved, made_images(seen.execution)))
+    history = history_of(seen.execution) or {}
     said += _of_the_teacher(resolved, history)
     said += _of_what_is_kept(history)
     if (transfer := history.get("transfer")) is not None:
@@ -141,28 +142,28 @@ def _of_what_is_kept(history: Mapping[str, Any]) -> list[str]:
     return [f"trained: {kept}; ended: {history['stopped']}"]
 
 
-def _of_the_desktop_gpu(scene: Scene) -> list[str]:
-    played = scene.seen.desktop
-    if played is None:
+def _of_the_desktop_gpu(seen: ObservedBuild) -> list[str]:
+    played, gpu = seen.desktop, seen.execution.plan.resolved.desktop_gpu
+    if played is None or gpu is None:
         return []
-    if played.failure is not None:
-        return [f"{played.gpu.model} is here but could not play the desktop baseline: {played.failure}"]
-    said = [f"{played.gpu.model} has no figures of {name}: {why}" for name, why in played.failures.items()]
+    if (failed := played.failures.get(played.reference)) is not None:
+        return [f"{gpu.model} is here but could not play the desktop baseline: {failed.what}"]
+    said = [f"{gpu.model} has no figures of {name}: {failed.what}" for name, failed in played.failures.items()]
     said += played.notes
-    if played.race is not None and played.race.reused:
-        said.append(f"baseline race: {_age(played.race.observed_at)}; `edgecnn judge` races anew")
+    if (raced := played.races.get("baseline")) is not None and raced.reused:
+        said.append(f"baseline race: {_age(raced.observed_at)}; `edgecnn judge` races anew")
     return said
 
 
-def unexecuted(scene: Scene) -> tuple[str, ...]:
+def unexecuted(seen: ObservedBuild) -> tuple[str, ...]:
     """What ships without having run here."""
-    resolved = scene.execution.plan.resolved
-    needing = [each for each in scene.execution.candidates if each.needs_engine and each.id in scene.seen.kits]
-    engines = [each.id for each in needing if not _has_run(each, scene)]
+    resolved = seen.execution.plan.resolved
+    needing = [each for each in seen.execution.candidates if each.needs_engine and each.id in seen.kits]
+    engines = [each.id for each in needing if not _has_run(each, seen)]
     if not engines:
         return ()
     names = ", ".join(engines)
-    built = [name for name in engines if f"compile:{name}" in scene.execution.artifacts]
+    built = [name for name in engines if f"compile:{name}" in seen.execution.artifacts]
     lines = [
         f"{names}: no engine was executed; runner/sessions/tensorrt_gpu.py (deserializing, buffers, enqueue) needs a GPU",
         f"{names}: the engine that the device will use is built there, by `edgecnn bench` or `python3 -m runner build-engine`",
@@ -170,17 +171,17 @@ def unexecuted(scene: Scene) -> tuple[str, ...]:
     if built and resolved.builder:
         where = f"for the GPUs in build.json, not for {resolved.device.title}"
         lines.append(f"{', '.join(built)}: parsed and built ahead of time by {resolved.builder} {where}")
-    elif any(each.builder_flags for each in scene.execution.candidates):
+    elif any(each.builder_flags for each in seen.execution.candidates):
         lines.append(f"{names}: unverified, checked against TensorRT 8.5's documented operators alone; no builder here parses it")
     else:
         lines.append(f'{names}: not even parsed here; `pip install "edgecnn[tensorrt-rtx]"` (Linux x86-64) does that')
     return tuple(lines)
 
 
-def _stand_in(scene: Scene) -> str:
+def _stand_in(seen: ObservedBuild) -> str:
     """Where this machine runs the same instruction set, there is a target that measures it."""
-    here = scene.lab.environment.observed.get("architecture")
-    return "; --target cpu measures this machine" if here == scene.execution.plan.resolved.device.processor.architecture else ""
+    here = seen.lab.environment.observed.get("architecture")
+    return "; --target cpu measures this machine" if here == seen.execution.plan.resolved.device.processor.architecture else ""
 
 
 def _age(observed_at: str) -> str:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgecnn.building.extra_runs import ExtraRunner
-from edgecnn.building.observe import Observations, Observer, RaceOptions
+from edgecnn.building.observe import Observer, RaceOptions
+from edgecnn.building.observed import Observed
 from edgecnn.building.screening import finalists
 from edgecnn.errors.measuring import NoMeterForObjective
 from edgecnn.judging.contest import Contest, energy_contest, throughput_contest
@@ -60,7 +60,7 @@ def race_for_choice(observer: Observer, inside: Sequence[str], objective: Object
         _energy(observer, inside, how, log)
 
 
-def contest_of(seen: Observations, objective: Objective, machine: str) -> Contest | None:
+def contest_of(seen: Observed, objective: Objective, machine: str) -> Contest | None:
     """What the race for the choice showed; None where there was none, or where latency or size is the objective."""
     if objective == "throughput" and "select-throughput" in seen.races:
         return throughput_contest(seen.raced("select-throughput"), machine)
@@ -72,26 +72,16 @@ def contest_of(seen: Observations, objective: Objective, machine: str) -> Contes
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-@dataclass
-class _Screens:
-    """Apart from what is reported: these are of more candidates than ship, and of one run each."""
-
-    batch_screens: dict[int, RaceResult] = field(default_factory=dict)
-    throughput: list[RaceResult] = field(default_factory=list)
-    races: dict[Purpose, RaceResult] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-
-
 def _throughput(observer: Observer, inside: Sequence[str], how: RaceOptions) -> None:
-    choice = observer.execution.plan.resolved.recipe.race
-    kits = _kits(observer, inside)
-    screens = _Screens()
-    extents = ExtraRunner(screens, tuple(kits.values()), observer.lab, choice, anew=how.anew)
+    seen = observer.seen
+    choice, kits = seen.execution.plan.resolved.recipe.race, _kits(observer, inside)
+    screens = Observed(lab=seen.lab)  # apart from what is reported: of more candidates than ship, and of one run each
+    extents = ExtraRunner(screens, tuple(kits.values()), choice, anew=how.anew)
     extents.screen()
     best = {name: batch for name, kit in kits.items() if (batch := extents.best_of(kit.entrant)) is not None}
     ms = {name: 1e3 / _screened(screens, kits[name])[batch] for name, batch in best.items()}
-    final = finalists(ms, inside, observer.execution.candidates)
-    observer.seen.notes += list(dict.fromkeys(screens.notes))
+    final = finalists(ms, inside, observer.seen.candidates)
+    seen.notes += list(dict.fromkeys(screens.notes))
     _race(
         observer,
         RaceRequest(
@@ -106,13 +96,13 @@ def _throughput(observer: Observer, inside: Sequence[str], how: RaceOptions) -> 
     )
 
 
-def _screened(screens: _Screens, kit: KitRef) -> dict[int, float]:
+def _screened(screens: Observed, kit: KitRef) -> dict[int, float]:
     found = screens.batch_screens.items()
     return screened({batch: result.profiles[kit.entrant] for batch, result in found if kit.entrant in result.profiles})
 
 
 def _energy(observer: Observer, inside: Sequence[str], how: RaceOptions, log: Path | None) -> None:
-    choice, lab = observer.execution.plan.resolved.recipe.race, observer.lab
+    choice, lab = observer.seen.execution.plan.resolved.recipe.race, observer.seen.lab
     kits = {name: kit for name, kit in _kits(observer, inside).items() if metered(kit, lab.environment, log)}
     max_age_h = 0.0 if how.anew else choice.max_age_h
 
@@ -127,7 +117,7 @@ def _energy(observer: Observer, inside: Sequence[str], how: RaceOptions, log: Pa
     profiles = {name: screen.profiles[kit.entrant] for name, kit in kits.items() if kit.entrant in screen.profiles}
     meter = meter_of_all(profiles.values())
     mj = {name: found for name, each in profiles.items() if meter and (found := _median_mj(each, meter)) is not None}
-    final = finalists(mj, inside, observer.execution.candidates)
+    final = finalists(mj, inside, observer.seen.candidates)
     if final:
         _note_failures(observer, "select-energy", kits.values(), screen)
         _race(observer, request(final, choice.rounds))
@@ -149,7 +139,7 @@ def _kits(observer: Observer, inside: Sequence[str]) -> Mapping[str, KitRef]:
 def _race(observer: Observer, request: RaceRequest) -> None:
     if not request.kits:
         return
-    _file(observer, request.purpose, request.kits, race(request, observer.lab))
+    _file(observer, request.purpose, request.kits, race(request, observer.seen.lab))
 
 
 def _file(observer: Observer, purpose: Purpose, kits: Iterable[KitRef], result: RaceResult) -> None:

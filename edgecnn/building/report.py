@@ -8,19 +8,12 @@ from datetime import UTC, datetime
 
 import edgecnn
 from edgecnn.building.data_notices import calibration_facts, calibration_notices, class_notices, guess_notices
-from edgecnn.building.desktop_rows import desktop_baseline
+from edgecnn.building.desktop_gpu import desktop_baseline
 from edgecnn.building.notices import measure_command, notices, unexecuted
 from edgecnn.building.objective_race import contest_of
-from edgecnn.building.rows import (
-    Scene,
-    candidate_facts,
-    made_images,
-    scaled_network,
-    weights_sentence,
-    weights_sha256,
-    with_extents,
-    with_quality,
-)
+from edgecnn.building.observed import ObservedBuild
+from edgecnn.building.rows import candidate_facts, reported
+from edgecnn.building.trained import made_images, scaled_network, weights_sentence, weights_sha256
 from edgecnn.judging.choice import ChoiceRules, choose
 from edgecnn.judging.eligibility import eligibility_of
 from edgecnn.judging.gates import budget_pp, gates_for, judge_candidate, overall, verdict_of
@@ -58,34 +51,34 @@ def gates_of(resolved: Resolved, request: BuildRequest) -> tuple[Gate, ...]:
     )
 
 
-def decide(scene: Scene, request: BuildRequest) -> Decision:
+def decide(seen: ObservedBuild, request: BuildRequest) -> Decision:
     """The rows so far, and who is ahead: asked once before each race, and once for the report."""
-    resolved = scene.execution.plan.resolved
+    resolved = seen.execution.plan.resolved
     gates = gates_of(resolved, request)
-    facts = candidate_facts(scene)
+    facts = candidate_facts(seen)
     budget = budget_pp(gates, labelled=resolved.data.labelled)
     shippable = tuple(name for name, row in facts.items() if resolved.recipe.target.runtime in (None, row.candidate.runtime))
-    objective = resolved.recipe.choice.objective
+    objective = seen.objective
     rules = ChoiceRules(
         objective=objective,
         budget_pp=budget,
-        attached=scene.attached,
+        attached=seen.attached,
         device=resolved.device.name,
         shippable=shippable,
     )
-    selected = scene.seen.raced("select")
+    selected = seen.raced("select")
     fp32 = selected.get(BASELINE_ID)
-    machine = scene.lab.machine
+    machine = seen.lab.machine
     figures = {
         name: latency(profile, fp32=None if name == BASELINE_ID else fp32, machine=machine) for name, profile in selected.items()
     }
-    contest = contest_of(scene.seen, objective, machine)
+    contest = contest_of(seen, objective, machine)
     chosen = choose(tuple(facts.values()), rules, pairwise_ratios(selected), figures, contest)
-    command = measure_command(request, chosen.choice, scene.seen.kits)
-    knobs = scene.seen.knobs if scene.seen.knobs and scene.seen.knobs.candidate == chosen.choice.candidate else None
+    command = measure_command(request, chosen.choice, seen.kits)
+    knobs = seen.knobs if seen.knobs and seen.knobs.candidate == chosen.choice.candidate else None
     choice = chosen.choice.model_copy(update={"settle_command": command, "knobs": knobs})
     inside = tuple(row.candidate.id for row in eligibility_of(tuple(facts.values()), budget, shippable).inside)
-    because = {**chosen.because, **_not_climbed(scene, facts, request)}
+    because = {**chosen.because, **_not_climbed(seen, facts, request)}
     rows = {
         name: row.model_copy(
             update={"reason": worded(because[name], name), "because": because[name], "chosen": name == choice.candidate}
@@ -95,21 +88,21 @@ def decide(scene: Scene, request: BuildRequest) -> Decision:
     return Decision(facts=rows, choice=choice, inside_budget=inside, gates=gates)
 
 
-def _not_climbed(scene: Scene, facts: Mapping[str, CandidateFacts], request: BuildRequest) -> dict[str, Reason]:
+def _not_climbed(seen: ObservedBuild, facts: Mapping[str, CandidateFacts], request: BuildRequest) -> dict[str, Reason]:
     """Candidates of rungs that were not tried."""
-    skipped, late = scene.execution.skipped_rungs, _out_of_time(scene, request)
+    skipped, late = seen.execution.skipped_rungs, _out_of_time(seen, request)
     return {
         candidate.id: late.get(rung.name) or NotClimbed(rung=rung.name, why=skipped[rung.name])
-        for rung in scene.execution.plan.rungs
+        for rung in seen.execution.plan.rungs
         for candidate in rung.candidates
         if rung.name in skipped and candidate.id in facts and facts[candidate.id].kit is None
     }
 
 
-def _out_of_time(scene: Scene, request: BuildRequest) -> dict[str, OutOfTime]:
+def _out_of_time(seen: ObservedBuild, request: BuildRequest) -> dict[str, OutOfTime]:
     """With the command that climbs on: the same, since what is finished comes from the store, and each call has its own time."""
     again = request.command or None
-    return {name: late.model_copy(update={"command": again}) for name, late in scene.execution.out_of_time.items()}
+    return {name: late.model_copy(update={"command": again}) for name, late in seen.execution.out_of_time.items()}
 
 
 def last_race(decision: Decision) -> tuple[str, ...]:
@@ -119,40 +112,40 @@ def last_race(decision: Decision) -> tuple[str, ...]:
     return () if winner is None or decision.choice.state != "settled" else tuple(dict.fromkeys((reference, winner)))
 
 
-def report_of(scene: Scene, request: BuildRequest, seconds: float) -> BuildReport:
+def report_of(seen: ObservedBuild, request: BuildRequest, seconds: float) -> BuildReport:
     """The report as it is written."""
-    decision = decide(scene, request)
-    facts = with_extents(with_quality(decision.facts, scene), scene, request.extent)
+    decision = decide(seen, request)
+    facts = reported(decision.facts, seen)
     judged = {name: judge_candidate(decision.gates, row) for name, row in facts.items()}
     rows = {
         name: row.model_copy(update={"gates": judged[name], "verdict": verdict_of(row, judged[name])})
         for name, row in facts.items()
     }
     gates: tuple[GateResult, ...] = judged.get(decision.choice.candidate or "", ())
-    execution, calibration = scene.execution, calibration_facts(scene)
+    execution, calibration = seen.execution, calibration_facts(seen)
     return BuildReport(
         version=edgecnn.__version__,
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        build=_build(scene, request),
-        environment=scene.lab.environment,
+        build=_build(seen, request),
+        environment=seen.lab.environment,
         candidates=tuple(rows.values()),
         unsupported=execution.plan.resolved.unsupported,
         skipped_rungs=execution.skipped_rungs,
-        out_of_time=_out_of_time(scene, request),
+        out_of_time=_out_of_time(seen, request),
         unavailable=execution.plan.resolved.unavailable,
         choice=decision.choice,
         verdict=overall(gates),
         gates=gates,
-        baseline=desktop_baseline(scene),
+        baseline=desktop_baseline(seen),
         calibration=calibration,
         notices=(
             *guess_notices(rows.values()),
-            *notices(scene),
+            *notices(seen),
             *calibration_notices(calibration),
-            *_time_notices(scene, request),
+            *_time_notices(seen, request),
             *class_notices(rows.values()),
         ),
-        unexecuted=unexecuted(scene),
+        unexecuted=unexecuted(seen),
         outcomes=execution.outcomes,
         seconds=round(seconds, 2),
         timings_s={name: round(spent, 3) for name, spent in execution.seconds.items()},
@@ -161,8 +154,8 @@ def report_of(scene: Scene, request: BuildRequest, seconds: float) -> BuildRepor
     )
 
 
-def _time_notices(scene: Scene, request: BuildRequest) -> tuple[str, ...]:
-    late = tuple(_out_of_time(scene, request).values())
+def _time_notices(seen: ObservedBuild, request: BuildRequest) -> tuple[str, ...]:
+    late = tuple(_out_of_time(seen, request).values())
     if not late:
         return ()
     spent = f"{late[0].spent_s:.0f} s spent of a budget of {late[0].budget_s:.0f} s"
@@ -170,36 +163,36 @@ def _time_notices(scene: Scene, request: BuildRequest) -> tuple[str, ...]:
     return (f"out of time, {spent}: {', '.join(each.rung for each in late)} not climbed, the best so far is kept{on}",)
 
 
-def _build(scene: Scene, request: BuildRequest) -> Build:
-    resolved = scene.execution.plan.resolved
+def _build(seen: ObservedBuild, request: BuildRequest) -> Build:
+    resolved = seen.execution.plan.resolved
     data = resolved.data
     return Build(
         name=request.out.name,
         arch=resolved.arch.name,
-        parameters=_parameters(scene),
-        scale=scaled_network(scene),
-        macs=_macs(scene),
+        parameters=_parameters(seen),
+        scale=scaled_network(seen.execution),
+        macs=_macs(seen),
         resolution_px=resolved.preprocessing.pixels.crop_px,
-        weights=weights_sentence(scene),
-        weights_sha256=weights_sha256(scene),
+        weights=weights_sentence(seen.execution),
+        weights_sha256=weights_sha256(seen.execution),
         data="the embedded demo, Fashion-MNIST" if data.origin == "demo" else data.root,
         classes=len(data.classes) if resolved.custom_model is None else resolved.custom_model.entry.classes,
         splits=data.counts,
-        synthesis=synthesis_facts(resolved, made_images(scene)),
+        synthesis=synthesis_facts(resolved, made_images(seen.execution)),
         device=resolved.device.name,
-        device_attached=scene.attached,
+        device_attached=seen.attached,
         command=request.command,
     )
 
 
-def _parameters(scene: Scene) -> int | None:
+def _parameters(seen: ObservedBuild) -> int | None:
     """Of the network that ships: a head of the user's classes is smaller than that of the catalogue's row."""
-    trained, spec = scene.execution.artifacts.get("train"), scene.execution.plan.resolved.arch
+    trained, spec = seen.execution.artifacts.get("train"), seen.execution.plan.resolved.arch
     return spec.parameters if trained is None else parameters_that_ship(spec, trained.folder / "weights.safetensors")
 
 
-def _macs(scene: Scene) -> int | None:
-    exported = scene.execution.artifacts.get("export")
+def _macs(seen: ObservedBuild) -> int | None:
+    exported = seen.execution.artifacts.get("export")
     if exported is None:
         return None
     return MacTable.model_validate_json((exported.folder / "macs.json").read_text()).total

@@ -1,16 +1,14 @@
-"""From what was made and seen to rows of figures: arithmetic over stored facts, so that a cached build judges in no time."""
+"""From what was seen to rows of figures: arithmetic over stored facts, so that a cached build judges in no time.
+
+The one place that turns a stored evaluation into answers, and that makes a candidate's row.
+"""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
-from edgecnn.building.execute import Execution
-from edgecnn.building.extra_runs import RaceResults
-from edgecnn.building.observe import SPLITS, Observations, Split
+from edgecnn.building.observed import SPLITS, Observed, Split
 from edgecnn.errors.gates import LogitsNotFinite
 from edgecnn.judging.accuracy import Answers, accuracy, agreement
 from edgecnn.judging.energy import energy, missing_energy
@@ -22,298 +20,228 @@ from edgecnn.judging.throughput import screened, throughput
 from edgecnn.measure.energy import metered, why_not
 from edgecnn.measure.evaluate import logits_of
 from edgecnn.measure.kits import KitRef
-from edgecnn.measure.lab import Lab
-from edgecnn.models.compound import base_name
-from edgecnn.planning.request import ExtraRuns
-from edgecnn.values.artifact import Outcome
-from edgecnn.values.candidate import BASELINE_ID, Candidate, Method
+from edgecnn.store.profiles import StoredProfile
+from edgecnn.values.candidate import Candidate
 from edgecnn.values.figures import Agreement, Energy, Memory, Throughput
 from edgecnn.values.layers import Residency
-from edgecnn.values.profile import Purpose
+from edgecnn.values.profile import Profile, Purpose
 from edgecnn.values.report import Accuracy, CandidateFacts, EndToEnd, Latency
-from edgecnn.values.scale import Inheritance, ScaledNetwork
 from edgecnn.values.verdict import Fidelity
 
 PURPOSES: tuple[Purpose, ...] = ("report", "select")
 SCREENED: tuple[Purpose, ...] = (*PURPOSES, "screen")
 
 
-@dataclass(frozen=True)
-class Scene:
-    """What assembling reads: the execution, what was seen, and where."""
+def answers_from(stored: StoredProfile, candidate: str, *, attached: bool) -> Answers:
+    """What a kit answered, out of its stored evaluation.
 
-    execution: Execution
-    seen: Observations
-    lab: Lab
+    Args:
+        stored: the evaluation.
+        candidate: by whose name errors call it.
+        attached: whether the device itself answered; else it is no more than an emulation.
 
-    @property
-    def attached(self) -> bool:
-        """True when this machine is the device."""
-        return self.execution.plan.resolved.attachment.attached
+    Raises:
+        OSError, ValueError: the logits cannot be read.
+    """
+    return Answers(
+        candidate=candidate,
+        logits=logits_of(stored),
+        pixels=stored.profile.pixels or "",
+        machine=stored.profile.host,
+        fidelity=stored.profile.fidelity if attached else Fidelity.EMULATED,
+    )
 
 
-def candidate_facts(scene: Scene) -> dict[str, CandidateFacts]:
+def answer_of(seen: Observed, name: str, split: Split) -> Answers | None:
+    """What one candidate answered to a split; None where it was not evaluated."""
+    stored = seen.evaluations.get((name, split))
+    return None if stored is None else answers_from(stored, name, attached=seen.attached)
+
+
+def answers_of(seen: Observed, split: Split) -> dict[str, Answers]:
+    """What each evaluated candidate answered to a split, by its name."""
+    found = {name: answer_of(seen, name, split) for name in seen.answering}
+    return {name: answers for name, answers in found.items() if answers is not None}
+
+
+def candidate_facts(seen: Observed) -> dict[str, CandidateFacts]:
     """Every candidate's row before anything is chosen, in the plan's order."""
-    candidates = scene.execution.candidates
-    answers = {split: answers_of(scene, split) for split in SPLITS}
-    labelled = scene.execution.plan.resolved.data.labelled
-    labels = {split: labels_of(scene, split) for split in SPLITS if answers[split] and labelled}
-    return {c.id: _facts(c, scene, answers, labels) for c in candidates}
+    answers = {split: answers_of(seen, split) for split in SPLITS}
+    labels = {split: found for split in SPLITS if answers[split] and (found := seen.labels(split)) is not None}
+    return {candidate.id: _row(candidate, seen, answers, labels) for candidate in seen.candidates}
 
 
-def with_quality(rows: Mapping[str, CandidateFacts], scene: Scene) -> dict[str, CandidateFacts]:
-    """The same rows with what top-1 does not say. Only of the test split and only for the report: nothing is chosen by it."""
-    answers = answers_of(scene, "test")
-    if not answers or not scene.execution.plan.resolved.data.labelled:
-        return dict(rows)
-    labels = labels_of(scene, "test")
-    names = scene.execution.plan.resolved.data.classes
+def reported(rows: Mapping[str, CandidateFacts], seen: Observed) -> dict[str, CandidateFacts]:
+    """The same rows with what is only reported and never chosen by: quality beyond top-1, and what was asked for besides."""
+    answers = answers_of(seen, "test")
+    labels = seen.labels("test") if answers else None
 
-    def of(name: str, row: CandidateFacts) -> CandidateFacts:
-        if row.test is None or name not in answers:
-            return row
-        found = quality(answers[name], labels, names, None if row.is_baseline else answers.get(BASELINE_ID))
-        return row.model_copy(update={"test": row.test.model_copy(update={"quality": found})})
+    def judged(name: str, row: CandidateFacts) -> Accuracy | None:
+        if row.test is None or labels is None or name not in answers:
+            return row.test
+        found = quality(answers[name], labels, seen.classes, None if row.is_baseline else answers.get(seen.reference))
+        return row.test.model_copy(update={"quality": found})
 
-    return {name: of(name, row) for name, row in rows.items()}
+    return {name: row.model_copy(update={"test": judged(name, row), **_extra(name, seen)}) for name, row in rows.items()}
 
 
-def _facts(
-    candidate: Candidate, scene: Scene, answers: Mapping[Split, Mapping[str, Answers]], labels: Mapping[Split, Any]
+def timed_row(kit: KitRef, profile: Profile | str, machine: str) -> CandidateFacts:
+    """The row of a kit that a comparison timed; a sentence in place of the profile says why there is none."""
+    return CandidateFacts(
+        candidate=kit.candidate,
+        latency=times(profile, machine),
+        memory=missing_memory(reason=profile, machine=machine) if isinstance(profile, str) else memory(profile, machine=machine),
+        size_mib=kit.size_mib,
+        kit=kit.digest,
+    )
+
+
+def times(profile: Profile | str, machine: str) -> Latency:
+    """Of a race of one image a call; a sentence in place of the profile says why there is none."""
+    return missing_latency(reason=profile, machine=machine) if isinstance(profile, str) else latency(profile, machine=machine)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _row(
+    candidate: Candidate, seen: Observed, answers: Mapping[Split, Mapping[str, Answers]], labels: Mapping[Split, Any]
 ) -> CandidateFacts:
-    seen, name = scene.seen, candidate.id
+    name = candidate.id
     kit, answering = seen.kits.get(name), seen.answering.get(name)
 
     def of(split: Split) -> Accuracy | None:
         mine = answers[split].get(name)
-        baseline = None if name == BASELINE_ID else answers[split].get(BASELINE_ID)
+        baseline = None if name == seen.reference else answers[split].get(seen.reference)
         return None if mine is None or split not in labels else accuracy(mine, labels[split], split, baseline)
 
     def alike(split: Split) -> Agreement | None:
-        mine, theirs = answers[split].get(name), answers[split].get(BASELINE_ID)
+        mine, theirs = answers[split].get(name), answers[split].get(seen.reference)
         if mine is None or theirs is None or split in labels:
             return None
-        return agreement(mine, split, None if name == BASELINE_ID else theirs)
+        return agreement(mine, split, None if name == seen.reference else theirs)
 
     return CandidateFacts(
         candidate=candidate,
-        is_baseline=name == BASELINE_ID,
+        is_baseline=name == seen.reference,
         test=of("test"),
         validation=of("validation"),
         agreement=alike("test"),
         agreement_on_validation=alike("validation"),
-        latency=_latency(name, scene),
-        memory=_memory(name, scene),
-        energy=_energy(name, scene),
+        latency=_latency(name, seen),
+        memory=_memory(name, seen),
+        energy=_energy(name, seen),
         size_mib=kit.size_mib if kit else None,
         kit_mib=kit.whole_mib if kit else None,
-        residency=_residency(name, scene),
+        residency=_residency(name, seen),
         kit=kit.digest if kit else None,
         evaluated_kit=answering.digest if answering else None,
-        outcomes=outcomes_of(candidate, scene),
-        kept_float=_kept_float(candidate, scene),
+        outcomes=seen.outcomes(candidate),
+        kept_float=seen.kept_float(candidate),
     )
 
 
-def _kept_float(candidate: Candidate, scene: Scene) -> tuple[str, ...]:
-    made = scene.execution.artifacts.get(f"quantize:{candidate.id}")
-    if made is None or candidate.method is not Method.MIXED:
-        return ()
-    return tuple(json.loads((made.folder / "quantize.json").read_text())["kept_float"])
-
-
-def outcomes_of(candidate: Candidate, scene: Scene) -> dict[str, Outcome]:
-    """What became of each step of one candidate, and of measuring it."""
-    found = {
-        step.id.partition(":")[0]: outcome
-        for step in scene.execution.plan.of_candidate(candidate.id)
-        if (outcome := scene.execution.outcomes.get(step.id)) is not None
-    }
-    if (failure := scene.seen.failures.get(candidate.id)) is not None:
-        found["measure"] = failure
-    return found
-
-
-def answers_of(scene: Scene, split: Split) -> dict[str, Answers]:
-    """What each evaluated candidate answered to a split, by its name."""
-    found = {name: answer_of(scene, name, split) for name in scene.seen.answering}
-    return {name: answers for name, answers in found.items() if answers is not None}
-
-
-def answer_of(scene: Scene, name: str, split: Split) -> Answers | None:
-    """What one candidate answered to a split; None where it was not evaluated."""
-    stored = scene.seen.evaluations.get((name, split))
-    if stored is None:
-        return None
-    return Answers(
-        candidate=name,
-        logits=logits_of(stored),
-        pixels=stored.profile.pixels or "",
-        machine=stored.profile.host,
-        fidelity=stored.profile.fidelity if scene.attached else Fidelity.EMULATED,
-    )
-
-
-def labels_of(scene: Scene, split: Split) -> Any:
-    """The true classes of a split, int64 (images,)."""
-    import numpy as np
-
-    return np.load(scene.execution.artifacts["prepare"].folder / f"{split}.labels.npy", allow_pickle=False)
-
-
-def _unmeasured(name: str, scene: Scene) -> tuple[str, str] | None:
+def _unmeasured(name: str, seen: Observed) -> tuple[str, str] | None:
     """Why nothing was measured of a candidate, and of which machine that is said; None where it may have been."""
-    failed = scene.seen.failures.get(name)
-    if failed is not None and not (failed.ref == LogitsNotFinite.ref and _was_raced(name, scene)):
-        return failed.what, scene.lab.machine
-    device = scene.execution.plan.resolved.device.name
-    return None if scene.attached else (f"not measured on {device}", device)
+    failed = seen.failures.get(name)
+    if failed is not None and not (failed.ref == LogitsNotFinite.ref and _was_raced(name, seen)):
+        return failed.what, seen.lab.machine
+    return None if seen.attached or seen.device is None else (f"not measured on {seen.device}", seen.device)
 
 
-def _was_raced(name: str, scene: Scene) -> bool:
+def _was_raced(name: str, seen: Observed) -> bool:
     """A finished build is raced whatever its kit answers: a time is a time where the answers are no numbers."""
-    return any(name in scene.seen.raced(purpose) for purpose in SCREENED)
+    return any(name in seen.raced(purpose) for purpose in SCREENED)
 
 
-def _latency(name: str, scene: Scene) -> Latency:
+def _not_raced(name: str, seen: Observed) -> str:
+    """Why a candidate is in no race for figures: it failed in one, or nobody raced it."""
+    kit, result = seen.kits.get(name), seen.races.get("report")
+    return result.failed.get(kit.entrant, "not raced") if kit is not None and result is not None else "not raced"
+
+
+def _latency(name: str, seen: Observed) -> Latency:
     """From the last race that it was in, the one of the reported figures first; else said to be missing, with why."""
-    seen, machine = scene.seen, scene.lab.machine
-    if (absent := _unmeasured(name, scene)) is not None:
+    machine = seen.lab.machine
+    if (absent := _unmeasured(name, seen)) is not None:
         return missing_latency(reason=absent[0], machine=absent[1])
     for purpose in PURPOSES:
         raced = seen.raced(purpose)
         if name in raced:
-            fp32 = None if name == BASELINE_ID else raced.get(BASELINE_ID)
+            fp32 = None if name == seen.reference else raced.get(seen.reference)
             found = latency(raced[name], fp32=fp32, machine=machine)
             return found.model_copy(update={"selecting": purpose == "select" and bool(seen.raced("report"))})
     if name in seen.screen_ms:
-        objective = scene.execution.plan.resolved.recipe.choice.objective
-        out = "not among the finalists" if objective == "latency" else f"this build chose by {objective}"
+        out = "not among the finalists" if seen.objective == "latency" else f"this build chose by {seen.objective}"
         reason = f"short screening runs: {seen.screen_ms[name]:.2f} ms; {out}, and so few runs have no interval"
         return missing_latency(reason=reason, machine=machine)
-    return missing_latency(reason="not raced", machine=machine)
+    return missing_latency(reason=_not_raced(name, seen), machine=machine)
 
 
-def _memory(name: str, scene: Scene) -> Memory:
+def _memory(name: str, seen: Observed) -> Memory:
     """From the same race as the latency; screening runs are few, and say so."""
-    if (absent := _unmeasured(name, scene)) is not None:
+    if (absent := _unmeasured(name, seen)) is not None:
         return missing_memory(reason=absent[0], machine=absent[1])
     for purpose in SCREENED:
-        if name in (raced := scene.seen.raced(purpose)):
-            return memory(raced[name], machine=scene.lab.machine)
-    return missing_memory(reason="not raced", machine=scene.lab.machine)
+        if name in (raced := seen.raced(purpose)):
+            return memory(raced[name], machine=seen.lab.machine)
+    return missing_memory(reason=_not_raced(name, seen), machine=seen.lab.machine)
 
 
-def _energy(name: str, scene: Scene) -> Energy:
+def _energy(name: str, seen: Observed) -> Energy:
     """Of the candidates whose figures are reported; of the others, and without a meter, why there is none."""
-    seen, machine = scene.seen, scene.lab.machine
-    if (absent := _unmeasured(name, scene)) is not None:
+    machine = seen.lab.machine
+    if (absent := _unmeasured(name, seen)) is not None:
         return missing_energy(reason=absent[0], machine=absent[1])
     if name in (measured := seen.raced("energy")):
         return energy(measured[name], machine=machine)
     kit, result = seen.kits.get(name), seen.races.get("energy")
     if kit is not None and result is not None and kit.entrant in result.failed:
         return missing_energy(reason=result.failed[kit.entrant], machine=machine)
-    if result is None and (kit is None or not metered(kit, scene.lab.environment)):
-        return missing_energy(reason=why_not(scene.lab.environment), machine=machine)
-    return missing_energy(reason="measured for what ships and for fp32 alone", machine=machine)
+    if result is None and (kit is None or not metered(kit, seen.lab.environment)):
+        return missing_energy(reason=why_not(seen.lab.environment), machine=machine)
+    here = "not raced" if name in seen.raced("report") else "measured for what ships and for fp32 alone"
+    return missing_energy(reason=here, machine=machine)
 
 
-def _residency(name: str, scene: Scene) -> Residency | None:
+def _residency(name: str, seen: Observed) -> Residency | None:
     """What ran here is no evidence of what would run on a device that is not here."""
-    seen = scene.seen.residency.get(name)
-    if seen is None or scene.attached or seen.basis != "executed":
-        return seen
-    return seen.model_copy(update={"basis": "elsewhere"})
+    found = seen.residency.get(name)
+    if found is None or seen.attached or found.basis != "executed":
+        return found
+    return found.model_copy(update={"basis": "elsewhere"})
 
 
-def history_of(scene: Scene) -> Mapping[str, Any] | None:
-    """What training wrote down of itself, as ``training.history.History``; None where nothing was trained."""
-    trained = scene.execution.artifacts.get("train")
-    if trained is None:
-        return None
-    history: Mapping[str, Any] = json.loads((trained.folder / "history.json").read_text("utf-8"))
-    return history
-
-
-def made_images(scene: Scene) -> Path | None:
-    """The folder of composed training images; None where none was made."""
-    made = scene.execution.artifacts.get("synthesize")
-    return None if made is None else made.folder
-
-
-def scaled_network(scene: Scene) -> ScaledNetwork | None:
-    """What was scaled and how much of it was inherited, as training wrote it down; None of a network as the catalogue has it."""
-    resolved, history = scene.execution.plan.resolved, history_of(scene)
-    if resolved.arch.scale is None or history is None:
-        return None
-    return ScaledNetwork(
-        base=base_name(resolved.arch.name),
-        asked=resolved.asked.model.scale,
-        depth=resolved.arch.scale.depth,
-        width=resolved.arch.scale.width,
-        inheritance=Inheritance.model_validate(history["inheritance"]),
-    )
-
-
-def began_anew(scene: Scene) -> bool:
-    """True where ``--transfer auto`` chose random weights, though pretrained ones were fetched to be probed."""
-    history = history_of(scene)
-    return scene.execution.plan.resolved.weights.pretrained and history is not None and history["initial"]["kind"] == "random"
-
-
-def weights_sentence(scene: Scene) -> str:
-    """What training began with, and why."""
-    history = history_of(scene)
-    if history is None or not began_anew(scene):
-        return scene.execution.plan.resolved.weights.why
-    return "; ".join(("random weights", *filter(None, (history.get("transfer"),))))
-
-
-def weights_sha256(scene: Scene) -> str | None:
-    """Of the original pretrained file, as fetched, or of the custom model; None when training began from scratch."""
-    custom = scene.execution.plan.resolved.custom_model
-    if custom is not None:
-        return custom.content
-    fetched = scene.execution.artifacts.get("fetch")
-    if fetched is None or began_anew(scene):
-        return None
-    return str(json.loads((fetched.folder / "weights.json").read_text())["sha256"])
-
-
-def with_extents(rows: Mapping[str, CandidateFacts], scene: Scene, extent: ExtraRuns) -> dict[str, CandidateFacts]:
-    """The same rows, with throughput, the whole way and the soak of the candidates that were measured so."""
-    return {name: row.model_copy(update=_found(name, scene, extent)) for name, row in rows.items()}
-
-
-def _found(name: str, scene: Scene, extent: ExtraRuns) -> dict[str, Any]:
-    machine = scene.lab.machine
-    soaked = scene.seen.raced("soak").get(name)
-    kit = scene.seen.kits.get(name)
+def _extra(name: str, seen: Observed) -> dict[str, Any]:
+    """Throughput, the whole way from a picture file and the soak, as far as the candidate was measured so."""
+    machine = seen.lab.machine
+    soaked = seen.raced("soak").get(name)
     found: dict[str, Any] = {
-        "throughput": None if kit is None else throughput_of(kit, scene.seen, extent.batches, machine),
-        "end_to_end": _end_to_end(name, scene),
+        "throughput": throughput_of(name, seen),
+        "end_to_end": _end_to_end(name, seen),
         "sustained": None if soaked is None else sustained(soaked, machine),
     }
     return {field: value for field, value in found.items() if value is not None}
 
 
-def throughput_of(kit: KitRef, seen: RaceResults, asked: Sequence[int], machine: str) -> Throughput | None:
-    """Images a second of one kit; None where it was in no such race."""
-    entrant = kit.entrant
+def throughput_of(name: str, seen: Observed) -> Throughput | None:
+    """Images a second of one candidate; None where it was in no such race."""
+    if (kit := seen.kits.get(name)) is None:
+        return None
+    entrant, machine = kit.entrant, seen.lab.machine
     raced = [result.profiles[entrant] for result in seen.throughput if entrant in result.profiles]
     failed = [result.failed[entrant] for result in seen.throughput if entrant in result.failed]
     if not raced and not failed:
         return None
     screens = {batch: result.profiles[entrant] for batch, result in seen.batch_screens.items() if entrant in result.profiles}
     once = {profile.runs[0].batch: profile for profile in raced}  # a best batch that was asked for by number too
-    return throughput(tuple(once.values()), screened(screens), asked, machine, failed[0] if failed else None)
+    return throughput(tuple(once.values()), screened(screens), seen.extra.batches, machine, failed[0] if failed else None)
 
 
-def _end_to_end(name: str, scene: Scene) -> EndToEnd | None:
-    raced = scene.seen.raced("end-to-end")
+def _end_to_end(name: str, seen: Observed) -> EndToEnd | None:
+    raced = seen.raced("end-to-end")
     if name not in raced:
         return None
-    fp32 = None if name == BASELINE_ID else raced.get(BASELINE_ID)
-    found = latency(raced[name], fp32=fp32, machine=scene.lab.machine)
+    fp32 = None if name == seen.reference else raced.get(seen.reference)
+    found = latency(raced[name], fp32=fp32, machine=seen.lab.machine)
     return EndToEnd(latency=found, picture=next((run.picture for run in raced[name].runs if run.picture), "a picture"))

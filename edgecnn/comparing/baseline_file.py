@@ -24,7 +24,7 @@ from edgecnn.judging.energy import energy, missing_energy
 from edgecnn.judging.latency import RUNS_NEEDED, latency
 from edgecnn.measure.run_files import DeviceEnergy, companions_of, energy_of_runs, profile_of_runs
 from edgecnn.results.lineage import reported_race
-from edgecnn.results.shipped import Side, side_of
+from edgecnn.results.shipped import ShippedKit, shipped_kit
 from edgecnn.store.disk import write_text_atomically
 from edgecnn.store.store import Store
 from edgecnn.values.comparison import LatencyBaseline, sealed_digest
@@ -45,20 +45,20 @@ def recorded(folder: Path, store: Store, candidate: str | None = None) -> Latenc
 
     Raises:
         NoRecordedRace: it was never raced, or the store no longer has the runs.
-        NoBuildToCompare, BundleUnreadable, KitNotCarried: see ``side_of``.
+        NoBuildToCompare, BundleUnreadable, KitNotCarried: see ``shipped_kit``.
     """
-    side = side_of(folder, candidate)
-    row, name = side.row, side.kit.candidate.id
+    shipped = shipped_kit(folder, candidate)
+    row, name = shipped.row, shipped.kit.candidate.id
     if row is None or row.latency is None or not row.latency.runs:
         because = (row.latency.reason if row and row.latency else None) or f"{folder} has no report that this version can read"
         hint = "runs that the device measured become a baseline with: edgecnn baseline import BUILD RUNS --out FILE"
         raise NoRecordedRace(candidate=name, because=because, hint=hint)
-    profile = reported_race(store, side.kit.digest, row.latency.observed_at)
+    profile = reported_race(store, shipped.kit.digest, row.latency.observed_at)
     if profile is None:
         because = f"the race of {row.latency.observed_at} is not in the store {store.root}"
         raise NoRecordedRace(candidate=name, because=because, hint="the same build command races again")
-    beside = _Beside(companions=_companions(side, profile, store), energy=_recorded_energy(side, store))
-    return _baseline(side, profile, row.latency.machine, beside)
+    beside = _Beside(companions=_companions(shipped, profile, store), energy=_recorded_energy(shipped, store))
+    return _baseline(shipped, profile, row.latency.machine, beside)
 
 
 def imported(folder: Path, runs: Path, candidate: str | None = None) -> LatencyBaseline:
@@ -66,22 +66,22 @@ def imported(folder: Path, runs: Path, candidate: str | None = None) -> LatencyB
 
     Raises:
         RunsUnusable: see ``runs_of``.
-        NoBuildToCompare, BundleUnreadable, KitNotCarried: see ``side_of``.
+        NoBuildToCompare, BundleUnreadable, KitNotCarried: see ``shipped_kit``.
     """
-    side = side_of(folder, candidate)
-    profile = runs_of(side, runs)
-    beside = _Beside(companions=companions_of(runs, side.kit), energy=energy_of_runs(runs, side.kit, profile))
-    return _baseline(side, profile, profile.host, beside)
+    shipped = shipped_kit(folder, candidate)
+    profile = runs_of(shipped, runs)
+    beside = _Beside(companions=companions_of(runs, shipped.kit), energy=energy_of_runs(runs, shipped.kit, profile))
+    return _baseline(shipped, profile, profile.host, beside)
 
 
-def runs_of(side: Side, folder: Path) -> Profile:
-    """What a device measured of this side's kit, read out of the folder that it was copied back to.
+def runs_of(shipped: ShippedKit, folder: Path) -> Profile:
+    """What a device measured of this kit, read out of the folder that it was copied back to.
 
     Raises:
         RunsUnusable: see ``profile_of_runs``; and where the machine that ran cannot be the device, by what it said of itself.
     """
-    device = side.device
-    profile = profile_of_runs(folder, side.kit, "an unnamed device" if device is None else device.name)
+    device = shipped.device
+    profile = profile_of_runs(folder, shipped.kit, "an unnamed device" if device is None else device.name)
     because = None if device is None else contradiction(device, profile.environment.observed)
     if because is not None:
         raise RunsUnusable(folder=folder, because=because)
@@ -135,13 +135,13 @@ def as_profile(baseline: LatencyBaseline) -> Profile:
     """The baseline's runs as a race profile of one kit."""
     return Profile(
         what="race",
-        subject=baseline.contender.kit,
-        device=baseline.contender.device or "",
+        subject=baseline.shipped.kit,
+        device=baseline.shipped.device or "",
         host=baseline.machine,
         environment=baseline.environment,
         fidelity=Fidelity.MEASURED,
         observed_at=baseline.observed_at,
-        knobs=baseline.contender.knobs.options,
+        knobs=baseline.shipped.knobs.options,
         runs=baseline.runs,
     )
 
@@ -169,32 +169,32 @@ class _Beside(NamedTuple):
     energy: DeviceEnergy
 
 
-def _recorded_energy(side: Side, store: Store) -> DeviceEnergy:
-    found = None if side.row is None else side.row.energy
+def _recorded_energy(shipped: ShippedKit, store: Store) -> DeviceEnergy:
+    found = None if shipped.row is None else shipped.row.energy
     if found is None or not found.runs:
         return DeviceEnergy((), found.reason if found else "the build measured none")
-    profiles = (entry.profile for entry in store.profiles.of(side.kit.digest, "race") if entry.profile.purpose == "energy")
+    profiles = (entry.profile for entry in store.profiles.of(shipped.kit.digest, "race") if entry.profile.purpose == "energy")
     profile = next((each for each in profiles if each.observed_at == found.observed_at), None)
     absent = f"the runs of {found.observed_at} are not in the store {store.root}"
     return DeviceEnergy((), absent) if profile is None else DeviceEnergy(profile.runs, None)
 
 
-def _companions(side: Side, profile: Profile, store: Store) -> int:
+def _companions(shipped: ShippedKit, profile: Profile, store: Store) -> int:
     """Kits of the same build that ran in this race beside this one, those included that did not finish."""
-    others = {row.kit for row in side.report.candidates if row.kit} if side.report else set()
-    raced = (store.profiles.of(kit, "race") for kit in others - {side.kit.digest})
+    others = {row.kit for row in shipped.report.candidates if row.kit} if shipped.report else set()
+    raced = (store.profiles.of(kit, "race") for kit in others - {shipped.kit.digest})
     return sum(any(entry.profile.race == profile.race for entry in stored) for stored in raced)
 
 
-def _baseline(side: Side, profile: Profile, machine: str, beside: _Beside) -> LatencyBaseline:
-    contender = side.contender.model_copy(update={"observed_at": profile.observed_at})
+def _baseline(shipped: ShippedKit, profile: Profile, machine: str, beside: _Beside) -> LatencyBaseline:
+    found = shipped.facts.model_copy(update={"observed_at": profile.observed_at})
     if len(profile.runs) < RUNS_NEEDED:
         timed = "process was" if len(profile.runs) == 1 else "processes were"
         because = f"{len(profile.runs)} {timed} timed, and an interval needs {RUNS_NEEDED}"
-        raise NoRecordedRace(candidate=contender.candidate.id, because=because, hint=_MORE_PROCESSES)
+        raise NoRecordedRace(candidate=found.candidate.id, because=because, hint=_MORE_PROCESSES)
     made = LatencyBaseline(
         version=edgecnn.__version__,
-        contender=contender,
+        shipped=found,
         machine=machine,
         environment=profile.environment,
         observed_at=profile.observed_at,
@@ -202,6 +202,6 @@ def _baseline(side: Side, profile: Profile, machine: str, beside: _Beside) -> La
         energy_runs=beside.energy.runs,
         energy_absent=beside.energy.absent,
         companions=beside.companions,
-        origin=side.origin,
+        origin=shipped.origin,
     )
     return made.model_copy(update={"sha256": sealed_digest(made.model_dump(mode="json", by_alias=True))})

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import edgecnn
+from edgecnn.building.rows import answers_from
+from edgecnn.comparing.dated_profiles import DatedProfile, PackagedKit, dated_profiles, packaged_kits, reported_kits
 from edgecnn.comparing.history_facts import MeasuredHistory, MeasuredPoint, Series
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.page import HistoryOfWhat, NoHistory
-from edgecnn.judging.accuracy import NO_LABELS, Answers, accuracy
+from edgecnn.judging.accuracy import NO_LABELS, accuracy
 from edgecnn.judging.latency import disturbed, latency
 from edgecnn.judging.run_settings import knobs_said
-from edgecnn.measure.evaluate import logits_of, prepared_digests
+from edgecnn.measure.evaluate import prepared_digests
 from edgecnn.results.folder import read_report
-from edgecnn.store.disk import json_object
-from edgecnn.store.entry import Damage, read_entry
-from edgecnn.store.profiles import StoredProfile, read_profile
+from edgecnn.store.entry import read_entry
+from edgecnn.store.profiles import StoredProfile
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Artifact
 from edgecnn.values.base import Value
@@ -28,8 +28,6 @@ from edgecnn.values.dataset import UNLABELLED
 from edgecnn.values.profile import CONDITIONS_THAT_MUST_MATCH, Profile
 from edgecnn.values.report import BuildReport
 
-TIMED = (None, "select", "report", "against")
-"""Purposes of races whose median is a kit's latency at one image a call. Screening runs are too few for an interval."""
 ANYWHERE = "this machine"
 """The device's name in profiles of ``judge --against``, which races kits of whichever device."""
 
@@ -43,17 +41,6 @@ class HistoryRequest(Value):
     candidate: str | None = None
 
 
-@dataclass(frozen=True)
-class _Kit:
-    """What was packaged under one digest; None is what nothing says."""
-
-    arch: str
-    candidate: str
-    resolution_px: int | None
-    classes: int | None
-    made: Artifact | None
-
-
 class _Key(NamedTuple):
     """What one line is drawn through: a network for other images or other classes is another network."""
 
@@ -65,18 +52,6 @@ class _Key(NamedTuple):
     machine: str
     knobs: str
     """In words; empty by default. Another setting is another figure, and no answers differ by it."""
-
-
-@dataclass(frozen=True)
-class _DatedProfile:
-    """One profile with the moment that it is of."""
-
-    stored: StoredProfile
-    moment: datetime
-
-    @property
-    def profile(self) -> Profile:
-        return self.stored.profile
 
 
 def measured_history(asked: HistoryRequest, store: Store) -> MeasuredHistory:
@@ -93,11 +68,11 @@ def measured_history(asked: HistoryRequest, store: Store) -> MeasuredHistory:
         if besides := [f"--{name}" for name in ("arch", "target") if getattr(asked, name) is not None]:
             raise HistoryOfWhat(options=besides)
         report = read_report(asked.build)
-    kits = {**_reported(report), **_packaged(store)}
+    kits = {**reported_kits(report), **packaged_kits(store)}
     wanted = {digest: kit for digest, kit in kits.items() if _wanted(kit, asked, report)}
     devices = _devices(asked, report)
-    notices, found = list[str](), dict[_Key, list[_DatedProfile]]()
-    for seen in _profiles(store, wanted, notices):
+    notices, found = list[str](), dict[_Key, list[DatedProfile]]()
+    for seen in dated_profiles(store, wanted, notices):
         if devices is None or seen.profile.device in devices:
             found.setdefault(_key(wanted[seen.profile.subject], seen.profile), []).append(seen)
     if not found:
@@ -117,58 +92,12 @@ def measured_history(asked: HistoryRequest, store: Store) -> MeasuredHistory:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def _packaged(store: Store) -> dict[str, _Kit]:
-    """Digest of each stored kit to what it is; a twin that stands for a device's kit is that candidate's too."""
-    found = dict[str, _Kit]()
-    for kind, key in store.artifacts.names():
-        made = read_entry(store.layout, kind, key) if kind == "package" else None
-        if not isinstance(made, Artifact) or "kit.json" not in made.record.files:
-            continue
-        settings = made.record.payload.get("settings", {})
-        candidate = settings.get("candidate", {}).get("id")
-        arch, _, _ = str(settings.get("name", "")).partition("--")
-        if candidate:
-            resolution_px, classes = _reads(made)
-            kit = _Kit(arch=arch, candidate=str(candidate), resolution_px=resolution_px, classes=classes, made=made)
-            found[made.record.files["kit.json"].sha256] = kit
-    return found
-
-
-def _reads(made: Artifact) -> tuple[int | None, int | None]:
-    """Which side of images a kit takes, px, and among how many classes it decides; None where its manifest does not say."""
-    manifest = json_object(made.folder / "kit.json") or {}
-    try:
-        resolution_px: int | None = int(manifest["preprocessing"]["pixels"]["crop_px"])
-    except (KeyError, TypeError, ValueError):
-        resolution_px = None
-    labels = manifest.get("labels")
-    return resolution_px, len(labels) if isinstance(labels, list) else None
-
-
-def _key(kit: _Kit, profile: Profile) -> _Key:
+def _key(kit: PackagedKit, profile: Profile) -> _Key:
     knobs = knobs_said(profile.knobs) if profile.knobs else ""
     return _Key(kit.arch, kit.candidate, kit.resolution_px or 0, kit.classes or 0, _machine(profile), knobs)
 
 
-def _reported(report: BuildReport | None) -> Mapping[str, _Kit]:
-    """A build's own kits, for the case that the store has lost them and kept what was measured."""
-    if report is None:
-        return {}
-    return {
-        digest: _Kit(
-            arch=report.build.arch,
-            candidate=facts.candidate.id,
-            resolution_px=report.build.resolution_px,
-            classes=report.build.classes,
-            made=None,
-        )
-        for facts in report.candidates
-        for digest in (facts.kit, facts.evaluated_kit)
-        if digest
-    }
-
-
-def _wanted(kit: _Kit, asked: HistoryRequest, report: BuildReport | None) -> bool:
+def _wanted(kit: PackagedKit, asked: HistoryRequest, report: BuildReport | None) -> bool:
     if asked.candidate is not None and kit.candidate != asked.candidate:
         return False
     if report is None:
@@ -198,32 +127,6 @@ def _command(asked: HistoryRequest) -> str:
     return shlex.join(words)
 
 
-def _profiles(store: Store, wanted: Mapping[str, _Kit], notices: list[str]) -> Iterator[_DatedProfile]:
-    """Races and evaluations of these kits. One that cannot be read is counted, and no figure."""
-    damaged = 0
-    for folder in store.profiles.folders():
-        what, subject = folder.parent.name, folder.parent.parent.name
-        if subject not in wanted or what not in ("race", "evaluation"):
-            continue
-        stored = read_profile(folder)
-        moment = None if stored is None or isinstance(stored, Damage) else _moment(stored.profile.observed_at)
-        if not isinstance(stored, StoredProfile) or stored.profile.subject != subject or moment is None:
-            damaged += 1
-        elif what == "evaluation" or stored.profile.purpose in TIMED:
-            yield _DatedProfile(stored, moment)
-    if damaged:
-        what = "1 profile cannot be read and is" if damaged == 1 else f"{damaged} profiles cannot be read and are"
-        notices.append(f"{what} left out: edgecnn store verify")
-
-
-def _moment(text: str) -> datetime | None:
-    try:
-        stated = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return stated.astimezone(UTC) if stated.tzinfo else stated.replace(tzinfo=UTC)
-
-
 def _machine(profile: Profile) -> str:
     return profile.environment.conditions.get("machine", profile.host)
 
@@ -231,7 +134,7 @@ def _machine(profile: Profile) -> str:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def _series(key: _Key, seen: Sequence[_DatedProfile], kits: Mapping[str, _Kit], store: Store) -> Series:
+def _series(key: _Key, seen: Sequence[DatedProfile], kits: Mapping[str, PackagedKit], store: Store) -> Series:
     ordered = sorted(seen, key=lambda each: (each.moment, each.stored.id))
     answers = _Labels(store)
     return Series(
@@ -255,7 +158,7 @@ def _series(key: _Key, seen: Sequence[_DatedProfile], kits: Mapping[str, _Kit], 
     )
 
 
-def _points(found: Sequence[tuple[_DatedProfile, Mapping[str, Any]]]) -> tuple[MeasuredPoint, ...]:
+def _points(found: Sequence[tuple[DatedProfile, Mapping[str, Any]]]) -> tuple[MeasuredPoint, ...]:
     points, before, segment = list[MeasuredPoint](), None, 0
     last = dict[str | None, str]()
     for seen, figures in found:
@@ -287,7 +190,7 @@ def _changed(before: Profile, now: Profile) -> Iterator[str]:
         yield f"test images: {(before.pixels or 'unknown')[:12]} → {(now.pixels or 'unknown')[:12]}"
 
 
-def _timed(seen: _DatedProfile) -> dict[str, Any]:
+def _timed(seen: DatedProfile) -> dict[str, Any]:
     found = latency(seen.profile)
     because = seen.profile.failure or (None if found.p50_ms else found.reason)
     return {
@@ -305,7 +208,7 @@ class _Labels:
         self._store = store
         self._known: dict[str, tuple[str, Any] | None] = {}
 
-    def top1(self, stored: StoredProfile, kit: _Kit) -> dict[str, Any]:
+    def top1(self, stored: StoredProfile, kit: PackagedKit) -> dict[str, Any]:
         """Top-1 of answers to the test split; nothing for another split's."""
         images = stored.profile.images or 0
         known = self._split(kit)
@@ -317,14 +220,14 @@ class _Labels:
         if (labels == UNLABELLED).any():
             return {"figure": None, "reason": NO_LABELS, "count": images}
         try:
-            answers = Answers(candidate=kit.candidate, logits=logits_of(stored), pixels=pixels, machine=stored.profile.host)
+            answers = answers_from(stored, kit.candidate, attached=True)
             return {"figure": accuracy(answers, labels, "test").top1, "count": len(labels)}
         except EdgecnnError as error:
             return {"figure": None, "reason": error.line(), "count": images}
         except (OSError, ValueError) as error:
             return {"figure": None, "reason": f"the stored answers cannot be read: {error}", "count": images}
 
-    def _split(self, kit: _Kit) -> tuple[str, Any] | None:
+    def _split(self, kit: PackagedKit) -> tuple[str, Any] | None:
         fact = None if kit.made is None else kit.made.record.inputs.get("pixels")
         if fact is None:
             return None

@@ -8,39 +8,38 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 import edgecnn
-from edgecnn.building.runnable import why_not_runnable
+from edgecnn.building.observed import Observed
+from edgecnn.building.rows import timed_row, times
 from edgecnn.comparing.paired_answers import Unavailable, paired_answers
 from edgecnn.comparing.pin import base_named, base_of
 from edgecnn.errors.gates import LogitsNotFinite
 from edgecnn.judging.accuracy import Answers, accuracy, check_finite
 from edgecnn.judging.bounds import COMPARED, LATENCY_RATIO, comparison_gates
 from edgecnn.judging.gates import judge, overall
-from edgecnn.judging.latency import latency, missing_latency, worst_of
-from edgecnn.judging.memory import memory, missing_memory
+from edgecnn.judging.latency import worst_of
 from edgecnn.judging.noise import OF_A_COMPARISON
 from edgecnn.judging.quality import quality
 from edgecnn.judging.ratio import PairedRace, RatioFinding, judge_ratio
 from edgecnn.judging.sequential import look
 from edgecnn.judging.stopping import ROUNDS_MAX, looks
+from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.nonfinite import blamed_layer
 from edgecnn.measure.pair import race_pair
 from edgecnn.measure.run_length import long_enough_s
 from edgecnn.results.origin import changes
-from edgecnn.results.shipped import Side, side_of
-from edgecnn.store.store import Store
+from edgecnn.results.shipped import ShippedKit, shipped_kit
 from edgecnn.values.artifact import Failed
 from edgecnn.values.base import Value
-from edgecnn.values.comparison import Comparison, Contender
+from edgecnn.values.comparison import Comparison, ShippedKitFacts
 from edgecnn.values.knobs import Knobs
 from edgecnn.values.profile import Profile
 from edgecnn.values.recipe import GateChoice
-from edgecnn.values.report import Accuracy, CandidateFacts, Latency
+from edgecnn.values.report import Accuracy, CandidateFacts
 from edgecnn.values.verdict import Gate, GateResult, Verdict
 
 
@@ -55,18 +54,6 @@ class AgainstRequest(Value):
     """At most; the race stops at the first look that settles the gate on the ratio."""
 
 
-@dataclass
-class _RacedPair:
-    """What racing and reading gave."""
-
-    finding: RatioFinding
-    races: list[PairedRace] = field(default_factory=list)
-    accuracy: Accuracy | None = None
-    accuracy_absent: str | None = None
-    failed: Failed | None = None
-    """HEAD answered what is no number, which fails every gate on accuracy; of BASE, it leaves them without a figure."""
-
-
 def judge_against(request: AgainstRequest, lab: Lab) -> Comparison:
     """Race both builds' chosen kits in this lab and judge HEAD by what BASE does.
 
@@ -77,28 +64,32 @@ def judge_against(request: AgainstRequest, lab: Lab) -> Comparison:
         EdgecnnError: the store cannot be read or written.
     """
     started = time.perf_counter()
-    head, named = side_of(request.head), base_named(request.base)
+    head, named = shipped_kit(request.head), base_named(request.base)
     gates = comparison_gates(request.gates)
     with lab.store.in_use.held():
         base = base_of(named, lab.store)
-        seen = _raced(head, base, gates, request.rounds, lab)
-        _answered(seen, head, base, lab.store)
-    facts = _facts(head, seen, lab)
-    judged = tuple(_judged(gate, facts, seen) for gate in gates)
+        seen = Observed(lab=lab, reference="BASE", kits={"BASE": base.kit, "HEAD": head.kit})
+        finding = _race(seen, gates, request.rounds)
+        answered = _accuracy(seen, head, base)
+    nothing = finding.absent or "nothing ran"
+    ours = _joined([two.head for two in seen.pairs]) or nothing
+    theirs = _joined([two.base for two in seen.pairs]) or nothing
+    facts = timed_row(head.kit, ours, lab.machine).model_copy(update={"test": answered, "outcomes": _outcomes(seen)})
+    judged = tuple(_judged(gate, facts, finding, seen) for gate in gates)
     return Comparison(
         version=edgecnn.__version__,
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
         how="paired",
-        head=head.contender,
-        base=base.contender,
+        head=head.facts,
+        base=base.facts,
         machine=lab.machine,
-        environment=seen.races[-1].head.environment if seen.races else lab.environment,
-        rounds=sum(len(race.head.runs) for race in seen.races),
-        ratio=seen.finding.ratio,
-        latency=_latency([race.head for race in seen.races], seen.finding, lab.machine),
-        base_latency=_latency([race.base for race in seen.races], seen.finding, lab.machine),
-        drop_pp=seen.accuracy.drop_pp if seen.accuracy else None,
-        drop_absent=seen.accuracy_absent,
+        environment=seen.pairs[-1].head.environment if seen.pairs else lab.environment,
+        rounds=sum(len(two.head.runs) for two in seen.pairs),
+        ratio=finding.ratio,
+        latency=times(ours, lab.machine),
+        base_latency=times(theirs, lab.machine),
+        drop_pp=answered.drop_pp if answered else None,
+        drop_absent=seen.absent.get("accuracy"),
         verdict=overall(judged),
         gates=judged,
         changed=changes(base.origin, head.origin),
@@ -110,103 +101,88 @@ def judge_against(request: AgainstRequest, lab: Lab) -> Comparison:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def _raced(head: Side, base: Side, gates: Sequence[Gate], rounds: int, lab: Lab) -> _RacedPair:
+def _race(seen: Observed, gates: Sequence[Gate], rounds: int) -> RatioFinding:
     """Look after ever more rounds, and stop at the first look that settles the ratio."""
-    stuck = [f"{name}: {why}" for name, side in (("BASE", base), ("HEAD", head)) if (why := why_not_runnable(side.kit, lab))]
+    base, head, lab = seen.kits["BASE"], seen.kits["HEAD"], seen.lab
+    stuck = [f"{name}: {why}" for name in seen.kits if (why := seen.why_not_runnable(name))]
     if stuck:
-        return _RacedPair(RatioFinding(ratio=None, absent="; ".join(stuck)))
+        return RatioFinding(ratio=None, absent="; ".join(stuck))
     gate = next(each for each in gates if each.metric == LATENCY_RATIO)
-    planned, races, done = looks(rounds), list[PairedRace](), 0
+    planned, done = looks(rounds), 0
     finding = RatioFinding(ratio=None, absent="nothing ran")
-    max_s = long_enough_s((base.kit, head.kit) if base.kit.entrant != head.kit.entrant else (head.kit,), lab)
+    max_s = long_enough_s((base, head) if base.entrant != head.entrant else (head,), lab)
     for upto in planned:
-        lab.tell.note(f"race {base.kit.candidate.id} of BASE and {head.kit.candidate.id} of HEAD: rounds {done + 1} to {upto}")
-        pair = race_pair(base.kit, head.kit, upto - done, lab, max_s)
+        lab.tell.note(f"race {base.candidate.id} of BASE and {head.candidate.id} of HEAD: rounds {done + 1} to {upto}")
+        pair = race_pair(base, head, upto - done, lab, max_s)
         if pair.base is None or pair.head is None:
-            return _RacedPair(RatioFinding(ratio=None, absent=pair.failed), races)
-        races.append(PairedRace(base=pair.base, head=pair.head))
-        finding, decided = look(races, gate, planned, lab.machine)
+            return RatioFinding(ratio=None, absent=pair.failed)
+        seen.pairs.append(PairedRace(base=pair.base, head=pair.head))
+        finding, decided = look(seen.pairs, gate, planned, lab.machine)
         if decided:
             break
         done = upto
-    return _RacedPair(finding, races)
+    return finding
 
 
-def _answered(seen: _RacedPair, head: Side, base: Side, store: Store) -> None:
+def _accuracy(seen: Observed, head: ShippedKit, base: ShippedKit) -> Accuracy | None:
+    """HEAD's against BASE's. Where HEAD answered what is no number, every gate on accuracy fails; of BASE, there is no figure."""
     try:
-        found = paired_answers(head, base, store)
+        found = paired_answers(head, base, seen.lab.store)
     except Unavailable as why:
-        seen.accuracy_absent = str(why)
-        return
-    for answers, side in ((found.base, base), (found.head, head)):
-        if (failure := _no_numbers(answers, side, found.images)) is not None:
-            whose = "HEAD" if side is head else "BASE"
-            seen.accuracy_absent = f"{whose}: {failure.line()}"
-            seen.failed = Failed(ref=failure.ref, what=failure.line(), hint=failure.hint) if side is head else None
-    if seen.accuracy_absent is not None:
-        return
+        seen.absent["accuracy"] = str(why)
+        return None
+    for name, answers in (("BASE", found.base), ("HEAD", found.head)):
+        if (failure := _no_numbers(answers, seen.kits[name], found.images)) is not None:
+            seen.failures[name] = Failed.of(failure)
+            seen.absent["accuracy"] = f"{name}: {failure.line()}"
+    if "accuracy" in seen.absent:
+        return None
     measured = accuracy(found.head, found.labels, "test", found.base)
     beyond = quality(found.head, found.labels, found.names, found.base)
-    seen.accuracy = measured.model_copy(update={"quality": beyond})
+    return measured.model_copy(update={"quality": beyond})
 
 
-def _no_numbers(answers: Answers, side: Side, images: Path) -> LogitsNotFinite | None:
+def _no_numbers(answers: Answers, kit: KitRef, images: Path) -> LogitsNotFinite | None:
     try:
         check_finite(answers.candidate, answers.logits)
     except LogitsNotFinite as error:
-        return error.located("test", blamed_layer(side.kit, images, error.image))
+        return error.located("test", blamed_layer(kit, images, error.image))
     return None
 
 
-def _facts(head: Side, seen: _RacedPair, lab: Lab) -> CandidateFacts:
-    profiles = [race.head for race in seen.races]
-    nothing = seen.finding.absent or "nothing ran"
-    return CandidateFacts(
-        candidate=head.kit.candidate,
-        test=seen.accuracy,
-        latency=_latency(profiles, seen.finding, lab.machine),
-        memory=memory(_joined(profiles), machine=lab.machine)
-        if profiles
-        else missing_memory(reason=nothing, machine=lab.machine),
-        size_mib=head.kit.size_mib,
-        kit=head.kit.digest,
-        outcomes={} if seen.failed is None else {"measure": seen.failed},
-    )
+def _outcomes(seen: Observed) -> dict[str, Failed]:
+    return {"measure": seen.failures["HEAD"]} if "HEAD" in seen.failures else {}
 
 
-def _latency(profiles: Sequence[Profile], finding: RatioFinding, machine: str) -> Latency:
-    if not profiles:
-        return missing_latency(reason=finding.absent or "nothing ran", machine=machine)
-    return latency(_joined(profiles), machine=machine)
-
-
-def _joined(profiles: Sequence[Profile]) -> Profile:
+def _joined(profiles: Sequence[Profile]) -> Profile | None:
     """The runs of several races of one kit, rounds counted on. The most that disturbed one of them speaks for all."""
+    if not profiles:
+        return None
     runs = [run for profile in profiles for run in profile.runs]
     renumbered = tuple(run.model_copy(update={"round": number}) for number, run in enumerate(runs))
     environment = worst_of([profile.environment for profile in profiles])
     return profiles[-1].model_copy(update={"runs": renumbered, "environment": environment})
 
 
-def _judged(gate: Gate, facts: CandidateFacts, seen: _RacedPair) -> GateResult:
+def _judged(gate: Gate, facts: CandidateFacts, finding: RatioFinding, seen: Observed) -> GateResult:
     if gate.metric == LATENCY_RATIO:
-        return judge_ratio(gate, seen.finding, facts.candidate.id)
+        return judge_ratio(gate, finding, facts.candidate.id)
     result = judge(gate, facts, OF_A_COMPARISON)
-    if result.verdict is Verdict.MISSING and seen.accuracy is None and COMPARED[gate.metric].source == "accuracy":
-        return result.model_copy(update={"reason": f"not known against BASE: {seen.accuracy_absent}"})
+    if result.verdict is Verdict.MISSING and facts.test is None and COMPARED[gate.metric].source == "accuracy":
+        return result.model_copy(update={"reason": f"not known against BASE: {seen.absent['accuracy']}"})
     return result
 
 
-def knob_notices(*sides: tuple[str, Contender]) -> list[str]:
+def knob_notices(*sides: tuple[str, ShippedKitFacts]) -> list[str]:
     """A sentence for each side that ran otherwise than by default: as its own bundle says, since that is what ships."""
     return [f"{name} runs with {side.knobs.words}, as its build chose" for name, side in sides if side.knobs != Knobs()]
 
 
-def _notices(head: Side, base: Side) -> list[str]:
+def _notices(head: ShippedKit, base: ShippedKit) -> list[str]:
     said = [f"{name}: {where}" for name, side in (("HEAD", head), ("BASE", base)) if (where := side.elsewhere())]
     if base.pinned_by is not None:
         said.append(f"BASE is the kit that {base.pinned_by} pins, out of the store")
-    said += knob_notices(("HEAD", head.contender), ("BASE", base.contender))
+    said += knob_notices(("HEAD", head.facts), ("BASE", base.facts))
     if head.kit.digest == base.kit.digest:
         how = "it was raced against itself" if head.kit.knobs == base.kit.knobs else "what was raced are its knobs"
         said.append(f"HEAD and BASE ship the same kit, byte for byte: {how}")

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgecnn.building.rows import answers_from
 from edgecnn.comparing.pin import rebuild_command
 from edgecnn.judging.accuracy import NO_LABELS, Answers
-from edgecnn.measure.evaluate import logits_of, prepared_digests
+from edgecnn.measure.evaluate import prepared_digests
 from edgecnn.results.lineage import ancestor, kit_artifact
-from edgecnn.results.shipped import Side
+from edgecnn.results.shipped import ShippedKit
 from edgecnn.store.profiles import StoredProfile
 from edgecnn.store.store import Store
 from edgecnn.values.dataset import UNLABELLED
-from edgecnn.values.verdict import Fidelity
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -49,7 +49,7 @@ class _Split:
     images: Path
 
 
-def paired_answers(head: Side, base: Side, store: Store, names: tuple[str, str] = ("HEAD", "BASE")) -> PairedAnswers:
+def paired_answers(head: ShippedKit, base: ShippedKit, store: Store, names: tuple[str, str] = ("HEAD", "BASE")) -> PairedAnswers:
     """The newest stored answers of both to the same pixels, of one machine where there are such.
 
     Args:
@@ -87,13 +87,15 @@ def paired_answers(head: Side, base: Side, store: Store, names: tuple[str, str] 
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def _test_split(side: Side, store: Store, what: str) -> _Split:
+def _test_split(shipped: ShippedKit, store: Store, what: str) -> _Split:
     import numpy as np
 
-    made = kit_artifact(store, side.kit.digest)
+    made = kit_artifact(store, shipped.kit.digest)
     prepared = None if made is None else ancestor(store, made, "prepare")
     if prepared is None:
-        raise Unavailable(f"the store {store.root} does not hold what {what}'s kit was made from: {_remedy(side, store, what)}")
+        raise Unavailable(
+            f"the store {store.root} does not hold what {what}'s kit was made from: {_remedy(shipped, store, what)}"
+        )
     try:
         pixels = str(prepared_digests(prepared.folder)["test"])
         return _Split(
@@ -105,31 +107,25 @@ def _test_split(side: Side, store: Store, what: str) -> _Split:
         raise Unavailable(f"{what}'s stored images cannot be read: {error}") from error
 
 
-def _remedy(side: Side, store: Store, what: str) -> str:
+def _remedy(shipped: ShippedKit, store: Store, what: str) -> str:
     here = f"EDGECNN_STORE={shlex.quote(str(store.root))}"
-    if side.pin is not None and side.pin_folder is not None:
-        return f"{here} {rebuild_command(side.pin, side.pin_folder)} puts it there"
+    if shipped.pin is not None and shipped.pin_folder is not None:
+        return f"{here} {rebuild_command(shipped.pin, shipped.pin_folder)} puts it there"
     return f"{here} edgecnn build RECIPE --out {REBUILT}, with {what}'s recipe, puts it there"
 
 
-def _evaluations(side: Side, store: Store, pixels: str, what: str) -> tuple[StoredProfile, ...]:
-    stored_answers = store.profiles.of(side.evaluated_kit, "evaluation")
+def _evaluations(shipped: ShippedKit, store: Store, pixels: str, what: str) -> tuple[StoredProfile, ...]:
+    stored_answers = store.profiles.of(shipped.evaluated_kit, "evaluation")
     found = tuple(stored for stored in stored_answers if stored.profile.pixels == pixels)
     if not found:
         absent = f"the store {store.root} holds no answers of {what}'s kit to the test split"
-        raise Unavailable(f"{absent}: {_remedy(side, store, what)}")
+        raise Unavailable(f"{absent}: {_remedy(shipped, store, what)}")
     return found
 
 
-def _answers(side: Side, stored: StoredProfile) -> Answers:
+def _answers(shipped: ShippedKit, stored: StoredProfile) -> Answers:
+    name = shipped.kit.candidate.id
     try:
-        logits = logits_of(stored)
+        return answers_from(stored, name, attached=shipped.attached)
     except (OSError, ValueError) as error:
-        raise Unavailable(f"stored answers of {side.kit.candidate.id} cannot be read: {error}") from error
-    return Answers(
-        candidate=side.kit.candidate.id,
-        logits=logits,
-        pixels=stored.profile.pixels or "",
-        machine=stored.profile.host,
-        fidelity=stored.profile.fidelity if side.attached else Fidelity.EMULATED,
-    )
+        raise Unavailable(f"stored answers of {name} cannot be read: {error}") from error

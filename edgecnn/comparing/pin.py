@@ -30,7 +30,7 @@ from edgecnn.recipes.target import is_path
 from edgecnn.recipes.toml_file import toml_value
 from edgecnn.results.finished import FinishedBuild, finished_build
 from edgecnn.results.lineage import kit_artifact, whole_kit
-from edgecnn.results.shipped import Side, side_of
+from edgecnn.results.shipped import ShippedKit, shipped_kit
 from edgecnn.store.disk import write_text_atomically
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import ABSENT
@@ -53,13 +53,13 @@ def pinned(folder: Path, file: Path) -> PinnedBuild:
     row, resolved, chosen = found.row, found.resolved, found.row.candidate.id
     made = PinnedBuild(
         version=edgecnn.__version__,
-        contender=found.side.contender,
-        evaluated_kit=row.evaluated_kit or found.side.kit.digest,
+        shipped=found.shipped.facts,
+        evaluated_kit=row.evaluated_kit or found.shipped.kit.digest,
         device_attached=found.report.build.device_attached,
         keys={step: key for step, key in found.keys.items() if ":" not in step or step.endswith(f":{chosen}")},
         tools={name: version for name, version in resolved.versions.items() if version != ABSENT},
         recipe=_portable(found, file),
-        origin=found.side.origin,
+        origin=found.shipped.origin,
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
     return made.model_copy(update={"sha256": sealed_digest(made.model_dump(mode="json", by_alias=True))})
@@ -111,13 +111,13 @@ class NamedPin(NamedTuple):
     """Where it lies, or lay: its paths count from there."""
 
 
-def base_named(text: str | Path) -> Side | NamedPin:
+def base_named(text: str | Path) -> ShippedKit | NamedPin:
     """What ``--against`` names: ``git:REVISION:PATH``, a record's file, else the folder of a build or a bundle.
 
     A folder whose name begins with ``git:`` is written with a ``./`` before it. The store is not looked at.
 
     Raises:
-        EdgecnnError: as ``read_at_revision``, ``read_pin``, ``side_of``.
+        EdgecnnError: as ``read_at_revision``, ``read_pin``, ``shipped_kit``.
     """
     where = str(text)
     if where.startswith(PREFIX):
@@ -128,16 +128,16 @@ def base_named(text: str | Path) -> Side | NamedPin:
         return NamedPin(read_pin(_content(path), where), where, path.parent)
     if not path.exists():
         raise NoBuildToCompare(folder=path, record=True)
-    return side_of(path)
+    return shipped_kit(path)
 
 
-def base_of(named: Side | NamedPin, store: Store) -> Side:
+def base_of(named: ShippedKit | NamedPin, store: Store) -> ShippedKit:
     """The side to race; a pinned kit comes out of the store, whose ``in_use`` the caller holds.
 
     Raises:
         PinnedKitMissing: the store does not hold it, unharmed.
     """
-    return named if isinstance(named, Side) else _found(named, store)
+    return named if isinstance(named, ShippedKit) else _found(named, store)
 
 
 def rebuild_command(pin: PinnedBuild, folder: Path) -> str:
@@ -238,17 +238,17 @@ def _content(path: Path) -> bytes:
         raise PinUnreadable(where=str(path), because=system_reason(error)) from error
 
 
-def _found(named: NamedPin, store: Store) -> Side:
+def _found(named: NamedPin, store: Store) -> ShippedKit:
     pin, where, folder = named
-    digest, candidate = pin.contender.kit, pin.contender.candidate
+    digest, candidate = pin.shipped.kit, pin.shipped.candidate
     made = whole_kit(store, digest)
     if made is None:
         damaged = kit_artifact(store, digest) is not None
         because = f"the store {store.root} {'holds it damaged' if damaged else 'does not hold it'}"
         command = rebuild_command(pin, folder)
         raise PinnedKitMissing(where=where, kit=digest, because=because, command=command, tools=tuple(_other_tools(pin)))
-    kit = KitRef.of(candidate, made).with_knobs(pin.contender.knobs)
-    return Side(folder=made.folder, kit=kit, report=None, plan=None, pin=pin, pinned_by=where, pin_folder=folder)
+    kit = KitRef.of(candidate, made).with_knobs(pin.shipped.knobs)
+    return ShippedKit(folder=made.folder, kit=kit, report=None, plan=None, pin=pin, pinned_by=where, pin_folder=folder)
 
 
 def _other_tools(pin: PinnedBuild) -> Iterator[str]:

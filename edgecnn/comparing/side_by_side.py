@@ -32,9 +32,8 @@ from edgecnn.measure.kits import KitRef
 from edgecnn.results.folder import BUNDLE, REPORT, read_report
 from edgecnn.results.lineage import kit_artifact
 from edgecnn.results.origin import changes, origin_of
-from edgecnn.results.shipped import Side, plan_of
+from edgecnn.results.shipped import ShippedKit, plan_of
 from edgecnn.store.store import Store
-from edgecnn.values.comparison import Origin
 from edgecnn.values.report import BuildReport, CandidateFacts
 from edgecnn.values.verdict import Fidelity
 
@@ -136,7 +135,7 @@ class _Kits:
         if facts is None or facts.kit is None:
             return None
         if facts.kit not in self._found:
-            self._found[facts.kit] = self._stored(facts.kit) or _carried(given.folder / BUNDLE / "kits" / candidate, facts.kit)
+            self._found[facts.kit] = self._stored(facts.kit) or _opened(given.folder / BUNDLE / "kits" / candidate, facts.kit)
         return self._found[facts.kit]
 
     def _stored(self, digest: str) -> KitRef | None:
@@ -145,10 +144,6 @@ class _Kits:
         except EdgecnnError:  # without a store the reports stand alone
             return None
         return None if artifact is None else _opened(artifact.folder, digest)
-
-
-def _carried(folder: Path, digest: str) -> KitRef | None:
-    return _opened(folder, digest)
 
 
 def _opened(folder: Path, digest: str) -> KitRef | None:
@@ -194,11 +189,11 @@ def _difference(name: str, base: _ComparedFolder, head: _ComparedFolder, kits: _
     }
 
 
-def _side(given: _ComparedFolder, name: str, kits: _Kits) -> Side:
+def _side(given: _ComparedFolder, name: str, kits: _Kits) -> ShippedKit:
     kit = kits.of(given, name)
     if kit is None:
         raise Unavailable(f"the store {kits.store.root} holds no kit of {name} of {given.label}")
-    return Side(folder=given.folder, kit=kit, report=given.report, plan=given.plan)
+    return ShippedKit(folder=given.folder, kit=kit, report=given.report, plan=given.plan)
 
 
 def _changed(base: _ComparedFolder, head: _ComparedFolder, names: Sequence[str], kits: _Kits) -> BuildChanges:
@@ -210,7 +205,7 @@ def _changed(base: _ComparedFolder, head: _ComparedFolder, names: Sequence[str],
         unknown = f"{lacking}: no plan.json of the same build that can be read, so only what the kits themselves say is compared"
     if not by_candidate:
         plans = base.plan is not None and head.plan is not None
-        lines = changes(_plan_alone(base), _plan_alone(head)) if plans else ()
+        lines = changes(origin_of({}, base.plan), origin_of({}, head.plan)) if plans else ()
         return BuildChanges(base=base.label, head=head.label, lines=lines, unknown=unknown or "no kit of both is at hand")
     common = set.intersection(*(set(lines) for lines in by_candidate.values()))
     first = next(iter(by_candidate.values()))
@@ -224,10 +219,6 @@ def _lines(base: _ComparedFolder, head: _ComparedFolder, name: str, kits: _Kits)
     if theirs is None or ours is None:
         return None
     return changes(origin_of(theirs.manifest, base.plan), origin_of(ours.manifest, head.plan))
-
-
-def _plan_alone(given: _ComparedFolder) -> Origin:
-    return origin_of({}, given.plan)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import edgecnn
+from edgecnn.building.rows import timed_row, times
 from edgecnn.building.runnable import why_not_runnable
 from edgecnn.comparing.baseline_file import figures_of, read_baseline, runs_of
 from edgecnn.comparing.paired import knob_notices
@@ -20,8 +21,7 @@ from edgecnn.errors.comparing import BaselineElsewhere, UnknownCondition
 from edgecnn.errors.wording import counted
 from edgecnn.judging.bounds import COMPARED, LATENCY_RATIO, comparison_gates
 from edgecnn.judging.gates import judge, overall
-from edgecnn.judging.latency import disturbed, latency, missing_latency
-from edgecnn.judging.memory import memory, missing_memory
+from edgecnn.judging.latency import disturbed
 from edgecnn.judging.noise import OF_A_COMPARISON, OF_A_DEVICE
 from edgecnn.judging.ratio import RatioFinding, judge_ratio, unpaired_finding
 from edgecnn.measure.lab import Lab
@@ -30,7 +30,7 @@ from edgecnn.measure.race_request import RaceRequest
 from edgecnn.measure.run_files import companions_of
 from edgecnn.measure.run_length import long_enough_s
 from edgecnn.results.origin import changes
-from edgecnn.results.shipped import Side, side_of
+from edgecnn.results.shipped import ShippedKit, shipped_kit
 from edgecnn.values.base import Value
 from edgecnn.values.comparison import Comparison, LatencyBaseline
 from edgecnn.values.profile import CONDITIONS_THAT_MUST_MATCH, Environment, Profile
@@ -69,34 +69,34 @@ def compare(request: CompareRequest, lab: Lab) -> Comparison:
     """
     started = time.perf_counter()
     _refuse_unknown(request.allow_different)
-    baseline, side = read_baseline(request.baseline), side_of(request.head, request.candidate)
+    baseline, shipped = read_baseline(request.baseline), shipped_kit(request.head, request.candidate)
     gates = comparison_gates(request.gates)
-    profile, absent, environment, machine = _present(request, side, baseline, lab)
+    profile, absent, environment, machine = _present(request, shipped, baseline, lab)
     finding = RatioFinding(ratio=None, absent=absent)
     if profile is not None:
         _refuse_elsewhere(baseline.environment, profile.environment, request.allow_different)
         finding = unpaired_finding(profile, baseline.runs, baseline.environment)
-    facts = _facts(side, profile, machine, absent)
+    facts = timed_row(shipped.kit, profile or absent or "nothing ran", machine)
     spelled = OF_A_COMPARISON if request.runs is None else OF_A_DEVICE
     judged = tuple(_judged(gate, facts, finding, spelled) for gate in gates)
     return Comparison(
         version=edgecnn.__version__,
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
         how="unpaired",
-        head=side.contender,
-        base=baseline.contender,
+        head=shipped.facts,
+        base=baseline.shipped,
         machine=machine,
         environment=environment,
         rounds=0 if profile is None else len(profile.runs),
         ratio=finding.ratio,
-        latency=facts.latency or missing_latency(reason=absent or "nothing ran", machine=machine),
+        latency=times(profile or absent or "nothing ran", machine),
         base_latency=figures_of(baseline),
         drop_pp=None,
         drop_absent="a latency baseline holds no answers",
         verdict=overall(judged),
         gates=judged,
-        changed=changes(baseline.origin, side.origin),
-        notices=_notices(baseline, request, side),
+        changed=changes(baseline.origin, shipped.origin),
+        notices=_notices(baseline, request, shipped),
         seconds=round(time.perf_counter() - started, 2),
     )
 
@@ -105,25 +105,25 @@ def compare(request: CompareRequest, lab: Lab) -> Comparison:
 
 
 def _present(
-    request: CompareRequest, side: Side, baseline: LatencyBaseline, lab: Lab
+    request: CompareRequest, shipped: ShippedKit, baseline: LatencyBaseline, lab: Lab
 ) -> tuple[Profile | None, str | None, Environment, str]:
     """Runs of now, or why there are none; the machine's environment and its name."""
     if request.runs is not None:
-        profile = runs_of(side, request.runs)
+        profile = runs_of(shipped, request.runs)
         return profile, None, profile.environment, profile.host
-    here = lab.environment_of(side.kit)
+    here = lab.environment_of(shipped.kit)
     _refuse_elsewhere(baseline.environment, here, request.allow_different)  # before any time is spent
-    if (why := why_not_runnable(side.kit, lab)) is not None:
+    if (why := why_not_runnable(shipped.kit, lab)) is not None:
         return None, why, here, lab.machine
     samples = max(SAMPLES_MIN, max(len(run.samples_ns) for run in baseline.runs))
     with lab.store.in_use.held():
-        max_s = max(long_enough_s((side.kit,), lab), _LONGER * max(sum(run.samples_ns) for run in baseline.runs) / 1e9)
+        max_s = max(long_enough_s((shipped.kit,), lab), _LONGER * max(sum(run.samples_ns) for run in baseline.runs) / 1e9)
         asked = RaceRequest(
-            kits=(side.kit,), purpose="against", rounds=request.rounds, samples=samples, max_s=max_s, max_age_h=0.0
+            kits=(shipped.kit,), purpose="against", rounds=request.rounds, samples=samples, max_s=max_s, max_age_h=0.0
         )
         result = race(asked, lab)
-    ran = result.profiles.get(side.kit.entrant)
-    return ran, result.failed.get(side.kit.entrant), here if ran is None else ran.environment, lab.machine
+    ran = result.profiles.get(shipped.kit.entrant)
+    return ran, result.failed.get(shipped.kit.entrant), here if ran is None else ran.environment, lab.machine
 
 
 def _refuse_unknown(allowed: Sequence[str]) -> None:
@@ -142,17 +142,6 @@ def _refuse_elsewhere(then: Environment, now: Environment, allowed: Sequence[str
         raise BaselineElsewhere(differing=differing)
 
 
-def _facts(side: Side, profile: Profile | None, machine: str, absent: str | None) -> CandidateFacts:
-    why = absent or "nothing ran"
-    return CandidateFacts(
-        candidate=side.kit.candidate,
-        latency=missing_latency(reason=why, machine=machine) if profile is None else latency(profile, machine=machine),
-        memory=missing_memory(reason=why, machine=machine) if profile is None else memory(profile, machine=machine),
-        size_mib=side.kit.size_mib,
-        kit=side.kit.digest,
-    )
-
-
 def _judged(gate: Gate, facts: CandidateFacts, finding: RatioFinding, spelled: str) -> GateResult:
     if gate.metric == LATENCY_RATIO:
         return judge_ratio(gate, finding, facts.candidate.id, spelled)
@@ -162,12 +151,12 @@ def _judged(gate: Gate, facts: CandidateFacts, finding: RatioFinding, spelled: s
     return result
 
 
-def _notices(baseline: LatencyBaseline, request: CompareRequest, side: Side) -> tuple[str, ...]:
+def _notices(baseline: LatencyBaseline, request: CompareRequest, shipped: ShippedKit) -> tuple[str, ...]:
     said = [f"unpaired: BASE ran on {baseline.observed_at[:10]}; what drifted on the machine since then counts as a difference"]
-    said += knob_notices(("HEAD", side.contender), ("BASE", baseline.contender))
+    said += knob_notices(("HEAD", shipped.facts), ("BASE", baseline.shipped))
     if (past := disturbed(baseline.environment)) is not None:
         said.append(f"when the baseline was recorded, {past}: nothing passes against it")
-    now = 0 if request.runs is None else companions_of(request.runs, side.kit)
+    now = 0 if request.runs is None else companions_of(request.runs, shipped.kit)
     if baseline.companions not in (None, now):
         said.append(
             f"when the baseline was recorded, {_kits(baseline.companions or 0)} ran between its processes, and now "

@@ -6,7 +6,7 @@ from edgecnn.render.figures import milliseconds, points
 from edgecnn.render.footprint import energy_words
 from edgecnn.render.gate_sheet import error_rates
 from edgecnn.render.terminal import show_lines
-from edgecnn.values.comparison import Comparison, Contender, LatencyBaseline, PinnedBuild
+from edgecnn.values.comparison import Comparison, LatencyBaseline, PinnedBuild, ShippedKitFacts
 from edgecnn.values.figures import Energy
 from edgecnn.values.knobs import DEFAULT
 from edgecnn.values.report import Latency
@@ -23,7 +23,7 @@ def show_comparison(found: Comparison) -> None:
 def comparison_lines(found: Comparison) -> list[str]:
     """One fact a line."""
     lines = [
-        f"{found.verdict.value}: {side(found.head)} against {side(found.base)}, {found.how}, on {found.machine}",
+        f"{found.verdict.value}: {shipped_text(found.head)} against {shipped_text(found.base)}, {found.how}, on {found.machine}",
         *(
             f"  gate {each.gate.side} {each.gate.metric} {each.gate.bound:g}: {each.verdict.value}, {each.reason}"
             for each in found.gates
@@ -46,11 +46,11 @@ def show_baseline(baseline: LatencyBaseline, figures: Latency, energy: Energy) -
     samples = sum(len(run.samples_ns) for run in baseline.runs)
     show_lines(
         [
-            f"{side(baseline.contender)} on {baseline.machine}, {baseline.observed_at}",
+            f"{shipped_text(baseline.shipped)} on {baseline.machine}, {baseline.observed_at}",
             f"  p50: {_p50(figures)}",
             f"  {len(baseline.runs)} processes, {samples:,} timed inferences",
             f"  energy: {energy_words(energy)}",
-            f"  kit: {baseline.contender.kit}",
+            f"  kit: {baseline.shipped.kit}",
             *(f"  {name}: {value}" for name, value in baseline.environment.conditions.items()),
             *([f"  note: {figures.disturbed}: nothing will pass against this baseline"] if figures.disturbed else []),
         ]
@@ -61,18 +61,18 @@ def show_pin(pin: PinnedBuild, file: str) -> None:
     """Print what a record pins."""
     show_lines(
         [
-            f"{side(pin.contender)} is pinned in {file}",
-            f"  kit: {pin.contender.kit}",
+            f"{shipped_text(pin.shipped)} is pinned in {file}",
+            f"  kit: {pin.shipped.kit}",
             f"  {len(pin.keys)} keys of the store, {len(pin.tools)} tool versions, no runs",
         ]
     )
 
 
-def side(contender: Contender) -> str:
+def shipped_text(shipped: ShippedKitFacts) -> str:
     """``builds/head: onnxruntime-int8 (resnet-18 for cpu)``."""
-    known = [part for part in (contender.arch, f"for {contender.device}" if contender.device else None) if part]
-    said = f"{contender.candidate.id} of {contender.name}" + (f" ({' '.join(known)})" if known else "")
-    return said if contender.knobs == DEFAULT else f"{said} with {contender.knobs.words}"
+    known = [part for part in (shipped.arch, f"for {shipped.device}" if shipped.device else None) if part]
+    said = f"{shipped.candidate.id} of {shipped.name}" + (f" ({' '.join(known)})" if known else "")
+    return said if shipped.knobs == DEFAULT else f"{said} with {shipped.knobs.words}"
 
 
 def _p50(value: Latency) -> str:

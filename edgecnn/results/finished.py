@@ -18,7 +18,7 @@ from edgecnn.errors.comparing import BuildDamaged, BundleUnreadable, FolderOrPip
 from edgecnn.measure.kits import KitRef
 from edgecnn.recipes.recipe import pipeline_names
 from edgecnn.results.folder import BUNDLE, CHOICE, PLAN, PROGRESS, REPORT, read_report
-from edgecnn.results.shipped import Side, side_of, step_of_another
+from edgecnn.results.shipped import ShippedKit, shipped_kit, step_of_another
 from edgecnn.store.disk import sha256_of
 from edgecnn.values.candidate import is_of_a_device
 from edgecnn.values.report import BuildReport, CandidateFacts
@@ -31,7 +31,7 @@ class FinishedBuild:
     """What a folder says of its own build."""
 
     folder: Path
-    side: Side
+    shipped: ShippedKit
     """The kit that ships."""
     report: BuildReport
     resolved: Resolved
@@ -52,7 +52,7 @@ class FinishedBuild:
     @property
     def row(self) -> CandidateFacts:
         """The row of what ships."""
-        return next(row for row in self.report.candidates if row.kit == self.side.kit.digest)
+        return next(row for row in self.report.candidates if row.kit == self.shipped.kit.digest)
 
 
 def build_folder(text: str) -> Path | None:
@@ -91,14 +91,14 @@ def finished_build(folder: Path) -> FinishedBuild:
         raise NoBuildToJudge(folder=folder, because=_why_none(folder))
     if not (folder / BUNDLE / CHOICE).is_file():
         raise NoBuildToJudge(folder=folder, because="it has a report.json, and no bundle/choice.json beside it")
-    report, side = read_report(folder), side_of(folder)
+    report, shipped = read_report(folder), shipped_kit(folder)
     resolved, keys = planned(folder / PLAN)
-    found = FinishedBuild(folder=folder, side=side, report=report, resolved=resolved, keys=keys)
+    found = FinishedBuild(folder=folder, shipped=shipped, report=report, resolved=resolved, keys=keys)
     if (differs := step_of_another(report.keys, keys)) is not None:
         raise PlanOfAnotherBuild(folder=folder, differs=differs, command=found.again)
-    if all(row.kit != side.kit.digest for row in report.candidates):
+    if all(row.kit != shipped.kit.digest for row in report.candidates):
         raise BundleUnreadable(path=folder / BUNDLE / CHOICE, because="report.json has no row of the kit that it names")
-    check_files(side.kit, found.again)
+    check_files(shipped.kit, found.again)
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,14 +11,15 @@ from pydantic import ValidationError
 
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.judging.accuracy import NO_LABELS
+from edgecnn.judging.latency import run_ms
 from edgecnn.measure.evaluate import logits_of, prepared_digests
-from edgecnn.results.lineage import ancestor, kit_artifact
+from edgecnn.results.lineage import ancestor, kit_artifact, reported_race, timed_races
 from edgecnn.results.mistakes import Answered, mistakes_of, plain_names
-from edgecnn.results.page_facts import Mistakes, PageFacts, Part, Raced
-from edgecnn.results.run_shapes import raced_of
+from edgecnn.results.page_facts import SHARES, Mistakes, PageFacts, Part, Raced, RunShape
 from edgecnn.store.store import Store
 from edgecnn.training.history import History
 from edgecnn.values.artifact import Artifact
+from edgecnn.values.profile import Profile, Run
 from edgecnn.values.report import BuildReport, CandidateFacts
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 
 AGAIN = "the same build command makes it again"
+NS_PER_MS = 1e6
 
 
 class _Gone(Exception):
@@ -134,3 +137,57 @@ def _history(report: BuildReport, store: Store) -> History:
         return History.model_validate_json((trained.folder / "history.json").read_bytes())
     except (OSError, ValidationError) as error:
         raise _Gone(f"history.json cannot be read: {error}") from error
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def raced_of(report: BuildReport, store: Store) -> tuple[Raced, ...]:
+    """What the store has of each candidate's race, in the report's order; who was never raced is left out.
+
+    Raises:
+        StoreUnusable: profiles are there and cannot be read.
+    """
+    found = ((facts, _profile_of(facts, report, store)) for facts in report.candidates)
+    return tuple(_race_of(facts.candidate.id, profile) for facts, profile in found if profile is not None)
+
+
+def _profile_of(facts: CandidateFacts, report: BuildReport, store: Store) -> Profile | None:
+    """The profile that the reported latency was computed from; without one, the last screening before the report."""
+    if facts.kit is None:
+        return None
+    if facts.latency is not None and facts.latency.runs:
+        return reported_race(store, facts.kit, facts.latency.observed_at)
+    if not report.build.device_attached:
+        return None
+    screens = (profile for profile in timed_races(store, facts.kit) if profile.purpose == "screen")
+    return next((profile for profile in screens if profile.observed_at <= report.made_at), None)
+
+
+def _race_of(candidate: str, profile: Profile) -> Raced:
+    return Raced(
+        candidate=candidate,
+        race=profile.race or "",
+        purpose=profile.purpose or "report",
+        observed_at=profile.observed_at,
+        environment=profile.environment,
+        fidelity=profile.fidelity,
+        runs=tuple(_shape(run) for run in profile.runs if run.samples_ns),
+    )
+
+
+def _shape(run: Run) -> RunShape:
+    return RunShape(
+        round=run.round,
+        samples=len(run.samples_ns),
+        at_ms=drawn_ms(run.samples_ns),
+        p99_ms=run_ms(run, 99),
+        load_ms=run.load_ns / NS_PER_MS,
+        first_ms=run.first_ns / NS_PER_MS,
+    )
+
+
+def drawn_ms(samples_ns: Sequence[int]) -> tuple[float, ...]:
+    """The samples nearest to ``SHARES`` of the sorted ones, in milliseconds; the first is the smallest, the last the largest."""
+    ordered = sorted(samples_ns)
+    return tuple(round(ordered[round(share * (len(ordered) - 1))] / NS_PER_MS, 5) for share in SHARES)

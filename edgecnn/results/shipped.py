@@ -1,4 +1,4 @@
-"""One side of a comparison: the kit that a finished build, or a bundle alone, ships, with the report and plan that lie beside it.
+"""The kit that a finished build, or a bundle alone, ships, with the report and plan that lie beside it.
 
 The kit is raced as it lies there, so whoever compares a bundle runs the code in it.
 """
@@ -20,7 +20,7 @@ from edgecnn.measure.kits import KitRef
 from edgecnn.results.folder import BUNDLE, CHOICE, PLAN, REPORT, report_or_none
 from edgecnn.results.origin import origin_of
 from edgecnn.store.disk import json_object
-from edgecnn.values.comparison import Contender, Origin, PinnedBuild
+from edgecnn.values.comparison import Origin, PinnedBuild, ShippedKitFacts
 from edgecnn.values.device import Device
 from edgecnn.values.knobs import Knobs
 from edgecnn.values.report import BuildReport, CandidateFacts
@@ -29,8 +29,8 @@ SCHEMA = "edgecnn.choice/1"
 
 
 @dataclass(frozen=True)
-class Side:
-    """What is known of one side. ``report`` and ``plan`` are None for a bundle alone, and where another version wrote them."""
+class ShippedKit:
+    """A kit that ships and what lies beside it: no report or plan of a bundle alone, or where another version wrote them."""
 
     folder: Path
     kit: KitRef
@@ -57,13 +57,13 @@ class Side:
         return origin_of(self.kit.manifest, self.plan)
 
     @property
-    def contender(self) -> Contender:
-        """The side as a comparison names it."""
+    def facts(self) -> ShippedKitFacts:
+        """What a comparison says of it."""
         if self.pin is not None:
-            return self.pin.contender
+            return self.pin.shipped
         build = None if self.report is None else self.report.build
         folder = self.folder.resolve()
-        return Contender(
+        return ShippedKitFacts(
             name=folder.parent.name if folder.name == BUNDLE else folder.name,
             candidate=self.kit.candidate,
             kit=self.kit.digest,
@@ -99,7 +99,7 @@ class Side:
     def device(self) -> Device | None:
         """As its file states it: in the plan, what a file leaves open is filled in from the machine that planned."""
         if self.pin is not None:
-            return load_devices().get(self.pin.contender.device or "")
+            return load_devices().get(self.pin.shipped.device or "")
         try:
             planned = None if self.plan is None else Device.model_validate(self.plan["resolved"]["device"])
         except (ValidationError, KeyError, TypeError):
@@ -107,8 +107,8 @@ class Side:
         return None if planned is None else load_devices().get(planned.name, planned)
 
 
-def side_of(folder: Path, candidate: str | None = None) -> Side:
-    """The side that a folder holds.
+def shipped_kit(folder: Path, candidate: str | None = None) -> ShippedKit:
+    """What a folder ships.
 
     Args:
         folder: of a finished build, or a bundle.
@@ -124,7 +124,7 @@ def side_of(folder: Path, candidate: str | None = None) -> Side:
         raise NoBuildToCompare(folder=folder)
     build = bundle.parent if bundle.name == BUNDLE and (bundle.parent / REPORT).is_file() else None
     report = None if build is None else report_or_none(build)
-    return Side(
+    return ShippedKit(
         folder=folder,
         kit=_kit(folder, bundle, candidate),
         report=report,

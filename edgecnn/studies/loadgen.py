@@ -17,7 +17,7 @@ from edgecnn.measure.loadgen.facts import LoadGenReport
 from edgecnn.measure.loadgen.run import Bench, measure
 from edgecnn.measure.loadgen.settings import LoadRequest
 from edgecnn.results.folder import BUNDLE
-from edgecnn.results.shipped import side_of
+from edgecnn.results.shipped import shipped_kit
 from edgecnn.runner.failure import RunnerError
 from edgecnn.runner.kit import Kit
 from edgecnn.runner.manifest import MANIFEST
@@ -72,12 +72,12 @@ def kit_meant(folder: Path, candidate: str | None = None) -> Kit:
 
     Raises:
         NothingToLoad: it is none of these.
-        BundleUnreadable, KitNotCarried: see ``side_of``.
+        BundleUnreadable, KitNotCarried: see ``shipped_kit``.
         RunnerFailed: the kit cannot be read; in the runner's words.
     """
     if not (folder / MANIFEST).is_file():
         try:
-            folder = side_of(folder, candidate).kit.folder
+            folder = shipped_kit(folder, candidate).kit.folder
         except NoBuildToCompare as error:
             raise NothingToLoad(folder=folder, because=f"it holds no {MANIFEST} and no bundle with a choice.json") from error
     try:

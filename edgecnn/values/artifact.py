@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import AliasChoices, Field
 
+from edgecnn.errors.base import EdgecnnError
 from edgecnn.values.base import Value
 from edgecnn.values.stage import Key, digest_of
 
@@ -120,6 +121,11 @@ class Failed(Value):
     ref: str
     what: str
     hint: str | None = None
+
+    @classmethod
+    def of(cls, error: EdgecnnError) -> Failed:
+        """In the error's own words."""
+        return cls(ref=error.ref, what=error.line(), hint=error.hint)
 
 
 class Blocked(Value):

@@ -26,8 +26,8 @@ class Origin(Value):
     """From the ``plan.json`` of its build; None for a bundle without one."""
 
 
-class Contender(Value):
-    """One side of a comparison: the kit that a build ships."""
+class ShippedKitFacts(Value):
+    """The kit that a build ships, as one side of a comparison."""
 
     name: str
     """Of the build's folder."""
@@ -56,8 +56,8 @@ class Comparison(Value):
     made_at: str
     how: Literal["paired", "unpaired"]
     """paired: both ran interleaved in one race. unpaired: BASE's runs are of another day, so that drift too is a difference."""
-    head: Contender
-    base: Contender
+    head: ShippedKitFacts
+    base: ShippedKitFacts
     machine: str
     environment: Environment
     rounds: int
@@ -88,7 +88,7 @@ class LatencyBaseline(Value):
 
     schema_: Literal["edgecnn.latency-baseline/1"] = Field(default="edgecnn.latency-baseline/1", alias="schema")
     version: str
-    contender: Contender
+    shipped: ShippedKitFacts
     machine: str
     environment: Environment
     """Conditions and observations of the race."""
@@ -117,7 +117,7 @@ class PinnedBuild(Value):
     schema_: Literal["edgecnn.pinned-build/2"] = Field(default="edgecnn.pinned-build/2", alias="schema")
     version: str
     """Of edgecnn."""
-    contender: Contender
+    shipped: ShippedKitFacts
     evaluated_kit: str
     """sha256 of the manifest of the kit that answered: the same, or its emulated twin."""
     device_attached: bool

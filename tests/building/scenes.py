@@ -11,8 +11,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from edgecnn.building.execute import Execution
-from edgecnn.building.observe import Observations
-from edgecnn.building.rows import Scene
+from edgecnn.building.observed import ObservedBuild
 from edgecnn.devices.files import device_named
 from edgecnn.hosts.task import Task
 from edgecnn.measure.kits import KitRef
@@ -136,22 +135,18 @@ def a_race_profile(subject: str, ms: float, *, purpose: Purpose, rounds: int = 8
 
 
 class Staging:
-    """A scene that a test fills: what was planned, made and seen."""
+    """What was planned, made and seen, for a test to fill."""
 
     def __init__(self, folder: Path, **changes: Any) -> None:
         self.folder, self.store = folder, Store.open(folder / "store")
         self.resolved: Resolved = resolved(**changes)
         self.execution = Execution(plan=plan(self.resolved))
-        self.seen = Observations()
+        lab = Lab(host=NoHost(), store=self.store, tell=Ear(), device="cpu", machine="a machine", environment=HERE)
+        self.seen = ObservedBuild(execution=self.execution, lab=lab)
         prepared = an_artifact("prepare", folder / "prepared")
         for split in ("validation", "test"):
             np.save(prepared.folder / f"{split}.labels.npy", np.zeros(IMAGES, dtype=np.int64))
         self.execution.artifacts["prepare"] = prepared
-
-    @property
-    def scene(self) -> Scene:
-        lab = Lab(host=NoHost(), store=self.store, tell=Ear(), device="cpu", machine="a machine", environment=HERE)
-        return Scene(execution=self.execution, seen=self.seen, lab=lab)
 
     def kit(self, name: str) -> KitRef:
         candidate = next(each for each in self.resolved.candidates if each.id == name)

@@ -9,12 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgecnn.building.desktop_gpu import DesktopRequest, DesktopRun, play
-from edgecnn.building.desktop_rows import desktop_baseline, local_record
+from edgecnn.building.desktop_gpu import DesktopRequest, desktop_baseline, local_record, play
 from edgecnn.building.execute import Execution
 from edgecnn.building.notices import notices
-from edgecnn.building.observe import Observations
-from edgecnn.building.rows import Scene
+from edgecnn.building.observed import Observed, ObservedBuild
 from edgecnn.devices.desktop_gpu import local_gpu
 from edgecnn.measure.evaluate import PixelSet
 from edgecnn.planning.plan import plan
@@ -56,13 +54,13 @@ class Stand:
         facts = {"kit.json": made.record.files["kit.json"].model_copy(update={"sha256": self.digests[name]})}
         return made.model_copy(update={"record": made.record.model_copy(update={"files": facts})})
 
-    def played(self, extent: ExtraRuns | None = None) -> DesktopRun:
+    def played(self, extent: ExtraRuns | None = None) -> Observed:
         found = play(self.execution, self.lab, DesktopRequest(pixels=self.pixels, extent=extent or ExtraRuns()))
         assert found is not None
         return found
 
-    def scene(self, played: DesktopRun) -> Scene:
-        return Scene(execution=self.execution, seen=Observations(desktop=played), lab=self.lab)
+    def seen(self, played: Observed) -> ObservedBuild:
+        return ObservedBuild(execution=self.execution, lab=self.lab, desktop=played)
 
 
 def stand(folder: Path, *kits: str) -> Stand:
@@ -71,28 +69,28 @@ def stand(folder: Path, *kits: str) -> Stand:
 
 def test_all_ways_race_interleaved_in_one_race_and_are_filed_under_the_gpu_s_name(tmp_path: Path) -> None:
     played = stand(tmp_path).played()
-    assert (played.failure, list(played.profiles)) == (None, list(ALL))
-    assert len({profile.race for profile in played.profiles.values()}) == 1
-    assert {profile.device for profile in played.profiles.values()} == {"h200"}
-    assert all(profile.host.startswith(f"{H200}, ") for profile in played.profiles.values())
+    assert (played.failures.get(played.reference), list(played.raced("baseline"))) == (None, list(ALL))
+    assert len({profile.race for profile in played.raced("baseline").values()}) == 1
+    assert {profile.device for profile in played.raced("baseline").values()} == {"h200"}
+    assert all(profile.host.startswith(f"{H200}, ") for profile in played.raced("baseline").values())
 
 
 def test_one_that_breaks_is_missing_with_its_own_words_and_the_others_have_figures(tmp_path: Path) -> None:
     there = stand(tmp_path)
     there.host.broken[there.digests["torch-fp32-compiled"]] = "torch could not run it: no kernel"
     played = there.played()
-    scene = there.scene(played)
-    facts = desktop_baseline(scene)
+    seen = there.seen(played)
+    facts = desktop_baseline(seen)
     missing = next(each for each in facts.variants if each.id == "torch-fp32-compiled")
     assert (facts.device, facts.latency.fidelity) == ("h200", Fidelity.MEASURED)
     assert (missing.latency.fidelity, missing.latency.reason) == (Fidelity.MISSING, "torch could not run it: no kernel")
     assert [each.id for each in facts.variants if each.latency.p50_ms] == list(ALL[1:-1])
-    assert [line for line in notices(scene) if line == f"{H200} has no figures of torch-fp32-compiled: {missing.latency.reason}"]
+    assert [line for line in notices(seen) if line == f"{H200} has no figures of torch-fp32-compiled: {missing.latency.reason}"]
 
 
 def test_a_variant_s_drop_is_against_the_reference_s_own_answers(tmp_path: Path) -> None:
     there = stand(tmp_path)
-    amp = next(each for each in desktop_baseline(there.scene(there.played())).variants if each.id == "torch-amp")
+    amp = next(each for each in desktop_baseline(there.seen(there.played())).variants if each.id == "torch-amp")
     assert amp.accuracy is not None and amp.accuracy.drop_pp is not None
     assert (amp.accuracy.drop_pp.estimate, amp.accuracy.discordant, amp.accuracy.images) == (0, 0, 12)
     assert amp.latency.ratio_to_fp32 is not None
@@ -102,8 +100,8 @@ def test_without_the_reference_nothing_stands_beside_it(tmp_path: Path) -> None:
     there = stand(tmp_path)
     there.host.broken[there.digests["torch-fp32"]] = "CUDA out of memory"
     played = there.played()
-    facts = desktop_baseline(there.scene(played))
-    assert played.failure == "CUDA out of memory"
+    facts = desktop_baseline(there.seen(played))
+    assert played.failures["torch-fp32"].what == "CUDA out of memory"
     assert (facts.device, facts.variants, facts.latency.p50_ms) == ("rtx-4090", (), None)
     assert (facts.latency.reason or "").startswith(f"{H200} is here but could not play: CUDA out of memory, and no dated record")
 
@@ -121,14 +119,14 @@ def test_a_kit_that_was_not_made_says_why(tmp_path: Path, outcome: Failed | Bloc
     if outcome is not None:
         there.execution.outcomes["variant:torch-tf32"] = outcome
     played = there.played()
-    assert played.failures["torch-tf32"] == why
-    assert list(played.profiles) == ["torch-fp32", "torch-amp"]
+    assert played.failures["torch-tf32"].what == why
+    assert list(played.raced("baseline")) == ["torch-fp32", "torch-amp"]
 
 
 def test_batches_are_asked_of_every_way_and_the_best_of_each_is_found(tmp_path: Path) -> None:
     there = stand(tmp_path, "torch-fp32", "torch-amp")
     there.host.batch_cost = {2: 1.5, 4: 9.0}
-    record = local_record(there.scene(there.played(ExtraRuns(batches=(4,), best_batch=True, end_to_end=True, soak_s=60.0))))
+    record = local_record(there.seen(there.played(ExtraRuns(batches=(4,), best_batch=True, end_to_end=True, soak_s=60.0))))
     assert record is not None
     for found in (record.throughput, record.variants[1].throughput):
         assert found is not None
@@ -139,7 +137,7 @@ def test_batches_are_asked_of_every_way_and_the_best_of_each_is_found(tmp_path: 
 def test_what_was_not_asked_of_batches_is_not_measured(tmp_path: Path) -> None:
     there = stand(tmp_path, "torch-fp32", "torch-amp")
     played = there.played()
-    assert (played.throughput, played.batch_screens, played.races) == ([], {}, {})
+    assert (played.throughput, played.batch_screens, list(played.races)) == ([], {}, ["baseline"])
     assert len(there.host.calls) == 3, "two evaluations and one race"
 
 
@@ -149,4 +147,8 @@ def test_a_second_build_starts_no_process_not_even_for_one_that_fails(tmp_path: 
     there.played()
     there.host.calls.clear()
     again = there.played()
-    assert (there.host.calls, again.failures["torch-amp"], again.profile is not None) == ([], "no kernel", True)
+    assert (there.host.calls, again.failures["torch-amp"].what, "torch-fp32" in again.raced("baseline")) == (
+        [],
+        "no kernel",
+        True,
+    )

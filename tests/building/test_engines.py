@@ -16,6 +16,7 @@ from edgecnn.backends.tensorrt import BACKEND
 from edgecnn.building.engines import with_builder
 from edgecnn.building.execute import Execution, StageContext, execute
 from edgecnn.building.observe import Observer
+from edgecnn.building.observed import ObservedBuild
 from edgecnn.bundle.publish import publish_bundle
 from edgecnn.devices.files import device_named
 from edgecnn.devices.machine import Machine
@@ -176,7 +177,7 @@ def executed(host: Jetson, folder: Path) -> Execution:
     )
     rungs = (Rung(name="half", candidates=(TRT_FP16,)),)
     shop = StageContext(store=Store.open(folder / "store"), host=NoHost(), environment={}, tell=Ear(), device=host)
-    return execute(Plan(resolved=resolved(candidates=BOTH), steps=steps, rungs=rungs), shop)
+    return execute(Execution(plan=Plan(resolved=resolved(candidates=BOTH), steps=steps, rungs=rungs)), shop)
 
 
 def test_a_builder_that_fails_costs_that_candidate_alone(tmp_path: Path) -> None:
@@ -207,7 +208,7 @@ def an_observer(folder: Path, **changes: Any) -> Observer:
     for name in ("package", "package-twin"):
         made = an_artifact(name, folder / name, {"kit.json": whole_manifest(kit.folder, twin=name == "package-twin")})
         execution.artifacts[f"{name}:{TRT_FP16.id}"] = made
-    return Observer(execution, lab_at(FakeHost(), Store.open(folder / "store")))
+    return Observer(ObservedBuild(execution=execution, lab=lab_at(FakeHost(), Store.open(folder / "store"))))
 
 
 def whole_manifest(kit: Path, *, twin: bool) -> str:
@@ -222,13 +223,13 @@ def test_where_the_engine_was_built_it_answers_and_runs_itself_and_ships_without
     observer = an_observer(tmp_path)
     observer.collect_kits((TRT_FP16,))
     assert observer.seen.answering[TRT_FP16.id].runtime == "onnxruntime", "its twin, where there is no engine"
-    packaged = observer.execution.artifacts[f"package:{TRT_FP16.id}"].folder
+    packaged = observer.seen.execution.artifacts[f"package:{TRT_FP16.id}"].folder
     built = an_artifact("compile", tmp_path / "built")
     shutil.copytree(packaged, built.folder / "kit")
     shutil.copyfile(tmp_path / "packaged/model.onnx", built.folder / "kit/model.onnx")
     (built.folder / "kit/build").mkdir()
     (built.folder / "kit/build/engine.plan").write_bytes(b"of this GPU alone")
-    observer.execution.artifacts[f"engine:{TRT_FP16.id}"] = built
+    observer.seen.execution.artifacts[f"engine:{TRT_FP16.id}"] = built
     observer.collect_kits((TRT_FP16,))
     kit = observer.seen.answering[TRT_FP16.id]
     assert (kit.runtime, kit.stands_for, kit.folder) == ("tensorrt", None, built.folder / "kit")
@@ -241,6 +242,6 @@ def test_where_the_engine_was_built_it_answers_and_runs_itself_and_ships_without
 def test_a_kit_whose_engine_could_not_be_built_is_out_and_no_stand_in_takes_its_place(tmp_path: Path) -> None:
     observer = an_observer(tmp_path)
     failed = Failed(ref="builder-died", what="tensorrt ended by signal 11")
-    observer.execution.outcomes[f"engine:{TRT_FP16.id}"] = failed
+    observer.seen.execution.outcomes[f"engine:{TRT_FP16.id}"] = failed
     observer.collect_kits((TRT_FP16,))
     assert observer.seen.failures == {TRT_FP16.id: failed}

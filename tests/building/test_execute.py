@@ -102,7 +102,7 @@ def stored(workshop: StageContext, plan: Plan) -> set[str]:
 
 def test_every_step_runs_once_in_order_and_is_cached_the_next_time(workshop: StageContext) -> None:
     plan = a_plan()
-    first, second = execute(plan, workshop), execute(plan, workshop)
+    first, second = execute(Execution(plan=plan), workshop), execute(Execution(plan=plan), workshop)
     assert list(first.outcomes) == [step.id for step in plan.steps]
     assert set(words(first).values()) == {"ran"}
     assert set(words(second).values()) == {"cached"}
@@ -110,7 +110,7 @@ def test_every_step_runs_once_in_order_and_is_cached_the_next_time(workshop: Sta
 
 
 def test_a_failing_branch_ends_its_own_candidate_and_no_other(workshop: StageContext) -> None:
-    execution = execute(a_plan(quantize_fp32="broken"), workshop)
+    execution = execute(Execution(plan=a_plan(quantize_fp32="broken")), workshop)
     assert execution.outcomes["quantize:onnxruntime-fp32"] == Failed(
         ref="broken", what="quantize:onnxruntime-fp32 broke — mend it [broken]", hint="mend it"
     )
@@ -119,22 +119,22 @@ def test_a_failing_branch_ends_its_own_candidate_and_no_other(workshop: StageCon
 
 
 def test_a_failing_branch_is_told_while_the_build_goes_on(workshop: StageContext) -> None:
-    execute(a_plan(package_int8="broken"), workshop)
+    execute(Execution(plan=a_plan(package_int8="broken")), workshop)
     assert isinstance(workshop.tell, Ear)
     assert "package:onnxruntime-int8 failed: package:onnxruntime-int8 broke — mend it [broken]" in workshop.tell.notes
 
 
 def test_a_failed_step_leaves_nothing_in_the_store_and_is_tried_again(workshop: StageContext) -> None:
     plan = a_plan(quantize_int8="broken")
-    execute(plan, workshop)
+    execute(Execution(plan=plan), workshop)
     assert stored(workshop, plan) == {"prepare", "train", "quantize:onnxruntime-fp32", "package:onnxruntime-fp32"}
-    assert words(execute(plan, workshop))["quantize:onnxruntime-int8"] == "failed"
+    assert words(execute(Execution(plan=plan), workshop))["quantize:onnxruntime-int8"] == "failed"
 
 
 def test_a_failing_trunk_ends_the_build_and_keeps_what_was_finished(workshop: StageContext) -> None:
     plan = a_plan(train="broken")
     with pytest.raises(Broken):
-        execute(plan, workshop)
+        execute(Execution(plan=plan), workshop)
     assert stored(workshop, plan) == {"prepare"}
 
 
@@ -142,14 +142,14 @@ def test_a_failing_trunk_ends_the_build_and_keeps_what_was_finished(workshop: St
 def test_ctrl_c_ends_the_build_and_leaves_the_store_whole(workshop: StageContext, step: str) -> None:
     plan = a_plan(**{step: "interrupted"})
     with pytest.raises(KeyboardInterrupt):
-        execute(plan, workshop)
+        execute(Execution(plan=plan), workshop)
     finished = {"train": {"prepare"}, "quantize_fp32": {"prepare", "train"}}[step]
     assert stored(workshop, plan) == finished
-    assert {name for name, word in words(execute(a_plan(), workshop)).items() if word == "cached"} == finished
+    assert {name for name, word in words(execute(Execution(plan=a_plan()), workshop)).items() if word == "cached"} == finished
 
 
 def test_a_rung_that_was_not_climbed_is_recorded_with_why(workshop: StageContext) -> None:
-    execution = execute(a_plan(), workshop, limits=Limits(seconds=0.0))
+    execution = execute(Execution(plan=a_plan()), workshop, limits=Limits(seconds=0.0))
     assert execution.skipped_rungs == {"int8": "out of time, 0 s spent of a budget of 0 s"}
     assert execution.out_of_time["int8"].budget_s == 0.0
     assert "package:onnxruntime-fp32" in execution.outcomes
@@ -157,8 +157,8 @@ def test_a_rung_that_was_not_climbed_is_recorded_with_why(workshop: StageContext
 
 
 def test_a_build_with_more_time_goes_on_where_the_one_before_stopped(workshop: StageContext) -> None:
-    execute(a_plan(), workshop, limits=Limits(seconds=0.0))
-    after = execute(a_plan(), workshop, limits=Limits(seconds=3600.0))
+    execute(Execution(plan=a_plan()), workshop, limits=Limits(seconds=0.0))
+    after = execute(Execution(plan=a_plan()), workshop, limits=Limits(seconds=3600.0))
     assert (after.skipped_rungs, after.out_of_time) == ({}, {})
     outcomes = words(after)
     assert {outcomes[name] for name in outcomes if name.endswith("int8")} == {"ran"}
@@ -170,11 +170,12 @@ def test_what_was_seen_of_a_rung_decides_on_the_next(workshop: StageContext) -> 
     mixed = plan.rungs[-1].name
     looked = []
 
-    def look(execution: Execution, rung: Rung) -> dict[str, float]:
+    def look(rung: Rung) -> dict[str, float]:
         looked.append((rung.name, [f"package:{each.id}" in execution.artifacts for each in rung.candidates]))
         return {each.id: 3.0 for each in rung.candidates if each.id == INT8.id}
 
-    execution = execute(plan, workshop, look=look)
+    execution = Execution(plan=plan)
+    execute(execution, workshop, look=look)
     assert looked == [("fp32", [True]), ("int8", [True]), (mixed, [True])]
     assert [candidate.id for candidate in execution.candidates] == [BASELINE.id, INT8.id, mixed]
     assert execution.skipped_rungs == {}
@@ -182,7 +183,7 @@ def test_what_was_seen_of_a_rung_decides_on_the_next(workshop: StageContext) -> 
 
 def test_a_rung_that_is_not_needed_is_no_part_of_the_build(workshop: StageContext) -> None:
     plan = a_plan(mixed=True)
-    execution = execute(plan, workshop, look=lambda _, rung: {each.id: 0.5 for each in rung.candidates})
+    execution = execute(Execution(plan=plan), workshop, look=lambda rung: {each.id: 0.5 for each in rung.candidates})
     mixed = plan.rungs[-1].name
     why = "onnxruntime-int8 loses 0.50 pp on validation, of a budget of 1 pp: no layer needs to stay in float"
     assert execution.skipped_rungs == {mixed: why}
@@ -192,7 +193,7 @@ def test_a_rung_that_is_not_needed_is_no_part_of_the_build(workshop: StageContex
 
 def test_a_build_that_stops_before_evaluating_mends_nothing(workshop: StageContext) -> None:
     plan = a_plan(mixed=True)
-    execution = execute(plan, workshop, "package")
+    execution = execute(Execution(plan=plan), workshop, "package")
     assert set(execution.skipped_rungs) == {plan.rungs[-1].name}
 
 
@@ -201,10 +202,10 @@ def test_a_build_that_stops_before_evaluating_mends_nothing(workshop: StageConte
     [("train", {"prepare", "train"}), ("quantize", {"prepare", "train", "quantize"})],
 )
 def test_an_earlier_goal_runs_no_later_kind(workshop: StageContext, goal: str, kinds: set[str]) -> None:
-    execution = execute(a_plan(), workshop, goal)  # type: ignore[arg-type]
+    execution = execute(Execution(plan=a_plan()), workshop, goal)  # type: ignore[arg-type]
     assert {name.partition(":")[0] for name in execution.outcomes} == kinds
 
 
 def test_a_step_that_ran_is_timed(workshop: StageContext) -> None:
-    execution = execute(a_plan(), workshop)
+    execution = execute(Execution(plan=a_plan()), workshop)
     assert execution.seconds.keys() == execution.artifacts.keys() == execution.outcomes.keys()

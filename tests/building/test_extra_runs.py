@@ -9,8 +9,8 @@ import pytest
 
 from edgecnn.building.execute import Execution
 from edgecnn.building.extra_runs import ExtraRunner
-from edgecnn.building.observe import Observer
-from edgecnn.building.rows import Scene, with_extents
+from edgecnn.building.observed import ObservedBuild
+from edgecnn.building.rows import reported
 from edgecnn.planning.candidates import BASELINE
 from edgecnn.planning.plan import plan
 from edgecnn.planning.request import ExtraRuns
@@ -28,15 +28,14 @@ class Stand:
     def __init__(self, folder: Path) -> None:
         self.host = FakeHost()
         self.store = Store.open(folder / "store")
-        self.observer = Observer(Execution(plan=plan(resolved())), lab_at(self.host, self.store))
-        self.observer.seen.kits = {name: a_kit(folder / "kits", name) for name in NAMES}
+        self.seen = ObservedBuild(execution=Execution(plan=plan(resolved())), lab=lab_at(self.host, self.store))
+        self.seen.kits = {name: a_kit(folder / "kits", name) for name in NAMES}
 
     def measured(self, extent: ExtraRuns, *, anew: bool = False) -> dict[str, CandidateFacts]:
-        seen, race = self.observer.seen, self.observer.execution.plan.resolved.recipe.race
-        ExtraRunner(seen, tuple(seen.kits[name] for name in NAMES), self.observer.lab, race, anew=anew).measure(extent)
-        scene = Scene(execution=self.observer.execution, seen=self.observer.seen, lab=self.observer.lab)
+        seen, race = self.seen, self.seen.execution.plan.resolved.recipe.race
+        ExtraRunner(seen, tuple(seen.kits[name] for name in NAMES), race, anew=anew).measure(extent)
         rows = {candidate.id: CandidateFacts(candidate=candidate) for candidate in (BASELINE, INT8)}
-        return with_extents(rows, scene, extent)
+        return reported(rows, seen)
 
 
 @pytest.fixture
@@ -79,12 +78,12 @@ def test_a_given_batch_that_is_the_best_is_measured_once(stand: Stand) -> None:
 
 
 def test_a_kit_that_takes_no_such_batch_is_missing_with_its_words(stand: Stand) -> None:
-    stand.host.broken[stand.observer.seen.kits[INT8.id].digest] = "a batch of 32 is not in 1…16"
+    stand.host.broken[stand.seen.kits[INT8.id].digest] = "a batch of 32 is not in 1…16"
     rows = stand.measured(ExtraRuns(batches=(32,)))
     assert rows[INT8.id].throughput is not None
     assert rows[INT8.id].throughput.reason == "a batch of 32 is not in 1…16"
-    assert stand.observer.seen.failures == {}, "it is not out for it"
-    assert stand.observer.seen.notes == [f"throughput of {INT8.id} could not be measured: a batch of 32 is not in 1…16"]
+    assert stand.seen.failures == {}, "it is not out for it"
+    assert stand.seen.notes == [f"throughput of {INT8.id} could not be measured: a batch of 32 is not in 1…16"]
 
 
 def test_end_to_end_is_a_latency_of_its_own_with_its_picture(stand: Stand) -> None:
@@ -108,7 +107,7 @@ def test_a_second_call_takes_it_from_the_store_unless_it_is_to_be_anew(stand: St
     asked = ExtraRuns(batches=(2,), end_to_end=True, soak_s=60.0)
     stand.measured(asked)
     before = len(stand.host.ran)
-    stand.observer.seen.throughput.clear()
+    stand.seen.throughput.clear()
     assert batches_of(stand.measured(asked), INT8.id) == [(2, True, False)]
     assert len(stand.host.ran) == before
     stand.measured(asked, anew=True)

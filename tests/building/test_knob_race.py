@@ -13,6 +13,7 @@ import pytest
 from edgecnn.building.execute import Execution
 from edgecnn.building.knob_race import race_knobs
 from edgecnn.building.observe import Observer, RaceOptions
+from edgecnn.building.observed import ObservedBuild
 from edgecnn.bundle.publish import publish_bundle
 from edgecnn.devices.machine import local_lab
 from edgecnn.errors.comparing import BundleUnreadable
@@ -22,7 +23,7 @@ from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
 from edgecnn.planning.candidates import BASELINE
 from edgecnn.planning.plan import plan
-from edgecnn.results.shipped import side_of
+from edgecnn.results.shipped import shipped_kit
 from edgecnn.runner.files import write_json
 from edgecnn.runner.items import Item, run_file
 from edgecnn.store.store import Store
@@ -57,7 +58,7 @@ def an_observer(kit: KitRef, lab: Lab, folder: Path) -> Observer:
     execution = Execution(plan=plan(default.model_copy(update={"recipe": recipe})))
     table = MacTable(resolution_px=64, layers=()).model_dump_json()
     execution.artifacts["export"] = an_artifact("export", folder / "export", {"macs.json": table})
-    observer = Observer(execution, lab)
+    observer = Observer(ObservedBuild(execution=execution, lab=lab))
     observer.seen.kits[NAME] = observer.seen.answering[NAME] = kit
     return observer
 
@@ -98,7 +99,7 @@ def test_the_planted_faster_setting_wins_and_the_slower_and_equal_ones_do_not(pl
 def test_what_is_raced_of_the_kit_from_then_on_runs_with_it(planted: tuple[Observer, Path]) -> None:
     observer, _ = planted
     assert observer.seen.kits[NAME].knobs == NOT_WAITING
-    stored = observer.lab.store.profiles.of(observer.seen.kits[NAME].digest, "residency")
+    stored = observer.seen.lab.store.profiles.of(observer.seen.kits[NAME].digest, "residency")
     assert [each.profile.knobs for each in stored] == [NOT_WAITING.options], "what it computes is read again as it ships"
 
 
@@ -115,8 +116,8 @@ def test_the_bundle_names_the_winner_and_its_runner_uses_it(planted: tuple[Obser
 
 
 def test_the_side_of_a_comparison_runs_as_its_bundle_says(planted: tuple[Observer, Path]) -> None:
-    side = side_of(planted[1])
-    assert side.kit.knobs == side.contender.knobs == NOT_WAITING
+    shipped = shipped_kit(planted[1])
+    assert shipped.kit.knobs == shipped.facts.knobs == NOT_WAITING
 
 
 def test_a_bundle_with_a_knob_that_nobody_knows_is_not_read(planted: tuple[Observer, Path], tmp_path: Path) -> None:
@@ -125,7 +126,7 @@ def test_a_bundle_with_a_knob_that_nobody_knows_is_not_read(planted: tuple[Obser
     shutil.copytree(planted[1] / "kits", tmp_path / "kits")
     (tmp_path / "choice.json").write_text(json.dumps(choice))
     with pytest.raises(BundleUnreadable, match="'INFERENCE_PRECISION_HINT' is no knob that this version knows"):
-        side_of(tmp_path)
+        shipped_kit(tmp_path)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -8,12 +8,16 @@ from typing import Any
 
 import pytest
 
+from edgecnn.building.execute import Execution
+from edgecnn.building.observed import ObservedBuild
 from edgecnn.building.runnable import why_not_runnable
 from edgecnn.errors.board import LinkLost
 from edgecnn.errors.host import RunnerCrashed
 from edgecnn.hosts.task import Task
+from edgecnn.planning.plan import plan
 from edgecnn.store.store import Store
 from edgecnn.values.stage import Progress
+from tests.building.resolutions import resolved
 from tests.measure.labs import FakeHost, a_kit, lab_at
 
 
@@ -36,17 +40,18 @@ def test_a_kit_whose_board_went_away_is_not_called_unable(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("what", ["evaluate_all", "read_residency"])
 def test_a_candidate_whose_board_went_away_is_not_out(what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from edgecnn.building import observe
+    from edgecnn.building import observe, observed
     from edgecnn.measure.evaluate import PixelSet
 
     def gone(*_: object) -> None:
         raise LinkLost(board="pi", doing="evaluate")
 
     kit = a_kit(tmp_path, "kit")
-    observer = observe.Observer(None, lab_at(FakeHost(), Store.open(tmp_path / "store")))  # type: ignore[arg-type]
+    execution = Execution(plan=plan(resolved()))
+    observer = observe.Observer(ObservedBuild(execution=execution, lab=lab_at(FakeHost(), Store.open(tmp_path / "store"))))
     observer.seen.kits["kit"] = observer.seen.answering["kit"] = kit
-    for name in ("evaluate", "residency"):
-        monkeypatch.setattr(observe, name, gone)
+    monkeypatch.setattr(observed, "evaluate", gone)
+    monkeypatch.setattr(observe, "residency", gone)
     monkeypatch.setattr(observer, "_macs", lambda _: None)
     pixels = PixelSet(split="validation", file=tmp_path, sha256="0" * 64, images=1)
     with pytest.raises(LinkLost):

@@ -12,7 +12,7 @@ import pytest
 from edgecnn.building.execute import Execution
 from edgecnn.building.objective_race import contest_of, race_for_choice, require_meter
 from edgecnn.building.observe import Observer, RaceOptions
-from edgecnn.building.rows import Scene
+from edgecnn.building.observed import ObservedBuild
 from edgecnn.errors.measuring import KnobsByLatency, NoMeterForObjective
 from edgecnn.judging.contest import Contest
 from edgecnn.planning.candidates import BASELINE
@@ -58,7 +58,9 @@ class Stand:
     def __init__(self, folder: Path, meters: str = "rapl") -> None:
         self.host = UnequalHost()
         self.host.meters = meters
-        self.observer = Observer(Execution(plan=plan(resolved())), lab_at(self.host, Store.open(folder / "store")))
+        self.observer = Observer(
+            ObservedBuild(execution=Execution(plan=plan(resolved())), lab=lab_at(self.host, Store.open(folder / "store")))
+        )
         self.observer.seen.kits = {name: a_kit(folder / "kits", name) for name in NAMES}
         self.observer.race(NAMES, "screen", RaceOptions())
 
@@ -67,8 +69,8 @@ class Stand:
         return contest_of(self.observer.seen, objective, "a machine")
 
     @property
-    def scene(self) -> Scene:
-        return Scene(execution=self.observer.execution, seen=self.observer.seen, lab=self.observer.lab)
+    def seen(self) -> ObservedBuild:
+        return self.observer.seen
 
 
 @pytest.fixture
@@ -95,7 +97,7 @@ def test_energy_is_raced_in_paired_rounds(stand: Stand) -> None:
     ratio = found.ratio(INT8.id, BASELINE.id)
     assert ratio is not None and ratio.low == pytest.approx(10 / 6, rel=1e-3)
     digest = stand.observer.seen.kits[INT8.id].digest
-    purposes = {each.profile.purpose for each in stand.observer.lab.store.profiles.of(digest, "race")}
+    purposes = {each.profile.purpose for each in stand.observer.seen.lab.store.profiles.of(digest, "race")}
     assert purposes == {"screen", "select-energy"}, "what is reported is measured again, in a race of another purpose"
 
 

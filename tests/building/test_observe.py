@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgecnn.building import observe
+from edgecnn.building import observe, observed
 from edgecnn.building.execute import Execution
 from edgecnn.building.observe import Observer, RaceOptions
+from edgecnn.building.observed import ObservedBuild
 from edgecnn.building.screening import SCREEN_MAX_S, SCREEN_ROUNDS, SCREEN_SAMPLES
 from edgecnn.measure.evaluate import PixelSet
 from edgecnn.measure.kits import KitRef
@@ -40,11 +41,11 @@ def kit(candidate: Candidate) -> KitRef:
 
 def test_a_candidate_that_answers_no_numbers_is_out_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
     answers: dict[str, Any] = {BASELINE.id: np.zeros((4, 10), np.float32), INT8.id: np.full((4, 10), np.nan, np.float32)}
-    monkeypatch.setattr(observe, "evaluate", lambda kit, pixels, lab: kit.candidate.id)
-    monkeypatch.setattr(observe, "logits_of", answers.__getitem__)
-    observer = Observer(Execution(plan=plan(resolved())), Room())  # type: ignore[arg-type]
+    monkeypatch.setattr(observed, "evaluate", lambda kit, pixels, lab: kit.candidate.id)
+    monkeypatch.setattr(observed, "logits_of", answers.__getitem__)
+    observer = Observer(ObservedBuild(execution=Execution(plan=plan(resolved())), lab=Room()))  # type: ignore[arg-type]
     observer.seen.answering = {candidate.id: kit(candidate) for candidate in (BASELINE, INT8)}
-    pixels = {split: PixelSet(split=split, file=Path("/nowhere"), sha256="a", images=4) for split in observe.SPLITS}
+    pixels = {split: PixelSet(split=split, file=Path("/nowhere"), sha256="a", images=4) for split in observed.SPLITS}
     observer.evaluate_all(pixels)
     assert observer.seen.failures[INT8.id].ref == "logits-not-finite"
     assert {name for name, _ in observer.seen.evaluations} == {BASELINE.id}
@@ -59,7 +60,7 @@ def an_observer(monkeypatch: pytest.MonkeyPatch, failed: dict[str, str], **obser
         return RaceResult(race="r", observed_at="", profiles={}, failed=failed, reused=False)
 
     monkeypatch.setattr(observe, "race", write_down)
-    observer = Observer(Execution(plan=plan(resolved())), Room(**observed))  # type: ignore[arg-type]
+    observer = Observer(ObservedBuild(execution=Execution(plan=plan(resolved())), lab=Room(**observed)))  # type: ignore[arg-type]
     observer.seen.kits = {candidate.id: kit(candidate) for candidate in (BASELINE, INT8)}
     return observer, asked
 
@@ -98,7 +99,7 @@ def test_where_another_objective_chooses_screening_says_only_who_runs(monkeypatc
     observer, asked = an_observer(monkeypatch, {})
     wanted = resolved()
     choice = wanted.recipe.choice.model_copy(update={"objective": "throughput"})
-    observer.execution = Execution(
+    observer.seen.execution = Execution(
         plan=plan(wanted.model_copy(update={"recipe": wanted.recipe.model_copy(update={"choice": choice})}))
     )
     observer.race([BASELINE.id], "screen", RaceOptions())

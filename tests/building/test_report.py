@@ -38,7 +38,7 @@ def staged_with(tmp_path: Path, int8_right: int = 900, **changes: Any) -> Stagin
 
 def report(staged: Staging, **bounds: dict[str, float]) -> BuildReport:
     request = a_request(staged.folder / "out", device=staged.resolved.device, gates=GateChoice.model_validate(bounds))
-    return report_of(staged.scene, request, seconds=1.234)
+    return report_of(staged.seen, request, seconds=1.234)
 
 
 def test_the_faster_candidate_inside_the_budget_is_chosen_and_settled(tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_a_rung_for_which_there_was_no_time_says_what_climbs_on(tmp_path: Path) 
     staged.execution.skipped_rungs["int8"] = "out of time, 61 s spent of a budget of 60 s"
     staged.execution.out_of_time["int8"] = OutOfTime(rung="int8", spent_s=61.2, budget_s=60.0)
     again = "edgecnn build --time-budget 60s"
-    said = report_of(staged.scene, a_request(tmp_path / "out", command=again), seconds=1.0)
+    said = report_of(staged.seen, a_request(tmp_path / "out", command=again), seconds=1.0)
     row = next(facts for facts in said.candidates if facts.candidate.id == INT8.id)
     sentence = f"not climbed: out of time, 61 s spent of a budget of 60 s; this climbs on: {again}"
     assert row.reason == sentence
@@ -136,14 +136,14 @@ def test_the_reported_figures_are_of_the_last_race_and_the_choice_stays_that_of_
 def test_the_last_race_is_the_winner_against_the_baseline(tmp_path: Path) -> None:
     staged = staged_with(tmp_path)
     staged.raced("select", FAST)
-    assert last_race(decide(staged.scene, a_request(tmp_path / "out"))) == (BASELINE.id, INT8.id)
+    assert last_race(decide(staged.seen, a_request(tmp_path / "out"))) == (BASELINE.id, INT8.id)
 
 
 def test_a_baseline_that_wins_runs_alone_and_a_provisional_choice_runs_nothing(tmp_path: Path) -> None:
     staged = staged_with(tmp_path, int8_right=850)
-    assert last_race(decide(staged_with(tmp_path / "b").scene, a_request(tmp_path / "out"))) == ()
+    assert last_race(decide(staged_with(tmp_path / "b").seen, a_request(tmp_path / "out"))) == ()
     staged.raced("select", {BASELINE.id: 4.0})
-    assert last_race(decide(staged.scene, a_request(tmp_path / "out"))) == (BASELINE.id,)
+    assert last_race(decide(staged.seen, a_request(tmp_path / "out"))) == (BASELINE.id,)
 
 
 def test_an_absent_device_makes_the_choice_provisional_with_the_command_that_settles_it(tmp_path: Path) -> None:

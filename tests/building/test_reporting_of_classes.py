@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edgecnn.building.report import report_of
-from edgecnn.building.rows import candidate_facts, with_quality
+from edgecnn.building.rows import candidate_facts, reported
 from edgecnn.planning.candidates import BASELINE
 from edgecnn.values.recipe import GateChoice
 from edgecnn.values.report import BuildReport
@@ -43,7 +43,7 @@ def fill(staged: Staging) -> None:
 
 def report(staged: Staging, **bounds: dict[str, float]) -> BuildReport:
     request = a_request(staged.folder / "out", device=staged.resolved.device, gates=GateChoice.model_validate(bounds))
-    return report_of(staged.scene, request, seconds=1.0)
+    return report_of(staged.seen, request, seconds=1.0)
 
 
 def test_a_class_that_lost_a_fifth_is_named_though_the_average_passes(staged: Staging) -> None:
@@ -101,7 +101,7 @@ def test_nothing_beyond_top_1_is_looked_at_on_the_split_that_chooses(staged: Sta
 def test_a_row_that_was_not_evaluated_stays_as_it_is(tmp_path: Path) -> None:
     staged = Staging(tmp_path)
     staged.answered(BASELINE.id, 900)
-    rows = with_quality(candidate_facts(staged.scene), staged.scene)
+    rows = reported(candidate_facts(staged.seen), staged.seen)
     assert rows[INT8.id].test is None
     assert rows[BASELINE.id].test is not None
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.building.rows import candidate_facts, weights_sha256
+from edgecnn.building.rows import candidate_facts
+from edgecnn.building.trained import weights_sha256
 from edgecnn.planning.candidates import BASELINE
 from edgecnn.values.artifact import Blocked, Cached, Failed
 from edgecnn.values.figures import Energy
@@ -35,7 +36,7 @@ def detached(tmp_path: Path) -> Staging:
 
 
 def row(staged: Staging, name: str) -> CandidateFacts:
-    return candidate_facts(staged.scene)[name]
+    return candidate_facts(staged.seen)[name]
 
 
 def test_the_drop_is_counted_from_the_baseline_image_by_image(staged: Staging) -> None:
@@ -56,7 +57,7 @@ def test_the_baseline_has_no_drop_against_itself(staged: Staging) -> None:
 
 
 def test_rows_stand_in_the_plan_s_order_and_say_which_kit_they_are_about(staged: Staging) -> None:
-    rows = candidate_facts(staged.scene)
+    rows = candidate_facts(staged.seen)
     assert list(rows) == [BASELINE.id, INT8.id]
     assert rows[INT8.id].kit == rows[INT8.id].evaluated_kit == staged.seen.kits[INT8.id].digest
     assert rows[INT8.id].size_mib == 700 / 1024**2
@@ -64,7 +65,7 @@ def test_rows_stand_in_the_plan_s_order_and_say_which_kit_they_are_about(staged:
 
 
 def test_on_an_absent_device_every_accuracy_is_emulated(detached: Staging) -> None:
-    for facts in candidate_facts(detached.scene).values():
+    for facts in candidate_facts(detached.seen).values():
         assert facts.test is not None
         assert facts.validation is not None
         assert {facts.test.fidelity, facts.validation.fidelity} == {Fidelity.EMULATED}
@@ -114,7 +115,7 @@ def test_figures_come_from_the_last_race_and_from_the_selecting_one_for_whoever_
 def test_a_ratio_is_taken_inside_one_race_and_against_the_baseline_alone(staged: Staging) -> None:
     staged.raced("select", {BASELINE.id: 4.0, INT8.id: 1.0})
     staged.raced("report", {BASELINE.id: 6.0, INT8.id: 2.0})
-    rows = candidate_facts(staged.scene)
+    rows = candidate_facts(staged.seen)
     ours, theirs = rows[INT8.id].latency, rows[BASELINE.id].latency
     assert ours is not None
     assert ours.ratio_to_fp32 is not None
@@ -166,9 +167,9 @@ def test_an_engine_shows_its_own_kit_and_the_twin_that_answered(tmp_path: Path) 
 
 def test_the_weights_digest_is_that_of_the_fetched_file_or_nothing(tmp_path: Path) -> None:
     staged = Staging(tmp_path)
-    assert weights_sha256(staged.scene) is None
+    assert weights_sha256(staged.execution) is None
     staged.execution.artifacts["fetch"] = an_artifact("fetch", tmp_path / "fetched", {"weights.json": '{"sha256": "abc"}'})
-    assert weights_sha256(staged.scene) == "abc"
+    assert weights_sha256(staged.execution) == "abc"
 
 
 def test_memory_is_that_of_the_race_whose_times_are_shown(staged: Staging) -> None:

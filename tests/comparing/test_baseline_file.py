@@ -157,7 +157,7 @@ def test_runs_of_another_device_are_not_taken_for_this_one_s(
         run["environment"]["observed"].update(observed)
         path.write_text(json.dumps(run))
     if because is None:
-        assert imported(build, whole / "measured").contender.device is None, "report.json says nothing here"
+        assert imported(build, whole / "measured").shipped.device is None, "report.json says nothing here"
         return
     with pytest.raises(RunsUnusable) as refused:
         imported(build, whole / "measured")

@@ -69,7 +69,7 @@ def test_a_build_s_last_race_is_recorded_and_a_later_build_is_held_against_it(bu
     report = built.report()
     row = next(row for row in report["candidates"] if row["chosen"])
     assert (len(facts["runs"]), facts["observed_at"]) == (8, row["latency"]["observed_at"])
-    assert facts["contender"]["kit"] == row["kit"]
+    assert facts["shipped"]["kit"] == row["kit"]
     said = told(edgecnn(built, "baseline", "compare", built.out, board, "--max", "latency_ratio=3", "--rounds", "8", "--json"))
     assert (said["how"], said["rounds"], said["changed"]) == ("unpaired", 8, [])
     assert said["verdict"] in ("PASS", "UNSURE")

@@ -15,7 +15,7 @@ from edgecnn.errors.host import RunnerFailed
 from edgecnn.judging.accuracy import Answers
 from edgecnn.judging.bounds import parse_bounds
 from edgecnn.judging.gates import exit_code_of
-from edgecnn.results.shipped import side_of
+from edgecnn.results.shipped import shipped_kit
 from edgecnn.runner.items import Item
 from edgecnn.values.comparison import Comparison
 from edgecnn.values.recipe import GateChoice
@@ -281,4 +281,4 @@ def test_a_bundle_of_which_nothing_was_chosen_has_nothing_to_race(tmp_path: Path
 
 
 def test_a_bundle_alone_does_not_say_that_its_answers_are_the_device_s_own(tmp_path: Path) -> None:
-    assert not side_of(make_bundle(tmp_path / "bundle")).attached
+    assert not shipped_kit(make_bundle(tmp_path / "bundle")).attached

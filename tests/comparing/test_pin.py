@@ -64,10 +64,10 @@ def test_the_record_is_small_and_names_no_place_of_this_machine_and_no_run(
     assert "samples_ns" not in text
     plan = json.loads((built_once.out / "plan.json").read_text())
     keys = {step["id"]: step["key"] for step in plan["steps"]}
-    chosen = pin.contender.candidate.id
+    chosen = pin.shipped.candidate.id
     assert pin.keys == {name: keys[name] for name in ("prepare", "train", "export", f"quantize:{chosen}", f"package:{chosen}")}
     (ships,) = [row for row in built_once.report()["candidates"] if row["chosen"]]
-    assert pin.contender.kit == ships["kit"]
+    assert pin.shipped.kit == ships["kit"]
     assert {"torch", "onnxruntime"} <= pin.tools.keys()
 
 
@@ -94,9 +94,9 @@ def test_a_damaged_kit_of_the_store_is_not_raced(built: Place, tmp_path: Path) -
     pin = pinned(built.out, file)
     write_pin(pin, file)
     store = Store.open(built.store)
-    side = base_of(base_named(file), store)
-    assert (side.kit.digest, side.contender, side.origin) == (pin.contender.kit, pin.contender, pin.origin)
-    model = next(path for path in side.kit.folder.glob("model.*") if path.stat().st_size > 1000)
+    shipped = base_of(base_named(file), store)
+    assert (shipped.kit.digest, shipped.facts, shipped.origin) == (pin.shipped.kit, pin.shipped, pin.origin)
+    model = next(path for path in shipped.kit.folder.glob("model.*") if path.stat().st_size > 1000)
     content = bytearray(model.read_bytes())
     content[-1] ^= 1
     model.write_bytes(content)

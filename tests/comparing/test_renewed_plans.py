@@ -11,7 +11,7 @@ import pytest
 from edgecnn.comparing.side_by_side import side_by_side
 from edgecnn.errors.comparing import PlanOfAnotherBuild
 from edgecnn.planning.settings import settings_of_build
-from edgecnn.results.shipped import plan_of, side_of
+from edgecnn.results.shipped import plan_of, shipped_kit
 from edgecnn.store.store import Store
 from edgecnn.values.recipe import Recipe
 from tests.building.bundles import make_bundle
@@ -52,5 +52,5 @@ def test_what_changed_is_not_told_from_another_build_s_plan(tmp_path: Path) -> N
 
 def test_a_side_of_a_comparison_has_its_own_plan_or_none(tmp_path: Path) -> None:
     for name, planned, has in (("a", "k1", True), ("b", "k2", False)):
-        side = side_of(a_build(tmp_path / name, "k1", planned))
-        assert (side.plan is not None) is has
+        shipped = shipped_kit(a_build(tmp_path / name, "k1", planned))
+        assert (shipped.plan is not None) is has

@@ -12,6 +12,7 @@ from onnx import helper, numpy_helper
 
 from edgecnn.building.execute import Execution
 from edgecnn.building.observe import Observer
+from edgecnn.building.observed import ObservedBuild
 from edgecnn.hosts.local import LocalHost
 from edgecnn.measure.evaluate import PixelSet
 from edgecnn.measure.kits import KitRef
@@ -57,7 +58,7 @@ def a_kit_that_takes_logarithms(folder: Path, runtime: str = "onnxruntime") -> K
 def test_the_candidate_is_out_with_the_image_and_the_layer_that_gave_no_number(tmp_path: Path, pixels: Path) -> None:
     kit = a_kit_that_takes_logarithms(tmp_path)
     lab = lab_at(LocalHost(), Store.open(tmp_path / "store"))  # type: ignore[arg-type]
-    observer = Observer(Execution(plan=plan(resolved())), lab)
+    observer = Observer(ObservedBuild(execution=Execution(plan=plan(resolved())), lab=lab))
     observer.seen.answering = {kit.candidate.id: kit}
     split = PixelSet(split="validation", file=pixels, sha256=pixels_sha256(np.load(pixels)), images=IMAGES)
     observer.evaluate_all({"validation": split, "test": split})

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import pytest
 
-from edgecnn.building.execute import StageContext, execute
+from edgecnn.building.execute import Execution, StageContext, execute
 from edgecnn.planning import variants as module
 from edgecnn.planning.candidates import BASELINE
 from edgecnn.planning.plan import Plan, plan
@@ -109,15 +109,15 @@ def _step(stage: Toy, step_id: str, candidate: str | None = None) -> Step:
 
 
 def test_the_shared_training_runs_once_and_only_when_its_rung_is_climbed(workshop: StageContext) -> None:
-    execution = execute(with_toys("well"), workshop)
+    execution = execute(Execution(plan=with_toys("well")), workshop)
     assert words(execution) == dict.fromkeys(
         ["prepare", "aware", "quantize:onnxruntime-int8-aware", "quantize:openvino-int8-aware"], "ran"
     )
-    assert "aware" not in words(execute(with_toys("well"), workshop, "export"))
+    assert "aware" not in words(execute(Execution(plan=with_toys("well")), workshop, "export"))
 
 
 def test_a_training_that_fails_ends_its_own_candidates_and_no_build(workshop: StageContext) -> None:
-    execution = execute(with_toys("broken"), workshop)
+    execution = execute(Execution(plan=with_toys("broken")), workshop)
     assert words(execution)["aware"] == "failed"
     assert {execution.outcomes[f"quantize:{each.id}"] for each in AWARE} == {Blocked(by="aware")}
 

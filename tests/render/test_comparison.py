@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from edgecnn.render.comparison import comparison_lines
-from edgecnn.values.comparison import Comparison, Contender
+from edgecnn.values.comparison import Comparison, ShippedKitFacts
 from edgecnn.values.profile import Environment
 from edgecnn.values.verdict import Verdict
 from tests.judging.made import a_candidate, a_latency, an_interval
@@ -14,7 +14,7 @@ from tests.render.sheets import a_verdict
 
 def a_comparison(**changes: Any) -> Comparison:
     sides = {
-        name: Contender(name=name, candidate=a_candidate("onnxruntime-int8"), kit="k", arch="resnet-18", device="cpu")
+        name: ShippedKitFacts(name=name, candidate=a_candidate("onnxruntime-int8"), kit="k", arch="resnet-18", device="cpu")
         for name in ("head", "base")
     }
     known: dict[str, Any] = {

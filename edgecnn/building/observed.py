@@ -1,0 +1,175 @@
+"""What was seen of kits on one machine, whether they are a build's, a bundle's or those of two builds."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from edgecnn.building.execute import Execution
+from edgecnn.building.runnable import why_not_runnable
+from edgecnn.judging.accuracy import check_finite
+from edgecnn.judging.ratio import PairedRace
+from edgecnn.measure.evaluate import PixelSet, evaluate, logits_of
+from edgecnn.measure.kits import KitRef
+from edgecnn.measure.lab import Lab
+from edgecnn.measure.race import RaceResult
+from edgecnn.planning.request import ExtraRuns
+from edgecnn.store.profiles import StoredProfile
+from edgecnn.values.artifact import Failed, Outcome
+from edgecnn.values.candidate import BASELINE_ID, Candidate, Method
+from edgecnn.values.knobs import KnobRace
+from edgecnn.values.layers import Residency
+from edgecnn.values.profile import Profile, Purpose
+from edgecnn.values.recipe import Objective
+
+Split = Literal["validation", "test"]
+SPLITS: tuple[Split, ...] = ("validation", "test")
+
+
+@dataclass(kw_only=True)
+class Observed:
+    """Everything that was seen, by candidate. What is absent was not measured, and ``failures`` says where it was tried."""
+
+    lab: Lab
+    """Where."""
+    attached: bool = True
+    """Whether that machine is the device: answers of another are no evidence of what the device would say."""
+    device: str | None = None
+    """Whose times are wanted; None: those of the machine itself, whichever it is."""
+    reference: str = BASELINE_ID
+    """Whom drops and ratios are counted from."""
+    classes: tuple[str, ...] = ()
+    """Names, in the order of the logits."""
+    objective: Objective = "latency"
+    """What was chosen by."""
+    kits: dict[str, KitRef] = field(default_factory=dict)
+    """What ships, in the setting that it ships in once that was raced."""
+    answering: dict[str, KitRef] = field(default_factory=dict)
+    """What answered: the same kit, or its emulated twin."""
+    evaluations: dict[tuple[str, Split], StoredProfile] = field(default_factory=dict)
+    known_labels: dict[Split, Any] = field(default_factory=dict)
+    """Of a split's images, int64 (images,), where no build has them prepared."""
+    residency: dict[str, Residency] = field(default_factory=dict)
+    screen_ms: dict[str, float] = field(default_factory=dict)
+    """What screening saw: orders the candidates, and is told in reasons, never as a figure."""
+    races: dict[Purpose, RaceResult] = field(default_factory=dict)
+    pairs: list[PairedRace] = field(default_factory=list)
+    """Rounds of two builds' kits, in the order in which they ran."""
+    extra: ExtraRuns = ExtraRuns()
+    """What was asked for beyond these races."""
+    batch_screens: dict[int, RaceResult] = field(default_factory=dict)
+    """Images in a call to the screening run of that many."""
+    throughput: list[RaceResult] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    """What could not be read and is not needed: a candidate is not out for it."""
+    failures: dict[str, Failed] = field(default_factory=dict)
+    absent: dict[str, str] = field(default_factory=dict)
+    """Source of a metric (accuracy, residency, latency …) to why nobody has a figure of it."""
+    unrunnable: dict[str, str | None] = field(default_factory=dict)
+    """What ``why_not_runnable`` answered."""
+
+    @property
+    def candidates(self) -> tuple[Candidate, ...]:
+        """Whoever has a row."""
+        return tuple(kit.candidate for kit in self.kits.values())
+
+    @property
+    def runnable(self) -> dict[str, KitRef]:
+        """Kits that have not failed."""
+        return {name: kit for name, kit in self.kits.items() if name not in self.failures}
+
+    def raced(self, purpose: Purpose) -> dict[str, Profile]:
+        """Profiles of one race by candidate, in whichever setting each ran there: of these races, every kit runs in one."""
+        result = self.races.get(purpose)
+        if result is None:
+            return {}
+        found = {profile.subject: profile for profile in result.profiles.values()}
+        return {name: found[kit.digest] for name, kit in self.kits.items() if kit.digest in found}
+
+    def labels(self, split: Split) -> Any | None:
+        """The true classes of a split, int64 (images,); None where nobody knows them."""
+        return self.known_labels.get(split)
+
+    def outcomes(self, candidate: Candidate) -> dict[str, Outcome]:
+        """What became of measuring one candidate."""
+        failure = self.failures.get(candidate.id)
+        return {} if failure is None else {"measure": failure}
+
+    def kept_float(self, candidate: Candidate) -> tuple[str, ...]:
+        """Layers that a candidate keeps in float, where that is known."""
+        del candidate
+        return ()
+
+    def why_not_runnable(self, name: str) -> str | None:
+        """Asked of each kit once, since it starts a process."""
+        if name not in self.unrunnable:
+            self.unrunnable[name] = why_not_runnable(self.kits[name], self.lab)
+        return self.unrunnable[name]
+
+    def fail(self, name: str, failed: Failed, verb: str = "failed") -> None:
+        """A candidate is out, in the failure's own words."""
+        self.failures[name] = failed
+        self.lab.tell.note(f"{name} {verb}: {failed.what}")
+
+
+@dataclass(kw_only=True)
+class ObservedBuild(Observed):
+    """The same of a build's candidates, with what their steps left."""
+
+    execution: Execution
+    knobs: KnobRace | None = None
+    """What the chosen kit's settings did; None where they were not raced."""
+    desktop: Observed | None = None
+    """What a GPU of this machine did as the desktop baseline; None where there is none."""
+
+    def __post_init__(self) -> None:
+        resolved = self.execution.plan.resolved
+        self.attached, self.device = resolved.attachment.attached, resolved.device.name
+        self.classes, self.objective = resolved.data.classes, resolved.recipe.choice.objective
+
+    @property
+    def candidates(self) -> tuple[Candidate, ...]:
+        """Every candidate that the build is about."""
+        return self.execution.candidates
+
+    def labels(self, split: Split) -> Any | None:
+        """Of the prepared images."""
+        import numpy as np
+
+        if not self.execution.plan.resolved.data.labelled:
+            return None
+        return np.load(self.execution.artifacts["prepare"].folder / f"{split}.labels.npy", allow_pickle=False)
+
+    def outcomes(self, candidate: Candidate) -> dict[str, Outcome]:
+        """What became of each step of one candidate, and of measuring it."""
+        found = {
+            step.id.partition(":")[0]: outcome
+            for step in self.execution.plan.of_candidate(candidate.id)
+            if (outcome := self.execution.outcomes.get(step.id)) is not None
+        }
+        return {**found, **super().outcomes(candidate)}
+
+    def kept_float(self, candidate: Candidate) -> tuple[str, ...]:
+        """As quantizing wrote it down."""
+        made = self.execution.artifacts.get(f"quantize:{candidate.id}")
+        if made is None or candidate.method is not Method.MIXED:
+            return ()
+        return tuple(json.loads((made.folder / "quantize.json").read_text())["kept_float"])
+
+
+def pixel_sets(execution: Execution) -> dict[Split, PixelSet]:
+    """The evaluated splits of a build's prepared images."""
+    counts, folder = execution.plan.resolved.data.counts, execution.artifacts["prepare"].folder
+    return {split: PixelSet.prepared(folder, split, counts[split]) for split in SPLITS}
+
+
+def evaluated(kit: KitRef, pixels: PixelSet, lab: Lab) -> StoredProfile:
+    """What a kit answers to these pixels, where every answer is a number.
+
+    Raises:
+        LogitsNotFinite: one is none.
+    """
+    stored = evaluate(kit, pixels, lab)
+    check_finite(kit.candidate.id, logits_of(stored))
+    return stored

@@ -1,0 +1,66 @@
+"""What making the network left: how it was scaled, what its training began with, and the images that were composed for it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from edgecnn.building.execute import Execution
+from edgecnn.models.compound import base_name
+from edgecnn.values.scale import Inheritance, ScaledNetwork
+
+
+def history_of(execution: Execution) -> Mapping[str, Any] | None:
+    """What training wrote down of itself, as ``training.history.History``; None where nothing was trained."""
+    trained = execution.artifacts.get("train")
+    if trained is None:
+        return None
+    history: Mapping[str, Any] = json.loads((trained.folder / "history.json").read_text("utf-8"))
+    return history
+
+
+def made_images(execution: Execution) -> Path | None:
+    """The folder of composed training images; None where none was made."""
+    made = execution.artifacts.get("synthesize")
+    return None if made is None else made.folder
+
+
+def scaled_network(execution: Execution) -> ScaledNetwork | None:
+    """What was scaled and how much of it was inherited, as training wrote it down; None of a network as the catalogue has it."""
+    resolved, history = execution.plan.resolved, history_of(execution)
+    if resolved.arch.scale is None or history is None:
+        return None
+    return ScaledNetwork(
+        base=base_name(resolved.arch.name),
+        asked=resolved.asked.model.scale,
+        depth=resolved.arch.scale.depth,
+        width=resolved.arch.scale.width,
+        inheritance=Inheritance.model_validate(history["inheritance"]),
+    )
+
+
+def began_anew(execution: Execution) -> bool:
+    """True where ``--transfer auto`` chose random weights, though pretrained ones were fetched to be probed."""
+    history = history_of(execution)
+    return execution.plan.resolved.weights.pretrained and history is not None and history["initial"]["kind"] == "random"
+
+
+def weights_sentence(execution: Execution) -> str:
+    """What training began with, and why."""
+    history = history_of(execution)
+    if history is None or not began_anew(execution):
+        return execution.plan.resolved.weights.why
+    return "; ".join(("random weights", *filter(None, (history.get("transfer"),))))
+
+
+def weights_sha256(execution: Execution) -> str | None:
+    """Of the original pretrained file, as fetched, or of the custom model; None when training began from scratch."""
+    custom = execution.plan.resolved.custom_model
+    if custom is not None:
+        return custom.content
+    fetched = execution.artifacts.get("fetch")
+    if fetched is None or began_anew(execution):
+        return None
+    return str(json.loads((fetched.folder / "weights.json").read_text())["sha256"])
