@@ -175,7 +175,7 @@ def test_what_was_seen_of_a_rung_decides_on_the_next(workshop: StageContext) -> 
         return {each.id: 3.0 for each in rung.candidates if each.id == INT8.id}
 
     execution = Execution(plan=plan)
-    execute(execution, workshop, look=look)
+    execute(execution, workshop, drops_of=look)
     assert looked == [("fp32", [True]), ("int8", [True]), (mixed, [True])]
     assert [candidate.id for candidate in execution.candidates] == [BASELINE.id, INT8.id, mixed]
     assert execution.skipped_rungs == {}
@@ -183,7 +183,7 @@ def test_what_was_seen_of_a_rung_decides_on_the_next(workshop: StageContext) -> 
 
 def test_a_rung_that_is_not_needed_is_no_part_of_the_build(workshop: StageContext) -> None:
     plan = a_plan(mixed=True)
-    execution = execute(Execution(plan=plan), workshop, look=lambda rung: {each.id: 0.5 for each in rung.candidates})
+    execution = execute(Execution(plan=plan), workshop, drops_of=lambda rung: {each.id: 0.5 for each in rung.candidates})
     mixed = plan.rungs[-1].name
     why = "onnxruntime-int8 loses 0.50 pp on validation, of a budget of 1 pp: no layer needs to stay in float"
     assert execution.skipped_rungs == {mixed: why}
