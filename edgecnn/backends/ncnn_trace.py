@@ -11,9 +11,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from edgecnn.backends.layer_listing import listed_layers
-from edgecnn.backends.mac_join import OVERHEAD, UNKNOWN, executed_residency
-from edgecnn.backends.moved_bytes import MovedTensor, moved_bytes
+from edgecnn.backends.executed_layers import OVERHEAD, UNKNOWN, MovedTensor, executed_residency, listed_layers, moved_bytes
 from edgecnn.values.layers import LayerMacs, LayerResidency, MacTable, Residency
 
 _CONVOLUTIONS = ("Convolution", "ConvolutionDepthWise", "Deconvolution", "DeconvolutionDepthWise")

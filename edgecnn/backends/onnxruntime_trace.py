@@ -14,8 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from edgecnn.backends.mac_join import OVERHEAD, UNKNOWN, MacJoin, executed_residency
-from edgecnn.backends.moved_bytes import MovedTensor, moved_bytes
+from edgecnn.backends.executed_layers import OVERHEAD, UNKNOWN, MacJoin, MovedTensor, executed_residency, moved_bytes
 from edgecnn.errors.measuring import TraceUnreadable
 from edgecnn.values.layers import LayerResidency, MacTable, Residency
 

@@ -10,9 +10,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from edgecnn.backends.layer_listing import listed_layers
-from edgecnn.backends.mac_join import OVERHEAD, UNKNOWN, MacJoin, executed_residency
-from edgecnn.backends.moved_bytes import MovedTensor, moved_bytes
+from edgecnn.backends.executed_layers import (
+    OVERHEAD,
+    UNKNOWN,
+    MacJoin,
+    MovedTensor,
+    executed_residency,
+    listed_layers,
+    moved_bytes,
+)
 from edgecnn.values.layers import LayerResidency, MacTable, Residency
 
 _MULTIPLIES = frozenset({"Convolution", "Deconvolution", "FullyConnected", "MatMul"})

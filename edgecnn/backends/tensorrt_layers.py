@@ -12,8 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgecnn.backends.mac_join import UNKNOWN, MacJoin, executed_residency
-from edgecnn.backends.moved_bytes import MovedTensor, moved_bytes
+from edgecnn.backends.executed_layers import UNKNOWN, MacJoin, MovedTensor, executed_residency, moved_bytes
 from edgecnn.errors.measuring import TraceUnreadable
 from edgecnn.errors.tensorrt import BuildLogUnreadable
 from edgecnn.values.layers import LayerResidency, MacTable, Residency

@@ -33,11 +33,10 @@ from edgecnn.judging.accuracy import check_finite
 from edgecnn.judging.bounds import gates_for
 from edgecnn.judging.gates import overall
 from edgecnn.judging.stopping import rule_of
-from edgecnn.measure.energy import energy_request, metered
+from edgecnn.measure.energy import energy_request, metered, open_log
 from edgecnn.measure.evaluate import evaluate, logits_of
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
-from edgecnn.measure.meter_log import open_log
 from edgecnn.measure.race import race
 from edgecnn.measure.race_request import RaceRequest
 from edgecnn.planning.request import ExtraRuns

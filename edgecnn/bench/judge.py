@@ -22,9 +22,9 @@ from edgecnn.building.rows import PURPOSES, candidate_facts, with_extents, with_
 from edgecnn.devices.this_machine import LocalFacts, attachment_of, local_facts
 from edgecnn.judging.bounds import METRICS
 from edgecnn.judging.gates import gates_for, judge_candidate, overall, verdict_of
+from edgecnn.measure.energy import open_log
 from edgecnn.measure.kits import entrant_of
 from edgecnn.measure.lab import Lab
-from edgecnn.measure.meter_log import open_log
 from edgecnn.measure.race import RaceResult, fresh
 from edgecnn.planning.request import ExtraRuns
 from edgecnn.results.finished import finished_build

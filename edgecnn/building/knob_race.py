@@ -12,7 +12,7 @@ from edgecnn.building.observe import Observer, RaceOptions
 from edgecnn.building.runnable import LEASE_S
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.board import BoardError
-from edgecnn.hosts.task import Task
+from edgecnn.hosts.protocol import Task
 from edgecnn.judging.knobs import Raced, judge_knobs, taken
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab

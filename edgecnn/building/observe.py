@@ -21,10 +21,9 @@ from edgecnn.errors.gates import LogitsNotFinite
 from edgecnn.judging.accuracy import check_finite
 from edgecnn.judging.stopping import rule_of
 from edgecnn.measure.energy import energy_request, metered
-from edgecnn.measure.evaluate import PixelSet, evaluate, logits_of
+from edgecnn.measure.evaluate import PixelSet, blamed_layer, evaluate, logits_of
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
-from edgecnn.measure.nonfinite import blamed_layer
 from edgecnn.measure.race import RaceResult, race
 from edgecnn.measure.race_request import RUN_MAX_S, RUN_PATIENT_S, RaceRequest
 from edgecnn.measure.residency import residency

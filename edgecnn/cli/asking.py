@@ -96,7 +96,7 @@ def host_request(host: str | None, python: str | None, *, clean: bool = False, c
     """
     from edgecnn.errors.board import CarryWithoutHost
     from edgecnn.errors.usage import HostOptionWithoutHost
-    from edgecnn.hosts.ssh.address import Address
+    from edgecnn.hosts.ssh.link import Address
     from edgecnn.values.board import HostRequest
 
     if host is None:

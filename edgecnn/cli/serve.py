@@ -50,7 +50,7 @@ def _serve(  # noqa: PLR0913 - a command line's options are its parameters
     def body() -> ExitCode:
         from edgecnn.bundle.verify import Trust
         from edgecnn.errors.recipes import EmptyOption
-        from edgecnn.serving.limits import Limits
+        from edgecnn.serving.answering import Limits
         from edgecnn.serving.running import ToServe
         from edgecnn.serving.server import Place
 

@@ -7,12 +7,17 @@ softmax over that gives the mean back, so that the file is a classifier like any
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import onnx
+import onnxruntime
 from onnx import TensorProto, compose, helper, numpy_helper
+from scipy.special import softmax
 
 from edgecnn.graph.document import INPUT_NAME, OUTPUT_NAME, opset_of
 from edgecnn.values.dataset import Normalization
@@ -89,3 +94,18 @@ def _refeed(graph: onnx.GraphProto, norms: tuple[Normalization, Normalization], 
 
 def _node(op: str, reads: list[str], makes: str) -> onnx.NodeProto:
     return helper.make_node(op, reads, [makes], name=f"ensemble_{makes}")
+
+
+def probabilities(path: Path, feeds: Iterable[npt.NDArray[Any]]) -> npt.NDArray[np.float64]:
+    """Softmax of the trunk's logits, (images, classes).
+
+    Args:
+        path: of a trunk: one input, one output.
+        feeds: (n, 3, H, W), a batch each; at least one.
+    """
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    parts = [np.asarray(session.run(None, {name: feed})[0], np.float64) for feed in feeds]
+    return np.asarray(softmax(np.concatenate(parts), axis=1))

@@ -10,11 +10,10 @@ from datetime import UTC, datetime
 
 from edgecnn.backends.registry import backend_for
 from edgecnn.errors.host import RunnerFailed
-from edgecnn.hosts.task import Schedule, Task
-from edgecnn.measure.blocks import emptied
-from edgecnn.measure.conditions import same_conditions
+from edgecnn.hosts.protocol import Schedule, Task
 from edgecnn.measure.kits import KitRef
-from edgecnn.measure.lab import Lab
+from edgecnn.measure.lab import Lab, same_conditions
+from edgecnn.measure.race_request import emptied
 from edgecnn.store.profiles import StoredProfile
 from edgecnn.values.layers import MacTable
 from edgecnn.values.profile import Environment, Profile

@@ -17,11 +17,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from edgecnn.errors.measuring import RunsUnusable
 from edgecnn.errors.wording import first_problem
-from edgecnn.measure.blocks import run_of
-from edgecnn.measure.conditions import changed_between, first_difference
-from edgecnn.measure.disturbance import MEDIANS, WORST, joined_environment
 from edgecnn.measure.energy import no_meter
 from edgecnn.measure.kits import KitRef
+from edgecnn.measure.lab import MEDIANS, WORST, changed_between, first_difference, joined_environment
+from edgecnn.measure.race_request import run_of
 from edgecnn.runner.bundle import ENERGY, MACHINE
 from edgecnn.runner.files import sha256_of
 from edgecnn.runner.items import RUN_SCHEMA

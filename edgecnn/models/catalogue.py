@@ -18,6 +18,7 @@ from edgecnn.models.rows.resnext import RESNEXTS
 from edgecnn.models.rows.shufflenet import SHUFFLENET_V1, SHUFFLENET_V2
 from edgecnn.models.rows.vgg import VGGS
 from edgecnn.values.arch import ArchSpec
+from edgecnn.values.base import Value
 from edgecnn.values.dataset import PixelRecipe
 
 _ROWS: tuple[ArchSpec, ...] = (
@@ -67,3 +68,52 @@ def libraries_of(name: str) -> tuple[str, ...]:
         UnknownArch: no row has the name.
     """
     return arch_named(name).needs
+
+
+SILU = "SiLU"
+SQUEEZE_EXCITE = "squeeze-excite"
+
+
+class Parts(Value):
+    """What the blocks of a network are made of, gates of squeeze-excite left out."""
+
+    activations: tuple[str, ...]
+    squeeze_excite: bool = False
+
+    @property
+    def worded(self) -> str:
+        """``hard-swish and ReLU, and squeeze-excite``."""
+        return f"{' and '.join(self.activations)}, {'and' if self.squeeze_excite else 'and no'} {SQUEEZE_EXCITE}"
+
+
+_RELU = Parts(activations=("ReLU",))
+_OF_FAMILY = {
+    "lenet": Parts(activations=("scaled tanh",)),
+    "alexnet": _RELU,
+    "zfnet": _RELU,
+    "nin": _RELU,
+    "vgg": _RELU,
+    "googlenet": _RELU,
+    "inception-v3": _RELU,
+    "plain": _RELU,
+    "resnet": _RELU,
+    "resnet-v2": _RELU,
+    "resnext": _RELU,
+    "xception": _RELU,
+    "inception-resnet-v2": _RELU,
+    "densenet": _RELU,
+    "mobilenet-v1": _RELU,
+    "shufflenet-v1": _RELU,
+    "nasnet": _RELU,
+    "mobilenet-v2": Parts(activations=("ReLU6",)),
+    "mobilenet-v3": Parts(activations=("hard-swish", "ReLU"), squeeze_excite=True),
+    "efficientnet": Parts(activations=(SILU,), squeeze_excite=True),
+    "efficientnet-lite": Parts(activations=("ReLU6",)),
+    "efficientnet-v2": Parts(activations=(SILU,), squeeze_excite=True),
+    "shufflenet-v2": _RELU,
+}
+
+
+def parts_of(family: str) -> Parts:
+    """The row of a family of the catalogue."""
+    return _OF_FAMILY[family]

@@ -1,6 +1,6 @@
 """What training does when the recipe does not say: light, so that a plan can be printed without torch.
 
-``training/scratch.py`` and ``training/finetune.py`` say what the figures mean there.
+``training/modes.py`` and ``training/modes.py`` say what the figures mean there.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def default_label_smoothing(mode: Mode, recipe: ScratchRecipe = "short") -> floa
 
 
 def default_augmentation(mode: Mode, recipe: ScratchRecipe = "short") -> tuple[Augmentation, ...]:
-    """Random crops and mirror images; from scratch, in few epochs, a crop covers more of the image (``training/scratch.py``).
+    """Random crops and mirror images; from scratch, in few epochs, a crop covers more of the image (``training/modes.py``).
 
     A modern training of many epochs varies more and mixes images (torchvision's reference recipe: mixup 0.2, cutmix 1.0).
     """

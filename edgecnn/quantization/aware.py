@@ -19,26 +19,22 @@ from torch import nn
 
 from edgecnn.graph.checks import ExportCheck, compare_integers, onnx_logits, spread
 from edgecnn.graph.document import save_model
-from edgecnn.graph.export import export_onnx
+from edgecnn.graph.export import export_onnx, torch_logits
 from edgecnn.graph.macs import mac_table
-from edgecnn.graph.passes.absorbed_clamps import absorb_clamps
-from edgecnn.graph.passes.integer_bias import quantize_biases
-from edgecnn.graph.trunk import torch_logits
+from edgecnn.graph.passes.learned_qdq import absorb_clamps, quantize_biases
 from edgecnn.models.defaults import default_augmentation
-from edgecnn.quantization.aware_network import Exported, calibrate, integers, rounded
-from edgecnn.quantization.aware_placement import rounds_inputs_alone
-from edgecnn.quantization.aware_settings import AwareSettings
+from edgecnn.quantization.aware_network import Exported, calibrate, integers, rounded, rounds_inputs_alone
 from edgecnn.quantization.calibration import calibration_pixels, require_finite
 from edgecnn.runner.pixels import to_feed
 from edgecnn.training.beginning import TrainingInputs, material_for
 from edgecnn.training.checkpoint import begin, finish, is_made
-from edgecnn.training.distillation import divergence
+from edgecnn.training.images.validation import Material
 from edgecnn.training.loop import PhaseResult, best_file, run_phase
 from edgecnn.training.machine import repeatable
-from edgecnn.training.material import Material
 from edgecnn.training.memory import within_memory
 from edgecnn.training.phase import Phase
-from edgecnn.training.teacher import teacher_of
+from edgecnn.training.settings import AwareSettings
+from edgecnn.training.teacher import divergence, teacher_of
 from edgecnn.values.dataset import Normalization
 from edgecnn.values.stage import Progress
 

@@ -9,7 +9,7 @@ import onnx
 from edgecnn.backends.tensorrt import BACKEND
 from edgecnn.graph.document import load_model, save_model
 from edgecnn.graph.passes.half import carry_half, type_half
-from edgecnn.graph.tensorrt_rules import check_for_tensorrt
+from edgecnn.graph.tensorrt import check_for_tensorrt
 from edgecnn.quantization.golden import TWIN_FOLDER
 from edgecnn.quantization.job import Job
 from edgecnn.values.model_file import MODEL_FILE_NAME

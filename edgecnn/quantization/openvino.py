@@ -17,9 +17,7 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
-from edgecnn.backends.openvino import BACKEND
-from edgecnn.backends.openvino_import import import_nncf
-from edgecnn.backends.openvino_ir import convert_trunk, save_ir
+from edgecnn.backends.openvino import BACKEND, convert_trunk, import_nncf, save_ir
 from edgecnn.backends.openvino_trace import onnx_name
 from edgecnn.errors.quantization import AlreadyQuantized, LayerNotFound
 from edgecnn.quantization.calibration import require_finite

@@ -14,11 +14,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.graph.document import load_model
-from edgecnn.graph.layer_tensors import tensors_of_layers
-from edgecnn.graph.macs import mac_table
+from edgecnn.graph.document import load_model, require_unquantized
+from edgecnn.graph.macs import mac_table, tensors_of_layers
 from edgecnn.graph.passes.one_quantized import one_quantized, read_rounding
-from edgecnn.graph.unquantized import require_unquantized
 from edgecnn.quantization.calibration import calibration_pixels
 from edgecnn.quantization.executors.onnxruntime_cpu import logits_of
 from edgecnn.quantization.job import Job

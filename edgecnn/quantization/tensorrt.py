@@ -19,16 +19,14 @@ from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, Q
 
 from edgecnn.backends.tensorrt import UNFUSED
 from edgecnn.errors.tensorrt import TwinDisagrees
-from edgecnn.graph.document import load_model
-from edgecnn.graph.passes.half_qdq import carry_half_qdq, type_half_qdq
-from edgecnn.graph.unquantized import require_unquantized
+from edgecnn.graph.document import load_model, require_unquantized
+from edgecnn.graph.passes.half import carry_half_qdq, type_half_qdq
 from edgecnn.quantization.calibration import require_finite
 from edgecnn.quantization.executors.onnxruntime_cpu import logits_of
 from edgecnn.quantization.float16 import write_pair
 from edgecnn.quantization.golden import TWIN_FOLDER
 from edgecnn.quantization.job import Job
-from edgecnn.quantization.onnxruntime import MULTIPLIERS, float_layers
-from edgecnn.quantization.static_quantizer import Feeds, quiet_about_preprocessing
+from edgecnn.quantization.onnxruntime import MULTIPLIERS, Feeds, float_layers, quiet_about_preprocessing
 
 COMPARED_IMAGES = 32
 _FACTOR, _FLOOR = 1.5, 0.01

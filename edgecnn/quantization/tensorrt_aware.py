@@ -10,7 +10,7 @@ from typing import Any
 
 from edgecnn.backends.tensorrt import UNFUSED
 from edgecnn.graph.document import load_model
-from edgecnn.graph.passes.half_qdq import carry_half_qdq, type_half_qdq
+from edgecnn.graph.passes.half import carry_half_qdq, type_half_qdq
 from edgecnn.quantization.float16 import write_pair
 from edgecnn.quantization.job import Job
 from edgecnn.quantization.onnxruntime import float_layers

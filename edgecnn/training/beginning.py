@@ -17,14 +17,14 @@ from edgecnn.models.catalogue import arch_named
 from edgecnn.models.compound import base_name
 from edgecnn.models.families.inheritance import inherit
 from edgecnn.models.networks import build_network, head_of, read_weights
-from edgecnn.training import finetune, scratch
+from edgecnn.training import modes as finetune
+from edgecnn.training import modes as scratch
 from edgecnn.training.groups import freeze_all_but_last, learning_groups
-from edgecnn.training.loader import DecodedImages
-from edgecnn.training.material import Material
+from edgecnn.training.images.loader import DecodedImages
+from edgecnn.training.images.validation import Material, ValidationPixels
 from edgecnn.training.phase import Phase
 from edgecnn.training.settings import TrainSettings
 from edgecnn.training.teacher import WEIGHTS, taught_by
-from edgecnn.training.validation import ValidationPixels
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.dataset import Preprocessing
 from edgecnn.values.scale import Inheritance

@@ -12,11 +12,11 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from edgecnn.training.augment import centred
 from edgecnn.training.checkpoint import write_tensors
 from edgecnn.training.frozen import AT_ONCE, Frozen, Work, frozen, macs_at
-from edgecnn.training.loader import DecodedImages
-from edgecnn.training.material import Material
+from edgecnn.training.images.augment import centred
+from edgecnn.training.images.loader import DecodedImages
+from edgecnn.training.images.validation import Material
 from edgecnn.values.arch import ArchSpec
 
 BATCH = 64

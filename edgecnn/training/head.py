@@ -13,14 +13,14 @@ import torch
 from torch import Tensor, nn
 
 from edgecnn.errors.training import TrainingDiverged
-from edgecnn.training.augment import stream_seed
 from edgecnn.training.balance import class_weights, images_shown, label_loss
-from edgecnn.training.batches import batch_count
 from edgecnn.training.features import Features
 from edgecnn.training.history import BestFacts, EpochFacts
+from edgecnn.training.images.augment import stream_seed
+from edgecnn.training.images.batches import batch_count
+from edgecnn.training.images.validation import mean_recall
 from edgecnn.training.loop import PhaseResult
 from edgecnn.training.settings import TrainSettings
-from edgecnn.training.validation import mean_recall
 from edgecnn.values.augmentation import mirrored_share
 
 NAME = "head"

@@ -21,9 +21,9 @@ from torch.autograd.graph import saved_tensors_hooks
 from edgecnn.errors.training import BatchTooLarge
 from edgecnn.runner.cgroups import read_limits
 from edgecnn.runner.procfs import ROOT, read_text
-from edgecnn.training.batches import batch_count
-from edgecnn.training.distillation import answers_of
+from edgecnn.training.images.batches import batch_count
 from edgecnn.training.phase import Phase
+from edgecnn.training.teacher import answers_of
 from edgecnn.values.training import LearningPrecision
 
 _MIB = 2**20

@@ -8,6 +8,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from edgecnn.values.augmentation import Augmentations
 from edgecnn.values.base import Value
+from edgecnn.values.candidate import Scheme
 from edgecnn.values.dataset import Preprocessing
 from edgecnn.values.training import (
     Balance,
@@ -52,7 +53,7 @@ class TrainSettings(Value):
     unfreeze: Unfreezing = Field(default="all", exclude_if=lambda unfreeze: unfreeze == "all")
     """finetune only: see ``training/groups.py``. Left out of the key where all layers learn at once."""
     scratch: ScratchRecipe = "short"
-    """scratch only: see ``training/scratch.py``."""
+    """scratch only: see ``training/modes.py``."""
     otherwise: OtherTerms | None = None
     """Where ``auto`` may come to scratch: on which terms."""
     relearned: OtherTerms | None = Field(default=None, exclude_if=lambda relearned: relearned is None)
@@ -102,6 +103,25 @@ class SurgerySettings(Value):
     preprocessing: Preprocessing
     """Resolution, and how pixels become the network's input; that of the shipped kit."""
     surgery: Surgery
+    batch_size: PositiveInt = 64
+    learning_rate: PositiveFloat
+    """Peak rate of every layer."""
+    seed: NonNegativeInt = 0
+    opset: Literal[20] = 20
+
+
+class AwareSettings(Value):
+    """Every field enters the key of the aware stage."""
+
+    arch: str
+    classes: Annotated[int, Field(ge=2)]
+    preprocessing: Preprocessing
+    """Resolution, and how pixels become the network's input; that of the shipped kit."""
+    scheme: Scheme
+    """How INT8 numbers stand for real ones while training, and in the file."""
+    images: PositiveInt
+    """Calibration images that the ranges of activations are taken from."""
+    epochs: PositiveInt
     batch_size: PositiveInt = 64
     learning_rate: PositiveFloat
     """Peak rate of every layer."""

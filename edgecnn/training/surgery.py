@@ -18,21 +18,20 @@ from torch import Tensor, nn
 from torchvision.ops import StochasticDepth
 
 from edgecnn.graph.checks import spread
-from edgecnn.graph.trunk import TrunkRequest, make_trunk, torch_logits
+from edgecnn.graph.export import TrunkRequest, make_trunk, torch_logits
 from edgecnn.models.defaults import default_augmentation
 from edgecnn.models.networks import parameter_count
 from edgecnn.models.surgery import mean_gates, operated
 from edgecnn.training.beginning import TrainingInputs, material_for
 from edgecnn.training.checkpoint import begin, finish, is_made
-from edgecnn.training.distillation import divergence
+from edgecnn.training.images.validation import Material
 from edgecnn.training.loop import best_file, run_phase
 from edgecnn.training.machine import repeatable
-from edgecnn.training.material import Material
 from edgecnn.training.memory import within_memory
 from edgecnn.training.phase import Phase
 from edgecnn.training.settings import SurgerySettings
 from edgecnn.training.statistics import take_statistics
-from edgecnn.training.teacher import teacher_of
+from edgecnn.training.teacher import divergence, teacher_of
 from edgecnn.values.stage import Progress
 
 FACTS = "surgery.json"

@@ -14,7 +14,7 @@ from edgecnn.building.execute import Execution
 from edgecnn.building.observe import Observations
 from edgecnn.building.rows import Scene
 from edgecnn.devices.files import device_named
-from edgecnn.hosts.task import Task
+from edgecnn.hosts.protocol import Task
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.race import RaceResult

@@ -11,7 +11,7 @@ import pytest
 from edgecnn.building.runnable import why_not_runnable
 from edgecnn.errors.board import LinkLost
 from edgecnn.errors.host import RunnerCrashed
-from edgecnn.hosts.task import Task
+from edgecnn.hosts.protocol import Task
 from edgecnn.store.store import Store
 from edgecnn.values.stage import Progress
 from tests.measure.labs import FakeHost, a_kit, lab_at

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from PIL import Image
 
-from edgecnn.backends.own_environment import own_environment
+from edgecnn.backends.installed import own_environment
 from edgecnn.backends.registry import backend_for
 from edgecnn.data.golden import write_golden
 from edgecnn.data.images import ImageSource

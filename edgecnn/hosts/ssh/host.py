@@ -12,12 +12,10 @@ from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.board import BoardDiskFull, LinkLost
 from edgecnn.errors.host import RunnerCrashed, RunnerFailed, RunnerTimedOut
 from edgecnn.hosts.program import Program, Unheard, run_program
-from edgecnn.hosts.ssh.address import Address
+from edgecnn.hosts.protocol import SCHEDULE, Task
 from edgecnn.hosts.ssh.board import FOLDER, PYTHON, Board, opening
-from edgecnn.hosts.ssh.contents import Contents
-from edgecnn.hosts.ssh.link import Link
-from edgecnn.hosts.ssh.results import Results
-from edgecnn.hosts.task import SCHEDULE, Task
+from edgecnn.hosts.ssh.files import Contents, Results
+from edgecnn.hosts.ssh.link import Address, Link
 from edgecnn.runner.schedule import KEPT_VARIABLES, kill_group
 from edgecnn.values.profile import Environment
 from edgecnn.values.stage import Progress

@@ -8,10 +8,11 @@ import torchvision
 from torch import nn
 
 from edgecnn.backends.installed import require_packages
-from edgecnn.models.families import alexnet, efficientnet_lite, inception, mobilenet_v1, shufflenet_v1
-from edgecnn.models.families.lenet import LeNet5
-from edgecnn.models.families.nin import NetworkInNetwork
-from edgecnn.models.families.plain import plain
+from edgecnn.models.families import classic as alexnet
+from edgecnn.models.families import efficientnet_lite, inception, shufflenet_v1
+from edgecnn.models.families import mobilenet as mobilenet_v1
+from edgecnn.models.families.classic import LeNet5, NetworkInNetwork
+from edgecnn.models.families.resnet import plain
 from edgecnn.models.families.scaled import scaled_network
 from edgecnn.values.arch import ArchSpec
 
@@ -44,7 +45,7 @@ def built(spec: ArchSpec) -> nn.Module:
 
 def _nasnet(name: str) -> nn.Module:
     """Its cells are timm's, an extra, therefore the module is imported where such a network is built."""
-    from edgecnn.models.families.nasnet import VARIANTS, NASNet
+    from edgecnn.models.families.from_timm import VARIANTS, NASNet
 
     return NASNet(VARIANTS[name])
 

@@ -10,7 +10,9 @@ from torchvision.models.efficientnet import EfficientNet, MBConvConfig
 from torchvision.models.mobilenetv2 import MobileNetV2
 
 from edgecnn.models.compound import EFFICIENTNET, EFFICIENTNET_LITE, Coefficients, base_name, coefficients_of
-from edgecnn.models.families import efficientnet_lite, mobilenet_v1, mobilenet_v3, resnet
+from edgecnn.models.families import efficientnet_lite, resnet
+from edgecnn.models.families import mobilenet as mobilenet_v1
+from edgecnn.models.families import mobilenet as mobilenet_v3
 from edgecnn.models.families.scaling import BlockGroup, scaled_groups
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.scale import Multipliers

@@ -1,4 +1,4 @@
-"""NASNet-A, mobile and large, of timm's cells (``models/families/nasnet.py``)."""
+"""NASNet-A, mobile and large, of timm's cells (``models/families/from_timm.py``)."""
 
 from __future__ import annotations
 
