@@ -1,4 +1,4 @@
-"""Credits each multiplying layer of the trunk to the executed layer that contains it, once, and adds up the shares.
+"""What a trace's executed layers come to: the multiply-adds credited to each, the bytes that they move, what was listed.
 
 What no executed layer claims is ``unknown``: a runtime that renames its nodes lowers the known share and never raises one.
 """
@@ -86,7 +86,12 @@ class MovedTensor(NamedTuple):
 
 
 def moved_bytes(tensors: Iterable[MovedTensor]) -> Mapping[str, int] | None:
-    """Element type to bytes; None where a type is one whose size is not known. A tensor without numbers moves none."""
+    """Element type to bytes; None where a type is one whose size is not known. A tensor without numbers moves none.
+
+    A convolution may multiply in INT8 and still read and write floats, and the work between two of them may be float altogether.
+    The bytes are counted from the shapes of what the runtime executed, not measured: each tensor once for each layer that reads
+    or writes it, weights included. What caches keep, how a runtime pads its blocks and what it computes in place are not seen.
+    """
     moved: dict[str, int] = defaultdict(int)
     for tensor in tensors:
         if not prod(tensor.shape):
@@ -121,8 +126,7 @@ def byte_facts(layers: Sequence[LayerResidency]) -> Mapping[str, object]:
 def listed_layers(path: Path) -> Sequence[Mapping[str, Any]]:
     """The layers that a traced session wrote down, one object each.
 
-    Raises:
-        TraceUnreadable: the file is missing, is no JSON, or holds no layer.
+    Raises TraceUnreadable: the file is missing, is no JSON, or holds no layer.
     """
     try:
         entries: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))

@@ -1,6 +1,6 @@
 """Ask what is installed without importing it: a missing package is said before any time is spent.
 
-What belongs to a runtime with an environment of its own is asked there.
+Runtimes whose packages go with no others have an environment of their own, and are asked there.
 """
 
 from __future__ import annotations
@@ -37,9 +37,7 @@ def installed_version(distribution: str) -> str | None:
 def lacking(distributions: Sequence[str], extra: str) -> Lacking | None:
     """What of these is not installed, as a sentence; None where all are.
 
-    Args:
-        distributions: of one backend.
-        extra: the backend's, of edgecnn; of one with an environment of its own the runtime's name.
+    ``extra``: the backend's, of edgecnn; of one with an environment of its own the runtime's name.
     """
     environment = own_environment(extra)
     if environment is not None:
@@ -54,9 +52,8 @@ def lacking(distributions: Sequence[str], extra: str) -> Lacking | None:
 def require_packages(distributions: Iterable[str], *, extra: str, needed_for: str) -> None:
     """Check that every distribution is installed.
 
-    Raises:
-        MissingPackage: for the first one that is not, with the pip line of ``extra``.
-        RuntimeEnvironmentMissing: the same of a runtime with an environment of its own.
+    Raises MissingPackage: for the first one that is not, with the pip line of ``extra``. RuntimeEnvironmentMissing: the same of a
+    runtime with an environment of its own.
     """
     wanted = tuple(distributions)
     if own_environment(extra) is not None:
@@ -91,7 +88,11 @@ _RUNNER = {"numpy": ">=1.24", "pillow": ">=11"}
 
 
 class OwnEnvironment(NamedTuple):
-    """One runtime's. ``bare`` are installed without what they ask for, because nothing of it is used."""
+    """One runtime's. ``bare`` are installed without what they ask for, because nothing of it is used.
+
+    The environment's Python is named by ``EDGECNN_RUNTIME_<NAME>``, one way for all of them, on the machine that builds and on
+    the device alike. Where that is not set, the Python that runs stands for it.
+    """
 
     runtime: str
     packages: Mapping[str, str]

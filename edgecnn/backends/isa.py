@@ -1,4 +1,4 @@
-"""Which instructions a device's file promises, and what they decide about numbers."""
+"""Which instructions and cores a device's file promises, and what they decide."""
 
 from __future__ import annotations
 

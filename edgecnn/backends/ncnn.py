@@ -88,7 +88,6 @@ class NcnnBackend:
             LayerNotConverted: it left a layer that ncnn does not have.
         """
         require_packages(self.packages, extra=self.extra, needed_for=candidate.id)
-        pass  # was an import
 
         classes = convert_trunk(onnx, candidate.id, out)
         (out / MODEL_FILE_NAME).write_text(self.model_file(candidate, classes).to_json(), encoding="utf-8")
@@ -117,9 +116,7 @@ _LAST_LINES = 3
 def convert_trunk(onnx: Path, candidate: str, out: Path) -> int:
     """Write ``model.param`` and ``model.bin`` for one image a call, weights in fp32; how many classes it tells apart.
 
-    Raises:
-        ConverterFailed: pnnx crashed, hung, or left no model.
-        LayerNotConverted: it left a layer that ncnn does not have.
+    Raises ConverterFailed: pnnx crashed, hung, or left no model. LayerNotConverted: it left a layer that ncnn does not have.
     """
     from onnx import load
 

@@ -29,15 +29,7 @@ _RENAMED = re.compile(r"_nchwc$|_token_[0-9]+$|/MatMulAddFusion.*$")
 
 
 def residency_of(trace: Path, macs: MacTable) -> Residency:
-    """The residency of a traced session.
-
-    Args:
-        trace: folder with ``profile.json`` and ``optimized.onnx``.
-        macs: of the trunk.
-
-    Raises:
-        TraceUnreadable: a file is missing, or the profile holds no kernel.
-    """
+    """The residency of a traced session. Raises TraceUnreadable: a file is missing, or the profile holds no kernel."""
     nodes = _nodes(trace / "optimized.onnx")
     join = MacJoin(macs)
     layers = [

@@ -71,8 +71,7 @@ class EngineLayer:
 def planned_residency(log: Path, macs: MacTable) -> Residency:
     """Residency with basis ``planned`` from a build log; of the first engine where the log holds several.
 
-    Raises:
-        BuildLogUnreadable: no layers are listed.
+    Raises BuildLogUnreadable: no layers are listed.
     """
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     starts = [index for index, line in enumerate(lines) if line.endswith("Layers:")]
@@ -88,8 +87,7 @@ def planned_residency(log: Path, macs: MacTable) -> Residency:
 def traced_residency(trace: Path, macs: MacTable) -> Residency:
     """Residency with basis ``executed`` from the inspector's listing and the profiler's times (µs a layer, one inference).
 
-    Raises:
-        TraceUnreadable: the listing or the times are missing, or the listing names no layer.
+    Raises TraceUnreadable: the listing or the times are missing, or the listing names no layer.
     """
     listing, times = trace / LAYERS_FILE, trace / TIMES_FILE
     for path in (listing, times):

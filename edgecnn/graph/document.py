@@ -43,8 +43,7 @@ def load_model(path: Path) -> onnx.ModelProto:
 def external_files(path: Path) -> tuple[str, ...]:
     """Names of the files beside a model that hold its weights, sorted; empty where they are inside.
 
-    Raises:
-        NotAnOnnxModel, ExternalDataOutside: as ``load_model``.
+    Raises NotAnOnnxModel, ExternalDataOutside: as ``load_model``.
     """
     found = {_location(tensor) for tensor in _external(_without_weights(path).graph)}
     return tuple(sorted(found))
@@ -53,8 +52,7 @@ def external_files(path: Path) -> tuple[str, ...]:
 def save_model(model: onnx.ModelProto, path: Path, ir_version: int = IR_VERSION) -> None:
     """Write a model as one file: IR 10, or an older one, no metadata, no doc strings, unique node names, deterministic bytes.
 
-    Raises:
-        ModelTooLarge: one file cannot hold it.
+    Raises ModelTooLarge: one file cannot hold it.
     """
     _require_one_file(path, model.ByteSize())
     clean = onnx.ModelProto()
@@ -173,11 +171,7 @@ CONTRIBUTED = "com.microsoft"
 
 
 def require_unquantized(model: onnx.ModelProto, path: Path) -> None:
-    """Refuse a model that holds quantization nodes.
-
-    Raises:
-        AlreadyQuantized: naming the first such node.
-    """
+    """Refuse a model that holds quantization nodes. Raises AlreadyQuantized: naming the first such node."""
     for node in model.graph.node:
         if node.op_type in QUANTIZED_OPS or node.op_type.startswith("QLinear"):
             raise AlreadyQuantized(path=path, node=node.name or node.output[0], op=node.op_type)

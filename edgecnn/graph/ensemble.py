@@ -37,13 +37,7 @@ class Member:
 
 
 def averaged(members: Sequence[Member], side_px: int, classes: int) -> onnx.ModelProto:
-    """One model, fed as the first member is: ``image`` float32 (batch, 3, H, W) to ``logits`` (batch, classes).
-
-    Args:
-        members: at least one, of one opset, with the same sides and classes.
-        side_px: of the image.
-        classes: that each tells apart.
-    """
+    """One model, fed as the first member is: ``image`` float32 (batch, 3, H, W) to ``logits`` (batch, classes)."""
     graph = helper.make_graph(
         [],
         "ensemble",
@@ -65,9 +59,6 @@ def averaged(members: Sequence[Member], side_px: int, classes: int) -> onnx.Mode
     made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset_of(first))], ir_version=first.ir_version)
     made.producer_name = PRODUCER
     return made
-
-
-# ---------------------------------------------------------------------------------------------------------------------
 
 
 def _add(graph: onnx.GraphProto, member: Member, feed: Normalization, prefix: str) -> None:
@@ -97,12 +88,7 @@ def _node(op: str, reads: list[str], makes: str) -> onnx.NodeProto:
 
 
 def probabilities(path: Path, feeds: Iterable[npt.NDArray[Any]]) -> npt.NDArray[np.float64]:
-    """Softmax of the trunk's logits, (images, classes).
-
-    Args:
-        path: of a trunk: one input, one output.
-        feeds: (n, 3, H, W), a batch each; at least one.
-    """
+    """Softmax of the trunk's logits, (images, classes). ``feeds``: (n, 3, H, W), a batch each; at least one."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

@@ -1,4 +1,4 @@
-"""From a torch network to the trunk: opset 20, batch norms folded, a batch of 1 to 64.
+"""From a torch network to the trunk: opset 20, batch norms folded, a batch of 1 to 64; held against the network on real images.
 
 The dynamo exporter is used because it folds batch norms and static padding (94 nodes for EfficientNet-Lite0, where the older one
 leaves 456). Asked for an opset that it cannot convert to, it only logs that and leaves another: what came out is asserted.
@@ -27,7 +27,6 @@ from edgecnn.graph.checks import CHECK_IMAGES, Logits, compare_logits, onnx_logi
 from edgecnn.graph.document import INPUT_NAME, OUTPUT_NAME, opset_of, save_model
 from edgecnn.graph.macs import mac_table
 from edgecnn.graph.passes.folding import fold_pooled_padding
-from edgecnn.runner.pixels import to_feed
 from edgecnn.values.dataset import Normalization
 from edgecnn.values.model_file import BATCH_MAX
 from edgecnn.values.stage import Progress
@@ -38,14 +37,8 @@ def export_onnx(network: nn.Module, resolution_px: int, path: Path, opset: int =
 
     The network is put into evaluation mode, in which dropout and stochastic depth do nothing.
 
-    Args:
-        network: takes float32 (batch, 3, H, W), gives float32 (batch, classes).
-        resolution_px: H and W.
-        path: of the ONNX file.
-        opset: of the file.
-
-    Raises:
-        WrongOpset: the exporter left another one.
+    ``network``: takes float32 (batch, 3, H, W), gives float32 (batch, classes). ``resolution_px``: H and W. Raises WrongOpset:
+    the exporter left another one.
     """
     return export_example(network, torch.zeros(2, 3, resolution_px, resolution_px), path, opset)
 
@@ -53,13 +46,8 @@ def export_onnx(network: nn.Module, resolution_px: int, path: Path, opset: int =
 def export_example(network: nn.Module, example: Tensor, path: Path, opset: int = 20) -> onnx.ModelProto:
     """The same of a network that takes what ``example`` is like.
 
-    Args:
-        network: gives float32 (batch, classes).
-        example: a batch of two: one of one would be taken for a constant.
-        path, opset: see ``export_onnx``.
-
-    Raises:
-        WrongOpset: the exporter left another one.
+    ``network``: gives float32 (batch, classes). ``example``: a batch of two: one of one would be taken for a constant. Raises
+    WrongOpset: the exporter left another one.
     """
     network.eval()
     with quiet_exporter():
@@ -105,13 +93,8 @@ def save_program(network: nn.Module, resolution_px: int, path: Path) -> None:
     The network is put into evaluation mode, in which dropout and stochastic depth do nothing. Nothing is folded or fused: the
     baseline is the network as it was trained.
 
-    Args:
-        network: takes float32 (batch, 3, H, W), gives float32 (batch, classes).
-        resolution_px: H and W.
-        path: of the ``.pt2`` file; its name is inside the file too, so that the same name gives the same bytes.
-
-    Raises:
-        ProgramNotMade: torch refuses the network.
+    ``network``: takes float32 (batch, 3, H, W), gives float32 (batch, classes). ``path``: of the ``.pt2`` file; its name is
+    inside the file too, so that the same name gives the same bytes. Raises ProgramNotMade: torch refuses the network.
     """
     network.eval()
     example = torch.zeros(2, 3, resolution_px, resolution_px)  # a batch of one would be taken for a constant
@@ -135,14 +118,13 @@ class TrunkRequest:
 
     def feed(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
         """Pixels uint8 (N, H, W, 3) as the network wants them: float32 (N, 3, H, W)."""
-        return to_feed(pixels, "float32", "NCHW", self.normalization.mean, self.normalization.std)
+        return self.normalization.feed(pixels)
 
 
 def make_trunk(network: nn.Module, request: TrunkRequest, out: Path, tell: Progress) -> None:
     """Write ``model.onnx``, ``macs.json``, ``check.json`` and ``golden_logits.npy``.
 
-    Raises:
-        WrongOpset, ExportDisagrees, RoundingDecides, MacsUnknown: see their modules.
+    Raises WrongOpset, ExportDisagrees, RoundingDecides, MacsUnknown: see their modules.
     """
     path = out / "model.onnx"
     model = export_onnx(network, request.resolution_px, path, request.opset)

@@ -30,12 +30,9 @@ ACTIVATIONS = ("Relu", "LeakyRelu", "Clip", "Sigmoid", "Tanh", "HardSigmoid", "H
 def mac_table(model: onnx.ModelProto | Path, known: Mapping[str, list[int]] | None = None) -> MacTable:
     """Multiply-adds of each layer for one image, in graph order.
 
-    Args:
-        model: a float model, or its path; the first input is (batch, 3, H, W).
-        known: shapes at batch 1 of tensors that ONNX's own inference cannot tell: those of a runtime's operators.
-
-    Raises:
-        MacsUnknown: a counted node whose shapes cannot be inferred at batch 1.
+    ``model``: a float model, or its path; the first input is (batch, 3, H, W). ``known``: shapes at batch 1 of tensors that
+    ONNX's own inference cannot tell: those of a runtime's operators. Raises MacsUnknown: a counted node whose shapes cannot be
+    inferred at batch 1.
     """
     whole = load_model(model) if isinstance(model, Path) else model
     shapes = {**(known or {}), **shapes_at_batch_one(whole)}
@@ -55,15 +52,7 @@ def _layer(node: onnx.NodeProto, shapes: Mapping[str, list[int]], follows: Mappi
 
 
 def product_of(node: onnx.NodeProto, shapes: Mapping[str, list[int]]) -> Product:
-    """What a counted node multiplies.
-
-    Args:
-        node: of an operator in ``COUNTED`` or ``INTEGER``.
-        shapes: of ``shapes_at_batch_one``.
-
-    Raises:
-        MacsUnknown: the shape of what it reads or makes is not among them.
-    """
+    """What a counted node multiplies. Raises MacsUnknown: the shape of what it reads or makes is not among them."""
     operands = node.input[0], node.input[weight_place(node)]
     for tensor in (*operands, node.output[0]):
         if tensor not in shapes:
@@ -143,8 +132,7 @@ def tensors_of_layers(model: onnx.ModelProto) -> dict[str, frozenset[str]]:
 
     What it makes goes on through activations that a runtime may fuse: quantizers stand behind those.
 
-    Raises:
-        MacsUnknown: see ``mac_table``.
+    Raises MacsUnknown: see ``mac_table``.
     """
     constant = {tensor.name for tensor in model.graph.initializer}
     constant |= {name for node in model.graph.node if node.op_type == "Constant" for name in node.output}
@@ -159,12 +147,13 @@ def tensors_of_layers(model: onnx.ModelProto) -> dict[str, frozenset[str]]:
 def float_with(model: onnx.ModelProto, kept: Collection[str]) -> list[str]:
     """Names of the nodes to leave in float for these layers' sake, in graph order, the layers themselves included.
 
+    A quantizer stands on a tensor and not on a layer: where a convolution is left in float but the addition behind it is not, the
+    convolution's output is rounded all the same.
+
     A tensor that a layer outside ``kept`` reads or makes is quantized for that one in any case, so that nothing would be gained
     from leaving its other neighbours in float.
 
-    Args:
-        model: a float model with unique node names.
-        kept: names of multiplying nodes.
+    ``model``: a float model with unique node names.
     """
     tensors = tensors_of_layers(model)
     freed = _all_of(tensors, kept) - _all_of(tensors, [name for name in tensors if name not in kept])

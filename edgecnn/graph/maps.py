@@ -1,4 +1,5 @@
-"""Which tensors of a network are worth looking at: what the first convolution makes, and the last map of each size.
+"""Which tensors of a network are worth looking at (what the first convolution makes, the last map of each size), and which images
+excite their channels most.
 
 A map counts only where everything behind it passes through it. So the end of a group of blocks is taken and not one of its
 branches, and no names of layers need to be known: a custom file has its own.
@@ -47,11 +48,8 @@ class Filters(NamedTuple):
 def maps_of(model: onnx.ModelProto) -> tuple[Map, ...]:
     """The first convolution's map, behind its activation, and the last of each size, in the order in which they are made.
 
-    Args:
-        model: float, with one image (batch, channels, H, W) as its input. Empty where it has no map of more than one position.
-
-    Raises:
-        MacsUnknown: a counted node whose shapes cannot be inferred at batch 1.
+    ``model``: float, with one image (batch, channels, H, W) as its input. Empty where it has no map of more than one position.
+    Raises MacsUnknown: a counted node whose shapes cannot be inferred at batch 1.
     """
     operations = operations_of_model(model)
     fields = fields_of(operations, image_input(model).name)
@@ -76,9 +74,6 @@ def first_filters(model: onnx.ModelProto) -> Filters | None:
         return None
     weights = numpy_helper.to_array(kept[node.input[1]])
     return Filters(node.name, weights.astype(np.float32)) if weights.dtype.kind == "f" and weights.ndim == 4 else None
-
-
-# ---------------------------------------------------------------------------------------------------------------------
 
 
 def _passages(operations: tuple[Operation, ...]) -> list[str]:
@@ -121,11 +116,7 @@ class Strongest:
 def strongest(model: onnx.ModelProto, tensors: Sequence[str], feeds: Iterable[npt.NDArray[Any]], k: int) -> dict[str, Strongest]:
     """Of each tensor.
 
-    Args:
-        model: float.
-        tensors: of shape (batch, channels, rows, columns).
-        feeds: what the network reads, (n, 3, H, W), a batch each.
-        k: images a channel at most.
+    ``tensors``: of shape (batch, channels, rows, columns). ``feeds``: what the network reads, (n, 3, H, W), a batch each.
     """
     session, feed_name = _session(model, tensors), image_input(model).name
     best: dict[str, list[npt.NDArray[Any]]] = {}

@@ -1,4 +1,4 @@
-"""What TensorRT reads wrongly, or refuses late and vaguely, is refused here before a builder sees the file.
+"""What TensorRT reads wrongly, or refuses late and vaguely, is refused here before a builder sees the file; the trunk for 8.5.
 
 The worst case is silent: a uint8 tensor with zero-point 0 (NNCF's symmetric preset writes them for non-negative activations) is
 taken for int8 with the same scale, after one warning among hundreds, and the network answers at random.
@@ -143,12 +143,10 @@ _SINCE_18 = {"noop_with_empty_axes"}
 def lowered(model: ModelProto, file: Path) -> ModelProto:
     """A copy in opset 17 and IR 8, by onnx's version converter.
 
-    Args:
-        model: a float trunk.
-        file: what errors call it.
+    Nothing of this has been tried on a TensorRT 8.5, whose only home here would be a JetPack 5 board: the rules are those that
+    are documented, and the file is checked by its answers in ONNX Runtime.
 
-    Raises:
-        OpsetNotLowered: the converter has no older form of one of its operators.
+    ``model``: a float trunk. Raises OpsetNotLowered: the converter has no older form of one of its operators.
     """
     try:
         made = model if opset_of(model) <= OPSET_MAX_8_5 else version_converter.convert_version(model, OPSET_MAX_8_5)

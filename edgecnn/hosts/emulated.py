@@ -24,16 +24,44 @@ from edgecnn.values.profile import Environment
 from edgecnn.values.stage import Progress
 
 DEVICE = "arm64-emulated"
+
+
 PROCESSOR = "cortex-a76"
 """Of a Raspberry Pi 5: it has the dot products (asimddp) that INT8 kernels take."""
+
+
 _PYTHON = "python3.11"
+
+
+class DebianTree(NamedTuple):
+    """Which packages of which Debian."""
+
+    suite: str
+    """bullseye, bookworm, trixie, …"""
+    architecture: str
+    """As Debian names it: amd64, arm64."""
+    packages: tuple[str, ...]
+
+
 _TREE = DebianTree("bookworm", "arm64", (f"lib{_PYTHON}-stdlib", f"{_PYTHON}-minimal", "libstdc++6", "libgomp1"))
+
+
 _EMULATOR = ("trixie", "qemu-user")
 """QEMU 10, linked statically: 7.2 shows a program this machine's /proc/cpuinfo, on which onnxruntime 1.31 crashes."""
+
+
 _DEBIAN_NAMES = {"x86_64": "amd64"}
+
+
 _WHEELS = WheelPlatform((3, 11), "aarch64", (2, 36))
+
+
 _PACKAGES = ("onnxruntime>=1.19,<2", "numpy", "pillow")
+
+
 _PROGRAM = "python3"
+
+
 _LEASE_S = 120.0
 
 
@@ -78,9 +106,8 @@ class EmulatedHost:
 def emulated_machine(folder: Path, tell: Progress) -> Path:
     """The machine in ``folder``, made there unless it is there already: 300 MB, out of a download of 100.
 
-    Raises:
-        NothingToEmulateOn: this machine is none that QEMU's packages are made for.
-        ForeignCommandMissing, DebianTreeFailed, WheelsNotFound: its parts could not be had.
+    Raises NothingToEmulateOn: this machine is none that QEMU's packages are made for. ForeignCommandMissing, DebianTreeFailed,
+    WheelsNotFound: its parts could not be had.
     """
     if (folder / _PROGRAM).is_file():
         return folder
@@ -115,28 +142,22 @@ def _write_program(path: Path) -> None:
 
 
 MIRROR = "http://deb.debian.org/debian"
+
+
 _KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+
+
 _TIMEOUT_S = 900
-
-
-class DebianTree(NamedTuple):
-    """Which packages of which Debian."""
-
-    suite: str
-    """bullseye, bookworm, trixie, …"""
-    architecture: str
-    """As Debian names it: amd64, arm64."""
-    packages: tuple[str, ...]
 
 
 def unpack_tree(tree: DebianTree, folder: Path, tell: Progress) -> None:
     """Fetch the packages with everything that they depend on, and unpack them into ``folder``, which is made.
 
+    Nothing of this machine changes: apt works with lists, a cache and a package database of its own, which end with the call.
+
     The folder appears whole or not at all.
 
-    Raises:
-        ForeignCommandMissing: there is no apt-get, dpkg-deb or keyring of Debian's.
-        DebianTreeFailed: they could not be had.
+    Raises ForeignCommandMissing: there is no apt-get, dpkg-deb or keyring of Debian's. DebianTreeFailed: they could not be had.
     """
     what = f"Debian {tree.suite} for {tree.architecture}"
     for command, package in (("apt-get", "apt"), ("dpkg-deb", "dpkg")):

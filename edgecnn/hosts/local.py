@@ -29,9 +29,8 @@ class LocalHost:
     def __init__(self, temporary: Path | None = None, python: str | None = None) -> None:
         """Of its runners.
 
-        Args:
-            temporary: where they leave what libraries drop into the folder of temporary files; None: the usual one.
-            python: that starts them; None: this one, or that of the kit's runtime.
+        ``temporary``: where they leave what libraries drop into the folder of temporary files; None: the usual one. ``python``:
+        that starts them; None: this one, or that of the kit's runtime.
         """
         self._python = python
         self._own = {} if temporary is None else {"TMPDIR": str(temporary)}

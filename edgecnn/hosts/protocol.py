@@ -1,4 +1,7 @@
-"""A Host is a machine on which a kit's runner can be started; everything that measures goes through one."""
+"""A Host is a machine on which a kit's runner can be started, and a Task what it is asked to do there.
+
+Paths of a task are of this machine. Each host says where a file lies for its runner.
+"""
 
 from __future__ import annotations
 
@@ -28,8 +31,7 @@ class Host(Protocol):
     def engine_builder(self, package: str) -> Mapping[str, Any]:
         """What engines are bound to that a package builds there: ``package, version, capability, gpus, driver``.
 
-        Raises:
-            RunnerFailed: the package or the GPU is missing there.
+        Raises RunnerFailed: the package or the GPU is missing there.
         """
 
     def recall(self, out: Path) -> None:
@@ -41,7 +43,6 @@ class Host(Protocol):
         Args:
             task: which kit, which command, what is given and where results go.
             lease_s: how many seconds either side may go without a sign of the other before the run ends.
-            tell: hears the runner's progress.
 
         Returns:
             the runner's last line, without ``ok``.

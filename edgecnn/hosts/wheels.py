@@ -1,4 +1,4 @@
-"""Wheels for another machine, downloaded here: for a board without internet, and for one that is emulated."""
+"""Wheels for another machine, downloaded here: for an emulated one, or sent to a board without internet and unpacked there."""
 
 from __future__ import annotations
 
@@ -45,13 +45,8 @@ class WheelPlatform(NamedTuple):
 def download_wheels(packages: Sequence[str], platform: WheelPlatform, folder: Path) -> tuple[Path, ...]:
     """Wheels of the packages and of what they need, as pip finds them for that machine, in ``folder``; pip's own settings hold.
 
-    Args:
-        packages: requirements, such as ``onnxruntime>=1.19,<2``.
-        platform: of the machine that they are for.
-        folder: made where it is absent; wheels that lie there already are used again.
-
-    Raises:
-        WheelsNotFound: pip found none, or could not ask.
+    ``packages``: requirements, such as ``onnxruntime>=1.19,<2``. ``folder``: made where it is absent; wheels that lie there
+    already are used again. Raises WheelsNotFound: pip found none, or could not ask.
     """
     folder.mkdir(parents=True, exist_ok=True)
     python = ".".join(map(str, platform.python))
@@ -104,12 +99,6 @@ class Parcel(NamedTuple):
 
 def carry_wheels(link: Link, python: str, parcel: Parcel, tell: Progress) -> str:
     """Give a board these packages in a virtual environment of its own; nothing that it holds is sent again.
-
-    Args:
-        link: to the board.
-        python: by which the environment is made.
-        parcel: what it is given.
-        tell: hears what is sent.
 
     Returns:
         the environment's Python, as its path there.

@@ -1,6 +1,7 @@
 """Energy is measured in a race of its own: processes that time nothing, interleaved as any other race's.
 
-It is scheduled only where some meter said that it can be read; where none can, the reasons are what there is to show.
+It is scheduled only where some meter said that it can be read; where none can, the reasons are what there is to show. An external
+meter's log is joined to the runs that it watched by the time on the wall.
 """
 
 from __future__ import annotations
@@ -54,11 +55,7 @@ _CLOCK_STEP_S = 0.1
 
 
 def open_log(path: Path) -> MeterLog:
-    """The log as it is now.
-
-    Raises:
-        MeterLogUnreadable: it is no such log, with the line.
-    """
+    """The log as it is now. Raises MeterLogUnreadable: it is no such log, with the line."""
     try:
         return read_log(path)
     except RunnerError as error:
@@ -68,8 +65,9 @@ def open_log(path: Path) -> MeterLog:
 def log_of(runs: Sequence[Mapping[str, Any]], path: Path | None, timeout_s: float = TIMEOUT_S) -> MeterLog | None:
     """The log once it reaches over the last of these runs, or as far as it reaches after ``timeout_s`` seconds.
 
-    Raises:
-        MeterLogUnreadable: it is no such log.
+    The log is read when the last run is over. A meter that writes once a second may owe its last line then, so it is waited for.
+
+    Raises MeterLogUnreadable: it is no such log.
     """
     if path is None:
         return None

@@ -1,7 +1,8 @@
 """Accuracy is asked of the kit, by its own runner in a fresh process, and filed as logits.
 
-Chunks are files: what an interrupted evaluation finished is not run again, and a stored evaluation of the same kit on the
-same pixels serves as long as the conditions agree, since logits do not age.
+Chunks are files: what an interrupted evaluation finished is not run again, and a stored evaluation of the same kit on the same
+pixels serves as long as the conditions agree, since logits do not age. A host far away is sent the
+pixels in parts, and holds them.
 """
 
 from __future__ import annotations
@@ -58,8 +59,7 @@ def prepared_digests(folder: Path) -> Mapping[str, str]:
 def evaluate(kit: KitRef, pixels: PixelSet, lab: Lab) -> StoredProfile:
     """The stored evaluation of a kit on these pixels, made now where there is none.
 
-    Raises:
-        RunnerFailed: the kit refused, with its own words.
+    Raises RunnerFailed: the kit refused, with its own words.
     """
     stored = stored_evaluation(kit, pixels, lab)
     if stored is not None:
@@ -128,11 +128,9 @@ def evaluated_in_parts(kit: KitRef, file: Path, lab: Lab, work: Path, lease_s: f
     """Evaluate each part, and say of them together what ``evaluation.json`` says of one.
 
     Args:
-        kit: what answers.
         file: ``.npy`` of uint8 pixels (N, crop_px, crop_px, 3).
         lab: whose host takes ``part_bytes`` at a time.
         work: gets a folder ``part-00000`` and so on, with the logits in chunks.
-        lease_s: of one part.
     """
     import numpy as np
 
@@ -173,10 +171,7 @@ TRACEABLE = "onnxruntime"
 def blamed_layer(kit: KitRef, pixels: Path, image: int) -> str:
     """A sentence on the layer that first gave NaN or infinity, or on why none can be named.
 
-    Args:
-        kit: what answered.
-        pixels: ``.npy`` of uint8 (N, crop_px, crop_px, 3), what it was shown.
-        image: which of them; counted from 0.
+    ``pixels``: ``.npy`` of uint8 (N, crop_px, crop_px, 3), what it was shown. ``image``: which of them; counted from 0.
     """
     if kit.runtime != TRACEABLE:
         return f"the layer is not known: {kit.runtime} does not show what its layers give"

@@ -1,4 +1,4 @@
-"""Where measuring happens: a host, what it is, where results are filed, and who is told."""
+"""Where measuring happens (a host, what it is, where results are filed), and when a stored observation may speak for it."""
 
 from __future__ import annotations
 
@@ -81,8 +81,10 @@ _COUNTED = re.compile(r" \(\d+ times?\)$")
 def joined_environment(runs: Sequence[Mapping[str, Any]]) -> Environment:
     """The first run's environment, with what was observed over all of them.
 
-    Args:
-        runs: run files as they were read, at least one, whose conditions agree.
+    Shares are medians over runs, since figures are too; heat is the worst that was seen; throttling is said with the share of
+    runs in which it happened. What no run could read stays absent, and so does throttling where a run could not tell.
+
+    ``runs``: run files as they were read, at least one, whose conditions agree.
     """
     first = Environment.model_validate(runs[0]["environment"])
     observed = [run["environment"]["observed"] for run in runs]

@@ -199,7 +199,11 @@ MARGIN = 2.0
 
 
 def long_enough_s(kits: Sequence[KitRef], lab: Lab) -> float:
-    """``max_s`` of a race of these kits, between ``RUN_MAX_S`` and ``RUN_PATIENT_S``; a kit that cannot run asks for nothing."""
+    """``max_s`` of a race of these kits, between ``RUN_MAX_S`` and ``RUN_PATIENT_S``; a kit that cannot run asks for nothing.
+
+    A run that ends early ends early because it was slow. To leave such runs out, or to race again because of them, would keep the
+    fast ones; so the time is fixed beforehand, from one run of each kit that takes part in nothing.
+    """
     wanted = samples_needed(50)
     lab.tell.note(f"time {wanted} inferences of each kit, to know how long a run must be")
     trial = RaceRequest(kits=tuple(kits), purpose="trial", rounds=1, samples=wanted, max_s=RUN_PATIENT_S, max_age_h=0.0)

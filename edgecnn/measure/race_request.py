@@ -1,4 +1,7 @@
-"""What a race is asked: who runs, how often and for how long, and the schedule that follows from it."""
+"""What a race is asked (who runs, how often, for how long), its schedule, and how that runs on a host.
+
+A block is a folder of its own beside the others, so that an interrupted race goes on with the block in which it stopped.
+"""
 
 from __future__ import annotations
 
@@ -93,12 +96,7 @@ def items_of(request: RaceRequest) -> list[dict[str, Any]]:
     items = []
     draw = random.Random(request.identity)
     kits = sorted(request.kits, key=lambda kit: kit.entrant)
-    timing: dict[str, Any] = {
-        "samples": request.samples,
-        "warmup_s": WARMUP_S,
-        "max_s": request.max_s,
-        "trace": False,
-    }
+    timing: dict[str, Any] = {"samples": request.samples, "warmup_s": WARMUP_S, "max_s": request.max_s, "trace": False}
     timing.update(_OF_PURPOSE.get(request.purpose, {}))
     for number in range(request.rounds):
         for position, kit in enumerate(draw.sample(kits, len(kits))):

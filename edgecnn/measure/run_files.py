@@ -67,13 +67,9 @@ class _File(BaseModel):
 def profile_of_runs(folder: Path, kit: KitRef, device: str) -> Profile:
     """The runs of one kit in a folder of run files.
 
-    Args:
-        folder: ``measured`` of a bundle, copied back from the device.
-        kit: whose runs are wanted; those of other kits are left alone.
-        device: what the runs are said to be of.
-
-    Raises:
-        RunsUnusable: there are none, one ended in an error, was edited or is no run file, or the machine changed between them.
+    ``folder``: ``measured`` of a bundle, copied back from the device. ``kit``: whose runs are wanted; those of other kits are
+    left alone. Raises RunsUnusable: there are none, one ended in an error, was edited or is no run file, or the machine changed
+    between them.
     """
     read = [_read(path) for path in sorted(folder.glob("run-*.json"))]
     _refuse_edited(folder)
@@ -114,10 +110,7 @@ def companions_of(folder: Path, kit: KitRef) -> int:
 def energy_of_runs(folder: Path, kit: KitRef, timed: Profile) -> DeviceEnergy:
     """The energy runs beside those that were timed. A latency without them is as good: what is amiss becomes the reason.
 
-    Args:
-        folder: as of ``profile_of_runs``.
-        kit: whose runs are wanted.
-        timed: what ``profile_of_runs`` read there.
+    ``folder``: as of ``profile_of_runs``.
     """
     if not any((folder / ENERGY).glob("run-*.json")):
         return DeviceEnergy((), _no_energy(folder))

@@ -29,11 +29,8 @@ def default_epochs(mode: Mode, images: int) -> int:
 def default_learning_rate(mode: Mode, recipe: ScratchRecipe = "short", own_rate: float | None = None) -> float:
     """Peak rate: of the whole network from scratch; of a fine-tuned head, whose body learns at a tenth of it.
 
-    Args:
-        mode: how training begins.
-        recipe: from random weights, by which recipe.
-        own_rate: the network's own for AdamW, of its row, where the usual one is too high for it. SGD begins where the ResNet
-            paper does, or for such a network where AlexNet's and VGG's papers do.
+    ``recipe``: from random weights, by which recipe. ``own_rate``: the network's own for AdamW, of its row, where the usual one
+    is too high for it. SGD begins where the ResNet paper does, or for such a network where AlexNet's and VGG's papers do.
     """
     if mode == "finetune":
         return 1e-3

@@ -25,7 +25,6 @@ def fetch_weights(spec: ArchSpec, given: Path | None, out: Path, tell: Progress)
         spec: the network; its ``weights`` say what to find when ``given`` is None.
         given: the user's own file.
         out: partial downloads stay in ``out/resume`` until the stage is finished.
-        tell: progress of a download.
 
     Raises:
         DownloadFailed, WeightsCorrupt, WeightsUnavailable, WeightsUnreadable, WeightsDoNotFit: see ``FetchStage.make``.
@@ -103,8 +102,7 @@ STALLED_AFTER_S = 30.0
 def download(url: str, into: Path, tell: Progress) -> None:
     """Fetch ``url`` into the file ``into``, appending to what is there when the server can continue.
 
-    Raises:
-        DownloadFailed: unreachable, refused, stalled or cut off; the part that arrived stays in ``into``.
+    Raises DownloadFailed: unreachable, refused, stalled or cut off; the part that arrived stays in ``into``.
     """
     into.parent.mkdir(parents=True, exist_ok=True)
     have = into.stat().st_size if into.exists() else 0

@@ -1,4 +1,4 @@
-"""What a weights file is, told from its header: so that a broken, foreign or unsafe one is refused before any work begins.
+"""What a weights file is and holds, told from its header: a broken, foreign or unsafe one is refused before any work begins.
 
 Nothing in the file is run and torch is not imported. A pickle is only listed, by the opcodes it consists of. The format is told
 from the bytes and not from the name, since it is the bytes that the key of ``fetch`` knows.
@@ -62,9 +62,8 @@ def format_of(path: Path) -> WeightsFormat:
     Damage inside the tensors' own bytes is not looked for, and a cut at the end of a file from before torch 1.6 is found only
     when it is read.
 
-    Raises:
-        WeightsUnreadable: empty, cut off, damaged, of another format, or not permitted.
-        WeightsHoldObjects: a whole model, an optimizer or any other Python object was saved.
+    Raises WeightsUnreadable: empty, cut off, damaged, of another format, or not permitted. WeightsHoldObjects: a whole model, an
+    optimizer or any other Python object was saved.
     """
     try:
         with path.open("rb") as file:
@@ -179,9 +178,7 @@ STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 def parameters_that_ship(spec: ArchSpec, file: Path) -> int:
     """Of a network with these weights, without the auxiliary heads that only helped it to learn.
 
-    Args:
-        spec: its row.
-        file: safetensors, as training writes it.
+    ``file``: safetensors, as training writes it.
     """
     return sum(
         prod(shape)

@@ -1,4 +1,11 @@
-"""A trained network rounded as INT8 will round it, in floats that gradients pass through; and the integers that come of it."""
+"""A trained network rounded as INT8 will round it, in floats that gradients pass through; and the integers that come of it.
+
+It is rounded where post-training quantization for its runtimes rounds it: at both inputs of every convolution and linear layer.
+For the CPU runtimes what it makes is rounded too, after the ReLU that they fuse into it, and sums and products of two
+activations likewise: a layer whose output were left in float would run in float, since ONNX Runtime has no integer convolution
+that answers in float. For TensorRT nothing else is rounded, because it fuses what follows a convolution into it and a quantizer
+between them would forbid that. The network's own answer is left as it is.
+"""
 
 from __future__ import annotations
 
@@ -43,11 +50,6 @@ def rounded(network: nn.Module, scheme: Scheme, resolution_px: int) -> Exported:
 
     Batch norms are folded with the statistics that they end training with: left beside the convolutions they would stay in the
     exported file, where INT8 ran at 8.8 in place of 2.5 ms (EfficientNet-Lite0).
-
-    Args:
-        network: trained, float.
-        scheme: how numbers are rounded.
-        resolution_px: H and W of what it will be shown.
     """
     example = torch.zeros(2, 3, resolution_px, resolution_px)  # a batch of one would be taken for a constant
     program = torch.export.export(_plain(network).eval(), (example,), dynamic_shapes=({0: Dim("batch", min=1)},), strict=False)
@@ -62,9 +64,7 @@ def calibrate(network: Exported, feeds: Iterable[npt.NDArray[np.float32]]) -> No
 
     Ranges of weights follow the weights as long as they change.
 
-    Args:
-        network: of ``rounded``; changed in place.
-        feeds: images, float32 (N, 3, H, W).
+    ``network``: of ``rounded``; changed in place. ``feeds``: images, float32 (N, 3, H, W).
     """
     roundings = _roundings(network)
     for each in roundings:

@@ -92,8 +92,7 @@ def _require_finite_ranges(model: onnx.ModelProto) -> None:
 def require_finite_answers(job: Job) -> None:
     """Hold the float network's answers to the calibration images to being numbers.
 
-    Raises:
-        CalibrationNotFinite: naming the first image whose answer is not.
+    Raises CalibrationNotFinite: naming the first image whose answer is not.
     """
     first = 0
     for feed in job.feeds(_BATCH):

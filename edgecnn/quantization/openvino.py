@@ -89,9 +89,7 @@ def _small_weights(model: Any, but: Sequence[str]) -> Any:
     nncf = import_nncf()
     with contextlib.redirect_stdout(io.StringIO()):
         return nncf.compress_weights(
-            model,
-            mode=nncf.CompressWeightsMode.INT8_SYM,
-            ignored_scope=nncf.IgnoredScope(names=list(but)) if but else None,
+            model, mode=nncf.CompressWeightsMode.INT8_SYM, ignored_scope=nncf.IgnoredScope(names=list(but)) if but else None
         )
 
 

@@ -1,4 +1,7 @@
-"""One classifier for all who ask: a photograph at a time, and only so many waiting, each of them in memory alone."""
+"""One classifier for all who ask, and how much each of them and all together may ask of it.
+
+A photograph at a time is answered, and only so many wait, each of them in memory alone.
+"""
 
 from __future__ import annotations
 
@@ -29,12 +32,7 @@ class NotAPhotograph(Exception):
 
 
 class Answering:
-    """Answers from any number of threads.
-
-    Args:
-        classifier: opened; it is the caller's to close, after ``finish``.
-        limits: ``queue_length``.
-    """
+    """Answers from any number of threads. ``classifier``: opened; it is the caller's to close, after ``finish``."""
 
     def __init__(self, classifier: Classifier, limits: Limits) -> None:
         self._classifier = classifier
@@ -49,8 +47,7 @@ class Answering:
     def warm_up(self) -> None:
         """Compute once for nobody: a runtime's first answer is slower than all that follow, and says nothing of them.
 
-        Raises:
-            RunnerError: the kit does not compute here.
+        Raises RunnerError: the kit does not compute here.
         """
         import numpy as np
 
@@ -118,12 +115,7 @@ class Limits:
 
 
 class Rates:
-    """A bucket of tokens for each client: it holds a fifth of a minute's, and fills evenly.
-
-    Args:
-        limits: ``per_minute`` and ``clients``.
-        clock: seconds, monotonic.
-    """
+    """A bucket of tokens for each client: it holds a fifth of a minute's, and fills evenly. ``clock``: seconds, monotonic."""
 
     def __init__(self, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
         self._per_s = limits.per_minute / 60

@@ -44,14 +44,8 @@ class ToServe:
 def photo_server(asked: ToServe, tell: Progress, complain: Callable[[str], None]) -> Iterator[tuple[PhotoServer, Served]]:
     """A server that listens, and answers once ``serve_until`` is called.
 
-    Args:
-        asked: bundle, place and limits.
-        tell: hears progress of the verification.
-        complain: hears of failures of single requests that are our own, a sentence each.
-
-    Raises:
-        EdgecnnError: what ``verify`` and ``opened_classifier`` refuse.
-        PortInUse, AddressUnusable: it cannot listen there.
+    ``complain``: hears of failures of single requests that are our own, a sentence each. Raises EdgecnnError: what ``verify`` and
+    ``opened_classifier`` refuse. PortInUse, AddressUnusable: it cannot listen there.
     """
     found = verify(asked.bundle, asked.trust, tell)
     with opened_classifier(found, asked.candidate) as kit:

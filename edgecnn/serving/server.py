@@ -48,15 +48,8 @@ class _Guest(NamedTuple):
 class PhotoServer(ThreadingHTTPServer):
     """Listens from the moment that it is made.
 
-    Args:
-        place: where.
-        page: what ``GET /`` gives.
-        answering: what ``POST /predict`` asks.
-        limits: of everything.
-        tell: hears of failures that are our own, a sentence each.
-
-    Raises:
-        PortInUse, AddressUnusable: ``bundle`` of their command is ``page.bundle``.
+    ``tell``: hears of failures that are our own, a sentence each. Raises PortInUse, AddressUnusable: ``bundle`` of their command
+    is ``page.bundle``.
     """
 
     daemon_threads = True

@@ -56,11 +56,7 @@ def without_head(network: nn.Module, head_name: str) -> Iterator[nn.Module]:
 def compute_features(body: nn.Module, material: Material, spec: ArchSpec, size_px: int) -> Features:
     """Features of the training images as they are and mirrored, and of ``validation``; parts that exist are not computed again.
 
-    Args:
-        body: the network without its head.
-        material: images, judge, folder and progress.
-        spec: whose work at that size decides, with the number of images, who computes.
-        size_px: the shipped resolution.
+    ``spec``: whose work at that size decides, with the number of images, who computes.
     """
     squares, validation = material.squares, material.validation
 

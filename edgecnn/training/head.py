@@ -29,11 +29,7 @@ DROPOUT = 0.2
 
 
 def train_head(head: nn.Linear, features: Features, settings: TrainSettings) -> PhaseResult:
-    """Train ``head`` in place and leave it at its best epoch on ``validation``.
-
-    Raises:
-        TrainingDiverged: a loss is not finite.
-    """
+    """Train ``head`` in place and leave it at its best epoch on ``validation``. Raises TrainingDiverged: a loss is not finite."""
     optimizer = torch.optim.AdamW(head.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
     size_px = settings.preprocessing.pixels.crop_px
     epochs: list[EpochFacts] = []

@@ -40,15 +40,8 @@ class PhaseResult(NamedTuple):
 def run_phase(network: nn.Module, head: nn.Module, phase: Phase, material: Material, to_beat: float = -1.0) -> PhaseResult:
     """Train ``network`` and leave the best epoch's weights in ``<folder>/<phase>.best.safetensors``.
 
-    Args:
-        network: changed in place.
-        head: its last layer, which learns at the full rate.
-        phase: what to do.
-        material: images, judge, folder and progress.
-        to_beat: standing on ``validation`` that an epoch must exceed to be worth keeping.
-
-    Raises:
-        TrainingDiverged: a loss is not finite.
+    ``head``: its last layer, which learns at the full rate. ``to_beat``: standing on ``validation`` that an epoch must exceed to
+    be worth keeping. Raises TrainingDiverged: a loss is not finite.
     """
     network.to(memory_format=torch.channels_last)
     moving = Moving(network, copy.deepcopy(network), _optimizer(network, head, phase))

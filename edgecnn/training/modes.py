@@ -1,10 +1,4 @@
-"""From pretrained weights: first a head on frozen features, then the whole network a little, at a tenth of the head's rate.
-
-All layers learn from its first epoch on, or by ``train.unfreeze = "groups"`` one group of blocks after another.
-
-The second phase keeps the batch-norm statistics that the weights came with: a few small batches would only blur them. Its
-result counts only where it beats the head alone on ``validation``.
-"""
+"""The ways to train a network: fine-tuning from pretrained weights, or from random ones with few images and little time."""
 
 from __future__ import annotations
 
@@ -23,26 +17,24 @@ BODY_SHARE = 0.1
 
 
 def finetune_phase(settings: TrainSettings) -> Phase:
-    """The phase in which every layer learns."""
+    """The phase in which every layer learns.
+
+    All layers learn from its first epoch on, or by ``train.unfreeze = "groups"`` one group of blocks after another.
+
+    The second phase keeps the batch-norm statistics that the weights came with: a few small batches would only blur them. Its
+    result counts only where it beats the head alone on ``validation``.
+    """
     full = settings.preprocessing.pixels.crop_px
-    return Phase(
+    return Phase.of(
+        settings,
         name="finetune",
         beats=HEAD,
         sizes_px=(full,) * settings.epochs,
         shipped_px=full,
-        batch_size=settings.batch_size,
-        peak_rate=settings.learning_rate,
         body_share=BODY_SHARE,
         warmup_share=0.1,
-        weight_decay=settings.weight_decay,
-        label_smoothing=settings.label_smoothing,
-        augment=settings.augment,
         average_decay=0.98,
         frozen_statistics=True,
-        patience=settings.patience,
-        seed=settings.seed,
-        balance=settings.balance,
-        precision=settings.precision,
     )
 
 
@@ -62,25 +54,25 @@ STATISTICS_MOMENTUM = 0.1
 
 
 def scratch_phase(settings: TrainSettings) -> Phase:
-    """The one phase of a training from random weights, by the recipe that was asked for."""
+    """The one phase of a training from random weights, by the recipe that was asked for.
+
+    The sizes grow as in progressive learning (EfficientNetV2, arXiv:2104.00298, section 4): early epochs at half size cost about
+    a quarter, and the last ones, at the shipped size, let the batch-norm statistics settle on it.
+
+    That is the recipe ``short``. ``resnet`` is that of the ResNet paper (arXiv:1512.03385, section 3.4): SGD with momentum, its
+    rate divided by 10 on plateaus, no average, no dropout. ``modern`` is ``short`` at full size throughout with a slower average,
+    made for many epochs; its augmentation mixes images.
+    """
     full, spec = settings.preprocessing.pixels.crop_px, arch_named(settings.arch)
     least = spec.least_px if settings.teacher is None else max(spec.least_px, arch_named(settings.teacher.arch).least_px)
-    short = Phase(
+    short = Phase.of(
+        settings,
         name="scratch",
         sizes_px=tuple(_size(epoch, settings.epochs, full, least) for epoch in range(settings.epochs)),
         shipped_px=full,
-        batch_size=settings.batch_size,
-        peak_rate=settings.learning_rate,
         warmup_share=0.15,
-        weight_decay=settings.weight_decay,
-        label_smoothing=settings.label_smoothing,
-        augment=settings.augment,
         average_decay=0.99,
         frozen_statistics=False,
-        patience=settings.patience,
-        seed=settings.seed,
-        balance=settings.balance,
-        precision=settings.precision,
         auxiliary_weight=spec.auxiliary.weight if spec.auxiliary else 0.0,
     )
     if settings.scratch == "short":

@@ -19,7 +19,6 @@ from torchvision.ops import StochasticDepth
 
 from edgecnn.graph.checks import spread
 from edgecnn.graph.export import TrunkRequest, make_trunk, torch_logits
-from edgecnn.models.defaults import default_augmentation
 from edgecnn.models.networks import parameter_count
 from edgecnn.models.surgery import mean_gates, operated
 from edgecnn.training.beginning import TrainingInputs, material_for
@@ -42,15 +41,8 @@ _BATCH = 16
 def make_surgery(settings: SurgerySettings, inputs: TrainingInputs, out: Path, tell: Progress) -> None:
     """Write what ``export`` writes, of the changed network, and ``surgery.json``; ``resume/`` is gone afterwards.
 
-    Args:
-        settings: what is asked.
-        inputs: ``weights`` is what ``train`` made.
-        out: may hold what an interrupted call left.
-        tell: hears progress.
-
-    Raises:
-        BatchTooLarge, TrainingDiverged, NothingToTrainOn, ClassesDiffer, WrongOpset, ExportDisagrees, RoundingDecides,
-        MacsUnknown: see ``SurgeryStage.make``.
+    Raises BatchTooLarge, TrainingDiverged, NothingToTrainOn, ClassesDiffer, WrongOpset, ExportDisagrees, RoundingDecides,
+    MacsUnknown: see ``SurgeryStage.make``.
     """
     if is_made(out, FACTS):
         return
@@ -123,9 +115,6 @@ def _phase(settings: SurgerySettings) -> Phase:
         batch_size=settings.batch_size,
         peak_rate=settings.learning_rate,
         warmup_share=0.1,
-        weight_decay=0.0,
-        label_smoothing=0.0,
-        augment=default_augmentation("finetune"),
         average_decay=0.98,
         frozen_statistics=False,
         patience=settings.surgery.epochs,

@@ -18,17 +18,7 @@ WEIGHTS = "weights.safetensors"
 
 
 def teacher_of(arch: str, classes: int, seed: int, trained: Path | None) -> nn.Module:
-    """The network that ``train`` made, in evaluation mode.
-
-    Args:
-        arch: its name in the catalogue.
-        classes: how many it tells apart.
-        seed: of what its weights do not hold.
-        trained: a train artifact.
-
-    Raises:
-        TypeError: there are no weights; who teaches was trained.
-    """
+    """The network that ``train`` made, in evaluation mode. Raises TypeError: there are no weights; who teaches was trained."""
     if trained is None:
         raise TypeError("a network that learns from a network's answers begins with trained weights")
     teacher = load_trained(arch_named(arch), classes, trained / WEIGHTS, seed=seed)
@@ -36,13 +26,7 @@ def teacher_of(arch: str, classes: int, seed: int, trained: Path | None) -> nn.M
 
 
 class OtherInput(nn.Module):
-    """A teacher that is fed otherwise than who learns: it sees the same pixels, at its own mean and scale.
-
-    Args:
-        teacher: who answers.
-        theirs: what was done to the pixels before they come here.
-        own: what the teacher wants done to them.
-    """
+    """A teacher that is fed otherwise than who learns: it sees the same pixels, at its own mean and scale."""
 
     factor: Tensor
     offset: Tensor
@@ -64,8 +48,7 @@ class OtherInput(nn.Module):
 def taught_by(terms: TeacherTerms, classes: int, trained: Path | None, theirs: Normalization) -> nn.Module:
     """A larger network as a teacher of one whose pixels are normalized as ``theirs``, in evaluation mode.
 
-    Raises:
-        TypeError: see ``teacher_of``.
+    Raises TypeError: see ``teacher_of``.
     """
     teacher = teacher_of(terms.arch, classes, 0, trained)
     return teacher if terms.normalization == theirs else OtherInput(teacher, theirs, terms.normalization).eval()
@@ -78,12 +61,8 @@ def distillation(teacher: nn.Module, images: Tensor) -> Callable[[Tensor], Tenso
     teacher's own entropy, so that 0 means: the same answers. The teacher sees the very images that are learned from, cropped and
     mixed as they are (Beyer et al. 2022, arXiv:2106.05237, section 3.1), and is asked once for all answers to them.
 
-    Args:
-        teacher: in evaluation mode; nothing flows back into it.
-        images: what both were shown, float32 (N, 3, H, W).
-
-    Returns:
-        Takes logits, float32 (N, classes).
+    ``teacher``: in evaluation mode; nothing flows back into it. ``images``: what both were shown, float32 (N, 3, H, W). Returns
+    takes logits, float32 (N, classes).
     """
     with torch.no_grad():
         wanted = teacher(images)
@@ -99,9 +78,8 @@ def divergence(logits: Tensor, wanted: Tensor) -> Tensor:
 def answers_of(said: Tensor | tuple[Tensor | None, ...]) -> tuple[Tensor, ...]:
     """The network's own logits (N, classes) first, then those of the heads that gave any, in fp32 whatever layers compute in.
 
-    Args:
-        said: what ``forward`` returned; torchvision's GoogLeNet and Inception-v3 return a named tuple while they learn, in which
-            a head whose maps are too small for it is None.
+    ``said``: what ``forward`` returned; torchvision's GoogLeNet and Inception-v3 return a named tuple while they learn, in which
+    a head whose maps are too small for it is None.
     """
     if isinstance(said, Tensor):
         return (said.float(),)

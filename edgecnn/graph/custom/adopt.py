@@ -34,14 +34,8 @@ def adopt(model: onnx.ModelProto, entry: GraphEntry, channels: Channels, path: P
 
     One that came quantized keeps an opset up to 20: the quantizing operators of each opset are not those of the next.
 
-    Args:
-        model: as it was loaded, with its weights; it is not changed.
-        entry: what it wants and gives.
-        channels: the order that it was trained with.
-        path: for errors.
-
-    Raises:
-        OpsetUnreachable: its operators cannot be had in an opset that the runtimes read.
+    ``model``: as it was loaded, with its weights; it is not changed. Raises OpsetUnreachable: its operators cannot be had in an
+    opset that the runtimes read.
     """
     made = onnx.ModelProto()
     made.CopyFrom(model)
@@ -67,9 +61,6 @@ def describe_changes(entry: GraphEntry, channels: Channels, opset: int) -> str:
     done += ["its last softmax left out"] if entry.ends_in_softmax else []
     done += [f"its batch of {entry.batch} freed"] if entry.batch is not None else []
     return "with " + ", ".join(done) if done else "saved anew"
-
-
-# ---------------------------------------------------------------------------------------------------------------------
 
 
 def _constants_are_no_inputs(graph: onnx.GraphProto) -> None:

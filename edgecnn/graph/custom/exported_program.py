@@ -52,13 +52,9 @@ _SOFTMAX: Final = re.compile(r"torch\.ops\.aten\._?softmax\.\w+")
 def read_exported(path: Path, resolution_px: int | None) -> tuple[GraphEntry, int]:
     """The ends of a torch.export file that is safe to load, and its number of trained parameters.
 
-    Args:
-        path: of the file.
-        resolution_px: for a file that leaves height and width open.
-
-    Raises:
-        CustomModelUnusable: damaged, no classifier of photographs, or exported while it was training.
-        CustomHoldsObjects: loading it would unpickle objects, or run something else than operators on tensors.
+    ``resolution_px``: for a file that leaves height and width open. Raises CustomModelUnusable: damaged, no classifier of
+    photographs, or exported while it was training. CustomHoldsObjects: loading it would unpickle objects, or run something else
+    than operators on tensors.
     """
     _, document, configs = _read(path, (_MODEL, *_CONFIGS))
     _refuse_more_than_a_network(path, document, configs)
@@ -78,8 +74,7 @@ def archive_to_load(path: Path) -> io.BytesIO:
 
     Left out is what no answer needs and torch would read: example inputs, guards, and where each node came from.
 
-    Raises:
-        CustomModelUnusable, CustomHoldsObjects: see ``read_exported``.
+    Raises CustomModelUnusable, CustomHoldsObjects: see ``read_exported``.
     """
     entries, document, configs = _read(path)
     _refuse_more_than_a_network(path, document, configs)

@@ -9,7 +9,6 @@ import numpy.typing as npt
 import onnxruntime
 
 from edgecnn.errors.custom_model import CustomModelUnusable
-from edgecnn.runner.pixels import to_feed
 from edgecnn.values.custom_model import Feeding, GraphEntry
 
 BATCH = 16
@@ -18,8 +17,7 @@ BATCH = 16
 class CustomSession:
     """The file in ONNX Runtime with its plainest kernels: what it answers here is what is held to be right.
 
-    Raises:
-        CustomModelUnusable: the runtime cannot open it.
+    Raises CustomModelUnusable: the runtime cannot open it.
     """
 
     def __init__(self, path: Path, entry: GraphEntry) -> None:
@@ -35,8 +33,7 @@ class CustomSession:
     def answers(self, pixels: npt.NDArray[np.uint8], feeding: Feeding) -> npt.NDArray[np.float32]:
         """The file's own output, float32 (N, classes), to pixels uint8 (N, H, W, 3).
 
-        Raises:
-            CustomModelUnusable: the runtime cannot run it.
+        Raises CustomModelUnusable: the runtime cannot run it.
         """
         size = self._entry.batch or BATCH
         parts = []
@@ -54,8 +51,7 @@ class CustomSession:
 
 def feed_of(pixels: npt.NDArray[np.uint8], feeding: Feeding, entry: GraphEntry) -> npt.NDArray[np.generic]:
     """Pixels uint8 (N, H, W, 3) in RGB as the file wants them."""
-    norm = feeding.normalization
-    whole = to_feed(pixels, "uint8" if entry.dtype == "uint8" else "float32", entry.layout, norm.mean, norm.std)
+    whole = feeding.normalization.feed(pixels, "uint8" if entry.dtype == "uint8" else "float32", entry.layout)
     if feeding.channels == "bgr":
         whole = np.flip(whole, axis=1 if entry.layout == "NCHW" else 3)
     return np.ascontiguousarray(whole.astype(entry.dtype, copy=False))

@@ -34,8 +34,7 @@ class FileSays(NamedTuple):
 def read_file(path: Path, form: TorchForm | None, resolution_px: int | None) -> FileSays:
     """Its ends, its parameters, and the preprocessing that it states.
 
-    Raises:
-        EdgecnnError: one of ``errors.custom_model``; NotAnOnnxModel, ExternalDataOutside.
+    Raises EdgecnnError: one of ``errors.custom_model``; NotAnOnnxModel, ExternalDataOutside.
     """
     if form == "torch.export":
         from edgecnn.graph.custom.exported_program import read_exported
@@ -62,9 +61,7 @@ def content_of_file(path: Path, form: TorchForm | None) -> Key:
 def opened(path: Path, entry: GraphEntry) -> AnsweringFile:
     """The file in what it is made for: ONNX Runtime, or torch.
 
-    Raises:
-        CustomModelUnusable: it cannot be opened.
-        CustomHoldsObjects: opening it would run more than a network.
+    Raises CustomModelUnusable: it cannot be opened. CustomHoldsObjects: opening it would run more than a network.
     """
     if entry.form is None:
         from edgecnn.graph.custom.feeding import CustomSession
@@ -76,11 +73,7 @@ def opened(path: Path, entry: GraphEntry) -> AnsweringFile:
 
 
 def as_onnx(path: Path, entry: GraphEntry) -> tuple[onnx.ModelProto, GraphEntry]:
-    """Its graph, and the ends of it as they stand there.
-
-    Raises:
-        CustomModelUnusable: it has no form in ONNX.
-    """
+    """Its graph, and the ends of it as they stand there. Raises CustomModelUnusable: it has no form in ONNX."""
     if entry.form is None:
         return read_model(path), entry
     from edgecnn.graph.custom.torch_model import exported

@@ -1,4 +1,7 @@
-"""Which of its forms a custom model file has, told from its bytes; nothing of it is run, and torch is not imported."""
+"""Which of its forms a custom model file has, told from its bytes, and a torch file as its entries.
+
+Nothing of it is run, and torch is not imported. What torch loads is a fresh archive of the entries that were looked at.
+"""
 
 from __future__ import annotations
 
@@ -54,8 +57,7 @@ def members(archive: zipfile.ZipFile) -> dict[str, str]:
 
     Torch's own reader takes another of two entries of one name than Python does, and does not tell case apart.
 
-    Raises:
-        ValueError: two entries have one name, or there is more than one folder.
+    Raises ValueError: two entries have one name, or there is more than one folder.
     """
     names = archive.namelist()
     if len({name.casefold() for name in names}) != len(names):
@@ -84,13 +86,8 @@ _TEXT_BYTES = 64 << 20
 def entries_of(path: Path, wanted: Container[str] | None = None) -> dict[str, bytes]:
     """Name, without the one folder that holds all of them, to bytes; those that are not wanted have none.
 
-    Args:
-        path: of the file.
-        wanted: names to read; None: all.
-
-    Raises:
-        CustomModelUnusable: it is damaged, or no archive as torch writes it: entries that overlap or swell, or share a name.
-        OSError: it cannot be read.
+    ``wanted``: names to read; None: all. Raises CustomModelUnusable: it is damaged, or no archive as torch writes it: entries
+    that overlap or swell, or share a name. OSError: it cannot be read.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -106,7 +103,11 @@ def entries_of(path: Path, wanted: Container[str] | None = None) -> dict[str, by
 
 
 def written(entries: Mapping[str, bytes]) -> io.BytesIO:
-    """An archive of these alone, at its beginning."""
+    """An archive of these alone, at its beginning.
+
+    Torch's own reader takes another of two entries of one name than Python's does, does not tell case apart, and reads the file a
+    second time, which may have changed meanwhile; nothing of this is left in an archive that is written here.
+    """
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w") as archive:
         for name, held in entries.items():

@@ -16,11 +16,7 @@ Dims = Sequence[int | str | None]
 
 
 def only_one(names: Sequence[str], what: str, path: Path) -> str:
-    """The only one.
-
-    Raises:
-        CustomModelUnusable: there is none, or there are several.
-    """
+    """The only one. Raises CustomModelUnusable: there is none, or there are several."""
     if len(names) != 1:
         said = ", ".join(names[:4]) or "none"
         raise CustomModelUnusable(path=path, because=f"a classifier has one {what}, and this has {len(names)}: {said}")
@@ -30,15 +26,8 @@ def only_one(names: Sequence[str], what: str, path: Path) -> str:
 def image_entry(name: str, dims: Dims, dtype: str, asked_px: int | None, path: Path) -> dict[str, Any]:
     """``input``, ``layout``, ``dtype``, ``resolution_px`` and ``batch`` of a ``GraphEntry``.
 
-    Args:
-        name: of the input.
-        dims: of the input, NCHW or NHWC.
-        dtype: as the file calls it.
-        asked_px: ``model.resolution_px``, for a file that leaves height and width open.
-        path: for errors.
-
-    Raises:
-        CustomModelUnusable: it takes no batch of square RGB images, or their size is not known.
+    ``dims``: of the input, NCHW or NHWC. ``asked_px``: ``model.resolution_px``, for a file that leaves height and width open.
+    Raises CustomModelUnusable: it takes no batch of square RGB images, or their size is not known.
     """
     if len(dims) != 4:
         raise CustomModelUnusable(path=path, because=f"its input {name} is {_shown(dims)}, and not a batch of images")
@@ -59,19 +48,12 @@ def image_entry(name: str, dims: Dims, dtype: str, asked_px: int | None, path: P
 
 
 def classes_of(name: str, dims: Dims, path: Path) -> int:
-    """Of an output (images, classes).
-
-    Raises:
-        CustomModelUnusable: it is another shape, or leaves the number of classes open.
-    """
+    """Of an output (images, classes). Raises CustomModelUnusable: it is another shape, or leaves the number of classes open."""
     classes = dims[1] if len(dims) == 2 else None
     if not isinstance(classes, int) or classes < 2:
         because = f"its output {name} is {_shown(dims)}, and not (images, classes)"
         raise CustomModelUnusable(path=path, because=because, hint="export it with a fixed number of classes")
     return classes
-
-
-# ---------------------------------------------------------------------------------------------------------------------
 
 
 def _side(name: str, sides: Dims, asked_px: int | None, path: Path) -> int:

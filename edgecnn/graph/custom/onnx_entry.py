@@ -26,13 +26,8 @@ PIXEL_FORMAT, PIXEL_RANGE = "Image.BitmapPixelFormat", "Image.NominalPixelRange"
 def read_entry(model: onnx.ModelProto, path: Path, resolution_px: int | None = None) -> GraphEntry:
     """What the file wants and gives.
 
-    Args:
-        model: as it was loaded.
-        path: for errors.
-        resolution_px: for a file that leaves height and width open.
-
-    Raises:
-        CustomModelUnusable: it is no classifier of RGB photographs with one input and one output, or has foreign operators.
+    ``resolution_px``: for a file that leaves height and width open. Raises CustomModelUnusable: it is no classifier of RGB
+    photographs with one input and one output, or has foreign operators.
     """
     quantized = quantized_form(model)
     if quantized == "dynamic":
@@ -77,9 +72,8 @@ def stated_in(model: onnx.ModelProto) -> str | None:
 def read_model(path: Path) -> onnx.ModelProto:
     """A custom file with its weights in memory.
 
-    Raises:
-        NotAnOnnxModel, ExternalDataOutside: see ``graph.document``.
-        CustomModelUnusable: weights that should lie beside it are not there.
+    Raises NotAnOnnxModel, ExternalDataOutside: see ``graph.document``. CustomModelUnusable: weights that should lie beside it are
+    not there.
     """
     try:
         return load_model(path)
@@ -90,13 +84,8 @@ def read_model(path: Path) -> onnx.ModelProto:
 def content_of(path: Path, beside: Sequence[str] | None = None) -> Key:
     """What names a custom model: the file's SHA-256, and where weights lie beside it, that of all of them.
 
-    Args:
-        path: of the model.
-        beside: ``external_files(path)`` where that is known already: it parses the whole file.
-
-    Raises:
-        NotAnOnnxModel, ExternalDataOutside: see ``graph.document``.
-        CustomFileMissing: one of them cannot be read.
+    ``beside``: ``external_files(path)`` where that is known already: it parses the whole file. Raises NotAnOnnxModel,
+    ExternalDataOutside: see ``graph.document``. CustomFileMissing: one of them cannot be read.
     """
     try:
         beside = external_files(path) if beside is None else beside
@@ -105,9 +94,6 @@ def content_of(path: Path, beside: Sequence[str] | None = None) -> Key:
         return digest_of({name: sha256_of(path.parent / name) for name in beside} | {"": sha256_of(path)})
     except OSError as error:
         raise CustomFileMissing(path=path, because=system_reason(error)) from error
-
-
-# ---------------------------------------------------------------------------------------------------------------------
 
 
 def _inputs(model: onnx.ModelProto) -> list[Any]:

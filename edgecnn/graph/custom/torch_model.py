@@ -27,9 +27,7 @@ _WRITE_OVER = "export it by torch.onnx.export, or torch.export.export, and name 
 class TorchSession:
     """The file in eager torch on this machine's processor: what it answers here is what is held to be right.
 
-    Raises:
-        CustomModelUnusable: torch cannot load it.
-        CustomHoldsObjects: loading it would run more than a network.
+    Raises CustomModelUnusable: torch cannot load it. CustomHoldsObjects: loading it would run more than a network.
     """
 
     def __init__(self, path: Path, entry: GraphEntry) -> None:
@@ -43,8 +41,7 @@ class TorchSession:
     def answers(self, pixels: npt.NDArray[np.uint8], feeding: Feeding) -> npt.NDArray[np.float32]:
         """The file's own output, float32 (N, classes), to pixels uint8 (N, H, W, 3).
 
-        Raises:
-            CustomModelUnusable: torch cannot run it.
+        Raises CustomModelUnusable: torch cannot run it.
         """
         size = self._entry.batch or BATCH
         parts = []
@@ -71,8 +68,7 @@ def _tensor(answer: Any) -> torch.Tensor:
 def load_program(path: Path) -> torch.export.ExportedProgram:
     """A torch.export file that was found safe to load.
 
-    Raises:
-        CustomHoldsObjects, CustomModelUnusable: see ``read_exported``; torch cannot load it.
+    Raises CustomHoldsObjects, CustomModelUnusable: see ``read_exported``; torch cannot load it.
     """
     archive = archive_to_load(path)
     try:
@@ -87,8 +83,7 @@ def exported(path: Path, entry: GraphEntry) -> onnx.ModelProto:
 
     A torch.export file goes through the dynamo exporter; of a TorchScript file only the older one makes ONNX.
 
-    Raises:
-        CustomHoldsObjects, CustomModelUnusable: it cannot be loaded, or has no form in ONNX.
+    Raises CustomHoldsObjects, CustomModelUnusable: it cannot be loaded, or has no form in ONNX.
     """
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder) / "model.onnx"

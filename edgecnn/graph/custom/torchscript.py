@@ -33,9 +33,8 @@ _PASSED_ON: Final = ("aten::clone", "aten::dropout", "aten::contiguous", "aten::
 def load_script(path: Path) -> torch.jit.ScriptModule:
     """The program on this machine's processor, in evaluation mode.
 
-    Raises:
-        CustomHoldsObjects: it calls what opens files, or operators that are not torch's.
-        CustomModelUnusable: torch cannot load it.
+    Raises CustomHoldsObjects: it calls what opens files, or operators that are not torch's. CustomModelUnusable: torch cannot
+    load it.
     """
     entries = entries_of(path)
     for text in _sources(path, entries):
@@ -53,13 +52,8 @@ def load_script(path: Path) -> torch.jit.ScriptModule:
 def read_script(path: Path, resolution_px: int | None) -> tuple[GraphEntry, int]:
     """The ends of a TorchScript file, found by running it on plain images, and its number of parameters.
 
-    Args:
-        path: of the file.
-        resolution_px: H and W of the images, which such a file does not say.
-
-    Raises:
-        CustomModelUnusable: nothing says how large its images are, or it is no classifier of photographs.
-        CustomHoldsObjects: see ``load_script``.
+    ``resolution_px``: H and W of the images, which such a file does not say. Raises CustomModelUnusable: nothing says how large
+    its images are, or it is no classifier of photographs. CustomHoldsObjects: see ``load_script``.
     """
     if resolution_px is None:
         because = "a TorchScript file does not say how large its images are"
@@ -90,9 +84,6 @@ def first_line(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     told = [line for line in lines if "Error: " in line]
     return (told[-1] if told else lines[0] if lines else type(error).__name__)[:300]
-
-
-# ---------------------------------------------------------------------------------------------------------------------
 
 
 @cache

@@ -20,7 +20,6 @@ from edgecnn.graph.custom.file import as_onnx, opened
 from edgecnn.graph.document import opset_of, save_model
 from edgecnn.graph.macs import mac_table
 from edgecnn.graph.passes.folding import fold_batch_norms, fold_pooled_padding
-from edgecnn.runner.pixels import to_feed
 from edgecnn.values.custom_model import Feeding, GraphEntry
 from edgecnn.values.stage import Progress
 
@@ -38,8 +37,7 @@ class CustomRequest:
 def make_custom_trunk(request: CustomRequest, out: Path, tell: Progress) -> None:
     """Write ``model.onnx``, ``macs.json``, ``check.json`` and ``golden_logits.npy``.
 
-    Raises:
-        EdgecnnError: one of ``errors.custom_model``; MacsUnknown.
+    Raises EdgecnnError: one of ``errors.custom_model``; MacsUnknown.
     """
     tell.step("export", 0, 3)
     path = out / "model.onnx"
@@ -68,9 +66,8 @@ def make_custom_trunk(request: CustomRequest, out: Path, tell: Progress) -> None
 
 
 def _trunk(path: Path, pixels: npt.NDArray[np.uint8], request: CustomRequest, change: str) -> Logits:
-    norm = request.feeding.normalization
     try:
-        found = onnx_logits(path, to_feed(pixels, "float32", "NCHW", norm.mean, norm.std))
+        found = onnx_logits(path, request.feeding.normalization.feed(pixels))
     except EdgecnnError:
         raise
     except Exception as error:  # noqa: BLE001 - the runtime's exceptions share no class but Exception
@@ -120,9 +117,7 @@ def _softmax(logits: Logits) -> Logits:
 def shapes_by_running(path: Path, resolution_px: int) -> dict[str, list[int]]:
     """Every tensor that a node makes to its shape, from one run on a black image.
 
-    Args:
-        path: of a trunk: its input is ``image`` float32 (batch, 3, H, W).
-        resolution_px: H and W.
+    ``path``: of a trunk: its input is ``image`` float32 (batch, 3, H, W).
     """
     model = onnx.load(path)
     del model.graph.output[:]

@@ -1,7 +1,8 @@
-"""Folds batch norms into the convolutions before them, as exporters of today do: left alone they stay in float amid INT8.
+"""Folds nodes into their neighbours: batch norms into the convolution before them, padding into the max-pooling behind it.
 
-y = g · (w∗x + b − m) / √(v + ε) + s, so that w' = w · g / √(v + ε) and b' = (b − m) · g / √(v + ε) + s
-(Ioffe and Szegedy, "Batch Normalization", ICML 2015, section 3.1).
+Batch norms left alone stay in float amid INT8: y = g · (w∗x + b − m) / √(v + ε) + s, so that w' = w · g / √(v + ε) and
+b' = (b − m) · g / √(v + ε) + s (Ioffe and Szegedy, "Batch Normalization", ICML 2015, section 3.1). Networks with TensorFlow's
+"same" padding (NASNet) are exported with a Pad of -infinity, for which INT8 has no number.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Two steps to half precision: first every number becomes one that fp16 holds, still in fp32; then the graph is typed fp16.
 
 Between the two lies the twin: an fp32 file with exactly the weights of the fp16 one, which a runtime without half arithmetic
-can run. What it does not show is the rounding of activations to half.
+can run. What it does not show is the rounding of activations to half. A quantization scale below fp16's smallest normal number
+loses digits, and below 2**-24 becomes 0, which turns a channel into NaN. Raising it costs resolution, and never range.
 """
 
 from __future__ import annotations
@@ -20,11 +21,7 @@ SMALLEST_HALF = 2.0**-24
 
 
 def through_half(values: npt.NDArray[np.float32], tensor: str) -> npt.NDArray[np.float32]:
-    """Each number as the nearest fp16 one, in fp32.
-
-    Raises:
-        HalfOverflow: a finite number is beyond ``LARGEST_HALF``.
-    """
+    """Each number as the nearest fp16 one, in fp32. Raises HalfOverflow: a finite number is beyond ``LARGEST_HALF``."""
     with np.errstate(over="ignore"):
         rounded = values.astype(np.float16).astype(np.float32)
     if np.isinf(rounded).any() and np.isfinite(values).all():
@@ -35,8 +32,7 @@ def through_half(values: npt.NDArray[np.float32], tensor: str) -> npt.NDArray[np
 def carry_half(model: ModelProto) -> ModelProto:
     """A copy whose float initializers hold only numbers that fp16 holds, typed fp32 as before.
 
-    Raises:
-        HalfOverflow: a weight is beyond fp16's range.
+    Raises HalfOverflow: a weight is beyond fp16's range.
     """
     carried = ModelProto()
     carried.CopyFrom(model)
@@ -77,9 +73,7 @@ def carry_half_qdq(model: ModelProto) -> ModelProto:
     Scales are rounded to fp16 and kept at or above ``SMALLEST_NORMAL_HALF``; int8 weights are quantized again with the scale
     they then have.
 
-    Raises:
-        OpsetTooLowForHalf: the opset is below 19.
-        HalfOverflow: a weight, or a calibrated activation, is beyond fp16's range.
+    Raises OpsetTooLowForHalf: the opset is below 19. HalfOverflow: a weight, or a calibrated activation, is beyond fp16's range.
     """
     _check_opset(model)
     carried = ModelProto()
@@ -100,8 +94,7 @@ def carry_half_qdq(model: ModelProto) -> ModelProto:
 def type_half_qdq(carried: ModelProto) -> ModelProto:
     """A copy of ``carry_half_qdq``'s result typed fp16, scales included; integers and zero-points are untouched.
 
-    Raises:
-        OpsetTooLowForHalf: the opset is below 19.
+    Raises OpsetTooLowForHalf: the opset is below 19.
     """
     _check_opset(carried)
     return type_half(carried)

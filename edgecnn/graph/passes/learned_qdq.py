@@ -1,4 +1,8 @@
-"""Biases in the sums' own integers: ONNX Runtime fuses a quantized convolution only where its bias is quantized too."""
+"""Makes a learned Q/DQ file one that ONNX Runtime computes in integers.
+
+Biases become integers at the scale of the sums, and a ReLU or Clip goes where the
+QuantizeLinear behind it clamps to the same range.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +26,7 @@ def quantize_biases(model: onnx.ModelProto) -> int:
     The step of a bias is the product of the two scales, as in ONNX Runtime's own quantizer. Where a bias would not fit into 32
     bits, which happens to channels whose weights are all but zero, the weights' scale of that channel is enlarged.
 
-    Args:
-        model: scales and weights are initializers; weights are quantized along their first axis, or as a whole.
+    ``model``: scales and weights are initializers; weights are quantized along their first axis, or as a whole.
     """
     graph = model.graph
     arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
@@ -85,11 +88,7 @@ def _drop_unread(graph: onnx.GraphProto) -> None:
 
 
 def absorb_clamps(model: onnx.ModelProto) -> int:
-    """Remove them in place; returns how many.
-
-    Args:
-        model: bounds, scales and zero points are initializers.
-    """
+    """Remove them in place; returns how many. ``model``: bounds, scales and zero points are initializers."""
     graph = model.graph
     arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer if not tensor.dims}
     readers = Counter(name for node in graph.node for name in node.input)

@@ -1,4 +1,7 @@
-"""What a board holds, by SHA-256: what it lacks is sent in one stream, and no file that was not changed is hashed twice."""
+"""Files that are in two places: what a board holds, by SHA-256, and the folder of results that it writes and that comes here.
+
+What it lacks is sent in one stream, and no file that was not changed is hashed twice.
+"""
 
 from __future__ import annotations
 
@@ -46,11 +49,7 @@ class Contents:
         return self._digests[known]
 
     def send(self, paths: Iterable[Path]) -> dict[Path, str]:
-        """Let the board hold these files; returns the SHA-256 of each.
-
-        Raises:
-            BoardDiskFull: it has no room for what it lacks.
-        """
+        """Let the board hold these files; returns the SHA-256 of each. Raises BoardDiskFull: it has no room for what it lacks."""
         digests = {path: self.digest(path) for path in paths}
         here = {sha256: path for path, sha256 in digests.items()}
         said = self._board.ask("have", sha256=sorted(here))
@@ -108,7 +107,11 @@ PLACE = ".there.json"
 
 
 class Results:
-    """One folder of results, here and on a board."""
+    """One folder of results, here and on a board.
+
+    The place there is named in a file of the folder here, written before anything runs, so that the next call finds what an
+    interrupted one left; who empties the folder here begins anew there too.
+    """
 
     def __init__(self, board: Board, contents: Contents, out: Path) -> None:
         self._board, self._contents, self._out = board, contents, out

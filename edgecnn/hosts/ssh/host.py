@@ -43,18 +43,7 @@ class SshHost:
 
     @classmethod
     def open(cls, address: Address, *, what: str, python: str = PYTHON, folder: str = FOLDER, lock: str = LOCK) -> SshHost:
-        """Connect, and hold the board.
-
-        Args:
-            address: where it is.
-            what: shown to whoever else wants the board meanwhile.
-            python: the interpreter there that has the runtimes.
-            folder: the private one there.
-            lock: a file there that every user may open.
-
-        Raises:
-            EdgecnnError: of ``errors.board``.
-        """
+        """Connect, and hold the board. Raises EdgecnnError: of ``errors.board``."""
         return cls.over(Link.open(address), what=what, python=python, folder=folder, lock=lock)
 
     @classmethod
@@ -107,9 +96,8 @@ class SshHost:
     def run(self, task: Task, *, lease_s: float, tell: Progress) -> Mapping[str, Any]:
         """See ``Host.run``.
 
-        Raises:
-            LinkLost: the connection ended; what was finished is kept there, and the same task goes on.
-            BoardDiskFull: there is no room there for what is sent, or for what is made.
+        Raises LinkLost: the connection ended; what was finished is kept there, and the same task goes on. BoardDiskFull: there is
+        no room there for what is sent, or for what is made.
         """
         self._connected()
         places = {kit: self.contents.folder(self.contents.of_folder(kit), "kits") for kit in task.kits}

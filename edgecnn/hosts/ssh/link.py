@@ -1,4 +1,4 @@
-"""One connection, opened once and shared by every command: a login on a slow board takes seconds.
+"""Where a board is, and one connection to it, opened once and shared by every command: a login on a slow board takes seconds.
 
 The connection's own command there is ``cat`` on a pipe that this process holds, so that the connection ends with this process
 however that ends. How a command exits says nothing (255 may be the link, the login or the command); what it said last does.
@@ -55,8 +55,7 @@ class Link:
     def open(cls, address: Address) -> Link:
         """Connect and log in.
 
-        Raises:
-            SshAbsent, BoardUnreachable, BoardUnknown, BoardKeyChanged, LoginRefused: there is no connection, and why.
+        Raises SshAbsent, BoardUnreachable, BoardUnknown, BoardKeyChanged, LoginRefused: there is no connection, and why.
         """
         folder = _private_folder()
         try:
@@ -97,14 +96,8 @@ class Link:
     def ask(self, remote: str, *, given: bytes = b"", timeout_s: float = 60.0, doing: str = "a command") -> Answer:
         """Run one line in the login shell there, and wait for its end.
 
-        Args:
-            remote: the line; quote what is not constant.
-            given: its standard input.
-            timeout_s: after which the link is taken to be lost.
-            doing: what an error calls it.
-
-        Raises:
-            LinkLost: the connection ended meanwhile.
+        ``remote``: the line; quote what is not constant. ``timeout_s``: after which the link is taken to be lost. Raises
+        LinkLost: the connection ended meanwhile.
         """
         try:
             done = subprocess.run(
@@ -142,9 +135,6 @@ class Link:
         return (self._folder / "said").read_text(encoding="utf-8", errors="replace")
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-
-
 def _private_folder() -> Path:
     """Mode 0700, with a path short enough for a socket."""
     folder = Path(tempfile.mkdtemp(prefix="edgecnn-"))
@@ -178,7 +168,10 @@ def in_shell(path: str) -> str:
 
 
 def refused(board: str, said: str) -> EdgecnnError:
-    """The error that these words stand for."""
+    """The error that these words stand for.
+
+    The sentences are those of OpenSSH's ``sshconnect.c`` and ``sshconnect2.c``; one that is not known is passed on as it is.
+    """
     if "REMOTE HOST IDENTIFICATION HAS CHANGED" in said:
         return BoardKeyChanged(board=board)
     if "Host key verification failed" in said or "host key is known for" in said:
@@ -217,23 +210,13 @@ class Address:
 
     @classmethod
     def of(cls, text: str) -> Address:
-        """The destination that a user named.
-
-        Raises:
-            BadAddress: it is empty, has a space in it, or begins like an option.
-        """
+        """The destination that a user named. Raises BadAddress: it is empty, has a space in it, or begins like an option."""
         if not text or text.startswith("-") or any(not each.isprintable() or each.isspace() for each in text):
             raise BadAddress(text=text)
         return cls(text, tuple(shlex.split(os.environ.get(COMMAND, ""))) or ("ssh",))
 
     def command(self, socket: str, *, options: Sequence[str] = (), remote: str | None = None) -> list[str]:
-        """The client's words.
-
-        Args:
-            socket: of the connection that all commands share.
-            options: before the destination.
-            remote: one line for the login shell there.
-        """
+        """The client's words. ``socket``: of the connection that all commands share."""
         settings = [word for each in _SETTINGS for word in ("-o", each)]
         words = [*self.client, *settings, "-a", "-x", "-T", "-S", socket, *options, "--", self.destination]
         return words if remote is None else [*words, remote]

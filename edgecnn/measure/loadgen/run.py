@@ -168,10 +168,7 @@ class Found(Value):
 def highest_valid(capacity_qps: float, run_at: Callable[[float], LoadRun], probes: int = PROBES) -> Found:
     """Halve between the highest VALID rate and the lowest INVALID one.
 
-    Args:
-        capacity_qps: one over the least time of an image: no rate above it can be held, so it is never tried.
-        run_at: runs LoadGen at a rate.
-        probes: how many runs at most.
+    ``capacity_qps``: one over the least time of an image: no rate above it can be held, so it is never tried.
     """
     runs: list[LoadRun] = []
     best: int | None = None

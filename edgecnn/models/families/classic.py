@@ -1,13 +1,4 @@
-"""LeNet-5 with the paper's own connections: 60,000 trainable numbers up to F6.
-
-Y. LeCun, L. Bottou, Y. Bengio, P. Haffner, "Gradient-Based Learning Applied to Document Recognition", Proceedings of the IEEE
-86(11), 1998 (older than arXiv), section II.B: layer sizes and counts, Table I: which maps of S2 each map of C3 reads, appendix A:
-the activation.
-
-Three things differ, since photographs come in colour and classes are learned by cross-entropy: the image is made grey first, the
-distances to drawn characters at the end are a fully connected layer, and where an image is not 32 pixels wide the last maps are
-averaged to 5×5, which is what 32 pixels give.
-"""
+"""The networks before batch norm by our own tables: LeNet-5, the AlexNet of 2012 and ZFNet, and Network in Network."""
 
 from __future__ import annotations
 
@@ -72,7 +63,16 @@ class PartlyConnected(nn.Module):
 
 
 class LeNet5(nn.Module):
-    """The whole network, its layers under the paper's names."""
+    """The whole network, its layers under the paper's names.
+
+    Y. LeCun, L. Bottou, Y. Bengio, P. Haffner, "Gradient-Based Learning Applied to Document Recognition", Proceedings of the IEEE
+    86(11), 1998 (older than arXiv), section II.B: layer sizes and counts, Table I: which maps of S2 each map of C3 reads,
+    appendix A: the activation.
+
+    Three things differ, since photographs come in colour and classes are learned by cross-entropy: the image is made grey first,
+    the distances to drawn characters at the end are a fully connected layer, and where an image is not 32 pixels wide the last
+    maps are averaged to 5×5, which is what 32 pixels give.
+    """
 
     def __init__(self, classes: int = 10) -> None:
         super().__init__()
@@ -149,7 +149,16 @@ def _pool() -> nn.Module:
 
 
 class AlexNet(nn.Module):
-    """Convolutions as the rows say, then three fully connected layers with dropout before the first two."""
+    """Convolutions as the rows say, then three fully connected layers with dropout before the first two.
+
+    - A. Krizhevsky, I. Sutskever, G. Hinton, "ImageNet Classification with Deep Convolutional Neural Networks", NIPS 2012 (not on
+      arXiv), section 3: sizes, overlapping pooling and response normalization. The two towers of its two GPUs are grouped
+      convolutions: 60,965,224 numbers; the same layers without groups have 62,378,344. The paper writes 224 pixels; its 55×55
+      maps need 227. torchvision's ``alexnet`` is the later one-tower network (arXiv:1404.5997).
+    - M. Zeiler, R. Fergus, "Visualizing and Understanding Convolutional Networks", ECCV 2014, arXiv:1311.2901, Figure 3.
+
+    Where an image is not of the native size the last maps are averaged to 6×6, as torchvision's AlexNet does.
+    """
 
     def __init__(self, rows: tuple[ConvRow, ...], classes: int = 1000) -> None:
         super().__init__()
@@ -203,7 +212,12 @@ class LinearEverywhere(nn.Linear):
 
 
 class NetworkInNetwork(nn.Module):
-    """The whole network; ``head`` makes a map a class, and its mean over places, negative ones left out, is the answer."""
+    """The whole network; ``head`` makes a map a class, and its mean over places, negative ones left out, is the answer.
+
+    M. Lin, Q. Chen, S. Yan, "Network In Network", ICLR 2014, arXiv:1312.4400. The paper shows CIFAR; the sizes here are those of
+    the first author's network for ImageNet (his Caffe definition ``nin_imagenet``), whose file he gives as 29 MB: 7.6 million
+    numbers.
+    """
 
     def __init__(self, classes: int = 1000) -> None:
         super().__init__()

@@ -1,4 +1,10 @@
-"""Networks that timm builds, ending as ours do: in a Linear layer on pooled features."""
+"""Networks that timm builds, ending as ours do in a Linear layer on pooled features; and NASNet-A from timm's cells.
+
+B. Zoph, V. Vasudevan, J. Shlens, Q. Le, "Learning Transferable Architectures for Scalable Image Recognition", CVPR 2018,
+arXiv:1707.07012, Figure 2 (order of cells), Figure 4 (what a cell is), Table 2 ("6 @ 4032") and Table 3 ("4 @ 1056"): cells a
+stage, and channels of the last layer. With six cells the network is timm's ``nasnetalarge``, the only one that timm keeps.
+Channels are dropped nowhere: the paper's scheduled dropping of paths belongs to hundreds of epochs.
+"""
 
 from __future__ import annotations
 

@@ -1,9 +1,4 @@
-"""MobileNet V1: depthwise and 1×1 convolutions in turn, and one multiplier for every width.
-
-A. Howard et al., "MobileNets: Efficient Convolutional Neural Networks for Mobile Vision Applications", 2017, arXiv:1704.04861,
-Table 1 (layers) and section 3.3 (the width multiplier). Widths are rounded to multiples of 8, which leaves the paper's four
-multipliers as they are.
-"""
+"""MobileNet V1, and V3's blocks by groups of one width for torchvision's builder, whose own settings come unscaled in depth."""
 
 from __future__ import annotations
 
@@ -51,7 +46,12 @@ class Separable(nn.Sequential):
 
 
 class MobileNetV1(nn.Module):
-    """The whole network. ``features.0`` to ``features.2`` are the stem, then the blocks."""
+    """The whole network. ``features.0`` to ``features.2`` are the stem, then the blocks.
+
+    A. Howard et al., "MobileNets: Efficient Convolutional Neural Networks for Mobile Vision Applications", 2017,
+    arXiv:1704.04861, Table 1 (layers) and section 3.3 (the width multiplier). Widths are rounded to multiples of 8, which leaves
+    the paper's four multipliers as they are.
+    """
 
     def __init__(self, scale: Multipliers, classes: int = 1000) -> None:
         super().__init__()
@@ -102,45 +102,29 @@ V3_LARGE = V3Variant(
     groups=(
         (Bottleneck(16, 3, 16, 16, False, "RE", 1),),
         (Bottleneck(16, 3, 64, 24, False, "RE", 2), Bottleneck(24, 3, 72, 24, False, "RE", 1)),
-        (
-            Bottleneck(24, 5, 72, 40, True, "RE", 2),
-            Bottleneck(40, 5, 120, 40, True, "RE", 1),
-            Bottleneck(40, 5, 120, 40, True, "RE", 1),
-        ),
-        (
-            Bottleneck(40, 3, 240, 80, False, "HS", 2),
-            Bottleneck(80, 3, 200, 80, False, "HS", 1),
-            Bottleneck(80, 3, 184, 80, False, "HS", 1),
-            Bottleneck(80, 3, 184, 80, False, "HS", 1),
-        ),
+        (Bottleneck(24, 5, 72, 40, True, "RE", 2), Bottleneck(40, 5, 120, 40, True, "RE", 1),
+         Bottleneck(40, 5, 120, 40, True, "RE", 1)),
+        (Bottleneck(40, 3, 240, 80, False, "HS", 2), Bottleneck(80, 3, 200, 80, False, "HS", 1),
+         Bottleneck(80, 3, 184, 80, False, "HS", 1), Bottleneck(80, 3, 184, 80, False, "HS", 1)),
         (Bottleneck(80, 3, 480, 112, True, "HS", 1), Bottleneck(112, 3, 672, 112, True, "HS", 1)),
-        (
-            Bottleneck(112, 5, 672, 160, True, "HS", 2),
-            Bottleneck(160, 5, 960, 160, True, "HS", 1),
-            Bottleneck(160, 5, 960, 160, True, "HS", 1),
-        ),
+        (Bottleneck(112, 5, 672, 160, True, "HS", 2), Bottleneck(160, 5, 960, 160, True, "HS", 1),
+         Bottleneck(160, 5, 960, 160, True, "HS", 1)),
     ),
     last=1280,
-)
+)  # fmt: skip
 """Table 1 of arXiv:1905.02244."""
 V3_SMALL = V3Variant(
     groups=(
         (Bottleneck(16, 3, 16, 16, True, "RE", 2),),
         (Bottleneck(16, 3, 72, 24, False, "RE", 2), Bottleneck(24, 3, 88, 24, False, "RE", 1)),
-        (
-            Bottleneck(24, 5, 96, 40, True, "HS", 2),
-            Bottleneck(40, 5, 240, 40, True, "HS", 1),
-            Bottleneck(40, 5, 240, 40, True, "HS", 1),
-        ),
+        (Bottleneck(24, 5, 96, 40, True, "HS", 2), Bottleneck(40, 5, 240, 40, True, "HS", 1),
+         Bottleneck(40, 5, 240, 40, True, "HS", 1)),
         (Bottleneck(40, 5, 120, 48, True, "HS", 1), Bottleneck(48, 5, 144, 48, True, "HS", 1)),
-        (
-            Bottleneck(48, 5, 288, 96, True, "HS", 2),
-            Bottleneck(96, 5, 576, 96, True, "HS", 1),
-            Bottleneck(96, 5, 576, 96, True, "HS", 1),
-        ),
+        (Bottleneck(48, 5, 288, 96, True, "HS", 2), Bottleneck(96, 5, 576, 96, True, "HS", 1),
+         Bottleneck(96, 5, 576, 96, True, "HS", 1)),
     ),
     last=1024,
-)
+)  # fmt: skip
 """Table 2, as torchvision builds it."""
 V3_VARIANTS: Mapping[str, V3Variant] = {"mobilenet_v3_large": V3_LARGE, "mobilenet_v3_small": V3_SMALL}
 

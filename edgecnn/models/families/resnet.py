@@ -1,4 +1,8 @@
-"""ResNets whose width is scaled: torchvision's builder takes the number of blocks, but its widths are fixed."""
+"""ResNets whose width is scaled (torchvision's builder has fixed widths), and plain ones without shortcuts.
+
+Plain-18 and plain-34 (K. He, X. Zhang, S. Ren, J. Sun, "Deep Residual Learning for Image Recognition", CVPR 2016,
+arXiv:1512.03385, Table 1 and section 4.1) are the same layers in the same order without shortcuts and so without projections.
+"""
 
 from __future__ import annotations
 

@@ -56,7 +56,6 @@ def augmented(squares: npt.NDArray[np.uint8], positions: npt.NDArray[np.int64], 
     Args:
         squares: uint8 (n, side, side, 3).
         positions: (n,) of these images in the draw.
-        epoch: its draw.
         frame: side of the result; without a crop in the list the centre is shown, as it is in use.
 
     Returns:

@@ -1,4 +1,7 @@
-"""An epoch as batches, and a batch as it is learned from: cropped, changed at random, normalized and mixed."""
+"""An epoch as batches, and a batch as it is learned from: cropped, changed at random, normalized and mixed.
+
+Mixing is torchvision's own mixup and cutmix.
+"""
 
 from __future__ import annotations
 
@@ -60,11 +63,7 @@ def mixed(batch: Batch, draw: EpochDraw, position: int, classes: int) -> Batch:
 
     Each picture is mixed with the one before it: the order of an epoch is drawn already. A batch of one has no other.
 
-    Args:
-        batch: labels int64 (n,).
-        draw: of this epoch.
-        position: whose draws decide for the whole batch: its first image's.
-        classes: how many there are.
+    ``batch``: labels int64 (n,). ``position``: whose draws decide for the whole batch: its first image's.
     """
     images, labels = batch
     for asked, drawn in zip(draw.augment, draw.drawn, strict=True):

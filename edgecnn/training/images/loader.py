@@ -38,11 +38,7 @@ class ImageSource(Protocol):
 class DecodedImages:
     """Square pixels of images by position, from a kept array or decoded on demand.
 
-    Args:
-        source: where pictures are read.
-        entries: which ones, in the order that positions refer to.
-        side_px: short side after resizing; the rest of the long side is cropped evenly.
-        interpolation: bilinear or bicubic.
+    ``side_px``: short side after resizing; the rest of the long side is cropped evenly.
     """
 
     def __init__(self, source: ImageSource, entries: Sequence[ImageEntry], *, side_px: int, interpolation: str) -> None:

@@ -63,9 +63,6 @@ def values_of(drawn: Drawn, position: int) -> dict[str, Any]:
     return {name: each[position].item() for name, each in drawn.items() if name != "applied"}
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-
-
 def _seeds(random: np.random.Generator, images: int, _: object) -> Drawn:
     return {"seed": random.integers(2**31, size=images)}
 

@@ -46,9 +46,8 @@ class PreviewRequest(NamedTuple):
 def make_preview(data: DataSummary, asked: PreviewRequest, sheet: Path) -> AugmentationPreview:
     """Draw the sheet.
 
-    Raises:
-        NothingToTrainOn: no image has the role ``train``.
-        ImageGone, ImageChanged, CorruptImages, CutoutsUnusable, OutputUnwritable: of the files.
+    Raises NothingToTrainOn: no image has the role ``train``. ImageGone, ImageChanged, CorruptImages, CutoutsUnusable,
+    OutputUnwritable: of the files.
     """
     source, entries, files = _originals(data, asked)
     count = len(entries)

@@ -1,4 +1,7 @@
-"""Accuracy on the pixels of ``validation``: the very bytes that candidates are chosen on later. ``test`` is never opened here."""
+"""What a phase of training learns from and is judged by: accuracy on the very pixels on which candidates are chosen later.
+
+The images on which the result is reported are never opened here.
+"""
 
 from __future__ import annotations
 
@@ -20,12 +23,7 @@ BATCH = 128
 
 
 class ValidationPixels:
-    """``validation`` of a prepare artifact.
-
-    Args:
-        prepared: the artifact's folder.
-        normalization: pixels → input.
-    """
+    """``validation`` of a prepare artifact."""
 
     def __init__(self, prepared: Path, normalization: Normalization) -> None:
         self.pixels: npt.NDArray[np.uint8] = np.load(prepared / "validation.pixels.npy", mmap_mode="r")

@@ -61,11 +61,7 @@ class Team(NamedTuple):
         Batch norm and chance treat the images as what they are, where they depend on the whole batch. A loss that is no number
         for one process is none for all, so that all stop at the same batch.
 
-        Args:
-            learner: of ``learner``, in whatever precision it computes.
-            images: this process's part of the batch.
-            part: which part that is.
-            loss_of: makes the mean loss over the part of the network's answers: its own, and those of auxiliary heads.
+        ``loss_of``: makes the mean loss over the part of the network's answers: its own, and those of auxiliary heads.
         """
         with self._as_whole(part):
             answers = answers_of(learner(images))
@@ -118,7 +114,16 @@ class _Norm(NamedTuple):
 
 
 class WholeBatch(TorchFunctionMode):
-    """Active in the forward pass of ``part``, in a process of an initialized group of which each has its own part."""
+    """Active in the forward pass of ``part``, in a process of an initialized group of which each has its own part.
+
+    Two things in a network depend on more than one image: batch norm, by its mean and variance, and chance (dropout, stochastic
+    depth), by the place of an image's numbers in torch's stream. Here the first are taken over all processes, and the second is
+    drawn for the whole batch by each process, which keeps its own rows. torch's own SyncBatchNorm does the first on accelerators
+    alone.
+
+    A mode of torch functions, and no exchange of layers: a network's own classes and the names of its weights stay as they are,
+    and timm's subclasses of batch norm are reached too.
+    """
 
     def __init__(self, part: Part) -> None:
         super().__init__()

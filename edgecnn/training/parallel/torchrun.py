@@ -49,10 +49,6 @@ _TIMEOUT_S = 10.0
 def require_team(settings: TrainSettings, inputs: TrainingInputs) -> None:
     """Refuse what several processes could not share, before any time is spent.
 
-    Args:
-        settings: what is asked.
-        inputs: of which the images of an epoch are counted.
-
     Raises:
         NoDistributedTorch: this build of torch cannot.
         TooManyProcesses: there are more of them than processors.
@@ -76,10 +72,7 @@ def run_distributed(asked: SharedJob, network: nn.Module, phase: Phase, tell: Pr
     """Train ``network`` as ``run_phase`` does, by several processes; the best epoch's weights are left in the same file.
 
     Args:
-        asked: what each process builds the training from.
         network: where it begins. It is not changed.
-        phase: what they carry out.
-        tell: hears what the first of them reports.
 
     Raises:
         ProcessesLost: one was lost again and again.
@@ -105,9 +98,6 @@ def run_distributed(asked: SharedJob, network: nn.Module, phase: Phase, tell: Pr
     epochs = tuple(EpochFacts.model_validate(each) for each in found["epochs"])
     best = None if found["best"] is None else BestFacts.model_validate(found["best"])
     return PhaseResult(epochs, best, found["stopped"])
-
-
-# ---------------------------------------------------------------------------------------------------------------------
 
 
 def _failure(kept: dict[str, Any]) -> Exception:
@@ -207,11 +197,7 @@ _ROOM = 16_384
 
 
 class JobFolder:
-    """Where the processes and who started them leave each other files.
-
-    Args:
-        root: the folder; it is new with every start.
-    """
+    """Where the processes and who started them leave each other files."""
 
     def __init__(self, root: Path) -> None:
         self.root = root

@@ -1,4 +1,4 @@
-"""One of several processes that train one network: what torchrun starts, by ``python -m edgecnn.training.parallel.worker FOLDER``.
+"""One of several processes that train one network, started by torchrun: ``python -m edgecnn.training.parallel.worker FOLDER``.
 
 What it meets that would be met again (a loss that is no number, a picture that is gone, a full disk, memory that runs out) it
 writes down and ends as if all were well, so that torchrun does not begin it anew; whatever else ends it, a kill above all, is

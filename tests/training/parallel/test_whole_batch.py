@@ -13,7 +13,7 @@ import pytest
 from edgecnn.training.parallel.team import Part, Team
 from tests.house.child import child
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 TOLERANCE = 1e-4
 """Of the largest gradient. Seen on two processes: 2e-5 (EfficientNet-B0), 4e-8 (AlexNet)."""
 
