@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from edgecnn.hosts.local import LocalHost
-from edgecnn.hosts.task import Schedule, Task
+from edgecnn.hosts.protocol import Schedule, Task
 from edgecnn.judging.intervals import ratio_interval
 from edgecnn.render.progress import Quiet
 from edgecnn.runner.environment import available_cores, read_conditions

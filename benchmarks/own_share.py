@@ -18,7 +18,7 @@ from typing import Any
 from edgecnn.building.build import run_build
 from edgecnn.devices.files import target_of
 from edgecnn.hosts.local import LocalHost
-from edgecnn.hosts.task import Task
+from edgecnn.hosts.protocol import Task
 from edgecnn.planning.request import BuildRequest
 from edgecnn.render.progress import Quiet
 from edgecnn.store import making

@@ -20,8 +20,8 @@ from edgecnn.models.catalogue import arch_named, pixel_recipe
 from edgecnn.models.networks import build_network
 from edgecnn.runner.pixels import to_pixels
 from edgecnn.training import loop, run
-from edgecnn.training.augment import augmented, draw_epoch, normalized
 from edgecnn.training.checkpoint import write_tensors
+from edgecnn.training.images.augment import augmented, draw_epoch, normalized
 from edgecnn.training.settings import TrainSettings
 from edgecnn.values.augmentation import Crop, Flip
 from edgecnn.values.dataset import Preprocessing

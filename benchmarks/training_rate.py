@@ -37,11 +37,12 @@ from edgecnn.data.manifest import summarize
 from edgecnn.judging.intervals import ratio_interval
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import head_of
-from edgecnn.training import batches, loop
+from edgecnn.training import loop
 from edgecnn.training.checkpoint import Moving
+from edgecnn.training.images import batches
+from edgecnn.training.images.batches import Batch
+from edgecnn.training.images.validation import Material
 from edgecnn.training.machine import repeatable, training_threads
-from edgecnn.training.material import Material
-from edgecnn.training.mixing import Batch
 from edgecnn.training.phase import Phase
 from edgecnn.values.recipe import DataChoice
 

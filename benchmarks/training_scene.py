@@ -16,9 +16,9 @@ from benchmarks.decode_rate import Quiet
 from edgecnn.data.images import open_source
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network
-from edgecnn.training.loader import DecodedImages
-from edgecnn.training.mixing import Batch
-from edgecnn.training.validation import ValidationPixels
+from edgecnn.training.images.batches import Batch
+from edgecnn.training.images.loader import DecodedImages
+from edgecnn.training.images.validation import ValidationPixels
 from edgecnn.values.augmentation import Crop, Flip
 from edgecnn.values.dataset import Normalization
 

@@ -1,4 +1,4 @@
-"""Which instructions a device's file promises, and what they decide about numbers."""
+"""Which instructions and cores a device's file promises, and what they decide."""
 
 from __future__ import annotations
 
@@ -29,3 +29,11 @@ def multiplies_bf16(processor: Processor) -> bool:
 def names_processor(device: Device) -> str:
     """How reasons call the processor: its model and what its file states of its instructions."""
     return f"{device.processor.model} ({' '.join(device.processor.isa) or 'no instructions stated'})"
+
+
+def fewer_threads(processor: Processor) -> int | None:
+    """Half as many threads as cores: where two of them share a physical one, a thread each. None of one core, or where unknown.
+
+    Small networks have too little work for many threads, whose meeting costs more than they save.
+    """
+    return None if processor.cores is None or processor.cores < 2 else processor.cores // 2

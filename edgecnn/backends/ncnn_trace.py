@@ -11,9 +11,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from edgecnn.backends.layer_listing import listed_layers
-from edgecnn.backends.mac_join import OVERHEAD, UNKNOWN, executed_residency
-from edgecnn.backends.moved_bytes import MovedTensor, moved_bytes
+from edgecnn.backends.executed_layers import OVERHEAD, UNKNOWN, MovedTensor, executed_residency, listed_layers, moved_bytes
 from edgecnn.values.layers import LayerMacs, LayerResidency, MacTable, Residency
 
 _CONVOLUTIONS = ("Convolution", "ConvolutionDepthWise", "Deconvolution", "DeconvolutionDepthWise")
@@ -34,12 +32,7 @@ def residency_of(trace: Path, macs: MacTable) -> Residency:
     Layers carry other names than the trunk's nodes. Each is joined with the first node not yet joined that has as many
     multiply-adds: of two alike it may be the other one, which changes no share.
 
-    Args:
-        trace: folder with ``layers.json``.
-        macs: of the trunk.
-
-    Raises:
-        TraceUnreadable: the file is missing, or holds no layer.
+    Raises TraceUnreadable: the file is missing, or holds no layer.
     """
     free = list(macs.layers)
     ran = [entry for entry in listed_layers(trace / "layers.json") if entry["type"] != "Input"]

@@ -9,9 +9,8 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from edgecnn.backends.cores import fewer_threads
 from edgecnn.backends.installed import require_packages
-from edgecnn.backends.isa import byte_products_saturate
+from edgecnn.backends.isa import byte_products_saturate, fewer_threads
 from edgecnn.backends.protocol import TRUNK_IR, TRUNK_OPSET
 from edgecnn.values.candidate import Candidate, Method, Precision, Runtime, Scheme, Unsupported
 from edgecnn.values.device import Device, Processor, RuntimeFacts

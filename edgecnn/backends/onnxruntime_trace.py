@@ -14,8 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from edgecnn.backends.mac_join import OVERHEAD, UNKNOWN, MacJoin, executed_residency
-from edgecnn.backends.moved_bytes import MovedTensor, moved_bytes
+from edgecnn.backends.executed_layers import OVERHEAD, UNKNOWN, MacJoin, MovedTensor, executed_residency, moved_bytes
 from edgecnn.errors.measuring import TraceUnreadable
 from edgecnn.values.layers import LayerResidency, MacTable, Residency
 
@@ -30,15 +29,7 @@ _RENAMED = re.compile(r"_nchwc$|_token_[0-9]+$|/MatMulAddFusion.*$")
 
 
 def residency_of(trace: Path, macs: MacTable) -> Residency:
-    """The residency of a traced session.
-
-    Args:
-        trace: folder with ``profile.json`` and ``optimized.onnx``.
-        macs: of the trunk.
-
-    Raises:
-        TraceUnreadable: a file is missing, or the profile holds no kernel.
-    """
+    """The residency of a traced session. Raises TraceUnreadable: a file is missing, or the profile holds no kernel."""
     nodes = _nodes(trace / "optimized.onnx")
     join = MacJoin(macs)
     layers = [

@@ -10,9 +10,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from edgecnn.backends.layer_listing import listed_layers
-from edgecnn.backends.mac_join import OVERHEAD, UNKNOWN, MacJoin, executed_residency
-from edgecnn.backends.moved_bytes import MovedTensor, moved_bytes
+from edgecnn.backends.executed_layers import (
+    OVERHEAD,
+    UNKNOWN,
+    MacJoin,
+    MovedTensor,
+    executed_residency,
+    listed_layers,
+    moved_bytes,
+)
 from edgecnn.values.layers import LayerResidency, MacTable, Residency
 
 _MULTIPLIES = frozenset({"Convolution", "Deconvolution", "FullyConnected", "MatMul"})
@@ -26,15 +32,7 @@ _NOT_RUN = frozenset({"Input", "Const", "Output", "Parameter", "Result"})
 
 
 def residency_of(trace: Path, macs: MacTable) -> Residency:
-    """The residency of a traced session.
-
-    Args:
-        trace: folder with ``layers.json``.
-        macs: of the trunk.
-
-    Raises:
-        TraceUnreadable: the file is missing, or holds no layer.
-    """
+    """The residency of a traced session. Raises TraceUnreadable: the file is missing, or holds no layer."""
     join = MacJoin(macs)
     ran = [entry for entry in listed_layers(trace / "layers.json") if entry["layer_type"] not in _NOT_RUN]
     return executed_residency([_layer(entry, join) for entry in ran], macs)

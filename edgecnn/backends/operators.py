@@ -36,8 +36,7 @@ NEAREST: Mapping[str, str] = {
 def operators_named(model: Path | bytes, runtime: Runtime) -> Iterator[None]:
     """Around the opening or conversion of a model file.
 
-    Raises:
-        OperatorMissing: where the runtime's refusal names an operator; any other failure goes on as it is.
+    Raises OperatorMissing: where the runtime's refusal names an operator; any other failure goes on as it is.
     """
     try:
         yield

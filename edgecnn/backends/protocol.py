@@ -54,8 +54,7 @@ class Backend(Protocol):
         """Write a candidate's model files and ``model.json`` into ``out``, from an ONNX file that needs no more quantization:
         the trunk for a float candidate, what the aware stage made for a quantization-aware one.
 
-        Raises:
-            MissingPackage: the runtime's converter is not installed.
+        Raises MissingPackage: the runtime's converter is not installed.
         """
 
     def knobs(self, device: Device, candidate: Candidate) -> tuple[Knobs, ...]:
@@ -67,6 +66,5 @@ class Backend(Protocol):
     def read_residency(self, trace: Path, macs: MacTable) -> Residency:
         """What ran in which precision, from a trace folder that the runner's session of this runtime left.
 
-        Raises:
-            TraceUnreadable: a file of the trace is missing or not in the runtime's format.
+        Raises TraceUnreadable: a file of the trace is missing or not in the runtime's format.
         """

@@ -126,8 +126,7 @@ class TensorRtBackend:
     def read_planned(self, log: Path, macs: MacTable) -> Residency:
         """What the builder planned, from ``build.log``; of the first engine in it where it holds several.
 
-        Raises:
-            BuildLogUnreadable: the log does not name the planned layers.
+        Raises BuildLogUnreadable: the log does not name the planned layers.
         """
         from edgecnn.backends.tensorrt_layers import planned_residency
 

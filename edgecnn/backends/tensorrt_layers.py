@@ -12,8 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgecnn.backends.mac_join import UNKNOWN, MacJoin, executed_residency
-from edgecnn.backends.moved_bytes import MovedTensor, moved_bytes
+from edgecnn.backends.executed_layers import UNKNOWN, MacJoin, MovedTensor, executed_residency, moved_bytes
 from edgecnn.errors.measuring import TraceUnreadable
 from edgecnn.errors.tensorrt import BuildLogUnreadable
 from edgecnn.values.layers import LayerResidency, MacTable, Residency
@@ -72,8 +71,7 @@ class EngineLayer:
 def planned_residency(log: Path, macs: MacTable) -> Residency:
     """Residency with basis ``planned`` from a build log; of the first engine where the log holds several.
 
-    Raises:
-        BuildLogUnreadable: no layers are listed.
+    Raises BuildLogUnreadable: no layers are listed.
     """
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     starts = [index for index, line in enumerate(lines) if line.endswith("Layers:")]
@@ -89,8 +87,7 @@ def planned_residency(log: Path, macs: MacTable) -> Residency:
 def traced_residency(trace: Path, macs: MacTable) -> Residency:
     """Residency with basis ``executed`` from the inspector's listing and the profiler's times (µs a layer, one inference).
 
-    Raises:
-        TraceUnreadable: the listing or the times are missing, or the listing names no layer.
+    Raises TraceUnreadable: the listing or the times are missing, or the listing names no layer.
     """
     listing, times = trace / LAYERS_FILE, trace / TIMES_FILE
     for path in (listing, times):

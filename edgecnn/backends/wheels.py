@@ -26,16 +26,8 @@ class Series(NamedTuple):
 
 
 _SERIES: Mapping[Runtime, tuple[Series, ...]] = {
-    Runtime.ONNXRUNTIME: (
-        Series((3, 8), (3, 9), "1.19.2"),
-        Series((3, 10), (3, 10), "1.23.2"),
-        Series((3, 11), (3, 14), None),
-    ),
-    Runtime.OPENVINO: (
-        Series((3, 8), (3, 8), "2024.4.0"),
-        Series((3, 9), (3, 9), "2025.3.0"),
-        Series((3, 10), (3, 14), None),
-    ),
+    Runtime.ONNXRUNTIME: (Series((3, 8), (3, 9), "1.19.2"), Series((3, 10), (3, 10), "1.23.2"), Series((3, 11), (3, 14), None)),
+    Runtime.OPENVINO: (Series((3, 8), (3, 8), "2024.4.0"), Series((3, 9), (3, 9), "2025.3.0"), Series((3, 10), (3, 14), None)),
 }
 _GLIBC: Mapping[tuple[Runtime, str], Glibc] = {
     (Runtime.ONNXRUNTIME, "x86_64"): (2, 27),

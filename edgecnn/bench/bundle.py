@@ -35,10 +35,9 @@ from edgecnn.judging.bounds import gates_for
 from edgecnn.judging.gates import judge_candidate, overall, verdict_of
 from edgecnn.judging.metrics import METRICS
 from edgecnn.judging.stopping import rule_of
-from edgecnn.measure.energy import energy_request, metered
+from edgecnn.measure.energy import energy_request, metered, open_log
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
-from edgecnn.measure.meter_log import open_log
 from edgecnn.measure.race import race
 from edgecnn.measure.race_request import RaceRequest
 from edgecnn.planning.request import ExtraRuns

@@ -23,9 +23,9 @@ from edgecnn.building.rows import PURPOSES, candidate_facts, reported
 from edgecnn.devices.this_machine import LocalFacts, attachment_of, local_facts
 from edgecnn.judging.gates import gates_for, judge_candidate, overall, verdict_of
 from edgecnn.judging.metrics import METRICS
+from edgecnn.measure.energy import open_log
 from edgecnn.measure.kits import entrant_of
 from edgecnn.measure.lab import Lab
-from edgecnn.measure.meter_log import open_log
 from edgecnn.measure.race import RaceResult, fresh
 from edgecnn.planning.request import ExtraRuns
 from edgecnn.results.finished import FinishedBuild, finished_build

@@ -16,10 +16,9 @@ from edgecnn.devices.this_machine import LocalFacts, attachment_of
 from edgecnn.errors.comparing import BundleUnreadable, KitNotCarried
 from edgecnn.errors.gates import LogitsNotFinite
 from edgecnn.judging.accuracy import check_finite
-from edgecnn.measure.evaluate import PixelSet, evaluate, logits_of
+from edgecnn.measure.evaluate import PixelSet, blamed_layer, evaluate, logits_of
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
-from edgecnn.measure.nonfinite import blamed_layer
 from edgecnn.measure.residency import residency, stored_residency, traced_residency
 from edgecnn.planning.plan import Plan
 from edgecnn.planning.variants import KINDS, graph_of

@@ -26,7 +26,7 @@ from edgecnn.errors.building import BaselineFailed, EveryCandidateFailed, Nothin
 from edgecnn.errors.measuring import KnobsByLatency
 from edgecnn.judging.gates import budget_pp
 from edgecnn.judging.resolution import resolution_sentence
-from edgecnn.measure.meter_log import open_log
+from edgecnn.measure.energy import open_log
 from edgecnn.planning.plan import Plan, plan
 from edgecnn.planning.request import BuildRequest
 from edgecnn.planning.resolve import python_version, resolve

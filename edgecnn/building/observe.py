@@ -21,10 +21,9 @@ from edgecnn.errors.gates import LogitsNotFinite
 from edgecnn.judging.accuracy import accuracy, agreement
 from edgecnn.judging.stopping import rule_of
 from edgecnn.measure.energy import energy_request, metered
-from edgecnn.measure.evaluate import PixelSet
+from edgecnn.measure.evaluate import PixelSet, blamed_layer
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
-from edgecnn.measure.nonfinite import blamed_layer
 from edgecnn.measure.race import race
 from edgecnn.measure.race_request import RUN_MAX_S, RUN_PATIENT_S, RaceRequest
 from edgecnn.measure.residency import residency
@@ -63,11 +62,7 @@ class Observer:
         return MacTable.model_validate_json((made.folder / "macs.json").read_text())
 
     def drops(self, rung: Rung) -> dict[str, float]:
-<<<<<<< ours
-        """Candidate to its estimated drop on validation, in percentage points, as soon as it is built: the ladder goes by that.
-=======
         """Candidate to its estimated drop on the validation images, in percentage points, told as soon as it is built.
->>>>>>> theirs
 
         Absent of what did not answer. Without labels it is the share of other answers than fp32's. Answers are filed as every
         evaluation is, so that a build that finds everything stored climbs by the same figures in no time.

@@ -19,7 +19,7 @@ from edgecnn.judging.eligibility import eligibility_of
 from edgecnn.judging.gates import budget_pp, gates_for, judge_candidate, overall, verdict_of
 from edgecnn.judging.latency import latency, pairwise_ratios
 from edgecnn.judging.reasons import worded
-from edgecnn.models.counted_weights import parameters_that_ship
+from edgecnn.models.weights_file import parameters_that_ship
 from edgecnn.planning.request import BuildRequest
 from edgecnn.planning.synthesis import synthesis_facts
 from edgecnn.values.candidate import BASELINE_ID, is_of_a_device, reference_of

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.board import BoardError
-from edgecnn.hosts.task import Task
+from edgecnn.hosts.protocol import Task
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
 from edgecnn.values.artifact import Failed

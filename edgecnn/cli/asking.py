@@ -74,7 +74,7 @@ def host_request(asked: BuildOptions) -> HostRequest | None:
     """
     from edgecnn.errors.board import CarryWithoutHost
     from edgecnn.errors.usage import HostOptionWithoutHost
-    from edgecnn.hosts.ssh.address import Address
+    from edgecnn.hosts.ssh.link import Address
     from edgecnn.values.board import HostRequest
 
     if asked.host is None:

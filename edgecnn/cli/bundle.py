@@ -172,7 +172,7 @@ def serve(  # noqa: PLR0913 - a command line's options are its parameters
     """Verify a bundle and open a local page for it: drop a photograph, see classes and latency."""
     from edgecnn.bundle.verify import Trust
     from edgecnn.errors.recipes import EmptyOption
-    from edgecnn.serving.limits import Limits
+    from edgecnn.serving.answering import Limits
     from edgecnn.serving.running import ToServe
     from edgecnn.serving.server import Place
 

@@ -140,8 +140,7 @@ def _pipelines() -> list[dict[str, Any]]:
 
 
 def _runtimes() -> list[dict[str, Any]]:
-    from edgecnn.backends.installed import installed_version
-    from edgecnn.backends.own_environment import own_environment
+    from edgecnn.backends.installed import installed_version, own_environment
     from edgecnn.backends.registry import all_backends
     from edgecnn.runner.interpreters import own_python, variable_of
 

@@ -27,11 +27,11 @@ from edgecnn.judging.quality import quality
 from edgecnn.judging.ratio import PairedRace, RatioFinding, judge_ratio
 from edgecnn.judging.sequential import look
 from edgecnn.judging.stopping import ROUNDS_MAX, looks
+from edgecnn.measure.evaluate import blamed_layer
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
-from edgecnn.measure.nonfinite import blamed_layer
 from edgecnn.measure.pair import race_pair
-from edgecnn.measure.run_length import long_enough_s
+from edgecnn.measure.race import long_enough_s
 from edgecnn.results.origin import changes
 from edgecnn.results.shipped import ShippedKit, shipped_kit
 from edgecnn.values.artifact import Failed

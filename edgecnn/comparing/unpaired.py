@@ -26,10 +26,9 @@ from edgecnn.judging.metrics import COMPARED, LATENCY_RATIO
 from edgecnn.judging.noise import OF_A_COMPARISON, OF_A_DEVICE
 from edgecnn.judging.ratio import RatioFinding, judge_ratio, unpaired_finding
 from edgecnn.measure.lab import Lab
-from edgecnn.measure.race import race
+from edgecnn.measure.race import long_enough_s, race
 from edgecnn.measure.race_request import RaceRequest
 from edgecnn.measure.run_files import companions_of
-from edgecnn.measure.run_length import long_enough_s
 from edgecnn.results.origin import changes
 from edgecnn.results.shipped import ShippedKit, shipped_kit
 from edgecnn.values.base import Value

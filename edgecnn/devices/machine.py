@@ -12,10 +12,9 @@ from edgecnn.devices.this_machine import LocalFacts, local_facts
 from edgecnn.errors.board import BoardDiskFull
 from edgecnn.hosts.local import LocalHost
 from edgecnn.hosts.protocol import Host
-from edgecnn.hosts.ssh.address import Address
 from edgecnn.hosts.ssh.board import FOLDER
 from edgecnn.hosts.ssh.host import LOCK, SshHost
-from edgecnn.hosts.ssh.link import Link
+from edgecnn.hosts.ssh.link import Address, Link
 from edgecnn.measure.lab import Lab
 from edgecnn.store.store import Store
 from edgecnn.values.board import HostRequest

@@ -41,8 +41,7 @@ def onnx_logits(path: Path, feed: npt.NDArray[Any], batch: int = 16) -> Logits:
 
     The first image goes alone, so that both a batch of one and a larger one are tried.
 
-    Raises:
-        OperatorMissing: ONNX Runtime lacks one of its operators.
+    Raises OperatorMissing: ONNX Runtime lacks one of its operators.
     """
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
@@ -58,8 +57,7 @@ def onnx_logits(path: Path, feed: npt.NDArray[Any], batch: int = 16) -> Logits:
 def compare_logits(network: Logits, graph: Logits) -> ExportCheck:
     """Hold two sets of answers (N, classes) to the same images against each other.
 
-    Raises:
-        ExportDisagrees: beyond ``TOLERANCE``, or a NaN on either side.
+    Raises ExportDisagrees: beyond ``TOLERANCE``, or a NaN on either side.
     """
     return _compared(network, graph, TOLERANCE)
 
@@ -67,8 +65,7 @@ def compare_logits(network: Logits, graph: Logits) -> ExportCheck:
 def compare_integers(network: Logits, graph: Logits) -> ExportCheck:
     """The same of a network that rounds to integers and its graph.
 
-    Raises:
-        ExportDisagrees: beyond ``INTEGER_TOLERANCE``, or a NaN on either side.
+    Raises ExportDisagrees: beyond ``INTEGER_TOLERANCE``, or a NaN on either side.
     """
     return _compared(network, graph, INTEGER_TOLERANCE)
 

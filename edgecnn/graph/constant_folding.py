@@ -23,47 +23,16 @@ _LARGEST = 1024
 _GROWS = ("ConstantOfShape", "Expand", "Range", "Tile")
 """What these make can be larger than what they read."""
 _FOLLOWED = (
-    *(
-        "Abs",
-        "Add",
-        "Cast",
-        "Ceil",
-        "Concat",
-        "Constant",
-        "ConstantOfShape",
-        "Div",
-        "Equal",
-        "Expand",
-        "Flatten",
-        "Floor",
-        "Gather",
-    ),
-    *(
-        "Greater",
-        "Identity",
-        "Less",
-        "Max",
-        "Min",
-        "Mod",
-        "Mul",
-        "Neg",
-        "Range",
-        "ReduceProd",
-        "Reshape",
-        "Slice",
-        "Split",
-        "Sqrt",
-    ),
-    *("Squeeze", "Sub", "Tile", "Transpose", "Unsqueeze", "Where"),
-)
+    "Abs", "Add", "Cast", "Ceil", "Concat", "Constant", "ConstantOfShape", "Div", "Equal", "Expand", "Flatten", "Floor",
+    "Gather", "Greater", "Identity", "Less", "Max", "Min", "Mod", "Mul", "Neg", "Range", "ReduceProd", "Reshape", "Slice",
+    "Split", "Sqrt", "Squeeze", "Sub", "Tile", "Transpose", "Unsqueeze", "Where",
+)  # fmt: skip
 
 
 def fold_constants(model: onnx.ModelProto, shapes: Shapes) -> bool:
     """Put what depends on constants and on these shapes alone in the place of the nodes that make it; whether anything was.
 
-    Args:
-        model: changed in place.
-        shapes: of tensors at the sizes for which the file is looked at.
+    ``model``: changed in place. ``shapes``: of tensors at the sizes for which the file is looked at.
     """
     small = (tensor for tensor in model.graph.initializer if prod(tensor.dims) <= _LARGEST)
     known = {tensor.name: numpy_helper.to_array(tensor) for tensor in small}
@@ -82,9 +51,6 @@ def fold_constants(model: onnx.ModelProto, shapes: Shapes) -> bool:
     model.graph.node.extend(kept)
     model.graph.initializer.extend(constants)
     return changed
-
-
-# ---------------------------------------------------------------------------------------------------------------------
 
 
 def _made_by(node: onnx.NodeProto, known: Mapping[str, Array], shapes: Shapes, opsets: Any) -> list[Array] | None:

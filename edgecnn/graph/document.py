@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from edgecnn.errors.export import ExternalDataOutside, ModelTooLarge, NotAnOnnxModel
+from edgecnn.errors.quantization import AlreadyQuantized
 
 INPUT_NAME = "image"
 OUTPUT_NAME = "logits"
@@ -42,8 +43,7 @@ def load_model(path: Path) -> onnx.ModelProto:
 def external_files(path: Path) -> tuple[str, ...]:
     """Names of the files beside a model that hold its weights, sorted; empty where they are inside.
 
-    Raises:
-        NotAnOnnxModel, ExternalDataOutside: as ``load_model``.
+    Raises NotAnOnnxModel, ExternalDataOutside: as ``load_model``.
     """
     found = {_location(tensor) for tensor in _external(_without_weights(path).graph)}
     return tuple(sorted(found))
@@ -52,8 +52,7 @@ def external_files(path: Path) -> tuple[str, ...]:
 def save_model(model: onnx.ModelProto, path: Path, ir_version: int = IR_VERSION) -> None:
     """Write a model as one file: IR 10, or an older one, no metadata, no doc strings, unique node names, deterministic bytes.
 
-    Raises:
-        ModelTooLarge: one file cannot hold it.
+    Raises ModelTooLarge: one file cannot hold it.
     """
     _require_one_file(path, model.ByteSize())
     clean = onnx.ModelProto()
@@ -162,3 +161,27 @@ def _require_inside(path: Path, tensor: onnx.TensorProto) -> None:
 
 def _location(tensor: onnx.TensorProto) -> str:
     return next((str(entry.value) for entry in tensor.external_data if entry.key == "location"), "")
+
+
+QUANTIZED_OPS = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "ConvInteger", "MatMulInteger")
+_DYNAMIC = ("DynamicQuantizeLinear", "ConvInteger", "MatMulInteger", "DynamicQuantizeMatMul")
+_INTEGER_KERNELS = ("QLinear", "QGemm", "QAttention")
+CONTRIBUTED = "com.microsoft"
+"""The domain of the integer kernels that ONNX Runtime adds to ONNX's own."""
+
+
+def require_unquantized(model: onnx.ModelProto, path: Path) -> None:
+    """Refuse a model that holds quantization nodes. Raises AlreadyQuantized: naming the first such node."""
+    for node in model.graph.node:
+        if node.op_type in QUANTIZED_OPS or node.op_type.startswith("QLinear"):
+            raise AlreadyQuantized(path=path, node=node.name or node.output[0], op=node.op_type)
+
+
+def quantized_form(model: onnx.ModelProto) -> Literal["Q/DQ", "QOperator", "dynamic"] | None:
+    """How it was quantized: float operators between quantizing ones, integer operators, or ranges found anew for each image."""
+    ops = {node.op_type for node in model.graph.node}
+    if any(op.startswith(_INTEGER_KERNELS) for op in ops):
+        return "QOperator"
+    if ops & set(_DYNAMIC):
+        return "dynamic"
+    return "Q/DQ" if ops & {"QuantizeLinear", "DequantizeLinear"} else None

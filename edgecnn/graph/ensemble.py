@@ -7,12 +7,17 @@ softmax over that gives the mean back, so that the file is a classifier like any
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import onnx
+import onnxruntime
 from onnx import TensorProto, compose, helper, numpy_helper
+from scipy.special import softmax
 
 from edgecnn.graph.document import INPUT_NAME, OUTPUT_NAME, opset_of
 from edgecnn.values.dataset import Normalization
@@ -32,13 +37,7 @@ class Member:
 
 
 def averaged(members: Sequence[Member], side_px: int, classes: int) -> onnx.ModelProto:
-    """One model, fed as the first member is: ``image`` float32 (batch, 3, H, W) to ``logits`` (batch, classes).
-
-    Args:
-        members: at least one, of one opset, with the same sides and classes.
-        side_px: of the image.
-        classes: that each tells apart.
-    """
+    """One model, fed as the first member is: ``image`` float32 (batch, 3, H, W) to ``logits`` (batch, classes)."""
     graph = helper.make_graph(
         [],
         "ensemble",
@@ -60,9 +59,6 @@ def averaged(members: Sequence[Member], side_px: int, classes: int) -> onnx.Mode
     made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset_of(first))], ir_version=first.ir_version)
     made.producer_name = PRODUCER
     return made
-
-
-# ---------------------------------------------------------------------------------------------------------------------
 
 
 def _add(graph: onnx.GraphProto, member: Member, feed: Normalization, prefix: str) -> None:
@@ -89,3 +85,13 @@ def _refeed(graph: onnx.GraphProto, norms: tuple[Normalization, Normalization], 
 
 def _node(op: str, reads: list[str], makes: str) -> onnx.NodeProto:
     return helper.make_node(op, reads, [makes], name=f"ensemble_{makes}")
+
+
+def probabilities(path: Path, feeds: Iterable[npt.NDArray[Any]]) -> npt.NDArray[np.float64]:
+    """Softmax of the trunk's logits, (images, classes). ``feeds``: (n, 3, H, W), a batch each; at least one."""
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    parts = [np.asarray(session.run(None, {name: feed})[0], np.float64) for feed in feeds]
+    return np.asarray(softmax(np.concatenate(parts), axis=1))

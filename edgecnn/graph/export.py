@@ -1,4 +1,4 @@
-"""From a torch network to the trunk: opset 20, batch norms folded, a batch of 1 to 64.
+"""From a torch network to the trunk: opset 20, batch norms folded, a batch of 1 to 64; held against the network on real images.
 
 The dynamo exporter is used because it folds batch norms and static padding (94 nodes for EfficientNet-Lite0, where the older one
 leaves 456). Asked for an opset that it cannot convert to, it only logs that and leaves another: what came out is asserted.
@@ -6,21 +6,30 @@ leaves 456). Asked for an opset that it cannot convert to, it only logs that and
 
 from __future__ import annotations
 
+import copy
 import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import onnx
 import torch
 from torch import Tensor, nn
 from torch.export import Dim
 
-from edgecnn.errors.export import WrongOpset
+from edgecnn.errors.export import ExportDisagrees, ProgramNotMade, RoundingDecides, WrongOpset
+from edgecnn.graph.checks import CHECK_IMAGES, Logits, compare_logits, onnx_logits, spread
 from edgecnn.graph.document import INPUT_NAME, OUTPUT_NAME, opset_of, save_model
-from edgecnn.graph.passes.pooled_padding import fold_pooled_padding
+from edgecnn.graph.macs import mac_table
+from edgecnn.graph.passes.folding import fold_pooled_padding
+from edgecnn.values.dataset import Normalization
 from edgecnn.values.model_file import BATCH_MAX
+from edgecnn.values.stage import Progress
 
 
 def export_onnx(network: nn.Module, resolution_px: int, path: Path, opset: int = 20) -> onnx.ModelProto:
@@ -28,14 +37,8 @@ def export_onnx(network: nn.Module, resolution_px: int, path: Path, opset: int =
 
     The network is put into evaluation mode, in which dropout and stochastic depth do nothing.
 
-    Args:
-        network: takes float32 (batch, 3, H, W), gives float32 (batch, classes).
-        resolution_px: H and W.
-        path: of the ONNX file.
-        opset: of the file.
-
-    Raises:
-        WrongOpset: the exporter left another one.
+    ``network``: takes float32 (batch, 3, H, W), gives float32 (batch, classes). ``resolution_px``: H and W. Raises WrongOpset:
+    the exporter left another one.
     """
     return export_example(network, torch.zeros(2, 3, resolution_px, resolution_px), path, opset)
 
@@ -43,13 +46,8 @@ def export_onnx(network: nn.Module, resolution_px: int, path: Path, opset: int =
 def export_example(network: nn.Module, example: Tensor, path: Path, opset: int = 20) -> onnx.ModelProto:
     """The same of a network that takes what ``example`` is like.
 
-    Args:
-        network: gives float32 (batch, classes).
-        example: a batch of two: one of one would be taken for a constant.
-        path, opset: see ``export_onnx``.
-
-    Raises:
-        WrongOpset: the exporter left another one.
+    ``network``: gives float32 (batch, classes). ``example``: a batch of two: one of one would be taken for a constant. Raises
+    WrongOpset: the exporter left another one.
     """
     network.eval()
     with quiet_exporter():
@@ -87,3 +85,76 @@ def quiet_exporter() -> Iterator[None]:
         finally:
             for name, level in before.items():
                 logging.getLogger(name).setLevel(level)
+
+
+def save_program(network: nn.Module, resolution_px: int, path: Path) -> None:
+    """Write the network as an ``ExportedProgram`` with a batch of 1 to 64.
+
+    The network is put into evaluation mode, in which dropout and stochastic depth do nothing. Nothing is folded or fused: the
+    baseline is the network as it was trained.
+
+    ``network``: takes float32 (batch, 3, H, W), gives float32 (batch, classes). ``path``: of the ``.pt2`` file; its name is
+    inside the file too, so that the same name gives the same bytes. Raises ProgramNotMade: torch refuses the network.
+    """
+    network.eval()
+    example = torch.zeros(2, 3, resolution_px, resolution_px)  # a batch of one would be taken for a constant
+    try:
+        program = torch.export.export(network, (example,), dynamic_shapes=({0: Dim("batch", min=1, max=BATCH_MAX)},))
+        torch.export.save(program, path)
+    except OSError:
+        raise
+    except Exception as error:  # torch's refusals share no class, and none of them may end a build that has its candidates
+        raise ProgramNotMade(error=error) from error
+
+
+@dataclass(frozen=True)
+class TrunkRequest:
+    """``pixels`` is the folder that ``prepare`` made."""
+
+    pixels: Path
+    resolution_px: int
+    normalization: Normalization
+    opset: int
+
+    def feed(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
+        """Pixels uint8 (N, H, W, 3) as the network wants them: float32 (N, 3, H, W)."""
+        return self.normalization.feed(pixels)
+
+
+def make_trunk(network: nn.Module, request: TrunkRequest, out: Path, tell: Progress) -> None:
+    """Write ``model.onnx``, ``macs.json``, ``check.json`` and ``golden_logits.npy``.
+
+    Raises WrongOpset, ExportDisagrees, RoundingDecides, MacsUnknown: see their modules.
+    """
+    path = out / "model.onnx"
+    model = export_onnx(network, request.resolution_px, path, request.opset)
+    (out / "macs.json").write_text(mac_table(model).model_dump_json(indent=1) + "\n", encoding="utf-8")
+    tell.step("export to ONNX", 1, 3)
+    shown = request.feed(spread(np.load(request.pixels / "validation.pixels.npy", mmap_mode="r"), CHECK_IMAGES))
+    answers = torch_logits(network, shown)
+    try:
+        check = compare_logits(answers, onnx_logits(path, shown))
+    except ExportDisagrees as found:
+        _blame_rounding(network, shown, answers, found)
+        raise
+    (out / "check.json").write_text(check.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    tell.step("export to ONNX", 2, 3)
+    golden = request.feed(np.load(request.pixels / "golden" / "pixels.npy"))
+    np.save(out / "golden_logits.npy", torch_logits(network, golden))
+    tell.step("export to ONNX", 3, 3)
+
+
+def _blame_rounding(network: nn.Module, shown: Logits, answers: Logits, found: ExportDisagrees) -> None:
+    """Where the network in fp64 is from itself at least half as far as the graph is; a graph that is further off is at fault."""
+    exact = torch_logits(copy.deepcopy(network).double(), shown.astype(np.float64))
+    apart = float(np.max(np.abs(answers - exact)))
+    if apart > max(found.allowed, found.max_abs_diff / 2):
+        raise RoundingDecides(max_abs_diff=apart, allowed=found.allowed)
+
+
+def torch_logits(network: nn.Module, feed: npt.NDArray[np.floating[Any]], batch: int = 16) -> Logits:
+    """The network's answers in evaluation mode, float32 (N, classes), for a feed (N, 3, H, W)."""
+    network.eval()
+    with torch.inference_mode():
+        parts = [network(torch.from_numpy(feed[start : start + batch])).numpy() for start in range(0, len(feed), batch)]
+    return np.concatenate(parts).astype(np.float32)

@@ -30,8 +30,7 @@ _IN_PLACE = (
 def operations_of_model(model: onnx.ModelProto) -> tuple[Operation, ...]:
     """The operations for one image, in the file's order; what only makes constants is left out.
 
-    Raises:
-        MacsUnknown: a counted node whose shapes cannot be inferred at batch 1.
+    Raises MacsUnknown: a counted node whose shapes cannot be inferred at batch 1.
     """
     shapes = shapes_at_batch_one(model)
     weights = {tensor.name: prod(tensor.dims) for tensor in model.graph.initializer}
@@ -46,11 +45,7 @@ def operations_of_model(model: onnx.ModelProto) -> tuple[Operation, ...]:
 
 
 def image_shape(model: onnx.ModelProto) -> tuple[int, ...]:
-    """Of the image that it reads, at batch 1.
-
-    Raises:
-        KeyError: the file leaves another of its sizes open.
-    """
+    """Of the image that it reads, at batch 1. Raises KeyError: the file leaves another of its sizes open."""
     return tuple(shapes_at_batch_one(model)[image_input(model).name])
 
 

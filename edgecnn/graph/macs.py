@@ -6,7 +6,7 @@ Convolutions, transposed convolutions, Gemm and MatMul are counted; additions, a
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +30,9 @@ ACTIVATIONS = ("Relu", "LeakyRelu", "Clip", "Sigmoid", "Tanh", "HardSigmoid", "H
 def mac_table(model: onnx.ModelProto | Path, known: Mapping[str, list[int]] | None = None) -> MacTable:
     """Multiply-adds of each layer for one image, in graph order.
 
-    Args:
-        model: a float model, or its path; the first input is (batch, 3, H, W).
-        known: shapes at batch 1 of tensors that ONNX's own inference cannot tell: those of a runtime's operators.
-
-    Raises:
-        MacsUnknown: a counted node whose shapes cannot be inferred at batch 1.
+    ``model``: a float model, or its path; the first input is (batch, 3, H, W). ``known``: shapes at batch 1 of tensors that
+    ONNX's own inference cannot tell: those of a runtime's operators. Raises MacsUnknown: a counted node whose shapes cannot be
+    inferred at batch 1.
     """
     whole = load_model(model) if isinstance(model, Path) else model
     shapes = {**(known or {}), **shapes_at_batch_one(whole)}
@@ -55,15 +52,7 @@ def _layer(node: onnx.NodeProto, shapes: Mapping[str, list[int]], follows: Mappi
 
 
 def product_of(node: onnx.NodeProto, shapes: Mapping[str, list[int]]) -> Product:
-    """What a counted node multiplies.
-
-    Args:
-        node: of an operator in ``COUNTED`` or ``INTEGER``.
-        shapes: of ``shapes_at_batch_one``.
-
-    Raises:
-        MacsUnknown: the shape of what it reads or makes is not among them.
-    """
+    """What a counted node multiplies. Raises MacsUnknown: the shape of what it reads or makes is not among them."""
     operands = node.input[0], node.input[weight_place(node)]
     for tensor in (*operands, node.output[0]):
         if tensor not in shapes:
@@ -136,3 +125,44 @@ def _inferred(model: onnx.ModelProto) -> dict[str, list[int]]:
         if value.type.tensor_type.HasField("shape") and all(dim.HasField("dim_value") for dim in dims):
             shapes.setdefault(value.name, [dim.dim_value for dim in dims])
     return shapes
+
+
+def tensors_of_layers(model: onnx.ModelProto) -> dict[str, frozenset[str]]:
+    """Multiplying node to the activations that it reads and makes, in graph order; weights are not among them.
+
+    What it makes goes on through activations that a runtime may fuse: quantizers stand behind those.
+
+    Raises MacsUnknown: see ``mac_table``.
+    """
+    constant = {tensor.name for tensor in model.graph.initializer}
+    constant |= {name for node in model.graph.node if node.op_type == "Constant" for name in node.output}
+    made = {layer.name: layer.outputs for layer in mac_table(model).layers}
+    return {
+        node.name: frozenset(name for name in (*node.input, *made[node.name]) if name and name not in constant)
+        for node in model.graph.node
+        if node.name in made
+    }
+
+
+def float_with(model: onnx.ModelProto, kept: Collection[str]) -> list[str]:
+    """Names of the nodes to leave in float for these layers' sake, in graph order, the layers themselves included.
+
+    A quantizer stands on a tensor and not on a layer: where a convolution is left in float but the addition behind it is not, the
+    convolution's output is rounded all the same.
+
+    A tensor that a layer outside ``kept`` reads or makes is quantized for that one in any case, so that nothing would be gained
+    from leaving its other neighbours in float.
+
+    ``model``: a float model with unique node names.
+    """
+    tensors = tensors_of_layers(model)
+    freed = _all_of(tensors, kept) - _all_of(tensors, [name for name in tensors if name not in kept])
+    return [
+        node.name
+        for node in model.graph.node
+        if node.name in kept or (node.name not in tensors and freed.intersection((*node.input, *node.output)))
+    ]
+
+
+def _all_of(tensors: Mapping[str, frozenset[str]], layers: Collection[str]) -> frozenset[str]:
+    return frozenset[str]().union(*(tensors[name] for name in layers))

@@ -38,10 +38,7 @@ class Culprit(NamedTuple):
 def first_nonfinite(path: Path, feed: npt.NDArray[Any], options: Mapping[str, str] | None = None) -> Culprit | None:
     """The layer that first gives NaN or infinity for a feed of one image; None where no layer does.
 
-    Args:
-        path: an ONNX file.
-        feed: as the model wants it.
-        options: session configuration entries (``session.…``); others are left alone.
+    ``options``: session configuration entries (``session.…``); others are left alone.
     """
     model = onnx.load(path)
     weights = {each.name: each for each in model.graph.initializer}

@@ -86,13 +86,7 @@ class Counted(NamedTuple):
 
 
 def counted(operations: Sequence[Operation], image: int | str, shape: Sequence[int]) -> Counted:
-    """Cost of each layer, in the order in which they run.
-
-    Args:
-        operations: of the whole network for one image.
-        image: the tensor that it reads.
-        shape: of the image, batch included.
-    """
+    """Cost of each layer, in the order in which they run. ``shape``: of the image, batch included."""
     live = _live_bytes(operations, image, prod(shape))
     fields = fields_of(operations, image)
     folded, into = _folded(operations)
@@ -128,9 +122,6 @@ def fields_of(operations: Sequence[Operation], image: int | str) -> dict[int | s
         for name in each.makes:
             fields[name], spread[name] = (field, True) if is_map else (None, False)
     return fields
-
-
-# ---------------------------------------------------------------------------------------------------------------------
 
 
 def _live_bytes(operations: Sequence[Operation], image: int | str, elements: int) -> list[int]:

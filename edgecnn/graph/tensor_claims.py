@@ -23,9 +23,7 @@ _PACKED_BITS = {"INT4": 4, "UINT4": 4, "FLOAT4E2M1": 4, "INT2": 2, "UINT2": 2}
 def false_claim(content: bytes, beside: Mapping[str, int]) -> str:
     """What is wrong with a model's tensors; empty where nothing is.
 
-    Args:
-        content: of the ``.onnx`` file.
-        beside: the other files of its folder, name to bytes: weights may lie in these and nowhere else.
+    ``beside``: the other files of its folder, name to bytes: weights may lie in these and nowhere else.
     """
     model = onnx.ModelProto()
     try:

@@ -32,9 +32,7 @@ _IN_PLACE = (
 def operations_of(network: nn.Module, side_px: int) -> tuple[Operation, ...]:
     """The operations for one image (1, 3, side, side), which goes by the number ``IMAGE``.
 
-    Args:
-        network: built on the meta device; put into evaluation mode.
-        side_px: of the image.
+    ``network``: built on the meta device; put into evaluation mode.
     """
     network.eval()
     image = torch.empty(1, 3, side_px, side_px, device="meta")

@@ -7,32 +7,61 @@ time: whatever is measured there is marked as emulated, and no gate on latency t
 from __future__ import annotations
 
 import platform
+import shutil
+import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from edgecnn.errors.host import NothingToEmulateOn
-from edgecnn.hosts.debian_tree import DebianTree, unpack_tree
+from edgecnn.errors.host import DebianTreeFailed, ForeignCommandMissing, NothingToEmulateOn
 from edgecnn.hosts.local import LocalHost
 from edgecnn.hosts.program import Program, Unheard, package_environment, run_program
-from edgecnn.hosts.task import Task
+from edgecnn.hosts.protocol import Task
 from edgecnn.hosts.wheels import WheelPlatform, download_wheels, unpack_wheels
 from edgecnn.runner.environment import EMULATOR
 from edgecnn.values.profile import Environment
 from edgecnn.values.stage import Progress
 
 DEVICE = "arm64-emulated"
+
+
 PROCESSOR = "cortex-a76"
 """Of a Raspberry Pi 5: it has the dot products (asimddp) that INT8 kernels take."""
+
+
 _PYTHON = "python3.11"
+
+
+class DebianTree(NamedTuple):
+    """Which packages of which Debian."""
+
+    suite: str
+    """bullseye, bookworm, trixie, …"""
+    architecture: str
+    """As Debian names it: amd64, arm64."""
+    packages: tuple[str, ...]
+
+
 _TREE = DebianTree("bookworm", "arm64", (f"lib{_PYTHON}-stdlib", f"{_PYTHON}-minimal", "libstdc++6", "libgomp1"))
+
+
 _EMULATOR = ("trixie", "qemu-user")
 """QEMU 10, linked statically: 7.2 shows a program this machine's /proc/cpuinfo, on which onnxruntime 1.31 crashes."""
+
+
 _DEBIAN_NAMES = {"x86_64": "amd64"}
+
+
 _WHEELS = WheelPlatform((3, 11), "aarch64", (2, 36))
+
+
 _PACKAGES = ("onnxruntime>=1.19,<2", "numpy", "pillow")
+
+
 _PROGRAM = "python3"
+
+
 _LEASE_S = 120.0
 
 
@@ -77,9 +106,8 @@ class EmulatedHost:
 def emulated_machine(folder: Path, tell: Progress) -> Path:
     """The machine in ``folder``, made there unless it is there already: 300 MB, out of a download of 100.
 
-    Raises:
-        NothingToEmulateOn: this machine is none that QEMU's packages are made for.
-        ForeignCommandMissing, DebianTreeFailed, WheelsNotFound: its parts could not be had.
+    Raises NothingToEmulateOn: this machine is none that QEMU's packages are made for. ForeignCommandMissing, DebianTreeFailed,
+    WheelsNotFound: its parts could not be had.
     """
     if (folder / _PROGRAM).is_file():
         return folder
@@ -111,3 +139,87 @@ def _write_program(path: Path) -> None:
     )
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     path.chmod(0o755)
+
+
+MIRROR = "http://deb.debian.org/debian"
+
+
+_KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+
+
+_TIMEOUT_S = 900
+
+
+def unpack_tree(tree: DebianTree, folder: Path, tell: Progress) -> None:
+    """Fetch the packages with everything that they depend on, and unpack them into ``folder``, which is made.
+
+    Nothing of this machine changes: apt works with lists, a cache and a package database of its own, which end with the call.
+
+    The folder appears whole or not at all.
+
+    Raises ForeignCommandMissing: there is no apt-get, dpkg-deb or keyring of Debian's. DebianTreeFailed: they could not be had.
+    """
+    what = f"Debian {tree.suite} for {tree.architecture}"
+    for command, package in (("apt-get", "apt"), ("dpkg-deb", "dpkg")):
+        if shutil.which(command) is None:
+            raise ForeignCommandMissing(command=command, needed_for=what, package=package)
+    if not _KEYRING.is_file():
+        raise ForeignCommandMissing(command="Debian's archive keyring", needed_for=what, package="debian-archive-keyring")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as place:
+        root = Path(place) / "root"
+        root.mkdir()
+        debs = _fetched(tree, Path(place), tell)
+        for done, deb in enumerate(debs):
+            tell.step(f"unpacking Debian {tree.suite} for {tree.architecture}", done, len(debs), "packages")
+            _run(("dpkg-deb", "-x", str(deb), str(root)), tree)
+        tell.step(f"unpacking Debian {tree.suite} for {tree.architecture}", len(debs), len(debs), "packages")
+        for name in ("bin", "sbin", "lib", "lib64"):  # since Debian 13 these are links, which the package base-files would bring
+            if (root / "usr" / name).is_dir() and not (root / name).exists():
+                (root / name).symlink_to(f"usr/{name}")
+        root.rename(folder)
+
+
+def _fetched(tree: DebianTree, place: Path, tell: Progress) -> Sequence[Path]:
+    state, cache = place / "state", place / "cache"
+    for path in (state / "lists/partial", cache / "archives/partial", place / "nothing"):
+        path.mkdir(parents=True)
+    (state / "status").touch()
+    (place / "sources.list").write_text(f"deb [signed-by={_KEYRING}] {MIRROR} {tree.suite} main\n", encoding="utf-8")
+    options = {
+        "APT::Architecture": tree.architecture,
+        "APT::Architectures": tree.architecture,
+        "APT::Sandbox::User": "",  # the folder is the caller's own, where apt's user may not write
+        "Acquire::Languages": "none",
+        "Acquire::Retries": "3",
+        "Dir::State": state,
+        "Dir::State::status": state / "status",
+        "Dir::Cache": cache,
+        "Dir::Etc::SourceList": place / "sources.list",
+        "Dir::Etc::SourceParts": place / "nothing",
+        "Dir::Etc::Preferences": place / "nothing/none",
+        "Dir::Etc::PreferencesParts": place / "nothing",
+        "DPkg::Post-Invoke::": "",
+        "APT::Keep-Downloaded-Packages": "true",
+    }
+    apt = ("apt-get", "-qq", *(f"-o{name}={value}" for name, value in options.items()))
+    tell.step(f"asking Debian {tree.suite} for {tree.architecture}", 0, None, "lists")
+    _run((*apt, "update"), tree)
+    _run((*apt, "install", "--yes", "--download-only", "--no-install-recommends", *tree.packages), tree)
+    return sorted((cache / "archives").glob("*.deb"))
+
+
+def _run(command: Sequence[str], tree: DebianTree) -> None:
+    try:
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_TIMEOUT_S, errors="replace", check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise _failed(tree, f"{command[0]} took longer than {_TIMEOUT_S} s") from error
+    if done.returncode != 0:
+        lines = [line.strip() for line in done.stderr.splitlines() if line.startswith(("E:", "dpkg"))] or [done.stderr.strip()]
+        raise _failed(tree, " | ".join(lines[-2:]) or f"{command[0]} ended with {done.returncode}")
+
+
+def _failed(tree: DebianTree, said: str) -> DebianTreeFailed:
+    return DebianTreeFailed(suite=tree.suite, architecture=tree.architecture, packages=tree.packages, said=said)

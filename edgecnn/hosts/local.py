@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.hosts.program import Program, Unheard, package_environment, run_program
-from edgecnn.hosts.task import SCHEDULE, Task
+from edgecnn.hosts.protocol import SCHEDULE, Task
 from edgecnn.runner.environment import read_environment
 from edgecnn.runner.interpreters import began_with, own_python, python_of, runtime_version
 from edgecnn.runner.schedule import clean_environment
@@ -29,9 +29,8 @@ class LocalHost:
     def __init__(self, temporary: Path | None = None, python: str | None = None) -> None:
         """Of its runners.
 
-        Args:
-            temporary: where they leave what libraries drop into the folder of temporary files; None: the usual one.
-            python: that starts them; None: this one, or that of the kit's runtime.
+        ``temporary``: where they leave what libraries drop into the folder of temporary files; None: the usual one. ``python``:
+        that starts them; None: this one, or that of the kit's runtime.
         """
         self._python = python
         self._own = {} if temporary is None else {"TMPDIR": str(temporary)}

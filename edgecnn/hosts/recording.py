@@ -28,8 +28,7 @@ AskPython = Callable[[bytes], tuple[str, str]]
 def record(board: str, ask: AskPython) -> Recording:
     """What this machine says of itself.
 
-    Raises:
-        RecordingUnusable: its Python is absent or older than 3.6, or something else answered.
+    Raises RecordingUnusable: its Python is absent or older than 3.6, or something else answered.
     """
     stdout, stderr = ask(RECORDER.read_bytes())
     try:
@@ -53,9 +52,7 @@ def record_here() -> Recording:
 def record_board(link: Link, python: str) -> Recording:
     """The machine at the other end of a link. Nothing is left there.
 
-    Raises:
-        RecordingUnusable: see ``record``.
-        LinkLost: the connection ended meanwhile.
+    Raises RecordingUnusable: see ``record``. LinkLost: the connection ended meanwhile.
     """
 
     def ask(program: bytes) -> tuple[str, str]:

@@ -1,17 +1,24 @@
 """Energy is measured in a race of its own: processes that time nothing, interleaved as any other race's.
 
-It is scheduled only where some meter said that it can be read; where none can, the reasons are what there is to show.
+It is scheduled only where some meter said that it can be read; where none can, the reasons are what there is to show. An external
+meter's log is joined to the runs that it watched by the time on the wall.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from edgecnn.errors.measuring import MeterLogUnreadable
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.race_request import ENERGY_WINDOW_S, EXTERNAL_WINDOW_S, RaceRequest
+from edgecnn.runner.failure import RunnerError
 from edgecnn.runner.meters.found import can_watch
-from edgecnn.values.profile import Environment, Purpose
+from edgecnn.runner.meters.log import COVERS, NAME, MeterLog, read_log
+from edgecnn.runner.meters.meter import MeterAbsent
+from edgecnn.values.profile import EnergyReading, Environment, Purpose, RunEnergy, Stretch
 
 
 def metered(kit: KitRef, environment: Environment, log: Path | None = None) -> bool:
@@ -40,3 +47,53 @@ def energy_request(
     return RaceRequest(
         kits=tuple(kits), purpose=purpose, rounds=rounds, samples=1, max_s=window_s, max_age_h=max_age_h, meter_log=log
     )
+
+
+TIMEOUT_S = 20.0
+_CLOCK_STEP_S = 0.1
+"""By which the two clocks of a stretch may part: more is no drift but somebody setting the clock."""
+
+
+def open_log(path: Path) -> MeterLog:
+    """The log as it is now. Raises MeterLogUnreadable: it is no such log, with the line."""
+    try:
+        return read_log(path)
+    except RunnerError as error:
+        raise MeterLogUnreadable(what=error.what, because=error.because) from error
+
+
+def log_of(runs: Sequence[Mapping[str, Any]], path: Path | None, timeout_s: float = TIMEOUT_S) -> MeterLog | None:
+    """The log once it reaches over the last of these runs, or as far as it reaches after ``timeout_s`` seconds.
+
+    The log is read when the last run is over. A meter that writes once a second may owe its last line then, so it is waited for.
+
+    Raises MeterLogUnreadable: it is no such log.
+    """
+    if path is None:
+        return None
+    works = [Stretch.model_validate(run["energy"]["work"]) for run in runs if "energy" in run]
+    last_s = max((work.began_unix_ns / 1e9 + work.seconds for work in works), default=0.0)
+    give_up_at = time.monotonic() + timeout_s
+    while True:
+        log = open_log(path)
+        if log.end_s >= last_s or time.monotonic() >= give_up_at:
+            return log
+        time.sleep(min(0.5, timeout_s))
+
+
+def joined(energy: RunEnergy, log: MeterLog) -> RunEnergy:
+    """The run with the external meter's reading, or with why it has none."""
+    try:
+        idle, work = (_spent(stretch, log) for stretch in (energy.idle, energy.work))
+    except MeterAbsent as absent:
+        return energy.model_copy(update={"absent": {**energy.absent, NAME: absent.sentence}})
+    reading = EnergyReading(
+        meter=NAME, covers=COVERS, idle_j=idle, idle_s=energy.idle.seconds, work_j=work, work_s=energy.work.seconds
+    )
+    return energy.model_copy(update={"readings": (*energy.readings, reading)})
+
+
+def _spent(stretch: Stretch, log: MeterLog) -> float:
+    if abs(stretch.clock_s - stretch.seconds) > _CLOCK_STEP_S:
+        raise MeterAbsent(f"the machine's clock was set by {stretch.clock_s - stretch.seconds:+.1f} s during the run")
+    return log.spent(stretch.began_unix_ns / 1e9, stretch.seconds).joules

@@ -1,7 +1,8 @@
 """Accuracy is asked of the kit, by its own runner in a fresh process, and filed as logits.
 
-Chunks are files: what an interrupted evaluation finished is not run again, and a stored evaluation of the same kit on the
-same pixels serves as long as the conditions agree, since logits do not age.
+Chunks are files: what an interrupted evaluation finished is not run again, and a stored evaluation of the same kit on the same
+pixels serves as long as the conditions agree, since logits do not age. A host far away is sent the
+pixels in parts, and holds them.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from edgecnn.errors.measuring import PixelsChanged
-from edgecnn.hosts.task import Task
-from edgecnn.measure.conditions import same_conditions
+from edgecnn.hosts.protocol import Task
 from edgecnn.measure.kits import KitRef
-from edgecnn.measure.lab import Lab
-from edgecnn.measure.parts import evaluated_in_parts
+from edgecnn.measure.lab import Lab, same_conditions
+from edgecnn.runner.feeds import feed_of
+from edgecnn.runner.kit import Kit
+from edgecnn.runner.pixels import pixels_sha256
 from edgecnn.store.profiles import StoredProfile
 from edgecnn.values.base import Value
 from edgecnn.values.profile import Environment, Profile
@@ -26,6 +28,7 @@ from edgecnn.values.verdict import Fidelity
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+
 
 LOGITS = "logits.npy"
 LEASE_S = 600.0
@@ -56,8 +59,7 @@ def prepared_digests(folder: Path) -> Mapping[str, str]:
 def evaluate(kit: KitRef, pixels: PixelSet, lab: Lab) -> StoredProfile:
     """The stored evaluation of a kit on these pixels, made now where there is none.
 
-    Raises:
-        RunnerFailed: the kit refused, with its own words.
+    Raises RunnerFailed: the kit refused, with its own words.
     """
     stored = stored_evaluation(kit, pixels, lab)
     if stored is not None:
@@ -116,3 +118,78 @@ def _joined(chunks: Sequence[Path], target: Path) -> Path:
 
     np.save(target, np.concatenate([np.load(chunk, allow_pickle=False) for chunk in chunks]).astype(np.float32, copy=False))
     return target
+
+
+_PASSES = 2
+"""The machine may be set otherwise between two parts; whoever sets it again and again is not waited for."""
+
+
+def evaluated_in_parts(kit: KitRef, file: Path, lab: Lab, work: Path, lease_s: float) -> dict[str, Any]:
+    """Evaluate each part, and say of them together what ``evaluation.json`` says of one.
+
+    Args:
+        file: ``.npy`` of uint8 pixels (N, crop_px, crop_px, 3).
+        lab: whose host takes ``part_bytes`` at a time.
+        work: gets a folder ``part-00000`` and so on, with the logits in chunks.
+    """
+    import numpy as np
+
+    pixels: npt.NDArray[np.uint8] = np.load(file, mmap_mode="r", allow_pickle=False)
+    each = max(1, (lab.host.part_bytes or 0) // max(1, pixels[0].nbytes))
+    starts = range(0, len(pixels), each)
+    said: list[dict[str, Any]] = []
+    for _ in range(_PASSES):
+        said = []
+        for number, start in enumerate(starts):
+            out = work / f"part-{number:05d}"
+            said.append(_part(kit, pixels[start : start + each], lab, out, lease_s))
+        environments = [Environment.model_validate(part["environment"]) for part in said]
+        if all(same_conditions(one, environments[-1]) for one in environments):
+            break
+    return {"environment": said[-1]["environment"], "pixels_sha256": pixels_sha256(pixels)}
+
+
+def _part(kit: KitRef, pixels: npt.NDArray[np.uint8], lab: Lab, out: Path, lease_s: float) -> dict[str, Any]:
+    """The array lies here only while it is sent: it is a copy of what the store has."""
+    import numpy as np
+
+    out.mkdir(exist_ok=True)
+    file = out.with_name(f"{out.name}.npy")
+    np.save(file, pixels)
+    try:
+        lab.host.run(Task(kit.folder, "evaluate", given={"--pixels": file}, out=out), lease_s=lease_s, tell=lab.tell)
+    finally:
+        file.unlink()
+    found: dict[str, Any] = json.loads((out / "evaluation.json").read_text())
+    return found
+
+
+TRACEABLE = "onnxruntime"
+"""The one runtime whose model file says what every layer gives: the kit's own ONNX."""
+
+
+def blamed_layer(kit: KitRef, pixels: Path, image: int) -> str:
+    """A sentence on the layer that first gave NaN or infinity, or on why none can be named.
+
+    ``pixels``: ``.npy`` of uint8 (N, crop_px, crop_px, 3), what it was shown. ``image``: which of them; counted from 0.
+    """
+    if kit.runtime != TRACEABLE:
+        return f"the layer is not known: {kit.runtime} does not show what its layers give"
+    try:
+        found = _first_bad(kit, pixels, image)
+    except Exception as error:  # noqa: BLE001 - it is an explanation; without it the failure stands as well
+        return f"the layer is not known: {type(error).__name__} when looking layer by layer"
+    return found or "no layer gives one when they run one by one, unfused"
+
+
+def _first_bad(kit: KitRef, pixels: Path, image: int) -> str | None:
+    import numpy as np
+
+    from edgecnn.graph.nonfinite import first_nonfinite
+
+    opened = Kit.open(kit.folder)
+    shown = np.load(pixels, mmap_mode="r", allow_pickle=False)[image : image + 1]
+    model = opened.manifest.model
+    feed = feed_of(opened, np.ascontiguousarray(shown))[model.input.name]
+    found = first_nonfinite(opened.path(model.entry), feed, opened.manifest.session.options)
+    return None if found is None else str(found)

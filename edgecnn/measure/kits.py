@@ -42,8 +42,7 @@ class KitRef(Value):
     def at(cls, folder: Path) -> KitRef:
         """A kit outside the store, such as one of a bundle.
 
-        Raises:
-            OSError, ValueError, KeyError, TypeError: there is no ``kit.json``, or it is no kit's.
+        Raises OSError, ValueError, KeyError, TypeError: there is no ``kit.json``, or it is no kit's.
         """
         text = (folder / "kit.json").read_bytes()
         manifest = json.loads(text)

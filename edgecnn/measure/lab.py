@@ -1,15 +1,19 @@
-"""Where measuring happens: a host, what it is, where results are filed, and who is told."""
+"""Where measuring happens (a host, what it is, where results are filed), and when a stored observation may speak for it."""
 
 from __future__ import annotations
 
+import re
+import statistics
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from edgecnn.hosts.local import LocalHost
 from edgecnn.hosts.protocol import Host
 from edgecnn.measure.kits import KitRef
 from edgecnn.runner.interpreters import own_python_version
 from edgecnn.store.store import Store
-from edgecnn.values.profile import Environment
+from edgecnn.values.profile import CONDITIONS_THAT_MUST_MATCH, Environment
 from edgecnn.values.stage import Progress
 
 
@@ -62,3 +66,64 @@ class Lab:
     def doing(self, title: str) -> Lab:
         """This lab, whose progress says that it does this."""
         return replace(self, tell=_Titled(self.tell, title))
+
+
+def same_conditions(stored: Environment, present: Environment) -> bool:
+    """True when nothing that must match differs."""
+    return first_difference(stored, present) is None
+
+
+def first_difference(stored: Environment, present: Environment) -> str | None:
+    """One line that names the first differing condition and both values, or None. What neither could read does not differ."""
+    for name in CONDITIONS_THAT_MUST_MATCH:
+        ours = present.conditions.get(name)
+        theirs = stored.conditions.get(name)
+        if ours != theirs:
+            return f"{name}: then {theirs or 'unknown'}, now {ours or 'unknown'}"
+    return None
+
+
+def changed_between(runs: Sequence[Mapping[str, Any]]) -> str | None:
+    """The first condition in which a run file differs from the first one; None where one machine in one state ran them all."""
+    environments = [Environment.model_validate(run["environment"]) for run in runs]
+    changes = (first_difference(environments[0], each) for each in environments[1:])
+    return next((change for change in changes if change is not None), None)
+
+
+MEDIANS = {"others_percent": 1, "steal_percent": 2}
+"""Observation to the digits that it is written with."""
+WORST = {"temperature_c": 1}
+_COUNTED = re.compile(r" \(\d+ times?\)$")
+
+
+def joined_environment(runs: Sequence[Mapping[str, Any]]) -> Environment:
+    """The first run's environment, with what was observed over all of them.
+
+    Shares are medians over runs, since figures are too; heat is the worst that was seen; throttling is said with the share of
+    runs in which it happened. What no run could read stays absent, and so does throttling where a run could not tell.
+
+    ``runs``: run files as they were read, at least one, whose conditions agree.
+    """
+    first = Environment.model_validate(runs[0]["environment"])
+    observed = [run["environment"]["observed"] for run in runs]
+    over_all = {
+        **_joined(observed, MEDIANS, statistics.median),
+        **_joined(observed, WORST, max),
+        **_throttled([each.get("throttled") for each in observed]),
+    }
+    kept = {name: value for name, value in first.observed.items() if name not in ("throttled", "throttled_percent")}
+    return first.model_copy(update={"observed": {**kept, **over_all}})
+
+
+def _joined(observed: Sequence[Mapping[str, str]], digits: Mapping[str, int], how: Any) -> dict[str, str]:
+    seen = {name: [float(each[name]) for each in observed if name in each] for name in digits}
+    return {name: f"{how(values):.{digits[name]}f}" for name, values in seen.items() if values}
+
+
+def _throttled(said: Sequence[str | None]) -> dict[str, str]:
+    known = [each for each in said if each is not None]
+    if not said or len(known) < len(said):
+        return {}
+    causes = dict.fromkeys(_COUNTED.sub("", cause) for each in known if each != "no" for cause in each.split(", "))
+    share = sum(each != "no" for each in known) / len(known)
+    return {"throttled": ", ".join(causes) or "no", "throttled_percent": f"{100 * share:.0f}"}

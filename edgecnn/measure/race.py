@@ -12,14 +12,21 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from edgecnn.hosts.task import SCHEDULE
-from edgecnn.measure.blocks import emptied, run_files, run_of, run_schedule, whole_schedule
-from edgecnn.measure.conditions import changed_between, same_conditions
-from edgecnn.measure.disturbance import joined_environment
+from edgecnn.hosts.protocol import SCHEDULE
+from edgecnn.judging.intervals import samples_needed
+from edgecnn.measure.energy import joined, log_of
 from edgecnn.measure.kits import KitRef, entrant_of
-from edgecnn.measure.lab import Lab
-from edgecnn.measure.meter_log import joined, log_of
-from edgecnn.measure.race_request import RaceRequest
+from edgecnn.measure.lab import Lab, changed_between, joined_environment, same_conditions
+from edgecnn.measure.race_request import (
+    RUN_MAX_S,
+    RUN_PATIENT_S,
+    RaceRequest,
+    emptied,
+    run_files,
+    run_of,
+    run_schedule,
+    whole_schedule,
+)
 from edgecnn.runner.meters.log import MeterLog
 from edgecnn.store.profiles import StoredProfile
 from edgecnn.values.base import Value
@@ -185,3 +192,21 @@ def _changed(runs: Sequence[Mapping[str, Any]]) -> str | None:
 def _run(facts: Mapping[str, Any], log: MeterLog | None) -> Run:
     run = run_of(facts)
     return run if log is None or run.energy is None else run.model_copy(update={"energy": joined(run.energy, log)})
+
+
+MARGIN = 2.0
+"""So many times slower than in the trial run may a kit be, and still get its median."""
+
+
+def long_enough_s(kits: Sequence[KitRef], lab: Lab) -> float:
+    """``max_s`` of a race of these kits, between ``RUN_MAX_S`` and ``RUN_PATIENT_S``; a kit that cannot run asks for nothing.
+
+    A run that ends early ends early because it was slow. To leave such runs out, or to race again because of them, would keep the
+    fast ones; so the time is fixed beforehand, from one run of each kit that takes part in nothing.
+    """
+    wanted = samples_needed(50)
+    lab.tell.note(f"time {wanted} inferences of each kit, to know how long a run must be")
+    trial = RaceRequest(kits=tuple(kits), purpose="trial", rounds=1, samples=wanted, max_s=RUN_PATIENT_S, max_age_h=0.0)
+    times = [run.samples_ns for profile in race(trial, lab).profiles.values() for run in profile.runs if run.samples_ns]
+    slowest_s = max((sum(each) / len(each) / 1e9 for each in times), default=0.0)
+    return min(max(RUN_MAX_S, MARGIN * wanted * slowest_s), RUN_PATIENT_S)

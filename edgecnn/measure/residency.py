@@ -10,11 +10,10 @@ from datetime import UTC, datetime
 
 from edgecnn.backends.registry import backend_for
 from edgecnn.errors.host import RunnerFailed
-from edgecnn.hosts.task import Schedule, Task
-from edgecnn.measure.blocks import emptied
-from edgecnn.measure.conditions import same_conditions
+from edgecnn.hosts.protocol import Schedule, Task
 from edgecnn.measure.kits import KitRef
-from edgecnn.measure.lab import Lab
+from edgecnn.measure.lab import Lab, same_conditions
+from edgecnn.measure.race_request import emptied
 from edgecnn.store.profiles import StoredProfile
 from edgecnn.values.layers import MacTable
 from edgecnn.values.profile import Environment, Profile
@@ -26,8 +25,7 @@ RUN_TIMEOUT_S = 120.0
 def residency(kit: KitRef, macs: MacTable, lab: Lab) -> StoredProfile:
     """The stored residency of this kit on this machine, traced now where there is none.
 
-    Raises:
-        RunnerFailed: the traced run failed.
+    Raises RunnerFailed: the traced run failed.
     """
     stored = stored_residency(kit, lab)
     return lab.store.profiles.add(traced_residency(kit, macs, lab), {}) if stored is None else stored
@@ -43,8 +41,7 @@ def stored_residency(kit: KitRef, lab: Lab) -> StoredProfile | None:
 def traced_residency(kit: KitRef, macs: MacTable, lab: Lab) -> Profile:
     """One traced process of this kit, now; nothing is filed. Where ``macs`` has no layers, times are known and no multiply-adds.
 
-    Raises:
-        RunnerFailed: the traced run failed.
+    Raises RunnerFailed: the traced run failed.
     """
     item = {
         "kit": str(kit.folder),

@@ -17,11 +17,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from edgecnn.errors.measuring import RunsUnusable
 from edgecnn.errors.wording import first_problem
-from edgecnn.measure.blocks import run_of
-from edgecnn.measure.conditions import changed_between, first_difference
-from edgecnn.measure.disturbance import MEDIANS, WORST, joined_environment
 from edgecnn.measure.energy import no_meter
 from edgecnn.measure.kits import KitRef
+from edgecnn.measure.lab import MEDIANS, WORST, changed_between, first_difference, joined_environment
+from edgecnn.measure.race_request import run_of
 from edgecnn.runner.bundle import ENERGY, MACHINE
 from edgecnn.runner.files import sha256_of
 from edgecnn.runner.items import RUN_SCHEMA
@@ -68,13 +67,9 @@ class _File(BaseModel):
 def profile_of_runs(folder: Path, kit: KitRef, device: str) -> Profile:
     """The runs of one kit in a folder of run files.
 
-    Args:
-        folder: ``measured`` of a bundle, copied back from the device.
-        kit: whose runs are wanted; those of other kits are left alone.
-        device: what the runs are said to be of.
-
-    Raises:
-        RunsUnusable: there are none, one ended in an error, was edited or is no run file, or the machine changed between them.
+    ``folder``: ``measured`` of a bundle, copied back from the device. ``kit``: whose runs are wanted; those of other kits are
+    left alone. Raises RunsUnusable: there are none, one ended in an error, was edited or is no run file, or the machine changed
+    between them.
     """
     read = [_read(path) for path in sorted(folder.glob("run-*.json"))]
     _refuse_edited(folder)
@@ -115,10 +110,7 @@ def companions_of(folder: Path, kit: KitRef) -> int:
 def energy_of_runs(folder: Path, kit: KitRef, timed: Profile) -> DeviceEnergy:
     """The energy runs beside those that were timed. A latency without them is as good: what is amiss becomes the reason.
 
-    Args:
-        folder: as of ``profile_of_runs``.
-        kit: whose runs are wanted.
-        timed: what ``profile_of_runs`` read there.
+    ``folder``: as of ``profile_of_runs``.
     """
     if not any((folder / ENERGY).glob("run-*.json")):
         return DeviceEnergy((), _no_energy(folder))

@@ -1,4 +1,4 @@
-"""Every network that can be asked for by name. Rows only: nothing here imports torch, so listing them is instant."""
+"""Every network that can be asked for by name, and what its blocks are made of. Importing it imports no torch."""
 
 from __future__ import annotations
 
@@ -6,18 +6,13 @@ import difflib
 
 from edgecnn.errors.weights import UnknownArch
 from edgecnn.models.compound import RULES, base_name, scale_in, scaled
-from edgecnn.models.rows.classic import CLASSICS
-from edgecnn.models.rows.densenet import DENSENETS
-from edgecnn.models.rows.efficientnet import EFFICIENTNETS, EFFICIENTNETS_V2
-from edgecnn.models.rows.efficientnet_lite import EFFICIENTNET_LITES
-from edgecnn.models.rows.inception import GOOGLENETS, INCEPTIONS, OF_TIMM
-from edgecnn.models.rows.mobilenet import MOBILENET_V1, MOBILENET_V2, MOBILENET_V3
-from edgecnn.models.rows.nasnet import NASNETS
-from edgecnn.models.rows.resnet import PLAIN, RESNET_V2, RESNETS
-from edgecnn.models.rows.resnext import RESNEXTS
-from edgecnn.models.rows.shufflenet import SHUFFLENET_V1, SHUFFLENET_V2
-from edgecnn.models.rows.vgg import VGGS
+from edgecnn.models.rows.classic import CLASSICS, VGGS
+from edgecnn.models.rows.efficientnet import EFFICIENTNET_LITES, EFFICIENTNETS, EFFICIENTNETS_V2
+from edgecnn.models.rows.inception import GOOGLENETS, INCEPTIONS, NASNETS, OF_TIMM
+from edgecnn.models.rows.mobile import MOBILENET_V1, MOBILENET_V2, MOBILENET_V3, SHUFFLENET_V1, SHUFFLENET_V2
+from edgecnn.models.rows.resnet import DENSENETS, PLAIN, RESNET_V2, RESNETS, RESNEXTS
 from edgecnn.values.arch import ArchSpec
+from edgecnn.values.base import Value
 from edgecnn.values.dataset import PixelRecipe
 
 _ROWS: tuple[ArchSpec, ...] = (
@@ -35,9 +30,8 @@ def all_archs() -> tuple[ArchSpec, ...]:
 def arch_named(name: str) -> ArchSpec:
     """The row of that name; of a scaled network's name (``efficientnet-b0-d1.2-w0.75``), its row with the multipliers.
 
-    Raises:
-        UnknownArch: with the nearest names.
-        ScaleInvalid, ScaleLeavesNoChannel: the name of a scaled network that there cannot be.
+    Raises UnknownArch: with the nearest names. ScaleInvalid, ScaleLeavesNoChannel: the name of a scaled network that there cannot
+    be.
     """
     rows = {spec.name: spec for spec in all_archs()}
     if name in rows:
@@ -63,7 +57,55 @@ def pixel_recipe(spec: ArchSpec, resolution_px: int | None = None) -> PixelRecip
 def libraries_of(name: str) -> tuple[str, ...]:
     """Distributions beyond torch and torchvision that define the network: they bind the bytes of what is made of it.
 
-    Raises:
-        UnknownArch: no row has the name.
+    Raises UnknownArch: no row has the name.
     """
     return arch_named(name).needs
+
+
+SILU = "SiLU"
+SQUEEZE_EXCITE = "squeeze-excite"
+
+
+class Parts(Value):
+    """What the blocks of a network are made of, gates of squeeze-excite left out."""
+
+    activations: tuple[str, ...]
+    squeeze_excite: bool = False
+
+    @property
+    def worded(self) -> str:
+        """``hard-swish and ReLU, and squeeze-excite``."""
+        return f"{' and '.join(self.activations)}, {'and' if self.squeeze_excite else 'and no'} {SQUEEZE_EXCITE}"
+
+
+_RELU = Parts(activations=("ReLU",))
+_OF_FAMILY = {
+    "lenet": Parts(activations=("scaled tanh",)),
+    "alexnet": _RELU,
+    "zfnet": _RELU,
+    "nin": _RELU,
+    "vgg": _RELU,
+    "googlenet": _RELU,
+    "inception-v3": _RELU,
+    "plain": _RELU,
+    "resnet": _RELU,
+    "resnet-v2": _RELU,
+    "resnext": _RELU,
+    "xception": _RELU,
+    "inception-resnet-v2": _RELU,
+    "densenet": _RELU,
+    "mobilenet-v1": _RELU,
+    "shufflenet-v1": _RELU,
+    "nasnet": _RELU,
+    "mobilenet-v2": Parts(activations=("ReLU6",)),
+    "mobilenet-v3": Parts(activations=("hard-swish", "ReLU"), squeeze_excite=True),
+    "efficientnet": Parts(activations=(SILU,), squeeze_excite=True),
+    "efficientnet-lite": Parts(activations=("ReLU6",)),
+    "efficientnet-v2": Parts(activations=(SILU,), squeeze_excite=True),
+    "shufflenet-v2": _RELU,
+}
+
+
+def parts_of(family: str) -> Parts:
+    """The row of a family of the catalogue."""
+    return _OF_FAMILY[family]

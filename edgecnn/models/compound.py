@@ -94,8 +94,6 @@ def scaled(spec: ArchSpec, scale: CompoundScale, base_px: int) -> Scaled:
     """The row of the scaled network and its resolution.
 
     Args:
-        spec: a row of the catalogue.
-        scale: as asked.
         base_px: the resolution that the network would have had without it.
 
     Raises:
@@ -122,7 +120,6 @@ def scaled_or_same(spec: ArchSpec, text: str | None, stated_px: int | None, usua
     """What ``[model] scale`` and ``resolution_px`` together come to.
 
     Args:
-        spec: a row of the catalogue.
         text: the scale as the recipe has it, or None.
         stated_px: the resolution that the recipe states, or None.
         usual_px: what is taken where it states none; a step of φ counts from it.
@@ -185,11 +182,7 @@ def base_name(name: str) -> str:
 
 
 def scale_in(name: str) -> CompoundScale | None:
-    """The scale that a scaled network's name ends with.
-
-    Raises:
-        ScaleInvalid: no network has it.
-    """
+    """The scale that a scaled network's name ends with. Raises ScaleInvalid: no network has it."""
     found = _SUFFIX.fullmatch(name)
     if found is None:
         return None

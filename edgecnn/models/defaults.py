@@ -1,6 +1,6 @@
 """What training does when the recipe does not say: light, so that a plan can be printed without torch.
 
-``training/scratch.py`` and ``training/finetune.py`` say what the figures mean there.
+``training/modes.py`` and ``training/modes.py`` say what the figures mean there.
 """
 
 from __future__ import annotations
@@ -29,11 +29,8 @@ def default_epochs(mode: Mode, images: int) -> int:
 def default_learning_rate(mode: Mode, recipe: ScratchRecipe = "short", own_rate: float | None = None) -> float:
     """Peak rate: of the whole network from scratch; of a fine-tuned head, whose body learns at a tenth of it.
 
-    Args:
-        mode: how training begins.
-        recipe: from random weights, by which recipe.
-        own_rate: the network's own for AdamW, of its row, where the usual one is too high for it. SGD begins where the ResNet
-            paper does, or for such a network where AlexNet's and VGG's papers do.
+    ``recipe``: from random weights, by which recipe. ``own_rate``: the network's own for AdamW, of its row, where the usual one
+    is too high for it. SGD begins where the ResNet paper does, or for such a network where AlexNet's and VGG's papers do.
     """
     if mode == "finetune":
         return 1e-3
@@ -53,7 +50,7 @@ def default_label_smoothing(mode: Mode, recipe: ScratchRecipe = "short") -> floa
 
 
 def default_augmentation(mode: Mode, recipe: ScratchRecipe = "short") -> tuple[Augmentation, ...]:
-    """Random crops and mirror images; from scratch, in few epochs, a crop covers more of the image (``training/scratch.py``).
+    """Random crops and mirror images; from scratch, in few epochs, a crop covers more of the image (``training/modes.py``).
 
     A modern training of many epochs varies more and mixes images (torchvision's reference recipe: mixup 0.2, cutmix 1.0).
     """

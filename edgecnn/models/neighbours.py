@@ -13,14 +13,7 @@ PROTOTYPES = "prototypes.weight"
 
 
 class NeighbourHead(nn.Module):
-    """Share of the ``k`` nearest training images, by cosine, that each class has.
-
-    Args:
-        count: training images.
-        inputs: features of each.
-        classes: how many there are.
-        k: neighbours that vote.
-    """
+    """Share of the ``k`` nearest training images, by cosine, that each class has."""
 
     k: Tensor
     votes: Tensor

@@ -1,4 +1,7 @@
-"""A row of the catalogue becomes a network, and a file becomes its weights, or an error that names what does not fit."""
+"""A row of the catalogue becomes a network, and a file becomes its weights, or an error that names what does not fit.
+
+What training programs put around a network's tensors (tables inside tables, beginnings of names) is taken off again.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import pickle
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from safetensors import SafetensorError
@@ -15,7 +19,6 @@ from torch import Tensor, nn
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.weights import MissingPackage, WeightsDoNotFit, WeightsHoldObjects, WeightsUnreadable
 from edgecnn.models.catalogue import all_archs
-from edgecnn.models.checkpoints import Unwrapped, unwrapped, without_beginnings
 from edgecnn.models.families import efficientnet_lite
 from edgecnn.models.families.built import built
 from edgecnn.models.neighbours import PROTOTYPES, NeighbourHead
@@ -29,13 +32,8 @@ HEAD_STD = 0.01
 def build_network(spec: ArchSpec, classes: int = 1000, *, seed: int = 0) -> nn.Module:
     """The network with random weights: the body initialized as its builder does, the last layers as ``HEAD_STD`` says.
 
-    Args:
-        spec: a row of the catalogue.
-        classes: outputs of the last layer, and of the last layers of auxiliary heads.
-        seed: of the initialization. The caller's random state is left as it was.
-
-    Raises:
-        MissingPackage: its library is an extra that is not installed.
+    ``classes``: outputs of the last layer, and of the last layers of auxiliary heads. ``seed``: of the initialization. The
+    caller's random state is left as it was. Raises MissingPackage: its library is an extra that is not installed.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -82,9 +80,8 @@ def read_state(path: Path) -> dict[str, Tensor]:
     The bytes and not the name decide which of the two it is. A torch file that has its tensors in a table inside a table, as
     training programs write checkpoints, is unwrapped.
 
-    Raises:
-        WeightsUnreadable: truncated, damaged, another format, or no table of tensors.
-        WeightsHoldObjects: it holds Python objects, and reading those would run code that the file names.
+    Raises WeightsUnreadable: truncated, damaged, another format, or no table of tensors. WeightsHoldObjects: it holds Python
+    objects, and reading those would run code that the file names.
     """
     return _read(path).tensors
 
@@ -120,8 +117,7 @@ def _refusal(path: Path, problem: Exception) -> EdgecnnError:
 def read_weights(spec: ArchSpec, path: Path) -> dict[str, Tensor]:
     """The tensors of a file under this network's names, checked against it; the head may have any number of classes.
 
-    Raises:
-        WeightsUnreadable, WeightsDoNotFit: see ``unwrapped_weights``.
+    Raises WeightsUnreadable, WeightsDoNotFit: see ``unwrapped_weights``.
     """
     return unwrapped_weights(spec, path).tensors
 
@@ -129,9 +125,8 @@ def read_weights(spec: ArchSpec, path: Path) -> dict[str, Tensor]:
 def unwrapped_weights(spec: ArchSpec, path: Path) -> Unwrapped:
     """The same, with what was taken off the tensors to get at them.
 
-    Raises:
-        WeightsUnreadable: see ``read_state``.
-        WeightsDoNotFit: the file is of another network; the error names the tensors, and the network that fits.
+    Raises WeightsUnreadable: see ``read_state``. WeightsDoNotFit: the file is of another network; the error names the tensors,
+    and the network that fits.
     """
     found = _read(path)
     if f"{spec.head}.weight" not in found.tensors:
@@ -182,9 +177,7 @@ def _shapes(spec: ArchSpec, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def load_state(network: nn.Module, path: Path) -> None:
     """Put a file's tensors into a network that has exactly those names and shapes.
 
-    Raises:
-        WeightsUnreadable: see ``read_state``.
-        WeightsDoNotFit: names or shapes differ; the error names them.
+    Raises WeightsUnreadable: see ``read_state``. WeightsDoNotFit: names or shapes differ; the error names them.
     """
     network.load_state_dict(_fitting(read_state(path), network.state_dict(), path=path, arch=type(network).__name__))
 
@@ -192,9 +185,7 @@ def load_state(network: nn.Module, path: Path) -> None:
 def load_trained(spec: ArchSpec, classes: int, path: Path, *, seed: int = 0) -> nn.Module:
     """The network that training left in a file, whichever kind of head it ends in.
 
-    Raises:
-        WeightsUnreadable: see ``read_state``.
-        WeightsDoNotFit: names or shapes differ; the error names them.
+    Raises WeightsUnreadable: see ``read_state``. WeightsDoNotFit: names or shapes differ; the error names them.
     """
     network = build_network(spec, classes, seed=seed)
     state = read_state(path)
@@ -223,3 +214,54 @@ def _fitting(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor], *, path:
     if problems:
         raise WeightsDoNotFit(path=path, arch=arch, problems=problems)
     return {name: complete[name] for name in wanted}
+
+
+_TABLES = ("state_dict", "model", "model_state_dict", "net", "network")
+_AVERAGED = ("state_dict_ema", "model_ema", "ema_state_dict", "ema")
+"""Running averages of the weights; taken where the weights themselves are not there."""
+_BEGINNINGS = ("module.", "_orig_mod.", "model.", "net.", "network.")
+"""Of DataParallel, of torch.compile, and of modules that hold the network as an attribute."""
+_COUNTER = "n_averaged"
+"""torch.optim.swa_utils.AveragedModel keeps it beside the network."""
+_DEEPEST = 3
+
+
+class Unwrapped(NamedTuple):
+    """Tensors by name, and what was taken off, each as a part of a sentence."""
+
+    tensors: dict[str, Tensor]
+    said: tuple[str, ...]
+
+
+def unwrapped(loaded: object) -> Unwrapped | None:
+    """The table of tensors in what a file holds; None where there is none."""
+    said: list[str] = []
+    for _ in range(_DEEPEST):
+        inner = _table_in(loaded)
+        if inner is None:
+            break
+        name, loaded = inner
+        said.append(f"its entry {name!r}")
+    if not isinstance(loaded, Mapping) or not loaded or not all(isinstance(value, Tensor) for value in loaded.values()):
+        return None
+    return Unwrapped({str(name): tensor for name, tensor in loaded.items()}, tuple(said))
+
+
+def without_beginnings(found: Unwrapped) -> Unwrapped:
+    """The same tensors without what stands before every one of their names."""
+    tensors, said = dict(found.tensors), list(found.said)
+    if len(tensors) > 1:
+        tensors.pop(_COUNTER, None)
+    while (beginning := next((each for each in _BEGINNINGS if all(name.startswith(each) for name in tensors)), None)) is not None:
+        tensors = {name.removeprefix(beginning): tensor for name, tensor in tensors.items()}
+        said.append(f"names without {beginning!r}")
+    return Unwrapped(tensors, tuple(said))
+
+
+def _table_in(loaded: object) -> tuple[str, Mapping[str, object]] | None:
+    if not isinstance(loaded, Mapping):
+        return None
+    for name in (*_TABLES, *_AVERAGED):
+        if isinstance(table := loaded.get(name), Mapping):
+            return name, table
+    return None

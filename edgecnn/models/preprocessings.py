@@ -45,11 +45,7 @@ MARGIN = 256 / 224
 
 
 def usual_named(name: str) -> Usual:
-    """The row of that name.
-
-    Raises:
-        UnknownPreprocessing: with the nearest name.
-    """
+    """The row of that name. Raises UnknownPreprocessing: with the nearest name."""
     if name not in USUAL:
         raise UnknownPreprocessing(name=name, known=tuple(USUAL), nearest=nearest(name.lower(), USUAL, cutoff=0.5))
     return USUAL[name]

@@ -28,10 +28,7 @@ def operated(network: nn.Module, surgery: Surgery, gates: Gates) -> nn.Module:
     A block that goes leaves its mean gate behind in the weights of the convolution that follows, so that each channel keeps the
     share that it usually had.
 
-    Args:
-        network: trained; stays as it is.
-        surgery: what is exchanged.
-        gates: of ``mean_gates``, for the blocks that go.
+    ``network``: trained; stays as it is.
     """
     changed = copy.deepcopy(network)
     if surgery.squeeze_excite == "remove":
@@ -63,9 +60,6 @@ def mean_gates(network: nn.Module, batches: Iterable[Tensor]) -> dict[str, Tenso
     for handle in handles:
         handle.remove()
     return {name: torch.stack(means).mean(dim=0) for name, means in seen.items()}
-
-
-# ---------------------------------------------------------------------------------------------------------------------
 
 
 def _exchange(network: nn.Module, old: type[nn.Module], new: type[nn.Module]) -> None:

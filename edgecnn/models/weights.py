@@ -38,7 +38,6 @@ def answer_weights(
     """Where training will begin.
 
     Args:
-        spec: the network.
         choice: auto, imagenet, none, or the path of a weights file.
         cached: folder of the store's finished ``fetch`` artifact of exactly these weights, when there is one.
         previous: what an earlier call answered for the same network and choice; taken instead of asking the network again.

@@ -1,4 +1,4 @@
-"""What a weights file is, told from its header: so that a broken, foreign or unsafe one is refused before any work begins.
+"""What a weights file is and holds, told from its header: a broken, foreign or unsafe one is refused before any work begins.
 
 Nothing in the file is run and torch is not imported. A pickle is only listed, by the opcodes it consists of. The format is told
 from the bytes and not from the name, since it is the bytes that the key of ``fetch`` knows.
@@ -14,11 +14,13 @@ import zipfile
 import zlib
 from collections.abc import Sequence
 from itertools import chain, islice
+from math import prod
 from pathlib import Path
 from typing import IO, Final, Literal
 
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.weights import WeightsHoldObjects, WeightsUnreadable
+from edgecnn.values.arch import ArchSpec
 
 WeightsFormat = Literal["safetensors", "torch"]
 
@@ -60,9 +62,8 @@ def format_of(path: Path) -> WeightsFormat:
     Damage inside the tensors' own bytes is not looked for, and a cut at the end of a file from before torch 1.6 is found only
     when it is read.
 
-    Raises:
-        WeightsUnreadable: empty, cut off, damaged, of another format, or not permitted.
-        WeightsHoldObjects: a whole model, an optimizer or any other Python object was saved.
+    Raises WeightsUnreadable: empty, cut off, damaged, of another format, or not permitted. WeightsHoldObjects: a whole model, an
+    optimizer or any other Python object was saved.
     """
     try:
         with path.open("rb") as file:
@@ -168,3 +169,26 @@ def _looks_like(head: bytes) -> str:
     if b"\0" not in head and all(byte >= 0x20 or byte in b"\t\n\r\f" for byte in head):
         return "a text file"
     return "neither a .safetensors nor a torch file"
+
+
+STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
+"""How the names of what batch norms counted end, which is no parameter."""
+
+
+def parameters_that_ship(spec: ArchSpec, file: Path) -> int:
+    """Of a network with these weights, without the auxiliary heads that only helped it to learn.
+
+    ``file``: safetensors, as training writes it.
+    """
+    return sum(
+        prod(shape)
+        for name, shape in _shapes(file).items()
+        if not name.endswith(STATISTICS) and not name.startswith(spec.left_behind)
+    )
+
+
+def _shapes(file: Path) -> dict[str, Sequence[int]]:
+    """https://huggingface.co/docs/safetensors: 8 bytes of length (little-endian), and that much JSON."""
+    with file.open("rb") as stream:
+        header = json.loads(stream.read(int.from_bytes(stream.read(8), "little")))
+    return {name: tensor["shape"] for name, tensor in header.items() if name != "__metadata__"}

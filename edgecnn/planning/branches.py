@@ -10,11 +10,10 @@ from edgecnn.planning.variants import SURGERY, TRUNK, graph_of, learned_by
 from edgecnn.stages.aware import AwareStage
 from edgecnn.stages.compile import CompileStage, EngineStage
 from edgecnn.stages.package import PackageStage
-from edgecnn.stages.program import ProgramStage
+from edgecnn.stages.program import ProgramStage, VariantStage
 from edgecnn.stages.quantize import MixedStage, QuantizeStage
 from edgecnn.stages.rank import RankStage
 from edgecnn.stages.surgery import SurgeryStage
-from edgecnn.stages.variant import VariantStage
 from edgecnn.values.candidate import ENGINE, Candidate, Rung
 from edgecnn.values.resolved import DesktopGpu, Resolved
 from edgecnn.values.stage import Key, Role

@@ -27,7 +27,7 @@ from edgecnn.errors.custom_model import (
     TrainingSwitch,
 )
 from edgecnn.errors.studies import ScaleOfAFile
-from edgecnn.graph.custom_form import form_of
+from edgecnn.graph.custom.form import form_of
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.compound import scaled_or_same
 from edgecnn.planning.preprocessing_search import CustomFile, find_preprocessing
@@ -182,8 +182,8 @@ def _found(
 ) -> tuple[CustomModel, dict[str, Any]]:
     """And the stamps of its files from before they were read: what changes meanwhile is found anew the next time."""
     with sleeping_threads():
-        from edgecnn.graph.custom_file import files_beside, read_file
-        from edgecnn.graph.entry import content_of
+        from edgecnn.graph.custom.file import files_beside, read_file
+        from edgecnn.graph.custom.onnx_entry import content_of
 
     tell.step("reading the model", 0, 1)
     beside = files_beside(path, form)

@@ -73,7 +73,7 @@ def find_preprocessing(
         PreprocessingNotFound: nothing was stated, and nothing makes it right more often than chance.
         CustomModelUnusable: the runtime cannot run the file.
     """
-    from edgecnn.graph.custom_file import opened
+    from edgecnn.graph.custom.file import opened
 
     names, by = _names(custom, choice)
     if by == "search" and not source.classes:

@@ -7,8 +7,7 @@ from collections.abc import Iterable, Mapping
 from edgecnn.backends.installed import installed_version
 from edgecnn.errors.custom_model import QuantizedElsewhere
 from edgecnn.errors.training import NothingToReplace
-from edgecnn.models.catalogue import all_archs
-from edgecnn.models.parts import SILU, SQUEEZE_EXCITE, Parts, parts_of
+from edgecnn.models.catalogue import SILU, SQUEEZE_EXCITE, Parts, all_archs, parts_of
 from edgecnn.quantization.registry import keeps_layers
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.artifact import Unavailable

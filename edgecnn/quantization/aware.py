@@ -19,26 +19,20 @@ from torch import nn
 
 from edgecnn.graph.checks import ExportCheck, compare_integers, onnx_logits, spread
 from edgecnn.graph.document import save_model
-from edgecnn.graph.export import export_onnx
+from edgecnn.graph.export import export_onnx, torch_logits
 from edgecnn.graph.macs import mac_table
-from edgecnn.graph.passes.absorbed_clamps import absorb_clamps
-from edgecnn.graph.passes.integer_bias import quantize_biases
-from edgecnn.graph.trunk import torch_logits
-from edgecnn.models.defaults import default_augmentation
-from edgecnn.quantization.aware_network import Exported, calibrate, integers, rounded
-from edgecnn.quantization.aware_placement import rounds_inputs_alone
-from edgecnn.quantization.aware_settings import AwareSettings
+from edgecnn.graph.passes.learned_qdq import absorb_clamps, quantize_biases
+from edgecnn.quantization.aware_network import Exported, calibrate, integers, rounded, rounds_inputs_alone
 from edgecnn.quantization.calibration import calibration_pixels, require_finite
-from edgecnn.runner.pixels import to_feed
 from edgecnn.training.beginning import TrainingInputs, material_for
 from edgecnn.training.checkpoint import begin, finish, is_made
-from edgecnn.training.distillation import divergence
+from edgecnn.training.images.validation import Material
 from edgecnn.training.loop import PhaseResult, best_file, run_phase
 from edgecnn.training.machine import repeatable
-from edgecnn.training.material import Material
 from edgecnn.training.memory import within_memory
 from edgecnn.training.phase import Phase
-from edgecnn.training.teacher import teacher_of
+from edgecnn.training.settings import AwareSettings
+from edgecnn.training.teacher import divergence, teacher_of
 from edgecnn.values.dataset import Normalization
 from edgecnn.values.stage import Progress
 
@@ -50,15 +44,8 @@ _BATCH = 16
 def make_aware(settings: AwareSettings, inputs: TrainingInputs, out: Path, tell: Progress) -> None:
     """Write ``model.onnx``, ``macs.json``, ``golden_logits.npy`` and ``aware.json``; ``resume/`` is gone afterwards.
 
-    Args:
-        settings: what is asked.
-        inputs: ``weights`` is what ``train`` made.
-        out: may hold what an interrupted call left.
-        tell: hears progress.
-
-    Raises:
-        BatchTooLarge, TrainingDiverged, NothingToTrainOn, ClassesDiffer, CalibrationSetTooSmall, CalibrationNotFinite,
-        WrongOpset, ExportDisagrees, MacsUnknown: see ``AwareStage.make``.
+    Raises BatchTooLarge, TrainingDiverged, NothingToTrainOn, ClassesDiffer, CalibrationSetTooSmall, CalibrationNotFinite,
+    WrongOpset, ExportDisagrees, MacsUnknown: see ``AwareStage.make``.
     """
     if is_made(out, FACTS):
         return
@@ -87,12 +74,7 @@ def _calibrated(teacher: nn.Module, settings: AwareSettings, prepared: Path) -> 
 
 def _feeds(pixels: npt.NDArray[np.uint8], normalization: Normalization) -> Iterator[npt.NDArray[Any]]:
     for start in range(0, len(pixels), _BATCH):
-        yield _feed(pixels[start : start + _BATCH], normalization)
-
-
-def _feed(pixels: npt.NDArray[np.uint8], normalization: Normalization) -> npt.NDArray[Any]:
-    """Pixels uint8 (N, H, W, 3) as the network wants them: float32 (N, 3, H, W)."""
-    return to_feed(pixels, "float32", "NCHW", normalization.mean, normalization.std)
+        yield normalization.feed(pixels[start : start + _BATCH])
 
 
 class _Course:
@@ -101,7 +83,7 @@ class _Course:
     def __init__(self, settings: AwareSettings, inputs: TrainingInputs, material: Material, teacher: nn.Module) -> None:
         self.settings, self.inputs, self.material, self.teacher = settings, inputs, material, teacher
         shown = spread(np.load(inputs.pixels / "validation.pixels.npy", mmap_mode="r"), CHECK_IMAGES)
-        self.shown = _feed(shown, settings.preprocessing.normalization)
+        self.shown = settings.preprocessing.normalization.feed(shown)
         self.wanted = torch_logits(teacher, self.shown)
 
     def learn(self, network: Exported) -> PhaseResult:
@@ -124,7 +106,7 @@ class _Course:
         check = compare_integers(torch_logits(network, self.shown), onnx_logits(path, self.shown))
         (out / "macs.json").write_text(mac_table(path).model_dump_json(indent=1) + "\n", encoding="utf-8")
         golden = np.load(self.inputs.pixels / "golden" / "pixels.npy")
-        answers = torch_logits(network, _feed(golden, self.settings.preprocessing.normalization))
+        answers = torch_logits(network, self.settings.preprocessing.normalization.feed(golden))
         np.save(out / "golden_logits.npy", answers)
         return check
 
@@ -155,9 +137,6 @@ def _phase(settings: AwareSettings) -> Phase:
         batch_size=settings.batch_size,
         peak_rate=settings.learning_rate,
         warmup_share=0.1,
-        weight_decay=0.0,
-        label_smoothing=0.0,
-        augment=default_augmentation("finetune"),
         average_decay=0.98,
         frozen_statistics=True,
         patience=settings.epochs,

@@ -1,20 +1,29 @@
-"""A trained network rounded as INT8 will round it, in floats that gradients pass through; and the integers that come of it."""
+"""A trained network rounded as INT8 will round it, in floats that gradients pass through; and the integers that come of it.
+
+It is rounded where post-training quantization for its runtimes rounds it: at both inputs of every convolution and linear layer.
+For the CPU runtimes what it makes is rounded too, after the ReLU that they fuse into it, and sums and products of two
+activations likewise: a layer whose output were left in float would run in float, since ONNX Runtime has no integer convolution
+that answers in float. For TensorRT nothing else is rounded, because it fuses what follows a convolution into it and a quantizer
+between them would forbid that. The network's own answer is left as it is.
+"""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Iterable
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.export import Dim
+from torch.fx import GraphModule, Node
 from torchao.quantization.pt2e.fake_quantize import FakeQuantize
+from torchao.quantization.pt2e.observer import MinMaxObserver, PerChannelMinMaxObserver
 from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
+from torchao.quantization.pt2e.quantizer import QuantizationAnnotation, QuantizationSpec, Quantizer
 
-from edgecnn.quantization.aware_placement import Placement
 from edgecnn.values.candidate import Scheme
 
 
@@ -41,11 +50,6 @@ def rounded(network: nn.Module, scheme: Scheme, resolution_px: int) -> Exported:
 
     Batch norms are folded with the statistics that they end training with: left beside the convolutions they would stay in the
     exported file, where INT8 ran at 8.8 in place of 2.5 ms (EfficientNet-Lite0).
-
-    Args:
-        network: trained, float.
-        scheme: how numbers are rounded.
-        resolution_px: H and W of what it will be shown.
     """
     example = torch.zeros(2, 3, resolution_px, resolution_px)  # a batch of one would be taken for a constant
     program = torch.export.export(_plain(network).eval(), (example,), dynamic_shapes=({0: Dim("batch", min=1)},), strict=False)
@@ -60,9 +64,7 @@ def calibrate(network: Exported, feeds: Iterable[npt.NDArray[np.float32]]) -> No
 
     Ranges of weights follow the weights as long as they change.
 
-    Args:
-        network: of ``rounded``; changed in place.
-        feeds: images, float32 (N, 3, H, W).
+    ``network``: of ``rounded``; changed in place. ``feeds``: images, float32 (N, 3, H, W).
     """
     roundings = _roundings(network)
     for each in roundings:
@@ -90,3 +92,118 @@ def _plain(network: nn.Module) -> nn.Module:
 
 def _roundings(network: Exported) -> list[FakeQuantize]:
     return [module for module in network.modules() if isinstance(module, FakeQuantize)]
+
+
+_ATEN = torch.ops.aten
+_MULTIPLIES = (_ATEN.conv2d.default, _ATEN.linear.default)
+_JOINS = (_ATEN.add.Tensor, _ATEN.add_.Tensor, _ATEN.mul.Tensor, _ATEN.mul_.Tensor)
+_CLAMPS = (_ATEN.relu.default, _ATEN.relu_.default, _ATEN.hardtanh.default, _ATEN.hardtanh_.default, _ATEN.relu6.default)
+"""Activations that the runtimes leave out, because the rounding to unsigned numbers clamps as they do."""
+_PADS = (_ATEN.pad.default, _ATEN.constant_pad_nd.default)
+"""Rounded before and not after: the exporter folds a padding with zeros into the convolution that follows at once."""
+_KEY = "quantization_annotation"
+
+
+class WeightRange(PerChannelMinMaxObserver):  # type: ignore[misc]
+    """The range of each output channel's weights as they are now; torchao's own would keep the extremes of all steps.
+
+    It asserts nothing: weights that are no numbers make a loss that is none, which training stops at.
+    """
+
+    def forward(self, weights: Tensor) -> Tensor:
+        """Take the extremes of each channel, the first axis."""
+        low, high = torch.aminmax(weights.detach().flatten(1), dim=1)
+        self.min_val.resize_(low.shape).copy_(low)
+        self.max_val.resize_(high.shape).copy_(high)
+        return weights
+
+    def calculate_qparams(self) -> tuple[Tensor, Tensor]:
+        """Scale float32 (channels,) and zero point int64 (channels,), which is 0."""
+        scale = torch.maximum(torch.maximum(-self.min_val, self.max_val) / self.quant_max, self.eps)
+        return scale, torch.zeros_like(scale, dtype=torch.int64)
+
+
+class Placement(Quantizer):  # type: ignore[misc]
+    """Marks a graph of torch.export for torchao."""
+
+    def __init__(self, scheme: Scheme) -> None:
+        self._inputs_alone = rounds_inputs_alone(scheme)
+        self._activation = _activation_spec(scheme)
+        self._weight = _weight_spec(scheme)
+
+    def annotate(self, model: GraphModule) -> GraphModule:
+        """Say of each edge and output how it is rounded."""
+        for node in model.graph.nodes:
+            if self._inputs_alone:
+                self._mark_inputs(node)
+            elif node.target in _MULTIPLIES:
+                source = _unpadded(node)
+                self._mark(node, {node.args[1]: self._weight, **({node.args[0]: self._activation} if source is None else {})})
+                if source is not None:
+                    self._mark(source, {source.args[0]: self._activation})
+                self._mark_output(node)
+            elif node.target in _JOINS and all(_is_activation(each) for each in node.args[:2]):
+                self._mark(node, dict.fromkeys(node.args[:2], self._activation))
+                self._mark_output(node)
+        return model
+
+    def validate(self, model: GraphModule) -> None:
+        """Nothing to say: every network is rounded where it can be."""
+
+    def _mark_inputs(self, node: Node) -> None:
+        """Round what a layer reads where it is made: whatever else reads it, such as a residual's sum, gets the same integers."""
+        if node.target in _MULTIPLIES:
+            self._mark(node, {node.args[1]: self._weight})
+            padding = _unpadded(node)
+            self._mark((padding or node).args[0], {}, self._activation)
+
+    def _mark_output(self, node: Node) -> None:
+        only = next(iter(node.users)) if len(node.users) == 1 else None
+        if only is not None and only.op == "output":
+            return
+        self._mark(only if only is not None and only.target in _CLAMPS else node, {}, self._activation)
+
+    @staticmethod
+    def _mark(node: Any, inputs: dict[Any, Any], output: Any = None) -> None:
+        found = node.meta.setdefault(_KEY, QuantizationAnnotation(_annotated=True))
+        found.input_qspec_map.update(inputs)
+        found.output_qspec = output or found.output_qspec
+
+
+def rounds_inputs_alone(scheme: Scheme) -> bool:
+    """True where layers read integers and make floats: a float bias is added to a float, an int32 one to the sum of products."""
+    return scheme.bias == "float"
+
+
+def _activation_spec(scheme: Scheme) -> QuantizationSpec:
+    unsigned = scheme.activation_dtype == "uint8"
+    return QuantizationSpec(
+        dtype=torch.uint8 if unsigned else torch.int8,
+        observer_or_fake_quant_ctr=FakeQuantize.with_args(observer=MinMaxObserver),
+        quant_min=0 if unsigned else -127,
+        quant_max=255 if unsigned else 127,
+        qscheme=torch.per_tensor_symmetric if scheme.activation_symmetric else torch.per_tensor_affine,
+    )
+
+
+def _weight_spec(scheme: Scheme) -> QuantizationSpec:
+    largest = 63 if scheme.reduced_range else 127
+    return QuantizationSpec(
+        dtype=torch.int8,
+        observer_or_fake_quant_ctr=FakeQuantize.with_args(observer=WeightRange),
+        quant_min=-largest,
+        quant_max=largest,
+        qscheme=torch.per_channel_symmetric,
+        ch_axis=0,
+    )
+
+
+def _unpadded(node: Node) -> Node | None:
+    """The padding that a layer reads from, where it does and nothing else reads it."""
+    source = node.args[0]
+    return source if isinstance(source, Node) and source.target in _PADS and len(source.users) == 1 else None
+
+
+def _is_activation(value: Any) -> bool:
+    found = value.meta.get("val") if isinstance(value, Node) and value.op != "get_attr" else None
+    return isinstance(found, Tensor) and found.is_floating_point()

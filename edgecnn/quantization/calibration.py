@@ -13,8 +13,7 @@ from edgecnn.errors.quantization import CalibrationNotFinite, CalibrationSetTooS
 def calibration_pixels(prepared: Path, images: int) -> npt.NDArray[np.uint8]:
     """``images`` pictures spread evenly over the calibration role, uint8 (images, H, W, 3); the same ones every time.
 
-    Raises:
-        CalibrationSetTooSmall: the role holds fewer.
+    Raises CalibrationSetTooSmall: the role holds fewer.
     """
     pixels = np.load(prepared / "calibration.pixels.npy", mmap_mode="r")
     return np.ascontiguousarray(pixels[_places(len(pixels), images)])
@@ -34,8 +33,7 @@ def calibration_classes(prepared: Path, images: int) -> int:
 def require_finite(logits: npt.NDArray[np.float32], images: int, first: int = 0) -> None:
     """Hold the float network's answers (N, classes) to calibration images ``first`` … to being numbers.
 
-    Raises:
-        CalibrationNotFinite: naming the first image, counted from 0, whose answer is not.
+    Raises CalibrationNotFinite: naming the first image, counted from 0, whose answer is not.
     """
     broken = np.flatnonzero(~np.isfinite(logits).all(axis=1))
     if len(broken):

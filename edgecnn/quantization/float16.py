@@ -9,7 +9,7 @@ import onnx
 from edgecnn.backends.tensorrt import BACKEND
 from edgecnn.graph.document import load_model, save_model
 from edgecnn.graph.passes.half import carry_half, type_half
-from edgecnn.graph.tensorrt_rules import check_for_tensorrt
+from edgecnn.graph.tensorrt import check_for_tensorrt
 from edgecnn.quantization.golden import TWIN_FOLDER
 from edgecnn.quantization.job import Job
 from edgecnn.values.model_file import MODEL_FILE_NAME
@@ -18,9 +18,8 @@ from edgecnn.values.model_file import MODEL_FILE_NAME
 def quantize(job: Job) -> dict[str, Any]:
     """Write the fp16 file, its twin, and both ``model.json``.
 
-    Raises:
-        HalfOverflow: a weight is beyond fp16's range.
-        OnnxBeyondReader: the trunk is of a version that TensorRT 10.3 does not read.
+    Raises HalfOverflow: a weight is beyond fp16's range. OnnxBeyondReader: the trunk is of a version that TensorRT 10.3 does not
+    read.
     """
     carried = carry_half(load_model(job.onnx))
     write_pair(job, carried, type_half(carried))

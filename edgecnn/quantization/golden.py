@@ -15,20 +15,13 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.errors.quantization import GoldenNotTelling
-from edgecnn.runner.pixels import to_feed
 from edgecnn.values.candidate import Candidate, Precision
 from edgecnn.values.dataset import Normalization
 from edgecnn.values.model_file import LOGITS_TOLERANCE, MODEL_FILE_NAME, ModelFile
 
 TWIN_FOLDER = "twin"
 """Where a candidate that this machine cannot run leaves the model that answers for it."""
-LEAST_TOLERANCE = {
-    Precision.FP32: 0.0005,
-    Precision.TF32: 0.01,
-    Precision.BF16: 0.02,
-    Precision.FP16: 0.02,
-    Precision.INT8: 0.02,
-}
+LEAST_TOLERANCE = {Precision.FP32: 0.0005, Precision.TF32: 0.01, Precision.BF16: 0.02, Precision.FP16: 0.02, Precision.INT8: 0.02}
 """Share of the logits' spread that other machines are granted in any case. Between x86 and aarch64 fp32 differed by 1e-6 and
 INT8 not at all in ONNX Runtime; TensorRT rounds activations where its twin does not; TF32 has fp16's mantissa."""
 
@@ -51,8 +44,7 @@ class Golden:
 def golden_of(made: Path, prepared: Path, normalization: Normalization, candidate: Candidate) -> Golden:
     """The golden answers of the model in ``made``, or of its twin where there is one; ``prepared`` is what ``prepare`` made.
 
-    Raises:
-        GoldenNotTelling: every image gets the same answer, or one that is no number.
+    Raises GoldenNotTelling: every image gets the same answer, or one that is no number.
     """
     folder = made / TWIN_FOLDER if (made / TWIN_FOLDER).is_dir() else made
     model = ModelFile.model_validate_json((folder / MODEL_FILE_NAME).read_text(encoding="utf-8"))
@@ -70,6 +62,6 @@ def _answers(
     folder: Path, model: ModelFile, pixels: npt.NDArray[np.uint8], normalization: Normalization
 ) -> npt.NDArray[np.float32]:
     wants = model.model.input
-    feed = to_feed(pixels, wants.dtype, wants.layout, normalization.mean, normalization.std)
+    feed = normalization.feed(pixels, wants.dtype, wants.layout)
     executor: Any = import_module(f"edgecnn.quantization.executors.{model.session.module}")
     return cast("npt.NDArray[np.float32]", executor.run(folder, model, feed))

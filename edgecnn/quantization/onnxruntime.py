@@ -6,23 +6,25 @@ activations keep every ReLU6 as a separate clip. Ranges are the smallest and lar
 
 from __future__ import annotations
 
+import logging
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import onnx
-from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
+from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
 
 from edgecnn.backends.onnxruntime import BACKEND
 from edgecnn.errors.quantization import CalibrationRangeNotFinite
-from edgecnn.graph.document import load_model, save_model
-from edgecnn.graph.layer_tensors import float_with
-from edgecnn.graph.unquantized import require_unquantized
+from edgecnn.graph.document import load_model, require_unquantized, save_model
+from edgecnn.graph.macs import float_with
 from edgecnn.quantization.calibration import require_finite
 from edgecnn.quantization.executors.onnxruntime_cpu import logits_of
 from edgecnn.quantization.job import Job
-from edgecnn.quantization.static_quantizer import Feeds, quiet_about_preprocessing
 from edgecnn.values.candidate import Scheme
 from edgecnn.values.model_file import MODEL_FILE_NAME
 
@@ -90,10 +92,37 @@ def _require_finite_ranges(model: onnx.ModelProto) -> None:
 def require_finite_answers(job: Job) -> None:
     """Hold the float network's answers to the calibration images to being numbers.
 
-    Raises:
-        CalibrationNotFinite: naming the first image whose answer is not.
+    Raises CalibrationNotFinite: naming the first image whose answer is not.
     """
     first = 0
     for feed in job.feeds(_BATCH):
         require_finite(logits_of(job.onnx, feed), len(job.pixels), first)
         first += len(feed)
+
+
+class Feeds(CalibrationDataReader):  # type: ignore[misc]
+    """Calibration images in batches: ranges are extremes, which do not depend on how images are grouped."""
+
+    def __init__(self, name: str, feeds: Iterator[npt.NDArray[np.float32]]) -> None:
+        self._name = name
+        self._feeds = feeds
+
+    def get_next(self) -> dict[str, npt.NDArray[np.float32]] | None:
+        """One batch, or None at the end."""
+        feed = next(self._feeds, None)
+        return None if feed is None else {self._name: feed}
+
+
+@contextmanager
+def quiet_about_preprocessing() -> Iterator[None]:
+    """The library advises shape inference and folding for every model; the exporter has done both."""
+    root = logging.getLogger()
+    root.addFilter(_is_no_advice)
+    try:
+        yield
+    finally:
+        root.removeFilter(_is_no_advice)
+
+
+def _is_no_advice(record: logging.LogRecord) -> bool:
+    return "pre-processing before quantization" not in record.getMessage()

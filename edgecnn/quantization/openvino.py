@@ -17,9 +17,7 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
-from edgecnn.backends.openvino import BACKEND
-from edgecnn.backends.openvino_import import import_nncf
-from edgecnn.backends.openvino_ir import convert_trunk, save_ir
+from edgecnn.backends.openvino import BACKEND, convert_trunk, import_nncf, save_ir
 from edgecnn.backends.openvino_trace import onnx_name
 from edgecnn.errors.quantization import AlreadyQuantized, LayerNotFound
 from edgecnn.quantization.calibration import require_finite
@@ -91,9 +89,7 @@ def _small_weights(model: Any, but: Sequence[str]) -> Any:
     nncf = import_nncf()
     with contextlib.redirect_stdout(io.StringIO()):
         return nncf.compress_weights(
-            model,
-            mode=nncf.CompressWeightsMode.INT8_SYM,
-            ignored_scope=nncf.IgnoredScope(names=list(but)) if but else None,
+            model, mode=nncf.CompressWeightsMode.INT8_SYM, ignored_scope=nncf.IgnoredScope(names=list(but)) if but else None
         )
 
 

@@ -33,7 +33,7 @@ _WAYS: dict[tuple[Runtime, Method], Way] = {
     (Runtime.TENSORRT, Method.FLOAT): Way("edgecnn.quantization.float16", ("onnxconverter-common",)),
     (Runtime.TENSORRT, Method.POST_TRAINING): Way("edgecnn.quantization.tensorrt", ("onnxconverter-common", "onnxruntime")),
     (Runtime.TENSORRT, Method.AWARE_TRAINING): Way(
-        "edgecnn.quantization.tensorrt_aware", ("onnxconverter-common", "onnxruntime"), compared_images=32
+        "edgecnn.quantization.tensorrt", ("onnxconverter-common", "onnxruntime"), compared_images=32
     ),
     (Runtime.TENSORRT, Method.MIXED): Way("edgecnn.quantization.tensorrt", ("onnxconverter-common", "onnxruntime")),
 }

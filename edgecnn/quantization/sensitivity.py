@@ -14,16 +14,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.graph.document import load_model
-from edgecnn.graph.layer_tensors import tensors_of_layers
-from edgecnn.graph.macs import mac_table
+from edgecnn.graph.document import load_model, require_unquantized
+from edgecnn.graph.macs import mac_table, tensors_of_layers
 from edgecnn.graph.passes.one_quantized import one_quantized, read_rounding
-from edgecnn.graph.unquantized import require_unquantized
 from edgecnn.quantization.calibration import calibration_pixels
 from edgecnn.quantization.executors.onnxruntime_cpu import logits_of
 from edgecnn.quantization.job import Job
 from edgecnn.quantization.onnxruntime import require_finite_answers, static_qdq
-from edgecnn.runner.pixels import to_feed
 from edgecnn.values.candidate import Candidate, Method, Precision, Runtime, Scheme
 from edgecnn.values.dataset import Normalization
 from edgecnn.values.layers import RANKING_FILE_NAME, RankedLayer, Ranking
@@ -48,9 +45,8 @@ class RankRequest:
 def rank_layers(request: RankRequest, out: Path, tell: Progress) -> None:
     """Write ``ranking.json``: every multiplying layer of the trunk, the most damaging first; of equal ones the earlier first.
 
-    Raises:
-        AlreadyQuantized: the trunk holds quantization nodes.
-        CalibrationSetTooSmall, CalibrationNotFinite: see ``quantization/calibration.py``.
+    Raises AlreadyQuantized: the trunk holds quantization nodes. CalibrationSetTooSmall, CalibrationNotFinite: see
+    ``quantization/calibration.py``.
     """
     trunk = load_model(request.onnx)
     require_unquantized(trunk, request.onnx)
@@ -85,9 +81,6 @@ def divergence(exact: npt.NDArray[np.float64], answered: npt.NDArray[np.float64]
     return max(0.0, float(np.mean(np.sum(np.exp(exact) * (exact - answered), axis=1))))
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-
-
 def _scheme(request: RankRequest) -> Scheme:
     return Scheme(activation_dtype="uint8", activation_symmetric=False, reduced_range=request.reduced_range)
 
@@ -103,8 +96,7 @@ def _probes(request: RankRequest) -> npt.NDArray[np.float32]:
     pixels = np.load(request.pixels / "validation.pixels.npy", mmap_mode="r", allow_pickle=False)
     count = min(request.probes, len(pixels))
     places = np.arange(count, dtype=np.int64) * len(pixels) // count
-    wanted = request.normalization
-    return to_feed(np.ascontiguousarray(pixels[places]), "float32", "NCHW", wanted.mean, wanted.std)
+    return request.normalization.feed(np.ascontiguousarray(pixels[places]))
 
 
 def _log_probabilities(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:

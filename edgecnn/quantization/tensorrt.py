@@ -19,16 +19,15 @@ from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, Q
 
 from edgecnn.backends.tensorrt import UNFUSED
 from edgecnn.errors.tensorrt import TwinDisagrees
-from edgecnn.graph.document import load_model
-from edgecnn.graph.passes.half_qdq import carry_half_qdq, type_half_qdq
-from edgecnn.graph.unquantized import require_unquantized
+from edgecnn.graph.document import load_model, require_unquantized
+from edgecnn.graph.passes.half import carry_half_qdq, type_half_qdq
 from edgecnn.quantization.calibration import require_finite
 from edgecnn.quantization.executors.onnxruntime_cpu import logits_of
 from edgecnn.quantization.float16 import write_pair
 from edgecnn.quantization.golden import TWIN_FOLDER
 from edgecnn.quantization.job import Job
-from edgecnn.quantization.onnxruntime import MULTIPLIERS, float_layers
-from edgecnn.quantization.static_quantizer import Feeds, quiet_about_preprocessing
+from edgecnn.quantization.onnxruntime import MULTIPLIERS, Feeds, float_layers, quiet_about_preprocessing
+from edgecnn.values.candidate import Method
 
 COMPARED_IMAGES = 32
 _FACTOR, _FLOOR = 1.5, 0.01
@@ -48,6 +47,8 @@ def quantize(job: Job) -> dict[str, Any]:
         UnsignedQuantization, NonZeroZeroPoint, QuantizedBias, PerChannelAxis, OnnxBeyondReader: the file would not build rightly.
         TwinDisagrees: what ships is much further from the float network than its twin is.
     """
+    if job.candidate.method is Method.AWARE_TRAINING:
+        return _learned(job)
     trunk = load_model(job.onnx)
     require_unquantized(trunk, job.onnx)
     first = 0
@@ -57,24 +58,32 @@ def quantize(job: Job) -> dict[str, Any]:
     feeds = Feeds(trunk.graph.input[0].name, job.feeds(_BATCH))
     carried = carry_half_qdq(symmetric_qdq(job.onnx, feeds, [layer.name for layer in job.kept]))
     write_pair(job, carried, type_half_qdq(carried))
+    return {**_facts(carried), "calibration": "largest magnitude", "distance_from_float": distances(job)}
+
+
+def _learned(job: Job) -> dict[str, Any]:
+    """Of a network that learned to be rounded as TensorRT rounds: nothing is calibrated, its own Q/DQ file is carried."""
+    carried = carry_half_qdq(load_model(job.onnx))
+    write_pair(job, carried, type_half_qdq(carried))
+    learned = "none: ranges are those that the network learned with"
+    return {**_facts(carried), "calibration": learned, "distance_from_learned": distances(job, UNFUSED)}
+
+
+def _facts(carried: onnx.ModelProto) -> dict[str, Any]:
     return {
         "form": "Q/DQ typed fp16, float32 at input and output",
-        "calibration": "largest magnitude",
         "quantized_tensors": sum(node.op_type == "QuantizeLinear" for node in carried.graph.node),
         "float_layers": float_layers(carried),
         "twin": "the same integers and scales, computed in fp32 with Q/DQ fusion off",
         "twin_omits": "the rounding of activations to fp16 between quantized layers",
-        "distance_from_float": distances(job),
     }
 
 
 def symmetric_qdq(trunk: Path, feeds: CalibrationDataReader, kept: Sequence[str] = ()) -> onnx.ModelProto:
     """The trunk with symmetric int8 Q/DQ at the inputs of its multiplying nodes, typed fp32.
 
-    Args:
-        trunk: a float ONNX model with one input.
-        feeds: calibration batches, read once.
-        kept: multiplying nodes that get none, and so are half precision in what ships.
+    ``trunk``: a float ONNX model with one input. ``kept``: multiplying nodes that get none, and so are half precision in what
+    ships.
     """
     with tempfile.TemporaryDirectory(prefix="edgecnn-qdq-") as folder, quiet_about_preprocessing():
         written = Path(folder) / "qdq.onnx"
@@ -106,12 +115,8 @@ def distances(job: Job, asked_with: Mapping[str, str] | None = None) -> dict[str
     the integer is another one. So it is the distances that are compared. Both files run in ONNX Runtime with Q/DQ fusion off,
     where the fp16 one computes what it says; with fusion on, garbage was seen.
 
-    Args:
-        job: of which both files were written.
-        asked_with: session options for the job's own file, where that is a quantized one too.
-
-    Raises:
-        TwinDisagrees: what ships is much further away, or answers NaN.
+    ``asked_with``: session options for the job's own file, where that is a quantized one too. Raises TwinDisagrees: what ships is
+    much further away, or answers NaN.
     """
     feed = np.concatenate([job.feed(index) for index in range(min(COMPARED_IMAGES, len(job.pixels)))])
     asked = logits_of(job.onnx, feed, asked_with or {})

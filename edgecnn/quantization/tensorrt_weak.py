@@ -16,15 +16,13 @@ import onnx
 from edgecnn.backends.tensorrt import BACKEND
 from edgecnn.errors.tensorrt import LoweredDisagrees
 from edgecnn.graph.checks import TOLERANCE
-from edgecnn.graph.document import load_model, save_model
-from edgecnn.graph.tensorrt_8_5 import IR_MAX, check_for_tensorrt_8_5, lowered
-from edgecnn.graph.unquantized import require_unquantized
+from edgecnn.graph.document import load_model, require_unquantized, save_model
+from edgecnn.graph.tensorrt import IR_MAX_8_5, check_for_tensorrt_8_5, lowered
 from edgecnn.quantization.calibration import require_finite
 from edgecnn.quantization.executors.onnxruntime_cpu import logits_of
 from edgecnn.quantization.golden import TWIN_FOLDER
 from edgecnn.quantization.job import Job
-from edgecnn.quantization.onnxruntime import float_layers
-from edgecnn.quantization.static_quantizer import Feeds
+from edgecnn.quantization.onnxruntime import Feeds, float_layers
 from edgecnn.quantization.tensorrt import symmetric_qdq
 from edgecnn.values.model_file import MODEL_FILE_NAME
 
@@ -46,7 +44,7 @@ def quantize(job: Job) -> dict[str, Any]:
     require_unquantized(trunk, job.onnx)
     with tempfile.TemporaryDirectory(prefix="edgecnn-opset-") as folder:
         older = Path(folder) / "model.onnx"
-        save_model(lowered(trunk, job.onnx), older, ir_version=IR_MAX)
+        save_model(lowered(trunk, job.onnx), older, ir_version=IR_MAX_8_5)
         away = _compared(job, older)
         model = load_model(older)
         if not job.candidate.precision.is_float:
@@ -82,7 +80,7 @@ def _write(job: Job, model: onnx.ModelProto) -> None:
     twin = job.out / TWIN_FOLDER
     twin.mkdir(exist_ok=True)
     for path in (job.out / "model.onnx", twin / "model.onnx"):
-        save_model(model, path, ir_version=IR_MAX)
+        save_model(model, path, ir_version=IR_MAX_8_5)
         onnx.checker.check_model(path, full_check=True)
     check_for_tensorrt_8_5(onnx.load(job.out / "model.onnx"), job.out / "model.onnx")
     classes = model.graph.output[0].type.tensor_type.shape.dim[1].dim_value

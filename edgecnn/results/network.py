@@ -14,7 +14,6 @@ from edgecnn.results.finished import planned
 from edgecnn.results.folder import PLAN, read_report
 from edgecnn.results.lineage import TRUNK_KINDS
 from edgecnn.results.shipped import step_of_another
-from edgecnn.runner.pixels import to_feed
 from edgecnn.store.entry import trusted_entry
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Artifact
@@ -65,8 +64,7 @@ class BuiltNetwork:
 
     def feed(self, pixels: NDArray[np.uint8]) -> NDArray[Any]:
         """Pixels uint8 (n, H, W, 3) as the trunk wants them: float32 (n, 3, H, W)."""
-        norm = self.resolved.preprocessing.normalization
-        return to_feed(pixels, "float32", "NCHW", norm.mean, norm.std)
+        return self.resolved.preprocessing.normalization.feed(pixels)
 
     def feeds(self, pixels: NDArray[np.uint8]) -> Iterator[NDArray[Any]]:
         """The same in batches."""

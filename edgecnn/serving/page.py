@@ -16,7 +16,7 @@ from typing import Final
 
 from edgecnn.bundle.predictions import Served
 from edgecnn.render.page.style import tokens
-from edgecnn.serving.limits import Limits
+from edgecnn.serving.answering import Limits
 
 _FOLDER: Final = Path(__file__).parent
 

@@ -13,8 +13,7 @@ from typing import Final
 from edgecnn.bundle.predicting import opened_classifier
 from edgecnn.bundle.predictions import Served
 from edgecnn.bundle.verify import Trust, verify
-from edgecnn.serving.answering import Answering
-from edgecnn.serving.limits import Limits
+from edgecnn.serving.answering import Answering, Limits
 from edgecnn.serving.page import page_of
 from edgecnn.serving.server import PhotoServer, Place
 from edgecnn.values.stage import Progress
@@ -45,14 +44,8 @@ class ToServe:
 def photo_server(asked: ToServe, tell: Progress, complain: Callable[[str], None]) -> Iterator[tuple[PhotoServer, Served]]:
     """A server that listens, and answers once ``serve_until`` is called.
 
-    Args:
-        asked: bundle, place and limits.
-        tell: hears progress of the verification.
-        complain: hears of failures of single requests that are our own, a sentence each.
-
-    Raises:
-        EdgecnnError: what ``verify`` and ``opened_classifier`` refuse.
-        PortInUse, AddressUnusable: it cannot listen there.
+    ``complain``: hears of failures of single requests that are our own, a sentence each. Raises EdgecnnError: what ``verify`` and
+    ``opened_classifier`` refuse. PortInUse, AddressUnusable: it cannot listen there.
     """
     found = verify(asked.bundle, asked.trust, tell)
     with opened_classifier(found, asked.candidate) as kit:

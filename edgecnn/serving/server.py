@@ -22,9 +22,8 @@ from typing import Any, Final, NamedTuple
 
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.usage import AddressUnusable, PortInUse
-from edgecnn.serving.answering import Answering
+from edgecnn.serving.answering import Answering, Limits, Rates
 from edgecnn.serving.handler import NO_PLACE, Handler
-from edgecnn.serving.limits import Limits, Rates
 from edgecnn.serving.page import Page
 
 _UNBOUND: Final = {
@@ -49,15 +48,8 @@ class _Guest(NamedTuple):
 class PhotoServer(ThreadingHTTPServer):
     """Listens from the moment that it is made.
 
-    Args:
-        place: where.
-        page: what ``GET /`` gives.
-        answering: what ``POST /predict`` asks.
-        limits: of everything.
-        tell: hears of failures that are our own, a sentence each.
-
-    Raises:
-        PortInUse, AddressUnusable: ``bundle`` of their command is ``page.bundle``.
+    ``tell``: hears of failures that are our own, a sentence each. Raises PortInUse, AddressUnusable: ``bundle`` of their command
+    is ``page.bundle``.
     """
 
     daemon_threads = True

@@ -9,8 +9,8 @@ from typing import ClassVar
 
 from edgecnn.backends.installed import require_packages
 from edgecnn.models.catalogue import libraries_of
-from edgecnn.quantization.aware_settings import AwareSettings
 from edgecnn.training.idle_threads import sleeping_threads
+from edgecnn.training.settings import AwareSettings
 from edgecnn.values.stage import Progress, Role, Stage
 
 _TRAINS = ("numpy", "onnx", "onnxscript", "pillow", "safetensors", "torch", "torchvision")

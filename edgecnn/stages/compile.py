@@ -16,8 +16,7 @@ from edgecnn.backends.tensorrt import BACKEND
 from edgecnn.errors.host import RunnerFailed
 from edgecnn.errors.tensorrt import BuildLogUnreadable
 from edgecnn.hosts.local import LocalHost
-from edgecnn.hosts.protocol import Host
-from edgecnn.hosts.task import Task
+from edgecnn.hosts.protocol import Host, Task
 from edgecnn.values.device import EngineBuilder
 from edgecnn.values.stage import Key, Progress, Role, Stage
 

@@ -51,7 +51,7 @@ class ExportStage(Stage):
         """
         require_packages(_MAKES_GRAPH, extra="train", needed_for="export")
         require_packages((_CHECKS_GRAPH,), extra="onnxruntime", needed_for="export's check")
-        from edgecnn.graph.trunk import TrunkRequest, make_trunk
+        from edgecnn.graph.export import TrunkRequest, make_trunk
         from edgecnn.models.catalogue import arch_named
         from edgecnn.models.networks import load_trained
 

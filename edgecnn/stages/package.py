@@ -18,7 +18,6 @@ import numpy as np
 import edgecnn.runner
 from edgecnn.errors.building import RunnerSourceChanged
 from edgecnn.runner.golden import feed_sha256
-from edgecnn.runner.pixels import to_feed
 from edgecnn.values.candidate import Candidate
 from edgecnn.values.dataset import Preprocessing
 from edgecnn.values.stage import Progress, Role, Stage
@@ -108,7 +107,7 @@ class PackageStage(Stage):
         shutil.copyfile(given["model"] / "golden_logits.npy", out / "golden" / "logits.npy")
         wants, normalization = model["model"]["input"], self.preprocessing.normalization
         pixels = np.load(source / "pixels.npy", allow_pickle=False)
-        feed = to_feed(pixels, wants["dtype"], wants["layout"], normalization.mean, normalization.std)
+        feed = normalization.feed(pixels, wants["dtype"], wants["layout"])
         answers = {"logits": "golden/logits.npy", "logits_tolerance": model["logits_tolerance"]}
         return {**described, **answers, "feed_sha256": feed_sha256(feed)}
 

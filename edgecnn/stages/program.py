@@ -1,7 +1,9 @@
-"""Makes the network that plays the desktop-GPU baseline: torch's own program of the trained weights, in fp32."""
+"""Makes the network that plays the desktop-GPU baseline, torch's own program of the trained weights in fp32, and its variants:
+the same network, byte for byte, with other session options."""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
@@ -57,7 +59,7 @@ class ProgramStage(Stage):
             GoldenNotTelling: every golden image gets the same answer.
         """
         require_packages(self.tools, extra="train", needed_for=self.candidate.id)
-        from edgecnn.graph.program import save_program
+        from edgecnn.graph.export import save_program
         from edgecnn.models.catalogue import arch_named
         from edgecnn.models.networks import load_trained
         from edgecnn.quantization.candidate_files import record_answers
@@ -75,4 +77,56 @@ class ProgramStage(Stage):
             model=ModelSpec(entry=PROGRAM, files=(PROGRAM,), output=ModelOutput(classes=self.classes)),
             requirements=ModelRequirements(packages=RUNTIME_PACKAGES),
             logits_tolerance=LOGITS_TOLERANCE[self.candidate.precision],
+        )
+
+
+TENSORRT_PACKAGES: Mapping[str, str] = {"torch-tensorrt": ">=2.13,<2.16"}
+"""What the kit asks for besides torch: the minor version of Torch-TensorRT is torch's own."""
+
+
+class VariantStage(Stage):
+    """Program → the same program, ``model.json`` with the candidate's options, and ``golden_logits.npy``.
+
+    Inputs: ``program`` (program) and ``pixels`` (prepare). Golden answers are torch's in fp32 on the CPU; how far the variant may
+    be from them follows from its precision.
+    """
+
+    kind: ClassVar[str] = "variant"
+    revision: ClassVar[int] = 1
+
+    candidate: Candidate
+    normalization: Normalization
+
+    @property
+    def tools(self) -> tuple[str, ...]:
+        """Torch."""
+        return ("torch",)
+
+    def make(self, given: Mapping[Role, Path], out: Path, tell: Progress) -> None:
+        """Copy the program and describe how it is opened.
+
+        Raises:
+            MissingPackage: torch is not installed.
+            GoldenNotTelling: every golden image gets the same answer.
+        """
+        require_packages(self.tools, extra="train", needed_for=self.candidate.id)
+        from edgecnn.quantization.candidate_files import record_answers
+
+        tell.step(f"make {self.candidate.id}", 0, 1)
+        reference = ModelFile.model_validate_json((given["program"] / MODEL_FILE_NAME).read_text(encoding="utf-8"))
+        for name in reference.model.files:
+            shutil.copyfile(given["program"] / name, out / name)
+        (out / MODEL_FILE_NAME).write_text(self._model_file(reference).to_json(), encoding="utf-8")
+        record_answers(out, given["pixels"], self.normalization, self.candidate, tell)
+        tell.step(f"make {self.candidate.id}", 1, 1)
+
+    def _model_file(self, reference: ModelFile) -> ModelFile:
+        options = self.candidate.session_options
+        besides = TENSORRT_PACKAGES if options.get("compile") == "tensorrt" else {}
+        return reference.model_copy(
+            update={
+                "session": reference.session.model_copy(update={"options": options}),
+                "requirements": ModelRequirements(packages={**reference.requirements.packages, **besides}),
+                "logits_tolerance": LOGITS_TOLERANCE[self.candidate.precision],
+            }
         )

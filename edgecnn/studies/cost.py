@@ -72,8 +72,8 @@ def cost_of_file(path: Path) -> NetworkCost:
     read, or leaves its sizes open.
     """
     require_packages(("onnx",), extra="train", needed_for="cost")
+    from edgecnn.graph.custom.onnx_entry import parameters_of
     from edgecnn.graph.document import load_model
-    from edgecnn.graph.entry import parameters_of
     from edgecnn.graph.file_operations import MULTIPLY_TOO, image_shape, operations_of_model
     from edgecnn.graph.macs import image_input
     from edgecnn.graph.operations import counted, tallied

@@ -43,9 +43,9 @@ def make_ensemble(folders: Sequence[Path], out: Path, store: Store, tell: Progre
         raise OneMember(folders=folders)
     require_packages(("onnx",), extra="train", needed_for="an ensemble")
     require_packages(("onnxruntime",), extra="onnxruntime", needed_for="an ensemble")
+    from edgecnn.graph.custom.onnx_entry import parameters_of
     from edgecnn.graph.document import load_model, save_model
     from edgecnn.graph.ensemble import Member, averaged
-    from edgecnn.graph.entry import parameters_of
 
     _check_place(out)
     with store.in_use.held():
@@ -144,7 +144,7 @@ def _described(members: Sequence[BuiltNetwork], out: Path, parameters: Sequence[
 
 def _right(members: Sequence[BuiltNetwork], out: Path, tell: Progress) -> list[NDArray[np.bool_]]:
     """Per member, and last of the ensemble, which images were answered rightly; empty where that cannot be compared."""
-    from edgecnn.graph.answering import probabilities
+    from edgecnn.graph.ensemble import probabilities
 
     first = members[0]
     shown = [prepared_digests(each.prepared.folder) for each in members]

@@ -27,8 +27,7 @@ if TYPE_CHECKING:
     import onnx
     from numpy.typing import NDArray
 
-    from edgecnn.graph.maps import Map
-    from edgecnn.graph.strongest import Strongest
+    from edgecnn.graph.maps import Map, Strongest
 
 
 LOOK = "look.json"
@@ -58,8 +57,7 @@ def look_into(build: Path, out: Path, asked: LookRequest, store: Store, tell: Pr
     require_packages(("onnx",), extra="train", needed_for="a look")
     require_packages(("onnxruntime",), extra="onnxruntime", needed_for="a look")
     from edgecnn.graph.document import load_model
-    from edgecnn.graph.maps import maps_of
-    from edgecnn.graph.strongest import strongest
+    from edgecnn.graph.maps import maps_of, strongest
 
     with store.in_use.held():
         network = built_network(build, store)
@@ -154,7 +152,7 @@ def _files(network: BuiltNetwork, images: int) -> tuple[str, ...]:
 def _filters(model: onnx.ModelProto, out: Path) -> FilterPictures | None:
     import numpy as np
 
-    from edgecnn.graph.adopt import BLUE_FIRST
+    from edgecnn.graph.custom.adopt import BLUE_FIRST
     from edgecnn.graph.maps import first_filters
 
     if (found := first_filters(model)) is None:

@@ -55,7 +55,7 @@ def preview_of(recipe: Recipe, shown: SheetSize, sheet: Path, tell: Progress) ->
     pixels = pixel_recipe(spec, resolution_px)
     composer = _composer(recipe, data, pixels, tell)
     with sleeping_threads():
-        from edgecnn.training.preview import PreviewRequest, make_preview
+        from edgecnn.training.images.preview import PreviewRequest, make_preview
 
     asked = PreviewRequest(augment, pixels, shown.images, shown.columns, shown.seed, composer, recipe.data.train)
     return make_preview(data, asked, sheet)

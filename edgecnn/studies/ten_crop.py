@@ -41,7 +41,7 @@ def ten_crop(build: Path, store: Store, tell: Progress) -> TenCrop:
         ManifestUnreadable, ImageGone, ImageChanged, CorruptImages: of its images.
     """
     require_packages(("onnxruntime",), extra="onnxruntime", needed_for="ten crops")
-    from edgecnn.graph.answering import probabilities
+    from edgecnn.graph.ensemble import probabilities
 
     with store.in_use.held():
         network = built_network(build, store)

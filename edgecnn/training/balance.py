@@ -23,13 +23,7 @@ def class_weights(labels: npt.NDArray[np.int64], classes: int, balance: Balance)
     N / (K · n), n the images of the class: the mean over all images is 1, so that learning rates keep their meaning. (It is
     scikit-learn's ``class_weight="balanced"``.)
 
-    Args:
-        labels: (N,) of the training images.
-        classes: how many there are.
-        balance: what the recipe asks.
-
-    Returns:
-        float32 (classes,); 0 for a class without an image.
+    Returns float32 (classes,); 0 for a class without an image.
     """
     if balance != "weights":
         return None
@@ -43,13 +37,7 @@ def images_shown(labels: npt.NDArray[np.int64], balance: Balance, seed: int) -> 
 
     A class that is shown more often than it has images goes through all of them before one comes again.
 
-    Args:
-        labels: (N,) of the training images.
-        balance: what the recipe asks.
-        seed: of the epoch.
-
-    Returns:
-        (N,) positions of images.
+    Returns (N,) positions of images.
     """
     places = np.arange(len(labels), dtype=np.int64)
     if balance != "sampling":

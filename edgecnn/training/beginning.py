@@ -17,14 +17,13 @@ from edgecnn.models.catalogue import arch_named
 from edgecnn.models.compound import base_name
 from edgecnn.models.families.inheritance import inherit
 from edgecnn.models.networks import build_network, head_of, read_weights
-from edgecnn.training import finetune, scratch
+from edgecnn.training import modes
 from edgecnn.training.groups import freeze_all_but_last, learning_groups
-from edgecnn.training.loader import DecodedImages
-from edgecnn.training.material import Material
+from edgecnn.training.images.loader import DecodedImages
+from edgecnn.training.images.validation import Material, ValidationPixels
 from edgecnn.training.phase import Phase
 from edgecnn.training.settings import TrainSettings
 from edgecnn.training.teacher import WEIGHTS, taught_by
-from edgecnn.training.validation import ValidationPixels
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.dataset import Preprocessing
 from edgecnn.values.scale import Inheritance
@@ -63,8 +62,7 @@ class TrainingInputs(NamedTuple):
 def material_for(settings: ImageSettings, inputs: TrainingInputs, resume: Path, tell: Progress) -> Material:
     """The training images, decoded into ``resume`` unless they are there, and the images that judge.
 
-    Raises:
-        NothingToTrainOn, ClassesDiffer: the images are not those that were planned for.
+    Raises NothingToTrainOn, ClassesDiffer: the images are not those that were planned for.
     """
     source = training_images(inputs.images, inputs.made)
     if len(source.classes) != settings.classes:
@@ -102,29 +100,26 @@ class Beginner(NamedTuple):
 def beginner(settings: TrainSettings, network: nn.Module) -> Beginner:
     """The network as it goes into the phase in which all of it learns, or those layers that are asked for.
 
-    Args:
-        settings: with the transfer that was settled on.
-        network: of ``pretrained`` or of ``unlearned``; layers of it are frozen where that is asked.
+    ``network``: of ``pretrained`` or of ``unlearned``; layers of it are frozen where that is asked.
     """
     spec = arch_named(settings.arch)
     head = head_of(network, spec)
     if settings.mode != "finetune":
-        return Beginner(network, head, scratch.scratch_phase(settings))
+        return Beginner(network, head, modes.scratch_phase(settings))
     beside = [network.get_submodule(name) for name in spec.auxiliary.heads] if spec.auxiliary else []
     if settings.transfer == "last":
         freeze_all_but_last(network, head, beside)
     groups = learning_groups(network, head, beside) if settings.unfreeze == "groups" else ()
-    return Beginner(network, head, finetune.finetune_phase(settings), groups)
+    return Beginner(network, head, modes.finetune_phase(settings), groups)
 
 
 def unlearned(spec: ArchSpec, settings: TrainSettings, inputs: TrainingInputs) -> nn.Module:
     """The network with random weights, or in mode ``inherit`` with what a scaled one has of the unscaled one's.
 
-    Raises:
-        TypeError: there is nothing to inherit.
+    Raises TypeError: there is nothing to inherit.
     """
     network = build_network(spec, settings.classes, seed=settings.seed)
-    scratch.prepare_network(network, settings)  # first, since it may begin layers anew
+    modes.prepare_scratch(network, settings)  # first, since it may begin layers anew
     if settings.mode == "inherit":
         if inputs.weights is None:
             raise TypeError("inheriting needs weights")
@@ -135,15 +130,13 @@ def unlearned(spec: ArchSpec, settings: TrainSettings, inputs: TrainingInputs) -
 def pretrained(spec: ArchSpec, classes: int, seed: int, inputs: TrainingInputs) -> nn.Module:
     """The network with the weights that were fetched, and a new last layer.
 
-    Raises:
-        TypeError: there are no weights.
-        WeightsUnreadable, WeightsDoNotFit: see ``read_weights``.
+    Raises TypeError: there are no weights. WeightsUnreadable, WeightsDoNotFit: see ``read_weights``.
     """
     if inputs.weights is None:
         raise TypeError("fine-tuning needs weights")
     network = build_network(spec, classes, seed=seed)
     inherited(network, spec, inputs.weights)
-    finetune.prepare_network(network)
+    modes.prepare_finetune(network)
     return network.to(memory_format=torch.channels_last)
 
 

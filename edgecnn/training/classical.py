@@ -33,15 +33,7 @@ class Fitted(NamedTuple):
 
 
 def fit(kind: Classical, features: Features, classes: int, *, mirrored: bool, seed: int) -> Fitted:
-    """Fit a head of this kind at each strength and keep the best on ``validation``; of equals the first, which is the plainest.
-
-    Args:
-        kind: what to fit.
-        features: of the training images, their mirror images, and ``validation``.
-        classes: how many there are.
-        mirrored: whether mirror images are learned from too.
-        seed: of the solver's order.
-    """
+    """Fit a head of this kind at each strength and keep the best on ``validation``; of equals the plainest, the first."""
     shown = [features.train, features.mirrored] if mirrored else [features.train]
     inputs = torch.cat(shown)
     labels = torch.cat([features.labels] * len(shown))

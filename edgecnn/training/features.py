@@ -12,11 +12,11 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from edgecnn.training.augment import centred
 from edgecnn.training.checkpoint import write_tensors
 from edgecnn.training.frozen import AT_ONCE, Frozen, Work, frozen, macs_at
-from edgecnn.training.loader import DecodedImages
-from edgecnn.training.material import Material
+from edgecnn.training.images.augment import centred
+from edgecnn.training.images.loader import DecodedImages
+from edgecnn.training.images.validation import Material
 from edgecnn.values.arch import ArchSpec
 
 BATCH = 64
@@ -56,11 +56,7 @@ def without_head(network: nn.Module, head_name: str) -> Iterator[nn.Module]:
 def compute_features(body: nn.Module, material: Material, spec: ArchSpec, size_px: int) -> Features:
     """Features of the training images as they are and mirrored, and of ``validation``; parts that exist are not computed again.
 
-    Args:
-        body: the network without its head.
-        material: images, judge, folder and progress.
-        spec: whose work at that size decides, with the number of images, who computes.
-        size_px: the shipped resolution.
+    ``spec``: whose work at that size decides, with the number of images, who computes.
     """
     squares, validation = material.squares, material.validation
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from edgecnn.training.augment import in_levels, normalized
+from edgecnn.training.images.augment import in_levels, normalized
 from edgecnn.training.machine import training_threads
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.dataset import Normalization
@@ -66,14 +66,8 @@ def in_torch(network: nn.Module, normalization: Normalization) -> Frozen:
 def in_onnxruntime(network: nn.Module, normalization: Normalization, size_px: int, scratch: Path) -> Frozen:
     """The same network there.
 
-    Args:
-        network: takes fp32 (N, 3, H, H), gives fp32 (N, F); left in evaluation mode.
-        normalization: pixels → input.
-        size_px: H.
-        scratch: a folder that takes the graph while it is loaded.
-
-    Raises:
-        WrongOpset: see ``export_onnx``.
+    ``network``: takes fp32 (N, 3, H, H), gives fp32 (N, F); left in evaluation mode. ``scratch``: a folder that takes the graph
+    while it is loaded. Raises WrongOpset: see ``export_onnx``.
     """
     import onnxruntime
 
@@ -101,13 +95,8 @@ def in_onnxruntime(network: nn.Module, normalization: Normalization, size_px: in
 def frozen(network: nn.Module, normalization: Normalization, shown: Pixels, work: Work) -> Frozen:
     """The sooner of the two for so much work; torch, and it is said, where rounding leads the network astray.
 
-    Args:
-        network, normalization: see ``in_onnxruntime``.
-        shown: photographs on which the two are held against each other, one more than are asked at once.
-        work: how much will be asked, where the graph lies while it is loaded, and who is told.
-
-    Raises:
-        WrongOpset: see ``export_onnx``.
+    ``shown``: photographs on which the two are held against each other, one more than are asked at once. Raises WrongOpset: see
+    ``export_onnx``.
     """
     plain = in_torch(network, normalization)
     if work.macs < MANY_MACS:

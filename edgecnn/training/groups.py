@@ -14,10 +14,7 @@ LAST_SHARE = 1 / 3
 def block_groups(network: nn.Module, head: nn.Module, beside: Collection[nn.Module] = ()) -> list[nn.Module]:
     """The groups before the head. A sequence that holds more than half of the parameters counts as its members.
 
-    Args:
-        network: whole.
-        head: its last layer.
-        beside: last layers of auxiliary heads, which fine-tuning leaves off: what holds one of them is no group.
+    ``beside``: last layers of auxiliary heads, which fine-tuning leaves off: what holds one of them is no group.
     """
     total = _size(network) - _size(head)
     found: list[nn.Module] = []

@@ -13,14 +13,14 @@ import torch
 from torch import Tensor, nn
 
 from edgecnn.errors.training import TrainingDiverged
-from edgecnn.training.augment import stream_seed
 from edgecnn.training.balance import class_weights, images_shown, label_loss
-from edgecnn.training.batches import batch_count
 from edgecnn.training.features import Features
 from edgecnn.training.history import BestFacts, EpochFacts
+from edgecnn.training.images.augment import stream_seed
+from edgecnn.training.images.batches import batch_count
+from edgecnn.training.images.validation import mean_recall
 from edgecnn.training.loop import PhaseResult
 from edgecnn.training.settings import TrainSettings
-from edgecnn.training.validation import mean_recall
 from edgecnn.values.augmentation import mirrored_share
 
 NAME = "head"
@@ -29,11 +29,7 @@ DROPOUT = 0.2
 
 
 def train_head(head: nn.Linear, features: Features, settings: TrainSettings) -> PhaseResult:
-    """Train ``head`` in place and leave it at its best epoch on ``validation``.
-
-    Raises:
-        TrainingDiverged: a loss is not finite.
-    """
+    """Train ``head`` in place and leave it at its best epoch on ``validation``. Raises TrainingDiverged: a loss is not finite."""
     optimizer = torch.optim.AdamW(head.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
     size_px = settings.preprocessing.pixels.crop_px
     epochs: list[EpochFacts] = []

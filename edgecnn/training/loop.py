@@ -13,20 +13,18 @@ import torch
 from torch import Tensor, nn
 
 from edgecnn.errors.training import TrainingDiverged
-from edgecnn.training.augment import Frame, draw_epoch, stream_seed
 from edgecnn.training.balance import class_weights, images_shown, label_loss
-from edgecnn.training.batches import batch_count, part_shown, shown
 from edgecnn.training.checkpoint import Moving, load_checkpoint, save_checkpoint, write_tensors
-from edgecnn.training.distillation import distillation
 from edgecnn.training.groups import release
 from edgecnn.training.history import BestFacts, EpochFacts, tell_epochs
+from edgecnn.training.images.augment import Frame, draw_epoch, stream_seed
+from edgecnn.training.images.batches import Batch, batch_count, part_shown, shown
+from edgecnn.training.images.validation import Material, mean_recall
 from edgecnn.training.machine import computing_in
-from edgecnn.training.material import Material
-from edgecnn.training.mixing import Batch
+from edgecnn.training.parallel.team import Part
 from edgecnn.training.phase import DROPS, Phase, drops_of
 from edgecnn.training.statistics import BATCHES, take_statistics
-from edgecnn.training.validation import mean_recall
-from edgecnn.training.whole_batch import Part
+from edgecnn.training.teacher import distillation
 
 _BATCH_NORMS = (nn.BatchNorm2d,)
 
@@ -42,15 +40,8 @@ class PhaseResult(NamedTuple):
 def run_phase(network: nn.Module, head: nn.Module, phase: Phase, material: Material, to_beat: float = -1.0) -> PhaseResult:
     """Train ``network`` and leave the best epoch's weights in ``<folder>/<phase>.best.safetensors``.
 
-    Args:
-        network: changed in place.
-        head: its last layer, which learns at the full rate.
-        phase: what to do.
-        material: images, judge, folder and progress.
-        to_beat: standing on ``validation`` that an epoch must exceed to be worth keeping.
-
-    Raises:
-        TrainingDiverged: a loss is not finite.
+    ``head``: its last layer, which learns at the full rate. ``to_beat``: standing on ``validation`` that an epoch must exceed to
+    be worth keeping. Raises TrainingDiverged: a loss is not finite.
     """
     network.to(memory_format=torch.channels_last)
     moving = Moving(network, copy.deepcopy(network), _optimizer(network, head, phase))

@@ -21,9 +21,9 @@ from torch.autograd.graph import saved_tensors_hooks
 from edgecnn.errors.training import BatchTooLarge
 from edgecnn.runner.cgroups import read_limits
 from edgecnn.runner.procfs import ROOT, read_text
-from edgecnn.training.batches import batch_count
-from edgecnn.training.distillation import answers_of
+from edgecnn.training.images.batches import batch_count
 from edgecnn.training.phase import Phase
+from edgecnn.training.teacher import answers_of
 from edgecnn.values.training import LearningPrecision
 
 _MIB = 2**20
@@ -49,7 +49,6 @@ def image_mib(
 
     Args:
         network: as it will learn; what is frozen saves less. It is not changed.
-        side_px: of the images.
         on: meta, where shapes are computed and no numbers; cpu for a network that looks at its numbers, as roundings do.
         precision: that its steps compute in. Of bf16 everything is counted as bf16, though a few layers keep fp32.
     """
@@ -65,15 +64,8 @@ def within_memory(
 ) -> Iterator[None]:
     """Refuse a phase whose batches cannot fit, and name the batch where memory runs out all the same.
 
-    Args:
-        network: as it will learn.
-        phase: what is asked.
-        images: training images of an epoch.
-        processes: that share a batch; each has the network for itself.
-        on: where an image is counted, see ``image_mib``.
-
-    Raises:
-        BatchTooLarge: names the batch size that would fit.
+    ``processes``: that share a batch; each has the network for itself. ``on``: where an image is counted, see ``image_mib``.
+    Raises BatchTooLarge: names the batch size that would fit.
     """
     limit = memory_limit_mib()
     batch = _largest(images, phase.batch_size)
@@ -92,9 +84,6 @@ def within_memory(
             raise
         half = _asked_for(images, min(fits, batch // 2))
         raise BatchTooLarge(batch=batch, needed_mib=needed, limit_mib=limit, fits=half, ran_out=True) from error
-
-
-# ---------------------------------------------------------------------------------------------------------------------
 
 
 def _largest(images: int, batch_size: int) -> int:

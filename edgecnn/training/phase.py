@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
+from edgecnn.models.defaults import default_augmentation
+from edgecnn.training.settings import TrainSettings
 from edgecnn.values.augmentation import Augmentation
 from edgecnn.values.base import Value
 from edgecnn.values.training import Balance, LearningPrecision
@@ -25,9 +27,9 @@ class Phase(Value):
     """Rate of everything but the head, as a share of the head's."""
     warmup_share: float
     """Share of all steps over which the rate rises to its peak; from there it falls to zero along a cosine."""
-    weight_decay: float
-    label_smoothing: float
-    augment: tuple[Augmentation, ...]
+    weight_decay: float = 0.0
+    label_smoothing: float = 0.0
+    augment: tuple[Augmentation, ...] = default_augmentation("finetune")
     """What is done to the images at random, in this order."""
     average_decay: float
     """Of the running average of the weights, a step; the average is what is judged and kept."""
@@ -51,6 +53,12 @@ class Phase(Value):
     """What progress is reported under."""
     rate_setting: str = "train.learning_rate"
     """The recipe's key of the peak rate: what to lower where the loss is no number any more."""
+
+    @classmethod
+    def of(cls, settings: TrainSettings, **own: Any) -> Phase:
+        """Of a training as it is asked, and what this phase has of its own."""
+        names = ("batch_size", "weight_decay", "label_smoothing", "augment", "patience", "seed", "balance", "precision")
+        return cls(peak_rate=settings.learning_rate, **{name: getattr(settings, name) for name in names}, **own)
 
     @property
     def epochs(self) -> int:

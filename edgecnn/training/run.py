@@ -19,14 +19,14 @@ from edgecnn.training.features import Features, compute_features, without_head
 from edgecnn.training.head import NAME as HEAD
 from edgecnn.training.head import train_head
 from edgecnn.training.history import BalanceFacts, BestFacts, History, PhaseFacts, tell_epochs
+from edgecnn.training.images.validation import Material
 from edgecnn.training.loop import PhaseResult, best_file, run_phase
 from edgecnn.training.machine import repeatable
-from edgecnn.training.material import Material
 from edgecnn.training.memory import within_memory
+from edgecnn.training.parallel.torchrun import SharedJob, require_team, run_distributed
 from edgecnn.training.phase import Phase
 from edgecnn.training.settings import TrainSettings
 from edgecnn.training.teacher import WEIGHTS
-from edgecnn.training.torchrun import SharedJob, require_team, run_distributed
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.augmentation import mirrored_share
 from edgecnn.values.scale import Inheritance
@@ -51,8 +51,7 @@ class _Trained(NamedTuple):
 def train(settings: TrainSettings, inputs: TrainingInputs, out: Path, tell: Progress) -> None:
     """Write ``weights.safetensors`` and ``history.json``; ``resume/`` in ``out`` is gone afterwards.
 
-    Raises:
-        TrainingDiverged, NothingToTrainOn, ClassesDiffer: see ``TrainStage.make``.
+    Raises TrainingDiverged, NothingToTrainOn, ClassesDiffer: see ``TrainStage.make``.
     """
     if is_made(out, FACTS):
         return

@@ -1,4 +1,4 @@
-"""What a training is asked: the part of the train stage's settings that decides how, light at import."""
+"""What a training is asked: the settings of its stages that decide how, light at import."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from edgecnn.values.augmentation import Augmentations
 from edgecnn.values.base import Value
+from edgecnn.values.candidate import Scheme
 from edgecnn.values.dataset import Preprocessing
 from edgecnn.values.training import (
     Balance,
@@ -36,13 +37,19 @@ class OtherTerms(Value):
     label_smoothing: Annotated[float, Field(ge=0, lt=1)]
 
 
-class TrainSettings(Value):
-    """Every field enters the key of the train stage."""
+class NetworkSettings(Value):
+    """What any training is asked. Every field enters the key of its stage."""
 
     arch: str
     classes: Annotated[int, Field(ge=2)]
     preprocessing: Preprocessing
     """Resolution, and how pixels become the network's input; that of the shipped kit."""
+    seed: NonNegativeInt = 0
+
+
+class TrainSettings(NetworkSettings):
+    """Of the train stage."""
+
     mode: Literal["finetune", "inherit", "scratch"]
     """inherit: as from scratch, beginning with what a scaled network has of the unscaled one's weights."""
     transfer: TransferSetting = "all"
@@ -52,7 +59,7 @@ class TrainSettings(Value):
     unfreeze: Unfreezing = Field(default="all", exclude_if=lambda unfreeze: unfreeze == "all")
     """finetune only: see ``training/groups.py``. Left out of the key where all layers learn at once."""
     scratch: ScratchRecipe = "short"
-    """scratch only: see ``training/scratch.py``."""
+    """scratch only: see ``training/modes.py``."""
     otherwise: OtherTerms | None = None
     """Where ``auto`` may come to scratch: on which terms."""
     relearned: OtherTerms | None = Field(default=None, exclude_if=lambda relearned: relearned is None)
@@ -80,30 +87,31 @@ class TrainSettings(Value):
     processes: PositiveInt = Field(default=1, exclude_if=lambda processes: processes == 1)
     """That share each batch of the whole network's training. Their sums are added in another order, so that the bytes are others:
     it is in the key, and left out of it where one process trains, whose bytes are those of before."""
-    seed: NonNegativeInt = 0
 
 
-class TransferSettings(Value):
-    """Every field enters the key of the transfer stage."""
-
-    arch: str
-    classes: Annotated[int, Field(ge=2)]
-    preprocessing: Preprocessing
-    """Resolution, and how pixels become the network's input; that of the shipped kit."""
-    seed: NonNegativeInt = 0
-    """Of the folds."""
+class TransferSettings(NetworkSettings):
+    """Of the transfer stage; ``seed`` is of the folds."""
 
 
-class SurgerySettings(Value):
-    """Every field enters the key of the surgery stage."""
+class SurgerySettings(NetworkSettings):
+    """Of the surgery stage."""
 
-    arch: str
-    classes: Annotated[int, Field(ge=2)]
-    preprocessing: Preprocessing
-    """Resolution, and how pixels become the network's input; that of the shipped kit."""
     surgery: Surgery
     batch_size: PositiveInt = 64
     learning_rate: PositiveFloat
     """Peak rate of every layer."""
-    seed: NonNegativeInt = 0
+    opset: Literal[20] = 20
+
+
+class AwareSettings(NetworkSettings):
+    """Of the aware stage."""
+
+    scheme: Scheme
+    """How INT8 numbers stand for real ones while training, and in the file."""
+    images: PositiveInt
+    """Calibration images that the ranges of activations are taken from."""
+    epochs: PositiveInt
+    batch_size: PositiveInt = 64
+    learning_rate: PositiveFloat
+    """Peak rate of every layer."""
     opset: Literal[20] = 20

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor, nn
 
-from edgecnn.training.team import ALONE, Team
+from edgecnn.training.parallel.team import ALONE, Team
 
 BATCHES = 16
 """Enough images for a mean and a variance; more would cost time and change little."""

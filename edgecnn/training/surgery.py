@@ -18,21 +18,19 @@ from torch import Tensor, nn
 from torchvision.ops import StochasticDepth
 
 from edgecnn.graph.checks import spread
-from edgecnn.graph.trunk import TrunkRequest, make_trunk, torch_logits
-from edgecnn.models.defaults import default_augmentation
+from edgecnn.graph.export import TrunkRequest, make_trunk, torch_logits
 from edgecnn.models.networks import parameter_count
 from edgecnn.models.surgery import mean_gates, operated
 from edgecnn.training.beginning import TrainingInputs, material_for
 from edgecnn.training.checkpoint import begin, finish, is_made
-from edgecnn.training.distillation import divergence
+from edgecnn.training.images.validation import Material
 from edgecnn.training.loop import best_file, run_phase
 from edgecnn.training.machine import repeatable
-from edgecnn.training.material import Material
 from edgecnn.training.memory import within_memory
 from edgecnn.training.phase import Phase
 from edgecnn.training.settings import SurgerySettings
 from edgecnn.training.statistics import take_statistics
-from edgecnn.training.teacher import teacher_of
+from edgecnn.training.teacher import divergence, teacher_of
 from edgecnn.values.stage import Progress
 
 FACTS = "surgery.json"
@@ -43,15 +41,8 @@ _BATCH = 16
 def make_surgery(settings: SurgerySettings, inputs: TrainingInputs, out: Path, tell: Progress) -> None:
     """Write what ``export`` writes, of the changed network, and ``surgery.json``; ``resume/`` is gone afterwards.
 
-    Args:
-        settings: what is asked.
-        inputs: ``weights`` is what ``train`` made.
-        out: may hold what an interrupted call left.
-        tell: hears progress.
-
-    Raises:
-        BatchTooLarge, TrainingDiverged, NothingToTrainOn, ClassesDiffer, WrongOpset, ExportDisagrees, RoundingDecides,
-        MacsUnknown: see ``SurgeryStage.make``.
+    Raises BatchTooLarge, TrainingDiverged, NothingToTrainOn, ClassesDiffer, WrongOpset, ExportDisagrees, RoundingDecides,
+    MacsUnknown: see ``SurgeryStage.make``.
     """
     if is_made(out, FACTS):
         return
@@ -124,9 +115,6 @@ def _phase(settings: SurgerySettings) -> Phase:
         batch_size=settings.batch_size,
         peak_rate=settings.learning_rate,
         warmup_share=0.1,
-        weight_decay=0.0,
-        label_smoothing=0.0,
-        augment=default_augmentation("finetune"),
         average_decay=0.98,
         frozen_statistics=False,
         patience=settings.surgery.epochs,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import load_trained
@@ -16,17 +18,7 @@ WEIGHTS = "weights.safetensors"
 
 
 def teacher_of(arch: str, classes: int, seed: int, trained: Path | None) -> nn.Module:
-    """The network that ``train`` made, in evaluation mode.
-
-    Args:
-        arch: its name in the catalogue.
-        classes: how many it tells apart.
-        seed: of what its weights do not hold.
-        trained: a train artifact.
-
-    Raises:
-        TypeError: there are no weights; who teaches was trained.
-    """
+    """The network that ``train`` made, in evaluation mode. Raises TypeError: there are no weights; who teaches was trained."""
     if trained is None:
         raise TypeError("a network that learns from a network's answers begins with trained weights")
     teacher = load_trained(arch_named(arch), classes, trained / WEIGHTS, seed=seed)
@@ -34,13 +26,7 @@ def teacher_of(arch: str, classes: int, seed: int, trained: Path | None) -> nn.M
 
 
 class OtherInput(nn.Module):
-    """A teacher that is fed otherwise than who learns: it sees the same pixels, at its own mean and scale.
-
-    Args:
-        teacher: who answers.
-        theirs: what was done to the pixels before they come here.
-        own: what the teacher wants done to them.
-    """
+    """A teacher that is fed otherwise than who learns: it sees the same pixels, at its own mean and scale."""
 
     factor: Tensor
     offset: Tensor
@@ -62,8 +48,39 @@ class OtherInput(nn.Module):
 def taught_by(terms: TeacherTerms, classes: int, trained: Path | None, theirs: Normalization) -> nn.Module:
     """A larger network as a teacher of one whose pixels are normalized as ``theirs``, in evaluation mode.
 
-    Raises:
-        TypeError: see ``teacher_of``.
+    Raises TypeError: see ``teacher_of``.
     """
     teacher = teacher_of(terms.arch, classes, 0, trained)
     return teacher if terms.normalization == theirs else OtherInput(teacher, theirs, terms.normalization).eval()
+
+
+def distillation(teacher: nn.Module, images: Tensor) -> Callable[[Tensor], Tensor]:
+    """The loss of answers to ``images``: their mean Kullback-Leibler divergence from the teacher's, in nats an image.
+
+    It is the cross-entropy against soft targets (Hinton et al. 2015, arXiv:1503.02531, section 2, at temperature 1) less the
+    teacher's own entropy, so that 0 means: the same answers. The teacher sees the very images that are learned from, cropped and
+    mixed as they are (Beyer et al. 2022, arXiv:2106.05237, section 3.1), and is asked once for all answers to them.
+
+    ``teacher``: in evaluation mode; nothing flows back into it. ``images``: what both were shown, float32 (N, 3, H, W). Returns
+    takes logits, float32 (N, classes).
+    """
+    with torch.no_grad():
+        wanted = teacher(images)
+    return lambda logits: divergence(logits, wanted)
+
+
+def divergence(logits: Tensor, wanted: Tensor) -> Tensor:
+    """Mean Kullback-Leibler divergence of one set of answers (N, classes) from another, in nats an image."""
+    ours, theirs = (functional.log_softmax(each, dim=1) for each in (logits, wanted))
+    return functional.kl_div(ours, theirs, reduction="batchmean", log_target=True)
+
+
+def answers_of(said: Tensor | tuple[Tensor | None, ...]) -> tuple[Tensor, ...]:
+    """The network's own logits (N, classes) first, then those of the heads that gave any, in fp32 whatever layers compute in.
+
+    ``said``: what ``forward`` returned; torchvision's GoogLeNet and Inception-v3 return a named tuple while they learn, in which
+    a head whose maps are too small for it is None.
+    """
+    if isinstance(said, Tensor):
+        return (said.float(),)
+    return tuple(each.float() for each in said if each is not None)

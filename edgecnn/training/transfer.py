@@ -30,8 +30,7 @@ FACTS = "transfer.json"
 def make_transfer(settings: TransferSettings, inputs: TrainingInputs, out: Path, tell: Progress) -> None:
     """Write ``transfer.json``, and the features that it was measured on, which training then need not compute again.
 
-    Raises:
-        NothingToTrainOn, ClassesDiffer, ClassTooSmall, WeightsDoNotFit: see ``TransferStage.make``.
+    Raises NothingToTrainOn, ClassesDiffer, ClassTooSmall, WeightsDoNotFit: see ``TransferStage.make``.
     """
     if is_made(out, FACTS):
         return
@@ -89,9 +88,7 @@ FAR = 0.3
 def choose(images_per_class: float, similarity: float) -> tuple[Transfer, str]:
     """The choice, and why in a clause.
 
-    Args:
-        images_per_class: the median over classes.
-        similarity: how far a linear probe on frozen features gets from the largest class's share to 1.
+    ``similarity``: how far a linear probe on frozen features gets from the largest class's share to 1.
     """
     if images_per_class < FEW:
         if similarity >= SIMILAR:
@@ -123,8 +120,7 @@ def probe(features: npt.NDArray[np.float32], labels: npt.NDArray[np.int64], clas
 
     A class with fewer images than ``FOLDS`` lowers the number of folds to its own.
 
-    Raises:
-        ClassTooSmall: a class has one image or none: it cannot be both learned and tried.
+    Raises ClassTooSmall: a class has one image or none: it cannot be both learned and tried.
     """
     counts = np.bincount(labels, minlength=len(classes))
     smallest = int(counts.argmin())

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, PositiveInt
 
 from edgecnn.values.base import Value
 from edgecnn.values.stage import Key
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 SplitRole = Literal["train", "calibration", "validation", "test"]
 UNLABELLED = -1
@@ -190,6 +194,12 @@ class Normalization(Value):
 
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+
+    def feed(self, pixels: npt.NDArray[np.uint8], dtype: str = "float32", layout: str = "NCHW") -> npt.NDArray[Any]:
+        """Pixels uint8 (N, H, W, 3) as a file wants them; ``uint8`` ones are left as they are."""
+        from edgecnn.runner.pixels import to_feed
+
+        return to_feed(pixels, dtype, layout, self.mean, self.std)
 
 
 class Preprocessing(Value):

@@ -34,7 +34,7 @@ def test_asking_every_backend_imports_no_runtime() -> None:
 
 def test_openvino_is_imported_without_its_telemetry() -> None:
     code = (
-        "import sys; from edgecnn.backends.openvino_import import import_openvino; import_openvino();"
+        "import sys; from edgecnn.backends.openvino import import_openvino; import_openvino();"
         "print([m for m, loaded in sys.modules.items() if m.startswith('openvino_telemetry') and loaded])"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

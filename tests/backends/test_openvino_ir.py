@@ -9,7 +9,7 @@ import numpy as np
 import openvino
 from openvino import opset13 as ops
 
-from edgecnn.backends.openvino_ir import save_ir, share_ranges
+from edgecnn.backends.openvino import save_ir, share_ranges
 
 CLASSES = 3
 

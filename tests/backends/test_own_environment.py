@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.backends.installed import installed_version, lacking, require_packages
-from edgecnn.backends.own_environment import OWN_ENVIRONMENTS, own_environment
+from edgecnn.backends.installed import OWN_ENVIRONMENTS, installed_version, lacking, own_environment, require_packages
 from edgecnn.errors.devices import RuntimeEnvironmentMissing
 
 NCNN = "EDGECNN_RUNTIME_NCNN"

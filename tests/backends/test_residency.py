@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import pytest
 
-from edgecnn.backends.moved_bytes import MovedTensor, moved_bytes
+from edgecnn.backends.executed_layers import MovedTensor, moved_bytes
 from edgecnn.backends.registry import backend_for
 from edgecnn.errors.measuring import TraceUnreadable
 from edgecnn.graph.macs import mac_table

@@ -16,7 +16,7 @@ from edgecnn.devices import machine
 from edgecnn.devices.check import board as look
 from edgecnn.devices.check.facts import facts_of
 from edgecnn.errors.board import BoardIsAnotherDevice, LinkLost
-from edgecnn.hosts.ssh.address import COMMAND
+from edgecnn.hosts.ssh.link import COMMAND
 from edgecnn.measure.evaluate import logits_of
 from edgecnn.store.store import Store
 from edgecnn.values.board import BoardFacts, HostRequest, Recording

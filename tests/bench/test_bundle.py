@@ -23,7 +23,7 @@ from edgecnn.data.manifest import summarize
 from edgecnn.devices import machine
 from edgecnn.errors.building import BenchClassesDiffer, BenchOptionOfBuild, BenchTargetDiffers, NotOverwritten
 from edgecnn.errors.bundle import BundleFileChanged
-from edgecnn.hosts.ssh.address import COMMAND
+from edgecnn.hosts.ssh.link import COMMAND
 from edgecnn.measure.kits import KitRef
 from edgecnn.render.screens.bundle import bundle_bench_lines
 from edgecnn.store.store import Store

@@ -26,7 +26,7 @@ from edgecnn.errors.board import BoardLacksBuilder
 from edgecnn.errors.building import NoKitRuns
 from edgecnn.errors.bundle import BundleFileExtra
 from edgecnn.errors.host import RunnerFailed
-from edgecnn.hosts.task import Task
+from edgecnn.hosts.protocol import Task
 from edgecnn.store.store import Store
 from edgecnn.values.recipe import RaceChoice
 from edgecnn.values.stage import Progress

@@ -20,9 +20,8 @@ from edgecnn.devices.check.ready import Wanted
 from edgecnn.devices.this_machine import LocalFacts, local_facts
 from edgecnn.errors.base import ExitCode
 from edgecnn.errors.board import BoardLacksBuilder, BoardNotReady
-from edgecnn.hosts.ssh.address import COMMAND
 from edgecnn.hosts.ssh.host import SshHost
-from edgecnn.hosts.ssh.link import Link
+from edgecnn.hosts.ssh.link import COMMAND, Link
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Cached, Failed, Ran
 from edgecnn.values.board import HostRequest

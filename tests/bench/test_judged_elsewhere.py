@@ -16,7 +16,7 @@ from edgecnn.bench.judge import Judgement, JudgeRequest, judge_finished
 from edgecnn.devices.files import device_named
 from edgecnn.devices.machine import local_lab
 from edgecnn.errors.host import RunnerFailed
-from edgecnn.hosts.task import Task
+from edgecnn.hosts.protocol import Task
 from edgecnn.judging.bounds import parse_bounds
 from edgecnn.judging.gates import exit_code_of
 from edgecnn.measure.evaluate import logits_of

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.errors.host import RunnerFailed
-from edgecnn.hosts.task import Schedule, Task
+from edgecnn.hosts.protocol import Schedule, Task
 from edgecnn.measure.lab import Lab
 from edgecnn.runner.files import write_json
 from edgecnn.runner.items import Item, run_file

@@ -13,7 +13,7 @@ import numpy as np
 from edgecnn.building.execute import Execution
 from edgecnn.building.observed import ObservedBuild
 from edgecnn.devices.files import device_named
-from edgecnn.hosts.task import Task
+from edgecnn.hosts.protocol import Task
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.race import RaceResult

@@ -25,7 +25,7 @@ from edgecnn.errors.base import ExitCode
 from edgecnn.errors.board import BoardLacksBuilder, BuilderUnfit, LinkLost
 from edgecnn.errors.host import RunnerFailed
 from edgecnn.hosts.local import LocalHost
-from edgecnn.hosts.task import Task
+from edgecnn.hosts.protocol import Task
 from edgecnn.planning.candidates import BASELINE
 from edgecnn.planning.plan import Plan, plan
 from edgecnn.planning.trunk import Step

@@ -18,7 +18,7 @@ from edgecnn.bundle.publish import publish_bundle
 from edgecnn.devices.machine import local_lab
 from edgecnn.errors.comparing import BundleUnreadable
 from edgecnn.errors.host import RunnerFailed
-from edgecnn.hosts.task import Task
+from edgecnn.hosts.protocol import Task
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
 from edgecnn.planning.candidates import BASELINE

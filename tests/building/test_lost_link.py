@@ -13,7 +13,7 @@ from edgecnn.building.observed import ObservedBuild
 from edgecnn.building.runnable import why_not_runnable
 from edgecnn.errors.board import LinkLost
 from edgecnn.errors.host import RunnerCrashed
-from edgecnn.hosts.task import Task
+from edgecnn.hosts.protocol import Task
 from edgecnn.planning.plan import plan
 from edgecnn.store.store import Store
 from edgecnn.values.stage import Progress

@@ -7,13 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.backends.installed import lacking
-from edgecnn.backends.own_environment import own_environment
+from edgecnn.backends.installed import lacking, own_environment
 from edgecnn.errors.base import ExitCode
 from edgecnn.errors.host import RunnerFailed
 from edgecnn.errors.weights import MissingPackage
 from edgecnn.hosts.local import LocalHost
-from edgecnn.hosts.task import Task
+from edgecnn.hosts.protocol import Task
 from edgecnn.runner.failure import RunnerError
 from edgecnn.runner.kit import Kit
 from tests.conformance.elsewhere import open_session

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from edgecnn.backends.own_environment import own_environment
+from edgecnn.backends.installed import own_environment
 from edgecnn.backends.protocol import Backend
 from edgecnn.backends.registry import all_backends
 from edgecnn.quantization.candidate_files import CandidateRequest, make_candidate

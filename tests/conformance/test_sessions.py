@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgecnn.graph.trunk import torch_logits
+from edgecnn.graph.export import torch_logits
 from edgecnn.runner.failure import RunnerError
 from edgecnn.runner.feeds import feed_of, run_checked
 from edgecnn.runner.kit import Kit

@@ -18,8 +18,7 @@ from edgecnn.errors.board import (
     SshAbsent,
 )
 from edgecnn.errors.building import BenchProcessorDiffers, BenchTargetDiffers
-from edgecnn.hosts.ssh.address import Address
-from edgecnn.hosts.ssh.refusal import refused
+from edgecnn.hosts.ssh.link import Address, refused
 
 MIB = 1024 * 1024
 

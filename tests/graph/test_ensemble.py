@@ -7,10 +7,9 @@ import onnx
 import pytest
 from scipy.special import softmax
 
-from edgecnn.graph.answering import probabilities
+from edgecnn.graph.custom.onnx_entry import read_entry
 from edgecnn.graph.document import save_model
-from edgecnn.graph.ensemble import Member, averaged
-from edgecnn.graph.entry import read_entry
+from edgecnn.graph.ensemble import Member, averaged, probabilities
 from edgecnn.runner.pixels import to_feed
 from edgecnn.values.dataset import Normalization
 from tests.graph.planted import SIDE, planted, spotted

@@ -9,8 +9,7 @@ from torch import nn
 
 from edgecnn.errors.export import ExportDisagrees, RoundingDecides, WrongOpset
 from edgecnn.graph.checks import compare_logits, onnx_logits
-from edgecnn.graph.export import export_onnx
-from edgecnn.graph.trunk import TrunkRequest, make_trunk, torch_logits
+from edgecnn.graph.export import TrunkRequest, export_onnx, make_trunk, torch_logits
 from tests.graph.trunks import NORMALIZATION, RESOLUTION_PX, feed_of, network, pictures, prepared, trunk
 from tests.quantization.made import Quiet
 

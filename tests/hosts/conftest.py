@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from edgecnn.hosts.ssh.address import COMMAND
+from edgecnn.hosts.ssh.link import COMMAND
 from tests.hosts.sshd import Loopback, loopback
 
 

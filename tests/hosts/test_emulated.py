@@ -16,10 +16,9 @@ from edgecnn.data.demo.images import demo_images
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.hosts.emulated import DEVICE, EmulatedHost, emulated_machine
 from edgecnn.hosts.local import LocalHost
-from edgecnn.hosts.protocol import Host
-from edgecnn.hosts.ssh.address import Address
+from edgecnn.hosts.protocol import Host, Schedule, Task
 from edgecnn.hosts.ssh.host import SshHost
-from edgecnn.hosts.task import Schedule, Task
+from edgecnn.hosts.ssh.link import Address
 from edgecnn.runner.kit import Kit
 from edgecnn.runner.pixels import as_picture, to_pixels
 from edgecnn.values.verdict import Fidelity

@@ -67,7 +67,7 @@ def test_a_disk_that_fills_up_in_a_race_is_said_and_the_race_goes_on_once_there_
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("edgecnn.hosts.ssh.contents._ROOM", 0)
+    monkeypatch.setattr("edgecnn.hosts.ssh.files._ROOM", 0)
     out = tmp_path / "out"
     with connect(tmp_path) as host:
         filling = when(lambda: len(runs_in(small_disk)) > 1, lambda: fill(small_disk))

@@ -9,9 +9,8 @@ import pytest
 
 from edgecnn.errors.board import BoardFailed
 from edgecnn.hosts.ssh import far
-from edgecnn.hosts.ssh.address import Address
 from edgecnn.hosts.ssh.board import Board
-from edgecnn.hosts.ssh.link import Answer, Link
+from edgecnn.hosts.ssh.link import Address, Answer, Link
 
 WHOLE = Path(far.__file__).read_bytes()
 

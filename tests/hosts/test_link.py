@@ -15,9 +15,8 @@ import pytest
 
 from edgecnn.errors.base import ExitCode
 from edgecnn.errors.board import BoardBusy, BoardFailed, BoardKeyChanged, BoardLacksPython, BoardUnknown, LinkLost, LoginRefused
-from edgecnn.hosts.ssh.address import COMMAND, Address
 from edgecnn.hosts.ssh.board import Board
-from edgecnn.hosts.ssh.link import Link
+from edgecnn.hosts.ssh.link import COMMAND, Address, Link
 from tests.hosts.sshd import Loopback, needs_sshd
 from tests.runner.processes import wait_until
 
@@ -40,7 +39,7 @@ def test_a_command_answers_over_one_shared_connection(board: Loopback) -> None:
 
 def test_the_connection_ends_with_the_process_that_opened_it(board: Loopback, tmp_path: Path) -> None:
     code = (
-        "from edgecnn.hosts.ssh.link import Link; from edgecnn.hosts.ssh.address import Address; import os, signal\n"
+        "from edgecnn.hosts.ssh.link import Link; from edgecnn.hosts.ssh.link import Address; import os, signal\n"
         f"Link.open(Address.of({LOOPBACK!r})); os.kill(os.getpid(), signal.SIGKILL)"
     )
     subprocess.run([sys.executable, "-c", code], env={**os.environ, COMMAND: board.client, "TMPDIR": str(tmp_path)}, check=False)

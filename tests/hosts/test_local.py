@@ -10,8 +10,7 @@ import pytest
 from edgecnn.errors.base import ExitCode
 from edgecnn.errors.host import RunnerCrashed, RunnerFailed, RunnerNotStarted, RunnerTimedOut
 from edgecnn.hosts.local import LocalHost
-from edgecnn.hosts.protocol import Host
-from edgecnn.hosts.task import Task
+from edgecnn.hosts.protocol import Host, Task
 from tests.house.child import child
 from tests.runner.conftest import CopyKit, copy_kit, onnx_kit  # noqa: F401 - fixtures
 from tests.runner.kits import rewrite_manifest, write_pixels
@@ -145,7 +144,8 @@ def test_interrupted_or_killed_outright_here_nothing_is_left_there(
     edit(kit, "runner/sessions/onnxruntime_cpu.py", "        return dict(zip(", slow)
     schedule, out = schedule_of(tmp_path / "s.json", kit, timeout_s=200), tmp_path / "out"
     code = (
-        "import sys; from pathlib import Path; from edgecnn.hosts.local import LocalHost; from edgecnn.hosts.task import Task\n"
+        "import sys; from pathlib import Path; from edgecnn.hosts.local import LocalHost\n"
+        "from edgecnn.hosts.protocol import Task\n"
         "from tests.hosts.test_local import Heard\n"
         "kit, schedule, out = map(Path, sys.argv[1:])\n"
         "LocalHost().run(Task(kit, 'bench', given={'--schedule': schedule}, out=out), lease_s=60, tell=Heard())"

@@ -19,9 +19,9 @@ import pytest
 from edgecnn.errors.board import BoardBusy, BoardDiskFull, LinkLost
 from edgecnn.errors.host import RunnerFailed
 from edgecnn.hosts.local import LocalHost
-from edgecnn.hosts.ssh.address import COMMAND, Address
+from edgecnn.hosts.protocol import Schedule, Task
 from edgecnn.hosts.ssh.host import SshHost
-from edgecnn.hosts.task import Schedule, Task
+from edgecnn.hosts.ssh.link import COMMAND, Address
 from tests.hosts.sshd import Loopback, needs_sshd
 from tests.hosts.test_local import Heard
 from tests.house.child import child
@@ -185,7 +185,7 @@ def test_a_full_disk_there_is_said_before_anything_is_sent(
     onnx_kit: Path,  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("edgecnn.hosts.ssh.contents._ROOM", 1 << 60)
+    monkeypatch.setattr("edgecnn.hosts.ssh.files._ROOM", 1 << 60)
     with pytest.raises(BoardDiskFull, match=r"^loopback: no room in .*/far: .* MiB are needed, .* MiB are free — "):
         far.run(Task(onnx_kit, "selftest"), lease_s=60, tell=Heard())
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from edgecnn.hosts.task import SCHEDULE, Task
+from edgecnn.hosts.protocol import SCHEDULE, Task
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
 from edgecnn.runner.files import sha256_of, write_array, write_json

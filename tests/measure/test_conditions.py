@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from edgecnn.measure.conditions import first_difference, same_conditions
+from edgecnn.measure.lab import first_difference, same_conditions
 from edgecnn.values.profile import CONDITIONS_THAT_MUST_MATCH, Environment
 from tests.measure.labs import CONDITIONS
 

@@ -7,7 +7,7 @@ import pytest
 
 from edgecnn.judging.gates import judge
 from edgecnn.judging.latency import latency
-from edgecnn.measure.disturbance import joined_environment
+from edgecnn.measure.lab import joined_environment
 from edgecnn.measure.race import race
 from edgecnn.measure.race_request import RaceRequest
 from edgecnn.store.store import Store

@@ -10,8 +10,7 @@ from typing import Any, get_args
 import pytest
 
 from edgecnn.hosts.local import LocalHost
-from edgecnn.hosts.protocol import Host
-from edgecnn.hosts.task import Task
+from edgecnn.hosts.protocol import Host, Task
 from edgecnn.measure.evaluate import evaluate
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.race import race

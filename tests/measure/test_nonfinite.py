@@ -14,9 +14,8 @@ from edgecnn.building.execute import Execution
 from edgecnn.building.observe import Observer
 from edgecnn.building.observed import ObservedBuild
 from edgecnn.hosts.local import LocalHost
-from edgecnn.measure.evaluate import PixelSet
+from edgecnn.measure.evaluate import PixelSet, blamed_layer
 from edgecnn.measure.kits import KitRef
-from edgecnn.measure.nonfinite import blamed_layer
 from edgecnn.planning.plan import plan
 from edgecnn.runner.pixels import pixels_sha256
 from edgecnn.store.store import Store

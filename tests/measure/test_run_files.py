@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from edgecnn.errors.measuring import RunsUnusable
-from edgecnn.hosts.task import Schedule, Task
+from edgecnn.hosts.protocol import Schedule, Task
 from edgecnn.judging.latency import disturbed, latency
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.run_files import energy_of_runs, profile_of_runs

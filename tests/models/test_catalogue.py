@@ -10,7 +10,7 @@ import torchvision
 from edgecnn.errors.weights import UnknownArch
 from edgecnn.models.catalogue import all_archs, arch_named, pixel_recipe
 from edgecnn.models.networks import build_network, head_of, parameter_count, shipped_parameter_count
-from edgecnn.models.rows.normalization import HALF
+from edgecnn.models.rows.family import HALF
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.dataset import PixelRecipe
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from edgecnn.models.catalogue import arch_named
-from edgecnn.models.counted_weights import parameters_that_ship
 from edgecnn.models.networks import build_network, parameter_count
+from edgecnn.models.weights_file import parameters_that_ship
 from edgecnn.training.checkpoint import write_tensors
 
 

@@ -7,9 +7,8 @@ import torch
 from torch import nn
 
 from edgecnn.models.catalogue import all_archs, arch_named
-from edgecnn.models.families.lenet import LeNet5
-from edgecnn.models.families.nin import LinearEverywhere
-from edgecnn.models.families.plain import PlainBlock
+from edgecnn.models.families.classic import LeNet5, LinearEverywhere
+from edgecnn.models.families.resnet import PlainBlock
 from edgecnn.models.networks import build_network
 from edgecnn.values.arch import ArchSpec
 from tests.models.counting import counted, runs_at
@@ -112,7 +111,7 @@ def test_channels_are_shuffled_across_groups() -> None:
 @pytest.mark.slow
 def test_six_cells_of_our_wiring_are_timms_large_network() -> None:
     timm = pytest.importorskip("timm", reason='pip install "edgecnn[zoo]"')
-    from edgecnn.models.families.nasnet import VARIANTS, NASNet
+    from edgecnn.models.families.from_timm import VARIANTS, NASNet
 
     ours, theirs = NASNet(VARIANTS["nasnet_large"]).eval(), timm.create_model("nasnetalarge").eval()
     assert len(ours.state_dict()) == len(theirs.state_dict())

@@ -9,10 +9,9 @@ import torch
 from torch import Tensor, nn
 from torchvision.ops import SqueezeExcitation
 
-from edgecnn.models.catalogue import all_archs, arch_named
-from edgecnn.models.families.lenet import Squash
+from edgecnn.models.catalogue import SILU, all_archs, arch_named, parts_of
+from edgecnn.models.families.classic import Squash
 from edgecnn.models.networks import build_network, parameter_count
-from edgecnn.models.parts import SILU, parts_of
 from edgecnn.models.surgery import mean_gates, operated, squeeze_excites
 from edgecnn.training.statistics import take_statistics
 from edgecnn.values.training import Surgery

@@ -18,7 +18,7 @@ from edgecnn.errors.custom_model import (
     PreprocessingNotFound,
     UnknownPreprocessing,
 )
-from edgecnn.graph.entry import read_entry, stated_in
+from edgecnn.graph.custom.onnx_entry import read_entry, stated_in
 from edgecnn.models.preprocessings import USUAL
 from edgecnn.planning.preprocessing_search import CustomFile, FoundPreprocessing, _best, _ways, find_preprocessing
 from edgecnn.render.progress import Quiet

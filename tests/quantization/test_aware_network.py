@@ -12,11 +12,10 @@ import torch
 from torch import nn
 
 from edgecnn.graph.export import export_onnx
-from edgecnn.graph.passes.absorbed_clamps import absorb_clamps
+from edgecnn.graph.passes.learned_qdq import absorb_clamps
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network
-from edgecnn.quantization.aware_network import calibrate, integers, rounded
-from edgecnn.quantization.aware_placement import WeightRange
+from edgecnn.quantization.aware_network import WeightRange, calibrate, integers, rounded
 from edgecnn.quantization.onnxruntime import float_layers
 from tests.graph.trunks import RESOLUTION_PX, feed_of, network, pictures
 from tests.quantization.made import UNSIGNED

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.ops import SqueezeExcitation
 
-from edgecnn.backends.openvino_import import import_openvino
+from edgecnn.backends.openvino import import_openvino
 from edgecnn.graph.export import export_onnx
 from edgecnn.quantization import openvino as for_openvino
 from edgecnn.quantization.executors import openvino_cpu

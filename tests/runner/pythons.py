@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.hosts.debian_tree import DebianTree, unpack_tree
+from edgecnn.hosts.emulated import DebianTree, unpack_tree
 from edgecnn.hosts.wheels import WheelPlatform, download_wheels, unpack_wheels
 
 LIBRARIES = ("libstdc++6", "libgomp1")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from edgecnn.hosts.local import LocalHost
-from edgecnn.hosts.task import Schedule, Task
+from edgecnn.hosts.protocol import Schedule, Task
 from edgecnn.runner.interpreters import asked, own_python, own_python_version, python_of, reachable_runtimes, runtime_version
 from tests.quantization.made import Quiet
 from tests.runner.kits import make_kit

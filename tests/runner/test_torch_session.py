@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from edgecnn.graph.program import save_program
+from edgecnn.graph.export import save_program
 from edgecnn.runner.failure import RunnerError
 from edgecnn.runner.feeds import feed_of
 from edgecnn.runner.golden import golden_pixels

@@ -17,8 +17,8 @@ from edgecnn.building.engines import with_engine
 from edgecnn.errors.board import LinkLost
 from edgecnn.errors.host import RunnerFailed, RunnerTimedOut
 from edgecnn.hosts.protocol import Host
-from edgecnn.hosts.ssh.address import COMMAND, Address
 from edgecnn.hosts.ssh.host import SshHost
+from edgecnn.hosts.ssh.link import COMMAND, Address
 from edgecnn.measure.kits import KitRef
 from edgecnn.runner.files import sha256_of
 from edgecnn.stages import compile as compile_stage

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from edgecnn.errors.export import ProgramNotMade
-from edgecnn.graph.program import save_program
+from edgecnn.graph.export import save_program
 from edgecnn.stages.program import ProgramStage
 from edgecnn.values.candidate import Candidate, Precision, Runtime
 from edgecnn.values.model_file import ModelFile

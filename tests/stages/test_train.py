@@ -17,8 +17,8 @@ from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network, load_state
 from edgecnn.stages.train import TrainStage
 from edgecnn.training import loop
-from edgecnn.training.material import Material
-from edgecnn.training.mixing import Batch
+from edgecnn.training.images.batches import Batch
+from edgecnn.training.images.validation import Material
 from edgecnn.training.phase import Phase
 from tests.data.folders import Heard
 from tests.stages.killed import killed_when

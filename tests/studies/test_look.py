@@ -9,7 +9,7 @@ from PIL import Image
 
 from edgecnn.errors.building import NotOverwritten
 from edgecnn.errors.studies import NetworkGone
-from edgecnn.graph.adopt import adopt
+from edgecnn.graph.custom.adopt import adopt
 from edgecnn.render.progress import Quiet
 from edgecnn.studies.facts import FeaturePictures
 from edgecnn.studies.look import LookRequest, look_into

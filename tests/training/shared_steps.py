@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network
-from edgecnn.training.team import ALONE, Team
+from edgecnn.training.parallel.team import ALONE, Team
 
 IMAGES = 7
 """No multiple of two: parts of 3 and of 4."""

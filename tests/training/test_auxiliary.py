@@ -11,8 +11,9 @@ from safetensors.torch import load_file
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.families.inception import AUXILIARY_MAPS, LargeEnoughAux
 from edgecnn.models.networks import build_network
-from edgecnn.training import finetune, scratch
-from edgecnn.training.distillation import answers_of
+from edgecnn.training import modes as finetune
+from edgecnn.training import modes as scratch
+from edgecnn.training.teacher import answers_of
 from tests.quantization.made import Quiet
 from tests.training.made import make_given, stage
 

@@ -15,7 +15,7 @@ from edgecnn.data.images import open_source
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network, load_state
 from edgecnn.training.balance import class_weights, images_shown, label_loss
-from edgecnn.training.validation import ValidationPixels, mean_recall
+from edgecnn.training.images.validation import ValidationPixels, mean_recall
 from edgecnn.values.dataset import DataManifest
 from edgecnn.values.training import Balance
 from tests.data.folders import Heard

@@ -16,9 +16,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
 from edgecnn.graph.checks import onnx_logits
-from edgecnn.graph.export import export_onnx
+from edgecnn.graph.export import export_onnx, torch_logits
 from edgecnn.graph.macs import mac_table
-from edgecnn.graph.trunk import torch_logits
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.neighbours import NeighbourHead
 from edgecnn.models.networks import load_trained

@@ -3,7 +3,7 @@ import math
 import torch
 from torch import nn
 
-from edgecnn.training.distillation import distillation
+from edgecnn.training.teacher import distillation
 
 
 class Says(nn.Module):

@@ -12,8 +12,8 @@ from torch import nn
 
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network
+from edgecnn.training.modes import prepare_scratch, scratch_phase
 from edgecnn.training.phase import drops_of
-from edgecnn.training.scratch import prepare_network, scratch_phase
 from tests.data.folders import Heard
 from tests.training.made import SMALL, Given, files_of, make_given, stage
 
@@ -47,12 +47,12 @@ def test_the_modern_recipe_shows_the_whole_size_throughout() -> None:
 def test_he_initialization_keeps_the_size_of_what_goes_back_and_nothing_is_dropped() -> None:
     asked = stage("resnet-18", scratch="resnet", seed=3)
     network = build_network(arch_named("resnet-18"), 10)
-    prepare_network(network, asked)
+    prepare_scratch(network, asked)
     conv = network.get_submodule("layer3.0.conv2")
     assert isinstance(conv, nn.Conv2d)
     assert conv.weight.std().item() == pytest.approx((2 / (conv.out_channels * 9)) ** 0.5, rel=0.02)
     small = build_network(arch_named(SMALL), 10)
-    prepare_network(small, asked)
+    prepare_scratch(small, asked)
     assert all(module.p == 0 for module in small.modules() if isinstance(module, nn.Dropout))
 
 

@@ -13,9 +13,9 @@ from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network, load_trained
 from edgecnn.stages.train import TrainStage
 from edgecnn.training.checkpoint import write_tensors
-from edgecnn.training.scratch import scratch_phase
+from edgecnn.training.images.validation import ValidationPixels
+from edgecnn.training.modes import scratch_phase
 from edgecnn.training.teacher import OtherInput
-from edgecnn.training.validation import ValidationPixels
 from edgecnn.values.dataset import Normalization
 from edgecnn.values.training import TeacherTerms
 from tests.data.folders import Heard

@@ -16,12 +16,10 @@ from edgecnn.devices.check.needs import Needs, installed, missing_packages, need
 from edgecnn.devices.files import known_devices
 from edgecnn.devices.this_machine import matches
 from edgecnn.errors.board import CarryWithoutHost
-from edgecnn.hosts.carrying import Parcel, carry_wheels
 from edgecnn.hosts.recording import HERE, record_board, record_here
-from edgecnn.hosts.ssh.address import Address
 from edgecnn.hosts.ssh.board import PYTHON
-from edgecnn.hosts.ssh.link import Link
-from edgecnn.hosts.wheels import WheelPlatform
+from edgecnn.hosts.ssh.link import Address, Link
+from edgecnn.hosts.wheels import Parcel, WheelPlatform, carry_wheels
 from edgecnn.store.store import default_root
 from edgecnn.values.board import BoardCheck, BoardFacts
 from edgecnn.values.device import Device

@@ -13,8 +13,8 @@ from edgecnn.devices.files import known_devices
 from edgecnn.devices.this_machine import matches
 from edgecnn.errors.board import BoardIsAnotherDevice, BoardNotReady
 from edgecnn.errors.host import RecordingUnusable
-from edgecnn.hosts.carrying import PYTHON as CARRIED
 from edgecnn.hosts.ssh.link import Link
+from edgecnn.hosts.wheels import PYTHON as CARRIED
 from edgecnn.values.board import Finding, HostRequest, Weight
 from edgecnn.values.candidate import Candidate, Runtime
 from edgecnn.values.device import Device

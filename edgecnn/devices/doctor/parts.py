@@ -16,8 +16,7 @@ from typing import Literal, NamedTuple
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from edgecnn.backends.installed import installed_version
-from edgecnn.backends.own_environment import own_environment
+from edgecnn.backends.installed import installed_version, own_environment
 from edgecnn.devices.doctor.facts import Addition, PackageFact
 from edgecnn.runner.interpreters import runtime_version
 

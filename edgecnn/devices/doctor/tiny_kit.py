@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from PIL import Image
 
-from edgecnn.backends.own_environment import own_environment
+from edgecnn.backends.installed import own_environment
 from edgecnn.backends.registry import backend_for
 from edgecnn.data.golden import write_golden
 from edgecnn.data.images import ImageSource
@@ -74,12 +74,8 @@ def make_tiny_kit(
     write_golden(_NoPhotographs(), runner_pixels.PixelRecipe(**PREPROCESSING.pixels.model_dump()), 0, pixels)
     (pixels / "labels.json").write_text(json.dumps([f"class {number}" for number in range(CLASSES)]), encoding="utf-8")
     _write_model(candidate, session, engine, model)
-    normalization = PREPROCESSING.normalization
     golden = np.load(pixels / "golden" / "pixels.npy", allow_pickle=False)
-    np.save(
-        model / "golden_logits.npy",
-        answers(runner_pixels.to_feed(golden, "float32", "NCHW", normalization.mean, normalization.std)),
-    )
+    np.save(model / "golden_logits.npy", answers(PREPROCESSING.normalization.feed(golden)))
     stage = PackageStage(
         inputs={}, name=candidate.id, candidate=candidate, preprocessing=PREPROCESSING, runner_sha256=runner_digest()
     )

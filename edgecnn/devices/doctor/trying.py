@@ -14,10 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edgecnn.backends.installed import lacking
+from edgecnn.backends.installed import lacking, own_environment
 from edgecnn.backends.ncnn import FP32 as NCNN_FP32
 from edgecnn.backends.openvino import PRECISION_HINT
-from edgecnn.backends.own_environment import own_environment
 from edgecnn.backends.tensorrt import LEAST_VERSION
 from edgecnn.devices.doctor.facts import Part, State
 from edgecnn.devices.doctor.parts import PARTS, PartRow, addition_of, packages_of, version_of
@@ -25,7 +24,7 @@ from edgecnn.devices.doctor.tiny_kit import make_tiny_kit
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.hosts.local import LocalHost
 from edgecnn.hosts.program import Program, package_environment, run_program
-from edgecnn.hosts.task import Task
+from edgecnn.hosts.protocol import Task
 from edgecnn.models.catalogue import all_archs
 from edgecnn.models.weights import package_file, sha256_of
 from edgecnn.values.candidate import Candidate, Precision, Runtime

@@ -1,18 +1,19 @@
 """Two steps to half precision: first every number becomes one that fp16 holds, still in fp32; then the graph is typed fp16.
 
 Between the two lies the twin: an fp32 file with exactly the weights of the fp16 one, which a runtime without half arithmetic
-can run. What it does not show is the rounding of activations to half.
+can run. What it does not show is the rounding of activations to half. A quantization scale below fp16's smallest normal number
+loses digits, and below 2**-24 becomes 0, which turns a channel into NaN. Raising it costs resolution, and never range.
 """
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from onnx import ModelProto, TensorProto, numpy_helper
+from onnx import ModelProto, NodeProto, TensorProto, numpy_helper
 from onnxconverter_common import float16
 
-from edgecnn.errors.tensorrt import HalfOverflow
-from edgecnn.graph.document import constants_of
+from edgecnn.errors.tensorrt import HalfOverflow, OpsetTooLowForHalf
+from edgecnn.graph.document import constants_of, opset_of
 
 LARGEST_HALF = 65504.0
 SMALLEST_HALF = 2.0**-24
@@ -20,11 +21,7 @@ SMALLEST_HALF = 2.0**-24
 
 
 def through_half(values: npt.NDArray[np.float32], tensor: str) -> npt.NDArray[np.float32]:
-    """Each number as the nearest fp16 one, in fp32.
-
-    Raises:
-        HalfOverflow: a finite number is beyond ``LARGEST_HALF``.
-    """
+    """Each number as the nearest fp16 one, in fp32. Raises HalfOverflow: a finite number is beyond ``LARGEST_HALF``."""
     with np.errstate(over="ignore"):
         rounded = values.astype(np.float16).astype(np.float32)
     if np.isinf(rounded).any() and np.isfinite(values).all():
@@ -35,8 +32,7 @@ def through_half(values: npt.NDArray[np.float32], tensor: str) -> npt.NDArray[np
 def carry_half(model: ModelProto) -> ModelProto:
     """A copy whose float initializers hold only numbers that fp16 holds, typed fp32 as before.
 
-    Raises:
-        HalfOverflow: a weight is beyond fp16's range.
+    Raises HalfOverflow: a weight is beyond fp16's range.
     """
     carried = ModelProto()
     carried.CopyFrom(model)
@@ -64,3 +60,77 @@ def _round(tensor: TensorProto, name: str) -> None:
         return
     rounded = numpy_helper.from_array(through_half(numpy_helper.to_array(tensor), name), tensor.name)
     tensor.CopyFrom(rounded)
+
+
+SMALLEST_NORMAL_HALF = 2.0**-14
+LEAST_OPSET = 19
+"""QuantizeLinear and DequantizeLinear take fp16 scales since opset 19."""
+
+
+def carry_half_qdq(model: ModelProto) -> ModelProto:
+    """A copy of an fp32 Q/DQ model whose scales, biases and other float numbers are ones that fp16 holds, typed fp32.
+
+    Scales are rounded to fp16 and kept at or above ``SMALLEST_NORMAL_HALF``; int8 weights are quantized again with the scale
+    they then have.
+
+    Raises OpsetTooLowForHalf: the opset is below 19. HalfOverflow: a weight, or a calibrated activation, is beyond fp16's range.
+    """
+    _check_opset(model)
+    carried = ModelProto()
+    carried.CopyFrom(model)
+    tensors = {tensor.name: tensor for tensor in carried.graph.initializer}
+    asked = {name: numpy_helper.to_array(tensors[name]) for name in _scale_names(carried, tensors)}
+    held = {name: half_scale(scale, name) for name, scale in asked.items()}
+    for node in carried.graph.node:
+        if node.op_type == "QuantizeLinear" and node.input[1] in asked:
+            _refuse_overflow(node.input[0], asked[node.input[1]])
+        if node.op_type == "DequantizeLinear" and node.input[0] in tensors:
+            _requantize(node, tensors[node.input[0]], asked[node.input[1]], held[node.input[1]])
+    for name, scale in held.items():
+        tensors[name].CopyFrom(numpy_helper.from_array(scale, name))
+    return carry_half(carried)
+
+
+def type_half_qdq(carried: ModelProto) -> ModelProto:
+    """A copy of ``carry_half_qdq``'s result typed fp16, scales included; integers and zero-points are untouched.
+
+    Raises OpsetTooLowForHalf: the opset is below 19.
+    """
+    _check_opset(carried)
+    return type_half(carried)
+
+
+def half_scale(scale: npt.NDArray[np.float32], name: str) -> npt.NDArray[np.float32]:
+    """The scale as fp16 holds it, at least ``SMALLEST_NORMAL_HALF``, in fp32."""
+    return np.maximum(through_half(scale, name), np.float32(SMALLEST_NORMAL_HALF)).astype(np.float32)
+
+
+def _check_opset(model: ModelProto) -> None:
+    if opset_of(model) < LEAST_OPSET:
+        raise OpsetTooLowForHalf(found=opset_of(model))
+
+
+def _refuse_overflow(tensor: str, scale: npt.NDArray[np.float32]) -> None:
+    """What calibration saw is at most 127 steps; the tensor itself lies in half before it is quantized."""
+    largest = 127.0 * float(np.max(scale))
+    if largest > LARGEST_HALF:
+        raise HalfOverflow(tensor=tensor, largest=largest)
+
+
+def _scale_names(model: ModelProto, tensors: dict[str, TensorProto]) -> list[str]:
+    ops = ("QuantizeLinear", "DequantizeLinear")
+    names = {node.input[1] for node in model.graph.node if node.op_type in ops and node.input[1] in tensors}
+    return sorted(names)
+
+
+def _requantize(node: NodeProto, tensor: TensorProto, old: npt.NDArray[np.float32], new: npt.NDArray[np.float32]) -> None:
+    """Rewrite int8 weights for another scale. Rounding a scale to fp16 alone moves no weight to another step."""
+    integers = numpy_helper.to_array(tensor)
+    axis = next((attribute.i for attribute in node.attribute if attribute.name == "axis"), 1)
+    shape = (
+        [-1 if index == axis % integers.ndim else 1 for index in range(integers.ndim)] if old.size > 1 else [1] * integers.ndim
+    )
+    values = integers.astype(np.float64) * old.astype(np.float64).reshape(shape)
+    steps = np.rint(values / new.astype(np.float64).reshape(shape))
+    again = np.clip(steps, -127, 127).astype(integers.dtype)
+    tensor.CopyFrom(numpy_helper.from_array(again, tensor.name))

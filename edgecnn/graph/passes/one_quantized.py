@@ -60,11 +60,7 @@ def read_rounding(quantized: onnx.ModelProto) -> Rounding:
 def one_quantized(model: onnx.ModelProto, rounding: Rounding, layer: str, tensors: Collection[str]) -> onnx.ModelProto:
     """A copy of the float model in which this layer's constants and these tensors are rounded, and nothing else.
 
-    Args:
-        model: the float model.
-        rounding: of the file in which every layer is quantized.
-        layer: name of a multiplying node.
-        tensors: the activations that it reads and makes; those that are not rounded in the file stay as they are.
+    ``tensors``: the activations that it reads and makes; those that are not rounded in the file stay as they are.
     """
     made = onnx.ModelProto()
     made.CopyFrom(model)
@@ -78,9 +74,6 @@ def one_quantized(model: onnx.ModelProto, rounding: Rounding, layer: str, tensor
     for tensor in sorted(rounding.activations.keys() & set(tensors)):
         _round(made.graph, tensor, rounding.activations[tensor], given_in=tensor in inputs)
     return made
-
-
-# ---------------------------------------------------------------------------------------------------------------------
 
 
 def _dequantized(node: onnx.NodeProto, arrays: Mapping[str, npt.NDArray[np.generic]]) -> npt.NDArray[np.float32]:

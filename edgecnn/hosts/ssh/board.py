@@ -49,8 +49,7 @@ class Board:
     def hello(self) -> Mapping[str, Any]:
         """Python's version, the private folder and the bytes that are free there.
 
-        Raises:
-            BoardLacksPython, BoardDiskFull, BoardFailed, LinkLost: nothing of ours runs there, and why.
+        Raises BoardLacksPython, BoardDiskFull, BoardFailed, LinkLost: nothing of ours runs there, and why.
         """
         self._install()
         said = self.about = self.ask("hello")
@@ -62,13 +61,7 @@ class Board:
     def ask(self, command: str, given: IO[bytes] | None = None, **request: Any) -> Mapping[str, Any]:
         """One request, to its end.
 
-        Args:
-            command: one of ``far.py``.
-            given: what follows the request, to its end.
-            request: its fields.
-
-        Raises:
-            BoardBusy, BoardDiskFull, BoardFailed, LinkLost.
+        ``given``: what follows the request, to its end. Raises BoardBusy, BoardDiskFull, BoardFailed, LinkLost.
         """
         process = self.start(command, **request)
         try:
@@ -84,11 +77,7 @@ class Board:
     def start(self, command: str, **request: Any) -> subprocess.Popen[bytes]:
         """A process whose standard streams are those of the request's, which was written."""
         process = subprocess.Popen(
-            self.words(),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
+            self.words(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
         )
         assert process.stdin is not None
         try:

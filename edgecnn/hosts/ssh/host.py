@@ -12,12 +12,10 @@ from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.board import BoardDiskFull, LinkLost
 from edgecnn.errors.host import RunnerCrashed, RunnerFailed, RunnerTimedOut
 from edgecnn.hosts.program import Program, Unheard, run_program
-from edgecnn.hosts.ssh.address import Address
+from edgecnn.hosts.protocol import SCHEDULE, Task
 from edgecnn.hosts.ssh.board import FOLDER, PYTHON, Board, opening
-from edgecnn.hosts.ssh.contents import Contents
-from edgecnn.hosts.ssh.link import Link
-from edgecnn.hosts.ssh.results import Results
-from edgecnn.hosts.task import SCHEDULE, Task
+from edgecnn.hosts.ssh.files import Contents, Results
+from edgecnn.hosts.ssh.link import Address, Link
 from edgecnn.runner.schedule import KEPT_VARIABLES, kill_group
 from edgecnn.values.profile import Environment
 from edgecnn.values.stage import Progress
@@ -45,18 +43,7 @@ class SshHost:
 
     @classmethod
     def open(cls, address: Address, *, what: str, python: str = PYTHON, folder: str = FOLDER, lock: str = LOCK) -> SshHost:
-        """Connect, and hold the board.
-
-        Args:
-            address: where it is.
-            what: shown to whoever else wants the board meanwhile.
-            python: the interpreter there that has the runtimes.
-            folder: the private one there.
-            lock: a file there that every user may open.
-
-        Raises:
-            EdgecnnError: of ``errors.board``.
-        """
+        """Connect, and hold the board. Raises EdgecnnError: of ``errors.board``."""
         return cls.over(Link.open(address), what=what, python=python, folder=folder, lock=lock)
 
     @classmethod
@@ -109,9 +96,8 @@ class SshHost:
     def run(self, task: Task, *, lease_s: float, tell: Progress) -> Mapping[str, Any]:
         """See ``Host.run``.
 
-        Raises:
-            LinkLost: the connection ended; what was finished is kept there, and the same task goes on.
-            BoardDiskFull: there is no room there for what is sent, or for what is made.
+        Raises LinkLost: the connection ended; what was finished is kept there, and the same task goes on. BoardDiskFull: there is
+        no room there for what is sent, or for what is made.
         """
         self._connected()
         places = {kit: self.contents.folder(self.contents.of_folder(kit), "kits") for kit in task.kits}

@@ -1,4 +1,4 @@
-"""One connection, opened once and shared by every command: a login on a slow board takes seconds.
+"""Where a board is, and one connection to it, opened once and shared by every command: a login on a slow board takes seconds.
 
 The connection's own command there is ``cat`` on a pipe that this process holds, so that the connection ends with this process
 however that ends. How a command exits says nothing (255 may be the link, the login or the command); what it said last does.
@@ -6,18 +6,19 @@ however that ends. How a command exits says nothing (255 may be the link, the lo
 
 from __future__ import annotations
 
+import os
 import shlex
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import IO
 
-from edgecnn.errors.board import LinkLost, SshAbsent
-from edgecnn.hosts.ssh.address import Address
-from edgecnn.hosts.ssh.refusal import last_line, refused
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.board import BadAddress, BoardKeyChanged, BoardUnknown, BoardUnreachable, LinkLost, LoginRefused, SshAbsent
 from edgecnn.runner.schedule import kill_group
 
 _OPEN_S = 60.0
@@ -54,8 +55,7 @@ class Link:
     def open(cls, address: Address) -> Link:
         """Connect and log in.
 
-        Raises:
-            SshAbsent, BoardUnreachable, BoardUnknown, BoardKeyChanged, LoginRefused: there is no connection, and why.
+        Raises SshAbsent, BoardUnreachable, BoardUnknown, BoardKeyChanged, LoginRefused: there is no connection, and why.
         """
         folder = _private_folder()
         try:
@@ -96,14 +96,8 @@ class Link:
     def ask(self, remote: str, *, given: bytes = b"", timeout_s: float = 60.0, doing: str = "a command") -> Answer:
         """Run one line in the login shell there, and wait for its end.
 
-        Args:
-            remote: the line; quote what is not constant.
-            given: its standard input.
-            timeout_s: after which the link is taken to be lost.
-            doing: what an error calls it.
-
-        Raises:
-            LinkLost: the connection ended meanwhile.
+        ``remote``: the line; quote what is not constant. ``timeout_s``: after which the link is taken to be lost. Raises
+        LinkLost: the connection ended meanwhile.
         """
         try:
             done = subprocess.run(
@@ -141,9 +135,6 @@ class Link:
         return (self._folder / "said").read_text(encoding="utf-8", errors="replace")
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-
-
 def _private_folder() -> Path:
     """Mode 0700, with a path short enough for a socket."""
     folder = Path(tempfile.mkdtemp(prefix="edgecnn-"))
@@ -174,3 +165,58 @@ def in_shell(path: str) -> str:
     if path == "~":
         return '"$HOME"'
     return f'"$HOME"/{shlex.quote(path[2:])}' if path.startswith("~/") else shlex.quote(path)
+
+
+def refused(board: str, said: str) -> EdgecnnError:
+    """The error that these words stand for.
+
+    The sentences are those of OpenSSH's ``sshconnect.c`` and ``sshconnect2.c``; one that is not known is passed on as it is.
+    """
+    if "REMOTE HOST IDENTIFICATION HAS CHANGED" in said:
+        return BoardKeyChanged(board=board)
+    if "Host key verification failed" in said or "host key is known for" in said:
+        return BoardUnknown(board=board)
+    if "Permission denied (" in said or "Too many authentication failures" in said:
+        return LoginRefused(board=board, said=last_line(said))
+    return BoardUnreachable(board=board, said=last_line(said))
+
+
+def last_line(said: str) -> str:
+    """The last line that is not empty."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    return lines[-1] if lines else ""
+
+
+COMMAND = "EDGECNN_SSH"
+"""A variable with the client and its options, such as ``ssh -F boards.conf``; without it, ``ssh``."""
+_SETTINGS = (
+    "BatchMode=yes",  # a question nobody sees is never asked
+    "StrictHostKeyChecking=yes",  # whatever the user's file says: an unknown key is the user's to accept
+    "ServerAliveInterval=5",
+    "ServerAliveCountMax=3",
+    "ConnectTimeout=15",
+    "RemoteCommand=none",
+    "PermitLocalCommand=no",
+    "ClearAllForwardings=yes",
+)
+
+
+@dataclass(frozen=True)
+class Address:
+    """One destination, as ``ssh`` understands it: ``user@board``, a name of ssh_config, or ``ssh://user@board:port``."""
+
+    destination: str
+    client: tuple[str, ...] = ("ssh",)
+
+    @classmethod
+    def of(cls, text: str) -> Address:
+        """The destination that a user named. Raises BadAddress: it is empty, has a space in it, or begins like an option."""
+        if not text or text.startswith("-") or any(not each.isprintable() or each.isspace() for each in text):
+            raise BadAddress(text=text)
+        return cls(text, tuple(shlex.split(os.environ.get(COMMAND, ""))) or ("ssh",))
+
+    def command(self, socket: str, *, options: Sequence[str] = (), remote: str | None = None) -> list[str]:
+        """The client's words. ``socket``: of the connection that all commands share."""
+        settings = [word for each in _SETTINGS for word in ("-o", each)]
+        words = [*self.client, *settings, "-a", "-x", "-T", "-S", socket, *options, "--", self.destination]
+        return words if remote is None else [*words, remote]

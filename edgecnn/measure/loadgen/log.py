@@ -28,14 +28,7 @@ _PERCENTILES = {"p50": "50.00", "p90": "90.00", "p99": "99.00"}
 def read_run(folder: Path, settings: LoadSettings, name: str, observed: Mapping[str, str]) -> LoadRun:
     """LoadGen's verdict and figures of one run.
 
-    Args:
-        folder: of its logs.
-        settings: what it was told.
-        name: of the folder, as the report calls it.
-        observed: what the machine did meanwhile.
-
-    Raises:
-        LoadGenLogUnreadable: there is no log, or it lacks a verdict or a figure, as where LoadGen was stopped half-way.
+    Raises LoadGenLogUnreadable: there is no log, or it lacks a verdict or a figure, as where LoadGen was stopped half-way.
     """
     path = folder / DETAIL
     said = _events(path)

@@ -7,7 +7,7 @@ taught; both stay in the report. INVALID is never turned into a figure.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,12 +18,12 @@ from edgecnn.hosts.local import LocalHost
 from edgecnn.hosts.program import Program, package_environment, run_program
 from edgecnn.measure.loadgen.facts import LoadGenReport, LoadRun, LoadSettings, PilotBatch, Scenario, ScenarioResult
 from edgecnn.measure.loadgen.log import read_run
-from edgecnn.measure.loadgen.search import LOWEST_SHARE, highest_valid
 from edgecnn.measure.loadgen.settings import LoadRequest, seconds_at_most, server_settings, settings_for, sharpened
 from edgecnn.runner.interpreters import runtime_version
 from edgecnn.runner.kit import Kit
 from edgecnn.runner.knobs import chosen_knobs
 from edgecnn.runner.runtimes import runtime_of
+from edgecnn.values.base import Value
 from edgecnn.values.profile import Environment
 from edgecnn.values.stage import Progress
 
@@ -147,3 +147,40 @@ def _environment(kit: Kit) -> Environment:
     here, runtime = LocalHost().identify(), runtime_of(kit.manifest.session.module)
     own = {"runtime": runtime, "runtime_version": runtime_version(runtime) or "unknown"}
     return here.model_copy(update={"conditions": {**here.conditions, **own}})
+
+
+PROBES = 6
+"""Leaves the answer known to 1/64 of what the system could do with no waiting at all."""
+LOWEST_SHARE = 1 / 16
+"""Of that: a system which cannot hold its bound at this rate is not tried at lower ones, where 662 queries take ever longer."""
+
+
+class Found(Value):
+    """What the search ended with."""
+
+    runs: tuple[LoadRun, ...]
+    best: int | None
+    """Index of the VALID run with the highest rate, or None."""
+    invalid_qps: float
+    """The lowest rate that was INVALID; the capacity itself where none was."""
+
+
+def highest_valid(capacity_qps: float, run_at: Callable[[float], LoadRun], probes: int = PROBES) -> Found:
+    """Halve between the highest VALID rate and the lowest INVALID one.
+
+    ``capacity_qps``: one over the least time of an image: no rate above it can be held, so it is never tried.
+    """
+    runs: list[LoadRun] = []
+    best: int | None = None
+    low, high = 0.0, capacity_qps
+    while len(runs) < probes:
+        rate = (low + high) / 2
+        if rate < LOWEST_SHARE * capacity_qps:
+            break
+        run = run_at(rate)
+        runs.append(run)
+        if run.valid:
+            best, low = len(runs) - 1, rate
+        else:
+            high = rate
+    return Found(runs=tuple(runs), best=best, invalid_qps=high)

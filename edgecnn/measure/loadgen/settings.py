@@ -43,11 +43,7 @@ def settings_for(scenario: Scenario, pilot: Sequence[PilotBatch], asked: LoadReq
     if scenario is Scenario.SINGLE_STREAM:
         latency = max(SHORTEST_MS, FASTEST_SHARE * single.fastest_ms)
         return LoadSettings(
-            scenario=scenario,
-            min_duration_ms=duration_ms,
-            min_query_count=QUERIES_FOR_P90,
-            batch=1,
-            expected_latency_ms=latency,
+            scenario=scenario, min_duration_ms=duration_ms, min_query_count=QUERIES_FOR_P90, batch=1, expected_latency_ms=latency
         )
     if scenario is Scenario.MULTI_STREAM:
         whole = next((each for each in pilot if each.batch == IMAGES_PER_STREAM_QUERY), single)

@@ -11,15 +11,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 from torchvision.models import GoogLeNet, Inception3
-from torchvision.models.inception import (
-    BasicConv2d,
-    InceptionA,
-    InceptionAux,
-    InceptionB,
-    InceptionC,
-    InceptionD,
-    InceptionE,
-)
+from torchvision.models.inception import BasicConv2d, InceptionA, InceptionAux, InceptionB, InceptionC, InceptionD, InceptionE
 
 AUXILIARY_MAPS = 17
 """Side of the maps that Inception-v3's auxiliary head reads at 299 pixels: its mean of 5×5 by 3 and its 5×5 leave one place."""

@@ -24,11 +24,8 @@ from edgecnn.values.scale import Inheritance
 def inherit(network: nn.Module, spec: ArchSpec, base: ArchSpec, state: Mapping[str, Tensor]) -> Inheritance:
     """Put into ``network`` what ``state`` has of it.
 
-    Args:
-        network: the scaled network, with random weights; changed in place. Its head stays as it is, since its classes are new.
-        spec: its row.
-        base: the row of the network that the weights are of; ``spec`` itself where nothing was scaled.
-        state: those weights, under the base's names.
+    ``network``: the scaled network, with random weights; changed in place. Its head stays as it is, since its classes are new.
+    ``base``: the row of the network that the weights are of; ``spec`` itself where nothing was scaled.
     """
     names = {} if spec.scale is None else _names_in_base(spec, base)
     last_layers = tuple(f"{each}." for each in (spec.head, *(spec.auxiliary.heads if spec.auxiliary else ())))
@@ -45,9 +42,6 @@ def inherit(network: nn.Module, spec: ArchSpec, base: ArchSpec, state: Mapping[s
     for block in (name for name, in_base in names.items() if in_base is None and RULES[spec.family].residual):
         _silence(network.get_submodule(block))
     return Inheritance(parameters=sum(each.numel() for each in parameters.values()), inherited=inherited)
-
-
-# ---------------------------------------------------------------------------------------------------------------------
 
 
 def _names_in_base(spec: ArchSpec, base: ArchSpec) -> dict[str, str | None]:

@@ -1,11 +1,15 @@
-"""ResNets whose width is scaled: torchvision's builder takes the number of blocks, but its widths are fixed."""
+"""ResNets whose width is scaled (torchvision's builder has fixed widths), and plain ones without shortcuts.
+
+Plain-18 and plain-34 (K. He, X. Zhang, S. Ren, J. Sun, "Deep Residual Learning for Image Recognition", CVPR 2016,
+arXiv:1512.03385, Table 1 and section 4.1) are the same layers in the same order without shortcuts and so without projections.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from torch import nn
+from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 
 from edgecnn.values.scale import Multipliers
@@ -51,3 +55,26 @@ class ScaledResNet(ResNet):  # type: ignore[misc]  # torchvision has no types
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+
+LAYERS: Mapping[str, tuple[int, int, int, int]] = {"plain18": (2, 2, 2, 2), "plain34": (3, 4, 6, 3)}
+
+
+class PlainBlock(BasicBlock):  # type: ignore[misc]
+    """Two 3×3 convolutions, each with batch norm and ReLU; the projection that a shortcut would need is dropped."""
+
+    def __init__(self, *how: Any, **more: Any) -> None:
+        super().__init__(*how, **more)
+        self.downsample = None
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(N, C, H, W) float → (N, C', H / stride, W / stride) float."""
+        first = self.relu(self.bn1(self.conv1(image)))
+        second: Tensor = self.relu(self.bn2(self.conv2(first)))
+        return second
+
+
+def plain(name: str, classes: int = 1000) -> nn.Module:
+    """The network of that name in ``LAYERS``."""
+    network: nn.Module = ResNet(PlainBlock, list(LAYERS[name]), num_classes=classes)
+    return network

@@ -10,7 +10,7 @@ from torchvision.models.efficientnet import EfficientNet, MBConvConfig
 from torchvision.models.mobilenetv2 import MobileNetV2
 
 from edgecnn.models.compound import EFFICIENTNET, EFFICIENTNET_LITE, Coefficients, base_name, coefficients_of
-from edgecnn.models.families import efficientnet_lite, mobilenet_v1, mobilenet_v3, resnet
+from edgecnn.models.families import efficientnet_lite, mobilenet, resnet
 from edgecnn.models.families.scaling import BlockGroup, scaled_groups
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.scale import Multipliers
@@ -33,8 +33,7 @@ MOBILENET_V2 = (
 def scaled_network(spec: ArchSpec) -> nn.Module:
     """The network for 1,000 classes with random weights.
 
-    Args:
-        spec: a row whose family ``models/compound.py`` has a rule for; without a scale, the published network is built.
+    ``spec``: a row whose family ``models/compound.py`` has a rule for; without a scale, the published network is built.
     """
     by = multipliers_of(spec)
     if spec.family == "efficientnet":
@@ -43,12 +42,12 @@ def scaled_network(spec: ArchSpec) -> nn.Module:
         variant = efficientnet_lite.LiteVariant(scale=by, dropout=_dropout(spec, by, EFFICIENTNET_LITE))
         return efficientnet_lite.EfficientNetLite(variant, classes=1000)
     if spec.family == "mobilenet-v1":
-        return mobilenet_v1.MobileNetV1(by)
+        return mobilenet.MobileNetV1(by)
     if spec.family == "mobilenet-v2":
         settings = [[row.expand, row.width, by.repeats(row.repeats), row.stride] for row in MOBILENET_V2]
         return _module(MobileNetV2(width_mult=by.width, inverted_residual_setting=settings))
     if spec.family == "mobilenet-v3":
-        return mobilenet_v3.scaled_network(spec.builder, by)
+        return mobilenet.scaled_network(spec.builder, by)
     return resnet.ScaledResNet(resnet.VARIANTS[spec.builder], by)
 
 
@@ -85,11 +84,11 @@ def _repeats(spec: ArchSpec) -> list[int]:
     if spec.family == "efficientnet":
         return _counts(scaled_groups(efficientnet_lite.GROUPS, by))
     if spec.family == "mobilenet-v1":
-        return _counts(scaled_groups(mobilenet_v1.GROUPS, by))
+        return _counts(scaled_groups(mobilenet.V1_GROUPS, by))
     if spec.family == "mobilenet-v2":
         return _counts(scaled_groups(MOBILENET_V2, by))
     if spec.family == "mobilenet-v3":
-        return [len(group) for group in mobilenet_v3.scaled_rows(mobilenet_v3.VARIANTS[spec.builder], by)]
+        return [len(group) for group in mobilenet.scaled_rows(mobilenet.V3_VARIANTS[spec.builder], by)]
     return [by.repeats(count) for count in resnet.VARIANTS[spec.builder].repeats]
 
 

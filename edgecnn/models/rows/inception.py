@@ -1,109 +1,65 @@
-"""GoogLeNet and Inception-v3 as torchvision has them, Xception and Inception-ResNet-v2 as timm has them.
+"""GoogLeNet and Inception-v3 as torchvision has them, Xception, Inception-ResNet-v2 and the cells of NASNet-A as timm has them.
 
-The pixels of all four are -1…1: torchvision's own recipe for its two normalizes twice, to the same numbers. Their auxiliary heads
-are counted apart, since nothing of them ships. timm's weights lie on a hub whose files carry no digest in their names: bring them
+The pixels of all are -1…1: torchvision's own recipe for its two normalizes twice, to the same numbers. Their auxiliary heads are
+counted apart, since nothing of them ships. timm's weights lie on a hub whose files carry no digest in their names: bring them
 with ``--weights FILE``.
 """
 
 from __future__ import annotations
 
-from edgecnn.models.rows.normalization import HALF
-from edgecnn.models.rows.sources import SLIM
-from edgecnn.models.rows.torchvision import Family, Member
-from edgecnn.values.arch import ArchSpec, Auxiliary, PublishedAccuracy
+from edgecnn.models.rows.family import HALF, SLIM, Family, Member
+from edgecnn.values.arch import Auxiliary
 
+GOING_DEEPER = "Going Deeper with Convolutions, arXiv:1409.4842"
 RETHINKING = "Rethinking the Inception Architecture for Computer Vision, arXiv:1512.00567"
+XCEPTION = "Xception: Deep Learning with Depthwise Separable Convolutions, arXiv:1610.02357"
 INCEPTION_RESNET = "Inception-v4, Inception-ResNet and the Impact of Residual Connections on Learning, arXiv:1602.07261"
+NASNET = "Learning Transferable Architectures for Scalable Image Recognition, arXiv:1707.07012"
 
-_GOOGLENET = Family(
-    name="googlenet",
-    head="fc",
-    year=2014,
-    paper="Going Deeper with Convolutions, arXiv:1409.4842",
-    normalization=HALF,
-)
-GOOGLENETS: tuple[ArchSpec, ...] = tuple(
-    _GOOGLENET.row(member)
-    for member in (
-        Member(
-            name="googlenet",
-            builder="googlenet",
-            parameters=6_624_904,
-            macs=1_498_376_192,
-            depth=22,
-            weights="GoogLeNet",
-            file="googlenet-1378be20.pth",
-            top1=0.69778,
-            top5=0.8953,
-            auxiliary=Auxiliary(heads=("aux1.fc2", "aux2.fc2"), parameters=6_379_984, weight=0.3),
-        ),
-    )
-)
+GOOGLENETS = Family(name="googlenet", head="fc", year=2014, paper=GOING_DEEPER, normalization=HALF).rows(
+    Member(name="googlenet", builder="googlenet", parameters=6_624_904, macs=1_498_376_192, depth=22, weights="GoogLeNet",
+           file="googlenet-1378be20.pth", top1=0.69778, top5=0.8953,
+           auxiliary=Auxiliary(heads=("aux1.fc2", "aux2.fc2"), parameters=6_379_984, weight=0.3)),
+)  # fmt: skip
 
-_INCEPTION_V3 = Family(
-    name="inception-v3",
-    head="fc",
-    year=2015,
-    paper=RETHINKING,
-    normalization=HALF,
-    least_px=75,
-)
-INCEPTIONS: tuple[ArchSpec, ...] = tuple(
-    _INCEPTION_V3.row(member)
-    for member in (
-        Member(
-            name="inception-v3",
-            builder="inception_v3",
-            parameters=23_834_568,
-            macs=5_713_216_096,
-            depth=48,
-            weights="Inception_V3",
-            file="inception_v3_google-0cc3c7bd.pth",
-            top1=0.77294,
-            top5=0.9345,
-            resize_px=342,
-            resolution_px=299,
-            auxiliary=Auxiliary(heads=("AuxLogits.fc",), parameters=3_326_696, weight=0.3),
-        ),
-    )
-)
+INCEPTIONS = Family(name="inception-v3", head="fc", year=2015, paper=RETHINKING, normalization=HALF, least_px=75).rows(
+    Member(name="inception-v3", builder="inception_v3", parameters=23_834_568, macs=5_713_216_096, depth=48,
+           weights="Inception_V3", file="inception_v3_google-0cc3c7bd.pth", top1=0.77294, top5=0.9345, resize_px=342,
+           resolution_px=299, auxiliary=Auxiliary(heads=("AuxLogits.fc",), parameters=3_326_696, weight=0.3)),
+)  # fmt: skip
 
-OF_TIMM: tuple[ArchSpec, ...] = (
-    ArchSpec(
-        name="xception",
-        family="xception",
-        origin="timm",
-        needs=("timm",),
-        builder="legacy_xception",
-        parameters=22_855_952,
-        macs=8_357_403_496,
-        depth=71,
-        resolution_px=299,
-        resize_px=333,
-        interpolation="bicubic",
-        normalization=HALF,
-        head="fc",
-        year=2016,
-        paper="Xception: Deep Learning with Depthwise Separable Convolutions, arXiv:1610.02357",
-        accuracy=PublishedAccuracy(top1=0.79, top5=0.945, source="the paper, Table 1"),
-    ),
-    ArchSpec(
-        name="inception-resnet-v2",
-        family="inception-resnet-v2",
-        origin="timm",
-        needs=("timm",),
-        builder="inception_resnet_v2",
-        parameters=55_843_464,
-        macs=13_155_794_016,
-        depth=176,
-        resolution_px=299,
-        least_px=75,
-        resize_px=333,
-        interpolation="bicubic",
-        normalization=HALF,
-        head="classif",
-        year=2016,
-        paper=INCEPTION_RESNET,
-        accuracy=PublishedAccuracy(top1=0.804, top5=0.953, source=SLIM),
-    ),
-)
+XCEPTIONS = Family(
+    name="xception", origin="timm", needs=("timm",), head="fc", year=2016, paper=XCEPTION, normalization=HALF,
+    interpolation="bicubic", source="the paper, Table 1"
+).rows(
+    Member(name="xception", builder="legacy_xception", parameters=22_855_952, macs=8_357_403_496, depth=71, top1=0.79, top5=0.945,
+           resize_px=333, resolution_px=299),
+)  # fmt: skip
+
+INCEPTION_RESNETS = Family(
+    name="inception-resnet-v2", origin="timm", needs=("timm",), head="classif", year=2016, paper=INCEPTION_RESNET,
+    normalization=HALF, interpolation="bicubic", least_px=75, source=SLIM
+).rows(
+    Member(name="inception-resnet-v2", builder="inception_resnet_v2", parameters=55_843_464, macs=13_155_794_016, depth=176,
+           top1=0.804, top5=0.953, resize_px=333, resolution_px=299),
+)  # fmt: skip
+
+OF_TIMM = (*XCEPTIONS, *INCEPTION_RESNETS)
+
+NASNETS_MOBILE = Family(
+    name="nasnet", origin="table", needs=("timm",), head="fc", year=2017, paper=NASNET, normalization=HALF,
+    source="the paper, Table 3"
+).rows(
+    Member(name="nasnet-mobile", builder="nasnet_mobile", parameters=5_289_978, macs=563_638_816, depth=98, top1=0.74,
+           top5=0.916),
+)  # fmt: skip
+
+NASNETS_LARGE = Family(
+    name="nasnet", origin="table", needs=("timm",), head="fc", year=2017, paper=NASNET, normalization=HALF,
+    interpolation="bicubic", source="the paper, Table 2"
+).rows(
+    Member(name="nasnet-large", builder="nasnet_large", parameters=88_753_150, macs=23_783_414_658, depth=128, top1=0.827,
+           top5=0.962, resize_px=363, resolution_px=331),
+)  # fmt: skip
+
+NASNETS = (*NASNETS_MOBILE, *NASNETS_LARGE)

@@ -22,8 +22,7 @@ _TIMEOUT_S = 600.0
 def run(folder: Path, model: ModelFile, feed: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     """Logits (N, classes) of a feed as the model wants it.
 
-    Raises:
-        ConverterFailed: ncnn does not open what was made for it, or crashes over it.
+    Raises ConverterFailed: ncnn does not open what was made for it, or crashes over it.
     """
     with tempfile.TemporaryDirectory(prefix="edgecnn-ncnn-") as name:
         given, answers = Path(name) / "feed.npy", Path(name) / "logits.npy"

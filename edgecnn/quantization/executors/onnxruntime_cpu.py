@@ -23,8 +23,7 @@ def run(folder: Path, model: ModelFile, feed: npt.NDArray[Any]) -> npt.NDArray[n
 def logits_of(path: Path | bytes, feed: npt.NDArray[Any], options: Mapping[str, str] | None = None) -> npt.NDArray[np.float32]:
     """Logits (N, classes) of an ONNX file, or of one in memory; ``options`` are session configuration entries (``session.…``).
 
-    Raises:
-        OperatorMissing: ONNX Runtime lacks one of its operators.
+    Raises OperatorMissing: ONNX Runtime lacks one of its operators.
     """
     settings = onnxruntime.SessionOptions()
     settings.log_severity_level = 3

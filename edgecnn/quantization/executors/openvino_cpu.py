@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.backends.openvino_import import import_openvino
+from edgecnn.backends.openvino import import_openvino
 from edgecnn.values.model_file import ModelFile
 
 

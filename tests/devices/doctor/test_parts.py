@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.backends.own_environment import OWN_ENVIRONMENTS
+from edgecnn.backends.installed import OWN_ENVIRONMENTS
 from edgecnn.devices.doctor import parts
 from edgecnn.devices.doctor.parts import NOT_MEASURED, PARTS, SIZES, addition_of, install_command, packages_of
 from tests.house.source_tree import ROOT

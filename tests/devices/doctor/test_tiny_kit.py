@@ -10,7 +10,7 @@ import pytest
 from edgecnn.devices.doctor.tiny_kit import FILE, SIDE_PX, answers, make_tiny_kit
 from edgecnn.errors.host import RunnerFailed
 from edgecnn.hosts.local import LocalHost
-from edgecnn.hosts.task import Task
+from edgecnn.hosts.protocol import Task
 from edgecnn.values.candidate import Candidate, Precision, Runtime
 from edgecnn.values.model_file import SessionSpec
 from tests.devices.doctor.tiny_onnx import tiny_onnx

@@ -9,7 +9,7 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from edgecnn.errors.tensorrt import HalfOverflow, OpsetTooLowForHalf
-from edgecnn.graph.passes.half_qdq import SMALLEST_NORMAL_HALF, carry_half_qdq, half_scale, type_half_qdq
+from edgecnn.graph.passes.half import SMALLEST_NORMAL_HALF, carry_half_qdq, half_scale, type_half_qdq
 
 
 def qdq(weight_scales: list[float], activation_scale: float = 0.05, opset: int = 20) -> onnx.ModelProto:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgecnn.measure.loadgen.facts import LoadRun, LoadSettings, Scenario
-from edgecnn.measure.loadgen.search import PROBES, highest_valid
+from edgecnn.measure.loadgen.run import PROBES, highest_valid
 
 CAPACITY = 640.0
 

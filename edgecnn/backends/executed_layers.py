@@ -1,0 +1,137 @@
+"""What a trace's executed layers come to: the multiply-adds credited to each, the bytes that they move, what was listed.
+
+What no executed layer claims is ``unknown``: a runtime that renames its nodes lowers the known share and never raises one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from math import prod
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from edgecnn.errors.measuring import TraceUnreadable
+from edgecnn.values.layers import LayerMacs, LayerResidency, MacTable, Residency
+
+OVERHEAD = "overhead"
+"""Time of layers that only convert or move numbers: quantizing, dequantizing, reordering."""
+UNKNOWN = "unknown"
+
+
+class MacJoin:
+    """The trunk's layers, by node name and by the names of the tensors that they make."""
+
+    def __init__(self, macs: MacTable) -> None:
+        self._by_name: dict[str, LayerMacs] = {}
+        for layer in macs.layers:
+            for name in (*layer.outputs, layer.name):
+                self._by_name[name] = layer
+        self._claimed: set[str] = set()
+
+    def claim(self, names: Iterable[str]) -> tuple[LayerMacs, ...]:
+        """The layers that these names stand for and that nobody claimed before."""
+        found = {layer.name: layer for name in names if (layer := self._by_name.get(name)) is not None}
+        fresh = tuple(layer for name, layer in found.items() if name not in self._claimed)
+        self._claimed.update(layer.name for layer in fresh)
+        return fresh
+
+
+def executed_residency(layers: Sequence[LayerResidency], macs: MacTable) -> Residency:
+    """The shares of layers that ran; times count where every layer's overhead and arithmetic was timed."""
+    by_precision: dict[str, int] = defaultdict(int)
+    for layer in layers:
+        by_precision[layer.precision] += layer.macs
+    by_precision[UNKNOWN] += macs.total - sum(by_precision.values())
+    return Residency.model_validate(
+        {
+            "basis": "executed",
+            "layers": tuple(layers),
+            "mac_share": {name: count / macs.total for name, count in sorted(by_precision.items()) if count},
+            "time_share": _time_share(layers),
+            **byte_facts(layers),
+        }
+    )
+
+
+def _time_share(layers: Sequence[LayerResidency]) -> Mapping[str, float] | None:
+    spent: dict[str, float] = defaultdict(float)
+    for layer in layers:
+        spent[layer.precision] += layer.time_us or 0.0
+    total = sum(spent.values())
+    return {name: time / total for name, time in sorted(spent.items()) if time} if total else None
+
+
+_TYPES = {
+    "fp64": ("fp64", 8), "double": ("fp64", 8), "f64": ("fp64", 8),
+    "fp32": ("fp32", 4), "float": ("fp32", 4), "f32": ("fp32", 4),
+    "fp16": ("fp16", 2), "float16": ("fp16", 2), "f16": ("fp16", 2), "half": ("fp16", 2),
+    "bf16": ("bf16", 2), "bfloat16": ("bf16", 2),
+    "fp8": ("fp8", 1),
+    "int8": ("int8", 1), "uint8": ("int8", 1), "i8": ("int8", 1), "u8": ("int8", 1),
+    "int32": ("int32", 4), "i32": ("int32", 4), "uint32": ("int32", 4), "u32": ("int32", 4),
+    "int64": ("int64", 8), "i64": ("int64", 8),
+    "bool": ("bool", 1), "boolean": ("bool", 1),
+}  # fmt: skip
+"""Each runtime's name of an element type, in lower case, to ours and its bytes."""
+
+
+class MovedTensor(NamedTuple):
+    """A tensor that a layer reads or writes."""
+
+    element: str
+    """The runtime's own name of the element type."""
+    shape: tuple[int, ...]
+
+
+def moved_bytes(tensors: Iterable[MovedTensor]) -> Mapping[str, int] | None:
+    """Element type to bytes; None where a type is one whose size is not known. A tensor without numbers moves none.
+
+    A convolution may multiply in INT8 and still read and write floats, and the work between two of them may be float altogether.
+    The bytes are counted from the shapes of what the runtime executed, not measured: each tensor once for each layer that reads
+    or writes it, weights included. What caches keep, how a runtime pads its blocks and what it computes in place are not seen.
+    """
+    moved: dict[str, int] = defaultdict(int)
+    for tensor in tensors:
+        if not prod(tensor.shape):
+            continue  # OpenVINO's way to say that an optional input is not there; its type says nothing then
+        known = _TYPES.get(tensor.element.lower())
+        if known is None:
+            return None
+        moved[known[0]] += known[1] * prod(tensor.shape)
+    return {name: count for name, count in sorted(moved.items()) if count}
+
+
+def byte_facts(layers: Sequence[LayerResidency]) -> Mapping[str, object]:
+    """``byte_share``, ``moved_bytes`` and ``bytes_absent`` of a ``Residency`` of these layers."""
+    silent = [layer.name for layer in layers if layer.moved_bytes is None]
+    if silent:
+        more = f" and of {len(silent) - 1} more" if len(silent) > 1 else ""
+        return {"bytes_absent": f"the trace does not give the shapes and types of all that {silent[0]}{more} reads and writes"}
+    spent: dict[str, int] = defaultdict(int)
+    for layer in layers:
+        for name, count in (layer.moved_bytes or {}).items():
+            spent[name] += count
+    total = sum(spent.values())
+    if not total:
+        return {"bytes_absent": "no layer of the trace reads or writes anything"}
+    return {
+        "byte_share": {name: count / total for name, count in sorted(spent.items())},
+        "moved_bytes": total,
+        "bytes_absent": None,
+    }
+
+
+def listed_layers(path: Path) -> Sequence[Mapping[str, Any]]:
+    """The layers that a traced session wrote down, one object each.
+
+    Raises TraceUnreadable: the file is missing, is no JSON, or holds no layer.
+    """
+    try:
+        entries: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise TraceUnreadable(path=path, why=str(error)) from error
+    if not entries:
+        raise TraceUnreadable(path=path, why="it holds no layer")
+    return entries

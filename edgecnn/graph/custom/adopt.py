@@ -1,0 +1,210 @@
+"""From a custom ONNX file to the trunk: opset 20, one image tensor in RGB NCHW float32, logits, a batch of any size.
+
+What the file wants otherwise (channels last, bytes, blue first) is done inside the graph, before its own first node, so that
+everything after the trunk is the same for every network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import TensorProto, helper, numpy_helper, version_converter
+
+from edgecnn.errors.export import OpsetUnreachable
+from edgecnn.graph.custom.onnx_entry import SOFTMAXES
+from edgecnn.graph.document import INPUT_NAME, OUTPUT_NAME, constants_of, opset_of
+from edgecnn.graph.macs import shapes_at_batch_one
+from edgecnn.values.custom_model import Channels, GraphEntry
+
+OPSET = 20
+LEAST_OPSET = 13
+"""Per-channel DequantizeLinear is of opset 13: an older file that cannot be converted cannot be quantized well either."""
+BATCH = "batch"
+BLUE_FIRST = "edgecnn_blue_first"
+"""The constant by which a trunk turns the colours round before a network that wants blue first."""
+
+
+def adopt(model: onnx.ModelProto, entry: GraphEntry, channels: Channels, path: Path) -> onnx.ModelProto:
+    """The trunk of a custom model: ``image`` float32 (batch, 3, H, W) in RGB to ``logits`` float32 (batch, classes).
+
+    One that came quantized keeps an opset up to 20: the quantizing operators of each opset are not those of the next.
+
+    ``model``: as it was loaded, with its weights; it is not changed. Raises OpsetUnreachable: its operators cannot be had in an
+    opset that the runtimes read.
+    """
+    made = onnx.ModelProto()
+    made.CopyFrom(model)
+    _constants_are_no_inputs(made.graph)
+    made = made if entry.quantized and opset_of(made) <= OPSET else _converted(made, path)
+    _widen(made.graph)
+    _free_batch(made.graph, entry, {} if entry.quantized else shapes_at_batch_one(made))
+    _without_softmax(made.graph, entry)
+    _rename(made.graph, entry.output, OUTPUT_NAME)
+    _new_input(made.graph, entry, channels)
+    _declare_output(made.graph, entry)
+    made.graph.ClearField("value_info")
+    return made
+
+
+def describe_changes(entry: GraphEntry, channels: Channels, opset: int) -> str:
+    """What was done to the file, as the beginning of a sentence."""
+    done = [f"opset {entry.opset} to {opset}"] if entry.opset != opset else []
+    done += ["channels put first"] if entry.layout == "NHWC" else []
+    done += ["bytes inside"] if entry.dtype == "uint8" else []
+    done += ["half precision made single"] if entry.dtype == "float16" else []
+    done += ["blue first inside"] if channels == "bgr" else []
+    done += ["its last softmax left out"] if entry.ends_in_softmax else []
+    done += [f"its batch of {entry.batch} freed"] if entry.batch is not None else []
+    return "with " + ", ".join(done) if done else "saved anew"
+
+
+def _constants_are_no_inputs(graph: onnx.GraphProto) -> None:
+    """Before IR 4 every weight stood among the inputs too, and a runtime may then fold none of them."""
+    constants = {tensor.name for tensor in graph.initializer}
+    kept = [value for value in graph.input if value.name not in constants]
+    del graph.input[:]
+    graph.input.extend(kept)
+
+
+def _converted(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
+    found = opset_of(model)
+    if found == OPSET:
+        return model
+    try:
+        return version_converter.convert_version(model, OPSET)
+    except Exception as error:  # noqa: BLE001 - the converter raises RuntimeError, ConvertError and others of its C++ core
+        if LEAST_OPSET <= found < OPSET:
+            return model  # older operators are read by every runtime that reads newer ones
+        because = " ".join(str(error).split())[:300]
+        raise OpsetUnreachable(path=path, opset=found, wanted=OPSET, because=because) from error
+
+
+def holds_halves(model: onnx.ModelProto) -> bool:
+    """True where weights or casts are of half precision, whatever the input is."""
+    return any(tensor.data_type == TensorProto.FLOAT16 for tensor in _tensors(model.graph)) or any(
+        attribute.name == "to" and attribute.i == TensorProto.FLOAT16 for node in model.graph.node for attribute in node.attribute
+    )
+
+
+def _widen(graph: onnx.GraphProto) -> None:
+    """Half precision to single: every drop and every size is held against a trunk that is what it is called, fp32."""
+    for tensor in _tensors(graph):
+        if tensor.data_type == TensorProto.FLOAT16:
+            tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float32), tensor.name))
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.name in ("to", "dtype") and attribute.i == TensorProto.FLOAT16:
+                attribute.i = TensorProto.FLOAT
+
+
+def _tensors(graph: onnx.GraphProto) -> list[onnx.TensorProto]:
+    held = [attribute.t for node in graph.node for attribute in node.attribute if attribute.HasField("t")]
+    return [*graph.initializer, *held]
+
+
+def _free_batch(graph: onnx.GraphProto, entry: GraphEntry, shapes: Mapping[str, Sequence[int]]) -> None:
+    """A Reshape to a constant shape that begins with the fixed batch is made to copy that axis (0, as ONNX defines it).
+
+    torch's exporter of today says ``allowzero`` of every Reshape, with which a 0 would be a size.
+    """
+    if entry.batch is None:
+        return
+    if entry.batch == 1:
+        _without_idle_gathers(graph, shapes)
+    reshapes = [node for node in graph.node if node.op_type == "Reshape" and len(node.input) > 1]
+    for name, value, put in _constants(graph):
+        if value.ndim == 1 and value.size > 1 and value[0] == entry.batch and 0 not in value[1:]:
+            readers = [node for node in reshapes if node.input[1] == name]
+            if readers:
+                put(np.concatenate([[0], value[1:]]).astype(np.int64))
+            for each in readers:
+                del each.attribute[:]  # a Reshape has no other
+
+
+def _without_idle_gathers(graph: onnx.GraphProto, shapes: Mapping[str, Sequence[int]]) -> None:
+    """Take out what flattens a tensor and gathers all of it in order: torch writes its pooling to one pixel so, of one image."""
+    held = {name: value for name, value, _ in _constants(graph)}
+    makers = {name: node for node in graph.node for name in node.output}
+    for node in list(graph.node):
+        flat = makers.get(node.input[0]) if node.op_type == "Gather" else None
+        order = held.get(node.input[1]) if flat is not None else None
+        if flat is None or order is None or flat.op_type != "Reshape" or held.get(flat.input[1], np.zeros(0)).tolist() != [-1]:
+            continue
+        idle = np.array_equal(order.ravel(), np.arange(order.size)) and tuple(shapes.get(flat.input[0], ())) == order.shape
+        if idle:
+            node.CopyFrom(helper.make_node("Identity", [flat.input[0]], list(node.output), name=node.name))
+            if not any(flat.output[0] in each.input for each in graph.node):
+                graph.node.remove(flat)
+
+
+def _constants(graph: onnx.GraphProto) -> list[tuple[str, npt.NDArray[Any], Callable[[npt.NDArray[Any]], None]]]:
+    """Name, value and a way to replace it, of initializers and Constant nodes."""
+    return [(name, numpy_helper.to_array(tensor), _putter(tensor)) for name, tensor in constants_of(graph).items()]
+
+
+def _putter(tensor: onnx.TensorProto) -> Callable[[npt.NDArray[Any]], None]:
+    return lambda value: tensor.CopyFrom(numpy_helper.from_array(value, tensor.name))
+
+
+def _without_softmax(graph: onnx.GraphProto, entry: GraphEntry) -> None:
+    if not entry.ends_in_softmax:
+        return
+    made = {name: node for node in graph.node for name in node.output}
+    node = made[entry.output]
+    while node.op_type not in SOFTMAXES:
+        node = made[node.input[0]]
+    node.op_type = "Identity"
+    node.ClearField("attribute")
+
+
+def _rename(graph: onnx.GraphProto, old: str, new: str) -> None:
+    """Of a tensor, wherever it stands; one that has the new name already makes room."""
+    if old == new:
+        return
+    taken = {name for node in graph.node for name in (*node.input, *node.output)} | {each.name for each in graph.initializer}
+    if new in taken:
+        _rename(graph, new, f"{new}_of_the_file")
+    for node in graph.node:
+        for names in (node.input, node.output):
+            for index, name in enumerate(names):
+                if name == old:
+                    names[index] = new
+    for value in (*graph.input, *graph.output, *graph.initializer):
+        if value.name == old:
+            value.name = new
+
+
+def _new_input(graph: onnx.GraphProto, entry: GraphEntry, channels: Channels) -> None:
+    wanted = f"{entry.input}_as_the_file_wants_it"
+    steps: list[tuple[str, dict[str, Any]]] = []
+    if channels == "bgr":
+        steps.append(("Gather", {"axis": 1}))
+    if entry.layout == "NHWC":
+        steps.append(("Transpose", {"perm": [0, 2, 3, 1]}))
+    if entry.dtype == "uint8":
+        steps += [("Round", {}), ("Cast", {"to": TensorProto.UINT8})]
+    _rename(graph, entry.input, wanted if steps else INPUT_NAME)
+    nodes, before = [], INPUT_NAME
+    for number, (op, attributes) in enumerate(steps):
+        after = wanted if number == len(steps) - 1 else f"{INPUT_NAME}_{number}"
+        inputs = [before, BLUE_FIRST] if op == "Gather" else [before]
+        nodes.append(helper.make_node(op, inputs, [after], name=f"edgecnn_entry_{op}", **attributes))
+        before = after
+    if channels == "bgr":
+        graph.initializer.append(numpy_helper.from_array(np.array([2, 1, 0], np.int64), BLUE_FIRST))
+    kept = list(graph.node)
+    del graph.node[:]
+    graph.node.extend([*nodes, *kept])
+    del graph.input[:]
+    side = entry.resolution_px
+    graph.input.append(helper.make_tensor_value_info(INPUT_NAME, TensorProto.FLOAT, [BATCH, 3, side, side]))
+
+
+def _declare_output(graph: onnx.GraphProto, entry: GraphEntry) -> None:
+    del graph.output[:]
+    graph.output.append(helper.make_tensor_value_info(OUTPUT_NAME, TensorProto.FLOAT, [BATCH, entry.classes]))

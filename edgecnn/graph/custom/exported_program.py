@@ -1,0 +1,232 @@
+"""Reads what a torch.export file (.pt2) says of itself, and refuses those that would run more than a network once loaded.
+
+``torch.export.load`` (torch 2.15) unpickles every weight and constant that is marked ``use_pickle`` without any check, looks
+operators up by a dotted name anywhere below ``torch``, imports what the trees of inputs and outputs name, and gives sizes to
+sympy, which evaluates them as Python. So all of these are looked at here, as JSON, before torch sees the file.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import keyword
+import re
+from collections.abc import Container, Iterator
+from math import prod
+from pathlib import Path
+from typing import Any, Final
+
+from edgecnn.backends.protocol import TRUNK_OPSET
+from edgecnn.errors.custom_model import CustomHoldsObjects, CustomModelUnusable
+from edgecnn.graph.custom.form import entries_of, written
+from edgecnn.graph.custom.image_entry import classes_of, image_entry, only_one
+from edgecnn.values.custom_model import GraphEntry
+
+_MODEL: Final = "models/model.json"
+_CONFIGS: Final = ("data/weights/model_weights_config.json", "data/constants/model_constants_config.json")
+_TABLES: Final = (*_CONFIGS, "archive_format", "archive_version", ".data/version", "byteorder")
+_EXAMPLES: Final = ("data/sample_inputs/model.pt",)
+_TENSOR: Final = re.compile(r"data/(weights|constants)/(weight|tensor)_\d+", re.ASCII)
+_DTYPES: Final = {1: "uint8", 6: "float16", 7: "float32"}
+"""torch._export.serde.schema.ScalarType."""
+_OPERATORS: Final = re.compile(r"torch\.ops\.aten\.\w+\.\w+|_operator\.\w+|math\.[a-z]\w*|torch\.sym_[a-z]+")
+_OF_FILES: Final = re.compile(r"torch\.ops\.aten\.(from_file|save|load)\b")
+_OPERATOR_MODULE: Final = frozenset(
+    ("add", "sub", "mul", "truediv", "floordiv", "mod", "neg", "pow", "eq", "ne", "lt", "le", "gt", "ge", "and_", "or_", "not_")
+    + ("getitem",)
+)
+_WORDS: Final = re.compile(r"[A-Za-z_]\w*")
+_SIZES: Final = re.compile(r"[\w\s+\-*/%(),=<>.']*")
+_SIZE_WORDS: Final = re.compile(
+    r"(Symbol|Integer|positive|negative|integer|nonnegative|True|False|int_oo|oo|(?:zuf|zf|s|u)\d+|FloorDiv|CeilDiv|Mod|PythonMod|"
+    r"ModularIndexing|CleanDiv|Max|Min|IntTrueDiv|TruncToInt|ToFloat)"
+)
+_NAME: Final = re.compile(r"\w+(\.\w+)*", re.ASCII)
+_NAMED: Final = re.compile(r"(\w+_)?name|fqn|class_fqn")
+_VALUES: Final = ("tensor_values", "sym_int_values", "sym_bool_values", "sym_float_values", "custom_obj_values", "config")
+_TREES: Final = ("builtins.tuple", "builtins.list", "builtins.dict", None)
+_PASSED_ON: Final = re.compile(r"torch\.ops\.aten\.(clone|alias|contiguous|dropout|detach)\.\w+")
+_SOFTMAX: Final = re.compile(r"torch\.ops\.aten\._?softmax\.\w+")
+
+
+def read_exported(path: Path, resolution_px: int | None) -> tuple[GraphEntry, int]:
+    """The ends of a torch.export file that is safe to load, and its number of trained parameters.
+
+    ``resolution_px``: for a file that leaves height and width open. Raises CustomModelUnusable: damaged, no classifier of
+    photographs, or exported while it was training. CustomHoldsObjects: loading it would unpickle objects, or run something else
+    than operators on tensors.
+    """
+    _, document, configs = _read(path, (_MODEL, *_CONFIGS))
+    _refuse_more_than_a_network(path, document, configs)
+    try:
+        return _entry(path, document, resolution_px), _parameters(configs)
+    except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> CustomModelUnusable:
+    because = f"its program cannot be read ({type(error).__name__}: {error})"
+    return CustomModelUnusable(path=path, because=because, hint="save it anew by torch.export.save")
+
+
+def archive_to_load(path: Path) -> io.BytesIO:
+    """What of the file torch may load: its program, its weights and its tables, written anew.
+
+    Left out is what no answer needs and torch would read: example inputs, guards, and where each node came from.
+
+    Raises CustomModelUnusable, CustomHoldsObjects: see ``read_exported``.
+    """
+    entries, document, configs = _read(path)
+    _refuse_more_than_a_network(path, document, configs)
+    kept = {name: held for name, held in entries.items() if name in _TABLES or _TENSOR.fullmatch(name)}
+    return written({**kept, **dict.fromkeys(_EXAMPLES, b""), _MODEL: json.dumps(_bare(document)).encode()})
+
+
+def _bare(document: dict[str, Any]) -> dict[str, Any]:
+    """The program without what torch would parse, look up or run beside it."""
+    module = document["graph_module"]
+    nodes = [{**node, "metadata": {}} for node in module["graph"]["nodes"]]
+    graph = {**module["graph"], "nodes": nodes}
+    module = {**module, "graph": graph, "metadata": {}, "treespec_namedtuple_fields": {}}
+    return {**document, "graph_module": module, "guards_code": []}
+
+
+def _read(path: Path, wanted: Container[str] | None = None) -> tuple[dict[str, bytes], dict[str, Any], list[dict[str, Any]]]:
+    entries = entries_of(path, wanted)
+    programs = sorted(name for name in entries if name.startswith("models/"))
+    if programs != [_MODEL]:
+        said = ", ".join(programs[:3])
+        raise CustomModelUnusable(path=path, because=f"it holds {len(programs)} programs ({said}) and not one: {_MODEL}")
+    older = [name for name in entries if re.fullmatch(r"data/(weights|constants)/[^/]*\.pt", name)]
+    if older:
+        raise CustomHoldsObjects(path=path, found=f"pickled tensors in an older layout ({older[0]})")
+    try:
+        document = json.loads(entries[_MODEL])
+        configs = [json.loads(entries[name]) for name in _CONFIGS if name in entries]
+    except (ValueError, RecursionError) as error:
+        because = f"it is damaged: {_MODEL} inside it cannot be read"
+        raise CustomModelUnusable(path=path, because=because, hint="copy it anew, whole") from error
+    return entries, document, configs
+
+
+def _refuse_more_than_a_network(path: Path, document: Any, configs: list[dict[str, Any]]) -> None:
+    for config in configs:
+        for name, payload in _mapping(config.get("config")).items():
+            held = _mapping(payload)
+            if held.get("use_pickle") is not False or not _TENSOR.fullmatch(f"data/weights/{held.get('path_name')}"):
+                raise CustomHoldsObjects(path=path, found=f"a pickled object ({name})")
+    for key, value in _fields(document):
+        if (unfit := _no_name(key, value)) is not None:
+            raise CustomHoldsObjects(path=path, found=f"a name that is none ({unfit[:60]})")
+        if key in ("in_spec", "out_spec") and (kind := _foreign_tree(path, value)):
+            raise CustomHoldsObjects(path=path, found=f"inputs or outputs of the type {kind}")
+        if (more := _more(key, value)) is not None:
+            raise CustomHoldsObjects(path=path, found=more)
+
+
+def _more(key: str, value: Any) -> str | None:
+    """What a field of the program asks for beyond operators on tensors."""
+    if key in ("target", "as_operator") and isinstance(value, str) and not _is_operator(value):
+        return f"a call of {value}, which is no operator on tensors"
+    if key == "expr_str" and not _is_size(str(value)):
+        return f"a size that is more than arithmetic ({str(value)[:60]})"
+    if key == "range_constraints" and not all(_is_size(name) for name in _mapping(value)):
+        return "a range of what is no size"
+    return f"what is no tensor ({key})" if key in ("as_custom_obj", "as_opaque_obj", "as_graph") else None
+
+
+def _no_name(key: str, value: Any) -> str | None:
+    """What torch would paste into the Python that it generates and runs, where a name belongs."""
+    if key in _VALUES:
+        said = list(_mapping(value))
+    elif key == "forward_arg_names":
+        said = [str(each) for each in value or ()]
+    else:
+        said = [str(value)] if value and _NAMED.fullmatch(key) else []
+    return next((name for name in said if not _NAME.fullmatch(name) or keyword.iskeyword(name)), None)
+
+
+def _mapping(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _fields(value: Any) -> Iterator[tuple[str, Any]]:
+    """Every key with its value, at whatever depth: a list of its own and no recursion, which a deep file would exhaust."""
+    left = [value]
+    while left:
+        each = left.pop()
+        if isinstance(each, dict):
+            yield from each.items()
+            left += each.values()
+        elif isinstance(each, list):
+            left += each
+
+
+def _foreign_tree(path: Path, spec: object) -> str | None:
+    """The type of a container that torch would import."""
+    try:
+        tree = json.loads(spec) if isinstance(spec, str) and spec else None
+    except (ValueError, RecursionError) as error:
+        raise CustomModelUnusable(path=path, because="it is damaged: its inputs and outputs cannot be read") from error
+    return next((str(value) for key, value in _fields(tree) if key == "type" and value not in _TREES), None)
+
+
+def _is_operator(target: str) -> bool:
+    if not _OPERATORS.fullmatch(target) or _OF_FILES.match(target):
+        return False
+    module, _, name = target.partition(".")
+    return module != "_operator" or name in _OPERATOR_MODULE
+
+
+def _is_size(text: str) -> bool:
+    """Symbols, numbers and arithmetic; a quotation mark only around a symbol's name, and no dot but in a number."""
+    bare = re.sub(r"'(?:zuf|zf|s|u)\d+'", "s0", text)
+    if "'" in bare or not _SIZES.fullmatch(text) or re.search(r"[^\d\s]\s*\.|\.\s*[A-Za-z_]", bare):
+        return False
+    return all(_SIZE_WORDS.fullmatch(word) for word in _WORDS.findall(bare))
+
+
+def _entry(path: Path, document: dict[str, Any], resolution_px: int | None) -> GraphEntry:
+    module = document["graph_module"]
+    signature, graph = module["signature"], module["graph"]
+    named = [spec["user_input"]["arg"] for spec in signature["input_specs"] if "user_input" in spec]
+    image = only_one([str(_mapping(arg.get("as_tensor")).get("name", "no tensor")) for arg in named], "input", path)
+    given = [spec["user_output"]["arg"] for spec in signature["output_specs"] if "user_output" in spec]
+    answer = only_one([str(_mapping(arg.get("as_tensor")).get("name", "no tensor")) for arg in given], "output", path)
+    _refuse_training(path, graph["nodes"])
+    held = graph["tensor_values"]
+    dims = tuple(size.get("as_int") for size in held[image]["sizes"])
+    ends = image_entry(image, dims, _DTYPES.get(held[image]["dtype"], "of another type"), resolution_px, path)
+    return GraphEntry(
+        **ends,
+        output=answer,
+        classes=classes_of(answer, tuple(size.get("as_int") for size in held[answer]["sizes"]), path),
+        ends_in_softmax=_ends_in_softmax(graph["nodes"], answer),
+        opset=TRUNK_OPSET,
+        form="torch.export",
+    )
+
+
+def _refuse_training(path: Path, nodes: list[dict[str, Any]]) -> None:
+    for node in nodes:
+        for given in node["inputs"]:
+            if given["name"] in ("training", "train") and given["arg"].get("as_bool"):
+                because = f"it was exported while it was training ({node['target']})"
+                raise CustomModelUnusable(path=path, because=because, hint="call model.eval() before torch.export.export")
+
+
+def _ends_in_softmax(nodes: list[dict[str, Any]], answer: str) -> bool:
+    makers = {out["as_tensor"]["name"]: node for node in nodes for out in node["outputs"] if "as_tensor" in out}
+    for _ in nodes:
+        node = makers.get(answer)
+        if node is None:
+            return False
+        if not _PASSED_ON.fullmatch(node["target"]):
+            return _SOFTMAX.fullmatch(node["target"]) is not None
+        answer = node["inputs"][0]["arg"]["as_tensor"]["name"]
+    return False
+
+
+def _parameters(configs: list[dict[str, Any]]) -> int:
+    held = [payload for config in configs for payload in config["config"].values() if payload["is_param"]]
+    return max(1, sum(prod(int(size["as_int"]) for size in payload["tensor_meta"]["sizes"]) for payload in held))

@@ -1,0 +1,75 @@
+"""What the ends of a classifier of photographs must be like, whatever form its file has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from edgecnn.errors.custom_model import CustomModelUnusable
+
+COLOURS = 3
+DTYPES = ("float32", "float16", "uint8")
+STATE_SIZE = "--set model.resolution_px=224 says at which it is used"
+Dims = Sequence[int | str | None]
+"""Sizes of a tensor; None, or the name that the file gives it, where it leaves one open."""
+
+
+def only_one(names: Sequence[str], what: str, path: Path) -> str:
+    """The only one. Raises CustomModelUnusable: there is none, or there are several."""
+    if len(names) != 1:
+        said = ", ".join(names[:4]) or "none"
+        raise CustomModelUnusable(path=path, because=f"a classifier has one {what}, and this has {len(names)}: {said}")
+    return names[0]
+
+
+def image_entry(name: str, dims: Dims, dtype: str, asked_px: int | None, path: Path) -> dict[str, Any]:
+    """``input``, ``layout``, ``dtype``, ``resolution_px`` and ``batch`` of a ``GraphEntry``.
+
+    ``dims``: of the input, NCHW or NHWC. ``asked_px``: ``model.resolution_px``, for a file that leaves height and width open.
+    Raises CustomModelUnusable: it takes no batch of square RGB images, or their size is not known.
+    """
+    if len(dims) != 4:
+        raise CustomModelUnusable(path=path, because=f"its input {name} is {_shown(dims)}, and not a batch of images")
+    if COLOURS not in (dims[1], dims[3]):
+        because = f"its input {name} is {_shown(dims)}, which has no axis of three colours"
+        raise CustomModelUnusable(path=path, because=because)
+    first = dims[1] == COLOURS
+    side = _side(name, dims[2:] if first else dims[1:3], asked_px, path)
+    if dtype not in DTYPES:
+        raise CustomModelUnusable(path=path, because=f"its input {name} is {dtype}, and not float32, float16 or uint8")
+    return {
+        "input": name,
+        "layout": "NCHW" if first else "NHWC",
+        "dtype": dtype,
+        "resolution_px": side,
+        "batch": dims[0] if isinstance(dims[0], int) else None,
+    }
+
+
+def classes_of(name: str, dims: Dims, path: Path) -> int:
+    """Of an output (images, classes). Raises CustomModelUnusable: it is another shape, or leaves the number of classes open."""
+    classes = dims[1] if len(dims) == 2 else None
+    if not isinstance(classes, int) or classes < 2:
+        because = f"its output {name} is {_shown(dims)}, and not (images, classes)"
+        raise CustomModelUnusable(path=path, because=because, hint="export it with a fixed number of classes")
+    return classes
+
+
+def _side(name: str, sides: Dims, asked_px: int | None, path: Path) -> int:
+    height, width = sides
+    if isinstance(height, int) and isinstance(width, int):
+        if height != width:
+            raise CustomModelUnusable(path=path, because=f"its input {name} is {width}×{height} pixels, and crops are square")
+        if asked_px not in (None, height):
+            because = f"its input {name} is {height} pixels wide, and model.resolution_px is {asked_px}"
+            raise CustomModelUnusable(path=path, because=because, hint="leave model.resolution_px out")
+        return height
+    if asked_px is None:
+        because = f"its input {name} leaves height and width open"
+        raise CustomModelUnusable(path=path, because=because, hint=STATE_SIZE)
+    return asked_px
+
+
+def _shown(dims: Dims) -> str:
+    return "×".join("?" if size is None else str(size) for size in dims) or "without a shape"

@@ -1,0 +1,121 @@
+"""Reads what a custom ONNX file says of itself: its ends, its opset, and whether it is a classifier of photographs at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import onnx
+
+from edgecnn.errors.base import system_reason
+from edgecnn.errors.custom_model import CustomFileMissing, CustomModelUnusable
+from edgecnn.graph.custom.image_entry import Dims, classes_of, image_entry, only_one
+from edgecnn.graph.document import CONTRIBUTED, external_files, load_model, opset_of, quantized_form
+from edgecnn.store.disk import sha256_of
+from edgecnn.values.custom_model import GraphEntry
+from edgecnn.values.stage import Key, digest_of
+
+SOFTMAXES = ("Softmax",)
+_DTYPES = {onnx.TensorProto.FLOAT: "float32", onnx.TensorProto.FLOAT16: "float16", onnx.TensorProto.UINT8: "uint8"}
+PIXEL_FORMAT, PIXEL_RANGE = "Image.BitmapPixelFormat", "Image.NominalPixelRange"
+"""Keys of ONNX's own image metadata (github.com/onnx/onnx, docs/MetadataProps.md)."""
+
+
+def read_entry(model: onnx.ModelProto, path: Path, resolution_px: int | None = None) -> GraphEntry:
+    """What the file wants and gives.
+
+    ``resolution_px``: for a file that leaves height and width open. Raises CustomModelUnusable: it is no classifier of RGB
+    photographs with one input and one output, or has foreign operators.
+    """
+    quantized = quantized_form(model)
+    if quantized == "dynamic":
+        because = "it came quantized by ranges found anew in each call, so that an answer hangs on the images beside it"
+        raise CustomModelUnusable(path=path, because=because, hint="use its float network, or quantize it statically")
+    known = ("", "ai.onnx", CONTRIBUTED) if quantized else ("", "ai.onnx")  # it stays in ONNX Runtime, whose own these are
+    for node in model.graph.node:
+        if node.domain not in known:
+            because = f"its operator {node.op_type} is of the domain {node.domain}, which other runtimes do not have"
+            raise CustomModelUnusable(path=path, because=because, hint="export it with ONNX's own operators")
+    image = _only(_inputs(model), "input", path)
+    answer = _only(model.graph.output, "output", path)
+    return GraphEntry(
+        **image_entry(image.name, _dims(image), _dtype(image), resolution_px, path),
+        output=answer.name,
+        classes=classes_of(answer.name, _dims(answer), path),
+        ends_in_softmax=_last(model, answer.name).op_type in SOFTMAXES,
+        opset=opset_of(model),
+        quantized=quantized,
+    )
+
+
+def parameters_of(model: onnx.ModelProto) -> int:
+    """Numbers in the weights, floating-point or of 8 bits; a constant of a few floating-point numbers counts too."""
+    floats = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16)
+    bytes_ = (onnx.TensorProto.INT8, onnx.TensorProto.UINT8)
+    held = [*model.graph.initializer, *(attribute.t for node in model.graph.node for attribute in node.attribute)]
+    weights = (each for each in held if each.data_type in floats or (each.data_type in bytes_ and len(each.dims) > 1))
+    return max(1, int(sum(prod(tensor.dims) for tensor in weights)))
+
+
+def stated_in(model: onnx.ModelProto) -> str | None:
+    """The usual preprocessing that the file's own metadata names, by ONNX's image metadata; None where it says nothing."""
+    said = {entry.key: entry.value for entry in model.metadata_props}
+    scale = {"NominalRange_0_255": "bytes", "Normalized_0_1": "unit", "Normalized_1_1": "half"}.get(said.get(PIXEL_RANGE, ""))
+    blue_first = said.get(PIXEL_FORMAT, "").lower().startswith("bgr")
+    if blue_first:
+        return "bytes-bgr" if scale == "bytes" else None
+    return scale
+
+
+def read_model(path: Path) -> onnx.ModelProto:
+    """A custom file with its weights in memory.
+
+    Raises NotAnOnnxModel, ExternalDataOutside: see ``graph.document``. CustomModelUnusable: weights that should lie beside it are
+    not there.
+    """
+    try:
+        return load_model(path)
+    except (OSError, ValueError, onnx.checker.ValidationError) as error:
+        raise CustomModelUnusable(path=path, because=f"it cannot be read: {system_reason(error)}") from error
+
+
+def content_of(path: Path, beside: Sequence[str] | None = None) -> Key:
+    """What names a custom model: the file's SHA-256, and where weights lie beside it, that of all of them.
+
+    ``beside``: ``external_files(path)`` where that is known already: it parses the whole file. Raises NotAnOnnxModel,
+    ExternalDataOutside: see ``graph.document``. CustomFileMissing: one of them cannot be read.
+    """
+    try:
+        beside = external_files(path) if beside is None else beside
+        if not beside:
+            return Key(sha256_of(path))
+        return digest_of({name: sha256_of(path.parent / name) for name in beside} | {"": sha256_of(path)})
+    except OSError as error:
+        raise CustomFileMissing(path=path, because=system_reason(error)) from error
+
+
+def _inputs(model: onnx.ModelProto) -> list[Any]:
+    constants = {tensor.name for tensor in model.graph.initializer}
+    return [value for value in model.graph.input if value.name not in constants]
+
+
+def _only(values: Iterable[Any], what: str, path: Path) -> Any:
+    found = {value.name: value for value in values}
+    return found[only_one(list(found), what, path)]
+
+
+def _dims(value: Any) -> Dims:
+    dims = value.type.tensor_type.shape.dim
+    return [dim.dim_value if dim.dim_value > 0 else dim.dim_param or None for dim in dims]
+
+
+def _dtype(image: Any) -> str:
+    kind = image.type.tensor_type.elem_type
+    return _DTYPES.get(kind) or onnx.TensorProto.DataType.Name(kind).lower()
+
+
+def _last(model: onnx.ModelProto, name: str) -> onnx.NodeProto:
+    found = next((node for node in model.graph.node if name in node.output), onnx.NodeProto())
+    return _last(model, found.input[0]) if found.op_type == "Identity" else found

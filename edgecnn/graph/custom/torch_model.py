@@ -1,0 +1,127 @@
+"""A network that came as a file of torch: its own answers in eager torch, and its export to ONNX."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import torch
+
+from edgecnn.backends.protocol import TRUNK_OPSET
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.custom_model import CustomModelUnusable
+from edgecnn.graph.custom.exported_program import archive_to_load
+from edgecnn.graph.custom.feeding import BATCH, feed_of
+from edgecnn.graph.custom.torchscript import first_line, load_script
+from edgecnn.graph.export import quiet_exporter
+from edgecnn.values.custom_model import Feeding, GraphEntry
+
+_WRITE_OVER = "export it by torch.onnx.export, or torch.export.export, and name that file"
+
+
+class TorchSession:
+    """The file in eager torch on this machine's processor: what it answers here is what is held to be right.
+
+    Raises CustomModelUnusable: torch cannot load it. CustomHoldsObjects: loading it would run more than a network.
+    """
+
+    def __init__(self, path: Path, entry: GraphEntry) -> None:
+        self._path, self._entry = path, entry
+        self._run: Callable[[torch.Tensor], Any]
+        if entry.form == "torch.export":
+            self._run = load_program(path).module(check_guards=False)
+        else:
+            self._run = load_script(path)
+
+    def answers(self, pixels: npt.NDArray[np.uint8], feeding: Feeding) -> npt.NDArray[np.float32]:
+        """The file's own output, float32 (N, classes), to pixels uint8 (N, H, W, 3).
+
+        Raises CustomModelUnusable: torch cannot run it.
+        """
+        size = self._entry.batch or BATCH
+        parts = []
+        for start in range(0, len(pixels), size):
+            some = pixels[start : start + size]
+            # A full batch always: a program that leaves it open may still refuse a single image.
+            feed = feed_of(np.concatenate([some, np.repeat(some[-1:], size - len(some), axis=0)]), feeding, self._entry)
+            try:
+                with torch.inference_mode(), quiet_exporter():
+                    answer = self._run(torch.from_numpy(feed))
+            except Exception as error:  # noqa: BLE001 - torch's core raises RuntimeError and others
+                raise CustomModelUnusable(path=self._path, because=f"torch cannot run it: {first_line(error)}") from error
+            parts.append(_tensor(answer).float().numpy()[: len(some)])
+        return np.concatenate(parts)
+
+
+def _tensor(answer: Any) -> torch.Tensor:
+    """The one tensor of an answer: a program may put it into a tuple or a dictionary."""
+    while not isinstance(answer, torch.Tensor):
+        answer = next(iter(answer.values() if isinstance(answer, Mapping) else answer))
+    return answer
+
+
+def load_program(path: Path) -> torch.export.ExportedProgram:
+    """A torch.export file that was found safe to load.
+
+    Raises CustomHoldsObjects, CustomModelUnusable: see ``read_exported``; torch cannot load it.
+    """
+    archive = archive_to_load(path)
+    try:
+        with quiet_exporter():
+            return torch.export.load(archive)
+    except Exception as error:  # noqa: BLE001 - which one, the bytes decide
+        raise CustomModelUnusable(path=path, because=f"torch cannot load it: {first_line(error)}") from error
+
+
+def exported(path: Path, entry: GraphEntry) -> onnx.ModelProto:
+    """The file's network as ONNX, with the input and the number of images that it has itself.
+
+    A torch.export file goes through the dynamo exporter; of a TorchScript file only the older one makes ONNX.
+
+    Raises CustomHoldsObjects, CustomModelUnusable: it cannot be loaded, or has no form in ONNX.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        made = Path(folder) / "model.onnx"
+        try:
+            if entry.form == "torch.export":
+                _by_dynamo(load_program(path), made)
+            else:
+                _by_script(load_script(path), entry, made)
+        except EdgecnnError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the exporters' exceptions share no class but Exception
+            because = f"torch {torch.__version__} cannot export it to ONNX: {first_line(error)}"
+            raise CustomModelUnusable(path=path, because=because, hint=_WRITE_OVER) from error
+        return onnx.load(made)
+
+
+def _by_dynamo(program: torch.export.ExportedProgram, made: Path) -> None:
+    with quiet_exporter():
+        written = torch.onnx.export(program, dynamo=True, opset_version=TRUNK_OPSET, verbose=False)
+    if written is None:
+        raise TypeError("torch.onnx.export(dynamo=True) returned no program")
+    onnx.save(written.model_proto, made)
+
+
+def _by_script(module: torch.jit.ScriptModule, entry: GraphEntry, made: Path) -> None:
+    side, batch = entry.resolution_px, entry.batch or 2
+    shape = (batch, 3, side, side) if entry.layout == "NCHW" else (batch, side, side, 3)
+    example = torch.zeros(shape, dtype=getattr(torch, entry.dtype))
+    free = None if entry.batch else {entry.input: {0: "batch"}, entry.output: {0: "batch"}}
+    with quiet_exporter():
+        torch.onnx.export(
+            module,
+            (example,),
+            made,
+            dynamo=False,
+            dynamic_axes=free,
+            input_names=[entry.input],
+            output_names=[entry.output],
+            opset_version=TRUNK_OPSET,
+            verbose=False,
+        )

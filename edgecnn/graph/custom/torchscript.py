@@ -1,0 +1,155 @@
+"""Reads TorchScript files: a program in torch's own small language, which ``torch.jit.load`` parses, and runs in part.
+
+Nothing in such a file is unpickled by Python; its tables are read by torch's own reader, which knows TorchScript's types alone.
+What it may call are operators, and a few of those open files by a name, so the program's text is looked at before torch sees it.
+"""
+
+from __future__ import annotations
+
+import io
+import tokenize
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+
+from edgecnn.backends.protocol import TRUNK_OPSET
+from edgecnn.errors.custom_model import CustomHoldsObjects, CustomModelUnusable
+from edgecnn.graph.custom.form import entries_of, written
+from edgecnn.graph.custom.image_entry import COLOURS, STATE_SIZE, classes_of
+from edgecnn.graph.export import quiet_exporter
+from edgecnn.values.custom_model import GraphEntry
+
+_FILES: Final = frozenset(("save", "load", "from_file", "hub", "classes"))
+_SPACES: Final = frozenset(("aten", "prim", "prims", "quantized"))
+"""Of torch's own operators. What else was imported in this process has its own beside them, some of which open files."""
+_BATCHES: Final = (3, 1, 2, 4, 8, 16, 32, 64)
+"""Tried in this order; what a program that was traced on a fixed number of images takes is found so. Nobody traces with three."""
+_PASSED_ON: Final = ("aten::clone", "aten::dropout", "aten::contiguous", "aten::detach", "aten::alias", "aten::to")
+
+
+def load_script(path: Path) -> torch.jit.ScriptModule:
+    """The program on this machine's processor, in evaluation mode.
+
+    Raises CustomHoldsObjects: it calls what opens files, or operators that are not torch's. CustomModelUnusable: torch cannot
+    load it.
+    """
+    entries = entries_of(path)
+    for text in _sources(path, entries):
+        if (called := _no_operator(path, text)) is not None:
+            raise CustomHoldsObjects(path=path, found=f"a call of {called}, which is no operator on tensors")
+    try:
+        with quiet_exporter():
+            module: torch.jit.ScriptModule = torch.jit.load(written(entries), map_location="cpu")  # type: ignore[no-untyped-call]
+            module.eval()
+    except Exception as error:  # noqa: BLE001 - torch's core raises RuntimeError and others
+        raise CustomModelUnusable(path=path, because=f"torch cannot load it: {first_line(error)}") from error
+    return module
+
+
+def read_script(path: Path, resolution_px: int | None) -> tuple[GraphEntry, int]:
+    """The ends of a TorchScript file, found by running it on plain images, and its number of parameters.
+
+    ``resolution_px``: H and W of the images, which such a file does not say. Raises CustomModelUnusable: nothing says how large
+    its images are, or it is no classifier of photographs. CustomHoldsObjects: see ``load_script``.
+    """
+    if resolution_px is None:
+        because = "a TorchScript file does not say how large its images are"
+        raise CustomModelUnusable(path=path, because=because, hint=STATE_SIZE)
+    module = load_script(path)
+    floats = [each for each in module.parameters() if each.is_floating_point()]
+    dtype = "float16" if floats and floats[0].dtype == torch.float16 else "float32"
+    layout, batch, answer = _tried(path, module, resolution_px, dtype)
+    entry = GraphEntry.model_validate(
+        {
+            "input": "image",
+            "layout": layout,
+            "dtype": dtype,
+            "resolution_px": resolution_px,
+            "batch": None if batch == _BATCHES[0] else batch,
+            "output": "logits",
+            "classes": classes_of("of the program", tuple(answer.shape), path),
+            "ends_in_softmax": _ends_in_softmax(module),
+            "opset": TRUNK_OPSET,
+            "form": "TorchScript",
+        }
+    )
+    return entry, max(1, sum(each.numel() for each in module.parameters()))
+
+
+def first_line(error: Exception) -> str:
+    """What torch says, without its traceback of the program."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    told = [line for line in lines if "Error: " in line]
+    return (told[-1] if told else lines[0] if lines else type(error).__name__)[:300]
+
+
+@cache
+def _known() -> frozenset[str]:
+    return frozenset(schema.name for schema in torch._C._jit_get_all_schemas())
+
+
+def _no_operator(path: Path, text: str) -> str | None:
+    """The first use of ``torch`` or ``ops`` that is no call of an operator, however it is spaced."""
+    try:
+        found = tokenize.generate_tokens(io.StringIO(text).readline)
+        words = [each.string for each in found if each.type not in (tokenize.NL, tokenize.COMMENT)]
+    except (tokenize.TokenError, SyntaxError) as error:
+        raise _unreadable(path) from error
+    for at, word in enumerate(words):
+        if word not in ("torch", "ops") or (at and words[at - 1] == "."):
+            continue  # behind a dot it is a part of a class's path
+        said = words[at : at + (3 if word == "torch" else 5)]  # torch.relu, ops.aten.relu
+        space, name = ("aten" if word == "torch" else said[2:3], said[-1])
+        if said[1::2] != ["."] * (len(said) // 2) or not _is_own("".join(space), name):
+            return "".join(said)
+    return None
+
+
+def _is_own(space: str, name: str) -> bool:
+    return space in _SPACES and f"{space}::{name}" in _known() and name not in _FILES
+
+
+def _unreadable(path: Path) -> CustomModelUnusable:
+    return CustomModelUnusable(path=path, because="it is damaged: its program cannot be read", hint="copy it anew, whole")
+
+
+def _sources(path: Path, entries: Mapping[str, bytes]) -> Iterator[str]:
+    """The program's text, whatever the case of its files' names, which torch does not tell apart."""
+    for name, held in entries.items():
+        if name.lower().startswith("code/") and name.lower().endswith(".py"):
+            try:
+                yield held.decode("utf-8")
+            except UnicodeDecodeError as error:
+                raise _unreadable(path) from error
+
+
+def _tried(path: Path, module: torch.jit.ScriptModule, side: int, dtype: str) -> tuple[str, int, torch.Tensor]:
+    """The layout and the number of images that it takes, and its answer to them."""
+    said = ""
+    for layout in ("NCHW", "NHWC"):
+        for batch in _BATCHES:
+            shape = (batch, COLOURS, side, side) if layout == "NCHW" else (batch, side, side, COLOURS)
+            try:
+                with torch.inference_mode(), quiet_exporter():
+                    answer: Any = module(torch.full(shape, 0.25, dtype=getattr(torch, dtype)))
+            except Exception as error:  # noqa: BLE001 - torch's core raises RuntimeError and others
+                said = said or first_line(error)
+                continue
+            if not isinstance(answer, torch.Tensor):
+                because = f"a classifier has one output, and this answers with a {type(answer).__name__}"
+                hint = "wrap it in a module whose forward gives the logits alone"
+                raise CustomModelUnusable(path=path, because=because, hint=hint)
+            if answer.ndim != 2 or answer.shape[0] == batch:
+                return layout, batch, answer
+    because = f"it does not run on images of {side} pixels: {said}"
+    raise CustomModelUnusable(path=path, because=because, hint=STATE_SIZE)
+
+
+def _ends_in_softmax(module: torch.jit.ScriptModule) -> bool:
+    value = next(iter(module.inlined_graph.outputs()))
+    while value.node().kind() in _PASSED_ON:
+        value = next(iter(value.node().inputs()))
+    return str(value.node().kind()) == "aten::softmax"

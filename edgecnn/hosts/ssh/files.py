@@ -1,0 +1,209 @@
+"""Files that are in two places: what a board holds, by SHA-256, and the folder of results that it writes and that comes here.
+
+What it lacks is sent in one stream, and no file that was not changed is hashed twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tarfile
+import threading
+import time
+import uuid
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+from edgecnn.errors.board import BoardDiskFull, BoardFailed, LinkLost
+from edgecnn.hosts.ssh.board import Board
+from edgecnn.runner.schedule import kill_group
+from edgecnn.store.disk import sha256_of
+
+_ROOM = 32 * 1024 * 1024
+"""Bytes that stay free beside what is sent: logits, traces and a library's own files."""
+_IGNORED = "__pycache__"
+
+
+class Contents:
+    """Files of this machine that a board is given."""
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+        self._digests: dict[tuple[str, int, int], str] = {}
+        self.sent_bytes = 0
+        """Over this connection, of files' contents."""
+
+    def of_folder(self, folder: Path) -> dict[str, Path]:
+        """Every file of a folder by its name in it, byte code apart."""
+        found = sorted(path for path in folder.rglob("*") if path.is_file() and _IGNORED not in path.parts)
+        return {path.relative_to(folder).as_posix(): path for path in found}
+
+    def digest(self, path: Path) -> str:
+        """SHA-256 of a file."""
+        facts = path.stat()
+        known = (str(path), facts.st_size, facts.st_mtime_ns)
+        if known not in self._digests:
+            self._digests[known] = sha256_of(path)
+        return self._digests[known]
+
+    def send(self, paths: Iterable[Path]) -> dict[Path, str]:
+        """Let the board hold these files; returns the SHA-256 of each. Raises BoardDiskFull: it has no room for what it lacks."""
+        digests = {path: self.digest(path) for path in paths}
+        here = {sha256: path for path, sha256 in digests.items()}
+        said = self._board.ask("have", sha256=sorted(here))
+        missing = {sha256: here[sha256] for sha256 in said["missing"]}
+        size = sum(path.stat().st_size for path in missing.values())
+        if missing and size + _ROOM > said["free_bytes"]:
+            free = int(said["free_bytes"])
+            raise BoardDiskFull(board=self._board.name, folder=self._board.folder, needed_bytes=size + _ROOM, free_bytes=free)
+        if missing:
+            with _Stream(missing) as stream:
+                self._board.ask("put", given=stream)
+            self.sent_bytes += size
+        return digests
+
+    def folder(self, files: Mapping[str, Path], kind: str) -> str:
+        """Lay a folder of such files out there under the digest of its listing; returns its path there."""
+        digests = self.send(files.values())
+        listing = {name: digests[path] for name, path in files.items()}
+        named = hashlib.sha256(repr(sorted(listing.items())).encode()).hexdigest()[:32]
+        return str(self._board.ask("lay", folder=f"{kind}/{named}", files=listing, fresh=True)["path"])
+
+
+class _Stream:
+    """A tar of files as it is read, so that nothing is copied here first."""
+
+    def __init__(self, files: Mapping[str, Path]) -> None:
+        self._files = files
+
+    def __enter__(self) -> IO[bytes]:
+        import os
+
+        reading, writing = os.pipe()
+        self._read, write = os.fdopen(reading, "rb"), os.fdopen(writing, "wb")
+        self._thread = threading.Thread(target=self._fill, args=(write,), daemon=True)
+        self._thread.start()
+        return self._read
+
+    def __exit__(self, *_: object) -> None:
+        self._read.close()
+        self._thread.join()
+
+    def _fill(self, write: IO[bytes]) -> None:
+        try:
+            with write, tarfile.open(fileobj=write, mode="w|", bufsize=1 << 20) as archive:
+                for sha256, path in self._files.items():
+                    member = tarfile.TarInfo(sha256)
+                    member.size = path.stat().st_size
+                    with path.open("rb") as content:
+                        archive.addfile(member, content)
+        except OSError:
+            return  # nobody reads any more, or a file went: the board says what it lacks
+
+
+PLACE = ".there.json"
+
+
+class Results:
+    """One folder of results, here and on a board.
+
+    The place there is named in a file of the folder here, written before anything runs, so that the next call finds what an
+    interrupted one left; who empties the folder here begins anew there too.
+    """
+
+    def __init__(self, board: Board, contents: Contents, out: Path) -> None:
+        self._board, self._contents, self._out = board, contents, out
+
+    @property
+    def begun(self) -> bool:
+        """Whether an earlier call left something on this board for it."""
+        return self._known() is not None
+
+    @property
+    def folder(self) -> str:
+        """Its name in the private folder there, chosen now where there is none."""
+        known = self._known()
+        if known is not None:
+            return known
+        named = f"results/{uuid.uuid4().hex}"
+        self._out.mkdir(parents=True, exist_ok=True)
+        path = self._out / PLACE
+        half = path.with_suffix(".partial")
+        half.write_text(json.dumps({**self._places(), self._board.name: named}, indent=1))
+        half.replace(path)
+        return named
+
+    def give(self) -> str:
+        """Let the board have what is here already and not there; returns the folder's path there."""
+        there = self._there()
+        files = {
+            name: path for name, path in self._contents.of_folder(self._out).items() if _is_result(name) and name not in there
+        }
+        digests = self._contents.send(files.values()) if files else {}
+        listing = {name: digests[path] for name, path in files.items()}
+        return str(self._board.ask("lay", folder=self.folder, files=listing, fresh=False)["path"])
+
+    def take(self) -> None:
+        """Bring what is finished there and not the same here, each file as old as it is there."""
+        there = self._there()
+        wanted = {name: facts for name, facts in there.items() if _is_result(name) and not self._same(name, facts)}
+        if wanted:
+            self._fetch(wanted)
+
+    def _places(self) -> dict[str, str]:
+        try:
+            return dict(json.loads((self._out / PLACE).read_bytes()))
+        except (OSError, ValueError):
+            return {}
+
+    def _known(self) -> str | None:
+        return self._places().get(self._board.name)
+
+    def _there(self) -> Mapping[str, Mapping[str, Any]]:
+        found: Mapping[str, Mapping[str, Any]] = self._board.ask("list", folder=self.folder)["files"]
+        return found
+
+    def _same(self, name: str, facts: Mapping[str, Any]) -> bool:
+        path = self._out / name
+        return path.is_file() and path.stat().st_size == facts["bytes"] and sha256_of(path) == facts["sha256"]
+
+    def _fetch(self, wanted: Mapping[str, Mapping[str, Any]]) -> None:
+        process = self._board.start("get", folder=self.folder, names=sorted(wanted))
+        assert process.stdout is not None
+        try:
+            while line := process.stdout.readline():
+                if line.startswith(b'{"sends"'):
+                    break
+            with tarfile.open(fileobj=process.stdout, mode="r|") as archive:
+                for member in archive:
+                    self._keep(archive, member, wanted)
+        except (tarfile.TarError, OSError, EOFError) as error:
+            if self._board.link.ended():
+                raise LinkLost(board=self._board.name, doing="fetching results") from error
+            raise BoardFailed(board=self._board.name, doing="fetching results", said=[str(error)]) from error
+        finally:
+            kill_group(process)
+
+    def _keep(self, archive: tarfile.TarFile, member: tarfile.TarInfo, wanted: Mapping[str, Mapping[str, Any]]) -> None:
+        """Only what was asked for, whole, and what it was said to be."""
+        facts, content = wanted.get(member.name), archive.extractfile(member)
+        if facts is None or content is None:
+            raise BoardFailed(board=self._board.name, doing="fetching results", said=[f"{member.name!r} was not asked for"])
+        path = self._out / member.name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        half = path.with_name(f"{path.name}.partial")
+        with half.open("wb") as target:
+            while block := content.read(1 << 20):
+                target.write(block)
+        if sha256_of(half) != facts["sha256"]:
+            half.unlink()
+            raise BoardFailed(board=self._board.name, doing="fetching results", said=[f"{member.name} came as another content"])
+        written = time.time() - facts["age_s"]
+        os.utime(half, (written, written))
+        half.replace(path)
+
+
+def _is_result(name: str) -> bool:
+    return Path(name).name != PLACE and not name.endswith(".partial")

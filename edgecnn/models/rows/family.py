@@ -1,0 +1,101 @@
+"""What the networks of one family share, so that a row states only what is its own.
+
+torchvision names weights ``FILE-DIGEST.pth`` at one address, with the first digits of the SHA-256 in the name. Accuracies of its
+networks are those that torchvision 0.29 records with these very weights; a test holds every row against it.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import PositiveFloat, PositiveInt
+
+from edgecnn.values.arch import ArchSpec, Auxiliary, PretrainedWeights, PublishedAccuracy
+from edgecnn.values.base import Value
+from edgecnn.values.dataset import Normalization
+
+LICENCE = "BSD-3-Clause (torchvision); ImageNet's terms may apply"
+FILES = "https://download.pytorch.org/models/"
+PAGES = "https://docs.pytorch.org/vision/stable/models/generated/torchvision.models."
+SLIM = "https://github.com/tensorflow/models/tree/master/research/slim, its table of checkpoints"
+SLIM_299 = f"{SLIM}, at 299 px"
+"""TF-slim evaluates ResNet V2 at 299 pixels."""
+
+IMAGENET = Normalization(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+"""Channel means and standard deviations of ImageNet, as every torchvision recipe uses them."""
+HALF = Normalization(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
+"""-1…1, as Google's Inception, Xception, MobileNet V1 and NASNet were trained (TF-slim's inception_preprocessing.py)."""
+TENSORFLOW_LITE = Normalization(mean=(127 / 255, 127 / 255, 127 / 255), std=(128 / 255, 128 / 255, 128 / 255))
+"""``(x - 127) / 128`` on 0…255, written in 0…1 units: efficientnet_lite_builder.py, MEAN_RGB and STDDEV_RGB."""
+PLAIN_RATE = 5e-4
+"""Peak rate of AdamW from random weights for large networks in which nothing is normalized by batches."""
+
+
+class Member(Value):
+    """One network of a family, and its first published weights."""
+
+    name: str
+    builder: str
+    parameters: PositiveInt
+    macs: PositiveInt
+    depth: PositiveInt
+    weights: str | None = None
+    """torchvision: class of the weights enum, without ``_Weights``. table: the distribution that brings them."""
+    file: str = ""
+    """Of the weights; its name ends in the first digits of its SHA-256."""
+    top1: float | None = None
+    top5: float | None = None
+    resize_px: PositiveInt = 256
+    resolution_px: PositiveInt = 224
+    classes: PositiveInt = 1000
+    auxiliary: Auxiliary | None = None
+    scratch_rate: PositiveFloat | None = None
+
+
+class Family(Value):
+    """What the members have in common."""
+
+    name: str
+    origin: Literal["torchvision", "timm", "table"] = "torchvision"
+    needs: tuple[str, ...] = ()
+    head: str
+    year: int
+    paper: str
+    source: str = ""
+    """Who published the accuracies; of torchvision's, the weights that they were recorded with."""
+    interpolation: Literal["bilinear", "bicubic"] = "bilinear"
+    normalization: Normalization = IMAGENET
+    least_px: PositiveInt = 32
+    scratch_rate: PositiveFloat | None = None
+    licence: str = LICENCE
+
+    def rows(self, *members: Member) -> tuple[ArchSpec, ...]:
+        """A row for each of them."""
+        return tuple(self._row(member) for member in members)
+
+    def _row(self, member: Member) -> ArchSpec:
+        own = {"name", "builder", "parameters", "macs", "depth", "resize_px", "resolution_px", "classes"}
+        shared = {"origin", "needs", "head", "year", "paper", "interpolation", "least_px"}
+        source = self.source or f"torchvision, {member.weights}_Weights"
+        return ArchSpec(
+            **member.model_dump(include=own),
+            **self.model_dump(include=shared),
+            family=self.name,
+            scratch_rate=member.scratch_rate or self.scratch_rate,
+            auxiliary=member.auxiliary,
+            normalization=self.normalization,
+            accuracy=None if member.top1 is None else PublishedAccuracy(top1=member.top1, top5=member.top5, source=source),
+            weights=None if member.weights is None else self._weights(member, member.weights),
+        )
+
+    def _weights(self, member: Member, name: str) -> PretrainedWeights:
+        published = self.origin == "torchvision"
+        return PretrainedWeights(
+            origin="torchvision" if published else "package",
+            name=f"{name}_Weights.IMAGENET1K_V1" if published else name,
+            file=member.file,
+            sha256_prefix=member.file.removesuffix(".pth").rpartition("-")[2],
+            url=FILES + member.file if published else None,
+            licence=self.licence,
+            source=f"{PAGES}{member.builder}.html" if published else self.source,
+        )

@@ -1,0 +1,117 @@
+"""A list of augmentations on a batch, all drawn from (seed, phase, epoch), so that an epoch can be repeated exactly."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torchvision.transforms import InterpolationMode
+from torchvision.transforms.v2 import functional
+
+from edgecnn.training.images.operations import OPERATIONS, Drawn, Values, draw, is_applied, values_of
+from edgecnn.training.machine import one_thread
+from edgecnn.values.augmentation import Augmentation, Crop
+from edgecnn.values.dataset import Normalization
+
+
+class EpochDraw(NamedTuple):
+    """Everything random about one epoch that is drawn outside of the network."""
+
+    order: npt.NDArray[np.int64]
+    """(N,) positions in the order in which they are shown."""
+    augment: Sequence[Augmentation]
+    """What is done, in this order."""
+    drawn: tuple[Drawn, ...]
+    """What was drawn for each of these."""
+
+
+class Frame(NamedTuple):
+    """Sides of what the network is shown."""
+
+    size_px: int
+    """In this epoch."""
+    shipped_px: int
+    """In use, where the centre of a square is shown."""
+
+
+def stream_seed(seed: int, phase: str, epoch: int) -> int:
+    """One number for one epoch of one phase."""
+    return int(np.random.SeedSequence([seed, zlib.crc32(phase.encode()), epoch]).generate_state(1)[0])
+
+
+def draw_epoch(images: int, *, seed: int, augment: Sequence[Augmentation]) -> EpochDraw:
+    """Draw order and augmentation for ``images`` images: the order first, then row by row of the list."""
+    random = np.random.Generator(np.random.Philox(seed))
+    return EpochDraw(random.permutation(images), augment, tuple([draw(random, images, asked) for asked in augment]))
+
+
+def augmented(squares: npt.NDArray[np.uint8], positions: npt.NDArray[np.int64], epoch: EpochDraw, frame: Frame) -> Tensor:
+    """Change a batch as the draw says; what mixes pictures with each other is left to ``mixing.py``.
+
+    Args:
+        squares: uint8 (n, side, side, 3).
+        positions: (n,) of these images in the draw.
+        frame: side of the result; without a crop in the list the centre is shown, as it is in use.
+
+    Returns:
+        uint8 (n, 3, size, size).
+    """
+    batch = torch.from_numpy(np.ascontiguousarray(squares)).permute(0, 3, 1, 2)  # resizing is faster where channels lie together
+    with one_thread():
+        return torch.stack([_one(image, position, epoch, frame) for image, position in zip(batch, positions, strict=True)])
+
+
+def _one(image: Tensor, position: int, epoch: EpochDraw, frame: Frame) -> Tensor:
+    if not any(isinstance(asked, Crop) for asked in epoch.augment):
+        image = _resized(functional.center_crop(image, [frame.shipped_px, frame.shipped_px]), frame.size_px)
+    for asked, drawn in zip(epoch.augment, epoch.drawn, strict=True):
+        if isinstance(asked, Crop):
+            image = _cropped(image, values_of(drawn, position), frame.size_px)
+        elif type(asked) in OPERATIONS and is_applied(drawn, position):
+            image = OPERATIONS[type(asked)].apply(image, asked, values_of(drawn, position))
+    return image
+
+
+def _cropped(image: Tensor, values: Values, size_px: int) -> Tensor:
+    side = image.shape[1]
+    wish = side * np.sqrt(values["area"] * np.array([1 / values["aspect"], values["aspect"]]))
+    height, width = (int(min(side, max(1, round(length)))) for length in wish)
+    top, left = round(values["top"] * (side - height)), round(values["left"] * (side - width))
+    crop: Tensor = functional.resized_crop(
+        image, top, left, height, width, [size_px, size_px], interpolation=InterpolationMode.BILINEAR, antialias=True
+    )
+    return crop
+
+
+def _resized(image: Tensor, size_px: int) -> Tensor:
+    return image if image.shape[1] == size_px else functional.resize(image, [size_px, size_px], antialias=True)
+
+
+def centred(squares: npt.NDArray[np.uint8], size_px: int) -> npt.NDArray[np.uint8]:
+    """The centre of each square: uint8 (n, size, size, 3)."""
+    start = round((squares.shape[1] - size_px) / 2)
+    return squares[:, start : start + size_px, start : start + size_px]
+
+
+def in_levels(normalization: Normalization) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation (3, 1, 1), fp32, in levels of 0 to 255."""
+    mean, std = (torch.tensor(values).view(3, 1, 1) * 255 for values in (normalization.mean, normalization.std))
+    return mean, std
+
+
+def normalized(pixels: Tensor, normalization: Normalization) -> Tensor:
+    """uint8 (n, 3, H, W) → float32 of that shape, channels last in memory, ``(pixel / 255 - mean) / std``.
+
+    Image by image, so that all three passes find it in the cache.
+    """
+    mean, std = in_levels(normalization)
+    batch = torch.empty(pixels.shape, dtype=torch.float32, memory_format=torch.channels_last)
+    with one_thread():
+        for image, place in zip(pixels, batch, strict=True):
+            place.copy_(image.to(torch.float32).sub_(mean).div_(std))
+    return batch

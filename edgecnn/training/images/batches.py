@@ -1,0 +1,80 @@
+"""An epoch as batches, and a batch as it is learned from: cropped, changed at random, normalized and mixed.
+
+Mixing is torchvision's own mixup and cutmix.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torchvision.transforms import v2
+
+from edgecnn.training.images.augment import EpochDraw, Frame, augmented, normalized
+from edgecnn.training.images.validation import Material
+from edgecnn.training.parallel.team import Part
+from edgecnn.values.augmentation import Cutmix, Mixup
+
+
+def batch_count(images: int, batch_size: int) -> int:
+    """Of an epoch. They are as equal as can be, since a last batch of one image would give batch norm no variance."""
+    return max(1, round(images / batch_size))
+
+
+def shown(material: Material, what: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]], draw: EpochDraw, frame: Frame) -> Batch:
+    """Positions of the epoch, and the image that each of all its positions shows."""
+    positions, images = what[0], what[1][what[0]]
+    pixels = augmented(material.squares.read(images), positions, draw, frame)
+    labels = torch.from_numpy(material.squares.labels[images])
+    return Batch(normalized(pixels, material.validation.normalization), labels)
+
+
+def part_shown(
+    material: Material, what: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]], part: Part, draw: EpochDraw, frame: Frame
+) -> Batch:
+    """This part of a batch, mixed as in the whole one: with the images before it, which are shown with it and then left off."""
+    positions, images = what
+    before = neighbours(draw, positions[0]) if part.images < part.whole else 0
+    seen = positions.take(range(part.start - before, part.stop), mode="wrap")
+    batch = mixed(shown(material, (seen, images), draw, frame), draw, positions[0], material.classes)
+    return Batch(batch.images[before:], batch.labels[before:])
+
+
+class Batch(NamedTuple):
+    """What a step learns from."""
+
+    images: Tensor
+    """float32 (n, 3, H, W)."""
+    labels: Tensor
+    """int64 (n,), or where pictures are mixed float32 (n, classes), the shares of each class."""
+
+
+def neighbours(draw: EpochDraw, position: int) -> int:
+    """How many images before one it may be mixed with, one after another: as many as rows of the list mix this batch."""
+    rows = zip(draw.augment, draw.drawn, strict=True)
+    return sum(isinstance(asked, (Mixup, Cutmix)) and bool(drawn["applied"][position]) for asked, drawn in rows)
+
+
+def mixed(batch: Batch, draw: EpochDraw, position: int, classes: int) -> Batch:
+    """The batch as the draw mixes it; itself where the list asks for no mixing.
+
+    Each picture is mixed with the one before it: the order of an epoch is drawn already. A batch of one has no other.
+
+    ``batch``: labels int64 (n,). ``position``: whose draws decide for the whole batch: its first image's.
+    """
+    images, labels = batch
+    for asked, drawn in zip(draw.augment, draw.drawn, strict=True):
+        if not isinstance(asked, (Mixup, Cutmix)) or len(images) < 2 or not drawn["applied"][position]:
+            continue
+        operation = (v2.MixUp if isinstance(asked, Mixup) else v2.CutMix)(alpha=asked.alpha, num_classes=classes)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(int(drawn["seed"][position]))
+            if labels.ndim == 1:
+                images, labels = operation(images, labels)
+            else:
+                operation = type(operation)(alpha=asked.alpha)
+                images, labels = operation(images, labels)
+    return Batch(images.contiguous(memory_format=torch.channels_last), labels)

@@ -1,0 +1,81 @@
+"""The training images, decoded once: squares of ``resize_px`` that every epoch crops anew.
+
+Decoding a photograph costs more than shrinking a stored one. DecodedImages that together exceed ``HELD_BYTES`` are not kept: then
+each epoch decodes again, and disk stays free.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from edgecnn.runner.pixels import PixelRecipe, to_pixels
+from edgecnn.training.machine import training_threads
+from edgecnn.values.dataset import ImageEntry
+from edgecnn.values.stage import Progress
+
+HELD_BYTES = 2 << 30
+_BLOCK = 64
+
+
+class ImageSource(Protocol):
+    """Where pictures are read from; ``data/images.py`` makes one of a manifest."""
+
+    @property
+    def classes(self) -> Sequence[str]:
+        """Names, in the order of the labels."""
+
+    def read(self, entry: ImageEntry) -> Image.Image:
+        """The picture as RGB, upright."""
+
+
+class DecodedImages:
+    """Square pixels of images by position, from a kept array or decoded on demand.
+
+    ``side_px``: short side after resizing; the rest of the long side is cropped evenly.
+    """
+
+    def __init__(self, source: ImageSource, entries: Sequence[ImageEntry], *, side_px: int, interpolation: str) -> None:
+        self.source = source
+        self.entries = entries
+        self.side_px = side_px
+        self.labels: npt.NDArray[np.int64] = np.array([entry.label for entry in entries], np.int64)
+        self._recipe = PixelRecipe(resize_px=side_px, crop_px=side_px, interpolation=interpolation)
+        self._held: npt.NDArray[np.uint8] | None = None
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def hold(self, file: Path, tell: Progress) -> None:
+        """Decode everything into ``file`` (uint8 (N, side, side, 3)) unless it is there, or too large to keep."""
+        shape = (len(self), self.side_px, self.side_px, 3)
+        if int(np.prod(shape)) > HELD_BYTES:
+            tell.note(f"{len(self):,} training images are too many to keep decoded; each epoch decodes them again")
+            return
+        if not file.exists():
+            partial = file.with_suffix(".part")
+            held = np.lib.format.open_memmap(partial, mode="w+", dtype=np.uint8, shape=shape)
+            for start in range(0, len(self), _BLOCK):
+                stop = min(start + _BLOCK, len(self))
+                held[start:stop] = self._decode(range(start, stop))
+                tell.step("decode training images", stop, len(self), "images")
+            held.flush()
+            partial.rename(file)
+        self._held = np.load(file, mmap_mode="r")
+
+    def read(self, positions: Sequence[int] | npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
+        """uint8 (n, side, side, 3), in the order of ``positions``."""
+        return self._decode([int(p) for p in positions]) if self._held is None else np.asarray(self._held[np.asarray(positions)])
+
+    def _decode(self, positions: Sequence[int]) -> npt.NDArray[np.uint8]:
+        with ThreadPoolExecutor(training_threads()) as pool:  # Pillow releases the interpreter while it decodes and resizes
+            return np.stack(list(pool.map(self._one, positions)))
+
+    def _one(self, position: int) -> npt.NDArray[np.uint8]:
+        return to_pixels(self.source.read(self.entries[position]), self._recipe)

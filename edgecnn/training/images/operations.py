@@ -1,0 +1,215 @@
+"""One picture through one row of an augmentation list: what is drawn, and what torchvision then does with it.
+
+Draws come for all images of an epoch at once from one numpy stream. What needs a value a point (noise, warping) draws a seed
+instead, and spends it on a generator of its own: torch's own stream, which dropout reads, is left as it was.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torchvision.transforms import InterpolationMode, v2
+from torchvision.transforms.v2 import functional
+
+from edgecnn.values import augmentation as kinds
+
+Drawn: TypeAlias = Mapping[str, npt.NDArray[Any]]
+"""Name to (N,) values, one an image."""
+Values: TypeAlias = Mapping[str, Any]
+"""Name to the value of one image."""
+
+_PCA_SD = (0.2175, 0.0188, 0.0045)
+_PCA_AXES = ((-0.5675, 0.7192, 0.4009), (-0.5808, -0.0045, -0.8140), (-0.5836, -0.6948, 0.4203))
+"""Square roots of the eigenvalues, and eigenvectors as columns, of ImageNet's RGB on the scale 0 to 1: as published with
+facebookarchive/fb.resnet.torch, datasets/imagenet.lua."""
+_BLUR_REACH = 0.02
+"""Share of the side that an elastic strength of 1 moves a point by, at three standard deviations."""
+
+
+class Operation(NamedTuple):
+    """How a kind draws, and how it changes one picture uint8 (3, H, W)."""
+
+    draw: Callable[[np.random.Generator, int, Any], Drawn]
+    apply: Callable[[Tensor, Any, Values], Tensor]
+
+
+def draw(random: np.random.Generator, images: int, asked: kinds.Augmentation) -> Drawn:
+    """Everything random about one row of the list, for every image. Of ``crop`` and ``flip``: as they were always drawn."""
+    if isinstance(asked, kinds.Crop):
+        return {
+            "area": random.uniform(*asked.area, images),
+            "aspect": asked.aspect ** random.uniform(-1.0, 1.0, images),
+            **dict(zip(("top", "left"), random.uniform(size=(images, 2)).T, strict=True)),
+        }
+    applied = {"applied": random.uniform(size=images) < asked.p}
+    if isinstance(asked, (kinds.Mixup, kinds.Cutmix)):
+        return {**applied, **_seeds(random, images, asked)}
+    return {**applied, **OPERATIONS[type(asked)].draw(random, images, asked)}
+
+
+def is_applied(drawn: Drawn, position: int) -> bool:
+    """Whether this image is changed."""
+    return bool(drawn["applied"][position]) if "applied" in drawn else True
+
+
+def values_of(drawn: Drawn, position: int) -> dict[str, Any]:
+    """What was drawn for one image."""
+    return {name: each[position].item() for name, each in drawn.items() if name != "applied"}
+
+
+def _seeds(random: np.random.Generator, images: int, _: object) -> Drawn:
+    return {"seed": random.integers(2**31, size=images)}
+
+
+def _uniform(*names: str, field: str) -> Callable[[np.random.Generator, int, Any], Drawn]:
+    """Values of these names from the range of one field, each drawn by itself."""
+
+    def drawn(random: np.random.Generator, images: int, asked: Any) -> Drawn:
+        low, high = getattr(asked, field)
+        return {name: random.uniform(low, high, images) for name in names}
+
+    return drawn
+
+
+def _with_seed(name: str) -> Callable[[np.random.Generator, int, Any], Drawn]:
+    def drawn(random: np.random.Generator, images: int, asked: Any) -> Drawn:
+        low, high = getattr(asked, name)
+        return {name: random.uniform(low, high, images), **_seeds(random, images, asked)}
+
+    return drawn
+
+
+def _draw_colour(random: np.random.Generator, images: int, asked: kinds.Colour) -> Drawn:
+    ranges = {name: getattr(asked, name) for name in ("brightness", "contrast", "saturation", "hue")}
+    return {name: random.uniform(low, high, images) for name, (low, high) in ranges.items()}
+
+
+def _draw_pca(random: np.random.Generator, images: int, asked: kinds.Pca) -> Drawn:
+    return dict(zip(("first", "second", "third"), random.normal(0.0, asked.sd, (images, 3)).T, strict=True))
+
+
+def _draw_box(random: np.random.Generator, images: int, asked: kinds.Cutout) -> Drawn:
+    return {
+        "area": random.uniform(*asked.area, images),
+        "aspect": asked.aspect ** random.uniform(-1.0, 1.0, images),
+        "top": random.uniform(size=images),
+        "left": random.uniform(size=images),
+    }
+
+
+def _flip(image: Tensor, asked: kinds.Flip, _: Values) -> Tensor:
+    return image.flip(-1 if asked.axis == "horizontal" else -2)
+
+
+def _affine(image: Tensor, *, angle: float = 0.0, shift: Sequence[float] = (0.0, 0.0), shear: float = 0.0) -> Tensor:
+    fill = _mean_colour(image)
+    return _made(functional.affine(image, angle, list(shift), 1.0, [shear, 0.0], InterpolationMode.BILINEAR, fill))
+
+
+def _made(image: Tensor) -> Tensor:
+    """torchvision's functions say less of what they return than they know."""
+    return image
+
+
+def _mean_colour(image: Tensor) -> list[float]:
+    return [float(value) for value in image.float().mean(dim=(1, 2)).round()]
+
+
+def _rotate(image: Tensor, _: kinds.Rotate, values: Values) -> Tensor:
+    return _affine(image, angle=values["degrees"])
+
+
+def _shear(image: Tensor, _: kinds.Shear, values: Values) -> Tensor:
+    return _affine(image, shear=values["degrees"])
+
+
+def _translate(image: Tensor, _: kinds.Translate, values: Values) -> Tensor:
+    height, width = image.shape[1:]
+    return _affine(image, shift=(values["right"] * width, values["down"] * height))
+
+
+def _stretch(image: Tensor, _: kinds.Stretch, values: Values) -> Tensor:
+    height, width = image.shape[1:]
+    sides = [max(1, round(height * values["tall"])), max(1, round(width * values["wide"]))]
+    return _made(functional.center_crop(functional.resize(image, sides, antialias=True), [height, width]))
+
+
+def _lens(image: Tensor, _: kinds.Lens, values: Values) -> Tensor:
+    height, width = image.shape[1:]
+    y, x = torch.meshgrid(torch.linspace(-1, 1, height), torch.linspace(-1, 1, width), indexing="ij")
+    bend = values["k"] * (x * x + y * y)
+    return _made(functional.elastic(image, torch.stack((x * bend, y * bend), dim=-1)[None], fill=_mean_colour(image)))
+
+
+def _elastic(image: Tensor, asked: kinds.Elastic, values: Values) -> Tensor:
+    """Smooth noise of unit deviation times the strength; the grid of torchvision runs from -1 to 1, so a side is 2 long."""
+    height, width = image.shape[1:]
+    random = torch.Generator().manual_seed(values["seed"])
+    noise = torch.rand((2, 1, height, width), generator=random) * 2 - 1
+    sigma = asked.smoothness * min(height, width)
+    reach = min(2 * math.ceil(3 * sigma) + 1, 2 * ((min(height, width) - 1) // 2) + 1)
+    smooth = functional.gaussian_blur(noise, [reach, reach], [sigma, sigma])
+    smooth = smooth / smooth.std().clamp_min(1e-6) * (values["strength"] * 2 * _BLUR_REACH / 3)
+    return _made(functional.elastic(image, smooth.permute(1, 2, 3, 0), fill=_mean_colour(image)))
+
+
+def _colour(image: Tensor, _: kinds.Colour, values: Values) -> Tensor:
+    image = functional.adjust_brightness(image, values["brightness"])
+    image = functional.adjust_contrast(image, values["contrast"])
+    image = functional.adjust_saturation(image, values["saturation"])
+    return _made(functional.adjust_hue(image, values["hue"])) if values["hue"] else image
+
+
+def _pca(image: Tensor, _: kinds.Pca, values: Values) -> Tensor:
+    shares = torch.tensor([values["first"], values["second"], values["third"]]) * torch.tensor(_PCA_SD)
+    shift = torch.tensor(_PCA_AXES) @ shares * 255
+    return (image.float() + shift.view(3, 1, 1)).round_().clamp_(0, 255).to(torch.uint8)
+
+
+def _noise(image: Tensor, _: kinds.Noise, values: Values) -> Tensor:
+    random = torch.Generator().manual_seed(values["seed"])
+    noise: Tensor = torch.randn(image.shape, generator=random) * (values["sd"] * 255)
+    return (image.float() + noise).round_().clamp_(0, 255).to(torch.uint8)
+
+
+def _cutout(image: Tensor, _: kinds.Cutout, values: Values) -> Tensor:
+    height, width = image.shape[1:]
+    wish = np.sqrt(values["area"] * height * width * np.array([1 / values["aspect"], values["aspect"]]))
+    tall, wide = (int(min(side, max(1, round(length)))) for side, length in zip((height, width), wish, strict=True))
+    top, left = round(values["top"] * (height - tall)), round(values["left"] * (width - wide))
+    colour = torch.tensor(_mean_colour(image)).to(torch.uint8).view(3, 1, 1)
+    return _made(functional.erase(image, top, left, tall, wide, colour.expand(3, tall, wide)))
+
+
+def _randaugment(image: Tensor, asked: kinds.RandAugment, values: Values) -> Tensor:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(values["seed"])
+        changed: Tensor = v2.RandAugment(asked.operations, asked.magnitude, fill=_mean_colour(image))(image)
+    return changed
+
+
+def _nothing(random: np.random.Generator, images: int, asked: object) -> Drawn:
+    return {}
+
+
+OPERATIONS: Mapping[type, Operation] = {
+    kinds.Flip: Operation(_nothing, _flip),
+    kinds.Rotate: Operation(_uniform("degrees", field="degrees"), _rotate),
+    kinds.Shear: Operation(_uniform("degrees", field="degrees"), _shear),
+    kinds.Translate: Operation(_uniform("right", "down", field="share"), _translate),
+    kinds.Stretch: Operation(_uniform("tall", "wide", field="factor"), _stretch),
+    kinds.Lens: Operation(_uniform("k", field="k"), _lens),
+    kinds.Elastic: Operation(_with_seed("strength"), _elastic),
+    kinds.Colour: Operation(_draw_colour, _colour),
+    kinds.Pca: Operation(_draw_pca, _pca),
+    kinds.Noise: Operation(_with_seed("sd"), _noise),
+    kinds.Cutout: Operation(_draw_box, _cutout),
+    kinds.RandAugment: Operation(_seeds, _randaugment),
+}
+"""Kinds that change one picture by itself, but for ``crop``, which fits it to the network's input."""

@@ -1,0 +1,138 @@
+"""Originals beside what a training would show of them, as one PNG, and what was drawn for each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from edgecnn.data.images import ImageSource, open_source
+from edgecnn.data.sheet import CELL_PX, GAP_PX, save_sheet
+from edgecnn.data.synthesis.composer import Composer
+from edgecnn.data.synthesis.made import ComposedImages, JoinedImages
+from edgecnn.errors.training import NothingToTrainOn
+from edgecnn.training.images.augment import EpochDraw, Frame, augmented, centred, draw_epoch, stream_seed
+from edgecnn.training.images.batches import Batch, mixed
+from edgecnn.training.images.loader import DecodedImages
+from edgecnn.training.images.operations import is_applied, values_of
+from edgecnn.values.augmentation import AugmentationPreview, Augmentations, DrawnRow, PreviewedPicture
+from edgecnn.values.dataset import DataSummary, ImageEntry, PixelRecipe
+
+_PHASE = "preview"
+_BACKGROUND = 255
+
+
+class PreviewRequest(NamedTuple):
+    """What is shown."""
+
+    augment: Augmentations
+    pixels: PixelRecipe
+    images: int
+    """Originals at most: the first, since every prefix of the training images holds the classes in their proportions."""
+    columns: int
+    """Augmented pictures of each."""
+    seed: int
+    composer: Composer | None = None
+    """Of images that are composed: half of the originals are, the later rows."""
+    photographs: bool = True
+    """Whether photographs train."""
+
+
+def make_preview(data: DataSummary, asked: PreviewRequest, sheet: Path) -> AugmentationPreview:
+    """Draw the sheet.
+
+    Raises NothingToTrainOn: no image has the role ``train``. ImageGone, ImageChanged, CorruptImages, CutoutsUnusable,
+    OutputUnwritable: of the files.
+    """
+    source, entries, files = _originals(data, asked)
+    count = len(entries)
+    if not count:
+        raise NothingToTrainOn(role="train")
+    pixels = asked.pixels
+    squares = DecodedImages(
+        source, entries, side_px=max(pixels.resize_px, pixels.crop_px), interpolation=pixels.interpolation
+    ).read(range(count))
+    columns = [centred(squares, pixels.crop_px)]
+    pictures = []
+    for column in range(asked.columns):
+        epoch = draw_epoch(count, seed=stream_seed(asked.seed, _PHASE, column), augment=asked.augment)
+        columns.append(_shown(squares, epoch, pixels.crop_px, len(source.classes)))
+        for row, entry in enumerate(entries):
+            pictures.append(
+                PreviewedPicture(
+                    image=entry.path,
+                    composed_of=files.get(row),
+                    class_name=source.classes[entry.label],
+                    row=row + 1,
+                    column=column + 1,
+                    drawn=_drawn(epoch, row),
+                )
+            )
+    save_sheet(_sheet(columns), sheet)
+    return AugmentationPreview(
+        data=data.root,
+        resolution_px=pixels.crop_px,
+        seed=asked.seed,
+        augment=asked.augment,
+        sheet=str(sheet),
+        pictures=tuple(sorted(pictures, key=lambda each: (each.row, each.column))),
+        composed_rows=tuple(row + 1 for row in files),
+    )
+
+
+class _Originals(NamedTuple):
+    """What the first column shows."""
+
+    source: ImageSource
+    entries: Sequence[ImageEntry]
+    files: Mapping[int, tuple[str, str]]
+    """Row, from 0, to cut-out and background."""
+
+
+def _originals(data: DataSummary, asked: PreviewRequest) -> _Originals:
+    """Photographs, or half of them photographs and half composed."""
+    photographs = open_source(Path(data.manifest_path))
+    shown = photographs.entries("train") if asked.photographs else ()
+    if asked.composer is None:
+        return _Originals(photographs, shown[: asked.images], {})
+    kept = shown[: asked.images // 2]
+    picked = asked.composer.planned[: asked.images - len(kept)]
+    composed = ComposedImages(asked.composer, picked)
+    files = {len(kept) + number: (each.cutout.path, each.background.path) for number, each in enumerate(picked)}
+    return _Originals(JoinedImages(photographs, composed), (*kept, *composed.entries("train")), files)
+
+
+def _shown(squares: np.ndarray, epoch: EpochDraw, size_px: int, classes: int) -> np.ndarray:
+    """One column, uint8 (n, size, size, 3): the pictures are a batch, in which each may be mixed with the one above it."""
+    positions = np.arange(len(squares))
+    pixels = augmented(squares, positions, epoch, Frame(size_px, size_px))
+    batch = Batch(pixels.float(), torch.zeros(len(squares), dtype=torch.int64))
+    shown: Tensor = mixed(batch, epoch, 0, classes).images
+    return shown.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).numpy()
+
+
+def _drawn(epoch: EpochDraw, position: int) -> tuple[DrawnRow, ...]:
+    rows = []
+    for asked, drawn in zip(epoch.augment, epoch.drawn, strict=True):
+        decides = 0 if asked.kind in ("mixup", "cutmix") else position
+        applied = is_applied(drawn, decides)
+        values = {name: float(value) for name, value in values_of(drawn, decides).items()} if applied else {}
+        rows.append(DrawnRow(kind=asked.kind, applied=applied, values=values))
+    return tuple(rows)
+
+
+def _sheet(columns: list[np.ndarray]) -> Image.Image:
+    """The first column stands a little apart: it holds the originals."""
+    step = CELL_PX + GAP_PX
+    size = (len(columns) * step + 3 * GAP_PX, len(columns[0]) * step + GAP_PX)
+    sheet = Image.new("RGB", size, (_BACKGROUND,) * 3)
+    for column, pictures in enumerate(columns):
+        left = GAP_PX + column * step + (2 * GAP_PX if column else 0)
+        for row, picture in enumerate(pictures):
+            sheet.paste(Image.fromarray(picture).resize((CELL_PX, CELL_PX)), (left, GAP_PX + row * step))
+    return sheet

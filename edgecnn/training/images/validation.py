@@ -1,0 +1,76 @@
+"""What a phase of training learns from and is judged by: accuracy on the very pixels on which candidates are chosen later.
+
+The images on which the result is reported are never opened here.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from edgecnn.training.images.augment import normalized
+from edgecnn.training.images.loader import DecodedImages
+from edgecnn.training.parallel.team import ALONE, Team
+from edgecnn.values.dataset import Normalization
+from edgecnn.values.stage import Progress
+
+BATCH = 128
+
+
+class ValidationPixels:
+    """``validation`` of a prepare artifact."""
+
+    def __init__(self, prepared: Path, normalization: Normalization) -> None:
+        self.pixels: npt.NDArray[np.uint8] = np.load(prepared / "validation.pixels.npy", mmap_mode="r")
+        self.labels = torch.from_numpy(np.load(prepared / "validation.labels.npy"))
+        self.normalization = normalization
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @torch.no_grad()
+    def outputs(self, network: nn.Module, team: Team = ALONE) -> Tensor:
+        """What the network makes of every image, in order, with the network in evaluation mode; each of a team has it whole."""
+        network.eval()
+        parts = []
+        for start in team.own(range(0, len(self), BATCH)):
+            pixels = torch.from_numpy(np.array(self.pixels[start : start + BATCH])).permute(0, 3, 1, 2)
+            parts.append(network(normalized(pixels, self.normalization)))
+        return torch.cat(team.gathered(parts))
+
+    def top1(self, network: nn.Module) -> float:
+        """Share of images whose largest logit is the right class, 0…1."""
+        return self.top1_of(self.outputs(network))
+
+    def top1_of(self, logits: Tensor) -> float:
+        """The same, of logits (N, classes)."""
+        return float((logits.argmax(1) == self.labels).double().mean())
+
+
+def mean_recall(logits: Tensor, labels: Tensor) -> float:
+    """Mean over the classes that are there of the share of a class's images that are right, of logits (N, classes), 0…1."""
+    right = (logits.argmax(1) == labels).double()
+    return float(torch.stack([right[labels == label].mean() for label in torch.unique(labels)]).mean())
+
+
+class Material(NamedTuple):
+    """What a phase learns from and is judged by, and where it keeps its state."""
+
+    squares: DecodedImages
+    validation: ValidationPixels
+    folder: Path
+    tell: Progress
+    classes: int
+    teacher: nn.Module | None = None
+    """Whose answers are learned in place of labels."""
+    features: Path | None = None
+    """A folder in which features of these images lie already."""
+    groups: tuple[nn.Module, ...] = ()
+    """Of blocks before the head, which begin to learn one after another, the last one first; none: all learn at once."""
+    team: Team = ALONE
+    """Who trains together with this process."""

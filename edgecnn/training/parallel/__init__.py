@@ -1,0 +1,1 @@
+"""Several processes that train one network and share every batch of it."""
