@@ -124,7 +124,7 @@ ANEW = "export it anew with opset 20 and a dynamic batch"
 
 
 class TrunkDisagrees(EdgecnnError):
-    """Raised when the trunk made of a brought model answers real images otherwise than the model."""
+    """Raised when the trunk made of a custom model answers real images otherwise than the model."""
 
     ref = "trunk-disagrees"
 
@@ -143,7 +143,7 @@ class OpsetUnreachable(EdgecnnError):
 
     def __init__(self, *, path: Path, opset: int, wanted: int, because: str) -> None:
         super().__init__(
-            what=f"{path} has ONNX opset {opset}, and cannot be brought to {wanted}",
+            what=f"{path} has ONNX opset {opset}, and cannot be converted to {wanted}",
             because=because,
             hint=f"export it anew with opset {wanted}",
         )

@@ -216,14 +216,14 @@ class MembersDiffer(EdgecnnError):
 
 
 class MemberQuantized(EdgecnnError):
-    """Raised when a member was brought quantized, so that there is no float network of it to put beside others."""
+    """Raised when a member's custom model came quantized, so that there is no float network of it to put beside others."""
 
     ref = "member-quantized"
 
     def __init__(self, *, folder: Path) -> None:
         super().__init__(
             what=f"{folder} cannot be part of an ensemble",
-            because="its network was brought quantized, and an ensemble is quantized as a whole",
+            because="its custom model came quantized, and an ensemble is quantized as a whole",
             hint="build its float network",
         )
 

@@ -79,7 +79,7 @@ CLOCKS_DIFFER_S = 60.0
 """The dates of a shared store's files come from its server, whose clock may be behind this machine's."""
 _DEAD_AFTER_S = 3600.0
 """A lock that nobody holds was left by a build that died, unless that build is only now about to take it."""
-_PATIENCE_S = 10.0
+_TIMEOUT_S = 10.0
 """A ``gc`` that looks for running builds just then has the new lock in its hand for a moment."""
 _OURS = re.compile(r"[0-9]{1,12}-[0-9]+-[0-9a-f]{8}")
 """What a lock is called here: when the build began in seconds since 1970, its process, and a random part."""
@@ -129,11 +129,11 @@ class InUse:
         """The name of a lock that is held until ``stack`` ends; None where the store takes none."""
         name = f"{time.time():.0f}-{os.getpid()}-{secrets.token_hex(4)}"
         try:
-            ours = stack.enter_context(self._locks.held_if_free(KIND, name, within_s=_PATIENCE_S))
+            ours = stack.enter_context(self._locks.held_if_free(KIND, name, within_s=_TIMEOUT_S))
         except (StoreUnusable, StoreFull):
             return None
         if not ours:
-            raise BuildUnprotected(root=self._layout.root, lock=self._layout.lock(KIND, name), waited_s=_PATIENCE_S)
+            raise BuildUnprotected(root=self._layout.root, lock=self._layout.lock(KIND, name), waited_s=_TIMEOUT_S)
         return name
 
     def _names(self) -> list[str]:

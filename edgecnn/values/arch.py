@@ -132,7 +132,7 @@ class ListedArch(Value):
     accuracy_top5: Share | None
     accuracy_source: str | None
     weights: Literal["torchvision", "package"] | None
-    """Where pretrained weights are fetched from; None where training starts from random ones unless a file is brought."""
+    """Where pretrained weights are fetched from; None where training starts from random ones unless a file is given."""
     needs: tuple[str, ...]
     """Packages beyond those of the extra ``train``; all are in the extra ``zoo``."""
     paper: str
@@ -145,7 +145,7 @@ class Catalogue(RootModel[tuple[ListedArch, ...]]):
 def listed(spec: ArchSpec) -> ListedArch:
     """A row of the catalogue as it is listed.
 
-    Raises TypeError: the row is of a file that was brought, whose cost nobody declared.
+    Raises TypeError: the row is of a custom file, whose cost nobody declared.
     """
     if spec.macs is None or spec.depth is None or spec.year is None or spec.paper is None:
         raise TypeError(f"{spec.name} is no row of the catalogue")
