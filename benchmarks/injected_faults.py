@@ -38,8 +38,8 @@ from edgecnn.render.progress import Quiet
 from edgecnn.results.finished import finished_build
 from edgecnn.results.lineage import whole_kit
 from edgecnn.store.store import Store
+from edgecnn.values.layers import MacTable
 from edgecnn.values.report import CandidateFacts
-from edgecnn.values.residency import MacTable
 
 LOST_PP = 2.0
 """Of the average, by noise."""

@@ -20,7 +20,7 @@ from edgecnn.training.loader import DecodedImages
 from edgecnn.training.mixing import Batch
 from edgecnn.training.validation import ChoosePixels
 from edgecnn.values.augmentation import Crop, Flip
-from edgecnn.values.preprocessing import Normalization
+from edgecnn.values.dataset import Normalization
 
 SQUARE_PX, CLASSES = 256, 10
 NORMALIZATION = Normalization(mean=reference.MEAN, std=reference.STD)

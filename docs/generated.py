@@ -29,7 +29,7 @@ from edgecnn.errors.base import EdgecnnError, ExitCode
 from edgecnn.judging.bounds import COMPARED, METRICS
 from edgecnn.models.catalogue import all_archs
 from edgecnn.render.catalogue import macs_text, percent
-from edgecnn.values.catalogue import listed
+from edgecnn.values.arch import listed
 from edgecnn.values.device import Accelerator, Device, FactsOnly, Match, Memory, Processor, RuntimeFacts
 from edgecnn.values.recipe import Recipe
 

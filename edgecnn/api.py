@@ -24,11 +24,11 @@ from edgecnn.render.tensorboard import Curves
 from edgecnn.results.folder import BUNDLE, PAGE, REPORT
 from edgecnn.results.listing import OwnBuild
 from edgecnn.results.page import page_facts
+from edgecnn.store.disk import write_bytes_atomically
 from edgecnn.store.store import Store
-from edgecnn.store.whole_file import write_bytes_atomically
 from edgecnn.studies.facts import ScaleSearch
+from edgecnn.values.arch import listed
 from edgecnn.values.base import Value
-from edgecnn.values.catalogue import listed
 from edgecnn.values.device import Device
 from edgecnn.values.recipe import Recipe
 from edgecnn.values.report import BuildReport

@@ -33,11 +33,10 @@ from edgecnn.store.profiles import Profiles
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Outcome
 from edgecnn.values.candidate import Candidate
-from edgecnn.values.key import Key
+from edgecnn.values.layers import MacTable, Residency
 from edgecnn.values.report import BuildReport
-from edgecnn.values.residency import MacTable, Residency
 from edgecnn.values.resolved import Resolved
-from edgecnn.values.stage import Progress
+from edgecnn.values.stage import Key, Progress
 
 NETWORKS = ("mobilenet-v2", "mobilenet-v3-large", "efficientnet-b0", "efficientnet-lite0", "resnet-18", "resnet-50")
 SIDE_PX = 224

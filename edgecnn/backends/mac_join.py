@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from edgecnn.backends.moved_bytes import byte_facts
-from edgecnn.values.residency import LayerMacs, LayerResidency, MacTable, Residency
+from edgecnn.values.layers import LayerMacs, LayerResidency, MacTable, Residency
 
 OVERHEAD = "overhead"
 """Time of layers that only convert or move numbers: quantizing, dequantizing, reordering."""

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from math import prod
 from typing import NamedTuple
 
-from edgecnn.values.residency import LayerResidency
+from edgecnn.values.layers import LayerResidency
 
 _TYPES = {
     "fp64": ("fp64", 8), "double": ("fp64", 8), "f64": ("fp64", 8),

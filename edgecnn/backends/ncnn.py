@@ -14,6 +14,7 @@ from edgecnn.backends.installed import require_packages
 from edgecnn.values.candidate import Candidate, Precision, Runtime, Unsupported
 from edgecnn.values.device import Device
 from edgecnn.values.knobs import DEFAULT, Knobs
+from edgecnn.values.layers import MacTable, Residency
 from edgecnn.values.model_file import (
     LOGITS_TOLERANCE,
     MODEL_FILE_NAME,
@@ -24,7 +25,6 @@ from edgecnn.values.model_file import (
     ModelSpec,
     SessionSpec,
 )
-from edgecnn.values.residency import MacTable, Residency
 
 INPUT, OUTPUT = "in0", "out0"
 """What pnnx calls the network's two ends."""

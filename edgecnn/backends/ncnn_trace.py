@@ -14,7 +14,7 @@ from typing import Any
 from edgecnn.backends.layer_listing import listed_layers
 from edgecnn.backends.mac_join import OVERHEAD, UNKNOWN, executed_residency
 from edgecnn.backends.moved_bytes import MovedTensor, moved_bytes
-from edgecnn.values.residency import LayerMacs, LayerResidency, MacTable, Residency
+from edgecnn.values.layers import LayerMacs, LayerResidency, MacTable, Residency
 
 _CONVOLUTIONS = ("Convolution", "ConvolutionDepthWise", "Deconvolution", "DeconvolutionDepthWise")
 _WEIGHTS = {**dict.fromkeys(_CONVOLUTIONS, "6"), "InnerProduct": "2"}

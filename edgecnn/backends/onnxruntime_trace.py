@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from edgecnn.backends.mac_join import OVERHEAD, UNKNOWN, MacJoin, executed_residency
 from edgecnn.backends.moved_bytes import MovedTensor, moved_bytes
 from edgecnn.errors.measuring import TraceUnreadable
-from edgecnn.values.residency import LayerResidency, MacTable, Residency
+from edgecnn.values.layers import LayerResidency, MacTable, Residency
 
 _KERNEL = "_kernel_time"
 _MULTIPLIES = re.compile(r"Conv|Gemm|MatMul")

@@ -15,6 +15,7 @@ from edgecnn.backends.isa import byte_products_saturate, multiplies_bf16, names_
 from edgecnn.values.candidate import Candidate, Method, Precision, Runtime, Scheme, Unsupported
 from edgecnn.values.device import Device, Processor, RuntimeFacts
 from edgecnn.values.knobs import DEFAULT, Knobs
+from edgecnn.values.layers import MacTable, Residency
 from edgecnn.values.model_file import (
     LOGITS_TOLERANCE,
     MODEL_FILE_NAME,
@@ -24,7 +25,6 @@ from edgecnn.values.model_file import (
     ModelSpec,
     SessionSpec,
 )
-from edgecnn.values.residency import MacTable, Residency
 
 PRECISION_HINT = "INFERENCE_PRECISION_HINT"
 _F32 = {PRECISION_HINT: "f32"}

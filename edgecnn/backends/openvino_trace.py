@@ -13,7 +13,7 @@ from typing import Any
 from edgecnn.backends.layer_listing import listed_layers
 from edgecnn.backends.mac_join import OVERHEAD, UNKNOWN, MacJoin, executed_residency
 from edgecnn.backends.moved_bytes import MovedTensor, moved_bytes
-from edgecnn.values.residency import LayerResidency, MacTable, Residency
+from edgecnn.values.layers import LayerResidency, MacTable, Residency
 
 _MULTIPLIES = frozenset({"Convolution", "Deconvolution", "FullyConnected", "MatMul"})
 _MOVES = frozenset({"Reorder", "Convert", "FakeQuantize", "Transpose"})

@@ -13,7 +13,7 @@ from typing import Protocol
 from edgecnn.values.candidate import Candidate, Runtime, Unsupported
 from edgecnn.values.device import Device
 from edgecnn.values.knobs import Knobs
-from edgecnn.values.residency import MacTable, Residency
+from edgecnn.values.layers import MacTable, Residency
 
 TRUNK_OPSET = 20
 """Opset of the ONNX trunk that every candidate is made from."""

@@ -18,6 +18,7 @@ from edgecnn.backends.protocol import TRUNK_IR, TRUNK_OPSET
 from edgecnn.values.candidate import Candidate, Method, Precision, Runtime, Scheme, Unsupported
 from edgecnn.values.device import Device, RuntimeFacts
 from edgecnn.values.knobs import DEFAULT, Knobs
+from edgecnn.values.layers import MacTable, Residency
 from edgecnn.values.model_file import (
     LOGITS_TOLERANCE,
     MODEL_FILE_NAME,
@@ -28,7 +29,6 @@ from edgecnn.values.model_file import (
     ModelSpec,
     SessionSpec,
 )
-from edgecnn.values.residency import MacTable, Residency
 
 LEAST_VERSION = "10.3"
 """JetPack 6.1's. Strongly typed networks came with TensorRT 10.0; nothing below 10.3 has been written against."""

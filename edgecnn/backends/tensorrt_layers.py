@@ -16,7 +16,7 @@ from edgecnn.backends.mac_join import UNKNOWN, MacJoin, executed_residency
 from edgecnn.backends.moved_bytes import MovedTensor, moved_bytes
 from edgecnn.errors.measuring import TraceUnreadable
 from edgecnn.errors.tensorrt import BuildLogUnreadable
-from edgecnn.values.residency import LayerResidency, MacTable, Residency
+from edgecnn.values.layers import LayerResidency, MacTable, Residency
 
 LAYERS_FILE = "layers.txt"
 TIMES_FILE = "times.json"

@@ -20,11 +20,9 @@ from edgecnn.devices.check.ready import Wanted, runtimes_of
 from edgecnn.devices.files import parse_target
 from edgecnn.devices.machine import Machine, machine_for
 from edgecnn.devices.this_machine import attachment_of
-from edgecnn.errors.bench import BenchProcessorDiffers, BenchTargetDiffers
-from edgecnn.errors.building import NothingToJudge
-from edgecnn.planning.extra_runs import ExtraRuns
+from edgecnn.errors.building import BenchProcessorDiffers, BenchTargetDiffers, NothingToJudge
 from edgecnn.planning.plan import Plan, plan
-from edgecnn.planning.request import BuildRequest
+from edgecnn.planning.request import BuildRequest, ExtraRuns
 from edgecnn.results.finished import FinishedBuild, finished_build
 from edgecnn.results.folder import BUNDLE
 from edgecnn.store.store import Store

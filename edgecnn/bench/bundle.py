@@ -19,15 +19,15 @@ from edgecnn.bench.facts import BundleBench
 from edgecnn.bench.images import ReportImages, shown_images, stored_images
 from edgecnn.building.engines import WithEngines, builder_for, with_engines
 from edgecnn.building.runnable import why_not_runnable
-from edgecnn.bundle.recorded import Recorded, recorded_in
+from edgecnn.bundle.manifest import Recorded, recorded_in
 from edgecnn.bundle.verify import Trust, Verified, unpacked, verify
 from edgecnn.devices.check.ready import Wanted, runtimes_of
 from edgecnn.devices.files import device_named, known_devices, parse_target
 from edgecnn.devices.machine import THIS_MACHINE, Machine, machine_for
 from edgecnn.devices.this_machine import matches
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.bench import BenchDeviceUnknown, BenchOptionOfBuild, BenchTargetDiffers, NoKitRuns
 from edgecnn.errors.board import BoardError
+from edgecnn.errors.building import BenchDeviceUnknown, BenchOptionOfBuild, BenchTargetDiffers, NoKitRuns
 from edgecnn.errors.devices import UnknownDevice
 from edgecnn.judging.accuracy import check_finite
 from edgecnn.judging.bounds import gates_for
@@ -40,7 +40,7 @@ from edgecnn.measure.lab import Lab
 from edgecnn.measure.meter_log import open_log
 from edgecnn.measure.race import race
 from edgecnn.measure.race_request import RaceRequest
-from edgecnn.planning.extra_runs import ExtraRuns
+from edgecnn.planning.request import ExtraRuns
 from edgecnn.results.folder import BUNDLE, CHOICE, REPORT
 from edgecnn.results.shipped import side_of
 from edgecnn.store.store import Store

@@ -24,11 +24,11 @@ from edgecnn.measure.evaluate import logits_of
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.race import RaceResult
+from edgecnn.store.disk import write_text_atomically
 from edgecnn.store.profiles import StoredProfile
-from edgecnn.store.whole_file import write_text_atomically
 from edgecnn.values.artifact import Failed
 from edgecnn.values.candidate import reference_of
-from edgecnn.values.energy import Energy
+from edgecnn.values.figures import Energy
 from edgecnn.values.profile import Profile
 from edgecnn.values.report import Accuracy, CandidateFacts
 from edgecnn.values.verdict import Fidelity, Gate, GateResult, Verdict

@@ -7,8 +7,8 @@ from typing import Literal
 
 from pydantic import Field
 
+from edgecnn.bundle.manifest import BundleVerification
 from edgecnn.values.base import Value
-from edgecnn.values.bundle import BundleVerification
 from edgecnn.values.profile import Environment
 from edgecnn.values.report import Accuracy, CandidateFacts
 from edgecnn.values.verdict import GateResult, Verdict

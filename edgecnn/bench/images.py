@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgecnn.bench.facts import ShownImages
-from edgecnn.bundle.recorded import Recorded
+from edgecnn.bundle.manifest import Recorded
+from edgecnn.data.demo import DEMO
 from edgecnn.data.imagenet import imagenet_classes, imagenet_labels
-from edgecnn.data.images import ImageSource
+from edgecnn.data.images import FolderImages, ImageSource, open_source
+from edgecnn.data.manifest import list_files, read_files, summarize
 from edgecnn.data.pixels import write_pixels
-from edgecnn.data.shown import shown_sources
-from edgecnn.errors.bench import BenchClassesDiffer
+from edgecnn.data.splits import assign_roles, reported_entirely
+from edgecnn.errors.building import BenchClassesDiffer
+from edgecnn.errors.data import TooFewImages
 from edgecnn.measure.evaluate import PixelSet
 from edgecnn.measure.kits import KitRef
 from edgecnn.results.lineage import ancestor, kit_artifact, prepared_report, report_pixels
 from edgecnn.runner.pixels import PixelRecipe
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Artifact
-from edgecnn.values.dataset import UNLABELLED
+from edgecnn.values.dataset import UNLABELLED, DataManifest, ImageEntry
+from edgecnn.values.recipe import DataChoice
 from edgecnn.values.stage import Progress
 
 if TYPE_CHECKING:
@@ -127,3 +132,31 @@ def _read_labels(folder: Path, label_of: Mapping[int, int]) -> NDArray[Any]:
 
     found = np.load(folder / "report.labels.npy", allow_pickle=False)
     return np.array([label_of[int(label)] for label in found], np.int64)
+
+
+def shown_sources(path: str, cache: Path, tell: Progress) -> Iterator[ImageSource]:
+    """First what a build of these images would report on, then every image; each as the role ``report`` of a source.
+
+    Where a split of its own reports, both are that one.
+
+    Args:
+        path: as ``DataChoice.path``.
+        cache: the store's root.
+        tell: shown progress.
+
+    Raises:
+        EdgecnnError: one of ``errors.data``, where the path cannot be used.
+    """
+    choice = DataChoice(path=path)
+    if path == DEMO:
+        yield open_source(Path(summarize(choice, cache, tell).manifest_path))
+        return
+    listed, _ = read_files(list_files(path, cache, tell), cache, tell)
+
+    def source(images: tuple[ImageEntry, ...]) -> ImageSource:
+        found = DataManifest(origin="folder", root=str(listed.root), classes=tuple(listed.classes), images=images)
+        return FolderImages(found)
+
+    with contextlib.suppress(TooFewImages):  # no build could be made of them, which nobody asked for
+        yield source(tuple(image for image in assign_roles(listed, choice).images if image.role == "report"))
+    yield source(reported_entirely(listed))

@@ -26,7 +26,7 @@ from edgecnn.measure.kits import entrant_of
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.meter_log import open_log
 from edgecnn.measure.race import RaceResult, fresh
-from edgecnn.planning.extra_runs import ExtraRuns
+from edgecnn.planning.request import ExtraRuns
 from edgecnn.results.finished import finished_build
 from edgecnn.values.base import Value
 from edgecnn.values.device import EngineBuilder

@@ -33,8 +33,8 @@ from edgecnn.results.shipped import side_of
 from edgecnn.store.profiles import StoredProfile
 from edgecnn.values.candidate import Candidate, Method
 from edgecnn.values.device import EngineBuilder
+from edgecnn.values.layers import MacTable
 from edgecnn.values.report import CandidateFacts
-from edgecnn.values.residency import MacTable
 
 
 @dataclass

@@ -36,11 +36,10 @@ from edgecnn.store.store import Store
 from edgecnn.values.artifact import Artifact, Miss
 from edgecnn.values.artifact import FoundInput as GivenInput
 from edgecnn.values.candidate import Runtime, is_of_a_device, reference_of
-from edgecnn.values.key import Key
 from edgecnn.values.profile import Environment
 from edgecnn.values.report import BuildReport
 from edgecnn.values.resolved import Resolved
-from edgecnn.values.stage import Progress
+from edgecnn.values.stage import Key, Progress
 from edgecnn.values.verdict import Gate
 
 

@@ -18,7 +18,7 @@ from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.race import RaceResult, file_failure, race, stored_race
 from edgecnn.measure.race_request import RaceRequest
-from edgecnn.planning.extra_runs import ExtraRuns
+from edgecnn.planning.request import ExtraRuns
 from edgecnn.store.profiles import StoredProfile
 from edgecnn.values.artifact import Blocked, Failed
 from edgecnn.values.profile import Profile, Purpose

@@ -23,9 +23,8 @@ from edgecnn.store.wanted import StageInputs
 from edgecnn.values.artifact import FoundInput
 from edgecnn.values.candidate import Candidate
 from edgecnn.values.device import EngineBuilder
-from edgecnn.values.key import Key
 from edgecnn.values.resolved import Resolved
-from edgecnn.values.stage import Progress
+from edgecnn.values.stage import Key, Progress
 
 PACKAGE = "tensorrt"
 """The module that builds engines on a device: JetPack's, or the one of the package index on a PC."""

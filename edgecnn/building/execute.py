@@ -23,9 +23,8 @@ from edgecnn.store.store import Store
 from edgecnn.store.wanted import StageInputs
 from edgecnn.values.artifact import Artifact, Blocked, Failed, FoundInput, Outcome
 from edgecnn.values.candidate import Candidate, Rung
-from edgecnn.values.key import Key
 from edgecnn.values.reason import OutOfTime
-from edgecnn.values.stage import Plotting, Progress, Role
+from edgecnn.values.stage import Key, Plotting, Progress, Role
 
 TRUNK = ("prepare", "synthesize", "fetch", "transfer", "train", "export", "adopt")
 BRANCH = ("rank", "quantize", "package", "compile")

@@ -13,7 +13,7 @@ from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.race import RaceResult, race
 from edgecnn.measure.race_request import BATCH_SCREEN_S, RUN_MAX_S, THROUGHPUT_S, RaceRequest
-from edgecnn.planning.extra_runs import ExtraRuns
+from edgecnn.planning.request import ExtraRuns
 from edgecnn.values.profile import Purpose
 from edgecnn.values.recipe import RaceChoice
 

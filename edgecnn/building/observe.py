@@ -28,15 +28,15 @@ from edgecnn.measure.nonfinite import blamed_layer
 from edgecnn.measure.race import RaceResult, race
 from edgecnn.measure.race_request import RUN_MAX_S, RUN_PATIENT_S, RaceRequest
 from edgecnn.measure.residency import residency
-from edgecnn.planning.extra_runs import ExtraRuns
+from edgecnn.planning.request import ExtraRuns
 from edgecnn.planning.variants import graph_of
 from edgecnn.stages.compile import KIT, PLANNED
 from edgecnn.store.profiles import StoredProfile
 from edgecnn.values.artifact import Failed
 from edgecnn.values.candidate import ENGINE, Candidate
 from edgecnn.values.knobs import KnobRace
+from edgecnn.values.layers import MacTable, Residency
 from edgecnn.values.profile import Profile, Purpose
-from edgecnn.values.residency import MacTable, Residency
 
 Split = Literal["choose", "report"]
 SPLITS: tuple[Split, ...] = ("choose", "report")

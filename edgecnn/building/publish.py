@@ -15,7 +15,7 @@ from edgecnn.errors.building import OutputAmongData, OutputHoldsOtherFiles, Outp
 from edgecnn.judging.desktop_baseline import BaselineRecord
 from edgecnn.planning.plan import Plan
 from edgecnn.results.folder import BASELINE, BUNDLE, CHOICE, PLAN, PROGRESS, REPORT, report_text
-from edgecnn.store.whole_file import write_text_atomically
+from edgecnn.store.disk import write_text_atomically
 from edgecnn.values.report import BuildReport
 
 Page = Callable[[BuildReport], str]

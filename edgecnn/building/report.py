@@ -30,9 +30,9 @@ from edgecnn.models.counted_weights import parameters_that_ship
 from edgecnn.planning.request import BuildRequest
 from edgecnn.planning.synthesis import synthesis_facts
 from edgecnn.values.candidate import BASELINE_ID, is_of_a_device, reference_of
+from edgecnn.values.layers import MacTable
 from edgecnn.values.reason import NotClimbed, OutOfTime, Reason
 from edgecnn.values.report import Build, BuildReport, CandidateFacts, Choice
-from edgecnn.values.residency import MacTable
 from edgecnn.values.resolved import Resolved
 from edgecnn.values.verdict import Gate, GateResult
 

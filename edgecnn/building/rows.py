@@ -24,14 +24,13 @@ from edgecnn.measure.evaluate import logits_of
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
 from edgecnn.models.compound import base_name
-from edgecnn.planning.extra_runs import ExtraRuns
+from edgecnn.planning.request import ExtraRuns
 from edgecnn.values.artifact import Outcome
 from edgecnn.values.candidate import BASELINE_ID, Candidate, Method
-from edgecnn.values.energy import Energy, Memory
-from edgecnn.values.figures import Agreement, Throughput
+from edgecnn.values.figures import Agreement, Energy, Memory, Throughput
+from edgecnn.values.layers import Residency
 from edgecnn.values.profile import Purpose
 from edgecnn.values.report import Accuracy, CandidateFacts, EndToEnd, Latency
-from edgecnn.values.residency import Residency
 from edgecnn.values.scale import Inheritance, ScaledNetwork
 from edgecnn.values.verdict import Fidelity
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, Final, NamedTuple
 
+from edgecnn.bundle.manifest import BundleManifest
 from edgecnn.bundle.opened import Opened
 from edgecnn.bundle.tensors import fault_of, looked_into, unreadable_here
 from edgecnn.errors.bundle import BundleInconsistent, BundleModelRefused
@@ -16,7 +17,6 @@ from edgecnn.runner.failure import RunnerError
 from edgecnn.runner.knobs import CHOICE_SCHEMA, knobs_of
 from edgecnn.runner.manifest import Manifest, parse_manifest
 from edgecnn.runner.session_options import check_options
-from edgecnn.values.bundle import BundleManifest
 
 _KIT = "kit.json"
 

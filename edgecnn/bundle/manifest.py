@@ -9,15 +9,18 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final, Literal, NamedTuple
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.bundle import BundleManifestUnreadable
 from edgecnn.measure.kits import KitRef
+from edgecnn.results.folder import CHOICE
+from edgecnn.store.disk import json_object
 from edgecnn.values.artifact import FileFact
-from edgecnn.values.bundle import BundleManifest
+from edgecnn.values.base import Value
+from edgecnn.values.report import Accuracy, BuildReport
 
 MANIFEST: Final = "bundle.json"
 SIGNATURE: Final = "bundle.json.sig"
@@ -97,3 +100,78 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) != len(pairs):
         raise ValueError("a name stands twice")
     return found
+
+
+Version = Annotated[int, Field(ge=1, le=2**53)]
+"""Counts up with every change of a bundle's files; beyond 2^53 readers of JSON differ (RFC 8259, 6)."""
+
+
+class BundleManifest(Value):
+    """``bundle.json``, schema edgecnn.bundle/1: every other file of a bundle. This is what is signed."""
+
+    schema_: Literal["edgecnn.bundle/1"] = Field(default="edgecnn.bundle/1", alias="schema")
+    name: Annotated[str, Field(min_length=1, max_length=255)]
+    """Of the build's folder; a device that remembers versions keeps one for each name."""
+    version: Version
+    files: Mapping[str, FileFact]
+    """Path inside the bundle, with slashes, to what lies there."""
+
+
+class BundleVerification(Value):
+    """``edgecnn verify BUNDLE --json``, schema edgecnn.verification/1. There is none of a bundle that was refused."""
+
+    schema_: Literal["edgecnn.verification/1"] = Field(default="edgecnn.verification/1", alias="schema")
+    path: str
+    form: Literal["folder", "zip"]
+    name: str
+    version: int
+    sha256: str
+    """Of ``bundle.json``, by which the whole bundle is known."""
+    files: int
+    bytes: int
+    """Of all files together, without ``bundle.json`` and its signature."""
+    kits: tuple[str, ...]
+    chosen: str | None
+    signature: Literal["none", "unchecked", "good"]
+    """unchecked: there is one, and no ``--allowed-signers`` to hold it against."""
+    signer: str | None = None
+    """The identity in the file of allowed signers, of a good signature."""
+    made_here: tuple[str, ...] = ()
+    """Files that ``--made-here`` let pass: no manifest lists them, and nothing is known of them."""
+    remembered: int | None = None
+    """The version that this machine had accepted before; None where it keeps no record, or had none of this name."""
+    warnings: tuple[str, ...] = ()
+
+
+class Recorded(NamedTuple):
+    """What a bundle remembers; a bundle of an earlier version remembers nothing."""
+
+    device: str | None
+    accuracy: Mapping[str, Accuracy]
+    """By candidate, of the images that the build reported on."""
+
+    @property
+    def pixels(self) -> frozenset[str]:
+        """Digests of those images."""
+        return frozenset(each.pixels for each in self.accuracy.values())
+
+
+def recorded_facts(report: BuildReport, candidate: str) -> dict[str, Any]:
+    """For ``choice.json``: a candidate's accuracy on the reported images; nothing where that is not known."""
+    row = next((each for each in report.candidates if each.candidate.id == candidate), None)
+    if row is None or row.report is None:
+        return {}
+    return {"recorded": row.report.model_dump(mode="json", exclude={"quality"}, exclude_none=True)}
+
+
+def recorded_in(bundle: Path) -> Recorded:
+    """Of a verified bundle; what cannot be read is not remembered."""
+    choice = json_object(bundle / CHOICE) or {}
+    device, kits = choice.get("device"), choice.get("kits")
+    found = dict[str, Accuracy]()
+    for name, entry in kits.items() if isinstance(kits, dict) else ():
+        try:
+            found[name] = Accuracy.model_validate({"drop_pp": None, "discordant": None, **entry["recorded"]})
+        except (KeyError, TypeError, ValidationError):
+            continue
+    return Recorded(device if isinstance(device, str) else None, found)

@@ -8,17 +8,18 @@ before anything does.
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import stat
 import struct
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import IO, Final, Literal, Protocol
 
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.bundle import BundleArchiveRefused, BundleEntryRefused, BundleFileMissing, NoBundleHere
+from edgecnn.errors.bundle import BundleArchiveRefused, BundleEntryRefused, BundleFileChanged, BundleFileMissing, NoBundleHere
 
 FILES_MAX: Final = 65_000
 """Of a zip without its 64-bit extension: 65,535 (PKWARE APPNOTE 6.3.10, 4.4.22)."""
@@ -257,3 +258,40 @@ def _places(path: Path, stream: IO[bytes], entries: list[zipfile.ZipInfo], direc
     if at != directory:
         raise BundleArchiveRefused(path=path, because="it has hidden bytes before its directory")
     return places
+
+
+_CHUNK: Final = 1 << 20
+
+
+def read_through(opened: Opened, name: str, take: Callable[[bytes], object] | None = None) -> str:
+    """SHA-256 of a file, in hexadecimal; ``take`` is given its bytes, and what it raises passes.
+
+    Raises:
+        BundleFileMissing: it is gone since the bundle was listed.
+        BundleEntryRefused: it cannot be read.
+    """
+    digest = hashlib.sha256()
+    with opened.open(name) as source:
+        while chunk := _next(opened, name, source):
+            digest.update(chunk)
+            if take is not None:
+                take(chunk)
+    return digest.hexdigest()
+
+
+def copy_compared(opened: Opened, name: str, sha256: str, take: Callable[[bytes], object]) -> None:
+    """Give ``take`` the bytes of a file that was verified.
+
+    Raises:
+        BundleFileChanged: they are no longer those; what was taken is not to be used.
+        BundleFileMissing, BundleEntryRefused: see ``read_through``.
+    """
+    if read_through(opened, name, take) != sha256:
+        raise BundleFileChanged(path=opened.path, file=name, because="it changed while it was copied")
+
+
+def _next(opened: Opened, name: str, source: IO[bytes]) -> bytes:
+    try:
+        return source.read(_CHUNK)
+    except OSError as error:
+        raise BundleEntryRefused(path=opened.path, entry=name, because=f"cannot be read ({system_reason(error)})") from error

@@ -11,13 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from edgecnn.bundle.manifest import BundleManifest
+from edgecnn.bundle.predictions import Predictions
 from edgecnn.bundle.verify import Verified, unpacked
 from edgecnn.errors.bundle import NoPhotoReadable, NoPhotos
 from edgecnn.errors.comparing import KitNotCarried
 from edgecnn.errors.host import RunnerFailed
 from edgecnn.runner.failure import RunnerError
-from edgecnn.values.bundle import BundleManifest
-from edgecnn.values.predictions import Predictions
 from edgecnn.values.stage import Progress
 
 if TYPE_CHECKING:

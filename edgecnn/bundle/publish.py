@@ -13,14 +13,20 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from edgecnn.bundle.manifest import MANIFEST, SIGNATURE, manifest_of, manifest_text, published_manifest
-from edgecnn.bundle.recorded import recorded_facts
+from edgecnn.bundle.manifest import (
+    MANIFEST,
+    SIGNATURE,
+    BundleManifest,
+    manifest_of,
+    manifest_text,
+    published_manifest,
+    recorded_facts,
+)
 from edgecnn.errors.bundle import BundleManifestUnreadable
 from edgecnn.measure.kits import KitRef
 from edgecnn.results.folder import BUNDLE, CHOICE
 from edgecnn.store.disk import files_under, sha256_of
 from edgecnn.store.entry import read_stamps, write_stamps
-from edgecnn.values.bundle import BundleManifest
 from edgecnn.values.report import BuildReport
 
 KEPT = "measured"

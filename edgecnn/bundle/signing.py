@@ -6,13 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from edgecnn.bundle.manifest import MANIFEST, SIGNATURE, manifest_text
+from edgecnn.bundle.manifest import MANIFEST, SIGNATURE, BundleManifest, manifest_text
 from edgecnn.bundle.ssh_keygen import check_readable, sign
 from edgecnn.bundle.verify import Trust, bundle_at, verify
-from edgecnn.errors.signing import BundleOfAnotherBuild, NotAFolderToSign
+from edgecnn.errors.bundle import BundleOfAnotherBuild, NotAFolderToSign
 from edgecnn.results.folder import BUNDLE, PLAN, REPORT, output_lock, report_text
-from edgecnn.store.whole_file import write_text_atomically
-from edgecnn.values.bundle import BundleManifest
+from edgecnn.store.disk import write_text_atomically
 from edgecnn.values.report import BuildReport
 from edgecnn.values.stage import Progress
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.signing import KeyUnusable, SignatureRefused, SignersUnreadable, SshKeygenMissing
+from edgecnn.errors.bundle import KeyUnusable, SignatureRefused, SignersUnreadable, SshKeygenMissing
 
 NAMESPACE: Final = "edgecnn-bundle"
 _PROBE: Final = "edgecnn-probe"

@@ -60,8 +60,7 @@ def request_from(asked: Asked, goal: Goal) -> BuildRequest:
     from edgecnn.devices.files import file_of, target_of
     from edgecnn.judging.bounds import parse_bounds
     from edgecnn.planning.custom_model import network_name
-    from edgecnn.planning.extra_runs import extra_runs_of, share_of, time_budget_of
-    from edgecnn.planning.request import BuildRequest
+    from edgecnn.planning.request import BuildRequest, extra_runs_of, share_of, time_budget_of
 
     refuse_unusable_texts(asked)
     recipe = _recipe(asked)
@@ -95,8 +94,8 @@ def host_asked(host: str | None, python: str | None, *, clean: bool = False, car
         BadAddress: no destination.
         HostOptionWithoutHost, CarryWithoutHost: how to use a board, and no board.
     """
-    from edgecnn.errors.bench import HostOptionWithoutHost
-    from edgecnn.errors.preflight import CarryWithoutHost
+    from edgecnn.errors.board import CarryWithoutHost
+    from edgecnn.errors.usage import HostOptionWithoutHost
     from edgecnn.hosts.ssh.address import Address
     from edgecnn.values.board import HostAsked
 
@@ -193,7 +192,7 @@ def scale_of(text: str) -> CompoundScale:
     Raises:
         ScaleInvalid: nothing that is a scale.
     """
-    from edgecnn.errors.costing import ScaleInvalid
+    from edgecnn.errors.studies import ScaleInvalid
     from edgecnn.values.scale import CompoundScale
 
     try:

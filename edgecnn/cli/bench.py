@@ -115,7 +115,7 @@ def _request(build: str, asked: Asked, *, anew: bool) -> BenchRequest:
     from edgecnn.bench.bench import BenchRequest
     from edgecnn.cli.asking import host_asked, refuse_unusable_texts
     from edgecnn.judging.bounds import parse_bounds
-    from edgecnn.planning.extra_runs import extra_runs_of, share_of
+    from edgecnn.planning.request import extra_runs_of, share_of
 
     refuse_unusable_texts(asked)
     return BenchRequest(

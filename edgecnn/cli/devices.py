@@ -77,7 +77,7 @@ def _add(name: str, host: str | None, python: str | None, force: bool, as_json: 
 def _check(name: str | None, there: tuple[str | None, str | None], carry: bool, quiet: bool, as_json: bool) -> ExitCode:
     from edgecnn.devices.check.board import checked, with_packages
     from edgecnn.devices.check.needs import needs_of
-    from edgecnn.errors.preflight import CarryWithoutHost
+    from edgecnn.errors.board import CarryWithoutHost
     from edgecnn.render.progress import progress_for
 
     device, file = (None, None) if name is None else _named(name)
@@ -143,7 +143,8 @@ def _show(found: BoardCheck, as_json: bool) -> None:
 def _judged(found: BoardCheck) -> ExitCode:
     """What was found was shown; a wrong file comes before what is missing, as bad input does everywhere."""
     from edgecnn.devices.check.findings import stopping
-    from edgecnn.errors.preflight import BoardNotReady, DeviceFileDisagrees
+    from edgecnn.errors.board import BoardNotReady
+    from edgecnn.errors.devices import DeviceFileDisagrees
 
     if found.differences and found.device is not None:
         raise DeviceFileDisagrees(device=found.device, board=found.board, differences=found.differences)

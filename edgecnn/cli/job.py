@@ -67,7 +67,7 @@ class Job:
         return ExitCode.OK if code is ExitCode.UNSURE and self._unsure_passes else code
 
     def _write(self, text: str) -> None:
-        from edgecnn.store.whole_file import write_text_atomically
+        from edgecnn.store.disk import write_text_atomically
 
         path = Path(self._junit or "")
         try:

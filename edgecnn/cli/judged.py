@@ -59,7 +59,7 @@ def _request(folder: Path, asked: Asked, manner: Manner) -> JudgeRequest:
     from edgecnn.bench.judge import JudgeRequest
     from edgecnn.errors.comparing import OptionsNotWithBuild
     from edgecnn.judging.bounds import parse_bounds
-    from edgecnn.planning.extra_runs import extra_runs_of, share_of
+    from edgecnn.planning.request import extra_runs_of, share_of
 
     refuse_unusable_texts(asked)
     foreign = how_to_build(asked)

@@ -106,7 +106,7 @@ def _cell(value: Any) -> str:
 
 def _archs() -> list[dict[str, Any]]:
     from edgecnn.models.catalogue import all_archs
-    from edgecnn.values.catalogue import listed
+    from edgecnn.values.arch import listed
 
     return [listed(spec).model_dump(mode="json") for spec in all_archs()]
 
@@ -115,7 +115,7 @@ def _show_archs() -> ExitCode:
     from edgecnn.models.catalogue import all_archs
     from edgecnn.render.catalogue import COLUMNS, arch_cells, footnotes
     from edgecnn.render.terminal import show_lines, show_rows
-    from edgecnn.values.catalogue import listed
+    from edgecnn.values.arch import listed
 
     rows = [listed(spec) for spec in all_archs()]
     show_rows(COLUMNS, [arch_cells(row) for row in rows])

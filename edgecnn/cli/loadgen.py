@@ -70,9 +70,9 @@ def _loadgen(  # noqa: PLR0913 - a command line's options are its parameters
     debug: opt.DebugOpt = False,
 ) -> None:
     def body() -> ExitCode:
+        from edgecnn.measure.loadgen.facts import Scenario
         from edgecnn.measure.loadgen.settings import LoadAsked
         from edgecnn.studies.loadgen import Subject
-        from edgecnn.values.loadgen import Scenario
 
         wanted = tuple(Scenario(name) for name in SCENARIOS if name in (scenario or SCENARIOS))
         asked = LoadAsked(scenarios=wanted, duration_s=duration, server_latency_ms=server_latency_ms)

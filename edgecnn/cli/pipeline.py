@@ -16,10 +16,9 @@ from edgecnn.cli.exits import guarded
 from edgecnn.cli.job import Job
 from edgecnn.cli.judged import Manner, build_named, how_to_build, judged_build
 from edgecnn.errors.base import EdgecnnError, ExitCode
-from edgecnn.errors.bench import HostOfNothing
+from edgecnn.errors.bundle import NothingToSign
 from edgecnn.errors.comparing import RoundsWithoutAgainst
-from edgecnn.errors.signing import NothingToSign
-from edgecnn.errors.usage import NothingJudged
+from edgecnn.errors.usage import HostOfNothing, NothingJudged
 
 if TYPE_CHECKING:
     from edgecnn.planning.request import BuildRequest

@@ -13,7 +13,7 @@ from edgecnn.cli.exits import guarded
 from edgecnn.errors.base import ExitCode
 
 if TYPE_CHECKING:
-    from edgecnn.values.predictions import Predictions
+    from edgecnn.bundle.predictions import Predictions
 
 PhotosArg = Annotated[list[Path], typer.Argument(metavar="PHOTOS…", help="Files, or folders of them.")]
 CandidateOpt = Annotated[

@@ -44,9 +44,8 @@ def _scale(  # noqa: PLR0913 - a command line's options are its parameters
         from edgecnn.render.progress import progress_for
         from edgecnn.render.scale_search import show_search
         from edgecnn.render.terminal import show_json, show_lines
-        from edgecnn.studies.budgets import asked_budgets
         from edgecnn.studies.cost import network_or_family
-        from edgecnn.studies.scale_search import search_scale
+        from edgecnn.studies.scale_search import asked_budgets, search_scale
 
         if plot is not None:
             require_plot(plot)

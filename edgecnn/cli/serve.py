@@ -14,9 +14,9 @@ from edgecnn.cli.predict import CandidateOpt
 from edgecnn.errors.base import ExitCode
 
 if TYPE_CHECKING:
+    from edgecnn.bundle.predictions import Served
     from edgecnn.serving.running import ToServe
     from edgecnn.serving.server import PhotoServer
-    from edgecnn.values.serving import Served
 
 HostOpt = Annotated[str, typer.Option("--host", metavar="ADDRESS", help="Where to listen; 0.0.0.0 lets others in.")]
 PortOpt = Annotated[int, typer.Option("--port", min=0, max=65535, metavar="PORT", help="0 is a free one.")]

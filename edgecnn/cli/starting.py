@@ -67,8 +67,8 @@ def _write(folder: str, out: Path, given: _Given, quiet: bool) -> ExitCode:
     from edgecnn.render.first_recipe import recipe_text
     from edgecnn.render.progress import progress_for
     from edgecnn.render.terminal import show_lines
+    from edgecnn.store.disk import write_text_atomically
     from edgecnn.store.store import Store
-    from edgecnn.store.whole_file import write_text_atomically
     from edgecnn.values.recipe import DataChoice
 
     if given.arch is not None and given.onnx is not None:

@@ -25,13 +25,13 @@ from edgecnn.judging.latency import RUNS_NEEDED, latency
 from edgecnn.measure.run_files import DeviceEnergy, companions_of, energy_of_runs, profile_of_runs
 from edgecnn.results.lineage import reported_race
 from edgecnn.results.shipped import Side, side_of
+from edgecnn.store.disk import write_text_atomically
 from edgecnn.store.store import Store
-from edgecnn.store.whole_file import write_text_atomically
 from edgecnn.values.comparison import LatencyBaseline
-from edgecnn.values.energy import Energy
-from edgecnn.values.key import digest_of
+from edgecnn.values.figures import Energy
 from edgecnn.values.profile import Profile
 from edgecnn.values.report import Latency
+from edgecnn.values.stage import digest_of
 from edgecnn.values.verdict import Fidelity
 
 _MORE_PROCESSES = (

@@ -19,10 +19,10 @@ from edgecnn.judging.latency import disturbed, latency
 from edgecnn.judging.run_settings import knobs_said
 from edgecnn.measure.evaluate import logits_of
 from edgecnn.results.folder import read_report
+from edgecnn.store.disk import json_object
 from edgecnn.store.entry import Damage, read_entry
 from edgecnn.store.profiles import StoredProfile, read_profile
 from edgecnn.store.store import Store
-from edgecnn.store.whole_file import json_object
 from edgecnn.values.artifact import Artifact
 from edgecnn.values.base import Value
 from edgecnn.values.dataset import UNLABELLED

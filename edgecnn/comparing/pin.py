@@ -20,7 +20,7 @@ import edgecnn
 from edgecnn.backends.installed import installed_version
 from edgecnn.comparing.git_file import LARGEST, PREFIX, read_at_revision
 from edgecnn.data.demo import DEMO
-from edgecnn.data.published import is_published
+from edgecnn.data.formats.published import is_published
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.comparing import PIN, NoBuildToCompare, PinnedKitMissing, PinUnreadable
 from edgecnn.errors.usage import ResultFileUnwritable
@@ -30,12 +30,12 @@ from edgecnn.recipes.toml_text import toml_value
 from edgecnn.results.finished import FinishedBuild, finished_build
 from edgecnn.results.lineage import kit_artifact, whole_kit
 from edgecnn.results.shipped import Side, side_of
+from edgecnn.store.disk import write_text_atomically
 from edgecnn.store.store import Store
-from edgecnn.store.whole_file import write_text_atomically
 from edgecnn.values.artifact import ABSENT
 from edgecnn.values.comparison import PinnedBuild
-from edgecnn.values.key import digest_of
 from edgecnn.values.recipe import Recipe
+from edgecnn.values.stage import digest_of
 
 SCHEMA = "edgecnn.pinned-build/1"
 _NAMED = ("schema", "model.arch", "model.onnx", "model.weights", "data.path", "target.device", "target.runtime")

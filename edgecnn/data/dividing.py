@@ -17,14 +17,14 @@ from typing import Final, Literal
 
 import edgecnn
 from edgecnn.data.demo import DEMO
+from edgecnn.data.formats.table import is_table
 from edgecnn.data.layout import root_of
 from edgecnn.data.manifest import list_files, summarize
-from edgecnn.data.table import is_table
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.building import NotOverwritten, OutputInsideData, OutputUnwritable
-from edgecnn.errors.data import DemoHasNoFolder, ImageChanged, ImageGone, TableNotDivided
-from edgecnn.values.dataset import DataManifest, SplitRole
-from edgecnn.values.division import DataDivision
+from edgecnn.errors.data import ImageChanged, ImageGone
+from edgecnn.errors.data_formats import DemoHasNoFolder, TableNotDivided
+from edgecnn.values.dataset import DataDivision, DataManifest, SplitRole
 from edgecnn.values.recipe import DataChoice
 from edgecnn.values.stage import Progress
 

@@ -16,7 +16,8 @@ from pydantic import ValidationError
 from edgecnn.data.demo import DEMO_FILE, DEMO_PARTS
 from edgecnn.data.demo.images import demo_images
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.data import CorruptImages, DemoDamaged, ImageChanged, ImageGone, ManifestUnreadable
+from edgecnn.errors.data import CorruptImages, ImageChanged, ImageGone
+from edgecnn.errors.data_formats import DemoDamaged, ManifestUnreadable
 from edgecnn.runner.pixels import UnreadableImage, decode
 from edgecnn.values.base import Value
 from edgecnn.values.dataset import SPLIT_ROLES, DataManifest, ImageEntry, SplitRole

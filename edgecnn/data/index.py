@@ -7,16 +7,17 @@ imports Pillow or numpy before a file has to be read.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from edgecnn.data.cores import on_every_core
-from edgecnn.data.json_cache import read_json, write_json
 from edgecnn.errors.base import system_reason
+from edgecnn.store.disk import named_failures, write_text_atomically
 from edgecnn.values.stage import Progress
 
 _SCHEMA: Final = "edgecnn.index/1"
@@ -136,3 +137,28 @@ def digest_of_stamps(parts: Iterable[Sequence[str]]) -> str:
 def index_file_for(cache: Path, root: Path) -> Path:
     """Where the facts of one root are kept."""
     return cache / "manifests" / "index" / f"{hashlib.sha256(os.fsencode(root)).hexdigest()[:32]}.json"
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a whole file by one rename.
+
+    Raises:
+        StoreFull: no space.
+        StoreUnusable: no permission.
+    """
+    with named_failures(path.parent, "listing the images"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_text_atomically(path, text)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """``write_text`` of a value as JSON."""
+    write_text(path, json.dumps(value, separators=(",", ":")))
+
+
+def read_json(path: Path) -> Any:
+    """What a file of the cache holds, or None where it is absent or damaged: it is then made anew."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None

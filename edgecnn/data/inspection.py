@@ -17,19 +17,17 @@ import numpy as np
 import edgecnn
 from edgecnn.data.cores import on_every_core
 from edgecnn.data.demo import DEMO
-from edgecnn.data.findings import findings_of
-from edgecnn.data.fingerprint import Fingerprint, fingerprint_of
+from edgecnn.data.findings import findings_of, name_slips
+from edgecnn.data.formats.published import is_published
 from edgecnn.data.layout import Layout
 from edgecnn.data.manifest import list_files, read_files
-from edgecnn.data.names import name_slips
-from edgecnn.data.near import near_groups
-from edgecnn.data.published import is_published
+from edgecnn.data.near_duplicates import Fingerprint, fingerprint_of, near_groups
 from edgecnn.data.splits import Found, LeftOut, Listed, assign_roles, describe
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.data import DemoHasNoFolder, NothingReadable, TooFewImages
+from edgecnn.errors.data import NothingReadable, TooFewImages
+from edgecnn.errors.data_formats import DemoHasNoFolder
 from edgecnn.runner.pixels import UnreadableImage
-from edgecnn.values.dataset import SPLIT_ROLES, SplitRole
-from edgecnn.values.inspection import Alike, ClassCount, DataInspection, FileProblem, Spread
+from edgecnn.values.dataset import SPLIT_ROLES, Alike, ClassCount, DataInspection, FileProblem, SplitRole, Spread
 from edgecnn.values.recipe import DataChoice
 from edgecnn.values.stage import Progress
 

@@ -13,9 +13,11 @@ from typing import Any, Final, NamedTuple
 
 from pydantic import ValidationError
 
-from edgecnn.data.archive import is_archive, unpacked
 from edgecnn.data.demo import DEMO, DEMO_CLASSES, DEMO_FILE, DEMO_PARTS
-from edgecnn.data.idx import idx_layout, is_idx
+from edgecnn.data.formats.archive import is_archive, unpacked
+from edgecnn.data.formats.idx import idx_layout, is_idx
+from edgecnn.data.formats.published import is_published, published_folder
+from edgecnn.data.formats.table import is_table, read_table
 from edgecnn.data.imagenet import imagenet_classes, imagenet_labels
 from edgecnn.data.index import (
     Fact,
@@ -27,20 +29,20 @@ from edgecnn.data.index import (
     parse,
     pillow_version,
     read_facts,
+    read_json,
+    write_json,
+    write_text,
 )
-from edgecnn.data.json_cache import read_json, write_json, write_text
 from edgecnn.data.layout import Layout, find_layout, root_of, unlabelled_layout
 from edgecnn.data.listing import ListingProgress, stamps_in
-from edgecnn.data.published import is_published, published_folder
 from edgecnn.data.splits import Found, LeftOut, Listed, assign_roles, describe
-from edgecnn.data.table import is_table, read_table
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.data import DemoDamaged, ListWithoutLabels, NothingReadable
+from edgecnn.errors.data import NothingReadable
+from edgecnn.errors.data_formats import DemoDamaged, ListWithoutLabels
 from edgecnn.store.disk import sha256_of
 from edgecnn.values.dataset import SPLIT_ROLES, UNLABELLED, DataManifest, DataSummary, ImageEntry, SplitRole
-from edgecnn.values.key import Key, digest_of
 from edgecnn.values.recipe import DataChoice
-from edgecnn.values.stage import Progress
+from edgecnn.values.stage import Key, Progress, digest_of
 
 _REVISION: Final = 2
 """Raised by hand when the same files would get other roles; summaries kept by older code are then made anew."""

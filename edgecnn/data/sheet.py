@@ -13,7 +13,7 @@ from edgecnn.data.splits import Found, Listed
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.building import NotOverwritten, OutputInsideData, OutputUnwritable
 from edgecnn.runner.pixels import UnreadableImage, decode, open_picture
-from edgecnn.store.whole_file import write_bytes_atomically
+from edgecnn.store.disk import write_bytes_atomically
 
 IMAGES: Final = 8
 """Pictures of a class at most, evenly spaced in the order of their paths."""

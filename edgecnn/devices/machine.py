@@ -19,9 +19,8 @@ from edgecnn.hosts.ssh.link import Link
 from edgecnn.measure.lab import Lab
 from edgecnn.store.store import Store
 from edgecnn.values.board import HostAsked
-from edgecnn.values.key import digest_of
 from edgecnn.values.profile import Environment
-from edgecnn.values.stage import Progress
+from edgecnn.values.stage import Progress, digest_of
 
 THIS_MACHINE = "this machine"
 """What profiles are filed under where the machine is not the device."""

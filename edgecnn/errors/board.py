@@ -186,3 +186,29 @@ class BuilderUnfit(EdgecnnError):
             because="TensorRT comes with JetPack: 5.1 has 8.5, 6.0 has 8.6, 6.1 and 6.2 have 10.3",
             hint="flash the JetPack of the device's file, or build for what is there: edgecnn devices add NAME --host BOARD",
         )
+
+
+class BoardNotReady(EdgecnnError):
+    """Raised after the findings were shown, when kits cannot run on a machine as it is."""
+
+    ref = "board-not-ready"
+    exit_code = ExitCode.MISSING
+
+    def __init__(self, *, board: str, whats: Sequence[str], hints: Sequence[str]) -> None:
+        super().__init__(
+            what=f"kits cannot run on {board} as it is",
+            because="; ".join(whats),
+            hint="; ".join(dict.fromkeys(hints)) or None,
+        )
+
+
+class CarryWithoutHost(EdgecnnError):
+    """Raised when packages are to be carried to the machine that they would be fetched on."""
+
+    ref = "carry-without-host"
+
+    def __init__(self) -> None:
+        super().__init__(
+            what="--carry-wheels brings packages to another machine, and none is named",
+            hint="add --host, or install what the findings name",
+        )

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from edgecnn.errors.base import EdgecnnError
 
-ANEW = "export it anew with opset 20 and a dynamic batch"
 PREPROCESSING = "state it, as in --set preprocessing.like=imagenet"
 
 
@@ -50,32 +49,6 @@ class CustomModelChanged(EdgecnnError):
 
     def __init__(self, *, path: Path) -> None:
         super().__init__(what=f"{path} changed while it was built from", hint="run the same command again")
-
-
-class TrunkDisagrees(EdgecnnError):
-    """Raised when the trunk made of a brought model answers real images otherwise than the model."""
-
-    ref = "trunk-disagrees"
-
-    def __init__(self, *, path: Path, change: str, max_abs_diff: float, allowed: float, images: int) -> None:
-        super().__init__(
-            what=f"{path} cannot be built from",
-            because=f"{change}, it differs by {max_abs_diff:.3g} in an answer to {images} images, {allowed:.3g} is allowed",
-            hint=ANEW,
-        )
-
-
-class OpsetUnreachable(EdgecnnError):
-    """Raised when a model's operators cannot be had in an opset that the runtimes here read."""
-
-    ref = "opset-unreachable"
-
-    def __init__(self, *, path: Path, opset: int, wanted: int, because: str) -> None:
-        super().__init__(
-            what=f"{path} has ONNX opset {opset}, and cannot be brought to {wanted}",
-            because=because,
-            hint=f"export it anew with opset {wanted}",
-        )
 
 
 class ClassesDiffer(EdgecnnError):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from edgecnn.errors.base import EdgecnnError, ExitCode
+from edgecnn.errors.base import EdgecnnError
 
 _SHAPE = "it should hold one sub-folder of images a class, or train/, val/ and test/ that do"
 _NAMED = 5
@@ -42,81 +42,6 @@ class DataNotAFolder(EdgecnnError):
 
     def __init__(self, *, path: Path) -> None:
         super().__init__(what=f"{path}: not a folder", hint=_SHAPE)
-
-
-class TableNotDivided(EdgecnnError):
-    """Raised when a list of images is to be copied into split folders: it names files anywhere, which have no place there."""
-
-    ref = "table-not-divided"
-
-    def __init__(self, *, file: Path) -> None:
-        super().__init__(
-            what=f"{file}: a list of images cannot be copied into train/, validation/ and test/",
-            because="its files may lie anywhere",
-            hint="name the roles in a third column, path,label,split: a build takes them from there",
-        )
-
-
-class DemoHasNoFolder(EdgecnnError):
-    """Raised when the embedded images are to be looked through or divided: they have no folder."""
-
-    ref = "demo-has-no-folder"
-
-    def __init__(self) -> None:
-        super().__init__(
-            what="demo means the embedded images", because="they have no folder", hint="name a folder; one called demo is ./demo"
-        )
-
-
-class TableUnusable(EdgecnnError):
-    """Raised when a CSV or Parquet file does not list images; its rows count from 1."""
-
-    ref = "table-unusable"
-
-    def __init__(self, *, file: Path, line: int | None, because: str) -> None:
-        is_text = file.suffix.lower() == ".csv"
-        place = "" if line is None else f", {'line' if is_text else 'row'} {line}"
-        super().__init__(
-            what=f"{file}{place}: cannot be used as a list of images",
-            because=because,
-            hint="its first line should be path,label or path,label,split, and every other one an image"
-            if is_text
-            else "its columns should be path and label, or path, label and split, and every row an image",
-        )
-
-
-class NoImagenetClass(EdgecnnError):
-    """Raised when a folder's name is none of ImageNet's 1,000 classes, and the images are to be held against their answers."""
-
-    ref = "no-imagenet-class"
-
-    def __init__(self, *, root: Path, folder: str, nearest: str | None) -> None:
-        wish = f"did you mean {nearest!r}? " if nearest else ""
-        super().__init__(
-            what=f"{root}: {folder!r} is none of ImageNet's 1,000 classes",
-            hint=f"{wish}call each folder by its class's WordNet id (n01440764) or by its name (tench)",
-        )
-
-
-class ListWithoutLabels(EdgecnnError):
-    """Raised when a list of images and labels is named, and its labels are not to be used."""
-
-    ref = "list-without-labels"
-
-    def __init__(self, *, file: Path) -> None:
-        super().__init__(
-            what=f"{file} names a label for each image, and --no-labels leaves them unused",
-            hint="leave --no-labels out, or name a folder of images",
-        )
-
-
-class ArchiveUnusable(EdgecnnError):
-    """Raised when a zip cannot be unpacked, or must not be."""
-
-    ref = "archive-unusable"
-
-    def __init__(self, *, file: Path, because: str) -> None:
-        super().__init__(what=f"{file}: cannot be unpacked", because=because, hint="unpack it yourself and name the folder")
 
 
 class DataFolderUnreadable(EdgecnnError):
@@ -274,28 +199,6 @@ class ImageChanged(EdgecnnError):
 
     def __init__(self, *, path: Path) -> None:
         super().__init__(what=f"{path}: changed since this run began", hint="run the same command again")
-
-
-class ManifestUnreadable(EdgecnnError):
-    """Raised when the list of images that a run was planned with cannot be read back."""
-
-    ref = "manifest-unreadable"
-    exit_code = ExitCode.OWN_FAULT
-
-    def __init__(self, *, path: Path, because: str) -> None:
-        super().__init__(what=f"{path}: cannot be read as a list of images", because=because, hint=f"rm {path}, then run again")
-
-
-class DemoDamaged(EdgecnnError):
-    """Raised when the embedded demo is not the file that was shipped."""
-
-    ref = "demo-damaged"
-    exit_code = ExitCode.OWN_FAULT
-
-    def __init__(self, *, path: Path, because: str) -> None:
-        super().__init__(
-            what=f"{path}: not the demo that was shipped", because=because, hint="pip install --force-reinstall --no-deps edgecnn"
-        )
 
 
 def _and(names: Sequence[str]) -> str:

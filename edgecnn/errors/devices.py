@@ -1,4 +1,4 @@
-"""Failures of ``--target`` and of device files."""
+"""Failures of ``--target``, of device files and of what they say of a machine."""
 
 from __future__ import annotations
 
@@ -192,4 +192,43 @@ class NeedsUnmet(EdgecnnError):
             what=f"what is needed does not work here: {', '.join(unmet)}",
             because="; ".join(f"{name}: {why}" if len(unmet) > 1 else why for name, why in unmet.items()),
             hint="; ".join(dict.fromkeys(hints)) or None,
+        )
+
+
+class DeviceFileDisagrees(EdgecnnError):
+    """Raised after both were shown, when a machine is not what a device file says of it."""
+
+    ref = "device-file-disagrees"
+
+    def __init__(self, *, device: str, board: str, differences: Sequence[str]) -> None:
+        super().__init__(
+            what=f"{board} is not the {device} of its device file",
+            because="; ".join(differences),
+            hint="correct the file, or write another: `edgecnn devices add NAME`",
+        )
+
+
+class DeviceFileThere(EdgecnnError):
+    """Raised when a device of that name exists already; nothing is overwritten. ``file`` is the user's; None: it is shipped."""
+
+    ref = "device-file-there"
+
+    def __init__(self, *, name: str, title: str, file: object | None) -> None:
+        super().__init__(
+            what=f"there is a device {name!r} already",
+            because=title if file is None else str(file),
+            hint="give it another name" if file is None else "give it another name, or write over it with --force",
+        )
+
+
+class DeviceNameBad(EdgecnnError):
+    """Raised when a name cannot be a device's."""
+
+    ref = "device-name-bad"
+
+    def __init__(self, *, name: str, suggestion: str) -> None:
+        super().__init__(
+            what=f"{name!r} is no name of a device",
+            because="a name is lower-case letters, digits and single dashes between them",
+            hint=f"such as {suggestion}",
         )

@@ -118,3 +118,32 @@ class MacsUnknown(EdgecnnError):
             what=f"the multiply-adds of {op} {node} cannot be counted",
             because=f"shape inference at batch 1 does not give the shape of {tensor!r}",
         )
+
+
+ANEW = "export it anew with opset 20 and a dynamic batch"
+
+
+class TrunkDisagrees(EdgecnnError):
+    """Raised when the trunk made of a brought model answers real images otherwise than the model."""
+
+    ref = "trunk-disagrees"
+
+    def __init__(self, *, path: Path, change: str, max_abs_diff: float, allowed: float, images: int) -> None:
+        super().__init__(
+            what=f"{path} cannot be built from",
+            because=f"{change}, it differs by {max_abs_diff:.3g} in an answer to {images} images, {allowed:.3g} is allowed",
+            hint=ANEW,
+        )
+
+
+class OpsetUnreachable(EdgecnnError):
+    """Raised when a model's operators cannot be had in an opset that the runtimes here read."""
+
+    ref = "opset-unreachable"
+
+    def __init__(self, *, path: Path, opset: int, wanted: int, because: str) -> None:
+        super().__init__(
+            what=f"{path} has ONNX opset {opset}, and cannot be brought to {wanted}",
+            because=because,
+            hint=f"export it anew with opset {wanted}",
+        )

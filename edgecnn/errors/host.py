@@ -113,3 +113,27 @@ class NothingToEmulateOn(EdgecnnError):
             what=f"an Arm machine is emulated on {', '.join(has)}, and this is {machine}",
             hint="on a 64-bit Arm machine nothing needs emulating: --target cpu" if machine == "aarch64" else None,
         )
+
+
+class RecordingUnusable(EdgecnnError):
+    """Raised when a machine's Python did not answer what was asked of it."""
+
+    ref = "recording-unusable"
+    exit_code = ExitCode.MISSING
+
+    def __init__(self, *, board: str, said: str) -> None:
+        super().__init__(
+            what=f"{board} could not be asked what it is",
+            because=said,
+            hint="it takes Python 3.6 or newer there, by the name python3 or the one that --python gives",
+        )
+
+
+class WheelsNotUnpacked(EdgecnnError):
+    """Raised when packages that were sent to a board could not be stored or unpacked there."""
+
+    ref = "wheels-not-unpacked"
+    exit_code = ExitCode.MISSING
+
+    def __init__(self, *, board: str, said: str) -> None:
+        super().__init__(what=f"{board} could not take the packages that were sent to it", because=said)

@@ -158,3 +158,21 @@ class OwnFault(EdgecnnError):
             because=str(error).splitlines()[0] if str(error) else None,
             hint="please report the traceback above; no verdict was given",
         )
+
+
+class HostOfNothing(EdgecnnError):
+    """Raised when a verb that measures nothing is given a board."""
+
+    ref = "host-of-nothing"
+
+    def __init__(self, *, verb: str) -> None:
+        super().__init__(what=f"edgecnn {verb} runs no kit, so --host has nothing to do", hint="build, profile and bench take it")
+
+
+class HostOptionWithoutHost(EdgecnnError):
+    """Raised when an option of a board is given, and no board."""
+
+    ref = "host-option-without-host"
+
+    def __init__(self, *, option: str) -> None:
+        super().__init__(what=f"{option} is about a board, and none was named", hint="add --host user@board")

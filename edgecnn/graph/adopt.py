@@ -15,7 +15,7 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper, version_converter
 
-from edgecnn.errors.custom_model import OpsetUnreachable
+from edgecnn.errors.export import OpsetUnreachable
 from edgecnn.graph.document import INPUT_NAME, OUTPUT_NAME, constants_of, opset_of
 from edgecnn.graph.entry import SOFTMAXES
 from edgecnn.graph.macs import shapes_at_batch_one

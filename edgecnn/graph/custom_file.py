@@ -12,7 +12,7 @@ import onnx
 from edgecnn.graph.document import external_files
 from edgecnn.graph.entry import content_of, parameters_of, read_entry, read_model, stated_in
 from edgecnn.values.custom_model import Feeding, GraphEntry, TorchForm
-from edgecnn.values.key import Key
+from edgecnn.values.stage import Key
 
 
 class AnsweringFile(Protocol):

@@ -11,7 +11,8 @@ import numpy.typing as npt
 import onnx
 
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.custom_model import ANEW, CustomModelUnusable, TrunkDisagrees
+from edgecnn.errors.custom_model import CustomModelUnusable
+from edgecnn.errors.export import ANEW, TrunkDisagrees
 from edgecnn.graph.adopt import adopt, describe_changes, holds_halves
 from edgecnn.graph.checks import CHECK_IMAGES, TOLERANCE, ExportCheck, Logits, onnx_logits, spread
 from edgecnn.graph.custom_file import as_onnx, opened

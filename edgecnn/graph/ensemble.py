@@ -15,7 +15,7 @@ import onnx
 from onnx import TensorProto, compose, helper, numpy_helper
 
 from edgecnn.graph.document import INPUT_NAME, OUTPUT_NAME, opset_of
-from edgecnn.values.preprocessing import Normalization
+from edgecnn.values.dataset import Normalization
 
 PRODUCER = "edgecnn ensemble"
 LEAST = 1e-7

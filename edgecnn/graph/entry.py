@@ -16,7 +16,7 @@ from edgecnn.graph.image_entry import Dims, classes_of, image_entry, only_one
 from edgecnn.graph.unquantized import CONTRIBUTED, quantized_form
 from edgecnn.store.disk import sha256_of
 from edgecnn.values.custom_model import GraphEntry
-from edgecnn.values.key import Key, digest_of
+from edgecnn.values.stage import Key, digest_of
 
 SOFTMAXES = ("Softmax",)
 _DTYPES = {onnx.TensorProto.FLOAT: "float32", onnx.TensorProto.FLOAT16: "float16", onnx.TensorProto.UINT8: "uint8"}

@@ -17,7 +17,7 @@ from edgecnn.errors.export import MacsUnknown
 from edgecnn.graph.constant_folding import fold_constants
 from edgecnn.graph.document import load_model
 from edgecnn.graph.operations import Product
-from edgecnn.values.residency import LayerMacs, MacTable
+from edgecnn.values.layers import LayerMacs, MacTable
 
 COUNTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 INTEGER = {"QLinearConv": "Conv", "ConvInteger": "Conv", "QLinearMatMul": "MatMul", "MatMulInteger": "MatMul", "QGemm": "Gemm"}

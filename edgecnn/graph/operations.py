@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from math import prod
 from typing import NamedTuple
 
-from edgecnn.values.cost import LayerCost
+from edgecnn.values.layers import LayerCost
 
 BYTES = 4
 """Of a float32."""

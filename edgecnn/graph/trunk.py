@@ -17,7 +17,7 @@ from edgecnn.graph.checks import CHECK_IMAGES, Logits, compare_logits, onnx_logi
 from edgecnn.graph.export import export_onnx
 from edgecnn.graph.macs import mac_table
 from edgecnn.runner.pixels import to_feed
-from edgecnn.values.preprocessing import Normalization
+from edgecnn.values.dataset import Normalization
 from edgecnn.values.stage import Progress
 
 

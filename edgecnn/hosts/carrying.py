@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from edgecnn.errors.preflight import WheelsNotUnpacked
+from edgecnn.errors.host import WheelsNotUnpacked
 from edgecnn.hosts.ssh.link import Link, in_shell
 from edgecnn.hosts.wheels import WheelPlatform, download_wheels
 from edgecnn.runner.files import sha256_of

@@ -10,9 +10,9 @@ from pathlib import Path, PurePosixPath
 
 from pydantic import ValidationError
 
-from edgecnn.errors.preflight import RecordingUnusable
+from edgecnn.errors.host import RecordingUnusable
 from edgecnn.hosts.ssh.link import Link, in_shell
-from edgecnn.values.recording import Recording
+from edgecnn.values.board import Recording
 
 RECORDER = Path(__file__).with_name("recorder.py")
 HERE = "this machine"

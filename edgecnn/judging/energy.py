@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 
 from edgecnn.judging.intervals import median_interval
 from edgecnn.judging.latency import RUNS_NEEDED, disturbed, too_few_runs
-from edgecnn.values.energy import Energy, EnergyReading, RunEnergy
-from edgecnn.values.profile import Profile, Run
+from edgecnn.values.figures import Energy
+from edgecnn.values.profile import EnergyReading, Profile, Run, RunEnergy
 from edgecnn.values.verdict import Fidelity
 
 METERS = ("external", "ina3221", "pmic", "nvml", "rapl")

@@ -9,10 +9,9 @@ from edgecnn.judging.accuracy import NO_LABELS
 from edgecnn.judging.intervals import NON_INFERIORITY_CONFIDENCE, tango_drop_pp, wilson
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import Method
-from edgecnn.values.energy import Energy, Memory
-from edgecnn.values.figures import ClassFigures, ClassReport
+from edgecnn.values.figures import ClassFigures, ClassReport, Energy, Memory
+from edgecnn.values.layers import Residency
 from edgecnn.values.report import Accuracy, CandidateFacts, Latency
-from edgecnn.values.residency import Residency
 from edgecnn.values.verdict import Fidelity, Interval, Verdict
 
 

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 from edgecnn.judging.intervals import median_interval
 from edgecnn.judging.latency import RUNS_NEEDED, too_few_runs
-from edgecnn.values.energy import Memory, RunMemory
-from edgecnn.values.profile import Profile
+from edgecnn.values.figures import Memory
+from edgecnn.values.profile import Profile, RunMemory
 from edgecnn.values.verdict import Fidelity, Interval
 
 

@@ -14,7 +14,7 @@ from edgecnn.errors.measuring import MeterLogUnreadable
 from edgecnn.runner.failure import RunnerError
 from edgecnn.runner.meters.log import COVERS, NAME, MeterLog, read_log
 from edgecnn.runner.meters.meter import MeterAbsent
-from edgecnn.values.energy import EnergyReading, RunEnergy, Stretch
+from edgecnn.values.profile import EnergyReading, RunEnergy, Stretch
 
 PATIENCE_S = 20.0
 _CLOCK_STEP_S = 0.1

@@ -9,8 +9,8 @@ from typing import Any
 
 from edgecnn.measure.kits import KitRef
 from edgecnn.values.base import Value
-from edgecnn.values.key import digest_of
 from edgecnn.values.profile import Purpose, Until
+from edgecnn.values.stage import digest_of
 
 WARMUP_S = 0.3
 RUN_MAX_S = 5.0

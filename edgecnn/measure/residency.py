@@ -16,8 +16,8 @@ from edgecnn.measure.conditions import same_conditions
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
 from edgecnn.store.profiles import StoredProfile
+from edgecnn.values.layers import MacTable
 from edgecnn.values.profile import Environment, Profile
-from edgecnn.values.residency import MacTable
 
 TRACED_SAMPLES = 50
 RUN_TIMEOUT_S = 120.0

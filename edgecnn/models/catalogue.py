@@ -18,7 +18,7 @@ from edgecnn.models.rows.resnext import RESNEXTS
 from edgecnn.models.rows.shufflenet import SHUFFLENET_V1, SHUFFLENET_V2
 from edgecnn.models.rows.vgg import VGGS
 from edgecnn.values.arch import ArchSpec
-from edgecnn.values.preprocessing import PixelRecipe
+from edgecnn.values.dataset import PixelRecipe
 
 _ROWS: tuple[ArchSpec, ...] = (
     *CLASSICS, *VGGS, *GOOGLENETS, *INCEPTIONS, *PLAIN, *RESNETS, *RESNET_V2, *RESNEXTS, *OF_TIMM, *DENSENETS, *MOBILENET_V1,

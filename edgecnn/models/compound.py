@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from edgecnn.errors.costing import (
+from edgecnn.errors.studies import (
     NothingToScale,
     ResolutionUnderStride,
     ScaleContradictsResolution,

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from edgecnn.errors.custom_model import UnknownPreprocessing
 from edgecnn.values.custom_model import Channels
-from edgecnn.values.preprocessing import Normalization
+from edgecnn.values.dataset import Normalization
 
 
 class Usual(NamedTuple):

@@ -16,9 +16,8 @@ from edgecnn.stages.rank import RankStage
 from edgecnn.stages.surgery import SurgeryStage
 from edgecnn.stages.variant import VariantStage
 from edgecnn.values.candidate import ENGINE, Candidate, Rung
-from edgecnn.values.key import Key
 from edgecnn.values.resolved import DesktopGpu, Resolved
-from edgecnn.values.stage import Role
+from edgecnn.values.stage import Key, Role
 
 CAPABILITIES = ("8.6", "8.9")
 """GPUs that the ahead-of-time proof builds for: RTX 30 and RTX 40, since nothing in the RTX package builds for Orin's 8.7."""

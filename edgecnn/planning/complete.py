@@ -28,7 +28,7 @@ from edgecnn.models.weights import answer_weights
 from edgecnn.planning.custom_model import custom_weights
 from edgecnn.planning.request import BuildRequest
 from edgecnn.planning.synthesis import require_synthesis, synthesis_of, with_size
-from edgecnn.planning.training_checks import (
+from edgecnn.planning.training import (
     require_fitting_head,
     require_something_from_scratch,
     require_something_frozen,

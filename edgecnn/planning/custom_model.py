@@ -11,9 +11,8 @@ from pydantic import ValidationError
 from edgecnn.backends.installed import installed_version, require_packages
 from edgecnn.data.demo import DEMO
 from edgecnn.data.images import open_source
-from edgecnn.data.json_cache import read_json, write_json
+from edgecnn.data.index import read_json, write_json
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.costing import ScaleOfAFile
 from edgecnn.errors.custom_model import (
     ClassesDiffer,
     CustomAndNamed,
@@ -27,6 +26,7 @@ from edgecnn.errors.custom_model import (
     PreprocessingOfAnArch,
     TrainingSwitch,
 )
+from edgecnn.errors.studies import ScaleOfAFile
 from edgecnn.graph.custom_form import form_of
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.compound import scaled_or_same
@@ -36,9 +36,8 @@ from edgecnn.values.arch import ArchSpec
 from edgecnn.values.artifact import WeightsAnswer
 from edgecnn.values.custom_model import CustomModel, TorchForm
 from edgecnn.values.dataset import DataSummary
-from edgecnn.values.key import digest_of
 from edgecnn.values.recipe import ModelChoice, Recipe
-from edgecnn.values.stage import Progress
+from edgecnn.values.stage import Progress, digest_of
 
 _UNKNOWN = ", and whether it was trained on these very images is not known here"
 _KEPT_OUT = "; what it was trained on is said to be these images' role train (data.train = true), which is kept out"

@@ -26,8 +26,7 @@ from edgecnn.models.preprocessings import BYTES, MARGIN, USUAL, usual_named
 from edgecnn.runner.pixels import PixelRecipe as Pixels
 from edgecnn.runner.pixels import to_pixels
 from edgecnn.values.custom_model import Feeding, FeedingTrial, GraphEntry
-from edgecnn.values.dataset import ImageEntry
-from edgecnn.values.preprocessing import Normalization, PixelRecipe
+from edgecnn.values.dataset import ImageEntry, Normalization, PixelRecipe
 from edgecnn.values.recipe import PreprocessingChoice
 from edgecnn.values.stage import Progress
 

@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Literal
 
-from edgecnn.planning.extra_runs import ExtraRuns
+from edgecnn.errors.measuring import BatchesMisread, DurationMisread, ShareMisread
 from edgecnn.values.base import Value
 from edgecnn.values.board import HostAsked
 from edgecnn.values.device import Device
+from edgecnn.values.model_file import BATCH_MAX
 from edgecnn.values.recipe import GateChoice, Recipe
 
 Goal = Literal["train", "export", "quantize", "package", "compile", "profile", "judge"]
 """The last kind of step that is run; ``judge`` is the whole way."""
+
+
+class ExtraRuns(Value):
+    """Nothing of it is measured unless asked for: an ordinary build stays as fast as it is."""
+
+    batches: tuple[int, ...] = ()
+    """Images in a call, for images a second."""
+    best_batch: bool = False
+    """Whether the best one is looked for, and measured too."""
+    end_to_end: bool = False
+    soak_s: float | None = None
+
+    @property
+    def throughput(self) -> bool:
+        """Whether anything is asked of batches."""
+        return bool(self.batches) or self.best_batch
 
 
 class BuildRequest(Value):
@@ -45,3 +63,71 @@ class BuildRequest(Value):
     """Under which folder curves are drawn while something learns; None: none are."""
     command: str = ""
     """The command that asks this again."""
+
+
+LEAST, MOST = 0.001, 0.5
+"""Of ``--until``: a clock and a machine give no less, and an interval wider than that needs no rule."""
+
+
+SOAK_LEAST_S, SOAK_MOST_S = 30.0, 1800.0
+"""Of ``--soak``: three windows, and every sample of half an hour is kept."""
+
+
+BUDGET_LEAST_S, BUDGET_MOST_S = 1.0, 7 * 24 * 3600.0
+"""Of ``--time-budget``: in less than a second, what is stored is not even found again."""
+
+
+BEST = "best"
+
+
+def share_of(text: str) -> float:
+    """``2%`` as 0.02.
+
+    Raises:
+        ShareMisread: no percentage, or none that a p50 could be known to.
+    """
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*%\s*", text)
+    share = float(found.group(1)) / 100 if found else 0.0
+    if not LEAST <= share <= MOST:
+        raise ShareMisread(option="--until", text=text, least=LEAST, most=MOST)
+    return share
+
+
+def extra_runs_of(batches: str | None, *, end_to_end: bool, soak: str | None) -> ExtraRuns:
+    """What the options ask for.
+
+    Args:
+        batches: numbers of images and ``best``, with commas between.
+        end_to_end: whether decoding is timed too.
+        soak: a duration, such as ``60s`` or ``5min``.
+
+    Raises:
+        BatchesMisread, DurationMisread: naming what was given.
+    """
+    words = [word.strip() for word in batches.split(",")] if batches is not None else []
+    numbers = [word for word in words if word != BEST]
+    if not all(re.fullmatch(r"[1-9]\d{0,5}", word) and int(word) <= BATCH_MAX for word in numbers):
+        raise BatchesMisread(text=batches or "", largest=BATCH_MAX)
+    return ExtraRuns(
+        batches=tuple(sorted({int(word) for word in numbers})),
+        best_batch=BEST in words,
+        end_to_end=end_to_end,
+        soak_s=None if soak is None else _seconds("--soak", soak, SOAK_LEAST_S, SOAK_MOST_S),
+    )
+
+
+def time_budget_of(text: str) -> float:
+    """``10min`` in seconds; ``s``, ``min`` or ``h``.
+
+    Raises:
+        DurationMisread: naming what was given.
+    """
+    return _seconds("--time-budget", text, BUDGET_LEAST_S, BUDGET_MOST_S)
+
+
+def _seconds(option: str, text: str, least_s: float, most_s: float) -> float:
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|min|h)\s*", text)
+    seconds = float(found.group(1)) * {"s": 1, "min": 60, "h": 3600}[found.group(2)] if found else 0.0
+    if not least_s <= seconds <= most_s:
+        raise DurationMisread(option=option, text=text, least_s=least_s, most_s=most_s)
+    return seconds

@@ -18,7 +18,7 @@ from edgecnn.planning.complete import complete_recipe, mode_of, scaled_arch, too
 from edgecnn.planning.custom_model import check_custom, custom_arch, custom_model
 from edgecnn.planning.request import BuildRequest
 from edgecnn.planning.synthesis import synthesis_sources
-from edgecnn.planning.teacher import teacher_of
+from edgecnn.planning.training import teacher_of
 from edgecnn.planning.variants import (
     as_brought,
 )
@@ -29,12 +29,10 @@ from edgecnn.store.store import Store
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.artifact import ABSENT, WeightsAnswer
 from edgecnn.values.custom_model import CustomModel
-from edgecnn.values.dataset import DataSummary
-from edgecnn.values.key import Key
-from edgecnn.values.preprocessing import Preprocessing
+from edgecnn.values.dataset import DataSummary, Preprocessing
 from edgecnn.values.recipe import Recipe
 from edgecnn.values.resolved import DesktopGpu, Resolved, TrunkMode
-from edgecnn.values.stage import Progress
+from edgecnn.values.stage import Key, Progress
 from edgecnn.values.training import Teacher
 
 AHEAD_OF_TIME_BUILDERS = {"tensorrt-rtx-cu13-bindings": "tensorrt_rtx_bindings"}

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from edgecnn.data.cutouts import find_synthesis
+from edgecnn.data.synthesis.cutouts import find_synthesis
 from edgecnn.errors.synthesis import SynthesisIncomplete, SynthesisNotFitting
 from edgecnn.stages.synthesize import SynthesizeStage
-from edgecnn.values.dataset import DataSummary
-from edgecnn.values.key import Key
-from edgecnn.values.preprocessing import PixelRecipe
+from edgecnn.values.dataset import DataSummary, PixelRecipe
 from edgecnn.values.recipe import Recipe
 from edgecnn.values.resolved import Resolved
-from edgecnn.values.stage import Progress
+from edgecnn.values.stage import Key, Progress
 from edgecnn.values.synthesis import FOLDERS, Synthesis, SynthesisChoice, SynthesisFacts, SynthesisSettings
 
 FACTS = "synthesis.json"

@@ -19,10 +19,9 @@ from edgecnn.stages.train import TrainStage
 from edgecnn.stages.transfer import TransferStage
 from edgecnn.training.settings import OtherTerms
 from edgecnn.values.arch import ArchSpec
-from edgecnn.values.key import Key
 from edgecnn.values.recipe import TrainChoice
 from edgecnn.values.resolved import Resolved
-from edgecnn.values.stage import Role, Stage
+from edgecnn.values.stage import Key, Role, Stage
 from edgecnn.values.training import Teacher
 
 IMAGES, MADE = "images", "made"

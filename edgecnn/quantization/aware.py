@@ -39,7 +39,7 @@ from edgecnn.training.material import Material
 from edgecnn.training.memory import within_memory
 from edgecnn.training.phase import Phase
 from edgecnn.training.teacher import teacher_of
-from edgecnn.values.preprocessing import Normalization
+from edgecnn.values.dataset import Normalization
 from edgecnn.values.stage import Progress
 
 FACTS = "aware.json"

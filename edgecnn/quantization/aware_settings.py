@@ -8,7 +8,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import Scheme
-from edgecnn.values.preprocessing import Preprocessing
+from edgecnn.values.dataset import Preprocessing
 
 
 class AwareSettings(Value):

@@ -16,9 +16,9 @@ from edgecnn.quantization.golden import TWIN_FOLDER, golden_of
 from edgecnn.quantization.job import Job
 from edgecnn.quantization.registry import way_to
 from edgecnn.values.candidate import Candidate
+from edgecnn.values.dataset import Normalization
+from edgecnn.values.layers import RankedLayer
 from edgecnn.values.model_file import MODEL_FILE_NAME, ModelFile
-from edgecnn.values.preprocessing import Normalization
-from edgecnn.values.residency import RankedLayer
 from edgecnn.values.stage import Progress
 
 

@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from edgecnn.runner.pixels import to_feed
 from edgecnn.values.candidate import Candidate
-from edgecnn.values.preprocessing import Normalization
-from edgecnn.values.residency import RankedLayer
+from edgecnn.values.dataset import Normalization
+from edgecnn.values.layers import RankedLayer
 
 
 @dataclass(frozen=True)

@@ -25,8 +25,8 @@ from edgecnn.quantization.job import Job
 from edgecnn.quantization.onnxruntime import require_finite_answers, static_qdq
 from edgecnn.runner.pixels import to_feed
 from edgecnn.values.candidate import Candidate, Method, Precision, Runtime, Scheme
-from edgecnn.values.preprocessing import Normalization
-from edgecnn.values.residency import RANKING_FILE_NAME, RankedLayer, Ranking
+from edgecnn.values.dataset import Normalization
+from edgecnn.values.layers import RANKING_FILE_NAME, RankedLayer, Ranking
 from edgecnn.values.stage import Progress
 
 _AS_WRITTEN = {"session.disable_quant_qdq": "1"}

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.data.demo import DEMO
-from edgecnn.data.published import is_published
+from edgecnn.data.formats.published import is_published
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.recipes import OverridesInvalid, RecipeFileMissing, RecipeInvalid, RecipeTooNew, UnknownPipeline
 from edgecnn.errors.weights import WEIGHTS_WORDS

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgecnn.values.catalogue import ListedArch
+from edgecnn.values.arch import ListedArch
 
 COLUMNS = (
     "name", "year", "parameters", "MACs", "depth", "fp32 MiB", "px", "least px", "top-1 %", "top-5 %", "weights", "paper",

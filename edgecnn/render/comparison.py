@@ -7,7 +7,7 @@ from edgecnn.render.footprint import energy_words
 from edgecnn.render.gate_sheet import error_rates
 from edgecnn.render.terminal import show_lines
 from edgecnn.values.comparison import Comparison, Contender, LatencyBaseline, PinnedBuild
-from edgecnn.values.energy import Energy
+from edgecnn.values.figures import Energy
 from edgecnn.values.knobs import DEFAULT
 from edgecnn.values.report import Latency
 from edgecnn.values.verdict import Interval

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgecnn.render.terminal import show_lines, show_rows
-from edgecnn.values.cost import LayerCost, NetworkCost
+from edgecnn.values.layers import LayerCost, NetworkCost
 
 MIB = 1 << 20
 COLUMNS = ("layer", "operator", "output", "parameters", "multiply-adds", "held KiB", "sees px")

@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterable
 
 from edgecnn.values.figures import Agreement
+from edgecnn.values.layers import LayerResidency
 from edgecnn.values.report import Accuracy, CandidateFacts, Latency
-from edgecnn.values.residency import LayerResidency
 from edgecnn.values.verdict import Fidelity, Interval, Verdict
 
 NONE = "–"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgecnn.data.demo import DEMO
-from edgecnn.data.published import is_published
+from edgecnn.data.formats.published import is_published
 from edgecnn.judging.resolution import resolution_sentence, resolvable_drop_pp
 from edgecnn.recipes.toml_text import toml_value
 from edgecnn.render.recipe_settings import SCHEMA_LINE

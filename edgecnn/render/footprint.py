@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from edgecnn.values.energy import Energy, Memory
+from edgecnn.values.figures import Energy, Memory
 from edgecnn.values.report import CandidateFacts
 from edgecnn.values.verdict import Interval
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from edgecnn.values.division import DataDivision
-from edgecnn.values.inspection import DataInspection, Finding, Spread
-from edgecnn.values.preview import AugmentationPreview
+from edgecnn.values.augmentation import AugmentationPreview
+from edgecnn.values.dataset import DataDivision, DataInspection, Finding, Spread
 
 _SHOWN = 60
 _NAMED = 5

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgecnn.judging.run_settings import knobs_said
+from edgecnn.measure.loadgen.facts import LoadGenReport, LoadRun, Scenario, ScenarioResult
 from edgecnn.render.terminal import show_lines, show_rows
-from edgecnn.values.loadgen import LoadGenReport, LoadRun, Scenario, ScenarioResult
 
 COLUMNS = ("scenario", "LoadGen", "figure", "queries", "p50 ms", "p90 ms", "p99 ms", "its logs")
 _FIGURE = {

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgecnn.render.terminal import show_lines, show_rows
-from edgecnn.studies.look_facts import FeaturePictures
+from edgecnn.studies.facts import FeaturePictures
 
 COLUMNS = ("after", "channels", "map", "sees px", "the same everywhere", "drawn", "picture")
 

@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 
-from edgecnn.values.predictions import Predictions
+from edgecnn.bundle.predictions import Predictions
 
 COLUMNS = ("photograph", "label", "probability", "then")
 

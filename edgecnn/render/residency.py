@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from edgecnn.render import figures
+from edgecnn.values.layers import Residency
 from edgecnn.values.report import CandidateFacts
-from edgecnn.values.residency import Residency
 
 MOST = 0.5
 _BASIS = {

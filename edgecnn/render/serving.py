@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from edgecnn.values.serving import Served
+from edgecnn.bundle.predictions import Served
 
 
 def served_facts(url: str, served: Served) -> dict[str, Any]:

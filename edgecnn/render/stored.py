@@ -9,8 +9,8 @@ from edgecnn.render.quantities import ago, stored_size, took
 from edgecnn.render.terminal import show_lines, show_rows
 from edgecnn.store.gc import GcReport
 from edgecnn.store.listing import ArchiveRow, ListingRow
-from edgecnn.store.miss import flattened, shown
 from edgecnn.store.verify import VerifyReport
+from edgecnn.store.wanted import flattened, shown
 
 COLUMNS = ("kind", "key", "network", "size", "made", "used", "took", "settings")
 KEY_SHOWN = 12

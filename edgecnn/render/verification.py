@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from edgecnn.values.bundle import BundleVerification
+from edgecnn.bundle.manifest import BundleVerification
 
 _NAMED = 5
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgecnn.errors.comparing import PlanOfAnotherBuild
-from edgecnn.errors.looking import NetworkGone
+from edgecnn.errors.studies import NetworkGone
 from edgecnn.results.finished import planned
 from edgecnn.results.folder import PLAN, read_report
 from edgecnn.results.lineage import TRUNK_KINDS
@@ -18,10 +18,10 @@ from edgecnn.runner.pixels import to_feed
 from edgecnn.store.entry import trusted_entry
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Artifact
-from edgecnn.values.key import Key
+from edgecnn.values.layers import MacTable
 from edgecnn.values.report import BuildReport
-from edgecnn.values.residency import MacTable
 from edgecnn.values.resolved import Resolved
+from edgecnn.values.stage import Key
 
 if TYPE_CHECKING:
     import numpy as np

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from edgecnn.store.miss import flattened, shown
+from edgecnn.store.wanted import flattened, shown
 from edgecnn.values.comparison import Origin
-from edgecnn.values.key import digest_of
+from edgecnn.values.stage import digest_of
 from edgecnn.values.synthesis import FOLDERS
 
 _NOT_ABOUT_THE_KIT = (

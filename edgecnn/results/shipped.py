@@ -19,7 +19,7 @@ from edgecnn.errors.comparing import BundleUnreadable, KitNotCarried, NoBuildToC
 from edgecnn.measure.kits import KitRef
 from edgecnn.results.folder import BUNDLE, CHOICE, PLAN, REPORT
 from edgecnn.results.origin import origin_of
-from edgecnn.store.whole_file import json_object
+from edgecnn.store.disk import json_object
 from edgecnn.values.comparison import Contender, Origin, PinnedBuild
 from edgecnn.values.device import Device
 from edgecnn.values.knobs import Knobs

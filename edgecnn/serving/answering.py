@@ -7,10 +7,9 @@ import threading
 import time
 from typing import TYPE_CHECKING, Final
 
+from edgecnn.bundle.predictions import Answer, LabelShare
 from edgecnn.runner.failure import RunnerError
 from edgecnn.serving.limits import Limits
-from edgecnn.values.predictions import LabelShare
-from edgecnn.values.serving import Answer
 
 if TYPE_CHECKING:
     from edgecnn.runner.classifier import Classifier

@@ -14,9 +14,9 @@ from pathlib import Path
 from string import Template
 from typing import Final
 
+from edgecnn.bundle.predictions import Served
 from edgecnn.render.page.style import tokens
 from edgecnn.serving.limits import Limits
-from edgecnn.values.serving import Served
 
 _FOLDER: Final = Path(__file__).parent
 

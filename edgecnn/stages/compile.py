@@ -19,8 +19,7 @@ from edgecnn.hosts.local import LocalHost
 from edgecnn.hosts.protocol import Host
 from edgecnn.hosts.task import Task
 from edgecnn.values.device import EngineBuilder
-from edgecnn.values.key import Key
-from edgecnn.values.stage import Progress, Role, Stage
+from edgecnn.values.stage import Key, Progress, Role, Stage
 
 LEASE_S = 1800.0
 """An engine for a small network takes a second; the largest on a board takes minutes."""

@@ -16,8 +16,7 @@ from edgecnn.models.compound import base_name
 from edgecnn.training.idle_threads import sleeping_threads
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.artifact import WeightsAnswer
-from edgecnn.values.key import Key
-from edgecnn.values.stage import Progress, Role, Stage
+from edgecnn.values.stage import Key, Progress, Role, Stage
 
 
 class FetchStage(Stage):

@@ -20,7 +20,7 @@ from edgecnn.errors.building import RunnerSourceChanged
 from edgecnn.runner.golden import feed_sha256
 from edgecnn.runner.pixels import to_feed
 from edgecnn.values.candidate import Candidate
-from edgecnn.values.preprocessing import Preprocessing
+from edgecnn.values.dataset import Preprocessing
 from edgecnn.values.stage import Progress, Role, Stage
 
 KIT_SCHEMA = "edgecnn.kit/1"

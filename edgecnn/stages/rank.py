@@ -9,7 +9,7 @@ from typing import ClassVar
 from pydantic import PositiveInt
 
 from edgecnn.backends.installed import require_packages
-from edgecnn.values.preprocessing import Normalization
+from edgecnn.values.dataset import Normalization
 from edgecnn.values.stage import Progress, Role, Stage
 
 

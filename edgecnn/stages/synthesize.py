@@ -32,6 +32,6 @@ class SynthesizeStage(Stage, SynthesisSettings):
             CorruptImages: a background cannot be decoded to its end.
             ImageGone, ImageChanged: a folder changed since it was listed.
         """
-        from edgecnn.data.composer import make_images
+        from edgecnn.data.synthesis.composer import make_images
 
         make_images(self, given["cutouts"], given["backgrounds"], out, tell)

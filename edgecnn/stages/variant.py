@@ -9,8 +9,8 @@ from typing import ClassVar
 
 from edgecnn.backends.installed import require_packages
 from edgecnn.values.candidate import Candidate
+from edgecnn.values.dataset import Normalization
 from edgecnn.values.model_file import LOGITS_TOLERANCE, MODEL_FILE_NAME, ModelFile, ModelRequirements
-from edgecnn.values.preprocessing import Normalization
 from edgecnn.values.stage import Progress, Role, Stage
 
 TENSORRT_PACKAGES: Mapping[str, str] = {"torch-tensorrt": ">=2.13,<2.16"}

@@ -6,14 +6,12 @@ import os
 from collections.abc import Iterator, Mapping
 
 from edgecnn.errors.store import StoreFull, StoreUnusable
-from edgecnn.store.disk import discard
+from edgecnn.store.disk import discard, named_failures
 from edgecnn.store.entry import Damage, read_entry, trusted_entry
-from edgecnn.store.failures import named_failures
 from edgecnn.store.layout import RECORD, Layout
 from edgecnn.store.locks import Locks
 from edgecnn.store.making import Maker, Making
-from edgecnn.store.miss import explain_miss, stored_payloads
-from edgecnn.store.wanted import StageInputs, Wanted
+from edgecnn.store.wanted import StageInputs, Wanted, explain_miss, stored_payloads
 from edgecnn.values.artifact import Artifact, Cached, FoundInput, Miss, Ran
 from edgecnn.values.stage import Progress, Role, Stage
 

@@ -1,17 +1,23 @@
-"""Bytes on their way to a finished folder: hashed and fsynced file by file, then renamed into place as a whole."""
+"""Files and folders that appear whole or not at all, hashed and fsynced on their way; and what the disk refuses, by name."""
 
 from __future__ import annotations
 
 import errno
 import hashlib
+import json
 import os
 import shutil
 import stat
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+from edgecnn.errors.base import EdgecnnError, system_reason
+from edgecnn.errors.store import StoreFull, StoreUnusable
 from edgecnn.values.artifact import FileFact
 
 Stamp = tuple[int, int, int]
@@ -114,3 +120,109 @@ def files_under(folder: Path) -> Iterator[tuple[str, Path]]:
 def bytes_of(files: Mapping[str, FileFact]) -> int:
     """The size of recorded files together."""
     return sum(fact.bytes for fact in files.values())
+
+
+def write_text_atomically(path: Path, text: str) -> None:
+    """Replace a file by one rename, so that a reader never sees half of it."""
+    write_bytes_atomically(path, text.encode("utf-8"))
+
+
+def write_bytes_atomically(path: Path, content: bytes) -> None:
+    """As ``write_text_atomically``, for what is no text. A device or a pipe is written into and stays what it is.
+
+    Raises:
+        OSError: no space, not permitted, or no such folder; what was there is still there.
+    """
+    if path.exists() and not path.is_file():
+        path.write_bytes(content)
+        return
+    handle, name = tempfile.mkstemp(dir=path.absolute().parent, prefix=f".{path.name[:40]}.")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content)
+        Path(name).chmod(0o644)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def json_object(path: Path) -> Mapping[str, Any] | None:
+    """A JSON object; None where there is none that can be read, which takes an explanation away and no verdict."""
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+_NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_NO_ACCESS = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO})
+_FULL_BELOW_BYTES = 1 << 20
+"""Libraries that write through C++ report a full disk as a RuntimeError without an errno; then so little space is left."""
+
+
+@contextmanager
+def named_failures(root: Path, doing: str) -> Iterator[None]:
+    """Around the store's own reading and writing: every OSError becomes a store error.
+
+    Raises:
+        StoreFull: no space or quota.
+        StoreUnusable: anything else, in the operating system's words.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _NO_SPACE:
+            raise StoreFull(root=root, free_bytes=free_bytes(root), doing=doing) from error
+        raise StoreUnusable(root=root, because=_in_words(error)) from error
+
+
+def failure_of_maker(error: Exception, root: Path, doing: str) -> EdgecnnError | None:
+    """The store error behind what a maker raised, or None where the failure is the maker's own."""
+    causes = list(_chain(error))
+    if any(_is_no_space(cause, root) for cause in causes):
+        return StoreFull(root=root, free_bytes=free_bytes(root), doing=doing)
+    if not isinstance(error, EdgecnnError) and free_bytes(root) < _FULL_BELOW_BYTES:
+        return StoreFull(root=root, free_bytes=free_bytes(root), doing=doing)
+    for cause in causes:
+        if isinstance(cause, OSError) and cause.errno in _NO_ACCESS and _lies_under(cause.filename, root):
+            return StoreUnusable(root=root, because=_in_words(cause))
+    return None
+
+
+def free_bytes(root: Path) -> int:
+    """Free bytes on the file system that holds ``root``, or would hold it once made; 0 where that cannot be told."""
+    try:
+        return shutil.disk_usage(nearest_existing(root)).free
+    except OSError:
+        return 0
+
+
+def nearest_existing(path: Path) -> Path:
+    """``path``, or its closest parent that exists."""
+    return next((place for place in (path, *path.parents) if os.path.lexists(place)), Path("/"))
+
+
+def _is_no_space(error: BaseException, root: Path) -> bool:
+    if not isinstance(error, OSError) or error.errno not in _NO_SPACE:
+        return False
+    return error.filename is None or _lies_under(error.filename, root)  # a write() to an open file names no file
+
+
+def _lies_under(filename: object, root: Path) -> bool:
+    return isinstance(filename, (str, os.PathLike)) and Path(filename).is_relative_to(root)
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    seen: list[BaseException] = []
+    cause: BaseException | None = error
+    while cause is not None and cause not in seen:
+        seen.append(cause)
+        yield cause
+        cause = cause.__cause__ or cause.__context__
+
+
+def _in_words(error: OSError) -> str:
+    words = system_reason(error)
+    return f"{words}: {error.filename}" if error.filename else words

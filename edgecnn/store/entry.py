@@ -20,7 +20,7 @@ from pydantic import ValidationError
 from edgecnn.store.disk import Stamp, sha256_of, stamp_of
 from edgecnn.store.layout import FILES, RECORD, Layout
 from edgecnn.values.artifact import Artifact, FileFact, Record
-from edgecnn.values.key import Key, digest_of
+from edgecnn.values.stage import Key, digest_of
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,17 @@ Lock files stay when the lock is released: unlinking one would let two processes
 
 from __future__ import annotations
 
+import os
+import re
+import secrets
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 from filelock import FileLock, Timeout
 
-from edgecnn.store.failures import named_failures
+from edgecnn.errors.store import BuildUnprotected, StoreFull, StoreUnusable
+from edgecnn.store.disk import named_failures, remove
 from edgecnn.store.layout import Layout
 from edgecnn.values.stage import Progress
 
@@ -69,3 +74,71 @@ class Locks:
         with named_failures(self._layout.root, f"locking {kind} {name[:12]}"):
             path.parent.mkdir(parents=True, exist_ok=True)
         return FileLock(path)
+
+
+KIND = "in-use"
+CLOCKS_DIFFER_S = 60.0
+"""The dates of a shared store's files come from its server, whose clock may be behind this machine's."""
+_DEAD_AFTER_S = 3600.0
+"""A lock that nobody holds was left by a build that died, unless that build is only now about to take it."""
+_PATIENCE_S = 10.0
+"""A ``gc`` that looks for running builds just then has the new lock in its hand for a moment."""
+_OURS = re.compile(r"[0-9]{1,12}-[0-9]+-[0-9a-f]{8}")
+"""What a lock is called here: when the build began in seconds since 1970, its process, and a random part."""
+
+
+class InUse:
+    """The running builds of one store."""
+
+    def __init__(self, layout: Layout, locks: Locks) -> None:
+        self._layout = layout
+        self._locks = locks
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Inside the block nothing that is obtained is taken by ``gc``, in this process or any other.
+
+        A store that cannot be written is read without it: to refuse what is there would help nobody.
+
+        Raises:
+            BuildUnprotected: another process keeps the new lock for itself.
+        """
+        with ExitStack() as stack:
+            name = self._locked(stack)
+            try:
+                yield
+            finally:
+                if name is not None:  # it is never used again, so that nobody waits for this file
+                    with suppress(OSError):
+                        remove(self._layout.lock(KIND, name))
+
+    def since(self) -> float:
+        """When the oldest running build began, in seconds since 1970, a minute of grace included; infinity where none runs."""
+        began = [float(name.partition("-")[0]) for name in self._names() if not self._free(name)]
+        return min(began, default=float("inf")) - CLOCKS_DIFFER_S
+
+    def forget_dead(self) -> None:
+        """Remove the locks that builds left when they were killed."""
+        for name in self._names():
+            if time.time() - float(name.partition("-")[0]) > _DEAD_AFTER_S and self._free(name):
+                remove(self._layout.lock(KIND, name))
+
+    def _locked(self, stack: ExitStack) -> str | None:
+        """The name of a lock that is held until ``stack`` ends; None where the store takes none."""
+        name = f"{time.time():.0f}-{os.getpid()}-{secrets.token_hex(4)}"
+        try:
+            ours = stack.enter_context(self._locks.held_if_free(KIND, name, within_s=_PATIENCE_S))
+        except (StoreUnusable, StoreFull):
+            return None
+        if not ours:
+            raise BuildUnprotected(root=self._layout.root, lock=self._layout.lock(KIND, name), waited_s=_PATIENCE_S)
+        return name
+
+    def _names(self) -> list[str]:
+        """Of the locks that lie there. A file of another name is nobody's build, and stays."""
+        folder = self._layout.lock(KIND, "x").parent
+        return sorted(path.stem for path in folder.glob("*.lock") if _OURS.fullmatch(path.stem))
+
+    def _free(self, name: str) -> bool:
+        with self._locks.held_if_free(KIND, name) as free:
+            return free

@@ -15,9 +15,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from edgecnn.errors.store import StageUnfinished
-from edgecnn.store.disk import discard, files_under, publish, remove, settle_all, settle_folders, stamp_of, write_settled
+from edgecnn.store.disk import (
+    discard,
+    failure_of_maker,
+    files_under,
+    named_failures,
+    publish,
+    remove,
+    settle_all,
+    settle_folders,
+    stamp_of,
+    write_settled,
+)
 from edgecnn.store.entry import file_damage, read_folder, trusted_entry, write_stamps
-from edgecnn.store.failures import failure_of_maker, named_failures
 from edgecnn.store.layout import FILES, RECORD, STARTED, Layout
 from edgecnn.store.wanted import Wanted
 from edgecnn.values.artifact import Artifact, Record

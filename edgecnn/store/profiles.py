@@ -12,15 +12,14 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from edgecnn.store.disk import discard, fsync_folder, publish, remove, settle, sha256_of, stamp_of, write_settled
+from edgecnn.store.disk import discard, fsync_folder, named_failures, publish, remove, settle, sha256_of, stamp_of, write_settled
 from edgecnn.store.entry import Damage, file_damage
-from edgecnn.store.failures import named_failures
 from edgecnn.store.layout import Layout
 from edgecnn.store.locks import Locks
 from edgecnn.values.artifact import FileFact
 from edgecnn.values.base import Value
-from edgecnn.values.key import digest_of
 from edgecnn.values.profile import Profile
+from edgecnn.values.stage import digest_of
 
 PROFILE = "profile.json"
 FACTS = "files.json"

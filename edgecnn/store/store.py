@@ -9,11 +9,9 @@ from pathlib import Path
 
 from edgecnn.errors.store import StoreUnusable
 from edgecnn.store.artifacts import Artifacts
-from edgecnn.store.disk import remove
-from edgecnn.store.failures import named_failures, nearest_existing
-from edgecnn.store.in_use import InUse
+from edgecnn.store.disk import named_failures, nearest_existing, remove
 from edgecnn.store.layout import Layout
-from edgecnn.store.locks import Locks
+from edgecnn.store.locks import InUse, Locks
 from edgecnn.store.profiles import Profiles
 from edgecnn.values.stage import Progress
 

@@ -1,15 +1,17 @@
-"""What is asked of the store: one stage under given tool versions, on given inputs."""
+"""What is asked of the store: one stage under given tool versions, on given inputs; and why it is not there, field by field."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from edgecnn.store.layout import RECORD
 from edgecnn.values.artifact import Artifact, FoundInput, InputFact
-from edgecnn.values.key import Key, canonical_json, digest_of
-from edgecnn.values.stage import Role, Stage
+from edgecnn.values.stage import Key, Role, Stage, canonical_json, digest_of
 
 
 @dataclass(frozen=True)
@@ -61,3 +63,85 @@ class Wanted:
             for role, fact in self.inputs.items()
             if (recorded := stored.record.inputs.get(role)) is None or recorded.content != fact.content
         )
+
+
+_LOOK_AT = 200
+"""Newest entries of a kind that are compared: explaining must stay cheap in a store of thousands."""
+_LONGEST = 60
+"""Characters of one value in an explanation."""
+_ABSENT = object()
+
+
+def explain_miss(stored: Iterable[Mapping[str, Any]], wanted: Mapping[str, Any]) -> tuple[str, ...]:
+    """One line per field that differs from the nearest stored payload, such as ``quantize.images: 256 → 512``.
+
+    Args:
+        stored: payloads of the same kind, newest first; of equally near ones the newest is used.
+        wanted: the payload that has no entry.
+    """
+    kind = str(wanted["kind"])
+    target = dict(flattened(wanted))
+    nearest: list[tuple[str, Any, Any]] | None = None
+    for payload in stored:
+        differing = _differing(dict(flattened(payload)), target)
+        if nearest is None or len(differing) < len(nearest):
+            nearest = differing
+    if nearest is None:
+        return (f"nothing stored for {kind} yet",)
+    return tuple(f"{_named(kind, path)}: {shown(old)} → {shown(new)}" for path, old, new in nearest)
+
+
+def stored_payloads(folder: Path) -> Iterator[Mapping[str, Any]]:
+    """The payloads of the newest entries under ``artifacts/<kind>``, newest first; unreadable records are passed over."""
+    if not folder.is_dir():
+        return
+    dated = []
+    for entry in folder.iterdir():
+        try:
+            dated.append(((entry / RECORD).stat().st_mtime_ns, entry))
+        except OSError:  # being removed, or damaged: verify reports it, here it explains nothing
+            continue
+    for _, entry in sorted(dated, reverse=True)[:_LOOK_AT]:
+        try:
+            payload = json.loads((entry / RECORD).read_bytes())["payload"]
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+        if isinstance(payload, dict):
+            yield payload
+
+
+def flattened(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Leaves by dotted path. A sequence is one leaf unless it holds mappings."""
+    if isinstance(value, Mapping) and value:
+        for name, inner in value.items():
+            yield from flattened(inner, f"{path}.{name}" if path else name)
+    elif isinstance(value, Sequence) and not isinstance(value, str) and any(isinstance(inner, Mapping) for inner in value):
+        for index, inner in enumerate(value):
+            yield from flattened(inner, f"{path}[{index}]")
+    else:
+        yield path, value
+
+
+def shown(value: Any) -> str:
+    """One value for a person: digests by their first 12 digits, None as ``unset``."""
+    if value is _ABSENT:
+        return "absent"
+    if value is None:
+        return "unset"
+    text = value if isinstance(value, str) and value else json.dumps(value, ensure_ascii=False)
+    if re.fullmatch(r"[0-9a-f]{64}", text):
+        return text[:12]
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+
+
+def _differing(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+    paths = [*wanted, *(path for path in stored if path not in wanted)]
+    pairs = ((path, stored.get(path, _ABSENT), wanted.get(path, _ABSENT)) for path in paths)
+    return [(path, old, new) for path, old, new in pairs if old != new or type(old) is not type(new)]
+
+
+def _named(kind: str, path: str) -> str:
+    """``settings.images`` is written ``quantize.images``; ``tools.onnxruntime`` stands for itself."""
+    if path.startswith("tools."):
+        return path
+    return f"{kind}.{path.removeprefix('settings.')}"

@@ -6,12 +6,12 @@ from pathlib import Path
 
 from edgecnn.backends.installed import require_packages
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.costing import CostUnknown, ScaleOfAFile, UnknownLayer
 from edgecnn.errors.custom_model import CustomFileMissing
+from edgecnn.errors.studies import CostUnknown, ScaleOfAFile, UnknownLayer
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.compound import RULES, scaled_or_same
 from edgecnn.values.arch import ArchSpec
-from edgecnn.values.cost import LayerCost, NetworkCost
+from edgecnn.values.layers import LayerCost, NetworkCost
 
 SUFFIX = ".onnx"
 

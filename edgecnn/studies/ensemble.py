@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from edgecnn.backends.installed import require_packages
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.building import NotOverwritten, OutputUnwritable
-from edgecnn.errors.looking import MemberQuantized, MembersDiffer, OneMember
+from edgecnn.errors.studies import MemberQuantized, MembersDiffer, OneMember
 from edgecnn.judging.accuracy import difference_pp, share_right
 from edgecnn.recipes.toml_text import toml_value
 from edgecnn.results.network import BuiltNetwork, built_network

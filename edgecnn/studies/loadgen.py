@@ -13,6 +13,7 @@ from edgecnn.errors.building import OutputUnusable
 from edgecnn.errors.comparing import NoBuildToCompare
 from edgecnn.errors.host import RunnerFailed
 from edgecnn.errors.measuring import NothingToLoad
+from edgecnn.measure.loadgen.facts import LoadGenReport
 from edgecnn.measure.loadgen.run import Bench, measure
 from edgecnn.measure.loadgen.settings import LoadAsked
 from edgecnn.results.folder import BUNDLE
@@ -20,9 +21,8 @@ from edgecnn.results.shipped import side_of
 from edgecnn.runner.failure import RunnerError
 from edgecnn.runner.kit import Kit
 from edgecnn.runner.manifest import MANIFEST
-from edgecnn.store.whole_file import write_text_atomically
+from edgecnn.store.disk import write_text_atomically
 from edgecnn.values.base import Value
-from edgecnn.values.loadgen import LoadGenReport
 from edgecnn.values.stage import Progress
 
 REPORT = "loadgen.json"

@@ -14,11 +14,11 @@ from edgecnn.data.images import open_source
 from edgecnn.data.sheet import save_sheet
 from edgecnn.errors.base import EdgecnnError, system_reason
 from edgecnn.errors.building import NotOverwritten, OutputUnwritable
-from edgecnn.errors.looking import NoMaps
+from edgecnn.errors.studies import NoMaps
 from edgecnn.results.network import BuiltNetwork, built_network
+from edgecnn.store.disk import write_text_atomically
 from edgecnn.store.store import Store
-from edgecnn.store.whole_file import write_text_atomically
-from edgecnn.studies.look_facts import Excitement, FeaturePictures, LookedChannel, LookedFilters, LookedMap
+from edgecnn.studies.facts import Excitement, FeaturePictures, LookedChannel, LookedFilters, LookedMap
 from edgecnn.studies.look_sheets import filters_sheet, map_sheet
 from edgecnn.values.stage import Progress
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image, ImageDraw, ImageFont
 
-from edgecnn.studies.look_facts import Excitement, LookedChannel, LookedMap
+from edgecnn.studies.facts import Excitement, LookedChannel, LookedMap
 
 if TYPE_CHECKING:
     import numpy as np

@@ -16,7 +16,7 @@ from torchvision.transforms.v2 import functional
 from edgecnn.training.machine import one_thread
 from edgecnn.training.operations import OPERATIONS, Drawn, Values, draw, is_applied, values_of
 from edgecnn.values.augmentation import Augmentation, Crop
-from edgecnn.values.preprocessing import Normalization
+from edgecnn.values.dataset import Normalization
 
 
 class EpochDraw(NamedTuple):

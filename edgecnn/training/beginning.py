@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import nn
 
-from edgecnn.data.made import training_images
+from edgecnn.data.synthesis.made import training_images
 from edgecnn.errors.training import ClassesDiffer, NothingToTrainOn
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.compound import base_name
@@ -26,7 +26,7 @@ from edgecnn.training.settings import TrainSettings
 from edgecnn.training.teacher import WEIGHTS, taught_by
 from edgecnn.training.validation import ChoosePixels
 from edgecnn.values.arch import ArchSpec
-from edgecnn.values.preprocessing import Preprocessing
+from edgecnn.values.dataset import Preprocessing
 from edgecnn.values.scale import Inheritance
 from edgecnn.values.stage import Progress
 

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from edgecnn.training.augment import in_levels, normalized
 from edgecnn.training.machine import training_threads
 from edgecnn.values.arch import ArchSpec
-from edgecnn.values.preprocessing import Normalization
+from edgecnn.values.dataset import Normalization
 from edgecnn.values.stage import Progress
 
 Pixels = npt.NDArray[np.uint8]

@@ -11,19 +11,17 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from edgecnn.data.composer import Composer
 from edgecnn.data.images import ImageSource, open_source
-from edgecnn.data.made import ComposedImages, JoinedImages
 from edgecnn.data.sheet import CELL_PX, GAP_PX, save_sheet
+from edgecnn.data.synthesis.composer import Composer
+from edgecnn.data.synthesis.made import ComposedImages, JoinedImages
 from edgecnn.errors.training import NothingToTrainOn
 from edgecnn.training.augment import EpochDraw, Frame, augmented, centred, draw_epoch, stream_seed
 from edgecnn.training.loader import DecodedImages
 from edgecnn.training.mixing import Batch, mixed
 from edgecnn.training.operations import is_applied, values_of
-from edgecnn.values.augmentation import Augmentations
-from edgecnn.values.dataset import DataSummary, ImageEntry
-from edgecnn.values.preprocessing import PixelRecipe
-from edgecnn.values.preview import AugmentationPreview, DrawnRow, PreviewedPicture
+from edgecnn.values.augmentation import AugmentationPreview, Augmentations, DrawnRow, PreviewedPicture
+from edgecnn.values.dataset import DataSummary, ImageEntry, PixelRecipe
 
 _PHASE = "preview"
 _BACKGROUND = 255

@@ -8,7 +8,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from edgecnn.values.augmentation import Augmentations
 from edgecnn.values.base import Value
-from edgecnn.values.preprocessing import Preprocessing
+from edgecnn.values.dataset import Preprocessing
 from edgecnn.values.training import (
     AskedTransfer,
     Balance,

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import load_trained
-from edgecnn.values.preprocessing import Normalization
+from edgecnn.values.dataset import Normalization
 from edgecnn.values.training import TeacherTerms
 
 WEIGHTS = "weights.safetensors"

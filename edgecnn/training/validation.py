@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from edgecnn.training.augment import normalized
 from edgecnn.training.team import ALONE, Team
-from edgecnn.values.preprocessing import Normalization
+from edgecnn.values.dataset import Normalization
 
 BATCH = 128
 

@@ -22,7 +22,7 @@ from safetensors.torch import load_file
 
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.models.catalogue import arch_named
-from edgecnn.store.whole_file import write_text_atomically
+from edgecnn.store.disk import write_text_atomically
 from edgecnn.training.beginning import beginner, material_for, pretrained, taught, unlearned
 from edgecnn.training.loop import PhaseResult, run_phase
 from edgecnn.training.machine import repeatable

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import AliasChoices, Field
 
 from edgecnn.values.base import Value
-from edgecnn.values.key import Key, digest_of
+from edgecnn.values.stage import Key, digest_of
 
 
 class FileFact(Value):

@@ -5,10 +5,10 @@ Ranges are what is drawn from, uniformly and for each image anew. ``p`` is the p
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import AfterValidator, Field, PositiveFloat
+from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt
 from pydantic_core import PydanticCustomError
 
 from edgecnn.values.base import Value
@@ -220,3 +220,42 @@ def mirrored_share(augment: Sequence[Augmentation]) -> float:
         if isinstance(each, Flip) and each.axis == "horizontal":
             kept *= 1 - 2 * each.p  # an even number of mirrors is none
     return (1 - kept) / 2
+
+
+class DrawnRow(Value):
+    """One row of the list, for one picture."""
+
+    kind: str
+    applied: bool
+    values: Mapping[str, float]
+    """What was drawn, by name; empty where it was not applied. ``seed`` stands for noise that is drawn point by point."""
+
+
+class PreviewedPicture(Value):
+    """One augmented picture."""
+
+    image: str
+    """Its original: the path in the data, the demo's name of it, or that of a composed one in its step's folder."""
+    composed_of: tuple[str, str] | None = Field(default=None, exclude_if=lambda files: files is None)
+    """Of a composed one: the cut-out and the background, each in its own folder."""
+    class_name: str
+    row: PositiveInt
+    column: PositiveInt
+    """Of the sheet; the originals stand before column 1."""
+    drawn: tuple[DrawnRow, ...]
+    """In the list's order."""
+
+
+class AugmentationPreview(Value):
+    """Originals beside what training would show, and what was drawn for each."""
+
+    schema_: Literal["edgecnn.preview/1"] = Field(default="edgecnn.preview/1", alias="schema")
+    data: str
+    resolution_px: PositiveInt
+    seed: int
+    augment: Augmentations
+    """What was asked for, defaults filled in."""
+    sheet: str
+    pictures: tuple[PreviewedPicture, ...]
+    composed_rows: tuple[PositiveInt, ...] = ()
+    """Of the sheet: those whose originals were composed. They are what a build composes, to the pixel."""

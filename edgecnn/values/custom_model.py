@@ -7,8 +7,8 @@ from typing import Literal
 from pydantic import Field, PositiveInt
 
 from edgecnn.values.base import Value
-from edgecnn.values.key import Key
-from edgecnn.values.preprocessing import Normalization, PixelRecipe
+from edgecnn.values.dataset import Normalization, PixelRecipe
+from edgecnn.values.stage import Key
 
 Channels = Literal["rgb", "bgr"]
 TorchForm = Literal["torch.export", "TorchScript"]

@@ -9,6 +9,27 @@ from edgecnn.values.base import Value
 from edgecnn.values.verdict import Fidelity, Interval
 
 
+class ClassFigures(Value):
+    """One class on one split; from ``lost`` on, against the baseline network, and None where there is none."""
+
+    name: str
+    images: int
+    right: int
+    recall: Interval | None
+    """Share of its images that got its name, 0…1, with Wilson's interval at two-sided 95 %; None of no images."""
+    f1: float | None
+    """Harmonic mean of recall and precision, 0…1; None of no images."""
+    lost: int | None = None
+    """Its images that the baseline network gets right and this candidate wrong."""
+    gained: int | None = None
+    """Its images that this candidate gets right and the baseline network wrong."""
+    drop_pp: Interval | None = None
+    """Paired, in percentage points of its images, positive for worse; two-sided 90 %, for this class alone."""
+    p_adjusted: float | None = None
+    """Of the exact one-sided sign test on its discordant images, after Holm over all classes; below 0.05 is shown."""
+    regression: Regression | None = None
+
+
 class ClassReport(Value):
     """Every class of one candidate on one split, in the order of the classes."""
 
@@ -71,27 +92,6 @@ class Agreement(Value):
 
 
 Regression = Literal["shown", "not shown", "too few images"]
-
-
-class ClassFigures(Value):
-    """One class on one split; from ``lost`` on, against the baseline network, and None where there is none."""
-
-    name: str
-    images: int
-    right: int
-    recall: Interval | None
-    """Share of its images that got its name, 0…1, with Wilson's interval at two-sided 95 %; None of no images."""
-    f1: float | None
-    """Harmonic mean of recall and precision, 0…1; None of no images."""
-    lost: int | None = None
-    """Its images that the baseline network gets right and this candidate wrong."""
-    gained: int | None = None
-    """Its images that this candidate gets right and the baseline network wrong."""
-    drop_pp: Interval | None = None
-    """Paired, in percentage points of its images, positive for worse; two-sided 90 %, for this class alone."""
-    p_adjusted: float | None = None
-    """Of the exact one-sided sign test on its discordant images, after Holm over all classes; below 0.05 is shown."""
-    regression: Regression | None = None
 
 
 class Steady(Value):
@@ -196,3 +196,42 @@ class CalibrationFacts(Value):
     compared: bool
     """Whether there were enough images on both sides to hold their channels against each other."""
     shifts: tuple[ChannelShift, ...] = ()
+
+
+class Energy(Value):
+    """Energy per image of one candidate: medians over process runs. ``None`` where nothing can support the figure."""
+
+    total_mj: Interval | None
+    """All that the meter covers, over the time that the image took."""
+    above_idle_mj: Interval | None
+    """Of that, what is above the idle power taken before, in the same process; negative where a meter cannot tell them apart."""
+    idle_w: Interval | None
+    meter: str | None
+    covers: str | None
+    runs: int
+    images: int
+    fidelity: Fidelity
+    machine: str
+    observed_at: str = ""
+    reason: str | None = None
+    """Why there is no figure, and what would make it."""
+    disturbed: str | None = None
+    """What the machine did besides, where that was enough to draw power of its own."""
+
+
+class Memory(Value):
+    """Of one candidate: medians over process runs. ``None`` where the sample cannot support the figure, ``reason`` says why."""
+
+    peak_mib: Interval | None
+    baseline_mib: Interval | None
+    above_baseline_mib: Interval | None
+    """What the model added to the runtime's own baseline: the median over runs of their differences."""
+    gpu_mib: Interval | None = None
+    largest_mib: float | None = None
+    """The largest peak of all runs: what a gate bounds, for a process that runs out of memory ends."""
+    runs: int
+    fidelity: Fidelity
+    machine: str
+    reason: str | None = None
+    gpu_reason: str | None = None
+    """Why a candidate of a GPU has no GPU memory; None for one of a CPU, which needs none."""

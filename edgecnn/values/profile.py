@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from edgecnn.values.base import Value
-from edgecnn.values.energy import RunEnergy, RunMemory
-from edgecnn.values.residency import Residency
+from edgecnn.values.layers import Residency
 from edgecnn.values.verdict import Fidelity
 
 CONDITIONS_THAT_MUST_MATCH = (
@@ -63,6 +62,33 @@ class RunEvents(Value):
     samples_ns: tuple[int, ...] = ()
     absent: str | None = None
     """Why there is none."""
+
+
+class RunEnergy(Value):
+    """Of one process, which timed nothing."""
+
+    images: int
+    """Inferences of one image each in ``work``."""
+    idle: Stretch
+    work: Stretch
+    readings: tuple[EnergyReading, ...]
+    absent: Mapping[str, str]
+    """Meter to why it gave no reading."""
+
+
+class RunMemory(Value):
+    """Of one process, in MiB. ``absent`` says why there is no peak, ``gpu_absent`` why a GPU kit has no GPU memory."""
+
+    baseline_mib: float | None = None
+    """Peak with the runtime imported, the input at hand and no model open."""
+    peak_mib: float | None = None
+    """Peak after the last inference."""
+    source: str | None = None
+    """VmHWM, or ru_maxrss where there is no /proc."""
+    absent: str | None = None
+    gpu_mib: float | None = None
+    """What the process held of the GPU's memory after the last inference."""
+    gpu_absent: str | None = None
 
 
 class Run(Value):
@@ -135,3 +161,26 @@ class Profile(Value):
     failure: str | None = None
     """race: why this kit did not finish its runs; the others of the race are not run again for its sake."""
     residency: Residency | None = None
+
+
+class Stretch(Value):
+    """A stretch of one run, by both clocks, so that a clock that was set meanwhile is noticed."""
+
+    began_unix_ns: int
+    seconds: float
+    """Of a monotonic clock."""
+    clock_s: float
+    """Of the clock on the wall."""
+
+
+class EnergyReading(Value):
+    """What one meter read in one run: joules over seconds, waiting and working."""
+
+    meter: str
+    """rapl, nvml, ina3221, pmic or external."""
+    covers: str
+    """Of what the energy is."""
+    idle_j: float
+    idle_s: float
+    work_j: float
+    work_s: float

@@ -10,12 +10,11 @@ from pydantic import Field
 from edgecnn.values.artifact import Outcome, Unavailable
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import Candidate, Unsupported
-from edgecnn.values.energy import Energy, Memory
-from edgecnn.values.figures import Agreement, CalibrationFacts, Quality, Steady, Sustained, Throughput
+from edgecnn.values.figures import Agreement, CalibrationFacts, Energy, Memory, Quality, Steady, Sustained, Throughput
 from edgecnn.values.knobs import KnobRace
+from edgecnn.values.layers import Residency
 from edgecnn.values.profile import Environment
 from edgecnn.values.reason import OutOfTime, Reason
-from edgecnn.values.residency import Residency
 from edgecnn.values.scale import ScaledNetwork
 from edgecnn.values.synthesis import SynthesisFacts
 from edgecnn.values.verdict import Fidelity, GateResult, Interval, Verdict

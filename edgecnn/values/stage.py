@@ -1,14 +1,18 @@
-"""A step is a value: what it is, what it was asked, what it reads. It never sees a Device or a Recipe."""
+"""A step is a value, and its key a digest of it: what it is, was asked and reads. It never sees a Device or a Recipe."""
 
 from __future__ import annotations
 
+import hashlib
+import json
+import math
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from enum import Enum
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, NewType, Protocol, runtime_checkable
 
+from edgecnn.errors.store import UnstableValue
 from edgecnn.values.base import Value
-from edgecnn.values.key import Key, digest_of
 
 Role = str
 
@@ -32,6 +36,10 @@ class Plotting(Protocol):
 
     def plot(self, phase: str, epoch: int, figures: Mapping[str, float]) -> None:
         """Draw the figures of an epoch; after a resumption those of earlier epochs come again."""
+
+
+Key = NewType("Key", str)
+"""64 hexadecimal digits of SHA-256."""
 
 
 class Stage(Value):
@@ -70,3 +78,35 @@ class Stage(Value):
     def key(self, versions: Mapping[str, str]) -> Key:
         """The identity of the artifact that this stage makes under these tool versions."""
         return digest_of(self.payload(versions))
+
+
+def canonical_json(value: Any) -> str:
+    """JSON with sorted names and no spaces.
+
+    Raises:
+        UnstableValue: for anything but None, bool, int, finite float, str, enums of str, mappings with str names, sequences.
+    """
+    return json.dumps(_stable(value, "value"), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+
+
+def digest_of(value: Any) -> Key:
+    """SHA-256 of the canonical JSON of a value."""
+    return Key(hashlib.sha256(canonical_json(value).encode("ascii")).hexdigest())
+
+
+def _stable(value: Any, where: str) -> Any:
+    if isinstance(value, Enum):
+        return _stable(value.value, where)
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise UnstableValue(where=where, value=value)
+        return value
+    if isinstance(value, Mapping):
+        if not all(isinstance(name, str) for name in value):
+            raise UnstableValue(where=where, value=value)
+        return {name: _stable(inner, f"{where}.{name}") for name, inner in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, (bytes, bytearray, memoryview)):
+        return [_stable(inner, f"{where}[{index}]") for index, inner in enumerate(value)]
+    raise UnstableValue(where=where, value=value)

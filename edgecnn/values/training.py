@@ -8,8 +8,8 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 
 from edgecnn.values.artifact import WeightsAnswer
 from edgecnn.values.base import Value
-from edgecnn.values.key import Key
-from edgecnn.values.preprocessing import Normalization
+from edgecnn.values.dataset import Normalization
+from edgecnn.values.stage import Key
 
 Balance = Literal["none", "weights", "sampling"]
 """none: each image counts once. weights: its loss counts by the inverse of its class's size. sampling: each is shown as often."""

@@ -17,7 +17,7 @@ from edgecnn.devices.files import device_named
 from edgecnn.errors.devices import ConverterFailed, LayerNotConverted
 from edgecnn.errors.measuring import TraceUnreadable
 from edgecnn.values.candidate import Candidate, Precision, Unsupported
-from edgecnn.values.residency import LayerMacs, MacTable
+from edgecnn.values.layers import LayerMacs, MacTable
 from tests.backends.test_own_environment import NCNN, bare, with_packages
 from tests.runner.kits import CLASSES, SIDE, network
 

@@ -14,7 +14,7 @@ from edgecnn.errors.measuring import TraceUnreadable
 from edgecnn.graph.macs import mac_table
 from edgecnn.runner.sessions.onnxruntime_cpu import OnnxRuntimeSession
 from edgecnn.values.candidate import Runtime
-from edgecnn.values.residency import Residency
+from edgecnn.values.layers import Residency
 from tests.backends.traces import trace_onnxruntime, trace_openvino
 from tests.graph.trunks import trunk
 from tests.quantization.made import F32, made

@@ -14,7 +14,7 @@ from edgecnn.errors.tensorrt import BuildLogUnreadable
 from edgecnn.planning.variants import aware_candidates
 from edgecnn.values.candidate import Candidate, Precision, Runtime, Unsupported
 from edgecnn.values.device import Device, Match, Processor, RuntimeFacts
-from edgecnn.values.residency import LayerMacs, MacTable
+from edgecnn.values.layers import LayerMacs, MacTable
 
 
 def board(**changed: object) -> Device:

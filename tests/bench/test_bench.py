@@ -19,8 +19,7 @@ from edgecnn.errors.board import BoardIsAnotherDevice, LinkLost
 from edgecnn.hosts.ssh.address import COMMAND
 from edgecnn.measure.evaluate import logits_of
 from edgecnn.store.store import Store
-from edgecnn.values.board import BoardFacts, HostAsked
-from edgecnn.values.recording import Recording
+from edgecnn.values.board import BoardFacts, HostAsked, Recording
 from tests.building.builds import Place
 from tests.hosts.sshd import Loopback, loopback, needs_sshd
 from tests.runner.processes import wait_until

@@ -16,13 +16,12 @@ from edgecnn.bench.bench import BenchRequest
 from edgecnn.bench.bundle import BundleBenchRequest, bench_bundle, is_alone
 from edgecnn.bench.facts import BundleBench
 from edgecnn.bench.images import ReportImages, shown_images, stored_images
-from edgecnn.bundle.recorded import recorded_in
+from edgecnn.bundle.manifest import recorded_in
 from edgecnn.bundle.verify import Trust, verify
 from edgecnn.bundle.zip_form import write_zip
 from edgecnn.data.manifest import summarize
 from edgecnn.devices import machine as station
-from edgecnn.errors.bench import BenchClassesDiffer, BenchOptionOfBuild, BenchTargetDiffers
-from edgecnn.errors.building import NotOverwritten
+from edgecnn.errors.building import BenchClassesDiffer, BenchOptionOfBuild, BenchTargetDiffers, NotOverwritten
 from edgecnn.errors.bundle import BundleFileChanged
 from edgecnn.hosts.ssh.address import COMMAND
 from edgecnn.measure.kits import KitRef

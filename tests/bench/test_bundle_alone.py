@@ -22,8 +22,8 @@ from edgecnn.building.runnable import ENGINE
 from edgecnn.bundle.verify import Trust
 from edgecnn.devices.machine import Machine
 from edgecnn.devices.this_machine import local_facts
-from edgecnn.errors.bench import NoKitRuns
 from edgecnn.errors.board import BoardLacksBuilder
+from edgecnn.errors.building import NoKitRuns
 from edgecnn.errors.bundle import BundleFileExtra
 from edgecnn.errors.host import RunnerFailed
 from edgecnn.hosts.task import Task

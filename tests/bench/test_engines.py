@@ -19,8 +19,7 @@ from edgecnn.devices.check.board import ReachedBoard, board_over
 from edgecnn.devices.check.ready import Wanted
 from edgecnn.devices.this_machine import LocalFacts, local_facts
 from edgecnn.errors.base import ExitCode
-from edgecnn.errors.board import BoardLacksBuilder
-from edgecnn.errors.preflight import BoardNotReady
+from edgecnn.errors.board import BoardLacksBuilder, BoardNotReady
 from edgecnn.hosts.ssh.address import COMMAND
 from edgecnn.hosts.ssh.host import SshHost
 from edgecnn.hosts.ssh.link import Link

@@ -11,11 +11,10 @@ from edgecnn.planning.candidates import BASELINE
 from edgecnn.planning.complete import filled_in
 from edgecnn.values.artifact import WeightsAnswer
 from edgecnn.values.candidate import Candidate, Method, Precision, Runtime, Scheme
-from edgecnn.values.dataset import DataSummary
-from edgecnn.values.key import Key
-from edgecnn.values.preprocessing import Preprocessing
+from edgecnn.values.dataset import DataSummary, Preprocessing
 from edgecnn.values.recipe import Recipe
 from edgecnn.values.resolved import Attachment, Resolved
+from edgecnn.values.stage import Key
 
 DATA = Key("d" * 64)
 INT8 = Candidate(

@@ -25,13 +25,12 @@ from edgecnn.store.profiles import StoredProfile
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Artifact, FileFact, Record
 from edgecnn.values.candidate import Candidate
-from edgecnn.values.energy import RunMemory
-from edgecnn.values.key import digest_of
-from edgecnn.values.profile import Environment, Profile, Purpose, Run
+from edgecnn.values.layers import Residency
+from edgecnn.values.profile import Environment, Profile, Purpose, Run, RunMemory
 from edgecnn.values.recipe import Recipe
 from edgecnn.values.report import BaselineFacts, Build, BuildReport, Choice, Latency
-from edgecnn.values.residency import Residency
 from edgecnn.values.resolved import Attachment, Resolved
+from edgecnn.values.stage import digest_of
 from edgecnn.values.verdict import Fidelity, Verdict
 from tests.building.resolutions import resolved
 from tests.store.toys import Ear

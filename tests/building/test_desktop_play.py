@@ -17,8 +17,8 @@ from edgecnn.building.observe import Observations
 from edgecnn.building.rows import Scene
 from edgecnn.devices.desktop_gpu import local_gpu
 from edgecnn.measure.evaluate import PixelSet
-from edgecnn.planning.extra_runs import ExtraRuns
 from edgecnn.planning.plan import plan
+from edgecnn.planning.request import ExtraRuns
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Artifact, Blocked, Failed
 from edgecnn.values.verdict import Fidelity

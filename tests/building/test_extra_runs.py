@@ -12,8 +12,8 @@ from edgecnn.building.extra_runs import ExtraRunner
 from edgecnn.building.observe import Observer
 from edgecnn.building.rows import Scene, with_extents
 from edgecnn.planning.candidates import BASELINE
-from edgecnn.planning.extra_runs import ExtraRuns
 from edgecnn.planning.plan import plan
+from edgecnn.planning.request import ExtraRuns
 from edgecnn.store.store import Store
 from edgecnn.values.report import CandidateFacts
 from tests.building.resolutions import INT8, resolved

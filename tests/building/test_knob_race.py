@@ -27,8 +27,8 @@ from edgecnn.runner.files import write_json
 from edgecnn.runner.items import Item, run_file
 from edgecnn.store.store import Store
 from edgecnn.values.knobs import DEFAULT, KnobRace, Knobs
+from edgecnn.values.layers import MacTable
 from edgecnn.values.recipe import RaceChoice
-from edgecnn.values.residency import MacTable
 from edgecnn.values.stage import Progress
 from tests.building.resolutions import resolved
 from tests.building.scenes import a_choice, a_report, an_artifact

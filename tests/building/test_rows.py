@@ -9,7 +9,8 @@ import pytest
 from edgecnn.building.rows import candidate_facts, weights_sha256
 from edgecnn.planning.candidates import BASELINE
 from edgecnn.values.artifact import Blocked, Cached, Failed
-from edgecnn.values.energy import Energy, EnergyReading, RunEnergy, Stretch
+from edgecnn.values.figures import Energy
+from edgecnn.values.profile import EnergyReading, RunEnergy, Stretch
 from edgecnn.values.report import CandidateFacts
 from edgecnn.values.verdict import Fidelity
 from tests.building.resolutions import INT8, TRT_FP16

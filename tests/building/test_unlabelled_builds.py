@@ -14,7 +14,7 @@ from edgecnn.building.build import plan_build
 from edgecnn.cli.asking import Asked, request_from
 from edgecnn.data.manifest import summarize
 from edgecnn.errors.custom_model import LabelsNeeded, PreprocessingUnproved
-from edgecnn.errors.data import ListWithoutLabels
+from edgecnn.errors.data_formats import ListWithoutLabels
 from edgecnn.planning.custom_model import check_custom
 from edgecnn.planning.request import BuildRequest
 from edgecnn.render.progress import Quiet

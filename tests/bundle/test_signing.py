@@ -18,7 +18,7 @@ from edgecnn.bundle.signing import sign_bundle
 from edgecnn.bundle.ssh_keygen import check_key, sign
 from edgecnn.bundle.verify import Trust
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.signing import BundleOfAnotherBuild, KeyUnusable, NotAFolderToSign, SignersNotNamed, SshKeygenMissing
+from edgecnn.errors.bundle import BundleOfAnotherBuild, KeyUnusable, NotAFolderToSign, SignersNotNamed, SshKeygenMissing
 from edgecnn.render.progress import Quiet
 from tests.building.scenes import a_choice, a_report
 from tests.bundle.sealed import KIT, KIT_FOLDER, publish, published, reseal, verified, zipped

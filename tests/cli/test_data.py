@@ -16,7 +16,7 @@ from jsonschema import Draft202012Validator
 from PIL import Image
 
 from tests.data.folders import fill, write
-from tests.data.test_near import encoded, scene
+from tests.data.test_near_duplicates import encoded, scene
 from tests.house.child import child
 from tests.house.schemas import FOLDER
 

@@ -14,9 +14,9 @@ from subprocess import Popen
 import pytest
 from typer.testing import CliRunner
 
+from edgecnn.bundle.predictions import Served
 from edgecnn.cli.main import app
 from edgecnn.render.serving import exposed_lines, served_lines
-from edgecnn.values.serving import Served
 from tests.bundle.sealed import KIT, KIT_FOLDER, copied, published, zipped
 from tests.house.child import child
 from tests.house.source_tree import ROOT

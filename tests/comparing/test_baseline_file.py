@@ -14,7 +14,7 @@ from edgecnn.errors.comparing import KitNotCarried, LatencyBaselineUnreadable, N
 from edgecnn.errors.measuring import RunsUnusable
 from edgecnn.errors.usage import ResultFileUnwritable
 from edgecnn.store.store import Store
-from edgecnn.values.key import digest_of
+from edgecnn.values.stage import digest_of
 from tests.building.bundles import make_bundle
 from tests.building.races import RacingHost, measured_on_a_device
 from tests.house.schemas import FOLDER

@@ -11,7 +11,7 @@ import pytest
 
 from edgecnn.errors.host import RunnerFailed
 from edgecnn.stages.compile import CompileStage
-from edgecnn.values.residency import Residency
+from edgecnn.values.layers import Residency
 from tests.conformance.subjects import Subject, copied, kit_of, spoiled, subjects
 from tests.quantization.made import Quiet
 

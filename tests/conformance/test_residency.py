@@ -9,7 +9,7 @@ import pytest
 from edgecnn.graph.macs import mac_table
 from edgecnn.runner.feeds import feed_of
 from edgecnn.runner.kit import Kit
-from edgecnn.values.residency import Residency
+from edgecnn.values.layers import Residency
 from tests.conformance.elsewhere import open_session
 from tests.conformance.subjects import NETWORK, Subject
 from tests.graph.trunks import pictures, trunk

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from edgecnn.data.cutouts import find_synthesis
 from edgecnn.data.manifest import summarize
+from edgecnn.data.synthesis.cutouts import find_synthesis
 from edgecnn.stages.synthesize import SynthesizeStage
 from edgecnn.values.dataset import DataSummary
 from edgecnn.values.recipe import DataChoice

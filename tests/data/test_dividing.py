@@ -12,9 +12,9 @@ from edgecnn.data.dividing import divide
 from edgecnn.data.inspection import inspect
 from edgecnn.data.manifest import summarize
 from edgecnn.errors.building import NotOverwritten, OutputInsideData, OutputUnwritable
-from edgecnn.errors.data import DemoHasNoFolder, TableNotDivided, TooFewImages
-from edgecnn.values.dataset import DataManifest
-from edgecnn.values.division import DataDivision
+from edgecnn.errors.data import TooFewImages
+from edgecnn.errors.data_formats import DemoHasNoFolder, TableNotDivided
+from edgecnn.values.dataset import DataDivision, DataManifest
 from edgecnn.values.recipe import DataChoice
 from tests.data.folders import Heard, fill, write
 

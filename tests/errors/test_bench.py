@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from edgecnn.errors.base import EdgecnnError, ExitCode
-from edgecnn.errors.bench import BenchClassesDiffer, BenchDeviceUnknown, BenchOptionOfBuild, NoKitRuns
+from edgecnn.errors.building import BenchClassesDiffer, BenchDeviceUnknown, BenchOptionOfBuild, NoKitRuns
 
 MANY = [f"class-{number}" for number in range(8)]
 

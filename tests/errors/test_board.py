@@ -3,7 +3,6 @@ from __future__ import annotations
 import pytest
 
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.bench import BenchProcessorDiffers, BenchTargetDiffers
 from edgecnn.errors.board import (
     BadAddress,
     BoardBusy,
@@ -18,6 +17,7 @@ from edgecnn.errors.board import (
     LoginRefused,
     SshAbsent,
 )
+from edgecnn.errors.building import BenchProcessorDiffers, BenchTargetDiffers
 from edgecnn.hosts.ssh.address import Address
 from edgecnn.hosts.ssh.refusal import refused
 

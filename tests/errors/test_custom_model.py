@@ -17,14 +17,13 @@ from edgecnn.errors.custom_model import (
     LabelsNeeded,
     NoDataForModel,
     NothingToTrain,
-    OpsetUnreachable,
     PreprocessingHalfGiven,
     PreprocessingOfAnArch,
     PreprocessingUnproved,
     TrainingSwitch,
-    TrunkDisagrees,
     UnknownPreprocessing,
 )
+from edgecnn.errors.export import OpsetUnreachable, TrunkDisagrees
 from edgecnn.errors.recipes import RecipeThere, RecipeUnwritable
 
 FILE = Path("mine.onnx")

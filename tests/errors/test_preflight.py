@@ -3,15 +3,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgecnn.errors.base import ExitCode
-from edgecnn.errors.preflight import (
-    BoardNotReady,
-    CarryWithoutHost,
-    DeviceFileDisagrees,
-    DeviceFileThere,
-    DeviceNameBad,
-    RecordingUnusable,
-    WheelsNotUnpacked,
-)
+from edgecnn.errors.board import BoardNotReady, CarryWithoutHost
+from edgecnn.errors.devices import DeviceFileDisagrees, DeviceFileThere, DeviceNameBad
+from edgecnn.errors.host import RecordingUnusable, WheelsNotUnpacked
 
 
 def test_recording_unusable() -> None:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from edgecnn.errors.base import ExitCode
-from edgecnn.errors.costing import (
+from edgecnn.errors.studies import (
     NothingToScale,
     ResolutionUnderStride,
     ScaleContradictsResolution,

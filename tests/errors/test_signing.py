@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from edgecnn.errors.base import EdgecnnError, ExitCode
-from edgecnn.errors.bundle import BundleManifestUnreadable
-from edgecnn.errors.signing import (
+from edgecnn.errors.bundle import (
+    BundleManifestUnreadable,
     BundleOfAnotherBuild,
     BundleRolledBack,
     KeyUnusable,

@@ -12,8 +12,8 @@ import torch
 from onnxruntime.quantization import quantize_dynamic
 from torch import nn
 
-from edgecnn.errors.custom_model import CustomFileMissing, CustomModelUnusable, OpsetUnreachable
-from edgecnn.errors.export import ExternalDataOutside
+from edgecnn.errors.custom_model import CustomFileMissing, CustomModelUnusable
+from edgecnn.errors.export import ExternalDataOutside, OpsetUnreachable
 from edgecnn.graph.adopt import adopt, describe_changes
 from edgecnn.graph.checks import onnx_logits
 from edgecnn.graph.document import save_model

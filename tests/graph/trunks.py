@@ -17,7 +17,7 @@ import torchvision
 from edgecnn.data.golden import card
 from edgecnn.graph.export import export_onnx
 from edgecnn.runner.pixels import PixelRecipe, to_feed, to_pixels
-from edgecnn.values.preprocessing import Normalization
+from edgecnn.values.dataset import Normalization
 
 NORMALIZATION = Normalization(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 RESOLUTION_PX = 64

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.errors.preflight import RecordingUnusable
+from edgecnn.errors.host import RecordingUnusable
 from edgecnn.hosts import recorder
 from edgecnn.hosts.recording import record, record_here, unfold
 from edgecnn.hosts.ssh.link import in_shell

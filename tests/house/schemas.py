@@ -12,29 +12,26 @@ from typing import Any
 from pydantic import BaseModel
 
 from edgecnn.bench.facts import BundleBench
+from edgecnn.bundle.manifest import BundleManifest, BundleVerification
+from edgecnn.bundle.predictions import Predictions
 from edgecnn.comparing.history_facts import MeasuredHistory
 from edgecnn.comparing.side_by_side_facts import SideBySide
 from edgecnn.devices.doctor.facts import DoctorReport
+from edgecnn.measure.loadgen.facts import LoadGenReport
 from edgecnn.planning.settings import RecipeDifference, RecipeSettings
 from edgecnn.results.explanation import Explanation
-from edgecnn.studies.facts import Ensemble, ScaleSearch, TenCrop
-from edgecnn.studies.look_facts import FeaturePictures
+from edgecnn.studies.facts import Ensemble, FeaturePictures, ScaleSearch, TenCrop
+from edgecnn.values.arch import Catalogue
 from edgecnn.values.artifact import Record
+from edgecnn.values.augmentation import AugmentationPreview
 from edgecnn.values.board import BoardCheck
-from edgecnn.values.bundle import BundleManifest, BundleVerification
-from edgecnn.values.catalogue import Catalogue
 from edgecnn.values.comparison import Comparison, LatencyBaseline, PinnedBuild
-from edgecnn.values.cost import NetworkCost
+from edgecnn.values.dataset import DataDivision, DataInspection
 from edgecnn.values.device import Device
-from edgecnn.values.division import DataDivision
-from edgecnn.values.inspection import DataInspection
-from edgecnn.values.loadgen import LoadGenReport
-from edgecnn.values.predictions import Predictions
-from edgecnn.values.preview import AugmentationPreview
+from edgecnn.values.layers import NetworkCost, Ranking
 from edgecnn.values.profile import Profile
 from edgecnn.values.recipe import Recipe
 from edgecnn.values.report import BuildReport
-from edgecnn.values.residency import Ranking
 from edgecnn.values.synthesis import Provenance
 from edgecnn.values.training import TransferChoice
 from tests.house.source_tree import ROOT

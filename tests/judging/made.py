@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from edgecnn.judging.intervals import tango_drop_pp, wilson
 from edgecnn.values.candidate import Candidate, Method, Precision, Runtime
 from edgecnn.values.figures import ClassFigures, ClassReport, Quality
+from edgecnn.values.layers import Residency
 from edgecnn.values.profile import Environment, Profile, Run
 from edgecnn.values.report import Accuracy, CandidateFacts, Latency
-from edgecnn.values.residency import Residency
 from edgecnn.values.verdict import Fidelity, Gate, GateResult, Interval, Verdict
 
 CONDITIONS = {"machine": "m1", "cpu": "AMD EPYC", "cores": "2", "runtime": "onnxruntime", "runtime_version": "1.31.1"}

@@ -9,8 +9,7 @@ import pytest
 from edgecnn.errors.gates import RacesDiffer
 from edgecnn.judging.choice import ChoiceRules, Chosen, choose
 from edgecnn.judging.contest import Contest, energy_contest, throughput_contest
-from edgecnn.values.energy import EnergyReading, RunEnergy, Stretch
-from edgecnn.values.profile import Profile, Run
+from edgecnn.values.profile import EnergyReading, Profile, Run, RunEnergy, Stretch
 from edgecnn.values.reason import FewerImages, MoreEnergy, NotShownFaster, Taken
 from tests.judging.made import a_race, a_run, an_accuracy, facts
 

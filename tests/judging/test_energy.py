@@ -7,8 +7,7 @@ import pytest
 from edgecnn.judging.bounds import gates_for, parse_bounds
 from edgecnn.judging.energy import energy, missing_energy
 from edgecnn.judging.gates import judge
-from edgecnn.values.energy import EnergyReading, RunEnergy, Stretch
-from edgecnn.values.profile import Profile
+from edgecnn.values.profile import EnergyReading, Profile, RunEnergy, Stretch
 from edgecnn.values.verdict import Fidelity, Verdict
 from tests.judging.made import a_gate, a_race, facts
 

@@ -8,8 +8,7 @@ from edgecnn.judging.bounds import gates_for, parse_bounds
 from edgecnn.judging.gates import judge
 from edgecnn.judging.memory import memory, missing_memory
 from edgecnn.render.gate_sheet import error_rates
-from edgecnn.values.energy import RunMemory
-from edgecnn.values.profile import Profile
+from edgecnn.values.profile import Profile, RunMemory
 from edgecnn.values.verdict import Fidelity, Verdict
 from tests.judging.made import a_gate, a_race, facts
 

@@ -14,8 +14,7 @@ from edgecnn.measure.meter_log import joined, log_of, open_log
 from edgecnn.measure.race import RaceResult, race
 from edgecnn.runner.meters.log import read_log
 from edgecnn.store.store import Store
-from edgecnn.values.energy import RunEnergy, Stretch
-from edgecnn.values.profile import Environment
+from edgecnn.values.profile import Environment, RunEnergy, Stretch
 from tests.measure.labs import FakeHost, a_kit, lab_at
 
 ROUNDS = 8

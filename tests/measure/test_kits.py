@@ -5,7 +5,7 @@ from pathlib import Path
 
 from edgecnn.measure.kits import KitRef
 from edgecnn.values.artifact import Artifact, FileFact, Record
-from edgecnn.values.key import Key
+from edgecnn.values.stage import Key
 from tests.measure.labs import a_candidate
 
 

@@ -23,8 +23,8 @@ from edgecnn.render.markdown import report_markdown
 from edgecnn.render.page.residency import residencies
 from edgecnn.render.residency import hollow_lines, residency_lines
 from edgecnn.store.store import Store
+from edgecnn.values.layers import Residency
 from edgecnn.values.report import CandidateFacts
-from edgecnn.values.residency import Residency
 from edgecnn.values.verdict import Gate, GateResult, Verdict
 from tests.backends.glued import DEPTH, network
 from tests.render.reports import a_report

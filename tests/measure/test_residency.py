@@ -16,7 +16,7 @@ from edgecnn.measure.residency import TRACED_SAMPLES, residency
 from edgecnn.runner.items import Item
 from edgecnn.runner.sessions.onnxruntime_cpu import OnnxRuntimeSession
 from edgecnn.store.store import Store
-from edgecnn.values.residency import MacTable
+from edgecnn.values.layers import MacTable
 from edgecnn.values.verdict import Fidelity
 from tests.measure.labs import FakeHost, a_kit, lab_at
 from tests.runner.kits import SIDE, network

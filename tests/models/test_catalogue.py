@@ -12,7 +12,7 @@ from edgecnn.models.catalogue import all_archs, arch_named, pixel_recipe
 from edgecnn.models.networks import build_network, head_of, parameter_count, shipped_parameter_count
 from edgecnn.models.rows.normalization import HALF
 from edgecnn.values.arch import ArchSpec
-from edgecnn.values.preprocessing import PixelRecipe
+from edgecnn.values.dataset import PixelRecipe
 
 EVERY = pytest.mark.parametrize("spec", all_archs(), ids=lambda spec: spec.name)
 FROM_TORCHVISION = pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.costing import (
+from edgecnn.errors.studies import (
     NothingToScale,
     ResolutionUnderStride,
     ScaleContradictsResolution,

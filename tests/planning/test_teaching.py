@@ -15,7 +15,7 @@ from edgecnn.models.catalogue import arch_named
 from edgecnn.planning.complete import complete_recipe
 from edgecnn.planning.plan import plan
 from edgecnn.planning.request import BuildRequest
-from edgecnn.planning.teacher import teacher_of
+from edgecnn.planning.training import teacher_of
 from edgecnn.recipes.recipe import apply_overrides, load_recipe
 from edgecnn.stages.train import TrainStage
 from edgecnn.store.store import Store
@@ -115,7 +115,7 @@ def test_a_network_without_published_weights_is_answered_with_what_could_teach(t
 
 
 def test_a_teacher_that_cannot_see_so_small_images_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edgecnn.planning.teacher.answer_weights", lambda *_args, **_kept: FOUND)
+    monkeypatch.setattr("edgecnn.planning.training.answer_weights", lambda *_args, **_kept: FOUND)
     with pytest.raises(ResolutionTooSmall):
         asked("inception-v3", tmp_path)
 

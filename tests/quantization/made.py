@@ -7,7 +7,7 @@ from pathlib import Path
 
 from edgecnn.stages.quantize import QuantizeStage
 from edgecnn.values.candidate import Candidate, Method, Precision, Runtime, Scheme
-from edgecnn.values.key import Key
+from edgecnn.values.stage import Key
 from tests.graph.trunks import NORMALIZATION, prepared, scratch, trunk
 
 IMAGES = 24

@@ -17,9 +17,9 @@ from edgecnn.quantization.executors import onnxruntime_cpu, openvino_cpu
 from edgecnn.quantization.job import Job
 from edgecnn.stages.quantize import MixedStage, QuantizeStage
 from edgecnn.values.candidate import Method
-from edgecnn.values.key import Key
+from edgecnn.values.layers import RankedLayer
 from edgecnn.values.model_file import ModelFile
-from edgecnn.values.residency import RankedLayer
+from edgecnn.values.stage import Key
 from tests.graph.trunks import NORMALIZATION, feed_of, pictures, prepared, scratch
 from tests.quantization.made import CANDIDATES, IMAGES, Quiet
 from tests.quantization.planted import PLANTED, planted_trunk

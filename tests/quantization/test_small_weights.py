@@ -20,8 +20,8 @@ from edgecnn.quantization import openvino as for_openvino
 from edgecnn.quantization.executors import openvino_cpu
 from edgecnn.quantization.job import Job
 from edgecnn.values.candidate import Method
+from edgecnn.values.layers import RankedLayer
 from edgecnn.values.model_file import ModelFile
-from edgecnn.values.residency import RankedLayer
 from tests.graph.trunks import CLASSES, NORMALIZATION, RESOLUTION_PX, feed_of, pictures, scratch
 from tests.quantization.made import CANDIDATES
 

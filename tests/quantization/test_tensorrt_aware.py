@@ -21,7 +21,7 @@ from edgecnn.runner.pixels import to_feed
 from edgecnn.stages.compile import CompileStage
 from edgecnn.stages.package import PackageStage, runner_digest
 from edgecnn.stages.quantize import QuantizeStage
-from edgecnn.values.residency import MacTable, Residency
+from edgecnn.values.layers import MacTable, Residency
 from tests.data.folders import Heard
 from tests.graph.trunks import scratch
 from tests.quantization.aware_made import COUNTS, PREPROCESSING, pixels, roles, stage

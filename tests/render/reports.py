@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from edgecnn.values.figures import BatchFigure, Throughput
+from edgecnn.values.layers import Residency
 from edgecnn.values.profile import Environment
 from edgecnn.values.report import BaselineFacts, BaselineVariant, Build, BuildReport, CandidateFacts, Choice
-from edgecnn.values.residency import Residency
 from edgecnn.values.verdict import Fidelity, Gate, GateResult, Verdict
 from tests.judging.made import a_latency, an_accuracy, an_interval, facts
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from edgecnn.render.footprint import footprint_lines, size_lines
-from edgecnn.values.energy import Energy, Memory
+from edgecnn.values.figures import Energy, Memory
 from edgecnn.values.report import CandidateFacts
 from edgecnn.values.verdict import Fidelity, Interval
 from tests.judging.made import facts

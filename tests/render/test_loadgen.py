@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from edgecnn.measure.loadgen.facts import LoadGenReport, LoadRun, LoadSettings, Scenario, ScenarioResult
 from edgecnn.measure.loadgen.run import claim
 from edgecnn.render.loadgen import show_loadgen
-from edgecnn.values.loadgen import LoadGenReport, LoadRun, LoadSettings, Scenario, ScenarioResult
 from edgecnn.values.profile import Environment
 
 

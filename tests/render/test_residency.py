@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from edgecnn.render.figures import moved_bytes
 from edgecnn.render.residency import hollow_lines, residency_lines
-from edgecnn.values.residency import LayerResidency, Residency
+from edgecnn.values.layers import LayerResidency, Residency
 from tests.judging.made import facts
 from tests.render.reports import a_row
 

@@ -6,9 +6,9 @@ import base64
 import hashlib
 import re
 
+from edgecnn.bundle.predictions import Served
 from edgecnn.serving.limits import Limits
 from edgecnn.serving.page import page_of
-from edgecnn.values.serving import Served
 from tests.serving.conftest import HOSTILE
 
 

@@ -20,7 +20,7 @@ from edgecnn.runner.pixels import to_feed
 from edgecnn.runner.sessions.onnxruntime_cpu import OnnxRuntimeSession
 from edgecnn.runner.sessions.openvino_cpu import OpenVinoSession
 from edgecnn.training.memory import held_mib
-from edgecnn.values.residency import MacTable
+from edgecnn.values.layers import MacTable
 from tests.data.folders import Heard
 from tests.quantization.aware_made import CANDIDATES, COUNTS, PREPROCESSING, aware, made, pixels, roles, stage, weights
 from tests.stages.killed import killed_when

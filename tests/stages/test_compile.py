@@ -13,7 +13,7 @@ from edgecnn.errors.host import RunnerFailed, RunnerTimedOut
 from edgecnn.graph.macs import mac_table
 from edgecnn.stages import compile as compile_stage
 from edgecnn.stages.compile import CompileStage
-from edgecnn.values.residency import Residency
+from edgecnn.values.layers import Residency
 from tests.graph.trunks import trunk
 from tests.quantization.misread import with_uint8_activations
 from tests.runner.engine_kits import FP16, INT8, RTX, Silent, engine_kit, made

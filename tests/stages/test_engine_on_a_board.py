@@ -27,8 +27,8 @@ from edgecnn.store.store import Store
 from edgecnn.store.wanted import StageInputs
 from edgecnn.values.artifact import Artifact, Cached, FoundInput, Ran
 from edgecnn.values.device import EngineBuilder
-from edgecnn.values.key import digest_of
-from edgecnn.values.residency import Residency
+from edgecnn.values.layers import Residency
+from edgecnn.values.stage import digest_of
 from tests.building.scenes import NoHost
 from tests.hosts.sshd import Loopback, loopback, needs_sshd
 from tests.measure.labs import lab_at

@@ -10,7 +10,7 @@ from edgecnn.graph.checks import onnx_logits
 from edgecnn.graph.document import load_model, save_model
 from edgecnn.graph.ensemble import Member, averaged
 from edgecnn.runner.pixels import to_feed
-from edgecnn.values.preprocessing import Normalization
+from edgecnn.values.dataset import Normalization
 from tests.graph.trunks import CLASSES, NORMALIZATION, RESOLUTION_PX, prepared, trunk
 from tests.stages.whole_way import answers, hold_against
 

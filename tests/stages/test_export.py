@@ -10,8 +10,8 @@ from safetensors.torch import save_file
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network
 from edgecnn.stages.export import ExportStage
-from edgecnn.values.key import Key
-from edgecnn.values.residency import MacTable
+from edgecnn.values.layers import MacTable
+from edgecnn.values.stage import Key
 from tests.graph.trunks import CLASSES, NORMALIZATION, RESOLUTION_PX, feed_of, prepared
 from tests.quantization.made import Quiet
 

@@ -14,10 +14,9 @@ from edgecnn.errors.data import CorruptImages, ImageGone
 from edgecnn.runner.pixels import PixelRecipe as Pixels
 from edgecnn.runner.pixels import decode, pixels_sha256, to_pixels
 from edgecnn.stages.prepare import PrepareStage
-from edgecnn.values.dataset import DataSummary
-from edgecnn.values.key import Key
-from edgecnn.values.preprocessing import PixelRecipe
+from edgecnn.values.dataset import DataSummary, PixelRecipe
 from edgecnn.values.recipe import DataChoice
+from edgecnn.values.stage import Key
 from tests.data.folders import Heard, draw, fill, write
 
 RECIPE = Pixels(40, 32, "bicubic")

@@ -13,8 +13,8 @@ from edgecnn.errors.export import ProgramNotMade
 from edgecnn.graph.program import save_program
 from edgecnn.stages.program import ProgramStage
 from edgecnn.values.candidate import Candidate, Precision, Runtime
-from edgecnn.values.key import Key
 from edgecnn.values.model_file import ModelFile
+from edgecnn.values.stage import Key
 from tests.graph.trunks import CLASSES, NORMALIZATION, RESOLUTION_PX, feed_of, network, pictures, prepared
 from tests.quantization.made import Quiet
 

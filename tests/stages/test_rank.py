@@ -10,8 +10,8 @@ import pytest
 
 from edgecnn.errors.quantization import AlreadyQuantized, CalibrationSetTooSmall
 from edgecnn.stages.rank import RankStage
-from edgecnn.values.key import Key
-from edgecnn.values.residency import Ranking
+from edgecnn.values.layers import Ranking
+from edgecnn.values.stage import Key
 from tests.graph.trunks import NORMALIZATION, prepared, scratch
 from tests.quantization.made import IMAGES, Quiet, exported, made
 from tests.quantization.planted import PLANTED, planted_trunk

@@ -21,7 +21,7 @@ from edgecnn.models.networks import build_network
 from edgecnn.runner.pixels import to_feed
 from edgecnn.stages.surgery import SurgeryStage
 from edgecnn.training.memory import held_mib
-from edgecnn.values.residency import MacTable
+from edgecnn.values.layers import MacTable
 from edgecnn.values.training import Surgery
 from tests.data.folders import Heard
 from tests.graph.trunks import scratch

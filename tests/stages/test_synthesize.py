@@ -12,9 +12,10 @@ import pytest
 from jsonschema import Draft202012Validator
 from PIL import Image, PngImagePlugin
 
-from edgecnn.data.composer import Composer
-from edgecnn.data.made import open_made
-from edgecnn.errors.data import CorruptImages, ImageChanged, ManifestUnreadable
+from edgecnn.data.synthesis.composer import Composer
+from edgecnn.data.synthesis.made import open_made
+from edgecnn.errors.data import CorruptImages, ImageChanged
+from edgecnn.errors.data_formats import ManifestUnreadable
 from edgecnn.errors.synthesis import CutoutsUnusable
 from edgecnn.values.dataset import SPLIT_ROLES
 from edgecnn.values.synthesis import Provenance

@@ -11,8 +11,8 @@ from safetensors.torch import save_file
 from edgecnn.devices.desktop_gpu import BESIDE
 from edgecnn.stages.variant import VariantStage
 from edgecnn.values.candidate import Candidate
-from edgecnn.values.key import Key
 from edgecnn.values.model_file import ModelFile
+from edgecnn.values.stage import Key
 from tests.graph.trunks import NORMALIZATION, network, prepared
 from tests.quantization.made import Quiet
 from tests.stages.test_program import STAGE

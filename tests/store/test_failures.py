@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from edgecnn.errors.store import StoreFull, StoreUnusable
-from edgecnn.store.failures import failure_of_maker
+from edgecnn.store.disk import failure_of_maker
 from edgecnn.store.store import Store
 from edgecnn.values.stage import Progress, Role
 from tests.store.toys import Quantize, Train, obtain

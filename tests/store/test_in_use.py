@@ -16,10 +16,9 @@ from typing import Any
 import pytest
 
 from edgecnn.errors.store import BuildUnprotected
-from edgecnn.store import in_use
+from edgecnn.store import locks as in_use
 from edgecnn.store.gc import GcPolicy, collect
-from edgecnn.store.in_use import CLOCKS_DIFFER_S
-from edgecnn.store.locks import Locks
+from edgecnn.store.locks import CLOCKS_DIFFER_S, Locks
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Artifact, Cached, Ran
 from tests.house.child import child

@@ -9,8 +9,8 @@ import pytest
 from edgecnn.errors.store import StoreFull, StoreUnusable, UnstableValue
 from edgecnn.store.profiles import read_profile
 from edgecnn.store.store import Store
+from edgecnn.values.layers import Residency
 from edgecnn.values.profile import Environment, Profile
-from edgecnn.values.residency import Residency
 from edgecnn.values.verdict import Fidelity
 
 KIT = "ab" * 32

@@ -11,8 +11,7 @@ from edgecnn.store.store import Store
 from edgecnn.store.wanted import StageInputs
 from edgecnn.values.artifact import Artifact, Cached, FoundInput, Ran
 from edgecnn.values.base import Value
-from edgecnn.values.key import digest_of
-from edgecnn.values.stage import Progress, Role, Stage
+from edgecnn.values.stage import Progress, Role, Stage, digest_of
 
 VERSIONS = {"onnxruntime": "1.30"}
 ENVIRONMENT = {"machine": "this one", "python": "3.11.7"}

@@ -8,11 +8,11 @@ import pytest
 from PIL import Image
 
 from edgecnn.errors.building import NotOverwritten
-from edgecnn.errors.looking import NetworkGone
+from edgecnn.errors.studies import NetworkGone
 from edgecnn.graph.adopt import adopt
 from edgecnn.render.progress import Quiet
+from edgecnn.studies.facts import FeaturePictures
 from edgecnn.studies.look import LookRequest, look_into
-from edgecnn.studies.look_facts import FeaturePictures
 from edgecnn.values.custom_model import GraphEntry
 from tests.building.built_networks import BuiltNetworks
 from tests.graph.planted import SIDE, planted

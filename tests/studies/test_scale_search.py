@@ -2,11 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from edgecnn.errors.costing import BudgetInvalid, BudgetTooSmall
+from edgecnn.errors.studies import BudgetInvalid, BudgetTooSmall
 from edgecnn.models.catalogue import arch_named
-from edgecnn.studies.budgets import Budgets, asked_budgets, budgets_of
 from edgecnn.studies.facts import ScaleSearch
-from edgecnn.studies.scale_search import APART, NEARLY, search_scale
+from edgecnn.studies.scale_search import APART, NEARLY, Budgets, asked_budgets, budgets_of, search_scale
 
 SMALL = arch_named("mobilenet-v3-small")
 """Whose networks are built in no time."""

@@ -16,8 +16,7 @@ from edgecnn.models.defaults import default_augmentation
 from edgecnn.runner.pixels import PixelRecipe, to_pixels
 from edgecnn.stages.fetch import FetchStage
 from edgecnn.stages.train import TrainStage
-from edgecnn.values.dataset import DataManifest
-from edgecnn.values.preprocessing import Preprocessing
+from edgecnn.values.dataset import DataManifest, Preprocessing
 from edgecnn.values.recipe import DataChoice
 from tests.data.folders import Heard
 

@@ -18,7 +18,7 @@ from edgecnn.training.augment import Frame, augmented, draw_epoch, normalized
 from edgecnn.training.mixing import Batch, mixed
 from edgecnn.training.operations import OPERATIONS
 from edgecnn.values import augmentation as kinds
-from edgecnn.values.preprocessing import Normalization
+from edgecnn.values.dataset import Normalization
 from edgecnn.values.recipe import Recipe
 
 SIDE, SIZE = 48, 32

@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from edgecnn.data.made import training_images
 from edgecnn.data.manifest import summarize
+from edgecnn.data.synthesis.made import training_images
 from edgecnn.stages.prepare import PrepareStage
 from edgecnn.stages.transfer import TransferStage
 from edgecnn.training.loader import DecodedImages
-from edgecnn.values.preprocessing import PixelRecipe
+from edgecnn.values.dataset import PixelRecipe
 from edgecnn.values.recipe import DataChoice
 from tests.data.cutouts import backgrounds, cutouts, found, roles, shapes, stage_of
 from tests.data.folders import Heard

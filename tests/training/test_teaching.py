@@ -16,7 +16,7 @@ from edgecnn.training.checkpoint import write_tensors
 from edgecnn.training.scratch import scratch_phase
 from edgecnn.training.teacher import OtherInput
 from edgecnn.training.validation import ChoosePixels
-from edgecnn.values.preprocessing import Normalization
+from edgecnn.values.dataset import Normalization
 from edgecnn.values.training import TeacherTerms
 from tests.data.folders import Heard
 from tests.training.made import SMALL, Given, files_of, make_given, stage

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from edgecnn.errors.data import NoImagenetClass
+from edgecnn.errors.data_formats import NoImagenetClass
 
 FILE = Path(__file__).parent / "classes.tsv"
 

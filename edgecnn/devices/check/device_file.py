@@ -18,13 +18,14 @@ from edgecnn.backends.wheels import series_for
 from edgecnn.devices.check.board import ReachedBoard
 from edgecnn.devices.check.facts import as_local
 from edgecnn.devices.check.findings import stopping
-from edgecnn.devices.check.python import installed
+from edgecnn.devices.check.needs import installed
 from edgecnn.devices.files import NAME, device_named, load_devices, own_folder
 from edgecnn.devices.this_machine import matches
 from edgecnn.errors.base import system_reason
+from edgecnn.errors.board import BoardNotReady
 from edgecnn.errors.building import OutputUnwritable
-from edgecnn.errors.preflight import BoardNotReady, DeviceFileThere, DeviceNameBad
-from edgecnn.store.whole_file import write_text_atomically
+from edgecnn.errors.devices import DeviceFileThere, DeviceNameBad
+from edgecnn.store.disk import write_text_atomically
 from edgecnn.values.board import BoardFacts, Finding
 from edgecnn.values.candidate import Runtime
 from edgecnn.values.device import Accelerator, Device, Match, Memory, Processor, RuntimeFacts

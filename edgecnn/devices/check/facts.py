@@ -12,8 +12,7 @@ from edgecnn.hosts.recording import unfold
 from edgecnn.runner.environment import read_conditions
 from edgecnn.runner.sensors import observe
 from edgecnn.runner.throttling import PI_FLAGS, SINCE_BOOT, read_throttles
-from edgecnn.values.board import BoardFacts, BoardGpu, BoardPython
-from edgecnn.values.recording import RecordedPython, Recording
+from edgecnn.values.board import BoardFacts, BoardGpu, BoardPython, RecordedPython, Recording
 
 _METERS = ("sys/class/powercap/", "sys/bus/i2c/drivers/ina3221")
 

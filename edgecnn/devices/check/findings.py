@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from edgecnn.devices.check.accelerators import accelerator_findings
-from edgecnn.devices.check.clocks import clock_findings
-from edgecnn.devices.check.needs import Needs
-from edgecnn.devices.check.python import python_findings
+from edgecnn.devices.check.hardware import accelerator_findings, clock_findings
+from edgecnn.devices.check.needs import Needs, python_findings
 from edgecnn.values.board import BoardFacts, Finding, Weight
 
 _32_BITS = ("armv6l", "armv7l", "armv8l", "i386", "i686")

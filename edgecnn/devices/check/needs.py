@@ -1,11 +1,17 @@
-"""What kits ask of a machine."""
+"""What kits ask of a machine, and findings on its Python and packages."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from packaging.specifiers import SpecifierSet
+
 from edgecnn.backends.registry import backend_for
+from edgecnn.backends.wheels import oldest_glibc, pythons_with_wheels, series_for
+from edgecnn.runner.installing import command_for
+from edgecnn.runner.runtimes import DISTRIBUTIONS
+from edgecnn.values.board import BoardFacts, Finding, Weight
 from edgecnn.values.candidate import Runtime
 from edgecnn.values.device import Device
 
@@ -48,3 +54,105 @@ def needs_of(device: Device | None, runtimes: Collection[Runtime] | None = None)
 
 def _range(runtime: Runtime) -> str:
     return backend_for(runtime).runtime_packages[runtime.value]
+
+
+_NO_ENSUREPIP = "sudo apt-get install python3-venv"
+
+
+def python_findings(facts: BoardFacts, needs: Needs) -> Iterator[Finding]:
+    """What of Python and its packages stands in the way."""
+    python = facts.python
+    version = f"{python.version[0]}.{python.version[1]}"
+    if python.version[:2] < OLDEST_PYTHON:
+        what = f"its Python is {version}, and kits need 3.8 or newer"
+        remedy = (
+            "install a newer Python beside it, then name it: --python python3.8 (Ubuntu 18.04: sudo apt-get install python3.8)"
+        )
+        yield Finding(ref="python-too-old", weight=Weight.STOPS, what=what, remedy=remedy)
+        return
+    if python.implementation != "CPython":
+        what = f"its Python is {python.implementation}, for which the runtimes have no packages"
+        yield Finding(ref="python-is-another", weight=Weight.STOPS, what=what, remedy="--python with the path of a CPython")
+        return
+    missing = missing_packages(facts, needs)
+    unfit = [finding for runtime in needs.runtimes for finding in _no_wheel(facts, runtime, needs.runtimes[runtime])]
+    yield from unfit
+    yield from _managed(facts, missing)
+    if missing and not unfit:
+        what = f"{_listed(missing)} {'is' if len(missing) == 1 else 'are'} missing for Python {version}"
+        yield Finding(ref="packages-missing", weight=Weight.STOPS, what=what, remedy=install_line(facts, missing))
+
+
+def missing_packages(facts: BoardFacts, needs: Needs) -> tuple[str, ...]:
+    """Requirements that pip would take: what is absent, and what is there in a version that kits do not take.
+
+    TensorRT is never among them: on a Jetson it belongs to JetPack.
+    """
+    wanted = [
+        _requirement(facts, runtime, range_) for runtime, range_ in needs.runtimes.items() if runtime is not Runtime.TENSORRT
+    ]
+    lacking = [requirement for requirement, fits in wanted if not fits]
+    return (*lacking, *(name for name in OWN_PACKAGES if name not in facts.packages))
+
+
+def install_line(facts: BoardFacts, requirements: Sequence[str]) -> str:
+    """The command for the board's shell."""
+    python = facts.python
+    command = command_for(requirements, managed=python.managed, python="python3")
+    if python.managed:
+        return command if python.ensurepip else f"{_NO_ENSUREPIP} && {command}"
+    command = f"{python.executable} -m {command}"
+    return command if "pip" in facts.packages else f"sudo apt-get install python3-pip && {command}"
+
+
+def installed(facts: BoardFacts, runtime: Runtime) -> str | None:
+    """The version of a distribution that satisfies this runtime's requirement."""
+    names = DISTRIBUTIONS.get(runtime.value, (runtime.value,))
+    return next((facts.packages[name] for name in names if name in facts.packages), None)
+
+
+def _requirement(facts: BoardFacts, runtime: Runtime, wanted: str) -> tuple[str, bool]:
+    version = installed(facts, runtime)
+    fits = version is not None and SpecifierSet(wanted).contains(version, prereleases=True)
+    series = series_for(runtime, facts.python.version[:2])
+    newest = None if series is None else series.newest
+    return (f"{runtime.value}{wanted}" if newest is None else f"{runtime.value}=={newest}"), fits
+
+
+def _no_wheel(facts: BoardFacts, runtime: Runtime, wanted: str) -> Iterator[Finding]:
+    """Where no wheel fits, pip would try to build from source, or find an old version that kits refuse."""
+    pythons = pythons_with_wheels(runtime, wanted)
+    if pythons is None or _requirement(facts, runtime, wanted)[1]:
+        return
+    here, (first, last) = facts.python.version[:2], pythons
+    if not first <= here <= last:
+        version = ".".join(map(str, here))
+        what = f"{runtime.value} {wanted} has packages for Python {_text(first)} to {_text(last)}, and this is {version}"
+        remedy = f"name another Python: --python python{_text(last)}, or leave {runtime.value} out of the target"
+        yield Finding(ref="no-wheel-for-python", weight=Weight.STOPS, what=what, remedy=remedy)
+        return
+    needed, has = oldest_glibc(runtime, facts.architecture), facts.python.glibc
+    if needed is not None and (has is None or has < needed):
+        shown = "no GNU C library" if has is None else f"the C library is {_text(has)}"
+        what = f"{runtime.value} {wanted} has packages for glibc {_text(needed)} or newer, and {shown}"
+        remedy = "install a newer release of its system, or leave the runtime out of the target"
+        yield Finding(ref="no-wheel-for-glibc", weight=Weight.STOPS, what=what, remedy=remedy)
+
+
+def _managed(facts: BoardFacts, missing: Sequence[str]) -> Iterator[Finding]:
+    if not facts.python.managed:
+        return
+    what = "the system keeps pip out of its Python (PEP 668): packages go into a virtual environment"
+    if facts.python.ensurepip:
+        yield Finding(ref="python-managed", weight=Weight.NOTES, what=what, remedy=None)
+    elif missing:
+        what += ", and the module that makes one is incomplete"
+        yield Finding(ref="venv-missing", weight=Weight.STOPS, what=what, remedy=_NO_ENSUREPIP)
+
+
+def _text(version: tuple[int, int]) -> str:
+    return ".".join(map(str, version))
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:-1]) + (" and " if len(names) > 1 else "") + names[-1]

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from edgecnn.devices.check.board import ReachedBoard, board_over, with_packages
 from edgecnn.devices.check.facts import as_local
 from edgecnn.devices.check.findings import findings_on, stopping
-from edgecnn.devices.check.needs import Needs, needs_of
-from edgecnn.devices.check.python import missing_packages
+from edgecnn.devices.check.needs import Needs, missing_packages, needs_of
 from edgecnn.devices.files import known_devices
 from edgecnn.devices.this_machine import matches
-from edgecnn.errors.board import BoardIsAnotherDevice
-from edgecnn.errors.preflight import BoardNotReady, RecordingUnusable
+from edgecnn.errors.board import BoardIsAnotherDevice, BoardNotReady
+from edgecnn.errors.host import RecordingUnusable
 from edgecnn.hosts.carrying import PYTHON as CARRIED
 from edgecnn.hosts.ssh.link import Link
 from edgecnn.values.board import Finding, HostAsked, Weight

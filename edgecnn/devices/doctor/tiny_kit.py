@@ -17,7 +17,7 @@ from edgecnn.data.images import ImageSource
 from edgecnn.runner import pixels as runner_pixels
 from edgecnn.stages.package import PackageStage, runner_digest
 from edgecnn.values.candidate import Candidate
-from edgecnn.values.dataset import ImageEntry, SplitRole
+from edgecnn.values.dataset import ImageEntry, Normalization, PixelRecipe, Preprocessing, SplitRole
 from edgecnn.values.model_file import (
     LOGITS_TOLERANCE,
     MODEL_FILE_NAME,
@@ -28,7 +28,6 @@ from edgecnn.values.model_file import (
     ModelSpec,
     SessionSpec,
 )
-from edgecnn.values.preprocessing import Normalization, PixelRecipe, Preprocessing
 from edgecnn.values.stage import Progress, Role
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import Any
 
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.measuring import LoadGenLogUnreadable
-from edgecnn.values.loadgen import LoadRun, LoadSettings, Scenario
+from edgecnn.measure.loadgen.facts import LoadRun, LoadSettings, Scenario
 
 DETAIL = "mlperf_log_detail.txt"
 MARK = ":::MLLOG "

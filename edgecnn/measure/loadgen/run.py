@@ -16,6 +16,7 @@ from typing import Any
 from edgecnn.backends.installed import installed_version, require_packages
 from edgecnn.hosts.local import LocalHost
 from edgecnn.hosts.program import Program, package_environment, run_program
+from edgecnn.measure.loadgen.facts import LoadGenReport, LoadRun, LoadSettings, PilotBatch, Scenario, ScenarioResult
 from edgecnn.measure.loadgen.log import read_run
 from edgecnn.measure.loadgen.search import LOWEST_SHARE, highest_valid
 from edgecnn.measure.loadgen.settings import LoadAsked, seconds_at_most, server_settings, settings_for, sharpened
@@ -23,7 +24,6 @@ from edgecnn.runner.interpreters import runtime_version
 from edgecnn.runner.kit import Kit
 from edgecnn.runner.knobs import chosen_knobs
 from edgecnn.runner.runtimes import runtime_of
-from edgecnn.values.loadgen import LoadGenReport, LoadRun, LoadSettings, PilotBatch, Scenario, ScenarioResult
 from edgecnn.values.profile import Environment
 from edgecnn.values.stage import Progress
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from edgecnn.measure.loadgen.facts import LoadRun
 from edgecnn.values.base import Value
-from edgecnn.values.loadgen import LoadRun
 
 PROBES = 6
 """Leaves the answer known to 1/64 of what the system could do with no waiting at all."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from edgecnn.measure.loadgen.facts import LoadRun, LoadSettings, PilotBatch, Scenario
 from edgecnn.values.base import Value
-from edgecnn.values.loadgen import LoadRun, LoadSettings, PilotBatch, Scenario
 
 IMAGES_PER_STREAM_QUERY = 8
 """Of MultiStream, by MLPerf's rules."""

@@ -14,11 +14,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from edgecnn.measure.loadgen.facts import LoadSettings, Scenario
 from edgecnn.runner.feeds import feed_of
 from edgecnn.runner.golden import golden_pixels
 from edgecnn.runner.kit import Kit
 from edgecnn.runner.sessions import Session
-from edgecnn.values.loadgen import LoadSettings, Scenario
 
 _NS = 1_000_000
 """In a millisecond."""

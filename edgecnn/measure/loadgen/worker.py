@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from edgecnn.measure.loadgen.facts import LoadSettings, PilotBatch
 from edgecnn.measure.loadgen.system import Samples, System, start_test
 from edgecnn.runner.failure import RunnerError
 from edgecnn.runner.feeds import check_feed
@@ -25,7 +26,6 @@ from edgecnn.runner.say import say
 from edgecnn.runner.sensors import observe, opening
 from edgecnn.runner.sessions import Session, load_runtime, open_session
 from edgecnn.runner.worker import timed_calls
-from edgecnn.values.loadgen import LoadSettings, PilotBatch
 
 PILOT_BATCHES = (1, 8, 32)
 """One image, a MultiStream query, and as many as a CPU commonly gains from."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgecnn.values.preprocessing import Normalization
+from edgecnn.values.dataset import Normalization
 
 IMAGENET = Normalization(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 """Channel means and standard deviations of ImageNet, as every torchvision recipe uses them."""

@@ -13,7 +13,7 @@ from pydantic import PositiveFloat, PositiveInt
 from edgecnn.models.rows.normalization import IMAGENET
 from edgecnn.values.arch import ArchSpec, Auxiliary, PretrainedWeights, PublishedAccuracy
 from edgecnn.values.base import Value
-from edgecnn.values.preprocessing import Normalization
+from edgecnn.values.dataset import Normalization
 
 LICENCE = "BSD-3-Clause (torchvision); ImageNet's terms may apply"
 FILES = "https://download.pytorch.org/models/"

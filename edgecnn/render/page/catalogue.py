@@ -24,7 +24,7 @@ from edgecnn.render.page.figure import Figure, Source, Table
 from edgecnn.render.page.labels import ANCHORS, Spot, legible
 from edgecnn.render.page.marks import MEASURED, Mark
 from edgecnn.results.listing import OwnBuild
-from edgecnn.values.catalogue import ListedArch
+from edgecnn.values.arch import ListedArch
 
 TEMPLATE = "catalogue.html.j2"
 HEIGHT_PX = 560

@@ -7,7 +7,7 @@ from edgecnn.render.page.dots import Axis, Dot, dots_spec, spread_of
 from edgecnn.render.page.figure import Figure, Source, Table
 from edgecnn.render.page.marks import MISSING, OF_FIDELITY
 from edgecnn.render.page.reasons import for_all, grouped
-from edgecnn.values.energy import Energy
+from edgecnn.values.figures import Energy
 from edgecnn.values.report import BuildReport, CandidateFacts
 from edgecnn.values.verdict import Interval
 

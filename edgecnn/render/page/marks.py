@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from edgecnn.values.residency import Residency
+from edgecnn.values.layers import Residency
 from edgecnn.values.verdict import Fidelity
 
 

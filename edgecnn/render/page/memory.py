@@ -10,7 +10,7 @@ from edgecnn.render.page import vega
 from edgecnn.render.page.figure import Figure, Source, Table
 from edgecnn.render.page.marks import MISSING, OF_FIDELITY, labelled
 from edgecnn.render.page.reasons import for_all, grouped
-from edgecnn.values.energy import Memory
+from edgecnn.values.figures import Memory
 from edgecnn.values.report import BuildReport, CandidateFacts
 from edgecnn.values.verdict import Interval
 

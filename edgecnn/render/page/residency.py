@@ -11,8 +11,8 @@ from edgecnn.render import figures
 from edgecnn.render.page import vega
 from edgecnn.render.page.figure import Figure, Source, Table
 from edgecnn.render.page.marks import MISSING, labelled, of_residency
+from edgecnn.values.layers import LayerResidency
 from edgecnn.values.report import BuildReport, CandidateFacts
-from edgecnn.values.residency import LayerResidency
 
 NAMED = 4
 """Candidates with less than all that the sentence above a chart names, the least first; the table has all."""

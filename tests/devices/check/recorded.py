@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgecnn.values.recording import Recording
+from edgecnn.values.board import Recording
 
 _CPU = "sys/devices/system/cpu/cpu0/cpufreq/"
 

@@ -10,9 +10,9 @@ from edgecnn.devices.check.facts import facts_of
 from edgecnn.devices.check.findings import findings_on
 from edgecnn.devices.check.needs import needs_of
 from edgecnn.devices.files import device_named, file_of, own_file, own_folder, own_names
-from edgecnn.errors.devices import UnknownDevice
-from edgecnn.errors.preflight import BoardNotReady, DeviceFileThere, DeviceNameBad
-from edgecnn.values.recording import Recording
+from edgecnn.errors.board import BoardNotReady
+from edgecnn.errors.devices import DeviceFileThere, DeviceNameBad, UnknownDevice
+from edgecnn.values.board import Recording
 from tests.devices.check.recorded import RASPBERRY_PI_5, READY, recorded
 
 

@@ -6,12 +6,10 @@ import pytest
 
 from edgecnn.devices.check.facts import facts_of
 from edgecnn.devices.check.findings import findings_on
-from edgecnn.devices.check.needs import Needs, needs_of
-from edgecnn.devices.check.python import install_line, missing_packages
+from edgecnn.devices.check.needs import Needs, install_line, missing_packages, needs_of
 from edgecnn.devices.files import device_named
-from edgecnn.values.board import Finding, Weight
+from edgecnn.values.board import Finding, Recording, Weight
 from edgecnn.values.candidate import Runtime
-from edgecnn.values.recording import Recording
 from tests.devices.check.recorded import JETSON_ORIN_NANO, RASPBERRY_PI_5, READY, recorded
 
 ONNXRUNTIME = needs_of(None)

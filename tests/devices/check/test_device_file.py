@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from edgecnn.devices.check.board import differences, recognised_as
 from edgecnn.devices.check.device_file import device_of, device_toml
-from edgecnn.devices.check.differences import differences, recognised_as
 from edgecnn.devices.check.facts import as_local, facts_of
 from edgecnn.devices.files import load_device_file
 from edgecnn.devices.this_machine import matches

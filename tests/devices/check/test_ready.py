@@ -9,12 +9,10 @@ import pytest
 
 from edgecnn.devices.check.ready import Wanted, fit_board, furnished, warnings_of
 from edgecnn.devices.files import device_named
-from edgecnn.errors.board import BoardIsAnotherDevice
-from edgecnn.errors.preflight import BoardNotReady
+from edgecnn.errors.board import BoardIsAnotherDevice, BoardNotReady
 from edgecnn.hosts.ssh.link import Answer, Link
-from edgecnn.values.board import HostAsked
+from edgecnn.values.board import HostAsked, Recording
 from edgecnn.values.candidate import Runtime
-from edgecnn.values.recording import Recording
 from tests.devices.check.recorded import JETSON_ORIN_NANO, RASPBERRY_PI_5, READY, recorded
 from tests.store.toys import Ear
 

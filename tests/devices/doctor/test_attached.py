@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from edgecnn.devices.doctor.attached import device_facts, gpu_fact
-from edgecnn.devices.doctor.examine import need_names
+from edgecnn.devices.doctor.examine import device_facts, gpu_fact, need_names
 from edgecnn.devices.doctor.facts import Addition, DeviceFact, GpuFact, Part, State
 from edgecnn.devices.doctor.parts import PARTS
 from edgecnn.devices.this_machine import LocalFacts
@@ -72,7 +71,7 @@ def test_a_gpu_that_nothing_installed_could_try_is_untried_and_its_hint_installs
 
 
 def test_a_hidden_gpu_is_broken_and_says_what_hides_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    from edgecnn.devices.doctor import attached
+    from edgecnn.devices.doctor import examine as attached
 
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     monkeypatch.setattr(attached, "installed_version", lambda name: "2.15.0")

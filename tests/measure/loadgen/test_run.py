@@ -9,10 +9,10 @@ import pytest
 from edgecnn.errors.host import RunnerFailed
 from edgecnn.errors.weights import MissingPackage
 from edgecnn.measure.loadgen import run as loadgen_run
+from edgecnn.measure.loadgen.facts import PilotBatch, Scenario
 from edgecnn.measure.loadgen.run import Bench, measure, run_scenario, search_server
 from edgecnn.measure.loadgen.settings import LoadAsked
 from edgecnn.runner.kit import Kit
-from edgecnn.values.loadgen import PilotBatch, Scenario
 from tests.runner.kits import make_kit
 from tests.store.toys import Ear
 

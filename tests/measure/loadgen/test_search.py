@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edgecnn.measure.loadgen.facts import LoadRun, LoadSettings, Scenario
 from edgecnn.measure.loadgen.search import PROBES, highest_valid
-from edgecnn.values.loadgen import LoadRun, LoadSettings, Scenario
 
 CAPACITY = 640.0
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgecnn.values.energy import Energy, Memory
-from edgecnn.values.figures import BatchFigure, SoakWindow, Steady, Sustained, Throughput
+from edgecnn.values.figures import BatchFigure, Energy, Memory, SoakWindow, Steady, Sustained, Throughput
 from edgecnn.values.report import BaselineFacts, CandidateFacts, EndToEnd, Latency
 from edgecnn.values.verdict import Fidelity, Interval
 from tests.judging.made import a_latency, a_quality, an_accuracy, an_interval

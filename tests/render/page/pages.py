@@ -18,9 +18,9 @@ from edgecnn.results.page_facts import ClassAnswers, Mistake, Mistakes, PageFact
 from edgecnn.results.run_shapes import drawn_ms
 from edgecnn.training.history import BestFacts, EpochFacts, History, PhaseFacts
 from edgecnn.values.figures import ClassReport
+from edgecnn.values.layers import LayerResidency, Residency
 from edgecnn.values.profile import Environment
 from edgecnn.values.report import BuildReport, CandidateFacts
-from edgecnn.values.residency import LayerResidency, Residency
 from edgecnn.values.verdict import Fidelity, Verdict
 from tests.judging.made import a_class, a_latency, a_quality, an_accuracy, an_interval, facts
 from tests.render.page.measured import a_desktop, a_memory, a_soak, a_throughput, a_way, an_energy, with_everything

@@ -14,7 +14,7 @@ from edgecnn.errors.page import NoReport
 from edgecnn.models.catalogue import all_archs
 from edgecnn.render.page.catalogue import catalogue_page, published_figure
 from edgecnn.results.listing import OwnBuild, own_builds
-from edgecnn.values.catalogue import listed
+from edgecnn.values.arch import listed
 from tests.judging.made import an_interval
 from tests.render.page.browser import Tab, a_tab
 from tests.render.page.pages import HOSTILE, a_page

@@ -10,7 +10,7 @@ from edgecnn.render.page.latency import latencies
 from edgecnn.render.page.residency import residencies
 from edgecnn.render.page.sizes import sizes
 from edgecnn.training.history import History
-from edgecnn.values.residency import LayerResidency, Residency
+from edgecnn.values.layers import LayerResidency, Residency
 from tests.judging.made import a_gate as a_bound
 from tests.judging.made import a_latency, an_accuracy, an_interval, facts
 from tests.render.page.pages import a_history, a_page, a_raced

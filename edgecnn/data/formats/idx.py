@@ -1,0 +1,239 @@
+"""IDX files, as MNIST and its kin are published: images and labels as one array each, made PNG files once, in the store.
+
+The form is that of LeCun's page (http://yann.lecun.com/exdb/mnist/): two zero bytes, the type of a value (8: a byte), the number
+of dimensions, each size as four bytes with the highest first, then the values. What a header claims is held against the file's
+own size and against its neighbour before an image is written.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import os
+import unicodedata
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import IO, Final, NamedTuple, cast
+
+from edgecnn.data.formats.archive import ALLOWED_BYTES, FILES_MAX, RATIO_MAX, kept_folder
+from edgecnn.data.layout import ClassFolder, Layout, Part
+from edgecnn.errors.base import system_reason
+from edgecnn.errors.data import OneClass
+from edgecnn.errors.data_formats import ClassNamesUnusable, IdxIncomplete, IdxUnusable
+from edgecnn.values.stage import Progress
+
+NAMES_FILE: Final = "classes.txt"
+"""Beside the IDX files: the name of label 0 on its first line, of label 1 on its second."""
+_PARTS: Final[Mapping[Part, tuple[str, ...]]] = {"train": ("train",), "test": ("t10k", "test")}
+"""Part to how the files of MNIST (t10k) and of its kin (test) begin."""
+_ENDS: Final = {"images": "idx3-ubyte", "labels": "idx1-ubyte"}
+_DIMENSIONS: Final = {"images": 3, "labels": 1}
+_BYTE: Final = 8
+_DAMAGED: Final = (OSError, EOFError, zlib.error)
+"""What opening, reading and inflating raise; gzip.BadGzipFile is an OSError."""
+
+
+class Pair(NamedTuple):
+    """The two files of one part."""
+
+    images: Path
+    labels: Path
+
+
+def is_idx(folder: Path) -> bool:
+    """Whether a data path names a folder with IDX files of images."""
+    return any(_found(folder, start, "images") for starts in _PARTS.values() for start in starts)
+
+
+def pairs_in(folder: Path) -> dict[Part, Pair]:
+    """The files of each part.
+
+    Raises:
+        IdxIncomplete: images without labels, labels without images, or a test part without one to train on.
+        IdxUnusable: two test parts.
+    """
+    pairs: dict[Part, Pair] = {}
+    for part, starts in _PARTS.items():
+        for start in starts:
+            images, labels = _found(folder, start, "images"), _found(folder, start, "labels")
+            if images and labels:
+                if part in pairs:
+                    raise IdxUnusable(
+                        file=images, because=f"{pairs[part].images.name} beside it means the same part; keep one of them"
+                    )
+                pairs[part] = Pair(images, labels)
+            elif images and not labels:
+                raise IdxIncomplete(found=images, missing=_name(start, "labels"))
+            elif labels and not images:
+                raise IdxIncomplete(found=labels, missing=_name(start, "images"))
+    if "train" not in pairs:
+        raise IdxIncomplete(found=pairs["test"].images, missing=_name("train", "images"))
+    return pairs
+
+
+def idx_layout(folder: Path, cache: Path, tell: Progress) -> Layout:
+    """The layout of such a folder: the images as files of ``cache/archives``, as they were made before, or now.
+
+    Train files train, choose and calibrate, t10k files report. Classes are in the order of the labels, whatever they are called.
+
+    Raises:
+        IdxIncomplete: a file that belongs to another one is not there.
+        IdxUnusable: no IDX file, a damaged one, or one that its neighbour contradicts.
+        ClassNamesUnusable: ``classes.txt`` is there and does not name every label.
+        OneClass: a single label.
+        StoreFull, StoreUnusable: of the store.
+    """
+    pairs = pairs_in(folder)
+    names = _names(folder)
+    made = kept_folder(_place_of(pairs), cache, lambda fresh: _write(pairs, fresh, tell), tell)
+    labels = {part: sorted(int(each.name) for each in (made / part).iterdir() if each.name.isdigit()) for part in pairs}
+    if names is not None and len(names) <= (largest := max(map(max, labels.values()))):
+        raise ClassNamesUnusable(file=folder / NAMES_FILE, because=f"it has {len(names):,} names, and there is a label {largest}")
+    if strange := set(labels.get("test", ())) - set(labels["train"]):
+        raise IdxUnusable(file=pairs["test"].labels, because=f"no training image has the label {min(strange)}")
+    if len(labels["train"]) == 1:
+        raise OneClass(folder=folder, name=str(labels["train"][0]))
+    known = range(len(names)) if names is not None else labels["train"]
+    classes = tuple(names if names is not None else map(str, known))
+    if len(pairs) == 1:
+        folders = tuple(ClassFolder("train", known.index(label), f"{label}") for label in labels["train"])
+        return Layout(made / "train", classes, {}, folders, ())
+    folders = tuple(ClassFolder(part, known.index(label), f"{part}/{label}") for part in pairs for label in labels[part])
+    return Layout(made, classes, {part: part for part in pairs}, folders, ())
+
+
+def _name(start: str, what: str) -> str:
+    return f"{start}-{what}-{_ENDS[what]}"
+
+
+def _found(folder: Path, start: str, what: str) -> Path | None:
+    """Unpacked where both are there, as torchvision leaves them; some archivers make a point of the last dash but one."""
+    names = (_name(start, what), f"{start}-{what}.{_ENDS[what]}")
+    return next((place for end in ("", ".gz") for name in names if (place := folder / f"{name}{end}").is_file()), None)
+
+
+def _place_of(pairs: Mapping[Part, Pair]) -> str:
+    stamps = []
+    for part, pair in pairs.items():
+        for file in pair:
+            with _as_of(file):
+                facts = file.stat()
+            stamps.append(f"{part}/{os.path.realpath(file)}/{facts.st_size}/{facts.st_mtime_ns}/{facts.st_ino}")
+    return hashlib.sha256(os.fsencode("\n".join(stamps))).hexdigest()[:32]
+
+
+def _names(folder: Path) -> list[str] | None:
+    file = folder / NAMES_FILE
+    try:
+        names = [line.strip() for line in file.read_text(encoding="utf-8-sig").rstrip().split("\n")]
+    except FileNotFoundError:
+        return None
+    except UnicodeDecodeError as error:
+        raise ClassNamesUnusable(file=file, because="it is not UTF-8") from error
+    except OSError as error:
+        raise ClassNamesUnusable(file=file, because=system_reason(error)) from error
+    for line, name in enumerate(names, start=1):
+        if not name:
+            raise ClassNamesUnusable(file=file, because=f"its line {line} is empty")
+        if any(unicodedata.category(sign) in ("Cc", "Zl", "Zp") for sign in name):
+            raise ClassNamesUnusable(file=file, because=f"its line {line}, {ascii(name[:100])}, holds a control character")
+        if names.index(name) < line - 1:
+            raise ClassNamesUnusable(file=file, because=f"its lines {names.index(name) + 1} and {line} are both {name[:100]!r}")
+    return names
+
+
+@contextmanager
+def _as_of(file: Path) -> Iterator[None]:
+    """Around the reading of an IDX file alone, so that its faults are not taken for those of the store."""
+    try:
+        yield
+    except _DAMAGED as error:
+        words = system_reason(error)
+        raise IdxUnusable(file=file, because=words[:1].lower() + words[1:300].rstrip(".")) from error
+
+
+class _Opened(NamedTuple):
+    """A file behind its header."""
+
+    file: Path
+    source: IO[bytes]
+    sizes: tuple[int, ...]
+
+    def read(self, count: int) -> bytes:
+        with _as_of(self.file):
+            data = self.source.read(count)
+        if len(data) < count:
+            raise IdxUnusable(file=self.file, because=f"it ends before the {self.sizes[0]:,} that its header counts")
+        return data
+
+    def end(self) -> None:
+        with _as_of(self.file):
+            if self.source.read(1):
+                raise IdxUnusable(file=self.file, because=f"it goes on behind the {self.sizes[0]:,} that its header counts")
+
+
+def _read_from(file: Path) -> IO[bytes]:
+    return cast("IO[bytes]", gzip.open(file)) if file.suffix == ".gz" else file.open("rb")  # noqa: SIM115 - the caller's stack closes it
+
+
+def _opened(file: Path, what: str, stack: ExitStack) -> _Opened:
+    wanted = _DIMENSIONS[what]
+    with _as_of(file):
+        source = stack.enter_context(_read_from(file))
+        magic = source.read(4)
+        header = source.read(4 * wanted) if magic[2:] == bytes((_BYTE, wanted)) else b""
+    if len(magic) < 4 or magic[:2] != b"\0\0":
+        raise IdxUnusable(file=file, because=f"it begins with 0x{magic.hex() or '00'}, not with 0x{_BYTE << 8 | wanted:08x}")
+    if magic[2] != _BYTE:
+        raise IdxUnusable(file=file, because=f"its values are of type 0x{magic[2]:02x}, not bytes (0x08)")
+    if magic[3] != wanted:
+        raise IdxUnusable(file=file, because=f"it has {magic[3]} dimensions, where {what} have {wanted}")
+    if len(header) < 4 * wanted:
+        raise IdxUnusable(file=file, because="it ends inside its header")
+    return _Opened(file, source, tuple(int.from_bytes(header[at : at + 4], "big") for at in range(0, len(header), 4)))
+
+
+def _check(images: _Opened, labels: _Opened) -> None:
+    """Refuse before anything is written."""
+    from edgecnn.runner.pixels import MAX_PIXELS  # Pillow, which a cached build need not import
+
+    count, rows, columns = images.sizes
+    if count != (labelled := labels.sizes[0]):
+        raise IdxUnusable(file=labels.file, because=f"it has {labelled:,} labels for the {count:,} images of {images.file.name}")
+    if not count:
+        raise IdxUnusable(file=images.file, because="it has no image")
+    if count > FILES_MAX:
+        raise IdxUnusable(file=images.file, because=f"it claims {count:,} images, more than {FILES_MAX:,}")
+    if not rows or not columns or rows * columns > MAX_PIXELS:
+        raise IdxUnusable(file=images.file, because=f"its images are of {rows:,} × {columns:,} pixels")
+    total, packed = count * rows * columns, images.file.stat().st_size
+    if total > max(ALLOWED_BYTES, RATIO_MAX * packed):
+        raise IdxUnusable(file=images.file, because=f"it claims {total:,} bytes in {packed:,}, more than {RATIO_MAX} times")
+
+
+def _write(pairs: Mapping[Part, Pair], out: Path, tell: Progress) -> None:
+    with ExitStack() as stack:
+        opened = {
+            part: (_opened(pair.images, "images", stack), _opened(pair.labels, "labels", stack)) for part, pair in pairs.items()
+        }
+        for images, labels in opened.values():
+            _check(images, labels)
+        for part, (images, labels) in opened.items():
+            values = labels.read(labels.sizes[0])
+            labels.end()
+            for label in set(values):
+                (out / part / f"{label}").mkdir(parents=True, exist_ok=True)
+            _write_images(images, values, out / part, tell)
+
+
+def _write_images(images: _Opened, labels: Sequence[int], out: Path, tell: Progress) -> None:
+    from PIL import Image
+
+    count, rows, columns = images.sizes
+    for number in range(count):
+        pixels = images.read(rows * columns)
+        Image.frombytes("L", (columns, rows), pixels).save(out / f"{labels[number]}" / f"{number:06d}.png")
+        tell.step(f"reading {images.file.name}", number + 1, count, "images")
+    images.end()

@@ -1,0 +1,85 @@
+"""``torchvision:NAME``: a published data set as a folder of PNG files, made once, from a local copy or after a download.
+
+Pixels are those that torchvision gives, without loss; roles are torchvision's own splits. What is made lies in the store like an
+unpacked zip, and is made again from the copy where ``store gc`` removed it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from edgecnn.backends.installed import require_packages
+from edgecnn.data.formats.archive import kept_folder
+from edgecnn.errors.data_formats import PublishedDataUnavailable, UnknownPublishedData
+from edgecnn.values.stage import Progress
+
+PREFIX: Final = "torchvision:"
+COPIES_VARIABLE: Final = "EDGECNN_TORCHVISION"
+"""The folder where torchvision finds copies and puts downloads; unset: ``torchvision`` in the store."""
+_BOOLEAN: Final = {"train": {"train": True}, "test": {"train": False}}
+_TWO: Final = {"train": {"split": "train"}, "test": {"split": "test"}}
+_THREE: Final = {"train": {"split": "train"}, "validation": {"split": "val"}, "test": {"split": "test"}}
+SETS: Final[Mapping[str, Mapping[str, Mapping[str, Any]]]] = {
+    "CIFAR10": _BOOLEAN, "CIFAR100": _BOOLEAN, "MNIST": _BOOLEAN, "FashionMNIST": _BOOLEAN, "KMNIST": _BOOLEAN, "STL10": _TWO,
+    "SVHN": _TWO, "GTSRB": _TWO, "Food101": _TWO, "DTD": _THREE, "Flowers102": _THREE,
+    "OxfordIIITPet": {"train": {"split": "trainval"}, "test": {"split": "test"}},
+}  # fmt: skip
+"""Class of torchvision.datasets to what each of our splits is called there (torchvision 0.29)."""
+
+
+def is_published(path: str) -> bool:
+    """Whether a data path names a published set and no folder; ``./torchvision:x`` is a folder."""
+    return path.startswith(PREFIX)
+
+
+def published_folder(path: str, cache: Path, tell: Progress) -> Path:
+    """The folder of such a set, in ``cache/archives``: as it was made before, or now.
+
+    Raises:
+        UnknownPublishedData: torchvision has no such set, or none of one class an image.
+        MissingPackage: torchvision is not installed, and the folder is not there yet.
+        PublishedDataUnavailable: no copy is here, and none could be downloaded.
+        StoreFull, StoreUnusable: of the store.
+    """
+    name = path.removeprefix(PREFIX)
+    if name not in SETS:
+        raise UnknownPublishedData(name=name, known=tuple(SETS))
+    return kept_folder(f"torchvision-{name}", cache, lambda fresh: _write(name, fresh, cache, tell), tell)
+
+
+def _write(name: str, out: Path, cache: Path, tell: Progress) -> None:
+    require_packages(("torchvision", "torch"), extra="train", needed_for=f"{PREFIX}{name}")
+    copies = Path(os.environ.get(COPIES_VARIABLE) or cache / "torchvision").expanduser().absolute()
+    for part, words in SETS[name].items():
+        images = _opened(name, copies, words, tell)
+        classes = [str(each).replace("/", "-") for each in getattr(images, "classes", ())]
+        for number in range(len(images)):
+            image, label = images[number]
+            place = out / part / (classes[label] if classes else f"{int(label)}")
+            place.mkdir(parents=True, exist_ok=True)
+            image.save(place / f"{number:06d}.png")
+            tell.step(f"{PREFIX}{name}, {part}", number + 1, len(images), "images")
+
+
+def _opened(name: str, copies: Path, words: Mapping[str, Any], tell: Progress) -> Any:
+    from torchvision import datasets
+
+    kind = getattr(datasets, name)
+    try:
+        return kind(copies, download=False, **words)
+    except (RuntimeError, OSError, ModuleNotFoundError) as absent:
+        if os.environ.get("EDGECNN_OFFLINE") == "1":
+            raise PublishedDataUnavailable(name=name, copies=copies, because=f"{_words(absent)}; EDGECNN_OFFLINE=1") from absent
+    tell.note(f"{PREFIX}{name}: no copy in {copies}; torchvision downloads it")
+    try:
+        return kind(copies, download=True, **words)
+    except (RuntimeError, OSError, ModuleNotFoundError, ValueError) as error:
+        raise PublishedDataUnavailable(name=name, copies=copies, because=_words(error)) from error
+
+
+def _words(error: BaseException) -> str:
+    text = str(error).strip().splitlines()
+    return (text[0] if text else type(error).__name__)[:200].rstrip(".").partition(". You can use")[0]

@@ -1,0 +1,241 @@
+"""What a training can be asked for: what goes with frozen layers, with a head that is fitted, and with a teacher."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from edgecnn.backends.installed import require_packages
+from edgecnn.errors.comparing import NoBuildToJudge
+from edgecnn.errors.training import (
+    HeadNotFitting,
+    NoTeacher,
+    NothingFromScratch,
+    NothingInEpochs,
+    NothingInPrecision,
+    NothingToShare,
+    NothingToUnfreeze,
+    TeacherNotFitting,
+    TeacherSawOtherImages,
+)
+from edgecnn.errors.weights import ResolutionTooSmall, WeightsUnavailable
+from edgecnn.models.catalogue import all_archs, arch_named
+from edgecnn.models.defaults import Mode
+from edgecnn.models.weights import answer_weights
+from edgecnn.recipes.target import is_path
+from edgecnn.results.finished import FinishedBuild, finished_build
+from edgecnn.stages.fetch import FetchStage
+from edgecnn.stages.train import TrainStage
+from edgecnn.store.entry import trusted_entry
+from edgecnn.store.store import Store
+from edgecnn.values.arch import ArchSpec
+from edgecnn.values.artifact import Artifact
+from edgecnn.values.dataset import DataSummary
+from edgecnn.values.recipe import Recipe
+from edgecnn.values.stage import Key
+from edgecnn.values.training import Teacher, TeacherTerms
+
+
+def require_something_frozen(asked: Recipe, mode: Mode, weights: str) -> None:
+    """Refuse to unfreeze what never was frozen.
+
+    Raises:
+        NothingToUnfreeze: names what leaves nothing to be fine-tuned group by group.
+    """
+    train = asked.train
+    if train.unfreeze == "all":
+        return
+    if mode != "finetune":
+        raise NothingToUnfreeze(beside="training from scratch", because=f"every layer has to learn: {weights}")
+    if (beside := _head_alone(asked, mode)) is not None:
+        raise NothingToUnfreeze(beside=beside, because="nothing but the head learns")
+
+
+def require_steps(asked: Recipe, mode: Mode) -> None:
+    """Refuse what is said of the whole network's steps where it takes none.
+
+    Raises:
+        NothingToShare, NothingInPrecision: name what leaves the whole network as it is.
+    """
+    train = asked.train
+    beside = "train.epochs=0" if train.epochs == 0 else _head_alone(asked, mode)
+    if beside is None:
+        return
+    if train.processes > 1:
+        raise NothingToShare(processes=train.processes, beside=beside)
+    if train.precision != "fp32":
+        raise NothingInPrecision(precision=train.precision, beside=beside)
+
+
+def require_something_from_scratch(asked: Recipe, mode: Mode) -> None:
+    """Refuse a recipe for random weights where none are trained.
+
+    Raises:
+        NothingFromScratch: training begins from pretrained weights, and nothing may come to another decision.
+    """
+    train = asked.train
+    if mode == "finetune" and train.scratch != "short" and train.transfer != "auto":
+        raise NothingFromScratch(recipe=train.scratch)
+
+
+def require_something_trained(asked: Recipe, mode: Mode) -> None:
+    """Refuse epochs of the whole network where its head alone learns.
+
+    Raises:
+        NothingInEpochs: names what leaves the rest of the network as it is.
+    """
+    train, beside = asked.train, _head_alone(asked, mode)
+    if train.epochs and beside is not None:
+        fitted = train.head != "linear"
+        instead = "it is fitted in one go" if fitted else "train.head_epochs says how long its head learns"
+        raise NothingInEpochs(epochs=train.epochs, beside=beside, instead=instead)
+
+
+def require_fitting_head(asked: Recipe, mode: Mode, weights: str) -> None:
+    """Refuse a contradiction before any time is spent.
+
+    Raises:
+        HeadNotFitting: names what the head does not go with.
+    """
+    head, transfer = asked.train.head, asked.train.transfer
+    if head == "linear":
+        return
+    if asked.train.balance != "none":
+        because = "each image counts once in what is fitted"
+        raise HeadNotFitting(head=head, beside=f"train.balance={asked.train.balance}", because=because)
+    if mode == "scratch":
+        raise HeadNotFitting(head=head, beside="random weights", because=f"their features tell nothing apart: {weights}")
+    if transfer not in (None, "head"):
+        because = "it is fitted on frozen features, so that nothing else learns"
+        raise HeadNotFitting(head=head, beside=f"--transfer {transfer}", because=because)
+    learned = asked.quantize.aware or (asked.surgery.activation, asked.surgery.squeeze_excite) != ("keep", "keep")
+    if head == "knn" and learned:
+        because = "votes of neighbours give no gradient to learn from"
+        raise HeadNotFitting(head=head, beside="quantize.aware" if asked.quantize.aware else "[surgery]", because=because)
+
+
+def _head_alone(asked: Recipe, mode: Mode) -> str | None:
+    """What leaves all of a pretrained network but its head as it is, where anything that is asked does."""
+    train = asked.train
+    if mode != "finetune":
+        return None
+    if train.head != "linear":
+        return f"train.head={train.head}"
+    return "--transfer head" if train.transfer == "head" else None
+
+
+_FROM_LABELS = "the head alone learns, and that from labels"
+
+
+def require_teachable(asked: Recipe, mode: Mode | None) -> None:
+    """Refuse a contradiction.
+
+    Args:
+        asked: as the user said it.
+        mode: how training begins; None where nothing is trained.
+
+    Raises:
+        TeacherNotFitting: names what does not go with a teacher.
+    """
+    if asked.train.teacher is None:
+        return
+    for beside, because in _unheard(asked, mode):
+        raise TeacherNotFitting(beside=beside, because=because)
+
+
+def _unheard(asked: Recipe, mode: Mode | None) -> Iterator[tuple[str, str]]:
+    train = asked.train
+    if mode is None:
+        yield "--keep-head" if asked.model.onnx is None else "--model", "nothing is trained"
+    if train.epochs == 0:
+        yield "train.epochs=0", "its answers are learned in the epochs of the whole network"
+    if train.head != "linear":
+        yield f"train.head={train.head}", _FROM_LABELS
+    if mode == "finetune" and train.transfer == "head":
+        yield "--transfer head", _FROM_LABELS
+    if mode == "finetune" and train.transfer == "auto":
+        yield "--transfer auto", "it may come to the head alone, which learns from labels"
+    if train.balance == "weights":
+        yield (
+            "train.balance=weights",
+            "weights follow from labels, which are not learned from; sampling goes with a teacher",
+        )
+
+
+TRAINED = "weights.safetensors"
+
+
+def teacher_of(recipe: Recipe, data: DataSummary, store: Store, versions: Mapping[str, str]) -> Teacher | None:
+    """Who teaches, or None where labels do.
+
+    Args:
+        recipe: with every default filled in.
+        data: the images that are learned from.
+        store: where fetched weights and finished trainings lie.
+        versions: of what binds an artifact's bytes.
+
+    Raises:
+        UnknownArch: neither a network of the list nor a folder.
+        MissingPackage: the network of the list needs a package of the extra ``zoo``.
+        NoTeacher: the network of the list has no pretrained weights to begin with, or the folder is no finished build of this
+            store with a trained network.
+        TeacherSawOtherImages: the build is of other images, or of other roles of these.
+        ResolutionTooSmall: the teacher cannot see images as small as those that are learned from.
+    """
+    named = recipe.train.teacher
+    if named is None:
+        return None
+    found = _of_build(named, data, store) if _is_folder(named) else _of_list(named, store, versions)
+    arch, shown_px = arch_named(found.terms.arch), recipe.model.resolution_px
+    if shown_px is not None and shown_px < arch.least_px:
+        raise ResolutionTooSmall(arch=arch.name, asked_px=shown_px, least_px=arch.least_px)
+    return found
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _is_folder(named: str) -> bool:
+    """A name of the list is never a folder, whatever lies here; another is one where a folder of that name does."""
+    return is_path(named) or (all(named != arch.name for arch in all_archs()) and Path(named).is_dir())
+
+
+def _terms(arch: ArchSpec) -> TeacherTerms:
+    return TeacherTerms(arch=arch.name, normalization=arch.normalization)
+
+
+def _of_list(named: str, store: Store, versions: Mapping[str, str]) -> Teacher:
+    arch = arch_named(named)
+    require_packages(arch.needs, extra="zoo", needed_for=arch.name)
+    kept = None if arch.weights is None else store.artifacts.find(FetchStage.published(arch), versions, {})
+    try:
+        weights = answer_weights(arch, "imagenet", cached=kept.folder if isinstance(kept, Artifact) else None)
+    except WeightsUnavailable as error:
+        hint = "name another network of the list, or the folder of a finished build"
+        raise NoTeacher(named=named, because=f"it has no pretrained weights to begin with: {error.because}", hint=hint) from error
+    return Teacher(named=named, terms=_terms(arch), weights=weights)
+
+
+def _of_build(named: str, data: DataSummary, store: Store) -> Teacher:
+    folder = Path(os.path.expanduser(named))  # noqa: PTH111 - pathlib's raises where nobody has the name after the ~
+    build = _finished(folder)
+    theirs = build.resolved
+    if theirs.data.content != data.content:
+        raise TeacherSawOtherImages(folder=folder, theirs=theirs.data.root, ours=data.root)
+    key = build.keys.get("train")
+    if key is None:
+        raise NoTeacher(named=folder, because="nothing was trained in it", hint="name a network of the list")
+    made = trusted_entry(store.layout, TrainStage.kind, key)
+    if not isinstance(made, Artifact) or not store.artifacts.use(made):
+        because = f"the store {store.root} no longer holds its trained network"
+        raise NoTeacher(named=folder, because=because, hint=build.again)
+    sha256 = Key(made.record.files[TRAINED].sha256)
+    return Teacher(named=named, terms=_terms(theirs.arch), trained=sha256, folder=str(made.folder))
+
+
+def _finished(folder: Path) -> FinishedBuild:
+    try:
+        return finished_build(folder)
+    except NoBuildToJudge as error:
+        raise NoTeacher(named=folder, because=error.because or error.what, hint="edgecnn build makes one") from error

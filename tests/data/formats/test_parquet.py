@@ -1,0 +1,111 @@
+"""Images listed in a Parquet file are those of the CSV list, and a faulty file is refused with its row."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgecnn.data.manifest import summarize
+from edgecnn.errors.data import OneClass
+from edgecnn.errors.data_formats import TableUnusable
+from edgecnn.values.dataset import DataSummary
+from edgecnn.values.recipe import DataChoice
+from tests.data.folders import Heard, fill
+from tests.data.formats.test_table import listed, table
+
+pyarrow = pytest.importorskip("pyarrow", reason='needs pyarrow: pip install "edgecnn[parquet]"')
+parquet = pytest.importorskip("pyarrow.parquet")
+
+HINT = "its columns should be path and label, or path, label and split, and every row an image"
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    return fill(tmp_path / "photos", {"cat": 12, "dog": 12})
+
+
+def written(folder: Path, columns: dict[str, Any], name: str = "list.parquet") -> Path:
+    parquet.write_table(pyarrow.table(columns), folder / name)
+    return folder / name
+
+
+def columns_of(rows: list[list[str]]) -> dict[str, list[str]]:
+    return {name: [row[place] for row in rows[1:]] for place, name in enumerate(rows[0])}
+
+
+def summary_of(path: Path, heard: Heard | None = None) -> DataSummary:
+    return summarize(DataChoice(path=str(path)), path.parent / "store", heard or Heard())
+
+
+@pytest.mark.parametrize("split", [False, True])
+def test_it_is_the_csv_list_of_the_same_rows(photos: Path, split: bool) -> None:
+    rows = listed(photos, split)
+    by_csv, by_parquet = summary_of(table(photos, rows)), summary_of(written(photos.parent, columns_of(rows)))
+    assert (by_parquet.content, by_parquet.counts, by_parquet.splits_from) == (by_csv.content, by_csv.counts, by_csv.splits_from)
+    heard = Heard()
+    assert summary_of(photos.parent / "list.parquet", heard) == by_parquet
+    assert heard.steps == [], "an unchanged list is answered without reading"
+
+
+def test_order_of_columns_and_how_text_is_stored_do_not_matter(photos: Path) -> None:
+    rows = listed(photos)
+    columns = columns_of(rows)
+    labels, paths = (pyarrow.array(columns[name]) for name in ("label", "path"))
+    coded = {"label": labels.dictionary_encode(), "path": paths.cast(pyarrow.large_string())}
+    assert summary_of(written(photos.parent, coded)).content == summary_of(table(photos, rows)).content
+    numbered = {"path": columns["path"], "label": [int(label == "dog") for label in columns["label"]]}
+    assert summary_of(written(photos.parent, numbered, "numbers.PARQUET")).classes == ("0", "1")
+
+
+def line_of(path: Path) -> str:
+    with pytest.raises(TableUnusable) as caught:
+        summary_of(path)
+    return caught.value.line()
+
+
+def test_a_faulty_file_is_refused_with_its_row(tmp_path: Path) -> None:
+    start, end = f"{tmp_path}/list.parquet", f" — {HINT} [table-unusable]"
+    faulty = "cannot be used as a list of images:"
+    nothing = pyarrow.array([], "string")
+    faults: tuple[tuple[dict[str, Any], str], ...] = (
+        ({"file": ["a.png"], "label": ["cat"]}, f": {faulty} its columns are file, label"),
+        (
+            {"path": nothing, "label": nothing},
+            f": {faulty} it has no row",
+        ),
+        ({"path": ["a.png", None], "label": ["cat", "dog"]}, f", row 2: {faulty} no path"),
+        ({"path": ["a.png"], "label": [None]}, f", row 1: {faulty} no label"),
+    )
+    for columns, said in faults:
+        assert line_of(written(tmp_path, columns)) == f"{start}{said}{end}"
+    with pytest.raises(OneClass):
+        summary_of(written(tmp_path, {"path": ["a.png"], "label": ["cat"]}))
+
+
+def test_a_column_of_no_text_and_damaged_bytes_are_refused_in_words(photos: Path) -> None:
+    folder = photos.parent
+    nested = written(folder, {"path": [["a.png"]], "label": ["cat"]})
+    assert "cannot be used as a list of images: Unsupported cast from list" in line_of(nested)
+    whole = written(folder, columns_of(listed(photos))).read_bytes()
+    damaged = {"text": b"path,label\n", "empty": b"", "cut": whole[: len(whole) // 2]}
+    for name, data in damaged.items():
+        (folder / f"{name}.parquet").write_bytes(data)
+        assert line_of(folder / f"{name}.parquet").endswith(f" — {HINT} [table-unusable]"), name
+
+
+def test_without_pyarrow_it_is_said_what_brings_it(photos: Path) -> None:
+    place = written(photos.parent, columns_of(listed(photos)))
+    program = "import sys; sys.modules['pyarrow'] = None; import importlib.metadata as m; real = m.version\n"
+    program += "def version(name):\n    if name == 'pyarrow': raise m.PackageNotFoundError(name)\n    return real(name)\n"
+    program += f"m.version = version; sys.argv = ['edgecnn', 'data', 'inspect', {str(place)!r}]\n"
+    program += "from edgecnn.cli.main import main; main()"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 3
+    assert done.stderr == (
+        "edgecnn: error: reading list.parquet needs the package pyarrow, which is not installed"
+        ' — pip install "edgecnn[parquet]" [missing-package]\n'
+    )

@@ -1,0 +1,158 @@
+"""Images listed in a CSV file are those of the folder, and a faulty list is refused with its line."""
+
+from __future__ import annotations
+
+import csv
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edgecnn.data.images import open_source
+from edgecnn.data.inspection import inspect
+from edgecnn.data.layout import PART_NAMES
+from edgecnn.data.manifest import summarize
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.data import OneClass, TrainFolderMissing
+from edgecnn.errors.data_formats import TableUnusable
+from edgecnn.values.dataset import SPLIT_ROLES, DataManifest, DataSummary
+from edgecnn.values.recipe import DataChoice
+from tests.data.folders import Heard, fill
+
+HINT = "its first line should be path,label or path,label,split, and every other one an image"
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    return fill(tmp_path / "photos", {"cat": 12, "dog": 12})
+
+
+def listed(photos: Path, split: bool = False) -> list[list[str]]:
+    rows = [["path", "label", "split"][: 2 + split]]
+    for number, path in enumerate(sorted(photos.rglob("*.png"))):
+        rows.append([f"photos/{path.relative_to(photos)}", path.parent.name, ("train", "VAL", "test")[number % 3]][: 2 + split])
+    return rows
+
+
+def table(photos: Path, rows: list[list[str]], name: str = "list.csv") -> Path:
+    path = photos.parent / name
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows(rows)
+    return path
+
+
+def summary_of(path: Path, heard: Heard | None = None) -> DataSummary:
+    return summarize(DataChoice(path=str(path)), path.parent / "store", heard or Heard())
+
+
+def roles_of(summary: DataSummary) -> dict[str, tuple[int, str]]:
+    manifest = DataManifest.model_validate_json(Path(summary.manifest_path).read_bytes())
+    return {image.sha256: (image.label, image.role) for image in manifest.images}
+
+
+def test_a_list_of_a_folder_s_images_gives_the_same_classes_and_roles(photos: Path) -> None:
+    by_list, by_folder = summary_of(table(photos, listed(photos))), summary_of(photos)
+    assert (by_list.classes, by_list.counts, by_list.splits_from) == (by_folder.classes, by_folder.counts, by_folder.splits_from)
+    assert roles_of(by_list) == roles_of(by_folder)
+
+
+def test_listed_images_can_be_read_from_wherever_they_lie(photos: Path, tmp_path: Path) -> None:
+    rows = listed(photos)
+    (tmp_path / "lists").mkdir()
+    moved = [[f"../{path}" if n % 2 else str(tmp_path / path), label] for n, (path, label) in enumerate(rows[1:])]
+    source = open_source(Path(summary_of(table(photos, [rows[0], *moved], "lists/all.CSV")).manifest_path))
+    assert sum(len([source.read(entry) for entry in source.entries(role)]) for role in SPLIT_ROLES) == 24
+
+
+def test_a_split_column_gives_roles(photos: Path) -> None:
+    summary = summary_of(table(photos, listed(photos, split=True)))
+    assert (summary.counts["choose"], summary.counts["report"]) == (8, 8)
+    assert summary.splits_from.startswith("report is test/ (8); choose is validation/ (8); out of train/ by content:")
+
+
+def test_an_unchanged_list_is_answered_without_reading_and_a_changed_label_is_seen(photos: Path) -> None:
+    rows = listed(photos)
+    place = table(photos, rows)
+    first, heard = summary_of(place), Heard()
+    assert summary_of(place, heard) == first
+    assert heard.steps == []
+    rows[1][1] = "dog"
+    assert summary_of(table(photos, rows)).content != first.content
+
+
+def test_a_row_twice_counts_once_and_a_file_under_two_labels_is_left_out(photos: Path) -> None:
+    rows = listed(photos)
+    summary = summary_of(table(photos, [*rows, rows[1], [rows[2][0], "dog"]]))
+    assert sum(summary.counts.values()) == 23
+    assert summary.copies == (
+        "photos/cat/001.png: the same bytes as photos/cat/001.png, which is another class (dog)",
+        "photos/cat/001.png: the same bytes as photos/cat/001.png, which is another class (cat)",
+    )
+
+
+def test_rows_without_a_usable_file_are_named(photos: Path) -> None:
+    summary = summary_of(table(photos, [*listed(photos), ["gone.png", "cat"], ["photos", "dog"]]))
+    assert summary.skipped == ("gone.png: no such file or directory", "photos: a folder")
+
+
+def test_a_list_can_be_inspected(photos: Path) -> None:
+    facts = inspect(DataChoice(path=str(table(photos, listed(photos)))), photos.parent / "store", Heard()).facts
+    assert (facts.images, [each.name for each in facts.classes], facts.findings) == (24, ["cat", "dog"], ())
+
+
+FAULTS = {
+    "": (", line 1", "its columns are none"),
+    "file,class\na.png,cat\n": (", line 1", "its columns are file, class"),
+    "path,label\n": ("", "it has no row"),
+    "path,label\na.png,cat\nb.png\n": (", line 3", "1 cells under 2 columns"),
+    "path,label\n,cat\n": (", line 2", "no path"),
+    "path,label\na.png, \n": (", line 2", "no label"),
+    "path,label\na.png,\x1b[31mred\n": (", line 2", r"the label '\x1b[31mred' holds a control character"),
+    'path,label\na.png,"two\nlines"\n': (", line 3", r"the label 'two\nlines' holds a control character"),
+    "path,label\na\0.png,cat\n": (", line 2", "its path holds a NUL character"),
+    "path,label,split\na.png,cat,holdout\n": (", line 2", f"the split 'holdout' is none of {', '.join(PART_NAMES)}"),
+}
+
+
+@pytest.mark.parametrize("text", FAULTS)
+def test_a_faulty_list_is_refused_with_its_line(tmp_path: Path, text: str) -> None:
+    (tmp_path / "list.csv").write_text(text, encoding="utf-8")
+    with pytest.raises(TableUnusable) as caught:
+        summary_of(tmp_path / "list.csv")
+    where, because = FAULTS[text]
+    assert caught.value.line() == (
+        f"{tmp_path}/list.csv{where}: cannot be used as a list of images: {because} — {HINT} [table-unusable]"
+    )
+
+
+def test_a_list_that_is_no_text_or_has_one_label_or_nothing_to_train_on(tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_bytes(b"path,label\n\xff\xfe,cat\n")
+    with pytest.raises(TableUnusable, match="it is not UTF-8"):
+        summary_of(tmp_path / "list.csv")
+    (tmp_path / "list.csv").write_text("path,label\na.png,cat\n")
+    with pytest.raises(OneClass, match="only one class, 'cat'"):
+        summary_of(tmp_path / "list.csv")
+    (tmp_path / "list.csv").write_text("path,label,split\na.png,cat,val\nb.png,dog,test\n")
+    with pytest.raises(TrainFolderMissing):
+        summary_of(tmp_path / "list.csv")
+
+
+def test_a_mark_of_byte_order_and_windows_line_ends_do_no_harm(photos: Path) -> None:
+    rows = listed(photos)
+    place = photos.parent / "list.csv"
+    place.write_bytes(b"\xef\xbb\xbf" + "".join(f"{','.join(row)}\r\n" for row in rows).encode())
+    assert sum(summary_of(place).counts.values()) == 24
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    content=st.binary(max_size=300) | st.text(max_size=200).map(lambda text: b"path,label\n" + text.encode("utf-8", "replace"))
+)
+def test_whatever_a_file_holds_ends_in_an_error_of_ours(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+    place = tmp_path_factory.mktemp("fuzz") / "list.csv"
+    place.write_bytes(content)
+    with pytest.raises(EdgecnnError):
+        summary_of(place)
+    os.unlink(place)  # noqa: PTH108 - one of many
