@@ -21,7 +21,7 @@ from edgecnn.render.bundle import LICENCES, README, bundle_licences, bundle_read
 from edgecnn.render.markdown import report_markdown
 from edgecnn.render.progress import Quiet
 from edgecnn.render.tensorboard import Curves
-from edgecnn.results.folder import BUNDLE, PAGE, REPORT
+from edgecnn.results.folder import BUNDLE, PAGE, report_or_none
 from edgecnn.results.listing import OwnBuild
 from edgecnn.results.page import page_facts
 from edgecnn.store.disk import write_bytes_atomically
@@ -75,7 +75,7 @@ def build(
 
 def build_and_write(request: BuildRequest, tell: Progress) -> BuildReport:
     """Build as asked, with ``report.md`` beside ``report.json``, and ``report.html`` where there is something new to show."""
-    store, before = Store.open(), _shown(_previous(request.out))
+    store, before = Store.open(), _shown(report_or_none(request.out))
     if request.tensorboard is None:
         report = run_build(request, store, tell, _PAGES)
     else:
@@ -88,19 +88,11 @@ def build_and_write(request: BuildRequest, tell: Progress) -> BuildReport:
 
 def bench_and_write(request: BenchRequest, tell: Progress) -> Benched:
     """Measure a finished build where it runs; its pages are written again with its report."""
-    store, before = Store.open(), _shown(_previous(request.build))
+    store, before = Store.open(), _shown(report_or_none(request.build))
     found = bench(request, store, tell, _PAGES)
     if found.written and not ((request.build / PAGE).is_file() and _shown(found.report) == before):
         write_page_of_build(found.report, store, request.build, tell)
     return found
-
-
-def _previous(folder: Path) -> BuildReport | None:
-    """The report that lies there, if this version can read it."""
-    try:
-        return BuildReport.model_validate_json((folder / REPORT).read_bytes())
-    except (OSError, ValueError):
-        return None
 
 
 def _shown(report: BuildReport | None) -> object:

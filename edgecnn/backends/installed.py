@@ -12,6 +12,7 @@ from typing import NamedTuple
 from edgecnn.backends.own_environment import OwnEnvironment, environment_of, own_environment
 from edgecnn.errors.devices import RuntimeEnvironmentMissing
 from edgecnn.errors.weights import MissingPackage
+from edgecnn.errors.wording import plural
 from edgecnn.runner.interpreters import asked, own_python
 
 
@@ -83,4 +84,4 @@ def _why_unusable(environment: OwnEnvironment) -> str | None:
 
 
 def _are(names: Sequence[str]) -> str:
-    return f"{', '.join(names)} {'is' if len(names) == 1 else 'are'}"
+    return f"{', '.join(names)} {plural(len(names), 'is', 'are')}"

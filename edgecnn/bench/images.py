@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,9 +112,7 @@ def _prepared(kits: Sequence[KitRef], recorded: Recorded, store: Store) -> Artif
 def _pixel_set(folder: Path) -> PixelSet:
     import numpy as np
 
-    file = folder / "report.pixels.npy"
-    images = len(np.load(file, mmap_mode="r", allow_pickle=False))
-    return PixelSet(split="report", file=file, sha256=json.loads((folder / "pixels.json").read_text())["report"], images=images)
+    return PixelSet.prepared(folder, "report", len(np.load(folder / "report.pixels.npy", mmap_mode="r", allow_pickle=False)))
 
 
 def _labels_of(source: ImageSource, classes: Sequence[str], data: str) -> Mapping[int, int]:

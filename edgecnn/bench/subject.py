@@ -6,7 +6,6 @@ figures are those of this very build, whatever was built in its folder or edited
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 
 from edgecnn.building.engines import with_engines
@@ -176,9 +175,7 @@ def _store(judged: JudgedScene) -> str:
 
 def _pixels(judged: JudgedScene) -> PixelSet:
     folder = judged.scene.execution.artifacts["prepare"].folder
-    sha256 = json.loads((folder / "pixels.json").read_text())["report"]
-    images = judged.finished.resolved.data.counts["report"]
-    return PixelSet(split="report", file=folder / "report.pixels.npy", sha256=sha256, images=images)
+    return PixelSet.prepared(folder, "report", judged.finished.resolved.data.counts["report"])
 
 
 def _no_numbers(judged: JudgedScene, name: str, error: LogitsNotFinite) -> None:

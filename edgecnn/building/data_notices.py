@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from edgecnn.building.rows import Scene
+from edgecnn.errors.wording import and_more, counted
 from edgecnn.judging.channel_shift import LEAST_IMAGES, channel_shifts
 from edgecnn.values.candidate import Method
 from edgecnn.values.figures import CalibrationFacts, ChannelShift, ClassFigures, ClassReport
@@ -44,13 +45,13 @@ def guess_notices(rows: Iterable[CandidateFacts]) -> tuple[str, ...]:
 def _lost(candidate: str, report: Accuracy, classes: ClassReport) -> list[str]:
     shown = classes.shown()
     where = " (emulated)" if report.fidelity is Fidelity.EMULATED else ""
-    over = f"shown after Holm over {_counted(classes.compared, 'class', 'classes')}"
+    over = f"shown after Holm over {counted(classes.compared, 'class', 'classes')}"
     said = [
-        f"{candidate} loses {_points(each)}{where} on class {each.name!r} ({_counted(each.images, 'image', 'images')}), {over}"
+        f"{candidate} loses {_points(each)}{where} on class {each.name!r} ({counted(each.images, 'image')}), {over}"
         for each in shown[:SENTENCES]
     ]
     if rest := shown[SENTENCES:]:
-        more = _counted(len(rest), "further class", "further classes")
+        more = counted(len(rest), "further class", "further classes")
         said.append(f"{candidate} loses on {more}{where}, {over}: {_names(rest)}")
     return said
 
@@ -66,18 +67,13 @@ def _too_small(classes: ClassReport) -> list[str]:
     small = classes.too_small()
     if not small:
         return []
-    have = f"{_counted(len(small), 'class has', 'classes have')} fewer than {classes.lost_to_show} images in report"
+    have = f"{counted(len(small), 'class has', 'classes have')} fewer than {classes.lost_to_show} images in report"
     return [f"{have}, too few for a loss to be sure to show: {_names(small)}"]
 
 
 def _names(classes: Iterable[ClassFigures]) -> str:
     names = [repr(each.name) for each in classes]
-    more = f" and {len(names) - NAMES:,} more" if len(names) > NAMES else ""
-    return ", ".join(names[:NAMES]) + more
-
-
-def _counted(count: int, one: str, many: str) -> str:
-    return f"{count:,} {one if count == 1 else many}"
+    return ", ".join(names[:NAMES]) + and_more(len(names), NAMES)
 
 
 CHOOSE_AT_MOST = 2000

@@ -240,12 +240,6 @@ class Observer:
 
 def pixel_sets(execution: Execution) -> dict[Split, PixelSet]:
     """The two evaluated splits of the prepare artifact."""
-    import json
-
     counts = execution.plan.resolved.data.counts
     folder = execution.artifacts["prepare"].folder
-    digests = json.loads((folder / "pixels.json").read_text())
-    return {
-        split: PixelSet(split=split, file=folder / f"{split}.pixels.npy", sha256=digests[split], images=counts[split])
-        for split in SPLITS
-    }
+    return {split: PixelSet.prepared(folder, split, counts[split]) for split in SPLITS}

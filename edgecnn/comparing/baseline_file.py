@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from pydantic import ValidationError
 
@@ -20,6 +19,7 @@ from edgecnn.errors.base import system_reason
 from edgecnn.errors.comparing import LatencyBaselineUnreadable, NoRecordedRace
 from edgecnn.errors.measuring import RunsUnusable
 from edgecnn.errors.usage import ResultFileUnwritable
+from edgecnn.errors.wording import first_problem
 from edgecnn.judging.energy import energy, missing_energy
 from edgecnn.judging.latency import RUNS_NEEDED, latency
 from edgecnn.measure.run_files import DeviceEnergy, companions_of, energy_of_runs, profile_of_runs
@@ -27,11 +27,10 @@ from edgecnn.results.lineage import reported_race
 from edgecnn.results.shipped import Side, side_of
 from edgecnn.store.disk import write_text_atomically
 from edgecnn.store.store import Store
-from edgecnn.values.comparison import LatencyBaseline
+from edgecnn.values.comparison import LatencyBaseline, sealed_digest
 from edgecnn.values.figures import Energy
 from edgecnn.values.profile import Profile
 from edgecnn.values.report import Latency
-from edgecnn.values.stage import digest_of
 from edgecnn.values.verdict import Fidelity
 
 _MORE_PROCESSES = (
@@ -116,10 +115,8 @@ def read_baseline(path: Path) -> LatencyBaseline:
             hint = f"edgecnn judge HEAD --against {shlex.quote(str(path))} races a build against it"
             because = "it is the record of a pinned build, which holds no runs"
             raise LatencyBaselineUnreadable(path=path, because=because, hint=hint) from error
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise LatencyBaselineUnreadable(path=path, because=f"{where}: {first['msg']}" if where else first["msg"]) from error
-    if baseline.sha256 != _digest(json.loads(content)):
+        raise LatencyBaselineUnreadable(path=path, because=first_problem(error)) from error
+    if baseline.sha256 != sealed_digest(json.loads(content)):
         raise LatencyBaselineUnreadable(path=path, because="it was edited: its content is not what its sha256 says")
     return baseline
 
@@ -204,9 +201,4 @@ def _baseline(side: Side, profile: Profile, machine: str, beside: _Beside) -> La
         companions=beside.companions,
         origin=side.origin,
     )
-    return made.model_copy(update={"sha256": _digest(made.model_dump(mode="json", by_alias=True))})
-
-
-def _digest(written: Mapping[str, Any]) -> str:
-    """Of the document as it stands in the file: a field that only a later version knows makes no file look edited."""
-    return digest_of({name: value for name, value in written.items() if name != "sha256"})
+    return made.model_copy(update={"sha256": sealed_digest(made.model_dump(mode="json", by_alias=True))})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from edgecnn.errors.page import HistoryOfWhat, NoHistory
 from edgecnn.judging.accuracy import NO_LABELS, Answers, accuracy
 from edgecnn.judging.latency import disturbed, latency
 from edgecnn.judging.run_settings import knobs_said
-from edgecnn.measure.evaluate import logits_of
+from edgecnn.measure.evaluate import logits_of, prepared_digests
 from edgecnn.results.folder import read_report
 from edgecnn.store.disk import json_object
 from edgecnn.store.entry import Damage, read_entry
@@ -340,7 +339,7 @@ class _Labels:
         if not isinstance(made, Artifact) or made.content != content:
             return None
         try:
-            pixels = str(json.loads((made.folder / "pixels.json").read_text())["report"])
+            pixels = str(prepared_digests(made.folder)["report"])
             return pixels, np.load(made.folder / "report.labels.npy", allow_pickle=False)
         except (OSError, ValueError, KeyError):
             return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgecnn.comparing.pin import rebuild_command
 from edgecnn.judging.accuracy import NO_LABELS, Answers
-from edgecnn.measure.evaluate import logits_of
+from edgecnn.measure.evaluate import logits_of, prepared_digests
 from edgecnn.results.lineage import ancestor, kit_artifact
 from edgecnn.results.shipped import Side
 from edgecnn.store.profiles import StoredProfile
@@ -96,7 +95,7 @@ def _report_split(side: Side, store: Store, what: str) -> _Split:
     if prepared is None:
         raise Unavailable(f"the store {store.root} does not hold what {what}'s kit was made from: {_remedy(side, store, what)}")
     try:
-        pixels = str(json.loads((prepared.folder / "pixels.json").read_text())["report"])
+        pixels = str(prepared_digests(prepared.folder)["report"])
         return _Split(
             pixels=pixels,
             labels=np.load(prepared.folder / "report.labels.npy", allow_pickle=False),

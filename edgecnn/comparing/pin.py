@@ -24,18 +24,18 @@ from edgecnn.data.formats.published import is_published
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.comparing import PIN, NoBuildToCompare, PinnedKitMissing, PinUnreadable
 from edgecnn.errors.usage import ResultFileUnwritable
+from edgecnn.errors.wording import first_problem
 from edgecnn.measure.kits import KitRef
 from edgecnn.recipes.target import is_path
-from edgecnn.recipes.toml_text import toml_value
+from edgecnn.recipes.toml_file import toml_value
 from edgecnn.results.finished import FinishedBuild, finished_build
 from edgecnn.results.lineage import kit_artifact, whole_kit
 from edgecnn.results.shipped import Side, side_of
 from edgecnn.store.disk import write_text_atomically
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import ABSENT
-from edgecnn.values.comparison import PinnedBuild
+from edgecnn.values.comparison import PinnedBuild, sealed_digest
 from edgecnn.values.recipe import Recipe
-from edgecnn.values.stage import digest_of
 
 SCHEMA = "edgecnn.pinned-build/1"
 _NAMED = ("schema", "model.arch", "model.onnx", "model.weights", "data.path", "target.device", "target.runtime")
@@ -61,7 +61,7 @@ def pinned(folder: Path, file: Path) -> PinnedBuild:
         origin=found.side.origin,
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
-    return made.model_copy(update={"sha256": _digest(made.model_dump(mode="json", by_alias=True))})
+    return made.model_copy(update={"sha256": sealed_digest(made.model_dump(mode="json", by_alias=True))})
 
 
 def write_pin(pin: PinnedBuild, file: Path) -> None:
@@ -94,10 +94,8 @@ def read_pin(content: bytes, where: str) -> PinnedBuild:
     try:
         pin = PinnedBuild.model_validate_json(content)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise PinUnreadable(where=where, because=f"{place}: {first['msg']}" if place else first["msg"]) from error
-    if pin.sha256 != _digest(json.loads(content)):
+        raise PinUnreadable(where=where, because=first_problem(error)) from error
+    if pin.sha256 != sealed_digest(json.loads(content)):
         raise PinUnreadable(where=where, because="it was edited: its content is not what its sha256 says")
     return pin
 
@@ -175,11 +173,6 @@ def rebuild_command(pin: PinnedBuild, folder: Path) -> str:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-
-
-def _digest(written: Mapping[str, Any]) -> str:
-    """Of the document as it stands in the file: a field that only a later version knows makes no file look edited."""
-    return digest_of({name: value for name, value in written.items() if name != "sha256"})
 
 
 def _portable(found: FinishedBuild, file: Path) -> Recipe:

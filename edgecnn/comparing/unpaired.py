@@ -17,6 +17,7 @@ from edgecnn.building.runnable import why_not_runnable
 from edgecnn.comparing.baseline_file import figures_of, read_baseline, runs_of
 from edgecnn.comparing.paired import knob_notices
 from edgecnn.errors.comparing import BaselineElsewhere, UnknownCondition
+from edgecnn.errors.wording import counted
 from edgecnn.judging.bounds import COMPARED, LATENCY_RATIO, comparison_gates
 from edgecnn.judging.gates import judge, overall
 from edgecnn.judging.latency import disturbed, latency, missing_latency
@@ -179,4 +180,4 @@ def _notices(baseline: LatencyBaseline, request: CompareRequest, side: Side) -> 
 
 def _kits(count: int, *, short: bool = False) -> str:
     many = "none" if short else "no other kit"
-    return f"{count} other {'kit' if count == 1 else 'kits'}" if count else many
+    return f"{counted(count, 'other kit')}" if count else many

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations
 from typing import Final
 
+from edgecnn.errors.wording import counted, plural
 from edgecnn.values.dataset import Alike, DataInspection, Finding, NameSlip
 
 _UNBALANCED: Final = 3.0
@@ -124,19 +125,19 @@ def _more(count: int, shown: int = _NAMED) -> str:
 
 
 def _lie(groups: list[Alike]) -> str:
-    return "lies" if len(groups) == 1 else "lie"
+    return plural(len(groups), "lies", "lie")
 
 
 def _count(things: list[Alike] | tuple[object, ...], word: str) -> str:
-    return f"{len(things):,} {word}{'' if len(things) == 1 else 's'}"
+    return counted(len(things), word)
 
 
 def _files_of(count: int) -> str:
-    return "1 file holds" if count == 1 else f"{count:,} files hold"
+    return counted(count, "file holds", "files hold")
 
 
 def _pictures(count: int) -> str:
-    return "1 picture is" if count == 1 else f"{count:,} pictures are"
+    return counted(count, "picture is", "pictures are")
 
 
 _SHORTEST_PLURAL: Final = 4

@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 from edgecnn.data.splits import Found, Listed
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.building import NotOverwritten, OutputInsideData, OutputUnwritable
+from edgecnn.errors.wording import counted
 from edgecnn.runner.pixels import UnreadableImage, decode, open_picture
 from edgecnn.store.disk import write_bytes_atomically
 
@@ -60,7 +61,7 @@ def write_sheet(listed: Listed, path: Path) -> None:
     for row, (label, images) in enumerate(shown):
         top = GAP_PX + row * row_px
         draw.text((GAP_PX, top), _fitting(draw, listed.classes[label], font), "black", font)
-        draw.text((GAP_PX, top + 22), f"{len(images):,} image{'' if len(images) == 1 else 's'}", "dimgrey", font)
+        draw.text((GAP_PX, top + 22), counted(len(images), "image"), "dimgrey", font)
         for column, image in enumerate(_spaced(images)):
             if (thumbnail := _thumbnail(listed.root / image.path)) is not None:
                 left = _NAMES_PX + column * row_px

@@ -7,6 +7,7 @@ import platform
 from collections.abc import Mapping
 from pathlib import Path
 
+from edgecnn.errors.wording import counted
 from edgecnn.values.base import Value
 from edgecnn.values.device import Device, Match, Memory
 from edgecnn.values.resolved import Attachment
@@ -35,7 +36,7 @@ class LocalFacts(Value):
     def describe(self) -> str:
         """The machine in a few words, as a sentence may contain them."""
         processor = " ".join(part for part in (self.cpu_vendor, self.architecture) if part)
-        return ", ".join((f"{processor} with {self.cores} {'core' if self.cores == 1 else 'cores'}", *self.models))
+        return ", ".join((f"{processor} with {counted(self.cores, 'core')}", *self.models))
 
 
 def matches(device: Device, facts: LocalFacts) -> bool:

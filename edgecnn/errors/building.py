@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgecnn.errors.base import EdgecnnError, ExitCode
+from edgecnn.errors.wording import and_more
 
 
 class NothingToBuild(EdgecnnError):
@@ -220,5 +221,4 @@ class NoKitRuns(EdgecnnError):
 
 
 def _few(names: Sequence[str], shown: int = 5) -> str:
-    more = f" and {len(names) - shown} more" if len(names) > shown else ""
-    return ", ".join(names[:shown]) + more
+    return ", ".join(names[:shown]) + and_more(len(names), shown)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from difflib import get_close_matches
 from pathlib import Path
 
 from edgecnn.errors.base import EdgecnnError, ExitCode
+from edgecnn.errors.wording import counted, did_you_mean, nearest
 
 
 class NoBuildToCompare(EdgecnnError):
@@ -41,9 +41,9 @@ class KitNotCarried(EdgecnnError):
 
     def __init__(self, *, folder: Path, candidate: str | None, carried: Sequence[str]) -> None:
         what = f"{folder} carries no kit of {candidate}" if candidate else f"{folder}: no candidate was chosen"
-        near = get_close_matches(candidate or "", carried, n=1)
+        near = nearest(candidate or "", carried)
         missed = "build again with gates that a candidate can meet: its report says by how much each missed them"
-        hint = f"did you mean {near[0]}?" if near else "name one of these" if candidate and carried else missed
+        hint = f"did you mean {near}?" if near else "name one of these" if candidate and carried else missed
         super().__init__(what=what, because=f"it carries {', '.join(carried) or 'nothing'}", hint=hint)
 
 
@@ -124,8 +124,7 @@ class UnknownCondition(EdgecnnError):
     ref = "unknown-condition"
 
     def __init__(self, *, name: str, known: Sequence[str]) -> None:
-        near = get_close_matches(name, known, n=1, cutoff=0.4)
-        guess = f"did you mean {near[0]}? " if near else ""
+        guess = did_you_mean(name, known, cutoff=0.4)
         super().__init__(what=f"--allow-different: no condition is called {name!r}", hint=f"{guess}known: {', '.join(known)}")
 
 
@@ -136,7 +135,7 @@ class NotSoManyBuilds(EdgecnnError):
 
     def __init__(self, *, given: int, most: int) -> None:
         super().__init__(
-            what=f"compare takes 2 to {most} builds, and {given} {'was' if given == 1 else 'were'} named",
+            what=f"compare takes 2 to {most} builds, and {counted(given, 'was', 'were')} named",
             hint="edgecnn compare builds/A builds/B; for one build over time: edgecnn history BUILD",
         )
 
@@ -160,11 +159,11 @@ class UnknownCandidate(EdgecnnError):
     ref = "unknown-candidate"
 
     def __init__(self, *, folder: Path, candidate: str, known: Sequence[str]) -> None:
-        near = get_close_matches(candidate, known, n=1)
+        near = nearest(candidate, known)
         super().__init__(
             what=f"{folder} says nothing of a candidate {candidate!r}",
             because=f"it speaks of {', '.join(known)}",
-            hint=f"did you mean {near[0]}?" if near else "name one of these",
+            hint=f"did you mean {near}?" if near else "name one of these",
         )
 
 

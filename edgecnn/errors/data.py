@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.wording import and_more, counted, listed, nearest, plural
 
 _SHAPE = "it should hold one sub-folder of images a class, or train/, val/ and test/ that do"
 _NAMED = 5
@@ -92,10 +92,9 @@ class TooFewImages(EdgecnnError):
     def __init__(self, *, folder: Path, short: Sequence[Shortage]) -> None:
         first = short[0]
         others = list(dict.fromkeys(each.name for each in short if each.name != first.name))
-        images = "image" if first.found == 1 else "images"
         super().__init__(
-            what=f"{folder}: class {first.name!r} has {first.found} usable {images} to {_and(first.roles)} with,"
-            f" and needs {first.needed}",
+            what=f"{folder}: class {first.name!r} has {first.found} {plural(first.found, 'usable image')}"
+            f" to {listed(first.roles)} with, and needs {first.needed}",
             because="; ".join((*_uncounted(first), *_short_too(others))) or None,
             hint="add images to the class, or remove its folder",
         )
@@ -105,17 +104,17 @@ def _uncounted(short: Shortage) -> Sequence[str]:
     """Where the files went that a person sees in the folder and that count as no image."""
     verbs = ("is a copy", "are copies"), ("is no readable image", "are no readable images")
     pieces = [
-        f"{len(files):,} {singular if len(files) == 1 else plural} ({'; '.join(files[:_EXAMPLES])}{_more(len(files), _EXAMPLES)})"
-        for files, (singular, plural) in zip((short.copies, short.skipped), verbs, strict=True)
+        f"{counted(len(files), *verb)} ({'; '.join(files[:_EXAMPLES])}{and_more(len(files), _EXAMPLES)})"
+        for files, verb in zip((short.copies, short.skipped), verbs, strict=True)
         if files
     ]
     total = short.found + len(short.copies) + len(short.skipped)
-    return [f"of its {total:,} {'file' if total == 1 else 'files'}, {' and '.join(pieces)}"] if pieces else []
+    return [f"of its {counted(total, 'file')}, {' and '.join(pieces)}"] if pieces else []
 
 
 def _short_too(names: Sequence[str]) -> Sequence[str]:
-    also = f"{', '.join(map(repr, names[:_NAMED]))}{_more(len(names))}"
-    return [f"{also} {'is' if len(names) == 1 else 'are'} short of images too"] if names else []
+    also = f"{', '.join(map(repr, names[:_NAMED]))}{and_more(len(names), _NAMED)}"
+    return [f"{also} {plural(len(names), 'is', 'are')} short of images too"] if names else []
 
 
 class SplitsDiffer(EdgecnnError):
@@ -125,11 +124,11 @@ class SplitsDiffer(EdgecnnError):
 
     def __init__(self, *, folder: Path, other: Path, only_here: Sequence[str], only_there: Sequence[str]) -> None:
         facts = [
-            f"{where.name}/ alone has {', '.join(map(repr, names[:_NAMED]))}{_more(len(names))}"
+            f"{where.name}/ alone has {', '.join(map(repr, names[:_NAMED]))}{and_more(len(names), _NAMED)}"
             for where, names in ((folder, only_here), (other, only_there))
             if names
         ]
-        near = [(name, close[0]) for name in only_there if (close := difflib.get_close_matches(name, only_here, n=1))]
+        near = [(name, close) for name in only_there if (close := nearest(name, only_here))]
         remedy = f"rename {other.name}/{near[0][0]} to {near[0][1]}?" if near else "give every split folder the same sub-folders"
         super().__init__(
             what=f"{folder.parent}: the classes of {folder.name}/ and {other.name}/ differ", because="; ".join(facts), hint=remedy
@@ -142,7 +141,7 @@ class SplitNamedTwice(EdgecnnError):
     ref = "split-named-twice"
 
     def __init__(self, *, folder: Path, names: Sequence[str]) -> None:
-        super().__init__(what=f"{folder}: {_and([f'{name}/' for name in names])} mean the same", hint="keep one of them")
+        super().__init__(what=f"{folder}: {listed([f'{name}/' for name in names])} mean the same", hint="keep one of them")
 
 
 class TrainFolderMissing(EdgecnnError):
@@ -152,7 +151,7 @@ class TrainFolderMissing(EdgecnnError):
 
     def __init__(self, *, folder: Path, found: Sequence[str]) -> None:
         super().__init__(
-            what=f"{folder}: has {_and([f'{name}/' for name in found])} but no train/",
+            what=f"{folder}: has {listed([f'{name}/' for name in found])} but no train/",
             hint=f"name the folder of training images {folder / 'train'}",
         )
 
@@ -165,7 +164,7 @@ class NothingReadable(EdgecnnError):
     def __init__(self, *, folder: Path, skipped: Sequence[str]) -> None:
         super().__init__(
             what=f"{folder}: none of {len(skipped):,} files is a readable image",
-            because="; ".join(skipped[:_NAMED]) + _more(len(skipped)),
+            because="; ".join(skipped[:_NAMED]) + and_more(len(skipped), _NAMED),
         )
 
 
@@ -178,7 +177,7 @@ class CorruptImages(EdgecnnError):
         self.broken = tuple(broken)
         super().__init__(
             what=f"{root}: {len(broken):,} of {checked:,} images cannot be decoded",
-            because="; ".join(f"{path}: {why}" for path, why in broken[:_NAMED]) + _more(len(broken)),
+            because="; ".join(f"{path}: {why}" for path, why in broken[:_NAMED]) + and_more(len(broken), _NAMED),
             hint="replace or remove them and run again; what is finished is kept",
         )
 
@@ -199,14 +198,6 @@ class ImageChanged(EdgecnnError):
 
     def __init__(self, *, path: Path) -> None:
         super().__init__(what=f"{path}: changed since this run began", hint="run the same command again")
-
-
-def _and(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def _more(count: int, shown: int = _NAMED) -> str:
-    return f" and {count - shown:,} more" if count > shown else ""
 
 
 class NameNotUnicode(EdgecnnError):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from pathlib import Path
 
 from edgecnn.errors.base import EdgecnnError, ExitCode
+from edgecnn.errors.wording import nearest
 
 
 class UnknownPublishedData(EdgecnnError):
@@ -16,11 +16,11 @@ class UnknownPublishedData(EdgecnnError):
 
     def __init__(self, *, name: str, known: Sequence[str]) -> None:
         folded = {each.casefold(): each for each in known}
-        near = difflib.get_close_matches(name.casefold(), folded, n=1)
+        near = nearest(name.casefold(), folded)
         super().__init__(
             what=f"torchvision:{ascii(name)[1:-1][:100]} is no data set that is known here",
             because=f"known are {', '.join(known)}",
-            hint=f"did you mean torchvision:{folded[near[0]]}?" if near else "name a folder with a sub-folder a class",
+            hint=f"did you mean torchvision:{folded[near]}?" if near else "name a folder with a sub-folder a class",
         )
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 
 from edgecnn.errors.base import EdgecnnError, ExitCode
+from edgecnn.errors.wording import counted, did_you_mean, nearest
 
 
 class UnknownDevice(EdgecnnError):
@@ -15,8 +15,7 @@ class UnknownDevice(EdgecnnError):
     ref = "unknown-device"
 
     def __init__(self, *, name: str, known: Sequence[str]) -> None:
-        near = get_close_matches(name, known, n=1, cutoff=0.5)
-        remedy = f"did you mean {near[0]}? " if near else ""
+        remedy = did_you_mean(name, known, cutoff=0.5)
         super().__init__(
             what=f"there is no device {name!r}",
             because=f"known are {', '.join(known)}",
@@ -30,8 +29,8 @@ class UnknownRuntime(EdgecnnError):
     ref = "unknown-runtime"
 
     def __init__(self, *, name: str, device: str, known: Sequence[str], on_device: Sequence[str]) -> None:
-        near = get_close_matches(name, known, n=1, cutoff=0.4)
-        choice = near[0] if near and near[0] in on_device else on_device[0]
+        near = nearest(name, known, cutoff=0.4)
+        choice = near if near in on_device else on_device[0]
         super().__init__(
             what=f"there is no runtime {name!r}",
             because=f"known are {', '.join(known)}",
@@ -80,9 +79,8 @@ class DeviceFileInvalid(EdgecnnError):
     ref = "device-file-invalid"
 
     def __init__(self, *, path: Path, problems: Sequence[str]) -> None:
-        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
         super().__init__(
-            what=f"device file {path} has {count}",
+            what=f"device file {path} has {counted(len(problems), 'problem')}",
             because="; ".join(problems),
             hint="docs/schemas/device.json lists every key",
         )
@@ -173,11 +171,11 @@ class UnknownNeed(EdgecnnError):
     ref = "unknown-need"
 
     def __init__(self, *, name: str, known: Sequence[str]) -> None:
-        near = get_close_matches(name.lower(), known, n=1, cutoff=0.5)
+        near = nearest(name.lower(), known, cutoff=0.5)
         super().__init__(
             what=f"doctor does not know what {name!r} is",
             because=f"what can be needed is {', '.join(known)}",
-            hint=f"did you mean --need {near[0]}?" if near else "leave --need out to see all that there is",
+            hint=f"did you mean --need {near}?" if near else "leave --need out to see all that there is",
         )
 
 

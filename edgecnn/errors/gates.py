@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 
 from edgecnn.errors.base import EdgecnnError, ExitCode
+from edgecnn.errors.wording import counted, did_you_mean
 
 
 class UnknownMetric(EdgecnnError):
@@ -14,8 +14,7 @@ class UnknownMetric(EdgecnnError):
     ref = "unknown-metric"
 
     def __init__(self, *, where: str, name: str, known: Sequence[str]) -> None:
-        near = get_close_matches(name, known, n=1, cutoff=0.4)
-        guess = f"did you mean {near[0]}? " if near else ""
+        guess = did_you_mean(name, known, cutoff=0.4)
         super().__init__(what=f"{where}: no metric is called {name!r}", hint=f"{guess}known: {', '.join(known)}")
 
 
@@ -97,9 +96,8 @@ class OneClassAnswered(EdgecnnError):
     ref = "one-class-answered"
 
     def __init__(self, *, candidate: str, classes: int) -> None:
-        noun = "class" if classes == 1 else "classes"
         super().__init__(
-            what=f"{candidate}: there is no accuracy of {classes} {noun}",
+            what=f"{candidate}: there is no accuracy of {counted(classes, 'class', 'classes')}",
             because="every answer would be right",
             hint="give a network with at least two outputs, and images of at least two classes",
         )

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 from pathlib import Path
 
 from edgecnn.errors.base import EdgecnnError, ExitCode
+from edgecnn.errors.wording import nearest
 
 
 class PixelsChanged(EdgecnnError):
@@ -127,8 +127,8 @@ class UnknownScenario(EdgecnnError):
     ref = "unknown-scenario"
 
     def __init__(self, *, name: str, known: Sequence[str]) -> None:
-        near = get_close_matches(name.lower(), [each.lower() for each in known], n=1)
-        meant = next((each for each in known if near and each.lower() == near[0]), None)
+        folded = {each.lower(): each for each in reversed(known)}
+        meant = folded.get(nearest(name.lower(), folded) or "")
         super().__init__(
             what=f"there is no scenario {name!r}",
             because=f"there are {', '.join(known)}",

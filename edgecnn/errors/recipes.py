@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from difflib import get_close_matches
 from pathlib import Path
 
 from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.wording import counted, did_you_mean
 
 
 class UnknownPipeline(EdgecnnError):
@@ -19,8 +19,7 @@ class UnknownPipeline(EdgecnnError):
     ref = "unknown-pipeline"
 
     def __init__(self, *, name: str, known: Sequence[str], here: Path | None = None) -> None:
-        near = get_close_matches(name, known, n=1, cutoff=0.4)
-        remedy = f"did you mean {near[0]}? " if near and here is None else ""
+        remedy = did_you_mean(name, known, cutoff=0.4) if here is None else ""
         own = shlex.quote(f"./{here or 'my-recipe.toml'}")
         super().__init__(
             what=f"there is no pipeline {name!r}",
@@ -48,9 +47,8 @@ class RecipeInvalid(EdgecnnError):
     ref = "recipe-invalid"
 
     def __init__(self, *, path: Path, problems: Sequence[str]) -> None:
-        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
         super().__init__(
-            what=f"recipe {path} has {count}",
+            what=f"recipe {path} has {counted(len(problems), 'problem')}",
             because="; ".join(problems),
             hint="docs/schemas/recipe.json lists every key",
         )

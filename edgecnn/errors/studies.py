@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Protocol
 
 from edgecnn.errors.base import EdgecnnError, ExitCode
+from edgecnn.errors.wording import nearest
 
 
 class Smallest(Protocol):
@@ -32,10 +32,10 @@ class UnknownLayer(EdgecnnError):
     ref = "unknown-layer"
 
     def __init__(self, *, network: str, layer: str, known: Sequence[str]) -> None:
-        near = [name for name in known if name.startswith(layer)] or get_close_matches(layer, known, n=1, cutoff=0.3)
+        near = next((name for name in known if name.startswith(layer)), None) or nearest(layer, known, cutoff=0.3)
         super().__init__(
             what=f"{network} has no layer {layer!r}",
-            hint=f"did you mean {near[0]}? `edgecnn cost {network}` lists all {len(known)}" if near else None,
+            hint=f"did you mean {near}? `edgecnn cost {network}` lists all {len(known)}" if near else None,
         )
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from pathlib import Path
 
 from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.wording import and_more, nearest
 
 _NAMED = 5
 
@@ -51,12 +51,12 @@ class CutoutClassUnknown(EdgecnnError):
     ref = "cutout-class-unknown"
 
     def __init__(self, *, folder: Path, names: Sequence[str], classes: Sequence[str]) -> None:
-        near = difflib.get_close_matches(names[0], classes, n=1)
+        near = nearest(names[0], classes)
         which = f"{names[0]!r}{_and_more(names[1:])}"
         super().__init__(
             what=f"synthesis.cutouts: {folder} has cut-outs of {which}, which the photographs do not know",
             because="a class that only composed images show could neither be judged nor calibrated",
-            hint=f"rename {names[0]} to {near[0]}?" if near else "add photographs of it, or remove its folder",
+            hint=f"rename {names[0]} to {near}?" if near else "add photographs of it, or remove its folder",
         )
 
 
@@ -80,14 +80,12 @@ class CutoutsUnusable(EdgecnnError):
 
     def __init__(self, *, folder: str, broken: Sequence[tuple[str, str]], checked: int) -> None:
         self.broken = tuple(broken)
-        more = f" and {len(broken) - _NAMED:,} more" if len(broken) > _NAMED else ""
         super().__init__(
             what=f"{folder}: {len(broken):,} of {checked:,} pictures cannot be used as cut-outs",
-            because="; ".join(f"{path}: {why}" for path, why in broken[:_NAMED]) + more,
+            because="; ".join(f"{path}: {why}" for path, why in broken[:_NAMED]) + and_more(len(broken), _NAMED),
             hint="save what is to be seen as PNG or WebP with transparency around it, or remove them",
         )
 
 
 def _and_more(names: Sequence[str]) -> str:
-    shown = "".join(f", {name!r}" for name in names[: _NAMED - 1])
-    return f"{shown} and {len(names) - _NAMED + 1:,} more" if len(names) > _NAMED - 1 else shown
+    return "".join(f", {name!r}" for name in names[: _NAMED - 1]) + and_more(len(names), _NAMED - 1)

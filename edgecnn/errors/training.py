@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgecnn.errors.base import EdgecnnError, ExitCode
+from edgecnn.errors.wording import counted
 
 
 class TrainingDiverged(EdgecnnError):
@@ -44,10 +45,9 @@ class TooManyProcesses(EdgecnnError):
     ref = "too-many-processes"
 
     def __init__(self, *, asked: int, threads: int) -> None:
-        may = "1 processor" if threads == 1 else f"{threads} processors"
         super().__init__(
             what=f"train.processes={asked} asks for more processes than can work at once",
-            because=f"this one may use {may} (OMP_NUM_THREADS, or the machine)",
+            because=f"this one may use {counted(threads, 'processor')} (OMP_NUM_THREADS, or the machine)",
             hint=f"--set train.processes={threads}",
         )
 
@@ -140,7 +140,7 @@ class ClassTooSmall(EdgecnnError):
 
     def __init__(self, *, name: str, images: int) -> None:
         super().__init__(
-            what=f"class {name} has {images} training image{'' if images == 1 else 's'}",
+            what=f"class {name} has {counted(images, 'training image')}",
             because="a linear probe learns from some images of a class and is tried on others, so it takes 2 at least",
             hint="add images of it, or force the choice: --transfer head",
         )

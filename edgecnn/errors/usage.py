@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 from pathlib import Path
 
 from edgecnn.errors.base import EdgecnnError, ExitCode
+from edgecnn.errors.wording import did_you_mean
 
 
 class NoSuchCommand(EdgecnnError):
@@ -15,10 +15,9 @@ class NoSuchCommand(EdgecnnError):
     ref = "no-such-command"
 
     def __init__(self, *, command: str, name: str, known: Sequence[str]) -> None:
-        near = get_close_matches(name, known, n=1)
         super().__init__(
             what=f"{command} has no command {name!r}",
-            hint=f"{_asked(near)}all commands: {command} --help",
+            hint=f"{did_you_mean(name, known)}all commands: {command} --help",
         )
 
 
@@ -30,7 +29,7 @@ class NoSuchOption(EdgecnnError):
     def __init__(self, *, command: str, option: str, near: Sequence[str]) -> None:
         super().__init__(
             what=f"{command} has no option {option!r}",
-            hint=f"{_asked(near)}all options: {command} --help",
+            hint=f"{f'did you mean {near[0]}? ' if near else ''}all options: {command} --help",
         )
 
 
@@ -68,16 +67,11 @@ class UnknownList(EdgecnnError):
     ref = "unknown-list"
 
     def __init__(self, *, name: str, known: Sequence[str]) -> None:
-        near = get_close_matches(name, known, n=1)
         super().__init__(
             what=f"there is no list {name!r}",
             because=f"there are {', '.join(known)}",
-            hint=f"{_asked(near)}what each holds: edgecnn list --help",
+            hint=f"{did_you_mean(name, known)}what each holds: edgecnn list --help",
         )
-
-
-def _asked(near: Sequence[str]) -> str:
-    return f"did you mean {near[0]}? " if near else ""
 
 
 class PlotOfWhat(EdgecnnError):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 from pathlib import Path
 
 from edgecnn.errors.base import EdgecnnError, ExitCode
+from edgecnn.errors.wording import and_more, did_you_mean
 
 _SHOWN = 3
 WEIGHTS_WORDS = ("auto", "imagenet", "none")
@@ -31,8 +31,7 @@ class WeightsFileMissing(EdgecnnError):
     ref = "weights-file-missing"
 
     def __init__(self, *, path: Path) -> None:
-        near = get_close_matches(path.name, WEIGHTS_WORDS, n=1)
-        remedy = f"did you mean {near[0]}? " if near else ""
+        remedy = did_you_mean(path.name, WEIGHTS_WORDS)
         super().__init__(
             what=f"weights {path}: there is no such file",
             hint=f"{remedy}give auto, imagenet, none, or the path of a .safetensors or .pth file",
@@ -126,8 +125,7 @@ def _which(fits: Sequence[str] | None) -> str:
 
 
 def _first(texts: Sequence[str], *, separator: str) -> str:
-    rest = f" and {len(texts) - _SHOWN} more" if len(texts) > _SHOWN else ""
-    return separator.join(texts[:_SHOWN]) + rest
+    return separator.join(texts[:_SHOWN]) + and_more(len(texts), _SHOWN)
 
 
 class MissingPackage(EdgecnnError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from edgecnn.errors.wording import counted
 from edgecnn.judging.intervals import LATENCY_CONFIDENCE, median_interval, samples_needed, tail
 from edgecnn.values.profile import Run
 from edgecnn.values.verdict import Interval
@@ -28,6 +29,6 @@ def device_clock(runs: Sequence[Run], confidence: float = LATENCY_CONFIDENCE) ->
         return DeviceClock(on_gpu_ms=known)
     fewest = min(len(each.samples_ns) for each in seen)
     short = f"a run has only {fewest} samples; it needs {samples_needed(50)}"
-    few = f"{len(runs)} {'run' if len(runs) == 1 else 'runs'} are too few for an interval"
+    few = f"{counted(len(runs), 'run')} are too few for an interval"
     said = next((each.absent for each in seen if each.absent), None) or (few if len(medians) == len(runs) else short)
     return DeviceClock(absent={"on_gpu_ms": said})

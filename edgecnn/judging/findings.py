@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Literal
 
+from edgecnn.errors.wording import counted
 from edgecnn.judging.accuracy import NO_LABELS
 from edgecnn.judging.intervals import NON_INFERIORITY_CONFIDENCE, tango_drop_pp, wilson
 from edgecnn.values.base import Value
@@ -120,7 +121,7 @@ def _which(report: Accuracy, classes: ClassReport) -> str:
 
 
 def _sized(each: ClassFigures) -> str:
-    return f"{each.name!r} with {each.images:,} {'image' if each.images == 1 else 'images'}"
+    return f"{each.name!r} with {counted(each.images, 'image')}"
 
 
 def _where(report: Accuracy) -> str:

@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from edgecnn.errors.gates import ConditionsDiffer, RacesDiffer, RoundTwice
+from edgecnn.errors.wording import counted
 from edgecnn.judging.device_clock import device_clock
 from edgecnn.judging.intervals import LATENCY_CONFIDENCE, median_interval, ratio_interval, samples_needed, tail
 from edgecnn.judging.noise import had_whole_machine, smallest_ratio
@@ -191,7 +192,7 @@ def disturbed(environment: Environment) -> str | None:
 
 def too_few_runs(count: int, seen: str | None = None) -> str:
     """``1 run, seen 1.25 ms; an interval needs 7``."""
-    return f"{count} {'run' if count == 1 else 'runs'}{f', seen {seen}' if seen else ''}; an interval needs {RUNS_NEEDED}"
+    return f"{counted(count, 'run')}{f', seen {seen}' if seen else ''}; an interval needs {RUNS_NEEDED}"
 
 
 def slowed_at_most(environment: Environment) -> int | None:

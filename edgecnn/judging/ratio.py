@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from edgecnn.errors.gates import RacesDiffer
+from edgecnn.errors.wording import counted
 from edgecnn.judging.bounds import LATENCY_RATIO
 from edgecnn.judging.intervals import LATENCY_CONFIDENCE, ratio_interval, unpaired_ratio_interval
 from edgecnn.judging.latency import (
@@ -109,8 +110,7 @@ def unpaired_finding(
     ours, theirs = ([ms for run in runs if (ms := run_ms(run)) is not None] for runs in (head.runs, base))
     short = too_few_samples((*head.runs, *base))
     ratio = None if short else unpaired_ratio_interval(ours, theirs, confidence)
-    counted = f"{len(ours)} {'run' if len(ours) == 1 else 'runs'} against {len(theirs)}"
-    why = None if ratio else short or f"{counted} are too few for an interval"
+    why = None if ratio else short or f"{counted(len(ours), 'run')} against {len(theirs)} are too few for an interval"
     past = disturbed(base_environment)
     return RatioFinding(
         ratio=ratio,

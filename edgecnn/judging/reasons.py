@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import singledispatch
 
+from edgecnn.errors.wording import plural
 from edgecnn.judging.noise import what_helps
 from edgecnn.values.base import Value
 from edgecnn.values.reason import (
@@ -104,7 +105,7 @@ def _figure(reason: Taken) -> str:
 
 
 def _images(batch: int) -> str:
-    return f"{batch} {'image' if batch == 1 else 'images'}"
+    return f"{batch} {plural(batch, 'image')}"
 
 
 @_sentence.register

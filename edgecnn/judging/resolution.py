@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from edgecnn.errors.wording import counted, plural
 from edgecnn.judging.intervals import (
     ACCURACY_CONFIDENCE,
     NON_INFERIORITY_CONFIDENCE,
@@ -38,8 +39,8 @@ def resolution_sentence(images: int, disagreement: float = EXPECTED_DISAGREEMENT
     half = resolvable_drop_pp(images, disagreement)
     if half is None:
         return "0 images resolve nothing"
-    noun, verb = ("image", "resolves") if images == 1 else ("images", "resolve")
-    return f"{images:,} {noun} at about {100 * disagreement:g} % disagreement {verb} ± {half:.1f} pp"
+    verb = plural(images, "resolves", "resolve")
+    return f"{counted(images, 'image')} at about {100 * disagreement:g} % disagreement {verb} ± {half:.1f} pp"
 
 
 def images_needed(

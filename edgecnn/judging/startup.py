@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from edgecnn.errors.wording import counted
 from edgecnn.judging.intervals import LATENCY_CONFIDENCE, median_interval
 from edgecnn.values.base import Value
 from edgecnn.values.profile import Run
@@ -41,4 +42,4 @@ def startup(runs: Sequence[Run], confidence: float = LATENCY_CONFIDENCE) -> Star
 def _why(known: int, runs: int) -> str:
     if known < runs:
         return f"{runs - known} of {runs} runs did not record it"
-    return f"{runs} {'run' if runs == 1 else 'runs'}: too few for an interval"
+    return f"{counted(runs, 'run')}: too few for an interval"

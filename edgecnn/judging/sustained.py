@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import accumulate
 from statistics import median
 
+from edgecnn.errors.wording import counted
 from edgecnn.judging.intervals import tail
 from edgecnn.values.figures import SoakWindow, Sustained
 from edgecnn.values.profile import Profile, Run, RunWindow
@@ -75,7 +76,7 @@ def _says(windows: tuple[SoakWindow, ...], slowdown: float | None, throttled: st
         "no": "the machine did not slow itself down",
     }.get(throttled, f"the machine slowed itself down: {throttled}")
     if slowdown is None:
-        few = f"{len(windows)} {'window' if len(windows) == 1 else 'windows'} of too few inferences to compare"
+        few = f"{counted(len(windows), 'window')} of too few inferences to compare"
         return f"one process, {few}; {heat}"
     third = len(windows) // 3
     ends = "the last window against the first" if third == 1 else f"the last {third} windows against the first {third}"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from edgecnn.errors.wording import counted
 from edgecnn.judging.intervals import median_interval
 from edgecnn.judging.latency import RUNS_NEEDED, disturbed, latency_interval_ms
 from edgecnn.values.figures import BatchFigure, Throughput
@@ -65,7 +66,7 @@ def throughput(
 def _figure(profile: Profile, best: int | None, asked: Sequence[int]) -> BatchFigure:
     runs, batch = profile.runs, profile.runs[0].batch
     found = median_interval([images_per_s(run) for run in runs])
-    few = f"{len(runs)} {'run' if len(runs) == 1 else 'runs'}; an interval needs {RUNS_NEEDED}"
+    few = f"{counted(len(runs), 'run')}; an interval needs {RUNS_NEEDED}"
     return BatchFigure(
         batch=batch,
         images_per_s=found,

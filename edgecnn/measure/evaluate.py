@@ -7,7 +7,7 @@ same pixels serves as long as the conditions agree, since logits do not age.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -39,6 +39,18 @@ class PixelSet(Value):
     file: Path
     sha256: str
     images: int
+
+    @classmethod
+    def prepared(cls, folder: Path, split: Literal["choose", "report"], images: int) -> PixelSet:
+        """That of a split in the folder of a prepare artifact."""
+        file = folder / f"{split}.pixels.npy"
+        return cls(split=split, file=file, sha256=prepared_digests(folder)[split], images=images)
+
+
+def prepared_digests(folder: Path) -> Mapping[str, str]:
+    """SHA-256 of each role's pixels, as a prepare artifact says; an OSError or a ValueError where it cannot be read."""
+    digests: Mapping[str, str] = json.loads((folder / "pixels.json").read_text())
+    return digests
 
 
 def evaluate(kit: KitRef, pixels: PixelSet, lab: Lab) -> StoredProfile:

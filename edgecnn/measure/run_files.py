@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from edgecnn.errors.measuring import RunsUnusable
+from edgecnn.errors.wording import first_problem
 from edgecnn.measure.blocks import run_of
 from edgecnn.measure.conditions import changed_between, first_difference
 from edgecnn.measure.disturbance import MEDIANS, WORST, joined_environment
@@ -202,7 +203,4 @@ def _times_ns(run: Run) -> tuple[int, ...]:
 
 
 def _first(error: Exception) -> str:
-    if isinstance(error, ValidationError):
-        first = error.errors(include_url=False)[0]
-        return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
-    return str(error)
+    return first_problem(error) if isinstance(error, ValidationError) else str(error)

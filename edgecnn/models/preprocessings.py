@@ -6,10 +6,10 @@ torchvision's published weights; networks that normalize by themselves want 0…
 
 from __future__ import annotations
 
-import difflib
 from typing import NamedTuple
 
 from edgecnn.errors.custom_model import UnknownPreprocessing
+from edgecnn.errors.wording import nearest
 from edgecnn.values.custom_model import Channels
 from edgecnn.values.dataset import Normalization
 
@@ -51,6 +51,5 @@ def usual_named(name: str) -> Usual:
         UnknownPreprocessing: with the nearest name.
     """
     if name not in USUAL:
-        nearest = difflib.get_close_matches(name.lower(), USUAL, n=1, cutoff=0.5)
-        raise UnknownPreprocessing(name=name, known=tuple(USUAL), nearest=nearest[0] if nearest else None)
+        raise UnknownPreprocessing(name=name, known=tuple(USUAL), nearest=nearest(name.lower(), USUAL, cutoff=0.5))
     return USUAL[name]

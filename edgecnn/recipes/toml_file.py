@@ -11,16 +11,19 @@ import math
 import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from types import UnionType
-from typing import Any, TypeVar, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from edgecnn.errors.base import EdgecnnError, system_reason
 from edgecnn.errors.recipes import FileUnreadable, NotToml
+from edgecnn.errors.wording import nearest
+
+if TYPE_CHECKING:
+    from tomlkit.items import Item
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -127,14 +130,14 @@ def nearest_key(model: type[BaseModel], key: str) -> str | None:
     """
     *parents, leaf = key.split(".")
     holder = _model_at(model, parents)
-    if holder is not None and (near := get_close_matches(leaf, _keys(holder), n=1, cutoff=0.6)):
-        return ".".join((*parents, near[0]))
+    if holder is not None and (near := nearest(leaf, _keys(holder))):
+        return ".".join((*parents, near))
     known = dotted_keys(model)
-    if near := get_close_matches(key, known, n=1, cutoff=0.75):
-        return near[0]
+    if near := nearest(key, known, cutoff=0.75):
+        return near
     by_leaf = {candidate.rpartition(".")[2]: candidate for candidate in reversed(known)}
-    near = get_close_matches(leaf, by_leaf, n=1, cutoff=0.6)
-    return by_leaf[near[0]] if near else None
+    near = nearest(leaf, by_leaf)
+    return by_leaf[near] if near else None
 
 
 def unknown_key(model: type[BaseModel], key: str) -> str:
@@ -151,9 +154,9 @@ def _sentence(model: type[BaseModel], details: ErrorDetails) -> str:
     key = _printable(_dotted(details)) or "the file"
     if path and path[-1] == "[key]":
         expected = str(details.get("ctx", {}).get("expected", ""))
-        near = get_close_matches(path[-2], re.findall(r"'([^']+)'", expected), n=1, cutoff=0.4)
+        near = nearest(path[-2], re.findall(r"'([^']+)'", expected), cutoff=0.4)
         parent = ".".join(path[:-2])
-        return f"{key} is no key, the nearest is {parent}.{near[0]}" if near else f"{key} is no key; {parent} takes {expected}"
+        return f"{key} is no key, the nearest is {parent}.{near}" if near else f"{key} is no key; {parent} takes {expected}"
     template = _SAID.get(details["type"])
     if template is None:
         return f"{key}: {details['msg']}"
@@ -223,6 +226,26 @@ def _model_at(model: type[BaseModel], path: Sequence[str]) -> type[BaseModel] | 
         return _model_at(inner, rest) if inner is not None and rest is not None else None
     inner = _model_in(annotation)
     return _model_at(inner, path[1:]) if inner is not None else None
+
+
+def toml_value(value: Any) -> str:
+    """A value as TOML writes it on one line: in a recipe file, or on the right side of ``--set KEY=VALUE``."""
+    return _toml_item(value).as_string()
+
+
+def _toml_item(value: Any) -> Item:
+    import tomlkit  # what writes nothing does without it
+
+    if isinstance(value, Mapping):
+        table = tomlkit.inline_table()
+        table.update({key: _toml_item(inner) for key, inner in value.items()})
+        return table
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        array = tomlkit.array()
+        array.extend(_toml_item(inner) for inner in value)
+        return array
+    scalar: Item = tomlkit.item(value)
+    return scalar
 
 
 def _line_of(message: str) -> int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from edgecnn.errors.wording import counted
 from edgecnn.render.terminal import show_lines
 from edgecnn.values.board import BoardCheck, BoardFacts, Weight
 
@@ -25,7 +26,7 @@ def _about(name: str, facts: BoardFacts) -> Iterator[str]:
     yield f"{name}: {model}, {facts.system or 'system unknown'}, kernel {facts.kernel}"
     flags = f"; {' '.join(facts.isa)}" if facts.isa else ""
     memory = f", {facts.memory_mib:,} MiB of memory" if facts.memory_mib is not None else ""
-    yield f"  {facts.architecture}, {facts.cores} {'core' if facts.cores == 1 else 'cores'}{memory}{flags}"
+    yield f"  {facts.architecture}, {counted(facts.cores, 'core')}{memory}{flags}"
     version, glibc = (".".join(map(str, numbers)) for numbers in (python.version, python.glibc or ()))
     library = f"glibc {glibc}" if glibc else "another C library"
     yield f"  {python.implementation} {version} ({python.bits} bits, {library}): {python.executable}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from edgecnn.devices.doctor.facts import Addition, DoctorReport, MachineFact, State
+from edgecnn.errors.wording import counted
 from edgecnn.render.quantities import stored_size, took
 from edgecnn.render.terminal import show_lines, show_rows
 
@@ -49,7 +50,7 @@ def _processor(machine: MachineFact) -> str:
     of = f" of {machine.cores_online}" if machine.cores_online is not None else ""
     limit = f", a limit of {machine.cpu_limit:g} cores' time" if machine.cpu_limit is not None else ""
     unknown = "" if machine.limits_known else ", limits of a container cannot be read"
-    cores = f"{machine.cores_used} {'core' if machine.cores_used == 1 else 'cores'} used{of}{limit}{unknown}"
+    cores = f"{counted(machine.cores_used, 'core')} used{of}{limit}{unknown}"
     return f"{machine.cpu or 'processor unknown'}, {machine.architecture}: {cores}{isa}"
 
 

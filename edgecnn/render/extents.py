@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from edgecnn.errors.wording import plural
 from edgecnn.render import figures
 from edgecnn.values.figures import BatchFigure, Sustained, Throughput
 from edgecnn.values.report import CandidateFacts, EndToEnd
@@ -30,7 +31,7 @@ def _throughput(value: Throughput) -> str:
 
 
 def _batch(figure: BatchFigure) -> str:
-    images = "1 image a call" if figure.batch == 1 else f"{figure.batch} images a call"
+    images = f"{figure.batch} {plural(figure.batch, 'image')} a call"
     best = " (the best)" if figure.best else ""
     if figure.images_per_s is None:
         return f"{images}{best}: not known, {figure.reason}"

@@ -11,7 +11,7 @@ from pathlib import Path
 from edgecnn.data.demo import DEMO
 from edgecnn.data.formats.published import is_published
 from edgecnn.judging.resolution import resolution_sentence, resolvable_drop_pp
-from edgecnn.recipes.toml_text import toml_value
+from edgecnn.recipes.toml_file import toml_value
 from edgecnn.render.recipe_settings import SCHEMA_LINE
 from edgecnn.values.dataset import DataSummary, ImageEntry
 from edgecnn.values.device import Device

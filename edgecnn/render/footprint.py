@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from edgecnn.errors.wording import counted
 from edgecnn.values.figures import Energy, Memory
 from edgecnn.values.report import CandidateFacts
 from edgecnn.values.verdict import Interval
@@ -18,8 +19,7 @@ def size_lines(candidates: Sequence[CandidateFacts], carried: Sequence[str]) -> 
         if facts.size_mib is not None and facts.kit_mib is not None
     ]
     if carried and all(name in whole for name in carried):
-        kits = "kit" if len(carried) == 1 else "kits"
-        said.append(f"size of the bundle: {sum(whole[name] for name in carried):.1f} MiB, {len(carried)} {kits}")
+        said.append(f"size of the bundle: {sum(whole[name] for name in carried):.1f} MiB, {counted(len(carried), 'kit')}")
     return said
 
 

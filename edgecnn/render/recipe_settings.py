@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from edgecnn.planning.settings import RecipeDifference, RecipeSettings
-from edgecnn.recipes.toml_text import toml_value
+from edgecnn.recipes.toml_file import toml_value
 from edgecnn.render.terminal import show_lines, show_rows
 
 SCHEMA_LINE = 'schema = "edgecnn.recipe/1"'

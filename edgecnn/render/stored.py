@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from edgecnn.errors.wording import counted
 from edgecnn.render.figures import NONE
 from edgecnn.render.quantities import ago, stored_size, took
 from edgecnn.render.terminal import show_lines, show_rows
@@ -26,9 +27,9 @@ _FEW = 3
 
 def show_listing(root: str, rows: Sequence[ListingRow], unpacked: Sequence[ArchiveRow] = ()) -> None:
     """What is stored, newest first, with the sum, and how much room unpacked archives of images take."""
-    show_lines([f"{root}: {_counted(len(rows))}, {stored_size(sum(row.bytes for row in rows))}"])
+    show_lines([f"{root}: {counted(len(rows), 'artifact')}, {stored_size(sum(row.bytes for row in rows))}"])
     if unpacked:
-        show_lines([f"  {_counted(len(unpacked), 'unpacked archive')}, {stored_size(sum(row.bytes for row in unpacked))}"])
+        show_lines([f"  {counted(len(unpacked), 'unpacked archive')}, {stored_size(sum(row.bytes for row in unpacked))}"])
     by_key = {row.key: row for row in rows}
     if rows:
         show_rows(COLUMNS, [_cells(row, by_key) for row in rows])
@@ -36,7 +37,7 @@ def show_listing(root: str, rows: Sequence[ListingRow], unpacked: Sequence[Archi
 
 def show_verified(report: VerifyReport, *, repaired: bool) -> None:
     """What was read, and what is damaged."""
-    whole = f"{_counted(report.artifacts)} and {_counted(report.profiles, 'profile')}, {stored_size(report.bytes)}"
+    whole = f"{counted(report.artifacts, 'artifact')} and {counted(report.profiles, 'profile')}, {stored_size(report.bytes)}"
     damaged = [
         f"damaged: {entry.name}: {entry.why}{', moved to the trash' if entry.moved_to_trash else ''}" for entry in report.damaged
     ]
@@ -50,10 +51,6 @@ def show_collected(report: GcReport) -> None:
     busy = [f"in use, kept: {name}" for name in report.busy]
     freed = f"{'would free' if report.dry_run else 'freed'} {stored_size(report.freed_bytes)}"
     show_lines([*gone, *busy, f"{freed}, kept {stored_size(report.kept_bytes)}"])
-
-
-def _counted(count: int, what: str = "artifact") -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _cells(row: ListingRow, by_key: Mapping[str, ListingRow]) -> tuple[str, ...]:

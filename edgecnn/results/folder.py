@@ -5,18 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from filelock import FileLock
 from pydantic import ValidationError
 
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.page import NoReport, ReportUnreadable
+from edgecnn.errors.wording import first_problem
 from edgecnn.values.report import BuildReport
-
-if TYPE_CHECKING:
-    pass
-
 
 REPORT = "report.json"
 PAGE = "report.html"
@@ -60,6 +56,12 @@ def read_report(folder: Path) -> BuildReport:
     except OSError as error:
         raise ReportUnreadable(path=path, because=system_reason(error)) from error
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise ReportUnreadable(path=path, because=f"{where}: {first['msg']}" if where else first["msg"]) from error
+        raise ReportUnreadable(path=path, because=first_problem(error)) from error
+
+
+def report_or_none(folder: Path) -> BuildReport | None:
+    """The report that lies there, if there is one that this version can read."""
+    try:
+        return read_report(folder)
+    except (NoReport, ReportUnreadable):
+        return None

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 
+from edgecnn.measure.evaluate import prepared_digests
 from edgecnn.store.entry import read_entry, trusted_entry
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Artifact
@@ -43,7 +43,7 @@ def prepared_report(store: Store, pixels: str) -> Artifact | None:
 def report_pixels(prepared: Artifact) -> str | None:
     """The digest of a prepare artifact's reported split; None where it cannot be read."""
     try:
-        return str(json.loads((prepared.folder / "pixels.json").read_text())["report"])
+        return str(prepared_digests(prepared.folder)["report"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.judging.accuracy import NO_LABELS
-from edgecnn.measure.evaluate import logits_of
+from edgecnn.measure.evaluate import logits_of, prepared_digests
 from edgecnn.results.lineage import ancestor, kit_artifact
 from edgecnn.results.mistakes import Answered, mistakes_of, plain_names
 from edgecnn.results.page_facts import Mistakes, PageFacts, Part, Raced
@@ -69,7 +69,7 @@ def _mistakes(report: BuildReport, store: Store) -> Mistakes:
         raise _Gone("no candidate's answers to the report split are known")
     prepared = _made(shown, store, "prepare")
     try:
-        if json.loads((prepared.folder / "pixels.json").read_text())["report"] != shown.report.pixels:
+        if prepared_digests(prepared.folder)["report"] != shown.report.pixels:
             raise _Gone("the stored pixels are not those that the report is about")
         labels = _array(prepared.folder / "report.labels.npy")
         baseline = next((facts for facts in report.candidates if facts.is_baseline), None)

@@ -17,7 +17,7 @@ from edgecnn.devices.this_machine import local_facts, matches
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.comparing import BundleUnreadable, KitNotCarried, NoBuildToCompare
 from edgecnn.measure.kits import KitRef
-from edgecnn.results.folder import BUNDLE, CHOICE, PLAN, REPORT
+from edgecnn.results.folder import BUNDLE, CHOICE, PLAN, REPORT, report_or_none
 from edgecnn.results.origin import origin_of
 from edgecnn.store.disk import json_object
 from edgecnn.values.comparison import Contender, Origin, PinnedBuild
@@ -123,7 +123,7 @@ def side_of(folder: Path, candidate: str | None = None) -> Side:
     if bundle is None:
         raise NoBuildToCompare(folder=folder)
     build = bundle.parent if bundle.name == BUNDLE and (bundle.parent / REPORT).is_file() else None
-    report = None if build is None else _report(build / REPORT)
+    report = None if build is None else report_or_none(build)
     return Side(
         folder=folder,
         kit=_kit(folder, bundle, candidate),
@@ -195,10 +195,3 @@ def _opened(place: Path, digest: str) -> KitRef:
     if kit.digest != digest:
         raise BundleUnreadable(path=manifest, because=f"its SHA-256 is {kit.digest[:12]}…, in {CHOICE} {digest[:12]}…")
     return kit
-
-
-def _report(path: Path) -> BuildReport | None:
-    try:
-        return BuildReport.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError):
-        return None

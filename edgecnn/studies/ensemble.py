@@ -12,7 +12,8 @@ from edgecnn.errors.base import system_reason
 from edgecnn.errors.building import NotOverwritten, OutputUnwritable
 from edgecnn.errors.studies import MemberQuantized, MembersDiffer, OneMember
 from edgecnn.judging.accuracy import difference_pp, share_right
-from edgecnn.recipes.toml_text import toml_value
+from edgecnn.measure.evaluate import prepared_digests
+from edgecnn.recipes.toml_file import toml_value
 from edgecnn.results.network import BuiltNetwork, built_network
 from edgecnn.store.store import Store
 from edgecnn.studies.facts import Ensemble, EnsembleRow
@@ -149,9 +150,9 @@ def _right(members: Sequence[BuiltNetwork], out: Path, tell: Progress) -> list[N
     from edgecnn.graph.answering import probabilities
 
     first = members[0]
-    shown = {(each.prepared.folder / "pixels.json").read_text(encoding="utf-8") for each in members}
+    shown = [prepared_digests(each.prepared.folder) for each in members]
     pixels, labels = first.array("choose.pixels"), first.array("choose.labels")
-    if len(shown) > 1 or not first.resolved.data.labelled or not len(pixels):
+    if any(each != shown[0] for each in shown) or not first.resolved.data.labelled or not len(pixels):
         return []
     found = []
     for number, (network, model) in enumerate([*((each, each.model) for each in members), (first, out)]):

@@ -11,13 +11,13 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from difflib import get_close_matches
 from itertools import product
 from typing import NamedTuple
 
 from edgecnn.devices.files import target_of
 from edgecnn.devices.this_machine import local_facts, with_local_facts
 from edgecnn.errors.studies import BudgetInvalid, BudgetTooSmall, MemoryUnknown, ResolutionUnderStride, ScaleLeavesNoChannel
+from edgecnn.errors.wording import nearest
 from edgecnn.models.compound import ALPHA, BETA, GAMMA, scaled
 from edgecnn.studies.cost import cost_of_network
 from edgecnn.studies.facts import BudgetName, ScalePoint, ScaleSearch
@@ -242,8 +242,8 @@ def budgets_of(text: str) -> dict[BudgetName, int]:
         given, _, amount = (piece.strip() for piece in part.partition("="))
         name = next((each for each in _UNITS if each == given), None)
         if name is None:
-            near = get_close_matches(given, _UNITS, n=1, cutoff=0.5)
-            raise BudgetInvalid(text=text, because=f"{given!r} is no budget" + (f", the nearest is {near[0]}" if near else ""))
+            near = nearest(given, _UNITS, cutoff=0.5)
+            raise BudgetInvalid(text=text, because=f"{given!r} is no budget" + (f", the nearest is {near}" if near else ""))
         if name in found:
             raise BudgetInvalid(text=text, because=f"{name} is given twice")
         number = re.fullmatch(r"(\d{1,12}(?:\.\d{1,6})?(?:e(?:1[0-2]|\d))?)\s*([a-z]*)", amount.lower())

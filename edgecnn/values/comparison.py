@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -13,6 +13,7 @@ from edgecnn.values.knobs import DEFAULT, Knobs
 from edgecnn.values.profile import Environment, Run
 from edgecnn.values.recipe import Recipe
 from edgecnn.values.report import Latency
+from edgecnn.values.stage import digest_of
 from edgecnn.values.verdict import GateResult, Interval, Verdict
 
 
@@ -40,6 +41,11 @@ class Contender(Value):
     """What it was built for; None where only a bundle was given."""
     observed_at: str | None = None
     """When its runs were made, where that is another day than the other side's."""
+
+
+def sealed_digest(written: Mapping[str, Any]) -> str:
+    """SHA-256 of a document but for its own: as it stands in its file, so that a later version's field makes none look edited."""
+    return digest_of({name: value for name, value in written.items() if name != "sha256"})
 
 
 class Comparison(Value):

@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 
 from pydantic import PositiveInt, ValidationError
 
+from edgecnn.errors.wording import plural
 from edgecnn.values.base import Value
 from edgecnn.values.verdict import Interval
 
@@ -87,7 +88,7 @@ class _Spelled(NamedTuple):
     def said(self, value: int | str | bool) -> str:
         if isinstance(value, bool):
             return f"{self.words} {'on' if value else 'off'}"
-        return f"{self.words} {value}" if isinstance(value, str) else f"{value} {self.words}{'' if value == 1 else 's'}"
+        return f"{self.words} {value}" if isinstance(value, str) else f"{value} {plural(value, self.words)}"
 
 
 _SPELLED: Mapping[str, _Spelled] = {

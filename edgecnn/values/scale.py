@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from difflib import get_close_matches
 from typing import Annotated
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
+from edgecnn.errors.wording import nearest
 from edgecnn.values.base import Value
 
 KEYS = ("phi", "depth", "width", "resolution")
@@ -46,8 +46,8 @@ class CompoundScale(Value):
             if not equals or not key:
                 raise ValueError(f"{part.strip()!r} is not KEY=NUMBER")
             if key not in KEYS:
-                near = get_close_matches(key, KEYS, n=1, cutoff=0.5)
-                raise ValueError(f"{key} is no key, {f'the nearest is {near[0]}' if near else 'it takes ' + ', '.join(KEYS)}")
+                near = nearest(key, KEYS, cutoff=0.5)
+                raise ValueError(f"{key} is no key, {f'the nearest is {near}' if near else 'it takes ' + ', '.join(KEYS)}")
             if key in given:
                 raise ValueError(f"{key} is given twice")
             given[key] = _number(key, value)

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
+from edgecnn.errors.wording import plural
 from edgecnn.values.artifact import WeightsAnswer
 from edgecnn.values.base import Value
 from edgecnn.values.dataset import Normalization
@@ -111,4 +112,4 @@ class Surgery(Value):
         """In words: ``SiLU replaced by hard-swish, squeeze-excite removed, re-trained 2 epochs``."""
         parts = [] if self.activation == "keep" else [f"SiLU replaced by {_NAMES[self.activation]}"]
         parts += ["squeeze-excite removed"] if self.squeeze_excite == "remove" else []
-        return ", ".join([*parts, f"re-trained {self.epochs} epoch{'' if self.epochs == 1 else 's'}"])
+        return ", ".join([*parts, f"re-trained {self.epochs} {plural(self.epochs, 'epoch')}"])

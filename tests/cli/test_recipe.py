@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from edgecnn.cli.main import app
 from edgecnn.errors.recipes import PlanUnreadable
 from edgecnn.recipes.recipe import load_recipe
-from edgecnn.recipes.toml_text import toml_value
+from edgecnn.recipes.toml_file import toml_value
 from tests.house.schemas import FOLDER
 from tests.house.source_tree import ROOT
 

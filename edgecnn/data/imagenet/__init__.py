@@ -6,13 +6,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
 from edgecnn.errors.data_formats import NoImagenetClass
+from edgecnn.errors.wording import nearest
 
 FILE = Path(__file__).parent / "classes.tsv"
 
@@ -34,8 +34,7 @@ def imagenet_labels(folders: Sequence[str], root: Path) -> tuple[int, ...]:
     found = {folder: _label(folder) for folder in folders}
     for folder, label in found.items():
         if label is None:
-            near = difflib.get_close_matches(_joined(folder), imagenet_classes(), n=1)
-            raise NoImagenetClass(root=root, folder=folder, nearest=near[0] if near else None)
+            raise NoImagenetClass(root=root, folder=folder, nearest=nearest(_joined(folder), imagenet_classes()))
     return tuple(label for folder in folders if (label := found[folder]) is not None)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -25,6 +24,7 @@ from edgecnn.errors.base import system_reason
 from edgecnn.errors.board import BoardNotReady
 from edgecnn.errors.building import OutputUnwritable
 from edgecnn.errors.devices import DeviceFileThere, DeviceNameBad
+from edgecnn.recipes.toml_file import toml_value
 from edgecnn.store.disk import write_text_atomically
 from edgecnn.values.board import BoardFacts, Finding
 from edgecnn.values.candidate import Runtime
@@ -88,16 +88,7 @@ def device_toml(device: Device) -> str:
 
 def _pairs(table: Mapping[str, Any]) -> Iterator[str]:
     ordered = sorted(table.items(), key=lambda item: item[0] == "source")
-    return (f"{name} = {_value(value)}" for name, value in ordered)
-
-
-def _value(value: Any) -> str:
-    """TOML's strings, numbers, booleans and lists are JSON's; its inline tables are not."""
-    if isinstance(value, dict):
-        return "{ " + ", ".join(f"{name} = {_value(each)}" for name, each in value.items()) + " }"
-    if isinstance(value, list):
-        return "[" + ", ".join(map(_value, value)) + "]"
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return (f"{name} = {toml_value(value)}" for name, value in ordered)
 
 
 def _match(facts: BoardFacts) -> Match:

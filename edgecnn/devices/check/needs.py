@@ -9,6 +9,7 @@ from packaging.specifiers import SpecifierSet
 
 from edgecnn.backends.registry import backend_for
 from edgecnn.backends.wheels import oldest_glibc, pythons_with_wheels, series_for
+from edgecnn.errors.wording import listed, plural
 from edgecnn.runner.installing import command_for
 from edgecnn.runner.runtimes import DISTRIBUTIONS
 from edgecnn.values.board import BoardFacts, Finding, Weight
@@ -79,7 +80,7 @@ def python_findings(facts: BoardFacts, needs: Needs) -> Iterator[Finding]:
     yield from unfit
     yield from _managed(facts, missing)
     if missing and not unfit:
-        what = f"{_listed(missing)} {'is' if len(missing) == 1 else 'are'} missing for Python {version}"
+        what = f"{listed(missing)} {plural(len(missing), 'is', 'are')} missing for Python {version}"
         yield Finding(ref="packages-missing", weight=Weight.STOPS, what=what, remedy=install_line(facts, missing))
 
 
@@ -152,7 +153,3 @@ def _managed(facts: BoardFacts, missing: Sequence[str]) -> Iterator[Finding]:
 
 def _text(version: tuple[int, int]) -> str:
     return ".".join(map(str, version))
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:-1]) + (" and " if len(names) > 1 else "") + names[-1]

@@ -8,6 +8,7 @@ from typing import Any
 
 import altair as alt
 
+from edgecnn.errors.wording import plural
 from edgecnn.render import figures
 from edgecnn.render import quality as spelt
 from edgecnn.render.page import vega
@@ -106,7 +107,7 @@ def _classes(facts: CandidateFacts, accuracy: Accuracy, value: Quality) -> Figur
     names = ", ".join(each.name for each in losers)
     said = f"Shown to lose, after Holm's adjustment over {value.classes.compared} classes: {names or 'none'}."
     small = value.classes.too_small()
-    few = "" if not small else f" {len(small)} {'has' if len(small) == 1 else 'have'} too few images for a loss to show."
+    few = "" if not small else f" {len(small)} {plural(len(small), 'has', 'have')} too few images for a loss to show."
     return Figure(
         id="classes-lost",
         title=f"What each class lost with {facts.candidate.id}",

@@ -7,6 +7,7 @@ from typing import Any
 
 import altair as alt
 
+from edgecnn.errors.wording import plural
 from edgecnn.render import figures
 from edgecnn.render.page import vega
 from edgecnn.render.page.figure import Figure, Source, Table
@@ -53,7 +54,7 @@ def _says(known: _Known) -> str:
     if not raced:
         return f"{axis} No figure has an interval."
     facts, best = max(raced, key=lambda pair: pair[1].images_per_s.estimate if pair[1].images_per_s else 0.0)
-    images = "image" if best.batch == 1 else "images"
+    images = plural(best.batch, "image")
     return f"{axis} The most: {facts.candidate.id}, {_rate(best.images_per_s)} images/s with {best.batch} {images} a call."
 
 

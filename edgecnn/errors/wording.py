@@ -1,0 +1,48 @@
+"""Words that many sentences need: plurals, lists with an end, the name that was meant, the first problem of a document."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
+
+def plural(count: int, one: str, many: str = "") -> str:
+    """``image`` of one, ``images`` of any other number; ``many`` where an s is not enough."""
+    return one if count == 1 else many or f"{one}s"
+
+
+def counted(count: int, one: str, many: str = "") -> str:
+    """``1 image``, ``1,200 images``."""
+    return f"{count:,} {plural(count, one, many)}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """``a``, ``a and b``, ``a, b and c``."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def and_more(count: int, shown: int) -> str:
+    """`` and 3 more``, to stand behind the ones that are shown; nothing where these are all."""
+    return f" and {count - shown:,} more" if count > shown else ""
+
+
+def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
+    """The known name that a mistyped one most likely means; None where none is near."""
+    return next(iter(get_close_matches(name, list(known), n=1, cutoff=cutoff)), None)
+
+
+def did_you_mean(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
+    """``did you mean NAME? ``, to stand before another hint; nothing where no known name is near."""
+    near = nearest(name, known, cutoff)
+    return f"did you mean {near}? " if near else ""
+
+
+def first_problem(error: ValidationError) -> str:
+    """Of a document that is not what it should be: where its first fault lies, and what it is."""
+    first = error.errors(include_url=False)[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return f"{where}: {first['msg']}" if where else first["msg"]

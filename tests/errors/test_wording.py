@@ -1,0 +1,47 @@
+"""Words that many sentences need are right for none, one and many."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import BaseModel, ValidationError
+
+from edgecnn.errors.wording import and_more, counted, did_you_mean, first_problem, listed, nearest, plural
+
+
+@pytest.mark.parametrize(("count", "said"), [(0, "0 images"), (1, "1 image"), (2, "2 images"), (1200, "1,200 images")])
+def test_a_count_agrees_with_its_noun(count: int, said: str) -> None:
+    assert counted(count, "image") == said
+
+
+def test_a_plural_without_an_s_is_named() -> None:
+    assert [plural(count, "class", "classes") for count in (0, 1, 2)] == ["classes", "class", "classes"]
+
+
+def test_a_list_ends_with_and() -> None:
+    assert [listed(["a"]), listed(["a", "b"]), listed(["a", "b", "c"])] == ["a", "a and b", "a, b and c"]
+
+
+def test_only_what_is_not_shown_is_counted() -> None:
+    assert [and_more(5, 5), and_more(6, 5), and_more(2005, 5)] == ["", " and 1 more", " and 2,000 more"]
+
+
+def test_a_mistyped_name_finds_its_neighbour_and_a_strange_one_none() -> None:
+    assert nearest("judgee", ["build", "judge"]) == "judge"
+    assert nearest("xyz", ["build", "judge"]) is None
+    assert did_you_mean("judgee", ["build", "judge"]) == "did you mean judge? "
+    assert did_you_mean("xyz", ["build", "judge"]) == ""
+
+
+def test_the_first_problem_says_where_it_lies() -> None:
+    class Inner(BaseModel):
+        number: int
+
+    class Outer(BaseModel):
+        inner: Inner
+
+    with pytest.raises(ValidationError) as caught:
+        Outer.model_validate({"inner": {"number": "x"}})
+    assert first_problem(caught.value).startswith("inner.number: ")
+    with pytest.raises(ValidationError) as caught:
+        Outer.model_validate_json("{")
+    assert first_problem(caught.value).startswith("Invalid JSON")
