@@ -33,9 +33,8 @@ class Contents(NamedTuple):
 def read_contents(opened: Opened, manifest: BundleManifest) -> Contents:
     """``choice.json``, every ``kit.json`` and every model, each held against the rest.
 
-    Raises:
-        BundleInconsistent: they are not of one bundle, or no kit's.
-        BundleModelRefused: a model or an array says of its tensors what cannot be, or a kit would open what is not looked into.
+    Raises BundleInconsistent: they are not of one bundle, or no kit's. BundleModelRefused: a model or an array says of its
+    tensors what cannot be, or a kit would open what is not looked into.
     """
     kits, chosen = _choice(opened, manifest)
     unread: list[str] = []

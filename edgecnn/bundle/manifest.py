@@ -55,12 +55,8 @@ def manifest_text(manifest: BundleManifest) -> str:
 def parse_manifest(content: bytes, where: str) -> BundleManifest:
     """``bundle.json`` as a value.
 
-    Args:
-        content: its bytes.
-        where: how an error calls it.
-
-    Raises:
-        BundleManifestUnreadable: no JSON, of another schema, with an unknown or doubled key, or too long.
+    ``content``: its bytes. ``where``: how an error calls it. Raises BundleManifestUnreadable: no JSON, of another schema, with an
+    unknown or doubled key, or too long.
     """
     if len(content) > MANIFEST_BYTES_MAX:
         raise BundleManifestUnreadable(path=where, because=f"it is longer than {MANIFEST_BYTES_MAX:,} bytes")
@@ -77,8 +73,7 @@ def parse_manifest(content: bytes, where: str) -> BundleManifest:
 def published_manifest(bundle: Path) -> BundleManifest | None:
     """What a bundle that was published here says of itself; None where there is none, or one from before there were manifests.
 
-    Raises:
-        BundleManifestUnreadable: it is there and cannot be read, so that its version is not known.
+    Raises BundleManifestUnreadable: it is there and cannot be read, so that its version is not known.
     """
     path = bundle / MANIFEST
     try:

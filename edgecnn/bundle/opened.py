@@ -50,9 +50,7 @@ class Opened(Protocol):
 def open_bundle(path: Path) -> Opened:
     """The folder or the zip of that path.
 
-    Raises:
-        NoBundleHere: there is neither.
-        BundleArchiveRefused, BundleEntryRefused: what is there is not to be touched.
+    Raises NoBundleHere: there is neither. BundleArchiveRefused, BundleEntryRefused: what is there is not to be touched.
     """
     try:
         folder, file = path.is_dir(), path.is_file()
@@ -80,9 +78,7 @@ def name_fault(name: str) -> str:
 class FolderForm:
     """A folder; links are not followed, neither in listing nor in opening.
 
-    Raises:
-        BundleEntryRefused: it holds a link, a device or a pipe.
-        NoBundleHere: it cannot be listed, or holds too many files.
+    Raises BundleEntryRefused: it holds a link, a device or a pipe. NoBundleHere: it cannot be listed, or holds too many files.
     """
 
     form: Literal["folder", "zip"] = "folder"
@@ -99,9 +95,7 @@ class FolderForm:
     def open(self, name: str) -> IO[bytes]:
         """The file, unless a link or a pipe has taken its place since it was listed.
 
-        Raises:
-            BundleFileMissing: it is gone since then.
-            BundleEntryRefused: it is no file any more, or may not be read.
+        Raises BundleFileMissing: it is gone since then. BundleEntryRefused: it is no file any more, or may not be read.
         """
         try:
             handle = os.open(self.path / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
@@ -132,9 +126,8 @@ def _listed(root: Path, folder: Path, before: str) -> Iterator[tuple[str, int]]:
 class ZipForm:
     """A zip, of which only the directory and the entries' headers have been read.
 
-    Raises:
-        BundleArchiveRefused: no zip, damaged, or not laid out as ``edgecnn bundle zip`` lays it out.
-        BundleEntryRefused: an entry is encrypted, compressed, there twice, a link, a device, or leaves the folder.
+    Raises BundleArchiveRefused: no zip, damaged, or not laid out as ``edgecnn bundle zip`` lays it out. BundleEntryRefused: an
+    entry is encrypted, compressed, there twice, a link, a device, or leaves the folder.
     """
 
     form: Literal["folder", "zip"] = "zip"
@@ -157,8 +150,7 @@ class ZipForm:
     def open(self, name: str) -> IO[bytes]:
         """The stored bytes where the checked header says that they are.
 
-        Raises:
-            BundleArchiveRefused: the zip is gone, or may no longer be read.
+        Raises BundleArchiveRefused: the zip is gone, or may no longer be read.
         """
         start, size = self._places[name]
         try:
@@ -266,9 +258,7 @@ _CHUNK: Final = 1 << 20
 def read_through(opened: Opened, name: str, take: Callable[[bytes], object] | None = None) -> str:
     """SHA-256 of a file, in hexadecimal; ``take`` is given its bytes, and what it raises passes.
 
-    Raises:
-        BundleFileMissing: it is gone since the bundle was listed.
-        BundleEntryRefused: it cannot be read.
+    Raises BundleFileMissing: it is gone since the bundle was listed. BundleEntryRefused: it cannot be read.
     """
     digest = hashlib.sha256()
     with opened.open(name) as source:
@@ -282,9 +272,8 @@ def read_through(opened: Opened, name: str, take: Callable[[bytes], object] | No
 def copy_compared(opened: Opened, name: str, sha256: str, take: Callable[[bytes], object]) -> None:
     """Give ``take`` the bytes of a file that was verified.
 
-    Raises:
-        BundleFileChanged: they are no longer those; what was taken is not to be used.
-        BundleFileMissing, BundleEntryRefused: see ``read_through``.
+    Raises BundleFileChanged: they are no longer those; what was taken is not to be used. BundleFileMissing, BundleEntryRefused:
+    see ``read_through``.
     """
     if read_through(opened, name, take) != sha256:
         raise BundleFileChanged(path=opened.path, file=name, because="it changed while it was copied")

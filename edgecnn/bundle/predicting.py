@@ -63,13 +63,9 @@ class OpenKit(NamedTuple):
 def opened_classifier(found: Verified, candidate: str | None) -> Iterator[OpenKit]:
     """One of a verified bundle's kits, open for as long as it is used.
 
-    Args:
-        found: a bundle that was verified; nothing of it was opened before.
-        candidate: whose kit; None: the one that the bundle uses.
-
-    Raises:
-        KitNotCarried: the bundle has no such kit, or uses none.
-        RunnerFailed: the kit does not run here, in the runner's words.
+    ``found``: a bundle that was verified; nothing of it was opened before. ``candidate``: whose kit; None: the one that the
+    bundle uses. Raises KitNotCarried: the bundle has no such kit, or uses none. RunnerFailed: the kit does not run here, in the
+    runner's words.
     """
     from edgecnn.runner.classifier import Classifier
 
@@ -89,11 +85,7 @@ def opened_classifier(found: Verified, candidate: str | None) -> Iterator[OpenKi
 
 
 def files_of(photos: Sequence[Path]) -> Iterator[Path]:
-    """The files that are meant, a folder's in the order of their names.
-
-    Raises:
-        NoPhotos: a folder holds none.
-    """
+    """The files that are meant, a folder's in the order of their names. Raises NoPhotos: a folder holds none."""
     for path in photos:
         if not path.is_dir():
             yield path

@@ -151,9 +151,7 @@ Stamp = tuple[int, int, int, int]
 def is_intact(bundle: Path, carried: Mapping[str, KitRef]) -> bool:
     """True where the manifests are the kits', and every file is as its manifest states it; its stamps are then kept.
 
-    Args:
-        bundle: as it lies in the output folder.
-        carried: the kits that belong into it, by name.
+    ``bundle``: as it lies in the output folder. ``carried``: the kits that belong into it, by name.
     """
     facts: dict[str, Mapping[str, Any]] = {}
     for name, kit in carried.items():

@@ -28,11 +28,7 @@ _TIMEOUT_S: Final = 60.0
 
 
 def ssh_keygen() -> str:
-    """Where it lies.
-
-    Raises:
-        SshKeygenMissing: nowhere.
-    """
+    """Where it lies. Raises SshKeygenMissing: nowhere."""
     found = shutil.which("ssh-keygen")
     if found is None:
         raise SshKeygenMissing
@@ -44,9 +40,7 @@ def check_key(key: Path) -> None:
 
     A passphrase is asked for, and the agent may want a touch, as they will be when the bundle is signed.
 
-    Raises:
-        SshKeygenMissing: it is not installed.
-        KeyUnusable: the file cannot be read, or ssh-keygen refuses it.
+    Raises SshKeygenMissing: it is not installed. KeyUnusable: the file cannot be read, or ssh-keygen refuses it.
     """
     _signed(b"", key, _PROBE)
 
@@ -54,9 +48,7 @@ def check_key(key: Path) -> None:
 def check_readable(key: Path) -> None:
     """The part of ``check_key`` that asks nobody for anything.
 
-    Raises:
-        SshKeygenMissing: it is not installed.
-        KeyUnusable: the file cannot be read.
+    Raises SshKeygenMissing: it is not installed. KeyUnusable: the file cannot be read.
     """
     ssh_keygen()
     try:
@@ -69,8 +61,7 @@ def check_readable(key: Path) -> None:
 def sign(content: bytes, key: Path) -> str:
     """The armored signature of ``content``; a passphrase is asked for on the terminal, and keys in the agent serve by their .pub.
 
-    Raises:
-        SshKeygenMissing, KeyUnusable: see ``check_key``; KeyUnusable too where ssh-keygen refuses.
+    Raises SshKeygenMissing, KeyUnusable: see ``check_key``; KeyUnusable too where ssh-keygen refuses.
     """
     return _signed(content, key, NAMESPACE)
 

@@ -63,11 +63,7 @@ class Trust:
     """Folder of the versions that were accepted on this machine."""
 
     def __post_init__(self) -> None:
-        """Refuse what asks for a signature without saying whose.
-
-        Raises:
-            SignersNotNamed: naming the option.
-        """
+        """Refuse what asks for a signature without saying whose. Raises SignersNotNamed: naming the option."""
         asked = {"--require-signature": self.require_signature, "--identity": self.identity, "--remember": self.remember}
         for option, given in asked.items():
             if given and self.signers is None:
@@ -124,9 +120,7 @@ def verify(path: Path, trust: Trust, tell: Progress) -> Verified:
 def manifest_bytes(opened: Opened) -> bytes:
     """``bundle.json`` as it lies there.
 
-    Raises:
-        BundleWithoutManifest: it does not.
-        BundleManifestUnreadable: it is too long to be one.
+    Raises BundleWithoutManifest: it does not. BundleManifestUnreadable: it is too long to be one.
     """
     if MANIFEST not in opened.files:
         raise BundleWithoutManifest(path=opened.path)
@@ -202,12 +196,9 @@ def unpacked(found: Verified, place: Path) -> Path:
 
     A folder may hold byte code and engines beside what was listed, which would be executed, and may change while it is used.
 
-    Args:
-        found: a bundle that stood every check.
-        place: an existing folder of ours; what an interrupted call left in it is compared, and kept where it is the same.
-
-    Raises:
-        BundleFileChanged, BundleFileMissing, BundleEntryRefused: a file is no longer what was verified.
+    ``found``: a bundle that stood every check. ``place``: an existing folder of ours; what an interrupted call left in it is
+    compared, and kept where it is the same. Raises BundleFileChanged, BundleFileMissing, BundleEntryRefused: a file is no longer
+    what was verified.
     """
     for file, fact in found.manifest.files.items():
         target = place / file

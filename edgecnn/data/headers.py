@@ -41,8 +41,7 @@ def problem_of(path: Path) -> tuple[str, bytes]:
 
     A pipe or a device is never opened: it may have no end, or no beginning.
 
-    Raises:
-        OSError: the file cannot be opened or read.
+    Raises OSError: the file cannot be opened or read.
     """
     facts = path.stat()
     if stat.S_ISDIR(facts.st_mode):

@@ -59,11 +59,7 @@ class FolderImages(ImageSource):
     """Images in files."""
 
     def bytes_of(self, entry: ImageEntry) -> bytes:
-        """A file's bytes, which are those of the manifest.
-
-        Raises:
-            ImageGone, ImageChanged: see ``ImageSource.read``.
-        """
+        """A file's bytes, which are those of the manifest. Raises ImageGone, ImageChanged: see ``ImageSource.read``."""
         path = Path(self.manifest.root, entry.path)
         try:
             data = path.read_bytes()
@@ -86,11 +82,7 @@ class DemoImages(ImageSource):
     """The embedded images: grey levels, the same in all three channels."""
 
     def read(self, entry: ImageEntry) -> Image.Image:
-        """See ``ImageSource.read``.
-
-        Raises:
-            DemoDamaged: the embedded file is not the one that was planned with.
-        """
+        """See ``ImageSource.read``. Raises DemoDamaged: the embedded file is not the one that was planned with."""
         part, _, number = entry.path.partition("/")
         grey = demo_images()[_DEMO_STARTS[part] + int(number)]
         if hashlib.sha256(grey.data).hexdigest() != entry.sha256:
@@ -110,11 +102,7 @@ _DEMO_STARTS = _demo_starts()
 
 
 def read_list(kind: type[_List], path: Path) -> _List:
-    """A list of images as it was written down.
-
-    Raises:
-        ManifestUnreadable: the file is absent, damaged or of another version.
-    """
+    """A list of images as it was written down. Raises ManifestUnreadable: the file is absent, damaged or of another version."""
     try:
         return kind.model_validate_json(path.read_bytes())
     except OSError as error:
@@ -124,10 +112,6 @@ def read_list(kind: type[_List], path: Path) -> _List:
 
 
 def open_source(manifest_path: Path) -> ImageSource:
-    """The images that a manifest lists.
-
-    Raises:
-        ManifestUnreadable: the file is absent, damaged or of another version.
-    """
+    """The images that a manifest lists. Raises ManifestUnreadable: the file is absent, damaged or of another version."""
     manifest = read_list(DataManifest, manifest_path)
     return DemoImages(manifest) if manifest.origin == "demo" else FolderImages(manifest)

@@ -140,12 +140,7 @@ def index_file_for(cache: Path, root: Path) -> Path:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a whole file by one rename.
-
-    Raises:
-        StoreFull: no space.
-        StoreUnusable: no permission.
-    """
+    """Write a whole file by one rename. Raises StoreFull: no space. StoreUnusable: no permission."""
     with named_failures(path.parent, "listing the images"):
         path.parent.mkdir(parents=True, exist_ok=True)
         write_text_atomically(path, text)

@@ -67,8 +67,7 @@ class Layout(NamedTuple):
 def root_of(text: str) -> Path:
     """The folder that a data path means: absolute, counted from the current folder, its ``~`` filled in.
 
-    Raises:
-        DataPathUnusable: no folder can be meant, or none that a manifest could name.
+    Raises DataPathUnusable: no folder can be meant, or none that a manifest could name.
     """
     if "\0" in text:
         raise DataPathUnusable(path=text, because="it holds a NUL character")
@@ -115,8 +114,7 @@ def find_layout(root: Path, seen: ListingProgress) -> Layout:
 def unlabelled_layout(root: Path, seen: ListingProgress) -> Layout:
     """The folder as one heap of images, whatever sub-folders it has: nothing in it is taken for a label.
 
-    Raises:
-        DataFolderMissing, DataNotAFolder, DataFolderUnreadable, NameNotUnicode: as ``find_layout``.
+    Raises DataFolderMissing, DataNotAFolder, DataFolderUnreadable, NameNotUnicode: as ``find_layout``.
     """
     with contextlib.suppress(NoClassFolders):
         folders_in(root, seen)
@@ -136,8 +134,7 @@ def _natural(name: str) -> tuple[object, ...]:
 def folders_in(folder: Path, seen: ListingProgress) -> tuple[str, ...]:
     """The names of the sub-folders, in a person's order.
 
-    Raises:
-        DataFolderMissing, DataNotAFolder, DataFolderUnreadable, NameNotUnicode, NoClassFolders: as ``find_layout``.
+    Raises DataFolderMissing, DataNotAFolder, DataFolderUnreadable, NameNotUnicode, NoClassFolders: as ``find_layout``.
     """
     names, files = [], 0
     try:

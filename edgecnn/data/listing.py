@@ -52,8 +52,7 @@ def stamps_in(folder: Path, seen: ListingProgress) -> list[str]:
     A stamp holds path, size, mtime_ns and inode, separated by slashes. A file that cannot be stamped (a link to nothing) has a
     size of -1.
 
-    Raises:
-        DataFolderUnreadable: a folder may not be listed, or lies deeper than this process can follow.
+    Raises DataFolderUnreadable: a folder may not be listed, or lies deeper than this process can follow.
     """
     stamps: list[str] = []
     try:

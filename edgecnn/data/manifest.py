@@ -124,8 +124,7 @@ def list_files(path: str, cache: Path, tell: Progress, *, labelled: bool = True)
 def read_files(listing: Files, cache: Path, tell: Progress) -> tuple[Listed, bool]:
     """Read every file that is not known yet; and whether what was found will hold as long as the files stay as they are.
 
-    Raises:
-        NothingReadable: no picture among them.
+    Raises NothingReadable: no picture among them.
     """
     layout, began_ns = listing.layout, now_ns()
     files = [
@@ -221,11 +220,7 @@ def _counts(images: Sequence[ImageEntry]) -> dict[SplitRole, int]:
 
 
 def filed(manifest: DataManifest, splits_from: str, cache: Path) -> DataSummary:
-    """Write a list of images under its content and root, and sum it up.
-
-    Raises:
-        StoreFull, StoreUnusable: of the cache.
-    """
+    """Write a list of images under its content and root, and sum it up. Raises StoreFull, StoreUnusable: of the cache."""
     content = content_of(manifest.classes, manifest.images)
     # Two folders with one content must not answer for each other's files.
     place = hashlib.sha256(manifest.root.encode("utf-8")).hexdigest()[:12]

@@ -72,8 +72,7 @@ class _Count:
 def reserved(path: Path, shape: tuple[int, ...]) -> np.memmap[tuple[int, ...], np.dtype[np.uint8]]:
     """A mapped array of uint8 whose blocks are on the disk: filling a mapped hole on a full disk ends the process by a signal.
 
-    Raises:
-        OSError: the disk is full.
+    Raises OSError: the disk is full.
     """
     pixels = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
     if hasattr(os, "posix_fallocate"):

@@ -46,8 +46,7 @@ def check_sheet(path: Path, root: Path | None) -> None:
 def write_sheet(listed: Listed, path: Path) -> None:
     """Draw the sheet and write it as PNG by one rename; a picture that went away meanwhile is left out.
 
-    Raises:
-        OutputUnwritable: no space, or not permitted.
+    Raises OutputUnwritable: no space, or not permitted.
     """
     by_label: dict[int, list[Found]] = {label: [] for label in range(len(listed.classes))}
     for image in sorted(listed.found):
@@ -74,8 +73,7 @@ def write_sheet(listed: Listed, path: Path) -> None:
 def save_sheet(sheet: Image.Image, path: Path) -> None:
     """Write a sheet as PNG, marked as ours, so that the next one may take its place.
 
-    Raises:
-        OutputUnwritable: no space, or not permitted.
+    Raises OutputUnwritable: no space, or not permitted.
     """
     notes = PngImagePlugin.PngInfo()
     notes.add_text("Software", _OURS)

@@ -76,8 +76,7 @@ def assign_roles(listed: Listed, choice: DataChoice) -> Assigned:
     nearest, and at least one image. The images of a role are ordered so that every prefix holds the classes in their
     proportions. Where nothing is trained (``choice.train`` is false), images without a role of their own report.
 
-    Raises:
-        TooFewImages: classes cannot fill their roles.
+    Raises TooFewImages: classes cannot fill their roles.
     """
     kept, copies = without_copies(listed.found, listed.classes)
     own = _own_roles(listed.parts)

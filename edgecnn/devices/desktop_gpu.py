@@ -96,9 +96,7 @@ _COMPILED = {"inductor": "torch.compile (inductor)", "tensorrt": "torch.compile 
 def named_variants(which: Which, versions: Mapping[str, str | None]) -> tuple[tuple[Candidate, ...], dict[str, str]]:
     """The variants beside the reference, and by name why one cannot be had here.
 
-    Args:
-        which: the recipe's ``desktop.variants``.
-        versions: distribution to installed version, or None.
+    ``which``: the recipe's ``desktop.variants``. ``versions``: distribution to installed version, or None.
     """
     asked = [each for each in BESIDE if which == "all" or (which == "usual" and each.id in USUAL)]
     lacking = [each for each in asked if _compiler(each) == "tensorrt" and versions.get(TENSORRT) is None]

@@ -40,9 +40,7 @@ class Target(NamedTuple):
 def load_devices() -> Mapping[str, Device]:
     """Every shipped device by its name, in alphabetical order.
 
-    Raises:
-        DeviceFileInvalid: a shipped file is no device.
-        DeviceNameTaken: two files answer to one name or alias.
+    Raises DeviceFileInvalid: a shipped file is no device. DeviceNameTaken: two files answer to one name or alias.
     """
     devices = [load_device_file(path) for path in sorted(resource_folder("devices").glob("*.toml"), key=lambda file: file.stem)]
     owner: dict[str, str] = {}
@@ -66,8 +64,7 @@ class KnownDevices(NamedTuple):
 def known_devices() -> KnownDevices:
     """Every device that has a name here; a file of the user's that is none stops nothing.
 
-    Raises:
-        DeviceFileInvalid, DeviceNameTaken: of a shipped file, as ``load_devices``.
+    Raises DeviceFileInvalid, DeviceNameTaken: of a shipped file, as ``load_devices``.
     """
     shipped, own = _by_name(), []
     damaged: dict[str, EdgecnnError] = {}
@@ -85,9 +82,8 @@ def known_devices() -> KnownDevices:
 def device_named(name: str) -> Device:
     """The shipped device of this name or alias, else the user's own.
 
-    Raises:
-        UnknownDevice: there is neither; names the nearest.
-        FileUnreadable, NotToml, DeviceFileInvalid, DeviceNameShipped: of the user's file.
+    Raises UnknownDevice: there is neither; names the nearest. FileUnreadable, NotToml, DeviceFileInvalid, DeviceNameShipped: of
+    the user's file.
     """
     by_name = _by_name()
     if name in by_name:
@@ -120,9 +116,8 @@ def own_device(path: Path) -> Device:
 
     A copy of a shipped file is the shipped device; one that was changed has its own name.
 
-    Raises:
-        DeviceNameShipped: it states other facts under a shipped device's name or alias.
-        FileUnreadable, NotToml, DeviceFileInvalid: as ``load_device_file``.
+    Raises DeviceNameShipped: it states other facts under a shipped device's name or alias. FileUnreadable, NotToml,
+    DeviceFileInvalid: as ``load_device_file``.
     """
     path = Path(os.path.expanduser(path))  # noqa: PTH111 - pathlib's raises where nobody has the name after the ~
     device = load_device_file(path)
@@ -164,9 +159,8 @@ def parse_target(text: str) -> Target:
 def target_of(choice: TargetChoice, asked: str | None) -> Target:
     """The device and runtime of a call: what it asks on its own, else what the recipe says.
 
-    Raises:
-        RuntimesContradict: the recipe's device names one runtime and its ``runtime`` another.
-        UnknownDevice, DeviceFactsOnly, UnknownRuntime, RuntimeNotOnDevice: as ``parse_target``.
+    Raises RuntimesContradict: the recipe's device names one runtime and its ``runtime`` another. UnknownDevice, DeviceFactsOnly,
+    UnknownRuntime, RuntimeNotOnDevice: as ``parse_target``.
     """
     if asked is not None:
         return parse_target(asked)
@@ -181,9 +175,7 @@ def target_of(choice: TargetChoice, asked: str | None) -> Target:
 def runtime_of(device: Device, name: str, target: str | None = None) -> Runtime:
     """The runtime of this name, if the device has it; ``target`` is how the user wrote the device, a file's path or its name.
 
-    Raises:
-        UnknownRuntime: edgecnn has no such runtime.
-        RuntimeNotOnDevice: the device file does not list it.
+    Raises UnknownRuntime: edgecnn has no such runtime. RuntimeNotOnDevice: the device file does not list it.
     """
     has = [runtime.value for runtime in device.runtimes]
     known = [runtime.value for runtime in Runtime if runtime.ships]

@@ -136,9 +136,8 @@ def attachment_of(device: Device, facts: LocalFacts, board: str | None = None) -
 def contradiction(device: Device, observed: Mapping[str, str]) -> str | None:
     """What rules out that a machine with these observations is the device, or None.
 
-    Args:
-        device: as its file states it.
-        observed: of a run's environment: ``architecture``, ``cpu_vendor``, ``model`` and ``gpu``, as far as they were read.
+    ``device``: as its file states it. ``observed``: of a run's environment: ``architecture``, ``cpu_vendor``, ``model`` and
+    ``gpu``, as far as they were read.
     """
     ran_on, wanted = observed.get("architecture"), device.processor.architecture
     if wanted != "any" and ran_on not in (None, wanted):

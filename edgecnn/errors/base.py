@@ -66,8 +66,7 @@ def system_reason(error: Exception) -> str:
 def error_again(kept: Mapping[str, str | None]) -> EdgecnnError:
     """The error that another process wrote down as ``kept``. Its class may be one that is not imported here yet.
 
-    Raises:
-        LookupError: no class of ``edgecnn.errors`` is named there; it says what the error said.
+    Raises LookupError: no class of ``edgecnn.errors`` is named there; it says what the error said.
     """
     module, name = kept.get("module") or "", kept.get("class") or ""
     kind = None

@@ -71,8 +71,7 @@ class CompletedRecipe(NamedTuple):
 def complete_recipe(request: BuildRequest, store: Store, tell: Progress) -> CompletedRecipe:
     """Fill in what the recipe leaves to the data, the weights and the network. No runtime needs to be installed.
 
-    Raises:
-        EdgecnnError: an unknown network, an impossible scale, unusable data, weights that cannot be had.
+    Raises EdgecnnError: an unknown network, an impossible scale, unusable data, weights that cannot be had.
     """
     require_synthesis(request.recipe)
     if request.recipe.model.onnx is not None or request.recipe.model.keep_head:

@@ -48,9 +48,7 @@ _REVISION = 4
 def network_name(choice: ModelChoice) -> str:
     """What a build is called after: the row of the catalogue, or the file that was brought.
 
-    Raises:
-        UnknownArch: of a name.
-        NothingToScale, ScaleLeavesNoChannel, ResolutionUnderStride: of its scale.
+    Raises UnknownArch: of a name. NothingToScale, ScaleLeavesNoChannel, ResolutionUnderStride: of its scale.
     """
     if choice.onnx is None:
         row = arch_named(choice.arch)
@@ -61,10 +59,9 @@ def network_name(choice: ModelChoice) -> str:
 def check_custom(recipe: Recipe, goal: str, bundle: Path) -> None:
     """Refuse contradictions before anything is read.
 
-    Raises:
-        CustomAndNamed, ScaleOfAFile, LabelsNeeded, NoDataForModel, NothingToTrain, PreprocessingOfAnArch, TrainingSwitch,
-            NothingTrainsKeptHead, NoDataForHead: each says what to leave out.
-        CustomModelUnusable: it lies in the ``bundle`` that the build would replace.
+    Raises CustomAndNamed, ScaleOfAFile, LabelsNeeded, NoDataForModel, NothingToTrain, PreprocessingOfAnArch, TrainingSwitch,
+    NothingTrainsKeptHead, NoDataForHead: each says what to leave out. CustomModelUnusable: it lies in the ``bundle`` that the
+    build would replace.
     """
     model, usual = recipe.model, Recipe()
     if model.onnx is None:
@@ -182,9 +179,6 @@ def custom_arch(choice: ModelChoice, model: CustomModel) -> ArchSpec:
         year=None,
         paper=None,
     )
-
-
-# ---------------------------------------------------------------------------------------------------------------------
 
 
 def _found(

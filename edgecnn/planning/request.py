@@ -81,11 +81,7 @@ BEST = "best"
 
 
 def share_of(text: str) -> float:
-    """``2%`` as 0.02.
-
-    Raises:
-        ShareMisread: no percentage, or none that a p50 could be known to.
-    """
+    """``2%`` as 0.02. Raises ShareMisread: no percentage, or none that a p50 could be known to."""
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*%\s*", text)
     share = float(found.group(1)) / 100 if found else 0.0
     if not LEAST <= share <= MOST:
@@ -117,11 +113,7 @@ def extra_runs_of(batches: str | None, *, end_to_end: bool, soak: str | None) ->
 
 
 def time_budget_of(text: str) -> float:
-    """``10min`` in seconds; ``s``, ``min`` or ``h``.
-
-    Raises:
-        DurationMisread: naming what was given.
-    """
+    """``10min`` in seconds; ``s``, ``min`` or ``h``. Raises DurationMisread: naming what was given."""
     return _seconds("--time-budget", text, BUDGET_LEAST_S, BUDGET_MOST_S)
 
 

@@ -75,8 +75,7 @@ def origins(named: str | None, overrides: Sequence[str] = (), flags: Mapping[str
 def settings_of(request: BuildRequest, stated: Mapping[str, str], named: str | None, tell: Progress) -> RecipeSettings:
     """Every value as a build of this request would take it.
 
-    Raises:
-        EdgecnnError: as ``complete_recipe``: what has to be read to fill a value in cannot be.
+    Raises EdgecnnError: as ``complete_recipe``: what has to be read to fill a value in cannot be.
     """
     known = complete_recipe(request, Store.open(), tell)
     asked, filled = _values(request.recipe), _values(known.recipe)

@@ -25,9 +25,8 @@ def synthesizes(recipe: Recipe) -> bool:
 def require_synthesis(asked: Recipe) -> None:
     """Refuse a contradiction before anything is read.
 
-    Raises:
-        SynthesisIncomplete: one folder of the two is stated, or none beside other keys.
-        SynthesisNotFitting: names what does not go with composed images.
+    Raises SynthesisIncomplete: one folder of the two is stated, or none beside other keys. SynthesisNotFitting: names what does
+    not go with composed images.
     """
     choice = asked.synthesis
     stated = list(choice.stated_folders)
@@ -40,11 +39,7 @@ def require_synthesis(asked: Recipe) -> None:
 
 
 def synthesis_of(recipe: Recipe, data: DataSummary, cache: Path, tell: Progress) -> Synthesis | None:
-    """What there is to compose images of; None where that is not asked for.
-
-    Raises:
-        EdgecnnError: see ``find_synthesis``.
-    """
+    """What there is to compose images of; None where that is not asked for. Raises EdgecnnError: see ``find_synthesis``."""
     if not synthesizes(recipe):
         return None
     return find_synthesis(recipe.synthesis, data, imagenet=recipe.data.classes == "imagenet", cache=cache, tell=tell)
@@ -74,9 +69,7 @@ def synthesis_sources(synthesis: Synthesis | None) -> dict[Key, Path]:
 def synthesis_facts(resolved: Resolved, made: Path | None) -> SynthesisFacts | None:
     """For the report: how many images were composed, and where it is written of what.
 
-    Args:
-        resolved: what was settled.
-        made: the folder of the synthesize artifact; None where the step did not run.
+    ``resolved``: what was settled. ``made``: the folder of the synthesize artifact; None where the step did not run.
     """
     synthesis = resolved.synthesis
     if synthesis is None:
@@ -108,9 +101,6 @@ def synthesis_notices(resolved: Resolved, facts: SynthesisFacts | None) -> list[
     if skipped:
         said.append(f"{len(skipped):,} files among cut-outs and backgrounds were skipped: {'; '.join(skipped[:3])}")
     return said
-
-
-# ---------------------------------------------------------------------------------------------------------------------
 
 
 def _unfitting(asked: Recipe) -> Iterator[tuple[str, str]]:

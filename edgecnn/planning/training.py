@@ -40,8 +40,7 @@ from edgecnn.values.training import Teacher, TeacherTerms
 def require_something_frozen(asked: Recipe, mode: Mode, weights: str) -> None:
     """Refuse to unfreeze what never was frozen.
 
-    Raises:
-        NothingToUnfreeze: names what leaves nothing to be fine-tuned group by group.
+    Raises NothingToUnfreeze: names what leaves nothing to be fine-tuned group by group.
     """
     train = asked.train
     if train.unfreeze == "all":
@@ -55,8 +54,7 @@ def require_something_frozen(asked: Recipe, mode: Mode, weights: str) -> None:
 def require_steps(asked: Recipe, mode: Mode) -> None:
     """Refuse what is said of the whole network's steps where it takes none.
 
-    Raises:
-        NothingToShare, NothingInPrecision: name what leaves the whole network as it is.
+    Raises NothingToShare, NothingInPrecision: name what leaves the whole network as it is.
     """
     train = asked.train
     beside = "train.epochs=0" if train.epochs == 0 else _head_alone(asked, mode)
@@ -71,8 +69,7 @@ def require_steps(asked: Recipe, mode: Mode) -> None:
 def require_something_from_scratch(asked: Recipe, mode: Mode) -> None:
     """Refuse a recipe for random weights where none are trained.
 
-    Raises:
-        NothingFromScratch: training begins from pretrained weights, and nothing may come to another decision.
+    Raises NothingFromScratch: training begins from pretrained weights, and nothing may come to another decision.
     """
     train = asked.train
     if mode == "finetune" and train.scratch != "short" and train.transfer != "auto":
@@ -82,8 +79,7 @@ def require_something_from_scratch(asked: Recipe, mode: Mode) -> None:
 def require_something_trained(asked: Recipe, mode: Mode) -> None:
     """Refuse epochs of the whole network where its head alone learns.
 
-    Raises:
-        NothingInEpochs: names what leaves the rest of the network as it is.
+    Raises NothingInEpochs: names what leaves the rest of the network as it is.
     """
     train, beside = asked.train, _head_alone(asked, mode)
     if train.epochs and beside is not None:
@@ -93,11 +89,7 @@ def require_something_trained(asked: Recipe, mode: Mode) -> None:
 
 
 def require_fitting_head(asked: Recipe, mode: Mode, weights: str) -> None:
-    """Refuse a contradiction before any time is spent.
-
-    Raises:
-        HeadNotFitting: names what the head does not go with.
-    """
+    """Refuse a contradiction before any time is spent. Raises HeadNotFitting: names what the head does not go with."""
     head, transfer = asked.train.head, asked.train.transfer
     if head == "linear":
         return
@@ -131,12 +123,8 @@ _FROM_LABELS = "the head alone learns, and that from labels"
 def require_teachable(asked: Recipe, mode: Mode | None) -> None:
     """Refuse a contradiction.
 
-    Args:
-        asked: as the user said it.
-        mode: how training begins; None where nothing is trained.
-
-    Raises:
-        TeacherNotFitting: names what does not go with a teacher.
+    ``asked``: as the user said it. ``mode``: how training begins; None where nothing is trained. Raises TeacherNotFitting: names
+    what does not go with a teacher.
     """
     if asked.train.teacher is None:
         return
@@ -191,9 +179,6 @@ def teacher_of(recipe: Recipe, data: DataSummary, store: Store, versions: Mappin
     if shown_px is not None and shown_px < arch.least_px:
         raise ResolutionTooSmall(arch=arch.name, asked_px=shown_px, least_px=arch.least_px)
     return found
-
-
-# ---------------------------------------------------------------------------------------------------------------------
 
 
 def _is_folder(named: str) -> bool:

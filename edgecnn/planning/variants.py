@@ -148,21 +148,14 @@ def surgery_unavailable(recipe: Recipe, data: DataSummary) -> Unavailable | None
 def require_something_to_replace(recipe: Recipe, arch: ArchSpec) -> None:
     """Refuse what the network does not have, before any time is spent.
 
-    Args:
-        recipe: as asked.
-        arch: a network of the catalogue.
-
-    Raises:
-        NothingToReplace: it has no SiLU, or no squeeze-excite; says what it has.
+    ``recipe``: as asked. ``arch``: a network of the catalogue. Raises NothingToReplace: it has no SiLU, or no squeeze-excite;
+    says what it has.
     """
     asked, has = recipe.surgery, parts_of(arch.family)
     if asked.activation != "keep" and not _holds(has, SILU):
         raise _nothing_to_replace(arch, f"activation={asked.activation}", SILU)
     if asked.squeeze_excite != "keep" and not _holds(has, SQUEEZE_EXCITE):
         raise _nothing_to_replace(arch, f"squeeze_excite={asked.squeeze_excite}", SQUEEZE_EXCITE)
-
-
-# ---------------------------------------------------------------------------------------------------------------------
 
 
 def _holds(parts: Parts, part: str) -> bool:
@@ -183,8 +176,7 @@ def as_brought(
 ) -> tuple[tuple[Candidate, ...], dict[str, Unavailable]]:
     """The candidates of a brought model, and those that cannot be had of it: the same as given, of one in float.
 
-    Raises:
-        QuantizedElsewhere: it came quantized, and the target runs something else than ONNX Runtime.
+    Raises QuantizedElsewhere: it came quantized, and the target runs something else than ONNX Runtime.
     """
     form = model.entry.quantized
     if form is None:

@@ -77,8 +77,7 @@ def apply_overrides(recipe: Recipe, overrides: Sequence[str]) -> Recipe:
     VALUE is a TOML value; what is no TOML value is taken as text, so that a shell needs no second pair of quotes
     (``--set model.arch=resnet-18``).
 
-    Raises:
-        OverridesInvalid: a key is unknown (with the nearest right one) or a value does not fit; all at once.
+    Raises OverridesInvalid: a key is unknown (with the nearest right one) or a value does not fit; all at once.
     """
     table = recipe.model_dump(mode="json", by_alias=True, exclude_unset=True)
     unknown = [said for text in overrides if (said := _set(table, text)) is not None]

@@ -60,9 +60,8 @@ LARGEST_BYTES = 1 << 20
 def read_table(path: Path) -> dict[str, Any]:
     """The table that a TOML file holds. A byte order mark, which some editors write, is no part of it.
 
-    Raises:
-        FileUnreadable: the file is absent, a folder, not permitted, too large, or no UTF-8.
-        NotToml: the text breaks TOML's grammar; names the line.
+    Raises FileUnreadable: the file is absent, a folder, not permitted, too large, or no UTF-8. NotToml: the text breaks TOML's
+    grammar; names the line.
     """
     try:
         with path.open("rb") as file:

@@ -130,8 +130,7 @@ def write_text_atomically(path: Path, text: str) -> None:
 def write_bytes_atomically(path: Path, content: bytes) -> None:
     """As ``write_text_atomically``, for what is no text. A device or a pipe is written into and stays what it is.
 
-    Raises:
-        OSError: no space, not permitted, or no such folder; what was there is still there.
+    Raises OSError: no space, not permitted, or no such folder; what was there is still there.
     """
     if path.exists() and not path.is_file():
         path.write_bytes(content)
@@ -166,9 +165,7 @@ _FULL_BELOW_BYTES = 1 << 20
 def named_failures(root: Path, doing: str) -> Iterator[None]:
     """Around the store's own reading and writing: every OSError becomes a store error.
 
-    Raises:
-        StoreFull: no space or quota.
-        StoreUnusable: anything else, in the operating system's words.
+    Raises StoreFull: no space or quota. StoreUnusable: anything else, in the operating system's words.
     """
     try:
         yield

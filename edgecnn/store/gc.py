@@ -67,11 +67,7 @@ class GcReport(Value):
 
 
 def collect(store: Store, policy: GcPolicy, *, dry_run: bool = False) -> GcReport:
-    """Take out what the policy names.
-
-    Raises:
-        StoreUnusable: something cannot be read or moved.
-    """
+    """Take out what the policy names. Raises StoreUnusable: something cannot be read or moved."""
     removed: list[Removal] = []
     busy: list[str] = []
     with named_failures(store.root, "collecting garbage"):

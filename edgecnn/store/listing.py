@@ -48,11 +48,7 @@ class ArchiveRow(Value):
 
 
 def archives(store: Store) -> tuple[ArchiveRow, ...]:
-    """Every unpacked archive, by name, with what a killed process left of one.
-
-    Raises:
-        StoreUnusable: the store cannot be read.
-    """
+    """Every unpacked archive, by name, with what a killed process left of one. Raises StoreUnusable: the store cannot be read."""
     place = store.root / ARCHIVES
     with named_failures(store.root, "listing the unpacked archives"):
         folders = sorted(path for path in place.iterdir() if path.is_dir()) if place.is_dir() else []
@@ -70,8 +66,7 @@ def _archive_row(folder: Path) -> ArchiveRow:
 def listing(store: Store, kind: str | None = None) -> tuple[ListingRow, ...]:
     """Every artifact with a readable record, newest first; of one kind only where ``kind`` is given.
 
-    Raises:
-        StoreUnusable: the store cannot be read.
+    Raises StoreUnusable: the store cannot be read.
     """
     now = datetime.now(UTC)
     rows = [_row(artifact, now) for artifact in store.artifacts.entries() if kind in (None, artifact.kind)]

@@ -33,8 +33,7 @@ class Locks:
     def held(self, kind: str, name: str, tell: Progress) -> Iterator[None]:
         """Hold the lock of (kind, name) inside the block, waiting for it as long as it takes.
 
-        Raises:
-            StoreUnusable: the lock file cannot be made.
+        Raises StoreUnusable: the lock file cannot be made.
         """
         lock = self._lock(kind, name)
         with named_failures(self._layout.root, f"locking {kind} {name[:12]}"):
@@ -52,8 +51,7 @@ class Locks:
     def held_if_free(self, kind: str, name: str, *, within_s: float = 0.0) -> Iterator[bool]:
         """Yield True with the lock held, or False where another holds it, at once or for all of ``within_s``.
 
-        Raises:
-            StoreUnusable: the lock file cannot be made.
+        Raises StoreUnusable: the lock file cannot be made.
         """
         lock = self._lock(kind, name)
         with named_failures(self._layout.root, f"locking {kind} {name[:12]}"):
@@ -88,7 +86,12 @@ _OURS = re.compile(r"[0-9]{1,12}-[0-9]+-[0-9a-f]{8}")
 
 
 class InUse:
-    """The running builds of one store."""
+    """The running builds of one store.
+
+    A build holds a lock of its own from before its first artifact until its end, and the kernel lets go of it when the build
+    dies. Every use of an artifact dates it, so no list of keys is kept: whatever was used since the oldest running build began
+    may be in somebody's hands.
+    """
 
     def __init__(self, layout: Layout, locks: Locks) -> None:
         self._layout = layout
@@ -100,8 +103,7 @@ class InUse:
 
         A store that cannot be written is read without it: to refuse what is there would help nobody.
 
-        Raises:
-            BuildUnprotected: another process keeps the new lock for itself.
+        Raises BuildUnprotected: another process keeps the new lock for itself.
         """
         with ExitStack() as stack:
             name = self._locked(stack)

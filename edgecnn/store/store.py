@@ -32,8 +32,7 @@ class Store:
 
         Nothing is created before something is stored. A store that can only be read still serves what it has.
 
-        Raises:
-            StoreUnusable: the place is unknown, is no folder, cannot be read, or cannot be created.
+        Raises StoreUnusable: the place is unknown, is no folder, cannot be read, or cannot be created.
         """
         place = root.expanduser().absolute() if root else default_root()
         with named_failures(place, "opening the store"):
@@ -56,8 +55,7 @@ class Store:
 
         What an interrupted process left in it is still there; it is removed when the block ends without an exception.
 
-        Raises:
-            StoreFull, StoreUnusable: the folder cannot be made.
+        Raises StoreFull, StoreUnusable: the folder cannot be made.
         """
         folder = self.layout.work(kind, name)
         with self.locks.held(kind, name, tell):
@@ -72,8 +70,7 @@ def default_root() -> Path:
 
     A relative $XDG_CACHE_HOME is ignored, as XDG demands.
 
-    Raises:
-        StoreUnusable: nothing is stated, and whoever asks has no home folder.
+    Raises StoreUnusable: nothing is stated, and whoever asks has no home folder.
     """
     cache = Path(os.environ.get("XDG_CACHE_HOME", ""))
     stated = os.environ.get("EDGECNN_STORE")

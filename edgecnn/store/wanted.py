@@ -39,9 +39,7 @@ class Wanted:
     def of(cls, stage: Stage, versions: Mapping[str, str], given: Mapping[Role, FoundInput]) -> Wanted:
         """Describe a request.
 
-        Raises:
-            UnstableValue: a setting has no stable form.
-            ValueError: ``given`` is not what the stage's inputs name.
+        Raises UnstableValue: a setting has no stable form. ValueError: ``given`` is not what the stage's inputs name.
         """
         for role, found in given.items():
             if stage.inputs.get(role) != found.key:
@@ -75,9 +73,8 @@ _ABSENT = object()
 def explain_miss(stored: Iterable[Mapping[str, Any]], wanted: Mapping[str, Any]) -> tuple[str, ...]:
     """One line per field that differs from the nearest stored payload, such as ``quantize.images: 256 → 512``.
 
-    Args:
-        stored: payloads of the same kind, newest first; of equally near ones the newest is used.
-        wanted: the payload that has no entry.
+    ``stored``: payloads of the same kind, newest first; of equally near ones the newest is used. ``wanted``: the payload that has
+    no entry.
     """
     kind = str(wanted["kind"])
     target = dict(flattened(wanted))

@@ -19,9 +19,8 @@ SUFFIX = ".onnx"
 def cost_of(named: str, scale: str | None = None, resolution_px: int | None = None) -> NetworkCost:
     """Of a network of the catalogue with its row's classes, a family, whose first member is meant, or the path of an ONNX file.
 
-    Raises:
-        UnknownArch, NothingToScale, ScaleLeavesNoChannel, ResolutionUnderStride, ScaleContradictsResolution: of a network.
-        CustomFileMissing, NotAnOnnxModel, CostUnknown, MacsUnknown, ScaleOfAFile: of a file.
+    Raises UnknownArch, NothingToScale, ScaleLeavesNoChannel, ResolutionUnderStride, ScaleContradictsResolution: of a network.
+    CustomFileMissing, NotAnOnnxModel, CostUnknown, MacsUnknown, ScaleOfAFile: of a file.
     """
     if named.endswith(SUFFIX):
         if scale is not None:
@@ -33,19 +32,14 @@ def cost_of(named: str, scale: str | None = None, resolution_px: int | None = No
 
 
 def network_or_family(named: str) -> ArchSpec:
-    """The row of that name; of a family that can be scaled, its first.
-
-    Raises:
-        UnknownArch: neither has the name.
-    """
+    """The row of that name; of a family that can be scaled, its first. Raises UnknownArch: neither has the name."""
     return arch_named(RULES[named].first if named in RULES else named)
 
 
 def cost_of_network(spec: ArchSpec, side_px: int) -> NetworkCost:
     """Of a row with its own number of classes; a network is built of shapes alone, which takes no memory.
 
-    Raises:
-        MissingPackage: torch is not installed.
+    Raises MissingPackage: torch is not installed.
     """
     require_packages(("torch", "torchvision"), extra="train", needed_for="cost")
     import torch
@@ -74,9 +68,8 @@ def cost_of_network(spec: ArchSpec, side_px: int) -> NetworkCost:
 def cost_of_file(path: Path) -> NetworkCost:
     """Of an ONNX file; activations are taken as float32 whatever the file computes in.
 
-    Raises:
-        MissingPackage: onnx is not installed.
-        CustomFileMissing, NotAnOnnxModel, CostUnknown, MacsUnknown: the file cannot be read, or leaves its sizes open.
+    Raises MissingPackage: onnx is not installed. CustomFileMissing, NotAnOnnxModel, CostUnknown, MacsUnknown: the file cannot be
+    read, or leaves its sizes open.
     """
     require_packages(("onnx",), extra="train", needed_for="cost")
     from edgecnn.graph.document import load_model
@@ -112,11 +105,7 @@ def cost_of_file(path: Path) -> NetworkCost:
 
 
 def layer_of(cost: NetworkCost, name: str) -> LayerCost:
-    """The layer of that name.
-
-    Raises:
-        UnknownLayer: with the nearest name.
-    """
+    """The layer of that name. Raises UnknownLayer: with the nearest name."""
     layers = {layer.name: layer for layer in cost.layers}
     if name not in layers:
         raise UnknownLayer(network=cost.network, layer=name, known=tuple(layers))

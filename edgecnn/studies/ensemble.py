@@ -60,9 +60,6 @@ def make_ensemble(folders: Sequence[Path], out: Path, store: Store, tell: Progre
         return _described(members, out, tuple(parameters_of(part.model) for part in parts), tell)
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-
-
 def _check_place(out: Path) -> None:
     """A new file, or an earlier ensemble."""
     import onnx

@@ -73,9 +73,6 @@ def look_into(build: Path, out: Path, asked: LookRequest, store: Store, tell: Pr
         return _written(network, model, maps, out)
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-
-
 def _check_folder(out: Path) -> None:
     """A new or empty folder, or that of an earlier look."""
     if out.is_symlink() or (out.exists() and not out.is_dir()):

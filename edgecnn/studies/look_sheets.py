@@ -32,9 +32,7 @@ _SMALL_PX = 32
 def filters_sheet(weights: NDArray[np.float32], blue_first: bool) -> Image.Image:
     """Every filter in colour, in the order of the channels; in grey, over the mean of its inputs, where these are no colours.
 
-    Args:
-        weights: (filters, colours, rows, columns).
-        blue_first: the colours are in the order blue, green, red.
+    ``weights``: (filters, colours, rows, columns). ``blue_first``: the colours are in the order blue, green, red.
     """
     import numpy as np
 
@@ -57,9 +55,7 @@ def filters_sheet(weights: NDArray[np.float32], blue_first: bool) -> Image.Image
 def map_sheet(looked: LookedMap, pixels: NDArray[Any]) -> Image.Image:
     """A block for every drawn channel: its strongest parts in rows, the strongest first.
 
-    Args:
-        looked: what is drawn.
-        pixels: uint8 (images, H, W, 3), of the role ``choose``.
+    ``looked``: what is drawn. ``pixels``: uint8 (images, H, W, 3), of the role ``choose``.
     """
     most = max((len(each.strongest) for each in looked.drawn), default=1)
     side = math.ceil(math.sqrt(most))
@@ -76,9 +72,6 @@ def map_sheet(looked: LookedMap, pixels: NDArray[Any]) -> Image.Image:
         ImageDraw.Draw(sheet).text((left + GAP_PX, top), f"channel {channel.channel}", "black", font)
         _draw_block(sheet, (left + GAP_PX, top + _TEXT_PX), (channel, side), pixels)
     return sheet
-
-
-# ---------------------------------------------------------------------------------------------------------------------
 
 
 def _draw_block(sheet: Image.Image, corner: tuple[int, int], drawn: tuple[LookedChannel, int], pixels: NDArray[Any]) -> None:

@@ -38,9 +38,8 @@ class SheetSize(NamedTuple):
 def preview_of(recipe: Recipe, shown: SheetSize, sheet: Path, tell: Progress) -> AugmentationPreview:
     """Write the sheet. Weights are not asked for: an unset list is that of fine-tuning where the network has published ones.
 
-    Raises:
-        MissingPackage: torch is not installed.
-        EdgecnnError: an unknown network, unusable data, a place that cannot be written.
+    Raises MissingPackage: torch is not installed. EdgecnnError: an unknown network, unusable data, a place that cannot be
+    written.
     """
     arch = arch_named(recipe.model.arch)
     require_synthesis(recipe)

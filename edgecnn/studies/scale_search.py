@@ -79,9 +79,6 @@ def search_scale(spec: ArchSpec, asked: Budgets, tell: Tell) -> ScaleSearch:
     )
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-
-
 class _Counter:
     """Counts each network once. Depths and widths that are rounded to the same network cost the same."""
 
@@ -234,8 +231,7 @@ def asked_budgets(within: str, target: str | None) -> Budgets:
 def budgets_of(text: str) -> dict[BudgetName, int]:
     """``macs=200M,params=4M,memory=64MiB``, any of the three.
 
-    Raises:
-        BudgetInvalid: an unknown or repeated name, or no number with a unit that the name has.
+    Raises BudgetInvalid: an unknown or repeated name, or no number with a unit that the name has.
     """
     found: dict[BudgetName, int] = {}
     for part in text.split(","):

@@ -60,8 +60,7 @@ def ten_views(picture: Image.Image, recipe: PixelRecipe) -> NDArray[np.uint8]:
 
     The corners, the centre crop, which is what ``to_pixels`` gives, and the mirror image of each.
 
-    Raises:
-        UnreadableImage: as ``to_pixels``.
+    Raises UnreadableImage: as ``to_pixels``.
     """
     import numpy as np
 
@@ -70,9 +69,6 @@ def ten_views(picture: Image.Image, recipe: PixelRecipe) -> NDArray[np.uint8]:
     corners = (0, 0), (right, 0), (0, bottom), (right, bottom), centre_corner(whole, crop)
     views = np.stack([levels[top : top + crop, left : left + crop] for left, top in corners])
     return np.concatenate([views, views[:, :, ::-1]])
-
-
-# ---------------------------------------------------------------------------------------------------------------------
 
 
 class _Views:

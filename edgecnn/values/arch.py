@@ -145,8 +145,7 @@ class Catalogue(RootModel[tuple[ListedArch, ...]]):
 def listed(spec: ArchSpec) -> ListedArch:
     """A row of the catalogue as it is listed.
 
-    Raises:
-        TypeError: the row is of a file that was brought, whose cost nobody declared.
+    Raises TypeError: the row is of a file that was brought, whose cost nobody declared.
     """
     if spec.macs is None or spec.depth is None or spec.year is None or spec.paper is None:
         raise TypeError(f"{spec.name} is no row of the catalogue")

@@ -55,11 +55,7 @@ class Knobs(Value):
 
     @classmethod
     def of(cls, options: Mapping[str, str]) -> Knobs:
-        """Back from session options.
-
-        Raises:
-            ValueError: one of them is no knob, or has no value of its kind.
-        """
+        """Back from session options. Raises ValueError: one of them is no knob, or has no value of its kind."""
         names = {spelled.option: name for name, spelled in _SPELLED.items()}
         unknown = sorted(set(options) - set(names))
         if unknown:

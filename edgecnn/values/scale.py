@@ -37,8 +37,7 @@ class CompoundScale(Value):
     def from_text(cls, text: str) -> CompoundScale:
         """``phi=1.5``, or ``depth=1.2,width=0.75,resolution=192`` with any of the three.
 
-        Raises:
-            ValueError: an unknown, repeated or contradicting key, or a value that no network has; says which and why.
+        Raises ValueError: an unknown, repeated or contradicting key, or a value that no network has; says which and why.
         """
         given: dict[str, float] = {}
         for part in text.split(","):

@@ -83,8 +83,10 @@ class Stage(Value):
 def canonical_json(value: Any) -> str:
     """JSON with sorted names and no spaces.
 
-    Raises:
-        UnstableValue: for anything but None, bool, int, finite float, str, enums of str, mappings with str names, sequences.
+    Two processes on two machines must derive the same key from the same request; a lenient fallback (``repr``, pickle) would
+    break that silently, so there is none.
+
+    Raises UnstableValue: for anything but None, bool, int, finite float, str, enums of str, mappings with str names, sequences.
     """
     return json.dumps(_stable(value, "value"), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 

@@ -47,11 +47,7 @@ class SynthesisSettings(Compositing):
 
     @classmethod
     def of(cls, wider: Compositing) -> SynthesisSettings:
-        """These of a recipe's table or of a stage, which hold more.
-
-        Raises:
-            ValidationError: no size is settled yet.
-        """
+        """These of a recipe's table or of a stage, which hold more. Raises ValidationError: no size is settled yet."""
         return SynthesisSettings.model_validate({name: getattr(wider, name, None) for name in SynthesisSettings.model_fields})
 
 

@@ -23,18 +23,13 @@ _COUNT = sum(count for _, count in DEMO_PARTS)
 def demo_images() -> npt.NDArray[np.uint8]:
     """Grey levels, uint8 (15000, 28, 28), in the order of ``DEMO_PARTS``.
 
-    Raises:
-        DemoDamaged: the file is absent, cut short or another one.
+    Raises DemoDamaged: the file is absent, cut short or another one.
     """
     return _array("images", (_COUNT, 28, 28))
 
 
 def demo_digests() -> Iterator[tuple[int, str]]:
-    """Label, and SHA-256 of the 784 grey levels, of every image.
-
-    Raises:
-        DemoDamaged: as ``demo_images``.
-    """
+    """Label, and SHA-256 of the 784 grey levels, of every image. Raises DemoDamaged: as ``demo_images``."""
     for label, image in zip(_array("labels", (_COUNT,)).tolist(), demo_images(), strict=True):
         yield label, hashlib.sha256(image.data).hexdigest()
 

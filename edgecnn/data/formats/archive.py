@@ -65,9 +65,7 @@ def unpacked(archive: Path, cache: Path, tell: Progress) -> Path:
 def kept_folder(name: str, cache: Path, fill: Callable[[Path], None], tell: Progress) -> Path:
     """The folder ``cache/archives/name`` of images: as ``fill`` left it before, or now where it is not whole.
 
-    Raises:
-        StoreFull: no space.
-        StoreUnusable: no permission.
+    Raises StoreFull: no space. StoreUnusable: no permission.
     """
     folder = cache / ARCHIVES / name
     with Locks(Layout(cache)).held(ARCHIVES, folder.name, tell):

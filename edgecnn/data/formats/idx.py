@@ -50,9 +50,8 @@ def is_idx(folder: Path) -> bool:
 def pairs_in(folder: Path) -> dict[Part, Pair]:
     """The files of each part.
 
-    Raises:
-        IdxIncomplete: images without labels, labels without images, or a test part without one to train on.
-        IdxUnusable: two test parts.
+    Raises IdxIncomplete: images without labels, labels without images, or a test part without one to train on. IdxUnusable: two
+    test parts.
     """
     pairs: dict[Part, Pair] = {}
     for part, starts in _PARTS.items():

@@ -122,9 +122,7 @@ _BATCH: Final = 65_536
 def parquet_columns(file: Path) -> list[str]:
     """Their names, in the file's order.
 
-    Raises:
-        MissingPackage: pyarrow is not installed.
-        TableUnusable: no Parquet file, or a damaged one.
+    Raises MissingPackage: pyarrow is not installed. TableUnusable: no Parquet file, or a damaged one.
     """
     require_packages(("pyarrow",), extra="parquet", needed_for=f"reading {file.name}")
     import pyarrow as arrow
@@ -139,8 +137,7 @@ def parquet_columns(file: Path) -> list[str]:
 def parquet_rows(file: Path, columns: Sequence[str]) -> Iterator[list[str]]:
     """A row's cells as text, in the order of ``columns``; a cell without a value is empty.
 
-    Raises:
-        TableUnusable: a damaged file, or a column that is no text, number or truth value.
+    Raises TableUnusable: a damaged file, or a column that is no text, number or truth value.
     """
     import pyarrow as arrow
     from pyarrow import parquet

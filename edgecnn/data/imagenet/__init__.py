@@ -28,8 +28,7 @@ def imagenet_labels(folders: Sequence[str], root: Path) -> tuple[int, ...]:
 
     Spaces, ``_`` and ``-`` are one, and case makes no difference but between Cardigan, the dog, and cardigan.
 
-    Raises:
-        NoImagenetClass: a folder is called after none of them.
+    Raises NoImagenetClass: a folder is called after none of them.
     """
     found = {folder: _label(folder) for folder in folders}
     for folder, label in found.items():

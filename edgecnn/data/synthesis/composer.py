@@ -45,12 +45,7 @@ class Planned(NamedTuple):
 class Composer:
     """Makes any of the pictures by itself, the same to the bit whichever are made before.
 
-    Args:
-        cutouts, backgrounds: manifests.
-        settings: what is asked.
-
-    Raises:
-        ManifestUnreadable: of the manifests.
+    ``cutouts``, ``backgrounds``: manifests. ``settings``: what is asked. Raises ManifestUnreadable: of the manifests.
     """
 
     def __init__(self, cutouts: Path, backgrounds: Path, settings: SynthesisSettings) -> None:
@@ -79,9 +74,8 @@ class Composer:
     def check(self, tell: Progress) -> None:
         """Look at every cut-out, before any picture is made.
 
-        Raises:
-            CutoutsUnusable: some are none; all of them are named.
-            ImageGone, ImageChanged: the folder changed since it was listed.
+        Raises CutoutsUnusable: some are none; all of them are named. ImageGone, ImageChanged: the folder changed since it was
+        listed.
         """
         broken: list[tuple[str, str]] = []
 
@@ -103,8 +97,7 @@ class Composer:
     def compose(self, planned: Planned) -> tuple[Composed, Drawn]:
         """One picture, and what was drawn for it.
 
-        Raises:
-            CutoutsUnusable, CorruptImages, ImageGone, ImageChanged: of its two files.
+        Raises CutoutsUnusable, CorruptImages, ImageGone, ImageChanged: of its two files.
         """
         numbers = drawn(self.settings, planned.name)
         try:
@@ -136,8 +129,7 @@ def dealt(images: Sequence[ImageEntry], count: int, seed: str) -> list[ImageEntr
 def make_images(settings: SynthesisSettings, cutouts: Path, backgrounds: Path, out: Path, tell: Progress) -> None:
     """Write ``images/`` and ``synthesis.json``.
 
-    Raises:
-        CutoutsUnusable, CorruptImages, ImageGone, ImageChanged, ManifestUnreadable: see ``Composer``.
+    Raises CutoutsUnusable, CorruptImages, ImageGone, ImageChanged, ManifestUnreadable: see ``Composer``.
     """
     composer = Composer(cutouts, backgrounds, settings)
     composer.check(tell)
@@ -164,9 +156,6 @@ def make_images(settings: SynthesisSettings, cutouts: Path, backgrounds: Path, o
         images=tuple(made[planned.file] for planned in composer.planned),
     )
     (out / FACTS).write_text(provenance.model_dump_json(indent=1, by_alias=True) + "\n", encoding="utf-8")
-
-
-# ---------------------------------------------------------------------------------------------------------------------
 
 
 def _encoded(composer: Composer, planned: Planned) -> tuple[bytes, MadeImage]:

@@ -69,11 +69,7 @@ def drawn(settings: SynthesisSettings, of: str) -> Drawn:
 
 
 def read_background(data: bytes, size_px: int) -> Image.Image:
-    """Upright RGB, averaged down where it is much larger than is needed.
-
-    Raises:
-        UnreadableImage: as ``runner.pixels.decode``.
-    """
+    """Upright RGB, averaged down where it is much larger than is needed. Raises UnreadableImage: as ``runner.pixels.decode``."""
     picture = decode(io.BytesIO(data))
     return _reduced(picture, min(picture.size), size_px)
 
@@ -81,8 +77,7 @@ def read_background(data: bytes, size_px: int) -> Image.Image:
 def read_cutout(data: bytes, size_px: int) -> Image.Image:
     """RGBA, cropped to what is to be seen, averaged down where it is much larger than is needed.
 
-    Raises:
-        UnreadableImage: as ``runner.pixels.decode``; also without an alpha channel, and opaque or transparent all over.
+    Raises UnreadableImage: as ``runner.pixels.decode``; also without an alpha channel, and opaque or transparent all over.
     """
     decode(io.BytesIO(data))  # the one definition of a readable picture, with its bounds
     with open_picture(io.BytesIO(data)) as image:
@@ -115,9 +110,6 @@ def composed(cutout: Image.Image, background: Image.Image, numbers: Drawn, setti
     visible = ImageStat.Stat(layer.getchannel("A")).sum[0] / whole if whole else 0.0
     box = (left, top, left + laid.width, top + laid.height)
     return Composed(picture, shown, box, round(visible, 6))
-
-
-# ---------------------------------------------------------------------------------------------------------------------
 
 
 def _is_seen(alpha: int) -> int:

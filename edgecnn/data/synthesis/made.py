@@ -16,8 +16,7 @@ from edgecnn.values.synthesis import Provenance
 def open_made(folder: Path) -> ImageSource:
     """The images of a synthesize artifact; all of them have the role ``train``.
 
-    Raises:
-        ManifestUnreadable: its list is absent or damaged.
+    Raises ManifestUnreadable: its list is absent or damaged.
     """
     provenance = read_list(Provenance, folder / FACTS)
     label_of = {name: label for label, name in enumerate(provenance.classes)}
@@ -68,13 +67,8 @@ class ComposedImages(ImageSource):
 def training_images(photographs: Path | None, made: Path | None) -> ImageSource:
     """What a training reads its images from.
 
-    Args:
-        photographs: a manifest; None where made images alone train.
-        made: a synthesize artifact; None where there is none.
-
-    Raises:
-        ManifestUnreadable: of either.
-        TypeError: neither is given.
+    ``photographs``: a manifest; None where made images alone train. ``made``: a synthesize artifact; None where there is none.
+    Raises ManifestUnreadable: of either. TypeError: neither is given.
     """
     if made is None:
         if photographs is None:

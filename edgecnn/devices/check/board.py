@@ -46,8 +46,7 @@ class ReachedBoard(NamedTuple):
 def board_over(link: Link, python: str | None = None) -> ReachedBoard:
     """The board at the other end of a link, asked by this Python of its; None: the usual one.
 
-    Raises:
-        RecordingUnusable, LinkLost: see ``record_board``.
+    Raises RecordingUnusable, LinkLost: see ``record_board``.
     """
     return ReachedBoard(link.board, facts_of(record_board(link, python or PYTHON)), link, python or PYTHON)
 
@@ -56,9 +55,8 @@ def board_over(link: Link, python: str | None = None) -> ReachedBoard:
 def machine_at(host: str | None, python: str | None = None) -> Iterator[ReachedBoard]:
     """The machine at ``host``, as OpenSSH understands it; None: this one, with the Python that runs edgecnn.
 
-    Raises:
-        RecordingUnusable: see ``record``.
-        BadAddress, SshAbsent, BoardUnreachable, BoardUnknown, BoardKeyChanged, LoginRefused, LinkLost: of the link.
+    Raises RecordingUnusable: see ``record``. BadAddress, SshAbsent, BoardUnreachable, BoardUnknown, BoardKeyChanged,
+    LoginRefused, LinkLost: of the link.
     """
     if host is None:
         yield ReachedBoard(HERE, facts_of(record_here()), None, PYTHON)
@@ -83,9 +81,7 @@ def checked(seen: ReachedBoard, device: Device | None, file: Path | None = None)
 def with_packages(seen: ReachedBoard, needs: Needs, tell: Progress) -> ReachedBoard:
     """The machine with the packages that it lacked, which were fetched here; its Python is then that of an environment.
 
-    Raises:
-        CarryWithoutHost: it is this machine.
-        WheelsNotFound, WheelsNotUnpacked, LinkLost: see ``carry_wheels``.
+    Raises CarryWithoutHost: it is this machine. WheelsNotFound, WheelsNotUnpacked, LinkLost: see ``carry_wheels``.
     """
     if seen.link is None:
         raise CarryWithoutHost

@@ -167,9 +167,8 @@ _NO_DEVICE = ("userland-32-bit", "architecture-unknown")
 def check_name(name: str, force: bool) -> Path:
     """The file that a device of this name will be, before any machine is asked.
 
-    Raises:
-        DeviceNameBad: it cannot be a device's name.
-        DeviceFileThere: a shipped device answers to it, or, without ``force``, the user has such a file.
+    Raises DeviceNameBad: it cannot be a device's name. DeviceFileThere: a shipped device answers to it, or, without ``force``,
+    the user has such a file.
     """
     if not NAME.fullmatch(name):
         raise DeviceNameBad(name=name, suggestion=re.sub("[^a-z0-9]+", "-", name.lower()).strip("-") or "my-board")
@@ -185,9 +184,7 @@ def check_name(name: str, force: bool) -> Path:
 def add_device(path: Path, seen: ReachedBoard, findings: tuple[Finding, ...]) -> Device:
     """Write the file of this machine, and return what is in it.
 
-    Raises:
-        BoardNotReady: nothing can be built for its processor or its programs.
-        OutputUnwritable: the folder does not take it.
+    Raises BoardNotReady: nothing can be built for its processor or its programs. OutputUnwritable: the folder does not take it.
     """
     hopeless = [finding for finding in stopping(findings) if finding.ref in _NO_DEVICE]
     if hopeless:

@@ -38,9 +38,8 @@ class Needs(NamedTuple):
 def needs_of(device: Device | None, runtimes: Collection[Runtime] | None = None) -> Needs:
     """What kits need of a board.
 
-    Args:
-        device: what it is; None: not known, and each runtime in the range of its backend will do.
-        runtimes: those of the kits; None: every one of the device, else ONNX Runtime, which every 64-bit board has.
+    ``device``: what it is; None: not known, and each runtime in the range of its backend will do. ``runtimes``: those of the
+    kits; None: every one of the device, else ONNX Runtime, which every 64-bit board has.
     """
     if device is None:
         return Needs({runtime: _range(runtime) for runtime in runtimes or (Runtime.ONNXRUNTIME,)})

@@ -74,9 +74,7 @@ def fit_board(link: Link, asked: HostAsked, wanted: Wanted) -> ReachedBoard:
 def furnished(seen: ReachedBoard, wanted: Wanted, tell: Progress) -> ReachedBoard:
     """The board with the packages that it lacked, for ``--carry-wheels``; call it while the board is held.
 
-    Raises:
-        WheelsNotFound, WheelsNotUnpacked, LinkLost: they could not be brought.
-        BoardNotReady: something else is amiss.
+    Raises WheelsNotFound, WheelsNotUnpacked, LinkLost: they could not be brought. BoardNotReady: something else is amiss.
     """
     carried = with_packages(seen, wanted.needs, tell)
     _require_ready(carried, wanted.needs)
@@ -86,9 +84,6 @@ def furnished(seen: ReachedBoard, wanted: Wanted, tell: Progress) -> ReachedBoar
 def warnings_of(seen: ReachedBoard, wanted: Wanted) -> tuple[str, ...]:
     """One sentence for each finding with which kits run, and what is measured is not what the board can do."""
     return tuple(_sentence(each) for each in _findings(seen, wanted.needs) if each.weight is Weight.DISTORTS)
-
-
-# ---------------------------------------------------------------------------------------------------------------------
 
 
 def _findings(seen: ReachedBoard, needs: Needs) -> tuple[Finding, ...]:

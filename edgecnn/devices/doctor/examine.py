@@ -78,8 +78,7 @@ def python_fact() -> PythonFact:
 def machine_fact(root: Path = ROOT) -> MachineFact:
     """The processor and the limits of containers and services on this process.
 
-    Args:
-        root: where ``proc``, ``sys`` and ``etc`` are; another folder for recorded trees.
+    ``root``: where ``proc``, ``sys`` and ``etc`` are; another folder for recorded trees.
     """
     facts: LocalFacts = local_facts(root)
     limits, observed = read_limits(root), observe(root)
@@ -109,8 +108,7 @@ def need_names() -> tuple[str, ...]:
 def check_needs(needs: Sequence[str]) -> tuple[str, ...]:
     """The same names, each once, before anything is tried.
 
-    Raises:
-        UnknownNeed: one of them is nothing that doctor looks at; names the nearest.
+    Raises UnknownNeed: one of them is nothing that doctor looks at; names the nearest.
     """
     known = need_names()
     for name in needs:

@@ -129,11 +129,7 @@ def weights() -> dict[str, npt.NDArray[np.float32]]:
 def answers(feed: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """What the network must answer, worked out in float64.
 
-    Args:
-        feed: float32 (N, 3, SIDE_PX, SIDE_PX).
-
-    Returns:
-        logits, float32 (N, CLASSES).
+    ``feed``: float32 (N, 3, SIDE_PX, SIDE_PX). Returns logits, float32 (N, CLASSES).
     """
     given = {name: array.astype(np.float64) for name, array in weights().items()}
     whole = np.einsum("nchwij,ocij->nohw", _windows(feed), given["conv.weight"])
