@@ -196,9 +196,7 @@ class BoardNotReady(EdgecnnError):
 
     def __init__(self, *, board: str, whats: Sequence[str], hints: Sequence[str]) -> None:
         super().__init__(
-            what=f"kits cannot run on {board} as it is",
-            because="; ".join(whats),
-            hint="; ".join(dict.fromkeys(hints)) or None,
+            what=f"kits cannot run on {board} as it is", because="; ".join(whats), hint="; ".join(dict.fromkeys(hints)) or None
         )
 
 

@@ -15,11 +15,7 @@ class NoBundleHere(EdgecnnError):
     ref = "no-bundle-here"
 
     def __init__(self, *, path: Path, because: str) -> None:
-        super().__init__(
-            what=f"{path}: no bundle",
-            because=because,
-            hint="name a build's folder, its bundle/, or a zip of it",
-        )
+        super().__init__(what=f"{path}: no bundle", because=because, hint="name a build's folder, its bundle/, or a zip of it")
 
 
 class BundleManifestUnreadable(EdgecnnError):

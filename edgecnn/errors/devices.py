@@ -32,9 +32,7 @@ class UnknownRuntime(EdgecnnError):
         near = nearest(name, known, cutoff=0.4)
         choice = near if near in on_device else on_device[0]
         super().__init__(
-            what=f"there is no runtime {name!r}",
-            because=f"known are {', '.join(known)}",
-            hint=f"--target {device}:{choice}",
+            what=f"there is no runtime {name!r}", because=f"known are {', '.join(known)}", hint=f"--target {device}:{choice}"
         )
 
 

@@ -63,9 +63,7 @@ class PageIsForeign(EdgecnnError):
 
     def __init__(self, *, path: Path) -> None:
         super().__init__(
-            what=f"{path} is left as it is",
-            because="it was not written by edgecnn",
-            hint="name another file, or move it away",
+            what=f"{path} is left as it is", because="it was not written by edgecnn", hint="name another file, or move it away"
         )
 
 

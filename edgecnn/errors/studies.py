@@ -211,9 +211,7 @@ class MembersDiffer(EdgecnnError):
 
     def __init__(self, *, folders: tuple[Path, Path], what: str, values: tuple[str, str], hint: str) -> None:
         super().__init__(
-            what=f"{folders[0]} and {folders[1]} differ in their {what}",
-            because=f"{values[0]} against {values[1]}",
-            hint=hint,
+            what=f"{folders[0]} and {folders[1]} differ in their {what}", because=f"{values[0]} against {values[1]}", hint=hint
         )
 
 

@@ -16,8 +16,7 @@ class NoSuchCommand(EdgecnnError):
 
     def __init__(self, *, command: str, name: str, known: Sequence[str]) -> None:
         super().__init__(
-            what=f"{command} has no command {name!r}",
-            hint=f"{did_you_mean(name, known)}all commands: {command} --help",
+            what=f"{command} has no command {name!r}", hint=f"{did_you_mean(name, known)}all commands: {command} --help"
         )
 
 

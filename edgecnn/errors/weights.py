@@ -83,9 +83,7 @@ class WeightsDoNotFit(EdgecnnError):
     def __init__(self, *, path: Path, arch: str, problems: Sequence[str], fits: Sequence[str] | None = None) -> None:
         self.problems = tuple(problems)
         super().__init__(
-            what=f"{path} does not hold the weights of {arch}",
-            because=_first(problems, separator="; "),
-            hint=_which(fits),
+            what=f"{path} does not hold the weights of {arch}", because=_first(problems, separator="; "), hint=_which(fits)
         )
 
 
@@ -136,8 +134,7 @@ class MissingPackage(EdgecnnError):
 
     def __init__(self, *, distribution: str, extra: str, needed_for: str) -> None:
         super().__init__(
-            what=f"{needed_for} needs the package {distribution}, which is not installed",
-            hint=f'pip install "edgecnn[{extra}]"',
+            what=f"{needed_for} needs the package {distribution}, which is not installed", hint=f'pip install "edgecnn[{extra}]"'
         )
 
 

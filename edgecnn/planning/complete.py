@@ -37,9 +37,7 @@ from edgecnn.planning.training import (
     require_teachable,
 )
 from edgecnn.planning.variants import PACKAGE as TORCHAO
-from edgecnn.planning.variants import (
-    require_something_to_replace,
-)
+from edgecnn.planning.variants import require_something_to_replace
 from edgecnn.results.folder import PLAN
 from edgecnn.stages.fetch import FetchStage
 from edgecnn.store.store import Store

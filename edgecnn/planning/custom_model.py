@@ -110,11 +110,7 @@ def _check_trained(recipe: Recipe, goal: str) -> None:
 
 
 def _refuse_named(model: ModelChoice, usual: ModelChoice) -> None:
-    given = {
-        "--arch": model.arch != usual.arch,
-        "--weights": model.weights != usual.weights,
-        "--keep-head": model.keep_head,
-    }
+    given = {"--arch": model.arch != usual.arch, "--weights": model.weights != usual.weights, "--keep-head": model.keep_head}
     for option, stated in given.items():
         if stated:
             raise CustomAndNamed(option=option)

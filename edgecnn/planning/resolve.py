@@ -19,9 +19,7 @@ from edgecnn.planning.custom_model import check_custom, custom_arch, custom_mode
 from edgecnn.planning.request import BuildRequest
 from edgecnn.planning.synthesis import synthesis_sources
 from edgecnn.planning.training import teacher_of
-from edgecnn.planning.variants import (
-    as_brought,
-)
+from edgecnn.planning.variants import as_brought
 from edgecnn.results.folder import BUNDLE
 from edgecnn.runner.sensors import gpu_models
 from edgecnn.stages.package import runner_digest

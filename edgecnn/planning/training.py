@@ -145,10 +145,7 @@ def _unheard(asked: Recipe, mode: Mode | None) -> Iterator[tuple[str, str]]:
     if mode == "finetune" and train.transfer == "auto":
         yield "--transfer auto", "it may come to the head alone, which learns from labels"
     if train.balance == "weights":
-        yield (
-            "train.balance=weights",
-            "weights follow from labels, which are not learned from; sampling goes with a teacher",
-        )
+        yield ("train.balance=weights", "weights follow from labels, which are not learned from; sampling goes with a teacher")
 
 
 TRAINED = "weights.safetensors"

@@ -32,18 +32,7 @@ from edgecnn.data.layout import Part
 DEMO: Final = "demo"
 """The data path that means these images; ``./demo`` is a folder of that name."""
 DEMO_FILE: Final = Path(__file__).resolve().parent / "fashion-mnist.npz"
-DEMO_CLASSES: Final = (
-    "T-shirt/top",
-    "Trouser",
-    "Pullover",
-    "Dress",
-    "Coat",
-    "Sandal",
-    "Shirt",
-    "Sneaker",
-    "Bag",
-    "Ankle boot",
-)
+DEMO_CLASSES: Final = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
 """In the order of the data set's labels, which is not alphabetical."""
 
 DEMO_PARTS: Final[tuple[tuple[Part, int], ...]] = (("train", 4000), ("validation", 1000), ("test", 10000))

@@ -44,12 +44,7 @@ PARTS = (
     PartRow(
         "tensorrt-rtx", "builder", "tensorrt-rtx", "fp16 and INT8 candidates for TensorRT, built ahead of time without a GPU"
     ),
-    PartRow(
-        "ncnn",
-        "runtime",
-        "ncnn",
-        "fp32 candidates for ncnn, which is small and runs in Android apps too",
-    ),
+    PartRow("ncnn", "runtime", "ncnn", "fp32 candidates for ncnn, which is small and runs in Android apps too"),
     PartRow("train", "extra", "torch", "training, export to ONNX, and the desktop GPU as a baseline"),
     PartRow("aware", "extra", "torchao", "INT8 candidates of weights that learned it (quantize.aware), beside those of `train`"),
     PartRow("zoo", "extra", "timm", "networks that torchvision does not have, such as Xception and NASNet; beside `train`"),

@@ -33,11 +33,7 @@ _HINTS = {
 def disk_facts() -> tuple[DiskFact, ...]:
     """The store's place, the folder that results go to, and that of temporary files."""
     store = default_root()
-    return (
-        disk_fact("store", store),
-        disk_fact("results", Path.cwd()),
-        disk_fact("temporary", Path(_temporary())),
-    )
+    return (disk_fact("store", store), disk_fact("results", Path.cwd()), disk_fact("temporary", Path(_temporary())))
 
 
 def disk_fact(use: Literal["store", "results", "temporary"], path: Path) -> DiskFact:
