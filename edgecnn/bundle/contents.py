@@ -1,15 +1,20 @@
-"""What a bundle's files say of each other, once their bytes are known to be those that were packed."""
+"""What a bundle's files say of each other and of their tensors, once their bytes are known to be those that were packed."""
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Mapping
+from math import prod
 from pathlib import Path, PurePosixPath
 from typing import Any, Final, NamedTuple
+from xml.etree import ElementTree
 
+import numpy as np
+
+from edgecnn.backends.installed import installed_version
 from edgecnn.bundle.manifest import BundleManifest
 from edgecnn.bundle.opened import Opened
-from edgecnn.bundle.tensors import fault_of, looked_into, unreadable_here
 from edgecnn.errors.bundle import BundleInconsistent, BundleModelRefused
 from edgecnn.results.folder import CHOICE
 from edgecnn.runner.engine_record import PACKAGES
@@ -138,3 +143,76 @@ def _building_fault(engine: Mapping[str, Any], kit: Manifest) -> str:
     if onnx not in list(kit.files) or PurePosixPath(str(onnx)).suffix != ".onnx":
         return f"engine.onnx {ascii(onnx)[:100]} is no .onnx of the kit"
     return "" if builder in PACKAGES else f"engine.builder {ascii(builder)[:100]} is not {' or '.join(PACKAGES)}"
+
+
+_BITS: Final = {
+    **dict.fromkeys(("f64", "i64", "u64"), 64),
+    **dict.fromkeys(("f32", "i32", "u32"), 32),
+    **dict.fromkeys(("f16", "bf16", "i16", "u16"), 16),
+    **dict.fromkeys(("i8", "u8", "boolean", "f8e4m3", "f8e5m2", "f8e8m0"), 8),
+    **dict.fromkeys(("i4", "u4", "nf4", "f4e2m1"), 4),
+}
+"""Of OpenVINO's element types (openvino/core/type/element_type.hpp); others are counted as one bit, as their least."""
+
+
+def looked_into(name: str) -> bool:
+    """Whether a file of that name has tensors that can be checked."""
+    return PurePosixPath(name).suffix in (".onnx", ".xml", ".npy")
+
+
+def unreadable_here(name: str) -> str:
+    """Why a file cannot be looked into on this machine; empty where it can."""
+    lacking = PurePosixPath(name).suffix == ".onnx" and installed_version("onnx") is None
+    return f"{name} was not looked into: pip install onnx" if lacking else ""
+
+
+def fault_of(name: str, content: bytes, beside: Mapping[str, int]) -> str:
+    """What is wrong with a file's tensors; empty where nothing is.
+
+    Args:
+        name: inside its kit.
+        content: the whole file.
+        beside: every file of its folder, name to bytes.
+    """
+    suffix = PurePosixPath(name).suffix
+    if suffix == ".onnx":
+        from edgecnn.graph.tensor_claims import false_claim
+
+        return false_claim(content, beside)
+    if suffix == ".xml":
+        return _ir_fault(content, beside.get(PurePosixPath(name).with_suffix(".bin").name, 0))
+    return _array_fault(content)
+
+
+def _array_fault(content: bytes) -> str:
+    stream = io.BytesIO(content)
+    try:
+        version = np.lib.format.read_magic(stream)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read(stream)
+    except (ValueError, EOFError, SyntaxError) as error:
+        return f"it is no array of NumPy ({str(error)[:100]})"
+    if dtype.hasobject:
+        return "it holds objects, which are code"
+    wanted, held = prod(shape) * dtype.itemsize, len(content) - stream.tell()
+    return "" if wanted == held and min(shape, default=0) >= 0 else f"it has the shape {list(shape)}, and {held:,} bytes"
+
+
+def _ir_fault(content: bytes, weights: int) -> str:
+    """OpenVINO's IR: each constant says from where to where in the ``.bin`` it lies."""
+    if b"<!DOCTYPE" in content or b"<!ENTITY" in content or b"\0" in content:
+        return "it declares entities, which can grow beyond all bounds"
+    try:
+        constants = list(ElementTree.fromstring(content.decode("utf-8")).iter("data"))
+    except (ElementTree.ParseError, UnicodeDecodeError, RecursionError) as error:
+        return f"it is no OpenVINO model ({str(error)[:100]})"
+    for data in constants:
+        if "offset" not in data.attrib:
+            continue
+        said = data.get("offset", ""), data.get("size", ""), *(side.strip() for side in data.get("shape", "").split(",") if side)
+        if not all(text.isascii() and text.isdigit() and len(text) < 20 for text in said):
+            return f"a constant of it says {ascii(dict(data.attrib))[:200]}"
+        start, size, *shape = map(int, said)
+        if start + size > weights or prod(shape) * _BITS.get(data.get("element_type", ""), 1) > 8 * size:
+            return f"a constant of the shape {shape} would be read from beyond the {weights:,} bytes of its weights"
+    return ""

@@ -111,7 +111,7 @@ def host_asked(host: str | None, python: str | None, *, clean: bool = False, car
 
 def device_as_written(asked: Asked, request: BuildRequest) -> str:
     """The path of a user's own device file, by which alone it is found again; of a shipped device its name."""
-    from edgecnn.recipes.target import is_path, split_target
+    from edgecnn.recipes.recipe import is_path, split_target
 
     written = split_target(asked.target or _recipe(asked).target.device)[0]
     return written if is_path(written) else request.device.name

@@ -124,7 +124,7 @@ def _named(name: str) -> tuple[Device, Path | None]:
     from pathlib import Path
 
     from edgecnn.devices.files import device_named, file_of, own_device
-    from edgecnn.recipes.target import is_path
+    from edgecnn.recipes.recipe import is_path
 
     device = own_device(Path(name)) if is_path(name) else device_named(name)
     return device, file_of(name, device)

@@ -26,7 +26,7 @@ from edgecnn.errors.comparing import PIN, NoBuildToCompare, PinnedKitMissing, Pi
 from edgecnn.errors.usage import ResultFileUnwritable
 from edgecnn.errors.wording import first_problem
 from edgecnn.measure.kits import KitRef
-from edgecnn.recipes.target import is_path
+from edgecnn.recipes.recipe import is_path
 from edgecnn.recipes.toml_file import toml_value
 from edgecnn.results.finished import FinishedBuild, finished_build
 from edgecnn.results.lineage import kit_artifact, whole_kit

@@ -21,7 +21,7 @@ from edgecnn.errors.devices import (
     UnknownDevice,
     UnknownRuntime,
 )
-from edgecnn.recipes.target import is_path, split_target
+from edgecnn.recipes.recipe import is_path, split_target
 from edgecnn.recipes.toml_file import checked, read_table
 from edgecnn.resources import resource_folder
 from edgecnn.values.candidate import Candidate, Runtime

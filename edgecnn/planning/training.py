@@ -23,7 +23,7 @@ from edgecnn.errors.weights import ResolutionTooSmall, WeightsUnavailable
 from edgecnn.models.catalogue import all_archs, arch_named
 from edgecnn.models.defaults import Mode
 from edgecnn.models.weights import answer_weights
-from edgecnn.recipes.target import is_path
+from edgecnn.recipes.recipe import is_path
 from edgecnn.results.finished import FinishedBuild, finished_build
 from edgecnn.stages.fetch import FetchStage
 from edgecnn.stages.train import TrainStage

@@ -19,7 +19,6 @@ from edgecnn.data.formats.published import is_published
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.recipes import OverridesInvalid, RecipeFileMissing, RecipeInvalid, RecipeTooNew, UnknownPipeline
 from edgecnn.errors.weights import WEIGHTS_WORDS
-from edgecnn.recipes.target import is_path, split_target
 from edgecnn.recipes.toml_file import dotted_keys, read_table, unknown_key, validated
 from edgecnn.resources import resource_folder
 from edgecnn.values.base import Value
@@ -63,7 +62,7 @@ def load_recipe(path_or_name: str | Path) -> Recipe:
         RecipeTooNew: its schema is later than this version's.
         RecipeInvalid: unknown keys (with the nearest right one), wrong types, values out of range; all at once.
     """
-    if isinstance(path_or_name, str) and not _is_path(path_or_name):
+    if isinstance(path_or_name, str) and not is_path(path_or_name):
         return _read(_shipped(path_or_name))
     path = Path(path_or_name)
     if not os.path.lexists(path) and path.stem in pipeline_names():
@@ -82,10 +81,6 @@ def apply_overrides(recipe: Recipe, overrides: Sequence[str]) -> Recipe:
     table = recipe.model_dump(mode="json", by_alias=True, exclude_unset=True)
     unknown = [said for text in overrides if (said := _set(table, text)) is not None]
     return _checked(table, lambda problems: OverridesInvalid(problems=problems), unknown)
-
-
-def _is_path(text: str) -> bool:
-    return text.endswith(".toml") or "/" in text
 
 
 def _is_file(path: Path) -> bool:
@@ -211,3 +206,17 @@ def _value(text: str) -> Any:
 def _summary(path: Path) -> str:
     first = path.read_text(encoding="utf-8").partition("\n")[0]
     return first.lstrip("# ").rstrip() if first.startswith("#") else ""
+
+
+def split_target(text: str) -> tuple[str, str | None]:
+    """The device's name or path, and what is said of its runtime; None where nothing is.
+
+    A folder's name may hold a colon, so that a text which ends as a device file does is a path as a whole.
+    """
+    name, colon, runtime = text.rpartition(":")
+    return (name, runtime) if colon and not is_path(runtime) else (text, None)
+
+
+def is_path(name: str) -> bool:
+    """Whether a recipe or a device is given by its file's path rather than by its name."""
+    return name.endswith(".toml") or "/" in name or os.sep in name

@@ -39,9 +39,8 @@ class PrepareStage(Stage):
                 split after it was planned and shown; a file that shows its damage to a first look was skipped there.
             ImageGone, ImageChanged: the folder changed since it was listed.
         """
-        from edgecnn.data.golden import write_golden
         from edgecnn.data.images import open_source
-        from edgecnn.data.pixels import write_pixels
+        from edgecnn.data.pixels import write_golden, write_pixels
         from edgecnn.runner.pixels import PixelRecipe as Pixels
 
         recipe = Pixels(self.pixels.resize_px, self.pixels.crop_px, self.pixels.interpolation)

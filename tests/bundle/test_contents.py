@@ -14,8 +14,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from edgecnn.bundle import tensors
-from edgecnn.bundle.tensors import fault_of
+from edgecnn.bundle import contents as tensors
+from edgecnn.bundle.contents import fault_of
 from tests.bundle.sealed import KIT, KIT_FOLDER, reseal, verified, with_kit
 from tests.bundle.test_opened import refusal
 from tests.runner.kits import rewrite_manifest

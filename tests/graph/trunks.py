@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 import torchvision
 
-from edgecnn.data.golden import card
+from edgecnn.data.pixels import card
 from edgecnn.graph.export import export_onnx
 from edgecnn.runner.pixels import PixelRecipe, to_feed, to_pixels
 from edgecnn.values.dataset import Normalization

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgecnn.data.golden import LONG_SIDE_PX, card
 from edgecnn.data.images import ImageSource, open_source
 from edgecnn.data.manifest import summarize
+from edgecnn.data.pixels import LONG_SIDE_PX, card
 from edgecnn.errors.data import CorruptImages, ImageGone
 from edgecnn.runner.pixels import PixelRecipe as Pixels
 from edgecnn.runner.pixels import decode, pixels_sha256, to_pixels

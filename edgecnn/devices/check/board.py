@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from packaging.specifiers import SpecifierSet
-from packaging.version import InvalidVersion, Version
 
 from edgecnn.devices.check.facts import as_local, facts_of
 from edgecnn.devices.check.findings import findings_on
-from edgecnn.devices.check.needs import Needs, installed, missing_packages, needs_of
+from edgecnn.devices.check.needs import Needs, fits, installed, missing_packages, needs_of
 from edgecnn.devices.files import known_devices
 from edgecnn.devices.this_machine import matches
 from edgecnn.errors.board import CarryWithoutHost
@@ -143,12 +142,5 @@ def _differing_runtimes(device: Device, facts: BoardFacts) -> Iterator[str]:
         if python not in SpecifierSet(stated.python):
             yield f"the file says Python {stated.python} for {runtime.value}, the machine's is {python}"
         version = installed(facts, runtime)
-        if version is not None and not _inside(version, stated.versions):
+        if version is not None and not fits(version, stated.versions):
             yield f"the file says {runtime.value} {stated.versions}, the machine has {version}"
-
-
-def _inside(version: str, wanted: str) -> bool:
-    try:
-        return SpecifierSet(wanted).contains(Version(version.partition(".nv")[0]), prereleases=True)
-    except InvalidVersion:
-        return False

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from packaging.specifiers import SpecifierSet
+from packaging.version import InvalidVersion, Version
 
 from edgecnn.backends.registry import backend_for
 from edgecnn.backends.wheels import oldest_glibc, pythons_with_wheels, series_for
@@ -152,3 +153,11 @@ def _managed(facts: BoardFacts, missing: Sequence[str]) -> Iterator[Finding]:
 
 def _text(version: tuple[int, int]) -> str:
     return ".".join(map(str, version))
+
+
+def fits(version: str, wanted: str) -> bool:
+    """Whether a version, NVIDIA's suffix left aside, lies in a PEP 440 range; what is no version does not."""
+    try:
+        return SpecifierSet(wanted).contains(Version(version.partition(".nv")[0]), prereleases=True)
+    except InvalidVersion:
+        return False

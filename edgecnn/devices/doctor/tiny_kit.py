@@ -12,8 +12,8 @@ from PIL import Image
 
 from edgecnn.backends.own_environment import own_environment
 from edgecnn.backends.registry import backend_for
-from edgecnn.data.golden import write_golden
 from edgecnn.data.images import ImageSource
+from edgecnn.data.pixels import write_golden
 from edgecnn.runner import pixels as runner_pixels
 from edgecnn.stages.package import PackageStage, runner_digest
 from edgecnn.values.candidate import Candidate
