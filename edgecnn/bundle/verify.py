@@ -96,7 +96,7 @@ def verify(path: Path, trust: Trust, tell: Progress) -> Verified:
         tell: hears how many bytes were compared.
 
     Raises:
-        EdgecnnError: one of ``errors.bundle`` or ``errors.signing``, for the first that is not as it should be.
+        EdgecnnError: one of ``errors.bundle``, for the first that is not as it should be.
     """
     opened = open_bundle(bundle_at(path))
     content = manifest_bytes(opened)

@@ -72,7 +72,7 @@ def machine_for(asked: HostAsked | None, wanted: Wanted, tell: Progress) -> Iter
         tell: hears what distorts a measurement there, and which packages are brought.
 
     Raises:
-        EdgecnnError: of ``errors.board`` and ``errors.preflight``, among them that the board is another device.
+        EdgecnnError: of ``errors.board``, ``errors.host`` and ``errors.devices``, among them that the board is another device.
     """
     if asked is None:
         yield this_machine()

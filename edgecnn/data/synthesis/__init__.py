@@ -1,0 +1,1 @@
+"""Training images composed of cut-outs and backgrounds."""
