@@ -110,11 +110,12 @@ def unpaired_finding(
     ours, theirs = ([ms for run in runs if (ms := run_ms(run)) is not None] for runs in (head.runs, base))
     short = too_few_samples((*head.runs, *base))
     ratio = None if short else unpaired_ratio_interval(ours, theirs, confidence)
-    why = None if ratio else short or f"{counted(len(ours), 'run')} against {len(theirs)} are too few for an interval"
+    runs = f"{counted(len(ours), 'run')} against {len(theirs)}"
+    why = None if ratio else short or f"{runs} are too few for an interval"
     past = disturbed(base_environment)
     return RatioFinding(
         ratio=ratio,
-        how=f"unpaired, {counted} of the baseline (Mann-Whitney)",
+        how=f"unpaired, {runs} of the baseline (Mann-Whitney)",
         rounds=len(ours),
         fixed=len(theirs),
         open=why,

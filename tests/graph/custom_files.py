@@ -117,6 +117,7 @@ def quantized(folder: Path, form: str) -> Path:
         quant_format=way,
         activation_type=QuantType.QUInt8,
         weight_type=QuantType.QInt8,
+        reduce_range=True,  # products of bytes saturate on processors without VNNI, and answers would be of the processor
     )
     return made
 

@@ -69,7 +69,7 @@ class FirstChoices:
 def recipe_text(choices: FirstChoices, data: DataSummary, images: Sequence[ImageEntry], device: Device, file: Path) -> str:
     """The recipe as it is written to ``file``, whose folder its relative paths count from."""
     network = (
-        f"onnx = {toml_value(_counted(choices.onnx, file))}  # your own trained network; its preprocessing is found by accuracy"
+        f"onnx = {toml_value(_relative(choices.onnx, file))}  # your own trained network; its preprocessing is found by accuracy"
         if choices.onnx is not None
         else f"arch = {toml_value(choices.arch or '')}  # `edgecnn list archs` shows the others"
     )
@@ -138,11 +138,11 @@ def _data_path(data: DataSummary, file: Path) -> str:
         return DEMO
     if is_published(data.root):
         return data.root
-    counted = _counted(data.root, file)
-    return f"./{counted}" if counted == DEMO else counted
+    written = _relative(data.root, file)
+    return f"./{written}" if written == DEMO else written
 
 
-def _counted(path: str, file: Path) -> str:
+def _relative(path: str, file: Path) -> str:
     """Beside or below the recipe a relative path, which moves with it; elsewhere an absolute one."""
     there, here = Path(path).expanduser().resolve(), file.parent.resolve()
     return os.path.relpath(there, here) if there.is_relative_to(here) else str(there)
@@ -151,8 +151,8 @@ def _counted(path: str, file: Path) -> str:
 def _device(text: str, file: Path) -> str:
     if "/" not in text and not text.endswith(".toml"):
         return text
-    counted = _counted(text, file)
-    return counted if "/" in counted else f"./{counted}"
+    written = _relative(text, file)
+    return written if "/" in written else f"./{written}"
 
 
 def _one_line(text: str) -> str:

@@ -51,7 +51,7 @@ def test_a_local_copy_becomes_the_splits_and_classes_that_torchvision_has(copies
     summary = summary_of(NAME, tmp_path)
     assert summary.classes[:3] == ("Ankle boot", "Bag", "Coat")
     assert (len(summary.classes), sum(summary.counts.values()), summary.counts["test"]) == (10, 300, 100)
-    assert summary.splits_from.startswith("report is test/ (100)")
+    assert summary.splits_from.startswith("test/ (100)")
     assert summary.root == NAME
     root = Path(json.loads(Path(summary.manifest_path).read_text())["root"])
     labels = [label for label, _ in demo_digests()]

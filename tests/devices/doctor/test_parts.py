@@ -43,6 +43,7 @@ def test_a_parts_packages_are_those_that_the_project_declares() -> None:
         "pillow",
         "pydantic",
         "rich",
+        "tomlkit",
         "scipy",
         "typer",
     }

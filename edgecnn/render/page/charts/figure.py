@@ -85,7 +85,7 @@ def labelled(name: str, mark: Mark) -> str:
     return name if mark is MEASURED else f"{name} {mark.glyph} {mark.word}"
 
 
-class Observed(Protocol):
+class Sourced(Protocol):
     """What was seen on one machine."""
 
     @property
@@ -97,10 +97,12 @@ class Observed(Protocol):
         """Where."""
 
 
-Seen = TypeVar("Seen", bound=Observed)
+AnySourced = TypeVar("AnySourced", bound=Sourced)
 
 
-def sources_of(known: Iterable[Seen], what: Callable[[Seen], str], absent: Mapping[str, str] | None = None) -> tuple[Source, ...]:
+def sources_of(
+    known: Iterable[AnySourced], what: Callable[[AnySourced], str], absent: Mapping[str, str] | None = None
+) -> tuple[Source, ...]:
     """Each different source once, then each reason of those that lack a figure."""
     marks = dict.fromkeys((OF_FIDELITY[of.fidelity], what(of)) for of in known)
     lacking = (Source(MISSING, line) for line in grouped(absent or {}))
