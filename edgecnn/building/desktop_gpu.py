@@ -150,7 +150,7 @@ def desktop_baseline(seen: ObservedBuild) -> BaselineFacts:
         arch=resolved.arch.name,
         resolution_px=resolved.preprocessing.pixels.crop_px,
         accuracy_machine=seen.lab.machine,
-        failure=f"{gpu.model} is here but could not play: {failed.what}" if gpu and failed else None,
+        failure=f"{gpu.model} is here but could not run it: {failed.what}" if gpu and failed else None,
     )
     facts = baseline_facts(question, local=local_record(seen), records=load_baselines())
     if gpu is None or played is None or played.reference not in played.raced("baseline"):

@@ -45,7 +45,7 @@ VersionOpt = Annotated[
 ]
 PhotosArg = Annotated[list[Path], typer.Argument(metavar="PHOTOS…", help="Files, or folders of them.")]
 CandidateOpt = Annotated[
-    str | None, typer.Option("--candidate", metavar="NAME", help="Whose kit answers; default the one that the bundle uses.")
+    str | None, typer.Option("--candidate", metavar="NAME", help="The kit to use; default the bundle's choice.")
 ]
 TopOpt = Annotated[int, typer.Option("--top", min=1, metavar="K", help="Labels a photograph.")]
 CsvOpt = Annotated[bool, typer.Option("--csv", help="Lines of file,rank,label,probability on stdout.", rich_help_panel="Results")]

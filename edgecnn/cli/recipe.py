@@ -27,8 +27,10 @@ PhotosArg = Annotated[
     typer.Argument(metavar="FOLDER", help="Photographs, as --data takes them: sub-folders, IDX files, a list or a zip."),
 ]
 FileOpt = Annotated[Path, typer.Option("--out", metavar="FILE.toml", help="The recipe to write.")]
-DropOpt = Annotated[float | None, typer.Option("--drop-pp", min=0.0, max=100.0, help="Accuracy that may be lost, in points.")]
-YesOpt = Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing: take what was not given as usual.")]
+DropOpt = Annotated[
+    float | None, typer.Option("--drop-pp", min=0.0, max=100.0, help="Accuracy that may be lost, in percentage points.")
+]
+YesOpt = Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing: use the default for whatever is not given.")]
 SideArg = Annotated[str, typer.Argument(help="A recipe file, a shipped pipeline's name, or the folder of a finished build.")]
 
 
@@ -99,7 +101,7 @@ def _choices(first: _InitOptions) -> FirstChoices:
     arch = None if asked.onnx is not None else asked.arch or answer("Which network?", ARCH, arch_named)
     device = asked.target or answer("Which device will run it?", DEVICE, parse_target)
     if drop_pp is None:
-        drop_pp = float(answer("Points of accuracy to lose at most?", f"{DROP_PP:g}", float))
+        drop_pp = float(answer("Percentage points of accuracy that may be lost?", f"{DROP_PP:g}", float))
     if arch is not None:
         arch_named(arch)
     parse_target(device)

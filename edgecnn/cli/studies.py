@@ -32,7 +32,7 @@ NetworkArg = Annotated[
 ExplainOpt = Annotated[
     str | None, typer.Option("--explain", metavar="LAYER", help="Show the arithmetic of one layer, by its name in the table.")
 ]
-LookOut = Annotated[Path | None, typer.Option("--out", metavar="FOLDER", help="Where to; default BUILD/look.")]
+LookOut = Annotated[Path | None, typer.Option("--out", metavar="FOLDER", help="Folder of the pictures; default BUILD/look.")]
 ImagesOpt = Annotated[int, typer.Option("--images", min=1, max=25, help="Images a channel, the strongest first.")]
 ChannelsOpt = Annotated[int, typer.Option("--channels", min=1, max=256, help="Channels a map, evenly spaced.")]
 ArchOpt = Annotated[str, typer.Option("--arch", metavar="ARCH|FAMILY", help="Network, or a family such as efficientnet.")]
@@ -56,7 +56,10 @@ ScenarioOpt = Annotated[
     ),
 ]
 DurationOpt = Annotated[
-    float, typer.Option("--duration", min=0.1, max=3600, metavar="SECONDS", help="At least so long a run (MLPerf's rules: 600).")
+    float,
+    typer.Option(
+        "--duration", min=0.1, max=3600, metavar="SECONDS", help="Least duration of a run, in seconds (MLPerf's rules: 600)."
+    ),
 ]
 ServerOpt = Annotated[
     float, typer.Option("--server-latency-ms", min=0.01, metavar="MS", help="Server: the most its 99th percentile may be.")

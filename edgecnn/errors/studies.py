@@ -236,6 +236,6 @@ class NothingIsRight(EdgecnnError):
     def __init__(self, *, folder: Path) -> None:
         super().__init__(
             what=f"no accuracy of {folder} can be had",
-            because="it has no labelled images of the role report",
+            because="it has no labelled images of the role test",
             hint="build it with --data of a sub-folder a class",
         )

@@ -132,7 +132,7 @@ def of_tensorrt(tmp_path: Path) -> Path:
     def change(manifest: dict[str, Any]) -> None:
         engine = {"builder": "tensorrt", "onnx": "model.onnx", "min_version": "10.3", "flags": []}
         manifest.update(candidate=TRT_FP16.model_dump(mode="json"), engine=engine)
-        manifest["session"]["module"] = "tensorrt_gpu"
+        manifest["session"] = {"module": "tensorrt_gpu", "options": {}}
 
     bundle = published(tmp_path / "made")
     rewrite_manifest(bundle / KIT_FOLDER, change)

@@ -37,7 +37,7 @@ def test_the_report_says_what_was_measured_on_which_split(built_once: Place) -> 
 
 def test_every_step_that_took_a_while_was_told_on_stderr_by_lines(built_once: Place) -> None:
     said = (built_once.folder / SAID).read_text()
-    told = {"prepare": "decoding images", "train": "train", "export": "export"}
+    told = {"prepare": "decoding images", "train": "train", "export": "export to ONNX"}
     took = {step: seconds for step, seconds in built_once.report()["timings_s"].items() if seconds > 4}  # imports included
     if not took:
         pytest.skip("nothing took four seconds on this machine")

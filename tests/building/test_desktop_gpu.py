@@ -163,7 +163,7 @@ def test_a_gpu_that_torch_cannot_use_leaves_the_figure_missing_and_says_why(
     reason = report.baseline.latency.reason or ""
     assert report.baseline.latency.fidelity is Fidelity.MISSING
     assert reason.startswith(f"{GPU} is here but could not run it: no NVIDIA GPU can be used here")
-    assert [line for line in report.notices if "could not play the desktop baseline" in line]
+    assert [line for line in report.notices if "could not run the desktop baseline" in line]
     assert report.choice.state == "settled", "the device's own candidates are none the worse"
     assert not (built.out / "baseline.json").exists()
 
@@ -175,7 +175,7 @@ def test_a_failure_is_remembered_so_that_a_cached_build_starts_no_process_for_it
         pytest.skip("this machine has what the test says is not there")
     built_with(built, monkeypatch, request(built))
     monkeypatch.setattr(LocalHost, "run", lambda *_, **__: pytest.fail("a process was started"))
-    assert "could not play" in (built_with(built, monkeypatch, request(built)).baseline.latency.reason or "")
+    assert "could not run it" in (built_with(built, monkeypatch, request(built)).baseline.latency.reason or "")
 
 
 def test_judge_does_not_need_the_gpu_s_part_to_have_been_made(built: Place, monkeypatch: pytest.MonkeyPatch) -> None:

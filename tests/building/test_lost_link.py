@@ -40,8 +40,7 @@ def test_a_kit_whose_board_went_away_is_not_called_unable(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("what", ["evaluate_all", "read_residency"])
 def test_a_candidate_whose_board_went_away_is_not_out(what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from edgecnn.building import observed
-    from edgecnn.building.build import observe
+    from edgecnn.building import observe, observed
     from edgecnn.measure.evaluate import PixelSet
 
     def gone(*_: object) -> None:

@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgecnn.building import observed
-from edgecnn.building.build import observe
+from edgecnn.building import observe, observed
 from edgecnn.building.execute import Execution
 from edgecnn.building.observe import Observer, RaceOptions
 from edgecnn.building.observed import ObservedBuild

@@ -57,7 +57,10 @@ def test_a_class_that_lost_a_fifth_is_named_though_the_average_passes(staged: St
     [
         (
             0.11,
-            ["onnxruntime-fp32 is right on 11.0% [9.2%, 13.1%] of report, and whoever always says 'a' on 10.0%"],
+            [
+                "onnxruntime-fp32 classifies 11.0% [9.2%, 13.1%] of the test images correctly, "
+                "and always answering 'a' would reach 10.0%"
+            ],
         ),
         (0.2, []),
     ],

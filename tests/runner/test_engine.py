@@ -165,9 +165,17 @@ def test_what_the_builder_says_is_kept_by_severity(tmp_path: Path) -> None:
 
 
 def session_refusal(kit: Path, **options: str) -> RunnerError:
-    with pytest.raises(RunnerError) as refused:
-        open_session(Kit.open(kit), options)
-    return refused.value
+    """What opening a session says; an engine made elsewhere lies in ``elsewhere`` of the kit meanwhile: no other is looked at."""
+    engine, inside = Path(options.get("engine", "")), kit / "elsewhere"
+    try:
+        if engine.is_absolute():
+            shutil.copytree(engine.parent, inside)
+            options["engine"] = f"{inside.name}/{engine.name}"
+        with pytest.raises(RunnerError) as caught:
+            open_session(Kit.open(kit), options)
+    finally:
+        shutil.rmtree(inside, ignore_errors=True)
+    return caught.value
 
 
 def test_a_session_without_its_engine_says_how_to_build_it(kit: Path) -> None:
@@ -204,7 +212,7 @@ def test_an_engine_whose_bytes_changed_never_reaches_tensorrt(kit: Path, built: 
     engine.write_bytes(bytes(whole))
     refused = session_refusal(kit, engine=str(engine))
     assert refused.ref == "engine-altered"
-    assert refused.because == f"its SHA-256 is not the one in {other / 'build.json'}"
+    assert refused.because == f"its SHA-256 is not the one in {kit / 'elsewhere' / 'build.json'}"
 
 
 def test_an_engine_that_the_record_does_not_name_was_not_built_here(kit: Path, built: Path, tmp_path: Path) -> None:
@@ -212,7 +220,7 @@ def test_an_engine_that_the_record_does_not_name_was_not_built_here(kit: Path, b
     shutil.copytree(built, other)
     (other / "engine-sm86.plan").rename(other / "engine-sm89.plan")
     refused = session_refusal(kit, engine=str(other / "engine-sm89.plan"))
-    assert (refused.ref, refused.because) == ("engine-not-built", f"{other / 'build.json'} does not name it")
+    assert (refused.ref, refused.because) == ("engine-not-built", f"{kit / 'elsewhere' / 'build.json'} does not name it")
 
 
 def test_an_engine_for_another_gpu_is_told_apart_before_it_is_opened(built: Path) -> None:
@@ -278,7 +286,7 @@ def test_a_timing_cache_of_another_builder_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_option_that_nobody_knows_is_refused(kit: Path) -> None:
-    assert session_refusal(kit, streams="2").what == "session option 'streams' is not one that tensorrt_gpu knows"
+    assert session_refusal(kit, streams="2").what == "session option 'streams' is not one that tensorrt_gpu takes"
 
 
 def gpu_is_usable() -> bool:
