@@ -21,6 +21,7 @@ from edgecnn.errors.gates import UnknownMetric
 from edgecnn.errors.quantization import CalibrationSetTooSmall
 from edgecnn.errors.training import NothingToReplace
 from edgecnn.models import weights as weights_module
+from edgecnn.planning import complete
 from edgecnn.planning import resolve as resolve_module
 from edgecnn.planning.complete import CompletedRecipe, complete_recipe
 from edgecnn.planning.plan import plan
@@ -76,7 +77,7 @@ def without(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     real = installed_module.installed_version
 
     def take(name: str) -> None:
-        for module in (resolve_module, installed_module):
+        for module in (complete, resolve_module, installed_module):
             monkeypatch.setattr(module, "installed_version", lambda each: None if each == name else real(each))
 
     return take
