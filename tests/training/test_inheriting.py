@@ -12,7 +12,7 @@ from tests.training.made import LITE, fetched, make_given, stage
 NARROW = f"{LITE}-d0.5-w0.5"
 
 
-SEEDS = (0, 1, 2)
+SEEDS = (0, 1, 2, 3, 4)
 
 
 def trained(folder: Path, mode: str, roles: dict[str, Path], seed: int) -> dict[str, Any]:
@@ -23,9 +23,10 @@ def trained(folder: Path, mode: str, roles: dict[str, Path], seed: int) -> dict[
 
 
 def test_a_network_that_inherits_learns_more_than_one_that_does_not_and_the_record_says_what_share(tmp_path: Path) -> None:
-    """0.39 against 0.30 on the mean of three seeds, each judged on the same 400 images, of which 0.04 is two standard errors.
+    """Over five seeds, each judged on the same 400 images, of whose mean 0.031 is two standard errors (of three, 0.04).
 
-    One seed is not enough: processors round differently, and the same two trainings were 0.20 apart on one, 0.05 on another.
+    One seed is not enough, nor are three: processors round differently, and the same two trainings were 0.20 apart on one, 0.05
+    on another, and 0.038 on the mean of three on a third.
     """
     given = make_given(tmp_path, train=256, validation=400)
     inherited = given.roles(fetched(tmp_path / "weights"))
@@ -36,4 +37,4 @@ def test_a_network_that_inherits_learns_more_than_one_that_does_not_and_the_reco
     gains = [
         more["best"]["validation_top1"] - less["best"]["validation_top1"] for more, less in zip(inheriting, without, strict=True)
     ]
-    assert sum(gains) / len(gains) > 0.04
+    assert sum(gains) / len(gains) > 0.031
