@@ -26,14 +26,22 @@ class ExitCode(IntEnum):
 
 
 class EdgecnnError(Exception):
-    """Base of every failure with a name. Raised only through its subclasses."""
+    """Base of every failure with a name. Raised only through its subclasses.
+
+    ``class NothingToBuild(EdgecnnError, exit_code=ExitCode.MISSING)`` is shown as ``[nothing-to-build]``, unless it states a
+    ``ref`` of its own.
+    """
 
     ref: ClassVar[str]
     exit_code: ClassVar[ExitCode] = ExitCode.BAD_INPUT
 
+    def __init_subclass__(cls, *, exit_code: ExitCode | None = None) -> None:
+        if "ref" not in vars(cls):
+            cls.ref = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", cls.__name__).lower()
+        if exit_code is not None:
+            cls.exit_code = exit_code
+
     def __init__(self, *, what: str, because: str | None = None, hint: str | None = None) -> None:
-        if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", self.ref):
-            raise TypeError(f"{type(self).__name__}.ref must be kebab-case, not {self.ref!r}")
         self.what = what
         self.because = because
         self.hint = hint

@@ -15,37 +15,26 @@ class BoardError(EdgecnnError):
 class BadAddress(EdgecnnError):
     """Raised before anything is started, for a word after ``--host`` that is no destination."""
 
-    ref = "bad-address"
-
     def __init__(self, *, text: str) -> None:
         super().__init__(what=f"--host {text!r} is no SSH destination", hint="give user@board, or a name of your ssh_config")
 
 
-class SshAbsent(EdgecnnError):
+class SshAbsent(EdgecnnError, exit_code=ExitCode.MISSING):
     """Raised where the OpenSSH client is not to be started."""
-
-    ref = "ssh-absent"
-    exit_code = ExitCode.MISSING
 
     def __init__(self, *, program: str) -> None:
         super().__init__(what=f"{program}: cannot be started", hint="apt install openssh-client")
 
 
-class BoardUnreachable(BoardError):
+class BoardUnreachable(BoardError, exit_code=ExitCode.MISSING):
     """Raised when OpenSSH could not connect or log in; the reason is its own last line."""
-
-    ref = "board-unreachable"
-    exit_code = ExitCode.MISSING
 
     def __init__(self, *, board: str, said: str) -> None:
         super().__init__(what=f"{board}: no link", because=said or "ssh said nothing", hint=f"ssh {board}")
 
 
-class BoardUnknown(BoardError):
+class BoardUnknown(BoardError, exit_code=ExitCode.MISSING):
     """Raised when a host key is not among the known ones. It is never accepted here."""
-
-    ref = "board-unknown"
-    exit_code = ExitCode.MISSING
 
     def __init__(self, *, board: str) -> None:
         super().__init__(
@@ -57,8 +46,6 @@ class BoardUnknown(BoardError):
 class BoardKeyChanged(BoardError):
     """Raised when a host key is another one than before."""
 
-    ref = "board-key-changed"
-
     def __init__(self, *, board: str) -> None:
         super().__init__(
             what=f"{board}: its host key is not the known one",
@@ -67,21 +54,15 @@ class BoardKeyChanged(BoardError):
         )
 
 
-class LoginRefused(BoardError):
+class LoginRefused(BoardError, exit_code=ExitCode.MISSING):
     """Raised when no key was accepted; a password is never asked for."""
-
-    ref = "login-refused"
-    exit_code = ExitCode.MISSING
 
     def __init__(self, *, board: str, said: str) -> None:
         super().__init__(what=f"{board}: login refused", because=said, hint=f"ssh-copy-id {board}, so that no password is needed")
 
 
-class LinkLost(BoardError):
+class LinkLost(BoardError, exit_code=ExitCode.MISSING):
     """Raised when the connection ended in the middle. What was finished on the board is kept."""
-
-    ref = "link-lost"
-    exit_code = ExitCode.MISSING
 
     def __init__(self, *, board: str, doing: str, said: str = "") -> None:
         super().__init__(
@@ -91,11 +72,8 @@ class LinkLost(BoardError):
         )
 
 
-class BoardLacksPython(BoardError):
+class BoardLacksPython(BoardError, exit_code=ExitCode.MISSING):
     """Raised when the board's interpreter does not start, or is too old for the runner."""
-
-    ref = "board-lacks-python"
-    exit_code = ExitCode.MISSING
 
     def __init__(self, *, board: str, python: str, said: str) -> None:
         super().__init__(
@@ -106,8 +84,6 @@ class BoardLacksPython(BoardError):
 class BoardIsAnotherDevice(EdgecnnError):
     """Raised before anything is measured: figures of one device must not be filed as those of another."""
 
-    ref = "board-is-another-device"
-
     def __init__(self, *, board: str, machine: str, device: str, matching: Sequence[str]) -> None:
         super().__init__(
             what=f"{board} is {machine}, which is not {device}",
@@ -115,11 +91,8 @@ class BoardIsAnotherDevice(EdgecnnError):
         )
 
 
-class BoardBusy(BoardError):
+class BoardBusy(BoardError, exit_code=ExitCode.MISSING):
     """Raised when somebody else measures there: two at once measure nothing."""
-
-    ref = "board-busy"
-    exit_code = ExitCode.MISSING
 
     def __init__(self, *, board: str, owner: str, since_s: float | None, what: str) -> None:
         age = "" if since_s is None else f" for {since_s:.0f} s"
@@ -130,8 +103,6 @@ class BoardBusy(BoardError):
 
 class BoardDiskFull(BoardError):
     """Raised when the board cannot hold what it is given, or what it writes."""
-
-    ref = "board-disk-full"
 
     def __init__(self, *, board: str, folder: str, needed_bytes: int | None, free_bytes: int) -> None:
         mib = 1024 * 1024
@@ -146,8 +117,6 @@ class BoardDiskFull(BoardError):
 class BoardFailed(BoardError):
     """Raised when the board's own side failed and said how, or ended and said nothing."""
 
-    ref = "board-failed"
-
     def __init__(self, *, board: str, doing: str, said: Sequence[str]) -> None:
         super().__init__(what=f"{board}: {doing} failed", because=" | ".join(said) or "it said nothing")
 
@@ -158,11 +127,8 @@ _OTHER_PYTHON = (
 )
 
 
-class BoardLacksBuilder(EdgecnnError):
+class BoardLacksBuilder(EdgecnnError, exit_code=ExitCode.MISSING):
     """Raised before anything is planned or measured for a board whose Python cannot build the engines that its kits need."""
-
-    ref = "board-lacks-builder"
-    exit_code = ExitCode.MISSING
 
     def __init__(self, *, board: str, error: RunnerFailed | RunnerCrashed | RunnerTimedOut) -> None:
         """``error``: what the builder was found to be, or that asking for it ended or hung its process."""
@@ -174,11 +140,8 @@ class BoardLacksBuilder(EdgecnnError):
         )
 
 
-class BuilderUnfit(EdgecnnError):
+class BuilderUnfit(EdgecnnError, exit_code=ExitCode.MISSING):
     """Raised at the same time where the board's TensorRT is outside the range that its kits were made for."""
-
-    ref = "builder-unfit"
-    exit_code = ExitCode.MISSING
 
     def __init__(self, *, board: str, package: str, version: str, wanted: str) -> None:
         super().__init__(
@@ -188,11 +151,8 @@ class BuilderUnfit(EdgecnnError):
         )
 
 
-class BoardNotReady(EdgecnnError):
+class BoardNotReady(EdgecnnError, exit_code=ExitCode.MISSING):
     """Raised after the findings were shown, when kits cannot run on a machine as it is."""
-
-    ref = "board-not-ready"
-    exit_code = ExitCode.MISSING
 
     def __init__(self, *, board: str, whats: Sequence[str], hints: Sequence[str]) -> None:
         super().__init__(
@@ -202,8 +162,6 @@ class BoardNotReady(EdgecnnError):
 
 class CarryWithoutHost(EdgecnnError):
     """Raised when packages are to be carried to the machine that they would be fetched on."""
-
-    ref = "carry-without-host"
 
     def __init__(self) -> None:
         super().__init__(

@@ -9,11 +9,8 @@ from edgecnn.errors.base import EdgecnnError, ExitCode
 from edgecnn.errors.wording import and_more
 
 
-class NothingToBuild(EdgecnnError):
+class NothingToBuild(EdgecnnError, exit_code=ExitCode.MISSING):
     """Raised when no runtime that the target needs is installed here."""
-
-    ref = "nothing-to-build"
-    exit_code = ExitCode.MISSING
 
     def __init__(self, *, device: str, reasons: tuple[str, ...], command: str | None) -> None:
         super().__init__(what=f"nothing can be built for {device} here", because="; ".join(reasons) or None, hint=command)
@@ -21,8 +18,6 @@ class NothingToBuild(EdgecnnError):
 
 class OutputUnusable(EdgecnnError):
     """Raised before any work when the results could not be written."""
-
-    ref = "output-unusable"
 
     def __init__(self, *, folder: Path, because: str) -> None:
         super().__init__(
@@ -32,8 +27,6 @@ class OutputUnusable(EdgecnnError):
 
 class RunnerSourceChanged(EdgecnnError):
     """Raised when edgecnn itself was changed between planning and packaging: the kit would lie under another runner's key."""
-
-    ref = "runner-source-changed"
 
     def __init__(self, *, folder: Path) -> None:
         super().__init__(
@@ -46,8 +39,6 @@ class RunnerSourceChanged(EdgecnnError):
 class OutputHoldsOtherFiles(EdgecnnError):
     """Raised before any work when publishing would replace something that edgecnn did not write."""
 
-    ref = "output-holds-other-files"
-
     def __init__(self, *, path: Path) -> None:
         super().__init__(
             what=f"{path} was not written by edgecnn and would be replaced",
@@ -59,8 +50,6 @@ class OutputHoldsOtherFiles(EdgecnnError):
 class OutputAmongData(EdgecnnError):
     """Raised before any work when results would become images of the next build."""
 
-    ref = "output-among-data"
-
     def __init__(self, *, out: Path, data: Path) -> None:
         super().__init__(
             what=f"--out {out} lies inside the images' folder {data}",
@@ -69,31 +58,22 @@ class OutputAmongData(EdgecnnError):
         )
 
 
-class BaselineFailed(EdgecnnError):
+class BaselineFailed(EdgecnnError, exit_code=ExitCode.MISSING):
     """Raised when the fp32 network that every drop is counted from could not be measured."""
-
-    ref = "baseline-failed"
-    exit_code = ExitCode.MISSING
 
     def __init__(self, *, reason: str) -> None:
         super().__init__(what="the fp32 baseline could not be measured, so no candidate can be judged", because=reason)
 
 
-class EveryCandidateFailed(EdgecnnError):
+class EveryCandidateFailed(EdgecnnError, exit_code=ExitCode.MISSING):
     """Raised when not even the fp32 kit came out."""
-
-    ref = "every-candidate-failed"
-    exit_code = ExitCode.MISSING
 
     def __init__(self, *, reasons: tuple[str, ...]) -> None:
         super().__init__(what="no candidate could be built", because="; ".join(reasons))
 
 
-class NothingToJudge(EdgecnnError):
+class NothingToJudge(EdgecnnError, exit_code=ExitCode.MISSING):
     """Raised when ``judge`` is asked of what was never built: it recomputes, it does not train."""
-
-    ref = "nothing-to-judge"
-    exit_code = ExitCode.MISSING
 
     def __init__(self, *, missing: tuple[str, ...], command: str) -> None:
         super().__init__(
@@ -103,11 +83,8 @@ class NothingToJudge(EdgecnnError):
         )
 
 
-class ResultsNotWritten(EdgecnnError):
+class ResultsNotWritten(EdgecnnError, exit_code=ExitCode.MISSING):
     """Raised when stdout takes no more, as on a full disk: the verdict was lost on the way, so none may be concluded."""
-
-    ref = "results-not-written"
-    exit_code = ExitCode.MISSING
 
     def __init__(self, *, because: str) -> None:
         super().__init__(
@@ -118,8 +95,6 @@ class ResultsNotWritten(EdgecnnError):
 class OutputInsideData(EdgecnnError):
     """Raised when a result would be written into the folder that was looked at, and become data of it."""
 
-    ref = "output-inside-data"
-
     def __init__(self, *, path: Path, root: Path) -> None:
         super().__init__(
             what=f"{path}: lies inside the images of {root}", because="inputs are never modified", hint="choose another place"
@@ -129,8 +104,6 @@ class OutputInsideData(EdgecnnError):
 class NotOverwritten(EdgecnnError):
     """Raised when something stands where a result would be written, and it is not an earlier result."""
 
-    ref = "not-overwritten"
-
     def __init__(self, *, path: Path, because: str) -> None:
         super().__init__(what=f"{path}: not overwritten", because=because, hint="choose another place, or remove it")
 
@@ -138,16 +111,12 @@ class NotOverwritten(EdgecnnError):
 class OutputUnwritable(EdgecnnError):
     """Raised when a result cannot be written where it was asked for."""
 
-    ref = "output-unwritable"
-
     def __init__(self, *, path: Path, because: str) -> None:
         super().__init__(what=f"{path}: cannot be written", because=because, hint="choose another place")
 
 
 class BenchTargetDiffers(EdgecnnError):
     """Raised when a build is to be measured as another device than it was built for."""
-
-    ref = "bench-target-differs"
 
     def __init__(self, *, folder: object, built_for: str, target: str) -> None:
         super().__init__(
@@ -160,8 +129,6 @@ class BenchTargetDiffers(EdgecnnError):
 class BenchProcessorDiffers(EdgecnnError):
     """Raised when a build for whatever processor made it is to be measured on another, under the same device name."""
 
-    ref = "bench-processor-differs"
-
     def __init__(self, *, folder: object, device: str, built_for: str, machine: str, here: str) -> None:
         super().__init__(
             what=f"{folder} was built for {device} as it was then, {built_for}, and {machine} is {here}",
@@ -172,8 +139,6 @@ class BenchProcessorDiffers(EdgecnnError):
 
 class BenchClassesDiffer(EdgecnnError):
     """Raised when a bundle is to be shown images of other classes than it tells apart."""
-
-    ref = "bench-classes-differ"
 
     def __init__(self, *, data: object, found: Sequence[str], classes: Sequence[str]) -> None:
         lacks, more = sorted(set(classes) - set(found)), sorted(set(found) - set(classes))
@@ -188,8 +153,6 @@ class BenchClassesDiffer(EdgecnnError):
 class BenchOptionOfBuild(EdgecnnError):
     """Raised when a bundle alone is asked for what only a build's folder has the settings of."""
 
-    ref = "bench-option-of-build"
-
     def __init__(self, *, option: str, bundle: object) -> None:
         super().__init__(
             what=f"{option} is for a finished build, and {bundle} is benched as a bundle alone",
@@ -200,8 +163,6 @@ class BenchOptionOfBuild(EdgecnnError):
 class BenchDeviceUnknown(EdgecnnError):
     """Raised when a bundle was built for a device that has no file here."""
 
-    ref = "bench-device-unknown"
-
     def __init__(self, *, bundle: object, device: str) -> None:
         super().__init__(
             what=f"{bundle} was built for {device}, which has no device file here",
@@ -210,11 +171,8 @@ class BenchDeviceUnknown(EdgecnnError):
         )
 
 
-class NoKitRuns(EdgecnnError):
+class NoKitRuns(EdgecnnError, exit_code=ExitCode.MISSING):
     """Raised when none of a bundle's kits runs on the machine."""
-
-    ref = "no-kit-runs"
-    exit_code = ExitCode.MISSING
 
     def __init__(self, *, bundle: object, machine: str, reasons: Sequence[str]) -> None:
         super().__init__(what=f"no kit of {bundle} runs on {machine}", because="; ".join(reasons))

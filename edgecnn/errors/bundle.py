@@ -12,16 +12,12 @@ _AGAIN = "get it again from where it was built"
 class NoBundleHere(EdgecnnError):
     """Raised when a path names neither a bundle, nor a build that has one."""
 
-    ref = "no-bundle-here"
-
     def __init__(self, *, path: Path, because: str) -> None:
         super().__init__(what=f"{path}: no bundle", because=because, hint="name a build's folder, its bundle/, or a zip of it")
 
 
 class BundleManifestUnreadable(EdgecnnError):
     """Raised when ``bundle.json`` is not one."""
-
-    ref = "bundle-manifest-unreadable"
 
     def __init__(self, *, path: str, because: str) -> None:
         super().__init__(what=f"{path} cannot be read", because=because, hint=_AGAIN)
@@ -30,16 +26,12 @@ class BundleManifestUnreadable(EdgecnnError):
 class BundleArchiveRefused(EdgecnnError):
     """Raised when a zip is not laid out as that of a bundle; nothing was taken out of it."""
 
-    ref = "bundle-archive-refused"
-
     def __init__(self, *, path: Path, because: str) -> None:
         super().__init__(what=f"{path}: not a bundle's zip", because=because, hint=_AGAIN)
 
 
 class BundleEntryRefused(EdgecnnError):
     """Raised when one entry of a bundle is of a kind that no bundle has; nothing was read."""
-
-    ref = "bundle-entry-refused"
 
     def __init__(self, *, path: Path, entry: str, because: str) -> None:
         super().__init__(what=f"{path}: refused", because=f"{ascii(entry)[:200]} {because}", hint=_AGAIN)
@@ -48,8 +40,6 @@ class BundleEntryRefused(EdgecnnError):
 class BundleFileMissing(EdgecnnError):
     """Raised when a file that the manifest lists is not there."""
 
-    ref = "bundle-file-missing"
-
     def __init__(self, *, path: Path, file: str) -> None:
         super().__init__(what=f"{path}: {ascii(file)[1:-1]} is missing", because="bundle.json lists it", hint=_AGAIN)
 
@@ -57,16 +47,12 @@ class BundleFileMissing(EdgecnnError):
 class BundleFileChanged(EdgecnnError):
     """Raised when a file is not the one that was packed."""
 
-    ref = "bundle-file-changed"
-
     def __init__(self, *, path: Path, file: str, because: str) -> None:
         super().__init__(what=f"{path}: {ascii(file)[1:-1]} was changed", because=because, hint=_AGAIN)
 
 
 class BundleFileExtra(EdgecnnError):
     """Raised when there is a file that the manifest does not list."""
-
-    ref = "bundle-file-extra"
 
     def __init__(self, *, path: Path, file: str, made_here: bool) -> None:
         """``made_here``: such files come into being when a bundle is used."""
@@ -80,8 +66,6 @@ class BundleFileExtra(EdgecnnError):
 class BundleInconsistent(EdgecnnError):
     """Raised when a bundle's files are those of its manifest, and do not belong together."""
 
-    ref = "bundle-inconsistent"
-
     def __init__(self, *, path: Path, file: str, because: str) -> None:
         super().__init__(what=f"{path}: {ascii(file)[1:-1]} does not fit", because=because, hint=_AGAIN)
 
@@ -89,16 +73,12 @@ class BundleInconsistent(EdgecnnError):
 class BundleModelRefused(EdgecnnError):
     """Raised before a runtime opens a model that says of its tensors what cannot be."""
 
-    ref = "bundle-model-refused"
-
     def __init__(self, *, path: Path, file: str, because: str) -> None:
         super().__init__(what=f"{path}: {ascii(file)[1:-1]} is not to be opened", because=because, hint=_AGAIN)
 
 
 class BundleWithoutManifest(EdgecnnError):
     """Raised when a bundle is from before there were manifests of whole bundles."""
-
-    ref = "bundle-without-manifest"
 
     def __init__(self, *, path: Path) -> None:
         super().__init__(
@@ -109,16 +89,12 @@ class BundleWithoutManifest(EdgecnnError):
 class NoPhotos(EdgecnnError):
     """Raised when a folder that is named holds no file."""
 
-    ref = "no-photos"
-
     def __init__(self, *, folder: Path) -> None:
         super().__init__(what=f"{folder}: holds no photographs", hint="name files, or a folder of them")
 
 
 class NoPhotoReadable(EdgecnnError):
     """Raised when not one of the files is a picture."""
-
-    ref = "no-photo-readable"
 
     def __init__(self, *, count: int, file: str, because: str) -> None:
         none = "it cannot be read as a picture" if count == 1 else f"none of {count:,} files can be read as a picture"
@@ -134,11 +110,8 @@ class TwoOutputForms(EdgecnnError):
         super().__init__(what="--csv and --json are two forms of one answer", hint="ask for one of them")
 
 
-class SshKeygenMissing(EdgecnnError):
+class SshKeygenMissing(EdgecnnError, exit_code=ExitCode.MISSING):
     """Raised when OpenSSH's ``ssh-keygen``, which signs and verifies, is not installed."""
-
-    ref = "ssh-keygen-missing"
-    exit_code = ExitCode.MISSING
 
     def __init__(self) -> None:
         super().__init__(
@@ -151,8 +124,6 @@ class SshKeygenMissing(EdgecnnError):
 class KeyUnusable(EdgecnnError):
     """Raised when ``ssh-keygen`` cannot sign with a key."""
 
-    ref = "key-unusable"
-
     def __init__(self, *, key: Path, because: str) -> None:
         super().__init__(
             what=f"{key}: cannot sign with it", because=because, hint="name a private key, or the .pub file of one in the agent"
@@ -161,8 +132,6 @@ class KeyUnusable(EdgecnnError):
 
 class BundleOfAnotherBuild(EdgecnnError):
     """Raised when a build's bundle was to be signed, and another build has written into its folder since."""
-
-    ref = "bundle-of-another-build"
 
     def __init__(self, *, folder: Path) -> None:
         super().__init__(
@@ -175,8 +144,6 @@ class BundleOfAnotherBuild(EdgecnnError):
 class SignersUnreadable(EdgecnnError):
     """Raised when the file of allowed signers cannot be read."""
 
-    ref = "signers-unreadable"
-
     def __init__(self, *, file: Path, because: str) -> None:
         super().__init__(
             what=f"{file}: cannot be read as a file of allowed signers",
@@ -187,8 +154,6 @@ class SignersUnreadable(EdgecnnError):
 
 class SignatureMissing(EdgecnnError):
     """Raised when a bundle is unsigned and must not be."""
-
-    ref = "signature-missing"
 
     def __init__(self, *, path: Path) -> None:
         super().__init__(
@@ -201,8 +166,6 @@ class SignatureMissing(EdgecnnError):
 class SignatureRefused(EdgecnnError):
     """Raised when a signature is not that of an allowed signer over this very manifest."""
 
-    ref = "signature-refused"
-
     def __init__(self, *, path: Path, because: str) -> None:
         super().__init__(what=f"{path}: its signature is refused", because=because, hint=_AGAIN)
 
@@ -210,16 +173,12 @@ class SignatureRefused(EdgecnnError):
 class SignersNotNamed(EdgecnnError):
     """Raised when an option asks for a signature, and nothing says whose."""
 
-    ref = "signers-not-named"
-
     def __init__(self, *, option: str) -> None:
         super().__init__(what=f"{option} needs to know whose signature is good", hint="--allowed-signers FILE")
 
 
 class BundleRolledBack(EdgecnnError):
     """Raised when this machine accepted a later version, or another bundle of the same version."""
-
-    ref = "bundle-rolled-back"
 
     def __init__(self, *, path: Path, name: str, version: int, accepted: int) -> None:
         same = "another bundle of this version" if version == accepted else f"version {accepted}"
@@ -233,16 +192,12 @@ class BundleRolledBack(EdgecnnError):
 class RecordUnusable(EdgecnnError):
     """Raised when the record of accepted versions cannot be read or written: then nothing is accepted."""
 
-    ref = "record-unusable"
-
     def __init__(self, *, path: Path, because: str) -> None:
         super().__init__(what=f"{path}: the record of accepted versions cannot be used", because=because)
 
 
 class NotAFolderToSign(EdgecnnError):
     """Raised when a zip is to be signed: the signature lies inside, so that the zip is made afterwards."""
-
-    ref = "not-a-folder-to-sign"
 
     def __init__(self, *, path: Path) -> None:
         super().__init__(
@@ -252,8 +207,6 @@ class NotAFolderToSign(EdgecnnError):
 
 class NothingToSign(EdgecnnError):
     """Raised when a verb that makes no bundle is told to sign one."""
-
-    ref = "nothing-to-sign"
 
     def __init__(self, *, verb: str) -> None:
         super().__init__(

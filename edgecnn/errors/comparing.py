@@ -13,8 +13,6 @@ from edgecnn.errors.wording import counted, did_you_mean, nearest
 class NoBuildToCompare(EdgecnnError):
     """Raised when a folder that was named is neither a finished build nor a bundle."""
 
-    ref = "no-build-to-compare"
-
     def __init__(self, *, folder: Path, record: bool = False) -> None:
         super().__init__(
             what=f"{folder} is neither a finished build nor a bundle" + (", nor the record of a pinned one" if record else ""),
@@ -27,17 +25,12 @@ class NoBuildToCompare(EdgecnnError):
 class BundleUnreadable(EdgecnnError):
     """Raised when a file of a bundle, or the plan beside it, is truncated, was edited, or is of a later version."""
 
-    ref = "bundle-unreadable"
-
     def __init__(self, *, path: Path, because: str) -> None:
         super().__init__(what=f"{path} cannot be read", because=because, hint="the same build command writes it again")
 
 
-class KitNotCarried(EdgecnnError):
+class KitNotCarried(EdgecnnError, exit_code=ExitCode.MISSING):
     """Raised when the kit that is to be raced is not in the bundle: nothing was chosen, or another candidate was asked for."""
-
-    ref = "kit-not-carried"
-    exit_code = ExitCode.MISSING
 
     def __init__(self, *, folder: Path, candidate: str | None, carried: Sequence[str]) -> None:
         what = f"{folder} carries no kit of {candidate}" if candidate else f"{folder}: no candidate was chosen"
@@ -50,8 +43,6 @@ class KitNotCarried(EdgecnnError):
 class OptionsNotWithAgainst(EdgecnnError):
     """Raised when a comparison is given what says how to build: both builds are finished."""
 
-    ref = "options-not-with-against"
-
     def __init__(self, *, options: Sequence[str]) -> None:
         super().__init__(
             what=f"--against takes no {', '.join(options)}",
@@ -63,8 +54,6 @@ class OptionsNotWithAgainst(EdgecnnError):
 class RoundsWithoutAgainst(EdgecnnError):
     """Raised when rounds are asked of a build by itself, whose recipe says how it is raced."""
 
-    ref = "rounds-without-against"
-
     def __init__(self, *, rounds: int) -> None:
         super().__init__(
             what="--rounds applies to a comparison, and --against names no other build",
@@ -75,8 +64,6 @@ class RoundsWithoutAgainst(EdgecnnError):
 class RoundsWithRuns(EdgecnnError):
     """Raised when rounds are asked of runs that were made already, on the device."""
 
-    ref = "rounds-with-runs"
-
     def __init__(self, *, rounds: int) -> None:
         super().__init__(
             what="--rounds applies to a race here, and --runs supplies the runs of a device",
@@ -84,11 +71,8 @@ class RoundsWithRuns(EdgecnnError):
         )
 
 
-class NoRecordedRace(EdgecnnError):
+class NoRecordedRace(EdgecnnError, exit_code=ExitCode.MISSING):
     """Raised when a baseline is to be recorded of a build whose runs are not in the store."""
-
-    ref = "no-recorded-race"
-    exit_code = ExitCode.MISSING
 
     def __init__(self, *, candidate: str, because: str, hint: str | None) -> None:
         super().__init__(what=f"there are no runs of {candidate} to record", because=because, hint=hint)
@@ -97,16 +81,12 @@ class NoRecordedRace(EdgecnnError):
 class LatencyBaselineUnreadable(EdgecnnError):
     """Raised when a file is no latency baseline, is truncated, or was edited since it was written."""
 
-    ref = "latency-baseline-unreadable"
-
     def __init__(self, *, path: Path, because: str, hint: str = "edgecnn baseline record BUILD --out FILE writes one") -> None:
         super().__init__(what=f"{path} cannot be read as a latency baseline", because=because, hint=hint)
 
 
 class BaselineElsewhere(EdgecnnError):
     """Raised when present runs were made under other conditions than the baseline's, so that nothing would be shown."""
-
-    ref = "baseline-elsewhere"
 
     def __init__(self, *, differing: Sequence[tuple[str, str, str]]) -> None:
         said = "; ".join(f"{name}: then {then}, now {now}" for name, then, now in differing)
@@ -121,8 +101,6 @@ class BaselineElsewhere(EdgecnnError):
 class UnknownCondition(EdgecnnError):
     """Raised when a difference is allowed in a condition that nobody records."""
 
-    ref = "unknown-condition"
-
     def __init__(self, *, name: str, known: Sequence[str]) -> None:
         guess = did_you_mean(name, known, cutoff=0.4)
         super().__init__(what=f"--allow-different: no condition is called {name!r}", hint=f"{guess}known: {', '.join(known)}")
@@ -130,8 +108,6 @@ class UnknownCondition(EdgecnnError):
 
 class NotSoManyBuilds(EdgecnnError):
     """Raised when one build is to be compared with nothing, or more than can be told apart."""
-
-    ref = "not-so-many-builds"
 
     def __init__(self, *, given: int, most: int) -> None:
         super().__init__(
@@ -143,8 +119,6 @@ class NotSoManyBuilds(EdgecnnError):
 class BuildNamedTwice(EdgecnnError):
     """Raised when one folder is to be compared with itself."""
 
-    ref = "build-named-twice"
-
     def __init__(self, *, folder: Path) -> None:
         super().__init__(
             what=f"{folder} was named twice",
@@ -155,8 +129,6 @@ class BuildNamedTwice(EdgecnnError):
 
 class UnknownCandidate(EdgecnnError):
     """Raised when a candidate is asked about that a build neither made nor refused."""
-
-    ref = "unknown-candidate"
 
     def __init__(self, *, folder: Path, candidate: str, known: Sequence[str]) -> None:
         near = nearest(candidate, known)
@@ -170,8 +142,6 @@ class UnknownCandidate(EdgecnnError):
 class NoBuildToJudge(EdgecnnError):
     """Raised when what is to be judged is neither a recipe nor the folder of a finished build."""
 
-    ref = "no-build-to-judge"
-
     def __init__(self, *, folder: Path, because: str) -> None:
         super().__init__(
             what=f"{folder} is no finished build",
@@ -183,8 +153,6 @@ class NoBuildToJudge(EdgecnnError):
 class FolderOrPipeline(EdgecnnError):
     """Raised when one word is both a shipped pipeline and the folder of a finished build here."""
 
-    ref = "folder-or-pipeline"
-
     def __init__(self, *, name: str) -> None:
         super().__init__(
             what=f"{name} is both a shipped pipeline and the folder of a finished build here",
@@ -194,8 +162,6 @@ class FolderOrPipeline(EdgecnnError):
 
 class OptionsNotWithBuild(EdgecnnError):
     """Raised when a finished build is to be judged, and told how it should be built."""
-
-    ref = "options-not-with-build"
 
     def __init__(self, *, folder: Path, options: Sequence[str]) -> None:
         super().__init__(
@@ -208,8 +174,6 @@ class OptionsNotWithBuild(EdgecnnError):
 class PlanOfAnotherBuild(EdgecnnError):
     """Raised when a later call in the same folder renewed the plan and did not finish, so that plan and report part."""
 
-    ref = "plan-of-another-build"
-
     def __init__(self, *, folder: Path, differs: str, command: str) -> None:
         super().__init__(
             what=f"{folder / 'plan.json'} is of another build than {folder / 'report.json'}",
@@ -218,11 +182,8 @@ class PlanOfAnotherBuild(EdgecnnError):
         )
 
 
-class BuildDamaged(EdgecnnError):
+class BuildDamaged(EdgecnnError, exit_code=ExitCode.BAD_INPUT):
     """Raised when a file of the kit that ships was changed after the build, so that its figures would be another's."""
-
-    ref = "build-damaged"
-    exit_code = ExitCode.BAD_INPUT
 
     def __init__(self, *, path: Path, because: str, command: str) -> None:
         super().__init__(what=f"{path} is not what was built", because=because, hint=command)
@@ -234,17 +195,12 @@ PIN = "edgecnn baseline pin BUILD --out FILE writes one"
 class PinUnreadable(EdgecnnError):
     """Raised when a file is no record of a pinned build, is truncated, or was edited since it was written."""
 
-    ref = "pin-unreadable"
-
     def __init__(self, *, where: str, because: str, hint: str = PIN) -> None:
         super().__init__(what=f"{where} cannot be read as the record of a pinned build", because=because, hint=hint)
 
 
-class PinnedKitMissing(EdgecnnError):
+class PinnedKitMissing(EdgecnnError, exit_code=ExitCode.MISSING):
     """Raised when the store does not hold the kit that a record pins, unharmed."""
-
-    ref = "pinned-kit-missing"
-    exit_code = ExitCode.MISSING
 
     def __init__(self, *, where: str, kit: str, because: str, command: str, tools: Sequence[str]) -> None:
         others = f"; it was built with {', '.join(tools)}" if tools else ""
@@ -253,8 +209,6 @@ class PinnedKitMissing(EdgecnnError):
 
 class RevisionMisspelt(EdgecnnError):
     """Raised when ``git:`` is not followed by a revision and a path."""
-
-    ref = "revision-misspelt"
 
     def __init__(self, *, text: str, because: str) -> None:
         super().__init__(
@@ -266,8 +220,6 @@ class RevisionMisspelt(EdgecnnError):
 
 class GitFailed(EdgecnnError):
     """Raised when git cannot give a file as it stood at a revision."""
-
-    ref = "git-failed"
 
     def __init__(self, *, text: str, because: str, hint: str | None) -> None:
         super().__init__(what=f"{text} cannot be read", because=because, hint=hint)

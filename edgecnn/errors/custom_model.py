@@ -13,16 +13,12 @@ PREPROCESSING = "state it, as in --set preprocessing.like=imagenet"
 class CustomFileMissing(EdgecnnError):
     """Raised when ``--model`` names nothing that can be read."""
 
-    ref = "custom-file-missing"
-
     def __init__(self, *, path: Path, because: str) -> None:
         super().__init__(what=f"the model file {path} cannot be read", because=because)
 
 
 class CustomModelUnusable(EdgecnnError):
     """Raised when a file is no image classifier that this pipeline can take."""
-
-    ref = "custom-model-unusable"
 
     def __init__(self, *, path: Path, because: str, hint: str | None = None) -> None:
         super().__init__(what=f"{path} cannot be built from", because=because, hint=hint)
@@ -45,8 +41,6 @@ class CustomHoldsObjects(EdgecnnError):
 class CustomModelChanged(EdgecnnError):
     """Raised when the file has other bytes than were planned with."""
 
-    ref = "custom-model-changed"
-
     def __init__(self, *, path: Path) -> None:
         super().__init__(what=f"{path} changed during the build", hint="run the same command again")
 
@@ -67,8 +61,6 @@ class ClassesDiffer(EdgecnnError):
 
 class UnknownPreprocessing(EdgecnnError):
     """Raised when ``preprocessing.like`` names none of the usual ones."""
-
-    ref = "unknown-preprocessing"
 
     def __init__(self, *, name: str, known: Sequence[str], nearest: str | None) -> None:
         wish = f"did you mean {nearest}? " if nearest else ""
@@ -92,8 +84,6 @@ class PreprocessingIncomplete(EdgecnnError):
 class PreprocessingNotFound(EdgecnnError):
     """Raised when a custom model is right no more often than chance, however it is fed."""
 
-    ref = "preprocessing-not-found"
-
     def __init__(self, *, path: Path, tried: Sequence[str], best: int, images: int, classes: int) -> None:
         super().__init__(
             what=f"{path} is not shown to be better than chance with the preprocessing {', '.join(tried)}",
@@ -104,8 +94,6 @@ class PreprocessingNotFound(EdgecnnError):
 
 class PreprocessingUnproved(EdgecnnError):
     """Raised when nothing states how a model is fed, and its images have no labels to find it out by."""
-
-    ref = "preprocessing-unproved"
 
     def __init__(self, *, path: Path) -> None:
         super().__init__(
@@ -118,8 +106,6 @@ class PreprocessingUnproved(EdgecnnError):
 class LabelsNeeded(EdgecnnError):
     """Raised when a network of the catalogue is to be trained on images without labels."""
 
-    ref = "labels-needed"
-
     def __init__(self, *, arch: str) -> None:
         super().__init__(
             what=f"{arch} is trained here, and without labels there is nothing to learn",
@@ -129,8 +115,6 @@ class LabelsNeeded(EdgecnnError):
 
 class AnswersAlike(EdgecnnError):
     """Raised when a model gives one answer, number for number, to every image and however it is fed."""
-
-    ref = "answers-alike"
 
     def __init__(self, *, path: Path, images: int, ways: int) -> None:
         fed = "" if ways == 1 else f", fed in {ways} ways"
@@ -144,8 +128,6 @@ class AnswersAlike(EdgecnnError):
 class AnswersNotFinite(EdgecnnError):
     """Raised when a model's own answers hold NaN or infinity before anything was done to it."""
 
-    ref = "answers-not-finite"
-
     def __init__(self, *, path: Path, image: str, bad: int, images: int) -> None:
         super().__init__(
             what=f"{path} outputs NaN or infinity before anything is done to it",
@@ -156,8 +138,6 @@ class AnswersNotFinite(EdgecnnError):
 
 class QuantizedElsewhere(EdgecnnError):
     """Raised when a file that came quantized is to run on something else than ONNX Runtime."""
-
-    ref = "quantized-elsewhere"
 
     def __init__(self, *, path: str, form: str, device: str, has: bool) -> None:
         other = f"--target {device}:onnxruntime packages it, or " if has else ""
@@ -193,8 +173,6 @@ class NoDataForModel(EdgecnnError):
 class NothingToTrain(EdgecnnError):
     """Raised when ``train`` is asked of a custom model."""
 
-    ref = "nothing-to-train"
-
     def __init__(self) -> None:
         super().__init__(what="--model names a trained model, which is not trained again", hint="begin with edgecnn export")
 
@@ -215,8 +193,6 @@ class TrainingSwitch(EdgecnnError):
 class PreprocessingOfAnArch(EdgecnnError):
     """Raised when ``[preprocessing]`` is stated for a network of the catalogue, which has its own."""
 
-    ref = "preprocessing-of-an-arch"
-
     def __init__(self, *, arch: str) -> None:
         super().__init__(
             what="[preprocessing] applies to custom models only",
@@ -227,8 +203,6 @@ class PreprocessingOfAnArch(EdgecnnError):
 
 class NoHeadToKeep(EdgecnnError):
     """Raised when the head of weights is to be kept and there are no weights."""
-
-    ref = "no-head-to-keep"
 
     def __init__(self, *, arch: str, why: str) -> None:
         super().__init__(

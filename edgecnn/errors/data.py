@@ -17,8 +17,6 @@ _EXAMPLES = 3
 class DataFolderMissing(EdgecnnError):
     """Raised when --data names nothing."""
 
-    ref = "data-folder-missing"
-
     def __init__(self, *, folder: Path) -> None:
         super().__init__(
             what=f"{folder}: no such folder",
@@ -29,16 +27,12 @@ class DataFolderMissing(EdgecnnError):
 class DataPathUnusable(EdgecnnError):
     """Raised when the text of a data path can name no folder."""
 
-    ref = "data-path-unusable"
-
     def __init__(self, *, path: str, because: str) -> None:
         super().__init__(what=f"the data path {ascii(path)} cannot be used", because=because, hint="name another path")
 
 
 class DataNotAFolder(EdgecnnError):
     """Raised when --data names a file."""
-
-    ref = "data-not-a-folder"
 
     def __init__(self, *, path: Path) -> None:
         super().__init__(what=f"{path}: not a folder", hint=_SHAPE)
@@ -47,16 +41,12 @@ class DataNotAFolder(EdgecnnError):
 class DataFolderUnreadable(EdgecnnError):
     """Raised when a folder may not be listed."""
 
-    ref = "data-folder-unreadable"
-
     def __init__(self, *, folder: Path, because: str) -> None:
         super().__init__(what=f"{folder}: cannot be read", because=because)
 
 
 class NoClassFolders(EdgecnnError):
     """Raised when a folder has no sub-folder to name a class."""
-
-    ref = "no-class-folders"
 
     def __init__(self, *, folder: Path, files: int) -> None:
         self.files = files
@@ -66,8 +56,6 @@ class NoClassFolders(EdgecnnError):
 
 class OneClass(EdgecnnError):
     """Raised when there is nothing to tell apart."""
-
-    ref = "one-class"
 
     def __init__(self, *, folder: Path, name: str) -> None:
         super().__init__(what=f"{folder}: only one class, {name!r}", hint="a classifier needs at least two sub-folders of images")
@@ -86,8 +74,6 @@ class Shortage(NamedTuple):
 
 class TooFewImages(EdgecnnError):
     """Raised when classes cannot fill the roles that have to come out of their images; the first is told in full."""
-
-    ref = "too-few-images"
 
     def __init__(self, *, folder: Path, short: Sequence[Shortage]) -> None:
         first = short[0]
@@ -120,8 +106,6 @@ def _short_too(names: Sequence[str]) -> Sequence[str]:
 class SplitsDiffer(EdgecnnError):
     """Raised when two split folders do not hold the same classes."""
 
-    ref = "splits-differ"
-
     def __init__(self, *, folder: Path, other: Path, only_here: Sequence[str], only_there: Sequence[str]) -> None:
         facts = [
             f"{where.name}/ alone has {', '.join(map(repr, names[:_NAMED]))}{and_more(len(names), _NAMED)}"
@@ -138,16 +122,12 @@ class SplitsDiffer(EdgecnnError):
 class SplitNamedTwice(EdgecnnError):
     """Raised when two folders claim one split."""
 
-    ref = "split-named-twice"
-
     def __init__(self, *, folder: Path, names: Sequence[str]) -> None:
         super().__init__(what=f"{folder}: {listed([f'{name}/' for name in names])} mean the same", hint="keep one of them")
 
 
 class TrainFolderMissing(EdgecnnError):
     """Raised when there are split folders, but none to train on."""
-
-    ref = "train-folder-missing"
 
     def __init__(self, *, folder: Path, found: Sequence[str]) -> None:
         super().__init__(
@@ -159,8 +139,6 @@ class TrainFolderMissing(EdgecnnError):
 class NothingReadable(EdgecnnError):
     """Raised when there are files, but no picture among them."""
 
-    ref = "nothing-readable"
-
     def __init__(self, *, folder: Path, skipped: Sequence[str]) -> None:
         super().__init__(
             what=f"{folder}: none of {len(skipped):,} files is a readable image",
@@ -170,8 +148,6 @@ class NothingReadable(EdgecnnError):
 
 class CorruptImages(EdgecnnError):
     """Raised when files look like pictures but cannot be decoded to the end."""
-
-    ref = "corrupt-images"
 
     def __init__(self, *, root: str, broken: Sequence[tuple[str, str]], checked: int) -> None:
         self.broken = tuple(broken)
@@ -185,8 +161,6 @@ class CorruptImages(EdgecnnError):
 class ImageGone(EdgecnnError):
     """Raised when an image of the manifest is no longer there, or may no longer be read."""
 
-    ref = "image-gone"
-
     def __init__(self, *, path: Path, because: str) -> None:
         super().__init__(what=f"{path}: cannot be read any more", because=because, hint="run the same command again")
 
@@ -194,16 +168,12 @@ class ImageGone(EdgecnnError):
 class ImageChanged(EdgecnnError):
     """Raised when an image is no longer the one that was planned with."""
 
-    ref = "image-changed"
-
     def __init__(self, *, path: Path) -> None:
         super().__init__(what=f"{path}: changed since this run began", hint="run the same command again")
 
 
 class NameNotUnicode(EdgecnnError):
     """Raised when a file's name is no UTF-8: it could be written into no manifest, report or kit."""
-
-    ref = "name-not-unicode"
 
     def __init__(self, *, folder: Path, name: str) -> None:
         super().__init__(

@@ -12,8 +12,6 @@ from edgecnn.errors.wording import nearest
 class UnknownPublishedData(EdgecnnError):
     """Raised when a name behind ``torchvision:`` is no data set of one class an image."""
 
-    ref = "unknown-published-data"
-
     def __init__(self, *, name: str, known: Sequence[str]) -> None:
         folded = {each.casefold(): each for each in known}
         near = nearest(name.casefold(), folded)
@@ -24,11 +22,8 @@ class UnknownPublishedData(EdgecnnError):
         )
 
 
-class PublishedDataUnavailable(EdgecnnError):
+class PublishedDataUnavailable(EdgecnnError, exit_code=ExitCode.MISSING):
     """Raised when a published data set is neither here nor to be had."""
-
-    ref = "published-data-unavailable"
-    exit_code = ExitCode.MISSING
 
     def __init__(self, *, name: str, copies: Path, because: str) -> None:
         super().__init__(
@@ -41,8 +36,6 @@ class PublishedDataUnavailable(EdgecnnError):
 class IdxUnusable(EdgecnnError):
     """Raised when an IDX file is none, is damaged, or says what its neighbour contradicts."""
 
-    ref = "idx-unusable"
-
     def __init__(self, *, file: Path, because: str) -> None:
         super().__init__(
             what=f"{file}: cannot be used as an IDX file",
@@ -54,8 +47,6 @@ class IdxUnusable(EdgecnnError):
 class IdxIncomplete(EdgecnnError):
     """Raised when a folder has some of the IDX files, and one that belongs to them is not there."""
 
-    ref = "idx-incomplete"
-
     def __init__(self, *, found: Path, missing: str) -> None:
         super().__init__(
             what=f"{found.parent}: has {found.name} but no {missing}",
@@ -65,8 +56,6 @@ class IdxIncomplete(EdgecnnError):
 
 class ClassNamesUnusable(EdgecnnError):
     """Raised when the file that names the labels of IDX files does not."""
-
-    ref = "class-names-unusable"
 
     def __init__(self, *, file: Path, because: str) -> None:
         super().__init__(
@@ -79,8 +68,6 @@ class ClassNamesUnusable(EdgecnnError):
 class TableNotDivided(EdgecnnError):
     """Raised when a list of images is to be copied into split folders: it names files anywhere, which have no place there."""
 
-    ref = "table-not-divided"
-
     def __init__(self, *, file: Path) -> None:
         super().__init__(
             what=f"{file}: a list of images cannot be copied into train/, validation/ and test/",
@@ -92,8 +79,6 @@ class TableNotDivided(EdgecnnError):
 class DemoHasNoFolder(EdgecnnError):
     """Raised when the embedded images are to be looked through or divided: they have no folder."""
 
-    ref = "demo-has-no-folder"
-
     def __init__(self) -> None:
         super().__init__(
             what="demo means the embedded images", because="they have no folder", hint="name a folder; one called demo is ./demo"
@@ -102,8 +87,6 @@ class DemoHasNoFolder(EdgecnnError):
 
 class TableUnusable(EdgecnnError):
     """Raised when a CSV or Parquet file does not list images; its rows count from 1."""
-
-    ref = "table-unusable"
 
     def __init__(self, *, file: Path, line: int | None, because: str) -> None:
         is_text = file.suffix.lower() == ".csv"
@@ -120,8 +103,6 @@ class TableUnusable(EdgecnnError):
 class NoImagenetClass(EdgecnnError):
     """Raised when a folder's name is none of ImageNet's 1,000 classes, and the images are to be held against their answers."""
 
-    ref = "no-imagenet-class"
-
     def __init__(self, *, root: Path, folder: str, nearest: str | None) -> None:
         wish = f"did you mean {nearest!r}? " if nearest else ""
         super().__init__(
@@ -133,8 +114,6 @@ class NoImagenetClass(EdgecnnError):
 class ListWithoutLabels(EdgecnnError):
     """Raised when a list of images and labels is named, and its labels are not to be used."""
 
-    ref = "list-without-labels"
-
     def __init__(self, *, file: Path) -> None:
         super().__init__(
             what=f"{file} names a label for each image, and --no-labels leaves them unused",
@@ -145,27 +124,19 @@ class ListWithoutLabels(EdgecnnError):
 class ArchiveUnusable(EdgecnnError):
     """Raised when a zip cannot be unpacked, or must not be."""
 
-    ref = "archive-unusable"
-
     def __init__(self, *, file: Path, because: str) -> None:
         super().__init__(what=f"{file}: cannot be unpacked", because=because, hint="unpack it yourself and name the folder")
 
 
-class ManifestUnreadable(EdgecnnError):
+class ManifestUnreadable(EdgecnnError, exit_code=ExitCode.OWN_FAULT):
     """Raised when the list of images that a run was planned with cannot be read back."""
-
-    ref = "manifest-unreadable"
-    exit_code = ExitCode.OWN_FAULT
 
     def __init__(self, *, path: Path, because: str) -> None:
         super().__init__(what=f"{path}: cannot be read as a list of images", because=because, hint=f"rm {path}, then run again")
 
 
-class DemoDamaged(EdgecnnError):
+class DemoDamaged(EdgecnnError, exit_code=ExitCode.OWN_FAULT):
     """Raised when the embedded demo is not the file that was shipped."""
-
-    ref = "demo-damaged"
-    exit_code = ExitCode.OWN_FAULT
 
     def __init__(self, *, path: Path, because: str) -> None:
         super().__init__(

@@ -12,8 +12,6 @@ from edgecnn.errors.wording import counted, did_you_mean, nearest
 class UnknownDevice(EdgecnnError):
     """Raised when a target names no shipped device and is no path of a device file."""
 
-    ref = "unknown-device"
-
     def __init__(self, *, name: str, known: Sequence[str]) -> None:
         remedy = did_you_mean(name, known, cutoff=0.5)
         super().__init__(
@@ -26,8 +24,6 @@ class UnknownDevice(EdgecnnError):
 class UnknownRuntime(EdgecnnError):
     """Raised when the part of a target after the colon is no runtime that edgecnn has."""
 
-    ref = "unknown-runtime"
-
     def __init__(self, *, name: str, device: str, known: Sequence[str], on_device: Sequence[str]) -> None:
         near = nearest(name, known, cutoff=0.4)
         choice = near if near in on_device else on_device[0]
@@ -38,8 +34,6 @@ class UnknownRuntime(EdgecnnError):
 
 class RuntimeNotOnDevice(EdgecnnError):
     """Raised when a target asks for a runtime that its device file does not list."""
-
-    ref = "runtime-not-on-device"
 
     def __init__(self, *, device: str, runtime: str, has: Sequence[str], target: str) -> None:
         super().__init__(
@@ -52,16 +46,12 @@ class RuntimeNotOnDevice(EdgecnnError):
 class DeviceFactsOnly(EdgecnnError):
     """Raised when a target names a device of which the file states facts, and for which nothing is ever built."""
 
-    ref = "device-facts-only"
-
     def __init__(self, *, device: str, why: str, instead: str) -> None:
         super().__init__(what=f"nothing can be built for {device}", because=why, hint=instead)
 
 
 class PrecisionNotOnDevice(EdgecnnError):
     """Raised before any work when a recipe asks for a precision in which nothing can be built for the device."""
-
-    ref = "precision-not-on-device"
 
     def __init__(self, *, device: str, precision: str, asked_by: str, has: Sequence[str], reasons: Sequence[str]) -> None:
         super().__init__(
@@ -74,8 +64,6 @@ class PrecisionNotOnDevice(EdgecnnError):
 class DeviceFileInvalid(EdgecnnError):
     """Raised when a device file is TOML but no device; names every problem at once."""
 
-    ref = "device-file-invalid"
-
     def __init__(self, *, path: Path, problems: Sequence[str]) -> None:
         super().__init__(
             what=f"device file {path} has {counted(len(problems), 'problem')}",
@@ -87,16 +75,12 @@ class DeviceFileInvalid(EdgecnnError):
 class DeviceNameTaken(EdgecnnError):
     """Raised when two shipped device files answer to one name or alias."""
 
-    ref = "device-name-taken"
-
     def __init__(self, *, name: str, first: str, second: str) -> None:
         super().__init__(what=f"the devices {first} and {second} both answer to {name!r}")
 
 
 class DeviceNameShipped(EdgecnnError):
     """Raised when a device file given by its path takes a shipped device's name or alias for other facts."""
-
-    ref = "device-name-shipped"
 
     def __init__(self, *, path: Path, name: str, suggestion: str) -> None:
         super().__init__(
@@ -109,16 +93,12 @@ class DeviceNameShipped(EdgecnnError):
 class NoCandidate(EdgecnnError):
     """Raised before any work when no runtime of the target could run the network in any precision; says why of each."""
 
-    ref = "no-candidate"
-
     def __init__(self, *, device: str, reasons: Sequence[str], hint: str) -> None:
         super().__init__(what=f"nothing can be built for {device}", because="; ".join(reasons), hint=hint)
 
 
 class RuntimesContradict(EdgecnnError):
     """Raised when a recipe names two runtimes: one in its device and another beside it."""
-
-    ref = "runtimes-contradict"
 
     def __init__(self, *, target: str, runtime: str) -> None:
         super().__init__(
@@ -128,11 +108,8 @@ class RuntimesContradict(EdgecnnError):
         )
 
 
-class RuntimeEnvironmentMissing(EdgecnnError):
+class RuntimeEnvironmentMissing(EdgecnnError, exit_code=ExitCode.MISSING):
     """Raised where a runtime's own Python is not named, does not start, or lacks one of the runtime's distributions."""
-
-    ref = "runtime-environment-missing"
-    exit_code = ExitCode.MISSING
 
     def __init__(self, *, needed_for: str, why: str, command: str) -> None:
         super().__init__(what=f"{needed_for} needs an environment of its own", because=why, hint=command)
@@ -140,8 +117,6 @@ class RuntimeEnvironmentMissing(EdgecnnError):
 
 class ConverterFailed(EdgecnnError):
     """Raised when a runtime's converter crashed, hung, or left no model; its last words are the cause."""
-
-    ref = "converter-failed"
 
     def __init__(self, *, converter: str, candidate: str, why: str) -> None:
         super().__init__(
@@ -154,8 +129,6 @@ class ConverterFailed(EdgecnnError):
 class LayerNotConverted(EdgecnnError):
     """Raised when a converter left a layer that its runtime does not have, which would only be refused on the device."""
 
-    ref = "layer-not-converted"
-
     def __init__(self, *, converter: str, candidate: str, layer: str, name: str) -> None:
         super().__init__(
             what=f"{converter} has no form of {layer} for {candidate} (layer {name})",
@@ -166,8 +139,6 @@ class LayerNotConverted(EdgecnnError):
 class UnknownNeed(EdgecnnError):
     """Raised when something is said to be needed that doctor does not look at."""
 
-    ref = "unknown-need"
-
     def __init__(self, *, name: str, known: Sequence[str]) -> None:
         near = nearest(name.lower(), known, cutoff=0.5)
         super().__init__(
@@ -177,11 +148,8 @@ class UnknownNeed(EdgecnnError):
         )
 
 
-class NeedsUnmet(EdgecnnError):
+class NeedsUnmet(EdgecnnError, exit_code=ExitCode.MISSING):
     """Raised after the findings were shown, when something that the call needs does not work here; ``unmet`` has why of each."""
-
-    ref = "needs-unmet"
-    exit_code = ExitCode.MISSING
 
     def __init__(self, *, unmet: Mapping[str, str], hints: Sequence[str]) -> None:
         super().__init__(
@@ -194,8 +162,6 @@ class NeedsUnmet(EdgecnnError):
 class DeviceFileDisagrees(EdgecnnError):
     """Raised after both were shown, when a machine is not what a device file says of it."""
 
-    ref = "device-file-disagrees"
-
     def __init__(self, *, device: str, board: str, differences: Sequence[str]) -> None:
         super().__init__(
             what=f"{board} is not the {device} of its device file",
@@ -207,8 +173,6 @@ class DeviceFileDisagrees(EdgecnnError):
 class DeviceFileThere(EdgecnnError):
     """Raised when a device of that name exists already; nothing is overwritten. ``file`` is the user's; None: it is shipped."""
 
-    ref = "device-file-there"
-
     def __init__(self, *, name: str, title: str, file: object | None) -> None:
         super().__init__(
             what=f"there is a device {name!r} already",
@@ -219,8 +183,6 @@ class DeviceFileThere(EdgecnnError):
 
 class DeviceNameBad(EdgecnnError):
     """Raised when a name cannot be a device's."""
-
-    ref = "device-name-bad"
 
     def __init__(self, *, name: str, suggestion: str) -> None:
         super().__init__(

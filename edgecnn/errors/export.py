@@ -10,16 +10,12 @@ from edgecnn.errors.base import EdgecnnError, ExitCode
 class NotAnOnnxModel(EdgecnnError):
     """Raised when a file cannot be parsed as an ONNX model."""
 
-    ref = "not-an-onnx-model"
-
     def __init__(self, *, path: Path, why: str) -> None:
         super().__init__(what=f"{path} is no ONNX model", because=why)
 
 
 class ModelTooLarge(EdgecnnError):
     """Raised before a model of 2 GiB or more is read: one file of ONNX cannot hold it, and trying would take the memory first."""
-
-    ref = "model-too-large"
 
     def __init__(self, *, path: Path, size: int) -> None:
         super().__init__(
@@ -31,8 +27,6 @@ class ModelTooLarge(EdgecnnError):
 
 class OperatorMissing(EdgecnnError):
     """Raised when a runtime refuses a model for an operator that it does not have."""
-
-    ref = "operator-missing"
 
     def __init__(self, *, path: Path, runtime: str, op: str, node: str | None, nearest: str | None) -> None:
         where = f" (node {node})" if node else ""
@@ -46,8 +40,6 @@ class OperatorMissing(EdgecnnError):
 class ExternalDataOutside(EdgecnnError):
     """Raised when a model's weights lie outside its own folder: reading them would follow a path that somebody else wrote."""
 
-    ref = "external-data-outside"
-
     def __init__(self, *, path: Path, tensor: str, location: str) -> None:
         super().__init__(
             what=f"{path}: the weights {tensor!r} are said to lie at {location!r}, outside the model's folder",
@@ -55,11 +47,8 @@ class ExternalDataOutside(EdgecnnError):
         )
 
 
-class WrongOpset(EdgecnnError):
+class WrongOpset(EdgecnnError, exit_code=ExitCode.OWN_FAULT):
     """Raised when the exporter left another opset than the one asked for, which it does without saying so."""
-
-    ref = "wrong-opset"
-    exit_code = ExitCode.OWN_FAULT
 
     def __init__(self, *, wanted: int, found: int, exporter: str) -> None:
         super().__init__(
@@ -68,11 +57,8 @@ class WrongOpset(EdgecnnError):
         )
 
 
-class ExportDisagrees(EdgecnnError):
+class ExportDisagrees(EdgecnnError, exit_code=ExitCode.OWN_FAULT):
     """Raised when the exported graph does not compute what the network computes on real images."""
-
-    ref = "export-disagrees"
-    exit_code = ExitCode.OWN_FAULT
 
     def __init__(self, *, max_abs_diff: float, allowed: float, images: int, top1_agreement: float) -> None:
         super().__init__(
@@ -85,8 +71,6 @@ class ExportDisagrees(EdgecnnError):
 class RoundingDecides(EdgecnnError):
     """Raised when a network and its graph disagree, and the network about as much with itself in another precision."""
 
-    ref = "rounding-decides"
-
     def __init__(self, *, max_abs_diff: float, allowed: float) -> None:
         super().__init__(
             what=f"rounding decides what this network answers: in fp64 it differs from itself by {max_abs_diff:.3g} in a logit, "
@@ -96,22 +80,16 @@ class RoundingDecides(EdgecnnError):
         )
 
 
-class ProgramNotMade(EdgecnnError):
+class ProgramNotMade(EdgecnnError, exit_code=ExitCode.OWN_FAULT):
     """Raised when torch cannot export a network as a program of its own, whatever it says about it."""
-
-    ref = "program-not-made"
-    exit_code = ExitCode.OWN_FAULT
 
     def __init__(self, *, error: Exception) -> None:
         text = " ".join(str(error).split())[:300] or type(error).__name__
         super().__init__(what="torch cannot export this network as a program", because=text)
 
 
-class MacsUnknown(EdgecnnError):
+class MacsUnknown(EdgecnnError, exit_code=ExitCode.OWN_FAULT):
     """Raised when a layer's multiply-adds cannot be counted; a table without it would make every share wrong."""
-
-    ref = "macs-unknown"
-    exit_code = ExitCode.OWN_FAULT
 
     def __init__(self, *, node: str, op: str, tensor: str) -> None:
         super().__init__(
@@ -126,8 +104,6 @@ ANEW = "export it anew with opset 20 and a dynamic batch"
 class TrunkDisagrees(EdgecnnError):
     """Raised when the trunk made of a custom model answers real images otherwise than the model."""
 
-    ref = "trunk-disagrees"
-
     def __init__(self, *, path: Path, change: str, max_abs_diff: float, allowed: float, images: int) -> None:
         super().__init__(
             what=f"{path} cannot be built from",
@@ -138,8 +114,6 @@ class TrunkDisagrees(EdgecnnError):
 
 class OpsetUnreachable(EdgecnnError):
     """Raised when a model's operators cannot be had in an opset that the runtimes here read."""
-
-    ref = "opset-unreachable"
 
     def __init__(self, *, path: Path, opset: int, wanted: int, because: str) -> None:
         super().__init__(

@@ -11,8 +11,6 @@ from edgecnn.errors.wording import counted, did_you_mean
 class UnknownMetric(EdgecnnError):
     """Raised when a bound names a metric that no gate knows."""
 
-    ref = "unknown-metric"
-
     def __init__(self, *, where: str, name: str, known: Sequence[str]) -> None:
         guess = did_you_mean(name, known, cutoff=0.4)
         super().__init__(what=f"{where}: no metric is called {name!r}", hint=f"{guess}known: {', '.join(known)}")
@@ -20,8 +18,6 @@ class UnknownMetric(EdgecnnError):
 
 class MetricNotCompared(EdgecnnError):
     """Raised when a comparison of two builds is bounded by what only a build by itself has."""
-
-    ref = "metric-not-compared"
 
     def __init__(self, *, where: str, name: str, known: Sequence[str]) -> None:
         super().__init__(
@@ -34,8 +30,6 @@ class MetricNotCompared(EdgecnnError):
 class BoundOfTwoBuilds(EdgecnnError):
     """Raised when one build by itself is bounded by a ratio of two."""
 
-    ref = "bound-of-two-builds"
-
     def __init__(self, *, where: str, name: str) -> None:
         super().__init__(
             what=f"{where}: {name} compares two builds, and only one is named",
@@ -46,8 +40,6 @@ class BoundOfTwoBuilds(EdgecnnError):
 class BoundMissing(EdgecnnError):
     """Raised when an option that wants ``name=number`` got something else."""
 
-    ref = "bound-missing"
-
     def __init__(self, *, where: str, text: str, example: str) -> None:
         super().__init__(what=f"{where}: {text!r} states no bound", hint=f"write name=number, such as {example}")
 
@@ -55,16 +47,12 @@ class BoundMissing(EdgecnnError):
 class BoundOutOfRange(EdgecnnError):
     """Raised when a bound is not a finite number inside the metric's range."""
 
-    ref = "bound-out-of-range"
-
     def __init__(self, *, where: str, metric: str, bound: object, allowed: str) -> None:
         super().__init__(what=f"{where}: {metric} cannot be bounded by {bound}", because=f"it must be {allowed}")
 
 
 class BoundOnWrongSide(EdgecnnError):
     """Raised when a largest value is stated for what should be large, or a smallest for what should be small."""
-
-    ref = "bound-on-wrong-side"
 
     def __init__(self, *, where: str, metric: str, better: str, right_way: str) -> None:
         super().__init__(
@@ -75,8 +63,6 @@ class BoundOnWrongSide(EdgecnnError):
 class BoundTwice(EdgecnnError):
     """Raised when one command line bounds one metric twice."""
 
-    ref = "bound-twice"
-
     def __init__(self, *, where: str, metric: str, first: float, second: float) -> None:
         super().__init__(what=f"{where}: {metric} is bounded by both {first:g} and {second:g}", hint="state it once")
 
@@ -84,16 +70,12 @@ class BoundTwice(EdgecnnError):
 class NoImages(EdgecnnError):
     """Raised when an accuracy is asked of no images: nothing right out of nothing is not 100 %."""
 
-    ref = "no-images"
-
     def __init__(self, *, candidate: str, split: str) -> None:
         super().__init__(what=f"{candidate}: there is no accuracy of 0 {split} images")
 
 
 class OneClassAnswered(EdgecnnError):
     """Raised when a network has fewer than two classes to choose between, so that nothing it says can be wrong."""
-
-    ref = "one-class-answered"
 
     def __init__(self, *, candidate: str, classes: int) -> None:
         super().__init__(
@@ -105,8 +87,6 @@ class OneClassAnswered(EdgecnnError):
 
 class LogitsNotFinite(EdgecnnError):
     """Raised when a candidate answered with NaN or infinity, which an argmax would silently turn into a class."""
-
-    ref = "logits-not-finite"
 
     def __init__(
         self, *, candidate: str, image: int, value: float, bad: tuple[int, int], place: tuple[str, str] | None = None
@@ -126,11 +106,8 @@ class LogitsNotFinite(EdgecnnError):
         return LogitsNotFinite(candidate=self.candidate, image=self.image, value=self.value, bad=self.bad, place=place)
 
 
-class LogitsDoNotMatch(EdgecnnError):
+class LogitsDoNotMatch(EdgecnnError, exit_code=ExitCode.OWN_FAULT):
     """Raised when logits, labels and baseline logits are not about the same images and classes."""
-
-    ref = "logits-do-not-match"
-    exit_code = ExitCode.OWN_FAULT
 
     def __init__(self, *, candidate: str, ours: str, theirs: str) -> None:
         super().__init__(
@@ -140,8 +117,6 @@ class LogitsDoNotMatch(EdgecnnError):
 
 class RacesDiffer(EdgecnnError):
     """Raised when a ratio is asked of runs that were not interleaved."""
-
-    ref = "races-differ"
 
     def __init__(self, *, ours: str, theirs: str, our_race: str | None, their_race: str | None) -> None:
         super().__init__(
@@ -154,8 +129,6 @@ class RacesDiffer(EdgecnnError):
 class ConditionsDiffer(EdgecnnError):
     """Raised when runs were made under conditions that must match."""
 
-    ref = "conditions-differ"
-
     def __init__(self, *, condition: str, ours: str | None, theirs: str | None) -> None:
         super().__init__(
             what=f"runs cannot be compared: {condition} differs",
@@ -164,11 +137,8 @@ class ConditionsDiffer(EdgecnnError):
         )
 
 
-class RoundTwice(EdgecnnError):
+class RoundTwice(EdgecnnError, exit_code=ExitCode.OWN_FAULT):
     """Raised when a race holds two runs of one kit in one round, so that pairing would be a matter of luck."""
-
-    ref = "round-twice"
-    exit_code = ExitCode.OWN_FAULT
 
     def __init__(self, *, subject: str, round_: int) -> None:
         super().__init__(

@@ -10,8 +10,6 @@ from edgecnn.errors.base import EdgecnnError, ExitCode, system_reason
 class RunnerFailed(EdgecnnError):
     """Raised when the runner ended with an error of its own; ``ref`` and text are the runner's."""
 
-    ref = "runner-failed"
-
     def __init__(self, *, ref: str, what: str, because: str | None, hint: str | None, missing: bool = False) -> None:
         self.__dict__["ref"] = ref  # the runner names its failures, so the class cannot
         self.missing = missing
@@ -23,11 +21,8 @@ class RunnerFailed(EdgecnnError):
         return (_failed_again, (self.ref, self.what, self.because, self.hint, self.missing))
 
 
-class RunnerCrashed(EdgecnnError):
+class RunnerCrashed(EdgecnnError, exit_code=ExitCode.OWN_FAULT):
     """Raised when the runner's process ended without a result line, whatever its exit status was."""
-
-    ref = "runner-crashed"
-    exit_code = ExitCode.OWN_FAULT
 
     def __init__(self, *, argv: Sequence[str], ending: str, last_lines: Sequence[str]) -> None:
         super().__init__(
@@ -36,11 +31,8 @@ class RunnerCrashed(EdgecnnError):
         )
 
 
-class RunnerTimedOut(EdgecnnError):
+class RunnerTimedOut(EdgecnnError, exit_code=ExitCode.OWN_FAULT):
     """Raised when the runner said nothing for as long as its lease; it was killed."""
-
-    ref = "runner-timed-out"
-    exit_code = ExitCode.OWN_FAULT
 
     def __init__(self, *, argv: Sequence[str], lease_s: float, last_lines: Sequence[str]) -> None:
         super().__init__(
@@ -51,8 +43,6 @@ class RunnerTimedOut(EdgecnnError):
 
 class RunnerNotStarted(EdgecnnError):
     """Raised when no process could be started in a kit's folder."""
-
-    ref = "runner-not-started"
 
     def __init__(self, *, folder: object, why: OSError) -> None:
         super().__init__(what=f"{folder}: no runner could be started here", because=system_reason(why))
@@ -66,11 +56,8 @@ def _failed_again(ref: str, what: str, because: str | None, hint: str | None, mi
     return RunnerFailed(ref=ref, what=what, because=because, hint=hint, missing=missing)
 
 
-class ForeignCommandMissing(EdgecnnError):
+class ForeignCommandMissing(EdgecnnError, exit_code=ExitCode.MISSING):
     """Raised when a program that unpacks or runs a foreign machine's files is not installed."""
-
-    ref = "foreign-command-missing"
-    exit_code = ExitCode.MISSING
 
     def __init__(self, *, command: str, needed_for: str, package: str) -> None:
         super().__init__(
@@ -78,11 +65,8 @@ class ForeignCommandMissing(EdgecnnError):
         )
 
 
-class DebianTreeFailed(EdgecnnError):
+class DebianTreeFailed(EdgecnnError, exit_code=ExitCode.MISSING):
     """Raised when Debian's packages for another machine could not be fetched or unpacked; nothing half-done is kept."""
-
-    ref = "debian-tree-failed"
-    exit_code = ExitCode.MISSING
 
     def __init__(self, *, suite: str, architecture: str, packages: Sequence[str], said: str) -> None:
         super().__init__(
@@ -92,21 +76,15 @@ class DebianTreeFailed(EdgecnnError):
         )
 
 
-class WheelsNotFound(EdgecnnError):
+class WheelsNotFound(EdgecnnError, exit_code=ExitCode.MISSING):
     """Raised when no wheel of a package exists for a board's Python, processor and C library."""
-
-    ref = "wheels-not-found"
-    exit_code = ExitCode.MISSING
 
     def __init__(self, *, packages: Sequence[str], board: str, said: str) -> None:
         super().__init__(what=f"no wheels of {', '.join(packages)} for {board} could be downloaded", because=said)
 
 
-class NothingToEmulateOn(EdgecnnError):
+class NothingToEmulateOn(EdgecnnError, exit_code=ExitCode.MISSING):
     """Raised where no emulator is to be had for this machine."""
-
-    ref = "nothing-to-emulate-on"
-    exit_code = ExitCode.MISSING
 
     def __init__(self, *, machine: str, has: Sequence[str]) -> None:
         super().__init__(
@@ -115,11 +93,8 @@ class NothingToEmulateOn(EdgecnnError):
         )
 
 
-class RecordingUnusable(EdgecnnError):
+class RecordingUnusable(EdgecnnError, exit_code=ExitCode.MISSING):
     """Raised when a machine's Python did not answer what was asked of it."""
-
-    ref = "recording-unusable"
-    exit_code = ExitCode.MISSING
 
     def __init__(self, *, board: str, said: str) -> None:
         super().__init__(
@@ -129,11 +104,8 @@ class RecordingUnusable(EdgecnnError):
         )
 
 
-class WheelsNotUnpacked(EdgecnnError):
+class WheelsNotUnpacked(EdgecnnError, exit_code=ExitCode.MISSING):
     """Raised when packages that were sent to a board could not be stored or unpacked there."""
-
-    ref = "wheels-not-unpacked"
-    exit_code = ExitCode.MISSING
 
     def __init__(self, *, board: str, said: str) -> None:
         super().__init__(what=f"{board} could not take the packages that were sent to it", because=said)

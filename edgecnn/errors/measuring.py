@@ -12,8 +12,6 @@ from edgecnn.errors.wording import nearest
 class PixelsChanged(EdgecnnError):
     """Raised when a kit was shown other pixels than were prepared: its answers would be filed under the wrong ones."""
 
-    ref = "pixels-changed"
-
     def __init__(self, *, file: Path, split: str) -> None:
         super().__init__(
             what=f"{file} is not what was prepared for the {split} split",
@@ -25,17 +23,12 @@ class PixelsChanged(EdgecnnError):
 class MeterLogUnreadable(EdgecnnError):
     """Raised before anything is measured, and again after, when an external meter's log is no CSV of times and watts."""
 
-    ref = "meter-log-unreadable"
-
     def __init__(self, *, what: str, because: str | None) -> None:
         super().__init__(what=what, because=because, hint="give --meter a CSV file whose lines are a time and watts")
 
 
-class NoMeterForObjective(EdgecnnError):
+class NoMeterForObjective(EdgecnnError, exit_code=ExitCode.MISSING):
     """Raised before anything is trained or raced, where candidates are to be chosen by an energy that nothing here reads."""
-
-    ref = "no-meter-for-objective"
-    exit_code = ExitCode.MISSING
 
     def __init__(self, *, because: str) -> None:
         super().__init__(
@@ -48,8 +41,6 @@ class NoMeterForObjective(EdgecnnError):
 class KnobsByLatency(EdgecnnError):
     """Raised when knobs, which are raced by latency, are asked for where the objective is something that they may harm."""
 
-    ref = "knobs-by-latency"
-
     def __init__(self, *, objective: str) -> None:
         super().__init__(
             what=f"knobs are raced by latency, and the objective is {objective}",
@@ -60,8 +51,6 @@ class KnobsByLatency(EdgecnnError):
 
 class RunsUnusable(EdgecnnError):
     """Raised when run files that a device measured are not whole, not of the kit, or not of one machine in one state."""
-
-    ref = "runs-unusable"
 
     def __init__(self, *, folder: Path, because: str) -> None:
         super().__init__(
@@ -74,8 +63,6 @@ class RunsUnusable(EdgecnnError):
 class ShareMisread(EdgecnnError):
     """Raised when an option wants a percentage with its sign: a bare 2 could be 2 % or 200 %."""
 
-    ref = "share-misread"
-
     def __init__(self, *, option: str, text: str, least: float, most: float) -> None:
         super().__init__(
             what=f"{option}: {text!r} is no percentage between {100 * least:g}% and {100 * most:g}%",
@@ -85,8 +72,6 @@ class ShareMisread(EdgecnnError):
 
 class BatchesMisread(EdgecnnError):
     """Raised when ``--batches`` holds anything but numbers of images that a kit takes in one call, and ``best``."""
-
-    ref = "batches-misread"
 
     def __init__(self, *, text: str, largest: int) -> None:
         super().__init__(
@@ -98,8 +83,6 @@ class BatchesMisread(EdgecnnError):
 class DurationMisread(EdgecnnError):
     """Raised when an option wants a duration with its unit, within what makes sense."""
 
-    ref = "duration-misread"
-
     def __init__(self, *, option: str, text: str, least_s: float, most_s: float) -> None:
         super().__init__(
             what=f"{option}: {text!r} is no duration between {least_s:g}s and {most_s / 60:g}min",
@@ -107,11 +90,8 @@ class DurationMisread(EdgecnnError):
         )
 
 
-class TraceUnreadable(EdgecnnError):
+class TraceUnreadable(EdgecnnError, exit_code=ExitCode.MISSING):
     """Raised when a traced run left no trace, or one in another form than this runtime is known to write."""
-
-    ref = "trace-unreadable"
-    exit_code = ExitCode.MISSING
 
     def __init__(self, *, path: Path, why: str) -> None:
         super().__init__(
@@ -123,8 +103,6 @@ class TraceUnreadable(EdgecnnError):
 
 class UnknownScenario(EdgecnnError):
     """Raised when a scenario is named that MLPerf does not have."""
-
-    ref = "unknown-scenario"
 
     def __init__(self, *, name: str, known: Sequence[str]) -> None:
         folded = {each.lower(): each for each in reversed(known)}
@@ -139,8 +117,6 @@ class UnknownScenario(EdgecnnError):
 class NothingToLoad(EdgecnnError):
     """Raised when the folder that was named holds neither a kit nor a bundle."""
 
-    ref = "nothing-to-load"
-
     def __init__(self, *, folder: Path, because: str) -> None:
         super().__init__(
             what=f"{folder} is neither a kit nor a finished build",
@@ -149,11 +125,10 @@ class NothingToLoad(EdgecnnError):
         )
 
 
-class LoadGenLogUnreadable(EdgecnnError):
+class LoadGenLogUnreadable(EdgecnnError, exit_code=ExitCode.OWN_FAULT):
     """Raised when LoadGen ended and its log holds no verdict."""
 
     ref = "loadgen-log-unreadable"
-    exit_code = ExitCode.OWN_FAULT
 
     def __init__(self, *, path: Path, because: str) -> None:
         super().__init__(what=f"{path} is no log of a finished LoadGen run", because=because, hint="run the same command again")

@@ -11,8 +11,6 @@ from edgecnn.errors.base import EdgecnnError, ExitCode
 class NoReport(EdgecnnError):
     """Raised when the folder that was named holds no finished build."""
 
-    ref = "no-report"
-
     def __init__(self, *, folder: Path) -> None:
         super().__init__(
             what=f"{folder} holds no report.json",
@@ -24,28 +22,20 @@ class NoReport(EdgecnnError):
 class ReportUnreadable(EdgecnnError):
     """Raised when a report.json is truncated, was edited, or is of another version of edgecnn."""
 
-    ref = "report-unreadable"
-
     def __init__(self, *, path: Path, because: str, command: str | None = None) -> None:
         hint = command or "the same build command writes it again"
         super().__init__(what=f"{path} cannot be read as a report", because=because, hint=hint)
 
 
-class PageUnwritable(EdgecnnError):
+class PageUnwritable(EdgecnnError, exit_code=ExitCode.BAD_INPUT):
     """Raised when the page cannot be written where it was asked for."""
-
-    ref = "page-unwritable"
-    exit_code = ExitCode.BAD_INPUT
 
     def __init__(self, *, path: Path, because: str) -> None:
         super().__init__(what=f"{path} cannot be written", because=because, hint="name another file in its place")
 
 
-class PageFailed(EdgecnnError):
+class PageFailed(EdgecnnError, exit_code=ExitCode.OWN_FAULT):
     """Raised when the page could not be drawn: a library below failed, or a figure is one that no chart can show."""
-
-    ref = "page-failed"
-    exit_code = ExitCode.OWN_FAULT
 
     def __init__(self, *, because: str) -> None:
         super().__init__(
@@ -58,8 +48,6 @@ class PageFailed(EdgecnnError):
 class PageIsForeign(EdgecnnError):
     """Raised when a page would replace a file that no page of edgecnn is."""
 
-    ref = "page-is-foreign"
-
     def __init__(self, *, path: Path) -> None:
         super().__init__(
             what=f"{path} is left as it is", because="it was not written by edgecnn", hint="name another file, or move it away"
@@ -69,8 +57,6 @@ class PageIsForeign(EdgecnnError):
 class PlotFormUnknown(EdgecnnError):
     """Raised when a plot is asked for in a file whose name says no form that can be drawn."""
 
-    ref = "plot-form-unknown"
-
     def __init__(self, *, path: Path, forms: Sequence[str]) -> None:
         super().__init__(
             what=f"no plot can be drawn into {path}",
@@ -79,11 +65,8 @@ class PlotFormUnknown(EdgecnnError):
         )
 
 
-class NoHistory(EdgecnnError):
+class NoHistory(EdgecnnError, exit_code=ExitCode.MISSING):
     """Raised when the store has no dated profile of what was asked for."""
-
-    ref = "no-history"
-    exit_code = ExitCode.MISSING
 
     def __init__(self, *, asked: str, store: Path, known: Sequence[str]) -> None:
         super().__init__(
@@ -95,8 +78,6 @@ class NoHistory(EdgecnnError):
 
 class HistoryOfWhat(EdgecnnError):
     """Raised when a history is asked of a build and of something else at once."""
-
-    ref = "history-of-what"
 
     def __init__(self, *, options: Sequence[str]) -> None:
         super().__init__(

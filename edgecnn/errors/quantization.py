@@ -10,8 +10,6 @@ from edgecnn.errors.base import EdgecnnError
 class CalibrationSetTooSmall(EdgecnnError):
     """Raised before a model is quantized, so that no time is spent on ranges that cannot be trusted."""
 
-    ref = "calibration-set-too-small"
-
     def __init__(self, *, asked: int, found: int) -> None:
         super().__init__(
             what=f"quantize asks for {asked} calibration images, found {found}",
@@ -21,8 +19,6 @@ class CalibrationSetTooSmall(EdgecnnError):
 
 class CalibrationNotFinite(EdgecnnError):
     """Raised when the network answers a calibration image with NaN or infinity: ranges taken from it would mean nothing."""
-
-    ref = "calibration-not-finite"
 
     def __init__(self, *, image: int, images: int) -> None:
         super().__init__(
@@ -35,8 +31,6 @@ class CalibrationNotFinite(EdgecnnError):
 class CalibrationRangeNotFinite(EdgecnnError):
     """Raised when a tensor inside the network reaches NaN or infinity on calibration images, though the answers are numbers."""
 
-    ref = "calibration-range-not-finite"
-
     def __init__(self, *, tensor: str) -> None:
         super().__init__(
             what=f"the range of tensor {tensor} over the calibration images ends at NaN or infinity",
@@ -48,16 +42,12 @@ class CalibrationRangeNotFinite(EdgecnnError):
 class AlreadyQuantized(EdgecnnError):
     """Raised when the model to quantize holds quantization nodes: a second pass would quantize the rounding of the first."""
 
-    ref = "already-quantized"
-
     def __init__(self, *, path: Path, node: str, op: str) -> None:
         super().__init__(what=f"{path} is quantized already", because=f"it holds {op} {node}", hint="start from the float model")
 
 
 class NothingLeftToQuantize(EdgecnnError):
     """Raised when a rung keeps as many layers in float as the network has: it would be the float network under another name."""
-
-    ref = "nothing-left-to-quantize"
 
     def __init__(self, *, candidate: str, kept: int, layers: int) -> None:
         super().__init__(
@@ -69,8 +59,6 @@ class NothingLeftToQuantize(EdgecnnError):
 class LayerNotFound(EdgecnnError):
     """Raised when a layer that is to stay in float is not in the model that a runtime's converter made."""
 
-    ref = "layer-not-found"
-
     def __init__(self, *, candidate: str, layer: str) -> None:
         super().__init__(
             what=f"{candidate} is to keep {layer} in float",
@@ -80,8 +68,6 @@ class LayerNotFound(EdgecnnError):
 
 class GoldenNotTelling(EdgecnnError):
     """Raised when a candidate answers every golden image alike: a self-test by such answers would pass anything."""
-
-    ref = "golden-not-telling"
 
     def __init__(self, *, candidate: str, images: int) -> None:
         super().__init__(

@@ -16,8 +16,6 @@ class UnknownPipeline(EdgecnnError):
     ``here`` is a file in the current folder that may have been meant.
     """
 
-    ref = "unknown-pipeline"
-
     def __init__(self, *, name: str, known: Sequence[str], here: Path | None = None) -> None:
         remedy = did_you_mean(name, known, cutoff=0.4) if here is None else ""
         own = shlex.quote(f"./{here or 'my-recipe.toml'}")
@@ -31,8 +29,6 @@ class UnknownPipeline(EdgecnnError):
 class RecipeFileMissing(EdgecnnError):
     """Raised when a path leads to no recipe, and its last part is the name of a shipped pipeline."""
 
-    ref = "recipe-file-missing"
-
     def __init__(self, *, path: Path, shipped: str) -> None:
         super().__init__(
             what=f"there is no recipe file {path}",
@@ -43,8 +39,6 @@ class RecipeFileMissing(EdgecnnError):
 
 class RecipeInvalid(EdgecnnError):
     """Raised when a recipe is TOML but asks for what no recipe can; names every problem at once."""
-
-    ref = "recipe-invalid"
 
     def __init__(self, *, path: Path, problems: Sequence[str]) -> None:
         super().__init__(
@@ -57,8 +51,6 @@ class RecipeInvalid(EdgecnnError):
 class RecipeTooNew(EdgecnnError):
     """Raised when a recipe's schema is of a later edgecnn, whose keys this one cannot judge."""
 
-    ref = "recipe-too-new"
-
     def __init__(self, *, path: Path, schema: str, newest: str) -> None:
         super().__init__(
             what=f"recipe {path} is written for a later edgecnn",
@@ -69,8 +61,6 @@ class RecipeTooNew(EdgecnnError):
 
 class RecipeTooOld(EdgecnnError):
     """Raised when a recipe's schema is of an earlier edgecnn, some of whose keys had other names."""
-
-    ref = "recipe-too-old"
 
     def __init__(self, *, path: Path, schema: str, reads: str, renamed: Mapping[str, str]) -> None:
         renames = ", ".join(f"{old} to {new}" for old, new in renamed.items())
@@ -84,8 +74,6 @@ class RecipeTooOld(EdgecnnError):
 class PlanUnreadable(EdgecnnError):
     """Raised when a folder is given where a finished build should be, and its ``plan.json`` is absent or damaged."""
 
-    ref = "plan-unreadable"
-
     def __init__(self, *, folder: Path, because: str) -> None:
         super().__init__(
             what=f"{folder} cannot be read as a build",
@@ -96,8 +84,6 @@ class PlanUnreadable(EdgecnnError):
 
 class OverridesInvalid(EdgecnnError):
     """Raised when ``--set`` names no key of a recipe, or gives it what it cannot hold; names every problem at once."""
-
-    ref = "overrides-invalid"
 
     def __init__(self, *, problems: Sequence[str]) -> None:
         super().__init__(
@@ -110,8 +96,6 @@ class OverridesInvalid(EdgecnnError):
 class EmptyOption(EdgecnnError):
     """Raised when an option's value is an empty text."""
 
-    ref = "empty-option"
-
     def __init__(self, *, option: str) -> None:
         super().__init__(
             what=f"{option} is empty", because="a shell variable that is not set gives an empty text", hint=f"leave {option} out"
@@ -120,8 +104,6 @@ class EmptyOption(EdgecnnError):
 
 class OptionNotUnicode(EdgecnnError):
     """Raised when an option's value is no UTF-8: no report, plan or bundle could hold it."""
-
-    ref = "option-not-unicode"
 
     def __init__(self, *, option: str, value: str) -> None:
         super().__init__(
@@ -134,16 +116,12 @@ class OptionNotUnicode(EdgecnnError):
 class FileUnreadable(EdgecnnError):
     """Raised when a TOML file cannot be opened or is no UTF-8 text."""
 
-    ref = "file-unreadable"
-
     def __init__(self, *, path: Path, reason: str) -> None:
         super().__init__(what=f"{path} cannot be read", because=reason)
 
 
 class NotToml(EdgecnnError):
     """Raised when a file breaks the grammar of TOML; ``line`` counts from 1, None where the parser names no line."""
-
-    ref = "not-toml"
 
     def __init__(self, *, path: Path, line: int | None, reason: str) -> None:
         where = f"{path}:{line}" if line is not None else f"{path}"
@@ -157,8 +135,6 @@ class NotToml(EdgecnnError):
 class RecipeThere(EdgecnnError):
     """Raised when the file to write is there already: somebody may have changed it."""
 
-    ref = "recipe-there"
-
     def __init__(self, *, path: Path) -> None:
         super().__init__(
             what=f"{path} is there already", hint=f"edgecnn build {shlex.quote(str(path))} builds it; --out FILE writes another"
@@ -167,8 +143,6 @@ class RecipeThere(EdgecnnError):
 
 class RecipeUnwritable(EdgecnnError):
     """Raised when the recipe cannot be written."""
-
-    ref = "recipe-unwritable"
 
     def __init__(self, *, path: Path, because: str) -> None:
         super().__init__(what=f"{path} cannot be written", because=because, hint="--out FILE names another place")

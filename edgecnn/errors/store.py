@@ -7,11 +7,8 @@ from pathlib import Path
 from edgecnn.errors.base import EdgecnnError, ExitCode
 
 
-class UnstableValue(EdgecnnError):
+class UnstableValue(EdgecnnError, exit_code=ExitCode.OWN_FAULT):
     """Raised when a value in a key would not have the same bytes in every process."""
-
-    ref = "unstable-value"
-    exit_code = ExitCode.OWN_FAULT
 
     def __init__(self, *, where: str, value: object) -> None:
         super().__init__(
@@ -22,8 +19,6 @@ class UnstableValue(EdgecnnError):
 
 class StoreUnusable(EdgecnnError):
     """Raised when the store's folder cannot be read, made or written for another reason than space."""
-
-    ref = "store-unusable"
 
     def __init__(self, *, root: Path, because: str) -> None:
         super().__init__(
@@ -36,8 +31,6 @@ class StoreUnusable(EdgecnnError):
 class StoreFull(EdgecnnError):
     """Raised when the disk of the store has no space left, or the user's quota is used up."""
 
-    ref = "store-full"
-
     def __init__(self, *, root: Path, free_bytes: int, doing: str) -> None:
         super().__init__(
             what=f"no space left for the store {root}",
@@ -46,11 +39,8 @@ class StoreFull(EdgecnnError):
         )
 
 
-class BuildUnprotected(EdgecnnError):
+class BuildUnprotected(EdgecnnError, exit_code=ExitCode.MISSING):
     """Raised when a build cannot enter itself among the running ones, so that ``gc`` could take what it has in hand."""
-
-    ref = "build-unprotected"
-    exit_code = ExitCode.MISSING
 
     def __init__(self, *, root: Path, lock: Path, waited_s: float) -> None:
         super().__init__(
@@ -60,11 +50,8 @@ class BuildUnprotected(EdgecnnError):
         )
 
 
-class StageUnfinished(EdgecnnError):
+class StageUnfinished(EdgecnnError, exit_code=ExitCode.OWN_FAULT):
     """Raised when a stage returned without leaving files that can be stored."""
-
-    ref = "stage-unfinished"
-    exit_code = ExitCode.OWN_FAULT
 
     def __init__(self, *, kind: str, because: str) -> None:
         super().__init__(what=f"{kind} returned without a result", because=because, hint="nothing was stored; please report this")

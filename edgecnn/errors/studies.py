@@ -29,8 +29,6 @@ class Smallest(Protocol):
 class UnknownLayer(EdgecnnError):
     """Raised when the arithmetic of a layer is asked for that a network does not have."""
 
-    ref = "unknown-layer"
-
     def __init__(self, *, network: str, layer: str, known: Sequence[str]) -> None:
         near = next((name for name in known if name.startswith(layer)), None) or nearest(layer, known, cutoff=0.3)
         super().__init__(
@@ -42,16 +40,12 @@ class UnknownLayer(EdgecnnError):
 class CostUnknown(EdgecnnError):
     """Raised when an ONNX file leaves open what would have to be known to count its cost."""
 
-    ref = "cost-unknown"
-
     def __init__(self, *, path: Path, because: str) -> None:
         super().__init__(what=f"the cost of {path} cannot be counted", because=because)
 
 
 class BudgetInvalid(EdgecnnError):
     """Raised when the text of ``--within`` says no budget."""
-
-    ref = "budget-invalid"
 
     def __init__(self, *, text: str, because: str) -> None:
         hint = "--within macs=200M,params=4M,memory=64MiB with any of the three"
@@ -60,8 +54,6 @@ class BudgetInvalid(EdgecnnError):
 
 class BudgetTooSmall(EdgecnnError):
     """Raised when no scale of a network on the compound rule is inside the budgets."""
-
-    ref = "budget-too-small"
 
     def __init__(self, *, arch: str, budgets: Mapping[str, int], smallest: Smallest) -> None:
         asked = ", ".join(f"{name} {_amount(name, most)}" for name, most in budgets.items())
@@ -82,16 +74,12 @@ def _amount(name: str, value: int) -> str:
 class MemoryUnknown(EdgecnnError):
     """Raised when a device's memory was to be a budget, and its file does not state any."""
 
-    ref = "memory-unknown"
-
     def __init__(self, *, device: str, within: str) -> None:
         super().__init__(what=f"the memory of {device} is in no device file", hint=f"state it: --within {within},memory=512MiB")
 
 
 class ScaleInvalid(EdgecnnError):
     """Raised when the text of ``--scale`` says no scale."""
-
-    ref = "scale-invalid"
 
     def __init__(self, *, text: str, because: str) -> None:
         hint = "--scale phi=1.5, or --scale depth=1.2,width=0.75,resolution=192 with any of the three"
@@ -100,8 +88,6 @@ class ScaleInvalid(EdgecnnError):
 
 class NothingToScale(EdgecnnError):
     """Raised when a network's family has no rule by which it is scaled."""
-
-    ref = "nothing-to-scale"
 
     def __init__(self, *, arch: str, families: Sequence[str]) -> None:
         super().__init__(
@@ -114,8 +100,6 @@ class NothingToScale(EdgecnnError):
 class ScaleLeavesNoChannel(EdgecnnError):
     """Raised when a layer's channels would be rounded to none."""
 
-    ref = "scale-leaves-no-channel"
-
     def __init__(self, *, arch: str, scale: str, width: float, narrowest: float) -> None:
         least = -(-40000 // narrowest) / 10000
         super().__init__(
@@ -127,8 +111,6 @@ class ScaleLeavesNoChannel(EdgecnnError):
 
 class ResolutionUnderStride(EdgecnnError):
     """Raised when a scale's input is smaller than what one position of the last feature map stands for, or too large."""
-
-    ref = "resolution-under-stride"
 
     def __init__(self, *, arch: str, scale: str, resolution_px: int, stride: int) -> None:
         small = resolution_px < stride
@@ -144,8 +126,6 @@ class ResolutionUnderStride(EdgecnnError):
 class ScaleContradictsResolution(EdgecnnError):
     """Raised when a scale says the resolution and ``[model] resolution_px`` says another."""
 
-    ref = "scale-contradicts-resolution"
-
     def __init__(self, *, scale: str, resolution_px: int | None) -> None:
         super().__init__(
             what=f"--scale {scale} says the resolution, and model.resolution_px = {resolution_px} says one too",
@@ -156,19 +136,14 @@ class ScaleContradictsResolution(EdgecnnError):
 class ScaleOfAFile(EdgecnnError):
     """Raised when a network that comes as an ONNX file is to be scaled: its sizes are in the file."""
 
-    ref = "scale-of-a-file"
-
     def __init__(self, *, onnx: str) -> None:
         super().__init__(
             what=f"{onnx} cannot be scaled", because="a trained file has the sizes that it has", hint="leave --scale out"
         )
 
 
-class NetworkGone(EdgecnnError):
+class NetworkGone(EdgecnnError, exit_code=ExitCode.MISSING):
     """Raised when the store no longer has what a finished build was made of."""
-
-    ref = "network-gone"
-    exit_code = ExitCode.MISSING
 
     def __init__(self, *, folder: Path, missing: str, store: Path, command: str) -> None:
         super().__init__(
@@ -181,8 +156,6 @@ class NetworkGone(EdgecnnError):
 class NoMaps(EdgecnnError):
     """Raised when nothing in a network is a map of places: there is no channel whose strongest place could be shown."""
 
-    ref = "no-maps"
-
     def __init__(self, *, network: str) -> None:
         super().__init__(
             what=f"{network} has no maps to look at",
@@ -193,8 +166,6 @@ class NoMaps(EdgecnnError):
 
 class OneMember(EdgecnnError):
     """Raised when an ensemble is asked for of fewer than two builds, or of one build twice."""
-
-    ref = "one-member"
 
     def __init__(self, *, folders: Sequence[Path]) -> None:
         super().__init__(
@@ -207,8 +178,6 @@ class OneMember(EdgecnnError):
 class MembersDiffer(EdgecnnError):
     """Raised when two builds of an ensemble do not answer the same question about the same pixels."""
 
-    ref = "members-differ"
-
     def __init__(self, *, folders: tuple[Path, Path], what: str, values: tuple[str, str], hint: str) -> None:
         super().__init__(
             what=f"{folders[0]} and {folders[1]} differ in their {what}", because=f"{values[0]} against {values[1]}", hint=hint
@@ -217,8 +186,6 @@ class MembersDiffer(EdgecnnError):
 
 class MemberQuantized(EdgecnnError):
     """Raised when a member's custom model came quantized, so that there is no float network of it to put beside others."""
-
-    ref = "member-quantized"
 
     def __init__(self, *, folder: Path) -> None:
         super().__init__(
@@ -230,8 +197,6 @@ class MemberQuantized(EdgecnnError):
 
 class NothingIsRight(EdgecnnError):
     """Raised when an accuracy is asked of a build whose images have no labels, or that kept none for its report."""
-
-    ref = "nothing-is-right"
 
     def __init__(self, *, folder: Path) -> None:
         super().__init__(

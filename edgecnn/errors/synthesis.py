@@ -14,8 +14,6 @@ _NAMED = 5
 class SynthesisIncomplete(EdgecnnError):
     """Raised in resolve where only one of the two folders is named."""
 
-    ref = "synthesis-incomplete"
-
     def __init__(self, *, stated: str, missing: str) -> None:
         super().__init__(
             what=f"synthesis.{stated} is stated, and synthesis.{missing} is not",
@@ -27,16 +25,12 @@ class SynthesisIncomplete(EdgecnnError):
 class SynthesisNotFitting(EdgecnnError):
     """Raised in resolve where images are to be composed beside what would leave them unused, or could not judge them."""
 
-    ref = "synthesis-not-fitting"
-
     def __init__(self, *, beside: str, because: str) -> None:
         super().__init__(what=f"[synthesis] does not go with {beside}", because=because, hint="leave one of them out")
 
 
 class SynthesisFolderUnusable(EdgecnnError):
     """Raised in resolve where a folder of cut-outs or of backgrounds holds nothing to compose pictures of."""
-
-    ref = "synthesis-folder-unusable"
 
     def __init__(self, *, key: str, folder: Path, because: str, hint: str | None = None) -> None:
         shapes = {"cutouts": "one sub-folder a class, of pictures with an alpha channel", "backgrounds": "photographs"}
@@ -47,8 +41,6 @@ class SynthesisFolderUnusable(EdgecnnError):
 
 class CutoutClassUnknown(EdgecnnError):
     """Raised in resolve where a sub-folder of cut-outs is called after no class of the photographs."""
-
-    ref = "cutout-class-unknown"
 
     def __init__(self, *, folder: Path, names: Sequence[str], classes: Sequence[str]) -> None:
         near = nearest(names[0], classes)
@@ -63,8 +55,6 @@ class CutoutClassUnknown(EdgecnnError):
 class ClassesWithoutCutouts(EdgecnnError):
     """Raised in resolve where classes have no cut-out and nobody said that only some have."""
 
-    ref = "classes-without-cutouts"
-
     def __init__(self, *, folder: Path, names: Sequence[str]) -> None:
         super().__init__(
             what=f"synthesis.cutouts: {folder} has no cut-out of {names[0]!r}{_and_more(names[1:])}",
@@ -75,8 +65,6 @@ class ClassesWithoutCutouts(EdgecnnError):
 
 class CutoutsUnusable(EdgecnnError):
     """Raised before anything is composed where pictures are no cut-outs; all are looked at."""
-
-    ref = "cutouts-unusable"
 
     def __init__(self, *, folder: str, broken: Sequence[tuple[str, str]], checked: int) -> None:
         self.broken = tuple(broken)

@@ -61,8 +61,6 @@ class PerChannelAxis(EdgecnnError):
 class OnnxBeyondReader(EdgecnnError):
     """Raised before a build: the file says a version that the device's parser does not know."""
 
-    ref = "onnx-beyond-reader"
-
     def __init__(self, *, file: Path, what: str, found: int, limit: int) -> None:
         super().__init__(
             what=f"{file}: {what} {found} is above {limit}, the highest that this TensorRT reads",
@@ -85,8 +83,6 @@ class OpsetTooLowForHalf(EdgecnnError):
 class HalfOverflow(EdgecnnError):
     """Raised when a weight, or an activation that calibration saw, is finite in fp32 and infinite in fp16."""
 
-    ref = "half-overflow"
-
     def __init__(self, *, tensor: str, largest: float) -> None:
         super().__init__(
             what=f"tensor {tensor} reaches {largest:.6g}, and fp16 ends at 65504",
@@ -96,8 +92,6 @@ class HalfOverflow(EdgecnnError):
 
 class TwinDisagrees(EdgecnnError):
     """Raised when the twin cannot answer for the file that ships, which computes something else."""
-
-    ref = "twin-disagrees"
 
     def __init__(self, *, candidate: str, ships: float, twin: float, images: int) -> None:
         super().__init__(
@@ -110,8 +104,6 @@ class TwinDisagrees(EdgecnnError):
 class OpsetNotLowered(EdgecnnError):
     """Raised when a network has no form in the older opset that a device's TensorRT reads."""
 
-    ref = "opset-not-lowered"
-
     def __init__(self, *, file: Path, found: int, limit: int, why: str) -> None:
         super().__init__(
             what=f"{file}: cannot be converted from opset {found} to {limit}",
@@ -123,8 +115,6 @@ class OpsetNotLowered(EdgecnnError):
 class LoweredDisagrees(EdgecnnError):
     """Raised when a network in an older opset answers otherwise than the one that it was made from."""
 
-    ref = "lowered-disagrees"
-
     def __init__(self, *, file: Path, away: float, allowed: float, images: int) -> None:
         super().__init__(
             what=f"{file}: in an older opset its answers are {away:.3g} of their spread away, allowed is {allowed:.3g}",
@@ -135,8 +125,6 @@ class LoweredDisagrees(EdgecnnError):
 
 class BuildLogUnreadable(EdgecnnError):
     """Raised when a builder's log does not say which layers it planned."""
-
-    ref = "build-log-unreadable"
 
     def __init__(self, *, log: Path, missing: str) -> None:
         super().__init__(

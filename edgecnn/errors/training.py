@@ -12,8 +12,6 @@ from edgecnn.errors.wording import counted
 class TrainingDiverged(EdgecnnError):
     """Raised when the loss or an answer is no number any more. The last good checkpoint stays in the training's folder."""
 
-    ref = "training-diverged"
-
     def __init__(self, *, phase: str, epoch: int, batch: int, kept: str | None, rate: tuple[str, float]) -> None:
         """``kept``: what is kept and where, None where nothing is; ``rate``: of the head, and the recipe's key that sets it."""
         setting, value = rate
@@ -26,8 +24,6 @@ class TrainingDiverged(EdgecnnError):
 
 class BatchTooLarge(EdgecnnError):
     """Raised before a phase whose batches cannot fit into memory, or where memory ran out in it."""
-
-    ref = "batch-too-large"
 
     def __init__(self, *, batch: int, needed_mib: float, limit_mib: float, fits: int, ran_out: bool = False) -> None:
         less = "--set model.resolution_px with a smaller one, or a machine with more memory"
@@ -42,8 +38,6 @@ class BatchTooLarge(EdgecnnError):
 class TooManyProcesses(EdgecnnError):
     """Raised before a training that would be shared by more processes than there are processors for."""
 
-    ref = "too-many-processes"
-
     def __init__(self, *, asked: int, threads: int) -> None:
         super().__init__(
             what=f"train.processes={asked} asks for more processes than can work at once",
@@ -54,8 +48,6 @@ class TooManyProcesses(EdgecnnError):
 
 class BatchTooSmallToShare(EdgecnnError):
     """Raised before a training in which a process would be shown too few images of a batch."""
-
-    ref = "batch-too-small-to-share"
 
     def __init__(self, *, processes: int, images: int, least: int) -> None:
         fits = images // least
@@ -70,8 +62,6 @@ class BatchTooSmallToShare(EdgecnnError):
 class NothingToShare(EdgecnnError):
     """Raised in resolve where several processes are asked for and the whole network is not trained."""
 
-    ref = "nothing-to-share"
-
     def __init__(self, *, processes: int, beside: str) -> None:
         super().__init__(
             what=f"train.processes={processes} does not go with {beside}",
@@ -80,11 +70,8 @@ class NothingToShare(EdgecnnError):
         )
 
 
-class NoDistributedTorch(EdgecnnError):
+class NoDistributedTorch(EdgecnnError, exit_code=ExitCode.MISSING):
     """Raised where several processes are to train and torch was built without what they talk by."""
-
-    ref = "no-distributed-torch"
-    exit_code = ExitCode.MISSING
 
     def __init__(self, *, version: str) -> None:
         super().__init__(
@@ -94,11 +81,8 @@ class NoDistributedTorch(EdgecnnError):
         )
 
 
-class ProcessesLost(EdgecnnError):
+class ProcessesLost(EdgecnnError, exit_code=ExitCode.OWN_FAULT):
     """Raised when a process that trained with others was lost more often than they are begun anew. Finished epochs are kept."""
-
-    ref = "processes-lost"
-    exit_code = ExitCode.OWN_FAULT
 
     def __init__(self, *, processes: int, restarts: int, phase: str, said: str) -> None:
         again = f", and again after each of {restarts} new starts" if restarts else ""
@@ -112,8 +96,6 @@ class ProcessesLost(EdgecnnError):
 class NothingToTrainOn(EdgecnnError):
     """Raised when the manifest has no image in the role ``train``, or none in ``validation`` to judge epochs by."""
 
-    ref = "nothing-to-train-on"
-
     def __init__(self, *, role: str) -> None:
         super().__init__(
             what=f"there is no image in the role {role}", hint="add images, or lower [data] calibration_images and the shares"
@@ -122,8 +104,6 @@ class NothingToTrainOn(EdgecnnError):
 
 class ClassesDiffer(EdgecnnError):
     """Raised when the images have other classes than the stage was asked to train for: the plan and the data disagree."""
-
-    ref = "classes-differ"
 
     def __init__(self, *, planned: int, found: int) -> None:
         super().__init__(
@@ -136,8 +116,6 @@ class ClassesDiffer(EdgecnnError):
 class ClassTooSmall(EdgecnnError):
     """Raised before a cross-validation in which a class could not be both learned and tried."""
 
-    ref = "class-too-small"
-
     def __init__(self, *, name: str, images: int) -> None:
         super().__init__(
             what=f"class {name} has {counted(images, 'training image')}",
@@ -148,8 +126,6 @@ class ClassTooSmall(EdgecnnError):
 
 class NothingToTransfer(EdgecnnError):
     """Raised in resolve where part of a pretrained network is to be kept and training begins from random weights."""
-
-    ref = "nothing-to-transfer"
 
     def __init__(self, *, arch: str, asked: str, why: str) -> None:
         super().__init__(
@@ -162,8 +138,6 @@ class NothingToTransfer(EdgecnnError):
 class WeightsNotWanted(EdgecnnError):
     """Raised in resolve where weights are named that training from scratch would not read."""
 
-    ref = "weights-not-wanted"
-
     def __init__(self, *, weights: str) -> None:
         super().__init__(what=f"--transfer scratch keeps nothing of --weights {weights}", hint="leave one of them out")
 
@@ -171,16 +145,12 @@ class WeightsNotWanted(EdgecnnError):
 class NothingToUnfreeze(EdgecnnError):
     """Raised in resolve where layers are to begin learning one after another and no frozen ones are fine-tuned."""
 
-    ref = "nothing-to-unfreeze"
-
     def __init__(self, *, beside: str, because: str) -> None:
         super().__init__(what=f"train.unfreeze=groups does not go with {beside}", because=because, hint="leave one of them out")
 
 
 class NothingFromScratch(EdgecnnError):
     """Raised in resolve where a recipe for random weights is stated and training begins from pretrained ones."""
-
-    ref = "nothing-from-scratch"
 
     def __init__(self, *, recipe: str) -> None:
         super().__init__(
@@ -193,8 +163,6 @@ class NothingFromScratch(EdgecnnError):
 class NothingInEpochs(EdgecnnError):
     """Raised in resolve where passes of the whole network are asked for and only its head learns."""
 
-    ref = "nothing-in-epochs"
-
     def __init__(self, *, epochs: int, beside: str, instead: str) -> None:
         super().__init__(
             what=f"train.epochs={epochs} does not go with {beside}",
@@ -205,8 +173,6 @@ class NothingInEpochs(EdgecnnError):
 
 class NothingInPrecision(EdgecnnError):
     """Raised in resolve where steps of the whole network are to compute in another precision and it takes none."""
-
-    ref = "nothing-in-precision"
 
     def __init__(self, *, precision: str, beside: str) -> None:
         super().__init__(
@@ -219,8 +185,6 @@ class NothingInPrecision(EdgecnnError):
 class HeadNotFitting(EdgecnnError):
     """Raised in resolve where a head that is fitted on frozen features is asked for beside what would change them."""
 
-    ref = "head-not-fitting"
-
     def __init__(self, *, head: str, beside: str, because: str) -> None:
         super().__init__(
             what=f"train.head={head} does not go with {beside}",
@@ -231,8 +195,6 @@ class HeadNotFitting(EdgecnnError):
 
 class NothingToReplace(EdgecnnError):
     """Raised before anything is trained, where a network lacks what surgery is asked to take out."""
-
-    ref = "nothing-to-replace"
 
     def __init__(self, *, arch: str, setting: str, lacks: str, has: str, fitting: Sequence[str]) -> None:
         name = setting.partition("=")[0]
@@ -246,16 +208,12 @@ class NothingToReplace(EdgecnnError):
 class NoTeacher(EdgecnnError):
     """Raised in resolve where the folder that is to teach holds no trained network, or the network that is to has no weights."""
 
-    ref = "no-teacher"
-
     def __init__(self, *, named: Path | str, because: str, hint: str) -> None:
         super().__init__(what=f"{named} cannot teach", because=because, hint=hint)
 
 
 class TeacherSawOtherImages(EdgecnnError):
     """Raised in resolve where a build of other images is to teach: what judges here may have taught there."""
-
-    ref = "teacher-saw-other-images"
 
     def __init__(self, *, folder: Path, theirs: str, ours: str) -> None:
         super().__init__(
@@ -267,8 +225,6 @@ class TeacherSawOtherImages(EdgecnnError):
 
 class TeacherNotFitting(EdgecnnError):
     """Raised in resolve where a teacher is asked for beside what would leave it unheard."""
-
-    ref = "teacher-not-fitting"
 
     def __init__(self, *, beside: str, because: str) -> None:
         super().__init__(what=f"train.teacher does not go with {beside}", because=because, hint="leave one of them out")

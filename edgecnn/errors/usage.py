@@ -12,8 +12,6 @@ from edgecnn.errors.wording import did_you_mean
 class NoSuchCommand(EdgecnnError):
     """Raised when a word stands where a verb should; ``command`` is what stands before it, such as `edgecnn store`."""
 
-    ref = "no-such-command"
-
     def __init__(self, *, command: str, name: str, known: Sequence[str]) -> None:
         super().__init__(
             what=f"{command} has no command {name!r}", hint=f"{did_you_mean(name, known)}all commands: {command} --help"
@@ -22,8 +20,6 @@ class NoSuchCommand(EdgecnnError):
 
 class NoSuchOption(EdgecnnError):
     """Raised when a verb does not take an option; ``near`` are those that it takes and that look alike, the nearest first."""
-
-    ref = "no-such-option"
 
     def __init__(self, *, command: str, option: str, near: Sequence[str]) -> None:
         super().__init__(
@@ -35,16 +31,12 @@ class NoSuchOption(EdgecnnError):
 class MissingArgument(EdgecnnError):
     """Raised when a verb is not given a word it cannot do without, which its help calls ``name`` and explains as ``meaning``."""
 
-    ref = "missing-argument"
-
     def __init__(self, *, command: str, name: str, meaning: str | None) -> None:
         super().__init__(what=f"{command} needs {name}", because=meaning, hint=f"how it is written: {command} --help")
 
 
 class BadValue(EdgecnnError):
     """Raised when an option is given a value of a wrong kind; ``value`` is None where it cannot be told which word it was."""
-
-    ref = "bad-value"
 
     def __init__(self, *, command: str, name: str, value: str | None, reason: str) -> None:
         given = "what it was given" if value is None else repr(value)
@@ -63,8 +55,6 @@ class NotUnderstood(EdgecnnError):
 class UnknownList(EdgecnnError):
     """Raised when `edgecnn list` is asked for what it does not list."""
 
-    ref = "unknown-list"
-
     def __init__(self, *, name: str, known: Sequence[str]) -> None:
         super().__init__(
             what=f"there is no list {name!r}",
@@ -76,8 +66,6 @@ class UnknownList(EdgecnnError):
 class PlotOfWhat(EdgecnnError):
     """Raised when a plot is asked of a list that has none, or a build is named without a plot to stand on."""
 
-    ref = "plot-of-what"
-
     def __init__(self, *, what: str, plotted: bool) -> None:
         because = f"--plot draws networks, and the list is of {what}" if plotted else "--build names what --plot is to draw too"
         super().__init__(what="nothing to draw", because=because, hint="edgecnn list archs --plot FILE.html")
@@ -85,8 +73,6 @@ class PlotOfWhat(EdgecnnError):
 
 class PortInUse(EdgecnnError):
     """Raised when another process listens there already."""
-
-    ref = "port-in-use"
 
     def __init__(self, *, host: str, port: int, bundle: str) -> None:
         super().__init__(
@@ -99,8 +85,6 @@ class PortInUse(EdgecnnError):
 class AddressUnusable(EdgecnnError):
     """Raised when this machine has no such address, or may not listen on that port."""
 
-    ref = "address-unusable"
-
     def __init__(self, *, host: str, port: int, because: str, bundle: str) -> None:
         super().__init__(
             what=f"cannot listen on {host}, port {port}",
@@ -112,8 +96,6 @@ class AddressUnusable(EdgecnnError):
 class NothingJudged(EdgecnnError):
     """Raised when a verb that judges nothing is asked for a file of verdicts."""
 
-    ref = "nothing-judged"
-
     def __init__(self, *, verb: str) -> None:
         super().__init__(
             what=f"edgecnn {verb} judges nothing, so --junit would hold no test",
@@ -124,8 +106,6 @@ class NothingJudged(EdgecnnError):
 class ResultFileUnwritable(EdgecnnError):
     """Raised, before any work where that can be told, when a file of results cannot be written."""
 
-    ref = "result-file-unwritable"
-
     def __init__(self, *, option: str, path: Path, because: str) -> None:
         super().__init__(what=f"{option} {path} cannot be written", because=because, hint=f"choose another file with {option}")
 
@@ -133,17 +113,12 @@ class ResultFileUnwritable(EdgecnnError):
 class NoVerdict(EdgecnnError):
     """Never raised: what a file of verdicts says until there is one, so that a killed call leaves no older verdict behind."""
 
-    ref = "no-verdict"
-
     def __init__(self) -> None:
         super().__init__(what="edgecnn ended before any verdict", because="it was killed, or is still running")
 
 
-class OwnFault(EdgecnnError):
+class OwnFault(EdgecnnError, exit_code=ExitCode.OWN_FAULT):
     """Raised for nothing: it words an exception that no error of ours foresaw."""
-
-    ref = "own-fault"
-    exit_code = ExitCode.OWN_FAULT
 
     def __init__(self, *, error: BaseException) -> None:
         super().__init__(
@@ -156,16 +131,12 @@ class OwnFault(EdgecnnError):
 class HostOfNothing(EdgecnnError):
     """Raised when a verb that measures nothing is given a board."""
 
-    ref = "host-of-nothing"
-
     def __init__(self, *, verb: str) -> None:
         super().__init__(what=f"edgecnn {verb} runs no kit, so --host has nothing to do", hint="build, profile and bench take it")
 
 
 class HostOptionWithoutHost(EdgecnnError):
     """Raised when an option of a board is given, and no board."""
-
-    ref = "host-option-without-host"
 
     def __init__(self, *, option: str) -> None:
         super().__init__(what=f"{option} is about a board, and none was named", hint="add --host user@board")

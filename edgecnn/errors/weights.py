@@ -13,11 +13,8 @@ WEIGHTS_WORDS = ("auto", "imagenet", "none")
 """What may be asked of weights beside a path."""
 
 
-class WeightsUnavailable(EdgecnnError):
+class WeightsUnavailable(EdgecnnError, exit_code=ExitCode.MISSING):
     """Raised when pretrained weights were demanded and neither this machine nor the network has them."""
-
-    ref = "weights-unavailable"
-    exit_code = ExitCode.MISSING
 
     def __init__(self, *, arch: str, because: str, remedy: str) -> None:
         super().__init__(
@@ -27,8 +24,6 @@ class WeightsUnavailable(EdgecnnError):
 
 class WeightsFileMissing(EdgecnnError):
     """Raised in resolve when ``--weights``, or a recipe, names a file that is not there."""
-
-    ref = "weights-file-missing"
 
     def __init__(self, *, path: Path) -> None:
         remedy = did_you_mean(path.name, WEIGHTS_WORDS)
@@ -41,8 +36,6 @@ class WeightsFileMissing(EdgecnnError):
 class WeightsNotAFile(EdgecnnError):
     """Raised in resolve when ``--weights`` names a folder, a pipe or a device; ``inside`` are weights files in the folder."""
 
-    ref = "weights-not-a-file"
-
     def __init__(self, *, path: Path, kind: str, inside: Sequence[Path] = ()) -> None:
         hint = f"--weights {inside[0]}" if inside else "give the path of a .safetensors or .pth file"
         super().__init__(what=f"weights {path}: this is {kind}, not a file", hint=hint)
@@ -50,8 +43,6 @@ class WeightsNotAFile(EdgecnnError):
 
 class WeightsUnreadable(EdgecnnError):
     """Raised when a weights file may not be read, is cut off or damaged, or is of another format."""
-
-    ref = "weights-unreadable"
 
     def __init__(self, *, path: Path, reason: str) -> None:
         super().__init__(
@@ -63,8 +54,6 @@ class WeightsUnreadable(EdgecnnError):
 
 class WeightsHoldObjects(EdgecnnError):
     """Raised when a weights file holds more than tensors: reading the rest would run code that the file chooses."""
-
-    ref = "weights-hold-objects"
 
     def __init__(self, *, path: Path, names: Sequence[str] = ()) -> None:
         named = f" ({_first(names, separator=', ')})" if names else ""
@@ -78,8 +67,6 @@ class WeightsHoldObjects(EdgecnnError):
 class WeightsDoNotFit(EdgecnnError):
     """Raised when a readable file holds the weights of another network; ``fits`` are those of the list that have its tensors."""
 
-    ref = "weights-do-not-fit"
-
     def __init__(self, *, path: Path, arch: str, problems: Sequence[str], fits: Sequence[str] | None = None) -> None:
         self.problems = tuple(problems)
         super().__init__(
@@ -90,8 +77,6 @@ class WeightsDoNotFit(EdgecnnError):
 class WeightsCorrupt(EdgecnnError):
     """Raised when a fetched file's SHA-256 is not the published one."""
 
-    ref = "weights-corrupt"
-
     def __init__(self, *, source: str, expected_prefix: str, found: str) -> None:
         super().__init__(
             what=f"{source} is not the published file",
@@ -100,11 +85,8 @@ class WeightsCorrupt(EdgecnnError):
         )
 
 
-class DownloadFailed(EdgecnnError):
+class DownloadFailed(EdgecnnError, exit_code=ExitCode.MISSING):
     """Raised when a download broke off. What had arrived is kept, and the next run continues from there."""
-
-    ref = "download-failed"
-    exit_code = ExitCode.MISSING
 
     def __init__(self, *, url: str, reason: str, received: int) -> None:
         super().__init__(
@@ -126,11 +108,8 @@ def _first(texts: Sequence[str], *, separator: str) -> str:
     return separator.join(texts[:_SHOWN]) + and_more(len(texts), _SHOWN)
 
 
-class MissingPackage(EdgecnnError):
+class MissingPackage(EdgecnnError, exit_code=ExitCode.MISSING):
     """Raised when a stage needs a distribution that is not installed; ``extra`` is the extra of edgecnn that brings it."""
-
-    ref = "missing-package"
-    exit_code = ExitCode.MISSING
 
     def __init__(self, *, distribution: str, extra: str, needed_for: str) -> None:
         super().__init__(
@@ -141,8 +120,6 @@ class MissingPackage(EdgecnnError):
 class UnknownArch(EdgecnnError):
     """Raised when no row of the catalogue has the name that was asked for."""
 
-    ref = "unknown-arch"
-
     def __init__(self, *, name: str, nearest: Sequence[str]) -> None:
         wish = f"did you mean {', '.join(nearest)}? " if nearest else ""
         super().__init__(what=f"no architecture is called {name!r}", hint=f"{wish}`edgecnn list archs` shows them all")
@@ -150,8 +127,6 @@ class UnknownArch(EdgecnnError):
 
 class ResolutionTooSmall(EdgecnnError):
     """Raised before any work where the images asked for would shrink to nothing inside the network."""
-
-    ref = "resolution-too-small"
 
     def __init__(self, *, arch: str, asked_px: int, least_px: int) -> None:
         super().__init__(
