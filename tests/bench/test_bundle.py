@@ -16,6 +16,7 @@ from edgecnn.bench.bench import BenchRequest
 from edgecnn.bench.bundle import BundleBenchRequest, bench_bundle, is_alone
 from edgecnn.bench.facts import BundleBench
 from edgecnn.bench.images import OpenedImages, shown_images, stored_images
+from edgecnn.building.build import BuildContext
 from edgecnn.bundle.manifest import recorded_in
 from edgecnn.bundle.verify import Trust, verify
 from edgecnn.bundle.zip_form import write_zip
@@ -58,7 +59,7 @@ def seen(place: Place, folder: Path, data: Path | None = None) -> OpenedImages:
     kits = [KitRef.at(each) for each in sorted((bundle / "kits").iterdir())]
     if data is None:
         return stored_images(kits, recorded_in(bundle), store)
-    return shown_images(str(data), kits[0], recorded_in(bundle), (store, work, Ear()))
+    return shown_images(str(data), kits[0], recorded_in(bundle), work, BuildContext(store, Ear()))
 
 
 def recorded(place: Place) -> float:
@@ -73,7 +74,7 @@ def test_the_build_s_own_photographs_are_known_again_and_answered_as_they_were(
     assert (found.images.source, found.images.role) == ("data", "recorded")
     (row,) = found.candidates
     assert row.test is not None and row.test.top1.estimate == recorded(built_once)
-    assert found.images.said == f"30 images of {built_once.photos}, pixel for pixel those that the build reported on"
+    assert found.images.said == f"30 images of {built_once.photos}, pixel for pixel the build's test images"
     assert row.latency is not None and row.latency.runs == 8 and found.device == "cpu"
     there = json.loads((tmp_path / "found/bundle-bench.json").read_text())
     assert there["schema"] == "edgecnn.bundle-bench/2" and there["bundle"]["form"] == "zip"
@@ -98,7 +99,7 @@ def test_other_images_are_said_to_be_others(built_once: Place, tmp_path: Path) -
     found = seen(built_once, tmp_path, folder).facts
     assert (found.role, found.images) == ("other", 6), "every image, and no share of them"
     assert found.said == (
-        f"6 images of {folder}, which are other images than the build reported on: whether the network was "
+        f"6 images of {folder}, which are other images than the build's test images: whether the network was "
         "trained on them is not known"
     )
 
@@ -109,7 +110,7 @@ def test_without_images_accuracy_is_the_recorded_one_and_passes_no_gate(built_on
     assert found.images.source == "none" and row.test is None and row.latency is not None and row.latency.runs == 8
     (name,) = found.recorded
     assert found.recorded[name].top1.estimate == recorded(built_once)
-    said = f"the store {tmp_path / 'store'} does not hold the images that the build reported on: accuracy is the recorded one"
+    said = f"the store {tmp_path / 'store'} does not hold the build's test images: accuracy is the recorded one"
     assert [(each.verdict, each.reason) for each in found.gates] == [("MISSING", f"{said}; --data shows others")]
     assert any(line.startswith(f"  {name}: recorded when it was built: top-1 ") for line in bundle_bench_lines(found))
 
