@@ -45,7 +45,7 @@ def bundle_of(build: Path, folder: Path, factor: float = 1.0) -> Path:
         worker.write_text(source.replace(CALL, WAITING.format(factor=factor)))
         manifest = json.loads((place / "kit.json").read_text())
         content = worker.read_bytes()
-        manifest["files"]["runner/worker.py"] = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+        manifest["files"]["runner/runs/worker.py"] = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
         (place / "kit.json").write_text(json.dumps(manifest))
     digest = hashlib.sha256((place / "kit.json").read_bytes()).hexdigest()
     kits = {kit.candidate.id: {"folder": f"kits/{kit.candidate.id}", "sha256": digest}}

@@ -25,7 +25,7 @@ from edgecnn.hosts.local import LocalHost
 from edgecnn.hosts.protocol import Schedule, Task
 from edgecnn.judging.intervals import ratio_interval
 from edgecnn.render.progress import Quiet
-from edgecnn.runner.environment import available_cores, read_conditions
+from edgecnn.runner.machine.environment import available_cores, read_conditions
 from tests.runner.kits import make_kit, rewrite_manifest
 
 NETWORKS = ("mobilenet-v2", "efficientnet-lite0", "resnet-18")

@@ -36,9 +36,9 @@ from edgecnn.models.networks import build_network
 from edgecnn.quantization import float16, tensorrt
 from edgecnn.quantization.executors.onnxruntime_cpu import logits_of
 from edgecnn.quantization.job import Job
-from edgecnn.runner.engine import Wish, build_engines
-from edgecnn.runner.environment import available_cores, read_conditions
+from edgecnn.runner.engines.engine import Wish, build_engines
 from edgecnn.runner.failure import RunnerError
+from edgecnn.runner.machine.environment import available_cores, read_conditions
 from edgecnn.values.candidate import Candidate, Method, Precision, Runtime, Scheme
 from edgecnn.values.dataset import Normalization
 from edgecnn.values.layers import Residency

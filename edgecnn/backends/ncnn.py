@@ -18,7 +18,7 @@ from edgecnn.backends.installed import require_packages
 from edgecnn.backends.isa import fewer_threads
 from edgecnn.errors.devices import ConverterFailed, LayerNotConverted
 from edgecnn.runner.interpreters import asked, own_python
-from edgecnn.runner.schedule import clean_environment, ending, kill_group
+from edgecnn.runner.runs.schedule import clean_environment, ending, kill_group
 from edgecnn.values.candidate import Candidate, Precision, Runtime, Unsupported
 from edgecnn.values.device import Device
 from edgecnn.values.knobs import DEFAULT, Knobs

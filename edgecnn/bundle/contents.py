@@ -12,7 +12,7 @@ from edgecnn.bundle.opened import Opened
 from edgecnn.bundle.tensors import fault_of, has_tensors, unreadable_here
 from edgecnn.errors.bundle import BundleInconsistent, BundleModelRefused
 from edgecnn.results.folder import CHOICE
-from edgecnn.runner.engine_record import PACKAGES
+from edgecnn.runner.engines.record import PACKAGES
 from edgecnn.runner.failure import RunnerError
 from edgecnn.runner.knobs import CHOICE_SCHEMA, knobs_of
 from edgecnn.runner.manifest import Manifest, parse_manifest

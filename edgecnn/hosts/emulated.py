@@ -19,7 +19,7 @@ from edgecnn.hosts.local import LocalHost
 from edgecnn.hosts.program import Program, Unheard, package_environment, run_program
 from edgecnn.hosts.protocol import Task
 from edgecnn.hosts.wheels import WheelPlatform, download_wheels, unpack_wheels
-from edgecnn.runner.environment import EMULATOR
+from edgecnn.runner.machine.environment import EMULATOR
 from edgecnn.values.profile import Environment
 from edgecnn.values.stage import Progress
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from edgecnn.hosts.program import Program, Unheard, package_environment, run_program
 from edgecnn.hosts.protocol import SCHEDULE, Task
-from edgecnn.runner.environment import read_environment
 from edgecnn.runner.interpreters import began_with, own_python, python_of, runtime_version
-from edgecnn.runner.schedule import clean_environment
+from edgecnn.runner.machine.environment import read_environment
+from edgecnn.runner.runs.schedule import clean_environment
 from edgecnn.values.profile import Environment
 from edgecnn.values.stage import Progress
 

@@ -16,7 +16,7 @@ from typing import IO, Any
 
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.host import RunnerCrashed, RunnerFailed, RunnerNotStarted, RunnerTimedOut
-from edgecnn.runner.schedule import clean_environment, ending, kill_group
+from edgecnn.runner.runs.schedule import clean_environment, ending, kill_group
 from edgecnn.values.stage import Progress
 
 _ROOT = Path(__file__).resolve().parents[2]

@@ -23,8 +23,8 @@ from edgecnn.measure.lab import MEDIANS, WORST, changed_between, first_differenc
 from edgecnn.measure.race_request import run_of
 from edgecnn.runner.bundle import ENERGY, MACHINE
 from edgecnn.runner.files import sha256_of
-from edgecnn.runner.items import RUN_SCHEMA
-from edgecnn.runner.schedule import RESULT
+from edgecnn.runner.runs.items import RUN_SCHEMA
+from edgecnn.runner.runs.schedule import RESULT
 from edgecnn.values.profile import Environment, Profile, Run
 
 

@@ -23,7 +23,7 @@ from edgecnn.planning.variants import (
     custom_candidates,
 )
 from edgecnn.results.folder import BUNDLE
-from edgecnn.runner.sensors import gpu_models
+from edgecnn.runner.machine.sensors import gpu_models
 from edgecnn.stages.package import runner_digest
 from edgecnn.store.store import Store
 from edgecnn.values.arch import ArchSpec

@@ -16,7 +16,7 @@ def main(arguments: Optional[List[str]] = None) -> int:
     """Run one command; 0 when its last line says ``"ok": true``, else 1."""
     given = _parser().parse_args(arguments)
     if given.lease_s is not None:
-        from .lease import hold_lease
+        from .runs.lease import hold_lease
 
         hold_lease(given.lease_s)
     try:
@@ -52,13 +52,13 @@ def _fault(where: str, error: Exception) -> RunnerError:
 
 
 def _info(given: argparse.Namespace) -> Dict[str, Any]:
-    from .environment import read_environment
     from .interpreters import reachable_runtimes
+    from .machine.environment import read_environment
     from .manifest import MANIFEST
     from .runtimes import runtime_of
 
     if given.builder is not None:
-        from .engine_record import describe_builder
+        from .engines.record import describe_builder
 
         return {"builder": describe_builder(given.builder)}
     if not (given.kit / MANIFEST).exists():
@@ -76,13 +76,13 @@ def _selftest(given: argparse.Namespace) -> Dict[str, Any]:
 
 
 def _build_engine(given: argparse.Namespace) -> Dict[str, Any]:
-    from . import engine
+    from .engines import engine
 
     kit = _kit(given)
     kit.verify_files()
     wish = engine.Wish(given.package, given.capability, given.timing_cache)
     if given.once:
-        from .engine_record import standing_record
+        from .engines.record import standing_record
 
         record = standing_record(kit, given.out, wish)
         if record is not None:
@@ -97,7 +97,7 @@ def _evaluate(given: argparse.Namespace) -> Dict[str, Any]:
 
 
 def _bench(given: argparse.Namespace) -> Dict[str, Any]:
-    from .schedule import bench
+    from .runs.schedule import bench
 
     return {"bench": bench(given.schedule, given.out)}
 

@@ -10,17 +10,17 @@ import random
 from pathlib import Path
 from typing import Any, Dict, List, NamedTuple
 
-from .engine import build_engines
-from .environment import read_environment
+from .engines.engine import build_engines
 from .failure import RunnerError
 from .files import make_folder, read_json, write_json
-from .items import SCHEMA
 from .kit import Kit
 from .knobs import CHOICE, CHOICE_SCHEMA, knobs_of
+from .machine.environment import read_environment
 from .meters.found import can_watch
+from .runs.items import SCHEMA
+from .runs.schedule import bench
 from .runtimes import runs_on_gpu
 from .say import note, progress
-from .schedule import bench
 
 ENGINES = "build"
 ENERGY = "energy"

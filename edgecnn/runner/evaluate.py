@@ -8,11 +8,11 @@ from typing import Any, Dict, Iterator, NamedTuple, Optional
 
 import numpy as np
 
-from .environment import read_environment
 from .failure import RunnerError
 from .feeds import feed_of, run_checked
 from .files import make_folder, read_json, write_array, write_json
 from .kit import Kit
+from .machine.environment import read_environment
 from .pixels import pixels_sha256
 from .runtimes import runtime_of
 from .say import Teller, note

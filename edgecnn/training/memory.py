@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 
 from edgecnn.errors.training import BatchTooLarge
-from edgecnn.runner.cgroups import read_limits
-from edgecnn.runner.procfs import ROOT, read_text
+from edgecnn.runner.machine.cgroups import read_limits
+from edgecnn.runner.machine.procfs import ROOT, read_text
 from edgecnn.training.images.batches import batch_count
 from edgecnn.training.phase import Phase
 from edgecnn.training.teacher import answers_of

@@ -136,7 +136,7 @@ def test_other_classes_are_refused_with_their_names(built_once: Place, tmp_path:
 def test_what_was_changed_is_refused_before_anything_runs(built: Place, tmp_path: Path) -> None:
     bundle = tmp_path / "alone"
     shutil.copytree(built.out / "bundle", bundle)
-    (worker,) = bundle.glob("kits/*/runner/worker.py")
+    (worker,) = bundle.glob("kits/*/runner/runs/worker.py")
     worker.write_text(worker.read_text().replace("import", "IMPORT", 1))
     with pytest.raises(BundleFileChanged):
         benched(bundle, tmp_path)

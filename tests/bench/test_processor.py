@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 
-from edgecnn.runner.environment import read_conditions
+from edgecnn.runner.machine.environment import read_conditions
 from tests.building.builds import Place
 
 

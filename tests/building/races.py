@@ -12,7 +12,7 @@ from edgecnn.errors.host import RunnerFailed
 from edgecnn.hosts.protocol import Schedule, Task
 from edgecnn.measure.lab import Lab
 from edgecnn.runner.files import write_json
-from edgecnn.runner.items import Item, run_file
+from edgecnn.runner.runs.items import Item, run_file
 from edgecnn.store.store import Store
 from edgecnn.values.stage import Progress
 from tests.building.bundles import make_bundle

@@ -25,7 +25,7 @@ from edgecnn.planning.candidates import BASELINE
 from edgecnn.planning.plan import plan
 from edgecnn.results.shipped import shipped_kit
 from edgecnn.runner.files import write_json
-from edgecnn.runner.items import Item, run_file
+from edgecnn.runner.runs.items import Item, run_file
 from edgecnn.store.store import Store
 from edgecnn.values.knobs import DEFAULT, KnobRace, Knobs
 from edgecnn.values.layers import MacTable
@@ -70,7 +70,7 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Observer, Path]:
     made = make_kit(folder, name=NAME)
     # It sees no other work, so that this machine's own does not keep the winner from being taken.
     nothing = tree(folder / "nothing", {"proc/cpuinfo": "processor : 0\nflags : hypervisor\n"})
-    edit(made, "runner/procfs.py", 'ROOT = Path("/")', f'ROOT = Path("{nothing}")')
+    edit(made, "runner/machine/procfs.py", 'ROOT = Path("/")', f'ROOT = Path("{nothing}")')
     session = "runner/sessions/onnxruntime_cpu.py"
     edit(made, session, "        settings = _settings(dict(options))\n", PLANTED)
     edit(made, session, "        return dict(zip(", "        __import__('time').sleep(self._pause_s)\n        return dict(zip(")

@@ -18,7 +18,7 @@ from edgecnn.judging.contest import Contest
 from edgecnn.planning.candidates import BASELINE
 from edgecnn.planning.plan import plan
 from edgecnn.runner.files import write_json
-from edgecnn.runner.items import Item, run_file
+from edgecnn.runner.runs.items import Item, run_file
 from edgecnn.store.store import Store
 from edgecnn.values.profile import Environment
 from edgecnn.values.recipe import Objective

@@ -16,7 +16,7 @@ from edgecnn.judging.accuracy import Answers
 from edgecnn.judging.bounds import parse_bounds
 from edgecnn.judging.gates import exit_code_of
 from edgecnn.results.shipped import shipped_kit
-from edgecnn.runner.items import Item
+from edgecnn.runner.runs.items import Item
 from edgecnn.values.comparison import Comparison
 from edgecnn.values.recipe import GateChoice
 from edgecnn.values.verdict import Fidelity, Verdict

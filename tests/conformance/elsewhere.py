@@ -16,7 +16,7 @@ from edgecnn.runner.failure import RunnerError
 from edgecnn.runner.feeds import TensorSpec
 from edgecnn.runner.interpreters import python_of
 from edgecnn.runner.kit import Kit
-from edgecnn.runner.schedule import clean_environment
+from edgecnn.runner.runs.schedule import clean_environment
 from edgecnn.runner.sessions import Session
 from edgecnn.runner.sessions import open_session as open_here
 

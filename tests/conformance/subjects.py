@@ -22,7 +22,7 @@ from edgecnn.backends.protocol import Backend
 from edgecnn.backends.registry import all_backends
 from edgecnn.quantization.candidate_files import CandidateRequest, make_candidate
 from edgecnn.quantization.golden import TWIN_FOLDER
-from edgecnn.runner.environment import read_conditions
+from edgecnn.runner.machine.environment import read_conditions
 from edgecnn.runner.pixels import PixelRecipe
 from edgecnn.values.candidate import Candidate, Precision
 from edgecnn.values.device import Device, Match, Processor, RuntimeFacts

@@ -10,8 +10,8 @@ import pytest
 
 from edgecnn.runner.interpreters import python_of
 from edgecnn.runner.kit import Kit
+from edgecnn.runner.runs.schedule import clean_environment
 from edgecnn.runner.runtimes import runs_on_gpu
-from edgecnn.runner.schedule import clean_environment
 
 THREADS = """
 import os, sys

@@ -152,7 +152,7 @@ def test_interrupted_or_killed_outright_here_nothing_is_left_there(
     )
     words = [sys.executable, "-c", code, str(kit), str(schedule), str(out)]
     with child(words, piped=False, cwd=ROOT, stderr=subprocess.DEVNULL) as host:
-        assert wait_until(lambda: bool(processes_about(f"runner.worker --schedule {out}")), 40)
+        assert wait_until(lambda: bool(processes_about(f"runner.runs.worker --schedule {out}")), 40)
         host.send_signal(how)
         assert host.wait(20) == -how
     assert wait_until(lambda: not processes_about(str(out)), 5)

@@ -174,7 +174,7 @@ def test_interrupted_or_killed_here_nothing_is_left_there(
     variables = {**os.environ, COMMAND: board.client, "PYTHONPATH": str(ROOT)}
     words = [sys.executable, "-c", code, str(tmp_path), str(kit)]
     with child(words, piped=False, cwd=ROOT, env=variables, stderr=subprocess.DEVNULL) as process:
-        assert wait_until(lambda: bool(processes_about(f"runner.worker --schedule {tmp_path}")), 60)
+        assert wait_until(lambda: bool(processes_about(f"runner.runs.worker --schedule {tmp_path}")), 60)
         process.send_signal(how)
         assert process.wait(20) == -how
     assert wait_until(lambda: not processes_about(f"{tmp_path}/far"), 15)

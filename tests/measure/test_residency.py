@@ -13,7 +13,7 @@ from edgecnn.errors.measuring import TraceUnreadable
 from edgecnn.graph.macs import mac_table
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.residency import TRACED_SAMPLES, residency
-from edgecnn.runner.items import Item
+from edgecnn.runner.runs.items import Item
 from edgecnn.runner.sessions.onnxruntime_cpu import OnnxRuntimeSession
 from edgecnn.store.store import Store
 from edgecnn.values.layers import MacTable

@@ -15,7 +15,7 @@ MANIFEST: dict[str, Any] = {
     "model": {"files": ["model.onnx"]},
     "preprocessing": {"pixels": {"crop_px": 64}},
     "requirements": {"packages": {"onnxruntime": ">=1.26"}},
-    "files": {"model.onnx": {"sha256": "a" * 64}, "runner/worker.py": {"sha256": "b" * 64}},
+    "files": {"model.onnx": {"sha256": "a" * 64}, "runner/runs/worker.py": {"sha256": "b" * 64}},
 }
 PLAN: dict[str, Any] = {
     "resolved": {

@@ -13,7 +13,7 @@ from edgecnn.runner.chain import PictureChain, golden_photo
 from edgecnn.runner.feeds import feed_of
 from edgecnn.runner.kit import Kit
 from edgecnn.runner.pixels import decode, to_pixels
-from edgecnn.runner.schedule import bench
+from edgecnn.runner.runs.schedule import bench
 from edgecnn.runner.sessions import open_session
 from tests.runner.conftest import CopyKit
 from tests.runner.kits import rewrite_manifest

@@ -67,7 +67,9 @@ def test_a_race_gives_each_kit_its_own_python_whoever_carries_it_out(
     task = Task(first, "bench", out=tmp_path / "out", schedule=Schedule(tuple(wanted["items"]), wanted["timeout_s"]))
     assert LocalHost().run(task, lease_s=120, tell=Quiet())["bench"]["failed"] == []
     started = Path(f"{python}.log").read_text().splitlines()
-    assert [line.split()[1] for line in started] == ["runner", "runner.worker"], "its host and its run, and not the other kit's"
+    assert [line.split()[1] for line in started] == ["runner", "runner.runs.worker"], (
+        "its host and its run, and not the other kit's"
+    )
     runs = [json.loads((tmp_path / "out" / f"run-0000{index}.json").read_text()) for index in (0, 1)]
     assert all(run["samples_ns"] for run in runs)
 

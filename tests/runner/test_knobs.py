@@ -18,7 +18,7 @@ from edgecnn.runner.feeds import feed_of, run_checked
 from edgecnn.runner.golden import golden_pixels
 from edgecnn.runner.kit import Kit
 from edgecnn.runner.knobs import check_knobs, chosen_knobs
-from edgecnn.runner.schedule import bench
+from edgecnn.runner.runs.schedule import bench
 from edgecnn.runner.selftest import selftest
 from edgecnn.runner.sessions import open_session
 from tests.building.bundles import write_choice

@@ -16,7 +16,7 @@ import pytest
 from edgecnn.errors.building import RunnerSourceChanged
 from edgecnn.runner.golden import golden_pixels
 from edgecnn.runner.kit import Kit
-from edgecnn.runner.schedule import clean_environment
+from edgecnn.runner.runs.schedule import clean_environment
 from edgecnn.stages.package import PackageStage, runner_digest, runner_source
 from edgecnn.values.candidate import Candidate, Precision, Runtime
 from edgecnn.values.dataset import Normalization, PixelRecipe, Preprocessing

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from edgecnn.devices.this_machine import LocalFacts, local_facts
 from edgecnn.hosts.recording import unfold
-from edgecnn.runner.environment import read_conditions
-from edgecnn.runner.sensors import observe
-from edgecnn.runner.throttling import PI_FLAGS, SINCE_BOOT, read_throttles
+from edgecnn.runner.machine.environment import read_conditions
+from edgecnn.runner.machine.sensors import observe
+from edgecnn.runner.machine.throttling import PI_FLAGS, SINCE_BOOT, read_throttles
 from edgecnn.values.board import BoardFacts, BoardGpu, BoardPython, RecordedPython, Recording
 
 _METERS = ("sys/class/powercap/", "sys/bus/i2c/drivers/ina3221")

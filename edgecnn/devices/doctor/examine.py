@@ -22,11 +22,11 @@ from edgecnn.devices.this_machine import LocalFacts, local_facts, matches
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.devices import UnknownNeed
 from edgecnn.hosts.local import LocalHost
-from edgecnn.runner.cgroups import read_limits
-from edgecnn.runner.environment import available_cores, read_conditions
-from edgecnn.runner.procfs import ROOT
+from edgecnn.runner.machine.cgroups import read_limits
+from edgecnn.runner.machine.environment import available_cores, read_conditions
+from edgecnn.runner.machine.procfs import ROOT
+from edgecnn.runner.machine.sensors import gpu_models, observe
 from edgecnn.runner.runtimes import installed_version
-from edgecnn.runner.sensors import gpu_models, observe
 from edgecnn.values.device import Device
 from edgecnn.values.stage import Progress
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from edgecnn.runner.failure import RunnerError
-from edgecnn.runner.lease import hold_lease
+from edgecnn.runner.runs.lease import hold_lease
 from edgecnn.runner.say import say
 
 

@@ -13,7 +13,7 @@ from typing import IO, Any
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.board import BoardBusy, BoardDiskFull, BoardFailed, BoardLacksPython, LinkLost
 from edgecnn.hosts.ssh.link import Link, in_shell
-from edgecnn.runner.schedule import kill_group
+from edgecnn.runner.runs.schedule import kill_group
 
 FOLDER = "~/.cache/edgecnn"
 """The private folder on the board, mode 0700."""

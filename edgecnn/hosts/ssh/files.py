@@ -18,7 +18,7 @@ from typing import IO, Any
 
 from edgecnn.errors.board import BoardDiskFull, BoardFailed, LinkLost
 from edgecnn.hosts.ssh.board import Board
-from edgecnn.runner.schedule import kill_group
+from edgecnn.runner.runs.schedule import kill_group
 from edgecnn.store.disk import sha256_of
 
 _ROOM = 32 * 1024 * 1024

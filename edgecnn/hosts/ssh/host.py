@@ -16,7 +16,7 @@ from edgecnn.hosts.protocol import SCHEDULE, Task
 from edgecnn.hosts.ssh.board import FOLDER, PYTHON, Board, opening
 from edgecnn.hosts.ssh.files import Contents, Results
 from edgecnn.hosts.ssh.link import Address, Link
-from edgecnn.runner.schedule import KEPT_VARIABLES, kill_group
+from edgecnn.runner.runs.schedule import KEPT_VARIABLES, kill_group
 from edgecnn.values.profile import Environment
 from edgecnn.values.stage import Progress
 

@@ -19,7 +19,7 @@ from typing import IO
 
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.board import BadAddress, BoardKeyChanged, BoardUnknown, BoardUnreachable, LinkLost, LoginRefused, SshAbsent
-from edgecnn.runner.schedule import kill_group
+from edgecnn.runner.runs.schedule import kill_group
 
 _OPEN_S = 60.0
 """For name, connection, key exchange and login through any jump hosts; ssh itself gives up on a silent board earlier."""

@@ -21,11 +21,11 @@ from edgecnn.runner.failure import RunnerError
 from edgecnn.runner.feeds import check_feed
 from edgecnn.runner.kit import Kit
 from edgecnn.runner.knobs import check_knobs, chosen_knobs
-from edgecnn.runner.lease import hold_lease
+from edgecnn.runner.machine.sensors import observe, opening
+from edgecnn.runner.runs.lease import hold_lease
+from edgecnn.runner.runs.worker import timed_calls
 from edgecnn.runner.say import say
-from edgecnn.runner.sensors import observe, opening
 from edgecnn.runner.sessions import Session, load_runtime, open_session
-from edgecnn.runner.worker import timed_calls
 
 PILOT_BATCHES = (1, 8, 32)
 """One image, a MultiStream query, and as many as a CPU commonly gains from."""

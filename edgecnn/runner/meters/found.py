@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Callable, Dict, Iterable, List, NamedTuple
 
-from ..nvml import LIBRARIES
-from ..procfs import ROOT
+from ..machine.nvml import LIBRARIES
+from ..machine.procfs import ROOT
 from .gpu import GpuBoard
 from .ina3221 import Ina3221
 from .meter import Meter, MeterAbsent

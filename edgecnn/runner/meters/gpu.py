@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Dict, Iterable
 
-from ..nvml import LIBRARIES, Nvml, NvmlAbsent
+from ..machine.nvml import LIBRARIES, Nvml, NvmlAbsent
 from .meter import CounterMeter, MeterAbsent
 
 

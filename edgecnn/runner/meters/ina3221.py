@@ -11,7 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Dict, Iterator, NamedTuple, Optional, Tuple
 
-from ..procfs import ROOT, listed, read_text
+from ..machine.procfs import ROOT, listed, read_text
 from .meter import MeterAbsent, read_number
 from .sampled import SampledMeter
 

@@ -11,8 +11,8 @@ import re
 from pathlib import Path
 from typing import Dict, Optional
 
-from ..procfs import ROOT
-from ..vcgencmd import vcgencmd
+from ..machine.procfs import ROOT
+from ..machine.vcgencmd import vcgencmd
 from .meter import MeterAbsent
 from .sampled import SampledMeter
 

@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from typing import Dict, List
 
-from ..procfs import ROOT, cpuinfo, listed, read_text
+from ..machine.procfs import ROOT, cpuinfo, listed, read_text
 from .meter import CounterMeter, MeterAbsent, read_number
 
 _POWERCAP = "sys/class/powercap"

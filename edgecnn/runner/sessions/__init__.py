@@ -6,9 +6,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional, Sequence
 
-from ..environment import available_cores
 from ..failure import RunnerError
 from ..installing import install_command
+from ..machine.environment import available_cores
 from ..session_options import check_options
 
 if TYPE_CHECKING:

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence, 
 
 import numpy as np
 
-from ..cudart import Cuda
-from ..engine_build import import_builder
-from ..engine_record import BUILD, check_gpu, check_version, read_record
+from ..engines.builder import import_builder
+from ..engines.log import Heard, logger_of
+from ..engines.record import BUILD, check_gpu, check_version, read_record
 from ..failure import RunnerError
 from ..feeds import TensorSpec
 from ..files import write_bytes, write_json
-from ..sensors import gpu_models
+from ..machine.cudart import Cuda
+from ..machine.sensors import gpu_models
 from ..session_options import check_options
-from ..tensorrt_log import Heard, logger_of
 from . import Session
 
 if TYPE_CHECKING:

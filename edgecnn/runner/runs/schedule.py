@@ -9,12 +9,12 @@ import time
 from pathlib import Path
 from typing import Any, Dict, List, Optional
 
+from ..failure import RunnerError
+from ..files import make_folder, read_json, sha256_of, write_json
+from ..interpreters import kept_variables, python_of
+from ..say import Teller
 from .cold_start import spawned_now
-from .failure import RunnerError
-from .files import make_folder, read_json, sha256_of, write_json
-from .interpreters import kept_variables, python_of
 from .items import Item, Schedule, describe, read_schedule, run_file
-from .say import Teller
 
 SCHEMA = "edgecnn.bench/1"
 RESULT = "bench.json"
@@ -108,7 +108,7 @@ def _run_one(schedule: Schedule, index: int, item: Item, out: Path) -> None:
     target, log = run_file(out, index), out / "run-{:05d}.log".format(index)
     if target.is_file():
         target.unlink()
-    command = [python_of(item.kit), "-m", "runner.worker", "--schedule", str((out / _COPY).resolve()), "--index", str(index)]
+    command = [python_of(item.kit), "-m", "runner.runs.worker", "--schedule", str((out / _COPY).resolve()), "--index", str(index)]
     try:
         error = _watch(command + ["--out", str(out.resolve())], item.kit, schedule.timeout_s, log)
     except OSError as problem:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from edgecnn.runner.engine_record import read_record
+from edgecnn.runner.engines.record import read_record
 from edgecnn.runner.failure import RunnerError
 from edgecnn.runner.kit import Kit
 from edgecnn.runner.sessions.tensorrt_gpu import open_session

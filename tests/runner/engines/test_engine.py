@@ -9,17 +9,17 @@ from pathlib import Path
 import onnx
 import pytest
 
-from edgecnn.runner import engine_build
-from edgecnn.runner.cudart import Cuda
-from edgecnn.runner.engine import Wish, build_engines, engine_name
-from edgecnn.runner.engine_build import Order, import_builder
-from edgecnn.runner.engine_record import check_gpu
+from edgecnn.runner.engines import builder
+from edgecnn.runner.engines.builder import Order, import_builder
+from edgecnn.runner.engines.engine import Wish, build_engines, engine_name
+from edgecnn.runner.engines.log import Heard
+from edgecnn.runner.engines.record import check_gpu
+from edgecnn.runner.engines.timing_cache import keep_cache, read_cache
 from edgecnn.runner.failure import RunnerError
 from edgecnn.runner.files import sha256_of
 from edgecnn.runner.kit import Kit
+from edgecnn.runner.machine.cudart import Cuda
 from edgecnn.runner.sessions import open_session
-from edgecnn.runner.tensorrt_log import Heard
-from edgecnn.runner.timing_cache import keep_cache, read_cache
 from tests.quantization.misread import with_shifted_activations, with_uint8_activations
 from tests.runner.engine_kits import FP16, INT8, RTX, engine_kit, made
 from tests.runner.kits import make_kit
@@ -132,7 +132,7 @@ def test_a_builder_older_than_the_kit_needs_is_refused(monkeypatch: pytest.Monke
 def test_a_builder_for_this_machine_only_takes_no_capability() -> None:
     order = Order("tensorrt", "model.onnx", "e", "l", "8.7", 64, None)
     with pytest.raises(RunnerError) as refused:
-        engine_build._aim(object(), order, object())
+        builder._aim(object(), order, object())
     assert refused.value.what == "tensorrt builds for the GPU of this machine only, not for 8.7"
 
 

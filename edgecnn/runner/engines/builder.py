@@ -15,11 +15,11 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Dict, NamedTuple, Optional, Sequence, Tuple
 
-from .failure import RunnerError
-from .files import write_bytes
-from .tensorrt_log import Heard, logger_of
+from ..failure import RunnerError
+from ..files import write_bytes
+from ..versions import matches
+from .log import Heard, logger_of
 from .timing_cache import keep_cache, read_cache
-from .versions import matches
 
 WORKSPACE_BYTES = 1 << 30
 """What the builder may use besides the network: half of what a 4 GB board has left under its desktop."""

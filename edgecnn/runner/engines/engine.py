@@ -17,11 +17,11 @@ import time
 from pathlib import Path
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence
 
-from .cudart import Cuda
-from .engine_build import KEEP_LOG, Order
-from .failure import RunnerError
-from .files import make_folder, read_json, sha256_of, write_json
-from .sensors import gpu_models
+from ..failure import RunnerError
+from ..files import make_folder, read_json, sha256_of, write_json
+from ..machine.cudart import Cuda
+from ..machine.sensors import gpu_models
+from .builder import KEEP_LOG, Order
 
 SCHEMA = "edgecnn.engine-build/1"
 LOG = "build.log"
@@ -54,7 +54,7 @@ def build_engines(kit_folder: Path, out: Path, wish: Wish = PLAIN, tell: Optiona
         tell: called with (what, done, total, unit).
 
     Raises:
-        RunnerError: see ``engine_build``; also for a kit that needs no engine, and for a builder that died.
+        RunnerError: see ``builder``; also for a kit that needs no engine, and for a builder that died.
     """
     kit = read_json(kit_folder / "kit.json")
     if not kit.get("engine"):
@@ -147,12 +147,12 @@ def steady_addresses() -> List[str]:
 
 def _in_a_process(order: Order, prefix: List[str], log: Any) -> Dict[str, Any]:
     """Run the build in a child; its log is appended to ``log`` whatever becomes of it."""
-    package = __package__ or "runner"
+    package = __package__ or "runner.engines"
     root = str(Path(__file__).resolve().parents[len(package.split("."))])
     environment = dict(os.environ, PYTHONDONTWRITEBYTECODE="1", PYTHONHASHSEED="0")
     environment["PYTHONPATH"] = os.pathsep.join([root] + [path for path in [os.environ.get("PYTHONPATH")] if path])
     done = subprocess.run(
-        prefix + [sys.executable, "-m", package + ".engine_build"],
+        prefix + [sys.executable, "-m", package + ".builder"],
         input=json.dumps(order._asdict()),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -18,22 +18,22 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
-from .chain import PictureChain, golden_photo
+from ..chain import PictureChain, golden_photo
+from ..failure import RunnerError
+from ..feeds import check_feed, feed_of
+from ..files import make_folder, write_json
+from ..golden import golden_pixels
+from ..kit import Kit
+from ..knobs import check_knobs
+from ..machine.environment import read_conditions
+from ..machine.memory import MemoryWatch
+from ..machine.sensors import observe, opening
+from ..runtimes import runs_on_gpu, runtime_of
+from ..sessions import load_runtime, open_session
 from .cold_start import ColdStart
 from .energy import WINDOW_S, EnergyRun
-from .environment import read_conditions
-from .failure import RunnerError
-from .feeds import check_feed, feed_of
-from .files import make_folder, write_json
-from .golden import golden_pixels
 from .items import Item, describe, read_schedule, run_file, trace_name
-from .kit import Kit
-from .knobs import check_knobs
 from .lease import hold_lease
-from .memory import MemoryWatch
-from .runtimes import runs_on_gpu, runtime_of
-from .sensors import observe, opening
-from .sessions import load_runtime, open_session
 from .soak import soak
 
 EVENTS, EVENTS_S = 200, 1.0
@@ -188,7 +188,7 @@ def _warm(work: Work, item: Item) -> List[int]:
 
 def main(arguments: Optional[List[str]] = None) -> int:
     """Run the item of a schedule whose number is given and write its run file; 1 when that holds an error."""
-    parser = argparse.ArgumentParser(prog="runner.worker")
+    parser = argparse.ArgumentParser(prog="runner.runs.worker")
     parser.add_argument("--schedule", type=Path, required=True)
     parser.add_argument("--index", type=int, required=True)
     parser.add_argument("--out", type=Path, required=True)

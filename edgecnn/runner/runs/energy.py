@@ -11,10 +11,10 @@ import time
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterable, List
 
-from .meters.found import open_meters
-from .meters.meter import MeterAbsent, Spent
-from .nvml import LIBRARIES
-from .procfs import ROOT
+from ..machine.nvml import LIBRARIES
+from ..machine.procfs import ROOT
+from ..meters.found import open_meters
+from ..meters.meter import MeterAbsent, Spent
 
 WINDOW_S = 4.0
 _SETTLE_S = 0.5

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from edgecnn.runner.failure import RunnerError
-from edgecnn.runner.schedule import bench
+from edgecnn.runner.runs.schedule import bench
 from tests.house.child import child
 from tests.runner.conftest import CopyKit
 from tests.runner.processes import CRASH, HANG, edit, misbehave, processes_about, runner, schedule_of, wait_until
@@ -141,7 +141,7 @@ def test_workers_die_with_the_process_that_started_them(copy_kit: CopyKit, tmp_p
     schedule, out = schedule_of(tmp_path / "s.json", kit, timeout_s=200), tmp_path / "out"
     command = [sys.executable, "-B", "-m", "runner", "bench", "--schedule", str(schedule), "--out", str(out)]
     with child(command, cwd=kit, piped=False):
-        assert wait_until(lambda: bool(processes_about(f"runner.worker --schedule {out}")))
+        assert wait_until(lambda: bool(processes_about(f"runner.runs.worker --schedule {out}")))
     assert wait_until(lambda: not processes_about(str(out)), 5)
 
 

@@ -12,11 +12,11 @@ import re
 from pathlib import Path
 from typing import Dict, List, Optional
 
+from ..meters.found import open_meters
+from ..runtimes import installed_version
 from .cgroups import read_limits
 from .clocks import clock_limits
-from .meters.found import open_meters
 from .procfs import ROOT, cpuinfo, listed, read_text
-from .runtimes import installed_version
 from .sensors import gpu_models, observe
 
 _ISA = (

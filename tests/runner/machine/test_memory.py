@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.runner.memory import MemoryWatch, resident_peak
-from edgecnn.runner.schedule import bench
+from edgecnn.runner.machine.memory import MemoryWatch, resident_peak
+from edgecnn.runner.runs.schedule import bench
 from tests.runner.nvml_library import built_library
 from tests.runner.processes import schedule_of
 from tests.runner.trees import tree
 
 PEAK = """
-from edgecnn.runner.memory import MemoryWatch
+from edgecnn.runner.machine.memory import MemoryWatch
 watch = MemoryWatch()
 block = bytearray(80 << 20)
 block[::4096] = b"x" * len(block[::4096])

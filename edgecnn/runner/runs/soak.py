@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 from typing import Any, Callable, Dict, List
 
-from .procfs import ROOT
-from .sensors import observe, opening
+from ..machine.procfs import ROOT
+from ..machine.sensors import observe, opening
 
 OBSERVED = (
     "throttled",

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from edgecnn.runner.failure import RunnerError
-from edgecnn.runner.schedule import bench
+from edgecnn.runner.runs.schedule import bench
 from tests.runner.conftest import CopyKit
 from tests.runner.kits import rewrite_manifest
 from tests.runner.processes import schedule_of

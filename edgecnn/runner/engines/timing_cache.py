@@ -10,8 +10,8 @@ import hashlib
 from pathlib import Path
 from typing import Any, Dict
 
-from .failure import RunnerError
-from .files import read_json, write_bytes, write_json
+from ..failure import RunnerError
+from ..files import read_json, write_bytes, write_json
 
 _AGAIN = "remove it and {}, and build again: the builder then measures anew"
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.runner.nvml import Nvml, NvmlAbsent
+from edgecnn.runner.machine.nvml import Nvml, NvmlAbsent
 from tests.runner.nvml_library import build, built_library
 
 

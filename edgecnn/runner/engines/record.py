@@ -9,16 +9,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, List, Optional
 
-from .cudart import Cuda
+from ..failure import RunnerError
+from ..files import read_json, sha256_of
+from ..machine.cudart import Cuda
+from ..machine.environment import read_conditions
+from ..machine.sensors import gpu_models
+from .builder import import_builder
 from .engine import RECORD, SCHEMA, Wish, engine_name
-from .engine_build import import_builder
-from .environment import read_conditions
-from .failure import RunnerError
-from .files import read_json, sha256_of
-from .sensors import gpu_models
 
 if TYPE_CHECKING:
-    from .kit import Kit
+    from ..kit import Kit
 
 BUILD = "python3 -m runner build-engine --out build, inside the kit"
 PACKAGES = ("tensorrt", "tensorrt_rtx_bindings")

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.runner.environment import EMULATOR, available_cores, read_conditions, read_environment
-from edgecnn.runner.procfs import listed
-from edgecnn.runner.sensors import CpuTicks, Opening, observe, opening
-from edgecnn.runner.throttling import Throttles
+from edgecnn.runner.machine.environment import EMULATOR, available_cores, read_conditions, read_environment
+from edgecnn.runner.machine.procfs import listed
+from edgecnn.runner.machine.sensors import CpuTicks, Opening, observe, opening
+from edgecnn.runner.machine.throttling import Throttles
 from edgecnn.values.profile import CONDITIONS_THAT_MUST_MATCH, Environment
 from edgecnn.values.verdict import Fidelity
 from tests.runner.trees import tree

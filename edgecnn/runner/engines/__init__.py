@@ -1,0 +1,1 @@
+"""TensorRT engines, which a device builds for itself."""

@@ -1,0 +1,1 @@
+"""A schedule of runs, each a process of its own."""
