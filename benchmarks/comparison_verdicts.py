@@ -19,7 +19,7 @@ from pathlib import Path
 
 from edgecnn.comparing.paired import AgainstRequest, judge_against
 from edgecnn.devices.machine import local_lab
-from edgecnn.judging.stopping import ROUNDS_MAX
+from edgecnn.judging.runs.stopping import ROUNDS_MAX
 from edgecnn.render.progress import Quiet
 from edgecnn.results.shipped import shipped_kit
 from edgecnn.store.store import Store

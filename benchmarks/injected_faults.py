@@ -27,10 +27,10 @@ from onnx import numpy_helper
 from edgecnn.bench.subject import found_kits
 from edgecnn.devices.machine import local_lab
 from edgecnn.devices.this_machine import local_facts
-from edgecnn.judging.accuracy import Answers, accuracy
 from edgecnn.judging.bounds import gates_for, parse_bounds
 from edgecnn.judging.gates import judge
-from edgecnn.judging.quality import quality
+from edgecnn.judging.predictions.accuracy import Answers, accuracy
+from edgecnn.judging.predictions.quality import quality
 from edgecnn.measure.evaluate import PixelSet, evaluate, logits_of
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab

@@ -2,7 +2,7 @@
 
     python -m benchmarks.latency_gate_rates
 
-``tests/judging/recorded_runs.json`` holds medians of real processes of two copies of one file, interleaved on a two-core machine
+``tests/judging/runs/recorded_runs.json`` holds medians of real processes of two copies of one file, interleaved on a two-core machine
 that others kept busy, so that the true ratio is 1. A resampled race is N rounds that really followed each other; which copy is
 the new one is drawn round by round, as the order of a race is; a regression is the new one's times multiplied. What the machine
 did stays in them: nothing is assumed of its noise. The verdict is the interval's alone; what a gate knows of other work or
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from edgecnn.judging.intervals import ratio_interval
 
-RECORDED = Path(__file__).resolve().parents[1] / "tests" / "judging" / "recorded_runs.json"
+RECORDED = Path(__file__).resolve().parents[1] / "tests" / "judging" / "runs" / "recorded_runs.json"
 TWINS = ("a", "a-twin")
 BOUND = 1.03
 """Of the gate: new / old at most."""

@@ -4,7 +4,7 @@ The contestants run interleaved: two that are the same file (an A/A pair) and, u
 Every run is a fresh process; the order inside a round is drawn anew. What is stored is small (a median per run, thinned samples
 for some), and true: nothing is smoothed, dropped or repeated. A recording is added to those that the file already holds.
 
-    python benchmarks/record_runs.py --rounds 100 --out tests/judging/recorded_runs.json
+    python benchmarks/record_runs.py --rounds 100 --out tests/judging/runs/recorded_runs.json
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ from edgecnn.errors.devices import UnknownDevice
 from edgecnn.judging.bounds import gates_for
 from edgecnn.judging.gates import judge_candidate, overall, verdict_of
 from edgecnn.judging.metrics import METRICS
-from edgecnn.judging.stopping import rule_of
+from edgecnn.judging.runs.stopping import rule_of
 from edgecnn.measure.energy import energy_request, metered, open_log
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab

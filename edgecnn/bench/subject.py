@@ -15,7 +15,7 @@ from edgecnn.building.runnable import has_engine, tried
 from edgecnn.devices.this_machine import LocalFacts, attachment_of
 from edgecnn.errors.comparing import BundleUnreadable, KitNotCarried
 from edgecnn.errors.gates import LogitsNotFinite
-from edgecnn.judging.accuracy import check_finite
+from edgecnn.judging.predictions.accuracy import check_finite
 from edgecnn.measure.evaluate import PixelSet, blamed_layer, evaluate, logits_of
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab

@@ -16,9 +16,9 @@ from edgecnn.building.observed import Observed, ObservedBuild, evaluated
 from edgecnn.building.rows import answer_of, throughput_of
 from edgecnn.building.runnable import tried
 from edgecnn.devices.desktop_gpu import how, how_of, role
-from edgecnn.judging.accuracy import Answers, accuracy
 from edgecnn.judging.desktop_baseline import BaselineQuestion, BaselineRecord, baseline_facts
-from edgecnn.judging.latency import latency, missing_latency
+from edgecnn.judging.predictions.accuracy import Answers, accuracy
+from edgecnn.judging.runs.latency import latency, missing_latency
 from edgecnn.measure.evaluate import PixelSet
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab

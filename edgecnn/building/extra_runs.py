@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from edgecnn.building.observed import Observed
-from edgecnn.judging.throughput import batches_up_to, best_batch, screened
+from edgecnn.judging.runs.throughput import batches_up_to, best_batch, screened
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.race import RaceResult, race
 from edgecnn.measure.race_request import BATCH_SCREEN_S, RUN_MAX_S, THROUGHPUT_S, RaceRequest

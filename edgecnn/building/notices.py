@@ -10,7 +10,7 @@ from typing import Any
 
 from edgecnn.building.observed import ObservedBuild
 from edgecnn.building.trained import history_of, made_images
-from edgecnn.judging.accuracy import NO_LABELS
+from edgecnn.judging.predictions.accuracy import NO_LABELS
 from edgecnn.measure.kits import KitRef
 from edgecnn.planning.request import BuildRequest
 from edgecnn.planning.synthesis import synthesis_facts, synthesis_notices

@@ -16,8 +16,8 @@ from edgecnn.building.observed import Observed
 from edgecnn.building.screening import finalists
 from edgecnn.errors.measuring import NoMeterForObjective
 from edgecnn.judging.contest import Contest, energy_contest, throughput_contest
-from edgecnn.judging.energy import image_mj, meter_of_all
-from edgecnn.judging.throughput import screened
+from edgecnn.judging.runs.energy import image_mj, meter_of_all
+from edgecnn.judging.runs.throughput import screened
 from edgecnn.measure.energy import energy_request, metered, no_meter
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.race import RaceResult, race

@@ -18,8 +18,8 @@ from edgecnn.building.rows import answer_of
 from edgecnn.building.runnable import tried
 from edgecnn.building.screening import SCREEN_MAX_S, SCREEN_ROUNDS, SCREEN_SAMPLES, screened_ms
 from edgecnn.errors.gates import LogitsNotFinite
-from edgecnn.judging.accuracy import accuracy, agreement
-from edgecnn.judging.stopping import rule_of
+from edgecnn.judging.predictions.accuracy import accuracy, agreement
+from edgecnn.judging.runs.stopping import rule_of
 from edgecnn.measure.energy import energy_request, metered
 from edgecnn.measure.evaluate import PixelSet, blamed_layer
 from edgecnn.measure.kits import KitRef

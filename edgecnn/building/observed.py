@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 from edgecnn.building.execute import Execution
 from edgecnn.building.runnable import why_not_runnable
-from edgecnn.judging.accuracy import check_finite
-from edgecnn.judging.ratio import PairedRace
+from edgecnn.judging.predictions.accuracy import check_finite
+from edgecnn.judging.runs.ratio import PairedRace
 from edgecnn.measure.evaluate import PixelSet, evaluate, logits_of
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab

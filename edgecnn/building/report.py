@@ -17,8 +17,8 @@ from edgecnn.building.trained import made_images, scaled_network, weights_senten
 from edgecnn.judging.choice import ChoiceRules, choose
 from edgecnn.judging.eligibility import eligibility_of
 from edgecnn.judging.gates import budget_pp, gates_for, judge_candidate, overall, verdict_of
-from edgecnn.judging.latency import latency, pairwise_ratios
 from edgecnn.judging.reasons import worded
+from edgecnn.judging.runs.latency import latency, pairwise_ratios
 from edgecnn.models.weights_file import parameters_that_ship
 from edgecnn.planning.request import BuildRequest
 from edgecnn.planning.synthesis import synthesis_facts

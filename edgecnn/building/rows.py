@@ -10,13 +10,13 @@ from typing import Any
 
 from edgecnn.building.observed import SPLITS, Observed, Split
 from edgecnn.errors.gates import LogitsNotFinite
-from edgecnn.judging.accuracy import Answers, accuracy, agreement
-from edgecnn.judging.energy import energy, missing_energy
-from edgecnn.judging.latency import latency, missing_latency
-from edgecnn.judging.memory import memory, missing_memory
-from edgecnn.judging.quality import quality
-from edgecnn.judging.sustained import sustained
-from edgecnn.judging.throughput import screened, throughput
+from edgecnn.judging.predictions.accuracy import Answers, accuracy, agreement
+from edgecnn.judging.predictions.quality import quality
+from edgecnn.judging.runs.energy import energy, missing_energy
+from edgecnn.judging.runs.latency import latency, missing_latency
+from edgecnn.judging.runs.memory import memory, missing_memory
+from edgecnn.judging.runs.sustained import sustained
+from edgecnn.judging.runs.throughput import screened, throughput
 from edgecnn.measure.energy import metered, why_not
 from edgecnn.measure.evaluate import logits_of
 from edgecnn.measure.kits import KitRef

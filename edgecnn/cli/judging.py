@@ -89,7 +89,7 @@ def _against(call: Call, head: str | None, base: str) -> ExitCode:
     from edgecnn.comparing.paired import AgainstRequest, judge_against
     from edgecnn.devices.machine import local_lab
     from edgecnn.judging.bounds import parse_bounds
-    from edgecnn.judging.stopping import ROUNDS_MAX
+    from edgecnn.judging.runs.stopping import ROUNDS_MAX
     from edgecnn.store.store import Store
 
     asked = call.asked

@@ -20,18 +20,18 @@ from edgecnn.errors.comparing import LatencyBaselineUnreadable, NoRecordedRace
 from edgecnn.errors.measuring import RunsUnusable
 from edgecnn.errors.usage import ResultFileUnwritable
 from edgecnn.errors.wording import first_problem
-from edgecnn.judging.energy import energy, missing_energy
-from edgecnn.judging.latency import RUNS_NEEDED, latency
+from edgecnn.judging.runs.energy import energy, missing_energy
+from edgecnn.judging.runs.latency import RUNS_NEEDED, latency
 from edgecnn.measure.run_files import DeviceEnergy, companions_of, energy_of_runs, profile_of_runs
 from edgecnn.results.lineage import reported_race
 from edgecnn.results.shipped import ShippedKit, shipped_kit
 from edgecnn.store.disk import write_text_atomically
 from edgecnn.store.store import Store
+from edgecnn.values.base import another_schema
 from edgecnn.values.comparison import LatencyBaseline, sealed_digest
 from edgecnn.values.figures import Energy
 from edgecnn.values.profile import Profile
 from edgecnn.values.report import Latency
-from edgecnn.values.schema import another_schema
 from edgecnn.values.verdict import Fidelity
 
 _MORE_PROCESSES = (

@@ -14,9 +14,9 @@ from edgecnn.comparing.dated_profiles import DatedProfile, PackagedKit, dated_pr
 from edgecnn.comparing.history_facts import MeasuredHistory, MeasuredPoint, Series
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.page import HistoryOfWhat, NoHistory
-from edgecnn.judging.accuracy import NO_LABELS, accuracy
-from edgecnn.judging.latency import disturbed, latency
-from edgecnn.judging.run_settings import knobs_said
+from edgecnn.judging.predictions.accuracy import NO_LABELS, accuracy
+from edgecnn.judging.runs.latency import disturbed, latency
+from edgecnn.judging.runs.settings import knobs_said
 from edgecnn.measure.evaluate import prepared_digests
 from edgecnn.results.folder import read_report
 from edgecnn.store.entry import read_entry

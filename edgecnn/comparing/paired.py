@@ -17,16 +17,15 @@ from edgecnn.building.rows import timed_row, times
 from edgecnn.comparing.paired_answers import Unavailable, paired_answers
 from edgecnn.comparing.pin import base_named, base_of
 from edgecnn.errors.gates import LogitsNotFinite
-from edgecnn.judging.accuracy import Answers, accuracy, check_finite
 from edgecnn.judging.bounds import comparison_gates
 from edgecnn.judging.gates import judge, overall
-from edgecnn.judging.latency import worst_of
 from edgecnn.judging.metrics import COMPARED, LATENCY_RATIO
-from edgecnn.judging.noise import OF_A_COMPARISON
-from edgecnn.judging.quality import quality
-from edgecnn.judging.ratio import PairedRace, RatioFinding, judge_ratio
-from edgecnn.judging.sequential import look
-from edgecnn.judging.stopping import ROUNDS_MAX, looks
+from edgecnn.judging.predictions.accuracy import Answers, accuracy, check_finite
+from edgecnn.judging.predictions.quality import quality
+from edgecnn.judging.runs.latency import worst_of
+from edgecnn.judging.runs.noise import OF_A_COMPARISON
+from edgecnn.judging.runs.ratio import PairedRace, RatioFinding, judge_ratio, look
+from edgecnn.judging.runs.stopping import ROUNDS_MAX, looks
 from edgecnn.measure.evaluate import blamed_layer
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgecnn.building.rows import answers_from
 from edgecnn.comparing.pin import rebuild_command
-from edgecnn.judging.accuracy import NO_LABELS, Answers
+from edgecnn.judging.predictions.accuracy import NO_LABELS, Answers
 from edgecnn.measure.evaluate import prepared_digests
 from edgecnn.results.lineage import ancestor, kit_artifact
 from edgecnn.results.shipped import ShippedKit

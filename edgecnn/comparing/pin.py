@@ -34,9 +34,9 @@ from edgecnn.results.shipped import ShippedKit, shipped_kit
 from edgecnn.store.disk import write_text_atomically
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import ABSENT
+from edgecnn.values.base import another_schema
 from edgecnn.values.comparison import PinnedBuild, sealed_digest
 from edgecnn.values.recipe import Recipe
-from edgecnn.values.schema import another_schema
 
 SCHEMA = "edgecnn.pinned-build/2"
 _NAMED = ("schema", "model.arch", "model.onnx", "model.weights", "data.path", "target.device", "target.runtime")

@@ -26,8 +26,8 @@ from edgecnn.comparing.side_by_side_facts import (
 )
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.comparing import BuildNamedTwice, NotSoManyBuilds
-from edgecnn.judging.accuracy import accuracy
-from edgecnn.judging.latency import CONDITIONS_OF_THE_MACHINE
+from edgecnn.judging.predictions.accuracy import accuracy
+from edgecnn.judging.runs.latency import CONDITIONS_OF_THE_MACHINE
 from edgecnn.measure.kits import KitRef
 from edgecnn.results.folder import BUNDLE, REPORT, read_report
 from edgecnn.results.lineage import kit_artifact

@@ -21,10 +21,10 @@ from edgecnn.errors.comparing import BaselineElsewhere, UnknownCondition
 from edgecnn.errors.wording import counted
 from edgecnn.judging.bounds import comparison_gates
 from edgecnn.judging.gates import judge, overall
-from edgecnn.judging.latency import disturbed
 from edgecnn.judging.metrics import COMPARED, LATENCY_RATIO
-from edgecnn.judging.noise import OF_A_COMPARISON, OF_A_DEVICE
-from edgecnn.judging.ratio import RatioFinding, judge_ratio, unpaired_finding
+from edgecnn.judging.runs.latency import disturbed
+from edgecnn.judging.runs.noise import OF_A_COMPARISON, OF_A_DEVICE
+from edgecnn.judging.runs.ratio import RatioFinding, judge_ratio, unpaired_finding
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.race import long_enough_s, race
 from edgecnn.measure.race_request import RaceRequest

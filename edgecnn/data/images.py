@@ -19,9 +19,8 @@ from edgecnn.errors.base import system_reason
 from edgecnn.errors.data import CorruptImages, ImageChanged, ImageGone
 from edgecnn.errors.data_formats import DemoDamaged, ManifestUnreadable
 from edgecnn.runner.pixels import UnreadableImage, decode
-from edgecnn.values.base import Value
+from edgecnn.values.base import Value, another_schema
 from edgecnn.values.dataset import SPLIT_ROLES, DataManifest, ImageEntry, SplitRole
-from edgecnn.values.schema import another_schema
 
 _List = TypeVar("_List", bound=Value)
 

@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 
 from edgecnn.errors.gates import RacesDiffer
 from edgecnn.judging.eligibility import measured_ms
-from edgecnn.judging.energy import image_mj, meter_of_all
 from edgecnn.judging.intervals import LATENCY_CONFIDENCE, ratio_interval
-from edgecnn.judging.latency import CONDITIONS_OF_THE_MACHINE, check_conditions
-from edgecnn.judging.noise import rounds_needed, rounds_to_settle, smallest_ratio
-from edgecnn.judging.run_settings import run_settings_of
-from edgecnn.judging.throughput import images_per_s
+from edgecnn.judging.runs.energy import image_mj, meter_of_all
+from edgecnn.judging.runs.latency import CONDITIONS_OF_THE_MACHINE, check_conditions
+from edgecnn.judging.runs.noise import rounds_needed, rounds_to_settle, smallest_ratio
+from edgecnn.judging.runs.settings import run_settings_of
+from edgecnn.judging.runs.throughput import images_per_s
 from edgecnn.values.base import Value
 from edgecnn.values.profile import Profile, Run
 from edgecnn.values.reason import FewerImages, MoreEnergy, NotShownFaster, Slower

@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from edgecnn.judging.latency import missing_latency
+from edgecnn.judging.runs.latency import missing_latency
 from edgecnn.values.base import Value
 from edgecnn.values.figures import Throughput
 from edgecnn.values.report import BaselineFacts, BaselineVariant, Latency

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Literal
 
 from edgecnn.errors.wording import counted
-from edgecnn.judging.accuracy import NO_LABELS
 from edgecnn.judging.intervals import NON_INFERIORITY_CONFIDENCE, tango_drop_pp, wilson
+from edgecnn.judging.predictions.accuracy import NO_LABELS
 from edgecnn.values.base import Value
 from edgecnn.values.figures import ClassFigures, ClassReport, Energy, Memory
 from edgecnn.values.layers import Residency

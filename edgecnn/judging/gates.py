@@ -16,10 +16,10 @@ from edgecnn.errors.base import ExitCode
 from edgecnn.errors.gates import LogitsNotFinite
 from edgecnn.judging.bounds import budget_pp, check_bounds, gates_for, parse_bounds
 from edgecnn.judging.findings import Finding
-from edgecnn.judging.latency import explained
 from edgecnn.judging.metrics import METRICS, find
-from edgecnn.judging.noise import OF_A_BUILD, rounds_to_settle, what_helps
 from edgecnn.judging.resolution import enough_images, images_for_proportion, images_needed
+from edgecnn.judging.runs.latency import explained
+from edgecnn.judging.runs.noise import OF_A_BUILD, rounds_to_settle, what_helps
 from edgecnn.values.artifact import Failed
 from edgecnn.values.report import Accuracy, CandidateFacts
 from edgecnn.values.verdict import Fidelity, Gate, GateResult, Interval, Verdict

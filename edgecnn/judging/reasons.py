@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import singledispatch
 
 from edgecnn.errors.wording import plural
-from edgecnn.judging.noise import what_helps
+from edgecnn.judging.runs.noise import what_helps
 from edgecnn.values.base import Value
 from edgecnn.values.reason import (
     Differs,

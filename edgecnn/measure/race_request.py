@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.hosts.protocol import Schedule, Task
-from edgecnn.judging.stopping import half_width, well_known
+from edgecnn.judging.runs.stopping import half_width, well_known
 from edgecnn.measure.kits import KitRef, entrant_of
 from edgecnn.measure.lab import Lab
 from edgecnn.values.base import Value

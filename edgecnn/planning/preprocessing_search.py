@@ -20,8 +20,8 @@ from edgecnn.errors.custom_model import (
     PreprocessingNotFound,
     PreprocessingUnproved,
 )
-from edgecnn.judging.classes import sign_test
 from edgecnn.judging.intervals import wilson
+from edgecnn.judging.predictions.classes import sign_test
 from edgecnn.models.preprocessings import BYTES, MARGIN, USUAL, usual_named
 from edgecnn.runner.pixels import PixelRecipe as Pixels
 from edgecnn.runner.pixels import to_pixels

@@ -21,10 +21,9 @@ from edgecnn.recipes.toml_file import dotted_keys, validated
 from edgecnn.results.folder import PLAN, REPORT, read_report
 from edgecnn.results.shipped import keys_of, step_of_another
 from edgecnn.store.store import Store
-from edgecnn.values.base import Value
+from edgecnn.values.base import Value, another_schema
 from edgecnn.values.recipe import Recipe
 from edgecnn.values.resolved import PLAN_SCHEMA
-from edgecnn.values.schema import another_schema
 from edgecnn.values.stage import Progress
 from edgecnn.values.synthesis import images_trained_on
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from edgecnn.errors.comparing import UnknownCandidate
-from edgecnn.judging.accuracy import NO_LABELS
-from edgecnn.judging.noise import what_helps
+from edgecnn.judging.predictions.accuracy import NO_LABELS
 from edgecnn.judging.reasons import worded
+from edgecnn.judging.runs.noise import what_helps
 from edgecnn.results.explanation import ExplainedCandidate, Explanation, NotTried, OpenQuestion, StandIn, Unmeasured
 from edgecnn.values.reason import NotClimbed, NotMeasured, NotShownFaster, NotSupported, Reason
 from edgecnn.values.report import BuildReport, CandidateFacts

@@ -20,10 +20,10 @@ from edgecnn.recipes.recipe import pipeline_names
 from edgecnn.results.folder import BUNDLE, CHOICE, PLAN, PROGRESS, REPORT, read_report
 from edgecnn.results.shipped import ShippedKit, shipped_kit, step_of_another
 from edgecnn.store.disk import sha256_of
+from edgecnn.values.base import another_schema
 from edgecnn.values.candidate import is_of_a_device
 from edgecnn.values.report import BuildReport, CandidateFacts
 from edgecnn.values.resolved import PLAN_SCHEMA, Resolved
-from edgecnn.values.schema import another_schema
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from pydantic import ValidationError
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.page import NoReport, ReportUnreadable
 from edgecnn.errors.wording import first_problem
+from edgecnn.values.base import another_schema
 from edgecnn.values.report import REPORT_SCHEMA, BuildReport
-from edgecnn.values.schema import another_schema
 
 REPORT = "report.json"
 PAGE = "report.html"

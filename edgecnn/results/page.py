@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.judging.accuracy import NO_LABELS
-from edgecnn.judging.latency import run_ms
+from edgecnn.judging.predictions.accuracy import NO_LABELS
+from edgecnn.judging.runs.latency import run_ms
 from edgecnn.measure.evaluate import logits_of, prepared_digests
 from edgecnn.results.lineage import ancestor, kit_artifact, reported_race, timed_races
 from edgecnn.results.mistakes import Answered, mistakes_of, plain_names

@@ -11,7 +11,7 @@ from edgecnn.backends.installed import require_packages
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.building import NotOverwritten, OutputUnwritable
 from edgecnn.errors.studies import MemberQuantized, MembersDiffer, OneMember
-from edgecnn.judging.accuracy import difference_pp, share_right
+from edgecnn.judging.predictions.accuracy import difference_pp, share_right
 from edgecnn.measure.evaluate import prepared_digests
 from edgecnn.recipes.toml_file import toml_value
 from edgecnn.results.network import BuiltNetwork, built_network

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from edgecnn.backends.installed import require_packages
 from edgecnn.data.images import open_source
 from edgecnn.errors.studies import NothingIsRight
-from edgecnn.judging.accuracy import difference_pp, share_right
+from edgecnn.judging.predictions.accuracy import difference_pp, share_right
 from edgecnn.results.network import BuiltNetwork, built_network
 from edgecnn.runner.pixels import PixelRecipe, centre_corner, resized
 from edgecnn.store.store import Store

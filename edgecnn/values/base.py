@@ -1,6 +1,10 @@
-"""Every noun that crosses a package boundary is a frozen model that refuses unknown fields."""
+"""Frozen values that refuse unknown fields; documents that say of which schema they are."""
 
 from __future__ import annotations
+
+import json
+import re
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
@@ -9,3 +13,24 @@ class Value(BaseModel):
     """Immutable, closed to unknown keys, and equal when its fields are equal."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=False, protected_namespaces=())
+
+
+_SCHEMA = re.compile(r"edgecnn\.[a-z-]+/\d{1,9}")
+
+
+def another_schema(document: Any, reads: str) -> str | None:
+    """Why a document is not read, where it is of another schema or version than ``reads``; None where that is not the reason.
+
+    Args:
+        document: as it was parsed, or its JSON text.
+        reads: the schema that this version reads, such as ``edgecnn.report/2``.
+    """
+    if isinstance(document, (bytes, str)):
+        try:
+            document = json.loads(document)
+        except (ValueError, RecursionError):
+            return None
+    found = document.get("schema", document.get("schema_")) if isinstance(document, dict) else None
+    if not isinstance(found, str) or found == reads or _SCHEMA.fullmatch(found) is None:
+        return None
+    return f"its schema is {found}, and this version reads {reads}"

@@ -18,7 +18,7 @@ from benchmarks.ladder.widened import WidenedStage
 from benchmarks.ladder.worker import timed
 from benchmarks.marked_sections import put
 from edgecnn.graph.export import export_onnx, torch_logits
-from edgecnn.judging.accuracy import Answers, accuracy
+from edgecnn.judging.predictions.accuracy import Answers, accuracy
 from edgecnn.planning.candidates import BASELINE
 from edgecnn.planning.plan import Plan, plan
 from edgecnn.planning.variants import aware_candidates

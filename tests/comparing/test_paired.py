@@ -12,9 +12,9 @@ from edgecnn.comparing.paired import AgainstRequest, judge_against
 from edgecnn.comparing.paired_answers import PairedAnswers
 from edgecnn.errors.comparing import BundleUnreadable, KitNotCarried, NoBuildToCompare
 from edgecnn.errors.host import RunnerFailed
-from edgecnn.judging.accuracy import Answers
 from edgecnn.judging.bounds import parse_bounds
 from edgecnn.judging.gates import exit_code_of
+from edgecnn.judging.predictions.accuracy import Answers
 from edgecnn.results.shipped import shipped_kit
 from edgecnn.runner.runs.items import Item
 from edgecnn.values.comparison import Comparison

@@ -1,5 +1,5 @@
 from edgecnn.judging.choice import ChoiceRules, choose
-from edgecnn.judging.latency import missing_latency
+from edgecnn.judging.runs.latency import missing_latency
 from edgecnn.values.training import Surgery
 from edgecnn.values.verdict import Fidelity
 from tests.judging.made import a_latency, an_accuracy, an_interval, facts

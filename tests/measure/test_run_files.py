@@ -12,7 +12,7 @@ import pytest
 
 from edgecnn.errors.measuring import RunsUnusable
 from edgecnn.hosts.protocol import Schedule, Task
-from edgecnn.judging.latency import disturbed, latency
+from edgecnn.judging.runs.latency import disturbed, latency
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.run_files import energy_of_runs, profile_of_runs
 from edgecnn.runner.files import sha256_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from edgecnn.judging.run_settings import knobs_said
+from edgecnn.judging.runs.settings import knobs_said
 from edgecnn.measure.loadgen.facts import LoadGenReport, LoadRun, Scenario, ScenarioResult
 from edgecnn.render.figures import percent_interval, points
 from edgecnn.render.terminal import show_lines, show_rows

@@ -7,7 +7,7 @@ from typing import Any
 
 import altair as alt
 
-from edgecnn.judging.latency import RUNS_NEEDED
+from edgecnn.judging.runs.latency import RUNS_NEEDED
 from edgecnn.render import figures
 from edgecnn.render.page.charts import vega
 from edgecnn.render.page.charts.figure import OF_FIDELITY, Figure, Source, Table

@@ -1,0 +1,115 @@
+"""What top-1 does not say, from the same stored logits: top-5, macro-F1, calibration, agreement, and every class by itself."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecnn.errors.gates import LogitsDoNotMatch, NoImages
+from edgecnn.judging.intervals import NON_INFERIORITY_CONFIDENCE, two_sided_z, wilson
+from edgecnn.judging.predictions.accuracy import Answers, check_answers, check_same_pixels
+from edgecnn.judging.predictions.classes import class_report, losses_by_class
+from edgecnn.judging.predictions.logits import read_logits
+from edgecnn.judging.predictions.macro_f1 import by_class, macro_f1
+from edgecnn.values.figures import Quality
+from edgecnn.values.verdict import Interval
+
+CLASSES_FOR_TOP5 = 6
+"""Of five classes every answer is among the first five."""
+
+
+def quality(answers: Answers, labels: NDArray[Any], names: Sequence[str], baseline: Answers | None = None) -> Quality:
+    """What the test split says of one candidate beyond top-1.
+
+    Args:
+        answers: logits (images, classes).
+        labels: class indices (images,), integers.
+        names: of the classes, in the order of the logits.
+        baseline: the fp32 baseline network's answers to the same pixels; None for the baseline itself, and where there are none.
+
+    Raises:
+        NoImages, OneClassAnswered, LogitsNotFinite, LogitsDoNotMatch: as ``accuracy`` does, and where the names are not as many
+            as the classes.
+    """
+    check_answers(answers, labels)
+    classes = answers.logits.shape[1]
+    if len(names) != classes:
+        raise LogitsDoNotMatch(candidate=answers.candidate, ours=f"logits of {classes} classes", theirs=f"{len(names)} names")
+    reading = read_logits(answers.logits, labels)
+    counts = by_class(labels, reading.predicted, classes)
+    f1 = macro_f1(labels, reading.predicted, counts)
+    ece = calibration_error(reading.confidence, reading.place == 0)
+    if f1 is None or ece is None:
+        raise NoImages(candidate=answers.candidate, split="test")
+    theirs = _first_answers(baseline, answers, labels)
+    losses = None if theirs is None else losses_by_class(labels, reading.place == 0, theirs == labels, classes)
+    top5 = _share(reading.place < 5) if classes >= CLASSES_FOR_TOP5 else None
+    absent: dict[str, str] = {}
+    if top5 is None:
+        absent["top5"] = f"of {classes} classes each is among the first five"
+    if theirs is None:
+        absent["agreement"] = "there is no baseline network to agree with"
+    return Quality(
+        top5=top5,
+        macro_f1=f1,
+        ece=ece,
+        agreement=None if theirs is None else _share(reading.predicted == theirs),
+        classes=class_report(names, counts, losses),
+        absent=absent,
+    )
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _share(true: NDArray[np.bool_]) -> Interval | None:
+    return wilson(int(true.sum()), len(true), NON_INFERIORITY_CONFIDENCE)
+
+
+def _first_answers(baseline: Answers | None, answers: Answers, labels: NDArray[Any]) -> NDArray[np.intp] | None:
+    if baseline is None:
+        return None
+    check_answers(baseline, labels)
+    check_same_pixels(answers, baseline)
+    first: NDArray[np.intp] = baseline.logits.argmax(axis=1)
+    return first
+
+
+BINS = 15
+"""Of equal width over 0…1, closed above: as in Guo et al., which most published figures follow."""
+
+
+def calibration_error(
+    confidences: NDArray[np.float64], right: NDArray[Any], confidence: float = NON_INFERIORITY_CONFIDENCE
+) -> Interval | None:
+    """The expected calibration error of the first answer over 15 bins, 0…1; None of no images.
+
+    With d the differences confidence - accuracy by bin, weighted by share of images, the error is Σ|d| = s·d for the true signs
+    s. Above: s·d is at most the estimate plus s·(d - d̂), whose variance is at most the mean squared residual, whatever s is.
+    Below: chance adds at most Σ|d̂ - d|, of which mean and spread are subtracted. Both allow for wrong answers too rare to have
+    been seen, as Wilson's interval does. What is bounded is the error over these bins; inside a bin, errors may still cancel.
+
+    Args:
+        confidences: the largest softmax probability of each image, 0…1.
+        right: whether each first answer is right.
+        confidence: two-sided; each bound errs at most half of the rest.
+
+    Source: Guo, Pleiss, Sun and Weinberger, On Calibration of Modern Neural Networks, ICML 2017, section 2.
+    """
+    images = len(confidences)
+    if images < 1:
+        return None
+    residual = confidences - right
+    bins = np.clip(np.ceil(confidences * BINS).astype(np.intp) - 1, 0, BINS - 1)
+    estimate = float(np.abs(np.bincount(bins, residual, BINS)).sum()) / images
+    squares = np.bincount(bins, residual * residual, BINS)
+    z = two_sided_z(confidence)
+    spread = z * math.sqrt(float(squares.sum()) + z * z / 4) / images
+    by_chance = float(np.sqrt(2 / math.pi * squares).sum()) / images
+    low = max(0.0, estimate - by_chance - spread)
+    high = min(1.0, estimate + z * z / 2 / images + spread)
+    return Interval(estimate=estimate, low=low, high=high, confidence=confidence)

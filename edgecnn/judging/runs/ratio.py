@@ -1,0 +1,253 @@
+"""The ratio of two kits' latencies, and the gate on it: the whole interval passes or fails.
+
+Paired, from runs that were interleaved in one race: both kits met the same conditions, so that other work takes a verdict away
+only where one of them met more of it. Unpaired, from races of different days: a machine that was busy on one of them looks like a
+kit that changed, so that a busy present fails nothing and a busy past passes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+from edgecnn.errors.gates import RacesDiffer
+from edgecnn.errors.wording import counted
+from edgecnn.judging.intervals import LATENCY_CONFIDENCE, ratio_interval, unpaired_ratio_interval
+from edgecnn.judging.metrics import LATENCY_RATIO
+from edgecnn.judging.runs.latency import (
+    CONDITIONS_OF_THE_MACHINE,
+    OTHERS_PERCENT_MAX,
+    RUNS_NEEDED,
+    SOMETIMES_THROTTLED_PERCENT_MAX,
+    check_conditions,
+    disturbed,
+    explained,
+    medians_by_round,
+    run_ms,
+    slowed_at_most,
+    too_few_samples,
+    worst_of,
+)
+from edgecnn.judging.runs.noise import OF_A_COMPARISON, rounds_to_settle, what_helps
+from edgecnn.judging.runs.settings import run_settings_of
+from edgecnn.judging.runs.stopping import look_confidence
+from edgecnn.values.base import Value
+from edgecnn.values.profile import Environment, Profile, Run
+from edgecnn.values.verdict import Fidelity, Gate, GateResult, Interval, Verdict
+
+_CONDITIONS = (
+    ("others_percent", OTHERS_PERCENT_MAX, "other programs took {:.0f} % of the processors' time in the runs"),
+    ("throttled_percent", SOMETIMES_THROTTLED_PERCENT_MAX, "the machine slowed itself down in {:.0f} % of the runs"),
+)
+"""What may slow one kit of a pair and not the other: observation, how many points more are too many, and its words. Of twins
+that met 50 to 90 % of other work, ten rounds differ by more than 5 points three times in a hundred."""
+
+
+class PairedRace(Value):
+    """Profiles of two kits that ran interleaved, round by round."""
+
+    base: Profile
+    head: Profile
+
+
+class RatioFinding(Value):
+    """What is known of HEAD / BASE, or why nothing is."""
+
+    ratio: Interval | None
+    how: str = ""
+    """The test and the sample, such as ``10 interleaved rounds on AMD EPYC``."""
+    absent: str | None = None
+    """Nothing was measured, and why."""
+    rounds: int = 0
+    """Behind the ratio, of HEAD."""
+    fixed: int | None = None
+    """Unpaired: runs of the baseline, which no new race adds to."""
+    open: str | None = None
+    """There are runs and no interval, and why."""
+    slow_disturbed: str | None = None
+    """What besides its kit may have made HEAD slow: it then fails nothing."""
+    fast_disturbed: str | None = None
+    """What besides its kit may have made BASE slow: HEAD then passes nothing."""
+    slow_at_most: int | None = None
+    """How many times slower that can have made HEAD; None where nothing bounds it."""
+    fast_at_most: int | None = None
+    """The same of BASE."""
+
+
+def paired_finding(races: Sequence[PairedRace], machine: str, confidence: float = LATENCY_CONFIDENCE) -> RatioFinding:
+    """HEAD / BASE from one or more races of the same two kits, pairs taken inside each race.
+
+    Raises:
+        RacesDiffer: two profiles of a pair are not of one race.
+        ConditionsDiffer: two kits of one race did not run on the same machine in the same state.
+        RoundTwice: a round holds two runs of one kit.
+    """
+    slow, fast = list[float](), list[float]()
+    for race in races:
+        _check_same_state(race)
+        head, base = medians_by_round(race.head), medians_by_round(race.base)
+        rounds = sorted(head.keys() & base.keys())
+        slow += [head[number] for number in rounds]
+        fast += [base[number] for number in rounds]
+    short = too_few_samples([run for race in races for side in (race.base, race.head) for run in side.runs])
+    ratio = None if short else ratio_interval(slow, fast, confidence)
+    why = None if ratio else short or f"{len(slow)} paired rounds; an interval needs {RUNS_NEEDED}"
+    return RatioFinding(
+        ratio=ratio,
+        how=f"{len(slow)} interleaved rounds on {machine}{_manners(races)}",
+        rounds=len(slow),
+        open=why,
+        slow_disturbed=_uneven(races, "head"),
+        fast_disturbed=_uneven(races, "base"),
+        slow_at_most=_explains(races, "head"),
+        fast_at_most=_explains(races, "base"),
+    )
+
+
+def unpaired_finding(
+    head: Profile, base: Sequence[Run], base_environment: Environment, confidence: float = LATENCY_CONFIDENCE
+) -> RatioFinding:
+    """HEAD / BASE from runs of different days: the Hodges-Lehmann ratio of run medians with Mann-Whitney's exact bounds."""
+    ours, theirs = ([ms for run in runs if (ms := run_ms(run)) is not None] for runs in (head.runs, base))
+    short = too_few_samples((*head.runs, *base))
+    ratio = None if short else unpaired_ratio_interval(ours, theirs, confidence)
+    runs = f"{counted(len(ours), 'run')} against {len(theirs)}"
+    why = None if ratio else short or f"{runs} are too few for an interval"
+    past = disturbed(base_environment)
+    return RatioFinding(
+        ratio=ratio,
+        how=f"unpaired, {runs} of the baseline (Mann-Whitney)",
+        rounds=len(ours),
+        fixed=len(theirs),
+        open=why,
+        slow_disturbed=disturbed(head.environment),
+        fast_disturbed=f"when the baseline was recorded, {past}" if past else None,
+        slow_at_most=slowed_at_most(head.environment),
+        fast_at_most=slowed_at_most(base_environment),
+    )
+
+
+def judge_ratio(gate: Gate, finding: RatioFinding, candidate: str, spelled: str = OF_A_COMPARISON) -> GateResult:
+    """The gate on ``latency_ratio``. ``max`` is its only side; ``spelled`` is how more rounds are asked for."""
+    verdict, why = _verdict(gate, finding, spelled)
+    return GateResult(
+        gate=gate,
+        candidate=candidate,
+        verdict=verdict,
+        figure=finding.ratio,
+        fidelity=Fidelity.MISSING if finding.absent else Fidelity.MEASURED,
+        reason=why if finding.ratio is None else f"{_shown(finding.ratio)}, {finding.how}, {why}",
+    )
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _check_same_state(race: PairedRace) -> None:
+    """A condition that one kit's runner is too old to read is no difference: both ran in the same minutes on one machine."""
+    if race.head.race is None or race.head.race != race.base.race:
+        raise RacesDiffer(ours=race.head.subject, theirs=race.base.subject, our_race=race.head.race, their_race=race.base.race)
+    ours, theirs = race.head.environment, race.base.environment
+    known = [name for name in CONDITIONS_OF_THE_MACHINE if name in ours.conditions and name in theirs.conditions]
+    check_conditions(ours, theirs, known)
+
+
+def _manners(races: Sequence[PairedRace]) -> str:
+    """On how many threads, and with which knobs: of both sides where they differ."""
+    if not races:
+        return ""
+    head, base = (run_settings_of(profile) or "threads unknown" for profile in (races[-1].head, races[-1].base))
+    if head == base:
+        return "" if head == "threads unknown" else f", {head}"
+    return f", HEAD with {head} and BASE with {base}"
+
+
+def _uneven(races: Sequence[PairedRace], side: Literal["base", "head"]) -> str | None:
+    """A sentence where this side met so much more than the other that it may be slower for it; what was not observed is 0."""
+    other: Literal["base", "head"] = "base" if side == "head" else "head"
+    said = []
+    for name, allowed, what in _CONDITIONS:
+        mine, theirs = _mean(races, side, name), _mean(races, other, name)
+        if mine - theirs > allowed:
+            said.append(f"{what.format(mine)} of {side.upper()}, and {theirs:.0f} % in those of {other.upper()}")
+    return " and ".join(said) or None
+
+
+def _explains(races: Sequence[PairedRace], side: Literal["base", "head"]) -> int | None:
+    profiles: list[Profile] = [getattr(race, side) for race in races]
+    return slowed_at_most(worst_of([profile.environment for profile in profiles])) if profiles else None
+
+
+def _mean(races: Sequence[PairedRace], side: Literal["base", "head"], name: str) -> float:
+    """Over races, each counted by its rounds."""
+    profiles: list[Profile] = [getattr(race, side) for race in races]
+    rounds = sum(len(profile.runs) for profile in profiles)
+    return sum(float(each.environment.observed.get(name, 0)) * len(each.runs) for each in profiles) / max(rounds, 1)
+
+
+def _verdict(gate: Gate, finding: RatioFinding, spelled: str) -> tuple[Verdict, str]:
+    bound = f"{LATENCY_RATIO} ≤ {gate.bound:g} ({_rule(gate.bound)})"
+    if finding.ratio is None:
+        return (Verdict.MISSING, finding.absent) if finding.absent else (Verdict.UNSURE, finding.open or "nothing is known")
+    low, high = finding.ratio.low, finding.ratio.high
+    if high <= gate.bound:
+        met = f"meets {bound}"
+        return _or_open(Verdict.PASS, met, bound, _Doubt(finding.fast_disturbed, finding.fast_at_most, gate.bound / high))
+    if low <= gate.bound:
+        more = rounds_to_settle(gate.bound, finding.ratio, finding.rounds, finding.fixed)
+        return Verdict.UNSURE, f"leaves {bound} open: {what_helps(more, spelled)}"
+    broken = f"breaks {bound}"
+    return _or_open(Verdict.FAIL, broken, bound, _Doubt(finding.slow_disturbed, finding.slow_at_most, low / gate.bound))
+
+
+class _Doubt(NamedTuple):
+    because: str | None
+    times: int | None
+    """It explains no more than so much."""
+    seen: float
+    """So many times beyond the bound."""
+
+
+def _or_open(verdict: Verdict, stands: str, bound: str, doubt: _Doubt) -> tuple[Verdict, str]:
+    if doubt.because is None:
+        return verdict, stands
+    if doubt.times is None or doubt.seen <= doubt.times:
+        return Verdict.UNSURE, f"leaves {bound} open: {doubt.because}"
+    return verdict, f"{stands}: {doubt.because}, {explained(doubt.times)}"
+
+
+def _rule(bound: float) -> str:
+    alpha = f"α {100 * (1 - LATENCY_CONFIDENCE) / 2:g} % on either side"
+    return (
+        f"margin {100 * (bound - 1):.3g} %, {alpha}"
+        if bound >= 1
+        else f"must be at least {100 * (1 - bound):.3g} % faster, {alpha}"
+    )
+
+
+def _shown(ratio: Interval) -> str:
+    return f"latency {ratio.estimate:.3f} × BASE [{ratio.low:.3f}, {ratio.high:.3f}] at {100 * ratio.confidence:.4g} %"
+
+
+class InterimLook(NamedTuple):
+    """What the rounds so far say of the ratio."""
+
+    finding: RatioFinding
+    decided: bool
+    """The gate passes or fails, so that no more rounds are run."""
+
+
+def look(races: Sequence[PairedRace], gate: Gate, planned: Sequence[int], machine: str) -> InterimLook:
+    """Look at all rounds that were run.
+
+    Args:
+        races: of the same two kits, in the order in which they ran.
+        gate: on ``latency_ratio``.
+        planned: rounds after which the race looks at all, those to come included.
+        machine: how a reader would name it.
+
+    Raises:
+        RacesDiffer, ConditionsDiffer, RoundTwice: see ``paired_finding``.
+    """
+    finding = paired_finding(races, machine, look_confidence(len(planned)))
+    return InterimLook(finding, judge_ratio(gate, finding, "").verdict in (Verdict.PASS, Verdict.FAIL))

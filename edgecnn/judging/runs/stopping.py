@@ -1,0 +1,92 @@
+"""Measuring until a figure is known well enough, without fooling oneself.
+
+Who looks again and again and stops when the interval pleases has an interval that promises too much. So the rule is fixed before
+the first run: it looks after 10, 14, 20, 28 and 40 rounds and at no other time, and at each look an interval may miss at most a
+fifth of the times that it may miss over all (Bonferroni). Whenever it stops, all five would have held with at least the promised
+confidence, so the one that is shown does. Everything measured is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from edgecnn.judging.intervals import LATENCY_CONFIDENCE, median_interval, tail
+from edgecnn.judging.runs.noise import what_helps
+from edgecnn.values.profile import Run, Until
+from edgecnn.values.verdict import Interval
+
+INTERIM_RUNS = (10, 14, 20, 28, 40)
+"""The first is the least that an interval at 99.6 % needs, and one more; the last is the cap."""
+
+
+def rule_of(half_width: float) -> Until:
+    """The rule for a p50 that is to be known to ± this share of it."""
+    return Until(half_width=half_width, looks=INTERIM_RUNS)
+
+
+def confidence_at(until: Until | None) -> float:
+    """Of an interval at one look, so that over all looks it holds as often as any other."""
+    return look_confidence(1 if until is None else len(until.looks))
+
+
+def over_all(interval: Interval | None, until: Until | None) -> Interval | None:
+    """The same bounds with the confidence that they have whenever the rule stopped."""
+    if interval is None or until is None:
+        return interval
+    return interval.model_copy(update={"confidence": LATENCY_CONFIDENCE})
+
+
+def half_width(runs: Sequence[Run], until: Until) -> float | None:
+    """How far the interval of p50 reaches from it on its longer side, as a share of it; None where there is none."""
+    medians = [found for run in runs if (found := tail(run.samples_ns, 50)) is not None]
+    interval = median_interval(medians, confidence_at(until)) if len(medians) == len(runs) else None
+    return None if interval is None else _reach(interval)
+
+
+def well_known(runs: Sequence[Run], until: Until) -> bool:
+    """Whether the rule may stop for this kit."""
+    found = half_width(runs, until)
+    return found is not None and found <= until.half_width
+
+
+def how_it_stopped(rounds: int, p50: Interval | None, until: Until | None) -> str | None:
+    """One sentence; None of a race whose number of rounds was fixed."""
+    if until is None:
+        return None
+    asked = f"± {100 * until.half_width:g} %"
+    looks = f"{', '.join(str(look) for look in until.looks[:-1])} and {until.looks[-1]}"
+    rule = f"it looked after {looks} rounds at most, each time at {100 * confidence_at(until):.4g} %"
+    over = f"so {100 * LATENCY_CONFIDENCE:g} % over all"
+    if p50 is None:
+        return f"stopped after {rounds} rounds without an interval; asked was {asked}"
+    reached = f"± {100 * _reach(p50):.1f} %"
+    if _reach(p50) <= until.half_width:
+        return f"stopped after {rounds} rounds at {reached}, asked was {asked}; {rule}, {over}"
+    cap = f"the cap of {rounds} rounds was reached" if rounds >= until.looks[-1] else f"it ended after {rounds} rounds"
+    return f"{cap} at {reached}, and not the {asked} that was asked: {what_helps(None)}; {rule}, {over}"
+
+
+def _reach(interval: Interval) -> float:
+    return max(interval.high - interval.estimate, interval.estimate - interval.low) / interval.estimate
+
+
+INTERIM_ROUNDS = (10, 24, 48)
+"""Rounds after which the race looks at itself. Three looks that share 2 % want 99.3 % each; ten pairs reach 99.8 %."""
+ROUNDS_MAX = INTERIM_ROUNDS[-1]
+ROUNDS_MIN = 8
+"""Seven pairs are the fewest that an interval can be taken of."""
+_WORTH_A_LOOK = 0.75
+"""A look shortly before the last one costs confidence and saves nothing."""
+
+
+def looks(rounds_max: int = ROUNDS_MAX) -> tuple[int, ...]:
+    """Rounds after which to look, the last one at ``rounds_max``; it doubles beyond ``INTERIM_ROUNDS``."""
+    planned = list(INTERIM_ROUNDS)
+    while planned[-1] < rounds_max:
+        planned.append(2 * planned[-1])
+    return (*(each for each in planned if each <= _WORTH_A_LOOK * rounds_max), rounds_max)
+
+
+def look_confidence(count: int, whole: float = LATENCY_CONFIDENCE) -> float:
+    """The two-sided confidence of each of ``count`` looks that all together hold ``whole``."""
+    return 1 - (1 - whole) / count

@@ -1,0 +1,89 @@
+"""Images that nobody labelled show agreement with fp32: an interval of its own, and never an accuracy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edgecnn.errors.gates import LogitsDoNotMatch, LogitsNotFinite
+from edgecnn.judging.eligibility import eligibility_of
+from edgecnn.judging.gates import budget_pp, gates_for, judge
+from edgecnn.judging.predictions.accuracy import Answers, agreement
+from edgecnn.judging.reasons import worded
+from edgecnn.values.reason import Differs
+from edgecnn.values.recipe import GateChoice
+from edgecnn.values.report import CandidateFacts
+from edgecnn.values.verdict import Gate, Verdict
+from tests.judging.made import a_candidate
+
+
+def answers(firsts: list[int], name: str = "onnxruntime-int8", pixels: str = "p") -> Answers:
+    return Answers(candidate=name, logits=np.eye(3, dtype=np.float32)[firsts], pixels=pixels, machine="AMD EPYC")
+
+
+FP32 = answers([0, 1, 2] * 100, "onnxruntime-fp32")
+SOME = answers([0, 1, 2] * 96 + [1, 2, 0] * 4)
+
+
+def unlabelled(seen: Answers) -> CandidateFacts:
+    return CandidateFacts(
+        candidate=a_candidate(seen.candidate),
+        agreement=agreement(seen, "test", FP32),
+        agreement_on_validation=agreement(seen, "validation", FP32),
+        kit="k",
+    )
+
+
+def test_agreement_is_the_share_of_the_same_first_class_with_its_interval() -> None:
+    found = agreement(SOME, "test", FP32)
+    assert found.images == 300 and found.same.estimate == 0.96 and found.same.confidence == 0.95
+    assert found.same.low == pytest.approx(0.9315, abs=1e-3) and found.same.high == pytest.approx(0.9769, abs=1e-3)
+    assert found.differing_pp == pytest.approx(4)
+    itself = agreement(FP32, "test")
+    assert itself.same.estimate == itself.same.low == 1.0
+
+
+def test_answers_to_other_pixels_and_no_numbers_agree_with_nothing() -> None:
+    with pytest.raises(LogitsDoNotMatch):
+        agreement(answers([0, 1, 2] * 100, pixels="q"), "test", FP32)
+    broken = answers([0, 1, 2] * 100)
+    broken.logits[4, 0] = np.nan
+    with pytest.raises(LogitsNotFinite):
+        agreement(broken, "test", FP32)
+
+
+def test_a_gate_on_accuracy_is_missing_and_says_why() -> None:
+    for metric, side in (("top1", "min"), ("drop_pp", "max"), ("macro_f1", "min"), ("worst_class_drop_pp", "max")):
+        found = judge(Gate(metric=metric, side=side, bound=0.5, required="always"), unlabelled(SOME))  # type: ignore[arg-type]
+        assert found.verdict is Verdict.MISSING and found.figure is None
+        assert found.reason == (
+            "the images have no labels, so that nothing says which answer is right; agreement with fp32 can be bounded, "
+            "as in --min agreement=0.99"
+        )
+
+
+@pytest.mark.parametrize(("bound", "verdict"), [(0.9, Verdict.PASS), (0.96, Verdict.UNSURE), (0.99, Verdict.FAIL)])
+def test_a_gate_on_agreement_is_judged_by_the_whole_interval(bound: float, verdict: Verdict) -> None:
+    found = judge(Gate(metric="agreement", side="min", bound=bound, required="always"), unlabelled(SOME))
+    assert found.verdict is verdict and found.reason.startswith("agreement with fp32 96.0 % [93.7, 97.5] at 90 %")
+
+
+def test_without_labels_the_default_gate_and_the_budget_are_of_agreement() -> None:
+    (gate,) = gates_for(GateChoice(), device_usually_attached=True, labelled=False)
+    assert (gate.metric, gate.side, gate.bound, gate.required) == ("agreement", "min", 0.99, "advisory")
+    assert budget_pp((gate,), labelled=False) == 1.0
+    assert budget_pp((gate.model_copy(update={"bound": 0.95}),), labelled=False) == 5.0
+    assert budget_pp((gate.model_copy(update={"bound": 0.95}),)) == 1.0
+
+
+def test_other_answers_stand_for_the_drop_that_cannot_be_larger() -> None:
+    facts = unlabelled(SOME)
+    assert not eligibility_of([facts], 1.0, None).inside and eligibility_of([facts], 4.5, None).inside
+    assert facts.agreement_on_validation is not None
+    said = worded(
+        Differs(split="validation", same=facts.agreement_on_validation.same, bound_pp=1.0, images=300), "onnxruntime-int8"
+    )
+    assert said == (
+        "over the budget on validation: it gives fp32's answer to 96.0 %, [93.1, 97.7] at 95 % of 300 images, and without labels "
+        "a budget of 1 pp wants 99 %"
+    )

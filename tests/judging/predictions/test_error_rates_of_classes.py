@@ -1,0 +1,133 @@
+"""How often classes are named wrongly, and how often bounds beyond top-1 are wrong, by drawing test sets from known truths."""
+
+import numpy as np
+import pytest
+
+from edgecnn.judging.predictions.classes import FAMILY_ALPHA, adjusted_p, least_drops, most_drops
+from edgecnn.judging.predictions.macro_f1 import by_class, macro_f1
+from edgecnn.judging.predictions.quality import BINS, calibration_error
+
+DRAWS = 1000
+LUCK = 0.02
+"""Three standard errors of a rate of 5 % in 1,000 draws."""
+
+
+def drawn(classes, images, losing, gaining, draws=DRAWS):
+    """Lost and gained images of every class, of so many test sets."""
+    rng = np.random.default_rng(11)
+    lost = rng.binomial(images, losing, (draws, classes))
+    gained = rng.binomial(images - lost, np.minimum(1, gaining / (1 - np.asarray(losing))))
+    return zip(lost, gained, strict=True)
+
+
+@pytest.mark.parametrize(
+    ("classes", "images", "discordance"),
+    [(1, 10_000, 0.1), (2, 100, 0.05), (10, 1000, 0.02), (10, 5000, 0.6), (100, 100, 0.05), (1000, 50, 0.03), (1000, 50, 0.3)],
+)
+def test_where_nothing_was_lost_any_class_is_named_at_most_one_time_in_twenty(classes, images, discordance):
+    draws = DRAWS if classes * images < 20_000 else 400
+    sets = drawn(classes, images, discordance / 2, discordance / 2, draws)
+    named = np.mean([(adjusted_p(lost, gained) <= FAMILY_ALPHA).any() for lost, gained in sets])
+    assert named <= 0.05 + LUCK * np.sqrt(DRAWS / draws)
+
+
+def test_classes_that_really_lost_bring_no_innocent_one_with_them():
+    losing = np.array([0.3] * 20 + [0.05] * 30)
+    sets = drawn(50, 200, losing, 0.05, 500)
+    named = np.array([adjusted_p(lost, gained) <= FAMILY_ALPHA for lost, gained in sets])
+    assert named[:, :20].mean() > 0.99
+    assert named[:, 20:].any(axis=1).mean() <= 0.05 + LUCK
+
+
+@pytest.mark.parametrize(("classes", "images"), [(10, 1000), (50, 200), (100, 100)])
+def test_a_class_that_lost_twenty_points_among_10000_images_is_always_named(classes, images):
+    """Beside 3 % discordance everywhere; over all images it is a drop of 2 points, 0.4 or 0.2."""
+    for lost, gained in drawn(classes, images, 0.015, 0.015, 300):
+        lost[3] = gained[3] + images // 5
+        assert adjusted_p(lost, gained)[3] <= FAMILY_ALPHA
+
+
+@pytest.mark.parametrize(
+    ("classes", "images", "losing", "gaining"),
+    [(1, 300, 0.03, 0.02), (10, 1000, 0.02, 0.02), (10, 1000, 0.01, 0.0), (100, 20, 0.05, 0.05), (1000, 50, 0.05, 0.04)],
+)
+def test_a_gate_on_the_worst_class_fails_falsely_at_most_one_time_in_twenty(classes, images, losing, gaining):
+    """Every class is on the bound, which is the most that may fail none of them."""
+    sizes = np.full(classes, images)
+    lost, gained = (np.array(counts) for counts in zip(*drawn(classes, images, losing, gaining), strict=True))
+    failed = (least_drops(lost, gained, sizes) > losing - gaining).any(axis=1)
+    assert np.mean(failed) <= 0.05 + LUCK
+
+
+@pytest.mark.parametrize(("classes", "images", "losing"), [(1, 3000, 0.03), (10, 1000, 0.03), (100, 100, 0.05)])
+def test_a_gate_on_the_worst_class_passes_falsely_at_most_one_time_in_twenty(classes, images, losing):
+    """One class on it, the others losing nothing; where more of them are on it, all would have to seem better at once."""
+    worst = np.full(classes, losing)
+    worst[1:] = 0.02
+    sizes = np.full(classes, images)
+    lost, gained = (np.array(counts) for counts in zip(*drawn(classes, images, worst, 0.02), strict=True))
+    passed = most_drops(lost, gained, sizes).max(axis=1) <= losing - 0.02
+    assert np.mean(passed) <= 0.05 + LUCK
+
+
+@pytest.mark.parametrize(
+    ("recalls", "weights", "images"),
+    [
+        ([0.9] * 10, [1] * 10, 1000),
+        ([0.98] * 9 + [0.6], [10] * 9 + [1], 1000),
+        ([0.7] * 100, [1] * 100, 2000),
+        ([0.5] * 3, [1] * 3, 60),
+    ],
+)
+def test_either_bound_of_macro_f1_is_wrong_one_time_in_twenty(recalls, weights, images):
+    classes, shares = len(recalls), np.array(weights) / sum(weights)
+    table = np.array([[(1 - recall) / (classes - 1)] * classes for recall in recalls])
+    np.fill_diagonal(table, recalls)
+    table *= shares[:, None]
+    true = np.mean(2 * np.diag(table) / (table.sum(axis=0) + table.sum(axis=1)))
+    drawn_sets = np.random.default_rng(12).choice(classes * classes, size=(DRAWS, images), p=table.ravel())
+    found = [
+        macro_f1(labels, said, by_class(labels, said, classes))
+        for labels, said in (divmod(drawn_set, classes) for drawn_set in drawn_sets)
+    ]
+    assert np.mean([each.low > true for each in found]) <= 0.05 + LUCK
+    assert np.mean([each.high < true for each in found]) <= 0.05 + LUCK
+
+
+CONFIDENCES = {
+    "spread": lambda rng, images: 0.3 + 0.7 * rng.random(images),
+    "high": lambda rng, images: 1 - 0.02 * rng.random(images),
+}
+TRUTHS = {
+    "calibrated": lambda confidences: confidences,
+    "over by ten points": lambda confidences: confidences - 0.1,
+    "over by one point": lambda confidences: confidences - 0.01,
+    "squared": lambda confidences: confidences**2,
+}
+
+
+@pytest.mark.parametrize("images", [300, 3000])
+@pytest.mark.parametrize("truth", TRUTHS)
+@pytest.mark.parametrize("spread", CONFIDENCES)
+def test_either_bound_of_the_calibration_error_is_wrong_at_most_one_time_in_twenty(spread, truth, images):
+    rng = np.random.default_rng(13)
+    many = CONFIDENCES[spread](rng, 400_000)
+    bins = np.clip(np.ceil(many * BINS).astype(int) - 1, 0, BINS - 1)
+    true = np.abs(np.bincount(bins, many - TRUTHS[truth](many), BINS)).sum() / len(many)
+    below = above = 0
+    for _ in range(DRAWS):
+        confidences = CONFIDENCES[spread](rng, images)
+        found = calibration_error(confidences, rng.random(images) < TRUTHS[truth](confidences))
+        above += found.low > true
+        below += found.high < true
+    assert above / DRAWS <= 0.05 + LUCK
+    assert below / DRAWS <= 0.05 + LUCK
+
+
+def test_a_perfectly_calibrated_network_is_not_shown_to_be_off_by_what_chance_adds():
+    """The estimate alone is 3.5 % here; a bootstrap of it would exclude 0 every time."""
+    rng = np.random.default_rng(14)
+    confidences = 0.3 + 0.7 * rng.random((200, 1000))
+    found = [calibration_error(each, rng.random(1000) < each) for each in confidences]
+    assert np.mean([each.estimate for each in found]) > 0.03
+    assert np.mean([each.low == 0 for each in found]) > 0.95

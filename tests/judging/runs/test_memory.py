@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from edgecnn.judging.bounds import gates_for, parse_bounds
+from edgecnn.judging.gates import judge
+from edgecnn.judging.runs.memory import memory, missing_memory
+from edgecnn.render.gates import error_rates
+from edgecnn.values.profile import Profile, RunMemory
+from edgecnn.values.verdict import Fidelity, Verdict
+from tests.judging.made import a_gate, a_race, facts
+
+PEAKS = [81.0, 80.5, 82.0, 80.9, 81.1, 81.0, 80.8, 81.3]
+
+
+def a_race_with(held: Sequence[RunMemory | None]) -> Profile:
+    race = a_race([1.0] * len(held))
+    runs = tuple(run.model_copy(update={"memory": each}) for run, each in zip(race.runs, held, strict=True))
+    return race.model_copy(update={"runs": runs})
+
+
+def runs_of(peaks: Sequence[float], baseline: float = 60.0) -> list[RunMemory | None]:
+    return [RunMemory(baseline_mib=baseline, peak_mib=peak, source="VmHWM") for peak in peaks]
+
+
+def test_the_peak_and_the_runtimes_own_part_are_both_given() -> None:
+    found = memory(a_race_with(runs_of(PEAKS)))
+    assert found.peak_mib is not None and found.baseline_mib is not None and found.above_baseline_mib is not None
+    assert (found.peak_mib.estimate, found.peak_mib.low, found.peak_mib.high) == (81.0, 80.5, 82.0)
+    assert found.baseline_mib.estimate == 60.0 and found.above_baseline_mib.estimate == 21.0
+    assert (found.runs, found.fidelity, found.reason, found.machine) == (8, Fidelity.MEASURED, None, "AMD EPYC")
+
+
+def test_too_few_runs_show_what_was_seen_and_no_interval() -> None:
+    found = memory(a_race_with(runs_of(PEAKS[:1])))
+    assert (found.peak_mib, found.reason) == (None, "1 run, seen 81.0 MiB; an interval needs 7")
+
+
+def test_a_run_without_the_figure_leaves_it_open_for_all() -> None:
+    held = runs_of(PEAKS)
+    held[3] = RunMemory(absent="this system has neither /proc/self/status nor getrusage")
+    found = memory(a_race_with(held))
+    assert found.peak_mib is None
+    assert found.reason == "1 of 8 runs: this system has neither /proc/self/status nor getrusage"
+
+
+@pytest.mark.parametrize("held", [None, RunMemory(absent="no account is kept")])
+def test_runs_that_recorded_nothing_are_missing_and_not_zero(held: RunMemory | None) -> None:
+    found = memory(a_race_with([held] * 8))
+    assert (found.peak_mib, found.runs, found.fidelity) == (None, 0, Fidelity.MISSING)
+    assert found.reason == (held.absent if held else "a run recorded no memory")
+
+
+def test_gpu_memory_has_an_interval_or_a_reason() -> None:
+    seen = [each.model_copy(update={"gpu_mib": 300.0}) for each in runs_of(PEAKS) if each]
+    found = memory(a_race_with(seen))
+    assert found.gpu_mib is not None and (found.gpu_mib.estimate, found.gpu_reason) == (300.0, None)
+    unseen = [each.model_copy(update={"gpu_absent": "not listed"}) for each in runs_of(PEAKS) if each]
+    assert (memory(a_race_with(unseen)).gpu_mib, memory(a_race_with(unseen)).gpu_reason) == (None, "not listed")
+
+
+def test_a_gate_bounds_the_largest_peak_of_all_runs() -> None:
+    row = facts(memory=memory(a_race_with(runs_of(PEAKS))))
+    verdicts = [judge(a_gate("peak_memory_mib", bound), row).verdict for bound in (83, 82, 81)]
+    assert verdicts == [Verdict.PASS, Verdict.PASS, Verdict.FAIL]
+    assert judge(a_gate("peak_memory_mib", 83), row).reason == (
+        "peak_memory 82.00 MiB (the largest of 8 runs on AMD EPYC) meets peak_memory_mib ≤ 83"
+    )
+
+
+def test_the_largest_peak_seen_is_no_exact_figure_and_has_no_error_rate() -> None:
+    result = judge(a_gate("peak_memory_mib", 83), facts(memory=memory(a_race_with(runs_of(PEAKS)))))
+    size = judge(a_gate("size_mib", 83), facts(size_mib=1.0))
+    assert result.figure is not None and result.figure.confidence == 0
+    assert error_rates([result, size]) == (
+        "one-sided error rates: peak_memory_mib is the largest of 8 runs, no error rate; size_mib exact"
+    )
+
+
+def test_one_run_in_forty_that_needs_more_than_the_device_has_breaks_the_gate() -> None:
+    row = facts(memory=memory(a_race_with(runs_of([81.0] * 39 + [140.0]))))
+    assert row.memory is not None and row.memory.peak_mib is not None and row.memory.peak_mib.high == 81.0
+    result = judge(a_gate("peak_memory_mib", 128), row)
+    assert (result.verdict, result.figure.estimate if result.figure else None) == (Verdict.FAIL, 140.0)
+
+
+def test_a_gate_on_what_was_not_measured_is_missing_and_one_on_too_little_unsure() -> None:
+    nothing = missing_memory(reason="not measured on raspberry-pi-5", machine="raspberry-pi-5")
+    result = judge(a_gate("peak_memory_mib", 100), facts(memory=nothing))
+    assert (result.verdict, result.reason) == (Verdict.MISSING, "not measured on raspberry-pi-5")
+    assert judge(a_gate("peak_memory_mib", 100), facts()).reason == "memory was not measured"
+    few = judge(a_gate("peak_memory_mib", 100), facts(memory=memory(a_race_with(runs_of(PEAKS[:2])))))
+    assert (few.verdict, few.reason) == (
+        Verdict.UNSURE,
+        "peak memory is open: 2 runs, seen 81.0 MiB; an interval needs 7",
+    )
+
+
+def test_memory_on_a_device_that_is_not_at_hand_is_required_when_measured() -> None:
+    asked = parse_bounds(["peak_memory_mib=100"], [])
+    (gate,) = gates_for(asked, device_usually_attached=False)
+    assert gate.required == "when-measured"
+    (gate,) = gates_for(asked, device_usually_attached=True)
+    assert gate.required == "always"

@@ -1,0 +1,206 @@
+"""The gate on the ratio of two latencies, in the words and verdicts that a user reads."""
+
+import pytest
+
+from edgecnn.errors.gates import ConditionsDiffer, RacesDiffer, RoundTwice
+from edgecnn.judging.runs.latency import medians_by_round
+from edgecnn.judging.runs.noise import rounds_to_settle
+from edgecnn.judging.runs.ratio import PairedRace, RatioFinding, judge_ratio, paired_finding, unpaired_finding
+from edgecnn.values.verdict import Fidelity, Verdict
+from tests.judging.made import a_gate, a_race, an_interval
+
+GATE = a_gate("latency_ratio", 1.03)
+STEADY = [1.0, 1.01, 0.99, 1.0, 1.02, 0.98, 1.0, 1.01, 0.99, 1.0]
+
+
+def seen(race, **observed):
+    return race.model_copy(update={"environment": race.environment.model_copy(update={"observed": observed})})
+
+
+def pair(factor=1.0, *, of_head=None, of_base=None, race="race-1"):
+    base = seen(a_race(STEADY, race=race), **(of_base or {}))
+    head = seen(a_race([factor * ms for ms in STEADY], race=race), **(of_head or {}))
+    return PairedRace(base=base, head=head)
+
+
+def judged(*races, gate=GATE):
+    return judge_ratio(gate, paired_finding(races, "AMD EPYC"), "onnxruntime-int8")
+
+
+def test_a_kit_that_is_as_fast_passes_with_its_figures_margin_and_error():
+    result = judged(pair())
+    assert result.verdict is Verdict.PASS
+    assert result.fidelity is Fidelity.MEASURED
+    assert result.reason == (
+        "latency 1.000 × BASE [1.000, 1.000] at 98.05 %, 10 interleaved rounds on AMD EPYC, "
+        "meets latency_ratio ≤ 1.03 (margin 3 %, α 1 % on either side)"
+    )
+
+
+def test_a_kit_that_is_a_tenth_slower_fails():
+    result = judged(pair(1.1))
+    assert result.verdict is Verdict.FAIL
+    assert "latency 1.100 × BASE" in result.reason
+    assert "breaks latency_ratio ≤ 1.03" in result.reason
+
+
+def test_an_interval_across_the_bound_is_open_and_says_what_would_settle_it():
+    base = a_race([1.0] * 10)
+    head = a_race([0.95, 1.05] * 5)
+    result = judged(PairedRace(base=base, head=head))
+    assert result.verdict is Verdict.UNSURE
+    assert result.reason.endswith("open: about 27 rounds (--rounds 27) or a quieter machine would tell")
+
+
+def test_what_no_number_of_rounds_that_anybody_waits_for_would_settle_names_none():
+    result = judged(PairedRace(base=a_race([1.0] * 10), head=a_race([0.8, 1.25] * 5)), gate=a_gate("latency_ratio", 1.001))
+    assert result.reason.endswith("open: a quieter machine would tell")
+
+
+def test_unpaired_more_present_rounds_help_only_as_far_as_the_recorded_ones_do():
+    assert rounds_to_settle(1.03, an_interval(1.0, 0.97, 1.05), 10, fixed=40) == pytest.approx(50, abs=1)
+    assert rounds_to_settle(1.03, an_interval(1.0, 0.97, 1.05), 10, fixed=8) is None
+
+
+def test_a_bound_below_one_asks_for_a_speed_up():
+    gate = a_gate("latency_ratio", 0.9)
+    assert judged(pair(0.8), gate=gate).verdict is Verdict.PASS
+    failed = judged(pair(1.0), gate=gate)
+    assert failed.verdict is Verdict.FAIL
+    assert "must be at least 10 % faster" in failed.reason
+
+
+def test_pairs_of_several_races_count_together():
+    result = judged(pair(1.1), pair(1.1, race="race-2"))
+    assert "20 interleaved rounds" in result.reason
+
+
+def test_other_work_that_met_both_alike_takes_no_verdict_away():
+    busy = {"others_percent": "60.0"}
+    assert judged(pair(1.1, of_head=busy, of_base=busy)).verdict is Verdict.FAIL
+    assert judged(pair(1.0, of_head=busy, of_base=busy)).verdict is Verdict.PASS
+
+
+def test_other_work_that_met_head_alone_fails_nothing():
+    result = judged(pair(1.1, of_head={"others_percent": "60.0"}, of_base={"others_percent": "40.0"}))
+    assert result.verdict is Verdict.UNSURE
+    assert result.reason.endswith(
+        "open: other programs took 60 % of the processors' time in the runs of HEAD, and 40 % in those of BASE"
+    )
+
+
+def test_other_work_explains_no_more_than_it_can():
+    busy = {"others_percent": "40.0"}
+    assert judged(pair(1.9, of_head=busy)).verdict is Verdict.UNSURE
+    failed = judged(pair(2.2, of_head=busy))
+    assert failed.verdict is Verdict.FAIL
+    assert failed.reason.endswith(
+        "other programs took 40 % of the processors' time in the runs of HEAD, and 0 % in those of BASE, "
+        "which explains no more than 2 times"
+    )
+    assert unpaired(2.2, of_head=busy).verdict is Verdict.FAIL
+    assert unpaired(0.6, of_base=busy).verdict is Verdict.UNSURE
+    assert unpaired(0.4, of_base=busy).verdict is Verdict.PASS
+    assert judged(pair(9.0, of_head={"throttled": "heat", "throttled_percent": "80"})).verdict is Verdict.UNSURE
+
+
+@pytest.mark.parametrize("at", [0, 1])
+@pytest.mark.parametrize("worst", [{"others_percent": "100.0"}, {"throttled": "heat", "throttled_percent": "90"}])
+def test_one_race_of_several_that_nothing_bounds_leaves_all_unbounded(at, worst):
+    busy = [{"others_percent": "40.0"}, {"others_percent": "40.0"}]
+    busy[at] = worst
+    races = [pair(9.0, of_head=seen_there, race=f"race-{number}") for number, seen_there in enumerate(busy)]
+    assert judged(*races).verdict is Verdict.UNSURE
+
+
+def test_other_work_that_met_base_alone_passes_nothing():
+    busy = {"others_percent": "60.0"}
+    assert judged(pair(1.0, of_base=busy)).verdict is Verdict.UNSURE
+    assert judged(pair(1.1, of_base=busy)).verdict is Verdict.FAIL
+
+
+def test_throttling_of_one_side_alone_takes_the_verdict_away():
+    result = judged(pair(1.1, of_head={"throttled": "heat", "throttled_percent": "80"}))
+    assert result.verdict is Verdict.UNSURE
+    assert "slowed itself down in 80 % of the runs of HEAD" in result.reason
+
+
+def test_too_few_rounds_are_open_and_never_a_pass():
+    few = PairedRace(base=a_race([1.0] * 5), head=a_race([1.0] * 5))
+    result = judged(few)
+    assert (result.verdict, result.figure) == (Verdict.UNSURE, None)
+    assert result.reason == "5 paired rounds; an interval needs 7"
+
+
+SLOW = [300.0, 300.0, 300.0, 240.0] * 12
+"""Milliseconds of HEAD, where BASE takes 240: in 5 s the slow rounds give 17 samples, and 20 make a median."""
+
+
+def in_5_s(race):
+    """Each run with as many samples as fit in."""
+    cut = tuple(
+        run.model_copy(update={"samples_ns": run.samples_ns[: -(-5_000_000_000 // run.samples_ns[0])]}) for run in race.runs
+    )
+    return race.model_copy(update={"runs": cut})
+
+
+def test_a_run_that_was_too_slow_for_a_median_leaves_the_ratio_open_and_is_not_dropped():
+    base, head = in_5_s(a_race([240.0] * 48)), in_5_s(a_race(SLOW))
+    result = judged(PairedRace(base=base, head=head))
+    assert (result.verdict, result.figure) == (Verdict.UNSURE, None)
+    assert result.reason == "36 of 96 runs have fewer than 20 samples, so that the slow ones have no median"
+    assert judged(PairedRace(base=a_race([240.0] * 48), head=a_race(SLOW))).verdict is Verdict.FAIL
+
+
+def test_unpaired_too():
+    found = unpaired_finding(in_5_s(a_race(SLOW)), a_race([240.0] * 16).runs, a_race([240.0]).environment)
+    assert (found.ratio, found.open) == (None, "36 of 64 runs have fewer than 20 samples, so that the slow ones have no median")
+
+
+def test_what_did_not_run_is_missing_with_the_reason():
+    result = judge_ratio(GATE, RatioFinding(ratio=None, absent="HEAD: it needs an engine"), "tensorrt-fp16")
+    assert (result.verdict, result.fidelity, result.reason) == (Verdict.MISSING, Fidelity.MISSING, "HEAD: it needs an engine")
+
+
+def test_a_condition_that_an_older_kit_s_runner_could_not_read_is_no_difference():
+    both = pair(1.1)
+    newer = both.head.environment.model_copy(update={"conditions": {**both.head.environment.conditions, "affinity": "0-1"}})
+    assert judged(PairedRace(base=both.base, head=both.head.model_copy(update={"environment": newer}))).verdict is Verdict.FAIL
+
+
+def test_two_kits_of_different_machines_are_not_compared():
+    with pytest.raises(ConditionsDiffer):
+        judged(PairedRace(base=a_race(STEADY), head=a_race(STEADY, cpu="another")))
+
+
+def test_runs_that_were_not_interleaved_are_not_paired():
+    with pytest.raises(RacesDiffer):
+        judged(PairedRace(base=a_race(STEADY, race="race-1"), head=a_race(STEADY, race="race-2")))
+
+
+def test_a_round_that_stands_twice_is_refused():
+    race = a_race(STEADY)
+    with pytest.raises(RoundTwice):
+        medians_by_round(race.model_copy(update={"runs": (*race.runs, race.runs[0])}))
+
+
+def unpaired(head_factor, *, of_head=None, of_base=None):
+    base = seen(a_race(STEADY), **(of_base or {}))
+    head = seen(a_race([head_factor * ms for ms in STEADY], race="another"), **(of_head or {}))
+    return judge_ratio(GATE, unpaired_finding(head, base.runs, base.environment), "onnxruntime-int8")
+
+
+def test_runs_of_another_day_pass_and_fail_by_an_unpaired_test_that_is_named():
+    passed, failed = unpaired(0.95), unpaired(1.2)
+    assert (passed.verdict, failed.verdict) == (Verdict.PASS, Verdict.FAIL)
+    assert "unpaired, 10 runs against 10 of the baseline (Mann-Whitney)" in failed.reason
+
+
+def test_unpaired_a_busy_present_fails_nothing_and_a_busy_past_passes_nothing():
+    busy = {"others_percent": "30.0"}
+    assert unpaired(1.2, of_head=busy).verdict is Verdict.UNSURE
+    assert unpaired(0.95, of_head=busy).verdict is Verdict.PASS
+    past = unpaired(0.95, of_base=busy)
+    assert past.verdict is Verdict.UNSURE
+    assert "when the baseline was recorded, other programs took 30 %" in past.reason
+    assert unpaired(1.2, of_base=busy).verdict is Verdict.FAIL
