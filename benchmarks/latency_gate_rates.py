@@ -2,11 +2,11 @@
 
     python -m benchmarks.latency_gate_rates
 
-``tests/judging/runs/recorded_runs.json`` holds medians of real processes of two copies of one file, interleaved on a machine of two
-cores that others kept busy, so that the true ratio is 1. A resampled race is N rounds that really followed each other; which copy is
-the new one is drawn round by round, as the order of a race is; a regression is the new one's times multiplied. What the machine
-did stays in them: nothing is assumed of its noise. The verdict is the interval's alone; what a gate knows of other work or
-throttling only takes verdicts away, so that it errs no more often than this.
+``tests/judging/runs/recorded_runs.json`` holds medians of real processes of two copies of one file, interleaved on a machine of
+two cores that others kept busy, so that the true ratio is 1. A resampled race is N rounds that really followed each other;
+which copy is the new one is drawn round by round, as the order of a race is; a regression is the new one's times multiplied.
+What the machine did stays in them: nothing is assumed of its noise. The verdict is the interval's alone; what a gate knows of
+other work or throttling only takes verdicts away, so that it errs no more often than this.
 """
 
 from __future__ import annotations

@@ -98,6 +98,7 @@ def test_without_its_store_the_bundle_answers_what_it_can_and_the_rest_says_what
     assert reasons["int8_mac_share"].endswith(f"whose multiply-adds are counted; {command}")
 
 
+@pytest.mark.slow  # races both kits anew
 def test_a_gate_on_latency_races_anew(built: Place) -> None:
     done = built.plain("judge", "out", "--max", "p50_ms=10000", "--json")
     assert done.returncode == 0, done.stderr

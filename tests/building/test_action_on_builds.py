@@ -5,10 +5,13 @@ from __future__ import annotations
 import sys
 from xml.etree import ElementTree
 
+import pytest
+
 from tests.building.builds import WORDS, Place
 from tests.house.actions import Job
 
 
+@pytest.mark.slow  # two builds and two races for comparison
 def test_its_command_lines_build_and_judge_a_real_build(built: Place) -> None:
     words = " ".join((*WORDS, "--data", str(built.photos)))
     job = Job(

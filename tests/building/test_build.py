@@ -101,6 +101,7 @@ def test_a_damaged_entry_is_noticed_made_again_and_said(built: Place) -> None:
     assert outcomes["quantize:onnxruntime-int8"]["outcome"] == "cached", "the same bytes came out, so nothing below is made again"
 
 
+@pytest.mark.slow  # two whole builds at once
 def test_two_builds_at_once_agree_and_make_each_thing_once(tmp_path: Path) -> None:
     place = place_with_photos(tmp_path)
     with place.start("export") as one, place.start("export") as other:
@@ -144,6 +145,7 @@ def test_a_page_is_worded_before_anything_is_replaced_so_that_its_fault_costs_no
     assert (built.out / "page.txt").read_text() == report.made_at == built.report()["made_at"] != before["made_at"]
 
 
+@pytest.mark.slow  # a whole build
 def test_gc_beside_a_running_build_takes_nothing_that_it_has_in_hand(tmp_path: Path) -> None:
     """Without the hour of grace, as if the build had been running for longer than that."""
     place = place_with_photos(tmp_path)

@@ -82,6 +82,7 @@ def moved(built: Place, folder: Path) -> Place:
     return place
 
 
+@pytest.mark.slow  # a build that races three ways of torch
 def test_it_answers_the_test_split_and_races_in_processes_of_its_own(played: tuple[BuildReport, Place]) -> None:
     baseline = played[0].baseline
     assert baseline.device == "rtx-4090"
@@ -114,11 +115,13 @@ def test_a_variant_races_beside_the_reference_with_an_accuracy_of_its_own(built:
     assert amp.accuracy.machine.startswith(f"{GPU}, ")
 
 
+@pytest.mark.slow  # a build that races three ways of torch
 def test_what_the_gpu_s_own_clock_did_not_time_is_absent_with_the_reason(played: tuple[BuildReport, Place]) -> None:
     seen = played[0].baseline.latency
     assert (seen.on_gpu_ms, seen.absent["on_gpu_ms"]) == (None, "it ran on the processor, which has no CUDA events")
 
 
+@pytest.mark.slow  # a build that races three ways of torch
 @pytest.mark.parametrize(
     ("name", "why"),
     [
@@ -138,6 +141,7 @@ def test_a_variant_that_cannot_run_is_missing_with_the_reason_and_stops_nobody(
     assert report.choice.state == "settled"
 
 
+@pytest.mark.slow  # a build that races three ways of torch
 def test_it_leaves_a_record_that_serves_machines_without_a_gpu(played: tuple[BuildReport, Place]) -> None:
     report, place = played
     record = BaselineRecord.model_validate_json((place.out / "baseline.json").read_text())
@@ -149,6 +153,7 @@ def test_it_leaves_a_record_that_serves_machines_without_a_gpu(played: tuple[Bui
     assert {each.accuracy for each in elsewhere.variants} == {None}, "accuracy is of the network that was trained here"
 
 
+@pytest.mark.slow  # a build that races three ways of torch
 def test_it_ships_in_no_bundle(played: tuple[BuildReport, Place]) -> None:
     choice = json.loads((played[1].out / "bundle" / "choice.json").read_text())
     assert not [name for name in choice["kits"] if name.startswith("torch-")]

@@ -31,6 +31,7 @@ from edgecnn.values.knobs import DEFAULT, KnobRace, Knobs
 from edgecnn.values.layers import MacTable
 from edgecnn.values.recipe import RaceChoice
 from edgecnn.values.stage import Progress
+from tests.building.builds import Place
 from tests.building.resolutions import resolved
 from tests.building.scenes import a_choice, a_report, an_artifact
 from tests.measure.labs import FakeHost, a_kit, lab_at
@@ -87,6 +88,7 @@ def found(observer: Observer) -> KnobRace:
     return observer.seen.knobs
 
 
+@pytest.mark.slow  # races six settings
 def test_the_planted_faster_setting_wins_and_the_slower_and_equal_ones_do_not(planted: tuple[Observer, Path]) -> None:
     observer, _ = planted
     outcomes = {trial.knobs: trial.outcome for trial in found(observer).trials}
@@ -96,6 +98,7 @@ def test_the_planted_faster_setting_wins_and_the_slower_and_equal_ones_do_not(pl
     assert fewer <= {"not-shown", "faster"}, "nothing was planted for it; a busy machine may favour fewer threads"
 
 
+@pytest.mark.slow  # races six settings
 def test_what_is_raced_of_the_kit_from_then_on_runs_with_it(planted: tuple[Observer, Path]) -> None:
     observer, _ = planted
     assert observer.seen.kits[NAME].knobs == NOT_WAITING
@@ -103,6 +106,7 @@ def test_what_is_raced_of_the_kit_from_then_on_runs_with_it(planted: tuple[Obser
     assert [each.profile.knobs for each in stored] == [NOT_WAITING.options], "what it computes is read again as it ships"
 
 
+@pytest.mark.slow  # races six settings
 def test_the_bundle_names_the_winner_and_its_runner_uses_it(planted: tuple[Observer, Path]) -> None:
     _, bundle = planted
     written = json.loads((bundle / "choice.json").read_text())
@@ -115,15 +119,17 @@ def test_the_bundle_names_the_winner_and_its_runner_uses_it(planted: tuple[Obser
     assert (last["ok"], run["knobs"]) == (True, NOT_WAITING.options)
 
 
+@pytest.mark.slow  # races six settings
 def test_the_side_of_a_comparison_runs_as_its_bundle_says(planted: tuple[Observer, Path]) -> None:
     shipped = shipped_kit(planted[1])
     assert shipped.kit.knobs == shipped.facts.knobs == NOT_WAITING
 
 
-def test_a_bundle_with_a_knob_that_nobody_knows_is_not_read(planted: tuple[Observer, Path], tmp_path: Path) -> None:
-    choice = json.loads((planted[1] / "choice.json").read_text())
-    choice["kits"][NAME]["knobs"] = {"INFERENCE_PRECISION_HINT": "bf16"}
-    shutil.copytree(planted[1] / "kits", tmp_path / "kits")
+def test_a_bundle_with_a_knob_that_nobody_knows_is_not_read(built_once: Place, tmp_path: Path) -> None:
+    choice = json.loads((built_once.out / "bundle/choice.json").read_text())
+    for entry in choice["kits"].values():
+        entry["knobs"] = {"INFERENCE_PRECISION_HINT": "bf16"}
+    shutil.copytree(built_once.out / "bundle/kits", tmp_path / "kits")
     (tmp_path / "choice.json").write_text(json.dumps(choice))
     with pytest.raises(BundleUnreadable, match="'INFERENCE_PRECISION_HINT' is no knob that this version knows"):
         shipped_kit(tmp_path)

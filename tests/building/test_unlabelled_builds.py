@@ -50,6 +50,7 @@ def report(place: Place) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow  # a whole build
 def test_it_comes_to_a_bundle_with_agreement_and_no_accuracy(place: Place, report: dict[str, Any]) -> None:
     rows = {row["candidate"]["id"]: row for row in report["candidates"]}
     assert all(row["test"] is None and row["validation"] is None for row in rows.values())
@@ -61,6 +62,7 @@ def test_it_comes_to_a_bundle_with_agreement_and_no_accuracy(place: Place, repor
     assert kit["labels"] == ["class 0", "class 1", "class 2", "class 3"]
 
 
+@pytest.mark.slow  # a whole build
 def test_page_markdown_and_explanation_say_so(place: Place, report: dict[str, Any]) -> None:
     page, text = ((place.folder / OUT / name).read_text(encoding="utf-8") for name in ("report.html", "report.md"))
     assert "as fp32 answers" in page and "no mistake is known: the images have no labels" in page
@@ -69,6 +71,7 @@ def test_page_markdown_and_explanation_say_so(place: Place, report: dict[str, An
     assert "images without labels; no accuracy is known" in explained.stdout and "top-1" not in explained.stdout
 
 
+@pytest.mark.slow  # a whole build
 def test_judge_bounds_agreement_and_holds_nothing_against_accuracy(place: Place, report: dict[str, Any]) -> None:
     done = place.plain("judge", OUT, "--min", "agreement=0.5", "--min", "top1=0.5", "--require-measured")
     assert done.returncode == 3, done.stdout
@@ -77,6 +80,7 @@ def test_judge_bounds_agreement_and_holds_nothing_against_accuracy(place: Place,
     )
 
 
+@pytest.mark.slow  # a whole build
 def test_what_labels_are_needed_for_is_refused_by_name(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     def request(*words: str) -> BuildRequest:
         asked = BuildOptions(

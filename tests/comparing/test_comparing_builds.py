@@ -86,6 +86,7 @@ def test_an_edited_baseline_is_bad_input(built: Place, edit: Any) -> None:
     assert (done.returncode, "[latency-baseline-unreadable]" in done.stderr) == (2, True)
 
 
+@pytest.mark.slow  # trains and races two networks
 def test_a_slower_network_fails_and_itself_does_not(built: Place, tmp_path: Path) -> None:
     """Real processes: five times the work is found on any machine that is not far busier for one of the two."""
     base, head = make_bundle(tmp_path / "base"), make_bundle(tmp_path / "head", depth=5)

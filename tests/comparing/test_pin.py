@@ -33,6 +33,7 @@ def written(pin: PinnedBuild, folder: Path, **changes: Any) -> Path:
     return file
 
 
+@pytest.mark.slow  # races two kits
 def test_a_later_build_is_held_against_the_record_as_it_stood_at_a_revision(built: Place) -> None:
     repository = built.folder / "repo"
     repository.mkdir()

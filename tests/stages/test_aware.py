@@ -153,11 +153,13 @@ def lenet(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Heard]:
     return out, heard
 
 
+@pytest.mark.slow  # trains another network
 def test_progress_ends_at_its_total(lenet: tuple[Path, Heard]) -> None:
     told = [step for step in lenet[1].steps if step[0] == "train with INT8 rounding"]
     assert told[-1] == ("train with INT8 rounding", 2 * COUNTS["train"], 2 * COUNTS["train"], "images")
 
 
+@pytest.mark.slow  # trains another network, in two processes
 def test_a_training_killed_and_continued_in_another_process_leaves_the_same_bytes(
     lenet: tuple[Path, Heard], tmp_path: Path
 ) -> None:

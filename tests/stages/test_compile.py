@@ -18,6 +18,7 @@ from tests.graph.trunks import trunk
 from tests.quantization.misread import with_uint8_activations
 from tests.runner.engine_kits import FP16, INT8, RTX, Silent, engine_kit, made
 from tests.runner.kits import rewrite_manifest
+from tests.slow_parameters import slowly
 
 CAPABILITIES = ("8.6", "8.9")
 
@@ -29,7 +30,7 @@ def compiled(folder: Path, kit: Path, *capabilities: str) -> Path:
     return out
 
 
-@pytest.mark.parametrize("network", ["mobilenet_v3_small", "resnet18"])
+@pytest.mark.parametrize("network", ["resnet18", *slowly("mobilenet_v3_small")])
 def test_an_int8_kit_is_planned_in_int8_for_all_of_its_multiply_adds(tmp_path: Path, network: str) -> None:
     out = compiled(tmp_path, engine_kit(tmp_path / "kit", network, INT8), "8.9")
     planned = Residency.model_validate_json((out / "planned.json").read_text())

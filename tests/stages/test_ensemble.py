@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from edgecnn.graph.checks import onnx_logits
 from edgecnn.graph.document import load_model, save_model
@@ -18,6 +19,7 @@ PLAIN = Normalization(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
 """What an ensemble is fed with; each member normalizes for itself."""
 
 
+@pytest.mark.slow  # quantizes two networks for two runtimes
 def test_two_networks_as_one_are_quantized_and_run_by_both_runtimes(tmp_path: Path) -> None:
     members = [Member(load_model(trunk(name)), NORMALIZATION) for name in ("resnet18", "mobilenet_v2")]
     whole = tmp_path / "whole"

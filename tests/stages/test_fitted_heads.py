@@ -9,13 +9,14 @@ import pytest
 
 from edgecnn.models.catalogue import arch_named
 from tests.quantization.made import Quiet
+from tests.slow_parameters import slowly
 from tests.stages.whole_way import IMAGES, answers, exported, hold_against, prepared
 from tests.training.made import LITE, fetched, make_given, stage
 
 SIZE_PX = 64
 
 
-@pytest.mark.parametrize("head", ["svm", "softmax", "knn"])
+@pytest.mark.parametrize("head", ["softmax", *slowly("svm", "knn")])
 def test_backbone_and_head_are_quantized_and_run_by_both_runtimes(head: str, tmp_path: Path) -> None:
     spec = arch_named(LITE)
     given, start, weights = (

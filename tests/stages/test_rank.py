@@ -43,6 +43,7 @@ def test_the_two_layers_around_the_wide_tensor_come_first_and_by_far() -> None:
     assert found[1].damage_nats > 10 * found[2].damage_nats
 
 
+@pytest.mark.slow  # ranks every layer of another network
 def test_without_it_no_layer_stands_out_so() -> None:
     found = ranking(exported("resnet18")).layers
     assert found[0].damage_nats < 10 * found[2].damage_nats
@@ -58,6 +59,7 @@ def test_every_multiplying_layer_is_ranked_once_by_falling_damage() -> None:
     assert (found.calibration_images, found.probe_images) == (IMAGES, 32)
 
 
+@pytest.mark.slow  # ranks every layer again
 def test_a_second_run_elsewhere_ranks_by_the_same_bytes(tmp_path: Path) -> None:
     stage().make({"model": planted_trunk(), "pixels": prepared()}, tmp_path, Quiet())
     assert (tmp_path / "ranking.json").read_bytes() == (ranked(planted_trunk()) / "ranking.json").read_bytes()

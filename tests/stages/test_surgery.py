@@ -65,6 +65,7 @@ def test_only_the_files_of_the_contract_are_left() -> None:
     assert set(files_of(made())) == {"check.json", "golden_logits.npy", "macs.json", "model.onnx", "surgery.json"}
 
 
+@pytest.mark.slow  # trains six epochs
 def test_training_brings_it_nearer_to_the_network_that_it_came_from(tmp_path: Path) -> None:
     """After two epochs some makes of processor round it no nearer yet; after six it is, on those too."""
     stage(epochs=6).make(roles(), tmp_path, Heard())
@@ -99,6 +100,7 @@ def test_the_trained_weights_stay_as_they_were() -> None:
     assert files_of(weights()) == before
 
 
+@pytest.mark.slow  # trains once more
 def test_progress_ends_at_its_total(tmp_path: Path) -> None:
     heard = Heard()
     stage(1).make(roles(), tmp_path, heard)
@@ -106,6 +108,7 @@ def test_progress_ends_at_its_total(tmp_path: Path) -> None:
     assert told[-1] == ("re-train after surgery", COUNTS["train"], COUNTS["train"], "images")
 
 
+@pytest.mark.slow  # trains once more, in two processes
 def test_one_killed_and_continued_in_another_process_leaves_the_same_bytes(tmp_path: Path) -> None:
     words = [stage().model_dump_json(), json.dumps({role: str(path) for role, path in roles().items()}), str(tmp_path)]
     killed_when("resume/surgery.checkpoint.safetensors", [sys.executable, "-c", PROGRAM, *words], tmp_path)

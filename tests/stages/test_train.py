@@ -21,6 +21,7 @@ from edgecnn.training.images.batches import Batch
 from edgecnn.training.images.validation import Material
 from edgecnn.training.phase import Phase
 from tests.data.folders import Heard
+from tests.slow_parameters import slowly
 from tests.stages.killed import killed_when
 from tests.training.made import LENET, LITE, SMALL, Given, fetched, files_of, make_given, stage
 
@@ -111,7 +112,7 @@ def test_fine_tuning_keeps_the_batch_norm_statistics(fine_tuned: Path, weights: 
     assert all(bool((before[name] == after[name]).all()) for name in statistics)
 
 
-@pytest.mark.parametrize("moment", ["resume/squares.part", "resume/scratch.checkpoint.safetensors"])
+@pytest.mark.parametrize("moment", ["resume/scratch.checkpoint.safetensors", *slowly("resume/squares.part")])
 def test_a_training_killed_and_continued_leaves_the_same_bytes(
     moment: str, given: Given, from_scratch: Path, tmp_path: Path
 ) -> None:
@@ -121,7 +122,10 @@ def test_a_training_killed_and_continued_leaves_the_same_bytes(
     assert files_of(tmp_path) == files_of(from_scratch)
 
 
-@pytest.mark.parametrize("moment", ["resume/features-0000000.safetensors", "resume/finetune.checkpoint.safetensors"])
+@pytest.mark.parametrize(
+    "moment",
+    ["resume/finetune.checkpoint.safetensors", *slowly("resume/features-0000000.safetensors")],
+)
 def test_a_fine_tuning_killed_and_continued_leaves_the_same_bytes(
     moment: str, given: Given, weights: Path, fine_tuned: Path, tmp_path: Path
 ) -> None:
@@ -145,6 +149,7 @@ def test_a_kill_while_clearing_up_changes_nothing(given: Given, tmp_path: Path, 
     assert files_of(made(stage(), given.roles(), tmp_path)) == files_of(from_scratch)
 
 
+@pytest.mark.slow  # trains once more
 def test_another_seed_gives_other_weights(given: Given, from_scratch: Path, tmp_path: Path) -> None:
     other = made(stage(seed=1), given.roles(), tmp_path)
     assert files_of(other)["weights.safetensors"] != files_of(from_scratch)["weights.safetensors"]

@@ -19,6 +19,7 @@ from edgecnn.training.images.validation import ValidationPixels, mean_recall
 from edgecnn.values.dataset import DataManifest
 from edgecnn.values.training import Balance
 from tests.data.folders import Heard
+from tests.slow_parameters import slowly
 from tests.training.made import LITE, SMALL, Given, fetched, make_given, stage
 
 LABELS = np.repeat([0, 1, 3], [16, 3, 1])
@@ -105,12 +106,14 @@ def recall_of_the_rare_class(given: Given, out: Path) -> float:
     return float(right[judge.labels == 1].double().mean())
 
 
+@pytest.mark.slow  # three trainings
 def test_the_rare_class_is_found_more_often(unequal: Given, fine_tuned: Mapping[Balance, Path]) -> None:
     recall = {balance: recall_of_the_rare_class(unequal, out) for balance, out in fine_tuned.items()}
     assert recall["weights"] > recall["none"] + 0.15, recall
     assert recall["sampling"] > recall["none"] + 0.15, recall
 
 
+@pytest.mark.slow  # three trainings
 def test_the_history_says_how_classes_were_made_to_count_alike(unequal: Given, fine_tuned: Mapping[Balance, Path]) -> None:
     told = {balance: json.loads((out / "history.json").read_text()) for balance, out in fine_tuned.items()}
     labels = np.array([image.label for image in open_source(unequal.images).entries("train")])
@@ -122,7 +125,7 @@ def test_the_history_says_how_classes_were_made_to_count_alike(unequal: Given, f
     assert told["weights"]["best"]["validation_recall"] >= max(epoch["validation_recall"] for epoch in head)
 
 
-@pytest.mark.parametrize("balance", ["weights", "sampling"])
+@pytest.mark.parametrize("balance", ["weights", *slowly("sampling")])
 def test_a_training_from_scratch_with_balance_is_repeatable(unequal: Given, balance: str, tmp_path: Path) -> None:
     for again in ("once", "again"):
         (tmp_path / again).mkdir()

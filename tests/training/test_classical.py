@@ -24,6 +24,7 @@ from edgecnn.models.networks import load_trained
 from edgecnn.training.classical import fit
 from edgecnn.training.features import Features
 from tests.data.folders import Heard
+from tests.slow_parameters import slowly
 from tests.training.made import LITE, SIZE_PX, fetched, make_given, stage
 
 
@@ -69,7 +70,7 @@ def test_the_strength_that_chooses_best_is_kept() -> None:
     assert fitted.said.startswith("nearest neighbours by cosine on frozen features, k = ")
 
 
-@pytest.mark.parametrize("kind", ["svm", "knn"])
+@pytest.mark.parametrize("kind", ["knn", *slowly("svm")])
 def test_backbone_and_head_are_exported_as_one_file(kind: str, tmp_path: Path) -> None:
     (tmp_path / "given").mkdir()
     given, weights = make_given(tmp_path / "given"), fetched(tmp_path / "weights")

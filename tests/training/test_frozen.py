@@ -19,6 +19,7 @@ from edgecnn.training.settings import TransferSettings
 from edgecnn.training.transfer import make_transfer
 from tests.graph.trunks import NORMALIZATION
 from tests.quantization.made import Quiet
+from tests.slow_parameters import slowly
 from tests.training.made import LITE, fetched, make_given, stage
 
 SHOWN = np.random.default_rng(0).integers(0, 256, (11, 64, 64, 3), np.uint8)
@@ -36,7 +37,7 @@ def trained_like(network: nn.Module) -> nn.Module:
     return network.train()
 
 
-@pytest.mark.parametrize("arch", ["resnet-18", "efficientnet-lite0", "mobilenet-v3-small"])
+@pytest.mark.parametrize("arch", ["resnet-18", *slowly("efficientnet-lite0", "mobilenet-v3-small")])
 def test_onnxruntime_answers_as_torch_does(arch: str, tmp_path: Path) -> None:
     network = trained_like(build_network(arch_named(arch), 10))
     expected = in_torch(network, NORMALIZATION)(SHOWN)
@@ -70,6 +71,7 @@ def test_few_photographs_of_a_small_network_are_not_worth_an_export(tmp_path: Pa
     assert 3_000 * macs_at(arch_named("efficientnet-lite0"), 224) > MUCH
 
 
+@pytest.mark.slow  # two trainings
 def test_a_head_learns_the_same_from_many_photographs_as_from_few(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     given, weights = make_given(tmp_path), fetched(tmp_path / "weights")
     found = {}

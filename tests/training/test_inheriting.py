@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.data.folders import Heard
 from tests.training.made import LITE, fetched, make_given, stage
 
@@ -22,6 +24,7 @@ def trained(folder: Path, mode: str, roles: dict[str, Path], seed: int) -> dict[
     return told
 
 
+@pytest.mark.slow  # ten trainings
 def test_a_network_that_inherits_learns_more_than_one_that_does_not_and_the_record_says_what_share(tmp_path: Path) -> None:
     """Over five seeds, each judged on the same 400 images, of whose mean 0.031 is two standard errors (of three, 0.04).
 

@@ -57,6 +57,7 @@ def test_what_is_judged_computes_in_fp32(given: Given, tmp_path: Path, monkeypat
     assert (learned, judged) == ({torch.bfloat16}, {torch.float32})
 
 
+@pytest.mark.slow  # trains twice
 def test_bf16_leaves_the_same_bytes_twice(given: Given, tmp_path: Path) -> None:
     first, second = (made(given, tmp_path / each, precision="bf16", epochs=1) for each in ("first", "second"))
     assert files_of(first) == files_of(second)
