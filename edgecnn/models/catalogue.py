@@ -78,31 +78,18 @@ class Parts(Value):
         return f"{' and '.join(self.activations)}, {'and' if self.squeeze_excite else 'and no'} {SQUEEZE_EXCITE}"
 
 
-_RELU = Parts(activations=("ReLU",))
+_RELU_FAMILIES = (
+    "alexnet", "zfnet", "nin", "vgg", "googlenet", "inception-v3", "plain", "resnet", "resnet-v2", "resnext", "xception",
+    "inception-resnet-v2", "densenet", "mobilenet-v1", "shufflenet-v1", "shufflenet-v2", "nasnet",
+)  # fmt: skip
 _OF_FAMILY = {
+    **dict.fromkeys(_RELU_FAMILIES, Parts(activations=("ReLU",))),
     "lenet": Parts(activations=("scaled tanh",)),
-    "alexnet": _RELU,
-    "zfnet": _RELU,
-    "nin": _RELU,
-    "vgg": _RELU,
-    "googlenet": _RELU,
-    "inception-v3": _RELU,
-    "plain": _RELU,
-    "resnet": _RELU,
-    "resnet-v2": _RELU,
-    "resnext": _RELU,
-    "xception": _RELU,
-    "inception-resnet-v2": _RELU,
-    "densenet": _RELU,
-    "mobilenet-v1": _RELU,
-    "shufflenet-v1": _RELU,
-    "nasnet": _RELU,
     "mobilenet-v2": Parts(activations=("ReLU6",)),
     "mobilenet-v3": Parts(activations=("hard-swish", "ReLU"), squeeze_excite=True),
     "efficientnet": Parts(activations=(SILU,), squeeze_excite=True),
     "efficientnet-lite": Parts(activations=("ReLU6",)),
     "efficientnet-v2": Parts(activations=(SILU,), squeeze_excite=True),
-    "shufflenet-v2": _RELU,
 }
 
 

@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from edgecnn.errors.weights import DownloadFailed, WeightsCorrupt, WeightsUnavailable
 from edgecnn.models.networks import unwrapped_weights
 from edgecnn.models.weights import hub_folder, package_file, sha256_of
+from edgecnn.models.weights_file import STATISTICS
 from edgecnn.values.arch import ArchSpec, PretrainedWeights
 from edgecnn.values.stage import Progress
 
@@ -40,7 +41,7 @@ def fetch_weights(spec: ArchSpec, given: Path | None, out: Path, tell: Progress)
         "file": original.name.removesuffix(".part"),
         "arch": spec.name,
         "classes": int(state[f"{spec.head}.bias"].shape[0]),
-        "parameters": sum(tensor.numel() for name, tensor in state.items() if not _is_statistic(name)),
+        "parameters": sum(tensor.numel() for name, tensor in state.items() if not name.endswith(STATISTICS)),
     }
     if found.said and given is not None:
         facts["read_as"] = list(found.said)
@@ -48,10 +49,6 @@ def fetch_weights(spec: ArchSpec, given: Path | None, out: Path, tell: Progress)
     save_file(state, out / "weights.safetensors", metadata={"format": "pt"})
     (out / "weights.json").write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n", "utf-8")
     shutil.rmtree(out / "resume", ignore_errors=True)
-
-
-def _is_statistic(name: str) -> bool:
-    return name.endswith(("running_mean", "running_var", "num_batches_tracked"))
 
 
 def _published(spec: ArchSpec, resume: Path, tell: Progress) -> Path:

@@ -22,7 +22,7 @@ from edgecnn.models.catalogue import all_archs
 from edgecnn.models.families import efficientnet_lite
 from edgecnn.models.families.built import built
 from edgecnn.models.neighbours import PROTOTYPES, NeighbourHead
-from edgecnn.models.weights_file import format_of
+from edgecnn.models.weights_file import STATISTICS, format_of
 from edgecnn.values.arch import ArchSpec
 
 HEAD_STD = 0.01
@@ -151,8 +151,7 @@ def _has_as_many(spec: ArchSpec, state: Mapping[str, Tensor]) -> bool:
     head = state.get(f"{spec.head}.weight")
     if head is None or head.ndim != 2 or spec.parameters is None:
         return False
-    statistics = ("running_mean", "running_var", "num_batches_tracked")
-    found = sum(tensor.numel() for name, tensor in state.items() if not name.endswith(statistics))
+    found = sum(tensor.numel() for name, tensor in state.items() if not name.endswith(STATISTICS))
     per_class = head.shape[1] + 1
     least = spec.parameters + (head.shape[0] - spec.classes) * per_class
     return found == least or spec.auxiliary is not None and found > least
@@ -172,14 +171,6 @@ def _shapes(spec: ArchSpec, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     classes = int(bias.shape[0]) if bias is not None and bias.ndim == 1 else 1000
     with torch.device("meta"):
         return build_network(spec, classes).state_dict()
-
-
-def load_state(network: nn.Module, path: Path) -> None:
-    """Put a file's tensors into a network that has exactly those names and shapes.
-
-    Raises WeightsUnreadable: see ``read_state``. WeightsDoNotFit: names or shapes differ; the error names them.
-    """
-    network.load_state_dict(_fitting(read_state(path), network.state_dict(), path=path, arch=type(network).__name__))
 
 
 def load_trained(spec: ArchSpec, classes: int, path: Path, *, seed: int = 0) -> nn.Module:

@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 
 from edgecnn.errors.weights import WeightsDoNotFit, WeightsHoldObjects, WeightsUnreadable
 from edgecnn.models.catalogue import arch_named
-from edgecnn.models.networks import build_network, head_of, load_state, read_state, read_weights
+from edgecnn.models.networks import build_network, head_of, load_trained, read_state, read_weights
 from tests.models.made import saved_network
 
 SMALL = arch_named("mobilenet-v3-small")
@@ -17,8 +17,7 @@ SMALL = arch_named("mobilenet-v3-small")
 @pytest.mark.parametrize("name", ["a.safetensors", "a.pth"])
 def test_weights_come_back_from_either_format(tmp_path: Path, name: str) -> None:
     saved = saved_network(SMALL, tmp_path / name, classes=5, seed=3)
-    network = build_network(SMALL, 5, seed=4)
-    load_state(network, tmp_path / name)
+    network = load_trained(SMALL, 5, tmp_path / name, seed=4)
     assert all(torch.equal(tensor, saved[key]) for key, tensor in network.state_dict().items())
 
 
@@ -72,7 +71,7 @@ def test_a_tensor_of_another_shape_is_named_with_both_shapes(tmp_path: Path) -> 
 def test_batch_norm_counters_may_be_absent(tmp_path: Path) -> None:
     state = {k: v for k, v in build_network(SMALL, 5).state_dict().items() if not k.endswith("num_batches_tracked")}
     save_file(state, tmp_path / "a.safetensors")
-    load_state(build_network(SMALL, 5), tmp_path / "a.safetensors")
+    load_trained(SMALL, 5, tmp_path / "a.safetensors")
 
 
 def test_the_seed_decides_every_weight_and_nothing_else_moves() -> None:

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 
 from edgecnn.errors.weights import DownloadFailed, WeightsCorrupt, WeightsDoNotFit
 from edgecnn.models.catalogue import arch_named
-from edgecnn.models.networks import build_network, load_state
+from edgecnn.models.networks import build_network, load_trained
 from edgecnn.models.weights import answer_weights, hub_folder
 from edgecnn.stages.fetch import FetchStage
 from edgecnn.values.arch import ArchSpec
@@ -47,7 +47,7 @@ def test_a_packages_weights_become_ours_with_their_facts(tmp_path: Path) -> None
     out = out_folder(tmp_path)
     FetchStage.from_answer(LITE, answer_weights(LITE, "imagenet")).make({}, out, Heard())
     assert sorted(path.name for path in out.iterdir()) == ["weights.json", "weights.safetensors"]
-    load_state(build_network(LITE), out / "weights.safetensors")
+    load_trained(LITE, 1000, out / "weights.safetensors")
     assert json.loads((out / "weights.json").read_text()) == {
         "arch": "efficientnet-lite0",
         "classes": 1000,

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from edgecnn.errors.training import ClassesDiffer, NothingToTrainOn, TrainingDiverged
 from edgecnn.models.catalogue import arch_named
-from edgecnn.models.networks import build_network, load_state
+from edgecnn.models.networks import load_trained
 from edgecnn.stages.train import TrainStage
 from edgecnn.training import loop
 from edgecnn.training.images.batches import Batch
@@ -78,7 +78,7 @@ def test_only_the_two_files_of_the_contract_are_left(from_scratch: Path, fine_tu
 
 def test_the_weights_are_those_of_the_network_with_its_new_head(from_scratch: Path, fine_tuned: Path) -> None:
     for arch, out in ((SMALL, from_scratch), (LITE, fine_tuned)):
-        load_state(build_network(arch_named(arch), 10), out / "weights.safetensors")
+        load_trained(arch_named(arch), 10, out / "weights.safetensors")
 
 
 def test_the_history_says_which_epoch_the_weights_are_of(from_scratch: Path) -> None:
@@ -214,8 +214,7 @@ def test_a_fine_tuning_that_diverges_at_once_leaves_the_head_alone(given: Given,
         made(stage(LITE, mode="finetune", learning_rate=1e20, weight_decay=0.0), given.roles(weights), tmp_path)
     kept = tmp_path / "resume" / "head.best.safetensors"
     assert f"the best checkpoint so far is kept in {kept} — " in told.value.line()
-    network = build_network(arch_named(LITE), 10)
-    load_state(network, kept)
+    network = load_trained(arch_named(LITE), 10, kept)
     assert all(tensor.isfinite().all() for tensor in network.state_dict().values())
 
 

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from edgecnn.data.images import open_source
 from edgecnn.models.catalogue import arch_named
-from edgecnn.models.networks import build_network, load_state
+from edgecnn.models.networks import load_trained
 from edgecnn.training.balance import class_weights, images_shown, label_loss
 from edgecnn.training.images.validation import ValidationPixels, mean_recall
 from edgecnn.values.dataset import DataManifest
@@ -99,8 +99,7 @@ def fine_tuned(unequal: Given, tmp_path_factory: pytest.TempPathFactory) -> Mapp
 
 
 def recall_of_the_rare_class(given: Given, out: Path) -> float:
-    network = build_network(arch_named(LITE), 2)
-    load_state(network, out / "weights.safetensors")
+    network = load_trained(arch_named(LITE), 2, out / "weights.safetensors")
     judge = ValidationPixels(given.pixels, arch_named(LITE).normalization)
     right = judge.outputs(network).argmax(1) == judge.labels
     return float(right[judge.labels == 1].double().mean())

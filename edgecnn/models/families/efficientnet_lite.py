@@ -11,13 +11,11 @@ import re
 from collections.abc import Mapping
 from typing import Literal
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torchvision.ops import StochasticDepth
 
-from edgecnn.models.families.scaling import BlockGroup, scaled_groups
-from edgecnn.values.base import Value
+from edgecnn.models.families.scaling import BlockGroup, MeanClassifier, scaled_groups
 from edgecnn.values.scale import Multipliers
 
 STEM_WIDTH = 32
@@ -35,22 +33,6 @@ GROUPS = (
     BlockGroup(expand=6, kernel=3, stride=1, width=320, repeats=1),
 )
 """Table 1 of arXiv:1905.11946, without its squeeze-and-excitation."""
-
-
-class LiteVariant(Value):
-    """One member of the family: how much of ``GROUPS`` it takes. Stem and head are never scaled."""
-
-    scale: Multipliers
-    dropout: float
-
-
-VARIANTS: Mapping[str, LiteVariant] = {
-    "efficientnet_lite0": LiteVariant(scale=Multipliers(width=1.0, depth=1.0), dropout=0.2),
-    "efficientnet_lite1": LiteVariant(scale=Multipliers(width=1.0, depth=1.1), dropout=0.2),
-    "efficientnet_lite2": LiteVariant(scale=Multipliers(width=1.1, depth=1.2), dropout=0.3),
-    "efficientnet_lite3": LiteVariant(scale=Multipliers(width=1.2, depth=1.4), dropout=0.3),
-    "efficientnet_lite4": LiteVariant(scale=Multipliers(width=1.4, depth=1.8), dropout=0.3),
-}
 
 
 class SameConv(nn.Conv2d):
@@ -106,12 +88,14 @@ class InvertedResidual(nn.Module):
         return image + self.drop_path(changed) if self.residual else changed
 
 
-class EfficientNetLite(nn.Module):
-    """The whole network. ``features.0`` is the stem, ``features.1`` … the blocks, the last the head convolution."""
+class EfficientNetLite(MeanClassifier):
+    """The whole network. ``features.0`` is the stem, ``features.1`` … the blocks, the last the head convolution.
 
-    def __init__(self, variant: LiteVariant, classes: int) -> None:
-        super().__init__()
-        groups = scaled_groups(GROUPS, variant.scale, fixed_ends=True)
+    ``scale``: how much of ``GROUPS`` it takes; stem and head are never scaled.
+    """
+
+    def __init__(self, scale: Multipliers, dropout: float, classes: int = 1000) -> None:
+        groups = scaled_groups(GROUPS, scale, fixed_ends=True)
         total = sum(group.repeats for group in groups)
         layers: list[nn.Module] = [ConvUnit(3, STEM_WIDTH, kernel=3, stride=2)]
         width = STEM_WIDTH
@@ -120,19 +104,7 @@ class EfficientNetLite(nn.Module):
                 drop_path = DROP_PATH * (len(layers) - 1) / total
                 layers.append(InvertedResidual(width, group, stride=group.stride if repeat == 0 else 1, drop_path=drop_path))
                 width = group.width
-        layers.append(ConvUnit(width, HEAD_WIDTH))
-        self.features = nn.Sequential(*layers)
-        self.pool = nn.AdaptiveAvgPool2d(1)
-        self.classifier = nn.Sequential(nn.Dropout(variant.dropout), nn.Linear(HEAD_WIDTH, classes))
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out")
-
-    def forward(self, image: Tensor) -> Tensor:
-        """(N, 3, H, W) float, normalized → (N, classes) float logits."""
-        pooled = torch.flatten(self.pool(self.features(image)), 1)
-        logits: Tensor = self.classifier(pooled)
-        return logits
+        super().__init__([*layers, ConvUnit(width, HEAD_WIDTH)], HEAD_WIDTH, dropout=dropout, classes=classes)
 
 
 _UNITS = {"_expand_conv": ("expand", 0), "_bn0": ("expand", 1), "_depthwise_conv": ("filter", 0), "_bn1": ("filter", 1)}

@@ -9,8 +9,10 @@ in the network that ships.
 
 from __future__ import annotations
 
-from torch import Tensor, nn
-from torchvision.models import GoogLeNet, Inception3
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
 from torchvision.models.inception import BasicConv2d, InceptionA, InceptionAux, InceptionB, InceptionC, InceptionD, InceptionE
 
 AUXILIARY_MAPS = 17
@@ -28,14 +30,7 @@ class LargeEnoughAux(InceptionAux):  # type: ignore[misc]
         return answer
 
 
-def googlenet() -> nn.Module:
-    """With both auxiliary heads, for 1,000 classes."""
-    network: nn.Module = GoogLeNet(aux_logits=True, transform_input=False, init_weights=True)
-    return network
-
-
-def inception_v3() -> nn.Module:
-    """With its auxiliary head, for 1,000 classes."""
-    blocks = [BasicConv2d, InceptionA, InceptionB, InceptionC, InceptionD, InceptionE, LargeEnoughAux]
-    network: nn.Module = Inception3(aux_logits=True, transform_input=False, inception_blocks=blocks, init_weights=True)
-    return network
+_OWN: Mapping[str, Any] = {"aux_logits": True, "transform_input": False, "init_weights": True}
+_BLOCKS = [BasicConv2d, InceptionA, InceptionB, InceptionC, InceptionD, InceptionE, LargeEnoughAux]
+OPTIONS: Mapping[str, Mapping[str, Any]] = {"googlenet": _OWN, "inception_v3": {**_OWN, "inception_blocks": _BLOCKS}}
+"""torchvision's builder to how it is called here: with all its auxiliary heads."""

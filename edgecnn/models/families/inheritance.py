@@ -37,8 +37,8 @@ def inherit(network: nn.Module, spec: ArchSpec, base: ArchSpec, state: Mapping[s
         in_base = _translated(name, names)
         source = None if in_base is None else state.get(in_base)
         if source is not None:
-            _take(tensor, source)
-            inherited += _overlap_size(tensor, source) if name in parameters else 0
+            taken = _take(tensor, source)
+            inherited += taken if name in parameters else 0
     for block in (name for name, in_base in names.items() if in_base is None and RULES[spec.family].residual):
         _silence(network.get_submodule(block))
     return Inheritance(parameters=sum(each.numel() for each in parameters.values()), inherited=inherited)
@@ -54,36 +54,20 @@ def _names_in_base(spec: ArchSpec, base: ArchSpec) -> dict[str, str | None]:
 
 
 def _translated(name: str, names: Mapping[str, str | None]) -> str | None:
-    for prefix in _prefixes(name):
-        if prefix in names:
+    for dot in re.finditer(r"\.", name):
+        if (prefix := name[: dot.start()]) in names:
             other = names[prefix]
-            return None if other is None else other + name[len(prefix) :]
+            return None if other is None else other + name[dot.start() :]
     return name
 
 
-def _prefixes(name: str) -> list[str]:
-    return [name[: found.start()] for found in re.finditer(r"\.", name)]
-
-
-def _overlap(one: Tensor, other: Tensor) -> tuple[slice, ...]:
-    return tuple(slice(min(mine, theirs)) for mine, theirs in zip(one.shape, other.shape, strict=True))
-
-
-def _overlap_size(one: Tensor, other: Tensor) -> int:
-    size = 1
-    for mine, theirs in zip(one.shape, other.shape, strict=True):
-        size *= min(mine, theirs)
-    return size
-
-
-def _take(tensor: Tensor, source: Tensor) -> None:
-    if tensor.ndim == 0:  # batch norm's counter of steps
-        tensor.copy_(source)
-        return
-    shared = _overlap(tensor, source)
+def _take(tensor: Tensor, source: Tensor) -> int:
+    """How many numbers both have, which are copied."""
+    shared = tuple(slice(min(mine, theirs)) for mine, theirs in zip(tensor.shape, source.shape, strict=True))
     if tensor.ndim >= 2 and tensor.shape[1] > source.shape[1]:
         tensor[shared[0]] = 0
     tensor[shared] = source[shared]
+    return tensor[shared].numel()
 
 
 def _silence(block: nn.Module) -> None:

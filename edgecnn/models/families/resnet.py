@@ -18,6 +18,20 @@ WIDTHS = (64, 128, 256, 512)
 """Of the four groups, before a bottleneck's expansion; the stem has the first (table 1 of arXiv:1512.03385)."""
 
 
+class PlainBlock(BasicBlock):  # type: ignore[misc]
+    """Two 3×3 convolutions, each with batch norm and ReLU; the projection that a shortcut would need is dropped."""
+
+    def __init__(self, *how: Any, **more: Any) -> None:
+        super().__init__(*how, **more)
+        self.downsample = None
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(N, C, H, W) float → (N, C', H / stride, W / stride) float."""
+        first = self.relu(self.bn1(self.conv1(image)))
+        second: Tensor = self.relu(self.bn2(self.conv2(first)))
+        return second
+
+
 class Variant(NamedTuple):
     """A member of the family."""
 
@@ -31,8 +45,10 @@ VARIANTS: Mapping[str, Variant] = {
     "resnet50": Variant(Bottleneck, (3, 4, 6, 3)),
     "resnet101": Variant(Bottleneck, (3, 4, 23, 3)),
     "resnet152": Variant(Bottleneck, (3, 8, 36, 3)),
+    "plain18": Variant(PlainBlock, (2, 2, 2, 2)),
+    "plain34": Variant(PlainBlock, (3, 4, 6, 3)),
 }
-"""By torchvision's names."""
+"""By torchvision's names, and the plain ones."""
 
 
 class ScaledResNet(ResNet):  # type: ignore[misc]  # torchvision has no types
@@ -57,24 +73,7 @@ class ScaledResNet(ResNet):  # type: ignore[misc]  # torchvision has no types
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
 
-LAYERS: Mapping[str, tuple[int, int, int, int]] = {"plain18": (2, 2, 2, 2), "plain34": (3, 4, 6, 3)}
-
-
-class PlainBlock(BasicBlock):  # type: ignore[misc]
-    """Two 3×3 convolutions, each with batch norm and ReLU; the projection that a shortcut would need is dropped."""
-
-    def __init__(self, *how: Any, **more: Any) -> None:
-        super().__init__(*how, **more)
-        self.downsample = None
-
-    def forward(self, image: Tensor) -> Tensor:
-        """(N, C, H, W) float → (N, C', H / stride, W / stride) float."""
-        first = self.relu(self.bn1(self.conv1(image)))
-        second: Tensor = self.relu(self.bn2(self.conv2(first)))
-        return second
-
-
 def plain(name: str, classes: int = 1000) -> nn.Module:
-    """The network of that name in ``LAYERS``."""
-    network: nn.Module = ResNet(PlainBlock, list(LAYERS[name]), num_classes=classes)
+    """The network of that name in ``VARIANTS``, unscaled."""
+    network: nn.Module = ResNet(VARIANTS[name].block, list(VARIANTS[name].repeats), num_classes=classes)
     return network

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from functools import partial
 
 from torch import nn
@@ -28,6 +28,12 @@ MOBILENET_V2 = (
     BlockGroup(expand=6, kernel=3, stride=1, width=320, repeats=1),
 )
 """Table 2 of arXiv:1801.04381."""
+_GROUPS: Mapping[str, tuple[BlockGroup, ...]] = {
+    "efficientnet": efficientnet_lite.GROUPS,
+    "efficientnet-lite": efficientnet_lite.GROUPS,
+    "mobilenet-v1": mobilenet.V1_GROUPS,
+    "mobilenet-v2": MOBILENET_V2,
+}
 
 
 def scaled_network(spec: ArchSpec) -> nn.Module:
@@ -39,15 +45,14 @@ def scaled_network(spec: ArchSpec) -> nn.Module:
     if spec.family == "efficientnet":
         return _efficientnet(spec, by)
     if spec.family == "efficientnet-lite":
-        variant = efficientnet_lite.LiteVariant(scale=by, dropout=_dropout(spec, by, EFFICIENTNET_LITE))
-        return efficientnet_lite.EfficientNetLite(variant, classes=1000)
+        return efficientnet_lite.EfficientNetLite(by, _dropout(spec, by, EFFICIENTNET_LITE))
     if spec.family == "mobilenet-v1":
         return mobilenet.MobileNetV1(by)
     if spec.family == "mobilenet-v2":
         settings = [[row.expand, row.width, by.repeats(row.repeats), row.stride] for row in MOBILENET_V2]
         return _module(MobileNetV2(width_mult=by.width, inverted_residual_setting=settings))
     if spec.family == "mobilenet-v3":
-        return mobilenet.scaled_network(spec.builder, by)
+        return mobilenet.scaled_v3(spec.builder, by)
     return resnet.ScaledResNet(resnet.VARIANTS[spec.builder], by)
 
 
@@ -79,21 +84,11 @@ def after_blocks(spec: ArchSpec) -> str | None:
 
 def _repeats(spec: ArchSpec) -> list[int]:
     by = multipliers_of(spec)
-    if spec.family == "efficientnet-lite":
-        return _counts(scaled_groups(efficientnet_lite.GROUPS, by, fixed_ends=True))
-    if spec.family == "efficientnet":
-        return _counts(scaled_groups(efficientnet_lite.GROUPS, by))
-    if spec.family == "mobilenet-v1":
-        return _counts(scaled_groups(mobilenet.V1_GROUPS, by))
-    if spec.family == "mobilenet-v2":
-        return _counts(scaled_groups(MOBILENET_V2, by))
     if spec.family == "mobilenet-v3":
-        return [len(group) for group in mobilenet.scaled_rows(mobilenet.V3_VARIANTS[spec.builder], by)]
-    return [by.repeats(count) for count in resnet.VARIANTS[spec.builder].repeats]
-
-
-def _counts(groups: Iterable[BlockGroup]) -> list[int]:
-    return [group.repeats for group in groups]
+        return [len(group) for group in mobilenet.v3_groups(spec.builder, by)]
+    if spec.family == "resnet":
+        return [by.repeats(count) for count in resnet.VARIANTS[spec.builder].repeats]
+    return [group.repeats for group in scaled_groups(_GROUPS[spec.family], by, fixed_ends=spec.family == "efficientnet-lite")]
 
 
 def _efficientnet(spec: ArchSpec, by: Multipliers) -> nn.Module:

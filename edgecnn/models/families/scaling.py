@@ -1,10 +1,13 @@
-"""Rows from which families of inverted-residual networks are built, and how multipliers scale them."""
+"""Rows from which families of networks of blocks are built, how multipliers scale them, and how those of our own tables end."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
+import torch
 from pydantic import PositiveInt
+from torch import Tensor, nn
 
 from edgecnn.values.base import Value
 from edgecnn.values.scale import Multipliers
@@ -33,3 +36,21 @@ def scaled_groups(rows: tuple[BlockGroup, ...], by: Multipliers, *, fixed_ends: 
         )
         for index, row in enumerate(rows)
     )
+
+
+class MeanClassifier(nn.Module):
+    """Blocks, the mean over places, dropout and one fully connected layer; convolutions begin as He et al. say, by fan-out."""
+
+    def __init__(self, features: Sequence[nn.Module], width: int, *, dropout: float, classes: int) -> None:
+        super().__init__()
+        self.features = nn.Sequential(*features)
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.classifier = nn.Sequential(nn.Dropout(dropout), nn.Linear(width, classes))
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out")
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(N, 3, H, W) float, normalized → (N, classes) float logits."""
+        logits: Tensor = self.classifier(torch.flatten(self.pool(self.features(image)), 1))
+        return logits
