@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 
 from edgecnn.backends.operators import operators_named
 from edgecnn.errors.export import ExportDisagrees
+from edgecnn.graph.sessions import Level, logits, session_of
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import Runtime
 
@@ -35,6 +36,15 @@ class ExportCheck(Value):
     top1_agreement: float
     """0…1."""
 
+    @classmethod
+    def of(cls, network: Logits, graph: Logits) -> ExportCheck:
+        """Of two sets of answers (N, classes) to the same images."""
+        return cls(
+            images=len(network),
+            max_abs_diff=float(np.max(np.abs(network - graph))),
+            top1_agreement=float(np.mean(network.argmax(axis=1) == graph.argmax(axis=1))),
+        )
+
 
 def onnx_logits(path: Path, feed: npt.NDArray[Any], batch: int = 16) -> Logits:
     """The graph's answers, computed by ONNX Runtime with its plainest kernels, float32 (N, classes).
@@ -43,39 +53,18 @@ def onnx_logits(path: Path, feed: npt.NDArray[Any], batch: int = 16) -> Logits:
 
     Raises OperatorMissing: ONNX Runtime lacks one of its operators.
     """
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
-    options.log_severity_level = 4  # what goes wrong is raised too
     with operators_named(path, Runtime.ONNXRUNTIME):
-        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    name = session.get_inputs()[0].name
+        session = session_of(path, Level.ORT_ENABLE_BASIC)
     edges = [0, *range(1, len(feed), batch), len(feed)]
-    parts = [session.run(None, {name: feed[start:end]})[0] for start, end in zip(edges, edges[1:], strict=False)]
-    return np.concatenate(parts).astype(np.float32)
+    return np.concatenate([logits(session, feed[start:end]) for start, end in pairwise(edges)])
 
 
-def compare_logits(network: Logits, graph: Logits) -> ExportCheck:
+def compare_logits(network: Logits, graph: Logits, tolerance: float = TOLERANCE) -> ExportCheck:
     """Hold two sets of answers (N, classes) to the same images against each other.
 
-    Raises ExportDisagrees: beyond ``TOLERANCE``, or a NaN on either side.
+    Raises ExportDisagrees: beyond ``tolerance``, a share of the network's spread, or a NaN on either side.
     """
-    return _compared(network, graph, TOLERANCE)
-
-
-def compare_integers(network: Logits, graph: Logits) -> ExportCheck:
-    """The same of a network that rounds to integers and its graph.
-
-    Raises ExportDisagrees: beyond ``INTEGER_TOLERANCE``, or a NaN on either side.
-    """
-    return _compared(network, graph, INTEGER_TOLERANCE)
-
-
-def _compared(network: Logits, graph: Logits, tolerance: float) -> ExportCheck:
-    check = ExportCheck(
-        images=len(network),
-        max_abs_diff=float(np.max(np.abs(network - graph))),
-        top1_agreement=float(np.mean(network.argmax(axis=1) == graph.argmax(axis=1))),
-    )
+    check = ExportCheck.of(network, graph)
     allowed = tolerance * float(network.max() - network.min())
     # Written so that a NaN, which is neither above nor below, is refused too.
     if not check.max_abs_diff <= allowed:

@@ -6,13 +6,13 @@ with the folder; nothing that computes reads them, and they are removed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from math import prod
 from pathlib import Path
 from typing import Any, Literal
 
 import onnx
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from google.protobuf.message import DecodeError, Message  # type: ignore[import-untyped]
 
 from edgecnn.errors.export import ExternalDataOutside, ModelTooLarge, NotAnOnnxModel
 from edgecnn.errors.quantization import AlreadyQuantized
@@ -69,21 +69,22 @@ def opset_of(model: onnx.ModelProto) -> int:
 
 
 def _strip(model: onnx.ModelProto) -> None:
-    for message in (model, *model.functions, *_parts(model.graph)):
+    told = (onnx.GraphProto, onnx.FunctionProto, onnx.NodeProto, onnx.ValueInfoProto, onnx.TensorProto)
+    for message in (model, *inside(model, *told)):
         message.ClearField("metadata_props")
         message.ClearField("doc_string")
-    for function in model.functions:
-        for node in function.node:
-            node.ClearField("metadata_props")
-            node.ClearField("doc_string")
 
 
-def _parts(graph: onnx.GraphProto) -> Iterator[Any]:
-    """Every message of a graph that can carry metadata, subgraphs included."""
-    yield graph
-    yield from (*graph.initializer, *graph.input, *graph.output, *graph.value_info, *graph.node)
-    for inner in subgraphs(graph.node):
-        yield from _parts(inner)
+def inside(message: Message, *kinds: type[Message]) -> Iterator[Any]:
+    """Every message of these kinds in another one: in branches, bodies of loops and functions too; tensors are not entered."""
+    for _, value in message.ListFields():
+        for each in (value,) if isinstance(value, Message) else value if isinstance(value, Sequence) else ():
+            if not isinstance(each, Message):
+                break
+            if isinstance(each, kinds):
+                yield each
+            if not isinstance(each, onnx.TensorProto):
+                yield from inside(each, *kinds)
 
 
 def constants_of(graph: onnx.GraphProto) -> dict[str, onnx.TensorProto]:
@@ -91,15 +92,6 @@ def constants_of(graph: onnx.GraphProto) -> dict[str, onnx.TensorProto]:
     nodes = (node for node in graph.node if node.op_type == "Constant")
     inside = {node.output[0]: each.t for node in nodes for each in node.attribute if each.name == "value"}
     return {tensor.name: tensor for tensor in graph.initializer} | inside
-
-
-def subgraphs(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.GraphProto]:
-    """Branches and bodies of loops, of these nodes alone."""
-    for node in nodes:
-        for attribute in node.attribute:
-            if attribute.HasField("g"):
-                yield attribute.g
-            yield from attribute.graphs
 
 
 def _name_nodes(graph: onnx.GraphProto) -> None:
@@ -130,16 +122,7 @@ def _without_weights(path: Path) -> onnx.ModelProto:
 
 
 def _external(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
-    for tensor in graph.initializer:
-        if tensor.data_location == onnx.TensorProto.EXTERNAL:
-            yield tensor
-    for node in graph.node:
-        for attribute in node.attribute:
-            for tensor in (attribute.t, *attribute.tensors):
-                if tensor.data_location == onnx.TensorProto.EXTERNAL:
-                    yield tensor
-    for inner in subgraphs(graph.node):
-        yield from _external(inner)
+    return (tensor for tensor in inside(graph, onnx.TensorProto) if tensor.data_location == onnx.TensorProto.EXTERNAL)
 
 
 def _require_one_file(path: Path, size: int) -> None:

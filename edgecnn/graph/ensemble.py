@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnx
-import onnxruntime
 from onnx import TensorProto, compose, helper, numpy_helper
 from scipy.special import softmax
 
 from edgecnn.graph.document import INPUT_NAME, OUTPUT_NAME, opset_of
+from edgecnn.graph.sessions import logits, session_of
 from edgecnn.values.dataset import Normalization
 
 PRODUCER = "edgecnn ensemble"
@@ -89,9 +89,6 @@ def _node(op: str, reads: list[str], makes: str) -> onnx.NodeProto:
 
 def probabilities(path: Path, feeds: Iterable[npt.NDArray[Any]]) -> npt.NDArray[np.float64]:
     """Softmax of the trunk's logits, (images, classes). ``feeds``: (n, 3, H, W), a batch each; at least one."""
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    name = session.get_inputs()[0].name
-    parts = [np.asarray(session.run(None, {name: feed})[0], np.float64) for feed in feeds]
+    session = session_of(path)
+    parts = [logits(session, feed).astype(np.float64) for feed in feeds]
     return np.asarray(softmax(np.concatenate(parts), axis=1))

@@ -15,12 +15,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import onnx
-import onnxruntime
 from onnx import numpy_helper
 
 from edgecnn.graph.file_operations import operations_of_model
 from edgecnn.graph.macs import ACTIVATIONS, image_input
 from edgecnn.graph.operations import Field, Operation, fields_of
+from edgecnn.graph.sessions import Level, answers, session_of
 
 _FOLLOWS = (*ACTIVATIONS, "BatchNormalization", "Elu", "PRelu")
 
@@ -118,12 +118,12 @@ def strongest(model: onnx.ModelProto, tensors: Sequence[str], feeds: Iterable[np
 
     ``tensors``: of shape (batch, channels, rows, columns). ``feeds``: what the network reads, (n, 3, H, W), a batch each.
     """
-    session, feed_name = _session(model, tensors), image_input(model).name
+    session = session_of(model, Level.ORT_ENABLE_BASIC, outputs=tensors)
     best: dict[str, list[npt.NDArray[Any]]] = {}
     lows: dict[str, npt.NDArray[np.float32]] = {}
     seen = 0
     for feed in feeds:
-        for tensor, maps in zip(tensors, session.run(list(tensors), {feed_name: feed}), strict=True):
+        for tensor, maps in answers(session, feed).items():
             flat = maps.reshape(*maps.shape[:2], -1).transpose(1, 0, 2)
             found = [flat.max(axis=2), np.broadcast_to(seen + np.arange(len(feed)), flat.shape[:2]), flat.argmax(axis=2)]
             lows[tensor] = np.minimum(lows.get(tensor, np.float32(np.inf)), found[0].min(axis=1))
@@ -140,14 +140,3 @@ def _kept(new: list[npt.NDArray[Any]], old: list[npt.NDArray[Any]] | None, k: in
     both = new if old is None else [np.concatenate(parts, axis=1) for parts in zip(old, new, strict=True)]
     order = np.argsort(-both[0], axis=1, kind="stable")[:, :k]
     return [np.take_along_axis(part, order, axis=1) for part in both]
-
-
-def _session(model: onnx.ModelProto, tensors: Sequence[str]) -> onnxruntime.InferenceSession:
-    opened = onnx.ModelProto()
-    opened.CopyFrom(model)
-    del opened.graph.output[:]
-    opened.graph.output.extend(onnx.helper.make_empty_tensor_value_info(tensor) for tensor in tensors)
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
-    options.log_severity_level = 4
-    return onnxruntime.InferenceSession(opened.SerializeToString(), options, providers=["CPUExecutionProvider"])

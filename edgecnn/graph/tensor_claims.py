@@ -6,13 +6,13 @@ or for ``/etc/passwd``. No weights are loaded here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from math import prod
 
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
-from edgecnn.graph.document import BYTES_MAX
+from edgecnn.graph.document import BYTES_MAX, inside
 
 _FILLED = ("ConstantOfShape", "Expand", "Tile")
 """Operators that make a large tensor of a small one, by a shape that may be a constant."""
@@ -30,55 +30,14 @@ def false_claim(content: bytes, beside: Mapping[str, int]) -> str:
         model.ParseFromString(content)
     except DecodeError as error:
         return f"it is no ONNX model ({str(error) or 'it does not parse'})"
-    nodes = [node for nodes in (model.graph.node, *(each.node for each in model.functions)) for node in _all_nodes(nodes)]
-    graphs = [model.graph, *(graph for node in nodes for graph in _inner(node))]
-    tensors = [tensor for graph in graphs for tensor in _initializers(graph)] + [t for node in nodes for t in _attached(node)]
+    tensors = inside(model, onnx.TensorProto)
     for tensor in tensors:
         if (fault := _fault(tensor, beside)) != "":
             return f"its tensor {ascii(tensor.name)[:100]} {fault}"
-    for sparse in (
-        *(each for graph in graphs for each in graph.sparse_initializer),
-        *(s for node in nodes for s in _sparse(node)),
-    ):
+    for sparse in inside(model, onnx.SparseTensorProto):
         if (fault := _sparse_fault(sparse)) != "":
             return f"its sparse tensor {ascii(sparse.values.name)[:100]} {fault}"
-    return _filled(graphs, nodes)
-
-
-def _all_nodes(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.NodeProto]:
-    for node in nodes:
-        yield node
-        for graph in _inner(node):
-            yield from _all_nodes(graph.node)
-
-
-def _inner(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
-    for attribute in node.attribute:
-        if attribute.HasField("g"):
-            yield attribute.g
-        yield from attribute.graphs
-
-
-def _initializers(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
-    yield from graph.initializer
-    for sparse in graph.sparse_initializer:
-        yield from (sparse.values, sparse.indices)
-
-
-def _attached(node: onnx.NodeProto) -> Iterator[onnx.TensorProto]:
-    for attribute in node.attribute:
-        if attribute.HasField("t"):
-            yield attribute.t
-        yield from attribute.tensors
-    for sparse in _sparse(node):
-        yield from (sparse.values, sparse.indices)
-
-
-def _sparse(node: onnx.NodeProto) -> Iterator[onnx.SparseTensorProto]:
-    for attribute in node.attribute:
-        if attribute.HasField("sparse_tensor"):
-            yield attribute.sparse_tensor
-        yield from attribute.sparse_tensors
+    return _filled(list(inside(model, onnx.GraphProto)), list(inside(model, onnx.NodeProto)))
 
 
 def _fault(tensor: onnx.TensorProto, beside: Mapping[str, int]) -> str:

@@ -17,7 +17,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from edgecnn.graph.checks import ExportCheck, compare_integers, onnx_logits, spread
+from edgecnn.graph.checks import INTEGER_TOLERANCE, ExportCheck, compare_logits, onnx_logits, spread
 from edgecnn.graph.document import save_model
 from edgecnn.graph.export import export_onnx, torch_logits
 from edgecnn.graph.macs import mac_table
@@ -103,7 +103,7 @@ class _Course:
             absorb_clamps(model)
             quantize_biases(model)
         save_model(model, path)
-        check = compare_integers(torch_logits(network, self.shown), onnx_logits(path, self.shown))
+        check = compare_logits(torch_logits(network, self.shown), onnx_logits(path, self.shown), INTEGER_TOLERANCE)
         (out / "macs.json").write_text(mac_table(path).model_dump_json(indent=1) + "\n", encoding="utf-8")
         golden = np.load(self.inputs.pixels / "golden" / "pixels.npy")
         answers = torch_logits(network, self.settings.preprocessing.normalization.feed(golden))

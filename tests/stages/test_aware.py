@@ -191,10 +191,10 @@ def test_fewer_calibration_images_than_asked_for_are_refused(tmp_path: Path) -> 
 
 def test_a_graph_that_answers_otherwise_than_the_network_is_refused() -> None:
     network = np.array([[0.0, 1.0], [2.0, -2.0]], np.float32)
-    assert checks.compare_integers(network, network + 0.5).max_abs_diff == pytest.approx(0.5)
+    assert checks.compare_logits(network, network + 0.5, checks.INTEGER_TOLERANCE).max_abs_diff == pytest.approx(0.5)
     for graph in (network + 0.7, np.full_like(network, np.nan)):
         with pytest.raises(checks.ExportDisagrees):
-            checks.compare_integers(network, graph)
+            checks.compare_logits(network, graph, checks.INTEGER_TOLERANCE)
 
 
 def test_every_setting_enters_the_key() -> None:

@@ -17,7 +17,7 @@ from onnx import TensorProto, helper, numpy_helper, version_converter
 
 from edgecnn.errors.export import OpsetUnreachable
 from edgecnn.graph.custom.onnx_entry import SOFTMAXES
-from edgecnn.graph.document import INPUT_NAME, OUTPUT_NAME, constants_of, opset_of
+from edgecnn.graph.document import INPUT_NAME, OUTPUT_NAME, constants_of, inside, opset_of
 from edgecnn.graph.macs import shapes_at_batch_one
 from edgecnn.values.custom_model import Channels, GraphEntry
 
@@ -86,25 +86,20 @@ def _converted(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
 
 def holds_halves(model: onnx.ModelProto) -> bool:
     """True where weights or casts are of half precision, whatever the input is."""
-    return any(tensor.data_type == TensorProto.FLOAT16 for tensor in _tensors(model.graph)) or any(
+    return any(tensor.data_type == TensorProto.FLOAT16 for tensor in inside(model.graph, TensorProto)) or any(
         attribute.name == "to" and attribute.i == TensorProto.FLOAT16 for node in model.graph.node for attribute in node.attribute
     )
 
 
 def _widen(graph: onnx.GraphProto) -> None:
     """Half precision to single: every drop and every size is held against a trunk that is what it is called, fp32."""
-    for tensor in _tensors(graph):
+    for tensor in list(inside(graph, TensorProto)):
         if tensor.data_type == TensorProto.FLOAT16:
             tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float32), tensor.name))
     for node in graph.node:
         for attribute in node.attribute:
             if attribute.name in ("to", "dtype") and attribute.i == TensorProto.FLOAT16:
                 attribute.i = TensorProto.FLOAT
-
-
-def _tensors(graph: onnx.GraphProto) -> list[onnx.TensorProto]:
-    held = [attribute.t for node in graph.node for attribute in node.attribute if attribute.HasField("t")]
-    return [*graph.initializer, *held]
 
 
 def _free_batch(graph: onnx.GraphProto, entry: GraphEntry, shapes: Mapping[str, Sequence[int]]) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 
 from edgecnn.errors.custom_model import CustomModelUnusable
+from edgecnn.graph.sessions import Level, session_of
 from edgecnn.values.custom_model import Feeding, GraphEntry
 
 BATCH = 16
@@ -21,12 +22,9 @@ class CustomSession:
     """
 
     def __init__(self, path: Path, entry: GraphEntry) -> None:
-        options = onnxruntime.SessionOptions()
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
-        options.log_severity_level = 4
         self._path, self._entry = path, entry
         try:
-            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            self._session = session_of(path, Level.ORT_ENABLE_BASIC)
         except Exception as error:  # noqa: BLE001 - its exceptions share no class but Exception
             raise CustomModelUnusable(path=path, because=f"ONNX Runtime cannot open it: {_line(error)}") from error
 
@@ -35,18 +33,36 @@ class CustomSession:
 
         Raises CustomModelUnusable: the runtime cannot run it.
         """
-        size = self._entry.batch or BATCH
-        parts = []
-        for start in range(0, len(pixels), size):
-            some = pixels[start : start + size]
-            short = size - len(some) if self._entry.batch else 0
-            feed = feed_of(np.concatenate([some, np.repeat(some[-1:], short, axis=0)]) if short else some, feeding, self._entry)
+
+        def run(feed: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
             try:
-                answer = self._session.run([self._entry.output], {self._entry.input: feed})[0]
+                return np.asarray(self._session.run([self._entry.output], {self._entry.input: feed})[0], np.float32)
             except Exception as error:  # noqa: BLE001 - as above
                 raise CustomModelUnusable(path=self._path, because=f"ONNX Runtime cannot run it: {_line(error)}") from error
-            parts.append(np.asarray(answer, np.float32)[: len(some)])
-        return np.concatenate(parts)
+
+        return in_batches(pixels, feeding, self._entry, run, always_full=False)
+
+
+def in_batches(
+    pixels: npt.NDArray[np.uint8],
+    feeding: Feeding,
+    entry: GraphEntry,
+    run: Callable[[npt.NDArray[np.generic]], npt.NDArray[np.float32]],
+    *,
+    always_full: bool,
+) -> npt.NDArray[np.float32]:
+    """What ``run`` makes of pixels uint8 (N, H, W, 3), batch by batch; the last is filled up where the file fixes their number.
+
+    ``always_full``: also where it leaves it open.
+    """
+    size = entry.batch or BATCH
+    parts = []
+    for start in range(0, len(pixels), size):
+        some = pixels[start : start + size]
+        short = size - len(some) if entry.batch or always_full else 0
+        filled = np.concatenate([some, np.repeat(some[-1:], short, axis=0)]) if short else some
+        parts.append(run(feed_of(filled, feeding, entry))[: len(some)])
+    return np.concatenate(parts)
 
 
 def feed_of(pixels: npt.NDArray[np.uint8], feeding: Feeding, entry: GraphEntry) -> npt.NDArray[np.generic]:

@@ -16,7 +16,7 @@ from edgecnn.backends.protocol import TRUNK_OPSET
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.custom_model import CustomModelUnusable
 from edgecnn.graph.custom.exported_program import archive_to_load
-from edgecnn.graph.custom.feeding import BATCH, feed_of
+from edgecnn.graph.custom.feeding import in_batches
 from edgecnn.graph.custom.torchscript import first_line, load_script
 from edgecnn.graph.export import quiet_exporter
 from edgecnn.values.custom_model import Feeding, GraphEntry
@@ -43,19 +43,17 @@ class TorchSession:
 
         Raises CustomModelUnusable: torch cannot run it.
         """
-        size = self._entry.batch or BATCH
-        parts = []
-        for start in range(0, len(pixels), size):
-            some = pixels[start : start + size]
-            # A full batch always: a program that leaves it open may still refuse a single image.
-            feed = feed_of(np.concatenate([some, np.repeat(some[-1:], size - len(some), axis=0)]), feeding, self._entry)
+
+        def run(feed: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
             try:
                 with torch.inference_mode(), quiet_exporter():
                     answer = self._run(torch.from_numpy(feed))
             except Exception as error:  # noqa: BLE001 - torch's core raises RuntimeError and others
                 raise CustomModelUnusable(path=self._path, because=f"torch cannot run it: {first_line(error)}") from error
-            parts.append(_tensor(answer).float().numpy()[: len(some)])
-        return np.concatenate(parts)
+            return _tensor(answer).float().numpy()
+
+        # A full batch always: a program that leaves it open may still refuse a single image.
+        return in_batches(pixels, feeding, self._entry, run, always_full=True)
 
 
 def _tensor(answer: Any) -> torch.Tensor:

@@ -9,7 +9,6 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 import onnx
-import onnxruntime
 
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.custom_model import CustomModelUnusable
@@ -20,6 +19,7 @@ from edgecnn.graph.custom.file import as_onnx, opened
 from edgecnn.graph.document import opset_of, save_model
 from edgecnn.graph.macs import mac_table
 from edgecnn.graph.passes.folding import fold_batch_norms, fold_pooled_padding
+from edgecnn.graph.sessions import Level, answers, session_of
 from edgecnn.values.custom_model import Feeding, GraphEntry
 from edgecnn.values.stage import Progress
 
@@ -89,12 +89,7 @@ class _Compared(NamedTuple):
 
 def _held(file: Logits, trunk: Logits, compared: _Compared) -> ExportCheck:
     """The file's own answers against the trunk's, as shares where the file ends in a softmax."""
-    ours = _softmax(trunk) if compared.softmax else trunk
-    check = ExportCheck(
-        images=len(file),
-        max_abs_diff=float(np.max(np.abs(file - ours))),
-        top1_agreement=float(np.mean(file.argmax(axis=1) == ours.argmax(axis=1))),
-    )
+    check = ExportCheck.of(file, _softmax(trunk) if compared.softmax else trunk)
     # Half-precision files round every layer, and a fold rounds elsewhere.
     share = TOLERANCE * (20 if compared.halves else 1)
     allowed = share * float(file.max() - file.min())
@@ -120,13 +115,7 @@ def shapes_by_running(path: Path, resolution_px: int) -> dict[str, list[int]]:
     ``path``: of a trunk: its input is ``image`` float32 (batch, 3, H, W).
     """
     model = onnx.load(path)
-    del model.graph.output[:]
     made = [name for node in model.graph.node for name in node.output if name]
-    model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in made)
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.log_severity_level = 4
-    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    session = session_of(model, Level.ORT_DISABLE_ALL, outputs=made)
     black = np.zeros((1, 3, resolution_px, resolution_px), np.float32)
-    found = session.run(None, {session.get_inputs()[0].name: black})
-    return {output.name: list(np.shape(value)) for output, value in zip(session.get_outputs(), found, strict=True)}
+    return {name: list(np.shape(value)) for name, value in answers(session, black).items()}

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import onnx
 from onnx import helper, numpy_helper
 
-from edgecnn.graph.document import constants_of, subgraphs
+from edgecnn.graph.document import constants_of, inside
 
 Array = npt.NDArray[Any]
 
@@ -88,8 +88,8 @@ def _remove_unread(graph: onnx.GraphProto, pads: Sequence[onnx.NodeProto]) -> No
 
 def _read(graph: onnx.GraphProto) -> set[str]:
     """Names that anything in it reads, branches and loops inside it too."""
-    inner = (_read(each) for each in subgraphs(graph.node))
-    return {name for node in graph.node for name in node.input}.union({value.name for value in graph.output}, *inner)
+    read = {name for node in inside(graph, onnx.NodeProto) for name in node.input}
+    return read | {value.name for each in (graph, *inside(graph, onnx.GraphProto)) for value in each.output}
 
 
 def _folded(pool: onnx.NodeProto, pad: onnx.NodeProto, held: Held) -> bool:

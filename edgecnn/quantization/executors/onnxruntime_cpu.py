@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 
 from edgecnn.backends.operators import operators_named
+from edgecnn.graph.sessions import logits, session_of
 from edgecnn.values.candidate import Runtime
 from edgecnn.values.model_file import ModelFile
 
@@ -25,11 +25,6 @@ def logits_of(path: Path | bytes, feed: npt.NDArray[Any], options: Mapping[str, 
 
     Raises OperatorMissing: ONNX Runtime lacks one of its operators.
     """
-    settings = onnxruntime.SessionOptions()
-    settings.log_severity_level = 3
-    for name, value in (options or {}).items():
-        settings.add_session_config_entry(name, value)
     with operators_named(path, Runtime.ONNXRUNTIME):
-        session = onnxruntime.InferenceSession(path, settings, providers=["CPUExecutionProvider"])
-    answer = session.run(None, {session.get_inputs()[0].name: feed})[0]
-    return np.asarray(answer, np.float32)
+        session = session_of(path, entries=options)
+    return logits(session, feed)
