@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from edgecnn.errors.quantization import CalibrationNotFinite, CalibrationSetTooSmall
+from edgecnn.quantization.job import BATCH, Job
 
 
 def calibration_pixels(prepared: Path, images: int) -> npt.NDArray[np.uint8]:
@@ -38,6 +41,15 @@ def require_finite(logits: npt.NDArray[np.float32], images: int, first: int = 0)
     broken = np.flatnonzero(~np.isfinite(logits).all(axis=1))
     if len(broken):
         raise CalibrationNotFinite(image=first + int(broken[0]), images=images)
+
+
+def require_finite_answers(job: Job, answers: Callable[[npt.NDArray[Any]], npt.NDArray[np.float32]]) -> None:
+    """Hold the float network's answers to all calibration images of a job to being numbers.
+
+    ``answers``: logits of a feed as the job makes it. Raises CalibrationNotFinite: as ``require_finite``.
+    """
+    for number, feed in enumerate(job.feeds(BATCH)):
+        require_finite(answers(feed), len(job.pixels), number * BATCH)
 
 
 def _places(found: int, asked: int) -> npt.NDArray[np.int64]:

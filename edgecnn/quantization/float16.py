@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import onnx
 
 from edgecnn.backends.tensorrt import BACKEND
-from edgecnn.graph.document import load_model, save_model
+from edgecnn.graph.document import IR_VERSION, load_model, save_model
 from edgecnn.graph.passes.half import carry_half, type_half
 from edgecnn.graph.tensorrt import check_for_tensorrt
 from edgecnn.quantization.golden import TWIN_FOLDER
@@ -31,15 +33,21 @@ def quantize(job: Job) -> dict[str, Any]:
     }
 
 
-def write_pair(job: Job, carried: onnx.ModelProto, typed: onnx.ModelProto) -> None:
-    """Write what ships into the job's folder and its twin beside it; the checker of onnx passes both."""
-    twin = job.out / TWIN_FOLDER
-    twin.mkdir(exist_ok=True)
-    save_model(typed, job.out / "model.onnx")
-    save_model(carried, twin / "model.onnx")
-    for path in (job.out / "model.onnx", twin / "model.onnx"):
-        onnx.checker.check_model(path, full_check=True)
-    check_for_tensorrt(onnx.load(job.out / "model.onnx"), job.out / "model.onnx")
+def write_pair(
+    job: Job,
+    carried: onnx.ModelProto,
+    typed: onnx.ModelProto,
+    check: Callable[[onnx.ModelProto, Path], None] = check_for_tensorrt,
+    ir_version: int = IR_VERSION,
+) -> None:
+    """Write what ships into the job's folder and its twin beside it; onnx's checker passes both, ``check`` what ships."""
     classes = carried.graph.output[0].type.tensor_type.shape.dim[1].dim_value
-    (job.out / MODEL_FILE_NAME).write_text(BACKEND.model_file(job.candidate, classes).to_json(), encoding="utf-8")
-    (twin / MODEL_FILE_NAME).write_text(BACKEND.twin_file(job.candidate, classes).to_json(), encoding="utf-8")
+    for folder, model, describe in (
+        (job.out, typed, BACKEND.model_file),
+        (job.out / TWIN_FOLDER, carried, BACKEND.twin_file),
+    ):
+        folder.mkdir(exist_ok=True)
+        save_model(model, folder / "model.onnx", ir_version=ir_version)
+        onnx.checker.check_model(folder / "model.onnx", full_check=True)
+        (folder / MODEL_FILE_NAME).write_text(describe(job.candidate, classes).to_json(), encoding="utf-8")
+    check(onnx.load(job.out / "model.onnx"), job.out / "model.onnx")

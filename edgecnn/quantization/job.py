@@ -14,6 +14,9 @@ from edgecnn.values.candidate import Candidate
 from edgecnn.values.dataset import Normalization
 from edgecnn.values.layers import RankedLayer
 
+BATCH = 16
+"""Calibration images that are fed at once: ranges are extremes, which do not depend on how images are grouped."""
+
 
 @dataclass(frozen=True)
 class Job:
@@ -31,7 +34,7 @@ class Job:
         """One calibration image, counted from 0: float32 (1, 3, H, W)."""
         return self.normalization.feed(self.pixels[index : index + 1])
 
-    def feeds(self, batch: int = 1) -> Iterator[npt.NDArray[Any]]:
+    def feeds(self, batch: int = BATCH) -> Iterator[npt.NDArray[Any]]:
         """The calibration images in batches, as the model wants them: float32 (batch, 3, H, W), the last one perhaps smaller."""
         for start in range(0, len(self.pixels), batch):
             yield self.normalization.feed(self.pixels[start : start + batch])

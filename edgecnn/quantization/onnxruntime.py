@@ -10,6 +10,7 @@ import logging
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from edgecnn.backends.onnxruntime import BACKEND
 from edgecnn.errors.quantization import CalibrationRangeNotFinite
 from edgecnn.graph.document import load_model, require_unquantized, save_model
 from edgecnn.graph.macs import float_with
-from edgecnn.quantization.calibration import require_finite
+from edgecnn.quantization.calibration import require_finite_answers
 from edgecnn.quantization.executors.onnxruntime_cpu import logits_of
 from edgecnn.quantization.job import Job
 from edgecnn.values.candidate import Scheme
@@ -30,7 +31,6 @@ from edgecnn.values.model_file import MODEL_FILE_NAME
 
 MULTIPLIERS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 _TYPES = {"uint8": QuantType.QUInt8, "int8": QuantType.QInt8}
-_BATCH = 16
 
 
 def quantize(job: Job) -> dict[str, Any]:
@@ -45,7 +45,7 @@ def quantize(job: Job) -> dict[str, Any]:
         raise ValueError(f"{job.candidate.id} has no scheme")
     trunk = load_model(job.onnx)
     require_unquantized(trunk, job.onnx)
-    require_finite_answers(job)
+    require_finite_answers(job, partial(logits_of, job.onnx))
     made = static_qdq(job, job.candidate.scheme, trunk)
     _require_finite_ranges(made)
     save_model(made, job.out / "model.onnx")
@@ -62,21 +62,23 @@ def float_layers(model: onnx.ModelProto) -> list[str]:
 
 def static_qdq(job: Job, scheme: Scheme, trunk: onnx.ModelProto) -> onnx.ModelProto:
     """The trunk with Q/DQ where ONNX Runtime's quantizer puts it, but for layers that the job keeps and what goes with them."""
-    with tempfile.TemporaryDirectory(prefix="edgecnn-qdq-") as folder, quiet_about_preprocessing():
+    return quantized(
+        job.onnx,
+        Feeds(trunk.graph.input[0].name, job.feeds()),
+        per_channel=scheme.weight_granularity == "per-channel",
+        reduce_range=scheme.reduced_range,
+        activation_type=_TYPES[scheme.activation_dtype],
+        weight_type=_TYPES[scheme.weight_dtype],
+        nodes_to_exclude=float_with(trunk, [layer.name for layer in job.kept]) if job.kept else None,
+        extra_options={"ActivationSymmetric": scheme.activation_symmetric, "QuantizeBias": scheme.bias == "int32"},
+    )
+
+
+def quantized(trunk: Path, feeds: CalibrationDataReader, **how: Any) -> onnx.ModelProto:
+    """Q/DQ by ONNX Runtime's static quantizer, ranges the smallest and largest values seen. ``how``: its further arguments."""
+    with tempfile.TemporaryDirectory(prefix="edgecnn-qdq-") as folder, _quiet_about_preprocessing():
         written = Path(folder) / "qdq.onnx"
-        quantize_static(
-            job.onnx,
-            written,
-            Feeds(trunk.graph.input[0].name, job.feeds(_BATCH)),
-            quant_format=QuantFormat.QDQ,
-            per_channel=scheme.weight_granularity == "per-channel",
-            reduce_range=scheme.reduced_range,
-            activation_type=_TYPES[scheme.activation_dtype],
-            weight_type=_TYPES[scheme.weight_dtype],
-            nodes_to_exclude=float_with(trunk, [layer.name for layer in job.kept]) if job.kept else None,
-            calibrate_method=CalibrationMethod.MinMax,
-            extra_options={"ActivationSymmetric": scheme.activation_symmetric, "QuantizeBias": scheme.bias == "int32"},
-        )
+        quantize_static(trunk, written, feeds, quant_format=QuantFormat.QDQ, calibrate_method=CalibrationMethod.MinMax, **how)
         return load_model(written)
 
 
@@ -89,19 +91,8 @@ def _require_finite_ranges(model: onnx.ModelProto) -> None:
             raise CalibrationRangeNotFinite(tensor=node.input[0])
 
 
-def require_finite_answers(job: Job) -> None:
-    """Hold the float network's answers to the calibration images to being numbers.
-
-    Raises CalibrationNotFinite: naming the first image whose answer is not.
-    """
-    first = 0
-    for feed in job.feeds(_BATCH):
-        require_finite(logits_of(job.onnx, feed), len(job.pixels), first)
-        first += len(feed)
-
-
 class Feeds(CalibrationDataReader):  # type: ignore[misc]
-    """Calibration images in batches: ranges are extremes, which do not depend on how images are grouped."""
+    """Calibration images in batches, as ONNX Runtime's quantizer asks for them."""
 
     def __init__(self, name: str, feeds: Iterator[npt.NDArray[np.float32]]) -> None:
         self._name = name
@@ -114,7 +105,7 @@ class Feeds(CalibrationDataReader):  # type: ignore[misc]
 
 
 @contextmanager
-def quiet_about_preprocessing() -> Iterator[None]:
+def _quiet_about_preprocessing() -> Iterator[None]:
     """The library advises shape inference and folding for every model; the exporter has done both."""
     root = logging.getLogger()
     root.addFilter(_is_no_advice)

@@ -15,12 +15,13 @@ from __future__ import annotations
 import contextlib
 import io
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from edgecnn.backends.openvino import BACKEND, convert_trunk, import_nncf, save_ir
 from edgecnn.backends.openvino_trace import onnx_name
 from edgecnn.errors.quantization import AlreadyQuantized, LayerNotFound
-from edgecnn.quantization.calibration import require_finite
+from edgecnn.quantization.calibration import require_finite_answers
 from edgecnn.quantization.executors.openvino_cpu import logits_of
 from edgecnn.quantization.job import Job
 from edgecnn.values.candidate import Scheme
@@ -29,7 +30,6 @@ from edgecnn.values.model_file import MODEL_FILE_NAME
 _CONVOLUTIONS = ("Convolution", "GroupConvolution", "ConvolutionBackpropData", "GroupConvolutionBackpropData")
 _MULTIPLIERS = (*_CONVOLUTIONS, "MatMul")
 _PASS_THROUGH = ("MaxPool", "Reshape", "Squeeze", "Unsqueeze", "Transpose")
-_BATCH = 16
 _F32 = {"INFERENCE_PRECISION_HINT": "f32"}
 
 
@@ -47,10 +47,7 @@ def quantize(job: Job) -> dict[str, Any]:
     for op in model.get_ordered_ops():
         if op.get_type_name() == "FakeQuantize":
             raise AlreadyQuantized(path=job.onnx, node=op.get_friendly_name(), op="FakeQuantize")
-    first = 0
-    for feed in job.feeds(_BATCH):
-        require_finite(logits_of(model, feed, _F32), len(job.pixels), first)
-        first += len(feed)
+    require_finite_answers(job, partial(logits_of, model, options=_F32))
     kept = _names_of(model, job)
     made = _post_training(model, job, job.candidate.scheme, kept)
     in_float = _float_layers(made)

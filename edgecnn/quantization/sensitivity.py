@@ -9,18 +9,20 @@ trunk with one layer's numbers rounded.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import log_softmax
 
 from edgecnn.graph.document import load_model, require_unquantized
 from edgecnn.graph.macs import mac_table, tensors_of_layers
 from edgecnn.graph.passes.one_quantized import one_quantized, read_rounding
-from edgecnn.quantization.calibration import calibration_pixels
+from edgecnn.quantization.calibration import calibration_pixels, require_finite_answers
 from edgecnn.quantization.executors.onnxruntime_cpu import logits_of
 from edgecnn.quantization.job import Job
-from edgecnn.quantization.onnxruntime import require_finite_answers, static_qdq
+from edgecnn.quantization.onnxruntime import static_qdq
 from edgecnn.values.candidate import Candidate, Method, Precision, Runtime, Scheme
 from edgecnn.values.dataset import Normalization
 from edgecnn.values.layers import RANKING_FILE_NAME, RankedLayer, Ranking
@@ -53,7 +55,7 @@ def rank_layers(request: RankRequest, out: Path, tell: Progress) -> None:
     table, tensors = mac_table(trunk), tensors_of_layers(trunk)
     tell.step("rank layers", 0, len(table.layers))
     job = _job(request, out)
-    require_finite_answers(job)
+    require_finite_answers(job, partial(logits_of, job.onnx))
     rounding = read_rounding(static_qdq(job, _scheme(request), trunk))
     feed = _probes(request)
     exact = _log_probabilities(logits_of(request.onnx, feed))
@@ -100,5 +102,4 @@ def _probes(request: RankRequest) -> npt.NDArray[np.float32]:
 
 
 def _log_probabilities(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
-    return np.asarray(shifted - np.log(np.sum(np.exp(shifted), axis=1, keepdims=True)))
+    return np.asarray(log_softmax(logits.astype(np.float64), axis=1))

@@ -7,33 +7,32 @@ same graph is the twin; shipped itself, it would make convolutions that write fl
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import onnx
-from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
+from onnxruntime.quantization import CalibrationDataReader, QuantType
 
 from edgecnn.backends.tensorrt import UNFUSED
 from edgecnn.errors.tensorrt import TwinDisagrees
 from edgecnn.graph.document import load_model, require_unquantized
 from edgecnn.graph.passes.half import carry_half_qdq, type_half_qdq
-from edgecnn.quantization.calibration import require_finite
+from edgecnn.quantization.calibration import require_finite_answers
 from edgecnn.quantization.executors.onnxruntime_cpu import logits_of
 from edgecnn.quantization.float16 import write_pair
 from edgecnn.quantization.golden import TWIN_FOLDER
 from edgecnn.quantization.job import Job
-from edgecnn.quantization.onnxruntime import MULTIPLIERS, Feeds, float_layers, quiet_about_preprocessing
+from edgecnn.quantization.onnxruntime import MULTIPLIERS, Feeds, float_layers, quantized
 from edgecnn.values.candidate import Method
 
 COMPARED_IMAGES = 32
 _FACTOR, _FLOOR = 1.5, 0.01
 """What ships may be this much further from the float network than its twin, in shares of the logits' spread. On four networks
 the two distances agreed to 3 %; a file whose int8 was misread was 1.6 to 6 times as far."""
-_BATCH = 16
 
 
 def quantize(job: Job) -> dict[str, Any]:
@@ -51,11 +50,8 @@ def quantize(job: Job) -> dict[str, Any]:
         return _learned(job)
     trunk = load_model(job.onnx)
     require_unquantized(trunk, job.onnx)
-    first = 0
-    for feed in job.feeds(_BATCH):
-        require_finite(logits_of(job.onnx, feed), len(job.pixels), first)
-        first += len(feed)
-    feeds = Feeds(trunk.graph.input[0].name, job.feeds(_BATCH))
+    require_finite_answers(job, partial(logits_of, job.onnx))
+    feeds = Feeds(trunk.graph.input[0].name, job.feeds())
     carried = carry_half_qdq(symmetric_qdq(job.onnx, feeds, [layer.name for layer in job.kept]))
     write_pair(job, carried, type_half_qdq(carried))
     return {**_facts(carried), "calibration": "largest magnitude", "distance_from_float": distances(job)}
@@ -85,27 +81,21 @@ def symmetric_qdq(trunk: Path, feeds: CalibrationDataReader, kept: Sequence[str]
     ``trunk``: a float ONNX model with one input. ``kept``: multiplying nodes that get none, and so are half precision in what
     ships.
     """
-    with tempfile.TemporaryDirectory(prefix="edgecnn-qdq-") as folder, quiet_about_preprocessing():
-        written = Path(folder) / "qdq.onnx"
-        quantize_static(
-            trunk,
-            written,
-            feeds,
-            quant_format=QuantFormat.QDQ,
-            op_types_to_quantize=list(MULTIPLIERS),
-            nodes_to_exclude=list(kept),
-            per_channel=True,
-            activation_type=QuantType.QInt8,
-            weight_type=QuantType.QInt8,
-            calibrate_method=CalibrationMethod.MinMax,
-            extra_options={
-                "ActivationSymmetric": True,
-                "WeightSymmetric": True,
-                "QuantizeBias": False,
-                "OpTypesToExcludeOutputQuantization": list(MULTIPLIERS),
-            },
-        )
-        return load_model(written)
+    return quantized(
+        trunk,
+        feeds,
+        op_types_to_quantize=list(MULTIPLIERS),
+        nodes_to_exclude=list(kept),
+        per_channel=True,
+        activation_type=QuantType.QInt8,
+        weight_type=QuantType.QInt8,
+        extra_options={
+            "ActivationSymmetric": True,
+            "WeightSymmetric": True,
+            "QuantizeBias": False,
+            "OpTypesToExcludeOutputQuantization": list(MULTIPLIERS),
+        },
+    )
 
 
 def distances(job: Job, asked_with: Mapping[str, str] | None = None) -> dict[str, float]:

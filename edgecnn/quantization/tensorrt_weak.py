@@ -11,23 +11,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 
-from edgecnn.backends.tensorrt import BACKEND
 from edgecnn.errors.tensorrt import LoweredDisagrees
 from edgecnn.graph.checks import TOLERANCE
 from edgecnn.graph.document import load_model, require_unquantized, save_model
 from edgecnn.graph.tensorrt import IR_MAX_8_5, check_for_tensorrt_8_5, lowered
 from edgecnn.quantization.calibration import require_finite
 from edgecnn.quantization.executors.onnxruntime_cpu import logits_of
-from edgecnn.quantization.golden import TWIN_FOLDER
+from edgecnn.quantization.float16 import write_pair
 from edgecnn.quantization.job import Job
 from edgecnn.quantization.onnxruntime import Feeds, float_layers
 from edgecnn.quantization.tensorrt import symmetric_qdq
-from edgecnn.values.model_file import MODEL_FILE_NAME
 
 COMPARED_IMAGES = 16
-_BATCH = 16
 
 
 def quantize(job: Job) -> dict[str, Any]:
@@ -48,8 +44,8 @@ def quantize(job: Job) -> dict[str, Any]:
         away = _compared(job, older)
         model = load_model(older)
         if not job.candidate.precision.is_float:
-            model = symmetric_qdq(older, Feeds(trunk.graph.input[0].name, job.feeds(_BATCH)), [each.name for each in job.kept])
-    _write(job, model)
+            model = symmetric_qdq(older, Feeds(trunk.graph.input[0].name, job.feeds()), [each.name for each in job.kept])
+    write_pair(job, model, model, check_for_tensorrt_8_5, IR_MAX_8_5)
     return {
         "form": "fp32, opset 17, Q/DQ where it is INT8; the builder chooses each layer's precision",
         "builder_flags": list(job.candidate.builder_flags),
@@ -64,7 +60,7 @@ def quantize(job: Job) -> dict[str, Any]:
 def _compared(job: Job, older: Path) -> float:
     """The largest difference from the trunk's answers to real pictures, as a share of their spread."""
     largest, answers, first = 0.0, [], 0
-    for feed in job.feeds(_BATCH):
+    for feed in job.feeds():
         asked = logits_of(job.onnx, feed)
         require_finite(asked, len(job.pixels), first)
         first += len(feed)
@@ -74,15 +70,3 @@ def _compared(job: Job, older: Path) -> float:
     if not largest <= TOLERANCE * spread:
         raise LoweredDisagrees(file=job.onnx, away=largest / spread, allowed=TOLERANCE, images=len(job.pixels))
     return round(largest / spread, 9)
-
-
-def _write(job: Job, model: onnx.ModelProto) -> None:
-    twin = job.out / TWIN_FOLDER
-    twin.mkdir(exist_ok=True)
-    for path in (job.out / "model.onnx", twin / "model.onnx"):
-        save_model(model, path, ir_version=IR_MAX_8_5)
-        onnx.checker.check_model(path, full_check=True)
-    check_for_tensorrt_8_5(onnx.load(job.out / "model.onnx"), job.out / "model.onnx")
-    classes = model.graph.output[0].type.tensor_type.shape.dim[1].dim_value
-    (job.out / MODEL_FILE_NAME).write_text(BACKEND.model_file(job.candidate, classes).to_json(), encoding="utf-8")
-    (twin / MODEL_FILE_NAME).write_text(BACKEND.twin_file(job.candidate, classes).to_json(), encoding="utf-8")
