@@ -6,7 +6,6 @@ it is cut off now or was before.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import tempfile
@@ -18,11 +17,11 @@ from typing import Final, Literal
 import edgecnn
 from edgecnn.data.demo import DEMO
 from edgecnn.data.formats.table import is_table
+from edgecnn.data.images import FolderImages
 from edgecnn.data.layout import root_of
 from edgecnn.data.manifest import list_files, summarize
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.building import NotOverwritten, OutputInsideData, OutputUnwritable
-from edgecnn.errors.data import ImageChanged, ImageGone
 from edgecnn.errors.data_formats import DemoHasNoFolder, TableNotDivided
 from edgecnn.values.dataset import DataDivision, DataManifest, SplitRole
 from edgecnn.values.recipe import DataChoice
@@ -108,18 +107,13 @@ def divide(choice: DataChoice, out: Path, cache: Path, tell: Progress, *, link: 
 
 
 def _fill(fresh: Path, manifest: DataManifest, places: Mapping[str, str], *, link: bool, tell: Progress) -> None:
+    images = FolderImages(manifest)
     for done, image in enumerate(manifest.images, start=1):
         place = fresh / places[image.path]
         place.parent.mkdir(parents=True, exist_ok=True)
-        source = Path(manifest.root, image.path)
-        try:
-            data = source.read_bytes()
-        except OSError as error:
-            raise ImageGone(path=source, because=system_reason(error)) from error
-        if hashlib.sha256(data).hexdigest() != image.sha256:
-            raise ImageChanged(path=source)
+        data = images.bytes_of(image)
         if link:
-            os.link(source.resolve(), place)
+            os.link(Path(manifest.root, image.path).resolve(), place)
         else:
             place.write_bytes(data)
         tell.step("writing images", done, len(manifest.images), "images")

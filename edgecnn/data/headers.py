@@ -8,29 +8,12 @@ from __future__ import annotations
 
 import io
 import stat
-import struct
-import zlib
 from pathlib import Path
 from typing import Final
 
 from PIL import Image, UnidentifiedImageError
 
-from edgecnn.runner.pixels import MAX_PIXELS, NOT_A_PICTURE, open_picture
-
-_BROKEN = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    TypeError,
-    LookupError,
-    EOFError,
-    AttributeError,
-    OverflowError,
-    struct.error,
-    zlib.error,
-)
-"""What Pillow's format readers raise on damaged headers."""
-
+from edgecnn.runner.pixels import _BROKEN, MAX_PIXELS, NOT_A_PICTURE, open_picture
 
 LARGEST_BYTES: Final = 1 << 31
 """No picture within ``MAX_PIXELS`` needs more, at 8 bytes a pixel; whole files are read, by every core at once."""

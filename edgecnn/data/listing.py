@@ -63,6 +63,11 @@ def stamps_in(folder: Path, seen: ListingProgress) -> list[str]:
     return stamps
 
 
+def stamp_of(name: str, facts: os.stat_result) -> str:
+    """A file's stamp, under a name."""
+    return f"{name}/{facts.st_size}/{facts.st_mtime_ns}/{facts.st_ino}"
+
+
 def is_folder(entry: os.DirEntry[str]) -> bool:
     """Whether an entry is a folder or leads to one; a link that leads nowhere, or to itself, does not."""
     try:
@@ -101,8 +106,6 @@ class _Walk:
                     self.into(folder / name, f"{prefix}{name}/", above)
                     continue
                 try:
-                    facts = entry.stat()
+                    self._stamps.append(stamp_of(f"{prefix}{name}", entry.stat()))
                 except OSError:
                     self._stamps.append(f"{prefix}{name}/-1/0/0")
-                else:
-                    self._stamps.append(f"{prefix}{name}/{facts.st_size}/{facts.st_mtime_ns}/{facts.st_ino}")

@@ -88,7 +88,8 @@ class _Course:
 
     def learn(self, network: Exported) -> PhaseResult:
         """Train ``network`` and leave it with the weights of its best epoch on ``validation``."""
-        phase = _phase(self.settings)
+        told = {"told_as": "train with INT8 rounding", "rate_setting": "quantize.aware_learning_rate"}
+        phase = Phase.taught(self.settings, self.settings.epochs, name="aware", frozen_statistics=True, **told)
         with within_memory(network, phase, len(self.material.squares), on="cpu"):
             result = run_phase(network, nn.Module(), phase, self.material)
         network.load_state_dict(load_file(best_file(self.material.folder, phase.name)))
@@ -126,21 +127,3 @@ class _Course:
             "epochs": [facts.model_dump(mode="json") for facts in result.epochs],
             "export": check.model_dump(mode="json"),
         }
-
-
-def _phase(settings: AwareSettings) -> Phase:
-    full = settings.preprocessing.pixels.crop_px
-    return Phase(
-        name="aware",
-        sizes_px=(full,) * settings.epochs,
-        shipped_px=full,
-        batch_size=settings.batch_size,
-        peak_rate=settings.learning_rate,
-        warmup_share=0.1,
-        average_decay=0.98,
-        frozen_statistics=True,
-        patience=settings.epochs,
-        seed=settings.seed,
-        told_as="train with INT8 rounding",
-        rate_setting="quantize.aware_learning_rate",
-    )

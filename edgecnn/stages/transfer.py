@@ -20,7 +20,7 @@ class TransferStage(Stage, TransferSettings):
     """
 
     kind: ClassVar[str] = "transfer"
-    revision: ClassVar[int] = 2
+    revision: ClassVar[int] = 3
     resumable: ClassVar[bool] = True
 
     @property

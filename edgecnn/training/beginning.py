@@ -6,7 +6,7 @@ Of several processes that train one network each builds this for itself, from th
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -22,24 +22,11 @@ from edgecnn.training.groups import freeze_all_but_last, learning_groups
 from edgecnn.training.images.loader import DecodedImages
 from edgecnn.training.images.validation import Material, ValidationPixels
 from edgecnn.training.phase import Phase
-from edgecnn.training.settings import TrainSettings
+from edgecnn.training.settings import NetworkSettings, TrainSettings
 from edgecnn.training.teacher import WEIGHTS, taught_by
 from edgecnn.values.arch import ArchSpec
-from edgecnn.values.dataset import Preprocessing
 from edgecnn.values.scale import Inheritance
 from edgecnn.values.stage import Progress
-
-
-class ImageSettings(Protocol):
-    """What settings say of the images, whatever is learned from them."""
-
-    @property
-    def classes(self) -> int:
-        """How many there are to be."""
-
-    @property
-    def preprocessing(self) -> Preprocessing:
-        """How pixels become the network's input."""
 
 
 class TrainingInputs(NamedTuple):
@@ -59,7 +46,7 @@ class TrainingInputs(NamedTuple):
     """A synthesize artifact: composed images, behind the photographs."""
 
 
-def material_for(settings: ImageSettings, inputs: TrainingInputs, resume: Path, tell: Progress) -> Material:
+def material_for(settings: NetworkSettings, inputs: TrainingInputs, resume: Path, tell: Progress) -> Material:
     """The training images, decoded into ``resume`` unless they are there, and the images that judge.
 
     Raises NothingToTrainOn, ClassesDiffer: the images are not those that were planned for.

@@ -17,6 +17,7 @@ from torch import nn
 
 from edgecnn.models.neighbours import NeighbourHead
 from edgecnn.training.features import Features
+from edgecnn.training.images.validation import top1
 
 Classical = Literal["svm", "softmax", "knn"]
 STRENGTHS = {"svm": (1e-5, 1e-4, 1e-3, 1e-2), "softmax": (1e-4, 1e-3, 1e-2, 1e-1)}
@@ -46,7 +47,8 @@ def fit(kind: Classical, features: Features, classes: int, *, mirrored: bool, se
         scaled = scale.transform(inputs.numpy())
         for strength in STRENGTHS[kind]:
             tried[strength] = _linear(_solver(kind, strength, seed).fit(scaled, labels.numpy()), scale, classes)
-    right = {strength: _top1(head, features) for strength, head in tried.items()}
+    with torch.no_grad():
+        right = {strength: top1(head(features.validation), features.validation_labels) for strength, head in tried.items()}
     best = max(right, key=right.__getitem__)
     what = "k" if kind == "knn" else "C"
     name = {"svm": "linear SVM", "softmax": "softmax regression", "knn": "nearest neighbours by cosine"}[kind]
@@ -73,8 +75,3 @@ def _linear(model: Any, scale: Any, classes: int) -> nn.Linear:
         head.weight.copy_(torch.from_numpy(folded))
         head.bias.copy_(torch.from_numpy(whole[1] - folded @ scale.mean_))
     return head
-
-
-@torch.no_grad()
-def _top1(head: nn.Module, features: Features) -> float:
-    return float((head(features.validation).argmax(1) == features.validation_labels).double().mean())

@@ -18,7 +18,7 @@ from edgecnn.training.features import Features
 from edgecnn.training.history import BestFacts, EpochFacts
 from edgecnn.training.images.augment import stream_seed
 from edgecnn.training.images.batches import batch_count
-from edgecnn.training.images.validation import mean_recall
+from edgecnn.training.images.validation import mean_recall, top1
 from edgecnn.training.loop import PhaseResult
 from edgecnn.training.settings import TrainSettings
 from edgecnn.values.augmentation import mirrored_share
@@ -40,19 +40,19 @@ def train_head(head: nn.Linear, features: Features, settings: TrainSettings) -> 
         loss = _epoch(head, features, settings, epoch, optimizer)
         with torch.no_grad():
             logits = head(features.validation)
-        top1 = float((logits.argmax(1) == features.validation_labels).double().mean())
+        right = top1(logits, features.validation_labels)
         recall = None if settings.balance == "none" else mean_recall(logits, features.validation_labels)
         facts = EpochFacts(
             epoch=epoch,
             train_loss=loss,
-            validation_top1=top1,
+            validation_top1=right,
             validation_recall=recall,
             learning_rate=rate,
             resolution_px=size_px,
         )
         epochs.append(facts)
         if (facts.standing or 0.0) > best.standing:
-            best = BestFacts(phase=NAME, epoch=epoch, validation_top1=top1, validation_recall=recall)
+            best = BestFacts(phase=NAME, epoch=epoch, validation_top1=right, validation_recall=recall)
             kept = copy.deepcopy(head.state_dict())
     head.load_state_dict(kept)
     return PhaseResult(tuple(epochs), best, "all epochs done")

@@ -19,7 +19,7 @@ from edgecnn.training.groups import release
 from edgecnn.training.history import BestFacts, EpochFacts, tell_epochs
 from edgecnn.training.images.augment import Frame, draw_epoch, stream_seed
 from edgecnn.training.images.batches import Batch, batch_count, part_shown, shown
-from edgecnn.training.images.validation import Material, mean_recall
+from edgecnn.training.images.validation import Material, mean_recall, top1
 from edgecnn.training.machine import computing_in
 from edgecnn.training.parallel.team import Part
 from edgecnn.training.phase import DROPS, Phase, drops_of
@@ -134,8 +134,9 @@ def _epoch(moving: Moving, phase: Phase, material: Material, epoch: int, drops: 
     for index, positions in enumerate(batches):
         rate = phase.rate((epoch + (index + 1) / len(batches)) / phase.epochs, drops)
         part = material.team.part(len(positions))
-        learned_from = part_shown(material, (positions, shows), part, drawn, frame)
-        loss = _step(learning_one, phase, _Turn(rate, learned_from, part), material)
+        for group in moving.optimizer.param_groups:
+            group["lr"] = rate * group["share"]
+        loss = _step(learning_one, phase, part_shown(material, (positions, shows), part, drawn, frame), part, material)
         _average(moving, phase.average_decay, steps=epoch * len(batches) + index)
         if not math.isfinite(loss):
             raise _diverged(phase, material, epoch, index)
@@ -152,7 +153,7 @@ def _epoch(moving: Moving, phase: Phase, material: Material, epoch: int, drops: 
     return EpochFacts(
         epoch=epoch,
         train_loss=loss_sum / total,
-        validation_top1=None if logits is None else material.validation.top1_of(logits),
+        validation_top1=None if logits is None else top1(logits, material.validation.labels),
         validation_recall=None if logits is None or phase.balance == "none" else mean_recall(logits, material.validation.labels),
         learning_rate=rate,
         resolution_px=size,
@@ -177,19 +178,9 @@ def _training_mode(network: nn.Module, phase: Phase) -> None:
                 module.eval()
 
 
-class _Turn(NamedTuple):
-    """A step's rate, and what is learned from in it: this process's part of a batch."""
-
-    rate: float
-    shown: Batch
-    part: Part
-
-
-def _step(moving: Moving, phase: Phase, turn: _Turn, material: Material) -> float:
-    """Learn, and say the whole batch's mean loss."""
-    shown, teacher = turn.shown, material.teacher
-    for group in moving.optimizer.param_groups:
-        group["lr"] = turn.rate * group["share"]
+def _step(moving: Moving, phase: Phase, shown: Batch, part: Part, material: Material) -> float:
+    """Learn from this process's part of a batch, and say the whole batch's mean loss."""
+    teacher = material.teacher
 
     def loss(logits: Tensor, *auxiliary: Tensor) -> Tensor:
         loss_of = _from_labels(phase, shown, material) if teacher is None else distillation(teacher, shown.images)
@@ -203,7 +194,7 @@ def _step(moving: Moving, phase: Phase, turn: _Turn, material: Material) -> floa
             return moving.network(images)
 
     moving.optimizer.zero_grad(set_to_none=True)
-    told = material.team.backward(forward, shown.images, turn.part, loss)
+    told = material.team.backward(forward, shown.images, part, loss)
     moving.optimizer.step()
     return told
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from edgecnn.models.defaults import default_augmentation
-from edgecnn.training.settings import TrainSettings
+from edgecnn.training.settings import AwareSettings, SurgerySettings, TrainSettings
 from edgecnn.values.augmentation import Augmentation
 from edgecnn.values.base import Value
 from edgecnn.values.training import Balance, LearningPrecision
@@ -59,6 +59,14 @@ class Phase(Value):
         """Of a training as it is asked, and what this phase has of its own."""
         names = ("batch_size", "weight_decay", "label_smoothing", "augment", "patience", "seed", "balance", "precision")
         return cls(peak_rate=settings.learning_rate, **{name: getattr(settings, name) for name in names}, **own)
+
+    @classmethod
+    def taught(cls, settings: SurgerySettings | AwareSettings, epochs: int, **own: Any) -> Phase:
+        """Of a changed network that learns the answers of the one it was made of, every layer at one rate and to the end."""
+        full = settings.preprocessing.pixels.crop_px
+        shared = {"batch_size": settings.batch_size, "peak_rate": settings.learning_rate, "seed": settings.seed}
+        fixed = {"sizes_px": (full,) * epochs, "shipped_px": full, "patience": epochs, "warmup_share": 0.1, "average_decay": 0.98}
+        return cls.model_validate({**shared, **fixed, **own})
 
     @property
     def epochs(self) -> int:

@@ -53,7 +53,8 @@ def make_surgery(settings: SurgerySettings, inputs: TrainingInputs, out: Path, t
         request = _trunk_request(settings, inputs)
         network = _operated(teacher, settings, request)
         before = _standing(network, material, request)
-        phase = _phase(settings)
+        told = {"told_as": "re-train after surgery", "rate_setting": "surgery.learning_rate"}
+        phase = Phase.taught(settings, settings.surgery.epochs, name="surgery", frozen_statistics=False, **told)
         with within_memory(network, phase, len(material.squares)):
             result = run_phase(network, nn.Module(), phase, material)
         network.load_state_dict(load_file(best_file(resume, phase.name)))
@@ -104,21 +105,3 @@ def _standing(network: nn.Module, material: Material, request: TrunkRequest) -> 
     networks = [network] if material.teacher is None else [network, material.teacher]
     apart = divergence(*(torch.from_numpy(torch_logits(each, shown)) for each in networks))
     return {"validation_top1": material.validation.top1(network), "divergence_from_unchanged": float(apart)}
-
-
-def _phase(settings: SurgerySettings) -> Phase:
-    full = settings.preprocessing.pixels.crop_px
-    return Phase(
-        name="surgery",
-        sizes_px=(full,) * settings.surgery.epochs,
-        shipped_px=full,
-        batch_size=settings.batch_size,
-        peak_rate=settings.learning_rate,
-        warmup_share=0.1,
-        average_decay=0.98,
-        frozen_statistics=False,
-        patience=settings.surgery.epochs,
-        seed=settings.seed,
-        told_as="re-train after surgery",
-        rate_setting="surgery.learning_rate",
-    )

@@ -55,9 +55,9 @@ def _choice(settings: TransferSettings, counts: np.ndarray, found: Probe) -> Tra
     per_class = float(np.median(counts))
     chosen, why = choose(per_class, similarity)
     sentence = (
-        f"transfer auto is {chosen}: {per_class:,.0f} images a class, and a linear probe on frozen features is right on "
-        f"{found.top1:.1%} ({found.folds} folds, {found.images:,} images; always naming the largest class: "
-        f"{found.largest_share:.1%}), {similarity:.2f} of the way to perfect; that is {why}"
+        f"transfer auto is {chosen}: {per_class:,.0f} images per class (median); a linear probe on frozen features reaches "
+        f"{found.top1:.1%} top-1 in {found.folds}-fold cross-validation on {found.images:,} training images (the largest class "
+        f"alone: {found.largest_share:.1%}), {similarity:.2f} of the way to perfect: {why}"
     )
     return TransferChoice(
         chosen=chosen,
@@ -92,11 +92,11 @@ def choose(images_per_class: float, similarity: float) -> tuple[Transfer, str]:
     """
     if images_per_class < FEW:
         if similarity >= SIMILAR:
-            return "head", f"under {FEW} images a class, whose classes the features tell apart already"
-        return "last", f"under {FEW} images a class, whose classes the last features do not tell apart well"
+            return "head", f"fewer than {FEW} images per class, and the frozen features separate the classes already"
+        return "last", f"fewer than {FEW} images per class, and the frozen features do not separate the classes well"
     if images_per_class >= MANY and similarity < FAR:
-        return "scratch", f"at least {MANY:,} images a class, whose classes the features hardly tell apart"
-    return "all", f"at least {FEW} images a class, enough for every layer to adapt"
+        return "scratch", f"at least {MANY:,} images per class, and the frozen features hardly separate the classes"
+    return "all", f"at least {FEW} images per class, enough for every layer to adapt"
 
 
 FOLDS = 5

@@ -15,7 +15,7 @@ from edgecnn.data.images import open_source
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import load_trained
 from edgecnn.training.balance import class_weights, images_shown, label_loss
-from edgecnn.training.images.validation import ValidationPixels, mean_recall
+from edgecnn.training.images.validation import ValidationPixels, mean_recall, top1
 from edgecnn.values.dataset import DataManifest
 from edgecnn.values.training import Balance
 from tests.data.folders import Heard
@@ -62,7 +62,7 @@ def test_mean_recall_counts_a_rare_class_as_much_as_a_frequent_one(tmp_path: Pat
     np.save(tmp_path / "validation.labels.npy", np.array([0, 0, 0, 1]))
     judge = ValidationPixels(tmp_path, arch_named(SMALL).normalization)
     always_first = torch.tensor([[1.0, 0.0]] * 4)
-    assert (judge.top1_of(always_first), mean_recall(always_first, judge.labels)) == (0.75, 0.5)
+    assert (top1(always_first, judge.labels), mean_recall(always_first, judge.labels)) == (0.75, 0.5)
 
 
 def test_a_key_without_balance_is_the_one_it_always_was() -> None:

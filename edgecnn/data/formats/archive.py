@@ -19,7 +19,7 @@ from typing import Final
 
 from edgecnn.data.index import read_json, write_json
 from edgecnn.data.layout import PART_NAMES
-from edgecnn.data.listing import LEFT_BEHIND, ListingProgress, stamps_in
+from edgecnn.data.listing import LEFT_BEHIND, ListingProgress, stamp_of, stamps_in
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.data_formats import ArchiveUnusable
 from edgecnn.store.disk import named_failures
@@ -78,8 +78,7 @@ def kept_folder(name: str, cache: Path, fill: Callable[[Path], None], tell: Prog
 
 def _name_of(archive: Path) -> str:
     with _as_of(archive):
-        facts = archive.stat()
-    stamp = f"{os.path.realpath(archive)}/{facts.st_size}/{facts.st_mtime_ns}/{facts.st_ino}"
+        stamp = stamp_of(os.path.realpath(archive), archive.stat())
     return hashlib.sha256(os.fsencode(stamp)).hexdigest()[:32]
 
 

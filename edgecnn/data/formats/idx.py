@@ -19,6 +19,7 @@ from typing import IO, Final, NamedTuple, cast
 
 from edgecnn.data.formats.archive import ALLOWED_BYTES, FILES_MAX, RATIO_MAX, kept_folder
 from edgecnn.data.layout import ClassFolder, Layout, Part
+from edgecnn.data.listing import stamp_of
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.data import OneClass
 from edgecnn.errors.data_formats import ClassNamesUnusable, IdxIncomplete, IdxUnusable
@@ -119,8 +120,7 @@ def _place_of(pairs: Mapping[Part, Pair]) -> str:
     for part, pair in pairs.items():
         for file in pair:
             with _as_of(file):
-                facts = file.stat()
-            stamps.append(f"{part}/{os.path.realpath(file)}/{facts.st_size}/{facts.st_mtime_ns}/{facts.st_ino}")
+                stamps.append(stamp_of(f"{part}/{os.path.realpath(file)}", file.stat()))
     return hashlib.sha256(os.fsencode("\n".join(stamps))).hexdigest()[:32]
 
 

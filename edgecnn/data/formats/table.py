@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from edgecnn.backends.installed import require_packages
 from edgecnn.data.layout import PART_NAMES, ClassFolder, Layout, Part, natural_order
-from edgecnn.data.listing import ListingProgress
+from edgecnn.data.listing import ListingProgress, stamp_of
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.data import OneClass, TrainFolderMissing
 from edgecnn.errors.data_formats import TableUnusable
@@ -109,10 +109,9 @@ def _row(file: Path, line: int, cells: list[str], columns: int) -> _Row:
 
 def _stamp(folder: Path, path: str) -> str:
     try:
-        facts = (folder / path).stat()
+        return stamp_of(path, (folder / path).stat())
     except OSError:
         return f"{path}/-1/0/0"
-    return f"{path}/{facts.st_size}/{facts.st_mtime_ns}/{facts.st_ino}"
 
 
 PARQUET: Final = ".parquet"

@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
+from edgecnn.data.images import ImageSource
 from edgecnn.runner.pixels import PixelRecipe, to_pixels
 from edgecnn.training.machine import training_threads
 from edgecnn.values.dataset import ImageEntry
@@ -22,17 +21,6 @@ from edgecnn.values.stage import Progress
 
 HELD_BYTES = 2 << 30
 _BLOCK = 64
-
-
-class ImageSource(Protocol):
-    """Where pictures are read from; ``data/images.py`` makes one of a manifest."""
-
-    @property
-    def classes(self) -> Sequence[str]:
-        """Names, in the order of the labels."""
-
-    def read(self, entry: ImageEntry) -> Image.Image:
-        """The picture as RGB, upright."""
 
 
 class DecodedImages:

@@ -67,27 +67,15 @@ def _seeds(random: np.random.Generator, images: int, _: object) -> Drawn:
     return {"seed": random.integers(2**31, size=images)}
 
 
-def _uniform(*names: str, field: str) -> Callable[[np.random.Generator, int, Any], Drawn]:
-    """Values of these names from the range of one field, each drawn by itself."""
+def _uniform(*names: str, field: str | None = None, seed: bool = False) -> Callable[[np.random.Generator, int, Any], Drawn]:
+    """Values of these names, each drawn by itself from the range of one field, or of that of its own name; and a seed."""
 
     def drawn(random: np.random.Generator, images: int, asked: Any) -> Drawn:
-        low, high = getattr(asked, field)
-        return {name: random.uniform(low, high, images) for name in names}
+        ranges = {name: getattr(asked, field or name) for name in names}
+        values = {name: random.uniform(low, high, images) for name, (low, high) in ranges.items()}
+        return {**values, **_seeds(random, images, asked)} if seed else values
 
     return drawn
-
-
-def _with_seed(name: str) -> Callable[[np.random.Generator, int, Any], Drawn]:
-    def drawn(random: np.random.Generator, images: int, asked: Any) -> Drawn:
-        low, high = getattr(asked, name)
-        return {name: random.uniform(low, high, images), **_seeds(random, images, asked)}
-
-    return drawn
-
-
-def _draw_colour(random: np.random.Generator, images: int, asked: kinds.Colour) -> Drawn:
-    ranges = {name: getattr(asked, name) for name in ("brightness", "contrast", "saturation", "hue")}
-    return {name: random.uniform(low, high, images) for name, (low, high) in ranges.items()}
 
 
 def _draw_pca(random: np.random.Generator, images: int, asked: kinds.Pca) -> Drawn:
@@ -119,14 +107,6 @@ def _made(image: Tensor) -> Tensor:
 
 def _mean_colour(image: Tensor) -> list[float]:
     return [float(value) for value in image.float().mean(dim=(1, 2)).round()]
-
-
-def _rotate(image: Tensor, _: kinds.Rotate, values: Values) -> Tensor:
-    return _affine(image, angle=values["degrees"])
-
-
-def _shear(image: Tensor, _: kinds.Shear, values: Values) -> Tensor:
-    return _affine(image, shear=values["degrees"])
 
 
 def _translate(image: Tensor, _: kinds.Translate, values: Values) -> Tensor:
@@ -194,21 +174,17 @@ def _randaugment(image: Tensor, asked: kinds.RandAugment, values: Values) -> Ten
     return changed
 
 
-def _nothing(random: np.random.Generator, images: int, asked: object) -> Drawn:
-    return {}
-
-
 OPERATIONS: Mapping[type, Operation] = {
-    kinds.Flip: Operation(_nothing, _flip),
-    kinds.Rotate: Operation(_uniform("degrees", field="degrees"), _rotate),
-    kinds.Shear: Operation(_uniform("degrees", field="degrees"), _shear),
+    kinds.Flip: Operation(_uniform(), _flip),
+    kinds.Rotate: Operation(_uniform("degrees"), lambda image, _, values: _affine(image, angle=values["degrees"])),
+    kinds.Shear: Operation(_uniform("degrees"), lambda image, _, values: _affine(image, shear=values["degrees"])),
     kinds.Translate: Operation(_uniform("right", "down", field="share"), _translate),
     kinds.Stretch: Operation(_uniform("tall", "wide", field="factor"), _stretch),
-    kinds.Lens: Operation(_uniform("k", field="k"), _lens),
-    kinds.Elastic: Operation(_with_seed("strength"), _elastic),
-    kinds.Colour: Operation(_draw_colour, _colour),
+    kinds.Lens: Operation(_uniform("k"), _lens),
+    kinds.Elastic: Operation(_uniform("strength", seed=True), _elastic),
+    kinds.Colour: Operation(_uniform("brightness", "contrast", "saturation", "hue"), _colour),
     kinds.Pca: Operation(_draw_pca, _pca),
-    kinds.Noise: Operation(_with_seed("sd"), _noise),
+    kinds.Noise: Operation(_uniform("sd", seed=True), _noise),
     kinds.Cutout: Operation(_draw_box, _cutout),
     kinds.RandAugment: Operation(_seeds, _randaugment),
 }

@@ -45,11 +45,12 @@ class ValidationPixels:
 
     def top1(self, network: nn.Module) -> float:
         """Share of images whose largest logit is the right class, 0…1."""
-        return self.top1_of(self.outputs(network))
+        return top1(self.outputs(network), self.labels)
 
-    def top1_of(self, logits: Tensor) -> float:
-        """The same, of logits (N, classes)."""
-        return float((logits.argmax(1) == self.labels).double().mean())
+
+def top1(logits: Tensor, labels: Tensor) -> float:
+    """Share of images whose largest logit, of (N, classes), is the right class, 0…1."""
+    return float((logits.argmax(1) == labels).double().mean())
 
 
 def mean_recall(logits: Tensor, labels: Tensor) -> float:
