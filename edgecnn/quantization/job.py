@@ -1,4 +1,4 @@
-"""What a quantization method is given, whichever runtime it is for."""
+"""What a quantization method is given, whichever runtime it is for, and what the ranking of layers is asked."""
 
 from __future__ import annotations
 
@@ -9,10 +9,26 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import PositiveInt
 
+from edgecnn.values.base import Value
 from edgecnn.values.candidate import Candidate
 from edgecnn.values.dataset import Normalization
 from edgecnn.values.layers import RankedLayer
+
+
+class RankSettings(Value):
+    """Of the rank stage. Every field enters its key."""
+
+    images: PositiveInt
+    """Calibration images, for the ranges."""
+    probes: PositiveInt = 32
+    """Images of the validation role on which damage is measured, spread evenly; all of them where there are fewer. Divergence is
+    averaged over probabilities, not counted in wrong answers: few images rank as many do."""
+    reduced_range: bool = False
+    """7-bit weights, as the candidates have them that this is for."""
+    normalization: Normalization
+
 
 BATCH = 16
 """Calibration images that are fed at once: ranges are extremes, which do not depend on how images are grouped."""

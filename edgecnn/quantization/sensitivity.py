@@ -8,7 +8,6 @@ trunk with one layer's numbers rounded.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -21,10 +20,9 @@ from edgecnn.graph.macs import mac_table, tensors_of_layers
 from edgecnn.graph.passes.one_quantized import one_quantized, read_rounding
 from edgecnn.quantization.calibration import calibration_pixels, require_finite_answers
 from edgecnn.quantization.executors.onnxruntime_cpu import logits_of
-from edgecnn.quantization.job import Job
+from edgecnn.quantization.job import Job, RankSettings
 from edgecnn.quantization.onnxruntime import static_qdq
 from edgecnn.values.candidate import Candidate, Method, Precision, Runtime, Scheme
-from edgecnn.values.dataset import Normalization
 from edgecnn.values.layers import RANKING_FILE_NAME, RankedLayer, Ranking
 from edgecnn.values.stage import Progress
 
@@ -32,33 +30,25 @@ _AS_WRITTEN = {"session.disable_quant_qdq": "1"}
 """Q and DQ run as they stand: nothing is fused, so that only what is to be rounded is."""
 
 
-@dataclass(frozen=True)
-class RankRequest:
-    """``pixels`` is the folder that ``prepare`` made; ``images`` calibrate, ``probes`` of the validation role measure damage."""
-
-    onnx: Path
-    pixels: Path
-    images: int
-    probes: int
-    reduced_range: bool
-    normalization: Normalization
-
-
-def rank_layers(request: RankRequest, out: Path, tell: Progress) -> None:
+def rank_layers(settings: RankSettings, onnx: Path, prepared: Path, out: Path, tell: Progress) -> None:
     """Write ``ranking.json``: every multiplying layer of the trunk, the most damaging first; of equal ones the earlier first.
+
+    ``onnx``: the trunk. ``prepared``: the folder that ``prepare`` made.
 
     Raises AlreadyQuantized: the trunk holds quantization nodes. CalibrationSetTooSmall, CalibrationNotFinite: see
     ``quantization/calibration.py``.
     """
-    trunk = load_model(request.onnx)
-    require_unquantized(trunk, request.onnx)
+    trunk = load_model(onnx)
+    require_unquantized(trunk, onnx)
     table, tensors = mac_table(trunk), tensors_of_layers(trunk)
     tell.step("rank layers", 0, len(table.layers))
-    job = _job(request, out)
-    require_finite_answers(job, partial(logits_of, job.onnx))
-    rounding = read_rounding(static_qdq(job, _scheme(request), trunk))
-    feed = _probes(request)
-    exact = _log_probabilities(logits_of(request.onnx, feed))
+    int8 = Candidate(id="ranking", runtime=Runtime.ONNXRUNTIME, precision=Precision.INT8, method=Method.POST_TRAINING)
+    job = Job(onnx, out, int8, settings.normalization, calibration_pixels(prepared, settings.images))
+    require_finite_answers(job, partial(logits_of, onnx))
+    scheme = Scheme(activation_dtype="uint8", activation_symmetric=False, reduced_range=settings.reduced_range)
+    rounding = read_rounding(static_qdq(job, scheme, trunk))
+    feed = _probes(settings, prepared)
+    exact = _log_probabilities(logits_of(onnx, feed))
     ranked = []
     for done, layer in enumerate(table.layers, start=1):
         alone = one_quantized(trunk, rounding, layer.name, tensors[layer.name])
@@ -74,7 +64,7 @@ def rank_layers(request: RankRequest, out: Path, tell: Progress) -> None:
         )
         tell.step("rank layers", done, len(table.layers))
     ranked.sort(key=lambda each: -each.damage_nats)
-    ranking = Ranking(layers=tuple(ranked), calibration_images=request.images, probe_images=len(feed))
+    ranking = Ranking(layers=tuple(ranked), calibration_images=settings.images, probe_images=len(feed))
     (out / RANKING_FILE_NAME).write_text(ranking.model_dump_json(indent=1, by_alias=True) + "\n", encoding="utf-8")
 
 
@@ -83,22 +73,12 @@ def divergence(exact: npt.NDArray[np.float64], answered: npt.NDArray[np.float64]
     return max(0.0, float(np.mean(np.sum(np.exp(exact) * (exact - answered), axis=1))))
 
 
-def _scheme(request: RankRequest) -> Scheme:
-    return Scheme(activation_dtype="uint8", activation_symmetric=False, reduced_range=request.reduced_range)
-
-
-def _job(request: RankRequest, out: Path) -> Job:
-    int8 = Candidate(id="ranking", runtime=Runtime.ONNXRUNTIME, precision=Precision.INT8, method=Method.POST_TRAINING)
-    pixels = calibration_pixels(request.pixels, request.images)
-    return Job(request.onnx, out, int8, request.normalization, pixels)
-
-
-def _probes(request: RankRequest) -> npt.NDArray[np.float32]:
+def _probes(settings: RankSettings, prepared: Path) -> npt.NDArray[np.float32]:
     """Images of the validation role, spread evenly, as the trunk wants them: float32 (N, 3, H, W)."""
-    pixels = np.load(request.pixels / "validation.pixels.npy", mmap_mode="r", allow_pickle=False)
-    count = min(request.probes, len(pixels))
+    pixels = np.load(prepared / "validation.pixels.npy", mmap_mode="r", allow_pickle=False)
+    count = min(settings.probes, len(pixels))
     places = np.arange(count, dtype=np.int64) * len(pixels) // count
-    return request.normalization.feed(np.ascontiguousarray(pixels[places]))
+    return settings.normalization.feed(np.ascontiguousarray(pixels[places]))
 
 
 def _log_probabilities(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:

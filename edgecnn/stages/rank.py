@@ -6,14 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from pydantic import PositiveInt
-
 from edgecnn.backends.installed import require_packages
-from edgecnn.values.dataset import Normalization
+from edgecnn.quantization.job import RankSettings
 from edgecnn.values.stage import Progress, Role, Stage
 
 
-class RankStage(Stage):
+class RankStage(Stage, RankSettings):
     """``model.onnx`` → ``ranking.json``. Inputs: ``model`` (export) and ``pixels`` (prepare).
 
     Damage is measured with ONNX Runtime's INT8 whichever runtime is to ship: which tensors are too wide for 8 bits is a matter of
@@ -22,15 +20,6 @@ class RankStage(Stage):
 
     kind: ClassVar[str] = "rank"
     revision: ClassVar[int] = 1
-
-    images: PositiveInt
-    """Calibration images, for the ranges."""
-    probes: PositiveInt = 32
-    """Images of the validation role on which damage is measured, spread evenly; all of them where there are fewer. Divergence is
-    averaged over probabilities, not counted in wrong answers: few images rank as many do."""
-    reduced_range: bool = False
-    """7-bit weights, as the candidates have them that this is for."""
-    normalization: Normalization
 
     @property
     def tools(self) -> tuple[str, ...]:
@@ -47,14 +36,6 @@ class RankStage(Stage):
             AlreadyQuantized: the trunk already holds quantization nodes.
         """
         require_packages(self.tools, extra="onnxruntime", needed_for="ranking layers")
-        from edgecnn.quantization.sensitivity import RankRequest, rank_layers
+        from edgecnn.quantization.sensitivity import rank_layers
 
-        request = RankRequest(
-            onnx=given["model"] / "model.onnx",
-            pixels=given["pixels"],
-            images=self.images,
-            probes=self.probes,
-            reduced_range=self.reduced_range,
-            normalization=self.normalization,
-        )
-        rank_layers(request, out, tell)
+        rank_layers(self, given["model"] / "model.onnx", given["pixels"], out, tell)

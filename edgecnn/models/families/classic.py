@@ -183,22 +183,13 @@ class AlexNet(nn.Module):
         return logits
 
 
-class MlpConv(Value):
-    """One convolution; both 1×1 ones after it are as wide."""
-
-    width: PositiveInt
-    kernel: PositiveInt
-    stride: PositiveInt = 1
-    padding: NonNegativeInt = 0
-
-
 NIN_ROWS = (
-    MlpConv(width=96, kernel=11, stride=4),
-    MlpConv(width=256, kernel=5, padding=2),
-    MlpConv(width=384, kernel=3, padding=1),
-    MlpConv(width=1024, kernel=3, padding=1),
+    ConvRow(width=96, kernel=11, stride=4),
+    ConvRow(width=256, kernel=5, padding=2),
+    ConvRow(width=384, kernel=3, padding=1),
+    ConvRow(width=1024, kernel=3, padding=1),
 )
-"""A maximum of 3×3 by 2 lies between them; the last 1×1 of the last one has a map a class."""
+"""Both 1×1 convolutions behind each are as wide; a maximum of 3×3 by 2 lies between, and the last 1×1 has a map a class."""
 
 
 class LinearEverywhere(nn.Linear):
