@@ -33,32 +33,22 @@ def _roles(facts: DataInspection) -> Iterator[Finding]:
 
 
 def _alike(facts: DataInspection) -> Iterator[Finding]:
-    leaks = [group for group in facts.near if "test" in group.roles and len(group.roles) > 1]
-    if leaks:
-        yield _say(
-            "leak",
-            f"{_count(leaks, 'group')} of pictures that look alike {_lie(leaks)} in test and in another role: what is tested"
-            f" on was seen before, so figures flatter ({_named(leaks)})",
-            serious=True,
-        )
-    chosen = [group for group in facts.near if "validation" in group.roles and group not in leaks and len(group.roles) > 1]
-    if chosen:
-        yield _say(
-            "leak",
-            f"{_count(chosen, 'group')} of pictures that look alike {_lie(chosen)} in validation and in what is trained on:"
-            f" training may stop later than it should; test is untouched ({_named(chosen)})",
-        )
+    def groups_that(kind: str, groups: list[Alike], do: str, *, serious: bool = False) -> Iterator[Finding]:
+        if groups:
+            done = do.format(lie=plural(len(groups), "lies", "lie"))
+            yield _say(kind, f"{_count(groups, 'group')} of pictures that look alike{done} ({_named(groups)})", serious=serious)
+
+    shared = [group for group in facts.near if len(group.roles) > 1]
+    leaks = [group for group in shared if "test" in group.roles]
+    chosen = [group for group in shared if "validation" in group.roles and group not in leaks]
+    seen = " {lie} in test and in another role: what is tested on was seen before, so figures flatter"
+    later = " {lie} in validation and in what is trained on: training may stop later than it should; test is untouched"
+    yield from groups_that("leak", leaks, seen, serious=True)
+    yield from groups_that("leak", chosen, later)
     near_two = [group for group in facts.near if len(group.classes) > 1]
-    if near_two:
-        yield _say(
-            "contradiction",
-            f"{_count(near_two, 'group')} of pictures that look alike {_lie(near_two)} in several classes; a build uses them all"
-            f" ({_named(near_two)})",
-            serious=True,
-        )
+    yield from groups_that("contradiction", near_two, " {lie} in several classes; a build uses them all", serious=True)
     alike = [group for group in facts.near if group not in leaks and group not in chosen and len(group.classes) == 1]
-    if alike:
-        yield _say("alike", f"{_count(alike, 'group')} of pictures that look alike, where it does no harm ({_named(alike)})")
+    yield from groups_that("alike", alike, ", where it does no harm")
 
 
 def _copies(facts: DataInspection) -> Iterator[Finding]:
@@ -122,10 +112,6 @@ def _named(groups: list[Alike]) -> str:
 
 def _more(count: int, shown: int = _NAMED) -> str:
     return f"; and {count - shown:,} more" if count > shown else ""
-
-
-def _lie(groups: list[Alike]) -> str:
-    return plural(len(groups), "lies", "lie")
 
 
 def _count(things: list[Alike] | tuple[object, ...], word: str) -> str:

@@ -62,14 +62,14 @@ def inspect(choice: DataChoice, cache: Path, tell: Progress) -> Inspected:
     if not usable.found:
         raise NothingReadable(folder=listed.root, skipped=[each.sentence for each in usable.skipped])
     roles, roles_from = _roles(usable, files.layout, choice)
-    facts = _facts(usable, fingerprints, roles, tell)
-    facts = facts.model_copy(
-        update={
-            "root": choice.path if is_published(choice.path) else str(files.source),
-            "roles_from": roles_from,
-            "bytes": sum(int(stamp.rsplit("/", 3)[1]) for inside in files.stamps for stamp in inside if "/-1/" not in stamp),
-            "ignored": files.layout.ignored,
-        }
+    facts = DataInspection(
+        root=choice.path if is_published(choice.path) else str(files.source),
+        roles_from=roles_from,
+        bytes=sum(int(stamp.rsplit("/", 3)[1]) for inside in files.stamps for stamp in inside if "/-1/" not in stamp),
+        ignored=files.layout.ignored,
+        findings=(),
+        seconds=0.0,
+        **_facts(usable, fingerprints, roles, tell),
     )
     seconds = round(time.monotonic() - began, 3)
     return Inspected(facts.model_copy(update={"findings": findings_of(facts), "seconds": seconds}), usable)
@@ -111,7 +111,7 @@ def _roles(listed: Listed, layout: Layout, choice: DataChoice) -> tuple[Mapping[
 
 def _facts(
     listed: Listed, fingerprints: Mapping[str, Fingerprint], roles: Mapping[str, SplitRole] | None, tell: Progress
-) -> DataInspection:
+) -> dict[str, Any]:
     images = listed.found
     classes = _classes(listed)
     by_digest: dict[str, list[Found]] = defaultdict(list)
@@ -129,24 +129,18 @@ def _facts(
             roles=tuple(role for role in SPLIT_ROLES if role in {(roles or {}).get(image.path) for image in group}),
         )
 
-    return DataInspection(
-        version=edgecnn.__version__,
-        root=str(listed.root),
-        images=len(images),
-        bytes=0,
-        classes=classes,
-        roles=None if role_counts is None else {role: role_counts[role] for role in SPLIT_ROLES},
-        roles_from="",
-        unreadable=tuple(FileProblem(path=each.path, why=each.why) for each in listed.skipped),
-        copies=tuple(alike(group) for group in distinct if len(group) > 1),
-        near=tuple(alike([image for number in group for image in distinct[number]]) for group in near),
-        imbalance=round(max(counts) / min(counts), 2),
-        name_slips=name_slips(listed.classes),
+    return {
+        "version": edgecnn.__version__,
+        "images": len(images),
+        "classes": classes,
+        "roles": None if role_counts is None else {role: role_counts[role] for role in SPLIT_ROLES},
+        "unreadable": tuple(FileProblem(path=each.path, why=each.why) for each in listed.skipped),
+        "copies": tuple(alike(group) for group in distinct if len(group) > 1),
+        "near": tuple(alike([image for number in group for image in distinct[number]]) for group in near),
+        "imbalance": round(max(counts) / min(counts), 2),
+        "name_slips": name_slips(listed.classes),
         **_stored([fingerprints[image.path] for image in images]),
-        ignored=(),
-        findings=(),
-        seconds=0.0,
-    )
+    }
 
 
 def _stored(seen: Sequence[Fingerprint]) -> dict[str, Any]:

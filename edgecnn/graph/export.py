@@ -74,17 +74,13 @@ def export_example(network: nn.Module, example: Tensor, path: Path, opset: int =
 @contextmanager
 def quiet_exporter() -> Iterator[None]:
     """The exporter talks of its own internals; what matters is asserted afterwards."""
-    names = ("torch.onnx", "torch.export", "onnxscript", "onnx_ir")
-    before = {name: logging.getLogger(name).level for name in names}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    before = logging.root.manager.disable
+    with warnings.catch_warnings(action="ignore"):
+        logging.disable(logging.WARNING)
         try:
-            for name in names:
-                logging.getLogger(name).setLevel(logging.ERROR)
             yield
         finally:
-            for name, level in before.items():
-                logging.getLogger(name).setLevel(level)
+            logging.disable(before)
 
 
 def save_program(network: nn.Module, resolution_px: int, path: Path) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from math import prod
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.module_tracker import ModuleTracker
 
 from edgecnn.graph.operations import Operation, Product, Window
 
@@ -37,7 +37,7 @@ def operations_of(network: nn.Module, side_px: int) -> tuple[Operation, ...]:
     network.eval()
     image = torch.empty(1, 3, side_px, side_px, device="meta")
     reader = _Reader(network, image)
-    with torch.no_grad(), _named(network, reader), reader:
+    with torch.no_grad(), reader.where, reader:
         network(image)
     return tuple(reader.operations)
 
@@ -50,7 +50,7 @@ class _Reader(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leav
     def __init__(self, network: nn.Module, image: Tensor) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.operations: list[Operation] = []
-        self.where: list[str] = [""]
+        self.where = ModuleTracker()
         self._numbers: dict[int, int] = {id(image): IMAGE}
         self._kept: list[Tensor] = [image]
         self._weights = {id(parameter): parameter.numel() for parameter in network.parameters()}
@@ -86,7 +86,7 @@ class _Reader(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leav
         owners = {self._views.get(id(tensor), id(tensor)) for tensor in weights}
         self.operations.append(
             Operation(
-                name=self._unique(self.where[-1] or plain),
+                name=self._unique(self._module() or plain),
                 op="ConvTranspose" if plain == "convolution" and args[6] else _NAMES.get(plain, plain),
                 reads=reads,
                 makes=tuple(self._numbers[id(tensor)] for tensor in of_first),
@@ -99,30 +99,13 @@ class _Reader(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leav
             )
         )
 
+    def _module(self) -> str:
+        """The dotted name of the innermost module that runs; empty in the network itself."""
+        return max((name.partition(".")[2] for name in self.where.parents), key=lambda name: (bool(name), name.count(".")))
+
     def _unique(self, name: str) -> str:
         count = self._names[name] = self._names.get(name, 0) + 1
         return name if count == 1 else f"{name}#{count}"
-
-
-@contextmanager
-def _named(network: nn.Module, reader: _Reader) -> Iterator[None]:
-    """The dotted name of the module that runs, on top of the reader's pile."""
-
-    def enter(name: str) -> Any:
-        return lambda _module, _given: reader.where.append(name)
-
-    def leave(_module: nn.Module, _given: Any, _made: Any) -> None:
-        reader.where.pop()
-
-    handles = []
-    for name, module in network.named_modules():
-        if name:
-            handles += [module.register_forward_pre_hook(enter(name)), module.register_forward_hook(leave)]
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def _tensors(values: Any) -> Iterator[Tensor]:

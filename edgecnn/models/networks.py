@@ -48,8 +48,12 @@ def _replace_head(network: nn.Module, name: str, classes: int) -> None:
     head = type(old)(old.in_features, classes)
     nn.init.normal_(head.weight, std=HEAD_STD)
     nn.init.zeros_(head.bias)
+    _put(network, name, head)
+
+
+def _put(network: nn.Module, name: str, module: nn.Module) -> None:
     parent, _, child = name.rpartition(".")
-    setattr(network.get_submodule(parent), child, head)
+    setattr(network.get_submodule(parent), child, module)
 
 
 def head_of(network: nn.Module, spec: ArchSpec) -> nn.Linear:
@@ -188,8 +192,7 @@ def load_trained(spec: ArchSpec, classes: int, path: Path, *, seed: int = 0) -> 
 
 def replace_head(network: nn.Module, spec: ArchSpec, head: nn.Module) -> None:
     """Put another last layer in the place of the network's own."""
-    parent, _, child = spec.head.rpartition(".")
-    setattr(network.get_submodule(parent), child, head)
+    _put(network, spec.head, head)
 
 
 def _fitting(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor], *, path: Path, arch: str) -> dict[str, Tensor]:

@@ -58,5 +58,4 @@ class AwareStage(Stage, AwareSettings):
             from edgecnn.quantization.aware import make_aware
             from edgecnn.training.beginning import TrainingInputs
 
-        inputs = TrainingInputs(given.get("images"), given["pixels"], given["weights"], made=given.get("made"))
-        make_aware(self, inputs, out, tell)
+        make_aware(self, TrainingInputs.of(given), out, tell)

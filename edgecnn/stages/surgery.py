@@ -51,5 +51,4 @@ class SurgeryStage(Stage, SurgerySettings):
             from edgecnn.training.beginning import TrainingInputs
             from edgecnn.training.surgery import make_surgery
 
-        inputs = TrainingInputs(given.get("images"), given["pixels"], given["weights"], made=given.get("made"))
-        make_surgery(self, inputs, out, tell)
+        make_surgery(self, TrainingInputs.of(given), out, tell)

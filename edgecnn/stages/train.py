@@ -48,6 +48,4 @@ class TrainStage(Stage, TrainSettings):
             from edgecnn.training.beginning import TrainingInputs
             from edgecnn.training.run import train
 
-        begun = (given.get(role) for role in ("weights", "transfer", "teacher", "made"))
-        inputs = TrainingInputs(given.get("images"), given["pixels"], *begun)
-        train(self, inputs, out, tell)
+        train(self, TrainingInputs.of(given), out, tell)

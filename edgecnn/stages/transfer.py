@@ -41,5 +41,4 @@ class TransferStage(Stage, TransferSettings):
             from edgecnn.training.beginning import TrainingInputs
             from edgecnn.training.transfer import make_transfer
 
-        inputs = TrainingInputs(images=given["images"], pixels=given["pixels"], weights=given["weights"])
-        make_transfer(self, inputs, out, tell)
+        make_transfer(self, TrainingInputs.of(given), out, tell)

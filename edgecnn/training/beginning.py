@@ -5,6 +5,7 @@ Of several processes that train one network each builds this for itself, from th
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ from edgecnn.data.synthesis.made import training_images
 from edgecnn.errors.training import ClassesDiffer, NothingToTrainOn
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.compound import base_name
-from edgecnn.models.families.inheritance import inherit
+from edgecnn.models.families.scaled import inherit
 from edgecnn.models.networks import build_network, head_of, read_weights
 from edgecnn.training import modes
 from edgecnn.training.groups import freeze_all_but_last, learning_groups
@@ -26,7 +27,7 @@ from edgecnn.training.settings import NetworkSettings, TrainSettings
 from edgecnn.training.teacher import WEIGHTS, taught_by
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.scale import Inheritance
-from edgecnn.values.stage import Progress
+from edgecnn.values.stage import Progress, Role
 
 
 class TrainingInputs(NamedTuple):
@@ -44,6 +45,11 @@ class TrainingInputs(NamedTuple):
     """A train artifact, of the network whose answers are learned in place of labels."""
     made: Path | None = None
     """A synthesize artifact: composed images, behind the photographs."""
+
+    @classmethod
+    def of(cls, given: Mapping[Role, Path]) -> TrainingInputs:
+        """What a stage was given, each under the role of its name."""
+        return cls(*map(given.get, cls._fields))  # type: ignore[arg-type]
 
 
 def material_for(settings: NetworkSettings, inputs: TrainingInputs, resume: Path, tell: Progress) -> Material:

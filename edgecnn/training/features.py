@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from edgecnn.models.networks import replace_head
 from edgecnn.training.checkpoint import write_tensors
 from edgecnn.training.frozen import AT_ONCE, Frozen, Work, frozen, macs_at
 from edgecnn.training.images.augment import centred
@@ -41,16 +42,14 @@ class Features(NamedTuple):
 
 
 @contextmanager
-def without_head(network: nn.Module, head_name: str) -> Iterator[nn.Module]:
+def without_head(network: nn.Module, spec: ArchSpec) -> Iterator[nn.Module]:
     """The network with its last layer passing its input through; put back at the end."""
-    parent_name, _, child = head_name.rpartition(".")
-    parent = network.get_submodule(parent_name)
-    head = getattr(parent, child)
-    setattr(parent, child, nn.Identity())
+    head = network.get_submodule(spec.head)
+    replace_head(network, spec, nn.Identity())
     try:
         yield network
     finally:
-        setattr(parent, child, head)
+        replace_head(network, spec, head)
 
 
 def compute_features(body: nn.Module, material: Material, spec: ArchSpec, size_px: int) -> Features:

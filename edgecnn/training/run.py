@@ -174,7 +174,7 @@ def _classical(network: nn.Module, spec: ArchSpec, settings: TrainSettings, feat
 
 def _from_weights(spec: ArchSpec, settings: TrainSettings, inputs: TrainingInputs, material: Material) -> _Trained:
     network = pretrained(spec, settings.classes, settings.seed, inputs)
-    with without_head(network, spec.head) as frozen:
+    with without_head(network, spec) as frozen:
         features = compute_features(frozen, material, spec, settings.preprocessing.pixels.crop_px)
     if settings.head != "linear":
         return _classical(network, spec, settings, features)

@@ -39,7 +39,7 @@ def make_transfer(settings: TransferSettings, inputs: TrainingInputs, out: Path,
         material = material_for(settings, inputs, resume, tell)
         spec = arch_named(settings.arch)
         network: nn.Module = pretrained(spec, settings.classes, settings.seed, inputs)
-        with without_head(network, spec.head) as frozen:
+        with without_head(network, spec) as frozen:
             features = compute_features(frozen, material, spec, settings.preprocessing.pixels.crop_px)
         labels = material.squares.labels
         found = probe(features.train.numpy(), labels, material.squares.source.classes, settings.seed)

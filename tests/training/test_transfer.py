@@ -76,7 +76,7 @@ def test_the_file_says_the_choice_with_its_figures(decided: Path) -> None:
     assert choice.chosen == choose(choice.images_per_class, choice.similarity)[0]
     assert 0.3 < choice.probe_top1 <= 1
     assert f"transfer auto is {choice.chosen}: {choice.images_per_class:,.0f} images per class" in choice.sentence
-    assert f"right on {choice.probe_top1:.1%} (5 folds" in choice.sentence
+    assert f"reaches {choice.probe_top1:.1%} top-1 in 5-fold cross-validation" in choice.sentence
 
 
 @pytest.mark.parametrize("chosen", ["head", "last", "all"])

@@ -1,19 +1,27 @@
-"""Builds the scaled networks, and says which block of one is which block of another."""
+"""Builds the scaled networks, and gives them what they have of the unscaled one's weights.
+
+A channel is the same one where it has the same number in the same block: the first channels of a layer are taken, whatever they
+weigh. Nothing is interpolated or copied twice. What is new is left as it was drawn, but for two things that keep it from
+spoiling what was inherited: an inherited channel does not listen to new ones yet (those weights begin at 0), and a new block
+that adds to its input begins by adding nothing (the scale of its last batch norm begins at 0; arXiv:1706.02677, section 5.1).
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import partial
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 from torchvision.models.efficientnet import EfficientNet, MBConvConfig
 from torchvision.models.mobilenetv2 import MobileNetV2
 
-from edgecnn.models.compound import EFFICIENTNET, EFFICIENTNET_LITE, Coefficients, base_name, coefficients_of
+from edgecnn.models.compound import EFFICIENTNET, EFFICIENTNET_LITE, RULES, Coefficients, base_name, coefficients_of
 from edgecnn.models.families import efficientnet_lite, mobilenet, resnet
 from edgecnn.models.families.scaling import BlockGroup, scaled_groups
 from edgecnn.values.arch import ArchSpec
-from edgecnn.values.scale import Multipliers
+from edgecnn.values.scale import Inheritance, Multipliers
 
 EFFICIENTNET_STEM = 32
 SLOW_STATISTICS = ("efficientnet-b5", "efficientnet-b6", "efficientnet-b7")
@@ -61,10 +69,8 @@ def multipliers_of(spec: ArchSpec) -> Multipliers:
     return coefficients_of(spec).multipliers.times(spec.scale or Multipliers())
 
 
-def blocks_of(spec: ArchSpec) -> tuple[tuple[str, ...], ...]:
-    """Dotted names of the repeated blocks, group by group. What is outside them has one name in every member of a family, but
-    for the convolution behind them: see ``after_blocks``.
-    """
+def _blocks_of(spec: ArchSpec) -> tuple[tuple[str, ...], ...]:
+    """Dotted names of the repeated blocks, by group; outside them all members have the same, but for ``_after_blocks``."""
     repeats = _repeats(spec)
     if spec.family == "resnet":
         return tuple(tuple(f"layer{group + 1}.{block}" for block in range(count)) for group, count in enumerate(repeats))
@@ -77,7 +83,7 @@ def blocks_of(spec: ArchSpec) -> tuple[tuple[str, ...], ...]:
     )
 
 
-def after_blocks(spec: ArchSpec) -> str | None:
+def _after_blocks(spec: ArchSpec) -> str | None:
     """The dotted name of the convolution behind the blocks, where the number of blocks is in it."""
     return f"features.{1 + sum(_repeats(spec))}" if spec.family in ("efficientnet-lite", "mobilenet-v2", "mobilenet-v3") else None
 
@@ -111,3 +117,59 @@ def _dropout(spec: ArchSpec, by: Multipliers, published: tuple[Coefficients, ...
 def _module(network: nn.Module) -> nn.Module:
     """torchvision has no types."""
     return network
+
+
+@torch.no_grad()
+def inherit(network: nn.Module, spec: ArchSpec, base: ArchSpec, state: Mapping[str, Tensor]) -> Inheritance:
+    """Put into ``network`` what ``state`` has of it.
+
+    ``network``: the scaled network, with random weights; changed in place. Its head stays as it is, since its classes are new.
+    ``base``: the row of the network that the weights are of; ``spec`` itself where nothing was scaled.
+    """
+    names = {} if spec.scale is None else _names_in_base(spec, base)
+    last_layers = tuple(f"{each}." for each in (spec.head, *(spec.auxiliary.heads if spec.auxiliary else ())))
+    parameters = dict(network.named_parameters())
+    inherited = 0
+    for name, tensor in network.state_dict().items():
+        if name.startswith(last_layers):
+            continue
+        in_base = _translated(name, names)
+        source = None if in_base is None else state.get(in_base)
+        if source is not None:
+            taken = _take(tensor, source)
+            inherited += taken if name in parameters else 0
+    for block in (name for name, in_base in names.items() if in_base is None and RULES[spec.family].residual):
+        _silence(network.get_submodule(block))
+    return Inheritance(parameters=sum(each.numel() for each in parameters.values()), inherited=inherited)
+
+
+def _names_in_base(spec: ArchSpec, base: ArchSpec) -> dict[str, str | None]:
+    """Dotted name of each block to that of the base's block of the same place in the same group; None for a block that is new."""
+    found: dict[str, str | None] = {}
+    for mine, theirs in zip(_blocks_of(spec), _blocks_of(base), strict=True):
+        found |= {name: theirs[place] if place < len(theirs) else None for place, name in enumerate(mine)}
+    behind, behind_in_base = _after_blocks(spec), _after_blocks(base)
+    return found if behind is None else {**found, behind: behind_in_base}
+
+
+def _translated(name: str, names: Mapping[str, str | None]) -> str | None:
+    for dot in re.finditer(r"\.", name):
+        if (prefix := name[: dot.start()]) in names:
+            other = names[prefix]
+            return None if other is None else other + name[dot.start() :]
+    return name
+
+
+def _take(tensor: Tensor, source: Tensor) -> int:
+    """How many numbers both have, which are copied."""
+    shared = tuple(slice(min(mine, theirs)) for mine, theirs in zip(tensor.shape, source.shape, strict=True))
+    if tensor.ndim >= 2 and tensor.shape[1] > source.shape[1]:
+        tensor[shared[0]] = 0
+    tensor[shared] = source[shared]
+    return tensor[shared].numel()
+
+
+def _silence(block: nn.Module) -> None:
+    """Every new block follows one of its own width with a stride of 1, and adds to its input in every family here."""
+    norms = [module for module in block.modules() if isinstance(module, nn.BatchNorm2d)]
+    nn.init.zeros_(norms[-1].weight)
