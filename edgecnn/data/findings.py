@@ -61,10 +61,10 @@ def _copies(facts: DataInspection) -> Iterator[Finding]:
         )
     copies = [group for group in facts.copies if len(group.classes) == 1]
     if copies:
-        more = sum(len(group.paths) - 1 for group in copies)
+        files = counted(sum(len(group.paths) - 1 for group in copies), "file holds", "files hold")
         yield _say(
             "copies",
-            f"{_files_of(more)} the same bytes as another of the class; a build gives copies one role, and of copies in two split"
+            f"{files} the same bytes as another of the class; a build gives copies one role, and of copies in two split"
             f" folders keeps the one that is judged on ({_named(copies)})",
         )
 
@@ -92,15 +92,15 @@ def _classes(facts: DataInspection) -> Iterator[Finding]:
 
 def _pixels(facts: DataInspection) -> Iterator[Finding]:
     turned = sum(count for orientation, count in facts.orientations.items() if orientation != "1")
-    if turned:
-        yield _say("stored-turned", f"{_pictures(turned)} stored turned, with an EXIF orientation; a build turns them upright")
-    if facts.animated:
-        yield _say("animated", f"{_pictures(facts.animated)} animated; a build uses the first frame")
-    if facts.transparent:
-        yield _say("transparent", f"{_pictures(facts.transparent)} transparent in places; a build lays them over white")
     wide = sum(count for mode, count in facts.modes.items() if mode.startswith("I"))
-    if wide:
-        yield _say("wide-pixels", f"{_pictures(wide)} of 16 bits a pixel; a build scales them to 8, darkest and brightest kept")
+    for count, kind, sentence in (
+        (turned, "stored-turned", "stored turned, with an EXIF orientation; a build turns them upright"),
+        (facts.animated, "animated", "animated; a build uses the first frame"),
+        (facts.transparent, "transparent", "transparent in places; a build lays them over white"),
+        (wide, "wide-pixels", "of 16 bits a pixel; a build scales them to 8, darkest and brightest kept"),
+    ):
+        if count:
+            yield _say(kind, f"{counted(count, 'picture is', 'pictures are')} {sentence}")
     grey = sum(count for mode, count in facts.modes.items() if mode in ("1", "L", "LA", "I;16", "I;16B", "I"))
     if 0 < grey < facts.images:
         yield _say("mixed-modes", f"{grey:,} of {facts.images:,} pictures are grey, the others in colour: a network sees which")
@@ -116,14 +116,6 @@ def _more(count: int, shown: int = _NAMED) -> str:
 
 def _count(things: list[Alike] | tuple[object, ...], word: str) -> str:
     return counted(len(things), word)
-
-
-def _files_of(count: int) -> str:
-    return counted(count, "file holds", "files hold")
-
-
-def _pictures(count: int) -> str:
-    return counted(count, "picture is", "pictures are")
 
 
 _SHORTEST_PLURAL: Final = 4

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import io
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from functools import cached_property
+from itertools import accumulate
 from pathlib import Path
 from typing import TypeVar
 
@@ -90,15 +92,8 @@ class DemoImages(ImageSource):
         return Image.fromarray(np.repeat(grey[..., None], 3, axis=2))
 
 
-def _demo_starts() -> dict[str, int]:
-    starts, at = {}, 0
-    for part, count in DEMO_PARTS:
-        starts[str(part)] = at
-        at += count
-    return starts
-
-
-_DEMO_STARTS = _demo_starts()
+_AT = accumulate((count for _, count in DEMO_PARTS), initial=0)
+_DEMO_STARTS: Mapping[str, int] = {part: at for (part, _), at in zip(DEMO_PARTS, _AT, strict=False)}
 
 
 def read_list(kind: type[_List], path: Path) -> _List:

@@ -213,10 +213,7 @@ def _demo_digest() -> str:
 
 
 def _counts(images: Sequence[ImageEntry]) -> dict[SplitRole, int]:
-    counts: dict[SplitRole, int] = dict.fromkeys(SPLIT_ROLES, 0)
-    for image in images:
-        counts[image.role] += 1
-    return counts
+    return {role: sum(image.role == role for image in images) for role in SPLIT_ROLES}
 
 
 def filed(manifest: DataManifest, splits_from: str, cache: Path) -> DataSummary:

@@ -6,7 +6,7 @@ Convolutions, transposed convolutions, Gemm and MatMul are counted; additions, a
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -57,9 +57,14 @@ def product_of(node: onnx.NodeProto, shapes: Mapping[str, list[int]]) -> Product
     for tensor in (*operands, node.output[0]):
         if tensor not in shapes:
             raise MacsUnknown(node=node.name, op=node.op_type, tensor=tensor)
+    first, weight, output = (tuple(shapes[tensor]) for tensor in (*operands, node.output[0]))
     op = INTEGER.get(node.op_type, node.op_type)
-    count = {"Conv": _conv, "ConvTranspose": _conv_transpose, "Gemm": _gemm, "MatMul": _matmul}[op]
-    return count(node, shapes[operands[0]], shapes[operands[1]], shapes[node.output[0]])
+    if op == "Conv":  # weights are (M, C / groups, kernel…): each output element sums over the last axes; dilation adds none
+        return Product(output[1:], weight[1:])
+    if op == "ConvTranspose":  # weights are (C, M / groups, kernel…): each input element is spread over the last axes
+        return Product(first[1:], weight[1:])
+    transposed = op == "Gemm" and any(attribute.name == "transA" and attribute.i for attribute in node.attribute)
+    return Product(output, (first[0] if transposed else first[-1],))
 
 
 def weight_place(node: onnx.NodeProto) -> int:
@@ -74,25 +79,6 @@ def _activations_by_input(graph: onnx.GraphProto) -> dict[str, str]:
         for name in node.input:
             readers[name].append(node)
     return {name: nodes[0].output[0] for name, nodes in readers.items() if len(nodes) == 1 and nodes[0].op_type in ACTIVATIONS}
-
-
-def _conv(_: onnx.NodeProto, __: Sequence[int], weight: Sequence[int], output: Sequence[int]) -> Product:
-    """Weights are (M, C / groups, kernel…): each output element sums over the last axes. Dilation adds none."""
-    return Product(tuple(output[1:]), tuple(weight[1:]))
-
-
-def _conv_transpose(_: onnx.NodeProto, image: Sequence[int], weight: Sequence[int], __: Sequence[int]) -> Product:
-    """Weights are (C, M / groups, kernel…): each input element is spread over the last axes."""
-    return Product(tuple(image[1:]), tuple(weight[1:]))
-
-
-def _gemm(node: onnx.NodeProto, first: Sequence[int], _: Sequence[int], output: Sequence[int]) -> Product:
-    transposed = any(attribute.name == "transA" and attribute.i for attribute in node.attribute)
-    return Product(tuple(output), (first[0] if transposed else first[-1],))
-
-
-def _matmul(_: onnx.NodeProto, first: Sequence[int], __: Sequence[int], output: Sequence[int]) -> Product:
-    return Product(tuple(output), (first[-1],))
 
 
 def image_input(model: onnx.ModelProto) -> Any:

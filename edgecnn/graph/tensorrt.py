@@ -71,9 +71,12 @@ def refusals(model: ModelProto, file: Path) -> tuple[EdgecnnError, ...]:
     tensors = Tensors(model)
     nodes = [node for node in model.graph.node if node.op_type in _QDQ]
     rules: tuple[tuple[Callable[[NodeProto, Tensors], bool], Callable[..., EdgecnnError]], ...] = (
-        (_is_unsigned, UnsignedQuantization),
+        (lambda node, tensors: tensors.quantized_type(node) == TensorProto.UINT8, UnsignedQuantization),
         (_is_shifted, NonZeroZeroPoint),
-        (_is_quantized_bias, QuantizedBias),
+        (
+            lambda node, tensors: node.op_type == "DequantizeLinear" and tensors.quantized_type(node) == TensorProto.INT32,
+            QuantizedBias,
+        ),
         (_has_wrong_axis, PerChannelAxis),
     )
     found: list[EdgecnnError] = []
@@ -88,19 +91,11 @@ def refusals(model: ModelProto, file: Path) -> tuple[EdgecnnError, ...]:
     return tuple(found)
 
 
-def _is_unsigned(node: NodeProto, tensors: Tensors) -> bool:
-    return tensors.quantized_type(node) == TensorProto.UINT8
-
-
 def _is_shifted(node: NodeProto, tensors: Tensors) -> bool:
     if len(node.input) < 3 or not node.input[2]:
         return False
     constant = tensors.constants.get(node.input[2])
     return constant is None or bool(np.any(numpy_helper.to_array(constant).astype(np.int64) != 0))
-
-
-def _is_quantized_bias(node: NodeProto, tensors: Tensors) -> bool:
-    return node.op_type == "DequantizeLinear" and tensors.quantized_type(node) == TensorProto.INT32
 
 
 def _has_wrong_axis(node: NodeProto, tensors: Tensors) -> bool:

@@ -13,8 +13,9 @@ from safetensors.torch import save_file
 
 from edgecnn.errors.weights import DownloadFailed, WeightsCorrupt, WeightsUnavailable
 from edgecnn.models.networks import unwrapped_weights
-from edgecnn.models.weights import hub_folder, package_file, sha256_of
+from edgecnn.models.weights import hub_folder, package_file
 from edgecnn.models.weights_file import STATISTICS
+from edgecnn.store.disk import sha256_of
 from edgecnn.values.arch import ArchSpec, PretrainedWeights
 from edgecnn.values.stage import Progress
 

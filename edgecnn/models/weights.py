@@ -7,7 +7,6 @@ the question is put in a thread that is abandoned when time is up.
 
 from __future__ import annotations
 
-import hashlib
 import http.client
 import importlib.metadata
 import importlib.util
@@ -24,6 +23,7 @@ from pathlib import Path
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.weights import WeightsFileMissing, WeightsNotAFile, WeightsUnavailable, WeightsUnreadable
 from edgecnn.models.weights_file import format_of
+from edgecnn.store.disk import sha256_of
 from edgecnn.values.arch import ArchSpec, PretrainedWeights
 from edgecnn.values.artifact import WeightsAnswer
 
@@ -100,12 +100,6 @@ def package_file(weights: PretrainedWeights) -> Path | None:
         return None
     path = Path(found.origin).parent / weights.file
     return path if path.is_file() else None
-
-
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _named(weights: PretrainedWeights) -> str:

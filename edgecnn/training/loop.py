@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,12 +21,12 @@ from edgecnn.training.images.augment import Frame, draw_epoch, stream_seed
 from edgecnn.training.images.batches import Batch, batch_count, part_shown, shown
 from edgecnn.training.images.validation import Material, mean_recall, top1
 from edgecnn.training.machine import computing_in
-from edgecnn.training.parallel.team import Part
+from edgecnn.training.parallel.team import ALONE, Part, Team
 from edgecnn.training.phase import DROPS, Phase, drops_of
-from edgecnn.training.statistics import BATCHES, take_statistics
 from edgecnn.training.teacher import distillation
 
-_BATCH_NORMS = (nn.BatchNorm2d,)
+STATISTICS_BATCHES = 16
+"""Enough images for a mean and a variance; more would cost time and change little."""
 
 
 class PhaseResult(NamedTuple):
@@ -145,7 +145,7 @@ def _epoch(moving: Moving, phase: Phase, material: Material, epoch: int, drops: 
         material.tell.step(phase.told_as, done, phase.epochs * total, "images")
     judged = size == phase.shipped_px
     if judged and not phase.frozen_statistics:
-        own = material.team.own(batches[:BATCHES])
+        own = material.team.own(batches[:STATISTICS_BATCHES])
         take_statistics(moving.average, (shown(material, (each, shows), drawn, frame).images for each in own), material.team)
     logits = material.validation.outputs(moving.average, material.team) if judged else None
     if logits is not None and not bool(torch.isfinite(logits).all()):  # the last step's loss was looked at before that step
@@ -174,7 +174,7 @@ def _training_mode(network: nn.Module, phase: Phase) -> None:
     network.train()
     if phase.frozen_statistics:
         for module in network.modules():
-            if isinstance(module, _BATCH_NORMS):
+            if isinstance(module, nn.BatchNorm2d):
                 module.eval()
 
 
@@ -215,3 +215,39 @@ def _average(moving: Moving, decay: float, *, steps: int) -> None:
     for name, tensor in ours.items():
         if not tensor.is_floating_point():
             theirs[name].copy_(tensor)
+
+
+@torch.no_grad()
+def take_statistics(network: nn.Module, batches: Iterable[Tensor], team: Team = ALONE) -> None:
+    """Replace the running statistics by the plain mean over ``batches``, float32 (N, 3, H, W); everything else stays as it is.
+
+    The average of many networks' statistics is not the statistics of their average: they are taken anew before an epoch is
+    judged, as stochastic weight averaging does (Izmailov et al. 2018, arXiv:1803.05407, section 3.2). Without it a training of
+    few steps is judged, and shipped, with statistics of its beginning. Of a team each has its own batches; the mean is over all.
+    """
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    momenta = [norm.momentum for norm in norms]
+    network.eval()
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None
+        norm.train()
+    taken = 0
+    for taken, batch in enumerate(batches, start=1):  # noqa: B007 - it is read after the loop
+        network(batch)
+    if team.size > 1:
+        _of_all(norms, taken, team)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+    network.eval()
+
+
+def _of_all(norms: Sequence[nn.BatchNorm2d], taken: int, team: Team) -> None:
+    """Put the mean over the batches of all processes in place of each one's own, of which there were ``taken``."""
+    counted = float(team.summed(torch.tensor(float(taken))))
+    for norm in norms:
+        for own in (norm.running_mean, norm.running_var):
+            if own is not None:
+                own.copy_(team.summed(own.double() * taken) / counted)
+        if norm.num_batches_tracked is not None:
+            team.summed(norm.num_batches_tracked)

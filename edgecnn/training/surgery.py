@@ -24,12 +24,11 @@ from edgecnn.models.surgery import mean_gates, operated
 from edgecnn.training.beginning import TrainingInputs, material_for
 from edgecnn.training.checkpoint import begin, finish, is_made
 from edgecnn.training.images.validation import Material
-from edgecnn.training.loop import best_file, run_phase
+from edgecnn.training.loop import best_file, run_phase, take_statistics
 from edgecnn.training.machine import repeatable
 from edgecnn.training.memory import within_memory
 from edgecnn.training.phase import Phase
 from edgecnn.training.settings import SurgerySettings
-from edgecnn.training.statistics import take_statistics
 from edgecnn.training.teacher import divergence, teacher_of
 from edgecnn.values.stage import Progress
 

@@ -13,7 +13,7 @@ from edgecnn.models.catalogue import SILU, all_archs, arch_named, parts_of
 from edgecnn.models.families.classic import Squash
 from edgecnn.models.networks import build_network, parameter_count
 from edgecnn.models.surgery import mean_gates, operated, squeeze_excites
-from edgecnn.training.statistics import take_statistics
+from edgecnn.training.loop import take_statistics
 from edgecnn.values.training import Surgery
 
 NAMES = {Squash: "scaled tanh", nn.SiLU: SILU, nn.Hardswish: "hard-swish", nn.ReLU: "ReLU", nn.ReLU6: "ReLU6"}

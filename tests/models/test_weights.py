@@ -9,7 +9,8 @@ import pytest
 
 from edgecnn.errors.weights import WeightsFileMissing, WeightsNotAFile, WeightsUnavailable, WeightsUnreadable
 from edgecnn.models.catalogue import arch_named
-from edgecnn.models.weights import answer_weights, hub_folder, package_file, sha256_of
+from edgecnn.models.weights import answer_weights, hub_folder, package_file
+from edgecnn.store.disk import sha256_of
 from edgecnn.values.arch import ArchSpec
 from tests.models.made import published, saved_network, serving, weights_of
 

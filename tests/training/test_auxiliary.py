@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from edgecnn.models.catalogue import arch_named
-from edgecnn.models.families.inception import AUXILIARY_MAPS, LargeEnoughAux
+from edgecnn.models.families.built import AUXILIARY_MAPS, LargeEnoughAux
 from edgecnn.models.networks import build_network
 from edgecnn.training import modes
 from edgecnn.training.teacher import answers_of

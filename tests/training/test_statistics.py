@@ -1,7 +1,7 @@
 import torch
 from torch import nn
 
-from edgecnn.training.statistics import take_statistics
+from edgecnn.training.loop import take_statistics
 
 
 def test_the_statistics_are_those_of_the_images_shown_and_of_nothing_before() -> None:

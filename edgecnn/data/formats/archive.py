@@ -69,7 +69,7 @@ def kept_folder(name: str, cache: Path, fill: Callable[[Path], None], tell: Prog
     """
     folder = cache / ARCHIVES / name
     with Locks(Layout(cache)).held(ARCHIVES, folder.name, tell):
-        if not _is_whole(folder, tell):
+        if not (folder.is_dir() and read_json(proof_of(folder)) == _proof(folder, tell)):
             _make(fill, folder, tell)
         with suppress(OSError):  # a store that may only be read is read
             os.utime(proof_of(folder))
@@ -80,10 +80,6 @@ def _name_of(archive: Path) -> str:
     with _as_of(archive):
         stamp = stamp_of(os.path.realpath(archive), archive.stat())
     return hashlib.sha256(os.fsencode(stamp)).hexdigest()[:32]
-
-
-def _is_whole(folder: Path, tell: Progress) -> bool:
-    return folder.is_dir() and read_json(proof_of(folder)) == _proof(folder, tell)
 
 
 def _make(fill: Callable[[Path], None], folder: Path, tell: Progress) -> None:

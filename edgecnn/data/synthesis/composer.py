@@ -122,7 +122,7 @@ def dealt(images: Sequence[ImageEntry], count: int, seed: str) -> list[ImageEntr
     """``count`` of them in rounds: each comes once before any comes again, in an order of its own in every round."""
     found: list[ImageEntry] = []
     for turn in range(-(-count // len(images))):
-        found += sorted(images, key=lambda image: (_hash(f"{seed}:{turn}:{image.sha256}"), image.path))
+        found += sorted(images, key=lambda image: (hashlib.sha256(f"{seed}:{turn}:{image.sha256}".encode()).digest(), image.path))
     return found[:count]
 
 
@@ -181,7 +181,3 @@ def _encoded(composer: Composer, planned: Planned) -> tuple[bytes, MadeImage]:
         blur_px=numbers.blur_px,
     )
     return data, facts
-
-
-def _hash(text: str) -> bytes:
-    return hashlib.sha256(text.encode("utf-8")).digest()

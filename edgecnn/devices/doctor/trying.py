@@ -26,7 +26,8 @@ from edgecnn.hosts.local import LocalHost
 from edgecnn.hosts.program import Program, package_environment, run_program
 from edgecnn.hosts.protocol import Task
 from edgecnn.models.catalogue import all_archs
-from edgecnn.models.weights import package_file, sha256_of
+from edgecnn.models.weights import package_file
+from edgecnn.store.disk import sha256_of
 from edgecnn.values.candidate import Candidate, Precision, Runtime
 from edgecnn.values.model_file import EngineSpec, SessionSpec
 from edgecnn.values.stage import Progress

@@ -1,19 +1,45 @@
-"""A row's builder becomes a network: the one place that knows which module has which name."""
+"""A row's builder becomes a network: the one place that knows which module has which name.
+
+GoogLeNet and Inception-v3 (arXiv:1409.4842, section 5; arXiv:1512.00567, section 4) have their auxiliary heads for training.
+torchvision turns pixels normalized its way into -1…1 inside these two; here the rows say -1…1 at once, so that nothing is undone
+in the network that ships.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import torchvision
-from torch import nn
+from torch import Tensor, nn
+from torchvision.models.inception import BasicConv2d, InceptionA, InceptionAux, InceptionB, InceptionC, InceptionD, InceptionE
 
 from edgecnn.backends.installed import require_packages
 from edgecnn.models.families import shufflenet_v1
 from edgecnn.models.families.classic import ALEXNETS, AlexNet, LeNet5, NetworkInNetwork
-from edgecnn.models.families.inception import OPTIONS
 from edgecnn.models.families.resnet import plain
 from edgecnn.models.families.scaled import scaled_network
 from edgecnn.values.arch import ArchSpec
+
+AUXILIARY_MAPS = 17
+"""Side of the maps that Inception-v3's auxiliary head reads at 299 pixels: its mean of 5×5 by 3 and its 5×5 leave one place."""
+
+
+class LargeEnoughAux(InceptionAux):  # type: ignore[misc]
+    """The auxiliary head where the maps are large enough for it, and no second answer where the images are small."""
+
+    def forward(self, image: Tensor) -> Tensor | None:
+        """(N, 768, H, W) float → (N, classes) float logits, or None below 17×17."""
+        if min(image.shape[-2:]) < AUXILIARY_MAPS:
+            return None
+        answer: Tensor = super().forward(image)
+        return answer
+
+
+_OWN: Mapping[str, Any] = {"aux_logits": True, "transform_input": False, "init_weights": True}
+_BLOCKS = [BasicConv2d, InceptionA, InceptionB, InceptionC, InceptionD, InceptionE, LargeEnoughAux]
+_OPTIONS: Mapping[str, Mapping[str, Any]] = {"googlenet": _OWN, "inception_v3": {**_OWN, "inception_blocks": _BLOCKS}}
+"""torchvision's builder to how it is called here."""
 
 
 def built(spec: ArchSpec) -> nn.Module:
@@ -30,7 +56,7 @@ def built(spec: ArchSpec) -> nn.Module:
         return from_timm(spec.builder)
     if spec.origin == "table":
         return _TABLES[spec.family](spec)
-    network: nn.Module = torchvision.models.get_model(spec.builder, weights=None, **OPTIONS.get(spec.builder, {}))
+    network: nn.Module = torchvision.models.get_model(spec.builder, weights=None, **_OPTIONS.get(spec.builder, {}))
     return network
 
 

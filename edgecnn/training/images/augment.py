@@ -68,7 +68,9 @@ def augmented(squares: npt.NDArray[np.uint8], positions: npt.NDArray[np.int64], 
 
 def _one(image: Tensor, position: int, epoch: EpochDraw, frame: Frame) -> Tensor:
     if not any(isinstance(asked, Crop) for asked in epoch.augment):
-        image = _resized(functional.center_crop(image, [frame.shipped_px, frame.shipped_px]), frame.size_px)
+        image = functional.center_crop(image, [frame.shipped_px, frame.shipped_px])
+        if frame.size_px != frame.shipped_px:
+            image = functional.resize(image, [frame.size_px, frame.size_px], antialias=True)
     for asked, drawn in zip(epoch.augment, epoch.drawn, strict=True):
         if isinstance(asked, Crop):
             image = _cropped(image, values_of(drawn, position), frame.size_px)
@@ -86,10 +88,6 @@ def _cropped(image: Tensor, values: Values, size_px: int) -> Tensor:
         image, top, left, height, width, [size_px, size_px], interpolation=InterpolationMode.BILINEAR, antialias=True
     )
     return crop
-
-
-def _resized(image: Tensor, size_px: int) -> Tensor:
-    return image if image.shape[1] == size_px else functional.resize(image, [size_px, size_px], antialias=True)
 
 
 def centred(squares: npt.NDArray[np.uint8], size_px: int) -> npt.NDArray[np.uint8]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from typing import Any, NamedTuple, TypeVar
 
 import torch
@@ -63,7 +63,7 @@ class Team(NamedTuple):
 
         ``loss_of``: makes the mean loss over the part of the network's answers: its own, and those of auxiliary heads.
         """
-        with self._as_whole(part):
+        with nullcontext() if self.size == 1 else WholeBatch(part):
             answers = answers_of(learner(images))
         loss = loss_of(*answers)
         # Gradients become the mean over processes; so weighted, that is the mean over images.
@@ -87,11 +87,6 @@ class Team(NamedTuple):
         torch.distributed.all_gather_object(dealt, list(own))
         longest = max(map(len, dealt))
         return [theirs[turn] for turn in range(longest) for theirs in dealt if turn < len(theirs)]
-
-    def _as_whole(self, part: Part) -> AbstractContextManager[Any]:
-        if self.size == 1:
-            return nullcontext()
-        return WholeBatch(part)
 
 
 ALONE = Team()
@@ -201,7 +196,8 @@ class _NormOfAll(torch.autograd.Function):
         """As batch norm's over one batch, whose mean and variance depend on every image of every process."""
         images, weight, mean, variance = ctx.saved_tensors
         scale = torch.ones_like(mean) if weight is None else weight
-        given = gradients[0].contiguous(memory_format=torch.channels_last) if _is_channels_last(images) else gradients[0]
+        in_order = images.is_contiguous(memory_format=torch.channels_last)
+        given = gradients[0].contiguous(memory_format=torch.channels_last) if in_order else gradients[0]
         direct, of_weight, of_bias = torch.ops.aten.native_batch_norm_backward(
             given, images, scale, mean, variance, None, None, False, ctx.eps, [True, True, True]
         )
@@ -214,10 +210,6 @@ class _NormOfAll(torch.autograd.Function):
         direct = direct.float() - level.float().view(shape)
         direct.addcmul_(images, slope.float().view(shape), value=-1)
         return direct.to(images.dtype), None if weight is None else of_weight, of_bias if ctx.needs_input_grad[2] else None, None
-
-
-def _is_channels_last(images: Tensor) -> bool:
-    return images.is_contiguous(memory_format=torch.channels_last)
 
 
 class Part(NamedTuple):
