@@ -23,7 +23,7 @@ from edgecnn.graph.export import export_onnx, torch_logits
 from edgecnn.graph.macs import mac_table
 from edgecnn.graph.passes.learned_qdq import absorb_clamps, quantize_biases
 from edgecnn.quantization.aware_network import Exported, calibrate, integers, rounded, rounds_inputs_alone
-from edgecnn.quantization.calibration import calibration_pixels, require_finite
+from edgecnn.quantization.job import calibration_pixels, require_finite
 from edgecnn.training.beginning import TrainingInputs, material_for
 from edgecnn.training.checkpoint import begin, finish, is_made
 from edgecnn.training.images.validation import Material

@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 
 from edgecnn.backends.registry import backend_for
-from edgecnn.quantization.calibration import calibration_classes, calibration_count, calibration_pixels
 from edgecnn.quantization.golden import TWIN_FOLDER, golden_of
-from edgecnn.quantization.job import Job
+from edgecnn.quantization.job import Job, calibration_classes, calibration_count, calibration_pixels
 from edgecnn.quantization.registry import way_to
 from edgecnn.values.candidate import Candidate
 from edgecnn.values.dataset import Normalization

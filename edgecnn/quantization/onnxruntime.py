@@ -23,9 +23,8 @@ from edgecnn.backends.onnxruntime import BACKEND
 from edgecnn.errors.quantization import CalibrationRangeNotFinite
 from edgecnn.graph.document import load_model, require_unquantized, save_model
 from edgecnn.graph.macs import float_with
-from edgecnn.quantization.calibration import require_finite_answers
 from edgecnn.quantization.executors.onnxruntime_cpu import logits_of
-from edgecnn.quantization.job import Job
+from edgecnn.quantization.job import Job, require_finite_answers
 from edgecnn.values.candidate import Scheme
 from edgecnn.values.model_file import MODEL_FILE_NAME
 

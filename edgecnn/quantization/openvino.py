@@ -21,9 +21,8 @@ from typing import Any
 from edgecnn.backends.openvino import BACKEND, convert_trunk, import_nncf, save_ir
 from edgecnn.backends.openvino_trace import onnx_name
 from edgecnn.errors.quantization import AlreadyQuantized, LayerNotFound
-from edgecnn.quantization.calibration import require_finite_answers
 from edgecnn.quantization.executors.openvino_cpu import logits_of
-from edgecnn.quantization.job import Job
+from edgecnn.quantization.job import Job, require_finite_answers
 from edgecnn.values.candidate import Scheme
 from edgecnn.values.model_file import MODEL_FILE_NAME
 

@@ -18,9 +18,8 @@ from scipy.special import log_softmax
 from edgecnn.graph.document import load_model, require_unquantized
 from edgecnn.graph.macs import mac_table, tensors_of_layers
 from edgecnn.graph.passes.one_quantized import one_quantized, read_rounding
-from edgecnn.quantization.calibration import calibration_pixels, require_finite_answers
 from edgecnn.quantization.executors.onnxruntime_cpu import logits_of
-from edgecnn.quantization.job import Job, RankSettings
+from edgecnn.quantization.job import Job, RankSettings, calibration_pixels, evenly, require_finite_answers
 from edgecnn.quantization.onnxruntime import static_qdq
 from edgecnn.values.candidate import Candidate, Method, Precision, Runtime, Scheme
 from edgecnn.values.layers import RANKING_FILE_NAME, RankedLayer, Ranking
@@ -36,7 +35,7 @@ def rank_layers(settings: RankSettings, onnx: Path, prepared: Path, out: Path, t
     ``onnx``: the trunk. ``prepared``: the folder that ``prepare`` made.
 
     Raises AlreadyQuantized: the trunk holds quantization nodes. CalibrationSetTooSmall, CalibrationNotFinite: see
-    ``quantization/calibration.py``.
+    ``quantization/job.py``.
     """
     trunk = load_model(onnx)
     require_unquantized(trunk, onnx)
@@ -47,7 +46,8 @@ def rank_layers(settings: RankSettings, onnx: Path, prepared: Path, out: Path, t
     require_finite_answers(job, partial(logits_of, onnx))
     scheme = Scheme(activation_dtype="uint8", activation_symmetric=False, reduced_range=settings.reduced_range)
     rounding = read_rounding(static_qdq(job, scheme, trunk))
-    feed = _probes(settings, prepared)
+    validation = np.load(prepared / "validation.pixels.npy", mmap_mode="r", allow_pickle=False)
+    feed = settings.normalization.feed(evenly(validation, min(settings.probes, len(validation))))
     exact = _log_probabilities(logits_of(onnx, feed))
     ranked = []
     for done, layer in enumerate(table.layers, start=1):
@@ -71,14 +71,6 @@ def rank_layers(settings: RankSettings, onnx: Path, prepared: Path, out: Path, t
 def divergence(exact: npt.NDArray[np.float64], answered: npt.NDArray[np.float64]) -> float:
     """Mean Kullback-Leibler divergence in nats of log-probabilities (N, classes) from exact ones; 0 or more."""
     return max(0.0, float(np.mean(np.sum(np.exp(exact) * (exact - answered), axis=1))))
-
-
-def _probes(settings: RankSettings, prepared: Path) -> npt.NDArray[np.float32]:
-    """Images of the validation role, spread evenly, as the trunk wants them: float32 (N, 3, H, W)."""
-    pixels = np.load(prepared / "validation.pixels.npy", mmap_mode="r", allow_pickle=False)
-    count = min(settings.probes, len(pixels))
-    places = np.arange(count, dtype=np.int64) * len(pixels) // count
-    return settings.normalization.feed(np.ascontiguousarray(pixels[places]))
 
 
 def _log_probabilities(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:

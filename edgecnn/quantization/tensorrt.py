@@ -21,11 +21,10 @@ from edgecnn.backends.tensorrt import UNFUSED
 from edgecnn.errors.tensorrt import TwinDisagrees
 from edgecnn.graph.document import load_model, require_unquantized
 from edgecnn.graph.passes.half import carry_half_qdq, type_half_qdq
-from edgecnn.quantization.calibration import require_finite_answers
 from edgecnn.quantization.executors.onnxruntime_cpu import logits_of
 from edgecnn.quantization.float16 import write_pair
 from edgecnn.quantization.golden import TWIN_FOLDER
-from edgecnn.quantization.job import Job
+from edgecnn.quantization.job import Job, require_finite_answers
 from edgecnn.quantization.onnxruntime import MULTIPLIERS, Feeds, float_layers, quantized
 from edgecnn.values.candidate import Method
 

@@ -16,10 +16,9 @@ from edgecnn.errors.tensorrt import LoweredDisagrees
 from edgecnn.graph.checks import TOLERANCE
 from edgecnn.graph.document import load_model, require_unquantized, save_model
 from edgecnn.graph.tensorrt import IR_MAX_8_5, check_for_tensorrt_8_5, lowered
-from edgecnn.quantization.calibration import require_finite
 from edgecnn.quantization.executors.onnxruntime_cpu import logits_of
 from edgecnn.quantization.float16 import write_pair
-from edgecnn.quantization.job import Job
+from edgecnn.quantization.job import Job, require_finite
 from edgecnn.quantization.onnxruntime import Feeds, float_layers
 from edgecnn.quantization.tensorrt import symmetric_qdq
 

@@ -61,13 +61,17 @@ class CompileStage(Stage):
             RunnerFailed: the builder is absent, the file does not parse or build, or uint8 was read as int8.
             BuildLogUnreadable: the builder did not say what it planned.
         """
-        from edgecnn.graph.macs import mac_table
-
         words = [word for capability in self.capabilities for word in ("--capability", capability)]
         task = Task(given["kit"], "build-engine", ("--package", self.package, *words), out=out)
         host.run(task, lease_s=LEASE_S, tell=tell)
-        planned = BACKEND.read_planned(out / "build.log", mac_table(given["kit"] / "model.onnx"))
-        (out / "planned.json").write_text(planned.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        _write_planned(given["kit"], out)
+
+
+def _write_planned(kit: Path, out: Path) -> None:
+    from edgecnn.graph.macs import mac_table
+
+    planned = BACKEND.read_planned(out / LOG, mac_table(kit / "model.onnx"))
+    (out / PLANNED).write_text(planned.model_dump_json(indent=1) + "\n", encoding="utf-8")
 
 
 class EngineStage(CompileStage):
@@ -118,15 +122,7 @@ class EngineStage(CompileStage):
         for path in sorted(path for path in building.iterdir() if path.is_file() and not path.name.startswith(".")):
             inside = path.suffix == ".plan" or path.name == "build.json"
             shutil.copyfile(path, (out / KIT / _ENGINES if inside else out) / path.name)
-        self._read_plan(given["kit"], out, tell)
-
-    def _read_plan(self, kit: Path, out: Path, tell: Progress) -> None:
-        """What runs will be read from what ran: a log of another form costs the plan alone."""
-        from edgecnn.graph.macs import mac_table
-
         try:
-            planned = BACKEND.read_planned(out / LOG, mac_table(kit / "model.onnx"))
-        except BuildLogUnreadable as error:
+            _write_planned(given["kit"], out)
+        except BuildLogUnreadable as error:  # what runs will be read from what ran: a log of another form costs the plan alone
             tell.note(error.line())
-            return
-        (out / PLANNED).write_text(planned.model_dump_json(indent=1) + "\n", encoding="utf-8")

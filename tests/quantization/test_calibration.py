@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from edgecnn.errors.quantization import CalibrationNotFinite, CalibrationSetTooSmall
-from edgecnn.quantization.calibration import calibration_classes, calibration_pixels, require_finite
-from edgecnn.quantization.job import Job
+from edgecnn.quantization.job import Job, calibration_classes, calibration_pixels, require_finite
 from tests.graph.trunks import NORMALIZATION, feed_of, pictures
 from tests.quantization.made import CANDIDATES
 
