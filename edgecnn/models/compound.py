@@ -199,7 +199,9 @@ _SUFFIX = re.compile(r"(?P<base>.+)-d(?P<depth>\d+(\.\d+)?)-w(?P<width>\d+(\.\d+
 def _scaled_to(spec: ArchSpec, rule: Rule, scale: CompoundScale, base_px: int) -> tuple[Multipliers, int]:
     phi = scale.phi
     if phi is None:
-        return Multipliers(depth=_rounded(scale.depth or 1), width=_rounded(scale.width or 1)), scale.resolution or base_px
+        return Multipliers(
+            depth=round(scale.depth or 1, DECIMALS), width=round(scale.width or 1, DECIMALS)
+        ), scale.resolution or base_px
     if spec.name == rule.first and phi == int(phi) and 0 <= phi < len(rule.published):
         row = rule.published[int(phi)]
         return row.multipliers, _to_step(base_px * row.resolution_px / rule.published[0].resolution_px)
@@ -215,11 +217,7 @@ def _require_bounds(spec: ArchSpec, scale: CompoundScale, own: Multipliers, mult
 
 def formula(phi: float) -> Multipliers:
     """α to the φ, and β to the φ."""
-    return Multipliers(depth=_rounded(ALPHA**phi), width=_rounded(BETA**phi))
-
-
-def _rounded(number: float) -> float:
-    return round(number, DECIMALS)
+    return Multipliers(depth=round(ALPHA**phi, DECIMALS), width=round(BETA**phi, DECIMALS))
 
 
 def _to_step(side: float) -> int:

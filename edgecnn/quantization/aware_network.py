@@ -66,7 +66,7 @@ def calibrate(network: Exported, feeds: Iterable[npt.NDArray[np.float32]]) -> No
 
     ``network``: of ``rounded``; changed in place. ``feeds``: images, float32 (N, 3, H, W).
     """
-    roundings = _roundings(network)
+    roundings = [module for module in network.modules() if isinstance(module, FakeQuantize)]
     for each in roundings:
         each.disable_fake_quant()
     with torch.no_grad():
@@ -88,10 +88,6 @@ def integers(network: Exported, resolution_px: int) -> Exported:
 def _plain(network: nn.Module) -> nn.Module:
     """A copy in the usual memory order: from the channels-last one of training the exporter makes a Gather after each mean."""
     return copy.deepcopy(network).to(memory_format=torch.contiguous_format)
-
-
-def _roundings(network: Exported) -> list[FakeQuantize]:
-    return [module for module in network.modules() if isinstance(module, FakeQuantize)]
 
 
 _ATEN = torch.ops.aten

@@ -27,6 +27,7 @@ from edgecnn.training.images.validation import Material
 from edgecnn.training.loop import best_file, run_phase, take_statistics
 from edgecnn.training.machine import repeatable
 from edgecnn.training.memory import within_memory
+from edgecnn.training.modes import without_chance
 from edgecnn.training.phase import Phase
 from edgecnn.training.settings import SurgerySettings
 from edgecnn.training.teacher import divergence, teacher_of
@@ -84,9 +85,7 @@ def _operated(teacher: nn.Module, settings: SurgerySettings, request: TrunkReque
     """The changed network before it learns, with statistics of its own. Nothing is left out of it at random: its teacher answers
     with all it has."""
     network = operated(teacher, settings.surgery, mean_gates(teacher, _calibration(request)))
-    for module in network.modules():
-        if isinstance(module, (nn.Dropout, StochasticDepth)):
-            module.p = 0.0
+    without_chance(network, nn.Dropout, StochasticDepth)
     take_statistics(network, _calibration(request))
     return network
 

@@ -174,14 +174,11 @@ class _Opened(NamedTuple):
                 raise IdxUnusable(file=self.file, because=f"it goes on behind the {self.sizes[0]:,} that its header counts")
 
 
-def _read_from(file: Path) -> IO[bytes]:
-    return cast("IO[bytes]", gzip.open(file)) if file.suffix == ".gz" else file.open("rb")  # noqa: SIM115 - the caller's stack closes it
-
-
 def _opened(file: Path, what: str, stack: ExitStack) -> _Opened:
     wanted = _DIMENSIONS[what]
     with _as_of(file):
-        source = stack.enter_context(_read_from(file))
+        packed = file.suffix == ".gz"
+        source = stack.enter_context(cast("IO[bytes]", gzip.open(file)) if packed else file.open("rb"))  # noqa: SIM115
         magic = source.read(4)
         header = source.read(4 * wanted) if magic[2:] == bytes((_BYTE, wanted)) else b""
     if len(magic) < 4 or magic[:2] != b"\0\0":

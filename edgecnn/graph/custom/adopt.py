@@ -6,12 +6,11 @@ everything after the trunk is the same for every network.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper, version_converter
 
@@ -46,7 +45,8 @@ def adopt(model: onnx.ModelProto, entry: GraphEntry, channels: Channels, path: P
     _without_softmax(made.graph, entry)
     _rename(made.graph, entry.output, OUTPUT_NAME)
     _new_input(made.graph, entry, channels)
-    _declare_output(made.graph, entry)
+    del made.graph.output[:]
+    made.graph.output.append(helper.make_tensor_value_info(OUTPUT_NAME, TensorProto.FLOAT, [BATCH, entry.classes]))
     made.graph.ClearField("value_info")
     return made
 
@@ -112,18 +112,19 @@ def _free_batch(graph: onnx.GraphProto, entry: GraphEntry, shapes: Mapping[str, 
     if entry.batch == 1:
         _without_idle_gathers(graph, shapes)
     reshapes = [node for node in graph.node if node.op_type == "Reshape" and len(node.input) > 1]
-    for name, value, put in _constants(graph):
+    for name, tensor in constants_of(graph).items():
+        value = numpy_helper.to_array(tensor)
         if value.ndim == 1 and value.size > 1 and value[0] == entry.batch and 0 not in value[1:]:
             readers = [node for node in reshapes if node.input[1] == name]
             if readers:
-                put(np.concatenate([[0], value[1:]]).astype(np.int64))
+                tensor.CopyFrom(numpy_helper.from_array(np.concatenate([[0], value[1:]]).astype(np.int64), tensor.name))
             for each in readers:
                 del each.attribute[:]  # a Reshape has no other
 
 
 def _without_idle_gathers(graph: onnx.GraphProto, shapes: Mapping[str, Sequence[int]]) -> None:
     """Take out what flattens a tensor and gathers all of it in order: torch writes its pooling to one pixel so, of one image."""
-    held = {name: value for name, value, _ in _constants(graph)}
+    held = {name: numpy_helper.to_array(tensor) for name, tensor in constants_of(graph).items()}
     makers = {name: node for node in graph.node for name in node.output}
     for node in list(graph.node):
         flat = makers.get(node.input[0]) if node.op_type == "Gather" else None
@@ -135,15 +136,6 @@ def _without_idle_gathers(graph: onnx.GraphProto, shapes: Mapping[str, Sequence[
             node.CopyFrom(helper.make_node("Identity", [flat.input[0]], list(node.output), name=node.name))
             if not any(flat.output[0] in each.input for each in graph.node):
                 graph.node.remove(flat)
-
-
-def _constants(graph: onnx.GraphProto) -> list[tuple[str, npt.NDArray[Any], Callable[[npt.NDArray[Any]], None]]]:
-    """Name, value and a way to replace it, of initializers and Constant nodes."""
-    return [(name, numpy_helper.to_array(tensor), _putter(tensor)) for name, tensor in constants_of(graph).items()]
-
-
-def _putter(tensor: onnx.TensorProto) -> Callable[[npt.NDArray[Any]], None]:
-    return lambda value: tensor.CopyFrom(numpy_helper.from_array(value, tensor.name))
 
 
 def _without_softmax(graph: onnx.GraphProto, entry: GraphEntry) -> None:
@@ -198,8 +190,3 @@ def _new_input(graph: onnx.GraphProto, entry: GraphEntry, channels: Channels) ->
     del graph.input[:]
     side = entry.resolution_px
     graph.input.append(helper.make_tensor_value_info(INPUT_NAME, TensorProto.FLOAT, [BATCH, 3, side, side]))
-
-
-def _declare_output(graph: onnx.GraphProto, entry: GraphEntry) -> None:
-    del graph.output[:]
-    graph.output.append(helper.make_tensor_value_info(OUTPUT_NAME, TensorProto.FLOAT, [BATCH, entry.classes]))

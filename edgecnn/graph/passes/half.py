@@ -37,7 +37,8 @@ def carry_half(model: ModelProto) -> ModelProto:
     carried = ModelProto()
     carried.CopyFrom(model)
     for name, tensor in constants_of(carried.graph).items():
-        _round(tensor, name)
+        if tensor.data_type == TensorProto.FLOAT:
+            tensor.CopyFrom(numpy_helper.from_array(through_half(numpy_helper.to_array(tensor), name), tensor.name))
     return carried
 
 
@@ -53,13 +54,6 @@ def type_half(carried: ModelProto) -> ModelProto:
         copy, min_positive_val=SMALLEST_HALF / 2, max_finite_val=LARGEST_HALF + 1, keep_io_types=True
     )
     return typed
-
-
-def _round(tensor: TensorProto, name: str) -> None:
-    if tensor.data_type != TensorProto.FLOAT:
-        return
-    rounded = numpy_helper.from_array(through_half(numpy_helper.to_array(tensor), name), tensor.name)
-    tensor.CopyFrom(rounded)
 
 
 SMALLEST_NORMAL_HALF = 2.0**-14

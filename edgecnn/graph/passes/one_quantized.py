@@ -5,7 +5,7 @@ Nothing is calibrated anew. Weights are replaced by what their integers stand fo
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, MutableSequence
+from collections.abc import Collection, Mapping, MutableSequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -101,18 +101,14 @@ def _round(graph: onnx.GraphProto, tensor: str, grid: Grid, *, given_in: bool) -
     graph.initializer.append(numpy_helper.from_array(grid.scale, names[0]))
     graph.initializer.append(numpy_helper.from_array(grid.zero_point, names[1]))
     integers = f"{tensor}/integers"
-    _insert(graph, at, (
+    for offset, node in enumerate((
         helper.make_node("QuantizeLinear", [exact, *names], [integers], name=f"{tensor}/Q"),
         helper.make_node("DequantizeLinear", [integers, *names], [rounded], name=f"{tensor}/DQ"),
-    ))  # fmt: skip
+    )):  # fmt: skip
+        graph.node.insert(at + offset, node)
 
 
 def _rename(names: MutableSequence[str], old: str, new: str) -> None:
     for place, name in enumerate(names):
         if name == old:
             names[place] = new
-
-
-def _insert(graph: onnx.GraphProto, at: int, nodes: Iterable[onnx.NodeProto]) -> None:
-    for offset, node in enumerate(nodes):
-        graph.node.insert(at + offset, node)
