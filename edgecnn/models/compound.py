@@ -199,9 +199,8 @@ _SUFFIX = re.compile(r"(?P<base>.+)-d(?P<depth>\d+(\.\d+)?)-w(?P<width>\d+(\.\d+
 def _scaled_to(spec: ArchSpec, rule: Rule, scale: CompoundScale, base_px: int) -> tuple[Multipliers, int]:
     phi = scale.phi
     if phi is None:
-        return Multipliers(
-            depth=round(scale.depth or 1, DECIMALS), width=round(scale.width or 1, DECIMALS)
-        ), scale.resolution or base_px
+        depth, width = (round(asked or 1, DECIMALS) for asked in (scale.depth, scale.width))
+        return Multipliers(depth=depth, width=width), scale.resolution or base_px
     if spec.name == rule.first and phi == int(phi) and 0 <= phi < len(rule.published):
         row = rule.published[int(phi)]
         return row.multipliers, _to_step(base_px * row.resolution_px / rule.published[0].resolution_px)

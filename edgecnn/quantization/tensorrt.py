@@ -20,7 +20,7 @@ from onnxruntime.quantization import CalibrationDataReader, QuantType
 from edgecnn.backends.tensorrt import UNFUSED
 from edgecnn.errors.tensorrt import TwinDisagrees
 from edgecnn.graph.document import load_model, require_unquantized
-from edgecnn.graph.passes.half import carry_half_qdq, type_half_qdq
+from edgecnn.graph.passes.half import carry_half_qdq, type_half
 from edgecnn.quantization.executors.onnxruntime_cpu import logits_of
 from edgecnn.quantization.float16 import write_pair
 from edgecnn.quantization.golden import TWIN_FOLDER
@@ -52,14 +52,14 @@ def quantize(job: Job) -> dict[str, Any]:
     require_finite_answers(job, partial(logits_of, job.onnx))
     feeds = Feeds(trunk.graph.input[0].name, job.feeds())
     carried = carry_half_qdq(symmetric_qdq(job.onnx, feeds, [layer.name for layer in job.kept]))
-    write_pair(job, carried, type_half_qdq(carried))
+    write_pair(job, carried, type_half(carried))
     return {**_facts(carried), "calibration": "largest magnitude", "distance_from_float": distances(job)}
 
 
 def _learned(job: Job) -> dict[str, Any]:
     """Of a network that learned to be rounded as TensorRT rounds: nothing is calibrated, its own Q/DQ file is carried."""
     carried = carry_half_qdq(load_model(job.onnx))
-    write_pair(job, carried, type_half_qdq(carried))
+    write_pair(job, carried, type_half(carried))
     learned = "none: ranges are those that the network learned with"
     return {**_facts(carried), "calibration": learned, "distance_from_learned": distances(job, UNFUSED)}
 

@@ -43,9 +43,9 @@ def carry_half(model: ModelProto) -> ModelProto:
 
 
 def type_half(carried: ModelProto) -> ModelProto:
-    """A copy typed fp16, its inputs and outputs left float32 behind Casts.
+    """A copy typed fp16, scales included, its inputs and outputs left float32 behind Casts; integers are untouched.
 
-    The numbers are not rounded here: ``carried`` comes from ``carry_half``, so that both files hold the same ones. The
+    The numbers are not rounded here: ``carried`` comes from ``carry_half`` or ``carry_half_qdq``, so that both files hold the same ones. The
     converter's own bounds are put outside fp16's: by default it moves numbers below 1e-7 and above 10,000.
     """
     copy = ModelProto()
@@ -69,7 +69,8 @@ def carry_half_qdq(model: ModelProto) -> ModelProto:
 
     Raises OpsetTooLowForHalf: the opset is below 19. HalfOverflow: a weight, or a calibrated activation, is beyond fp16's range.
     """
-    _check_opset(model)
+    if opset_of(model) < LEAST_OPSET:
+        raise OpsetTooLowForHalf(found=opset_of(model))
     carried = ModelProto()
     carried.CopyFrom(model)
     tensors = {tensor.name: tensor for tensor in carried.graph.initializer}
@@ -85,23 +86,9 @@ def carry_half_qdq(model: ModelProto) -> ModelProto:
     return carry_half(carried)
 
 
-def type_half_qdq(carried: ModelProto) -> ModelProto:
-    """A copy of ``carry_half_qdq``'s result typed fp16, scales included; integers and zero-points are untouched.
-
-    Raises OpsetTooLowForHalf: the opset is below 19.
-    """
-    _check_opset(carried)
-    return type_half(carried)
-
-
 def half_scale(scale: npt.NDArray[np.float32], name: str) -> npt.NDArray[np.float32]:
     """The scale as fp16 holds it, at least ``SMALLEST_NORMAL_HALF``, in fp32."""
     return np.maximum(through_half(scale, name), np.float32(SMALLEST_NORMAL_HALF)).astype(np.float32)
-
-
-def _check_opset(model: ModelProto) -> None:
-    if opset_of(model) < LEAST_OPSET:
-        raise OpsetTooLowForHalf(found=opset_of(model))
 
 
 def _refuse_overflow(tensor: str, scale: npt.NDArray[np.float32]) -> None:

@@ -9,7 +9,7 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from edgecnn.errors.tensorrt import HalfOverflow, OpsetTooLowForHalf
-from edgecnn.graph.passes.half import SMALLEST_NORMAL_HALF, carry_half_qdq, half_scale, type_half_qdq
+from edgecnn.graph.passes.half import SMALLEST_NORMAL_HALF, carry_half_qdq, half_scale, type_half
 
 
 def qdq(weight_scales: list[float], activation_scale: float = 0.05, opset: int = 20) -> onnx.ModelProto:
@@ -54,7 +54,7 @@ def test_a_scale_that_fp16_would_lose_is_raised_and_its_weights_keep_their_value
 
 def test_the_typed_file_holds_the_very_numbers_of_its_carrier() -> None:
     carried = carry_half_qdq(qdq([1e-6, 0.01, 0.3]))
-    typed = type_half_qdq(carried)
+    typed = type_half(carried)
     theirs, ours = constants(typed), constants(carried)
     assert theirs["weights_scale"].dtype == np.float16
     assert theirs["weights"].dtype == np.int8
@@ -64,7 +64,7 @@ def test_the_typed_file_holds_the_very_numbers_of_its_carrier() -> None:
 
 def test_both_compute_the_same_and_both_speak_float32() -> None:
     carried = carry_half_qdq(qdq([0.02, 0.01, 0.3]))
-    typed = type_half_qdq(carried)
+    typed = type_half(carried)
     onnx.checker.check_model(typed, full_check=True)
     # Whole steps, so that no rounding to half moves a number across the middle between two.
     steps = np.random.default_rng(0).integers(-100, 100, (8, 4))
