@@ -45,8 +45,8 @@ def carry_half(model: ModelProto) -> ModelProto:
 def type_half(carried: ModelProto) -> ModelProto:
     """A copy typed fp16, scales included, its inputs and outputs left float32 behind Casts; integers are untouched.
 
-    The numbers are not rounded here: ``carried`` comes from ``carry_half`` or ``carry_half_qdq``, so that both files hold the same ones. The
-    converter's own bounds are put outside fp16's: by default it moves numbers below 1e-7 and above 10,000.
+    The numbers are not rounded here: ``carried`` comes from ``carry_half`` or ``carry_half_qdq``, so that both files hold the
+    same ones. The converter's own bounds are put outside fp16's: by default it moves numbers below 1e-7 and above 10,000.
     """
     copy = ModelProto()
     copy.CopyFrom(carried)
