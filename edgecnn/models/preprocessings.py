@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from edgecnn.errors.custom_model import UnknownPreprocessing
 from edgecnn.errors.wording import nearest
+from edgecnn.models.rows.family import HALF, IMAGENET
 from edgecnn.values.custom_model import Channels
 from edgecnn.values.dataset import Normalization
 
@@ -24,10 +25,8 @@ class Usual(NamedTuple):
 
 _BYTE = 1 / 255
 USUAL = {
-    "imagenet": Usual(
-        Normalization(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)), "rgb", "torchvision, timm, Keras mode torch"
-    ),
-    "half": Usual(Normalization(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)), "rgb", "-1…1: Inception, MobileNet, Keras mode tf"),
+    "imagenet": Usual(IMAGENET, "rgb", "torchvision, timm, Keras mode torch"),
+    "half": Usual(HALF, "rgb", "-1…1: Inception, MobileNet, Keras mode tf"),
     "unit": Usual(Normalization(mean=(0, 0, 0), std=(1, 1, 1)), "rgb", "0…1"),
     "bytes": Usual(Normalization(mean=(0, 0, 0), std=(_BYTE, _BYTE, _BYTE)), "rgb", "0…255, normalized inside the model"),
     "caffe": Usual(
