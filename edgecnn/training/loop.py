@@ -129,8 +129,7 @@ def _epoch(moving: Moving, phase: Phase, material: Material, epoch: int, drops: 
     _training_mode(moving.network, phase)
     learning_one = moving._replace(network=material.team.learner(moving.network))
     batches = np.array_split(drawn.order, batch_count(len(drawn.order), phase.batch_size))
-    total, loss_sum = len(drawn.order), 0.0
-    rate = phase.peak_rate
+    total, loss_sum, rate = len(drawn.order), 0.0, phase.peak_rate
     for index, positions in enumerate(batches):
         rate = phase.rate((epoch + (index + 1) / len(batches)) / phase.epochs, drops)
         part = material.team.part(len(positions))
