@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from edgecnn.cli.options import OF_THE_CALL, AsSet, BuildOptions, InRecipe, InRequest, given_in
 
 if TYPE_CHECKING:
+    from edgecnn.bundle.verify import Trust
     from edgecnn.planning.request import BuildRequest, Goal
     from edgecnn.values.board import HostRequest
     from edgecnn.values.recipe import Recipe
@@ -86,6 +87,13 @@ def host_request(asked: BuildOptions) -> HostRequest | None:
         return None
     address = Address.of(asked.host).destination
     return HostRequest(address=address, python=asked.python, clean=asked.clean, carry_wheels=asked.carry_wheels)
+
+
+def trust_of(asked: BuildOptions) -> Trust:
+    """What is asked of a bundle before anything in it is opened."""
+    from edgecnn.bundle.verify import Trust
+
+    return Trust(asked.made_here, asked.signers, asked.identity, asked.require_signature, asked.remember)
 
 
 def device_as_written(asked: BuildOptions, request: BuildRequest) -> str:

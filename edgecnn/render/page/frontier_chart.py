@@ -81,13 +81,7 @@ def chart_layers(found: ScaleSearch, panel: Panel) -> list[alt.Chart]:
 
 
 def _side_of_name(points: Sequence[tuple[float, float]], name: str, line: float | None) -> Anchor:
-    """Of the first point's name. It stands below: above lies the budget that the best all but uses up, and what is outside.
-
-    Args:
-        points: 0…1 from the left and from the bottom.
-        name: of the first.
-        line: where a budget's line stands, which the name had better not lie across.
-    """
+    """Of the first point's name, below it: above lie the budget, whose ``line`` it should not cross, and what is outside."""
     spots = [Spot(right, 1 - up, "") for right, up in points]  # names are placed above, so the chart is turned over
     crossed = [] if line is None else [Spot(line, spots[0].up + 12 / HEIGHT_PX, "")]
     return placed([spots[0]._replace(name=name), *spots[1:], *crossed])[0]
@@ -133,15 +127,12 @@ def _drawn_lines(lines: Mapping[BudgetName, float], panel: Panel) -> list[alt.Ch
         text = f"{'multiply-adds' if name == 'macs' else name} ≤ {at:,.4g}{' MiB' if name == 'memory' else ' M'}"
         base = alt.Chart(vega.chart_data([{"at": at, "text": text}]))
         rule = base.mark_rule(strokeDash=[5, 4], color="var(--FAIL)", strokeWidth=1.4, aria=False)
-        word = base.mark_text(color="var(--FAIL)", aria=False, fontSize=11.5, baseline="bottom", **_beside(name))
-        where = {"x": "at:Q", "y": alt.value(-5)} if name == "macs" else {"y": "at:Q", "x": alt.value(0)}
-        drawn += [rule.encode(**{("x" if name == "macs" else "y"): "at:Q"}), word.encode(text="text:N", **where)]
+        stands = name == "macs"  # its words are above it, and on a line that lies they are at the left
+        beside: dict[str, Any] = {"align": "center"} if stands else {"align": "left", "dx": 6, "dy": -3}
+        word = base.mark_text(color="var(--FAIL)", aria=False, fontSize=11.5, baseline="bottom", **beside)
+        where = {"x": "at:Q", "y": alt.value(-5)} if stands else {"y": "at:Q", "x": alt.value(0)}
+        drawn += [rule.encode(**{("x" if stands else "y"): "at:Q"}), word.encode(text="text:N", **where)]
     return drawn
-
-
-def _beside(name: BudgetName) -> dict[str, Any]:
-    """Above a line that stands, and on one that lies, from the left."""
-    return {"align": "center"} if name == "macs" else {"align": "left", "dx": 6, "dy": -3}
 
 
 TIPS = ("scale", "multiply-adds", "parameters", "memory", "budgets")
@@ -149,11 +140,8 @@ TIPS = ("scale", "multiply-adds", "parameters", "memory", "budgets")
 
 def _dots(rows: list[dict[str, Any]], x: alt.X, y: alt.Y) -> alt.Chart:
     fill = alt.condition(alt.datum.inside, alt.value("var(--fp32)"), alt.value("transparent"))
-    dots: alt.Chart = (
-        alt.Chart(vega.chart_data(rows))
-        .mark_point(size=55, strokeWidth=1.4, stroke="var(--fp32)", opacity=0.6)
-        .encode(x=x, y=y, fill=fill, tooltip=vega.tips(*TIPS))
-    )
+    points = alt.Chart(vega.chart_data(rows)).mark_point(size=55, strokeWidth=1.4, stroke="var(--fp32)", opacity=0.6)
+    dots: alt.Chart = points.encode(x=x, y=y, fill=fill, tooltip=vega.tips(*TIPS))
     return dots
 
 
@@ -166,13 +154,9 @@ def _frontier(rows: list[dict[str, Any]], x: alt.X, y: alt.Y, panel: Panel) -> l
     beside = base.transform_filter("isValid(datum.anchor)")
     numbers = base.mark_text(fontSize=11, fontWeight=700, color="var(--bg)", aria=False)
     name = beside.mark_text(align=best["anchor"], dx=right, dy=down, fontSize=12, fontWeight=600, aria=False)
+    marks = base.mark_point(filled=True, opacity=1, stroke="var(--bg)", strokeWidth=1.5)
     return [
-        base.mark_point(filled=True, opacity=1, stroke="var(--bg)", strokeWidth=1.5).encode(
-            shape=alt.Shape("shape:N", scale=None, legend=None),
-            size=alt.Size("area:Q", scale=None, legend=None),
-            color=alt.Color("colour:N", scale=None, legend=None),
-            tooltip=tips,
-        ),
+        marks.encode(shape=vega.SHAPE, size=vega.AREA, color=vega.COLOUR, tooltip=tips),
         numbers.encode(text="number:N").properties(name=f"inside_{panel.id}"),  # so named, page.css draws no edge around them
         name.encode(text="label:N", opacity=alt.condition("width < 520", alt.value(0), alt.value(1))),
     ]

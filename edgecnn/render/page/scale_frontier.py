@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 import altair as alt
 
-import edgecnn
 from edgecnn.render.page.charts import vega
 from edgecnn.render.page.charts.figure import Figure, Mark, Source, Table
 from edgecnn.render.page.document import document
 from edgecnn.render.page.frontier_chart import HEIGHT_PX, PANELS, PARAMETERS, Panel, budget_lines, chart_layers, near, scale_text
 from edgecnn.render.screens.studies import MIB, limit_text, search_lines
-from edgecnn.studies.facts import BudgetName, ScalePoint, ScaleSearch
+from edgecnn.studies.facts import BudgetName, ScaleSearch
 
 TEMPLATE = "scale.html.j2"
 PICTURE_WIDTH_PX, KEY_LINE_PX = 900, 20
@@ -32,22 +30,21 @@ def frontier_page(found: ScaleSearch) -> str:
         found=found,
         said=search_lines(found),
         limits=_limits(found),
-        version=edgecnn.__version__,
-        made_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 
 
 def frontier_figures(found: ScaleSearch) -> list[Figure]:
     """A chart of parameters and one of memory."""
+    far = len(found.others) - len(near(found))
     return [
         Figure(
             id=panel.id,
             title=panel.title,
             says=_says(found, panel),
             sources=(Source(COUNTED, "for one image in float32, with the head that the network was published with"),),
-            spec=vega.specification(alt.layer(*chart_layers(found, panel)).properties(width="container", height=HEIGHT_PX)),
-            table=_table(found),
-            notes=_notes(found, panel),
+            spec=vega.specification(*chart_layers(found, panel), height=HEIGHT_PX),
+            table=Table(caption="The frontier, best first", columns=("number", *COLUMNS[1:]), rows=_cells(found)),
+            notes=(*_beyond(found, panel), *([f"Left out, because far from the best: {far} counted."] if far else [])),
         )
         for panel in PANELS
     ]
@@ -89,12 +86,6 @@ def _says(found: ScaleSearch, panel: Panel) -> str:
     )
 
 
-def _notes(found: ScaleSearch, panel: Panel) -> tuple[str, ...]:
-    far = len(found.others) - len(near(found))
-    left = [f"Left out, because far from the best: {far} counted."] if far else []
-    return (*_beyond(found, panel), *left)
-
-
 def _beyond(found: ScaleSearch, panel: Panel) -> list[str]:
     """Budgets without a line, those of multiply-adds with the first chart."""
     names: tuple[BudgetName, ...] = ("macs", "params") if panel is PARAMETERS else ("memory",)
@@ -106,16 +97,19 @@ def _beyond(found: ScaleSearch, panel: Panel) -> list[str]:
 COLUMNS = ("", "scale", "multiply-adds", "parameters", "memory", "apart, φ")
 
 
-def _cells(number: int, point: ScalePoint) -> tuple[str, ...]:
-    return (
-        str(number), scale_text(point) + (" (best)" if number == 1 else ""), f"{point.macs:,}", f"{point.parameters:,}",
-        f"{point.memory_bytes / MIB:.1f} MiB", f"{point.imbalance:.2f}",
+def _cells(found: ScaleSearch) -> tuple[tuple[str, ...], ...]:
+    return tuple(
+        (
+            str(number), scale_text(point) + (" (best)" if number == 1 else ""), f"{point.macs:,}", f"{point.parameters:,}",
+            f"{point.memory_bytes / MIB:.1f} MiB", f"{point.imbalance:.2f}",
+        )
+        for number, point in enumerate(found.frontier, start=1)
     )  # fmt: skip
 
 
 def _key(found: ScaleSearch) -> alt.LayerChart | alt.FacetChart:
     """The frontier's numbers as text, since a picture has no table beside it."""
-    lines = [COLUMNS, *(_cells(number, point) for number, point in enumerate(found.frontier, start=1))]
+    lines = [COLUMNS, *_cells(found)]
     cells = [
         {"text": cell, "x": at, "y": KEY_LINE_PX * line, "weight": 600 if line == 0 else 400}
         for line, row in enumerate(lines)
@@ -131,8 +125,3 @@ def _key(found: ScaleSearch) -> alt.LayerChart | alt.FacetChart:
         for weight in (600, 400)
     ]
     return alt.layer(*layers).properties(width=PICTURE_WIDTH_PX, height=height)
-
-
-def _table(found: ScaleSearch) -> Table:
-    rows = tuple(_cells(number, point) for number, point in enumerate(found.frontier, start=1))
-    return Table(caption="The frontier, best first", columns=("number", *COLUMNS[1:]), rows=rows)

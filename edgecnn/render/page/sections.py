@@ -45,7 +45,9 @@ def figures_of(facts: PageFacts) -> Mapping[str, tuple[Figure, ...]]:
 def not_measured(report: BuildReport, figures: Mapping[str, tuple[Figure, ...]]) -> Mapping[str, tuple[str, ...]]:
     """Section to what it lacks, a line each; nothing where all of it is there."""
     drawn = {figure.id for figure in (*figures["use"], *figures["size"])}
-    lacking = [] if "startup" in drawn else [f"start-up: {_untimed(report)}"]
+    reasons = (facts.latency.reason for facts in report.candidates if facts.latency)
+    untimed = next((reason for reason in reasons if reason), "nothing was raced")
+    lacking = [] if "startup" in drawn else [f"start-up: {untimed}"]
     lacking += [line for what in _ASKED if (line := _unasked(report, drawn, what))]
     footprint = [] if "memory" in drawn else [f"memory: {no_memory(report)}"]
     footprint += [] if "energy" in drawn else [f"energy: {no_energy(report)}"]
@@ -64,11 +66,6 @@ def _plain(report: BuildReport, *sources: Source) -> list[Figure | None]:
 
 def _there(*found: Figure | None) -> tuple[Figure, ...]:
     return tuple(figure for figure in found if figure is not None)
-
-
-def _untimed(report: BuildReport) -> str:
-    reasons = (facts.latency.reason for facts in report.candidates if facts.latency)
-    return next((reason for reason in reasons if reason), "nothing was raced")
 
 
 def _unasked(report: BuildReport, drawn: Iterable[str], what: str) -> str | None:

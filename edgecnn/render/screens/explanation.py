@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from edgecnn.render import figures
+from edgecnn.render.gates import gate_line
 from edgecnn.render.sentences import ran_in
-from edgecnn.render.terminal import show_lines
 from edgecnn.results.explanation import ExplainedCandidate, Explanation, OpenQuestion, StandIn, Unmeasured
 from edgecnn.values.report import CandidateFacts
 from edgecnn.values.verdict import Verdict
@@ -14,13 +14,8 @@ from edgecnn.values.verdict import Verdict
 _STATE = {"settled": "which is settled", "provisional": "PROVISIONALLY", "none": ""}
 
 
-def show_explanation(explanation: Explanation, *, alone: bool = False) -> None:
-    """Print it; ``alone`` where one candidate was asked about, so that the choice is not said again."""
-    show_lines(explanation_lines(explanation, alone=alone))
-
-
 def explanation_lines(explanation: Explanation, *, alone: bool = False) -> list[str]:
-    """Every line, without control signs taken out: whoever prints them does that."""
+    """Every line, whose control signs whoever prints it takes out; ``alone``: of one candidate, without the choice."""
     lines = [] if alone else list(_choice_lines(explanation))
     for each in explanation.candidates:
         lines += ["", *_candidate_lines(each)]
@@ -63,7 +58,7 @@ def _candidate_lines(explained: ExplainedCandidate) -> Iterator[str]:
     yield from (f"  emulated: {_stands_in(each)}" for each in explained.stand_ins if each.figure == "accuracy")
     for gate in facts.gates:
         if gate.verdict is not Verdict.UNSURE:  # those stand below, with what would settle them
-            yield f"  gate {gate.gate.side} {gate.gate.metric} {gate.gate.bound:g}: {gate.verdict.value}, {gate.reason}"
+            yield f"  {gate_line(gate)}"
 
 
 def _time_lines(facts: CandidateFacts) -> Iterator[str]:

@@ -58,6 +58,11 @@ class Mark:
     glyph: str
     meaning: str
 
+    @property
+    def shape(self) -> str:
+        """Of a point in a chart."""
+        return "circle" if self is MEASURED else "diamond"
+
 
 MEASURED = Mark("measured", "●", "observed where it says, by running what ships")
 EMULATED = Mark("emulated", "◆", "computed on a stand-in for what the device will run, or seen on another machine")
@@ -85,6 +90,11 @@ def labelled(name: str, mark: Mark) -> str:
     return name if mark is MEASURED else f"{name} {mark.glyph} {mark.word}"
 
 
+def tabled(caption: str, columns: Mapping[str, str], rows: Iterable[Mapping[str, Any]]) -> Table:
+    """The table of a chart's own rows: what stands above each column, and which text of a row stands in it."""
+    return Table(caption, tuple(columns), tuple(tuple(row[name] for name in columns.values()) for row in rows))
+
+
 class Sourced(Protocol):
     """What was seen on one machine."""
 
@@ -104,6 +114,9 @@ def sources_of(
     known: Iterable[AnySourced], what: Callable[[AnySourced], str], absent: Mapping[str, str] | None = None
 ) -> tuple[Source, ...]:
     """Each different source once, then each reason of those that lack a figure."""
-    marks = dict.fromkeys((OF_FIDELITY[of.fidelity], what(of)) for of in known)
-    lacking = (Source(MISSING, line) for line in grouped(absent or {}))
-    return (*(Source(mark, said) for mark, said in marks), *lacking)
+    return (*dict.fromkeys(Source(OF_FIDELITY[of.fidelity], what(of)) for of in known), *lacking(absent or {}))
+
+
+def lacking(absent: Mapping[str, str]) -> tuple[Source, ...]:
+    """Each reason of those that lack a figure."""
+    return tuple(Source(MISSING, line) for line in grouped(absent))
