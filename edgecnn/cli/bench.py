@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgecnn.cli.asking import host_request, measured_as, refuse_unusable_texts, trust_of
+from edgecnn.cli.asking import TrustOptions, host_request, measured_as, refuse_unusable_texts, trust_of
 from edgecnn.cli.options import BOARD, GATES, JOB, MEASURING, TRUST
 from edgecnn.cli.pipeline import judged
 from edgecnn.cli.verbs import DEVICE, Call, verb
@@ -48,7 +48,7 @@ BenchMadeHereOpt = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the verb."""
-    takes = (BOARD, GATES, MEASURING, TRUST, JOB)
+    takes = (BOARD, GATES, MEASURING, TRUST, JOB, TrustOptions)
     verb(app, "bench", short="Measure a finished build where it runs: here, or on a board.", panel=DEVICE, takes=takes)(bench)
 
 

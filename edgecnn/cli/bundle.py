@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgecnn.cli.asking import trust_of
+from edgecnn.cli.asking import TrustOptions, trust_of
 from edgecnn.cli.options import TRUST
 from edgecnn.cli.verbs import SHIP, Call, family, verb
 from edgecnn.errors.base import ExitCode
@@ -43,12 +43,13 @@ RateOpt = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the verbs."""
-    verb(app, "verify", short="Hold a bundle against its manifest, and its signature.", panel=SHIP, takes=(TRUST,))(verify_bundle)
+    takes = (TRUST, TrustOptions)
+    verb(app, "verify", short="Hold a bundle against its manifest, and its signature.", panel=SHIP, takes=takes)(verify_bundle)
     verb(app, "sign", short="Sign a bundle with a key of OpenSSH.", panel=SHIP)(sign)
     bundle_app = family(app, "bundle", short="A build's bundle as one file.", panel=SHIP)
     verb(bundle_app, "zip", short="Verify a bundle and write it as one zip.")(zip_)
-    verb(app, "predict", short="Say what a bundle sees in photographs.", panel=SHIP, takes=(TRUST,))(predict)
-    verb(app, "serve", short="Open a local page for a bundle: drop a photograph.", panel=SHIP, takes=(TRUST,))(serve)
+    verb(app, "predict", short="Say what a bundle sees in photographs.", panel=SHIP, takes=takes)(predict)
+    verb(app, "serve", short="Open a local page for a bundle: drop a photograph.", panel=SHIP, takes=takes)(serve)
 
 
 def zip_(call: Call, bundle: FolderArg, out: ZipOpt) -> None:

@@ -235,28 +235,6 @@ class BuildOptions:
     sign: str | None = row(
         THIS_BUILD, "--sign", enters=OF_THE_CALL, metavar="KEY", help="Sign a bundle that passes, as `edgecnn sign` does."
     )
-    signers: Path | None = row(
-        TRUST, "--allowed-signers", enters=OF_THE_CALL, metavar="FILE",
-        help="Whose signatures are good (`man ssh-keygen`); none is refused.",
-    )  # fmt: skip
-    identity: str | None = row(
-        TRUST,
-        "--identity",
-        enters=OF_THE_CALL,
-        metavar="NAME",
-        help="Whose signature it must be; default anybody's in that file.",
-    )
-    require_signature: bool = row(
-        TRUST, "--require-signature", enters=OF_THE_CALL, default=False, help="Refuse a bundle without a good signature."
-    )
-    remember: Path | None = row(
-        TRUST, "--remember", enters=OF_THE_CALL, metavar="FOLDER",
-        help="Record the version accepted here, and refuse to go back behind it.",
-    )  # fmt: skip
-    made_here: bool = row(
-        TRUST, "--made-here", enters=OF_THE_CALL, default=False,
-        help="Let pass what using the bundle on this machine left in its folder: runs, engines, byte code.",
-    )  # fmt: skip
     junit: str | None = row(
         JOB, "--junit", enters=OF_THE_CALL, metavar="FILE.xml", help="Write the verdicts as JUnit XML, a test a gate."
     )

@@ -139,13 +139,12 @@ def _command(body: Body, rows: list[Row], called: Callable[[dict[str, Any]], Cal
         raise typer.Exit(run_verb(call, lambda: body(call, **values)))
 
     every = [*(each for name, each in own.items() if name not in {row.name for row in rows})]
-    every += [own.get(each.name) or _parameter(each) for each in rows]
-    parameters = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in every]
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    for each in rows:
+        default = None if isinstance(each.default, tuple) else each.default
+        made = inspect.Parameter(each.name, keyword, default=default, annotation=each.annotation)
+        every.append(own.get(each.name, made))
+    parameters = [each.replace(kind=keyword) for each in every]
     command.__dict__["__signature__"] = inspect.Signature(parameters)
     command.__annotations__ = {each.name: each.annotation for each in parameters}
     return command
-
-
-def _parameter(each: Row) -> inspect.Parameter:
-    default = None if isinstance(each.default, tuple) else each.default
-    return inspect.Parameter(each.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=each.annotation)

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from edgecnn.judging.metrics import exactly
 from edgecnn.render.figures import percent
-from edgecnn.render.plots import Signs, Span, axis_line, bars_line, interval_bar, span_of
+from edgecnn.render.plots import Signs, axis_line, bars_line, interval_bar, span_of
 from edgecnn.render.wording import visible
 from edgecnn.values.report import BuildReport, CandidateFacts
 from edgecnn.values.verdict import Fidelity, Interval
@@ -50,7 +50,10 @@ def plot_lines(report: BuildReport, width: int, drawn: Signs) -> list[Text]:
     heads = GAP.join(set_cell_size(panel.heading, each) for panel in panels)
     lines = [Text(f"{GAP}{' ' * left}{GAP}{heads}".rstrip(), style="dim")]
     for place, (facts, name) in enumerate(zip(rows, names, strict=True)):
-        bars = GAP.join(_bar(panel.figures[place], span, drawn) for panel, span in zip(panels, spans, strict=True))
+        bars = GAP.join(
+            interval_bar(found[0], span, drawn, found[1]) if (found := panel.figures[place]) else set_cell_size("missing", each)
+            for panel, span in zip(panels, spans, strict=True)
+        )
         lines.append(Text(f"{GAP}{set_cell_size(name, left)}{GAP}{bars}".rstrip(), style="bold" if facts.chosen else ""))
     axes = GAP.join(axis_line(span, drawn, panel.digits) for panel, span in zip(panels, spans, strict=True))
     lines.append(Text(f"{GAP}{' ' * left}{GAP}{axes}", style="dim"))
@@ -91,10 +94,6 @@ def _panel(rows: Sequence[CandidateFacts], heading: str, digits: int, part: str 
         else:
             figures.append((percent(value) if heading.endswith("%") else value, of.fidelity))
     return _Panel(heading, digits, tuple(figures))
-
-
-def _bar(found: tuple[Interval, Fidelity] | None, span: Span, drawn: Signs) -> str:
-    return set_cell_size("missing", span.width) if found is None else interval_bar(found[0], span, drawn, found[1])
 
 
 def _soaks(report: BuildReport, drawn: Signs) -> list[Text]:

@@ -9,7 +9,7 @@ from edgecnn.errors.wording import counted, plural
 from edgecnn.judging.metrics import SHOWN, charted
 from edgecnn.render import figures
 from edgecnn.render.wording import by_reason, grouped
-from edgecnn.values.figures import BatchFigure, Energy, Memory, Sustained, Throughput
+from edgecnn.values.figures import BatchFigure, Energy, Memory, Throughput
 from edgecnn.values.knobs import KnobTrial
 from edgecnn.values.layers import Residency
 from edgecnn.values.report import CandidateFacts, Choice, EndToEnd, Latency
@@ -21,8 +21,7 @@ def latency_lines(candidates: Iterable[CandidateFacts]) -> list[str]:
     for facts in candidates:
         if facts.latency is not None and facts.latency.runs:
             name, runs = f"`{facts.candidate.id}`", _runs_said(facts.latency)
-            lines.append(f"{name}: {_times_said(facts, facts.latency)}")
-            lines += [f"runs of {name}: {runs}"] if runs else []
+            lines += [f"{name}: {_times_said(facts, facts.latency)}", *([f"runs of {name}: {runs}"] if runs else [])]
     return lines
 
 
@@ -55,7 +54,9 @@ def extent_lines(candidates: Iterable[CandidateFacts]) -> list[str]:
         name = f"`{facts.candidate.id}`"
         lines += [f"throughput of {name}: {_throughput(facts.throughput)}"] if facts.throughput else []
         lines += [f"end to end of {name}: {_end_to_end(facts.end_to_end)}"] if facts.end_to_end else []
-        lines += [f"sustained, {name}: {_sustained(facts.sustained)}"] if facts.sustained else []
+        if (soak := facts.sustained) is not None:
+            windows = (figures.NONE if each.p50_ms is None else f"{each.p50_ms:.2f}" for each in soak.windows)
+            lines.append(f"sustained, {name}: {soak.says}; p50 by window {', '.join(windows)} ms")
     return lines
 
 
@@ -86,11 +87,6 @@ def _end_to_end(value: EndToEnd) -> str:
     tails = [f"{name} {figures.milliseconds(figure)}" for name, figure in (("p90", seen.p90_ms), ("p99", seen.p99_ms)) if figure]
     besides = f"; {seen.disturbed}" if seen.disturbed else ""
     return ", ".join([f"p50 {figures.p50(seen)}", *tails]) + f" ms {what}{besides}"
-
-
-def _sustained(value: Sustained) -> str:
-    shown = ", ".join(figures.NONE if window.p50_ms is None else f"{window.p50_ms:.2f}" for window in value.windows)
-    return f"{value.says}; p50 by window {shown} ms"
 
 
 def size_lines(candidates: Sequence[CandidateFacts], carried: Sequence[str]) -> list[str]:

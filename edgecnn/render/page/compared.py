@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from edgecnn.comparing.side_by_side_facts import BuildChanges, MachineGroup, SideBySide
@@ -10,10 +10,10 @@ from edgecnn.judging.metrics import SHOWN, Metric
 from edgecnn.render import figures
 from edgecnn.render.page.builds import Drawn, Line, by_build
 from edgecnn.render.page.candidates import COLUMNS, Cell, figure_cells
-from edgecnn.render.page.charts.figure import MEASURED, OF_FIDELITY, Figure
+from edgecnn.render.page.charts.figure import MEASURED, OF_FIDELITY, Figure, drawn
 from edgecnn.render.page.charts.intervals import PLACES
 from edgecnn.render.page.document import document
-from edgecnn.render.screens.comparing import NOT_IN_BUILD, latency_advice, machine_text
+from edgecnn.render.screens.comparing import NOT_IN_BUILD, each_facts, latency_advice, machine_text
 from edgecnn.values.report import CandidateFacts
 from edgecnn.values.verdict import Interval
 
@@ -40,9 +40,9 @@ class BuildRow:
 def comparison_page(found: SideBySide) -> str:
     """The whole file as text, to be written in UTF-8."""
     shown = {
-        "accuracy": _there((_top1s(found), _differences(found))),
+        "accuracy": drawn((_top1s(found), _differences(found))),
         "latency": _by_machine(found, "latency"),
-        "cost": (*_there([_sizes(found)]), *_by_machine(found, "memory"), *_by_machine(found, "energy")),
+        "cost": (*drawn([_sizes(found)]), *_by_machine(found, "memory"), *_by_machine(found, "energy")),
     }
     return document(
         TEMPLATE,
@@ -57,22 +57,18 @@ def comparison_page(found: SideBySide) -> str:
     )
 
 
-def _there(figures: Iterable[Figure | None]) -> tuple[Figure, ...]:
-    return tuple(figure for figure in figures if figure is not None)
-
-
 def _rows(found: SideBySide) -> Iterator[BuildRow]:
-    for row in found.candidates:
-        for place, (build, facts) in enumerate(zip(found.builds, row.facts, strict=True)):
-            yield BuildRow(
-                candidate=row.candidate,
-                label=build.label,
-                facts=facts,
-                cells=() if facts is None else figure_cells(facts),
-                verdict="" if facts is None else figures.verdict(facts),
-                first=place == 0,
-                rows=len(found.builds),
-            )
+    labels = [build.label for build in found.builds]
+    for candidate, label, facts in each_facts(found, labels):
+        yield BuildRow(
+            candidate=candidate,
+            label=label,
+            facts=facts,
+            cells=() if facts is None else figure_cells(facts),
+            verdict="" if facts is None else figures.verdict(facts),
+            first=label == labels[0],
+            rows=len(labels),
+        )
 
 
 def _kinds(each: BuildChanges) -> Iterator[tuple[str, str]]:
@@ -87,21 +83,14 @@ def _kinds(each: BuildChanges) -> Iterator[tuple[str, str]]:
 
 def _lines(found: SideBySide, labels: Sequence[str], metric: Metric) -> list[Line]:
     lines = []
-    for name, label, facts in _each(found, labels):
+    for name, label, facts in each_facts(found, labels):
         if facts is None or (figure := metric.value(facts)) is None:
             continue
         of = getattr(facts, PLACES.get(metric.source, ""), None)
         mark = MEASURED if of is None else OF_FIDELITY[of.fidelity]
-        drawn = figures.percent(figure) if metric.unit == "share" else figure
-        lines.append(Line(name, label, drawn, _text(metric, figure), mark, _detail(metric, facts)))
+        shown = figures.percent(figure) if metric.unit == "share" else figure
+        lines.append(Line(name, label, shown, _text(metric, figure), mark, _detail(metric, facts)))
     return lines
-
-
-def _each(found: SideBySide, labels: Sequence[str]) -> Iterator[tuple[str, str, CandidateFacts | None]]:
-    for row in found.candidates:
-        for build, facts in zip(found.builds, row.facts, strict=True):
-            if build.label in labels:
-                yield row.candidate, build.label, facts
 
 
 def _top1s(found: SideBySide) -> Figure | None:
@@ -152,7 +141,7 @@ _SAYS = {"latency": "Further left is faster", "memory": "Further left is less", 
 
 
 def _by_machine(found: SideBySide, source: str) -> tuple[Figure, ...]:
-    return _there(_of_machine(found, group, number, source) for number, group in enumerate(found.machines))
+    return drawn(_of_machine(found, group, number, source) for number, group in enumerate(found.machines))
 
 
 def _of_machine(found: SideBySide, group: MachineGroup, number: int, source: str) -> Figure | None:
@@ -214,7 +203,7 @@ def _detail(metric: Metric, facts: CandidateFacts) -> str:
 
 def _absent(found: SideBySide, labels: Sequence[str], metric: Metric, otherwise: str) -> tuple[str, ...]:
     notes = []
-    for name, label, facts in _each(found, labels):
+    for name, label, facts in each_facts(found, labels):
         if facts is None or metric.value(facts) is None:
             raced = facts.latency if facts is not None and metric.source == "latency" else None
             reason = NOT_IN_BUILD if facts is None else raced.reason if raced else None

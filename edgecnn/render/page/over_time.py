@@ -14,7 +14,7 @@ from edgecnn.errors.wording import counted
 from edgecnn.judging.metrics import SHOWN, Metric
 from edgecnn.render.figures import percent
 from edgecnn.render.page.charts import vega
-from edgecnn.render.page.charts.figure import MISSING, OF_FIDELITY, Figure, Source, Table
+from edgecnn.render.page.charts.figure import MISSING, OF_FIDELITY, Figure, Source, Table, drawn
 from edgecnn.render.page.document import document
 from edgecnn.render.screens.history import KIT_SHOWN, broken, figure_text, of_kind, of_text, reads_text, since_text
 
@@ -38,11 +38,6 @@ class Told:
     title: str
     says: str
 
-    @property
-    def name(self) -> str:
-        """``p50 ms``, ``top-1``."""
-        return of_kind(self.metric)
-
 
 LATENCY = Told("latency", SHOWN["p50_ms"], SHOWN["p50_ms"].title, "Bars are 98 % intervals over process runs.")
 ACCURACY = Told("accuracy", SHOWN["top1"], "Top-1 on the test split", "Bars are 95 % intervals.")
@@ -53,7 +48,7 @@ def history_page(found: MeasuredHistory) -> str:
     sections = []
     for number, series in enumerate(found.series):
         made = (_figure(series, series.latency, LATENCY, number), _figure(series, series.accuracy, ACCURACY, number))
-        sections.append((series, tuple(figure for figure in made if figure is not None)))
+        sections.append((series, drawn(made)))
     every = [figure for _, figures in sections for figure in figures]
     return document(TEMPLATE, every, found=found, sections=sections, reads=reads_text)
 
@@ -117,7 +112,7 @@ def _spec(points: Sequence[MeasuredPoint], told: Told) -> dict[str, Any]:
     colour = alt.Color("purpose:N", legend=None, scale=alt.Scale(domain=names, range=[_COLOURS[name] for name in names]))
     base = alt.Chart(data).encode(x=x, color=colour)
     figure = alt.Y("figure:Q", title=told.metric.axis_title, scale=scale, axis=alt.Axis(tickCount=5))
-    tips = vega.tips("observed at", told.name, "of", "kit", "since")
+    tips = vega.tips("observed at", of_kind(told.metric), "of", "kit", "since")
     marks = base.mark_point(opacity=1, size=85, strokeWidth=2, filled=False)
     fill = alt.Fill("fill:N", scale=None, legend=None)
     return vega.specification(
@@ -159,6 +154,6 @@ def _row(point: MeasuredPoint, told: Told) -> dict[str, Any]:
         "at": _moment_ms(point), "figure": figure.estimate, "low": figure.low, "high": figure.high,
         "segment": str(point.segment), "purpose": purpose, "shape": OF_FIDELITY[point.fidelity].shape,
         "fill": "var(--bg)" if point.new_kit else _COLOURS[purpose], "observed at": point.observed_at,
-        told.name: figure_text(point, told.metric), "of": of_text(point), "kit": point.kit[:KIT_SHOWN],
+        of_kind(told.metric): figure_text(point, told.metric), "of": of_text(point), "kit": point.kit[:KIT_SHOWN],
         "since": since_text(point) or "nothing that must match changed",
     }  # fmt: skip

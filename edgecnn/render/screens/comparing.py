@@ -5,10 +5,11 @@ from __future__ import annotations
 import shlex
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from typing import Literal
 
 from edgecnn.comparing.side_by_side_facts import BuildChanges, MachineGroup, SideBySide
-from edgecnn.judging.metrics import SHOWN
+from edgecnn.judging.metrics import SHOWN, Metric
 from edgecnn.render import figures
 from edgecnn.render.figures import milliseconds, points
 from edgecnn.render.gates import error_rates, gate_line
@@ -108,9 +109,8 @@ def _build_cells(found: SideBySide, place: int) -> tuple[str, ...]:
 
 def _rows(found: SideBySide) -> Iterator[tuple[str, ...]]:
     absent = (*([figures.NONE] * (len(COLUMNS) - 3)), NOT_IN_BUILD)
-    for row in found.candidates:
-        for build, facts in zip(found.builds, row.facts, strict=True):
-            yield (row.candidate, build.label, *(absent if facts is None else cells(facts)))
+    for candidate, label, facts in each_facts(found, [build.label for build in found.builds]):
+        yield (candidate, label, *(absent if facts is None else cells(facts)))
 
 
 def cells(facts: CandidateFacts) -> tuple[str, ...]:
@@ -129,7 +129,7 @@ def plot_lines(found: SideBySide, signs: Signs, width: int) -> list[str]:
     """Top-1, paired differences and latencies as intervals; of each machine's latencies a plot of its own."""
     every = [build.label for build in found.builds]
     lines = ["", "top-1 on the test split, %, 95 %:"]
-    lines += _indented(interval_lines(_bars(found, every, _top1), Axis(digits=1), signs, width))
+    lines += _indented(interval_lines(_bars(found, every, "top1"), Axis(digits=1), signs, width))
     paired = []
     for each in found.paired:
         drop = f"missing: {each.absent}" if each.drop_pp is None else points(each.drop_pp) + figures.MARKS[each.fidelity]
@@ -139,7 +139,7 @@ def plot_lines(found: SideBySide, signs: Signs, width: int) -> list[str]:
         lines += _indented(interval_lines(paired, Axis(digits=2, marked=0.0), signs, width))
     for number, group in enumerate(found.machines):
         lines += ["", f"p50, ms, {machine_text(group, number)}:"]
-        lines += _indented(interval_lines(_bars(found, group.labels, _p50), Axis(digits=2), signs, width))
+        lines += _indented(interval_lines(_bars(found, group.labels, "p50_ms"), Axis(digits=2), signs, width))
     return [*lines, "", *latency_advice(found)]
 
 
@@ -178,28 +178,26 @@ def _changed(each: BuildChanges, shown: int) -> Iterator[str]:
         yield f"{between}: nothing that is recorded"
 
 
-def _bars(found: SideBySide, labels: Sequence[str], bar: Callable[[str, CandidateFacts], Bar]) -> list[Bar]:
-    return [
-        bar(f"{row.candidate} {build.label}", facts)
-        for row in found.candidates
-        for build, facts in zip(found.builds, row.facts, strict=True)
-        if facts is not None and build.label in labels
-    ]
+def each_facts(found: SideBySide, labels: Sequence[str]) -> Iterator[tuple[str, str, CandidateFacts | None]]:
+    """Candidate, build and what is known of it there, of the builds with these labels."""
+    for row in found.candidates:
+        for build, facts in zip(found.builds, row.facts, strict=True):
+            if build.label in labels:
+                yield row.candidate, build.label, facts
 
 
-def _top1(name: str, facts: CandidateFacts) -> Bar:
-    if facts.test is None:
-        return Bar(name, None, "missing: not evaluated")
-    top1 = facts.test.top1
-    return Bar(name, figures.percent(top1), figures.accuracy(facts.test), facts.test.fidelity)
+def _bars(found: SideBySide, labels: Sequence[str], name: Literal["top1", "p50_ms"]) -> list[Bar]:
+    return [_bar(f"{one} {label}", facts, SHOWN[name]) for one, label, facts in each_facts(found, labels) if facts is not None]
 
 
-def _p50(name: str, facts: CandidateFacts) -> Bar:
-    latency = facts.latency
-    if latency is None or latency.p50_ms is None:
-        return Bar(name, None, f"missing: {(latency.reason if latency else None) or 'not raced'}")
-    text = figures.milliseconds(latency.p50_ms) + figures.MARKS[latency.fidelity] + (" disturbed" if latency.disturbed else "")
-    return Bar(name, latency.p50_ms, text, latency.fidelity)
+def _bar(name: str, facts: CandidateFacts, metric: Metric) -> Bar:
+    of, figure = facts.latency if metric.source == "latency" else facts.test, metric.value(facts)
+    if of is None or figure is None:
+        reason = (facts.latency.reason if facts.latency else None) or "not raced"
+        return Bar(name, None, f"missing: {reason if metric.source == 'latency' else 'not evaluated'}")
+    disturbed = " disturbed" if metric.source == "latency" and facts.latency and facts.latency.disturbed else ""
+    drawn = figures.percent(figure) if metric.unit == "share" else figure
+    return Bar(name, drawn, figures.spelt(metric, figure) + figures.MARKS[of.fidelity] + disturbed, of.fidelity)
 
 
 def _indented(lines: Sequence[str]) -> list[str]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from edgecnn.render import figures
 from edgecnn.render.gates import gate_line
 from edgecnn.render.sentences import ran_in
-from edgecnn.results.explanation import ExplainedCandidate, Explanation, OpenQuestion, StandIn, Unmeasured
+from edgecnn.results.explanation import ExplainedCandidate, Explanation, StandIn
 from edgecnn.values.report import CandidateFacts
 from edgecnn.values.verdict import Verdict
 
@@ -21,9 +21,15 @@ def explanation_lines(explanation: Explanation, *, alone: bool = False) -> list[
         lines += ["", *_candidate_lines(each)]
     lines += _section("Not tried", (f"{each.name}: {each.reason}" for each in explanation.not_tried))
     above = None if alone else explanation.choice.settle_command
-    lines += _section("Not measured", (line for each in explanation.unmeasured for line in _unmeasured_lines(each, above)))
-    open_lines = (line for each in explanation.open_questions for line in _open_lines(each, above))
-    lines += _section("What would settle what is open", open_lines)
+    unmeasured, asked = [], []
+    for lack in explanation.unmeasured:
+        whose = f" of {', '.join(lack.candidates)}" if lack.candidates else ""
+        unmeasured += [f"{', '.join(lack.figures)}{whose}: {lack.why}", *_command("this measures it", lack.command, above)]
+    for question in explanation.open_questions:
+        seen = f" (there are {question.images_seen:,})" if question.images_seen else ""
+        asked += [f"{question.candidate}: {question.says}{seen}", *_command("this asks for it", question.command, above)]
+    lines += _section("Not measured", unmeasured)
+    lines += _section("What would settle what is open", asked)
     lines += _section("Ships, but was not run here", explanation.unexecuted)
     return lines[1:] if lines[:1] == [""] else lines
 
@@ -77,23 +83,11 @@ def _stands_in(each: StandIn) -> str:
     return f"its accuracy is that of an fp32-carrier twin in ONNX Runtime on {each.machine} ({kits}), because {why}"
 
 
-def _unmeasured_lines(each: Unmeasured, above: str | None) -> Iterator[str]:
-    whose = f" of {', '.join(each.candidates)}" if each.candidates else ""
-    yield f"{', '.join(each.figures)}{whose}: {each.why}"
-    yield from _command_lines("this measures it", each.command, above)
-
-
-def _open_lines(each: OpenQuestion, above: str | None) -> Iterator[str]:
-    yield f"{each.candidate}: {each.says}" + (f" (there are {each.images_seen:,})" if each.images_seen else "")
-    yield from _command_lines("this asks for it", each.command, above)
-
-
-def _command_lines(what: str, command: str | None, above: str | None) -> Iterator[str]:
+def _command(what: str, command: str | None, above: str | None) -> list[str]:
     """A long command is said once."""
-    if command is not None:
-        yield f"  {what}: {'the command above' if command == above else command}"
+    return [] if command is None else [f"  {what}: {'the command above' if command == above else command}"]
 
 
-def _section(title: str, lines: Iterator[str] | tuple[str, ...]) -> list[str]:
+def _section(title: str, lines: Iterable[str]) -> list[str]:
     items = [f"  {line}" for line in lines]
     return ["", title, *items] if items else []

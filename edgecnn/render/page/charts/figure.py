@@ -50,6 +50,11 @@ class Figure:
     """Two such charts stand side by side where there is room."""
 
 
+def drawn(figures: Iterable[Figure | None]) -> tuple[Figure, ...]:
+    """Those of which there is something to draw."""
+    return tuple(figure for figure in figures if figure is not None)
+
+
 @dataclass(frozen=True)
 class Mark:
     """The word, the glyph that stands for it inside charts, and what it means."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import altair as alt
@@ -34,7 +34,11 @@ _PURPOSES = {
 _GLYPH = (
     "Each bar is one process run: the tick is its median, dark its middle half, light 5 to 95 %, the line smallest to largest."
 )
-_COLUMNS = ("candidate", "run", "samples", "smallest", "median", "95 %", "99 %", "largest", "first", "loading")
+_CAPTION = (
+    "Warm latency of each process run in milliseconds; first: the first inference of the process; loading: opening the model"
+)
+_QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
+_COLUMNS = ("samples", "smallest", "median", "95 %", "99 %", "largest", "first", "loading")
 
 
 def latencies(facts: PageFacts) -> tuple[Figure, ...]:
@@ -53,7 +57,7 @@ def latencies(facts: PageFacts) -> tuple[Figure, ...]:
             says=f"{_GLYPH} {_says(facts)}",
             sources=sources,
             spec=_runs_spec(facts.raced, candidates),
-            table=_table(facts.raced),
+            table=_table(facts.raced, _CAPTION, _COLUMNS, _cells),
             legend=legend,
             sifts=True,
             notes=_notes(facts),
@@ -65,7 +69,12 @@ def latencies(facts: PageFacts) -> tuple[Figure, ...]:
             " leaves its neighbours is a run that met other conditions. Point at a line to single its candidate out.",
             sources=tuple(Source(mark, "the same runs") for mark in dict.fromkeys(source.mark for source in sources)),
             spec=_curves_spec(facts.raced, candidates),
-            table=_quantiles(facts.raced),
+            table=_table(
+                facts.raced,
+                "Milliseconds within which this share of each run's inferences was done",
+                [f"{share * 100:.0f} %" for share in _QUANTILES],
+                lambda run: (f"{_at(run, share):.3f}" for share in _QUANTILES),
+            ),
             legend=legend,
             sifts=True,
         ),
@@ -208,30 +217,14 @@ def _axis(raced: Sequence[Raced]) -> tuple[alt.Scale, str]:
     return alt.Scale(nice=True, domain=[least, most]), "milliseconds per image"
 
 
-def _table(raced: Sequence[Raced]) -> Table:
-    rows = [
-        (
-            each.candidate, str(_order(each, run)), f"{run.samples:,}", f"{_at(run, 0.0):.3f}", f"{_at(run, 0.5):.3f}",
-            f"{_at(run, 0.95):.3f}", "n/a, needs 1,000" if run.p99_ms is None else f"{run.p99_ms:.3f}", f"{_at(run, 1.0):.3f}",
-            f"{run.first_ms:.2f}", f"{run.load_ms:.1f}",
-        )
-        for each in raced
-        for run in each.runs
-    ]  # fmt: skip
-    caption = (
-        "Warm latency of each process run in milliseconds; first: the first inference of the process; loading: opening the model"
-    )
-    return Table(caption=caption, columns=_COLUMNS, rows=tuple(rows))
+def _table(raced: Sequence[Raced], caption: str, columns: Sequence[str], cells: Callable[[RunShape], Iterable[str]]) -> Table:
+    rows = tuple((each.candidate, str(_order(each, run)), *cells(run)) for each in raced for run in each.runs)
+    return Table(caption=caption, columns=("candidate", "run", *columns), rows=rows)
 
 
-def _quantiles(raced: Sequence[Raced]) -> Table:
-    shown = (0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
-    rows = [
-        (each.candidate, str(_order(each, run)), *(f"{_at(run, share):.3f}" for share in shown))
-        for each in raced
-        for run in each.runs
-    ]
-    columns = ("candidate", "run", *(f"{share * 100:.0f} %" for share in shown))
-    return Table(
-        caption="Milliseconds within which this share of each run's inferences was done", columns=columns, rows=tuple(rows)
-    )
+def _cells(run: RunShape) -> tuple[str, ...]:
+    return (
+        f"{run.samples:,}", f"{_at(run, 0.0):.3f}", f"{_at(run, 0.5):.3f}", f"{_at(run, 0.95):.3f}",
+        "n/a, needs 1,000" if run.p99_ms is None else f"{run.p99_ms:.3f}", f"{_at(run, 1.0):.3f}", f"{run.first_ms:.2f}",
+        f"{run.load_ms:.1f}",
+    )  # fmt: skip

@@ -11,7 +11,7 @@ from edgecnn.judging.metrics import exactly
 from edgecnn.render import figures
 from edgecnn.render.page.charts import vega
 from edgecnn.render.page.charts.dots import Axis, Dot, Rule, dots_spec
-from edgecnn.render.page.charts.figure import OF_FIDELITY, Figure, Source, Table, sources_of
+from edgecnn.render.page.charts.figure import OF_FIDELITY, Figure, Source, Table, drawn, sources_of
 from edgecnn.render.wording import grouped
 from edgecnn.values.figures import Steady
 from edgecnn.values.report import BuildReport, CandidateFacts, Latency
@@ -31,7 +31,7 @@ STATES: Mapping[str, tuple[str, str]] = {
 def noise(report: BuildReport) -> tuple[Figure, ...]:
     """What the race could have shown, and how its runs went; nothing where nothing was raced."""
     raced = [(facts, facts.latency) for facts in report.candidates if facts.latency and facts.latency.runs]
-    return tuple(figure for figure in (_calibration(raced), _steadiness(raced)) if figure is not None)
+    return drawn((_calibration(raced), _steadiness(raced)))
 
 
 def _sources(raced: Iterable[Latency]) -> tuple[Source, ...]:

@@ -53,7 +53,12 @@ def _shares(report: BuildReport, what: What) -> Figure | None:
     if not known:
         return None
     bases = {facts.residency.basis: None for facts, _ in known if facts.residency}
-    absent = {facts.candidate.id: _absence(facts, what) for facts in report.candidates if not _share_of(facts, what)}
+    absent = {}
+    for facts in report.candidates:
+        if not _share_of(facts, what):
+            unread = facts.residency.bytes_absent if what == "bytes" and facts.residency else None
+            why = unread or ("nothing ran that could be timed" if what == "time" else "nothing was traced")
+            absent[facts.candidate.id] = why
     return Figure(
         id=f"residency-{what}",
         title=f"Share of {_SHARES[what]}",
@@ -67,12 +72,6 @@ def _shares(report: BuildReport, what: What) -> Figure | None:
         legend=vega.in_legend(name for _, shares in known for name in shares),
         half=True,
     )
-
-
-def _absence(facts: CandidateFacts, what: What) -> str:
-    if what == "bytes" and facts.residency is not None and facts.residency.bytes_absent is not None:
-        return facts.residency.bytes_absent
-    return "nothing ran that could be timed" if what == "time" else "nothing was traced"
 
 
 def _says(known: list[tuple[CandidateFacts, Mapping[str, float]]], what: What) -> str:

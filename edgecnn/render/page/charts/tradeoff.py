@@ -105,7 +105,7 @@ def tradeoff(report: BuildReport) -> Figure | None:
         id="tradeoff",
         title=f"Accuracy against {axis}",
         says=_says(points, front, axis, report),
-        sources=(*_sources(points, axis), *(_gpu_sources(gpu) if gpu else ())),
+        sources=_sources(points, axis, gpu),
         spec=_spec(points, front, gpu, axis),
         legend=vega.in_legend([*precisions, *([DESKTOP_GPU] if gpu else [])]),
         sifts=True,
@@ -141,35 +141,27 @@ def _cost_text(cost: Interval, axis: Axis) -> str:
     return f"{figures.spelt(_METRICS[axis], cost)} {_METRICS[axis].unit}"
 
 
-def _sources(points: Sequence[Point], axis: Axis) -> tuple[Source, ...]:
+def _sources(points: Sequence[Point], axis: Axis, gpu: DesktopPoint | None) -> tuple[Source, ...]:
     accuracies = {OF_FIDELITY[p.facts.test.fidelity]: p.facts.test.machine for p in points if p.facts.test}
     found = [Source(mark, f"accuracy, on {machine}") for mark, machine in accuracies.items()]
     if axis == "size":
         return (*found, Source(MEASURED, "size, of the files that ship"), Source(MISSING, "latency"))
     timed = {OF_FIDELITY[p.facts.latency.fidelity]: p.facts.latency.machine for p in points if p.facts.latency}
-    return (*found, *(Source(mark, f"latency, on {machine}") for mark, machine in timed.items()))
-
-
-def _gpu_sources(gpu: DesktopPoint) -> tuple[Source, ...]:
-    return (
-        Source(MEASURED, f"{gpu.name} (square), another machine: {gpu.timed}"),
-        Source(gpu.mark, f"its accuracy: {gpu.answered}"),
-    )
+    found += [Source(mark, f"latency, on {machine}") for mark, machine in timed.items()]
+    if gpu is not None:
+        found.append(Source(MEASURED, f"{gpu.name} (square), another machine: {gpu.timed}"))
+        found.append(Source(gpu.mark, f"its accuracy: {gpu.answered}"))
+    return tuple(found)
 
 
 def _left_out(report: BuildReport, points: Sequence[Point], axis: Axis) -> tuple[str, ...]:
     drawn = {point.facts.candidate.id for point in points}
     reasons = {f.candidate.id: (f.latency.reason if f.latency and f.test else "not evaluated") for f in report.candidates}
-    lacking = tuple(f"{name} is not drawn: {why or f'no {axis}'}" for name, why in reasons.items() if name not in drawn)
-    return (*lacking, *_of_two_races(points, axis))
-
-
-def _of_two_races(points: Sequence[Point], axis: Axis) -> tuple[str, ...]:
-    """Who ships and fp32 raced once more: beside them, the others' times may owe their place to another minute of the machine."""
+    notes = [f"{name} is not drawn: {why or f'no {axis}'}" for name, why in reasons.items() if name not in drawn]
     others = [point.facts.candidate.id for point in points if point.facts.latency and point.facts.latency.selecting]
-    if axis != "latency" or not others:
-        return ()
-    return (f"{', '.join(others)}: times of the race that selected, which do not compare with those of the last race",)
+    if axis == "latency" and others:  # who ships and fp32 raced once more, in other minutes of the machine
+        notes.append(f"{', '.join(others)}: times of the race that selected, which do not compare with those of the last race")
+    return tuple(notes)
 
 
 def _table(report: BuildReport, axis: Axis, front: Sequence[Point], gpu: DesktopPoint | None) -> Table:
