@@ -27,7 +27,7 @@ def report_markdown(report: BuildReport) -> str:
         _section("Gates", [*gates, *([] if rates is None else [rates])]),
         f"## Beyond top-1\n\n{_table(quality.COLUMNS, beyond)}\n\n{quality.LEGEND}" if beyond else "",
         _classes(report),
-        _section("Why each candidate stands where it does", [_why(facts) for facts in report.candidates if facts.reason]),
+        _section("Why each candidate stands where it does", map(_why, (each for each in report.candidates if each.reason))),
         _section("Latency", latency_lines(report.candidates)),
         _section("Runtime knobs", knob_lines(report.choice)),
         _section("Throughput, end to end, sustained", extent_lines(report.candidates)),
@@ -84,11 +84,9 @@ def _section(title: str, lines: Iterable[str]) -> str:
 
 
 def _desktop(report: BuildReport) -> str:
-    found = desktop.rows(report.baseline)
-    if not found:
-        return ""
-    table = _table(desktop.COLUMNS, found)
-    return "\n\n".join([f"## Desktop GPU: {report.baseline.device}", table, "  \n".join(desktop.notes(report.baseline))])
+    table = _table(desktop.COLUMNS, desktop.rows(report.baseline))
+    notes = desktop.notes(report.baseline)
+    return "\n\n".join([f"## Desktop GPU: {report.baseline.device}", table, "  \n".join(notes)]) if notes else ""
 
 
 def _build_lines(report: BuildReport) -> list[str]:

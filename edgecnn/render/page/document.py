@@ -28,6 +28,9 @@ from edgecnn.render.sentences import knob_lines, size_lines
 from edgecnn.results.page_facts import PageFacts
 
 TEMPLATE = "page.html.j2"
+_POLICY = "style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+"""What a page may load beside its scripts. Vega makes functions out of the charts' expressions, hence their ``unsafe-eval``; no
+name and no path is ever in one."""
 _BEFORE_UNIT = re.compile(r"(\d|\]) (%|ms|pp|px|MiB|×)")
 
 
@@ -64,6 +67,7 @@ def document(template: str, every: Sequence[Figure], **shown: Any) -> str:
         shown: what it words.
     """
     library, behaviour = vega.library(), carried("page.js")
+    scripts = f"{digest_source(library)} {digest_source(behaviour)} 'unsafe-eval'"
     return (
         _environment()
         .get_template(template)
@@ -71,20 +75,13 @@ def document(template: str, every: Sequence[Figure], **shown: Any) -> str:
             **{"version": edgecnn.__version__, "made_at": datetime.now(UTC).isoformat(timespec="seconds"), **shown},
             marks=MARKS,
             mark_of=OF_FIDELITY,
-            policy=_policy(library, behaviour),
+            policy=f"default-src 'none'; script-src {scripts}; {_POLICY}",
             style=Markup(tokens() + carried("page.css")),  # noqa: S704 - our own files
             library=inert_script(library),
             behaviour=inert_script(behaviour),
             charts=inert_json({figure.id: vega.compiled(figure.spec) for figure in every}),
         )
     )
-
-
-def _policy(*scripts: str) -> str:
-    """Vega makes functions out of the charts' expressions, hence ``unsafe-eval``; no name and no path is ever in one."""
-    sources = " ".join((*(digest_source(script) for script in scripts), "'unsafe-eval'"))
-    parts = ("default-src 'none'", f"script-src {sources}", "style-src 'unsafe-inline'", "img-src data:")
-    return "; ".join((*parts, "base-uri 'none'", "form-action 'none'"))
 
 
 @lru_cache(maxsize=1)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from edgecnn.judging.metrics import Source, charted
-from edgecnn.render.page.charts.bars import memory, no_memory, sizes
+from edgecnn.render.page.charts.bars import memory, sizes
 from edgecnn.render.page.charts.classes import classes_lost
 from edgecnn.render.page.charts.curves import curves
-from edgecnn.render.page.charts.figure import Figure, drawn
-from edgecnn.render.page.charts.intervals import drops, end_to_end, energy, metric_chart, no_energy, startup
+from edgecnn.render.page.charts.figure import Figure, drawn, no_figure
+from edgecnn.render.page.charts.intervals import drops, end_to_end, energy, metric_chart, startup
 from edgecnn.render.page.charts.latency import latencies
 from edgecnn.render.page.charts.noise import noise
 from edgecnn.render.page.charts.residency import residencies
@@ -50,8 +50,8 @@ def not_measured(report: BuildReport, figures: Mapping[str, tuple[Figure, ...]])
     untimed = next((reason for reason in reasons if reason), "nothing was raced")
     lacking = [] if "startup" in there else [f"start-up: {untimed}"]
     lacking += [line for what in _ASKED if (line := _unasked(report, there, what))]
-    footprint = [] if "memory" in there else [f"memory: {no_memory(report)}"]
-    footprint += [] if "energy" in there else [f"energy: {no_energy(report)}"]
+    footprint = [] if "memory" in there else [f"memory: {no_figure(report, 'memory')}"]
+    footprint += [] if "energy" in there else [f"energy: {no_figure(report, 'energy')}"]
     return {"use": tuple(lacking), "size": tuple(footprint)}
 
 

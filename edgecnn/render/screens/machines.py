@@ -73,7 +73,11 @@ _MIB = 1024 * 1024
 
 def show_doctor(report: DoctorReport) -> None:
     """Everything, the most important first."""
-    show_lines([_summary(report), *_own_lines(report)])
+    python = report.python
+    place = "a virtual environment" if python.in_virtual_environment else "no virtual environment"
+    running = f"edgecnn {report.edgecnn}, {python.implementation} {python.version} in {place}: {python.executable}"
+    machine = (_processor(report.machine), _memory(report.machine))
+    show_lines([_summary(report), *(f"  {line}" for line in (running, *machine))])
     show_rows(COLUMNS, list(_rows(report)), styles=STYLES)
     away = [device.name for device in report.devices if device.state is State.ABSENT]
     attach = [f"not attached: {', '.join(away)}; edgecnn build --target NAME works without the device"] if away else []
@@ -89,14 +93,6 @@ def _summary(report: DoctorReport) -> str:
     said = f"{len(works)} of {len(tried)} installed parts work" if tried else "nothing is installed beside edgecnn itself"
     said += f"; broken: {', '.join(broken)}" if broken else "; nothing is broken"
     return f"{said}; absent: {', '.join(absent)}" if absent else said
-
-
-def _own_lines(report: DoctorReport) -> Iterator[str]:
-    python = report.python
-    place = "a virtual environment" if python.in_virtual_environment else "no virtual environment"
-    yield f"  edgecnn {report.edgecnn}, {python.implementation} {python.version} in {place}: {python.executable}"
-    yield f"  {_processor(report.machine)}"
-    yield f"  {_memory(report.machine)}"
 
 
 def _processor(machine: MachineFact) -> str:

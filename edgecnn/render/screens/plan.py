@@ -15,6 +15,7 @@ KEY_SHOWN = 12
 def show_plan(planned: PlannedBuild) -> None:
     """Print it."""
     resolved = planned.plan.resolved
+    changed = (candidate.surgery.done for candidate in resolved.candidates if candidate.surgery is not None)
     classes = f"{len(resolved.data.classes)} classes; " if resolved.data.labelled else ""
     show_lines(
         [
@@ -23,7 +24,7 @@ def show_plan(planned: PlannedBuild) -> None:
             f"data: {resolved.data.root}, {classes}{resolved.data.splits_from}",
             *_composed(resolved),
             _training(resolved),
-            *_surgery(resolved),
+            *(f"surgery: {done}, beside the unchanged network" for done in dict.fromkeys(changed)),
             *_left_out(resolved.data),
             f"the test set: {planned.test_set}" + (" of accuracy between two candidates" if resolved.data.labelled else ""),
             *(f"gate: {gate.side} {gate.metric} {gate.bound:g}, {gate.required} ({gate.stated_by})" for gate in planned.gates),
@@ -92,11 +93,6 @@ def _perhaps(planned: PlannedBuild) -> list[str]:
     budget = budget_pp(planned.gates, labelled=planned.plan.resolved.data.labelled)
     when = f"loses more than {budget:g} pp on validation, the fewest layers in float first"
     return [f"perhaps: {mending}: only where {mended} {when}" for mended, mending in names.items()]
-
-
-def _surgery(resolved: Resolved) -> list[str]:
-    found = (candidate.surgery.done for candidate in resolved.candidates if candidate.surgery is not None)
-    return [f"surgery: {done}, beside the unchanged network" for done in dict.fromkeys(found)]
 
 
 def _left_out(data: DataSummary) -> list[str]:

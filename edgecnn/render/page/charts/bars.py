@@ -9,8 +9,18 @@ import altair as alt
 from edgecnn.judging.metrics import SHOWN
 from edgecnn.render import figures
 from edgecnn.render.page.charts import vega
-from edgecnn.render.page.charts.figure import MEASURED, OF_FIDELITY, Figure, Source, labelled, lacking, sources_of, tabled
-from edgecnn.render.wording import for_all, grouped
+from edgecnn.render.page.charts.figure import (
+    MEASURED,
+    OF_FIDELITY,
+    Figure,
+    Source,
+    absence,
+    labelled,
+    lacking,
+    sources_of,
+    tabled,
+)
+from edgecnn.render.wording import grouped
 from edgecnn.values.figures import Memory
 from edgecnn.values.report import BuildReport, CandidateFacts
 from edgecnn.values.verdict import Interval
@@ -69,7 +79,7 @@ def memory(report: BuildReport) -> Figure | None:
         sources=sources_of(
             (value for _, value, _ in known),
             lambda of: f"the most that a process held, over process runs, on {of.machine}",
-            {facts.candidate.id: _no_memory(facts) for facts in report.candidates if metric.value(facts) is None},
+            {facts.candidate.id: absence(facts, "memory") for facts in report.candidates if metric.value(facts) is None},
         ),
         spec=_memory_spec(rows),
         legend=vega.legend_of(facts for facts, *_ in known),
@@ -77,15 +87,6 @@ def memory(report: BuildReport) -> Figure | None:
         notes=grouped({f.candidate.id: f"GPU memory: {v.gpu_reason}" for f, v, _ in known if v.gpu_reason and not v.gpu_mib}),
         half=True,
     )
-
-
-def no_memory(report: BuildReport) -> str:
-    """Why nobody has a figure."""
-    return for_all({facts.candidate.id: _no_memory(facts) for facts in report.candidates})
-
-
-def _no_memory(facts: CandidateFacts) -> str:
-    return (facts.memory.reason if facts.memory else None) or "memory was not measured"
 
 
 def _memory_row(facts: CandidateFacts, value: Memory, peak: Interval) -> dict[str, Any]:

@@ -23,6 +23,10 @@ LOG_FROM = 6.0
 """Figures spread this many times wide are drawn on a logarithmic axis."""
 
 
+Spread = Literal["fitting", "from zero", "logarithmic"]
+"""``from zero``: of figures that add up."""
+
+
 @dataclass(frozen=True)
 class Dot:
     """One figure of one candidate."""
@@ -52,19 +56,14 @@ class Axis:
     """What is drawn, and from where to where."""
 
     title: str
-    spread: Literal["fitting", "from zero", "logarithmic"] = "fitting"
+    spread: Spread = "fitting"
     rules: Sequence[Rule] = field(default=())
 
 
-def spread_of(dots: Sequence[Dot]) -> Literal["fitting", "logarithmic"]:
+def spread_of(dots: Sequence[Dot], otherwise: Spread) -> Spread:
     """Logarithmic where figures lie far apart, so that the large ones do not squeeze the others into a corner."""
     low, high = min(dot.figure.low for dot in dots), max(dot.figure.high for dot in dots)
-    return "logarithmic" if low > 0 and high / low > LOG_FROM else "fitting"
-
-
-def from_zero(dots: Sequence[Dot]) -> Literal["from zero", "logarithmic"]:
-    """The same of figures that add up, which else begin at 0."""
-    return "logarithmic" if spread_of(dots) == "logarithmic" else "from zero"
+    return "logarithmic" if low > 0 and high / low > LOG_FROM else otherwise
 
 
 def dots_spec(dots: Sequence[Dot], axis: Axis) -> dict[str, Any]:

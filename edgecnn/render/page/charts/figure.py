@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-from edgecnn.render.wording import grouped
+from edgecnn.render.wording import for_all, grouped
 from edgecnn.values.layers import Residency
+from edgecnn.values.report import BuildReport, CandidateFacts
 from edgecnn.values.verdict import Fidelity
 
 Spec = Mapping[str, Any]
@@ -120,6 +121,17 @@ def sources_of(
 ) -> tuple[Source, ...]:
     """Each different source once, then each reason of those that lack a figure."""
     return (*dict.fromkeys(Source(OF_FIDELITY[of.fidelity], what(of)) for of in known), *lacking(absent or {}))
+
+
+def absence(facts: CandidateFacts, part: str) -> str:
+    """Why a candidate has no figure of ``memory`` or of ``energy``."""
+    of = getattr(facts, part)
+    return (of.reason if of else None) or f"{part} was not measured"
+
+
+def no_figure(report: BuildReport, part: str) -> str:
+    """Why nobody has one."""
+    return for_all({facts.candidate.id: absence(facts, part) for facts in report.candidates})
 
 
 def lacking(absent: Mapping[str, str]) -> tuple[Source, ...]:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from edgecnn.judging.metrics import SHOWN, Metric
 from edgecnn.render import figures
 from edgecnn.render.page.charts import vega
-from edgecnn.render.page.charts.dots import Axis, Dot, Rule, dots_spec, from_zero, spread_of
-from edgecnn.render.page.charts.figure import OF_FIDELITY, Figure, Table, sources_of
-from edgecnn.render.wording import for_all, grouped
+from edgecnn.render.page.charts.dots import Axis, Dot, Rule, dots_spec, spread_of
+from edgecnn.render.page.charts.figure import OF_FIDELITY, Figure, Table, absence, sources_of
+from edgecnn.render.wording import grouped
 from edgecnn.values.figures import Energy
 from edgecnn.values.report import Accuracy, BuildReport, CandidateFacts, EndToEnd, Latency
 from edgecnn.values.verdict import Interval
@@ -120,7 +120,7 @@ def startup(report: BuildReport) -> Figure | None:
         " first answer, with interpreter, imports and checked files. Medians over process runs with their intervals; later"
         " inferences are warm.",
         sources=sources_of((of for _, of in drawn), lambda of: f"the processes of the race, on {of.machine}"),
-        spec=dots_spec(dots, Axis("milliseconds", spread=spread_of(dots))),
+        spec=dots_spec(dots, Axis("milliseconds", spread=spread_of(dots, "fitting"))),
         legend=vega.legend_of(facts for facts, _ in drawn),
         table=Table(
             caption="Start-up in milliseconds: medians over process runs with their intervals",
@@ -156,7 +156,7 @@ def end_to_end(report: BuildReport) -> Figure | None:
             lambda of: f"from the file of a {pictures[id(of)]}, on {of.machine}",
             absent,
         ),
-        spec=dots_spec(dots, Axis("median milliseconds", spread=from_zero(dots))),
+        spec=dots_spec(dots, Axis("median milliseconds", spread=spread_of(dots, "from zero"))),
         legend=vega.legend_of(facts for facts, _ in known),
         table=Table(
             caption="Milliseconds from a picture's file to logits, and of the network alone, with their intervals",
@@ -202,7 +202,7 @@ def energy(report: BuildReport) -> Figure | None:
     ]
     if not known:
         return None
-    absent = {facts.candidate.id: _no_energy(facts) for facts in report.candidates if metric.value(facts) is None}
+    absent = {facts.candidate.id: absence(facts, "energy") for facts in report.candidates if metric.value(facts) is None}
     dots = [
         _dot(facts, value, figure, 2, lane)
         for facts, value, _ in known
@@ -218,7 +218,7 @@ def energy(report: BuildReport) -> Figure | None:
         sources=sources_of(
             (value for _, value, _ in known), lambda of: f"by {of.meter}, which covers {of.covers}, on {of.machine}", absent
         ),
-        spec=dots_spec(dots, Axis("millijoules per image", spread=from_zero(dots))),
+        spec=dots_spec(dots, Axis("millijoules per image", spread=spread_of(dots, "from zero"))),
         legend=vega.legend_of(facts for facts, *_ in known),
         table=Table(
             caption="Millijoules per image, and idle power in watts: medians over process runs with their intervals",
@@ -236,12 +236,3 @@ def energy(report: BuildReport) -> Figure | None:
         notes=tuple(f"{facts.candidate.id}: {value.disturbed}" for facts, value, _ in known if value.disturbed),
         half=True,
     )
-
-
-def no_energy(report: BuildReport) -> str:
-    """Why nobody has a figure."""
-    return for_all({facts.candidate.id: _no_energy(facts) for facts in report.candidates})
-
-
-def _no_energy(facts: CandidateFacts) -> str:
-    return (facts.energy.reason if facts.energy else None) or "energy was not measured"
