@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,7 +11,16 @@ import typer
 from edgecnn.cli.verbs import LOOK, Call, verb
 from edgecnn.errors.usage import PlotOfWhat, UnknownList
 
-LISTS = ("archs", "devices", "pipelines", "runtimes")
+
+class What(StrEnum):
+    """The four lists."""
+
+    ARCHS = "archs"
+    DEVICES = "devices"
+    PIPELINES = "pipelines"
+    RUNTIMES = "runtimes"
+
+
 PlotOpt = Annotated[
     Path | None,
     typer.Option("--plot", metavar="FILE", help="archs: a page that draws published accuracy, work and parameters."),
@@ -26,20 +36,20 @@ def register(app: typer.Typer) -> None:
     verb(app, "list", short="List networks, devices, pipelines or runtimes.", panel=LOOK)(list_)
 
 
-def _named(name: str) -> str:
-    """The list of that name. typer would choose among the members of an enum, but in its own words."""
-    if name not in LISTS:
-        raise UnknownList(name=name, known=LISTS)
-    return name
+def _named(name: str) -> What:
+    """The list of that name. typer would choose among the members of an enum too, but in its own words."""
+    if name not in set(What):
+        raise UnknownList(name=name, known=tuple(What))
+    return What(name)
 
 
 def _beginning(incomplete: str) -> list[str]:
     """What a shell may complete a word to."""
-    return [name for name in LISTS if name.startswith(incomplete)]
+    return [name for name in What if name.startswith(incomplete)]
 
 
 WhatArg = Annotated[
-    str, typer.Argument(parser=_named, metavar="LIST", autocompletion=_beginning, help=f"One of {', '.join(LISTS)}.")
+    What, typer.Argument(parser=_named, metavar="LIST", autocompletion=_beginning, help=f"One of {', '.join(What)}.")
 ]
 
 
@@ -47,8 +57,8 @@ def list_(call: Call, what: WhatArg, plot: PlotOpt = None, build: BuildOpt = Non
     """List networks, devices, pipelines or runtimes."""
     if plot is None and not build:
         _show(call, what)
-    elif what != "archs" or plot is None:
-        raise PlotOfWhat(what=what, plotted=plot is not None)
+    elif what is not What.ARCHS or plot is None:
+        raise PlotOfWhat(what=what.value, plotted=plot is not None)
     else:
         _plotted(call, plot, build)
 
@@ -64,13 +74,13 @@ def _plotted(call: Call, file: Path, builds: list[Path] | None) -> None:
     call.show(facts, [f"{file}: {written:,} bytes, {drawn}"])
 
 
-def _show(call: Call, what: str) -> None:
+def _show(call: Call, what: What) -> None:
     from edgecnn.render.terminal import show_rows
 
-    if what == "archs":
+    if what is What.ARCHS:
         _show_archs(call)
         return
-    rows = {"devices": _devices, "pipelines": _pipelines, "runtimes": _runtimes}[what]()
+    rows = {What.DEVICES: _devices, What.PIPELINES: _pipelines, What.RUNTIMES: _runtimes}[what]()
     columns = tuple(rows[0]) if rows else ()
     call.show(rows, lambda: show_rows(columns, [tuple(_cell(row[column]) for column in columns) for row in rows]))
 

@@ -98,18 +98,15 @@ def key_figures(report: BuildReport) -> tuple[tuple[str, Cell], ...]:
 def figure_cells(facts: CandidateFacts) -> tuple[Cell, ...]:
     """One candidate's figures, in the order of ``COLUMNS``."""
     first = (_accuracy(facts), _drop(facts)) if facts.agreement is None else (_agreement(facts), _others(facts))
-    return (*first, *_times(facts), _size(facts), _residency(facts))
+    latency = facts.latency
+    times: tuple[Cell, ...] = (replace(_time(latency, None), span=3),)
+    if latency is not None and (latency.p50_ms is not None or latency.p99_ms is not None):
+        times = (_time(latency, latency.p50_ms), _time(latency, latency.p99_ms), _speed(facts))
+    return (*first, *times, _size(facts), _residency(facts))
 
 
 def _missing(why: str) -> Cell:
     return Cell("missing", MISSING, why)
-
-
-def _times(facts: CandidateFacts) -> tuple[Cell, ...]:
-    latency = facts.latency
-    if latency is None or (latency.p50_ms is None and latency.p99_ms is None):
-        return (replace(_time(latency, None), span=3),)
-    return (_time(latency, latency.p50_ms), _time(latency, latency.p99_ms), _speed(facts))
 
 
 def _size(facts: CandidateFacts) -> Cell:

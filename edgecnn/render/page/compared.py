@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from edgecnn.comparing.side_by_side_facts import BuildChanges, MachineGroup, SideBySide
 from edgecnn.judging.metrics import SHOWN, Metric
 from edgecnn.render import figures
 from edgecnn.render.page.builds import Drawn, Line, by_build
-from edgecnn.render.page.candidates import COLUMNS, Cell, figure_cells
+from edgecnn.render.page.candidates import COLUMNS, figure_cells
 from edgecnn.render.page.charts.figure import MEASURED, OF_FIDELITY, Figure, drawn
 from edgecnn.render.page.charts.intervals import PLACES
 from edgecnn.render.page.document import document
@@ -23,20 +22,6 @@ CHANGE_KINDS = {"recipe ": "recipe", "weights": "weights", "images": "data", "de
 _KIT = ("candidate ", "needs ", "preprocessing ", "model", "[")
 
 
-@dataclass(frozen=True)
-class BuildRow:
-    """One candidate in one build, as the table has it."""
-
-    candidate: str
-    label: str
-    facts: CandidateFacts | None
-    cells: tuple[Cell, ...]
-    verdict: str
-    first: bool
-    """Of its candidate: its name stands there, over this many rows."""
-    rows: int
-
-
 def comparison_page(found: SideBySide) -> str:
     """The whole file as text, to be written in UTF-8."""
     shown = {
@@ -46,29 +31,16 @@ def comparison_page(found: SideBySide) -> str:
     }
     return document(
         TEMPLATE,
-        [figure for figures in shown.values() for figure in figures],
+        [figure for section in shown.values() for figure in section],
         found=found,
         figures=shown,
-        rows=tuple(_rows(found)),
+        cells_of=figure_cells,
+        verdict_of=figures.verdict,
         columns=COLUMNS,
         changes=[(each, tuple(_kinds(each))) for each in found.changed],
         advice=[line.strip() for line in latency_advice(found)],
         unmeasured=[name for name in ("memory", "energy") if not any(each.id.startswith(name) for each in shown["cost"])],
     )
-
-
-def _rows(found: SideBySide) -> Iterator[BuildRow]:
-    labels = [build.label for build in found.builds]
-    for candidate, label, facts in each_facts(found, labels):
-        yield BuildRow(
-            candidate=candidate,
-            label=label,
-            facts=facts,
-            cells=() if facts is None else figure_cells(facts),
-            verdict="" if facts is None else figures.verdict(facts),
-            first=label == labels[0],
-            rows=len(labels),
-        )
 
 
 def _kinds(each: BuildChanges) -> Iterator[tuple[str, str]]:

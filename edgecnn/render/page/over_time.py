@@ -33,14 +33,13 @@ _COLOURS = {"report": "var(--build-1)", "select": "var(--build-2)", "against": "
 class Told:
     """One kind of figure."""
 
-    kind: str
     metric: Metric
     title: str
     says: str
 
 
-LATENCY = Told("latency", SHOWN["p50_ms"], SHOWN["p50_ms"].title, "Bars are 98 % intervals over process runs.")
-ACCURACY = Told("accuracy", SHOWN["top1"], "Top-1 on the test split", "Bars are 95 % intervals.")
+LATENCY = Told(SHOWN["p50_ms"], SHOWN["p50_ms"].title, "Bars are 98 % intervals over process runs.")
+ACCURACY = Told(SHOWN["top1"], "Top-1 on the test split", "Bars are 95 % intervals.")
 
 
 def history_page(found: MeasuredHistory) -> str:
@@ -62,7 +61,7 @@ def _figure(series: Series, points: Sequence[MeasuredPoint], told: Told, number:
     absent = len(points) - len(known)
     lacking = counted(absent, "measurement")
     return Figure(
-        id=f"{told.kind}-{number}",
+        id=f"{told.metric.source}-{number}",
         title=f"{told.title} over time",
         says=_says(points, told, breaks),
         sources=(

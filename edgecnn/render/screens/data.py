@@ -70,9 +70,6 @@ def preview_lines(made: AugmentationPreview) -> Iterator[str]:
         yield f"  composed of cut-outs and backgrounds: {f'rows {first} to {last}' if last > first else f'row {first}'}"
     for number, asked in enumerate(made.augment):
         applied = sum(picture.drawn[number].applied for picture in made.pictures)
-        settings = ", ".join(f"{name} {_setting(value)}" for name, value in asked if name != "kind")
+        given = {name: f"{value[0]:g} to {value[1]:g}" if isinstance(value, tuple) else value for name, value in asked}
+        settings = ", ".join(f"{name} {value}" for name, value in given.items() if name != "kind")
         yield f"  {asked.kind}: {settings}; applied to {applied:,} of them"
-
-
-def _setting(value: object) -> str:
-    return f"{value[0]:g} to {value[1]:g}" if isinstance(value, tuple) else f"{value}"
