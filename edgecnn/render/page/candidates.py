@@ -144,7 +144,7 @@ def _drop(facts: CandidateFacts) -> Cell:
         return Cell("baseline", mark, "the reference")
     if facts.test.drop_pp is None:
         return _missing("no baseline to count from")
-    return Cell(figures.points(facts.test.drop_pp), mark, f"{facts.test.discordant or 0:,} images right in one alone")
+    return Cell(figures.points(facts.test.drop_pp), mark, f"{facts.test.discordant or 0:,} discordant images")
 
 
 def _time(latency: Latency | None, figure: Interval | None) -> Cell:

@@ -47,7 +47,7 @@ def _calibration(raced: Sequence[tuple[CandidateFacts, Latency]]) -> Figure | No
     beyond = [name for dot, noise, name in known if dot.figure.low > noise.high or noise.low > dot.figure.high]
     return Figure(
         id="calibration",
-        title="Could the race have shown it",
+        title="Smallest ratio that the race could resolve",
         says="Speed-up over fp32 against what chance made in the same race (grey): each kit against itself, a round later, came"
         f" out no further from 1. Clear of it: {', '.join(beyond) or 'none'}.",
         sources=_sources(latency for facts, latency in raced if any(dot.facts is facts for dot in dots)),
@@ -85,7 +85,7 @@ def _steadiness(raced: Sequence[tuple[CandidateFacts, Latency]]) -> Figure | Non
     words = f"still changing at the end in some runs: {whose}" if changing else "none was still changing at the end"
     return Figure(
         id="steady",
-        title="Did the runs become steady",
+        title="Whether the runs reached a steady state",
         says=f"Process runs of the race by how they went; {words}. Nothing is left out of any figure for it.",
         sources=_sources(latency for _, latency, _ in known),
         spec=_steady_spec([(facts, steady) for facts, _, steady in known]),
