@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from edgecnn.cli.options import OF_THE_CALL, TRUST, AsSet, BuildOptions, InRecipe, InRequest, given_in, row
 
@@ -122,7 +122,7 @@ def trust_of(asked: BuildOptions) -> Trust:
     """What is asked of a bundle before anything in it is opened; ``asked`` is of the table above."""
     from edgecnn.bundle.verify import Trust
 
-    assert isinstance(asked, TrustOptions)
+    asked = cast("TrustOptions", asked)
     return Trust(asked.made_here, asked.signers, asked.identity, asked.require_signature, asked.remember)
 
 
