@@ -137,12 +137,7 @@ def end_to_end(report: BuildReport) -> Figure | None:
     known = [(facts, value) for facts, value in timed if value.latency.p50_ms]
     if not known:
         return None
-    dots = [
-        _dot(facts, of, of.p50_ms, 2, lane)
-        for facts, value in known
-        for lane, of in (("whole way", value.latency), ("network", facts.latency))
-        if of and of.p50_ms
-    ]
+    dots = [dot for facts, value in known for dot in _ways(facts, value)]
     pictures = {id(value.latency): value.picture for _, value in known}
     absent = {facts.candidate.id: value.latency.reason or "not timed" for facts, value in timed if not value.latency.p50_ms}
     times = {f"whole way, {SHOWN[name].words}" if name == "p50_ms" else SHOWN[name].words: name for name in _PERCENTILES}
@@ -177,6 +172,11 @@ def end_to_end(report: BuildReport) -> Figure | None:
 
 
 _PERCENTILES = ("p50_ms", "p90_ms", "p99_ms")
+
+
+def _ways(facts: CandidateFacts, value: EndToEnd) -> list[Dot]:
+    found = (("whole way", value.latency), ("network", facts.latency))
+    return [_dot(facts, of, of.p50_ms, 2, lane) for lane, of in found if of and of.p50_ms]
 
 
 def _ways_said(known: Sequence[tuple[CandidateFacts, EndToEnd]]) -> str:
@@ -223,16 +223,13 @@ def energy(report: BuildReport) -> Figure | None:
         table=Table(
             caption="Millijoules per image, and idle power in watts: medians over process runs with their intervals",
             columns=("candidate", "all", "above idle", "idle, W", "runs", "images"),
-            rows=tuple(
-                (
-                    facts.candidate.id,
-                    *(figures.number(each, 2) for each in (value.total_mj, value.above_idle_mj, value.idle_w)),
-                    str(value.runs),
-                    f"{value.images:,}",
-                )
-                for facts, value, _ in known
-            ),
+            rows=tuple((facts.candidate.id, *_energy_cells(value)) for facts, value, _ in known),
         ),
         notes=tuple(f"{facts.candidate.id}: {value.disturbed}" for facts, value, _ in known if value.disturbed),
         half=True,
     )
+
+
+def _energy_cells(value: Energy) -> tuple[str, ...]:
+    shown = (figures.number(each, 2) for each in (value.total_mj, value.above_idle_mj, value.idle_w))
+    return (*shown, str(value.runs), f"{value.images:,}")
